@@ -1,1 +1,34 @@
-//! models.
+//! Vision Transformers and residual networks with one observable forward pass.
+//!
+//! A [`Classifier`] takes images in [0, 1] and gives logits. Its one forward pass takes a [`Pass`], which carries the
+//! [`Probe`] that watches (and may alter) attention, tokens and feature maps, and the [`TrainingStep`] at training.
+//! Nothing here knows why it is watched.
+
+mod attention;
+mod classifier;
+mod initialize;
+mod layers;
+mod pass;
+mod probe;
+pub mod random;
+mod resnet;
+mod resnet_cifar;
+mod spec;
+mod state;
+mod transformer;
+mod vit;
+mod weights;
+
+pub use attention::{MultiHeadAttention, scaled_dot_product_attention};
+pub use classifier::{Classifier, IMAGENET_MOMENTS, Interpolation, ModelCard, Network, Preprocessing};
+pub use initialize::initialize;
+pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
+pub use pass::{LayerMoments, Pass, TrainingStep};
+pub use probe::{AttentionSite, FeatureSite, Probe, TokenPlace, TokenSite};
+pub use resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, Stem};
+pub use resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};
+pub use spec::{NetworkSpec, SpecError};
+pub use state::{Array, Mismatch, ParameterPath, State, state_of, with_state};
+pub use transformer::{Block, BlockConfig, Mlp};
+pub use vit::{PatchEmbed, PatchProjection, Pooling, Position, Vit, VitConfig, sine_positions};
+pub use weights::{WeightsError, load, read_arrays, read_card, save, write_arrays};

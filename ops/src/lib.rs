@@ -1,1 +1,17 @@
-//! ops.
+//! The operations that models call, with gradients, on any device.
+//!
+//! One function an operation, named and shaped as in PyTorch (`weight` of a linear layer is `[out, in]`), so that a
+//! checkpoint's arrays are used as they are stored. Nothing is computed here that a caller could compute: models call
+//! these functions, and these functions alone decide how the work is done on the device at hand.
+
+mod attention;
+mod convolution;
+mod dense;
+mod loss;
+mod normalization;
+
+pub use attention::{attention_context, attention_weights};
+pub use convolution::{Convolution, conv2d, global_mean_pool, max_pool2d};
+pub use dense::{gelu, linear, relu};
+pub use loss::{cross_entropy, per_image_cross_entropy, soft_cross_entropy};
+pub use normalization::{BatchMoments, batch_norm, batch_norm_train, layer_norm};

@@ -1,0 +1,81 @@
+//! Multi-head self-attention (Vaswani et al., 2017, section 3.2) with one packed projection for query, key and value.
+
+use archaeo_ops as ops;
+use burn::module::Module;
+use burn::tensor::{Bool, Device, Tensor};
+
+use crate::layers::Linear;
+use crate::pass::Pass;
+use crate::probe::AttentionSite;
+
+/// Scaled dot-product attention, a pure function that always yields its weights: `softmax(q·kᵀ/√d)·v`.
+///
+/// `mask` is `true` where a key may be attended to; a query with no such key gathers zeros.
+///
+/// # Shapes
+/// `query` `[batch, heads, queries, d]`, `key` and `value` `[batch, heads, keys, d]`, `mask` `[batch, 1, 1, keys]`
+/// → context `[batch, heads, queries, d]` and weights `[batch, heads, queries, keys]`
+pub fn scaled_dot_product_attention(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    mask: Option<Tensor<4, Bool>>,
+) -> (Tensor<4>, Tensor<4>) {
+    let scale = (query.dims()[3] as f64).powf(-0.5);
+    let weights = ops::attention_weights(query, key, scale, mask);
+    (ops::attention_context(weights.clone(), value), weights)
+}
+
+/// Multi-head self-attention.
+#[derive(Module, Debug)]
+pub struct MultiHeadAttention {
+    /// Query, key and value stacked along the outputs, `[3 · width, width]`.
+    pub qkv: Linear,
+    /// Mixes the heads, `[width, width]`.
+    pub proj: Linear,
+    heads: usize,
+    weight_dropout: f64,
+}
+
+impl MultiHeadAttention {
+    /// `weight_dropout` is applied to the weights after the softmax.
+    ///
+    /// # Panics
+    /// If `heads` does not divide `width`.
+    pub fn new(width: usize, heads: usize, weight_dropout: f64, device: &Device) -> Self {
+        assert!(heads > 0 && width.is_multiple_of(heads), "{heads} heads do not divide a width of {width}");
+        Self {
+            qkv: Linear::new(width, 3 * width, true, device),
+            proj: Linear::new(width, width, true, device),
+            heads,
+            weight_dropout,
+        }
+    }
+
+    /// Attention over all tokens; `mask` as in [`scaled_dot_product_attention`].
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, tokens, width]`
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        mask: Option<Tensor<4, Bool>>,
+        site: &AttentionSite,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
+        let [batch, tokens, width] = x.dims();
+        let head_dim = width / self.heads;
+        let packed = self.qkv.forward(x).reshape([batch, tokens, 3, self.heads, head_dim]);
+        let [query, key, value] = [0, 1, 2].map(|part| {
+            let part: Tensor<4> = packed.clone().narrow(2, part, 1).squeeze_dim(2);
+            part.swap_dims(1, 2) // [batch, heads, tokens, head_dim]
+        });
+
+        let weights = ops::attention_weights(query, key, (head_dim as f64).powf(-0.5), mask);
+        let weights = pass.probe.attention(site, weights);
+        let weights =
+            pass.dropout(weights, self.weight_dropout, &format!("attention dropout {}", site.layer));
+        let gathered = pass.probe.heads(site, ops::attention_context(weights, value));
+        self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]))
+    }
+}

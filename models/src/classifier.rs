@@ -1,0 +1,184 @@
+//! A model as the rest of the program sees it: images in [0, 1] in, logits out.
+
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use crate::initialize::initialize;
+use crate::pass::{LayerMoments, Pass};
+use crate::resnet::ResNet;
+use crate::resnet_cifar::CifarResNet;
+use crate::spec::{NetworkSpec, SpecError};
+use crate::vit::Vit;
+
+/// One of the architectures.
+#[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)] // one or two exist in a program
+pub enum Network {
+    /// Vision Transformer.
+    Vit(Vit),
+    /// ImageNet-style residual network.
+    Resnet(ResNet),
+    /// CIFAR-style residual network.
+    CifarResnet(CifarResNet),
+}
+
+impl Network {
+    fn new(spec: &NetworkSpec, device: &Device) -> Result<Self, SpecError> {
+        Ok(match spec {
+            NetworkSpec::Vit(config) => Self::Vit(Vit::new(config, device)?),
+            NetworkSpec::Resnet(config) => Self::Resnet(ResNet::new(config, device)?),
+            NetworkSpec::CifarResnet(config) => Self::CifarResnet(CifarResNet::new(config, device)?),
+        })
+    }
+
+    /// Logits of normalised images, `[batch, 3, height, width]` → `[batch, classes]`.
+    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        match self {
+            Self::Vit(vit) => vit.forward(images, pass),
+            Self::Resnet(resnet) => resnet.forward(images, pass),
+            Self::CifarResnet(resnet) => resnet.forward(images, pass),
+        }
+    }
+}
+
+/// Filter with which an image is brought to the model's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interpolation {
+    /// Triangle filter.
+    Bilinear,
+    /// Cubic filter with a = −0.5, as Pillow.
+    Bicubic,
+}
+
+/// What is done to an image before a model sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preprocessing {
+    /// Side of the square input, in pixels.
+    pub image_size: usize,
+    /// Share of the resized image that the centre crop keeps.
+    pub crop: f64,
+    /// Resize filter.
+    pub interpolation: Interpolation,
+    /// Mean of each channel, of values in [0, 1].
+    pub mean: [f32; 3],
+    /// Standard deviation of each channel.
+    pub std: [f32; 3],
+}
+
+/// ImageNet's channel means and standard deviations, as torchvision and timm state them.
+pub const IMAGENET_MOMENTS: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+
+impl Preprocessing {
+    /// The whole image, scaled to `image_size`, with mean and deviation of 0.5: how models are trained here.
+    pub fn plain(image_size: usize) -> Self {
+        Self { image_size, crop: 1.0, interpolation: Interpolation::Bicubic, mean: [0.5; 3], std: [0.5; 3] }
+    }
+}
+
+/// Everything about a model but its numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// Name to call it by.
+    pub name: String,
+    /// Architecture and sizes.
+    pub network: NetworkSpec,
+    /// What is done to an image first.
+    pub preprocessing: Preprocessing,
+    /// Names of the classes, in the order of the logits.
+    pub classes: Vec<String>,
+}
+
+/// A network with its preprocessing.
+#[derive(Module, Debug)]
+pub struct Classifier {
+    /// The network.
+    pub network: Network,
+    #[module(skip)]
+    card: ModelCard,
+}
+
+impl Classifier {
+    /// A freshly initialised model on `device`.
+    ///
+    /// # Errors
+    /// Sizes that do not fit together.
+    pub fn new(card: ModelCard, seed: u64, device: &Device) -> Result<Self, SpecError> {
+        let blank = Self::blank(card, device)?;
+        Ok(initialize(blank, seed))
+    }
+
+    /// A model of neutral values, to be loaded.
+    pub(crate) fn blank(card: ModelCard, device: &Device) -> Result<Self, SpecError> {
+        if card.classes.len() != card.network.classes() {
+            return Err(SpecError::Sizes(format!(
+                "the head has {} outputs but {} class names are given",
+                card.network.classes(),
+                card.classes.len()
+            )));
+        }
+        Ok(Self { network: Network::new(&card.network, device)?, card })
+    }
+
+    /// Everything about the model but its numbers.
+    pub fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    /// Trained parameters, buffers not counted.
+    pub fn parameter_count(&self) -> usize {
+        crate::state::state_of(self)
+            .iter()
+            .filter(|(name, _)| !name.contains("running_"))
+            .map(|(_, array)| array.values.len())
+            .sum()
+    }
+
+    /// Logits of images with values in [0, 1]; normalisation happens inside, so that a perturbation is measured in
+    /// pixels whatever the model.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, classes]`
+    pub fn logits(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let Preprocessing { mean, std, .. } = self.card.preprocessing;
+        let channel = |values: [f32; 3]| {
+            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, 3, 1, 1]), &images.device())
+        };
+        self.network.forward((images.clone() - channel(mean)) / channel(std), pass)
+    }
+
+    /// Moves the running moments of every batch-norm layer towards what it saw in a training step:
+    /// `(1 − momentum) · running + momentum · batch`, the variance unbiased, as in PyTorch.
+    pub fn absorb_moments(self, moments: Vec<LayerMoments>, momentum: f64) -> Self {
+        if moments.is_empty() {
+            return self;
+        }
+        let mut targets = std::collections::BTreeMap::new();
+        for LayerMoments { running_mean, running_var, batch } in moments {
+            let unbiased = batch.count as f64 / (batch.count as f64 - 1.0).max(1.0);
+            targets.insert(running_mean.val(), batch.mean);
+            targets.insert(running_var.val(), batch.variance * unbiased);
+        }
+        self.map(&mut MomentMapper { targets, momentum })
+    }
+}
+
+struct MomentMapper {
+    targets: std::collections::BTreeMap<u64, Tensor<1>>,
+    momentum: f64,
+}
+
+impl ModuleMapper for MomentMapper {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let id: ParamId = param.id;
+        let Some(target) = self.targets.remove(&id.val()) else { return param };
+        let momentum = self.momentum;
+        param.map(|running| {
+            let autodiff = running.is_autodiff();
+            let shape = running.dims();
+            let moved = running.inner() * (1.0 - momentum) + target.reshape(shape) * momentum;
+            if autodiff { Tensor::from_inner(moved) } else { moved }
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! The parameterised layers of every model, with PyTorch's names and array layouts.
+//!
+//! A module's path of field names is then the checkpoint's name for the same array, and no array is ever transposed on
+//! its way in or out. Layers are built with neutral values (ones for scales, zeros elsewhere); [`crate::initialize`]
+//! fills them.
+
+use archaeo_ops::{self as ops, Convolution};
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::{Device, Tensor};
+
+use crate::pass::{LayerMoments, Pass};
+
+/// A trainable parameter of zeros, to be initialised or loaded.
+pub(crate) fn zeros<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    Param::from_tensor(Tensor::zeros(shape, device))
+}
+
+fn ones(features: usize, device: &Device) -> Param<Tensor<1>> {
+    Param::from_tensor(Tensor::ones([features], device))
+}
+
+/// An array that belongs to the checkpoint but is not trained.
+fn buffer(value: Tensor<1>) -> Param<Tensor<1>> {
+    Param::initialized(ParamId::new(), value).set_require_grad(false)
+}
+
+/// Fully connected layer.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// `[out, in]`
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl Linear {
+    /// A layer of zeros.
+    pub fn new(in_features: usize, out_features: usize, bias: bool, device: &Device) -> Self {
+        let bias = bias.then(|| zeros([out_features], device));
+        Self { weight: zeros([out_features, in_features], device), bias }
+    }
+
+    /// `[.., in]` → `[.., out]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        ops::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+}
+
+/// Layer normalisation over the last axis.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// Scale, `[features]`
+    pub weight: Param<Tensor<1>>,
+    /// Shift, `[features]`
+    pub bias: Param<Tensor<1>>,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    /// The identity but for the normalisation itself.
+    pub fn new(features: usize, epsilon: f64, device: &Device) -> Self {
+        Self { weight: ones(features, device), bias: zeros([features], device), epsilon }
+    }
+
+    /// `[.., features]` → `[.., features]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        ops::layer_norm(x, self.weight.val(), self.bias.val(), self.epsilon)
+    }
+}
+
+/// Convolution without bias, as residual networks use it.
+#[derive(Module, Debug)]
+pub struct Conv2d {
+    /// `[out, in, kernel, kernel]`
+    pub weight: Param<Tensor<4>>,
+    stride: usize,
+    padding: usize,
+}
+
+impl Conv2d {
+    /// A convolution of zeros.
+    pub fn new(channels: [usize; 2], kernel: usize, stride: usize, padding: usize, device: &Device) -> Self {
+        let [in_channels, out_channels] = channels;
+        Self { weight: zeros([out_channels, in_channels, kernel, kernel], device), stride, padding }
+    }
+
+    /// `[batch, in, height, width]` → `[batch, out, height', width']`
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let geometry = Convolution { stride: self.stride, padding: self.padding, groups: 1 };
+        ops::conv2d(x, self.weight.val(), None, geometry)
+    }
+}
+
+/// Batch normalisation over images and positions.
+#[derive(Module, Debug)]
+pub struct BatchNorm2d {
+    /// Scale, `[channels]`
+    pub weight: Param<Tensor<1>>,
+    /// Shift, `[channels]`
+    pub bias: Param<Tensor<1>>,
+    /// Mean used at evaluation, `[channels]`
+    pub running_mean: Param<Tensor<1>>,
+    /// Variance used at evaluation (unbiased, as PyTorch keeps it), `[channels]`
+    pub running_var: Param<Tensor<1>>,
+    epsilon: f64,
+}
+
+impl BatchNorm2d {
+    /// A layer with PyTorch's epsilon of 1e-5.
+    pub fn new(channels: usize, device: &Device) -> Self {
+        Self {
+            weight: ones(channels, device),
+            bias: zeros([channels], device),
+            running_mean: buffer(Tensor::zeros([channels], device)),
+            running_var: buffer(Tensor::ones([channels], device)),
+            epsilon: 1e-5,
+        }
+    }
+
+    /// `[batch, channels, height, width]` → the same. At training the batch's moments are left in the pass; whoever
+    /// takes the optimiser step moves the running ones ([`crate::Classifier::absorb_moments`]).
+    pub fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        match &mut pass.training {
+            None => {
+                let (mean, variance) = (self.running_mean.val(), self.running_var.val());
+                ops::batch_norm(x, weight, bias, mean, variance, self.epsilon)
+            }
+            Some(step) => {
+                let (y, batch) = ops::batch_norm_train(x, weight, bias, self.epsilon);
+                let (running_mean, running_var) = (self.running_mean.id, self.running_var.id);
+                step.moments.push(LayerMoments { running_mean, running_var, batch });
+                y
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The residual networks that He et al. (2016, section 4.2) designed for CIFAR-10: three thin stages and shortcuts
+//! without parameters (option A: every second pixel, new channels zero).
+
+use archaeo_ops as ops;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::layers::{BatchNorm2d, Conv2d, Linear};
+use crate::pass::Pass;
+use crate::probe::FeatureSite;
+use crate::spec::SpecError;
+
+/// Sizes of a CIFAR residual network of depth `6 · blocks + 2`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CifarResNetConfig {
+    /// Blocks in each of the three stages: 3 for ResNet-20, 9 for ResNet-56.
+    pub blocks: usize,
+    /// Width of the first stage (16 in the paper); it doubles with every stage.
+    pub width: usize,
+    /// Number of classes.
+    pub classes: usize,
+}
+
+impl CifarResNetConfig {
+    /// Checks that the sizes fit together.
+    ///
+    /// # Errors
+    /// One sentence naming the sizes that do not.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        if self.width == 0 || self.classes == 0 || self.blocks == 0 {
+            return Err(SpecError::Sizes("every size of a ResNet must be at least 1".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Two 3×3 convolutions around a shortcut without parameters.
+#[derive(Module, Debug)]
+pub struct CifarBlock {
+    /// First convolution, which carries the stride.
+    pub conv1: Conv2d,
+    /// After `conv1`.
+    pub bn1: BatchNorm2d,
+    /// Second convolution.
+    pub conv2: Conv2d,
+    /// After `conv2`.
+    pub bn2: BatchNorm2d,
+}
+
+impl CifarBlock {
+    fn new(in_channels: usize, width: usize, stride: usize, device: &Device) -> Self {
+        Self {
+            conv1: Conv2d::new([in_channels, width], 3, stride, 1, device),
+            bn1: BatchNorm2d::new(width, device),
+            conv2: Conv2d::new([width, width], 3, 1, 1, device),
+            bn2: BatchNorm2d::new(width, device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        let branch = ops::relu(self.bn1.forward(self.conv1.forward(x.clone()), pass));
+        let branch = self.bn2.forward(self.conv2.forward(branch), pass);
+        let [_, channels, height, _] = branch.dims();
+        ops::relu(branch + option_a_shortcut(x, channels, height))
+    }
+}
+
+/// Every second pixel where the height halves, and zeros for the new channels, half before and half after.
+fn option_a_shortcut(x: Tensor<4>, channels: usize, height: usize) -> Tensor<4> {
+    let [batch, in_channels, in_height, _] = x.dims();
+    let x = if height < in_height { x.slice(burn::tensor::s![.., .., 0..;2, 0..;2]) } else { x };
+    if channels == in_channels {
+        return x;
+    }
+    let [_, _, height, width] = x.dims();
+    let before = (channels - in_channels) / 2;
+    let padding = |count| Tensor::zeros([batch, count, height, width], &x.device());
+    Tensor::cat(vec![padding(before), x.clone(), padding(channels - in_channels - before)], 1)
+}
+
+/// CIFAR residual network.
+#[derive(Module, Debug)]
+pub struct CifarResNet {
+    /// Stem convolution.
+    pub conv1: Conv2d,
+    /// After the stem.
+    pub bn1: BatchNorm2d,
+    /// First stage.
+    pub layer1: Vec<CifarBlock>,
+    /// Second stage.
+    pub layer2: Vec<CifarBlock>,
+    /// Third stage.
+    pub layer3: Vec<CifarBlock>,
+    /// Head, `[classes, 4 · width]`.
+    pub linear: Linear,
+    #[module(skip)]
+    config: CifarResNetConfig,
+}
+
+impl CifarResNet {
+    /// A network of neutral values.
+    ///
+    /// # Errors
+    /// As [`CifarResNetConfig::validate`].
+    pub fn new(config: &CifarResNetConfig, device: &Device) -> Result<Self, SpecError> {
+        config.validate()?;
+        let CifarResNetConfig { blocks, width, classes } = *config;
+        let stage = |index: usize| {
+            (0..blocks)
+                .map(|block| {
+                    let entering = index > 0 && block == 0;
+                    let in_channels = width << (index - usize::from(entering));
+                    CifarBlock::new(in_channels, width << index, if entering { 2 } else { 1 }, device)
+                })
+                .collect()
+        };
+        Ok(Self {
+            conv1: Conv2d::new([3, width], 3, 1, 1, device),
+            bn1: BatchNorm2d::new(width, device),
+            layer1: stage(0),
+            layer2: stage(1),
+            layer3: stage(2),
+            linear: Linear::new(width << 2, classes, true, device),
+            config: config.clone(),
+        })
+    }
+
+    /// Sizes this model was built with.
+    pub fn config(&self) -> &CifarResNetConfig {
+        &self.config
+    }
+
+    /// Logits of normalised images.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, classes]`
+    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let mut x = ops::relu(self.bn1.forward(self.conv1.forward(images), pass));
+        for (stage, blocks) in (1..).zip([&self.layer1, &self.layer2, &self.layer3]) {
+            for (block, residual) in blocks.iter().enumerate() {
+                x = residual.forward(x, pass);
+                let last = stage == 3 && block + 1 == blocks.len();
+                x = pass.probe.features(&FeatureSite { stage, block, last }, x);
+            }
+        }
+        self.linear.forward(ops::global_mean_pool(x))
+    }
+}

@@ -1,0 +1,150 @@
+//! A model's arrays by their checkpoint names.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Tensor, TensorData};
+
+/// One array of a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// Values, last axis fastest.
+    pub values: Vec<f32>,
+}
+
+/// Arrays by name, sorted.
+pub type State = BTreeMap<String, Array>;
+
+/// The name of the parameter that a walk through a model has reached.
+#[derive(Default)]
+pub struct ParameterPath(Vec<Option<String>>);
+
+impl ParameterPath {
+    /// Goes into a field. The variants of [`crate::Network`] are choices, not fields: they have no name in a checkpoint.
+    pub fn enter(&mut self, name: &str, container: &str) {
+        let name = match (container.strip_prefix("Enum:").is_some(), name) {
+            (true, _) | (false, "network") => None,
+            (false, "conv") if self.within("downsample") => Some("0"),
+            (false, "norm") if self.within("downsample") => Some("1"),
+            (false, name) => Some(name),
+        };
+        self.0.push(name.map(str::to_owned));
+    }
+
+    /// Comes out of a field.
+    pub fn exit(&mut self) {
+        self.0.pop();
+    }
+
+    /// The checkpoint's name of the parameter reached, such as `blocks.0.attn.qkv.weight`.
+    pub fn name(&self) -> String {
+        self.0.iter().flatten().cloned().collect::<Vec<_>>().join(".")
+    }
+
+    fn within(&self, field: &str) -> bool {
+        self.0.iter().flatten().next_back().is_some_and(|last| last == field)
+    }
+}
+
+/// Every array of `model`, buffers included.
+pub fn state_of<M: Module>(model: &M) -> State {
+    let mut collector = Collector { path: ParameterPath::default(), state: State::new() };
+    model.visit(&mut collector);
+    collector.state
+}
+
+struct Collector {
+    path: ParameterPath,
+    state: State,
+}
+
+impl ModuleVisitor for Collector {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let data = param.val().inner().into_data();
+        let shape = data.shape().to_vec();
+        let values = data.try_into_vec::<f32>().expect("parameters are 32-bit floats");
+        self.state.insert(self.path.name(), Array { shape, values });
+    }
+}
+
+/// What keeps a set of arrays from being a model's state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mismatch {
+    /// Names the model has and the arrays lack.
+    pub missing: Vec<String>,
+    /// Names the arrays have and the model lacks.
+    pub unexpected: Vec<String>,
+    /// Name, the model's shape, the array's shape.
+    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+}
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for name in &self.missing {
+            writeln!(f, "  missing     {name}")?;
+        }
+        for name in &self.unexpected {
+            writeln!(f, "  unexpected  {name}")?;
+        }
+        for (name, expected, found) in &self.misshapen {
+            writeln!(f, "  misshapen   {name}: expected {expected:?}, found {found:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives `model` the arrays of `state`, all of them or none.
+///
+/// # Errors
+/// Every missing, unexpected and misshapen array at once.
+pub fn with_state<M: Module>(model: M, mut state: State) -> Result<M, Mismatch> {
+    let expected = state_of(&model);
+    let mut mismatch = Mismatch::default();
+    for (name, array) in &expected {
+        match state.get(name) {
+            None => mismatch.missing.push(name.clone()),
+            Some(found) if found.shape != array.shape => {
+                mismatch.misshapen.push((name.clone(), array.shape.clone(), found.shape.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    mismatch.unexpected = state.keys().filter(|name| !expected.contains_key(*name)).cloned().collect();
+    if mismatch != Mismatch::default() {
+        return Err(mismatch);
+    }
+    Ok(model.map(&mut Loader { path: ParameterPath::default(), state: &mut state }))
+}
+
+struct Loader<'a> {
+    path: ParameterPath,
+    state: &'a mut State,
+}
+
+impl ModuleMapper for Loader<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let array = self.state.remove(&self.path.name()).expect("names were compared before");
+        param.map(|old| {
+            let fresh = Tensor::from_data(TensorData::new(array.values, array.shape), &old.device());
+            fresh.set_require_grad(old.is_require_grad())
+        })
+    }
+}

@@ -1,0 +1,31 @@
+//! Dense layers and pointwise activations.
+
+use burn::tensor::{Tensor, activation};
+
+/// `x · weightᵀ + bias` over the last axis.
+///
+/// # Shapes
+/// `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]` → `[.., out]`
+pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    let mut shape = x.dims();
+    let [out_features, in_features] = weight.dims();
+    let rows = shape[..D - 1].iter().product::<usize>();
+    shape[D - 1] = out_features;
+    let y = x.reshape([rows, in_features]).matmul(weight.transpose());
+    let y = match bias {
+        Some(bias) => y + bias.unsqueeze(),
+        None => y,
+    };
+    y.reshape(shape)
+}
+
+/// Gaussian error linear unit, exact: `x · Φ(x)` with the error function, not its tanh approximation
+/// (Hendrycks & Gimpel, 2016).
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::gelu(x)
+}
+
+/// `max(x, 0)`.
+pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    activation::relu(x)
+}
