@@ -1,1 +1,3 @@
 //! analysis.
+
+pub mod statistics;

@@ -1,0 +1,180 @@
+//! Calibration: is a model right as often as it says it is?
+
+use std::f64::consts::FRAC_2_PI;
+
+use serde::{Deserialize, Serialize};
+
+use super::resampling::quantile;
+use super::special::normal_quantile;
+use super::{Estimate, Resampling, Result, StatisticsError, check_count, check_finite, check_lengths};
+
+/// One bin of a reliability diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReliabilityBin {
+    /// Images in the bin.
+    pub count: usize,
+    /// Their mean confidence.
+    pub confidence: f64,
+    /// Their accuracy.
+    pub accuracy: f64,
+}
+
+/// Outcome of [`expected_calibration_error`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// The expected calibration error with its interval, in `[0, 1]`.
+    pub error: Estimate,
+    /// The error that a perfectly calibrated model with these confidences would show on average, by chance alone:
+    /// Σ_b √(2/π · Σ_{i in b} c_i (1 − c_i)) / n, the mean of |accuracy − confidence| in the normal approximation.
+    pub noise_floor: f64,
+    /// The bins, from the least to the most confident.
+    pub bins: Vec<ReliabilityBin>,
+}
+
+/// Expected calibration error with `bins` bins of equal mass (Naeini et al. 2015, *AAAI*; equal mass as in Nguyen &
+/// O'Connor 2015, *EMNLP*): Σ_b (n_b / n) · |accuracy_b − confidence_b|. Fifteen bins are usual.
+///
+/// Bin `b` holds the sorted ranks from ⌊b·n/bins⌋ to ⌊(b+1)·n/bins⌋. Images of equal confidence count with their common
+/// accuracy, so that the order of the images cannot matter.
+///
+/// The error of a finite sample is biased upwards, and that of a bootstrap sample once more, so that plain bootstrap
+/// quantiles miss. With q the quantiles of the bootstrap distribution, the interval is
+/// [2·ECE − q_high, ECE + q_median − q_low]: the lower end is pivotal (Davison & Hinkley 1997, section 5.2) and subtracts
+/// the bias, the upper end does not. Near perfect calibration no bootstrap removes the whole bias; the lower end is 0
+/// wherever a calibrated model would often show as large an error (normal approximation around
+/// [`Calibration::noise_floor`]). In simulations with 1,000 and 5,000 images and true errors of 0 to 0.1 the 95 % interval
+/// covered 90 to 99 % of the time.
+///
+/// # Errors
+/// Different lengths, no images, no bins, a confidence outside `[0, 1]`, or impossible resampling parameters.
+pub fn expected_calibration_error(
+    confidences: &[f64],
+    correct: &[bool],
+    bins: usize,
+    resampling: &Resampling,
+) -> Result<Calibration> {
+    let what = "the calibration error";
+    check_lengths(what, confidences.len(), correct.len())?;
+    check_count(what, 1, confidences.len())?;
+    check_count("a set of bins", 1, bins)?;
+    check_finite("a list of confidences", confidences)?;
+    if let Some(&value) = confidences.iter().find(|c| !(0.0..=1.0).contains(*c)) {
+        return Err(StatisticsError::OutOfRange { what: "a confidence", value, allowed: "[0, 1]" });
+    }
+
+    let n = confidences.len();
+    let (levels, level_of) = distinct_levels(confidences);
+    let tally = |indices: &mut dyn Iterator<Item = usize>| {
+        let mut tallies: Vec<Tally> = levels.iter().map(|&confidence| Tally::new(confidence)).collect();
+        indices.for_each(|i| tallies[level_of[i]].add(correct[i]));
+        reliability(&tallies, n, bins)
+    };
+    let reliability_bins = tally(&mut (0..n));
+    let value = error(&reliability_bins, n);
+    let distribution =
+        resampling.distribution(what, n, |indices| error(&tally(&mut indices.iter().copied()), n))?;
+    let tail = (1.0 - resampling.level) / 2.0;
+    let [q_low, q_median, q_high] = [tail, 0.5, 1.0 - tail].map(|p| quantile(&distribution, p));
+    let noise = Noise::of(&reliability_bins, confidences);
+    let within_noise = value <= noise.mean + normal_quantile(resampling.level) * noise.deviation;
+
+    Ok(Calibration {
+        error: Estimate {
+            value,
+            low: if within_noise { 0.0 } else { (2.0 * value - q_high).clamp(0.0, value) },
+            high: (value + q_median - q_low).min(1.0),
+            level: resampling.level,
+            n,
+            method: format!(
+                "{bins} equal-mass bins, {}",
+                resampling.describe("bias-aware", distribution.len())
+            ),
+        },
+        noise_floor: noise.mean,
+        bins: reliability_bins,
+    })
+}
+
+/// The images of one confidence: how many, and how many of them right.
+struct Tally {
+    confidence: f64,
+    count: usize,
+    correct: usize,
+}
+
+impl Tally {
+    fn new(confidence: f64) -> Self {
+        Self { confidence, count: 0, correct: 0 }
+    }
+
+    fn add(&mut self, correct: bool) {
+        self.count += 1;
+        self.correct += usize::from(correct);
+    }
+}
+
+/// The distinct confidences in increasing order, and for each image the position of its own.
+fn distinct_levels(confidences: &[f64]) -> (Vec<f64>, Vec<usize>) {
+    let mut levels = confidences.to_vec();
+    levels.sort_by(f64::total_cmp);
+    levels.dedup();
+    let level_of = confidences.iter().map(|c| levels.partition_point(|level| level < c)).collect();
+    (levels, level_of)
+}
+
+/// Fills the bins with `n` images, which come tallied by increasing confidence.
+fn reliability(tallies: &[Tally], n: usize, bins: usize) -> Vec<ReliabilityBin> {
+    let mut filled = Vec::with_capacity(bins);
+    let mut tallies = tallies.iter().filter(|tally| tally.count > 0).map(|tally| (tally, tally.count));
+    let mut current = tallies.next();
+    for bin in 0..bins {
+        let count = (bin + 1) * n / bins - bin * n / bins;
+        let (mut missing, mut confidence, mut correct) = (count, 0.0, 0.0);
+        while let Some((tally, left)) = current.filter(|_| missing > 0) {
+            let taken = left.min(missing);
+            confidence += taken as f64 * tally.confidence;
+            correct += (taken * tally.correct) as f64 / tally.count as f64;
+            missing -= taken;
+            current = if taken < left { Some((tally, left - taken)) } else { tallies.next() };
+        }
+        if count > 0 {
+            let images = count as f64;
+            filled.push(ReliabilityBin {
+                count,
+                confidence: confidence / images,
+                accuracy: correct / images,
+            });
+        }
+    }
+    filled
+}
+
+fn error(bins: &[ReliabilityBin], n: usize) -> f64 {
+    bins.iter().map(|bin| bin.count as f64 * (bin.accuracy - bin.confidence).abs()).sum::<f64>() / n as f64
+}
+
+/// The error of a perfectly calibrated model with these confidences, over the randomness of its labels.
+struct Noise {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Noise {
+    /// Each bin's sum of (correct − confidence) is nearly normal with variance v = Σ c (1 − c), so that its absolute
+    /// value has mean √(2v/π) and variance (1 − 2/π) v.
+    fn of(bins: &[ReliabilityBin], confidences: &[f64]) -> Self {
+        let mut sorted = confidences.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let n = sorted.len() as f64;
+        let mut rest = sorted.as_slice();
+        let (mut mean, mut variance) = (0.0, 0.0);
+        for bin in bins {
+            let (inside, outside) = rest.split_at(bin.count);
+            let v: f64 = inside.iter().map(|c| c * (1.0 - c)).sum();
+            mean += (FRAC_2_PI * v).sqrt();
+            variance += (1.0 - FRAC_2_PI) * v;
+            rest = outside;
+        }
+        Self { mean: mean / n, deviation: variance.sqrt() / n }
+    }
+}

@@ -1,0 +1,67 @@
+//! Means of per-image scores, alone and compared on the same images.
+
+use super::resampling::BootstrapInterval::{self, Percentile};
+use super::special::student_t_two_sided;
+use super::{Estimate, Resampling, Result, check_count, check_finite, check_lengths, check_level, mean};
+
+/// Mean with Student's t interval (Student 1908): exact for normal data, good for many observations.
+///
+/// # Errors
+/// Fewer than two values, a value that is not finite, or a `level` outside `(0, 1)`.
+pub fn mean_t(values: &[f64], level: f64) -> Result<Estimate> {
+    check_count("a t interval", 2, values.len())?;
+    check_finite("a sample", values)?;
+    check_level(level)?;
+    let n = values.len() as f64;
+    let value = mean(values);
+    let variance = values.iter().map(|v| (v - value).powi(2)).sum::<f64>() / (n - 1.0);
+    let half_width = student_t_two_sided(level, n - 1.0) * (variance / n).sqrt();
+    let method = "mean with Student's t interval".into();
+    Ok(Estimate { value, low: value - half_width, high: value + half_width, level, n: values.len(), method })
+}
+
+/// Mean with a bootstrap interval, for skewed scores such as losses.
+///
+/// # Errors
+/// No values, a value that is not finite, or impossible resampling parameters.
+pub fn mean_bootstrap(
+    values: &[f64],
+    interval: BootstrapInterval,
+    resampling: &Resampling,
+) -> Result<Estimate> {
+    check_finite("a sample", values)?;
+    resampling.bootstrap("a mean", values.len(), interval, |indices| mean_at(values, indices))
+}
+
+/// Mean of `first − second` over the same images, with the percentile interval of the paired bootstrap.
+///
+/// # Errors
+/// Different lengths, no values, a value that is not finite, or impossible resampling parameters.
+pub fn mean_difference(first: &[f64], second: &[f64], resampling: &Resampling) -> Result<Estimate> {
+    check_lengths("a paired difference", first.len(), second.len())?;
+    check_finite("the first sample", first)?;
+    check_finite("the second sample", second)?;
+    let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
+    let mut estimate =
+        resampling.bootstrap("a paired difference", differences.len(), Percentile, |indices| {
+            mean_at(&differences, indices)
+        })?;
+    estimate.method.insert_str(0, "paired ");
+    Ok(estimate)
+}
+
+/// Accuracy of the first model minus that of the second on the same images, paired bootstrap.
+///
+/// Where the models never disagree the interval has no width: then [`mcnemar`](super::mcnemar) has nothing to
+/// test either, and the report should speak of the number of disagreements instead.
+///
+/// # Errors
+/// Different lengths, no images, or impossible resampling parameters.
+pub fn accuracy_difference(first: &[bool], second: &[bool], resampling: &Resampling) -> Result<Estimate> {
+    let scores = |correct: &[bool]| correct.iter().map(|&c| f64::from(u8::from(c))).collect::<Vec<_>>();
+    mean_difference(&scores(first), &scores(second), resampling)
+}
+
+fn mean_at(values: &[f64], indices: &[usize]) -> f64 {
+    indices.iter().map(|&i| values[i]).sum::<f64>() / indices.len() as f64
+}

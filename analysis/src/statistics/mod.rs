@@ -1,0 +1,149 @@
+//! The statistics behind every reported number.
+//!
+//! Plain slices in, plain numbers out. A reported number is an [`Estimate`]: a value with its interval, the
+//! number of observations, and the method by its name. Everything is a pure function of its arguments: random
+//! resampling takes its seed from [`Resampling`], runs in one fixed order, and therefore gives the same bits
+//! whatever the number of threads.
+//!
+//! | question | function |
+//! |---|---|
+//! | how accurate is a model? | [`wilson`], [`clopper_pearson`], [`Predictions::correct`] |
+//! | what is the mean of a score? | [`mean_t`], [`mean_bootstrap`] |
+//! | do two models differ on the same images? | [`mcnemar`], [`accuracy_difference`], [`mean_difference`], [`wilcoxon_signed_rank`], [`sign_test`] |
+//! | do they fail on the same images? | [`error_consistency`] |
+//! | do two rankings agree? | [`spearman`] |
+//! | does a model know when it is right? | [`expected_calibration_error`], [`Predictions::nll`], [`Predictions::brier`] |
+//! | how good is an explanation along a curve? | [`area_under_curve`], [`areas_under_curves`] |
+//! | which of many p-values survive? | [`benjamini_hochberg`] |
+
+mod calibration;
+mod consistency;
+mod curve;
+mod mcnemar;
+mod mean;
+mod multiple;
+mod predictions;
+mod proportion;
+mod ranks;
+mod resampling;
+mod signed_rank;
+mod special;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use calibration::{Calibration, ReliabilityBin, expected_calibration_error};
+pub use consistency::error_consistency;
+pub use curve::{area_under_curve, areas_under_curves};
+pub use mcnemar::{McNemar, mcnemar};
+pub use mean::{accuracy_difference, mean_bootstrap, mean_difference, mean_t};
+pub use multiple::benjamini_hochberg;
+pub use predictions::{ConfusionMatrix, Predictions};
+pub use proportion::{clopper_pearson, wilson};
+pub use ranks::{RankCorrelation, spearman};
+pub use resampling::{BootstrapInterval, Resampling};
+pub use signed_rank::{PairedTest, sign_test, wilcoxon_signed_rank};
+
+/// The confidence level of every interval unless a caller says otherwise.
+pub const DEFAULT_LEVEL: f64 = 0.95;
+
+/// A number with its uncertainty: what a report prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The point estimate, in the unit of the quantity (proportions lie in `[0, 1]`).
+    pub value: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+    /// Confidence level of the interval, for example 0.95.
+    pub level: f64,
+    /// Number of independent observations (usually images) behind the value.
+    pub n: usize,
+    /// How value and interval were computed, in words for a report's reader.
+    pub method: String,
+}
+
+/// Why a statistic could not be computed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StatisticsError {
+    /// Fewer observations than the statistic needs.
+    #[error("{what} needs at least {needed} observation(s), but there are {found}")]
+    TooFew {
+        /// The statistic.
+        what: &'static str,
+        /// The smallest number that makes sense.
+        needed: usize,
+        /// What was given.
+        found: usize,
+    },
+    /// Two inputs that belong together differ in length.
+    #[error("{what} needs inputs of one length, but they have {first} and {second} entries")]
+    LengthMismatch {
+        /// The statistic.
+        what: &'static str,
+        /// Length of the first input.
+        first: usize,
+        /// Length of the second input.
+        second: usize,
+    },
+    /// A NaN or infinite entry.
+    #[error("{what} holds the value {value} at position {index}; every entry must be finite")]
+    NotFinite {
+        /// The input.
+        what: &'static str,
+        /// Position of the first such entry.
+        index: usize,
+        /// Its value (NaN or an infinity).
+        value: f64,
+    },
+    /// A parameter outside its domain.
+    #[error("{what} is {value}, outside {allowed}")]
+    OutOfRange {
+        /// The parameter.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The domain, in words.
+        allowed: &'static str,
+    },
+    /// The statistic has no value for these data, such as a correlation with a constant.
+    #[error("{what} is undefined: {reason}")]
+    Undefined {
+        /// The statistic.
+        what: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+}
+
+/// Result of a statistic.
+pub type Result<T> = std::result::Result<T, StatisticsError>;
+
+fn check_count(what: &'static str, needed: usize, found: usize) -> Result<()> {
+    if found < needed { Err(StatisticsError::TooFew { what, needed, found }) } else { Ok(()) }
+}
+
+fn check_lengths(what: &'static str, first: usize, second: usize) -> Result<()> {
+    if first == second { Ok(()) } else { Err(StatisticsError::LengthMismatch { what, first, second }) }
+}
+
+fn check_finite(what: &'static str, values: &[f64]) -> Result<()> {
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(StatisticsError::NotFinite { what, index, value: values[index] }),
+        None => Ok(()),
+    }
+}
+
+fn check_level(level: f64) -> Result<()> {
+    if level > 0.0 && level < 1.0 {
+        Ok(())
+    } else {
+        Err(StatisticsError::OutOfRange { what: "the confidence level", value: level, allowed: "(0, 1)" })
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
