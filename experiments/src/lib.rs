@@ -1,1 +1,3 @@
-//! experiments.
+//! Data sets, training, run folders, studies and the report.
+
+pub mod findings;
