@@ -195,8 +195,11 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
+/// Three significant digits and a power of ten, for numbers too long to write out.
 fn exponent(value: f64) -> String {
-    format!("{value:e}").replace('-', "−")
+    let text = format!("{value:.2e}");
+    let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+    format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.')).replace('-', "−")
 }
 
 /// How the value of a mark is written beside it.
@@ -207,10 +210,7 @@ pub fn value_label(value: f64, scale: Scale) -> String {
     let magnitude = value.abs();
     match magnitude {
         0.0 => "0".into(),
-        _ if !(1e-4..1e6).contains(&magnitude) => {
-            let text = format!("{value:.2e}");
-            text.replace('-', "−")
-        }
+        _ if !(1e-4..1e6).contains(&magnitude) => exponent(value),
         // Three significant digits.
         _ => fixed(value, (2 - magnitude.log10().floor() as i32).max(0) as usize),
     }

@@ -132,7 +132,7 @@ fn line_chart_puts_points_between_their_ticks() {
     let chart = line(
         &[(4.0, 50.0), (0.0, 100.0), (1.0, 25.0)],
         Axis::new("ε", Scale::Linear),
-        Axis::new("y", Scale::Linear),
+        Axis::new("y", Scale::Linear).including(0.0, 100.0),
     );
     let elements = parse(&line_chart(&chart).unwrap());
     check_inside(&elements);
@@ -423,7 +423,8 @@ fn numbers_are_written_for_readers() {
     assert_eq!(value_label(0.8342, Scale::Percent), "83.4%");
     assert_eq!(value_label(0.012345, Scale::Linear), "0.0123");
     assert_eq!(value_label(1234.5, Scale::Linear), "1234");
-    assert_eq!(value_label(1.5e-7, Scale::Linear), "1.50e−7");
+    assert_eq!(value_label(1.5e-7, Scale::Linear), "1.5e−7");
+    assert_eq!(value_label(-0.1 * 3e300, Scale::Linear), "−3e299");
     assert_eq!(
         (coordinate(-0.001), coordinate(1.5), coordinate(20.0)),
         ("0".into(), "1.5".into(), "20".into())
