@@ -42,7 +42,7 @@ pub struct Calibration {
 /// [2·ECE − q_high, ECE + q_median − q_low]: the lower end is pivotal (Davison & Hinkley 1997, section 5.2) and subtracts
 /// the bias, the upper end does not. Near perfect calibration no bootstrap removes the whole bias; the lower end is 0
 /// wherever a calibrated model would often show as large an error (normal approximation around
-/// [`Calibration::noise_floor`]). Its coverage is not guaranteed: this form was chosen among four by simulation (1,000 and
+/// [`Calibration::noise_floor`]). Its coverage is not guaranteed: this form was chosen among three by simulation (1,000 and
 /// 5,000 images, true errors of 0 to 0.1, 200 samples each), where the 95 % interval covered 90 to 99.5 % of the time.
 ///
 /// # Errors
