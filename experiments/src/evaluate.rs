@@ -5,7 +5,8 @@ use archaeo_models::{Classifier, Pass};
 use burn::module::Module;
 use burn::tensor::Device;
 
-use crate::images::{ImageError, ImageSource, load_ahead};
+use crate::data::DataError;
+use crate::images::{ImageSource, load_ahead};
 
 /// The answers of a model on a split, in the split's own order.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +66,7 @@ pub fn evaluate(
     batch_size: usize,
     device: &Device,
     progress: &mut dyn FnMut(usize),
-) -> Result<Evaluation, ImageError> {
+) -> Result<Evaluation, DataError> {
     let model = model.valid();
     let device = device.clone().inner();
     let classes = model.card().classes.len();
@@ -74,7 +75,7 @@ pub fn evaluate(
         for batch in load_ahead(scope, source, (0..source.len()).collect(), batch_size, 0) {
             let batch = batch?;
             evaluation.labels.extend(&batch.labels);
-            let logits = model.logits(batch.into_tensor(&device), &mut Pass::evaluate(&mut ()));
+            let logits = model.logits(batch.tensor(&device), &mut Pass::evaluate(&mut ()));
             evaluation
                 .logits
                 .extend(logits.into_data().try_into_vec::<f32>().expect("logits are 32-bit floats"));

@@ -11,17 +11,15 @@ mod diagnosis;
 mod optimizer;
 mod recipe;
 mod schedule;
-mod targets;
 
 use std::io;
 use std::path::PathBuf;
 use std::thread::Scope;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use archaeo_models::random::keyed_rng;
 use archaeo_models::{Classifier, Pass, TrainingStep, WeightsError, save};
-use burn::tensor::Device;
-use rand::seq::SliceRandom;
+use archaeo_ops::soft_cross_entropy;
+use burn::tensor::{Device, Tensor, TensorData};
 use thiserror::Error;
 
 pub use diagnosis::Divergence;
@@ -29,9 +27,12 @@ pub use optimizer::{Algorithm, NamedGradients, Optimizer, decays};
 pub use recipe::{DataChoice, ModelChoice, Recipe, RecipeError, RecipeFile};
 pub use schedule::Schedule;
 
+use crate::augment::{mix_images, mix_plan, soft_targets};
+use crate::data::DataError;
 use crate::evaluate::evaluate;
 use crate::findings::EpochRecord;
-use crate::images::{ImageError, ImageSource, load_ahead};
+use crate::images::{Batch, ImageSource, load_ahead};
+use crate::random::{Draw, keyed_rng};
 use crate::run_folder::{RunFolder, RunFolderError, write_atomic};
 use crate::tensorboard::EventFile;
 use checkpoint::Training;
@@ -50,7 +51,7 @@ pub enum TrainError {
     Recipe(#[from] RecipeError),
     /// An image cannot be used.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Data(#[from] DataError),
     /// The run folder cannot be used.
     #[error(transparent)]
     Folder(#[from] RunFolderError),
@@ -178,7 +179,6 @@ fn train_within<'scope>(
     let schedule = recipe.schedule(images.len());
     let used = schedule.steps_per_epoch as usize * recipe.step_images();
     let device = job.device.clone().autodiff();
-    let classes = job.classes.len();
     let last_path = folder.file("checkpoints/last.safetensors");
 
     let model = recipe.build(job.classes, &device)?;
@@ -198,14 +198,12 @@ fn train_within<'scope>(
         for (index, batch) in
             load_ahead(scope, images, order, recipe.batch_size, epoch as u64).iter().enumerate()
         {
-            let mut batch = batch?;
-            let targets = targets::targets(recipe, classes, progress.step, &mut batch);
-            let identities = batch.indices.iter().map(|&index| index as u64).collect();
+            let Mixed { images, targets, identities } = mix(recipe, job.classes.len(), epoch as u64, batch?);
             let mut step = TrainingStep::new(recipe.seed, progress.step, identities);
+            let targets = Tensor::from_data(targets, &device);
 
-            let logits = model.logits(batch.into_tensor(&device), &mut Pass::train(&mut (), &mut step));
-            let loss = archaeo_ops::soft_cross_entropy(logits, targets.into_tensor(&device));
-            let loss = loss / recipe.accumulation as f64;
+            let logits = model.logits(images.tensor(&device), &mut Pass::train(&mut (), &mut step));
+            let loss = soft_cross_entropy(logits, targets) / recipe.accumulation as f64;
             step_loss += f64::from(loss.clone().inner().into_scalar::<f32>());
             gradients.add(NamedGradients::take(&model, &mut loss.backward()));
             model = model.absorb_moments(step.moments, MOMENT_MOMENTUM);
@@ -217,7 +215,7 @@ fn train_within<'scope>(
             let gradient_norm = gradients.norm();
             let at =
                 diagnosis::Moment { epoch: epoch + 1, step: progress.step + 1, learning_rate, gradient_norm };
-            diagnosis::check(&at, step_loss, classes, &model, &gradients, job.folder)?;
+            diagnosis::check(&at, step_loss, job.classes.len(), &model, &gradients, job.folder)?;
             if let Some(limit) = recipe.gradient_clip.filter(|limit| gradient_norm > *limit) {
                 gradients.scale((limit / gradient_norm) as f32);
             }
@@ -289,10 +287,34 @@ fn check_counts(job: &Job) -> Result<(), TrainError> {
     )
 }
 
-/// The order of the images in an epoch.
+/// A batch whose images are blended with each other where the recipe says so, with what is to be answered.
+struct Mixed {
+    images: Batch,
+    /// A distribution over classes for each image, `[batch, classes]`.
+    targets: TensorData,
+    /// What the random numbers of each image are keyed by.
+    identities: Vec<u64>,
+}
+
+fn mix(recipe: &Recipe, classes: usize, epoch: u64, mut images: Batch) -> Mixed {
+    let identities: Vec<u64> = images.indices.iter().map(|&index| index as u64).collect();
+    let mut plan = Vec::new();
+    if recipe.augment.mixes() {
+        plan = mix_plan(&recipe.augment, &identities, (recipe.image_size, recipe.image_size), recipe.seed, epoch);
+        images.images = mix_images(&images.images, &plan);
+    }
+    let targets = soft_targets(&images.labels, classes, recipe.label_smoothing as f32, &plan);
+    let targets = TensorData::new(targets, [images.labels.len(), classes]);
+    Mixed { images, targets, identities }
+}
+
+/// The order of the images in an epoch (Fisher & Yates, 1938).
 fn shuffled(seed: u64, epoch: u64, images: usize) -> Vec<usize> {
+    let mut rng = keyed_rng(seed, "train/order", 0, epoch);
     let mut order: Vec<usize> = (0..images).collect();
-    order.shuffle(&mut keyed_rng(seed, "order of the images", 0, epoch));
+    for last in (1..images).rev() {
+        order.swap(last, rng.below(last + 1));
+    }
     order
 }
 

@@ -14,6 +14,7 @@ use toml::{Table, Value};
 
 use super::optimizer::Algorithm;
 use super::schedule::Schedule;
+use crate::augment::{AugmentConfig, AugmentError, Erasing, RandAugment, RandomResizedCrop};
 
 /// Why a recipe cannot be used.
 #[derive(Debug, Error)]
@@ -69,6 +70,9 @@ pub enum RecipeError {
         /// The names there are.
         known: Vec<String>,
     },
+    /// An augmentation outside its range.
+    #[error(transparent)]
+    Augment(#[from] AugmentError),
     /// The model cannot be built.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -147,15 +151,6 @@ pub struct Recipe {
     /// Share of the target that is spread evenly over all classes (Szegedy et al., 2016, section 7).
     #[serde(default)]
     pub label_smoothing: f64,
-    /// Parameter α of mixup's Beta distribution (Zhang et al., 2018); 0 for none.
-    #[serde(default)]
-    pub mixup: f64,
-    /// Parameter α of CutMix's Beta distribution (Yun et al., 2019); 0 for none.
-    #[serde(default)]
-    pub cutmix: f64,
-    /// Probability of CutMix rather than mixup for a batch, where both are on.
-    #[serde(default = "half")]
-    pub cutmix_share: f64,
     /// Stochastic depth of the last block; ViT only.
     #[serde(default)]
     pub drop_path: f64,
@@ -168,6 +163,9 @@ pub struct Recipe {
     /// How gradients become updates.
     #[serde(default)]
     pub optimizer: Algorithm,
+    /// What is done to the training images.
+    #[serde(default)]
+    pub augment: AugmentConfig,
     /// What a model learns from.
     #[serde(default)]
     pub data: DataChoice,
@@ -175,10 +173,6 @@ pub struct Recipe {
 
 fn one() -> usize {
     1
-}
-
-fn half() -> f64 {
-    0.5
 }
 
 impl Recipe {
@@ -289,8 +283,6 @@ impl Recipe {
             ("warmup_epochs", self.warmup_epochs),
             ("warmup_learning_rate", self.warmup_learning_rate),
             ("final_learning_rate", self.final_learning_rate),
-            ("mixup", self.mixup),
-            ("cutmix", self.cutmix),
         ] {
             not_negative(key, value)?;
         }
@@ -305,12 +297,12 @@ impl Recipe {
         ] {
             share(key, value)?;
         }
-        range("cutmix_share", self.cutmix_share, "from 0 to 1", (0.0..=1.0).contains(&self.cutmix_share))?;
         if self.drop_path + self.dropout > 0.0 && !self.is_vit() {
             return Err(RecipeError::Value(
                 "`drop_path` and `dropout` are for ViTs; the model of this recipe has neither".into(),
             ));
         }
+        self.augment.check()?;
         match self.optimizer {
             Algorithm::Adamw { beta1, beta2, epsilon } => {
                 share("optimizer.beta1", beta1)?;
@@ -497,13 +489,16 @@ fn known_keys() -> Vec<String> {
         final_learning_rate: 0.0,
         gradient_clip: Some(1.0),
         label_smoothing: 0.0,
-        mixup: 0.0,
-        cutmix: 0.0,
-        cutmix_share: 0.5,
         drop_path: 0.0,
         dropout: 0.0,
         ema_decay: Some(0.0),
         optimizer: Algorithm::default(),
+        augment: AugmentConfig {
+            random_resized_crop: Some(RandomResizedCrop::default()),
+            rand_augment: Some(RandAugment::default()),
+            erasing: Some(Erasing::default()),
+            ..AugmentConfig::default()
+        },
         data: DataChoice { source: Some(String::new()), validation: Some(0.0), split_seed: 0 },
     };
     let mut keys = Vec::new();
