@@ -1,0 +1,202 @@
+//! A data set: classes and splits.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::split::{Skipped, Split};
+use super::{DataError, Image};
+
+/// Labelled images in named splits.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// The source as it was given.
+    pub name: String,
+    /// Class names; a label is an index into them.
+    pub classes: Vec<String>,
+    /// What a user should know about how the source was read, each a sentence.
+    pub notes: Vec<String>,
+    pub(super) splits: BTreeMap<String, Split>,
+    pub(super) strict: bool,
+}
+
+impl Dataset {
+    /// The splits by name.
+    pub fn splits(&self) -> &BTreeMap<String, Split> {
+        &self.splits
+    }
+
+    /// The split `name`.
+    ///
+    /// # Errors
+    /// [`DataError::NoSplit`], which lists those that exist.
+    pub fn split(&self, name: &str) -> Result<&Split, DataError> {
+        self.splits.get(name).ok_or_else(|| DataError::NoSplit {
+            origin: self.name.clone(),
+            split: name.to_string(),
+            available: self.splits.keys().cloned().collect::<Vec<_>>().join(", "),
+            note: self.notes.first().cloned(),
+        })
+    }
+
+    /// The split that final numbers are measured on: `test`, else `val`, else `all`.
+    pub fn evaluation_split(&self) -> &'static str {
+        ["test", "val"].into_iter().find(|name| self.splits.contains_key(*name)).unwrap_or("all")
+    }
+
+    /// The split that checkpoints may be chosen on, if there is one that final numbers are not measured on:
+    /// `val`, or `holdout` where `val` plays the part of the test.
+    pub fn selection_split(&self) -> Option<&'static str> {
+        let evaluation = self.evaluation_split();
+        ["val", "holdout"].into_iter().find(|name| *name != evaluation && self.splits.contains_key(*name))
+    }
+
+    /// Decodes every image of the named splits once (of all of them if `names` is empty), drops the bad ones
+    /// and returns them; images without a fault keep their order.
+    ///
+    /// # Errors
+    /// With `strict`, the first bad image. A class or a split that is left without an image; a split that
+    /// does not exist.
+    pub fn verify(&mut self, names: &[&str]) -> Result<Vec<Skipped>, DataError> {
+        let mut skipped = Vec::new();
+        let names: Vec<String> = match names {
+            [] => self.splits.keys().cloned().collect(),
+            names => names.iter().map(ToString::to_string).collect(),
+        };
+        for name in names {
+            self.split(&name)?;
+            let Some(split) = self.splits.get_mut(&name) else { continue };
+            let mut present = vec![false; self.classes.len()];
+            split.labels().into_iter().for_each(|label| present[label] = true);
+            split.verify();
+            split.labels().into_iter().for_each(|label| present[label] = false);
+            if split.is_empty() {
+                return Err(DataError::Empty { origin: self.name.clone(), split: Some(name) });
+            }
+            if let Some(lost) = present.into_iter().position(|lost| lost) {
+                let class = self.classes[lost].clone();
+                return Err(DataError::ClassWithoutImage { origin: self.name.clone(), split: name, class });
+            }
+            skipped.extend_from_slice(split.skipped());
+        }
+        match skipped.first() {
+            Some(Skipped { identifier, reason }) if self.strict => Err(DataError::Strict {
+                origin: self.name.clone(),
+                count: skipped.len(),
+                identifier: identifier.clone(),
+                reason: reason.clone(),
+            }),
+            _ => Ok(skipped),
+        }
+    }
+
+    /// SHA-256 in hexadecimal of all that determines the data: class names and, for each split, labels and
+    /// stored bytes in order, or the generator's parameters. File names do not count.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut part = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        };
+        self.classes.iter().for_each(|class| part(class));
+        for (name, split) in &self.splits {
+            hash.update(name);
+            hash.update((split.len() as u64).to_le_bytes());
+            split.hash_into(&mut hash);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Counts and sizes, for a table.
+    pub fn summary(&self) -> Summary {
+        let splits = self.splits.iter().map(|(name, split)| {
+            let mut per_class = vec![0; self.classes.len()];
+            split.labels().into_iter().for_each(|label| per_class[label] += 1);
+            let (widths, heights): (Vec<_>, Vec<_>) = split.sizes().into_iter().unzip();
+            let summary = SplitSummary {
+                images: split.len(),
+                per_class,
+                width: Spread::of(widths),
+                height: Spread::of(heights),
+                skipped: split.skipped().to_vec(),
+            };
+            (name.clone(), summary)
+        });
+        Summary {
+            source: self.name.clone(),
+            classes: self.classes.clone(),
+            splits: splits.collect(),
+            notes: self.notes.clone(),
+        }
+    }
+}
+
+/// What a data set consists of.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The source as it was given.
+    pub source: String,
+    /// Class names.
+    pub classes: Vec<String>,
+    /// Every split by name.
+    pub splits: BTreeMap<String, SplitSummary>,
+    /// What to know about how the source was read.
+    pub notes: Vec<String>,
+}
+
+/// What a split consists of.
+#[derive(Debug, Clone, Serialize)]
+pub struct SplitSummary {
+    /// Number of images.
+    pub images: usize,
+    /// Number of images of each class.
+    pub per_class: Vec<usize>,
+    /// Widths in pixels.
+    pub width: Option<Spread>,
+    /// Heights in pixels.
+    pub height: Option<Spread>,
+    /// Images left out by [`Dataset::verify`].
+    pub skipped: Vec<Skipped>,
+}
+
+/// Smallest, middle and largest of some lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Spread {
+    /// The smallest.
+    pub min: usize,
+    /// The upper median.
+    pub median: usize,
+    /// The largest.
+    pub max: usize,
+}
+
+impl Spread {
+    fn of(mut values: Vec<usize>) -> Option<Self> {
+        values.sort_unstable();
+        let (&min, &max) = (values.first()?, values.last()?);
+        Some(Spread { min, median: values[values.len() / 2], max })
+    }
+}
+
+/// The first `per_class` usable images of each class of `split`, with the class's name: the rows of a contact
+/// sheet. A class without images gives an empty row.
+///
+/// # Errors
+/// A split that does not exist.
+pub fn contact_sheet(
+    dataset: &Dataset,
+    split: &str,
+    per_class: usize,
+) -> Result<Vec<(String, Vec<Image>)>, DataError> {
+    let split = dataset.split(split)?;
+    let mut rows: Vec<(String, Vec<Image>)> =
+        dataset.classes.iter().map(|class| (class.clone(), Vec::new())).collect();
+    for i in 0..split.len() {
+        let row = &mut rows[split.label(i)].1;
+        if row.len() < per_class {
+            row.extend(split.load(i).ok().map(|sample| sample.image));
+        }
+    }
+    Ok(rows)
+}

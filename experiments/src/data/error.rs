@@ -1,0 +1,139 @@
+//! What can be wrong with a data set, each as one sentence with its remedy.
+
+use std::path::PathBuf;
+
+/// Why a data set, or one of its images, cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A file that exists by name cannot be opened or read.
+    #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Nothing known by its look.
+    #[error(
+        "{origin} is no data set that is recognised: {reason}; give `sherds`, a folder of class folders, a .tar or \
+         .zip of one or of images/ and labels.csv, CIFAR binary batches, image parquet files, or a MedMNIST .npz"
+    )]
+    Unrecognised {
+        /// The source as given.
+        origin: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// A known layout with a broken part.
+    #[error("{}: {reason}", path.display())]
+    Malformed {
+        /// The file at fault.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// A source, or one of its splits, without a single image.
+    #[error("{origin} holds no image{}; add images, or give another source", in_split(split))]
+    Empty {
+        /// The source as given.
+        origin: String,
+        /// The split, if only that is empty.
+        split: Option<String>,
+    },
+    /// A class folder without an image, or a class whose every image is bad.
+    #[error("class `{class}` has no image in `{split}` of {origin}; add images to it or remove the class")]
+    ClassWithoutImage {
+        /// The source as given.
+        origin: String,
+        /// The split.
+        split: String,
+        /// The class.
+        class: String,
+    },
+    /// Splits that disagree about the classes.
+    #[error("`{split}` of {origin} {difference}; give every split the same class folders")]
+    ClassMismatch {
+        /// The source as given.
+        origin: String,
+        /// The split that differs from the first.
+        split: String,
+        /// How it differs.
+        difference: String,
+    },
+    /// A label that names no class.
+    #[error(
+        "{identifier} in {origin} has label {label}, but there are {classes} classes (labels 0 to {last}); \
+         correct the label or the list of classes",
+        last = classes.saturating_sub(1)
+    )]
+    LabelOutOfRange {
+        /// The source as given.
+        origin: String,
+        /// The image.
+        identifier: String,
+        /// Its label.
+        label: i64,
+        /// Number of classes.
+        classes: usize,
+    },
+    /// A split by a name that does not exist.
+    #[error("{origin} has no split `{split}`; it has {available}{}", note.as_deref().map(|n| format!(" ({n})")).unwrap_or_default())]
+    NoSplit {
+        /// The source as given.
+        origin: String,
+        /// The name asked for.
+        split: String,
+        /// The names that exist.
+        available: String,
+        /// Why the split may be missing.
+        note: Option<String>,
+    },
+    /// An image that cannot be decoded.
+    #[error("{identifier} cannot be used: {reason}; replace or remove it")]
+    BadImage {
+        /// The image.
+        identifier: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Bad images in strict mode.
+    #[error(
+        "{count} bad images in {origin}, the first is {identifier}: {reason}; replace or remove them, or drop \
+         --strict to skip them"
+    )]
+    Strict {
+        /// The source as given.
+        origin: String,
+        /// Number of bad images.
+        count: usize,
+        /// The first of them.
+        identifier: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A parameter of the built-in data set.
+    #[error("sherds: {reason}")]
+    Sherds {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An option that makes no sense.
+    #[error("{0}")]
+    Option(String),
+}
+
+fn in_split(split: &Option<String>) -> String {
+    split.as_deref().map(|split| format!(" in its split `{split}`")).unwrap_or_default()
+}
+
+impl DataError {
+    pub(super) fn read(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        DataError::Read { path: path.into(), source }
+    }
+
+    pub(super) fn malformed(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        DataError::Malformed { path: path.into(), reason: reason.into() }
+    }
+}

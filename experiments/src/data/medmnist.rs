@@ -1,0 +1,127 @@
+//! MedMNIST archives (Yang et al. 2023): a `.npz` with `train_images`, `train_labels`, and the same for `val`
+//! and `test`; images (n, height, width) or (n, height, width, 3) of 8 bits, labels (n,) or (n, 1).
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use npyz::{NpyFile, Order, TypeChar};
+use zip::ZipArchive;
+
+use super::DataError;
+use super::open::Layout;
+use super::split::{Encoding, Record};
+use super::storage::Storage;
+
+type Archive = ZipArchive<BufReader<File>>;
+
+/// Whether a zip archive is an archive of arrays.
+pub(super) fn is_npz(path: &Path) -> Result<bool, DataError> {
+    let named = path.extension().is_some_and(|extension| extension == "npz");
+    Ok(named || open(path)?.file_names().any(|name| name.ends_with("_images.npy")))
+}
+
+fn open(path: &Path) -> Result<Archive, DataError> {
+    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    ZipArchive::new(BufReader::new(file)).map_err(|error| {
+        DataError::malformed(path, format!("the archive is damaged or truncated ({error}); make or copy it again"))
+    })
+}
+
+/// Reads all arrays; the images stay in memory as the bytes they are.
+pub(super) fn read(path: &Path) -> Result<Layout, DataError> {
+    let mut archive = open(path)?;
+    let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
+    for split in ["train", "val", "test"] {
+        let key = format!("{split}_images.npy");
+        if !archive.file_names().any(|name| name == key) {
+            continue;
+        }
+        splits.insert(split.to_string(), read_split(path, &mut archive, split)?);
+    }
+    if splits.is_empty() {
+        return Err(DataError::malformed(
+            path,
+            "it holds no array `train_images`, `val_images` or `test_images`; give an archive in MedMNIST's layout",
+        ));
+    }
+    let last = splits.values().flatten().map(|record| record.label).max().unwrap_or(0);
+    let classes = (0..=last).map(|class| class.to_string()).collect();
+    Ok(Layout { classes, splits, notes: Vec::new(), complete: false })
+}
+
+fn read_split(path: &Path, archive: &mut Archive, split: &str) -> Result<Vec<Record>, DataError> {
+    let malformed = |reason: String| DataError::malformed(path, reason);
+    let (shape, pixels) = array(path, archive, &format!("{split}_images"))?;
+    let (images, height, width, channels) = match *shape.as_slice() {
+        [n, height, width] => (n, height, width, 1),
+        [n, height, width, 3] => (n, height, width, 3),
+        _ => {
+            return Err(malformed(format!(
+                "`{split}_images` has the shape {shape:?}; images must be (n, height, width) or (n, height, width, 3)"
+            )));
+        }
+    };
+    let (label_shape, labels) = array(path, archive, &format!("{split}_labels"))?;
+    if !matches!(label_shape.as_slice(), [_] | [_, 1]) {
+        return Err(malformed(format!(
+            "`{split}_labels` has the shape {label_shape:?}; only one label an image, (n,) or (n, 1), can be used"
+        )));
+    }
+    if labels.len() != images {
+        return Err(malformed(format!("`{split}` has {images} images but {} labels; correct it", labels.len())));
+    }
+    let bytes: Arc<[u8]> = pixels.into();
+    let length = height * width * channels;
+    let record = |(i, label): (usize, u8)| Record {
+        identifier: format!("{split}/{i}"),
+        label: usize::from(label),
+        storage: Storage::Shared { bytes: bytes.clone(), offset: i * length, length },
+        encoding: Encoding::Interleaved { width, height, channels },
+    };
+    Ok(labels.into_iter().enumerate().map(record).collect())
+}
+
+/// Shape and values of an array of bytes; labels of wider integers are narrowed.
+fn array(path: &Path, archive: &mut Archive, name: &str) -> Result<(Vec<usize>, Vec<u8>), DataError> {
+    let malformed = |reason: String| DataError::malformed(path, reason);
+    let unreadable = |error: &dyn std::fmt::Display| {
+        malformed(format!("the array `{name}` cannot be read ({error}); make or copy the file again"))
+    };
+    let member = archive.by_name(&format!("{name}.npy")).map_err(|error| unreadable(&error))?;
+    let file = NpyFile::new(member).map_err(|error| unreadable(&error))?;
+    let shape: Vec<usize> = file.shape().iter().map(|&n| n as usize).collect();
+    let npyz::DType::Plain(kind) = file.dtype() else {
+        return Err(malformed(format!("`{name}` is a table, not an array of numbers")));
+    };
+    if file.order() != Order::C {
+        return Err(malformed(format!("`{name}` is stored column by column; save it in C order")));
+    }
+    let count = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n)).unwrap_or(usize::MAX);
+    let values = match (kind.type_char(), kind.size_field()) {
+        (TypeChar::Uint, 1) => {
+            // One byte a value: the data as it is, read as a whole. The header's count is not trusted with memory.
+            let mut bytes = Vec::new();
+            let mut reader = file.into_inner();
+            reader.by_ref().take(count as u64).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+            bytes
+        }
+        (TypeChar::Int, 8) => narrow(file.into_vec::<i64>().map_err(|error| unreadable(&error))?),
+        (TypeChar::Int, 4) => narrow(file.into_vec::<i32>().map_err(|error| unreadable(&error))?),
+        _ => return Err(malformed(format!("`{name}` is of type {kind}; images and labels must be of 8-bit integers"))),
+    };
+    if values.len() != count {
+        return Err(malformed(format!(
+            "`{name}` should hold {count} values from 0 to 255 but holds {}; make or copy the file again",
+            values.len()
+        )));
+    }
+    Ok((shape, values))
+}
+
+/// Values that fit into a byte; a shorter result than the input tells of others.
+fn narrow<T: TryInto<u8>>(values: Vec<T>) -> Vec<u8> {
+    values.into_iter().map_while(|value| value.try_into().ok()).collect()
+}

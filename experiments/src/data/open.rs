@@ -1,0 +1,235 @@
+//! Recognising a source by looking at it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::divide::choose;
+use super::listing::Listing;
+use super::sherds::{Sherds, SherdsConfig, SherdsSplit};
+use super::split::{Record, Split};
+use super::{DataError, Dataset, cifar, folders, medmnist, parquet, sherds};
+
+/// How a source is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// Seed of the splits that are made where a source has none. Keep it apart from the seed of training, or
+    /// a model is tested on images that it was trained on.
+    pub split_seed: u64,
+    /// Whether a bad image is an error instead of being skipped.
+    pub strict: bool,
+    /// Share of `train` to hold out for choosing checkpoints where the source has no split for that.
+    pub validation: Option<f64>,
+    /// Parameters of Sherds, which `sherds:parameter=value,…` overrides.
+    pub sherds: SherdsConfig,
+}
+
+/// What a format's reader found.
+pub(super) struct Layout {
+    pub(super) classes: Vec<String>,
+    /// Records by split, in the source's order; the one key `all` where the source has no splits.
+    pub(super) splits: BTreeMap<String, Vec<Record>>,
+    pub(super) notes: Vec<String>,
+    /// Whether every class must have an image in every split, as folders promise and lists do not.
+    pub(super) complete: bool,
+}
+
+/// Opens the data set that `source` names: `sherds`, `sherds:size=64,train=5000`, or a path.
+///
+/// Splits are named `train`, `val` and `test`. Where the source has none (or only `train`), the split `all`
+/// holds everything in the source's order, and `train`, `val` and `test` are 70, 10 and 20 % of each class,
+/// chosen by [`OpenOptions::split_seed`] and each image's name.
+///
+/// # Errors
+/// A sentence that names the file and the remedy: for a source that is missing, unrecognised, damaged or
+/// empty, a class without an image, splits of different classes, or a label out of range. Images are not
+/// decoded here; [`Dataset::verify`] finds the bad ones.
+pub fn open(source: &str, options: &OpenOptions) -> Result<Dataset, DataError> {
+    if let Some(share) = options.validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
+        return Err(DataError::Option(format!("the validation share must lie between 0 and 1, not {share}")));
+    }
+    match source.split_once(':') {
+        None if source == "sherds" => return open_sherds(source, options.sherds.clone(), options),
+        Some(("sherds", parameters)) => {
+            return open_sherds(source, options.sherds.with_parameters(parameters)?, options);
+        }
+        _ => {}
+    }
+    let layout = recognise(source)?;
+    check(source, &layout)?;
+    Ok(assemble(source, layout, options))
+}
+
+fn open_sherds(source: &str, config: SherdsConfig, options: &OpenOptions) -> Result<Dataset, DataError> {
+    let sherds = Arc::new(Sherds::new(config)?);
+    let splits = SherdsSplit::ALL
+        .into_iter()
+        .filter(|split| sherds.len(*split) > 0)
+        .map(|split| (split.name().to_string(), Split::drawn(sherds.clone(), split)))
+        .collect();
+    Ok(Dataset {
+        name: source.to_string(),
+        classes: sherds::class_names(),
+        notes: Vec::new(),
+        splits,
+        strict: options.strict,
+    })
+}
+
+fn recognise(source: &str) -> Result<Layout, DataError> {
+    let path = Path::new(source);
+    let unrecognised = |reason: &str| DataError::Unrecognised { origin: source.to_string(), reason: reason.to_string() };
+    let metadata = std::fs::metadata(path).map_err(|error| DataError::read(path, error))?;
+    if metadata.is_dir() {
+        let path = only_folder_within(path)?;
+        if let Some(batches) = cifar::batches_in(&path)? {
+            return cifar::read(&batches);
+        }
+        let shards = parquet::shards_in(&path)?;
+        if !shards.is_empty() {
+            return parquet::read(&shards);
+        }
+        return folders::read(source, &Listing::of_folder(&path)?);
+    }
+    match look(path)? {
+        Look::Zip if medmnist::is_npz(path)? => medmnist::read(path),
+        Look::Zip => folders::read(source, &Listing::of_zip(path)?),
+        Look::Tar => folders::read(source, &Listing::of_tar(path)?),
+        Look::Parquet => parquet::read(&[path.to_path_buf()]),
+        Look::Gzip => Err(unrecognised("it is compressed with gzip, so its parts cannot be read one by one: unpack it with gunzip")),
+        Look::Image => Err(unrecognised("it is a single image")),
+        Look::Unknown if path.extension().is_some_and(|extension| extension == "bin") => {
+            cifar::read(&[path.to_path_buf()])
+        }
+        Look::Unknown if metadata.len() == 0 => Err(unrecognised("it is an empty file")),
+        Look::Unknown => Err(unrecognised("its first bytes belong to none of the known formats")),
+    }
+}
+
+/// Follows folders that hold nothing but one folder, as unpacked archives often do.
+fn only_folder_within(path: &Path) -> Result<PathBuf, DataError> {
+    let mut path = path.to_path_buf();
+    loop {
+        let mut inner = None;
+        for entry in std::fs::read_dir(&path).map_err(|error| DataError::read(&path, error))? {
+            let entry = entry.map_err(|error| DataError::read(&path, error))?;
+            if inner.is_some() || !entry.path().is_dir() {
+                return Ok(path);
+            }
+            inner = Some(entry.path());
+        }
+        match inner {
+            Some(inner) if folders_in(&inner) => path = inner,
+            _ => return Ok(path),
+        }
+    }
+}
+
+fn folders_in(path: &Path) -> bool {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    // A lone class folder holds images; a lone data set holds folders or batches.
+    entries.into_iter().any(|entry| {
+        entry.path().is_dir() || entry.path().extension().is_some_and(|end| end == "bin" || end == "parquet")
+    })
+}
+
+enum Look {
+    Zip,
+    Tar,
+    Gzip,
+    Parquet,
+    Image,
+    Unknown,
+}
+
+fn look(path: &Path) -> Result<Look, DataError> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    file.take(512).read_to_end(&mut start).map_err(|error| DataError::read(path, error))?;
+    let named_tar = path.extension().is_some_and(|extension| extension == "tar");
+    Ok(if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
+        Look::Zip
+    } else if start.starts_with(b"PAR1") {
+        Look::Parquet
+    } else if start.starts_with(&[0x1F, 0x8B]) {
+        Look::Gzip
+    } else if start.get(257..262) == Some(b"ustar") || named_tar {
+        Look::Tar
+    } else if ::image::guess_format(&start).is_ok() {
+        Look::Image
+    } else {
+        Look::Unknown
+    })
+}
+
+fn check(source: &str, layout: &Layout) -> Result<(), DataError> {
+    let origin = || source.to_string();
+    if layout.splits.values().all(Vec::is_empty) {
+        return Err(DataError::Empty { origin: origin(), split: None });
+    }
+    for (split, records) in &layout.splits {
+        if records.is_empty() {
+            return Err(DataError::Empty { origin: origin(), split: Some(split.clone()) });
+        }
+        if let Some(record) = records.iter().find(|record| record.label >= layout.classes.len()) {
+            return Err(DataError::LabelOutOfRange {
+                origin: origin(),
+                identifier: record.identifier.clone(),
+                label: record.label as i64,
+                classes: layout.classes.len(),
+            });
+        }
+        let present: BTreeSet<usize> = records.iter().map(|record| record.label).collect();
+        let absent = (0..layout.classes.len()).find(|label| !present.contains(label));
+        if let (true, Some(label)) = (layout.complete, absent) {
+            return Err(DataError::ClassWithoutImage {
+                origin: origin(),
+                split: split.clone(),
+                class: layout.classes[label].clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn assemble(source: &str, layout: Layout, options: &OpenOptions) -> Dataset {
+    let Layout { classes, splits, mut notes, .. } = layout;
+    let seed = options.split_seed;
+    let mut splits: BTreeMap<String, Split> =
+        splits.into_iter().map(|(name, records)| (name, Split::stored(records))).collect();
+    if splits.len() == 1 && (splits.contains_key("all") || splits.contains_key("train")) {
+        let Some((_, all)) = splits.pop_first() else { unreachable!("there is one split") };
+        match all.smallest_class() {
+            Some((label, images @ 0..3)) => notes.push(format!(
+                "it has no splits, and class `{}` has too few images to make some ({images} of 3): everything \
+                 is in `all`",
+                classes[label]
+            )),
+            _ => {
+                let mut train = all.clone();
+                // 10 of the 80 % that the test leaves.
+                splits.insert("test".into(), train.part(|records| choose(records, 0.2, seed, "test")));
+                splits.insert("val".into(), train.part(|records| choose(records, 0.125, seed, "val")));
+                splits.insert("train".into(), train);
+                notes.push(format!(
+                    "it has no test split: 70, 10 and 20 % of each class are `train`, `val` and `test` by split \
+                     seed {seed}; `all` is everything"
+                ));
+            }
+        }
+        splits.insert("all".into(), all);
+    }
+    let mut dataset =
+        Dataset { name: source.to_string(), classes, notes, splits, strict: options.strict };
+    if let (Some(share), None) = (options.validation, dataset.selection_split()) {
+        let name = if dataset.splits.contains_key("val") { "holdout" } else { "val" };
+        if let Some(train) = dataset.splits.get_mut("train") {
+            let held_out = train.part(|records| choose(records, share, seed, "val"));
+            dataset.splits.insert(name.to_string(), held_out);
+            dataset.notes.push(format!("`{name}` is {:.0} % of `train`, by split seed {seed}", share * 100.0));
+        }
+    }
+    dataset
+}

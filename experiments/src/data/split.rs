@@ -1,0 +1,224 @@
+//! A split: images that are decoded, or drawn, only when they are asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::image::{decode, dimensions};
+use super::sherds::{Sherds, SherdsSplit};
+use super::storage::Storage;
+use super::{DataError, Image, Sample};
+
+/// How the stored bytes of an image are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// PNG, JPEG or WebP.
+    Compressed,
+    /// Bare pixels, one plane after another: 3 × height × width.
+    Planar { width: usize, height: usize },
+    /// Bare pixels: height × width × channels, with 1 or 3 channels.
+    Interleaved { width: usize, height: usize, channels: usize },
+}
+
+/// One image of a source: its name, its class, and where and how it is stored.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) identifier: String,
+    pub(super) label: usize,
+    pub(super) storage: Storage,
+    pub(super) encoding: Encoding,
+}
+
+impl Record {
+    fn decode(&self) -> Result<Image, String> {
+        let bytes = self.storage.read()?;
+        match self.encoding {
+            Encoding::Compressed => decode(&bytes),
+            Encoding::Planar { width, height } => {
+                let plane = width * height;
+                let pixels = (0..plane).flat_map(|i| [bytes[i], bytes[plane + i], bytes[2 * plane + i]]);
+                Ok(Image { width, height, pixels: pixels.collect() })
+            }
+            Encoding::Interleaved { width, height, channels } => {
+                let pixels = match channels {
+                    1 => bytes.iter().flat_map(|&grey| [grey; 3]).collect(),
+                    _ => bytes.to_vec(),
+                };
+                Ok(Image { width, height, pixels })
+            }
+        }
+    }
+
+    fn dimensions(&self) -> Result<(usize, usize), String> {
+        match self.encoding {
+            Encoding::Compressed => dimensions(&self.storage.read()?),
+            Encoding::Planar { width, height } | Encoding::Interleaved { width, height, .. } => Ok((width, height)),
+        }
+    }
+}
+
+/// An image that was left out, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The image.
+    pub identifier: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Labelled images in the order of their source.
+#[derive(Debug, Clone)]
+pub struct Split {
+    items: Items,
+    skipped: Vec<Skipped>,
+}
+
+#[derive(Debug, Clone)]
+enum Items {
+    Stored(Vec<Record>),
+    Drawn { sherds: Arc<Sherds>, split: SherdsSplit },
+}
+
+impl Split {
+    pub(super) fn stored(records: Vec<Record>) -> Self {
+        Split { items: Items::Stored(records), skipped: Vec::new() }
+    }
+
+    pub(super) fn drawn(sherds: Arc<Sherds>, split: SherdsSplit) -> Self {
+        Split { items: Items::Drawn { sherds, split }, skipped: Vec::new() }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        match &self.items {
+            Items::Stored(records) => records.len(),
+            Items::Drawn { sherds, split } => sherds.len(*split),
+        }
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Class index of image `i`, known without decoding it.
+    ///
+    /// # Panics
+    /// If `i` is not below [`Split::len`], as for every method that takes an index.
+    pub fn label(&self, i: usize) -> usize {
+        match &self.items {
+            Items::Stored(records) => records[i].label,
+            Items::Drawn { .. } => Sherds::label(i),
+        }
+    }
+
+    /// Class indices of all images, in order.
+    pub fn labels(&self) -> Vec<usize> {
+        (0..self.len()).map(|i| self.label(i)).collect()
+    }
+
+    /// Name of image `i` in its source: a path within it, or file and record.
+    pub fn identifier(&self, i: usize) -> String {
+        match &self.items {
+            Items::Stored(records) => records[i].identifier.clone(),
+            Items::Drawn { split, .. } => format!("{}/{i}", split.name()),
+        }
+    }
+
+    /// Decodes, or draws, image `i`. It keeps its own size.
+    ///
+    /// # Errors
+    /// [`DataError::BadImage`] if it is damaged.
+    pub fn load(&self, i: usize) -> Result<Sample, DataError> {
+        match &self.items {
+            Items::Stored(records) => {
+                let record = &records[i];
+                let image = record
+                    .decode()
+                    .map_err(|reason| DataError::BadImage { identifier: record.identifier.clone(), reason })?;
+                Ok(Sample { image, label: record.label, truth: None })
+            }
+            Items::Drawn { sherds, split } => Ok(sherds.sample(*split, i)),
+        }
+    }
+
+    /// Loads the images at `indices` on all threads, in the order of `indices`.
+    ///
+    /// # Errors
+    /// [`DataError::BadImage`] for the first damaged one among them.
+    pub fn batch(&self, indices: &[usize]) -> Result<Vec<Sample>, DataError> {
+        let loaded: Vec<_> = indices.par_iter().map(|&i| self.load(i)).collect();
+        loaded.into_iter().collect()
+    }
+
+    /// Images left out by [`Split::verify`].
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
+    /// Decodes every image once and drops those that cannot be used; [`Split::skipped`] names them. The rest
+    /// keeps its order.
+    pub fn verify(&mut self) {
+        let Items::Stored(records) = &mut self.items else { return };
+        let checked: Vec<_> = std::mem::take(records)
+            .into_par_iter()
+            .map(|record| match record.decode() {
+                Ok(_) => Ok(record),
+                Err(reason) => Err(Skipped { identifier: record.identifier, reason }),
+            })
+            .collect();
+        for outcome in checked {
+            match outcome {
+                Ok(record) => records.push(record),
+                Err(skipped) => self.skipped.push(skipped),
+            }
+        }
+    }
+
+    /// Widths and heights of all images, from their headers; damaged ones are passed over.
+    pub(super) fn sizes(&self) -> Vec<(usize, usize)> {
+        match &self.items {
+            Items::Stored(records) => records.par_iter().filter_map(|record| record.dimensions().ok()).collect(),
+            Items::Drawn { sherds, .. } => vec![(sherds.config().size, sherds.config().size); self.len()],
+        }
+    }
+
+    /// Mixes what determines the images into `hash`: labels and stored bytes, or the generator's parameters.
+    pub(super) fn hash_into(&self, hash: &mut Sha256) {
+        match &self.items {
+            Items::Stored(records) => {
+                let contents: Vec<_> = records
+                    .par_iter()
+                    // An unreadable image counts as itself: its complaint.
+                    .map(|record| match record.storage.read() {
+                        Ok(bytes) => Sha256::digest(&bytes),
+                        Err(reason) => Sha256::digest(reason.as_bytes()),
+                    })
+                    .collect();
+                for (record, content) in records.iter().zip(contents) {
+                    hash.update((record.label as u64).to_le_bytes());
+                    hash.update(content);
+                }
+            }
+            Items::Drawn { sherds, .. } => hash.update(sherds.description().as_bytes()),
+        }
+    }
+
+    /// Moves the images that `choose` flags to a split of their own.
+    pub(super) fn part(&mut self, choose: impl FnOnce(&[Record]) -> Vec<bool>) -> Split {
+        let Items::Stored(records) = &mut self.items else { return Split::stored(Vec::new()) };
+        let mut flags = choose(records).into_iter();
+        let taken = records.extract_if(.., |_| flags.next().unwrap_or(false)).collect();
+        Split::stored(taken)
+    }
+
+    /// The present class with the fewest images, and their number.
+    pub(super) fn smallest_class(&self) -> Option<(usize, usize)> {
+        let mut counts = BTreeMap::new();
+        self.labels().into_iter().for_each(|label| *counts.entry(label).or_insert(0) += 1);
+        counts.into_iter().min_by_key(|&(_, count)| count)
+    }
+}

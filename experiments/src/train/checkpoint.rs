@@ -1,0 +1,98 @@
+//! What a training needs to go on as if it had never stopped: one safetensors file, written whole at the end of each
+//! epoch.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use archaeo_models::{Classifier, State, read_arrays, state_of, with_state, write_arrays};
+use serde::{Deserialize, Serialize};
+
+use super::average::WeightAverage;
+use super::optimizer::Optimizer;
+use super::{Recipe, TrainError};
+use crate::findings::EpochRecord;
+
+/// Key of the metadata entry that holds a [`Progress`] as JSON.
+const PROGRESS_KEY: &str = "archaeo.progress";
+
+/// How far a training is, beside its arrays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// Optimiser steps taken.
+    pub step: u64,
+    /// One entry a finished epoch.
+    pub history: Vec<EpochRecord>,
+    /// Length of the TensorBoard file, in bytes.
+    pub events_length: u64,
+}
+
+/// A training between two epochs.
+pub(super) struct Training {
+    /// The model as the optimiser has it.
+    pub model: Classifier,
+    /// The optimiser with its moments.
+    pub optimizer: Optimizer,
+    /// The averaged weights, where the recipe asks for them.
+    pub average: Option<WeightAverage>,
+    /// How far it is.
+    pub progress: Progress,
+}
+
+impl Training {
+    /// Before the first step.
+    pub fn begin(recipe: &Recipe, model: Classifier) -> Self {
+        Self {
+            optimizer: Optimizer::new(recipe.optimizer.clone(), recipe.weight_decay),
+            average: recipe.ema_decay.map(|decay| WeightAverage::new(decay, &model)),
+            progress: Progress::default(),
+            model,
+        }
+    }
+
+    /// The model that is evaluated and saved: averaged where the recipe asks for that.
+    pub fn result(&self) -> Classifier {
+        use burn::module::Module;
+        self.average.as_ref().map_or_else(|| self.model.valid(), |average| average.applied_to(&self.model))
+    }
+
+    /// Writes the checkpoint.
+    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+        let mut arrays = State::new();
+        let mut put = |prefix: &str, state: State| {
+            arrays.extend(state.into_iter().map(|(name, array)| (format!("{prefix}.{name}"), array)));
+        };
+        put("model", state_of(&self.model));
+        put("optimizer", self.optimizer.state());
+        if let Some(average) = &self.average {
+            put("average", average.state().clone());
+        }
+        let progress = serde_json::to_string(&self.progress).expect("progress is plain data");
+        Ok(write_arrays(path, &arrays, HashMap::from([(PROGRESS_KEY.to_owned(), progress)]))?)
+    }
+
+    /// Goes on from a checkpoint of the same recipe; `model` is a fresh one.
+    pub fn resume(recipe: &Recipe, model: Classifier, path: &Path) -> Result<Self, TrainError> {
+        let damaged = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
+        let (arrays, metadata) = read_arrays(path)?;
+        let progress = metadata.get(PROGRESS_KEY).ok_or_else(|| damaged("it holds no training".into()))?;
+        let progress: Progress =
+            serde_json::from_str(progress).map_err(|error| damaged(error.to_string()))?;
+        let mut parts =
+            HashMap::from([("model", State::new()), ("optimizer", State::new()), ("average", State::new())]);
+        for (name, array) in arrays {
+            let (part, name) = name.split_once('.').unwrap_or_default();
+            match parts.get_mut(part) {
+                Some(state) => drop(state.insert(name.to_owned(), array)),
+                None => return Err(damaged(format!("`{part}.{name}` is no part of a checkpoint"))),
+            }
+        }
+        let mut part = |name| parts.remove(name).expect("it was put in above");
+        let model = with_state(model, part("model"))
+            .map_err(|mismatch| damaged(format!("it is of another model:\n{mismatch}")))?;
+        let mut training = Self::begin(recipe, model);
+        training.optimizer.restore(part("optimizer"), progress.step);
+        training.average = recipe.ema_decay.map(|decay| WeightAverage::restore(decay, part("average")));
+        training.progress = progress;
+        Ok(training)
+    }
+}

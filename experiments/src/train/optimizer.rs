@@ -1,0 +1,431 @@
+//! AdamW and SGD, to the formula as PyTorch has them, and gradients as plain numbers.
+//!
+//! Every array is updated in place where its model owns it alone. All sums run in one fixed order, and the update is
+//! element by element, so that neither depends on the number of threads.
+
+use std::collections::BTreeMap;
+
+use archaeo_models::{Array, ParameterPath, State};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Gradients, Tensor, TensorData};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Elements that one task updates or sums: large enough to be worth handing to a thread.
+const CHUNK: usize = 1 << 15;
+
+/// A rule that turns gradients into updates.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Algorithm {
+    /// Adam with decoupled weight decay (Loshchilov & Hutter, 2019, algorithm 2).
+    Adamw {
+        /// Decay of the first moment.
+        #[serde(default = "Algorithm::beta1")]
+        beta1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "Algorithm::beta2")]
+        beta2: f64,
+        /// Added to the root of the second moment.
+        #[serde(default = "Algorithm::epsilon")]
+        epsilon: f64,
+    },
+    /// Stochastic gradient descent with momentum as in Sutskever et al. (2013); weight decay is added to the gradient.
+    Sgd {
+        /// Decay of the velocity; 0 for none.
+        #[serde(default)]
+        momentum: f64,
+        /// Whether to look ahead along the velocity.
+        #[serde(default)]
+        nesterov: bool,
+    },
+}
+
+impl Algorithm {
+    fn beta1() -> f64 {
+        0.9
+    }
+
+    fn beta2() -> f64 {
+        0.999
+    }
+
+    fn epsilon() -> f64 {
+        1e-8
+    }
+}
+
+impl Default for Algorithm {
+    fn default() -> Self {
+        Self::Adamw { beta1: Self::beta1(), beta2: Self::beta2(), epsilon: Self::epsilon() }
+    }
+}
+
+/// Whether weight decay acts on an array: on matrices and kernels, not on biases, norms, tokens and positions.
+pub fn decays(name: &str, shape: &[usize]) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    shape.len() >= 2 && !last.ends_with("_token") && !last.contains("pos_embed")
+}
+
+/// The gradient of every trained array by name.
+#[derive(Debug, Default)]
+pub struct NamedGradients {
+    /// In the order in which the model holds them, from input to output.
+    names: Vec<String>,
+    arrays: BTreeMap<String, TensorData>,
+}
+
+impl NamedGradients {
+    /// Takes the gradients of `model`'s parameters out of what a backward pass left.
+    pub fn take<M: Module>(model: &M, gradients: &mut Gradients) -> Self {
+        let mut collector = Collector { path: ParameterPath::default(), gradients, taken: Self::default() };
+        model.visit(&mut collector);
+        collector.taken
+    }
+
+    /// Adds another backward pass's gradients.
+    pub fn add(&mut self, other: Self) {
+        for (name, data) in other.arrays {
+            match self.arrays.get_mut(&name) {
+                Some(sum) => {
+                    let sum = values_mut(sum);
+                    sum.iter_mut().zip(values(&data)).for_each(|(sum, value)| *sum += value);
+                }
+                None => {
+                    self.names.push(name.clone());
+                    self.arrays.insert(name, data);
+                }
+            }
+        }
+    }
+
+    /// Multiplies every gradient.
+    pub fn scale(&mut self, factor: f32) {
+        for data in self.arrays.values_mut() {
+            values_mut(data)
+                .par_chunks_mut(CHUNK)
+                .for_each(|chunk| chunk.iter_mut().for_each(|v| *v *= factor));
+        }
+    }
+
+    /// Euclidean norm over all gradients together.
+    pub fn norm(&self) -> f64 {
+        let square = |chunk: &[f32]| chunk.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>();
+        // Blocks of a fixed size, added up in a fixed order.
+        let of_array = |data: &TensorData| -> f64 {
+            let blocks: Vec<f64> = values(data).par_chunks(CHUNK).map(square).collect();
+            blocks.iter().sum()
+        };
+        self.arrays.values().map(of_array).sum::<f64>().sqrt()
+    }
+
+    /// The first array, from the input on, with a gradient that is not finite.
+    pub fn first_not_finite(&self) -> Option<&str> {
+        let broken = |name: &&String| values(&self.arrays[*name]).iter().any(|value| !value.is_finite());
+        self.names.iter().find(broken).map(String::as_str)
+    }
+}
+
+fn values(data: &TensorData) -> &[f32] {
+    data.as_slice().expect("models and gradients are 32-bit floats")
+}
+
+fn values_mut(data: &mut TensorData) -> &mut [f32] {
+    data.as_mut_slice().expect("models and gradients are 32-bit floats")
+}
+
+struct Collector<'a> {
+    path: ParameterPath,
+    gradients: &'a mut Gradients,
+    taken: NamedGradients,
+}
+
+impl ModuleVisitor for Collector<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad_remove(self.gradients) {
+            self.taken.names.push(self.path.name());
+            self.taken.arrays.insert(self.path.name(), gradient.into_data());
+        }
+    }
+}
+
+/// An optimiser with its state, kept by parameter name.
+#[derive(Debug)]
+pub struct Optimizer {
+    algorithm: Algorithm,
+    weight_decay: f64,
+    /// Steps taken.
+    steps: u64,
+    /// AdamW's first moment, or SGD's velocity.
+    first: BTreeMap<String, Vec<f32>>,
+    /// AdamW's second moment.
+    second: BTreeMap<String, Vec<f32>>,
+}
+
+impl Optimizer {
+    /// An optimiser that has taken no step.
+    pub fn new(algorithm: Algorithm, weight_decay: f64) -> Self {
+        Self { algorithm, weight_decay, steps: 0, first: BTreeMap::new(), second: BTreeMap::new() }
+    }
+
+    /// Moves every parameter that has a gradient.
+    pub fn step<M: Module>(&mut self, model: M, gradients: &NamedGradients, learning_rate: f64) -> M {
+        self.steps += 1;
+        model.map(&mut Updater { path: ParameterPath::default(), optimizer: self, gradients, learning_rate })
+    }
+
+    /// Updates one array.
+    fn update(&mut self, name: &str, weights: &mut [f32], gradient: &[f32], rate: f64, weight_decay: f64) {
+        let zeros = || vec![0.0; weights.len()];
+        match self.algorithm {
+            Algorithm::Adamw { beta1, beta2, epsilon } => {
+                let first = self.first.entry(name.to_owned()).or_insert_with(zeros);
+                let second = self.second.entry(name.to_owned()).or_insert_with(zeros);
+                let correction = |beta: f64| 1.0 - beta.powi(i32::try_from(self.steps).unwrap_or(i32::MAX));
+                let keep = (1.0 - rate * weight_decay) as f32;
+                let step_size = (rate / correction(beta1)) as f32;
+                let root = correction(beta2).sqrt() as f32;
+                let (beta1_rest, beta2, beta2_rest) =
+                    ((1.0 - beta1) as f32, beta2 as f32, (1.0 - beta2) as f32);
+                let epsilon = epsilon as f32;
+                weights
+                    .par_chunks_mut(CHUNK)
+                    .zip(gradient.par_chunks(CHUNK))
+                    .zip(first.par_chunks_mut(CHUNK))
+                    .zip(second.par_chunks_mut(CHUNK))
+                    .for_each(|(((weights, gradient), first), second)| {
+                        for (((w, &g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
+                            *m += (g - *m) * beta1_rest;
+                            *v = *v * beta2 + g * g * beta2_rest;
+                            *w = *w * keep - step_size * *m / (v.sqrt() / root + epsilon);
+                        }
+                    });
+            }
+            Algorithm::Sgd { momentum, nesterov } => {
+                let (rate, decay, momentum) = (rate as f32, weight_decay as f32, momentum as f32);
+                let started = self.first.contains_key(name);
+                let velocity = self.first.entry(name.to_owned()).or_insert_with(zeros);
+                weights
+                    .par_chunks_mut(CHUNK)
+                    .zip(gradient.par_chunks(CHUNK))
+                    .zip(velocity.par_chunks_mut(CHUNK))
+                    .for_each(|((weights, gradient), velocity)| {
+                        for ((w, &g), u) in weights.iter_mut().zip(gradient).zip(velocity) {
+                            let g = g + decay * *w;
+                            *u = if started { momentum * *u + g } else { g };
+                            *w -= rate * if nesterov { g + momentum * *u } else { *u };
+                        }
+                    });
+            }
+        }
+    }
+
+    /// Everything but the settings, to be stored: arrays named `first.NAME` and `second.NAME`, shaped as vectors.
+    pub fn state(&self) -> State {
+        let named = |prefix: &'static str, arrays: &BTreeMap<String, Vec<f32>>| -> Vec<(String, Array)> {
+            let array = |values: &Vec<f32>| Array { shape: vec![values.len()], values: values.clone() };
+            arrays.iter().map(|(name, values)| (format!("{prefix}.{name}"), array(values))).collect()
+        };
+        named("first", &self.first).into_iter().chain(named("second", &self.second)).collect()
+    }
+
+    /// Takes up where another optimiser's [`Optimizer::state`] stopped after `steps` steps.
+    pub fn restore(&mut self, state: State, steps: u64) {
+        self.steps = steps;
+        for (name, array) in state {
+            if let Some(name) = name.strip_prefix("first.") {
+                self.first.insert(name.to_owned(), array.values);
+            } else if let Some(name) = name.strip_prefix("second.") {
+                self.second.insert(name.to_owned(), array.values);
+            }
+        }
+    }
+}
+
+struct Updater<'a> {
+    path: ParameterPath,
+    optimizer: &'a mut Optimizer,
+    gradients: &'a NamedGradients,
+    learning_rate: f64,
+}
+
+impl ModuleMapper for Updater<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.name();
+        let Some(gradient) = self.gradients.arrays.get(&name) else { return param };
+        let (id, tensor, mapper) = param.consume();
+        let device = tensor.device();
+        // On the CPU neither of the two conversions copies: this is the only handle to the array.
+        let mut data = tensor.inner().into_data();
+        let decay = if decays(&name, data.shape()) { self.optimizer.weight_decay } else { 0.0 };
+        self.optimizer.update(&name, values_mut(&mut data), values(gradient), self.learning_rate, decay);
+        Param::from_mapped_value(id, Tensor::from_data(data, &device).require_grad(), mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use archaeo_models::state_of;
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Fixture {
+        clip: f64,
+        weight_decay: f64,
+        shapes: BTreeMap<String, Vec<usize>>,
+        runs: BTreeMap<String, Run>,
+    }
+
+    type Values = BTreeMap<String, Vec<f32>>;
+
+    #[derive(Deserialize)]
+    struct Run {
+        initial: Values,
+        gradients: Vec<Values>,
+        rates: Vec<f64>,
+        after: Vec<After>,
+    }
+
+    #[derive(Deserialize)]
+    struct After {
+        norm: f64,
+        values: Values,
+    }
+
+    #[derive(Module, Debug)]
+    struct Three {
+        cls_token: Param<Tensor<3>>,
+        weight: Param<Tensor<2>>,
+        bias: Param<Tensor<1>>,
+    }
+
+    impl Three {
+        fn new(values: &Values, shapes: &BTreeMap<String, Vec<usize>>, device: &Device) -> Self {
+            let data = |name: &str| TensorData::new(values[name].clone(), shapes[name].clone());
+            Self {
+                cls_token: Param::from_tensor(Tensor::from_data(data("cls_token"), device)),
+                weight: Param::from_tensor(Tensor::from_data(data("weight"), device)),
+                bias: Param::from_tensor(Tensor::from_data(data("bias"), device)),
+            }
+        }
+
+        /// A loss whose gradient is `values`.
+        fn loss(&self, values: &Values) -> Tensor<1> {
+            fn term<const D: usize>(param: &Param<Tensor<D>>, values: &[f32]) -> Tensor<1> {
+                let param = param.val();
+                let values = TensorData::new(values.to_vec(), param.shape());
+                (param.clone() * Tensor::from_data(values, &param.device())).sum()
+            }
+            term(&self.cls_token, &values["cls_token"])
+                + term(&self.weight, &values["weight"])
+                + term(&self.bias, &values["bias"])
+        }
+    }
+
+    fn follows(name: &str, algorithm: Algorithm) {
+        let fixture: Fixture =
+            serde_json::from_str(include_str!("../../tests/fixtures/optimizer.json")).unwrap();
+        let run = &fixture.runs[name];
+        let device = Device::flex().autodiff();
+        let mut model = Three::new(&run.initial, &fixture.shapes, &device);
+        let mut optimizer = Optimizer::new(algorithm.clone(), fixture.weight_decay);
+        for (step, expected) in run.after.iter().enumerate() {
+            let mut gradients =
+                NamedGradients::take(&model, &mut model.loss(&run.gradients[step]).backward());
+            let norm = gradients.norm();
+            assert!((norm - expected.norm).abs() < 1e-5 * norm, "{name}, step {step}: norm {norm}");
+            if norm > fixture.clip {
+                gradients.scale((fixture.clip / norm) as f32);
+            }
+            // A restart between any two steps changes nothing.
+            let (state, steps) = (optimizer.state(), optimizer.steps);
+            optimizer = Optimizer::new(algorithm.clone(), fixture.weight_decay);
+            optimizer.restore(state, steps);
+
+            model = optimizer.step(model, &gradients, run.rates[step]);
+            for (array, values) in &expected.values {
+                for (ours, theirs) in state_of(&model)[array].values.iter().zip(values) {
+                    assert!(
+                        (ours - theirs).abs() < 2e-6,
+                        "{name}, step {step}, {array}: {ours}, PyTorch {theirs}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ten_steps_of_adamw_are_those_of_pytorch() {
+        follows("adamw", Algorithm::default());
+        follows("adamw_betas", Algorithm::Adamw { beta1: 0.8, beta2: 0.95, epsilon: 1e-3 });
+    }
+
+    #[test]
+    fn ten_steps_of_sgd_are_those_of_pytorch() {
+        follows("sgd", Algorithm::Sgd { momentum: 0.0, nesterov: false });
+        follows("sgd_momentum", Algorithm::Sgd { momentum: 0.9, nesterov: false });
+        follows("sgd_nesterov", Algorithm::Sgd { momentum: 0.9, nesterov: true });
+    }
+
+    #[test]
+    fn only_matrices_and_kernels_decay() {
+        let shapes: [(&str, &[usize], bool); 8] = [
+            ("blocks.0.attn.qkv.weight", &[12, 4], true),
+            ("layer1.0.conv1.weight", &[8, 3, 3, 3], true),
+            ("blocks.0.attn.qkv.bias", &[12], false),
+            ("blocks.0.norm1.weight", &[4], false),
+            ("layer1.0.bn1.weight", &[8], false),
+            ("cls_token", &[1, 1, 4], false),
+            ("dist_token", &[1, 1, 4], false),
+            ("pos_embed", &[1, 5, 4], false),
+        ];
+        for (name, shape, expected) in shapes {
+            assert_eq!(decays(name, shape), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn gradients_add_up_and_name_the_first_that_is_not_finite() {
+        let device = Device::flex().autodiff();
+        let values = |bias: f32| -> Values {
+            BTreeMap::from([
+                ("cls_token".into(), vec![1.0, 2.0]),
+                ("weight".into(), vec![3.0]),
+                ("bias".into(), vec![bias]),
+            ])
+        };
+        let shapes = BTreeMap::from([
+            ("cls_token".to_owned(), vec![1, 1, 2]),
+            ("weight".to_owned(), vec![1, 1]),
+            ("bias".to_owned(), vec![1]),
+        ]);
+        let model = Three::new(&values(0.0), &shapes, &device);
+        let take = |values| NamedGradients::take(&model, &mut model.loss(&values).backward());
+        let mut sum = take(values(1.0));
+        sum.add(take(values(-1.0)));
+        assert_eq!(sum.norm(), (4.0f64 + 16.0 + 36.0).sqrt());
+        assert_eq!(sum.first_not_finite(), None);
+        sum.add(take(values(f32::INFINITY)));
+        assert_eq!(sum.first_not_finite(), Some("bias"));
+    }
+}

@@ -1,0 +1,551 @@
+//! Recipes: everything that decides how a model is trained, as one TOML file.
+//!
+//! A file holds one recipe, or several that share most of it: what stands under `[models.NAME]` goes over the rest of
+//! the file, so that two models can be trained on the same data with the same augmentation and budget and differ in
+//! nothing but what is said there. Unknown keys are refused.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use archaeo_models::{Classifier, ModelCard, NetworkSpec, Preprocessing, SpecError};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use toml::{Table, Value};
+
+use super::optimizer::Algorithm;
+use super::schedule::Schedule;
+use crate::augment::{AugmentConfig, AugmentError, Erasing, RandAugment, RandomResizedCrop};
+
+/// Why a recipe cannot be used.
+#[derive(Debug, Error)]
+pub enum RecipeError {
+    /// The file cannot be read.
+    #[error("cannot read the recipe {}: {source}; the recipes that come with the program are in configs/", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is no TOML.
+    #[error("the recipe is not valid TOML: {0}")]
+    Syntax(String),
+    /// A key that means nothing.
+    #[error("no recipe has a key `{key}`{}", did_you_mean(near))]
+    UnknownKey {
+        /// The key, with dots.
+        key: String,
+        /// Known keys like it, the likeliest first.
+        near: Vec<String>,
+    },
+    /// A key is missing, or a value has the wrong type.
+    #[error("the recipe does not fit together: {0}")]
+    Value(String),
+    /// A value outside its range.
+    #[error("`{key}` must be {allowed}, not {found}")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// Its range, in words.
+        allowed: &'static str,
+        /// Its value.
+        found: String,
+    },
+    /// An override that is not `key=value`.
+    #[error("`--set {0}` is not of the form key=value, such as --set epochs=3 or --set augment.flip=false")]
+    Override(String),
+    /// A shared key is overridden although a model sets its own.
+    #[error("`{key}` is set by [models.{model}] itself; override it with --set models.{model}.{key}=…")]
+    Shadowed {
+        /// The key.
+        key: String,
+        /// Who has its own.
+        model: String,
+    },
+    /// A model that the file does not describe.
+    #[error("the recipe describes no model `{name}`; it has {}", if known.is_empty() { "a single one without a name".to_owned() } else { known.join(", ") })]
+    NoSuchModel {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// An augmentation outside its range.
+    #[error(transparent)]
+    Augment(#[from] AugmentError),
+    /// The model cannot be built.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+}
+
+fn did_you_mean(near: &[String]) -> String {
+    match near {
+        [] => "; configs/ shows those that exist".to_owned(),
+        near => format!("; did you mean {}?", near.join(" or ")),
+    }
+}
+
+/// Which model to train: a name, or an architecture with all its sizes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ModelChoice {
+    /// One of [`NetworkSpec::names`].
+    Named(String),
+    /// The keys of a [`NetworkSpec`]; `classes` and `image_size` come from the data where they are left out.
+    Sizes(Table),
+}
+
+/// What a model learns from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataChoice {
+    /// The data set, as `--data` takes it; the command line goes before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Share of the training split to hold out for validation where the source has no split for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
+    /// Seed of the splits that are made where the source has none.
+    pub split_seed: u64,
+}
+
+/// Everything that decides how one model is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Which model.
+    pub model: ModelChoice,
+    /// Side of the model's input, in pixels.
+    pub image_size: usize,
+    /// Seed of the initial values, the order of the images, augmentation, dropout and stochastic depth.
+    #[serde(default)]
+    pub seed: u64,
+    /// Passes over the training split.
+    pub epochs: usize,
+    /// Images that go through the model at once.
+    pub batch_size: usize,
+    /// Batches whose gradients are averaged into one optimiser step.
+    #[serde(default = "one")]
+    pub accumulation: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Images a step (`batch_size · accumulation`) for which `learning_rate` is meant: with others it is scaled in
+    /// proportion (Goyal et al., 2017, section 2.1). Left out, it is used as it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate_batch: Option<usize>,
+    /// Weight decay; biases, norms, tokens and positions have none.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Epochs of linear warm-up, fractions allowed.
+    #[serde(default)]
+    pub warmup_epochs: f64,
+    /// Learning rate at the first step of the warm-up.
+    #[serde(default)]
+    pub warmup_learning_rate: f64,
+    /// Learning rate that the cosine ends at.
+    #[serde(default)]
+    pub final_learning_rate: f64,
+    /// Largest norm of all gradients together; larger ones are scaled down to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_clip: Option<f64>,
+    /// Share of the target that is spread evenly over all classes (Szegedy et al., 2016, section 7).
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Stochastic depth of the last block; ViT only.
+    #[serde(default)]
+    pub drop_path: f64,
+    /// Dropout on tokens and within the perceptrons; ViT only.
+    #[serde(default)]
+    pub dropout: f64,
+    /// Decay a step of an exponential moving average of all weights, which is then what is evaluated and saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema_decay: Option<f64>,
+    /// How gradients become updates.
+    #[serde(default)]
+    pub optimizer: Algorithm,
+    /// What is done to the training images.
+    #[serde(default)]
+    pub augment: AugmentConfig,
+    /// What a model learns from.
+    #[serde(default)]
+    pub data: DataChoice,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Recipe {
+    /// Images of one optimiser step.
+    pub fn step_images(&self) -> usize {
+        self.batch_size * self.accumulation
+    }
+
+    /// The learning rate of every step, for a training split of `images`.
+    pub fn schedule(&self, images: usize) -> Schedule {
+        let steps_per_epoch = (images / self.step_images()).max(1) as u64;
+        let scale = self.learning_rate_batch.map_or(1.0, |batch| self.step_images() as f64 / batch as f64);
+        Schedule {
+            steps_per_epoch,
+            total_steps: steps_per_epoch * self.epochs as u64,
+            warmup_steps: (self.warmup_epochs * steps_per_epoch as f64).round() as u64,
+            warmup: self.warmup_learning_rate,
+            peak: self.learning_rate * scale,
+            last: self.final_learning_rate,
+        }
+    }
+
+    /// The model's card, for data of these classes.
+    ///
+    /// # Errors
+    /// An unknown model, or sizes that do not fit together.
+    pub fn card(&self, classes: &[String]) -> Result<ModelCard, RecipeError> {
+        let (name, mut network) = match &self.model {
+            ModelChoice::Named(name) => {
+                (name.clone(), NetworkSpec::named(name, classes.len(), self.image_size)?)
+            }
+            ModelChoice::Sizes(table) => {
+                let mut table = table.clone();
+                let mut default = |key: &str, value: usize| {
+                    table.entry(key).or_insert(Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)));
+                };
+                default("classes", classes.len());
+                if self.is_vit() {
+                    default("image_size", self.image_size);
+                }
+                let spec: NetworkSpec = Value::Table(table)
+                    .try_into()
+                    .map_err(|error: toml::de::Error| RecipeError::Value(error.message().to_owned()))?;
+                ("custom".to_owned(), spec)
+            }
+        };
+        if let NetworkSpec::Vit(config) = &mut network {
+            if config.image_size != self.image_size {
+                return Err(RecipeError::Value(format!(
+                    "the model takes images of {} px, but `image_size` is {}; set one like the other",
+                    config.image_size, self.image_size
+                )));
+            }
+            config.drop_path = self.drop_path;
+            config.dropout = self.dropout;
+        }
+        network.validate()?;
+        let preprocessing = Preprocessing::plain(self.image_size);
+        Ok(ModelCard { name, network, preprocessing, classes: classes.to_vec() })
+    }
+
+    /// A freshly initialised model for data of these classes, by the recipe's seed.
+    ///
+    /// # Errors
+    /// As [`Recipe::card`].
+    pub fn build(
+        &self,
+        classes: &[String],
+        device: &burn::tensor::Device,
+    ) -> Result<Classifier, RecipeError> {
+        Ok(Classifier::new(self.card(classes)?, self.seed, device)?)
+    }
+
+    fn is_vit(&self) -> bool {
+        match &self.model {
+            ModelChoice::Named(name) => name.starts_with("vit"),
+            ModelChoice::Sizes(table) => table.get("architecture").and_then(Value::as_str) == Some("vit"),
+        }
+    }
+
+    /// The recipe as TOML, defaults written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe is plain data")
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        let range = |key, value: f64, allowed, inside: bool| match inside {
+            true => Ok(()),
+            false => Err(RecipeError::Range { key, allowed, found: value.to_string() }),
+        };
+        let at_least_one = |key, value: usize| range(key, value as f64, "at least 1", value >= 1);
+        let positive = |key, value: f64| range(key, value, "above 0", value.is_finite() && value > 0.0);
+        let not_negative =
+            |key, value: f64| range(key, value, "0 or more", value.is_finite() && value >= 0.0);
+        let share =
+            |key, value: f64| range(key, value, "at least 0 and below 1", (0.0..1.0).contains(&value));
+
+        at_least_one("image_size", self.image_size)?;
+        at_least_one("epochs", self.epochs)?;
+        at_least_one("batch_size", self.batch_size)?;
+        at_least_one("accumulation", self.accumulation)?;
+        if let Some(batch) = self.learning_rate_batch {
+            at_least_one("learning_rate_batch", batch)?;
+        }
+        positive("learning_rate", self.learning_rate)?;
+        for (key, value) in [
+            ("weight_decay", self.weight_decay),
+            ("warmup_epochs", self.warmup_epochs),
+            ("warmup_learning_rate", self.warmup_learning_rate),
+            ("final_learning_rate", self.final_learning_rate),
+        ] {
+            not_negative(key, value)?;
+        }
+        if let Some(norm) = self.gradient_clip {
+            positive("gradient_clip", norm)?;
+        }
+        for (key, value) in [
+            ("label_smoothing", self.label_smoothing),
+            ("drop_path", self.drop_path),
+            ("dropout", self.dropout),
+            ("ema_decay", self.ema_decay.unwrap_or(0.0)),
+        ] {
+            share(key, value)?;
+        }
+        if self.drop_path + self.dropout > 0.0 && !self.is_vit() {
+            return Err(RecipeError::Value(
+                "`drop_path` and `dropout` are for ViTs; the model of this recipe has neither".into(),
+            ));
+        }
+        self.augment.check()?;
+        match self.optimizer {
+            Algorithm::Adamw { beta1, beta2, epsilon } => {
+                share("optimizer.beta1", beta1)?;
+                share("optimizer.beta2", beta2)?;
+                positive("optimizer.epsilon", epsilon)
+            }
+            Algorithm::Sgd { momentum, .. } => share("optimizer.momentum", momentum),
+        }
+    }
+}
+
+/// A recipe file: one recipe, or several that share most of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecipeFile {
+    shared: Table,
+    models: BTreeMap<String, Table>,
+}
+
+impl RecipeFile {
+    /// Reads a recipe file and applies `--set key=value` overrides.
+    ///
+    /// # Errors
+    /// As [`RecipeFile::parse`], or a file that cannot be read.
+    pub fn read(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, overrides)
+    }
+
+    /// Understands a recipe file and applies `--set key=value` overrides; every recipe in it is checked.
+    ///
+    /// # Errors
+    /// One sentence: bad syntax, an unknown key (with those like it), a missing key, a value of the wrong type or
+    /// outside its range.
+    pub fn parse(text: &str, overrides: &[String]) -> Result<Self, RecipeError> {
+        let mut shared: Table = toml::from_str(text)
+            .map_err(|error| RecipeError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let mut models = BTreeMap::new();
+        if let Some(sections) = shared.remove("models") {
+            let not_tables = || RecipeError::Value("`models` must hold sections like [models.vit]".into());
+            for (name, section) in sections.try_into::<Table>().map_err(|_| not_tables())? {
+                models.insert(name, section.try_into::<Table>().map_err(|_| not_tables())?);
+            }
+        }
+        let mut file = Self { shared, models };
+        for text in overrides {
+            file.set(text)?;
+        }
+        match file.models.is_empty() {
+            true => drop(file.recipe(None)?),
+            false => file.models.keys().try_for_each(|name| file.recipe(Some(name)).map(drop))?,
+        }
+        Ok(file)
+    }
+
+    /// Names of the models that the file describes; empty for a file of a single recipe.
+    pub fn names(&self) -> Vec<&str> {
+        self.models.keys().map(String::as_str).collect()
+    }
+
+    /// The recipe of one model, with what it shares.
+    ///
+    /// # Errors
+    /// A name that the file does not have; a name must be given where it has several. Otherwise as
+    /// [`RecipeFile::parse`].
+    pub fn recipe(&self, name: Option<&str>) -> Result<Recipe, RecipeError> {
+        let name = name.or(match self.models.len() {
+            1 => self.models.keys().next().map(String::as_str),
+            _ => None,
+        });
+        let mut table = self.shared.clone();
+        match name {
+            None if self.models.is_empty() => {}
+            None => return Err(self.no_such_model("(none given)")),
+            Some(name) => {
+                let own = self.models.get(name).ok_or_else(|| self.no_such_model(name))?;
+                merge(&mut table, own);
+            }
+        }
+        refuse_unknown_keys(&table, &known_keys(), "")?;
+        let recipe: Recipe = Value::Table(table)
+            .try_into()
+            .map_err(|error: toml::de::Error| RecipeError::Value(error.message().to_owned()))?;
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The file in force, with its overrides, as TOML.
+    pub fn to_toml(&self) -> String {
+        let mut table = self.shared.clone();
+        if !self.models.is_empty() {
+            let models = self.models.iter().map(|(name, own)| (name.clone(), Value::Table(own.clone())));
+            table.insert("models".into(), Value::Table(models.collect()));
+        }
+        toml::to_string(&table).expect("it was read from TOML")
+    }
+
+    fn no_such_model(&self, name: &str) -> RecipeError {
+        RecipeError::NoSuchModel { name: name.to_owned(), known: self.models.keys().cloned().collect() }
+    }
+
+    /// Applies one `key=value`; keys have dots, and text needs no quotes.
+    fn set(&mut self, text: &str) -> Result<(), RecipeError> {
+        let (key, value) = text.split_once('=').ok_or_else(|| RecipeError::Override(text.to_owned()))?;
+        let (key, value) = (key.trim(), value.trim());
+        let parts: Vec<&str> = key.split('.').collect();
+        if value.is_empty() || parts.contains(&"") {
+            return Err(RecipeError::Override(text.to_owned()));
+        }
+        let value = toml::from_str::<Table>(&format!("value = {value}"))
+            .ok()
+            .and_then(|mut table| table.remove("value"))
+            .unwrap_or_else(|| Value::String(value.to_owned()));
+        match parts.as_slice() {
+            ["models", model, rest @ ..] if !rest.is_empty() => {
+                let Some(own) = self.models.get_mut(*model) else { return Err(self.no_such_model(model)) };
+                assign(own, rest, value)
+            }
+            parts => {
+                if let Some(model) =
+                    self.models.iter().find_map(|(name, own)| sets(own, parts).then_some(name))
+                {
+                    return Err(RecipeError::Shadowed { key: key.to_owned(), model: model.clone() });
+                }
+                assign(&mut self.shared, parts, value)
+            }
+        }
+    }
+}
+
+/// Lays `over` over `base`, key by key. A section that says what it is (`name`, `architecture`) replaces the other as a
+/// whole, since the keys of another optimiser or architecture mean nothing to it.
+fn merge(base: &mut Table, over: &Table) {
+    for (key, value) in over {
+        match (base.get_mut(key), value) {
+            (Some(Value::Table(base)), Value::Table(over))
+                if !over.contains_key("name") && !over.contains_key("architecture") =>
+            {
+                merge(base, over);
+            }
+            _ => {
+                base.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn sets(table: &Table, parts: &[&str]) -> bool {
+    match (parts, parts.first().and_then(|first| table.get(*first))) {
+        ([_], found) => found.is_some(),
+        ([_, rest @ ..], Some(Value::Table(inner))) => sets(inner, rest),
+        (_, found) => found.is_some(),
+    }
+}
+
+fn assign(table: &mut Table, parts: &[&str], value: Value) -> Result<(), RecipeError> {
+    let (first, rest) = parts.split_first().expect("a key has at least one part");
+    if rest.is_empty() {
+        table.insert((*first).to_owned(), value);
+        return Ok(());
+    }
+    match table.entry(*first).or_insert_with(|| Value::Table(Table::new())) {
+        Value::Table(inner) => assign(inner, rest, value),
+        _ => {
+            Err(RecipeError::Value(format!("`{first}` is not a section, so it has no `{}`", rest.join("."))))
+        }
+    }
+}
+
+/// Every key a recipe can have, with dots. The compiler sees to it that none is forgotten here.
+fn known_keys() -> Vec<String> {
+    let full = Recipe {
+        model: ModelChoice::Named(String::new()),
+        image_size: 1,
+        seed: 0,
+        epochs: 1,
+        batch_size: 1,
+        accumulation: 1,
+        learning_rate: 1.0,
+        learning_rate_batch: Some(1),
+        weight_decay: 0.0,
+        warmup_epochs: 0.0,
+        warmup_learning_rate: 0.0,
+        final_learning_rate: 0.0,
+        gradient_clip: Some(1.0),
+        label_smoothing: 0.0,
+        drop_path: 0.0,
+        dropout: 0.0,
+        ema_decay: Some(0.0),
+        optimizer: Algorithm::default(),
+        augment: AugmentConfig {
+            random_resized_crop: Some(RandomResizedCrop::default()),
+            rand_augment: Some(RandAugment::default()),
+            erasing: Some(Erasing::default()),
+            ..AugmentConfig::default()
+        },
+        data: DataChoice { source: Some(String::new()), validation: Some(0.0), split_seed: 0 },
+    };
+    let mut keys = Vec::new();
+    let table = Table::try_from(&full).expect("a recipe is plain data");
+    collect_keys(&table, "", &mut keys);
+    let sgd = Table::try_from(Algorithm::Sgd { momentum: 0.0, nesterov: false }).expect("plain data");
+    collect_keys(&sgd, "optimizer.", &mut keys);
+    keys.push("model.".into());
+    keys
+}
+
+fn collect_keys(table: &Table, prefix: &str, keys: &mut Vec<String>) {
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => collect_keys(inner, &format!("{prefix}{key}."), keys),
+            _ => keys.push(format!("{prefix}{key}")),
+        }
+    }
+}
+
+fn refuse_unknown_keys(table: &Table, known: &[String], prefix: &str) -> Result<(), RecipeError> {
+    for (key, value) in table {
+        let key = format!("{prefix}{key}");
+        // A model's sizes are checked by the architecture they belong to.
+        if key == "model" || known.contains(&key) {
+            continue;
+        }
+        let section = format!("{key}.");
+        match value {
+            Value::Table(inner) if known.iter().any(|known| known.starts_with(&section)) => {
+                refuse_unknown_keys(inner, known, &section)?;
+            }
+            _ => return Err(RecipeError::UnknownKey { near: near_names(&key, known), key }),
+        }
+    }
+    Ok(())
+}
+
+/// At most three of `known` that `key` may be a slip of, the likeliest first.
+fn near_names(key: &str, known: &[String]) -> Vec<String> {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let likeness = |candidate: &String| {
+        let whole = strsim::jaro_winkler(key, candidate);
+        whole.max(strsim::jaro_winkler(&last(key), &last(candidate)))
+    };
+    let mut scored: Vec<(f64, &String)> = known.iter().map(|name| (likeness(name), name)).collect();
+    scored.retain(|(score, _)| *score > 0.82);
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    scored.into_iter().take(3).map(|(_, name)| format!("`{name}`")).collect()
+}
