@@ -16,7 +16,6 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use crate::findings::Investigation;
@@ -65,10 +64,11 @@ fn picture(folder: &Path, path: &str) -> Option<Vec<u8>> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), ReportError> {
-    let failed = |source| ReportError::Write { path: path.into(), source };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    let unfinished = path.with_extension("unfinished");
+    let written = std::fs::write(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, path));
+    written.map_err(|source| {
+        // Nothing more can be done if this fails too.
+        let _ = std::fs::remove_file(&unfinished);
+        ReportError::Write { path: path.into(), source }
+    })
 }

@@ -16,6 +16,10 @@ use crate::findings::Investigation;
 
 use super::names::Names;
 
+pub(super) use attacks::{attacks, curve_of, halving_epsilon};
+pub(super) use attention::even_distance;
+pub(super) use heads::{head_name, survives};
+
 /// One finding in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
