@@ -25,7 +25,6 @@ pub(super) struct Section {
 /// A piece of a section.
 #[derive(Debug)]
 pub(super) enum Block {
-    Heading(String),
     Paragraph(Text),
     List(Vec<Text>),
     /// What was found: the summary.

@@ -115,7 +115,6 @@ impl Writer<'_> {
 
     fn block(&mut self, block: &Block) -> Markup {
         match block {
-            Block::Heading(heading) => html! { h3 { (heading) } },
             Block::Paragraph(paragraph) => html! { p { (text(paragraph)) } },
             Block::List(items) => html! { ul { @for item in items { li { (text(item)) } } } },
             Block::Claims(claims) => self::claims(claims),
@@ -151,7 +150,7 @@ impl Writer<'_> {
                     strong { "Figure " (self.figures) ". " (figure.title) } " " (text(&figure.caption))
                 }
                 @if let Some(data) = &figure.data {
-                    details.folded { summary { "Numbers behind this figure" } (self::table(data, None)) }
+                    details.folded { summary { "Numbers behind this figure" } (table(data, None)) }
                 }
             }
         }
@@ -173,7 +172,8 @@ impl Writer<'_> {
         let Ok(format) = image::guess_format(&bytes) else {
             return html! { p.missing { "The file " code { (path) } " is not a picture." } };
         };
-        let size = image::ImageReader::with_format(std::io::Cursor::new(&bytes), format).into_dimensions().ok();
+        let size =
+            image::ImageReader::with_format(std::io::Cursor::new(&bytes), format).into_dimensions().ok();
         let source = format!("data:{};base64,{}", format.to_mime_type(), STANDARD.encode(&bytes));
         html! {
             img src=(source) alt=(alt) width=[size.map(|s| s.0)] height=[size.map(|s| s.1)]

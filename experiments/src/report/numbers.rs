@@ -59,7 +59,11 @@ impl Unit {
     /// The number with its unit: `93.1 %`.
     pub fn value(self, value: f64) -> String {
         let bare = self.bare(value);
-        if self.name().is_empty() || bare == UNDEFINED { bare } else { format!("{bare}{SPACE}{}", self.name()) }
+        if self.name().is_empty() || bare == UNDEFINED {
+            bare
+        } else {
+            format!("{bare}{SPACE}{}", self.name())
+        }
     }
 
     /// Both ends of the interval: `91.7 to 94.3`.
@@ -83,7 +87,8 @@ impl Unit {
 
     /// For tables: the number, its unit if it is a percent sign, and the interval in small brackets.
     pub fn cell(self, estimate: &Estimate) -> Text {
-        let value = if self == Self::Percent { self.value(estimate.value) } else { self.bare(estimate.value) };
+        let value =
+            if self == Self::Percent { self.value(estimate.value) } else { self.bare(estimate.value) };
         if value == UNDEFINED || !(estimate.low.is_finite() && estimate.high.is_finite()) {
             return value.into();
         }

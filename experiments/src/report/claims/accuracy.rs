@@ -77,7 +77,9 @@ fn on_another_split(split: &SplitAccuracy, names: &Names) -> String {
     };
     let scores: Vec<String> = ROLES
         .iter()
-        .filter_map(|role| Some(format!("{} {}", names.bare(*role), percent(split.models.get(role)?.top1.value))))
+        .filter_map(|role| {
+            Some(format!("{} {}", names.bare(*role), percent(split.models.get(role)?.top1.value)))
+        })
         .collect();
     format!("On {}, {verdict} ({}; {}).", split.split, scores.join(", "), p_value(split.pair.mcnemar_p))
 }
@@ -105,7 +107,9 @@ fn calibration(vit: &ModelScores, cnn: &ModelScores, names: &Names) -> Claim {
             "Only for {} is it shown that probabilities are within {threshold} of the truth on average.",
             listed(&close)
         ),
-        (None, _) => "For neither model is it shown that its probabilities can be taken at their word.".into(),
+        (None, _) => {
+            "For neither model is it shown that its probabilities can be taken at their word.".into()
+        }
     };
     let evidence = format!(
         "Expected calibration error, the mean gap between stated confidence and accuracy: {} {}, {} {}.",

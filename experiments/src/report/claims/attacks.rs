@@ -85,7 +85,9 @@ fn halving(findings: &AttackFindings, attack: &str, role: Role, names: &Names) -
     let the = names.the(role);
     let Some(curve) = curve_of(findings, attack, role) else { return format!("{the} was not attacked") };
     match (halving_epsilon(curve), curve.points.last()) {
-        (Some(at), _) => format!("{the} loses half its clean accuracy at ε = {}", epsilon((at * 100.0).round() / 100.0)),
+        (Some(at), _) => {
+            format!("{the} loses half its clean accuracy at ε = {}", epsilon((at * 100.0).round() / 100.0))
+        }
         (None, Some(last)) => {
             format!("{the} still has {} at ε = {}", percent(last.accuracy.value), epsilon(last.epsilon))
         }

@@ -20,7 +20,7 @@ pub(super) fn claims(findings: &AttentionFindings, investigation: &Investigation
 
 /// Spearman's correlation over all heads between the layer and the mean attention distance.
 /// `None` where it is undefined (one layer, fewer than four heads, equal distances).
-pub(in super::super) fn distance_trend(findings: &AttentionFindings) -> Option<RankCorrelation> {
+fn distance_trend(findings: &AttentionFindings) -> Option<RankCorrelation> {
     let heads = findings.layers.iter().enumerate();
     let (depth, distance): (Vec<f64>, Vec<f64>) = heads
         .flat_map(|(layer, found)| found.heads.iter().map(move |head| (layer as f64, head.distance.value)))

@@ -58,7 +58,9 @@ fn same_class(findings: &ErrorFindings, classes: usize) -> Option<Claim> {
     let statement = match side(same, chance) {
         Side::Above => "Where both are wrong, they name the same wrong class more often than chance.",
         Side::Below => "Where both are wrong, they name the same wrong class less often than chance.",
-        Side::Undecided => "Where both are wrong, their answers agree no more than by chance, as far as can be shown.",
+        Side::Undecided => {
+            "Where both are wrong, their answers agree no more than by chance, as far as can be shown."
+        }
     };
     Some(Claim {
         section: "errors",

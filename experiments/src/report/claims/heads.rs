@@ -42,7 +42,10 @@ fn importance(findings: &HeadFindings) -> Option<Claim> {
         Side::Above => format!("and costs {} of accuracy", Unit::Points.sentence(&top.accuracy_drop)),
         Side::Below => format!("yet accuracy rises by {}", Unit::Points.value(-top.accuracy_drop.value)),
         Side::Undecided => {
-            format!("while no loss of accuracy can be shown ({})", Unit::Points.interval_phrase(&top.accuracy_drop))
+            format!(
+                "while no loss of accuracy can be shown ({})",
+                Unit::Points.interval_phrase(&top.accuracy_drop)
+            )
         }
     };
     let change = if top.mean.value < 0.0 { "changes" } else { "raises" };

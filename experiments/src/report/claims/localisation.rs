@@ -36,7 +36,10 @@ fn against_random(
     let (better, worse) = (on(Side::Above), on(Side::Below));
     let all = better.len() == explanations.len();
     let mut statement = if all && better.len() > 1 {
-        format!("All {} explanations put more of their mass on the object than a random heatmap.", better.len())
+        format!(
+            "All {} explanations put more of their mass on the object than a random heatmap.",
+            better.len()
+        )
     } else if better.is_empty() {
         "No explanation is shown to put more of its mass on the object than a random heatmap.".into()
     } else {
@@ -77,9 +80,15 @@ fn against_centre(
     };
     let (better, worse) = (named(Side::Above), named(Side::Below));
     let statement = match (better.is_empty(), worse.is_empty()) {
-        (true, true) => "No explanation points to the object better or worse than the image's centre does.".into(),
-        (false, true) => format!("{} points to the object more often than the image's centre does.", listed(&better)),
-        (true, false) => format!("{} points to the object less often than the image's centre does.", listed(&worse)),
+        (true, true) => {
+            "No explanation points to the object better or worse than the image's centre does.".into()
+        }
+        (false, true) => {
+            format!("{} points to the object more often than the image's centre does.", listed(&better))
+        }
+        (true, false) => {
+            format!("{} points to the object less often than the image's centre does.", listed(&worse))
+        }
         (false, false) => format!(
             "Compared with the image's centre, {} points to the object more often, {} less often.",
             listed(&better),

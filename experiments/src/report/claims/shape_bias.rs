@@ -9,9 +9,9 @@ use super::Claim;
 
 pub(super) fn claims(findings: &ShapeBiasFindings, names: &Names) -> Option<Claim> {
     let decided = |wanted| -> Vec<String> {
-        let roles = ROLES.iter().filter(|role| {
-            findings.models.get(role).is_some_and(|found| side(&found.bias, 0.5) == wanted)
-        });
+        let roles = ROLES
+            .iter()
+            .filter(|role| findings.models.get(role).is_some_and(|found| side(&found.bias, 0.5) == wanted));
         roles.map(|role| names.the(*role)).collect()
     };
     let (shape, texture, open) = (decided(Side::Above), decided(Side::Below), decided(Side::Undecided));

@@ -1,6 +1,8 @@
 //! How often each model is right, on every split and for every class.
 
-use archaeo_plot::{Axis, BarChart, BarSeries, DotIntervalChart, DotRow, Scale, bar_chart, dot_interval_chart};
+use archaeo_plot::{
+    Axis, BarChart, BarSeries, DotIntervalChart, DotRow, Scale, bar_chart, dot_interval_chart,
+};
 
 use crate::findings::{AccuracyFindings, Investigation, Role, SplitAccuracy};
 
@@ -99,7 +101,9 @@ fn split_chart(findings: &AccuracyFindings, names: &Names) -> Block {
 fn contingency(main: &SplitAccuracy, names: &Names) -> Block {
     let pair = &main.pair;
     let (vit, cnn) = (names.bare(Role::Vit), names.bare(Role::Cnn));
-    let row = |name: String, right: usize, wrong: usize| vec![Text::from(name), count(right).into(), count(wrong).into()];
+    let row = |name: String, right: usize, wrong: usize| {
+        vec![Text::from(name), count(right).into(), count(wrong).into()]
+    };
     Block::Table(Table {
         caption: format!(
             "Both models on the same {} of the {} split. McNemar's exact test looks only at the images on which they \

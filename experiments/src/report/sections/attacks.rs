@@ -16,7 +16,9 @@ pub(super) fn section(findings: &AttackFindings, names: &Names) -> Section {
     let mut blocks = vec![curves(findings, names), settings(findings, names)];
     blocks.push(Block::Figure(Figure {
         title: "Attacked images.".into(),
-        caption: "Clean image, perturbation (enlarged in strength to be seen) and attacked image, for both models.".into(),
+        caption:
+            "Clean image, perturbation (enlarged in strength to be seen) and attacked image, for both models."
+                .into(),
         panels: vec![Panel::picture(&findings.examples, "Clean images, perturbations and attacked images")],
         data: None,
     }));
@@ -60,7 +62,10 @@ fn points(findings: &AttackFindings, names: &Names) -> Table {
     }
     let mut columns = vec![Column::numbers("ε (1/255)")];
     columns.extend(
-        findings.curves.iter().map(|curve| Column::numbers(format!("{}, {}", curve.attack, names.bare(curve.role)))),
+        findings
+            .curves
+            .iter()
+            .map(|curve| Column::numbers(format!("{}, {}", curve.attack, names.bare(curve.role)))),
     );
     let rows = epsilons.values().map(|&epsilon| {
         let cells = findings.curves.iter().map(|curve| {

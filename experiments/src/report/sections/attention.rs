@@ -1,8 +1,8 @@
 //! What the heads look at: how far, how broadly, how differently.
 
 use archaeo_plot::{
-    Axis, LineChart, LineSeries, MatrixChart, Scale, Scatter, ScatterSeries, Uncertainty, ValueFormat, line_chart,
-    matrix_chart, scatter,
+    Axis, LineChart, LineSeries, MatrixChart, Scale, Scatter, ScatterSeries, Uncertainty, ValueFormat,
+    line_chart, matrix_chart, scatter,
 };
 
 use crate::findings::{AttentionFindings, HeadAttention, Investigation};
@@ -110,7 +110,13 @@ fn depth(findings: &AttentionFindings, investigation: &Investigation) -> Block {
     })
 }
 
-fn grid(findings: &AttentionFindings, title: &str, unit: &str, range: Option<(f64, f64)>, value: fn(&HeadAttention) -> f64) -> MatrixChart {
+fn grid(
+    findings: &AttentionFindings,
+    title: &str,
+    unit: &str,
+    range: Option<(f64, f64)>,
+    value: fn(&HeadAttention) -> f64,
+) -> MatrixChart {
     let heads = findings.layers.iter().map(|layer| layer.heads.len()).max().unwrap_or(0);
     let values = findings.layers.iter().flat_map(|layer| {
         (0..heads).map(|head| layer.heads.get(head).map(value).filter(|value| value.is_finite()))

@@ -8,7 +8,11 @@ use super::super::document::{Block, Figure, Gallery, GalleryItem, Panel, Section
 use super::super::names::{Names, ROLES, class_name};
 use super::super::numbers::{Unit, counted, decimal};
 
-pub(super) fn section(findings: &ComparisonFindings, investigation: &Investigation, names: &Names) -> Section {
+pub(super) fn section(
+    findings: &ComparisonFindings,
+    investigation: &Investigation,
+    names: &Names,
+) -> Section {
     let classes = &investigation.data.classes;
     let items = findings.items.iter().map(|item| gallery_item(item, classes, names));
     let mut blocks = vec![agreement(findings)];
@@ -56,7 +60,8 @@ fn gallery_item(item: &Comparison, classes: &[String], names: &Names) -> Gallery
     });
     let mut lines: Vec<Text> = answers.collect();
     lines.push(
-        Text::from(format!("Agreement {}", Unit::Coefficient.value(item.agreement))).interval(item.identifier.clone()),
+        Text::from(format!("Agreement {}", Unit::Coefficient.value(item.agreement)))
+            .interval(item.identifier.clone()),
     );
     GalleryItem {
         path: item.picture.clone(),
@@ -68,10 +73,12 @@ fn gallery_item(item: &Comparison, classes: &[String], names: &Names) -> Gallery
 }
 
 fn agreement(findings: &ComparisonFindings) -> Block {
-    let values: Vec<f64> = findings.items.iter().map(|item| item.agreement).filter(|a| a.is_finite()).collect();
+    let values: Vec<f64> =
+        findings.items.iter().map(|item| item.agreement).filter(|a| a.is_finite()).collect();
     let mut sorted = values.clone();
     sorted.sort_by(f64::total_cmp);
-    let quantile = |share: f64| sorted.get(((sorted.len().max(1) - 1) as f64 * share).round() as usize).copied();
+    let quantile =
+        |share: f64| sorted.get(((sorted.len().max(1) - 1) as f64 * share).round() as usize).copied();
     let spread = match (quantile(0.5), quantile(0.25), quantile(0.75)) {
         (Some(median), Some(lower), Some(upper)) => format!(
             " The median is {}, the middle half lies between {} and {}.",
@@ -90,7 +97,8 @@ fn agreement(findings: &ComparisonFindings) -> Block {
     };
     Block::Figure(Figure {
         title: "Do both look at the same places?".into(),
-        caption: format!("Rank correlation of the heatmaps for {}.{spread}", counted(sorted.len(), "image")).into(),
+        caption: format!("Rank correlation of the heatmaps for {}.{spread}", counted(sorted.len(), "image"))
+            .into(),
         panels: vec![Panel::chart(histogram(&chart))],
         data: None,
     })

@@ -55,7 +55,10 @@ fn matrix(model: &str, counts: &[Vec<usize>], classes: &[String]) -> MatrixChart
         value_label: "% of the true class".into(),
         rows: classes.to_vec(),
         columns: classes.to_vec(),
-        values: all.clone().flat_map(|truth| all.clone().map(move |predicted| share(truth, predicted))).collect(),
+        values: all
+            .clone()
+            .flat_map(|truth| all.clone().map(move |predicted| share(truth, predicted)))
+            .collect(),
         format: ValueFormat::Percent(0),
         range: Some((0.0, 1.0)),
     }

@@ -31,7 +31,10 @@ pub(super) fn section(investigation: &Investigation) -> Section {
         Block::Figure(Figure {
             title: format!("Images of {}.", data.name),
             caption: "A few images of each class, as the models see them before augmentation.".into(),
-            panels: vec![Panel::picture(&data.contact_sheet, format!("Contact sheet: images of each class of {}", data.name))],
+            panels: vec![Panel::picture(
+                &data.contact_sheet,
+                format!("Contact sheet: images of each class of {}", data.name),
+            )],
             data: None,
         }),
         counts(data),
@@ -46,7 +49,8 @@ fn counts(data: &DataFindings) -> Block {
     let mut columns = vec![Column::words("Class")];
     columns.extend(data.counts.keys().map(|split| Column::numbers(split.clone())));
     let class_row = |class: usize| {
-        let counts = data.counts.values().map(|counts| counts.get(class).map_or("–".into(), |n| count(*n).into()));
+        let counts =
+            data.counts.values().map(|counts| counts.get(class).map_or("–".into(), |n| count(*n).into()));
         std::iter::once(class_name(&data.classes, class).into()).chain(counts).collect()
     };
     let mut rows: Vec<Vec<Text>> = (0..data.classes.len()).map(class_row).collect();
@@ -58,7 +62,8 @@ fn counts(data: &DataFindings) -> Block {
 
 fn skipped(data: &DataFindings) -> Block {
     let named = data.skipped.iter().take(MOST_NAMED_IMAGES);
-    let rows = named.map(|(image, reason)| vec![Text::new().code(image.clone()), reason.clone().into()]).collect();
+    let rows =
+        named.map(|(image, reason)| vec![Text::new().code(image.clone()), reason.clone().into()]).collect();
     let shown = data.skipped.len().min(MOST_NAMED_IMAGES);
     let caption = match data.skipped.len() {
         all if all > shown => format!("Images left out: the first {shown} of {}.", count(all)),

@@ -17,7 +17,8 @@ const MOST_CONFUSIONS: usize = 5;
 
 pub(super) fn section(findings: &ErrorFindings, investigation: &Investigation, names: &Names) -> Section {
     let classes = &investigation.data.classes;
-    let mut blocks = vec![groups(findings, classes, names), shares(findings, names), by_class(findings, classes, names)];
+    let mut blocks =
+        vec![groups(findings, classes, names), shares(findings, names), by_class(findings, classes, names)];
     for (group, found) in &findings.groups {
         blocks.extend(picture(*group, found, names));
     }
@@ -35,7 +36,8 @@ fn group_name(group: ErrorGroup, names: &Names) -> String {
 fn groups(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block {
     let rows = findings.groups.iter().map(|(group, found)| {
         let confusions = found.confusions.iter().take(MOST_CONFUSIONS).map(|confusion| {
-            let (truth, predicted) = (class_name(classes, confusion.truth), class_name(classes, confusion.predicted));
+            let (truth, predicted) =
+                (class_name(classes, confusion.truth), class_name(classes, confusion.predicted));
             format!("{truth} → {predicted} ({})", count(confusion.count))
         });
         vec![
@@ -93,13 +95,17 @@ fn shares(findings: &ErrorFindings, names: &Names) -> Block {
 
 fn by_class(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block {
     let mut ordered: Vec<&ClassErrors> = findings.by_class.iter().collect();
-    ordered.sort_by_key(|errors| (std::cmp::Reverse(errors.vit_only + errors.cnn_only + errors.both), errors.class));
+    ordered.sort_by_key(|errors| {
+        (std::cmp::Reverse(errors.vit_only + errors.cnn_only + errors.both), errors.class)
+    });
     let shown = &ordered[..ordered.len().min(MOST_CHARTED_CLASSES)];
     let series = |group: ErrorGroup, of: fn(&ClassErrors) -> usize| BarSeries {
         name: group_name(group, names),
         bars: shown
             .iter()
-            .map(|errors| (errors.n > 0).then(|| Measure { value: of(errors) as f64 / errors.n as f64, interval: None }))
+            .map(|errors| {
+                (errors.n > 0).then(|| Measure { value: of(errors) as f64 / errors.n as f64, interval: None })
+            })
             .collect(),
     };
     let chart = BarChart {
@@ -150,7 +156,8 @@ fn picture(group: ErrorGroup, found: &ErrorGroupFindings, names: &Names) -> Opti
     let name = group_name(group, names);
     Some(Block::Figure(Figure {
         title: format!("{name}."),
-        caption: format!("Some of {}, with the true class and both answers.", counted(found.count, "image")).into(),
+        caption: format!("Some of {}, with the true class and both answers.", counted(found.count, "image"))
+            .into(),
         panels: vec![Panel::picture(path, format!("{name}: images with truth and both answers"))],
         data: None,
     }))

@@ -1,8 +1,8 @@
 //! What each attention head is worth, measured by taking it away.
 
 use archaeo_plot::{
-    Axis, DotIntervalChart, DotRow, MatrixChart, Scale, Scatter, ScatterSeries, ValueFormat, dot_interval_chart,
-    matrix_chart, scatter,
+    Axis, DotIntervalChart, DotRow, MatrixChart, Scale, Scatter, ScatterSeries, ValueFormat,
+    dot_interval_chart, matrix_chart, scatter,
 };
 
 use crate::findings::HeadFindings;
@@ -90,7 +90,9 @@ fn three_ways(findings: &HeadFindings) -> Block {
     };
     let replacements = Scatter {
         title: "Other replacements".into(),
-        description: "Loss increase under zero and resample replacement against mean replacement, one dot a head".into(),
+        description:
+            "Loss increase under zero and resample replacement against mean replacement, one dot a head"
+                .into(),
         x: Axis::new("mean replacement: loss increase (nats)", Scale::Linear),
         y: Axis::new("other replacement (nats)", Scale::Linear),
         series: vec![
@@ -101,7 +103,8 @@ fn three_ways(findings: &HeadFindings) -> Block {
     };
     let gradient = Scatter {
         title: "Gradient".into(),
-        description: "Head importance by gradient against loss increase under mean replacement, one dot a head".into(),
+        description:
+            "Head importance by gradient against loss increase under mean replacement, one dot a head".into(),
         x: Axis::new("mean replacement: loss increase (nats)", Scale::Linear),
         y: Axis::new("mean |∂loss/∂gate|", Scale::Linear),
         series: vec![ScatterSeries { name: "heads".into(), points: against(|head| head.gradient.value) }],

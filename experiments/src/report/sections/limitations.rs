@@ -58,7 +58,8 @@ fn training(investigation: &Investigation, names: &Names) -> Vec<String> {
                 .into(),
         );
     }
-    let size = |role| investigation.models.iter().find(|model| model.role == role).map(|model| model.parameters);
+    let size =
+        |role| investigation.models.iter().find(|model| model.role == role).map(|model| model.parameters);
     if let (Some(vit), Some(cnn)) = (size(Role::Vit), size(Role::Cnn)) {
         let (larger, smaller) = (vit.max(cnn), vit.min(cnn));
         if smaller > 0 && larger as f64 / smaller as f64 > UNEQUAL_SIZES {
@@ -71,14 +72,18 @@ fn training(investigation: &Investigation, names: &Names) -> Vec<String> {
             ));
         }
     }
-    items.push("Two models on one data set: nothing here says that all ViTs or all CNNs are like these.".into());
+    items.push(
+        "Two models on one data set: nothing here says that all ViTs or all CNNs are like these.".into(),
+    );
     items
 }
 
 fn samples(investigation: &Investigation) -> Vec<String> {
     let mut items = Vec::new();
     let Some(accuracy) = &investigation.accuracy else { return items };
-    let Some(main) = accuracy.splits.iter().find(|split| split.split == accuracy.main_split) else { return items };
+    let Some(main) = accuracy.splits.iter().find(|split| split.split == accuracy.main_split) else {
+        return items;
+    };
     if main.n < SMALL_SPLIT {
         items.push(format!(
             "The {} split has only {}: small differences cannot be seen.",
@@ -97,7 +102,11 @@ fn samples(investigation: &Investigation) -> Vec<String> {
         .filter_map(|(name, n)| n.filter(|n| *n < main.n).map(|n| format!("{name} {}", count(n))))
         .collect();
     if !fewer.is_empty() {
-        items.push(format!("Some studies use fewer than the {} of the split: {}.", counted(main.n, "image"), listed(&fewer)));
+        items.push(format!(
+            "Some studies use fewer than the {} of the split: {}.",
+            counted(main.n, "image"),
+            listed(&fewer)
+        ));
     }
     let skipped = investigation.data.skipped.len();
     if skipped > 0 {
@@ -119,11 +128,13 @@ fn studies(investigation: &Investigation) -> Vec<String> {
         ));
     }
     if investigation.heads.is_some() {
-        items.push("Heads were taken away one at a time: heads that stand in for each other look unimportant.".into());
+        items.push(
+            "Heads were taken away one at a time: heads that stand in for each other look unimportant."
+                .into(),
+        );
     }
     if let Some(attacks) = &investigation.attacks {
-        let names: Vec<String> =
-            attacks_of(attacks).into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = attacks_of(attacks).into_iter().map(str::to_owned).collect();
         if !names.is_empty() {
             items.push(format!(
                 "Accuracy under {} is an upper bound of robustness: a stronger attack may find more.",
@@ -131,8 +142,14 @@ fn studies(investigation: &Investigation) -> Vec<String> {
             ));
         }
     }
-    if investigation.accuracy.is_some() && investigation.localisation.is_none() && investigation.comparisons.is_some() {
-        items.push("The explanations were not scored against ground truth, for this data has no object masks.".into());
+    if investigation.accuracy.is_some()
+        && investigation.localisation.is_none()
+        && investigation.comparisons.is_some()
+    {
+        items.push(
+            "The explanations were not scored against ground truth, for this data has no object masks."
+                .into(),
+        );
     }
     items
 }
@@ -148,9 +165,13 @@ fn missing(investigation: &Investigation) -> Option<String> {
         (investigation.localisation.is_none(), "explanations against the truth"),
         (investigation.shape_bias.is_none(), "shape bias"),
     ];
-    let absent: Vec<String> = studies.iter().filter(|(absent, _)| *absent).map(|(_, name)| (*name).into()).collect();
+    let absent: Vec<String> =
+        studies.iter().filter(|(absent, _)| *absent).map(|(_, name)| (*name).into()).collect();
     if absent.is_empty() {
         return None;
     }
-    Some(format!("Not part of this report, because not run or not possible with this data: {}.", listed(&absent)))
+    Some(format!(
+        "Not part of this report, because not run or not possible with this data: {}.",
+        listed(&absent)
+    ))
 }

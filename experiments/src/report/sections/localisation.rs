@@ -1,7 +1,7 @@
 //! Explanations against the true object mask.
 
-use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale, dot_interval_chart};
 use archaeo_analysis::statistics::Estimate;
+use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale, dot_interval_chart};
 
 use crate::findings::{LocalisationFindings, LocalisationScore};
 

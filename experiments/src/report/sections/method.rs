@@ -139,7 +139,10 @@ fn intervals(investigation: &Investigation) -> Option<Block> {
         if let Some(scores) = split.models.get(&Role::Vit).or(split.models.get(&Role::Cnn)) {
             found.extend([("Accuracy", &scores.top1), ("NLL", &scores.nll), ("ECE", &scores.ece)]);
         }
-        found.extend([("Difference in accuracy", &split.pair.difference), ("Error consistency κ", &split.pair.kappa)]);
+        found.extend([
+            ("Difference in accuracy", &split.pair.difference),
+            ("Error consistency κ", &split.pair.kappa),
+        ]);
     }
     if let Some(head) = investigation.attention.iter().flat_map(|a| &a.layers).flat_map(|l| &l.heads).next() {
         found.push(("Attention statistics", &head.distance));
@@ -161,7 +164,11 @@ fn intervals(investigation: &Investigation) -> Option<Block> {
         return None;
     }
     let rows = found.into_iter().map(|(name, estimate)| {
-        vec![Text::from(name), format!("{:.0} %", 100.0 * estimate.level).into(), estimate.method.clone().into()]
+        vec![
+            Text::from(name),
+            format!("{:.0} %", 100.0 * estimate.level).into(),
+            estimate.method.clone().into(),
+        ]
     });
     Some(Block::Table(Table {
         caption: "How the intervals are computed.".into(),

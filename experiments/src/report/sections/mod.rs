@@ -35,7 +35,8 @@ pub(super) fn document(investigation: &Investigation) -> Document {
         investigation.localisation.as_ref().map(|found| localisation::section(found, &names)),
         investigation.shape_bias.as_ref().map(|found| shape_bias::section(found, &names)),
     ];
-    let mut sections = vec![summary(investigation), data::section(investigation), models::section(investigation)];
+    let mut sections =
+        vec![summary(investigation), data::section(investigation), models::section(investigation)];
     sections.extend(of_studies.into_iter().flatten());
     sections.extend([
         method::section(investigation),

@@ -75,7 +75,10 @@ fn architecture(network: &NetworkSpec) -> String {
             format!("Residual network: {} blocks a stage, first width {}", blocks.join("-"), resnet.width)
         }
         NetworkSpec::CifarResnet(resnet) => {
-            format!("CIFAR residual network: 3 stages of {} blocks, first width {}", resnet.blocks, resnet.width)
+            format!(
+                "CIFAR residual network: 3 stages of {} blocks, first width {}",
+                resnet.blocks, resnet.width
+            )
         }
     }
 }
@@ -87,16 +90,24 @@ fn median_speed(history: &[EpochRecord]) -> Option<f64> {
 }
 
 fn curves(trained: &[&ModelFindings], names: &Names) -> Block {
-    let series = |suffix: &str, role: Role, model: &ModelFindings, value: fn(&EpochRecord) -> f64| LineSeries {
-        name: format!("{}{suffix}", names.bare(role)),
-        points: model.history.iter().filter_map(|epoch| bare_point(epoch.epoch as f64, value(epoch))).collect(),
-    };
+    let series =
+        |suffix: &str, role: Role, model: &ModelFindings, value: fn(&EpochRecord) -> f64| LineSeries {
+            name: format!("{}{suffix}", names.bare(role)),
+            points: model
+                .history
+                .iter()
+                .filter_map(|epoch| bare_point(epoch.epoch as f64, value(epoch)))
+                .collect(),
+        };
     let accuracy = LineChart {
         title: "Validation accuracy".into(),
         description: "Accuracy on the validation split after each epoch, one curve a model".into(),
         x: Axis::new("epoch", Scale::Linear),
         y: Axis::new("accuracy", Scale::Percent).including(0.0, 1.0),
-        series: trained.iter().map(|model| series("", model.role, model, |e| e.validation_accuracy)).collect(),
+        series: trained
+            .iter()
+            .map(|model| series("", model.role, model, |e| e.validation_accuracy))
+            .collect(),
         uncertainty: Uncertainty::Band,
     };
     let mut losses: Vec<LineSeries> =

@@ -52,10 +52,9 @@ fn files(investigation: &Investigation) -> Table {
         (investigation.localisation.is_some(), "Explanations against the truth", "localisation"),
         (investigation.shape_bias.is_some(), "Shape or texture", "shape_bias"),
     ];
-    let rows = studies
-        .iter()
-        .filter(|(present, ..)| *present)
-        .map(|(_, section, name)| vec![Text::from(*section), Text::new().code(format!("findings/{name}.json"))]);
+    let rows = studies.iter().filter(|(present, ..)| *present).map(|(_, section, name)| {
+        vec![Text::from(*section), Text::new().code(format!("findings/{name}.json"))]
+    });
     Table {
         caption: "The numbers behind each section, in full precision, within the run folder.".into(),
         columns: vec![Column::words("Section"), Column::words("File")],

@@ -10,13 +10,21 @@ use super::super::names::{Names, ROLES};
 use super::super::numbers::{Unit, count, counted};
 
 pub(super) fn section(findings: &ShapeBiasFindings, names: &Names) -> Section {
-    Section { id: "shape-bias", title: "Shape or texture", blocks: vec![chart(findings, names), table(findings, names)] }
+    Section {
+        id: "shape-bias",
+        title: "Shape or texture",
+        blocks: vec![chart(findings, names), table(findings, names)],
+    }
 }
 
 fn chart(findings: &ShapeBiasFindings, names: &Names) -> Block {
     let rows = ROLES.iter().filter_map(|role| {
         let found = findings.models.get(role)?;
-        Some(DotRow { label: names.bare(*role).into(), measure: measure(&found.bias)?, series: series_of(*role) })
+        Some(DotRow {
+            label: names.bare(*role).into(),
+            measure: measure(&found.bias)?,
+            series: series_of(*role),
+        })
     });
     let chart = DotIntervalChart {
         title: "Shape bias".into(),
