@@ -3,11 +3,16 @@
 pub mod augment;
 pub mod data;
 pub mod evaluate;
+pub mod export;
 pub mod findings;
 #[cfg(test)]
 mod fixture;
 pub mod images;
+pub mod predictions;
+pub mod preprocess;
 pub mod random;
+pub mod report;
 pub mod run_folder;
+pub mod studies;
 pub mod tensorboard;
 pub mod train;

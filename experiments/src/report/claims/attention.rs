@@ -1,0 +1,104 @@
+//! Whether attention widens with depth, and how many heads look only nearby.
+
+use archaeo_analysis::statistics::{RankCorrelation, Resampling, spearman};
+use archaeo_models::NetworkSpec;
+
+use crate::findings::{AttentionFindings, Investigation, Role};
+
+use super::super::evidence::{Side, side};
+use super::super::numbers::{Unit, counted, p_value};
+use super::Claim;
+
+pub(super) fn claims(findings: &AttentionFindings, investigation: &Investigation) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    claims.extend(trend_claim(findings));
+    if let Some(even) = even_distance(investigation) {
+        claims.extend(locality_claim(findings, even));
+    }
+    claims
+}
+
+/// Spearman's correlation over all heads between the layer and the mean attention distance.
+/// `None` where it is undefined (one layer, fewer than four heads, equal distances).
+fn distance_trend(findings: &AttentionFindings) -> Option<RankCorrelation> {
+    let heads = findings.layers.iter().enumerate();
+    let (depth, distance): (Vec<f64>, Vec<f64>) = heads
+        .flat_map(|(layer, found)| found.heads.iter().map(move |head| (layer as f64, head.distance.value)))
+        .unzip();
+    spearman(&depth, &distance, &Resampling::new(0)).ok()
+}
+
+/// Mean attention distance in pixels of a head that attends to all patches alike: what “far” and “near” are measured
+/// against. `None` without a ViT.
+pub(in super::super) fn even_distance(investigation: &Investigation) -> Option<f64> {
+    let vit = investigation.models.iter().find(|model| model.role == Role::Vit)?;
+    let NetworkSpec::Vit(config) = &vit.card.network else { return None };
+    let side = config.image_size.checked_div(config.patch_size).filter(|side| *side > 0)?;
+    // Distances depend only on the offset, and an offset (dx, dy) occurs (side − dx)(side − dy) times a quadrant.
+    let mut sum = 0.0;
+    for dy in 0..side {
+        for dx in 0..side {
+            let quadrants = if dx > 0 { 2 } else { 1 } * if dy > 0 { 2 } else { 1 };
+            let pairs = quadrants * (side - dx) * (side - dy);
+            sum += pairs as f64 * (dx as f64).hypot(dy as f64);
+        }
+    }
+    Some(sum / (side as f64).powi(4) * config.patch_size as f64)
+}
+
+fn layer_mean(findings: &AttentionFindings, layer: usize) -> f64 {
+    let heads = &findings.layers[layer].heads;
+    heads.iter().map(|head| head.distance.value).sum::<f64>() / heads.len() as f64
+}
+
+fn trend_claim(findings: &AttentionFindings) -> Option<Claim> {
+    let RankCorrelation { correlation, p_value: p } = distance_trend(findings)?;
+    let last = findings.layers.len() - 1;
+    let statement = match side(&correlation, 0.0) {
+        Side::Above => "Attention reaches further in deeper layers.",
+        Side::Below => "Attention reaches less far in deeper layers.",
+        Side::Undecided => "No trend of attention distance with depth can be shown.",
+    };
+    let evidence = format!(
+        "The mean distance over heads is {} in layer 1 and {} in layer {}; Spearman's ρ between layer and distance over \
+         {} is {}, {}.",
+        Unit::Pixels.value(layer_mean(findings, 0)),
+        Unit::Pixels.value(layer_mean(findings, last)),
+        last + 1,
+        counted(correlation.n, "head"),
+        Unit::Coefficient.sentence(&correlation),
+        p_value(p)
+    );
+    Some(Claim { section: "attention", topic: "Attention and depth", statement: statement.into(), evidence })
+}
+
+fn locality_claim(findings: &AttentionFindings, even: f64) -> Option<Claim> {
+    let local_in = |layer: usize| {
+        let heads = &findings.layers[layer].heads;
+        heads.iter().filter(|head| side(&head.distance, even / 2.0) == Side::Below).count()
+    };
+    let depth = findings.layers.len();
+    let total: usize = findings.layers.iter().map(|layer| layer.heads.len()).sum();
+    if total == 0 {
+        return None;
+    }
+    let local: usize = (0..depth).map(local_in).sum();
+    let early: usize = (0..depth / 2).map(local_in).sum();
+    let early_heads: usize = findings.layers[..depth / 2].iter().map(|layer| layer.heads.len()).sum();
+    let statement = match local {
+        0 => format!("None of the {} attends locally.", counted(total, "head")),
+        _ => format!("{local} of {} attend locally.", counted(total, "head")),
+    };
+    let mut evidence = format!(
+        "A head counts as local when its whole interval lies below {}, half the distance of attention spread evenly.",
+        Unit::Pixels.value(even / 2.0)
+    );
+    if depth > 1 && local > 0 {
+        evidence += &format!(
+            " In the first half of the layers {early} of {early_heads} do, in the second {} of {}.",
+            local - early,
+            total - early_heads
+        );
+    }
+    Some(Claim { section: "attention", topic: "Local heads", statement, evidence })
+}

@@ -1,0 +1,29 @@
+//! Whether the two models' explanations point to the same places.
+
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, mean_t};
+
+use crate::findings::{ComparisonFindings, Role};
+
+use super::super::evidence::{Side, side};
+use super::super::names::Names;
+use super::super::numbers::{Unit, counted};
+use super::Claim;
+
+/// `None` for fewer than two comparisons with a defined agreement.
+pub(super) fn claim(findings: &ComparisonFindings, names: &Names) -> Option<Claim> {
+    let agreements: Vec<f64> =
+        findings.items.iter().map(|item| item.agreement).filter(|value| value.is_finite()).collect();
+    let mean = mean_t(&agreements, DEFAULT_LEVEL).ok()?;
+    let (vit, cnn) = (names.the(Role::Vit), names.the(Role::Cnn));
+    let statement = match side(&mean, 0.0) {
+        Side::Above => format!("The explanations of {vit} and {cnn} tend to mark the same places."),
+        Side::Below => format!("The explanations of {vit} and {cnn} tend to mark different places."),
+        Side::Undecided => format!("The explanations of {vit} and {cnn} do not agree more than by chance."),
+    };
+    let evidence = format!(
+        "Mean rank correlation of rollout and Grad-CAM over {}: {}.",
+        counted(mean.n, "image"),
+        Unit::Coefficient.sentence(&mean)
+    );
+    Some(Claim { section: "comparisons", topic: "Agreement", statement, evidence })
+}

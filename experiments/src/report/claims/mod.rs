@@ -1,0 +1,65 @@
+//! What was found, in plain words that the numbers choose.
+//!
+//! No sentence stands here because it is usually true: each is picked by an interval or a p-value, and where those
+//! decide nothing, the claim says so.
+
+mod accuracy;
+mod attacks;
+mod attention;
+mod comparisons;
+mod errors;
+mod heads;
+mod localisation;
+mod shape_bias;
+
+use crate::findings::Investigation;
+
+use super::names::Names;
+
+pub(super) use attacks::{attacks, curve_of, halving_epsilon};
+pub(super) use attention::even_distance;
+pub(super) use heads::{head_name, survives};
+
+/// One finding in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Anchor of the report's section that shows the numbers.
+    pub section: &'static str,
+    /// What the claim is about.
+    pub topic: &'static str,
+    /// The finding in one sentence.
+    pub statement: String,
+    /// The numbers that it rests on.
+    pub evidence: String,
+}
+
+/// Everything that the finished studies allow to be said, in the order of the report.
+pub fn claims(investigation: &Investigation) -> Vec<Claim> {
+    let names = Names::of(investigation);
+    let mut claims = Vec::new();
+    if let Some(findings) = &investigation.accuracy {
+        claims.extend(accuracy::claims(findings, &names));
+    }
+    if let Some(findings) = &investigation.attention {
+        claims.extend(attention::claims(findings, investigation));
+    }
+    if let Some(findings) = &investigation.comparisons {
+        claims.extend(comparisons::claim(findings, &names));
+    }
+    if let Some(findings) = &investigation.heads {
+        claims.extend(heads::claims(findings));
+    }
+    if let Some(findings) = &investigation.attacks {
+        claims.extend(attacks::claims(findings, &names));
+    }
+    if let Some(findings) = &investigation.errors {
+        claims.extend(errors::claims(findings, investigation, &names));
+    }
+    if let Some(findings) = &investigation.localisation {
+        claims.extend(localisation::claims(findings, &names));
+    }
+    if let Some(findings) = &investigation.shape_bias {
+        claims.extend(shape_bias::claims(findings, &names));
+    }
+    claims
+}

@@ -1,0 +1,191 @@
+//! What a report says, free of how it looks: sections write a [`Document`], [`super::html`] and [`super::markdown`]
+//! print it. So both formats say the same, and neither is assembled from strings.
+
+use super::claims::Claim;
+
+/// A whole report.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub title: String,
+    pub lead: Text,
+    /// The few numbers to know first: name, value.
+    pub facts: Vec<(String, Text)>,
+    pub sections: Vec<Section>,
+}
+
+/// One chapter, with an entry in the table of contents.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// Anchor, unique in the document.
+    pub id: &'static str,
+    pub title: &'static str,
+    pub blocks: Vec<Block>,
+}
+
+/// A piece of a section.
+#[derive(Debug)]
+pub(super) enum Block {
+    Paragraph(Text),
+    List(Vec<Text>),
+    /// What was found: the summary.
+    Claims(Vec<Claim>),
+    /// Terms with their explanation.
+    Definitions(Vec<(String, Text)>),
+    Table(Table),
+    Figure(Figure),
+    Gallery(Gallery),
+    /// Verbatim text that is folded away until asked for.
+    Listing {
+        title: String,
+        text: String,
+    },
+    /// A table too long to stand open.
+    Folded(Table),
+}
+
+/// Rows of cells; the first column names the row.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub caption: Text,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Vec<Text>>,
+}
+
+/// Head of a column.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub title: String,
+    pub kind: ColumnKind,
+}
+
+/// How a column is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ColumnKind {
+    Words,
+    Numbers,
+}
+
+impl Column {
+    pub fn words(title: impl Into<String>) -> Self {
+        Self { title: title.into(), kind: ColumnKind::Words }
+    }
+
+    pub fn numbers(title: impl Into<String>) -> Self {
+        Self { title: title.into(), kind: ColumnKind::Numbers }
+    }
+}
+
+/// A numbered figure.
+#[derive(Debug)]
+pub(super) struct Figure {
+    /// What is shown, in a few words.
+    pub title: String,
+    /// How to read it, and how many observations it rests on.
+    pub caption: Text,
+    pub panels: Vec<Panel>,
+    /// The numbers behind a chart, for whoever cannot see it or wants them exactly.
+    pub data: Option<Table>,
+}
+
+/// One picture or chart of a figure.
+#[derive(Debug)]
+pub(super) enum Panel {
+    /// An `<svg>` element of our own making, trusted as it is.
+    Chart(String),
+    /// A file of the run folder.
+    Picture { path: String, alt: String },
+    /// What could not be drawn, and why.
+    Missing(String),
+}
+
+impl Panel {
+    /// A chart, or the reason why there is none.
+    pub fn chart(drawn: archaeo_plot::Result<String>) -> Self {
+        drawn.map_or_else(|reason| Self::Missing(format!("No chart: {reason}.")), Self::Chart)
+    }
+
+    pub fn picture(path: &str, alt: impl Into<String>) -> Self {
+        Self::Picture { path: path.into(), alt: alt.into() }
+    }
+}
+
+/// Many small pictures with a line or two each, that can be filtered by group.
+#[derive(Debug)]
+pub(super) struct Gallery {
+    pub caption: Text,
+    /// Groups in the order of their buttons.
+    pub groups: Vec<String>,
+    pub items: Vec<GalleryItem>,
+}
+
+/// One picture of a gallery.
+#[derive(Debug)]
+pub(super) struct GalleryItem {
+    pub path: String,
+    pub alt: String,
+    /// Position in [`Gallery::groups`].
+    pub group: usize,
+    pub title: Text,
+    pub lines: Vec<Text>,
+}
+
+/// Running text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Text(pub Vec<Span>);
+
+/// A stretch of text in one style.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Span {
+    Plain(String),
+    Strong(String),
+    Code(String),
+    /// The uncertainty that follows a number.
+    Interval(String),
+    Link {
+        label: String,
+        url: String,
+    },
+}
+
+impl Text {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn plain(self, text: impl Into<String>) -> Self {
+        self.with(Span::Plain(text.into()))
+    }
+
+    pub fn strong(self, text: impl Into<String>) -> Self {
+        self.with(Span::Strong(text.into()))
+    }
+
+    pub fn code(self, text: impl Into<String>) -> Self {
+        self.with(Span::Code(text.into()))
+    }
+
+    pub fn interval(self, text: impl Into<String>) -> Self {
+        self.with(Span::Interval(text.into()))
+    }
+
+    pub fn link(self, label: impl Into<String>, url: impl Into<String>) -> Self {
+        self.with(Span::Link { label: label.into(), url: url.into() })
+    }
+
+    fn with(mut self, span: Span) -> Self {
+        self.0.push(span);
+        self
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self::new().plain(text)
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::new().plain(text)
+    }
+}

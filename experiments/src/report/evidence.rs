@@ -1,0 +1,40 @@
+//! What an interval allows to be said. Every conditional sentence of the report asks here.
+
+use archaeo_analysis::statistics::Estimate;
+
+/// Threshold of p-values, adjusted ones included.
+pub(super) const SIGNIFICANCE: f64 = 0.05;
+
+/// Where a number lies relative to another, as far as the data tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Above,
+    Below,
+    /// The interval allows both.
+    Undecided,
+}
+
+/// Side of `reference` on which the whole interval lies. An interval with a NaN end decides nothing.
+pub(super) fn side(estimate: &Estimate, reference: f64) -> Side {
+    if estimate.low > reference {
+        Side::Above
+    } else if estimate.high < reference {
+        Side::Below
+    } else {
+        Side::Undecided
+    }
+}
+
+/// Where `first` lies relative to `second` when their intervals do not touch.
+///
+/// Two 95 % intervals that do not touch mean a difference at a stricter level than 95 %: a cautious comparison, used
+/// only where no paired one was made.
+pub(super) fn apart(first: &Estimate, second: &Estimate) -> Side {
+    if first.low > second.high {
+        Side::Above
+    } else if first.high < second.low {
+        Side::Below
+    } else {
+        Side::Undecided
+    }
+}

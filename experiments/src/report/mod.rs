@@ -1,0 +1,74 @@
+//! The report of an investigation: one HTML page and one Markdown file that say the same.
+//!
+//! [`claims`] turns findings into sentences, `sections` into a [`document::Document`] of text, tables and figures, and
+//! [`html()`] and [`markdown()`] print it. Nothing is measured here and nothing is read but the findings and the pictures
+//! that they name.
+
+mod charts;
+mod claims;
+mod document;
+mod evidence;
+mod html;
+mod markdown;
+mod names;
+mod numbers;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::findings::Investigation;
+
+pub use claims::{Claim, claims};
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The file system refused.
+    #[error("{path} could not be written: {source}; free some space or name another folder with --out")]
+    Write {
+        /// The report's file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Writes `report.html` and `report.md` into `folder`, from which the pictures are read. Each file appears whole or not
+/// at all.
+///
+/// # Errors
+/// The folder cannot be written. A picture that is missing is named in the report instead.
+pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
+    let pictures = |path: &str| picture(folder, path);
+    write(&folder.join("report.html"), &html(investigation, &pictures))?;
+    write(&folder.join("report.md"), &markdown(investigation))
+}
+
+/// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.
+pub fn html(investigation: &Investigation, pictures: &dyn Fn(&str) -> Option<Vec<u8>>) -> String {
+    html::page(&sections::document(investigation), pictures)
+}
+
+/// The report as Markdown, with pictures as links relative to the run folder.
+pub fn markdown(investigation: &Investigation) -> String {
+    markdown::page(&sections::document(investigation))
+}
+
+/// Findings may come from anywhere; a picture's path must not lead out of the run folder.
+fn picture(folder: &Path, path: &str) -> Option<Vec<u8>> {
+    let path = Path::new(path);
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    inside.then(|| std::fs::read(folder.join(path)).ok()).flatten()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), ReportError> {
+    let unfinished = path.with_extension("unfinished");
+    let written = std::fs::write(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, path));
+    written.map_err(|source| {
+        // Nothing more can be done if this fails too.
+        let _ = std::fs::remove_file(&unfinished);
+        ReportError::Write { path: path.into(), source }
+    })
+}

@@ -1,0 +1,67 @@
+//! What the models and classes are called in sentences.
+
+use archaeo_models::NetworkSpec;
+
+use crate::findings::{Investigation, Role};
+
+/// Short names of the pair, such as “ViT” and “ResNet”.
+#[derive(Debug)]
+pub(super) struct Names {
+    vit: &'static str,
+    cnn: &'static str,
+}
+
+impl Names {
+    pub fn of(investigation: &Investigation) -> Self {
+        let cnn = investigation.models.iter().find(|model| model.role == Role::Cnn);
+        let cnn = match cnn.map(|model| &model.card.network) {
+            Some(NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_)) => "ResNet",
+            Some(NetworkSpec::Vit(_)) | None => "CNN",
+        };
+        Self { vit: "ViT", cnn }
+    }
+
+    /// `ViT`.
+    pub fn bare(&self, role: Role) -> &'static str {
+        match role {
+            Role::Vit => self.vit,
+            Role::Cnn => self.cnn,
+        }
+    }
+
+    /// `the ViT`.
+    pub fn the(&self, role: Role) -> String {
+        format!("the {}", self.bare(role))
+    }
+}
+
+/// Both roles, in the order in which they are shown.
+pub(super) const ROLES: [Role; 2] = [Role::Vit, Role::Cnn];
+
+/// The other model of the pair.
+pub(super) fn other(role: Role) -> Role {
+    match role {
+        Role::Vit => Role::Cnn,
+        Role::Cnn => Role::Vit,
+    }
+}
+
+/// Name of a class, or its number where the data names fewer.
+pub(super) fn class_name(classes: &[String], class: usize) -> String {
+    classes.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
+}
+
+/// With a capital first letter.
+pub(super) fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn listed(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}

@@ -1,0 +1,185 @@
+//! What the heads look at: how far, how broadly, how differently.
+
+use archaeo_plot::{
+    Axis, LineChart, LineSeries, MatrixChart, Scale, Scatter, ScatterSeries, Uncertainty, ValueFormat,
+    line_chart, matrix_chart, scatter,
+};
+
+use crate::findings::{AttentionFindings, HeadAttention, Investigation};
+
+use super::super::charts::point;
+use super::super::claims::even_distance;
+use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::numbers::{Unit, counted};
+
+pub(super) fn section(findings: &AttentionFindings, investigation: &Investigation) -> Section {
+    let images = counted(findings.n, "image");
+    let blocks = vec![
+        Block::Paragraph(
+            format!(
+                "Every layer of a Vision Transformer weighs every patch of the image against every other, once a head. \
+                 Averaged over {images} of {0} × {0} px. {1}",
+                findings.image_size, findings.convention
+            )
+            .into(),
+        ),
+        depth(findings, investigation),
+        grids(findings, &images),
+        Block::Figure(Figure {
+            title: "Attention of every head for one image.".into(),
+            caption: "Rows are layers from the input down, columns are heads. Bright patches receive most of the weight."
+                .into(),
+            panels: vec![Panel::picture(&findings.head_maps, "Attention maps of every layer and head for one image")],
+            data: None,
+        }),
+        Block::Figure(Figure {
+            title: "Attention rollout.".into(),
+            caption: "Attention followed through all layers to the input: which patches the answer can draw on. Raw \
+                      attention is no explanation by itself; where the data knows its objects, the report scores rollout \
+                      against them."
+                .into(),
+            panels: vec![Panel::picture(&findings.rollouts, "Rollout heatmaps over several images")],
+            data: None,
+        }),
+        Block::Folded(table(findings)),
+    ];
+    Section { id: "attention", title: "Attention", blocks }
+}
+
+/// Names of layers and heads, counted from 1.
+fn numbered(n: usize) -> Vec<String> {
+    (1..=n).map(|i| i.to_string()).collect()
+}
+
+/// The two charts over depth: how far heads look, and how much they differ.
+fn depth(findings: &AttentionFindings, investigation: &Investigation) -> Block {
+    let layers = || findings.layers.iter().enumerate().map(|(layer, found)| ((layer + 1) as f64, found));
+    let heads: Vec<(f64, f64)> = layers()
+        .flat_map(|(layer, found)| found.heads.iter().map(move |head| (layer, head.distance.value)))
+        .filter(|(_, distance)| distance.is_finite())
+        .collect();
+    let means: Vec<(f64, f64)> = layers()
+        .map(|(layer, found)| {
+            let sum: f64 = found.heads.iter().map(|head| head.distance.value).sum();
+            (layer, sum / found.heads.len() as f64)
+        })
+        .filter(|(_, mean)| mean.is_finite())
+        .collect();
+    let distance = Scatter {
+        title: "Attention distance".into(),
+        description: "Mean attention distance in pixels of every head against its layer".into(),
+        x: Axis::new("layer", Scale::Linear),
+        y: Axis::new("mean attention distance (pixels)", Scale::Linear).including(0.0, 0.0),
+        series: vec![
+            ScatterSeries { name: "one head".into(), points: heads },
+            ScatterSeries { name: "mean of the layer".into(), points: means },
+        ],
+        identity: false,
+    };
+    let diversity = LineChart {
+        title: "Difference between heads".into(),
+        description: "Mean Jensen-Shannon divergence between the heads of each layer".into(),
+        x: Axis::new("layer", Scale::Linear),
+        y: Axis::new("Jensen-Shannon divergence (nats)", Scale::Linear).including(0.0, 0.0),
+        series: vec![LineSeries {
+            name: "mean over pairs".into(),
+            points: layers().filter_map(|(layer, found)| point(layer, &found.diversity)).collect(),
+        }],
+        uncertainty: Uncertainty::Band,
+    };
+    let even = even_distance(investigation).map_or_else(String::new, |even| {
+        format!(" Attention spread evenly over all patches would lie at {}.", Unit::Pixels.value(even))
+    });
+    Block::Figure(Figure {
+        title: "How far heads look, and how much they differ.".into(),
+        caption: format!(
+            "Left, each dot is a head: the distance in pixels from a patch to the patches it attends to, weighted by \
+             attention, averaged over patches and {}.{even} Right, the divergence between the attention of a layer's heads, \
+             0 where all look at the same patches; the band is the interval.",
+            counted(findings.n, "image")
+        )
+        .into(),
+        panels: vec![Panel::chart(scatter(&distance)), Panel::chart(line_chart(&diversity))],
+        data: Some(Table {
+            caption: "Divergence between the heads of each layer, nats.".into(),
+            columns: vec![Column::words("Layer"), Column::numbers("Divergence")],
+            rows: layers()
+                .map(|(layer, found)| vec![Text::from(layer.to_string()), Unit::Nats.cell(&found.diversity)])
+                .collect(),
+        }),
+    })
+}
+
+fn grid(
+    findings: &AttentionFindings,
+    title: &str,
+    unit: &str,
+    range: Option<(f64, f64)>,
+    value: fn(&HeadAttention) -> f64,
+) -> MatrixChart {
+    let heads = findings.layers.iter().map(|layer| layer.heads.len()).max().unwrap_or(0);
+    let values = findings.layers.iter().flat_map(|layer| {
+        (0..heads).map(|head| layer.heads.get(head).map(value).filter(|value| value.is_finite()))
+    });
+    MatrixChart {
+        title: title.into(),
+        description: format!("{title} of every layer (rows) and head (columns)"),
+        row_label: "layer".into(),
+        column_label: "head".into(),
+        value_label: unit.into(),
+        rows: numbered(findings.layers.len()),
+        columns: numbered(heads),
+        values: values.collect(),
+        format: if unit == "pixels" { ValueFormat::Decimals(1) } else { ValueFormat::Decimals(2) },
+        range,
+    }
+}
+
+fn grids(findings: &AttentionFindings, images: &str) -> Block {
+    let distance = grid(findings, "Attention distance", "pixels", None, |head| head.distance.value);
+    let entropy =
+        grid(findings, "Normalised entropy", "0 one patch, 1 all alike", Some((0.0, 1.0)), |head| {
+            head.normalised_entropy.value
+        });
+    Block::Figure(Figure {
+        title: "Layers and heads at a glance.".into(),
+        caption: format!(
+            "Left, how far each head looks; right, how broadly. A head with low entropy looks at few patches. Means over \
+             {images}; intervals are in the table below."
+        )
+        .into(),
+        panels: vec![Panel::chart(matrix_chart(&distance)), Panel::chart(matrix_chart(&entropy))],
+        data: None,
+    })
+}
+
+fn table(findings: &AttentionFindings) -> Table {
+    let rows = findings.layers.iter().enumerate().flat_map(|(layer, found)| {
+        found.heads.iter().enumerate().map(move |(index, head)| {
+            vec![
+                Text::from(format!("{}.{}", layer + 1, index + 1)),
+                Unit::Pixels.cell(&head.distance),
+                Unit::Nats.cell(&head.entropy),
+                Unit::Coefficient.cell(&head.normalised_entropy),
+                Unit::Coefficient.cell(&head.hoyer),
+                Unit::Percent.cell(&head.below_uniform),
+                head.class_token_mass.as_ref().map_or("–".into(), |mass| Unit::Percent.cell(mass)),
+            ]
+        })
+    });
+    Table {
+        caption: "Statistics of every head (layer.head), with intervals. Sparsity is the Hoyer measure: 0 all patches \
+                  alike, 1 one patch. Below even: share of weights smaller than even attention would give."
+            .into(),
+        columns: vec![
+            Column::words("Head"),
+            Column::numbers("Distance (px)"),
+            Column::numbers("Entropy (nats)"),
+            Column::numbers("Normalised"),
+            Column::numbers("Sparsity"),
+            Column::numbers("Below even"),
+            Column::numbers("To class token"),
+        ],
+        rows: rows.collect(),
+    }
+}

@@ -1,0 +1,77 @@
+//! What the models were shown.
+
+use crate::findings::{DataFindings, Investigation};
+
+use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::names::class_name;
+use super::super::numbers::{count, counted};
+
+/// Above this many classes the table of counts by class is folded away.
+const MOST_OPEN_CLASSES: usize = 12;
+
+/// Skipped images named in the report; the rest is counted.
+const MOST_NAMED_IMAGES: usize = 20;
+
+pub(super) fn section(investigation: &Investigation) -> Section {
+    let data = &investigation.data;
+    let images: usize = data.counts.values().flatten().sum();
+    let mut blocks = vec![
+        Block::Paragraph(
+            Text::new()
+                .strong(data.name.clone())
+                .plain(format!(
+                    " has {} in {}; here {} were used, from ",
+                    counted(data.classes.len(), "class"),
+                    counted(data.counts.len(), "split"),
+                    counted(images, "image"),
+                ))
+                .code(data.source.clone())
+                .plain("."),
+        ),
+        Block::Figure(Figure {
+            title: format!("Images of {}.", data.name),
+            caption: "A few images of each class, as the models see them before augmentation.".into(),
+            panels: vec![Panel::picture(
+                &data.contact_sheet,
+                format!("Contact sheet: images of each class of {}", data.name),
+            )],
+            data: None,
+        }),
+        counts(data),
+    ];
+    if !data.skipped.is_empty() {
+        blocks.push(skipped(data));
+    }
+    Section { id: "data", title: "Data", blocks }
+}
+
+fn counts(data: &DataFindings) -> Block {
+    let mut columns = vec![Column::words("Class")];
+    columns.extend(data.counts.keys().map(|split| Column::numbers(split.clone())));
+    let class_row = |class: usize| {
+        let counts =
+            data.counts.values().map(|counts| counts.get(class).map_or("–".into(), |n| count(*n).into()));
+        std::iter::once(class_name(&data.classes, class).into()).chain(counts).collect()
+    };
+    let mut rows: Vec<Vec<Text>> = (0..data.classes.len()).map(class_row).collect();
+    let totals = data.counts.values().map(|counts| Text::new().strong(count(counts.iter().sum())));
+    rows.push(std::iter::once(Text::new().strong("All")).chain(totals).collect());
+    let table = Table { caption: "Images of each class and split.".into(), columns, rows };
+    if data.classes.len() > MOST_OPEN_CLASSES { Block::Folded(table) } else { Block::Table(table) }
+}
+
+fn skipped(data: &DataFindings) -> Block {
+    let named = data.skipped.iter().take(MOST_NAMED_IMAGES);
+    let rows =
+        named.map(|(image, reason)| vec![Text::new().code(image.clone()), reason.clone().into()]).collect();
+    let shown = data.skipped.len().min(MOST_NAMED_IMAGES);
+    let caption = match data.skipped.len() {
+        all if all > shown => format!("Images left out: the first {shown} of {}.", count(all)),
+        all => format!("{} left out.", counted(all, "image")),
+    };
+    Block::Folded(Table {
+        caption: caption.into(),
+        columns: vec![Column::words("Image"), Column::words("Reason")],
+        rows,
+    })
+}

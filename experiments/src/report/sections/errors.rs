@@ -1,0 +1,164 @@
+//! Who errs where: errors of the ViT alone, of the CNN alone, of both.
+
+use archaeo_plot::{Axis, BarChart, BarSeries, Measure, Scale, bar_chart};
+
+use crate::findings::{ClassErrors, ErrorFindings, ErrorGroup, ErrorGroupFindings, Investigation, Role};
+
+use super::super::charts::measure;
+use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::names::{Names, class_name};
+use super::super::numbers::{Unit, count, counted, percent};
+
+/// Classes in the chart; those with most errors come first, and all are in the table.
+const MOST_CHARTED_CLASSES: usize = 20;
+
+/// Confusions listed for each group.
+const MOST_CONFUSIONS: usize = 5;
+
+pub(super) fn section(findings: &ErrorFindings, investigation: &Investigation, names: &Names) -> Section {
+    let classes = &investigation.data.classes;
+    let mut blocks =
+        vec![groups(findings, classes, names), shares(findings, names), by_class(findings, classes, names)];
+    for (group, found) in &findings.groups {
+        blocks.extend(picture(*group, found, names));
+    }
+    Section { id: "errors", title: "Errors", blocks }
+}
+
+fn group_name(group: ErrorGroup, names: &Names) -> String {
+    match group {
+        ErrorGroup::VitOnly => format!("Only {} wrong", names.bare(Role::Vit)),
+        ErrorGroup::CnnOnly => format!("Only {} wrong", names.bare(Role::Cnn)),
+        ErrorGroup::Both => "Both wrong".into(),
+    }
+}
+
+fn groups(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block {
+    let rows = findings.groups.iter().map(|(group, found)| {
+        let confusions = found.confusions.iter().take(MOST_CONFUSIONS).map(|confusion| {
+            let (truth, predicted) =
+                (class_name(classes, confusion.truth), class_name(classes, confusion.predicted));
+            format!("{truth} → {predicted} ({})", count(confusion.count))
+        });
+        vec![
+            Text::from(group_name(*group, names)),
+            count(found.count).into(),
+            Unit::Percent.cell(&found.share),
+            found.confidence.map_or("–".into(), |confidence| percent(confidence).into()),
+            confusions.collect::<Vec<_>>().join(", ").into(),
+        ]
+    });
+    Block::Table(Table {
+        caption: format!(
+            "Errors among {}. Confidence: mean probability given to the wrong answer (of the ViT where both err); \
+             confusions: true class → answer, with how often.",
+            counted(findings.n, "image")
+        )
+        .into(),
+        columns: vec![
+            Column::words("Group"),
+            Column::numbers("Images"),
+            Column::numbers("Share of all"),
+            Column::numbers("Confidence"),
+            Column::words("Commonest confusions"),
+        ],
+        rows: rows.collect(),
+    })
+}
+
+fn shares(findings: &ErrorFindings, names: &Names) -> Block {
+    let chart = BarChart {
+        title: "Share of images in each group".into(),
+        description: "Bars for only the ViT wrong, only the CNN wrong, both wrong".into(),
+        value: Axis::new("share of all images", Scale::Percent),
+        categories: findings.groups.keys().map(|group| group_name(*group, names)).collect(),
+        series: vec![BarSeries {
+            name: "share".into(),
+            bars: findings.groups.values().map(|found| measure(&found.share)).collect(),
+        }],
+    };
+    let mut caption = "Whiskers are intervals.".to_owned();
+    if let Some(same) = &findings.same_wrong_class {
+        caption += &format!(
+            " Of {} that both have wrong, {} get the same wrong answer from both.",
+            counted(same.n, "image"),
+            Unit::Percent.sentence(same)
+        );
+    }
+    Block::Figure(Figure {
+        title: "Who is wrong.".into(),
+        caption: caption.into(),
+        panels: vec![Panel::chart(bar_chart(&chart))],
+        data: None,
+    })
+}
+
+fn by_class(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block {
+    let mut ordered: Vec<&ClassErrors> = findings.by_class.iter().collect();
+    ordered.sort_by_key(|errors| {
+        (std::cmp::Reverse(errors.vit_only + errors.cnn_only + errors.both), errors.class)
+    });
+    let shown = &ordered[..ordered.len().min(MOST_CHARTED_CLASSES)];
+    let series = |group: ErrorGroup, of: fn(&ClassErrors) -> usize| BarSeries {
+        name: group_name(group, names),
+        bars: shown
+            .iter()
+            .map(|errors| {
+                (errors.n > 0).then(|| Measure { value: of(errors) as f64 / errors.n as f64, interval: None })
+            })
+            .collect(),
+    };
+    let chart = BarChart {
+        title: "Errors by class".into(),
+        description: "Share of each class that only the ViT, only the CNN, or both have wrong".into(),
+        value: Axis::new("share of the class", Scale::Percent),
+        categories: shown.iter().map(|errors| class_name(classes, errors.class)).collect(),
+        series: vec![
+            series(ErrorGroup::VitOnly, |errors| errors.vit_only),
+            series(ErrorGroup::CnnOnly, |errors| errors.cnn_only),
+            series(ErrorGroup::Both, |errors| errors.both),
+        ],
+    };
+    let rows = ordered.iter().map(|errors| {
+        vec![
+            Text::from(class_name(classes, errors.class)),
+            count(errors.n).into(),
+            count(errors.vit_only).into(),
+            count(errors.cnn_only).into(),
+            count(errors.both).into(),
+        ]
+    });
+    let which = if ordered.len() > shown.len() {
+        format!("The {} classes with most errors of {}.", shown.len(), ordered.len())
+    } else {
+        "All classes, those with most errors first.".into()
+    };
+    Block::Figure(Figure {
+        title: "Which classes are hard.".into(),
+        caption: format!("{which} Share of the images of a class that fall into each group.").into(),
+        panels: vec![Panel::chart(bar_chart(&chart))],
+        data: Some(Table {
+            caption: "Errors of each class.".into(),
+            columns: vec![
+                Column::words("Class"),
+                Column::numbers("Images"),
+                Column::numbers(group_name(ErrorGroup::VitOnly, names)),
+                Column::numbers(group_name(ErrorGroup::CnnOnly, names)),
+                Column::numbers(group_name(ErrorGroup::Both, names)),
+            ],
+            rows: rows.collect(),
+        }),
+    })
+}
+
+fn picture(group: ErrorGroup, found: &ErrorGroupFindings, names: &Names) -> Option<Block> {
+    let path = found.picture.as_ref()?;
+    let name = group_name(group, names);
+    Some(Block::Figure(Figure {
+        title: format!("{name}."),
+        caption: format!("Some of {}, with the true class and both answers.", counted(found.count, "image"))
+            .into(),
+        panels: vec![Panel::picture(path, format!("{name}: images with truth and both answers"))],
+        data: None,
+    }))
+}

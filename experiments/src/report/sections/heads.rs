@@ -1,0 +1,156 @@
+//! What each attention head is worth, measured by taking it away.
+
+use archaeo_plot::{
+    Axis, DotIntervalChart, DotRow, MatrixChart, Scale, Scatter, ScatterSeries, ValueFormat,
+    dot_interval_chart, matrix_chart, scatter,
+};
+
+use crate::findings::HeadFindings;
+
+use super::super::charts::{NEUTRAL_SERIES, measure};
+use super::super::claims::{head_name, survives};
+use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::numbers::{Unit, counted, p_value};
+
+/// Heads named in the ranked chart; all are in the table.
+const MOST_CHARTED_HEADS: usize = 16;
+
+pub(super) fn section(findings: &HeadFindings) -> Section {
+    let images = counted(findings.n, "image");
+    let blocks = vec![
+        Block::Paragraph(
+            format!(
+                "Each of {} is taken away in turn and the loss measured again on the same {images}. With all heads the ViT \
+                 has {} of them right.",
+                counted(findings.ranking.len(), "head"),
+                Unit::Percent.sentence(&findings.baseline)
+            )
+            .into(),
+        ),
+        ranking(findings, &images),
+        three_ways(findings),
+        Block::Folded(table(findings)),
+    ];
+    Section { id: "heads", title: "What each head is worth", blocks }
+}
+
+fn ranking(findings: &HeadFindings, images: &str) -> Block {
+    let rows = findings.ranking.iter().take(MOST_CHARTED_HEADS).filter_map(|head| {
+        let series = if survives(head) { 0 } else { NEUTRAL_SERIES };
+        Some(DotRow { label: head_name(head), measure: measure(&head.mean)?, series })
+    });
+    let ranked = DotIntervalChart {
+        title: "The most important heads".into(),
+        description: "Loss increase when a head's output is replaced by its mean, largest first".into(),
+        value: Axis::new("loss increase (nats)", Scale::Linear),
+        rows: rows.collect(),
+        reference: Some((0.0, "no change".into())),
+    };
+    Block::Figure(Figure {
+        title: "Heads ranked by ablation.".into(),
+        caption: format!(
+            "Left, the first {} heads: how much the loss rises when the head's output is replaced by its mean over images; \
+             grey where no change is shown after correction for looking at all heads. Right, all heads. Over {images}; lines \
+             are intervals.",
+            findings.ranking.len().min(MOST_CHARTED_HEADS)
+        )
+        .into(),
+        panels: vec![Panel::chart(dot_interval_chart(&ranked)), Panel::chart(matrix_chart(&matrix(findings)))],
+        data: None,
+    })
+}
+
+fn matrix(findings: &HeadFindings) -> MatrixChart {
+    let layers = findings.ranking.iter().map(|head| head.layer + 1).max().unwrap_or(0);
+    let heads = findings.ranking.iter().map(|head| head.head + 1).max().unwrap_or(0);
+    let mut values = vec![None; layers * heads];
+    for head in &findings.ranking {
+        values[head.layer * heads + head.head] = Some(head.mean.value).filter(|value| value.is_finite());
+    }
+    let numbered = |n: usize| (1..=n).map(|i| i.to_string()).collect();
+    MatrixChart {
+        title: "All layers and heads".into(),
+        description: "Loss increase under mean replacement of every layer (rows) and head (columns)".into(),
+        row_label: "layer".into(),
+        column_label: "head".into(),
+        value_label: "loss increase (nats)".into(),
+        rows: numbered(layers),
+        columns: numbered(heads),
+        values,
+        format: ValueFormat::Decimals(3),
+        range: None,
+    }
+}
+
+/// Mean against zero and resample replacement, and against the gradient.
+fn three_ways(findings: &HeadFindings) -> Block {
+    let against = |value: fn(&crate::findings::HeadAblation) -> f64| -> Vec<(f64, f64)> {
+        let pairs = findings.ranking.iter().map(|head| (head.mean.value, value(head)));
+        pairs.filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
+    };
+    let replacements = Scatter {
+        title: "Other replacements".into(),
+        description:
+            "Loss increase under zero and resample replacement against mean replacement, one dot a head"
+                .into(),
+        x: Axis::new("mean replacement: loss increase (nats)", Scale::Linear),
+        y: Axis::new("other replacement (nats)", Scale::Linear),
+        series: vec![
+            ScatterSeries { name: "zero".into(), points: against(|head| head.zero.value) },
+            ScatterSeries { name: "another image's".into(), points: against(|head| head.resample.value) },
+        ],
+        identity: true,
+    };
+    let gradient = Scatter {
+        title: "Gradient".into(),
+        description:
+            "Head importance by gradient against loss increase under mean replacement, one dot a head".into(),
+        x: Axis::new("mean replacement: loss increase (nats)", Scale::Linear),
+        y: Axis::new("mean |∂loss/∂gate|", Scale::Linear),
+        series: vec![ScatterSeries { name: "heads".into(), points: against(|head| head.gradient.value) }],
+        identity: false,
+    };
+    Block::Figure(Figure {
+        title: "Does the way of taking away matter?".into(),
+        caption: format!(
+            "Left, zeros and the output of another image in place of the mean; on the line they would agree, above it they \
+             call the head more important. Right, what the gradient alone would have said: Spearman's ρ = {}.",
+            Unit::Coefficient.sentence(&findings.gradient_agreement)
+        )
+        .into(),
+        panels: vec![Panel::chart(scatter(&replacements)), Panel::chart(scatter(&gradient))],
+        data: None,
+    })
+}
+
+fn table(findings: &HeadFindings) -> Table {
+    let rows = findings.ranking.iter().enumerate().map(|(rank, head)| {
+        vec![
+            Text::from((rank + 1).to_string()),
+            format!("{}.{}", head.layer + 1, head.head + 1).into(),
+            Unit::Nats.cell(&head.mean),
+            Unit::Nats.cell(&head.zero),
+            Unit::Nats.cell(&head.resample),
+            Unit::Points.cell(&head.accuracy_drop),
+            Unit::Nats.cell(&head.gradient),
+            p_value(head.adjusted_p).into(),
+        ]
+    });
+    Table {
+        caption: "Every head (layer.head), the most important first: loss increase in nats under three replacements, \
+                  accuracy lost under mean replacement in points, importance by gradient, and the p-value of the change in \
+                  loss, adjusted by Benjamini-Hochberg."
+            .into(),
+        columns: vec![
+            Column::words("Rank"),
+            Column::words("Head"),
+            Column::numbers("Mean"),
+            Column::numbers("Zero"),
+            Column::numbers("Resample"),
+            Column::numbers("Accuracy lost"),
+            Column::numbers("Gradient"),
+            Column::numbers("Adjusted p"),
+        ],
+        rows: rows.collect(),
+    }
+}

@@ -1,0 +1,266 @@
+//! Sentences follow the numbers: each flips when its numbers flip.
+
+use archaeo_analysis::statistics::Estimate;
+
+use super::super::{Claim, claims};
+use super::synthetic::{both, estimate, investigation, share, split};
+use crate::findings::{Investigation, Role, ShapeBias};
+
+fn all(investigation: &Investigation) -> Vec<Claim> {
+    claims(investigation)
+}
+
+fn statement(investigation: &Investigation, topic: &str) -> String {
+    claim(investigation, topic).statement
+}
+
+fn claim(investigation: &Investigation, topic: &str) -> Claim {
+    let mut found: Vec<Claim> = all(investigation).into_iter().filter(|claim| claim.topic == topic).collect();
+    assert!(!found.is_empty(), "no claim about {topic}");
+    found.remove(0)
+}
+
+#[test]
+fn accuracy_names_the_better_model_or_none() {
+    let mut found = investigation();
+    assert_eq!(
+        statement(&found, "Accuracy"),
+        "The ResNet is more accurate than the ViT: 93.1\u{a0}% against 84.2\u{a0}%."
+    );
+    let evidence = claim(&found, "Accuracy").evidence;
+    assert!(evidence.contains("2,000\u{a0}images of the test split"), "{evidence}");
+    assert!(
+        evidence.contains("−8.9\u{a0}points (95\u{a0}% interval −10.5 to −7.3); exact McNemar p < 0.001"),
+        "{evidence}"
+    );
+    assert!(evidence.contains("On aligned, neither is shown to be ahead"), "{evidence}");
+    assert!(evidence.contains("On conflict, the ResNet is ahead"), "{evidence}");
+
+    found.accuracy.as_mut().unwrap().splits[0] = split("test", [1624, 238, 60, 78], 1.3e-25);
+    assert!(statement(&found, "Accuracy").starts_with("The ViT is more accurate than the ResNet"));
+
+    found.accuracy.as_mut().unwrap().splits[0] = split("test", [1700, 100, 110, 90], 0.53);
+    assert!(statement(&found, "Accuracy").starts_with("No difference in accuracy"));
+}
+
+#[test]
+fn accuracy_needs_both_the_test_and_the_interval() {
+    let mut found = investigation();
+    found.accuracy.as_mut().unwrap().splits[0].pair.mcnemar_p = 0.2;
+    assert!(statement(&found, "Accuracy").starts_with("No difference in accuracy"));
+    let pair = &mut found.accuracy.as_mut().unwrap().splits[0].pair;
+    pair.mcnemar_p = 0.001;
+    pair.difference = estimate(-0.05, 0.06, 2000);
+    assert!(statement(&found, "Accuracy").starts_with("No difference in accuracy"));
+    found.accuracy.as_mut().unwrap().splits[0].pair.mcnemar_p = f64::NAN;
+    assert!(statement(&found, "Accuracy").starts_with("No difference in accuracy"));
+}
+
+#[test]
+fn calibration_is_judged_by_its_interval() {
+    let with = |vit: f64, cnn: f64, half_width: f64| {
+        let mut found = investigation();
+        let scores = &mut found.accuracy.as_mut().unwrap().splits[0].models;
+        scores.get_mut(&Role::Vit).unwrap().ece = estimate(vit, half_width, 2000);
+        scores.get_mut(&Role::Cnn).unwrap().ece = estimate(cnn, half_width, 2000);
+        statement(&found, "Calibration")
+    };
+    assert!(with(0.07, 0.02, 0.01).starts_with("The probabilities of the ViT are further from the truth"));
+    assert!(with(0.02, 0.07, 0.01).starts_with("The probabilities of the ResNet are further from the truth"));
+    assert!(with(0.02, 0.02, 0.01).starts_with("Both models' probabilities are within 5.0\u{a0}points"));
+    assert!(with(0.02, 0.04, 0.02).starts_with("Only for the ViT is it shown"));
+    assert!(with(0.07, 0.07, 0.01).starts_with("For neither model"));
+}
+
+#[test]
+fn attention_trend_follows_the_distances() {
+    let mut found = investigation();
+    assert_eq!(statement(&found, "Attention and depth"), "Attention reaches further in deeper layers.");
+    found.attention.as_mut().unwrap().layers.reverse();
+    assert_eq!(statement(&found, "Attention and depth"), "Attention reaches less far in deeper layers.");
+    for (layer, attention) in found.attention.as_mut().unwrap().layers.iter_mut().enumerate() {
+        for (head, attention) in attention.heads.iter_mut().enumerate() {
+            attention.distance = estimate(9.0 + ((layer + head) % 2) as f64, 0.1, 128);
+        }
+    }
+    assert_eq!(
+        statement(&found, "Attention and depth"),
+        "No trend of attention distance with depth can be shown."
+    );
+}
+
+#[test]
+fn local_heads_are_counted_against_even_attention() {
+    // Mean distance between two of the 8 × 8 patches of 4 px, by brute force.
+    let mut sum = 0.0;
+    for (a, b) in (0..64).flat_map(|a| (0..64).map(move |b| (a, b))) {
+        let (dx, dy) = ((a % 8) as f64 - (b % 8) as f64, (a / 8) as f64 - (b / 8) as f64);
+        sum += 4.0 * (dx * dx + dy * dy).sqrt();
+    }
+    let even = sum / 4096.0;
+
+    let mut found = investigation();
+    let computed = claims::even_distance(&found).unwrap();
+    assert!((computed - even).abs() < 1e-12, "{computed} against {even}");
+
+    let layers = &mut found.attention.as_mut().unwrap().layers;
+    layers
+        .iter_mut()
+        .flat_map(|layer| &mut layer.heads)
+        .for_each(|head| head.distance = estimate(even, 0.1, 128));
+    layers[0].heads[2].distance = estimate(even / 2.0 - 0.2, 0.1, 128);
+    layers[5].heads[0].distance = estimate(even / 2.0 - 0.05, 0.1, 128); // its interval crosses the limit
+    let local = claim(&found, "Local heads");
+    assert_eq!(local.statement, "1 of 24\u{a0}heads attend locally.");
+    assert!(
+        local.evidence.ends_with("In the first half of the layers 1 of 12 do, in the second 0 of 12."),
+        "{}",
+        local.evidence
+    );
+    found.attention.as_mut().unwrap().layers[0].heads[2].distance = estimate(even, 0.1, 128);
+    assert_eq!(statement(&found, "Local heads"), "None of the 24\u{a0}heads attends locally.");
+}
+
+#[test]
+fn heads_that_survive_correction_are_counted() {
+    let mut found = investigation();
+    let needed = found.heads.as_ref().unwrap().ranking.iter().filter(|h| h.adjusted_p < 0.05).count();
+    assert!(needed > 1);
+    assert_eq!(
+        statement(&found, "Heads"),
+        format!("The ViT measurably needs {needed} of its 24\u{a0}heads.")
+    );
+    let ranking = &mut found.heads.as_mut().unwrap().ranking;
+    ranking.last_mut().unwrap().mean = estimate(-0.02, 0.005, 1000);
+    ranking.last_mut().unwrap().adjusted_p = 0.01;
+    assert!(statement(&found, "Heads").ends_with("Without 1 of them it would do better."));
+    found.heads.as_mut().unwrap().ranking.iter_mut().for_each(|head| head.adjusted_p = 0.3);
+    assert!(statement(&found, "Heads").starts_with("For none of the 24\u{a0}heads"));
+}
+
+#[test]
+fn gradient_agreement_is_graded_by_its_interval() {
+    let with = |value: f64, half_width: f64| {
+        let mut found = investigation();
+        found.heads.as_mut().unwrap().gradient_agreement = estimate(value, half_width, 24);
+        statement(&found, "Gradient against ablation")
+    };
+    assert!(with(0.8, 0.1).contains("much as taking them away does"));
+    assert!(with(0.5, 0.3).contains("but not closely"));
+    assert!(with(0.2, 0.3).contains("says nothing"));
+    assert!(with(-0.6, 0.3).contains("against what taking them away shows"));
+}
+
+#[test]
+fn robustness_names_the_sturdier_model_and_where_accuracy_halves() {
+    let mut found = investigation();
+    let pgd =
+        |found: &Investigation| all(found).into_iter().rfind(|claim| claim.topic == "Robustness").unwrap();
+    assert_eq!(pgd(&found).statement, "Under PGD, the ViT keeps more accuracy than the ResNet.");
+    assert!(
+        pgd(&found).evidence.contains("the ViT loses half its clean accuracy at ε = 1."),
+        "{}",
+        pgd(&found).evidence
+    );
+    let curves = &mut found.attacks.as_mut().unwrap().curves;
+    curves[2].role = Role::Cnn;
+    curves[3].role = Role::Vit;
+    assert_eq!(pgd(&found).statement, "Under PGD, the ResNet keeps more accuracy than the ViT.");
+    let curves = &mut found.attacks.as_mut().unwrap().curves;
+    curves[3].points = curves[2].points.clone();
+    assert_eq!(pgd(&found).statement, "Under PGD no difference between the models can be shown.");
+    for (i, point) in found.attacks.as_mut().unwrap().curves[3].points.iter_mut().enumerate() {
+        point.accuracy = share(if i < 3 { 460 } else { 0 }, 500);
+    }
+    assert_eq!(pgd(&found).statement, "Under PGD it depends on ε which model stands better.");
+}
+
+#[test]
+fn the_halving_epsilon_is_interpolated() {
+    let mut found = investigation();
+    let curve = &mut found.attacks.as_mut().unwrap().curves[0];
+    let accuracies = [400, 300, 100, 50, 10, 0];
+    for (point, right) in curve.points.iter_mut().zip(accuracies) {
+        point.accuracy = share(right, 500);
+    }
+    // Half of 80 % is 40 %, midway between 60 % at 0.5 and 20 % at 1.
+    let halving = claims::halving_epsilon(curve).unwrap();
+    assert!((halving - 0.75).abs() < 1e-12, "{halving}");
+    curve.points.truncate(2);
+    assert_eq!(claims::halving_epsilon(curve), None);
+}
+
+#[test]
+fn error_overlap_follows_kappa() {
+    let with = |kappa: Estimate| {
+        let mut found = investigation();
+        found.accuracy.as_mut().unwrap().splits[0].pair.kappa = kappa;
+        statement(&found, "Errors")
+    };
+    assert!(with(estimate(0.3, 0.05, 2000)).contains("same images"));
+    assert!(with(estimate(-0.3, 0.05, 2000)).contains("different images"));
+    assert!(with(estimate(0.02, 0.05, 2000)).contains("no more than independent"));
+}
+
+#[test]
+fn shared_mistakes_are_held_against_chance() {
+    let mut found = investigation();
+    assert!(statement(&found, "Shared mistakes").contains("more often than chance"));
+    found.errors.as_mut().unwrap().same_wrong_class = Some(share(9, 78));
+    assert!(statement(&found, "Shared mistakes").contains("no more than by chance"));
+    found.errors.as_mut().unwrap().same_wrong_class = None;
+    assert!(all(&found).iter().all(|claim| claim.topic != "Shared mistakes"));
+}
+
+#[test]
+fn localisation_is_held_against_random_and_centre() {
+    let mut found = investigation();
+    assert!(statement(&found, "Explanations against truth").starts_with("All 3 explanations"));
+    assert_eq!(
+        statement(&found, "Pointing"),
+        "Compared with the image's centre, Grad-CAM (ResNet) points to the object more often, rollout (ViT) less often."
+    );
+    let methods = &mut found.localisation.as_mut().unwrap().methods;
+    methods[0].mass_over_random = Some(estimate(-0.05, 0.01, 500));
+    assert_eq!(
+        statement(&found, "Explanations against truth"),
+        "More of the mass lies on the object than with a random heatmap for Grad-CAM (ViT) and Grad-CAM (ResNet). Less lies \
+         there for rollout (ViT)."
+    );
+    let methods = &mut found.localisation.as_mut().unwrap().methods;
+    methods.iter_mut().for_each(|score| score.mass_over_random = Some(estimate(0.0, 0.01, 500)));
+    assert!(statement(&found, "Explanations against truth").starts_with("No explanation is shown"));
+}
+
+#[test]
+fn shape_bias_is_held_against_indifference() {
+    let bias = |shape: usize, texture: usize| ShapeBias {
+        shape,
+        texture,
+        other: 0,
+        bias: share(shape, shape + texture),
+    };
+    let with = |vit: ShapeBias, cnn: ShapeBias| {
+        let mut found = investigation();
+        found.shape_bias.as_mut().unwrap().models = both(vit, cnn);
+        statement(&found, "Shape or texture")
+    };
+    assert!(with(bias(700, 200), bias(800, 100)).contains("the ViT and the ResNet decide by shape"));
+    assert!(
+        with(bias(200, 700), bias(800, 100))
+            .contains("the ResNet decides by shape and the ViT decides by texture")
+    );
+    assert!(with(bias(450, 450), bias(800, 100)).contains("for the ViT neither cue is shown to prevail"));
+}
+
+#[test]
+fn undefined_numbers_claim_nothing() {
+    let undefined = Estimate { low: f64::NAN, high: f64::NAN, ..estimate(f64::NAN, 0.0, 0) };
+    let mut found = investigation();
+    found.heads.as_mut().unwrap().gradient_agreement = undefined.clone();
+    found.accuracy.as_mut().unwrap().splits[0].pair.kappa = undefined;
+    let agreement = claim(&found, "Gradient against ablation");
+    assert!(agreement.statement.contains("says nothing"));
+    assert!(agreement.evidence.contains("n/a"), "{}", agreement.evidence);
+    assert!(statement(&found, "Errors").contains("no more than independent"));
+}

@@ -1,0 +1,7 @@
+//! Tests of the report on findings made up for them.
+
+mod claims;
+mod page;
+mod pictures;
+mod synthetic;
+mod variants;

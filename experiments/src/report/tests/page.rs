@@ -1,0 +1,242 @@
+//! The page and the Markdown file as wholes: well-formed, self-contained, and free of numbers from nowhere.
+
+use std::collections::BTreeSet;
+
+use archaeo_analysis::statistics::{Resampling, mean_t, spearman};
+use serde_json::Value;
+
+use super::super::{claims, html, markdown, render};
+use super::pictures::picture;
+use super::synthetic::investigation;
+use crate::findings::Investigation;
+
+/// Elements that have no end tag in HTML.
+const VOID: [&str; 5] = ["meta", "img", "input", "br", "hr"];
+
+/// Panics where a start tag has no end tag or the reverse. Attribute values may hold `>` only escaped, which both maud
+/// and the charts do; the contents of `style` and `script` are skipped.
+pub fn assert_well_formed(page: &str) {
+    let mut open: Vec<String> = Vec::new();
+    let mut rest = page;
+    while let Some(start) = rest.find('<') {
+        rest = &rest[start + 1..];
+        let end = rest.find('>').expect("a tag must end");
+        let tag = &rest[..end];
+        rest = &rest[end + 1..];
+        let name: String = tag.trim_start_matches('/').chars().take_while(|c| c.is_alphanumeric()).collect();
+        if tag.starts_with('!') || tag.ends_with('/') || VOID.contains(&name.as_str()) {
+            continue;
+        }
+        if tag.starts_with('/') {
+            assert_eq!(open.pop().as_deref(), Some(name.as_str()), "</{name}> closes nothing of its name");
+            continue;
+        }
+        if name == "style" || name == "script" {
+            rest = &rest[rest.find(&format!("</{name}>")).expect("an end") + name.len() + 3..];
+            continue;
+        }
+        assert!(!name.is_empty(), "a stray < before {:?}", &tag[..tag.len().min(40)]);
+        open.push(name);
+    }
+    assert!(open.is_empty(), "never closed: {open:?}");
+}
+
+/// Panics where a table's row has another number of cells than its head.
+pub fn assert_tables_well_formed(text: &str) {
+    let cells = |line: &str| line.replace("\\\\", "").replace("\\|", "").matches('|').count();
+    let mut columns = None;
+    for line in text.lines() {
+        if line.starts_with('|') {
+            assert!(line.ends_with('|'), "an open row: {line}");
+            assert_eq!(cells(line), *columns.get_or_insert(cells(line)), "{line}");
+        } else {
+            columns = None;
+        }
+    }
+}
+
+#[test]
+fn the_page_is_well_formed_and_loads_nothing() {
+    let page = html(&investigation(), &picture);
+    assert_well_formed(&page);
+    for loading in [
+        "src=\"http",
+        "src=\"//",
+        "srcset",
+        "<link",
+        "@import",
+        "url(",
+        "<iframe",
+        "<object",
+        "fetch(",
+        "href=\"//",
+    ] {
+        assert!(!page.contains(loading), "the page must not contain {loading}");
+    }
+    // What is left of the web are text links to papers and the name of SVG's language.
+    for (at, _) in page.match_indices("http") {
+        let before = &page[at.saturating_sub(7)..at];
+        let allowed = page[..at].ends_with("<a href=\"")
+            || page[at..].starts_with("http://www.w3.org/2000/svg")
+            || page[..at].ends_with("<meta ");
+        assert!(allowed, "{before}{}", &page[at..at + 40]);
+    }
+    assert!(!page.contains("is missing from the run folder"));
+    let named = 50 + 3 + 3 + 1; // comparisons, errors, attention and attacks, contact sheet
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), named);
+}
+
+#[test]
+fn the_security_policy_admits_the_page_s_own_script() {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    let page = html(&investigation(), &picture);
+    let script = page.split("<script>").nth(1).unwrap().split("</script>").next().unwrap();
+    let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(script));
+    assert!(page.contains(&format!("script-src 'sha256-{hash}'")));
+}
+
+#[test]
+fn every_link_within_the_page_has_a_target_and_every_id_is_unique() {
+    let page = html(&investigation(), &picture);
+    let ids: Vec<&str> = page.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{ids:?}");
+    for link in page.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(ids.contains(&link), "no #{link}");
+    }
+}
+
+#[test]
+fn markdown_tables_are_well_formed_and_pictures_are_linked() {
+    let text = markdown(&investigation());
+    assert_tables_well_formed(&text);
+    assert!(text.matches("\n| ---").count() >= 12);
+    assert_eq!(text.matches("](<pictures/").count(), 57);
+    assert!(text.contains("![Contact sheet"));
+}
+
+#[test]
+fn both_formats_say_the_same() {
+    let (page, text) = (html(&investigation(), &picture), markdown(&investigation()));
+    for claim in claims(&investigation()) {
+        let escaped = claim.statement.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        assert!(page.contains(&escaped), "{escaped}");
+        assert!(text.contains(&claim.statement), "{}", claim.statement);
+    }
+    for heading in page.split("-title\">").skip(1).map(|rest| rest.split("</h2>").next().unwrap()) {
+        assert!(text.contains(&format!("\n## {heading}\n")), "{heading}");
+    }
+}
+
+#[test]
+fn the_same_findings_give_the_same_bytes() {
+    let found = investigation();
+    let read: Investigation = serde_json::from_str(&serde_json::to_string(&found).unwrap()).unwrap();
+    assert_eq!(html(&found, &picture), html(&read, &picture));
+    assert_eq!(markdown(&found), markdown(&read));
+}
+
+fn leaves(value: &Value, numbers: &mut Vec<f64>) {
+    match value {
+        Value::Number(number) => numbers.extend(number.as_f64()),
+        Value::Array(items) => {
+            numbers.push(items.len() as f64);
+            items.iter().for_each(|item| leaves(item, numbers));
+        }
+        Value::Object(fields) => fields.values().for_each(|field| leaves(field, numbers)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_number_of_the_summary_is_in_the_findings() {
+    let found = investigation();
+    let mut numbers = Vec::new();
+    leaves(&serde_json::to_value(&found).unwrap(), &mut numbers);
+    // What the summary derives from the findings, computed here in another way.
+    let layers = &found.attention.as_ref().unwrap().layers;
+    for layer in layers {
+        let distances: Vec<f64> = layer.heads.iter().map(|head| head.distance.value).collect();
+        numbers.push(distances.iter().sum::<f64>() / distances.len() as f64);
+    }
+    let (n, even) = (24.0, claims::even_distance(&found).unwrap());
+    numbers.extend([n, n / 2.0, even / 2.0, 1.0 / 9.0, 0.5, 0.001, 0.05]);
+    let (depth, distance): (Vec<f64>, Vec<f64>) = layers
+        .iter()
+        .zip(1..)
+        .flat_map(|(layer, depth)| {
+            layer.heads.iter().map(move |head| (f64::from(depth), head.distance.value))
+        })
+        .unzip();
+    let trend = spearman(&depth, &distance, &Resampling::new(0)).unwrap();
+    let agreements: Vec<f64> =
+        found.comparisons.as_ref().unwrap().items.iter().map(|item| item.agreement).collect();
+    let agreement = mean_t(&agreements, 0.95).unwrap();
+    for estimate in [&trend.correlation, &agreement] {
+        numbers.extend([estimate.value, estimate.low, estimate.high]);
+    }
+    for curve in &found.attacks.as_ref().unwrap().curves {
+        numbers.extend(claims::halving_epsilon(curve));
+    }
+    let local = |layers: &[crate::findings::LayerAttention]| {
+        let heads = layers.iter().flat_map(|layer| &layer.heads);
+        heads.filter(|head| head.distance.high < even / 2.0).count() as f64
+    };
+    numbers.extend([local(layers), local(&layers[..3]), local(&layers[3..])]);
+    let heads = &found.heads.as_ref().unwrap().ranking;
+    numbers.extend([heads.iter().filter(|head| head.adjusted_p < 0.05).count() as f64, trend.p_value, 3.0]);
+
+    let mut written = BTreeSet::new();
+    for number in numbers.iter().map(|number| number.abs()) {
+        for digits in 0..4 {
+            written.insert(format!("{number:.digits$}"));
+            written.insert(format!("{:.digits$}", 100.0 * number));
+        }
+        written.insert(super::super::numbers::short((100.0 * number).round() / 100.0));
+    }
+    for claim in claims(&found) {
+        let text =
+            format!("{} {}", claim.statement, claim.evidence).replace("8/255", "8").replace("/255", "");
+        for token in text.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ',') {
+            let token = token.trim_matches(['.', ',']).replace(',', "");
+            assert!(token.is_empty() || written.contains(&token), "{token} in: {text}");
+        }
+    }
+}
+
+#[test]
+fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("pictures")).unwrap();
+    std::fs::write(folder.path().join("pictures/attacks.png"), picture("pictures/attacks.png").unwrap())
+        .unwrap();
+    let mut found = investigation();
+    found.attention.as_mut().unwrap().rollouts = "../outside.png".into();
+    render(&found, folder.path()).unwrap();
+    let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 1);
+    assert!(page.contains("The picture <code>pictures/head_maps.png</code> is missing from the run folder."));
+    assert!(page.contains("The picture <code>../outside.png</code> is missing from the run folder."));
+    assert_eq!(std::fs::read_to_string(folder.path().join("report.md")).unwrap(), markdown(&found));
+    let files: BTreeSet<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, ["pictures", "report.html", "report.md"].map(Into::into).into());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = render(&investigation(), &folder.path().join("absent")).unwrap_err().to_string();
+    assert!(error.contains("absent") && error.contains("report.html") && error.contains("--out"), "{error}");
+}
+
+#[test]
+#[ignore = "writes the made-up report to target/sample-report for a look in a browser"]
+fn sample_report() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/sample-report");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, found) in super::variants::all() {
+        std::fs::write(folder.join(format!("{name}.html")), html(&found, &picture)).unwrap();
+        std::fs::write(folder.join(format!("{name}.md")), markdown(&found)).unwrap();
+    }
+}

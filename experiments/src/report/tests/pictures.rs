@@ -1,0 +1,56 @@
+//! Pictures for the made-up investigation, so that a report of it can be looked at.
+
+use archaeo_plot::{Cell, Grid, HeatmapStyle, Picture, SheetLayout, contact_sheet, overlay};
+
+use super::synthetic::uniform;
+
+/// A blob of colour on noise, 32 × 32.
+fn image(stream: u64) -> Picture {
+    let centre = [0, 1].map(|axis| 10.0 + 12.0 * uniform(stream, axis));
+    let color = [2, 3, 4].map(|channel| 80.0 + 170.0 * uniform(stream, channel));
+    let mut pixels = Vec::new();
+    for y in 0..32 {
+        for x in 0..32 {
+            let inside = (x as f64 - centre[0]).abs() + (y as f64 - centre[1]).abs() < 8.0;
+            for (channel, tint) in color.iter().enumerate() {
+                let noise = 90.0 * uniform(stream + 1, (y * 32 + x) * 3 + channel);
+                pixels.push(if inside { 0.8 * tint + 0.4 * noise } else { noise } as u8);
+            }
+        }
+    }
+    Picture::from_rgb(32, 32, pixels).expect("the buffer fits")
+}
+
+fn explained(stream: u64) -> Picture {
+    let values: Vec<f32> = (0..64).map(|i| uniform(stream + 7, i).powi(3) as f32).collect();
+    let grid = Grid::new(&values, 8, 8).expect("finite values");
+    overlay(&image(stream), &grid, 0.6, &HeatmapStyle::default()).expect("an image")
+}
+
+fn sheet(stream: u64, rows: usize, columns: usize, captions: bool) -> Picture {
+    let cells: Vec<Cell> = (0..rows * columns)
+        .map(|i| Cell {
+            picture: if i % columns == 0 {
+                image(stream + i as u64)
+            } else {
+                explained(stream + (i - i % columns) as u64)
+            },
+            caption: if captions { "circle\nViT ring 0.61".into() } else { String::new() },
+        })
+        .collect();
+    let layout = SheetLayout { columns, cell: 96, ..SheetLayout::default() };
+    contact_sheet(&cells, &layout).expect("a sheet")
+}
+
+/// Bytes of the picture that the made-up investigation names so.
+pub fn picture(path: &str) -> Option<Vec<u8>> {
+    let stream = path.bytes().map(u64::from).sum::<u64>() * 97;
+    let sheet = match path.strip_prefix("pictures/")?.strip_suffix(".png")? {
+        "head_maps" => sheet(stream, 6, 4, false),
+        "contact_sheet" | "attacks" | "rollouts" => sheet(stream, 3, 8, false),
+        errors if errors.starts_with("errors") => sheet(stream, 2, 6, true),
+        comparison if comparison.starts_with("comparison") => sheet(stream, 1, 3, false),
+        _ => return None,
+    };
+    sheet.to_png_bytes().ok()
+}

@@ -1,0 +1,248 @@
+//! Investigations at the edges: few and many classes, loaded models, missing studies, undefined numbers, hostile names.
+
+use std::collections::BTreeMap;
+
+use archaeo_analysis::statistics::Estimate;
+
+use super::super::{claims, html, markdown};
+use super::page::{assert_tables_well_formed, assert_well_formed};
+use super::pictures::picture;
+use super::synthetic::{both, estimate, investigation, model, share, uniform};
+use crate::findings::*;
+
+/// Every variant with its name.
+pub fn all() -> Vec<(&'static str, Investigation)> {
+    vec![
+        ("full", investigation()),
+        ("bare", bare()),
+        ("two-classes", with_classes((0..2).map(|class| format!("class {class}")).collect())),
+        ("many-classes", with_classes((0..200).map(|class| format!("species number {class}")).collect())),
+        ("thousand-classes", with_classes((0..1000).map(|class| format!("synset {class}")).collect())),
+        ("hostile", with_classes(hostile_names())),
+        ("loaded", loaded()),
+        ("undefined", undefined()),
+        ("no-images", no_images()),
+    ]
+}
+
+fn hostile_names() -> Vec<String> {
+    let names = [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "pipe | and `tick` and *star* [link](javascript:alert(1))",
+        "日本語のとても長いクラス名がここにある",
+        "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichenfabrik",
+        "two\nlines",
+        "",
+        "naïve café ✓ 🏺",
+        "a very long class name with many words that goes on and on until nobody reads it any more at all",
+        "&amp; &lt;",
+    ];
+    names.map(str::to_owned).into()
+}
+
+/// Only data and models: nothing has run yet.
+fn bare() -> Investigation {
+    Investigation {
+        accuracy: None,
+        attention: None,
+        comparisons: None,
+        heads: None,
+        attacks: None,
+        errors: None,
+        localisation: None,
+        shape_bias: None,
+        ..investigation()
+    }
+}
+
+fn with_classes(classes: Vec<String>) -> Investigation {
+    let mut found = investigation();
+    let n = classes.len();
+    found.models = vec![model(Role::Vit, "vit_micro", n), model(Role::Cnn, "resnet_micro", n)];
+    found.data.counts.values_mut().for_each(|counts| *counts = vec![20; n]);
+    let confusion = |stream: u64| -> Vec<Vec<usize>> {
+        let row = |truth: usize| {
+            let mut row = vec![0; n];
+            row[truth] = 15;
+            row[(uniform(stream, truth) * n as f64) as usize] += 5;
+            row
+        };
+        (0..n).map(row).collect()
+    };
+    let accuracy = found.accuracy.as_mut().unwrap();
+    accuracy.confusion = both(confusion(1), confusion(2));
+    accuracy.per_class = both(vec![share(15, 20); n], vec![share(17, 20); n]);
+    if n <= 5 {
+        let scores = accuracy.splits.iter_mut().flat_map(|split| split.models.values_mut());
+        scores.for_each(|scores| scores.top5 = None);
+    }
+    for item in &mut found.comparisons.as_mut().unwrap().items {
+        item.label %= n;
+        item.predictions.values_mut().for_each(|(class, _)| *class %= n);
+    }
+    let errors = found.errors.as_mut().unwrap();
+    let confusions = errors.groups.values_mut().flat_map(|group| &mut group.confusions);
+    confusions.for_each(|confusion| {
+        (confusion.truth, confusion.predicted) = (confusion.truth % n, confusion.predicted % n)
+    });
+    errors.by_class = (0..n)
+        .map(|class| ClassErrors { class, n: 20, vit_only: class % 5, cnn_only: class % 3, both: 1 })
+        .collect();
+    found.data.classes = classes;
+    found
+}
+
+/// Checkpoints trained elsewhere, on data without masks, in a quick run with skipped images.
+fn loaded() -> Investigation {
+    let mut found = investigation();
+    found.models.iter_mut().for_each(|model| model.history.clear());
+    found.models[1].parameters *= 4;
+    found.provenance.command =
+        "archaeo excavate --quick --vit a.safetensors --cnn b.safetensors --data photos".into();
+    found.localisation = None;
+    found.shape_bias = None;
+    found.data.skipped =
+        (0..30).map(|i| (format!("cats/{i:03}.jpg"), "the file ends too early".into())).collect();
+    found
+}
+
+fn nowhere() -> Estimate {
+    Estimate { low: f64::NAN, high: f64::NAN, ..estimate(f64::NAN, 0.0, 0) }
+}
+
+/// Every number that can be undefined is.
+fn undefined() -> Investigation {
+    let mut found = investigation();
+    let accuracy = found.accuracy.as_mut().unwrap();
+    for split in &mut accuracy.splits {
+        for scores in split.models.values_mut() {
+            (scores.top1, scores.nll, scores.ece, scores.top5) =
+                (nowhere(), nowhere(), nowhere(), Some(nowhere()));
+        }
+        (split.pair.kappa, split.pair.difference, split.pair.mcnemar_p) = (nowhere(), nowhere(), f64::NAN);
+    }
+    accuracy.per_class.values_mut().flatten().for_each(|estimate| *estimate = nowhere());
+    for layer in &mut found.attention.as_mut().unwrap().layers {
+        layer.diversity = nowhere();
+        for head in &mut layer.heads {
+            (head.distance, head.entropy, head.normalised_entropy) = (nowhere(), nowhere(), nowhere());
+            (head.hoyer, head.below_uniform, head.class_token_mass) = (nowhere(), nowhere(), None);
+        }
+    }
+    found.comparisons.as_mut().unwrap().items.iter_mut().for_each(|item| item.agreement = f64::NAN);
+    let heads = found.heads.as_mut().unwrap();
+    (heads.baseline, heads.gradient_agreement) = (nowhere(), nowhere());
+    for head in &mut heads.ranking {
+        (head.mean, head.zero, head.resample) = (nowhere(), nowhere(), nowhere());
+        (head.accuracy_drop, head.gradient, head.adjusted_p) = (nowhere(), nowhere(), f64::NAN);
+    }
+    let points = found.attacks.as_mut().unwrap().curves.iter_mut().flat_map(|curve| &mut curve.points);
+    points.for_each(|point| point.accuracy = nowhere());
+    let errors = found.errors.as_mut().unwrap();
+    errors.same_wrong_class = Some(nowhere());
+    errors.groups.values_mut().for_each(|group| group.share = nowhere());
+    let localisation = found.localisation.as_mut().unwrap();
+    localisation.object_share = nowhere();
+    for score in &mut localisation.methods {
+        (score.pointing, score.mass, score.mass_over_random) = (nowhere(), nowhere(), Some(nowhere()));
+    }
+    found.shape_bias.as_mut().unwrap().models.values_mut().for_each(|shape| shape.bias = nowhere());
+    found
+        .models
+        .iter_mut()
+        .flat_map(|model| &mut model.history)
+        .for_each(|epoch| epoch.train_loss = f64::NAN);
+    found
+}
+
+/// Studies that ran on nothing.
+fn no_images() -> Investigation {
+    let mut found = undefined();
+    found.data.classes.clear();
+    found.data.counts.clear();
+    found.models.clear();
+    found.accuracy = Some(AccuracyFindings {
+        main_split: "test".into(),
+        splits: Vec::new(),
+        confusion: BTreeMap::new(),
+        per_class: BTreeMap::new(),
+    });
+    let attention = found.attention.as_mut().unwrap();
+    (attention.n, attention.layers) = (0, Vec::new());
+    found.comparisons.as_mut().unwrap().items.clear();
+    found.heads.as_mut().unwrap().ranking.clear();
+    found.attacks.as_mut().unwrap().curves.clear();
+    let errors = found.errors.as_mut().unwrap();
+    (errors.n, errors.same_wrong_class) = (0, None);
+    errors.groups.clear();
+    errors.by_class.clear();
+    found.localisation.as_mut().unwrap().methods.clear();
+    found.shape_bias.as_mut().unwrap().models.clear();
+    found.provenance.seconds.clear();
+    found
+}
+
+#[test]
+fn every_variant_gives_well_formed_reports() {
+    for (name, found) in all() {
+        println!("{name}");
+        assert_well_formed(&html(&found, &picture));
+        assert_tables_well_formed(&markdown(&found));
+        claims(&found);
+    }
+}
+
+#[test]
+fn hostile_names_are_text_in_both_formats() {
+    let found = with_classes(hostile_names());
+    let page = html(&found, &picture);
+    assert!(!page.contains("<script>alert"));
+    assert!(!page.contains("<img src=x"));
+    assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert_eq!(page.matches("<script>").count(), 1);
+    let text = markdown(&found);
+    assert!(!text.contains("<script>") || text.contains("\\<script\\>"));
+    assert!(!text.contains("](javascript:"));
+}
+
+#[test]
+fn many_classes_fall_back_from_matrices_and_bars_to_tables() {
+    let page =
+        |classes: usize| html(&with_classes((0..classes).map(|c| format!("c{c}")).collect()), &|_| None);
+    let matrix = "Confusion matrix of the ViT";
+    assert!(page(2).contains(matrix) && page(30).contains(matrix));
+    for classes in [31, 200, 1000] {
+        let page = page(classes);
+        assert!(!page.contains(matrix), "{classes} classes");
+        assert!(page.contains("Commonest confusions on the test split"), "{classes} classes");
+        assert!(page.len() < 3_000_000, "{classes} classes make {} bytes", page.len());
+    }
+}
+
+#[test]
+fn missing_studies_leave_no_section_but_a_line() {
+    let page = html(&bare(), &picture);
+    for id in
+        ["accuracy", "attention", "comparisons", "heads", "attacks", "errors", "localisation", "shape-bias"]
+    {
+        assert!(!page.contains(&format!("id=\"{id}\"")), "{id}");
+    }
+    assert!(page.contains("No study has finished yet."));
+    assert!(page.contains("head ablation, attacks, errors, explanations against the truth and shape bias"));
+    assert!(!page.contains("findings/heads.json"));
+    assert!(!html(&investigation(), &picture).contains("Not part of this report"));
+}
+
+#[test]
+fn limitations_follow_from_what_was_done() {
+    let page = |found: &Investigation| html(found, &picture);
+    let (trained, loaded) = (page(&investigation()), page(&loaded()));
+    assert!(trained.contains("trained once, with seed 7") && !loaded.contains("trained once"));
+    assert!(!trained.contains("This is a quick run") && loaded.contains("This is a quick run"));
+    assert!(!trained.contains("were loaded") && loaded.contains("vit_micro and resnet_micro were loaded"));
+    assert!(!trained.contains("differ in size") && loaded.contains("differ in size"));
+    assert!(!trained.contains("were left out") && loaded.contains("30\u{a0}images could not be used"));
+    assert!(trained.contains("head ablation 1,000"), "studies on fewer images are named");
+    assert!(!trained.contains("no object masks") && loaded.contains("no object masks"));
+}
