@@ -114,8 +114,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn exp2_integral(self, n: Vector) -> Vector {
-        // SAFETY: callers stay within −126..=127, far inside i32.
-        n.map(|n| f32::from_bits(((unsafe { n.to_int_unchecked::<i32>() } + 127) as u32) << 23))
+        n.map(|n| f32::from_bits((((n as i32) + 127) as u32) << 23))
     }
     #[inline(always)]
     fn select_gt(self, a: Vector, b: Vector, yes: Vector, no: Vector) -> Vector {
