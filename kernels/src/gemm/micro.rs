@@ -1,6 +1,7 @@
 //! The register tile: a few rows times a few vectors of columns, summed over k.
 
-use crate::simd::{MAX_TILE_VECTORS, Simd, WHOLE, load_lanes};
+use crate::Precision;
+use crate::simd::{MAX_TILE_VECTORS, Simd, WHOLE, load_lanes, simd_fn};
 
 /// The left operand of a tile: (row, k) lies at `pointer + row · row_stride + k · k_stride`.
 /// With bfloat16 operands k counts pairs.
@@ -40,15 +41,64 @@ impl Finish {
         Finish { scale: 1.0, column_bias: None, row_bias: None, residual: None };
 }
 
-/// One tile of `rows` × `vectors`: every element is a chain of fused multiply-adds over k from zero, in
-/// ascending order, whatever the size of the tile. That order is what makes results independent of the
-/// batch and of the partition among threads.
+/// One panel of the right operand and the rows of the left operand to multiply by it.
+///
+/// Whoever makes one vouches for its pointers: `left` is readable for `rows` rows and `depth` steps,
+/// `right` for `depth · vectors` vectors, and `target` and `finish` are valid for the lanes of the masks,
+/// the target for nobody else.
+#[derive(Clone, Copy)]
+pub(crate) struct Panel {
+    pub(crate) rows: usize,
+    pub(crate) vectors: usize,
+    /// Steps over k.
+    pub(crate) depth: usize,
+    pub(crate) precision: Precision,
+    pub(crate) left: Left,
+    /// From one strip of `TILE_ROWS` rows of the left operand to the next.
+    pub(crate) strip_stride: usize,
+    pub(crate) right: *const f32,
+    pub(crate) target: Target,
+    pub(crate) finish: Finish,
+}
+
+simd_fn! {
+    /// Multiplies all rows by the panel, tile by tile.
+    ///
+    /// Every element is a chain of fused multiply-adds over k from zero, in ascending order, whatever the
+    /// size of the tile that it falls in. That order is what makes results independent of the batch and of
+    /// the partition among threads.
+    pub(crate) fn multiply_panel(simd: S, panel: &Panel) {
+        let Panel { mut left, mut target, mut finish, .. } = *panel;
+        for row in (0..panel.rows).step_by(S::TILE_ROWS) {
+            let size = ((panel.rows - row).min(S::TILE_ROWS), panel.vectors);
+            // SAFETY: see `Panel`; the pointers advance by whole strips within its rows.
+            unsafe {
+                match panel.precision {
+                    Precision::F32 => {
+                        tile::<S, false>(simd, size, panel.depth, left, panel.right, &target, &finish)
+                    }
+                    Precision::Bf16 => {
+                        tile::<S, true>(simd, size, panel.depth, left, panel.right, &target, &finish)
+                    }
+                }
+            }
+            left.pointer = left.pointer.wrapping_add(panel.strip_stride);
+            target.pointer = target.pointer.wrapping_add(S::TILE_ROWS * target.row_stride);
+            finish.row_bias = finish.row_bias.map(|bias| bias.wrapping_add(S::TILE_ROWS));
+            finish.residual = finish.residual.map(|(residual, stride)| {
+                (residual.wrapping_add(S::TILE_ROWS * stride), stride)
+            });
+        }
+    }
+}
+
+/// One tile of `rows` × `vectors`.
 ///
 /// # Safety
 /// `left` is readable for `rows` rows and `k` steps, `right` for `k · vectors` vectors; `target` and
 /// `finish` are valid for the lanes of their masks; `rows` ≤ `TILE_ROWS` and `vectors` ≤ `TILE_VECTORS`.
 #[inline(always)]
-pub(crate) unsafe fn tile<S: Simd, const BF16: bool>(
+unsafe fn tile<S: Simd, const BF16: bool>(
     simd: S,
     (rows, vectors): (usize, usize),
     k: usize,
