@@ -8,6 +8,7 @@
 
 mod activation;
 mod attention;
+mod convolution;
 mod gemm;
 mod heads;
 mod level;
@@ -26,6 +27,10 @@ pub use activation::{Activation, activation_backward, activation_forward, swiglu
 pub use attention::{
     ScoreBias, attention_backward, attention_context, attention_context_backward, attention_forward,
     attention_weights, attention_weights_backward,
+};
+pub use convolution::{
+    Convolution, ConvolutionEpilogue, convolution_forward, convolution_input_gradient,
+    convolution_weight_gradient,
 };
 pub use gemm::{Epilogue, gemm};
 pub use heads::{Heads, HeadsMut, HeadsShape};

@@ -25,7 +25,7 @@ pub(crate) struct Target {
 
 /// What is done to the finished sums before they are stored.
 ///
-/// In order: times `scale`, plus the column's bias, plus the row's bias, plus the residual.
+/// In order: times `scale`, plus the column's bias, plus the row's bias, plus the residual, then ReLU.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish {
     pub(crate) scale: f32,
@@ -34,11 +34,13 @@ pub(crate) struct Finish {
     pub(crate) row_bias: Option<*const f32>,
     /// Laid out by the target's offsets; its row stride.
     pub(crate) residual: Option<(*const f32, usize)>,
+    /// Replace negative results by zero.
+    pub(crate) relu: bool,
 }
 
 impl Finish {
     pub(crate) const NOTHING: Finish =
-        Finish { scale: 1.0, column_bias: None, row_bias: None, residual: None };
+        Finish { scale: 1.0, column_bias: None, row_bias: None, residual: None, relu: false };
 }
 
 /// One panel of the right operand and the rows of the left operand to multiply by it.
@@ -203,6 +205,14 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
                 for r in 0..ROWS {
                     let residual = load_lanes(simd, residual.add(r * stride + offset), mask);
                     sums[r][v] = simd.add(sums[r][v], residual);
+                }
+            }
+        }
+        if finish.relu {
+            let zero = simd.splat(0.0);
+            for r in 0..ROWS {
+                for v in 0..VECTORS {
+                    sums[r][v] = simd.select_gt(zero, sums[r][v], zero, sums[r][v]);
                 }
             }
         }

@@ -279,8 +279,8 @@ impl Block<'_> {
         Finish {
             scale: self.product.scale,
             column_bias: self.product.column_bias.map(|bias| bias[column..].as_ptr()),
-            row_bias: None,
             residual: self.product.residual.map(|matrix| (matrix.at(row, column), matrix.row_stride)),
+            ..Finish::NOTHING
         }
     }
 }
