@@ -8,6 +8,7 @@
 
 mod activation;
 mod attention;
+mod batch_norm;
 mod convolution;
 mod gemm;
 mod heads;
@@ -16,8 +17,10 @@ mod linear;
 mod math;
 mod matrix;
 mod norm;
+mod optimizer;
 mod parallel;
 mod peak;
+mod pool;
 mod reduce;
 mod scratch;
 mod simd;
@@ -27,6 +30,10 @@ pub use activation::{Activation, activation_backward, activation_forward, swiglu
 pub use attention::{
     ScoreBias, attention_backward, attention_context, attention_context_backward, attention_forward,
     attention_weights, attention_weights_backward,
+};
+pub use batch_norm::{
+    BatchNormGradients, BatchStatistics, ChannelShape, batch_norm_backward, batch_norm_forward,
+    scale_shift_backward, scale_shift_forward,
 };
 pub use convolution::{
     Convolution, ConvolutionEpilogue, convolution_forward, convolution_input_gradient,
@@ -41,7 +48,10 @@ pub use linear::{
 };
 pub use matrix::{Matrix, MatrixMut};
 pub use norm::{layer_norm_backward, layer_norm_forward};
+pub use optimizer::{AdamW, Sgd, adamw_step, sgd_step};
 pub use peak::multiply_add_burst;
+pub use pool::{Pooling, average_pool_backward, average_pool_forward, max_pool_backward, max_pool_forward};
+pub use reduce::sum_of_squares;
 pub use softmax::{softmax_backward, softmax_forward};
 
 /// What the operands of a matrix product are rounded to; sums are always `f32`.

@@ -1,7 +1,7 @@
 //! The yardstick of matrix products: how many multiply-adds the processor can do at most.
 
 use crate::Level;
-use crate::simd::{Simd, simd_fn};
+use crate::simd::simd_fn;
 
 /// Independent chains, enough to hide the latency of a multiply-add on any processor so far.
 const CHAINS: usize = 12;
