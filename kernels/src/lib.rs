@@ -32,8 +32,8 @@ pub use attention::{
     attention_weights, attention_weights_backward,
 };
 pub use batch_norm::{
-    BatchNormGradients, BatchStatistics, ChannelShape, batch_norm_backward, batch_norm_forward,
-    scale_shift_backward, scale_shift_forward,
+    BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape, batch_norm_backward,
+    batch_norm_forward, scale_shift_backward, scale_shift_forward,
 };
 pub use convolution::{
     Convolution, ConvolutionEpilogue, convolution_forward, convolution_input_gradient,

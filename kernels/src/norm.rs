@@ -15,12 +15,10 @@ const ROWS_PER_TASK: usize = 64;
 /// If lengths do not fit.
 pub fn layer_norm_forward(
     x: &[f32],
-    gamma: &[f32],
-    beta: &[f32],
+    [gamma, beta]: [&[f32]; 2],
     epsilon: f32,
     y: &mut [f32],
-    mean: &mut [f32],
-    reciprocal_deviation: &mut [f32],
+    [mean, reciprocal_deviation]: [&mut [f32]; 2],
 ) {
     let width = gamma.len();
     let rows = mean.len();
@@ -86,12 +84,10 @@ simd_fn! {
 pub fn layer_norm_backward(
     x: &[f32],
     gamma: &[f32],
-    mean: &[f32],
-    reciprocal_deviation: &[f32],
+    [mean, reciprocal_deviation]: [&[f32]; 2],
     dy: &[f32],
     dx: &mut [f32],
-    dgamma: &mut [f32],
-    dbeta: &mut [f32],
+    [dgamma, dbeta]: [&mut [f32]; 2],
 ) {
     let (width, rows) = (gamma.len(), mean.len());
     assert_eq!(x.len(), rows * width, "the input has a row of {width} for each mean");
@@ -193,9 +189,9 @@ mod tests {
     fn run(x: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32, dy: &[f32]) -> [Vec<f32>; 4] {
         let (width, rows) = (gamma.len(), x.len() / gamma.len());
         let (mut y, mut mean, mut deviation) = (vec![0.0; x.len()], vec![0.0; rows], vec![0.0; rows]);
-        layer_norm_forward(x, gamma, beta, epsilon, &mut y, &mut mean, &mut deviation);
+        layer_norm_forward(x, [gamma, beta], epsilon, &mut y, [&mut mean, &mut deviation]);
         let (mut dx, mut dgamma, mut dbeta) = (vec![0.0; x.len()], vec![0.0; width], vec![0.0; width]);
-        layer_norm_backward(x, gamma, &mean, &deviation, dy, &mut dx, &mut dgamma, &mut dbeta);
+        layer_norm_backward(x, gamma, [&mean, &deviation], dy, &mut dx, [&mut dgamma, &mut dbeta]);
         [y, dx, dgamma, dbeta]
     }
 

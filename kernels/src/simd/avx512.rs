@@ -193,7 +193,7 @@ unsafe fn transpose16(source: *const f32, source_stride: usize, target: *mut f32
         let rows = [four(0), four(4), four(8), four(12)];
         // Then the quarters themselves are a 4×4 matrix to transpose.
         for column in 0..4 {
-            let [a, b, c, d] = [rows[0][column], rows[1][column], rows[2][column], rows[3][column]];
+            let [a, b, c, d] = rows.map(|quarter| quarter[column]);
             let (even_ab, odd_ab) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
             let (even_cd, odd_cd) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
             let put = |i: usize, v| _mm512_storeu_ps(target.add((4 * i + column) * target_stride), v);
