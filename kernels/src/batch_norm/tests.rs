@@ -1,0 +1,145 @@
+use super::*;
+use crate::reference::{
+    Random, assert_close, assert_same_bits, assert_thread_count_is_irrelevant, at_every_level, doubles,
+};
+
+struct Case {
+    shape: ChannelShape,
+    x: Vec<f32>,
+    residual: Option<Vec<f32>>,
+    relu: bool,
+    dy: Vec<f32>,
+    gamma: Vec<f32>,
+    beta: Vec<f32>,
+}
+
+impl Case {
+    fn new(random: &mut Random, shape: ChannelShape, with_residual: bool, relu: bool) -> Case {
+        let count = shape.batch * shape.channels * shape.positions;
+        let offset = 3.0 * random.number();
+        let x = random.numbers(count).iter().map(|x| x + offset).collect();
+        let residual = with_residual.then(|| random.numbers(count));
+        let (gamma, beta) = (random.numbers(shape.channels), random.numbers(shape.channels));
+        Case { shape, x, residual, relu, dy: random.numbers(count), gamma, beta }
+    }
+
+    /// y, mean, variance, dx, dγ, dβ, dresidual.
+    fn run(&self) -> [Vec<f32>; 7] {
+        let zeros = |n: usize| vec![0.0; n];
+        let (n, c) = (self.x.len(), self.shape.channels);
+        let (mut y, mut mean, mut variance, mut deviation) = (zeros(n), zeros(c), zeros(c), zeros(c));
+        let statistics = BatchStatistics {
+            mean: &mut mean,
+            variance: &mut variance,
+            reciprocal_deviation: &mut deviation,
+        };
+        let epilogue = ChannelEpilogue { residual: self.residual.as_deref(), relu: self.relu };
+        let affine = [&self.gamma[..], &self.beta];
+        batch_norm_forward(&self.shape, &self.x, affine, 1e-3, epilogue, &mut y, statistics);
+        let (mut dx, mut dgamma, mut dbeta, mut dresidual) = (zeros(n), zeros(c), zeros(c), zeros(n));
+        let gradients = BatchNormGradients {
+            dx: &mut dx,
+            dgamma: &mut dgamma,
+            dbeta: &mut dbeta,
+            dresidual: Some(&mut dresidual),
+        };
+        let output = self.relu.then_some(&y[..]);
+        let saved = [&mean[..], &deviation];
+        batch_norm_backward(&self.shape, &self.x, &self.gamma, saved, output, &self.dy, gradients);
+        [y, mean, variance, dx, dgamma, dbeta, dresidual]
+    }
+
+    /// The same in double precision; the gradients by the chain rule through mean and variance.
+    fn reference(&self) -> [Vec<f64>; 7] {
+        let (x, dy) = (doubles(&self.x), doubles(&self.dy));
+        let count = (self.shape.batch * self.shape.positions) as f64;
+        let (n, c) = (x.len(), self.shape.channels);
+        let zeros = |n: usize| vec![0.0; n];
+        let mut r = [zeros(n), zeros(c), zeros(c), zeros(n), zeros(c), zeros(c), zeros(n)];
+        for channel in 0..c {
+            let elements: Vec<usize> = self.shape.planes(channel).flatten().collect();
+            let (gamma, beta) = (f64::from(self.gamma[channel]), f64::from(self.beta[channel]));
+            let mean = elements.iter().map(|i| x[*i]).sum::<f64>() / count;
+            let variance = elements.iter().map(|i| (x[*i] - mean).powi(2)).sum::<f64>() / count;
+            let deviation = (variance + f64::from(1e-3_f32)).sqrt();
+            let (mut dvariance, mut dmean) = (0.0, 0.0);
+            for &i in &elements {
+                let hat = (x[i] - mean) / deviation;
+                let sum = hat * gamma + beta + self.residual.as_ref().map_or(0.0, |r| f64::from(r[i]));
+                r[0][i] = if self.relu { sum.max(0.0) } else { sum };
+                let gradient = if self.relu && sum <= 0.0 { 0.0 } else { dy[i] };
+                r[4][channel] += gradient * hat;
+                r[5][channel] += gradient;
+                r[6][i] = gradient;
+                dmean -= gradient * gamma / deviation;
+                dvariance -= 0.5 * gradient * gamma * (x[i] - mean) / deviation.powi(3);
+            }
+            for &i in &elements {
+                r[3][i] =
+                    r[6][i] * gamma / deviation + dvariance * 2.0 * (x[i] - mean) / count + dmean / count;
+            }
+            (r[1][channel], r[2][channel]) = (mean, variance);
+        }
+        r
+    }
+}
+
+#[test]
+fn values_and_gradients_agree_with_double_precision() {
+    let mut random = Random(60);
+    for case in 0..120 {
+        let shape = ChannelShape {
+            batch: random.between(1, 5),
+            channels: random.between(1, 6),
+            positions: random.between(2, 70),
+        };
+        let case = Case::new(&mut random, shape, case % 2 == 0, case % 3 != 0);
+        let expected = case.reference();
+        at_every_level(|level| {
+            for (i, (found, expected)) in case.run().iter().zip(&expected).enumerate() {
+                assert_close(&format!("result {i} of {shape:?} at {level:?}"), found, expected, 2e-5);
+            }
+        });
+    }
+}
+
+#[test]
+fn the_number_of_threads_is_irrelevant() {
+    let shape = ChannelShape { batch: 7, channels: 13, positions: 81 };
+    let case = Case::new(&mut Random(61), shape, true, true);
+    assert_thread_count_is_irrelevant("batch norm", || case.run().concat());
+}
+
+#[test]
+fn evaluation_scales_and_shifts_each_image_alone() {
+    let shape = ChannelShape { batch: 3, channels: 4, positions: 37 };
+    let case = Case::new(&mut Random(62), shape, true, true);
+    let (residual, affine) = (case.residual.as_ref().expect("a residual"), [&case.gamma[..], &case.beta]);
+    at_every_level(|level| {
+        let run = |shape: &ChannelShape, range: std::ops::Range<usize>| {
+            let mut y = vec![0.0; range.len()];
+            let epilogue = ChannelEpilogue { residual: Some(&residual[range.clone()]), relu: true };
+            scale_shift_forward(shape, &case.x[range.clone()], affine, epilogue, &mut y);
+            let (mut dx, mut dresidual) = (y.clone(), y.clone());
+            let dy = &case.dy[range];
+            scale_shift_backward(shape, &case.gamma, Some(&y), dy, &mut dx, Some(&mut dresidual));
+            [y, dx, dresidual]
+        };
+        let whole = run(&shape, 0..case.x.len());
+        let image = case.x.len() / 3;
+        let alone = run(&ChannelShape { batch: 1, ..shape }, image..2 * image);
+        for (alone, whole) in alone.iter().zip(&whole) {
+            assert_same_bits("one image", alone, &whole[image..2 * image]);
+        }
+        for i in 0..case.x.len() {
+            let channel = i / 37 % 4;
+            let sum = f64::from(case.x[i]) * f64::from(case.gamma[channel])
+                + f64::from(case.beta[channel])
+                + f64::from(residual[i]);
+            assert!((f64::from(whole[0][i]) - sum.max(0.0)).abs() < 1e-6, "{level:?}");
+            let gradient = if whole[0][i] > 0.0 { case.dy[i] } else { 0.0 };
+            assert_eq!(whole[1][i], gradient * case.gamma[channel]);
+            assert_eq!(whole[2][i], gradient);
+        }
+    });
+}

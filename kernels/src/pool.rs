@@ -1,0 +1,222 @@
+//! Pooling of planes `[planes, height, width]` (planes = batch · channels); each plane is a task.
+
+use rayon::prelude::*;
+
+/// The shape of a pooling. Pairs are vertical, horizontal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pooling {
+    /// Height and width of the input.
+    pub input_size: [usize; 2],
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Steps between windows.
+    pub stride: [usize; 2],
+    /// Rows and columns around the input, on either side, at most half the window: they are never the
+    /// maximum, and count as zeros in an average.
+    pub padding: [usize; 2],
+}
+
+impl Pooling {
+    /// Height and width of the output: ⌊(input + 2 · padding − kernel) / stride⌋ + 1.
+    ///
+    /// # Panics
+    /// If the window is larger than the padded input, the padding larger than half the window, or a stride
+    /// zero.
+    pub fn output_size(&self) -> [usize; 2] {
+        [0, 1].map(|i| {
+            let padded = self.input_size[i] + 2 * self.padding[i];
+            assert!(
+                self.stride[i] > 0 && self.kernel[i] <= padded && 2 * self.padding[i] <= self.kernel[i],
+                "the window does not fit the input: {self:?}"
+            );
+            (padded - self.kernel[i]) / self.stride[i] + 1
+        })
+    }
+
+    /// Elements of an input and an output plane, once the lengths are seen to hold the same number of planes.
+    fn plane_sizes(&self, input: usize, output: usize) -> [usize; 2] {
+        let sizes = [self.input_size, self.output_size()].map(|size| size.iter().product::<usize>());
+        assert!(sizes[0] > 0 && self.kernel.iter().all(|k| *k > 0), "nothing to pool: {self:?}");
+        assert!(
+            input.is_multiple_of(sizes[0]) && input / sizes[0] * sizes[1] == output,
+            "input ({input}) and output ({output}) are whole planes of {self:?}"
+        );
+        assert!(u32::try_from(sizes[0]).is_ok(), "a plane fits 32-bit indices");
+        sizes
+    }
+
+    /// The indices within the input plane of the window of output `position`.
+    fn window(&self, position: usize, output_width: usize) -> impl Iterator<Item = usize> + use<> {
+        let place = [position / output_width, position % output_width];
+        let [rows, columns] = [0, 1].map(|i| {
+            let start = place[i] * self.stride[i];
+            let end = (start + self.kernel[i]).min(self.input_size[i] + self.padding[i]);
+            start.saturating_sub(self.padding[i])..end - self.padding[i]
+        });
+        let width = self.input_size[1];
+        rows.flat_map(move |row| columns.clone().map(move |column| row * width + column))
+    }
+}
+
+/// The maximum of each window, and its index within its plane: the first of equals; what is not a number
+/// counts as the largest.
+///
+/// # Panics
+/// If lengths do not fit.
+pub fn max_pool_forward(shape: &Pooling, x: &[f32], y: &mut [f32], indices: &mut [u32]) {
+    let [input, output] = shape.plane_sizes(x.len(), y.len());
+    assert_eq!(indices.len(), y.len(), "there is an index for each output");
+    let width = shape.output_size()[1];
+    let planes = x.par_chunks(input).zip(y.par_chunks_mut(output)).zip(indices.par_chunks_mut(output));
+    planes.for_each(|((x, y), indices)| {
+        for (position, (y, index)) in y.iter_mut().zip(indices).enumerate() {
+            let (mut largest, mut at) = (f32::NEG_INFINITY, None);
+            for i in shape.window(position, width) {
+                if at.is_none() || x[i] > largest || (x[i].is_nan() && !largest.is_nan()) {
+                    (largest, at) = (x[i], Some(i));
+                }
+            }
+            *y = largest;
+            *index = at.unwrap_or(0) as u32;
+        }
+    });
+}
+
+/// The gradient of [`max_pool_forward`]: each output's goes to the element at its index.
+///
+/// # Panics
+/// If lengths do not fit, or an index lies outside the plane.
+pub fn max_pool_backward(shape: &Pooling, indices: &[u32], dy: &[f32], dx: &mut [f32]) {
+    let [input, output] = shape.plane_sizes(dx.len(), dy.len());
+    assert_eq!(indices.len(), dy.len(), "there is an index for each output");
+    let planes = dx.par_chunks_mut(input).zip(dy.par_chunks(output)).zip(indices.par_chunks(output));
+    planes.for_each(|((dx, dy), indices)| {
+        dx.fill(0.0);
+        dy.iter().zip(indices).for_each(|(dy, index)| dx[*index as usize] += dy);
+    });
+}
+
+/// The mean of each window, padding counted as zeros.
+///
+/// # Panics
+/// If lengths do not fit.
+pub fn average_pool_forward(shape: &Pooling, x: &[f32], y: &mut [f32]) {
+    let [input, output] = shape.plane_sizes(x.len(), y.len());
+    let (width, scale) = (shape.output_size()[1], 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
+    x.par_chunks(input).zip(y.par_chunks_mut(output)).for_each(|(x, y)| {
+        for (position, y) in y.iter_mut().enumerate() {
+            *y = scale * shape.window(position, width).map(|i| x[i]).sum::<f32>();
+        }
+    });
+}
+
+/// The gradient of [`average_pool_forward`].
+///
+/// # Panics
+/// If lengths do not fit.
+pub fn average_pool_backward(shape: &Pooling, dy: &[f32], dx: &mut [f32]) {
+    let [input, output] = shape.plane_sizes(dx.len(), dy.len());
+    let (width, scale) = (shape.output_size()[1], 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
+    dx.par_chunks_mut(input).zip(dy.par_chunks(output)).for_each(|(dx, dy)| {
+        dx.fill(0.0);
+        for (position, dy) in dy.iter().enumerate() {
+            shape.window(position, width).for_each(|i| dx[i] += dy * scale);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::{Random, assert_close, assert_thread_count_is_irrelevant};
+
+    fn random_shape(random: &mut Random) -> Pooling {
+        let kernel = [random.between(1, 4), random.between(1, 4)];
+        Pooling {
+            input_size: [random.between(4, 12), random.between(4, 12)],
+            kernel,
+            stride: [random.between(1, 3), random.between(1, 3)],
+            padding: kernel.map(|kernel| random.between(0, kernel / 2)),
+        }
+    }
+
+    /// The elements of a window, by walking all of its places.
+    fn window(shape: &Pooling, row: usize, column: usize) -> Vec<usize> {
+        let mut elements = Vec::new();
+        for i in 0..shape.kernel[0] {
+            for j in 0..shape.kernel[1] {
+                let y = (row * shape.stride[0] + i) as isize - shape.padding[0] as isize;
+                let x = (column * shape.stride[1] + j) as isize - shape.padding[1] as isize;
+                let [height, width] = shape.input_size.map(|size| size as isize);
+                if (0..height).contains(&y) && (0..width).contains(&x) {
+                    elements.push((y * width + x) as usize);
+                }
+            }
+        }
+        elements
+    }
+
+    #[test]
+    fn values_and_gradients_follow_the_definition() {
+        let mut random = Random(70);
+        for _ in 0..300 {
+            let (shape, planes) = (random_shape(&mut random), random.between(1, 3));
+            let [rows, columns] = shape.output_size();
+            let [input, output] = [shape.input_size.iter().product::<usize>(), rows * columns];
+            let (x, dy) = (random.numbers(planes * input), random.numbers(planes * output));
+            let zeros = |n: usize| vec![0.0; n];
+            let [mut maxima, mut means] = [zeros(dy.len()), zeros(dy.len())];
+            let [mut dmax, mut dmean] = [zeros(x.len()), zeros(x.len())];
+            for i in 0..planes * output {
+                let (plane, row, column) = (i / output, i % output / columns, i % columns);
+                let elements = window(&shape, row, column);
+                let size = (shape.kernel[0] * shape.kernel[1]) as f64;
+                let largest = *elements
+                    .iter()
+                    .max_by(|a, b| x[plane * input + **a].total_cmp(&x[plane * input + **b]))
+                    .expect("a window meets its input");
+                maxima[i] = f64::from(x[plane * input + largest]);
+                dmax[plane * input + largest] += f64::from(dy[i]);
+                for element in elements {
+                    means[i] += f64::from(x[plane * input + element]) / size;
+                    dmean[plane * input + element] += f64::from(dy[i]) / size;
+                }
+            }
+            let (mut y, mut dx, mut indices) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0; dy.len()]);
+            max_pool_forward(&shape, &x, &mut y, &mut indices);
+            assert_close("maximum", &y, &maxima, 0.0);
+            max_pool_backward(&shape, &indices, &dy, &mut dx);
+            assert_close("maximum's gradient", &dx, &dmax, 1e-6);
+            average_pool_forward(&shape, &x, &mut y);
+            assert_close("average", &y, &means, 1e-6);
+            average_pool_backward(&shape, &dy, &mut dx);
+            assert_close("average's gradient", &dx, &dmean, 1e-6);
+        }
+    }
+
+    #[test]
+    fn equals_go_to_the_first_and_nan_wins() {
+        let shape = Pooling { input_size: [1, 4], kernel: [1, 4], stride: [1, 1], padding: [0, 0] };
+        let (mut y, mut index) = ([0.0], [9]);
+        max_pool_forward(&shape, &[1.0, 2.0, 2.0, 0.0], &mut y, &mut index);
+        assert_eq!((y, index), ([2.0], [1]));
+        max_pool_forward(&shape, &[1.0, f32::NAN, 3.0, f32::NAN], &mut y, &mut index);
+        assert!(y[0].is_nan() && index == [1]);
+        max_pool_forward(&shape, &[f32::NEG_INFINITY; 4], &mut y, &mut index);
+        assert_eq!((y, index), ([f32::NEG_INFINITY], [0]));
+    }
+
+    #[test]
+    fn the_number_of_threads_is_irrelevant() {
+        let shape = Pooling { input_size: [9, 9], kernel: [3, 3], stride: [2, 2], padding: [1, 1] };
+        let x = Random(71).numbers(20 * 81);
+        assert_thread_count_is_irrelevant("pooling", || {
+            let (mut y, mut indices) = (vec![0.0; 20 * 25], vec![0; 20 * 25]);
+            let (mut dx, mut means) = (vec![0.0; x.len()], vec![0.0; 20 * 25]);
+            max_pool_forward(&shape, &x, &mut y, &mut indices);
+            max_pool_backward(&shape, &indices, &y, &mut dx);
+            average_pool_forward(&shape, &x, &mut means);
+            [y, dx, means].concat()
+        });
+    }
+}
