@@ -1,1 +1,46 @@
-//! kernels.
+//! The CPU operations that decide the speed of archaeo: slices and strides in, slices out.
+//!
+//! Everything is `f32`; products may round their operands to bfloat16 ([`Precision`]). The instructions are
+//! chosen at run time ([`Level`]), the threads are those of the current rayon pool, and no result depends
+//! on their number, nor an image's forward result on the batch that it is in. Outputs are slices that the
+//! caller allocates. Shapes are checked: a mismatch is a programmer's error and panics with a sentence.
+#![allow(unsafe_code, reason = "vector instructions and unchecked inner loops; the only crate that may")]
+
+mod activation;
+mod gemm;
+mod level;
+mod linear;
+mod math;
+mod matrix;
+mod norm;
+mod parallel;
+mod peak;
+mod reduce;
+mod scratch;
+mod simd;
+mod softmax;
+
+pub use activation::{Activation, activation_backward, activation_forward, swiglu_backward, swiglu_forward};
+pub use gemm::{Epilogue, gemm};
+pub use level::{Level, with_level};
+pub use linear::{
+    Weight, WeightLayout, linear_activation_forward, linear_forward, linear_input_gradient,
+    linear_weight_gradient,
+};
+pub use matrix::{Matrix, MatrixMut};
+pub use norm::{layer_norm_backward, layer_norm_forward};
+pub use peak::multiply_add_burst;
+pub use softmax::{softmax_backward, softmax_forward};
+
+/// What the operands of a matrix product are rounded to; sums are always `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Not at all.
+    #[default]
+    F32,
+    /// bfloat16, 8 significant bits, rounded to nearest even.
+    Bf16,
+}
+
+#[cfg(test)]
+mod reference;

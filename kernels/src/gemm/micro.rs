@@ -1,0 +1,171 @@
+//! The register tile: a few rows times a few vectors of columns, summed over k.
+
+use crate::simd::{MAX_TILE_VECTORS, Simd, WHOLE, load_lanes};
+
+/// The left operand of a tile: (row, k) lies at `pointer + row · row_stride + k · k_stride`.
+/// With bfloat16 operands k counts pairs.
+#[derive(Clone, Copy)]
+pub(crate) struct Left {
+    pub(crate) pointer: *const f32,
+    pub(crate) row_stride: usize,
+    pub(crate) k_stride: usize,
+}
+
+/// Where a tile goes: row r of vector v to `pointer + r · row_stride + offsets[v]`, lanes of `masks[v]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) pointer: *mut f32,
+    pub(crate) row_stride: usize,
+    pub(crate) offsets: [usize; MAX_TILE_VECTORS],
+    pub(crate) masks: [u32; MAX_TILE_VECTORS],
+    /// Add to what is there rather than replace it.
+    pub(crate) accumulate: bool,
+}
+
+/// What is done to the finished sums before they are stored.
+///
+/// In order: times `scale`, plus the column's bias, plus the row's bias, plus the residual.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish {
+    pub(crate) scale: f32,
+    /// The bias of the tile's first column; further ones lie as the columns do.
+    pub(crate) column_bias: Option<*const f32>,
+    pub(crate) row_bias: Option<*const f32>,
+    /// Laid out by the target's offsets; its row stride.
+    pub(crate) residual: Option<(*const f32, usize)>,
+}
+
+impl Finish {
+    pub(crate) const NOTHING: Finish =
+        Finish { scale: 1.0, column_bias: None, row_bias: None, residual: None };
+}
+
+/// One tile of `rows` × `vectors`: every element is a chain of fused multiply-adds over k from zero, in
+/// ascending order, whatever the size of the tile. That order is what makes results independent of the
+/// batch and of the partition among threads.
+///
+/// # Safety
+/// `left` is readable for `rows` rows and `k` steps, `right` for `k · vectors` vectors; `target` and
+/// `finish` are valid for the lanes of their masks; `rows` ≤ `TILE_ROWS` and `vectors` ≤ `TILE_VECTORS`.
+#[inline(always)]
+pub(crate) unsafe fn tile<S: Simd, const BF16: bool>(
+    simd: S,
+    (rows, vectors): (usize, usize),
+    k: usize,
+    left: Left,
+    right: *const f32,
+    target: &Target,
+    finish: &Finish,
+) {
+    macro_rules! sized {
+        ($($rows:literal)*; $vectors:literal) => {
+            match rows {
+                $($rows if $rows <= S::TILE_ROWS => {
+                    fixed_tile::<S, BF16, $rows, $vectors>(simd, k, left, right, target, finish)
+                })*
+                _ => unreachable!("a tile of {rows} rows"),
+            }
+        };
+    }
+    // SAFETY: passed on.
+    unsafe {
+        match vectors {
+            1 => sized!(1 2 3 4 5 6 7 8; 1),
+            2 => sized!(1 2 3 4 5 6 7 8; 2),
+            3 if S::TILE_VECTORS >= 3 => sized!(1 2 3 4 5 6 7 8; 3),
+            _ => unreachable!("a tile of {vectors} vectors"),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
+unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    k: usize,
+    left: Left,
+    mut right: *const f32,
+    target: &Target,
+    finish: &Finish,
+) {
+    let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
+    // SAFETY: the caller vouches for `k` steps of both operands, and for the target, the biases and the
+    // residual where the masks are set.
+    unsafe {
+        let mut step = left.pointer;
+        for _ in 0..k {
+            let mut columns = [simd.splat(0.0); VECTORS];
+            for v in 0..VECTORS {
+                columns[v] = simd.load(right.add(v * S::LANES));
+            }
+            for r in 0..ROWS {
+                let factor = simd.splat(*step.add(r * left.row_stride));
+                for v in 0..VECTORS {
+                    sums[r][v] = if BF16 {
+                        simd.dot_bf16(factor, columns[v], sums[r][v])
+                    } else {
+                        simd.mul_add(factor, columns[v], sums[r][v])
+                    };
+                }
+            }
+            step = step.wrapping_add(left.k_stride);
+            right = right.wrapping_add(VECTORS * S::LANES);
+        }
+
+        if target.accumulate {
+            for v in 0..VECTORS {
+                let (offset, mask) = (target.offsets[v], target.masks[v]);
+                for r in 0..ROWS {
+                    let before = load_lanes(simd, target.pointer.add(r * target.row_stride + offset), mask);
+                    sums[r][v] = simd.add(before, sums[r][v]);
+                }
+            }
+        }
+        if finish.scale != 1.0 {
+            let scale = simd.splat(finish.scale);
+            for r in 0..ROWS {
+                for v in 0..VECTORS {
+                    sums[r][v] = simd.mul(sums[r][v], scale);
+                }
+            }
+        }
+        if let Some(bias) = finish.column_bias {
+            for v in 0..VECTORS {
+                let bias = load_lanes(simd, bias.add(target.offsets[v]), target.masks[v]);
+                for r in 0..ROWS {
+                    sums[r][v] = simd.add(sums[r][v], bias);
+                }
+            }
+        }
+        if let Some(bias) = finish.row_bias {
+            for r in 0..ROWS {
+                let bias = simd.splat(*bias.add(r));
+                for v in 0..VECTORS {
+                    sums[r][v] = simd.add(sums[r][v], bias);
+                }
+            }
+        }
+        if let Some((residual, stride)) = finish.residual {
+            for v in 0..VECTORS {
+                let (offset, mask) = (target.offsets[v], target.masks[v]);
+                for r in 0..ROWS {
+                    let residual = load_lanes(simd, residual.add(r * stride + offset), mask);
+                    sums[r][v] = simd.add(sums[r][v], residual);
+                }
+            }
+        }
+        for v in 0..VECTORS {
+            let (offset, mask) = (target.offsets[v], target.masks[v]);
+            for r in 0..ROWS {
+                let place = target.pointer.add(r * target.row_stride + offset);
+                if mask == WHOLE {
+                    simd.store(place, sums[r][v])
+                } else {
+                    simd.store_masked(place, mask, sums[r][v])
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Matrix products: C = A · B with bias, residual and a last pass over the finished rows.
+//!
+//! The loops are those of Goto and van de Geijn ("Anatomy of high-performance matrix multiplication",
+//! 2008): k in blocks, B packed into panels that stay in the second-level cache, and a register tile
+//! ([`micro`]). Every element of C is summed over k in one order: within a block a chain of fused
+//! multiply-adds from zero, the blocks' sums added in ascending order. Block sizes depend on k (and on
+//! whether A's rows are contiguous) and on nothing else.
+
+pub(crate) mod micro;
+pub(crate) mod pack;
+
+use crate::matrix::{Matrix, MatrixMut};
+use crate::parallel::{self, Shared};
+use crate::scratch::Scratch;
+use crate::simd::{MAX_TILE_VECTORS, first_lanes, simd_fn};
+use crate::{Level, Precision};
+use micro::{Finish, Left, Target, tile};
+use pack::{LeftLayout, pack_left, pack_right, steps};
+use std::ops::Range;
+
+/// What is added to a product before it is stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Epilogue<'a> {
+    /// One number for each column.
+    pub bias: Option<&'a [f32]>,
+    /// A matrix of the product's shape with contiguous rows.
+    pub residual: Option<Matrix<'a>>,
+    /// Add the product to what C holds rather than replace it.
+    pub accumulate: bool,
+}
+
+/// C = A · B, plus what `epilogue` says.
+///
+/// An operand is transposed by its view ([`Matrix::transposed`]). With k = 0 the product is zero.
+///
+/// # Panics
+/// If shapes do not fit.
+pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, epilogue: Epilogue<'_>, precision: Precision) {
+    assert_eq!((c.rows, c.columns), (a.rows, b.columns), "the product is A's rows by B's columns");
+    if let Some(bias) = epilogue.bias {
+        assert_eq!(bias.len(), c.columns, "a bias has one number for each column");
+    }
+    if let Some(residual) = epilogue.residual {
+        assert_eq!((residual.rows, residual.columns), (c.rows, c.columns), "a residual has C's shape");
+        assert!(residual.column_stride == 1 || c.columns <= 1, "a residual's rows are contiguous");
+    }
+    let product = Product {
+        scale: 1.0,
+        column_bias: epilogue.bias,
+        residual: epilogue.residual,
+        accumulate: epilogue.accumulate,
+        ..Product::new(Level::current(), a, b, precision)
+    };
+    // SAFETY: C's view was checked when it was made and is borrowed uniquely.
+    unsafe { product.run(Shared::new(c.data), c.row_stride, Threads::Pool, &|_, _| {}) }
+}
+
+/// Whether a product may be shared among threads. It makes no difference to the result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Threads {
+    /// On this thread: the caller is one of many tasks.
+    One,
+    /// On the pool, if there is enough to do.
+    Pool,
+}
+
+/// A product to be computed.
+#[derive(Clone, Copy)]
+pub(crate) struct Product<'a> {
+    pub(crate) level: Level,
+    pub(crate) a: Matrix<'a>,
+    pub(crate) b: Matrix<'a>,
+    pub(crate) precision: Precision,
+    pub(crate) scale: f32,
+    pub(crate) column_bias: Option<&'a [f32]>,
+    pub(crate) residual: Option<Matrix<'a>>,
+    pub(crate) accumulate: bool,
+}
+
+/// Multiply-adds below which starting threads costs more than it gains.
+const WORTH_THREADS: usize = 1 << 18;
+/// The longest block of k where A's rows are read in place.
+const K_BLOCK_ROWS: usize = 1024;
+/// The longest block of k where A is packed from columns: strips of all rows share the cache with a panel.
+const K_BLOCK_COLUMNS: usize = 256;
+/// Strips of the register tile in one task.
+const STRIPS_PER_TASK: usize = 8;
+
+/// The numbers that the division of work among tasks needs to know of a level.
+#[derive(Clone, Copy)]
+pub(crate) struct TileShape {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) lanes: usize,
+}
+
+simd_fn! {
+    pub(crate) fn tile_shape(simd: S) -> TileShape {
+        let _ = simd;
+        TileShape { rows: S::TILE_ROWS, columns: S::TILE_COLUMNS, lanes: S::LANES }
+    }
+}
+
+impl<'a> Product<'a> {
+    /// A · B and nothing else.
+    pub(crate) fn new(level: Level, a: Matrix<'a>, b: Matrix<'a>, precision: Precision) -> Self {
+        assert_eq!(a.columns, b.rows, "A has as many columns as B has rows");
+        Product { level, a, b, precision, scale: 1.0, column_bias: None, residual: None, accumulate: false }
+    }
+
+    /// Writes the product to `c`, and calls `finished(rows, columns)` on the thread that has just written
+    /// the last of that part of it.
+    ///
+    /// # Safety
+    /// `c` is writable for A's rows, `c_stride` apart, by B's columns, and nobody else uses it meanwhile.
+    pub(crate) unsafe fn run(
+        &self,
+        c: Shared<f32>,
+        c_stride: usize,
+        threads: Threads,
+        finished: &(dyn Fn(Range<usize>, Range<usize>) + Sync),
+    ) {
+        let (m, n, k) = (self.a.rows, self.b.columns, self.a.columns);
+        if m == 0 || n == 0 {
+            return;
+        }
+        let pooled = threads == Threads::Pool && m * n * k.max(1) >= WORTH_THREADS;
+        let for_each = |tasks: usize, task: &(dyn Fn(usize) + Sync)| {
+            if pooled { parallel::for_each(tasks, task) } else { (0..tasks).for_each(task) }
+        };
+        let shape = tile_shape(self.level);
+        let layout = LeftLayout::of(&self.a, self.precision);
+        let panels = n.div_ceil(shape.columns);
+        let row_block = STRIPS_PER_TASK * shape.rows;
+        let row_blocks = m.div_ceil(row_block);
+        // Enough tasks for every thread to end at about the same time.
+        let wanted = if pooled { 4 * rayon::current_num_threads() } else { 1 };
+        let panels_per_task = panels.div_ceil(wanted.div_ceil(row_blocks));
+        let column_tasks = panels.div_ceil(panels_per_task);
+
+        let blocks = k_blocks(k, layout);
+        let longest = blocks.iter().map(|block| steps(block.len(), self.precision)).max().unwrap_or(0);
+        let mut right = Scratch::take(longest * panels * shape.columns);
+        let left_size = if layout == LeftLayout::InPlace { 0 } else { row_blocks * row_block * longest };
+        let mut left = Scratch::take(left_size);
+        for (index, block) in blocks.iter().enumerate() {
+            let depth = steps(block.len(), self.precision);
+            let (panel_size, strips_size) = (depth * shape.columns, depth * row_block);
+            let (right_shared, left_shared) = (Shared::new(&mut right), Shared::new(&mut left));
+            let left_tasks = if layout == LeftLayout::InPlace { 0 } else { row_blocks };
+            for_each(panels + left_tasks, &|task| {
+                if let Some(row) = task.checked_sub(panels) {
+                    let rows = row * row_block..(row * row_block + row_block).min(m);
+                    // SAFETY: every task has strips of its own.
+                    let strips = unsafe { left_shared.slice(row * strips_size, strips_size) };
+                    pack_left(self.level, &self.a, rows, block.clone(), self.precision, strips);
+                } else {
+                    let columns = task * shape.columns..(task * shape.columns + shape.columns).min(n);
+                    // SAFETY: every task has a panel of its own.
+                    let panel = unsafe { right_shared.slice(task * panel_size, panel_size) };
+                    pack_right(self.level, &self.b, block.clone(), columns, self.precision, panel);
+                }
+            });
+            // SAFETY of the block: the caller vouches for C, and the tasks below write disjoint parts of it.
+            let work = Block {
+                product: self,
+                k: block.clone(),
+                layout,
+                left: &left,
+                right: &right,
+                c,
+                c_stride,
+                first: index == 0,
+                last: index + 1 == blocks.len(),
+            };
+            for_each(row_blocks * column_tasks, &|task| {
+                let row = task / column_tasks * row_block;
+                let panel = task % column_tasks * panels_per_task;
+                let rows = row..(row + row_block).min(m);
+                let panels = panel..(panel + panels_per_task).min(panels);
+                multiply_block(self.level, &work, rows.clone(), panels.clone());
+                if work.last {
+                    finished(rows, panels.start * shape.columns..(panels.end * shape.columns).min(n));
+                }
+            });
+        }
+    }
+}
+
+/// Splits k into blocks of about equal length; one empty block where k is zero.
+fn k_blocks(k: usize, layout: LeftLayout) -> Vec<Range<usize>> {
+    let longest = match layout {
+        LeftLayout::InPlace | LeftLayout::Rows => K_BLOCK_ROWS,
+        LeftLayout::Columns => K_BLOCK_COLUMNS,
+    };
+    let count = k.div_ceil(longest).max(1);
+    // A multiple of 32 keeps transposed packing, also of pairs, in whole blocks.
+    let length = if count == 1 { k } else { k.div_ceil(count).next_multiple_of(32) };
+    (0..count).map(|i| (i * length).min(k)..((i + 1) * length).min(k)).collect()
+}
+
+/// One block of k with its packed operands. Whoever makes one vouches that `c` is writable for the product,
+/// and that tasks are given disjoint parts of it.
+struct Block<'a> {
+    product: &'a Product<'a>,
+    k: Range<usize>,
+    layout: LeftLayout,
+    left: &'a [f32],
+    right: &'a [f32],
+    c: Shared<f32>,
+    c_stride: usize,
+    first: bool,
+    last: bool,
+}
+
+impl Block<'_> {
+    /// Where the strip beginning at `row` is read.
+    #[inline(always)]
+    fn left(&self, row: usize, depth: usize, tile_rows: usize) -> Left {
+        match self.layout {
+            LeftLayout::InPlace => Left {
+                pointer: self.product.a.at(row, self.k.start),
+                row_stride: self.product.a.row_stride,
+                k_stride: 1,
+            },
+            LeftLayout::Rows => {
+                Left { pointer: self.left[row * depth..].as_ptr(), row_stride: depth, k_stride: 1 }
+            }
+            LeftLayout::Columns => {
+                Left { pointer: self.left[row * depth..].as_ptr(), row_stride: 1, k_stride: tile_rows }
+            }
+        }
+    }
+
+    /// What is done to the tile at (`row`, `column`).
+    #[inline(always)]
+    fn finish(&self, row: usize, column: usize) -> Finish {
+        if !self.last {
+            return Finish::NOTHING;
+        }
+        Finish {
+            scale: self.product.scale,
+            column_bias: self.product.column_bias.map(|bias| bias[column..].as_ptr()),
+            row_bias: None,
+            residual: self.product.residual.map(|matrix| (matrix.at(row, column), matrix.row_stride)),
+        }
+    }
+}
+
+simd_fn! {
+    /// Multiplies the rows `rows` of A's block (from a multiple of the tile's) by the panels `panels`.
+    fn multiply_block(simd: S, block: &Block<'_>, rows: Range<usize>, panels: Range<usize>) {
+        let n = block.product.b.columns;
+        let depth = steps(block.k.len(), block.product.precision);
+        for panel in panels {
+            let column = panel * S::TILE_COLUMNS;
+            let width = (n - column).min(S::TILE_COLUMNS);
+            let vectors = width.div_ceil(S::LANES);
+            let right = block.right[panel * depth * S::TILE_COLUMNS..].as_ptr();
+            let mut target = Target {
+                pointer: std::ptr::null_mut(),
+                row_stride: block.c_stride,
+                offsets: std::array::from_fn(|v| v * S::LANES),
+                masks: [0; MAX_TILE_VECTORS],
+                accumulate: !block.first || block.product.accumulate,
+            };
+            for v in 0..vectors {
+                target.masks[v] = first_lanes(simd, width - v * S::LANES);
+            }
+            for row in rows.clone().step_by(S::TILE_ROWS) {
+                let size = ((rows.end - row).min(S::TILE_ROWS), vectors);
+                let left = block.left(row, depth, S::TILE_ROWS);
+                let finish = block.finish(row, column);
+                // SAFETY: rows, columns and k lie in A, B and C (see `Block`); the bias and the residual were
+                // checked against C's shape, and masks cover exactly the columns that exist.
+                unsafe {
+                    target.pointer = block.c.pointer().wrapping_add(row * block.c_stride + column);
+                    match block.product.precision {
+                        Precision::F32 => {
+                            tile::<S, false>(simd, size, depth, left, right, &target, &finish)
+                        }
+                        Precision::Bf16 => {
+                            tile::<S, true>(simd, size, depth, left, right, &target, &finish)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! Operands rearranged into the order in which the register tile reads them.
+//!
+//! The right operand becomes panels of `TILE_COLUMNS` columns, each `[k][columns]` with the last vector
+//! filled up with zeros. The left operand becomes strips of `TILE_ROWS` rows where it cannot be read in
+//! place. With bfloat16 operands a 32-bit word holds the numbers of steps k (low half) and k + 1.
+
+use crate::Precision;
+use crate::matrix::Matrix;
+use crate::simd::{Simd, first_lanes, load_lanes, simd_fn};
+use std::ops::Range;
+
+/// The steps that the tile makes over `k` numbers: pairs with bfloat16 operands.
+pub(crate) fn steps(k: usize, precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => k,
+        Precision::Bf16 => k.div_ceil(2),
+    }
+}
+
+/// To bfloat16, ties to even, as the processor's own conversion does it: numbers below the smallest normal
+/// one become zero, and what is not a number stays so. In the low half of the result.
+#[inline(always)]
+pub(crate) fn round_to_bf16(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let magnitude = bits & 0x7fff_ffff;
+    let rounded = (bits.wrapping_add(0x7fff + (bits >> 16 & 1))) >> 16;
+    if magnitude > 0x7f80_0000 {
+        bits >> 16 | 0x40
+    } else if magnitude < 0x0080_0000 {
+        bits >> 31 << 15
+    } else {
+        rounded
+    }
+}
+
+/// Two bfloat16 numbers as the bits of one `f32`, which is how buffers store them.
+#[inline(always)]
+fn pair(low: f32, high: f32) -> f32 {
+    f32::from_bits(round_to_bf16(low) | round_to_bf16(high) << 16)
+}
+
+simd_fn! {
+    /// Packs rows `k` and columns `columns` (at most one panel) of `right` into `panel`.
+    pub(crate) fn pack_right(
+        simd: S,
+        right: &Matrix<'_>,
+        k: Range<usize>,
+        columns: Range<usize>,
+        precision: Precision,
+        panel: &mut [f32],
+    ) {
+        let width = columns.len().div_ceil(S::LANES) * S::LANES;
+        assert!(k.end <= right.rows && columns.end <= right.columns);
+        assert!(panel.len() >= steps(k.len(), precision) * width);
+        match precision {
+            Precision::F32 => pack_right_f32(simd, right, k, columns, panel),
+            Precision::Bf16 => pack_right_bf16(simd, right, k, columns, panel),
+        }
+    }
+}
+
+#[inline(always)]
+fn pack_right_f32<S: Simd>(
+    simd: S,
+    right: &Matrix<'_>,
+    k: Range<usize>,
+    columns: Range<usize>,
+    panel: &mut [f32],
+) {
+    let vectors = columns.len().div_ceil(S::LANES);
+    let width = vectors * S::LANES;
+    for v in 0..vectors {
+        let first = columns.start + v * S::LANES;
+        let count = (columns.end - first).min(S::LANES);
+        let mut row = 0;
+        if right.column_stride == 1 {
+            let mask = first_lanes(simd, count);
+            while row < k.len() {
+                // SAFETY: `pack_right` has checked that the rows and columns lie in the matrix and that the
+                // panel holds `k · width` numbers; the mask covers `count` columns.
+                unsafe {
+                    let vector = load_lanes(simd, right.at(k.start + row, first), mask);
+                    simd.store(panel.as_mut_ptr().add(row * width + v * S::LANES), vector);
+                }
+                row += 1;
+            }
+        } else if right.row_stride == 1 && count == S::LANES {
+            while row + S::LANES <= k.len() {
+                // SAFETY: as above, for a block of LANES rows and columns.
+                unsafe {
+                    let target = panel.as_mut_ptr().add(row * width + v * S::LANES);
+                    simd.transpose(right.at(k.start + row, first), right.column_stride, target, width);
+                }
+                row += S::LANES;
+            }
+        }
+        for row in row..k.len() {
+            for lane in 0..S::LANES {
+                panel[row * width + v * S::LANES + lane] =
+                    if lane < count { element(right, k.start + row, first + lane) } else { 0.0 };
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn pack_right_bf16<S: Simd>(
+    simd: S,
+    right: &Matrix<'_>,
+    k: Range<usize>,
+    columns: Range<usize>,
+    panel: &mut [f32],
+) {
+    let vectors = columns.len().div_ceil(S::LANES);
+    let width = vectors * S::LANES;
+    // LANES columns of LANES words, enough for the widest level.
+    let mut words = [0.0; 16 * 16];
+    for v in 0..vectors {
+        let first = columns.start + v * S::LANES;
+        let count = (columns.end - first).min(S::LANES);
+        let mut row = 0;
+        if right.row_stride == 1 && count == S::LANES {
+            while row + 2 * S::LANES <= k.len() {
+                for lane in 0..S::LANES {
+                    let start = (first + lane) * right.column_stride + k.start + row;
+                    let column = &right.data[start..start + 2 * S::LANES];
+                    for (word, two) in words[lane * S::LANES..].iter_mut().zip(column.as_chunks::<2>().0) {
+                        *word = pair(two[0], two[1]);
+                    }
+                }
+                // SAFETY: `words` holds LANES² numbers, and the panel `k / 2 · width`.
+                unsafe {
+                    let target = panel.as_mut_ptr().add(row / 2 * width + v * S::LANES);
+                    simd.transpose(words.as_ptr(), S::LANES, target, width);
+                }
+                row += 2 * S::LANES;
+            }
+        }
+        while row < k.len() {
+            let target = &mut panel[row / 2 * width + v * S::LANES..][..S::LANES];
+            let (here, paired) = (k.start + row, row + 1 < k.len());
+            if right.column_stride == 1 && count == S::LANES && paired {
+                let low = &right.data[here * right.row_stride + first..][..S::LANES];
+                let high = &right.data[(here + 1) * right.row_stride + first..][..S::LANES];
+                for lane in 0..S::LANES {
+                    target[lane] = pair(low[lane], high[lane]);
+                }
+            } else {
+                target.fill(0.0);
+                for (lane, word) in target[..count].iter_mut().enumerate() {
+                    let high = if paired { element(right, here + 1, first + lane) } else { 0.0 };
+                    *word = pair(element(right, here, first + lane), high);
+                }
+            }
+            row += 2;
+        }
+    }
+}
+
+#[inline(always)]
+fn element(matrix: &Matrix<'_>, row: usize, column: usize) -> f32 {
+    matrix.data[row * matrix.row_stride + column * matrix.column_stride]
+}
+
+/// How the left operand is read: in place, or from strips.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeftLayout {
+    /// `f32` rows contiguous in k, read where they are.
+    InPlace,
+    /// Strips `[row][k]`: bfloat16 words of rows contiguous in k.
+    Rows,
+    /// Strips `[k][row]`: anything else.
+    Columns,
+}
+
+impl LeftLayout {
+    pub(crate) fn of(left: &Matrix<'_>, precision: Precision) -> Self {
+        match precision {
+            Precision::F32 if left.column_stride == 1 => LeftLayout::InPlace,
+            Precision::Bf16 if left.column_stride == 1 => LeftLayout::Rows,
+            _ => LeftLayout::Columns,
+        }
+    }
+}
+
+simd_fn! {
+    /// Packs rows `rows` and columns `k` of `left` into strips of `TILE_ROWS`; rows missing in the last strip
+    /// are left as they were, for the tile does not read them.
+    pub(crate) fn pack_left(
+        simd: S,
+        left: &Matrix<'_>,
+        rows: Range<usize>,
+        k: Range<usize>,
+        precision: Precision,
+        strips: &mut [f32],
+    ) {
+        let _ = simd;
+        let strip = steps(k.len(), precision) * S::TILE_ROWS;
+        assert!(rows.end <= left.rows && k.end <= left.columns);
+        assert!(strips.len() >= rows.len().div_ceil(S::TILE_ROWS) * strip);
+        match (LeftLayout::of(left, precision), precision) {
+            (LeftLayout::InPlace, _) => unreachable!("nothing to pack"),
+            (LeftLayout::Rows, _) => {
+                let words = steps(k.len(), precision);
+                for (row, words) in rows.zip(strips.chunks_mut(words.max(1))) {
+                    let numbers = &left.data[row * left.row_stride..][k.clone()];
+                    let (pairs, rest) = numbers.as_chunks::<2>();
+                    for (word, two) in words.iter_mut().zip(pairs) {
+                        *word = pair(two[0], two[1]);
+                    }
+                    if let [last] = rest {
+                        words[pairs.len()] = pair(*last, 0.0);
+                    }
+                }
+            }
+            (LeftLayout::Columns, Precision::F32) => {
+                for (step, k) in k.enumerate() {
+                    for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
+                        let target = &mut strips[i * strip + step * S::TILE_ROWS..][..S::TILE_ROWS];
+                        let count = (rows.end - first).min(S::TILE_ROWS);
+                        if left.row_stride == 1 && count == S::TILE_ROWS {
+                            let start = first + k * left.column_stride;
+                            target.copy_from_slice(&left.data[start..start + S::TILE_ROWS]);
+                        } else {
+                            for (r, number) in target[..count].iter_mut().enumerate() {
+                                *number = element(left, first + r, k);
+                            }
+                        }
+                    }
+                }
+            }
+            (LeftLayout::Columns, Precision::Bf16) => {
+                for (step, low) in k.clone().step_by(2).enumerate() {
+                    let paired = low + 1 < k.end;
+                    for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
+                        let target = &mut strips[i * strip + step * S::TILE_ROWS..][..S::TILE_ROWS];
+                        let count = (rows.end - first).min(S::TILE_ROWS);
+                        if left.row_stride == 1 && count == S::TILE_ROWS && paired {
+                            let lows = &left.data[first + low * left.column_stride..][..S::TILE_ROWS];
+                            let highs = &left.data[first + (low + 1) * left.column_stride..][..S::TILE_ROWS];
+                            for r in 0..S::TILE_ROWS {
+                                target[r] = pair(lows[r], highs[r]);
+                            }
+                        } else {
+                            for (r, word) in target[..count].iter_mut().enumerate() {
+                                let high = if paired { element(left, first + r, low + 1) } else { 0.0 };
+                                *word = pair(element(left, first + r, low), high);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Working memory that is kept from call to call.
+//!
+//! A buffer is taken out of its thread's store and put back when dropped, rather than borrowed in place:
+//! a thread that waits for others may run another kernel meanwhile, which then takes another buffer.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+
+/// A cache line, so that buffers are aligned for the widest vectors.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; LINE]);
+
+const LINE: usize = 16;
+
+thread_local! {
+    static STORE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// `length` numbers of unspecified value, aligned to 64 bytes.
+pub(crate) struct Scratch {
+    lines: Vec<Line>,
+    length: usize,
+}
+
+impl Scratch {
+    pub(crate) fn take(length: usize) -> Scratch {
+        let mut lines = STORE.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let needed = length.div_ceil(LINE);
+        if lines.len() < needed {
+            // Nothing in it is worth copying to larger memory.
+            lines.clear();
+            lines.resize(needed, Line([0.0; LINE]));
+        }
+        Scratch { lines, length }
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `lines` holds at least `length` initialised numbers without gaps (repr(C), 64 = 16 · 4).
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `deref`, and the borrow is unique.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        // While a thread ends its store may be gone; then the memory is simply freed.
+        let _ = STORE.try_with(|store| store.borrow_mut().push(lines));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_taken_together_are_distinct_aligned_and_reused() {
+        let mut first = Scratch::take(100);
+        let mut second = Scratch::take(33);
+        first.fill(1.0);
+        second.fill(2.0);
+        assert!(first.iter().all(|x| *x == 1.0) && first.len() == 100 && second.len() == 33);
+        assert_eq!((first.as_ptr() as usize % 64, second.as_ptr() as usize % 64), (0, 0));
+        let address = first.as_ptr();
+        drop(first);
+        assert_eq!(Scratch::take(50).as_ptr(), address);
+        assert!(Scratch::take(0).is_empty());
+    }
+}

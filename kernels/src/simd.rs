@@ -1,0 +1,186 @@
+//! Vectors of `f32`, one vocabulary for every processor.
+//!
+//! A kernel is written once, generic over [`Simd`], and [`simd_fn!`] compiles it for each [`Level`] and
+//! chooses at the call. A value of a [`Simd`] type is proof that the processor has its instructions: only
+//! the dispatch in [`simd_fn!`] makes one. That is why the arithmetic methods are safe, and only the ones
+//! that touch memory are not.
+//!
+//! [`Level`]: crate::Level
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+pub(crate) mod portable;
+
+/// The most vectors side by side in a tile of any level.
+pub(crate) const MAX_TILE_VECTORS: usize = 3;
+
+/// The vector operations of one level.
+pub(crate) trait Simd: Copy + Send + Sync {
+    /// [`Simd::LANES`] numbers.
+    type Vector: Copy;
+    /// Numbers in a vector.
+    const LANES: usize;
+    /// Rows of the matrix product's register tile.
+    const TILE_ROWS: usize;
+    /// Vectors side by side in the matrix product's register tile.
+    const TILE_VECTORS: usize;
+    /// Columns of the register tile.
+    const TILE_COLUMNS: usize = Self::LANES * Self::TILE_VECTORS;
+
+    fn splat(self, value: f32) -> Self::Vector;
+    /// # Safety
+    /// `source` is readable for `LANES` numbers.
+    unsafe fn load(self, source: *const f32) -> Self::Vector;
+    /// # Safety
+    /// `target` is writable for `LANES` numbers.
+    unsafe fn store(self, target: *mut f32, vector: Self::Vector);
+    /// Lanes whose bit in `mask` is clear are zero, and their memory is not touched.
+    ///
+    /// # Safety
+    /// `source + lane` is readable for every set bit; the pointer itself may lie outside.
+    unsafe fn load_masked(self, source: *const f32, mask: u32) -> Self::Vector;
+    /// Only lanes whose bit in `mask` is set are written.
+    ///
+    /// # Safety
+    /// `target + lane` is writable for every set bit.
+    unsafe fn store_masked(self, target: *mut f32, mask: u32, vector: Self::Vector);
+    /// Lane `i` is `source[indices[i]]` where its bit in `mask` is set, else zero.
+    ///
+    /// # Safety
+    /// `indices` is readable for `LANES` numbers, `source + index` for the index of every set bit.
+    unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> Self::Vector;
+
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    fn div(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The larger one; `b` where either is not a number.
+    fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The smaller one; `b` where either is not a number.
+    fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a · b + c`, rounded once where the level has a fused multiply-add.
+    fn mul_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    fn sqrt(self, a: Self::Vector) -> Self::Vector;
+    /// To the nearest integer, ties to even.
+    fn round(self, a: Self::Vector) -> Self::Vector;
+    /// `2^n` for integral `n` from −126 to 127.
+    fn exp2_integral(self, n: Self::Vector) -> Self::Vector;
+    /// `yes` where `a > b`, else `no` (also where either is not a number).
+    fn select_gt(self, a: Self::Vector, b: Self::Vector, yes: Self::Vector, no: Self::Vector)
+    -> Self::Vector;
+    /// Sum of the lanes, in one fixed order.
+    fn sum(self, a: Self::Vector) -> f32;
+    /// The largest lane.
+    fn maximum(self, a: Self::Vector) -> f32;
+
+    /// `accumulator + Σ` of the two products of bfloat16 numbers in each 32-bit lane: the high half first,
+    /// then the low half, each sum rounded to `f32` (the products are exact).
+    fn dot_bf16(self, a: Self::Vector, b: Self::Vector, accumulator: Self::Vector) -> Self::Vector;
+
+    /// Writes the transpose of the `LANES`×`LANES` block at `source` to `target` (strides between rows).
+    ///
+    /// # Safety
+    /// Every row of both blocks is in bounds.
+    unsafe fn transpose(
+        self,
+        source: *const f32,
+        source_stride: usize,
+        target: *mut f32,
+        target_stride: usize,
+    );
+}
+
+/// The mask of a whole vector at any level.
+pub(crate) const WHOLE: u32 = u32::MAX;
+
+/// The mask with the first `count` of a vector's lanes set; [`WHOLE`] if that is all of them.
+#[inline(always)]
+pub(crate) fn first_lanes<S: Simd>(_: S, count: usize) -> u32 {
+    if count >= S::LANES { WHOLE } else { (1 << count) - 1 }
+}
+
+/// Loads the lanes of `mask`; the others are zero.
+///
+/// # Safety
+/// The lanes of `mask` are readable.
+#[inline(always)]
+pub(crate) unsafe fn load_lanes<S: Simd>(simd: S, source: *const f32, mask: u32) -> S::Vector {
+    // SAFETY: passed on.
+    unsafe { if mask == WHOLE { simd.load(source) } else { simd.load_masked(source, mask) } }
+}
+
+/// Loads up to `LANES` numbers from the front of `source`; missing lanes are zero.
+#[inline(always)]
+pub(crate) fn load_some<S: Simd>(simd: S, source: &[f32]) -> S::Vector {
+    // SAFETY: a full load needs LANES numbers, which the first branch has just seen; the mask of the
+    // second covers exactly the numbers of the slice.
+    unsafe {
+        if source.len() >= S::LANES {
+            simd.load(source.as_ptr())
+        } else {
+            simd.load_masked(source.as_ptr(), first_lanes(simd, source.len()))
+        }
+    }
+}
+
+/// Stores up to `LANES` numbers to the front of `target`; lanes beyond its end are dropped.
+#[inline(always)]
+pub(crate) fn store_some<S: Simd>(simd: S, target: &mut [f32], vector: S::Vector) {
+    // SAFETY: as in `load_some`.
+    unsafe {
+        if target.len() >= S::LANES {
+            simd.store(target.as_mut_ptr(), vector)
+        } else {
+            simd.store_masked(target.as_mut_ptr(), first_lanes(simd, target.len()), vector)
+        }
+    }
+}
+
+/// Defines a function that is compiled for every level: `fn name(simd: S, args…)` becomes
+/// `fn name(level: Level, args…)`, whose body sees `simd`, a value of the chosen level's [`Simd`] type `S`.
+macro_rules! simd_fn {
+    ($(#[$meta:meta])* $visibility:vis fn $name:ident($simd:ident: S $(, $arg:ident: $type:ty)* $(,)?)
+     $(-> $output:ty)? $body:block) => {
+        $(#[$meta])*
+        #[allow(clippy::too_many_arguments, reason = "the arguments of one mathematical operation")]
+        $visibility fn $name(level: $crate::Level $(, $arg: $type)*) $(-> $output)? {
+            #[inline(always)]
+            fn generic<S: $crate::simd::Simd>($simd: S $(, $arg: $type)*) $(-> $output)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn avx2($($arg: $type),*) $(-> $output)? {
+                // SAFETY: this function's target features are the ones that the token stands for.
+                generic(unsafe { $crate::simd::avx2::Avx2Fma::new() } $(, $arg)*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512bw,avx512vl")]
+            fn avx512($($arg: $type),*) $(-> $output)? {
+                // SAFETY: as above.
+                generic(unsafe { $crate::simd::avx512::Avx512::new() } $(, $arg)*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,avx512bf16")]
+            fn avx512_bf16($($arg: $type),*) $(-> $output)? {
+                // SAFETY: as above.
+                generic(unsafe { $crate::simd::avx512::Avx512Bf16::new() } $(, $arg)*)
+            }
+
+            match level {
+                // SAFETY: a level comes from `Level::current`, which only yields what was detected.
+                #[cfg(target_arch = "x86_64")]
+                $crate::Level::Avx512Bf16 => unsafe { avx512_bf16($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::Level::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::Level::Avx2Fma => unsafe { avx2($($arg),*) },
+                _ => generic($crate::simd::portable::Portable $(, $arg)*),
+            }
+        }
+    };
+}
+pub(crate) use simd_fn;

@@ -1,0 +1,165 @@
+//! Eight lanes with AVX2 and fused multiply-add.
+
+use super::Simd;
+use std::arch::x86_64::*;
+
+/// Proof that the processor has AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2Fma(());
+
+impl Avx2Fma {
+    /// # Safety
+    /// The processor has AVX2 and FMA.
+    #[inline(always)]
+    pub(crate) unsafe fn new() -> Self {
+        Avx2Fma(())
+    }
+
+    /// All bits of a lane set where its bit in `mask` is.
+    #[inline(always)]
+    fn lane_mask(self, mask: u32) -> __m256i {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(mask as i32), bits), bits)
+        }
+    }
+
+    #[inline(always)]
+    fn halves(self, a: __m256) -> (__m128, __m128) {
+        // SAFETY: the token proves the instructions.
+        unsafe { (_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a)) }
+    }
+}
+
+/// Methods that are one or a few instructions without memory access.
+macro_rules! register_only {
+    ($(fn $name:ident($($arg:ident),*) = $value:expr;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: __m256),*) -> __m256 {
+            // SAFETY: the token proves the instructions.
+            unsafe { $value }
+        }
+    )*};
+}
+
+impl Simd for Avx2Fma {
+    type Vector = __m256;
+    const LANES: usize = 8;
+    // 12 accumulators, 2 vectors of the right operand, 1 broadcast: 15 of 16 registers.
+    const TILE_ROWS: usize = 6;
+    const TILE_VECTORS: usize = 2;
+
+    register_only! {
+        fn add(a, b) = _mm256_add_ps(a, b);
+        fn sub(a, b) = _mm256_sub_ps(a, b);
+        fn mul(a, b) = _mm256_mul_ps(a, b);
+        fn div(a, b) = _mm256_div_ps(a, b);
+        fn max(a, b) = _mm256_max_ps(a, b);
+        fn min(a, b) = _mm256_min_ps(a, b);
+        fn mul_add(a, b, c) = _mm256_fmadd_ps(a, b, c);
+        fn sqrt(a) = _mm256_sqrt_ps(a);
+        fn round(a) = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
+        fn exp2_integral(n) = _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_add_epi32(
+            _mm256_cvtps_epi32(n),
+            _mm256_set1_epi32(127)
+        )));
+        fn select_gt(a, b, yes, no) = _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b));
+        fn dot_bf16(a, b, accumulator) = {
+            let (a, b) = (_mm256_castps_si256(a), _mm256_castps_si256(b));
+            let top = _mm256_set1_epi32(0xffff_0000_u32 as i32);
+            let high = |x| _mm256_castsi256_ps(_mm256_and_si256(x, top));
+            let low = |x| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(x));
+            _mm256_fmadd_ps(low(a), low(b), _mm256_fmadd_ps(high(a), high(b), accumulator))
+        };
+    }
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m256 {
+        // SAFETY: the token proves the instructions.
+        unsafe { _mm256_set1_ps(value) }
+    }
+    #[inline(always)]
+    unsafe fn load(self, source: *const f32) -> __m256 {
+        // SAFETY: the caller vouches for eight numbers.
+        unsafe { _mm256_loadu_ps(source) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, target: *mut f32, vector: __m256) {
+        // SAFETY: the caller vouches for eight numbers.
+        unsafe { _mm256_storeu_ps(target, vector) }
+    }
+    #[inline(always)]
+    unsafe fn load_masked(self, source: *const f32, mask: u32) -> __m256 {
+        // SAFETY: a masked load touches only lanes whose mask is set.
+        unsafe { _mm256_maskload_ps(source, self.lane_mask(mask)) }
+    }
+    #[inline(always)]
+    unsafe fn store_masked(self, target: *mut f32, mask: u32, vector: __m256) {
+        // SAFETY: a masked store touches only lanes whose mask is set.
+        unsafe { _mm256_maskstore_ps(target, self.lane_mask(mask), vector) }
+    }
+    #[inline(always)]
+    unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> __m256 {
+        // SAFETY: the caller vouches for the indices and for the elements of set lanes; others are not read.
+        unsafe {
+            _mm256_mask_i32gather_ps::<4>(
+                _mm256_setzero_ps(),
+                source,
+                _mm256_loadu_si256(indices.cast()),
+                _mm256_castsi256_ps(self.lane_mask(mask)),
+            )
+        }
+    }
+    #[inline(always)]
+    fn sum(self, a: __m256) -> f32 {
+        let (low, high) = self.halves(a);
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let four = _mm_add_ps(low, high);
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+    #[inline(always)]
+    fn maximum(self, a: __m256) -> f32 {
+        let (low, high) = self.halves(a);
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let four = _mm_max_ps(low, high);
+            let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn transpose(
+        self,
+        source: *const f32,
+        source_stride: usize,
+        target: *mut f32,
+        target_stride: usize,
+    ) {
+        // SAFETY: the caller vouches for both blocks; the token proves the instructions.
+        unsafe {
+            let row = |i: usize| _mm256_loadu_ps(source.add(i * source_stride));
+            // Pairs, then quadruples of rows within each half, then the halves.
+            let pair =
+                |i: usize| (_mm256_unpacklo_ps(row(i), row(i + 1)), _mm256_unpackhi_ps(row(i), row(i + 1)));
+            let four = |i: usize| {
+                let ((a, b), (c, d)) = (pair(i), pair(i + 2));
+                [
+                    _mm256_shuffle_ps::<0x44>(a, c),
+                    _mm256_shuffle_ps::<0xee>(a, c),
+                    _mm256_shuffle_ps::<0x44>(b, d),
+                    _mm256_shuffle_ps::<0xee>(b, d),
+                ]
+            };
+            let (upper, lower) = (four(0), four(4));
+            for i in 0..4 {
+                let (near, far) = (target.add(i * target_stride), target.add((i + 4) * target_stride));
+                _mm256_storeu_ps(near, _mm256_permute2f128_ps::<0x20>(upper[i], lower[i]));
+                _mm256_storeu_ps(far, _mm256_permute2f128_ps::<0x31>(upper[i], lower[i]));
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Sixteen lanes with AVX-512, with and without its bfloat16 dot product.
+
+use super::Simd;
+use std::arch::x86_64::*;
+
+/// Proof that the processor has AVX-512 F, DQ, BW and VL.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+/// Proof that the processor has AVX-512 F, DQ, BW, VL and BF16.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512Bf16(());
+
+impl Avx512 {
+    /// # Safety
+    /// The processor has AVX-512 F, DQ, BW and VL.
+    #[inline(always)]
+    pub(crate) unsafe fn new() -> Self {
+        Avx512(())
+    }
+
+    #[inline(always)]
+    fn dot_bf16_pairs(self, a: __m512, b: __m512, accumulator: __m512) -> __m512 {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+            let top = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+            let high_product = |accumulator| {
+                _mm512_fmadd_ps(
+                    _mm512_castsi512_ps(_mm512_and_si512(a, top)),
+                    _mm512_castsi512_ps(_mm512_and_si512(b, top)),
+                    accumulator,
+                )
+            };
+            _mm512_fmadd_ps(
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(a)),
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(b)),
+                high_product(accumulator),
+            )
+        }
+    }
+}
+
+impl Avx512Bf16 {
+    /// # Safety
+    /// The processor has AVX-512 F, DQ, BW, VL and BF16.
+    #[inline(always)]
+    pub(crate) unsafe fn new() -> Self {
+        Avx512Bf16(())
+    }
+
+    #[inline(always)]
+    fn dot_bf16_pairs(self, a: __m512, b: __m512, accumulator: __m512) -> __m512 {
+        // SAFETY: the token proves the instruction; both types are 512 bits of plain data.
+        unsafe {
+            _mm512_dpbf16_ps(
+                accumulator,
+                std::mem::transmute::<__m512, __m512bh>(a),
+                std::mem::transmute::<__m512, __m512bh>(b),
+            )
+        }
+    }
+}
+
+/// Methods that are one or a few instructions without memory access.
+macro_rules! register_only {
+    ($(fn $name:ident($($arg:ident),*) = $value:expr;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: __m512),*) -> __m512 {
+            // SAFETY: the token proves the instructions.
+            unsafe { $value }
+        }
+    )*};
+}
+
+/// The two tokens differ in one instruction only.
+macro_rules! implement_simd {
+    ($token:ty) => {
+        impl Simd for $token {
+            type Vector = __m512;
+            const LANES: usize = 16;
+            // 24 accumulators, 3 vectors of the right operand, 1 broadcast: 28 of 32 registers.
+            const TILE_ROWS: usize = 8;
+            const TILE_VECTORS: usize = 3;
+
+            register_only! {
+                fn add(a, b) = _mm512_add_ps(a, b);
+                fn sub(a, b) = _mm512_sub_ps(a, b);
+                fn mul(a, b) = _mm512_mul_ps(a, b);
+                fn div(a, b) = _mm512_div_ps(a, b);
+                fn max(a, b) = _mm512_max_ps(a, b);
+                fn min(a, b) = _mm512_min_ps(a, b);
+                fn mul_add(a, b, c) = _mm512_fmadd_ps(a, b, c);
+                fn sqrt(a) = _mm512_sqrt_ps(a);
+                fn round(a) = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
+                fn exp2_integral(n) = _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(
+                    _mm512_cvtps_epi32(n),
+                    _mm512_set1_epi32(127)
+                )));
+                fn select_gt(a, b, yes, no) =
+                    _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), no, yes);
+            }
+            #[inline(always)]
+            fn dot_bf16(self, a: __m512, b: __m512, accumulator: __m512) -> __m512 {
+                self.dot_bf16_pairs(a, b, accumulator)
+            }
+            #[inline(always)]
+            fn splat(self, value: f32) -> __m512 {
+                // SAFETY: the token proves the instructions.
+                unsafe { _mm512_set1_ps(value) }
+            }
+            #[inline(always)]
+            unsafe fn load(self, source: *const f32) -> __m512 {
+                // SAFETY: the caller vouches for sixteen numbers.
+                unsafe { _mm512_loadu_ps(source) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, target: *mut f32, vector: __m512) {
+                // SAFETY: the caller vouches for sixteen numbers.
+                unsafe { _mm512_storeu_ps(target, vector) }
+            }
+            #[inline(always)]
+            unsafe fn load_masked(self, source: *const f32, mask: u32) -> __m512 {
+                // SAFETY: a masked load touches only lanes whose bit is set.
+                unsafe { _mm512_maskz_loadu_ps(mask as __mmask16, source) }
+            }
+            #[inline(always)]
+            unsafe fn store_masked(self, target: *mut f32, mask: u32, vector: __m512) {
+                // SAFETY: a masked store touches only lanes whose bit is set.
+                unsafe { _mm512_mask_storeu_ps(target, mask as __mmask16, vector) }
+            }
+            #[inline(always)]
+            unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> __m512 {
+                // SAFETY: the caller vouches for the indices and the elements of set lanes; others are
+                // not read.
+                unsafe {
+                    _mm512_mask_i32gather_ps::<4>(
+                        _mm512_setzero_ps(),
+                        mask as __mmask16,
+                        _mm512_loadu_si512(indices.cast()),
+                        source,
+                    )
+                }
+            }
+            #[inline(always)]
+            fn sum(self, a: __m512) -> f32 {
+                // SAFETY: the token proves the instructions.
+                unsafe { _mm512_reduce_add_ps(a) }
+            }
+            #[inline(always)]
+            fn maximum(self, a: __m512) -> f32 {
+                // SAFETY: the token proves the instructions.
+                unsafe { _mm512_reduce_max_ps(a) }
+            }
+            #[inline(always)]
+            unsafe fn transpose(
+                self,
+                source: *const f32,
+                source_stride: usize,
+                target: *mut f32,
+                target_stride: usize,
+            ) {
+                // SAFETY: the caller vouches for both blocks; the token proves the instructions.
+                unsafe { transpose16(source, source_stride, target, target_stride) }
+            }
+        }
+    };
+}
+implement_simd!(Avx512);
+implement_simd!(Avx512Bf16);
+
+/// # Safety
+/// AVX-512 F is there, and sixteen rows of sixteen numbers lie in bounds on both sides.
+#[inline(always)]
+unsafe fn transpose16(source: *const f32, source_stride: usize, target: *mut f32, target_stride: usize) {
+    // SAFETY: the caller vouches for all of it.
+    unsafe {
+        let row = |i: usize| _mm512_loadu_ps(source.add(i * source_stride));
+        // Within each 128-bit quarter: pairs of rows, then quadruples of rows.
+        let pair = |i: usize| {
+            let (a, b) = (row(i), row(i + 1));
+            (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b))
+        };
+        let four = |i: usize| {
+            let ((a, b), (c, d)) = (pair(i), pair(i + 2));
+            [
+                _mm512_shuffle_ps::<0x44>(a, c),
+                _mm512_shuffle_ps::<0xee>(a, c),
+                _mm512_shuffle_ps::<0x44>(b, d),
+                _mm512_shuffle_ps::<0xee>(b, d),
+            ]
+        };
+        let rows = [four(0), four(4), four(8), four(12)];
+        // Then the quarters themselves are a 4×4 matrix to transpose.
+        for column in 0..4 {
+            let [a, b, c, d] = [rows[0][column], rows[1][column], rows[2][column], rows[3][column]];
+            let (even_ab, odd_ab) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+            let (even_cd, odd_cd) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
+            let put = |i: usize, v| _mm512_storeu_ps(target.add((4 * i + column) * target_stride), v);
+            put(0, _mm512_shuffle_f32x4::<0x88>(even_ab, even_cd));
+            put(1, _mm512_shuffle_f32x4::<0x88>(odd_ab, odd_cd));
+            put(2, _mm512_shuffle_f32x4::<0xdd>(even_ab, even_cd));
+            put(3, _mm512_shuffle_f32x4::<0xdd>(odd_ab, odd_cd));
+        }
+    }
+}
