@@ -7,6 +7,7 @@
 mod attention;
 mod convolution;
 mod dense;
+mod kernels;
 mod loss;
 mod normalization;
 
