@@ -7,7 +7,10 @@
 #![allow(unsafe_code, reason = "vector instructions and unchecked inner loops; the only crate that may")]
 
 mod activation;
+mod attention;
+mod convolution;
 mod gemm;
+mod heads;
 mod level;
 mod linear;
 mod math;
@@ -21,7 +24,16 @@ mod simd;
 mod softmax;
 
 pub use activation::{Activation, activation_backward, activation_forward, swiglu_backward, swiglu_forward};
+pub use attention::{
+    ScoreBias, attention_backward, attention_context, attention_context_backward, attention_forward,
+    attention_weights, attention_weights_backward,
+};
+pub use convolution::{
+    Convolution, ConvolutionEpilogue, convolution_forward, convolution_input_gradient,
+    convolution_weight_gradient,
+};
 pub use gemm::{Epilogue, gemm};
+pub use heads::{Heads, HeadsMut, HeadsShape};
 pub use level::{Level, with_level};
 pub use linear::{
     Weight, WeightLayout, linear_activation_forward, linear_forward, linear_input_gradient,

@@ -44,6 +44,13 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    /// Some of the rows.
+    pub(crate) fn row_range(self, rows: std::ops::Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.rows);
+        let data = self.data.get(rows.start * self.row_stride..).unwrap_or_default();
+        Matrix { data, rows: rows.len(), ..self }
+    }
+
     /// A pointer to element (row, column), which need not exist.
     #[inline(always)]
     pub(crate) fn at(&self, row: usize, column: usize) -> *const f32 {

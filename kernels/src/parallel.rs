@@ -40,7 +40,7 @@ pub(crate) fn map(x: &[f32], y: &mut [f32], pass: impl Fn(&[f32], &mut [f32]) + 
 }
 
 /// A pointer that tasks on other threads may use; each writes elements that no other touches.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Shared<T>(*mut T);
 
 // SAFETY: dereferencing is unsafe anyway, and whoever does it vouches for disjoint elements.
@@ -51,6 +51,11 @@ unsafe impl<T> Sync for Shared<T> {}
 impl<T> Shared<T> {
     pub(crate) fn new(slice: &mut [T]) -> Self {
         Shared(slice.as_mut_ptr())
+    }
+
+    /// The pointer moved on; it need not stay inside as long as nothing is read or written there.
+    pub(crate) fn offset(self, elements: usize) -> Self {
+        Shared(self.0.wrapping_add(elements))
     }
 
     pub(crate) fn pointer(self) -> *mut T {

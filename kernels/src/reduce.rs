@@ -44,6 +44,18 @@ pub(crate) fn column_sums(level: Level, x: &[f32], sums: &mut [f32]) {
 }
 
 simd_fn! {
+    /// The sum of `x`.
+    pub(crate) fn sum(simd: S, x: &[f32]) -> f32 {
+        let mut sums = [simd.splat(0.0); 2];
+        for x in x.chunks(2 * S::LANES) {
+            let (low, high) = x.split_at(x.len().min(S::LANES));
+            sums = [simd.add(sums[0], load_some(simd, low)), simd.add(sums[1], load_some(simd, high))];
+        }
+        simd.sum(simd.add(sums[0], sums[1]))
+    }
+}
+
+simd_fn! {
     /// y ← y + x.
     pub(crate) fn add_to(simd: S, x: &[f32], y: &mut [f32]) {
         for (x, y) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)) {

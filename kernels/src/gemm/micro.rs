@@ -1,6 +1,7 @@
 //! The register tile: a few rows times a few vectors of columns, summed over k.
 
-use crate::simd::{MAX_TILE_VECTORS, Simd, WHOLE, load_lanes};
+use crate::Precision;
+use crate::simd::{MAX_TILE_VECTORS, Simd, WHOLE, load_lanes, simd_fn};
 
 /// The left operand of a tile: (row, k) lies at `pointer + row · row_stride + k · k_stride`.
 /// With bfloat16 operands k counts pairs.
@@ -24,7 +25,7 @@ pub(crate) struct Target {
 
 /// What is done to the finished sums before they are stored.
 ///
-/// In order: times `scale`, plus the column's bias, plus the row's bias, plus the residual.
+/// In order: times `scale`, plus the column's bias, plus the row's bias, plus the residual, then ReLU.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish {
     pub(crate) scale: f32,
@@ -33,22 +34,73 @@ pub(crate) struct Finish {
     pub(crate) row_bias: Option<*const f32>,
     /// Laid out by the target's offsets; its row stride.
     pub(crate) residual: Option<(*const f32, usize)>,
+    /// Replace negative results by zero.
+    pub(crate) relu: bool,
 }
 
 impl Finish {
     pub(crate) const NOTHING: Finish =
-        Finish { scale: 1.0, column_bias: None, row_bias: None, residual: None };
+        Finish { scale: 1.0, column_bias: None, row_bias: None, residual: None, relu: false };
 }
 
-/// One tile of `rows` × `vectors`: every element is a chain of fused multiply-adds over k from zero, in
-/// ascending order, whatever the size of the tile. That order is what makes results independent of the
-/// batch and of the partition among threads.
+/// One panel of the right operand and the rows of the left operand to multiply by it.
+///
+/// Whoever makes one vouches for its pointers: `left` is readable for `rows` rows and `depth` steps,
+/// `right` for `depth · vectors` vectors, and `target` and `finish` are valid for the lanes of the masks,
+/// the target for nobody else.
+#[derive(Clone, Copy)]
+pub(crate) struct Panel {
+    pub(crate) rows: usize,
+    pub(crate) vectors: usize,
+    /// Steps over k.
+    pub(crate) depth: usize,
+    pub(crate) precision: Precision,
+    pub(crate) left: Left,
+    /// From one strip of `TILE_ROWS` rows of the left operand to the next.
+    pub(crate) strip_stride: usize,
+    pub(crate) right: *const f32,
+    pub(crate) target: Target,
+    pub(crate) finish: Finish,
+}
+
+simd_fn! {
+    /// Multiplies all rows by the panel, tile by tile.
+    ///
+    /// Every element is a chain of fused multiply-adds over k from zero, in ascending order, whatever the
+    /// size of the tile that it falls in. That order is what makes results independent of the batch and of
+    /// the partition among threads.
+    pub(crate) fn multiply_panel(simd: S, panel: &Panel) {
+        let Panel { mut left, mut target, mut finish, .. } = *panel;
+        for row in (0..panel.rows).step_by(S::TILE_ROWS) {
+            let size = ((panel.rows - row).min(S::TILE_ROWS), panel.vectors);
+            // SAFETY: see `Panel`; the pointers advance by whole strips within its rows.
+            unsafe {
+                match panel.precision {
+                    Precision::F32 => {
+                        tile::<S, false>(simd, size, panel.depth, left, panel.right, &target, &finish)
+                    }
+                    Precision::Bf16 => {
+                        tile::<S, true>(simd, size, panel.depth, left, panel.right, &target, &finish)
+                    }
+                }
+            }
+            left.pointer = left.pointer.wrapping_add(panel.strip_stride);
+            target.pointer = target.pointer.wrapping_add(S::TILE_ROWS * target.row_stride);
+            finish.row_bias = finish.row_bias.map(|bias| bias.wrapping_add(S::TILE_ROWS));
+            finish.residual = finish.residual.map(|(residual, stride)| {
+                (residual.wrapping_add(S::TILE_ROWS * stride), stride)
+            });
+        }
+    }
+}
+
+/// One tile of `rows` × `vectors`.
 ///
 /// # Safety
 /// `left` is readable for `rows` rows and `k` steps, `right` for `k · vectors` vectors; `target` and
 /// `finish` are valid for the lanes of their masks; `rows` ≤ `TILE_ROWS` and `vectors` ≤ `TILE_VECTORS`.
 #[inline(always)]
-pub(crate) unsafe fn tile<S: Simd, const BF16: bool>(
+unsafe fn tile<S: Simd, const BF16: bool>(
     simd: S,
     (rows, vectors): (usize, usize),
     k: usize,
@@ -153,6 +205,14 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
                 for r in 0..ROWS {
                     let residual = load_lanes(simd, residual.add(r * stride + offset), mask);
                     sums[r][v] = simd.add(sums[r][v], residual);
+                }
+            }
+        }
+        if finish.relu {
+            let zero = simd.splat(0.0);
+            for r in 0..ROWS {
+                for v in 0..VECTORS {
+                    sums[r][v] = simd.select_gt(zero, sums[r][v], zero, sums[r][v]);
                 }
             }
         }

@@ -12,9 +12,9 @@ pub(crate) mod pack;
 use crate::matrix::{Matrix, MatrixMut};
 use crate::parallel::{self, Shared};
 use crate::scratch::Scratch;
-use crate::simd::{MAX_TILE_VECTORS, first_lanes, simd_fn};
+use crate::simd::{MAX_TILE_VECTORS, WHOLE, simd_fn};
 use crate::{Level, Precision};
-use micro::{Finish, Left, Target, tile};
+use micro::{Finish, Left, Panel, Target, multiply_panel};
 use pack::{LeftLayout, pack_left, pack_right, steps};
 use std::ops::Range;
 
@@ -92,6 +92,13 @@ pub(crate) struct TileShape {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     pub(crate) lanes: usize,
+}
+
+impl TileShape {
+    /// The mask of a vector's first `count` lanes.
+    pub(crate) fn mask(self, count: usize) -> u32 {
+        if count >= self.lanes { WHOLE } else { (1 << count) - 1 }
+    }
 }
 
 simd_fn! {
@@ -178,7 +185,7 @@ impl<'a> Product<'a> {
                 let panel = task % column_tasks * panels_per_task;
                 let rows = row..(row + row_block).min(m);
                 let panels = panel..(panel + panels_per_task).min(panels);
-                multiply_block(self.level, &work, rows.clone(), panels.clone());
+                work.multiply(shape, rows.clone(), panels.clone());
                 if work.last {
                     finished(rows, panels.start * shape.columns..(panels.end * shape.columns).min(n));
                 }
@@ -214,26 +221,57 @@ struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Where the strip beginning at `row` is read.
-    #[inline(always)]
-    fn left(&self, row: usize, depth: usize, tile_rows: usize) -> Left {
-        match self.layout {
-            LeftLayout::InPlace => Left {
-                pointer: self.product.a.at(row, self.k.start),
-                row_stride: self.product.a.row_stride,
-                k_stride: 1,
-            },
-            LeftLayout::Rows => {
-                Left { pointer: self.left[row * depth..].as_ptr(), row_stride: depth, k_stride: 1 }
+    /// Multiplies the rows `rows` of A (from a multiple of a task's) by the panels `panels`.
+    fn multiply(&self, shape: TileShape, rows: Range<usize>, panels: Range<usize>) {
+        let product = self.product;
+        let n = product.b.columns;
+        let depth = steps(self.k.len(), product.precision);
+        let strip = |row_stride, k_stride| {
+            (
+                Left { pointer: self.left[rows.start * depth..].as_ptr(), row_stride, k_stride },
+                shape.rows * depth,
+            )
+        };
+        let (left, strip_stride) = match self.layout {
+            LeftLayout::InPlace => {
+                let (pointer, row_stride) = (product.a.at(rows.start, self.k.start), product.a.row_stride);
+                (Left { pointer, row_stride, k_stride: 1 }, shape.rows * row_stride)
             }
-            LeftLayout::Columns => {
-                Left { pointer: self.left[row * depth..].as_ptr(), row_stride: 1, k_stride: tile_rows }
+            LeftLayout::Rows => strip(depth, 1),
+            LeftLayout::Columns => strip(1, shape.rows),
+        };
+        for panel in panels {
+            let column = panel * shape.columns;
+            let width = (n - column).min(shape.columns);
+            let mut target = Target {
+                pointer: self.c.pointer().wrapping_add(rows.start * self.c_stride + column),
+                row_stride: self.c_stride,
+                offsets: std::array::from_fn(|v| v * shape.lanes),
+                masks: [0; MAX_TILE_VECTORS],
+                accumulate: !self.first || product.accumulate,
+            };
+            let vectors = width.div_ceil(shape.lanes);
+            for (v, mask) in target.masks[..vectors].iter_mut().enumerate() {
+                *mask = shape.mask(width - v * shape.lanes);
             }
+            multiply_panel(
+                product.level,
+                &Panel {
+                    rows: rows.len(),
+                    vectors,
+                    depth,
+                    precision: product.precision,
+                    left,
+                    strip_stride,
+                    right: self.right[panel * depth * shape.columns..].as_ptr(),
+                    target,
+                    finish: self.finish(rows.start, column),
+                },
+            );
         }
     }
 
-    /// What is done to the tile at (`row`, `column`).
-    #[inline(always)]
+    /// What is done to the panel's tiles from (`row`, `column`).
     fn finish(&self, row: usize, column: usize) -> Finish {
         if !self.last {
             return Finish::NOTHING;
@@ -241,50 +279,8 @@ impl Block<'_> {
         Finish {
             scale: self.product.scale,
             column_bias: self.product.column_bias.map(|bias| bias[column..].as_ptr()),
-            row_bias: None,
             residual: self.product.residual.map(|matrix| (matrix.at(row, column), matrix.row_stride)),
-        }
-    }
-}
-
-simd_fn! {
-    /// Multiplies the rows `rows` of A's block (from a multiple of the tile's) by the panels `panels`.
-    fn multiply_block(simd: S, block: &Block<'_>, rows: Range<usize>, panels: Range<usize>) {
-        let n = block.product.b.columns;
-        let depth = steps(block.k.len(), block.product.precision);
-        for panel in panels {
-            let column = panel * S::TILE_COLUMNS;
-            let width = (n - column).min(S::TILE_COLUMNS);
-            let vectors = width.div_ceil(S::LANES);
-            let right = block.right[panel * depth * S::TILE_COLUMNS..].as_ptr();
-            let mut target = Target {
-                pointer: std::ptr::null_mut(),
-                row_stride: block.c_stride,
-                offsets: std::array::from_fn(|v| v * S::LANES),
-                masks: [0; MAX_TILE_VECTORS],
-                accumulate: !block.first || block.product.accumulate,
-            };
-            for v in 0..vectors {
-                target.masks[v] = first_lanes(simd, width - v * S::LANES);
-            }
-            for row in rows.clone().step_by(S::TILE_ROWS) {
-                let size = ((rows.end - row).min(S::TILE_ROWS), vectors);
-                let left = block.left(row, depth, S::TILE_ROWS);
-                let finish = block.finish(row, column);
-                // SAFETY: rows, columns and k lie in A, B and C (see `Block`); the bias and the residual were
-                // checked against C's shape, and masks cover exactly the columns that exist.
-                unsafe {
-                    target.pointer = block.c.pointer().wrapping_add(row * block.c_stride + column);
-                    match block.product.precision {
-                        Precision::F32 => {
-                            tile::<S, false>(simd, size, depth, left, right, &target, &finish)
-                        }
-                        Precision::Bf16 => {
-                            tile::<S, true>(simd, size, depth, left, right, &target, &finish)
-                        }
-                    }
-                }
-            }
+            ..Finish::NOTHING
         }
     }
 }

@@ -1,0 +1,292 @@
+//! The gradients of a convolution to its input, its weight and its bias.
+
+use super::patches::{PatchTable, pack_patches};
+use super::{Convolution, ConvolutionEpilogue, convolution_forward};
+use crate::gemm::micro::{Finish, Left, Panel, Target, multiply_panel};
+use crate::gemm::pack::{pack_left, pack_right, steps};
+use crate::gemm::{Product, Threads, TileShape, tile_shape};
+use crate::matrix::Matrix;
+use crate::parallel::{self, Shared};
+use crate::reduce::{add_to, sum};
+use crate::scratch::Scratch;
+use crate::simd::MAX_TILE_VECTORS;
+use crate::{Level, Precision};
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// dx from `dy`.
+///
+/// # Panics
+/// If lengths do not fit.
+pub fn convolution_input_gradient(
+    shape: &Convolution,
+    dy: &[f32],
+    weight: &[f32],
+    dx: &mut [f32],
+    precision: Precision,
+) {
+    shape.check(dx.len(), weight.len(), dy.len());
+    let reversible = (0..2).all(|i| shape.stride[i] == 1 && shape.padding[i] < shape.kernel[i]);
+    if dx.is_empty() || dy.is_empty() {
+        dx.fill(0.0);
+    } else if reversible {
+        by_reversed_kernel(shape, dy, weight, dx, precision);
+    } else {
+        by_scattering(shape, dy, weight, dx, precision);
+    }
+}
+
+/// At stride 1 the gradient is itself a convolution, by the kernel turned half round, with the roles of input
+/// and output channels exchanged.
+fn by_reversed_kernel(shape: &Convolution, dy: &[f32], weight: &[f32], dx: &mut [f32], precision: Precision) {
+    let (inputs, outputs, taps) = (shape.group_inputs(), shape.group_outputs(), shape.taps());
+    let mut reversed = vec![0.0; weight.len()];
+    // [group, output, input, tap] becomes [group, input, output, reversed tap].
+    reversed.par_chunks_mut(outputs * taps).enumerate().for_each(|(row, kernels)| {
+        let (group, input) = (row / inputs, row % inputs);
+        for (output, kernel) in kernels.chunks_mut(taps).enumerate() {
+            let start = ((group * outputs + output) * inputs + input) * taps;
+            kernel
+                .iter_mut()
+                .zip(weight[start..start + taps].iter().rev())
+                .for_each(|(to, from)| *to = *from);
+        }
+    });
+    let transposed = Convolution {
+        in_channels: shape.out_channels,
+        out_channels: shape.in_channels,
+        input_size: shape.output_size(),
+        padding: [0, 1].map(|i| shape.kernel[i] - 1 - shape.padding[i]),
+        ..*shape
+    };
+    convolution_forward(&transposed, dy, &reversed, ConvolutionEpilogue::default(), dx, precision);
+}
+
+/// Numbers of the patch gradient that one task holds.
+const PATCH_NUMBERS: usize = 128 * 1024;
+
+/// The general case: the patches' gradient is Wᵀ · dy, and every input element sums those it appears in.
+fn by_scattering(shape: &Convolution, dy: &[f32], weight: &[f32], dx: &mut [f32], precision: Precision) {
+    let level = Level::current();
+    let (inputs, outputs, taps) = (shape.group_inputs(), shape.group_outputs(), shape.taps());
+    let (positions, plane) = (shape.positions(), shape.input_positions());
+    let channels = (PATCH_NUMBERS / (taps * positions)).clamp(1, inputs);
+    let blocks = inputs.div_ceil(channels);
+    let dx = Shared::new(dx);
+    parallel::for_each(shape.batch * shape.groups * blocks, |task| {
+        let (image, rest) = (task / (shape.groups * blocks), task % (shape.groups * blocks));
+        let (group, first) = (rest / blocks, rest % blocks * channels);
+        let channels = channels.min(inputs - first);
+        let kernels = &weight[group * outputs * inputs * taps..][..outputs * inputs * taps];
+        let a = Matrix::strided(&kernels[first * taps..], [outputs, channels * taps], [inputs * taps, 1]);
+        let start = (image * shape.out_channels + group * outputs) * positions;
+        let b = Matrix::new(&dy[start..start + outputs * positions], outputs, positions);
+        let mut patches = Scratch::take(channels * taps * positions);
+        let product = Product::new(level, a.transposed(), b, precision);
+        // SAFETY: the scratch is this task's own and has the product's shape.
+        unsafe { product.run(Shared::new(&mut patches), positions, Threads::One, &|_, _| {}) }
+        let channel = image * shape.in_channels + group * inputs + first;
+        // SAFETY: tasks have disjoint channels of disjoint images.
+        let dx = unsafe { dx.slice(channel * plane, channels * plane) };
+        dx.fill(0.0);
+        for (plane, patches) in dx.chunks_mut(plane).zip(patches.chunks(taps * positions)) {
+            scatter(shape, patches, plane);
+        }
+    });
+}
+
+/// Adds one channel's patch gradient `[taps, positions]` to the elements that it was made of.
+fn scatter(shape: &Convolution, patches: &[f32], plane: &mut [f32]) {
+    let [height, width] = shape.input_size;
+    let [output_height, output_width] = shape.output_size();
+    // The outputs whose element at `tap` lies inside the input, and the input index of output 0.
+    let inside = |axis: usize, tap: usize, input: usize, output: usize| {
+        let (stride, padding) = (shape.stride[axis], shape.padding[axis]);
+        let first = padding.saturating_sub(tap).div_ceil(stride);
+        let end = (input + padding).saturating_sub(tap).div_ceil(stride).min(output);
+        first..end.max(first)
+    };
+    for (tap, patch) in patches.chunks(output_height * output_width).enumerate() {
+        let (tap_row, tap_column) = (tap / shape.kernel[1], tap % shape.kernel[1]);
+        let columns = inside(1, tap_column, width, output_width);
+        for row in inside(0, tap_row, height, output_height) {
+            let target = (row * shape.stride[0] + tap_row - shape.padding[0]) * width;
+            for column in columns.clone() {
+                plane[target + column * shape.stride[1] + tap_column - shape.padding[1]] +=
+                    patch[row * output_width + column];
+            }
+        }
+    }
+}
+
+/// Rows of the weight gradient's transpose (pairs of input channel and tap) in one task.
+const ROWS_PER_TASK: usize = 576;
+/// Tasks that the weight gradient is divided into at least, by cutting the batch where channels are few.
+const TASKS: usize = 16;
+/// Positions that are packed at once.
+const POSITIONS: usize = 256;
+
+/// dweight and, where wanted, dbias from `x` and `dy`.
+///
+/// # Panics
+/// If lengths do not fit.
+pub fn convolution_weight_gradient(
+    shape: &Convolution,
+    x: &[f32],
+    dy: &[f32],
+    dweight: &mut [f32],
+    dbias: Option<&mut [f32]>,
+    precision: Precision,
+) {
+    shape.check(x.len(), dweight.len(), dy.len());
+    let level = Level::current();
+    if let Some(dbias) = dbias {
+        assert_eq!(dbias.len(), shape.out_channels, "a bias has one number for each output channel");
+        bias_gradient(level, shape, dy, dbias);
+    }
+    if dweight.is_empty() || dy.is_empty() {
+        dweight.fill(0.0);
+        return;
+    }
+    let tile = tile_shape(level);
+    let (inputs, outputs, taps) = (shape.group_inputs(), shape.group_outputs(), shape.taps());
+    let channels = (ROWS_PER_TASK / taps).clamp(1, inputs);
+    let blocks = inputs.div_ceil(channels);
+    // Depends on the layer and the batch, not on the threads: the segments' sums are added in order.
+    let segments = TASKS.div_ceil(blocks * shape.groups).min(shape.batch);
+    let images = shape.batch.div_ceil(segments);
+    let work =
+        WeightGradient { level, tile, shape, x, dy, table: PatchTable::new(shape, tile.lanes), precision };
+    let transposed_len = shape.weight_len();
+    // [segment, group, input channel, tap, output channel]
+    let mut sums = Scratch::take(segments * transposed_len);
+    let shared = Shared::new(&mut sums);
+    parallel::for_each(segments * shape.groups * blocks, |task| {
+        let (segment, rest) = (task / (shape.groups * blocks), task % (shape.groups * blocks));
+        let (group, first) = (rest / blocks, rest % blocks * channels);
+        let channels = first..(first + channels).min(inputs);
+        let start = segment * transposed_len + (group * inputs + first) * taps * outputs;
+        // SAFETY: tasks have disjoint segments, groups or channels.
+        let sums = unsafe { shared.slice(start, channels.len() * taps * outputs) };
+        let images = (segment * images).min(shape.batch)..((segment + 1) * images).min(shape.batch);
+        work.block(group, channels, images, sums);
+    });
+    for segment in 1..segments {
+        let (total, rest) = sums.split_at_mut(segment * transposed_len);
+        add_to(level, &rest[..transposed_len], &mut total[..transposed_len]);
+    }
+    let patch = shape.patch_len();
+    dweight.par_chunks_mut(patch).enumerate().for_each(|(row, dweight)| {
+        let (group, output) = (row / outputs, row % outputs);
+        let columns = &sums[group * patch * outputs..][..patch * outputs];
+        dweight.iter_mut().zip(columns.chunks(outputs)).for_each(|(to, from)| *to = from[output]);
+    });
+}
+
+fn bias_gradient(level: Level, shape: &Convolution, dy: &[f32], dbias: &mut [f32]) {
+    let positions = shape.positions();
+    dbias.par_iter_mut().enumerate().for_each(|(channel, dbias)| {
+        let plane = |image: usize| &dy[(image * shape.out_channels + channel) * positions..][..positions];
+        *dbias = (0..shape.batch).map(|image| f64::from(sum(level, plane(image)))).sum::<f64>() as f32;
+    });
+}
+
+struct WeightGradient<'a> {
+    level: Level,
+    tile: TileShape,
+    shape: &'a Convolution,
+    x: &'a [f32],
+    dy: &'a [f32],
+    table: PatchTable,
+    precision: Precision,
+}
+
+impl WeightGradient<'_> {
+    /// `sums[(channel, tap), output]` = Σ over the images' positions of patch · dy.
+    fn block(&self, group: usize, channels: Range<usize>, images: Range<usize>, sums: &mut [f32]) {
+        let (shape, tile) = (self.shape, self.tile);
+        let (rows, outputs) = (channels.len() * shape.taps(), shape.group_outputs());
+        let panels = outputs.div_ceil(tile.columns);
+        let mut patches = Scratch::take(rows * POSITIONS);
+        let mut words = Scratch::take(rows.next_multiple_of(tile.rows) * POSITIONS / 2);
+        let mut gradients = Scratch::take(panels * tile.columns * POSITIONS);
+        let first_channel = group * shape.group_inputs() + channels.start;
+        let inputs = first_channel..first_channel + channels.len();
+        let per_chunk = POSITIONS / tile.lanes;
+        let vectors = images.start * self.table.vectors()..images.end * self.table.vectors();
+        if vectors.is_empty() {
+            sums.fill(0.0);
+        }
+        for first in vectors.clone().step_by(per_chunk) {
+            let chunk = first..(first + per_chunk).min(vectors.end);
+            let k = chunk.len() * tile.lanes;
+            let depth = steps(k, self.precision);
+            pack_patches(
+                self.level,
+                &self.table,
+                self.x,
+                shape,
+                inputs.clone(),
+                chunk.clone(),
+                k,
+                &mut patches,
+            );
+            let (left, row_stride) = match self.precision {
+                Precision::F32 => (patches.as_ptr(), k),
+                Precision::Bf16 => {
+                    let matrix = Matrix::new(&patches[..rows * k], rows, k);
+                    pack_left(self.level, &matrix, 0..rows, 0..k, self.precision, &mut words);
+                    (words.as_ptr(), depth)
+                }
+            };
+            for panel in 0..panels {
+                let columns = panel * tile.columns..(panel * tile.columns + tile.columns).min(outputs);
+                let width = columns.len();
+                let vectors = width.div_ceil(tile.lanes);
+                self.pack_gradients(group, columns.clone(), chunk.clone(), &mut gradients);
+                let mut target = Target {
+                    pointer: sums[columns.start..].as_mut_ptr(),
+                    row_stride: outputs,
+                    offsets: std::array::from_fn(|v| v * tile.lanes),
+                    masks: [0; MAX_TILE_VECTORS],
+                    accumulate: first > images.start * self.table.vectors(),
+                };
+                for (v, mask) in target.masks[..vectors].iter_mut().enumerate() {
+                    *mask = tile.mask(width - v * tile.lanes);
+                }
+                multiply_panel(
+                    self.level,
+                    &Panel {
+                        rows,
+                        vectors,
+                        depth,
+                        precision: self.precision,
+                        left: Left { pointer: left, row_stride, k_stride: 1 },
+                        strip_stride: tile.rows * row_stride,
+                        right: gradients.as_ptr(),
+                        target,
+                        finish: Finish::NOTHING,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Packs dy of some output channels at the positions of `chunk` as a panel; lanes without a position are
+    /// zero rows.
+    fn pack_gradients(&self, group: usize, columns: Range<usize>, chunk: Range<usize>, panel: &mut [f32]) {
+        let (shape, lanes) = (self.shape, self.tile.lanes);
+        let positions = shape.positions();
+        let width = columns.len().next_multiple_of(lanes);
+        let size = steps(lanes, self.precision) * width;
+        for (vector, rows) in chunk.zip(panel.chunks_mut(size)) {
+            let (image, vector) = self.table.locate(vector);
+            let count = (positions - vector * lanes).min(lanes);
+            let first = group * shape.group_outputs() + columns.start;
+            let start = (image * shape.out_channels + first) * positions + vector * lanes;
+            let gradient = Matrix::strided(&self.dy[start..], [count, columns.len()], [1, positions]);
+            pack_right(self.level, &gradient, 0..count, 0..columns.len(), self.precision, rows);
+            rows[steps(count, self.precision) * width..].fill(0.0);
+        }
+    }
+}
