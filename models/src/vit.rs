@@ -214,7 +214,19 @@ impl Vit {
         }
         x = pass.dropout(x, self.config.dropout, "token dropout");
 
-        for (layer, block) in self.blocks.iter().enumerate() {
+        self.forward_from(0, x, grid, pass)
+    }
+
+    /// Logits from the residual stream as block `layer` receives it, for a pass that resumes there: to the last bit what
+    /// [`Vit::forward`] gives. `grid` is the patch tokens as rows and columns.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, classes]`
+    pub fn forward_from(&self, layer: usize, x: Tensor<3>, grid: [usize; 2], pass: &mut Pass) -> Tensor<2> {
+        let [batch, _, width] = x.dims();
+        let prefix_tokens = self.config.prefix_tokens();
+        let mut x = x;
+        for (layer, block) in self.blocks.iter().enumerate().skip(layer) {
             x = block.forward(x, &AttentionSite { layer, grid, prefix_tokens }, pass);
         }
         let x = self.norm.forward(x);

@@ -39,6 +39,7 @@ pub use curve::{area_under_curve, areas_under_curves};
 pub use mcnemar::{McNemar, mcnemar};
 pub use mean::{accuracy_difference, mean_bootstrap, mean_difference, mean_t};
 pub use multiple::benjamini_hochberg;
+pub(crate) use predictions::softmax;
 pub use predictions::{ConfusionMatrix, Predictions};
 pub use proportion::{clopper_pearson, wilson};
 pub use ranks::{RankCorrelation, spearman};

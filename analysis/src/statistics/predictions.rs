@@ -113,7 +113,8 @@ fn largest(row: &[f32]) -> f64 {
     f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max))
 }
 
-fn softmax(row: &[f32]) -> Vec<f64> {
+/// Softmax of one row of logits.
+pub(crate) fn softmax(row: &[f32]) -> Vec<f64> {
     let largest = largest(row);
     let exponentials: Vec<f64> = row.iter().map(|&logit| (f64::from(logit) - largest).exp()).collect();
     let sum: f64 = exponentials.iter().sum();

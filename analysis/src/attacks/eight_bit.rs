@@ -1,0 +1,69 @@
+//! Rounding an adversarial example to 8 bits without leaving the ball.
+//!
+//! In L∞, a value goes to the nearest of the levels k/255 that lie within ε of the clean value. Where the clean image has
+//! 8-bit values and ε is a whole number of levels, those are exactly the levels within that number, and nothing is lost.
+//! Where ε lies between two whole numbers, the attack is as strong as the smaller one. In L2, all values go to their
+//! nearest levels; if that lengthens the change beyond ε, the change is shrunk before rounding by the smallest factor
+//! (found by bisection) whose result fits. A clean value that is no 8-bit level itself, and has none within ε, goes to the
+//! level nearest to it: an image that exists cannot be nearer.
+
+use super::{Attack, euclidean_length};
+
+/// Levels computed from ε and from 32-bit values meet whole numbers only up to rounding; far below what shows.
+const SLACK: f64 = 1e-4;
+
+/// Rounds the values `x` of one image in place.
+pub(super) fn round(attack: &Attack, x: &mut [f32], clean: &[f32]) {
+    match *attack {
+        Attack::Fgsm { epsilon } | Attack::Pgd { epsilon, .. } => round_in_cube(x, clean, epsilon),
+        Attack::PgdL2 { epsilon, .. } => round_in_ball(x, clean, epsilon),
+    }
+}
+
+fn round_in_cube(x: &mut [f32], clean: &[f32], epsilon: f64) {
+    for (x, &clean) in x.iter_mut().zip(clean) {
+        let centre = f64::from(clean) * 255.0;
+        let lowest = (centre - epsilon * 255.0 - SLACK).ceil().max(0.0);
+        let highest = (centre + epsilon * 255.0 + SLACK).floor().min(255.0);
+        let level = if lowest <= highest {
+            (f64::from(*x) * 255.0).round().clamp(lowest, highest)
+        } else {
+            centre.round().clamp(0.0, 255.0)
+        };
+        *x = value_of(level);
+    }
+}
+
+fn round_in_ball(x: &mut [f32], clean: &[f32], epsilon: f64) {
+    let rounded = |keep: f64| -> Vec<f32> {
+        let shrunk = x.iter().zip(clean).map(|(&x, &clean)| {
+            let clean = f64::from(clean);
+            ((clean + keep * (f64::from(x) - clean)) * 255.0).round().clamp(0.0, 255.0)
+        });
+        shrunk.map(value_of).collect()
+    };
+    let fits = |candidate: &[f32]| {
+        let change = candidate.iter().zip(clean).map(|(&x, &clean)| f64::from(x) - f64::from(clean));
+        euclidean_length(change) <= epsilon + SLACK / 255.0
+    };
+    let mut best = rounded(1.0);
+    if !fits(&best) {
+        best = rounded(0.0);
+        let (mut inside, mut outside) = (0.0, 1.0);
+        for _ in 0..20 {
+            let middle = (inside + outside) / 2.0;
+            let candidate = rounded(middle);
+            if fits(&candidate) {
+                (best, inside) = (candidate, middle);
+            } else {
+                outside = middle;
+            }
+        }
+    }
+    x.copy_from_slice(&best);
+}
+
+/// Level `k` of 255 as an image decoder gives it.
+fn value_of(level: f64) -> f32 {
+    level as f32 / 255.0
+}

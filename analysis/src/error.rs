@@ -1,0 +1,14 @@
+//! What can go wrong between a question and a model.
+
+use thiserror::Error;
+
+/// A question that a model cannot answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AnalysisError {
+    /// A question about attention, asked of a model without any.
+    #[error("{model} has no attention heads; this study needs a Vision Transformer")]
+    NoAttention {
+        /// Name of the model.
+        model: String,
+    },
+}

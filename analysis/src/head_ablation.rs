@@ -1,0 +1,219 @@
+//! What each attention head is worth: the model's answers with the head's output replaced.
+//!
+//! A head can be silenced in three ways, and they disagree: zeros lie outside of what the next layer has ever seen and
+//! overstate importance; the mean over images keeps what the head always says and removes what it says about *this*
+//! image (the default); another image's output keeps the distribution whole.
+
+use archaeo_models::random::keyed_rng;
+use archaeo_models::{Classifier, Network, Pass, Probe, Vit};
+use burn::tensor::{Tensor, TensorData, s};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+
+use crate::AnalysisError;
+use crate::probes::{BlockRecorder, HeadReplacement};
+use crate::statistics::Predictions;
+use crate::tensors::{per_image, values};
+
+/// What a head says instead of its own output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replacement {
+    /// Its mean over a reference set of images, for each token position.
+    Mean,
+    /// Zeros.
+    Zero,
+    /// Its output for another image.
+    Resample,
+}
+
+/// A model's answers to a batch of images, one entry an image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    /// Cross-entropy, nats.
+    pub losses: Vec<f64>,
+    /// Whether the likeliest class is the right one.
+    pub correct: Vec<bool>,
+}
+
+/// Answers with one head replaced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AblatedHead {
+    /// Block, counted from 0.
+    pub layer: usize,
+    /// Head, counted from 0.
+    pub head: usize,
+    /// What the head said instead.
+    pub replacement: Replacement,
+    /// The model's answers then.
+    pub answers: Answers,
+}
+
+/// Answers with every head in place, and with each replaced in turn.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HeadAblations {
+    /// All heads in place.
+    pub baseline: Answers,
+    /// Every layer, head and replacement, in this order.
+    pub heads: Vec<AblatedHead>,
+}
+
+impl HeadAblations {
+    /// Appends the answers to the next batch of images.
+    ///
+    /// # Panics
+    /// If `next` ablates other heads or replaces them otherwise.
+    pub fn append(&mut self, next: Self) {
+        if self.heads.is_empty() && self.baseline.losses.is_empty() {
+            *self = next;
+            return;
+        }
+        self.baseline.append(next.baseline);
+        assert_eq!(self.heads.len(), next.heads.len(), "batches of one study ablate the same heads");
+        for (mine, next) in self.heads.iter_mut().zip(next.heads) {
+            let key = |entry: &AblatedHead| (entry.layer, entry.head, entry.replacement);
+            assert_eq!(key(mine), key(&next), "batches of one study ablate the same heads");
+            mine.answers.append(next.answers);
+        }
+    }
+}
+
+impl Answers {
+    fn append(&mut self, next: Self) {
+        self.losses.extend(next.losses);
+        self.correct.extend(next.correct);
+    }
+}
+
+/// Mean output of every head at every token position over a reference set, gathered batch by batch.
+///
+/// Images are added one by one in 64 bits, so that the means do not depend on how the set was cut into batches.
+#[derive(Clone, Debug, Default)]
+pub struct HeadMeans {
+    images: usize,
+    /// One entry a layer: `[heads, tokens, head_dim]` and the sums.
+    layers: Vec<([usize; 3], Vec<f64>)>,
+}
+
+impl HeadMeans {
+    /// Adds a batch of images.
+    ///
+    /// # Errors
+    /// A model without attention.
+    pub fn add(&mut self, model: &Classifier, images: Tensor<4>) -> Result<(), AnalysisError> {
+        vit_of(model)?;
+        let batch = images.dims()[0];
+        let mut recorder = BlockRecorder::default();
+        model.logits(images, &mut Pass::evaluate(&mut recorder));
+        for (layer, outputs) in recorder.heads.into_iter().enumerate() {
+            let [_, heads, tokens, head_dim] = outputs.dims();
+            if layer == self.layers.len() {
+                let shape = [heads, tokens, head_dim];
+                self.layers.push((shape, vec![0.0; shape.iter().product()]));
+            }
+            let sums = &mut self.layers[layer].1;
+            for image in per_image(&values(outputs), batch) {
+                sums.iter_mut().zip(image).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+        }
+        self.images += batch;
+        Ok(())
+    }
+
+    /// One head's means for each of `batch` images, `[batch, 1, tokens, head_dim]`.
+    fn of(&self, layer: usize, head: usize, batch: usize) -> TensorData {
+        let ([_, tokens, head_dim], sums) = &self.layers[layer];
+        let size = tokens * head_dim;
+        let means: Vec<f32> =
+            sums[head * size..][..size].iter().map(|sum| (sum / self.images as f64) as f32).collect();
+        TensorData::new(means.repeat(batch), [batch, 1, *tokens, *head_dim])
+    }
+}
+
+/// For each of `n` images another one, a permutation without fixed points (one cycle through all, Sattolo, 1986), keyed by
+/// `seed`: whose output replaces whose under [`Replacement::Resample`].
+///
+/// # Panics
+/// If there are fewer than two images.
+pub fn donors(n: usize, seed: u64) -> Vec<usize> {
+    assert!(n >= 2, "resampling needs at least two images");
+    let mut rng = keyed_rng(seed, "resampled heads", 0, 0);
+    let mut order: Vec<usize> = (0..n).collect();
+    for last in (1..n).rev() {
+        order.swap(last, rng.random_range(0..last));
+    }
+    order
+}
+
+/// Answers to a batch with each head of each layer replaced in turn, in each of the ways asked for.
+///
+/// `means` are for [`Replacement::Mean`]; `donors`, `[batch, 3, height, width]`, holds for each image the one whose output
+/// replaces it under [`Replacement::Resample`] (see [`donors`]). The layers before an ablated one are not computed again:
+/// the pass resumes from what its block received.
+///
+/// # Errors
+/// A model without attention.
+///
+/// # Panics
+/// If there is not one label and one donor an image, a label is not among the classes, a logit is not finite, or `means`
+/// are of another model.
+pub fn ablate_heads(
+    model: &Classifier,
+    images: Tensor<4>,
+    labels: &[usize],
+    replacements: &[Replacement],
+    means: &HeadMeans,
+    donors: Tensor<4>,
+) -> Result<HeadAblations, AnalysisError> {
+    let vit = vit_of(model)?;
+    assert_eq!(images.dims(), donors.dims(), "one donor an image is needed");
+    let batch = images.dims()[0];
+    let device = images.device();
+    let answers = |logits: Tensor<2>| {
+        let classes = logits.dims()[1];
+        let logits = values(logits);
+        let predictions = Predictions::new(&logits, classes, labels).expect("labels and logits fit together");
+        Answers { losses: predictions.nll(), correct: predictions.correct(1) }
+    };
+
+    let mut recorder = BlockRecorder::default();
+    let baseline = answers(model.logits(images, &mut Pass::evaluate(&mut recorder)));
+    let donated = if replacements.contains(&Replacement::Resample) {
+        let mut recorder = BlockRecorder::default();
+        model.logits(donors, &mut Pass::evaluate(&mut recorder));
+        recorder.heads
+    } else {
+        Vec::new()
+    };
+
+    let mut heads = Vec::new();
+    for (layer, (site, input)) in recorder.inputs.iter().enumerate() {
+        let [_, head_count, tokens, head_dim] = recorder.heads[layer].dims();
+        for head in 0..head_count {
+            for &replacement in replacements {
+                let output = match replacement {
+                    Replacement::Zero => Tensor::zeros([batch, 1, tokens, head_dim], &device),
+                    Replacement::Mean => Tensor::from_data(means.of(layer, head, batch), &device),
+                    Replacement::Resample => donated[layer].clone().slice(s![.., head..head + 1, .., ..]),
+                };
+                let mut probe = HeadReplacement { layer, head, output };
+                let logits = resume(vit, layer, input.clone(), site.grid, &mut probe);
+                heads.push(AblatedHead { layer, head, replacement, answers: answers(logits) });
+            }
+        }
+    }
+    Ok(HeadAblations { baseline, heads })
+}
+
+fn resume(vit: &Vit, layer: usize, input: Tensor<3>, grid: [usize; 2], probe: &mut dyn Probe) -> Tensor<2> {
+    vit.forward_from(layer, input, grid, &mut Pass::evaluate(probe))
+}
+
+fn vit_of(model: &Classifier) -> Result<&Vit, AnalysisError> {
+    match &model.network {
+        Network::Vit(vit) => Ok(vit),
+        Network::Resnet(_) | Network::CifarResnet(_) => {
+            Err(AnalysisError::NoAttention { model: model.card().name.clone() })
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Heatmaps: one number a place, and how they are scaled, resized and compared.
+
+use serde::{Deserialize, Serialize};
+
+use crate::statistics::{self, Resampling, spearman};
+
+/// One number a place, larger where a method sees more relevance. The scale is the method's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Heatmap {
+    /// Number of rows.
+    pub height: usize,
+    /// Number of columns.
+    pub width: usize,
+    /// `(height, width)` values, row by row.
+    pub values: Vec<f32>,
+}
+
+impl Heatmap {
+    /// # Panics
+    /// If there are not `height · width` values, or one of them is not finite.
+    pub fn new(height: usize, width: usize, values: Vec<f32>) -> Self {
+        assert_eq!(values.len(), height * width, "a {height} × {width} heatmap needs as many values");
+        assert!(values.iter().all(|value| value.is_finite()), "a heatmap needs finite values");
+        Self { height, width, values }
+    }
+
+    /// Stretched from 0 to (almost) 1: `(v − min) / (1e-7 + max(v − min))`; a constant heatmap becomes zeros.
+    pub fn min_max_scaled(&self) -> Self {
+        let min = self.values.iter().copied().fold(f32::INFINITY, f32::min);
+        let range = self.values.iter().map(|value| value - min).fold(0.0, f32::max);
+        let values = self.values.iter().map(|value| (value - min) / (1e-7 + range)).collect();
+        Self { values, ..*self }
+    }
+
+    /// Bilinear interpolation between the centres of pixels, edges extended: PyTorch's `interpolate(mode="bilinear",
+    /// align_corners=False)`. It does not smooth, so shrink with [`Heatmap::block_means`] instead.
+    pub fn resized(&self, height: usize, width: usize) -> Self {
+        let rows: Vec<_> = (0..height).map(|y| neighbours(y, height, self.height)).collect();
+        let columns: Vec<_> = (0..width).map(|x| neighbours(x, width, self.width)).collect();
+        let at = |row: usize, column: usize| f64::from(self.values[row * self.width + column]);
+        let mut values = Vec::with_capacity(height * width);
+        for &(top, bottom, down) in &rows {
+            for &(left, right, along) in &columns {
+                let upper = at(top, left) * (1.0 - along) + at(top, right) * along;
+                let lower = at(bottom, left) * (1.0 - along) + at(bottom, right) * along;
+                values.push((upper * (1.0 - down) + lower * down) as f32);
+            }
+        }
+        Self { height, width, values }
+    }
+
+    /// Mean over equal blocks, as to bring a heatmap of an image's size to a grid of patches.
+    ///
+    /// # Panics
+    /// If `height` and `width` do not divide the heatmap's own.
+    pub fn block_means(&self, height: usize, width: usize) -> Self {
+        assert!(
+            self.height.is_multiple_of(height) && self.width.is_multiple_of(width),
+            "a {} × {} heatmap has no {height} × {width} equal blocks",
+            self.height,
+            self.width
+        );
+        let (block_height, block_width) = (self.height / height, self.width / width);
+        let mut sums = vec![0f64; height * width];
+        for (row, values) in self.values.chunks_exact(self.width).enumerate() {
+            for (column, &value) in values.iter().enumerate() {
+                sums[row / block_height * width + column / block_width] += f64::from(value);
+            }
+        }
+        let size = (block_height * block_width) as f64;
+        Self { height, width, values: sums.into_iter().map(|sum| (sum / size) as f32).collect() }
+    }
+}
+
+/// The two source pixels around the centre of target pixel `index`, and the weight of the second.
+fn neighbours(index: usize, target: usize, source: usize) -> (usize, usize, f64) {
+    let position = ((index as f64 + 0.5) * source as f64 / target as f64 - 0.5).max(0.0);
+    let first = (position as usize).min(source - 1);
+    (first, (first + 1).min(source - 1), position - first as f64)
+}
+
+/// Spearman's rank correlation of two heatmaps of one size. Neighbouring pixels are no independent observations, so there
+/// is neither an interval nor a p-value: form those over images.
+///
+/// # Errors
+/// Different sizes, fewer than four places, or a constant heatmap.
+pub fn rank_correlation(first: &Heatmap, second: &Heatmap) -> statistics::Result<f64> {
+    let numbers = |map: &Heatmap| map.values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
+    // The fewest permutations allowed: their p-value is not used.
+    let resampling = Resampling { resamples: 100, ..Resampling::new(0) };
+    Ok(spearman(&numbers(first), &numbers(second), &resampling)?.correlation.value)
+}

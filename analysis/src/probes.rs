@@ -1,0 +1,176 @@
+//! Probes: small structs that watch or alter one kind of place in a forward pass.
+
+use archaeo_models::{AttentionSite, FeatureSite, Probe, TokenPlace, TokenSite};
+use burn::tensor::{Gradients, Tensor, s};
+
+/// A value of a forward pass whose gradient is wanted.
+///
+/// Gradients of intermediates are not kept. Adding zeros that are a leaf of the gradient graph changes nothing, and the
+/// leaf's gradient is the value's. The graph begins at the first tap: nothing before it is differentiated.
+#[derive(Clone, Debug)]
+pub struct Tap<const D: usize> {
+    value: Tensor<D>,
+    zeros: Tensor<D>,
+}
+
+impl<const D: usize> Tap<D> {
+    /// The tap, and the value with which the pass has to go on.
+    pub fn new(value: Tensor<D>) -> (Self, Tensor<D>) {
+        let zeros = value.clone().inner().zeros_like().autodiff().require_grad();
+        (Self { value: value.clone().inner(), zeros: zeros.clone() }, value + zeros)
+    }
+
+    /// The value itself, outside the gradient graph.
+    pub fn value(&self) -> Tensor<D> {
+        self.value.clone()
+    }
+
+    /// The value's gradient; zeros where nothing depends on it.
+    pub fn gradient(&self, gradients: &Gradients) -> Tensor<D> {
+        self.zeros.grad(gradients).unwrap_or_else(|| self.value.zeros_like())
+    }
+}
+
+/// Keeps the attention weights of every layer.
+#[derive(Debug, Default)]
+pub struct AttentionRecorder {
+    /// One entry a layer: where, and the weights `[batch, heads, tokens, tokens]`.
+    pub layers: Vec<(AttentionSite, Tensor<4>)>,
+}
+
+impl Probe for AttentionRecorder {
+    fn attention(&mut self, site: &AttentionSite, weights: Tensor<4>) -> Tensor<4> {
+        self.layers.push((*site, weights.clone()));
+        weights
+    }
+}
+
+/// Keeps the attention weights of every layer, and lets their gradients be read after `backward`.
+#[derive(Debug, Default)]
+pub struct GradientTap {
+    /// One entry a layer: where, and the tapped weights `[batch, heads, tokens, tokens]`.
+    pub layers: Vec<(AttentionSite, Tap<4>)>,
+}
+
+impl Probe for GradientTap {
+    fn attention(&mut self, site: &AttentionSite, weights: Tensor<4>) -> Tensor<4> {
+        let (tap, weights) = Tap::new(weights);
+        self.layers.push((*site, tap));
+        weights
+    }
+}
+
+/// Taps the place Grad-CAM looks at: a convolutional network's last feature map, and the input of attention in one block
+/// of a transformer.
+#[derive(Debug)]
+pub struct FeatureTap {
+    block: usize,
+    /// The last feature map, `[batch, channels, height, width]`, if the network has feature maps.
+    pub features: Option<Tap<4>>,
+    /// The tokens `[batch, tokens, width]` and where they stand, if it has tokens.
+    pub tokens: Option<(TokenSite, Tap<3>)>,
+}
+
+impl FeatureTap {
+    /// A tap on the last feature map or on the attention's input in transformer block `block`, counted from 0.
+    pub fn new(block: usize) -> Self {
+        Self { block, features: None, tokens: None }
+    }
+}
+
+impl Probe for FeatureTap {
+    fn wants_attention(&self, _: &AttentionSite) -> bool {
+        false
+    }
+
+    fn tokens(&mut self, site: &TokenSite, tokens: Tensor<3>) -> Tensor<3> {
+        if site.layer != self.block || site.place != TokenPlace::AttentionInput {
+            return tokens;
+        }
+        let (tap, tokens) = Tap::new(tokens);
+        self.tokens = Some((*site, tap));
+        tokens
+    }
+
+    fn features(&mut self, site: &FeatureSite, map: Tensor<4>) -> Tensor<4> {
+        if !site.last {
+            return map;
+        }
+        let (tap, map) = Tap::new(map);
+        self.features = Some(tap);
+        map
+    }
+}
+
+/// Keeps what every block receives and what every head gathered: enough to resume the pass anywhere.
+#[derive(Debug, Default)]
+pub struct BlockRecorder {
+    /// One entry a layer: where, and the residual stream `[batch, tokens, width]`.
+    pub inputs: Vec<(TokenSite, Tensor<3>)>,
+    /// One entry a layer, `[batch, heads, tokens, head_dim]`.
+    pub heads: Vec<Tensor<4>>,
+}
+
+impl Probe for BlockRecorder {
+    fn wants_attention(&self, _: &AttentionSite) -> bool {
+        false
+    }
+
+    fn heads(&mut self, _: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
+        self.heads.push(outputs.clone());
+        outputs
+    }
+
+    fn tokens(&mut self, site: &TokenSite, tokens: Tensor<3>) -> Tensor<3> {
+        if site.place == TokenPlace::BlockInput {
+            self.inputs.push((*site, tokens.clone()));
+        }
+        tokens
+    }
+}
+
+/// Puts something else in the place of one head's output.
+#[derive(Clone, Debug)]
+pub struct HeadReplacement {
+    /// Block, counted from 0.
+    pub layer: usize,
+    /// Head, counted from 0.
+    pub head: usize,
+    /// What the head says instead, `[batch, 1, tokens, head_dim]`.
+    pub output: Tensor<4>,
+}
+
+impl Probe for HeadReplacement {
+    fn wants_attention(&self, _: &AttentionSite) -> bool {
+        false
+    }
+
+    fn heads(&mut self, site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
+        if site.layer != self.layer {
+            return outputs;
+        }
+        outputs.slice_assign(s![.., self.head..self.head + 1, .., ..], self.output.clone())
+    }
+}
+
+/// Multiplies every head's output, for each image, by a gate: ones, whose gradients tell what each head is worth to the
+/// image.
+#[derive(Debug, Default)]
+pub struct HeadGate {
+    /// One entry a layer, `[batch, heads, 1, 1]`.
+    pub gates: Vec<Tensor<4>>,
+}
+
+impl Probe for HeadGate {
+    fn wants_attention(&self, _: &AttentionSite) -> bool {
+        false
+    }
+
+    fn heads(&mut self, _: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
+        let [batch, heads, ..] = outputs.dims();
+        let gate =
+            Tensor::ones([batch, heads, 1, 1], &outputs.clone().inner().device()).autodiff().require_grad();
+        self.gates.push(gate.clone());
+        outputs * gate
+    }
+}

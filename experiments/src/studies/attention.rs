@@ -1,0 +1,86 @@
+//! What do the ViT's heads attend to?
+
+use archaeo_analysis::attention_maps::AttentionMaps;
+use archaeo_analysis::attention_statistics::{
+    DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
+};
+use archaeo_analysis::rollout::{RolloutOptions, rollout};
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, mean_t};
+use archaeo_plot::{Cell, SheetLayout, contact_sheet};
+
+use super::pictures::{heat_panel, panel, row};
+use super::{Laboratory, StudyError};
+use crate::findings::{AttentionFindings, HeadAttention, LayerAttention};
+use crate::preprocess::fit;
+
+/// Images on the rollout picture.
+const ROLLOUTS_SHOWN: usize = 12;
+
+/// Statistics of every layer and head over a sample of the main split, with a picture of every head on one image and of
+/// the rollout on several.
+///
+/// # Errors
+/// A model without attention, or data that cannot be read.
+pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
+    let indices = lab.sample("attention", lab.sizes.attention_images)?;
+    let convention = DistanceConvention::default();
+    let mut images: Vec<Vec<LayerStatistics>> = Vec::new();
+    let (mut head_maps, mut rollouts) = (None, Vec::new());
+    lab.for_each_batch("attention", &indices, lab.vit, |_, samples, tensor| {
+        let maps = AttentionMaps::record(lab.vit, tensor)?;
+        images.extend(attention_statistics(&maps, convention));
+        let preprocessing = &lab.vit.card().preprocessing;
+        if head_maps.is_none() {
+            let shown = fit(&samples[0].image, preprocessing);
+            let mut cells = Vec::new();
+            for layer in 0..maps.layers.len() {
+                for head in 0..maps.heads {
+                    let picture = heat_panel(&shown, &maps.readout_map(layer, 0, head))?;
+                    cells.push(Cell { picture, caption: format!("layer {layer} head {head}") });
+                }
+            }
+            let layout = SheetLayout { columns: maps.heads, ..SheetLayout::default() };
+            head_maps = Some(contact_sheet(&cells, &layout)?);
+        }
+        let room = ROLLOUTS_SHOWN - rollouts.len();
+        for (sample, heatmap) in samples.iter().zip(rollout(&maps, &RolloutOptions::default())).take(room) {
+            let shown = fit(&sample.image, preprocessing);
+            let picture = row(&[panel(&shown)?, heat_panel(&shown, &heatmap)?])?;
+            rollouts.push(Cell { picture, caption: lab.dataset.classes[sample.label].clone() });
+        }
+        Ok(())
+    })?;
+
+    let layers = (0..images[0].len()).map(|layer| layer_findings(&images, layer)).collect::<Result<_, _>>()?;
+    let layout = SheetLayout { columns: 4, cell: 2 * super::pictures::PANEL + 4, ..SheetLayout::default() };
+    Ok(AttentionFindings {
+        n: images.len(),
+        convention: convention.describe().into(),
+        image_size: lab.vit.card().preprocessing.image_size,
+        layers,
+        head_maps: lab.save("attention-heads", &head_maps.expect("a sample has an image"))?,
+        rollouts: lab.save("attention-rollouts", &contact_sheet(&rollouts, &layout)?)?,
+    })
+}
+
+/// One layer, over images.
+fn layer_findings(images: &[Vec<LayerStatistics>], layer: usize) -> Result<LayerAttention, StudyError> {
+    let heads = (0..images[0][layer].heads.len()).map(|head| {
+        let of = |statistic: fn(&HeadStatistics) -> f64| -> Result<Estimate, StudyError> {
+            let values: Vec<f64> = images.iter().map(|image| statistic(&image[layer].heads[head])).collect();
+            Ok(mean_t(&values, DEFAULT_LEVEL)?)
+        };
+        let has_class_token = images[0][layer].heads[head].class_token_mass.is_some();
+        Ok(HeadAttention {
+            distance: of(|s| s.distance)?,
+            entropy: of(|s| s.entropy)?,
+            normalised_entropy: of(|s| s.normalised_entropy)?,
+            hoyer: of(|s| s.hoyer)?,
+            below_uniform: of(|s| s.below_uniform)?,
+            class_token_mass: has_class_token.then(|| of(|s| s.class_token_mass.unwrap_or(0.0))).transpose()?,
+        })
+    });
+    let heads = heads.collect::<Result<_, StudyError>>()?;
+    let diversity: Vec<f64> = images.iter().map(|image| image[layer].diversity).collect();
+    Ok(LayerAttention { heads, diversity: mean_t(&diversity, DEFAULT_LEVEL)? })
+}

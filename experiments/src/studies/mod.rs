@@ -1,0 +1,252 @@
+//! The studies of an investigation: each asks one question of both models and returns its findings.
+//!
+//! A study sees the [`Laboratory`]: data, models, sizes, seed. It works on a keyed sample of the main split, batch by
+//! batch, and draws its pictures into the run folder. Nothing here decides when a study runs or where its findings go;
+//! that is [`crate::investigation`].
+
+mod accuracy;
+mod attacks;
+mod attention;
+mod comparisons;
+mod errors;
+mod heads;
+mod localisation;
+mod pictures;
+mod shape_bias;
+
+use std::path::{Path, PathBuf};
+
+use archaeo_analysis::AnalysisError;
+use archaeo_analysis::statistics::{Resampling, StatisticsError};
+use archaeo_models::Classifier;
+use archaeo_models::random::keyed_rng;
+use archaeo_plot::PlotError;
+use burn::tensor::{Device, Tensor};
+use rand::RngExt;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::data::{DataError, Dataset, Sample, Split};
+use crate::export::ExportError;
+use crate::findings::Role;
+use crate::predictions::Predicted;
+use crate::preprocess::{fit, to_tensor};
+
+pub use accuracy::{accuracy, model_scores};
+pub use attacks::attacks;
+pub use attention::attention;
+pub use comparisons::comparisons;
+pub use errors::errors;
+pub use heads::heads;
+pub use localisation::localisation;
+pub use shape_bias::shape_bias;
+
+/// A study that could not be done.
+#[derive(Debug, Error)]
+pub enum StudyError {
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The question does not suit the model.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+    /// Too little, or nothing finite, to compute with.
+    #[error(transparent)]
+    Statistics(#[from] StatisticsError),
+    /// A picture.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// Arrays on disk.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The folder.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A finding on disk that does not parse.
+    #[error("{path} is damaged ({reason}); delete it and run the command again")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted; run the same command again to go on from here")]
+    Interrupted,
+}
+
+/// How much each study looks at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StudySizes {
+    /// Images computed at once; no result depends on it.
+    pub batch_size: usize,
+    /// Images whose attention is measured (128 in the ViT paper).
+    pub attention_images: usize,
+    /// Side-by-side comparisons.
+    pub comparisons: usize,
+    /// Images that every head is ablated on.
+    pub ablation_images: usize,
+    /// Images attacked.
+    pub attack_images: usize,
+    /// Sizes of the perturbations, in units of 1/255.
+    pub epsilons: Vec<f64>,
+    /// Steps of PGD.
+    pub pgd_steps: usize,
+    /// Images whose heatmaps are held against the true mask.
+    pub localisation_images: usize,
+    /// Bootstrap resamples.
+    pub resamples: usize,
+}
+
+impl Default for StudySizes {
+    fn default() -> Self {
+        Self {
+            batch_size: 64,
+            attention_images: 128,
+            comparisons: 50,
+            ablation_images: 400,
+            attack_images: 250,
+            epsilons: vec![0.5, 1.0, 2.0, 4.0, 8.0],
+            pgd_steps: 10,
+            localisation_images: 400,
+            resamples: 10_000,
+        }
+    }
+}
+
+impl StudySizes {
+    /// Enough to see every study work, not enough for a result.
+    pub fn quick() -> Self {
+        Self {
+            attention_images: 64,
+            ablation_images: 128,
+            attack_images: 96,
+            epsilons: vec![1.0, 4.0, 8.0],
+            localisation_images: 128,
+            resamples: 2_000,
+            ..Self::default()
+        }
+    }
+}
+
+/// Hears how far a study has come, and may ask it to stop.
+pub trait Progress {
+    /// A part of `total` steps begins.
+    fn begin(&self, what: &str, total: usize);
+    /// `steps` more are done.
+    fn advance(&self, steps: usize);
+    /// Whether to stop at the next opportunity.
+    fn interrupted(&self) -> bool;
+}
+
+/// Everything a study may use.
+pub struct Laboratory<'a> {
+    /// Run folder: pictures and arrays go here.
+    pub folder: &'a Path,
+    /// The data.
+    pub dataset: &'a Dataset,
+    /// Split that questions are asked on.
+    pub main_split: &'a str,
+    /// The Vision Transformer, frozen.
+    pub vit: &'a Classifier,
+    /// The convolutional network, frozen.
+    pub cnn: &'a Classifier,
+    /// Where to compute.
+    pub device: &'a Device,
+    /// How much to look at.
+    pub sizes: &'a StudySizes,
+    /// Key of every random choice.
+    pub seed: u64,
+    /// Who hears of progress.
+    pub progress: &'a dyn Progress,
+}
+
+/// Both roles, in the order in which they are shown.
+pub const ROLES: [Role; 2] = [Role::Vit, Role::Cnn];
+
+impl Laboratory<'_> {
+    /// The model of a role.
+    pub fn model(&self, role: Role) -> &Classifier {
+        match role {
+            Role::Vit => self.vit,
+            Role::Cnn => self.cnn,
+        }
+    }
+
+    /// The split that questions are asked on.
+    ///
+    /// # Errors
+    /// A split that does not exist.
+    pub fn split(&self) -> Result<&Split, StudyError> {
+        Ok(self.dataset.split(self.main_split)?)
+    }
+
+    /// Seeded resampling for a study's intervals.
+    pub fn resampling(&self) -> Resampling {
+        Resampling { resamples: self.sizes.resamples, ..Resampling::new(self.seed) }
+    }
+
+    /// Logits of a model on a whole split, computed once an investigation.
+    ///
+    /// # Errors
+    /// Data that cannot be read, or predictions on disk that are damaged.
+    pub fn predicted(&self, split: &str, role: Role) -> Result<Predicted, StudyError> {
+        crate::predictions::predicted(self, split, role)
+    }
+
+    /// A random sample of `count` images of the main split (all, if there are fewer), in the split's order; `study`
+    /// keys it, so that studies do not all look at the same images.
+    ///
+    /// # Errors
+    /// A split that does not exist.
+    pub fn sample(&self, study: &str, count: usize) -> Result<Vec<usize>, StudyError> {
+        let n = self.split()?.len();
+        let mut keyed: Vec<(u64, usize)> =
+            (0..n).map(|i| (keyed_rng(self.seed, study, i as u64, 0).random(), i)).collect();
+        keyed.sort_unstable();
+        let mut chosen: Vec<usize> = keyed.into_iter().take(count).map(|(_, i)| i).collect();
+        chosen.sort_unstable();
+        Ok(chosen)
+    }
+
+    /// Calls `visit` with every batch of `indices` of the main split: the indices, the samples, and the images as
+    /// `model` wants them, `[batch, 3, height, width]` in [0, 1]. Reports progress.
+    ///
+    /// # Errors
+    /// Data that cannot be read, an interruption, and whatever `visit` returns.
+    pub fn for_each_batch(
+        &self,
+        what: &str,
+        indices: &[usize],
+        model: &Classifier,
+        mut visit: impl FnMut(&[usize], &[Sample], Tensor<4>) -> Result<(), StudyError>,
+    ) -> Result<(), StudyError> {
+        let split = self.split()?;
+        self.progress.begin(what, indices.len());
+        for batch in indices.chunks(self.sizes.batch_size) {
+            if self.progress.interrupted() {
+                return Err(StudyError::Interrupted);
+            }
+            let samples = split.batch(batch)?;
+            let preprocessing = &model.card().preprocessing;
+            let images: Vec<_> = samples.iter().map(|sample| fit(&sample.image, preprocessing)).collect();
+            visit(batch, &samples, to_tensor(&images, self.device))?;
+            self.progress.advance(batch.len());
+        }
+        Ok(())
+    }
+
+    /// Path of a picture within the run folder, by name.
+    pub fn picture(&self, name: &str) -> (PathBuf, String) {
+        let relative = format!("pictures/{name}.png");
+        (self.folder.join(&relative), relative)
+    }
+}

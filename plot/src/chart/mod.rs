@@ -1,0 +1,50 @@
+//! Charts as SVG text. Each kind is plain data and one function; all share the axes and the frame of this folder.
+
+mod axis;
+mod bar;
+mod dot_interval;
+mod frame;
+mod histogram;
+mod line;
+mod matrix;
+mod scatter;
+mod svg;
+#[cfg(test)]
+mod tests;
+
+pub use axis::{Axis, Scale};
+pub use bar::{BarChart, BarSeries, bar_chart};
+pub use dot_interval::{DotIntervalChart, DotRow, dot_interval_chart};
+pub use histogram::{Histogram, HistogramGroup, histogram};
+pub use line::{LineChart, LineSeries, Point, Uncertainty, line_chart};
+pub use matrix::{MatrixChart, ValueFormat, matrix_chart};
+pub use scatter::{Scatter, ScatterSeries, scatter};
+pub use svg::THEME_CSS;
+
+use crate::{PlotError, Result};
+
+/// A measured value with its interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measure {
+    /// The point estimate.
+    pub value: f64,
+    /// Lower and upper end of its interval, where there is one.
+    pub interval: Option<(f64, f64)>,
+}
+
+impl Measure {
+    fn extent(&self) -> impl Iterator<Item = f64> + use<> {
+        let ends = self.interval.map_or([None, None], |(low, high)| [Some(low), Some(high)]);
+        [Some(self.value)].into_iter().chain(ends).flatten()
+    }
+}
+
+fn check_interval(what: &str, interval: Option<(f64, f64)>) -> Result<()> {
+    match interval {
+        Some((low, high)) if low > high => {
+            let reason = "the lower end of an interval lies above its upper end";
+            Err(PlotError::BadValue { what: what.into(), value: low, reason })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,168 @@
+//! Contact sheets: many small pictures side by side, each with its caption.
+
+use crate::text;
+use crate::{Picture, PlotError, Result};
+
+const PAPER: [u8; 3] = [255; 3];
+const INK: [u8; 3] = [32, 36, 42];
+
+/// One picture of a sheet.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// Shrunk or grown to the sheet's cell size without distortion.
+    pub picture: Picture,
+    /// Text below the picture; `\n` begins a new line. A line too long for the cell ends in dots.
+    pub caption: String,
+}
+
+/// How the cells are laid out. Lengths are in pixels at scale 1.
+#[derive(Clone, Debug)]
+pub struct SheetLayout {
+    /// Pictures in a row.
+    pub columns: usize,
+    /// Width and height of the square that every picture is fitted into.
+    pub cell: usize,
+    /// Space between cells and around the sheet.
+    pub gap: usize,
+    /// Whole factor on everything: 2 for a sheet that stays sharp on dense displays.
+    pub scale: usize,
+    /// Headings above the columns; empty for none.
+    pub headings: Vec<String>,
+}
+
+impl Default for SheetLayout {
+    fn default() -> Self {
+        Self { columns: 6, cell: 112, gap: 12, scale: 2, headings: Vec::new() }
+    }
+}
+
+/// Lays the cells out row by row on white.
+///
+/// Pictures no larger than half a cell grow by a whole factor with sharp pixels, so that a 32-pixel input shows what the
+/// model saw; others are resized smoothly.
+///
+/// # Errors
+/// No cells, no columns, a cell size or scale of 0, a picture without pixels, or a sheet that would be too large.
+pub fn contact_sheet(cells: &[Cell], layout: &SheetLayout) -> Result<Picture> {
+    let what = "a contact sheet";
+    if cells.is_empty() {
+        return Err(PlotError::Empty { what, reason: "there are no pictures" });
+    }
+    if layout.columns == 0 || layout.cell == 0 || layout.scale == 0 {
+        return Err(PlotError::Empty { what, reason: "columns, cell and scale must be 1 or more" });
+    }
+    let scale = layout.scale;
+    let [cell, gap] = [layout.cell, layout.gap].map(|length| length.saturating_mul(scale));
+    let line = (text::HEIGHT + 3) * scale;
+    let caption_lines = cells.iter().map(|cell| cell.caption.lines().count()).max().unwrap_or(0);
+    let padding = 5 * scale; // between a picture and its text
+
+    let columns = layout.columns.min(cells.len().max(layout.headings.len()));
+    let rows = cells.len().div_ceil(columns);
+    let top = if layout.headings.is_empty() { gap } else { gap + line + padding };
+    let caption_height = if caption_lines == 0 { 0 } else { padding + caption_lines * line };
+    let row_height = cell.saturating_add(caption_height + gap);
+    let width = columns.saturating_mul(cell.saturating_add(gap)).saturating_add(gap);
+    let mut sheet = Picture::filled(width, rows.saturating_mul(row_height).saturating_add(top), PAPER)?;
+
+    let left = |column: usize| gap + column * (cell + gap);
+    for (column, heading) in layout.headings.iter().take(columns).enumerate() {
+        text::draw(&mut sheet, &text::ellipsize(heading, layout.cell), left(column), gap, scale, INK);
+    }
+    for (i, entry) in cells.iter().enumerate() {
+        let (x, y) = (left(i % columns), top + i / columns * row_height);
+        let picture = fit(&entry.picture, cell)?;
+        // Left aligned with its caption; a flat picture stands on the caption's line.
+        sheet.blit(&picture, x, y + (cell - picture.height()));
+        for (l, caption) in entry.caption.lines().enumerate() {
+            let caption = text::ellipsize(caption, layout.cell);
+            text::draw(&mut sheet, &caption, x, y + cell + padding + l * line, scale, INK);
+        }
+    }
+    Ok(sheet)
+}
+
+fn fit(picture: &Picture, side: usize) -> Result<Picture> {
+    let longer = picture.width().max(picture.height());
+    if picture.pixels().is_empty() {
+        return Err(PlotError::Empty {
+            what: "a contact sheet",
+            reason: "one of its pictures has no pixels",
+        });
+    }
+    if longer * 2 <= side {
+        return picture.enlarge(side / longer);
+    }
+    let scaled = |length: usize| ((length * side + longer / 2) / longer).max(1);
+    picture.resize_bilinear(scaled(picture.width()), scaled(picture.height()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(width: usize, height: usize, color: [u8; 3], caption: &str) -> Cell {
+        Cell { picture: Picture::filled(width, height, color).unwrap(), caption: caption.into() }
+    }
+
+    fn pixel(picture: &Picture, x: usize, y: usize) -> [u8; 3] {
+        let at = 3 * (y * picture.width() + x);
+        picture.pixels()[at..at + 3].try_into().unwrap()
+    }
+
+    fn layout(columns: usize, scale: usize) -> SheetLayout {
+        SheetLayout { columns, cell: 64, gap: 8, scale, headings: vec![] }
+    }
+
+    #[test]
+    fn pictures_stand_where_they_belong() {
+        let cells = [
+            plain(32, 32, [255, 0, 0], "a"),
+            plain(64, 32, [0, 255, 0], "b\nc"),
+            plain(200, 200, [0, 0, 255], ""),
+        ];
+        let sheet = contact_sheet(&cells, &layout(2, 1)).unwrap();
+        assert_eq!(sheet.width(), 2 * 64 + 3 * 8);
+        let row = 64 + 5 + 2 * 11 + 8;
+        assert_eq!(sheet.height(), 8 + 2 * row);
+        for (x, y) in [(8, 8), (71, 71)] {
+            assert_eq!(pixel(&sheet, x, y), [255, 0, 0]);
+            assert_eq!(pixel(&sheet, x, y + row), [0, 0, 255]);
+        }
+        // The flat picture keeps its shape and stands at the bottom of its cell.
+        assert_eq!(pixel(&sheet, 80, 8 + 31), PAPER);
+        assert_eq!(pixel(&sheet, 80, 8 + 32), [0, 255, 0]);
+        assert_eq!(pixel(&sheet, 7, 8), PAPER);
+    }
+
+    #[test]
+    fn twice_the_scale_is_the_same_sheet_enlarged() {
+        let cells =
+            [plain(16, 16, [1, 2, 3], "a caption that is too long"), plain(32, 32, [9, 9, 9], "é 日")];
+        let headings = vec!["input".to_string(), "rollout of everything".to_string()];
+        let at = |scale| {
+            contact_sheet(&cells, &SheetLayout { headings: headings.clone(), ..layout(2, scale) }).unwrap()
+        };
+        assert_eq!(at(2), at(1).enlarge(2).unwrap());
+    }
+
+    #[test]
+    fn long_captions_stay_in_their_cell() {
+        let long = "x".repeat(500);
+        let sheet =
+            contact_sheet(&[plain(64, 64, PAPER, &long), plain(64, 64, PAPER, "")], &layout(2, 1)).unwrap();
+        let dark_right =
+            (0..sheet.height()).any(|y| (72..sheet.width()).any(|x| pixel(&sheet, x, y) != PAPER));
+        let dark_left = (0..sheet.height()).any(|y| (0..72).any(|x| pixel(&sheet, x, y) != PAPER));
+        assert!(dark_left && !dark_right);
+    }
+
+    #[test]
+    fn impossible_sheets_are_refused() {
+        assert!(contact_sheet(&[], &layout(2, 1)).is_err());
+        assert!(contact_sheet(&[plain(1, 1, PAPER, "")], &layout(0, 1)).is_err());
+        assert!(contact_sheet(&[plain(0, 0, PAPER, "")], &layout(1, 1)).is_err());
+        let huge = SheetLayout { cell: usize::MAX / 2, ..layout(1, 1) };
+        assert!(matches!(contact_sheet(&[plain(1, 1, PAPER, "")], &huge), Err(PlotError::TooLarge { .. })));
+    }
+}
