@@ -81,6 +81,67 @@ impl Backward<Flex, 1> for Gelu {
     }
 }
 
+#[derive(Debug)]
+struct SelfAttentionWeights;
+
+impl Backward<Flex, 1> for SelfAttentionWeights {
+    /// Packed projection, weights, scale.
+    type State = (FlexTensor, FlexTensor, f32);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dweights = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((packed, weights, scale), [packed_node]) = (ops.state, ops.parents);
+        let gradient = || flex::self_attention_weights_gradient(&packed, &weights, scale, &dweights);
+        register!(grads, packed_node, gradient());
+    }
+}
+
+#[derive(Debug)]
+struct SelfAttentionContext;
+
+impl Backward<Flex, 2> for SelfAttentionContext {
+    /// Weights and packed projection.
+    type State = (FlexTensor, FlexTensor);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((weights, packed), parents) = (ops.state, ops.parents);
+        let gradients = flex::self_attention_context_gradients(&weights, &packed, &dcontext);
+        for (parent, gradient) in parents.into_iter().zip(gradients) {
+            register!(grads, parent, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SelfAttention;
+
+impl Backward<Flex, 1> for SelfAttention {
+    /// Packed projection, weights, scale.
+    type State = (FlexTensor, FlexTensor, f32);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((packed, weights, scale), [packed_node]) = (ops.state, ops.parents);
+        register!(grads, packed_node, flex::self_attention_gradient(&packed, &weights, scale, &dcontext));
+    }
+}
+
+#[derive(Debug)]
+struct Conv2d;
+
+impl Backward<Flex, 2> for Conv2d {
+    /// Input, weight, geometry.
+    type State = (FlexTensor, FlexTensor, [usize; 3]);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((x, weight, geometry), [x_node, weight_node]) = (ops.state, ops.parents);
+        register!(grads, x_node, flex::conv2d_input_gradient(&x, &weight, geometry, &dy));
+        register!(grads, weight_node, flex::conv2d_weight_gradient(&x, &weight, geometry, &dy));
+    }
+}
+
 impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
     fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
         record!(Linear, [x, weight, bias], |x_value, weight_value, bias_value| {
@@ -102,5 +163,31 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
 
     fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         record!(Gelu, [x], |x_value| (flex::gelu(&x_value), x_value))
+    }
+
+    fn kernel_self_attention_weights(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        record!(SelfAttentionWeights, [packed], |value| {
+            let weights = flex::self_attention_weights(&value, scale);
+            (weights.clone(), (value, weights, scale))
+        })
+    }
+
+    fn kernel_self_attention_context(weights: FloatTensor<Self>, packed: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(SelfAttentionContext, [weights, packed], |weights_value, packed_value| {
+            (flex::self_attention_context(&weights_value, &packed_value), (weights_value, packed_value))
+        })
+    }
+
+    fn kernel_self_attention(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        record!(SelfAttention, [packed], |value| {
+            let (context, weights) = flex::self_attention(&value, scale, true);
+            (context, (value, weights.expect("kept"), scale))
+        })
+    }
+
+    fn kernel_conv2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: [usize; 3]) -> FloatTensor<Self> {
+        record!(Conv2d, [x, weight], |x_value, weight_value| {
+            (flex::conv2d(&x_value, &weight_value, geometry), (x_value, weight_value, geometry))
+        })
     }
 }
