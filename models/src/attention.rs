@@ -52,30 +52,30 @@ impl MultiHeadAttention {
         }
     }
 
-    /// Attention over all tokens; `mask` as in [`scaled_dot_product_attention`].
+    /// Attention of all tokens over one another. The weights exist where the probe wants them; where it does not, one
+    /// kernel does both halves, with the same bits.
     ///
     /// # Shapes
     /// `[batch, tokens, width]` → `[batch, tokens, width]`
     pub fn forward(
         &self,
         x: Tensor<3>,
-        mask: Option<Tensor<4, Bool>>,
         site: &AttentionSite,
         pass: &mut Pass,
     ) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
         let head_dim = width / self.heads;
+        let scale = (head_dim as f64).powf(-0.5);
         let packed = self.qkv.forward(x).reshape([batch, tokens, 3, self.heads, head_dim]);
-        let [query, key, value] = [0, 1, 2].map(|part| {
-            let part: Tensor<4> = packed.clone().narrow(2, part, 1).squeeze_dim(2);
-            part.swap_dims(1, 2) // [batch, heads, tokens, head_dim]
-        });
-
-        let weights = ops::attention_weights(query, key, (head_dim as f64).powf(-0.5), mask);
-        let weights = pass.probe.attention(site, weights);
-        let weights =
-            pass.dropout(weights, self.weight_dropout, &format!("attention dropout {}", site.layer));
-        let gathered = pass.probe.heads(site, ops::attention_context(weights, value));
+        let dropping = pass.training.is_some() && self.weight_dropout > 0.0;
+        let context = if pass.probe.wants_attention(site) || dropping {
+            let weights = pass.probe.attention(site, ops::self_attention_weights(packed.clone(), scale));
+            let weights = pass.dropout(weights, self.weight_dropout, &format!("attention dropout {}", site.layer));
+            ops::self_attention_context(weights, packed)
+        } else {
+            ops::self_attention(packed, scale)
+        };
+        let gathered = pass.probe.heads(site, context.swap_dims(1, 2));
         self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]))
     }
 }

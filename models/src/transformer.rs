@@ -88,7 +88,7 @@ impl Block {
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
-        let attended = self.attn.forward(normed, None, site, pass);
+        let attended = self.attn.forward(normed, site, pass);
         let x = x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"));
         let expanded = self.mlp.forward(self.norm2.forward(x.clone()), layer, pass);
         let x = x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"));

@@ -4,6 +4,8 @@
 
 use burn::tensor::{Bool, Tensor, activation::softmax};
 
+use crate::kernels;
+
 /// `softmax(scale · query · keyᵀ)` over the keys.
 ///
 /// `mask` is `true` where a key may be attended to. A query whose keys are all masked gets weights of zero, not NaN.
@@ -32,4 +34,44 @@ pub fn attention_weights(
 /// → `[batch, heads, queries, head_dim]`
 pub fn attention_context(weights: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
     weights.matmul(value)
+}
+
+/// Attention weights of tokens over one another, from their packed projection: as [`attention_weights`] without a mask.
+///
+/// # Shapes
+/// `packed` `[batch, tokens, 3, heads, head_dim]`: queries, keys, values → `[batch, heads, tokens, tokens]`
+pub fn self_attention_weights(packed: Tensor<5>, scale: f64) -> Tensor<4> {
+    if kernels::serve(&packed.device()) {
+        return kernels::self_attention_weights(packed, scale);
+    }
+    attention_weights(part(&packed, 0), part(&packed, 1), scale, None)
+}
+
+/// What each token gathers from the values of a packed projection: as [`attention_context`], heads side by side.
+///
+/// # Shapes
+/// `weights` `[batch, heads, tokens, tokens]`, `packed` `[batch, tokens, 3, heads, head_dim]`
+/// → `[batch, tokens, heads, head_dim]`
+pub fn self_attention_context(weights: Tensor<4>, packed: Tensor<5>) -> Tensor<4> {
+    if kernels::serve(&weights.device()) {
+        return kernels::self_attention_context(weights, packed);
+    }
+    attention_context(weights, part(&packed, 2)).swap_dims(1, 2)
+}
+
+/// [`self_attention_weights`] and [`self_attention_context`] in one, with the same bits, for when nobody wants to see the
+/// weights: they are not written out unless a gradient will need them.
+///
+/// # Shapes
+/// `packed` `[batch, tokens, 3, heads, head_dim]` → `[batch, tokens, heads, head_dim]`
+pub fn self_attention(packed: Tensor<5>, scale: f64) -> Tensor<4> {
+    if kernels::serve(&packed.device()) {
+        return kernels::self_attention(packed, scale);
+    }
+    self_attention_context(self_attention_weights(packed.clone(), scale), packed)
+}
+
+/// Queries (0), keys (1) or values (2) of a packed projection, `[batch, heads, tokens, head_dim]`.
+fn part(packed: &Tensor<5>, index: usize) -> Tensor<4> {
+    packed.clone().narrow(2, index, 1).squeeze_dim::<4>(2).swap_dims(1, 2)
 }

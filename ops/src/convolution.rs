@@ -6,6 +6,8 @@ use burn::tensor::{
     ops::{ConvOptions, MaxPoolOptions},
 };
 
+use crate::kernels;
+
 /// Geometry of a square two-dimensional convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Convolution {
@@ -23,6 +25,16 @@ pub struct Convolution {
 /// `x` `[batch, in, height, width]`, `weight` `[out, in / groups, kernel, kernel]`, `bias` `[out]`
 /// → `[batch, out, height', width']`
 pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, geometry: Convolution) -> Tensor<4> {
+    if kernels::serve(&x.device()) {
+        let y = kernels::conv2d(x, weight, geometry);
+        return match bias {
+            Some(bias) => {
+                let channels = bias.dims()[0];
+                y + bias.reshape([1, channels, 1, 1])
+            }
+            None => y,
+        };
+    }
     let Convolution { stride, padding, groups } = geometry;
     module::conv2d(x, weight, bias, ConvOptions::new([stride; 2], [padding; 2], [1, 1], groups))
 }

@@ -7,10 +7,13 @@
 mod attention;
 mod convolution;
 mod dense;
+mod kernels;
 mod loss;
 mod normalization;
 
-pub use attention::{attention_context, attention_weights};
+pub use attention::{
+    attention_context, attention_weights, self_attention, self_attention_context, self_attention_weights,
+};
 pub use convolution::{Convolution, conv2d, global_mean_pool, max_pool2d};
 pub use dense::{gelu, linear, relu};
 pub use loss::{cross_entropy, per_image_cross_entropy, soft_cross_entropy};

@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, module};
 
+use crate::kernels;
+
 /// Normalises the last axis (Ba et al., 2016): `(x − mean) / √(variance + epsilon) · weight + bias`.
 ///
 /// # Shapes
@@ -12,7 +14,13 @@ pub fn layer_norm<const D: usize>(
     bias: Tensor<1>,
     epsilon: f64,
 ) -> Tensor<D> {
-    module::layer_norm(x, weight, Some(bias), epsilon)
+    if !kernels::serve(&x.device()) {
+        return module::layer_norm(x, weight, Some(bias), epsilon);
+    }
+    let shape = x.dims();
+    let features = shape[D - 1];
+    let rows = shape[..D - 1].iter().product::<usize>();
+    kernels::layer_norm(x.reshape([rows, features]), weight, bias, epsilon).reshape(shape)
 }
 
 /// What a batch-normalisation layer saw of a training batch, cut from the gradient graph.

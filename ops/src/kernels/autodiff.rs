@@ -1,0 +1,193 @@
+//! The operations under automatic differentiation: what each keeps of its forward pass, and its backward pass.
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::{Autodiff, Flex, tensor::FloatTensor};
+use burn_flex::FlexTensor;
+
+use super::KernelOperations;
+use super::flex::{self, contiguous};
+
+/// Gives the gradient `compute` yields to a parent, if anyone wants it.
+macro_rules! register {
+    ($grads:ident, $parent:expr, $compute:expr) => {
+        if let Some(parent) = $parent {
+            $grads.register::<Flex>(parent.id, $compute);
+        }
+    };
+}
+
+/// Records an operation: its inputs by name, its output, what its backward pass needs.
+macro_rules! record {
+    ($operation:expr, [$($input:ident),+], |$($value:ident),+| $forward:expr) => {{
+        $(let ($value, $input) = $input.into_parts();)+
+        $(let $value = contiguous($value);)+
+        let (output, state) = $forward;
+        match $operation.prepare::<C>([$($input),+]).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish(state, output),
+            OpsKind::UnTracked(prepared) => prepared.finish(output),
+        }
+    }};
+}
+
+#[derive(Debug)]
+struct Linear;
+
+impl Backward<Flex, 3> for Linear {
+    /// Input and weight.
+    type State = (FlexTensor, FlexTensor);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((x, weight), [x_node, weight_node, bias_node]) = (ops.state, ops.parents);
+        register!(grads, x_node, flex::linear_input_gradient(&dy, &weight));
+        if weight_node.is_some() || bias_node.is_some() {
+            let (dw, db) = flex::linear_weight_gradient(&x, &dy);
+            register!(grads, weight_node, dw);
+            register!(grads, bias_node, db);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LayerNorm;
+
+impl Backward<Flex, 3> for LayerNorm {
+    /// Input, weight, mean and reciprocal deviation.
+    type State = (FlexTensor, FlexTensor, [FlexTensor; 2]);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((x, weight, [mean, scale]), parents) = (ops.state, ops.parents);
+        let gradients = flex::layer_norm_gradients(&x, &weight, [&mean, &scale], &dy);
+        for (parent, gradient) in parents.into_iter().zip(gradients) {
+            register!(grads, parent, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Gelu;
+
+impl Backward<Flex, 1> for Gelu {
+    /// Input.
+    type State = FlexTensor;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let [x_node] = ops.parents;
+        register!(grads, x_node, flex::gelu_gradient(&ops.state, &dy));
+    }
+}
+
+#[derive(Debug)]
+struct SelfAttentionWeights;
+
+impl Backward<Flex, 1> for SelfAttentionWeights {
+    /// Packed projection, weights, scale.
+    type State = (FlexTensor, FlexTensor, f32);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dweights = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((packed, weights, scale), [packed_node]) = (ops.state, ops.parents);
+        let gradient = || flex::self_attention_weights_gradient(&packed, &weights, scale, &dweights);
+        register!(grads, packed_node, gradient());
+    }
+}
+
+#[derive(Debug)]
+struct SelfAttentionContext;
+
+impl Backward<Flex, 2> for SelfAttentionContext {
+    /// Weights and packed projection.
+    type State = (FlexTensor, FlexTensor);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((weights, packed), parents) = (ops.state, ops.parents);
+        let gradients = flex::self_attention_context_gradients(&weights, &packed, &dcontext);
+        for (parent, gradient) in parents.into_iter().zip(gradients) {
+            register!(grads, parent, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SelfAttention;
+
+impl Backward<Flex, 1> for SelfAttention {
+    /// Packed projection, weights, scale.
+    type State = (FlexTensor, FlexTensor, f32);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((packed, weights, scale), [packed_node]) = (ops.state, ops.parents);
+        register!(grads, packed_node, flex::self_attention_gradient(&packed, &weights, scale, &dcontext));
+    }
+}
+
+#[derive(Debug)]
+struct Conv2d;
+
+impl Backward<Flex, 2> for Conv2d {
+    /// Input, weight, geometry.
+    type State = (FlexTensor, FlexTensor, [usize; 3]);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((x, weight, geometry), [x_node, weight_node]) = (ops.state, ops.parents);
+        register!(grads, x_node, flex::conv2d_input_gradient(&x, &weight, geometry, &dy));
+        register!(grads, weight_node, flex::conv2d_weight_gradient(&x, &weight, geometry, &dy));
+    }
+}
+
+impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
+    fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(Linear, [x, weight, bias], |x_value, weight_value, bias_value| {
+            (flex::linear(&x_value, &weight_value, &bias_value), (x_value, weight_value))
+        })
+    }
+
+    fn kernel_layer_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        record!(LayerNorm, [x, weight, bias], |x_value, weight_value, bias_value| {
+            let (y, moments) = flex::layer_norm(&x_value, &weight_value, &bias_value, epsilon);
+            (y, (x_value, weight_value, moments))
+        })
+    }
+
+    fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(Gelu, [x], |x_value| (flex::gelu(&x_value), x_value))
+    }
+
+    fn kernel_self_attention_weights(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        record!(SelfAttentionWeights, [packed], |value| {
+            let weights = flex::self_attention_weights(&value, scale);
+            (weights.clone(), (value, weights, scale))
+        })
+    }
+
+    fn kernel_self_attention_context(weights: FloatTensor<Self>, packed: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(SelfAttentionContext, [weights, packed], |weights_value, packed_value| {
+            (flex::self_attention_context(&weights_value, &packed_value), (weights_value, packed_value))
+        })
+    }
+
+    fn kernel_self_attention(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+        record!(SelfAttention, [packed], |value| {
+            let (context, weights) = flex::self_attention(&value, scale, true);
+            (context, (value, weights.expect("kept"), scale))
+        })
+    }
+
+    fn kernel_conv2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: [usize; 3]) -> FloatTensor<Self> {
+        record!(Conv2d, [x, weight], |x_value, weight_value| {
+            (flex::conv2d(&x_value, &weight_value, geometry), (x_value, weight_value, geometry))
+        })
+    }
+}

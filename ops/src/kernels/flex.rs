@@ -1,0 +1,305 @@
+//! The operations on CPU tensors: shapes read, outputs allocated, kernels called.
+
+use archaeo_kernels::{
+    self as kernels, Activation, Convolution, ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Precision, Weight,
+    WeightLayout,
+};
+use burn::backend::{DType, Flex, TensorMetadata};
+use burn_flex::{FlexTensor, Layout};
+use burn_std::{Bytes, Shape};
+
+use super::KernelOperations;
+
+const LAYOUT: WeightLayout = WeightLayout::OutputInput;
+
+/// The values of a tensor, which must be contiguous.
+pub(super) fn values(x: &FlexTensor) -> &[f32] {
+    x.as_slice().expect("made contiguous on entry")
+}
+
+/// The same tensor with its values in order.
+pub(super) fn contiguous(x: FlexTensor) -> FlexTensor {
+    assert_eq!(x.dtype(), DType::F32, "kernels compute in 32-bit floats");
+    if x.as_slice::<f32>().is_some() { x } else { x.to_contiguous() }
+}
+
+/// A tensor of `values`.
+pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
+}
+
+/// Room for `length` results.
+pub(super) fn room(length: usize) -> Vec<f32> {
+    vec![0.0; length]
+}
+
+fn matrix_shape(x: &FlexTensor) -> [usize; 2] {
+    let shape = x.shape();
+    [shape[0], shape[1]]
+}
+
+pub(super) fn weight(x: &FlexTensor) -> Weight<'_> {
+    let [outputs, inputs] = matrix_shape(x);
+    Weight::new(values(x), inputs, outputs, LAYOUT)
+}
+
+pub(super) fn linear(x: &FlexTensor, w: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
+    let ([rows, _], [outputs, _]) = (matrix_shape(x), matrix_shape(w));
+    let mut y = room(rows * outputs);
+    kernels::linear_forward(values(x), weight(w), Some(values(bias)), None, &mut y, Precision::F32);
+    tensor(y, [rows, outputs])
+}
+
+pub(super) fn linear_input_gradient(dy: &FlexTensor, w: &FlexTensor) -> FlexTensor {
+    let ([rows, _], [_, inputs]) = (matrix_shape(dy), matrix_shape(w));
+    let mut dx = room(rows * inputs);
+    kernels::linear_input_gradient(values(dy), weight(w), None, &mut dx, Precision::F32);
+    tensor(dx, [rows, inputs])
+}
+
+/// Gradients of weight and bias.
+pub(super) fn linear_weight_gradient(x: &FlexTensor, dy: &FlexTensor) -> (FlexTensor, FlexTensor) {
+    let ([_, inputs], [_, outputs]) = (matrix_shape(x), matrix_shape(dy));
+    let (mut dw, mut db) = (room(outputs * inputs), room(outputs));
+    let shape = [inputs, outputs];
+    kernels::linear_weight_gradient(values(x), values(dy), shape, LAYOUT, &mut dw, Some(&mut db), Precision::F32);
+    (tensor(dw, [outputs, inputs]), tensor(db, [outputs]))
+}
+
+/// A layer norm's output, and the mean and reciprocal deviation of each row.
+pub(super) fn layer_norm(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    bias: &FlexTensor,
+    epsilon: f32,
+) -> (FlexTensor, [FlexTensor; 2]) {
+    let [rows, features] = matrix_shape(x);
+    let (mut y, mut mean, mut scale) = (room(rows * features), room(rows), room(rows));
+    kernels::layer_norm_forward(
+        values(x),
+        values(weight),
+        values(bias),
+        epsilon,
+        &mut y,
+        &mut mean,
+        &mut scale,
+    );
+    (tensor(y, [rows, features]), [tensor(mean, [rows]), tensor(scale, [rows])])
+}
+
+/// Gradients of input, weight and bias.
+pub(super) fn layer_norm_gradients(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    [mean, scale]: [&FlexTensor; 2],
+    dy: &FlexTensor,
+) -> [FlexTensor; 3] {
+    let [rows, features] = matrix_shape(x);
+    let (mut dx, mut dw, mut db) = (room(rows * features), room(features), room(features));
+    kernels::layer_norm_backward(
+        values(x),
+        values(weight),
+        values(mean),
+        values(scale),
+        values(dy),
+        &mut dx,
+        &mut dw,
+        &mut db,
+    );
+    [tensor(dx, [rows, features]), tensor(dw, [features]), tensor(db, [features])]
+}
+
+pub(super) fn gelu(x: &FlexTensor) -> FlexTensor {
+    let mut y = room(values(x).len());
+    kernels::activation_forward(Activation::Gelu, values(x), &mut y);
+    tensor(y, x.shape())
+}
+
+pub(super) fn gelu_gradient(x: &FlexTensor, dy: &FlexTensor) -> FlexTensor {
+    let mut dx = room(values(x).len());
+    kernels::activation_backward(Activation::Gelu, values(x), values(dy), &mut dx);
+    tensor(dx, x.shape())
+}
+
+/// The vectors of a packed projection, `[batch, tokens, 3, heads, head_dim]`.
+fn heads_shape(packed: &FlexTensor) -> HeadsShape {
+    let shape = packed.shape();
+    assert_eq!(shape[2], 3, "a packed projection holds queries, keys and values");
+    HeadsShape { batch: shape[0], tokens: shape[1], heads: shape[3], head_dim: shape[4] }
+}
+
+fn context_shape(heads: HeadsShape) -> [usize; 4] {
+    [heads.batch, heads.tokens, heads.heads, heads.head_dim]
+}
+
+pub(super) fn self_attention_weights(packed: &FlexTensor, scale: f32) -> FlexTensor {
+    let shape = heads_shape(packed);
+    let HeadsShape { batch, heads, tokens, .. } = shape;
+    let [query, key, _] = Heads::packed(values(packed), shape);
+    let mut weights = room(batch * heads * tokens * tokens);
+    kernels::attention_weights(query, key, scale, &[], &mut weights, Precision::F32);
+    tensor(weights, [batch, heads, tokens, tokens])
+}
+
+/// Gradient of the packed projection; the part of the values is zero.
+pub(super) fn self_attention_weights_gradient(
+    packed: &FlexTensor,
+    weights: &FlexTensor,
+    scale: f32,
+    dweights: &FlexTensor,
+) -> FlexTensor {
+    let shape = heads_shape(packed);
+    let [query, key, _] = Heads::packed(values(packed), shape);
+    let mut gradient = room(values(packed).len());
+    let [dquery, dkey, _] = HeadsMut::packed(&mut gradient, shape);
+    let (weights, dweights) = (values(weights), values(dweights));
+    kernels::attention_weights_backward(weights, dweights, [query, key], scale, None, [dquery, dkey], Precision::F32);
+    tensor(gradient, packed.shape())
+}
+
+pub(super) fn self_attention_context(weights: &FlexTensor, packed: &FlexTensor) -> FlexTensor {
+    let shape = heads_shape(packed);
+    let [_, _, value] = Heads::packed(values(packed), shape);
+    let mut context = room(values(packed).len() / 3);
+    let target = HeadsMut::merged(&mut context, shape);
+    kernels::attention_context(values(weights), value, target, Precision::F32);
+    tensor(context, context_shape(shape))
+}
+
+/// Gradients of the weights and of the packed projection; its parts of queries and keys are zero.
+pub(super) fn self_attention_context_gradients(
+    weights: &FlexTensor,
+    packed: &FlexTensor,
+    dcontext: &FlexTensor,
+) -> [FlexTensor; 2] {
+    let shape = heads_shape(packed);
+    let [_, _, value] = Heads::packed(values(packed), shape);
+    let (mut dweights, mut gradient) = (room(values(weights).len()), room(values(packed).len()));
+    let [_, _, dvalue] = HeadsMut::packed(&mut gradient, shape);
+    let dcontext = Heads::merged(values(dcontext), shape);
+    kernels::attention_context_backward(
+        values(weights),
+        value,
+        dcontext,
+        &mut dweights,
+        dvalue,
+        Precision::F32,
+    );
+    [tensor(dweights, weights.shape()), tensor(gradient, packed.shape())]
+}
+
+/// The context, and the weights where they are to be kept.
+pub(super) fn self_attention(packed: &FlexTensor, scale: f32, keep: bool) -> (FlexTensor, Option<FlexTensor>) {
+    let shape = heads_shape(packed);
+    let HeadsShape { batch, heads, tokens, .. } = shape;
+    let mut context = room(values(packed).len() / 3);
+    let mut weights = keep.then(|| room(batch * heads * tokens * tokens));
+    kernels::attention_forward(
+        Heads::packed(values(packed), shape),
+        scale,
+        &[],
+        weights.as_deref_mut(),
+        HeadsMut::merged(&mut context, shape),
+        Precision::F32,
+    );
+    let weights = weights.map(|weights| tensor(weights, [batch, heads, tokens, tokens]));
+    (tensor(context, context_shape(shape)), weights)
+}
+
+/// Gradient of the packed projection.
+pub(super) fn self_attention_gradient(
+    packed: &FlexTensor,
+    weights: &FlexTensor,
+    scale: f32,
+    dcontext: &FlexTensor,
+) -> FlexTensor {
+    let shape = heads_shape(packed);
+    let mut gradient = room(values(packed).len());
+    kernels::attention_backward(
+        values(weights),
+        Heads::packed(values(packed), shape),
+        scale,
+        Heads::merged(values(dcontext), shape),
+        None,
+        HeadsMut::packed(&mut gradient, shape),
+        Precision::F32,
+    );
+    tensor(gradient, packed.shape())
+}
+
+fn convolution(x: &FlexTensor, weight: &FlexTensor, [stride, padding, groups]: [usize; 3]) -> Convolution {
+    let (x, weight) = (x.shape(), weight.shape());
+    Convolution {
+        batch: x[0],
+        in_channels: x[1],
+        out_channels: weight[0],
+        input_size: [x[2], x[3]],
+        kernel: [weight[2], weight[3]],
+        stride: [stride; 2],
+        padding: [padding; 2],
+        groups,
+    }
+}
+
+pub(super) fn conv2d(x: &FlexTensor, weight: &FlexTensor, geometry: [usize; 3]) -> FlexTensor {
+    let shape = convolution(x, weight, geometry);
+    let [height, width] = shape.output_size();
+    let mut y = room(shape.output_len());
+    let epilogue = ConvolutionEpilogue::default();
+    kernels::convolution_forward(&shape, values(x), values(weight), epilogue, &mut y, Precision::F32);
+    tensor(y, [shape.batch, shape.out_channels, height, width])
+}
+
+pub(super) fn conv2d_input_gradient(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    dy: &FlexTensor,
+) -> FlexTensor {
+    let shape = convolution(x, weight, geometry);
+    let mut dx = room(shape.input_len());
+    kernels::convolution_input_gradient(&shape, values(dy), values(weight), &mut dx, Precision::F32);
+    tensor(dx, x.shape())
+}
+
+pub(super) fn conv2d_weight_gradient(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    dy: &FlexTensor,
+) -> FlexTensor {
+    let shape = convolution(x, weight, geometry);
+    let mut dw = room(shape.weight_len());
+    kernels::convolution_weight_gradient(&shape, values(x), values(dy), &mut dw, None, Precision::F32);
+    tensor(dw, weight.shape())
+}
+
+impl KernelOperations for Flex {
+    fn kernel_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        linear(&contiguous(x), &contiguous(weight), &contiguous(bias))
+    }
+
+    fn kernel_layer_norm(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, epsilon: f32) -> FlexTensor {
+        layer_norm(&contiguous(x), &contiguous(weight), &contiguous(bias), epsilon).0
+    }
+
+    fn kernel_gelu(x: FlexTensor) -> FlexTensor {
+        gelu(&contiguous(x))
+    }
+
+    fn kernel_self_attention_weights(packed: FlexTensor, scale: f32) -> FlexTensor {
+        self_attention_weights(&contiguous(packed), scale)
+    }
+
+    fn kernel_self_attention_context(weights: FlexTensor, packed: FlexTensor) -> FlexTensor {
+        self_attention_context(&contiguous(weights), &contiguous(packed))
+    }
+
+    fn kernel_self_attention(packed: FlexTensor, scale: f32) -> FlexTensor {
+        self_attention(&contiguous(packed), scale, false).0
+    }
+
+    fn kernel_conv2d(x: FlexTensor, weight: FlexTensor, geometry: [usize; 3]) -> FlexTensor {
+        conv2d(&contiguous(x), &contiguous(weight), geometry)
+    }
+}

@@ -1,0 +1,98 @@
+//! The bridge from Burn's tensors to the `archaeo-kernels` crate, with gradients, for tensors on the CPU.
+//!
+//! Three layers: [`KernelOperations`] names the operations for Burn's dispatch, `flex` runs them on CPU tensors, and
+//! `autodiff` records them with their backward passes. Each operation has one differentiable output.
+
+mod autodiff;
+mod flex;
+
+use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
+use burn::tensor::{Device, Tensor};
+
+use crate::Convolution;
+
+/// Whether tensors of this device live where the kernels can read them.
+pub(crate) fn serve(device: &Device) -> bool {
+    matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Operations that have kernels of their own on the CPU.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait KernelOperations: Backend {
+    /// `x` `[rows, in]`, `weight` `[out, in]`, `bias` `[out]` → `[rows, out]`
+    fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `x` `[rows, features]`, `weight` and `bias` `[features]` → like `x`
+    fn kernel_layer_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+
+    /// Any shape, kept.
+    fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `packed` `[batch, tokens, 3, heads, head_dim]` → `[batch, heads, tokens, tokens]`
+    fn kernel_self_attention_weights(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
+
+    /// `weights` `[batch, heads, tokens, tokens]`, `packed` `[batch, tokens, 3, heads, head_dim]`
+    /// → `[batch, tokens, heads, head_dim]`
+    fn kernel_self_attention_context(weights: FloatTensor<Self>, packed: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `packed` `[batch, tokens, 3, heads, head_dim]` → `[batch, tokens, heads, head_dim]`
+    fn kernel_self_attention(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
+
+    /// `x` `[batch, in, height, width]`, `weight` `[out, in / groups, kernel, kernel]`
+    /// → `[batch, out, height', width']`; `geometry` is stride, padding and groups.
+    fn kernel_conv2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: [usize; 3]) -> FloatTensor<Self>;
+}
+
+/// As [`crate::linear`], of rows.
+pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_linear(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+    ))
+}
+
+/// As [`crate::layer_norm`], of rows.
+pub(crate) fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_layer_norm(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        epsilon as f32,
+    ))
+}
+
+/// As [`crate::gelu`].
+pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_gelu(x.into_dispatch()))
+}
+
+/// As [`crate::self_attention_weights`].
+pub(crate) fn self_attention_weights(packed: Tensor<5>, scale: f64) -> Tensor<4> {
+    let packed = packed.into_dispatch();
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention_weights(packed, scale as f32))
+}
+
+/// As [`crate::self_attention_context`].
+pub(crate) fn self_attention_context(weights: Tensor<4>, packed: Tensor<5>) -> Tensor<4> {
+    let (weights, packed) = (weights.into_dispatch(), packed.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention_context(weights, packed))
+}
+
+/// As [`crate::self_attention`].
+pub(crate) fn self_attention(packed: Tensor<5>, scale: f64) -> Tensor<4> {
+    let packed = packed.into_dispatch();
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention(packed, scale as f32))
+}
+
+/// As [`crate::conv2d`], without bias.
+pub(crate) fn conv2d(x: Tensor<4>, weight: Tensor<4>, geometry: Convolution) -> Tensor<4> {
+    let Convolution { stride, padding, groups } = geometry;
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_conv2d(x, weight, [stride, padding, groups]))
+}
