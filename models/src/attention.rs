@@ -35,20 +35,28 @@ pub struct MultiHeadAttention {
     pub proj: Linear,
     heads: usize,
     weight_dropout: f64,
+    output_dropout: f64,
 }
 
 impl MultiHeadAttention {
-    /// `weight_dropout` is applied to the weights after the softmax.
+    /// `weight_dropout` is applied to the weights after the softmax, `output_dropout` after `proj`.
     ///
     /// # Panics
     /// If `heads` does not divide `width`.
-    pub fn new(width: usize, heads: usize, weight_dropout: f64, device: &Device) -> Self {
+    pub fn new(
+        width: usize,
+        heads: usize,
+        weight_dropout: f64,
+        output_dropout: f64,
+        device: &Device,
+    ) -> Self {
         assert!(heads > 0 && width.is_multiple_of(heads), "{heads} heads do not divide a width of {width}");
         Self {
             qkv: Linear::new(width, 3 * width, true, device),
             proj: Linear::new(width, width, true, device),
             heads,
             weight_dropout,
+            output_dropout,
         }
     }
 
@@ -74,8 +82,9 @@ impl MultiHeadAttention {
         let weights = ops::attention_weights(query, key, (head_dim as f64).powf(-0.5), mask);
         let weights = pass.probe.attention(site, weights);
         let weights =
-            pass.dropout(weights, self.weight_dropout, &format!("attention dropout {}", site.layer));
+            pass.dropout(weights, self.weight_dropout, &format!("attention weight dropout {}", site.layer));
         let gathered = pass.probe.heads(site, ops::attention_context(weights, value));
-        self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]))
+        let mixed = self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]));
+        pass.dropout(mixed, self.output_dropout, &format!("attention output dropout {}", site.layer))
     }
 }

@@ -8,7 +8,8 @@ use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
 use crate::resnet::ResNet;
 use crate::resnet_cifar::CifarResNet;
-use crate::spec::{NetworkSpec, SpecError};
+use crate::spec::{NetworkSpec, SpecError, check_sizes};
+use crate::state::shapes_of;
 use crate::vit::Vit;
 
 /// One of the architectures.
@@ -75,6 +76,20 @@ impl Preprocessing {
     pub fn plain(image_size: usize) -> Self {
         Self { image_size, crop: 1.0, interpolation: Interpolation::Bicubic, mean: [0.5; 3], std: [0.5; 3] }
     }
+
+    fn validate(&self) -> Result<(), SpecError> {
+        if !(self.crop > 0.0 && self.crop <= 1.0) {
+            return Err(SpecError::Sizes(format!("crop must be above 0 and at most 1, not {}", self.crop)));
+        }
+        let usable = |std: &f32| std.is_finite() && *std > 0.0;
+        if !self.mean.iter().all(|mean| mean.is_finite()) || !self.std.iter().all(usable) {
+            return Err(SpecError::Sizes(format!(
+                "mean {:?} and std {:?} of the channels must be finite, and std above 0",
+                self.mean, self.std
+            )));
+        }
+        check_sizes("image_size", &[self.image_size])
+    }
 }
 
 /// Everything about a model but its numbers.
@@ -118,6 +133,15 @@ impl Classifier {
                 card.classes.len()
             )));
         }
+        card.preprocessing.validate()?;
+        if let NetworkSpec::Vit(vit) = &card.network
+            && vit.image_size != card.preprocessing.image_size
+        {
+            return Err(SpecError::Sizes(format!(
+                "the ViT is built for images of {} px but the preprocessing makes them {} px",
+                vit.image_size, card.preprocessing.image_size
+            )));
+        }
         Ok(Self { network: Network::new(&card.network, device)?, card })
     }
 
@@ -128,11 +152,9 @@ impl Classifier {
 
     /// Trained parameters, buffers not counted.
     pub fn parameter_count(&self) -> usize {
-        crate::state::state_of(self)
-            .iter()
-            .filter(|(name, _)| !name.contains("running_"))
-            .map(|(_, array)| array.values.len())
-            .sum()
+        let shapes = shapes_of(self);
+        let trained = shapes.iter().filter(|(name, _)| !name.contains("running_"));
+        trained.map(|(_, shape)| shape.iter().product::<usize>()).sum()
     }
 
     /// Logits of images with values in [0, 1]; normalisation happens inside, so that a perturbation is measured in

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::layers::{BatchNorm2d, Conv2d, Linear};
 use crate::pass::Pass;
 use crate::probe::FeatureSite;
-use crate::spec::SpecError;
+use crate::spec::{SpecError, check_sizes};
 
 /// Sizes of a CIFAR residual network of depth `6 · blocks + 2`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,10 +29,9 @@ impl CifarResNetConfig {
     /// # Errors
     /// One sentence naming the sizes that do not.
     pub fn validate(&self) -> Result<(), SpecError> {
-        if self.width == 0 || self.classes == 0 || self.blocks == 0 {
-            return Err(SpecError::Sizes("every size of a ResNet must be at least 1".into()));
-        }
-        Ok(())
+        check_sizes("width", &[self.width])?;
+        check_sizes("classes", &[self.classes])?;
+        check_sizes("blocks", &[self.blocks])
     }
 }
 
@@ -55,7 +54,7 @@ impl CifarBlock {
             conv1: Conv2d::new([in_channels, width], 3, stride, 1, device),
             bn1: BatchNorm2d::new(width, device),
             conv2: Conv2d::new([width, width], 3, 1, 1, device),
-            bn2: BatchNorm2d::new(width, device),
+            bn2: BatchNorm2d::closing_branch(width, device),
         }
     }
 
