@@ -43,6 +43,22 @@ impl Network {
     }
 }
 
+impl NetworkSpec {
+    /// Trained parameters of a model of these sizes, buffers not counted; nothing of that size is allocated.
+    ///
+    /// # Errors
+    /// Sizes that do not fit together.
+    pub fn parameter_count(&self) -> Result<usize, SpecError> {
+        Ok(trained_parameters(&Network::new(self, &Device::flex())?))
+    }
+}
+
+fn trained_parameters<M: Module>(model: &M) -> usize {
+    let shapes = shapes_of(model);
+    let trained = shapes.iter().filter(|(name, _)| !name.contains("running_"));
+    trained.map(|(_, shape)| shape.iter().product::<usize>()).sum()
+}
+
 /// Filter with which an image is brought to the model's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -152,9 +168,7 @@ impl Classifier {
 
     /// Trained parameters, buffers not counted.
     pub fn parameter_count(&self) -> usize {
-        let shapes = shapes_of(self);
-        let trained = shapes.iter().filter(|(name, _)| !name.contains("running_"));
-        trained.map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        trained_parameters(self)
     }
 
     /// Logits of images with values in [0, 1]; normalisation happens inside, so that a perturbation is measured in

@@ -147,3 +147,26 @@ impl CifarResNet {
         self.linear.forward(ops::global_mean_pool(x))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortcut_keeps_every_second_pixel_and_pads_channels_on_both_sides() {
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]; 2]], &device);
+        let y = option_a_shortcut(x.clone(), 4, 2);
+        let kept = [[1.0f32, 3.0], [7.0, 9.0]];
+        let zero = [[0.0; 2]; 2];
+        y.into_data().assert_eq(&burn::tensor::TensorData::from([[zero, kept, kept, zero]]), true);
+        option_a_shortcut(x.clone(), 2, 3).into_data().assert_eq(&x.into_data(), true);
+    }
+
+    #[test]
+    fn one_new_channel_goes_after_the_old_one() {
+        let x = Tensor::<4>::ones([1, 1, 2, 2], &Device::flex());
+        let y: Vec<f32> = option_a_shortcut(x, 2, 1).into_data().try_into_vec().unwrap();
+        assert_eq!(y, [1.0, 0.0]);
+    }
+}
