@@ -35,20 +35,28 @@ pub struct MultiHeadAttention {
     pub proj: Linear,
     heads: usize,
     weight_dropout: f64,
+    output_dropout: f64,
 }
 
 impl MultiHeadAttention {
-    /// `weight_dropout` is applied to the weights after the softmax.
+    /// `weight_dropout` is applied to the weights after the softmax, `output_dropout` after `proj`.
     ///
     /// # Panics
     /// If `heads` does not divide `width`.
-    pub fn new(width: usize, heads: usize, weight_dropout: f64, device: &Device) -> Self {
+    pub fn new(
+        width: usize,
+        heads: usize,
+        weight_dropout: f64,
+        output_dropout: f64,
+        device: &Device,
+    ) -> Self {
         assert!(heads > 0 && width.is_multiple_of(heads), "{heads} heads do not divide a width of {width}");
         Self {
             qkv: Linear::new(width, 3 * width, true, device),
             proj: Linear::new(width, width, true, device),
             heads,
             weight_dropout,
+            output_dropout,
         }
     }
 
@@ -70,12 +78,13 @@ impl MultiHeadAttention {
         let dropping = pass.training.is_some() && self.weight_dropout > 0.0;
         let context = if pass.probe.wants_attention(site) || dropping {
             let weights = pass.probe.attention(site, ops::self_attention_weights(packed.clone(), scale));
-            let weights = pass.dropout(weights, self.weight_dropout, &format!("attention dropout {}", site.layer));
+            let weights = pass.dropout(weights, self.weight_dropout, &format!("attention weight dropout {}", site.layer));
             ops::self_attention_context(weights, packed)
         } else {
             ops::self_attention(packed, scale)
         };
         let gathered = pass.probe.heads(site, context.swap_dims(1, 2));
-        self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]))
+        let mixed = self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]));
+        pass.dropout(mixed, self.output_dropout, &format!("attention output dropout {}", site.layer))
     }
 }

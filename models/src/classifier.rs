@@ -8,7 +8,8 @@ use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
 use crate::resnet::ResNet;
 use crate::resnet_cifar::CifarResNet;
-use crate::spec::{NetworkSpec, SpecError};
+use crate::spec::{NetworkSpec, SpecError, check_sizes};
+use crate::state::shapes_of;
 use crate::vit::Vit;
 
 /// One of the architectures.
@@ -40,6 +41,22 @@ impl Network {
             Self::CifarResnet(resnet) => resnet.forward(images, pass),
         }
     }
+}
+
+impl NetworkSpec {
+    /// Trained parameters of a model of these sizes, buffers not counted; nothing of that size is allocated.
+    ///
+    /// # Errors
+    /// Sizes that do not fit together.
+    pub fn parameter_count(&self) -> Result<usize, SpecError> {
+        Ok(trained_parameters(&Network::new(self, &Device::flex())?))
+    }
+}
+
+fn trained_parameters<M: Module>(model: &M) -> usize {
+    let shapes = shapes_of(model);
+    let trained = shapes.iter().filter(|(name, _)| !name.contains("running_"));
+    trained.map(|(_, shape)| shape.iter().product::<usize>()).sum()
 }
 
 /// Filter with which an image is brought to the model's size.
@@ -74,6 +91,20 @@ impl Preprocessing {
     /// The whole image, scaled to `image_size`, with mean and deviation of 0.5: how models are trained here.
     pub fn plain(image_size: usize) -> Self {
         Self { image_size, crop: 1.0, interpolation: Interpolation::Bicubic, mean: [0.5; 3], std: [0.5; 3] }
+    }
+
+    fn validate(&self) -> Result<(), SpecError> {
+        if !(self.crop > 0.0 && self.crop <= 1.0) {
+            return Err(SpecError::Sizes(format!("crop must be above 0 and at most 1, not {}", self.crop)));
+        }
+        let usable = |std: &f32| std.is_finite() && *std > 0.0;
+        if !self.mean.iter().all(|mean| mean.is_finite()) || !self.std.iter().all(usable) {
+            return Err(SpecError::Sizes(format!(
+                "mean {:?} and std {:?} of the channels must be finite, and std above 0",
+                self.mean, self.std
+            )));
+        }
+        check_sizes("image_size", &[self.image_size])
     }
 }
 
@@ -118,6 +149,15 @@ impl Classifier {
                 card.classes.len()
             )));
         }
+        card.preprocessing.validate()?;
+        if let NetworkSpec::Vit(vit) = &card.network
+            && vit.image_size != card.preprocessing.image_size
+        {
+            return Err(SpecError::Sizes(format!(
+                "the ViT is built for images of {} px but the preprocessing makes them {} px",
+                vit.image_size, card.preprocessing.image_size
+            )));
+        }
         Ok(Self { network: Network::new(&card.network, device)?, card })
     }
 
@@ -128,11 +168,7 @@ impl Classifier {
 
     /// Trained parameters, buffers not counted.
     pub fn parameter_count(&self) -> usize {
-        crate::state::state_of(self)
-            .iter()
-            .filter(|(name, _)| !name.contains("running_"))
-            .map(|(_, array)| array.values.len())
-            .sum()
+        trained_parameters(self)
     }
 
     /// Logits of images with values in [0, 1]; normalisation happens inside, so that a perturbation is measured in

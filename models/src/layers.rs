@@ -2,7 +2,7 @@
 //!
 //! A module's path of field names is then the checkpoint's name for the same array, and no array is ever transposed on
 //! its way in or out. Layers are built with neutral values (ones for scales, zeros elsewhere); [`crate::initialize`]
-//! fills them.
+//! draws those that must not start equal.
 
 use archaeo_ops::{self as ops, Convolution};
 use burn::module::{Module, Param, ParamId};
@@ -12,16 +12,21 @@ use crate::pass::{LayerMoments, Pass};
 
 /// A trainable parameter of zeros, to be initialised or loaded.
 pub(crate) fn zeros<const D: usize>(shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
-    Param::from_tensor(Tensor::zeros(shape, device))
+    constant(0.0, shape, device)
 }
 
-fn ones(features: usize, device: &Device) -> Param<Tensor<1>> {
-    Param::from_tensor(Tensor::ones([features], device))
+/// A trainable parameter. Its memory is taken when it is first read, so that building a model only to load it costs
+/// nothing, whatever sizes its description claims.
+fn constant<const D: usize>(value: f32, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+    let fill = move |device: &Device, require_grad| {
+        Tensor::full(shape, value, device).set_require_grad(require_grad)
+    };
+    Param::uninitialized(ParamId::new(), fill, device.clone(), true, shape.into())
 }
 
 /// An array that belongs to the checkpoint but is not trained.
-fn buffer(value: Tensor<1>) -> Param<Tensor<1>> {
-    Param::initialized(ParamId::new(), value).set_require_grad(false)
+fn buffer(value: f32, channels: usize, device: &Device) -> Param<Tensor<1>> {
+    constant(value, [channels], device).set_require_grad(false)
 }
 
 /// Fully connected layer.
@@ -59,7 +64,7 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// The identity but for the normalisation itself.
     pub fn new(features: usize, epsilon: f64, device: &Device) -> Self {
-        Self { weight: ones(features, device), bias: zeros([features], device), epsilon }
+        Self { weight: constant(1.0, [features], device), bias: zeros([features], device), epsilon }
     }
 
     /// `[.., features]` → `[.., features]`
@@ -108,11 +113,21 @@ pub struct BatchNorm2d {
 impl BatchNorm2d {
     /// A layer with PyTorch's epsilon of 1e-5.
     pub fn new(channels: usize, device: &Device) -> Self {
+        Self::with_scale(1.0, channels, device)
+    }
+
+    /// The last layer of a residual branch: its scale starts at zero, so that a fresh block is the identity (Goyal et
+    /// al., 2017, section 5.1).
+    pub(crate) fn closing_branch(channels: usize, device: &Device) -> Self {
+        Self::with_scale(0.0, channels, device)
+    }
+
+    fn with_scale(scale: f32, channels: usize, device: &Device) -> Self {
         Self {
-            weight: ones(channels, device),
+            weight: constant(scale, [channels], device),
             bias: zeros([channels], device),
-            running_mean: buffer(Tensor::zeros([channels], device)),
-            running_var: buffer(Tensor::ones([channels], device)),
+            running_mean: buffer(0.0, channels, device),
+            running_var: buffer(1.0, channels, device),
             epsilon: 1e-5,
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::layers::{BatchNorm2d, Conv2d, Linear};
 use crate::pass::Pass;
 use crate::probe::FeatureSite;
-use crate::spec::SpecError;
+use crate::spec::{SpecError, check_sizes};
 
 /// How an image enters the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,10 +62,9 @@ impl ResNetConfig {
     /// # Errors
     /// One sentence naming the sizes that do not.
     pub fn validate(&self) -> Result<(), SpecError> {
-        if self.width == 0 || self.classes == 0 || self.blocks.contains(&0) {
-            return Err(SpecError::Sizes("every size of a ResNet must be at least 1".into()));
-        }
-        Ok(())
+        check_sizes("width", &[self.width])?;
+        check_sizes("classes", &[self.classes])?;
+        check_sizes("blocks", &self.blocks)
     }
 }
 
@@ -101,6 +100,7 @@ impl ResidualBlock {
     fn new(kind: BranchKind, in_channels: usize, width: usize, stride: usize, device: &Device) -> Self {
         let out_channels = width * kind.expansion();
         let norm = |channels| BatchNorm2d::new(channels, device);
+        let last_norm = |channels| BatchNorm2d::closing_branch(channels, device);
         let downsample = (stride != 1 || in_channels != out_channels).then(|| Downsample {
             conv: Conv2d::new([in_channels, out_channels], 1, stride, 0, device),
             norm: norm(out_channels),
@@ -110,7 +110,7 @@ impl ResidualBlock {
                 conv1: Conv2d::new([in_channels, width], 3, stride, 1, device),
                 bn1: norm(width),
                 conv2: Conv2d::new([width, width], 3, 1, 1, device),
-                bn2: norm(width),
+                bn2: last_norm(width),
                 conv3: None,
                 bn3: None,
                 downsample,
@@ -121,7 +121,7 @@ impl ResidualBlock {
                 conv2: Conv2d::new([width, width], 3, stride, 1, device),
                 bn2: norm(width),
                 conv3: Some(Conv2d::new([width, out_channels], 1, 1, 0, device)),
-                bn3: Some(norm(out_channels)),
+                bn3: Some(last_norm(out_channels)),
                 downsample,
             },
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::layers::{BatchNorm2d, Conv2d, Linear};
 use crate::pass::Pass;
 use crate::probe::FeatureSite;
-use crate::spec::SpecError;
+use crate::spec::{SpecError, check_sizes};
 
 /// Sizes of a CIFAR residual network of depth `6 · blocks + 2`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,10 +29,9 @@ impl CifarResNetConfig {
     /// # Errors
     /// One sentence naming the sizes that do not.
     pub fn validate(&self) -> Result<(), SpecError> {
-        if self.width == 0 || self.classes == 0 || self.blocks == 0 {
-            return Err(SpecError::Sizes("every size of a ResNet must be at least 1".into()));
-        }
-        Ok(())
+        check_sizes("width", &[self.width])?;
+        check_sizes("classes", &[self.classes])?;
+        check_sizes("blocks", &[self.blocks])
     }
 }
 
@@ -55,7 +54,7 @@ impl CifarBlock {
             conv1: Conv2d::new([in_channels, width], 3, stride, 1, device),
             bn1: BatchNorm2d::new(width, device),
             conv2: Conv2d::new([width, width], 3, 1, 1, device),
-            bn2: BatchNorm2d::new(width, device),
+            bn2: BatchNorm2d::closing_branch(width, device),
         }
     }
 
@@ -146,5 +145,28 @@ impl CifarResNet {
             }
         }
         self.linear.forward(ops::global_mean_pool(x))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortcut_keeps_every_second_pixel_and_pads_channels_on_both_sides() {
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data([[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]; 2]], &device);
+        let y = option_a_shortcut(x.clone(), 4, 2);
+        let kept = [[1.0f32, 3.0], [7.0, 9.0]];
+        let zero = [[0.0; 2]; 2];
+        y.into_data().assert_eq(&burn::tensor::TensorData::from([[zero, kept, kept, zero]]), true);
+        option_a_shortcut(x.clone(), 2, 3).into_data().assert_eq(&x.into_data(), true);
+    }
+
+    #[test]
+    fn one_new_channel_goes_after_the_old_one() {
+        let x = Tensor::<4>::ones([1, 1, 2, 2], &Device::flex());
+        let y: Vec<f32> = option_a_shortcut(x, 2, 1).into_data().try_into_vec().unwrap();
+        assert_eq!(y, [1.0, 0.0]);
     }
 }

@@ -20,6 +20,15 @@ pub enum SpecError {
     Unknown(String),
 }
 
+/// Checks that every one of `sizes` can be meant: none is zero, and none is so large that products of sizes overflow.
+pub(crate) fn check_sizes(name: &str, sizes: &[usize]) -> Result<(), SpecError> {
+    const LARGEST: usize = 1 << 16;
+    match sizes.iter().find(|size| !(1..=LARGEST).contains(*size)) {
+        None => Ok(()),
+        Some(size) => Err(SpecError::Sizes(format!("{name} must be from 1 to {LARGEST}, not {size}"))),
+    }
+}
+
 /// An architecture with its sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "architecture", rename_all = "kebab-case")]

@@ -48,6 +48,39 @@ impl ParameterPath {
     }
 }
 
+/// `param` with other values, on the device and with the need of a gradient that it had; the old ones are not read.
+pub(crate) fn replaced<const D: usize>(param: Param<Tensor<D>>, values: TensorData) -> Param<Tensor<D>> {
+    let fresh = Tensor::from_data(values, &param.lazy_device());
+    let id = param.id;
+    param.transform_for_load(fresh, id)
+}
+
+/// Shape of every array of `model`, buffers included.
+pub(crate) fn shapes_of<M: Module>(model: &M) -> BTreeMap<String, Vec<usize>> {
+    let mut surveyor = Surveyor { path: ParameterPath::default(), shapes: BTreeMap::new() };
+    model.visit(&mut surveyor);
+    surveyor.shapes
+}
+
+struct Surveyor {
+    path: ParameterPath,
+    shapes: BTreeMap<String, Vec<usize>>,
+}
+
+impl ModuleVisitor for Surveyor {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.shapes.insert(self.path.name(), param.lazy_shape().to_vec());
+    }
+}
+
 /// Every array of `model`, buffers included.
 pub fn state_of<M: Module>(model: &M) -> State {
     let mut collector = Collector { path: ParameterPath::default(), state: State::new() };
@@ -108,13 +141,13 @@ impl std::fmt::Display for Mismatch {
 /// # Errors
 /// Every missing, unexpected and misshapen array at once.
 pub fn with_state<M: Module>(model: M, mut state: State) -> Result<M, Mismatch> {
-    let expected = state_of(&model);
+    let expected = shapes_of(&model);
     let mut mismatch = Mismatch::default();
-    for (name, array) in &expected {
+    for (name, shape) in &expected {
         match state.get(name) {
             None => mismatch.missing.push(name.clone()),
-            Some(found) if found.shape != array.shape => {
-                mismatch.misshapen.push((name.clone(), array.shape.clone(), found.shape.clone()));
+            Some(found) if found.shape != *shape => {
+                mismatch.misshapen.push((name.clone(), shape.clone(), found.shape.clone()));
             }
             Some(_) => {}
         }
@@ -142,9 +175,6 @@ impl ModuleMapper for Loader<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let array = self.state.remove(&self.path.name()).expect("names were compared before");
-        param.map(|old| {
-            let fresh = Tensor::from_data(TensorData::new(array.values, array.shape), &old.device());
-            fresh.set_require_grad(old.is_require_grad())
-        })
+        replaced(param, TensorData::new(array.values, array.shape))
     }
 }

@@ -29,9 +29,9 @@ impl Mlp {
     }
 
     fn forward(&self, x: Tensor<3>, layer: usize, pass: &Pass) -> Tensor<3> {
-        let hidden =
-            pass.dropout(ops::gelu(self.fc1.forward(x)), self.dropout, &format!("mlp dropout {layer}"));
-        self.fc2.forward(hidden)
+        let hidden = ops::gelu(self.fc1.forward(x));
+        let hidden = pass.dropout(hidden, self.dropout, &format!("mlp hidden dropout {layer}"));
+        pass.dropout(self.fc2.forward(hidden), self.dropout, &format!("mlp dropout {layer}"))
     }
 }
 
@@ -44,7 +44,7 @@ pub struct BlockConfig {
     pub heads: usize,
     /// Hidden width of the perceptron.
     pub mlp_width: usize,
-    /// Dropout within the perceptron.
+    /// Dropout after every dense layer but the one of query, key and value (Dosovitskiy et al., 2021, appendix B.1).
     pub dropout: f64,
     /// Dropout on the attention weights.
     pub attention_dropout: f64,
@@ -74,7 +74,7 @@ impl Block {
         let BlockConfig { width, heads, mlp_width, dropout, attention_dropout, drop_path, epsilon } = *config;
         Self {
             norm1: LayerNorm::new(width, epsilon, device),
-            attn: MultiHeadAttention::new(width, heads, attention_dropout, device),
+            attn: MultiHeadAttention::new(width, heads, attention_dropout, dropout, device),
             norm2: LayerNorm::new(width, epsilon, device),
             mlp: Mlp::new(width, mlp_width, dropout, device),
             drop_path,

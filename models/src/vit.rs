@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::layers::{LayerNorm, Linear, zeros};
 use crate::pass::Pass;
 use crate::probe::AttentionSite;
-use crate::spec::SpecError;
+use crate::spec::{SpecError, check_sizes};
 use crate::transformer::{Block, BlockConfig};
 
 /// What the head reads.
@@ -16,7 +16,8 @@ use crate::transformer::{Block, BlockConfig};
 pub enum Pooling {
     /// A learned token prepended to the patches.
     ClassToken,
-    /// The mean of all patch tokens.
+    /// The mean of all patch tokens after the last norm; there is no class token (timm's `global_pool='avg'` with
+    /// `class_token=False, fc_norm=False`).
     Mean,
 }
 
@@ -54,7 +55,7 @@ pub struct VitConfig {
     pub pooling: Pooling,
     /// How tokens learn where they are.
     pub position: Position,
-    /// Dropout on the embedded tokens and within the perceptrons.
+    /// Dropout on the embedded tokens and after every dense layer but the one of query, key and value.
     #[serde(default)]
     pub dropout: f64,
     /// Dropout on the attention weights.
@@ -71,10 +72,14 @@ impl VitConfig {
     /// # Errors
     /// One sentence naming the sizes that do not.
     pub fn validate(&self) -> Result<(), SpecError> {
-        let Self { image_size, patch_size, width, heads, .. } = *self;
-        if [image_size, patch_size, width, heads, self.depth, self.mlp_width, self.classes].contains(&0) {
-            return Err(SpecError::Sizes("every size of a ViT must be at least 1".into()));
-        }
+        let Self { image_size, patch_size, width, depth, heads, mlp_width, classes, .. } = *self;
+        check_sizes("image_size", &[image_size])?;
+        check_sizes("patch_size", &[patch_size])?;
+        check_sizes("width", &[width])?;
+        check_sizes("depth", &[depth])?;
+        check_sizes("heads", &[heads])?;
+        check_sizes("mlp_width", &[mlp_width])?;
+        check_sizes("classes", &[classes])?;
         if !image_size.is_multiple_of(patch_size) {
             return Err(SpecError::Sizes(format!(
                 "patches of {patch_size} px do not tile an image of {image_size} px"

@@ -1,0 +1,162 @@
+//! What the integration tests share: fixtures, small models, gradients by name.
+#![allow(dead_code)] // every test file uses some of it
+
+use std::path::{Path, PathBuf};
+
+use archaeo_models::{
+    Array, BranchKind, CifarResNetConfig, Classifier, IMAGENET_MOMENTS, ModelCard, NetworkSpec,
+    ParameterPath, Pooling, Position, Preprocessing, ResNetConfig, State, Stem, VitConfig, read_arrays,
+    with_state,
+};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+
+/// The classes of every small model.
+pub const CLASSES: usize = 5;
+
+/// A ViT of two blocks for images of 16 px.
+pub fn tiny_vit() -> VitConfig {
+    VitConfig {
+        image_size: 16,
+        patch_size: 4,
+        width: 32,
+        depth: 2,
+        heads: 2,
+        mlp_width: 64,
+        classes: CLASSES,
+        pooling: Pooling::ClassToken,
+        position: Position::Learned,
+        dropout: 0.0,
+        attention_dropout: 0.0,
+        drop_path: 0.0,
+    }
+}
+
+/// A ResNet of five blocks, four channels wide.
+pub fn tiny_resnet(stem: Stem, branch: BranchKind) -> NetworkSpec {
+    NetworkSpec::Resnet(ResNetConfig { stem, branch, blocks: [2, 1, 1, 1], width: 4, classes: CLASSES })
+}
+
+/// A CIFAR ResNet of depth 14, four channels wide.
+pub fn tiny_cifar_resnet() -> NetworkSpec {
+    NetworkSpec::CifarResnet(CifarResNetConfig { blocks: 2, width: 4, classes: CLASSES })
+}
+
+/// A card with ImageNet's normalisation.
+pub fn card(network: NetworkSpec, image_size: usize) -> ModelCard {
+    let (mean, std) = IMAGENET_MOMENTS;
+    ModelCard {
+        name: "tiny".into(),
+        classes: (0..network.classes()).map(|class| format!("class {class}")).collect(),
+        network,
+        preprocessing: Preprocessing { mean, std, ..Preprocessing::plain(image_size) },
+    }
+}
+
+/// A model with random values in every array, so that none can be ignored without a difference.
+pub fn random_model(network: NetworkSpec, image_size: usize, seed: u64, device: &Device) -> Classifier {
+    let model = Classifier::new(card(network, image_size), seed, device).expect("the sizes fit");
+    let mut state = archaeo_models::state_of(&model);
+    for (name, array) in &mut state {
+        let mut rng = archaeo_models::random::keyed_rng(seed, name, 0, 1);
+        let fan_in = array.shape[1..].iter().product::<usize>() as f64;
+        for value in &mut array.values {
+            let draw = archaeo_models::random::standard_normal(&mut rng);
+            *value = match array.shape.len() {
+                1 if name.ends_with("running_var") => 1.0 + 0.2 * draw.abs(),
+                1 if name.ends_with("weight") => 1.0 + 0.2 * draw,
+                1 => 0.2 * draw,
+                3 => 0.5 * draw,
+                _ => draw / fan_in.sqrt(),
+            } as f32;
+        }
+    }
+    with_state(model, state).expect("the names are the model's own")
+}
+
+/// Images with values in [0, 1], each depending on its own number alone.
+pub fn random_images(numbers: &[u64], image_size: usize, device: &Device) -> Tensor<4> {
+    use rand::RngExt;
+    let mut values = Vec::new();
+    for &number in numbers {
+        let mut rng = archaeo_models::random::keyed_rng(7, "test image", number, 0);
+        values.extend((0..3 * image_size * image_size).map(|_| rng.random::<f32>()));
+    }
+    let shape = [numbers.len(), 3, image_size, image_size];
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// The path of a file that `make_parity.py` wrote.
+pub fn fixture_path(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file)
+}
+
+/// The arrays of a fixture.
+pub struct Fixture(State);
+
+impl Fixture {
+    /// Reads `NAME.safetensors`.
+    pub fn read(name: &str) -> Self {
+        Self(read_arrays(&fixture_path(&format!("{name}.safetensors"))).expect("the fixture is committed").0)
+    }
+
+    /// One array.
+    pub fn array(&self, name: &str) -> &Array {
+        self.0.get(name).unwrap_or_else(|| panic!("the fixture has no `{name}`"))
+    }
+
+    /// One array as a tensor.
+    pub fn tensor<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
+        let Array { shape, values } = self.array(name).clone();
+        Tensor::from_data(TensorData::new(values, shape), device)
+    }
+
+    /// The arrays whose names start with `prefix` and a dot, without them.
+    pub fn part(&self, prefix: &str) -> State {
+        let strip = |name: &String| Some(name.strip_prefix(prefix)?.strip_prefix('.')?.to_owned());
+        self.0.iter().filter_map(|(name, array)| Some((strip(name)?, array.clone()))).collect()
+    }
+}
+
+/// All values of a tensor.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.inner().into_data().try_into_vec().expect("a tensor of 32-bit floats")
+}
+
+/// The gradient of every trained parameter of `model`, by its checkpoint name.
+pub fn gradients_by_name(model: &Classifier, gradients: &Gradients) -> State {
+    struct Collector<'a> {
+        path: ParameterPath,
+        gradients: &'a Gradients,
+        found: State,
+    }
+    impl ModuleVisitor for Collector<'_> {
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.path.exit();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = param.val().grad(self.gradients) {
+                let shape = gradient.dims().to_vec();
+                self.found.insert(self.path.name(), Array { shape, values: values(gradient) });
+            }
+        }
+    }
+    let mut collector = Collector { path: ParameterPath::default(), gradients, found: State::new() };
+    model.visit(&mut collector);
+    collector.found
+}
+
+/// The largest absolute difference of two slices of one length; NaN counts as infinite.
+pub fn largest_difference(ours: &[f32], theirs: &[f32]) -> f32 {
+    assert_eq!(ours.len(), theirs.len(), "the lengths differ");
+    let difference = |(a, b): (&f32, &f32)| if (a - b).is_nan() { f32::INFINITY } else { (a - b).abs() };
+    ours.iter().zip(theirs).map(difference).fold(0.0, f32::max)
+}
+
+/// The largest absolute value.
+pub fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |largest, value| value.abs().max(largest))
+}
