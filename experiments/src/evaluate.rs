@@ -1,6 +1,7 @@
 //! What a model answers on every image of a split.
 
-use archaeo_analysis::statistics::Predictions;
+use archaeo_analysis::predict::probabilities;
+use archaeo_analysis::statistics::{Predictions, StatisticsError};
 use archaeo_models::{Classifier, Pass};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -50,9 +51,17 @@ impl Evaluation {
             / self.len() as f64
     }
 
-    /// For the statistics that reports are made of; `None` without images or with logits that are not finite.
-    pub fn predictions(&self) -> Option<Predictions<'_>> {
-        Predictions::new(&self.logits, self.classes, &self.labels).ok()
+    /// For the statistics that reports are made of.
+    ///
+    /// # Errors
+    /// No images, or a logit that is not finite.
+    pub fn scores(&self) -> Result<Predictions<'_>, StatisticsError> {
+        Predictions::new(&self.logits, self.classes, &self.labels)
+    }
+
+    /// Probability of each class for image `index`.
+    pub fn probabilities(&self, index: usize) -> Vec<f64> {
+        probabilities(&self.logits[index * self.classes..][..self.classes], self.classes)
     }
 }
 

@@ -90,6 +90,15 @@ pub enum Role {
     Cnn,
 }
 
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Vit => "vit",
+            Self::Cnn => "cnn",
+        })
+    }
+}
+
 /// One model under investigation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelFindings {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::augment::{AugmentConfig, AugmentKey, augment};
 use crate::data::resize::{Filter, center_crop, resize_shorter_side};
-use crate::data::{DataError, Image, Split};
+use crate::data::{DataError, Image, Mask, Split};
 
 /// Batches that wait, decoded, for the model.
 const AHEAD: usize = 2;
@@ -75,6 +75,14 @@ pub fn preprocess(image: Image, preprocessing: &Preprocessing) -> Image {
     center_crop(&resized, image_size, image_size)
 }
 
+/// An object mask under the same resize and crop as [`preprocess`] gives the image: whether each pixel of the model's
+/// input is at least half object, row by row.
+pub fn preprocess_mask(mask: &Mask, preprocessing: &Preprocessing) -> Vec<bool> {
+    let pixels = mask.inside.iter().flat_map(|&inside| [if inside { 255 } else { 0 }; 3]).collect();
+    let fitted = preprocess(Image { width: mask.width, height: mask.height, pixels }, preprocessing);
+    fitted.pixels.iter().step_by(3).map(|&value| value >= 128).collect()
+}
+
 /// A split as a model is trained on it: every image changed at random, in each epoch in another way.
 #[derive(Clone, Debug)]
 pub struct Augmented<'a> {
@@ -128,18 +136,23 @@ impl Batch {
 
     /// The images with values in [0, 1], `[batch, 3, height, width]`.
     pub fn tensor(&self, device: &Device) -> Tensor<4> {
-        let (height, width) = self.images.first().map_or((0, 0), |image| (image.height, image.width));
-        let plane = height * width;
-        let mut values = vec![0f32; self.images.len() * 3 * plane];
-        values.par_chunks_mut((3 * plane).max(1)).zip(&self.images).for_each(|(values, image)| {
-            for (channel, plane) in values.chunks_exact_mut(plane).enumerate() {
-                for (value, pixel) in plane.iter_mut().zip(image.pixels.chunks_exact(3)) {
-                    *value = f32::from(pixel[channel]) / 255.0;
-                }
-            }
-        });
-        Tensor::from_data(TensorData::new(values, [self.images.len(), 3, height, width]), device)
+        to_tensor(&self.images, device)
     }
+}
+
+/// Images of one size with values in [0, 1], `[batch, 3, height, width]`.
+pub fn to_tensor(images: &[Image], device: &Device) -> Tensor<4> {
+    let (height, width) = images.first().map_or((0, 0), |image| (image.height, image.width));
+    let plane = height * width;
+    let mut values = vec![0f32; images.len() * 3 * plane];
+    values.par_chunks_mut((3 * plane).max(1)).zip(images).for_each(|(values, image)| {
+        for (channel, plane) in values.chunks_exact_mut(plane).enumerate() {
+            for (value, pixel) in plane.iter_mut().zip(image.pixels.chunks_exact(3)) {
+                *value = f32::from(pixel[channel]) / 255.0;
+            }
+        }
+    });
+    Tensor::from_data(TensorData::new(values, [images.len(), 3, height, width]), device)
 }
 
 /// Decodes batch after batch of `order` on a thread of `scope`, a few ahead of the one that is asked for. Dropping the

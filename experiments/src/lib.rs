@@ -8,8 +8,8 @@ pub mod findings;
 #[cfg(test)]
 mod fixture;
 pub mod images;
+pub mod investigation;
 pub mod predictions;
-pub mod preprocess;
 pub mod random;
 pub mod report;
 pub mod run_folder;

@@ -4,7 +4,7 @@
 //! its way in or out. Layers are built with neutral values (ones for scales, zeros elsewhere); [`crate::initialize`]
 //! draws those that must not start equal.
 
-use archaeo_ops::{self as ops, Convolution};
+use archaeo_ops::{self as ops, ChannelEpilogue, Convolution};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
@@ -132,17 +132,18 @@ impl BatchNorm2d {
         }
     }
 
-    /// `[batch, channels, height, width]` → the same. At training the batch's moments are left in the pass; whoever
-    /// takes the optimiser step moves the running ones ([`crate::Classifier::absorb_moments`]).
-    pub fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+    /// Normalisation, then what `then` says, `[batch, channels, height, width]` → the same. At training the batch's
+    /// moments are left in the pass; whoever takes the optimiser step moves the running ones
+    /// ([`crate::Classifier::absorb_moments`]).
+    pub fn forward(&self, x: Tensor<4>, then: ChannelEpilogue, pass: &mut Pass) -> Tensor<4> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         match &mut pass.training {
             None => {
-                let (mean, variance) = (self.running_mean.val(), self.running_var.val());
-                ops::batch_norm(x, weight, bias, mean, variance, self.epsilon)
+                let moments = [self.running_mean.val(), self.running_var.val()];
+                ops::batch_norm(x, [weight, bias], moments, self.epsilon, then)
             }
             Some(step) => {
-                let (y, batch) = ops::batch_norm_train(x, weight, bias, self.epsilon);
+                let (y, batch) = ops::batch_norm_train(x, weight, bias, self.epsilon, then);
                 let (running_mean, running_var) = (self.running_mean.id, self.running_var.id);
                 step.moments.push(LayerMoments { running_mean, running_var, batch });
                 y

@@ -1,7 +1,7 @@
 //! Residual networks for ImageNet (He et al., 2016, table 1) with torchvision's parameter names, and the same with the
 //! small stem that 32-pixel images need.
 
-use archaeo_ops as ops;
+use archaeo_ops::{self as ops, ChannelEpilogue};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -128,16 +128,22 @@ impl ResidualBlock {
     }
 
     fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        let mut branch = ops::relu(self.bn1.forward(self.conv1.forward(x.clone()), pass));
-        branch = self.bn2.forward(self.conv2.forward(branch), pass);
-        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            branch = bn3.forward(conv3.forward(ops::relu(branch)), pass);
-        }
         let shortcut = match &self.downsample {
-            Some(Downsample { conv, norm }) => norm.forward(conv.forward(x), pass),
-            None => x,
+            Some(Downsample { conv, norm }) => {
+                norm.forward(conv.forward(x.clone()), ChannelEpilogue::default(), pass)
+            }
+            None => x.clone(),
         };
-        ops::relu(branch + shortcut)
+        let closing = ChannelEpilogue::residual_relu(shortcut);
+        let x = self.bn1.forward(self.conv1.forward(x), ChannelEpilogue::relu(), pass);
+        let x = self.conv2.forward(x);
+        match (&self.conv3, &self.bn3) {
+            (Some(conv3), Some(bn3)) => {
+                let x = self.bn2.forward(x, ChannelEpilogue::relu(), pass);
+                bn3.forward(conv3.forward(x), closing, pass)
+            }
+            _ => self.bn2.forward(x, closing, pass),
+        }
     }
 }
 
@@ -209,7 +215,7 @@ impl ResNet {
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let mut x = ops::relu(self.bn1.forward(self.conv1.forward(images), pass));
+        let mut x = self.bn1.forward(self.conv1.forward(images), ChannelEpilogue::relu(), pass);
         if self.config.stem == Stem::Imagenet {
             x = ops::max_pool2d(x, 3, 2, 1);
         }

@@ -1,7 +1,7 @@
 //! The residual networks that He et al. (2016, section 4.2) designed for CIFAR-10: three thin stages and shortcuts
 //! without parameters (option A: every second pixel, new channels zero).
 
-use archaeo_ops as ops;
+use archaeo_ops::{self as ops, ChannelEpilogue};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -59,10 +59,11 @@ impl CifarBlock {
     }
 
     fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        let branch = ops::relu(self.bn1.forward(self.conv1.forward(x.clone()), pass));
-        let branch = self.bn2.forward(self.conv2.forward(branch), pass);
+        let branch = self.bn1.forward(self.conv1.forward(x.clone()), ChannelEpilogue::relu(), pass);
+        let branch = self.conv2.forward(branch);
         let [_, channels, height, _] = branch.dims();
-        ops::relu(branch + option_a_shortcut(x, channels, height))
+        let shortcut = option_a_shortcut(x, channels, height);
+        self.bn2.forward(branch, ChannelEpilogue::residual_relu(shortcut), pass)
     }
 }
 
@@ -136,7 +137,7 @@ impl CifarResNet {
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let mut x = ops::relu(self.bn1.forward(self.conv1.forward(images), pass));
+        let mut x = self.bn1.forward(self.conv1.forward(images), ChannelEpilogue::relu(), pass);
         for (stage, blocks) in (1..).zip([&self.layer1, &self.layer2, &self.layer3]) {
             for (block, residual) in blocks.iter().enumerate() {
                 x = residual.forward(x, pass);

@@ -17,4 +17,4 @@ pub use attention::{
 pub use convolution::{Convolution, conv2d, global_mean_pool, max_pool2d};
 pub use dense::{gelu, linear, relu};
 pub use loss::{cross_entropy, per_image_cross_entropy, soft_cross_entropy};
-pub use normalization::{BatchMoments, batch_norm, batch_norm_train, layer_norm};
+pub use normalization::{BatchMoments, ChannelEpilogue, batch_norm, batch_norm_train, layer_norm};

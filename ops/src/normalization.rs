@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, module};
 
-use crate::kernels;
+use crate::{kernels, relu};
 
 /// Normalises the last axis (Ba et al., 2016): `(x − mean) / √(variance + epsilon) · weight + bias`.
 ///
@@ -34,7 +34,36 @@ pub struct BatchMoments {
     pub count: usize,
 }
 
-/// Batch normalisation with the batch's own moments (Ioffe & Szegedy, 2015, algorithm 1).
+/// What follows a channel-wise operation: plus residual, then ReLU. One pass over memory does all.
+#[derive(Clone, Debug, Default)]
+pub struct ChannelEpilogue {
+    /// Added, of the shape of the output.
+    pub residual: Option<Tensor<4>>,
+    /// Whether negative results become zero.
+    pub relu: bool,
+}
+
+impl ChannelEpilogue {
+    /// A ReLU.
+    pub fn relu() -> Self {
+        Self { residual: None, relu: true }
+    }
+
+    /// Plus `residual`, then a ReLU: the end of a residual block.
+    pub fn residual_relu(residual: Tensor<4>) -> Self {
+        Self { residual: Some(residual), relu: true }
+    }
+
+    fn apply(self, y: Tensor<4>) -> Tensor<4> {
+        let y = match self.residual {
+            Some(residual) => y + residual,
+            None => y,
+        };
+        if self.relu { relu(y) } else { y }
+    }
+}
+
+/// Batch normalisation with the batch's own moments (Ioffe & Szegedy, 2015, algorithm 1), then what `then` says.
 ///
 /// # Shapes
 /// `x` `[batch, channels, height, width]`, `weight` and `bias` `[channels]` → like `x`
@@ -43,31 +72,35 @@ pub fn batch_norm_train(
     weight: Tensor<1>,
     bias: Tensor<1>,
     epsilon: f64,
+    then: ChannelEpilogue,
 ) -> (Tensor<4>, BatchMoments) {
     let [batch, _, height, width] = x.dims();
-    let result = module::batch_norm_train(x, weight, bias, epsilon);
-    let moments = BatchMoments {
-        mean: result.mean.inner(),
-        variance: result.variance.inner(),
-        count: batch * height * width,
+    let (y, mean, variance) = if kernels::serve(&x.device()) {
+        kernels::batch_norm(x, [weight, bias], epsilon, then)
+    } else {
+        let result = module::batch_norm_train(x, weight, bias, epsilon);
+        (then.apply(result.output), result.mean, result.variance)
     };
-    (result.output, moments)
+    (y, BatchMoments { mean: mean.inner(), variance: variance.inner(), count: batch * height * width })
 }
 
-/// Batch normalisation with given moments, as at evaluation (Ioffe & Szegedy, 2015, algorithm 2).
+/// Batch normalisation with given moments, as at evaluation (Ioffe & Szegedy, 2015, algorithm 2), then what `then` says.
 ///
 /// # Shapes
-/// `x` `[batch, channels, height, width]`, all others `[channels]` → like `x`
+/// `x` `[batch, channels, height, width]`, the arrays of `affine` and `moments` `[channels]` → like `x`
 pub fn batch_norm(
     x: Tensor<4>,
-    weight: Tensor<1>,
-    bias: Tensor<1>,
-    mean: Tensor<1>,
-    variance: Tensor<1>,
+    [weight, bias]: [Tensor<1>; 2],
+    [mean, variance]: [Tensor<1>; 2],
     epsilon: f64,
+    then: ChannelEpilogue,
 ) -> Tensor<4> {
     let scale = weight / (variance + epsilon).sqrt();
     let shift = bias - mean * scale.clone();
+    // The kernel takes scale and shift as constants, which they are in a frozen model.
+    if kernels::serve(&x.device()) && !scale.is_tracked() && !shift.is_tracked() {
+        return kernels::scale_shift(x, [scale, shift], then);
+    }
     let channels = scale.dims()[0];
-    x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1])
+    then.apply(x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1]))
 }

@@ -8,7 +8,7 @@ use archaeo_analysis::statistics::{
 
 use super::{Laboratory, ROLES, StudyError};
 use crate::findings::{AccuracyFindings, ModelScores, PairComparison, Role, SplitAccuracy};
-use crate::predictions::Predicted;
+use crate::evaluate::Evaluation;
 
 /// Equal-mass bins of the calibration error.
 const CALIBRATION_BINS: usize = 15;
@@ -46,7 +46,7 @@ pub fn accuracy(lab: &Laboratory) -> Result<AccuracyFindings, StudyError> {
     Ok(AccuracyFindings { main_split: lab.main_split.into(), splits, confusion, per_class })
 }
 
-fn split_accuracy(lab: &Laboratory, name: &str, vit: &Predicted, cnn: &Predicted) -> Result<SplitAccuracy, StudyError> {
+fn split_accuracy(lab: &Laboratory, name: &str, vit: &Evaluation, cnn: &Evaluation) -> Result<SplitAccuracy, StudyError> {
     let resampling = lab.resampling();
     let (vit_correct, cnn_correct) = (vit.scores()?.correct(1), cnn.scores()?.correct(1));
     let table = mcnemar(&vit_correct, &cnn_correct)?;
@@ -71,7 +71,7 @@ fn split_accuracy(lab: &Laboratory, name: &str, vit: &Predicted, cnn: &Predicted
 ///
 /// # Errors
 /// No images, or a logit that is not finite.
-pub fn model_scores(predicted: &Predicted, resampling: &Resampling) -> Result<ModelScores, StudyError> {
+pub fn model_scores(predicted: &Evaluation, resampling: &Resampling) -> Result<ModelScores, StudyError> {
     let scores = predicted.scores()?;
     let calibration =
         expected_calibration_error(&scores.confidences(), &scores.correct(1), CALIBRATION_BINS, resampling)?;

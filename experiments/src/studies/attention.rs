@@ -11,7 +11,7 @@ use archaeo_plot::{Cell, SheetLayout, contact_sheet};
 use super::pictures::{heat_panel, panel, row};
 use super::{Laboratory, StudyError};
 use crate::findings::{AttentionFindings, HeadAttention, LayerAttention};
-use crate::preprocess::fit;
+use crate::images::preprocess;
 
 /// Images on the rollout picture.
 const ROLLOUTS_SHOWN: usize = 12;
@@ -31,7 +31,7 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
         images.extend(attention_statistics(&maps, convention));
         let preprocessing = &lab.vit.card().preprocessing;
         if head_maps.is_none() {
-            let shown = fit(&samples[0].image, preprocessing);
+            let shown = preprocess(samples[0].image.clone(), preprocessing);
             let mut cells = Vec::new();
             for layer in 0..maps.layers.len() {
                 for head in 0..maps.heads {
@@ -44,7 +44,7 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
         }
         let room = ROLLOUTS_SHOWN - rollouts.len();
         for (sample, heatmap) in samples.iter().zip(rollout(&maps, &RolloutOptions::default())).take(room) {
-            let shown = fit(&sample.image, preprocessing);
+            let shown = preprocess(sample.image.clone(), preprocessing);
             let picture = row(&[panel(&shown)?, heat_panel(&shown, &heatmap)?])?;
             rollouts.push(Cell { picture, caption: lab.dataset.classes[sample.label].clone() });
         }

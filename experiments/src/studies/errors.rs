@@ -9,7 +9,7 @@ use archaeo_plot::{Cell, SheetLayout, contact_sheet};
 use super::pictures::panel;
 use super::{Laboratory, StudyError};
 use crate::findings::{ClassErrors, Confusion, ErrorFindings, ErrorGroup, ErrorGroupFindings, Role};
-use crate::preprocess::fit;
+use crate::images::preprocess;
 
 /// Confusions listed for each group.
 const CONFUSIONS_LISTED: usize = 8;
@@ -91,7 +91,7 @@ fn picture(
             ErrorGroup::CnnOnly => name(cnn[image]).to_owned(),
             ErrorGroup::Both => format!("{} / {}", name(vit[image]), name(cnn[image])),
         };
-        let picture = panel(&fit(&sample.image, &lab.vit.card().preprocessing))?;
+        let picture = panel(&preprocess(sample.image.clone(), &lab.vit.card().preprocessing))?;
         cells.push(Cell { picture, caption: format!("{}\nas {answers}", name(labels[image])) });
     }
     let file = match group {

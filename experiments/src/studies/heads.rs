@@ -9,7 +9,7 @@ use archaeo_analysis::statistics::{
 
 use super::{Laboratory, StudyError};
 use crate::findings::{HeadAblation, HeadFindings};
-use crate::preprocess::{fit, to_tensor};
+use crate::images::{preprocess, to_tensor};
 
 const REPLACEMENTS: [Replacement; 3] = [Replacement::Mean, Replacement::Zero, Replacement::Resample];
 
@@ -37,7 +37,7 @@ pub fn heads(lab: &Laboratory) -> Result<HeadFindings, StudyError> {
             .split()?
             .batch(&donor_indices)?
             .iter()
-            .map(|sample| fit(&sample.image, &lab.vit.card().preprocessing))
+            .map(|sample| preprocess(sample.image.clone(), &lab.vit.card().preprocessing))
             .collect();
         let donors = to_tensor(&donors, lab.device);
         ablations.append(ablate_heads(lab.vit, images.clone(), &labels, &REPLACEMENTS, &means, donors)?);

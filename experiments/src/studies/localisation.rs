@@ -9,7 +9,7 @@ use archaeo_analysis::statistics::{DEFAULT_LEVEL, mean_difference, mean_t};
 
 use super::{Laboratory, StudyError};
 use crate::findings::{LocalisationFindings, LocalisationScore, Role};
-use crate::preprocess::{fit, fit_mask, to_tensor};
+use crate::images::{preprocess, preprocess_mask, to_tensor};
 
 /// One heatmap's scores, image by image.
 struct Scores {
@@ -47,7 +47,7 @@ pub fn localisation(lab: &Laboratory) -> Result<Option<LocalisationFindings>, St
     lab.for_each_batch("explanations against the mask", &indices, lab.vit, |batch, samples, for_vit| {
         let (weights, gradients) = AttentionMaps::record_with_gradients(lab.vit, for_vit.clone(), None)?;
         let for_cnn: Vec<_> =
-            samples.iter().map(|sample| fit(&sample.image, &lab.cnn.card().preprocessing)).collect();
+            samples.iter().map(|sample| preprocess(sample.image.clone(), &lab.cnn.card().preprocessing)).collect();
         let heatmaps = [
             rollout(&weights, &RolloutOptions::default()),
             gradient_rollout(&weights, &gradients),
@@ -57,14 +57,15 @@ pub fn localisation(lab: &Laboratory) -> Result<Option<LocalisationFindings>, St
         ];
         for (i, (sample, &index)) in samples.iter().zip(batch).enumerate() {
             let Some(truth) = &sample.truth else { continue };
-            let mask_for = |role| fit_mask(&truth.mask, &lab.model(role).card().preprocessing);
-            let (side, mask) = mask_for(Role::Vit);
+            let side_of = |role| lab.model(role).card().preprocessing.image_size;
+            let mask_for = |role| preprocess_mask(&truth.mask, &lab.model(role).card().preprocessing);
+            let (side, mask) = (side_of(Role::Vit), mask_for(Role::Vit));
             shares.push(object_share(&mask));
             methods[RANDOM].add(&random_heatmap(side, side, lab.seed, index as u64), &mask);
             methods[1].add(&centre_heatmap(side, side), &mask);
             for (scores, heatmaps) in methods[2..].iter_mut().zip(&heatmaps) {
-                let (side, mask) = mask_for(scores.role.unwrap_or(Role::Vit));
-                scores.add(&heatmaps[i].resized(side, side), &mask);
+                let role = scores.role.unwrap_or(Role::Vit);
+                scores.add(&heatmaps[i].resized(side_of(role), side_of(role)), &mask_for(role));
             }
         }
         Ok(())

@@ -29,8 +29,8 @@ use thiserror::Error;
 use crate::data::{DataError, Dataset, Sample, Split};
 use crate::export::ExportError;
 use crate::findings::Role;
-use crate::predictions::Predicted;
-use crate::preprocess::{fit, to_tensor};
+use crate::evaluate::Evaluation;
+use crate::images::{preprocess, to_tensor};
 
 pub use accuracy::{accuracy, model_scores};
 pub use attacks::attacks;
@@ -86,6 +86,9 @@ pub enum StudyError {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudySizes {
+    /// Most images to learn from, drawn at random from the training split; all when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training_images: Option<usize>,
     /// Images computed at once; no result depends on it.
     pub batch_size: usize,
     /// Images whose attention is measured (128 in the ViT paper).
@@ -109,6 +112,7 @@ pub struct StudySizes {
 impl Default for StudySizes {
     fn default() -> Self {
         Self {
+            training_images: None,
             batch_size: 64,
             attention_images: 128,
             comparisons: 50,
@@ -126,6 +130,7 @@ impl StudySizes {
     /// Enough to see every study work, not enough for a result.
     pub fn quick() -> Self {
         Self {
+            training_images: Some(6_000),
             attention_images: 64,
             ablation_images: 128,
             attack_images: 96,
@@ -198,7 +203,7 @@ impl Laboratory<'_> {
     ///
     /// # Errors
     /// Data that cannot be read, or predictions on disk that are damaged.
-    pub fn predicted(&self, split: &str, role: Role) -> Result<Predicted, StudyError> {
+    pub fn predicted(&self, split: &str, role: Role) -> Result<Evaluation, StudyError> {
         crate::predictions::predicted(self, split, role)
     }
 
@@ -236,8 +241,8 @@ impl Laboratory<'_> {
                 return Err(StudyError::Interrupted);
             }
             let samples = split.batch(batch)?;
-            let preprocessing = &model.card().preprocessing;
-            let images: Vec<_> = samples.iter().map(|sample| fit(&sample.image, preprocessing)).collect();
+            let fit = |sample: &Sample| preprocess(sample.image.clone(), &model.card().preprocessing);
+            let images: Vec<_> = samples.iter().map(fit).collect();
             visit(batch, &samples, to_tensor(&images, self.device))?;
             self.progress.advance(batch.len());
         }

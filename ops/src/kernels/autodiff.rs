@@ -3,11 +3,11 @@
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{Autodiff, Flex, tensor::FloatTensor};
+use burn::backend::{Autodiff, AutodiffBackend, Flex, tensor::FloatTensor};
 use burn_flex::FlexTensor;
 
 use super::KernelOperations;
-use super::flex::{self, contiguous};
+use super::flex::{self, ChannelMoments, contiguous};
 
 /// Gives the gradient `compute` yields to a parent, if anyone wants it.
 macro_rules! register {
@@ -21,10 +21,14 @@ macro_rules! register {
 /// Records an operation: its inputs by name, its output, what its backward pass needs.
 macro_rules! record {
     ($operation:expr, [$($input:ident),+], |$($value:ident),+| $forward:expr) => {{
-        $(let ($value, $input) = $input.into_parts();)+
+        let (nodes, values) = {
+            $(let $input = $input.into_parts();)+
+            ([$($input.1),+], ($($input.0,)+))
+        };
+        let ($($value,)+) = values;
         $(let $value = contiguous($value);)+
         let (output, state) = $forward;
-        match $operation.prepare::<C>([$($input),+]).compute_bound().stateful() {
+        match $operation.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => prepared.finish(state, output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
@@ -142,6 +146,87 @@ impl Backward<Flex, 2> for Conv2d {
     }
 }
 
+/// What a channel-wise operation keeps: its output only if a ReLU made it, for where that let through.
+fn relu_output(y: &FlexTensor, relu: bool) -> Option<FlexTensor> {
+    relu.then(|| y.clone())
+}
+
+#[derive(Clone, Debug)]
+struct BatchNormState {
+    x: FlexTensor,
+    weight: FlexTensor,
+    moments: ChannelMoments,
+    relu_output: Option<FlexTensor>,
+}
+
+impl BatchNormState {
+    fn gradients(&self, dy: &FlexTensor, with_residual: bool) -> ([FlexTensor; 3], Option<FlexTensor>) {
+        let Self { x, weight, moments, relu_output } = self;
+        flex::batch_norm_gradients(x, weight, moments, relu_output.as_ref(), dy, with_residual)
+    }
+}
+
+#[derive(Debug)]
+struct BatchNorm;
+
+impl Backward<Flex, 3> for BatchNorm {
+    type State = BatchNormState;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let (gradients, _) = ops.state.gradients(&dy, false);
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            register!(grads, parent, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct BatchNormResidual;
+
+impl Backward<Flex, 4> for BatchNormResidual {
+    type State = BatchNormState;
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let (gradients, dresidual) = ops.state.gradients(&dy, ops.parents[3].is_some());
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients.into_iter().chain(dresidual)) {
+            register!(grads, parent, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ScaleShift;
+
+impl Backward<Flex, 1> for ScaleShift {
+    /// Scale, and the output of a ReLU.
+    type State = (FlexTensor, Option<FlexTensor>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((scale, relu_output), [x_node]) = (ops.state, ops.parents);
+        register!(grads, x_node, flex::scale_shift_gradients(&scale, relu_output.as_ref(), &dy, false).0);
+    }
+}
+
+#[derive(Debug)]
+struct ScaleShiftResidual;
+
+impl Backward<Flex, 2> for ScaleShiftResidual {
+    /// Scale, and the output of a ReLU.
+    type State = (FlexTensor, Option<FlexTensor>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((scale, relu_output), parents) = (ops.state, ops.parents);
+        let (dx, dresidual) = flex::scale_shift_gradients(&scale, relu_output.as_ref(), &dy, true);
+        for (parent, gradient) in parents.into_iter().zip([Some(dx), dresidual].into_iter().flatten()) {
+            register!(grads, parent, gradient);
+        }
+    }
+}
+
 impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
     fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
         record!(Linear, [x, weight, bias], |x_value, weight_value, bias_value| {
@@ -188,6 +273,72 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
     fn kernel_conv2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: [usize; 3]) -> FloatTensor<Self> {
         record!(Conv2d, [x, weight], |x_value, weight_value| {
             (flex::conv2d(&x_value, &weight_value, geometry), (x_value, weight_value, geometry))
+        })
+    }
+
+    fn kernel_batch_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f32,
+        relu: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let mut seen = None;
+        let y = record!(BatchNorm, [x, weight, bias], |x, weight, bias| {
+            let (y, moments) = flex::batch_norm(&x, [&weight, &bias], None, epsilon, relu);
+            seen = Some((moments.mean.clone(), moments.variance.clone()));
+            let relu_output = relu_output(&y, relu);
+            (y, BatchNormState { x, weight, moments, relu_output })
+        });
+        let (mean, variance) = seen.expect("the forward pass has run");
+        (y, Self::from_inner(mean), Self::from_inner(variance))
+    }
+
+    fn kernel_batch_norm_residual(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        epsilon: f32,
+        relu: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let mut seen = None;
+        let y = record!(BatchNormResidual, [x, weight, bias, residual], |x, weight, bias, residual| {
+            let (y, moments) = flex::batch_norm(&x, [&weight, &bias], Some(&residual), epsilon, relu);
+            seen = Some((moments.mean.clone(), moments.variance.clone()));
+            let relu_output = relu_output(&y, relu);
+            (y, BatchNormState { x, weight, moments, relu_output })
+        });
+        let (mean, variance) = seen.expect("the forward pass has run");
+        (y, Self::from_inner(mean), Self::from_inner(variance))
+    }
+
+    fn kernel_scale_shift(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self> {
+        let [scale, shift] = [scale, shift].map(|tensor| contiguous(tensor.into_parts().0));
+        record!(ScaleShift, [x], |x| {
+            let y = flex::scale_shift(&x, [&scale, &shift], None, relu);
+            let relu_output = relu_output(&y, relu);
+            (y, (scale, relu_output))
+        })
+    }
+
+    fn kernel_scale_shift_residual(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self> {
+        let [scale, shift] = [scale, shift].map(|tensor| contiguous(tensor.into_parts().0));
+        record!(ScaleShiftResidual, [x, residual], |x, residual| {
+            let y = flex::scale_shift(&x, [&scale, &shift], Some(&residual), relu);
+            let relu_output = relu_output(&y, relu);
+            (y, (scale, relu_output))
         })
     }
 }

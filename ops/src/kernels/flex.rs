@@ -1,8 +1,8 @@
 //! The operations on CPU tensors: shapes read, outputs allocated, kernels called.
 
 use archaeo_kernels::{
-    self as kernels, Activation, Convolution, ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Precision, Weight,
-    WeightLayout,
+    self as kernels, Activation, BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape, Convolution,
+    ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Precision, Weight, WeightLayout,
 };
 use burn::backend::{DType, Flex, TensorMetadata};
 use burn_flex::{FlexTensor, Layout};
@@ -75,15 +75,8 @@ pub(super) fn layer_norm(
 ) -> (FlexTensor, [FlexTensor; 2]) {
     let [rows, features] = matrix_shape(x);
     let (mut y, mut mean, mut scale) = (room(rows * features), room(rows), room(rows));
-    kernels::layer_norm_forward(
-        values(x),
-        values(weight),
-        values(bias),
-        epsilon,
-        &mut y,
-        &mut mean,
-        &mut scale,
-    );
+    let affine = [values(weight), values(bias)];
+    kernels::layer_norm_forward(values(x), affine, epsilon, &mut y, [&mut mean, &mut scale]);
     (tensor(y, [rows, features]), [tensor(mean, [rows]), tensor(scale, [rows])])
 }
 
@@ -96,16 +89,8 @@ pub(super) fn layer_norm_gradients(
 ) -> [FlexTensor; 3] {
     let [rows, features] = matrix_shape(x);
     let (mut dx, mut dw, mut db) = (room(rows * features), room(features), room(features));
-    kernels::layer_norm_backward(
-        values(x),
-        values(weight),
-        values(mean),
-        values(scale),
-        values(dy),
-        &mut dx,
-        &mut dw,
-        &mut db,
-    );
+    let moments = [values(mean), values(scale)];
+    kernels::layer_norm_backward(values(x), values(weight), moments, values(dy), &mut dx, [&mut dw, &mut db]);
     [tensor(dx, [rows, features]), tensor(dw, [features]), tensor(db, [features])]
 }
 
@@ -274,6 +259,111 @@ pub(super) fn conv2d_weight_gradient(
     tensor(dw, weight.shape())
 }
 
+fn channel_shape(x: &FlexTensor) -> ChannelShape {
+    let shape = x.shape();
+    ChannelShape { batch: shape[0], channels: shape[1], positions: shape[2] * shape[3] }
+}
+
+/// What a batch norm leaves beside its output.
+#[derive(Clone, Debug)]
+pub(super) struct ChannelMoments {
+    pub(super) mean: FlexTensor,
+    pub(super) variance: FlexTensor,
+    pub(super) reciprocal_deviation: FlexTensor,
+}
+
+pub(super) fn batch_norm(
+    x: &FlexTensor,
+    [weight, bias]: [&FlexTensor; 2],
+    residual: Option<&FlexTensor>,
+    epsilon: f32,
+    relu: bool,
+) -> (FlexTensor, ChannelMoments) {
+    let shape = channel_shape(x);
+    let channels = shape.channels;
+    let mut y = room(values(x).len());
+    let (mut mean, mut variance, mut reciprocal_deviation) = (room(channels), room(channels), room(channels));
+    kernels::batch_norm_forward(
+        &shape,
+        values(x),
+        [values(weight), values(bias)],
+        epsilon,
+        ChannelEpilogue { residual: residual.map(values), relu },
+        &mut y,
+        BatchStatistics {
+            mean: &mut mean,
+            variance: &mut variance,
+            reciprocal_deviation: &mut reciprocal_deviation,
+        },
+    );
+    let [mean, variance, reciprocal_deviation] =
+        [mean, variance, reciprocal_deviation].map(|values| tensor(values, [channels]));
+    (tensor(y, x.shape()), ChannelMoments { mean, variance, reciprocal_deviation })
+}
+
+/// Gradients of input, weight, bias and, where there was one, residual; `relu_output` is the output if there was a ReLU.
+pub(super) fn batch_norm_gradients(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    moments: &ChannelMoments,
+    relu_output: Option<&FlexTensor>,
+    dy: &FlexTensor,
+    with_residual: bool,
+) -> ([FlexTensor; 3], Option<FlexTensor>) {
+    let shape = channel_shape(x);
+    let (mut dx, mut dgamma, mut dbeta) = (room(values(x).len()), room(shape.channels), room(shape.channels));
+    let mut dresidual = with_residual.then(|| room(values(x).len()));
+    kernels::batch_norm_backward(
+        &shape,
+        values(x),
+        values(weight),
+        [values(&moments.mean), values(&moments.reciprocal_deviation)],
+        relu_output.map(values),
+        values(dy),
+        BatchNormGradients {
+            dx: &mut dx,
+            dgamma: &mut dgamma,
+            dbeta: &mut dbeta,
+            dresidual: dresidual.as_deref_mut(),
+        },
+    );
+    let channels = [shape.channels];
+    let gradients = [tensor(dx, x.shape()), tensor(dgamma, channels), tensor(dbeta, channels)];
+    (gradients, dresidual.map(|dresidual| tensor(dresidual, x.shape())))
+}
+
+pub(super) fn scale_shift(
+    x: &FlexTensor,
+    affine: [&FlexTensor; 2],
+    residual: Option<&FlexTensor>,
+    relu: bool,
+) -> FlexTensor {
+    let mut y = room(values(x).len());
+    let epilogue = ChannelEpilogue { residual: residual.map(values), relu };
+    kernels::scale_shift_forward(&channel_shape(x), values(x), affine.map(values), epilogue, &mut y);
+    tensor(y, x.shape())
+}
+
+/// Gradients of input and, where there was one, residual.
+pub(super) fn scale_shift_gradients(
+    scale: &FlexTensor,
+    relu_output: Option<&FlexTensor>,
+    dy: &FlexTensor,
+    with_residual: bool,
+) -> (FlexTensor, Option<FlexTensor>) {
+    let mut dx = room(values(dy).len());
+    let mut dresidual = with_residual.then(|| room(values(dy).len()));
+    kernels::scale_shift_backward(
+        &channel_shape(dy),
+        values(scale),
+        relu_output.map(values),
+        values(dy),
+        &mut dx,
+        dresidual.as_deref_mut(),
+    );
+    (tensor(dx, dy.shape()), dresidual.map(|dresidual| tensor(dresidual, dy.shape())))
+}
+
 impl KernelOperations for Flex {
     fn kernel_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
         linear(&contiguous(x), &contiguous(weight), &contiguous(bias))
@@ -301,5 +391,45 @@ impl KernelOperations for Flex {
 
     fn kernel_conv2d(x: FlexTensor, weight: FlexTensor, geometry: [usize; 3]) -> FlexTensor {
         conv2d(&contiguous(x), &contiguous(weight), geometry)
+    }
+
+    fn kernel_batch_norm(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        epsilon: f32,
+        relu: bool,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let affine = [&contiguous(weight), &contiguous(bias)];
+        let (y, moments) = batch_norm(&contiguous(x), affine, None, epsilon, relu);
+        (y, moments.mean, moments.variance)
+    }
+
+    fn kernel_batch_norm_residual(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        residual: FlexTensor,
+        epsilon: f32,
+        relu: bool,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let affine = [&contiguous(weight), &contiguous(bias)];
+        let (y, moments) = batch_norm(&contiguous(x), affine, Some(&contiguous(residual)), epsilon, relu);
+        (y, moments.mean, moments.variance)
+    }
+
+    fn kernel_scale_shift(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, relu: bool) -> FlexTensor {
+        scale_shift(&contiguous(x), [&contiguous(scale), &contiguous(shift)], None, relu)
+    }
+
+    fn kernel_scale_shift_residual(
+        x: FlexTensor,
+        scale: FlexTensor,
+        shift: FlexTensor,
+        residual: FlexTensor,
+        relu: bool,
+    ) -> FlexTensor {
+        let affine = [&contiguous(scale), &contiguous(shift)];
+        scale_shift(&contiguous(x), affine, Some(&contiguous(residual)), relu)
     }
 }

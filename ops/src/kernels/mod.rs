@@ -9,7 +9,7 @@ mod flex;
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Device, Tensor};
 
-use crate::Convolution;
+use crate::{ChannelEpilogue, Convolution};
 
 /// Whether tensors of this device live where the kernels can read them.
 pub(crate) fn serve(device: &Device) -> bool {
@@ -46,6 +46,43 @@ pub(crate) trait KernelOperations: Backend {
     /// `x` `[batch, in, height, width]`, `weight` `[out, in / groups, kernel, kernel]`
     /// → `[batch, out, height', width']`; `geometry` is stride, padding and groups.
     fn kernel_conv2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: [usize; 3]) -> FloatTensor<Self>;
+
+    /// `x` `[batch, channels, height, width]`, `weight` and `bias` `[channels]` → like `x`, and the batch's mean and
+    /// variance, which have no gradient
+    fn kernel_batch_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f32,
+        relu: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// As `kernel_batch_norm`, with `residual` of the shape of `x` added before the ReLU.
+    fn kernel_batch_norm_residual(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        epsilon: f32,
+        relu: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// `x` `[batch, channels, height, width]`, `scale` and `shift` `[channels]`, which get no gradient → like `x`
+    fn kernel_scale_shift(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self>;
+
+    /// As `kernel_scale_shift`, with `residual` of the shape of `x` added before the ReLU.
+    fn kernel_scale_shift_residual(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        relu: bool,
+    ) -> FloatTensor<Self>;
 }
 
 /// As [`crate::linear`], of rows.
@@ -95,4 +132,35 @@ pub(crate) fn conv2d(x: Tensor<4>, weight: Tensor<4>, geometry: Convolution) -> 
     let Convolution { stride, padding, groups } = geometry;
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_conv2d(x, weight, [stride, padding, groups]))
+}
+
+/// As [`crate::batch_norm_train`]: the output, the batch's mean and variance.
+pub(crate) fn batch_norm(
+    x: Tensor<4>,
+    [weight, bias]: [Tensor<1>; 2],
+    epsilon: f64,
+    then: ChannelEpilogue,
+) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
+    let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+    let (epsilon, relu) = (epsilon as f32, then.relu);
+    let (y, mean, variance) = match then.residual {
+        None => <Dispatch as KernelOperations>::kernel_batch_norm(x, weight, bias, epsilon, relu),
+        Some(residual) => {
+            let residual = residual.into_dispatch();
+            <Dispatch as KernelOperations>::kernel_batch_norm_residual(x, weight, bias, residual, epsilon, relu)
+        }
+    };
+    (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
+}
+
+/// `x · scale + shift` by channel, then what `then` says; `scale` and `shift` get no gradient.
+pub(crate) fn scale_shift(x: Tensor<4>, [scale, shift]: [Tensor<1>; 2], then: ChannelEpilogue) -> Tensor<4> {
+    let (x, scale, shift) = (x.into_dispatch(), scale.into_dispatch(), shift.into_dispatch());
+    Tensor::from_dispatch(match then.residual {
+        None => <Dispatch as KernelOperations>::kernel_scale_shift(x, scale, shift, then.relu),
+        Some(residual) => {
+            let residual = residual.into_dispatch();
+            <Dispatch as KernelOperations>::kernel_scale_shift_residual(x, scale, shift, residual, then.relu)
+        }
+    })
 }

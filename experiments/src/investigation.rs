@@ -1,0 +1,323 @@
+//! The whole investigation: data, two models, every study, the report.
+//!
+//! [`excavate`] reads from top to bottom. What a part found is written as soon as it is done, under `findings/` in the run
+//! folder; a part whose findings are there is not done again, so that an interrupted run goes on where it stopped.
+
+mod config;
+mod subject;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use archaeo_models::{SpecError, WeightsError};
+use archaeo_plot::{Cell, Picture, PlotError, SheetLayout};
+use burn::tensor::Device;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::data::{self, DataError, Dataset, OpenOptions};
+use crate::findings::{DataFindings, Investigation, ModelFindings, Provenance, Role};
+use crate::report::{self, ReportError};
+use crate::run_folder::{DataIdentity, Environment, RunFolder, RunFolderError};
+use crate::studies::{self, Laboratory, Progress, StudyError};
+use crate::train::{Observer, RecipeError, TrainError};
+
+pub use config::InvestigationConfig;
+use subject::Subject;
+
+/// Why an investigation ended early.
+#[derive(Debug, Error)]
+pub enum InvestigationError {
+    /// The configuration.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The run folder.
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
+    /// A model cannot be built.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A checkpoint.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A training.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// A study.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// A picture.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// The report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A checkpoint of the wrong kind for its role.
+    #[error("{path} holds {found}, but --{role} needs {needed}")]
+    WrongKind {
+        /// Which file.
+        path: PathBuf,
+        /// For which role.
+        role: Role,
+        /// What it holds.
+        found: &'static str,
+        /// What is needed.
+        needed: &'static str,
+    },
+    /// A checkpoint whose classes are not the data's.
+    #[error("{path} was trained on the classes {model}, but the data has {data}; use the data it was trained on")]
+    OtherClasses {
+        /// Which file.
+        path: PathBuf,
+        /// Its classes, shortened.
+        model: String,
+        /// The data's, shortened.
+        data: String,
+    },
+    /// The folder holds no investigation.
+    #[error("{0} holds no investigation that got as far as its models; run `archaeo excavate --out {0}` first")]
+    Nothing(PathBuf),
+}
+
+/// What is to be investigated.
+pub struct Request<'a> {
+    /// Data, as `--data` takes it.
+    pub source: &'a str,
+    /// Whether a bad image is an error.
+    pub strict: bool,
+    /// Recipes and study sizes.
+    pub config: InvestigationConfig,
+    /// A trained ViT, instead of training one.
+    pub vit: Option<&'a Path>,
+    /// A trained CNN, instead of training one.
+    pub cnn: Option<&'a Path>,
+    /// Run folder.
+    pub out: &'a Path,
+    /// Where to compute.
+    pub device: &'a Device,
+    /// What runs this.
+    pub environment: Environment,
+}
+
+/// Follows an investigation, and may end it.
+pub trait Watcher {
+    /// Follows a training.
+    fn training(&self, title: &str) -> Box<dyn Observer + '_>;
+    /// Follows the studies.
+    fn progress(&self) -> &dyn Progress;
+    /// Told once of every part, as it ends; `seconds` is `None` where earlier findings were taken over.
+    fn finished(&self, part: &str, seconds: Option<f64>);
+}
+
+/// A part's findings and how long they took: what a file under `findings/` holds.
+#[derive(Serialize, Deserialize)]
+struct Finding<T> {
+    seconds: f64,
+    findings: T,
+}
+
+/// The run folder, and the time that each part took.
+struct Record<'a> {
+    folder: &'a RunFolder,
+    watcher: &'a dyn Watcher,
+    seconds: Vec<(String, f64)>,
+}
+
+impl Record<'_> {
+    /// The findings of `part`: those on disk, or what `find` finds now.
+    fn part<T: Serialize + DeserializeOwned>(
+        &mut self,
+        part: &str,
+        find: impl FnOnce() -> Result<T, InvestigationError>,
+    ) -> Result<T, InvestigationError> {
+        let file = format!("findings/{part}.json");
+        if let Some(Finding { seconds, findings }) = self.folder.read_json(&file)? {
+            self.seconds.push((part.into(), seconds));
+            self.watcher.finished(part, None);
+            return Ok(findings);
+        }
+        let started = Instant::now();
+        let findings = find()?;
+        let seconds = started.elapsed().as_secs_f64();
+        let finding = Finding { seconds, findings };
+        self.folder.write_json(&file, &finding)?;
+        self.seconds.push((part.into(), seconds));
+        self.watcher.finished(part, Some(seconds));
+        Ok(finding.findings)
+    }
+}
+
+/// Investigates: trains or loads both models, asks every question, writes the report.
+///
+/// # Errors
+/// See [`InvestigationError`]; what was found until then is kept, and the same request goes on from there.
+pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigation, InvestigationError> {
+    let config = &request.config;
+    let options = OpenOptions {
+        split_seed: config.split_seed(),
+        strict: request.strict,
+        validation: Some(config.validation()),
+        ..OpenOptions::default()
+    };
+    let mut dataset = data::open(request.source, &options)?;
+    let skipped = dataset.verify(&[])?;
+    let identity = DataIdentity {
+        source: request.source.into(),
+        fingerprint: dataset.fingerprint(),
+        classes: dataset.classes.clone(),
+        counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
+    };
+    let config_text = config.to_toml(request.vit, request.cnn)?;
+    let folder = RunFolder::open(request.out, &config_text, &identity, &request.environment)?;
+    for name in ["findings", "pictures"] {
+        make_folder(&folder.file(name))?;
+    }
+    let mut record = Record { folder: &folder, watcher, seconds: Vec::new() };
+
+    let data = record.part("data", || {
+        let skipped = skipped.into_iter().map(|skipped| (skipped.identifier, skipped.reason)).collect();
+        data_findings(request, &dataset, identity.fingerprint.clone(), skipped, &folder)
+    })?;
+    let [vit, cnn] = [(Role::Vit, request.vit), (Role::Cnn, request.cnn)].map(|(role, given)| match given {
+        Some(path) => Subject::load(role, path, &dataset, request.device),
+        None => Subject::train(role, request, &dataset, &identity, &folder, watcher),
+    });
+    let (vit, cnn) = (vit?, cnn?);
+    for subject in [&vit, &cnn] {
+        record.seconds.push((format!("training {}", subject.findings.role), subject.seconds()));
+    }
+    let models = record.part("models", || Ok(vec![vit.findings.clone(), cnn.findings.clone()]))?;
+
+    let lab = Laboratory {
+        folder: folder.path(),
+        dataset: &dataset,
+        main_split: dataset.evaluation_split(),
+        vit: &vit.model,
+        cnn: &cnn.model,
+        device: request.device,
+        sizes: &config.studies,
+        seed: config.seed(),
+        progress: watcher.progress(),
+    };
+    let accuracy = record.part("accuracy", || Ok(studies::accuracy(&lab)?))?;
+    let attention = record.part("attention", || Ok(studies::attention(&lab)?))?;
+    let comparisons = record.part("comparisons", || Ok(studies::comparisons(&lab)?))?;
+    let heads = record.part("heads", || Ok(studies::heads(&lab)?))?;
+    let attacks = record.part("attacks", || Ok(studies::attacks(&lab)?))?;
+    let errors = record.part("errors", || Ok(studies::errors(&lab)?))?;
+    let localisation = record.part("localisation", || Ok(studies::localisation(&lab)?))?;
+    let shape_bias = record.part("shape-bias", || Ok(studies::shape_bias(&lab)?))?;
+
+    let investigation = Investigation {
+        provenance: provenance(request, config_text, record.seconds),
+        data,
+        models,
+        accuracy: Some(accuracy),
+        attention: Some(attention),
+        comparisons: Some(comparisons),
+        heads: Some(heads),
+        attacks: Some(attacks),
+        errors: Some(errors),
+        localisation,
+        shape_bias,
+    };
+    folder.write_json("investigation.json", &investigation)?;
+    report::render(&investigation, folder.path())?;
+    Ok(investigation)
+}
+
+/// Reads a finished investigation and writes its report anew.
+///
+/// # Errors
+/// A folder without one, or findings that do not parse.
+pub fn report_again(folder: &Path) -> Result<Investigation, InvestigationError> {
+    let path = folder.join("investigation.json");
+    let bytes = std::fs::read(&path).map_err(|_| InvestigationError::Nothing(folder.to_owned()))?;
+    let investigation = serde_json::from_slice(&bytes)
+        .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?;
+    report::render(&investigation, folder)?;
+    Ok(investigation)
+}
+
+fn make_folder(path: &Path) -> Result<(), StudyError> {
+    std::fs::create_dir_all(path)
+        .map_err(|source| StudyError::Io { action: "make the folder", path: path.to_owned(), source })
+}
+
+fn provenance(request: &Request, config: String, seconds: Vec<(String, f64)>) -> Provenance {
+    let environment = &request.environment;
+    Provenance {
+        version: environment.version.clone(),
+        commit: environment.commit.clone(),
+        command: environment.command.clone(),
+        config,
+        seed: request.config.seed(),
+        threads: environment.threads,
+        device: environment.device.clone(),
+        processor: environment.processor.clone(),
+        started: environment.started.clone(),
+        seconds,
+    }
+}
+
+/// Images of each class on the contact sheet, and the most classes that it shows.
+const SHEET_SIZE: [usize; 2] = [8, 24];
+
+fn data_findings(
+    request: &Request,
+    dataset: &Dataset,
+    fingerprint: String,
+    skipped: Vec<(String, String)>,
+    folder: &RunFolder,
+) -> Result<DataFindings, InvestigationError> {
+    let [per_class, most_classes] = SHEET_SIZE;
+    let sheet = contact_sheet(dataset, dataset.evaluation_split(), per_class, most_classes)?;
+    sheet.save_png(&folder.file("pictures/data.png"))?;
+    let counts = dataset.splits().iter().map(|(name, split)| {
+        let mut counts = vec![0; dataset.classes.len()];
+        split.labels().into_iter().for_each(|label| counts[label] += 1);
+        (name.clone(), counts)
+    });
+    Ok(DataFindings {
+        source: request.source.into(),
+        name: dataset.name.clone(),
+        classes: dataset.classes.clone(),
+        counts: counts.collect(),
+        fingerprint,
+        skipped,
+        contact_sheet: "pictures/data.png".into(),
+    })
+}
+
+/// A row of images for each class of a split, the first `most_classes` of them.
+///
+/// # Errors
+/// A split that does not exist, or one without any image.
+pub fn contact_sheet(
+    dataset: &Dataset,
+    split: &str,
+    per_class: usize,
+    most_classes: usize,
+) -> Result<Picture, InvestigationError> {
+    let mut cells = Vec::new();
+    for (class, images) in data::contact_sheet(dataset, split, per_class)?.into_iter().take(most_classes) {
+        for image in images {
+            let picture = Picture::from_rgb(image.width, image.height, image.pixels)?;
+            cells.push(Cell { picture, caption: class.clone() });
+        }
+    }
+    let layout = SheetLayout { columns: per_class, cell: 72, ..SheetLayout::default() };
+    Ok(archaeo_plot::contact_sheet(&cells, &layout)?)
+}
+
+/// Headline of an investigation's models, for whoever lists them.
+impl ModelFindings {
+    /// Name and size, such as `vit_micro (0.8 M parameters)`.
+    pub fn title(&self) -> String {
+        format!("{} ({:.1} M parameters)", self.card.name, self.parameters as f64 / 1e6)
+    }
+}

@@ -1,0 +1,112 @@
+//! The configuration of an investigation: two recipes that share most of it, and how much each study looks at.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use crate::findings::Role;
+use crate::run_folder::{RunFolderError, sha256_file};
+use crate::studies::StudySizes;
+use crate::train::{Recipe, RecipeError, RecipeFile};
+
+/// What decides an investigation beside its data.
+#[derive(Clone, Debug)]
+pub struct InvestigationConfig {
+    recipes: RecipeFile,
+    /// How much each study looks at.
+    pub studies: StudySizes,
+}
+
+/// Prefix of the overrides that concern the studies.
+const STUDIES: &str = "studies";
+
+impl InvestigationConfig {
+    /// Reads a recipe file with the sections `[models.vit]` and `[models.cnn]` and, if it likes, `[studies]`; then
+    /// applies `key=value` overrides. With `quick`, study sizes that the file does not state are small, and its
+    /// `[quick]` section goes over the rest of the file.
+    ///
+    /// # Errors
+    /// As [`RecipeFile::parse`]: one sentence for a syntax error, an unknown key, or a value that does not fit.
+    pub fn parse(text: &str, overrides: &[String], quick: bool) -> Result<Self, RecipeError> {
+        let mut table: Table = toml::from_str(text)
+            .map_err(|error| RecipeError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let mut stated = section(&mut table, STUDIES)?;
+        let mut quick_recipe = section(&mut table, "quick")?;
+        if quick {
+            stated.extend(section(&mut quick_recipe, STUDIES)?);
+            table.extend(quick_recipe);
+        }
+
+        let (for_studies, for_recipes): (Vec<_>, Vec<_>) =
+            overrides.iter().cloned().partition(|change| change.starts_with("studies."));
+        for change in for_studies {
+            let malformed = || RecipeError::Override(change.clone());
+            let assignment = change.strip_prefix("studies.").ok_or_else(malformed)?;
+            stated.extend(toml::from_str::<Table>(assignment).map_err(|_| malformed())?);
+        }
+        let base = if quick { StudySizes::quick() } else { StudySizes::default() };
+        let mut sizes = Table::try_from(&base).expect("plain data");
+        sizes.extend(stated);
+        let studies =
+            Value::Table(sizes).try_into().map_err(|error| RecipeError::Value(format!("[studies]: {error}")))?;
+
+        let text = toml::to_string(&table).expect("it was read from TOML");
+        let config = Self { recipes: RecipeFile::parse(&text, &for_recipes)?, studies };
+        for role in [Role::Vit, Role::Cnn] {
+            config.recipe(role)?;
+        }
+        Ok(config)
+    }
+
+    /// How the model of a role is trained.
+    ///
+    /// # Errors
+    /// A file without that role's section.
+    pub fn recipe(&self, role: Role) -> Result<Recipe, RecipeError> {
+        self.recipes.recipe(Some(&role.to_string()))
+    }
+
+    /// Key of every random choice of the studies: the ViT's.
+    pub fn seed(&self) -> u64 {
+        self.recipe(Role::Vit).map_or(0, |recipe| recipe.seed)
+    }
+
+    /// Seed of splits that are made where the source has none.
+    pub fn split_seed(&self) -> u64 {
+        self.recipe(Role::Vit).map_or(0, |recipe| recipe.data.split_seed)
+    }
+
+    /// Share of the training images that is held out where the source has no validation split.
+    pub fn validation(&self) -> f64 {
+        self.recipe(Role::Vit).ok().and_then(|recipe| recipe.data.validation).unwrap_or(0.1)
+    }
+
+    /// The configuration in force as TOML, with the hashes of weights that are given: two runs with the same text and
+    /// the same data find the same.
+    ///
+    /// # Errors
+    /// Weights that cannot be read.
+    pub fn to_toml(&self, vit: Option<&Path>, cnn: Option<&Path>) -> Result<String, RunFolderError> {
+        let mut table: Table = toml::from_str(&self.recipes.to_toml()).expect("it was written as TOML");
+        table.insert(STUDIES.into(), Value::Table(Table::try_from(&self.studies).expect("plain data")));
+        let mut weights = Table::new();
+        for (role, path) in [(Role::Vit, vit), (Role::Cnn, cnn)] {
+            if let Some(path) = path {
+                weights.insert(role.to_string(), Value::String(sha256_file(path)?));
+            }
+        }
+        if !weights.is_empty() {
+            table.insert("weights_sha256".into(), Value::Table(weights));
+        }
+        Ok(toml::to_string(&table).expect("it is a table"))
+    }
+}
+
+/// Takes a section out of a file; empty where there is none.
+fn section(table: &mut Table, name: &str) -> Result<Table, RecipeError> {
+    match table.remove(name) {
+        None => Ok(Table::new()),
+        Some(Value::Table(section)) => Ok(section),
+        Some(_) => Err(RecipeError::Value(format!("`{name}` must be a section, [{name}]"))),
+    }
+}

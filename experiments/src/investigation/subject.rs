@@ -1,0 +1,150 @@
+//! A model under investigation, trained here or brought along.
+
+use std::path::Path;
+
+use archaeo_models::{Classifier, Network, load};
+use archaeo_models::random::keyed_rng;
+use burn::tensor::Device;
+use rand::RngExt;
+
+use super::{InvestigationError, Request, Watcher};
+use crate::data::{DataError, Dataset, Image};
+use crate::findings::{ModelFindings, Role};
+use crate::images::{Augmented, ImageSource, Preprocessed};
+use crate::run_folder::{DataIdentity, RunFolder, sha256_file};
+use crate::studies::StudyError;
+use crate::train::{Job, Outcome, train};
+
+/// A frozen model and what is known of it.
+pub(super) struct Subject {
+    pub(super) model: Classifier,
+    pub(super) findings: ModelFindings,
+}
+
+impl Subject {
+    /// Loads a checkpoint that says itself what it holds.
+    pub(super) fn load(
+        role: Role,
+        path: &Path,
+        dataset: &Dataset,
+        device: &Device,
+    ) -> Result<Self, InvestigationError> {
+        let model = load(path, None, device)?;
+        let is_vit = matches!(model.network, Network::Vit(_));
+        if is_vit != (role == Role::Vit) {
+            let [vit, cnn] = ["a Vision Transformer", "a convolutional network"];
+            let (found, needed) = if is_vit { (vit, cnn) } else { (cnn, vit) };
+            return Err(InvestigationError::WrongKind { path: path.into(), role, found, needed });
+        }
+        if model.card().classes != dataset.classes {
+            return Err(InvestigationError::OtherClasses {
+                path: path.into(),
+                model: shortened(&model.card().classes),
+                data: shortened(&dataset.classes),
+            });
+        }
+        Self::new(role, model, path, path.display().to_string(), Vec::new())
+    }
+
+    /// Trains a model, or goes on with its training, in a folder of its own.
+    pub(super) fn train(
+        role: Role,
+        request: &Request,
+        dataset: &Dataset,
+        identity: &DataIdentity,
+        folder: &RunFolder,
+        watcher: &dyn Watcher,
+    ) -> Result<Self, InvestigationError> {
+        let recipe = request.config.recipe(role)?;
+        let images = Augmented {
+            split: dataset.split("train")?,
+            augment: &recipe.augment,
+            image_size: recipe.image_size,
+            seed: recipe.seed,
+        };
+        let images = Subset::draw(images, request.config.studies.training_images, recipe.seed);
+        let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
+        let blank = recipe.build(&dataset.classes, request.device)?;
+        let validation =
+            Preprocessed { split: dataset.split(validation_split)?, preprocessing: &blank.card().preprocessing };
+        let own_folder =
+            RunFolder::open(&folder.file(&role.to_string()), &recipe.to_toml(), identity, &request.environment)?;
+        let job = Job {
+            recipe: &recipe,
+            classes: &dataset.classes,
+            images: &images,
+            validation: &validation,
+            folder: &own_folder,
+            device: request.device,
+        };
+        match train(&job, &mut *watcher.training(&blank.card().name))? {
+            Outcome::Stopped { .. } => Err(StudyError::Interrupted.into()),
+            Outcome::Finished(trained) => {
+                let name = format!("{role}/model.safetensors");
+                Self::new(role, trained.model, &trained.weights, name, trained.history)
+            }
+        }
+    }
+
+    fn new(
+        role: Role,
+        model: Classifier,
+        path: &Path,
+        name: String,
+        history: Vec<crate::findings::EpochRecord>,
+    ) -> Result<Self, InvestigationError> {
+        let findings = ModelFindings {
+            role,
+            card: model.card().clone(),
+            parameters: model.parameter_count(),
+            weights: name,
+            weights_sha256: sha256_file(path)?,
+            history,
+        };
+        Ok(Self { model, findings })
+    }
+
+    /// Seconds that its training took.
+    pub(super) fn seconds(&self) -> f64 {
+        self.findings.history.iter().map(|epoch| epoch.seconds).sum()
+    }
+}
+
+fn shortened(classes: &[String]) -> String {
+    let shown = classes.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    if classes.len() > 5 { format!("{shown}, … ({} in all)", classes.len()) } else { shown }
+}
+
+/// A random part of some images, in their order.
+struct Subset<S> {
+    images: S,
+    indices: Vec<usize>,
+}
+
+impl<S: ImageSource> Subset<S> {
+    /// At most `count` of `images`, keyed by `seed`; all of them without a count.
+    fn draw(images: S, count: Option<usize>, seed: u64) -> Self {
+        let mut keyed: Vec<(u64, usize)> = (0..images.len())
+            .map(|index| (keyed_rng(seed, "training subset", index as u64, 0).random(), index))
+            .collect();
+        keyed.sort_unstable();
+        let mut indices: Vec<usize> =
+            keyed.into_iter().take(count.unwrap_or(usize::MAX)).map(|(_, index)| index).collect();
+        indices.sort_unstable();
+        Self { images, indices }
+    }
+}
+
+impl<S: ImageSource> ImageSource for Subset<S> {
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.images.label(self.indices[index])
+    }
+
+    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
+        self.images.image(self.indices[index], epoch)
+    }
+}
