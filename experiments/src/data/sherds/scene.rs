@@ -17,7 +17,12 @@ const REFERENCE_SIZE: f32 = 32.0;
 type Colour = [f32; 3];
 
 /// Draws one image and the exact mask of its object.
-pub(super) fn draw(config: &SherdsConfig, shape: Shape, texture: Texture, rng: &mut ChaCha8Rng) -> (Image, Mask) {
+pub(super) fn draw(
+    config: &SherdsConfig,
+    shape: Shape,
+    texture: Texture,
+    rng: &mut ChaCha8Rng,
+) -> (Image, Mask) {
     let mut canvas = Canvas::background(config, rng);
     for _ in 0..3 {
         canvas.blob(config, rng);
@@ -113,8 +118,7 @@ impl Canvas {
         let texture = Texture::ALL[rng.below(Texture::ALL.len())];
         let period = rng.between(config.period.0, config.period.1) * self.unit;
         let pattern = Pattern::draw(texture, period, long, rng);
-        let colours =
-            [near(self.base, 0.45 * config.clutter, rng), near(self.base, 0.45 * config.clutter, rng)];
+        let colours = [0; 2].map(|_| near(self.base, 0.35 * config.clutter, rng));
         let (rows, columns) = self.around(x, y, long * 1.5);
         for row in rows {
             for column in columns.clone() {
@@ -149,7 +153,7 @@ impl Canvas {
         let (cos, sin) = rng.direction();
         let half_length = rng.between(3.0, 10.0) * self.unit;
         let half_width = rng.between(0.35, 0.7) * self.unit;
-        let colour = near(self.base, 0.5 * config.clutter, rng);
+        let colour = near(self.base, 0.4 * config.clutter, rng);
         let (rows, columns) = self.around(x, y, half_length);
         for row in rows {
             for column in columns.clone() {
@@ -194,10 +198,8 @@ impl Canvas {
                     let (u, v) = ((cos * dx + sin * dy) / radius, (cos * dy - sin * dx) / radius);
                     if shape.contains(u, v) {
                         inside += 1;
-                        second += pattern.mix(
-                            texture_cos * dx + texture_sin * dy,
-                            texture_cos * dy - texture_sin * dx,
-                        );
+                        second += pattern
+                            .mix(texture_cos * dx + texture_sin * dy, texture_cos * dy - texture_sin * dx);
                     }
                 }
                 if inside > 0 {
