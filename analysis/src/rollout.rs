@@ -75,7 +75,8 @@ pub fn attention_relevance(weights: &AttentionMaps, gradients: &AttentionMaps) -
 fn pull_back(maps: &AttentionMaps, matrix: impl Fn(usize, usize) -> Vec<f64>) -> Vec<Heatmap> {
     let tokens = maps.tokens;
     let one_image = |image: usize| {
-        let mut row = if maps.prefix_tokens > 0 { vec![0.0; tokens] } else { vec![1.0 / tokens as f64; tokens] };
+        let mut row =
+            if maps.prefix_tokens > 0 { vec![0.0; tokens] } else { vec![1.0 / tokens as f64; tokens] };
         if maps.prefix_tokens > 0 {
             row[0] = 1.0;
         }

@@ -74,12 +74,17 @@ pub fn write_export(path: &Path, arrays: &[NamedArray], notes: &[(&str, &str)]) 
     let encoded: Vec<(Dtype, Vec<u8>)> = arrays
         .iter()
         .map(|array| match &array.values {
-            Values::F32(values) => (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
-            Values::I64(values) => (Dtype::I64, values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            Values::F32(values) => {
+                (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+            }
+            Values::I64(values) => {
+                (Dtype::I64, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+            }
         })
         .collect();
     let views = arrays.iter().zip(&encoded).map(|(array, (dtype, bytes))| {
-        let view = TensorView::new(*dtype, array.shape.clone(), bytes).expect("as many values as the shape says");
+        let view =
+            TensorView::new(*dtype, array.shape.clone(), bytes).expect("as many values as the shape says");
         (array.name.as_str(), view)
     });
     let notes: HashMap<String, String> =

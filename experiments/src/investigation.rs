@@ -69,7 +69,9 @@ pub enum InvestigationError {
         needed: &'static str,
     },
     /// A checkpoint whose classes are not the data's.
-    #[error("{path} was trained on the classes {model}, but the data has {data}; use the data it was trained on")]
+    #[error(
+        "{path} was trained on the classes {model}, but the data has {data}; use the data it was trained on"
+    )]
     OtherClasses {
         /// Which file.
         path: PathBuf,
@@ -79,7 +81,9 @@ pub enum InvestigationError {
         data: String,
     },
     /// The folder holds no investigation.
-    #[error("{0} holds no investigation that got as far as its models; run `archaeo excavate --out {0}` first")]
+    #[error(
+        "{0} holds no investigation that got as far as its models; run `archaeo excavate --out {0}` first"
+    )]
     Nothing(PathBuf),
 }
 
@@ -244,8 +248,11 @@ pub fn report_again(folder: &Path) -> Result<Investigation, InvestigationError> 
 }
 
 fn make_folder(path: &Path) -> Result<(), StudyError> {
-    std::fs::create_dir_all(path)
-        .map_err(|source| StudyError::Io { action: "make the folder", path: path.to_owned(), source })
+    std::fs::create_dir_all(path).map_err(|source| StudyError::Io {
+        action: "make the folder",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn provenance(request: &Request, config: String, seconds: Vec<(String, f64)>) -> Provenance {

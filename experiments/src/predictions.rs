@@ -12,7 +12,10 @@ use crate::studies::{Laboratory, StudyError};
 /// The arrays of an evaluation, for export: `labels` `[n]` and `logits` `[n, classes]`.
 pub fn arrays(evaluation: &Evaluation) -> [NamedArray; 2] {
     let Evaluation { logits, classes, labels } = evaluation;
-    [NamedArray::indices("labels", labels), NamedArray::floats("logits", &[labels.len(), *classes], logits.clone())]
+    [
+        NamedArray::indices("labels", labels),
+        NamedArray::floats("logits", &[labels.len(), *classes], logits.clone()),
+    ]
 }
 
 /// As [`Laboratory::predicted`].
@@ -33,18 +36,22 @@ pub(crate) fn predicted(lab: &Laboratory, split_name: &str, role: Role) -> Resul
         done = so_far;
     };
     let evaluation = evaluate(model, &source, lab.sizes.batch_size, lab.device, &mut advance)?;
-    fs::create_dir_all(&folder)
-        .map_err(|source| StudyError::Io { action: "make the folder", path: folder, source })?;
+    fs::create_dir_all(&folder).map_err(|source| StudyError::Io {
+        action: "make the folder",
+        path: folder,
+        source,
+    })?;
     write_export(&path, &arrays(&evaluation), &[("split", split_name), ("model", &model.card().name)])?;
     Ok(evaluation)
 }
 
 fn read(path: &Path, classes: usize) -> Result<Evaluation, StudyError> {
-    let damaged = || ExportError::Damaged { path: path.to_owned(), reason: "logits or labels are missing".into() };
+    let damaged =
+        || ExportError::Damaged { path: path.to_owned(), reason: "logits or labels are missing".into() };
     match <[NamedArray; 2]>::try_from(read_export(path)?) {
-        Ok([NamedArray { values: Values::I64(labels), .. }, NamedArray { values: Values::F32(logits), .. }])
-            if logits.len() == labels.len() * classes =>
-        {
+        Ok(
+            [NamedArray { values: Values::I64(labels), .. }, NamedArray { values: Values::F32(logits), .. }],
+        ) if logits.len() == labels.len() * classes => {
             let labels = labels.into_iter().map(|label| label as usize).collect();
             Ok(Evaluation { logits, classes, labels })
         }

@@ -65,12 +65,7 @@ impl MultiHeadAttention {
     ///
     /// # Shapes
     /// `[batch, tokens, width]` → `[batch, tokens, width]`
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        site: &AttentionSite,
-        pass: &mut Pass,
-    ) -> Tensor<3> {
+    pub fn forward(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
         let head_dim = width / self.heads;
         let scale = (head_dim as f64).powf(-0.5);
@@ -78,7 +73,11 @@ impl MultiHeadAttention {
         let dropping = pass.training.is_some() && self.weight_dropout > 0.0;
         let context = if pass.probe.wants_attention(site) || dropping {
             let weights = pass.probe.attention(site, ops::self_attention_weights(packed.clone(), scale));
-            let weights = pass.dropout(weights, self.weight_dropout, &format!("attention weight dropout {}", site.layer));
+            let weights = pass.dropout(
+                weights,
+                self.weight_dropout,
+                &format!("attention weight dropout {}", site.layer),
+            );
             ops::self_attention_context(weights, packed)
         } else {
             ops::self_attention(packed, scale)

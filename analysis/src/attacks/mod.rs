@@ -124,7 +124,11 @@ pub fn attack(
     seed: u64,
 ) -> Tensor<4> {
     let shape = images.dims();
-    assert_eq!((labels.len(), image_ids.len()), (shape[0], shape[0]), "one label and one id an image are needed");
+    assert_eq!(
+        (labels.len(), image_ids.len()),
+        (shape[0], shape[0]),
+        "one label and one id an image are needed"
+    );
     assert!(
         attack.epsilon().is_finite() && attack.epsilon() >= 0.0,
         "an attack needs a size of at least 0, not {}",

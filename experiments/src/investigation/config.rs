@@ -47,8 +47,9 @@ impl InvestigationConfig {
         let base = if quick { StudySizes::quick() } else { StudySizes::default() };
         let mut sizes = Table::try_from(&base).expect("plain data");
         sizes.extend(stated);
-        let studies =
-            Value::Table(sizes).try_into().map_err(|error| RecipeError::Value(format!("[studies]: {error}")))?;
+        let studies = Value::Table(sizes)
+            .try_into()
+            .map_err(|error| RecipeError::Value(format!("[studies]: {error}")))?;
 
         let text = toml::to_string(&table).expect("it was read from TOML");
         let config = Self { recipes: RecipeFile::parse(&text, &for_recipes)?, studies };

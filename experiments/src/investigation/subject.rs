@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use archaeo_models::{Classifier, Network, load};
 use archaeo_models::random::keyed_rng;
+use archaeo_models::{Classifier, Network, load};
 use burn::tensor::Device;
 use rand::RngExt;
 
@@ -65,10 +65,16 @@ impl Subject {
         let images = Subset::draw(images, request.config.studies.training_images, recipe.seed);
         let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
         let blank = recipe.build(&dataset.classes, request.device)?;
-        let validation =
-            Preprocessed { split: dataset.split(validation_split)?, preprocessing: &blank.card().preprocessing };
-        let own_folder =
-            RunFolder::open(&folder.file(&role.to_string()), &recipe.to_toml(), identity, &request.environment)?;
+        let validation = Preprocessed {
+            split: dataset.split(validation_split)?,
+            preprocessing: &blank.card().preprocessing,
+        };
+        let own_folder = RunFolder::open(
+            &folder.file(&role.to_string()),
+            &recipe.to_toml(),
+            identity,
+            &request.environment,
+        )?;
         let job = Job {
             recipe: &recipe,
             classes: &dataset.classes,

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use archaeo_analysis::statistics::{
-    BootstrapInterval, Resampling, accuracy_difference, error_consistency, expected_calibration_error, mcnemar, mean_bootstrap,
+    BootstrapInterval, Resampling, accuracy_difference, error_consistency, expected_calibration_error,
+    mcnemar, mean_bootstrap,
 };
 
 use super::{Laboratory, ROLES, StudyError};
-use crate::findings::{AccuracyFindings, ModelScores, PairComparison, Role, SplitAccuracy};
 use crate::evaluate::Evaluation;
+use crate::findings::{AccuracyFindings, ModelScores, PairComparison, Role, SplitAccuracy};
 
 /// Equal-mass bins of the calibration error.
 const CALIBRATION_BINS: usize = 15;
@@ -46,7 +47,12 @@ pub fn accuracy(lab: &Laboratory) -> Result<AccuracyFindings, StudyError> {
     Ok(AccuracyFindings { main_split: lab.main_split.into(), splits, confusion, per_class })
 }
 
-fn split_accuracy(lab: &Laboratory, name: &str, vit: &Evaluation, cnn: &Evaluation) -> Result<SplitAccuracy, StudyError> {
+fn split_accuracy(
+    lab: &Laboratory,
+    name: &str,
+    vit: &Evaluation,
+    cnn: &Evaluation,
+) -> Result<SplitAccuracy, StudyError> {
     let resampling = lab.resampling();
     let (vit_correct, cnn_correct) = (vit.scores()?.correct(1), cnn.scores()?.correct(1));
     let table = mcnemar(&vit_correct, &cnn_correct)?;

@@ -30,7 +30,8 @@ pub fn attacks(lab: &Laboratory) -> Result<AttackFindings, StudyError> {
         let clean = right(lab, &format!("{name} unattacked"), &indices, role, None)?;
         let families: [fn(f64, usize) -> Attack; 2] = [|epsilon, _| Attack::fgsm(epsilon), Attack::pgd];
         for family in families {
-            let mut points = vec![AttackPoint { epsilon: 0.0, accuracy: wilson(clean, indices.len(), DEFAULT_LEVEL)? }];
+            let mut points =
+                vec![AttackPoint { epsilon: 0.0, accuracy: wilson(clean, indices.len(), DEFAULT_LEVEL)? }];
             let mut named = (String::new(), String::new());
             for &epsilon in &lab.sizes.epsilons {
                 let attack = family(epsilon / 255.0, lab.sizes.pgd_steps);
@@ -79,7 +80,12 @@ fn right(
 }
 
 /// Clean image, enlarged perturbation and adversarial image, for the first few images.
-fn example_cells(lab: &Laboratory, indices: &[usize], role: Role, with: &Attack) -> Result<Vec<Cell>, StudyError> {
+fn example_cells(
+    lab: &Laboratory,
+    indices: &[usize],
+    role: Role,
+    with: &Attack,
+) -> Result<Vec<Cell>, StudyError> {
     let model = lab.model(role);
     let classes = &model.card().classes;
     let first = &indices[..indices.len().min(EXAMPLES_SHOWN)];
@@ -93,11 +99,15 @@ fn example_cells(lab: &Laboratory, indices: &[usize], role: Role, with: &Attack)
         let difference = (adversarial.clone() - clean.clone()) * PERTURBATION_GAIN + 0.5;
         let pictures = [clean, difference, adversarial].map(|images| to_images(&images));
         for i in 0..batch.len() {
-            let panels =
-                pictures.iter().map(|images| panel(&images[i])).collect::<Result<Vec<Picture>, StudyError>>()?;
+            let panels = pictures
+                .iter()
+                .map(|images| panel(&images[i]))
+                .collect::<Result<Vec<Picture>, StudyError>>()?;
             let caption = format!(
                 "{}: {} becomes {}",
-                model.card().name, classes[answers[0][i]], classes[answers[1][i]]
+                model.card().name,
+                classes[answers[0][i]],
+                classes[answers[1][i]]
             );
             cells.push(Cell { picture: row(&panels)?, caption });
         }
@@ -114,7 +124,10 @@ fn interleaved(cells: Vec<Cell>) -> Vec<Cell> {
 }
 
 fn blank_cell() -> Result<Cell, StudyError> {
-    Ok(Cell { picture: Picture::filled(8, 8, [255; 3])?, caption: "no perturbation of 4/255 or more was asked for".into() })
+    Ok(Cell {
+        picture: Picture::filled(8, 8, [255; 3])?,
+        caption: "no perturbation of 4/255 or more was asked for".into(),
+    })
 }
 
 /// `[batch, 3, height, width]` in [0, 1] → images of 8 bits.

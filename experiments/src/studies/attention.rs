@@ -51,7 +51,8 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
         Ok(())
     })?;
 
-    let layers = (0..images[0].len()).map(|layer| layer_findings(&images, layer)).collect::<Result<_, _>>()?;
+    let layers =
+        (0..images[0].len()).map(|layer| layer_findings(&images, layer)).collect::<Result<_, _>>()?;
     let layout = SheetLayout { columns: 4, cell: 2 * super::pictures::PANEL + 4, ..SheetLayout::default() };
     Ok(AttentionFindings {
         n: images.len(),
@@ -77,7 +78,9 @@ fn layer_findings(images: &[Vec<LayerStatistics>], layer: usize) -> Result<Layer
             normalised_entropy: of(|s| s.normalised_entropy)?,
             hoyer: of(|s| s.hoyer)?,
             below_uniform: of(|s| s.below_uniform)?,
-            class_token_mass: has_class_token.then(|| of(|s| s.class_token_mass.unwrap_or(0.0))).transpose()?,
+            class_token_mass: has_class_token
+                .then(|| of(|s| s.class_token_mass.unwrap_or(0.0)))
+                .transpose()?,
         })
     });
     let heads = heads.collect::<Result<_, StudyError>>()?;

@@ -9,8 +9,8 @@ use archaeo_analysis::rollout::{RolloutOptions, rollout};
 
 use super::pictures::{heat_panel, panel, row};
 use super::{Laboratory, ROLES, StudyError};
-use crate::findings::{Comparison, ComparisonFindings, Role};
 use crate::evaluate::Evaluation;
+use crate::findings::{Comparison, ComparisonFindings, Role};
 use crate::images::{preprocess, to_tensor};
 
 /// Explains a sample of the main split with both models.
@@ -26,9 +26,11 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
     lab.for_each_batch("explanations compared", &indices, lab.vit, |batch, samples, for_vit| {
         let rollouts = rollout(&AttentionMaps::record(lab.vit, for_vit)?, &RolloutOptions::default());
         let preprocessing = &lab.cnn.card().preprocessing;
-        let shown: Vec<_> = samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect();
+        let shown: Vec<_> =
+            samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect();
         let grad_cams = grad_cam(lab.cnn, to_tensor(&shown, lab.device), None);
-        for (((&index, image), rollout), grad_cam) in batch.iter().zip(&shown).zip(&rollouts).zip(&grad_cams) {
+        for (((&index, image), rollout), grad_cam) in batch.iter().zip(&shown).zip(&rollouts).zip(&grad_cams)
+        {
             let picture = row(&[panel(image)?, heat_panel(image, rollout)?, heat_panel(image, grad_cam)?])?;
             let answer = |role: usize, predicted: &Evaluation| {
                 let class = answers[role][index];
@@ -47,6 +49,7 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
         }
         Ok(())
     })?;
-    let selection = format!("{} images of `{}`, drawn at random with seed {}", items.len(), lab.main_split, lab.seed);
+    let selection =
+        format!("{} images of `{}`, drawn at random with seed {}", items.len(), lab.main_split, lab.seed);
     Ok(ComparisonFindings { selection, items })
 }

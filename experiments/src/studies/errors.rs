@@ -43,7 +43,9 @@ pub fn errors(lab: &Laboratory) -> Result<ErrorFindings, StudyError> {
             ErrorGroupFindings {
                 count: members.len(),
                 share: wilson(members.len(), labels.len(), DEFAULT_LEVEL)?,
-                confusions: listed.map(|(truth, predicted, count)| Confusion { truth, predicted, count }).collect(),
+                confusions: listed
+                    .map(|(truth, predicted, count)| Confusion { truth, predicted, count })
+                    .collect(),
                 confidence: (!members.is_empty()).then(|| confidences.sum::<f64>() / members.len() as f64),
                 picture: picture(lab, group, members, labels, [&vit_answers, &cnn_answers])?,
             },
@@ -56,7 +58,9 @@ pub fn errors(lab: &Laboratory) -> Result<ErrorFindings, StudyError> {
     Ok(ErrorFindings {
         n: labels.len(),
         groups,
-        same_wrong_class: (!same.is_empty()).then(|| wilson(agreeing, same.len(), DEFAULT_LEVEL)).transpose()?,
+        same_wrong_class: (!same.is_empty())
+            .then(|| wilson(agreeing, same.len(), DEFAULT_LEVEL))
+            .transpose()?,
         by_class: by_class
             .map(|(class, counts)| ClassErrors {
                 class,

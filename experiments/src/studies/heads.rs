@@ -3,8 +3,8 @@
 use archaeo_analysis::head_ablation::{HeadAblations, HeadMeans, Replacement, ablate_heads, donors};
 use archaeo_analysis::head_gradient::gradient_importance;
 use archaeo_analysis::statistics::{
-    DEFAULT_LEVEL, accuracy_difference, benjamini_hochberg, mean_difference, mean_t, spearman, wilcoxon_signed_rank,
-    wilson,
+    DEFAULT_LEVEL, accuracy_difference, benjamini_hochberg, mean_difference, mean_t, spearman,
+    wilcoxon_signed_rank, wilson,
 };
 
 use super::{Laboratory, StudyError};
@@ -65,11 +65,14 @@ fn findings(
     let mut p_values = Vec::new();
     for (layer, heads) in gradients[0].iter().enumerate() {
         for head in 0..heads.len() {
-            let loss_increase =
-                |replacement| mean_difference(&answers(layer, head, replacement).losses, &baseline.losses, &resampling);
+            let loss_increase = |replacement| {
+                mean_difference(&answers(layer, head, replacement).losses, &baseline.losses, &resampling)
+            };
             let by_mean = answers(layer, head, Replacement::Mean);
             // A head whose replacement changes no loss at all cannot be shown to matter.
-            p_values.push(wilcoxon_signed_rank(&by_mean.losses, &baseline.losses).map_or(1.0, |test| test.p_value));
+            p_values.push(
+                wilcoxon_signed_rank(&by_mean.losses, &baseline.losses).map_or(1.0, |test| test.p_value),
+            );
             let of_gradient: Vec<f64> = gradients.iter().map(|image| image[layer][head]).collect();
             ranking.push(HeadAblation {
                 layer,
@@ -89,7 +92,9 @@ fn findings(
     let by_gradient: Vec<f64> = ranking.iter().map(|entry| entry.gradient.value).collect();
     let by_ablation: Vec<f64> = ranking.iter().map(|entry| entry.mean.value).collect();
     let gradient_agreement = spearman(&by_gradient, &by_ablation, &resampling)?.correlation;
-    ranking.sort_by(|a, b| b.mean.value.total_cmp(&a.mean.value).then((a.layer, a.head).cmp(&(b.layer, b.head))));
+    ranking.sort_by(|a, b| {
+        b.mean.value.total_cmp(&a.mean.value).then((a.layer, a.head).cmp(&(b.layer, b.head)))
+    });
 
     let right = baseline.correct.iter().filter(|&&correct| correct).count();
     Ok(HeadFindings {

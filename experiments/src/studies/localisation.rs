@@ -3,7 +3,9 @@
 use archaeo_analysis::attention_maps::AttentionMaps;
 use archaeo_analysis::grad_cam::grad_cam;
 use archaeo_analysis::heatmap::Heatmap;
-use archaeo_analysis::localisation::{centre_heatmap, mass_in_mask, object_share, pointing_score, random_heatmap};
+use archaeo_analysis::localisation::{
+    centre_heatmap, mass_in_mask, object_share, pointing_score, random_heatmap,
+};
 use archaeo_analysis::rollout::{RolloutOptions, attention_relevance, gradient_rollout, rollout};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, mean_difference, mean_t};
 
@@ -46,8 +48,10 @@ pub fn localisation(lab: &Laboratory) -> Result<Option<LocalisationFindings>, St
     let mut shares = Vec::new();
     lab.for_each_batch("explanations against the mask", &indices, lab.vit, |batch, samples, for_vit| {
         let (weights, gradients) = AttentionMaps::record_with_gradients(lab.vit, for_vit.clone(), None)?;
-        let for_cnn: Vec<_> =
-            samples.iter().map(|sample| preprocess(sample.image.clone(), &lab.cnn.card().preprocessing)).collect();
+        let for_cnn: Vec<_> = samples
+            .iter()
+            .map(|sample| preprocess(sample.image.clone(), &lab.cnn.card().preprocessing))
+            .collect();
         let heatmaps = [
             rollout(&weights, &RolloutOptions::default()),
             gradient_rollout(&weights, &gradients),

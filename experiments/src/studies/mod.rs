@@ -27,9 +27,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::data::{DataError, Dataset, Sample, Split};
+use crate::evaluate::Evaluation;
 use crate::export::ExportError;
 use crate::findings::Role;
-use crate::evaluate::Evaluation;
 use crate::images::{preprocess, to_tensor};
 
 pub use accuracy::{accuracy, model_scores};

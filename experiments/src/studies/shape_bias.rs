@@ -34,7 +34,10 @@ pub fn shape_bias(lab: &Laboratory) -> Result<Option<ShapeBiasFindings>, StudyEr
             return Ok(None);
         }
         let CueDecisions { shape, texture, other } = decisions;
-        models.insert(role, ShapeBias { shape, texture, other, bias: wilson(shape, shape + texture, DEFAULT_LEVEL)? });
+        models.insert(
+            role,
+            ShapeBias { shape, texture, other, bias: wilson(shape, shape + texture, DEFAULT_LEVEL)? },
+        );
     }
     Ok(Some(ShapeBiasFindings { n: all.len(), models }))
 }

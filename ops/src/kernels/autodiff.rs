@@ -228,7 +228,11 @@ impl Backward<Flex, 2> for ScaleShiftResidual {
 }
 
 impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
-    fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn kernel_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         record!(Linear, [x, weight, bias], |x_value, weight_value, bias_value| {
             (flex::linear(&x_value, &weight_value, &bias_value), (x_value, weight_value))
         })
@@ -257,7 +261,10 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         })
     }
 
-    fn kernel_self_attention_context(weights: FloatTensor<Self>, packed: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn kernel_self_attention_context(
+        weights: FloatTensor<Self>,
+        packed: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
         record!(SelfAttentionContext, [weights, packed], |weights_value, packed_value| {
             (flex::self_attention_context(&weights_value, &packed_value), (weights_value, packed_value))
         })
@@ -270,7 +277,11 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         })
     }
 
-    fn kernel_conv2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: [usize; 3]) -> FloatTensor<Self> {
+    fn kernel_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: [usize; 3],
+    ) -> FloatTensor<Self> {
         record!(Conv2d, [x, weight], |x_value, weight_value| {
             (flex::conv2d(&x_value, &weight_value, geometry), (x_value, weight_value, geometry))
         })
@@ -283,14 +294,13 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         epsilon: f32,
         relu: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let mut seen = None;
+        let (mean, variance);
         let y = record!(BatchNorm, [x, weight, bias], |x, weight, bias| {
             let (y, moments) = flex::batch_norm(&x, [&weight, &bias], None, epsilon, relu);
-            seen = Some((moments.mean.clone(), moments.variance.clone()));
+            (mean, variance) = (moments.mean.clone(), moments.variance.clone());
             let relu_output = relu_output(&y, relu);
             (y, BatchNormState { x, weight, moments, relu_output })
         });
-        let (mean, variance) = seen.expect("the forward pass has run");
         (y, Self::from_inner(mean), Self::from_inner(variance))
     }
 
@@ -302,14 +312,13 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         epsilon: f32,
         relu: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        let mut seen = None;
+        let (mean, variance);
         let y = record!(BatchNormResidual, [x, weight, bias, residual], |x, weight, bias, residual| {
             let (y, moments) = flex::batch_norm(&x, [&weight, &bias], Some(&residual), epsilon, relu);
-            seen = Some((moments.mean.clone(), moments.variance.clone()));
+            (mean, variance) = (moments.mean.clone(), moments.variance.clone());
             let relu_output = relu_output(&y, relu);
             (y, BatchNormState { x, weight, moments, relu_output })
         });
-        let (mean, variance) = seen.expect("the forward pass has run");
         (y, Self::from_inner(mean), Self::from_inner(variance))
     }
 

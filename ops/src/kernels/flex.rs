@@ -1,8 +1,8 @@
 //! The operations on CPU tensors: shapes read, outputs allocated, kernels called.
 
 use archaeo_kernels::{
-    self as kernels, Activation, BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape, Convolution,
-    ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Precision, Weight, WeightLayout,
+    self as kernels, Activation, BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape,
+    Convolution, ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Precision, Weight, WeightLayout,
 };
 use burn::backend::{DType, Flex, TensorMetadata};
 use burn_flex::{FlexTensor, Layout};
@@ -62,7 +62,15 @@ pub(super) fn linear_weight_gradient(x: &FlexTensor, dy: &FlexTensor) -> (FlexTe
     let ([_, inputs], [_, outputs]) = (matrix_shape(x), matrix_shape(dy));
     let (mut dw, mut db) = (room(outputs * inputs), room(outputs));
     let shape = [inputs, outputs];
-    kernels::linear_weight_gradient(values(x), values(dy), shape, LAYOUT, &mut dw, Some(&mut db), Precision::F32);
+    kernels::linear_weight_gradient(
+        values(x),
+        values(dy),
+        shape,
+        LAYOUT,
+        &mut dw,
+        Some(&mut db),
+        Precision::F32,
+    );
     (tensor(dw, [outputs, inputs]), tensor(db, [outputs]))
 }
 
@@ -138,7 +146,15 @@ pub(super) fn self_attention_weights_gradient(
     let mut gradient = room(values(packed).len());
     let [dquery, dkey, _] = HeadsMut::packed(&mut gradient, shape);
     let (weights, dweights) = (values(weights), values(dweights));
-    kernels::attention_weights_backward(weights, dweights, [query, key], scale, None, [dquery, dkey], Precision::F32);
+    kernels::attention_weights_backward(
+        weights,
+        dweights,
+        [query, key],
+        scale,
+        None,
+        [dquery, dkey],
+        Precision::F32,
+    );
     tensor(gradient, packed.shape())
 }
 
@@ -174,7 +190,11 @@ pub(super) fn self_attention_context_gradients(
 }
 
 /// The context, and the weights where they are to be kept.
-pub(super) fn self_attention(packed: &FlexTensor, scale: f32, keep: bool) -> (FlexTensor, Option<FlexTensor>) {
+pub(super) fn self_attention(
+    packed: &FlexTensor,
+    scale: f32,
+    keep: bool,
+) -> (FlexTensor, Option<FlexTensor>) {
     let shape = heads_shape(packed);
     let HeadsShape { batch, heads, tokens, .. } = shape;
     let mut context = room(values(packed).len() / 3);

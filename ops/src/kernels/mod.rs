@@ -20,7 +20,11 @@ pub(crate) fn serve(device: &Device) -> bool {
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait KernelOperations: Backend {
     /// `x` `[rows, in]`, `weight` `[out, in]`, `bias` `[out]` → `[rows, out]`
-    fn kernel_linear(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn kernel_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 
     /// `x` `[rows, features]`, `weight` and `bias` `[features]` → like `x`
     fn kernel_layer_norm(
@@ -38,14 +42,21 @@ pub(crate) trait KernelOperations: Backend {
 
     /// `weights` `[batch, heads, tokens, tokens]`, `packed` `[batch, tokens, 3, heads, head_dim]`
     /// → `[batch, tokens, heads, head_dim]`
-    fn kernel_self_attention_context(weights: FloatTensor<Self>, packed: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn kernel_self_attention_context(
+        weights: FloatTensor<Self>,
+        packed: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 
     /// `packed` `[batch, tokens, 3, heads, head_dim]` → `[batch, tokens, heads, head_dim]`
     fn kernel_self_attention(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
 
     /// `x` `[batch, in, height, width]`, `weight` `[out, in / groups, kernel, kernel]`
     /// → `[batch, out, height', width']`; `geometry` is stride, padding and groups.
-    fn kernel_conv2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, geometry: [usize; 3]) -> FloatTensor<Self>;
+    fn kernel_conv2d(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        geometry: [usize; 3],
+    ) -> FloatTensor<Self>;
 
     /// `x` `[batch, channels, height, width]`, `weight` and `bias` `[channels]` → like `x`, and the batch's mean and
     /// variance, which have no gradient
@@ -147,7 +158,9 @@ pub(crate) fn batch_norm(
         None => <Dispatch as KernelOperations>::kernel_batch_norm(x, weight, bias, epsilon, relu),
         Some(residual) => {
             let residual = residual.into_dispatch();
-            <Dispatch as KernelOperations>::kernel_batch_norm_residual(x, weight, bias, residual, epsilon, relu)
+            <Dispatch as KernelOperations>::kernel_batch_norm_residual(
+                x, weight, bias, residual, epsilon, relu,
+            )
         }
     };
     (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))

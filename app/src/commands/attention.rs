@@ -1,0 +1,99 @@
+//! `archaeo attention`: what a ViT's heads attend to.
+
+use anyhow::Result;
+use archaeo_analysis::attention_maps::AttentionMaps;
+use archaeo_analysis::attention_statistics::{
+    DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
+};
+use archaeo_analysis::rollout::{HeadFusion, RolloutOptions, rollout};
+use archaeo_experiments::export::{NamedArray, write_export};
+use archaeo_experiments::images::{Batch, Preprocessed};
+use archaeo_experiments::studies::Progress;
+use serde_json::json;
+
+use super::subject::{Opened, open};
+use crate::cli::{Attention, Fusion, Global};
+use crate::printer::Printer;
+use crate::progress::Bars;
+
+/// Runs the command.
+///
+/// # Errors
+/// A model without attention, or data that cannot be read.
+pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<()> {
+    anyhow::ensure!((0.0..1.0).contains(&arguments.discard), "--discard must be at least 0 and below 1");
+    let subject = &arguments.subject;
+    let opened = open(subject, global, printer)?;
+    let Opened { model, indices, device, .. } = &opened;
+    let convention = if arguments.raw { DistanceConvention::Raw } else { DistanceConvention::Renormalised };
+    let fusion = match arguments.fusion {
+        Fusion::Mean => HeadFusion::Mean,
+        Fusion::Max => HeadFusion::Max,
+        Fusion::Min => HeadFusion::Min,
+    };
+    let options = RolloutOptions { fusion, discard: arguments.discard };
+
+    let images = Preprocessed { split: opened.split()?, preprocessing: &model.card().preprocessing };
+    let bars = Bars::default();
+    bars.begin(&model.card().name, indices.len());
+    let mut statistics: Vec<Vec<LayerStatistics>> = Vec::new();
+    let (mut rollouts, mut grid) = (Vec::new(), [0, 0]);
+    for batch in indices.chunks(subject.batch_size.into()) {
+        let maps = AttentionMaps::record(model, Batch::load(&images, batch, 0)?.tensor(device))?;
+        statistics.extend(attention_statistics(&maps, convention));
+        rollouts.extend(rollout(&maps, &options).into_iter().flat_map(|heatmap| heatmap.values));
+        grid = maps.grid;
+        bars.advance(batch.len());
+    }
+    bars.finish();
+
+    let table = |statistic: fn(&HeadStatistics) -> f64| -> Vec<Vec<f64>> {
+        let mean = |layer: usize, head: usize| {
+            let sum: f64 = statistics.iter().map(|image| statistic(&image[layer].heads[head])).sum();
+            sum / statistics.len() as f64
+        };
+        let layers = 0..statistics[0].len();
+        layers
+            .map(|layer| (0..statistics[0][layer].heads.len()).map(|head| mean(layer, head)).collect())
+            .collect()
+    };
+    let (distance, entropy) = (table(|head| head.distance), table(|head| head.entropy));
+    if let Some(path) = &subject.export {
+        let shape = [distance.len(), distance[0].len()];
+        let flat = |table: &[Vec<f64>]| table.iter().flatten().map(|&value| value as f32).collect();
+        let arrays = [
+            NamedArray::floats("attention_distance", &shape, flat(&distance)),
+            NamedArray::floats("attention_entropy", &shape, flat(&entropy)),
+            NamedArray::floats("rollout", &[statistics.len(), grid[0], grid[1]], rollouts),
+        ];
+        write_export(path, &arrays, &[("distance", convention.describe()), ("model", &model.card().name)])?;
+    }
+    let result = json!({
+        "model": model.card().name,
+        "n": statistics.len(),
+        "distance_convention": convention.describe(),
+        "attention_distance": distance,
+        "attention_entropy": entropy,
+        "normalised_entropy": table(|head| head.normalised_entropy),
+        "hoyer_sparsity": table(|head| head.hoyer),
+        "below_uniform": table(|head| head.below_uniform),
+        "class_token_mass": table(|head| head.class_token_mass.unwrap_or(0.0)),
+    });
+    printer.result(&result, |_| {
+        let rows = |title: &str, table: &[Vec<f64>]| {
+            let mut lines = format!("{title}\n");
+            for (layer, heads) in table.iter().enumerate() {
+                let cells: String = heads.iter().map(|value| format!("{value:8.2}")).collect();
+                lines += &format!("layer {layer:>2} {cells}\n");
+            }
+            lines
+        };
+        format!(
+            "{} on {} images; columns are heads\n\n{}\n{}",
+            model.card().name,
+            statistics.len(),
+            rows(&format!("mean attention distance, pixels ({})", convention.describe()), &distance),
+            rows("entropy, nats", &entropy)
+        )
+    })
+}

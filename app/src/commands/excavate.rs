@@ -1,0 +1,64 @@
+//! `archaeo excavate`: the whole investigation.
+
+use anyhow::{Context, Result};
+use archaeo_experiments::investigation::{InvestigationConfig, Request, excavate};
+use archaeo_experiments::report::claims;
+use serde::Serialize;
+
+use super::environment;
+use crate::cli::{Excavate, Global};
+use crate::device;
+use crate::printer::Printer;
+use crate::progress::{Bars, listen_for_interrupt};
+
+/// What is investigated when no configuration is named.
+const DEFAULT_CONFIG: &str = include_str!("../../../configs/excavate.toml");
+
+#[derive(Serialize)]
+struct Headlines {
+    report: String,
+    findings: String,
+    headlines: Vec<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// One sentence; what was found until then is kept.
+pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<()> {
+    let text = match &arguments.config {
+        None => DEFAULT_CONFIG.to_owned(),
+        Some(path) => std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}", path.display()))?,
+    };
+    let mut overrides = arguments.set.clone();
+    overrides.extend(global.seed.map(|seed| format!("seed={seed}")));
+    let config = InvestigationConfig::parse(&text, &overrides, arguments.quick)?;
+    let device = device::by_name(&global.device)?;
+    listen_for_interrupt()?;
+
+    let bars = Bars::default();
+    let request = Request {
+        source: &arguments.data,
+        strict: arguments.strict,
+        config,
+        vit: arguments.vit.as_deref(),
+        cnn: arguments.cnn.as_deref(),
+        out: &arguments.out,
+        device: &device,
+        environment: environment(global),
+    };
+    let investigation = excavate(&request, &bars)?;
+    bars.finish();
+
+    let path = |name: &str| arguments.out.join(name).display().to_string();
+    let headlines = Headlines {
+        report: path("report.html"),
+        findings: path("findings"),
+        headlines: claims(&investigation).into_iter().map(|claim| claim.text()).collect(),
+    };
+    printer.result(&headlines, |result| {
+        let lines: String = result.headlines.iter().map(|line| format!("- {line}\n")).collect();
+        format!("What was found:\n{lines}\nReport: {}", result.report)
+    })
+}

@@ -1,0 +1,44 @@
+//! One command, one file; what several of them need is here.
+
+pub mod ablate;
+pub mod attack;
+pub mod attention;
+pub mod data;
+pub mod evaluate;
+pub mod excavate;
+pub mod models;
+pub mod report;
+pub mod train;
+
+mod subject;
+
+use archaeo_experiments::data::Dataset;
+use archaeo_experiments::run_folder::Environment;
+
+use crate::cli::Global;
+use crate::printer::Printer;
+
+/// Where and with what this process runs, for run folders.
+pub fn environment(global: &Global) -> Environment {
+    let command = std::env::args().collect::<Vec<_>>().join(" ");
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("ARCHAEO_COMMIT"));
+    Environment::here(version, commit, &command, &global.device, rayon::current_num_threads())
+}
+
+/// Decodes every image once, and says which were left out.
+///
+/// # Errors
+/// As [`Dataset::verify`].
+pub fn verify(dataset: &mut Dataset, splits: &[&str], printer: &Printer) -> anyhow::Result<()> {
+    let skipped = dataset.verify(splits)?;
+    for image in &skipped {
+        printer.say(&format!("skipped {}: {}", image.identifier, image.reason));
+    }
+    if !skipped.is_empty() {
+        printer.say(&format!("{} image(s) could not be used and were left out", skipped.len()));
+    }
+    for note in &dataset.notes {
+        printer.say(note);
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! `archaeo report`: the report of an investigation, written again.
+
+use anyhow::Result;
+use archaeo_experiments::investigation::report_again;
+use serde_json::json;
+
+use crate::cli::Report;
+use crate::printer::Printer;
+
+/// Runs the command.
+///
+/// # Errors
+/// A folder without an investigation.
+pub fn run(arguments: &Report, printer: &Printer) -> Result<()> {
+    report_again(&arguments.folder)?;
+    let path = |name: &str| arguments.folder.join(name).display().to_string();
+    let written = json!({ "html": path("report.html"), "markdown": path("report.md") });
+    printer.result(&written, |_| format!("Report: {}", path("report.html")))
+}

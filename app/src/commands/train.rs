@@ -1,0 +1,81 @@
+//! `archaeo train`: one model, from a recipe.
+
+use anyhow::{Result, bail};
+use archaeo_experiments::data::{self, OpenOptions};
+use archaeo_experiments::images::{Augmented, Preprocessed};
+use archaeo_experiments::investigation::Watcher;
+use archaeo_experiments::run_folder::{DataIdentity, RunFolder};
+use archaeo_experiments::train::{Job, Outcome, RecipeFile, train};
+use serde_json::json;
+
+use super::{environment, verify};
+use crate::cli::{Global, Train};
+use crate::device;
+use crate::printer::Printer;
+use crate::progress::{Bars, listen_for_interrupt};
+
+/// Runs the command.
+///
+/// # Errors
+/// One sentence; the checkpoint of the last finished epoch is kept.
+pub fn run(arguments: &Train, global: &Global, printer: &Printer) -> Result<()> {
+    let mut overrides = arguments.set.clone();
+    overrides.extend(global.seed.map(|seed| format!("seed={seed}")));
+    let recipe = RecipeFile::read(&arguments.config, &overrides)?.recipe(None)?;
+    let device = device::by_name(&global.device)?;
+
+    let source =
+        arguments.data.clone().or_else(|| recipe.data.source.clone()).unwrap_or_else(|| "sherds".into());
+    let options = OpenOptions {
+        split_seed: recipe.data.split_seed,
+        strict: arguments.strict,
+        validation: Some(recipe.data.validation.unwrap_or(0.1)),
+        ..OpenOptions::default()
+    };
+    let mut dataset = data::open(&source, &options)?;
+    verify(&mut dataset, &[], printer)?;
+    let identity = DataIdentity {
+        source,
+        fingerprint: dataset.fingerprint(),
+        classes: dataset.classes.clone(),
+        counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
+    };
+
+    let blank = recipe.build(&dataset.classes, &device)?;
+    let images = Augmented {
+        split: dataset.split("train")?,
+        augment: &recipe.augment,
+        image_size: recipe.image_size,
+        seed: recipe.seed,
+    };
+    let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
+    let validation =
+        Preprocessed { split: dataset.split(validation_split)?, preprocessing: &blank.card().preprocessing };
+    let folder = RunFolder::open(&arguments.out, &recipe.to_toml(), &identity, &environment(global))?;
+    let job = Job {
+        recipe: &recipe,
+        classes: &dataset.classes,
+        images: &images,
+        validation: &validation,
+        folder: &folder,
+        device: &device,
+    };
+
+    listen_for_interrupt()?;
+    let bars = Bars::default();
+    let outcome = train(&job, &mut *bars.training(&blank.card().name))?;
+    bars.finish();
+    match outcome {
+        Outcome::Stopped { epochs } => {
+            bail!("stopped after {epochs} epoch(s); run the same command again to go on from there")
+        }
+        Outcome::Finished(trained) => {
+            let result = json!({
+                "model": trained.weights.display().to_string(),
+                "epochs": trained.history.len(),
+                "validation": trained.history.last(),
+            });
+            printer.result(&result, |_| format!("Model: {}", trained.weights.display()))
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What a person sees while work goes on: bars with rate and time left on stderr, and Ctrl-C.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Result;
+use archaeo_experiments::findings::EpochRecord;
+use archaeo_experiments::investigation::Watcher;
+use archaeo_experiments::studies::Progress;
+use archaeo_experiments::train::{Observer, StepReport};
+use indicatif::{ProgressBar, ProgressStyle};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Makes Ctrl-C ask for an orderly end; a second one ends at once.
+///
+/// # Errors
+/// When the handler cannot be set.
+pub fn listen_for_interrupt() -> Result<()> {
+    Ok(ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping; press Ctrl-C again to stop at once");
+    })?)
+}
+
+/// Bars on stderr, one at a time.
+#[derive(Default)]
+pub struct Bars {
+    current: RefCell<Option<ProgressBar>>,
+}
+
+fn style(unit: &str) -> ProgressStyle {
+    let template = format!("  {{msg:28!}} {{bar:28}} {{pos}}/{{len}}  {{per_sec:.0}} {unit}  {{eta}} left");
+    ProgressStyle::with_template(&template).expect("the template is valid").progress_chars("━╸─")
+}
+
+impl Bars {
+    fn start(&self, what: &str, total: u64, unit: &str) -> ProgressBar {
+        self.finish();
+        let bar = ProgressBar::new(total).with_style(style(unit)).with_message(what.to_owned());
+        *self.current.borrow_mut() = Some(bar.clone());
+        bar
+    }
+
+    /// Clears the bar that is shown.
+    pub fn finish(&self) {
+        if let Some(bar) = self.current.borrow_mut().take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Progress for Bars {
+    fn begin(&self, what: &str, total: usize) {
+        self.start(what, total as u64, "images/s");
+    }
+
+    fn advance(&self, steps: usize) {
+        if let Some(bar) = &*self.current.borrow() {
+            bar.inc(steps as u64);
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        INTERRUPTED.load(Ordering::SeqCst)
+    }
+}
+
+impl Watcher for Bars {
+    fn training(&self, title: &str) -> Box<dyn Observer + '_> {
+        Box::new(TrainingBar { bars: self, title: title.to_owned(), bar: None })
+    }
+
+    fn progress(&self) -> &dyn Progress {
+        self
+    }
+
+    fn finished(&self, part: &str, seconds: Option<f64>) {
+        self.finish();
+        match seconds {
+            Some(seconds) => eprintln!("  {part:<14} {seconds:6.1} s"),
+            None => eprintln!("  {part:<14} found before"),
+        }
+    }
+}
+
+/// A bar over the images of a whole training.
+pub struct TrainingBar<'a> {
+    bars: &'a Bars,
+    title: String,
+    bar: Option<ProgressBar>,
+}
+
+impl Observer for TrainingBar<'_> {
+    fn step(&mut self, report: &StepReport) {
+        let Self { bars, bar, .. } = self;
+        let bar = bar.get_or_insert_with(|| {
+            let bar = bars.start("", report.total_steps * report.images as u64, "images/s");
+            // What an interrupted run did earlier is not this run's rate.
+            bar.with_position((report.step - 1) * report.images as u64)
+                .with_elapsed(std::time::Duration::ZERO)
+        });
+        bar.set_message(format!("{} epoch {}/{}", self.title, report.epoch, report.epochs));
+        bar.inc(report.images as u64);
+    }
+
+    fn epoch(&mut self, record: &EpochRecord) {
+        let EpochRecord {
+            epoch, train_loss, validation_loss, validation_accuracy, images_per_second, ..
+        } = record;
+        let line = format!(
+            "  {} epoch {epoch:>3}  train loss {train_loss:.3}  validation loss {validation_loss:.3}  accuracy {:.1} %  {images_per_second:.0} images/s",
+            self.title,
+            100.0 * validation_accuracy
+        );
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn should_stop(&self) -> bool {
+        INTERRUPTED.load(Ordering::SeqCst)
+    }
+}
