@@ -67,8 +67,11 @@ pub fn preprocess(image: Image, preprocessing: &Preprocessing) -> Image {
         Interpolation::Bilinear => Filter::Bilinear,
         Interpolation::Bicubic => Filter::Bicubic,
     };
-    let resized =
-        if image.width.min(image.height) == shorter { image } else { resize_shorter_side(&image, shorter, filter) };
+    let resized = if image.width.min(image.height) == shorter {
+        image
+    } else {
+        resize_shorter_side(&image, shorter, filter)
+    };
     if (resized.width, resized.height) == (image_size, image_size) {
         return resized;
     }

@@ -49,7 +49,8 @@ impl Erasing {
         for _ in 0..10 {
             let area = whole * rng.between(self.area.0, self.area.1);
             let ratio = rng.between(LEAST_RATIO.ln(), -LEAST_RATIO.ln()).exp();
-            let (width, height) = ((area / ratio).sqrt().round() as usize, (area * ratio).sqrt().round() as usize);
+            let (width, height) =
+                ((area / ratio).sqrt().round() as usize, (area * ratio).sqrt().round() as usize);
             if width >= image.width || height >= image.height {
                 continue;
             }

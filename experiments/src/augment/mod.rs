@@ -98,10 +98,11 @@ impl AugmentConfig {
             true => Ok(()),
             false => Err(AugmentError(format!("{name} = {value} must be from 0 to 1"))),
         };
-        let range = |name: &str, (low, high): (f32, f32), most: f32| match low > 0.0 && low <= high && high <= most {
-            true => Ok(()),
-            false => Err(AugmentError(format!("{name} = {low}..{high} must ascend within 0 to {most}"))),
-        };
+        let range =
+            |name: &str, (low, high): (f32, f32), most: f32| match low > 0.0 && low <= high && high <= most {
+                true => Ok(()),
+                false => Err(AugmentError(format!("{name} = {low}..{high} must ascend within 0 to {most}"))),
+            };
         share("flip", self.flip)?;
         share("color_jitter", self.color_jitter)?;
         share("mix_probability", self.mix_probability)?;

@@ -144,7 +144,8 @@ pub(super) fn affine(image: &Image, [a, b, c, d, e, f]: [f32; 6]) -> Image {
                 ([clip(left, width), clip(left + 1.0, width)], [clip(top, height), clip(top + 1.0, height)]);
             let corners = rows.map(|y| columns.map(|x| image.pixel(x, y).map(f32::from)));
             for channel in 0..3 {
-                let [upper, lower] = corners.map(|[left, right]| left[channel] + along * (right[channel] - left[channel]));
+                let [upper, lower] =
+                    corners.map(|[left, right]| left[channel] + along * (right[channel] - left[channel]));
                 pixels.push((upper + down * (lower - upper) + 0.5) as u8);
             }
         }

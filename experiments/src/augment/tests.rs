@@ -48,7 +48,10 @@ fn steps_have_streams_of_their_own() {
     let flip_only = AugmentConfig { flip: 0.5, ..AugmentConfig::default() };
     let with_jitter = AugmentConfig { color_jitter: 1e-9, ..flip_only.clone() };
     for epoch in 0..20 {
-        let (a, b) = (augment(&image, &flip_only, 32, key(0, epoch)), augment(&image, &with_jitter, 32, key(0, epoch)));
+        let (a, b) = (
+            augment(&image, &flip_only, 32, key(0, epoch)),
+            augment(&image, &with_jitter, 32, key(0, epoch)),
+        );
         assert!(difference(&a, &b).0 <= 1, "epoch {epoch}");
     }
 }
@@ -64,7 +67,11 @@ fn two_flips_are_none_and_one_moves_every_column() {
 
 #[test]
 fn pad_crop_shifts_by_at_most_the_padding_and_by_every_amount() {
-    let image = Image { width: 32, height: 32, pixels: (0..32 * 32).flat_map(|i| [i as u8, (i >> 8) as u8 + 1, 7]).collect() };
+    let image = Image {
+        width: 32,
+        height: 32,
+        pixels: (0..32 * 32).flat_map(|i| [i as u8, (i >> 8) as u8 + 1, 7]).collect(),
+    };
     let config = AugmentConfig { pad_crop: 4, ..AugmentConfig::default() };
     let mut seen = std::collections::BTreeSet::new();
     for epoch in 0..1000 {
@@ -84,7 +91,11 @@ fn pad_crop_shifts_by_at_most_the_padding_and_by_every_amount() {
 #[test]
 fn a_resized_crop_of_everything_is_a_resize() {
     let image = Pillow::open().image("image");
-    let whole = RandomResizedCrop { scale: (1.0, 1.0), ratio: (61.0 / 45.0, 61.0 / 45.0), ..RandomResizedCrop::default() };
+    let whole = RandomResizedCrop {
+        scale: (1.0, 1.0),
+        ratio: (61.0 / 45.0, 61.0 / 45.0),
+        ..RandomResizedCrop::default()
+    };
     let config = AugmentConfig { random_resized_crop: Some(whole), ..AugmentConfig::default() };
     let expected = crate::data::resize::resize(&image, 32, 32, Filter::Bicubic);
     assert_eq!(augment(&image, &config, 32, key(0, 0)), expected);
@@ -96,7 +107,10 @@ fn resized_crops_have_the_stated_area_and_ratio() {
     let side = 200;
     let pixels = (0..side * side).flat_map(|i| [(i % side) as u8, (i / side) as u8, 0]).collect();
     let image = Image { width: side, height: side, pixels };
-    let config = AugmentConfig { random_resized_crop: Some(RandomResizedCrop { filter: Filter::Bilinear, ..Default::default() }), ..AugmentConfig::default() };
+    let config = AugmentConfig {
+        random_resized_crop: Some(RandomResizedCrop { filter: Filter::Bilinear, ..Default::default() }),
+        ..AugmentConfig::default()
+    };
     let (mut smallest, mut largest) = (1.0f32, 0.0f32);
     for epoch in 0..300 {
         let part = augment(&image, &config, 64, key(0, epoch));
@@ -156,7 +170,10 @@ fn every_operation_of_rand_augment_is_idle_or_changes_the_picture_with_strength(
         let strong = operation.apply(&image, 0.9, 1.0);
         assert_eq!((strong.width, strong.height), (32, 32));
         assert_ne!(strong, image, "{operation:?}");
-        let graded = !matches!(operation, Operation::AutoContrast | Operation::Equalize | Operation::Invert | Operation::Posterize);
+        let graded = !matches!(
+            operation,
+            Operation::AutoContrast | Operation::Equalize | Operation::Invert | Operation::Posterize
+        );
         if graded {
             assert!(difference(&operation.apply(&image, 0.0, 1.0), &image).0 == 0, "{operation:?}");
         }
@@ -210,7 +227,8 @@ fn pixels_and_weights_agree() {
     ] {
         let plan = mix_plan(&config, &[0, 1, 2, 3, 4, 5, 6, 7], (16, 24), 9, 0);
         for (i, (mixed, mix)) in mix_images(&images, &plan).iter().zip(&plan).enumerate() {
-            let mean = mixed.pixels.iter().map(|&value| f32::from(value)).sum::<f32>() / mixed.pixels.len() as f32;
+            let mean =
+                mixed.pixels.iter().map(|&value| f32::from(value)).sum::<f32>() / mixed.pixels.len() as f32;
             let expected = 30.0 * (mix.weight * i as f32 + (1.0 - mix.weight) * mix.partner as f32);
             assert!((mean - expected).abs() <= 0.51, "{mean} {expected}");
         }
@@ -224,7 +242,8 @@ fn pixels_and_weights_agree() {
 fn mixup_weights_have_the_moments_of_their_distribution() {
     let config = AugmentConfig { mixup: 0.8, ..AugmentConfig::default() };
     let ids: Vec<u64> = (0..20_000).collect();
-    let weights: Vec<f64> = mix_plan(&config, &ids, (8, 8), 0, 0).iter().map(|mix| f64::from(mix.weight)).collect();
+    let weights: Vec<f64> =
+        mix_plan(&config, &ids, (8, 8), 0, 0).iter().map(|mix| f64::from(mix.weight)).collect();
     let n = weights.len() as f64;
     let mean = weights.iter().sum::<f64>() / n;
     let variance = weights.iter().map(|weight| (weight - mean) * (weight - mean)).sum::<f64>() / n;

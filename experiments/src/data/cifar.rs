@@ -64,7 +64,10 @@ pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
             ));
         }
         if *count.get_or_insert(classes) != classes {
-            return Err(DataError::malformed(path, "CIFAR-10 and CIFAR-100 batches lie in one folder; separate them"));
+            return Err(DataError::malformed(
+                path,
+                "CIFAR-10 and CIFAR-100 batches lie in one folder; separate them",
+            ));
         }
         let file: Arc<Path> = path.as_path().into();
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -17,8 +17,7 @@ pub(super) fn read(origin: &str, listing: &Listing) -> Result<Layout, DataError>
     if images.is_empty() && listing.files.is_empty() {
         return Err(DataError::Empty { origin: origin.to_string(), split: None });
     }
-    let unrecognised =
-        |reason: String| DataError::Unrecognised { origin: origin.to_string(), reason };
+    let unrecognised = |reason: String| DataError::Unrecognised { origin: origin.to_string(), reason };
     if images.is_empty() {
         return Err(unrecognised(format!("none of its {} files is an image", listing.files.len())));
     }
@@ -30,7 +29,8 @@ pub(super) fn read(origin: &str, listing: &Listing) -> Result<Layout, DataError>
 
 /// `CLASS/…/image` or `SPLIT/CLASS/…/image`.
 fn class_folders(origin: &str, listing: &Listing) -> Result<Layout, DataError> {
-    let top: BTreeSet<&str> = listing.folders.iter().filter(|path| !path.contains('/')).map(String::as_str).collect();
+    let top: BTreeSet<&str> =
+        listing.folders.iter().filter(|path| !path.contains('/')).map(String::as_str).collect();
     // A folder named `test` among animals is a class; beside `train` it is a split.
     let has_splits = top.iter().any(|folder| split_name(folder) == Some("train"));
     let mut notes = Vec::new();
@@ -65,9 +65,11 @@ fn class_folders(origin: &str, listing: &Listing) -> Result<Layout, DataError> {
         keep
     });
     let classes = same_classes(origin, &folders)?;
-    let index: BTreeMap<&str, usize> = classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
+    let index: BTreeMap<&str, usize> =
+        classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
 
-    let mut splits: BTreeMap<String, Vec<Record>> = folders.keys().map(|split| (split.clone(), Vec::new())).collect();
+    let mut splits: BTreeMap<String, Vec<Record>> =
+        folders.keys().map(|split| (split.clone(), Vec::new())).collect();
     let mut stray = 0;
     for (path, storage) in listing.files.iter().filter(|(path, _)| is_image(path)) {
         let mut parts = path.split('/');
@@ -93,7 +95,10 @@ fn class_folders(origin: &str, listing: &Listing) -> Result<Layout, DataError> {
     Ok(Layout { classes, splits, notes, complete: true })
 }
 
-fn same_classes(origin: &str, folders: &BTreeMap<String, BTreeSet<String>>) -> Result<Vec<String>, DataError> {
+fn same_classes(
+    origin: &str,
+    folders: &BTreeMap<String, BTreeSet<String>>,
+) -> Result<Vec<String>, DataError> {
     let reference = folders.get("train").or_else(|| folders.get("all")).cloned().unwrap_or_default();
     for (split, classes) in folders {
         let list = |names: BTreeSet<&String>| {
@@ -122,7 +127,8 @@ fn tiny_imagenet(origin: &str, listing: &Listing, annotations: &str) -> Result<L
         Some(text) => text?.split_whitespace().map(str::to_string).collect(),
         None => BTreeSet::new(),
     };
-    let train_class = |path: &str| path.strip_prefix("train/").and_then(|rest| rest.split('/').next()).map(str::to_string);
+    let train_class =
+        |path: &str| path.strip_prefix("train/").and_then(|rest| rest.split('/').next()).map(str::to_string);
     if wnids.is_empty() {
         wnids.extend(listing.folders.iter().filter_map(|path| train_class(path)));
     }
@@ -134,12 +140,16 @@ fn tiny_imagenet(origin: &str, listing: &Listing, annotations: &str) -> Result<L
     });
     let mut splits = BTreeMap::from([("train".to_string(), train.collect::<Vec<_>>())]);
 
-    let stored: BTreeMap<&str, &Storage> = listing.files.iter().map(|(path, storage)| (path.as_str(), storage)).collect();
+    let stored: BTreeMap<&str, &Storage> =
+        listing.files.iter().map(|(path, storage)| (path.as_str(), storage)).collect();
     let mut val = Vec::new();
     for line in annotations.lines().filter(|line| !line.trim().is_empty()) {
         let mut fields = line.split_whitespace();
         let (Some(file), Some(wnid)) = (fields.next(), fields.next()) else {
-            return Err(DataError::malformed("val/val_annotations.txt", format!("the line `{line}` has no class; correct it")));
+            return Err(DataError::malformed(
+                "val/val_annotations.txt",
+                format!("the line `{line}` has no class; correct it"),
+            ));
         };
         let Some(&label) = index.get(wnid) else {
             return Err(DataError::ClassMismatch {
@@ -183,9 +193,12 @@ fn readable_names(wnids: &BTreeSet<String>, words: &str) -> Vec<String> {
 /// of numbers, one a line.
 fn labelled_list(origin: &str, listing: &Listing, text: &str) -> Result<Layout, DataError> {
     let malformed = |reason: String| DataError::malformed(format!("labels.csv of {origin}"), reason);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|error| malformed(format!("it is no table ({error}); correct it")))?.clone();
-    let column = |names: &[&str]| header.iter().position(|field| names.contains(&field.to_lowercase().as_str()));
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let header =
+        reader.headers().map_err(|error| malformed(format!("it is no table ({error}); correct it")))?.clone();
+    let column =
+        |names: &[&str]| header.iter().position(|field| names.contains(&field.to_lowercase().as_str()));
     let file_column = column(&["file", "filename", "file_name", "image", "path", "name", "id"]);
     let label_column = column(&["label", "class", "category", "target", "class_index"]);
     let (Some(file_column), Some(label_column)) = (file_column, label_column) else {
@@ -205,7 +218,8 @@ fn labelled_list(origin: &str, listing: &Listing, text: &str) -> Result<Layout, 
     let mut rows = Vec::new();
     for (i, row) in reader.records().enumerate() {
         let line = i + 2;
-        let row = row.map_err(|error| malformed(format!("line {line} cannot be read ({error}); correct it")))?;
+        let row =
+            row.map_err(|error| malformed(format!("line {line} cannot be read ({error}); correct it")))?;
         let field = |column: usize, name: &str| match row.get(column) {
             Some(text) if !text.is_empty() => Ok(text.to_string()),
             _ => Err(malformed(format!("line {line} has no {name}; add it"))),
@@ -214,16 +228,18 @@ fn labelled_list(origin: &str, listing: &Listing, text: &str) -> Result<Layout, 
             None => "all",
             Some(column) => {
                 let name = field(column, "split")?;
-                split_name(&name)
-                    .ok_or_else(|| malformed(format!("line {line} has the split `{name}`; use train, val or test")))?
+                split_name(&name).ok_or_else(|| {
+                    malformed(format!("line {line} has the split `{name}`; use train, val or test"))
+                })?
             }
         };
         rows.push(Row { file: field(file_column, "file")?, label: field(label_column, "label")?, split });
     }
     let numbers: Option<Vec<i64>> = rows.iter().map(|row| row.label.parse().ok()).collect();
     let listed = listing.text("classes.txt").transpose()?;
-    let listed: Option<Vec<String>> =
-        listed.map(|text| text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect());
+    let listed: Option<Vec<String>> = listed.map(|text| {
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect()
+    });
     let (classes, labels): (Vec<String>, Vec<i64>) = match (numbers, listed) {
         (Some(numbers), Some(classes)) => (classes, numbers),
         (Some(numbers), None) => {
@@ -236,7 +252,10 @@ fn labelled_list(origin: &str, listing: &Listing, text: &str) -> Result<Layout, 
             });
             let index = |row: &Row| classes.iter().position(|class| *class == row.label);
             let unknown = |row: &Row| {
-                malformed(format!("{} has the class `{}`, which classes.txt lacks; add it there", row.file, row.label))
+                malformed(format!(
+                    "{} has the class `{}`, which classes.txt lacks; add it there",
+                    row.file, row.label
+                ))
             };
             let labels: Result<Vec<i64>, _> =
                 rows.iter().map(|row| index(row).map(|i| i as i64).ok_or_else(|| unknown(row))).collect();
@@ -245,7 +264,8 @@ fn labelled_list(origin: &str, listing: &Listing, text: &str) -> Result<Layout, 
         }
     };
 
-    let stored: BTreeMap<&str, &Storage> = listing.files.iter().map(|(path, storage)| (path.as_str(), storage)).collect();
+    let stored: BTreeMap<&str, &Storage> =
+        listing.files.iter().map(|(path, storage)| (path.as_str(), storage)).collect();
     let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     let mut used = BTreeSet::new();
     for (row, label) in rows.iter().zip(labels) {
@@ -258,7 +278,8 @@ fn labelled_list(origin: &str, listing: &Listing, text: &str) -> Result<Layout, 
         let label = usize::try_from(label).map_err(|_| out_of_range())?;
         let within = [format!("images/{}", row.file), row.file.clone()];
         let found = within.iter().find_map(|path| stored.get_key_value(path.as_str()));
-        let (path, storage) = found.map_or((row.file.as_str(), &LISTED_ONLY), |(path, storage)| (*path, *storage));
+        let (path, storage) =
+            found.map_or((row.file.as_str(), &LISTED_ONLY), |(path, storage)| (*path, *storage));
         used.insert(path);
         splits.entry(row.split.to_string()).or_default().push(compressed(path, label, storage));
     }
@@ -292,5 +313,8 @@ pub(super) fn split_name(text: &str) -> Option<&'static str> {
 /// By its ending; formats that cannot be decoded count too, so that they are named instead of overlooked.
 fn is_image(path: &str) -> bool {
     let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
-    matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg" | "webp" | "bmp" | "gif" | "tif" | "tiff" | "ppm" | "pgm"))
+    matches!(
+        ending.as_deref(),
+        Some("png" | "jpg" | "jpeg" | "webp" | "bmp" | "gif" | "tif" | "tiff" | "ppm" | "pgm")
+    )
 }

@@ -110,7 +110,9 @@ fn open(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, (u32, u32)), String> {
     if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) {
         return Err(format!("its format, {format:?}, is not supported: convert it to PNG or JPEG"));
     }
-    if format == ImageFormat::Jpeg && !bytes[bytes.len().saturating_sub(64)..].windows(2).any(|w| w == JPEG_END) {
+    if format == ImageFormat::Jpeg
+        && !bytes[bytes.len().saturating_sub(64)..].windows(2).any(|w| w == JPEG_END)
+    {
         return Err("it is truncated: a JPEG without its end marker".to_string());
     }
     let mut limits = Limits::default();

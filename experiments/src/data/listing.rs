@@ -37,7 +37,10 @@ impl Listing {
 
     pub(super) fn of_tar(path: &Path) -> Result<Self, DataError> {
         let broken = |error: std::io::Error| {
-            DataError::malformed(path, format!("the tar archive is damaged or truncated ({error}); make or copy it again"))
+            DataError::malformed(
+                path,
+                format!("the tar archive is damaged or truncated ({error}); make or copy it again"),
+            )
         };
         let file = File::open(path).map_err(|error| DataError::read(path, error))?;
         let length = file.metadata().map_err(|error| DataError::read(path, error))?.len();
@@ -63,7 +66,10 @@ impl Listing {
 
     pub(super) fn of_zip(path: &Path) -> Result<Self, DataError> {
         let broken = |error: zip::result::ZipError| {
-            DataError::malformed(path, format!("the zip archive is damaged or truncated ({error}); make or copy it again"))
+            DataError::malformed(
+                path,
+                format!("the zip archive is damaged or truncated ({error}); make or copy it again"),
+            )
         };
         let file = File::open(path).map_err(|error| DataError::read(path, error))?;
         let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(broken)?;
@@ -137,7 +143,8 @@ impl Builder {
                 break;
             }
             files.iter_mut().for_each(|(name, _)| *name = name[prefix.len()..].to_string());
-            folders = folders.iter().filter_map(|name| name.strip_prefix(&prefix).map(str::to_string)).collect();
+            folders =
+                folders.iter().filter_map(|name| name.strip_prefix(&prefix).map(str::to_string)).collect();
         }
         Listing { files, folders }
     }

@@ -26,7 +26,10 @@ pub(super) fn is_npz(path: &Path) -> Result<bool, DataError> {
 fn open(path: &Path) -> Result<Archive, DataError> {
     let file = File::open(path).map_err(|error| DataError::read(path, error))?;
     ZipArchive::new(BufReader::new(file)).map_err(|error| {
-        DataError::malformed(path, format!("the archive is damaged or truncated ({error}); make or copy it again"))
+        DataError::malformed(
+            path,
+            format!("the archive is damaged or truncated ({error}); make or copy it again"),
+        )
     })
 }
 
@@ -71,7 +74,10 @@ fn read_split(path: &Path, archive: &mut Archive, split: &str) -> Result<Vec<Rec
         )));
     }
     if labels.len() != images {
-        return Err(malformed(format!("`{split}` has {images} images but {} labels; correct it", labels.len())));
+        return Err(malformed(format!(
+            "`{split}` has {images} images but {} labels; correct it",
+            labels.len()
+        )));
     }
     let bytes: Arc<[u8]> = pixels.into();
     let length = height * width * channels;
@@ -110,7 +116,11 @@ fn array(path: &Path, archive: &mut Archive, name: &str) -> Result<(Vec<usize>, 
         }
         (TypeChar::Int, 8) => narrow(file.into_vec::<i64>().map_err(|error| unreadable(&error))?),
         (TypeChar::Int, 4) => narrow(file.into_vec::<i32>().map_err(|error| unreadable(&error))?),
-        _ => return Err(malformed(format!("`{name}` is of type {kind}; images and labels must be of 8-bit integers"))),
+        _ => {
+            return Err(malformed(format!(
+                "`{name}` is of type {kind}; images and labels must be of 8-bit integers"
+            )));
+        }
     };
     if values.len() != count {
         return Err(malformed(format!(

@@ -23,7 +23,7 @@ mod split;
 mod storage;
 
 pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions};
-pub use dataset::{Dataset, Spread, SplitSummary, Summary, contact_sheet};
+pub use dataset::{Dataset, SplitSummary, Spread, Summary, contact_sheet};
 pub use error::DataError;
 pub use open::{OpenOptions, open};
 pub use split::{Skipped, Split};

@@ -80,7 +80,8 @@ fn open_sherds(source: &str, config: SherdsConfig, options: &OpenOptions) -> Res
 
 fn recognise(source: &str) -> Result<Layout, DataError> {
     let path = Path::new(source);
-    let unrecognised = |reason: &str| DataError::Unrecognised { origin: source.to_string(), reason: reason.to_string() };
+    let unrecognised =
+        |reason: &str| DataError::Unrecognised { origin: source.to_string(), reason: reason.to_string() };
     let metadata = std::fs::metadata(path).map_err(|error| DataError::read(path, error))?;
     if metadata.is_dir() {
         let path = only_folder_within(path)?;
@@ -98,7 +99,9 @@ fn recognise(source: &str) -> Result<Layout, DataError> {
         Look::Zip => folders::read(source, &Listing::of_zip(path)?),
         Look::Tar => folders::read(source, &Listing::of_tar(path)?),
         Look::Parquet => parquet::read(&[path.to_path_buf()]),
-        Look::Gzip => Err(unrecognised("it is compressed with gzip, so its parts cannot be read one by one: unpack it with gunzip")),
+        Look::Gzip => Err(unrecognised(
+            "it is compressed with gzip, so its parts cannot be read one by one: unpack it with gunzip",
+        )),
         Look::Image => Err(unrecognised("it is a single image")),
         Look::Unknown if path.extension().is_some_and(|extension| extension == "bin") => {
             cifar::read(&[path.to_path_buf()])
@@ -221,14 +224,15 @@ fn assemble(source: &str, layout: Layout, options: &OpenOptions) -> Dataset {
         }
         splits.insert("all".into(), all);
     }
-    let mut dataset =
-        Dataset { name: source.to_string(), classes, notes, splits, strict: options.strict };
+    let mut dataset = Dataset { name: source.to_string(), classes, notes, splits, strict: options.strict };
     if let (Some(share), None) = (options.validation, dataset.selection_split()) {
         let name = if dataset.splits.contains_key("val") { "holdout" } else { "val" };
         if let Some(train) = dataset.splits.get_mut("train") {
             let held_out = train.part(|records| choose(records, share, seed, "val"));
             dataset.splits.insert(name.to_string(), held_out);
-            dataset.notes.push(format!("`{name}` is {:.0} % of `train`, by split seed {seed}", share * 100.0));
+            dataset
+                .notes
+                .push(format!("`{name}` is {:.0} % of `train`, by split seed {seed}", share * 100.0));
         }
     }
     dataset

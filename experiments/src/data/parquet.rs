@@ -115,14 +115,16 @@ impl<'a> Shard<'a> {
             .map(|info| info["info"]["features"].clone())
             .unwrap_or(Value::Null);
         let schema = metadata.schema_descr();
-        let leaf = |wanted: &str| (0..schema.num_columns()).find(|&i| schema.column(i).path().string() == wanted);
+        let leaf =
+            |wanted: &str| (0..schema.num_columns()).find(|&i| schema.column(i).path().string() == wanted);
         let images = image_column(schema, &features).ok_or_else(|| {
             DataError::malformed(path, "it has no column of encoded images (a structure of `bytes` and `path`); give an image data set")
         })?;
         let label_name = label_column(schema, &features).ok_or_else(|| {
             DataError::malformed(path, "it has no column of integer labels; name it `label`")
         })?;
-        let labels = leaf(&label_name).ok_or_else(|| DataError::malformed(path, format!("it has no column `{label_name}`")))?;
+        let labels = leaf(&label_name)
+            .ok_or_else(|| DataError::malformed(path, format!("it has no column `{label_name}`")))?;
         let names = class_names(&features[&label_name]["names"]);
         let image_path = schema.column(images).path().string();
         let paths = image_path.strip_suffix(".bytes").and_then(|image| leaf(&format!("{image}.path")));
@@ -150,7 +152,9 @@ impl<'a> Shard<'a> {
                 if labelled && label < 0 || label < -1 {
                     return Err(DataError::malformed(
                         self.path,
-                        format!("row {row} has the label {label}; labels count from 0, so correct or remove the row"),
+                        format!(
+                            "row {row} has the label {label}; labels count from 0, so correct or remove the row"
+                        ),
                     ));
                 }
                 records.push(Record {
@@ -213,15 +217,22 @@ impl<'a> Shard<'a> {
 }
 
 fn damaged(path: &Path, error: &dyn std::fmt::Display) -> DataError {
-    DataError::malformed(path, format!("the parquet file cannot be read ({error}); copy it again, or save it with snappy or no compression"))
+    DataError::malformed(
+        path,
+        format!(
+            "the parquet file cannot be read ({error}); copy it again, or save it with snappy or no compression"
+        ),
+    )
 }
 
 /// The leaf that holds the encoded images: `NAME.bytes`, or a plain column that the features call an image.
 fn image_column(schema: &SchemaDescriptor, features: &Value) -> Option<usize> {
-    let leaves = || (0..schema.num_columns()).filter(|&i| {
-        let column = schema.column(i);
-        column.physical_type() == Physical::BYTE_ARRAY && column.max_rep_level() == 0
-    });
+    let leaves = || {
+        (0..schema.num_columns()).filter(|&i| {
+            let column = schema.column(i);
+            column.physical_type() == Physical::BYTE_ARRAY && column.max_rep_level() == 0
+        })
+    };
     let path = |i: usize| schema.column(i).path().string();
     let is_image = |name: &str| features[name]["_type"] == "Image";
     leaves()
@@ -234,7 +245,9 @@ fn image_column(schema: &SchemaDescriptor, features: &Value) -> Option<usize> {
 fn label_column(schema: &SchemaDescriptor, features: &Value) -> Option<String> {
     let integers: Vec<String> = (0..schema.num_columns())
         .map(|i| schema.column(i))
-        .filter(|column| matches!(column.physical_type(), Physical::INT32 | Physical::INT64) && column.max_rep_level() == 0)
+        .filter(|column| {
+            matches!(column.physical_type(), Physical::INT32 | Physical::INT64) && column.max_rep_level() == 0
+        })
         .map(|column| column.path().string())
         .collect();
     ["label", "fine_label", "labels", "target"]

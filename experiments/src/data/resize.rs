@@ -214,7 +214,9 @@ mod tests {
                 ["resize", "bilinear", _] => resize(&image, width, height, Filter::Bilinear),
                 ["resize", "bicubic", _] => resize(&image, width, height, Filter::Bicubic),
                 ["resize", "lanczos", _] => resize(&image, width, height, Filter::Lanczos),
-                ["shorter", size] => resize_shorter_side(&image, size.parse().expect("a size"), Filter::Bicubic),
+                ["shorter", size] => {
+                    resize_shorter_side(&image, size.parse().expect("a size"), Filter::Bicubic)
+                }
                 ["shorter_turned", size] => {
                     resize_shorter_side(&turned, size.parse().expect("a size"), Filter::Bicubic)
                 }
@@ -234,7 +236,10 @@ mod tests {
     fn crops_outside_the_image_are_black() {
         let image = Image::filled(4, 3, [9; 3]);
         let wide = center_crop(&image, 6, 3);
-        assert_eq!([wide.pixel(0, 0), wide.pixel(1, 0), wide.pixel(4, 2), wide.pixel(5, 2)], [[0; 3], [9; 3], [9; 3], [0; 3]]);
+        assert_eq!(
+            [wide.pixel(0, 0), wide.pixel(1, 0), wide.pixel(4, 2), wide.pixel(5, 2)],
+            [[0; 3], [9; 3], [9; 3], [0; 3]]
+        );
         assert_eq!(crop(&image, 10, 10, 2, 2), Image::filled(2, 2, [0; 3]));
         assert_eq!(crop(&image, -9, 0, 2, 2), Image::filled(2, 2, [0; 3]));
         assert_eq!(crop(&image, 0, 0, 4, 3), image);

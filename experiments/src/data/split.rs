@@ -55,7 +55,9 @@ impl Record {
     fn dimensions(&self) -> Result<(usize, usize), String> {
         match self.encoding {
             Encoding::Compressed => dimensions(&self.storage.read()?),
-            Encoding::Planar { width, height } | Encoding::Interleaved { width, height, .. } => Ok((width, height)),
+            Encoding::Planar { width, height } | Encoding::Interleaved { width, height, .. } => {
+                Ok((width, height))
+            }
         }
     }
 }
@@ -136,9 +138,10 @@ impl Split {
         match &self.items {
             Items::Stored(records) => {
                 let record = &records[i];
-                let image = record
-                    .decode()
-                    .map_err(|reason| DataError::BadImage { identifier: record.identifier.clone(), reason })?;
+                let image = record.decode().map_err(|reason| DataError::BadImage {
+                    identifier: record.identifier.clone(),
+                    reason,
+                })?;
                 Ok(Sample { image, label: record.label, truth: None })
             }
             Items::Drawn { sherds, split } => Ok(sherds.sample(*split, i)),
@@ -181,7 +184,9 @@ impl Split {
     /// Widths and heights of all images, from their headers; damaged ones are passed over.
     pub(super) fn sizes(&self) -> Vec<(usize, usize)> {
         match &self.items {
-            Items::Stored(records) => records.par_iter().filter_map(|record| record.dimensions().ok()).collect(),
+            Items::Stored(records) => {
+                records.par_iter().filter_map(|record| record.dimensions().ok()).collect()
+            }
             Items::Drawn { sherds, .. } => vec![(sherds.config().size, sherds.config().size); self.len()],
         }
     }

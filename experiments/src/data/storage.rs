@@ -50,7 +50,9 @@ impl Storage {
             }
             Storage::Zip { archive, entry } => archive.read(*entry).map(Cow::Owned),
             Storage::Memory(bytes) => Ok(Cow::Borrowed(bytes.data())),
-            Storage::Shared { bytes, offset, length } => Ok(Cow::Borrowed(&bytes[*offset..*offset + *length])),
+            Storage::Shared { bytes, offset, length } => {
+                Ok(Cow::Borrowed(&bytes[*offset..*offset + *length]))
+            }
             Storage::Missing(reason) => Err((*reason).to_string()),
         }
     }
@@ -87,7 +89,8 @@ impl ZipPool {
     }
 
     fn read(&self, entry: usize) -> Result<Vec<u8>, String> {
-        let unreadable = |error: &dyn std::fmt::Display| format!("it cannot be read from the archive ({error})");
+        let unreadable =
+            |error: &dyn std::fmt::Display| format!("it cannot be read from the archive ({error})");
         let idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
         let mut archive = match idle {
             Some(archive) => archive,

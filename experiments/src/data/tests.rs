@@ -59,7 +59,8 @@ fn tar(path: &Path, prefix: &str, files: &BTreeMap<String, Vec<u8>>) {
 fn zip(path: &Path, prefix: &str, files: &BTreeMap<String, Vec<u8>>) {
     let mut writer = zip::ZipWriter::new(std::fs::File::create(path).expect("a file"));
     for (i, (name, bytes)) in files.iter().enumerate() {
-        let method = if i % 2 == 0 { zip::CompressionMethod::Stored } else { zip::CompressionMethod::Deflated };
+        let method =
+            if i % 2 == 0 { zip::CompressionMethod::Stored } else { zip::CompressionMethod::Deflated };
         let options = zip::write::SimpleFileOptions::default().compression_method(method);
         writer.start_file(format!("{prefix}{name}"), options).expect("a member");
         writer.write_all(bytes).expect("its bytes");
@@ -78,7 +79,10 @@ fn class_folders(prefix: &str, classes: &[&str], count: u8) -> BTreeMap<String, 
     files
 }
 
-fn with(mut files: BTreeMap<String, Vec<u8>>, others: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+fn with(
+    mut files: BTreeMap<String, Vec<u8>>,
+    others: BTreeMap<String, Vec<u8>>,
+) -> BTreeMap<String, Vec<u8>> {
     files.extend(others);
     files
 }
@@ -95,9 +99,13 @@ fn named(dataset: &Dataset) -> Vec<&str> {
 #[test]
 fn class_folders_with_splits_are_read_alike_from_a_folder_a_tar_and_a_zip() {
     let folder = TempDir::new().expect("a folder");
-    let files = with(class_folders("train/", &["ant", "bee"], 3), class_folders("validation/", &["ant", "bee"], 2));
+    let files =
+        with(class_folders("train/", &["ant", "bee"], 3), class_folders("validation/", &["ant", "bee"], 2));
     let files = with(files, class_folders("test/", &["ant", "bee"], 1));
-    let files = with(files, BTreeMap::from([("README.txt".into(), b"x".to_vec()), ("train/ant/.DS_Store".into(), b"x".to_vec())]));
+    let files = with(
+        files,
+        BTreeMap::from([("README.txt".into(), b"x".to_vec()), ("train/ant/.DS_Store".into(), b"x".to_vec())]),
+    );
     write(&folder.path().join("set"), &files);
     tar(&folder.path().join("set.tar"), "", &files);
     tar(&folder.path().join("nested.tar"), "./some/root/", &files);
@@ -132,11 +140,18 @@ fn without_splits_some_are_made_by_seed_stratified_and_in_order() {
     assert_eq!(named(&dataset), ["all", "test", "train", "val"]);
     let sizes = |name: &str| {
         let labels = dataset.split(name).expect(name).labels();
-        (labels.iter().filter(|&&label| label == 0).count(), labels.iter().filter(|&&label| label == 1).count())
+        (
+            labels.iter().filter(|&&label| label == 0).count(),
+            labels.iter().filter(|&&label| label == 1).count(),
+        )
     };
-    assert_eq!((sizes("all"), sizes("train"), sizes("val"), sizes("test")), ((50, 50), (35, 35), (5, 5), (10, 10)));
+    assert_eq!(
+        (sizes("all"), sizes("train"), sizes("val"), sizes("test")),
+        ((50, 50), (35, 35), (5, 5), (10, 10))
+    );
     let numbers = |dataset: &Dataset, name: &str| first_pixels(dataset.split(name).expect(name));
-    let mut parts: Vec<u8> = ["train", "val", "test"].iter().flat_map(|name| numbers(&dataset, name)).collect();
+    let mut parts: Vec<u8> =
+        ["train", "val", "test"].iter().flat_map(|name| numbers(&dataset, name)).collect();
     for name in ["train", "val", "test"] {
         assert!(numbers(&dataset, name).is_sorted(), "{name} keeps the source's order");
     }
@@ -147,14 +162,16 @@ fn without_splits_some_are_made_by_seed_stratified_and_in_order() {
     let again = open_path(&folder.path().join("set.tar")).expect("opens");
     assert_eq!(numbers(&again, "test"), numbers(&dataset, "test"), "an archive is split as its folder");
     let source = folder.path().join("set");
-    let other = open(source.to_str().expect("plain"), &OpenOptions { split_seed: 1, ..options() }).expect("opens");
+    let other =
+        open(source.to_str().expect("plain"), &OpenOptions { split_seed: 1, ..options() }).expect("opens");
     assert_ne!(numbers(&other, "test"), numbers(&dataset, "test"));
 }
 
 #[test]
 fn a_validation_split_is_held_out_of_train_when_asked_and_test_stays() {
     let folder = TempDir::new().expect("a folder");
-    let files = with(class_folders("train/", &["ant", "bee"], 20), class_folders("test/", &["ant", "bee"], 3));
+    let files =
+        with(class_folders("train/", &["ant", "bee"], 20), class_folders("test/", &["ant", "bee"], 3));
     write(folder.path(), &files);
     let source = folder.path().to_str().expect("plain");
     let plain = open(source, &options()).expect("opens");
@@ -163,7 +180,10 @@ fn a_validation_split_is_held_out_of_train_when_asked_and_test_stays() {
     assert_eq!(named(&held), ["test", "train", "val"]);
     assert_eq!(held.split("train").expect("train").len(), 36);
     assert_eq!(held.split("val").expect("val").labels(), [0, 0, 1, 1]);
-    assert_eq!(first_pixels(held.split("test").expect("test")), first_pixels(plain.split("test").expect("test")));
+    assert_eq!(
+        first_pixels(held.split("test").expect("test")),
+        first_pixels(plain.split("test").expect("test"))
+    );
     let wrong = open(source, &OpenOptions { validation: Some(1.5), ..options() }).expect_err("an error");
     assert_eq!(wrong.to_string(), "the validation share must lie between 0 and 1, not 1.5");
 }
@@ -171,7 +191,10 @@ fn a_validation_split_is_held_out_of_train_when_asked_and_test_stays() {
 #[test]
 fn where_val_is_the_test_checkpoints_are_chosen_on_a_holdout() {
     let folder = TempDir::new().expect("a folder");
-    write(folder.path(), &with(class_folders("train/", &["a", "b"], 20), class_folders("val/", &["a", "b"], 3)));
+    write(
+        folder.path(),
+        &with(class_folders("train/", &["a", "b"], 20), class_folders("val/", &["a", "b"], 3)),
+    );
     let source = folder.path().to_str().expect("plain");
     let dataset = open(source, &OpenOptions { validation: Some(0.1), ..options() }).expect("opens");
     assert_eq!((dataset.evaluation_split(), dataset.selection_split()), ("val", Some("holdout")));
@@ -182,7 +205,8 @@ fn where_val_is_the_test_checkpoints_are_chosen_on_a_holdout() {
 fn labelled_lists_keep_their_order_and_take_numbers_names_and_splits() {
     let folder = TempDir::new().expect("a folder");
     let mut files: BTreeMap<String, Vec<u8>> = (0..4).map(|i| (format!("images/{i}.png"), png(i))).collect();
-    files.insert("labels.csv".into(), b"file,label,author\n2.png,7,\"a, b\"\n0.png,1,c\n3.png,0,d\n".to_vec());
+    files
+        .insert("labels.csv".into(), b"file,label,author\n2.png,7,\"a, b\"\n0.png,1,c\n3.png,0,d\n".to_vec());
     tar(&folder.path().join("set.tar"), "", &files);
     let dataset = open_path(&folder.path().join("set.tar")).expect("opens");
     assert_eq!(named(&dataset), ["all"]);
@@ -205,7 +229,10 @@ fn labelled_lists_keep_their_order_and_take_numbers_names_and_splits() {
     files.insert("labels.csv".into(), list.to_vec());
     zip(&folder.path().join("set.zip"), "", &files);
     let dataset = open_path(&folder.path().join("set.zip")).expect("opens");
-    assert_eq!((dataset.classes.as_slice(), named(&dataset)), (["cat", "dog"].map(String::from).as_slice(), vec!["test", "train"]));
+    assert_eq!(
+        (dataset.classes.as_slice(), named(&dataset)),
+        (["cat", "dog"].map(String::from).as_slice(), vec!["test", "train"])
+    );
     assert_eq!(first_pixels(dataset.split("test").expect("test")), [2, 3]);
 }
 
@@ -225,7 +252,10 @@ fn tiny_imagenet_takes_its_val_labels_from_the_annotations() {
     }
     files.insert("wnids.txt".into(), b"n02\nn01\n".to_vec());
     files.insert("words.txt".into(), b"n01\tcrane\nn02\tcrane, bird\nn03\tother\n".to_vec());
-    files.insert("val/val_annotations.txt".into(), b"val_2.JPEG\tn01\t0\t0\t1\t1\nval_0.JPEG\tn02\t0\t0\t1\t1\n".to_vec());
+    files.insert(
+        "val/val_annotations.txt".into(),
+        b"val_2.JPEG\tn01\t0\t0\t1\t1\nval_0.JPEG\tn02\t0\t0\t1\t1\n".to_vec(),
+    );
     tar(&folder.path().join("tiny.tar"), "tiny-imagenet-200/", &files);
     let dataset = open_path(&folder.path().join("tiny.tar")).expect("opens");
     assert_eq!(dataset.classes, ["crane (n01)", "crane (n02)"]);
@@ -237,7 +267,10 @@ fn tiny_imagenet_takes_its_val_labels_from_the_annotations() {
 
 fn cifar_record(header: &[u8], seed: u8) -> Vec<u8> {
     let mut record = header.to_vec();
-    record.extend((0..3072u32).map(|i| (i as u8).wrapping_mul(7).wrapping_add(seed).wrapping_add((i / 1024) as u8 * 80)));
+    record.extend(
+        (0..3072u32)
+            .map(|i| (i as u8).wrapping_mul(7).wrapping_add(seed).wrapping_add((i / 1024) as u8 * 80)),
+    );
     record
 }
 
@@ -246,7 +279,9 @@ fn cifar_batches_are_planar_records() {
     let folder = TempDir::new().expect("a folder");
     let ten = folder.path().join("ten");
     std::fs::create_dir(&ten).expect("a folder");
-    let records = |labels: &[u8]| labels.iter().enumerate().flat_map(|(i, &label)| cifar_record(&[label], i as u8)).collect::<Vec<u8>>();
+    let records = |labels: &[u8]| {
+        labels.iter().enumerate().flat_map(|(i, &label)| cifar_record(&[label], i as u8)).collect::<Vec<u8>>()
+    };
     std::fs::write(ten.join("data_batch_1.bin"), records(&[3, 9])).expect("a file");
     std::fs::write(ten.join("data_batch_2.bin"), records(&[0])).expect("a file");
     std::fs::write(ten.join("test_batch.bin"), records(&[5, 1, 1])).expect("a file");
@@ -264,7 +299,8 @@ fn cifar_batches_are_planar_records() {
 
     let hundred = folder.path().join("hundred");
     std::fs::create_dir(&hundred).expect("a folder");
-    std::fs::write(hundred.join("train.bin"), [cifar_record(&[4, 77], 0), cifar_record(&[1, 2], 1)].concat()).expect("a file");
+    std::fs::write(hundred.join("train.bin"), [cifar_record(&[4, 77], 0), cifar_record(&[1, 2], 1)].concat())
+        .expect("a file");
     std::fs::write(hundred.join("test.bin"), cifar_record(&[4, 99], 0)).expect("a file");
     let dataset = open_path(&hundred).expect("opens");
     assert_eq!((dataset.classes.len(), dataset.split("train").expect("train").labels()), (100, vec![77, 2]));
@@ -272,7 +308,9 @@ fn cifar_batches_are_planar_records() {
     let lone = ten.join("data_batch_1.bin");
     assert_eq!(open_path(&lone).expect("opens").split("all").expect("all").len(), 2);
     std::fs::write(&lone, &records(&[3])[..3000]).expect("a file");
-    assert!(complaint(&ten).contains("data_batch_1.bin: 3000 bytes are not a whole number of CIFAR-10 records"));
+    assert!(
+        complaint(&ten).contains("data_batch_1.bin: 3000 bytes are not a whole number of CIFAR-10 records")
+    );
     std::fs::write(&lone, records(&[11])).expect("a file");
     assert!(complaint(&ten).contains("data_batch_1.bin#0 in ") && complaint(&ten).contains("has label 11"));
 }
@@ -284,7 +322,12 @@ fn medmnist_arrays_are_grey_or_rgb() {
     let path = folder.path().join("set.npz");
     let array = |shape: &[u64], values: Vec<u8>| {
         let mut bytes = Vec::new();
-        let mut writer = npyz::WriteOptions::new().default_dtype().shape(shape).writer(&mut bytes).begin_nd().expect("an array");
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .shape(shape)
+            .writer(&mut bytes)
+            .begin_nd()
+            .expect("an array");
         writer.extend(values).expect("values");
         writer.finish().expect("finished");
         bytes
@@ -300,7 +343,10 @@ fn medmnist_arrays_are_grey_or_rgb() {
     assert_eq!(dataset.classes, ["0", "1"]);
     let image = dataset.split("train").expect("train").load(1).expect("decodes").image;
     assert_eq!((image.width, image.height, image.pixel(2, 1)), (3, 2, [11; 3]));
-    assert_eq!(dataset.split("test").expect("test").load(0).expect("decodes").image.pixel(0, 1), [109, 110, 111]);
+    assert_eq!(
+        dataset.split("test").expect("test").load(0).expect("decodes").image.pixel(0, 1),
+        [109, 110, 111]
+    );
 
     files.insert("train_labels.npy".into(), array(&[3, 1], vec![0, 1, 1]));
     zip(&path, "", &files);
@@ -328,15 +374,19 @@ fn parquet_file(path: &Path, rows: &[(Option<Vec<u8>>, i64)], names: Option<&str
         .set_compression(::parquet::basic::Compression::SNAPPY)
         .set_key_value_metadata(metadata)
         .build();
-    let mut writer = SerializedFileWriter::new(std::fs::File::create(path).expect("a file"), schema, Arc::new(properties)).expect("a writer");
+    let mut writer =
+        SerializedFileWriter::new(std::fs::File::create(path).expect("a file"), schema, Arc::new(properties))
+            .expect("a writer");
     for rows in rows.chunks(rows.len().div_ceil(groups)) {
         let mut group = writer.next_row_group().expect("a group");
-        let images: Vec<ByteArray> = rows.iter().filter_map(|(image, _)| image.clone()).map(ByteArray::from).collect();
+        let images: Vec<ByteArray> =
+            rows.iter().filter_map(|(image, _)| image.clone()).map(ByteArray::from).collect();
         let levels: Vec<i16> = rows.iter().map(|(image, _)| if image.is_some() { 2 } else { 1 }).collect();
         let mut column = group.next_column().expect("ok").expect("a column");
         column.typed::<ByteArrayType>().write_batch(&images, Some(&levels), None).expect("images");
         column.close().expect("closed");
-        let paths: Vec<ByteArray> = (0..rows.len()).map(|i| ByteArray::from(format!("{i}.png").into_bytes())).collect();
+        let paths: Vec<ByteArray> =
+            (0..rows.len()).map(|i| ByteArray::from(format!("{i}.png").into_bytes())).collect();
         let mut column = group.next_column().expect("ok").expect("a column");
         column.typed::<ByteArrayType>().write_batch(&paths, Some(&vec![2; rows.len()]), None).expect("paths");
         column.close().expect("closed");
@@ -354,7 +404,8 @@ fn parquet_shards_are_joined_in_order_with_their_class_names() {
     let folder = TempDir::new().expect("a folder");
     let data = folder.path().join("data");
     std::fs::create_dir(&data).expect("a folder");
-    let rows = |numbers: std::ops::Range<u8>| numbers.map(|i| (Some(png(i)), i64::from(i % 3))).collect::<Vec<_>>();
+    let rows =
+        |numbers: std::ops::Range<u8>| numbers.map(|i| (Some(png(i)), i64::from(i % 3))).collect::<Vec<_>>();
     let names = r#"["red","green","blue"]"#;
     parquet_file(&data.join("train-00000-of-00002.parquet"), &rows(0..7), Some(names), 3);
     parquet_file(&data.join("train-00001-of-00002.parquet"), &rows(7..9), Some(names), 1);
@@ -372,7 +423,12 @@ fn parquet_shards_are_joined_in_order_with_their_class_names() {
 
     parquet_file(&data.join("test-00000-of-00001.parquet"), &[(Some(png(0)), -1)], Some(names), 1);
     let dataset = open_path(folder.path()).expect("opens");
-    assert!(dataset.notes.iter().any(|note| note == "test-00000-of-00001.parquet has no labels and was passed over"));
+    assert!(
+        dataset
+            .notes
+            .iter()
+            .any(|note| note == "test-00000-of-00001.parquet has no labels and was passed over")
+    );
     std::fs::remove_file(data.join("train-00001-of-00002.parquet")).expect("removed");
     let dataset = open_path(folder.path()).expect("opens");
     assert!(dataset.notes.iter().any(|note| note == "only 1 of the 2 files of `train` are there"));
@@ -380,7 +436,11 @@ fn parquet_shards_are_joined_in_order_with_their_class_names() {
     let lone = data.join("train-00000-of-00002.parquet");
     parquet_file(&lone, &rows(0..7), Some(r#"["red","green"]"#), 1);
     let error = complaint(&lone);
-    assert!(error.contains("#2 (2.png)") && error.contains("has label 2, but there are 2 classes (labels 0 to 1)"), "{error}");
+    assert!(
+        error.contains("#2 (2.png)")
+            && error.contains("has label 2, but there are 2 classes (labels 0 to 1)"),
+        "{error}"
+    );
     parquet_file(&lone, &rows(0..7), None, 1);
     assert_eq!(open_path(&lone).expect("opens").classes, ["0", "1", "2"]);
     let bytes = std::fs::read(&lone).expect("read");
@@ -392,16 +452,21 @@ fn parquet_shards_are_joined_in_order_with_their_class_names() {
 fn grey_palette_alpha_and_deep_images_become_rgb() {
     let grey = ::image::DynamicImage::ImageLuma8(::image::GrayImage::from_pixel(3, 2, ::image::Luma([77])));
     assert_eq!(decode(&encoded(&grey, ImageFormat::Png)).expect("decodes").pixel(2, 1), [77; 3]);
-    let alpha = ::image::DynamicImage::ImageRgba8(::image::RgbaImage::from_pixel(3, 2, ::image::Rgba([1, 2, 3, 0])));
+    let alpha =
+        ::image::DynamicImage::ImageRgba8(::image::RgbaImage::from_pixel(3, 2, ::image::Rgba([1, 2, 3, 0])));
     assert_eq!(decode(&encoded(&alpha, ImageFormat::Png)).expect("decodes").pixel(0, 0), [1, 2, 3]);
-    let deep = ::image::DynamicImage::ImageLuma16(::image::ImageBuffer::from_pixel(3, 2, ::image::Luma([0xABCD])));
+    let deep =
+        ::image::DynamicImage::ImageLuma16(::image::ImageBuffer::from_pixel(3, 2, ::image::Luma([0xABCD])));
     assert_eq!(decode(&encoded(&deep, ImageFormat::Png)).expect("decodes").pixel(0, 0), [0xAC; 3]);
     let webp = encoded(&numbered(9).into(), ImageFormat::WebP);
     assert_eq!(decode(&webp).expect("decodes").pixel(5, 3), [9, 5, 3]);
     // A palette of two colours, one bit a pixel: pixels 0 1 0 in one row.
     let palette = palette_png();
     let image = decode(&palette).expect("decodes");
-    assert_eq!([image.pixel(0, 0), image.pixel(1, 0), image.pixel(2, 0)], [[10, 20, 30], [200, 100, 50], [10, 20, 30]]);
+    assert_eq!(
+        [image.pixel(0, 0), image.pixel(1, 0), image.pixel(2, 0)],
+        [[10, 20, 30], [200, 100, 50], [10, 20, 30]]
+    );
     assert_eq!(dimensions(&palette).expect("a header"), (3, 1));
 }
 
@@ -417,7 +482,9 @@ fn palette_png() -> Vec<u8> {
     chunk(b"PLTE", &[10, 20, 30, 200, 100, 50]);
     // A stored block of two bytes: filter 0, then the bits 010.
     let data = [0u8, 0b0100_0000];
-    let (a, b) = data.iter().fold((1u32, 0u32), |(a, b), &byte| ((a + u32::from(byte)) % 65521, (b + a + u32::from(byte)) % 65521));
+    let (a, b) = data.iter().fold((1u32, 0u32), |(a, b), &byte| {
+        ((a + u32::from(byte)) % 65521, (b + a + u32::from(byte)) % 65521)
+    });
     let mut stream = vec![0x78, 0x01, 1, 2, 0, 0xFD, 0xFF];
     stream.extend(data);
     stream.extend(((b << 16) | a).to_be_bytes());
@@ -427,13 +494,23 @@ fn palette_png() -> Vec<u8> {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0u32, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 }))
+    !bytes.iter().fold(!0u32, |crc, &byte| {
+        (0..8).fold(
+            crc ^ u32::from(byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 },
+        )
+    })
 }
 
 /// An EXIF header with orientation 6 (turn clockwise to be upright), put behind a JPEG's first marker.
 #[test]
 fn exif_orientation_is_applied() {
-    let wide = RgbImage::from_fn(32, 16, |x, _| if x < 16 { ::image::Rgb([250, 0, 0]) } else { ::image::Rgb([0, 0, 250]) });
+    let wide =
+        RgbImage::from_fn(
+            32,
+            16,
+            |x, _| if x < 16 { ::image::Rgb([250, 0, 0]) } else { ::image::Rgb([0, 0, 250]) },
+        );
     let plain = encoded(&wide.into(), ImageFormat::Jpeg);
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
     let mut turned = vec![0xFF, 0xD8, 0xFF, 0xE1];
@@ -450,13 +527,18 @@ fn exif_orientation_is_applied() {
 
 #[test]
 fn damaged_and_hostile_images_get_a_sentence() {
-    let noise = RgbImage::from_fn(64, 64, |x, y| ::image::Rgb([(x * y) as u8, (x * 7 + y * 31) as u8, (x ^ y) as u8]));
+    let noise = RgbImage::from_fn(64, 64, |x, y| {
+        ::image::Rgb([(x * y) as u8, (x * 7 + y * 31) as u8, (x ^ y) as u8])
+    });
     let jpeg = encoded(&noise.clone().into(), ImageFormat::Jpeg);
     let whole = encoded(&noise.into(), ImageFormat::Png);
     let reason = |bytes: &[u8]| decode(bytes).expect_err("an error");
     assert_eq!(reason(b""), "it is empty");
     assert_eq!(reason(b"hello, world, this is text"), "it is no PNG, JPEG or WebP image");
-    assert_eq!(reason(b"GIF89a\x01\0\x01\0\0\0\0;"), "its format, Gif, is not supported: convert it to PNG or JPEG");
+    assert_eq!(
+        reason(b"GIF89a\x01\0\x01\0\0\0\0;"),
+        "its format, Gif, is not supported: convert it to PNG or JPEG"
+    );
     assert_eq!(reason(&jpeg[..jpeg.len() / 2]), "it is truncated: a JPEG without its end marker");
     assert!(reason(&whole[..whole.len() / 2]).starts_with("it is damaged ("));
     // Truncated anywhere, an image is an error or a picture of its size, never a panic.
@@ -478,14 +560,18 @@ fn damaged_and_hostile_images_get_a_sentence() {
 #[test]
 fn bad_images_are_named_and_skipped_or_refused_when_strict() {
     let folder = TempDir::new().expect("a folder");
-    let mut files = with(class_folders("train/", &["ant", "bee"], 5), class_folders("test/", &["ant", "bee"], 2));
+    let mut files =
+        with(class_folders("train/", &["ant", "bee"], 5), class_folders("test/", &["ant", "bee"], 2));
     files.insert("train/ant/001.png".into(), b"not an image".to_vec());
     files.insert("train/bee/004.png".into(), png(9)[..30].to_vec());
     files.insert("train/bee/photo.gif".into(), b"GIF89a\x01\0\x01\0\0\0\0;".to_vec());
     write(folder.path(), &files);
     let mut dataset = open_path(folder.path()).expect("opens");
     let error = dataset.split("train").expect("train").load(1).expect_err("bad").to_string();
-    assert_eq!(error, "train/ant/001.png cannot be used: it is no PNG, JPEG or WebP image; replace or remove it");
+    assert_eq!(
+        error,
+        "train/ant/001.png cannot be used: it is no PNG, JPEG or WebP image; replace or remove it"
+    );
     let skipped = dataset.verify(&[]).expect("skips");
     let names: Vec<_> = skipped.iter().map(|skipped| skipped.identifier.as_str()).collect();
     assert_eq!(names, ["train/ant/001.png", "train/bee/004.png", "train/bee/photo.gif"]);
@@ -496,7 +582,10 @@ fn bad_images_are_named_and_skipped_or_refused_when_strict() {
     let mut strict = open(source, &OpenOptions { strict: true, ..options() }).expect("opens");
     assert!(strict.verify(&["test"]).expect("the test split is sound").is_empty());
     let error = strict.verify(&[]).expect_err("strict").to_string();
-    assert!(error.starts_with(&format!("3 bad images in {source}, the first is train/ant/001.png: ")), "{error}");
+    assert!(
+        error.starts_with(&format!("3 bad images in {source}, the first is train/ant/001.png: ")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -510,12 +599,21 @@ fn faulty_folders_get_a_sentence_each() {
     assert!(complaint(&at("nowhere")).contains("nowhere: No such file or directory"));
     std::fs::create_dir(at("empty")).expect("a folder");
     assert!(complaint(&at("empty")).ends_with("empty holds no image; add images, or give another source"));
-    assert!(make("text", BTreeMap::from([("a.txt".into(), vec![1])])).contains("none of its 1 files is an image"));
-    assert!(make("flat", BTreeMap::from([("a.png".into(), png(1))])).contains("its images do not lie in class folders"));
+    assert!(
+        make("text", BTreeMap::from([("a.txt".into(), vec![1])])).contains("none of its 1 files is an image")
+    );
+    assert!(
+        make("flat", BTreeMap::from([("a.png".into(), png(1))]))
+            .contains("its images do not lie in class folders")
+    );
     assert!(make("single", class_folders("", &["ant"], 2)).contains("it has one class folder only, `ant`"));
     std::fs::create_dir_all(at("hollow/bee")).expect("a folder");
-    assert!(make("hollow", class_folders("", &["ant"], 2)).starts_with("class `bee` has no image in `all` of /hollow"));
-    let differ = with(class_folders("train/", &["ant", "bee"], 2), class_folders("test/", &["ant", "cow"], 2));
+    assert!(
+        make("hollow", class_folders("", &["ant"], 2))
+            .starts_with("class `bee` has no image in `all` of /hollow")
+    );
+    let differ =
+        with(class_folders("train/", &["ant", "bee"], 2), class_folders("test/", &["ant", "cow"], 2));
     assert_eq!(
         make("differ", differ),
         "`test` of /differ lacks the classes `bee` and has `cow` instead; give every split the same class folders"
@@ -523,12 +621,20 @@ fn faulty_folders_get_a_sentence_each() {
     let lacks = with(class_folders("train/", &["ant", "bee"], 2), class_folders("test/", &["ant"], 2));
     assert!(make("lacks", lacks).contains("`test` of /lacks lacks the classes `bee` that `train` has"));
 
-    let list = |text: &str| BTreeMap::from([("images/a.png".to_string(), png(1)), ("labels.csv".to_string(), text.into())]);
-    assert!(make("header", list("a,b\n1,2\n")).contains("must name a column `file` and a column `label`, but it is `a,b`"));
+    let list = |text: &str| {
+        BTreeMap::from([("images/a.png".to_string(), png(1)), ("labels.csv".to_string(), text.into())])
+    };
+    assert!(
+        make("header", list("a,b\n1,2\n"))
+            .contains("must name a column `file` and a column `label`, but it is `a,b`")
+    );
     assert!(make("negative", list("file,label\na.png,-2\n")).contains("a.png in /negative has label -2"));
     assert!(make("blank", list("file,label\na.png,\n")).contains("line 2 has no label"));
     assert!(make("rowless", list("file,label\n")).contains("holds no image"));
-    assert!(make("part", list("file,label,split\na.png,1,holiday\n")).contains("the split `holiday`; use train, val or test"));
+    assert!(
+        make("part", list("file,label,split\na.png,1,holiday\n"))
+            .contains("the split `holiday`; use train, val or test")
+    );
 
     std::fs::write(at("x.tar.gz"), [0x1F, 0x8B, 8, 0]).expect("a file");
     assert!(complaint(&at("x.tar.gz")).contains("unpack it with gunzip"));
@@ -556,17 +662,24 @@ fn an_unknown_split_names_those_that_exist() {
 #[test]
 fn images_listed_but_absent_are_skipped_by_name() {
     let folder = TempDir::new().expect("a folder");
-    let files = BTreeMap::from([("images/a.png".to_string(), png(1)), ("labels.csv".to_string(), b"file,label\nb.png,0\na.png,0\n".to_vec())]);
+    let files = BTreeMap::from([
+        ("images/a.png".to_string(), png(1)),
+        ("labels.csv".to_string(), b"file,label\nb.png,0\na.png,0\n".to_vec()),
+    ]);
     write(folder.path(), &files);
     let mut dataset = open_path(folder.path()).expect("opens");
     let skipped = dataset.verify(&[]).expect("skips");
-    assert_eq!((skipped[0].identifier.as_str(), skipped[0].reason.as_str()), ("b.png", "it is listed but is not there"));
+    assert_eq!(
+        (skipped[0].identifier.as_str(), skipped[0].reason.as_str()),
+        ("b.png", "it is listed but is not there")
+    );
 }
 
 #[test]
 fn summaries_and_contact_sheets_describe_what_is_there() {
     let folder = TempDir::new().expect("a folder");
-    let mut files = with(class_folders("train/", &["ant", "bee"], 4), class_folders("test/", &["ant", "bee"], 1));
+    let mut files =
+        with(class_folders("train/", &["ant", "bee"], 4), class_folders("test/", &["ant", "bee"], 1));
     files.insert("train/ant/9.png".into(), encoded(&RgbImage::new(20, 3).into(), ImageFormat::Png));
     write(folder.path(), &files);
     let dataset = open_path(folder.path()).expect("opens");
@@ -584,7 +697,8 @@ fn summaries_and_contact_sheets_describe_what_is_there() {
 #[test]
 fn fingerprints_follow_content() {
     let folder = TempDir::new().expect("a folder");
-    let mut files = with(class_folders("train/", &["ant", "bee"], 2), class_folders("test/", &["ant", "bee"], 1));
+    let mut files =
+        with(class_folders("train/", &["ant", "bee"], 2), class_folders("test/", &["ant", "bee"], 1));
     let mut fingerprint = |name: &str, files: &BTreeMap<String, Vec<u8>>| {
         write(&folder.path().join(name), files);
         open_path(&folder.path().join(name)).expect("opens").fingerprint()

@@ -300,7 +300,13 @@ fn mix(recipe: &Recipe, classes: usize, epoch: u64, mut images: Batch) -> Mixed 
     let identities: Vec<u64> = images.indices.iter().map(|&index| index as u64).collect();
     let mut plan = Vec::new();
     if recipe.augment.mixes() {
-        plan = mix_plan(&recipe.augment, &identities, (recipe.image_size, recipe.image_size), recipe.seed, epoch);
+        plan = mix_plan(
+            &recipe.augment,
+            &identities,
+            (recipe.image_size, recipe.image_size),
+            recipe.seed,
+            epoch,
+        );
         images.images = mix_images(&images.images, &plan);
     }
     let targets = soft_targets(&images.labels, classes, recipe.label_smoothing as f32, &plan);

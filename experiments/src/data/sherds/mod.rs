@@ -96,9 +96,9 @@ impl SherdsConfig {
                 .split_once('=')
                 .ok_or_else(|| invalid(format!("`{assignment}` is not of the form parameter=value")))?;
             let key = key.trim();
-            let slot = table
-                .get_mut(key)
-                .ok_or_else(|| invalid(format!("there is no parameter `{key}`; there are {}", parameters())))?;
+            let slot = table.get_mut(key).ok_or_else(|| {
+                invalid(format!("there is no parameter `{key}`; there are {}", parameters()))
+            })?;
             *slot = parse_value(value.trim())
                 .ok_or_else(|| invalid(format!("`{key}={value}` is not a number, nor two as in 0.3..0.4")))?;
         }
@@ -165,8 +165,7 @@ pub enum SherdsSplit {
 
 impl SherdsSplit {
     /// All splits.
-    pub const ALL: [SherdsSplit; 5] =
-        [Self::Train, Self::Val, Self::Test, Self::Aligned, Self::Conflict];
+    pub const ALL: [SherdsSplit; 5] = [Self::Train, Self::Val, Self::Test, Self::Aligned, Self::Conflict];
 
     /// The split's name in a data set.
     pub fn name(self) -> &'static str {

@@ -17,7 +17,12 @@ const REFERENCE_SIZE: f32 = 32.0;
 type Colour = [f32; 3];
 
 /// Draws one image and the exact mask of its object.
-pub(super) fn draw(config: &SherdsConfig, shape: Shape, texture: Texture, rng: &mut ChaCha8Rng) -> (Image, Mask) {
+pub(super) fn draw(
+    config: &SherdsConfig,
+    shape: Shape,
+    texture: Texture,
+    rng: &mut ChaCha8Rng,
+) -> (Image, Mask) {
     let mut canvas = Canvas::background(config, rng);
     for _ in 0..3 {
         canvas.blob(config, rng);
@@ -194,10 +199,8 @@ impl Canvas {
                     let (u, v) = ((cos * dx + sin * dy) / radius, (cos * dy - sin * dx) / radius);
                     if shape.contains(u, v) {
                         inside += 1;
-                        second += pattern.mix(
-                            texture_cos * dx + texture_sin * dy,
-                            texture_cos * dy - texture_sin * dx,
-                        );
+                        second += pattern
+                            .mix(texture_cos * dx + texture_sin * dy, texture_cos * dy - texture_sin * dx);
                     }
                 }
                 if inside > 0 {

@@ -16,7 +16,16 @@ fn images_are_the_same_everywhere_and_always() {
             for index in 0..40 {
                 let sample = sherds.sample(split, index);
                 hash.update(&sample.image.pixels);
-                hash.update(sample.truth.expect("known").mask.inside.iter().map(|&inside| u8::from(inside)).collect::<Vec<_>>());
+                hash.update(
+                    sample
+                        .truth
+                        .expect("known")
+                        .mask
+                        .inside
+                        .iter()
+                        .map(|&inside| u8::from(inside))
+                        .collect::<Vec<_>>(),
+                );
             }
         }
     }
@@ -67,7 +76,10 @@ fn splits_relate_texture_to_class_as_stated() {
                 let drawn = matches!(split, SherdsSplit::Train | SherdsSplit::Val);
                 let error = (expected * (1.0 - expected) / images as f64).sqrt();
                 let tolerance = if drawn { 5.0 * error } else { 1.0 / images as f64 + 1e-9 };
-                assert!((share - expected).abs() <= tolerance, "{split:?}, class {class}: {share} not {expected} ({own})");
+                assert!(
+                    (share - expected).abs() <= tolerance,
+                    "{split:?}, class {class}: {share} not {expected} ({own})"
+                );
             }
         }
     }
@@ -83,17 +95,22 @@ fn the_mask_is_where_the_object_is() {
         let (image, truth) = (sample.image, sample.truth.expect("known"));
         // The object may reach into a corner, but not into all four: the commonest colour of them is the background's.
         let corners = [(0, 0), (31, 0), (0, 31), (31, 31)].map(|(x, y)| image.pixel(x, y));
-        let background = corners.into_iter().max_by_key(|a| corners.iter().filter(|b| a == *b).count()).expect("four");
+        let background =
+            corners.into_iter().max_by_key(|a| corners.iter().filter(|b| a == *b).count()).expect("four");
         for y in 0..32 {
             for x in 0..32 {
                 let inside = truth.mask.contains(x, y);
                 let changed = image.pixel(x, y) != background;
                 let neighbours = || {
-                    (-1i32..=1).flat_map(|dy| (-1..=1).map(move |dx| (x as i32 + dx, y as i32 + dy)))
+                    (-1i32..=1)
+                        .flat_map(|dy| (-1..=1).map(move |dx| (x as i32 + dx, y as i32 + dy)))
                         .filter(|&(x, y)| (0..32).contains(&x) && (0..32).contains(&y))
                         .any(|(x, y)| truth.mask.contains(x as usize, y as usize))
                 };
-                assert!(!inside || changed || truth.texture == Texture::Gradient, "{index}: the mask covers background");
+                assert!(
+                    !inside || changed || truth.texture == Texture::Gradient,
+                    "{index}: the mask covers background"
+                );
                 assert!(!changed || neighbours(), "{index}: the object reaches beyond its mask");
             }
         }
@@ -122,7 +139,9 @@ fn parameters_are_read_and_refused_by_name() {
     assert_eq!((read.size, read.train, read.correlation, read.scale), (64, 500, 0.9, (0.3, 0.4)));
     assert_eq!(base.with_parameters("").expect("valid"), base);
     let complaint = |text: &str| base.with_parameters(text).expect_err("an error").to_string();
-    assert!(complaint("sise=64").starts_with("sherds: there is no parameter `sise`; there are aligned, clutter"));
+    assert!(
+        complaint("sise=64").starts_with("sherds: there is no parameter `sise`; there are aligned, clutter")
+    );
     assert_eq!(complaint("size"), "sherds: `size` is not of the form parameter=value");
     assert!(complaint("size=big").contains("`size=big` is not a number"));
     assert_eq!(complaint("correlation=2"), "sherds: correlation = 2 must be from 0 to 1");
