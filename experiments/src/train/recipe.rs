@@ -549,3 +549,153 @@ fn near_names(key: &str, known: &[String]) -> Vec<String> {
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     scored.into_iter().take(3).map(|(_, name)| format!("`{name}`")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str =
+        "model = \"vit_micro\"\nimage_size = 32\nepochs = 2\nbatch_size = 8\nlearning_rate = 1e-3\n";
+    const PAIR: &str = "image_size = 32\nepochs = 2\nbatch_size = 8\nlearning_rate = 1e-3\n\
+        [optimizer]\nname = \"adamw\"\nbeta2 = 0.95\n[augment]\nflip = 0.5\n\
+        [models.vit]\nmodel = \"vit_micro\"\ndrop_path = 0.1\n\
+        [models.cnn]\nmodel = \"resnet_micro\"\nlearning_rate = 0.1\noptimizer = { name = \"sgd\", momentum = 0.9 }\n";
+
+    fn parse(text: &str, overrides: &[&str]) -> Result<RecipeFile, RecipeError> {
+        RecipeFile::parse(text, &overrides.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    fn complaint(text: &str, overrides: &[&str]) -> String {
+        parse(text, overrides).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn models_share_what_they_do_not_set() {
+        let file = parse(PAIR, &[]).unwrap();
+        assert_eq!(file.names(), ["cnn", "vit"]);
+        let (vit, cnn) = (file.recipe(Some("vit")).unwrap(), file.recipe(Some("cnn")).unwrap());
+        assert_eq!((vit.learning_rate, cnn.learning_rate), (1e-3, 0.1));
+        assert_eq!(vit.optimizer, Algorithm::Adamw { beta1: 0.9, beta2: 0.95, epsilon: 1e-8 });
+        assert_eq!(cnn.optimizer, Algorithm::Sgd { momentum: 0.9, nesterov: false });
+        assert_eq!((vit.drop_path, cnn.drop_path), (0.1, 0.0));
+        assert_eq!(vit.augment, cnn.augment);
+        assert!(file.recipe(None).unwrap_err().to_string().contains("it has cnn, vit"));
+        assert!(file.recipe(Some("mlp")).is_err());
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let file = parse(PAIR, &["epochs=7"]).unwrap();
+        assert_eq!(RecipeFile::parse(&file.to_toml(), &[]).unwrap(), file);
+        let recipe = file.recipe(Some("vit")).unwrap();
+        let again = RecipeFile::parse(&recipe.to_toml(), &[]).unwrap().recipe(None).unwrap();
+        assert_eq!(again, recipe);
+        assert_eq!(recipe.epochs, 7);
+    }
+
+    #[test]
+    fn overrides_have_the_type_that_they_look_like() {
+        let overrides = [
+            "epochs=3",
+            "model=resnet_micro",
+            "learning_rate = 5e-4",
+            "augment.flip=0.25",
+            "augment.rand_augment={magnitude=7.0}",
+            "optimizer={name='sgd', nesterov=true}",
+        ];
+        let recipe = parse(SMALL, &overrides).unwrap().recipe(None).unwrap();
+        assert_eq!((recipe.epochs, recipe.learning_rate, recipe.augment.flip), (3, 5e-4, 0.25));
+        assert_eq!(recipe.model, ModelChoice::Named("resnet_micro".into()));
+        assert_eq!(recipe.augment.rand_augment.unwrap().magnitude, 7.0);
+        assert_eq!(recipe.optimizer, Algorithm::Sgd { momentum: 0.0, nesterov: true });
+        let file = parse(PAIR, &["models.cnn.learning_rate=0.2", "epochs=5"]).unwrap();
+        let cnn = file.recipe(Some("cnn")).unwrap();
+        assert_eq!((cnn.learning_rate, cnn.epochs), (0.2, 5));
+    }
+
+    #[test]
+    fn slips_get_a_sentence_with_the_remedy() {
+        let cases = [
+            (SMALL, "learnin_rate=1", "no recipe has a key `learnin_rate`; did you mean `learning_rate`"),
+            (SMALL, "augment.flipp=1", "no recipe has a key `augment.flipp`; did you mean `augment.flip`"),
+            (SMALL, "flip=0.5", "did you mean `augment.flip`"),
+            (SMALL, "augment.erasing.probabilty=1", "did you mean `augment.erasing.probability`"),
+            (SMALL, "optimizer.nestorov=true", "did you mean `optimizer.nesterov`"),
+            (SMALL, "xyzzy=1", "configs/ shows those that exist"),
+            (SMALL, "epochs", "not of the form key=value"),
+            (SMALL, "epochs=", "not of the form key=value"),
+            (SMALL, "epochs.count=3", "`epochs` is not a section"),
+            (SMALL, "epochs=0", "`epochs` must be at least 1, not 0"),
+            (SMALL, "epochs=many", "invalid type: string \"many\""),
+            (SMALL, "learning_rate=-1", "`learning_rate` must be above 0"),
+            (SMALL, "learning_rate=nan", "`learning_rate` must be above 0"),
+            (SMALL, "augment.flip=2.0", "flip = 2 must be from 0 to 1"),
+            (SMALL, "models.vit.epochs=3", "describes no model `vit`; it has a single one without a name"),
+            (PAIR, "models.cmm.epochs=3", "describes no model `cmm`; it has cnn, vit"),
+            (PAIR, "models.cnn.epoch=3", "did you mean `epochs`"),
+            (PAIR, "learning_rate=1e-4", "--set models.cnn.learning_rate=…"),
+            (PAIR, "drop_path=0.2", "--set models.vit.drop_path=…"),
+            (PAIR, "models.cnn.drop_path=0.2", "`drop_path` and `dropout` are for ViTs"),
+        ];
+        for (text, override_, expected) in cases {
+            let sentence = complaint(text, &[override_]);
+            assert!(sentence.contains(expected), "--set {override_}: {sentence}");
+        }
+        assert!(complaint("epochs = ", &[]).contains("not valid TOML"));
+        assert!(complaint("epochs = 1", &[]).contains("missing field"));
+    }
+
+    #[test]
+    fn a_model_is_built_for_its_data() {
+        let classes: Vec<String> = ["a", "b", "c"].map(String::from).into();
+        let file = parse(PAIR, &[]).unwrap();
+        let card = file.recipe(Some("vit")).unwrap().card(&classes).unwrap();
+        let NetworkSpec::Vit(config) = &card.network else { panic!("{card:?}") };
+        assert_eq!((config.classes, config.image_size, config.drop_path), (3, 32, 0.1));
+
+        let custom = "image_size = 8\nepochs = 1\nbatch_size = 1\nlearning_rate = 1\n[model]\narchitecture = \"vit\"\n\
+            patch_size = 4\nwidth = 16\ndepth = 2\nheads = 2\nmlp_width = 32\npooling = \"mean\"\nposition = \"sine\"\n";
+        let card = parse(custom, &[]).unwrap().recipe(None).unwrap().card(&classes).unwrap();
+        assert_eq!((card.network.classes(), card.preprocessing.image_size), (3, 8));
+        let wrong = parse(custom, &["model.widht=3"]).unwrap().recipe(None).unwrap().card(&classes);
+        assert!(wrong.unwrap_err().to_string().contains("widht"));
+        let unknown = parse(SMALL, &["model=vit_macro"]).unwrap().recipe(None).unwrap().card(&classes);
+        assert!(unknown.unwrap_err().to_string().contains("no model is called `vit_macro`"));
+    }
+
+    #[test]
+    fn the_learning_rate_follows_the_batch() {
+        let file = parse(SMALL, &["learning_rate_batch=64", "accumulation=2", "warmup_epochs=0.5"]).unwrap();
+        let schedule = file.recipe(None).unwrap().schedule(100);
+        assert_eq!((schedule.steps_per_epoch, schedule.total_steps, schedule.warmup_steps), (6, 12, 3));
+        assert!((schedule.peak - 1e-3 * 16.0 / 64.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn every_recipe_that_comes_with_the_program_fits_together() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs");
+        let classes: Vec<String> = ["a", "b"].map(String::from).into();
+        let mut recipes = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let file =
+                RecipeFile::read(&path, &[]).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let names: Vec<Option<&str>> = match file.names() {
+                names if names.is_empty() => vec![None],
+                names => names.into_iter().map(Some).collect(),
+            };
+            for name in names {
+                file.recipe(name)
+                    .unwrap()
+                    .card(&classes)
+                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                recipes += 1;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for word in ["# Reaches:", "# Takes:", "# Run:"] {
+                assert!(text.contains(word), "{} lacks `{word}`", path.display());
+            }
+        }
+        assert!(recipes >= 8, "{recipes}");
+    }
+}
