@@ -21,9 +21,10 @@ pub(super) fn claim(findings: &ComparisonFindings, names: &Names) -> Option<Clai
         Side::Undecided => format!("The explanations of {vit} and {cnn} do not agree more than by chance."),
     };
     let evidence = format!(
-        "Mean rank correlation of rollout and Grad-CAM over {}: {}.",
+        "Mean rank correlation of rollout and Grad-CAM over {}: {}. How they were chosen: {}.",
         counted(mean.n, "image"),
-        Unit::Coefficient.sentence(&mean)
+        Unit::Coefficient.sentence(&mean),
+        findings.selection.trim_end_matches('.')
     );
     Some(Claim { section: "comparisons", topic: "Agreement", statement, evidence })
 }

@@ -87,8 +87,8 @@ fn split_chart(findings: &AccuracyFindings, names: &Names) -> Block {
     };
     Block::Figure(Figure {
         title: "Accuracy on each split.".into(),
-        caption: "Dots are accuracies, lines their intervals. At the right the paired difference: an interval that does not \
-                  cross zero shows one model ahead."
+        caption: "Dots are estimates, lines their intervals. The difference is paired, image by image: an interval that does \
+                  not cross zero shows one model ahead."
             .into(),
         panels: vec![
             Panel::chart(dot_interval_chart(&accuracy)),
@@ -138,7 +138,10 @@ fn per_class(findings: &AccuracyFindings, classes: &[String], names: &Names) -> 
         rows: rows.collect(),
     };
     if classes.len() > MOST_CHARTED_CLASSES {
-        return Block::Folded(table);
+        return Block::Folded {
+            title: format!("Accuracy of each of {}", counted(classes.len(), "class")),
+            table,
+        };
     }
     let series = ROLES.iter().filter_map(|role| {
         let all = findings.per_class.get(role)?;

@@ -123,9 +123,10 @@ fn curves(trained: &[&ModelFindings], names: &Names) -> Block {
     };
     Block::Figure(Figure {
         title: "Training.".into(),
-        caption: "Left, accuracy on the validation split after each epoch; right, the loss. Training loss includes whatever \
+        caption:
+            "Accuracy on the validation split and losses after each epoch. Training loss includes whatever \
                   smoothing and mixing the recipe has, so that it may lie above the validation loss."
-            .into(),
+                .into(),
         panels: vec![Panel::chart(line_chart(&accuracy)), Panel::chart(line_chart(&loss))],
         data: Some(history_table(trained, names)),
     })
