@@ -235,11 +235,14 @@ fn table(table: &Table, number: Option<usize>) -> Markup {
         (table.columns.get(column).map(|c| c.kind) == Some(ColumnKind::Numbers)).then_some("number")
     };
     html! {
-        div.table role="region" tabindex="0" aria-label="Table; scrolls sideways where it is wide" {
+        div.table role="group" tabindex="0" aria-label="Table, scrolls sideways where it is wide" {
             table {
                 caption {
-                    @if let Some(number) = number { strong { "Table " (number) ". " } }
-                    (text(&table.caption))
+                    // A box of its own stays in view while a wide table scrolls.
+                    span {
+                        @if let Some(number) = number { strong { "Table " (number) ". " } }
+                        (text(&table.caption))
+                    }
                 }
                 thead {
                     tr {
