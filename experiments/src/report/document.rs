@@ -40,7 +40,10 @@ pub(super) enum Block {
         text: String,
     },
     /// A table too long to stand open.
-    Folded(Table),
+    Folded {
+        title: String,
+        table: Table,
+    },
 }
 
 /// Rows of cells; the first column names the row.

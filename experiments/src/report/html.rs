@@ -122,8 +122,8 @@ impl Writer<'_> {
                 dl.definitions { @for (term, meaning) in terms { dt { (term) } dd { (text(meaning)) } } }
             },
             Block::Table(table) => self.numbered_table(table),
-            Block::Folded(table) => html! {
-                details.folded { summary { (text(&table.caption)) } (self::table(table, None)) }
+            Block::Folded { title, table } => html! {
+                details.folded { summary { (title) } (self::table(table, None)) }
             },
             Block::Figure(figure) => self.figure(figure),
             Block::Gallery(gallery) => self.gallery(gallery),
@@ -150,7 +150,7 @@ impl Writer<'_> {
                     strong { "Figure " (self.figures) ". " (figure.title) } " " (text(&figure.caption))
                 }
                 @if let Some(data) = &figure.data {
-                    details.folded { summary { "Numbers behind this figure" } (table(data, None)) }
+                    details.folded { summary { "The numbers" } (table(data, None)) }
                 }
             }
         }
@@ -159,12 +159,12 @@ impl Writer<'_> {
     fn panel(&self, panel: &Panel) -> Markup {
         match panel {
             Panel::Chart(svg) => html! { div.chart { (PreEscaped(svg)) } },
-            Panel::Picture { path, alt } => html! { div.picture { (self.picture(path, alt, true)) } },
+            Panel::Picture { path, alt } => html! { div.picture { (self.picture(path, alt)) } },
             Panel::Missing(reason) => html! { p.missing { (reason) } },
         }
     }
 
-    fn picture(&self, path: &str, alt: &str, eager: bool) -> Markup {
+    fn picture(&self, path: &str, alt: &str) -> Markup {
         let Some(bytes) = (self.pictures)(path) else {
             return html! { p.missing { "The picture " code { (path) } " is missing from the run folder." } };
         };
@@ -176,8 +176,7 @@ impl Writer<'_> {
             image::ImageReader::with_format(std::io::Cursor::new(&bytes), format).into_dimensions().ok();
         let source = format!("data:{};base64,{}", format.to_mime_type(), STANDARD.encode(&bytes));
         html! {
-            img src=(source) alt=(alt) width=[size.map(|s| s.0)] height=[size.map(|s| s.1)]
-                loading=[(!eager).then_some("lazy")] decoding="async";
+            img src=(source) alt=(alt) width=[size.map(|s| s.0)] height=[size.map(|s| s.1)];
         }
     }
 
@@ -187,6 +186,7 @@ impl Writer<'_> {
         let in_group = |group: usize| gallery.items.iter().filter(|item| item.group == group).count();
         html! {
             div.gallery {
+                p.caption { (text(&gallery.caption)) }
                 @if gallery.groups.len() > 1 {
                     fieldset {
                         legend { "Show" }
@@ -198,7 +198,6 @@ impl Writer<'_> {
                         }
                     }
                 }
-                p.caption { (text(&gallery.caption)) }
                 div.grid { @for item in &gallery.items { (self.gallery_item(item)) } }
             }
         }
@@ -207,7 +206,7 @@ impl Writer<'_> {
     fn gallery_item(&self, item: &GalleryItem) -> Markup {
         html! {
             figure class={ "item group-" (item.group) } {
-                (self.picture(&item.path, &item.alt, false))
+                (self.picture(&item.path, &item.alt))
                 figcaption {
                     p { (text(&item.title)) }
                     @for line in &item.lines { p { (text(line)) } }
@@ -236,11 +235,14 @@ fn table(table: &Table, number: Option<usize>) -> Markup {
         (table.columns.get(column).map(|c| c.kind) == Some(ColumnKind::Numbers)).then_some("number")
     };
     html! {
-        div.table role="region" tabindex="0" aria-label="Table; scrolls sideways where it is wide" {
+        div.table role="group" tabindex="0" aria-label="Table, scrolls sideways where it is wide" {
             table {
                 caption {
-                    @if let Some(number) = number { strong { "Table " (number) ". " } }
-                    (text(&table.caption))
+                    // A box of its own stays in view while a wide table scrolls.
+                    span {
+                        @if let Some(number) = number { strong { "Table " (number) ". " } }
+                        (text(&table.caption))
+                    }
                 }
                 thead {
                     tr {

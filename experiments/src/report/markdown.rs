@@ -99,7 +99,7 @@ impl Writer {
                 self.tables += 1;
                 self.table(&format!("**Table {}.** ", self.tables), table);
             }
-            Block::Folded(table) => self.table("", table),
+            Block::Folded { table, .. } => self.table("", table),
             Block::Figure(figure) => self.figure(figure),
             Block::Gallery(gallery) => self.gallery(gallery),
             Block::Listing { title, text } => {

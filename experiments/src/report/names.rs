@@ -46,9 +46,15 @@ pub(super) fn other(role: Role) -> Role {
     }
 }
 
-/// Name of a class, or its number where the data names fewer.
+/// Name of a class, or its number where the data gives it none.
 pub(super) fn class_name(classes: &[String], class: usize) -> String {
-    classes.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
+    let named = classes.get(class).filter(|name| !name.trim().is_empty());
+    named.cloned().unwrap_or_else(|| format!("class {class}"))
+}
+
+/// Names of all classes, in the order of their numbers.
+pub(super) fn class_names(classes: &[String]) -> Vec<String> {
+    (0..classes.len()).map(|class| class_name(classes, class)).collect()
 }
 
 /// With a capital first letter.

@@ -145,11 +145,11 @@ pub(super) fn counted(n: usize, noun: &str) -> String {
 /// `p = 0.034`, or `p < 0.001`.
 pub(super) fn p_value(p: f64) -> String {
     if !p.is_finite() {
-        format!("p {UNDEFINED}")
+        format!("p{SPACE}{UNDEFINED}")
     } else if p < 0.001 {
-        "p < 0.001".into()
+        format!("p{SPACE}<{SPACE}0.001")
     } else {
-        format!("p = {}", decimal(p, 3))
+        format!("p{SPACE}={SPACE}{}", decimal(p, 3))
     }
 }
 

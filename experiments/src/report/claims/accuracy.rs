@@ -18,9 +18,10 @@ pub(super) fn claims(findings: &AccuracyFindings, names: &Names) -> Vec<Claim> {
         return Vec::new();
     };
     let others = findings.splits.iter().filter(|split| split.split != findings.main_split);
-    let evidence = [format!("On {} of the {} split, {}.", counted(main.n, "image"), main.split, pair(main))]
-        .into_iter()
-        .chain(others.map(|split| on_another_split(split, names)));
+    let evidence =
+        [format!("On {} of the {} split, {}.", counted(main.n, "image"), main.split, pair(main, names))]
+            .into_iter()
+            .chain(others.map(|split| on_another_split(split, names)));
     vec![
         Claim {
             section: "accuracy",
@@ -61,10 +62,12 @@ fn comparison(vit: &ModelScores, cnn: &ModelScores, pair: &PairComparison, names
     }
 }
 
-fn pair(split: &SplitAccuracy) -> String {
+fn pair(split: &SplitAccuracy, names: &Names) -> String {
     let PairComparison { difference, mcnemar_p, .. } = &split.pair;
     format!(
-        "the difference ViT − CNN is {}; exact McNemar {}",
+        "the difference {} − {} is {}; exact McNemar {}",
+        names.bare(Role::Vit),
+        names.bare(Role::Cnn),
         Unit::Points.sentence(difference),
         p_value(*mcnemar_p)
     )

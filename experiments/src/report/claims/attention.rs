@@ -86,7 +86,7 @@ fn locality_claim(findings: &AttentionFindings, even: f64) -> Option<Claim> {
     let early: usize = (0..depth / 2).map(local_in).sum();
     let early_heads: usize = findings.layers[..depth / 2].iter().map(|layer| layer.heads.len()).sum();
     let statement = match local {
-        0 => format!("None of the {} attends locally.", counted(total, "head")),
+        0 => format!("None of the {} is shown to attend locally.", counted(total, "head")),
         _ => format!("{local} of {} attend locally.", counted(total, "head")),
     };
     let mut evidence = format!(

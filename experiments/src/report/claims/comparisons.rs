@@ -18,12 +18,13 @@ pub(super) fn claim(findings: &ComparisonFindings, names: &Names) -> Option<Clai
     let statement = match side(&mean, 0.0) {
         Side::Above => format!("The explanations of {vit} and {cnn} tend to mark the same places."),
         Side::Below => format!("The explanations of {vit} and {cnn} tend to mark different places."),
-        Side::Undecided => format!("The explanations of {vit} and {cnn} do not agree more than by chance."),
+        Side::Undecided => format!("No agreement between the explanations of {vit} and {cnn} can be shown."),
     };
     let evidence = format!(
-        "Mean rank correlation of rollout and Grad-CAM over {}: {}.",
+        "Mean rank correlation of rollout and Grad-CAM over {}: {}. Selection: {}.",
         counted(mean.n, "image"),
-        Unit::Coefficient.sentence(&mean)
+        Unit::Coefficient.sentence(&mean),
+        findings.selection.trim_end_matches('.')
     );
     Some(Claim { section: "comparisons", topic: "Agreement", statement, evidence })
 }

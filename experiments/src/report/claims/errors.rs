@@ -26,7 +26,9 @@ fn overlap(findings: &ErrorFindings, pair: &PairComparison, names: &Names) -> Cl
     let statement = match side(&pair.kappa, 0.0) {
         Side::Above => "The models tend to fail on the same images.",
         Side::Below => "The models tend to fail on different images.",
-        Side::Undecided => "The models' errors fall together no more than independent errors would.",
+        Side::Undecided => {
+            "It cannot be shown that the models fail on the same images, or on different ones."
+        }
     };
     let of = |group| findings.groups.get(&group).map_or(0, |found| found.count);
     let mut evidence = format!(
@@ -58,9 +60,7 @@ fn same_class(findings: &ErrorFindings, classes: usize) -> Option<Claim> {
     let statement = match side(same, chance) {
         Side::Above => "Where both are wrong, they name the same wrong class more often than chance.",
         Side::Below => "Where both are wrong, they name the same wrong class less often than chance.",
-        Side::Undecided => {
-            "Where both are wrong, their answers agree no more than by chance, as far as can be shown."
-        }
+        Side::Undecided => "Where both are wrong, no agreement of their answers beyond chance can be shown.",
     };
     Some(Claim {
         section: "errors",

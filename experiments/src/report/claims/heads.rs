@@ -6,6 +6,9 @@ use super::super::evidence::{SIGNIFICANCE, Side, side};
 use super::super::numbers::{Unit, counted, p_value};
 use super::Claim;
 
+/// Rank correlation from which on two rankings are called close.
+const CLOSE_AGREEMENT: f64 = 0.5;
+
 pub(super) fn claims(findings: &HeadFindings) -> Vec<Claim> {
     let mut claims = Vec::new();
     claims.extend(importance(findings));
@@ -60,17 +63,15 @@ fn importance(findings: &HeadFindings) -> Option<Claim> {
 
 fn gradient(findings: &HeadFindings) -> Claim {
     let agreement = &findings.gradient_agreement;
-    let statement = match side(agreement, 0.0) {
-        Side::Above => "The gradient ranks the heads much as taking them away does.",
-        Side::Below => "The gradient ranks the heads against what taking them away shows.",
-        Side::Undecided => "The gradient's ranking of heads says nothing that taking them away confirms.",
-    };
-    let statement = match side(agreement, 0.5) {
-        Side::Above => statement,
-        _ if side(agreement, 0.0) == Side::Above => {
-            "The gradient's ranking of heads agrees with taking them away, but not closely."
+    let statement = match (side(agreement, 0.0), side(agreement, CLOSE_AGREEMENT)) {
+        (Side::Above, Side::Above) => "The gradient ranks the heads much as taking them away does.",
+        (Side::Above, _) => {
+            "The gradient's ranking of heads agrees with taking them away, but is not shown to agree closely."
         }
-        _ => statement,
+        (Side::Below, _) => "The gradient ranks the heads against what taking them away shows.",
+        (Side::Undecided, _) => {
+            "No agreement between the gradient's ranking of heads and taking them away can be shown."
+        }
     };
     Claim {
         section: "heads",

@@ -81,7 +81,8 @@ fn against_centre(
     let (better, worse) = (named(Side::Above), named(Side::Below));
     let statement = match (better.is_empty(), worse.is_empty()) {
         (true, true) => {
-            "No explanation points to the object better or worse than the image's centre does.".into()
+            "No explanation is shown to point to the object more or less often than the image's centre does."
+                .into()
         }
         (false, true) => {
             format!("{} points to the object more often than the image's centre does.", listed(&better))

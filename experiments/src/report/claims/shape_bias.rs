@@ -40,7 +40,7 @@ pub(super) fn claims(findings: &ShapeBiasFindings, names: &Names) -> Option<Clai
         (Some(vit), Some(cnn)) => match apart(&vit.bias, &cnn.bias) {
             Side::Above => format!(" {} leans more to shape.", capitalised(&names.the(Role::Vit))),
             Side::Below => format!(" {} leans more to shape.", capitalised(&names.the(Role::Cnn))),
-            Side::Undecided => " The intervals of the two overlap.".into(),
+            Side::Undecided => " Which of the two leans more to shape cannot be told.".into(),
         },
         _ => String::new(),
     };

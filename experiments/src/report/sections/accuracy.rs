@@ -8,7 +8,7 @@ use crate::findings::{AccuracyFindings, Investigation, Role, SplitAccuracy};
 
 use super::super::charts::{measure, series_of};
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
-use super::super::names::{Names, ROLES, class_name};
+use super::super::names::{Names, ROLES, class_name, class_names};
 use super::super::numbers::{Unit, count, counted, p_value};
 use super::confusion;
 
@@ -87,8 +87,8 @@ fn split_chart(findings: &AccuracyFindings, names: &Names) -> Block {
     };
     Block::Figure(Figure {
         title: "Accuracy on each split.".into(),
-        caption: "Dots are accuracies, lines their intervals. At the right the paired difference: an interval that does not \
-                  cross zero shows one model ahead."
+        caption: "Dots are estimates, lines their intervals. The difference is paired, image by image: an interval that does \
+                  not cross zero shows one model ahead."
             .into(),
         panels: vec![
             Panel::chart(dot_interval_chart(&accuracy)),
@@ -114,7 +114,7 @@ fn contingency(main: &SplitAccuracy, names: &Names) -> Block {
             Unit::Coefficient.sentence(&pair.kappa)
         )
         .into(),
-        columns: vec![Column::words(""), Column::numbers(format!("{cnn} right")), Column::numbers(format!("{cnn} wrong"))],
+        columns: vec![Column::words("Model"), Column::numbers(format!("{cnn} right")), Column::numbers(format!("{cnn} wrong"))],
         rows: vec![
             row(format!("{vit} right"), pair.both_right, pair.only_vit_right),
             row(format!("{vit} wrong"), pair.only_cnn_right, pair.both_wrong),
@@ -138,7 +138,10 @@ fn per_class(findings: &AccuracyFindings, classes: &[String], names: &Names) -> 
         rows: rows.collect(),
     };
     if classes.len() > MOST_CHARTED_CLASSES {
-        return Block::Folded(table);
+        return Block::Folded {
+            title: format!("Accuracy of each of {}", counted(classes.len(), "class")),
+            table,
+        };
     }
     let series = ROLES.iter().filter_map(|role| {
         let all = findings.per_class.get(role)?;
@@ -149,7 +152,7 @@ fn per_class(findings: &AccuracyFindings, classes: &[String], names: &Names) -> 
         title: "Accuracy by class".into(),
         description: "One bar a model for every class, with intervals".into(),
         value: Axis::new("accuracy", Scale::Percent).including(0.0, 1.0),
-        categories: classes.to_vec(),
+        categories: class_names(classes),
         series: series.collect(),
     };
     Block::Figure(Figure {

@@ -41,7 +41,7 @@ pub(super) fn section(findings: &AttentionFindings, investigation: &Investigatio
             panels: vec![Panel::picture(&findings.rollouts, "Rollout heatmaps over several images")],
             data: None,
         }),
-        Block::Folded(table(findings)),
+        Block::Folded { title: "All heads in numbers".into(), table: table(findings) },
     ];
     Section { id: "attention", title: "Attention", blocks }
 }
@@ -93,9 +93,9 @@ fn depth(findings: &AttentionFindings, investigation: &Investigation) -> Block {
     Block::Figure(Figure {
         title: "How far heads look, and how much they differ.".into(),
         caption: format!(
-            "Left, each dot is a head: the distance in pixels from a patch to the patches it attends to, weighted by \
-             attention, averaged over patches and {}.{even} Right, the divergence between the attention of a layer's heads, \
-             0 where all look at the same patches; the band is the interval.",
+            "Attention distance: each dot is a head, at the distance in pixels from a patch to the patches it attends to, weighted by \
+             attention, averaged over patches and {}.{even} Difference: the divergence between the attention of a layer's \
+             heads, 0 where all look at the same patches; the band is the interval.",
             counted(findings.n, "image")
         )
         .into(),
@@ -144,8 +144,8 @@ fn grids(findings: &AttentionFindings, images: &str) -> Block {
     Block::Figure(Figure {
         title: "Layers and heads at a glance.".into(),
         caption: format!(
-            "Left, how far each head looks; right, how broadly. A head with low entropy looks at few patches. Means over \
-             {images}; intervals are in the table below."
+            "How far each head looks, and how broadly: a head with low entropy looks at few patches. Means over \
+             {images}; intervals are in the table at the end of the section."
         )
         .into(),
         panels: vec![Panel::chart(matrix_chart(&distance)), Panel::chart(matrix_chart(&entropy))],

@@ -5,7 +5,7 @@ use archaeo_plot::{MatrixChart, ValueFormat, matrix_chart};
 use crate::findings::AccuracyFindings;
 
 use super::super::document::{Block, Column, Figure, Panel, Table, Text};
-use super::super::names::{Names, ROLES, class_name};
+use super::super::names::{Names, ROLES, class_name, class_names};
 use super::super::numbers::{count, percent};
 
 /// Above this many classes a matrix can no longer be read.
@@ -53,8 +53,8 @@ fn matrix(model: &str, counts: &[Vec<usize>], classes: &[String]) -> MatrixChart
         row_label: "true class".into(),
         column_label: "named as".into(),
         value_label: "% of the true class".into(),
-        rows: classes.to_vec(),
-        columns: classes.to_vec(),
+        rows: class_names(classes),
+        columns: class_names(classes),
         values: all
             .clone()
             .flat_map(|truth| all.clone().map(move |predicted| share(truth, predicted)))

@@ -57,7 +57,11 @@ fn counts(data: &DataFindings) -> Block {
     let totals = data.counts.values().map(|counts| Text::new().strong(count(counts.iter().sum())));
     rows.push(std::iter::once(Text::new().strong("All")).chain(totals).collect());
     let table = Table { caption: "Images of each class and split.".into(), columns, rows };
-    if data.classes.len() > MOST_OPEN_CLASSES { Block::Folded(table) } else { Block::Table(table) }
+    if data.classes.len() > MOST_OPEN_CLASSES {
+        Block::Folded { title: format!("Images of each of {}", counted(data.classes.len(), "class")), table }
+    } else {
+        Block::Table(table)
+    }
 }
 
 fn skipped(data: &DataFindings) -> Block {
@@ -69,9 +73,7 @@ fn skipped(data: &DataFindings) -> Block {
         all if all > shown => format!("Images left out: the first {shown} of {}.", count(all)),
         all => format!("{} left out.", counted(all, "image")),
     };
-    Block::Folded(Table {
-        caption: caption.into(),
-        columns: vec![Column::words("Image"), Column::words("Reason")],
-        rows,
-    })
+    let columns = vec![Column::words("Image"), Column::words("Reason")];
+    let title = format!("{} left out, and why", counted(data.skipped.len(), "image"));
+    Block::Folded { title, table: Table { caption: caption.into(), columns, rows } }
 }

@@ -17,8 +17,7 @@ const MOST_CONFUSIONS: usize = 5;
 
 pub(super) fn section(findings: &ErrorFindings, investigation: &Investigation, names: &Names) -> Section {
     let classes = &investigation.data.classes;
-    let mut blocks =
-        vec![groups(findings, classes, names), shares(findings, names), by_class(findings, classes, names)];
+    let mut blocks = vec![groups(findings, classes, names), by_class(findings, classes, names)];
     for (group, found) in &findings.groups {
         blocks.extend(picture(*group, found, names));
     }
@@ -48,13 +47,20 @@ fn groups(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block 
             confusions.collect::<Vec<_>>().join(", ").into(),
         ]
     });
+    let mut caption = format!(
+        "Errors among {}. Confidence: mean probability given to the wrong answer (of the ViT where both err); confusions: \
+         true class → answer, with how often.",
+        counted(findings.n, "image")
+    );
+    if let Some(same) = &findings.same_wrong_class {
+        caption += &format!(
+            " Of {} that both have wrong, {} get the same wrong answer from both.",
+            counted(same.n, "image"),
+            Unit::Percent.sentence(same)
+        );
+    }
     Block::Table(Table {
-        caption: format!(
-            "Errors among {}. Confidence: mean probability given to the wrong answer (of the ViT where both err); \
-             confusions: true class → answer, with how often.",
-            counted(findings.n, "image")
-        )
-        .into(),
+        caption: caption.into(),
         columns: vec![
             Column::words("Group"),
             Column::numbers("Images"),
@@ -66,53 +72,27 @@ fn groups(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block 
     })
 }
 
-fn shares(findings: &ErrorFindings, names: &Names) -> Block {
-    let chart = BarChart {
-        title: "Share of images in each group".into(),
-        description: "Bars for only the ViT wrong, only the CNN wrong, both wrong".into(),
-        value: Axis::new("share of all images", Scale::Percent),
-        categories: findings.groups.keys().map(|group| group_name(*group, names)).collect(),
-        series: vec![BarSeries {
-            name: "share".into(),
-            bars: findings.groups.values().map(|found| measure(&found.share)).collect(),
-        }],
-    };
-    let mut caption = "Whiskers are intervals.".to_owned();
-    if let Some(same) = &findings.same_wrong_class {
-        caption += &format!(
-            " Of {} that both have wrong, {} get the same wrong answer from both.",
-            counted(same.n, "image"),
-            Unit::Percent.sentence(same)
-        );
-    }
-    Block::Figure(Figure {
-        title: "Who is wrong.".into(),
-        caption: caption.into(),
-        panels: vec![Panel::chart(bar_chart(&chart))],
-        data: None,
-    })
-}
-
 fn by_class(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block {
     let mut ordered: Vec<&ClassErrors> = findings.by_class.iter().collect();
     ordered.sort_by_key(|errors| {
         (std::cmp::Reverse(errors.vit_only + errors.cnn_only + errors.both), errors.class)
     });
     let shown = &ordered[..ordered.len().min(MOST_CHARTED_CLASSES)];
-    let series = |group: ErrorGroup, of: fn(&ClassErrors) -> usize| BarSeries {
-        name: group_name(group, names),
-        bars: shown
-            .iter()
-            .map(|errors| {
-                (errors.n > 0).then(|| Measure { value: of(errors) as f64 / errors.n as f64, interval: None })
-            })
-            .collect(),
+    let series = |group: ErrorGroup, of: fn(&ClassErrors) -> usize| {
+        let all = findings.groups.get(&group).and_then(|found| measure(&found.share));
+        let each = shown.iter().map(|errors| {
+            (errors.n > 0).then(|| Measure { value: of(errors) as f64 / errors.n as f64, interval: None })
+        });
+        BarSeries { name: group_name(group, names), bars: std::iter::once(all).chain(each).collect() }
     };
+    let names_of_shown = shown.iter().map(|errors| class_name(classes, errors.class));
     let chart = BarChart {
-        title: "Errors by class".into(),
-        description: "Share of each class that only the ViT, only the CNN, or both have wrong".into(),
-        value: Axis::new("share of the class", Scale::Percent),
-        categories: shown.iter().map(|errors| class_name(classes, errors.class)).collect(),
+        title: "Who is wrong".into(),
+        description:
+            "Share of all images, and of each class, that only the ViT, only the CNN, or both have wrong"
+                .into(),
+        value: Axis::new("share of the images", Scale::Percent),
+        categories: std::iter::once("All images".into()).chain(names_of_shown).collect(),
         series: vec![
             series(ErrorGroup::VitOnly, |errors| errors.vit_only),
             series(ErrorGroup::CnnOnly, |errors| errors.cnn_only),
@@ -134,8 +114,11 @@ fn by_class(findings: &ErrorFindings, classes: &[String], names: &Names) -> Bloc
         "All classes, those with most errors first.".into()
     };
     Block::Figure(Figure {
-        title: "Which classes are hard.".into(),
-        caption: format!("{which} Share of the images of a class that fall into each group.").into(),
+        title: "Who is wrong, and where.".into(),
+        caption: format!(
+            "Share of all images, with intervals, and of the images of each class, in each group. {which}"
+        )
+        .into(),
         panels: vec![Panel::chart(bar_chart(&chart))],
         data: Some(Table {
             caption: "Errors of each class.".into(),

@@ -13,7 +13,7 @@ use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text}
 use super::super::numbers::{Unit, counted, p_value};
 
 /// Heads named in the ranked chart; all are in the table.
-const MOST_CHARTED_HEADS: usize = 16;
+const MOST_CHARTED_HEADS: usize = 12;
 
 pub(super) fn section(findings: &HeadFindings) -> Section {
     let images = counted(findings.n, "image");
@@ -29,7 +29,7 @@ pub(super) fn section(findings: &HeadFindings) -> Section {
         ),
         ranking(findings, &images),
         three_ways(findings),
-        Block::Folded(table(findings)),
+        Block::Folded { title: "All heads in numbers".into(), table: table(findings) },
     ];
     Section { id: "heads", title: "What each head is worth", blocks }
 }
@@ -49,9 +49,9 @@ fn ranking(findings: &HeadFindings, images: &str) -> Block {
     Block::Figure(Figure {
         title: "Heads ranked by ablation.".into(),
         caption: format!(
-            "Left, the first {} heads: how much the loss rises when the head's output is replaced by its mean over images; \
-             grey where no change is shown after correction for looking at all heads. Right, all heads. Over {images}; lines \
-             are intervals.",
+            "How much the loss rises over {images} when a head's output is replaced by its mean: the first {} heads with \
+             their intervals, grey where no change is shown after correction for looking at all heads, and all heads by \
+             layer.",
             findings.ranking.len().min(MOST_CHARTED_HEADS)
         )
         .into(),
@@ -113,8 +113,8 @@ fn three_ways(findings: &HeadFindings) -> Block {
     Block::Figure(Figure {
         title: "Does the way of taking away matter?".into(),
         caption: format!(
-            "Left, zeros and the output of another image in place of the mean; on the line they would agree, above it they \
-             call the head more important. Right, what the gradient alone would have said: Spearman's ρ = {}.",
+            "Each dot is a head. Replacing its output by zeros or another image's: on the line this agrees with the mean, \
+             above it calls the head more important. What the gradient alone would have said: Spearman's ρ = {}.",
             Unit::Coefficient.sentence(&findings.gradient_agreement)
         )
         .into(),

@@ -42,7 +42,7 @@ fn charts(findings: &LocalisationFindings, names: &Names) -> Block {
     };
     Block::Figure(Figure {
         title: "How well each heatmap finds the object.".into(),
-        caption: "Left, how often the hottest pixel lies on the object; right, how much of the heatmap's mass does. The \
+        caption: "Pointing game: how often the hottest pixel lies on the object. Mass: how much of the heatmap's sum does. The \
                   dashed line is the share of the image that the object covers. Grey are the baselines: a random heatmap knows \
                   nothing, one that always marks the centre knows only where objects tend to be. Lines are intervals."
             .into(),

@@ -31,7 +31,7 @@ pub(super) fn section(investigation: &Investigation) -> Section {
 }
 
 fn overview(models: &[ModelFindings]) -> Block {
-    let mut columns = vec![Column::words("")];
+    let mut columns = vec![Column::words("Property")];
     columns.extend(models.iter().map(|model| Column::words(model.card.name.clone())));
     let row = |name: &str, cell: &dyn Fn(&ModelFindings) -> Text| -> Vec<Text> {
         std::iter::once(name.into()).chain(models.iter().map(cell)).collect()
@@ -123,9 +123,10 @@ fn curves(trained: &[&ModelFindings], names: &Names) -> Block {
     };
     Block::Figure(Figure {
         title: "Training.".into(),
-        caption: "Left, accuracy on the validation split after each epoch; right, the loss. Training loss includes whatever \
+        caption:
+            "Accuracy on the validation split and losses after each epoch. Training loss includes whatever \
                   smoothing and mixing the recipe has, so that it may lie above the validation loss."
-            .into(),
+                .into(),
         panels: vec![Panel::chart(line_chart(&accuracy)), Panel::chart(line_chart(&loss))],
         data: Some(history_table(trained, names)),
     })

@@ -4,7 +4,7 @@ use crate::findings::{Investigation, Role};
 
 use super::super::document::Text;
 use super::super::names::{Names, ROLES, capitalised, listed};
-use super::super::numbers::{Unit, count, counted, duration};
+use super::super::numbers::{Unit, count, duration};
 
 pub(super) fn title(investigation: &Investigation) -> String {
     let models: Vec<&str> = investigation.models.iter().map(|model| model.card.name.as_str()).collect();
@@ -48,7 +48,7 @@ pub(super) fn facts(investigation: &Investigation, names: &Names) -> Vec<(String
                 facts.push((format!("{} accuracy", names.bare(role)), Unit::Percent.cell(&scores.top1)));
             }
         }
-        facts.push(("Evaluated on".into(), counted(split.n, "image").into()));
+        facts.push((format!("Images in {}", split.split), count(split.n).into()));
     }
     facts.push(("Classes".into(), count(investigation.data.classes.len()).into()));
     let seconds: f64 = investigation.provenance.seconds.iter().map(|(_, seconds)| seconds).sum();
