@@ -36,7 +36,11 @@ pub struct ClassErrorCounts {
 /// # Panics
 /// If the three differ in length.
 pub fn error_groups(labels: &[usize], first: &[usize], second: &[usize]) -> ErrorGroups {
-    assert_eq!((labels.len(), labels.len()), (first.len(), second.len()), "each image needs a label and two answers");
+    assert_eq!(
+        (labels.len(), labels.len()),
+        (first.len(), second.len()),
+        "each image needs a label and two answers"
+    );
     let mut groups = ErrorGroups::default();
     for (image, &label) in labels.iter().enumerate() {
         let group = match (first[image] == label, second[image] == label) {
@@ -91,12 +95,8 @@ mod tests {
         let first = [0, 1, 1, 0, 1, 0];
         let second = [0, 0, 0, 0, 1, 1];
         let groups = error_groups(&labels, &first, &second);
-        let expected = ErrorGroups {
-            only_first: vec![1],
-            only_second: vec![2],
-            both: vec![3, 4, 5],
-            neither: vec![0],
-        };
+        let expected =
+            ErrorGroups { only_first: vec![1], only_second: vec![2], both: vec![3, 4, 5], neither: vec![0] };
         assert_eq!(groups, expected);
         assert_eq!(groups.same_wrong_class(&first, &second), [true, true, false]);
         let by_class = groups.by_class(&labels, 3);

@@ -53,8 +53,7 @@ mod tests {
 
     #[test]
     fn only_conflicts_count_and_third_classes_do_not_bias() {
-        let decisions =
-            CueDecisions::count(&[0, 0, 1, 2, 1, 3], &[0, 0, 0, 2, 0, 0], &[1, 1, 1, 2, 1, 1]);
+        let decisions = CueDecisions::count(&[0, 0, 1, 2, 1, 3], &[0, 0, 0, 2, 0, 0], &[1, 1, 1, 2, 1, 1]);
         assert_eq!(decisions, CueDecisions { shape: 2, texture: 2, other: 1 });
         assert_eq!(decisions.shape_bias(), Some(0.5));
         assert_eq!(CueDecisions::count(&[5], &[0], &[1]).shape_bias(), None);
