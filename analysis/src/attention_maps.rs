@@ -110,8 +110,53 @@ pub(crate) fn target_score(logits: Tensor<2>, targets: Option<&[usize]>) -> Tens
             &predicted
         }
     };
-    assert_eq!(targets.len(), batch, "one target class an image is needed");
-    assert!(targets.iter().all(|&target| target < classes), "a target is not among the {classes} classes");
-    let indices = class_indices(targets, &logits.device());
-    logits.gather(1, indices.reshape([batch, 1])).sum()
+    let indices = class_indices(targets, &logits).reshape([batch, 1]);
+    logits.gather(1, indices).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fixture, assert_close};
+
+    #[test]
+    fn weights_and_gradients_are_pytorchs() {
+        let fixture = Fixture::load();
+        let targets = fixture.targets();
+        let vit = fixture.vit();
+        let (weights, gradients) =
+            AttentionMaps::record_with_gradients(&vit, fixture.images(), Some(&targets)).unwrap();
+        for (found, name) in [(&weights, "attention"), (&gradients, "attention_gradient")] {
+            let expected = fixture.attention(name);
+            assert_eq!((found.grid, found.prefix_tokens, found.image_size), ([4, 4], 1, [32, 32]));
+            assert_eq!(found.layers.len(), expected.layers.len());
+            for (found, expected) in found.layers.iter().zip(&expected.layers) {
+                assert_close(found, expected, 3e-5);
+            }
+        }
+        // With gradients the device may round otherwise.
+        for (plain, tapped) in
+            AttentionMaps::record(&vit, fixture.images()).unwrap().layers.iter().zip(&weights.layers)
+        {
+            assert_close(plain, tapped, 1e-6);
+        }
+        let class_row = &weights.head(1, 2, 3)[1..17];
+        assert_eq!(weights.readout_map(1, 2, 3).values, class_row);
+    }
+
+    #[test]
+    fn the_target_is_the_predicted_class_by_default() {
+        let fixture = Fixture::load();
+        let vit = fixture.vit();
+        let predicted = predicted_classes(fixture.values("vit_logits"), 5);
+        let named = AttentionMaps::record_with_gradients(&vit, fixture.images(), Some(&predicted)).unwrap();
+        assert_eq!(AttentionMaps::record_with_gradients(&vit, fixture.images(), None).unwrap(), named);
+    }
+
+    #[test]
+    fn a_residual_network_has_no_attention() {
+        let fixture = Fixture::load();
+        let refused = AttentionMaps::record(&fixture.resnet(), fixture.images()).unwrap_err();
+        assert_eq!(refused.to_string(), "tiny has no attention heads; this study needs a Vision Transformer");
+    }
 }

@@ -1,5 +1,6 @@
 //! What each attention head attends to, in numbers: one record an image, so that intervals can be formed over images.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::attention_maps::AttentionMaps;
@@ -74,6 +75,7 @@ pub fn attention_statistics(
         diversity: diversity(maps, image, layer),
     };
     (0..maps.images)
+        .into_par_iter()
         .map(|image| (0..maps.layers.len()).map(|layer| one_layer(image, layer)).collect())
         .collect()
 }
@@ -166,4 +168,96 @@ fn diversity(maps: &AttentionMaps, image: usize, layer: usize) -> f64 {
         }
     }
     if pairs == 0 { 0.0 } else { (sum / (pairs * maps.tokens) as f64).max(0.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fixture, random_attention};
+
+    #[test]
+    fn statistics_are_numpys() {
+        let fixture = Fixture::load();
+        let maps = fixture.attention("attention");
+        let found = attention_statistics(&maps, DistanceConvention::Renormalised);
+        let raw = attention_statistics(&maps, DistanceConvention::Raw);
+        // The fixture's arrays are (layers, images, heads).
+        let check = |name: &str, all: &[Vec<LayerStatistics>], get: fn(&HeadStatistics) -> f64| {
+            let expected = fixture.values(name);
+            for layer in 0..3 {
+                for image in 0..3 {
+                    for head in 0..4 {
+                        let (found, expected) =
+                            (get(&all[image][layer].heads[head]), expected[(layer * 3 + image) * 4 + head]);
+                        let difference = (found - f64::from(expected)).abs();
+                        assert!(difference < 1e-5 * found.abs().max(1.0), "{name}: {found}, not {expected}");
+                    }
+                }
+            }
+        };
+        check("distance", &found, |head| head.distance);
+        check("distance_raw", &raw, |head| head.distance);
+        check("entropy", &found, |head| head.entropy);
+        check("hoyer", &found, |head| head.hoyer);
+        check("below_uniform", &found, |head| head.below_uniform);
+        check("class_token_mass", &found, |head| head.class_token_mass.unwrap());
+        for (index, expected) in fixture.values("diversity").iter().enumerate() {
+            let found = found[index % 3][index / 3].diversity;
+            assert!((found - f64::from(*expected)).abs() < 1e-6, "diversity {found}, not {expected}");
+        }
+    }
+
+    fn constant(prefix_tokens: usize, matrix: impl Fn(usize, usize) -> f32) -> AttentionMaps {
+        let mut maps = random_attention(1, 2, prefix_tokens);
+        let tokens = maps.tokens;
+        let values = (0..2 * tokens * tokens).map(|i| matrix(i / tokens % tokens, i % tokens)).collect();
+        maps.layers = vec![values];
+        maps
+    }
+
+    #[test]
+    fn identity_attention_goes_nowhere() {
+        let maps = constant(1, |query, key| if query == key { 1.0 } else { 0.0 });
+        let layer = &attention_statistics(&maps, DistanceConvention::Renormalised)[0][0];
+        let expected = HeadStatistics {
+            distance: 0.0,
+            entropy: 0.0,
+            normalised_entropy: 0.0,
+            hoyer: 1.0,
+            below_uniform: 6.0 / 7.0,
+            class_token_mass: Some(0.0),
+        };
+        assert_eq!(layer.heads, [expected; 2]);
+        assert_eq!(layer.diversity, 0.0);
+    }
+
+    #[test]
+    fn uniform_attention_reaches_the_mean_distance() {
+        let maps = constant(1, |_, _| 1.0 / 7.0);
+        let [renormalised, raw] = [DistanceConvention::Renormalised, DistanceConvention::Raw]
+            .map(|convention| attention_statistics(&maps, convention)[0][0].heads[0]);
+        // Two rows and three columns of 8-pixel patches: of 36 ordered pairs, 14 lie 8 px apart (6 across a column, 8
+        // along a row), 4 lie 16 px apart, 8 a diagonal of √128 and 4 one of √320.
+        let mean = (14.0 * 8.0 + 4.0 * 16.0 + 8.0 * 128f64.sqrt() + 4.0 * 320f64.sqrt()) / 36.0;
+        assert!((renormalised.distance - mean).abs() < 1e-6, "{}", renormalised.distance);
+        assert!((raw.distance - mean * 6.0 / 7.0).abs() < 1e-5, "{}", raw.distance);
+        assert!((renormalised.entropy - 7f64.ln()).abs() < 1e-6);
+        assert!((renormalised.normalised_entropy - 1.0).abs() < 1e-6);
+        assert!(renormalised.hoyer.abs() < 1e-6);
+        assert_eq!(renormalised.below_uniform, 0.0);
+        assert!((renormalised.class_token_mass.unwrap() - 1.0 / 7.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn heads_that_share_no_key_differ_by_ln_two() {
+        let mut maps = constant(0, |_, _| 0.0);
+        let tokens = maps.tokens;
+        for query in 0..tokens {
+            maps.layers[0][query * tokens] = 1.0;
+            maps.layers[0][(tokens + query) * tokens + 1] = 1.0;
+        }
+        let layer = &attention_statistics(&maps, DistanceConvention::Renormalised)[0][0];
+        assert!((layer.diversity - 2f64.ln()).abs() < 1e-12);
+        assert_eq!(layer.heads[0].class_token_mass, None);
+    }
 }

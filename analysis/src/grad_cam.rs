@@ -62,3 +62,49 @@ fn class_activation(features: Tensor<4>, gradients: Tensor<4>) -> Vec<Heatmap> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fixture, assert_close, pooled_vit, random_images};
+
+    fn joined(heatmaps: impl Iterator<Item = Heatmap>) -> Vec<f32> {
+        heatmaps.flat_map(|map| map.values).collect()
+    }
+
+    #[test]
+    fn a_residual_networks_map_is_captums() {
+        let fixture = Fixture::load();
+        let maps = grad_cam(&fixture.resnet(), fixture.images(), Some(&fixture.targets()));
+        assert_close(&joined(maps.into_iter()), fixture.values("grad_cam_resnet"), 1e-4);
+    }
+
+    #[test]
+    fn maps_at_image_size_are_pytorch_grad_cams() {
+        let fixture = Fixture::load();
+        for (name, model) in
+            [("grad_cam_vit_full", fixture.vit()), ("grad_cam_resnet_full", fixture.resnet())]
+        {
+            let maps = grad_cam(&model, fixture.images(), Some(&fixture.targets()));
+            // That package scales once more after resizing.
+            let full = maps.iter().map(|map| map.resized(32, 32).min_max_scaled());
+            assert_close(&joined(full), fixture.values(name), 1e-3);
+        }
+    }
+
+    #[test]
+    fn an_image_gets_its_own_map_in_any_batch_and_the_predicted_class_by_default() {
+        let fixture = Fixture::load();
+        let images = random_images(4, 2);
+        for model in [fixture.vit(), fixture.resnet(), pooled_vit()] {
+            let together = grad_cam(&model, images.clone(), None);
+            let logits = crate::predict::logits(&model, images.clone());
+            let predicted = crate::predict::predicted_classes(&logits, 5);
+            for image in 0..4 {
+                let alone =
+                    grad_cam(&model, images.clone().narrow(0, image, 1), Some(&predicted[image..=image]));
+                assert_close(&alone[0].values, &together[image].values, 1e-3);
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@
 
 use archaeo_models::random::keyed_rng;
 use archaeo_models::{Classifier, Network, Pass, Probe, Vit};
-use burn::tensor::{Tensor, TensorData, s};
+use burn::tensor::{Device, Tensor, TensorData, s};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
@@ -15,16 +15,37 @@ use crate::probes::{BlockRecorder, HeadReplacement};
 use crate::statistics::Predictions;
 use crate::tensors::{per_image, values};
 
-/// What a head says instead of its own output.
+/// How a head is silenced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Replacement {
-    /// Its mean over a reference set of images, for each token position.
+    /// By its mean over a reference set of images, for each token position.
     Mean,
+    /// By zeros.
+    Zero,
+    /// By its output for another image.
+    Resample,
+}
+
+/// A [`Replacement`] with what it needs.
+#[derive(Clone, Copy, Debug)]
+pub enum Substitute<'a> {
+    /// The means over a reference set.
+    Mean(&'a HeadMeans),
     /// Zeros.
     Zero,
-    /// Its output for another image.
-    Resample,
+    /// For each image of the batch its donor (see [`donors`]), `[batch, 3, height, width]`.
+    Resample(&'a Tensor<4>),
+}
+
+impl Substitute<'_> {
+    fn replacement(&self) -> Replacement {
+        match self {
+            Self::Mean(_) => Replacement::Mean,
+            Self::Zero => Replacement::Zero,
+            Self::Resample(_) => Replacement::Resample,
+        }
+    }
 }
 
 /// A model's answers to a batch of images, one entry an image.
@@ -43,7 +64,7 @@ pub struct AblatedHead {
     pub layer: usize,
     /// Head, counted from 0.
     pub head: usize,
-    /// What the head said instead.
+    /// How the head was silenced.
     pub replacement: Replacement,
     /// The model's answers then.
     pub answers: Answers,
@@ -54,7 +75,7 @@ pub struct AblatedHead {
 pub struct HeadAblations {
     /// All heads in place.
     pub baseline: Answers,
-    /// Every layer, head and replacement, in this order.
+    /// Every layer, head and substitute, in this order.
     pub heads: Vec<AblatedHead>,
 }
 
@@ -120,13 +141,16 @@ impl HeadMeans {
         Ok(())
     }
 
-    /// One head's means for each of `batch` images, `[batch, 1, tokens, head_dim]`.
-    fn of(&self, layer: usize, head: usize, batch: usize) -> TensorData {
-        let ([_, tokens, head_dim], sums) = &self.layers[layer];
-        let size = tokens * head_dim;
-        let means: Vec<f32> =
-            sums[head * size..][..size].iter().map(|sum| (sum / self.images as f64) as f32).collect();
-        TensorData::new(means.repeat(batch), [batch, 1, *tokens, *head_dim])
+    /// The means as the outputs of all heads for each of `batch` images, `[batch, heads, tokens, head_dim]` a layer.
+    fn outputs(&self, batch: usize, device: &Device) -> Vec<Tensor<4>> {
+        assert!(self.images > 0, "means over a reference set need at least one image");
+        let of_layer = |([heads, tokens, head_dim], sums): &([usize; 3], Vec<f64>)| {
+            let means: Vec<f32> = sums.iter().map(|sum| (sum / self.images as f64) as f32).collect();
+            let shape = [1, *heads, *tokens, *head_dim];
+            let means: Tensor<4> = Tensor::from_data(TensorData::new(means, shape), device);
+            means.expand([batch, *heads, *tokens, *head_dim])
+        };
+        self.layers.iter().map(of_layer).collect()
     }
 }
 
@@ -145,28 +169,23 @@ pub fn donors(n: usize, seed: u64) -> Vec<usize> {
     order
 }
 
-/// Answers to a batch with each head of each layer replaced in turn, in each of the ways asked for.
+/// Answers to a batch with each head of each layer replaced in turn, by each of the substitutes.
 ///
-/// `means` are for [`Replacement::Mean`]; `donors`, `[batch, 3, height, width]`, holds for each image the one whose output
-/// replaces it under [`Replacement::Resample`] (see [`donors`]). The layers before an ablated one are not computed again:
-/// the pass resumes from what its block received.
+/// The layers before an ablated one are not computed again: the pass resumes from what its block received.
 ///
 /// # Errors
 /// A model without attention.
 ///
 /// # Panics
-/// If there is not one label and one donor an image, a label is not among the classes, a logit is not finite, or `means`
-/// are of another model.
+/// If there is not one label and one donor an image, a label is not among the classes, a logit is not finite, or the means
+/// are empty or of another model.
 pub fn ablate_heads(
     model: &Classifier,
     images: Tensor<4>,
     labels: &[usize],
-    replacements: &[Replacement],
-    means: &HeadMeans,
-    donors: Tensor<4>,
+    substitutes: &[Substitute],
 ) -> Result<HeadAblations, AnalysisError> {
     let vit = vit_of(model)?;
-    assert_eq!(images.dims(), donors.dims(), "one donor an image is needed");
     let batch = images.dims()[0];
     let device = images.device();
     let answers = |logits: Tensor<2>| {
@@ -178,26 +197,29 @@ pub fn ablate_heads(
 
     let mut recorder = BlockRecorder::default();
     let baseline = answers(model.logits(images, &mut Pass::evaluate(&mut recorder)));
-    let donated = if replacements.contains(&Replacement::Resample) {
-        let mut recorder = BlockRecorder::default();
-        model.logits(donors, &mut Pass::evaluate(&mut recorder));
-        recorder.heads
-    } else {
-        Vec::new()
-    };
+    // For each substitute, the outputs of all heads in all layers with which it replaces them.
+    let outputs: Vec<Vec<Tensor<4>>> = substitutes
+        .iter()
+        .map(|substitute| match substitute {
+            Substitute::Mean(means) => means.outputs(batch, &device),
+            Substitute::Zero => recorder.heads.iter().map(Tensor::zeros_like).collect(),
+            Substitute::Resample(donors) => {
+                assert_eq!(donors.dims()[0], batch, "one donor an image is needed");
+                let mut recorder = BlockRecorder::default();
+                model.logits((*donors).clone(), &mut Pass::evaluate(&mut recorder));
+                recorder.heads
+            }
+        })
+        .collect();
 
     let mut heads = Vec::new();
     for (layer, (site, input)) in recorder.inputs.iter().enumerate() {
-        let [_, head_count, tokens, head_dim] = recorder.heads[layer].dims();
-        for head in 0..head_count {
-            for &replacement in replacements {
-                let output = match replacement {
-                    Replacement::Zero => Tensor::zeros([batch, 1, tokens, head_dim], &device),
-                    Replacement::Mean => Tensor::from_data(means.of(layer, head, batch), &device),
-                    Replacement::Resample => donated[layer].clone().slice(s![.., head..head + 1, .., ..]),
-                };
+        for head in 0..recorder.heads[layer].dims()[1] {
+            for (substitute, outputs) in substitutes.iter().zip(&outputs) {
+                let output = outputs[layer].clone().slice(s![.., head..head + 1, .., ..]);
                 let mut probe = HeadReplacement { layer, head, output };
                 let logits = resume(vit, layer, input.clone(), site.grid, &mut probe);
+                let replacement = substitute.replacement();
                 heads.push(AblatedHead { layer, head, replacement, answers: answers(logits) });
             }
         }
@@ -217,3 +239,6 @@ fn vit_of(model: &Classifier) -> Result<&Vit, AnalysisError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

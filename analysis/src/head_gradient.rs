@@ -17,20 +17,19 @@ use crate::tensors::{class_indices, values};
 /// A model without attention.
 ///
 /// # Panics
-/// If there is not one label an image.
+/// If there is not one label an image, or a label is not among the classes.
 pub fn gradient_importance(
     model: &Classifier,
     images: Tensor<4>,
     labels: &[usize],
 ) -> Result<Vec<Vec<Vec<f64>>>, AnalysisError> {
     let batch = images.dims()[0];
-    assert_eq!(labels.len(), batch, "one label an image is needed");
     let mut probe = HeadGate::default();
     let logits = model.logits(images, &mut Pass::evaluate(&mut probe));
     if probe.gates.is_empty() {
         return Err(AnalysisError::NoAttention { model: model.card().name.clone() });
     }
-    let targets = class_indices(labels, &logits.device());
+    let targets = class_indices(labels, &logits);
     let gradients = ops::per_image_cross_entropy(logits, targets).sum().backward();
     let per_layer = |gate: Tensor<4>| {
         let heads = gate.dims()[1];
@@ -40,4 +39,60 @@ pub fn gradient_importance(
             .collect()
     };
     Ok(probe.gates.into_iter().map(per_layer).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use archaeo_models::{AttentionSite, Probe};
+
+    use super::*;
+    use crate::testing::Fixture;
+
+    #[test]
+    fn gradients_are_pytorchs() {
+        let fixture = Fixture::load();
+        let found = gradient_importance(&fixture.vit(), fixture.images(), &fixture.targets()).unwrap();
+        // (layers, images, heads)
+        for (index, &expected) in fixture.values("head_gradient").iter().enumerate() {
+            let (found, expected) = (found[index / 12][index % 4][index / 4 % 3], f64::from(expected));
+            assert!((found - expected).abs() < 2e-5 * expected.max(1.0), "{found}, not {expected}");
+        }
+    }
+
+    /// One head's output times a constant.
+    struct Scaled(usize, usize, f64);
+
+    impl Probe for Scaled {
+        fn heads(&mut self, site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
+            if site.layer != self.0 {
+                return outputs;
+            }
+            let here = burn::tensor::s![.., self.1..self.1 + 1, .., ..];
+            let scaled = outputs.clone().slice(here) * self.2;
+            outputs.slice_assign(here, scaled)
+        }
+    }
+
+    #[test]
+    fn gradients_are_finite_differences_of_a_gate() {
+        let fixture = Fixture::load();
+        let (vit, labels) = (fixture.vit(), fixture.targets());
+        let losses = |layer, head, gate| {
+            let logits = vit.logits(fixture.images(), &mut Pass::evaluate(&mut Scaled(layer, head, gate)));
+            crate::statistics::Predictions::new(&values(logits), 5, &labels).unwrap().nll()
+        };
+        let found = gradient_importance(&vit, fixture.images(), &labels).unwrap();
+        for (layer, heads) in found.iter().enumerate() {
+            for (head, images) in heads.iter().enumerate() {
+                let (above, below) = (losses(layer, head, 1.01), losses(layer, head, 0.99));
+                for (image, found) in images.iter().enumerate() {
+                    let slope = ((above[image] - below[image]) / 0.02).abs();
+                    assert!(
+                        (slope - found).abs() < 2e-3 * (1.0 + slope),
+                        "{layer} {head}: {found}, not {slope}"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -90,3 +90,44 @@ pub fn rank_correlation(first: &Heatmap, second: &Heatmap) -> statistics::Result
     let resampling = Resampling { resamples: 100, ..Resampling::new(0) };
     Ok(spearman(&numbers(first), &numbers(second), &resampling)?.correlation.value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fixture, assert_close};
+
+    #[test]
+    fn resizing_is_pytorchs() {
+        let fixture = Fixture::load();
+        let source = Heatmap::new(3, 5, fixture.values("resize_input").to_vec());
+        for (height, width) in [(7, 10), (2, 2), (12, 5)] {
+            let expected = fixture.values(&format!("resize_{height}_{width}"));
+            assert_close(&source.resized(height, width).values, expected, 1e-6);
+        }
+        assert_eq!(source.resized(3, 5), source);
+    }
+
+    #[test]
+    fn scaling_goes_from_zero_to_one_and_leaves_a_constant_at_zero() {
+        let scaled = Heatmap::new(1, 3, vec![-2.0, 0.0, 6.0]).min_max_scaled();
+        assert_close(&scaled.values, &[0.0, 0.25, 1.0], 1e-6);
+        assert_eq!(Heatmap::new(1, 2, vec![7.0; 2]).min_max_scaled().values, [0.0; 2]);
+    }
+
+    #[test]
+    fn block_means_are_means_of_blocks() {
+        let map = Heatmap::new(2, 4, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        assert_eq!(map.block_means(1, 2).values, [3.5, 5.5]);
+        assert_eq!(map.block_means(2, 4), map);
+    }
+
+    #[test]
+    fn agreement_sees_order_alone() {
+        let map = Heatmap::new(2, 3, vec![0.1, 0.5, 0.2, 0.9, 0.4, 0.3]);
+        let squared = Heatmap::new(2, 3, map.values.iter().map(|v| v * v).collect());
+        let negated = Heatmap::new(2, 3, map.values.iter().map(|v| -v).collect());
+        assert!((rank_correlation(&map, &squared).unwrap() - 1.0).abs() < 1e-12);
+        assert!((rank_correlation(&map, &negated).unwrap() + 1.0).abs() < 1e-12);
+        assert!(rank_correlation(&map, &Heatmap::new(2, 3, vec![1.0; 6])).is_err());
+    }
+}

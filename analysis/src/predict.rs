@@ -26,3 +26,37 @@ pub fn predicted_classes(logits: &[f32], classes: usize) -> Vec<usize> {
 fn largest(row: &[f32]) -> usize {
     (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{CLASSES, Fixture, assert_close, random_images};
+
+    #[test]
+    fn logits_are_pytorchs() {
+        let fixture = Fixture::load();
+        for (name, model) in [("vit_logits", fixture.vit()), ("resnet_logits", fixture.resnet())] {
+            assert_close(&logits(&model, fixture.images()), fixture.values(name), 2e-5);
+        }
+    }
+
+    #[test]
+    fn an_images_logits_do_not_depend_on_its_batch() {
+        let fixture = Fixture::load();
+        let images = random_images(9, 1);
+        for model in [fixture.vit(), fixture.resnet()] {
+            let together = logits(&model, images.clone());
+            for image in 0..9 {
+                let alone = logits(&model, images.clone().narrow(0, image, 1));
+                assert_close(&alone, &together[image * CLASSES..][..CLASSES], 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn probabilities_sum_to_one_and_large_logits_do_not_overflow() {
+        let probabilities = probabilities(&[1000.0, 1000.0, 0.0, 0.0], 2);
+        assert_eq!(probabilities, [0.5; 4]);
+        assert_eq!(predicted_classes(&[1.0, 3.0, 2.0, 2.0], 2), [1, 0]);
+    }
+}

@@ -158,3 +158,87 @@ fn positive_relevance(
     }
     mean
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fixture, assert_close, random_attention};
+
+    fn joined(heatmaps: Vec<Heatmap>) -> Vec<f32> {
+        heatmaps.into_iter().flat_map(|map| map.values).collect()
+    }
+
+    #[test]
+    fn every_variant_is_numpys_product_of_matrices() {
+        let fixture = Fixture::load();
+        let (weights, gradients) = (fixture.attention("attention"), fixture.attention("attention_gradient"));
+        for (name, fusion, discard) in [
+            ("rollout_mean", HeadFusion::Mean, 0.0),
+            ("rollout_max", HeadFusion::Max, 0.0),
+            ("rollout_min", HeadFusion::Min, 0.0),
+            ("rollout_discard", HeadFusion::Mean, 0.4),
+        ] {
+            let found = joined(rollout(&weights, &RolloutOptions { fusion, discard }));
+            assert_close(&found, fixture.values(name), 1e-6);
+        }
+        assert_close(
+            &joined(gradient_rollout(&weights, &gradients)),
+            fixture.values("gradient_rollout"),
+            1e-6,
+        );
+        let relevance = joined(attention_relevance(&weights, &gradients));
+        assert_close(&relevance, fixture.values("attention_relevance"), 1e-6);
+    }
+
+    /// The whole product, head fusion by mean, in the order of the definition.
+    fn naive(maps: &AttentionMaps, image: usize) -> Vec<Vec<f64>> {
+        let n = maps.tokens;
+        let unit = |i: usize, j: usize| f64::from(u8::from(i == j));
+        let mut total: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| unit(i, j)).collect()).collect();
+        for layer in 0..maps.layers.len() {
+            let entry = |i: usize, j: usize| {
+                let sum: f64 =
+                    (0..maps.heads).map(|head| f64::from(maps.head(layer, image, head)[i * n + j])).sum();
+                (sum / maps.heads as f64 + unit(i, j)) / 2.0
+            };
+            total = (0..n)
+                .map(|i| (0..n).map(|j| (0..n).map(|k| entry(i, k) * total[k][j]).sum::<f64>()).collect())
+                .collect();
+        }
+        total
+    }
+
+    #[test]
+    fn one_row_times_matrices_is_the_row_of_the_product() {
+        for prefix_tokens in [0, 1, 2] {
+            let maps = random_attention(2, 3, prefix_tokens);
+            let heatmaps = rollout(&maps, &RolloutOptions::default());
+            for (image, heatmap) in heatmaps.iter().enumerate() {
+                let product = naive(&maps, image);
+                let readers = if prefix_tokens > 0 { &product[..1] } else { &product[..] };
+                let expected: Vec<f32> = (prefix_tokens..maps.tokens)
+                    .map(|j| (readers.iter().map(|row| row[j]).sum::<f64>() / readers.len() as f64) as f32)
+                    .collect();
+                assert_eq!((heatmap.height, heatmap.width), (2, 3));
+                assert_close(&heatmap.values, &expected, 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_class_token_nothing_is_lost() {
+        let maps = random_attention(2, 3, 0);
+        for discard in [0.0, 0.5, 0.9] {
+            for heatmap in rollout(&maps, &RolloutOptions { fusion: HeadFusion::Max, discard }) {
+                assert!((heatmap.values.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn equal_entries_are_discarded_from_the_front() {
+        let mut row = [0.2, 0.1, 0.1, 0.1, 0.5];
+        discard_smallest(&mut row, 0.5);
+        assert_eq!(row, [0.2, 0.0, 0.0, 0.1, 0.5]);
+    }
+}

@@ -1,1 +1,132 @@
+//! What tests share: the two tiny models of `tests/fixtures/make_attribution.py` and what other programs say of them.
 
+use std::path::Path;
+
+use archaeo_models::random::keyed_rng;
+use archaeo_models::{
+    BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, Position, Preprocessing, ResNetConfig, State,
+    Stem, VitConfig, read_arrays, with_state,
+};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt;
+
+use crate::attention_maps::AttentionMaps;
+
+pub(crate) const CLASSES: usize = 5;
+
+pub(crate) struct Fixture(State);
+
+impl Fixture {
+    pub(crate) fn load() -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/attribution.safetensors");
+        Self(read_arrays(&path).unwrap().0)
+    }
+
+    pub(crate) fn values(&self, name: &str) -> &[f32] {
+        &self.0[name].values
+    }
+
+    pub(crate) fn images(&self) -> Tensor<4> {
+        let array = &self.0["images"];
+        Tensor::from_data(TensorData::new(array.values.clone(), array.shape.clone()), &Device::flex())
+    }
+
+    pub(crate) fn targets(&self) -> Vec<usize> {
+        self.values("targets").iter().map(|&target| target as usize).collect()
+    }
+
+    pub(crate) fn vit(&self) -> Classifier {
+        self.model("vit.", NetworkSpec::Vit(vit_config(Pooling::ClassToken)))
+    }
+
+    pub(crate) fn resnet(&self) -> Classifier {
+        let (stem, branch) = (Stem::Cifar, BranchKind::Basic);
+        let config = ResNetConfig { stem, branch, blocks: [1; 4], width: 4, classes: CLASSES };
+        self.model("resnet.", NetworkSpec::Resnet(config))
+    }
+
+    pub(crate) fn attention(&self, name: &str) -> AttentionMaps {
+        let array = &self.0[name];
+        let layer = array.values.len() / array.shape[0];
+        AttentionMaps {
+            images: array.shape[1],
+            heads: array.shape[2],
+            tokens: array.shape[3],
+            grid: [4, 4],
+            prefix_tokens: 1,
+            image_size: [32, 32],
+            layers: array.values.chunks_exact(layer).map(<[f32]>::to_vec).collect(),
+        }
+    }
+
+    fn model(&self, prefix: &str, network: NetworkSpec) -> Classifier {
+        let arrays = self.0.iter();
+        let state =
+            arrays.filter_map(|(name, array)| Some((name.strip_prefix(prefix)?.to_owned(), array.clone())));
+        with_state(blank(network), state.collect()).unwrap()
+    }
+}
+
+fn vit_config(pooling: Pooling) -> VitConfig {
+    VitConfig {
+        image_size: 32,
+        patch_size: 8,
+        width: 32,
+        depth: 3,
+        heads: 4,
+        mlp_width: 64,
+        classes: CLASSES,
+        pooling,
+        position: Position::Learned,
+        dropout: 0.0,
+        attention_dropout: 0.0,
+        drop_path: 0.0,
+    }
+}
+
+fn blank(network: NetworkSpec) -> Classifier {
+    let classes = (0..CLASSES).map(|class| format!("class {class}")).collect();
+    let card = ModelCard { name: "tiny".into(), network, preprocessing: Preprocessing::plain(32), classes };
+    Classifier::new(card, 0, &Device::flex()).unwrap()
+}
+
+/// A freshly initialised ViT without a class token.
+pub(crate) fn pooled_vit() -> Classifier {
+    blank(NetworkSpec::Vit(vit_config(Pooling::Mean)))
+}
+
+/// Random images of 8 bits a channel.
+pub(crate) fn random_images(count: usize, seed: u64) -> Tensor<4> {
+    let mut rng = keyed_rng(seed, "test images", 0, 0);
+    let values: Vec<f32> = (0..count * 3 * 32 * 32).map(|_| f32::from(rng.random::<u8>()) / 255.0).collect();
+    Tensor::from_data(TensorData::new(values, [count, 3, 32, 32]), &Device::flex())
+}
+
+/// Attention with random rows that sum to one.
+pub(crate) fn random_attention(images: usize, heads: usize, prefix_tokens: usize) -> AttentionMaps {
+    let (grid, layers) = ([2, 3], 3);
+    let tokens = prefix_tokens + 6;
+    let mut rng = keyed_rng(3, "test attention", 0, 0);
+    let mut layer = || {
+        let rows = (0..images * heads * tokens).flat_map(|_| {
+            let weights: Vec<f32> = (0..tokens).map(|_| rng.random::<f32>().powi(4)).collect();
+            let sum: f32 = weights.iter().sum();
+            weights.into_iter().map(move |weight| weight / sum)
+        });
+        rows.collect()
+    };
+    let layers = (0..layers).map(|_| layer()).collect();
+    AttentionMaps { images, heads, tokens, grid, prefix_tokens, image_size: [16, 24], layers }
+}
+
+/// Absolute and relative tolerance alike.
+#[track_caller]
+pub(crate) fn assert_close(actual: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(actual.len(), expected.len());
+    for (index, (a, b)) in actual.iter().zip(expected).enumerate() {
+        assert!(
+            (a - b).abs() <= tolerance * b.abs().max(1.0),
+            "at {index}: {a} is not within {tolerance} of {b}"
+        );
+    }
+}

@@ -1,11 +1,9 @@
 //! Rounding an adversarial example to 8 bits without leaving the ball.
 //!
-//! In L∞, a value goes to the nearest of the levels k/255 that lie within ε of the clean value. Where the clean image has
-//! 8-bit values and ε is a whole number of levels, those are exactly the levels within that number, and nothing is lost.
-//! Where ε lies between two whole numbers, the attack is as strong as the smaller one. In L2, all values go to their
-//! nearest levels; if that lengthens the change beyond ε, the change is shrunk before rounding by the smallest factor
-//! (found by bisection) whose result fits. A clean value that is no 8-bit level itself, and has none within ε, goes to the
-//! level nearest to it: an image that exists cannot be nearer.
+//! In L∞, a value goes to the nearest of the levels k/255 that lie within ε of the clean value. In L2, all values go to
+//! their nearest levels; if that lengthens the change beyond ε, the change is shrunk before rounding, as little as bisection
+//! finds necessary. A clean value that is no 8-bit level itself, and has none within ε, goes to the level nearest to it: an
+//! image that exists cannot be nearer.
 
 use super::{Attack, euclidean_length};
 

@@ -1,10 +1,13 @@
 //! Adversarial examples: the smallest changes of an image that change a model's answer, as images that exist.
 //!
 //! Images are in [0, 1] and the model normalises inside, so that a change is measured in pixels whatever the model. What
-//! [`attack`] hands back lies within the ball around the clean image and within the box *after* rounding to 8 bits
-//! (the private module `eight_bit` says how): it can be saved as a PNG and read back, and fools the model as much as the
-//! reported number says. Each image is attacked on its own: its loss is added to its batch-mates', never averaged, and
-//! its random numbers are keyed by (seed, image).
+//! [`attack`] hands back lies within the ball around the clean image and within the box *after* rounding to 8 bits: it can
+//! be saved as a PNG and read back, and fools the model as much as the reported number says. Each image is attacked on its
+//! own: its loss is added to its batch-mates', never averaged, and its random numbers are keyed by (seed, image).
+//!
+//! Rounding takes nothing from an L∞ attack on an 8-bit image whose ε is a whole number of levels k/255; with ε between two
+//! levels the attack is as strong as with the smaller one. In L2 the change is shrunk, where needed, until its rounded
+//! version is no longer than ε.
 
 mod eight_bit;
 #[cfg(test)]
@@ -114,7 +117,8 @@ impl Attack {
 /// attacked all the same.
 ///
 /// # Panics
-/// If there is not one label and one id for each image, or the attack's ε is negative or not finite.
+/// If there is not one label and one id for each image, a label is not among the classes, or the attack's ε is negative or
+/// not finite.
 pub fn attack(
     model: &Classifier,
     images: Tensor<4>,
@@ -168,7 +172,7 @@ pub fn attack(
 pub fn loss_gradient(model: &Classifier, images: Tensor<4>, labels: &[usize]) -> Tensor<4> {
     let images = images.inner().autodiff().require_grad();
     let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));
-    let targets = class_indices(labels, &logits.device());
+    let targets = class_indices(labels, &logits);
     let gradients = ops::per_image_cross_entropy(logits, targets).sum().backward();
     images.grad(&gradients).unwrap_or_else(|| images.inner().zeros_like())
 }
