@@ -1,0 +1,500 @@
+//! Every operation against its definition, written here as plain loops in double precision: the value, and the gradient
+//! to every input against central differences of that definition.
+//!
+//! Nothing here knows how an operation is carried out, so the tests stay when that changes. Sizes are odd, so that
+//! vector code meets its tails.
+
+use archaeo_ops as ops;
+use archaeo_ops::Convolution;
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+use rand::RngExt;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+/// An input: its shape and values.
+struct Input {
+    shape: Vec<usize>,
+    values: Vec<f64>,
+}
+
+/// Values uniform in (−`range`, `range`), exact in single precision.
+fn input(shape: &[usize], seed: u64, range: f64) -> Input {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut draw = || f64::from(((2.0 * rng.random::<f64>() - 1.0) * range) as f32);
+    Input { shape: shape.to_vec(), values: (0..shape.iter().product()).map(|_| draw()).collect() }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    let values: Vec<f32> = tensor.inner().into_data().try_into_vec().expect("a tensor of 32-bit floats");
+    values.into_iter().map(f64::from).collect()
+}
+
+fn assert_close(what: &str, ours: &[f64], exact: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), exact.len(), "{what}: the lengths differ");
+    let largest = exact.iter().fold(1e-3f64, |largest, value| value.abs().max(largest));
+    for (index, (ours, exact)) in ours.iter().zip(exact).enumerate() {
+        let difference = (ours - exact).abs() / largest;
+        assert!(difference <= tolerance, "{what}[{index}]: {ours}, exactly {exact}");
+    }
+}
+
+/// Runs `operation` on flat leaves (it reshapes them itself) and compares value and gradients with `definition`.
+fn check(
+    what: &str,
+    inputs: &[Input],
+    operation: impl Fn(&[Tensor<1>]) -> Tensor<1>,
+    definition: impl Fn(&[Vec<f64>]) -> Vec<f64>,
+) {
+    let device = Device::flex().autodiff();
+    let leaves: Vec<Tensor<1>> = inputs
+        .iter()
+        .map(|Input { values, .. }| {
+            let singles: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+            let length = singles.len();
+            Tensor::from_data(TensorData::new(singles, [length]), &device).require_grad()
+        })
+        .collect();
+    let output = operation(&leaves);
+    let exact_inputs: Vec<Vec<f64>> = inputs.iter().map(|input| input.values.clone()).collect();
+    let exact = definition(&exact_inputs);
+    assert_close(what, &values(output.clone()), &exact, 2e-6);
+
+    let unwatched: Vec<Tensor<1>> = leaves.iter().map(|leaf| leaf.clone().inner()).collect();
+    assert_close(&format!("{what} without gradients"), &values(operation(&unwatched)), &exact, 2e-6);
+
+    // A random mix of the outputs, so that no two of their gradients can cancel unnoticed.
+    let mix = input(&[exact.len()], 99, 1.0).values;
+    let singles: Vec<f32> = mix.iter().map(|value| *value as f32).collect();
+    let mixed = output * Tensor::from_data(TensorData::new(singles, [mix.len()]), &device);
+    let gradients = mixed.sum().backward();
+    let objective = |inputs: &[Vec<f64>]| {
+        definition(inputs).iter().zip(&mix).map(|(value, weight)| value * weight).sum::<f64>()
+    };
+    for (position, leaf) in leaves.iter().enumerate() {
+        let mut shifted = exact_inputs.clone();
+        let differences: Vec<f64> = (0..exact_inputs[position].len())
+            .map(|index| {
+                let (at, step) = (exact_inputs[position][index], 1e-5);
+                let mut value_at = |value| {
+                    shifted[position][index] = value;
+                    objective(&shifted)
+                };
+                let difference = (value_at(at + step) - value_at(at - step)) / (2.0 * step);
+                value_at(at);
+                difference
+            })
+            .collect();
+        let gradient =
+            leaf.grad(&gradients).unwrap_or_else(|| panic!("{what}: input {position} has no gradient"));
+        let label = format!("{what}: gradient of input {position} {:?}", inputs[position].shape);
+        assert_close(&label, &values(gradient), &differences, 1e-5);
+    }
+}
+
+fn shape<const D: usize>(input: &Input) -> [usize; D] {
+    input.shape.clone().try_into().expect("the rank is D")
+}
+
+#[test]
+fn linear_is_x_times_weight_transposed_plus_bias() {
+    for (rows, features, outputs) in [(1, 1, 1), (5, 37, 19), (6, 16, 33)] {
+        let inputs = [
+            input(&[rows, features], 1, 1.0),
+            input(&[outputs, features], 2, 1.0),
+            input(&[outputs], 3, 1.0),
+        ];
+        let product = |v: &[Vec<f64>], bias: &dyn Fn(usize) -> f64| -> Vec<f64> {
+            let dot = |row: usize, out: usize| -> f64 {
+                (0..features).map(|i| v[0][row * features + i] * v[1][out * features + i]).sum()
+            };
+            (0..rows * outputs).map(|at| dot(at / outputs, at % outputs) + bias(at % outputs)).collect()
+        };
+        check(
+            "linear",
+            &inputs,
+            |v| {
+                let x = v[0].clone().reshape([rows, features]);
+                let weight = v[1].clone().reshape([outputs, features]);
+                ops::linear(x, weight, Some(v[2].clone())).reshape([-1])
+            },
+            |v| product(v, &|out| v[2][out]),
+        );
+        check(
+            "linear without bias",
+            &inputs[..2],
+            |v| {
+                let x = v[0].clone().reshape([1, rows, features]);
+                ops::linear(x, v[1].clone().reshape([outputs, features]), None).reshape([-1])
+            },
+            |v| product(v, &|_| 0.0),
+        );
+    }
+}
+
+/// The normal distribution function, by Simpson's rule on its density.
+fn normal_cdf(x: f64) -> f64 {
+    let density = |t: f64| (-t * t / 2.0).exp() / std::f64::consts::TAU.sqrt();
+    let intervals = 400;
+    let width = x / f64::from(intervals);
+    let inner: f64 =
+        (1..intervals).map(|i| density(f64::from(i) * width) * if i % 2 == 0 { 2.0 } else { 4.0 }).sum();
+    0.5 + width / 3.0 * (density(0.0) + inner + density(x))
+}
+
+#[test]
+fn gelu_is_x_times_the_normal_distribution_function() {
+    let x = input(&[203], 4, 6.0);
+    check("gelu", &[x], |v| ops::gelu(v[0].clone()), |v| v[0].iter().map(|x| x * normal_cdf(*x)).collect());
+}
+
+#[test]
+fn relu_is_the_positive_part_with_no_gradient_at_zero() {
+    let x = input(&[67], 5, 1.0);
+    check("relu", &[x], |v| ops::relu(v[0].clone()), |v| v[0].iter().map(|x| x.max(0.0)).collect());
+    let device = Device::flex().autodiff();
+    let zero = Tensor::<1>::zeros([3], &device).require_grad();
+    let gradient = zero.grad(&ops::relu(zero.clone()).sum().backward()).unwrap();
+    assert_eq!(values(gradient), [0.0; 3]);
+}
+
+fn normalised(x: &[f64], epsilon: f64) -> Vec<f64> {
+    let mean = x.iter().sum::<f64>() / x.len() as f64;
+    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
+    x.iter().map(|x| (x - mean) / (variance + epsilon).sqrt()).collect()
+}
+
+#[test]
+fn layer_norm_normalises_the_last_axis() {
+    for (rows, features, epsilon) in [(5, 37, 1e-6), (3, 16, 1e-2), (4, 1, 1e-1)] {
+        let inputs =
+            [input(&[rows, features], 6, 2.0), input(&[features], 7, 1.5), input(&[features], 8, 1.0)];
+        check(
+            "layer_norm",
+            &inputs,
+            |v| {
+                let x = v[0].clone().reshape([1, rows, features]);
+                ops::layer_norm(x, v[1].clone(), v[2].clone(), epsilon).reshape([-1])
+            },
+            |v| {
+                let rows = v[0].chunks(features).flat_map(|row| normalised(row, epsilon));
+                rows.enumerate().map(|(at, x)| x * v[1][at % features] + v[2][at % features]).collect()
+            },
+        );
+    }
+}
+
+/// The values of one channel of `[batch, channels, positions]`, image after image.
+fn channel(x: &[f64], channels: usize, positions: usize, channel: usize) -> Vec<f64> {
+    x.chunks(channels * positions)
+        .flat_map(|image| image[channel * positions..][..positions].to_vec())
+        .collect()
+}
+
+#[test]
+fn batch_norm_at_training_uses_and_reports_the_batchs_moments() {
+    let (dims, epsilon) = ([3, 5, 4, 3], 1e-5);
+    let [batch, channels, height, width] = dims;
+    let positions = height * width;
+    let mut inputs = [input(&dims, 9, 2.0), input(&[channels], 10, 1.5), input(&[channels], 11, 1.0)];
+    inputs[0].values.iter_mut().for_each(|x| *x = f64::from((*x + 3.0) as f32)); // a mean well away from zero
+    check(
+        "batch_norm_train",
+        &inputs,
+        |v| {
+            ops::batch_norm_train(v[0].clone().reshape(dims), v[1].clone(), v[2].clone(), epsilon)
+                .0
+                .reshape([-1])
+        },
+        |v| {
+            let by_channel: Vec<Vec<f64>> =
+                (0..channels).map(|c| normalised(&channel(&v[0], channels, positions, c), epsilon)).collect();
+            let value = |at: usize| {
+                let (image, c, position) =
+                    (at / positions / channels, at / positions % channels, at % positions);
+                by_channel[c][image * positions + position] * v[1][c] + v[2][c]
+            };
+            (0..v[0].len()).map(value).collect()
+        },
+    );
+
+    let x: Vec<f32> = inputs[0].values.iter().map(|x| *x as f32).collect();
+    let device = Device::flex().autodiff();
+    let x = Tensor::<4>::from_data(TensorData::new(x, dims), &device);
+    let (_, moments) = ops::batch_norm_train(
+        x,
+        Tensor::ones([channels], &device),
+        Tensor::zeros([channels], &device),
+        epsilon,
+    );
+    assert_eq!(moments.count, batch * positions);
+    let by_channel = (0..channels).map(|c| channel(&inputs[0].values, channels, positions, c));
+    let mean_of = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+    let (means, variances): (Vec<f64>, Vec<f64>) = by_channel
+        .map(|x| {
+            let mean = mean_of(&x);
+            (mean, mean_of(&x.iter().map(|x| (x - mean).powi(2)).collect::<Vec<_>>()))
+        })
+        .unzip();
+    assert_close("mean", &values(moments.mean), &means, 1e-6);
+    assert_close("biased variance", &values(moments.variance), &variances, 1e-6);
+}
+
+#[test]
+fn batch_norm_at_evaluation_uses_the_moments_it_is_given() {
+    let (dims, epsilon) = ([2, 5, 3, 3], 1e-5);
+    let channels = dims[1];
+    let positions = dims[2] * dims[3];
+    let inputs = [input(&dims, 12, 2.0), input(&[channels], 13, 1.5), input(&[channels], 14, 1.0)];
+    let mean = input(&[channels], 15, 1.0).values;
+    let variance: Vec<f64> =
+        input(&[channels], 16, 0.9).values.iter().map(|v| f64::from((1.0 + v) as f32)).collect();
+    check(
+        "batch_norm",
+        &inputs,
+        |v| {
+            let constant = |values: &[f64]| {
+                let singles: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+                Tensor::<1>::from_data(TensorData::new(singles, [channels]), &v[0].device())
+            };
+            let x = v[0].clone().reshape(dims);
+            ops::batch_norm(x, v[1].clone(), v[2].clone(), constant(&mean), constant(&variance), epsilon)
+                .reshape([-1])
+        },
+        |v| {
+            let value = |(at, x): (usize, &f64)| {
+                let c = at / positions % channels;
+                (x - mean[c]) / (variance[c] + epsilon).sqrt() * v[1][c] + v[2][c]
+            };
+            v[0].iter().enumerate().map(value).collect()
+        },
+    );
+}
+
+/// The value at a place of `[batch, channels, height, width]`, or `None` in the padding.
+fn pixel(x: &[f64], dims: [usize; 4], n: usize, c: usize, row: isize, column: isize) -> Option<f64> {
+    let [_, channels, height, width] = dims;
+    let (row, column) = (usize::try_from(row).ok()?, usize::try_from(column).ok()?);
+    (row < height && column < width).then(|| x[((n * channels + c) * height + row) * width + column])
+}
+
+fn output_length(length: usize, kernel: usize, stride: usize, padding: usize) -> usize {
+    (length + 2 * padding - kernel) / stride + 1
+}
+
+#[test]
+fn conv2d_is_cross_correlation() {
+    let cases = [
+        // in, out, kernel, stride, padding, groups
+        (3, 5, 3, 1, 1, 1),
+        (3, 5, 3, 2, 1, 1),
+        (5, 3, 1, 1, 0, 1),
+        (4, 6, 1, 2, 0, 1),
+        (3, 4, 7, 2, 3, 1),
+        (4, 6, 3, 1, 0, 2),
+        (4, 4, 3, 1, 1, 4),
+    ];
+    for (inputs, outputs, kernel, stride, padding, groups) in cases {
+        let dims = [2, inputs, 7, 6];
+        let weight_dims = [outputs, inputs / groups, kernel, kernel];
+        let [rows, columns] = [7, 6].map(|length| output_length(length, kernel, stride, padding));
+        let definition = |v: &[Vec<f64>]| {
+            let mut y = Vec::new();
+            for at in 0..2 * outputs * rows * columns {
+                let (n, out) = (at / columns / rows / outputs, at / columns / rows % outputs);
+                let (row, column) = (at / columns % rows, at % columns);
+                let mut sum = v.get(2).map_or(0.0, |bias| bias[out]);
+                for within in 0..inputs / groups {
+                    let c = out / (outputs / groups) * (inputs / groups) + within;
+                    for (i, j) in (0..kernel * kernel).map(|tap| (tap / kernel, tap % kernel)) {
+                        let place =
+                            |output: usize, tap: usize| (output * stride + tap) as isize - padding as isize;
+                        let x = pixel(&v[0], dims, n, c, place(row, i), place(column, j)).unwrap_or(0.0);
+                        sum += x * v[1][((out * (inputs / groups) + within) * kernel + i) * kernel + j];
+                    }
+                }
+                y.push(sum);
+            }
+            y
+        };
+        let operation = |v: &[Tensor<1>]| {
+            let (x, weight) = (v[0].clone().reshape(dims), v[1].clone().reshape(weight_dims));
+            ops::conv2d(x, weight, v.get(2).cloned(), Convolution { stride, padding, groups }).reshape([-1])
+        };
+        let all = [input(&dims, 17, 1.0), input(&weight_dims, 18, 1.0), input(&[outputs], 19, 1.0)];
+        let name = format!("conv2d {kernel}×{kernel} stride {stride} padding {padding} groups {groups}");
+        check(&name, &all[..2], operation, definition);
+        check(&format!("{name} with bias"), &all, operation, definition);
+    }
+}
+
+#[test]
+fn max_pool2d_takes_the_largest_and_never_the_padding() {
+    for (kernel, stride, padding) in [(3, 2, 1), (2, 2, 0), (3, 1, 1)] {
+        let dims = [2, 3, 7, 6];
+        let [rows, columns] = [7, 6].map(|length| output_length(length, kernel, stride, padding));
+        // All below zero, for a padding of zeros would win; in disorder, and no two close enough for a difference to
+        // change the winner.
+        let mut x = input(&dims, 20, 1.0);
+        x.values.iter_mut().enumerate().for_each(|(i, x)| *x = -0.125 * (1 + i * 101 % 252) as f64);
+        check(
+            "max_pool2d",
+            &[x],
+            |v| ops::max_pool2d(v[0].clone().reshape(dims), kernel, stride, padding).reshape([-1]),
+            |v| {
+                let value = |at: usize| {
+                    let (n, c) = (at / columns / rows / 3, at / columns / rows % 3);
+                    let (row, column) = (at / columns % rows, at % columns);
+                    let place =
+                        |output: usize, tap: usize| (output * stride + tap) as isize - padding as isize;
+                    let taps = (0..kernel * kernel).map(|tap| (tap / kernel, tap % kernel));
+                    taps.filter_map(|(i, j)| pixel(&v[0], dims, n, c, place(row, i), place(column, j)))
+                        .fold(f64::NEG_INFINITY, f64::max)
+                };
+                (0..2 * 3 * rows * columns).map(value).collect()
+            },
+        );
+    }
+}
+
+#[test]
+fn global_mean_pool_is_the_mean_of_each_map() {
+    let dims = [2, 3, 5, 7];
+    check(
+        "global_mean_pool",
+        &[input(&dims, 21, 1.0)],
+        |v| ops::global_mean_pool(v[0].clone().reshape(dims)).reshape([-1]),
+        |v| v[0].chunks(35).map(|map| map.iter().sum::<f64>() / 35.0).collect(),
+    );
+}
+
+/// Softmax of the scores whose keys may be attended to; zeros where none may.
+fn softmax(scores: &[f64], allowed: &[bool]) -> Vec<f64> {
+    let kept = |(score, allowed): (&f64, &bool)| if *allowed { score.exp() } else { 0.0 };
+    let exponentials: Vec<f64> = scores.iter().zip(allowed).map(kept).collect();
+    let sum: f64 = exponentials.iter().sum();
+    exponentials.iter().map(|e| if sum > 0.0 { e / sum } else { 0.0 }).collect()
+}
+
+#[test]
+fn attention_is_softmax_of_scaled_products_with_masked_keys_left_out() {
+    let (batch, heads, queries, keys, width, scale) = (3, 2, 5, 7, 9, 0.4);
+    let inputs = [
+        input(&[batch, heads, queries, width], 22, 1.5),
+        input(&[batch, heads, keys, width], 23, 1.5),
+        input(&[batch, heads, keys, width], 24, 1.0),
+    ];
+    // The first image sees all keys, the second every other, the third none.
+    let masked: Vec<bool> = [|_| true, |key| key % 2 == 0, |_| false]
+        .iter()
+        .flat_map(|rule: &fn(usize) -> bool| (0..keys).map(rule))
+        .collect();
+    for mask in [None, Some(masked)] {
+        let weights = |v: &[Vec<f64>]| -> Vec<f64> {
+            let row = |at: usize| {
+                let (matrix, image) = (at / queries, at / queries / heads);
+                let query = &v[0][at * width..][..width];
+                let score = |key: usize| {
+                    let key = &v[1][(matrix * keys + key) * width..][..width];
+                    scale * query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>()
+                };
+                let scores: Vec<f64> = (0..keys).map(score).collect();
+                let allowed =
+                    mask.as_ref().map_or(vec![true; keys], |mask| mask[image * keys..][..keys].to_vec());
+                softmax(&scores, &allowed)
+            };
+            (0..batch * heads * queries).flat_map(row).collect()
+        };
+        let operation = |v: &[Tensor<1>]| {
+            let [query, key] = [0, 1].map(|i| v[i].clone().reshape(shape::<4>(&inputs[i])));
+            let mask = mask.as_ref().map(|mask| {
+                Tensor::<4, Bool>::from_data(
+                    TensorData::new(mask.clone(), [batch, 1, 1, keys]),
+                    &v[0].device(),
+                )
+            });
+            ops::attention_weights(query, key, scale, mask)
+        };
+        check("attention_weights", &inputs[..2], |v| operation(v).reshape([-1]), weights);
+        check(
+            "attention",
+            &inputs,
+            |v| {
+                let value = v[2].clone().reshape(shape::<4>(&inputs[2]));
+                ops::attention_context(operation(v), value).reshape([-1])
+            },
+            |v| {
+                let weights = weights(v);
+                let gathered = |at: usize| -> f64 {
+                    let (row, feature) = (at / width, at % width);
+                    let value = |key: usize| v[2][(row / queries * keys + key) * width + feature];
+                    (0..keys).map(|key| weights[row * keys + key] * value(key)).sum()
+                };
+                (0..batch * heads * queries * width).map(gathered).collect()
+            },
+        );
+    }
+}
+
+fn log_softmax(logits: &[f64]) -> Vec<f64> {
+    let normaliser = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
+    logits.iter().map(|logit| logit - normaliser).collect()
+}
+
+#[test]
+fn cross_entropy_is_the_negative_log_probability() {
+    let (batch, classes) = (4, 7);
+    let labels = [3usize, 0, 6, 3];
+    let logits = || [input(&[batch, classes], 25, 5.0)];
+    let indices = |device: &Device| Tensor::<1, Int>::from_data(labels.map(|label| label as i64), device);
+    let per_image = |v: &[Vec<f64>]| -> Vec<f64> {
+        v[0].chunks(classes).zip(labels).map(|(row, label)| -log_softmax(row)[label]).collect()
+    };
+    let tensor = |v: &[Tensor<1>]| v[0].clone().reshape([batch, classes]);
+    check(
+        "per_image_cross_entropy",
+        &logits(),
+        |v| ops::per_image_cross_entropy(tensor(v), indices(&v[0].device())),
+        per_image,
+    );
+    check(
+        "cross_entropy",
+        &logits(),
+        |v| ops::cross_entropy(tensor(v), indices(&v[0].device())),
+        |v| vec![per_image(v).iter().sum::<f64>() / batch as f64],
+    );
+
+    let targets: Vec<f64> = input(&[batch, classes], 26, 1.0)
+        .values
+        .chunks(classes)
+        .flat_map(|row| softmax(row, &[true; 7]))
+        .map(|share| f64::from(share as f32))
+        .collect();
+    check(
+        "soft_cross_entropy",
+        &logits(),
+        |v| {
+            let singles: Vec<f32> = targets.iter().map(|share| *share as f32).collect();
+            let targets = Tensor::from_data(TensorData::new(singles, [batch, classes]), &v[0].device());
+            ops::soft_cross_entropy(tensor(v), targets)
+        },
+        |v| {
+            let log_probabilities = v[0].chunks(classes).flat_map(log_softmax);
+            vec![-log_probabilities.zip(&targets).map(|(log, share)| log * share).sum::<f64>() / batch as f64]
+        },
+    );
+}
+
+#[test]
+fn extreme_scores_stay_finite() {
+    let device = Device::flex().autodiff();
+    let logits = Tensor::<2>::from_data([[1e4f32, -1e4, 0.0], [-1e4, -1e4, -1e4]], &device).require_grad();
+    let labels = Tensor::<1, Int>::from_data([1, 2], &device);
+    let losses = ops::per_image_cross_entropy(logits.clone(), labels);
+    assert_close("losses", &values(losses.clone()), &[2e4, 3f64.ln()], 1e-6);
+    let gradient = values(logits.grad(&losses.sum().backward()).unwrap());
+    let third = 1.0 / 3.0;
+    assert_close("gradient", &gradient, &[1.0, -1.0, 0.0, third, third, third - 1.0], 1e-6);
+
+    let query = Tensor::<4>::full([1, 1, 1, 1], 1e4, &device);
+    let key = Tensor::<4>::from_data([[[[1e4f32], [-1e4], [1e4]]]], &device);
+    assert_close("weights", &values(ops::attention_weights(query, key, 1.0, None)), &[0.5, 0.0, 0.5], 1e-6);
+}
