@@ -55,7 +55,10 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
     let headlines = Headlines {
         report: path("report.html"),
         findings: path("findings"),
-        headlines: claims(&investigation).into_iter().map(|claim| claim.text()).collect(),
+        headlines: claims(&investigation)
+            .into_iter()
+            .map(|claim| format!("{} {}", claim.statement, claim.evidence))
+            .collect(),
     };
     printer.result(&headlines, |result| {
         let lines: String = result.headlines.iter().map(|line| format!("- {line}\n")).collect();
