@@ -3,7 +3,7 @@
 use archaeo_models::{Classifier, Pass};
 use burn::tensor::Tensor;
 
-use crate::statistics::softmax;
+use crate::statistics::{first_largest, softmax};
 use crate::tensors::values;
 
 /// Logits of a batch, `(batch, classes)` row by row.
@@ -20,11 +20,7 @@ pub fn probabilities(logits: &[f32], classes: usize) -> Vec<f64> {
 
 /// The class of the largest logit of every row; the lowest class among equals.
 pub fn predicted_classes(logits: &[f32], classes: usize) -> Vec<usize> {
-    logits.chunks_exact(classes).map(largest).collect()
-}
-
-fn largest(row: &[f32]) -> usize {
-    (1..row.len()).fold(0, |best, class| if row[class] > row[best] { class } else { best })
+    logits.chunks_exact(classes).map(first_largest).collect()
 }
 
 #[cfg(test)]

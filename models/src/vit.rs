@@ -227,10 +227,15 @@ impl Vit {
     ///
     /// # Shapes
     /// `[batch, tokens, width]` → `[batch, classes]`
-    pub fn forward_from(&self, layer: usize, x: Tensor<3>, grid: [usize; 2], pass: &mut Pass) -> Tensor<2> {
+    pub fn forward_from(
+        &self,
+        layer: usize,
+        mut x: Tensor<3>,
+        grid: [usize; 2],
+        pass: &mut Pass,
+    ) -> Tensor<2> {
         let [batch, _, width] = x.dims();
         let prefix_tokens = self.config.prefix_tokens();
-        let mut x = x;
         for (layer, block) in self.blocks.iter().enumerate().skip(layer) {
             x = block.forward(x, &AttentionSite { layer, grid, prefix_tokens }, pass);
         }

@@ -45,8 +45,6 @@ impl<'a> Predictions<'a> {
 
     /// The class of the largest logit of each image; the lowest class among equals.
     pub fn predicted(&self) -> Vec<usize> {
-        let first_largest =
-            |row: &[f32]| (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best });
         self.rows().map(|(row, _)| first_largest(row)).collect()
     }
 
@@ -107,6 +105,11 @@ impl<'a> Predictions<'a> {
     fn rows(&self) -> impl Iterator<Item = (&'a [f32], usize)> {
         self.logits.chunks_exact(self.classes).zip(self.labels.iter().copied())
     }
+}
+
+/// The class of the largest logit of one row; the lowest class among equals.
+pub(crate) fn first_largest(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best })
 }
 
 fn largest(row: &[f32]) -> f64 {
