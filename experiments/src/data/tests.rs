@@ -541,6 +541,11 @@ fn damaged_and_hostile_images_get_a_sentence() {
     );
     assert_eq!(reason(&jpeg[..jpeg.len() / 2]), "it is truncated: a JPEG without its end marker");
     assert!(reason(&whole[..whole.len() / 2]).starts_with("it is damaged ("));
+    let with_trailer = [jpeg.as_slice(), &[7; 5000]].concat();
+    assert_eq!(
+        decode(&with_trailer).expect("what follows the end does not matter"),
+        decode(&jpeg).expect("decodes")
+    );
     // Truncated anywhere, an image is an error or a picture of its size, never a panic.
     for length in 0..jpeg.len() {
         let _ = decode(&jpeg[..length]);
