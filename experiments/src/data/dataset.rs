@@ -1,6 +1,6 @@
 //! A data set: classes and splits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -56,10 +56,10 @@ impl Dataset {
     /// and returns them; images without a fault keep their order.
     ///
     /// # Errors
-    /// With `strict`, the first bad image. A class or a split that is left without an image; a split that
-    /// does not exist.
+    /// With `strict`, the first bad image. A split of which no image is left, a class of which none is left
+    /// to train on, a split that does not exist.
     pub fn verify(&mut self, names: &[&str]) -> Result<Vec<Skipped>, DataError> {
-        let mut skipped = Vec::new();
+        let mut skipped: Vec<Skipped> = Vec::new();
         let names: Vec<String> = match names {
             [] => self.splits.keys().cloned().collect(),
             names => names.iter().map(ToString::to_string).collect(),
@@ -67,28 +67,31 @@ impl Dataset {
         for name in names {
             self.split(&name)?;
             let Some(split) = self.splits.get_mut(&name) else { continue };
-            let mut present = vec![false; self.classes.len()];
-            split.labels().into_iter().for_each(|label| present[label] = true);
+            let before: BTreeSet<usize> = split.labels().into_iter().collect();
             split.verify();
-            split.labels().into_iter().for_each(|label| present[label] = false);
-            if split.is_empty() {
-                return Err(DataError::Empty { origin: self.name.clone(), split: Some(name) });
+            let after: BTreeSet<usize> = split.labels().into_iter().collect();
+            if let Some(first) = split.skipped().first().filter(|_| self.strict || after.is_empty()) {
+                return Err(DataError::BadImages {
+                    origin: self.name.clone(),
+                    split: name,
+                    count: split.skipped().len(),
+                    of: split.skipped().len() + split.len(),
+                    identifier: first.identifier.clone(),
+                    reason: first.reason.clone(),
+                });
             }
-            if let Some(lost) = present.into_iter().position(|lost| lost) {
+            if let Some(&lost) = before.difference(&after).next().filter(|_| name == "train") {
                 let class = self.classes[lost].clone();
                 return Err(DataError::ClassWithoutImage { origin: self.name.clone(), split: name, class });
             }
-            skipped.extend_from_slice(split.skipped());
+            // An image of `all` is in one of the parts as well.
+            for bad in split.skipped() {
+                if !skipped.contains(bad) {
+                    skipped.push(bad.clone());
+                }
+            }
         }
-        match skipped.first() {
-            Some(Skipped { identifier, reason }) if self.strict => Err(DataError::Strict {
-                origin: self.name.clone(),
-                count: skipped.len(),
-                identifier: identifier.clone(),
-                reason: reason.clone(),
-            }),
-            _ => Ok(skipped),
-        }
+        Ok(skipped)
     }
 
     /// SHA-256 in hexadecimal of all that determines the data: class names and, for each split, labels and

@@ -98,17 +98,21 @@ pub enum DataError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Bad images in strict mode.
+    /// Bad images where none is permitted, or nothing but bad images.
     #[error(
-        "{count} bad images in {origin}, the first is {identifier}: {reason}; replace or remove them, or drop \
-         --strict to skip them"
+        "{count} of the {of} images in `{split}` of {origin} are bad, the first is {identifier}: {reason}; replace \
+         them, or remove them (without --strict, bad images are skipped as long as good ones are left)"
     )]
-    Strict {
+    BadImages {
         /// The source as given.
         origin: String,
-        /// Number of bad images.
+        /// The split.
+        split: String,
+        /// Number of bad images in it.
         count: usize,
-        /// The first of them.
+        /// Number of images in it.
+        of: usize,
+        /// The first bad one.
         identifier: String,
         /// What is wrong with it.
         reason: String,

@@ -144,8 +144,7 @@ impl Builder {
                 parent = shorter;
             }
         }
-        loop {
-            let Some((root, _)) = files.first().and_then(|(name, _)| name.split_once('/')) else { break };
+        while let Some((root, _)) = files.first().and_then(|(name, _)| name.split_once('/')) {
             let prefix = format!("{root}/");
             let all_below = files.iter().all(|(name, _)| name.starts_with(&prefix))
                 && folders.iter().all(|name| *name == root || name.starts_with(&prefix));
