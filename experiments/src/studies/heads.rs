@@ -1,6 +1,8 @@
 //! What is each attention head of the ViT worth?
 
-use archaeo_analysis::head_ablation::{HeadAblations, HeadMeans, Replacement, ablate_heads, donors};
+use archaeo_analysis::head_ablation::{
+    AblatedHead, HeadAblations, HeadMeans, Replacement, Substitute, ablate_heads, donors,
+};
 use archaeo_analysis::head_gradient::gradient_importance;
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, accuracy_difference, benjamini_hochberg, mean_difference, mean_t, spearman,
@@ -10,8 +12,6 @@ use archaeo_analysis::statistics::{
 use super::{Laboratory, StudyError};
 use crate::findings::{HeadAblation, HeadFindings};
 use crate::images::{preprocess, to_tensor};
-
-const REPLACEMENTS: [Replacement; 3] = [Replacement::Mean, Replacement::Zero, Replacement::Resample];
 
 /// Takes every head away in three ways, and asks the gradient, on a sample of the main split.
 ///
@@ -27,6 +27,7 @@ pub fn heads(lab: &Laboratory) -> Result<HeadFindings, StudyError> {
 
     let donor_of = donors(indices.len(), lab.seed);
     let mut ablations = HeadAblations::default();
+    // Of each layer, head and image.
     let mut gradients: Vec<Vec<Vec<f64>>> = Vec::new();
     let mut done = 0;
     lab.for_each_batch("heads ablated", &indices, lab.vit, |batch, samples, images| {
@@ -40,8 +41,14 @@ pub fn heads(lab: &Laboratory) -> Result<HeadFindings, StudyError> {
             .map(|sample| preprocess(sample.image.clone(), &lab.vit.card().preprocessing))
             .collect();
         let donors = to_tensor(&donors, lab.device);
-        ablations.append(ablate_heads(lab.vit, images.clone(), &labels, &REPLACEMENTS, &means, donors)?);
-        gradients.extend(gradient_importance(lab.vit, images, &labels)?);
+        let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
+        ablations.append(ablate_heads(lab.vit, images.clone(), &labels, &substitutes)?);
+        let batch_gradients = gradient_importance(lab.vit, images, &labels)?;
+        gradients.resize(batch_gradients.len(), Vec::new());
+        for (layer, batch_heads) in gradients.iter_mut().zip(batch_gradients) {
+            layer.resize(batch_heads.len(), Vec::new());
+            layer.iter_mut().zip(batch_heads).for_each(|(head, images)| head.extend(images));
+        }
         Ok(())
     })?;
     findings(lab, &ablations, &gradients)
@@ -54,17 +61,15 @@ fn findings(
 ) -> Result<HeadFindings, StudyError> {
     let (resampling, baseline) = (lab.resampling(), &ablations.baseline);
     let answers = |layer: usize, head: usize, replacement: Replacement| {
-        let of = |entry: &&_| {
-            let entry: &archaeo_analysis::head_ablation::AblatedHead = entry;
-            (entry.layer, entry.head, entry.replacement) == (layer, head, replacement)
-        };
+        let of =
+            |entry: &&AblatedHead| (entry.layer, entry.head, entry.replacement) == (layer, head, replacement);
         &ablations.heads.iter().find(of).expect("every head was replaced in every way").answers
     };
 
     let mut ranking = Vec::new();
     let mut p_values = Vec::new();
-    for (layer, heads) in gradients[0].iter().enumerate() {
-        for head in 0..heads.len() {
+    for (layer, heads) in gradients.iter().enumerate() {
+        for (head, of_images) in heads.iter().enumerate() {
             let loss_increase = |replacement| {
                 mean_difference(&answers(layer, head, replacement).losses, &baseline.losses, &resampling)
             };
@@ -73,7 +78,6 @@ fn findings(
             p_values.push(
                 wilcoxon_signed_rank(&by_mean.losses, &baseline.losses).map_or(1.0, |test| test.p_value),
             );
-            let of_gradient: Vec<f64> = gradients.iter().map(|image| image[layer][head]).collect();
             ranking.push(HeadAblation {
                 layer,
                 head,
@@ -81,7 +85,7 @@ fn findings(
                 zero: loss_increase(Replacement::Zero)?,
                 resample: loss_increase(Replacement::Resample)?,
                 accuracy_drop: accuracy_difference(&baseline.correct, &by_mean.correct, &resampling)?,
-                gradient: mean_t(&of_gradient, DEFAULT_LEVEL)?,
+                gradient: mean_t(of_images, DEFAULT_LEVEL)?,
                 adjusted_p: 1.0,
             });
         }

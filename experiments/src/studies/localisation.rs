@@ -7,7 +7,9 @@ use archaeo_analysis::localisation::{
     centre_heatmap, mass_in_mask, object_share, pointing_score, random_heatmap,
 };
 use archaeo_analysis::rollout::{RolloutOptions, attention_relevance, gradient_rollout, rollout};
-use archaeo_analysis::statistics::{DEFAULT_LEVEL, mean_difference, mean_t};
+use archaeo_analysis::statistics::{
+    BootstrapInterval, DEFAULT_LEVEL, mean_bootstrap, mean_difference, mean_t,
+};
 
 use super::{Laboratory, StudyError};
 use crate::findings::{LocalisationFindings, LocalisationScore, Role};
@@ -83,7 +85,7 @@ pub fn localisation(lab: &Laboratory) -> Result<Option<LocalisationFindings>, St
         Ok(LocalisationScore {
             method: scores.method.into(),
             role: scores.role,
-            pointing: mean_t(&scores.pointing, DEFAULT_LEVEL)?,
+            pointing: mean_bootstrap(&scores.pointing, BootstrapInterval::Percentile, &lab.resampling())?,
             mass: mean_t(&scores.mass, DEFAULT_LEVEL)?,
             mass_over_random: over_random,
         })
