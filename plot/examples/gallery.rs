@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use archaeo_plot::*;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let folder = PathBuf::from(std::env::args().nth(1).ok_or("usage: gallery FOLDER")?);
     fs::create_dir_all(&folder)?;
     let charts = [
@@ -43,13 +43,13 @@ fn measure(value: f64, half_width: f64) -> Measure {
     Measure { value, interval: Some((value - half_width, value + half_width)) }
 }
 
-fn robustness() -> archaeo_plot::Result<String> {
+fn robustness() -> Result<String> {
     let curve = |name: &str, steep: f64, noise: f64| LineSeries {
         name: name.into(),
         points: (0..9)
             .map(|i| {
                 let y = 0.92 * (-steep * i as f64).exp();
-                Point { x: i as f64, y, interval: Some((y - noise, (y + noise).min(1.0))) }
+                Point { x: i as f64, y, interval: Some(((y - noise).max(0.0), (y + noise).min(1.0))) }
             })
             .collect(),
     };
@@ -68,7 +68,7 @@ fn robustness() -> archaeo_plot::Result<String> {
     })
 }
 
-fn accuracy() -> archaeo_plot::Result<String> {
+fn accuracy() -> Result<String> {
     bar_chart(&BarChart {
         title: "Accuracy by test split".into(),
         description: "Accuracy of both models on three splits with 95 % Wilson intervals.".into(),
@@ -95,7 +95,7 @@ fn accuracy() -> archaeo_plot::Result<String> {
     })
 }
 
-fn differences() -> archaeo_plot::Result<String> {
+fn differences() -> Result<String> {
     let row = |label: &str, value: f64, half: f64, series| DotRow {
         label: label.into(),
         measure: measure(value, half),
@@ -115,7 +115,7 @@ fn differences() -> archaeo_plot::Result<String> {
     })
 }
 
-fn heads() -> archaeo_plot::Result<String> {
+fn heads() -> Result<String> {
     matrix_chart(&MatrixChart {
         title: "Attention distance of every head".into(),
         description: "Mean attention distance grows with depth.".into(),
@@ -130,7 +130,7 @@ fn heads() -> archaeo_plot::Result<String> {
     })
 }
 
-fn confusions() -> archaeo_plot::Result<String> {
+fn confusions() -> Result<String> {
     let classes =
         ["circle", "square", "triangle", "star", "cross", "ring", "crescent", "heart", "hexagon", "arrow"];
     matrix_chart(&MatrixChart {
@@ -149,7 +149,7 @@ fn confusions() -> archaeo_plot::Result<String> {
     })
 }
 
-fn effects_by_head() -> archaeo_plot::Result<String> {
+fn effects_by_head() -> Result<String> {
     matrix_chart(&MatrixChart {
         title: "Change in accuracy when one head is replaced by its mean".into(),
         description: "Most heads hardly matter.".into(),
@@ -164,7 +164,7 @@ fn effects_by_head() -> archaeo_plot::Result<String> {
     })
 }
 
-fn distances() -> archaeo_plot::Result<String> {
+fn distances() -> Result<String> {
     let group = |name: &str, shift: f64, n: usize| HistogramGroup {
         name: name.into(),
         values: (0..n)
@@ -184,7 +184,7 @@ fn distances() -> archaeo_plot::Result<String> {
     })
 }
 
-fn one_distribution() -> archaeo_plot::Result<String> {
+fn one_distribution() -> Result<String> {
     histogram(&Histogram {
         title: "Confidence of the ViT on its mistakes".into(),
         description: "Half of the mistakes are made with a confidence above 60 %.".into(),
@@ -197,7 +197,7 @@ fn one_distribution() -> archaeo_plot::Result<String> {
     })
 }
 
-fn attention_distances() -> archaeo_plot::Result<String> {
+fn attention_distances() -> Result<String> {
     line_chart(&LineChart {
         title: "Training loss".into(),
         description: "Both losses fall.".into(),
@@ -221,7 +221,7 @@ fn attention_distances() -> archaeo_plot::Result<String> {
     })
 }
 
-fn agreement() -> archaeo_plot::Result<String> {
+fn agreement() -> Result<String> {
     let cloud = |name: &str, s: usize| ScatterSeries {
         name: name.into(),
         points: (0..40)
@@ -238,7 +238,7 @@ fn agreement() -> archaeo_plot::Result<String> {
     })
 }
 
-fn sheet() -> archaeo_plot::Result<Picture> {
+fn sheet() -> Result<Picture> {
     let picture = |k: usize| {
         let pixels = (0..32 * 32).flat_map(|i| {
             let (x, y) = ((i % 32) as f64 - 16.0, (i / 32) as f64 - 14.0 - k as f64);

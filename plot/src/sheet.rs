@@ -1,6 +1,6 @@
 //! Contact sheets: many small pictures side by side, each with its caption.
 
-use crate::text::{self, CHARACTER};
+use crate::text;
 use crate::{Picture, PlotError, Result};
 
 const PAPER: [u8; 3] = [255; 3];
@@ -53,7 +53,7 @@ pub fn contact_sheet(cells: &[Cell], layout: &SheetLayout) -> Result<Picture> {
     }
     let scale = layout.scale;
     let [cell, gap] = [layout.cell, layout.gap].map(|length| length.saturating_mul(scale));
-    let line = (CHARACTER + 3) * scale;
+    let line = (text::HEIGHT + 3) * scale;
     let caption_lines = cells.iter().map(|cell| cell.caption.lines().count()).max().unwrap_or(0);
     let padding = 5 * scale; // between a picture and its text
 
@@ -65,10 +65,9 @@ pub fn contact_sheet(cells: &[Cell], layout: &SheetLayout) -> Result<Picture> {
     let width = columns.saturating_mul(cell.saturating_add(gap)).saturating_add(gap);
     let mut sheet = Picture::filled(width, rows.saturating_mul(row_height).saturating_add(top), PAPER)?;
 
-    let characters = layout.cell / CHARACTER;
     let left = |column: usize| gap + column * (cell + gap);
     for (column, heading) in layout.headings.iter().take(columns).enumerate() {
-        text::draw(&mut sheet, &text::ellipsize(heading, characters), left(column), gap, scale, INK);
+        text::draw(&mut sheet, &text::ellipsize(heading, layout.cell), left(column), gap, scale, INK);
     }
     for (i, entry) in cells.iter().enumerate() {
         let (x, y) = (left(i % columns), top + i / columns * row_height);
@@ -76,7 +75,7 @@ pub fn contact_sheet(cells: &[Cell], layout: &SheetLayout) -> Result<Picture> {
         // Left aligned with its caption; a flat picture stands on the caption's line.
         sheet.blit(&picture, x, y + (cell - picture.height()));
         for (l, caption) in entry.caption.lines().enumerate() {
-            let caption = text::ellipsize(caption, characters);
+            let caption = text::ellipsize(caption, layout.cell);
             text::draw(&mut sheet, &caption, x, y + cell + padding + l * line, scale, INK);
         }
     }

@@ -4,33 +4,59 @@ use font8x8::{BASIC_FONTS, GREEK_FONTS, LATIN_FONTS, UnicodeFonts};
 
 use crate::Picture;
 
-/// Width and height of a character at scale 1, in pixels.
-pub const CHARACTER: usize = 8;
+/// Height of a line's characters at scale 1, in pixels.
+pub const HEIGHT: usize = 8;
+
+/// Space between characters, and of a space character, at scale 1.
+const TRACKING: usize = 1;
+const SPACE: usize = 4;
 
 /// Draws one line with its top left corner at `(x, y)`, every font pixel `scale` pixels wide; characters that the font
 /// lacks become `?`.
-pub fn draw(picture: &mut Picture, text: &str, x: usize, y: usize, scale: usize, color: [u8; 3]) {
-    for (i, character) in text.chars().enumerate() {
-        for (row, bits) in glyph(character).into_iter().enumerate() {
-            for column in (0..CHARACTER).filter(|column| bits >> column & 1 == 1) {
-                let left = x + (i * CHARACTER + column) * scale;
-                picture.fill(left, y + row * scale, scale, scale, color);
+pub fn draw(picture: &mut Picture, text: &str, mut x: usize, y: usize, scale: usize, color: [u8; 3]) {
+    for character in text.chars() {
+        let rows = glyph(character);
+        let (first, width) = extent(&rows);
+        for (row, bits) in rows.into_iter().enumerate() {
+            for column in (0..width).filter(|column| bits >> (first + column) & 1 == 1) {
+                picture.fill(x + column * scale, y + row * scale, scale, scale, color);
             }
         }
+        x += (width + TRACKING) * scale;
     }
 }
 
-/// `text` cut to `columns` characters, the last three of them dots where something is missing.
-pub fn ellipsize(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
+/// Width of a line at scale 1, in pixels.
+pub fn width(text: &str) -> usize {
+    text.chars().map(|character| extent(&glyph(character)).1 + TRACKING).sum()
+}
+
+/// `text` cut to `most` pixels at scale 1, with three dots where something is missing.
+pub fn ellipsize(text: &str, most: usize) -> String {
+    if width(text) <= most {
         return text.to_string();
     }
-    let kept: String = text.chars().take(columns.saturating_sub(3)).collect();
-    let dots = ".".repeat(columns.min(3));
-    format!("{}{dots}", kept.trim_end())
+    let mut kept = String::new();
+    for character in text.chars() {
+        kept.push(character);
+        if width(&kept) + width("...") > most {
+            kept.pop();
+            break;
+        }
+    }
+    format!("{}...", kept.trim_end())
 }
 
-fn glyph(character: char) -> [u8; CHARACTER] {
+/// The first inked column of a character and how many columns it takes: letters are set as closely as they are narrow.
+fn extent(rows: &[u8; HEIGHT]) -> (usize, usize) {
+    let inked = rows.iter().fold(0, |inked, row| inked | row);
+    match inked {
+        0 => (0, SPACE - TRACKING),
+        _ => (inked.trailing_zeros() as usize, (8 - inked.leading_zeros() - inked.trailing_zeros()) as usize),
+    }
+}
+
+fn glyph(character: char) -> [u8; HEIGHT] {
     // Typographic characters that have a plain counterpart.
     let plain = match character {
         '−' | '–' | '—' => '-',
@@ -51,20 +77,23 @@ mod tests {
     use super::*;
 
     fn drawn(text: &str, scale: usize) -> Picture {
-        let mut picture = Picture::filled(text.chars().count() * 8 * scale, 8 * scale, [255; 3]).unwrap();
+        let mut picture = Picture::filled(width(text) * scale, 8 * scale, [255; 3]).unwrap();
         draw(&mut picture, text, 0, 0, scale, [0; 3]);
         picture
     }
 
     #[test]
     fn letters_are_upright_and_left_to_right() {
-        let picture = drawn("L", 1);
-        let dark = |x: usize, y: usize| picture.pixels()[3 * (8 * y + x)] == 0;
+        let picture = drawn("LL", 1);
+        let dark = |x: usize, y: usize| picture.pixels()[3 * (picture.width() * y + x)] == 0;
         let ink = |columns: std::ops::Range<usize>, rows: std::ops::Range<usize>| {
             rows.flat_map(|y| columns.clone().map(move |x| (x, y))).filter(|&(x, y)| dark(x, y)).count()
         };
-        assert!(ink(0..4, 0..3) > 0 && ink(4..8, 0..3) == 0, "the stem is on the left, nothing right of it");
-        assert!(ink(4..7, 4..7) > 0, "the foot reaches right, at the bottom");
+        let one = picture.width() / 2;
+        assert!(ink(0..one / 2, 0..3) > 0 && ink(one - 3..one, 0..3) == 0, "the stem is on the left");
+        assert!(ink(one - 3..one, 4..7) > 0, "the foot reaches right, at the bottom");
+        assert_eq!(ink(one - 1..one, 0..8), 0, "letters do not touch");
+        assert_eq!(ink(0..one, 0..8), ink(one..2 * one, 0..8));
     }
 
     #[test]
@@ -82,10 +111,12 @@ mod tests {
 
     #[test]
     fn ellipsis() {
-        assert_eq!(ellipsize("predicted", 9), "predicted");
-        assert_eq!(ellipsize("predicted as", 9), "predic...");
-        assert_eq!(ellipsize("a b c d e f", 5), "a...");
-        assert_eq!(ellipsize("äöüß", 3), "...");
-        assert_eq!(ellipsize("abcd", 0), "");
+        assert_eq!(ellipsize("predicted", width("predicted")), "predicted");
+        let cut = ellipsize("predicted as", width("predicted as") - 1);
+        assert!(cut.starts_with("predict") && cut.ends_with("..."), "{cut}");
+        assert_eq!(ellipsize("a b c", width("a ...")), "a...");
+        for most in 12..80 {
+            assert!(width(&ellipsize("a fairly long caption: äöü 日本", most)) <= most);
+        }
     }
 }

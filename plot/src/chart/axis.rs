@@ -150,31 +150,39 @@ fn tick_label(value: f64, step: f64, scale: Scale) -> String {
     }
 }
 
+/// The range snaps to 1, 2 or 5 times a power of ten; these carry the labels, or on a long axis the powers alone.
 fn log_ticks(low: f64, high: f64) -> (f64, f64, Vec<(f64, String)>) {
-    let (first, last) = ((low.log10() + 1e-9).floor(), (high.log10() - 1e-9).ceil());
-    let last = if last <= first { first + 1.0 } else { last };
-    let decades = (last - first) as i32;
-    let multiples: &[f64] = if decades <= 2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
-    let every = (decades / 6).max(1); // at most about seven labels
-    let mut ticks = Vec::new();
-    for decade in (0..=decades).step_by(every as usize) {
-        for multiple in multiples {
-            let exponent = first as i32 + decade;
-            let value = multiple * 10f64.powi(exponent);
-            if decade < decades || *multiple == 1.0 {
-                ticks.push((value, log_label(value, exponent)));
-            }
-        }
-    }
-    (10f64.powf(first), 10f64.powf(last), ticks)
+    let (first, last) = (low.log10().floor() as i32 - 1, high.log10().ceil() as i32 + 1);
+    let round: Vec<(f64, i32, f64)> = (first..=last)
+        .flat_map(|exponent| [1.0, 2.0, 5.0].map(|factor| (factor * 10f64.powi(exponent), exponent, factor)))
+        .collect();
+    // A hair of tolerance, because powers of ten are not exact.
+    let start = round.iter().rposition(|tick| tick.0 <= low * (1.0 + 1e-9)).unwrap_or(0);
+    let end = round.iter().position(|tick| tick.0 >= high * (1.0 - 1e-9)).unwrap_or(round.len() - 1);
+    let shown = &round[start..=end.max(start + 1)];
+    let decades = (shown[shown.len() - 1].0 / shown[0].0).log10();
+    let every = (decades / 6.0).ceil().max(1.0) as i32; // at most about seven labels
+    let ticks = shown
+        .iter()
+        .filter(|(_, exponent, factor)| decades <= 2.0 || (*factor == 1.0 && exponent.rem_euclid(every) == 0))
+        .map(|&(value, exponent, factor)| (value, log_label(value, exponent, factor)))
+        .collect();
+    (shown[0].0, shown[shown.len() - 1].0, ticks)
 }
 
-fn log_label(value: f64, exponent_of_ten: i32) -> String {
-    if (-4..6).contains(&exponent_of_ten) {
-        fixed(value, (-exponent_of_ten).max(0) as usize)
-    } else {
-        exponent(value)
+fn log_label(value: f64, exponent: i32, factor: f64) -> String {
+    if (-3..5).contains(&exponent) {
+        return fixed(value, (-exponent).max(0) as usize);
     }
+    let digit = |c: char| {
+        if c == '-' {
+            '⁻'
+        } else {
+            ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][c as usize - 48]
+        }
+    };
+    let power: String = exponent.to_string().chars().map(digit).collect();
+    if factor == 1.0 { format!("10{power}") } else { format!("{factor}·10{power}") }
 }
 
 /// A number for a reader: a true minus sign, and never minus zero.
@@ -187,8 +195,11 @@ pub fn fixed(value: f64, decimals: usize) -> String {
     }
 }
 
+/// Three significant digits and a power of ten, for numbers too long to write out.
 fn exponent(value: f64) -> String {
-    format!("{value:e}").replace('-', "−")
+    let text = format!("{value:.2e}");
+    let (digits, power) = text.split_once('e').unwrap_or((&text, "0"));
+    format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.')).replace('-', "−")
 }
 
 /// How the value of a mark is written beside it.
@@ -199,10 +210,7 @@ pub fn value_label(value: f64, scale: Scale) -> String {
     let magnitude = value.abs();
     match magnitude {
         0.0 => "0".into(),
-        _ if !(1e-4..1e6).contains(&magnitude) => {
-            let text = format!("{value:.2e}");
-            text.replace('-', "−")
-        }
+        _ if !(1e-4..1e6).contains(&magnitude) => exponent(value),
         // Three significant digits.
         _ => fixed(value, (2 - magnitude.log10().floor() as i32).max(0) as usize),
     }

@@ -51,7 +51,7 @@ pub fn bar_chart(chart: &BarChart) -> Result<String> {
     top += 4.0;
     let names: Vec<Vec<String>> = chart.categories.iter().map(|name| wrap(name, WIDTH * 0.34, 3)).collect();
     let name_width = names.iter().flatten().map(|line| text_width(line)).fold(0.0, f64::max);
-    let (thickness, between) = if chart.series.len() > 1 { (12.0, 10.0) } else { (14.0, 8.0) };
+    let (thickness, between) = if chart.series.len() > 1 { (14.0, 10.0) } else { (14.0, 8.0) };
     let bars_height = thickness * chart.series.len() as f64;
     let row_height = |name: &[String]| bars_height.max(LINE * name.len() as f64) + between;
     let bottom = top + names.iter().map(|name| row_height(name)).sum::<f64>();

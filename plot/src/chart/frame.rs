@@ -35,7 +35,6 @@ pub fn legend(svg: &mut Svg, names: &[&str], y: f64) -> f64 {
 pub struct Plane {
     pub x: FittedAxis,
     pub y: FittedAxis,
-    pub left: f64,
     pub right: f64,
     pub top: f64,
     pub bottom: f64,
@@ -89,7 +88,7 @@ impl Plane {
         let half = text_width(&x_label) / 2.0;
         let centre = (0.5 * (left + right)).min(WIDTH - half).max(half);
         svg.text([centre, bottom + 34.0], Anchor::Middle, "quiet", &x_label);
-        Ok(Self { x, y, left, right, top, bottom })
+        Ok(Self { x, y, right, top, bottom })
     }
 
     /// Height of the whole chart: everything down to the x axis' label.

@@ -60,14 +60,16 @@ pub fn matrix_chart(chart: &MatrixChart) -> Result<String> {
     let left =
         8.0 + row_names.iter().map(|name| text_width(name)).fold(text_width(&chart.row_label), f64::max);
     let left = left.min(WIDTH * 0.4);
-    let cell_width = ((WIDTH - left) / columns as f64).min(64.0);
+    // Column names lie flat where all fit, and otherwise rise to the right, the last beyond its column.
+    let column_names: Vec<String> = chart.columns.iter().map(|name| ellipsize(name, 96.0)).collect();
+    let longest = column_names.iter().map(|name| text_width(name)).fold(0.0, f64::max);
+    let full_width = ((WIDTH - left) / columns as f64).min(64.0);
+    let flat = longest <= full_width - 3.0;
+    let overhang = if flat { 0.0 } else { 0.72 * column_names.last().map_or(0.0, |name| text_width(name)) };
+    let cell_width = full_width.min((WIDTH - left - 4.0 - overhang) / (columns as f64 - 0.5));
     let cell_height = (cell_width * 0.8).clamp(13.0, 28.0).min((600.0 / rows as f64).max(2.0));
 
-    // Column names lie flat where all fit, and otherwise rise to the right.
-    let longest = chart.columns.iter().map(|name| text_width(name)).fold(0.0, f64::max);
-    let flat = longest <= cell_width - 3.0;
-    let column_names: Vec<String> = chart.columns.iter().map(|name| ellipsize(name, 96.0)).collect();
-    let rise = if flat { LINE } else { longest.min(96.0) * 0.72 + 9.0 };
+    let rise = if flat { LINE } else { longest * 0.72 + 9.0 };
     svg.text(
         [left, heading_end + 10.0],
         Anchor::Start,
@@ -75,7 +77,7 @@ pub fn matrix_chart(chart: &MatrixChart) -> Result<String> {
         &ellipsize(&chart.column_label, WIDTH - left),
     );
     let top = heading_end + LINE + rise;
-    svg.text([left - 8.0, top - 5.0], Anchor::End, "quiet", &ellipsize(&chart.row_label, left - 8.0));
+    svg.text([left - 8.0, top - 5.0], Anchor::End, "quiet", &ellipsize(&chart.row_label, left - 7.0));
 
     let every_column = (13.0 / cell_width).ceil().max(1.0) as usize;
     for (column, name) in column_names.iter().enumerate().step_by(every_column) {

@@ -214,11 +214,11 @@ pub fn escape(text: &str) -> String {
 /// Estimated width of 12-unit text; fonts differ, so it errs on the wide side.
 pub fn text_width(text: &str) -> f64 {
     let em = |character: char| match character {
-        'i' | 'j' | 'l' | '\'' | '|' | '.' | ',' | ':' | ';' | '!' => 0.30,
-        'f' | 't' | 'r' | ' ' | '(' | ')' | '[' | ']' | '-' | '/' => 0.39,
-        'm' | 'w' | 'M' | 'W' | '%' | '@' | '−' => 0.88,
-        'A'..='Z' => 0.69,
-        c if c.is_ascii() => 0.58,
+        'i' | 'j' | 'l' | '\'' | '|' | '.' | ',' | ':' | ';' | '!' => 0.32,
+        'f' | 't' | 'r' | ' ' | '(' | ')' | '[' | ']' | '-' | '/' => 0.40,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' | '−' => 0.95,
+        'A'..='Z' => 0.70,
+        c if c.is_ascii() => 0.62,
         c if ('\u{2e80}'..'\u{fb00}').contains(&c) => 1.05, // full-width scripts
         _ => 0.65,
     };
