@@ -148,7 +148,7 @@ pub(super) enum Span {
     Plain(String),
     Strong(String),
     Code(String),
-    /// The uncertainty that follows a number.
+    /// The uncertainty that follows a number: numbers and brackets only.
     Interval(String),
     Link {
         label: String,
