@@ -65,12 +65,18 @@ pub(super) struct Column {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnKind {
     Words,
+    /// Words that need room for a line or two.
+    Prose,
     Numbers,
 }
 
 impl Column {
     pub fn words(title: impl Into<String>) -> Self {
         Self { title: title.into(), kind: ColumnKind::Words }
+    }
+
+    pub fn prose(title: impl Into<String>) -> Self {
+        Self { title: title.into(), kind: ColumnKind::Prose }
     }
 
     pub fn numbers(title: impl Into<String>) -> Self {
@@ -142,7 +148,7 @@ pub(super) enum Span {
     Plain(String),
     Strong(String),
     Code(String),
-    /// The uncertainty that follows a number.
+    /// The uncertainty that follows a number: numbers and brackets only.
     Interval(String),
     Link {
         label: String,

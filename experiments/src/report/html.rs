@@ -231,8 +231,10 @@ fn claims(claims: &[Claim]) -> Markup {
 }
 
 fn table(table: &Table, number: Option<usize>) -> Markup {
-    let class = |column: usize| {
-        (table.columns.get(column).map(|c| c.kind) == Some(ColumnKind::Numbers)).then_some("number")
+    let class = |column: usize| match table.columns.get(column)?.kind {
+        ColumnKind::Words => None,
+        ColumnKind::Prose => Some("prose"),
+        ColumnKind::Numbers => Some("number"),
     };
     html! {
         div.table role="group" tabindex="0" aria-label="Table, scrolls sideways where it is wide" {

@@ -19,18 +19,25 @@ pub(super) fn page(document: &Document) -> String {
     writer.out
 }
 
-/// Characters that would be taken for markup, or break a table's row.
+/// Escapes what would be taken for markup or break a table's row, and nothing else: the file is also read as it is.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' => {
-                escaped.push('\\');
-                escaped.push(character);
-            }
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
+    let mut previous = ' ';
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let next = characters.peek().copied().unwrap_or(' ');
+        let markup = match character {
+            '\\' | '`' | '*' | '[' | ']' | '>' | '|' | '#' | '~' => true,
+            // Neither `p < 0.001` nor `vit_micro` is markup.
+            '<' => !next.is_whitespace() && next != '\u{a0}',
+            '_' => !(previous.is_alphanumeric() && next.is_alphanumeric()),
+            _ => false,
+        };
+        if markup {
+            escaped.push('\\');
         }
+        escaped.push(if character.is_control() { ' ' } else { character });
+        previous = character;
     }
     escaped
 }
@@ -46,7 +53,8 @@ fn text(text: &Text) -> String {
         Span::Plain(plain) => escape(plain),
         Span::Strong(strong) => format!("**{}**", escape(strong)),
         Span::Code(verbatim) => code(verbatim),
-        Span::Interval(interval) => format!(" {}", escape(interval)),
+        // Made of numbers only.
+        Span::Interval(interval) => format!(" {interval}"),
         Span::Link { label, url } => format!("[{}]({url})", escape(label)),
     };
     text.0.iter().map(span).collect()

@@ -105,7 +105,7 @@ fn settings(findings: &AttackFindings, names: &Names) -> Block {
             Column::numbers("Half at ε"),
             Column::numbers("At the largest ε"),
             Column::numbers("Largest ε"),
-            Column::words("Settings"),
+            Column::prose("Settings"),
         ],
         rows: rows.collect(),
     })

@@ -61,7 +61,8 @@ fn gallery_item(item: &Comparison, classes: &[String], names: &Names) -> Gallery
     let mut lines: Vec<Text> = answers.collect();
     lines.push(
         Text::from(format!("Agreement {}", Unit::Coefficient.value(item.agreement)))
-            .interval(item.identifier.clone()),
+            .plain(" · ")
+            .code(item.identifier.clone()),
     );
     GalleryItem {
         path: item.picture.clone(),

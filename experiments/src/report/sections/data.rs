@@ -73,7 +73,7 @@ fn skipped(data: &DataFindings) -> Block {
         all if all > shown => format!("Images left out: the first {shown} of {}.", count(all)),
         all => format!("{} left out.", counted(all, "image")),
     };
-    let columns = vec![Column::words("Image"), Column::words("Reason")];
+    let columns = vec![Column::words("Image"), Column::prose("Reason")];
     let title = format!("{} left out, and why", counted(data.skipped.len(), "image"));
     Block::Folded { title, table: Table { caption: caption.into(), columns, rows } }
 }

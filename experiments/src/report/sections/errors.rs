@@ -66,7 +66,7 @@ fn groups(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block 
             Column::numbers("Images"),
             Column::numbers("Share of all"),
             Column::numbers("Confidence"),
-            Column::words("Commonest confusions"),
+            Column::prose("Commonest confusions"),
         ],
         rows: rows.collect(),
     })

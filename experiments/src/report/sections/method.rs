@@ -172,7 +172,7 @@ fn intervals(investigation: &Investigation) -> Option<Block> {
     });
     Some(Block::Table(Table {
         caption: "How the intervals are computed.".into(),
-        columns: vec![Column::words("Quantity"), Column::numbers("Level"), Column::words("Method")],
+        columns: vec![Column::words("Quantity"), Column::numbers("Level"), Column::prose("Method")],
         rows: rows.collect(),
     }))
 }

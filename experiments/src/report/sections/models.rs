@@ -32,7 +32,7 @@ pub(super) fn section(investigation: &Investigation) -> Section {
 
 fn overview(models: &[ModelFindings]) -> Block {
     let mut columns = vec![Column::words("Property")];
-    columns.extend(models.iter().map(|model| Column::words(model.card.name.clone())));
+    columns.extend(models.iter().map(|model| Column::prose(model.card.name.clone())));
     let row = |name: &str, cell: &dyn Fn(&ModelFindings) -> Text| -> Vec<Text> {
         std::iter::once(name.into()).chain(models.iter().map(cell)).collect()
     };

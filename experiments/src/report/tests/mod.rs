@@ -1,6 +1,7 @@
 //! Tests of the report on findings made up for them.
 
 mod claims;
+mod numbers;
 mod page;
 mod pictures;
 mod synthetic;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use archaeo_analysis::statistics::{Resampling, mean_t, spearman};
+use archaeo_analysis::statistics::{Estimate, Resampling, mean_t, spearman};
 use serde_json::Value;
 
 use super::super::{claims, html, markdown, render};
 use super::pictures::{picture, stand_in};
 use super::synthetic::investigation;
-use crate::findings::Investigation;
+use crate::findings::{Investigation, LayerAttention};
 
 /// Elements that have no end tag in HTML.
 const VOID: [&str; 5] = ["meta", "img", "input", "br", "hr"];
@@ -152,55 +152,85 @@ fn leaves(value: &Value, numbers: &mut Vec<f64>) {
     }
 }
 
+/// Numbers that the summary may draw on for claims of one section: the study's own, without what it never quotes (each
+/// class, each image, each head but the first), so that a number made up would be noticed.
+fn quotable(found: &Investigation, section: &str) -> Vec<f64> {
+    let mut study = serde_json::to_value(found).unwrap()[section.replace('-', "_")].take();
+    for unquoted in ["confusion", "per_class", "by_class", "layers", "items"] {
+        study.as_object_mut().unwrap().remove(unquoted);
+    }
+    let heads =
+        study.get_mut("ranking").and_then(Value::as_array_mut).map(|ranking| ranking.split_off(1).len() + 1);
+    let mut numbers: Vec<f64> = heads.map(|heads| heads as f64).into_iter().collect();
+    leaves(&study, &mut numbers);
+    numbers.extend([0.95, 0.001]); // the level of every interval, the bound of small p-values
+    numbers
+}
+
+/// What the summary derives from the findings of a section, computed here in another way where there is one.
+fn derived(found: &Investigation, section: &str) -> Vec<f64> {
+    let layers = &found.attention.as_ref().unwrap().layers;
+    let even = claims::even_distance(found).unwrap();
+    let interval = |estimate: &Estimate| [estimate.value, estimate.low, estimate.high];
+    match section {
+        "accuracy" => vec![0.05],
+        "attention" => {
+            let mean = |layer: &LayerAttention| {
+                layer.heads.iter().map(|head| head.distance.value).sum::<f64>() / 4.0
+            };
+            let distance: Vec<f64> =
+                layers.iter().flat_map(|l| &l.heads).map(|head| head.distance.value).collect();
+            let depth: Vec<f64> = (0..24).map(|head| f64::from(head / 4)).collect();
+            let trend = spearman(&depth, &distance, &Resampling::new(0)).unwrap();
+            let local = |layers: &[LayerAttention]| {
+                let heads = layers.iter().flat_map(|layer| &layer.heads);
+                heads.filter(|head| head.distance.high < even / 2.0).count() as f64
+            };
+            let mut numbers = vec![mean(&layers[0]), mean(&layers[5]), 1.0, 6.0, 24.0, 12.0, even / 2.0];
+            numbers.extend([local(layers), local(&layers[..3]), local(&layers[3..])]);
+            numbers.extend(interval(&trend.correlation));
+            numbers
+        }
+        "comparisons" => {
+            let items = &found.comparisons.as_ref().unwrap().items;
+            let agreements: Vec<f64> = items.iter().map(|item| item.agreement).collect();
+            let mut numbers = vec![items.len() as f64];
+            numbers.extend(interval(&mean_t(&agreements, 0.95).unwrap()));
+            numbers
+        }
+        "heads" => {
+            let ranking = &found.heads.as_ref().unwrap().ranking;
+            let needed = ranking.iter().filter(|head| head.adjusted_p < 0.05).count();
+            vec![needed as f64, ranking[0].layer as f64 + 1.0, ranking[0].head as f64 + 1.0]
+        }
+        "attacks" => {
+            let curves = &found.attacks.as_ref().unwrap().curves;
+            let mut numbers: Vec<f64> = curves.iter().filter_map(claims::halving_epsilon).collect();
+            numbers.extend([255.0, 5.0, 4.0, 0.0]);
+            numbers
+        }
+        "errors" => {
+            let pair = &found.accuracy.as_ref().unwrap().splits[0].pair;
+            let mut numbers = interval(&pair.kappa).to_vec();
+            numbers.push(1.0 / 9.0);
+            numbers
+        }
+        "localisation" => vec![3.0],
+        _ => vec![0.5],
+    }
+}
+
 #[test]
 fn every_number_of_the_summary_is_in_the_findings() {
     let found = investigation();
-    let mut numbers = Vec::new();
-    leaves(&serde_json::to_value(&found).unwrap(), &mut numbers);
-    // What the summary derives from the findings, computed here in another way.
-    let layers = &found.attention.as_ref().unwrap().layers;
-    for layer in layers {
-        let distances: Vec<f64> = layer.heads.iter().map(|head| head.distance.value).collect();
-        numbers.push(distances.iter().sum::<f64>() / distances.len() as f64);
-    }
-    let (n, even) = (24.0, claims::even_distance(&found).unwrap());
-    numbers.extend([n, n / 2.0, even / 2.0, 1.0 / 9.0, 0.5, 0.001, 0.05]);
-    let (depth, distance): (Vec<f64>, Vec<f64>) = layers
-        .iter()
-        .zip(1..)
-        .flat_map(|(layer, depth)| {
-            layer.heads.iter().map(move |head| (f64::from(depth), head.distance.value))
-        })
-        .unzip();
-    let trend = spearman(&depth, &distance, &Resampling::new(0)).unwrap();
-    let agreements: Vec<f64> =
-        found.comparisons.as_ref().unwrap().items.iter().map(|item| item.agreement).collect();
-    let agreement = mean_t(&agreements, 0.95).unwrap();
-    for estimate in [&trend.correlation, &agreement] {
-        numbers.extend([estimate.value, estimate.low, estimate.high]);
-    }
-    for curve in &found.attacks.as_ref().unwrap().curves {
-        numbers.extend(claims::halving_epsilon(curve));
-    }
-    let local = |layers: &[crate::findings::LayerAttention]| {
-        let heads = layers.iter().flat_map(|layer| &layer.heads);
-        heads.filter(|head| head.distance.high < even / 2.0).count() as f64
-    };
-    numbers.extend([local(layers), local(&layers[..3]), local(&layers[3..])]);
-    let heads = &found.heads.as_ref().unwrap().ranking;
-    numbers.extend([heads.iter().filter(|head| head.adjusted_p < 0.05).count() as f64, trend.p_value, 3.0]);
-
-    let mut written = BTreeSet::new();
-    for number in numbers.iter().map(|number| number.abs()) {
-        for digits in 0..4 {
-            written.insert(format!("{number:.digits$}"));
-            written.insert(format!("{:.digits$}", 100.0 * number));
-        }
-        written.insert(super::super::numbers::short((100.0 * number).round() / 100.0));
-    }
     for claim in claims(&found) {
-        let text =
-            format!("{} {}", claim.statement, claim.evidence).replace("8/255", "8").replace("/255", "");
+        let mut written = BTreeSet::new();
+        for number in quotable(&found, claim.section).into_iter().chain(derived(&found, claim.section)) {
+            for (scale, digits) in [(1.0, 0), (1.0, 1), (1.0, 2), (1.0, 3), (100.0, 0), (100.0, 1)] {
+                written.insert(format!("{:.digits$}", scale * number.abs()));
+            }
+        }
+        let text = format!("{} {}", claim.statement, claim.evidence);
         for token in text.split(|c: char| !c.is_ascii_digit() && c != '.' && c != ',') {
             let token = token.trim_matches(['.', ',']).replace(',', "");
             assert!(token.is_empty() || written.contains(&token), "{token} in: {text}");
