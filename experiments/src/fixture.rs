@@ -15,7 +15,7 @@ impl Pillow {
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
-        self.0.file_names().map(|name| name.trim_end_matches(".npy").to_string()).collect()
+        self.0.file_names().flatten().map(|name| name.trim_end_matches(".npy").to_string()).collect()
     }
 
     pub(crate) fn image(&mut self, name: &str) -> Image {

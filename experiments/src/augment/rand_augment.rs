@@ -77,6 +77,7 @@ impl Operation {
     pub(super) fn apply(self, image: &Image, strength: f32, sign: f32) -> Image {
         // Further from 1 with strength, either way.
         let factor = (1.0 + sign * 0.9 * strength).max(0.1);
+        let reach = f64::from(sign * strength);
         match self {
             Operation::AutoContrast => colour::auto_contrast(image),
             Operation::Equalize => colour::equalize(image),
@@ -88,14 +89,14 @@ impl Operation {
             Operation::Contrast => colour::contrast(image, factor),
             Operation::Brightness => colour::brightness(image, factor),
             Operation::Sharpness => colour::sharpness(image, factor),
-            Operation::Rotate => rotate(image, 30.0 * sign * strength),
-            Operation::ShearX => affine(image, [1.0, 0.3 * sign * strength, 0.0, 0.0, 1.0, 0.0]),
-            Operation::ShearY => affine(image, [1.0, 0.0, 0.0, 0.3 * sign * strength, 1.0, 0.0]),
+            Operation::Rotate => rotate(image, 30.0 * reach),
+            Operation::ShearX => affine(image, [1.0, 0.3 * reach, 0.0, 0.0, 1.0, 0.0]),
+            Operation::ShearY => affine(image, [1.0, 0.0, 0.0, 0.3 * reach, 1.0, 0.0]),
             Operation::TranslateX => {
-                affine(image, [1.0, 0.0, 0.45 * sign * strength * image.width as f32, 0.0, 1.0, 0.0])
+                affine(image, [1.0, 0.0, 0.45 * reach * image.width as f64, 0.0, 1.0, 0.0])
             }
             Operation::TranslateY => {
-                affine(image, [1.0, 0.0, 0.0, 0.0, 1.0, 0.45 * sign * strength * image.height as f32])
+                affine(image, [1.0, 0.0, 0.0, 0.0, 1.0, 0.45 * reach * image.height as f64])
             }
         }
     }
@@ -117,36 +118,37 @@ impl RandAugment {
 }
 
 /// Counter-clockwise about the middle.
-fn rotate(image: &Image, degrees: f32) -> Image {
+fn rotate(image: &Image, degrees: f64) -> Image {
     let (sin, cos) = degrees.to_radians().sin_cos();
-    let (x, y) = (image.width as f32 / 2.0, image.height as f32 / 2.0);
+    let (x, y) = (image.width as f64 / 2.0, image.height as f64 / 2.0);
     affine(image, [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y])
 }
 
 /// Output pixel (x, y) is taken from (a x + b y + c, d x + e y + f), coordinates at pixel centres, with
 /// bilinear interpolation that repeats the border's pixels; [`OUTSIDE`] beyond it.
-pub(super) fn affine(image: &Image, [a, b, c, d, e, f]: [f32; 6]) -> Image {
+pub(super) fn affine(image: &Image, [a, b, c, d, e, f]: [f64; 6]) -> Image {
     let (width, height) = (image.width, image.height);
     let mut pixels = Vec::with_capacity(image.pixels.len());
     for row in 0..height {
         for column in 0..width {
-            let (x, y) = (column as f32 + 0.5, row as f32 + 0.5);
+            let (x, y) = (column as f64 + 0.5, row as f64 + 0.5);
             let (u, v) = (a * x + b * y + c, d * x + e * y + f);
-            if !(0.0..width as f32).contains(&u) || !(0.0..height as f32).contains(&v) {
+            if !(0.0..width as f64).contains(&u) || !(0.0..height as f64).contains(&v) {
                 pixels.extend(OUTSIDE);
                 continue;
             }
             let (u, v) = (u - 0.5, v - 0.5);
             let (left, top) = (u.floor(), v.floor());
             let (along, down) = (u - left, v - top);
-            let clip = |place: f32, limit: usize| (place.max(0.0) as usize).min(limit - 1);
+            let clip = |place: f64, limit: usize| (place.max(0.0) as usize).min(limit - 1);
             let (columns, rows) =
                 ([clip(left, width), clip(left + 1.0, width)], [clip(top, height), clip(top + 1.0, height)]);
-            let corners = rows.map(|y| columns.map(|x| image.pixel(x, y).map(f32::from)));
+            let corners = rows.map(|y| columns.map(|x| image.pixel(x, y).map(f64::from)));
             for channel in 0..3 {
                 let [upper, lower] =
                     corners.map(|[left, right]| left[channel] + along * (right[channel] - left[channel]));
-                pixels.push((upper + down * (lower - upper) + 0.5) as u8);
+                // Rounded down, as Pillow does.
+                pixels.push((upper + down * (lower - upper)) as u8);
             }
         }
     }

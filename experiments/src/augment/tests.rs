@@ -126,7 +126,7 @@ fn resized_crops_have_the_stated_area_and_ratio() {
     assert!(smallest < 0.15 && largest > 0.8, "{smallest} {largest}");
 }
 
-/// Pillow's own results, within one grey level; for all but sharpness and movements to the last bit.
+/// Pillow's own results: equal, but for a few pixels of movements that differ by one grey level.
 #[test]
 fn colours_and_movements_agree_with_pillow() {
     use rand_augment::{Operation, affine};
@@ -156,7 +156,7 @@ fn colours_and_movements_agree_with_pillow() {
         let (largest, equal) = difference(&ours, &pillow.image(&name));
         println!("{name}: {largest} levels at most, {:.2} % equal", 100.0 * equal);
         let moved = matches!(operation, "rotate" | "shear_x" | "shear_y" | "translate_x" | "translate_y");
-        assert!(largest <= u8::from(moved), "{name} differs by {largest}");
+        assert!(largest <= u8::from(moved) && equal > 0.99, "{name} differs by {largest}, {equal} are equal");
         compared += 1;
     }
     assert_eq!(compared, 12 + 5 + 6);

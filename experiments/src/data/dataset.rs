@@ -59,7 +59,7 @@ impl Dataset {
     /// With `strict`, the first bad image. A class or a split that is left without an image; a split that
     /// does not exist.
     pub fn verify(&mut self, names: &[&str]) -> Result<Vec<Skipped>, DataError> {
-        let mut skipped = Vec::new();
+        let mut skipped: Vec<Skipped> = Vec::new();
         let names: Vec<String> = match names {
             [] => self.splits.keys().cloned().collect(),
             names => names.iter().map(ToString::to_string).collect(),
@@ -78,7 +78,12 @@ impl Dataset {
                 let class = self.classes[lost].clone();
                 return Err(DataError::ClassWithoutImage { origin: self.name.clone(), split: name, class });
             }
-            skipped.extend_from_slice(split.skipped());
+            // An image of `all` is in one of the parts as well.
+            for bad in split.skipped() {
+                if !skipped.contains(bad) {
+                    skipped.push(bad.clone());
+                }
+            }
         }
         match skipped.first() {
             Some(Skipped { identifier, reason }) if self.strict => Err(DataError::Strict {

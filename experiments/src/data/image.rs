@@ -110,9 +110,7 @@ fn open(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, (u32, u32)), String> {
     if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) {
         return Err(format!("its format, {format:?}, is not supported: convert it to PNG or JPEG"));
     }
-    if format == ImageFormat::Jpeg
-        && !bytes[bytes.len().saturating_sub(64)..].windows(2).any(|w| w == JPEG_END)
-    {
+    if format == ImageFormat::Jpeg && !is_complete_jpeg(bytes) {
         return Err("it is truncated: a JPEG without its end marker".to_string());
     }
     let mut limits = Limits::default();
@@ -133,8 +131,23 @@ fn open(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, (u32, u32)), String> {
     Ok((decoder, (width, height)))
 }
 
-/// The marker that ends every complete JPEG (a few bytes of padding may follow it).
-const JPEG_END: [u8; 2] = [0xFF, 0xD9];
+/// Whether the end marker follows the first scan. Decoders fill what is missing with grey, which would pass
+/// for a picture. What may stand behind the end marker (cameras put previews there) does not matter, nor
+/// does the end marker of a thumbnail in the header.
+fn is_complete_jpeg(bytes: &[u8]) -> bool {
+    const END: [u8; 2] = [0xFF, 0xD9];
+    const START_OF_SCAN: u8 = 0xDA;
+    let mut at = 2;
+    while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        at += 2 + length;
+        if marker == START_OF_SCAN {
+            return bytes.get(at..).is_some_and(|scan| scan.windows(2).any(|pair| pair == END));
+        }
+    }
+    // Not a plain sequence of segments: the decoder has to judge.
+    at < bytes.len()
+}
 
 fn damage(error: image::ImageError) -> String {
     match error {

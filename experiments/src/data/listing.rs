@@ -44,6 +44,10 @@ impl Listing {
         };
         let file = File::open(path).map_err(|error| DataError::read(path, error))?;
         let length = file.metadata().map_err(|error| DataError::read(path, error))?.len();
+        // A tar archive consists of blocks; a cut between two members shows nowhere else.
+        if length % 512 != 0 {
+            return Err(broken(std::io::Error::other("its size is not a multiple of 512 bytes")));
+        }
         let shared: Arc<Path> = path.into();
         let mut archive = tar::Archive::new(file);
         let mut builder = Builder::default();
@@ -65,18 +69,12 @@ impl Listing {
     }
 
     pub(super) fn of_zip(path: &Path) -> Result<Self, DataError> {
-        let broken = |error: zip::result::ZipError| {
-            DataError::malformed(
-                path,
-                format!("the zip archive is damaged or truncated ({error}); make or copy it again"),
-            )
-        };
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
-        let mut archive = zip::ZipArchive::new(BufReader::new(file)).map_err(broken)?;
+        let broken = |error: zip::result::ZipError| damaged_zip(path, &error);
+        let mut archive = open_zip(path)?;
         let mut members = Vec::with_capacity(archive.len());
         for i in 0..archive.len() {
             let entry = archive.by_index_raw(i).map_err(broken)?;
-            members.push((entry.name().replace('\\', "/"), entry.is_dir()));
+            members.push((entry.name().map_err(broken)?.replace('\\', "/"), entry.is_dir()));
         }
         let pool = Arc::new(ZipPool::new(path, archive));
         let mut builder = Builder::default();
@@ -96,6 +94,19 @@ impl Listing {
         let bytes = storage.read().map_err(|reason| DataError::malformed(path, reason));
         Some(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
+}
+
+/// Reads a zip archive's table of contents.
+pub(super) fn open_zip(path: &Path) -> Result<zip::ZipArchive<BufReader<File>>, DataError> {
+    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    zip::ZipArchive::new(BufReader::new(file)).map_err(|error| damaged_zip(path, &error))
+}
+
+fn damaged_zip(path: &Path, error: &zip::result::ZipError) -> DataError {
+    DataError::malformed(
+        path,
+        format!("the zip archive is damaged or truncated ({error}); make or copy it again"),
+    )
 }
 
 #[derive(Default)]
@@ -133,8 +144,7 @@ impl Builder {
                 parent = shorter;
             }
         }
-        loop {
-            let Some((root, _)) = files.first().and_then(|(name, _)| name.split_once('/')) else { break };
+        while let Some((root, _)) = files.first().and_then(|(name, _)| name.split_once('/')) {
             let prefix = format!("{root}/");
             let all_below = files.iter().all(|(name, _)| name.starts_with(&prefix))
                 && folders.iter().all(|name| *name == root || name.starts_with(&prefix));

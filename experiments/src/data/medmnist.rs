@@ -11,6 +11,7 @@ use npyz::{NpyFile, Order, TypeChar};
 use zip::ZipArchive;
 
 use super::DataError;
+use super::listing::open_zip;
 use super::open::Layout;
 use super::split::{Encoding, Record};
 use super::storage::Storage;
@@ -20,26 +21,16 @@ type Archive = ZipArchive<BufReader<File>>;
 /// Whether a zip archive is an archive of arrays.
 pub(super) fn is_npz(path: &Path) -> Result<bool, DataError> {
     let named = path.extension().is_some_and(|extension| extension == "npz");
-    Ok(named || open(path)?.file_names().any(|name| name.ends_with("_images.npy")))
-}
-
-fn open(path: &Path) -> Result<Archive, DataError> {
-    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
-    ZipArchive::new(BufReader::new(file)).map_err(|error| {
-        DataError::malformed(
-            path,
-            format!("the archive is damaged or truncated ({error}); make or copy it again"),
-        )
-    })
+    Ok(named || open_zip(path)?.file_names().flatten().any(|name| name.ends_with("_images.npy")))
 }
 
 /// Reads all arrays; the images stay in memory as the bytes they are.
 pub(super) fn read(path: &Path) -> Result<Layout, DataError> {
-    let mut archive = open(path)?;
+    let mut archive = open_zip(path)?;
     let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for split in ["train", "val", "test"] {
         let key = format!("{split}_images.npy");
-        if !archive.file_names().any(|name| name == key) {
+        if !archive.file_names().flatten().any(|name| name == key) {
             continue;
         }
         splits.insert(split.to_string(), read_split(path, &mut archive, split)?);

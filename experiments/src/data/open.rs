@@ -202,8 +202,8 @@ fn assemble(source: &str, layout: Layout, options: &OpenOptions) -> Dataset {
     let seed = options.split_seed;
     let mut splits: BTreeMap<String, Split> =
         splits.into_iter().map(|(name, records)| (name, Split::stored(records))).collect();
-    if splits.len() == 1 && (splits.contains_key("all") || splits.contains_key("train")) {
-        let Some((_, all)) = splits.pop_first() else { unreachable!("there is one split") };
+    let undivided = ["all", "train"].into_iter().find(|name| splits.len() == 1 && splits.contains_key(*name));
+    if let Some(all) = undivided.and_then(|name| splits.remove(name)) {
         match all.smallest_class() {
             Some((label, images @ 0..3)) => notes.push(format!(
                 "it has no splits, and class `{}` has too few images to make some ({images} of 3): everything \

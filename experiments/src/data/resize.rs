@@ -1,6 +1,6 @@
 //! Resizing as Pillow does it, so that a checkpoint sees the pixels that it was trained on.
 //!
-//! Pillow resamples in two passes, along rows and then along columns, each with fixed-point weights and
+//! Pillow resamples in two passes, along rows and along columns, each with fixed-point weights and
 //! rounding to 8 bits. When it shrinks, the filter grows with the factor: the result is antialiased. Both
 //! matter: a resize without antialiasing costs about a point of accuracy.
 
@@ -100,11 +100,21 @@ const HALF: i32 = 1 << (PRECISION - 1);
 /// If the image or the result has no pixels.
 pub fn resize(image: &Image, width: usize, height: usize, filter: Filter) -> Image {
     assert!(image.width > 0 && image.height > 0 && width > 0 && height > 0, "an image without pixels");
-    let rows = if width == image.width { image.clone() } else { resize_rows(image, width, filter) };
-    if height == image.height { rows } else { resize_columns(&rows, height, filter) }
+    // Rounding between the passes makes their order visible. Since version 13 Pillow takes the columns first
+    // where the height loses more than twice the pixels that the width loses.
+    let loss = |from: usize, to: usize| from as i64 - to as i64;
+    let (lost_width, lost_height) = (loss(image.width, width), loss(image.height, height));
+    if lost_height > 0 && lost_height > 2 * lost_width {
+        resize_rows(&resize_columns(image, height, filter), width, filter)
+    } else {
+        resize_columns(&resize_rows(image, width, filter), height, filter)
+    }
 }
 
 fn resize_rows(image: &Image, width: usize, filter: Filter) -> Image {
+    if width == image.width {
+        return image.clone();
+    }
     let taps = taps(image.width, width, filter);
     let mut pixels = Vec::with_capacity(width * image.height * 3);
     for row in image.pixels.chunks_exact(image.width * 3) {
@@ -122,6 +132,9 @@ fn resize_rows(image: &Image, width: usize, filter: Filter) -> Image {
 }
 
 fn resize_columns(image: &Image, height: usize, filter: Filter) -> Image {
+    if height == image.height {
+        return image.clone();
+    }
     let stride = image.width * 3;
     let mut pixels = Vec::with_capacity(stride * height);
     let mut sums = vec![HALF; stride];

@@ -118,8 +118,7 @@ impl Canvas {
         let texture = Texture::ALL[rng.below(Texture::ALL.len())];
         let period = rng.between(config.period.0, config.period.1) * self.unit;
         let pattern = Pattern::draw(texture, period, long, rng);
-        let colours =
-            [near(self.base, 0.45 * config.clutter, rng), near(self.base, 0.45 * config.clutter, rng)];
+        let colours = [0; 2].map(|_| near(self.base, 0.35 * config.clutter, rng));
         let (rows, columns) = self.around(x, y, long * 1.5);
         for row in rows {
             for column in columns.clone() {
@@ -154,7 +153,7 @@ impl Canvas {
         let (cos, sin) = rng.direction();
         let half_length = rng.between(3.0, 10.0) * self.unit;
         let half_width = rng.between(0.35, 0.7) * self.unit;
-        let colour = near(self.base, 0.5 * config.clutter, rng);
+        let colour = near(self.base, 0.4 * config.clutter, rng);
         let (rows, columns) = self.around(x, y, half_length);
         for row in rows {
             for column in columns.clone() {

@@ -96,7 +96,7 @@ impl Pattern {
                 let (x, y) = (fraction(u) - 0.5, fraction(v) - 0.5);
                 x * x + y * y < 0.33 * 0.33
             }
-            Texture::Blotches => self.blotch(u * 1.25, v * 1.25) > 0.5,
+            Texture::Blotches => self.blotch(u * 1.6, v * 1.6) > 0.5,
             Texture::Gradient => return (0.5 + 0.5 * x / self.extent).clamp(0.0, 1.0),
             Texture::Zigzag => fraction(v + (fraction(u * 0.75) - 0.5).abs() * 1.3) < 0.5,
             Texture::Bricks => {
