@@ -13,7 +13,8 @@ use super::optimizer::Optimizer;
 use super::{Recipe, TrainError};
 use crate::findings::EpochRecord;
 
-/// Key of the metadata entry that holds a [`Progress`] as JSON.
+/// Key of the metadata entry that holds a [`Progress`], as TOML: its floats read back to the last bit, which those of
+/// serde_json do not without a feature.
 const PROGRESS_KEY: &str = "archaeo.progress";
 
 /// How far a training is, beside its arrays.
@@ -86,7 +87,7 @@ impl Training {
         if let Some(average) = &self.average {
             put("average", average.state().clone());
         }
-        let progress = serde_json::to_string(&self.progress).expect("progress is plain data");
+        let progress = toml::to_string(&self.progress).expect("progress is plain data");
         Ok(write_arrays(path, &arrays, HashMap::from([(PROGRESS_KEY.to_owned(), progress)]))?)
     }
 
@@ -96,7 +97,7 @@ impl Training {
         let (arrays, metadata) = read_arrays(path)?;
         let progress = metadata.get(PROGRESS_KEY).ok_or_else(|| damaged("it holds no training".into()))?;
         let progress: Progress =
-            serde_json::from_str(progress).map_err(|error| damaged(error.to_string()))?;
+            toml::from_str(progress).map_err(|error| damaged(error.to_string()))?;
         let mut parts =
             HashMap::from([("model", State::new()), ("optimizer", State::new()), ("average", State::new())]);
         for (name, array) in arrays {
