@@ -56,7 +56,7 @@ const VIT: &str = r#"
     gradient_clip = 1.0
     [model]
     architecture = "vit"
-    patch_size = 4
+    patch_size = 2
     width = 16
     depth = 2
     heads = 2
