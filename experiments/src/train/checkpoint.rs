@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use archaeo_models::{Classifier, State, read_arrays, state_of, with_state, write_arrays};
+use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
 use super::average::WeightAverage;
@@ -12,7 +13,8 @@ use super::optimizer::Optimizer;
 use super::{Recipe, TrainError};
 use crate::findings::EpochRecord;
 
-/// Key of the metadata entry that holds a [`Progress`] as JSON.
+/// Key of the metadata entry that holds a [`Progress`], as TOML: its floats read back to the last bit, which those of
+/// serde_json do not without a feature.
 const PROGRESS_KEY: &str = "archaeo.progress";
 
 /// How far a training is, beside its arrays.
@@ -26,14 +28,14 @@ pub(super) struct Progress {
     pub events_length: u64,
 }
 
-/// A training between two epochs.
+/// All that changes in the course of a training.
 pub(super) struct Training {
-    /// The model as the optimiser has it.
-    pub model: Classifier,
-    /// The optimiser with its moments.
-    pub optimizer: Optimizer,
+    /// The model as the optimiser has it; absent only while it is being changed, so that nothing else holds its arrays
+    /// and they can be changed in place.
+    model: Option<Classifier>,
+    optimizer: Optimizer,
     /// The averaged weights, where the recipe asks for them.
-    pub average: Option<WeightAverage>,
+    average: Option<WeightAverage>,
     /// How far it is.
     pub progress: Progress,
 }
@@ -45,14 +47,33 @@ impl Training {
             optimizer: Optimizer::new(recipe.optimizer.clone(), recipe.weight_decay),
             average: recipe.ema_decay.map(|decay| WeightAverage::new(decay, &model)),
             progress: Progress::default(),
-            model,
+            model: Some(model),
+        }
+    }
+
+    /// The model as the optimiser has it.
+    pub fn model(&self) -> &Classifier {
+        self.model.as_ref().expect("it is there between two changes")
+    }
+
+    /// Changes the model.
+    pub fn update(&mut self, change: impl FnOnce(Classifier, &mut Optimizer) -> Classifier) {
+        self.model = self.model.take().map(|model| change(model, &mut self.optimizer));
+    }
+
+    /// Takes the model into the averaged weights.
+    pub fn follow(&mut self) {
+        if let (Some(average), Some(model)) = (&mut self.average, &self.model) {
+            average.follow(model, self.progress.step);
         }
     }
 
     /// The model that is evaluated and saved: averaged where the recipe asks for that.
     pub fn result(&self) -> Classifier {
-        use burn::module::Module;
-        self.average.as_ref().map_or_else(|| self.model.valid(), |average| average.applied_to(&self.model))
+        match &self.average {
+            Some(average) => average.applied_to(self.model()),
+            None => self.model().valid(),
+        }
     }
 
     /// Writes the checkpoint.
@@ -61,12 +82,12 @@ impl Training {
         let mut put = |prefix: &str, state: State| {
             arrays.extend(state.into_iter().map(|(name, array)| (format!("{prefix}.{name}"), array)));
         };
-        put("model", state_of(&self.model));
+        put("model", state_of(self.model()));
         put("optimizer", self.optimizer.state());
         if let Some(average) = &self.average {
             put("average", average.state().clone());
         }
-        let progress = serde_json::to_string(&self.progress).expect("progress is plain data");
+        let progress = toml::to_string(&self.progress).expect("progress is plain data");
         Ok(write_arrays(path, &arrays, HashMap::from([(PROGRESS_KEY.to_owned(), progress)]))?)
     }
 
@@ -76,7 +97,7 @@ impl Training {
         let (arrays, metadata) = read_arrays(path)?;
         let progress = metadata.get(PROGRESS_KEY).ok_or_else(|| damaged("it holds no training".into()))?;
         let progress: Progress =
-            serde_json::from_str(progress).map_err(|error| damaged(error.to_string()))?;
+            toml::from_str(progress).map_err(|error| damaged(error.to_string()))?;
         let mut parts =
             HashMap::from([("model", State::new()), ("optimizer", State::new()), ("average", State::new())]);
         for (name, array) in arrays {

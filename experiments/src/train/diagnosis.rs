@@ -7,9 +7,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use thiserror::Error;
 
-use super::NamedGradients;
+use super::{Job, NamedGradients, StepReport};
 use crate::findings::EpochRecord;
-use crate::run_folder::RunFolder;
 
 /// A loss this many times that of guessing, ln(classes), is taken for an explosion: a model never does as badly by
 /// being merely wrong.
@@ -45,38 +44,20 @@ fn where_kept(path: &Option<PathBuf>) -> String {
         .map_or_else(String::new, |path| format!(" (the last finished epoch is kept in {})", path.display()))
 }
 
-/// Where in a training.
-pub(super) struct Moment {
-    pub epoch: usize,
-    pub step: u64,
-    pub learning_rate: f64,
-    pub gradient_norm: f64,
-}
-
-impl Moment {
-    fn divergence(&self, symptom: String, origin: String, folder: &RunFolder) -> Divergence {
-        let Self { epoch, step, learning_rate, gradient_norm } = *self;
-        let kept = Some(folder.file("checkpoints/last.safetensors")).filter(|path| path.exists());
-        Divergence { epoch, step, learning_rate, gradient_norm, symptom, origin, kept }
-    }
-}
-
 /// Refuses to go on from a step whose loss or gradient is not finite, or whose loss has exploded.
 pub(super) fn check(
-    at: &Moment,
-    loss: f64,
-    classes: usize,
+    step: &StepReport,
     model: &Classifier,
     gradients: &NamedGradients,
-    folder: &RunFolder,
+    job: &Job,
 ) -> Result<(), Divergence> {
-    let guessing = (classes.max(2) as f64).ln();
-    let symptom = if !loss.is_finite() {
-        format!("the loss is {loss}")
-    } else if !at.gradient_norm.is_finite() {
+    let guessing = (job.classes.len().max(2) as f64).ln();
+    let symptom = if !step.loss.is_finite() {
+        format!("the loss is {}", step.loss)
+    } else if !step.gradient_norm.is_finite() {
         "the gradient is not finite".to_owned()
-    } else if loss > EXPLODED * guessing {
-        format!("the loss is {loss:.1}, when guessing gives {guessing:.2}")
+    } else if step.loss > EXPLODED * guessing {
+        format!("the loss is {:.1}, when guessing gives {guessing:.2}", step.loss)
     } else {
         return Ok(());
     };
@@ -87,25 +68,31 @@ pub(super) fn check(
         }
         (None, None) => "all parameters and gradients are still finite".to_owned(),
     };
-    Err(at.divergence(symptom, origin, folder))
+    let StepReport { epoch, step, learning_rate, gradient_norm, .. } = *step;
+    Err(Divergence { epoch, step, learning_rate, gradient_norm, symptom, origin, kept: last_checkpoint(job) })
 }
 
 /// Refuses to keep an epoch whose model gives losses that are not finite.
 pub(super) fn check_validation(
     record: &EpochRecord,
     model: &Classifier,
-    folder: &RunFolder,
+    job: &Job,
 ) -> Result<(), Divergence> {
-    if record.validation_loss.is_finite() {
+    let EpochRecord { epoch, step, learning_rate, validation_loss, .. } = *record;
+    if validation_loss.is_finite() {
         return Ok(());
     }
-    let EpochRecord { epoch, step, learning_rate, .. } = *record;
-    let at = Moment { epoch, step, learning_rate, gradient_norm: f64::NAN };
+    let symptom = format!("the validation loss is {validation_loss}");
     let origin = match first_not_finite(model) {
         Some(name) => format!("the first array that is not finite is `{name}`"),
         None => "all its arrays are finite, so its activations overflow".to_owned(),
     };
-    Err(at.divergence(format!("the validation loss is {}", record.validation_loss), origin, folder))
+    let kept = last_checkpoint(job);
+    Err(Divergence { epoch, step, learning_rate, gradient_norm: f64::NAN, symptom, origin, kept })
+}
+
+fn last_checkpoint(job: &Job) -> Option<PathBuf> {
+    Some(job.folder.file("checkpoints/last.safetensors")).filter(|path| path.exists())
 }
 
 /// The first array of a model, from the input on, that holds a value that is not finite.
