@@ -214,7 +214,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     let attacks = record.part("attacks", || Ok(studies::attacks(&lab)?))?;
     let errors = record.part("errors", || Ok(studies::errors(&lab)?))?;
     let localisation = record.part("localisation", || Ok(studies::localisation(&lab)?))?;
-    let shape_bias = record.part("shape-bias", || Ok(studies::shape_bias(&lab)?))?;
+    let shape_bias = record.part("shape_bias", || Ok(studies::shape_bias(&lab)?))?;
 
     let investigation = Investigation {
         provenance: provenance(request, config_text, record.seconds),
