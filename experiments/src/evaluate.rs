@@ -94,3 +94,18 @@ pub fn evaluate(
     })?;
     Ok(evaluation)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accuracy_and_loss_are_those_of_the_definition() {
+        let logits = vec![0.0, 0.0, 1000.0, 0.0, 0.0, 2.0];
+        let evaluation = Evaluation { logits, classes: 2, labels: vec![0, 1, 1] };
+        // The first of equal logits is the answer; a logit of 1000 does not overflow.
+        assert_eq!(evaluation.accuracy(), 2.0 / 3.0);
+        let expected = (2f64.ln() + 1000.0 + (1.0 + (-2f64).exp()).ln()) / 3.0;
+        assert!((evaluation.loss() - expected).abs() < 1e-9);
+    }
+}

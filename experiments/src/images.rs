@@ -160,6 +160,8 @@ pub fn to_tensor(images: &[Image], device: &Device) -> Tensor<4> {
 
 /// Decodes batch after batch of `order` on a thread of `scope`, a few ahead of the one that is asked for. Dropping the
 /// receiver ends it.
+///
+/// Decoding runs on rayon's global threads, so the caller must not be one of them: it would wait for itself.
 pub fn load_ahead<'scope>(
     scope: &'scope Scope<'scope, '_>,
     source: &'scope dyn ImageSource,
@@ -178,4 +180,93 @@ pub fn load_ahead<'scope>(
         }
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{OpenOptions, open};
+
+    /// Four one-pixel images, of which the third is damaged.
+    struct Four;
+
+    impl ImageSource for Four {
+        fn len(&self) -> usize {
+            4
+        }
+
+        fn label(&self, index: usize) -> usize {
+            index % 2
+        }
+
+        fn image(&self, index: usize, _: u64) -> Result<Image, DataError> {
+            match index {
+                2 => Err(DataError::BadImage { identifier: "2.png".into(), reason: "it is empty".into() }),
+                _ => Ok(Image { width: 2, height: 1, pixels: vec![0, 51, 102, 153, 204, 255] }),
+            }
+        }
+    }
+
+    #[test]
+    fn batches_come_in_order_until_one_fails() {
+        let seen: Vec<Result<Vec<usize>, String>> = std::thread::scope(|scope| {
+            let batches = load_ahead(scope, &Four, vec![3, 1, 0, 2, 1], 2, 0);
+            batches.iter().map(|batch| Ok(batch.map_err(|error| error.to_string())?.indices)).collect()
+        });
+        let complaint = "2.png cannot be used: it is empty; replace or remove it".to_owned();
+        assert_eq!(seen, [Ok(vec![3, 1]), Err(complaint)]);
+    }
+
+    #[test]
+    fn whoever_stops_asking_is_not_waited_for() {
+        std::thread::scope(|scope| {
+            let batches = load_ahead(scope, &Four, vec![0; 1000], 1, 0);
+            assert_eq!(batches.recv().unwrap().unwrap().labels, [0]);
+        });
+    }
+
+    #[test]
+    fn a_tensor_holds_channel_after_channel() {
+        let batch = Batch::load(&Four, &[0, 1], 0).unwrap();
+        let tensor = batch.tensor(&Device::flex());
+        assert_eq!(tensor.dims(), [2, 3, 1, 2]);
+        let values = tensor.into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(values[..6], [0.0, 0.6, 0.2, 0.8, 0.4, 1.0]);
+        assert_eq!(values[..6], values[6..]);
+    }
+
+    #[test]
+    fn preprocessing_resizes_the_shorter_side_and_crops() {
+        let card = |image_size, crop| Preprocessing { crop, ..Preprocessing::plain(image_size) };
+        let mut image = Image::filled(40, 20, [0; 3]);
+        image.pixels[20 * 3..21 * 3].fill(255);
+        assert_eq!(preprocess(image.clone(), &card(20, 1.0)), center_crop(&image, 20, 20));
+        // ⌊18 / 0.875⌋ = 20: the image is cropped without a resize.
+        assert_eq!(preprocess(image.clone(), &card(18, 0.875)), center_crop(&image, 18, 18));
+        // ⌊10 / 0.9⌋ = 11.
+        let expected = center_crop(&resize_shorter_side(&image, 11, Filter::Bicubic), 10, 10);
+        assert_eq!(preprocess(image, &card(10, 0.9)), expected);
+    }
+
+    #[test]
+    fn an_augmented_image_depends_on_seed_index_and_epoch_alone() {
+        let sherds = open("sherds:train=40", &OpenOptions::default()).unwrap();
+        let split = sherds.split("train").unwrap();
+        let augment = AugmentConfig { pad_crop: 4, flip: 0.5, ..AugmentConfig::default() };
+        let images = |seed, indices: &[usize], epoch| {
+            let source = Augmented { split, augment: &augment, image_size: 32, seed };
+            Batch::load(&source, indices, epoch).unwrap().images
+        };
+        let all: Vec<usize> = (0..40).collect();
+        let reference = images(1, &all, 3);
+        assert!(reference[7] == images(1, &[7], 3)[0], "the batch matters");
+        for (seed, epoch) in [(2, 3), (1, 4)] {
+            // Crop and flip have 162 outcomes, so that a few may be alike.
+            let alike = images(seed, &all, epoch).iter().zip(&reference).filter(|(a, b)| a == b).count();
+            assert!(alike < 5, "seed {seed}, epoch {epoch}: {alike} of 40 are alike");
+        }
+        let plain = Preprocessing::plain(32);
+        let plain = Preprocessed { split, preprocessing: &plain };
+        assert!(plain.image(7, 0).unwrap() == split.load(7).unwrap().image, "it has the size already");
+    }
 }

@@ -96,8 +96,7 @@ impl Training {
         let damaged = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
         let (arrays, metadata) = read_arrays(path)?;
         let progress = metadata.get(PROGRESS_KEY).ok_or_else(|| damaged("it holds no training".into()))?;
-        let progress: Progress =
-            toml::from_str(progress).map_err(|error| damaged(error.to_string()))?;
+        let progress: Progress = toml::from_str(progress).map_err(|error| damaged(error.to_string()))?;
         let mut parts =
             HashMap::from([("model", State::new()), ("optimizer", State::new()), ("average", State::new())]);
         for (name, array) in arrays {

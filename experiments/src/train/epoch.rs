@@ -118,3 +118,43 @@ fn shuffled(seed: u64, epoch: u64, images: usize) -> Vec<usize> {
     }
     order
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Image;
+    use crate::train::RecipeFile;
+
+    #[test]
+    fn every_epoch_has_every_image_once_in_an_order_of_its_own() {
+        let orders: Vec<Vec<usize>> = (0..3).map(|epoch| shuffled(5, epoch, 100)).collect();
+        for order in &orders {
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert!(sorted.into_iter().eq(0..100));
+        }
+        assert_ne!(orders[0], orders[1]);
+        assert_ne!(orders[1], orders[2]);
+        assert_ne!(orders[0], shuffled(6, 0, 100));
+    }
+
+    #[test]
+    fn targets_follow_the_mixed_pixels() {
+        let text = "model = \"vit_micro\"\nimage_size = 4\nepochs = 1\nbatch_size = 8\nlearning_rate = 1\n\
+            label_smoothing = 0.1\n[augment]\ncutmix = 1.0\n";
+        let recipe = RecipeFile::parse(text, &[]).unwrap().recipe(None).unwrap();
+        // Class 0 is black and class 1 white, so a picture's brightness is its share of class 1.
+        let images = (0..8).map(|i| Image::filled(4, 4, [if i % 2 == 0 { 0 } else { 255 }; 3])).collect();
+        let batch = Batch { indices: (0..8).collect(), labels: (0..8).map(|i| i % 2).collect(), images };
+        let (batch, targets) = mixed(&recipe, 2, 0, batch);
+        let targets = targets.try_into_vec::<f32>().unwrap();
+        let mut between = 0;
+        for (image, target) in batch.images.iter().zip(targets.chunks_exact(2)) {
+            let white = image.pixels.iter().filter(|&&value| value == 255).count() as f32 / 48.0;
+            assert!((target[1] - (0.05 + 0.9 * white)).abs() < 1e-6, "{white} {target:?}");
+            assert!((target[0] + target[1] - 1.0).abs() < 1e-6);
+            between += usize::from(white > 0.0 && white < 1.0);
+        }
+        assert!(between > 0, "nothing was mixed");
+    }
+}

@@ -136,6 +136,7 @@ pub trait Observer {
 impl Observer for () {}
 
 /// How a training ended.
+#[allow(clippy::large_enum_variant)] // one exists in a program
 #[derive(Debug)]
 pub enum Outcome {
     /// All epochs are done.
