@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::layers::{BatchNorm2d, Conv2d, Linear};
 use crate::pass::Pass;
 use crate::probe::FeatureSite;
-use crate::spec::{SpecError, check_sizes};
+use crate::spec::{SpecError, check_depths, check_sizes};
 
 /// Sizes of a CIFAR residual network of depth `6 · blocks + 2`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ impl CifarResNetConfig {
     pub fn validate(&self) -> Result<(), SpecError> {
         check_sizes("width", &[self.width])?;
         check_sizes("classes", &[self.classes])?;
-        check_sizes("blocks", &[self.blocks])
+        check_depths("blocks", &[self.blocks])
     }
 }
 

@@ -20,12 +20,26 @@ pub enum SpecError {
     Unknown(String),
 }
 
-/// Checks that every one of `sizes` can be meant: none is zero, and none is so large that products of sizes overflow.
+/// The largest width, image or number of classes that can be meant; products of such sizes do not overflow.
+const LARGEST_SIZE: usize = 1 << 16;
+
+/// The most blocks that can be meant; each takes memory before its weights do.
+const LARGEST_DEPTH: usize = 1 << 10;
+
+/// Checks that each of `sizes` (widths, pixels, counts) is at least 1 and no absurdity.
 pub(crate) fn check_sizes(name: &str, sizes: &[usize]) -> Result<(), SpecError> {
-    const LARGEST: usize = 1 << 16;
-    match sizes.iter().find(|size| !(1..=LARGEST).contains(*size)) {
+    check_range(name, sizes, LARGEST_SIZE)
+}
+
+/// Checks that each of `depths` (numbers of blocks) is at least 1 and no absurdity.
+pub(crate) fn check_depths(name: &str, depths: &[usize]) -> Result<(), SpecError> {
+    check_range(name, depths, LARGEST_DEPTH)
+}
+
+fn check_range(name: &str, sizes: &[usize], largest: usize) -> Result<(), SpecError> {
+    match sizes.iter().find(|size| !(1..=largest).contains(*size)) {
         None => Ok(()),
-        Some(size) => Err(SpecError::Sizes(format!("{name} must be from 1 to {LARGEST}, not {size}"))),
+        Some(size) => Err(SpecError::Sizes(format!("{name} must be from 1 to {largest}, not {size}"))),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::layers::{LayerNorm, Linear, zeros};
 use crate::pass::Pass;
 use crate::probe::AttentionSite;
-use crate::spec::{SpecError, check_sizes};
+use crate::spec::{SpecError, check_depths, check_sizes};
 use crate::transformer::{Block, BlockConfig};
 
 /// What the head reads.
@@ -76,7 +76,7 @@ impl VitConfig {
         check_sizes("image_size", &[image_size])?;
         check_sizes("patch_size", &[patch_size])?;
         check_sizes("width", &[width])?;
-        check_sizes("depth", &[depth])?;
+        check_depths("depth", &[depth])?;
         check_sizes("heads", &[heads])?;
         check_sizes("mlp_width", &[mlp_width])?;
         check_sizes("classes", &[classes])?;

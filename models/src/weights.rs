@@ -181,8 +181,7 @@ fn read_header(file: &mut File, path: &Path) -> Result<Metadata, WeightsError> {
     let length = u64::from_le_bytes(length);
     if length > LARGEST_HEADER || length > file_length - 8 {
         return Err(malformed(format!(
-            "it announces a header of {length} bytes but has {} in all",
-            file_length
+            "it announces a header of {length} bytes but has {file_length} in all"
         )));
     }
     let mut header = vec![0; length as usize];

@@ -260,7 +260,7 @@ fn a_card_that_asks_for_the_impossible_is_refused_before_anything_is_allocated()
     let json = serde_json::to_string(model.card()).unwrap();
     let cards = [
         (r#""width":32"#, r#""width":1099511627776"#, "width must be from 1 to 65536, not 1099511627776"),
-        (r#""depth":2"#, r#""depth":1000000000"#, "depth must be from 1 to 65536, not 1000000000"),
+        (r#""depth":2"#, r#""depth":1000000000"#, "depth must be from 1 to 1024, not 1000000000"),
         (r#""heads":2"#, r#""heads":5"#, "5 heads do not divide a width of 32"),
         (
             r#""mlp_width":64"#,

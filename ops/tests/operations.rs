@@ -5,7 +5,7 @@
 //! vector code meets its tails.
 
 use archaeo_ops as ops;
-use archaeo_ops::Convolution;
+use archaeo_ops::{ChannelEpilogue, Convolution};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -189,84 +189,121 @@ fn channel(x: &[f64], channels: usize, positions: usize, channel: usize) -> Vec<
         .collect()
 }
 
+fn tensor<const D: usize>(values: &[f64], shape: [usize; D], device: &Device) -> Tensor<D> {
+    let singles: Vec<f32> = values.iter().map(|value| *value as f32).collect();
+    Tensor::from_data(TensorData::new(singles, shape), device)
+}
+
+/// Whether a residual is added and whether a ReLU follows.
+const EPILOGUES: [(bool, bool); 4] = [(false, false), (false, true), (true, true), (true, false)];
+
+fn epilogue(residual: Option<&Tensor<1>>, dims: [usize; 4], relu: bool) -> ChannelEpilogue {
+    ChannelEpilogue { residual: residual.map(|residual| residual.clone().reshape(dims)), relu }
+}
+
+fn after(y: Vec<f64>, residual: Option<&Vec<f64>>, relu: bool) -> Vec<f64> {
+    let ending = |(at, y): (usize, f64)| {
+        let y = y + residual.map_or(0.0, |residual| residual[at]);
+        if relu { y.max(0.0) } else { y }
+    };
+    y.into_iter().enumerate().map(ending).collect()
+}
+
 #[test]
 fn batch_norm_at_training_uses_and_reports_the_batchs_moments() {
     let (dims, epsilon) = ([3, 5, 4, 3], 1e-5);
     let [batch, channels, height, width] = dims;
     let positions = height * width;
-    let mut inputs = [input(&dims, 9, 2.0), input(&[channels], 10, 1.5), input(&[channels], 11, 1.0)];
-    inputs[0].values.iter_mut().for_each(|x| *x = f64::from((*x + 3.0) as f32)); // a mean well away from zero
-    check(
-        "batch_norm_train",
-        &inputs,
-        |v| {
-            ops::batch_norm_train(v[0].clone().reshape(dims), v[1].clone(), v[2].clone(), epsilon)
-                .0
-                .reshape([-1])
-        },
-        |v| {
-            let by_channel: Vec<Vec<f64>> =
-                (0..channels).map(|c| normalised(&channel(&v[0], channels, positions, c), epsilon)).collect();
-            let value = |at: usize| {
-                let (image, c, position) =
-                    (at / positions / channels, at / positions % channels, at % positions);
-                by_channel[c][image * positions + position] * v[1][c] + v[2][c]
-            };
-            (0..v[0].len()).map(value).collect()
-        },
-    );
+    let mut x = input(&dims, 9, 2.0);
+    x.values.iter_mut().for_each(|x| *x = f64::from((*x + 3.0) as f32)); // a mean well away from zero
+    let by_channel: Vec<Vec<f64>> =
+        (0..channels).map(|c| channel(&x.values, channels, positions, c)).collect();
 
-    let x: Vec<f32> = inputs[0].values.iter().map(|x| *x as f32).collect();
     let device = Device::flex().autodiff();
-    let x = Tensor::<4>::from_data(TensorData::new(x, dims), &device);
     let (_, moments) = ops::batch_norm_train(
-        x,
+        tensor(&x.values, dims, &device),
         Tensor::ones([channels], &device),
         Tensor::zeros([channels], &device),
         epsilon,
+        ChannelEpilogue::default(),
     );
     assert_eq!(moments.count, batch * positions);
-    let by_channel = (0..channels).map(|c| channel(&inputs[0].values, channels, positions, c));
     let mean_of = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
-    let (means, variances): (Vec<f64>, Vec<f64>) = by_channel
-        .map(|x| {
-            let mean = mean_of(&x);
-            (mean, mean_of(&x.iter().map(|x| (x - mean).powi(2)).collect::<Vec<_>>()))
-        })
-        .unzip();
+    let means: Vec<f64> = by_channel.iter().map(|x| mean_of(x)).collect();
+    let spread =
+        |(x, mean): (&Vec<f64>, &f64)| x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
+    let variances: Vec<f64> = by_channel.iter().zip(&means).map(spread).collect();
     assert_close("mean", &values(moments.mean), &means, 1e-6);
     assert_close("biased variance", &values(moments.variance), &variances, 1e-6);
+
+    let all = [x, input(&[channels], 10, 1.5), input(&[channels], 11, 1.0), input(&dims, 12, 1.0)];
+    for (with_residual, relu) in EPILOGUES {
+        check(
+            &format!("batch_norm_train, residual {with_residual}, ReLU {relu}"),
+            if with_residual { &all } else { &all[..3] },
+            |v| {
+                let (x, then) = (v[0].clone().reshape(dims), epilogue(v.get(3), dims, relu));
+                ops::batch_norm_train(x, v[1].clone(), v[2].clone(), epsilon, then).0.reshape([-1])
+            },
+            |v| {
+                let by_channel: Vec<Vec<f64>> = (0..channels)
+                    .map(|c| normalised(&channel(&v[0], channels, positions, c), epsilon))
+                    .collect();
+                let value = |at: usize| {
+                    let (image, c) = (at / positions / channels, at / positions % channels);
+                    by_channel[c][image * positions + at % positions] * v[1][c] + v[2][c]
+                };
+                after((0..v[0].len()).map(value).collect(), v.get(3), relu)
+            },
+        );
+    }
 }
 
 #[test]
 fn batch_norm_at_evaluation_uses_the_moments_it_is_given() {
     let (dims, epsilon) = ([2, 5, 3, 3], 1e-5);
     let channels = dims[1];
-    let positions = dims[2] * dims[3];
-    let inputs = [input(&dims, 12, 2.0), input(&[channels], 13, 1.5), input(&[channels], 14, 1.0)];
+    let [x, residual] = [12, 17].map(|seed| input(&dims, seed, 2.0));
+    let [weight, bias] = [13, 14].map(|seed| input(&[channels], seed, 1.5));
     let mean = input(&[channels], 15, 1.0).values;
     let variance: Vec<f64> =
         input(&[channels], 16, 0.9).values.iter().map(|v| f64::from((1.0 + v) as f32)).collect();
-    check(
-        "batch_norm",
-        &inputs,
-        |v| {
-            let constant = |values: &[f64]| {
-                let singles: Vec<f32> = values.iter().map(|value| *value as f32).collect();
-                Tensor::<1>::from_data(TensorData::new(singles, [channels]), &v[0].device())
-            };
-            let x = v[0].clone().reshape(dims);
-            ops::batch_norm(x, v[1].clone(), v[2].clone(), constant(&mean), constant(&variance), epsilon)
-                .reshape([-1])
-        },
-        |v| {
-            let value = |(at, x): (usize, &f64)| {
-                let c = at / positions % channels;
-                (x - mean[c]) / (variance[c] + epsilon).sqrt() * v[1][c] + v[2][c]
-            };
-            v[0].iter().enumerate().map(value).collect()
-        },
-    );
+    let definition = |x: &[f64], weight: &[f64], bias: &[f64]| -> Vec<f64> {
+        let value = |(at, x): (usize, &f64)| {
+            let c = at / (dims[2] * dims[3]) % channels;
+            (x - mean[c]) / (variance[c] + epsilon).sqrt() * weight[c] + bias[c]
+        };
+        x.iter().enumerate().map(value).collect()
+    };
+    let moments = |device: &Device| [&mean, &variance].map(|values| tensor(values, [channels], device));
+    let frozen = [weight.values.clone(), bias.values.clone()];
+
+    let all = [x, residual, weight, bias];
+    for (with_residual, relu) in EPILOGUES {
+        check(
+            &format!("frozen batch_norm, residual {with_residual}, ReLU {relu}"),
+            &all[..1 + usize::from(with_residual)],
+            |v| {
+                let device = v[0].device();
+                let affine = [0, 1].map(|i| tensor(&frozen[i], [channels], &device));
+                let (x, then) = (v[0].clone().reshape(dims), epilogue(v.get(1), dims, relu));
+                ops::batch_norm(x, affine, moments(&device), epsilon, then).reshape([-1])
+            },
+            |v| after(definition(&v[0], &frozen[0], &frozen[1]), v.get(1), relu),
+        );
+    }
+    for relu in [false, true] {
+        check(
+            &format!("batch_norm, ReLU {relu}"),
+            &all,
+            |v| {
+                let (x, then) = (v[0].clone().reshape(dims), epilogue(Some(&v[1]), dims, relu));
+                let affine = [v[2].clone(), v[3].clone()];
+                ops::batch_norm(x, affine, moments(&v[0].device()), epsilon, then).reshape([-1])
+            },
+            |v| after(definition(&v[0], &v[2], &v[3]), Some(&v[1]), relu),
+        );
+    }
 }
 
 /// The value at a place of `[batch, channels, height, width]`, or `None` in the padding.
@@ -430,6 +467,69 @@ fn attention_is_softmax_of_scaled_products_with_masked_keys_left_out() {
                 };
                 (0..batch * heads * queries * width).map(gathered).collect()
             },
+        );
+    }
+}
+
+#[test]
+fn self_attention_is_attention_over_the_parts_of_a_packed_projection() {
+    for (batch, tokens, heads, width) in [(2, 7, 3, 5), (1, 17, 2, 16), (2, 1, 1, 3)] {
+        let scale = 0.4;
+        let packed_shape = [batch, tokens, 3, heads, width];
+        let packed = || input(&packed_shape, 27, 1.5);
+        let part = |v: &[f64], image: usize, token: usize, part: usize, head: usize| -> Vec<f64> {
+            v[(((image * tokens + token) * 3 + part) * heads + head) * width..][..width].to_vec()
+        };
+        let row = |v: &[f64], image: usize, head: usize, query: usize| -> Vec<f64> {
+            let query = part(v, image, query, 0, head);
+            let score = |key: usize| {
+                scale * query.iter().zip(part(v, image, key, 1, head)).map(|(q, k)| q * k).sum::<f64>()
+            };
+            softmax(&(0..tokens).map(score).collect::<Vec<_>>(), &vec![true; tokens])
+        };
+        let weights = |v: &[f64]| -> Vec<f64> {
+            let rows = 0..batch * heads * tokens;
+            rows.flat_map(|at| row(v, at / tokens / heads, at / tokens % heads, at % tokens)).collect()
+        };
+        let context = |v: &[f64], weights: &[f64]| -> Vec<f64> {
+            let gathered = |at: usize| -> f64 {
+                let (image, token) = (at / width / heads / tokens, at / width / heads % tokens);
+                let (head, feature) = (at / width % heads, at % width);
+                let row = &weights[((image * heads + head) * tokens + token) * tokens..][..tokens];
+                (0..tokens).map(|key| row[key] * part(v, image, key, 2, head)[feature]).sum()
+            };
+            (0..batch * tokens * heads * width).map(gathered).collect()
+        };
+        check(
+            "self_attention_weights",
+            &[packed()],
+            |v| ops::self_attention_weights(v[0].clone().reshape(packed_shape), scale).reshape([-1]),
+            |v| weights(&v[0]),
+        );
+        check(
+            "self_attention_context",
+            &[packed(), input(&[batch, heads, tokens, tokens], 28, 1.0)],
+            |v| {
+                let weights = v[1].clone().reshape([batch, heads, tokens, tokens]);
+                ops::self_attention_context(weights, v[0].clone().reshape(packed_shape)).reshape([-1])
+            },
+            |v| context(&v[0], &v[1]),
+        );
+        check(
+            "self_attention",
+            &[packed()],
+            |v| ops::self_attention(v[0].clone().reshape(packed_shape), scale).reshape([-1]),
+            |v| context(&v[0], &weights(&v[0])),
+        );
+
+        let device = Device::flex();
+        let packed = tensor(&packed().values, packed_shape, &device);
+        let seen =
+            ops::self_attention_context(ops::self_attention_weights(packed.clone(), scale), packed.clone());
+        assert_eq!(
+            values(ops::self_attention(packed, scale)),
+            values(seen),
+            "watching must not change a bit"
         );
     }
 }
