@@ -53,6 +53,12 @@ pub struct SherdsConfig {
     pub correlation: f32,
     /// Smallest and largest radius of the object, as a share of the image's side.
     pub scale: (f32, f32),
+    /// Largest rotation of the object to either side, in degrees; 180 is any.
+    pub rotation: f32,
+    /// Darkest and lightest value of a channel of the object's colours.
+    pub foreground: (f32, f32),
+    /// Darkest and lightest value of a channel of the background's main colour.
+    pub background: (f32, f32),
     /// Smallest and largest period of the textures, in pixels of a 32 px image.
     pub period: (f32, f32),
     /// Least distance in the RGB cube (side 1) between the object's colours and the background's.
@@ -75,6 +81,9 @@ impl Default for SherdsConfig {
             conflict: 1_000,
             correlation: 0.7,
             scale: (0.27, 0.42),
+            rotation: 30.0,
+            foreground: (0.5, 1.0),
+            background: (0.1, 0.4),
             period: (4.5, 7.0),
             contrast: 0.4,
             clutter: 1.0,
@@ -113,12 +122,17 @@ impl SherdsConfig {
     pub fn check(&self) -> Result<(), DataError> {
         let unit = |x: f32| (0.0..=1.0).contains(&x);
         let ordered = |(low, high): (f32, f32)| low > 0.0 && low <= high;
+        let range = |(low, high): (f32, f32)| unit(low) && unit(high) && low <= high;
         let problem = if !(8..=1024).contains(&self.size) {
             format!("size = {} must be from 8 to 1024", self.size)
         } else if !unit(self.correlation) {
             format!("correlation = {} must be from 0 to 1", self.correlation)
         } else if !ordered(self.scale) || self.scale.1 > 0.5 {
             format!("scale = {:?} must be two ascending shares, at most 0.5", self.scale)
+        } else if !(0.0..=180.0).contains(&self.rotation) {
+            format!("rotation = {} must be from 0 to 180 degrees", self.rotation)
+        } else if !range(self.foreground) || !range(self.background) {
+            "foreground and background must be two ascending values from 0 to 1".to_string()
         } else if !ordered(self.period) || self.period.1 > 1e3 {
             format!("period = {:?} must be two ascending lengths in pixels", self.period)
         } else if !unit(self.contrast) || !unit(self.noise) || !(0.0..=4.0).contains(&self.clutter) {

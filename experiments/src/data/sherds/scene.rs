@@ -51,7 +51,7 @@ impl Canvas {
     fn background(config: &SherdsConfig, rng: &mut ChaCha8Rng) -> Self {
         let size = config.size;
         let unit = size as f32 / REFERENCE_SIZE;
-        let base = [0; 3].map(|_| rng.between(0.2, 0.8));
+        let base = [0; 3].map(|_| rng.between(config.background.0, config.background.1));
         let far = near(base, 0.15 * config.clutter, rng);
         let ramp = rng.direction();
         let spots = Pattern::draw(Texture::Blotches, 6.0 * unit, 1.0, rng);
@@ -181,12 +181,12 @@ impl Canvas {
         let margin = radius.min(size / 2.0);
         let x = rng.between(margin, size - margin);
         let y = rng.between(margin, size - margin);
-        let (cos, sin) = rng.direction();
+        let (cos, sin) = rotation(config.rotation, rng);
         let (texture_cos, texture_sin) = rng.direction();
         let period = rng.between(config.period.0, config.period.1) * self.unit;
         let pattern = Pattern::draw(texture, period, 0.75 * radius, rng);
-        let first = apart(&[self.base], config.contrast, rng);
-        let colours = [first, apart(&[self.base, first], config.contrast, rng)];
+        let first = apart(&[self.base], config, rng);
+        let colours = [first, apart(&[self.base, first], config, rng)];
 
         let mut mask = Mask::empty(self.size, self.size);
         let (rows, columns) = self.around(x, y, radius);
@@ -238,11 +238,35 @@ fn near(base: Colour, reach: f32, rng: &mut ChaCha8Rng) -> Colour {
     base.map(|value| (value + rng.between(-reach, reach)).clamp(0.0, 1.0))
 }
 
-/// A random colour at least `distance` from each of `others`, or the farthest of the tried ones.
-fn apart(others: &[Colour], distance: f32, rng: &mut ChaCha8Rng) -> Colour {
+/// Cosine and sine of an angle, uniform between `degrees` to either side.
+fn rotation(degrees: f32, rng: &mut ChaCha8Rng) -> (f32, f32) {
+    let least = cosine(f64::from(degrees).to_radians()) as f32;
+    loop {
+        let (cos, sin) = rng.direction();
+        if cos >= least || degrees >= 180.0 {
+            return (cos, sin);
+        }
+    }
+}
+
+/// The cosine by its power series, which is the same on every platform; the last of the terms is below 1e-9 for angles up
+/// to π.
+fn cosine(angle: f64) -> f64 {
+    let (mut sum, mut term) = (1.0, 1.0);
+    for n in 1..=12 {
+        term *= -angle * angle / f64::from((2 * n - 1) * 2 * n);
+        sum += term;
+    }
+    sum
+}
+
+/// A random colour of the object, at least the configured contrast from each of `others`, or the farthest of the tried
+/// ones.
+fn apart(others: &[Colour], config: &SherdsConfig, rng: &mut ChaCha8Rng) -> Colour {
+    let (distance, (low, high)) = (config.contrast, config.foreground);
     let mut best = ([0.0; 3], -1.0);
     for _ in 0..12 {
-        let colour = [0; 3].map(|_| rng.unit());
+        let colour = [0; 3].map(|_| rng.between(low, high));
         let gap = others.iter().map(|other| squared_distance(*other, colour)).fold(f32::INFINITY, f32::min);
         if gap >= distance * distance {
             return colour;
