@@ -58,7 +58,7 @@ pub enum NetworkSpec {
 /// Name, width, depth, heads and perceptron width of the standard ViT sizes (Dosovitskiy et al., 2021, table 1;
 /// tiny and small: Touvron et al., 2021, table 1).
 const VIT_SIZES: [(&str, usize, usize, usize, usize); 5] = [
-    ("micro", 128, 6, 4, 256),
+    ("micro", 96, 4, 3, 192),
     ("tiny", 192, 12, 3, 768),
     ("small", 384, 12, 6, 1536),
     ("base", 768, 12, 12, 3072),
@@ -67,7 +67,7 @@ const VIT_SIZES: [(&str, usize, usize, usize, usize); 5] = [
 
 /// Name, branch and blocks of the standard ResNets (He et al., 2016, table 1); `micro` is for 32-pixel images.
 const RESNET_SIZES: [(&str, BranchKind, [usize; 4], usize); 5] = [
-    ("resnet_micro", BranchKind::Basic, [1, 1, 1, 1], 24),
+    ("resnet_micro", BranchKind::Basic, [1, 1, 1, 1], 16),
     ("resnet18", BranchKind::Basic, [2, 2, 2, 2], 64),
     ("resnet34", BranchKind::Basic, [3, 4, 6, 3], 64),
     ("resnet50", BranchKind::Bottleneck, [3, 4, 6, 3], 64),
