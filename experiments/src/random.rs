@@ -6,20 +6,8 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-use sha2::{Digest, Sha256};
 
-/// The generator that belongs to (`seed`, `stream`, `image`, `step`), the same on every machine.
-///
-/// `stream` names the purpose ("augment", "sherds/train"), so that two purposes never share numbers.
-pub fn keyed_rng(seed: u64, stream: &str, image: u64, step: u64) -> ChaCha8Rng {
-    let mut hash = Sha256::new();
-    for part in [seed, image, step] {
-        hash.update(part.to_le_bytes());
-    }
-    hash.update(stream.as_bytes());
-    ChaCha8Rng::from_seed(hash.finalize().into())
-}
+pub use archaeo_models::random::keyed_rng;
 
 /// The few draws that data and augmentation are made of.
 ///
@@ -80,16 +68,6 @@ impl Draw for ChaCha8Rng {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_part_of_the_key_changes_the_numbers() {
-        let first = |seed, stream, image, step| keyed_rng(seed, stream, image, step).next_u64();
-        let reference = first(1, "a", 2, 3);
-        assert_eq!(reference, first(1, "a", 2, 3));
-        for other in [first(0, "a", 2, 3), first(1, "b", 2, 3), first(1, "a", 3, 3), first(1, "a", 2, 4)] {
-            assert_ne!(reference, other);
-        }
-    }
 
     #[test]
     fn draws_have_the_stated_ranges_and_moments() {

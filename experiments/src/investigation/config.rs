@@ -111,3 +111,50 @@ fn section(table: &mut Table, name: &str) -> Result<Table, RecipeError> {
         Some(_) => Err(RecipeError::Value(format!("`{name}` must be a section, [{name}]"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULT: &str = include_str!("../../../configs/excavate.toml");
+
+    fn parse(overrides: &[&str], quick: bool) -> Result<InvestigationConfig, String> {
+        let overrides: Vec<String> = overrides.iter().map(|&change| change.into()).collect();
+        InvestigationConfig::parse(DEFAULT, &overrides, quick).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_default_gives_both_models_the_same_budget() {
+        let config = parse(&[], false).unwrap();
+        let [vit, cnn] = [Role::Vit, Role::Cnn].map(|role| config.recipe(role).unwrap());
+        assert_ne!(vit.model, cnn.model);
+        assert_eq!((vit.epochs, vit.batch_size, &vit.augment), (cnn.epochs, cnn.batch_size, &cnn.augment));
+        assert_eq!(config.studies, StudySizes::default());
+    }
+
+    #[test]
+    fn quick_is_smaller_and_overrides_go_over_it() {
+        let config =
+            parse(&["studies.comparisons=7", "epochs=2", "models.cnn.learning_rate=0.5"], true).unwrap();
+        assert_eq!(config.studies, StudySizes { comparisons: 7, ..StudySizes::quick() });
+        assert_eq!(config.recipe(Role::Vit).unwrap().epochs, 2);
+        assert_eq!(config.recipe(Role::Cnn).unwrap().learning_rate, 0.5);
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused_by_name() {
+        assert!(parse(&["studies.comparison=7"], false).unwrap_err().contains("comparison"));
+        assert!(parse(&["epoch=7"], false).unwrap_err().contains("epochs"));
+        let single = InvestigationConfig::parse("model = \"vit_micro\"", &[], false).unwrap_err().to_string();
+        assert!(!single.is_empty());
+    }
+
+    #[test]
+    fn the_text_in_force_can_be_read_again() {
+        let config = parse(&["studies.epsilons=[1.0, 2.0]"], true).unwrap();
+        let text = config.to_toml(None, None).unwrap();
+        let again = InvestigationConfig::parse(&text, &[], false).unwrap();
+        assert_eq!(again.to_toml(None, None).unwrap(), text);
+        assert_eq!(again.studies.epsilons, [1.0, 2.0]);
+    }
+}
