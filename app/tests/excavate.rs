@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{archaeo, excavate, fail, found, investigation, json, stderr, stdout, succeed};
+use support::{archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed};
 
 /// Parts in the order in which they are found.
 const PARTS: [&str; 10] = [
@@ -98,8 +98,7 @@ fn a_killed_run_goes_on_to_the_same_findings() {
         let said = stderr(&succeed(&mut excavate(&out)));
         assert!(killed, "the run was over before it could be killed; this test saw nothing");
         assert!(said.contains("found before"), "{moment}: nothing was kept:\n{said}");
-        assert_eq!(found(&out), found(&whole), "killed when {moment} appeared");
-        assert_eq!(investigation(&out), investigation(&whole), "killed when {moment} appeared");
+        assert_same(&out, &whole);
         assert_no_temporary_file(&out);
     }
 }
@@ -132,13 +131,13 @@ fn assert_no_temporary_file(folder: &Path) {
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
-    let results = ["1", "2", "3"].map(|threads| {
+    let [one, two, three] = ["1", "2", "3"].map(|threads| {
         let out = folder.path().join(threads);
         succeed(excavate(&out).args(["--threads", threads]));
-        (found(&out), investigation(&out))
+        out
     });
-    assert_eq!(results[0], results[1]);
-    assert_eq!(results[0], results[2]);
+    assert_same(&one, &two);
+    assert_same(&one, &three);
 }
 
 #[test]

@@ -67,7 +67,9 @@ pub fn fail(command: &mut Command) -> String {
     assert!(!said.contains("panicked"), "{said}");
     let sentences: Vec<&str> = said.lines().filter(|line| line.starts_with("error:")).collect();
     assert_eq!(sentences.len(), 1, "{command:?} must say one sentence, not\n{said}");
-    assert!(said.trim_end().ends_with(sentences[0]) || output.status.code() == Some(2), "{said}");
+    // A usage error ends with where to find help, and arrays that do not fit are listed.
+    let may_go_on = output.status.code() == Some(2) || sentences[0].ends_with(':');
+    assert!(said.trim_end().ends_with(sentences[0]) || may_go_on, "{said}");
     sentences[0].to_owned()
 }
 
@@ -99,6 +101,34 @@ pub fn investigation(folder: &Path) -> Value {
     let mut all = without_time(read_json(&folder.join("investigation.json")));
     all.as_object_mut().expect("an object").remove("provenance");
     all
+}
+
+/// Asserts that two folders hold the same findings, to the last bit; says where they differ.
+#[track_caller]
+pub fn assert_same(one: &Path, other: &Path) {
+    let mut differences = Vec::new();
+    let whole = |folder: &Path| {
+        let mut all = found(folder);
+        all.insert("investigation.json".into(), investigation(folder));
+        serde_json::to_value(all).expect("plain data")
+    };
+    compare(&whole(one), &whole(other), "", &mut differences);
+    let (count, shown) = (differences.len(), differences.iter().take(20).cloned().collect::<Vec<_>>());
+    assert_eq!(count, 0, "{} and {} differ:\n{}", one.display(), other.display(), shown.join("\n"));
+}
+
+fn compare(one: &Value, other: &Value, path: &str, differences: &mut Vec<String>) {
+    match (one, other) {
+        (Value::Object(a), Value::Object(b)) if a.keys().eq(b.keys()) => {
+            a.iter().for_each(|(key, value)| compare(value, &b[key], &format!("{path}/{key}"), differences));
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            let pairs = a.iter().zip(b).enumerate();
+            pairs.for_each(|(i, (a, b))| compare(a, b, &format!("{path}/{i}"), differences));
+        }
+        (a, b) if a == b => {}
+        (a, b) => differences.push(format!("{path}: {a:.60} and {b:.60}")),
+    }
 }
 
 /// A JSON file.
