@@ -129,7 +129,8 @@ fn measured(browser: &str, folder: &Path, report: &str, width: u32) -> Value {
         std::thread::sleep(Duration::from_millis(50));
     }
     let dumped = fs::read_to_string(&dump).unwrap();
-    let (_, rest) = dumped.split_once("data-measured=\"").unwrap_or_else(|| panic!("no measurement: {dumped:.300}"));
+    let (_, rest) =
+        dumped.split_once("data-measured=\"").unwrap_or_else(|| panic!("no measurement: {dumped:.300}"));
     let (json, _) = rest.split_once('"').expect("the attribute ends");
     serde_json::from_str(&json.replace("&quot;", "\"").replace("&amp;", "&")).unwrap()
 }

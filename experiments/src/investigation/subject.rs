@@ -50,12 +50,7 @@ impl Subject {
     }
 
     /// Loads a checkpoint that says itself what it holds.
-    fn load(
-        role: Role,
-        path: &Path,
-        dataset: &Dataset,
-        device: &Device,
-    ) -> Result<Self, InvestigationError> {
+    fn load(role: Role, path: &Path, dataset: &Dataset, device: &Device) -> Result<Self, InvestigationError> {
         let model = load(path, None, device)?;
         let is_vit = matches!(model.network, Network::Vit(_));
         if is_vit != (role == Role::Vit) {
