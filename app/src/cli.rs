@@ -1,5 +1,6 @@
 //! What can be typed after `archaeo`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -143,7 +144,7 @@ pub struct Subject {
     pub split: String,
     /// Use only so many images, spread evenly over the split
     #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    pub limit: Option<NonZeroUsize>,
     /// Images computed at once; results do not depend on it
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub batch_size: u16,
@@ -214,7 +215,7 @@ pub struct Attack {
     #[arg(long, value_enum, default_value_t = AttackKind::Pgd)]
     pub attack: AttackKind,
     /// Sizes of the perturbation: of a channel value in units of 1/255 (fgsm, pgd), or the L2 norm in units of 1 (pgd-l2)
-    #[arg(long, value_delimiter = ',', default_values_t = [1.0, 2.0, 4.0, 8.0])]
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, default_values_t = [1.0, 2.0, 4.0, 8.0])]
     pub epsilon: Vec<f64>,
     /// Steps of the iterated attacks
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]

@@ -1,10 +1,12 @@
 //! The arrays behind numbers and pictures, as safetensors files that any program reads.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::tensor::TensorInfo;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::json;
 use thiserror::Error;
 
 /// A file of arrays that cannot be written or read.
@@ -63,7 +65,7 @@ impl NamedArray {
     }
 }
 
-/// Writes arrays with string `notes`, under a temporary name first.
+/// Writes arrays with string `notes`, under a temporary name first. Equal input gives equal bytes.
 ///
 /// # Errors
 /// What the file system says, with the path.
@@ -71,30 +73,47 @@ impl NamedArray {
 /// # Panics
 /// If an array does not have as many values as its shape says.
 pub fn write_export(path: &Path, arrays: &[NamedArray], notes: &[(&str, &str)]) -> Result<(), ExportError> {
-    let encoded: Vec<(Dtype, Vec<u8>)> = arrays
-        .iter()
-        .map(|array| match &array.values {
+    let bytes = encode(arrays, notes);
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
+        let _ = fs::remove_file(&temporary); // what is left of a failed write; the failure itself is reported
+        ExportError::Io { action: "write", path: path.to_owned(), source }
+    })
+}
+
+fn encode(arrays: &[NamedArray], notes: &[(&str, &str)]) -> Vec<u8> {
+    // The crate's own writer takes the notes as a hash map and writes them in a different order every time.
+    let notes: BTreeMap<&str, &str> = notes.iter().copied().collect();
+    let mut header = serde_json::Map::new();
+    header.insert("__metadata__".into(), json!(notes));
+    let mut sorted: Vec<&NamedArray> = arrays.iter().collect();
+    // The wider type first, so that every array is aligned.
+    sorted.sort_by_key(|array| (matches!(array.values, Values::F32(_)), &array.name));
+    let mut data = Vec::new();
+    for NamedArray { name, shape, values } in sorted {
+        let start = data.len();
+        let (dtype, count) = match values {
             Values::F32(values) => {
-                (Dtype::F32, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+                data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+                (Dtype::F32, values.len())
             }
             Values::I64(values) => {
-                (Dtype::I64, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+                data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+                (Dtype::I64, values.len())
             }
-        })
-        .collect();
-    let views = arrays.iter().zip(&encoded).map(|(array, (dtype, bytes))| {
-        let view =
-            TensorView::new(*dtype, array.shape.clone(), bytes).expect("as many values as the shape says");
-        (array.name.as_str(), view)
-    });
-    let notes: HashMap<String, String> =
-        notes.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-    let bytes = safetensors::serialize(views, Some(notes)).expect("views are consistent");
-
-    let io = |source| ExportError::Io { action: "write", path: path.to_owned(), source };
-    let temporary = path.with_extension("tmp");
-    fs::write(&temporary, bytes).map_err(io)?;
-    fs::rename(&temporary, path).map_err(io)
+        };
+        assert_eq!(
+            count,
+            shape.iter().product::<usize>(),
+            "`{name}` must have as many values as its shape says"
+        );
+        let info = TensorInfo { dtype, shape: shape.clone(), data_offsets: (start, data.len()) };
+        header.insert(name.clone(), json!(info));
+    }
+    let mut header = serde_json::to_vec(&header).expect("plain data");
+    header.resize(header.len().next_multiple_of(8), b' ');
+    [(header.len() as u64).to_le_bytes().to_vec(), header, data].concat()
 }
 
 /// Reads back what [`write_export`] wrote, in the order of names.
@@ -137,6 +156,17 @@ mod tests {
             [NamedArray::indices("labels", &[3, 0, 7]), NamedArray::floats("logits", &[3, 2], vec![0.5; 6])];
         write_export(&path, &arrays, &[("split", "test")]).unwrap();
         assert_eq!(read_export(&path).unwrap(), arrays);
+    }
+
+    #[test]
+    fn equal_arrays_give_equal_files() {
+        let notes = [("split", "test"), ("model", "vit"), ("attack", "PGD"), ("distance", "raw")];
+        let [a, b] =
+            [NamedArray::indices("labels", &[1]), NamedArray::floats("logits", &[1, 2], vec![0.5; 2])];
+        let first = encode(&[a.clone(), b.clone()], &notes);
+        let mut reversed = notes;
+        reversed.reverse();
+        assert_eq!(encode(&[b, a], &reversed), first);
     }
 
     #[test]

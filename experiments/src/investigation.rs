@@ -176,6 +176,8 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         classes: dataset.classes.clone(),
         counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
     };
+    let [vit, cnn] = [Role::Vit, Role::Cnn].map(|role| Subject::given(role, request, &dataset));
+    let (vit, cnn) = (vit?, cnn?);
     let config_text = config.to_toml(request.vit, request.cnn)?;
     let folder = RunFolder::open(request.out, &config_text, &identity, &request.environment)?;
     for name in ["findings", "pictures"] {
@@ -187,11 +189,9 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         let skipped = skipped.into_iter().map(|skipped| (skipped.identifier, skipped.reason)).collect();
         data_findings(request, &dataset, identity.fingerprint.clone(), skipped, &folder)
     })?;
-    let [vit, cnn] = [(Role::Vit, request.vit), (Role::Cnn, request.cnn)].map(|(role, given)| match given {
-        Some(path) => Subject::load(role, path, &dataset, request.device),
-        None => Subject::train(role, request, &dataset, &identity, &folder, watcher),
-    });
-    let (vit, cnn) = (vit?, cnn?);
+    let train = |role| Subject::train(role, request, &dataset, &identity, &folder, watcher);
+    let vit = vit.map_or_else(|| train(Role::Vit), Ok)?;
+    let cnn = cnn.map_or_else(|| train(Role::Cnn), Ok)?;
     for subject in [&vit, &cnn] {
         record.seconds.push((format!("training {}", subject.findings.role), subject.seconds()));
     }

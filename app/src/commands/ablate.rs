@@ -18,6 +18,7 @@ use crate::progress::{Bars, listen_for_interrupt};
 pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()> {
     let subject = &arguments.subject;
     let opened = open(subject, global, printer)?;
+    opened.require_attention(subject)?;
     let Opened { model, dataset, split, indices, device } = &opened;
     listen_for_interrupt()?;
     let bars = Bars::default();

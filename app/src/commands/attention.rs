@@ -24,6 +24,7 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     anyhow::ensure!((0.0..1.0).contains(&arguments.discard), "--discard must be at least 0 and below 1");
     let subject = &arguments.subject;
     let opened = open(subject, global, printer)?;
+    opened.require_attention(subject)?;
     let Opened { model, indices, device, .. } = &opened;
     let convention = if arguments.raw { DistanceConvention::Raw } else { DistanceConvention::Renormalised };
     let fusion = match arguments.fusion {

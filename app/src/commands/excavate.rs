@@ -5,7 +5,7 @@ use archaeo_experiments::investigation::{InvestigationConfig, Request, excavate}
 use archaeo_experiments::report::claims;
 use serde::Serialize;
 
-use super::environment;
+use super::{environment, say_skipped};
 use crate::cli::{Excavate, Global};
 use crate::device;
 use crate::printer::Printer;
@@ -50,6 +50,7 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
     };
     let investigation = excavate(&request, &bars)?;
     bars.finish();
+    say_skipped(&investigation.data.skipped, printer);
 
     let path = |name: &str| arguments.out.join(name).display().to_string();
     let headlines = Headlines {

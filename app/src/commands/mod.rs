@@ -31,14 +31,20 @@ pub fn environment(global: &Global) -> Environment {
 /// As [`Dataset::verify`].
 pub fn verify(dataset: &mut Dataset, splits: &[&str], printer: &Printer) -> anyhow::Result<()> {
     let skipped = dataset.verify(splits)?;
-    for image in &skipped {
-        printer.say(&format!("skipped {}: {}", image.identifier, image.reason));
-    }
-    if !skipped.is_empty() {
-        printer.say(&format!("{} image(s) could not be used and were left out", skipped.len()));
-    }
+    let skipped: Vec<_> = skipped.into_iter().map(|image| (image.identifier, image.reason)).collect();
+    say_skipped(&skipped, printer);
     for note in &dataset.notes {
         printer.say(note);
     }
     Ok(())
+}
+
+/// Says which images were left out, and why.
+fn say_skipped(skipped: &[(String, String)], printer: &Printer) {
+    for (image, reason) in skipped {
+        printer.say(&format!("skipped {image}: {reason}"));
+    }
+    if !skipped.is_empty() {
+        printer.say(&format!("{} image(s) could not be used and were left out", skipped.len()));
+    }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use archaeo_experiments::data::{self, Dataset, OpenOptions, Split};
-use archaeo_models::{Classifier, IMAGENET_MOMENTS, ModelCard, NetworkSpec, Preprocessing, load};
+use archaeo_models::{Classifier, IMAGENET_MOMENTS, ModelCard, Network, NetworkSpec, Preprocessing, load};
 use burn::tensor::Device;
 
 use super::verify;
@@ -25,6 +25,20 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Refuses a model that has no attention heads to ask about.
+    ///
+    /// # Errors
+    /// Such a model.
+    pub fn require_attention(&self, subject: &Subject) -> Result<()> {
+        anyhow::ensure!(
+            matches!(self.model.network, Network::Vit(_)),
+            "{} holds {}, which has no attention heads; give a Vision Transformer",
+            subject.weights.display(),
+            self.model.card().name
+        );
+        Ok(())
+    }
+
     /// The split asked about.
     ///
     /// # Errors
@@ -49,7 +63,7 @@ pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Ope
     };
     verify(&mut dataset, &[&split], printer)?;
     let n = dataset.split(&split)?.len();
-    let count = subject.limit.unwrap_or(n).min(n);
+    let count = subject.limit.map_or(n, |limit| n.min(limit.get()));
     let indices = (0..count).map(|i| i * n / count).collect();
 
     let model = load(&subject.weights, card(subject, &dataset)?, &device)?;

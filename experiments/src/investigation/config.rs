@@ -47,9 +47,10 @@ impl InvestigationConfig {
         let base = if quick { StudySizes::quick() } else { StudySizes::default() };
         let mut sizes = Table::try_from(&base).expect("plain data");
         sizes.extend(stated);
-        let studies = Value::Table(sizes)
-            .try_into()
-            .map_err(|error| RecipeError::Value(format!("[studies]: {error}")))?;
+        let studies: StudySizes = Value::Table(sizes).try_into().map_err(|error: toml::de::Error| {
+            RecipeError::Value(format!("[studies]: {}", error.message()))
+        })?;
+        studies.check()?;
 
         let text = toml::to_string(&table).expect("it was read from TOML");
         let config = Self { recipes: RecipeFile::parse(&text, &for_recipes)?, studies };

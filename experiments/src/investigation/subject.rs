@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use archaeo_models::random::keyed_rng;
-use archaeo_models::{Classifier, Network, load};
+use archaeo_models::{Classifier, Network, NetworkSpec, load};
 use burn::tensor::Device;
 use rand::RngExt;
 
@@ -13,7 +13,10 @@ use crate::findings::{ModelFindings, Role};
 use crate::images::{Augmented, ImageSource, Preprocessed};
 use crate::run_folder::{DataIdentity, RunFolder, sha256_file};
 use crate::studies::StudyError;
-use crate::train::{Job, Outcome, train};
+use crate::train::{Job, Outcome, RecipeError, train};
+
+const VIT: &str = "a Vision Transformer";
+const CNN: &str = "a convolutional network";
 
 /// A frozen model and what is known of it.
 pub(super) struct Subject {
@@ -22,18 +25,36 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// Loads a checkpoint that says itself what it holds.
-    pub(super) fn load(
+    /// The model that was brought along for a role; `None` if it is to be trained here. A recipe that cannot be trained
+    /// is refused now, not after the other model's training.
+    pub(super) fn given(
         role: Role,
-        path: &Path,
+        request: &Request,
         dataset: &Dataset,
-        device: &Device,
-    ) -> Result<Self, InvestigationError> {
+    ) -> Result<Option<Self>, InvestigationError> {
+        let path = match role {
+            Role::Vit => request.vit,
+            Role::Cnn => request.cnn,
+        };
+        if let Some(path) = path {
+            return Self::load(role, path, dataset, request.device).map(Some);
+        }
+        let card = request.config.recipe(role)?.card(&dataset.classes)?;
+        let is_vit = matches!(card.network, NetworkSpec::Vit(_));
+        if is_vit != (role == Role::Vit) {
+            let needed = if is_vit { CNN } else { VIT };
+            let reason = format!("[models.{role}] must describe {needed}, but {} is none", card.name);
+            return Err(RecipeError::Value(reason).into());
+        }
+        Ok(None)
+    }
+
+    /// Loads a checkpoint that says itself what it holds.
+    fn load(role: Role, path: &Path, dataset: &Dataset, device: &Device) -> Result<Self, InvestigationError> {
         let model = load(path, None, device)?;
         let is_vit = matches!(model.network, Network::Vit(_));
         if is_vit != (role == Role::Vit) {
-            let [vit, cnn] = ["a Vision Transformer", "a convolutional network"];
-            let (found, needed) = if is_vit { (vit, cnn) } else { (cnn, vit) };
+            let (found, needed) = if is_vit { (VIT, CNN) } else { (CNN, VIT) };
             return Err(InvestigationError::WrongKind { path: path.into(), role, found, needed });
         }
         if model.card().classes != dataset.classes {

@@ -31,6 +31,7 @@ use crate::evaluate::Evaluation;
 use crate::export::ExportError;
 use crate::findings::Role;
 use crate::images::{preprocess, to_tensor};
+use crate::train::RecipeError;
 
 pub use accuracy::{accuracy, model_scores};
 pub use attacks::attacks;
@@ -127,6 +128,34 @@ impl Default for StudySizes {
 }
 
 impl StudySizes {
+    /// # Errors
+    /// A size that nothing can be found with.
+    pub(crate) fn check(&self) -> Result<(), RecipeError> {
+        let one = "at least 1";
+        for (key, allowed, least, found) in [
+            ("studies.training_images", one, 1, self.training_images.unwrap_or(usize::MAX)),
+            ("studies.batch_size", one, 1, self.batch_size),
+            ("studies.attention_images", one, 1, self.attention_images),
+            ("studies.ablation_images", one, 1, self.ablation_images),
+            ("studies.attack_images", one, 1, self.attack_images),
+            ("studies.pgd_steps", one, 1, self.pgd_steps),
+            ("studies.localisation_images", one, 1, self.localisation_images),
+            ("studies.resamples", "at least 100", 100, self.resamples),
+        ] {
+            if found < least {
+                return Err(RecipeError::Range { key, allowed, found: found.to_string() });
+            }
+        }
+        match self.epsilons.iter().find(|epsilon| !(epsilon.is_finite() && **epsilon > 0.0)) {
+            None => Ok(()),
+            Some(epsilon) => Err(RecipeError::Range {
+                key: "studies.epsilons",
+                allowed: "sizes above 0",
+                found: epsilon.to_string(),
+            }),
+        }
+    }
+
     /// Enough to see every study work, not enough for a result.
     pub fn quick() -> Self {
         Self {

@@ -1,0 +1,224 @@
+//! Every command but `excavate` on models that `train` makes in a second: what it prints, exports, and depends on.
+
+mod support;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use archaeo_experiments::export::{NamedArray, Values, read_export};
+use serde_json::Value;
+use support::{SHERDS, VIT_CONFIG, archaeo, json, stdout, succeed};
+use tempfile::TempDir;
+
+/// A folder with a trained ViT.
+struct Trained {
+    folder: TempDir,
+    weights: PathBuf,
+}
+
+fn train() -> Trained {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let result = json(archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--out"]).arg(&run));
+    let weights = run.join("model.safetensors");
+    assert_eq!(result["model"], weights.display().to_string());
+    assert_eq!(result["epochs"], 2);
+    assert!(result["validation"]["validation_accuracy"].as_f64().unwrap() >= 0.0);
+    Trained { folder, weights }
+}
+
+impl Trained {
+    /// A command about this model on Sherds.
+    fn ask(&self, command: &str) -> Command {
+        let mut asked = archaeo([command, "--data", SHERDS, "--weights"]);
+        asked.arg(&self.weights);
+        asked
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+fn arrays(path: &Path) -> HashMap<String, NamedArray> {
+    read_export(path).unwrap().into_iter().map(|array| (array.name.clone(), array)).collect()
+}
+
+fn floats(array: &NamedArray) -> &[f32] {
+    match &array.values {
+        Values::F32(values) => values,
+        Values::I64(_) => panic!("{} must hold 32-bit floats", array.name),
+    }
+}
+
+fn integers(array: &NamedArray) -> &[i64] {
+    match &array.values {
+        Values::I64(values) => values,
+        Values::F32(_) => panic!("{} must hold 64-bit integers", array.name),
+    }
+}
+
+#[test]
+fn evaluate_scores_and_exports_in_the_order_of_the_source() {
+    let trained = train();
+    let export = trained.path("one.safetensors");
+    let scores = json(trained.ask("evaluate").arg("--export").arg(&export));
+    assert_eq!(scores["n"], 70);
+    let arrays_ = arrays(&export);
+    let (logits, labels) = (&arrays_["logits"], integers(&arrays_["labels"]));
+    assert_eq!(logits.shape, [70, 10]);
+    assert_eq!(labels.len(), 70);
+    // Sherds' classes take turns.
+    assert!(labels.iter().enumerate().all(|(i, &label)| label == i as i64 % 10), "{labels:?}");
+
+    // The printed numbers follow from the exported arrays.
+    let rows: Vec<&[f32]> = floats(logits).chunks(10).collect();
+    let rank = |row: &[f32], label: usize| row.iter().filter(|&&logit| logit > row[label]).count();
+    let within = |k: usize| {
+        let hits = rows.iter().zip(labels).filter(|(row, label)| rank(row, **label as usize) < k).count();
+        hits as f64 / 70.0
+    };
+    assert_eq!(scores["top1"].as_f64().unwrap(), within(1));
+    assert_eq!(scores["top5"].as_f64().unwrap(), within(5));
+    let loss = |(row, label): (&&[f32], &i64)| {
+        let sum: f64 = row.iter().map(|&logit| f64::from(logit).exp()).sum();
+        sum.ln() - f64::from(row[*label as usize])
+    };
+    let nll = rows.iter().zip(labels).map(loss).sum::<f64>() / 70.0;
+    assert!((scores["nll"].as_f64().unwrap() - nll).abs() < 1e-9, "{scores} {nll}");
+    let [low, high] = [0, 1].map(|end| scores["top1_interval"][end].as_f64().unwrap());
+    assert!(0.0 <= low && low <= within(1) && within(1) <= high && high <= 1.0, "{scores}");
+    let ece = scores["ece"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&ece), "{scores}");
+}
+
+#[test]
+fn logits_do_not_depend_on_batch_size_or_threads() {
+    let trained = train();
+    let logits = |name: &str, options: &[&str]| {
+        let export = trained.path(name);
+        succeed(trained.ask("evaluate").args(options).arg("--export").arg(&export));
+        floats(&arrays(&export)["logits"]).iter().map(|logit| logit.to_bits()).collect::<Vec<u32>>()
+    };
+    let one = logits("b1", &["--batch-size", "1"]);
+    assert_eq!(one.len(), 700);
+    assert_eq!(one, logits("b64", &["--batch-size", "64"]));
+    assert_eq!(one, logits("b7", &["--batch-size", "7", "--threads", "1"]));
+    assert_eq!(one, logits("b64t3", &["--threads", "3"]));
+}
+
+#[test]
+fn a_limit_takes_images_spread_over_the_split() {
+    let trained = train();
+    let export = trained.path("limited.safetensors");
+    let scores = json(trained.ask("evaluate").args(["--limit", "7", "--export"]).arg(&export));
+    assert_eq!(scores["n"], 7);
+    assert_eq!(integers(&arrays(&export)["labels"]), [0; 7], "every tenth image");
+    assert_eq!(json(trained.ask("evaluate").args(["--split", "conflict"]))["n"], 32);
+}
+
+#[test]
+fn attention_exports_rollouts_and_statistics() {
+    let trained = train();
+    let export = trained.path("attention.safetensors");
+    let result = json(trained.ask("attention").args(["--limit", "9", "--export"]).arg(&export));
+    assert_eq!(result["n"], 9);
+    let arrays = arrays(&export);
+    assert_eq!(arrays["rollout"].shape, [9, 4, 4]);
+    assert!(floats(&arrays["rollout"]).iter().all(|value| value.is_finite() && *value >= 0.0));
+    for name in ["attention_distance", "attention_entropy"] {
+        assert_eq!(arrays[name].shape, [2, 2], "(layers, heads)");
+        for (i, &value) in floats(&arrays[name]).iter().enumerate() {
+            assert_eq!(value, result[name][i / 2][i % 2].as_f64().unwrap() as f32, "{name}");
+        }
+    }
+    // 16 patches and the class token: entropy is at most ln 17, distance at most the diagonal between outer patches.
+    assert!(floats(&arrays["attention_entropy"]).iter().all(|&nats| 0.0 < nats && nats <= 17f32.ln() + 1e-5));
+    assert!(floats(&arrays["attention_distance"]).iter().all(|&pixels| 0.0 < pixels && pixels < 17.0));
+
+    let small = trained.path("batch-of-2.safetensors");
+    succeed(trained.ask("attention").args(["--limit", "9", "--batch-size", "2", "--export"]).arg(&small));
+    assert_eq!(floats(&self::arrays(&small)["rollout"]), floats(&arrays["rollout"]));
+}
+
+#[test]
+fn attacks_start_at_the_clean_accuracy_and_are_reproducible() {
+    let trained = train();
+    let clean = json(trained.ask("evaluate").args(["--limit", "30"]));
+    for attack in ["fgsm", "pgd", "pgd-l2"] {
+        let ask = || {
+            let mut asked = trained.ask("attack");
+            asked.args(["--attack", attack, "--epsilon", "0.5,8", "--steps", "3", "--limit", "30"]);
+            asked
+        };
+        let result = json(&mut ask());
+        let points = result["points"].as_array().unwrap();
+        let sizes: Vec<f64> = points.iter().map(|point| point["epsilon"].as_f64().unwrap()).collect();
+        assert_eq!(sizes, [0.0, 0.5, 8.0]);
+        assert_eq!(points[0]["accuracy"], clean["top1"], "{attack}");
+        assert_eq!(json(ask().args(["--batch-size", "4", "--threads", "1"])), result, "{attack}");
+    }
+}
+
+#[test]
+fn ablation_ranks_every_head() {
+    let trained = train();
+    let result = json(trained.ask("ablate").args(["--limit", "20"]));
+    let ranking = result["ranking"].as_array().unwrap();
+    let mut heads: Vec<[u64; 2]> =
+        ranking.iter().map(|head| ["layer", "head"].map(|key| head[key].as_u64().unwrap())).collect();
+    heads.sort_unstable();
+    assert_eq!(heads, [[0, 0], [0, 1], [1, 0], [1, 1]]);
+    let losses: Vec<f64> = ranking.iter().map(|head| head["mean"]["value"].as_f64().unwrap()).collect();
+    assert!(losses.is_sorted_by(|a, b| a >= b), "{losses:?}");
+    assert_eq!(json(trained.ask("ablate").args(["--limit", "20", "--batch-size", "3"])), result);
+}
+
+#[test]
+fn data_counts_and_draws() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("sheet.png");
+    let summary = json(archaeo(["data", SHERDS, "--per-class", "2", "--sheet"]).arg(&sheet));
+    assert_eq!(summary["classes"].as_array().unwrap().len(), 10);
+    assert_eq!(summary["splits"]["train"]["images"], 256);
+    assert_eq!(summary["splits"]["test"]["per_class"][3], 7);
+    assert!(std::fs::read(&sheet).unwrap().starts_with(b"\x89PNG"));
+    let table = stdout(&succeed(archaeo(["data", SHERDS, "--sheet"]).arg(&sheet)));
+    assert!(table.contains("10 classes") && table.contains("crescent"), "{table}");
+}
+
+#[test]
+fn models_are_listed_and_shown_by_name_and_by_file() {
+    let names: Vec<String> = serde_json::from_value(json(&mut archaeo(["models"]))).unwrap();
+    for name in ["vit_micro", "vit_tiny_patch16", "resnet50", "resnet20_cifar"] {
+        assert!(names.iter().any(|known| known == name), "{name} is not in {names:?}");
+    }
+    // As timm and torchvision count them.
+    for (name, parameters) in [("vit_tiny_patch16_224", 5_717_416), ("resnet18", 11_689_512)] {
+        assert_eq!(json(&mut archaeo(["models", "show", name]))["parameters"], parameters, "{name}");
+    }
+    let trained = train();
+    let shown = json(archaeo(["models", "show"]).arg(&trained.weights));
+    assert_eq!(shown["preprocessing"]["image_size"], 16);
+    assert_eq!(shown["classes"].as_array().unwrap().len(), 10);
+    let elements = |array: &Value| {
+        array[1].as_array().unwrap().iter().map(|length| length.as_u64().unwrap()).product::<u64>()
+    };
+    let total: u64 = shown["arrays"].as_array().unwrap().iter().map(elements).sum();
+    assert_eq!(shown["parameters"].as_u64().unwrap(), total, "a ViT has no array but its parameters");
+}
+
+#[test]
+fn help_names_every_command_and_gives_examples() {
+    let help = stdout(&succeed(&mut archaeo(["--help"])));
+    for command in
+        ["excavate", "train", "evaluate", "attention", "attack", "ablate", "data", "models", "report"]
+    {
+        assert!(help.contains(&format!("  {command} ")), "{help}");
+        let own = stdout(&succeed(&mut archaeo([command, "--help"])));
+        for option in ["--json", "--device", "--seed", "--threads"] {
+            assert!(own.contains(option), "{command} --help lacks {option}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What goes wrong is said in one sentence that names the culprit and the remedy; stdout stays empty, nothing panics.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use archaeo_plot::Picture;
+use support::{CONFIG, SHERDS, VIT_CONFIG, archaeo, excavate, fail, json, stderr, succeed};
+
+/// Asserts that a command fails with a sentence that holds all of `expected`.
+#[track_caller]
+fn refused(command: &mut Command, expected: &[&str]) {
+    let sentence = fail(command);
+    for part in expected {
+        assert!(sentence.contains(part), "{command:?}\nsaid   {sentence}\nwanted {part}");
+    }
+}
+
+fn train(folder: &Path, set: &[&str]) -> PathBuf {
+    let run = folder.join("run");
+    let mut command = archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--set", "epochs=1"]);
+    succeed(command.args(set).arg("--out").arg(&run));
+    run.join("model.safetensors")
+}
+
+fn evaluate(weights: &Path) -> Command {
+    let mut command = archaeo(["evaluate", "--data", SHERDS, "--weights"]);
+    command.arg(weights);
+    command
+}
+
+#[test]
+fn weights_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = train(folder.path(), &[]);
+    let path = |name: &str| folder.path().join(name);
+
+    refused(&mut evaluate(&path("none.safetensors")), &["cannot read", "none.safetensors", "No such file"]);
+    let bytes = fs::read(&weights).unwrap();
+    for (name, damaged) in [
+        ("truncated.safetensors", &bytes[..bytes.len() / 2]),
+        ("headless.safetensors", &bytes[..5]),
+        ("empty.safetensors", &[]),
+        ("text.safetensors", b"these are no weights"),
+    ] {
+        fs::write(path(name), damaged).unwrap();
+        refused(&mut evaluate(&path(name)), &[name, "is not a readable safetensors file", "export it again"]);
+    }
+    // A header that says it has 2^60 bytes must not be believed.
+    let mut hostile = (1u64 << 60).to_le_bytes().to_vec();
+    hostile.extend(b"{}");
+    fs::write(path("hostile.safetensors"), hostile).unwrap();
+    refused(&mut evaluate(&path("hostile.safetensors")), &["hostile.safetensors"]);
+
+    let other = |name: &str| {
+        let mut command = evaluate(&weights);
+        command.args(["--model", name]);
+        command
+    };
+    refused(&mut other("vit_macro"), &["no model is called `vit_macro`", "`archaeo models` lists"]);
+    refused(&mut other("vit_micro"), &["model.safetensors does not fit vit_micro"]);
+    refused(&mut other("resnet18_cifar"), &["model.safetensors does not fit resnet18_cifar"]);
+    refused(&mut archaeo(["models", "show", "vit_macro"]), &["no model is called `vit_macro`"]);
+}
+
+#[test]
+fn a_cnn_has_no_attention_to_ask_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = train(folder.path(), &["--set", "model=resnet_micro"]);
+    for command in ["attention", "ablate"] {
+        let mut asked = archaeo([command, "--data", SHERDS, "--weights"]);
+        let remedy = "give a Vision Transformer";
+        refused(asked.arg(&weights), &["model.safetensors", "resnet_micro", "no attention heads", remedy]);
+    }
+}
+
+#[test]
+fn options_that_mean_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = train(folder.path(), &[]);
+    let with = |options: &[&str]| {
+        let mut command = evaluate(&weights);
+        command.args(options);
+        command
+    };
+    refused(&mut with(&["--device", "gpu"]), &["no device called `gpu`", "use cpu"]);
+    refused(&mut with(&["--split", "tset"]), &["no split `tset`", "aligned, conflict, test, train, val"]);
+    refused(&mut with(&["--limit", "0"]), &["--limit"]);
+    refused(&mut with(&["--batch-size", "0"]), &["--batch-size", "0 is not in 1"]);
+    refused(&mut with(&["--threads", "0"]), &["--threads", "0 is not in 1"]);
+    refused(&mut with(&["--export", "/nowhere/x.safetensors"]), &["cannot write /nowhere/x.safetensors"]);
+
+    let attack = |epsilon: &str| {
+        let mut command = archaeo(["attack", "--data", SHERDS, "--limit", "4", "--epsilon", epsilon]);
+        command.arg("--weights").arg(&weights);
+        command
+    };
+    refused(&mut attack("-1"), &["--epsilon must be 0 or more, not -1"]);
+    refused(&mut attack("nan"), &["--epsilon must be 0 or more"]);
+    refused(&mut attack("much"), &["--epsilon"]);
+    let mut attention = archaeo(["attention", "--data", SHERDS, "--discard", "1", "--weights"]);
+    refused(attention.arg(&weights), &["--discard must be at least 0 and below 1"]);
+}
+
+#[test]
+fn configurations_that_cannot_work_are_refused_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    for (change, expected) in [
+        ("epocs=1", "no recipe has a key `epocs`; did you mean `epochs`"),
+        ("epochs=0", "`epochs` must be at least 1, not 0"),
+        ("learning_rate", "`--set learning_rate` is not of the form key=value"),
+        ("studies.atack_images=8", "unknown field `atack_images`, expected one of"),
+        ("studies.batch_size=0", "`studies.batch_size` must be at least 1, not 0"),
+        ("studies.attack_images=0", "`studies.attack_images` must be at least 1, not 0"),
+        ("studies.resamples=9", "`studies.resamples` must be at least 100, not 9"),
+        ("studies.epsilons=[-1.0]", "`studies.epsilons` must be sizes above 0, not -1"),
+        ("models.cnn.model=resnet_nano", "no model is called `resnet_nano`"),
+        ("models.vit.model.widht=8", "widht"),
+        ("models.vit.model.heads=5", "5"),
+        ("models.mlp.epochs=1", "describes no model `mlp`; it has cnn, vit"),
+    ] {
+        refused(excavate(&out).args(["--set", change]), &[expected]);
+        assert!(!out.exists(), "--set {change} must not leave a folder behind");
+    }
+    let missing = folder.path().join("none.toml");
+    let mut command = archaeo(["excavate", "--data", SHERDS, "--config"]);
+    refused(command.arg(&missing).arg("--out").arg(&out), &["cannot read the configuration", "none.toml"]);
+    let mut command = archaeo(["train", "--data", SHERDS, "--config"]);
+    refused(command.arg(&missing).arg("--out").arg(&out), &["cannot read the recipe", "none.toml"]);
+
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("thesis.txt"), "mine").unwrap();
+    refused(&mut excavate(&out), &["out is not empty and no run folder", "give --out a new"]);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
+    refused(archaeo(["report"]).arg(&out), &["out holds no investigation", "run `archaeo excavate --out"]);
+}
+
+#[test]
+fn sources_that_hold_no_data_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let data = |source: &Path| {
+        let mut command = archaeo(["data", "--sheet"]);
+        command.arg(path("sheet.png")).arg(source);
+        command
+    };
+    refused(&mut data(&path("none")), &["cannot read", "none", "check the path"]);
+    fs::create_dir(path("empty")).unwrap();
+    refused(&mut data(&path("empty")), &["empty holds no image", "give another source"]);
+    fs::write(path("notes.txt"), "no images here").unwrap();
+    refused(&mut data(&path("notes.txt")), &["notes.txt is no data set that is recognised", "give `sherds`"]);
+    refused(&mut archaeo(["data", "sherds:sise=8"]), &["no parameter `sise`", "size"]);
+    fs::create_dir_all(path("half/cat")).unwrap();
+    fs::create_dir_all(path("half/dog")).unwrap();
+    photograph(&path("half/cat/1.png"), 1);
+    refused(&mut data(&path("half")), &["class `dog` has no image", "add images"]);
+    assert!(!path("sheet.png").exists());
+
+    let mut command = archaeo(["excavate", "--config", CONFIG, "--data"]);
+    refused(command.arg(path("empty")).arg("--out").arg(path("out")), &["empty holds no image"]);
+    assert!(!path("out").exists());
+}
+
+#[test]
+fn a_truncated_image_is_skipped_with_a_count_and_refused_when_strict() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("animals");
+    for class in ["cat", "dog"] {
+        fs::create_dir_all(source.join(class)).unwrap();
+        for image in 0..40 {
+            photograph(&source.join(class).join(format!("{image:02}.png")), image);
+        }
+    }
+    let bad = source.join("dog/07.png");
+    let bytes = fs::read(&bad).unwrap();
+    fs::write(&bad, &bytes[..bytes.len() / 2]).unwrap();
+
+    let sheet = folder.path().join("sheet.png");
+    let data = || {
+        let mut command = archaeo(["data", "--sheet"]);
+        command.arg(&sheet).arg(&source);
+        command
+    };
+    let said = stderr(&succeed(&mut data()));
+    assert!(said.contains("dog/07.png"), "{said}");
+    assert!(said.contains("1 image(s) could not be used and were left out"), "{said}");
+    assert_eq!(json(&mut data())["splits"]["all"]["images"], 79);
+    let strict = ["dog/07.png", "1 of the", "are bad", "replace them, or remove them"];
+    refused(data().arg("--strict"), &strict);
+
+    let out = folder.path().join("out");
+    let excavate = || {
+        let mut command = archaeo(["excavate", "--config", CONFIG, "--set", "batch_size=8", "--data"]);
+        command.arg(&source).arg("--out").arg(&out);
+        command
+    };
+    refused(excavate().arg("--strict"), &strict);
+    let said = stderr(&succeed(&mut excavate()));
+    assert!(said.contains("skipped") && said.contains("dog/07.png"), "{said}");
+    let report = fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(report.contains("07.png"), "the report says what was left out");
+    // Without masks and textures there is nothing to say about them.
+    assert!(support::investigation(&out)["shape_bias"].is_null());
+    assert!(support::investigation(&out)["localisation"].is_null());
+}
+
+/// A picture of 20 × 16 pixels that no other number gives.
+fn photograph(path: &Path, number: usize) {
+    let pixels = (0..20 * 16 * 3).map(|i| (i * (number + 3) % 251) as u8).collect();
+    Picture::from_rgb(20, 16, pixels).unwrap().save_png(path).unwrap();
+}

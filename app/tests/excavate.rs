@@ -1,0 +1,181 @@
+//! The investigation through the program itself: what it leaves behind, resuming, and what its results do not depend on.
+
+mod support;
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::{archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed};
+
+/// Parts in the order in which they are found.
+const PARTS: [&str; 10] = [
+    "data",
+    "models",
+    "accuracy",
+    "attention",
+    "comparisons",
+    "heads",
+    "attacks",
+    "errors",
+    "localisation",
+    "shape_bias",
+];
+
+#[test]
+fn an_investigation_leaves_a_report_with_everything_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let output = succeed(&mut excavate(&out));
+    let printed = stdout(&output);
+    assert!(printed.starts_with("What was found:\n- "), "{printed}");
+    assert!(printed.lines().filter(|line| line.starts_with("- ")).count() >= 5, "{printed}");
+    assert!(printed.ends_with(&format!("Report: {}\n", out.join("report.html").display())), "{printed}");
+
+    let findings = found(&out);
+    for part in PARTS {
+        assert!(findings.contains_key(&format!("findings/{part}.json")), "{part} is missing");
+    }
+    assert!(findings.keys().filter(|name| name.starts_with("pictures/")).count() >= 12, "{findings:?}");
+    let html = std::fs::read_to_string(out.join("report.html")).unwrap();
+    let markdown = std::fs::read_to_string(out.join("report.md")).unwrap();
+    let all = investigation(&out);
+    for role in [0, 1] {
+        let hash = all["models"][role]["weights_sha256"].as_str().unwrap();
+        let name = all["models"][role]["weights"].as_str().unwrap();
+        assert_eq!(findings[name], hash, "the report must name the hash of the file itself");
+        assert!(html.contains(&hash[..12]) && markdown.contains(&hash[..12]), "{hash}");
+    }
+    assert_eq!(all["accuracy"]["splits"][0]["n"], 70);
+    assert_eq!(all["comparisons"]["items"].as_array().unwrap().len(), 8);
+    assert_eq!(all["heads"]["ranking"].as_array().unwrap().len(), 4);
+    assert_no_temporary_file(&out);
+}
+
+#[test]
+fn a_second_run_finds_the_same_without_doing_anything_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let first = json(&mut excavate(&out));
+    let (findings, all) = (found(&out), investigation(&out));
+    assert!(!first["headlines"].as_array().unwrap().is_empty());
+
+    let output = succeed(excavate(&out).arg("--json"));
+    let said = stderr(&output);
+    for part in PARTS {
+        let before = |line: &str| line.trim_start().starts_with(part) && line.ends_with("found before");
+        assert!(said.lines().any(before), "{part} was done again:\n{said}");
+    }
+    assert!(!said.contains("epoch"), "nothing is trained again:\n{said}");
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), first);
+    assert_eq!(found(&out), findings);
+    // Also what went through a file in between is the same to the last bit.
+    assert_eq!(investigation(&out), all);
+
+    let written = json(archaeo(["report"]).arg(&out));
+    assert_eq!(written["html"], out.join("report.html").display().to_string());
+
+    let sentence = fail(excavate(&out).args(["--set", "epochs=3"]));
+    assert!(sentence.contains("another configuration"), "{sentence}");
+    assert!(sentence.contains("epochs is 2 there and 3 here"), "{sentence}");
+    assert!(sentence.contains("use another --out"), "{sentence}");
+    let other = ["excavate", "--config", support::CONFIG, "--data", "sherds:size=16,train=64", "--out"];
+    let sentence = fail(archaeo(other).arg(&out));
+    assert!(sentence.contains("other data") && sentence.contains("use another --out"), "{sentence}");
+    assert_eq!(found(&out), findings, "what is refused changes nothing");
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole");
+    succeed(&mut excavate(&whole));
+    // In the ViT's training, between the two trainings, and between two studies.
+    for moment in ["vit/checkpoints/last.safetensors", "cnn/config.toml", "findings/accuracy.json"] {
+        let out = folder.path().join(moment.replace('/', "-"));
+        let killed = run_until(&out, &out.join(moment));
+        let said = stderr(&succeed(&mut excavate(&out)));
+        assert!(killed, "the run was over before it could be killed; this test saw nothing");
+        assert!(said.contains("found before"), "{moment}: nothing was kept:\n{said}");
+        assert_same(&out, &whole);
+        assert_no_temporary_file(&out);
+    }
+}
+
+/// Runs until `file` appears, then kills as `kill -9` does. Whether it was the kill that ended the run.
+fn run_until(out: &Path, file: &Path) -> bool {
+    let quiet = [Stdio::null(), Stdio::null()];
+    let [stdout, stderr] = quiet;
+    let mut child = excavate(out).stdout(stdout).stderr(stderr).spawn().unwrap();
+    while !file.exists() {
+        if let Some(status) = child.try_wait().unwrap() {
+            panic!("ended with {status} before {} appeared", file.display());
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    child.kill().unwrap();
+    !child.wait().unwrap().success()
+}
+
+fn assert_no_temporary_file(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => assert_no_temporary_file(&path),
+            false => assert!(path.extension().is_none_or(|end| end != "tmp"), "{} was left", path.display()),
+        }
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two, three] = ["1", "2", "3"].map(|threads| {
+        let out = folder.path().join(threads);
+        succeed(excavate(&out).args(["--threads", threads]));
+        out
+    });
+    assert_same(&one, &two);
+    assert_same(&one, &three);
+}
+
+#[test]
+fn a_seed_decides_and_another_seed_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let hash = |name: &str, seed: &str| {
+        let out = folder.path().join(name);
+        succeed(excavate(&out).args(["--seed", seed, "--set", "epochs=1"]));
+        found(&out)["vit/model.safetensors"].clone()
+    };
+    let (first, again, other) = (hash("a", "1"), hash("b", "1"), hash("c", "2"));
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+}
+
+#[test]
+fn trained_models_can_be_brought_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trained, loaded) = (folder.path().join("trained"), folder.path().join("loaded"));
+    succeed(&mut excavate(&trained));
+    let [vit, cnn] = ["vit", "cnn"].map(|role| trained.join(role).join("model.safetensors"));
+    succeed(excavate(&loaded).arg("--vit").arg(&vit).arg("--cnn").arg(&cnn));
+    let (trained, loaded) = (found(&trained), {
+        let mut all = investigation(&loaded);
+        all.as_object_mut().unwrap().remove("models");
+        all
+    });
+    for part in ["accuracy", "heads", "attacks", "localisation", "shape_bias"] {
+        assert_eq!(trained[&format!("findings/{part}.json")]["findings"], loaded[part], "{part}");
+    }
+
+    // Found out before the other model is trained, and nothing is left of it.
+    let out = folder.path().join("swapped");
+    let sentence = fail(excavate(&out).arg("--cnn").arg(&vit));
+    assert!(sentence.contains("model.safetensors holds a Vision Transformer"), "{sentence}");
+    assert!(sentence.contains("--cnn needs a convolutional network"), "{sentence}");
+    assert!(!out.exists(), "a refused request must not take the folder");
+    let sentence = fail(excavate(&out).args(["--set", "models.vit.model=resnet_micro"]));
+    assert!(sentence.contains("[models.vit] must describe a Vision Transformer"), "{sentence}");
+    assert!(!out.exists());
+}
