@@ -6,13 +6,15 @@ use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
 use archaeo_plot::{Cell, Picture, SheetLayout, contact_sheet};
 use burn::tensor::Tensor;
 
-use super::pictures::{panel, row};
+use super::pictures::panel;
 use super::{Laboratory, ROLES, StudyError};
 use crate::data::Image;
 use crate::findings::{AttackCurve, AttackFindings, AttackPoint, Role};
 
 /// Images on the picture of adversarial examples.
 const EXAMPLES_SHOWN: usize = 6;
+/// Clean, perturbation, adversarial.
+const PANELS_PER_EXAMPLE: usize = 3;
 /// How much a perturbation is enlarged to be seen.
 const PERTURBATION_GAIN: f32 = 10.0;
 
@@ -47,9 +49,8 @@ pub fn attacks(lab: &Laboratory) -> Result<AttackFindings, StudyError> {
             examples.extend(example_cells(lab, &indices, role, &attack)?);
         }
     }
-    let layout = SheetLayout { columns: 2, cell: 3 * super::pictures::PANEL + 8, ..SheetLayout::default() };
-    let layout = SheetLayout { scale: 1, ..layout };
-    let examples = if examples.is_empty() { vec![blank_cell()?] } else { interleaved(examples) };
+    let layout = SheetLayout { columns: 2 * PANELS_PER_EXAMPLE, ..SheetLayout::default() };
+    let examples = if examples.is_empty() { vec![blank_cell()?] } else { interleaved(&examples) };
     let picture = contact_sheet(&examples, &layout)?;
     Ok(AttackFindings { n: indices.len(), curves, examples: lab.save("attack-examples", &picture)? })
 }
@@ -99,17 +100,15 @@ fn example_cells(
         let difference = (adversarial.clone() - clean.clone()) * PERTURBATION_GAIN + 0.5;
         let pictures = [clean, difference, adversarial].map(|images| to_images(&images));
         for i in 0..batch.len() {
-            let panels = pictures
-                .iter()
-                .map(|images| panel(&images[i]))
-                .collect::<Result<Vec<Picture>, StudyError>>()?;
-            let caption = format!(
-                "{}: {} becomes {}",
-                model.card().name,
-                classes[answers[0][i]],
-                classes[answers[1][i]]
-            );
-            cells.push(Cell { picture: row(&panels)?, caption });
+            let [before, after] = [0, 1].map(|when| classes[answers[when][i]].as_str());
+            let captions = [
+                format!("{}\nsays {before}", model.card().name),
+                format!("the change,\ntimes {PERTURBATION_GAIN}"),
+                format!("attacked:\nsays {after}"),
+            ];
+            for (images, caption) in pictures.iter().zip(captions) {
+                cells.push(Cell { picture: panel(&images[i])?, caption });
+            }
         }
         Ok(())
     })?;
@@ -117,10 +116,10 @@ fn example_cells(
 }
 
 /// Both models' examples of the same image side by side: the first half is one model's, the second the other's.
-fn interleaved(cells: Vec<Cell>) -> Vec<Cell> {
-    let half = cells.len() / 2;
-    let (first, second) = cells.split_at(half);
-    first.iter().zip(second).flat_map(|(a, b)| [a.clone(), b.clone()]).collect()
+fn interleaved(cells: &[Cell]) -> Vec<Cell> {
+    let (first, second) = cells.split_at(cells.len() / 2);
+    let pairs = first.chunks(PANELS_PER_EXAMPLE).zip(second.chunks(PANELS_PER_EXAMPLE));
+    pairs.flat_map(|(first, second)| [first, second].concat()).collect()
 }
 
 fn blank_cell() -> Result<Cell, StudyError> {

@@ -8,7 +8,7 @@ use archaeo_analysis::rollout::{RolloutOptions, rollout};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, mean_t};
 use archaeo_plot::{Cell, SheetLayout, contact_sheet};
 
-use super::pictures::{heat_panel, panel, row};
+use super::pictures::{heat_panel, panel};
 use super::{Laboratory, StudyError};
 use crate::findings::{AttentionFindings, HeadAttention, LayerAttention};
 use crate::images::preprocess;
@@ -42,18 +42,19 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
             let layout = SheetLayout { columns: maps.heads, ..SheetLayout::default() };
             head_maps = Some(contact_sheet(&cells, &layout)?);
         }
-        let room = ROLLOUTS_SHOWN - rollouts.len();
+        let room = ROLLOUTS_SHOWN - rollouts.len() / 2;
         for (sample, heatmap) in samples.iter().zip(rollout(&maps, &RolloutOptions::default())).take(room) {
             let shown = preprocess(sample.image.clone(), preprocessing);
-            let picture = row(&[panel(&shown)?, heat_panel(&shown, &heatmap)?])?;
-            rollouts.push(Cell { picture, caption: lab.dataset.classes[sample.label].clone() });
+            let caption = lab.dataset.classes[sample.label].clone();
+            rollouts.push(Cell { picture: panel(&shown)?, caption });
+            rollouts.push(Cell { picture: heat_panel(&shown, &heatmap)?, caption: "rollout".into() });
         }
         Ok(())
     })?;
 
     let layers =
         (0..images[0].len()).map(|layer| layer_findings(&images, layer)).collect::<Result<_, _>>()?;
-    let layout = SheetLayout { columns: 4, cell: 2 * super::pictures::PANEL + 4, ..SheetLayout::default() };
+    let layout = SheetLayout { columns: 8, ..SheetLayout::default() };
     Ok(AttentionFindings {
         n: images.len(),
         convention: convention.describe().into(),

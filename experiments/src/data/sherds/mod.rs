@@ -63,7 +63,7 @@ pub struct SherdsConfig {
     pub period: (f32, f32),
     /// Least distance in the RGB cube (side 1) between the object's colours and the background's.
     pub contrast: f32,
-    /// How far the background's colours stray: 0 is a plain background, 1 the default.
+    /// How far the colours of background and clutter stray from the main one: 0 is a plain background.
     pub clutter: f32,
     /// Standard deviation of the pixel noise, as a share of the grey range.
     pub noise: f32,
@@ -80,14 +80,14 @@ impl Default for SherdsConfig {
             aligned: 1_000,
             conflict: 1_000,
             correlation: 0.7,
-            scale: (0.27, 0.42),
+            scale: (0.24, 0.42),
             rotation: 30.0,
             foreground: (0.5, 1.0),
             background: (0.1, 0.4),
             period: (4.5, 7.0),
             contrast: 0.4,
-            clutter: 1.0,
-            noise: 0.04,
+            clutter: 1.4,
+            noise: 0.05,
         }
     }
 }

@@ -79,20 +79,23 @@ fn against_centre(
         chosen.map(|score| full_name(score, names)).collect()
     };
     let (better, worse) = (named(Side::Above), named(Side::Below));
+    let pointing = |subjects: &[String]| {
+        format!("{} {}", listed(subjects), if subjects.len() == 1 { "points" } else { "point" })
+    };
     let statement = match (better.is_empty(), worse.is_empty()) {
         (true, true) => {
             "No explanation is shown to point to the object more or less often than the image's centre does."
                 .into()
         }
         (false, true) => {
-            format!("{} points to the object more often than the image's centre does.", listed(&better))
+            format!("{} to the object more often than the image's centre does.", pointing(&better))
         }
         (true, false) => {
-            format!("{} points to the object less often than the image's centre does.", listed(&worse))
+            format!("{} to the object less often than the image's centre does.", pointing(&worse))
         }
         (false, false) => format!(
-            "Compared with the image's centre, {} points to the object more often, {} less often.",
-            listed(&better),
+            "Compared with the image's centre, {} to the object more often, {} less often.",
+            pointing(&better),
             listed(&worse)
         ),
     };

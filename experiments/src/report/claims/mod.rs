@@ -61,5 +61,15 @@ pub fn claims(investigation: &Investigation) -> Vec<Claim> {
     if let Some(findings) = &investigation.shape_bias {
         claims.extend(shape_bias::claims(findings, &names));
     }
+    for claim in &mut claims {
+        capitalise(&mut claim.statement);
+    }
     claims
+}
+
+/// A sentence begins with a capital, even where it begins with the name of a method.
+fn capitalise(sentence: &mut String) {
+    if let Some(first) = sentence.chars().next() {
+        sentence.replace_range(..first.len_utf8(), &first.to_uppercase().to_string());
+    }
 }
