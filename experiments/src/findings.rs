@@ -258,10 +258,16 @@ pub struct Comparison {
     pub label: usize,
     /// Predicted class and its probability, of each model.
     pub predictions: BTreeMap<Role, (usize, f64)>,
-    /// Rank correlation of the two heatmaps over the ViT's patch grid.
+    /// Rank correlation of the two heatmaps over the ViT's patch grid; not a number where one of them is constant and ranks
+    /// nothing, which JSON writes as `null`.
+    #[serde(deserialize_with = "number_or_null")]
     pub agreement: f64,
     /// One picture: input, rollout, Grad-CAM.
     pub picture: String,
+}
+
+fn number_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// What each attention head is worth.
@@ -443,4 +449,24 @@ pub struct ShapeBias {
     pub other: usize,
     /// `shape / (shape + texture)`.
     pub bias: Estimate,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agreement_that_is_no_number_survives_the_way_through_json() {
+        let comparison = Comparison {
+            index: 0,
+            identifier: "a".into(),
+            label: 0,
+            predictions: BTreeMap::new(),
+            agreement: f64::NAN,
+            picture: "a.png".into(),
+        };
+        let text = serde_json::to_string(&comparison).unwrap();
+        let read: Comparison = serde_json::from_str(&text).unwrap();
+        assert!(read.agreement.is_nan());
+    }
 }
