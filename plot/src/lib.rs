@@ -2,7 +2,7 @@
 //!
 //! Two kinds of output, neither of which knows what a tensor is:
 //!
-//! - [`Picture`]: RGB pixels. [`heatmap`], [`overlay`] and [`contact_sheet`] make them from plain numbers.
+//! - [`Picture`]: RGB pixels. [`heatmap()`], [`overlay`] and [`contact_sheet`] make them from plain numbers.
 //! - SVG text: [`line_chart`], [`bar_chart`], [`matrix_chart`], [`dot_interval_chart`], [`histogram`] and [`scatter`]
 //!   describe a chart as plain data and return one self-contained `<svg>` element for a page or a file.
 //!

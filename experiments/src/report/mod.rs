@@ -1,6 +1,6 @@
 //! The report of an investigation: one HTML page and one Markdown file that say the same.
 //!
-//! [`claims`] turns findings into sentences, `sections` into a [`document::Document`] of text, tables and figures, and
+//! [`claims`] turns findings into sentences, `sections` into a document of text, tables and figures, and
 //! [`html()`] and [`markdown()`] print it. Nothing is measured here and nothing is read but the findings and the pictures
 //! that they name.
 
