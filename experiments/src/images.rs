@@ -114,6 +114,29 @@ impl ImageSource for Augmented<'_> {
     }
 }
 
+/// Some images of a source, in the order of `indices`.
+#[derive(Clone, Debug)]
+pub struct Subset<S> {
+    /// All images.
+    pub images: S,
+    /// Which of them.
+    pub indices: Vec<usize>,
+}
+
+impl<S: ImageSource> ImageSource for Subset<S> {
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.images.label(self.indices[index])
+    }
+
+    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
+        self.images.image(self.indices[index], epoch)
+    }
+}
+
 /// Images that go through a model together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {

@@ -9,6 +9,16 @@ use rand_chacha::ChaCha8Rng;
 
 pub use archaeo_models::random::keyed_rng;
 
+/// `count` of `0..n` at random (all, if there are fewer), ascending; `stream` names the purpose.
+pub fn sample(seed: u64, stream: &str, n: usize, count: usize) -> Vec<usize> {
+    let mut keyed: Vec<(u64, usize)> =
+        (0..n).map(|index| (keyed_rng(seed, stream, index as u64, 0).next_u64(), index)).collect();
+    keyed.sort_unstable();
+    let mut chosen: Vec<usize> = keyed.into_iter().take(count).map(|(_, index)| index).collect();
+    chosen.sort_unstable();
+    chosen
+}
+
 /// The few draws that data and augmentation are made of.
 ///
 /// They are our own, in exactly rounded arithmetic and without mathematical functions, because generated

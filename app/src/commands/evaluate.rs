@@ -2,10 +2,9 @@
 
 use anyhow::Result;
 use archaeo_analysis::statistics::Resampling;
-use archaeo_experiments::data::{DataError, Image};
 use archaeo_experiments::evaluate::evaluate;
 use archaeo_experiments::export::write_export;
-use archaeo_experiments::images::{ImageSource, Preprocessed};
+use archaeo_experiments::images::{Preprocessed, Subset};
 use archaeo_experiments::predictions::arrays;
 use archaeo_experiments::studies::{Progress, model_scores};
 use serde_json::json;
@@ -23,9 +22,9 @@ pub fn run(arguments: &Evaluate, global: &Global, printer: &Printer) -> Result<(
     let subject = &arguments.subject;
     let opened = open(subject, global, printer)?;
     let Opened { model, indices, device, .. } = &opened;
-    let images = Chosen {
+    let images = Subset {
         images: Preprocessed { split: opened.split()?, preprocessing: &model.card().preprocessing },
-        indices,
+        indices: indices.clone(),
     };
     let bars = Bars::default();
     bars.begin(&model.card().name, indices.len());
@@ -70,24 +69,4 @@ pub fn run(arguments: &Evaluate, global: &Global, printer: &Printer) -> Result<(
         }
         lines + &format!("nll    {:.4}\nece    {}", scores.nll.value, percent(scores.ece.value))
     })
-}
-
-/// Some images of a source.
-struct Chosen<'a> {
-    images: Preprocessed<'a>,
-    indices: &'a [usize],
-}
-
-impl ImageSource for Chosen<'_> {
-    fn len(&self) -> usize {
-        self.indices.len()
-    }
-
-    fn label(&self, index: usize) -> usize {
-        self.images.label(self.indices[index])
-    }
-
-    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
-        self.images.image(self.indices[index], epoch)
-    }
 }

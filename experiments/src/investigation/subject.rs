@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use archaeo_models::random::keyed_rng;
 use archaeo_models::{Classifier, Network, NetworkSpec, load};
 use burn::tensor::Device;
-use rand::RngExt;
 
 use super::{InvestigationError, Request, Watcher};
-use crate::data::{DataError, Dataset, Image};
+use crate::data::Dataset;
 use crate::findings::{ModelFindings, Role};
-use crate::images::{Augmented, ImageSource, Preprocessed};
+use crate::images::{Augmented, ImageSource, Preprocessed, Subset};
+use crate::random::sample;
 use crate::run_folder::{DataIdentity, RunFolder, sha256_file};
 use crate::studies::StudyError;
 use crate::train::{Job, Outcome, RecipeError, train};
@@ -83,7 +82,9 @@ impl Subject {
             image_size: recipe.image_size,
             seed: recipe.seed,
         };
-        let images = Subset::draw(images, request.config.studies.training_images, recipe.seed);
+        let count = request.config.studies.training_images.unwrap_or(usize::MAX);
+        let indices = sample(recipe.seed, "training subset", images.len(), count);
+        let images = Subset { images, indices };
         let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
         let blank = recipe.build(&dataset.classes, request.device)?;
         let validation = Preprocessed {
@@ -140,38 +141,4 @@ impl Subject {
 fn shortened(classes: &[String]) -> String {
     let shown = classes.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
     if classes.len() > 5 { format!("{shown}, … ({} in all)", classes.len()) } else { shown }
-}
-
-/// A random part of some images, in their order.
-struct Subset<S> {
-    images: S,
-    indices: Vec<usize>,
-}
-
-impl<S: ImageSource> Subset<S> {
-    /// At most `count` of `images`, keyed by `seed`; all of them without a count.
-    fn draw(images: S, count: Option<usize>, seed: u64) -> Self {
-        let mut keyed: Vec<(u64, usize)> = (0..images.len())
-            .map(|index| (keyed_rng(seed, "training subset", index as u64, 0).random(), index))
-            .collect();
-        keyed.sort_unstable();
-        let mut indices: Vec<usize> =
-            keyed.into_iter().take(count.unwrap_or(usize::MAX)).map(|(_, index)| index).collect();
-        indices.sort_unstable();
-        Self { images, indices }
-    }
-}
-
-impl<S: ImageSource> ImageSource for Subset<S> {
-    fn len(&self) -> usize {
-        self.indices.len()
-    }
-
-    fn label(&self, index: usize) -> usize {
-        self.images.label(self.indices[index])
-    }
-
-    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
-        self.images.image(self.indices[index], epoch)
-    }
 }

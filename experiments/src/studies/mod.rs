@@ -19,10 +19,8 @@ use std::path::{Path, PathBuf};
 use archaeo_analysis::AnalysisError;
 use archaeo_analysis::statistics::{Resampling, StatisticsError};
 use archaeo_models::Classifier;
-use archaeo_models::random::keyed_rng;
 use archaeo_plot::PlotError;
 use burn::tensor::{Device, Tensor};
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -31,6 +29,7 @@ use crate::evaluate::Evaluation;
 use crate::export::ExportError;
 use crate::findings::Role;
 use crate::images::{preprocess, to_tensor};
+use crate::random::sample;
 use crate::train::RecipeError;
 
 pub use accuracy::{accuracy, model_scores};
@@ -243,12 +242,7 @@ impl Laboratory<'_> {
     /// A split that does not exist.
     pub fn sample(&self, study: &str, count: usize) -> Result<Vec<usize>, StudyError> {
         let n = self.split()?.len();
-        let mut keyed: Vec<(u64, usize)> =
-            (0..n).map(|i| (keyed_rng(self.seed, study, i as u64, 0).random(), i)).collect();
-        keyed.sort_unstable();
-        let mut chosen: Vec<usize> = keyed.into_iter().take(count).map(|(_, i)| i).collect();
-        chosen.sort_unstable();
-        Ok(chosen)
+        Ok(sample(self.seed, study, n, count))
     }
 
     /// Calls `visit` with every batch of `indices` of the main split: the indices, the samples, and the images as
