@@ -8,6 +8,7 @@ mod attention;
 mod classifier;
 mod initialize;
 mod layers;
+mod names;
 mod pass;
 mod probe;
 pub mod random;

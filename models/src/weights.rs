@@ -11,6 +11,7 @@ use safetensors::tensor::{Metadata, TensorInfo};
 use thiserror::Error;
 
 use crate::classifier::{Classifier, ModelCard};
+use crate::names;
 use crate::spec::SpecError;
 use crate::state::{Array, Mismatch, State, state_of, with_state};
 
@@ -22,9 +23,6 @@ const METADATA_KEY: &str = "__metadata__";
 
 /// Bytes of the largest header that is read; that of a model of a thousand arrays has about 100,000.
 const LARGEST_HEADER: u64 = 16 << 20;
-
-/// What wrappers put before every name of the model they wrap: `DataParallel`, training frameworks.
-const WRAPPER_PREFIXES: [&str; 2] = ["module.", "model."];
 
 /// A checkpoint that cannot be read or written.
 #[derive(Debug, Error)]
@@ -238,9 +236,10 @@ pub fn load(path: &Path, card: Option<ModelCard>, device: &Device) -> Result<Cla
         return Err(WeightsError::NotFinite { path: path.to_owned(), name: name.clone() });
     }
     let name = card.name.clone();
+    let state = names::canonical(state, &card.network);
     let blank = Classifier::blank(card, device)
         .map_err(|source| WeightsError::Spec { path: path.to_owned(), source })?;
-    with_state(blank, unwrapped(state)).map_err(|mismatch| WeightsError::Mismatch {
+    with_state(blank, state).map_err(|mismatch| WeightsError::Mismatch {
         path: path.to_owned(),
         model: name,
         mismatch,
@@ -267,14 +266,4 @@ fn parse_card(path: &Path, metadata: &HashMap<String, String>) -> Result<Option<
         path: path.to_owned(),
         reason: format!("its model card does not parse: {error}"),
     })
-}
-
-fn unwrapped(mut state: State) -> State {
-    let shared = |state: &State| {
-        WRAPPER_PREFIXES.into_iter().find(|prefix| state.keys().all(|name| name.starts_with(prefix)))
-    };
-    while let Some(prefix) = shared(&state).filter(|_| !state.is_empty()) {
-        state = state.into_iter().map(|(name, array)| (name[prefix.len()..].to_owned(), array)).collect();
-    }
-    state
 }
