@@ -4,8 +4,8 @@ use std::path::Path;
 
 use archaeo_models::random::keyed_rng;
 use archaeo_models::{
-    BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, Position, Preprocessing, ResNetConfig, State,
-    Stem, VitConfig, read_arrays, with_state,
+    BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, Preprocessing, ResNetConfig, State, Stem,
+    VitConfig, read_arrays, with_state,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
@@ -77,10 +77,7 @@ fn vit_config(pooling: Pooling) -> VitConfig {
         mlp_width: 64,
         classes: CLASSES,
         pooling,
-        position: Position::Learned,
-        dropout: 0.0,
-        attention_dropout: 0.0,
-        drop_path: 0.0,
+        ..VitConfig::default()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::state::ParameterPath;
 /// Fills a model of neutral values for training from scratch.
 ///
 /// ViT as in timm's default: linear weights and positions from a normal of deviation 0.02 (timm cuts it, but at a
-/// hundred deviations), class token 1e-6, patch projection uniform within `1 / √fan_in`. ResNet as in torchvision:
+/// hundred deviations), prefix tokens 1e-6, patch projection uniform within `1 / √fan_in`. ResNet as in torchvision:
 /// convolutions from He et al.'s normal (2015, equation 14, over the outputs), heads uniform within `1 / √fan_in`.
 /// Biases are zero, and everything else keeps its neutral value.
 pub fn initialize<M: Module>(model: M, seed: u64) -> M {
@@ -34,7 +34,7 @@ fn fill_of(name: &str, shape: &[usize]) -> Fill {
     let fan_in = shape.iter().skip(1).product::<usize>() as f64;
     match (name, shape.len()) {
         ("pos_embed", _) => Fill::Normal(0.02),
-        ("cls_token", _) => Fill::Normal(1e-6),
+        ("cls_token" | "dist_token" | "reg_token", _) => Fill::Normal(1e-6),
         ("fc.weight" | "linear.weight" | "patch_embed.proj.weight", _) => Fill::Uniform(fan_in.powf(-0.5)),
         (_, 2) => Fill::Normal(0.02),
         (_, 4) => Fill::Normal((2.0 / (shape[0] * shape[2] * shape[3]) as f64).sqrt()),

@@ -17,7 +17,7 @@ pub(crate) fn zeros<const D: usize>(shape: [usize; D], device: &Device) -> Param
 
 /// A trainable parameter. Its memory is taken when it is first read, so that building a model only to load it costs
 /// nothing, whatever sizes its description claims.
-fn constant<const D: usize>(value: f32, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
+pub(crate) fn constant<const D: usize>(value: f32, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
     let fill = move |device: &Device, require_grad| {
         Tensor::full(shape, value, device).set_require_grad(require_grad)
     };

@@ -30,6 +30,8 @@ pub use resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, St
 pub use resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};
 pub use spec::{NetworkSpec, SpecError};
 pub use state::{Array, Mismatch, ParameterPath, State, state_of, with_state};
-pub use transformer::{Block, BlockConfig, Mlp};
-pub use vit::{PatchEmbed, PatchProjection, Pooling, Position, Vit, VitConfig, sine_positions};
+pub use transformer::{Block, BlockConfig, FeedForward, LayerScale, Mlp};
+pub use vit::{
+    PatchEmbed, PatchProjection, Pooling, Position, PositionResampling, Vit, VitConfig, sine_positions,
+};
 pub use weights::{WeightsError, load, read_arrays, read_card, save, write_arrays};

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
 use crate::resnet_cifar::CifarResNetConfig;
-use crate::vit::{Pooling, Position, VitConfig};
+use crate::vit::VitConfig;
 
 /// A model that cannot be built.
 #[derive(Debug, Error)]
@@ -115,11 +115,7 @@ impl NetworkSpec {
             heads,
             mlp_width,
             classes,
-            pooling: Pooling::ClassToken,
-            position: Position::Learned,
-            dropout: 0.0,
-            attention_dropout: 0.0,
-            drop_path: 0.0,
+            ..VitConfig::default()
         }))
     }
 

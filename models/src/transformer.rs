@@ -1,37 +1,87 @@
 //! The pre-norm transformer block (Dosovitskiy et al., 2021, equations 2 and 3).
 
 use archaeo_ops as ops;
-use burn::module::Module;
+use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::attention::MultiHeadAttention;
-use crate::layers::{LayerNorm, Linear};
+use crate::layers::{LayerNorm, Linear, constant};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
 
-/// Two-layer perceptron with exact GELU.
+/// Layer scale of a fresh model (Touvron et al., 2021, "Going deeper", section 2.2: 1e-5 for 18 to 24 blocks).
+const INITIAL_SCALE: f32 = 1e-5;
+
+/// What a block's perceptron computes between its two layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeedForward {
+    /// Exact GELU (Hendrycks & Gimpel, 2016).
+    #[default]
+    Gelu,
+    /// `x · σ(1.702 x)`, OpenAI CLIP's GELU.
+    QuickGelu,
+    /// `silu(gate) · value`, both halves of a first layer of twice the hidden width (Shazeer, 2020).
+    SwiGlu,
+}
+
+/// Two-layer perceptron.
 #[derive(Module, Debug)]
 pub struct Mlp {
-    /// `[hidden, width]`
+    /// `[hidden, width]`; gate and value one after the other, `[2 · hidden, width]`, for SwiGLU.
     pub fc1: Linear,
     /// `[width, hidden]`
     pub fc2: Linear,
+    #[module(skip)]
+    feed_forward: FeedForward,
     dropout: f64,
 }
 
 impl Mlp {
-    fn new(width: usize, hidden: usize, dropout: f64, device: &Device) -> Self {
+    /// A perceptron of zeros.
+    pub fn new(
+        width: usize,
+        hidden: usize,
+        feed_forward: FeedForward,
+        dropout: f64,
+        device: &Device,
+    ) -> Self {
+        let expanded = if feed_forward == FeedForward::SwiGlu { 2 * hidden } else { hidden };
         Self {
-            fc1: Linear::new(width, hidden, true, device),
+            fc1: Linear::new(width, expanded, true, device),
             fc2: Linear::new(hidden, width, true, device),
+            feed_forward,
             dropout,
         }
     }
 
-    fn forward(&self, x: Tensor<3>, layer: usize, pass: &Pass) -> Tensor<3> {
-        let hidden = ops::gelu(self.fc1.forward(x));
+    /// `[batch, tokens, width]` → `[batch, tokens, width]`; `layer` names the dropout's random numbers.
+    pub fn forward(&self, x: Tensor<3>, layer: usize, pass: &Pass) -> Tensor<3> {
+        let x = self.fc1.forward(x);
+        let hidden = match self.feed_forward {
+            FeedForward::Gelu => ops::gelu(x),
+            FeedForward::QuickGelu => ops::quick_gelu(x),
+            FeedForward::SwiGlu => ops::swiglu(x),
+        };
         let hidden = pass.dropout(hidden, self.dropout, &format!("mlp hidden dropout {layer}"));
         pass.dropout(self.fc2.forward(hidden), self.dropout, &format!("mlp dropout {layer}"))
+    }
+}
+
+/// A learned scale on each channel of a residual branch (Touvron et al., 2021, "Going deeper", equation 2).
+#[derive(Module, Debug)]
+pub struct LayerScale {
+    /// `[width]`
+    pub gamma: Param<Tensor<1>>,
+}
+
+impl LayerScale {
+    fn forward(this: &Option<Self>, branch: Tensor<3>) -> Tensor<3> {
+        match this {
+            Some(scale) => branch * scale.gamma.val().unsqueeze(),
+            None => branch,
+        }
     }
 }
 
@@ -44,6 +94,10 @@ pub struct BlockConfig {
     pub heads: usize,
     /// Hidden width of the perceptron.
     pub mlp_width: usize,
+    /// What the perceptron computes.
+    pub feed_forward: FeedForward,
+    /// Whether each residual branch has a [`LayerScale`].
+    pub layer_scale: bool,
     /// Dropout after every dense layer but the one of query, key and value (Dosovitskiy et al., 2021, appendix B.1).
     pub dropout: f64,
     /// Dropout on the attention weights.
@@ -54,29 +108,38 @@ pub struct BlockConfig {
     pub epsilon: f64,
 }
 
-/// `x + attention(norm1(x))`, then `x + mlp(norm2(x))`.
+/// `x + ls1 · attention(norm1(x))`, then `x + ls2 · mlp(norm2(x))`; without layer scale both factors are 1.
 #[derive(Module, Debug)]
 pub struct Block {
     /// Before the attention.
     pub norm1: LayerNorm,
     /// Self-attention.
     pub attn: MultiHeadAttention,
+    /// Scales what the attention adds.
+    pub ls1: Option<LayerScale>,
     /// Before the perceptron.
     pub norm2: LayerNorm,
     /// Perceptron.
     pub mlp: Mlp,
+    /// Scales what the perceptron adds.
+    pub ls2: Option<LayerScale>,
     drop_path: f64,
 }
 
 impl Block {
     /// A block of neutral values.
     pub fn new(config: &BlockConfig, device: &Device) -> Self {
-        let BlockConfig { width, heads, mlp_width, dropout, attention_dropout, drop_path, epsilon } = *config;
+        let BlockConfig { width, heads, mlp_width, dropout, attention_dropout, drop_path, epsilon, .. } =
+            *config;
+        let scale =
+            || config.layer_scale.then(|| LayerScale { gamma: constant(INITIAL_SCALE, [width], device) });
         Self {
             norm1: LayerNorm::new(width, epsilon, device),
             attn: MultiHeadAttention::new(width, heads, attention_dropout, dropout, device),
+            ls1: scale(),
             norm2: LayerNorm::new(width, epsilon, device),
-            mlp: Mlp::new(width, mlp_width, dropout, device),
+            mlp: Mlp::new(width, mlp_width, config.feed_forward, dropout, device),
+            ls2: scale(),
             drop_path,
         }
     }
@@ -88,9 +151,10 @@ impl Block {
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
-        let attended = self.attn.forward(normed, site, pass);
+        let attended = LayerScale::forward(&self.ls1, self.attn.forward(normed, site, pass));
         let x = x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"));
         let expanded = self.mlp.forward(self.norm2.forward(x.clone()), layer, pass);
+        let expanded = LayerScale::forward(&self.ls2, expanded);
         let x = x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"));
         pass.probe.tokens(&at(TokenPlace::BlockOutput), x)
     }

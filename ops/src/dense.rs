@@ -33,6 +33,21 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if kernels::serve(&x.device()) { kernels::gelu(x) } else { activation::gelu(x) }
 }
 
+/// `x · σ(1.702 x)`, the approximation of GELU with which OpenAI trained CLIP (Hendrycks & Gimpel, 2016, section 2).
+pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.clone() * activation::sigmoid(x * 1.702)
+}
+
+/// `silu(gate) · value`, where the last axis of `x` holds the gate and then the value (Shazeer, "GLU variants improve
+/// Transformer", 2020).
+///
+/// # Shapes
+/// `[.., 2 · hidden]` → `[.., hidden]`
+pub fn swiglu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let [gate, value] = x.chunk(2, D - 1).try_into().expect("the last axis is even");
+    activation::silu(gate) * value
+}
+
 /// `max(x, 0)`.
 pub fn relu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activation::relu(x)

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use archaeo_models::{
     Array, BranchKind, CifarResNetConfig, Classifier, IMAGENET_MOMENTS, ModelCard, NetworkSpec,
-    ParameterPath, Pooling, Position, Preprocessing, ResNetConfig, State, Stem, VitConfig, read_arrays,
-    with_state,
+    ParameterPath, Pooling, Preprocessing, ResNetConfig, State, Stem, VitConfig, read_arrays, with_state,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -25,10 +24,7 @@ pub fn tiny_vit() -> VitConfig {
         mlp_width: 64,
         classes: CLASSES,
         pooling: Pooling::ClassToken,
-        position: Position::Learned,
-        dropout: 0.0,
-        attention_dropout: 0.0,
-        drop_path: 0.0,
+        ..VitConfig::default()
     }
 }
 

@@ -1,0 +1,207 @@
+//! Sizes and variants of a Vision Transformer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{SpecError, check_depths, check_sizes};
+use crate::transformer::FeedForward;
+
+/// What the head reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// The class token, a learned token prepended to the patches.
+    ClassToken,
+    /// The mean of all patch tokens; there is no class token (timm's `global_pool='avg'` with `class_token=False`).
+    Mean,
+    /// The mean of all patch tokens; the class token takes part in attention but is not read (timm's
+    /// `global_pool='avg'`).
+    MeanBesideClassToken,
+    /// The class token and the mean of all patch tokens, one after the other (DINOv2's linear classifiers).
+    ClassTokenAndMean,
+}
+
+/// How tokens learn where they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Position {
+    /// One learned vector a token.
+    Learned,
+    /// One learned vector a patch; prefix tokens have none (timm's `no_embed_class`).
+    LearnedOnPatches,
+    /// Fixed sines and cosines of row and column (Chen et al., 2021, MoCo v3).
+    Sine,
+    /// Not at all.
+    None,
+}
+
+/// How learned positions are brought to another number of patches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PositionResampling {
+    /// Antialiased cubic convolution with a = −0.5, as timm and DINOv2 with registers do it.
+    #[default]
+    Antialiased,
+    /// Cubic convolution with a = −0.75 at steps of `grid / (new grid + 0.1)`, as DINOv2 without registers does it.
+    Offset,
+}
+
+/// Sizes and variants of a Vision Transformer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VitConfig {
+    /// Side of the square input, in pixels.
+    pub image_size: usize,
+    /// Side of a patch, in pixels.
+    pub patch_size: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// Attention heads a block.
+    pub heads: usize,
+    /// Hidden width of the perceptrons.
+    pub mlp_width: usize,
+    /// Number of classes; 0 for a backbone without a head, which gives the features that a head would read.
+    pub classes: usize,
+    /// What the head reads.
+    pub pooling: Pooling,
+    /// How tokens learn where they are.
+    pub position: Position,
+    /// How learned positions are brought to another number of patches when a checkpoint is loaded.
+    #[serde(default)]
+    pub resampling: PositionResampling,
+    /// Registers: learned tokens after the class token that nobody reads (Darcet et al., 2024).
+    #[serde(default)]
+    pub registers: usize,
+    /// A distillation token after the class token, with a head of its own: the logits are the mean of both heads'
+    /// (Touvron et al., 2021, section 4).
+    #[serde(default)]
+    pub distilled: bool,
+    /// A learned scale on each channel of each residual branch (Touvron et al., 2021, "Going deeper", equation 2).
+    #[serde(default)]
+    pub layer_scale: bool,
+    /// A norm before the first block, and patches projected without bias (Radford et al., 2021: CLIP).
+    #[serde(default)]
+    pub pre_norm: bool,
+    /// The last norm stands after the pooling instead of before it (timm's `fc_norm`).
+    #[serde(default)]
+    pub norm_after_pooling: bool,
+    /// What the perceptrons compute.
+    #[serde(default)]
+    pub feed_forward: FeedForward,
+    /// Of every layer norm.
+    #[serde(default = "VitConfig::usual_epsilon")]
+    pub epsilon: f64,
+    /// Dropout on the embedded tokens and after every dense layer but the one of query, key and value.
+    #[serde(default)]
+    pub dropout: f64,
+    /// Dropout on the attention weights.
+    #[serde(default)]
+    pub attention_dropout: f64,
+    /// Stochastic depth of the last block; earlier blocks have linearly less (Touvron et al., 2021).
+    #[serde(default)]
+    pub drop_path: f64,
+}
+
+impl Default for VitConfig {
+    /// ViT-Ti/16 at 224 px for the classes of ImageNet-1k, without any of the variants.
+    fn default() -> Self {
+        Self {
+            image_size: 224,
+            patch_size: 16,
+            width: 192,
+            depth: 12,
+            heads: 3,
+            mlp_width: 768,
+            classes: 1000,
+            pooling: Pooling::ClassToken,
+            position: Position::Learned,
+            resampling: PositionResampling::default(),
+            registers: 0,
+            distilled: false,
+            layer_scale: false,
+            pre_norm: false,
+            norm_after_pooling: false,
+            feed_forward: FeedForward::default(),
+            epsilon: Self::usual_epsilon(),
+            dropout: 0.0,
+            attention_dropout: 0.0,
+            drop_path: 0.0,
+        }
+    }
+}
+
+impl VitConfig {
+    fn usual_epsilon() -> f64 {
+        1e-6
+    }
+
+    /// Checks that the sizes fit together.
+    ///
+    /// # Errors
+    /// One sentence naming the sizes that do not.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        let Self { image_size, patch_size, width, depth, heads, mlp_width, classes, .. } = *self;
+        check_sizes("image_size", &[image_size])?;
+        check_sizes("patch_size", &[patch_size])?;
+        check_sizes("width", &[width])?;
+        check_depths("depth", &[depth])?;
+        check_sizes("heads", &[heads])?;
+        check_sizes("mlp_width", &[mlp_width])?;
+        check_sizes("classes", &[classes.max(1)])?;
+        check_sizes("registers", &[self.registers.max(1)])?;
+        let wrong = |sentence: String| Err(SpecError::Sizes(sentence));
+        if !image_size.is_multiple_of(patch_size) {
+            return wrong(format!("patches of {patch_size} px do not tile an image of {image_size} px"));
+        }
+        if !width.is_multiple_of(heads) {
+            return wrong(format!("{heads} heads do not divide a width of {width}"));
+        }
+        if self.position == Position::Sine && !width.is_multiple_of(4) {
+            return wrong(format!("sine positions need a width divisible by 4, not {width}"));
+        }
+        if self.distilled && self.pooling != Pooling::ClassToken {
+            return wrong(
+                "a distillation token is read beside a class token: pooling must be class-token".into(),
+            );
+        }
+        if !(self.epsilon > 0.0 && self.epsilon < 1.0) {
+            return wrong(format!("epsilon must be above 0 and below 1, not {}", self.epsilon));
+        }
+        for (name, rate) in [
+            ("dropout", self.dropout),
+            ("attention_dropout", self.attention_dropout),
+            ("drop_path", self.drop_path),
+        ] {
+            if !(0.0..1.0).contains(&rate) {
+                return wrong(format!("{name} must be at least 0 and below 1, not {rate}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Patches along each side of the image.
+    pub fn grid(&self) -> usize {
+        self.image_size / self.patch_size
+    }
+
+    /// Whether there is a class token.
+    pub fn has_class_token(&self) -> bool {
+        self.pooling != Pooling::Mean
+    }
+
+    /// Tokens before the first patch: class, distillation, registers, in this order.
+    pub fn prefix_tokens(&self) -> usize {
+        usize::from(self.has_class_token()) + usize::from(self.distilled) + self.registers
+    }
+
+    /// Prefix tokens that have a learned position.
+    pub(crate) fn placed_prefix_tokens(&self) -> usize {
+        if self.position == Position::Learned { self.prefix_tokens() } else { 0 }
+    }
+
+    /// Numbers of an image that the head reads.
+    pub fn features(&self) -> usize {
+        if self.pooling == Pooling::ClassTokenAndMean { 2 * self.width } else { self.width }
+    }
+}

@@ -1,0 +1,218 @@
+//! Vision Transformer (Dosovitskiy et al., 2021) and its direct descendants: DeiT with its distillation token (Touvron et
+//! al., 2021), DINOv2 (Oquab et al., 2024) with and without registers (Darcet et al., 2024), CLIP's image tower (Radford
+//! et al., 2021). The parameters have timm's names.
+
+mod config;
+mod positions;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+pub use self::config::{Pooling, Position, PositionResampling, VitConfig};
+pub(crate) use self::positions::resample_positions;
+pub use self::positions::sine_positions;
+use crate::layers::{LayerNorm, Linear, zeros};
+use crate::pass::Pass;
+use crate::probe::AttentionSite;
+use crate::spec::SpecError;
+use crate::transformer::{Block, BlockConfig};
+
+/// Projects non-overlapping patches, as a convolution whose stride is its kernel.
+#[derive(Module, Debug)]
+pub struct PatchEmbed {
+    /// The projection.
+    pub proj: PatchProjection,
+}
+
+/// Weights of the patch projection.
+#[derive(Module, Debug)]
+pub struct PatchProjection {
+    /// `[width, 3, patch, patch]`
+    pub weight: Param<Tensor<4>>,
+    /// `[width]`
+    pub bias: Option<Param<Tensor<1>>>,
+}
+
+impl PatchEmbed {
+    pub(crate) fn new(patch_size: usize, width: usize, bias: bool, device: &Device) -> Self {
+        let weight = zeros([width, 3, patch_size, patch_size], device);
+        Self { proj: PatchProjection { weight, bias: bias.then(|| zeros([width], device)) } }
+    }
+
+    /// `[batch, 3, height, width]` → `[batch, rows · columns, features]`, patches in reading order.
+    pub(crate) fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+        let weight = self.proj.weight.val();
+        let [features, channels, patch, _] = weight.dims();
+        let [batch, _, height, width] = images.dims();
+        let (rows, columns) = (height / patch, width / patch);
+        let patches = images
+            .reshape([batch, channels, rows, patch, columns, patch])
+            .permute([0, 2, 4, 1, 3, 5])
+            .reshape([batch, rows * columns, channels * patch * patch]);
+        let weight = weight.reshape([features, channels * patch * patch]);
+        archaeo_ops::linear(patches, weight, self.proj.bias.as_ref().map(Param::val))
+    }
+}
+
+/// Vision Transformer.
+#[derive(Module, Debug)]
+pub struct Vit {
+    /// Patches to tokens.
+    pub patch_embed: PatchEmbed,
+    /// `[1, 1, width]`
+    pub cls_token: Option<Param<Tensor<3>>>,
+    /// `[1, 1, width]`, of a distilled model.
+    pub dist_token: Option<Param<Tensor<3>>>,
+    /// `[1, registers, width]`
+    pub reg_token: Option<Param<Tensor<3>>>,
+    /// `[1, tokens, width]`, learned positions only; of all tokens or of the patches.
+    pub pos_embed: Option<Param<Tensor<3>>>,
+    /// Before the first block.
+    pub norm_pre: Option<LayerNorm>,
+    /// Transformer blocks.
+    pub blocks: Vec<Block>,
+    /// Before the pooling.
+    pub norm: Option<LayerNorm>,
+    /// After the pooling.
+    pub fc_norm: Option<LayerNorm>,
+    /// `[classes, features]`; a model without it is a backbone.
+    pub head: Option<Linear>,
+    /// `[classes, width]`, reads the distillation token.
+    pub head_dist: Option<Linear>,
+    #[module(skip)]
+    config: VitConfig,
+}
+
+impl Vit {
+    /// A ViT of neutral values.
+    ///
+    /// # Errors
+    /// As [`VitConfig::validate`].
+    pub fn new(config: &VitConfig, device: &Device) -> Result<Self, SpecError> {
+        config.validate()?;
+        let VitConfig { width, depth, heads, mlp_width, classes, epsilon, .. } = *config;
+        let learned = matches!(config.position, Position::Learned | Position::LearnedOnPatches);
+        let placed = config.placed_prefix_tokens() + config.grid().pow(2);
+        let block = |layer: usize| {
+            let sizes = BlockConfig {
+                width,
+                heads,
+                mlp_width,
+                feed_forward: config.feed_forward,
+                layer_scale: config.layer_scale,
+                dropout: config.dropout,
+                attention_dropout: config.attention_dropout,
+                drop_path: config.drop_path * layer as f64 / (depth - 1).max(1) as f64,
+                epsilon,
+            };
+            Block::new(&sizes, device)
+        };
+        let token = |wanted: bool| wanted.then(|| zeros([1, 1, width], device));
+        let norm = |wanted: bool| wanted.then(|| LayerNorm::new(width, epsilon, device));
+        let head = |wanted: bool, features| wanted.then(|| Linear::new(features, classes, true, device));
+        let registers = config.registers;
+        Ok(Self {
+            patch_embed: PatchEmbed::new(config.patch_size, width, !config.pre_norm, device),
+            cls_token: token(config.has_class_token()),
+            dist_token: token(config.distilled),
+            reg_token: (registers > 0).then(|| zeros([1, registers, width], device)),
+            pos_embed: learned.then(|| zeros([1, placed, width], device)),
+            norm_pre: norm(config.pre_norm),
+            blocks: (0..depth).map(block).collect(),
+            norm: norm(!config.norm_after_pooling),
+            fc_norm: config.norm_after_pooling.then(|| LayerNorm::new(config.features(), epsilon, device)),
+            head: head(classes > 0, config.features()),
+            head_dist: head(classes > 0 && config.distilled, width),
+            config: config.clone(),
+        })
+    }
+
+    /// Sizes and variants this model was built with.
+    pub fn config(&self) -> &VitConfig {
+        &self.config
+    }
+
+    /// Logits of normalised images.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, classes]`; of a model without a head `[batch, features]`
+    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let [_, _, height, width] = images.dims();
+        let grid = [height / self.config.patch_size, width / self.config.patch_size];
+        let mut x = self.with_positions(self.patch_embed.forward(images), grid);
+        x = pass.dropout(x, self.config.dropout, "token dropout");
+        if let Some(norm) = &self.norm_pre {
+            x = norm.forward(x);
+        }
+        self.forward_from(0, x, grid, pass)
+    }
+
+    /// Patches `[batch, patches, width]` → `[batch, tokens, width]`: prefix tokens put before them, positions added.
+    fn with_positions(&self, patches: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
+        let [batch, _, width] = patches.dims();
+        let prefix = |patches: Tensor<3>| {
+            let tokens = [&self.cls_token, &self.dist_token, &self.reg_token].into_iter().flatten();
+            let expanded = tokens.map(|token| token.val()).map(|token| {
+                let count = token.dims()[1];
+                token.expand([batch, count, width])
+            });
+            let parts: Vec<Tensor<3>> = expanded.chain([patches.clone()]).collect();
+            if parts.len() == 1 { patches } else { Tensor::cat(parts, 1) }
+        };
+        match (self.config.position, &self.pos_embed) {
+            (Position::LearnedOnPatches, Some(embedding)) => prefix(patches + embedding.val()),
+            (_, Some(embedding)) => prefix(patches) + embedding.val(),
+            (Position::Sine, None) => {
+                let device = patches.device();
+                prefix(patches) + sine_positions(grid, self.config.prefix_tokens(), width, &device)
+            }
+            (_, None) => prefix(patches),
+        }
+    }
+
+    /// Logits from the residual stream as block `layer` receives it, for a pass that resumes there: to the last bit what
+    /// [`Vit::forward`] gives. `grid` is the patch tokens as rows and columns.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, classes]`
+    pub fn forward_from(
+        &self,
+        layer: usize,
+        mut x: Tensor<3>,
+        grid: [usize; 2],
+        pass: &mut Pass,
+    ) -> Tensor<2> {
+        let prefix_tokens = self.config.prefix_tokens();
+        for (layer, block) in self.blocks.iter().enumerate().skip(layer) {
+            x = block.forward(x, &AttentionSite { layer, grid, prefix_tokens }, pass);
+        }
+        let x = match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        self.read_out(x)
+    }
+
+    /// `[batch, tokens, width]` → `[batch, classes]`
+    fn read_out(&self, x: Tensor<3>) -> Tensor<2> {
+        let [batch, tokens, width] = x.dims();
+        let prefix_tokens = self.config.prefix_tokens();
+        let token = |index| x.clone().narrow(1, index, 1).reshape([batch, width]);
+        let mean =
+            || x.clone().narrow(1, prefix_tokens, tokens - prefix_tokens).mean_dim(1).reshape([batch, width]);
+        let pooled = match self.config.pooling {
+            Pooling::ClassToken => token(0),
+            Pooling::Mean | Pooling::MeanBesideClassToken => mean(),
+            Pooling::ClassTokenAndMean => Tensor::cat(vec![token(0), mean()], 1),
+        };
+        let pooled = match &self.fc_norm {
+            Some(norm) => norm.forward(pooled),
+            None => pooled,
+        };
+        match (&self.head, &self.head_dist) {
+            (Some(head), Some(head_dist)) => (head.forward(pooled) + head_dist.forward(token(1))) / 2.0,
+            (Some(head), None) => head.forward(pooled),
+            (None, _) => pooled,
+        }
+    }
+}

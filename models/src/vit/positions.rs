@@ -1,0 +1,103 @@
+//! Positions that are computed: fixed sines and cosines, and learned ones brought to another number of patches.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::config::PositionResampling;
+
+/// Fixed two-dimensional positions: sines and cosines of the row in the first half of the width, of the column in the
+/// second, at frequencies 10000^(−i / (width/4)) (Vaswani et al., 2017, section 3.5, on each axis); zeros for prefix
+/// tokens.
+///
+/// # Shapes
+/// → `[1, prefix_tokens + rows · columns, width]`; `width` is divisible by 4
+pub fn sine_positions(grid: [usize; 2], prefix_tokens: usize, width: usize, device: &Device) -> Tensor<3> {
+    let quarter = width / 4;
+    let mut values = vec![0f32; prefix_tokens * width];
+    for row in 0..grid[0] {
+        for column in 0..grid[1] {
+            for position in [row, column] {
+                let angle = |i: usize| position as f64 / 10_000f64.powf(i as f64 / quarter as f64);
+                values.extend((0..quarter).map(|i| angle(i).sin() as f32));
+                values.extend((0..quarter).map(|i| angle(i).cos() as f32));
+            }
+        }
+    }
+    let tokens = prefix_tokens + grid[0] * grid[1];
+    Tensor::from_data(TensorData::new(values, [1, tokens, width]), device)
+}
+
+/// Brings learned positions of a square grid to another: `(from · from, width)` → `(to · to, width)`, rows first.
+///
+/// Cubic convolution on each axis (Keys, 1981), with a as [`PositionResampling`] says; outside the grid, antialiased
+/// sampling has nothing and renormalises its weights, the other repeats the edge.
+pub(crate) fn resample_positions(
+    values: &[f32],
+    width: usize,
+    from: usize,
+    to: usize,
+    resampling: PositionResampling,
+) -> Vec<f32> {
+    assert_eq!(values.len(), from * from * width, "the positions are those of the grid");
+    let taps: Vec<Vec<(usize, f64)>> = (0..to).map(|index| resampling.taps(index, from, to)).collect();
+    let mut along_columns = vec![0f64; from * to * width];
+    for row in 0..from {
+        for (column, taps) in taps.iter().enumerate() {
+            let target = &mut along_columns[(row * to + column) * width..][..width];
+            for &(source, weight) in taps {
+                let source = &values[(row * from + source) * width..][..width];
+                target.iter_mut().zip(source).for_each(|(sum, &value)| *sum += weight * f64::from(value));
+            }
+        }
+    }
+    let mut resampled = Vec::with_capacity(to * to * width);
+    let row_width = to * width;
+    for taps in &taps {
+        let mut row = vec![0f64; row_width];
+        for &(source, weight) in taps {
+            let source = &along_columns[source * row_width..][..row_width];
+            row.iter_mut().zip(source).for_each(|(sum, &value)| *sum += weight * value);
+        }
+        resampled.extend(row.into_iter().map(|value| value as f32));
+    }
+    resampled
+}
+
+impl PositionResampling {
+    /// Which old positions a new one is made of, and with what weights.
+    fn taps(self, index: usize, from: usize, to: usize) -> Vec<(usize, f64)> {
+        match self {
+            Self::Antialiased => {
+                let scale = from as f64 / to as f64;
+                let stretch = scale.max(1.0);
+                let centre = scale * (index as f64 + 0.5);
+                let first = (centre - 2.0 * stretch + 0.5).max(0.0) as usize;
+                let end = ((centre + 2.0 * stretch + 0.5) as usize).min(from);
+                let weight = |tap: usize| cubic((tap as f64 - centre + 0.5) / stretch, -0.5);
+                let sum: f64 = (first..end).map(weight).sum();
+                (first..end).map(|tap| (tap, weight(tap) / sum)).collect()
+            }
+            Self::Offset => {
+                let scale = from as f64 / (to as f64 + 0.1);
+                let centre = scale * (index as f64 + 0.5) - 0.5;
+                let below = centre.floor();
+                let tap = |step: i64| {
+                    let source = (below as i64 + step).clamp(0, from as i64 - 1) as usize;
+                    (source, cubic(centre - below - step as f64, -0.75))
+                };
+                (-1..=2).map(tap).collect()
+            }
+        }
+    }
+}
+
+/// Keys (1981), equation 4 for any a.
+fn cubic(x: f64, a: f64) -> f64 {
+    let x = x.abs();
+    if x < 1.0 {
+        ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+    } else if x < 2.0 {
+        ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a
+    } else {
+        0.0
+    }
+}
