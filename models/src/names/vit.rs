@@ -79,6 +79,8 @@ const DINOV2: &[Rule] = &[
     ("register_tokens", "reg_token"),
     ("mask_token", ""),
     // Training in chunks numbers the chunk before the block.
+    ("blocks.#.*.mlp.w12", "blocks.*.mlp.fc1"),
+    ("blocks.#.*.mlp.w3", "blocks.*.mlp.fc2"),
     ("blocks.#.*", "blocks.*"),
     ("blocks.*.mlp.w12", "blocks.*.mlp.fc1"),
     ("blocks.*.mlp.w3", "blocks.*.mlp.fc2"),

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use archaeo_models::{
-    Array, BranchKind, CifarResNetConfig, Classifier, IMAGENET_MOMENTS, ModelCard, NetworkSpec,
-    ParameterPath, Pooling, Preprocessing, ResNetConfig, State, Stem, VitConfig, read_arrays, with_state,
+    Array, AttentionSite, BranchKind, CifarResNetConfig, Classifier, IMAGENET_MOMENTS, ModelCard,
+    NetworkSpec, ParameterPath, Pass, Pooling, Preprocessing, Probe, ResNetConfig, State, Stem, TokenPlace,
+    TokenSite, VitConfig, load, read_arrays, with_state, write_arrays,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -155,4 +156,58 @@ pub fn largest_difference(ours: &[f32], theirs: &[f32]) -> f32 {
 /// The largest absolute value.
 pub fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |largest, value| value.abs().max(largest))
+}
+
+/// Keeps the attention weights and the output of every block.
+#[derive(Default)]
+struct BlockRecorder {
+    blocks: Vec<Tensor<3>>,
+    attention: Vec<Tensor<4>>,
+}
+
+impl Probe for BlockRecorder {
+    fn attention(&mut self, _: &AttentionSite, weights: Tensor<4>) -> Tensor<4> {
+        self.attention.push(weights.clone());
+        weights
+    }
+
+    fn tokens(&mut self, site: &TokenSite, tokens: Tensor<3>) -> Tensor<3> {
+        if site.place == TokenPlace::BlockOutput {
+            self.blocks.push(tokens.clone());
+        }
+        tokens
+    }
+}
+
+/// Reads the state of a fixture under the names it has there, and compares logits, every block's output, every attention
+/// matrix and the gradient of `(logits · cotangent).sum()` at the images, each to 1e-5 of its largest value.
+pub fn compare_with_library(name: &str, network: NetworkSpec, image_size: usize) {
+    let fixture = Fixture::read(name);
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let path = folder.path().join("checkpoint.safetensors");
+    write_arrays(&path, &fixture.part("state"), Default::default()).expect("the state can be written");
+    let card = card(network, image_size);
+    let model = load(&path, Some(card), &Device::flex()).unwrap_or_else(|error| panic!("{name}: {error}"));
+
+    let device = Device::flex().autodiff();
+    let images = fixture.tensor::<4>("images", &device).require_grad();
+    let cotangent = fixture.tensor::<2>("cotangent", &device);
+    let mut recorder = BlockRecorder::default();
+    let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut recorder));
+    let gradients = (logits.clone() * cotangent).sum().backward();
+    let assert_equal = |what: &str, ours: &[f32]| {
+        let theirs = &fixture.array(what).values;
+        let difference = largest_difference(ours, theirs) / largest(theirs);
+        assert!(difference <= 1e-5, "{name}: {what} differs by {difference:e} of its largest value");
+    };
+    assert_equal("logits", &values(logits));
+    assert_equal("gradient", &values(images.grad(&gradients).expect("the images have a gradient")));
+    assert_eq!(fixture.part("block").len(), recorder.blocks.len());
+    for (layer, block) in recorder.blocks.into_iter().enumerate() {
+        assert_equal(&format!("block.{layer}"), &values(block));
+    }
+    assert_eq!(fixture.part("attention").len(), recorder.attention.len());
+    for (layer, weights) in recorder.attention.into_iter().enumerate() {
+        assert_equal(&format!("attention.{layer}"), &values(weights));
+    }
 }
