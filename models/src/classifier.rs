@@ -4,6 +4,7 @@ use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::beit::Beit;
 use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
 use crate::resnet::ResNet;
@@ -18,6 +19,8 @@ use crate::vit::Vit;
 pub enum Network {
     /// Vision Transformer.
     Vit(Vit),
+    /// BEiT.
+    Beit(Beit),
     /// ImageNet-style residual network.
     Resnet(ResNet),
     /// CIFAR-style residual network.
@@ -28,6 +31,7 @@ impl Network {
     fn new(spec: &NetworkSpec, device: &Device) -> Result<Self, SpecError> {
         Ok(match spec {
             NetworkSpec::Vit(config) => Self::Vit(Vit::new(config, device)?),
+            NetworkSpec::Beit(config) => Self::Beit(Beit::new(config, device)?),
             NetworkSpec::Resnet(config) => Self::Resnet(ResNet::new(config, device)?),
             NetworkSpec::CifarResnet(config) => Self::CifarResnet(CifarResNet::new(config, device)?),
         })
@@ -37,6 +41,7 @@ impl Network {
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         match self {
             Self::Vit(vit) => vit.forward(images, pass),
+            Self::Beit(beit) => beit.forward(images, pass),
             Self::Resnet(resnet) => resnet.forward(images, pass),
             Self::CifarResnet(resnet) => resnet.forward(images, pass),
         }
@@ -150,12 +155,12 @@ impl Classifier {
             )));
         }
         card.preprocessing.validate()?;
-        if let NetworkSpec::Vit(vit) = &card.network
-            && vit.image_size != card.preprocessing.image_size
+        if let Some(built_for) = card.network.image_size()
+            && built_for != card.preprocessing.image_size
         {
             return Err(SpecError::Sizes(format!(
-                "the ViT is built for images of {} px but the preprocessing makes them {} px",
-                vit.image_size, card.preprocessing.image_size
+                "{} is built for images of {built_for} px but the preprocessing makes them {} px",
+                card.name, card.preprocessing.image_size
             )));
         }
         Ok(Self { network: Network::new(&card.network, device)?, card })

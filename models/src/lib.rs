@@ -5,6 +5,7 @@
 //! Nothing here knows why it is watched.
 
 mod attention;
+mod beit;
 mod classifier;
 mod initialize;
 mod layers;
@@ -21,6 +22,7 @@ mod vit;
 mod weights;
 
 pub use attention::{MultiHeadAttention, scaled_dot_product_attention};
+pub use beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
 pub use classifier::{Classifier, IMAGENET_MOMENTS, Interpolation, ModelCard, Network, Preprocessing};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::beit::BeitConfig;
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
 use crate::resnet_cifar::CifarResNetConfig;
 use crate::vit::VitConfig;
@@ -49,6 +50,8 @@ fn check_range(name: &str, sizes: &[usize], largest: usize) -> Result<(), SpecEr
 pub enum NetworkSpec {
     /// Vision Transformer.
     Vit(VitConfig),
+    /// BEiT.
+    Beit(BeitConfig),
     /// ImageNet-style residual network.
     Resnet(ResNetConfig),
     /// CIFAR-style residual network.
@@ -151,6 +154,7 @@ impl NetworkSpec {
     pub fn validate(&self) -> Result<(), SpecError> {
         match self {
             Self::Vit(config) => config.validate(),
+            Self::Beit(config) => config.validate(),
             Self::Resnet(config) => config.validate(),
             Self::CifarResnet(config) => config.validate(),
         }
@@ -160,8 +164,18 @@ impl NetworkSpec {
     pub fn classes(&self) -> usize {
         match self {
             Self::Vit(config) => config.classes,
+            Self::Beit(config) => config.classes,
             Self::Resnet(config) => config.classes,
             Self::CifarResnet(config) => config.classes,
+        }
+    }
+
+    /// Side of the only input the model takes, in pixels; `None` where any will do.
+    pub fn image_size(&self) -> Option<usize> {
+        match self {
+            Self::Vit(config) => Some(config.image_size),
+            Self::Beit(config) => Some(config.image_size),
+            Self::Resnet(_) | Self::CifarResnet(_) => None,
         }
     }
 }

@@ -4,9 +4,9 @@
 
 mod common;
 
-use archaeo_models::{Array, State, state_of};
 use archaeo_models::{
-    FeedForward, NetworkSpec, Pooling, Position, PositionResampling, VitConfig, load, write_arrays,
+    Array, BeitConfig, FeedForward, NetworkSpec, Pooling, Position, PositionResampling, State, VitConfig,
+    load, state_of, write_arrays,
 };
 use burn::tensor::Device;
 use common::{Fixture, card, compare_with_library, largest_difference};
@@ -107,6 +107,26 @@ fn transformers_dinov2_with_registers_and_swiglu() {
     };
     compare("transformers_dinov2_registers", config.clone());
     compare("transformers_dinov2_registers_version_5", config);
+}
+
+#[test]
+fn beit_of_timm_and_transformers() {
+    let config = |epsilon| {
+        NetworkSpec::Beit(BeitConfig {
+            image_size: 16,
+            patch_size: 4,
+            width: 16,
+            depth: 2,
+            heads: 2,
+            mlp_width: 32,
+            classes: common::CLASSES,
+            epsilon,
+            drop_path: 0.0,
+        })
+    };
+    compare_with_library("timm_beit", config(1e-6), 16);
+    compare_with_library("transformers_beit", config(1e-12), 16);
+    compare_with_library("transformers_beit_version_5", config(1e-12), 16);
 }
 
 #[test]

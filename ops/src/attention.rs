@@ -47,6 +47,17 @@ pub fn self_attention_weights(packed: Tensor<5>, scale: f64) -> Tensor<4> {
     attention_weights(part(&packed, 0), part(&packed, 1), scale, None)
 }
 
+/// [`self_attention_weights`] with `bias` added to the scaled scores before the softmax, such as what a relative position
+/// is worth: `softmax(scale · query · keyᵀ + bias)`. A score of −1e30 or less hides its key.
+///
+/// # Shapes
+/// `packed` `[batch, tokens, 3, heads, head_dim]`, `bias` broadcastable to `[batch, heads, tokens, tokens]`
+/// → `[batch, heads, tokens, tokens]`
+pub fn biased_self_attention_weights(packed: Tensor<5>, scale: f64, bias: Tensor<4>) -> Tensor<4> {
+    let scores = (part(&packed, 0) * scale).matmul(part(&packed, 1).swap_dims(2, 3));
+    softmax(scores + bias, 3)
+}
+
 /// What each token gathers from the values of a packed projection: as [`attention_context`], heads side by side.
 ///
 /// # Shapes

@@ -3,6 +3,7 @@
 //! A model's own names are timm's (transformers) and torchvision's (residual networks). Everything else is translated to
 //! them on its way in.
 
+mod beit;
 mod google;
 mod rules;
 mod vit;
@@ -19,6 +20,7 @@ pub(crate) fn canonical(state: State, network: &NetworkSpec) -> State {
     let state = unwrapped(state);
     match network {
         NetworkSpec::Vit(config) => vit::canonical(state, config),
+        NetworkSpec::Beit(config) => beit::canonical(state, config),
         NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => state,
     }
 }
