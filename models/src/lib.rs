@@ -11,6 +11,7 @@ mod initialize;
 mod layers;
 mod names;
 mod pass;
+mod presets;
 mod probe;
 pub mod random;
 mod resnet;

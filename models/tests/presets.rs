@@ -31,9 +31,18 @@ fn every_preset_has_as_many_parameters_as_its_reference() {
 
 #[test]
 fn an_unknown_name_gets_a_sentence() {
-    for name in
-        ["vit", "vit_huge", "vit_tiny_patch5", "vit_tiny_patch16_224_extra", "resnet19", "resnet20", ""]
-    {
+    for name in [
+        "vit",
+        "vit_huge",
+        "vit_tiny_patch5",
+        "vit_giant_patch14",
+        "deit_huge_patch16",
+        "beit3_base_patch16",
+        "vit_tiny_patch16_224_extra",
+        "resnet19",
+        "resnet20",
+        "",
+    ] {
         let error = NetworkSpec::named(name, 10, 32).unwrap_err().to_string();
         assert!(error.contains(&format!("no model is called `{name}`")), "{error}");
     }
