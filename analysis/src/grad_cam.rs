@@ -21,6 +21,7 @@ use crate::tensors::{per_image, values};
 pub fn grad_cam(model: &Classifier, images: Tensor<4>, targets: Option<&[usize]>) -> Vec<Heatmap> {
     let last_block = match &model.network {
         Network::Vit(vit) => vit.blocks.len() - 1,
+        Network::Beit(beit) => beit.blocks.len() - 1,
         Network::Resnet(_) | Network::CifarResnet(_) => 0,
     };
     let mut tap = FeatureTap::new(last_block);

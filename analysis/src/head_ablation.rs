@@ -234,7 +234,7 @@ fn resume(vit: &Vit, layer: usize, input: Tensor<3>, grid: [usize; 2], probe: &m
 fn vit_of(model: &Classifier) -> Result<&Vit, AnalysisError> {
     match &model.network {
         Network::Vit(vit) => Ok(vit),
-        Network::Resnet(_) | Network::CifarResnet(_) => {
+        Network::Beit(_) | Network::Resnet(_) | Network::CifarResnet(_) => {
             Err(AnalysisError::NoAttention { model: model.card().name.clone() })
         }
     }

@@ -156,11 +156,11 @@ fn a_state_that_does_not_fit_is_listed_whole() {
     let bias = state.remove("head.bias").unwrap();
     state.remove("blocks.1.norm2.weight");
     state.insert("head_dist.bias".into(), bias);
-    state.insert("pos_embed".into(), Array { shape: vec![1, 5, 32], values: vec![0.0; 160] });
+    state.insert("pos_embed".into(), Array { shape: vec![1, 6, 32], values: vec![0.0; 192] });
     let mismatch = with_state(model.clone(), state.clone()).unwrap_err();
     assert_eq!(mismatch.missing, ["blocks.1.norm2.weight", "head.bias"]);
     assert_eq!(mismatch.unexpected, ["head_dist.bias"]);
-    assert_eq!(mismatch.misshapen, [("pos_embed".to_owned(), vec![1, 17, 32], vec![1, 5, 32])]);
+    assert_eq!(mismatch.misshapen, [("pos_embed".to_owned(), vec![1, 17, 32], vec![1, 6, 32])]);
 
     let (_folder, path) = scratch();
     write_arrays(&path, &state, HashMap::new()).unwrap();
@@ -169,7 +169,7 @@ fn a_state_that_does_not_fit_is_listed_whole() {
   missing     blocks.1.norm2.weight
   missing     head.bias
   unexpected  head_dist.bias
-  misshapen   pos_embed: expected [1, 17, 32], found [1, 5, 32]
+  misshapen   pos_embed: expected [1, 17, 32], found [1, 6, 32]
 hint: --model may name another architecture or class count than the file holds",
         path.display()
     );
@@ -289,7 +289,7 @@ fn a_preprocessing_of_another_size_than_the_model_is_refused() {
     let card =
         ModelCard { preprocessing: Preprocessing::plain(32), ..card(NetworkSpec::Vit(tiny_vit()), 16) };
     let error = Classifier::new(card, 0, &Device::flex()).unwrap_err().to_string();
-    assert_eq!(error, "the ViT is built for images of 16 px but the preprocessing makes them 32 px");
+    assert_eq!(error, "tiny is built for images of 16 px but the preprocessing makes them 32 px");
 }
 
 #[test]

@@ -106,6 +106,7 @@ fn preprocessing_of(network: &NetworkSpec, image_size: usize) -> Preprocessing {
             Preprocessing { image_size: config.image_size, crop: 0.9, ..plain }
         }
         NetworkSpec::Vit(config) => Preprocessing::plain(config.image_size),
+        NetworkSpec::Beit(config) => Preprocessing { image_size: config.image_size, crop: 0.9, ..plain },
         NetworkSpec::Resnet(_) if image_size > 64 => Preprocessing {
             crop: 0.875,
             interpolation: archaeo_models::Interpolation::Bilinear,

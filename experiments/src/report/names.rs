@@ -16,7 +16,7 @@ impl Names {
         let cnn = investigation.models.iter().find(|model| model.role == Role::Cnn);
         let cnn = match cnn.map(|model| &model.card.network) {
             Some(NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_)) => "ResNet",
-            Some(NetworkSpec::Vit(_)) | None => "CNN",
+            Some(NetworkSpec::Vit(_) | NetworkSpec::Beit(_)) | None => "CNN",
         };
         Self { vit: "ViT", cnn }
     }

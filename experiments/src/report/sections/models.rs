@@ -70,6 +70,10 @@ fn architecture(network: &NetworkSpec) -> String {
             "Vision Transformer: {} layers of {} heads, width {}, patches of {} px",
             vit.depth, vit.heads, vit.width, vit.patch_size
         ),
+        NetworkSpec::Beit(beit) => format!(
+            "BEiT: {} layers of {} heads, width {}, patches of {} px",
+            beit.depth, beit.heads, beit.width, beit.patch_size
+        ),
         NetworkSpec::Resnet(resnet) => {
             let blocks: Vec<String> = resnet.blocks.iter().map(usize::to_string).collect();
             format!("Residual network: {} blocks a stage, first width {}", blocks.join("-"), resnet.width)
