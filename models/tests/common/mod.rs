@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use archaeo_models::{
-    Array, AttentionSite, BranchKind, CifarResNetConfig, Classifier, IMAGENET_MOMENTS, ModelCard,
-    NetworkSpec, ParameterPath, Pass, Pooling, Preprocessing, Probe, ResNetConfig, State, Stem, TokenPlace,
-    TokenSite, VitConfig, load, read_arrays, with_state, write_arrays,
+    Array, AttentionSite, BranchKind, CifarResNetConfig, Classifier, FeatureSite, IMAGENET_MOMENTS,
+    ModelCard, NetworkSpec, ParameterPath, Pass, Pooling, Preprocessing, Probe, ResNetConfig, State, Stem,
+    TokenPlace, TokenSite, VitConfig, load, read_arrays, with_state, write_arrays,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -97,6 +97,11 @@ impl Fixture {
         Self(read_arrays(&fixture_path(&format!("{name}.safetensors"))).expect("the fixture is committed").0)
     }
 
+    /// Reads a file from elsewhere.
+    pub fn read_from(path: &Path) -> Self {
+        Self(read_arrays(path).unwrap_or_else(|error| panic!("{error}")).0)
+    }
+
     /// One array.
     pub fn array(&self, name: &str) -> &Array {
         self.0.get(name).unwrap_or_else(|| panic!("the fixture has no `{name}`"))
@@ -161,33 +166,39 @@ pub fn largest(values: &[f32]) -> f32 {
 /// Keeps the attention weights and the output of every block.
 #[derive(Default)]
 struct BlockRecorder {
-    blocks: Vec<Tensor<3>>,
-    attention: Vec<Tensor<4>>,
+    blocks: Vec<Vec<f32>>,
+    attention: Vec<Vec<f32>>,
 }
 
 impl Probe for BlockRecorder {
     fn attention(&mut self, _: &AttentionSite, weights: Tensor<4>) -> Tensor<4> {
-        self.attention.push(weights.clone());
+        self.attention.push(values(weights.clone()));
         weights
     }
 
     fn tokens(&mut self, site: &TokenSite, tokens: Tensor<3>) -> Tensor<3> {
         if site.place == TokenPlace::BlockOutput {
-            self.blocks.push(tokens.clone());
+            self.blocks.push(values(tokens.clone()));
         }
         tokens
+    }
+
+    fn features(&mut self, site: &FeatureSite, map: Tensor<4>) -> Tensor<4> {
+        if site.stage > 0 {
+            self.blocks.push(values(map.clone()));
+        }
+        map
     }
 }
 
 /// Reads the state of a fixture under the names it has there, and compares logits, every block's output, every attention
-/// matrix and the gradient of `(logits · cotangent).sum()` at the images, each to 1e-5 of its largest value.
-pub fn compare_with_library(name: &str, network: NetworkSpec, image_size: usize) {
-    let fixture = Fixture::read(name);
+/// matrix and the gradient of `(logits · cotangent).sum()` at the images: for each of the four the largest difference,
+/// relative to the largest value of the array it is in.
+pub fn differences_from_library(fixture: &Fixture, card: ModelCard) -> [(&'static str, f32); 4] {
     let folder = tempfile::TempDir::new().expect("a temporary folder");
     let path = folder.path().join("checkpoint.safetensors");
     write_arrays(&path, &fixture.part("state"), Default::default()).expect("the state can be written");
-    let card = card(network, image_size);
-    let model = load(&path, Some(card), &Device::flex()).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let model = load(&path, Some(card), &Device::flex()).unwrap_or_else(|error| panic!("{error}"));
 
     let device = Device::flex().autodiff();
     let images = fixture.tensor::<4>("images", &device).require_grad();
@@ -195,19 +206,27 @@ pub fn compare_with_library(name: &str, network: NetworkSpec, image_size: usize)
     let mut recorder = BlockRecorder::default();
     let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut recorder));
     let gradients = (logits.clone() * cotangent).sum().backward();
-    let assert_equal = |what: &str, ours: &[f32]| {
+    let gradient = values(images.grad(&gradients).expect("the images have a gradient"));
+    let relative = |what: &str, ours: &[f32]| {
         let theirs = &fixture.array(what).values;
-        let difference = largest_difference(ours, theirs) / largest(theirs);
-        assert!(difference <= 1e-5, "{name}: {what} differs by {difference:e} of its largest value");
+        largest_difference(ours, theirs) / largest(theirs)
     };
-    assert_equal("logits", &values(logits));
-    assert_equal("gradient", &values(images.grad(&gradients).expect("the images have a gradient")));
-    assert_eq!(fixture.part("block").len(), recorder.blocks.len());
-    for (layer, block) in recorder.blocks.into_iter().enumerate() {
-        assert_equal(&format!("block.{layer}"), &values(block));
-    }
-    assert_eq!(fixture.part("attention").len(), recorder.attention.len());
-    for (layer, weights) in recorder.attention.into_iter().enumerate() {
-        assert_equal(&format!("attention.{layer}"), &values(weights));
+    let worst = |what: &str, ours: &[Vec<f32>]| {
+        assert_eq!(fixture.part(what).len(), ours.len(), "{what}");
+        let each = ours.iter().enumerate().map(|(layer, ours)| relative(&format!("{what}.{layer}"), ours));
+        each.fold(0.0, f32::max)
+    };
+    [
+        ("logits", relative("logits", &values(logits))),
+        ("blocks", worst("block", &recorder.blocks)),
+        ("attention", worst("attention", &recorder.attention)),
+        ("gradient", relative("gradient", &gradient)),
+    ]
+}
+
+/// [`differences_from_library`] must all be within 1e-5.
+pub fn compare_with_library(name: &str, network: NetworkSpec, image_size: usize) {
+    for (what, difference) in differences_from_library(&Fixture::read(name), card(network, image_size)) {
+        assert!(difference <= 1e-5, "{name}: {what} differs by {difference:e} of its largest value");
     }
 }
