@@ -157,6 +157,6 @@ mod tests {
     fn a_residual_network_has_no_attention() {
         let fixture = Fixture::load();
         let refused = AttentionMaps::record(&fixture.resnet(), fixture.images()).unwrap_err();
-        assert_eq!(refused.to_string(), "tiny has no attention heads; this study needs a Vision Transformer");
+        assert_eq!(refused.to_string(), "tiny has no attention heads; this study needs a vision transformer");
     }
 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AnalysisError {
     /// A question about attention, asked of a model without any.
-    #[error("{model} has no attention heads; this study needs a Vision Transformer")]
+    #[error("{model} has no attention heads; this study needs a vision transformer")]
     NoAttention {
         /// Name of the model.
         model: String,

@@ -1,6 +1,6 @@
 //! Grad-CAM (Selvaraju et al., 2017): which places of the last spatial representation speak for a class.
 
-use archaeo_models::{Classifier, Network, Pass};
+use archaeo_models::{Classifier, Pass};
 use burn::tensor::Tensor;
 
 use crate::attention_maps::target_score;
@@ -19,12 +19,7 @@ use crate::tensors::{per_image, values};
 /// # Panics
 /// If `targets` does not name a class for each image.
 pub fn grad_cam(model: &Classifier, images: Tensor<4>, targets: Option<&[usize]>) -> Vec<Heatmap> {
-    let last_block = match &model.network {
-        Network::Vit(vit) => vit.blocks.len() - 1,
-        Network::Beit(beit) => beit.blocks.len() - 1,
-        Network::Resnet(_) | Network::CifarResnet(_) => 0,
-    };
-    let mut tap = FeatureTap::new(last_block);
+    let mut tap = FeatureTap::new(model.card().network.attention_layers().saturating_sub(1));
     let logits = model.logits(images, &mut Pass::evaluate(&mut tap));
     let gradients = target_score(logits, targets).backward();
     match (tap.features, tap.tokens) {

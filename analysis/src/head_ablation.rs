@@ -5,7 +5,7 @@
 //! image (the default); another image's output keeps the distribution whole.
 
 use archaeo_models::random::keyed_rng;
-use archaeo_models::{Classifier, Network, Pass, Probe, Vit};
+use archaeo_models::{Classifier, Pass};
 use burn::tensor::{Device, Tensor, TensorData, s};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -122,7 +122,7 @@ impl HeadMeans {
     /// # Errors
     /// A model without attention.
     pub fn add(&mut self, model: &Classifier, images: Tensor<4>) -> Result<(), AnalysisError> {
-        vit_of(model)?;
+        require_attention(model)?;
         let batch = images.dims()[0];
         let mut recorder = BlockRecorder::default();
         model.logits(images, &mut Pass::evaluate(&mut recorder));
@@ -185,7 +185,7 @@ pub fn ablate_heads(
     labels: &[usize],
     substitutes: &[Substitute],
 ) -> Result<HeadAblations, AnalysisError> {
-    let vit = vit_of(model)?;
+    require_attention(model)?;
     let batch = images.dims()[0];
     let device = images.device();
     let answers = |logits: Tensor<2>| {
@@ -218,7 +218,8 @@ pub fn ablate_heads(
             for (substitute, outputs) in substitutes.iter().zip(&outputs) {
                 let output = outputs[layer].clone().slice(s![.., head..head + 1, .., ..]);
                 let mut probe = HeadReplacement { layer, head, output };
-                let logits = resume(vit, layer, input.clone(), site.grid, &mut probe);
+                let mut pass = Pass::evaluate(&mut probe);
+                let logits = model.logits_from(layer, input.clone(), site.grid, &mut pass);
                 let replacement = substitute.replacement();
                 heads.push(AblatedHead { layer, head, replacement, answers: answers(logits) });
             }
@@ -227,17 +228,9 @@ pub fn ablate_heads(
     Ok(HeadAblations { baseline, heads })
 }
 
-fn resume(vit: &Vit, layer: usize, input: Tensor<3>, grid: [usize; 2], probe: &mut dyn Probe) -> Tensor<2> {
-    vit.forward_from(layer, input, grid, &mut Pass::evaluate(probe))
-}
-
-fn vit_of(model: &Classifier) -> Result<&Vit, AnalysisError> {
-    match &model.network {
-        Network::Vit(vit) => Ok(vit),
-        Network::Beit(_) | Network::Resnet(_) | Network::CifarResnet(_) => {
-            Err(AnalysisError::NoAttention { model: model.card().name.clone() })
-        }
-    }
+fn require_attention(model: &Classifier) -> Result<(), AnalysisError> {
+    let refused = || AnalysisError::NoAttention { model: model.card().name.clone() };
+    model.has_attention().then_some(()).ok_or_else(refused)
 }
 
 #[cfg(test)]

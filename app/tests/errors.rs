@@ -71,7 +71,7 @@ fn a_cnn_has_no_attention_to_ask_about() {
     let weights = train(folder.path(), &["--set", "model=resnet_micro"]);
     for command in ["attention", "ablate"] {
         let mut asked = archaeo([command, "--data", SHERDS, "--weights"]);
-        let remedy = "give a Vision Transformer";
+        let remedy = "give a vision transformer";
         refused(asked.arg(&weights), &["model.safetensors", "resnet_micro", "no attention heads", remedy]);
     }
 }

@@ -172,10 +172,10 @@ fn trained_models_can_be_brought_along() {
     // Found out before the other model is trained, and nothing is left of it.
     let out = folder.path().join("swapped");
     let sentence = fail(excavate(&out).arg("--cnn").arg(&vit));
-    assert!(sentence.contains("model.safetensors holds a Vision Transformer"), "{sentence}");
+    assert!(sentence.contains("model.safetensors holds a vision transformer"), "{sentence}");
     assert!(sentence.contains("--cnn needs a convolutional network"), "{sentence}");
     assert!(!out.exists(), "a refused request must not take the folder");
     let sentence = fail(excavate(&out).args(["--set", "models.vit.model=resnet_micro"]));
-    assert!(sentence.contains("[models.vit] must describe a Vision Transformer"), "{sentence}");
+    assert!(sentence.contains("[models.vit] must describe a vision transformer"), "{sentence}");
     assert!(!out.exists());
 }

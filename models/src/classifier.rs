@@ -46,6 +46,15 @@ impl Network {
             Self::CifarResnet(resnet) => resnet.forward(images, pass),
         }
     }
+
+    /// As [`Classifier::logits_from`].
+    fn forward_from(&self, layer: usize, tokens: Tensor<3>, grid: [usize; 2], pass: &mut Pass) -> Tensor<2> {
+        match self {
+            Self::Vit(vit) => vit.forward_from(layer, tokens, grid, pass),
+            Self::Beit(beit) => beit.forward_from(layer, tokens, grid, pass),
+            Self::Resnet(_) | Self::CifarResnet(_) => panic!("a network without attention has no tokens"),
+        }
+    }
 }
 
 impl NetworkSpec {
@@ -187,6 +196,30 @@ impl Classifier {
             Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, 3, 1, 1]), &images.device())
         };
         self.network.forward((images.clone() - channel(mean)) / channel(std), pass)
+    }
+
+    /// Whether there are attention heads to ask about.
+    pub fn has_attention(&self) -> bool {
+        self.card.network.attention_layers() > 0
+    }
+
+    /// Logits from the residual stream as the block of attention layer `layer` receives it
+    /// ([`TokenPlace::BlockInput`](crate::TokenPlace)), for a pass that resumes there: to the last bit what
+    /// [`Classifier::logits`] gives. `grid` is that site's.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, classes]`
+    ///
+    /// # Panics
+    /// Without attention.
+    pub fn logits_from(
+        &self,
+        layer: usize,
+        tokens: Tensor<3>,
+        grid: [usize; 2],
+        pass: &mut Pass,
+    ) -> Tensor<2> {
+        self.network.forward_from(layer, tokens, grid, pass)
     }
 
     /// Moves the running moments of every batch-norm layer towards what it saw in a training step:

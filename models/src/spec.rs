@@ -72,6 +72,53 @@ impl NetworkSpec {
         }
     }
 
+    /// What a sentence calls models of this architecture.
+    pub fn family(&self) -> &'static str {
+        match self {
+            Self::Vit(_) => "ViT",
+            Self::Beit(_) => "BEiT",
+            Self::Resnet(_) | Self::CifarResnet(_) => "ResNet",
+        }
+    }
+
+    /// Architecture and sizes in words.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Vit(VitConfig { depth, heads, width, patch_size, .. }) => format!(
+                "Vision Transformer: {depth} layers of {heads} heads, width {width}, patches of {patch_size} px"
+            ),
+            Self::Beit(BeitConfig { depth, heads, width, patch_size, .. }) => {
+                format!("BEiT: {depth} layers of {heads} heads, width {width}, patches of {patch_size} px")
+            }
+            Self::Resnet(ResNetConfig { blocks, width, .. }) => {
+                let blocks = blocks.map(|count| count.to_string()).join("-");
+                format!("Residual network: {blocks} blocks a stage, first width {width}")
+            }
+            Self::CifarResnet(CifarResNetConfig { blocks, width, .. }) => {
+                format!("CIFAR residual network: 3 stages of {blocks} blocks, first width {width}")
+            }
+        }
+    }
+
+    /// Number of layers with attention; a convolutional network has none.
+    pub fn attention_layers(&self) -> usize {
+        match self {
+            Self::Vit(config) => config.depth,
+            Self::Beit(config) => config.depth,
+            Self::Resnet(_) | Self::CifarResnet(_) => 0,
+        }
+    }
+
+    /// The same sizes with these rates of stochastic depth and dropout at training, where the architecture has them.
+    pub fn with_rates(mut self, drop_path: f64, dropout: f64) -> Self {
+        match &mut self {
+            Self::Vit(config) => (config.drop_path, config.dropout) = (drop_path, dropout),
+            Self::Beit(config) => config.drop_path = drop_path,
+            Self::Resnet(_) | Self::CifarResnet(_) => {}
+        }
+        self
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         match self {

@@ -1,6 +1,6 @@
 //! Against full passes, and against what each replacement must mean.
 
-use archaeo_models::AttentionSite;
+use archaeo_models::{AttentionSite, Probe};
 
 use super::*;
 use crate::testing::{Fixture, random_images};
@@ -37,7 +37,7 @@ fn resuming_equals_the_full_pass_to_the_last_bit() {
     vit.logits(fixture.images(), &mut Pass::evaluate(&mut recorder));
     assert_eq!(recorder.inputs.len(), 3);
     for (layer, (site, input)) in recorder.inputs.into_iter().enumerate() {
-        let resumed = resume(vit_of(&vit).unwrap(), layer, input, site.grid, &mut ());
+        let resumed = vit.logits_from(layer, input, site.grid, &mut Pass::evaluate(&mut ()));
         assert_eq!(values(resumed), full);
     }
 }

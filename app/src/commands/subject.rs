@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use archaeo_experiments::data::{self, Dataset, OpenOptions, Split};
-use archaeo_models::{Classifier, IMAGENET_MOMENTS, ModelCard, Network, NetworkSpec, Preprocessing, load};
+use archaeo_models::{Classifier, IMAGENET_MOMENTS, ModelCard, NetworkSpec, Preprocessing, load};
 use burn::tensor::Device;
 
 use super::verify;
@@ -31,8 +31,8 @@ impl Opened {
     /// Such a model.
     pub fn require_attention(&self, subject: &Subject) -> Result<()> {
         anyhow::ensure!(
-            matches!(self.model.network, Network::Vit(_)),
-            "{} holds {}, which has no attention heads; give a Vision Transformer",
+            self.model.has_attention(),
+            "{} holds {}, which has no attention heads; give a vision transformer",
             subject.weights.display(),
             self.model.card().name
         );

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use archaeo_models::{Classifier, Network, NetworkSpec, load};
+use archaeo_models::{Classifier, ModelCard, load};
 use burn::tensor::Device;
 
 use super::{InvestigationError, Request, Watcher};
@@ -14,8 +14,16 @@ use crate::run_folder::{DataIdentity, RunFolder, sha256_file};
 use crate::studies::StudyError;
 use crate::train::{Job, Outcome, RecipeError, train};
 
-const VIT: &str = "a Vision Transformer";
-const CNN: &str = "a convolutional network";
+/// What was given and what is needed, where a model cannot play a role.
+fn wrong_kind(card: &ModelCard, role: Role) -> Option<(&'static str, &'static str)> {
+    const TRANSFORMER: &str = "a vision transformer";
+    const CNN: &str = "a convolutional network";
+    match (card.network.attention_layers() > 0, role) {
+        (false, Role::Vit) => Some((CNN, TRANSFORMER)),
+        (true, Role::Cnn) => Some((TRANSFORMER, CNN)),
+        (true, Role::Vit) | (false, Role::Cnn) => None,
+    }
+}
 
 /// A frozen model and what is known of it.
 pub(super) struct Subject {
@@ -39,9 +47,7 @@ impl Subject {
             return Self::load(role, path, dataset, request.device).map(Some);
         }
         let card = request.config.recipe(role)?.card(&dataset.classes)?;
-        let is_vit = matches!(card.network, NetworkSpec::Vit(_));
-        if is_vit != (role == Role::Vit) {
-            let needed = if is_vit { CNN } else { VIT };
+        if let Some((_, needed)) = wrong_kind(&card, role) {
             let reason = format!("[models.{role}] must describe {needed}, but {} is none", card.name);
             return Err(RecipeError::Value(reason).into());
         }
@@ -51,9 +57,7 @@ impl Subject {
     /// Loads a checkpoint that says itself what it holds.
     fn load(role: Role, path: &Path, dataset: &Dataset, device: &Device) -> Result<Self, InvestigationError> {
         let model = load(path, None, device)?;
-        let is_vit = matches!(model.network, Network::Vit(_));
-        if is_vit != (role == Role::Vit) {
-            let (found, needed) = if is_vit { (VIT, CNN) } else { (CNN, VIT) };
+        if let Some((found, needed)) = wrong_kind(model.card(), role) {
             return Err(InvestigationError::WrongKind { path: path.into(), role, found, needed });
         }
         if model.card().classes != dataset.classes {

@@ -1,7 +1,5 @@
 //! What the models and classes are called in sentences.
 
-use archaeo_models::NetworkSpec;
-
 use crate::findings::{Investigation, Role};
 
 /// Short names of the pair, such as “ViT” and “ResNet”.
@@ -13,12 +11,11 @@ pub(super) struct Names {
 
 impl Names {
     pub fn of(investigation: &Investigation) -> Self {
-        let cnn = investigation.models.iter().find(|model| model.role == Role::Cnn);
-        let cnn = match cnn.map(|model| &model.card.network) {
-            Some(NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_)) => "ResNet",
-            Some(NetworkSpec::Vit(_) | NetworkSpec::Beit(_)) | None => "CNN",
+        let family = |role: Role, unknown| {
+            let model = investigation.models.iter().find(|model| model.role == role);
+            model.map_or(unknown, |model| model.card.network.family())
         };
-        Self { vit: "ViT", cnn }
+        Self { vit: family(Role::Vit, "ViT"), cnn: family(Role::Cnn, "CNN") }
     }
 
     /// `ViT`.

@@ -124,7 +124,7 @@ impl Recipe {
     /// # Errors
     /// An unknown model, or sizes that do not fit together.
     pub fn card(&self, classes: &[String]) -> Result<ModelCard, RecipeError> {
-        let (name, mut network) = match &self.model {
+        let (name, network) = match &self.model {
             ModelChoice::Named(name) => {
                 (name.clone(), NetworkSpec::named(name, classes.len(), self.image_size)?)
             }
@@ -134,7 +134,7 @@ impl Recipe {
                     table.entry(key).or_insert(Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)));
                 };
                 default("classes", classes.len());
-                if self.is_vit() {
+                if !self.is_residual() {
                     default("image_size", self.image_size);
                 }
                 let spec: NetworkSpec = Value::Table(table)
@@ -143,16 +143,13 @@ impl Recipe {
                 ("custom".to_owned(), spec)
             }
         };
-        if let NetworkSpec::Vit(config) = &mut network {
-            if config.image_size != self.image_size {
-                return Err(RecipeError::Value(format!(
-                    "the model takes images of {} px, but `image_size` is {}; set one like the other",
-                    config.image_size, self.image_size
-                )));
-            }
-            config.drop_path = self.drop_path;
-            config.dropout = self.dropout;
+        if let Some(taken) = network.image_size().filter(|taken| *taken != self.image_size) {
+            return Err(RecipeError::Value(format!(
+                "the model takes images of {taken} px, but `image_size` is {}; set one like the other",
+                self.image_size
+            )));
         }
+        let network = network.with_rates(self.drop_path, self.dropout);
         network.validate()?;
         let preprocessing = Preprocessing::plain(self.image_size);
         Ok(ModelCard { name, network, preprocessing, classes: classes.to_vec() })
@@ -170,11 +167,13 @@ impl Recipe {
         Ok(Classifier::new(self.card(classes)?, self.seed, device)?)
     }
 
-    fn is_vit(&self) -> bool {
-        match &self.model {
-            ModelChoice::Named(name) => name.starts_with("vit"),
-            ModelChoice::Sizes(table) => table.get("architecture").and_then(Value::as_str) == Some("vit"),
-        }
+    /// Residual networks take images of any size and have neither stochastic depth nor dropout.
+    fn is_residual(&self) -> bool {
+        let architecture = match &self.model {
+            ModelChoice::Named(name) => Some(name.as_str()),
+            ModelChoice::Sizes(table) => table.get("architecture").and_then(Value::as_str),
+        };
+        architecture.is_some_and(|name| name.contains("resnet"))
     }
 
     /// The recipe as TOML, defaults written out.
@@ -222,9 +221,9 @@ impl Recipe {
         ] {
             share(key, value)?;
         }
-        if self.drop_path + self.dropout > 0.0 && !self.is_vit() {
+        if self.drop_path + self.dropout > 0.0 && self.is_residual() {
             return Err(RecipeError::Value(
-                "`drop_path` and `dropout` are for ViTs; the model of this recipe has neither".into(),
+                "`drop_path` and `dropout` are for transformers; the model of this recipe has neither".into(),
             ));
         }
         self.augment.check()?;

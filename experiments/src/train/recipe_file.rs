@@ -407,7 +407,7 @@ mod tests {
             (PAIR, "models.cnn.epoch=3", "did you mean `epochs`"),
             (PAIR, "learning_rate=1e-4", "--set models.cnn.learning_rate=…"),
             (PAIR, "drop_path=0.2", "--set models.vit.drop_path=…"),
-            (PAIR, "models.cnn.drop_path=0.2", "`drop_path` and `dropout` are for ViTs"),
+            (PAIR, "models.cnn.drop_path=0.2", "`drop_path` and `dropout` are for transformers"),
         ];
         for (text, override_, expected) in cases {
             let sentence = complaint(text, &[override_]);

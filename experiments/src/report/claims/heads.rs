@@ -1,17 +1,18 @@
 //! Which heads matter, and whether the gradient would have told.
 
-use crate::findings::{HeadAblation, HeadFindings};
+use crate::findings::{HeadAblation, HeadFindings, Role};
 
 use super::super::evidence::{SIGNIFICANCE, Side, side};
+use super::super::names::Names;
 use super::super::numbers::{Unit, counted, p_value};
 use super::Claim;
 
 /// Rank correlation from which on two rankings are called close.
 const CLOSE_AGREEMENT: f64 = 0.5;
 
-pub(super) fn claims(findings: &HeadFindings) -> Vec<Claim> {
+pub(super) fn claims(findings: &HeadFindings, names: &Names) -> Vec<Claim> {
     let mut claims = Vec::new();
-    claims.extend(importance(findings));
+    claims.extend(importance(findings, names));
     if !findings.ranking.is_empty() {
         claims.push(gradient(findings));
     }
@@ -28,15 +29,16 @@ pub(in super::super) fn head_name(head: &HeadAblation) -> String {
     format!("layer {}, head {}", head.layer + 1, head.head + 1)
 }
 
-fn importance(findings: &HeadFindings) -> Option<Claim> {
+fn importance(findings: &HeadFindings, names: &Names) -> Option<Claim> {
+    let vit = names.the(Role::Vit);
     let top = findings.ranking.first()?;
     let total = counted(findings.ranking.len(), "head");
     let needed = findings.ranking.iter().filter(|head| survives(head) && head.mean.value > 0.0).count();
     let harmful = findings.ranking.iter().filter(|head| survives(head) && head.mean.value < 0.0).count();
     let mut statement = match needed {
-        0 => format!("For none of the {total} can it be shown that the ViT needs it."),
-        1 => format!("The ViT measurably needs 1 of its {total}."),
-        _ => format!("The ViT measurably needs {needed} of its {total}."),
+        0 => format!("For none of the {total} can it be shown that {vit} needs it."),
+        1 => format!("{vit} measurably needs 1 of its {total}."),
+        _ => format!("{vit} measurably needs {needed} of its {total}."),
     };
     if harmful > 0 {
         statement += &format!(" Without {harmful} of them it would do better.");

@@ -47,7 +47,7 @@ pub fn claims(investigation: &Investigation) -> Vec<Claim> {
         claims.extend(comparisons::claim(findings, &names));
     }
     if let Some(findings) = &investigation.heads {
-        claims.extend(heads::claims(findings));
+        claims.extend(heads::claims(findings, &names));
     }
     if let Some(findings) = &investigation.attacks {
         claims.extend(attacks::claims(findings, &names));

@@ -17,7 +17,7 @@ pub(super) fn section(findings: &AttentionFindings, investigation: &Investigatio
     let blocks = vec![
         Block::Paragraph(
             format!(
-                "Every layer of a Vision Transformer weighs every patch of the image against every other, once a head. \
+                "Every layer of a transformer weighs every patch of the image against every other, once a head. \
                  Averaged over {images} of {0} × {0} px. {1}",
                 findings.image_size, findings.convention
             )

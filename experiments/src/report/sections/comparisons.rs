@@ -66,7 +66,11 @@ fn gallery_item(item: &Comparison, classes: &[String], names: &Names) -> Gallery
     );
     GalleryItem {
         path: item.picture.clone(),
-        alt: format!("Image {} of class {truth}: input, ViT rollout, Grad-CAM", item.index),
+        alt: format!(
+            "Image {} of class {truth}: input, {} rollout, Grad-CAM",
+            item.index,
+            names.bare(Role::Vit)
+        ),
         group,
         title: Text::new().strong(truth),
         lines,

@@ -48,9 +48,10 @@ fn groups(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block 
         ]
     });
     let mut caption = format!(
-        "Errors among {}. Confidence: mean probability given to the wrong answer (of the ViT where both err); confusions: \
+        "Errors among {}. Confidence: mean probability given to the wrong answer (of {} where both err); confusions: \
          true class → answer, with how often.",
-        counted(findings.n, "image")
+        counted(findings.n, "image"),
+        names.the(Role::Vit)
     );
     if let Some(same) = &findings.same_wrong_class {
         caption += &format!(
@@ -88,9 +89,11 @@ fn by_class(findings: &ErrorFindings, classes: &[String], names: &Names) -> Bloc
     let names_of_shown = shown.iter().map(|errors| class_name(classes, errors.class));
     let chart = BarChart {
         title: "Who is wrong".into(),
-        description:
-            "Share of all images, and of each class, that only the ViT, only the CNN, or both have wrong"
-                .into(),
+        description: format!(
+            "Share of all images, and of each class, that only {}, only {}, or both have wrong",
+            names.the(Role::Vit),
+            names.the(Role::Cnn)
+        ),
         value: Axis::new("share of the images", Scale::Percent),
         categories: std::iter::once("All images".into()).chain(names_of_shown).collect(),
         series: vec![

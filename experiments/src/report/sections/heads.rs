@@ -5,24 +5,26 @@ use archaeo_plot::{
     dot_interval_chart, matrix_chart, scatter,
 };
 
-use crate::findings::HeadFindings;
+use crate::findings::{HeadFindings, Role};
 
 use super::super::charts::{NEUTRAL_SERIES, measure};
 use super::super::claims::{head_name, survives};
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::names::Names;
 use super::super::numbers::{Unit, counted, p_value};
 
 /// Heads named in the ranked chart; all are in the table.
 const MOST_CHARTED_HEADS: usize = 12;
 
-pub(super) fn section(findings: &HeadFindings) -> Section {
+pub(super) fn section(findings: &HeadFindings, names: &Names) -> Section {
     let images = counted(findings.n, "image");
     let blocks = vec![
         Block::Paragraph(
             format!(
-                "Each of {} is taken away in turn and the loss measured again on the same {images}. With all heads the ViT \
-                 has {} of them right.",
+                "Each of {} is taken away in turn and the loss measured again on the same {images}. With all heads \
+                 {} has {} of them right.",
                 counted(findings.ranking.len(), "head"),
+                names.the(Role::Vit),
                 Unit::Percent.sentence(&findings.baseline)
             )
             .into(),

@@ -29,7 +29,7 @@ pub(super) fn document(investigation: &Investigation) -> Document {
         investigation.accuracy.as_ref().map(|found| accuracy::section(found, investigation, &names)),
         investigation.attention.as_ref().map(|found| attention::section(found, investigation)),
         investigation.comparisons.as_ref().map(|found| comparisons::section(found, investigation, &names)),
-        investigation.heads.as_ref().map(heads::section),
+        investigation.heads.as_ref().map(|found| heads::section(found, &names)),
         investigation.attacks.as_ref().map(|found| attacks::section(found, &names)),
         investigation.errors.as_ref().map(|found| errors::section(found, investigation, &names)),
         investigation.localisation.as_ref().map(|found| localisation::section(found, &names)),

@@ -1,6 +1,5 @@
 //! The two models: what they are and how they were trained.
 
-use archaeo_models::NetworkSpec;
 use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty, line_chart};
 
 use crate::findings::{EpochRecord, Investigation, ModelFindings, Role};
@@ -37,7 +36,7 @@ fn overview(models: &[ModelFindings]) -> Block {
         std::iter::once(name.into()).chain(models.iter().map(cell)).collect()
     };
     let rows = vec![
-        row("Architecture", &|model| architecture(&model.card.network).into()),
+        row("Architecture", &|model| model.card.network.describe().into()),
         row("Parameters", &|model| count(model.parameters).into()),
         row("Input", &|model| {
             let side = model.card.preprocessing.image_size;
@@ -62,29 +61,6 @@ fn overview(models: &[ModelFindings]) -> Block {
     ];
     let caption = "The models. Speed is the median over epochs; validation accuracy that of the last epoch.";
     Block::Table(Table { caption: caption.into(), columns, rows })
-}
-
-fn architecture(network: &NetworkSpec) -> String {
-    match network {
-        NetworkSpec::Vit(vit) => format!(
-            "Vision Transformer: {} layers of {} heads, width {}, patches of {} px",
-            vit.depth, vit.heads, vit.width, vit.patch_size
-        ),
-        NetworkSpec::Beit(beit) => format!(
-            "BEiT: {} layers of {} heads, width {}, patches of {} px",
-            beit.depth, beit.heads, beit.width, beit.patch_size
-        ),
-        NetworkSpec::Resnet(resnet) => {
-            let blocks: Vec<String> = resnet.blocks.iter().map(usize::to_string).collect();
-            format!("Residual network: {} blocks a stage, first width {}", blocks.join("-"), resnet.width)
-        }
-        NetworkSpec::CifarResnet(resnet) => {
-            format!(
-                "CIFAR residual network: 3 stages of {} blocks, first width {}",
-                resnet.blocks, resnet.width
-            )
-        }
-    }
 }
 
 fn median_speed(history: &[EpochRecord]) -> Option<f64> {

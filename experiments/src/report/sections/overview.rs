@@ -27,7 +27,7 @@ pub(super) fn lead(investigation: &Investigation, names: &Names) -> Text {
     let trained = !investigation.models.is_empty()
         && investigation.models.iter().all(|model| !model.history.is_empty());
     let subject = format!(
-        "A Vision Transformer ({}) and a convolutional network ({})",
+        "A vision transformer ({}) and a convolutional network ({})",
         names.bare(Role::Vit),
         names.bare(Role::Cnn)
     );
