@@ -3,12 +3,12 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
-use archaeo_models::{Interpolation, Preprocessing};
+use archaeo_models::{Fit, Interpolation, Preprocessing};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::augment::{AugmentConfig, AugmentKey, augment};
-use crate::data::resize::{Filter, center_crop, resize_shorter_side};
+use crate::data::resize::{Filter, center_crop, resize, resize_shorter_side};
 use crate::data::{DataError, Image, Mask, Split};
 
 /// Batches that wait, decoded, for the model.
@@ -58,15 +58,18 @@ impl ImageSource for Preprocessed<'_> {
     }
 }
 
-/// The shorter side resized to ⌊size / crop⌋, then the middle cut out; an image that has the size already is left as
-/// it is.
+/// An image brought to the model's size as [`Fit`] says; one that has it already is left as it is.
 pub fn preprocess(image: Image, preprocessing: &Preprocessing) -> Image {
-    let Preprocessing { image_size, crop, interpolation, .. } = *preprocessing;
-    let shorter = (image_size as f64 / crop).floor() as usize;
+    let Preprocessing { image_size, crop, fit, interpolation, .. } = *preprocessing;
     let filter = match interpolation {
         Interpolation::Bilinear => Filter::Bilinear,
         Interpolation::Bicubic => Filter::Bicubic,
     };
+    if fit == Fit::Squash {
+        let fits = (image.width, image.height) == (image_size, image_size);
+        return if fits { image } else { resize(&image, image_size, image_size, filter) };
+    }
+    let shorter = (image_size as f64 / crop).floor() as usize;
     let resized = if image.width.min(image.height) == shorter {
         image
     } else {

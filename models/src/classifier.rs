@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::beit::Beit;
 use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
+use crate::preprocessing::Preprocessing;
 use crate::resnet::ResNet;
 use crate::resnet_cifar::CifarResNet;
-use crate::spec::{NetworkSpec, SpecError, check_sizes};
+use crate::spec::{NetworkSpec, SpecError};
 use crate::state::shapes_of;
 use crate::vit::Vit;
 
@@ -71,55 +72,6 @@ fn trained_parameters<M: Module>(model: &M) -> usize {
     let shapes = shapes_of(model);
     let trained = shapes.iter().filter(|(name, _)| !name.contains("running_"));
     trained.map(|(_, shape)| shape.iter().product::<usize>()).sum()
-}
-
-/// Filter with which an image is brought to the model's size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Interpolation {
-    /// Triangle filter.
-    Bilinear,
-    /// Cubic filter with a = −0.5, as Pillow.
-    Bicubic,
-}
-
-/// What is done to an image before a model sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Preprocessing {
-    /// Side of the square input, in pixels.
-    pub image_size: usize,
-    /// Share of the resized image that the centre crop keeps.
-    pub crop: f64,
-    /// Resize filter.
-    pub interpolation: Interpolation,
-    /// Mean of each channel, of values in [0, 1].
-    pub mean: [f32; 3],
-    /// Standard deviation of each channel.
-    pub std: [f32; 3],
-}
-
-/// ImageNet's channel means and standard deviations, as torchvision and timm state them.
-pub const IMAGENET_MOMENTS: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
-
-impl Preprocessing {
-    /// The whole image, scaled to `image_size`, with mean and deviation of 0.5: how models are trained here.
-    pub fn plain(image_size: usize) -> Self {
-        Self { image_size, crop: 1.0, interpolation: Interpolation::Bicubic, mean: [0.5; 3], std: [0.5; 3] }
-    }
-
-    fn validate(&self) -> Result<(), SpecError> {
-        if !(self.crop > 0.0 && self.crop <= 1.0) {
-            return Err(SpecError::Sizes(format!("crop must be above 0 and at most 1, not {}", self.crop)));
-        }
-        let usable = |std: &f32| std.is_finite() && *std > 0.0;
-        if !self.mean.iter().all(|mean| mean.is_finite()) || !self.std.iter().all(usable) {
-            return Err(SpecError::Sizes(format!(
-                "mean {:?} and std {:?} of the channels must be finite, and std above 0",
-                self.mean, self.std
-            )));
-        }
-        check_sizes("image_size", &[self.image_size])
-    }
 }
 
 /// Everything about a model but its numbers.

@@ -6,11 +6,15 @@
 
 mod attention;
 mod beit;
+mod catalogue;
 mod classifier;
+mod describe;
+mod flops;
 mod initialize;
 mod layers;
 mod names;
 mod pass;
+mod preprocessing;
 mod presets;
 mod probe;
 pub mod random;
@@ -24,10 +28,16 @@ mod weights;
 
 pub use attention::{MultiHeadAttention, scaled_dot_product_attention};
 pub use beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
-pub use classifier::{Classifier, IMAGENET_MOMENTS, Interpolation, ModelCard, Network, Preprocessing};
+pub use catalogue::{Usual, usual};
+pub use classifier::{Classifier, ModelCard, Network};
+pub use describe::{DescribeError, Described, ModelRequest, describe};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
 pub use pass::{LayerMoments, Pass, TrainingStep};
+pub use preprocessing::{
+    CLIP_MOMENTS, Fit, IMAGENET_MOMENTS, Interpolation, Origin, Preprocessing, PreprocessingChoice,
+    SourcedPreprocessing,
+};
 pub use probe::{AttentionSite, FeatureSite, Probe, TokenPlace, TokenSite};
 pub use resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, Stem};
 pub use resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};

@@ -12,7 +12,7 @@ use crate::vit::{Pooling, Position, PositionResampling, VitConfig};
 
 /// Name, width, depth, heads and perceptron width of the standard ViT sizes (Dosovitskiy et al., 2021, table 1;
 /// tiny and small: Touvron et al., 2021, table 1; giant, whose perceptrons are gated: Oquab et al., 2024, table 17).
-const VIT_SIZES: [(&str, usize, usize, usize, usize); 6] = [
+pub(crate) const VIT_SIZES: [(&str, usize, usize, usize, usize); 6] = [
     ("micro", 96, 4, 3, 192),
     ("tiny", 192, 12, 3, 768),
     ("small", 384, 12, 6, 1536),
@@ -49,7 +49,7 @@ const DINOV2_NAMES: [(&str, &str); 4] = [
 ];
 
 /// Name, branch and blocks of the standard ResNets (He et al., 2016, table 1); `micro` is for 32-pixel images.
-const RESNET_SIZES: [(&str, BranchKind, [usize; 4], usize); 6] = [
+pub(crate) const RESNET_SIZES: [(&str, BranchKind, [usize; 4], usize); 6] = [
     ("resnet_micro", BranchKind::Basic, [1, 1, 1, 1], 16),
     ("resnet18", BranchKind::Basic, [2, 2, 2, 2], 64),
     ("resnet34", BranchKind::Basic, [3, 4, 6, 3], 64),

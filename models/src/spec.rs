@@ -129,6 +129,20 @@ impl NetworkSpec {
         }
     }
 
+    /// The same for images of another size, to which learned positions are resampled when a checkpoint is loaded.
+    ///
+    /// # Errors
+    /// Patches that do not tile the image.
+    pub fn for_image_size(mut self, image_size: usize) -> Result<Self, SpecError> {
+        match &mut self {
+            Self::Vit(config) => config.image_size = image_size,
+            Self::Beit(config) => config.image_size = image_size,
+            Self::Resnet(_) | Self::CifarResnet(_) => {}
+        }
+        self.validate()?;
+        Ok(self)
+    }
+
     /// Side of the only input the model takes, in pixels; `None` where any will do.
     pub fn image_size(&self) -> Option<usize> {
         match self {

@@ -128,3 +128,22 @@ fn initial_values_have_the_stated_deviation_and_depend_on_the_seed() {
     let expected = (2.0f64 / (128.0 * 9.0)).sqrt();
     assert!((deviation / expected - 1.0).abs() < 0.02, "{deviation}, expected {expected}");
 }
+
+#[test]
+fn multiply_adds_are_those_of_fvcore_within_a_hundredth() {
+    let text = std::fs::read_to_string(fixture_path("multiply_adds.json")).unwrap();
+    let reference: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let reference: BTreeMap<String, u64> =
+        serde_json::from_value(reference["multiply_adds"].clone()).unwrap();
+    let mut compared = 0;
+    for (name, theirs) in reference {
+        let Ok(network) = NetworkSpec::named(&name, 1000, 224) else { continue };
+        let ratio = network.multiply_adds(224) as f64 / theirs as f64;
+        assert!((0.99..=1.0).contains(&ratio), "{name}: {ratio}");
+        compared += 1;
+    }
+    assert!(compared >= 15);
+    // Computed by hand: He et al. (2016) give 41 million for ResNet-20 on 32 × 32 pixels.
+    let cifar = NetworkSpec::named("resnet20_cifar", 10, 32).unwrap().multiply_adds(32);
+    assert!((40.0e6..41.5e6).contains(&(cifar as f64)), "{cifar}");
+}

@@ -25,7 +25,8 @@ pub(crate) fn canonical(state: State, network: &NetworkSpec) -> State {
     }
 }
 
-fn unwrapped(mut state: State) -> State {
+/// The arrays without what wrappers put before all of their names.
+pub(crate) fn unwrapped(mut state: State) -> State {
     let shared = |state: &State| {
         WRAPPER_PREFIXES.into_iter().find(|prefix| state.keys().all(|name| name.starts_with(prefix)))
     };

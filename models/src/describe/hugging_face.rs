@@ -1,0 +1,191 @@
+//! The `config.json` of Hugging Face `transformers`, and its `preprocessor_config.json`.
+
+use serde_json::Value;
+
+use super::Configured;
+use super::json::{channels, needed, number, real, text, truth};
+use crate::beit::BeitConfig;
+use crate::preprocessing::{Fit, Interpolation, PreprocessingChoice};
+use crate::resnet::{BranchKind, ResNetConfig, Stem};
+use crate::spec::NetworkSpec;
+use crate::transformer::FeedForward;
+use crate::vit::{Pooling, Position, PositionResampling, VitConfig};
+
+/// The `model_type`s that are read.
+const KNOWN: &str = "vit, deit, dinov2, dinov2_with_registers, beit and resnet";
+
+pub(super) fn read(config: &Value) -> Result<Configured, String> {
+    let kind = text(config, "model_type")
+        .ok_or("it has neither `architecture` (timm) nor `model_type` (transformers)")?;
+    let network = match kind {
+        "vit" | "deit" | "dinov2" | "dinov2_with_registers" => NetworkSpec::Vit(vit(config, kind)?),
+        "beit" => NetworkSpec::Beit(beit(config)?),
+        "resnet" => NetworkSpec::Resnet(resnet(config)?),
+        other => return Err(format!("its model_type, `{other}`, is not known here; known are {KNOWN}")),
+    };
+    network.validate().map_err(|error| error.to_string())?;
+    let preprocessing = match config.get("preprocessor") {
+        Some(preprocessor) => preprocessing(preprocessor)?,
+        None => PreprocessingChoice { image_size: number(config, "image_size")?, ..Default::default() },
+    };
+    let name = text(config, "_name_or_path").filter(|name| !name.is_empty()).unwrap_or(kind).to_owned();
+    Ok(Configured { name, class_names: class_names(config), network, preprocessing })
+}
+
+/// Whether the architecture that was saved ends in a classifier.
+fn classifies(config: &Value) -> bool {
+    let named = |list: &Vec<Value>| {
+        list.iter().filter_map(Value::as_str).any(|name| name.contains("ForImageClassification"))
+    };
+    config.get("architectures").and_then(Value::as_array).is_none_or(named)
+}
+
+fn classes(config: &Value) -> Result<usize, String> {
+    if !classifies(config) {
+        return Ok(0);
+    }
+    let named = config.get("id2label").and_then(Value::as_object).map(serde_json::Map::len);
+    // transformers leaves the names out where there are two classes without a name.
+    Ok(named.or(number(config, "num_labels")?).unwrap_or(2))
+}
+
+fn class_names(config: &Value) -> Option<Vec<String>> {
+    let names = config.get("id2label")?.as_object()?;
+    let name = |class: usize| names.get(&class.to_string())?.as_str().map(str::to_owned);
+    (0..names.len()).map(name).collect()
+}
+
+fn vit(config: &Value, kind: &str) -> Result<VitConfig, String> {
+    let width = needed(config, "hidden_size")?;
+    let dinov2 = kind.starts_with("dinov2");
+    let gated = dinov2 && truth(config, "use_swiglu_ffn", false);
+    let hidden = match number(config, "intermediate_size")? {
+        Some(hidden) => hidden,
+        None => (width as f64 * real(config, "mlp_ratio", 4.0)?) as usize,
+    };
+    let feed_forward = match (text(config, "hidden_act").unwrap_or("gelu"), gated) {
+        (_, true) => FeedForward::SwiGlu,
+        ("gelu", false) => FeedForward::Gelu,
+        ("quick_gelu", false) => FeedForward::QuickGelu,
+        (other, false) => return Err(format!("its hidden_act, `{other}`, is not known here")),
+    };
+    if !truth(config, "qkv_bias", true) {
+        return Err("it has no qkv_bias, and attention without bias is not known here".into());
+    }
+    let with_teacher =
+        config.get("architectures").is_some_and(|names| names.to_string().contains("WithTeacher"));
+    let registers =
+        if kind == "dinov2_with_registers" { number(config, "num_register_tokens")?.unwrap_or(4) } else { 0 };
+    let read_patches = dinov2 && classifies(config);
+    Ok(VitConfig {
+        image_size: needed(config, "image_size")?,
+        patch_size: needed(config, "patch_size")?,
+        width,
+        depth: needed(config, "num_hidden_layers")?,
+        heads: needed(config, "num_attention_heads")?,
+        // Of a gated perceptron two thirds, rounded up to a multiple of eight.
+        mlp_width: if gated { (hidden * 2 / 3).div_ceil(8) * 8 } else { hidden },
+        classes: classes(config)?,
+        pooling: if read_patches { Pooling::ClassTokenAndMean } else { Pooling::ClassToken },
+        position: if registers > 0 { Position::LearnedOnPatches } else { Position::Learned },
+        resampling: match kind {
+            "dinov2" => PositionResampling::Offset,
+            _ => PositionResampling::Antialiased,
+        },
+        registers,
+        distilled: kind == "deit" && with_teacher,
+        layer_scale: dinov2,
+        feed_forward,
+        epsilon: real(config, "layer_norm_eps", if dinov2 { 1e-6 } else { 1e-12 })?,
+        ..VitConfig::default()
+    })
+}
+
+fn beit(config: &Value) -> Result<BeitConfig, String> {
+    if truth(config, "use_absolute_position_embeddings", false) || !truth(config, "use_mean_pooling", true) {
+        return Err(
+            "only BEiTs with relative positions that read the mean of the patches are known here".into()
+        );
+    }
+    Ok(BeitConfig {
+        image_size: needed(config, "image_size")?,
+        patch_size: needed(config, "patch_size")?,
+        width: needed(config, "hidden_size")?,
+        depth: needed(config, "num_hidden_layers")?,
+        heads: needed(config, "num_attention_heads")?,
+        mlp_width: needed(config, "intermediate_size")?,
+        classes: classes(config)?,
+        epsilon: real(config, "layer_norm_eps", 1e-12)?,
+        drop_path: 0.0,
+    })
+}
+
+fn resnet(config: &Value) -> Result<ResNetConfig, String> {
+    let branch = match text(config, "layer_type").unwrap_or("bottleneck") {
+        "basic" => BranchKind::Basic,
+        "bottleneck" => BranchKind::Bottleneck,
+        other => return Err(format!("its layer_type, `{other}`, is not known here")),
+    };
+    let list = |key: &str| -> Option<[usize; 4]> {
+        let numbers = config.get(key)?.as_array()?.iter().map(|x| x.as_u64().map(|x| x as usize));
+        numbers.collect::<Option<Vec<_>>>()?.try_into().ok()
+    };
+    let blocks = list("depths").ok_or("its `depths` must be four whole numbers")?;
+    let width = needed(config, "embedding_size")?;
+    let expansion = if branch == BranchKind::Bottleneck { 4 } else { 1 };
+    let expected = [0, 1, 2, 3].map(|stage| (width * expansion) << stage);
+    if list("hidden_sizes").is_some_and(|sizes| sizes != expected)
+        || truth(config, "downsample_in_first_stage", false)
+        || truth(config, "downsample_in_bottleneck", false)
+    {
+        return Err("its widths or strides are not those of the standard residual networks".into());
+    }
+    Ok(ResNetConfig { stem: Stem::Imagenet, branch, blocks, width, classes: classes(config)? })
+}
+
+/// Resize and crop as `transformers` names them: to both sides, or the shorter side and then a crop.
+fn preprocessing(config: &Value) -> Result<PreprocessingChoice, String> {
+    let side = |value: &Value| -> Option<usize> {
+        let side = value.as_u64().or_else(|| value.get("height")?.as_u64())?;
+        usize::try_from(side).ok()
+    };
+    let size = config.get("size").unwrap_or(&Value::Null);
+    let shortest = number(size, "shortest_edge")?;
+    let cropped = config
+        .get("crop_size")
+        .and_then(side)
+        .filter(|_| truth(config, "do_center_crop", shortest.is_some()));
+    let (image_size, crop, fit) = match (cropped, shortest, side(size)) {
+        (Some(cropped), Some(shortest), _) => {
+            (Some(cropped), Some(share(cropped, shortest)), Some(Fit::Crop))
+        }
+        (None, Some(shortest), _) => (Some(shortest), Some(1.0), Some(Fit::Crop)),
+        (Some(cropped), None, Some(resized)) if cropped != resized => {
+            return Err("an image is squashed and then cropped, which is not known here".into());
+        }
+        (_, None, Some(resized)) => (Some(resized), None, Some(Fit::Squash)),
+        (_, None, None) => (None, None, None),
+    };
+    let interpolation = match number(config, "resample")? {
+        None => None,
+        Some(2) => Some(Interpolation::Bilinear),
+        Some(3) => Some(Interpolation::Bicubic),
+        Some(other) => {
+            return Err(format!("its `resample`, {other}, is neither bilinear (2) nor bicubic (3)"));
+        }
+    };
+    Ok(PreprocessingChoice {
+        image_size,
+        crop,
+        fit,
+        interpolation,
+        mean: channels(config, "image_mean")?,
+        std: channels(config, "image_std")?,
+    })
+}
+
+/// The share of `resized` that `cropped` is, so that ⌊cropped / share⌋ is `resized` again.
+fn share(cropped: usize, resized: usize) -> f64 {
+    let share = cropped as f64 / resized as f64;
+    if (cropped as f64 / share).floor() as usize == resized { share } else { share.next_down() }
+}
