@@ -72,7 +72,8 @@ impl MultiHeadAttention {
         let packed = self.qkv.forward(x).reshape([batch, tokens, 3, self.heads, head_dim]);
         let dropping = pass.training.is_some() && self.weight_dropout > 0.0;
         let context = if pass.probe.wants_attention(site) || dropping {
-            let weights = pass.probe.attention(site, ops::self_attention_weights(packed.clone(), scale));
+            let weights =
+                pass.probe.attention(site, ops::self_attention_weights(packed.clone(), None, scale));
             let weights = pass.dropout(
                 weights,
                 self.weight_dropout,
@@ -80,7 +81,7 @@ impl MultiHeadAttention {
             );
             ops::self_attention_context(weights, packed)
         } else {
-            ops::self_attention(packed, scale)
+            ops::self_attention(packed, None, scale)
         };
         let gathered = pass.probe.heads(site, context.swap_dims(1, 2));
         let mixed = self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]));

@@ -118,10 +118,13 @@ impl BeitAttention {
         let packed = ops::linear(x, self.qkv.weight.val(), Some(bias));
         let packed = packed.reshape([batch, tokens, 3, self.heads, head_dim]);
         let scale = (head_dim as f64).powf(-0.5);
-        let weights =
-            ops::biased_self_attention_weights(packed.clone(), scale, self.position_bias(site.grid));
-        let weights = pass.probe.attention(site, weights);
-        let context = ops::self_attention_context(weights, packed);
+        let bias = Some(self.position_bias(site.grid));
+        let context = if pass.probe.wants_attention(site) {
+            let weights = ops::self_attention_weights(packed.clone(), bias, scale);
+            ops::self_attention_context(pass.probe.attention(site, weights), packed)
+        } else {
+            ops::self_attention(packed, bias, scale)
+        };
         let gathered = pass.probe.heads(site, context.swap_dims(1, 2));
         self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]))
     }
@@ -175,7 +178,7 @@ pub struct BeitBlock {
 
 impl BeitBlock {
     fn forward(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
-        let AttentionSite { layer, grid, prefix_tokens } = *site;
+        let AttentionSite { layer, grid, prefix_tokens, .. } = *site;
         let at = |place| TokenSite { layer, place, grid, prefix_tokens };
         let scaled = |branch: Tensor<3>, gamma: &Param<Tensor<1>>| branch * gamma.val().unsqueeze();
 
@@ -264,7 +267,7 @@ impl Beit {
     ) -> Tensor<2> {
         let [batch, tokens, width] = x.dims();
         for (layer, block) in self.blocks.iter().enumerate().skip(layer) {
-            x = block.forward(x, &AttentionSite { layer, grid, prefix_tokens: 1 }, pass);
+            x = block.forward(x, &AttentionSite { layer, grid, prefix_tokens: 1, window: None }, pass);
         }
         let pooled = self.fc_norm.forward(x.narrow(1, 1, tokens - 1).mean_dim(1).reshape([batch, width]));
         match &self.head {

@@ -12,6 +12,7 @@ use crate::resnet::ResNet;
 use crate::resnet_cifar::CifarResNet;
 use crate::spec::{NetworkSpec, SpecError};
 use crate::state::shapes_of;
+use crate::swin::Swin;
 use crate::vit::Vit;
 
 /// One of the architectures.
@@ -22,6 +23,8 @@ pub enum Network {
     Vit(Vit),
     /// BEiT.
     Beit(Beit),
+    /// Swin Transformer.
+    Swin(Swin),
     /// ImageNet-style residual network.
     Resnet(ResNet),
     /// CIFAR-style residual network.
@@ -33,6 +36,7 @@ impl Network {
         Ok(match spec {
             NetworkSpec::Vit(config) => Self::Vit(Vit::new(config, device)?),
             NetworkSpec::Beit(config) => Self::Beit(Beit::new(config, device)?),
+            NetworkSpec::Swin(config) => Self::Swin(Swin::new(config, device)?),
             NetworkSpec::Resnet(config) => Self::Resnet(ResNet::new(config, device)?),
             NetworkSpec::CifarResnet(config) => Self::CifarResnet(CifarResNet::new(config, device)?),
         })
@@ -43,6 +47,7 @@ impl Network {
         match self {
             Self::Vit(vit) => vit.forward(images, pass),
             Self::Beit(beit) => beit.forward(images, pass),
+            Self::Swin(swin) => swin.forward(images, pass),
             Self::Resnet(resnet) => resnet.forward(images, pass),
             Self::CifarResnet(resnet) => resnet.forward(images, pass),
         }
@@ -53,6 +58,7 @@ impl Network {
         match self {
             Self::Vit(vit) => vit.forward_from(layer, tokens, grid, pass),
             Self::Beit(beit) => beit.forward_from(layer, tokens, grid, pass),
+            Self::Swin(swin) => swin.forward_from(layer, tokens, grid, pass),
             Self::Resnet(_) | Self::CifarResnet(_) => panic!("a network without attention has no tokens"),
         }
     }

@@ -8,8 +8,10 @@ use crate::beit::BeitConfig;
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
 use crate::resnet_cifar::CifarResNetConfig;
 use crate::spec::NetworkSpec;
+use crate::swin::SwinConfig;
 use crate::transformer::FeedForward;
 use crate::vit::VitConfig;
+use crate::window::Window;
 
 impl NetworkSpec {
     /// Multiply-adds for one image of `image_size` pixels a side.
@@ -17,6 +19,7 @@ impl NetworkSpec {
         match self {
             Self::Vit(config) => vit(config),
             Self::Beit(config) => beit(config),
+            Self::Swin(config) => swin(config),
             Self::Resnet(config) => resnet(config, image_size as u64),
             Self::CifarResnet(config) => cifar_resnet(config, image_size as u64),
         }
@@ -49,6 +52,23 @@ fn beit(config: &BeitConfig) -> u64 {
     patches(grid, patch_size, width)
         + blocks(depth, 1 + grid * grid, width, 2 * width * mlp_width)
         + (classes * width) as u64
+}
+
+/// Queries, keys and values are computed on the padded map; what the windows gathered is mixed on the map itself.
+fn swin(config: &SwinConfig) -> u64 {
+    let mut sum = patches(config.side(0), config.patch_size, config.width);
+    for (stage, &depth) in config.depths.iter().enumerate() {
+        let (side, width) = (config.side(stage), config.width << stage);
+        let window = Window::on([side; 2], config.window_size, false, config.window_padding);
+        let (tokens, places) = (side * side, window.count([side; 2]) * window.area());
+        let attention = places * (3 * width * width + 2 * window.area() * width) + tokens * width * width;
+        let block = attention + tokens * 2 * config.mlp_ratio * width * width;
+        // Merging: a quarter of the tokens, each of four halves of this width.
+        let merging = if stage > 0 { tokens * 2 * width * width } else { 0 };
+        sum += (merging + depth * block) as u64;
+    }
+    let last_width = config.width << (config.depths.len() - 1);
+    sum + (config.classes * last_width) as u64
 }
 
 /// A square convolution to `side` by `side` outputs.

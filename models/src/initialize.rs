@@ -10,7 +10,7 @@ use crate::state::ParameterPath;
 
 /// Fills a model of neutral values for training from scratch.
 ///
-/// ViT as in timm's default: linear weights and positions from a normal of deviation 0.02 (timm cuts it, but at a
+/// ViT and Swin as in timm's default: linear weights, positions and position biases from a normal of deviation 0.02 (timm cuts it, but at a
 /// hundred deviations), prefix tokens 1e-6, patch projection uniform within `1 / √fan_in`. ResNet as in torchvision:
 /// convolutions from He et al.'s normal (2015, equation 14, over the outputs), heads uniform within `1 / √fan_in`.
 /// Biases are zero, and everything else keeps its neutral value.

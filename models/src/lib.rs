@@ -22,9 +22,11 @@ mod resnet;
 mod resnet_cifar;
 mod spec;
 mod state;
+mod swin;
 mod transformer;
 mod vit;
 mod weights;
+mod window;
 
 pub use attention::{MultiHeadAttention, scaled_dot_product_attention};
 pub use beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
@@ -43,8 +45,13 @@ pub use resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, St
 pub use resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};
 pub use spec::{NetworkSpec, SpecError};
 pub use state::{Array, Mismatch, ParameterPath, State, state_of, with_state};
+pub use swin::{
+    PatchMerging, Swin, SwinBlock, SwinConfig, SwinHead, SwinPatchEmbed, SwinStage, WindowAttention,
+    merged_tokens,
+};
 pub use transformer::{Block, BlockConfig, FeedForward, LayerScale, Mlp};
 pub use vit::{
     PatchEmbed, PatchProjection, Pooling, Position, PositionResampling, Vit, VitConfig, sine_positions,
 };
 pub use weights::{WeightsError, load, read_arrays, read_card, save, write_arrays};
+pub use window::{Window, WindowPadding};

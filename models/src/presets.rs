@@ -7,6 +7,7 @@ use crate::beit::BeitConfig;
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
 use crate::resnet_cifar::CifarResNetConfig;
 use crate::spec::{NetworkSpec, SpecError};
+use crate::swin::SwinConfig;
 use crate::transformer::FeedForward;
 use crate::vit::{Pooling, Position, PositionResampling, VitConfig};
 
@@ -48,6 +49,17 @@ const DINOV2_NAMES: [(&str, &str); 4] = [
     ("dinov2_vitg14", "vit_giant_patch14"),
 ];
 
+/// Name, width, depths and heads of the standard Swin sizes (Liu et al., 2021, section 3.3), for patches of 4 px.
+const SWIN_SIZES: [(&str, usize, [usize; 4], [usize; 4]); 4] = [
+    ("tiny", 96, [2, 2, 6, 2], [3, 6, 12, 24]),
+    ("small", 96, [2, 2, 18, 2], [3, 6, 12, 24]),
+    ("base", 128, [2, 2, 18, 2], [4, 8, 16, 32]),
+    ("large", 192, [2, 2, 18, 2], [6, 12, 24, 48]),
+];
+
+/// Windows of the published Swin models: 7 tokens for images of 224 px, 12 for 384 px.
+const SWIN_WINDOWS: [usize; 2] = [7, 12];
+
 /// Name, branch and blocks of the standard ResNets (He et al., 2016, table 1); `micro` is for 32-pixel images.
 pub(crate) const RESNET_SIZES: [(&str, BranchKind, [usize; 4], usize); 6] = [
     ("resnet_micro", BranchKind::Basic, [1, 1, 1, 1], 16),
@@ -67,6 +79,7 @@ impl NetworkSpec {
     pub fn named(name: &str, classes: usize, image_size: usize) -> Result<Self, SpecError> {
         let (stem, image_size) = with_pixels(name).unwrap_or((name, image_size));
         let spec = dinov2_named(stem, classes, image_size)
+            .or_else(|| swin_named(stem, classes, image_size))
             .or_else(|| transformer_named(stem, classes, image_size))
             .or_else(|| resnet_named(name, classes))
             .ok_or_else(|| SpecError::Unknown(name.into()))?;
@@ -85,6 +98,9 @@ impl NetworkSpec {
         }
         for (hub, _) in DINOV2_NAMES {
             names.extend(["", "_reg", "_lc", "_reg_lc"].map(|ending| format!("{hub}{ending}")));
+        }
+        for (size, ..) in &SWIN_SIZES {
+            names.extend(SWIN_WINDOWS.iter().map(|window| format!("swin_{size}_patch4_window{window}")));
         }
         names.extend(RESNET_SIZES.iter().map(|row| row.0.to_owned()));
         names.extend(RESNET_SIZES[1..].iter().map(|row| format!("{}_cifar", row.0)));
@@ -156,6 +172,16 @@ fn transformer_named(name: &str, classes: usize, image_size: usize) -> Option<Ne
         ("deit3", "") => VitConfig { layer_scale: true, position: Position::LearnedOnPatches, ..plain },
         _ => return None,
     }))
+}
+
+fn swin_named(name: &str, classes: usize, image_size: usize) -> Option<NetworkSpec> {
+    let (size, window) = name.strip_prefix("swin_")?.split_once("_patch4_window")?;
+    let &(_, width, depths, heads) = SWIN_SIZES.iter().find(|row| row.0 == size)?;
+    let window_size = window.parse().ok().filter(|window| SWIN_WINDOWS.contains(window))?;
+    let (depths, heads) = (depths.into(), heads.into());
+    let sizes =
+        SwinConfig { image_size, window_size, width, depths, heads, classes, ..SwinConfig::default() };
+    Some(NetworkSpec::Swin(sizes))
 }
 
 fn resnet_named(name: &str, classes: usize) -> Option<NetworkSpec> {

@@ -6,6 +6,8 @@
 
 use burn::tensor::Tensor;
 
+use crate::window::Window;
+
 /// Where in a model an attention matrix or its heads' outputs stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionSite {
@@ -15,6 +17,8 @@ pub struct AttentionSite {
     pub grid: [usize; 2],
     /// Tokens before the first patch token: class, distillation, registers.
     pub prefix_tokens: usize,
+    /// The windows within which tokens attend to one another; `None` where all attend to all.
+    pub window: Option<Window>,
 }
 
 /// Where in a block a sequence of tokens stands.
@@ -62,12 +66,13 @@ pub trait Probe {
         true
     }
 
-    /// Attention weights after softmax, `[batch, heads, queries, keys]`.
+    /// Attention weights after softmax, `[batch, heads, queries, keys]`; with windows `[batch · windows, heads, places,
+    /// places]`, an image's windows one after the other ([`Window::tokens`]).
     fn attention(&mut self, _site: &AttentionSite, weights: Tensor<4>) -> Tensor<4> {
         weights
     }
 
-    /// What each head gathered, before the heads are mixed, `[batch, heads, tokens, head_dim]`.
+    /// What each head gathered, before the heads are mixed, `[batch, heads, tokens, head_dim]`, windows or not.
     fn heads(&mut self, _site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
         outputs
     }

@@ -6,6 +6,7 @@ use thiserror::Error;
 use crate::beit::BeitConfig;
 use crate::resnet::ResNetConfig;
 use crate::resnet_cifar::CifarResNetConfig;
+use crate::swin::SwinConfig;
 use crate::vit::VitConfig;
 
 /// A model that cannot be built.
@@ -44,6 +45,16 @@ fn check_range(name: &str, sizes: &[usize], largest: usize) -> Result<(), SpecEr
     }
 }
 
+/// Checks that each rate, given with its name, is a probability below 1.
+pub(crate) fn check_rates(rates: &[(&str, f64)]) -> Result<(), SpecError> {
+    match rates.iter().find(|(_, rate)| !(0.0..1.0).contains(rate)) {
+        None => Ok(()),
+        Some((name, rate)) => {
+            Err(SpecError::Sizes(format!("{name} must be at least 0 and below 1, not {rate}")))
+        }
+    }
+}
+
 /// An architecture with its sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "architecture", rename_all = "kebab-case")]
@@ -52,6 +63,8 @@ pub enum NetworkSpec {
     Vit(VitConfig),
     /// BEiT.
     Beit(BeitConfig),
+    /// Swin Transformer.
+    Swin(SwinConfig),
     /// ImageNet-style residual network.
     Resnet(ResNetConfig),
     /// CIFAR-style residual network.
@@ -67,6 +80,7 @@ impl NetworkSpec {
         match self {
             Self::Vit(config) => config.validate(),
             Self::Beit(config) => config.validate(),
+            Self::Swin(config) => config.validate(),
             Self::Resnet(config) => config.validate(),
             Self::CifarResnet(config) => config.validate(),
         }
@@ -77,6 +91,7 @@ impl NetworkSpec {
         match self {
             Self::Vit(_) => "ViT",
             Self::Beit(_) => "BEiT",
+            Self::Swin(_) => "Swin",
             Self::Resnet(_) | Self::CifarResnet(_) => "ResNet",
         }
     }
@@ -89,6 +104,16 @@ impl NetworkSpec {
             ),
             Self::Beit(BeitConfig { depth, heads, width, patch_size, .. }) => {
                 format!("BEiT: {depth} layers of {heads} heads, width {width}, patches of {patch_size} px")
+            }
+            Self::Swin(SwinConfig { depths, heads, width, patch_size, window_size, .. }) => {
+                let joined =
+                    |counts: &[usize]| counts.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+                format!(
+                    "Swin Transformer: {} layers of {} heads a stage, first width {width}, patches of {patch_size} px, \
+                     windows of {window_size} × {window_size} tokens",
+                    joined(depths),
+                    joined(heads)
+                )
             }
             Self::Resnet(ResNetConfig { blocks, width, .. }) => {
                 let blocks = blocks.map(|count| count.to_string()).join("-");
@@ -105,6 +130,7 @@ impl NetworkSpec {
         match self {
             Self::Vit(config) => config.depth,
             Self::Beit(config) => config.depth,
+            Self::Swin(config) => config.blocks(),
             Self::Resnet(_) | Self::CifarResnet(_) => 0,
         }
     }
@@ -114,6 +140,7 @@ impl NetworkSpec {
         match &mut self {
             Self::Vit(config) => (config.drop_path, config.dropout) = (drop_path, dropout),
             Self::Beit(config) => config.drop_path = drop_path,
+            Self::Swin(config) => (config.drop_path, config.dropout) = (drop_path, dropout),
             Self::Resnet(_) | Self::CifarResnet(_) => {}
         }
         self
@@ -124,6 +151,7 @@ impl NetworkSpec {
         match self {
             Self::Vit(config) => config.classes,
             Self::Beit(config) => config.classes,
+            Self::Swin(config) => config.classes,
             Self::Resnet(config) => config.classes,
             Self::CifarResnet(config) => config.classes,
         }
@@ -137,6 +165,7 @@ impl NetworkSpec {
         match &mut self {
             Self::Vit(config) => config.image_size = image_size,
             Self::Beit(config) => config.image_size = image_size,
+            Self::Swin(config) => config.image_size = image_size,
             Self::Resnet(_) | Self::CifarResnet(_) => {}
         }
         self.validate()?;
@@ -148,6 +177,7 @@ impl NetworkSpec {
         match self {
             Self::Vit(config) => Some(config.image_size),
             Self::Beit(config) => Some(config.image_size),
+            Self::Swin(config) => Some(config.image_size),
             Self::Resnet(_) | Self::CifarResnet(_) => None,
         }
     }

@@ -26,8 +26,8 @@ impl ParameterPath {
     pub fn enter(&mut self, name: &str, container: &str) {
         let name = match (container.strip_prefix("Enum:").is_some(), name) {
             (true, _) | (false, "network") => None,
-            (false, "conv") if self.within("downsample") => Some("0"),
-            (false, "norm") if self.within("downsample") => Some("1"),
+            (false, "conv") if container == "Struct:Downsample" => Some("0"),
+            (false, "norm") if container == "Struct:Downsample" => Some("1"),
             (false, name) => Some(name),
         };
         self.0.push(name.map(str::to_owned));
@@ -41,10 +41,6 @@ impl ParameterPath {
     /// The checkpoint's name of the parameter reached, such as `blocks.0.attn.qkv.weight`.
     pub fn name(&self) -> String {
         self.0.iter().flatten().cloned().collect::<Vec<_>>().join(".")
-    }
-
-    fn within(&self, field: &str) -> bool {
-        self.0.iter().flatten().next_back().is_some_and(|last| last == field)
     }
 }
 

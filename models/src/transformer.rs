@@ -146,7 +146,7 @@ impl Block {
 
     /// `[batch, tokens, width]` → `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
-        let AttentionSite { layer, grid, prefix_tokens } = *site;
+        let AttentionSite { layer, grid, prefix_tokens, .. } = *site;
         let at = |place| TokenSite { layer, place, grid, prefix_tokens };
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);

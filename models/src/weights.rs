@@ -140,8 +140,8 @@ fn write_to(path: &Path, state: &State, metadata: HashMap<String, String>) -> io
 /// The file is read array by array: beside the result, memory holds no more than the largest array's bytes.
 ///
 /// # Errors
-/// A file that cannot be read, is malformed, or holds an array of another type than 16-, 32- or 64-bit floats (integer
-/// counters such as `num_batches_tracked` are left out).
+/// A file that cannot be read, is malformed, or holds an array of another type than 16-, 32- or 64-bit floats (arrays of
+/// 32- and 64-bit integers are counters or indices, which no model here stores, and are left out).
 pub fn read_arrays(path: &Path) -> Result<(State, HashMap<String, String>), WeightsError> {
     let io_error = |source| WeightsError::Io { action: "read", path: path.to_owned(), source };
     let mut file = File::open(path).map_err(io_error)?;
@@ -153,7 +153,7 @@ pub fn read_arrays(path: &Path) -> Result<(State, HashMap<String, String>), Weig
         // The header was checked against the file's length, so this cannot ask for more than there is.
         bytes.resize(info.data_offsets.1 - info.data_offsets.0, 0);
         file.read_exact(&mut bytes).map_err(io_error)?;
-        if matches!(info.dtype, Dtype::I64 | Dtype::I32) && info.shape.is_empty() {
+        if matches!(info.dtype, Dtype::I64 | Dtype::I32) {
             continue;
         }
         let values = widen(info.dtype, &bytes).ok_or_else(|| WeightsError::Dtype {

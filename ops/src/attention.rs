@@ -36,26 +36,29 @@ pub fn attention_context(weights: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
     weights.matmul(value)
 }
 
-/// Attention weights of tokens over one another, from their packed projection: as [`attention_weights`] without a mask.
+/// Attention weights of tokens over one another, from their packed projection: as [`attention_weights`] without a mask, but
+/// with `bias` added to the scaled scores before the softmax: relative positions, or a large negative number where a
+/// key must not be attended to. Gradients reach the bias.
 ///
 /// # Shapes
-/// `packed` `[batch, tokens, 3, heads, head_dim]`: queries, keys, values → `[batch, heads, tokens, tokens]`
-pub fn self_attention_weights(packed: Tensor<5>, scale: f64) -> Tensor<4> {
+/// `packed` `[batch, tokens, 3, heads, head_dim]`: queries, keys, values; `bias` `[period, heads, tokens, tokens]`, where
+/// `period` divides `batch` and repeats along it (1 for all alike; Swin's windows stand one after the other along the
+/// batch) → `[batch, heads, tokens, tokens]`
+pub fn self_attention_weights(packed: Tensor<5>, bias: Option<Tensor<4>>, scale: f64) -> Tensor<4> {
     if kernels::serve(&packed.device()) {
-        return kernels::self_attention_weights(packed, scale);
+        return match bias {
+            Some(bias) => kernels::biased_self_attention_weights(packed, bias, scale),
+            None => kernels::self_attention_weights(packed, scale),
+        };
     }
-    attention_weights(part(&packed, 0), part(&packed, 1), scale, None)
-}
-
-/// [`self_attention_weights`] with `bias` added to the scaled scores before the softmax, such as what a relative position
-/// is worth: `softmax(scale · query · keyᵀ + bias)`. A score of −1e30 or less hides its key.
-///
-/// # Shapes
-/// `packed` `[batch, tokens, 3, heads, head_dim]`, `bias` broadcastable to `[batch, heads, tokens, tokens]`
-/// → `[batch, heads, tokens, tokens]`
-pub fn biased_self_attention_weights(packed: Tensor<5>, scale: f64, bias: Tensor<4>) -> Tensor<4> {
+    let Some(bias) = bias else {
+        return attention_weights(part(&packed, 0), part(&packed, 1), scale, None);
+    };
     let scores = (part(&packed, 0) * scale).matmul(part(&packed, 1).swap_dims(2, 3));
-    softmax(scores + bias, 3)
+    let ([batch, heads, tokens, _], period) = (scores.dims(), bias.dims()[0]);
+    let repeated =
+        scores.reshape([batch / period, period, heads, tokens, tokens]) + bias.unsqueeze_dim::<5>(0);
+    softmax(repeated.reshape([batch, heads, tokens, tokens]), 3)
 }
 
 /// What each token gathers from the values of a packed projection: as [`attention_context`], heads side by side.
@@ -74,12 +77,16 @@ pub fn self_attention_context(weights: Tensor<4>, packed: Tensor<5>) -> Tensor<4
 /// weights: they are not written out unless a gradient will need them.
 ///
 /// # Shapes
-/// `packed` `[batch, tokens, 3, heads, head_dim]` → `[batch, tokens, heads, head_dim]`
-pub fn self_attention(packed: Tensor<5>, scale: f64) -> Tensor<4> {
+/// `packed` `[batch, tokens, 3, heads, head_dim]`, `bias` `[period, heads, tokens, tokens]`
+/// → `[batch, tokens, heads, head_dim]`
+pub fn self_attention(packed: Tensor<5>, bias: Option<Tensor<4>>, scale: f64) -> Tensor<4> {
     if kernels::serve(&packed.device()) {
-        return kernels::self_attention(packed, scale);
+        return match bias {
+            Some(bias) => kernels::biased_self_attention(packed, bias, scale),
+            None => kernels::self_attention(packed, scale),
+        };
     }
-    self_attention_context(self_attention_weights(packed.clone(), scale), packed)
+    self_attention_context(self_attention_weights(packed.clone(), bias, scale), packed)
 }
 
 /// Queries (0), keys (1) or values (2) of a packed projection, `[batch, heads, tokens, head_dim]`.

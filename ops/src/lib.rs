@@ -12,8 +12,7 @@ mod loss;
 mod normalization;
 
 pub use attention::{
-    attention_context, attention_weights, biased_self_attention_weights, self_attention,
-    self_attention_context, self_attention_weights,
+    attention_context, attention_weights, self_attention, self_attention_context, self_attention_weights,
 };
 pub use convolution::{Convolution, conv2d, global_mean_pool, max_pool2d};
 pub use dense::{gelu, linear, quick_gelu, relu, swiglu};

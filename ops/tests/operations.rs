@@ -480,16 +480,26 @@ fn self_attention_is_attention_over_the_parts_of_a_packed_projection() {
         let part = |v: &[f64], image: usize, token: usize, part: usize, head: usize| -> Vec<f64> {
             v[(((image * tokens + token) * 3 + part) * heads + head) * width..][..width].to_vec()
         };
-        let row = |v: &[f64], image: usize, head: usize, query: usize| -> Vec<f64> {
-            let query = part(v, image, query, 0, head);
+        // `bias` is empty or of a period that its length tells.
+        let row = |v: &[f64], bias: &[f64], image: usize, head: usize, query: usize| -> Vec<f64> {
+            let of_query = part(v, image, query, 0, head);
+            let period = bias.len() / (heads * tokens * tokens);
             let score = |key: usize| {
-                scale * query.iter().zip(part(v, image, key, 1, head)).map(|(q, k)| q * k).sum::<f64>()
+                let product =
+                    of_query.iter().zip(part(v, image, key, 1, head)).map(|(q, k)| q * k).sum::<f64>();
+                match period {
+                    0 => scale * product,
+                    _ => {
+                        let row = ((image % period) * heads + head) * tokens + query;
+                        scale * product + bias[row * tokens + key]
+                    }
+                }
             };
             softmax(&(0..tokens).map(score).collect::<Vec<_>>(), &vec![true; tokens])
         };
-        let weights = |v: &[f64]| -> Vec<f64> {
+        let weights = |v: &[f64], bias: &[f64]| -> Vec<f64> {
             let rows = 0..batch * heads * tokens;
-            rows.flat_map(|at| row(v, at / tokens / heads, at / tokens % heads, at % tokens)).collect()
+            rows.flat_map(|at| row(v, bias, at / tokens / heads, at / tokens % heads, at % tokens)).collect()
         };
         let context = |v: &[f64], weights: &[f64]| -> Vec<f64> {
             let gathered = |at: usize| -> f64 {
@@ -503,8 +513,8 @@ fn self_attention_is_attention_over_the_parts_of_a_packed_projection() {
         check(
             "self_attention_weights",
             &[packed()],
-            |v| ops::self_attention_weights(v[0].clone().reshape(packed_shape), scale).reshape([-1]),
-            |v| weights(&v[0]),
+            |v| ops::self_attention_weights(v[0].clone().reshape(packed_shape), None, scale).reshape([-1]),
+            |v| weights(&v[0], &[]),
         );
         check(
             "self_attention_context",
@@ -518,19 +528,47 @@ fn self_attention_is_attention_over_the_parts_of_a_packed_projection() {
         check(
             "self_attention",
             &[packed()],
-            |v| ops::self_attention(v[0].clone().reshape(packed_shape), scale).reshape([-1]),
-            |v| context(&v[0], &weights(&v[0])),
+            |v| ops::self_attention(v[0].clone().reshape(packed_shape), None, scale).reshape([-1]),
+            |v| context(&v[0], &weights(&v[0], &[])),
         );
+        for period in [1, batch] {
+            let bias_shape = [period, heads, tokens, tokens];
+            let inputs = [packed(), input(&bias_shape, 29, 2.0)];
+            let both =
+                |v: &[Tensor<1>]| (v[0].clone().reshape(packed_shape), v[1].clone().reshape(bias_shape));
+            check(
+                "biased self_attention_weights",
+                &inputs,
+                |v| {
+                    let (packed, bias) = both(v);
+                    ops::self_attention_weights(packed, Some(bias), scale).reshape([-1])
+                },
+                |v| weights(&v[0], &v[1]),
+            );
+            check(
+                "biased self_attention",
+                &inputs,
+                |v| {
+                    let (packed, bias) = both(v);
+                    ops::self_attention(packed, Some(bias), scale).reshape([-1])
+                },
+                |v| context(&v[0], &weights(&v[0], &v[1])),
+            );
+        }
 
         let device = Device::flex();
         let packed = tensor(&packed().values, packed_shape, &device);
-        let seen =
-            ops::self_attention_context(ops::self_attention_weights(packed.clone(), scale), packed.clone());
-        assert_eq!(
-            values(ops::self_attention(packed, scale)),
-            values(seen),
-            "watching must not change a bit"
+        let bias = tensor(
+            &input(&[batch, heads, tokens, tokens], 29, 2.0).values,
+            [batch, heads, tokens, tokens],
+            &device,
         );
+        for bias in [None, Some(bias)] {
+            let weights = ops::self_attention_weights(packed.clone(), bias.clone(), scale);
+            let seen = values(ops::self_attention_context(weights, packed.clone()));
+            let unseen = values(ops::self_attention(packed.clone(), bias, scale));
+            assert_eq!(unseen, seen, "watching must not change a bit");
+        }
     }
 }
 

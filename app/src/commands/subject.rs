@@ -106,6 +106,9 @@ fn preprocessing_of(network: &NetworkSpec, image_size: usize) -> Preprocessing {
             Preprocessing { image_size: config.image_size, crop: 0.9, ..plain }
         }
         NetworkSpec::Vit(config) => Preprocessing::plain(config.image_size),
+        NetworkSpec::Swin(config) => {
+            Preprocessing { image_size: config.image_size, crop: 0.9, mean, std, ..plain }
+        }
         NetworkSpec::Beit(config) => Preprocessing { image_size: config.image_size, crop: 0.9, ..plain },
         NetworkSpec::Resnet(_) if image_size > 64 => Preprocessing {
             crop: 0.875,

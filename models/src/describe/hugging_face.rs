@@ -8,11 +8,13 @@ use crate::beit::BeitConfig;
 use crate::preprocessing::{Fit, Interpolation, PreprocessingChoice};
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
 use crate::spec::NetworkSpec;
+use crate::swin::SwinConfig;
 use crate::transformer::FeedForward;
 use crate::vit::{Pooling, Position, PositionResampling, VitConfig};
+use crate::window::WindowPadding;
 
 /// The `model_type`s that are read.
-const KNOWN: &str = "vit, deit, dinov2, dinov2_with_registers, beit and resnet";
+const KNOWN: &str = "vit, deit, dinov2, dinov2_with_registers, beit, swin and resnet";
 
 pub(super) fn read(config: &Value) -> Result<Configured, String> {
     let kind = text(config, "model_type")
@@ -20,6 +22,7 @@ pub(super) fn read(config: &Value) -> Result<Configured, String> {
     let network = match kind {
         "vit" | "deit" | "dinov2" | "dinov2_with_registers" => NetworkSpec::Vit(vit(config, kind)?),
         "beit" => NetworkSpec::Beit(beit(config)?),
+        "swin" => NetworkSpec::Swin(swin(config)?),
         "resnet" => NetworkSpec::Resnet(resnet(config)?),
         other => return Err(format!("its model_type, `{other}`, is not known here; known are {KNOWN}")),
     };
@@ -117,6 +120,37 @@ fn beit(config: &Value) -> Result<BeitConfig, String> {
         classes: classes(config)?,
         epsilon: real(config, "layer_norm_eps", 1e-12)?,
         drop_path: 0.0,
+    })
+}
+
+fn swin(config: &Value) -> Result<SwinConfig, String> {
+    let mlp_ratio = real(config, "mlp_ratio", 4.0)?;
+    let usual = truth(config, "qkv_bias", true)
+        && !truth(config, "use_absolute_embeddings", false)
+        && text(config, "hidden_act").unwrap_or("gelu") == "gelu"
+        && real(config, "layer_norm_eps", 1e-5)? == 1e-5
+        && mlp_ratio.fract() == 0.0;
+    if !usual {
+        return Err("only Swin Transformers with relative positions, biases, GELU, a layer_norm_eps of 1e-5 and a whole \
+                    mlp_ratio are known here"
+            .into());
+    }
+    let list = |key: &str| -> Result<Vec<usize>, String> {
+        let numbers = config.get(key).and_then(Value::as_array);
+        let numbers = numbers.map(|list| list.iter().map(|x| Some(x.as_u64()? as usize)).collect());
+        numbers.flatten().ok_or_else(|| format!("its `{key}` must be whole numbers, one a stage"))
+    };
+    Ok(SwinConfig {
+        image_size: needed(config, "image_size")?,
+        patch_size: needed(config, "patch_size")?,
+        window_size: needed(config, "window_size")?,
+        width: needed(config, "embed_dim")?,
+        depths: list("depths")?,
+        heads: list("num_heads")?,
+        mlp_ratio: mlp_ratio as usize,
+        classes: classes(config)?,
+        window_padding: WindowPadding::BeforeShift,
+        ..SwinConfig::default()
     })
 }
 

@@ -6,6 +6,7 @@
 mod beit;
 mod google;
 mod rules;
+mod swin;
 mod vit;
 
 use crate::spec::NetworkSpec;
@@ -21,6 +22,7 @@ pub(crate) fn canonical(state: State, network: &NetworkSpec) -> State {
     match network {
         NetworkSpec::Vit(config) => vit::canonical(state, config),
         NetworkSpec::Beit(config) => beit::canonical(state, config),
+        NetworkSpec::Swin(config) => swin::canonical(state, config),
         NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => state,
     }
 }

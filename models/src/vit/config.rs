@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{SpecError, check_depths, check_sizes};
+use crate::spec::{SpecError, check_depths, check_rates, check_sizes};
 use crate::transformer::FeedForward;
 
 /// What the head reads.
@@ -168,16 +168,11 @@ impl VitConfig {
         if !(self.epsilon > 0.0 && self.epsilon < 1.0) {
             return wrong(format!("epsilon must be above 0 and below 1, not {}", self.epsilon));
         }
-        for (name, rate) in [
+        check_rates(&[
             ("dropout", self.dropout),
             ("attention_dropout", self.attention_dropout),
             ("drop_path", self.drop_path),
-        ] {
-            if !(0.0..1.0).contains(&rate) {
-                return wrong(format!("{name} must be at least 0 and below 1, not {rate}"));
-            }
-        }
-        Ok(())
+        ])
     }
 
     /// Patches along each side of the image.

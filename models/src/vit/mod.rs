@@ -35,13 +35,24 @@ pub struct PatchProjection {
 
 impl PatchEmbed {
     pub(crate) fn new(patch_size: usize, width: usize, bias: bool, device: &Device) -> Self {
+        Self { proj: PatchProjection::new(patch_size, width, bias, device) }
+    }
+
+    /// As [`PatchProjection::forward`].
+    pub(crate) fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+        self.proj.forward(images)
+    }
+}
+
+impl PatchProjection {
+    pub(crate) fn new(patch_size: usize, width: usize, bias: bool, device: &Device) -> Self {
         let weight = zeros([width, 3, patch_size, patch_size], device);
-        Self { proj: PatchProjection { weight, bias: bias.then(|| zeros([width], device)) } }
+        Self { weight, bias: bias.then(|| zeros([width], device)) }
     }
 
     /// `[batch, 3, height, width]` → `[batch, rows · columns, features]`, patches in reading order.
     pub(crate) fn forward(&self, images: Tensor<4>) -> Tensor<3> {
-        let weight = self.proj.weight.val();
+        let weight = self.weight.val();
         let [features, channels, patch, _] = weight.dims();
         let [batch, _, height, width] = images.dims();
         let (rows, columns) = (height / patch, width / patch);
@@ -50,7 +61,7 @@ impl PatchEmbed {
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([batch, rows * columns, channels * patch * patch]);
         let weight = weight.reshape([features, channels * patch * patch]);
-        archaeo_ops::linear(patches, weight, self.proj.bias.as_ref().map(Param::val))
+        archaeo_ops::linear(patches, weight, self.bias.as_ref().map(Param::val))
     }
 }
 
@@ -184,7 +195,7 @@ impl Vit {
     ) -> Tensor<2> {
         let prefix_tokens = self.config.prefix_tokens();
         for (layer, block) in self.blocks.iter().enumerate().skip(layer) {
-            x = block.forward(x, &AttentionSite { layer, grid, prefix_tokens }, pass);
+            x = block.forward(x, &AttentionSite { layer, grid, prefix_tokens, window: None }, pass);
         }
         let x = match &self.norm {
             Some(norm) => norm.forward(x),

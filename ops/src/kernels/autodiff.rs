@@ -95,8 +95,8 @@ impl Backward<Flex, 1> for SelfAttentionWeights {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dweights = contiguous(grads.consume::<Flex>(&ops.node));
         let ((packed, weights, scale), [packed_node]) = (ops.state, ops.parents);
-        let gradient = || flex::self_attention_weights_gradient(&packed, &weights, scale, &dweights);
-        register!(grads, packed_node, gradient());
+        let gradients = || flex::self_attention_weights_gradient(&packed, None, &weights, scale, &dweights);
+        register!(grads, packed_node, gradients().0);
     }
 }
 
@@ -127,7 +127,51 @@ impl Backward<Flex, 1> for SelfAttention {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
         let ((packed, weights, scale), [packed_node]) = (ops.state, ops.parents);
-        register!(grads, packed_node, flex::self_attention_gradient(&packed, &weights, scale, &dcontext));
+        let gradients = || flex::self_attention_gradient(&packed, None, &weights, scale, &dcontext);
+        register!(grads, packed_node, gradients().0);
+    }
+}
+
+#[derive(Clone, Debug)]
+struct BiasedAttentionState {
+    packed: FlexTensor,
+    bias: FlexTensor,
+    weights: FlexTensor,
+    scale: f32,
+}
+
+#[derive(Debug)]
+struct BiasedSelfAttentionWeights;
+
+impl Backward<Flex, 2> for BiasedSelfAttentionWeights {
+    type State = BiasedAttentionState;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dweights = contiguous(grads.consume::<Flex>(&ops.node));
+        let BiasedAttentionState { packed, bias, weights, scale } = ops.state;
+        let [packed_node, bias_node] = ops.parents;
+        let bias = bias_node.as_ref().map(|_| &bias);
+        let (dpacked, dbias) =
+            flex::self_attention_weights_gradient(&packed, bias, &weights, scale, &dweights);
+        register!(grads, packed_node, dpacked);
+        register!(grads, bias_node, dbias.expect("asked for"));
+    }
+}
+
+#[derive(Debug)]
+struct BiasedSelfAttention;
+
+impl Backward<Flex, 2> for BiasedSelfAttention {
+    type State = BiasedAttentionState;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
+        let BiasedAttentionState { packed, bias, weights, scale } = ops.state;
+        let [packed_node, bias_node] = ops.parents;
+        let bias = bias_node.as_ref().map(|_| &bias);
+        let (dpacked, dbias) = flex::self_attention_gradient(&packed, bias, &weights, scale, &dcontext);
+        register!(grads, packed_node, dpacked);
+        register!(grads, bias_node, dbias.expect("asked for"));
     }
 }
 
@@ -256,7 +300,7 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
 
     fn kernel_self_attention_weights(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
         record!(SelfAttentionWeights, [packed], |value| {
-            let weights = flex::self_attention_weights(&value, scale);
+            let weights = flex::self_attention_weights(&value, None, scale);
             (weights.clone(), (value, weights, scale))
         })
     }
@@ -272,8 +316,31 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
 
     fn kernel_self_attention(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
         record!(SelfAttention, [packed], |value| {
-            let (context, weights) = flex::self_attention(&value, scale, true);
+            let (context, weights) = flex::self_attention(&value, None, scale, true);
             (context, (value, weights.expect("kept"), scale))
+        })
+    }
+
+    fn kernel_biased_self_attention_weights(
+        packed: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        record!(BiasedSelfAttentionWeights, [packed, bias], |packed, bias| {
+            let weights = flex::self_attention_weights(&packed, Some(&bias), scale);
+            (weights.clone(), BiasedAttentionState { packed, bias, weights, scale })
+        })
+    }
+
+    fn kernel_biased_self_attention(
+        packed: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self> {
+        record!(BiasedSelfAttention, [packed, bias], |packed, bias| {
+            let (context, weights) = flex::self_attention(&packed, Some(&bias), scale, true);
+            let weights = weights.expect("kept");
+            (context, BiasedAttentionState { packed, bias, weights, scale })
         })
     }
 

@@ -2,7 +2,8 @@
 
 use archaeo_kernels::{
     self as kernels, Activation, BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape,
-    Convolution, ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Precision, Weight, WeightLayout,
+    Convolution, ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Precision, ScoreBias, Weight,
+    WeightLayout,
 };
 use burn::backend::{DType, Flex, TensorMetadata};
 use burn_flex::{FlexTensor, Layout};
@@ -125,37 +126,67 @@ fn context_shape(heads: HeadsShape) -> [usize; 4] {
     [heads.batch, heads.tokens, heads.heads, heads.head_dim]
 }
 
-pub(super) fn self_attention_weights(packed: &FlexTensor, scale: f32) -> FlexTensor {
+/// A bias as the kernels take it, a list of none or one.
+fn score_bias(bias: Option<&FlexTensor>) -> Vec<ScoreBias<'_>> {
+    let one = |bias| {
+        let shape = FlexTensor::shape(bias);
+        ScoreBias::new(values(bias), [shape[0], shape[1], shape[2], shape[3]])
+    };
+    bias.map(one).into_iter().collect()
+}
+
+/// Room for the gradient of the scores, where there is a bias to receive it.
+fn score_gradient(weights: &FlexTensor, bias: Option<&FlexTensor>) -> Option<Vec<f32>> {
+    bias.map(|_| room(values(weights).len()))
+}
+
+/// Gradient of a bias: that of the scores, summed over the batch in its order.
+fn bias_gradient(bias: &FlexTensor, dscores: &[f32]) -> FlexTensor {
+    let size = values(bias).len();
+    let mut sum = vec![0.0; size];
+    for scores in dscores.chunks_exact(size) {
+        sum.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
+    }
+    tensor(sum, bias.shape())
+}
+
+pub(super) fn self_attention_weights(
+    packed: &FlexTensor,
+    bias: Option<&FlexTensor>,
+    scale: f32,
+) -> FlexTensor {
     let shape = heads_shape(packed);
     let HeadsShape { batch, heads, tokens, .. } = shape;
     let [query, key, _] = Heads::packed(values(packed), shape);
     let mut weights = room(batch * heads * tokens * tokens);
-    kernels::attention_weights(query, key, scale, &[], &mut weights, Precision::F32);
+    kernels::attention_weights(query, key, scale, &score_bias(bias), &mut weights, Precision::F32);
     tensor(weights, [batch, heads, tokens, tokens])
 }
 
-/// Gradient of the packed projection; the part of the values is zero.
+/// Gradients of the packed projection, where the part of the values is zero, and of the bias.
 pub(super) fn self_attention_weights_gradient(
     packed: &FlexTensor,
+    bias: Option<&FlexTensor>,
     weights: &FlexTensor,
     scale: f32,
     dweights: &FlexTensor,
-) -> FlexTensor {
+) -> (FlexTensor, Option<FlexTensor>) {
     let shape = heads_shape(packed);
     let [query, key, _] = Heads::packed(values(packed), shape);
     let mut gradient = room(values(packed).len());
     let [dquery, dkey, _] = HeadsMut::packed(&mut gradient, shape);
-    let (weights, dweights) = (values(weights), values(dweights));
+    let mut dscores = score_gradient(weights, bias);
     kernels::attention_weights_backward(
-        weights,
-        dweights,
+        values(weights),
+        values(dweights),
         [query, key],
         scale,
-        None,
+        dscores.as_deref_mut(),
         [dquery, dkey],
         Precision::F32,
     );
-    tensor(gradient, packed.shape())
+    let dbias = bias.zip(dscores).map(|(bias, dscores)| bias_gradient(bias, &dscores));
+    (tensor(gradient, packed.shape()), dbias)
 }
 
 pub(super) fn self_attention_context(weights: &FlexTensor, packed: &FlexTensor) -> FlexTensor {
@@ -192,6 +223,7 @@ pub(super) fn self_attention_context_gradients(
 /// The context, and the weights where they are to be kept.
 pub(super) fn self_attention(
     packed: &FlexTensor,
+    bias: Option<&FlexTensor>,
     scale: f32,
     keep: bool,
 ) -> (FlexTensor, Option<FlexTensor>) {
@@ -202,7 +234,7 @@ pub(super) fn self_attention(
     kernels::attention_forward(
         Heads::packed(values(packed), shape),
         scale,
-        &[],
+        &score_bias(bias),
         weights.as_deref_mut(),
         HeadsMut::merged(&mut context, shape),
         Precision::F32,
@@ -211,25 +243,28 @@ pub(super) fn self_attention(
     (tensor(context, context_shape(shape)), weights)
 }
 
-/// Gradient of the packed projection.
+/// Gradients of the packed projection and of the bias.
 pub(super) fn self_attention_gradient(
     packed: &FlexTensor,
+    bias: Option<&FlexTensor>,
     weights: &FlexTensor,
     scale: f32,
     dcontext: &FlexTensor,
-) -> FlexTensor {
+) -> (FlexTensor, Option<FlexTensor>) {
     let shape = heads_shape(packed);
     let mut gradient = room(values(packed).len());
+    let mut dscores = score_gradient(weights, bias);
     kernels::attention_backward(
         values(weights),
         Heads::packed(values(packed), shape),
         scale,
         Heads::merged(values(dcontext), shape),
-        None,
+        dscores.as_deref_mut(),
         HeadsMut::packed(&mut gradient, shape),
         Precision::F32,
     );
-    tensor(gradient, packed.shape())
+    let dbias = bias.zip(dscores).map(|(bias, dscores)| bias_gradient(bias, &dscores));
+    (tensor(gradient, packed.shape()), dbias)
 }
 
 fn convolution(x: &FlexTensor, weight: &FlexTensor, [stride, padding, groups]: [usize; 3]) -> Convolution {
@@ -398,7 +433,7 @@ impl KernelOperations for Flex {
     }
 
     fn kernel_self_attention_weights(packed: FlexTensor, scale: f32) -> FlexTensor {
-        self_attention_weights(&contiguous(packed), scale)
+        self_attention_weights(&contiguous(packed), None, scale)
     }
 
     fn kernel_self_attention_context(weights: FlexTensor, packed: FlexTensor) -> FlexTensor {
@@ -406,7 +441,15 @@ impl KernelOperations for Flex {
     }
 
     fn kernel_self_attention(packed: FlexTensor, scale: f32) -> FlexTensor {
-        self_attention(&contiguous(packed), scale, false).0
+        self_attention(&contiguous(packed), None, scale, false).0
+    }
+
+    fn kernel_biased_self_attention_weights(packed: FlexTensor, bias: FlexTensor, scale: f32) -> FlexTensor {
+        self_attention_weights(&contiguous(packed), Some(&contiguous(bias)), scale)
+    }
+
+    fn kernel_biased_self_attention(packed: FlexTensor, bias: FlexTensor, scale: f32) -> FlexTensor {
+        self_attention(&contiguous(packed), Some(&contiguous(bias)), scale, false).0
     }
 
     fn kernel_conv2d(x: FlexTensor, weight: FlexTensor, geometry: [usize; 3]) -> FlexTensor {

@@ -50,6 +50,22 @@ pub(crate) trait KernelOperations: Backend {
     /// `packed` `[batch, tokens, 3, heads, head_dim]` → `[batch, tokens, heads, head_dim]`
     fn kernel_self_attention(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
 
+    /// `packed` `[batch, tokens, 3, heads, head_dim]`, `bias` `[period, heads, tokens, tokens]`
+    /// → `[batch, heads, tokens, tokens]`
+    fn kernel_biased_self_attention_weights(
+        packed: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self>;
+
+    /// `packed` `[batch, tokens, 3, heads, head_dim]`, `bias` `[period, heads, tokens, tokens]`
+    /// → `[batch, tokens, heads, head_dim]`
+    fn kernel_biased_self_attention(
+        packed: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        scale: f32,
+    ) -> FloatTensor<Self>;
+
     /// `x` `[batch, in, height, width]`, `weight` `[out, in / groups, kernel, kernel]`
     /// → `[batch, out, height', width']`; `geometry` is stride, padding and groups.
     fn kernel_conv2d(
@@ -136,6 +152,26 @@ pub(crate) fn self_attention_context(weights: Tensor<4>, packed: Tensor<5>) -> T
 pub(crate) fn self_attention(packed: Tensor<5>, scale: f64) -> Tensor<4> {
     let packed = packed.into_dispatch();
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention(packed, scale as f32))
+}
+
+/// As [`crate::self_attention_weights`], with a bias.
+pub(crate) fn biased_self_attention_weights(packed: Tensor<5>, bias: Tensor<4>, scale: f64) -> Tensor<4> {
+    let (packed, bias) = (packed.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_biased_self_attention_weights(
+        packed,
+        bias,
+        scale as f32,
+    ))
+}
+
+/// As [`crate::self_attention`], with a bias.
+pub(crate) fn biased_self_attention(packed: Tensor<5>, bias: Tensor<4>, scale: f64) -> Tensor<4> {
+    let (packed, bias) = (packed.into_dispatch(), bias.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_biased_self_attention(
+        packed,
+        bias,
+        scale as f32,
+    ))
 }
 
 /// As [`crate::conv2d`], without bias.

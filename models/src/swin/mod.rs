@@ -1,0 +1,243 @@
+//! Swin Transformer (Liu et al., 2021), with timm's parameter names and timm's arrangement: a stage merges patches before
+//! its blocks.
+
+mod attention;
+mod config;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+pub use self::attention::WindowAttention;
+use self::attention::gathered;
+pub use self::config::SwinConfig;
+use crate::layers::{LayerNorm, Linear};
+use crate::pass::Pass;
+use crate::probe::{AttentionSite, TokenPlace, TokenSite};
+use crate::spec::SpecError;
+use crate::transformer::{FeedForward, Mlp};
+use crate::vit::PatchProjection;
+use crate::window::Window;
+
+/// Of every layer norm.
+const EPSILON: f64 = 1e-5;
+
+/// Projects patches, and normalises them.
+#[derive(Module, Debug)]
+pub struct SwinPatchEmbed {
+    /// The projection.
+    pub proj: PatchProjection,
+    /// After it.
+    pub norm: LayerNorm,
+}
+
+/// `x + attention(norm1(x))`, then `x + mlp(norm2(x))`.
+#[derive(Module, Debug)]
+pub struct SwinBlock {
+    /// Before the attention.
+    pub norm1: LayerNorm,
+    /// Attention within windows.
+    pub attn: WindowAttention,
+    /// Before the perceptron.
+    pub norm2: LayerNorm,
+    /// Perceptron.
+    pub mlp: Mlp,
+    #[module(skip)]
+    shifted: bool,
+    drop_path: f64,
+}
+
+impl SwinBlock {
+    fn new(config: &SwinConfig, stage: usize, block: usize, drop_path: f64, device: &Device) -> Self {
+        let (width, heads) = (config.width << stage, config.heads[stage]);
+        let side = config.side(stage).min(config.window_size);
+        let dropout = [config.attention_dropout, config.dropout];
+        let hidden = config.mlp_ratio * width;
+        Self {
+            norm1: LayerNorm::new(width, EPSILON, device),
+            attn: WindowAttention::new(width, heads, side, dropout, device),
+            norm2: LayerNorm::new(width, EPSILON, device),
+            mlp: Mlp::new(width, hidden, FeedForward::Gelu, config.dropout, device),
+            shifted: block % 2 == 1,
+            drop_path,
+        }
+    }
+
+    /// `[batch, tokens, width]` → the same, as block `layer` of the model.
+    fn forward(
+        &self,
+        x: Tensor<3>,
+        layer: usize,
+        window: Window,
+        grid: [usize; 2],
+        pass: &mut Pass,
+    ) -> Tensor<3> {
+        let prefix_tokens = 0;
+        let at = |place| TokenSite { layer, place, grid, prefix_tokens };
+        let site = AttentionSite { layer, grid, prefix_tokens, window: Some(window) };
+
+        let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
+        let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
+        let attended = self.attn.forward(normed, &window, &site, pass);
+        let x = x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"));
+        let expanded = self.mlp.forward(self.norm2.forward(x.clone()), layer, pass);
+        let x = x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"));
+        pass.probe.tokens(&at(TokenPlace::BlockOutput), x)
+    }
+}
+
+/// Four neighbours become one token of twice the width (section 3.1, patch merging).
+#[derive(Module, Debug)]
+pub struct PatchMerging {
+    /// Over the four neighbours' values, one after the other.
+    pub norm: LayerNorm,
+    /// `[2 · width, 4 · width]`, without bias.
+    pub reduction: Linear,
+}
+
+impl PatchMerging {
+    /// `[batch, rows · columns, width]` → `[batch, ⌈rows / 2⌉ · ⌈columns / 2⌉, 2 · width]`: upper left, lower left, upper
+    /// right, lower right; zeros beyond an odd edge.
+    fn forward(&self, x: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
+        let [batch, _, width] = x.dims();
+        let neighbours = merged_tokens(grid).into_iter().flatten().collect::<Vec<_>>();
+        let merged = gathered(x, &neighbours).reshape([batch, neighbours.len() / 4, 4 * width]);
+        self.reduction.forward(self.norm.forward(merged))
+    }
+}
+
+/// The four tokens that patch merging joins to each new one, in the order in which their values follow one another; `None`
+/// beyond an odd edge.
+pub fn merged_tokens([rows, columns]: [usize; 2]) -> Vec<[Option<usize>; 4]> {
+    let across = columns.div_ceil(2);
+    let token =
+        |row: usize, column: usize| (row < rows && column < columns).then_some(row * columns + column);
+    (0..rows.div_ceil(2) * across)
+        .map(|index| (2 * (index / across), 2 * (index % across)))
+        .map(|(row, column)| {
+            [(row, column), (row + 1, column), (row, column + 1), (row + 1, column + 1)]
+                .map(|(r, c)| token(r, c))
+        })
+        .collect()
+}
+
+/// Blocks over one grid.
+#[derive(Module, Debug)]
+pub struct SwinStage {
+    /// Before the blocks; none in the first stage.
+    pub downsample: Option<PatchMerging>,
+    /// Every second one with shifted windows.
+    pub blocks: Vec<SwinBlock>,
+}
+
+/// The head, over the mean of all tokens.
+#[derive(Module, Debug)]
+pub struct SwinHead {
+    /// `[classes, width]`
+    pub fc: Linear,
+}
+
+/// Swin Transformer.
+#[derive(Module, Debug)]
+pub struct Swin {
+    /// Patches to tokens.
+    pub patch_embed: SwinPatchEmbed,
+    /// Stages, each on half the grid of the one before.
+    pub layers: Vec<SwinStage>,
+    /// Before the pooling.
+    pub norm: LayerNorm,
+    /// Classifier; a model without it is a backbone.
+    pub head: Option<SwinHead>,
+    #[module(skip)]
+    config: SwinConfig,
+}
+
+impl Swin {
+    /// A Swin Transformer of neutral values.
+    ///
+    /// # Errors
+    /// As [`SwinConfig::validate`].
+    pub fn new(config: &SwinConfig, device: &Device) -> Result<Self, SpecError> {
+        config.validate()?;
+        let last_block = (config.blocks() - 1).max(1);
+        let mut layer = 0;
+        let mut stage = |index: usize| {
+            let width = config.width << index;
+            let merging = || PatchMerging {
+                norm: LayerNorm::new(2 * width, EPSILON, device),
+                reduction: Linear::new(2 * width, width, false, device),
+            };
+            let mut block = |block: usize| {
+                let drop_path = config.drop_path * layer as f64 / last_block as f64;
+                layer += 1;
+                SwinBlock::new(config, index, block, drop_path, device)
+            };
+            SwinStage {
+                downsample: (index > 0).then(merging),
+                blocks: (0..config.depths[index]).map(&mut block).collect(),
+            }
+        };
+        let layers: Vec<SwinStage> = (0..config.depths.len()).map(&mut stage).collect();
+        let last_width = config.width << (config.depths.len() - 1);
+        let head =
+            |classes| (classes > 0).then(|| SwinHead { fc: Linear::new(last_width, classes, true, device) });
+        Ok(Self {
+            patch_embed: SwinPatchEmbed {
+                proj: PatchProjection::new(config.patch_size, config.width, true, device),
+                norm: LayerNorm::new(config.width, EPSILON, device),
+            },
+            layers,
+            norm: LayerNorm::new(last_width, EPSILON, device),
+            head: head(config.classes),
+            config: config.clone(),
+        })
+    }
+
+    /// Sizes this model was built with.
+    pub fn config(&self) -> &SwinConfig {
+        &self.config
+    }
+
+    /// Logits of normalised images.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, classes]`; of a model without a head `[batch, last width]`
+    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let [_, _, height, width] = images.dims();
+        let grid = [height / self.config.patch_size, width / self.config.patch_size];
+        let x = self.patch_embed.norm.forward(self.patch_embed.proj.forward(images));
+        self.forward_from(0, x, grid, pass)
+    }
+
+    /// Logits from the residual stream as block `layer` (counted through all stages) receives it, for a pass that resumes
+    /// there: to the last bit what [`Swin::forward`] gives. `grid` is that block's tokens as rows and columns.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width of the stage]` → `[batch, classes]`
+    pub fn forward_from(
+        &self,
+        layer: usize,
+        mut x: Tensor<3>,
+        mut grid: [usize; 2],
+        pass: &mut Pass,
+    ) -> Tensor<2> {
+        let SwinConfig { window_size, window_padding, .. } = self.config;
+        let mut first = 0;
+        for stage in &self.layers {
+            if let Some(merging) = stage.downsample.as_ref().filter(|_| layer < first) {
+                x = merging.forward(x, grid);
+                grid = grid.map(|length| length.div_ceil(2));
+            }
+            for (index, block) in (first..).zip(&stage.blocks).filter(|(index, _)| *index >= layer) {
+                let window = Window::on(grid, window_size, block.shifted, window_padding);
+                x = block.forward(x, index, window, grid, pass);
+            }
+            first += stage.blocks.len();
+        }
+        let [batch, _, width] = x.dims();
+        let pooled = self.norm.forward(x).mean_dim(1).reshape([batch, width]);
+        match &self.head {
+            Some(head) => head.fc.forward(pooled),
+            None => pooled,
+        }
+    }
+}
