@@ -48,7 +48,7 @@ fn show(name: &str, printer: &Printer) -> Result<()> {
         for (name, shape) in &arrays {
             lines += &format!("{name:<40} {shape:?}\n");
         }
-        let Preprocessing { image_size, crop, interpolation, mean, std } = &model.card().preprocessing;
+        let Preprocessing { image_size, crop, interpolation, mean, std, .. } = &model.card().preprocessing;
         lines + &format!(
             "\npreprocessing: {image_size} px, crop {crop}, {interpolation:?}, mean {mean:?}, deviation {std:?}"
         )
