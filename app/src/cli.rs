@@ -133,7 +133,7 @@ pub struct Subject {
     /// Name of the model (see `archaeo models`); not needed for files that archaeo wrote
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Trained weights (safetensors)
+    /// Trained weights (safetensors, PyTorch's .pth, .pt or .bin, .npz, or a folder with one of them)
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Data to use

@@ -7,6 +7,7 @@
 mod attention;
 mod beit;
 mod catalogue;
+pub mod checkpoint;
 mod classifier;
 mod describe;
 mod flops;
@@ -25,12 +26,14 @@ mod state;
 mod swin;
 mod transformer;
 mod vit;
-mod weights;
 mod window;
 
 pub use attention::{MultiHeadAttention, scaled_dot_product_attention};
 pub use beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
 pub use catalogue::{Usual, usual};
+pub use checkpoint::{
+    Checkpoint, LoadOptions, WeightsError, load, read_arrays, read_card, save, write_arrays,
+};
 pub use classifier::{Classifier, ModelCard, Network};
 pub use describe::{DescribeError, Described, ModelRequest, describe};
 pub use initialize::initialize;
@@ -53,5 +56,4 @@ pub use transformer::{Block, BlockConfig, FeedForward, LayerScale, Mlp};
 pub use vit::{
     PatchEmbed, PatchProjection, Pooling, Position, PositionResampling, Vit, VitConfig, sine_positions,
 };
-pub use weights::{WeightsError, load, read_arrays, read_card, save, write_arrays};
 pub use window::{Window, WindowPadding};

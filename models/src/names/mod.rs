@@ -12,8 +12,16 @@ mod vit;
 use crate::spec::NetworkSpec;
 use crate::state::State;
 
-/// What wrappers put before every name of the model they wrap: `DataParallel`, training frameworks.
-const WRAPPER_PREFIXES: [&str; 2] = ["module.", "model."];
+/// What wrappers put before every name of the model they wrap: `DataParallel`, `torch.compile`, training frameworks,
+/// self-distillation.
+const WRAPPER_PREFIXES: [&str; 7] =
+    ["module.", "_orig_mod.", "model.", "student.", "teacher.", "backbone.", "encoder."];
+
+/// The last of these wrap what a head is put on, which then stands beside them.
+const BACKBONE_PREFIXES: [&str; 2] = ["backbone.", "encoder."];
+
+/// How the names of such a head begin.
+const HEAD_PREFIXES: [&str; 4] = ["head.", "fc.", "linear.", "classifier."];
 
 /// The arrays of a checkpoint of `network` under the model's own names. Names that are not recognised stay as they are, for
 /// the comparison with the model to list.
@@ -29,13 +37,20 @@ pub(crate) fn canonical(state: State, network: &NetworkSpec) -> State {
 
 /// The arrays without what wrappers put before all of their names.
 pub(crate) fn unwrapped(mut state: State) -> State {
-    let shared = |state: &State| {
-        WRAPPER_PREFIXES.into_iter().find(|prefix| state.keys().all(|name| name.starts_with(prefix)))
-    };
-    while let Some(prefix) = shared(&state).filter(|_| !state.is_empty()) {
+    while let Some(prefix) = WRAPPER_PREFIXES.into_iter().find(|prefix| wraps(prefix, &state)) {
         state = without_prefix(state, &[prefix]);
     }
     state
+}
+
+/// Whether all names have a prefix, or all but those of a head.
+fn wraps(prefix: &str, state: &State) -> bool {
+    let is_head = |name: &str| {
+        BACKBONE_PREFIXES.contains(&prefix) && HEAD_PREFIXES.iter().any(|head| name.starts_with(head))
+    };
+    let collides = |name: &str| name.strip_prefix(prefix).is_some_and(|bare| state.contains_key(bare));
+    state.keys().any(|name| name.starts_with(prefix))
+        && state.keys().all(|name| (name.starts_with(prefix) || is_head(name)) && !collides(name))
 }
 
 /// Takes off the first of `prefixes` that a name has, name by name: heads often stand outside of what is wrapped.

@@ -110,7 +110,7 @@ pub(super) fn canonical(mut state: State, config: &VitConfig) -> State {
 fn on_patches(mut positions: Array, state: &mut State, config: &VitConfig) -> Array {
     let &[1, tokens, width] = positions.shape.as_slice() else { return positions };
     let Some(token) = state.get_mut("cls_token") else { return positions };
-    let placed = is_square(tokens - 1);
+    let placed = tokens > 1 && is_square(tokens - 1);
     if config.position == Position::LearnedOnPatches && placed && token.values.len() == width {
         token.values.iter_mut().zip(&positions.values).for_each(|(token, &position)| *token += position);
         positions.values.drain(..width);

@@ -1,0 +1,108 @@
+//! Zip archives, the container of PyTorch's checkpoints and of NumPy's `.npz`.
+
+use std::io::{Cursor, Read};
+use std::ops::Range;
+
+use archaeo_kernels::MappedFile;
+use zip::{CompressionMethod, ZipArchive};
+
+use super::element::Budget;
+use super::error::Fault;
+
+/// A zip archive in a mapped file.
+pub(super) struct Archive<'a> {
+    file: &'a MappedFile,
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+}
+
+/// The contents of an entry, their checksum verified where there is one.
+pub(super) enum Entry<'a> {
+    /// Where they lie in the file.
+    Stored(&'a MappedFile, Range<usize>),
+    /// Unpacked.
+    Inflated(Vec<u8>),
+}
+
+impl<'a> Archive<'a> {
+    /// Reads the archive's directory.
+    pub(super) fn open(file: &'a MappedFile) -> Result<Self, Fault> {
+        let zip = ZipArchive::new(Cursor::new(file.bytes(0..file.len())?)).map_err(damage)?;
+        Ok(Self { file, zip })
+    }
+
+    /// Names of the entries, sorted.
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            self.zip.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The contents of an entry. What has to be unpacked is taken from `budget`.
+    pub(super) fn entry(&mut self, name: &str, budget: &mut Budget) -> Result<Entry<'a>, Fault> {
+        let mut entry = self.zip.by_name(name).map_err(damage)?;
+        let length = usize::try_from(entry.size()).unwrap_or(usize::MAX);
+        if entry.compression() != CompressionMethod::Stored {
+            budget.take(length, 1)?;
+            let mut contents = Vec::new();
+            // The reader ends with an error where there is more than the entry claims, or where the checksum differs.
+            entry
+                .read_to_end(&mut contents)
+                .map_err(|error| Fault::malformed(format!("`{name}`: {error}")))?;
+            return Ok(Entry::Inflated(contents));
+        }
+        let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
+        let range = start.and_then(|start| Some(start..start.checked_add(length)?));
+        let range = range.filter(|range| range.end <= self.file.len());
+        let range = range.ok_or_else(|| Fault::malformed(format!("`{name}` ends outside of the file")))?;
+        let expected = entry.crc32();
+        if expected == 0 {
+            return Ok(Entry::Stored(self.file, range)); // torch.save was told to compute none
+        }
+        let mut checksum = crc32fast::Hasher::new();
+        self.file.pieces(range.clone(), |piece| checksum.update(piece))?;
+        if checksum.finalize() != expected {
+            return Err(Fault::malformed(format!("the checksum of `{name}` is wrong")));
+        }
+        Ok(Entry::Stored(self.file, range))
+    }
+}
+
+impl Entry<'_> {
+    /// Bytes of the contents.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Stored(_, range) => range.len(),
+            Self::Inflated(contents) => contents.len(),
+        }
+    }
+
+    /// A part of the contents.
+    pub(super) fn bytes(&self, range: Range<usize>) -> Result<&[u8], Fault> {
+        let outside = || Fault::malformed("an array is longer than what is stored for it");
+        if range.end > self.len() || range.start > range.end {
+            return Err(outside());
+        }
+        match self {
+            Self::Stored(file, place) => Ok(file.bytes(place.start + range.start..place.start + range.end)?),
+            Self::Inflated(contents) => contents.get(range).ok_or_else(outside),
+        }
+    }
+
+    /// Hands a part of the contents to `reader`, piece by piece as [`MappedFile::pieces`] does.
+    pub(super) fn pieces(&self, range: Range<usize>, mut reader: impl FnMut(&[u8])) -> Result<(), Fault> {
+        match self {
+            Self::Stored(file, place) if range.end <= place.len() => {
+                Ok(file.pieces(place.start + range.start..place.start + range.end, reader)?)
+            }
+            _ => {
+                reader(self.bytes(range)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn damage(error: zip::result::ZipError) -> Fault {
+    Fault::malformed(error.to_string())
+}

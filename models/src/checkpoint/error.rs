@@ -1,0 +1,143 @@
+//! What can be wrong with a checkpoint, each as one sentence with its remedy.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::spec::SpecError;
+use crate::state::Mismatch;
+
+/// A checkpoint that cannot be read or written.
+#[derive(Debug, Error)]
+pub enum WeightsError {
+    /// The file system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is nothing of that name.
+    #[error("cannot read {0}: No such file or folder; check the path")]
+    Missing(PathBuf),
+    /// A file of no known format, or a folder without a checkpoint.
+    #[error(
+        "{path} holds no checkpoint that is recognised: {reason}; give safetensors, a PyTorch .pth, .pt or .bin, an .npz of \
+         the original ViT release, or a folder with one of them"
+    )]
+    Unrecognised {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What was found instead.
+        reason: String,
+    },
+    /// A file of a known format that is damaged, cut short or made to do harm.
+    #[error("{path} is not a readable {format} ({reason}); download or export it again")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What kind of file it was taken for.
+        format: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A pickle that calls what loading weights never needs.
+    #[error(
+        "{path} would run `{function}` on the machine of whoever loads it with Python; nothing of it was run here, but do \
+         not trust the file"
+    )]
+    WouldRun {
+        /// Which file.
+        path: PathBuf,
+        /// What it calls.
+        function: String,
+    },
+    /// An array of something else than floats.
+    #[error("{path} holds `{name}` as {dtype}; export it with 16-, 32- or 64-bit floats")]
+    Dtype {
+        /// Which file.
+        path: PathBuf,
+        /// Which array.
+        name: String,
+        /// Its type, in the format's own word.
+        dtype: String,
+    },
+    /// The file does not say what model it is.
+    #[error("{0} does not say which model it holds; name it with --model (see `archaeo models`)")]
+    NoCard(PathBuf),
+    /// The arrays are not those of the model.
+    #[error(
+        "{path} does not fit {model}:\n{mismatch}hint: --model may name another architecture or class count than the file holds"
+    )]
+    Mismatch {
+        /// Which file.
+        path: PathBuf,
+        /// Which model.
+        model: String,
+        /// Every difference.
+        mismatch: Mismatch,
+    },
+    /// A value that is no number.
+    #[error(
+        "{path} holds a value that is not finite in `{name}`; the training that wrote it diverged, take an earlier checkpoint"
+    )]
+    NotFinite {
+        /// Which file.
+        path: PathBuf,
+        /// Which array.
+        name: String,
+    },
+    /// The model that the file is said to hold cannot be built.
+    #[error("cannot build the model of {path}: {source}")]
+    Spec {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: SpecError,
+    },
+}
+
+/// What a format's reader finds wrong, before it is known which file it was.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The system refused.
+    Io(io::Error),
+    /// The contents make no sense, for this reason.
+    Malformed(String),
+    /// This array has elements of this type, which are no weights.
+    Dtype(String, String),
+    /// The file calls this function.
+    WouldRun(String),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Self::Malformed(error.to_string()),
+            _ => Self::Io(error),
+        }
+    }
+}
+
+impl Fault {
+    /// Contents that make no sense.
+    pub(super) fn malformed(reason: impl Into<String>) -> Self {
+        Self::Malformed(reason.into())
+    }
+
+    /// The fault as one of the file at `path`, which was read as a `format`.
+    pub(super) fn of(self, path: &Path, format: &'static str) -> WeightsError {
+        let path = path.to_owned();
+        match self {
+            Self::Io(source) if source.kind() == io::ErrorKind::NotFound => WeightsError::Missing(path),
+            Self::Io(source) => WeightsError::Io { action: "read", path, source },
+            Self::Malformed(reason) => WeightsError::Malformed { path, format, reason },
+            Self::Dtype(name, dtype) => WeightsError::Dtype { path, name, dtype },
+            Self::WouldRun(function) => WeightsError::WouldRun { path, function },
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! From checkpoints to models and back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use super::error::WeightsError;
+use super::source::{self, Format};
+use super::{Checkpoint, read, safetensors, write_arrays};
+use crate::classifier::{Classifier, ModelCard};
+use crate::names;
+use crate::state::{Array, State, shapes_of, state_of, with_state};
+
+/// Key of the metadata entry that holds a [`ModelCard`] as JSON.
+const CARD_KEY: &str = "archaeo.model";
+
+/// What classifiers are called in the models: timm's and torchvision's names.
+const HEADS: [&str; 4] = ["head", "head_dist", "fc", "linear"];
+
+/// What a checkpoint may lack of the model that is loaded from it. By default nothing: a model is loaded whole or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// Names of arrays, or of the modules that hold them, which the checkpoint may lack: `head` stands for `head.weight` and
+    /// `head.bias`. They get the values of a freshly initialised model of seed 0.
+    pub allow_missing: Vec<String>,
+    /// Initialise the classifier anew, as above, where the checkpoint's has another number of classes than the model.
+    pub replace_head: bool,
+}
+
+impl LoadOptions {
+    fn allows(&self, name: &str) -> bool {
+        self.allow_missing.iter().any(|allowed| is_below(name, allowed))
+    }
+}
+
+/// Whether `name` is that of a module or of something in it.
+fn is_below(name: &str, module: &str) -> bool {
+    name.strip_prefix(module.trim_end_matches('.'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+impl Checkpoint {
+    /// The card that the file carries, as those written by [`save`] do.
+    ///
+    /// # Errors
+    /// A card that does not parse.
+    pub fn card(&self) -> Result<Option<ModelCard>, WeightsError> {
+        parse_card(&self.path, &self.metadata)
+    }
+
+    /// The model. `card` says what the file holds; without it the file must say so itself. Names of other libraries are
+    /// translated, and prefixes that wrappers put before every name are taken off.
+    ///
+    /// # Errors
+    /// A file that names no model, holds other arrays than the model needs (all of them listed), or a value that is not
+    /// finite.
+    pub fn into_model(
+        self,
+        card: Option<ModelCard>,
+        options: &LoadOptions,
+        device: &Device,
+    ) -> Result<Classifier, WeightsError> {
+        let card = match card {
+            Some(card) => card,
+            None => self.card()?.ok_or_else(|| WeightsError::NoCard(self.path.clone()))?,
+        };
+        let Self { path, state, .. } = self;
+        let diverged = |array: &Array| array.values.iter().any(|value| !value.is_finite());
+        if let Some((name, _)) = state.iter().find(|(_, array)| diverged(array)) {
+            return Err(WeightsError::NotFinite { path, name: name.clone() });
+        }
+        let mut state = names::canonical(state, &card.network);
+        let spec_error = |source| WeightsError::Spec { path: path.clone(), source };
+        let blank = Classifier::blank(card.clone(), device).map_err(spec_error)?;
+        if *options != LoadOptions::default() {
+            let fresh = || Classifier::new(card.clone(), 0, device).map(|model| state_of(&model));
+            complete(&mut state, &blank, options, fresh).map_err(spec_error)?;
+        }
+        with_state(blank, state).map_err(|mismatch| WeightsError::Mismatch {
+            path: path.clone(),
+            model: card.name,
+            mismatch,
+        })
+    }
+}
+
+/// Puts into `state` what it may lack of `blank`, taken from a `fresh` model.
+fn complete<E>(
+    state: &mut State,
+    blank: &Classifier,
+    options: &LoadOptions,
+    fresh: impl FnOnce() -> Result<State, E>,
+) -> Result<(), E> {
+    let is_replaced = |name: &str, shape: &[usize]| {
+        options.replace_head
+            && HEADS.iter().any(|head| is_below(name, head))
+            && state.get(name).is_none_or(|array| array.shape != shape)
+    };
+    let is_allowed = |name: &str| !state.contains_key(name) && options.allows(name);
+    let shapes = shapes_of(blank);
+    let names: Vec<String> = shapes
+        .into_iter()
+        .filter(|(name, shape)| is_allowed(name) || is_replaced(name, shape))
+        .map(|(name, _)| name)
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let mut fresh = fresh()?;
+    state.extend(names.into_iter().filter_map(|name| fresh.remove_entry(&name)));
+    Ok(())
+}
+
+/// Reads a model, whole. `card` says what the file holds; without it the file must say so itself, as those written by
+/// [`save`] do.
+///
+/// # Errors
+/// As [`read`] and [`Checkpoint::into_model`].
+pub fn load(path: &Path, card: Option<ModelCard>, device: &Device) -> Result<Classifier, WeightsError> {
+    read(path)?.into_model(card, &LoadOptions::default(), device)
+}
+
+/// The card that a checkpoint carries, without reading its arrays. Formats other than safetensors have none.
+///
+/// # Errors
+/// A file that cannot be read or is malformed.
+pub fn read_card(path: &Path) -> Result<Option<ModelCard>, WeightsError> {
+    let file = source::locate(path)?;
+    let (mapped, format) = source::open(&file)?;
+    if format != Format::Safetensors {
+        return Ok(None);
+    }
+    let (header, _) = safetensors::header(&mapped).map_err(|fault| fault.of(&file, format.name()))?;
+    parse_card(&file, &safetensors::metadata(&header))
+}
+
+fn parse_card(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Option<ModelCard>, WeightsError> {
+    let Some(json) = metadata.get(CARD_KEY) else { return Ok(None) };
+    serde_json::from_str(json).map(Some).map_err(|error| WeightsError::Malformed {
+        path: path.to_owned(),
+        format: "archaeo checkpoint",
+        reason: format!("its model card does not parse: {error}"),
+    })
+}
+
+/// Writes a model with its card; `notes` are further metadata entries (what trained it, and how).
+///
+/// # Errors
+/// What the file system says, with the path.
+pub fn save(path: &Path, model: &Classifier, notes: &[(&str, &str)]) -> Result<(), WeightsError> {
+    let mut metadata: HashMap<String, String> =
+        notes.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
+    metadata.insert(CARD_KEY.into(), serde_json::to_string(model.card()).expect("a card is plain data"));
+    metadata.insert("format".into(), "pt".into());
+    write_arrays(path, &state_of(model), metadata)
+}

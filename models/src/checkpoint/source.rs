@@ -1,0 +1,164 @@
+//! Which file a path means, and what is in it: both are found by looking, not by the name's ending.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use archaeo_kernels::MappedFile;
+
+use super::error::{Fault, WeightsError};
+use super::{archive, numpy, safetensors, torch};
+
+/// What files of each kind are called in a folder, the preferred first: Hugging Face's names and timm's, which are the same.
+const FILES_IN_FOLDERS: [&str; 4] = [
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+];
+
+/// The configuration beside them.
+const CONFIG: &str = "config.json";
+
+/// Bytes of the largest JSON file that is read.
+const LARGEST_JSON: u64 = 16 << 20;
+
+/// The format of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// One safetensors file.
+    Safetensors,
+    /// A list of the files over which arrays are spread.
+    Index,
+    /// PyTorch's zip archive, and the name of its pickle.
+    TorchArchive(String),
+    /// PyTorch's older container.
+    TorchLegacy,
+    /// NumPy's `.npz`.
+    Numpy,
+}
+
+impl Format {
+    /// What such files are called in messages.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Safetensors => safetensors::FORMAT,
+            Self::Index => "list of checkpoint files",
+            Self::TorchArchive(_) | Self::TorchLegacy => torch::FORMAT,
+            Self::Numpy => numpy::FORMAT,
+        }
+    }
+}
+
+/// The file that `path` means: itself, or the checkpoint in a folder.
+///
+/// # Errors
+/// Nothing of that name, or a folder without a checkpoint or with several.
+pub(super) fn locate(path: &Path) -> Result<PathBuf, WeightsError> {
+    let metadata = fs::metadata(path).map_err(|error| Fault::from(error).of(path, ""))?;
+    if !metadata.is_dir() {
+        return Ok(path.to_owned());
+    }
+    if let Some(file) = FILES_IN_FOLDERS.iter().map(|name| path.join(name)).find(|file| file.exists()) {
+        return Ok(file);
+    }
+    let unrecognised = |reason: String| WeightsError::Unrecognised { path: path.to_owned(), reason };
+    let entries = fs::read_dir(path).map_err(|error| Fault::from(error).of(path, ""))?;
+    let endings = ["safetensors", "bin", "pth", "pt", "th", "npz"];
+    let is_checkpoint = |file: &PathBuf| {
+        file.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| endings.contains(&ending))
+    };
+    let mut files: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_checkpoint).collect();
+    files.sort_unstable();
+    match files.as_slice() {
+        [file] => Ok(file.clone()),
+        [] => Err(unrecognised("no file in it is one by its name".into())),
+        [first, second, ..] => Err(unrecognised(format!(
+            "{} and {} are both there, so one has to be named",
+            first.display(),
+            second.display()
+        ))),
+    }
+}
+
+/// The `config.json` beside a checkpoint that has one of the usual names. Beside any other file it may belong to something else.
+///
+/// # Errors
+/// A file that cannot be read or is no JSON.
+pub(super) fn config_beside(file: &Path) -> Result<Option<serde_json::Value>, WeightsError> {
+    let usual = file.file_name().and_then(|name| name.to_str());
+    if !usual.is_some_and(|name| FILES_IN_FOLDERS.contains(&name)) {
+        return Ok(None);
+    }
+    let path = file.with_file_name(CONFIG);
+    if !path.exists() {
+        return Ok(None);
+    }
+    read_json(&path).map(Some).map_err(|fault| fault.of(&path, "configuration"))
+}
+
+/// A JSON file of reasonable size.
+pub(super) fn read_json(path: &Path) -> Result<serde_json::Value, Fault> {
+    let length = fs::metadata(path)?.len();
+    if length > LARGEST_JSON {
+        return Err(Fault::malformed(format!("it has {} MiB", length >> 20)));
+    }
+    serde_json::from_slice(&fs::read(path)?)
+        .map_err(|error| Fault::malformed(format!("it does not parse: {error}")))
+}
+
+/// Opens a file and says what format it has.
+///
+/// # Errors
+/// A file that cannot be read or has no known format.
+pub(super) fn open(path: &Path) -> Result<(MappedFile, Format), WeightsError> {
+    let fault = |fault: Fault, format| fault.of(path, format);
+    let file = MappedFile::open(path).map_err(|error| fault(error.into(), ""))?;
+    let start = file.bytes(0..file.len().min(64)).map_err(|error| fault(error.into(), ""))?;
+    let unrecognised =
+        |reason: &str| WeightsError::Unrecognised { path: path.to_owned(), reason: reason.into() };
+    let format = if start.starts_with(b"PK\x03\x04") {
+        let archive = archive::Archive::open(&file).map_err(|error| fault(error, "zip archive"))?;
+        match torch::pickle_entry(&archive) {
+            Some(pickle) => Format::TorchArchive(pickle),
+            None if archive.names().iter().any(|name| name.ends_with(".npy")) => Format::Numpy,
+            None => return Err(unrecognised("it is a zip archive with neither a pickle nor NumPy arrays")),
+        }
+    } else if safetensors::recognises(start) {
+        Format::Safetensors
+    } else if torch::recognises_legacy(start) {
+        Format::TorchLegacy
+    } else if start.trim_ascii_start().starts_with(b"{") {
+        Format::Index
+    } else if start.starts_with(b"version https://git-lfs") {
+        return Err(unrecognised("it only stands for the real file; `git lfs pull` fetches that"));
+    } else if start.trim_ascii_start().starts_with(b"<") {
+        return Err(unrecognised("it is a web page, as some sites send instead of the file"));
+    } else if path.extension().is_some_and(|ending| ending == "safetensors") {
+        // What is so damaged that it no longer begins as one is still best described as what it was to be.
+        Format::Safetensors
+    } else if start.is_empty() {
+        return Err(unrecognised("it is empty"));
+    } else {
+        return Err(unrecognised("it begins like none of the known formats"));
+    };
+    Ok((file, format))
+}
+
+/// The files that an index spreads arrays over, sorted, each beside the index.
+///
+/// # Errors
+/// JSON that is no such index, or one that names files elsewhere.
+pub(super) fn shards(index: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let json = read_json(index)?;
+    let map = json.get("weight_map").and_then(|map| map.as_object());
+    let map = map.ok_or_else(|| Fault::malformed("it has no `weight_map`"))?;
+    let mut names: Vec<&str> = Vec::new();
+    for (array, file) in map {
+        let plain = file.as_str().filter(|name| Path::new(name).file_name() == Some(name.as_ref()));
+        names.push(plain.ok_or_else(|| Fault::malformed(format!("`{array}` is in no file beside it")))?);
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names.into_iter().map(|name| index.with_file_name(name)).collect())
+}

@@ -1,0 +1,222 @@
+//! PyTorch's checkpoints: a pickle of names and tensors, and beside it the tensors' storages.
+//!
+//! Two containers are in use. Since version 1.6 `torch.save` writes a zip archive with `data.pkl` and one entry for each
+//! storage (TorchScript archives are of the same kind). Before that, and on request since, it writes several pickles one after
+//! the other, followed by the storages.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use archaeo_kernels::MappedFile;
+
+use super::archive::{Archive, Entry};
+use super::element::{Budget, Element};
+use super::error::Fault;
+use super::pickle::{Node, Pickle, Value};
+use super::state_dict::{Leaf, find_model};
+use super::tensors::{self, Tensor};
+use crate::state::{Array, State};
+
+/// What such files are called in messages.
+pub(super) const FORMAT: &str = "PyTorch checkpoint";
+
+/// What the older container begins with, pickled: the integer 0x1950a86a20f9469cfc6c.
+const LEGACY_MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+
+/// Bytes of the largest pickle that is read out of an archive; that of a model of a thousand arrays has about 200,000.
+const LARGEST_PICKLE: usize = 64 << 20;
+
+/// Whether a file begins as PyTorch's older container, or as some other pickle.
+pub(super) fn recognises_legacy(start: &[u8]) -> bool {
+    matches!(start, [0x80, 1..=5, ..])
+}
+
+/// The entry of an archive that holds the pickle, if it is PyTorch's.
+pub(super) fn pickle_entry(archive: &Archive) -> Option<String> {
+    let is_pickle = |name: &String| name == "data.pkl" || name.ends_with("/data.pkl");
+    // The archive's own pickle lies higher than any that it may carry along.
+    archive.names().into_iter().filter(is_pickle).min_by_key(|name| name.matches('/').count())
+}
+
+/// What a checkpoint holds: the arrays of the model, and what else was said of it.
+pub(super) type Contents = (State, BTreeMap<String, String>);
+
+/// Reads a zip archive whose pickle is the entry `pickle`.
+pub(super) fn read_archive(
+    file: &MappedFile,
+    archive: &mut Archive,
+    pickle: &str,
+) -> Result<Contents, Fault> {
+    let folder = pickle.trim_end_matches("data.pkl");
+    let mut budget = Budget::of_file(file.len());
+    let order = format!("{folder}byteorder");
+    if archive.names().contains(&order) {
+        let order = archive.entry(&order, &mut budget)?;
+        if order.len() == 3 && order.bytes(0..3)? == b"big" {
+            return Err(big_endian());
+        }
+    }
+    let pickle = archive.entry(pickle, &mut budget)?;
+    if pickle.len() > LARGEST_PICKLE {
+        return Err(Fault::malformed(format!("its pickle has {} MiB", pickle.len() >> 20)));
+    }
+    let pickle = Pickle::parse(pickle.bytes(0..pickle.len())?)?;
+    // Views of one storage follow each other, so the last storage is kept at hand.
+    let mut last: Option<(String, Entry)> = None;
+    contents(&pickle, &mut budget, |tensor, budget| {
+        if last.as_ref().is_none_or(|(key, _)| *key != tensor.storage.key) {
+            let entry = archive.entry(&format!("{folder}data/{}", tensor.storage.key), budget)?;
+            last = Some((tensor.storage.key.clone(), entry));
+        }
+        let (_, entry) = last.as_ref().expect("it was just put there");
+        values(tensor, entry, budget)
+    })
+}
+
+/// Reads the older container.
+pub(super) fn read_legacy(file: &MappedFile) -> Result<Contents, Fault> {
+    let bytes = file.bytes(0..file.len())?;
+    let Some(mut rest) = after_legacy_magic(bytes) else {
+        // Perhaps some other pickle that would do harm: then that is what has to be said.
+        Pickle::parse(bytes)?;
+        return Err(Fault::malformed("it is a pickle, but torch.save did not write it"));
+    };
+    let mut next = || {
+        let pickle = Pickle::parse(rest)?;
+        rest = &rest[pickle.length..];
+        Ok::<_, Fault>(pickle)
+    };
+    let (_version, system, object, keys) = (next()?, next()?, next()?, next()?);
+    if let Some(Node::Dictionary(system)) = system.node(system.root)
+        && system.contains(&(Value::Text("little_endian"), Value::Bool(false)))
+    {
+        return Err(big_endian());
+    }
+    let start = bytes.len() - rest.len();
+    let places = legacy_storages(bytes, start, &object, &keys)?;
+    let mut budget = Budget::of_file(file.len());
+    contents(&object, &mut budget, |tensor, budget| {
+        let place = places
+            .get(&tensor.storage.key)
+            .ok_or_else(|| Fault::malformed(format!("storage {} is not in the file", tensor.storage.key)))?;
+        values(tensor, &Entry::Stored(file, place.clone()), budget)
+    })
+}
+
+/// What follows the magic number of the older container. Before it stands the pickle's protocol, and a frame if that has any.
+fn after_legacy_magic(bytes: &[u8]) -> Option<&[u8]> {
+    let [0x80, _protocol, rest @ ..] = bytes else { return None };
+    let rest = match rest {
+        [0x95, rest @ ..] => rest.get(8..)?,
+        rest => rest,
+    };
+    rest.strip_prefix(LEGACY_MAGIC)
+}
+
+/// Where each storage lies behind the pickles: its number of elements in eight bytes, then the elements.
+fn legacy_storages(
+    bytes: &[u8],
+    mut at: usize,
+    object: &Pickle,
+    keys: &Pickle,
+) -> Result<BTreeMap<String, Range<usize>>, Fault> {
+    let cut = || Fault::malformed("it ends before its own contents do");
+    let elements = tensors::storages(object);
+    let mut places = BTreeMap::new();
+    for &key in keys.sequence(keys.root) {
+        let key = tensors::storage_key(key).ok_or_else(|| Fault::malformed("a storage has no name"))?;
+        let element = elements.get(&key);
+        let element = element.ok_or_else(|| Fault::malformed(format!("no tensor has storage {key}")))?;
+        let count = bytes.get(at..).and_then(|rest| rest.first_chunk()).ok_or_else(cut)?;
+        let length = u64::from_le_bytes(*count).checked_mul(element.size() as u64);
+        let length = length.and_then(|length| usize::try_from(length).ok()).ok_or_else(cut)?;
+        let start = at + 8;
+        at = start.checked_add(length).filter(|end| *end <= bytes.len()).ok_or_else(cut)?;
+        places.insert(key, start..at);
+    }
+    Ok(places)
+}
+
+/// The model's arrays, each read by `read`, and what else the checkpoint says.
+fn contents(
+    pickle: &Pickle,
+    budget: &mut Budget,
+    mut read: impl FnMut(&Tensor, &mut Budget) -> Result<Array, Fault>,
+) -> Result<Contents, Fault> {
+    let model = find_model(pickle)?;
+    let mut state = State::new();
+    // In the order of the storages, not of the names: neighbours in a file are read one after the other.
+    let mut ordered: Vec<(&String, &Leaf)> = model.iter().collect();
+    ordered.sort_by_key(|(_, leaf)| match leaf {
+        Leaf::Tensor(tensor) => Some(tensor.storage.key.as_str()),
+        Leaf::Unsupported(_) => None,
+    });
+    for (name, leaf) in ordered {
+        let tensor = match leaf {
+            Leaf::Tensor(tensor) => tensor,
+            Leaf::Unsupported(reason) => return Err(Fault::malformed(format!("`{name}` {reason}"))),
+        };
+        match tensor.element {
+            Element::Integer(_) => continue,
+            Element::Foreign(_, dtype) => return Err(Fault::Dtype(name.clone(), dtype.to_owned())),
+            Element::F64 | Element::F32 | Element::F16 | Element::Bf16 => {}
+        }
+        let array = read(tensor, budget).map_err(|fault| match fault {
+            Fault::Malformed(reason) => Fault::Malformed(format!("`{name}`: {reason}")),
+            other => other,
+        })?;
+        state.insert(name.clone(), array);
+    }
+    Ok((state, remarks(pickle)))
+}
+
+/// The values of a tensor, last axis fastest.
+fn values(tensor: &Tensor, storage: &Entry, budget: &mut Budget) -> Result<Array, Fault> {
+    let outside = || Fault::malformed("the tensor reaches beyond its storage");
+    let Tensor { element, offset, shape, strides, .. } = tensor;
+    let size = element.size();
+    let (mut values, count) = budget.values(shape)?;
+    if count > 0 {
+        let reach = shape.iter().zip(strides).try_fold(0usize, |reach, (length, stride)| {
+            reach.checked_add((length - 1).checked_mul(*stride)?)
+        });
+        let place = |count: usize| {
+            let start = tensor.storage.start.checked_add(*offset)?.checked_mul(size)?;
+            Some(start..start.checked_add(count.checked_mul(size)?)?)
+        };
+        let span = reach.and_then(|reach| place(reach.checked_add(1)?)).ok_or_else(outside)?;
+        if span.end > storage.len() {
+            return Err(outside());
+        }
+        if tensor.is_contiguous() {
+            storage.pieces(span, |piece| element.widen(piece, &mut values))?;
+        } else {
+            element.gather(storage.bytes(span)?, shape, strides, &mut values);
+        }
+    }
+    Ok(Array { shape: shape.clone(), values })
+}
+
+fn big_endian() -> Fault {
+    Fault::malformed("it was written on a big-endian machine")
+}
+
+/// Longest remark that is kept.
+const LONGEST_REMARK: usize = 4096;
+
+/// Numbers and texts that stand beside the model, such as the epoch and the name of the architecture.
+fn remarks(pickle: &Pickle) -> BTreeMap<String, String> {
+    let Some(Node::Dictionary(entries)) = pickle.node(pickle.root) else { return BTreeMap::new() };
+    let remark = |&(key, value): &(Value, Value)| {
+        let Value::Text(key) = key else { return None };
+        let text = match value {
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::Float(value) => value.to_string(),
+            Value::Text(value) => value.to_owned(),
+            Value::Nothing | Value::Global(..) | Value::Node(_) => return None,
+        };
+        (key.len().max(text.len()) <= LONGEST_REMARK).then(|| (key.to_owned(), text))
+    };
+    entries.iter().filter_map(remark).collect()
+}
