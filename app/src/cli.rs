@@ -56,6 +56,8 @@ pub enum Command {
     Data(Data),
     /// The models that are known by name
     Models(Models),
+    /// Write a model as timm or torchvision loads it
+    Export(Export),
     /// Write the report of a finished or interrupted investigation again
     Report(Report),
 }
@@ -95,9 +97,15 @@ pub struct Excavate {
     /// A trained ViT to investigate instead of training one
     #[arg(long, value_name = "FILE")]
     pub vit: Option<PathBuf>,
+    /// Its name, where the checkpoint and its config.json do not say it
+    #[arg(long, value_name = "NAME", requires = "vit")]
+    pub vit_model: Option<String>,
     /// A trained CNN to investigate instead of training one
     #[arg(long, value_name = "FILE")]
     pub cnn: Option<PathBuf>,
+    /// Its name, where the checkpoint and its config.json do not say it
+    #[arg(long, value_name = "NAME", requires = "cnn")]
+    pub cnn_model: Option<String>,
     /// Treat an unreadable image as an error instead of leaving it out
     #[arg(long)]
     pub strict: bool,
@@ -130,12 +138,15 @@ pub struct Train {
 /// Which model, and on which data.
 #[derive(Debug, Args)]
 pub struct Subject {
-    /// Name of the model (see `archaeo models`); not needed for files that archaeo wrote
+    /// Name of the model (see `archaeo models`); not needed where the checkpoint or its config.json says it
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Trained weights (safetensors, PyTorch's .pth, .pt or .bin, .npz, or a folder with one of them)
+    /// Trained weights: safetensors, a PyTorch .pth, .pt or .bin, an .npz, or a folder with config.json
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
+    /// How the checkpoint is read, and its images prepared.
+    #[command(flatten)]
+    pub reading: Reading,
     /// Data to use
     #[arg(long, value_name = "SOURCE", default_value = "sherds")]
     pub data: String,
@@ -154,6 +165,60 @@ pub struct Subject {
     /// Write the arrays behind the numbers, in the data set's own order
     #[arg(long, value_name = "FILE.safetensors")]
     pub export: Option<PathBuf>,
+}
+
+/// How a checkpoint is read, and how images are prepared for its model.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Checkpoint and preprocessing")]
+pub struct Reading {
+    /// Let the checkpoint lack these arrays, which are then initialised anew (a name, or a module such as head)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub allow_missing: Vec<String>,
+    /// Initialise the head anew where the checkpoint's has another number of classes than the data
+    #[arg(long)]
+    pub replace_head: bool,
+    /// Side of the model's input in pixels; learned positions are resampled to it
+    #[arg(long, value_name = "PIXELS")]
+    pub image_size: Option<usize>,
+    /// Share of the resized image that the centre crop keeps
+    #[arg(long, value_name = "SHARE")]
+    pub crop: Option<f64>,
+    /// Filter of the resize
+    #[arg(long, value_enum)]
+    pub interpolation: Option<Filter>,
+    /// Whether images are cropped to a square or squashed to it
+    #[arg(long, value_enum)]
+    pub fit: Option<Shape>,
+    /// Means of the channels of values in [0, 1], such as 0.485,0.456,0.406
+    #[arg(long, value_name = "R,G,B", value_parser = three_numbers)]
+    pub mean: Option<[f32; 3]>,
+    /// Standard deviations of the channels
+    #[arg(long, value_name = "R,G,B", value_parser = three_numbers)]
+    pub std: Option<[f32; 3]>,
+}
+
+/// Filter with which images are resized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Filter {
+    /// Triangle
+    Bilinear,
+    /// Cubic, as Pillow's
+    Bicubic,
+}
+
+/// How an image that is not square becomes so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    /// Resize the shorter side and cut out the middle
+    Crop,
+    /// Resize both sides, whatever becomes of the proportions
+    Squash,
+}
+
+fn three_numbers(text: &str) -> Result<[f32; 3], String> {
+    let numbers: Result<Vec<f32>, _> = text.split(',').map(|number| number.trim().parse()).collect();
+    let numbers = numbers.ok().and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
+    numbers.ok_or_else(|| "three numbers with commas between them are needed".into())
 }
 
 /// Arguments of `evaluate`.
@@ -276,11 +341,34 @@ pub struct Models {
 /// What to ask about models.
 #[derive(Debug, Subcommand)]
 pub enum ModelsAction {
-    /// Layers, shapes and parameters of one model, by name or file
+    /// Layers, shapes, parameters, multiply-adds and preprocessing of one model
     Show {
-        /// A name such as vit_micro, or a checkpoint that archaeo wrote
+        /// A name such as vit_micro, a checkpoint, or a folder with one
         model: String,
     },
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Writes model.safetensors and config.json. In Python then:
+  timm.create_model('local-dir:FOLDER', pretrained=True)
+
+Example:
+  archaeo export --weights archaeo-out/vit/model.safetensors --out exported/")]
+pub struct Export {
+    /// Trained weights, in any form that is read
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Name of the model, where the checkpoint and its config.json do not say it
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// How the checkpoint is read, and its images prepared.
+    #[command(flatten)]
+    pub reading: Reading,
+    /// Folder to write
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `report`.

@@ -46,6 +46,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
         Command::Ablate(arguments) => commands::ablate::run(&arguments, global, printer),
         Command::Data(arguments) => commands::data::run(&arguments, global, printer),
         Command::Models(arguments) => commands::models::run(&arguments, printer),
+        Command::Export(arguments) => commands::export::run(&arguments, printer),
         Command::Report(arguments) => commands::report::run(&arguments, printer),
     }
 }

@@ -87,6 +87,15 @@ pub enum InvestigationError {
     Nothing(PathBuf),
 }
 
+/// A trained model that is brought along.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// Its checkpoint: a file, or a folder with one.
+    pub path: &'a Path,
+    /// Its name, where the checkpoint does not say what it holds.
+    pub model: Option<&'a str>,
+}
+
 /// What is to be investigated.
 pub struct Request<'a> {
     /// Data, as `--data` takes it.
@@ -96,9 +105,9 @@ pub struct Request<'a> {
     /// Recipes and study sizes.
     pub config: InvestigationConfig,
     /// A trained ViT, instead of training one.
-    pub vit: Option<&'a Path>,
+    pub vit: Option<Given<'a>>,
     /// A trained CNN, instead of training one.
-    pub cnn: Option<&'a Path>,
+    pub cnn: Option<Given<'a>>,
     /// Run folder.
     pub out: &'a Path,
     /// Where to compute.
@@ -195,6 +204,11 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     for subject in [&vit, &cnn] {
         record.seconds.push((format!("training {}", subject.findings.role), subject.seconds()));
     }
+    // Labels may be indices into the classes of models that know more of them than the data shows.
+    let known = [&vit, &cnn].map(|subject| subject.model.card().classes.clone());
+    let more = known.iter().max_by_key(|classes| classes.len()).expect("there are two");
+    dataset.classes.extend(more.iter().skip(dataset.classes.len()).cloned());
+
     let models = record.part("models", || Ok(vec![vit.findings.clone(), cnn.findings.clone()]))?;
 
     let lab = Laboratory {

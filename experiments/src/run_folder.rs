@@ -280,6 +280,31 @@ pub fn sha256_file(path: &Path) -> Result<String, RunFolderError> {
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// SHA-256 in hexadecimal of a checkpoint: of a file its own, of a folder that of the names and hashes of its files.
+///
+/// # Errors
+/// A file or folder that cannot be read.
+pub fn sha256_checkpoint(path: &Path) -> Result<String, RunFolderError> {
+    if !path.is_dir() {
+        return sha256_file(path);
+    }
+    let io = |source| RunFolderError::Io { action: "read", path: path.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort_unstable();
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update(sha256_file(&file)?);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// The first differences between two configurations, in words; `None` if they say the same.
 fn difference_of_configs(there: &str, here: &str) -> Option<String> {
     let flat = |text: &str| -> Option<BTreeMap<String, String>> {

@@ -65,6 +65,14 @@ impl Network {
 }
 
 impl NetworkSpec {
+    /// Name and shape of every array of a model of these sizes, buffers included, sorted; nothing of that size is allocated.
+    ///
+    /// # Errors
+    /// Sizes that do not fit together.
+    pub fn arrays(&self) -> Result<Vec<(String, Vec<usize>)>, SpecError> {
+        Ok(shapes_of(&Network::new(self, &Device::flex())?).into_iter().collect())
+    }
+
     /// Trained parameters of a model of these sizes, buffers not counted; nothing of that size is allocated.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod catalogue;
 pub mod checkpoint;
 mod classifier;
 mod describe;
+mod export;
 mod flops;
 mod initialize;
 mod layers;
@@ -35,7 +36,8 @@ pub use checkpoint::{
     Checkpoint, LoadOptions, WeightsError, load, read_arrays, read_card, save, write_arrays,
 };
 pub use classifier::{Classifier, ModelCard, Network};
-pub use describe::{DescribeError, Described, ModelRequest, describe};
+pub use describe::{DescribeError, Described, ModelRequest};
+pub use export::{Library, configuration, export};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
 pub use pass::{LayerMoments, Pass, TrainingStep};

@@ -146,6 +146,18 @@ impl NetworkSpec {
         self
     }
 
+    /// The same with a head for another number of classes.
+    pub fn with_classes(mut self, classes: usize) -> Self {
+        match &mut self {
+            Self::Vit(config) => config.classes = classes,
+            Self::Beit(config) => config.classes = classes,
+            Self::Swin(config) => config.classes = classes,
+            Self::Resnet(config) => config.classes = classes,
+            Self::CifarResnet(config) => config.classes = classes,
+        }
+        self
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         match self {

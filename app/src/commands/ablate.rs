@@ -19,7 +19,7 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
     let subject = &arguments.subject;
     let opened = open(subject, global, printer)?;
     opened.require_attention(subject)?;
-    let Opened { model, dataset, split, indices, device } = &opened;
+    let Opened { model, dataset, split, indices, device, .. } = &opened;
     listen_for_interrupt()?;
     let bars = Bars::default();
     let sizes = StudySizes {

@@ -1,7 +1,9 @@
 //! `archaeo excavate`: the whole investigation.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
-use archaeo_experiments::investigation::{InvestigationConfig, Request, excavate};
+use archaeo_experiments::investigation::{Given, InvestigationConfig, Request, excavate};
 use archaeo_experiments::report::claims;
 use serde::Serialize;
 
@@ -13,6 +15,10 @@ use crate::progress::{Bars, listen_for_interrupt};
 
 /// What is investigated when no configuration is named.
 const DEFAULT_CONFIG: &str = include_str!("../../../configs/excavate.toml");
+
+fn given<'a>(path: &'a Option<PathBuf>, model: &'a Option<String>) -> Option<Given<'a>> {
+    Some(Given { path: path.as_deref()?, model: model.as_deref() })
+}
 
 #[derive(Serialize)]
 struct Headlines {
@@ -42,8 +48,8 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
         source: &arguments.data,
         strict: arguments.strict,
         config,
-        vit: arguments.vit.as_deref(),
-        cnn: arguments.cnn.as_deref(),
+        vit: given(&arguments.vit, &arguments.vit_model),
+        cnn: given(&arguments.cnn, &arguments.cnn_model),
         out: &arguments.out,
         device: &device,
         environment: environment(global),

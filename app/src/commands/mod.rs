@@ -6,10 +6,12 @@ pub mod attention;
 pub mod data;
 pub mod evaluate;
 pub mod excavate;
+pub mod export;
 pub mod models;
 pub mod report;
 pub mod train;
 
+mod checkpoint;
 mod subject;
 
 use archaeo_experiments::data::Dataset;

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::Result;
-use archaeo_models::{Classifier, ModelCard, NetworkSpec, Preprocessing, load, state_of};
-use burn::tensor::Device;
-use serde_json::json;
+use archaeo_models::{Described, ModelCard, NetworkSpec, Origin, SourcedPreprocessing, Usual, usual};
+use serde_json::{Value, json};
 
-use crate::cli::{Models, ModelsAction};
+use super::checkpoint::find;
+use crate::cli::{Models, ModelsAction, Reading};
 use crate::printer::Printer;
 
 /// Runs the command.
@@ -16,41 +16,109 @@ use crate::printer::Printer;
 /// A model that is not known, or a file that cannot be read.
 pub fn run(arguments: &Models, printer: &Printer) -> Result<()> {
     match &arguments.action {
-        None => printer.result(&NetworkSpec::names(), |names| names.join("\n")),
+        None => list(printer),
         Some(ModelsAction::Show { model }) => show(model, printer),
     }
 }
 
-fn show(name: &str, printer: &Printer) -> Result<()> {
-    let device = Device::flex();
-    let model = if Path::new(name).exists() {
-        load(Path::new(name), None, &device)?
-    } else {
-        let image_size = if name.ends_with("_cifar") || name.ends_with("_micro") { 32 } else { 224 };
-        let classes = if image_size == 32 { 10 } else { 1000 };
-        let network = NetworkSpec::named(name, classes, image_size)?;
-        let preprocessing = Preprocessing::plain(image_size);
-        let classes = (0..classes).map(|class| class.to_string()).collect();
-        Classifier::new(ModelCard { name: name.into(), network, preprocessing, classes }, 0, &device)?
+/// Every name with its parameters and multiply-adds, as its published checkpoints have them.
+fn list(printer: &Printer) -> Result<()> {
+    let row = |name: String| -> Result<Value> {
+        let Usual { classes, preprocessing } = usual(&name);
+        let side = preprocessing.image_size;
+        let network = NetworkSpec::named(&name, classes, side)?;
+        Ok(json!({
+            "name": name,
+            "family": network.family(),
+            "image_size": side,
+            "parameters": network.parameter_count()?,
+            "multiply_adds": network.multiply_adds(side),
+        }))
     };
-    let arrays: Vec<(String, Vec<usize>)> =
-        state_of(&model).into_iter().map(|(name, array)| (name, array.shape)).collect();
+    let rows = NetworkSpec::names().into_iter().map(row).collect::<Result<Vec<_>>>()?;
+    printer.result(&rows, |rows| {
+        let mut lines =
+            format!("{:<36} {:>6} {:>14} {:>14}\n", "name", "pixels", "parameters", "multiply-adds");
+        let mut family = "";
+        for row in rows {
+            let text = |key: &str| row[key].as_str().unwrap_or_default();
+            if text("family") != family {
+                family = text("family");
+                lines += &format!("\n{family}\n");
+            }
+            let millions = |key: &str| format!("{:.2} M", row[key].as_f64().unwrap_or_default() / 1e6);
+            lines += &format!(
+                "{:<36} {:>6} {:>14} {:>14}\n",
+                text("name"),
+                row["image_size"],
+                millions("parameters"),
+                millions("multiply_adds")
+            );
+        }
+        lines
+    })
+}
+
+fn show(name: &str, printer: &Printer) -> Result<()> {
+    let Described { card, preprocessing, .. } = described(name, printer)?;
+    let side = preprocessing.values.image_size;
+    let multiply_adds = card.network.multiply_adds(side);
+    let arrays = card.network.arrays()?;
+    let parameters = card.network.parameter_count()?;
     let result = json!({
-        "name": model.card().name,
-        "parameters": model.parameter_count(),
-        "network": model.card().network,
-        "preprocessing": model.card().preprocessing,
-        "classes": model.card().classes,
+        "name": card.name,
+        "description": card.network.describe(),
+        "parameters": parameters,
+        "multiply_adds": multiply_adds,
+        "network": card.network,
+        "preprocessing": super::checkpoint::described(&preprocessing),
+        "classes": card.classes,
         "arrays": arrays,
     });
     printer.result(&result, |_| {
-        let mut lines = format!("{}: {} parameters\n\n", model.card().name, model.parameter_count());
+        let mut lines = format!("{}: {}\n\n", card.name, card.network.describe());
         for (name, shape) in &arrays {
-            lines += &format!("{name:<40} {shape:?}\n");
+            lines += &format!("{name:<48} {shape:?}\n");
         }
-        let Preprocessing { image_size, crop, interpolation, mean, std, .. } = &model.card().preprocessing;
-        lines + &format!(
-            "\npreprocessing: {image_size} px, crop {crop}, {interpolation:?}, mean {mean:?}, deviation {std:?}"
-        )
+        lines += &format!("\nparameters     {}\n", grouped(parameters as u64));
+        lines += &format!(
+            "multiply-adds  {} for an image of {side} px: of convolutions, dense layers and the products of attention, each once\n",
+            grouped(multiply_adds)
+        );
+        lines += "\npreprocessing\n";
+        let values = serde_json::to_value(&preprocessing.values).expect("plain data");
+        for &(name, origin) in &preprocessing.origins {
+            lines += &format!("  {name:<14} {:<40} from {}\n", values[name].to_string(), said_by(origin));
+        }
+        lines
     })
+}
+
+/// The model of a checkpoint, or of a name with what its published checkpoints expect.
+fn described(name: &str, printer: &Printer) -> Result<Described> {
+    if Path::new(name).exists() {
+        return Ok(find(Path::new(name), None, &Reading::default(), &[], printer)?.described);
+    }
+    let Usual { classes, preprocessing } = usual(name);
+    let network = NetworkSpec::named(name, classes, preprocessing.image_size)?;
+    let classes = (0..classes).map(|class| class.to_string()).collect();
+    let card = ModelCard { name: name.into(), network, preprocessing: preprocessing.clone(), classes };
+    let preprocessing = SourcedPreprocessing::new(preprocessing, Origin::Catalogue);
+    Ok(Described { card, preprocessing, inferred: None })
+}
+
+fn said_by(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Card => "the checkpoint's card",
+        Origin::Catalogue => "the published checkpoints of this name",
+        Origin::Config => "config.json",
+        Origin::Request => "the command line",
+    }
+}
+
+/// Digits in groups of three.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev().map(|group| String::from_utf8_lossy(group).into_owned());
+    groups.collect::<Vec<_>>().join(" ")
 }

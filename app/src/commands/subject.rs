@@ -1,10 +1,11 @@
 //! The model and the images that a question is about.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use archaeo_experiments::data::{self, Dataset, OpenOptions, Split};
-use archaeo_models::{Classifier, IMAGENET_MOMENTS, ModelCard, NetworkSpec, Preprocessing, load};
+use archaeo_models::{Classifier, Described, SourcedPreprocessing};
 use burn::tensor::Device;
 
+use super::checkpoint::{Found, find, options};
 use super::verify;
 use crate::cli::{Global, Subject};
 use crate::device;
@@ -14,6 +15,8 @@ use crate::printer::Printer;
 pub struct Opened {
     /// The model, frozen.
     pub model: Classifier,
+    /// How its images are prepared, and who said so.
+    pub preprocessing: SourcedPreprocessing,
     /// The data.
     pub dataset: Dataset,
     /// Name of the split.
@@ -54,8 +57,8 @@ impl Opened {
 /// One sentence for data or weights that cannot be used, or that do not fit each other.
 pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Opened> {
     let device = device::by_name(&global.device)?;
-    let options = OpenOptions { strict: subject.strict, ..OpenOptions::default() };
-    let mut dataset = data::open(&subject.data, &options)?;
+    let open_options = OpenOptions { strict: subject.strict, ..OpenOptions::default() };
+    let mut dataset = data::open(&subject.data, &open_options)?;
     // A source without splits is asked about as a whole.
     let split = match dataset.splits().contains_key(&subject.split) {
         false if subject.split == "test" => dataset.evaluation_split().to_owned(),
@@ -66,8 +69,16 @@ pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Ope
     let count = subject.limit.map_or(n, |limit| n.min(limit.get()));
     let indices = (0..count).map(|i| i * n / count).collect();
 
-    let model = load(&subject.weights, card(subject, &dataset)?, &device)?;
+    let Found { checkpoint, described } =
+        find(&subject.weights, subject.model.as_deref(), &subject.reading, &dataset.classes, printer)?;
+    let Described { card, preprocessing, .. } = described;
+    let model = checkpoint.into_model(Some(card), &options(&subject.reading), &device)?;
     let classes = model.card().classes.len();
+    anyhow::ensure!(
+        classes > 0,
+        "{} has no head: it gives features, not answers; give one to it with --replace-head and train it",
+        subject.weights.display()
+    );
     anyhow::ensure!(
         dataset.classes.len() <= classes,
         "{} tells {classes} classes apart, but {} has {}; use the data it was trained on",
@@ -75,48 +86,5 @@ pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Ope
         subject.data,
         dataset.classes.len()
     );
-    Ok(Opened { model, dataset, split, indices, device })
-}
-
-/// The card of a model that is named on the command line; `None` leaves it to the file.
-fn card(subject: &Subject, dataset: &Dataset) -> Result<Option<ModelCard>> {
-    let Some(name) = &subject.model else { return Ok(None) };
-    let (state, _) = archaeo_models::read_arrays(&subject.weights)?;
-    // The head's height is the number of classes, whatever the data has.
-    let head = ["head.weight", "fc.weight", "linear.weight"].iter().find_map(|name| state.get(*name));
-    let classes = head.map_or(dataset.classes.len(), |array| array.shape[0]);
-    let image_size = if name.ends_with("_cifar") || name.ends_with("_micro") { 32 } else { 224 };
-    let network = NetworkSpec::named(name, classes, image_size).context("--model")?;
-    let class_names = match dataset.classes.len() == classes {
-        true => dataset.classes.clone(),
-        false => (0..classes).map(|class| class.to_string()).collect(),
-    };
-    let preprocessing = preprocessing_of(&network, image_size);
-    Ok(Some(ModelCard { name: name.clone(), network, preprocessing, classes: class_names }))
-}
-
-/// What the checkpoints of an architecture were commonly trained with: timm's augreg ViTs with mean and deviation 0.5 and
-/// a crop of 0.9, torchvision's ResNets with ImageNet's moments and a crop of 0.875, CIFAR ResNets with ImageNet's moments
-/// on whole images.
-fn preprocessing_of(network: &NetworkSpec, image_size: usize) -> Preprocessing {
-    let plain = Preprocessing::plain(image_size);
-    let (mean, std) = IMAGENET_MOMENTS;
-    match network {
-        NetworkSpec::Vit(config) if config.image_size > 64 => {
-            Preprocessing { image_size: config.image_size, crop: 0.9, ..plain }
-        }
-        NetworkSpec::Vit(config) => Preprocessing::plain(config.image_size),
-        NetworkSpec::Swin(config) => {
-            Preprocessing { image_size: config.image_size, crop: 0.9, mean, std, ..plain }
-        }
-        NetworkSpec::Beit(config) => Preprocessing { image_size: config.image_size, crop: 0.9, ..plain },
-        NetworkSpec::Resnet(_) if image_size > 64 => Preprocessing {
-            crop: 0.875,
-            interpolation: archaeo_models::Interpolation::Bilinear,
-            mean,
-            std,
-            ..plain
-        },
-        NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => Preprocessing { mean, std, ..plain },
-    }
+    Ok(Opened { model, preprocessing, dataset, split, indices, device })
 }

@@ -1,11 +1,10 @@
 //! The configuration of an investigation: two recipes that share most of it, and how much each study looks at.
 
-use std::path::Path;
-
 use toml::{Table, Value};
 
+use super::Given;
 use crate::findings::Role;
-use crate::run_folder::{RunFolderError, sha256_file};
+use crate::run_folder::{RunFolderError, sha256_checkpoint};
 use crate::studies::StudySizes;
 use crate::train::{Recipe, RecipeError, RecipeFile};
 
@@ -83,22 +82,24 @@ impl InvestigationConfig {
         self.recipe(Role::Vit).ok().and_then(|recipe| recipe.data.validation).unwrap_or(0.1)
     }
 
-    /// The configuration in force as TOML, with the hashes of weights that are given: two runs with the same text and
-    /// the same data find the same.
+    /// The configuration in force as TOML, with the hashes and names of models that are given: two runs with the same text
+    /// and the same data find the same.
     ///
     /// # Errors
     /// Weights that cannot be read.
-    pub fn to_toml(&self, vit: Option<&Path>, cnn: Option<&Path>) -> Result<String, RunFolderError> {
+    pub fn to_toml(&self, vit: Option<Given>, cnn: Option<Given>) -> Result<String, RunFolderError> {
         let mut table: Table = toml::from_str(&self.recipes.to_toml()).expect("it was written as TOML");
         table.insert(STUDIES.into(), Value::Table(Table::try_from(&self.studies).expect("plain data")));
-        let mut weights = Table::new();
-        for (role, path) in [(Role::Vit, vit), (Role::Cnn, cnn)] {
-            if let Some(path) = path {
-                weights.insert(role.to_string(), Value::String(sha256_file(path)?));
-            }
+        let (mut weights, mut names) = (Table::new(), Table::new());
+        for (role, given) in [(Role::Vit, vit), (Role::Cnn, cnn)] {
+            let Some(Given { path, model }) = given else { continue };
+            weights.insert(role.to_string(), Value::String(sha256_checkpoint(path)?));
+            names.extend(model.map(|model| (role.to_string(), Value::String(model.into()))));
         }
-        if !weights.is_empty() {
-            table.insert("weights_sha256".into(), Value::Table(weights));
+        for (section, entries) in [("weights_sha256", weights), ("models_given_as", names)] {
+            if !entries.is_empty() {
+                table.insert(section.into(), Value::Table(entries));
+            }
         }
         Ok(toml::to_string(&table).expect("it is a table"))
     }

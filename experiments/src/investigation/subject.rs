@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use archaeo_models::{Classifier, ModelCard, load};
+use archaeo_models::{Classifier, LoadOptions, ModelCard, ModelRequest, checkpoint};
 use burn::tensor::Device;
 
-use super::{InvestigationError, Request, Watcher};
+use super::{Given, InvestigationError, Request, Watcher};
 use crate::data::Dataset;
 use crate::findings::{ModelFindings, Role};
 use crate::images::{Augmented, ImageSource, Preprocessed, Subset};
 use crate::random::sample;
-use crate::run_folder::{DataIdentity, RunFolder, sha256_file};
+use crate::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
 use crate::studies::StudyError;
 use crate::train::{Job, Outcome, RecipeError, train};
 
@@ -39,12 +39,12 @@ impl Subject {
         request: &Request,
         dataset: &Dataset,
     ) -> Result<Option<Self>, InvestigationError> {
-        let path = match role {
+        let given = match role {
             Role::Vit => request.vit,
             Role::Cnn => request.cnn,
         };
-        if let Some(path) = path {
-            return Self::load(role, path, dataset, request.device).map(Some);
+        if let Some(given) = given {
+            return Self::load(role, given, dataset, request.device).map(Some);
         }
         let card = request.config.recipe(role)?.card(&dataset.classes)?;
         if let Some((_, needed)) = wrong_kind(&card, role) {
@@ -54,13 +54,23 @@ impl Subject {
         Ok(None)
     }
 
-    /// Loads a checkpoint that says itself what it holds.
-    fn load(role: Role, path: &Path, dataset: &Dataset, device: &Device) -> Result<Self, InvestigationError> {
-        let model = load(path, None, device)?;
+    /// Loads a model that is brought along.
+    fn load(
+        role: Role,
+        given: Given,
+        dataset: &Dataset,
+        device: &Device,
+    ) -> Result<Self, InvestigationError> {
+        let Given { path, model } = given;
+        let checkpoint = checkpoint::read(path)?;
+        let model = model.map(str::to_owned);
+        let request = ModelRequest { model, class_names: dataset.classes.clone(), ..ModelRequest::default() };
+        let card = checkpoint.describe(&request)?.card;
+        let model = checkpoint.into_model(Some(card), &LoadOptions::default(), device)?;
         if let Some((found, needed)) = wrong_kind(model.card(), role) {
             return Err(InvestigationError::WrongKind { path: path.into(), role, found, needed });
         }
-        if model.card().classes != dataset.classes {
+        if !agree(&model.card().classes, &dataset.classes) {
             return Err(InvestigationError::OtherClasses {
                 path: path.into(),
                 model: shortened(&model.card().classes),
@@ -130,7 +140,7 @@ impl Subject {
             card: model.card().clone(),
             parameters: model.parameter_count(),
             weights: name,
-            weights_sha256: sha256_file(path)?,
+            weights_sha256: sha256_checkpoint(path)?,
             history,
         };
         Ok(Self { model, findings })
@@ -140,6 +150,13 @@ impl Subject {
     pub(super) fn seconds(&self) -> f64 {
         self.findings.history.iter().map(|epoch| epoch.seconds).sum()
     }
+}
+
+/// Whether the labels of data with the classes `data` are indices into the classes `model`: they are where the names are
+/// the same, or one side has none but numbers.
+fn agree(model: &[String], data: &[String]) -> bool {
+    let numbers = |names: &[String]| names.iter().enumerate().all(|(index, name)| *name == index.to_string());
+    model == data || (data.len() <= model.len() && (numbers(model) || numbers(data)))
 }
 
 fn shortened(classes: &[String]) -> String {

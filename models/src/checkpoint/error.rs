@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::describe::DescribeError;
 use crate::spec::SpecError;
 use crate::state::Mismatch;
 
@@ -69,6 +70,14 @@ pub enum WeightsError {
     /// The file does not say what model it is.
     #[error("{0} does not say which model it holds; name it with --model (see `archaeo models`)")]
     NoCard(PathBuf),
+    /// Nothing says which model it is, or what does cannot be used.
+    #[error("{path} {source}")]
+    Description {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: DescribeError,
+    },
     /// The arrays are not those of the model.
     #[error(
         "{path} does not fit {model}:\n{mismatch}hint: --model may name another architecture or class count than the file holds"

@@ -9,11 +9,9 @@ use super::error::WeightsError;
 use super::source::{self, Format};
 use super::{Checkpoint, read, safetensors, write_arrays};
 use crate::classifier::{Classifier, ModelCard};
+use crate::describe::{CARD_KEY, Described, ModelRequest, describe};
 use crate::names;
 use crate::state::{Array, State, shapes_of, state_of, with_state};
-
-/// Key of the metadata entry that holds a [`ModelCard`] as JSON.
-const CARD_KEY: &str = "archaeo.model";
 
 /// What classifiers are called in the models: timm's and torchvision's names.
 const HEADS: [&str; 4] = ["head", "head_dist", "fc", "linear"];
@@ -47,6 +45,16 @@ impl Checkpoint {
     /// A card that does not parse.
     pub fn card(&self) -> Result<Option<ModelCard>, WeightsError> {
         parse_card(&self.path, &self.metadata)
+    }
+
+    /// Which model this is and how its images are prepared, from what the file says itself, what is asked for, its
+    /// `config.json`, or its arrays alone.
+    ///
+    /// # Errors
+    /// Nothing says what it holds, or what does cannot be used.
+    pub fn describe(&self, request: &ModelRequest) -> Result<Described, WeightsError> {
+        let described = describe(&self.state, &self.metadata, self.config.as_ref(), request);
+        described.map_err(|source| WeightsError::Description { path: self.path.clone(), source })
     }
 
     /// The model. `card` says what the file holds; without it the file must say so itself. Names of other libraries are

@@ -19,6 +19,9 @@ const FILES_IN_FOLDERS: [&str; 4] = [
 /// The configuration beside them.
 const CONFIG: &str = "config.json";
 
+/// How `transformers` prepares images, beside that, and the key under which it is handed on.
+const PREPROCESSOR: (&str, &str) = ("preprocessor_config.json", "preprocessor");
+
 /// Bytes of the largest JSON file that is read.
 const LARGEST_JSON: u64 = 16 << 20;
 
@@ -81,7 +84,8 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, WeightsError> {
     }
 }
 
-/// The `config.json` beside a checkpoint that has one of the usual names. Beside any other file it may belong to something else.
+/// The `config.json` beside a checkpoint that has one of the usual names, with what a `preprocessor_config.json` says under the
+/// key `preprocessor`. Beside any other file it may belong to something else.
 ///
 /// # Errors
 /// A file that cannot be read or is no JSON.
@@ -94,7 +98,13 @@ pub(super) fn config_beside(file: &Path) -> Result<Option<serde_json::Value>, We
     if !path.exists() {
         return Ok(None);
     }
-    read_json(&path).map(Some).map_err(|fault| fault.of(&path, "configuration"))
+    let read = |path: &Path| read_json(path).map_err(|fault| fault.of(path, "configuration"));
+    let mut config = read(&path)?;
+    let preprocessor = file.with_file_name(PREPROCESSOR.0);
+    if let (Some(config), true) = (config.as_object_mut(), preprocessor.exists()) {
+        config.insert(PREPROCESSOR.1.into(), read(&preprocessor)?);
+    }
+    Ok(Some(config))
 }
 
 /// A JSON file of reasonable size.

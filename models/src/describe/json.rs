@@ -13,6 +13,14 @@ pub(super) fn number(config: &Value, key: &str) -> Result<Option<usize>, String>
     }
 }
 
+/// A list of whole numbers under `key`, if there is one.
+pub(super) fn numbers(config: &Value, key: &str) -> Result<Option<Vec<usize>>, String> {
+    let Some(value) = config.get(key).filter(|value| !value.is_null()) else { return Ok(None) };
+    let number = |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
+    let list = value.as_array().and_then(|list| list.iter().map(number).collect());
+    list.map(Some).ok_or_else(|| format!("`{key}` must be a list of whole numbers, not {value}"))
+}
+
 /// A whole number that has to be there.
 pub(super) fn needed(config: &Value, key: &str) -> Result<usize, String> {
     number(config, key)?.ok_or_else(|| format!("it has no `{key}`"))

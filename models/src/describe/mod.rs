@@ -72,7 +72,7 @@ struct Configured {
 ///
 /// # Errors
 /// The end of a sentence about the checkpoint: nothing says what it is, or what does cannot be used.
-pub fn describe(
+pub(crate) fn describe(
     state: &State,
     metadata: &BTreeMap<String, String>,
     config: Option<&Value>,

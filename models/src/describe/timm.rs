@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::Configured;
-use super::json::{channels, needed, number, real, text, truth};
+use super::json::{channels, needed, number, numbers, real, text, truth};
 use crate::catalogue::usual;
 use crate::preprocessing::{Fit, Interpolation, PreprocessingChoice};
 use crate::spec::NetworkSpec;
+use crate::transformer::FeedForward;
 use crate::vit::{Pooling, Position, VitConfig};
 
 /// `head` is the number of classes that the arrays themselves show, which goes before the file's word.
@@ -31,7 +32,24 @@ pub(super) fn read(config: &Value, head: Option<usize>) -> Result<Configured, St
             apply(vit, arguments)?;
         }
     }
-    let label_names = pretrained.get("label_names").and_then(Value::as_array);
+    if let (NetworkSpec::Beit(beit), Some(arguments)) = (&mut network, arguments) {
+        beit.image_size = side;
+        let sizes = [&mut beit.patch_size, &mut beit.width, &mut beit.depth, &mut beit.heads];
+        for (key, size) in ["patch_size", "embed_dim", "depth", "num_heads"].into_iter().zip(sizes) {
+            *size = number(arguments, key)?.unwrap_or(*size);
+        }
+        beit.mlp_width = (beit.width as f64 * real(arguments, "mlp_ratio", 4.0)?) as usize;
+    }
+    if let (NetworkSpec::Swin(swin), Some(arguments)) = (&mut network, arguments) {
+        swin.image_size = side;
+        let sizes = [&mut swin.patch_size, &mut swin.window_size, &mut swin.width, &mut swin.mlp_ratio];
+        for (key, size) in ["patch_size", "window_size", "embed_dim", "mlp_ratio"].into_iter().zip(sizes) {
+            *size = number(arguments, key)?.unwrap_or(*size);
+        }
+        swin.depths = numbers(arguments, "depths")?.unwrap_or(std::mem::take(&mut swin.depths));
+        swin.heads = numbers(arguments, "num_heads")?.unwrap_or(std::mem::take(&mut swin.heads));
+    }
+    let label_names = config.get("label_names").or(pretrained.get("label_names")).and_then(Value::as_array);
     let class_names = label_names
         .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>());
     Ok(Configured { name, network, preprocessing, class_names })
@@ -53,7 +71,17 @@ fn apply(vit: &mut VitConfig, arguments: &Value) -> Result<(), String> {
                 let patches_only = truth(arguments, key, false);
                 vit.position = if patches_only { Position::LearnedOnPatches } else { Position::Learned };
             }
-            // These three decide together; the last is read below.
+            "pos_embed" => match text(arguments, key) {
+                Some("none") => vit.position = Position::None,
+                Some("learn") => {}
+                _ => return Err(format!("its position embedding, {}, is not known here", arguments[key])),
+            },
+            "act_layer" => match text(arguments, key) {
+                Some("gelu") => vit.feed_forward = FeedForward::Gelu,
+                Some("quick_gelu") => vit.feed_forward = FeedForward::QuickGelu,
+                _ => return Err(format!("its activation, {}, is not known here", arguments[key])),
+            },
+            // These decide together, below.
             "mlp_ratio" | "class_token" | "global_pool" | "fc_norm" => {}
             other => return Err(format!("its model_args hold `{other}`, which is not known here")),
         }

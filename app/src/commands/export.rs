@@ -1,0 +1,31 @@
+//! `archaeo export`: a model as other libraries load it.
+
+use anyhow::Result;
+use archaeo_models::{Library, export};
+use burn::tensor::Device;
+use serde_json::json;
+
+use super::checkpoint::{Found, find, options};
+use crate::cli::Export;
+use crate::printer::Printer;
+
+/// Runs the command.
+///
+/// # Errors
+/// A model that is not known, a file that cannot be read or a folder that cannot be written.
+pub fn run(arguments: &Export, printer: &Printer) -> Result<()> {
+    let Export { weights, model, reading, out } = arguments;
+    let Found { checkpoint, described } = find(weights, model.as_deref(), reading, &[], printer)?;
+    let model = checkpoint.into_model(Some(described.card), &options(reading), &Device::flex())?;
+    let library = export(out, &model)?;
+    let folder = out.display();
+    let loaded = match library {
+        Library::Timm => format!("timm.create_model(\"local-dir:{folder}\", pretrained=True)"),
+        Library::Torchvision => {
+            "torchvision's ResNet with this stem and these widths (docs/export.md)".into()
+        }
+        Library::Archaeo => "archaeo alone: neither timm nor torchvision builds this variant".into(),
+    };
+    let result = json!({ "model": model.card().name, "folder": out, "loaded_by": loaded });
+    printer.result(&result, |_| format!("{} is in {folder}; loaded by {loaded}", model.card().name))
+}
