@@ -5,6 +5,7 @@
 
 mod beit;
 mod google;
+mod resnet;
 mod rules;
 mod swin;
 mod vit;
@@ -31,7 +32,8 @@ pub(crate) fn canonical(state: State, network: &NetworkSpec) -> State {
         NetworkSpec::Vit(config) => vit::canonical(state, config),
         NetworkSpec::Beit(config) => beit::canonical(state, config),
         NetworkSpec::Swin(config) => swin::canonical(state, config),
-        NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => state,
+        NetworkSpec::Resnet(_) => resnet::canonical(state),
+        NetworkSpec::CifarResnet(_) => state,
     }
 }
 
