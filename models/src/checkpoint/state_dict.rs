@@ -56,7 +56,7 @@ const LONGEST_NAMES: usize = 64 << 20;
 pub(super) fn find_model(pickle: &Pickle) -> Result<Leaves, Fault> {
     let mut walk = Walk { pickle, path: Vec::new(), places: 0, name_bytes: 0 };
     let mut root = pickle.root;
-    while let Some(inner) = walk.named_model(root)? {
+    while let Some(inner) = walk.named_model(root)?.filter(|inner| *inner != root) {
         root = inner;
     }
     let leaves = walk.model(root)?;
