@@ -97,6 +97,7 @@ impl<'a> Walk<'_, 'a> {
         let mut own = Leaves::new();
         let mut nested = Leaves::new();
         let mut largest = Leaves::new();
+        self.path.push(value);
         for (name, entry) in self.entries(value) {
             if let Some(leaf) = leaf(self.pickle, entry) {
                 own.insert(name.into_owned(), leaf);
@@ -111,6 +112,7 @@ impl<'a> Walk<'_, 'a> {
             }
             self.collect(entry, &name, &mut nested)?;
         }
+        self.path.pop();
         if own.is_empty() {
             return Ok(largest);
         }
