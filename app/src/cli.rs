@@ -204,6 +204,8 @@ pub enum Filter {
     Bilinear,
     /// Cubic, as Pillow's
     Bicubic,
+    /// Windowed sinc, as Pillow's
+    Lanczos,
 }
 
 /// How an image that is not square becomes so.

@@ -64,6 +64,7 @@ pub fn preprocess(image: Image, preprocessing: &Preprocessing) -> Image {
     let filter = match interpolation {
         Interpolation::Bilinear => Filter::Bilinear,
         Interpolation::Bicubic => Filter::Bicubic,
+        Interpolation::Lanczos => Filter::Lanczos,
     };
     if fit == Fit::Squash {
         let fits = (image.width, image.height) == (image_size, image_size);

@@ -85,6 +85,7 @@ pub fn configuration(card: &ModelCard) -> (Library, Value) {
             "interpolation": match preprocessing.interpolation {
                 Interpolation::Bilinear => "bilinear",
                 Interpolation::Bicubic => "bicubic",
+                Interpolation::Lanczos => "lanczos",
             },
             "crop_pct": preprocessing.crop,
             "crop_mode": match preprocessing.fit {

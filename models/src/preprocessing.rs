@@ -12,6 +12,8 @@ pub enum Interpolation {
     Bilinear,
     /// Cubic filter with a = −0.5, as Pillow.
     Bicubic,
+    /// Sinc windowed by a wider sinc, half-width 3.
+    Lanczos,
 }
 
 /// How an image that is not square becomes so.

@@ -65,6 +65,7 @@ fn choice(reading: &Reading) -> PreprocessingChoice {
         interpolation: reading.interpolation.map(|filter| match filter {
             Filter::Bilinear => Interpolation::Bilinear,
             Filter::Bicubic => Interpolation::Bicubic,
+            Filter::Lanczos => Interpolation::Lanczos,
         }),
         mean: reading.mean,
         std: reading.std,

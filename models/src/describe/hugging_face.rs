@@ -202,10 +202,13 @@ fn preprocessing(config: &Value) -> Result<PreprocessingChoice, String> {
     };
     let interpolation = match number(config, "resample")? {
         None => None,
+        Some(1) => Some(Interpolation::Lanczos),
         Some(2) => Some(Interpolation::Bilinear),
         Some(3) => Some(Interpolation::Bicubic),
         Some(other) => {
-            return Err(format!("its `resample`, {other}, is neither bilinear (2) nor bicubic (3)"));
+            return Err(format!(
+                "its `resample`, {other}, is neither Lanczos (1), bilinear (2) nor bicubic (3)"
+            ));
         }
     };
     Ok(PreprocessingChoice {

@@ -112,6 +112,7 @@ fn preprocessing(config: &Value) -> Result<PreprocessingChoice, String> {
     let interpolation = text(config, "interpolation").map(|name| match name {
         "bilinear" => Ok(Interpolation::Bilinear),
         "bicubic" => Ok(Interpolation::Bicubic),
+        "lanczos" => Ok(Interpolation::Lanczos),
         other => Err(format!("its interpolation, `{other}`, is not known here")),
     });
     let fit = text(config, "crop_mode").map(|mode| match mode {
