@@ -66,15 +66,12 @@ pub fn preprocess(image: Image, preprocessing: &Preprocessing) -> Image {
         Interpolation::Bicubic => Filter::Bicubic,
         Interpolation::Lanczos => Filter::Lanczos,
     };
-    if fit == Fit::Squash {
-        let fits = (image.width, image.height) == (image_size, image_size);
-        return if fits { image } else { resize(&image, image_size, image_size, filter) };
-    }
-    let shorter = (image_size as f64 / crop).floor() as usize;
-    let resized = if image.width.min(image.height) == shorter {
-        image
-    } else {
-        resize_shorter_side(&image, shorter, filter)
+    let side = (image_size as f64 / crop).floor() as usize;
+    let resized = match fit {
+        Fit::Crop if image.width.min(image.height) == side => image,
+        Fit::Crop => resize_shorter_side(&image, side, filter),
+        Fit::Squash if (image.width, image.height) == (side, side) => image,
+        Fit::Squash => resize(&image, side, side, filter),
     };
     if (resized.width, resized.height) == (image_size, image_size) {
         return resized;

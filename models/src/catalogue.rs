@@ -11,7 +11,7 @@ pub struct Usual {
     pub preprocessing: Preprocessing,
 }
 
-/// Beginning and end of a name, and what its published checkpoints were trained with: side, crop, filter, moments. The
+/// Beginning and end of a name (of a model, or a family in the words of `transformers`), and what its published checkpoints were trained with: side, crop, filter, moments. The
 /// first row that fits counts. timm's `pretrained_cfg` of the default weights; torchvision's first weights
 /// (`IMAGENET1K_V1`); OpenAI's CLIP.
 const ROWS: &[(&str, &str, usize, f64, Interpolation, Moments)] = &[
@@ -19,16 +19,16 @@ const ROWS: &[(&str, &str, usize, f64, Interpolation, Moments)] = &[
     ("resnet_micro", "", 32, 1.0, Interpolation::Bicubic, HALF),
     ("resnet", "_cifar", 32, 1.0, Interpolation::Bicubic, IMAGENET_MOMENTS),
     ("resnet", "", 224, 0.875, Interpolation::Bilinear, IMAGENET_MOMENTS),
-    ("dinov2_", "", 224, 0.875, Interpolation::Bicubic, IMAGENET_MOMENTS),
+    ("dinov2", "", 224, 0.875, Interpolation::Bicubic, IMAGENET_MOMENTS),
     ("vit_", "_dinov2", 518, 1.0, Interpolation::Bicubic, IMAGENET_MOMENTS),
     ("vit_", "_clip", 224, 1.0, Interpolation::Bicubic, CLIP_MOMENTS),
     ("vit_", "_clip_quickgelu", 224, 1.0, Interpolation::Bicubic, CLIP_MOMENTS),
-    ("clip_", "", 224, 1.0, Interpolation::Bicubic, CLIP_MOMENTS),
+    ("clip", "", 224, 1.0, Interpolation::Bicubic, CLIP_MOMENTS),
     ("deit", "", 224, 0.9, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    ("swin_", "", 224, 0.9, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    ("beitv2_", "", 224, 0.9, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    ("beit_", "", 224, 0.9, Interpolation::Bicubic, HALF),
-    ("vit_", "", 224, 0.9, Interpolation::Bicubic, HALF),
+    ("swin", "", 224, 0.9, Interpolation::Bicubic, IMAGENET_MOMENTS),
+    ("beitv2", "", 224, 0.9, Interpolation::Bicubic, IMAGENET_MOMENTS),
+    ("beit", "", 224, 0.9, Interpolation::Bicubic, HALF),
+    ("vit", "", 224, 0.9, Interpolation::Bicubic, HALF),
 ];
 
 type Moments = ([f32; 3], [f32; 3]);

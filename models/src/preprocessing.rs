@@ -23,7 +23,8 @@ pub enum Fit {
     /// The shorter side is resized to ⌊size / crop⌋, then the middle is cut out.
     #[default]
     Crop,
-    /// Both sides are resized to the size, whatever becomes of the proportions (most processors of `transformers`).
+    /// Both sides are resized to ⌊size / crop⌋, whatever becomes of the proportions, then the middle is cut out (most
+    /// processors of `transformers`).
     Squash,
 }
 
@@ -52,6 +53,9 @@ pub const IMAGENET_MOMENTS: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.22
 pub const CLIP_MOMENTS: ([f32; 3], [f32; 3]) =
     ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_11]);
 
+/// The smallest share that can be meant; what is cropped away has to be resized before.
+const SMALLEST_CROP: f64 = 0.1;
+
 impl Preprocessing {
     /// The whole image, scaled to `image_size`, with mean and deviation of 0.5: how models are trained here.
     pub fn plain(image_size: usize) -> Self {
@@ -70,8 +74,11 @@ impl Preprocessing {
     /// # Errors
     /// One sentence naming what cannot be.
     pub fn validate(&self) -> Result<(), SpecError> {
-        if !(self.crop > 0.0 && self.crop <= 1.0) {
-            return Err(SpecError::Sizes(format!("crop must be above 0 and at most 1, not {}", self.crop)));
+        if !(SMALLEST_CROP..=1.0).contains(&self.crop) {
+            return Err(SpecError::Sizes(format!(
+                "crop must be from {SMALLEST_CROP} to 1, not {}",
+                self.crop
+            )));
         }
         let usable = |std: &f32| std.is_finite() && *std > 0.0;
         if !self.mean.iter().all(|mean| mean.is_finite()) || !self.std.iter().all(usable) {

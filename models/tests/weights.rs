@@ -270,7 +270,7 @@ fn a_card_that_asks_for_the_impossible_is_refused_before_anything_is_allocated()
             "misshapen   blocks.0.mlp.fc1.bias: expected [65536], found [64]",
         ),
         (r#""drop_path":0.0"#, r#""drop_path":1.0"#, "drop_path must be at least 0 and below 1, not 1"),
-        (r#""crop":1.0"#, r#""crop":0.0"#, "crop must be above 0 and at most 1, not 0"),
+        (r#""crop":1.0"#, r#""crop":0.0"#, "crop must be from 0.1 to 1, not 0"),
         (r#""std":[0.229,"#, r#""std":[0.0,"#, "must be finite, and std above 0"),
         (r#""class 4""#, r#""class 4","class 5""#, "the head has 5 outputs but 6 class names are given"),
         (r#""depth":2"#, r#""height":2"#, "its model card does not parse"),

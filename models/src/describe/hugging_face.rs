@@ -1,11 +1,11 @@
-//! The `config.json` of Hugging Face `transformers`, and its `preprocessor_config.json`.
+//! The `config.json` of Hugging Face `transformers`.
 
 use serde_json::Value;
 
-use super::Configured;
-use super::json::{channels, needed, number, real, text, truth};
+use super::json::{needed, number, real, text, truth};
+use super::{Configured, processor};
 use crate::beit::BeitConfig;
-use crate::preprocessing::{Fit, Interpolation, PreprocessingChoice};
+use crate::preprocessing::PreprocessingChoice;
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
 use crate::spec::NetworkSpec;
 use crate::swin::SwinConfig;
@@ -28,11 +28,12 @@ pub(super) fn read(config: &Value) -> Result<Configured, String> {
     };
     network.validate().map_err(|error| error.to_string())?;
     let preprocessing = match config.get("preprocessor") {
-        Some(preprocessor) => preprocessing(preprocessor)?,
+        Some(preprocessor) => processor::read(preprocessor, kind)?,
         None => PreprocessingChoice { image_size: number(config, "image_size")?, ..Default::default() },
     };
     let name = text(config, "_name_or_path").filter(|name| !name.is_empty()).unwrap_or(kind).to_owned();
-    Ok(Configured { name, class_names: class_names(config), network, preprocessing })
+    let class_names = class_names(config);
+    Ok(Configured { name, catalogue_name: kind.to_owned(), class_names, network, preprocessing })
 }
 
 /// Whether the architecture that was saved ends in a classifier.
@@ -175,54 +176,4 @@ fn resnet(config: &Value) -> Result<ResNetConfig, String> {
         return Err("its widths or strides are not those of the standard residual networks".into());
     }
     Ok(ResNetConfig { stem: Stem::Imagenet, branch, blocks, width, classes: classes(config)? })
-}
-
-/// Resize and crop as `transformers` names them: to both sides, or the shorter side and then a crop.
-fn preprocessing(config: &Value) -> Result<PreprocessingChoice, String> {
-    let side = |value: &Value| -> Option<usize> {
-        let side = value.as_u64().or_else(|| value.get("height")?.as_u64())?;
-        usize::try_from(side).ok()
-    };
-    let size = config.get("size").unwrap_or(&Value::Null);
-    let shortest = number(size, "shortest_edge")?;
-    let cropped = config
-        .get("crop_size")
-        .and_then(side)
-        .filter(|_| truth(config, "do_center_crop", shortest.is_some()));
-    let (image_size, crop, fit) = match (cropped, shortest, side(size)) {
-        (Some(cropped), Some(shortest), _) => {
-            (Some(cropped), Some(share(cropped, shortest)), Some(Fit::Crop))
-        }
-        (None, Some(shortest), _) => (Some(shortest), Some(1.0), Some(Fit::Crop)),
-        (Some(cropped), None, Some(resized)) if cropped != resized => {
-            return Err("an image is squashed and then cropped, which is not known here".into());
-        }
-        (_, None, Some(resized)) => (Some(resized), None, Some(Fit::Squash)),
-        (_, None, None) => (None, None, None),
-    };
-    let interpolation = match number(config, "resample")? {
-        None => None,
-        Some(1) => Some(Interpolation::Lanczos),
-        Some(2) => Some(Interpolation::Bilinear),
-        Some(3) => Some(Interpolation::Bicubic),
-        Some(other) => {
-            return Err(format!(
-                "its `resample`, {other}, is neither Lanczos (1), bilinear (2) nor bicubic (3)"
-            ));
-        }
-    };
-    Ok(PreprocessingChoice {
-        image_size,
-        crop,
-        fit,
-        interpolation,
-        mean: channels(config, "image_mean")?,
-        std: channels(config, "image_std")?,
-    })
-}
-
-/// The share of `resized` that `cropped` is, so that ⌊cropped / share⌋ is `resized` again.
-fn share(cropped: usize, resized: usize) -> f64 {
-    let share = cropped as f64 / resized as f64;
-    if (cropped as f64 / share).floor() as usize == resized { share } else { share.next_down() }
 }

@@ -4,6 +4,7 @@
 mod hugging_face;
 mod infer;
 mod json;
+mod processor;
 mod timm;
 
 use std::collections::BTreeMap;
@@ -62,6 +63,8 @@ pub struct Described {
 /// What a library's configuration says.
 struct Configured {
     name: String,
+    /// Under which name the catalogue says what the configuration does not.
+    catalogue_name: String,
     network: NetworkSpec,
     preprocessing: PreprocessingChoice,
     class_names: Option<Vec<String>>,
@@ -101,8 +104,8 @@ pub(crate) fn describe(
         }
         return finished(name.clone(), network, sourced, None, None, request);
     }
-    if let Some(Configured { name, network, preprocessing, class_names }) = configured? {
-        let sourced = SourcedPreprocessing::new(usual(&name).preprocessing, Origin::Catalogue)
+    if let Some(Configured { name, catalogue_name, network, preprocessing, class_names }) = configured? {
+        let sourced = SourcedPreprocessing::new(usual(&catalogue_name).preprocessing, Origin::Catalogue)
             .with(&preprocessing, Origin::Config);
         return finished(name, network, sourced, class_names, None, request);
     }

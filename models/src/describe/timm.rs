@@ -52,7 +52,7 @@ pub(super) fn read(config: &Value, head: Option<usize>) -> Result<Configured, St
     let label_names = config.get("label_names").or(pretrained.get("label_names")).and_then(Value::as_array);
     let class_names = label_names
         .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>());
-    Ok(Configured { name, network, preprocessing, class_names })
+    Ok(Configured { catalogue_name: name.clone(), name, network, preprocessing, class_names })
 }
 
 /// What timm's `VisionTransformer` was built with beside the architecture's own sizes.

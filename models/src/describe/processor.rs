@@ -1,0 +1,169 @@
+//! How `transformers` prepares images: its image processors, and what a `preprocessor_config.json` changes in them.
+
+use serde_json::Value;
+
+use super::json::{channels, number, real, text, truth};
+use crate::preprocessing::{CLIP_MOMENTS, Fit, Interpolation, PreprocessingChoice};
+
+/// A class of processors, and what it does where the file says nothing.
+struct Processor {
+    /// Its name without `ImageProcessor`, or `FeatureExtractor` as they were called before.
+    name: &'static str,
+    /// The `model_type`s that have it where the file does not name its class.
+    models: &'static [&'static str],
+    /// To what an image is resized, and how a size without further words is meant.
+    size: usize,
+    fit: Fit,
+    /// What is cut out of the middle.
+    crop: Option<usize>,
+    interpolation: Interpolation,
+    moments: ([f32; 3], [f32; 3]),
+}
+
+const HALF: ([f32; 3], [f32; 3]) = ([0.5; 3], [0.5; 3]);
+
+const VIT: Processor = Processor {
+    name: "ViT",
+    models: &["vit", "swin"],
+    size: 224,
+    fit: Fit::Squash,
+    crop: None,
+    interpolation: Interpolation::Bilinear,
+    moments: HALF,
+};
+const DEIT: Processor = Processor {
+    name: "DeiT",
+    models: &["deit"],
+    size: 256,
+    crop: Some(224),
+    interpolation: Interpolation::Bicubic,
+    ..VIT
+};
+const BEIT: Processor =
+    Processor { name: "Beit", models: &["beit"], interpolation: Interpolation::Bicubic, ..VIT };
+const CLIP: Processor = Processor {
+    name: "CLIP",
+    models: &["clip"],
+    size: 224,
+    fit: Fit::Crop,
+    crop: Some(224),
+    interpolation: Interpolation::Bicubic,
+    moments: CLIP_MOMENTS,
+};
+const BIT: Processor = Processor { name: "Bit", models: &["dinov2", "dinov2_with_registers"], ..CLIP };
+const CONVNEXT: Processor =
+    Processor { name: "ConvNext", models: &["resnet"], size: 384, crop: None, moments: HALF, ..CLIP };
+
+const PROCESSORS: [Processor; 6] = [VIT, DEIT, BEIT, CLIP, BIT, CONVNEXT];
+
+/// From this size on ConvNeXt's processor squashes; below it, it crops a share that goes by the name of `crop_pct`.
+const CONVNEXT_SQUASHES_FROM: usize = 384;
+
+/// What the file says of a model of type `kind`.
+///
+/// # Errors
+/// The end of a sentence about it.
+pub(super) fn read(config: &Value, kind: &str) -> Result<PreprocessingChoice, String> {
+    let processor = processor(config, kind)?;
+    if !truth(config, "do_resize", true) {
+        return Err("its images are not resized, which is not known here".into());
+    }
+    if !truth(config, "do_rescale", true)
+        || (real(config, "rescale_factor", 1.0 / 255.0)? * 255.0 - 1.0).abs() > 1e-3
+    {
+        return Err("its images are not brought to values from 0 to 1, which is not known here".into());
+    }
+    let (image_size, crop, fit) = shape(config, processor)?;
+    let interpolation = match number(config, "resample")? {
+        None => processor.interpolation,
+        Some(1) => Interpolation::Lanczos,
+        Some(2) => Interpolation::Bilinear,
+        Some(3) => Interpolation::Bicubic,
+        Some(other) => {
+            return Err(format!(
+                "its `resample`, {other}, is neither Lanczos (1), bilinear (2) nor bicubic (3)"
+            ));
+        }
+    };
+    let (mean, std) = match truth(config, "do_normalize", true) {
+        true => (
+            channels(config, "image_mean")?.unwrap_or(processor.moments.0),
+            channels(config, "image_std")?.unwrap_or(processor.moments.1),
+        ),
+        false => ([0.0; 3], [1.0; 3]),
+    };
+    Ok(PreprocessingChoice {
+        image_size: Some(image_size),
+        crop: Some(crop),
+        fit: Some(fit),
+        interpolation: Some(interpolation),
+        mean: Some(mean),
+        std: Some(std),
+    })
+}
+
+fn processor(config: &Value, kind: &str) -> Result<&'static Processor, String> {
+    let class = text(config, "image_processor_type").or(text(config, "feature_extractor_type"));
+    let Some(class) = class else {
+        let usual = PROCESSORS.iter().find(|processor| processor.models.contains(&kind));
+        return Ok(usual.unwrap_or(&VIT));
+    };
+    let name = ["ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor"]
+        .iter()
+        .find_map(|ending| class.strip_suffix(ending));
+    PROCESSORS.iter().find(|processor| name == Some(processor.name)).ok_or_else(|| {
+        let known: Vec<&str> = PROCESSORS.iter().map(|processor| processor.name).collect();
+        format!("its image processor, `{class}`, is not known here; known are those of {}", known.join(", "))
+    })
+}
+
+/// The model's input, the share of the resized image that it is, and how that was resized.
+fn shape(config: &Value, processor: &Processor) -> Result<(usize, f64, Fit), String> {
+    let (resized, fit) = match config.get("size").filter(|size| !size.is_null()) {
+        None => (processor.size, processor.fit),
+        Some(size) => match (number(size, "shortest_edge")?, side(size, "size")?) {
+            (Some(shortest), _) => (shortest, Fit::Crop),
+            (None, Some(side)) if size.is_object() => (side, Fit::Squash),
+            (None, Some(side)) => (side, processor.fit),
+            (None, None) => return Err(format!("its `size`, {size}, is not known here")),
+        },
+    };
+    if processor.name == CONVNEXT.name {
+        let share = real(config, "crop_pct", 0.875)?;
+        return Ok(match resized < CONVNEXT_SQUASHES_FROM {
+            true => (resized, share, Fit::Crop),
+            false => (resized, 1.0, Fit::Squash),
+        });
+    }
+    // Files that state a crop beside a shorter side mean it, whatever their class does.
+    let crops = processor.crop.is_some() || (fit == Fit::Crop && config.get("crop_size").is_some());
+    let cropped = match truth(config, "do_center_crop", crops) {
+        false => None,
+        true => match config.get("crop_size").filter(|size| !size.is_null()) {
+            None => processor.crop,
+            Some(size) => side(size, "crop_size")?,
+        },
+    };
+    match cropped {
+        // A model takes squares: of an image that is merely resized, it is the middle that can be shown to it.
+        None => Ok((resized, 1.0, fit)),
+        Some(cropped) if (1..=resized).contains(&cropped) => Ok((cropped, share(cropped, resized), fit)),
+        Some(cropped) => Err(format!("{cropped} px cannot be cut out of {resized} px")),
+    }
+}
+
+/// The side of a square: a number, or a height and the same width.
+fn side(size: &Value, key: &str) -> Result<Option<usize>, String> {
+    let whole = |value: &Value| value.as_u64().and_then(|side| usize::try_from(side).ok());
+    let (Some(height), Some(width)) = (size.get("height"), size.get("width")) else { return Ok(whole(size)) };
+    match height == width {
+        true => Ok(whole(height)),
+        false => Err(format!("its `{key}` is no square, and models are known here for squares alone")),
+    }
+}
+
+/// The share of `resized` that `cropped` is, so that ⌊cropped / share⌋ is `resized` again.
+fn share(cropped: usize, resized: usize) -> f64 {
+    let share = cropped as f64 / resized as f64;
+    if (cropped as f64 / share).floor() as usize == resized { share } else { share.next_down() }
+}
