@@ -146,8 +146,8 @@ pub struct AccuracyFindings {
     pub splits: Vec<SplitAccuracy>,
     /// Confusion counts on the main split, `[role][truth][predicted]`.
     pub confusion: BTreeMap<Role, Vec<Vec<usize>>>,
-    /// Accuracy of each class on the main split, `[role][class]`.
-    pub per_class: BTreeMap<Role, Vec<Estimate>>,
+    /// Accuracy of each class on the main split, `[role][class]`; `None` for a class without images there.
+    pub per_class: BTreeMap<Role, Vec<Option<Estimate>>>,
 }
 
 /// Both models on one split.

@@ -315,7 +315,7 @@ fn data_findings(
     })
 }
 
-/// A row of images for each class of a split, the first `most_classes` of them.
+/// A row of images for each class of a split that has any, the first `most_classes` of them.
 ///
 /// # Errors
 /// A split that does not exist, or one without any image.
@@ -326,7 +326,9 @@ pub fn contact_sheet(
     most_classes: usize,
 ) -> Result<Picture, InvestigationError> {
     let mut cells = Vec::new();
-    for (class, images) in data::contact_sheet(dataset, split, per_class)?.into_iter().take(most_classes) {
+    let classes = data::contact_sheet(dataset, split, per_class)?.into_iter();
+    // Labels may be indices into many classes of which the data shows few.
+    for (class, images) in classes.filter(|(_, images)| !images.is_empty()).take(most_classes) {
         for image in images {
             let picture = Picture::from_rgb(image.width, image.height, image.pixels)?;
             cells.push(Cell { picture, caption: class.clone() });

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use anyhow::Result;
-use archaeo_models::{Described, ModelCard, NetworkSpec, Origin, SourcedPreprocessing, Usual, usual};
+use archaeo_models::{
+    Described, ModelCard, NetworkSpec, Origin, Preprocessing, SourcedPreprocessing, Usual, usual,
+};
 use serde_json::{Value, json};
 
 use super::checkpoint::find;
@@ -46,13 +48,16 @@ fn list(printer: &Printer) -> Result<()> {
                 family = text("family");
                 lines += &format!("\n{family}\n");
             }
-            let millions = |key: &str| format!("{:.2} M", row[key].as_f64().unwrap_or_default() / 1e6);
+            let amount = |key: &str| match row[key].as_f64().unwrap_or_default() {
+                few if few < 1e9 => format!("{:.2} M", few / 1e6),
+                many => format!("{:.2} G", many / 1e9),
+            };
             lines += &format!(
                 "{:<36} {:>6} {:>14} {:>14}\n",
                 text("name"),
                 row["image_size"],
-                millions("parameters"),
-                millions("multiply_adds")
+                amount("parameters"),
+                amount("multiply_adds")
             );
         }
         lines
@@ -86,9 +91,17 @@ fn show(name: &str, printer: &Printer) -> Result<()> {
             grouped(multiply_adds)
         );
         lines += "\npreprocessing\n";
-        let values = serde_json::to_value(&preprocessing.values).expect("plain data");
-        for &(name, origin) in &preprocessing.origins {
-            lines += &format!("  {name:<14} {:<40} from {}\n", values[name].to_string(), said_by(origin));
+        let Preprocessing { image_size, crop, fit, interpolation, mean, std } = &preprocessing.values;
+        let values = [
+            image_size.to_string(),
+            crop.to_string(),
+            format!("{fit:?}").to_lowercase(),
+            format!("{interpolation:?}").to_lowercase(),
+            format!("{mean:?}"),
+            format!("{std:?}"),
+        ];
+        for ((name, origin), value) in preprocessing.origins.iter().zip(values) {
+            lines += &format!("  {name:<14} {value:<38} from {}\n", said_by(*origin));
         }
         lines
     })

@@ -39,7 +39,9 @@ pub fn accuracy(lab: &Laboratory) -> Result<AccuracyFindings, StudyError> {
                 let classes = 0..matrix.classes;
                 let row = |truth| classes.clone().map(|answer| matrix.count(truth, answer)).collect();
                 confusion.insert(role, classes.clone().map(row).collect());
-                let recalls = classes.clone().map(|class| matrix.recall(class)).collect::<Result<_, _>>()?;
+                let shown = |truth: usize| classes.clone().any(|answer| matrix.count(truth, answer) > 0);
+                let recall = |class| shown(class).then(|| matrix.recall(class)).transpose();
+                let recalls = classes.clone().map(recall).collect::<Result<_, _>>()?;
                 per_class.insert(role, recalls);
             }
         }

@@ -8,7 +8,7 @@ use crate::findings::{AccuracyFindings, Investigation, Role, SplitAccuracy};
 
 use super::super::charts::{measure, series_of};
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
-use super::super::names::{Names, ROLES, class_name, class_names};
+use super::super::names::{Names, ROLES, class_name};
 use super::super::numbers::{Unit, count, counted, p_value};
 use super::confusion;
 
@@ -123,11 +123,15 @@ fn contingency(main: &SplitAccuracy, names: &Names) -> Block {
 }
 
 fn per_class(findings: &AccuracyFindings, classes: &[String], names: &Names) -> Block {
-    let rows = (0..classes.len()).map(|class| {
-        let cells = ROLES.iter().map(|role| {
-            let estimate = findings.per_class.get(role).and_then(|all| all.get(class));
-            estimate.map_or("–".into(), |estimate| Unit::Percent.cell(estimate))
-        });
+    let accuracy = |role: &Role, class: usize| findings.per_class.get(role)?.get(class)?.as_ref();
+    // A data set may show few of the classes that its labels are indices into.
+    let shown: Vec<usize> = (0..classes.len())
+        .filter(|&class| ROLES.iter().any(|role| accuracy(role, class).is_some()))
+        .collect();
+    let rows = shown.iter().map(|&class| {
+        let cells = ROLES
+            .iter()
+            .map(|role| accuracy(role, class).map_or("–".into(), |estimate| Unit::Percent.cell(estimate)));
         std::iter::once(class_name(classes, class).into()).chain(cells).collect()
     });
     let mut columns = vec![Column::words("Class")];
@@ -137,22 +141,22 @@ fn per_class(findings: &AccuracyFindings, classes: &[String], names: &Names) -> 
         columns,
         rows: rows.collect(),
     };
-    if classes.len() > MOST_CHARTED_CLASSES {
+    if shown.len() > MOST_CHARTED_CLASSES {
         return Block::Folded {
-            title: format!("Accuracy of each of {}", counted(classes.len(), "class")),
+            title: format!("Accuracy of each of {}", counted(shown.len(), "class")),
             table,
         };
     }
     let series = ROLES.iter().filter_map(|role| {
-        let all = findings.per_class.get(role)?;
-        let bars = (0..classes.len()).map(|class| all.get(class).and_then(measure)).collect();
+        findings.per_class.get(role)?;
+        let bars = shown.iter().map(|&class| accuracy(role, class).and_then(measure)).collect();
         Some(BarSeries { name: names.bare(*role).into(), bars })
     });
     let chart = BarChart {
         title: "Accuracy by class".into(),
         description: "One bar a model for every class, with intervals".into(),
         value: Axis::new("accuracy", Scale::Percent).including(0.0, 1.0),
-        categories: class_names(classes),
+        categories: shown.iter().map(|&class| class_name(classes, class)).collect(),
         series: series.collect(),
     };
     Block::Figure(Figure {

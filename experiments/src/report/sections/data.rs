@@ -53,12 +53,15 @@ fn counts(data: &DataFindings) -> Block {
             data.counts.values().map(|counts| counts.get(class).map_or("–".into(), |n| count(*n).into()));
         std::iter::once(class_name(&data.classes, class).into()).chain(counts).collect()
     };
-    let mut rows: Vec<Vec<Text>> = (0..data.classes.len()).map(class_row).collect();
+    let has_images =
+        |class: &usize| data.counts.values().any(|counts| counts.get(*class).is_some_and(|&n| n > 0));
+    let shown: Vec<usize> = (0..data.classes.len()).filter(has_images).collect();
+    let mut rows: Vec<Vec<Text>> = shown.iter().copied().map(class_row).collect();
     let totals = data.counts.values().map(|counts| Text::new().strong(count(counts.iter().sum())));
     rows.push(std::iter::once(Text::new().strong("All")).chain(totals).collect());
     let table = Table { caption: "Images of each class and split.".into(), columns, rows };
-    if data.classes.len() > MOST_OPEN_CLASSES {
-        Block::Folded { title: format!("Images of each of {}", counted(data.classes.len(), "class")), table }
+    if shown.len() > MOST_OPEN_CLASSES {
+        Block::Folded { title: format!("Images of each of {}", counted(shown.len(), "class")), table }
     } else {
         Block::Table(table)
     }

@@ -182,8 +182,8 @@ fn accuracy() -> AccuracyFindings {
         (0..classes).map(row).collect()
     };
     let (vit, cnn) = (confusion(11, 180), confusion(12, 192));
-    let per_class = |counts: &[Vec<usize>]| -> Vec<Estimate> {
-        counts.iter().enumerate().map(|(class, row)| share(row[class], row.iter().sum())).collect()
+    let per_class = |counts: &[Vec<usize>]| -> Vec<Option<Estimate>> {
+        counts.iter().enumerate().map(|(class, row)| Some(share(row[class], row.iter().sum()))).collect()
     };
     AccuracyFindings {
         main_split: "test".into(),

@@ -72,7 +72,7 @@ fn with_classes(classes: Vec<String>) -> Investigation {
     };
     let accuracy = found.accuracy.as_mut().unwrap();
     accuracy.confusion = both(confusion(1), confusion(2));
-    accuracy.per_class = both(vec![share(15, 20); n], vec![share(17, 20); n]);
+    accuracy.per_class = both(vec![Some(share(15, 20)); n], vec![Some(share(17, 20)); n]);
     if n <= 5 {
         let scores = accuracy.splits.iter_mut().flat_map(|split| split.models.values_mut());
         scores.for_each(|scores| scores.top5 = None);
@@ -122,7 +122,7 @@ fn undefined() -> Investigation {
         }
         (split.pair.kappa, split.pair.difference, split.pair.mcnemar_p) = (nowhere(), nowhere(), f64::NAN);
     }
-    accuracy.per_class.values_mut().flatten().for_each(|estimate| *estimate = nowhere());
+    accuracy.per_class.values_mut().flatten().for_each(|estimate| *estimate = Some(nowhere()));
     for layer in &mut found.attention.as_mut().unwrap().layers {
         layer.diversity = nowhere();
         for head in &mut layer.heads {

@@ -1,0 +1,283 @@
+//! What a checkpoint is found to hold: by its card, a name, the `config.json` of timm or transformers, or its arrays alone.
+
+mod common;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use archaeo_models::{
+    Checkpoint, Classifier, Described, Fit, Interpolation, ModelRequest, NetworkSpec, Origin, Pooling,
+    Position, PreprocessingChoice, State, VitConfig, checkpoint, configuration, export, save, state_of,
+    usual, write_arrays,
+};
+use burn::tensor::Device;
+use common::{Fixture, card, random_model, tiny_vit};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A folder with a checkpoint of `state` and the configuration files given.
+fn folder(state: &State, files: &[(&str, Value)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    write_arrays(&folder.path().join("model.safetensors"), state, HashMap::new()).unwrap();
+    for (name, contents) in files {
+        fs::write(folder.path().join(name), contents.to_string()).unwrap();
+    }
+    folder
+}
+
+fn read(path: &Path) -> Checkpoint {
+    checkpoint::read(path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn described(path: &Path) -> Described {
+    read(path).describe(&ModelRequest::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn complaint(path: &Path) -> String {
+    read(path).describe(&ModelRequest::default()).unwrap_err().to_string()
+}
+
+/// `config.json` as transformers 5 writes it for the fixtures, but for what is not read.
+fn hugging_face(kind: &str, class: &str, more: Value) -> Value {
+    let mut config = json!({
+        "architectures": [class], "model_type": kind, "hidden_act": "gelu", "hidden_size": 16, "image_size": 16,
+        "num_attention_heads": 2, "num_hidden_layers": 2, "patch_size": 4, "qkv_bias": true,
+        "id2label": {"0": "a", "1": "b", "2": "c", "3": "d", "4": "e"},
+    });
+    for (key, value) in more.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    config
+}
+
+#[test]
+fn transformers_configurations_describe_what_their_fixtures_hold() {
+    let cases = [
+        (
+            "transformers_vit",
+            "vit",
+            "ViTForImageClassification",
+            json!({"intermediate_size": 32, "layer_norm_eps": 1e-12}),
+        ),
+        (
+            "transformers_deit",
+            "deit",
+            "DeiTForImageClassificationWithTeacher",
+            json!({"intermediate_size": 32, "layer_norm_eps": 1e-12}),
+        ),
+        (
+            "transformers_dinov2",
+            "dinov2",
+            "Dinov2ForImageClassification",
+            json!({"mlp_ratio": 2, "layer_norm_eps": 1e-6}),
+        ),
+        (
+            "transformers_dinov2_registers",
+            "dinov2_with_registers",
+            "Dinov2WithRegistersForImageClassification",
+            json!({"mlp_ratio": 2, "layer_norm_eps": 1e-6, "num_register_tokens": 3, "use_swiglu_ffn": true}),
+        ),
+        (
+            "transformers_beit",
+            "beit",
+            "BeitForImageClassification",
+            json!({"intermediate_size": 32, "layer_norm_eps": 1e-12}),
+        ),
+    ];
+    for (name, kind, class, more) in cases {
+        let fixture = Fixture::read(name);
+        let preprocessor = json!({
+            "do_resize": true, "size": {"height": 16, "width": 16}, "resample": 2,
+            "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+        });
+        let files =
+            [("config.json", hugging_face(kind, class, more)), ("preprocessor_config.json", preprocessor)];
+        let folder = folder(&fixture.part("state"), &files);
+        let Described { card, preprocessing, inferred } = described(folder.path());
+        assert_eq!(inferred, None);
+        assert_eq!(card.classes, ["a", "b", "c", "d", "e"]);
+        let values = &preprocessing.values;
+        assert_eq!((values.fit, values.interpolation), (Fit::Squash, Interpolation::Bilinear));
+        assert_eq!(preprocessing.origins[4], ("mean", Origin::Config));
+        // The model that it describes gives the library's own numbers.
+        for (what, difference) in common::differences_from_library(&fixture, card) {
+            assert!(difference <= 1e-5, "{name}: {what} differs by {difference:e}");
+        }
+    }
+}
+
+#[test]
+fn a_shorter_side_and_a_crop_become_the_share_that_gives_them_back() {
+    let state = Fixture::read("transformers_vit").part("state");
+    for (resized, cropped) in [(256, 224), (248, 224), (232, 224), (333, 224), (224, 224)] {
+        let preprocessor =
+            json!({"size": {"shortest_edge": resized}, "crop_size": {"height": cropped, "width": cropped}});
+        let config = hugging_face("vit", "ViTForImageClassification", json!({"intermediate_size": 32}));
+        let folder = folder(&state, &[("config.json", config), ("preprocessor_config.json", preprocessor)]);
+        let values = described(folder.path()).preprocessing.values;
+        assert_eq!((values.image_size, values.fit), (cropped, Fit::Crop));
+        assert_eq!((cropped as f64 / values.crop).floor() as usize, resized);
+    }
+}
+
+#[test]
+fn what_is_exported_describes_itself_to_us_as_well() {
+    let device = Device::flex();
+    let variants = [
+        NetworkSpec::Vit(tiny_vit()),
+        NetworkSpec::Vit(VitConfig {
+            pooling: Pooling::Mean,
+            registers: 2,
+            position: Position::LearnedOnPatches,
+            ..tiny_vit()
+        }),
+        NetworkSpec::Vit(VitConfig {
+            pooling: Pooling::MeanBesideClassToken,
+            norm_after_pooling: true,
+            ..tiny_vit()
+        }),
+        NetworkSpec::Vit(VitConfig { distilled: true, layer_scale: true, ..tiny_vit() }),
+        NetworkSpec::Vit(VitConfig { position: Position::None, ..tiny_vit() }),
+    ];
+    for network in variants {
+        let model = random_model(network, 16, 0, &device);
+        let folder = TempDir::new().unwrap();
+        export(folder.path(), &model).unwrap();
+        let again = read(folder.path());
+        // Without the card, as timm would see it.
+        let described = Checkpoint { metadata: Default::default(), ..again.clone() };
+        let described = described.describe(&ModelRequest::default()).unwrap();
+        assert_eq!(described.card.network, model.card().network);
+        assert_eq!(described.card.classes, model.card().classes);
+        assert_eq!(described.preprocessing.values, model.card().preprocessing);
+        let loaded = again.into_model(Some(described.card), &Default::default(), &device).unwrap();
+        assert_eq!(state_of(&loaded), state_of(&model));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing temporary is left");
+    }
+}
+
+#[test]
+fn arrays_alone_are_recognised_where_they_leave_no_doubt() {
+    let device = Device::flex();
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("some.safetensors");
+    for name in [
+        "vit_micro",
+        "vit_tiny_patch16_224",
+        "deit_tiny_distilled_patch16_224",
+        "resnet_micro",
+        "resnet18",
+        "resnet18_cifar",
+        "resnet20_cifar",
+    ] {
+        let side = usual(name).preprocessing.image_size;
+        let network = NetworkSpec::named(name, 7, side).unwrap();
+        let model = Classifier::new(card(network.clone(), side), 0, &device).unwrap();
+        write_arrays(&path, &state_of(&model), HashMap::new()).unwrap();
+        let Described { card, inferred, .. } = described(&path);
+        assert_eq!(card.network, network, "{name}");
+        assert!(inferred.unwrap().starts_with("taken for "), "{name}");
+    }
+    // Heads cannot be counted in shapes, and this is no standard size.
+    let odd = random_model(NetworkSpec::Vit(tiny_vit()), 16, 0, &device);
+    write_arrays(&path, &state_of(&odd), HashMap::new()).unwrap();
+    assert!(
+        complaint(&path)
+            .ends_with("does not say which model it holds; name it with --model (see `archaeo models`)")
+    );
+}
+
+#[test]
+fn a_name_goes_before_a_configuration_and_the_request_before_all() {
+    let device = Device::flex();
+    let network = NetworkSpec::named("vit_micro", 3, 32).unwrap();
+    let model = Classifier::new(card(network, 32), 0, &device).unwrap();
+    let config = json!({
+        "architecture": "resnet18",
+        "pretrained_cfg": {"input_size": [3, 32, 32], "mean": [0.1, 0.2, 0.3], "crop_pct": 0.8},
+    });
+    let folder = folder(&state_of(&model), &[("config.json", config)]);
+    let request = ModelRequest {
+        model: Some("vit_micro".into()),
+        preprocessing: PreprocessingChoice { crop: Some(0.5), image_size: Some(64), ..Default::default() },
+        class_names: ["x", "y", "z"].map(str::to_owned).to_vec(),
+    };
+    let Described { card, preprocessing, .. } = read(folder.path()).describe(&request).unwrap();
+    assert_eq!(card.classes, ["x", "y", "z"]);
+    assert_eq!(
+        card.network.image_size(),
+        Some(64),
+        "positions will be resampled to the size that was asked for"
+    );
+    let expected = [
+        ("image_size", Origin::Request),
+        ("crop", Origin::Request),
+        ("fit", Origin::Catalogue),
+        ("interpolation", Origin::Catalogue),
+        ("mean", Origin::Config),
+        ("std", Origin::Catalogue),
+    ];
+    assert_eq!(preprocessing.origins, expected);
+    assert_eq!((preprocessing.values.crop, preprocessing.values.mean), (0.5, [0.1, 0.2, 0.3]));
+}
+
+#[test]
+fn a_card_is_believed_before_a_configuration() {
+    let device = Device::flex();
+    let model = random_model(NetworkSpec::Vit(tiny_vit()), 16, 0, &device);
+    let folder = TempDir::new().unwrap();
+    save(&folder.path().join("model.safetensors"), &model, &[]).unwrap();
+    fs::write(folder.path().join("config.json"), json!({"architecture": "resnet18"}).to_string()).unwrap();
+    let Described { card, preprocessing, .. } = described(folder.path());
+    assert_eq!(&card, model.card());
+    assert!(preprocessing.origins.iter().all(|(_, origin)| *origin == Origin::Card));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_gets_a_sentence() {
+    let state = Fixture::read("transformers_vit").part("state");
+    let good = hugging_face("vit", "ViTForImageClassification", json!({"intermediate_size": 32}));
+    let with = |key: &str, value: Value| {
+        let mut config = good.clone();
+        config[key] = value;
+        config
+    };
+    let cases = [
+        (json!({"model_type": "mamba"}), "its model_type, `mamba`, is not known here; known are vit, deit"),
+        (json!({}), "it has neither `architecture` (timm) nor `model_type` (transformers)"),
+        (json!({"architecture": "tinynet_a"}), "no model is called `tinynet_a`"),
+        (with("hidden_size", json!("wide")), "`hidden_size` must be a whole number, not \"wide\""),
+        (with("hidden_size", json!(-3)), "`hidden_size` must be a whole number, not -3"),
+        (with("hidden_size", json!(null)), "it has no `hidden_size`"),
+        (with("num_attention_heads", json!(3)), "3 heads do not divide a width of 16"),
+        (with("num_hidden_layers", json!(4_000_000_000_u64)), "depth must be from 1 to 1024"),
+        (with("hidden_act", json!("relu")), "its hidden_act, `relu`, is not known here"),
+        (
+            json!({"architecture": "vit_tiny_patch16_224", "model_args": {"qk_norm": true}}),
+            "its model_args hold `qk_norm`, which is not known here",
+        ),
+        (
+            json!({"architecture": "resnet18", "pretrained_cfg": {"interpolation": "hamming"}}),
+            "its interpolation, `hamming`, is not known here",
+        ),
+        (
+            json!({"architecture": "resnet18", "pretrained_cfg": {"mean": [0.5]}}),
+            "`mean` must be three numbers, not [0.5]",
+        ),
+    ];
+    for (config, expected) in cases {
+        let folder = folder(&state, &[("config.json", config)]);
+        let complaint = complaint(folder.path());
+        let start = format!("{} has a config.json that cannot be used: ", folder.path().display());
+        assert!(complaint.starts_with(&start) && complaint.contains(expected), "{complaint}\n{expected}");
+    }
+}
+
+#[test]
+fn exported_names_say_who_builds_the_model() {
+    let made = |network: NetworkSpec| configuration(&card(network, 224)).1["architecture"].clone();
+    assert_eq!(made(NetworkSpec::named("resnet50", 10, 224).unwrap()), "resnet50");
+    assert_eq!(made(NetworkSpec::named("resnet18_cifar", 10, 32).unwrap()), "resnet18_cifar");
+    assert_eq!(made(NetworkSpec::named("vit_base_patch16_224", 10, 224).unwrap()), "vit_tiny_patch16_224");
+}
