@@ -38,8 +38,11 @@ pub enum Library {
 /// # Errors
 /// What the file system says, with the path.
 pub fn export(folder: &Path, model: &Classifier) -> Result<Library, WeightsError> {
-    let io_error = |path: &Path, source| WeightsError::Io { action: "write", path: path.to_owned(), source };
-    fs::create_dir_all(folder).map_err(|source| io_error(folder, source))?;
+    fs::create_dir_all(folder).map_err(|source| WeightsError::Io {
+        action: "make the folder",
+        path: folder.to_owned(),
+        source,
+    })?;
     let mut state = state_of(model);
     if let NetworkSpec::Vit(vit) = &model.card().network
         && vit.position == Position::Sine
@@ -55,14 +58,23 @@ pub fn export(folder: &Path, model: &Classifier) -> Result<Library, WeightsError
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned()), (CARD_KEY.to_owned(), card)]);
     write_arrays(&folder.join("model.safetensors"), &state, metadata)?;
 
-    let (library, config) = configuration(model.card());
+    write_configuration(folder, model.card())
+}
+
+/// Writes `config.json` into `folder`, to a temporary name first, and says who can load the `model.safetensors` beside it.
+///
+/// # Errors
+/// What the file system says, with the path.
+pub fn write_configuration(folder: &Path, card: &ModelCard) -> Result<Library, WeightsError> {
+    let (library, config) = configuration(card);
     let path = folder.join("config.json");
     let temporary = folder.join("config.json.tmp");
     let text = serde_json::to_string_pretty(&config).expect("a configuration is plain data") + "\n";
-    fs::write(&temporary, text)
-        .and_then(|()| fs::rename(&temporary, &path))
-        .map_err(|source| io_error(&path, source))?;
-    Ok(library)
+    let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path));
+    written.map(|()| library).map_err(|source| {
+        let _ = fs::remove_file(&temporary); // what is left of a failed write; the failure itself is reported
+        WeightsError::Io { action: "write", path, source }
+    })
 }
 
 /// timm's `config.json` for a model, and who can build it.

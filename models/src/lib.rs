@@ -37,7 +37,7 @@ pub use checkpoint::{
 };
 pub use classifier::{Classifier, ModelCard, Network};
 pub use describe::{DescribeError, Described, ModelRequest};
-pub use export::{Library, configuration, export};
+pub use export::{Library, configuration, export, write_configuration};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
 pub use pass::{LayerMoments, Pass, TrainingStep};

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::thread::Scope;
 use std::time::Instant;
 
-use archaeo_models::{Classifier, WeightsError, save};
+use archaeo_models::{Classifier, WeightsError, save, write_configuration};
 use burn::tensor::Device;
 use thiserror::Error;
 
@@ -207,6 +207,8 @@ fn train_within<'scope>(
     let model = training.result();
     let weights = folder.file("model.safetensors");
     save(&weights, &model, &[("archaeo.recipe", &recipe.to_toml())])?;
+    // With this beside the weights, timm builds the model by itself.
+    write_configuration(folder.path(), model.card())?;
     Ok(Outcome::Finished(Trained { model, history: training.progress.history, weights }))
 }
 
