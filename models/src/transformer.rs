@@ -1,6 +1,6 @@
 //! The pre-norm transformer block (Dosovitskiy et al., 2021, equations 2 and 3).
 
-use archaeo_ops as ops;
+use archaeo_ops::{self as ops, MlpActivation};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,17 @@ impl Mlp {
 
     /// `[batch, tokens, width]` → `[batch, tokens, width]`; `layer` names the dropout's random numbers.
     pub fn forward(&self, x: Tensor<3>, layer: usize, pass: &Pass) -> Tensor<3> {
+        let dropping = pass.training.is_some() && self.dropout > 0.0;
+        let activation = match self.feed_forward {
+            FeedForward::Gelu => Some(MlpActivation::Gelu),
+            FeedForward::QuickGelu => Some(MlpActivation::QuickGelu),
+            FeedForward::SwiGlu => None,
+        };
+        if let (Some(activation), false) = (activation, dropping) {
+            let weights = [self.fc1.weight.val(), self.fc2.weight.val()];
+            let bias = |layer: &Linear| layer.bias.as_ref().expect("both layers are made with a bias").val();
+            return ops::mlp(x, weights, [bias(&self.fc1), bias(&self.fc2)], activation);
+        }
         let x = self.fc1.forward(x);
         let hidden = match self.feed_forward {
             FeedForward::Gelu => ops::gelu(x),

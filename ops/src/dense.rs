@@ -1,5 +1,6 @@
 //! Dense layers and pointwise activations.
 
+use archaeo_kernels::Activation;
 use burn::tensor::{Tensor, activation};
 
 use crate::kernels;
@@ -30,12 +31,18 @@ pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tens
 /// Gaussian error linear unit, exact: `x · Φ(x)` with the error function, not its tanh approximation
 /// (Hendrycks & Gimpel, 2016).
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if kernels::serve(&x.device()) { kernels::gelu(x) } else { activation::gelu(x) }
+    match kernels::serve(&x.device()) {
+        true => kernels::activation(x, Activation::Gelu),
+        false => activation::gelu(x),
+    }
 }
 
 /// `x · σ(1.702 x)`, the approximation of GELU with which OpenAI trained CLIP (Hendrycks & Gimpel, 2016, section 2).
 pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    x.clone() * activation::sigmoid(x * 1.702)
+    match kernels::serve(&x.device()) {
+        true => kernels::activation(x, Activation::QuickGelu),
+        false => x.clone() * activation::sigmoid(x * 1.702),
+    }
 }
 
 /// `silu(gate) · value`, where the last axis of `x` holds the gate and then the value (Shazeer, "GLU variants improve
@@ -44,8 +51,55 @@ pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// # Shapes
 /// `[.., 2 · hidden]` → `[.., hidden]`
 pub fn swiglu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if kernels::serve(&x.device()) {
+        let mut shape = x.dims();
+        let rows = shape[..D - 1].iter().product::<usize>();
+        let y = kernels::swiglu(x.reshape([rows, shape[D - 1]]));
+        shape[D - 1] /= 2;
+        return y.reshape(shape);
+    }
     let [gate, value] = x.chunk(2, D - 1).try_into().expect("the last axis is even");
     activation::silu(gate) * value
+}
+
+/// Two fully connected layers with an activation between them, with the bits of [`linear`], [`gelu`] or [`quick_gelu`], and
+/// [`linear`]: one operation, so that the activation and its derivative are applied while products are still in cache.
+///
+/// # Shapes
+/// `x` `[.., width]`, `weights` `[hidden, width]` and `[out, hidden]`, `biases` `[hidden]` and `[out]` → `[.., out]`
+pub fn mlp<const D: usize>(
+    x: Tensor<D>,
+    weights: [Tensor<2>; 2],
+    biases: [Tensor<1>; 2],
+    activation: MlpActivation,
+) -> Tensor<D> {
+    if !kernels::serve(&x.device()) {
+        let ([first_weight, second_weight], [first_bias, second_bias]) = (weights, biases);
+        let hidden = linear(x, first_weight, Some(first_bias));
+        let hidden = match activation {
+            MlpActivation::Gelu => gelu(hidden),
+            MlpActivation::QuickGelu => quick_gelu(hidden),
+        };
+        return linear(hidden, second_weight, Some(second_bias));
+    }
+    let mut shape = x.dims();
+    let rows = shape[..D - 1].iter().product::<usize>();
+    let x = x.reshape([rows, shape[D - 1]]);
+    shape[D - 1] = weights[1].dims()[0];
+    let activation = match activation {
+        MlpActivation::Gelu => Activation::Gelu,
+        MlpActivation::QuickGelu => Activation::QuickGelu,
+    };
+    kernels::mlp(x, weights, biases, activation).reshape(shape)
+}
+
+/// What stands between the two layers of [`mlp`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MlpActivation {
+    /// [`gelu`].
+    Gelu,
+    /// [`quick_gelu`].
+    QuickGelu,
 }
 
 /// `max(x, 0)`.

@@ -10,11 +10,13 @@ mod dense;
 mod kernels;
 mod loss;
 mod normalization;
+mod precision;
 
 pub use attention::{
     attention_context, attention_weights, self_attention, self_attention_context, self_attention_weights,
 };
 pub use convolution::{Convolution, conv2d, global_mean_pool, max_pool2d};
-pub use dense::{gelu, linear, quick_gelu, relu, swiglu};
+pub use dense::{MlpActivation, gelu, linear, mlp, quick_gelu, relu, swiglu};
 pub use loss::{cross_entropy, per_image_cross_entropy, soft_cross_entropy};
 pub use normalization::{BatchMoments, ChannelEpilogue, batch_norm, batch_norm_train, layer_norm};
+pub use precision::{Precision, with_precision};

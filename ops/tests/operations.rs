@@ -5,7 +5,7 @@
 //! vector code meets its tails.
 
 use archaeo_ops as ops;
-use archaeo_ops::{ChannelEpilogue, Convolution};
+use archaeo_ops::{ChannelEpilogue, Convolution, MlpActivation, Precision};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -144,6 +144,122 @@ fn normal_cdf(x: f64) -> f64 {
 fn gelu_is_x_times_the_normal_distribution_function() {
     let x = input(&[203], 4, 6.0);
     check("gelu", &[x], |v| ops::gelu(v[0].clone()), |v| v[0].iter().map(|x| x * normal_cdf(*x)).collect());
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+#[test]
+fn quick_gelu_is_x_times_the_sigmoid_of_1_702_x() {
+    let exact = |v: &[Vec<f64>]| v[0].iter().map(|x| x * sigmoid(1.702 * x)).collect();
+    check("quick gelu", &[input(&[53], 5, 4.0)], |v| ops::quick_gelu(v[0].clone()), exact);
+}
+
+#[test]
+fn swiglu_is_the_silu_of_the_first_half_times_the_second() {
+    let (rows, hidden) = (3, 21);
+    let exact = |v: &[Vec<f64>]| {
+        let at = |row: usize, i: usize| (v[0][2 * row * hidden + i], v[0][(2 * row + 1) * hidden + i]);
+        let product = |(gate, value): (f64, f64)| gate * sigmoid(gate) * value;
+        (0..rows * hidden).map(|k| product(at(k / hidden, k % hidden))).collect()
+    };
+    let operation = |v: &[Tensor<1>]| ops::swiglu(v[0].clone().reshape([1, rows, 2 * hidden])).reshape([-1]);
+    check("swiglu", &[input(&[rows, 2 * hidden], 6, 3.0)], operation, exact);
+}
+
+/// Inputs of a perceptron: `x`, weights and biases of both layers.
+fn perceptron([rows, width, hidden, out]: [usize; 4]) -> [Input; 5] {
+    [
+        input(&[rows, width], 11, 1.0),
+        input(&[hidden, width], 12, 0.5),
+        input(&[hidden], 13, 0.5),
+        input(&[out, hidden], 14, 0.5),
+        input(&[out], 15, 0.5),
+    ]
+}
+
+#[test]
+fn mlp_has_the_bits_of_its_parts_and_the_gradients_of_its_definition() {
+    let [rows, width, hidden, out] = [5, 19, 37, 23];
+    let inputs = perceptron([rows, width, hidden, out]);
+    let parts = |v: &[Tensor<1>]| {
+        let x = v[0].clone().reshape([1, rows, width]);
+        let weights = [v[1].clone().reshape([hidden, width]), v[3].clone().reshape([out, hidden])];
+        (x, weights, [v[2].clone(), v[4].clone()])
+    };
+    let exact = |v: &[Vec<f64>], activation: &dyn Fn(f64) -> f64| {
+        let layer = |x: &[f64], w: &[f64], b: &[f64]| -> Vec<f64> {
+            let width = w.len() / b.len();
+            let dot = |i: usize| x.iter().zip(&w[i * width..]).map(|(x, w)| x * w).sum::<f64>() + b[i];
+            (0..b.len()).map(dot).collect()
+        };
+        let row = |x: &[f64]| {
+            let hidden: Vec<f64> = layer(x, &v[1], &v[2]).into_iter().map(activation).collect();
+            layer(&hidden, &v[3], &v[4])
+        };
+        v[0].chunks(width).flat_map(row).collect::<Vec<f64>>()
+    };
+    let mlp = |v: &[Tensor<1>], activation| {
+        let (x, weights, biases) = parts(v);
+        ops::mlp(x, weights, biases, activation).reshape([-1])
+    };
+    let gelu = |x: f64| x * normal_cdf(x);
+    check("mlp", &inputs, |v| mlp(v, MlpActivation::Gelu), |v| exact(v, &gelu));
+    let quick = |x: f64| x * sigmoid(1.702 * x);
+    check("quick mlp", &inputs, |v| mlp(v, MlpActivation::QuickGelu), |v| exact(v, &quick));
+
+    let device = Device::flex();
+    let leaves: Vec<Tensor<1>> =
+        inputs.iter().map(|i| tensor(&i.values, [i.values.len()], &device)).collect();
+    let (x, [first, second], [first_bias, second_bias]) = parts(&leaves);
+    let separate = ops::linear(ops::gelu(ops::linear(x, first, Some(first_bias))), second, Some(second_bias));
+    assert_eq!(values(mlp(&leaves, MlpActivation::Gelu)), values(separate));
+}
+
+#[test]
+fn bfloat16_rounds_operands_of_values_and_gradients_and_nothing_else() {
+    let device = Device::flex().autodiff();
+    let [rows, width, hidden, out] = [5, 19, 37, 23];
+    let inputs = perceptron([rows, width, hidden, out]);
+    let run = |precision: Option<Precision>, gradient_precision: Option<Precision>| {
+        let leaves: Vec<Tensor<1>> =
+            inputs.iter().map(|i| tensor::<1>(&i.values, [i.values.len()], &device).require_grad()).collect();
+        let operation = || {
+            let x = leaves[0].clone().reshape([rows, width]);
+            let weights =
+                [leaves[1].clone().reshape([hidden, width]), leaves[3].clone().reshape([out, hidden])];
+            ops::mlp(x, weights, [leaves[2].clone(), leaves[4].clone()], MlpActivation::Gelu)
+        };
+        let y = match precision {
+            Some(precision) => ops::with_precision(precision, operation),
+            None => operation(),
+        };
+        let backward = || y.clone().powi_scalar(2).sum().backward();
+        let gradients = match gradient_precision {
+            Some(precision) => ops::with_precision(precision, backward),
+            None => backward(),
+        };
+        let gradients = leaves.iter().map(|leaf| values(leaf.grad(&gradients).unwrap())).collect::<Vec<_>>();
+        (values(y), gradients)
+    };
+    let (exact, exact_gradients) = run(None, None);
+    let (rounded, rounded_gradients) = run(Some(Precision::Bf16), None);
+    let relative = |ours: &[f64], exact: &[f64]| {
+        let largest = exact.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+        ours.iter().zip(exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / largest
+    };
+    // Eight bits round by 2^-9 at most; a wrong kernel is off by far more than a few such roundings, and a product that
+    // did not round would be closer than 1e-5.
+    let within =
+        |what: &str, difference: f64| assert!((1e-5..2e-2).contains(&difference), "{what}: {difference:e}");
+    within("values", relative(&rounded, &exact));
+    for (index, (ours, exact)) in rounded_gradients.iter().zip(&exact_gradients).enumerate() {
+        within(&format!("gradient of input {index}"), relative(ours, exact));
+    }
+    // A gradient is computed as its value was, whatever is in force when it is asked for.
+    assert_eq!(run(Some(Precision::Bf16), Some(Precision::F32)), (rounded, rounded_gradients));
+    assert_eq!(run(Some(Precision::F32), Some(Precision::Bf16)), (exact, exact_gradients));
 }
 
 #[test]

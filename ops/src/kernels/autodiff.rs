@@ -1,5 +1,6 @@
 //! The operations under automatic differentiation: what each keeps of its forward pass, and its backward pass.
 
+use archaeo_kernels::{Activation, Precision};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
@@ -39,15 +40,15 @@ macro_rules! record {
 struct Linear;
 
 impl Backward<Flex, 3> for Linear {
-    /// Input and weight.
-    type State = (FlexTensor, FlexTensor);
+    /// Input, weight, precision.
+    type State = (FlexTensor, FlexTensor, Precision);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let ((x, weight), [x_node, weight_node, bias_node]) = (ops.state, ops.parents);
-        register!(grads, x_node, flex::linear_input_gradient(&dy, &weight));
+        let ((x, weight, precision), [x_node, weight_node, bias_node]) = (ops.state, ops.parents);
+        register!(grads, x_node, flex::linear_input_gradient(&dy, &weight, precision));
         if weight_node.is_some() || bias_node.is_some() {
-            let (dw, db) = flex::linear_weight_gradient(&x, &dy);
+            let (dw, db) = flex::linear_weight_gradient(&x, &dy, precision);
             register!(grads, weight_node, dw);
             register!(grads, bias_node, db);
         }
@@ -72,16 +73,71 @@ impl Backward<Flex, 3> for LayerNorm {
 }
 
 #[derive(Debug)]
-struct Gelu;
+struct Pointwise;
 
-impl Backward<Flex, 1> for Gelu {
+impl Backward<Flex, 1> for Pointwise {
+    /// Input and what was applied to it.
+    type State = (FlexTensor, Activation);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((x, activation), [x_node]) = (ops.state, ops.parents);
+        register!(grads, x_node, flex::activation_gradient(&x, activation, &dy));
+    }
+}
+
+#[derive(Debug)]
+struct SwiGlu;
+
+impl Backward<Flex, 1> for SwiGlu {
     /// Input.
     type State = FlexTensor;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
         let [x_node] = ops.parents;
-        register!(grads, x_node, flex::gelu_gradient(&ops.state, &dy));
+        register!(grads, x_node, flex::swiglu_gradient(&ops.state, &dy));
+    }
+}
+
+#[derive(Debug)]
+struct Mlp;
+
+#[derive(Clone, Debug)]
+struct MlpState {
+    x: FlexTensor,
+    first_weight: FlexTensor,
+    second_weight: FlexTensor,
+    /// The activation's input and output.
+    before: FlexTensor,
+    hidden: FlexTensor,
+    activation: Activation,
+    precision: Precision,
+}
+
+impl Backward<Flex, 5> for Mlp {
+    type State = MlpState;
+
+    fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let MlpState { x, first_weight, second_weight, before, hidden, activation, precision } = ops.state;
+        let [x_node, first_weight_node, first_bias_node, second_weight_node, second_bias_node] = ops.parents;
+        if second_weight_node.is_some() || second_bias_node.is_some() {
+            let (dw, db) = flex::linear_weight_gradient(&hidden, &dy, precision);
+            register!(grads, second_weight_node, dw);
+            register!(grads, second_bias_node, db);
+        }
+        if x_node.is_none() && first_weight_node.is_none() && first_bias_node.is_none() {
+            return;
+        }
+        let through = (activation, &before);
+        let dbefore = flex::linear_input_gradient_through(&dy, &second_weight, through, precision);
+        if first_weight_node.is_some() || first_bias_node.is_some() {
+            let (dw, db) = flex::linear_weight_gradient(&x, &dbefore, precision);
+            register!(grads, first_weight_node, dw);
+            register!(grads, first_bias_node, db);
+        }
+        register!(grads, x_node, flex::linear_input_gradient(&dbefore, &first_weight, precision));
     }
 }
 
@@ -89,13 +145,14 @@ impl Backward<Flex, 1> for Gelu {
 struct SelfAttentionWeights;
 
 impl Backward<Flex, 1> for SelfAttentionWeights {
-    /// Packed projection, weights, scale.
-    type State = (FlexTensor, FlexTensor, f32);
+    /// Packed projection, weights, scale, precision.
+    type State = (FlexTensor, FlexTensor, f32, Precision);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dweights = contiguous(grads.consume::<Flex>(&ops.node));
-        let ((packed, weights, scale), [packed_node]) = (ops.state, ops.parents);
-        let gradients = || flex::self_attention_weights_gradient(&packed, None, &weights, scale, &dweights);
+        let ((packed, weights, scale, precision), [packed_node]) = (ops.state, ops.parents);
+        let gradients =
+            || flex::self_attention_weights_gradient(&packed, None, &weights, scale, &dweights, precision);
         register!(grads, packed_node, gradients().0);
     }
 }
@@ -104,13 +161,13 @@ impl Backward<Flex, 1> for SelfAttentionWeights {
 struct SelfAttentionContext;
 
 impl Backward<Flex, 2> for SelfAttentionContext {
-    /// Weights and packed projection.
-    type State = (FlexTensor, FlexTensor);
+    /// Weights, packed projection, precision.
+    type State = (FlexTensor, FlexTensor, Precision);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
-        let ((weights, packed), parents) = (ops.state, ops.parents);
-        let gradients = flex::self_attention_context_gradients(&weights, &packed, &dcontext);
+        let ((weights, packed, precision), parents) = (ops.state, ops.parents);
+        let gradients = flex::self_attention_context_gradients(&weights, &packed, &dcontext, precision);
         for (parent, gradient) in parents.into_iter().zip(gradients) {
             register!(grads, parent, gradient);
         }
@@ -121,13 +178,14 @@ impl Backward<Flex, 2> for SelfAttentionContext {
 struct SelfAttention;
 
 impl Backward<Flex, 1> for SelfAttention {
-    /// Packed projection, weights, scale.
-    type State = (FlexTensor, FlexTensor, f32);
+    /// Packed projection, weights, scale, precision.
+    type State = (FlexTensor, FlexTensor, f32, Precision);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
-        let ((packed, weights, scale), [packed_node]) = (ops.state, ops.parents);
-        let gradients = || flex::self_attention_gradient(&packed, None, &weights, scale, &dcontext);
+        let ((packed, weights, scale, precision), [packed_node]) = (ops.state, ops.parents);
+        let gradients =
+            || flex::self_attention_gradient(&packed, None, &weights, scale, &dcontext, precision);
         register!(grads, packed_node, gradients().0);
     }
 }
@@ -138,6 +196,7 @@ struct BiasedAttentionState {
     bias: FlexTensor,
     weights: FlexTensor,
     scale: f32,
+    precision: Precision,
 }
 
 #[derive(Debug)]
@@ -148,11 +207,11 @@ impl Backward<Flex, 2> for BiasedSelfAttentionWeights {
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dweights = contiguous(grads.consume::<Flex>(&ops.node));
-        let BiasedAttentionState { packed, bias, weights, scale } = ops.state;
+        let BiasedAttentionState { packed, bias, weights, scale, precision } = ops.state;
         let [packed_node, bias_node] = ops.parents;
         let bias = bias_node.as_ref().map(|_| &bias);
         let (dpacked, dbias) =
-            flex::self_attention_weights_gradient(&packed, bias, &weights, scale, &dweights);
+            flex::self_attention_weights_gradient(&packed, bias, &weights, scale, &dweights, precision);
         register!(grads, packed_node, dpacked);
         register!(grads, bias_node, dbias.expect("asked for"));
     }
@@ -166,10 +225,11 @@ impl Backward<Flex, 2> for BiasedSelfAttention {
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
-        let BiasedAttentionState { packed, bias, weights, scale } = ops.state;
+        let BiasedAttentionState { packed, bias, weights, scale, precision } = ops.state;
         let [packed_node, bias_node] = ops.parents;
         let bias = bias_node.as_ref().map(|_| &bias);
-        let (dpacked, dbias) = flex::self_attention_gradient(&packed, bias, &weights, scale, &dcontext);
+        let (dpacked, dbias) =
+            flex::self_attention_gradient(&packed, bias, &weights, scale, &dcontext, precision);
         register!(grads, packed_node, dpacked);
         register!(grads, bias_node, dbias.expect("asked for"));
     }
@@ -179,14 +239,14 @@ impl Backward<Flex, 2> for BiasedSelfAttention {
 struct Conv2d;
 
 impl Backward<Flex, 2> for Conv2d {
-    /// Input, weight, geometry.
-    type State = (FlexTensor, FlexTensor, [usize; 3]);
+    /// Input, weight, geometry, precision.
+    type State = (FlexTensor, FlexTensor, [usize; 3], Precision);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let ((x, weight, geometry), [x_node, weight_node]) = (ops.state, ops.parents);
-        register!(grads, x_node, flex::conv2d_input_gradient(&x, &weight, geometry, &dy));
-        register!(grads, weight_node, flex::conv2d_weight_gradient(&x, &weight, geometry, &dy));
+        let ((x, weight, geometry, precision), [x_node, weight_node]) = (ops.state, ops.parents);
+        register!(grads, x_node, flex::conv2d_input_gradient(&x, &weight, geometry, &dy, precision));
+        register!(grads, weight_node, flex::conv2d_weight_gradient(&x, &weight, geometry, &dy, precision));
     }
 }
 
@@ -276,9 +336,11 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         record!(Linear, [x, weight, bias], |x_value, weight_value, bias_value| {
-            (flex::linear(&x_value, &weight_value, &bias_value), (x_value, weight_value))
+            let y = flex::linear(&x_value, &weight_value, &bias_value, precision);
+            (y, (x_value, weight_value, precision))
         })
     }
 
@@ -294,30 +356,66 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         })
     }
 
-    fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        record!(Gelu, [x], |x_value| (flex::gelu(&x_value), x_value))
+    fn kernel_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self> {
+        record!(Pointwise, [x], |x_value| (flex::activation(&x_value, activation), (x_value, activation)))
     }
 
-    fn kernel_self_attention_weights(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+    fn kernel_swiglu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(SwiGlu, [x], |x_value| (flex::swiglu(&x_value), x_value))
+    }
+
+    fn kernel_mlp(
+        x: FloatTensor<Self>,
+        first_weight: FloatTensor<Self>,
+        first_bias: FloatTensor<Self>,
+        second_weight: FloatTensor<Self>,
+        second_bias: FloatTensor<Self>,
+        activation: Activation,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        record!(
+            Mlp,
+            [x, first_weight, first_bias, second_weight, second_bias],
+            |x, first_weight, first_bias, second_weight, second_bias| {
+                let (hidden, before) =
+                    flex::linear_activation(&x, &first_weight, &first_bias, activation, true, precision);
+                let before = before.expect("kept");
+                let y = flex::linear(&hidden, &second_weight, &second_bias, precision);
+                (y, MlpState { x, first_weight, second_weight, before, hidden, activation, precision })
+            }
+        )
+    }
+
+    fn kernel_self_attention_weights(
+        packed: FloatTensor<Self>,
+        scale: f32,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
         record!(SelfAttentionWeights, [packed], |value| {
-            let weights = flex::self_attention_weights(&value, None, scale);
-            (weights.clone(), (value, weights, scale))
+            let weights = flex::self_attention_weights(&value, None, scale, precision);
+            (weights.clone(), (value, weights, scale, precision))
         })
     }
 
     fn kernel_self_attention_context(
         weights: FloatTensor<Self>,
         packed: FloatTensor<Self>,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         record!(SelfAttentionContext, [weights, packed], |weights_value, packed_value| {
-            (flex::self_attention_context(&weights_value, &packed_value), (weights_value, packed_value))
+            let context = flex::self_attention_context(&weights_value, &packed_value, precision);
+            (context, (weights_value, packed_value, precision))
         })
     }
 
-    fn kernel_self_attention(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self> {
+    fn kernel_self_attention(
+        packed: FloatTensor<Self>,
+        scale: f32,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
         record!(SelfAttention, [packed], |value| {
-            let (context, weights) = flex::self_attention(&value, None, scale, true);
-            (context, (value, weights.expect("kept"), scale))
+            let (context, weights) = flex::self_attention(&value, None, scale, true, precision);
+            (context, (value, weights.expect("kept"), scale, precision))
         })
     }
 
@@ -325,10 +423,11 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         packed: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         scale: f32,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         record!(BiasedSelfAttentionWeights, [packed, bias], |packed, bias| {
-            let weights = flex::self_attention_weights(&packed, Some(&bias), scale);
-            (weights.clone(), BiasedAttentionState { packed, bias, weights, scale })
+            let weights = flex::self_attention_weights(&packed, Some(&bias), scale, precision);
+            (weights.clone(), BiasedAttentionState { packed, bias, weights, scale, precision })
         })
     }
 
@@ -336,11 +435,12 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         packed: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         scale: f32,
+        precision: Precision,
     ) -> FloatTensor<Self> {
         record!(BiasedSelfAttention, [packed, bias], |packed, bias| {
-            let (context, weights) = flex::self_attention(&packed, Some(&bias), scale, true);
+            let (context, weights) = flex::self_attention(&packed, Some(&bias), scale, true, precision);
             let weights = weights.expect("kept");
-            (context, BiasedAttentionState { packed, bias, weights, scale })
+            (context, BiasedAttentionState { packed, bias, weights, scale, precision })
         })
     }
 
@@ -348,9 +448,11 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         geometry: [usize; 3],
+        precision: Precision,
     ) -> FloatTensor<Self> {
         record!(Conv2d, [x, weight], |x_value, weight_value| {
-            (flex::conv2d(&x_value, &weight_value, geometry), (x_value, weight_value, geometry))
+            let y = flex::conv2d(&x_value, &weight_value, geometry, precision);
+            (y, (x_value, weight_value, geometry, precision))
         })
     }
 

@@ -44,34 +44,30 @@ pub(super) fn weight(x: &FlexTensor) -> Weight<'_> {
     Weight::new(values(x), inputs, outputs, LAYOUT)
 }
 
-pub(super) fn linear(x: &FlexTensor, w: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
+pub(super) fn linear(x: &FlexTensor, w: &FlexTensor, bias: &FlexTensor, precision: Precision) -> FlexTensor {
     let ([rows, _], [outputs, _]) = (matrix_shape(x), matrix_shape(w));
     let mut y = room(rows * outputs);
-    kernels::linear_forward(values(x), weight(w), Some(values(bias)), None, &mut y, Precision::F32);
+    kernels::linear_forward(values(x), weight(w), Some(values(bias)), None, &mut y, precision);
     tensor(y, [rows, outputs])
 }
 
-pub(super) fn linear_input_gradient(dy: &FlexTensor, w: &FlexTensor) -> FlexTensor {
+pub(super) fn linear_input_gradient(dy: &FlexTensor, w: &FlexTensor, precision: Precision) -> FlexTensor {
     let ([rows, _], [_, inputs]) = (matrix_shape(dy), matrix_shape(w));
     let mut dx = room(rows * inputs);
-    kernels::linear_input_gradient(values(dy), weight(w), None, &mut dx, Precision::F32);
+    kernels::linear_input_gradient(values(dy), weight(w), None, &mut dx, precision);
     tensor(dx, [rows, inputs])
 }
 
 /// Gradients of weight and bias.
-pub(super) fn linear_weight_gradient(x: &FlexTensor, dy: &FlexTensor) -> (FlexTensor, FlexTensor) {
+pub(super) fn linear_weight_gradient(
+    x: &FlexTensor,
+    dy: &FlexTensor,
+    precision: Precision,
+) -> (FlexTensor, FlexTensor) {
     let ([_, inputs], [_, outputs]) = (matrix_shape(x), matrix_shape(dy));
     let (mut dw, mut db) = (room(outputs * inputs), room(outputs));
     let shape = [inputs, outputs];
-    kernels::linear_weight_gradient(
-        values(x),
-        values(dy),
-        shape,
-        LAYOUT,
-        &mut dw,
-        Some(&mut db),
-        Precision::F32,
-    );
+    kernels::linear_weight_gradient(values(x), values(dy), shape, LAYOUT, &mut dw, Some(&mut db), precision);
     (tensor(dw, [outputs, inputs]), tensor(db, [outputs]))
 }
 
@@ -103,16 +99,68 @@ pub(super) fn layer_norm_gradients(
     [tensor(dx, [rows, features]), tensor(dw, [features]), tensor(db, [features])]
 }
 
-pub(super) fn gelu(x: &FlexTensor) -> FlexTensor {
+pub(super) fn activation(x: &FlexTensor, activation: Activation) -> FlexTensor {
     let mut y = room(values(x).len());
-    kernels::activation_forward(Activation::Gelu, values(x), &mut y);
+    kernels::activation_forward(activation, values(x), &mut y);
     tensor(y, x.shape())
 }
 
-pub(super) fn gelu_gradient(x: &FlexTensor, dy: &FlexTensor) -> FlexTensor {
+pub(super) fn activation_gradient(x: &FlexTensor, activation: Activation, dy: &FlexTensor) -> FlexTensor {
     let mut dx = room(values(x).len());
-    kernels::activation_backward(Activation::Gelu, values(x), values(dy), &mut dx);
+    kernels::activation_backward(activation, values(x), values(dy), &mut dx);
     tensor(dx, x.shape())
+}
+
+pub(super) fn swiglu(x: &FlexTensor) -> FlexTensor {
+    let [rows, twice] = matrix_shape(x);
+    let mut y = room(rows * twice / 2);
+    kernels::swiglu_forward(values(x), twice / 2, &mut y);
+    tensor(y, [rows, twice / 2])
+}
+
+pub(super) fn swiglu_gradient(x: &FlexTensor, dy: &FlexTensor) -> FlexTensor {
+    let [_, twice] = matrix_shape(x);
+    let mut dx = room(values(x).len());
+    kernels::swiglu_backward(values(x), twice / 2, values(dy), &mut dx);
+    tensor(dx, x.shape())
+}
+
+/// The output of a fully connected layer and an activation, and the activation's input where it is to be kept.
+pub(super) fn linear_activation(
+    x: &FlexTensor,
+    w: &FlexTensor,
+    bias: &FlexTensor,
+    activation: Activation,
+    keep: bool,
+    precision: Precision,
+) -> (FlexTensor, Option<FlexTensor>) {
+    let ([rows, _], [outputs, _]) = (matrix_shape(x), matrix_shape(w));
+    let mut y = room(rows * outputs);
+    let mut input = keep.then(|| room(rows * outputs));
+    kernels::linear_activation_forward(
+        values(x),
+        weight(w),
+        Some(values(bias)),
+        activation,
+        input.as_deref_mut(),
+        &mut y,
+        precision,
+    );
+    (tensor(y, [rows, outputs]), input.map(|input| tensor(input, [rows, outputs])))
+}
+
+/// As [`linear_input_gradient`], times the derivative of the activation that the layer's input came from.
+pub(super) fn linear_input_gradient_through(
+    dy: &FlexTensor,
+    w: &FlexTensor,
+    (activation, input): (Activation, &FlexTensor),
+    precision: Precision,
+) -> FlexTensor {
+    let ([rows, _], [_, inputs]) = (matrix_shape(dy), matrix_shape(w));
+    let mut dx = room(rows * inputs);
+    let activation = Some((activation, values(input)));
+    kernels::linear_input_gradient(values(dy), weight(w), activation, &mut dx, precision);
+    tensor(dx, [rows, inputs])
 }
 
 /// The vectors of a packed projection, `[batch, tokens, 3, heads, head_dim]`.
@@ -154,12 +202,13 @@ pub(super) fn self_attention_weights(
     packed: &FlexTensor,
     bias: Option<&FlexTensor>,
     scale: f32,
+    precision: Precision,
 ) -> FlexTensor {
     let shape = heads_shape(packed);
     let HeadsShape { batch, heads, tokens, .. } = shape;
     let [query, key, _] = Heads::packed(values(packed), shape);
     let mut weights = room(batch * heads * tokens * tokens);
-    kernels::attention_weights(query, key, scale, &score_bias(bias), &mut weights, Precision::F32);
+    kernels::attention_weights(query, key, scale, &score_bias(bias), &mut weights, precision);
     tensor(weights, [batch, heads, tokens, tokens])
 }
 
@@ -170,6 +219,7 @@ pub(super) fn self_attention_weights_gradient(
     weights: &FlexTensor,
     scale: f32,
     dweights: &FlexTensor,
+    precision: Precision,
 ) -> (FlexTensor, Option<FlexTensor>) {
     let shape = heads_shape(packed);
     let [query, key, _] = Heads::packed(values(packed), shape);
@@ -183,18 +233,22 @@ pub(super) fn self_attention_weights_gradient(
         scale,
         dscores.as_deref_mut(),
         [dquery, dkey],
-        Precision::F32,
+        precision,
     );
     let dbias = bias.zip(dscores).map(|(bias, dscores)| bias_gradient(bias, &dscores));
     (tensor(gradient, packed.shape()), dbias)
 }
 
-pub(super) fn self_attention_context(weights: &FlexTensor, packed: &FlexTensor) -> FlexTensor {
+pub(super) fn self_attention_context(
+    weights: &FlexTensor,
+    packed: &FlexTensor,
+    precision: Precision,
+) -> FlexTensor {
     let shape = heads_shape(packed);
     let [_, _, value] = Heads::packed(values(packed), shape);
     let mut context = room(values(packed).len() / 3);
     let target = HeadsMut::merged(&mut context, shape);
-    kernels::attention_context(values(weights), value, target, Precision::F32);
+    kernels::attention_context(values(weights), value, target, precision);
     tensor(context, context_shape(shape))
 }
 
@@ -203,20 +257,14 @@ pub(super) fn self_attention_context_gradients(
     weights: &FlexTensor,
     packed: &FlexTensor,
     dcontext: &FlexTensor,
+    precision: Precision,
 ) -> [FlexTensor; 2] {
     let shape = heads_shape(packed);
     let [_, _, value] = Heads::packed(values(packed), shape);
     let (mut dweights, mut gradient) = (room(values(weights).len()), room(values(packed).len()));
     let [_, _, dvalue] = HeadsMut::packed(&mut gradient, shape);
     let dcontext = Heads::merged(values(dcontext), shape);
-    kernels::attention_context_backward(
-        values(weights),
-        value,
-        dcontext,
-        &mut dweights,
-        dvalue,
-        Precision::F32,
-    );
+    kernels::attention_context_backward(values(weights), value, dcontext, &mut dweights, dvalue, precision);
     [tensor(dweights, weights.shape()), tensor(gradient, packed.shape())]
 }
 
@@ -226,6 +274,7 @@ pub(super) fn self_attention(
     bias: Option<&FlexTensor>,
     scale: f32,
     keep: bool,
+    precision: Precision,
 ) -> (FlexTensor, Option<FlexTensor>) {
     let shape = heads_shape(packed);
     let HeadsShape { batch, heads, tokens, .. } = shape;
@@ -237,7 +286,7 @@ pub(super) fn self_attention(
         &score_bias(bias),
         weights.as_deref_mut(),
         HeadsMut::merged(&mut context, shape),
-        Precision::F32,
+        precision,
     );
     let weights = weights.map(|weights| tensor(weights, [batch, heads, tokens, tokens]));
     (tensor(context, context_shape(shape)), weights)
@@ -250,6 +299,7 @@ pub(super) fn self_attention_gradient(
     weights: &FlexTensor,
     scale: f32,
     dcontext: &FlexTensor,
+    precision: Precision,
 ) -> (FlexTensor, Option<FlexTensor>) {
     let shape = heads_shape(packed);
     let mut gradient = room(values(packed).len());
@@ -261,7 +311,7 @@ pub(super) fn self_attention_gradient(
         Heads::merged(values(dcontext), shape),
         dscores.as_deref_mut(),
         HeadsMut::packed(&mut gradient, shape),
-        Precision::F32,
+        precision,
     );
     let dbias = bias.zip(dscores).map(|(bias, dscores)| bias_gradient(bias, &dscores));
     (tensor(gradient, packed.shape()), dbias)
@@ -281,12 +331,17 @@ fn convolution(x: &FlexTensor, weight: &FlexTensor, [stride, padding, groups]: [
     }
 }
 
-pub(super) fn conv2d(x: &FlexTensor, weight: &FlexTensor, geometry: [usize; 3]) -> FlexTensor {
+pub(super) fn conv2d(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    precision: Precision,
+) -> FlexTensor {
     let shape = convolution(x, weight, geometry);
     let [height, width] = shape.output_size();
     let mut y = room(shape.output_len());
     let epilogue = ConvolutionEpilogue::default();
-    kernels::convolution_forward(&shape, values(x), values(weight), epilogue, &mut y, Precision::F32);
+    kernels::convolution_forward(&shape, values(x), values(weight), epilogue, &mut y, precision);
     tensor(y, [shape.batch, shape.out_channels, height, width])
 }
 
@@ -295,10 +350,11 @@ pub(super) fn conv2d_input_gradient(
     weight: &FlexTensor,
     geometry: [usize; 3],
     dy: &FlexTensor,
+    precision: Precision,
 ) -> FlexTensor {
     let shape = convolution(x, weight, geometry);
     let mut dx = room(shape.input_len());
-    kernels::convolution_input_gradient(&shape, values(dy), values(weight), &mut dx, Precision::F32);
+    kernels::convolution_input_gradient(&shape, values(dy), values(weight), &mut dx, precision);
     tensor(dx, x.shape())
 }
 
@@ -307,10 +363,11 @@ pub(super) fn conv2d_weight_gradient(
     weight: &FlexTensor,
     geometry: [usize; 3],
     dy: &FlexTensor,
+    precision: Precision,
 ) -> FlexTensor {
     let shape = convolution(x, weight, geometry);
     let mut dw = room(shape.weight_len());
-    kernels::convolution_weight_gradient(&shape, values(x), values(dy), &mut dw, None, Precision::F32);
+    kernels::convolution_weight_gradient(&shape, values(x), values(dy), &mut dw, None, precision);
     tensor(dw, weight.shape())
 }
 
@@ -420,40 +477,82 @@ pub(super) fn scale_shift_gradients(
 }
 
 impl KernelOperations for Flex {
-    fn kernel_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
-        linear(&contiguous(x), &contiguous(weight), &contiguous(bias))
+    fn kernel_linear(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        precision: Precision,
+    ) -> FlexTensor {
+        linear(&contiguous(x), &contiguous(weight), &contiguous(bias), precision)
     }
 
     fn kernel_layer_norm(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, epsilon: f32) -> FlexTensor {
         layer_norm(&contiguous(x), &contiguous(weight), &contiguous(bias), epsilon).0
     }
 
-    fn kernel_gelu(x: FlexTensor) -> FlexTensor {
-        gelu(&contiguous(x))
+    fn kernel_activation(x: FlexTensor, activation: Activation) -> FlexTensor {
+        self::activation(&contiguous(x), activation)
     }
 
-    fn kernel_self_attention_weights(packed: FlexTensor, scale: f32) -> FlexTensor {
-        self_attention_weights(&contiguous(packed), None, scale)
+    fn kernel_swiglu(x: FlexTensor) -> FlexTensor {
+        swiglu(&contiguous(x))
     }
 
-    fn kernel_self_attention_context(weights: FlexTensor, packed: FlexTensor) -> FlexTensor {
-        self_attention_context(&contiguous(weights), &contiguous(packed))
+    fn kernel_mlp(
+        x: FlexTensor,
+        first_weight: FlexTensor,
+        first_bias: FlexTensor,
+        second_weight: FlexTensor,
+        second_bias: FlexTensor,
+        activation: Activation,
+        precision: Precision,
+    ) -> FlexTensor {
+        let [x, first_weight, first_bias] = [x, first_weight, first_bias].map(contiguous);
+        let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, precision);
+        linear(&hidden, &contiguous(second_weight), &contiguous(second_bias), precision)
     }
 
-    fn kernel_self_attention(packed: FlexTensor, scale: f32) -> FlexTensor {
-        self_attention(&contiguous(packed), None, scale, false).0
+    fn kernel_self_attention_weights(packed: FlexTensor, scale: f32, precision: Precision) -> FlexTensor {
+        self_attention_weights(&contiguous(packed), None, scale, precision)
     }
 
-    fn kernel_biased_self_attention_weights(packed: FlexTensor, bias: FlexTensor, scale: f32) -> FlexTensor {
-        self_attention_weights(&contiguous(packed), Some(&contiguous(bias)), scale)
+    fn kernel_self_attention_context(
+        weights: FlexTensor,
+        packed: FlexTensor,
+        precision: Precision,
+    ) -> FlexTensor {
+        self_attention_context(&contiguous(weights), &contiguous(packed), precision)
     }
 
-    fn kernel_biased_self_attention(packed: FlexTensor, bias: FlexTensor, scale: f32) -> FlexTensor {
-        self_attention(&contiguous(packed), Some(&contiguous(bias)), scale, false).0
+    fn kernel_self_attention(packed: FlexTensor, scale: f32, precision: Precision) -> FlexTensor {
+        self_attention(&contiguous(packed), None, scale, false, precision).0
     }
 
-    fn kernel_conv2d(x: FlexTensor, weight: FlexTensor, geometry: [usize; 3]) -> FlexTensor {
-        conv2d(&contiguous(x), &contiguous(weight), geometry)
+    fn kernel_biased_self_attention_weights(
+        packed: FlexTensor,
+        bias: FlexTensor,
+        scale: f32,
+        precision: Precision,
+    ) -> FlexTensor {
+        self_attention_weights(&contiguous(packed), Some(&contiguous(bias)), scale, precision)
+    }
+
+    fn kernel_biased_self_attention(
+        packed: FlexTensor,
+        bias: FlexTensor,
+        scale: f32,
+        precision: Precision,
+    ) -> FlexTensor {
+        self_attention(&contiguous(packed), Some(&contiguous(bias)), scale, false, precision).0
+    }
+
+    fn kernel_conv2d(
+        x: FlexTensor,
+        weight: FlexTensor,
+        geometry: [usize; 3],
+        precision: Precision,
+    ) -> FlexTensor {
+        conv2d(&contiguous(x), &contiguous(weight), geometry, precision)
     }
 
     fn kernel_batch_norm(

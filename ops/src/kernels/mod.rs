@@ -6,10 +6,11 @@
 mod autodiff;
 mod flex;
 
+use archaeo_kernels::{Activation, Precision};
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Device, Tensor};
 
-use crate::{ChannelEpilogue, Convolution};
+use crate::{ChannelEpilogue, Convolution, precision};
 
 /// Whether tensors of this device live where the kernels can read them.
 pub(crate) fn serve(device: &Device) -> bool {
@@ -24,6 +25,7 @@ pub(crate) trait KernelOperations: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 
     /// `x` `[rows, features]`, `weight` and `bias` `[features]` → like `x`
@@ -35,20 +37,43 @@ pub(crate) trait KernelOperations: Backend {
     ) -> FloatTensor<Self>;
 
     /// Any shape, kept.
-    fn kernel_gelu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn kernel_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
+
+    /// `[rows, 2 · hidden]` → `[rows, hidden]`
+    fn kernel_swiglu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `x` `[rows, width]`, weights `[hidden, width]` and `[out, hidden]`, biases `[hidden]` and `[out]` → `[rows, out]`
+    fn kernel_mlp(
+        x: FloatTensor<Self>,
+        first_weight: FloatTensor<Self>,
+        first_bias: FloatTensor<Self>,
+        second_weight: FloatTensor<Self>,
+        second_bias: FloatTensor<Self>,
+        activation: Activation,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
 
     /// `packed` `[batch, tokens, 3, heads, head_dim]` → `[batch, heads, tokens, tokens]`
-    fn kernel_self_attention_weights(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
+    fn kernel_self_attention_weights(
+        packed: FloatTensor<Self>,
+        scale: f32,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
 
     /// `weights` `[batch, heads, tokens, tokens]`, `packed` `[batch, tokens, 3, heads, head_dim]`
     /// → `[batch, tokens, heads, head_dim]`
     fn kernel_self_attention_context(
         weights: FloatTensor<Self>,
         packed: FloatTensor<Self>,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 
     /// `packed` `[batch, tokens, 3, heads, head_dim]` → `[batch, tokens, heads, head_dim]`
-    fn kernel_self_attention(packed: FloatTensor<Self>, scale: f32) -> FloatTensor<Self>;
+    fn kernel_self_attention(
+        packed: FloatTensor<Self>,
+        scale: f32,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
 
     /// `packed` `[batch, tokens, 3, heads, head_dim]`, `bias` `[period, heads, tokens, tokens]`
     /// → `[batch, heads, tokens, tokens]`
@@ -56,6 +81,7 @@ pub(crate) trait KernelOperations: Backend {
         packed: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         scale: f32,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 
     /// `packed` `[batch, tokens, 3, heads, head_dim]`, `bias` `[period, heads, tokens, tokens]`
@@ -64,6 +90,7 @@ pub(crate) trait KernelOperations: Backend {
         packed: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         scale: f32,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 
     /// `x` `[batch, in, height, width]`, `weight` `[out, in / groups, kernel, kernel]`
@@ -72,6 +99,7 @@ pub(crate) trait KernelOperations: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         geometry: [usize; 3],
+        precision: Precision,
     ) -> FloatTensor<Self>;
 
     /// `x` `[batch, channels, height, width]`, `weight` and `bias` `[channels]` → like `x`, and the batch's mean and
@@ -118,6 +146,7 @@ pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor
         x.into_dispatch(),
         weight.into_dispatch(),
         bias.into_dispatch(),
+        precision::current(),
     ))
 }
 
@@ -131,27 +160,62 @@ pub(crate) fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, epsil
     ))
 }
 
-/// As [`crate::gelu`].
-pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_gelu(x.into_dispatch()))
+/// As [`crate::gelu`] and [`crate::quick_gelu`].
+pub(crate) fn activation<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_activation(x.into_dispatch(), activation))
+}
+
+/// As [`crate::swiglu`], of rows.
+pub(crate) fn swiglu(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_swiglu(x.into_dispatch()))
+}
+
+/// As [`crate::mlp`], of rows.
+pub(crate) fn mlp(
+    x: Tensor<2>,
+    [first_weight, second_weight]: [Tensor<2>; 2],
+    [first_bias, second_bias]: [Tensor<1>; 2],
+    activation: Activation,
+) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_mlp(
+        x.into_dispatch(),
+        first_weight.into_dispatch(),
+        first_bias.into_dispatch(),
+        second_weight.into_dispatch(),
+        second_bias.into_dispatch(),
+        activation,
+        precision::current(),
+    ))
 }
 
 /// As [`crate::self_attention_weights`].
 pub(crate) fn self_attention_weights(packed: Tensor<5>, scale: f64) -> Tensor<4> {
     let packed = packed.into_dispatch();
-    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention_weights(packed, scale as f32))
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention_weights(
+        packed,
+        scale as f32,
+        precision::current(),
+    ))
 }
 
 /// As [`crate::self_attention_context`].
 pub(crate) fn self_attention_context(weights: Tensor<4>, packed: Tensor<5>) -> Tensor<4> {
     let (weights, packed) = (weights.into_dispatch(), packed.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention_context(weights, packed))
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention_context(
+        weights,
+        packed,
+        precision::current(),
+    ))
 }
 
 /// As [`crate::self_attention`].
 pub(crate) fn self_attention(packed: Tensor<5>, scale: f64) -> Tensor<4> {
     let packed = packed.into_dispatch();
-    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention(packed, scale as f32))
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention(
+        packed,
+        scale as f32,
+        precision::current(),
+    ))
 }
 
 /// As [`crate::self_attention_weights`], with a bias.
@@ -161,6 +225,7 @@ pub(crate) fn biased_self_attention_weights(packed: Tensor<5>, bias: Tensor<4>, 
         packed,
         bias,
         scale as f32,
+        precision::current(),
     ))
 }
 
@@ -171,6 +236,7 @@ pub(crate) fn biased_self_attention(packed: Tensor<5>, bias: Tensor<4>, scale: f
         packed,
         bias,
         scale as f32,
+        precision::current(),
     ))
 }
 
@@ -178,7 +244,12 @@ pub(crate) fn biased_self_attention(packed: Tensor<5>, bias: Tensor<4>, scale: f
 pub(crate) fn conv2d(x: Tensor<4>, weight: Tensor<4>, geometry: Convolution) -> Tensor<4> {
     let Convolution { stride, padding, groups } = geometry;
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_conv2d(x, weight, [stride, padding, groups]))
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_conv2d(
+        x,
+        weight,
+        [stride, padding, groups],
+        precision::current(),
+    ))
 }
 
 /// As [`crate::batch_norm_train`]: the output, the batch's mean and variance.
