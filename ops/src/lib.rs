@@ -12,6 +12,8 @@ mod loss;
 mod normalization;
 mod precision;
 
+/// Optimizer steps on plain numbers, which need no tensors.
+pub use archaeo_kernels::{AdamW, Sgd, adamw_step, sgd_step};
 pub use attention::{
     attention_context, attention_weights, self_attention, self_attention_context, self_attention_weights,
 };

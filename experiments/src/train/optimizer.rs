@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use archaeo_models::{Array, ParameterPath, State};
+use archaeo_ops::{AdamW, Sgd, adamw_step, sgd_step};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Elements that one task updates or sums: large enough to be worth handing to a thread.
+/// Elements that one task scales or sums: large enough to be worth handing to a thread.
 const CHUNK: usize = 1 << 15;
 
 /// A rule that turns gradients into updates.
@@ -189,41 +190,14 @@ impl Optimizer {
             Algorithm::Adamw { beta1, beta2, epsilon } => {
                 let first = self.first.entry(name.to_owned()).or_insert_with(zeros);
                 let second = self.second.entry(name.to_owned()).or_insert_with(zeros);
-                let correction = |beta: f64| 1.0 - beta.powi(i32::try_from(self.steps).unwrap_or(i32::MAX));
-                let keep = (1.0 - rate * weight_decay) as f32;
-                let step_size = (rate / correction(beta1)) as f32;
-                let root = correction(beta2).sqrt() as f32;
-                let (beta1_rest, beta2, beta2_rest) =
-                    ((1.0 - beta1) as f32, beta2 as f32, (1.0 - beta2) as f32);
-                let epsilon = epsilon as f32;
-                weights
-                    .par_chunks_mut(CHUNK)
-                    .zip(gradient.par_chunks(CHUNK))
-                    .zip(first.par_chunks_mut(CHUNK))
-                    .zip(second.par_chunks_mut(CHUNK))
-                    .for_each(|(((weights, gradient), first), second)| {
-                        for (((w, &g), m), v) in weights.iter_mut().zip(gradient).zip(first).zip(second) {
-                            *m += (g - *m) * beta1_rest;
-                            *v = *v * beta2 + g * g * beta2_rest;
-                            *w = *w * keep - step_size * *m / (v.sqrt() / root + epsilon);
-                        }
-                    });
+                let adamw = AdamW { learning_rate: rate, beta1, beta2, epsilon, weight_decay };
+                let step = u32::try_from(self.steps).unwrap_or(u32::MAX);
+                adamw_step(&adamw, step, weights, gradient, first, second);
             }
             Algorithm::Sgd { momentum, nesterov } => {
-                let (rate, decay, momentum) = (rate as f32, weight_decay as f32, momentum as f32);
-                let started = self.first.contains_key(name);
                 let velocity = self.first.entry(name.to_owned()).or_insert_with(zeros);
-                weights
-                    .par_chunks_mut(CHUNK)
-                    .zip(gradient.par_chunks(CHUNK))
-                    .zip(velocity.par_chunks_mut(CHUNK))
-                    .for_each(|((weights, gradient), velocity)| {
-                        for ((w, &g), u) in weights.iter_mut().zip(gradient).zip(velocity) {
-                            let g = g + decay * *w;
-                            *u = if started { momentum * *u + g } else { g };
-                            *w -= rate * if nesterov { g + momentum * *u } else { *u };
-                        }
-                    });
+                let sgd = Sgd { learning_rate: rate, momentum, nesterov, weight_decay };
+                sgd_step(&sgd, weights, gradient, velocity);
             }
         }
     }
