@@ -44,6 +44,9 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, geometry
 /// # Shapes
 /// `[batch, channels, height, width]` → `[batch, channels, height', width']`
 pub fn max_pool2d(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+    if kernels::serve(&x.device()) {
+        return kernels::max_pool2d(x, [kernel, stride, padding]);
+    }
     let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
     module::max_pool2d(x, options)
 }

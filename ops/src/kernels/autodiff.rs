@@ -4,8 +4,9 @@ use archaeo_kernels::{Activation, Precision};
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::{Autodiff, AutodiffBackend, Flex, tensor::FloatTensor};
+use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata, tensor::FloatTensor};
 use burn_flex::FlexTensor;
+use burn_std::Shape;
 
 use super::KernelOperations;
 use super::flex::{self, ChannelMoments, contiguous};
@@ -250,6 +251,20 @@ impl Backward<Flex, 2> for Conv2d {
     }
 }
 
+#[derive(Debug)]
+struct MaxPool2d;
+
+impl Backward<Flex, 1> for MaxPool2d {
+    /// The input's shape, the window, where each largest value stood.
+    type State = (Shape, [usize; 3], Vec<u32>);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let ((shape, window, indices), [x_node]) = (ops.state, ops.parents);
+        register!(grads, x_node, flex::max_pool2d_gradient(&shape, window, &indices, &dy));
+    }
+}
+
 /// What a channel-wise operation keeps: its output only if a ReLU made it, for where that let through.
 fn relu_output(y: &FlexTensor, relu: bool) -> Option<FlexTensor> {
     relu.then(|| y.clone())
@@ -453,6 +468,13 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         record!(Conv2d, [x, weight], |x_value, weight_value| {
             let y = flex::conv2d(&x_value, &weight_value, geometry, precision);
             (y, (x_value, weight_value, geometry, precision))
+        })
+    }
+
+    fn kernel_max_pool2d(x: FloatTensor<Self>, window: [usize; 3]) -> FloatTensor<Self> {
+        record!(MaxPool2d, [x], |value| {
+            let (y, indices) = flex::max_pool2d(&value, window);
+            (y, (value.shape(), window, indices))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use archaeo_kernels::{
     self as kernels, Activation, BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape,
-    Convolution, ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Precision, ScoreBias, Weight,
+    Convolution, ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Pooling, Precision, ScoreBias, Weight,
     WeightLayout,
 };
 use burn::backend::{DType, Flex, TensorMetadata};
@@ -371,6 +371,37 @@ pub(super) fn conv2d_weight_gradient(
     tensor(dw, weight.shape())
 }
 
+fn pooling(shape: &Shape, [kernel, stride, padding]: [usize; 3]) -> Pooling {
+    Pooling {
+        input_size: [shape[2], shape[3]],
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+    }
+}
+
+/// The largest value of each window, and where in its plane it stands.
+pub(super) fn max_pool2d(x: &FlexTensor, window: [usize; 3]) -> (FlexTensor, Vec<u32>) {
+    let shape = x.shape();
+    let pooling = pooling(&shape, window);
+    let [height, width] = pooling.output_size();
+    let mut y = room(shape[0] * shape[1] * height * width);
+    let mut indices = vec![0; y.len()];
+    kernels::max_pool_forward(&pooling, values(x), &mut y, &mut indices);
+    (tensor(y, [shape[0], shape[1], height, width]), indices)
+}
+
+pub(super) fn max_pool2d_gradient(
+    shape: &Shape,
+    window: [usize; 3],
+    indices: &[u32],
+    dy: &FlexTensor,
+) -> FlexTensor {
+    let mut dx = room(shape.num_elements());
+    kernels::max_pool_backward(&pooling(shape, window), indices, values(dy), &mut dx);
+    tensor(dx, shape.clone())
+}
+
 fn channel_shape(x: &FlexTensor) -> ChannelShape {
     let shape = x.shape();
     ChannelShape { batch: shape[0], channels: shape[1], positions: shape[2] * shape[3] }
@@ -553,6 +584,10 @@ impl KernelOperations for Flex {
         precision: Precision,
     ) -> FlexTensor {
         conv2d(&contiguous(x), &contiguous(weight), geometry, precision)
+    }
+
+    fn kernel_max_pool2d(x: FlexTensor, window: [usize; 3]) -> FlexTensor {
+        max_pool2d(&contiguous(x), window).0
     }
 
     fn kernel_batch_norm(

@@ -102,6 +102,9 @@ pub(crate) trait KernelOperations: Backend {
         precision: Precision,
     ) -> FloatTensor<Self>;
 
+    /// `[batch, channels, height, width]` → `[batch, channels, height', width']`; `window` is kernel, stride and padding.
+    fn kernel_max_pool2d(x: FloatTensor<Self>, window: [usize; 3]) -> FloatTensor<Self>;
+
     /// `x` `[batch, channels, height, width]`, `weight` and `bias` `[channels]` → like `x`, and the batch's mean and
     /// variance, which have no gradient
     fn kernel_batch_norm(
@@ -250,6 +253,11 @@ pub(crate) fn conv2d(x: Tensor<4>, weight: Tensor<4>, geometry: Convolution) -> 
         [stride, padding, groups],
         precision::current(),
     ))
+}
+
+/// As [`crate::max_pool2d`]; `window` is kernel, stride and padding.
+pub(crate) fn max_pool2d(x: Tensor<4>, window: [usize; 3]) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_max_pool2d(x.into_dispatch(), window))
 }
 
 /// As [`crate::batch_norm_train`]: the output, the batch's mean and variance.
