@@ -11,7 +11,7 @@ use crate::findings::{AttentionFindings, HeadAttention, Investigation, Role};
 use super::super::charts::point;
 use super::super::claims::even_distances;
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
-use super::super::names::Names;
+use super::super::names::{Names, capitalised};
 use super::super::numbers::{Unit, counted};
 
 pub(super) fn section(findings: &AttentionFindings, investigation: &Investigation, names: &Names) -> Section {
@@ -28,7 +28,7 @@ pub(super) fn section(findings: &AttentionFindings, investigation: &Investigatio
                 if windows { "of a window of the image" } else { "of the image" },
                 findings.image_size,
                 findings.image_size,
-                findings.convention
+                capitalised(&findings.convention)
             )
             .into(),
         ),
