@@ -1,5 +1,7 @@
 //! The attention weights of a whole forward pass, and their gradients, as plain arrays.
 
+use std::collections::BTreeMap;
+
 use archaeo_models::{AttentionSite, Classifier, Pass};
 use burn::tensor::Tensor;
 
@@ -9,35 +11,143 @@ use crate::predict::predicted_classes;
 use crate::probes::{AttentionRecorder, GradientTap};
 use crate::tensors::{class_indices, values};
 
-/// One array a layer over the attention of a batch of images: the weights, or their gradients.
+/// The attention of one layer for a batch of images: the weights, or their gradients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerMaps {
+    /// Which layer, on which grid, within which windows.
+    pub site: AttentionSite,
+    /// Number of heads.
+    pub heads: usize,
+    /// Windows of an image; 1 where all tokens attend to all.
+    pub windows: usize,
+    /// Places of a window. Without windows, the tokens: prefix tokens and then patches in reading order.
+    pub places: usize,
+    /// `(images, windows, heads, places, places)`, last axis (the keys) fastest.
+    pub values: Vec<f32>,
+}
+
+/// Tokens of one layer that attend to one another and to no other token: all of them, or those of one region of one window.
+/// Places at which a map was filled up belong to no group.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Group {
+    window: usize,
+    places: Vec<usize>,
+    /// The token at each of the places.
+    pub tokens: Vec<usize>,
+}
+
+impl LayerMaps {
+    fn new(site: AttentionSite, values: Tensor<4>, images: usize) -> Self {
+        let [rows, heads, places, _] = values.dims();
+        Self { site, heads, windows: rows / images, places, values: crate::tensors::values(values) }
+    }
+
+    /// Prefix tokens and patches.
+    pub fn tokens(&self) -> usize {
+        self.site.prefix_tokens + self.site.grid[0] * self.site.grid[1]
+    }
+
+    /// One head's `(places, places)` matrix in one window of one image: rows are queries, columns keys.
+    pub fn head(&self, image: usize, window: usize, head: usize) -> &[f32] {
+        let size = self.places * self.places;
+        &self.values[((image * self.windows + window) * self.heads + head) * size..][..size]
+    }
+
+    /// Which tokens attend to which: every token is in exactly one group.
+    pub(crate) fn groups(&self) -> Vec<Group> {
+        let Some(window) = &self.site.window else {
+            let all: Vec<usize> = (0..self.tokens()).collect();
+            return vec![Group { window: 0, places: all.clone(), tokens: all }];
+        };
+        let mut groups: BTreeMap<(usize, usize), Group> = BTreeMap::new();
+        let places = window.tokens(self.site.grid).into_iter().zip(window.regions(self.site.grid));
+        for (index, (token, region)) in places.enumerate() {
+            let (window, place) = (index / self.places, index % self.places);
+            let empty = || Group { window, places: Vec::new(), tokens: Vec::new() };
+            if let Some(token) = token {
+                let group = groups.entry((window, region)).or_insert_with(empty);
+                group.places.push(place);
+                group.tokens.push(token);
+            }
+        }
+        groups.into_values().collect()
+    }
+
+    /// What a head gives to each token of `group` from its token `query`, as it stands.
+    pub(crate) fn row<'a>(
+        &'a self,
+        image: usize,
+        head: usize,
+        group: &'a Group,
+        query: usize,
+    ) -> impl Iterator<Item = f64> + 'a {
+        let row = &self.head(image, group.window, head)[group.places[query] * self.places..];
+        group.places.iter().map(|&key| f64::from(row[key]))
+    }
+
+    /// [`LayerMaps::row`] of weights; where places were filled up, without what went to those, and normalised again.
+    pub(crate) fn weights(&self, image: usize, head: usize, group: &Group, query: usize) -> Vec<f64> {
+        let mut row: Vec<f64> = self.row(image, head, group, query).collect();
+        let sum: f64 = row.iter().sum();
+        if self.windows * self.places > self.tokens() && sum > 0.0 {
+            row.iter_mut().for_each(|weight| *weight /= sum);
+        }
+        row
+    }
+
+    /// Mean attention distance, in pixels, of a head that gives every patch it may attend to the same weight: what “far” and
+    /// “near” are measured against in this layer.
+    pub fn even_distance(&self, image_size: [usize; 2]) -> f64 {
+        let prefix = self.site.prefix_tokens;
+        let [rows, columns] = self.site.grid;
+        let of_group = |group: Group| -> f64 {
+            let patches: Vec<usize> =
+                group.tokens.iter().filter_map(|token| token.checked_sub(prefix)).collect();
+            let distances = patch_distances(&patches, self.site.grid, image_size);
+            distances.iter().sum::<f64>() / patches.len().max(1) as f64
+        };
+        self.groups().into_iter().map(of_group).sum::<f64>() / (rows * columns) as f64
+    }
+}
+
+/// Distances between the centres of all pairs of `patches` of a grid, in pixels, one row a patch.
+pub(crate) fn patch_distances(
+    patches: &[usize],
+    [rows, columns]: [usize; 2],
+    image_size: [usize; 2],
+) -> Vec<f64> {
+    let cell = [image_size[0] as f64 / rows as f64, image_size[1] as f64 / columns as f64];
+    let place = |patch: &usize| [(patch / columns) as f64 * cell[0], (patch % columns) as f64 * cell[1]];
+    let distance = |from: [f64; 2], to: [f64; 2]| (from[0] - to[0]).hypot(from[1] - to[1]);
+    patches.iter().flat_map(|from| patches.iter().map(move |to| distance(place(from), place(to)))).collect()
+}
+
+/// The attention of every layer for a batch of images: the weights, or their gradients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttentionMaps {
     /// Number of images.
     pub images: usize,
-    /// Heads a layer.
-    pub heads: usize,
-    /// Tokens: prefix tokens and then patches in reading order.
-    pub tokens: usize,
-    /// Patch tokens as rows and columns.
-    pub grid: [usize; 2],
-    /// Tokens before the first patch token: class, distillation, registers. The first one, if any, is the class token.
-    pub prefix_tokens: usize,
     /// Height and width of the input, in pixels.
     pub image_size: [usize; 2],
-    /// From the input to the output, each `(images, heads, tokens, tokens)`, last axis (the keys) fastest.
-    pub layers: Vec<Vec<f32>>,
+    /// From the input to the output.
+    pub layers: Vec<LayerMaps>,
 }
 
 impl AttentionMaps {
+    /// The grid of the first layer, the finest, as rows and columns.
+    pub fn grid(&self) -> [usize; 2] {
+        self.layers[0].site.grid
+    }
+
     /// The weights after softmax, of every layer.
     ///
     /// # Errors
     /// A model without attention.
     pub fn record(model: &Classifier, images: Tensor<4>) -> Result<Self, AnalysisError> {
-        let [_, _, height, width] = images.dims();
+        let [batch, _, height, width] = images.dims();
         let mut recorder = AttentionRecorder::default();
         model.logits(images, &mut Pass::evaluate(&mut recorder));
-        Self::gathered(model, [height, width], recorder.layers)
+        Self::gathered(model, [batch, height, width], recorder.layers)
     }
 
     /// The weights of every layer, and the gradients at them of each image's logit of its target class (the predicted
@@ -53,7 +163,7 @@ impl AttentionMaps {
         images: Tensor<4>,
         targets: Option<&[usize]>,
     ) -> Result<(Self, Self), AnalysisError> {
-        let [_, _, height, width] = images.dims();
+        let [batch, _, height, width] = images.dims();
         let mut tap = GradientTap::default();
         let logits = model.logits(images, &mut Pass::evaluate(&mut tap));
         if tap.layers.is_empty() {
@@ -62,39 +172,41 @@ impl AttentionMaps {
         let gradients = target_score(logits, targets).backward();
         let weights = tap.layers.iter().map(|(site, layer)| (*site, layer.value())).collect();
         let slopes = tap.layers.iter().map(|(site, layer)| (*site, layer.gradient(&gradients))).collect();
-        let gather = |layers| Self::gathered(model, [height, width], layers);
+        let gather = |layers| Self::gathered(model, [batch, height, width], layers);
         Ok((gather(weights)?, gather(slopes)?))
     }
 
     fn gathered(
         model: &Classifier,
-        image_size: [usize; 2],
+        [images, height, width]: [usize; 3],
         layers: Vec<(AttentionSite, Tensor<4>)>,
     ) -> Result<Self, AnalysisError> {
-        let Some((site, first)) = layers.first() else {
+        let image_size = [height, width];
+        if layers.is_empty() {
             return Err(AnalysisError::NoAttention { model: model.card().name.clone() });
-        };
-        let AttentionSite { grid, prefix_tokens, .. } = *site;
-        let [images, heads, tokens, _] = first.dims();
-        let layers = layers.into_iter().map(|(_, layer)| values(layer)).collect();
-        Ok(Self { images, heads, tokens, grid, prefix_tokens, image_size, layers })
+        }
+        let layers = layers.into_iter().map(|(site, values)| LayerMaps::new(site, values, images)).collect();
+        Ok(Self { images, image_size, layers })
     }
 
-    /// One head's `(tokens, tokens)` matrix for one image: rows are queries, columns keys.
-    pub fn head(&self, layer: usize, image: usize, head: usize) -> &[f32] {
-        let size = self.tokens * self.tokens;
-        &self.layers[layer][(image * self.heads + head) * size..][..size]
-    }
-
-    /// What one head sends from the patches to the class token; without a class token, to all tokens on average.
+    /// What one head sends from the patches to the class token; without a class token, to all tokens on average. On the
+    /// layer's own grid; weight on filled-up places is left out.
     pub fn readout_map(&self, layer: usize, image: usize, head: usize) -> Heatmap {
-        let matrix = self.head(layer, image, head);
-        let readers = if self.prefix_tokens > 0 { 1 } else { self.tokens };
-        let mean = |key: usize| {
-            let sum: f64 = (0..readers).map(|query| f64::from(matrix[query * self.tokens + key])).sum();
-            (sum / readers as f64) as f32
-        };
-        Heatmap::new(self.grid[0], self.grid[1], (self.prefix_tokens..self.tokens).map(mean).collect())
+        let layer = &self.layers[layer];
+        let (tokens, prefix) = (layer.tokens(), layer.site.prefix_tokens);
+        let mut received = vec![0f64; tokens];
+        for group in layer.groups() {
+            for (query, &token) in group.tokens.iter().enumerate() {
+                if prefix == 0 || token == 0 {
+                    let row = layer.row(image, head, &group, query);
+                    group.tokens.iter().zip(row).for_each(|(&key, weight)| received[key] += weight);
+                }
+            }
+        }
+        let readers = if prefix > 0 { 1.0 } else { tokens as f64 };
+        let [rows, columns] = layer.site.grid;
+        let patches = received[prefix..].iter().map(|sum| (sum / readers) as f32).collect();
+        Heatmap::new(rows, columns, patches)
     }
 }
 
@@ -128,19 +240,20 @@ mod tests {
             AttentionMaps::record_with_gradients(&vit, fixture.images(), Some(&targets)).unwrap();
         for (found, name) in [(&weights, "attention"), (&gradients, "attention_gradient")] {
             let expected = fixture.attention(name);
-            assert_eq!((found.grid, found.prefix_tokens, found.image_size), ([4, 4], 1, [32, 32]));
+            let site = AttentionSite { layer: 2, grid: [4, 4], prefix_tokens: 1, window: None };
+            assert_eq!((found.layers[2].site, found.image_size), (site, [32, 32]));
             assert_eq!(found.layers.len(), expected.layers.len());
             for (found, expected) in found.layers.iter().zip(&expected.layers) {
-                assert_close(found, expected, 3e-5);
+                assert_close(&found.values, &expected.values, 3e-5);
             }
         }
         // With gradients the device may round otherwise.
         for (plain, tapped) in
             AttentionMaps::record(&vit, fixture.images()).unwrap().layers.iter().zip(&weights.layers)
         {
-            assert_close(plain, tapped, 1e-6);
+            assert_close(&plain.values, &tapped.values, 1e-6);
         }
-        let class_row = &weights.head(1, 2, 3)[1..17];
+        let class_row = &weights.layers[1].head(2, 0, 3)[1..17];
         assert_eq!(weights.readout_map(1, 2, 3).values, class_row);
     }
 

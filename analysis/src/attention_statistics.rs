@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::attention_maps::AttentionMaps;
+use crate::attention_maps::{AttentionMaps, Group, LayerMaps, patch_distances};
 
 /// How the attention distance treats weight that goes to tokens without a place (class token, registers).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +22,10 @@ impl DistanceConvention {
     pub fn describe(self) -> &'static str {
         match self {
             Self::Renormalised => {
-                "mean over patch queries; the class token's column is dropped and each row normalised again"
+                "mean over patch queries; weight on tokens without a place, such as the class token, is dropped and each row normalised again"
             }
             Self::Raw => {
-                "mean over patch queries; the class token's column is dropped and rows are not normalised again"
+                "mean over patch queries; weight on tokens without a place, such as the class token, is dropped and rows are not normalised again"
             }
         }
     }
@@ -39,12 +39,12 @@ pub struct HeadStatistics {
     pub distance: f64,
     /// −Σ_j A_ij ln A_ij in nats over all keys, mean over all queries.
     pub entropy: f64,
-    /// `entropy / ln n` with n keys: 0 for one key, 1 for all alike.
+    /// Entropy over ln n with n the query's keys, mean over all queries: 0 for one key, 1 for all alike.
     pub normalised_entropy: f64,
     /// Hoyer's sparsity (Hoyer, 2004, section 3.1) (√n − ‖A_i‖₁ / ‖A_i‖₂) / (√n − 1), mean over all queries: 0 for all
     /// alike, 1 for one key.
     pub hoyer: f64,
-    /// Share of weights below 1/n.
+    /// Share of weights below 1/n, with n the query's keys.
     pub below_uniform: f64,
     /// Mean weight that patch queries give to the class token; `None` without one.
     pub class_token_mass: Option<f64>,
@@ -62,82 +62,114 @@ pub struct LayerStatistics {
 
 /// Statistics of every head: for each image, one entry a layer from the input to the output.
 ///
-/// A model of a single token, where nothing can be spread, gets zero for normalised entropy and sparsity.
+/// A query's keys are the tokens it may attend to: in a windowed layer those of its window and region, of which there may
+/// be fewer than the window has places. Where a map was filled up to whole windows, weight on the filled-up places is left
+/// out and rows are normalised again. Queries with a single key, where nothing can be spread, count as zero for normalised
+/// entropy and sparsity.
 pub fn attention_statistics(
     maps: &AttentionMaps,
     convention: DistanceConvention,
 ) -> Vec<Vec<LayerStatistics>> {
-    let distances = patch_distances(maps);
-    let one_layer = |image: usize, layer: usize| LayerStatistics {
-        heads: (0..maps.heads)
-            .map(|head| head_statistics(maps, maps.head(layer, image, head), &distances, convention))
-            .collect(),
-        diversity: diversity(maps, image, layer),
-    };
+    let layers: Vec<Layer> = maps.layers.iter().map(|layer| Layer::new(layer, maps.image_size)).collect();
     (0..maps.images)
         .into_par_iter()
-        .map(|image| (0..maps.layers.len()).map(|layer| one_layer(image, layer)).collect())
+        .map(|image| layers.iter().map(|layer| layer.statistics(image, convention)).collect())
         .collect()
 }
 
-/// Distances between the centres of all pairs of patches, in pixels.
-fn patch_distances(maps: &AttentionMaps) -> Vec<f64> {
-    let [rows, columns] = maps.grid;
-    let patch = [maps.image_size[0] as f64 / rows as f64, maps.image_size[1] as f64 / columns as f64];
-    let place = |index: usize| [(index / columns) as f64 * patch[0], (index % columns) as f64 * patch[1]];
-    let patches = rows * columns;
-    let distance = |pair: usize| {
-        let ([y1, x1], [y2, x2]) = (place(pair / patches), place(pair % patches));
-        (y1 - y2).hypot(x1 - x2)
-    };
-    (0..patches * patches).map(distance).collect()
+/// A layer, and what is the same for all images.
+struct Layer<'a> {
+    maps: &'a LayerMaps,
+    groups: Vec<Group>,
+    /// Of each group's patches.
+    distances: Vec<Vec<f64>>,
 }
 
-fn head_statistics(
-    maps: &AttentionMaps,
-    matrix: &[f32],
-    distances: &[f64],
-    convention: DistanceConvention,
-) -> HeadStatistics {
-    let AttentionMaps { tokens, prefix_tokens, .. } = *maps;
-    let patches = tokens - prefix_tokens;
-    let (mut distance, mut entropy_sum, mut hoyer, mut below, mut class_mass) = (0.0, 0.0, 0.0, 0usize, 0.0);
-    let root = (tokens as f64).sqrt();
-    let uniform = 1.0 / tokens as f32;
-    for (query, row) in matrix.chunks_exact(tokens).enumerate() {
-        entropy_sum += entropy(row.iter().map(|&weight| f64::from(weight)));
-        below += row.iter().filter(|&&weight| weight < uniform).count();
-        let (mut sum, mut squares) = (0.0, 0.0);
-        for &weight in row {
-            sum += f64::from(weight);
-            squares += f64::from(weight).powi(2);
-        }
-        if tokens > 1 && squares > 0.0 {
-            hoyer += (root - sum / squares.sqrt()) / (root - 1.0);
-        }
-        if let Some(patch) = query.checked_sub(prefix_tokens) {
-            class_mass += f64::from(row[0]);
-            distance +=
-                row_distance(&row[prefix_tokens..], &distances[patch * patches..][..patches], convention);
+impl<'a> Layer<'a> {
+    fn new(maps: &'a LayerMaps, image_size: [usize; 2]) -> Self {
+        let groups = maps.groups();
+        let prefix = maps.site.prefix_tokens;
+        let of_group = |group: &Group| {
+            let patches: Vec<usize> =
+                group.tokens.iter().filter_map(|token| token.checked_sub(prefix)).collect();
+            patch_distances(&patches, maps.site.grid, image_size)
+        };
+        let distances = groups.iter().map(of_group).collect();
+        Self { maps, groups, distances }
+    }
+
+    fn statistics(&self, image: usize, convention: DistanceConvention) -> LayerStatistics {
+        let heads: Vec<Vec<Vec<f64>>> = (0..self.maps.heads).map(|head| self.rows(image, head)).collect();
+        LayerStatistics {
+            heads: heads.iter().map(|rows| self.head_statistics(rows, convention)).collect(),
+            diversity: diversity(&heads),
         }
     }
-    let (queries, patches) = (tokens as f64, patches as f64);
-    let entropy = entropy_sum / queries;
-    HeadStatistics {
-        distance: distance / patches,
-        entropy,
-        normalised_entropy: if tokens > 1 { entropy / queries.ln() } else { 0.0 },
-        hoyer: hoyer / queries,
-        below_uniform: below as f64 / (queries * queries),
-        class_token_mass: (prefix_tokens > 0).then_some(class_mass / patches),
+
+    /// One head's weights, one row a query, group by group.
+    fn rows(&self, image: usize, head: usize) -> Vec<Vec<f64>> {
+        let queries =
+            self.groups.iter().flat_map(|group| (0..group.tokens.len()).map(move |query| (group, query)));
+        queries.map(|(group, query)| self.maps.weights(image, head, group, query)).collect()
+    }
+
+    fn head_statistics(&self, rows: &[Vec<f64>], convention: DistanceConvention) -> HeadStatistics {
+        let prefix = self.maps.site.prefix_tokens;
+        let mut sums = HeadStatistics {
+            distance: 0.0,
+            entropy: 0.0,
+            normalised_entropy: 0.0,
+            hoyer: 0.0,
+            below_uniform: 0.0,
+            class_token_mass: None,
+        };
+        let (mut class_mass, mut pairs) = (0.0, 0usize);
+        let queries = self.groups.iter().zip(&self.distances).flat_map(|(group, distances)| {
+            group.tokens.iter().enumerate().map(move |(query, &token)| (group, distances, query, token))
+        });
+        for ((group, distances, query, token), row) in queries.zip(rows) {
+            let keys = row.len();
+            let uniform = 1.0 / keys as f32;
+            let own_entropy = entropy(row.iter().copied());
+            sums.entropy += own_entropy;
+            sums.below_uniform += row.iter().filter(|&&weight| (weight as f32) < uniform).count() as f64;
+            pairs += keys;
+            if keys > 1 {
+                sums.normalised_entropy += own_entropy / (keys as f64).ln();
+                sums.hoyer += hoyer(row);
+            }
+            if token >= prefix {
+                // Prefix tokens come first in the only group that has them.
+                let before = group.tokens.iter().take_while(|&&token| token < prefix).count();
+                let patches = keys - before;
+                let distances = &distances[(query - before) * patches..][..patches];
+                sums.distance += row_distance(&row[before..], distances, convention);
+                class_mass += if prefix > 0 { row[0] } else { 0.0 };
+            }
+        }
+        let (queries, patches) = (rows.len() as f64, (rows.len() - prefix) as f64);
+        HeadStatistics {
+            distance: sums.distance / patches,
+            entropy: sums.entropy / queries,
+            normalised_entropy: sums.normalised_entropy / queries,
+            hoyer: sums.hoyer / queries,
+            below_uniform: sums.below_uniform / pairs as f64,
+            class_token_mass: (prefix > 0).then_some(class_mass / patches),
+        }
     }
 }
 
-fn row_distance(weights: &[f32], distances: &[f64], convention: DistanceConvention) -> f64 {
+fn hoyer(row: &[f64]) -> f64 {
+    let root = (row.len() as f64).sqrt();
+    let squares: f64 = row.iter().map(|weight| weight * weight).sum();
+    if squares > 0.0 { (root - row.iter().sum::<f64>() / squares.sqrt()) / (root - 1.0) } else { 0.0 }
+}
+
+fn row_distance(weights: &[f64], distances: &[f64], convention: DistanceConvention) -> f64 {
     let (mut sum, mut weighted) = (0.0, 0.0);
     for (&weight, distance) in weights.iter().zip(distances) {
-        sum += f64::from(weight);
-        weighted += f64::from(weight) * distance;
+        sum += weight;
+        weighted += weight * distance;
     }
     match convention {
         DistanceConvention::Raw => weighted,
@@ -153,21 +185,19 @@ fn entropy(weights: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// Mean over queries and pairs of heads of `H((p + q) / 2) − (H(p) + H(q)) / 2`.
-fn diversity(maps: &AttentionMaps, image: usize, layer: usize) -> f64 {
-    let heads: Vec<&[f32]> = (0..maps.heads).map(|head| maps.head(layer, image, head)).collect();
-    // Divided by the number of queries at the end: sums over all rows of a matrix.
-    let entropies: Vec<f64> =
-        heads.iter().map(|head| entropy(head.iter().map(|&weight| f64::from(weight)))).collect();
+fn diversity(heads: &[Vec<Vec<f64>>]) -> f64 {
+    // Divided by the number of queries at the end: sums over all rows.
+    let flat: Vec<Vec<f64>> = heads.iter().map(|rows| rows.concat()).collect();
+    let entropies: Vec<f64> = flat.iter().map(|head| entropy(head.iter().copied())).collect();
     let (mut sum, mut pairs) = (0.0, 0usize);
-    for second in 1..heads.len() {
+    for second in 1..flat.len() {
         for first in 0..second {
-            let mixture =
-                heads[first].iter().zip(heads[second]).map(|(&p, &q)| (f64::from(p) + f64::from(q)) / 2.0);
+            let mixture = flat[first].iter().zip(&flat[second]).map(|(p, q)| (p + q) / 2.0);
             sum += entropy(mixture) - (entropies[first] + entropies[second]) / 2.0;
             pairs += 1;
         }
     }
-    if pairs == 0 { 0.0 } else { (sum / (pairs * maps.tokens) as f64).max(0.0) }
+    if pairs == 0 { 0.0 } else { (sum / (pairs * heads[0].len()) as f64).max(0.0) }
 }
 
 #[cfg(test)]
@@ -209,9 +239,10 @@ mod tests {
 
     fn constant(prefix_tokens: usize, matrix: impl Fn(usize, usize) -> f32) -> AttentionMaps {
         let mut maps = random_attention(1, 2, prefix_tokens);
-        let tokens = maps.tokens;
-        let values = (0..2 * tokens * tokens).map(|i| matrix(i / tokens % tokens, i % tokens)).collect();
-        maps.layers = vec![values];
+        let tokens = maps.layers[0].places;
+        maps.layers.truncate(1);
+        maps.layers[0].values =
+            (0..2 * tokens * tokens).map(|i| matrix(i / tokens % tokens, i % tokens)).collect();
         maps
     }
 
@@ -240,6 +271,7 @@ mod tests {
         // along a row), 4 lie 16 px apart, 8 a diagonal of √128 and 4 one of √320.
         let mean = (14.0 * 8.0 + 4.0 * 16.0 + 8.0 * 128f64.sqrt() + 4.0 * 320f64.sqrt()) / 36.0;
         assert!((renormalised.distance - mean).abs() < 1e-6, "{}", renormalised.distance);
+        assert!((maps.layers[0].even_distance(maps.image_size) - mean).abs() < 1e-12);
         assert!((raw.distance - mean * 6.0 / 7.0).abs() < 1e-5, "{}", raw.distance);
         assert!((renormalised.entropy - 7f64.ln()).abs() < 1e-6);
         assert!((renormalised.normalised_entropy - 1.0).abs() < 1e-6);
@@ -251,10 +283,10 @@ mod tests {
     #[test]
     fn heads_that_share_no_key_differ_by_ln_two() {
         let mut maps = constant(0, |_, _| 0.0);
-        let tokens = maps.tokens;
-        for query in 0..tokens {
-            maps.layers[0][query * tokens] = 1.0;
-            maps.layers[0][(tokens + query) * tokens + 1] = 1.0;
+        let LayerMaps { places, values, .. } = &mut maps.layers[0];
+        for query in 0..*places {
+            values[query * *places] = 1.0;
+            values[(*places + query) * *places + 1] = 1.0;
         }
         let layer = &attention_statistics(&maps, DistanceConvention::Renormalised)[0][0];
         assert!((layer.diversity - 2f64.ln()).abs() < 1e-12);

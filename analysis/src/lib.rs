@@ -31,6 +31,8 @@ pub mod probes;
 pub mod rollout;
 pub mod shape_bias;
 pub mod statistics;
+#[cfg(test)]
+mod swin_tests;
 mod tensors;
 #[cfg(test)]
 mod testing;

@@ -4,10 +4,17 @@
 //! that is read. That row is computed as row vector times matrix, `r ← r · M_l` for l = L … 1, which takes O(L · n²)
 //! operations where the product of the matrices takes O(L · n³). It starts as the class token's unit vector, or, for a
 //! model that pools, as the mean over all tokens.
+//!
+//! Windowed attention (Swin) is such a matrix too, with nothing outside of the windows: only what is inside is ever touched,
+//! each key under the number of its token, which undoes partition and cyclic shift. Between two grids the row passes
+//! through patch merging, where each of the (up to) four tokens that were merged takes an equal share of what the merged
+//! one has: the heatmap is on the first grid. Where a map was filled up to whole windows, weight on the filled-up places is
+//! left out and rows are normalised again.
 
+use archaeo_models::merged_tokens;
 use serde::{Deserialize, Serialize};
 
-use crate::attention_maps::AttentionMaps;
+use crate::attention_maps::{AttentionMaps, Group, LayerMaps};
 use crate::heatmap::Heatmap;
 
 /// How the heads of a layer become one matrix.
@@ -43,73 +50,93 @@ pub struct RolloutOptions {
 /// If the discard ratio lies outside [0, 1).
 pub fn rollout(maps: &AttentionMaps, options: &RolloutOptions) -> Vec<Heatmap> {
     assert!((0.0..1.0).contains(&options.discard), "a discard ratio lies in [0, 1), not {}", options.discard);
-    pull_back(maps, |image, layer| {
-        let heads = (0..maps.heads).map(|head| maps.head(layer, image, head));
-        let mut fused = fuse(heads, options.fusion);
-        for row in fused.chunks_exact_mut(maps.tokens) {
-            discard_smallest(row, options.discard);
-        }
-        with_residual(fused, maps.tokens)
+    pull_back(maps, |Place { image, layer, group, query }| {
+        let heads = 0..maps.layers[layer].heads;
+        let mut row =
+            fuse(heads.map(|head| maps.layers[layer].weights(image, head, group, query)), options.fusion);
+        discard_smallest(&mut row, options.discard);
+        with_residual(row, query)
     })
 }
 
 /// Gradient rollout: as [`rollout`], with `A = mean over heads of max(weights ⊙ gradients, 0)`, each layer with its own
 /// gradients.
 pub fn gradient_rollout(weights: &AttentionMaps, gradients: &AttentionMaps) -> Vec<Heatmap> {
-    pull_back(weights, |image, layer| {
-        with_residual(positive_relevance(weights, gradients, image, layer), weights.tokens)
-    })
+    pull_back(weights, |place| with_residual(positive_relevance(weights, gradients, &place), place.query))
 }
 
 /// Relevance of attention (Chefer et al., ICCV 2021, equations 5 and 6, self-attention): `M = I + A` with
 /// `A = mean over heads of max(weights ⊙ gradients, 0)`, rows not normalised.
 pub fn attention_relevance(weights: &AttentionMaps, gradients: &AttentionMaps) -> Vec<Heatmap> {
-    pull_back(weights, |image, layer| {
-        let mut matrix = positive_relevance(weights, gradients, image, layer);
-        matrix.iter_mut().step_by(weights.tokens + 1).for_each(|diagonal| *diagonal += 1.0);
-        matrix
+    pull_back(weights, |place| {
+        let mut row = positive_relevance(weights, gradients, &place);
+        row[place.query] += 1.0;
+        row
     })
 }
 
-/// The read token's row of `M_L · … · M_1`, patch columns only; `matrix` gives `M` for (image, layer).
-fn pull_back(maps: &AttentionMaps, matrix: impl Fn(usize, usize) -> Vec<f64>) -> Vec<Heatmap> {
-    let tokens = maps.tokens;
+/// A row of a layer's matrix: that of a query of one group.
+struct Place<'a> {
+    image: usize,
+    layer: usize,
+    group: &'a Group,
+    /// The query's number in its group.
+    query: usize,
+}
+
+/// The read token's row of `M_L · … · M_1`, patch columns only; `row_of` gives a row of `M`, one entry a token of the group.
+fn pull_back(maps: &AttentionMaps, row_of: impl Fn(Place) -> Vec<f64>) -> Vec<Heatmap> {
+    let groups: Vec<Vec<Group>> = maps.layers.iter().map(LayerMaps::groups).collect();
+    let last = maps.layers.last().expect("maps have a layer");
     let one_image = |image: usize| {
-        let mut row =
-            if maps.prefix_tokens > 0 { vec![0.0; tokens] } else { vec![1.0 / tokens as f64; tokens] };
-        if maps.prefix_tokens > 0 {
-            row[0] = 1.0;
+        let tokens = last.tokens();
+        let mut row = match last.site.prefix_tokens {
+            0 => vec![1.0 / tokens as f64; tokens],
+            _ => std::iter::once(1.0).chain(std::iter::repeat_n(0.0, tokens - 1)).collect(),
+        };
+        for (layer, groups) in groups.iter().enumerate().rev() {
+            let mut next = vec![0.0; row.len()];
+            for group in groups {
+                for (query, &token) in
+                    group.tokens.iter().enumerate().filter(|(_, token)| row[**token] != 0.0)
+                {
+                    let shares = row_of(Place { image, layer, group, query });
+                    group.tokens.iter().zip(shares).for_each(|(&key, share)| next[key] += row[token] * share);
+                }
+            }
+            row = match layer.checked_sub(1).map(|before| maps.layers[before].site.grid) {
+                Some(before) if before != maps.layers[layer].site.grid => before_merging(&next, before),
+                _ => next,
+            };
         }
-        for layer in (0..maps.layers.len()).rev() {
-            row = row_times_matrix(&row, &matrix(image, layer));
-        }
-        let patches = row[maps.prefix_tokens..].iter().map(|&value| value as f32).collect();
-        Heatmap::new(maps.grid[0], maps.grid[1], patches)
+        let patches = row[maps.layers[0].site.prefix_tokens..].iter().map(|&value| value as f32).collect();
+        let [rows, columns] = maps.grid();
+        Heatmap::new(rows, columns, patches)
     };
     (0..maps.images).map(one_image).collect()
 }
 
-fn row_times_matrix(row: &[f64], matrix: &[f64]) -> Vec<f64> {
-    let mut product = vec![0.0; row.len()];
-    for (&factor, matrix_row) in row.iter().zip(matrix.chunks_exact(row.len())) {
-        if factor != 0.0 {
-            product.iter_mut().zip(matrix_row).for_each(|(sum, entry)| *sum += factor * entry);
-        }
+/// A row over merged tokens as one over the tokens of `grid` that they were merged from.
+fn before_merging(merged: &[f64], grid: [usize; 2]) -> Vec<f64> {
+    let mut row = vec![0.0; grid[0] * grid[1]];
+    for (&value, tokens) in merged.iter().zip(merged_tokens(grid)) {
+        let share = value / tokens.iter().flatten().count() as f64;
+        tokens.into_iter().flatten().for_each(|token| row[token] += share);
     }
-    product
+    row
 }
 
-fn fuse<'a>(heads: impl Iterator<Item = &'a [f32]>, fusion: HeadFusion) -> Vec<f64> {
+/// One row of every head as one row.
+fn fuse(heads: impl Iterator<Item = Vec<f64>>, fusion: HeadFusion) -> Vec<f64> {
     let mut fused: Vec<f64> = Vec::new();
     let mut count = 0.0;
     for head in heads {
         count += 1.0;
         if fused.is_empty() {
-            fused = head.iter().map(|&weight| f64::from(weight)).collect();
+            fused = head;
             continue;
         }
-        for (entry, &weight) in fused.iter_mut().zip(head) {
-            let weight = f64::from(weight);
+        for (entry, weight) in fused.iter_mut().zip(head) {
             *entry = match fusion {
                 HeadFusion::Mean => *entry + weight,
                 HeadFusion::Max => entry.max(weight),
@@ -133,27 +160,22 @@ fn discard_smallest(row: &mut [f64], ratio: f64) {
     order[..count].iter().for_each(|&key| row[key] = 0.0);
 }
 
-/// `(A + I) / 2` with rows normalised, which is `(A + I)` with rows normalised.
-fn with_residual(mut matrix: Vec<f64>, tokens: usize) -> Vec<f64> {
-    for (query, row) in matrix.chunks_exact_mut(tokens).enumerate() {
-        row[query] += 1.0;
-        let sum: f64 = row.iter().sum();
-        row.iter_mut().for_each(|entry| *entry /= sum);
-    }
-    matrix
+/// The row of `(A + I) / 2`, normalised, which is that of `A + I`, normalised.
+fn with_residual(mut row: Vec<f64>, query: usize) -> Vec<f64> {
+    row[query] += 1.0;
+    let sum: f64 = row.iter().sum();
+    row.iter_mut().for_each(|entry| *entry /= sum);
+    row
 }
 
-fn positive_relevance(
-    weights: &AttentionMaps,
-    gradients: &AttentionMaps,
-    image: usize,
-    layer: usize,
-) -> Vec<f64> {
-    let mut mean = vec![0.0; weights.tokens * weights.tokens];
+fn positive_relevance(weights: &AttentionMaps, gradients: &AttentionMaps, place: &Place) -> Vec<f64> {
+    let Place { image, layer, group, query } = *place;
+    let (weights, gradients) = (&weights.layers[layer], &gradients.layers[layer]);
+    let mut mean = vec![0.0; group.tokens.len()];
     for head in 0..weights.heads {
-        let pairs = weights.head(layer, image, head).iter().zip(gradients.head(layer, image, head));
-        for (sum, (&weight, &gradient)) in mean.iter_mut().zip(pairs) {
-            *sum += (f64::from(weight) * f64::from(gradient)).max(0.0) / weights.heads as f64;
+        let pairs = weights.row(image, head, group, query).zip(gradients.row(image, head, group, query));
+        for (sum, (weight, gradient)) in mean.iter_mut().zip(pairs) {
+            *sum += (weight * gradient).max(0.0) / weights.heads as f64;
         }
     }
     mean
@@ -192,14 +214,14 @@ mod tests {
 
     /// The whole product, head fusion by mean, in the order of the definition.
     fn naive(maps: &AttentionMaps, image: usize) -> Vec<Vec<f64>> {
-        let n = maps.tokens;
+        let n = maps.layers[0].places;
         let unit = |i: usize, j: usize| f64::from(u8::from(i == j));
         let mut total: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| unit(i, j)).collect()).collect();
         for layer in 0..maps.layers.len() {
             let entry = |i: usize, j: usize| {
                 let sum: f64 =
-                    (0..maps.heads).map(|head| f64::from(maps.head(layer, image, head)[i * n + j])).sum();
-                (sum / maps.heads as f64 + unit(i, j)) / 2.0
+                    (0..3).map(|head| f64::from(maps.layers[layer].head(image, 0, head)[i * n + j])).sum();
+                (sum / 3.0 + unit(i, j)) / 2.0
             };
             total = (0..n)
                 .map(|i| (0..n).map(|j| (0..n).map(|k| entry(i, k) * total[k][j]).sum::<f64>()).collect())
@@ -216,7 +238,7 @@ mod tests {
             for (image, heatmap) in heatmaps.iter().enumerate() {
                 let product = naive(&maps, image);
                 let readers = if prefix_tokens > 0 { &product[..1] } else { &product[..] };
-                let expected: Vec<f32> = (prefix_tokens..maps.tokens)
+                let expected: Vec<f32> = (prefix_tokens..prefix_tokens + 6)
                     .map(|j| (readers.iter().map(|row| row[j]).sum::<f64>() / readers.len() as f64) as f32)
                     .collect();
                 assert_eq!((heatmap.height, heatmap.width), (2, 3));

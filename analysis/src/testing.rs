@@ -1,16 +1,16 @@
-//! What tests share: the two tiny models of `tests/fixtures/make_attribution.py` and what other programs say of them.
+//! What tests share: the tiny models of `tests/fixtures/make_attribution.py` and `make_swin_attribution.py` and what other programs say of them.
 
 use std::path::Path;
 
 use archaeo_models::random::keyed_rng;
 use archaeo_models::{
-    BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, Preprocessing, ResNetConfig, State, Stem,
-    VitConfig, read_arrays, with_state,
+    AttentionSite, BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, Preprocessing, ResNetConfig,
+    State, Stem, SwinConfig, VitConfig, read_arrays, with_state,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
-use crate::attention_maps::AttentionMaps;
+use crate::attention_maps::{AttentionMaps, LayerMaps};
 
 pub(crate) const CLASSES: usize = 5;
 
@@ -18,8 +18,32 @@ pub(crate) struct Fixture(State);
 
 impl Fixture {
     pub(crate) fn load() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/attribution.safetensors");
+        Self::read("attribution.safetensors")
+    }
+
+    /// Of `make_swin_attribution.py`.
+    pub(crate) fn load_swin() -> Self {
+        Self::read("swin_attribution.safetensors")
+    }
+
+    fn read(file: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file);
         Self(read_arrays(&path).unwrap().0)
+    }
+
+    /// Windows of 3 on grids of 7, 4 and 2 tokens a side, from images of 28 px.
+    pub(crate) fn swin(&self) -> Classifier {
+        let sizes = SwinConfig {
+            image_size: 28,
+            window_size: 3,
+            width: 8,
+            depths: vec![2; 3],
+            heads: vec![2, 2, 4],
+            mlp_ratio: 2,
+            classes: CLASSES,
+            ..SwinConfig::default()
+        };
+        self.model("swin.", NetworkSpec::Swin(sizes))
     }
 
     pub(crate) fn values(&self, name: &str) -> &[f32] {
@@ -47,16 +71,16 @@ impl Fixture {
 
     pub(crate) fn attention(&self, name: &str) -> AttentionMaps {
         let array = &self.0[name];
-        let layer = array.values.len() / array.shape[0];
-        AttentionMaps {
-            images: array.shape[1],
-            heads: array.shape[2],
-            tokens: array.shape[3],
-            grid: [4, 4],
-            prefix_tokens: 1,
-            image_size: [32, 32],
-            layers: array.values.chunks_exact(layer).map(<[f32]>::to_vec).collect(),
-        }
+        let [layers, images, heads, places] = [0, 1, 2, 3].map(|axis| array.shape[axis]);
+        let values = array.values.chunks_exact(array.values.len() / layers);
+        let layer = |(layer, values): (usize, &[f32])| LayerMaps {
+            site: AttentionSite { layer, grid: [4, 4], prefix_tokens: 1, window: None },
+            heads,
+            windows: 1,
+            places,
+            values: values.to_vec(),
+        };
+        AttentionMaps { images, image_size: [32, 32], layers: values.enumerate().map(layer).collect() }
     }
 
     fn model(&self, prefix: &str, network: NetworkSpec) -> Classifier {
@@ -83,7 +107,8 @@ fn vit_config(pooling: Pooling) -> VitConfig {
 
 fn blank(network: NetworkSpec) -> Classifier {
     let classes = (0..CLASSES).map(|class| format!("class {class}")).collect();
-    let card = ModelCard { name: "tiny".into(), network, preprocessing: Preprocessing::plain(32), classes };
+    let preprocessing = Preprocessing::plain(network.image_size().unwrap_or(32));
+    let card = ModelCard { name: "tiny".into(), network, preprocessing, classes };
     Classifier::new(card, 0, &Device::flex()).unwrap()
 }
 
@@ -101,19 +126,18 @@ pub(crate) fn random_images(count: usize, seed: u64) -> Tensor<4> {
 
 /// Attention with random rows that sum to one.
 pub(crate) fn random_attention(images: usize, heads: usize, prefix_tokens: usize) -> AttentionMaps {
-    let (grid, layers) = ([2, 3], 3);
     let tokens = prefix_tokens + 6;
     let mut rng = keyed_rng(3, "test attention", 0, 0);
-    let mut layer = || {
+    let mut layer = |layer: usize| {
         let rows = (0..images * heads * tokens).flat_map(|_| {
             let weights: Vec<f32> = (0..tokens).map(|_| rng.random::<f32>().powi(4)).collect();
             let sum: f32 = weights.iter().sum();
             weights.into_iter().map(move |weight| weight / sum)
         });
-        rows.collect()
+        let site = AttentionSite { layer, grid: [2, 3], prefix_tokens, window: None };
+        LayerMaps { site, heads, windows: 1, places: tokens, values: rows.collect() }
     };
-    let layers = (0..layers).map(|_| layer()).collect();
-    AttentionMaps { images, heads, tokens, grid, prefix_tokens, image_size: [16, 24], layers }
+    AttentionMaps { images, image_size: [16, 24], layers: (0..3).map(&mut layer).collect() }
 }
 
 /// Absolute and relative tolerance alike.

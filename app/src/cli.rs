@@ -46,11 +46,11 @@ pub enum Command {
     Train(Train),
     /// Score a model on a data set
     Evaluate(Evaluate),
-    /// Attention statistics and rollout of a ViT
+    /// Attention statistics and rollout of a transformer
     Attention(Attention),
     /// Accuracy of a model under attack
     Attack(Attack),
-    /// What each attention head of a ViT is worth
+    /// What each attention head of a transformer is worth
     Ablate(Ablate),
     /// Look at a data set: classes, counts, sizes, a contact sheet
     Data(Data),
@@ -94,7 +94,7 @@ pub struct Excavate {
     /// A short training and small samples: a first look, not a result
     #[arg(long)]
     pub quick: bool,
-    /// A trained ViT to investigate instead of training one
+    /// A trained ViT, or another vision transformer, to investigate instead of training one
     #[arg(long, value_name = "FILE")]
     pub vit: Option<PathBuf>,
     /// Its name, where the checkpoint and its config.json do not say it
@@ -239,7 +239,8 @@ pub struct Evaluate {
 /// Arguments of `attention`.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{SOURCES}\n
-The export holds rollout (n, grid_h, grid_w), attention_distance and attention_entropy (layers, heads).
+The export holds rollout (n, grid_h, grid_w), attention_distance and attention_entropy (layers, heads); where layers
+have different numbers of heads, as in a Swin Transformer, those with fewer end in NaN.
 
 Example:
   archaeo attention --weights archaeo-out/vit/model.safetensors --limit 128 --export attention.safetensors"))]

@@ -195,7 +195,7 @@ pub struct PairComparison {
     pub kappa: Estimate,
 }
 
-/// What the ViT's heads attend to, averaged over images.
+/// What the transformer's heads attend to, averaged over images.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AttentionFindings {
     /// Images looked at.
@@ -219,6 +219,9 @@ pub struct LayerAttention {
     pub heads: Vec<HeadAttention>,
     /// Mean Jensen-Shannon divergence between the heads, nats.
     pub diversity: Estimate,
+    /// Distance of attention spread evenly over all that a patch may attend to, pixels; missing from older findings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub even_distance: Option<f64>,
 }
 
 /// Statistics of one head.

@@ -135,6 +135,11 @@ impl NetworkSpec {
         }
     }
 
+    /// Whether tokens attend to those of their window alone.
+    pub fn attends_within_windows(&self) -> bool {
+        matches!(self, Self::Swin(_))
+    }
+
     /// The same sizes with these rates of stochastic depth and dropout at training, where the architecture has them.
     pub fn with_rates(mut self, drop_path: f64, dropout: f64) -> Self {
         match &mut self {

@@ -1,4 +1,4 @@
-//! `archaeo ablate`: what each attention head of a ViT is worth.
+//! `archaeo ablate`: what each attention head of a transformer is worth.
 
 use std::path::Path;
 

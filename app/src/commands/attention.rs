@@ -1,4 +1,6 @@
-//! `archaeo attention`: what a ViT's heads attend to.
+//! `archaeo attention`: what a transformer's heads attend to.
+
+use std::iter::repeat_n;
 
 use anyhow::Result;
 use archaeo_analysis::attention_maps::AttentionMaps;
@@ -43,7 +45,7 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         let maps = AttentionMaps::record(model, Batch::load(&images, batch, 0)?.tensor(device))?;
         statistics.extend(attention_statistics(&maps, convention));
         rollouts.extend(rollout(&maps, &options).into_iter().flat_map(|heatmap| heatmap.values));
-        grid = maps.grid;
+        grid = maps.grid();
         bars.advance(batch.len());
     }
     bars.finish();
@@ -60,8 +62,16 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     };
     let (distance, entropy) = (table(|head| head.distance), table(|head| head.entropy));
     if let Some(path) = &subject.export {
-        let shape = [distance.len(), distance[0].len()];
-        let flat = |table: &[Vec<f64>]| table.iter().flatten().map(|&value| value as f32).collect();
+        // Stages of a Swin Transformer differ in their number of heads.
+        let most = distance.iter().map(Vec::len).max().unwrap_or(0);
+        let shape = [distance.len(), most];
+        let flat = |table: &[Vec<f64>]| -> Vec<f32> {
+            let padded = |heads: &Vec<f64>| {
+                let missing = most - heads.len();
+                heads.iter().map(|&value| value as f32).chain(repeat_n(f32::NAN, missing)).collect::<Vec<_>>()
+            };
+            table.iter().flat_map(padded).collect()
+        };
         let arrays = [
             NamedArray::floats("attention_distance", &shape, flat(&distance)),
             NamedArray::floats("attention_entropy", &shape, flat(&entropy)),

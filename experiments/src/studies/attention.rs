@@ -1,4 +1,4 @@
-//! What do the ViT's heads attend to?
+//! What do the transformer's heads attend to?
 
 use archaeo_analysis::attention_maps::AttentionMaps;
 use archaeo_analysis::attention_statistics::{
@@ -6,10 +6,11 @@ use archaeo_analysis::attention_statistics::{
 };
 use archaeo_analysis::rollout::{RolloutOptions, rollout};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, mean_t};
-use archaeo_plot::{Cell, SheetLayout, contact_sheet};
+use archaeo_plot::{Cell, Picture, SheetLayout, contact_sheet};
 
 use super::pictures::{heat_panel, panel};
 use super::{Laboratory, StudyError};
+use crate::data::Image;
 use crate::findings::{AttentionFindings, HeadAttention, LayerAttention};
 use crate::images::preprocess;
 
@@ -25,22 +26,15 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
     let indices = lab.sample("attention", lab.sizes.attention_images)?;
     let convention = DistanceConvention::default();
     let mut images: Vec<Vec<LayerStatistics>> = Vec::new();
-    let (mut head_maps, mut rollouts) = (None, Vec::new());
+    let (mut head_maps, mut rollouts, mut even_distances) = (None, Vec::new(), Vec::new());
     lab.for_each_batch("attention", &indices, lab.vit, |_, samples, tensor| {
         let maps = AttentionMaps::record(lab.vit, tensor)?;
         images.extend(attention_statistics(&maps, convention));
         let preprocessing = &lab.vit.card().preprocessing;
         if head_maps.is_none() {
             let shown = preprocess(samples[0].image.clone(), preprocessing);
-            let mut cells = Vec::new();
-            for layer in 0..maps.layers.len() {
-                for head in 0..maps.heads {
-                    let picture = heat_panel(&shown, &maps.readout_map(layer, 0, head))?;
-                    cells.push(Cell { picture, caption: format!("layer {layer} head {head}") });
-                }
-            }
-            let layout = SheetLayout { columns: maps.heads, ..SheetLayout::default() };
-            head_maps = Some(contact_sheet(&cells, &layout)?);
+            head_maps = Some(head_sheet(&maps, &shown)?);
+            even_distances = maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect();
         }
         let room = ROLLOUTS_SHOWN - rollouts.len() / 2;
         for (sample, heatmap) in samples.iter().zip(rollout(&maps, &RolloutOptions::default())).take(room) {
@@ -52,8 +46,11 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
         Ok(())
     })?;
 
-    let layers =
-        (0..images[0].len()).map(|layer| layer_findings(&images, layer)).collect::<Result<_, _>>()?;
+    let layers = even_distances
+        .iter()
+        .enumerate()
+        .map(|(layer, &even)| layer_findings(&images, layer, even))
+        .collect::<Result<_, _>>()?;
     let layout = SheetLayout { columns: 8, ..SheetLayout::default() };
     Ok(AttentionFindings {
         n: images.len(),
@@ -65,8 +62,32 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
     })
 }
 
+/// Every head's attention for the first image: a row a layer, a column a head, blank where a layer has fewer heads.
+fn head_sheet(maps: &AttentionMaps, shown: &Image) -> Result<Picture, StudyError> {
+    let columns = maps.layers.iter().map(|layer| layer.heads).max().unwrap_or(0);
+    let blank = Picture::filled(1, 1, [255; 3])?;
+    let mut cells = Vec::new();
+    for (layer, of_layer) in maps.layers.iter().enumerate() {
+        for head in 0..columns {
+            let cell = match head < of_layer.heads {
+                true => Cell {
+                    picture: heat_panel(shown, &maps.readout_map(layer, 0, head))?,
+                    caption: format!("layer {layer} head {head}"),
+                },
+                false => Cell { picture: blank.clone(), caption: String::new() },
+            };
+            cells.push(cell);
+        }
+    }
+    Ok(contact_sheet(&cells, &SheetLayout { columns, ..SheetLayout::default() })?)
+}
+
 /// One layer, over images.
-fn layer_findings(images: &[Vec<LayerStatistics>], layer: usize) -> Result<LayerAttention, StudyError> {
+fn layer_findings(
+    images: &[Vec<LayerStatistics>],
+    layer: usize,
+    even_distance: f64,
+) -> Result<LayerAttention, StudyError> {
     let heads = (0..images[0][layer].heads.len()).map(|head| {
         let of = |statistic: fn(&HeadStatistics) -> f64| -> Result<Estimate, StudyError> {
             let values: Vec<f64> = images.iter().map(|image| statistic(&image[layer].heads[head])).collect();
@@ -86,5 +107,6 @@ fn layer_findings(images: &[Vec<LayerStatistics>], layer: usize) -> Result<Layer
     });
     let heads = heads.collect::<Result<_, StudyError>>()?;
     let diversity: Vec<f64> = images.iter().map(|image| image[layer].diversity).collect();
-    Ok(LayerAttention { heads, diversity: mean_t(&diversity, DEFAULT_LEVEL)? })
+    let diversity = mean_t(&diversity, DEFAULT_LEVEL)?;
+    Ok(LayerAttention { heads, diversity, even_distance: Some(even_distance) })
 }

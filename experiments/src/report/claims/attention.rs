@@ -1,21 +1,15 @@
 //! Whether attention widens with depth, and how many heads look only nearby.
 
 use archaeo_analysis::statistics::{RankCorrelation, Resampling, spearman};
-use archaeo_models::NetworkSpec;
 
-use crate::findings::{AttentionFindings, Investigation, Role};
+use crate::findings::{AttentionFindings, LayerAttention};
 
 use super::super::evidence::{Side, side};
 use super::super::numbers::{Unit, counted, p_value};
 use super::Claim;
 
-pub(super) fn claims(findings: &AttentionFindings, investigation: &Investigation) -> Vec<Claim> {
-    let mut claims = Vec::new();
-    claims.extend(trend_claim(findings));
-    if let Some(even) = even_distance(investigation) {
-        claims.extend(locality_claim(findings, even));
-    }
-    claims
+pub(super) fn claims(findings: &AttentionFindings) -> Vec<Claim> {
+    trend_claim(findings).into_iter().chain(locality_claim(findings)).collect()
 }
 
 /// Spearman's correlation over all heads between the layer and the mean attention distance.
@@ -28,22 +22,23 @@ fn distance_trend(findings: &AttentionFindings) -> Option<RankCorrelation> {
     spearman(&depth, &distance, &Resampling::new(0)).ok()
 }
 
-/// Mean attention distance in pixels of a head that attends to all patches alike: what “far” and “near” are measured
-/// against. `None` without a ViT.
-pub(in super::super) fn even_distance(investigation: &Investigation) -> Option<f64> {
-    let vit = investigation.models.iter().find(|model| model.role == Role::Vit)?;
-    let NetworkSpec::Vit(config) = &vit.card.network else { return None };
-    let side = config.image_size.checked_div(config.patch_size).filter(|side| *side > 0)?;
-    // Distances depend only on the offset, and an offset (dx, dy) occurs (side − dx)(side − dy) times a quadrant.
-    let mut sum = 0.0;
-    for dy in 0..side {
-        for dx in 0..side {
-            let quadrants = if dx > 0 { 2 } else { 1 } * if dy > 0 { 2 } else { 1 };
-            let pairs = quadrants * (side - dx) * (side - dy);
-            sum += pairs as f64 * (dx as f64).hypot(dy as f64);
-        }
-    }
-    Some(sum / (side as f64).powi(4) * config.patch_size as f64)
+/// What “far” and “near” are measured against, in a sentence: half of, or the whole, even distance of all layers, which
+/// differ where attention stays within windows. `None` where older findings do not say.
+pub(in super::super) fn even_distances(findings: &AttentionFindings, share: f64) -> Option<String> {
+    let of_layers: Option<Vec<f64>> =
+        findings.layers.iter().map(|layer| Some(share * layer.even_distance?)).collect();
+    let of_layers = of_layers?;
+    let (first, last) = (*of_layers.first()?, *of_layers.last()?);
+    let alike = of_layers.iter().all(|even| (even - first).abs() < 1e-9);
+    Some(match alike {
+        true => Unit::Pixels.value(first),
+        false => format!(
+            "{} in layer 1 to {} in layer {}",
+            Unit::Pixels.value(first),
+            Unit::Pixels.value(last),
+            of_layers.len()
+        ),
+    })
 }
 
 fn layer_mean(findings: &AttentionFindings, layer: usize) -> f64 {
@@ -72,10 +67,12 @@ fn trend_claim(findings: &AttentionFindings) -> Option<Claim> {
     Some(Claim { section: "attention", topic: "Attention and depth", statement: statement.into(), evidence })
 }
 
-fn locality_claim(findings: &AttentionFindings, even: f64) -> Option<Claim> {
+fn locality_claim(findings: &AttentionFindings) -> Option<Claim> {
+    let limits = even_distances(findings, 0.5)?;
     let local_in = |layer: usize| {
-        let heads = &findings.layers[layer].heads;
-        heads.iter().filter(|head| side(&head.distance, even / 2.0) == Side::Below).count()
+        let LayerAttention { heads, even_distance, .. } = &findings.layers[layer];
+        let limit = even_distance.map_or(0.0, |even| even / 2.0);
+        heads.iter().filter(|head| side(&head.distance, limit) == Side::Below).count()
     };
     let depth = findings.layers.len();
     let total: usize = findings.layers.iter().map(|layer| layer.heads.len()).sum();
@@ -90,8 +87,7 @@ fn locality_claim(findings: &AttentionFindings, even: f64) -> Option<Claim> {
         _ => format!("{local} of {} attend locally.", counted(total, "head")),
     };
     let mut evidence = format!(
-        "A head counts as local when its whole interval lies below {}, half the distance of attention spread evenly.",
-        Unit::Pixels.value(even / 2.0)
+        "A head counts as local when its whole interval lies below {limits}, half the distance of attention spread evenly."
     );
     if depth > 1 && local > 0 {
         evidence += &format!(

@@ -17,7 +17,7 @@ use crate::findings::Investigation;
 use super::names::Names;
 
 pub(super) use attacks::{attacks, curve_of, halving_epsilon};
-pub(super) use attention::even_distance;
+pub(super) use attention::even_distances;
 pub(super) use heads::{head_name, survives};
 
 /// One finding in words.
@@ -41,7 +41,7 @@ pub fn claims(investigation: &Investigation) -> Vec<Claim> {
         claims.extend(accuracy::claims(findings, &names));
     }
     if let Some(findings) = &investigation.attention {
-        claims.extend(attention::claims(findings, investigation));
+        claims.extend(attention::claims(findings));
     }
     if let Some(findings) = &investigation.comparisons {
         claims.extend(comparisons::claim(findings, &names));

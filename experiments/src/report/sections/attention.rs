@@ -1,29 +1,38 @@
 //! What the heads look at: how far, how broadly, how differently.
 
+use archaeo_models::NetworkSpec;
 use archaeo_plot::{
     Axis, LineChart, LineSeries, MatrixChart, Scale, Scatter, ScatterSeries, Uncertainty, ValueFormat,
     line_chart, matrix_chart, scatter,
 };
 
-use crate::findings::{AttentionFindings, HeadAttention, Investigation};
+use crate::findings::{AttentionFindings, HeadAttention, Investigation, Role};
 
 use super::super::charts::point;
-use super::super::claims::even_distance;
+use super::super::claims::even_distances;
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::names::{Names, capitalised};
 use super::super::numbers::{Unit, counted};
 
-pub(super) fn section(findings: &AttentionFindings, investigation: &Investigation) -> Section {
+pub(super) fn section(findings: &AttentionFindings, investigation: &Investigation, names: &Names) -> Section {
+    let network =
+        investigation.models.iter().find(|model| model.role == Role::Vit).map(|model| &model.card.network);
+    let windows = network.is_some_and(NetworkSpec::attends_within_windows);
     let images = counted(findings.n, "image");
     let blocks = vec![
         Block::Paragraph(
             format!(
-                "Every layer of a transformer weighs every patch of the image against every other, once a head. \
-                 Averaged over {images} of {0} × {0} px. {1}",
-                findings.image_size, findings.convention
+                "Every layer of {} weighs every patch {} against every other, once a head. Averaged over {images} of {} \
+                 × {} px. {}",
+                names.the(Role::Vit),
+                if windows { "of a window of the image" } else { "of the image" },
+                findings.image_size,
+                findings.image_size,
+                capitalised(&findings.convention)
             )
             .into(),
         ),
-        depth(findings, investigation),
+        depth(findings),
         grids(findings, &images),
         Block::Figure(Figure {
             title: "Attention of every head for one image.".into(),
@@ -52,7 +61,7 @@ fn numbered(n: usize) -> Vec<String> {
 }
 
 /// The two charts over depth: how far heads look, and how much they differ.
-fn depth(findings: &AttentionFindings, investigation: &Investigation) -> Block {
+fn depth(findings: &AttentionFindings) -> Block {
     let layers = || findings.layers.iter().enumerate().map(|(layer, found)| ((layer + 1) as f64, found));
     let heads: Vec<(f64, f64)> = layers()
         .flat_map(|(layer, found)| found.heads.iter().map(move |head| (layer, head.distance.value)))
@@ -87,8 +96,8 @@ fn depth(findings: &AttentionFindings, investigation: &Investigation) -> Block {
         }],
         uncertainty: Uncertainty::Band,
     };
-    let even = even_distance(investigation).map_or_else(String::new, |even| {
-        format!(" Attention spread evenly over all patches would lie at {}.", Unit::Pixels.value(even))
+    let even = even_distances(findings, 1.0).map_or_else(String::new, |even| {
+        format!(" Attention spread evenly over all patches that may be attended to would lie at {even}.")
     });
     Block::Figure(Figure {
         title: "How far heads look, and how much they differ.".into(),

@@ -5,6 +5,7 @@ use archaeo_analysis::statistics::Estimate;
 use crate::findings::{Investigation, Role};
 
 use super::super::document::{Block, Column, Section, Table, Text};
+use super::super::names::capitalised;
 
 pub(super) fn section(investigation: &Investigation) -> Section {
     let mut blocks = vec![Block::Definitions(definitions(investigation))];
@@ -51,7 +52,7 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
                 &format!(
                     "Distance in pixels between a patch and the patches it attends to, weighted by attention, averaged over \
                      patches and images. {}",
-                    attention.convention
+                    capitalised(&attention.convention)
                 ),
                 &[("Dosovitskiy et al., 2021", "https://arxiv.org/abs/2010.11929")],
             ),
@@ -66,7 +67,8 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
         terms.push(definition(
             "Rollout",
             "Attention averaged over heads, with half of the identity added for the residual path, multiplied through all \
-             layers.",
+             layers. Attention within windows is a matrix with nothing outside of them; patches that were merged share \
+             equally.",
             &[("Abnar and Zuidema, 2020", "https://arxiv.org/abs/2005.00928")],
         ));
     }

@@ -27,7 +27,7 @@ pub(super) fn document(investigation: &Investigation) -> Document {
     let names = Names::of(investigation);
     let of_studies = [
         investigation.accuracy.as_ref().map(|found| accuracy::section(found, investigation, &names)),
-        investigation.attention.as_ref().map(|found| attention::section(found, investigation)),
+        investigation.attention.as_ref().map(|found| attention::section(found, investigation, &names)),
         investigation.comparisons.as_ref().map(|found| comparisons::section(found, investigation, &names)),
         investigation.heads.as_ref().map(|found| heads::section(found, &names)),
         investigation.attacks.as_ref().map(|found| attacks::section(found, &names)),

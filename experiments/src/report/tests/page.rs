@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::{claims, html, markdown, render};
 use super::pictures::{picture, stand_in};
-use super::synthetic::investigation;
+use super::synthetic::{EVEN_DISTANCE, investigation};
 use crate::findings::{Investigation, LayerAttention};
 
 /// Elements that have no end tag in HTML.
@@ -170,7 +170,7 @@ fn quotable(found: &Investigation, section: &str) -> Vec<f64> {
 /// What the summary derives from the findings of a section, computed here in another way where there is one.
 fn derived(found: &Investigation, section: &str) -> Vec<f64> {
     let layers = &found.attention.as_ref().unwrap().layers;
-    let even = claims::even_distance(found).unwrap();
+    let even = EVEN_DISTANCE;
     let interval = |estimate: &Estimate| [estimate.value, estimate.low, estimate.high];
     match section {
         "accuracy" => vec![0.05],

@@ -7,6 +7,9 @@ use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
 use crate::findings::*;
 
+/// About the distance of even attention over 8 × 8 patches of 4 px.
+pub const EVEN_DISTANCE: f64 = 16.7;
+
 /// A number in [0, 1) that depends on nothing but its arguments (SplitMix64).
 pub fn uniform(stream: u64, index: usize) -> f64 {
     let mut bits = stream
@@ -214,6 +217,7 @@ fn attention() -> AttentionFindings {
     let layer = |layer: usize| LayerAttention {
         heads: (0..HEADS).map(|index| head(layer, index)).collect(),
         diversity: estimate(0.28 - 0.03 * layer as f64 + 0.03 * uniform(24, layer), 0.01, 128),
+        even_distance: Some(EVEN_DISTANCE),
     };
     AttentionFindings {
         n: 128,
