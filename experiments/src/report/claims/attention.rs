@@ -1,5 +1,7 @@
 //! Whether attention widens with depth, and how many heads look only nearby.
 
+use std::ops::Range;
+
 use archaeo_analysis::statistics::{RankCorrelation, Resampling, spearman};
 use archaeo_models::NetworkSpec;
 
@@ -72,33 +74,49 @@ fn trend_claim(findings: &AttentionFindings) -> Option<Claim> {
     Some(Claim { section: "attention", topic: "Attention and depth", statement: statement.into(), evidence })
 }
 
+/// How many heads look nearer than attention spread evenly would, and how near the nearest does: a comparison with what
+/// a head without any preference for places would show, and not with a distance chosen by hand.
 fn locality_claim(findings: &AttentionFindings, even: f64) -> Option<Claim> {
-    let local_in = |layer: usize| {
-        let heads = &findings.layers[layer].heads;
-        heads.iter().filter(|head| side(&head.distance, even / 2.0) == Side::Below).count()
+    let heads = |side_of_even: Side, layers: Range<usize>| {
+        let heads = findings.layers[layers].iter().flat_map(|layer| &layer.heads);
+        heads.filter(|head| side(&head.distance, even) == side_of_even).count()
     };
     let depth = findings.layers.len();
     let total: usize = findings.layers.iter().map(|layer| layer.heads.len()).sum();
-    if total == 0 {
-        return None;
-    }
-    let local: usize = (0..depth).map(local_in).sum();
-    let early: usize = (0..depth / 2).map(local_in).sum();
-    let early_heads: usize = findings.layers[..depth / 2].iter().map(|layer| layer.heads.len()).sum();
-    let statement = match local {
-        0 => format!("None of the {} is shown to attend locally.", counted(total, "head")),
-        _ => format!("{local} of {} attend locally.", counted(total, "head")),
+    let nearest = findings
+        .layers
+        .iter()
+        .enumerate()
+        .flat_map(|(layer, found)| {
+            found.heads.iter().enumerate().map(move |(head, found)| (layer, head, found.distance.value))
+        })
+        .min_by(|a, b| a.2.total_cmp(&b.2))?;
+    let (near, far) = (heads(Side::Below, 0..depth), heads(Side::Above, 0..depth));
+    let counted_heads = counted(total, "head");
+    let statement = match near {
+        0 => {
+            format!("None of the {counted_heads} is shown to look nearer than attention spread evenly would.")
+        }
+        _ => format!("{near} of {counted_heads} look nearer than attention spread evenly would."),
     };
+    let (layer, head, distance) = nearest;
     let mut evidence = format!(
-        "A head counts as local when its whole interval lies below {}, half the distance of attention spread evenly.",
-        Unit::Pixels.value(even / 2.0)
+        "Spread evenly, attention would lie at {} on average; a head is nearer or farther when its whole interval lies on \
+         that side, and {far} of {total} are farther. The nearest, head {} of layer {}, looks {} far, {} of the even distance.",
+        Unit::Pixels.value(even),
+        head + 1,
+        layer + 1,
+        Unit::Pixels.value(distance),
+        Unit::Percent.value(distance / even),
     );
-    if depth > 1 && local > 0 {
+    if depth > 1 && near > 0 {
+        let early_heads: usize = findings.layers[..depth / 2].iter().map(|layer| layer.heads.len()).sum();
         evidence += &format!(
-            " In the first half of the layers {early} of {early_heads} do, in the second {} of {}.",
-            local - early,
+            " In the first half of the layers {} of {early_heads} are nearer, in the second {} of {}.",
+            heads(Side::Below, 0..depth / 2),
+            heads(Side::Below, depth / 2..depth),
             total - early_heads
         );
     }
-    Some(Claim { section: "attention", topic: "Local heads", statement, evidence })
+    Some(Claim { section: "attention", topic: "Near heads", statement, evidence })
 }
