@@ -105,6 +105,26 @@ fn options_that_mean_nothing() {
 }
 
 #[test]
+fn files_that_could_not_be_written_are_refused_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("nowhere").join("out.safetensors");
+    // The weights do not exist either: what comes first is said.
+    let with_export = |command: &str, file: &Path| {
+        let mut command = archaeo([command, "--data", SHERDS, "--weights", "none.safetensors", "--export"]);
+        command.arg(file);
+        command
+    };
+    for command in ["evaluate", "attention", "attack"] {
+        refused(
+            &mut with_export(command, &nowhere),
+            &["out.safetensors", "there is no folder", "create it first"],
+        );
+    }
+    refused(&mut with_export("evaluate", folder.path()), &["is a folder; name a file in it"]);
+    refused(archaeo(["data", SHERDS, "--sheet"]).arg(&nowhere), &["there is no folder", "create it first"]);
+}
+
+#[test]
 fn configurations_that_cannot_work_are_refused_before_anything_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
@@ -130,6 +150,12 @@ fn configurations_that_cannot_work_are_refused_before_anything_is_done() {
     refused(command.arg(&missing).arg("--out").arg(&out), &["cannot read the configuration", "none.toml"]);
     let mut command = archaeo(["train", "--data", SHERDS, "--config"]);
     refused(command.arg(&missing).arg("--out").arg(&out), &["cannot read the recipe", "none.toml"]);
+
+    let mut command = archaeo(["train", "--data", SHERDS, "--config"]);
+    refused(
+        command.arg(CONFIG).arg("--out").arg(&out),
+        &["describes an investigation", "`archaeo excavate`"],
+    );
 
     fs::create_dir(&out).unwrap();
     fs::write(out.join("thesis.txt"), "mine").unwrap();

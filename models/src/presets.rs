@@ -1,7 +1,7 @@
 //! The models that are known by name, with the sizes that their papers state.
 //!
 //! Names are timm's and torchvision's. `_cifar` is a residual network's stem for small images, `micro` a size for images of
-//! 32 pixels that a laptop trains in minutes.
+//! 32 pixels that a laptop trains in minutes; the ViT of that size has fixed positions.
 
 use crate::beit::BeitConfig;
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
@@ -162,6 +162,8 @@ fn transformer_named(name: &str, classes: usize, image_size: usize) -> Option<Ne
     };
     let clip = VitConfig { pre_norm: true, epsilon: 1e-5, ..plain.clone() };
     Some(NetworkSpec::Vit(match (family, variant) {
+        // With fixed positions a small model learns from few images what it else spends epochs on.
+        ("vit", "") if size == "micro" => VitConfig { position: Position::Sine, ..plain },
         ("vit", "") if size != "giant" => plain,
         ("vit", "dinov2") => VitConfig { resampling: PositionResampling::Offset, ..dinov2 },
         ("vit", "reg4_dinov2") => VitConfig { registers: 4, position: Position::LearnedOnPatches, ..dinov2 },

@@ -287,29 +287,34 @@ fn calibration_error_closed_forms() {
     assert_eq!(expected_calibration_error(&[0.5, 1.0], &[true, true], 15, &FEW).unwrap().bins.len(), 2);
 }
 
+/// Coverage of the interval by simulation, and that it does not buy it by always starting at 0.
+///
+/// 1,000 images with confidences from 0.5 to 1 whose true accuracy is lower by `gap` everywhere, so that the true error is
+/// `gap`. By chance alone a calibrated model would show an error of 0.036 here: a true error of 0.02 cannot be told from none,
+/// and one of 0.08 must be.
 #[test]
 fn calibration_interval_covers_the_truth() {
-    // 1,000 images with confidences from 0.5 to 1 whose true accuracy is lower by `gap`, spread by a fixed sequence.
-    for (gap, seeds) in [(0.0, 40u64), (0.08, 40)] {
-        let covered = (0..seeds)
-            .filter(|seed| {
-                let confidences: Vec<f64> = (0..1000).map(|i| 0.5 + 0.0005 * f64::from(i)).collect();
-                let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
-                let correct: Vec<bool> = confidences
-                    .iter()
-                    .map(|c| {
-                        state = state
-                            .wrapping_mul(6_364_136_223_846_793_005)
-                            .wrapping_add(1_442_695_040_888_963_407);
-                        ((state >> 33) as f64 / 2f64.powi(31)) < c - gap
-                    })
-                    .collect();
-                let few = Resampling { resamples: 200, ..FEW };
-                let error = expected_calibration_error(&confidences, &correct, 15, &few).unwrap().error;
-                error.low <= gap && gap <= error.high
-            })
-            .count();
-        assert!(covered >= 34, "gap {gap}: the 95 % interval covers {covered} of 40");
+    let few = Resampling { resamples: 200, ..FEW };
+    let confidences: Vec<f64> = (0..1000).map(|i| 0.5 + 0.0005 * f64::from(i)).collect();
+    for (gap, least_detected, most_detected) in [(0.0, 0, 6), (0.02, 0, 40), (0.04, 10, 60), (0.08, 57, 60)] {
+        let (mut covered, mut detected) = (0, 0);
+        for seed in 0..60u64 {
+            let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
+            let mut uniform = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                (state >> 33) as f64 / 2f64.powi(31)
+            };
+            let correct: Vec<bool> = confidences.iter().map(|c| uniform() < c - gap).collect();
+            let error = expected_calibration_error(&confidences, &correct, 15, &few).unwrap().error;
+            covered += u32::from(error.low <= gap && gap <= error.high);
+            detected += u32::from(error.low > 0.0);
+        }
+        println!("gap {gap}: covers {covered} of 60, detects {detected}");
+        assert!(covered >= 52, "gap {gap}: the 95 % interval covers {covered} of 60");
+        assert!(
+            (least_detected..=most_detected).contains(&detected),
+            "gap {gap}: {detected} of 60 intervals leave out 0"
+        );
     }
 }
 

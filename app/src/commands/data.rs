@@ -4,7 +4,7 @@ use anyhow::Result;
 use archaeo_experiments::data::{self, OpenOptions, Summary};
 use archaeo_experiments::investigation::contact_sheet;
 
-use super::verify;
+use super::{check_destination, verify};
 use crate::cli::Data;
 use crate::cli::Global;
 use crate::printer::Printer;
@@ -14,6 +14,7 @@ use crate::printer::Printer;
 /// # Errors
 /// One sentence for data that cannot be used.
 pub fn run(arguments: &Data, _: &Global, printer: &Printer) -> Result<()> {
+    check_destination(&arguments.sheet)?;
     let options = OpenOptions { strict: arguments.strict, ..OpenOptions::default() };
     let mut dataset = data::open(&arguments.source, &options)?;
     verify(&mut dataset, &[], printer)?;

@@ -14,6 +14,9 @@ pub mod train;
 mod checkpoint;
 mod subject;
 
+use std::path::Path;
+
+use anyhow::ensure;
 use archaeo_experiments::data::Dataset;
 use archaeo_experiments::run_folder::Environment;
 
@@ -25,6 +28,22 @@ pub fn environment(global: &Global) -> Environment {
     let command = std::env::args().collect::<Vec<_>>().join(" ");
     let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("ARCHAEO_COMMIT"));
     Environment::here(version, commit, &command, &global.device, rayon::current_num_threads())
+}
+
+/// Refuses a file that could not be written once the work is done.
+///
+/// # Errors
+/// A folder in the file's place, or no folder to put it in.
+pub fn check_destination(file: &Path) -> anyhow::Result<()> {
+    ensure!(!file.is_dir(), "{} is a folder; name a file in it to write to", file.display());
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(
+        folder.is_dir(),
+        "cannot write {}: there is no folder {}; create it first",
+        file.display(),
+        folder.display()
+    );
+    Ok(())
 }
 
 /// Decodes every image once, and says which were left out.

@@ -6,7 +6,7 @@ use archaeo_models::{Classifier, Described, SourcedPreprocessing};
 use burn::tensor::Device;
 
 use super::checkpoint::{Found, find, options};
-use super::verify;
+use super::{check_destination, verify};
 use crate::cli::{Global, Subject};
 use crate::device;
 use crate::printer::Printer;
@@ -54,8 +54,12 @@ impl Opened {
 /// Opens what a command line names.
 ///
 /// # Errors
-/// One sentence for data or weights that cannot be used, or that do not fit each other.
+/// One sentence for an export that could not be written, for data or weights that cannot be used, or that do not fit
+/// each other.
 pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Opened> {
+    if let Some(file) = &subject.export {
+        check_destination(file)?;
+    }
     let device = device::by_name(&global.device)?;
     let open_options = OpenOptions { strict: subject.strict, ..OpenOptions::default() };
     let mut dataset = data::open(&subject.data, &open_options)?;

@@ -42,7 +42,7 @@ pub struct Sample {
 /// What a generated image shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Truth {
-    /// The object's pixels, in the image's own resolution.
+    /// The pixels that show the object (what lies in front of it hides the rest), in the image's own resolution.
     pub mask: Mask,
     /// The object's shape.
     pub shape: sherds::Shape,

@@ -37,6 +37,12 @@ pub enum RecipeError {
         /// Known keys like it, the likeliest first.
         near: Vec<String>,
     },
+    /// A file of several models, or with an investigation's sections, where one model is asked for.
+    #[error(
+        "the recipe describes an investigation, not one model: give it to `archaeo excavate`, or train with a recipe of \
+         one model, such as configs/sherds-vit.toml"
+    )]
+    Investigation,
     /// A key is missing, or a value has the wrong type.
     #[error("the recipe does not fit together: {0}")]
     Value(String),
@@ -83,6 +89,9 @@ fn did_you_mean(near: &[String]) -> String {
         near => format!("; did you mean {}?", near.join(" or ")),
     }
 }
+
+/// Sections that [`crate::investigation::InvestigationConfig`] takes out of its file before it reads the recipes.
+const INVESTIGATION_SECTIONS: [&str; 2] = ["studies", "quick"];
 
 /// A recipe file: one recipe, or several that share most of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,7 +155,7 @@ impl RecipeFile {
         let mut table = self.shared.clone();
         match name {
             None if self.models.is_empty() => {}
-            None => return Err(self.no_such_model("(none given)")),
+            None => return Err(RecipeError::Investigation),
             Some(name) => {
                 let own = self.models.get(name).ok_or_else(|| self.no_such_model(name))?;
                 merge(&mut table, own);
@@ -290,6 +299,9 @@ fn collect_keys(table: &Table, prefix: &str, keys: &mut Vec<String>) {
 }
 
 fn refuse_unknown_keys(table: &Table, known: &[String], prefix: &str) -> Result<(), RecipeError> {
+    if prefix.is_empty() && INVESTIGATION_SECTIONS.iter().any(|section| table.contains_key(*section)) {
+        return Err(RecipeError::Investigation);
+    }
     for (key, value) in table {
         let key = format!("{prefix}{key}");
         // A model's sizes are checked by the architecture they belong to.
@@ -351,7 +363,7 @@ mod tests {
         assert_eq!(cnn.optimizer, Algorithm::Sgd { momentum: 0.9, nesterov: false });
         assert_eq!((vit.drop_path, cnn.drop_path), (0.1, 0.0));
         assert_eq!(vit.augment, cnn.augment);
-        assert!(file.recipe(None).unwrap_err().to_string().contains("it has cnn, vit"));
+        assert!(file.recipe(None).unwrap_err().to_string().contains("give it to `archaeo excavate`"));
         assert!(file.recipe(Some("mlp")).is_err());
     }
 
@@ -405,6 +417,8 @@ mod tests {
             (SMALL, "models.vit.epochs=3", "describes no model `vit`; it has a single one without a name"),
             (PAIR, "models.cmm.epochs=3", "describes no model `cmm`; it has cnn, vit"),
             (PAIR, "models.cnn.epoch=3", "did you mean `epochs`"),
+            (SMALL, "studies.heads=3", "give it to `archaeo excavate`"),
+            (SMALL, "quick.epochs=3", "give it to `archaeo excavate`"),
             (PAIR, "learning_rate=1e-4", "--set models.cnn.learning_rate=…"),
             (PAIR, "drop_path=0.2", "--set models.vit.drop_path=…"),
             (PAIR, "models.cnn.drop_path=0.2", "`drop_path` and `dropout` are for transformers"),

@@ -1,10 +1,12 @@
 //! Sherds, the built-in data set: a scientific instrument, generated from a seed.
 //!
 //! Each image shows one of ten shapes, filled with one of ten textures, in random colours, place, scale and
-//! rotation, on a cluttered background. **The class is the shape.** In training the texture follows the class
-//! with probability [`SherdsConfig::correlation`], so a model is tempted to learn the texture instead; the
-//! other splits measure whether it did. Every image knows its shape, its texture and the exact mask of its
-//! object, so an explanation can be checked against what the image really shows.
+//! rotation, on a cluttered background and with two pieces of clutter in front of it. **The class is the shape.**
+//! In training the texture follows the class with probability [`SherdsConfig::correlation`], so a model is tempted
+//! to learn the texture instead; where clutter hides what tells two shapes apart, the texture is even the best
+//! evidence there is. The other splits measure how far a model follows it. Every image knows its shape, its texture
+//! and the exact mask of what can be seen of its object, so an explanation can be checked against what the image
+//! really shows.
 //!
 //! | split | texture |
 //! |---|---|
@@ -29,7 +31,7 @@ use super::{DataError, Image, Mask, Sample, Truth};
 use crate::random::{Draw, keyed_rng};
 
 /// Grows whenever the same configuration would give other images.
-pub const SHERDS_VERSION: u32 = 1;
+pub const SHERDS_VERSION: u32 = 2;
 
 /// What Sherds consists of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,18 +55,23 @@ pub struct SherdsConfig {
     pub correlation: f32,
     /// Smallest and largest radius of the object, as a share of the image's side.
     pub scale: (f32, f32),
-    /// Largest rotation of the object to either side, in degrees; 180 is any.
+    /// Largest rotation of the object, and of its texture, to either side, in degrees; 180 is any.
     pub rotation: f32,
-    /// Darkest and lightest value of a channel of the object's colours.
+    /// Darkest and lightest value of a channel of the object's first colour.
     pub foreground: (f32, f32),
+    /// Least and most of the first colour's light that the texture's second colour has. The darker the second, the easier
+    /// the texture is to see, and the harder the outline, which it breaks against the dark background.
+    pub shade: (f32, f32),
     /// Darkest and lightest value of a channel of the background's main colour.
     pub background: (f32, f32),
     /// Smallest and largest period of the textures, in pixels of a 32 px image.
     pub period: (f32, f32),
-    /// Least distance in the RGB cube (side 1) between the object's colours and the background's.
+    /// Least distance in the RGB cube (side 1) between the object's first colour and the background's.
     pub contrast: f32,
     /// How far the colours of background and clutter stray from the main one: 0 is a plain background.
     pub clutter: f32,
+    /// Half the length of the two fragments that lie in front of the object, as a share of its radius: 0 hides nothing.
+    pub occlusion: f32,
     /// Standard deviation of the pixel noise, as a share of the grey range.
     pub noise: f32,
 }
@@ -80,13 +87,15 @@ impl Default for SherdsConfig {
             aligned: 1_000,
             conflict: 1_000,
             correlation: 0.7,
-            scale: (0.24, 0.42),
+            scale: (0.34, 0.42),
             rotation: 30.0,
-            foreground: (0.5, 1.0),
+            foreground: (0.35, 1.0),
+            shade: (0.5, 0.7),
             background: (0.1, 0.4),
-            period: (4.5, 7.0),
-            contrast: 0.4,
-            clutter: 1.4,
+            period: (3.0, 4.5),
+            contrast: 0.6,
+            clutter: 1.0,
+            occlusion: 0.3,
             noise: 0.05,
         }
     }
@@ -131,12 +140,14 @@ impl SherdsConfig {
             format!("scale = {:?} must be two ascending shares, at most 0.5", self.scale)
         } else if !(0.0..=180.0).contains(&self.rotation) {
             format!("rotation = {} must be from 0 to 180 degrees", self.rotation)
-        } else if !range(self.foreground) || !range(self.background) {
-            "foreground and background must be two ascending values from 0 to 1".to_string()
+        } else if ![self.foreground, self.shade, self.background].into_iter().all(range) {
+            "foreground, shade and background must be two ascending values from 0 to 1".to_string()
         } else if !ordered(self.period) || self.period.1 > 1e3 {
             format!("period = {:?} must be two ascending lengths in pixels", self.period)
-        } else if !unit(self.contrast) || !unit(self.noise) || !(0.0..=4.0).contains(&self.clutter) {
-            "contrast and noise must be from 0 to 1, clutter from 0 to 4".to_string()
+        } else if ![self.contrast, self.occlusion, self.noise].into_iter().all(unit) {
+            "contrast, occlusion and noise must be from 0 to 1".to_string()
+        } else if !(0.0..=4.0).contains(&self.clutter) {
+            format!("clutter = {} must be from 0 to 4", self.clutter)
         } else {
             return Ok(());
         };

@@ -11,6 +11,8 @@ use crate::random::Draw;
 /// Samples along each side of a pixel: the object's edge and texture are averages of the square of it.
 const OBJECT_SAMPLES: usize = 4;
 const CLUTTER_SAMPLES: usize = 2;
+/// Fragments in front of the object.
+const OCCLUDERS: usize = 2;
 /// Lengths are stated for this image size and grow with the image.
 const REFERENCE_SIZE: f32 = 32.0;
 
@@ -28,13 +30,18 @@ pub(super) fn draw(
         canvas.blob(config, rng);
     }
     for _ in 0..4 {
-        canvas.fragment(config, rng);
+        let place = canvas.random_place(rng);
+        let length = rng.between(2.5, 6.0) * canvas.unit;
+        canvas.fragment(config, place, length, rng);
     }
     for _ in 0..4 {
         canvas.line(config, rng);
     }
-    let mask = canvas.object(config, shape, texture, rng);
-    (canvas.finish(config.noise, rng), mask)
+    let object = canvas.object(config, shape, texture, rng);
+    for _ in 0..OCCLUDERS {
+        canvas.occluder(config, &object, rng);
+    }
+    canvas.finish(config.noise, rng)
 }
 
 /// A picture in linear steps of its final grey levels, colours on [0, 1].
@@ -44,6 +51,15 @@ struct Canvas {
     unit: f32,
     base: Colour,
     pixels: Vec<Colour>,
+    /// Where the object was the last to cover at least half of the pixel.
+    mask: Mask,
+}
+
+/// Where the object was drawn, in pixels.
+struct Placement {
+    x: f32,
+    y: f32,
+    radius: f32,
 }
 
 impl Canvas {
@@ -66,7 +82,7 @@ impl Canvas {
                 pixels.push([0, 1, 2].map(|c| lerp(lerp(base[c], far[c], along), spot[c], share)));
             }
         }
-        Canvas { size, unit, base, pixels }
+        Canvas { size, unit, base, pixels, mask: Mask::empty(size, size) }
     }
 
     fn random_place(&self, rng: &mut ChaCha8Rng) -> (f32, f32) {
@@ -106,19 +122,18 @@ impl Canvas {
         }
     }
 
-    /// A sliver of some texture: an irregular quadrilateral with less contrast than the object. Texture
-    /// anywhere but on the object says nothing about the class.
-    fn fragment(&mut self, config: &SherdsConfig, rng: &mut ChaCha8Rng) {
-        let (x, y) = self.random_place(rng);
+    /// A sliver of some texture: an irregular quadrilateral with less contrast than the object, most of all between the
+    /// two colours of its texture. Texture anywhere but on the object says nothing about the class.
+    fn fragment(&mut self, config: &SherdsConfig, (x, y): (f32, f32), long: f32, rng: &mut ChaCha8Rng) {
         let (cos, sin) = rng.direction();
-        let long = rng.between(2.5, 6.0) * self.unit;
         let short = long * rng.between(0.3, 0.7);
         // Each side leans on its own, so that no fragment is a square or a half-disc.
         let lean: [f32; 4] = [0; 4].map(|_| rng.between(-0.35, 0.35));
         let texture = Texture::ALL[rng.below(Texture::ALL.len())];
         let period = rng.between(config.period.0, config.period.1) * self.unit;
         let pattern = Pattern::draw(texture, period, long, rng);
-        let colours = [0; 2].map(|_| near(self.base, 0.35 * config.clutter, rng));
+        let first = near(self.base, 0.35 * config.clutter, rng);
+        let colours = [first, near(first, 0.2 * config.clutter, rng)];
         let (rows, columns) = self.around(x, y, long * 1.5);
         for row in rows {
             for column in columns.clone() {
@@ -142,9 +157,23 @@ impl Canvas {
                     let share = inside as f32 / (CLUTTER_SAMPLES * CLUTTER_SAMPLES) as f32;
                     let colour = mixture(colours, second / inside as f32);
                     self.blend(row, column, colour, share);
+                    if share >= 0.5 {
+                        self.mask.set(column, row, false);
+                    }
                 }
             }
         }
+    }
+
+    /// A fragment in front of the object, centred somewhere between its middle and its rim.
+    fn occluder(&mut self, config: &SherdsConfig, object: &Placement, rng: &mut ChaCha8Rng) {
+        if config.occlusion == 0.0 {
+            return;
+        }
+        let away = rng.between(0.3, 1.0) * object.radius;
+        let (cos, sin) = rng.direction();
+        let length = config.occlusion * rng.between(0.7, 1.3) * object.radius;
+        self.fragment(config, (object.x + away * cos, object.y + away * sin), length, rng);
     }
 
     /// A thin straight stroke.
@@ -175,20 +204,20 @@ impl Canvas {
         shape: Shape,
         texture: Texture,
         rng: &mut ChaCha8Rng,
-    ) -> Mask {
+    ) -> Placement {
         let size = self.size as f32;
         let radius = rng.between(config.scale.0, config.scale.1) * size;
         let margin = radius.min(size / 2.0);
         let x = rng.between(margin, size - margin);
         let y = rng.between(margin, size - margin);
         let (cos, sin) = rotation(config.rotation, rng);
-        let (texture_cos, texture_sin) = rng.direction();
+        let (texture_cos, texture_sin) = rotation(config.rotation, rng);
         let period = rng.between(config.period.0, config.period.1) * self.unit;
         let pattern = Pattern::draw(texture, period, 0.75 * radius, rng);
         let first = apart(&[self.base], config, rng);
-        let colours = [first, apart(&[self.base, first], config, rng)];
+        let shade = rng.between(config.shade.0, config.shade.1);
+        let colours = [first, first.map(|value| value * shade)];
 
-        let mut mask = Mask::empty(self.size, self.size);
         let (rows, columns) = self.around(x, y, radius);
         for row in rows {
             for column in columns.clone() {
@@ -205,21 +234,23 @@ impl Canvas {
                 if inside > 0 {
                     let share = inside as f32 / (OBJECT_SAMPLES * OBJECT_SAMPLES) as f32;
                     self.blend(row, column, mixture(colours, second / inside as f32), share);
-                    mask.set(column, row, share >= 0.5);
+                    if share >= 0.5 {
+                        self.mask.set(column, row, true);
+                    }
                 }
             }
         }
-        mask
+        Placement { x, y, radius }
     }
 
     /// Adds pixel noise of standard deviation `noise` and rounds to grey levels.
-    fn finish(self, noise: f32, rng: &mut ChaCha8Rng) -> Image {
+    fn finish(self, noise: f32, rng: &mut ChaCha8Rng) -> (Image, Mask) {
         let mut pixels = Vec::with_capacity(self.pixels.len() * 3);
         for value in self.pixels.into_iter().flatten() {
             let noisy = value + noise * rng.rough_normal();
             pixels.push((noisy * 255.0 + 0.5) as u8);
         }
-        Image { width: self.size, height: self.size, pixels }
+        (Image { width: self.size, height: self.size, pixels }, self.mask)
     }
 }
 

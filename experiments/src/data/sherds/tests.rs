@@ -6,7 +6,11 @@ fn sherds() -> Sherds {
     Sherds::new(SherdsConfig::default()).expect("the defaults are valid")
 }
 
-/// The images of version 1. If this changes, every result on Sherds does: raise [`SHERDS_VERSION`] with it.
+fn uncluttered() -> SherdsConfig {
+    SherdsConfig { clutter: 0.0, noise: 0.0, contrast: 0.5, ..SherdsConfig::default() }
+}
+
+/// The images of version 2. If this changes, every result on Sherds does: raise [`SHERDS_VERSION`] with it.
 #[test]
 fn images_are_the_same_everywhere_and_always() {
     let mut hash = Sha256::new();
@@ -30,10 +34,10 @@ fn images_are_the_same_everywhere_and_always() {
         }
     }
     let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!((SHERDS_VERSION, hash.as_str()), (1, GOLDEN));
+    assert_eq!((SHERDS_VERSION, hash.as_str()), (2, GOLDEN));
 }
 
-const GOLDEN: &str = "eab9b59bf490f53e0bbe1be70849e7d73c88bd97590d5160fb5b6473f2da2028";
+const GOLDEN: &str = "4dd590b38e65ca25ded20a9c885db5d3aa35132cf465eeade010a6b91b1e7bbe";
 
 #[test]
 fn an_image_depends_on_its_key_and_not_on_the_counts() {
@@ -88,7 +92,7 @@ fn splits_relate_texture_to_class_as_stated() {
 /// Without clutter and noise only the object changes the plain background, so the mask can be read off.
 #[test]
 fn the_mask_is_where_the_object_is() {
-    let plain = SherdsConfig { clutter: 0.0, noise: 0.0, contrast: 0.5, ..SherdsConfig::default() };
+    let plain = SherdsConfig { occlusion: 0.0, ..uncluttered() };
     let sherds = Sherds::new(plain).expect("valid");
     for index in 0..200 {
         let sample = sherds.sample(SherdsSplit::Test, index);
@@ -118,6 +122,34 @@ fn the_mask_is_where_the_object_is() {
         let share = truth.mask.area() as f64 / 1024.0;
         assert!((0.04..0.5).contains(&share), "{index}: the object covers {share}");
     }
+}
+
+/// What lies in front leaves the mask, and nothing else does: without clutter's colours it paints background over the object.
+#[test]
+fn what_is_hidden_is_not_in_the_mask() {
+    let draw = |occlusion, index| {
+        let sherds = Sherds::new(SherdsConfig { occlusion, ..uncluttered() }).expect("valid");
+        let sample = sherds.sample(SherdsSplit::Test, index);
+        (sample.image, sample.truth.expect("known").mask)
+    };
+    let (mut whole_area, mut hidden_area) = (0, 0);
+    for index in 0..200 {
+        let ((whole, whole_mask), (hidden, hidden_mask)) = (draw(0.0, index), draw(0.55, index));
+        for (x, y) in (0..32).flat_map(|y| (0..32).map(move |x| (x, y))) {
+            let (before, after) = (whole_mask.contains(x, y), hidden_mask.contains(x, y));
+            let painted = whole.pixel(x, y) != hidden.pixel(x, y);
+            assert!(before || !after, "{index}: the mask has grown at {x}, {y}");
+            assert!(
+                before == after || painted,
+                "{index}: the mask has a hole at {x}, {y} where nothing was painted"
+            );
+        }
+        assert!(hidden_mask.area() >= 20, "{index}: hardly anything is left to see");
+        whole_area += whole_mask.area();
+        hidden_area += hidden_mask.area();
+    }
+    let hidden = 1.0 - hidden_area as f64 / whole_area as f64;
+    assert!((0.15..0.35).contains(&hidden), "{hidden} of the objects is hidden");
 }
 
 /// At eight times the size the mask is the same silhouette: nothing depends on the resolution but detail.

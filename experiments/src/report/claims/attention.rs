@@ -1,5 +1,7 @@
 //! Whether attention widens with depth, and how many heads look only nearby.
 
+use std::ops::Range;
+
 use archaeo_analysis::statistics::{RankCorrelation, Resampling, spearman};
 
 use crate::findings::{AttentionFindings, LayerAttention};
@@ -22,12 +24,11 @@ fn distance_trend(findings: &AttentionFindings) -> Option<RankCorrelation> {
     spearman(&depth, &distance, &Resampling::new(0)).ok()
 }
 
-/// What “far” and “near” are measured against, in a sentence: half of, or the whole, even distance of all layers, which
-/// differ where attention stays within windows. `None` where older findings do not say.
-pub(in super::super) fn even_distances(findings: &AttentionFindings, share: f64) -> Option<String> {
-    let of_layers: Option<Vec<f64>> =
-        findings.layers.iter().map(|layer| Some(share * layer.even_distance?)).collect();
-    let of_layers = of_layers?;
+/// What “far” and “near” are measured against, in a sentence: the even distance of all layers, which differs where
+/// attention stays within windows. `None` where older findings do not say.
+pub(in super::super) fn even_distances(findings: &AttentionFindings) -> Option<String> {
+    let of_layers: Vec<f64> =
+        findings.layers.iter().map(|layer| layer.even_distance).collect::<Option<_>>()?;
     let (first, last) = (*of_layers.first()?, *of_layers.last()?);
     let alike = of_layers.iter().all(|even| (even - first).abs() < 1e-9);
     Some(match alike {
@@ -67,34 +68,50 @@ fn trend_claim(findings: &AttentionFindings) -> Option<Claim> {
     Some(Claim { section: "attention", topic: "Attention and depth", statement: statement.into(), evidence })
 }
 
+/// How many heads look nearer than attention spread evenly would, and how near the nearest does: a comparison with what
+/// a head without any preference for places would show, and not with a distance chosen by hand.
 fn locality_claim(findings: &AttentionFindings) -> Option<Claim> {
-    let limits = even_distances(findings, 0.5)?;
-    let local_in = |layer: usize| {
-        let LayerAttention { heads, even_distance, .. } = &findings.layers[layer];
-        let limit = even_distance.map_or(0.0, |even| even / 2.0);
-        heads.iter().filter(|head| side(&head.distance, limit) == Side::Below).count()
+    let even = even_distances(findings)?;
+    let on = |wanted: Side, layers: Range<usize>| {
+        let of_layer = |LayerAttention { heads, even_distance, .. }: &LayerAttention| {
+            let even = even_distance.expect("seen to be there");
+            heads.iter().filter(|head| side(&head.distance, even) == wanted).count()
+        };
+        findings.layers[layers].iter().map(of_layer).sum::<usize>()
     };
     let depth = findings.layers.len();
     let total: usize = findings.layers.iter().map(|layer| layer.heads.len()).sum();
-    if total == 0 {
-        return None;
-    }
-    let local: usize = (0..depth).map(local_in).sum();
-    let early: usize = (0..depth / 2).map(local_in).sum();
-    let early_heads: usize = findings.layers[..depth / 2].iter().map(|layer| layer.heads.len()).sum();
-    let statement = match local {
-        0 => format!("None of the {} is shown to attend locally.", counted(total, "head")),
-        _ => format!("{local} of {} attend locally.", counted(total, "head")),
+    let shares = findings.layers.iter().enumerate().flat_map(|(layer, found)| {
+        let even = found.even_distance.expect("seen to be there");
+        let each = found.heads.iter().map(|head| head.distance.value).enumerate();
+        each.map(move |(head, distance)| (layer, head, distance, distance / even))
+    });
+    let (layer, head, distance, share) = shares.min_by(|a, b| a.3.total_cmp(&b.3))?;
+    let (near, far) = (on(Side::Below, 0..depth), on(Side::Above, 0..depth));
+    let counted_heads = counted(total, "head");
+    let statement = match near {
+        0 => {
+            format!("None of the {counted_heads} is shown to look nearer than attention spread evenly would.")
+        }
+        _ => format!("{near} of {counted_heads} look nearer than attention spread evenly would."),
     };
     let mut evidence = format!(
-        "A head counts as local when its whole interval lies below {limits}, half the distance of attention spread evenly."
+        "Spread evenly, attention would lie at {even} on average; a head is nearer or farther when its whole interval lies \
+         on that side, and {far} of {total} are farther. The nearest, head {} of layer {}, looks {} far, {} of the even \
+         distance.",
+        head + 1,
+        layer + 1,
+        Unit::Pixels.value(distance),
+        Unit::Percent.value(share),
     );
-    if depth > 1 && local > 0 {
+    if depth > 1 && near > 0 {
+        let early_heads: usize = findings.layers[..depth / 2].iter().map(|layer| layer.heads.len()).sum();
         evidence += &format!(
-            " In the first half of the layers {early} of {early_heads} do, in the second {} of {}.",
-            local - early,
+            " In the first half of the layers {} of {early_heads} are nearer, in the second {} of {}.",
+            on(Side::Below, 0..depth / 2),
+            on(Side::Below, depth / 2..depth),
             total - early_heads
         );
     }
-    Some(Claim { section: "attention", topic: "Local heads", statement, evidence })
+    Some(Claim { section: "attention", topic: "Near heads", statement, evidence })
 }

@@ -96,7 +96,7 @@ fn depth(findings: &AttentionFindings) -> Block {
         }],
         uncertainty: Uncertainty::Band,
     };
-    let even = even_distances(findings, 1.0).map_or_else(String::new, |even| {
+    let even = even_distances(findings).map_or_else(String::new, |even| {
         format!(" Attention spread evenly over all patches that may be attended to would lie at {even}.")
     });
     Block::Figure(Figure {

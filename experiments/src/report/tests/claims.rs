@@ -92,34 +92,41 @@ fn attention_trend_follows_the_distances() {
 }
 
 #[test]
-fn local_heads_are_counted_against_even_attention() {
+fn near_heads_are_counted_against_even_attention() {
     let (mut found, even) = (investigation(), EVEN_DISTANCE);
     let layers = &mut found.attention.as_mut().unwrap().layers;
     layers
         .iter_mut()
         .flat_map(|layer| &mut layer.heads)
         .for_each(|head| head.distance = estimate(even, 0.1, 128));
-    layers[0].heads[2].distance = estimate(even / 2.0 - 0.2, 0.1, 128);
-    layers[5].heads[0].distance = estimate(even / 2.0 - 0.05, 0.1, 128); // its interval crosses the limit
-    let local = claim(&found, "Local heads");
-    assert_eq!(local.statement, "1 of 24\u{a0}heads attend locally.");
+    layers[0].heads[2].distance = estimate(0.75 * even, 0.1, 128);
+    layers[5].heads[0].distance = estimate(even - 0.05, 0.1, 128); // its interval crosses the limit
+    layers[5].heads[1].distance = estimate(even + 0.2, 0.1, 128);
+    let near = claim(&found, "Near heads");
+    assert_eq!(near.statement, "1 of 24\u{a0}heads look nearer than attention spread evenly would.");
+    assert!(near.evidence.contains("and 1 of 24 are farther"), "{}", near.evidence);
+    assert!(near.evidence.contains("The nearest, head 3 of layer 1, looks"), "{}", near.evidence);
+    assert!(near.evidence.contains("far, 75.0\u{a0}% of the even distance."), "{}", near.evidence);
     assert!(
-        local.evidence.ends_with("In the first half of the layers 1 of 12 do, in the second 0 of 12."),
+        near.evidence.ends_with("In the first half of the layers 1 of 12 are nearer, in the second 0 of 12."),
         "{}",
-        local.evidence
+        near.evidence
     );
     found.attention.as_mut().unwrap().layers[0].heads[2].distance = estimate(even, 0.1, 128);
-    assert_eq!(statement(&found, "Local heads"), "None of the 24\u{a0}heads is shown to attend locally.");
+    assert_eq!(
+        statement(&found, "Near heads"),
+        "None of the 24\u{a0}heads is shown to look nearer than attention spread evenly would."
+    );
 
     // Windows: what counts as near differs from layer to layer.
     let layers = &mut found.attention.as_mut().unwrap().layers;
     layers[0].even_distance = Some(4.0 * even);
-    let local = claim(&found, "Local heads");
-    assert_eq!(local.statement, "4 of 24\u{a0}heads attend locally.");
-    let limits = "lies below 33.4\u{a0}px in layer 1 to 8.3\u{a0}px in layer 6, half";
-    assert!(local.evidence.contains(limits), "{}", local.evidence);
+    let near = claim(&found, "Near heads");
+    assert_eq!(near.statement, "4 of 24\u{a0}heads look nearer than attention spread evenly would.");
+    let even = "lie at 66.7\u{a0}px in layer 1 to 16.7\u{a0}px in layer 6 on average";
+    assert!(near.evidence.contains(even), "{}", near.evidence);
     found.attention.as_mut().unwrap().layers[3].even_distance = None;
-    assert!(claims(&found).iter().all(|claim| claim.topic != "Local heads"), "older findings do not say");
+    assert!(claims(&found).iter().all(|claim| claim.topic != "Near heads"), "older findings do not say");
 }
 
 #[test]

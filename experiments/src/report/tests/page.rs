@@ -182,12 +182,16 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
                 layers.iter().flat_map(|l| &l.heads).map(|head| head.distance.value).collect();
             let depth: Vec<f64> = (0..24).map(|head| f64::from(head / 4)).collect();
             let trend = spearman(&depth, &distance, &Resampling::new(0)).unwrap();
-            let local = |layers: &[LayerAttention]| {
-                let heads = layers.iter().flat_map(|layer| &layer.heads);
-                heads.filter(|head| head.distance.high < even / 2.0).count() as f64
+            let beyond = |layers: &[LayerAttention], nearer: bool| {
+                let heads = layers.iter().flat_map(|layer| &layer.heads).map(|head| &head.distance);
+                heads.filter(|d| if nearer { d.high < even } else { d.low > even }).count() as f64
             };
-            let mut numbers = vec![mean(&layers[0]), mean(&layers[5]), 1.0, 6.0, 24.0, 12.0, even / 2.0];
-            numbers.extend([local(layers), local(&layers[..3]), local(&layers[3..])]);
+            let least = distance.iter().copied().fold(f64::INFINITY, f64::min);
+            let place = distance.iter().position(|&d| d == least).unwrap();
+            let mut numbers = vec![mean(&layers[0]), mean(&layers[5]), 1.0, 6.0, 24.0, 12.0, even];
+            numbers.extend([beyond(layers, true), beyond(&layers[..3], true), beyond(&layers[3..], true)]);
+            numbers.extend([beyond(layers, false), least, least / even]);
+            numbers.extend([(place % 4 + 1) as f64, (place / 4 + 1) as f64]);
             numbers.extend(interval(&trend.correlation));
             numbers
         }
