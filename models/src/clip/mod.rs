@@ -1,0 +1,5 @@
+//! CLIP.
+
+mod tokenizer;
+
+pub use self::tokenizer::{CONTEXT, VOCABULARY, encode, tokenize};
