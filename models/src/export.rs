@@ -83,6 +83,8 @@ pub fn configuration(card: &ModelCard) -> (Library, Value) {
         NetworkSpec::Vit(config) => vit(config),
         NetworkSpec::Beit(config) => beit(config),
         NetworkSpec::Swin(config) => swin(config),
+        // Logits that are cosines are no layer of theirs.
+        NetworkSpec::ZeroShot(_) => (Library::Archaeo, "clip_zero_shot".into(), Map::new()),
         NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => residual(card),
     };
     let preprocessing = &card.preprocessing;

@@ -13,6 +13,7 @@ pub mod train;
 
 mod checkpoint;
 mod subject;
+mod zero_shot;
 
 use archaeo_experiments::data::Dataset;
 use archaeo_experiments::run_folder::Environment;

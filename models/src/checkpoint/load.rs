@@ -9,6 +9,7 @@ use super::error::WeightsError;
 use super::source::{self, Format};
 use super::{Checkpoint, read, safetensors, write_arrays};
 use crate::classifier::{Classifier, ModelCard};
+use crate::clip::{Clip, ClipConfig};
 use crate::describe::{CARD_KEY, Described, ModelRequest, describe};
 use crate::names;
 use crate::state::{Array, State, shapes_of, state_of, with_state};
@@ -73,11 +74,8 @@ impl Checkpoint {
             Some(card) => card,
             None => self.card()?.ok_or_else(|| WeightsError::NoCard(self.path.clone()))?,
         };
+        self.check_finite()?;
         let Self { path, state, .. } = self;
-        let diverged = |array: &Array| array.values.iter().any(|value| !value.is_finite());
-        if let Some((name, _)) = state.iter().find(|(_, array)| diverged(array)) {
-            return Err(WeightsError::NotFinite { path, name: name.clone() });
-        }
         let mut state = names::canonical(state, &card.network);
         let spec_error = |source| WeightsError::Spec { path: path.clone(), source };
         let blank = Classifier::blank(card.clone(), device).map_err(spec_error)?;
@@ -90,6 +88,28 @@ impl Checkpoint {
             model: card.name,
             mismatch,
         })
+    }
+
+    /// Both towers of a CLIP, which `name` calls it in messages.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::into_model`].
+    pub fn into_clip(self, name: &str, config: &ClipConfig, device: &Device) -> Result<Clip, WeightsError> {
+        self.check_finite()?;
+        let Self { path, state, .. } = self;
+        let state = names::canonical_clip(state, &config.image);
+        let spec_error = |source| WeightsError::Spec { path: path.clone(), source };
+        let blank = Clip::new(config, device).map_err(spec_error)?;
+        let model = name.to_owned();
+        with_state(blank, state).map_err(|mismatch| WeightsError::Mismatch { path, model, mismatch })
+    }
+
+    fn check_finite(&self) -> Result<(), WeightsError> {
+        let diverged = |array: &Array| array.values.iter().any(|value| !value.is_finite());
+        match self.state.iter().find(|(_, array)| diverged(array)) {
+            None => Ok(()),
+            Some((name, _)) => Err(WeightsError::NotFinite { path: self.path.clone(), name: name.clone() }),
+        }
     }
 }
 

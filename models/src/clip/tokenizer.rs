@@ -10,7 +10,7 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 /// Tokens in the vocabulary.
 pub const VOCABULARY: usize = 49_408;
 
-/// Tokens that a text is cut to or filled up to.
+/// The most tokens of a text.
 pub const CONTEXT: usize = 77;
 
 /// The two last tokens of the vocabulary, and how they are written out.
@@ -90,17 +90,18 @@ fn alphabet() -> Vec<(u8, char)> {
     itself.chain(others.zip('\u{100}'..)).collect()
 }
 
-/// The tokens of a text without start and end, however many.
+/// A text as the text tower takes it: start, the tokens of the text, end; at most [`CONTEXT`] tokens. Of a text that is too
+/// long the first are kept.
 ///
 /// A text is cleaned first as open_clip does it by default: HTML's character references are resolved, twice, runs of white
 /// space become one space, and letters become lower case. Not done is what the package ftfy does before: text that was
 /// decoded with the wrong encoding is not repaired, curly quotes stay curly, full-width letters wide and ligatures joined,
 /// and letters are not composed (NFC).
-pub fn encode(text: &str) -> Vec<u32> {
+pub fn tokenize(text: &str) -> Vec<u32> {
     let vocabulary = &*VOCABULARY_OF_CLIP;
     let text = htmlize::unescape(htmlize::unescape(text));
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    let mut tokens = Vec::new();
+    let mut tokens = vec![START.1];
     let mut rest = text.as_str();
     while let Some(first) = rest.chars().next() {
         if first.is_whitespace() {
@@ -114,6 +115,8 @@ pub fn encode(text: &str) -> Vec<u32> {
         }
         rest = after;
     }
+    tokens.truncate(CONTEXT - 1);
+    tokens.push(END.1);
     tokens
 }
 
@@ -148,16 +151,4 @@ impl Kind {
             _ => Self::Other,
         }
     }
-}
-
-/// A text as the text tower takes it: start, the tokens of the text, end, then zeros. Of a text that is too long the first
-/// tokens are kept, with the end as the last.
-pub fn tokenize(text: &str) -> [u32; CONTEXT] {
-    let mut tokens = [0; CONTEXT];
-    let encoded = encode(text);
-    let kept = encoded.len().min(CONTEXT - 2);
-    tokens[0] = START.1;
-    tokens[1..=kept].copy_from_slice(&encoded[..kept]);
-    tokens[kept + 1] = END.1;
-    tokens
 }

@@ -1,7 +1,7 @@
 //! Vision Transformers under the names of Hugging Face `transformers`, torchvision, DINOv2's hub and the original release.
 
-use super::google;
 use super::rules::{Rule, rename, stack};
+use super::{clip, google};
 use crate::state::{Array, State};
 use crate::vit::{Position, VitConfig, resample_positions};
 
@@ -89,6 +89,9 @@ const DINOV2: &[Rule] = &[
 
 /// The arrays of a Vision Transformer under timm's names, its positions brought to the number of patches.
 pub(super) fn canonical(mut state: State, config: &VitConfig) -> State {
+    if clip::recognises(&state) {
+        state = clip::image_tower(state, config);
+    }
     if google::recognises(&state) {
         state = google::renamed(state);
     }
