@@ -7,7 +7,7 @@ use std::path::Path;
 use archaeo_models::clip::{self, Clip, ClipConfig, PromptError, Prompts, TextConfig};
 use archaeo_models::{
     Array, Classifier, FeedForward, IMAGENET_MOMENTS, ModelCard, NetworkSpec, Pass, VitConfig, checkpoint,
-    load, save, state_of, write_arrays,
+    load, save, state_of, with_state, write_arrays,
 };
 use burn::tensor::Device;
 use common::{
@@ -157,6 +157,20 @@ fn a_zero_shot_classifier_is_saved_and_loaded_like_any_other() {
         values(model.logits(random_images(&[1, 2], 16, &device), &mut Pass::evaluate(&mut ())))
     };
     assert_eq!(logits(&loaded), logits(&model));
+}
+
+#[test]
+fn a_feature_of_zero_is_like_no_class() {
+    let card = zero_shot_card(&tiny(FeedForward::Gelu));
+    let fresh = Classifier::new(card, 0, &Device::flex()).unwrap();
+    let mut state = state_of(&fresh);
+    state.get_mut("visual.norm.weight").unwrap().values.fill(0.0);
+    let model = with_state(fresh, state).unwrap();
+    let images = random_images(&[1], 16, &Device::flex().autodiff()).require_grad();
+    let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));
+    assert_eq!(values(logits.clone()), [0.0; 4]);
+    let gradient = values(images.grad(&logits.sum().backward()).unwrap());
+    assert_eq!(largest_difference(&gradient, &vec![0.0; gradient.len()]), 0.0);
 }
 
 #[test]

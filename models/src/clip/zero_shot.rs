@@ -69,8 +69,11 @@ pub(super) fn initial_logit_scale(device: &Device) -> Param<Tensor<1>> {
     constant(INITIAL_LOGIT_SCALE, [1], device)
 }
 
+/// Square of the length below which a row has no direction: it stays all but zero.
+const SHORTEST: f32 = 1e-24;
+
 /// Each row at length 1.
 pub(super) fn unit(rows: Tensor<2>) -> Tensor<2> {
-    let lengths = rows.clone().powi_scalar(2).sum_dim(1).sqrt();
+    let lengths = rows.clone().powi_scalar(2).sum_dim(1).clamp_min(SHORTEST).sqrt();
     rows / lengths
 }
