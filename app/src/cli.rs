@@ -147,6 +147,13 @@ pub struct Subject {
     /// How the checkpoint is read, and its images prepared.
     #[command(flatten)]
     pub reading: Reading,
+    /// Zero-shot classes of CLIP: a file of templates such as `a photo of a {}.`, one a line, or imagenet or cifar for those
+    /// that CLIP was published with
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["allow_missing", "replace_head"])]
+    pub prompts: Option<String>,
+    /// What the classes are called in the prompts, one a line; the data's own names when not given
+    #[arg(long, value_name = "FILE", requires = "prompts")]
+    pub class_names: Option<PathBuf>,
     /// Data to use
     #[arg(long, value_name = "SOURCE", default_value = "sherds")]
     pub data: String,
@@ -229,7 +236,8 @@ fn three_numbers(text: &str) -> Result<[f32; 3], String> {
 JSON holds top1, top5, n, nll, ece and top1_interval; the export holds logits (n, classes) float32 and labels int64.
 
 Example:
-  archaeo evaluate --weights runs/vit/model.safetensors --data sherds --split conflict --json"))]
+  archaeo evaluate --weights runs/vit/model.safetensors --data sherds --split conflict --json
+  archaeo evaluate --model clip_vit_base_patch32 --weights ViT-B-32.pt --prompts cifar --data ../cifar10"))]
 pub struct Evaluate {
     /// Model and data.
     #[command(flatten)]

@@ -37,7 +37,8 @@ fn style(unit: &str) -> ProgressStyle {
 }
 
 impl Bars {
-    fn start(&self, what: &str, total: u64, unit: &str) -> ProgressBar {
+    /// Shows a bar of `total` steps.
+    pub fn start(&self, what: &str, total: u64, unit: &str) -> ProgressBar {
         self.finish();
         let bar = ProgressBar::new(total).with_style(style(unit)).with_message(what.to_owned());
         *self.current.borrow_mut() = Some(bar.clone());

@@ -190,9 +190,11 @@ fn data_counts_and_draws() {
 
 #[test]
 fn models_are_listed_and_shown_by_name_and_by_file() {
-    let names: Vec<String> = serde_json::from_value(json(&mut archaeo(["models"]))).unwrap();
-    for name in ["vit_micro", "vit_tiny_patch16", "resnet50", "resnet20_cifar"] {
-        assert!(names.iter().any(|known| known == name), "{name} is not in {names:?}");
+    let listed = json(&mut archaeo(["models"]));
+    let names: Vec<&str> =
+        listed.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    for name in ["vit_micro", "vit_tiny_patch16", "resnet50", "resnet20_cifar", "swin_tiny_patch4_window7"] {
+        assert!(names.contains(&name), "{name} is not in {names:?}");
     }
     // As timm and torchvision count them.
     for (name, parameters) in [("vit_tiny_patch16_224", 5_717_416), ("resnet18", 11_689_512)] {
@@ -200,7 +202,7 @@ fn models_are_listed_and_shown_by_name_and_by_file() {
     }
     let trained = train();
     let shown = json(archaeo(["models", "show"]).arg(&trained.weights));
-    assert_eq!(shown["preprocessing"]["image_size"], 16);
+    assert_eq!(shown["preprocessing"]["image_size"], serde_json::json!({ "value": 16, "from": "card" }));
     assert_eq!(shown["classes"].as_array().unwrap().len(), 10);
     let elements = |array: &Value| {
         array[1].as_array().unwrap().iter().map(|length| length.as_u64().unwrap()).product::<u64>()
@@ -212,9 +214,18 @@ fn models_are_listed_and_shown_by_name_and_by_file() {
 #[test]
 fn help_names_every_command_and_gives_examples() {
     let help = stdout(&succeed(&mut archaeo(["--help"])));
-    for command in
-        ["excavate", "train", "evaluate", "attention", "attack", "ablate", "data", "models", "report"]
-    {
+    for command in [
+        "excavate",
+        "train",
+        "evaluate",
+        "attention",
+        "attack",
+        "ablate",
+        "data",
+        "models",
+        "export",
+        "report",
+    ] {
         assert!(help.contains(&format!("  {command} ")), "{help}");
         let own = stdout(&succeed(&mut archaeo([command, "--help"])));
         for option in ["--json", "--device", "--seed", "--threads"] {

@@ -87,4 +87,16 @@ impl MultiHeadAttention {
         let mixed = self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]));
         pass.dropout(mixed, self.output_dropout, &format!("attention output dropout {}", site.layer))
     }
+
+    /// Unwatched attention at evaluation, with `bias` added to the scaled scores.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]`, bias `[1, heads, tokens, tokens]` → `[batch, tokens, width]`
+    pub(crate) fn forward_biased(&self, x: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
+        let [batch, tokens, width] = x.dims();
+        let head_dim = width / self.heads;
+        let packed = self.qkv.forward(x).reshape([batch, tokens, 3, self.heads, head_dim]);
+        let context = ops::self_attention(packed, Some(bias), (head_dim as f64).powf(-0.5));
+        self.proj.forward(context.reshape([batch, tokens, width]))
+    }
 }

@@ -16,6 +16,7 @@ pub struct Usual {
 /// (`IMAGENET1K_V1`); OpenAI's CLIP.
 const ROWS: &[(&str, &str, usize, f64, Interpolation, Moments)] = &[
     ("vit_micro", "", 32, 1.0, Interpolation::Bicubic, HALF),
+    ("clip_vit_micro", "", 32, 1.0, Interpolation::Bicubic, CLIP_MOMENTS),
     ("resnet_micro", "", 32, 1.0, Interpolation::Bicubic, HALF),
     ("resnet", "_cifar", 32, 1.0, Interpolation::Bicubic, IMAGENET_MOMENTS),
     ("resnet", "", 224, 0.875, Interpolation::Bilinear, IMAGENET_MOMENTS),

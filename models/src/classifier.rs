@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use crate::beit::Beit;
+use crate::clip::ZeroShot;
 use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
 use crate::preprocessing::Preprocessing;
@@ -25,6 +26,8 @@ pub enum Network {
     Beit(Beit),
     /// Swin Transformer.
     Swin(Swin),
+    /// Image tower of CLIP with a prototype for each class.
+    ZeroShot(ZeroShot),
     /// ImageNet-style residual network.
     Resnet(ResNet),
     /// CIFAR-style residual network.
@@ -37,6 +40,7 @@ impl Network {
             NetworkSpec::Vit(config) => Self::Vit(Vit::new(config, device)?),
             NetworkSpec::Beit(config) => Self::Beit(Beit::new(config, device)?),
             NetworkSpec::Swin(config) => Self::Swin(Swin::new(config, device)?),
+            NetworkSpec::ZeroShot(config) => Self::ZeroShot(ZeroShot::new(config, device)?),
             NetworkSpec::Resnet(config) => Self::Resnet(ResNet::new(config, device)?),
             NetworkSpec::CifarResnet(config) => Self::CifarResnet(CifarResNet::new(config, device)?),
         })
@@ -48,6 +52,7 @@ impl Network {
             Self::Vit(vit) => vit.forward(images, pass),
             Self::Beit(beit) => beit.forward(images, pass),
             Self::Swin(swin) => swin.forward(images, pass),
+            Self::ZeroShot(tower) => tower.forward(images, pass),
             Self::Resnet(resnet) => resnet.forward(images, pass),
             Self::CifarResnet(resnet) => resnet.forward(images, pass),
         }
@@ -59,6 +64,7 @@ impl Network {
             Self::Vit(vit) => vit.forward_from(layer, tokens, grid, pass),
             Self::Beit(beit) => beit.forward_from(layer, tokens, grid, pass),
             Self::Swin(swin) => swin.forward_from(layer, tokens, grid, pass),
+            Self::ZeroShot(tower) => tower.forward_from(layer, tokens, grid, pass),
             Self::Resnet(_) | Self::CifarResnet(_) => panic!("a network without attention has no tokens"),
         }
     }

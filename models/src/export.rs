@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use burn::tensor::Device;
 use serde_json::{Map, Value, json};
 
 use crate::beit::BeitConfig;
@@ -14,10 +13,10 @@ use crate::classifier::{Classifier, ModelCard};
 use crate::describe::CARD_KEY;
 use crate::preprocessing::{Fit, Interpolation};
 use crate::spec::NetworkSpec;
-use crate::state::{Array, state_of};
+use crate::state::{State, state_of};
 use crate::swin::SwinConfig;
 use crate::transformer::FeedForward;
-use crate::vit::{Pooling, Position, VitConfig, sine_positions};
+use crate::vit::{Pooling, Position, VitConfig, fixed_positions};
 
 /// Epsilon of timm's layer norms, but for CLIP's.
 const TIMM_EPSILON: f64 = 1e-6;
@@ -43,22 +42,24 @@ pub fn export(folder: &Path, model: &Classifier) -> Result<Library, WeightsError
         path: folder.to_owned(),
         source,
     })?;
-    let mut state = state_of(model);
-    if let NetworkSpec::Vit(vit) = &model.card().network
-        && vit.position == Position::Sine
-    {
-        // timm has no fixed positions of this kind: there they are learned ones that happen to have these values.
-        let data =
-            sine_positions([vit.grid(); 2], vit.prefix_tokens(), vit.width, &Device::flex()).into_data();
-        let shape = data.shape().to_vec();
-        let values = data.try_into_vec().expect("positions are 32-bit floats");
-        state.insert("pos_embed".into(), Array { shape, values });
-    }
+    let state = portable_state(model);
     let card = serde_json::to_string(model.card()).expect("a card is plain data");
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned()), (CARD_KEY.to_owned(), card)]);
     write_arrays(&folder.join("model.safetensors"), &state, metadata)?;
 
     write_configuration(folder, model.card())
+}
+
+/// The arrays that other libraries expect. Of a Vision Transformer with fixed positions these are among them: timm has none
+/// of that kind, but learned ones may have their values.
+pub(crate) fn portable_state(model: &Classifier) -> State {
+    let mut state = state_of(model);
+    if let NetworkSpec::Vit(vit) = &model.card().network
+        && vit.position == Position::Sine
+    {
+        state.insert("pos_embed".into(), fixed_positions(vit));
+    }
+    state
 }
 
 /// Writes `config.json` into `folder`, to a temporary name first, and says who can load the `model.safetensors` beside it.
@@ -83,6 +84,8 @@ pub fn configuration(card: &ModelCard) -> (Library, Value) {
         NetworkSpec::Vit(config) => vit(config),
         NetworkSpec::Beit(config) => beit(config),
         NetworkSpec::Swin(config) => swin(config),
+        // Logits that are cosines are no layer of theirs.
+        NetworkSpec::ZeroShot(_) => (Library::Archaeo, "clip_zero_shot".into(), Map::new()),
         NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => residual(card),
     };
     let preprocessing = &card.preprocessing;

@@ -5,6 +5,7 @@
 //! the common models come to less than one per cent more.
 
 use crate::beit::BeitConfig;
+use crate::clip::ZeroShotConfig;
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
 use crate::resnet_cifar::CifarResNetConfig;
 use crate::spec::NetworkSpec;
@@ -20,6 +21,7 @@ impl NetworkSpec {
             Self::Vit(config) => vit(config),
             Self::Beit(config) => beit(config),
             Self::Swin(config) => swin(config),
+            Self::ZeroShot(config) => zero_shot(config),
             Self::Resnet(config) => resnet(config, image_size as u64),
             Self::CifarResnet(config) => cifar_resnet(config, image_size as u64),
         }
@@ -44,6 +46,12 @@ fn vit(config: &VitConfig) -> u64 {
     let tokens = grid * grid + config.prefix_tokens();
     let heads = classes * (config.features() + if config.distilled { width } else { 0 });
     patches(grid, patch_size, width) + blocks(depth, tokens, width, layers * width * mlp_width) + heads as u64
+}
+
+/// The text tower has been read before.
+fn zero_shot(config: &ZeroShotConfig) -> u64 {
+    let ZeroShotConfig { image, embedding, classes } = config;
+    vit(image) + (embedding * (image.features() + classes)) as u64
 }
 
 fn beit(config: &BeitConfig) -> u64 {

@@ -31,6 +31,8 @@ enum Fill {
 }
 
 fn fill_of(name: &str, shape: &[usize]) -> Fill {
+    // The image tower of CLIP is a ViT within another model.
+    let name = name.strip_prefix("visual.").unwrap_or(name);
     let fan_in = shape.iter().skip(1).product::<usize>() as f64;
     match (name, shape.len()) {
         ("pos_embed", _) => Fill::Normal(0.02),

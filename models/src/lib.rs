@@ -9,6 +9,7 @@ mod beit;
 mod catalogue;
 pub mod checkpoint;
 mod classifier;
+pub mod clip;
 mod describe;
 mod export;
 mod flops;

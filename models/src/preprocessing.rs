@@ -51,7 +51,7 @@ pub const IMAGENET_MOMENTS: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.22
 
 /// Those of CLIP's training images (Radford et al., 2021, in the released code).
 pub const CLIP_MOMENTS: ([f32; 3], [f32; 3]) =
-    ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_11]);
+    ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
 
 /// The smallest share that can be meant; what is cropped away has to be resized before.
 const SMALLEST_CROP: f64 = 0.1;

@@ -4,6 +4,7 @@
 //! 32 pixels that a laptop trains in minutes; the ViT of that size has fixed positions.
 
 use crate::beit::BeitConfig;
+use crate::clip::{ClipConfig, TextConfig};
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
 use crate::resnet_cifar::CifarResNetConfig;
 use crate::spec::{NetworkSpec, SpecError};
@@ -39,6 +40,15 @@ const VIT_VARIANTS: &[(&str, &[&str], &str)] = &[
     ("vit", &["large"], "patch14_clip_quickgelu"),
     ("beit", &["base", "large"], "patch16"),
     ("beitv2", &["base", "large"], "patch16"),
+];
+
+/// Image tower, width of the text tower and of the common space, depth of the text tower (Radford et al., 2021, table 20);
+/// heads are 64 wide, perceptrons four times the width. `micro` is for images of 32 px.
+const CLIP_SIZES: [(&str, usize, usize); 4] = [
+    ("vit_micro_patch4", 64, 2),
+    ("vit_base_patch32", 512, 12),
+    ("vit_base_patch16", 512, 12),
+    ("vit_large_patch14", 768, 12),
 ];
 
 /// DINOv2's hub names, and timm's for the same sizes.
@@ -78,7 +88,9 @@ impl NetworkSpec {
     /// [`SpecError::Unknown`] for any other name, [`SpecError::Sizes`] for patches that do not tile the image.
     pub fn named(name: &str, classes: usize, image_size: usize) -> Result<Self, SpecError> {
         let (stem, image_size) = with_pixels(name).unwrap_or((name, image_size));
+        let zero_shot = |clip: ClipConfig| Self::ZeroShot(clip.zero_shot(classes));
         let spec = dinov2_named(stem, classes, image_size)
+            .or_else(|| clip_named(stem, image_size).map(zero_shot))
             .or_else(|| swin_named(stem, classes, image_size))
             .or_else(|| transformer_named(stem, classes, image_size))
             .or_else(|| resnet_named(name, classes))
@@ -98,6 +110,9 @@ impl NetworkSpec {
         }
         for (hub, _) in DINOV2_NAMES {
             names.extend(["", "_reg", "_lc", "_reg_lc"].map(|ending| format!("{hub}{ending}")));
+        }
+        for (tower, ..) in CLIP_SIZES {
+            names.extend(["", "_gelu"].map(|ending| format!("clip_{tower}{ending}")));
         }
         for (size, ..) in &SWIN_SIZES {
             names.extend(SWIN_WINDOWS.iter().map(|window| format!("swin_{size}_patch4_window{window}")));
@@ -174,6 +189,20 @@ fn transformer_named(name: &str, classes: usize, image_size: usize) -> Option<Ne
         ("deit3", "") => VitConfig { layer_scale: true, position: Position::LearnedOnPatches, ..plain },
         _ => return None,
     }))
+}
+
+/// CLIP; OpenAI's with QuickGELU, `_gelu` those of open_clip that are trained with the exact one.
+pub(crate) fn clip_named(name: &str, image_size: usize) -> Option<ClipConfig> {
+    let (name, image_size) = with_pixels(name).unwrap_or((name, image_size));
+    let name = name.strip_prefix("clip_")?;
+    let (tower, variant) =
+        name.strip_suffix("_gelu").map_or((name, "clip_quickgelu"), |tower| (tower, "clip"));
+    let &(_, width, depth) = CLIP_SIZES.iter().find(|row| row.0 == tower)?;
+    let NetworkSpec::Vit(image) = transformer_named(&format!("{tower}_{variant}"), 0, image_size)? else {
+        return None;
+    };
+    let text = TextConfig { width, depth, heads: width / 64, mlp_width: 4 * width };
+    Some(ClipConfig { image, text, embedding: width })
 }
 
 fn swin_named(name: &str, classes: usize, image_size: usize) -> Option<NetworkSpec> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::beit::BeitConfig;
+use crate::clip::ZeroShotConfig;
 use crate::resnet::ResNetConfig;
 use crate::resnet_cifar::CifarResNetConfig;
 use crate::swin::SwinConfig;
@@ -65,6 +66,8 @@ pub enum NetworkSpec {
     Beit(BeitConfig),
     /// Swin Transformer.
     Swin(SwinConfig),
+    /// Image tower of CLIP with a prototype for each class.
+    ZeroShot(ZeroShotConfig),
     /// ImageNet-style residual network.
     Resnet(ResNetConfig),
     /// CIFAR-style residual network.
@@ -81,6 +84,7 @@ impl NetworkSpec {
             Self::Vit(config) => config.validate(),
             Self::Beit(config) => config.validate(),
             Self::Swin(config) => config.validate(),
+            Self::ZeroShot(config) => config.validate(),
             Self::Resnet(config) => config.validate(),
             Self::CifarResnet(config) => config.validate(),
         }
@@ -92,6 +96,7 @@ impl NetworkSpec {
             Self::Vit(_) => "ViT",
             Self::Beit(_) => "BEiT",
             Self::Swin(_) => "Swin",
+            Self::ZeroShot(_) => "CLIP",
             Self::Resnet(_) | Self::CifarResnet(_) => "ResNet",
         }
     }
@@ -115,6 +120,13 @@ impl NetworkSpec {
                     joined(heads)
                 )
             }
+            Self::ZeroShot(ZeroShotConfig { image, embedding, .. }) => {
+                let VitConfig { depth, heads, width, patch_size, .. } = image;
+                format!(
+                    "Image tower of CLIP: {depth} layers of {heads} heads, width {width}, patches of {patch_size} px, \
+                     compared with prototypes of {embedding} numbers"
+                )
+            }
             Self::Resnet(ResNetConfig { blocks, width, .. }) => {
                 let blocks = blocks.map(|count| count.to_string()).join("-");
                 format!("Residual network: {blocks} blocks a stage, first width {width}")
@@ -131,6 +143,7 @@ impl NetworkSpec {
             Self::Vit(config) => config.depth,
             Self::Beit(config) => config.depth,
             Self::Swin(config) => config.blocks(),
+            Self::ZeroShot(config) => config.image.depth,
             Self::Resnet(_) | Self::CifarResnet(_) => 0,
         }
     }
@@ -146,6 +159,9 @@ impl NetworkSpec {
             Self::Vit(config) => (config.drop_path, config.dropout) = (drop_path, dropout),
             Self::Beit(config) => config.drop_path = drop_path,
             Self::Swin(config) => (config.drop_path, config.dropout) = (drop_path, dropout),
+            Self::ZeroShot(ZeroShotConfig { image, .. }) => {
+                (image.drop_path, image.dropout) = (drop_path, dropout);
+            }
             Self::Resnet(_) | Self::CifarResnet(_) => {}
         }
         self
@@ -157,6 +173,7 @@ impl NetworkSpec {
             Self::Vit(config) => config.classes = classes,
             Self::Beit(config) => config.classes = classes,
             Self::Swin(config) => config.classes = classes,
+            Self::ZeroShot(config) => config.classes = classes,
             Self::Resnet(config) => config.classes = classes,
             Self::CifarResnet(config) => config.classes = classes,
         }
@@ -169,6 +186,7 @@ impl NetworkSpec {
             Self::Vit(config) => config.classes,
             Self::Beit(config) => config.classes,
             Self::Swin(config) => config.classes,
+            Self::ZeroShot(config) => config.classes,
             Self::Resnet(config) => config.classes,
             Self::CifarResnet(config) => config.classes,
         }
@@ -183,6 +201,7 @@ impl NetworkSpec {
             Self::Vit(config) => config.image_size = image_size,
             Self::Beit(config) => config.image_size = image_size,
             Self::Swin(config) => config.image_size = image_size,
+            Self::ZeroShot(config) => config.image.image_size = image_size,
             Self::Resnet(_) | Self::CifarResnet(_) => {}
         }
         self.validate()?;
@@ -195,6 +214,7 @@ impl NetworkSpec {
             Self::Vit(config) => Some(config.image_size),
             Self::Beit(config) => Some(config.image_size),
             Self::Swin(config) => Some(config.image_size),
+            Self::ZeroShot(config) => Some(config.image.image_size),
             Self::Resnet(_) | Self::CifarResnet(_) => None,
         }
     }

@@ -163,7 +163,6 @@ fn arrays_alone_are_recognised_where_they_leave_no_doubt() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("some.safetensors");
     for name in [
-        "vit_micro",
         "vit_tiny_patch16_224",
         "deit_tiny_distilled_patch16_224",
         "resnet_micro",

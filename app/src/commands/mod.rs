@@ -13,6 +13,7 @@ pub mod train;
 
 mod checkpoint;
 mod subject;
+mod zero_shot;
 
 use std::path::Path;
 

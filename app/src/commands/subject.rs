@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use archaeo_experiments::data::{self, Dataset, OpenOptions, Split};
-use archaeo_models::{Classifier, Described, SourcedPreprocessing};
+use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing};
 use burn::tensor::Device;
 
 use super::checkpoint::{Found, find, options};
+use super::zero_shot::zero_shot;
 use super::{check_destination, verify};
 use crate::cli::{Global, Subject};
 use crate::device;
@@ -73,10 +74,13 @@ pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Ope
     let count = subject.limit.map_or(n, |limit| n.min(limit.get()));
     let indices = (0..count).map(|i| i * n / count).collect();
 
-    let Found { checkpoint, described } =
+    let found =
         find(&subject.weights, subject.model.as_deref(), &subject.reading, &dataset.classes, printer)?;
-    let Described { card, preprocessing, .. } = described;
-    let model = checkpoint.into_model(Some(card), &options(&subject.reading), &device)?;
+    let preprocessing = found.described.preprocessing.clone();
+    let model = match &subject.prompts {
+        Some(prompts) => zero_shot(subject, prompts, found, &dataset.classes, &device)?,
+        None => load(subject, found, &device)?,
+    };
     let classes = model.card().classes.len();
     anyhow::ensure!(
         classes > 0,
@@ -91,4 +95,15 @@ pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Ope
         dataset.classes.len()
     );
     Ok(Opened { model, preprocessing, dataset, split, indices, device })
+}
+
+fn load(subject: &Subject, Found { checkpoint, described }: Found, device: &Device) -> Result<Classifier> {
+    let network = &described.card.network;
+    anyhow::ensure!(
+        !matches!(network, NetworkSpec::ZeroShot(_)) || network.classes() > 0,
+        "{} holds {}, whose classes are what prompts say; give them with --prompts, such as a file or cifar",
+        subject.weights.display(),
+        described.card.name
+    );
+    Ok(checkpoint.into_model(Some(described.card), &options(&subject.reading), device)?)
 }

@@ -9,7 +9,9 @@ use super::error::WeightsError;
 use super::source::{self, Format};
 use super::{Checkpoint, read, safetensors, write_arrays};
 use crate::classifier::{Classifier, ModelCard};
+use crate::clip::{Clip, ClipConfig};
 use crate::describe::{CARD_KEY, Described, ModelRequest, describe};
+use crate::export::portable_state;
 use crate::names;
 use crate::state::{Array, State, shapes_of, state_of, with_state};
 
@@ -73,11 +75,8 @@ impl Checkpoint {
             Some(card) => card,
             None => self.card()?.ok_or_else(|| WeightsError::NoCard(self.path.clone()))?,
         };
+        self.check_finite()?;
         let Self { path, state, .. } = self;
-        let diverged = |array: &Array| array.values.iter().any(|value| !value.is_finite());
-        if let Some((name, _)) = state.iter().find(|(_, array)| diverged(array)) {
-            return Err(WeightsError::NotFinite { path, name: name.clone() });
-        }
         let mut state = names::canonical(state, &card.network);
         let spec_error = |source| WeightsError::Spec { path: path.clone(), source };
         let blank = Classifier::blank(card.clone(), device).map_err(spec_error)?;
@@ -90,6 +89,28 @@ impl Checkpoint {
             model: card.name,
             mismatch,
         })
+    }
+
+    /// Both towers of a CLIP, which `name` calls it in messages.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::into_model`].
+    pub fn into_clip(self, name: &str, config: &ClipConfig, device: &Device) -> Result<Clip, WeightsError> {
+        self.check_finite()?;
+        let Self { path, state, .. } = self;
+        let state = names::canonical_clip(state, &config.image);
+        let spec_error = |source| WeightsError::Spec { path: path.clone(), source };
+        let blank = Clip::new(config, device).map_err(spec_error)?;
+        let model = name.to_owned();
+        with_state(blank, state).map_err(|mismatch| WeightsError::Mismatch { path, model, mismatch })
+    }
+
+    fn check_finite(&self) -> Result<(), WeightsError> {
+        let diverged = |array: &Array| array.values.iter().any(|value| !value.is_finite());
+        match self.state.iter().find(|(_, array)| diverged(array)) {
+            None => Ok(()),
+            Some((name, _)) => Err(WeightsError::NotFinite { path: self.path.clone(), name: name.clone() }),
+        }
     }
 }
 
@@ -161,5 +182,5 @@ pub fn save(path: &Path, model: &Classifier, notes: &[(&str, &str)]) -> Result<(
         notes.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
     metadata.insert(CARD_KEY.into(), serde_json::to_string(model.card()).expect("a card is plain data"));
     metadata.insert("format".into(), "pt".into());
-    write_arrays(path, &state_of(model), metadata)
+    write_arrays(path, &portable_state(model), metadata)
 }

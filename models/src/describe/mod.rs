@@ -150,7 +150,7 @@ fn configured(config: &Value, state: &State) -> Result<Configured, DescribeError
 
 /// Height of the last layer, under whatever name libraries give it.
 fn head_outputs(state: &State) -> Option<usize> {
-    const HEADS: [&str; 10] = [
+    const HEADS: [&str; 11] = [
         "head.weight",
         "head.fc.weight",
         "heads.head.weight",
@@ -161,6 +161,7 @@ fn head_outputs(state: &State) -> Option<usize> {
         "classifier.1.weight",
         "cls_classifier.weight",
         "head/bias",
+        "prototypes",
     ];
     let named = |head: &&str| {
         state.iter().find(|(name, _)| {

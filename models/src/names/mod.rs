@@ -4,6 +4,7 @@
 //! them on its way in.
 
 mod beit;
+mod clip;
 mod google;
 mod resnet;
 mod rules;
@@ -12,6 +13,7 @@ mod vit;
 
 use crate::spec::NetworkSpec;
 use crate::state::State;
+use crate::vit::VitConfig;
 
 /// What wrappers put before every name of the model they wrap: `DataParallel`, `torch.compile`, training frameworks,
 /// self-distillation.
@@ -29,12 +31,18 @@ const HEAD_PREFIXES: [&str; 4] = ["head.", "fc.", "linear.", "classifier."];
 pub(crate) fn canonical(state: State, network: &NetworkSpec) -> State {
     let state = unwrapped(state);
     match network {
+        NetworkSpec::ZeroShot(config) => clip::canonical(state, &config.image),
         NetworkSpec::Vit(config) => vit::canonical(state, config),
         NetworkSpec::Beit(config) => beit::canonical(state, config),
         NetworkSpec::Swin(config) => swin::canonical(state, config),
         NetworkSpec::Resnet(_) => resnet::canonical(state),
         NetworkSpec::CifarResnet(_) => state,
     }
+}
+
+/// As [`canonical`], for both towers of a CLIP with such an image tower.
+pub(crate) fn canonical_clip(state: State, image: &VitConfig) -> State {
+    clip::canonical(unwrapped(state), image)
 }
 
 /// The arrays without what wrappers put before all of their names.

@@ -1,9 +1,9 @@
 //! Vision Transformers under the names of Hugging Face `transformers`, torchvision, DINOv2's hub and the original release.
 
-use super::google;
 use super::rules::{Rule, rename, stack};
+use super::{clip, google};
 use crate::state::{Array, State};
-use crate::vit::{Position, VitConfig, resample_positions};
+use crate::vit::{Position, VitConfig, fixed_positions, resample_positions};
 
 /// What Hugging Face and DINOv2's hub put before the names of a model that has a head beside it.
 const MODELS_BESIDE_HEADS: [&str; 5] = ["vit.", "deit.", "dinov2.", "dinov2_with_registers.", "backbone."];
@@ -89,6 +89,9 @@ const DINOV2: &[Rule] = &[
 
 /// The arrays of a Vision Transformer under timm's names, its positions brought to the number of patches.
 pub(super) fn canonical(mut state: State, config: &VitConfig) -> State {
+    if clip::recognises(&state) {
+        state = clip::image_tower(state, config);
+    }
     if google::recognises(&state) {
         state = google::renamed(state);
     }
@@ -98,6 +101,12 @@ pub(super) fn canonical(mut state: State, config: &VitConfig) -> State {
     }
     state = stack(state, &["query", "key", "value"], "qkv");
     state = stack(state, &["gate", "value"], "fc1");
+    if config.position == Position::Sine
+        && state.get("pos_embed").is_some_and(|positions| *positions == fixed_positions(config))
+    {
+        // Written for libraries that have no fixed positions; the model computes them.
+        state.remove("pos_embed");
+    }
     if let Some(positions) = state.remove("pos_embed") {
         let positions = on_patches(positions, &mut state, config);
         state.insert("pos_embed".into(), fitted(positions, config));

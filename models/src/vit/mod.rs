@@ -9,8 +9,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 pub use self::config::{Pooling, Position, PositionResampling, VitConfig};
-pub(crate) use self::positions::resample_positions;
 pub use self::positions::sine_positions;
+pub(crate) use self::positions::{fixed_positions, resample_positions};
 use crate::layers::{LayerNorm, Linear, zeros};
 use crate::pass::Pass;
 use crate::probe::AttentionSite;

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::config::PositionResampling;
+use super::config::{PositionResampling, VitConfig};
+use crate::state::Array;
 
 /// Fixed two-dimensional positions: sines and cosines of the row in the first half of the width, of the column in the
 /// second, at frequencies 10000^(−i / (width/4)) (Vaswani et al., 2017, section 3.5, on each axis); zeros for prefix
@@ -24,6 +25,14 @@ pub fn sine_positions(grid: [usize; 2], prefix_tokens: usize, width: usize, devi
     }
     let tokens = prefix_tokens + grid[0] * grid[1];
     Tensor::from_data(TensorData::new(values, [1, tokens, width]), device)
+}
+
+/// What [`sine_positions`] gives a model of this configuration, as the array `pos_embed` of a checkpoint.
+pub(crate) fn fixed_positions(config: &VitConfig) -> Array {
+    let positions = sine_positions([config.grid(); 2], config.prefix_tokens(), config.width, &Device::flex());
+    let data = positions.into_data();
+    let shape = data.shape().to_vec();
+    Array { shape, values: data.try_into_vec().expect("positions are 32-bit floats") }
 }
 
 /// Brings learned positions of a square grid to another: `(from · from, width)` → `(to · to, width)`, rows first.

@@ -1,0 +1,67 @@
+//! Classifiers that are made of CLIP and prompts.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use archaeo_models::clip::{ClipConfig, Prompts};
+use archaeo_models::{Classifier, ModelCard, NetworkSpec};
+use burn::tensor::Device;
+
+use super::checkpoint::Found;
+use crate::cli::Subject;
+use crate::progress::Bars;
+
+/// The image tower of the CLIP that was found, with a prototype for each class; `classes` are named in the prompts where no
+/// others are given.
+///
+/// # Errors
+/// A model that is no CLIP, prompts or class names that cannot be used, or a checkpoint that does not fit.
+pub fn zero_shot(
+    subject: &Subject,
+    prompts: &str,
+    Found { checkpoint, described }: Found,
+    classes: &[String],
+    device: &Device,
+) -> Result<Classifier> {
+    let ModelCard { name, network, preprocessing, .. } = described.card;
+    let NetworkSpec::ZeroShot(_) = network else {
+        bail!(
+            "--prompts goes with CLIP, but {name} is none; name one with --model, such as clip_vit_base_patch32"
+        );
+    };
+    let classes = match &subject.class_names {
+        Some(path) => class_names(path, classes.len(), &subject.data)?,
+        None => classes.to_vec(),
+    };
+    let prompts = match Prompts::built_in(prompts) {
+        Some(prompts) => prompts,
+        None => Prompts::parse(&read(Path::new(prompts))?)
+            .map_err(|error| anyhow::anyhow!("{prompts} {error}"))?,
+    };
+    let config = ClipConfig::named(&name, preprocessing.image_size).context("--model")?;
+    let clip = checkpoint.into_clip(&name, &config, device)?;
+    let network = NetworkSpec::ZeroShot(config.zero_shot(classes.len()));
+    let bars = Bars::default();
+    let bar = bars.start("reading prompts", classes.len() as u64, "classes/s");
+    let card = ModelCard { name, network, preprocessing, classes };
+    Ok(clip.classifier(card, &prompts, &mut |done| bar.set_position(done as u64))?)
+}
+
+/// Names, one a line, as many as there are classes.
+fn class_names(path: &Path, classes: usize, data: &str) -> Result<Vec<String>> {
+    let text = read(path)?;
+    let names: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    ensure!(
+        names.len() == classes,
+        "{} names {} classes, but {data} has {classes}; write one name a line, in the order of `archaeo data`",
+        path.display(),
+        names.len()
+    );
+    Ok(names)
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}

@@ -1,0 +1,124 @@
+//! CLIP (Radford et al., 2021): an image tower and a text tower that project into one space, and classifiers that are made
+//! of the two.
+//!
+//! The text tower is needed once: [`Clip::classifier`] turns prompts into one prototype a class, and what is left is an image
+//! tower with fixed prototypes, [`ZeroShot`], a classifier like any other.
+
+mod config;
+mod prompts;
+mod text;
+mod tokenizer;
+mod zero_shot;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+pub use self::config::{ClipConfig, TextConfig, ZeroShotConfig};
+pub use self::prompts::{PromptError, Prompts};
+pub use self::text::{TextBlock, TextTower};
+pub use self::tokenizer::{CONTEXT, VOCABULARY, tokenize};
+pub use self::zero_shot::ZeroShot;
+use self::zero_shot::{initial_logit_scale, unit};
+use crate::classifier::{Classifier, ModelCard, Network};
+use crate::layers::Linear;
+use crate::pass::Pass;
+use crate::spec::SpecError;
+use crate::vit::Vit;
+
+/// Texts that are embedded at once.
+const TEXTS_AT_ONCE: usize = 64;
+
+/// Both towers.
+#[derive(Module, Debug)]
+pub struct Clip {
+    /// Image tower, a backbone.
+    pub visual: Vit,
+    /// `[embedding, width of the image tower]`
+    pub visual_projection: Linear,
+    /// Text tower.
+    pub text: TextTower,
+    /// `[embedding, width of the text tower]`
+    pub text_projection: Linear,
+    /// Logarithm of what cosines are multiplied with, `[1]`.
+    pub logit_scale: Param<Tensor<1>>,
+}
+
+impl Clip {
+    /// A CLIP of neutral values.
+    ///
+    /// # Errors
+    /// As [`ClipConfig::validate`].
+    pub fn new(config: &ClipConfig, device: &Device) -> Result<Self, SpecError> {
+        config.validate()?;
+        let ClipConfig { image, text, embedding } = config;
+        Ok(Self {
+            visual: Vit::new(image, device)?,
+            visual_projection: Linear::new(image.features(), *embedding, false, device),
+            text: TextTower::new(text, image.feed_forward, device),
+            text_projection: Linear::new(text.width, *embedding, false, device),
+            logit_scale: initial_logit_scale(device),
+        })
+    }
+
+    /// Features of normalised images, not brought to length 1.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, embedding]`
+    pub fn image_features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        self.visual_projection.forward(self.visual.forward(images, pass))
+    }
+
+    /// Features of texts as [`tokenize`] makes them, not brought to length 1.
+    ///
+    /// # Shapes
+    /// → `[texts, embedding]`
+    ///
+    /// # Panics
+    /// Without texts, or with one that [`tokenize`] would not make.
+    pub fn text_features(&self, texts: &[Vec<u32>]) -> Tensor<2> {
+        self.text_projection.forward(self.text.forward(texts))
+    }
+
+    /// One direction a class: the mean of the directions of all its prompts (Radford et al., 2021, section 3.1.4). `progress`
+    /// hears the number of classes that are done.
+    ///
+    /// # Shapes
+    /// → `[classes, embedding]`, rows of length 1
+    ///
+    /// # Panics
+    /// Without classes.
+    pub fn prototypes(
+        &self,
+        classes: &[String],
+        prompts: &Prompts,
+        progress: &mut dyn FnMut(usize),
+    ) -> Tensor<2> {
+        let mut rows = Vec::with_capacity(classes.len());
+        for (index, class) in classes.iter().enumerate() {
+            let texts: Vec<Vec<u32>> = prompts.of(class).iter().map(|text| tokenize(text)).collect();
+            let features = texts.chunks(TEXTS_AT_ONCE).map(|texts| unit(self.text_features(texts)));
+            rows.push(unit(Tensor::cat(features.collect(), 0).mean_dim(0)));
+            progress(index + 1);
+        }
+        Tensor::cat(rows, 0)
+    }
+
+    /// The image tower with the prototypes of the card's classes.
+    ///
+    /// # Errors
+    /// A card of another model than this one's [`ClipConfig::zero_shot`].
+    pub fn classifier(
+        self,
+        card: ModelCard,
+        prompts: &Prompts,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Classifier, SpecError> {
+        let prototypes = self.prototypes(&card.classes, prompts, progress);
+        let mut classifier = Classifier::blank(card, &prototypes.device())?;
+        let Self { visual, visual_projection, logit_scale, .. } = self;
+        let prototypes = Param::from_tensor(prototypes);
+        classifier.network =
+            Network::ZeroShot(ZeroShot { visual, visual_projection, prototypes, logit_scale });
+        Ok(classifier)
+    }
+}

@@ -1,0 +1,79 @@
+//! An image tower of CLIP as a classifier: an image belongs to the class whose prototype its feature is most like.
+
+use archaeo_ops as ops;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use super::config::ZeroShotConfig;
+use crate::layers::{Linear, constant, zeros};
+use crate::pass::Pass;
+use crate::spec::SpecError;
+use crate::vit::Vit;
+
+/// The logarithm of the scale of a fresh model's logits, 1 / 0.07 (Radford et al., 2021, section 2.5).
+const INITIAL_LOGIT_SCALE: f32 = 2.659_26;
+
+/// Logits are `exp(logit_scale) · cosine(feature, prototype)`.
+#[derive(Module, Debug)]
+pub struct ZeroShot {
+    /// Image tower.
+    pub visual: Vit,
+    /// To the space of the prototypes, `[embedding, width]`.
+    pub visual_projection: Linear,
+    /// `[classes, embedding]`; only their directions count.
+    pub prototypes: Param<Tensor<2>>,
+    /// `[1]`
+    pub logit_scale: Param<Tensor<1>>,
+}
+
+impl ZeroShot {
+    /// A classifier of neutral values.
+    ///
+    /// # Errors
+    /// As [`ZeroShotConfig::validate`].
+    pub fn new(config: &ZeroShotConfig, device: &Device) -> Result<Self, SpecError> {
+        config.validate()?;
+        let ZeroShotConfig { image, embedding, classes } = config;
+        Ok(Self {
+            visual: Vit::new(image, device)?,
+            visual_projection: Linear::new(image.features(), *embedding, false, device),
+            prototypes: zeros([*classes, *embedding], device),
+            logit_scale: initial_logit_scale(device),
+        })
+    }
+
+    /// Logits of normalised images.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, classes]`
+    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        self.compare(self.visual.forward(images, pass))
+    }
+
+    /// Logits from the residual stream as block `layer` receives it, to the last bit what [`ZeroShot::forward`] gives.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, classes]`
+    pub fn forward_from(&self, layer: usize, x: Tensor<3>, grid: [usize; 2], pass: &mut Pass) -> Tensor<2> {
+        self.compare(self.visual.forward_from(layer, x, grid, pass))
+    }
+
+    fn compare(&self, pooled: Tensor<2>) -> Tensor<2> {
+        let features = unit(self.visual_projection.forward(pooled));
+        let cosines = ops::linear(features, unit(self.prototypes.val()), None);
+        cosines * self.logit_scale.val().exp().unsqueeze()
+    }
+}
+
+pub(super) fn initial_logit_scale(device: &Device) -> Param<Tensor<1>> {
+    constant(INITIAL_LOGIT_SCALE, [1], device)
+}
+
+/// Square of the length below which a row has no direction: it stays all but zero.
+const SHORTEST: f32 = 1e-24;
+
+/// Each row at length 1.
+pub(super) fn unit(rows: Tensor<2>) -> Tensor<2> {
+    let lengths = rows.clone().powi_scalar(2).sum_dim(1).clamp_min(SHORTEST).sqrt();
+    rows / lengths
+}
