@@ -108,6 +108,26 @@ fn transformers_configurations_describe_what_their_fixtures_hold() {
 }
 
 #[test]
+fn transformers_clip_goes_by_the_name_of_its_sizes() {
+    let state = Fixture::read("transformers_vit").part("state");
+    let config = |vision: Value| json!({"model_type": "clip", "vision_config": vision});
+    for (vision, name) in [
+        (json!({}), "clip_vit_base_patch32"),
+        (json!({"patch_size": 16}), "clip_vit_base_patch16"),
+        (json!({"patch_size": 16, "hidden_act": "gelu"}), "clip_vit_base_patch16_gelu"),
+        (json!({"patch_size": 14, "hidden_size": 1024, "num_hidden_layers": 24}), "clip_vit_large_patch14"),
+    ] {
+        let folder = folder(&state, &[("config.json", config(vision))]);
+        let Described { card, preprocessing, .. } = described(folder.path());
+        assert_eq!(card.name, name);
+        assert_eq!(preprocessing.values.mean, archaeo_models::CLIP_MOMENTS.0);
+    }
+    let folder = folder(&state, &[("config.json", config(json!({"hidden_size": 7})))]);
+    let expected = "no CLIP with an image tower of width 7 and patches of 32 px is known here";
+    assert!(complaint(folder.path()).ends_with(expected));
+}
+
+#[test]
 fn a_shorter_side_and_a_crop_become_the_share_that_gives_them_back() {
     let state = Fixture::read("transformers_vit").part("state");
     for (resized, cropped) in [(256, 224), (248, 224), (232, 224), (333, 224), (224, 224)] {

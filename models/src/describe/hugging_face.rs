@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::json::{needed, number, real, text, truth};
 use super::{Configured, processor};
 use crate::beit::BeitConfig;
+use crate::clip::ClipConfig;
 use crate::preprocessing::PreprocessingChoice;
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
 use crate::spec::NetworkSpec;
@@ -14,7 +15,7 @@ use crate::vit::{Pooling, Position, PositionResampling, VitConfig};
 use crate::window::WindowPadding;
 
 /// The `model_type`s that are read.
-const KNOWN: &str = "vit, deit, dinov2, dinov2_with_registers, beit, swin and resnet";
+const KNOWN: &str = "vit, deit, dinov2, dinov2_with_registers, beit, swin, clip and resnet";
 
 pub(super) fn read(config: &Value) -> Result<Configured, String> {
     let kind = text(config, "model_type")
@@ -23,6 +24,7 @@ pub(super) fn read(config: &Value) -> Result<Configured, String> {
         "vit" | "deit" | "dinov2" | "dinov2_with_registers" => NetworkSpec::Vit(vit(config, kind)?),
         "beit" => NetworkSpec::Beit(beit(config)?),
         "swin" => NetworkSpec::Swin(swin(config)?),
+        "clip" => return clip(config),
         "resnet" => NetworkSpec::Resnet(resnet(config)?),
         other => return Err(format!("its model_type, `{other}`, is not known here; known are {KNOWN}")),
     };
@@ -34,6 +36,35 @@ pub(super) fn read(config: &Value) -> Result<Configured, String> {
     let name = text(config, "_name_or_path").filter(|name| !name.is_empty()).unwrap_or(kind).to_owned();
     let class_names = class_names(config);
     Ok(Configured { name, catalogue_name: kind.to_owned(), class_names, network, preprocessing })
+}
+
+/// CLIP goes by the name of its sizes: its head is made of prompts, for which both towers are built anew.
+fn clip(config: &Value) -> Result<Configured, String> {
+    let vision = config.get("vision_config").unwrap_or(&Value::Null);
+    let [width, patch_size, side] = [("hidden_size", 768), ("patch_size", 32), ("image_size", 224)]
+        .map(|(key, usual)| number(vision, key).map(|number| number.unwrap_or(usual)));
+    let (width, patch_size, side) = (width?, patch_size?, side?);
+    let feed_forward = match text(vision, "hidden_act").unwrap_or("quick_gelu") {
+        "quick_gelu" => FeedForward::QuickGelu,
+        "gelu" => FeedForward::Gelu,
+        other => return Err(format!("its hidden_act, `{other}`, is not known here")),
+    };
+    let fits = |name: &String| {
+        ClipConfig::named(name, side).is_ok_and(|clip| {
+            let tower = (clip.image.width, clip.image.patch_size, clip.image.feed_forward);
+            tower == (width, patch_size, feed_forward)
+        })
+    };
+    let name = NetworkSpec::names().into_iter().filter(|name| name.starts_with("clip_")).find(fits);
+    let name = name.ok_or_else(|| {
+        format!("no CLIP with an image tower of width {width} and patches of {patch_size} px is known here")
+    })?;
+    let network = NetworkSpec::named(&name, 0, side).map_err(|error| error.to_string())?;
+    let preprocessing = match config.get("preprocessor") {
+        Some(preprocessor) => processor::read(preprocessor, "clip")?,
+        None => PreprocessingChoice { image_size: Some(side), ..Default::default() },
+    };
+    Ok(Configured { catalogue_name: name.clone(), name, class_names: None, network, preprocessing })
 }
 
 /// Whether the architecture that was saved ends in a classifier.
