@@ -56,6 +56,12 @@ pub const CLIP_MOMENTS: ([f32; 3], [f32; 3]) =
 /// The smallest share that can be meant; what is cropped away has to be resized before.
 const SMALLEST_CROP: f64 = 0.1;
 
+/// The share of `resized` that `cropped` is, so that ⌊cropped / share⌋ is `resized` again.
+pub(crate) fn crop_share(cropped: usize, resized: usize) -> f64 {
+    let share = cropped as f64 / resized as f64;
+    if (cropped as f64 / share).floor() as usize == resized { share } else { share.next_down() }
+}
+
 impl Preprocessing {
     /// The whole image, scaled to `image_size`, with mean and deviation of 0.5: how models are trained here.
     pub fn plain(image_size: usize) -> Self {

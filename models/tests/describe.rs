@@ -88,7 +88,7 @@ fn transformers_configurations_describe_what_their_fixtures_hold() {
     for (name, kind, class, more) in cases {
         let fixture = Fixture::read(name);
         let preprocessor = json!({
-            "do_resize": true, "size": {"height": 16, "width": 16}, "resample": 2,
+            "do_resize": true, "do_center_crop": false, "size": {"height": 16, "width": 16}, "resample": 2,
             "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
         });
         let files =

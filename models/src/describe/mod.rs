@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::catalogue::usual;
+use crate::catalogue::{usual, usual_of};
 use crate::classifier::ModelCard;
 use crate::preprocessing::{Origin, Preprocessing, PreprocessingChoice, SourcedPreprocessing};
 use crate::spec::{NetworkSpec, SpecError};
@@ -27,6 +27,9 @@ pub enum DescribeError {
     /// Nothing says what it is.
     #[error("does not say which model it holds; name it with --model (see `archaeo models`)")]
     Unknown,
+    /// Nothing says what it is, and several models have its arrays.
+    #[error("does not say which model it holds, and its arrays are those of {}; name it with --model", .0.join(" and of "))]
+    Ambiguous(Vec<String>),
     /// Its card does not parse.
     #[error("holds a model card that does not parse ({0}); write it again, or name its model with --model")]
     Card(serde_json::Error),
@@ -89,7 +92,7 @@ pub(crate) fn describe(
     }
     let configured = config.map(|config| configured(config, state)).transpose();
     if let Some(name) = &request.model {
-        let base = usual(name);
+        let base = usual_of(name, state);
         // What else the configuration says of another architecture does not matter here.
         let choice = configured.ok().flatten().map(|configured| configured.preprocessing).unwrap_or_default();
         let mut sourced =
@@ -109,10 +112,26 @@ pub(crate) fn describe(
             .with(&preprocessing, Origin::Config);
         return finished(name, network, sourced, class_names, None, request);
     }
-    let (name, network) = infer::network(state).ok_or(DescribeError::Unknown)?;
-    let inferred = format!("taken for {name} ({}) by its names and shapes", network.describe());
+    let (names, network) = match infer::network(state).ok_or(DescribeError::Unknown)? {
+        infer::Inference::One(names, network) => (names, network),
+        infer::Inference::Several(names) => return Err(DescribeError::Ambiguous(names)),
+    };
+    let name = names[0].clone();
+    let base = usual_of(&name, state).preprocessing;
+    let mut inferred = format!("taken for {name} ({}) by its names and shapes", network.describe());
+    let others: Vec<&str> = names
+        .iter()
+        .filter(|other| usual_of(other, state).preprocessing != base)
+        .map(String::as_str)
+        .collect();
+    if !others.is_empty() {
+        inferred += &format!(
+            "; {} has the same arrays but other preprocessing, so say with --model which it is",
+            others.join(" or ")
+        );
+    }
     let side = network.image_size();
-    let sourced = SourcedPreprocessing::new(usual(&name).preprocessing, Origin::Catalogue)
+    let sourced = SourcedPreprocessing::new(base, Origin::Catalogue)
         .with(&PreprocessingChoice { image_size: side, ..PreprocessingChoice::default() }, Origin::Catalogue);
     finished(name, network, sourced, None, Some(inferred), request)
 }

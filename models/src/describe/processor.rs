@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::json::{channels, number, real, text, truth};
-use crate::preprocessing::{CLIP_MOMENTS, Fit, Interpolation, PreprocessingChoice};
+use crate::preprocessing::{CLIP_MOMENTS, Fit, Interpolation, PreprocessingChoice, crop_share};
 
 /// A class of processors, and what it does where the file says nothing.
 struct Processor {
@@ -147,7 +147,7 @@ fn shape(config: &Value, processor: &Processor) -> Result<(usize, f64, Fit), Str
     match cropped {
         // A model takes squares: of an image that is merely resized, it is the middle that can be shown to it.
         None => Ok((resized, 1.0, fit)),
-        Some(cropped) if (1..=resized).contains(&cropped) => Ok((cropped, share(cropped, resized), fit)),
+        Some(cropped) if (1..=resized).contains(&cropped) => Ok((cropped, crop_share(cropped, resized), fit)),
         Some(cropped) => Err(format!("{cropped} px cannot be cut out of {resized} px")),
     }
 }
@@ -160,10 +160,4 @@ fn side(size: &Value, key: &str) -> Result<Option<usize>, String> {
         true => Ok(whole(height)),
         false => Err(format!("its `{key}` is no square, and models are known here for squares alone")),
     }
-}
-
-/// The share of `resized` that `cropped` is, so that ⌊cropped / share⌋ is `resized` again.
-fn share(cropped: usize, resized: usize) -> f64 {
-    let share = cropped as f64 / resized as f64;
-    if (cropped as f64 / share).floor() as usize == resized { share } else { share.next_down() }
 }
