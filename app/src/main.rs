@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod device;
+mod hub;
 mod printer;
 mod progress;
 

@@ -53,6 +53,34 @@ impl Bars {
     }
 }
 
+/// A bar over the bytes of a file that is fetched.
+pub struct DownloadBar(ProgressBar);
+
+impl DownloadBar {
+    /// A bar that shows nothing yet.
+    pub fn new() -> Self {
+        let template = "  {msg:28!} {bar:28} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+        let style = ProgressStyle::with_template(template).expect("the template is valid");
+        Self(ProgressBar::new(0).with_style(style.progress_chars("━╸─")))
+    }
+}
+
+impl hf_hub::api::Progress for DownloadBar {
+    fn init(&mut self, size: usize, filename: &str) {
+        self.0.set_message(filename.to_owned());
+        self.0.set_length(size as u64);
+        self.0.set_position(0);
+    }
+
+    fn update(&mut self, size: usize) {
+        self.0.inc(size as u64);
+    }
+
+    fn finish(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 impl Drop for Bars {
     fn drop(&mut self) {
         self.finish();

@@ -66,6 +66,53 @@ fn weights_that_cannot_be_used() {
 }
 
 #[test]
+fn weights_that_mean_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tests/fixtures/checkpoints");
+    for (name, function) in [("malicious.pth", "posix.system"), ("malicious_legacy.pth", "__builtin__.eval")]
+    {
+        let would_run = format!("would run `{function}`");
+        refused(&mut evaluate(&fixtures.join(name)), &[name, &would_run, "nothing of it was run here"]);
+    }
+    assert!(!Path::new("/tmp/archaeo-ran-a-pickle").exists(), "the pickle was run");
+    refused(
+        &mut evaluate(&fixtures.join("sparse.pth")),
+        &["sparse.pth", "`weight` is a tensor of a kind that is not read"],
+    );
+    refused(&mut evaluate(&fixtures.join("no_tensors.pth")), &["no_tensors.pth", "holds no tensors by name"]);
+
+    let whole = fs::read(fixtures.join("training.pth")).unwrap();
+    fs::write(path("cut.pth"), &whole[..whole.len() / 2]).unwrap();
+    refused(
+        &mut evaluate(&path("cut.pth")),
+        &["cut.pth is not a readable zip archive", "download or export it again"],
+    );
+    let mut changed = whole;
+    let at = changed.windows(10).position(|window| window == b"state_dict").unwrap();
+    changed[at] = b'S';
+    fs::write(path("changed.pth"), changed).unwrap();
+    refused(
+        &mut evaluate(&path("changed.pth")),
+        &["changed.pth is not a readable PyTorch checkpoint", "data.pkl` is wrong"],
+    );
+    fs::write(path("page.pth"), "<!DOCTYPE html>").unwrap();
+    refused(&mut evaluate(&path("page.pth")), &["page.pth holds no checkpoint", "it is a web page"]);
+    fs::write(path("pointer.bin"), "version https://git-lfs.github.com/spec/v1").unwrap();
+    refused(&mut evaluate(&path("pointer.bin")), &["pointer.bin holds no checkpoint", "`git lfs pull`"]);
+
+    let weights = train(folder.path(), &[]);
+    let mut bytes = fs::read(weights).unwrap();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(path("nan.safetensors"), bytes).unwrap();
+    refused(
+        &mut evaluate(&path("nan.safetensors")),
+        &["nan.safetensors", "a value that is not finite in `", "take an earlier checkpoint"],
+    );
+}
+
+#[test]
 fn a_cnn_has_no_attention_to_ask_about() {
     let folder = tempfile::tempdir().unwrap();
     let weights = train(folder.path(), &["--set", "model=resnet_micro"]);
@@ -205,6 +252,54 @@ fn a_truncated_image_is_skipped_with_a_count_and_refused_when_strict() {
     // Without masks and textures there is nothing to say about them.
     assert!(support::investigation(&out)["shape_bias"].is_null());
     assert!(support::investigation(&out)["localisation"].is_null());
+}
+
+#[test]
+fn images_that_claim_to_be_enormous() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("sheet.png");
+    for (name, width, height, sentence) in [
+        (
+            "bomb.png",
+            30_000u32,
+            30_000u32,
+            "bomb.png cannot be used: it is larger than the 16384 pixels a side",
+        ),
+        ("thread.png", 1, 100_000, "thread.png cannot be used: it is larger than the 16384 pixels a side"),
+    ] {
+        let class = folder.path().join(name.trim_end_matches(".png")).join("class");
+        fs::create_dir_all(&class).unwrap();
+        let image = class.join(name);
+        photograph(&image, 1);
+        let mut bytes = fs::read(&image).unwrap();
+        bytes[16..20].copy_from_slice(&width.to_be_bytes());
+        bytes[20..24].copy_from_slice(&height.to_be_bytes());
+        // The checksum of a PNG's header, bit by bit.
+        let checksum = bytes[12..29].iter().fold(!0u32, |crc, &byte| {
+            (0..8).fold(
+                crc ^ u32::from(byte),
+                |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 },
+            )
+        });
+        bytes[29..33].copy_from_slice(&(!checksum).to_be_bytes());
+        fs::write(&image, bytes).unwrap();
+        let mut command = archaeo(["data", "--strict", "--sheet"]);
+        let sentence = sentence.split_once(" cannot be used: ").unwrap();
+        refused(command.arg(&sheet).arg(class.parent().unwrap()), &[sentence.0, sentence.1]);
+    }
+    // Long and thin, but within what is decoded: only the part that is shown is enlarged.
+    for class in ["a", "b"] {
+        let class = folder.path().join("thin").join(class);
+        fs::create_dir_all(&class).unwrap();
+        for number in 0..3 {
+            let pixels = (0..16_000 * 3).map(|i| (i * (number + 3) % 251) as u8).collect();
+            Picture::from_rgb(16_000, 1, pixels)
+                .unwrap()
+                .save_png(&class.join(format!("{number}.png")))
+                .unwrap();
+        }
+    }
+    succeed(archaeo(["data", "--sheet"]).arg(&sheet).arg(folder.path().join("thin")));
 }
 
 /// A picture of 20 × 16 pixels that no other number gives.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
+use crate::checkpoint::printable;
+
 /// One array of a checkpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
@@ -123,7 +125,7 @@ impl std::fmt::Display for Mismatch {
             writeln!(f, "  missing     {name}")?;
         }
         for name in &self.unexpected {
-            writeln!(f, "  unexpected  {name}")?;
+            writeln!(f, "  unexpected  {}", printable(name))?;
         }
         for (name, expected, found) in &self.misshapen {
             writeln!(f, "  misshapen   {name}: expected {expected:?}, found {found:?}")?;

@@ -502,3 +502,18 @@ fn random_bytes_behind_every_beginning() {
     let refused = fuzz("random", strategy);
     assert_eq!(refused, 1.0);
 }
+
+#[test]
+fn what_a_file_says_cannot_write_on_the_terminal() {
+    let (_folder, path) = scratch("escape.pth");
+    let escape = "\u{1b}[2Jw\nand\r";
+    fs::write(&path, legacy(&[b"}", &text(escape)[..], &tensor(b"K\x05", b"K\x01"), b"s"].concat(), 4))
+        .unwrap();
+    refused(&path, r"`\u{1b}[2Jw\nand\r`: the tensor reaches beyond its storage");
+    fs::write(
+        &path,
+        legacy(&[b"}", &text(&"w".repeat(5000))[..], &tensor(b"K\x05", b"K\x01"), b"s"].concat(), 4),
+    )
+    .unwrap();
+    refused(&path, "www…);");
+}

@@ -11,6 +11,7 @@ use archaeo_models::{
 use serde_json::{Value, json};
 
 use crate::cli::{Filter, Reading, Shape};
+use crate::hub;
 use crate::printer::Printer;
 
 /// A checkpoint that was read, and what it was found to be.
@@ -32,7 +33,7 @@ pub fn find(
     class_names: &[String],
     printer: &Printer,
 ) -> Result<Found> {
-    let checkpoint = checkpoint::read(path)?;
+    let checkpoint = checkpoint::read(&hub::resolve(path)?)?;
     let request = ModelRequest {
         model: model.map(str::to_owned),
         preprocessing: choice(reading),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{environment, say_skipped};
 use crate::cli::{Excavate, Global};
 use crate::device;
+use crate::hub;
 use crate::printer::Printer;
 use crate::progress::{Bars, listen_for_interrupt};
 
@@ -41,6 +42,8 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
     overrides.extend(global.seed.map(|seed| format!("seed={seed}")));
     let config = InvestigationConfig::parse(&text, &overrides, arguments.quick)?;
     let device = device::by_name(&global.device)?;
+    let resolve = |weights: &Option<PathBuf>| weights.as_deref().map(hub::resolve).transpose();
+    let (vit, cnn) = (resolve(&arguments.vit)?, resolve(&arguments.cnn)?);
     listen_for_interrupt()?;
 
     let bars = Bars::default();
@@ -48,8 +51,8 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
         source: &arguments.data,
         strict: arguments.strict,
         config,
-        vit: given(&arguments.vit, &arguments.vit_model),
-        cnn: given(&arguments.cnn, &arguments.cnn_model),
+        vit: given(&vit, &arguments.vit_model),
+        cnn: given(&cnn, &arguments.cnn_model),
         out: &arguments.out,
         device: &device,
         environment: environment(global),

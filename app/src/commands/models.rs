@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::checkpoint::find;
 use crate::cli::{Models, ModelsAction, Reading};
+use crate::hub;
 use crate::printer::Printer;
 
 /// Runs the command.
@@ -109,7 +110,7 @@ fn show(name: &str, printer: &Printer) -> Result<()> {
 
 /// The model of a checkpoint, or of a name with what its published checkpoints expect.
 fn described(name: &str, printer: &Printer) -> Result<Described> {
-    if Path::new(name).exists() {
+    if Path::new(name).exists() || hub::is_reference(Path::new(name)) {
         return Ok(find(Path::new(name), None, &Reading::default(), &[], printer)?.described);
     }
     let Usual { classes, preprocessing } = usual(name);

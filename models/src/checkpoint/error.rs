@@ -144,9 +144,27 @@ impl Fault {
         match self {
             Self::Io(source) if source.kind() == io::ErrorKind::NotFound => WeightsError::Missing(path),
             Self::Io(source) => WeightsError::Io { action: "read", path, source },
-            Self::Malformed(reason) => WeightsError::Malformed { path, format, reason },
-            Self::Dtype(name, dtype) => WeightsError::Dtype { path, name, dtype },
-            Self::WouldRun(function) => WeightsError::WouldRun { path, function },
+            Self::Malformed(reason) => WeightsError::Malformed { path, format, reason: printable(&reason) },
+            Self::Dtype(name, dtype) => {
+                WeightsError::Dtype { path, name: printable(&name), dtype: printable(&dtype) }
+            }
+            Self::WouldRun(function) => WeightsError::WouldRun { path, function: printable(&function) },
         }
     }
+}
+
+/// Longest text of a file that is repeated in a message.
+const LONGEST_QUOTE: usize = 300;
+
+/// A text out of a file as it may be shown on a terminal: on one line, without what would move the cursor, and not too long.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for (count, character) in text.chars().enumerate() {
+        match character {
+            _ if count == LONGEST_QUOTE => return shown + "…",
+            character if character.is_control() => shown.extend(character.escape_default()),
+            character => shown.push(character),
+        }
+    }
+    shown
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use super::error::WeightsError;
+use super::error::{WeightsError, printable};
 use super::source::{self, Format};
 use super::{Checkpoint, read, safetensors, write_arrays};
 use crate::classifier::{Classifier, ModelCard};
@@ -108,7 +108,7 @@ impl Checkpoint {
         let diverged = |array: &Array| array.values.iter().any(|value| !value.is_finite());
         match self.state.iter().find(|(_, array)| diverged(array)) {
             None => Ok(()),
-            Some((name, _)) => Err(WeightsError::NotFinite { path: self.path.clone(), name: name.clone() }),
+            Some((name, _)) => Err(WeightsError::NotFinite { path: self.path.clone(), name: printable(name) }),
         }
     }
 }

@@ -26,8 +26,10 @@ use self::source::Format;
 use crate::state::State;
 
 pub use self::error::WeightsError;
+pub(crate) use self::error::printable;
 pub use self::load::{LoadOptions, load, read_card, save};
 pub use self::safetensors::write_arrays;
+pub use self::source::{choose, parts};
 
 /// What a checkpoint holds.
 #[derive(Clone, Debug)]

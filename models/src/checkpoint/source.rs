@@ -16,6 +16,9 @@ const FILES_IN_FOLDERS: [&str; 4] = [
     "pytorch_model.bin.index.json",
 ];
 
+/// How the names of checkpoints end.
+const ENDINGS: [&str; 6] = ["safetensors", "bin", "pth", "pt", "th", "npz"];
+
 /// The configuration beside them.
 const CONFIG: &str = "config.json";
 
@@ -61,26 +64,44 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, WeightsError> {
     if !metadata.is_dir() {
         return Ok(path.to_owned());
     }
-    if let Some(file) = FILES_IN_FOLDERS.iter().map(|name| path.join(name)).find(|file| file.exists()) {
-        return Ok(file);
-    }
-    let unrecognised = |reason: String| WeightsError::Unrecognised { path: path.to_owned(), reason };
     let entries = fs::read_dir(path).map_err(|error| Fault::from(error).of(path, ""))?;
-    let endings = ["safetensors", "bin", "pth", "pt", "th", "npz"];
-    let is_checkpoint = |file: &PathBuf| {
-        file.extension().and_then(|ending| ending.to_str()).is_some_and(|ending| endings.contains(&ending))
+    let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let chosen = choose(names.iter().map(String::as_str));
+    let unrecognised = |reason: String| WeightsError::Unrecognised { path: path.to_owned(), reason };
+    Ok(path.join(chosen.map_err(unrecognised)?))
+}
+
+/// Which of the files of a folder, or of a repository, is the checkpoint: one of the usual names, or else the only one whose
+/// name ends like a checkpoint's.
+///
+/// # Errors
+/// No such file or several, as the end of a sentence.
+pub fn choose<'a>(names: impl Iterator<Item = &'a str>) -> Result<&'a str, String> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    if let Some(usual) = FILES_IN_FOLDERS.iter().find_map(|usual| names.iter().find(|name| name == &usual)) {
+        return Ok(usual);
+    }
+    let is_checkpoint = |name: &&str| {
+        let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+        ending.is_some_and(|ending| ENDINGS.contains(&ending))
     };
-    let mut files: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_checkpoint).collect();
-    files.sort_unstable();
-    match files.as_slice() {
-        [file] => Ok(file.clone()),
-        [] => Err(unrecognised("no file in it is one by its name".into())),
-        [first, second, ..] => Err(unrecognised(format!(
-            "{} and {} are both there, so one has to be named",
-            first.display(),
-            second.display()
-        ))),
+    names.retain(is_checkpoint);
+    match names.as_slice() {
+        [name] => Ok(name),
+        [] => Err("no file in it is one by its name".into()),
+        [first, second, ..] => Err(format!("{first} and {second} are both there, so one has to be named")),
+    }
+}
+
+/// The files that make up the checkpoint at `path`: itself, or the ones that it lists as an index.
+///
+/// # Errors
+/// A file that cannot be read, or an index that makes no sense.
+pub fn parts(path: &Path) -> Result<Vec<PathBuf>, WeightsError> {
+    match open(path)? {
+        (_, Format::Index) => shards(path).map_err(|fault| fault.of(path, Format::Index.name())),
+        _ => Ok(vec![path.to_owned()]),
     }
 }
 
