@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::augment::{AugmentConfig, AugmentKey, augment};
-use crate::data::resize::{Filter, center_crop, resize, resize_shorter_side};
+use crate::data::resize::{Filter, center_crop, resize_and_center_crop, with_shorter_side};
 use crate::data::{DataError, Image, Mask, Split};
 
 /// Batches that wait, decoded, for the model.
@@ -67,16 +67,15 @@ pub fn preprocess(image: Image, preprocessing: &Preprocessing) -> Image {
         Interpolation::Lanczos => Filter::Lanczos,
     };
     let side = (image_size as f64 / crop).floor() as usize;
-    let resized = match fit {
-        Fit::Crop if image.width.min(image.height) == side => image,
-        Fit::Crop => resize_shorter_side(&image, side, filter),
-        Fit::Squash if (image.width, image.height) == (side, side) => image,
-        Fit::Squash => resize(&image, side, side, filter),
+    let size = match fit {
+        Fit::Crop => with_shorter_side(&image, side),
+        Fit::Squash => (side, side),
     };
-    if (resized.width, resized.height) == (image_size, image_size) {
-        return resized;
+    match (image.width, image.height) {
+        current if current == size && size == (image_size, image_size) => image,
+        current if current == size => center_crop(&image, image_size, image_size),
+        _ => resize_and_center_crop(&image, size, image_size, filter),
     }
-    center_crop(&resized, image_size, image_size)
 }
 
 /// An object mask under the same resize and crop as [`preprocess`] gives the image: whether each pixel of the model's

@@ -4,7 +4,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::RandomResizedCrop;
 use crate::data::Image;
-use crate::data::resize::{Filter, center_crop, crop, resize, resize_shorter_side};
+use crate::data::resize::{Filter, center_crop, crop, resize, resize_and_center_crop, with_shorter_side};
 use crate::random::Draw;
 
 /// Resized to cover `size` × `size`, and the middle of that.
@@ -12,7 +12,7 @@ pub(super) fn fit(image: &Image, size: usize) -> Image {
     if (image.width, image.height) == (size, size) {
         return image.clone();
     }
-    center_crop(&resize_shorter_side(image, size, Filter::Bicubic), size, size)
+    resize_and_center_crop(image, with_shorter_side(image, size), size, Filter::Bicubic)
 }
 
 /// A part of random area and shape, resized; after ten failures the largest middle part of permitted shape.

@@ -4,6 +4,8 @@
 //! rounding to 8 bits. When it shrinks, the filter grows with the factor: the result is antialiased. Both
 //! matter: a resize without antialiasing costs about a point of accuracy.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::Image;
@@ -66,8 +68,8 @@ struct Taps {
     weights: Vec<i32>,
 }
 
-/// The taps of every output position along one axis.
-fn taps(input: usize, output: usize, filter: Filter) -> Vec<Taps> {
+/// The taps of some of the output positions along one axis.
+fn taps(input: usize, output: usize, positions: Range<usize>, filter: Filter) -> Vec<Taps> {
     let scale = input as f64 / output as f64;
     let stretch = scale.max(1.0);
     let support = filter.support() * stretch;
@@ -85,7 +87,7 @@ fn taps(input: usize, output: usize, filter: Filter) -> Vec<Taps> {
         };
         Taps { start, weights: weights.into_iter().map(fixed).collect() }
     };
-    (0..output).map(position).collect()
+    positions.map(position).collect()
 }
 
 fn to_grey_level(sum: i32) -> u8 {
@@ -99,24 +101,37 @@ const HALF: i32 = 1 << (PRECISION - 1);
 /// # Panics
 /// If the image or the result has no pixels.
 pub fn resize(image: &Image, width: usize, height: usize, filter: Filter) -> Image {
+    resize_part(image, (width, height), 0..width, 0..height, filter)
+}
+
+/// The given columns and rows of `image` at the size `(width, height)`; nothing else of it is computed, so that a long and
+/// thin image, which is enormous once its shorter side has been enlarged, costs no more than another.
+fn resize_part(
+    image: &Image,
+    (width, height): (usize, usize),
+    columns: Range<usize>,
+    rows: Range<usize>,
+    filter: Filter,
+) -> Image {
     assert!(image.width > 0 && image.height > 0 && width > 0 && height > 0, "an image without pixels");
     // Rounding between the passes makes their order visible. Since version 13 Pillow takes the columns first
     // where the height loses more than twice the pixels that the width loses.
     let loss = |from: usize, to: usize| from as i64 - to as i64;
     let (lost_width, lost_height) = (loss(image.width, width), loss(image.height, height));
     if lost_height > 0 && lost_height > 2 * lost_width {
-        resize_rows(&resize_columns(image, height, filter), width, filter)
+        resize_rows(&resize_columns(image, height, rows, filter), width, columns, filter)
     } else {
-        resize_columns(&resize_rows(image, width, filter), height, filter)
+        resize_columns(&resize_rows(image, width, columns, filter), height, rows, filter)
     }
 }
 
-fn resize_rows(image: &Image, width: usize, filter: Filter) -> Image {
+/// The given columns of `image` at another width.
+fn resize_rows(image: &Image, width: usize, columns: Range<usize>, filter: Filter) -> Image {
     if width == image.width {
-        return image.clone();
+        return crop(image, columns.start as i64, 0, columns.len(), image.height);
     }
-    let taps = taps(image.width, width, filter);
-    let mut pixels = Vec::with_capacity(width * image.height * 3);
+    let taps = taps(image.width, width, columns, filter);
+    let mut pixels = Vec::with_capacity(taps.len() * image.height * 3);
     for row in image.pixels.chunks_exact(image.width * 3) {
         for Taps { start, weights } in &taps {
             let mut sums = [HALF; 3];
@@ -128,17 +143,19 @@ fn resize_rows(image: &Image, width: usize, filter: Filter) -> Image {
             pixels.extend(sums.map(to_grey_level));
         }
     }
-    Image { width, height: image.height, pixels }
+    Image { width: taps.len(), height: image.height, pixels }
 }
 
-fn resize_columns(image: &Image, height: usize, filter: Filter) -> Image {
+/// The given rows of `image` at another height.
+fn resize_columns(image: &Image, height: usize, rows: Range<usize>, filter: Filter) -> Image {
     if height == image.height {
-        return image.clone();
+        return crop(image, 0, rows.start as i64, image.width, rows.len());
     }
     let stride = image.width * 3;
-    let mut pixels = Vec::with_capacity(stride * height);
+    let taps = taps(image.height, height, rows, filter);
+    let mut pixels = Vec::with_capacity(stride * taps.len());
     let mut sums = vec![HALF; stride];
-    for Taps { start, weights } in taps(image.height, height, filter) {
+    for Taps { start, weights } in &taps {
         sums.fill(HALF);
         for (row, weight) in image.pixels[start * stride..].chunks_exact(stride).zip(weights) {
             for (sum, &value) in sums.iter_mut().zip(row) {
@@ -147,34 +164,55 @@ fn resize_columns(image: &Image, height: usize, filter: Filter) -> Image {
         }
         pixels.extend(sums.iter().map(|&sum| to_grey_level(sum)));
     }
-    Image { width: image.width, height, pixels }
+    Image { width: image.width, height: taps.len(), pixels }
 }
 
-/// `image` with its shorter side `size` pixels long and the longer side in proportion, rounded down, as
+/// `image`'s size once its shorter side is `size` pixels long, the longer side in proportion and rounded down, as
 /// torchvision's `Resize(size)` has it.
+pub fn with_shorter_side(image: &Image, size: usize) -> (usize, usize) {
+    let (width, height) = (image.width, image.height);
+    if width <= height { (size, size * height / width) } else { (size * width / height, size) }
+}
+
+/// `image` with its shorter side `size` pixels long, as torchvision's `Resize(size)` gives it.
 ///
 /// # Panics
 /// As [`resize`].
 pub fn resize_shorter_side(image: &Image, size: usize, filter: Filter) -> Image {
-    let (width, height) = (image.width, image.height);
-    let (width, height) =
-        if width <= height { (size, size * height / width) } else { (size * width / height, size) };
+    let (width, height) = with_shorter_side(image, size);
     resize(image, width, height, filter)
+}
+
+/// The middle `side` × `side` pixels of `image` at the size `(width, height)`; nothing else of it is computed.
+///
+/// # Panics
+/// As [`resize`], and if `side` is more than width or height.
+pub fn resize_and_center_crop(
+    image: &Image,
+    (width, height): (usize, usize),
+    side: usize,
+    filter: Filter,
+) -> Image {
+    assert!(side <= width && side <= height, "a crop of {side} pixels out of {width} × {height}");
+    let (left, top) = (centre_offset(width, side) as usize, centre_offset(height, side) as usize);
+    resize_part(image, (width, height), left..left + side, top..top + side, filter)
 }
 
 /// The middle `width` × `height` of `image`, black where the image is smaller. An odd remainder is halved to
 /// the nearest even number, as Python's `round` in torchvision's `CenterCrop` does.
 pub fn center_crop(image: &Image, width: usize, height: usize) -> Image {
-    let offset = |whole: usize, part: usize| {
-        let spare = whole as i64 - part as i64;
-        if spare < 0 {
-            // Padding: the left and top margin is the smaller half.
-            return -(-spare / 2);
-        }
-        let half = spare / 2;
-        if spare % 2 == 1 && half % 2 == 1 { half + 1 } else { half }
-    };
-    crop(image, offset(image.width, width), offset(image.height, height), width, height)
+    crop(image, centre_offset(image.width, width), centre_offset(image.height, height), width, height)
+}
+
+/// Where the middle `part` of `whole` begins; below 0 where it is longer.
+fn centre_offset(whole: usize, part: usize) -> i64 {
+    let spare = whole as i64 - part as i64;
+    if spare < 0 {
+        // Padding: the left and top margin is the smaller half.
+        return -(-spare / 2);
+    }
+    let half = spare / 2;
+    if spare % 2 == 1 && half % 2 == 1 { half + 1 } else { half }
 }
 
 /// The `width` × `height` of `image` whose first pixel is (`left`, `top`), black outside the image.
@@ -248,6 +286,23 @@ mod tests {
         assert_eq!(compared, 18 + 4 + 4);
         println!("{values} values compared with Pillow's, different by one grey level: {unequal:?}");
         assert_eq!(unequal, []);
+    }
+
+    #[test]
+    fn a_part_of_a_resize_is_cut_out_of_the_whole() {
+        let image = Pillow::open().image("image");
+        for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+            for (size, side) in [(32, 32), (32, 31), (45, 45), (45, 20), (61, 44), (90, 77)] {
+                let whole = center_crop(&resize_shorter_side(&image, size, filter), side, side);
+                let size = with_shorter_side(&image, size);
+                assert_eq!(resize_and_center_crop(&image, size, side, filter), whole, "{size:?}, {side}");
+            }
+        }
+        // Enlarged as a whole, this would have 800 million pixels.
+        let thread = Image::filled(16_000, 1, [1, 2, 3]);
+        let size = with_shorter_side(&thread, 224);
+        let part = resize_and_center_crop(&thread, size, 224, Filter::Bicubic);
+        assert_eq!(part, Image::filled(224, 224, [1, 2, 3]));
     }
 
     #[test]

@@ -503,27 +503,81 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// An EXIF header with orientation 6 (turn clockwise to be upright), put behind a JPEG's first marker.
+/// The body of an EXIF header that says nothing but an orientation.
+fn exif(orientation: u8) -> Vec<u8> {
+    [b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0", &[orientation][..], &[0; 6]].concat()
+}
+
+/// A chunk of a RIFF file, which ends on an even byte.
+fn riff(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut chunk = [name, &(body.len() as u32).to_le_bytes()[..], body].concat();
+    chunk.resize(chunk.len().next_multiple_of(2), 0);
+    chunk
+}
+
+/// A WebP file in the extended layout, of a canvas of this size.
+fn extended_webp(plain: &[u8], width: u32, height: u32, exif: &[u8]) -> Vec<u8> {
+    let mut header = vec![0x08, 0, 0, 0];
+    header.extend(&(width - 1).to_le_bytes()[..3]);
+    header.extend(&(height - 1).to_le_bytes()[..3]);
+    let chunks = [riff(b"VP8X", &header), plain[12..].to_vec(), riff(b"EXIF", exif)].concat();
+    riff(b"RIFF", &[b"WEBP", &chunks[..]].concat())
+}
+
+fn png_chunk(name: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let named = [name, body].concat();
+    [&(body.len() as u32).to_be_bytes()[..], &named, &crc32(&named).to_be_bytes()].concat()
+}
+
+/// The same picture in each format, with an EXIF orientation.
+fn oriented(picture: &RgbImage, orientation: u8) -> Vec<Vec<u8>> {
+    let exif = exif(orientation);
+    let jpeg = encoded(&picture.clone().into(), ImageFormat::Jpeg);
+    let marker = [b"Exif\0\0", &exif[..]].concat();
+    let length = (marker.len() as u16 + 2).to_be_bytes();
+    let jpeg = [&jpeg[..2], &[0xFF, 0xE1], &length, &marker, &jpeg[2..]].concat();
+    let png = encoded(&picture.clone().into(), ImageFormat::Png);
+    let png = [&png[..33], &png_chunk(b"eXIf", &exif), &png[33..]].concat();
+    let webp = encoded(&picture.clone().into(), ImageFormat::WebP);
+    vec![jpeg, png, extended_webp(&webp, picture.width(), picture.height(), &exif)]
+}
+
 #[test]
 fn exif_orientation_is_applied() {
-    let wide =
-        RgbImage::from_fn(
-            32,
-            16,
-            |x, _| if x < 16 { ::image::Rgb([250, 0, 0]) } else { ::image::Rgb([0, 0, 250]) },
-        );
-    let plain = encoded(&wide.into(), ImageFormat::Jpeg);
-    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec();
-    let mut turned = vec![0xFF, 0xD8, 0xFF, 0xE1];
-    turned.extend((exif.len() as u16 + 2).to_be_bytes());
-    turned.append(&mut exif);
-    turned.extend(&plain[2..]);
-    let image = decode(&turned).expect("decodes");
-    assert_eq!((image.width, image.height), (16, 32));
-    assert_eq!(dimensions(&turned).expect("a header"), (16, 32));
-    let [red, _, blue] = image.pixel(8, 4);
-    assert!(red > 200 && blue < 50, "the left half comes to the top");
-    assert_eq!(dimensions(&plain).expect("a header"), (32, 16));
+    // Red at the top left, green at the top right, blue at the bottom left, grey at the bottom right.
+    let colours = [[250, 0, 0], [0, 250, 0], [0, 0, 250], [99, 99, 99]];
+    let picture = RgbImage::from_fn(32, 16, |x, y| {
+        ::image::Rgb(colours[usize::from(x >= 16) + 2 * usize::from(y >= 8)])
+    });
+    // Which of them come to stand at the top left, top right, bottom left and bottom right, by the standard's figure.
+    let places = [
+        [0, 1, 2, 3],
+        [1, 0, 3, 2],
+        [3, 2, 1, 0],
+        [2, 3, 0, 1],
+        [0, 2, 1, 3],
+        [2, 0, 3, 1],
+        [3, 1, 2, 0],
+        [1, 3, 0, 2],
+    ];
+    for (orientation, expected) in (1u8..).zip(places) {
+        for file in oriented(&picture, orientation) {
+            let image = decode(&file).expect("decodes");
+            let size = if orientation < 5 { (32, 16) } else { (16, 32) };
+            assert_eq!((image.width, image.height), size);
+            assert_eq!(dimensions(&file).expect("a header"), size);
+            let (right, bottom) = (image.width - 4, image.height - 4);
+            let corners = [(3, 3), (right, 3), (3, bottom), (right, bottom)].map(|(x, y)| image.pixel(x, y));
+            for (found, place) in corners.into_iter().zip(expected) {
+                let near = found.iter().zip(colours[place]).all(|(a, b)| a.abs_diff(b) < 12);
+                assert!(near, "orientation {orientation}: {found:?} where {:?} belongs", colours[place]);
+            }
+        }
+    }
+    // What stands for no orientation is ignored.
+    for file in oriented(&picture, 9) {
+        assert_eq!(dimensions(&file).expect("a header"), (32, 16));
+    }
 }
 
 #[test]
@@ -532,7 +586,7 @@ fn damaged_and_hostile_images_get_a_sentence() {
         ::image::Rgb([(x * y) as u8, (x * 7 + y * 31) as u8, (x ^ y) as u8])
     });
     let jpeg = encoded(&noise.clone().into(), ImageFormat::Jpeg);
-    let whole = encoded(&noise.into(), ImageFormat::Png);
+    let whole = encoded(&noise.clone().into(), ImageFormat::Png);
     let reason = |bytes: &[u8]| decode(bytes).expect_err("an error");
     assert_eq!(reason(b""), "it is empty");
     assert_eq!(reason(b"hello, world, this is text"), "it is no PNG, JPEG or WebP image");
@@ -547,12 +601,18 @@ fn damaged_and_hostile_images_get_a_sentence() {
         decode(&with_trailer).expect("what follows the end does not matter"),
         decode(&jpeg).expect("decodes")
     );
+    let webp = encoded(&noise.into(), ImageFormat::WebP);
+    assert!(reason(&webp[..webp.len() / 2]).starts_with("it is damaged ("));
     // Truncated anywhere, an image is an error or a picture of its size, never a panic.
-    for length in 0..jpeg.len() {
-        let _ = decode(&jpeg[..length]);
+    for whole in [&jpeg, &whole, &webp] {
+        for length in 0..whole.len() {
+            if let Err(reason) = decode(&whole[..length]) {
+                assert!(reason.starts_with("it is ") && reason.lines().count() == 1, "{reason}");
+            }
+        }
     }
-    // A header that claims 100,000 × 1 pixels, and one that claims 16,000 × 16,000.
-    for (width, height) in [(100_000u32, 1u32), (16_000, 16_000)] {
+    // Headers that claim more than is decoded, the third as much as 2.7 GB of zeros.
+    for (width, height) in [(100_000u32, 1u32), (1, 100_000), (30_000, 30_000), (16_000, 16_000)] {
         let mut bomb = whole.clone();
         bomb[16..20].copy_from_slice(&width.to_be_bytes());
         bomb[20..24].copy_from_slice(&height.to_be_bytes());
@@ -560,6 +620,18 @@ fn damaged_and_hostile_images_get_a_sentence() {
         bomb[29..33].copy_from_slice(&crc.to_be_bytes());
         let reason = reason(&bomb);
         assert!(reason.contains("that are decoded"), "{reason}");
+    }
+    for (width, height) in [(65_535u16, 1u16), (1, 65_535), (30_000, 30_000), (16_000, 16_000)] {
+        let frame = jpeg.windows(2).position(|marker| marker == [0xFF, 0xC0]).expect("a baseline JPEG");
+        let mut bomb = jpeg.clone();
+        bomb[frame + 5..frame + 7].copy_from_slice(&height.to_be_bytes());
+        bomb[frame + 7..frame + 9].copy_from_slice(&width.to_be_bytes());
+        let reason = reason(&bomb);
+        assert!(reason.contains("that are decoded"), "{reason}");
+    }
+    for (width, height) in [(100_000, 1), (1, 100_000), (30_000, 30_000), (16_000, 16_000)] {
+        let reason = reason(&extended_webp(&webp, width, height, &exif(1)));
+        assert!(reason.starts_with("it is "), "{reason}");
     }
 }
 

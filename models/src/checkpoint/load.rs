@@ -108,7 +108,9 @@ impl Checkpoint {
         let diverged = |array: &Array| array.values.iter().any(|value| !value.is_finite());
         match self.state.iter().find(|(_, array)| diverged(array)) {
             None => Ok(()),
-            Some((name, _)) => Err(WeightsError::NotFinite { path: self.path.clone(), name: printable(name) }),
+            Some((name, _)) => {
+                Err(WeightsError::NotFinite { path: self.path.clone(), name: printable(name) })
+            }
         }
     }
 }
