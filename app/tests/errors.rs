@@ -268,7 +268,13 @@ fn images_that_claim_to_be_enormous() {
         ("thread.png", 1, 100_000, "thread.png cannot be used: it is larger than the 16384 pixels a side"),
     ] {
         let class = folder.path().join(name.trim_end_matches(".png")).join("class");
+        let other = class.with_file_name("other");
         fs::create_dir_all(&class).unwrap();
+        fs::create_dir_all(&other).unwrap();
+        for number in 0..5 {
+            photograph(&class.join(format!("good-{number}.png")), number);
+            photograph(&other.join(format!("good-{number}.png")), number + 10);
+        }
         let image = class.join(name);
         photograph(&image, 1);
         let mut bytes = fs::read(&image).unwrap();

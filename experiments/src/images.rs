@@ -208,6 +208,7 @@ pub fn load_ahead<'scope>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::resize::resize_shorter_side;
     use crate::data::{OpenOptions, open};
 
     /// Four one-pixel images, of which the third is damaged.

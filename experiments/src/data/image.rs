@@ -154,6 +154,10 @@ fn damage(error: image::ImageError) -> String {
         image::ImageError::Limits(_) => {
             format!("it is larger than the {MAX_SIDE} pixels a side that are decoded")
         }
-        error => format!("it is damaged ({error})"),
+        error => {
+            // Some decoders end their sentences with a line feed.
+            let words = error.to_string();
+            format!("it is damaged ({})", words.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
     }
 }

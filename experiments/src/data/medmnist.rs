@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ fn array(path: &Path, archive: &mut Archive, name: &str) -> Result<(Vec<usize>, 
         malformed(format!("the array `{name}` cannot be read ({error}); make or copy the file again"))
     };
     let member = archive.by_name(&format!("{name}.npy")).map_err(|error| unreadable(&error))?;
-    let file = NpyFile::new(member).map_err(|error| unreadable(&error))?;
+    let file = checked_header(member).and_then(NpyFile::new).map_err(|error| unreadable(&error))?;
     let shape: Vec<usize> = file.shape().iter().map(|&n| n as usize).collect();
     let npyz::DType::Plain(kind) = file.dtype() else {
         return Err(malformed(format!("`{name}` is a table, not an array of numbers")));
@@ -125,4 +125,41 @@ fn array(path: &Path, archive: &mut Archive, name: &str) -> Result<(Vec<usize>, 
 /// Values that fit into a byte; a shorter result than the input tells of others.
 fn narrow<T: TryInto<u8>>(values: Vec<T>) -> Vec<u8> {
     values.into_iter().map_while(|value| value.try_into().ok()).collect()
+}
+
+/// Bytes of the longest header that is read, and the deepest nesting in it; honest ones have about a hundred, and two.
+const LONGEST_HEADER: usize = 4096;
+const DEEPEST_HEADER: usize = 8;
+
+/// An array's file, its header looked at: the parser of headers trusts their length with memory and their nesting with the
+/// stack.
+fn checked_header(mut file: impl Read) -> io::Result<impl Read> {
+    let refused = |reason: &str| Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    let mut start = vec![0; 10];
+    file.read_exact(&mut start)?;
+    let mut length = usize::from(u16::from_le_bytes([start[8], start[9]]));
+    if start[6] != 1 {
+        let mut rest = [0; 2];
+        file.read_exact(&mut rest)?;
+        start.extend(rest);
+        length += usize::from(u16::from_le_bytes(rest)) << 16;
+    }
+    if length > LONGEST_HEADER {
+        return refused("its header is too long");
+    }
+    let header = start.len();
+    start.resize(header + length, 0);
+    file.read_exact(&mut start[header..])?;
+    let mut depth = 0usize;
+    for byte in &start[header..] {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST_HEADER {
+            return refused("its header is nested too deeply");
+        }
+    }
+    Ok(io::Cursor::new(start).chain(file))
 }

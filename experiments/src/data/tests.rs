@@ -358,6 +358,30 @@ fn medmnist_arrays_are_grey_or_rgb() {
     files.insert("train_images.npy".into(), whole[..whole.len() - 5].to_vec());
     zip(&path, "", &files);
     assert!(complaint(&path).contains("`train_images` should hold 24 values"));
+
+    // What would overflow the parser's stack, or asks for more memory than there is.
+    let made = |version: u8, header: &str| {
+        let length = header.len() as u32;
+        let length = if version == 1 { &length.to_le_bytes()[..2] } else { &length.to_le_bytes()[..] };
+        [b"\x93NUMPY", &[version, 0][..], length, header.as_bytes(), &[0; 16]].concat()
+    };
+    let labels = |shape: &str| format!("{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}");
+    for (header, reason) in [
+        ("(".repeat(60_000), "its header is too long"),
+        ("[".repeat(4000), "its header is nested too deeply"),
+        (labels("(1099511627776,)"), "train_labels"),
+        (labels("(1099511627776, 1099511627776)"), "train_labels"),
+        (labels("(-1,)"), "train_labels"),
+    ] {
+        files.insert("train_images.npy".into(), array(&[4, 2, 3], (0..24).collect()));
+        files.insert("train_labels.npy".into(), made(1, &header));
+        zip(&path, "", &files);
+        let said = complaint(&path);
+        assert!(said.contains(reason), "{said}");
+    }
+    files.insert("train_labels.npy".into(), made(2, &"(".repeat(100_000)));
+    zip(&path, "", &files);
+    assert!(complaint(&path).contains("its header is too long"));
 }
 
 /// Writes a file as the `datasets` library does: image {bytes, path}, label, names in the metadata.
