@@ -29,11 +29,13 @@ struct Behaviour {
     flip: bool,
 }
 
+/// Path and range of every request.
+type Requests = Mutex<Vec<(String, Option<String>)>>;
+
 struct Server {
     address: String,
     behaviour: Arc<Mutex<Behaviour>>,
-    /// Path and range of every request.
-    requests: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    requests: Arc<Requests>,
 }
 
 impl Server {
@@ -41,7 +43,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let behaviour = Arc::new(Mutex::new(Behaviour::default()));
-        let requests = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(Requests::default());
         let (behaviour_there, requests_there) = (behaviour.clone(), requests.clone());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -67,7 +69,7 @@ fn answer(
     mut stream: TcpStream,
     files: &BTreeMap<String, Vec<u8>>,
     behaviour: &Behaviour,
-    requests: &Mutex<Vec<(String, Option<String>)>>,
+    requests: &Requests,
 ) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let request = lines.next().unwrap_or(Ok(String::new()))?;

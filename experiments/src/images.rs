@@ -208,7 +208,7 @@ pub fn load_ahead<'scope>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::resize::resize_shorter_side;
+    use crate::data::resize::resize;
     use crate::data::{OpenOptions, open};
 
     /// Four one-pixel images, of which the third is damaged.
@@ -268,7 +268,7 @@ mod tests {
         // ⌊18 / 0.875⌋ = 20: the image is cropped without a resize.
         assert_eq!(preprocess(image.clone(), &card(18, 0.875)), center_crop(&image, 18, 18));
         // ⌊10 / 0.9⌋ = 11.
-        let expected = center_crop(&resize_shorter_side(&image, 11, Filter::Bicubic), 10, 10);
+        let expected = center_crop(&resize(&image, 22, 11, Filter::Bicubic), 10, 10);
         assert_eq!(preprocess(image, &card(10, 0.9)), expected);
     }
 

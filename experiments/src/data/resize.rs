@@ -174,15 +174,6 @@ pub fn with_shorter_side(image: &Image, size: usize) -> (usize, usize) {
     if width <= height { (size, size * height / width) } else { (size * width / height, size) }
 }
 
-/// `image` with its shorter side `size` pixels long, as torchvision's `Resize(size)` gives it.
-///
-/// # Panics
-/// As [`resize`].
-pub fn resize_shorter_side(image: &Image, size: usize, filter: Filter) -> Image {
-    let (width, height) = with_shorter_side(image, size);
-    resize(image, width, height, filter)
-}
-
 /// The middle `side` × `side` pixels of `image` at the size `(width, height)`; nothing else of it is computed.
 ///
 /// # Panics
@@ -243,6 +234,11 @@ fn overlap(offset: i64, length: usize, limit: usize) -> (usize, usize) {
 mod tests {
     use super::*;
     use crate::fixture::{Pillow, difference};
+
+    fn resize_shorter_side(image: &Image, size: usize, filter: Filter) -> Image {
+        let (width, height) = with_shorter_side(image, size);
+        resize(image, width, height, filter)
+    }
 
     #[test]
     fn agrees_with_pillow_and_torchvision() {
