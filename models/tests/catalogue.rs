@@ -73,8 +73,10 @@ fn recognised(checkpoint: &Checkpoint) -> Result<Described, String> {
 #[test]
 fn every_preset_is_recognised_by_its_arrays_or_told_to_be_ambiguous() {
     let mut ambiguous = Vec::new();
-    // A CLIP becomes a classifier through its prompts, which need the model's name as well.
-    for name in NetworkSpec::names().into_iter().filter(|name| !name.starts_with("clip_")) {
+    // A CLIP becomes a classifier through its prompts, which need the model's name as well; the fixed positions of a
+    // vit_micro leave no array that would tell the size of its images.
+    let told = |name: &String| !name.starts_with("clip_") && name != "vit_micro";
+    for name in NetworkSpec::names().into_iter().filter(told) {
         let side = usual(&name).preprocessing.image_size;
         let side = if name.contains("window12") { 384 } else { side };
         let network = NetworkSpec::named(&name, 7, side).unwrap();

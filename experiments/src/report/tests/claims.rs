@@ -123,7 +123,7 @@ fn near_heads_are_counted_against_even_attention() {
     layers[0].even_distance = Some(4.0 * even);
     let near = claim(&found, "Near heads");
     assert_eq!(near.statement, "4 of 24\u{a0}heads look nearer than attention spread evenly would.");
-    let even = "lie at 66.7\u{a0}px in layer 1 to 16.7\u{a0}px in layer 6 on average";
+    let even = "lie at 66.8\u{a0}px in layer 1 to 16.7\u{a0}px in layer 6 on average";
     assert!(near.evidence.contains(even), "{}", near.evidence);
     found.attention.as_mut().unwrap().layers[3].even_distance = None;
     assert!(claims(&found).iter().all(|claim| claim.topic != "Near heads"), "older findings do not say");
