@@ -207,7 +207,7 @@ fn swin(state: &State) -> Option<NetworkSpec> {
     let stages = count(state, "layers.");
     let table = |stage| {
         let name = format!("layers.{stage}.blocks.0.attn.relative_position_bias_table");
-        Some(<[usize; 2]>::try_from(shape(state, &name)?).ok()?)
+        <[usize; 2]>::try_from(shape(state, &name)?).ok()
     };
     let heads = (0..stages).map(|stage| Some(table(stage)?[1])).collect::<Option<Vec<_>>>()?;
     let window_size = square(table(0)?[0])?.div_ceil(2);
