@@ -141,7 +141,7 @@ pub struct Subject {
     /// Name of the model (see `archaeo models`); not needed where the checkpoint or its config.json says it
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
-    /// Trained weights: safetensors, PyTorch's .pth, .pt or .bin, .npz, a folder of one, or hf:OWNER/NAME[@REVISION]
+    /// Trained weights: safetensors, PyTorch's .pth, .pt or .bin, .npz, a folder of one, or hf:OWNER/NAME@REVISION
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// How the checkpoint is read, and its images prepared.

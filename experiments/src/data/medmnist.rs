@@ -131,8 +131,8 @@ fn narrow<T: TryInto<u8>>(values: Vec<T>) -> Vec<u8> {
 const LONGEST_HEADER: usize = 4096;
 const DEEPEST_HEADER: usize = 8;
 
-/// An array's file, its header looked at: the parser of headers trusts their length with memory and their nesting with the
-/// stack.
+/// An array's file, its header looked at: the parser of headers takes as much memory as their length claims, goes down as deep
+/// as they are nested, and repeats them whole, on several lines, when it complains.
 fn checked_header(mut file: impl Read) -> io::Result<impl Read> {
     let refused = |reason: &str| Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     let mut start = vec![0; 10];

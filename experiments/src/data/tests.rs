@@ -359,7 +359,7 @@ fn medmnist_arrays_are_grey_or_rgb() {
     zip(&path, "", &files);
     assert!(complaint(&path).contains("`train_images` should hold 24 values"));
 
-    // What would overflow the parser's stack, or asks for more memory than there is.
+    // Headers that a complaint must not repeat whole, and those that ask for more memory than there is.
     let made = |version: u8, header: &str| {
         let length = header.len() as u32;
         let length = if version == 1 { &length.to_le_bytes()[..2] } else { &length.to_le_bytes()[..] };
@@ -377,7 +377,7 @@ fn medmnist_arrays_are_grey_or_rgb() {
         files.insert("train_labels.npy".into(), made(1, &header));
         zip(&path, "", &files);
         let said = complaint(&path);
-        assert!(said.contains(reason), "{said}");
+        assert!(said.contains(reason) && said.len() < 1000, "{said}");
     }
     files.insert("train_labels.npy".into(), made(2, &"(".repeat(100_000)));
     zip(&path, "", &files);
