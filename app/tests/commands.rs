@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use archaeo_experiments::export::{NamedArray, Values, read_export};
-use serde_json::Value;
+use serde_json::{Value, json as value};
 use support::{SHERDS, VIT_CONFIG, archaeo, json, stdout, succeed};
 use tempfile::TempDir;
 
@@ -191,10 +191,20 @@ fn data_counts_and_draws() {
 #[test]
 fn models_are_listed_and_shown_by_name_and_by_file() {
     let listed = json(&mut archaeo(["models"]));
-    let names: Vec<&str> =
-        listed.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
-    for name in ["vit_micro", "vit_tiny_patch16", "resnet50", "resnet20_cifar", "swin_tiny_patch4_window7"] {
-        assert!(names.contains(&name), "{name} is not in {names:?}");
+    // Multiply-adds in units of 1e7.
+    for (name, family, side, tens_of_millions) in [
+        ("vit_micro", "ViT", 32, None),
+        ("vit_tiny_patch16", "ViT", 224, Some(125)),
+        ("swin_tiny_patch4_window7", "Swin", 224, Some(449)),
+        ("resnet50", "ResNet", 224, Some(408)),
+        ("resnet20_cifar", "ResNet", 32, None),
+    ] {
+        let row = listed.as_array().unwrap().iter().find(|row| row["name"] == name);
+        let row = row.unwrap_or_else(|| panic!("{name} is not in {listed}"));
+        assert_eq!((&row["family"], &row["image_size"]), (&family.into(), &side.into()), "{row}");
+        if let Some(expected) = tens_of_millions {
+            assert_eq!(row["multiply_adds"].as_u64().unwrap() / 10_000_000, expected, "{row}");
+        }
     }
     // As timm and torchvision count them.
     for (name, parameters) in [("vit_tiny_patch16_224", 5_717_416), ("resnet18", 11_689_512)] {
@@ -202,7 +212,7 @@ fn models_are_listed_and_shown_by_name_and_by_file() {
     }
     let trained = train();
     let shown = json(archaeo(["models", "show"]).arg(&trained.weights));
-    assert_eq!(shown["preprocessing"]["image_size"], serde_json::json!({ "value": 16, "from": "card" }));
+    assert_eq!(shown["preprocessing"]["image_size"], value!({"value": 16, "from": "card"}));
     assert_eq!(shown["classes"].as_array().unwrap().len(), 10);
     let elements = |array: &Value| {
         array[1].as_array().unwrap().iter().map(|length| length.as_u64().unwrap()).product::<u64>()

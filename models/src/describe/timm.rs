@@ -52,7 +52,19 @@ pub(super) fn read(config: &Value, head: Option<usize>) -> Result<Configured, St
     let label_names = config.get("label_names").or(pretrained.get("label_names")).and_then(Value::as_array);
     let class_names = label_names
         .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>());
-    Ok(Configured { catalogue_name: name.clone(), name, network, preprocessing, class_names })
+    let own_name = name_of(&name, &network, side);
+    Ok(Configured { name: own_name, catalogue_name: name, network, preprocessing, class_names })
+}
+
+/// The architecture's name unless its arguments made another model of it: that model's name, or else its family's.
+fn name_of(architecture: &str, network: &NetworkSpec, side: usize) -> String {
+    let is_this =
+        |name: &str| NetworkSpec::named(name, network.classes(), side).is_ok_and(|named| named == *network);
+    if is_this(architecture) {
+        return architecture.to_owned();
+    }
+    let found = NetworkSpec::names().into_iter().find(|name| is_this(name));
+    found.unwrap_or_else(|| network.family().to_owned())
 }
 
 /// What timm's `VisionTransformer` was built with beside the architecture's own sizes.
