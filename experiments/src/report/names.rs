@@ -60,6 +60,11 @@ pub(super) fn capitalised(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
+/// A description as a sentence of its own.
+pub(super) fn sentence(description: &str) -> String {
+    format!("{}.", capitalised(description.trim_end_matches('.')))
+}
+
 /// `a`, `a and b`, `a, b and c`.
 pub(super) fn listed(items: &[String]) -> String {
     match items {

@@ -72,7 +72,7 @@ fn head_sheet(maps: &AttentionMaps, shown: &Image) -> Result<Picture, StudyError
             let cell = match head < of_layer.heads {
                 true => Cell {
                     picture: heat_panel(shown, &maps.readout_map(layer, 0, head))?,
-                    caption: format!("layer {layer} head {head}"),
+                    caption: format!("layer {} head {}", layer + 1, head + 1),
                 },
                 false => Cell { picture: blank.clone(), caption: String::new() },
             };

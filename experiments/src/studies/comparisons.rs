@@ -49,7 +49,11 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
         }
         Ok(())
     })?;
-    let selection =
-        format!("{} images of `{}`, drawn at random with seed {}", items.len(), lab.main_split, lab.seed);
+    let selection = format!(
+        "{} images of the {} split, drawn at random with seed {}",
+        items.len(),
+        lab.main_split,
+        lab.seed
+    );
     Ok(ComparisonFindings { selection, items })
 }

@@ -93,7 +93,8 @@ fn picture(
         let answers = match group {
             ErrorGroup::VitOnly => name(vit[image]).to_owned(),
             ErrorGroup::CnnOnly => name(cnn[image]).to_owned(),
-            ErrorGroup::Both => format!("{} / {}", name(vit[image]), name(cnn[image])),
+            ErrorGroup::Both if vit[image] == cnn[image] => format!("{}, both", name(vit[image])),
+            ErrorGroup::Both => format!("{}\nand {}", name(vit[image]), name(cnn[image])),
         };
         let picture = panel(&preprocess(sample.image.clone(), &lab.vit.card().preprocessing))?;
         cells.push(Cell { picture, caption: format!("{}\nas {answers}", name(labels[image])) });

@@ -7,6 +7,8 @@ use crate::{PlotError, Result};
 pub enum Scale {
     /// Plain numbers.
     Linear,
+    /// Layers, epochs and other things that are counted: ticks on whole numbers, and no room beyond the data.
+    Count,
     /// Proportions, written as percentages: 0.25 is 25 %.
     Percent,
     /// Positive numbers by their decimal logarithm.
@@ -62,10 +64,10 @@ impl Axis {
         if low > high {
             (low, high) = (1.0, 1.0); // no data at all: any axis will do
         }
-        let (low, high, ticks) = if self.scale == Scale::Log10 {
-            log_ticks(low, high)
-        } else {
-            linear_ticks(low, high, target, self.scale)
+        let (low, high, ticks) = match self.scale {
+            Scale::Log10 => log_ticks(low, high),
+            Scale::Count => count_ticks(low, high, target),
+            Scale::Linear | Scale::Percent => linear_ticks(low, high, target, self.scale),
         };
         Ok(FittedAxis { scale: self.scale, low, high, pixels, ticks })
     }
@@ -136,6 +138,18 @@ fn linear_ticks(mut low: f64, mut high: f64, target: usize, scale: Scale) -> (f6
         })
         .collect();
     (first * step, last * step, ticks)
+}
+
+/// Every whole number, or every second, fifth, tenth and so on of a long axis.
+fn count_ticks(low: f64, high: f64, target: usize) -> (f64, f64, Vec<(f64, String)>) {
+    let (_, _, ticks) = linear_ticks(low, high.max(low + target as f64), target, Scale::Count);
+    let step = (ticks[1].0 - ticks[0].0).max(1.0);
+    let first = (low / step).ceil() as i64;
+    let last = (high / step).floor() as i64;
+    let ticks = (first..=last).map(|i| (i as f64 * step, fixed(i as f64 * step, 0))).collect();
+    // A single value stands in the middle.
+    let margin = if high > low { 0.0 } else { 0.5 };
+    (low - margin, high + margin, ticks)
 }
 
 fn tick_label(value: f64, step: f64, scale: Scale) -> String {

@@ -399,6 +399,10 @@ fn ticks_are_round_and_hold_the_data() {
     };
     let linear = || Axis::new("", Scale::Linear);
     assert_eq!(labels(linear(), 0.0, 1.0), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+    let count = || Axis::new("", Scale::Count);
+    assert_eq!(labels(count(), 1.0, 4.0), ["1", "2", "3", "4"]);
+    assert_eq!(labels(count(), 1.0, 60.0), ["20", "40", "60"]);
+    assert_eq!(labels(count(), 1.0, 1.0), ["1"]);
     assert_eq!(labels(linear(), -3.0, 7.0), ["−4", "−2", "0", "2", "4", "6", "8"]);
     assert_eq!(labels(linear(), 0.0, 0.011), ["0.0000", "0.0025", "0.0050", "0.0075", "0.0100", "0.0125"]);
     assert_eq!(labels(Axis::new("", Scale::Percent), 0.62, 0.98), ["60%", "70%", "80%", "90%", "100%"]);

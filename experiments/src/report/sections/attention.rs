@@ -11,7 +11,7 @@ use crate::findings::{AttentionFindings, HeadAttention, Investigation, Role};
 use super::super::charts::point;
 use super::super::claims::even_distances;
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
-use super::super::names::{Names, capitalised};
+use super::super::names::{Names, sentence};
 use super::super::numbers::{Unit, counted};
 
 pub(super) fn section(findings: &AttentionFindings, investigation: &Investigation, names: &Names) -> Section {
@@ -28,7 +28,7 @@ pub(super) fn section(findings: &AttentionFindings, investigation: &Investigatio
                 if windows { "of a window of the image" } else { "of the image" },
                 findings.image_size,
                 findings.image_size,
-                capitalised(&findings.convention)
+                sentence(&findings.convention)
             )
             .into(),
         ),
@@ -77,7 +77,7 @@ fn depth(findings: &AttentionFindings) -> Block {
     let distance = Scatter {
         title: "Attention distance".into(),
         description: "Mean attention distance in pixels of every head against its layer".into(),
-        x: Axis::new("layer", Scale::Linear),
+        x: Axis::new("layer", Scale::Count),
         y: Axis::new("mean attention distance (pixels)", Scale::Linear).including(0.0, 0.0),
         series: vec![
             ScatterSeries { name: "one head".into(), points: heads },
@@ -88,7 +88,7 @@ fn depth(findings: &AttentionFindings) -> Block {
     let diversity = LineChart {
         title: "Difference between heads".into(),
         description: "Mean Jensen-Shannon divergence between the heads of each layer".into(),
-        x: Axis::new("layer", Scale::Linear),
+        x: Axis::new("layer", Scale::Count),
         y: Axis::new("Jensen-Shannon divergence (nats)", Scale::Linear).including(0.0, 0.0),
         series: vec![LineSeries {
             name: "mean over pairs".into(),

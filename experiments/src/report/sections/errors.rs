@@ -142,9 +142,16 @@ fn picture(group: ErrorGroup, found: &ErrorGroupFindings, names: &Names) -> Opti
     let name = group_name(group, names);
     Some(Block::Figure(Figure {
         title: format!("{name}."),
-        caption: format!("Some of {}, with the true class and both answers.", counted(found.count, "image"))
-            .into(),
-        panels: vec![Panel::picture(path, format!("{name}: images with truth and both answers"))],
+        caption: format!(
+            "Some of {}, with the true class and the wrong answer{}.",
+            counted(found.count, "image"),
+            match group {
+                ErrorGroup::Both => format!("s of {} and {}", names.the(Role::Vit), names.the(Role::Cnn)),
+                ErrorGroup::VitOnly | ErrorGroup::CnnOnly => String::new(),
+            }
+        )
+        .into(),
+        panels: vec![Panel::picture(path, format!("{name}: images with truth and wrong answers"))],
         data: None,
     }))
 }

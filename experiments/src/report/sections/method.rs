@@ -5,7 +5,7 @@ use archaeo_analysis::statistics::Estimate;
 use crate::findings::{Investigation, Role};
 
 use super::super::document::{Block, Column, Section, Table, Text};
-use super::super::names::capitalised;
+use super::super::names::sentence;
 
 pub(super) fn section(investigation: &Investigation) -> Section {
     let mut blocks = vec![Block::Definitions(definitions(investigation))];
@@ -52,7 +52,7 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
                 &format!(
                     "Distance in pixels between a patch and the patches it attends to, weighted by attention, averaged over \
                      patches and images. {}",
-                    capitalised(&attention.convention)
+                    sentence(&attention.convention)
                 ),
                 &[("Dosovitskiy et al., 2021", "https://arxiv.org/abs/2010.11929")],
             ),
@@ -76,7 +76,8 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
         terms.push(definition(
             "Grad-CAM",
             "Feature maps of the last stage, weighted by the spatial mean of the class score's gradient, negative parts \
-             dropped.",
+             dropped. Each cell is drawn where it stands in the grid of the features, although strided convolutions with \
+             padding see places up to half a cell higher and further left.",
             &[("Selvaraju et al., 2017", "https://arxiv.org/abs/1610.02391")],
         ));
     }

@@ -82,7 +82,7 @@ fn curves(trained: &[&ModelFindings], names: &Names) -> Block {
     let accuracy = LineChart {
         title: "Validation accuracy".into(),
         description: "Accuracy on the validation split after each epoch, one curve a model".into(),
-        x: Axis::new("epoch", Scale::Linear),
+        x: Axis::new("epoch", Scale::Count),
         y: Axis::new("accuracy", Scale::Percent).including(0.0, 1.0),
         series: trained
             .iter()
@@ -96,7 +96,7 @@ fn curves(trained: &[&ModelFindings], names: &Names) -> Block {
     let loss = LineChart {
         title: "Loss".into(),
         description: "Training and validation loss after each epoch".into(),
-        x: Axis::new("epoch", Scale::Linear),
+        x: Axis::new("epoch", Scale::Count),
         y: Axis::new("loss (nats)", Scale::Linear),
         series: losses,
         uncertainty: Uncertainty::Band,
