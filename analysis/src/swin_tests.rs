@@ -1,8 +1,8 @@
 //! A Swin Transformer under every question about attention: windows that do not tile their maps, shifted ones, patch merging.
 //! Compared with whole matrices of all tokens by all tokens (`tests/fixtures/make_swin_attribution.py`).
 
-use archaeo_models::{AttentionSite, Classifier, Pass, Probe};
-use burn::tensor::{Tensor, TensorData};
+use archaeo_models::{Classifier, Pass, Probe};
+use burn::tensor::Tensor;
 
 use crate::attention_maps::AttentionMaps;
 use crate::attention_statistics::{DistanceConvention, HeadStatistics, attention_statistics};
@@ -13,7 +13,7 @@ use crate::heatmap::Heatmap;
 use crate::rollout::{RolloutOptions, attention_relevance, gradient_rollout, rollout};
 use crate::statistics::Predictions;
 use crate::tensors::values;
-use crate::testing::{Fixture, assert_close};
+use crate::testing::{Fixture, Silenced, assert_close};
 
 const HEADS: [usize; 6] = [2, 2, 2, 2, 4, 4];
 
@@ -99,21 +99,6 @@ fn what_reaches_the_output_at_one_layer_is_on_its_grid() {
     // Filled-up places take their part on the first two grids; the last has none.
     let sums: Vec<f32> = sides.iter().map(|map| map.values.iter().sum()).collect();
     assert!(sums[0] < 0.99 && (sums[4] - 1.0).abs() < 1e-6 && (sums[5] - 1.0).abs() < 1e-6, "{sums:?}");
-}
-
-/// Sets a head to zero by multiplication.
-struct Silenced(usize, usize);
-
-impl Probe for Silenced {
-    fn heads(&mut self, site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
-        if site.layer != self.0 {
-            return outputs;
-        }
-        let heads = outputs.dims()[1];
-        let mask: Vec<f32> = (0..heads).map(|head| f32::from(u8::from(head != self.1))).collect();
-        let mask: Tensor<4> = Tensor::from_data(TensorData::new(mask, [1, heads, 1, 1]), &outputs.device());
-        outputs * mask
-    }
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use archaeo_models::random::keyed_rng;
 use archaeo_models::{
-    AttentionSite, BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, Preprocessing, ResNetConfig,
-    State, Stem, SwinConfig, VitConfig, read_arrays, with_state,
+    AttentionSite, BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, Preprocessing, Probe,
+    ResNetConfig, State, Stem, SwinConfig, VitConfig, read_arrays, with_state,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
@@ -149,5 +149,20 @@ pub(crate) fn assert_close(actual: &[f32], expected: &[f32], tolerance: f32) {
             (a - b).abs() <= tolerance * b.abs().max(1.0),
             "at {index}: {a} is not within {tolerance} of {b}"
         );
+    }
+}
+
+/// Sets head `.1` of layer `.0` to zero by multiplication, from the first layer on: another way than the ablation's.
+pub(crate) struct Silenced(pub usize, pub usize);
+
+impl Probe for Silenced {
+    fn heads(&mut self, site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
+        if site.layer != self.0 {
+            return outputs;
+        }
+        let heads = outputs.dims()[1];
+        let mask: Vec<f32> = (0..heads).map(|head| f32::from(u8::from(head != self.1))).collect();
+        let mask: Tensor<4> = Tensor::from_data(TensorData::new(mask, [1, heads, 1, 1]), &outputs.device());
+        outputs * mask
     }
 }

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::layers::{LayerNorm, Linear, constant, zeros};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
-use crate::spec::{SpecError, check_depths, check_sizes};
-use crate::transformer::{FeedForward, Mlp};
+use crate::spec::{
+    SpecError, check_depths, check_epsilon, check_heads, check_patches, check_rates, check_sizes,
+};
+use crate::transformer::{FeedForward, Mlp, drop_path_at};
 use crate::vit::PatchEmbed;
 
 /// Scale of the residual branches of a fresh model (timm's `init_values` for the base size).
@@ -56,20 +58,10 @@ impl BeitConfig {
         check_sizes("heads", &[heads])?;
         check_sizes("mlp_width", &[self.mlp_width])?;
         check_sizes("classes", &[self.classes.max(1)])?;
-        let wrong = |sentence: String| Err(SpecError::Sizes(sentence));
-        if !image_size.is_multiple_of(patch_size) {
-            return wrong(format!("patches of {patch_size} px do not tile an image of {image_size} px"));
-        }
-        if !width.is_multiple_of(heads) {
-            return wrong(format!("{heads} heads do not divide a width of {width}"));
-        }
-        if !(epsilon > 0.0 && epsilon < 1.0) {
-            return wrong(format!("epsilon must be above 0 and below 1, not {epsilon}"));
-        }
-        if !(0.0..1.0).contains(&drop_path) {
-            return wrong(format!("drop_path must be at least 0 and below 1, not {drop_path}"));
-        }
-        Ok(())
+        check_patches(image_size, patch_size)?;
+        check_heads(width, heads)?;
+        check_epsilon(epsilon)?;
+        check_rates(&[("drop_path", drop_path)])
     }
 
     /// Patches along each side of the image.
@@ -225,7 +217,7 @@ impl Beit {
             norm2: LayerNorm::new(width, epsilon, device),
             mlp: Mlp::new(width, mlp_width, FeedForward::Gelu, 0.0, device),
             gamma_2: scale(),
-            drop_path: config.drop_path * layer as f64 / (depth - 1).max(1) as f64,
+            drop_path: drop_path_at(layer, depth, config.drop_path),
         };
         Ok(Self {
             patch_embed: PatchEmbed::new(config.patch_size, width, true, device),

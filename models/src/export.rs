@@ -1,22 +1,20 @@
 //! Models as other libraries load them: `model.safetensors` under timm's or torchvision's names, and a `config.json` in
 //! timm's form that says how to build the model and how its images are prepared.
 
-use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
 use crate::beit::BeitConfig;
-use crate::checkpoint::{WeightsError, write_arrays};
+use crate::checkpoint::{WeightsError, save, write_whole};
 use crate::classifier::{Classifier, ModelCard};
-use crate::describe::CARD_KEY;
 use crate::preprocessing::{Fit, Interpolation};
 use crate::spec::NetworkSpec;
-use crate::state::{State, state_of};
 use crate::swin::SwinConfig;
 use crate::transformer::FeedForward;
-use crate::vit::{Pooling, Position, VitConfig, fixed_positions};
+use crate::vit::{Pooling, Position, VitConfig};
 
 /// Epsilon of timm's layer norms, but for CLIP's.
 const TIMM_EPSILON: f64 = 1e-6;
@@ -42,24 +40,8 @@ pub fn export(folder: &Path, model: &Classifier) -> Result<Library, WeightsError
         path: folder.to_owned(),
         source,
     })?;
-    let state = portable_state(model);
-    let card = serde_json::to_string(model.card()).expect("a card is plain data");
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned()), (CARD_KEY.to_owned(), card)]);
-    write_arrays(&folder.join("model.safetensors"), &state, metadata)?;
-
+    save(&folder.join("model.safetensors"), model, &[])?;
     write_configuration(folder, model.card())
-}
-
-/// The arrays that other libraries expect. Of a Vision Transformer with fixed positions these are among them: timm has none
-/// of that kind, but learned ones may have their values.
-pub(crate) fn portable_state(model: &Classifier) -> State {
-    let mut state = state_of(model);
-    if let NetworkSpec::Vit(vit) = &model.card().network
-        && vit.position == Position::Sine
-    {
-        state.insert("pos_embed".into(), fixed_positions(vit));
-    }
-    state
 }
 
 /// Writes `config.json` into `folder`, to a temporary name first, and says who can load the `model.safetensors` beside it.
@@ -68,14 +50,9 @@ pub(crate) fn portable_state(model: &Classifier) -> State {
 /// What the file system says, with the path.
 pub fn write_configuration(folder: &Path, card: &ModelCard) -> Result<Library, WeightsError> {
     let (library, config) = configuration(card);
-    let path = folder.join("config.json");
-    let temporary = folder.join("config.json.tmp");
     let text = serde_json::to_string_pretty(&config).expect("a configuration is plain data") + "\n";
-    let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path));
-    written.map(|()| library).map_err(|source| {
-        let _ = fs::remove_file(&temporary); // what is left of a failed write; the failure itself is reported
-        WeightsError::Io { action: "write", path, source }
-    })
+    write_whole(&folder.join("config.json"), |file| file.write_all(text.as_bytes()))?;
+    Ok(library)
 }
 
 /// timm's `config.json` for a model, and who can build it.
@@ -126,6 +103,18 @@ fn arguments(value: Value) -> Map<String, Value> {
     }
 }
 
+/// What timm calls the sizes of a transformer of equal blocks.
+fn sizes([image_size, patch_size, width, depth, heads, mlp_width]: [usize; 6]) -> Map<String, Value> {
+    arguments(json!({
+        "img_size": image_size,
+        "patch_size": patch_size,
+        "embed_dim": width,
+        "depth": depth,
+        "num_heads": heads,
+        "mlp_ratio": mlp_width as f64 / width as f64,
+    }))
+}
+
 /// timm's constructor takes every size, but not the epsilon of the norms nor the kind of a gated perceptron: those come with
 /// an architecture's name.
 fn vit(config: &VitConfig) -> (Library, String, Map<String, Value>) {
@@ -135,14 +124,8 @@ fn vit(config: &VitConfig) -> (Library, String, Map<String, Value>) {
         (false, false) => "vit_tiny_patch16_224",
     };
     let mean = !matches!(config.pooling, Pooling::ClassToken | Pooling::ClassTokenAndMean);
-    let mut made = arguments(json!({
-        "img_size": config.image_size,
-        "patch_size": config.patch_size,
-        "embed_dim": config.width,
-        "depth": config.depth,
-        "num_heads": config.heads,
-        "mlp_ratio": config.mlp_width as f64 / config.width as f64,
-    }));
+    let VitConfig { image_size, patch_size, width, depth, heads, mlp_width, .. } = *config;
+    let mut made = sizes([image_size, patch_size, width, depth, heads, mlp_width]);
     let mut add = |needed: bool, key: &str, value: Value| {
         if needed {
             made.insert(key.into(), value);
@@ -150,7 +133,7 @@ fn vit(config: &VitConfig) -> (Library, String, Map<String, Value>) {
     };
     add(!config.has_class_token(), "class_token", json!(false));
     add(mean, "global_pool", json!("avg"));
-    add(mean != config.norm_after_pooling || mean, "fc_norm", json!(config.norm_after_pooling));
+    add(mean || config.norm_after_pooling, "fc_norm", json!(config.norm_after_pooling));
     add(config.registers > 0, "reg_tokens", json!(config.registers));
     add(config.layer_scale, "init_values", json!(1e-5));
     add(config.position == Position::LearnedOnPatches, "no_embed_class", json!(true));
@@ -164,14 +147,8 @@ fn vit(config: &VitConfig) -> (Library, String, Map<String, Value>) {
 }
 
 fn beit(config: &BeitConfig) -> (Library, String, Map<String, Value>) {
-    let made = arguments(json!({
-        "img_size": config.image_size,
-        "patch_size": config.patch_size,
-        "embed_dim": config.width,
-        "depth": config.depth,
-        "num_heads": config.heads,
-        "mlp_ratio": config.mlp_width as f64 / config.width as f64,
-    }));
+    let BeitConfig { image_size, patch_size, width, depth, heads, mlp_width, .. } = *config;
+    let made = sizes([image_size, patch_size, width, depth, heads, mlp_width]);
     let library = if config.epsilon == TIMM_EPSILON { Library::Timm } else { Library::Archaeo };
     (library, "beit_base_patch16_224".into(), made)
 }

@@ -46,6 +46,32 @@ fn check_range(name: &str, sizes: &[usize], largest: usize) -> Result<(), SpecEr
     }
 }
 
+/// Checks that patches of `patch_size` pixels tile an image of `image_size`.
+pub(crate) fn check_patches(image_size: usize, patch_size: usize) -> Result<(), SpecError> {
+    match image_size.is_multiple_of(patch_size) {
+        true => Ok(()),
+        false => Err(SpecError::Sizes(format!(
+            "patches of {patch_size} px do not tile an image of {image_size} px"
+        ))),
+    }
+}
+
+/// Checks that heads of one size fill a width.
+pub(crate) fn check_heads(width: usize, heads: usize) -> Result<(), SpecError> {
+    match width.is_multiple_of(heads) {
+        true => Ok(()),
+        false => Err(SpecError::Sizes(format!("{heads} heads do not divide a width of {width}"))),
+    }
+}
+
+/// Checks that a norm's epsilon keeps it from dividing by zero and from doing nothing.
+pub(crate) fn check_epsilon(epsilon: f64) -> Result<(), SpecError> {
+    match epsilon > 0.0 && epsilon < 1.0 {
+        true => Ok(()),
+        false => Err(SpecError::Sizes(format!("epsilon must be above 0 and below 1, not {epsilon}"))),
+    }
+}
+
 /// Checks that each rate, given with its name, is a probability below 1.
 pub(crate) fn check_rates(rates: &[(&str, f64)]) -> Result<(), SpecError> {
     match rates.iter().find(|(_, rate)| !(0.0..1.0).contains(rate)) {

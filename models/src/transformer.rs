@@ -96,6 +96,12 @@ impl LayerScale {
     }
 }
 
+/// Stochastic depth of block `layer`, counted from 0: nothing in the first, `rate` in the last (Huang et al., 2016, section 3:
+/// linear decay).
+pub(crate) fn drop_path_at(layer: usize, depth: usize, rate: f64) -> f64 {
+    rate * layer as f64 / (depth - 1).max(1) as f64
+}
+
 /// Widths and rates of a block.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockConfig {

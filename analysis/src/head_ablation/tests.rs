@@ -1,24 +1,7 @@
 //! Against full passes, and against what each replacement must mean.
 
-use archaeo_models::{AttentionSite, Probe};
-
 use super::*;
-use crate::testing::{Fixture, random_images};
-
-/// Sets a head to zero by multiplication, from the first layer on: another way than the ablation's.
-struct Silenced(usize, usize);
-
-impl Probe for Silenced {
-    fn heads(&mut self, site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
-        if site.layer != self.0 {
-            return outputs;
-        }
-        let heads = outputs.dims()[1];
-        let mask: Vec<f32> = (0..heads).map(|head| f32::from(u8::from(head != self.1))).collect();
-        let mask: Tensor<4> = Tensor::from_data(TensorData::new(mask, [1, heads, 1, 1]), &outputs.device());
-        outputs * mask
-    }
-}
+use crate::testing::{Fixture, Silenced, random_images};
 
 fn means(model: &Classifier, images: Tensor<4>, batch: usize) -> HeadMeans {
     let mut means = HeadMeans::default();

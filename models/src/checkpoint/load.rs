@@ -11,9 +11,10 @@ use super::{Checkpoint, read, safetensors, write_arrays};
 use crate::classifier::{Classifier, ModelCard};
 use crate::clip::{Clip, ClipConfig};
 use crate::describe::{CARD_KEY, Described, ModelRequest, describe};
-use crate::export::portable_state;
 use crate::names;
+use crate::spec::NetworkSpec;
 use crate::state::{Array, State, shapes_of, state_of, with_state};
+use crate::vit::{Position, fixed_positions};
 
 /// What classifiers are called in the models: timm's and torchvision's names.
 const HEADS: [&str; 4] = ["head", "head_dist", "fc", "linear"];
@@ -173,6 +174,18 @@ fn parse_card(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Option
         format: "archaeo checkpoint",
         reason: format!("its model card does not parse: {error}"),
     })
+}
+
+/// The arrays that other libraries expect. Of a Vision Transformer with fixed positions these are among them: timm has none
+/// of that kind, but learned ones may have their values.
+fn portable_state(model: &Classifier) -> State {
+    let mut state = state_of(model);
+    if let NetworkSpec::Vit(vit) = &model.card().network
+        && vit.position == Position::Sine
+    {
+        state.insert("pos_embed".into(), fixed_positions(vit));
+    }
+    state
 }
 
 /// Writes a model with its card; `notes` are further metadata entries (what trained it, and how).

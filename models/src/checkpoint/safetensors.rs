@@ -103,17 +103,32 @@ pub fn write_arrays(
     state: &State,
     metadata: HashMap<String, String>,
 ) -> Result<(), WeightsError> {
+    write_whole(path, |file| write_to(file, state, metadata))
+}
+
+/// Writes a file to a temporary name first, so that `path` is never half of it.
+///
+/// # Errors
+/// What the file system says, with the path; nothing is left of the file then.
+pub(crate) fn write_whole(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), WeightsError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
-    let written =
-        write_to(Path::new(&temporary), state, metadata).and_then(|()| fs::rename(&temporary, path));
+    let written = File::create(&temporary).and_then(|file| {
+        let mut file = BufWriter::new(file);
+        write(&mut file)?;
+        file.into_inner()?.sync_all()?;
+        fs::rename(&temporary, path)
+    });
     written.map_err(|source| {
         let _ = fs::remove_file(&temporary); // what is left of a failed write; the failure itself is reported
         WeightsError::Io { action: "write", path: path.to_owned(), source }
     })
 }
 
-fn write_to(path: &Path, state: &State, metadata: HashMap<String, String>) -> io::Result<()> {
+fn write_to(file: &mut BufWriter<File>, state: &State, metadata: HashMap<String, String>) -> io::Result<()> {
     // The crate's own writer takes the metadata as a hash map and writes it in a different order every time.
     let metadata: BTreeMap<String, String> = metadata.into_iter().collect();
     let mut header = serde_json::Map::new();
@@ -128,11 +143,10 @@ fn write_to(path: &Path, state: &State, metadata: HashMap<String, String>) -> io
     let mut header = serde_json::to_vec(&header)?;
     header.resize(header.len().next_multiple_of(8), b' ');
 
-    let mut file = BufWriter::new(File::create(path)?);
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
     for value in state.values().flat_map(|array| &array.values) {
         file.write_all(&value.to_le_bytes())?;
     }
-    file.into_inner()?.sync_all()
+    Ok(())
 }

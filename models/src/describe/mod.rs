@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::catalogue::{usual, usual_of};
 use crate::classifier::ModelCard;
-use crate::preprocessing::{Origin, Preprocessing, PreprocessingChoice, SourcedPreprocessing};
+use crate::preprocessing::{Origin, PreprocessingChoice, SourcedPreprocessing};
 use crate::spec::{NetworkSpec, SpecError};
 use crate::state::State;
 
@@ -153,8 +153,7 @@ fn finished(
         .filter(right_number)
         .or_else(|| Some(request.class_names.clone()).filter(right_number))
         .unwrap_or_else(|| (0..count).map(|class| class.to_string()).collect());
-    let values: Preprocessing = preprocessing.values.clone();
-    let card = ModelCard { name, network, preprocessing: values, classes };
+    let card = ModelCard { name, network, preprocessing: preprocessing.values.clone(), classes };
     Ok(Described { card, preprocessing, inferred })
 }
 

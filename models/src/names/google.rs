@@ -3,7 +3,7 @@
 //! Dense kernels are `(in, out)`, convolutions `(height, width, in, out)`, and the heads of attention have an axis of
 //! their own: `(width, heads, head_dim)` on the way in, `(heads, head_dim, width)` on the way out.
 
-use super::rules::{Rule, permuted, rename, stack};
+use super::rules::{Rule, permuted, rename};
 use crate::state::{Array, State};
 
 /// Where an optimiser's or a training framework's file keeps the model.
@@ -30,12 +30,11 @@ pub(super) fn recognises(state: &State) -> bool {
     state.keys().any(|name| name.ends_with("embedding/kernel"))
 }
 
-/// The arrays under timm's names and with PyTorch's axes.
+/// The arrays with PyTorch's axes and under timm's names, but for query, key and value, which stay apart.
 pub(super) fn renamed(state: State) -> State {
     let dotted = state.into_iter().map(|(name, array)| (name.replace('/', "."), array)).collect();
     let state = rename(super::without_prefix(dotted, &WRAPPERS), RULES);
-    let state = state.into_iter().map(|(name, array)| turned(name, array)).collect();
-    stack(state, &["query", "key", "value"], "qkv")
+    state.into_iter().map(|(name, array)| turned(name, array)).collect()
 }
 
 fn turned(name: String, array: Array) -> (String, Array) {

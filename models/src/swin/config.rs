@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{SpecError, check_depths, check_rates, check_sizes};
+use crate::spec::{SpecError, check_depths, check_patches, check_rates, check_sizes};
 use crate::window::WindowPadding;
 
 /// More stages would halve any image away.
@@ -87,9 +87,7 @@ impl SwinConfig {
         check_sizes("width", &[width])?;
         check_sizes("width of the last stage", &[width << (stages - 1)])?;
         check_sizes("mlp_ratio times the last width", &[(width << (stages - 1)).saturating_mul(mlp_ratio)])?;
-        if !image_size.is_multiple_of(patch_size) {
-            return refuse(format!("patches of {patch_size} px do not tile an image of {image_size} px"));
-        }
+        check_patches(image_size, patch_size)?;
         for (stage, &heads) in self.heads.iter().enumerate() {
             if !(width << stage).is_multiple_of(heads) {
                 return refuse(format!(

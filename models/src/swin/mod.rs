@@ -14,7 +14,7 @@ use crate::layers::{LayerNorm, Linear};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
 use crate::spec::SpecError;
-use crate::transformer::{FeedForward, Mlp};
+use crate::transformer::{FeedForward, Mlp, drop_path_at};
 use crate::vit::PatchProjection;
 use crate::window::Window;
 
@@ -158,7 +158,6 @@ impl Swin {
     /// As [`SwinConfig::validate`].
     pub fn new(config: &SwinConfig, device: &Device) -> Result<Self, SpecError> {
         config.validate()?;
-        let last_block = (config.blocks() - 1).max(1);
         let mut layer = 0;
         let mut stage = |index: usize| {
             let width = config.width << index;
@@ -167,7 +166,7 @@ impl Swin {
                 reduction: Linear::new(2 * width, width, false, device),
             };
             let mut block = |block: usize| {
-                let drop_path = config.drop_path * layer as f64 / last_block as f64;
+                let drop_path = drop_path_at(layer, config.blocks(), config.drop_path);
                 layer += 1;
                 SwinBlock::new(config, index, block, drop_path, device)
             };

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{SpecError, check_depths, check_rates, check_sizes};
+use crate::spec::{
+    SpecError, check_depths, check_epsilon, check_heads, check_patches, check_rates, check_sizes,
+};
 use crate::transformer::FeedForward;
 
 /// What the head reads.
@@ -150,13 +152,9 @@ impl VitConfig {
         check_sizes("mlp_width", &[mlp_width])?;
         check_sizes("classes", &[classes.max(1)])?;
         check_sizes("registers", &[self.registers.max(1)])?;
+        check_patches(image_size, patch_size)?;
+        check_heads(width, heads)?;
         let wrong = |sentence: String| Err(SpecError::Sizes(sentence));
-        if !image_size.is_multiple_of(patch_size) {
-            return wrong(format!("patches of {patch_size} px do not tile an image of {image_size} px"));
-        }
-        if !width.is_multiple_of(heads) {
-            return wrong(format!("{heads} heads do not divide a width of {width}"));
-        }
         if self.position == Position::Sine && !width.is_multiple_of(4) {
             return wrong(format!("sine positions need a width divisible by 4, not {width}"));
         }
@@ -165,9 +163,7 @@ impl VitConfig {
                 "a distillation token is read beside a class token: pooling must be class-token".into(),
             );
         }
-        if !(self.epsilon > 0.0 && self.epsilon < 1.0) {
-            return wrong(format!("epsilon must be above 0 and below 1, not {}", self.epsilon));
-        }
+        check_epsilon(self.epsilon)?;
         check_rates(&[
             ("dropout", self.dropout),
             ("attention_dropout", self.attention_dropout),

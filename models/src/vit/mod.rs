@@ -15,7 +15,7 @@ use crate::layers::{LayerNorm, Linear, zeros};
 use crate::pass::Pass;
 use crate::probe::AttentionSite;
 use crate::spec::SpecError;
-use crate::transformer::{Block, BlockConfig};
+use crate::transformer::{Block, BlockConfig, drop_path_at};
 
 /// Projects non-overlapping patches, as a convolution whose stride is its kernel.
 #[derive(Module, Debug)]
@@ -113,7 +113,7 @@ impl Vit {
                 layer_scale: config.layer_scale,
                 dropout: config.dropout,
                 attention_dropout: config.attention_dropout,
-                drop_path: config.drop_path * layer as f64 / (depth - 1).max(1) as f64,
+                drop_path: drop_path_at(layer, depth, config.drop_path),
                 epsilon,
             };
             Block::new(&sizes, device)
