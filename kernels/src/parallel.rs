@@ -34,6 +34,15 @@ pub(crate) fn for_each(tasks: usize, task: impl Fn(usize) + Sync) {
     }
 }
 
+/// Runs `work`, which calls [`for_each`] several times, on a thread of the pool: from there each call costs far less than
+/// from outside, where the caller sleeps until the pool is done.
+pub(crate) fn enter(work: impl FnOnce() + Send) {
+    match rayon::current_thread_index() {
+        Some(_) => work(),
+        None => rayon::scope(|_| work()),
+    }
+}
+
 /// Runs `pass` on equal chunks of an input and an output of the same length.
 pub(crate) fn map(x: &[f32], y: &mut [f32], pass: impl Fn(&[f32], &mut [f32]) + Sync) {
     x.par_chunks(CHUNK).zip(y.par_chunks_mut(CHUNK)).for_each(|(x, y)| pass(x, y));

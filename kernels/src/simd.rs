@@ -16,6 +16,25 @@ pub(crate) mod portable;
 /// The most vectors side by side in a tile of any level.
 pub(crate) const MAX_TILE_VECTORS: usize = 3;
 
+/// The most lanes of any level.
+pub(crate) const MAX_LANES: usize = 16;
+
+/// To bfloat16, ties to even, as the processor's own conversion does it: numbers below the smallest normal
+/// one become zero, and what is not a number stays so. In the low half of the result.
+#[inline(always)]
+pub(crate) fn round_to_bf16(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let magnitude = bits & 0x7fff_ffff;
+    let rounded = (bits.wrapping_add(0x7fff + (bits >> 16 & 1))) >> 16;
+    if magnitude > 0x7f80_0000 {
+        bits >> 16 | 0x40
+    } else if magnitude < 0x0080_0000 {
+        bits >> 31 << 15
+    } else {
+        rounded
+    }
+}
+
 /// The vector operations of one level.
 pub(crate) trait Simd: Copy + Send + Sync {
     /// [`Simd::LANES`] numbers.
@@ -78,6 +97,38 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `accumulator + Σ` of the two products of bfloat16 numbers in each 32-bit lane: the high half first,
     /// then the low half, each sum rounded to `f32` (the products are exact).
     fn dot_bf16(self, a: Self::Vector, b: Self::Vector, accumulator: Self::Vector) -> Self::Vector;
+
+    /// In each 32-bit lane two bfloat16 numbers for [`Simd::dot_bf16`]: `low` in the low half, `high` in the high half,
+    /// rounded as [`round_to_bf16`] does it.
+    #[inline(always)]
+    fn pair_bf16(self, low: Self::Vector, high: Self::Vector) -> Self::Vector {
+        let (mut lows, mut highs) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
+        // SAFETY: no level has more than MAX_LANES lanes.
+        unsafe {
+            self.store(lows.as_mut_ptr(), low);
+            self.store(highs.as_mut_ptr(), high);
+            for (low, high) in lows.iter_mut().zip(&highs) {
+                *low = f32::from_bits(round_to_bf16(*low) | round_to_bf16(*high) << 16);
+            }
+            self.load(lows.as_ptr())
+        }
+    }
+
+    /// As [`Simd::pair_bf16`] of neighbours among the numbers of `first` and then `second`.
+    #[inline(always)]
+    fn narrow_bf16(self, first: Self::Vector, second: Self::Vector) -> Self::Vector {
+        let mut numbers = [0.0; 2 * MAX_LANES];
+        // SAFETY: no level has more than MAX_LANES lanes.
+        unsafe {
+            self.store(numbers.as_mut_ptr(), first);
+            self.store(numbers.as_mut_ptr().add(Self::LANES), second);
+            for i in 0..MAX_LANES {
+                let (low, high) = (round_to_bf16(numbers[2 * i]), round_to_bf16(numbers[2 * i + 1]));
+                numbers[i] = f32::from_bits(low | high << 16);
+            }
+            self.load(numbers.as_ptr())
+        }
+    }
 
     /// Writes the transpose of the `LANES`×`LANES` block at `source` to `target` (strides between rows).
     ///

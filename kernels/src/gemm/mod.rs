@@ -82,7 +82,7 @@ const WORTH_THREADS: usize = 1 << 18;
 /// The longest block of k where A's rows are read in place.
 const K_BLOCK_ROWS: usize = 1024;
 /// The longest block of k where A is packed from columns: strips of all rows share the cache with a panel.
-const K_BLOCK_COLUMNS: usize = 256;
+const K_BLOCK_COLUMNS: usize = 512;
 /// Strips of the register tile in one task.
 const STRIPS_PER_TASK: usize = 8;
 
@@ -132,6 +132,21 @@ impl<'a> Product<'a> {
             return;
         }
         let pooled = threads == Threads::Pool && m * n * k.max(1) >= WORTH_THREADS;
+        match pooled {
+            true => parallel::enter(|| self.run_blocks(c, c_stride, true, finished)),
+            false => self.run_blocks(c, c_stride, false, finished),
+        }
+    }
+
+    /// Block after block of k, each in two phases: operands are packed, then multiplied.
+    fn run_blocks(
+        &self,
+        c: Shared<f32>,
+        c_stride: usize,
+        pooled: bool,
+        finished: &(dyn Fn(Range<usize>, Range<usize>) + Sync),
+    ) {
+        let (m, n, k) = (self.a.rows, self.b.columns, self.a.columns);
         let for_each = |tasks: usize, task: &(dyn Fn(usize) + Sync)| {
             if pooled { parallel::for_each(tasks, task) } else { (0..tasks).for_each(task) }
         };

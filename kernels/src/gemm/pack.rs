@@ -6,7 +6,7 @@
 
 use crate::Precision;
 use crate::matrix::Matrix;
-use crate::simd::{Simd, first_lanes, load_lanes, simd_fn};
+use crate::simd::{MAX_LANES, Simd, first_lanes, load_lanes, load_some, round_to_bf16, simd_fn, store_some};
 use std::ops::Range;
 
 /// The steps that the tile makes over `k` numbers: pairs with bfloat16 operands.
@@ -14,22 +14,6 @@ pub(crate) fn steps(k: usize, precision: Precision) -> usize {
     match precision {
         Precision::F32 => k,
         Precision::Bf16 => k.div_ceil(2),
-    }
-}
-
-/// To bfloat16, ties to even, as the processor's own conversion does it: numbers below the smallest normal
-/// one become zero, and what is not a number stays so. In the low half of the result.
-#[inline(always)]
-pub(crate) fn round_to_bf16(x: f32) -> u32 {
-    let bits = x.to_bits();
-    let magnitude = bits & 0x7fff_ffff;
-    let rounded = (bits.wrapping_add(0x7fff + (bits >> 16 & 1))) >> 16;
-    if magnitude > 0x7f80_0000 {
-        bits >> 16 | 0x40
-    } else if magnitude < 0x0080_0000 {
-        bits >> 31 << 15
-    } else {
-        rounded
     }
 }
 
@@ -113,8 +97,8 @@ fn pack_right_bf16<S: Simd>(
 ) {
     let vectors = columns.len().div_ceil(S::LANES);
     let width = vectors * S::LANES;
-    // LANES columns of LANES words, enough for the widest level.
-    let mut words = [0.0; 16 * 16];
+    // LANES columns of LANES words.
+    let mut words = [0.0; MAX_LANES * MAX_LANES];
     for v in 0..vectors {
         let first = columns.start + v * S::LANES;
         let count = (columns.end - first).min(S::LANES);
@@ -123,10 +107,9 @@ fn pack_right_bf16<S: Simd>(
             while row + 2 * S::LANES <= k.len() {
                 for lane in 0..S::LANES {
                     let start = (first + lane) * right.column_stride + k.start + row;
-                    let column = &right.data[start..start + 2 * S::LANES];
-                    for (word, two) in words[lane * S::LANES..].iter_mut().zip(column.as_chunks::<2>().0) {
-                        *word = pair(two[0], two[1]);
-                    }
+                    let (low, high) = right.data[start..][..2 * S::LANES].split_at(S::LANES);
+                    let narrow = simd.narrow_bf16(load_some(simd, low), load_some(simd, high));
+                    store_some(simd, &mut words[lane * S::LANES..], narrow);
                 }
                 // SAFETY: `words` holds LANES² numbers, and the panel `k / 2 · width`.
                 unsafe {
@@ -139,12 +122,11 @@ fn pack_right_bf16<S: Simd>(
         while row < k.len() {
             let target = &mut panel[row / 2 * width + v * S::LANES..][..S::LANES];
             let (here, paired) = (k.start + row, row + 1 < k.len());
-            if right.column_stride == 1 && count == S::LANES && paired {
-                let low = &right.data[here * right.row_stride + first..][..S::LANES];
-                let high = &right.data[(here + 1) * right.row_stride + first..][..S::LANES];
-                for lane in 0..S::LANES {
-                    target[lane] = pair(low[lane], high[lane]);
-                }
+            if right.column_stride == 1 {
+                let lows = &right.data[here * right.row_stride + first..][..count];
+                let start = if paired { (here + 1) * right.row_stride + first } else { 0 };
+                let highs = &right.data[start..][..if paired { count } else { 0 }];
+                pair_rows(simd, lows, highs, target);
             } else {
                 target.fill(0.0);
                 for (lane, word) in target[..count].iter_mut().enumerate() {
@@ -154,6 +136,16 @@ fn pack_right_bf16<S: Simd>(
             }
             row += 2;
         }
+    }
+}
+
+/// Pairs the numbers of two steps of k; a step that is missing is empty, and counts as zeros, as do missing numbers.
+#[inline(always)]
+fn pair_rows<S: Simd>(simd: S, mut lows: &[f32], mut highs: &[f32], words: &mut [f32]) {
+    for words in words.chunks_mut(S::LANES) {
+        store_some(simd, words, simd.pair_bf16(load_some(simd, lows), load_some(simd, highs)));
+        lows = lows.get(S::LANES..).unwrap_or_default();
+        highs = highs.get(S::LANES..).unwrap_or_default();
     }
 }
 
@@ -194,7 +186,6 @@ simd_fn! {
         precision: Precision,
         strips: &mut [f32],
     ) {
-        let _ = simd;
         let strip = steps(k.len(), precision) * S::TILE_ROWS;
         assert!(rows.end <= left.rows && k.end <= left.columns);
         assert!(strips.len() >= rows.len().div_ceil(S::TILE_ROWS) * strip);
@@ -204,43 +195,50 @@ simd_fn! {
                 let words = steps(k.len(), precision);
                 for (row, words) in rows.zip(strips.chunks_mut(words.max(1))) {
                     let numbers = &left.data[row * left.row_stride..][k.clone()];
-                    let (pairs, rest) = numbers.as_chunks::<2>();
-                    for (word, two) in words.iter_mut().zip(pairs) {
-                        *word = pair(two[0], two[1]);
-                    }
-                    if let [last] = rest {
-                        words[pairs.len()] = pair(*last, 0.0);
+                    for (words, numbers) in words.chunks_mut(S::LANES).zip(numbers.chunks(2 * S::LANES)) {
+                        let (low, high) = numbers.split_at(numbers.len().min(S::LANES));
+                        let narrow = simd.narrow_bf16(load_some(simd, low), load_some(simd, high));
+                        store_some(simd, words, narrow);
                     }
                 }
             }
             (LeftLayout::Columns, Precision::F32) => {
-                for (step, k) in k.enumerate() {
-                    for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
-                        let target = &mut strips[i * strip + step * S::TILE_ROWS..][..S::TILE_ROWS];
-                        let count = (rows.end - first).min(S::TILE_ROWS);
-                        if left.row_stride == 1 && count == S::TILE_ROWS {
-                            let start = first + k * left.column_stride;
-                            target.copy_from_slice(&left.data[start..start + S::TILE_ROWS]);
-                        } else {
-                            for (r, number) in target[..count].iter_mut().enumerate() {
-                                *number = element(left, first + r, k);
+                for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
+                    let target = &mut strips[i * strip..][..strip];
+                    let count = (rows.end - first).min(S::TILE_ROWS);
+                    if left.row_stride == 1 && count == S::TILE_ROWS && !k.is_empty() {
+                        let source = left.at(first, k.start);
+                        assert!(first + (k.end - 1) * left.column_stride + S::TILE_ROWS <= left.data.len());
+                        for step in 0..k.len() {
+                            // SAFETY: the last step's numbers end within the data, as checked above, and the
+                            // strip has room for k steps.
+                            unsafe {
+                                source.add(step * left.column_stride).copy_to_nonoverlapping(
+                                    target.as_mut_ptr().add(step * S::TILE_ROWS),
+                                    S::TILE_ROWS,
+                                );
                             }
+                        }
+                        continue;
+                    }
+                    for (k, target) in k.clone().zip(target.chunks_exact_mut(S::TILE_ROWS)) {
+                        for (r, number) in target[..count].iter_mut().enumerate() {
+                            *number = element(left, first + r, k);
                         }
                     }
                 }
             }
             (LeftLayout::Columns, Precision::Bf16) => {
-                for (step, low) in k.clone().step_by(2).enumerate() {
-                    let paired = low + 1 < k.end;
-                    for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
-                        let target = &mut strips[i * strip + step * S::TILE_ROWS..][..S::TILE_ROWS];
-                        let count = (rows.end - first).min(S::TILE_ROWS);
-                        if left.row_stride == 1 && count == S::TILE_ROWS && paired {
-                            let lows = &left.data[first + low * left.column_stride..][..S::TILE_ROWS];
-                            let highs = &left.data[first + (low + 1) * left.column_stride..][..S::TILE_ROWS];
-                            for r in 0..S::TILE_ROWS {
-                                target[r] = pair(lows[r], highs[r]);
-                            }
+                for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
+                    let target = &mut strips[i * strip..][..strip];
+                    let count = (rows.end - first).min(S::TILE_ROWS);
+                    for (low, target) in k.clone().step_by(2).zip(target.chunks_exact_mut(S::TILE_ROWS)) {
+                        let paired = low + 1 < k.end;
+                        if left.row_stride == 1 {
+                            let lows = &left.data[first + low * left.column_stride..][..count];
+                            let start = if paired { first + (low + 1) * left.column_stride } else { 0 };
+                            let highs = &left.data[start..][..if paired { count } else { 0 }];
+                            pair_rows(simd, lows, highs, &mut target[..count]);
                         } else {
                             for (r, word) in target[..count].iter_mut().enumerate() {
                                 let high = if paired { element(left, first + r, low + 1) } else { 0.0 };

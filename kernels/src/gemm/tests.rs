@@ -1,8 +1,8 @@
-use super::pack::round_to_bf16;
 use super::*;
 use crate::reference::{
     Random, assert_close, assert_same_bits, assert_thread_count_is_irrelevant, at_every_level,
 };
+use crate::simd::round_to_bf16;
 
 /// A matrix with random strides in its own memory.
 struct Stored {

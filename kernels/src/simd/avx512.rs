@@ -75,8 +75,9 @@ macro_rules! register_only {
 
 /// The two tokens differ in one instruction only.
 macro_rules! implement_simd {
-    ($token:ty) => {
+    ($token:ty $(, $own:item)*) => {
         impl Simd for $token {
+            $($own)*
             type Vector = __m512;
             const LANES: usize = 16;
             // 24 accumulators, 3 vectors of the right operand, 1 broadcast: 28 of 32 registers.
@@ -167,7 +168,26 @@ macro_rules! implement_simd {
     };
 }
 implement_simd!(Avx512);
-implement_simd!(Avx512Bf16);
+implement_simd!(
+    Avx512Bf16,
+    #[inline(always)]
+    fn pair_bf16(self, low: __m512, high: __m512) -> __m512 {
+        // SAFETY: the token proves the instructions; both types are 256 bits of plain data.
+        unsafe {
+            let widened = |numbers: __m512| {
+                let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(numbers));
+                _mm512_cvtepu16_epi32(rounded)
+            };
+            let high = _mm512_slli_epi32::<16>(widened(high));
+            _mm512_castsi512_ps(_mm512_or_si512(widened(low), high))
+        }
+    },
+    #[inline(always)]
+    fn narrow_bf16(self, first: __m512, second: __m512) -> __m512 {
+        // SAFETY: the token proves the instruction; both types are 512 bits of plain data.
+        unsafe { std::mem::transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(second, first)) }
+    }
+);
 
 /// # Safety
 /// AVX-512 F is there, and sixteen rows of sixteen numbers lie in bounds on both sides.
