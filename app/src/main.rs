@@ -12,17 +12,17 @@ mod progress;
 
 use std::process::ExitCode;
 
+use archaeo_ops::{keep_freed_memory, with_precision};
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
 use crate::printer::Printer;
 
-/// Tensors of a few megabytes come and go with every operation. The system's allocator gives such memory back to the
-/// kernel and faults it in again each time, which costs about a fifth of a training step.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: archaeo_ops::MiMalloc = archaeo_ops::MiMalloc;
 
 fn main() -> ExitCode {
+    keep_freed_memory();
     let Cli { command, global } = Cli::parse();
     let printer = Printer::new(global.json);
     match run(command, &global, &printer) {
@@ -38,6 +38,10 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
     if let Some(threads) = global.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
+    with_precision(global.precision(), || execute(command, global, printer))
+}
+
+fn execute(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Result<()> {
     match command {
         Command::Excavate(arguments) => commands::excavate::run(&arguments, global, printer),
         Command::Train(arguments) => commands::train::run(&arguments, global, printer),

@@ -10,6 +10,7 @@
 )]
 
 mod activation;
+mod allocator;
 mod attention;
 mod batch_norm;
 mod convolution;
@@ -31,6 +32,7 @@ mod simd;
 mod softmax;
 
 pub use activation::{Activation, activation_backward, activation_forward, swiglu_backward, swiglu_forward};
+pub use allocator::{MiMalloc, keep_freed_memory};
 pub use attention::{
     ScoreBias, attention_backward, attention_context, attention_context_backward, attention_forward,
     attention_weights, attention_weights_backward,

@@ -14,6 +14,8 @@ mod precision;
 
 /// Optimizer steps on plain numbers, which need no tensors.
 pub use archaeo_kernels::{AdamW, Sgd, adamw_step, sgd_step};
+/// The allocator that suits tensors, for programs.
+pub use archaeo_kernels::{MiMalloc, keep_freed_memory};
 pub use attention::{
     attention_context, attention_weights, self_attention, self_attention_context, self_attention_weights,
 };
