@@ -29,12 +29,53 @@ pub struct Global {
     /// Where to compute: cpu, or what this program was built with (vulkan, wgpu, metal, cuda, rocm)
     #[arg(long, global = true, default_value = "cpu", help_heading = "Global options")]
     pub device: String,
+    /// How matrix products and convolutions are computed on the CPU; the recipe's, or f32, when not given
+    #[arg(long, global = true, value_enum, help_heading = "Global options")]
+    pub precision: Option<Precision>,
     /// Seed of every random choice; the configuration's, or 0, when not given
     #[arg(long, global = true, help_heading = "Global options")]
     pub seed: Option<u64>,
     /// Threads to compute with; all processors when not given. Results do not depend on it
     #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Global options")]
     pub threads: Option<u16>,
+}
+
+/// What the operands of matrix products and convolutions are rounded to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    /// Not at all: 32-bit floats
+    F32,
+    /// bfloat16, with sums in 32-bit floats: faster, and off in the third digit
+    Bf16,
+}
+
+impl Global {
+    /// The precision asked for, as operations take it.
+    pub fn precision(&self) -> archaeo_ops::Precision {
+        match self.precision {
+            Some(Precision::Bf16) => archaeo_ops::Precision::Bf16,
+            Some(Precision::F32) | None => archaeo_ops::Precision::F32,
+        }
+    }
+
+    /// What is said on the command line, as overrides of a recipe's entries.
+    pub fn overrides(&self) -> Vec<String> {
+        let seed = self.seed.map(|seed| format!("seed={seed}"));
+        seed.into_iter().chain(self.precision_as("precision")).collect()
+    }
+
+    /// The precision asked for, as an override of the entry `key`.
+    pub fn precision_as(&self, key: &str) -> Option<String> {
+        self.precision.map(|_| format!("{key}=\"{}\"", self.precision_name()))
+    }
+
+    /// `f32` or `bf16`.
+    pub fn precision_name(&self) -> &'static str {
+        match self.precision() {
+            archaeo_ops::Precision::F32 => "f32",
+            archaeo_ops::Precision::Bf16 => "bf16",
+        }
+    }
 }
 
 /// The commands, one file each under `commands/`.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use archaeo_models::{SpecError, WeightsError};
+use archaeo_ops::with_precision;
 use archaeo_plot::{Cell, Picture, PlotError, SheetLayout};
 use burn::tensor::Device;
 use serde::de::DeserializeOwned;
@@ -163,6 +164,16 @@ impl Record<'_> {
         let written: Option<Finding<T>> = self.folder.read_json(&file)?;
         Ok(written.expect("written above").findings)
     }
+
+    /// As [`Record::part`], of a study.
+    fn study<T: Serialize + DeserializeOwned>(
+        &mut self,
+        part: &str,
+        lab: &Laboratory,
+        study: impl FnOnce(&Laboratory) -> Result<T, StudyError>,
+    ) -> Result<T, InvestigationError> {
+        self.part(part, || Ok(with_precision(lab.sizes.precision, || study(lab))?))
+    }
 }
 
 /// Investigates: trains or loads both models, asks every question, writes the report.
@@ -222,14 +233,14 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         seed: config.seed(),
         progress: watcher.progress(),
     };
-    let accuracy = record.part("accuracy", || Ok(studies::accuracy(&lab)?))?;
-    let attention = record.part("attention", || Ok(studies::attention(&lab)?))?;
-    let comparisons = record.part("comparisons", || Ok(studies::comparisons(&lab)?))?;
-    let heads = record.part("heads", || Ok(studies::heads(&lab)?))?;
-    let attacks = record.part("attacks", || Ok(studies::attacks(&lab)?))?;
-    let errors = record.part("errors", || Ok(studies::errors(&lab)?))?;
-    let localisation = record.part("localisation", || Ok(studies::localisation(&lab)?))?;
-    let shape_bias = record.part("shape_bias", || Ok(studies::shape_bias(&lab)?))?;
+    let accuracy = record.study("accuracy", &lab, studies::accuracy)?;
+    let attention = record.study("attention", &lab, studies::attention)?;
+    let comparisons = record.study("comparisons", &lab, studies::comparisons)?;
+    let heads = record.study("heads", &lab, studies::heads)?;
+    let attacks = record.study("attacks", &lab, studies::attacks)?;
+    let errors = record.study("errors", &lab, studies::errors)?;
+    let localisation = record.study("localisation", &lab, studies::localisation)?;
+    let shape_bias = record.study("shape_bias", &lab, studies::shape_bias)?;
 
     let investigation = Investigation {
         provenance: provenance(request, config_text, record.seconds),

@@ -9,6 +9,7 @@ pub mod findings;
 mod fixture;
 pub mod images;
 pub mod investigation;
+mod precision;
 pub mod predictions;
 pub mod random;
 pub mod report;

@@ -43,6 +43,7 @@ pub fn run(arguments: &Evaluate, global: &Global, printer: &Printer) -> Result<(
         "model": model.card().name,
         "data": subject.data,
         "split": opened.split,
+        "precision": global.precision_name(),
         "preprocessing": super::checkpoint::described(&opened.preprocessing),
         "n": evaluation.len(),
         "top1": scores.top1.value,

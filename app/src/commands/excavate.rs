@@ -39,7 +39,8 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
             .with_context(|| format!("cannot read the configuration {}", path.display()))?,
     };
     let mut overrides = arguments.set.clone();
-    overrides.extend(global.seed.map(|seed| format!("seed={seed}")));
+    overrides.extend(global.overrides());
+    overrides.extend(global.precision_as("studies.precision"));
     let config = InvestigationConfig::parse(&text, &overrides, arguments.quick)?;
     let device = device::by_name(&global.device)?;
     let resolve = |weights: &Option<PathBuf>| weights.as_deref().map(hub::resolve).transpose();

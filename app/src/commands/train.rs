@@ -20,7 +20,7 @@ use crate::progress::{Bars, listen_for_interrupt};
 /// One sentence; the checkpoint of the last finished epoch is kept.
 pub fn run(arguments: &Train, global: &Global, printer: &Printer) -> Result<()> {
     let mut overrides = arguments.set.clone();
-    overrides.extend(global.seed.map(|seed| format!("seed={seed}")));
+    overrides.extend(global.overrides());
     let recipe = RecipeFile::read(&arguments.config, &overrides)?.recipe(None)?;
     let device = device::by_name(&global.device)?;
 

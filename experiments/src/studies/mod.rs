@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use archaeo_analysis::AnalysisError;
 use archaeo_analysis::statistics::{Resampling, StatisticsError};
 use archaeo_models::Classifier;
+use archaeo_ops::Precision;
 use archaeo_plot::PlotError;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ use crate::evaluate::Evaluation;
 use crate::export::ExportError;
 use crate::findings::Role;
 use crate::images::{preprocess, to_tensor};
+use crate::precision::precision_name;
 use crate::random::sample;
 use crate::train::RecipeError;
 
@@ -107,6 +109,9 @@ pub struct StudySizes {
     pub localisation_images: usize,
     /// Bootstrap resamples.
     pub resamples: usize,
+    /// How the models' matrix products and convolutions are computed.
+    #[serde(with = "precision_name")]
+    pub precision: Precision,
 }
 
 impl Default for StudySizes {
@@ -122,6 +127,7 @@ impl Default for StudySizes {
             pgd_steps: 10,
             localisation_images: 400,
             resamples: 10_000,
+            precision: Precision::F32,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::thread::Scope;
 use std::time::Instant;
 
 use archaeo_models::{Pass, TrainingStep};
-use archaeo_ops::soft_cross_entropy;
+use archaeo_ops::{soft_cross_entropy, with_precision};
 use burn::tensor::{Tensor, TensorData};
 
 use super::checkpoint::Training;
@@ -52,7 +52,9 @@ pub(super) fn train_epoch<'scope>(
         let identities = batch.indices.iter().map(|&index| index as u64).collect();
         let mut step = TrainingStep::new(recipe.seed, training.progress.step, identities);
 
-        let logits = training.model().logits(batch.tensor(&device), &mut Pass::train(&mut (), &mut step));
+        let logits = with_precision(recipe.precision, || {
+            training.model().logits(batch.tensor(&device), &mut Pass::train(&mut (), &mut step))
+        });
         let batch_loss = soft_cross_entropy(logits, Tensor::from_data(targets, &device));
         let batch_loss = batch_loss / recipe.accumulation as f64;
         loss += f64::from(batch_loss.clone().inner().into_scalar::<f32>());

@@ -1,6 +1,7 @@
 //! Recipes: everything that decides how one model is trained.
 
 use archaeo_models::{Classifier, ModelCard, NetworkSpec, Preprocessing};
+use archaeo_ops::Precision;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -8,6 +9,7 @@ use super::optimizer::Algorithm;
 use super::recipe_file::RecipeError;
 use super::schedule::Schedule;
 use crate::augment::AugmentConfig;
+use crate::precision::precision_name;
 
 /// Which model to train: a name, or an architecture with all its sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,6 +86,10 @@ pub struct Recipe {
     /// Decay a step of an exponential moving average of all weights, which is then what is evaluated and saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema_decay: Option<f64>,
+    /// How matrix products and convolutions are computed, in training and in validation; weights, sums and everything
+    /// else are 32-bit floats either way.
+    #[serde(default, with = "precision_name")]
+    pub precision: Precision,
     /// How gradients become updates.
     #[serde(default)]
     pub optimizer: Algorithm,

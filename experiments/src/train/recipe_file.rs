@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use archaeo_models::SpecError;
+use archaeo_ops::Precision;
 use thiserror::Error;
 use toml::{Table, Value};
 
@@ -271,6 +272,7 @@ fn known_keys() -> Vec<String> {
         drop_path: 0.0,
         dropout: 0.0,
         ema_decay: Some(0.0),
+        precision: Precision::F32,
         optimizer: Algorithm::default(),
         augment: AugmentConfig {
             random_resized_crop: Some(RandomResizedCrop::default()),
