@@ -30,6 +30,7 @@ mod reduce;
 mod scratch;
 mod simd;
 mod softmax;
+mod transpose;
 
 pub use activation::{Activation, activation_backward, activation_forward, swiglu_backward, swiglu_forward};
 pub use allocator::{MiMalloc, keep_freed_memory};

@@ -10,6 +10,7 @@ use crate::parallel::{self, Shared};
 use crate::reduce::{add_to, sum};
 use crate::scratch::Scratch;
 use crate::simd::MAX_TILE_VECTORS;
+use crate::transpose::transpose;
 use crate::{Level, Precision};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -40,18 +41,11 @@ pub fn convolution_input_gradient(
 /// and output channels exchanged.
 fn by_reversed_kernel(shape: &Convolution, dy: &[f32], weight: &[f32], dx: &mut [f32], precision: Precision) {
     let (inputs, outputs, taps) = (shape.group_inputs(), shape.group_outputs(), shape.taps());
-    let mut reversed = vec![0.0; weight.len()];
-    // [group, output, input, tap] becomes [group, input, output, reversed tap].
-    reversed.par_chunks_mut(outputs * taps).enumerate().for_each(|(row, kernels)| {
-        let (group, input) = (row / inputs, row % inputs);
-        for (output, kernel) in kernels.chunks_mut(taps).enumerate() {
-            let start = ((group * outputs + output) * inputs + input) * taps;
-            kernel
-                .iter_mut()
-                .zip(weight[start..start + taps].iter().rev())
-                .for_each(|(to, from)| *to = *from);
-        }
-    });
+    let mut reversed = Scratch::take(weight.len());
+    let group = inputs * outputs * taps;
+    for (weight, reversed) in weight.chunks(group).zip(reversed.chunks_mut(group)) {
+        reverse(weight, [outputs, inputs, taps], reversed);
+    }
     let transposed = Convolution {
         in_channels: shape.out_channels,
         out_channels: shape.in_channels,
@@ -60,6 +54,27 @@ fn by_reversed_kernel(shape: &Convolution, dy: &[f32], weight: &[f32], dx: &mut 
         ..*shape
     };
     convolution_forward(&transposed, dy, &reversed, ConvolutionEpilogue::default(), dx, precision);
+}
+
+/// Input channels whose kernels one task turns: their numbers for an output are read as one piece.
+const REVERSED_PER_TASK: usize = 16;
+
+/// `[output, input, tap]` becomes `[input, output, reversed tap]`.
+fn reverse(weight: &[f32], [outputs, inputs, taps]: [usize; 3], reversed: &mut [f32]) {
+    if taps == 1 {
+        return transpose(Level::current(), weight, [outputs, inputs], reversed);
+    }
+    let bands = reversed.par_chunks_mut(REVERSED_PER_TASK * outputs * taps);
+    bands.enumerate().for_each(|(band, reversed)| {
+        for output in 0..outputs {
+            let first = (output * inputs + band * REVERSED_PER_TASK) * taps;
+            for (input, kernels) in reversed.chunks_mut(outputs * taps).enumerate() {
+                let kernel = &weight[first + input * taps..][..taps];
+                let turned = kernels[output * taps..][..taps].iter_mut();
+                turned.zip(kernel.iter().rev()).for_each(|(to, from)| *to = *from);
+            }
+        }
+    });
 }
 
 /// Numbers of the patch gradient that one task holds.
@@ -176,11 +191,9 @@ pub fn convolution_weight_gradient(
         add_to(level, &rest[..transposed_len], &mut total[..transposed_len]);
     }
     let patch = shape.patch_len();
-    dweight.par_chunks_mut(patch).enumerate().for_each(|(row, dweight)| {
-        let (group, output) = (row / outputs, row % outputs);
-        let columns = &sums[group * patch * outputs..][..patch * outputs];
-        dweight.iter_mut().zip(columns.chunks(outputs)).for_each(|(to, from)| *to = from[output]);
-    });
+    for (sums, dweight) in sums.chunks(patch * outputs).zip(dweight.chunks_mut(patch * outputs)) {
+        transpose(level, sums, [patch, outputs], dweight);
+    }
 }
 
 fn bias_gradient(level: Level, shape: &Convolution, dy: &[f32], dbias: &mut [f32]) {
@@ -279,14 +292,20 @@ impl WeightGradient<'_> {
         let positions = shape.positions();
         let width = columns.len().next_multiple_of(lanes);
         let size = steps(lanes, self.precision) * width;
-        for (vector, rows) in chunk.zip(panel.chunks_mut(size)) {
-            let (image, vector) = self.table.locate(vector);
-            let count = (positions - vector * lanes).min(lanes);
-            let first = group * shape.group_outputs() + columns.start;
+        let first = group * shape.group_outputs() + columns.start;
+        let mut rest = &mut panel[..chunk.len() * size];
+        let mut next = chunk.start;
+        while next < chunk.end {
+            // The vectors of one image at a time.
+            let (image, vector) = self.table.locate(next);
+            let vectors = (self.table.vectors() - vector).min(chunk.end - next);
+            let count = (positions - vector * lanes).min(vectors * lanes);
             let start = (image * shape.out_channels + first) * positions + vector * lanes;
             let gradient = Matrix::strided(&self.dy[start..], [count, columns.len()], [1, positions]);
+            let (rows, others) = rest.split_at_mut(vectors * size);
             pack_right(self.level, &gradient, 0..count, 0..columns.len(), self.precision, rows);
             rows[steps(count, self.precision) * width..].fill(0.0);
+            (rest, next) = (others, next + vectors);
         }
     }
 }

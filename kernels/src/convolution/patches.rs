@@ -83,27 +83,32 @@ simd_fn! {
         assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels);
         assert!(vectors.end <= shape.batch * table.vectors && vectors.len() * S::LANES <= row_stride);
         assert!(rows.len() >= channels.len() * taps * row_stride);
-        for (place, vector) in vectors.enumerate() {
-            let (image, vector) = table.locate(vector);
-            let first = image * shape.in_channels + channels.start;
-            let masks = &table.masks[vector * taps..][..taps];
-            // SAFETY: the table's offsets of set lanes lie within a channel's plane, channels and images
-            // within `x`, and rows within `rows`, as checked above. Whole masks of a contiguous tap and the
-            // masks of gathered ones cover LANES lanes of such offsets.
-            unsafe {
-                let mut target = rows.as_mut_ptr().add(place * S::LANES);
-                for channel in first..first + channels.len() {
-                    let plane = x.as_ptr().add(channel * plane);
-                    for (tap, mask) in masks.iter().enumerate() {
+        let (image, first) = table.locate(vectors.start);
+        // SAFETY: the table's offsets of set lanes lie within a channel's plane, channels and images
+        // within `x`, and rows within `rows`, as checked above. Whole masks of a contiguous tap and the
+        // masks of gathered ones cover LANES lanes of such offsets.
+        unsafe {
+            for (row, channel) in channels.enumerate() {
+                let target = rows.as_mut_ptr().add(row * taps * row_stride);
+                let mut input = x.as_ptr().add((image * shape.in_channels + channel) * plane);
+                let mut first_tap = first * taps;
+                for place in 0..vectors.len() {
+                    let mut target = target.add(place * S::LANES);
+                    for tap in first_tap..first_tap + taps {
+                        let mask = *table.masks.get_unchecked(tap);
                         let values = if table.contiguous {
-                            let offset = *table.offsets.get_unchecked(vector * taps + tap);
-                            load_lanes(simd, plane.wrapping_offset(offset as isize), *mask)
+                            let offset = *table.offsets.get_unchecked(tap);
+                            load_lanes(simd, input.wrapping_offset(offset as isize), mask)
                         } else {
-                            let indices = table.offsets.as_ptr().add((vector * taps + tap) * S::LANES);
-                            simd.gather(plane, indices, *mask)
+                            simd.gather(input, table.offsets.as_ptr().add(tap * S::LANES), mask)
                         };
                         simd.store(target, values);
                         target = target.wrapping_add(row_stride);
+                    }
+                    first_tap += taps;
+                    if first_tap == table.masks.len() {
+                        first_tap = 0;
+                        input = input.wrapping_add(shape.in_channels * plane);
                     }
                 }
             }
