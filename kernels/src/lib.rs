@@ -40,7 +40,7 @@ pub use attention::{
 };
 pub use batch_norm::{
     BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape, batch_norm_backward,
-    batch_norm_forward, scale_shift_backward, scale_shift_forward,
+    batch_norm_forward, scale_shift_backward,
 };
 pub use convolution::{
     Convolution, ConvolutionEpilogue, convolution_forward, convolution_input_gradient,

@@ -89,10 +89,8 @@ impl Conv2d {
         Self { weight: zeros([out_channels, in_channels, kernel, kernel], device), stride, padding }
     }
 
-    /// `[batch, in, height, width]` → `[batch, out, height', width']`
-    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let geometry = Convolution { stride: self.stride, padding: self.padding, groups: 1 };
-        ops::conv2d(x, self.weight.val(), None, geometry)
+    fn geometry(&self) -> Convolution {
+        Convolution { stride: self.stride, padding: self.padding, groups: 1 }
     }
 }
 
@@ -132,17 +130,19 @@ impl BatchNorm2d {
         }
     }
 
-    /// Normalisation, then what `then` says, `[batch, channels, height, width]` → the same. At training the batch's
-    /// moments are left in the pass; whoever takes the optimiser step moves the running ones
-    /// ([`crate::Classifier::absorb_moments`]).
-    pub fn forward(&self, x: Tensor<4>, then: ChannelEpilogue, pass: &mut Pass) -> Tensor<4> {
+    /// The convolution `conv`, its normalisation, then what `then` says, `[batch, in, height, width]` →
+    /// `[batch, out, height', width']`. At training the batch's moments are left in the pass; whoever takes the optimiser
+    /// step moves the running ones ([`crate::Classifier::absorb_moments`]).
+    pub fn forward(&self, conv: &Conv2d, x: Tensor<4>, then: ChannelEpilogue, pass: &mut Pass) -> Tensor<4> {
+        let (kernel, geometry) = (conv.weight.val(), conv.geometry());
         let (weight, bias) = (self.weight.val(), self.bias.val());
         match &mut pass.training {
             None => {
                 let moments = [self.running_mean.val(), self.running_var.val()];
-                ops::batch_norm(x, [weight, bias], moments, self.epsilon, then)
+                ops::conv2d_batch_norm(x, kernel, geometry, [weight, bias], moments, self.epsilon, then)
             }
             Some(step) => {
+                let x = ops::conv2d(x, kernel, None, geometry);
                 let (y, batch) = ops::batch_norm_train(x, weight, bias, self.epsilon, then);
                 let (running_mean, running_var) = (self.running_mean.id, self.running_var.id);
                 step.moments.push(LayerMoments { running_mean, running_var, batch });

@@ -130,19 +130,18 @@ impl ResidualBlock {
     fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let shortcut = match &self.downsample {
             Some(Downsample { conv, norm }) => {
-                norm.forward(conv.forward(x.clone()), ChannelEpilogue::default(), pass)
+                norm.forward(conv, x.clone(), ChannelEpilogue::default(), pass)
             }
             None => x.clone(),
         };
         let closing = ChannelEpilogue::residual_relu(shortcut);
-        let x = self.bn1.forward(self.conv1.forward(x), ChannelEpilogue::relu(), pass);
-        let x = self.conv2.forward(x);
+        let x = self.bn1.forward(&self.conv1, x, ChannelEpilogue::relu(), pass);
         match (&self.conv3, &self.bn3) {
             (Some(conv3), Some(bn3)) => {
-                let x = self.bn2.forward(x, ChannelEpilogue::relu(), pass);
-                bn3.forward(conv3.forward(x), closing, pass)
+                let x = self.bn2.forward(&self.conv2, x, ChannelEpilogue::relu(), pass);
+                bn3.forward(conv3, x, closing, pass)
             }
-            _ => self.bn2.forward(x, closing, pass),
+            _ => self.bn2.forward(&self.conv2, x, closing, pass),
         }
     }
 }
@@ -215,7 +214,7 @@ impl ResNet {
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let mut x = self.bn1.forward(self.conv1.forward(images), ChannelEpilogue::relu(), pass);
+        let mut x = self.bn1.forward(&self.conv1, images, ChannelEpilogue::relu(), pass);
         if self.config.stem == Stem::Imagenet {
             x = ops::max_pool2d(x, 3, 2, 1);
         }

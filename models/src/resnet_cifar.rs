@@ -59,11 +59,10 @@ impl CifarBlock {
     }
 
     fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        let branch = self.bn1.forward(self.conv1.forward(x.clone()), ChannelEpilogue::relu(), pass);
-        let branch = self.conv2.forward(branch);
+        let branch = self.bn1.forward(&self.conv1, x.clone(), ChannelEpilogue::relu(), pass);
         let [_, channels, height, _] = branch.dims();
         let shortcut = option_a_shortcut(x, channels, height);
-        self.bn2.forward(branch, ChannelEpilogue::residual_relu(shortcut), pass)
+        self.bn2.forward(&self.conv2, branch, ChannelEpilogue::residual_relu(shortcut), pass)
     }
 }
 
@@ -137,7 +136,7 @@ impl CifarResNet {
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, classes]`
     pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let mut x = self.bn1.forward(self.conv1.forward(images), ChannelEpilogue::relu(), pass);
+        let mut x = self.bn1.forward(&self.conv1, images, ChannelEpilogue::relu(), pass);
         for (stage, blocks) in (1..).zip([&self.layer1, &self.layer2, &self.layer3]) {
             for (block, residual) in blocks.iter().enumerate() {
                 x = residual.forward(x, pass);

@@ -22,5 +22,7 @@ pub use attention::{
 pub use convolution::{Convolution, conv2d, global_mean_pool, max_pool2d};
 pub use dense::{MlpActivation, gelu, linear, mlp, quick_gelu, relu, swiglu};
 pub use loss::{cross_entropy, per_image_cross_entropy, soft_cross_entropy};
-pub use normalization::{BatchMoments, ChannelEpilogue, batch_norm, batch_norm_train, layer_norm};
+pub use normalization::{
+    BatchMoments, ChannelEpilogue, batch_norm, batch_norm_train, conv2d_batch_norm, layer_norm,
+};
 pub use precision::{Precision, with_precision};

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, module};
 
-use crate::{kernels, relu};
+use crate::{Convolution, conv2d, kernels, relu};
 
 /// Normalises the last axis (Ba et al., 2016): `(x − mean) / √(variance + epsilon) · weight + bias`.
 ///
@@ -95,12 +95,34 @@ pub fn batch_norm(
     epsilon: f64,
     then: ChannelEpilogue,
 ) -> Tensor<4> {
-    let scale = weight / (variance + epsilon).sqrt();
-    let shift = bias - mean * scale.clone();
-    // The kernel takes scale and shift as constants, which they are in a frozen model.
-    if kernels::serve(&x.device()) && !scale.is_tracked() && !shift.is_tracked() {
-        return kernels::scale_shift(x, [scale, shift], then);
-    }
+    let [scale, shift] = folded([weight, bias], [mean, variance], epsilon);
     let channels = scale.dims()[0];
     then.apply(x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1]))
+}
+
+/// Scale and shift of each channel that are the same as a batch normalisation with given moments.
+fn folded([weight, bias]: [Tensor<1>; 2], [mean, variance]: [Tensor<1>; 2], epsilon: f64) -> [Tensor<1>; 2] {
+    let scale = weight / (variance + epsilon).sqrt();
+    let shift = bias - mean * scale.clone();
+    [scale, shift]
+}
+
+/// [`conv2d`] without bias and then [`batch_norm`]; where none of their parameters is differentiated, in one pass.
+///
+/// # Shapes
+/// `x` and `weight` as in [`conv2d`], the arrays of `affine` and `moments` `[out]` → `[batch, out, height', width']`
+pub fn conv2d_batch_norm(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    geometry: Convolution,
+    affine: [Tensor<1>; 2],
+    moments: [Tensor<1>; 2],
+    epsilon: f64,
+    then: ChannelEpilogue,
+) -> Tensor<4> {
+    let constant = !weight.is_tracked() && affine.iter().chain(&moments).all(|array| !array.is_tracked());
+    if kernels::serve(&x.device()) && constant {
+        return kernels::conv2d_scale_shift(x, weight, geometry, folded(affine, moments, epsilon), then);
+    }
+    batch_norm(conv2d(x, weight, None, geometry), affine, moments, epsilon, then)
 }

@@ -393,19 +393,35 @@ fn batch_norm_at_evaluation_uses_the_moments_it_is_given() {
     };
     let moments = |device: &Device| [&mean, &variance].map(|values| tensor(values, [channels], device));
     let frozen = [weight.values.clone(), bias.values.clone()];
+    // A 1×1 convolution: every position's channels by this matrix.
+    let kernel = input(&[channels, channels], 22, 1.0).values;
+    let mixed = |x: &[f64]| -> Vec<f64> {
+        let positions = dims[2] * dims[3];
+        let value = |at: usize| {
+            let (image, to, position) =
+                (at / positions / channels, at / positions % channels, at % positions);
+            let from =
+                |c: usize| kernel[to * channels + c] * x[(image * channels + c) * positions + position];
+            (0..channels).map(from).sum()
+        };
+        (0..x.len()).map(value).collect()
+    };
 
     let all = [x, residual, weight, bias];
     for (with_residual, relu) in EPILOGUES {
         check(
-            &format!("frozen batch_norm, residual {with_residual}, ReLU {relu}"),
+            &format!("frozen conv2d_batch_norm, residual {with_residual}, ReLU {relu}"),
             &all[..1 + usize::from(with_residual)],
             |v| {
                 let device = v[0].device();
                 let affine = [0, 1].map(|i| tensor(&frozen[i], [channels], &device));
                 let (x, then) = (v[0].clone().reshape(dims), epilogue(v.get(1), dims, relu));
-                ops::batch_norm(x, affine, moments(&device), epsilon, then).reshape([-1])
+                let kernel = tensor(&kernel, [channels, channels, 1, 1], &device);
+                let geometry = Convolution { stride: 1, padding: 0, groups: 1 };
+                let y = ops::conv2d_batch_norm(x, kernel, geometry, affine, moments(&device), epsilon, then);
+                y.reshape([-1])
             },
-            |v| after(definition(&v[0], &frozen[0], &frozen[1]), v.get(1), relu),
+            |v| after(definition(&mixed(&v[0]), &frozen[0], &frozen[1]), v.get(1), relu),
         );
     }
     for relu in [false, true] {

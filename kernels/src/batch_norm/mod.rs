@@ -188,37 +188,8 @@ pub fn batch_norm_backward(
     });
 }
 
-/// y = relu(x · scale + shift + residual) with one scale and shift for each channel: batch normalisation
-/// with running statistics, as in evaluation (scale = γ / √(variance + ε), shift = β − mean · scale).
-///
-/// # Panics
-/// If lengths do not fit.
-pub fn scale_shift_forward(
-    shape: &ChannelShape,
-    x: &[f32],
-    [scale, shift]: [&[f32]; 2],
-    epilogue: ChannelEpilogue<'_>,
-    y: &mut [f32],
-) {
-    let ChannelEpilogue { residual, relu } = epilogue;
-    shape.check(&[x.len(), y.len(), residual.map_or(x.len(), <[f32]>::len)], &[scale.len(), shift.len()]);
-    let level = Level::current();
-    let y = Shared::new(y);
-    parallel::for_each(shape.batch, |image| {
-        for (channel, (&scale, &shift)) in scale.iter().zip(shift).enumerate() {
-            let start = (image * shape.channels + channel) * shape.positions;
-            let plane = start..start + shape.positions;
-            let residual = residual.map(|residual| &residual[plane.clone()]);
-            let affine = Affine { centre: 0.0, scale, shift, relu };
-            // SAFETY: images are disjoint.
-            let y = unsafe { y.slice(plane.start, plane.len()) };
-            apply(level, &x[plane], affine, residual, y);
-        }
-    });
-}
-
-/// The gradients of [`scale_shift_forward`] to its input and, where wanted, the residual, for constant scale
-/// and shift; `relu_output` is y if there was a ReLU.
+/// The gradients of y = x · scale + shift by channel, plus residual, then ReLU, to x and, where wanted, the residual, for
+/// constant scale and shift; `relu_output` is y if there was a ReLU.
 ///
 /// # Panics
 /// If lengths do not fit.

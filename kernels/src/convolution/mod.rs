@@ -24,9 +24,11 @@ use crate::{Level, Precision};
 use patches::{PatchTable, pack_patches};
 use std::ops::Range;
 
-/// What is done to a convolution's sums before they are stored: plus bias, plus residual, then ReLU.
+/// What is done to a convolution's sums before they are stored: times scale, plus bias, plus residual, then ReLU.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConvolutionEpilogue<'a> {
+    /// One factor for each output channel; only together with a bias.
+    pub scale: Option<&'a [f32]>,
     /// One number for each output channel.
     pub bias: Option<&'a [f32]>,
     /// Numbers of the output's shape.
@@ -53,6 +55,10 @@ pub fn convolution_forward(
     shape.check(x.len(), weight.len(), y.len());
     if let Some(bias) = epilogue.bias {
         assert_eq!(bias.len(), shape.out_channels, "a bias has one number for each output channel");
+    }
+    if let Some(scale) = epilogue.scale {
+        assert_eq!(scale.len(), shape.out_channels, "a scale has one number for each output channel");
+        assert!(epilogue.bias.is_some(), "a scale comes with a bias");
     }
     if let Some(residual) = epilogue.residual {
         assert_eq!(residual.len(), y.len(), "a residual has the output's shape");
@@ -203,6 +209,7 @@ impl Forward<'_> {
     fn finish(&self, first_channel: usize) -> Finish {
         let positions = self.shape.positions();
         Finish {
+            row_scale: self.epilogue.scale.map(|scale| scale[first_channel..].as_ptr()),
             row_bias: self.epilogue.bias.map(|bias| bias[first_channel..].as_ptr()),
             residual: self
                 .epilogue

@@ -118,22 +118,30 @@ fn long_sums_and_bfloat16_agree_with_double_precision() {
 }
 
 #[test]
-fn the_epilogue_adds_bias_and_residual_and_cuts_at_zero() {
+fn the_epilogue_scales_adds_bias_and_residual_and_cuts_at_zero() {
     let mut random = Random(52);
     for _ in 0..30 {
         let shape = random_shape(&mut random);
         let (x, weight) = (random.numbers(shape.input_len()), random.numbers(shape.weight_len()));
-        let (bias, residual) = (random.numbers(shape.out_channels), random.numbers(shape.output_len()));
+        let [scale, bias] = [0, 0].map(|_| random.numbers(shape.out_channels));
+        let residual = random.numbers(shape.output_len());
         at_every_level(|level| {
             let mut plain = vec![0.0; residual.len()];
             convolution_forward(&shape, &x, &weight, ConvolutionEpilogue::default(), &mut plain, F32);
             let positions: usize = shape.output_size().iter().product();
             let mut y = vec![0.0; residual.len()];
-            let epilogue = ConvolutionEpilogue { bias: Some(&bias), residual: Some(&residual), relu: true };
+            let factors = Some(&scale[..]);
+            let epilogue = ConvolutionEpilogue {
+                scale: factors,
+                bias: Some(&bias),
+                residual: Some(&residual),
+                relu: true,
+            };
             convolution_forward(&shape, &x, &weight, epilogue, &mut y, F32);
             for (i, y) in y.iter().enumerate() {
-                let sum = plain[i] + bias[i / positions % shape.out_channels] + residual[i];
-                assert_eq!(*y, sum.max(0.0), "element {i} at {level:?}");
+                let channel = i / positions % shape.out_channels;
+                let sum = plain[i].mul_add(scale[channel], bias[channel]) + residual[i];
+                assert!((*y - sum.max(0.0)).abs() <= 1e-6, "element {i} at {level:?}");
             }
         });
     }

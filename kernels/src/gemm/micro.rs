@@ -25,12 +25,14 @@ pub(crate) struct Target {
 
 /// What is done to the finished sums before they are stored.
 ///
-/// In order: times `scale`, plus the column's bias, plus the row's bias, plus the residual, then ReLU.
+/// In order: times `scale`, plus the column's bias, times the row's scale plus the row's bias, plus the residual, then ReLU.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish {
     pub(crate) scale: f32,
     /// The bias of the tile's first column; further ones lie as the columns do.
     pub(crate) column_bias: Option<*const f32>,
+    /// One factor for each row; only together with `row_bias`.
+    pub(crate) row_scale: Option<*const f32>,
     pub(crate) row_bias: Option<*const f32>,
     /// Laid out by the target's offsets; its row stride.
     pub(crate) residual: Option<(*const f32, usize)>,
@@ -39,8 +41,14 @@ pub(crate) struct Finish {
 }
 
 impl Finish {
-    pub(crate) const NOTHING: Finish =
-        Finish { scale: 1.0, column_bias: None, row_bias: None, residual: None, relu: false };
+    pub(crate) const NOTHING: Finish = Finish {
+        scale: 1.0,
+        column_bias: None,
+        row_scale: None,
+        row_bias: None,
+        residual: None,
+        relu: false,
+    };
 }
 
 /// One panel of the right operand and the rows of the left operand to multiply by it.
@@ -86,6 +94,7 @@ simd_fn! {
             }
             left.pointer = left.pointer.wrapping_add(panel.strip_stride);
             target.pointer = target.pointer.wrapping_add(S::TILE_ROWS * target.row_stride);
+            finish.row_scale = finish.row_scale.map(|scale| scale.wrapping_add(S::TILE_ROWS));
             finish.row_bias = finish.row_bias.map(|bias| bias.wrapping_add(S::TILE_ROWS));
             finish.residual = finish.residual.map(|(residual, stride)| {
                 (residual.wrapping_add(S::TILE_ROWS * stride), stride)
@@ -194,8 +203,9 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
         if let Some(bias) = finish.row_bias {
             for r in 0..ROWS {
                 let bias = simd.splat(*bias.add(r));
+                let scale = finish.row_scale.map_or(simd.splat(1.0), |scale| simd.splat(*scale.add(r)));
                 for v in 0..VECTORS {
-                    sums[r][v] = simd.add(sums[r][v], bias);
+                    sums[r][v] = simd.mul_add(sums[r][v], scale, bias);
                 }
             }
         }

@@ -315,32 +315,49 @@ impl Backward<Flex, 4> for BatchNormResidual {
     }
 }
 
-#[derive(Debug)]
-struct ScaleShift;
+/// What a convolution with scale and shift keeps: they are constants, and so is its weight.
+#[derive(Clone, Debug)]
+struct ConvScaleShiftState {
+    x: FlexTensor,
+    weight: FlexTensor,
+    scale: FlexTensor,
+    geometry: [usize; 3],
+    relu_output: Option<FlexTensor>,
+    precision: Precision,
+}
 
-impl Backward<Flex, 1> for ScaleShift {
-    /// Scale, and the output of a ReLU.
-    type State = (FlexTensor, Option<FlexTensor>);
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let ((scale, relu_output), [x_node]) = (ops.state, ops.parents);
-        register!(grads, x_node, flex::scale_shift_gradients(&scale, relu_output.as_ref(), &dy, false).0);
+impl ConvScaleShiftState {
+    /// Gradients of the input and, where wanted, the residual.
+    fn gradients(self, dy: &FlexTensor, with_residual: bool) -> (FlexTensor, Option<FlexTensor>) {
+        let relu_output = self.relu_output.as_ref();
+        let (dz, dresidual) = flex::scale_shift_gradients(&self.scale, relu_output, dy, with_residual);
+        (flex::conv2d_input_gradient(&self.x, &self.weight, self.geometry, &dz, self.precision), dresidual)
     }
 }
 
 #[derive(Debug)]
-struct ScaleShiftResidual;
+struct ConvScaleShift;
 
-impl Backward<Flex, 2> for ScaleShiftResidual {
-    /// Scale, and the output of a ReLU.
-    type State = (FlexTensor, Option<FlexTensor>);
+impl Backward<Flex, 1> for ConvScaleShift {
+    type State = ConvScaleShiftState;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let [x_node] = ops.parents;
+        register!(grads, x_node, ops.state.gradients(&dy, false).0);
+    }
+}
+
+#[derive(Debug)]
+struct ConvScaleShiftResidual;
+
+impl Backward<Flex, 2> for ConvScaleShiftResidual {
+    type State = ConvScaleShiftState;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let ((scale, relu_output), parents) = (ops.state, ops.parents);
-        let (dx, dresidual) = flex::scale_shift_gradients(&scale, relu_output.as_ref(), &dy, true);
-        for (parent, gradient) in parents.into_iter().zip([Some(dx), dresidual].into_iter().flatten()) {
+        let (dx, dresidual) = ops.state.gradients(&dy, true);
+        for (parent, gradient) in ops.parents.into_iter().zip([Some(dx), dresidual].into_iter().flatten()) {
             register!(grads, parent, gradient);
         }
     }
@@ -513,32 +530,41 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         (y, Self::from_inner(mean), Self::from_inner(variance))
     }
 
-    fn kernel_scale_shift(
+    fn kernel_conv2d_scale_shift(
         x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
+        geometry: [usize; 3],
         relu: bool,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        let [scale, shift] = [scale, shift].map(|tensor| contiguous(tensor.into_parts().0));
-        record!(ScaleShift, [x], |x| {
-            let y = flex::scale_shift(&x, [&scale, &shift], None, relu);
+        let [weight, scale, shift] =
+            [weight, scale, shift].map(|constant| contiguous(constant.into_parts().0));
+        record!(ConvScaleShift, [x], |x| {
+            let y = flex::conv2d_scale_shift(&x, &weight, [&scale, &shift], None, geometry, relu, precision);
             let relu_output = relu_output(&y, relu);
-            (y, (scale, relu_output))
+            (y, ConvScaleShiftState { x, weight, scale, geometry, relu_output, precision })
         })
     }
 
-    fn kernel_scale_shift_residual(
+    fn kernel_conv2d_scale_shift_residual(
         x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
         residual: FloatTensor<Self>,
+        geometry: [usize; 3],
         relu: bool,
+        precision: Precision,
     ) -> FloatTensor<Self> {
-        let [scale, shift] = [scale, shift].map(|tensor| contiguous(tensor.into_parts().0));
-        record!(ScaleShiftResidual, [x, residual], |x, residual| {
-            let y = flex::scale_shift(&x, [&scale, &shift], Some(&residual), relu);
+        let [weight, scale, shift] =
+            [weight, scale, shift].map(|constant| contiguous(constant.into_parts().0));
+        record!(ConvScaleShiftResidual, [x, residual], |x, residual| {
+            let (affine, residual) = ([&scale, &shift], Some(&residual));
+            let y = flex::conv2d_scale_shift(&x, &weight, affine, residual, geometry, relu, precision);
             let relu_output = relu_output(&y, relu);
-            (y, (scale, relu_output))
+            (y, ConvScaleShiftState { x, weight, scale, geometry, relu_output, precision })
         })
     }
 }

@@ -345,6 +345,25 @@ pub(super) fn conv2d(
     tensor(y, [shape.batch, shape.out_channels, height, width])
 }
 
+/// As [`conv2d`], then by channel `· scale + shift`, plus `residual`, then ReLU.
+pub(super) fn conv2d_scale_shift(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    [scale, shift]: [&FlexTensor; 2],
+    residual: Option<&FlexTensor>,
+    geometry: [usize; 3],
+    relu: bool,
+    precision: Precision,
+) -> FlexTensor {
+    let shape = convolution(x, weight, geometry);
+    let [height, width] = shape.output_size();
+    let mut y = room(shape.output_len());
+    let (scale, bias) = (Some(values(scale)), Some(values(shift)));
+    let epilogue = ConvolutionEpilogue { scale, bias, residual: residual.map(values), relu };
+    kernels::convolution_forward(&shape, values(x), values(weight), epilogue, &mut y, precision);
+    tensor(y, [shape.batch, shape.out_channels, height, width])
+}
+
 pub(super) fn conv2d_input_gradient(
     x: &FlexTensor,
     weight: &FlexTensor,
@@ -475,18 +494,6 @@ pub(super) fn batch_norm_gradients(
     (gradients, dresidual.map(|dresidual| tensor(dresidual, x.shape())))
 }
 
-pub(super) fn scale_shift(
-    x: &FlexTensor,
-    affine: [&FlexTensor; 2],
-    residual: Option<&FlexTensor>,
-    relu: bool,
-) -> FlexTensor {
-    let mut y = room(values(x).len());
-    let epilogue = ChannelEpilogue { residual: residual.map(values), relu };
-    kernels::scale_shift_forward(&channel_shape(x), values(x), affine.map(values), epilogue, &mut y);
-    tensor(y, x.shape())
-}
-
 /// Gradients of input and, where there was one, residual.
 pub(super) fn scale_shift_gradients(
     scale: &FlexTensor,
@@ -615,18 +622,31 @@ impl KernelOperations for Flex {
         (y, moments.mean, moments.variance)
     }
 
-    fn kernel_scale_shift(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, relu: bool) -> FlexTensor {
-        scale_shift(&contiguous(x), [&contiguous(scale), &contiguous(shift)], None, relu)
+    fn kernel_conv2d_scale_shift(
+        x: FlexTensor,
+        weight: FlexTensor,
+        scale: FlexTensor,
+        shift: FlexTensor,
+        geometry: [usize; 3],
+        relu: bool,
+        precision: Precision,
+    ) -> FlexTensor {
+        let affine = [&contiguous(scale), &contiguous(shift)];
+        conv2d_scale_shift(&contiguous(x), &contiguous(weight), affine, None, geometry, relu, precision)
     }
 
-    fn kernel_scale_shift_residual(
+    fn kernel_conv2d_scale_shift_residual(
         x: FlexTensor,
+        weight: FlexTensor,
         scale: FlexTensor,
         shift: FlexTensor,
         residual: FlexTensor,
+        geometry: [usize; 3],
         relu: bool,
+        precision: Precision,
     ) -> FlexTensor {
-        let affine = [&contiguous(scale), &contiguous(shift)];
-        scale_shift(&contiguous(x), affine, Some(&contiguous(residual)), relu)
+        let (affine, residual) = ([&contiguous(scale), &contiguous(shift)], contiguous(residual));
+        let (x, weight) = (contiguous(x), contiguous(weight));
+        conv2d_scale_shift(&x, &weight, affine, Some(&residual), geometry, relu, precision)
     }
 }

@@ -125,21 +125,28 @@ pub(crate) trait KernelOperations: Backend {
         relu: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// `x` `[batch, channels, height, width]`, `scale` and `shift` `[channels]`, which get no gradient → like `x`
-    fn kernel_scale_shift(
+    /// As `kernel_conv2d`, then times `scale` plus `shift`, `[out]`, by channel; only `x` gets a gradient.
+    fn kernel_conv2d_scale_shift(
         x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
+        geometry: [usize; 3],
         relu: bool,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 
-    /// As `kernel_scale_shift`, with `residual` of the shape of `x` added before the ReLU.
-    fn kernel_scale_shift_residual(
+    /// As `kernel_conv2d_scale_shift`, with `residual` of the shape of the output added before the ReLU; it gets a
+    /// gradient too.
+    fn kernel_conv2d_scale_shift_residual(
         x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
         residual: FloatTensor<Self>,
+        geometry: [usize; 3],
         relu: bool,
+        precision: Precision,
     ) -> FloatTensor<Self>;
 }
 
@@ -281,14 +288,27 @@ pub(crate) fn batch_norm(
     (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
 }
 
-/// `x · scale + shift` by channel, then what `then` says; `scale` and `shift` get no gradient.
-pub(crate) fn scale_shift(x: Tensor<4>, [scale, shift]: [Tensor<1>; 2], then: ChannelEpilogue) -> Tensor<4> {
-    let (x, scale, shift) = (x.into_dispatch(), scale.into_dispatch(), shift.into_dispatch());
+/// [`conv2d`], then `· scale + shift` by channel, then what `then` says; weight, scale and shift get no gradient.
+pub(crate) fn conv2d_scale_shift(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    geometry: Convolution,
+    affine: [Tensor<1>; 2],
+    then: ChannelEpilogue,
+) -> Tensor<4> {
+    let Convolution { stride, padding, groups } = geometry;
+    let (x, weight, geometry) = (x.into_dispatch(), weight.into_dispatch(), [stride, padding, groups]);
+    let [scale, shift] = affine.map(Tensor::into_dispatch);
+    let (relu, precision) = (then.relu, precision::current());
     Tensor::from_dispatch(match then.residual {
-        None => <Dispatch as KernelOperations>::kernel_scale_shift(x, scale, shift, then.relu),
+        None => <Dispatch as KernelOperations>::kernel_conv2d_scale_shift(
+            x, weight, scale, shift, geometry, relu, precision,
+        ),
         Some(residual) => {
             let residual = residual.into_dispatch();
-            <Dispatch as KernelOperations>::kernel_scale_shift_residual(x, scale, shift, residual, then.relu)
+            <Dispatch as KernelOperations>::kernel_conv2d_scale_shift_residual(
+                x, weight, scale, shift, residual, geometry, relu, precision,
+            )
         }
     })
 }
