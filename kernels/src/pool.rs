@@ -1,6 +1,7 @@
 //! Pooling of planes `[planes, height, width]` (planes = batch · channels); each plane is a task.
 
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// The shape of a pooling. Pairs are vertical, horizontal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +46,42 @@ impl Pooling {
         sizes
     }
 
-    /// The indices within the input plane of the window of output `position`.
-    fn window(&self, position: usize, output_width: usize) -> impl Iterator<Item = usize> + use<> {
-        let place = [position / output_width, position % output_width];
-        let [rows, columns] = [0, 1].map(|i| {
-            let start = place[i] * self.stride[i];
-            let end = (start + self.kernel[i]).min(self.input_size[i] + self.padding[i]);
-            start.saturating_sub(self.padding[i])..end - self.padding[i]
-        });
-        let width = self.input_size[1];
-        rows.flat_map(move |row| columns.clone().map(move |column| row * width + column))
+    fn windows(&self) -> Windows {
+        let [rows, columns] = self.output_size();
+        let range = |axis: usize, output: usize| {
+            let (padding, start) = (self.padding[axis], output * self.stride[axis]);
+            let end = (start + self.kernel[axis]).min(self.input_size[axis] + padding);
+            start.saturating_sub(padding)..end - padding
+        };
+        Windows {
+            rows: (0..rows).map(|row| range(0, row)).collect(),
+            columns: (0..columns).map(|column| range(1, column)).collect(),
+            width: self.input_size[1],
+        }
+    }
+}
+
+/// Of each output row and column, the input rows and columns that its windows cover.
+struct Windows {
+    rows: Vec<Range<usize>>,
+    columns: Vec<Range<usize>>,
+    /// Of the input.
+    width: usize,
+}
+
+impl Windows {
+    /// Calls `visit` with every output's index in its plane and each index within the input plane that its window covers.
+    #[inline(always)]
+    fn visit(&self, mut visit: impl FnMut(usize, usize)) {
+        for (row, rows) in self.rows.iter().enumerate() {
+            for (column, columns) in self.columns.iter().enumerate() {
+                for start in rows.clone().map(|row| row * self.width) {
+                    for i in start + columns.start..start + columns.end {
+                        visit(row * self.columns.len() + column, i);
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -66,19 +93,17 @@ impl Pooling {
 pub fn max_pool_forward(shape: &Pooling, x: &[f32], y: &mut [f32], indices: &mut [u32]) {
     let [input, output] = shape.plane_sizes(x.len(), y.len());
     assert_eq!(indices.len(), y.len(), "there is an index for each output");
-    let width = shape.output_size()[1];
+    let windows = shape.windows();
     let planes = x.par_chunks(input).zip(y.par_chunks_mut(output)).zip(indices.par_chunks_mut(output));
     planes.for_each(|((x, y), indices)| {
-        for (position, (y, index)) in y.iter_mut().zip(indices).enumerate() {
-            let (mut largest, mut at) = (f32::NEG_INFINITY, None);
-            for i in shape.window(position, width) {
-                if at.is_none() || x[i] > largest || (x[i].is_nan() && !largest.is_nan()) {
-                    (largest, at) = (x[i], Some(i));
-                }
+        y.fill(f32::NEG_INFINITY);
+        indices.fill(u32::MAX);
+        windows.visit(|position, i| {
+            let (largest, index) = (&mut y[position], &mut indices[position]);
+            if *index == u32::MAX || x[i] > *largest || (x[i].is_nan() && !largest.is_nan()) {
+                (*largest, *index) = (x[i], i as u32);
             }
-            *y = largest;
-            *index = at.unwrap_or(0) as u32;
-        }
+        });
     });
 }
 
@@ -102,11 +127,11 @@ pub fn max_pool_backward(shape: &Pooling, indices: &[u32], dy: &[f32], dx: &mut 
 /// If lengths do not fit.
 pub fn average_pool_forward(shape: &Pooling, x: &[f32], y: &mut [f32]) {
     let [input, output] = shape.plane_sizes(x.len(), y.len());
-    let (width, scale) = (shape.output_size()[1], 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
+    let (windows, scale) = (shape.windows(), 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
     x.par_chunks(input).zip(y.par_chunks_mut(output)).for_each(|(x, y)| {
-        for (position, y) in y.iter_mut().enumerate() {
-            *y = scale * shape.window(position, width).map(|i| x[i]).sum::<f32>();
-        }
+        y.fill(0.0);
+        windows.visit(|position, i| y[position] += x[i]);
+        y.iter_mut().for_each(|y| *y *= scale);
     });
 }
 
@@ -116,12 +141,10 @@ pub fn average_pool_forward(shape: &Pooling, x: &[f32], y: &mut [f32]) {
 /// If lengths do not fit.
 pub fn average_pool_backward(shape: &Pooling, dy: &[f32], dx: &mut [f32]) {
     let [input, output] = shape.plane_sizes(dx.len(), dy.len());
-    let (width, scale) = (shape.output_size()[1], 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
+    let (windows, scale) = (shape.windows(), 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
     dx.par_chunks_mut(input).zip(dy.par_chunks(output)).for_each(|(dx, dy)| {
         dx.fill(0.0);
-        for (position, dy) in dy.iter().enumerate() {
-            shape.window(position, width).for_each(|i| dx[i] += dy * scale);
-        }
+        windows.visit(|position, i| dx[i] += dy[position] * scale);
     });
 }
 

@@ -139,22 +139,29 @@ impl Simd for Avx2Fma {
         target: *mut f32,
         target_stride: usize,
     ) {
-        // SAFETY: the caller vouches for both blocks; the token proves the instructions.
-        unsafe {
-            let row = |i: usize| _mm256_loadu_ps(source.add(i * source_stride));
-            // Pairs, then quadruples of rows within each half, then the halves.
-            let pair =
-                |i: usize| (_mm256_unpacklo_ps(row(i), row(i + 1)), _mm256_unpackhi_ps(row(i), row(i + 1)));
-            let four = |i: usize| {
-                let ((a, b), (c, d)) = (pair(i), pair(i + 2));
+        // Macros, for a closure would not have the instructions and call each of them as a function.
+        macro_rules! pair {
+            ($i:expr) => {{
+                let a = _mm256_loadu_ps(source.add($i * source_stride));
+                let b = _mm256_loadu_ps(source.add(($i + 1) * source_stride));
+                (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b))
+            }};
+        }
+        macro_rules! four {
+            ($i:expr) => {{
+                let ((a, b), (c, d)) = (pair!($i), pair!($i + 2));
                 [
                     _mm256_shuffle_ps::<0x44>(a, c),
                     _mm256_shuffle_ps::<0xee>(a, c),
                     _mm256_shuffle_ps::<0x44>(b, d),
                     _mm256_shuffle_ps::<0xee>(b, d),
                 ]
-            };
-            let (upper, lower) = (four(0), four(4));
+            }};
+        }
+        // SAFETY: the caller vouches for both blocks; the token proves the instructions.
+        unsafe {
+            // Pairs, then quadruples of rows within each half, then the halves.
+            let (upper, lower) = (four!(0), four!(4));
             for i in 0..4 {
                 let (near, far) = (target.add(i * target_stride), target.add((i + 4) * target_stride));
                 _mm256_storeu_ps(near, _mm256_permute2f128_ps::<0x20>(upper[i], lower[i]));

@@ -25,17 +25,15 @@ impl Avx512 {
         unsafe {
             let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
             let top = _mm512_set1_epi32(0xffff_0000_u32 as i32);
-            let high_product = |accumulator| {
-                _mm512_fmadd_ps(
-                    _mm512_castsi512_ps(_mm512_and_si512(a, top)),
-                    _mm512_castsi512_ps(_mm512_and_si512(b, top)),
-                    accumulator,
-                )
-            };
+            let high_product = _mm512_fmadd_ps(
+                _mm512_castsi512_ps(_mm512_and_si512(a, top)),
+                _mm512_castsi512_ps(_mm512_and_si512(b, top)),
+                accumulator,
+            );
             _mm512_fmadd_ps(
                 _mm512_castsi512_ps(_mm512_slli_epi32::<16>(a)),
                 _mm512_castsi512_ps(_mm512_slli_epi32::<16>(b)),
-                high_product(accumulator),
+                high_product,
             )
         }
     }
@@ -174,12 +172,10 @@ implement_simd!(
     fn pair_bf16(self, low: __m512, high: __m512) -> __m512 {
         // SAFETY: the token proves the instructions; both types are 256 bits of plain data.
         unsafe {
-            let widened = |numbers: __m512| {
-                let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(numbers));
-                _mm512_cvtepu16_epi32(rounded)
-            };
-            let high = _mm512_slli_epi32::<16>(widened(high));
-            _mm512_castsi512_ps(_mm512_or_si512(widened(low), high))
+            let [low, high] = [_mm512_cvtneps_pbh(low), _mm512_cvtneps_pbh(high)];
+            let low = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(low));
+            let high = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(high));
+            _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32::<16>(high)))
         }
     },
     #[inline(always)]
@@ -193,34 +189,43 @@ implement_simd!(
 /// AVX-512 F is there, and sixteen rows of sixteen numbers lie in bounds on both sides.
 #[inline(always)]
 unsafe fn transpose16(source: *const f32, source_stride: usize, target: *mut f32, target_stride: usize) {
-    // SAFETY: the caller vouches for all of it.
-    unsafe {
-        let row = |i: usize| _mm512_loadu_ps(source.add(i * source_stride));
-        // Within each 128-bit quarter: pairs of rows, then quadruples of rows.
-        let pair = |i: usize| {
-            let (a, b) = (row(i), row(i + 1));
+    // Macros, for a closure would not have the instructions and call each of them as a function.
+    macro_rules! pair {
+        ($i:expr) => {{
+            let a = _mm512_loadu_ps(source.add($i * source_stride));
+            let b = _mm512_loadu_ps(source.add(($i + 1) * source_stride));
             (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b))
-        };
-        let four = |i: usize| {
-            let ((a, b), (c, d)) = (pair(i), pair(i + 2));
+        }};
+    }
+    macro_rules! four {
+        ($i:expr) => {{
+            let ((a, b), (c, d)) = (pair!($i), pair!($i + 2));
             [
                 _mm512_shuffle_ps::<0x44>(a, c),
                 _mm512_shuffle_ps::<0xee>(a, c),
                 _mm512_shuffle_ps::<0x44>(b, d),
                 _mm512_shuffle_ps::<0xee>(b, d),
             ]
+        }};
+    }
+    macro_rules! put {
+        ($i:expr, $even:expr, $odd:expr, $which:literal) => {
+            _mm512_storeu_ps(target.add($i * target_stride), _mm512_shuffle_f32x4::<$which>($even, $odd))
         };
-        let rows = [four(0), four(4), four(8), four(12)];
+    }
+    // SAFETY: the caller vouches for all of it.
+    unsafe {
+        // Within each 128-bit quarter: pairs of rows, then quadruples of rows.
+        let rows = [four!(0), four!(4), four!(8), four!(12)];
         // Then the quarters themselves are a 4×4 matrix to transpose.
         for column in 0..4 {
-            let [a, b, c, d] = rows.map(|quarter| quarter[column]);
+            let (a, b, c, d) = (rows[0][column], rows[1][column], rows[2][column], rows[3][column]);
             let (even_ab, odd_ab) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
             let (even_cd, odd_cd) = (_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
-            let put = |i: usize, v| _mm512_storeu_ps(target.add((4 * i + column) * target_stride), v);
-            put(0, _mm512_shuffle_f32x4::<0x88>(even_ab, even_cd));
-            put(1, _mm512_shuffle_f32x4::<0x88>(odd_ab, odd_cd));
-            put(2, _mm512_shuffle_f32x4::<0xdd>(even_ab, even_cd));
-            put(3, _mm512_shuffle_f32x4::<0xdd>(odd_ab, odd_cd));
+            put!(column, even_ab, even_cd, 0x88);
+            put!(4 + column, odd_ab, odd_cd, 0x88);
+            put!(8 + column, even_ab, even_cd, 0xdd);
+            put!(12 + column, odd_ab, odd_cd, 0xdd);
         }
     }
 }
