@@ -119,33 +119,31 @@ fn pack_right_bf16<S: Simd>(
                 row += 2 * S::LANES;
             }
         }
+        if right.column_stride == 1 {
+            let mask = first_lanes(simd, count);
+            while row + 2 <= k.len() {
+                // SAFETY: the caller has checked that rows k and columns lie in the matrix, of which the mask's
+                // lanes are the last, and that the panel holds `k / 2 · width` words.
+                unsafe {
+                    let low = right.at(k.start + row, first);
+                    let (low, high) =
+                        (load_lanes(simd, low, mask), load_lanes(simd, low.add(right.row_stride), mask));
+                    let words = panel.as_mut_ptr().add(row / 2 * width + v * S::LANES);
+                    simd.store(words, simd.pair_bf16(low, high));
+                }
+                row += 2;
+            }
+        }
         while row < k.len() {
             let target = &mut panel[row / 2 * width + v * S::LANES..][..S::LANES];
             let (here, paired) = (k.start + row, row + 1 < k.len());
-            if right.column_stride == 1 {
-                let lows = &right.data[here * right.row_stride + first..][..count];
-                let start = if paired { (here + 1) * right.row_stride + first } else { 0 };
-                let highs = &right.data[start..][..if paired { count } else { 0 }];
-                pair_rows(simd, lows, highs, target);
-            } else {
-                target.fill(0.0);
-                for (lane, word) in target[..count].iter_mut().enumerate() {
-                    let high = if paired { element(right, here + 1, first + lane) } else { 0.0 };
-                    *word = pair(element(right, here, first + lane), high);
-                }
+            target.fill(0.0);
+            for (lane, word) in target[..count].iter_mut().enumerate() {
+                let high = if paired { element(right, here + 1, first + lane) } else { 0.0 };
+                *word = pair(element(right, here, first + lane), high);
             }
             row += 2;
         }
-    }
-}
-
-/// Pairs the numbers of two steps of k; a step that is missing is empty, and counts as zeros, as do missing numbers.
-#[inline(always)]
-fn pair_rows<S: Simd>(simd: S, mut lows: &[f32], mut highs: &[f32], words: &mut [f32]) {
-    for words in words.chunks_mut(S::LANES) {
-        store_some(simd, words, simd.pair_bf16(load_some(simd, lows), load_some(simd, highs)));
-        lows = lows.get(S::LANES..).unwrap_or_default();
-        highs = highs.get(S::LANES..).unwrap_or_default();
     }
 }
 
@@ -232,18 +230,33 @@ simd_fn! {
                 for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
                     let target = &mut strips[i * strip..][..strip];
                     let count = (rows.end - first).min(S::TILE_ROWS);
-                    for (low, target) in k.clone().step_by(2).zip(target.chunks_exact_mut(S::TILE_ROWS)) {
-                        let paired = low + 1 < k.end;
-                        if left.row_stride == 1 {
-                            let lows = &left.data[first + low * left.column_stride..][..count];
-                            let start = if paired { first + (low + 1) * left.column_stride } else { 0 };
-                            let highs = &left.data[start..][..if paired { count } else { 0 }];
-                            pair_rows(simd, lows, highs, &mut target[..count]);
-                        } else {
-                            for (r, word) in target[..count].iter_mut().enumerate() {
-                                let high = if paired { element(left, first + r, low + 1) } else { 0.0 };
-                                *word = pair(element(left, first + r, low), high);
+                    let mut pairs = 0;
+                    if left.row_stride == 1 && count == S::TILE_ROWS && S::TILE_ROWS <= S::LANES {
+                        let (source, stride) = (left.at(first, k.start), left.column_stride);
+                        pairs = k.len() / 2;
+                        assert!(
+                            pairs == 0
+                                || first + (k.end - 1) * stride + S::TILE_ROWS <= left.data.len()
+                                    && pairs * S::TILE_ROWS <= strip
+                        );
+                        let mask = first_lanes(simd, S::TILE_ROWS);
+                        for pair in 0..pairs {
+                            // SAFETY: the last step's numbers end within the data and the last pair's words within
+                            // the strip, as checked above.
+                            unsafe {
+                                let low = source.add(2 * pair * stride);
+                                let (low, high) =
+                                    (load_lanes(simd, low, mask), load_lanes(simd, low.add(stride), mask));
+                                let words = target.as_mut_ptr().add(pair * S::TILE_ROWS);
+                                simd.store_masked(words, mask, simd.pair_bf16(low, high));
                             }
+                        }
+                    }
+                    let rest = k.clone().step_by(2).zip(target.chunks_exact_mut(S::TILE_ROWS)).skip(pairs);
+                    for (low, target) in rest {
+                        for (r, word) in target[..count].iter_mut().enumerate() {
+                            let high = if low + 1 < k.end { element(left, first + r, low + 1) } else { 0.0 };
+                            *word = pair(element(left, first + r, low), high);
                         }
                     }
                 }
