@@ -215,6 +215,26 @@ fn resuming_gives_the_bits_of_never_having_stopped() {
 }
 
 #[test]
+fn gradient_checkpointing_changes_no_bit_of_a_training_stopped_or_not() {
+    for precision in ["precision=f32", "precision=bf16"] {
+        let overrides = [&EVERYTHING[..], &["drop_path=0.2", "dropout=0.1", precision]].concat();
+        let ordinary = recipe(VIT, &overrides);
+        let checkpointed = recipe(VIT, &[&overrides[..], &["gradient_checkpointing=true"]].concat());
+        let (kept, recomputed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let whole = finish(&ordinary, kept.path());
+        let outcome = run(&checkpointed, recomputed.path(), &mut StopAt(14, 0)).unwrap();
+        assert!(matches!(outcome, Outcome::Stopped { epochs: 2 }), "{outcome:?}");
+        let rest = finish(&checkpointed, recomputed.path());
+
+        assert_eq!(losses(&whole.history), losses(&rest.history));
+        for file in ["model.safetensors", "checkpoints/last.safetensors"] {
+            let (whole, rest) = (bits(&kept.path().join(file)), bits(&recomputed.path().join(file)));
+            assert!(whole == rest, "{file} differs");
+        }
+    }
+}
+
+#[test]
 fn a_finished_run_is_not_trained_again() {
     struct NoStep;
     impl Observer for NoStep {

@@ -7,6 +7,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::forward::{Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear, constant, zeros};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
@@ -233,34 +234,29 @@ impl Beit {
     pub fn config(&self) -> &BeitConfig {
         &self.config
     }
+}
 
-    /// Logits of normalised images.
-    ///
-    /// # Shapes
-    /// `[batch, 3, height, width]` → `[batch, classes]`; of a model without a head `[batch, width]`
-    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+impl Transformer for Beit {
+    fn depth(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn stem(&self, images: Tensor<4>, _: &mut Pass) -> Tokens {
         let [batch, _, height, width] = images.dims();
         let grid = [height / self.config.patch_size, width / self.config.patch_size];
         let patches = self.patch_embed.forward(images);
         let token = self.cls_token.val().expand([batch, 1, self.config.width]);
-        self.forward_from(0, Tensor::cat(vec![token, patches], 1), grid, pass)
+        Tokens { values: Tensor::cat(vec![token, patches], 1), grid }
     }
 
-    /// Logits from the residual stream as block `layer` receives it, to the last bit what [`Beit::forward`] gives.
-    ///
-    /// # Shapes
-    /// `[batch, tokens, width]` → `[batch, classes]`
-    pub fn forward_from(
-        &self,
-        layer: usize,
-        mut x: Tensor<3>,
-        grid: [usize; 2],
-        pass: &mut Pass,
-    ) -> Tensor<2> {
+    fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
+        let site = AttentionSite { layer, grid, prefix_tokens: 1, window: None };
+        Tokens { values: self.blocks[layer].forward(values, &site, pass), grid }
+    }
+
+    fn read_out(&self, tokens: Tokens) -> Tensor<2> {
+        let x = tokens.values;
         let [batch, tokens, width] = x.dims();
-        for (layer, block) in self.blocks.iter().enumerate().skip(layer) {
-            x = block.forward(x, &AttentionSite { layer, grid, prefix_tokens: 1, window: None }, pass);
-        }
         let pooled = self.fc_norm.forward(x.narrow(1, 1, tokens - 1).mean_dim(1).reshape([batch, width]));
         match &self.head {
             Some(head) => head.forward(pooled),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::beit::Beit;
 use crate::clip::ZeroShot;
+use crate::forward::{Tokens, Transformer};
 use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
 use crate::preprocessing::Preprocessing;
@@ -58,14 +59,14 @@ impl Network {
         }
     }
 
-    /// As [`Classifier::logits_from`].
-    fn forward_from(&self, layer: usize, tokens: Tensor<3>, grid: [usize; 2], pass: &mut Pass) -> Tensor<2> {
+    /// The network as a sequence of blocks; `None` of a residual network.
+    pub fn transformer(&self) -> Option<&dyn Transformer> {
         match self {
-            Self::Vit(vit) => vit.forward_from(layer, tokens, grid, pass),
-            Self::Beit(beit) => beit.forward_from(layer, tokens, grid, pass),
-            Self::Swin(swin) => swin.forward_from(layer, tokens, grid, pass),
-            Self::ZeroShot(tower) => tower.forward_from(layer, tokens, grid, pass),
-            Self::Resnet(_) | Self::CifarResnet(_) => panic!("a network without attention has no tokens"),
+            Self::Vit(vit) => Some(vit),
+            Self::Beit(beit) => Some(beit),
+            Self::Swin(swin) => Some(swin),
+            Self::ZeroShot(tower) => Some(tower),
+            Self::Resnet(_) | Self::CifarResnet(_) => None,
         }
     }
 }
@@ -163,11 +164,16 @@ impl Classifier {
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, classes]`
     pub fn logits(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        self.network.forward(self.normalised(images), pass)
+    }
+
+    /// Images as the network expects them, `[batch, 3, height, width]`.
+    pub(crate) fn normalised(&self, images: Tensor<4>) -> Tensor<4> {
         let Preprocessing { mean, std, .. } = self.card.preprocessing;
         let channel = |values: [f32; 3]| {
             Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, 3, 1, 1]), &images.device())
         };
-        self.network.forward((images.clone() - channel(mean)) / channel(std), pass)
+        (images.clone() - channel(mean)) / channel(std)
     }
 
     /// Whether there are attention heads to ask about.
@@ -191,7 +197,8 @@ impl Classifier {
         grid: [usize; 2],
         pass: &mut Pass,
     ) -> Tensor<2> {
-        self.network.forward_from(layer, tokens, grid, pass)
+        let transformer = self.network.transformer().expect("a network without attention has no tokens");
+        transformer.forward_from(layer, Tokens { values: tokens, grid }, pass)
     }
 
     /// Moves the running moments of every batch-norm layer towards what it saw in a training step:

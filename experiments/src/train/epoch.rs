@@ -3,10 +3,10 @@
 use std::thread::Scope;
 use std::time::Instant;
 
-use archaeo_models::{Pass, TrainingStep};
-use archaeo_ops::{soft_cross_entropy, with_precision};
+use archaeo_models::TrainingStep;
 use burn::tensor::{Tensor, TensorData};
 
+use super::backward::loss_and_gradients;
 use super::checkpoint::Training;
 use super::optimizer::NamedGradients;
 use super::{Job, Observer, Recipe, StepReport, TrainError, diagnosis};
@@ -52,13 +52,11 @@ pub(super) fn train_epoch<'scope>(
         let identities = batch.indices.iter().map(|&index| index as u64).collect();
         let mut step = TrainingStep::new(recipe.seed, training.progress.step, identities);
 
-        let logits = with_precision(recipe.precision, || {
-            training.model().logits(batch.tensor(&device), &mut Pass::train(&mut (), &mut step))
-        });
-        let batch_loss = soft_cross_entropy(logits, Tensor::from_data(targets, &device));
-        let batch_loss = batch_loss / recipe.accumulation as f64;
-        loss += f64::from(batch_loss.clone().inner().into_scalar::<f32>());
-        gradients.add(NamedGradients::take(training.model(), &mut batch_loss.backward()));
+        let (images, targets) = (batch.tensor(&device), Tensor::from_data(targets, &device));
+        let (batch_loss, batch_gradients) =
+            loss_and_gradients(recipe, training.model(), images, targets, &mut step);
+        loss += batch_loss;
+        gradients.add(batch_gradients);
         training.update(|model, _| model.absorb_moments(step.moments, MOMENT_MOMENTUM));
         if (index + 1) % recipe.accumulation != 0 {
             continue;

@@ -5,6 +5,7 @@
 //! killed and resumed ends with the same bits as one that never stopped.
 
 mod average;
+mod backward;
 mod checkpoint;
 mod diagnosis;
 mod epoch;

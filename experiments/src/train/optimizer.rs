@@ -79,7 +79,12 @@ pub struct NamedGradients {
 impl NamedGradients {
     /// Takes the gradients of `model`'s parameters out of what a backward pass left.
     pub fn take<M: Module>(model: &M, gradients: &mut Gradients) -> Self {
-        let mut collector = Collector { path: ParameterPath::default(), gradients, taken: Self::default() };
+        Self::take_parts(model, std::slice::from_mut(gradients))
+    }
+
+    /// The same of a backward pass in parts, where each parameter's gradient is in one of them.
+    pub fn take_parts<M: Module>(model: &M, parts: &mut [Gradients]) -> Self {
+        let mut collector = Collector { path: ParameterPath::default(), parts, taken: Self::default() };
         model.visit(&mut collector);
         collector.taken
     }
@@ -137,7 +142,7 @@ fn values_mut(data: &mut TensorData) -> &mut [f32] {
 
 struct Collector<'a> {
     path: ParameterPath,
-    gradients: &'a mut Gradients,
+    parts: &'a mut [Gradients],
     taken: NamedGradients,
 }
 
@@ -151,7 +156,8 @@ impl ModuleVisitor for Collector<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = param.val().grad_remove(self.gradients) {
+        let param = param.val();
+        if let Some(gradient) = self.parts.iter_mut().find_map(|part| param.grad_remove(part)) {
             self.taken.names.push(self.path.name());
             self.taken.arrays.insert(self.path.name(), gradient.into_data());
         }

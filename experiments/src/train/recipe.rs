@@ -53,6 +53,10 @@ pub struct Recipe {
     /// Batches whose gradients are averaged into one optimiser step.
     #[serde(default = "one")]
     pub accumulation: usize,
+    /// Whether a step keeps of every block only its input and computes the block once more for its gradient (Chen et al.,
+    /// 2016): less memory for one more forward pass, and the same gradients to the last bit; transformers only.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Images a step (`batch_size · accumulation`) for which `learning_rate` is meant: with others it is scaled in
@@ -230,6 +234,13 @@ impl Recipe {
         if self.drop_path + self.dropout > 0.0 && self.is_residual() {
             return Err(RecipeError::Value(
                 "`drop_path` and `dropout` are for transformers; the model of this recipe has neither".into(),
+            ));
+        }
+        if self.gradient_checkpointing && self.is_residual() {
+            return Err(RecipeError::Value(
+                "`gradient_checkpointing` computes the blocks of a transformer twice, and the model of this recipe is a \
+                 residual network; leave the key out, or set it under the [models.NAME] of a transformer alone"
+                    .into(),
             ));
         }
         self.augment.check()?;

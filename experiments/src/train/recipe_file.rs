@@ -261,6 +261,7 @@ fn known_keys() -> Vec<String> {
         epochs: 1,
         batch_size: 1,
         accumulation: 1,
+        gradient_checkpointing: false,
         learning_rate: 1.0,
         learning_rate_batch: Some(1),
         weight_decay: 0.0,
@@ -394,9 +395,12 @@ mod tests {
         assert_eq!(recipe.model, ModelChoice::Named("resnet_micro".into()));
         assert_eq!(recipe.augment.rand_augment.unwrap().magnitude, 7.0);
         assert_eq!(recipe.optimizer, Algorithm::Sgd { momentum: 0.0, nesterov: true });
-        let file = parse(PAIR, &["models.cnn.learning_rate=0.2", "epochs=5"]).unwrap();
-        let cnn = file.recipe(Some("cnn")).unwrap();
+        let overrides =
+            ["models.cnn.learning_rate=0.2", "epochs=5", "models.vit.gradient_checkpointing=true"];
+        let file = parse(PAIR, &overrides).unwrap();
+        let (vit, cnn) = (file.recipe(Some("vit")).unwrap(), file.recipe(Some("cnn")).unwrap());
         assert_eq!((cnn.learning_rate, cnn.epochs), (0.2, 5));
+        assert_eq!((vit.gradient_checkpointing, cnn.gradient_checkpointing), (true, false));
     }
 
     #[test]
@@ -424,6 +428,13 @@ mod tests {
             (PAIR, "learning_rate=1e-4", "--set models.cnn.learning_rate=…"),
             (PAIR, "drop_path=0.2", "--set models.vit.drop_path=…"),
             (PAIR, "models.cnn.drop_path=0.2", "`drop_path` and `dropout` are for transformers"),
+            (
+                PAIR,
+                "gradient_checkpointing=true",
+                "leave the key out, or set it under the [models.NAME] of a",
+            ),
+            (SMALL, "gradient_checkpoint=true", "did you mean `gradient_checkpointing`"),
+            (SMALL, "gradient_checkpointing=1", "expected a boolean"),
         ];
         for (text, override_, expected) in cases {
             let sentence = complaint(text, &[override_]);

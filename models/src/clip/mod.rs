@@ -20,6 +20,7 @@ pub use self::tokenizer::{CONTEXT, VOCABULARY, tokenize};
 pub use self::zero_shot::ZeroShot;
 use self::zero_shot::{initial_logit_scale, unit};
 use crate::classifier::{Classifier, ModelCard, Network};
+use crate::forward::Transformer;
 use crate::layers::Linear;
 use crate::pass::Pass;
 use crate::spec::SpecError;

@@ -5,6 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::config::ZeroShotConfig;
+use crate::forward::{Tokens, Transformer};
 use crate::layers::{Linear, constant, zeros};
 use crate::pass::Pass;
 use crate::spec::SpecError;
@@ -42,26 +43,28 @@ impl ZeroShot {
         })
     }
 
-    /// Logits of normalised images.
-    ///
-    /// # Shapes
-    /// `[batch, 3, height, width]` → `[batch, classes]`
-    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        self.compare(self.visual.forward(images, pass))
-    }
-
-    /// Logits from the residual stream as block `layer` receives it, to the last bit what [`ZeroShot::forward`] gives.
-    ///
-    /// # Shapes
-    /// `[batch, tokens, width]` → `[batch, classes]`
-    pub fn forward_from(&self, layer: usize, x: Tensor<3>, grid: [usize; 2], pass: &mut Pass) -> Tensor<2> {
-        self.compare(self.visual.forward_from(layer, x, grid, pass))
-    }
-
     fn compare(&self, pooled: Tensor<2>) -> Tensor<2> {
         let features = unit(self.visual_projection.forward(pooled));
         let cosines = ops::linear(features, unit(self.prototypes.val()), None);
         cosines * self.logit_scale.val().exp().unsqueeze()
+    }
+}
+
+impl Transformer for ZeroShot {
+    fn depth(&self) -> usize {
+        self.visual.depth()
+    }
+
+    fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tokens {
+        self.visual.stem(images, pass)
+    }
+
+    fn block(&self, layer: usize, tokens: Tokens, pass: &mut Pass) -> Tokens {
+        self.visual.block(layer, tokens, pass)
+    }
+
+    fn read_out(&self, tokens: Tokens) -> Tensor<2> {
+        self.compare(self.visual.read_out(tokens))
     }
 }
 

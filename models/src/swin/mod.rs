@@ -10,6 +10,7 @@ use burn::tensor::{Device, Tensor};
 pub use self::attention::WindowAttention;
 use self::attention::gathered;
 pub use self::config::SwinConfig;
+use crate::forward::{Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
@@ -196,42 +197,47 @@ impl Swin {
         &self.config
     }
 
-    /// Logits of normalised images.
-    ///
-    /// # Shapes
-    /// `[batch, 3, height, width]` → `[batch, classes]`; of a model without a head `[batch, last width]`
-    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let [_, _, height, width] = images.dims();
-        let grid = [height / self.config.patch_size, width / self.config.patch_size];
-        let x = self.patch_embed.norm.forward(self.patch_embed.proj.forward(images));
-        self.forward_from(0, x, grid, pass)
+    /// The stage of block `layer`, counted through all stages, and the block's place in it.
+    fn place(&self, layer: usize) -> (usize, usize) {
+        let mut index = layer;
+        let mut stage = 0;
+        while index >= self.layers[stage].blocks.len() {
+            index -= self.layers[stage].blocks.len();
+            stage += 1;
+        }
+        (stage, index)
+    }
+}
+
+impl Transformer for Swin {
+    fn depth(&self) -> usize {
+        self.config.blocks()
     }
 
-    /// Logits from the residual stream as block `layer` (counted through all stages) receives it, for a pass that resumes
-    /// there: to the last bit what [`Swin::forward`] gives. `grid` is that block's tokens as rows and columns.
-    ///
-    /// # Shapes
-    /// `[batch, tokens, width of the stage]` → `[batch, classes]`
-    pub fn forward_from(
-        &self,
-        layer: usize,
-        mut x: Tensor<3>,
-        mut grid: [usize; 2],
-        pass: &mut Pass,
-    ) -> Tensor<2> {
+    fn stem(&self, images: Tensor<4>, _: &mut Pass) -> Tokens {
+        let [_, _, height, width] = images.dims();
+        let grid = [height / self.config.patch_size, width / self.config.patch_size];
+        Tokens { values: self.patch_embed.norm.forward(self.patch_embed.proj.forward(images)), grid }
+    }
+
+    /// The last block of a stage is followed by the merging that the next one begins with.
+    fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
         let SwinConfig { window_size, window_padding, .. } = self.config;
-        let mut first = 0;
-        for stage in &self.layers {
-            if let Some(merging) = stage.downsample.as_ref().filter(|_| layer < first) {
-                x = merging.forward(x, grid);
-                grid = grid.map(|length| length.div_ceil(2));
+        let (stage, index) = self.place(layer);
+        let blocks = &self.layers[stage].blocks;
+        let window = Window::on(grid, window_size, blocks[index].shifted, window_padding);
+        let values = blocks[index].forward(values, layer, window, grid, pass);
+        let following = self.layers.get(stage + 1).filter(|_| index + 1 == blocks.len());
+        match following.and_then(|stage| stage.downsample.as_ref()) {
+            Some(merging) => {
+                Tokens { values: merging.forward(values, grid), grid: grid.map(|length| length.div_ceil(2)) }
             }
-            for (index, block) in (first..).zip(&stage.blocks).filter(|(index, _)| *index >= layer) {
-                let window = Window::on(grid, window_size, block.shifted, window_padding);
-                x = block.forward(x, index, window, grid, pass);
-            }
-            first += stage.blocks.len();
+            None => Tokens { values, grid },
         }
+    }
+
+    fn read_out(&self, tokens: Tokens) -> Tensor<2> {
+        let x = tokens.values;
         let [batch, _, width] = x.dims();
         let pooled = self.norm.forward(x).mean_dim(1).reshape([batch, width]);
         match &self.head {

@@ -11,6 +11,7 @@ use burn::tensor::{Device, Tensor};
 pub use self::config::{Pooling, Position, PositionResampling, VitConfig};
 pub use self::positions::sine_positions;
 pub(crate) use self::positions::{fixed_positions, resample_positions};
+use crate::forward::{Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear, zeros};
 use crate::pass::Pass;
 use crate::probe::AttentionSite;
@@ -143,21 +144,6 @@ impl Vit {
         &self.config
     }
 
-    /// Logits of normalised images.
-    ///
-    /// # Shapes
-    /// `[batch, 3, height, width]` → `[batch, classes]`; of a model without a head `[batch, features]`
-    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let [_, _, height, width] = images.dims();
-        let grid = [height / self.config.patch_size, width / self.config.patch_size];
-        let mut x = self.with_positions(self.patch_embed.forward(images), grid);
-        x = pass.dropout(x, self.config.dropout, "token dropout");
-        if let Some(norm) = &self.norm_pre {
-            x = norm.forward(x);
-        }
-        self.forward_from(0, x, grid, pass)
-    }
-
     /// Patches `[batch, patches, width]` → `[batch, tokens, width]`: prefix tokens put before them, positions added.
     fn with_positions(&self, patches: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
         let [batch, _, width] = patches.dims();
@@ -180,32 +166,34 @@ impl Vit {
             (_, None) => prefix(patches),
         }
     }
+}
 
-    /// Logits from the residual stream as block `layer` receives it, for a pass that resumes there: to the last bit what
-    /// [`Vit::forward`] gives. `grid` is the patch tokens as rows and columns.
-    ///
-    /// # Shapes
-    /// `[batch, tokens, width]` → `[batch, classes]`
-    pub fn forward_from(
-        &self,
-        layer: usize,
-        mut x: Tensor<3>,
-        grid: [usize; 2],
-        pass: &mut Pass,
-    ) -> Tensor<2> {
-        let prefix_tokens = self.config.prefix_tokens();
-        for (layer, block) in self.blocks.iter().enumerate().skip(layer) {
-            x = block.forward(x, &AttentionSite { layer, grid, prefix_tokens, window: None }, pass);
-        }
-        let x = match &self.norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
-        self.read_out(x)
+impl Transformer for Vit {
+    fn depth(&self) -> usize {
+        self.blocks.len()
     }
 
-    /// `[batch, tokens, width]` → `[batch, classes]`
-    fn read_out(&self, x: Tensor<3>) -> Tensor<2> {
+    fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tokens {
+        let [_, _, height, width] = images.dims();
+        let grid = [height / self.config.patch_size, width / self.config.patch_size];
+        let mut values = self.with_positions(self.patch_embed.forward(images), grid);
+        values = pass.dropout(values, self.config.dropout, "token dropout");
+        if let Some(norm) = &self.norm_pre {
+            values = norm.forward(values);
+        }
+        Tokens { values, grid }
+    }
+
+    fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
+        let site = AttentionSite { layer, grid, prefix_tokens: self.config.prefix_tokens(), window: None };
+        Tokens { values: self.blocks[layer].forward(values, &site, pass), grid }
+    }
+
+    fn read_out(&self, tokens: Tokens) -> Tensor<2> {
+        let x = match &self.norm {
+            Some(norm) => norm.forward(tokens.values),
+            None => tokens.values,
+        };
         let [batch, tokens, width] = x.dims();
         let prefix_tokens = self.config.prefix_tokens();
         let token = |index| x.clone().narrow(1, index, 1).reshape([batch, width]);

@@ -1,0 +1,77 @@
+//! Gradient checkpointing: a backward pass for which the forward pass keeps the input of every block and nothing from within,
+//! and which computes each block once more when its turn comes (Chen et al., 2016, "Training Deep Nets with Sublinear
+//! Memory Cost", section 3, with a block as the segment). Memory then grows with the depth by one array of tokens a block.
+
+use burn::module::Module;
+use burn::tensor::{Gradients, Tensor};
+
+use crate::classifier::Classifier;
+use crate::forward::Tokens;
+use crate::pass::{Pass, TrainingStep};
+
+/// Why a gradient that was asked for must be there.
+const REACHED: &str = "the residual stream leads from every block to the loss";
+
+impl Tokens {
+    /// The same values without a past.
+    fn constant(&self) -> Self {
+        Self { values: self.values.clone().inner(), grid: self.grid }
+    }
+
+    /// Constant values as the beginning of a graph that ends with a gradient for them.
+    fn leaf(self) -> Self {
+        Self { values: Tensor::from_inner(self.values).require_grad(), ..self }
+    }
+
+    /// The gradients of all that these tokens came from, when the loss has the gradient `upstream` at them.
+    fn backward(self, upstream: Tensor<3>) -> Gradients {
+        // The gradient of this sum at the tokens is `upstream` itself, to the last bit.
+        (self.values * Tensor::from_inner(upstream)).sum().backward()
+    }
+}
+
+impl Classifier {
+    /// A training step's loss and the gradients of all parameters, to the last bit those of
+    /// `loss(self.logits(images, …)).backward()`, in less memory and for one more forward pass of all blocks but the last,
+    /// whose values are used at once. The gradients of one parameter are all in one of the parts.
+    ///
+    /// # Shapes
+    /// `images`: `[batch, 3, height, width]`, values in [0, 1], on a device with autodiff, as the model is; `loss` takes
+    /// `[batch, classes]` to `[1]`
+    ///
+    /// # Panics
+    /// Of a residual network, which is no [`Transformer`](crate::Transformer).
+    pub fn backward_by_block(
+        &self,
+        images: Tensor<4>,
+        step: &mut TrainingStep,
+        loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
+    ) -> (Tensor<1>, Vec<Gradients>) {
+        let transformer = self.network.transformer().expect("a residual network has no blocks to recompute");
+        let last = transformer.depth() - 1;
+        let mut probe = ();
+        let mut pass = Pass::train(&mut probe, step);
+
+        let stem = transformer.stem(self.normalised(images), &mut pass);
+        let mut inputs = vec![stem.constant()];
+        // Without autodiff, no operation keeps anything for its gradient.
+        let network = self.network.valid();
+        let constant = network.transformer().expect("it is the same network");
+        for layer in 0..last {
+            inputs.push(constant.block(layer, inputs[layer].clone(), &mut pass));
+        }
+
+        let mut next_input = || inputs.pop().map(|tokens| (inputs.len(), tokens.leaf()));
+        let (_, input) = next_input().expect("a transformer has at least one block");
+        let loss = loss(transformer.forward_from(last, input.clone(), &mut pass));
+        let mut parts = vec![loss.backward()];
+        let mut upstream = input.values.grad_remove(&mut parts[0]).expect(REACHED);
+        while let Some((layer, input)) = next_input() {
+            let mut gradients = transformer.block(layer, input.clone(), &mut pass).backward(upstream);
+            upstream = input.values.grad_remove(&mut gradients).expect(REACHED);
+            parts.push(gradients);
+        }
+        parts.push(stem.backward(upstream));
+        (loss.inner(), parts)
+    }
+}
