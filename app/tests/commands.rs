@@ -109,6 +109,30 @@ fn logits_do_not_depend_on_batch_size_or_threads() {
 }
 
 #[test]
+fn a_precision_is_taken_up_by_training_and_by_questions() {
+    let trained = train();
+    let logits = |precision: &str| {
+        let export = trained.path(precision);
+        let command = &mut trained.ask("evaluate");
+        let result = json(command.args(["--precision", precision, "--export"]).arg(&export));
+        assert_eq!(result["precision"], precision);
+        floats(&arrays(&export)["logits"]).to_vec()
+    };
+    let [exact, rounded] = ["f32", "bf16"].map(logits);
+    let largest = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(largest > 0.0 && largest < 0.05, "bf16 moves logits a little, here by {largest}");
+
+    let run = trained.path("rounded");
+    let mut command = archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--precision", "bf16"]);
+    succeed(command.arg("--out").arg(&run));
+    let recipe = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(recipe.contains("precision = \"bf16\""), "{recipe}");
+    let weights =
+        [run.join("model.safetensors"), trained.weights.clone()].map(|path| std::fs::read(path).unwrap());
+    assert_ne!(weights[0], weights[1]);
+}
+
+#[test]
 fn a_limit_takes_images_spread_over_the_split() {
     let trained = train();
     let export = trained.path("limited.safetensors");

@@ -1,4 +1,4 @@
-//! Prints how fast the kernels run here: `cargo run --release -p archaeo-kernels --example throughput`.
+//! Prints how fast the kernels run here: `cargo run --release --example throughput`.
 //!
 //! On a machine with other work, `RAYON_NUM_THREADS=1 PROCESSOR_TIME=1` before the command counts only the
 //! time that the one thread really ran (Linux).
