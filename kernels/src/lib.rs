@@ -33,7 +33,7 @@ mod softmax;
 mod transpose;
 
 pub use activation::{Activation, activation_backward, activation_forward, swiglu_backward, swiglu_forward};
-pub use allocator::{MiMalloc, keep_freed_memory};
+pub use allocator::{MiMalloc, keep_freed_memory, unspecified};
 pub use attention::{
     ScoreBias, attention_backward, attention_context, attention_context_backward, attention_forward,
     attention_weights, attention_weights_backward,

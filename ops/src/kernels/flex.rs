@@ -29,9 +29,9 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
 }
 
-/// Room for `length` results.
+/// Room for `length` results, which a kernel then writes all of.
 pub(super) fn room(length: usize) -> Vec<f32> {
-    vec![0.0; length]
+    kernels::unspecified(length)
 }
 
 fn matrix_shape(x: &FlexTensor) -> [usize; 2] {
@@ -223,7 +223,7 @@ pub(super) fn self_attention_weights_gradient(
 ) -> (FlexTensor, Option<FlexTensor>) {
     let shape = heads_shape(packed);
     let [query, key, _] = Heads::packed(values(packed), shape);
-    let mut gradient = room(values(packed).len());
+    let mut gradient = vec![0.0; values(packed).len()];
     let [dquery, dkey, _] = HeadsMut::packed(&mut gradient, shape);
     let mut dscores = score_gradient(weights, bias);
     kernels::attention_weights_backward(
@@ -261,7 +261,7 @@ pub(super) fn self_attention_context_gradients(
 ) -> [FlexTensor; 2] {
     let shape = heads_shape(packed);
     let [_, _, value] = Heads::packed(values(packed), shape);
-    let (mut dweights, mut gradient) = (room(values(weights).len()), room(values(packed).len()));
+    let (mut dweights, mut gradient) = (room(values(weights).len()), vec![0.0; values(packed).len()]);
     let [_, _, dvalue] = HeadsMut::packed(&mut gradient, shape);
     let dcontext = Heads::merged(values(dcontext), shape);
     kernels::attention_context_backward(values(weights), value, dcontext, &mut dweights, dvalue, precision);
