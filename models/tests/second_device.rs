@@ -67,13 +67,13 @@ fn compare(what: &str, network: NetworkSpec, size: usize) {
         let theirs = outcome(&network, size, &device);
         for (ours, theirs) in [(&ours.logits, &theirs.logits), (&ours.watched, &theirs.watched)] {
             let difference = largest_difference(theirs, ours);
-            assert!(difference <= 1e-4, "{what} on {device:?}: logits differ by {difference:e}");
+            assert!(difference <= 1e-5, "{what} on {device:?}: logits differ by {difference:e}");
         }
         assert!(theirs.gradients.keys().eq(ours.gradients.keys()), "{what} on {device:?}");
         let overall = ours.gradients.values().map(|array| largest(&array.values)).fold(0.0, f32::max);
         for (name, array) in &ours.gradients {
             let difference = largest_difference(&theirs.gradients[name].values, &array.values) / overall;
-            assert!(difference <= 1e-4, "{what} on {device:?}: gradient of {name} differs by {difference:e}");
+            assert!(difference <= 1e-5, "{what} on {device:?}: gradient of {name} differs by {difference:e}");
         }
     }
 }
