@@ -45,7 +45,7 @@ pub struct Global {
 pub enum Precision {
     /// Not at all: 32-bit floats
     F32,
-    /// bfloat16, with sums in 32-bit floats: faster, and off in the third digit
+    /// bfloat16, with sums in 32-bit floats, on the CPU alone: faster, and off in the third digit
     Bf16,
 }
 

@@ -1,27 +1,16 @@
 //! Every operation against its definition, written here as plain loops in double precision: the value, and the gradient
-//! to every input against central differences of that definition.
+//! to every input against central differences of that definition; on the CPU, and on every other device that the build
+//! has.
 //!
 //! Nothing here knows how an operation is carried out, so the tests stay when that changes. Sizes are odd, so that
 //! vector code meets its tails.
 
+mod common;
+
 use archaeo_ops as ops;
 use archaeo_ops::{ChannelEpilogue, Convolution, MlpActivation, Precision};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
-use rand::RngExt;
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-
-/// An input: its shape and values.
-struct Input {
-    shape: Vec<usize>,
-    values: Vec<f64>,
-}
-
-/// Values uniform in (−`range`, `range`), exact in single precision.
-fn input(shape: &[usize], seed: u64, range: f64) -> Input {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut draw = || f64::from(((2.0 * rng.random::<f64>() - 1.0) * range) as f32);
-    Input { shape: shape.to_vec(), values: (0..shape.iter().product()).map(|_| draw()).collect() }
-}
+use common::{Input, devices, input};
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
     let values: Vec<f32> = tensor.inner().into_data().try_into_vec().expect("a tensor of 32-bit floats");
@@ -44,35 +33,17 @@ fn check(
     operation: impl Fn(&[Tensor<1>]) -> Tensor<1>,
     definition: impl Fn(&[Vec<f64>]) -> Vec<f64>,
 ) {
-    let device = Device::flex().autodiff();
-    let leaves: Vec<Tensor<1>> = inputs
-        .iter()
-        .map(|Input { values, .. }| {
-            let singles: Vec<f32> = values.iter().map(|value| *value as f32).collect();
-            let length = singles.len();
-            Tensor::from_data(TensorData::new(singles, [length]), &device).require_grad()
-        })
-        .collect();
-    let output = operation(&leaves);
     let exact_inputs: Vec<Vec<f64>> = inputs.iter().map(|input| input.values.clone()).collect();
     let exact = definition(&exact_inputs);
-    assert_close(what, &values(output.clone()), &exact, 2e-6);
-
-    let unwatched: Vec<Tensor<1>> = leaves.iter().map(|leaf| leaf.clone().inner()).collect();
-    assert_close(&format!("{what} without gradients"), &values(operation(&unwatched)), &exact, 2e-6);
-
     // A random mix of the outputs, so that no two of their gradients can cancel unnoticed.
-    let mix = input(&[exact.len()], 99, 1.0).values;
-    let singles: Vec<f32> = mix.iter().map(|value| *value as f32).collect();
-    let mixed = output * Tensor::from_data(TensorData::new(singles, [mix.len()]), &device);
-    let gradients = mixed.sum().backward();
+    let mix = input(&[exact.len()], 99, 1.0);
     let objective = |inputs: &[Vec<f64>]| {
-        definition(inputs).iter().zip(&mix).map(|(value, weight)| value * weight).sum::<f64>()
+        definition(inputs).iter().zip(&mix.values).map(|(value, weight)| value * weight).sum::<f64>()
     };
-    for (position, leaf) in leaves.iter().enumerate() {
-        let mut shifted = exact_inputs.clone();
-        let differences: Vec<f64> = (0..exact_inputs[position].len())
-            .map(|index| {
+    let differences: Vec<Vec<f64>> = (0..inputs.len())
+        .map(|position| {
+            let mut shifted = exact_inputs.clone();
+            let mut slope = |index: usize| {
                 let (at, step) = (exact_inputs[position][index], 1e-5);
                 let mut value_at = |value| {
                     shifted[position][index] = value;
@@ -81,12 +52,32 @@ fn check(
                 let difference = (value_at(at + step) - value_at(at - step)) / (2.0 * step);
                 value_at(at);
                 difference
-            })
-            .collect();
-        let gradient =
-            leaf.grad(&gradients).unwrap_or_else(|| panic!("{what}: input {position} has no gradient"));
-        let label = format!("{what}: gradient of input {position} {:?}", inputs[position].shape);
-        assert_close(&label, &values(gradient), &differences, 1e-5);
+            };
+            (0..exact_inputs[position].len()).map(&mut slope).collect()
+        })
+        .collect();
+
+    for device in devices() {
+        let what = format!("{what} on {device:?}");
+        let device = device.autodiff();
+        let leaf = |input: &Input| {
+            Tensor::from_data(TensorData::new(input.singles(), [input.values.len()]), &device).require_grad()
+        };
+        let leaves: Vec<Tensor<1>> = inputs.iter().map(leaf).collect();
+        let output = operation(&leaves);
+        assert_close(&what, &values(output.clone()), &exact, 2e-6);
+
+        let unwatched: Vec<Tensor<1>> = leaves.iter().map(|leaf| leaf.clone().inner()).collect();
+        assert_close(&format!("{what} without gradients"), &values(operation(&unwatched)), &exact, 2e-6);
+
+        let mixed = output * Tensor::from_data(TensorData::new(mix.singles(), [exact.len()]), &device);
+        let gradients = mixed.sum().backward();
+        for (position, leaf) in leaves.iter().enumerate() {
+            let gradient =
+                leaf.grad(&gradients).unwrap_or_else(|| panic!("{what}: input {position} has no gradient"));
+            let label = format!("{what}: gradient of input {position} {:?}", inputs[position].shape);
+            assert_close(&label, &values(gradient), &differences[position], 1e-5);
+        }
     }
 }
 
@@ -266,10 +257,11 @@ fn bfloat16_rounds_operands_of_values_and_gradients_and_nothing_else() {
 fn relu_is_the_positive_part_with_no_gradient_at_zero() {
     let x = input(&[67], 5, 1.0);
     check("relu", &[x], |v| ops::relu(v[0].clone()), |v| v[0].iter().map(|x| x.max(0.0)).collect());
-    let device = Device::flex().autodiff();
-    let zero = Tensor::<1>::zeros([3], &device).require_grad();
-    let gradient = zero.grad(&ops::relu(zero.clone()).sum().backward()).unwrap();
-    assert_eq!(values(gradient), [0.0; 3]);
+    for device in devices() {
+        let zero = Tensor::<1>::zeros([3], &device.autodiff()).require_grad();
+        let gradient = zero.grad(&ops::relu(zero.clone()).sum().backward()).unwrap();
+        assert_eq!(values(gradient), [0.0; 3]);
+    }
 }
 
 fn normalised(x: &[f64], epsilon: f64) -> Vec<f64> {
@@ -335,22 +327,23 @@ fn batch_norm_at_training_uses_and_reports_the_batchs_moments() {
     let by_channel: Vec<Vec<f64>> =
         (0..channels).map(|c| channel(&x.values, channels, positions, c)).collect();
 
-    let device = Device::flex().autodiff();
-    let (_, moments) = ops::batch_norm_train(
-        tensor(&x.values, dims, &device),
-        Tensor::ones([channels], &device),
-        Tensor::zeros([channels], &device),
-        epsilon,
-        ChannelEpilogue::default(),
-    );
-    assert_eq!(moments.count, batch * positions);
     let mean_of = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
     let means: Vec<f64> = by_channel.iter().map(|x| mean_of(x)).collect();
     let spread =
         |(x, mean): (&Vec<f64>, &f64)| x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
     let variances: Vec<f64> = by_channel.iter().zip(&means).map(spread).collect();
-    assert_close("mean", &values(moments.mean), &means, 1e-6);
-    assert_close("biased variance", &values(moments.variance), &variances, 1e-6);
+    for device in devices().into_iter().map(Device::autodiff) {
+        let (_, moments) = ops::batch_norm_train(
+            tensor(&x.values, dims, &device),
+            Tensor::ones([channels], &device),
+            Tensor::zeros([channels], &device),
+            epsilon,
+            ChannelEpilogue::default(),
+        );
+        assert_eq!(moments.count, batch * positions);
+        assert_close("mean", &values(moments.mean), &means, 1e-6);
+        assert_close("biased variance", &values(moments.variance), &variances, 1e-6);
+    }
 
     let all = [x, input(&[channels], 10, 1.5), input(&[channels], 11, 1.0), input(&dims, 12, 1.0)];
     for (with_residual, relu) in EPILOGUES {
@@ -738,33 +731,37 @@ fn cross_entropy_is_the_negative_log_probability() {
         .flat_map(|row| softmax(row, &[true; 7]))
         .map(|share| f64::from(share as f32))
         .collect();
+    let [logits] = logits();
     check(
         "soft_cross_entropy",
-        &logits(),
-        |v| {
-            let singles: Vec<f32> = targets.iter().map(|share| *share as f32).collect();
-            let targets = Tensor::from_data(TensorData::new(singles, [batch, classes]), &v[0].device());
-            ops::soft_cross_entropy(tensor(v), targets)
-        },
+        &[logits, Input { shape: vec![batch, classes], values: targets }],
+        |v| ops::soft_cross_entropy(tensor(v), v[1].clone().reshape([batch, classes])),
         |v| {
             let log_probabilities = v[0].chunks(classes).flat_map(log_softmax);
-            vec![-log_probabilities.zip(&targets).map(|(log, share)| log * share).sum::<f64>() / batch as f64]
+            vec![-log_probabilities.zip(&v[1]).map(|(log, share)| log * share).sum::<f64>() / batch as f64]
         },
     );
 }
 
 #[test]
 fn extreme_scores_stay_finite() {
-    let device = Device::flex().autodiff();
-    let logits = Tensor::<2>::from_data([[1e4f32, -1e4, 0.0], [-1e4, -1e4, -1e4]], &device).require_grad();
-    let labels = Tensor::<1, Int>::from_data([1, 2], &device);
-    let losses = ops::per_image_cross_entropy(logits.clone(), labels);
-    assert_close("losses", &values(losses.clone()), &[2e4, 3f64.ln()], 1e-6);
-    let gradient = values(logits.grad(&losses.sum().backward()).unwrap());
-    let third = 1.0 / 3.0;
-    assert_close("gradient", &gradient, &[1.0, -1.0, 0.0, third, third, third - 1.0], 1e-6);
+    for device in devices().into_iter().map(Device::autodiff) {
+        let logits =
+            Tensor::<2>::from_data([[1e4f32, -1e4, 0.0], [-1e4, -1e4, -1e4]], &device).require_grad();
+        let labels = Tensor::<1, Int>::from_data([1, 2], &device);
+        let losses = ops::per_image_cross_entropy(logits.clone(), labels);
+        assert_close("losses", &values(losses.clone()), &[2e4, 3f64.ln()], 1e-6);
+        let gradient = values(logits.grad(&losses.sum().backward()).unwrap());
+        let third = 1.0 / 3.0;
+        assert_close("gradient", &gradient, &[1.0, -1.0, 0.0, third, third, third - 1.0], 1e-6);
 
-    let query = Tensor::<4>::full([1, 1, 1, 1], 1e4, &device);
-    let key = Tensor::<4>::from_data([[[[1e4f32], [-1e4], [1e4]]]], &device);
-    assert_close("weights", &values(ops::attention_weights(query, key, 1.0, None)), &[0.5, 0.0, 0.5], 1e-6);
+        let query = Tensor::<4>::full([1, 1, 1, 1], 1e4, &device);
+        let key = Tensor::<4>::from_data([[[[1e4f32], [-1e4], [1e4]]]], &device);
+        assert_close(
+            "weights",
+            &values(ops::attention_weights(query, key, 1.0, None)),
+            &[0.5, 0.0, 0.5],
+            1e-6,
+        );
+    }
 }

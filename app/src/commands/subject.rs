@@ -61,7 +61,7 @@ pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Ope
     if let Some(file) = &subject.export {
         check_destination(file)?;
     }
-    let device = device::by_name(&global.device)?;
+    let device = device::by_name(&global.device, &[global.precision()])?;
     let open_options = OpenOptions { strict: subject.strict, ..OpenOptions::default() };
     let mut dataset = data::open(&subject.data, &open_options)?;
     // A source without splits is asked about as a whole.

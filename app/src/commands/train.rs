@@ -22,7 +22,7 @@ pub fn run(arguments: &Train, global: &Global, printer: &Printer) -> Result<()> 
     let mut overrides = arguments.set.clone();
     overrides.extend(global.overrides());
     let recipe = RecipeFile::read(&arguments.config, &overrides)?.recipe(None)?;
-    let device = device::by_name(&global.device)?;
+    let device = device::by_name(&global.device, &[recipe.precision])?;
 
     let source =
         arguments.data.clone().or_else(|| recipe.data.source.clone()).unwrap_or_else(|| "sherds".into());

@@ -1,5 +1,6 @@
 //! The configuration of an investigation: two recipes that share most of it, and how much each study looks at.
 
+use archaeo_ops::Precision;
 use toml::{Table, Value};
 
 use super::Given;
@@ -65,6 +66,15 @@ impl InvestigationConfig {
     /// A file without that role's section.
     pub fn recipe(&self, role: Role) -> Result<Recipe, RecipeError> {
         self.recipes.recipe(Some(&role.to_string()))
+    }
+
+    /// What the trainings and the studies compute in.
+    ///
+    /// # Errors
+    /// As [`Self::recipe`].
+    pub fn precisions(&self) -> Result<[Precision; 3], RecipeError> {
+        let [vit, cnn] = [self.recipe(Role::Vit)?, self.recipe(Role::Cnn)?];
+        Ok([vit.precision, cnn.precision, self.studies.precision])
     }
 
     /// Key of every random choice of the studies: the ViT's.
