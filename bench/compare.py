@@ -48,7 +48,8 @@ def torch_model(name):
         model.conv1 = torch.nn.Conv2d(3, 64, 3, 1, 1, bias=False)
         model.maxpool = torch.nn.Identity()
         return model
-    return timm.create_model(name)
+    # As ours is trained here: without the stochastic depth that timm gives a Swin Transformer.
+    return timm.create_model(name, drop_path_rate=0.0)
 
 
 def serve(name, size, batch, task, precision, variant):

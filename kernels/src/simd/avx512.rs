@@ -218,6 +218,10 @@ unsafe fn transpose16(source: *const f32, source_stride: usize, target: *mut f32
         // Within each 128-bit quarter: pairs of rows, then quadruples of rows.
         let rows = [four!(0), four!(4), four!(8), four!(12)];
         // Then the quarters themselves are a 4×4 matrix to transpose.
+        #[allow(
+            clippy::needless_range_loop,
+            reason = "the quarters are four matrices, not one to walk through"
+        )]
         for column in 0..4 {
             let (a, b, c, d) = (rows[0][column], rows[1][column], rows[2][column], rows[3][column]);
             let (even_ab, odd_ab) = (_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));

@@ -8,8 +8,8 @@ use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata, tensor::Flo
 use burn_flex::FlexTensor;
 use burn_std::Shape;
 
-use super::KernelOperations;
 use super::flex::{self, ChannelMoments, contiguous};
+use super::{FusedConvolution, KernelOperations};
 
 /// Gives the gradient `compute` yields to a parent, if anyone wants it.
 macro_rules! register {
@@ -321,9 +321,8 @@ struct ConvScaleShiftState {
     x: FlexTensor,
     weight: FlexTensor,
     scale: FlexTensor,
-    geometry: [usize; 3],
     relu_output: Option<FlexTensor>,
-    precision: Precision,
+    settings: FusedConvolution,
 }
 
 impl ConvScaleShiftState {
@@ -331,7 +330,8 @@ impl ConvScaleShiftState {
     fn gradients(self, dy: &FlexTensor, with_residual: bool) -> (FlexTensor, Option<FlexTensor>) {
         let relu_output = self.relu_output.as_ref();
         let (dz, dresidual) = flex::scale_shift_gradients(&self.scale, relu_output, dy, with_residual);
-        (flex::conv2d_input_gradient(&self.x, &self.weight, self.geometry, &dz, self.precision), dresidual)
+        let FusedConvolution { geometry, precision, .. } = self.settings;
+        (flex::conv2d_input_gradient(&self.x, &self.weight, geometry, &dz, precision), dresidual)
     }
 }
 
@@ -535,16 +535,14 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         weight: FloatTensor<Self>,
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
-        geometry: [usize; 3],
-        relu: bool,
-        precision: Precision,
+        settings: FusedConvolution,
     ) -> FloatTensor<Self> {
         let [weight, scale, shift] =
             [weight, scale, shift].map(|constant| contiguous(constant.into_parts().0));
         record!(ConvScaleShift, [x], |x| {
-            let y = flex::conv2d_scale_shift(&x, &weight, [&scale, &shift], None, geometry, relu, precision);
-            let relu_output = relu_output(&y, relu);
-            (y, ConvScaleShiftState { x, weight, scale, geometry, relu_output, precision })
+            let y = flex::conv2d_scale_shift(&x, &weight, [&scale, &shift], None, settings);
+            let relu_output = relu_output(&y, settings.relu);
+            (y, ConvScaleShiftState { x, weight, scale, relu_output, settings })
         })
     }
 
@@ -554,17 +552,15 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
         residual: FloatTensor<Self>,
-        geometry: [usize; 3],
-        relu: bool,
-        precision: Precision,
+        settings: FusedConvolution,
     ) -> FloatTensor<Self> {
         let [weight, scale, shift] =
             [weight, scale, shift].map(|constant| contiguous(constant.into_parts().0));
         record!(ConvScaleShiftResidual, [x, residual], |x, residual| {
             let (affine, residual) = ([&scale, &shift], Some(&residual));
-            let y = flex::conv2d_scale_shift(&x, &weight, affine, residual, geometry, relu, precision);
-            let relu_output = relu_output(&y, relu);
-            (y, ConvScaleShiftState { x, weight, scale, geometry, relu_output, precision })
+            let y = flex::conv2d_scale_shift(&x, &weight, affine, residual, settings);
+            let relu_output = relu_output(&y, settings.relu);
+            (y, ConvScaleShiftState { x, weight, scale, relu_output, settings })
         })
     }
 }

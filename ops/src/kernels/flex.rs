@@ -9,7 +9,7 @@ use burn::backend::{DType, Flex, TensorMetadata};
 use burn_flex::{FlexTensor, Layout};
 use burn_std::{Bytes, Shape};
 
-use super::KernelOperations;
+use super::{FusedConvolution, KernelOperations};
 
 const LAYOUT: WeightLayout = WeightLayout::OutputInput;
 
@@ -351,10 +351,9 @@ pub(super) fn conv2d_scale_shift(
     weight: &FlexTensor,
     [scale, shift]: [&FlexTensor; 2],
     residual: Option<&FlexTensor>,
-    geometry: [usize; 3],
-    relu: bool,
-    precision: Precision,
+    settings: FusedConvolution,
 ) -> FlexTensor {
+    let FusedConvolution { geometry, relu, precision } = settings;
     let shape = convolution(x, weight, geometry);
     let [height, width] = shape.output_size();
     let mut y = room(shape.output_len());
@@ -627,12 +626,10 @@ impl KernelOperations for Flex {
         weight: FlexTensor,
         scale: FlexTensor,
         shift: FlexTensor,
-        geometry: [usize; 3],
-        relu: bool,
-        precision: Precision,
+        settings: FusedConvolution,
     ) -> FlexTensor {
         let affine = [&contiguous(scale), &contiguous(shift)];
-        conv2d_scale_shift(&contiguous(x), &contiguous(weight), affine, None, geometry, relu, precision)
+        conv2d_scale_shift(&contiguous(x), &contiguous(weight), affine, None, settings)
     }
 
     fn kernel_conv2d_scale_shift_residual(
@@ -641,12 +638,10 @@ impl KernelOperations for Flex {
         scale: FlexTensor,
         shift: FlexTensor,
         residual: FlexTensor,
-        geometry: [usize; 3],
-        relu: bool,
-        precision: Precision,
+        settings: FusedConvolution,
     ) -> FlexTensor {
         let (affine, residual) = ([&contiguous(scale), &contiguous(shift)], contiguous(residual));
         let (x, weight) = (contiguous(x), contiguous(weight));
-        conv2d_scale_shift(&x, &weight, affine, Some(&residual), geometry, relu, precision)
+        conv2d_scale_shift(&x, &weight, affine, Some(&residual), settings)
     }
 }

@@ -17,6 +17,16 @@ pub(crate) fn serve(device: &Device) -> bool {
     matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
 }
 
+/// How a convolution with scale and shift is computed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FusedConvolution {
+    /// Stride, padding and groups.
+    pub(crate) geometry: [usize; 3],
+    /// Whether negative results become zero.
+    pub(crate) relu: bool,
+    pub(crate) precision: Precision,
+}
+
 /// Operations that have kernels of their own on the CPU.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait KernelOperations: Backend {
@@ -131,9 +141,7 @@ pub(crate) trait KernelOperations: Backend {
         weight: FloatTensor<Self>,
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
-        geometry: [usize; 3],
-        relu: bool,
-        precision: Precision,
+        settings: FusedConvolution,
     ) -> FloatTensor<Self>;
 
     /// As `kernel_conv2d_scale_shift`, with `residual` of the shape of the output added before the ReLU; it gets a
@@ -144,9 +152,7 @@ pub(crate) trait KernelOperations: Backend {
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
         residual: FloatTensor<Self>,
-        geometry: [usize; 3],
-        relu: bool,
-        precision: Precision,
+        settings: FusedConvolution,
     ) -> FloatTensor<Self>;
 }
 
@@ -297,17 +303,16 @@ pub(crate) fn conv2d_scale_shift(
     then: ChannelEpilogue,
 ) -> Tensor<4> {
     let Convolution { stride, padding, groups } = geometry;
-    let (x, weight, geometry) = (x.into_dispatch(), weight.into_dispatch(), [stride, padding, groups]);
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     let [scale, shift] = affine.map(Tensor::into_dispatch);
-    let (relu, precision) = (then.relu, precision::current());
+    let geometry = [stride, padding, groups];
+    let settings = FusedConvolution { geometry, relu: then.relu, precision: precision::current() };
     Tensor::from_dispatch(match then.residual {
-        None => <Dispatch as KernelOperations>::kernel_conv2d_scale_shift(
-            x, weight, scale, shift, geometry, relu, precision,
-        ),
+        None => <Dispatch as KernelOperations>::kernel_conv2d_scale_shift(x, weight, scale, shift, settings),
         Some(residual) => {
             let residual = residual.into_dispatch();
             <Dispatch as KernelOperations>::kernel_conv2d_scale_shift_residual(
-                x, weight, scale, shift, residual, geometry, relu, precision,
+                x, weight, scale, shift, residual, settings,
             )
         }
     })
