@@ -6,6 +6,9 @@ use burn::tensor::Device;
 #[cfg(any(feature = "cuda", feature = "metal", feature = "rocm", feature = "vulkan", feature = "wgpu"))]
 use burn::tensor::DeviceType;
 
+/// Names of devices, each of a feature of the same name.
+const BESIDE_THE_CPU: [&str; 5] = ["vulkan", "wgpu", "metal", "cuda", "rocm"];
+
 /// The device of a name, to compute in each of `precisions`.
 ///
 /// # Errors
@@ -34,10 +37,10 @@ fn named(name: &str) -> Result<Device> {
         "cuda" => present(name, DeviceType::Cuda, || Device::cuda(0)),
         #[cfg(feature = "rocm")]
         "rocm" => present(name, DeviceType::Rocm, || Device::rocm(0)),
-        "vulkan" | "wgpu" | "metal" | "cuda" | "rocm" => bail!(
+        _ if BESIDE_THE_CPU.contains(&name) => bail!(
             "this program was built without {name}; build it with `cargo build --release --features {name}`, or use --device cpu"
         ),
-        other => bail!("there is no device called `{other}`; use cpu, vulkan, wgpu, metal, cuda or rocm"),
+        _ => bail!("there is no device called `{name}`; use cpu, {}", BESIDE_THE_CPU.join(", ")),
     }
 }
 

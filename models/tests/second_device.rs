@@ -17,7 +17,7 @@ use common::{
 };
 
 fn other_devices() -> Vec<Device> {
-    #[allow(unused_mut)] // when neither is on
+    #[allow(unused_mut, clippy::vec_init_then_push)] // which devices there are depends on the features
     let mut devices = Vec::new();
     #[cfg(feature = "ndarray")]
     #[allow(deprecated)] // Burn advises flex instead, which is what this one is to be compared with
