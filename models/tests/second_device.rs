@@ -16,8 +16,8 @@ use common::{
     tiny_resnet, tiny_vit, values,
 };
 
+#[allow(unused_mut, clippy::vec_init_then_push)] // which devices there are depends on the features
 fn other_devices() -> Vec<Device> {
-    #[allow(unused_mut, clippy::vec_init_then_push)] // which devices there are depends on the features
     let mut devices = Vec::new();
     #[cfg(feature = "ndarray")]
     #[allow(deprecated)] // Burn advises flex instead, which is what this one is to be compared with

@@ -26,8 +26,8 @@ pub fn input(shape: &[usize], seed: u64, range: f64) -> Input {
 }
 
 /// The devices without kernels of ours that this build has: those of the features `ndarray` and `vulkan`.
+#[allow(unused_mut, clippy::vec_init_then_push)] // which devices there are depends on the features
 pub fn other_devices() -> Vec<Device> {
-    #[allow(unused_mut, clippy::vec_init_then_push)] // which devices there are depends on the features
     let mut devices = Vec::new();
     #[cfg(feature = "ndarray")]
     #[allow(deprecated)] // Burn advises flex instead, which is what this one is to be compared with
