@@ -5,6 +5,8 @@
 #![cfg(any(feature = "ndarray", feature = "vulkan"))]
 
 mod common;
+#[path = "../../ops/tests/common/devices.rs"]
+mod devices;
 
 use archaeo_models::{
     BranchKind, NetworkSpec, Pass, Probe, State, Stem, SwinConfig, TrainingStep, VitConfig,
@@ -15,17 +17,7 @@ use common::{
     CLASSES, gradients_by_name, largest, largest_difference, random_images, random_model, tiny_cifar_resnet,
     tiny_resnet, tiny_vit, values,
 };
-
-#[allow(unused_mut, clippy::vec_init_then_push)] // which devices there are depends on the features
-fn other_devices() -> Vec<Device> {
-    let mut devices = Vec::new();
-    #[cfg(feature = "ndarray")]
-    #[allow(deprecated)] // Burn advises flex instead, which is what this one is to be compared with
-    devices.push(Device::ndarray());
-    #[cfg(feature = "vulkan")]
-    devices.push(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice));
-    devices
-}
+use devices::other_devices;
 
 /// A probe that wants to see every attention matrix, so that none may be skipped.
 struct Watch;

@@ -217,6 +217,7 @@ fn batch_norm_at_evaluation() {
                 Tensor::from_data(TensorData::new(singles, [channels]), device)
             })
         };
+        let kernel = input(&[channels, channels, 3, 3], 30, 1.0);
         for (ending, add, then) in endings(dims) {
             let operation = |residual: &Tensor<1>, x: &Tensor<1>, trained: Option<&[Tensor<1>]>| {
                 let device = x.device();
@@ -236,6 +237,20 @@ fn batch_norm_at_evaluation() {
             match add {
                 true => compare(&what, &inputs[..2], |v| operation(&v[0], &v[1], None)),
                 false => compare(&what, &inputs[1..2], |v| operation(&v[0], &v[0], None)),
+            }
+            let behind_convolution = |residual: &Tensor<1>, x: &Tensor<1>| {
+                let device = x.device();
+                let (affine, moments) = (constants(&affine, &device), constants(&moments, &device));
+                let kernel = TensorData::new(kernel.singles(), [channels, channels, 3, 3]);
+                let (x, kernel) = (x.clone().reshape(dims), Tensor::from_data(kernel, &device));
+                let geometry = Convolution { stride: 1, padding: 1, groups: 1 };
+                let y = ops::conv2d_batch_norm(x, kernel, geometry, affine, moments, 1e-5, then(residual));
+                vec![y.reshape([-1])]
+            };
+            let what = format!("frozen conv2d_batch_norm {dims:?}, {ending}");
+            match add {
+                true => compare(&what, &inputs[..2], |v| behind_convolution(&v[0], &v[1])),
+                false => compare(&what, &inputs[1..2], |v| behind_convolution(&v[0], &v[0])),
             }
         }
     }

@@ -129,20 +129,26 @@ fn the_epilogue_scales_adds_bias_and_residual_and_cuts_at_zero() {
             let mut plain = vec![0.0; residual.len()];
             convolution_forward(&shape, &x, &weight, ConvolutionEpilogue::default(), &mut plain, F32);
             let positions: usize = shape.output_size().iter().product();
-            let mut y = vec![0.0; residual.len()];
-            let factors = Some(&scale[..]);
-            let epilogue = ConvolutionEpilogue {
-                scale: factors,
-                bias: Some(&bias),
-                residual: Some(&residual),
-                relu: true,
+            let run = |shape: &Convolution, x: &[f32], scale, residual| {
+                let epilogue = ConvolutionEpilogue { scale, bias: Some(&bias), residual, relu: true };
+                let mut y = vec![0.0; shape.output_len()];
+                convolution_forward(shape, x, &weight, epilogue, &mut y, F32);
+                y
             };
-            convolution_forward(&shape, &x, &weight, epilogue, &mut y, F32);
-            for (i, y) in y.iter().enumerate() {
+            let unscaled = run(&shape, &x, None, Some(&residual));
+            let scaled = run(&shape, &x, Some(&scale[..]), Some(&residual));
+            for i in 0..plain.len() {
                 let channel = i / positions % shape.out_channels;
+                let sum = plain[i] + bias[channel] + residual[i];
+                assert_eq!(unscaled[i], sum.max(0.0), "element {i} at {level:?}");
+                // Not every level rounds once where it multiplies and adds.
                 let sum = plain[i].mul_add(scale[channel], bias[channel]) + residual[i];
-                assert!((*y - sum.max(0.0)).abs() <= 1e-6, "element {i} at {level:?}");
+                assert!((scaled[i] - sum.max(0.0)).abs() <= 1e-6, "element {i} at {level:?}");
             }
+            let one = Convolution { batch: 1, ..shape };
+            let (x, residual) = (&x[..one.input_len()], &residual[..one.output_len()]);
+            let alone = run(&one, x, Some(&scale[..]), Some(residual));
+            assert_same_bits("one image", &alone, &scaled[..one.output_len()]);
         });
     }
 }

@@ -331,18 +331,28 @@ fn convolution(x: &FlexTensor, weight: &FlexTensor, [stride, padding, groups]: [
     }
 }
 
+/// The convolution, then what `epilogue` says.
+fn convolved(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    epilogue: ConvolutionEpilogue,
+    precision: Precision,
+) -> FlexTensor {
+    let shape = convolution(x, weight, geometry);
+    let [height, width] = shape.output_size();
+    let mut y = room(shape.output_len());
+    kernels::convolution_forward(&shape, values(x), values(weight), epilogue, &mut y, precision);
+    tensor(y, [shape.batch, shape.out_channels, height, width])
+}
+
 pub(super) fn conv2d(
     x: &FlexTensor,
     weight: &FlexTensor,
     geometry: [usize; 3],
     precision: Precision,
 ) -> FlexTensor {
-    let shape = convolution(x, weight, geometry);
-    let [height, width] = shape.output_size();
-    let mut y = room(shape.output_len());
-    let epilogue = ConvolutionEpilogue::default();
-    kernels::convolution_forward(&shape, values(x), values(weight), epilogue, &mut y, precision);
-    tensor(y, [shape.batch, shape.out_channels, height, width])
+    convolved(x, weight, geometry, ConvolutionEpilogue::default(), precision)
 }
 
 /// As [`conv2d`], then by channel `· scale + shift`, plus `residual`, then ReLU.
@@ -354,13 +364,9 @@ pub(super) fn conv2d_scale_shift(
     settings: FusedConvolution,
 ) -> FlexTensor {
     let FusedConvolution { geometry, relu, precision } = settings;
-    let shape = convolution(x, weight, geometry);
-    let [height, width] = shape.output_size();
-    let mut y = room(shape.output_len());
     let (scale, bias) = (Some(values(scale)), Some(values(shift)));
     let epilogue = ConvolutionEpilogue { scale, bias, residual: residual.map(values), relu };
-    kernels::convolution_forward(&shape, values(x), values(weight), epilogue, &mut y, precision);
-    tensor(y, [shape.batch, shape.out_channels, height, width])
+    convolved(x, weight, geometry, epilogue, precision)
 }
 
 pub(super) fn conv2d_input_gradient(

@@ -1,7 +1,10 @@
 //! What both test files share.
 #![allow(dead_code)] // each of them uses some of it
 
+mod devices;
+
 use burn::tensor::Device;
+pub use devices::other_devices;
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -23,18 +26,6 @@ pub fn input(shape: &[usize], seed: u64, range: f64) -> Input {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut draw = || f64::from(((2.0 * rng.random::<f64>() - 1.0) * range) as f32);
     Input { shape: shape.to_vec(), values: (0..shape.iter().product()).map(|_| draw()).collect() }
-}
-
-/// The devices without kernels of ours that this build has: those of the features `ndarray` and `vulkan`.
-#[allow(unused_mut, clippy::vec_init_then_push)] // which devices there are depends on the features
-pub fn other_devices() -> Vec<Device> {
-    let mut devices = Vec::new();
-    #[cfg(feature = "ndarray")]
-    #[allow(deprecated)] // Burn advises flex instead, which is what this one is to be compared with
-    devices.push(Device::ndarray());
-    #[cfg(feature = "vulkan")]
-    devices.push(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice));
-    devices
 }
 
 /// Every device of this build.
