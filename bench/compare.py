@@ -24,7 +24,7 @@ CASES = [
     ("ViT-Ti/4, 32 px", "vit_tiny_patch4", "vit_tiny_patch4", 32, 64, ["train", "infer"]),
     ("ViT-S/16, 224 px", "vit_small_patch16", "vit_small_patch16_224", 224, 8, ["train", "infer"]),
     ("ViT-B/16, 224 px", "vit_base_patch16", "vit_base_patch16_224", 224, 8, ["train", "infer"]),
-    ("ResNet-18, CIFAR stem, 32 px", "resnet18", "resnet18_cifar", 32, 64, ["train", "infer"]),
+    ("ResNet-18, CIFAR stem, 32 px", "resnet18_cifar", "resnet18_cifar", 32, 64, ["train", "infer"]),
     ("ResNet-50, 224 px", "resnet50", "resnet50", 224, 8, ["train", "infer"]),
     ("Swin-T, 224 px", "swin_tiny_patch4_window7_224", "swin_tiny_patch4_window7_224", 224, 8, ["train", "infer"]),
     ("ViT-S/16, 224 px, latency", "vit_small_patch16", "vit_small_patch16_224", 224, 1, ["infer"]),
@@ -50,6 +50,19 @@ def torch_model(name):
         return model
     # As ours is trained here: without the stochastic depth that timm gives a Swin Transformer.
     return timm.create_model(name, drop_path_rate=0.0)
+
+
+def size_of(model, image):
+    """Trained parameters, and the multiply-adds of one image but those of attention's two products, which PyTorch's counter
+    does not see on this device."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    training = model.training
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(image)
+    model.train(training)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad), counter.get_total_flops() // 2
 
 
 def serve(name, size, batch, task, precision, variant):
@@ -81,6 +94,7 @@ def serve(name, size, batch, task, precision, variant):
         loss.backward()
         optimizer.step()
 
+    print(*size_of(model, images[:1]), flush=True)
     for line in sys.stdin:
         seconds = []
         for _ in range(int(line)):
@@ -99,13 +113,17 @@ class Worker:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
         self.seconds = []
+        self.parameters, self.multiply_adds = self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("it ended with an error; see above")
+        return [float(word) for word in line.split()]
 
     def steps(self, count):
         print(count, file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError("it ended with an error; see above")
-        return [float(word) for word in answer.split()]
+        return self.answer()
 
     def finish(self):
         """Ends the process; the most memory it ever held, in MiB."""
@@ -124,12 +142,25 @@ def build():
     return found[-1]
 
 
+def check_sizes(title, workers):
+    """Refuses to compare different models: the same parameters, and the same work within what attention's products come to."""
+    ours = workers["archaeo"]
+    for name, worker in workers.items():
+        work = worker.multiply_adds / ours.multiply_adds
+        if worker.parameters != ours.parameters or not 0.85 < work < 1.01:
+            raise SystemExit(
+                f"{title}: {name} runs a model of {worker.parameters:.0f} parameters and {worker.multiply_adds:.4g} "
+                f"multiply-adds, archaeo one of {ours.parameters:.0f} and {ours.multiply_adds:.4g}"
+            )
+
+
 def compare(executable, case, task, precision, variants, rounds, threads):
     title, ours, theirs, size, batch, _ = case
     words = [str(size), str(batch), task, precision]
     workers = {"archaeo": Worker([executable, "--worker", ours, *words], threads)}
     for variant in variants:
         workers[variant] = Worker([sys.executable, __file__, "--serve", theirs, *words, variant], threads)
+    check_sizes(title, workers)
     # Compilation, first allocations and caches are not what is compared. A round takes about a second a side.
     counts = {}
     for name, worker in workers.items():

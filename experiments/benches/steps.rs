@@ -1,7 +1,8 @@
 //! How long a training step and a forward pass take: `cargo bench --bench steps`, or `cargo bench --bench steps -- resnet`
 //! for the cases whose name contains that.
 //!
-//! With `--worker MODEL SIZE BATCH train|infer f32|bf16` it serves `bench/compare.py`: each line on stdin is a number of
+//! With `--worker MODEL SIZE BATCH train|infer f32|bf16` it serves `bench/compare.py`: it prints the model's parameters and
+//! the multiply-adds of one image, so that nobody compares two models of one name; then each line on stdin is a number of
 //! steps to make, answered by the seconds of each; at the end of the input it prints the largest memory it ever held.
 
 use std::io::{BufRead, Write};
@@ -22,7 +23,7 @@ const CASES: [(&str, usize, usize); 9] = [
     ("vit_tiny_patch4", 32, 64),
     ("vit_small_patch16", 224, 8),
     ("vit_base_patch16", 224, 8),
-    ("resnet18", 32, 64),
+    ("resnet18_cifar", 32, 64),
     ("resnet50", 224, 8),
     ("swin_tiny_patch4_window7_224", 224, 8),
     ("vit_small_patch16", 224, 1),
@@ -141,6 +142,9 @@ fn serve(arguments: &[String]) {
     let precision = if precision == "bf16" { Precision::Bf16 } else { Precision::F32 };
     let mut subject = Subject::new(name, number(size), number(batch), task, precision);
     let mut out = std::io::stdout();
+    let model = subject.model.as_ref().expect("it is only away while it is updated");
+    let multiply_adds = model.card().network.multiply_adds(number(size));
+    println!("{} {multiply_adds}", model.parameter_count());
     for line in std::io::stdin().lock().lines() {
         let steps = number(line.expect("stdin can be read").trim());
         let seconds: Vec<String> = (0..steps).map(|_| subject.run().to_string()).collect();

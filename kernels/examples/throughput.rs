@@ -1,4 +1,5 @@
-//! Prints how fast the kernels run here: `cargo run --release --example throughput`.
+//! Prints how fast the kernels run here: `cargo run --release --example throughput`, or with `linear`, `attention`,
+//! `convolution` or `passes` after `--` for these alone.
 //!
 //! On a machine with other work, `RAYON_NUM_THREADS=1 PROCESSOR_TIME=1` before the command counts only the
 //! time that the one thread really ran (Linux).
@@ -18,12 +19,22 @@ fn main() {
     let mut operations = 0.0;
     let time = best(|| operations = multiply_add_burst(10_000_000));
     println!("multiply-add peak of one core: {:.0} GF/s", operations / time / 1e9);
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let want = |section: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == section);
     for precision in [Precision::F32, Precision::Bf16] {
-        linears(precision);
-        attention(precision);
-        convolutions(precision);
+        if want("linear") {
+            linears(precision);
+        }
+        if want("attention") {
+            attention(precision);
+        }
+        if want("convolution") {
+            convolutions(precision);
+        }
     }
-    elementwise();
+    if want("passes") {
+        elementwise();
+    }
 }
 
 fn linears(precision: Precision) {
@@ -79,13 +90,21 @@ fn attention(precision: Precision) {
 fn convolutions(precision: Precision) {
     println!("\nconvolution {precision:?}, GF/s           forward  input gradient  weight gradient");
     for (batch, inputs, outputs, size, kernel, stride) in [
-        (16, 64, 64, 32, 3, 1),
-        (32, 128, 128, 16, 3, 1),
+        (64, 64, 64, 32, 3, 1),
+        (64, 128, 128, 16, 3, 1),
         (64, 256, 256, 8, 3, 1),
         (64, 512, 512, 4, 3, 1),
+        (8, 64, 64, 56, 3, 1),
+        (8, 128, 128, 28, 3, 1),
+        (8, 256, 256, 14, 3, 1),
+        (8, 512, 512, 7, 3, 1),
         (32, 128, 256, 16, 3, 2),
         (8, 3, 64, 112, 7, 2),
         (8, 256, 64, 56, 1, 1),
+        (8, 64, 256, 56, 1, 1),
+        (8, 512, 128, 28, 1, 1),
+        (8, 1024, 256, 14, 1, 1),
+        (8, 256, 1024, 14, 1, 1),
         (8, 512, 2048, 7, 1, 1),
     ] {
         let shape = Convolution {

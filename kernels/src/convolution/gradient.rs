@@ -1,7 +1,7 @@
 //! The gradients of a convolution to its input, its weight and its bias.
 
-use super::patches::{PatchTable, pack_patches};
-use super::{Convolution, ConvolutionEpilogue, convolution_forward};
+use super::patches::{PatchTable, Place, pack_patches};
+use super::{Convolution, ConvolutionEpilogue, convolution_forward, winograd};
 use crate::gemm::micro::{Finish, Left, Panel, Target, multiply_panel};
 use crate::gemm::pack::{pack_left, pack_right, steps};
 use crate::gemm::{Product, Threads, TileShape, tile_shape};
@@ -134,10 +134,12 @@ fn scatter(shape: &Convolution, patches: &[f32], plane: &mut [f32]) {
     }
 }
 
-/// Rows of the weight gradient's transpose (pairs of input channel and tap) in one task.
-const ROWS_PER_TASK: usize = 576;
-/// Tasks that the weight gradient is divided into at least, by cutting the batch where channels are few.
+/// Rows of the weight gradient's transpose (pairs of input channel and tap) in one task, at least and at most.
+const ROWS_PER_TASK: [usize; 2] = [64, 576];
+/// Tasks that the weight gradient is divided into, if it is large enough.
 const TASKS: usize = 16;
+/// Positions for which it is worth to have sums of their own, added to the others' in the end.
+const POSITIONS_PER_SEGMENT: usize = 2048;
 /// Positions that are packed at once.
 const POSITIONS: usize = 256;
 
@@ -163,15 +165,20 @@ pub fn convolution_weight_gradient(
         dweight.fill(0.0);
         return;
     }
+    if winograd::suits(shape) {
+        return winograd::weight_gradient(shape, x, dy, dweight);
+    }
     let tile = tile_shape(level);
     let (inputs, outputs, taps) = (shape.group_inputs(), shape.group_outputs(), shape.taps());
-    let channels = (ROWS_PER_TASK / taps).clamp(1, inputs);
-    let blocks = inputs.div_ceil(channels);
     // Depends on the layer and the batch, not on the threads: the segments' sums are added in order.
-    let segments = TASKS.div_ceil(blocks * shape.groups).min(shape.batch);
+    let positions = shape.batch * shape.positions();
+    let segments = (positions / POSITIONS_PER_SEGMENT).clamp(1, TASKS.min(shape.batch));
     let images = shape.batch.div_ceil(segments);
-    let work =
-        WeightGradient { level, tile, shape, x, dy, table: PatchTable::new(shape, tile.lanes), precision };
+    let [fewest, most] = ROWS_PER_TASK.map(|rows| (rows / taps).max(1));
+    let channels = inputs.div_ceil(TASKS.div_ceil(segments * shape.groups)).clamp(fewest, most).min(inputs);
+    let blocks = inputs.div_ceil(channels);
+    let table = PatchTable::new(shape, tile.lanes, false);
+    let work = WeightGradient { level, tile, shape, x, dy, table, precision };
     let transposed_len = shape.weight_len();
     // [segment, group, input channel, tap, output channel]
     let mut sums = Scratch::take(segments * transposed_len);
@@ -220,30 +227,27 @@ impl WeightGradient<'_> {
         let (shape, tile) = (self.shape, self.tile);
         let (rows, outputs) = (channels.len() * shape.taps(), shape.group_outputs());
         let panels = outputs.div_ceil(tile.columns);
-        let mut patches = Scratch::take(rows * POSITIONS);
-        let mut words = Scratch::take(rows.next_multiple_of(tile.rows) * POSITIONS / 2);
-        let mut gradients = Scratch::take(panels * tile.columns * POSITIONS);
         let first_channel = group * shape.group_inputs() + channels.start;
         let inputs = first_channel..first_channel + channels.len();
-        let per_chunk = POSITIONS / tile.lanes;
-        let vectors = images.start * self.table.vectors()..images.end * self.table.vectors();
-        if vectors.is_empty() {
+        let first_vector = images.start * self.table.own_vectors() / shape.batch;
+        let end_vector = images.end * self.table.own_vectors() / shape.batch;
+        let per_image = self.table.own_vectors() / shape.batch;
+        let per_chunk = (POSITIONS * per_image / shape.positions()).max(1);
+        if first_vector == end_vector {
             sums.fill(0.0);
         }
-        for first in vectors.clone().step_by(per_chunk) {
-            let chunk = first..(first + per_chunk).min(vectors.end);
-            let k = chunk.len() * tile.lanes;
+        // A piece may end in a pair's empty half, and a vector be stored beyond it.
+        let longest = per_chunk * (tile.lanes + 1);
+        let mut patches = Scratch::take(rows * longest + tile.lanes);
+        let mut words = Scratch::take(rows.next_multiple_of(tile.rows) * longest.div_ceil(2));
+        let mut gradients = Scratch::take(tile.columns * longest);
+        for first in (first_vector..end_vector).step_by(per_chunk) {
+            let pieces = self.pieces(first..(first + per_chunk).min(end_vector));
+            let k = pieces.iter().map(|piece| self.length(piece.count)).sum();
             let depth = steps(k, self.precision);
-            pack_patches(
-                self.level,
-                &self.table,
-                self.x,
-                shape,
-                inputs.clone(),
-                chunk.clone(),
-                k,
-                &mut patches,
-            );
+            let places = self.places(&pieces, k);
+            let (level, f32) = (self.level, Precision::F32);
+            pack_patches(level, &self.table, self.x, shape, inputs.clone(), &places, f32, &mut patches);
             let (left, row_stride) = match self.precision {
                 Precision::F32 => (patches.as_ptr(), k),
                 Precision::Bf16 => {
@@ -256,13 +260,13 @@ impl WeightGradient<'_> {
                 let columns = panel * tile.columns..(panel * tile.columns + tile.columns).min(outputs);
                 let width = columns.len();
                 let vectors = width.div_ceil(tile.lanes);
-                self.pack_gradients(group, columns.clone(), chunk.clone(), &mut gradients);
+                self.pack_gradients(group, columns.clone(), &pieces, &mut gradients);
                 let mut target = Target {
                     pointer: sums[columns.start..].as_mut_ptr(),
                     row_stride: outputs,
                     offsets: std::array::from_fn(|v| v * tile.lanes),
                     masks: [0; MAX_TILE_VECTORS],
-                    accumulate: first > images.start * self.table.vectors(),
+                    accumulate: first > first_vector,
                 };
                 for (v, mask) in target.masks[..vectors].iter_mut().enumerate() {
                     *mask = tile.mask(width - v * tile.lanes);
@@ -285,27 +289,66 @@ impl WeightGradient<'_> {
         }
     }
 
-    /// Packs dy of some output channels at the positions of `chunk` as a panel; lanes without a position are
-    /// zero rows.
-    fn pack_gradients(&self, group: usize, columns: Range<usize>, chunk: Range<usize>, panel: &mut [f32]) {
-        let (shape, lanes) = (self.shape, self.tile.lanes);
-        let positions = shape.positions();
-        let width = columns.len().next_multiple_of(lanes);
-        let size = steps(lanes, self.precision) * width;
-        let first = group * shape.group_outputs() + columns.start;
-        let mut rest = &mut panel[..chunk.len() * size];
-        let mut next = chunk.start;
-        while next < chunk.end {
-            // The vectors of one image at a time.
+    /// The part of each image that some vectors are.
+    fn pieces(&self, vectors: Range<usize>) -> Vec<Piece> {
+        let per_image = self.table.own_vectors() / self.shape.batch;
+        let mut pieces = Vec::new();
+        let mut next = vectors.start;
+        while next < vectors.end {
             let (image, vector) = self.table.locate(next);
-            let vectors = (self.table.vectors() - vector).min(chunk.end - next);
-            let count = (positions - vector * lanes).min(vectors * lanes);
-            let start = (image * shape.out_channels + first) * positions + vector * lanes;
-            let gradient = Matrix::strided(&self.dy[start..], [count, columns.len()], [1, positions]);
-            let (rows, others) = rest.split_at_mut(vectors * size);
-            pack_right(self.level, &gradient, 0..count, 0..columns.len(), self.precision, rows);
-            rows[steps(count, self.precision) * width..].fill(0.0);
-            (rest, next) = (others, next + vectors);
+            let vectors = (per_image - vector).min(vectors.end - next);
+            let first = vector * self.tile.lanes;
+            let count = (self.shape.positions() - first).min(vectors * self.tile.lanes);
+            pieces.push(Piece { image, first, count });
+            next += vectors;
+        }
+        pieces
+    }
+
+    /// The steps over k that `count` positions take: whole pairs in bfloat16.
+    fn length(&self, count: usize) -> usize {
+        match self.precision {
+            Precision::F32 => count,
+            Precision::Bf16 => count.next_multiple_of(2),
         }
     }
+
+    /// Where the patches at the positions of some pieces are packed, one piece after the other.
+    fn places(&self, pieces: &[Piece], k: usize) -> Vec<Place> {
+        let (lanes, per_image) = (self.tile.lanes, self.table.own_vectors() / self.shape.batch);
+        let mut start = 0;
+        let mut places = Vec::new();
+        for piece in pieces {
+            let first = piece.image * per_image + piece.first / lanes;
+            for vector in 0..piece.count.div_ceil(lanes) {
+                // What the last vector of a row writes beyond its positions, the next piece or row overwrites.
+                places.push(self.table.place(first + vector, start + vector * lanes, k));
+            }
+            start += self.length(piece.count);
+        }
+        places
+    }
+
+    /// Packs dy of some output channels at the positions of some pieces as a panel.
+    fn pack_gradients(&self, group: usize, columns: Range<usize>, pieces: &[Piece], panel: &mut [f32]) {
+        let shape = self.shape;
+        let positions = shape.positions();
+        let width = columns.len().next_multiple_of(self.tile.lanes);
+        let first_channel = group * shape.group_outputs() + columns.start;
+        let mut rest = panel;
+        for &Piece { image, first, count } in pieces {
+            let start = (image * shape.out_channels + first_channel) * positions + first;
+            let gradient = Matrix::strided(&self.dy[start..], [count, columns.len()], [1, positions]);
+            let (rows, others) = rest.split_at_mut(steps(count, self.precision) * width);
+            pack_right(self.level, &gradient, 0..count, 0..columns.len(), self.precision, rows);
+            rest = others;
+        }
+    }
+}
+
+/// Neighbouring positions of one image.
+struct Piece {
+    image: usize,
+    first: usize,
+    count: usize,
 }

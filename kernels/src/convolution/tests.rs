@@ -6,7 +6,7 @@ use crate::reference::{
 const F32: Precision = Precision::F32;
 
 /// (y, dx, dweight, dbias) by the definition, in double precision.
-fn reference(shape: &Convolution, x: &[f32], weight: &[f32], dy: &[f32]) -> [Vec<f64>; 4] {
+pub(super) fn reference(shape: &Convolution, x: &[f32], weight: &[f32], dy: &[f32]) -> [Vec<f64>; 4] {
     let (x, weight, dy) = (doubles(x), doubles(weight), doubles(dy));
     let ([height, width], [rows, columns]) = (shape.input_size, shape.output_size());
     let zeros = |n: usize| vec![0.0; n];
@@ -58,7 +58,13 @@ fn random_shape(random: &mut Random) -> Convolution {
 }
 
 /// (y, dx, dweight, dbias) by the kernels.
-fn run(shape: &Convolution, x: &[f32], weight: &[f32], dy: &[f32], precision: Precision) -> [Vec<f32>; 4] {
+pub(super) fn run(
+    shape: &Convolution,
+    x: &[f32],
+    weight: &[f32],
+    dy: &[f32],
+    precision: Precision,
+) -> [Vec<f32>; 4] {
     let (mut y, mut dx) = (vec![9.0; dy.len()], vec![9.0; x.len()]);
     let (mut dweight, mut dbias) = (vec![9.0; weight.len()], vec![9.0; shape.out_channels]);
     convolution_forward(shape, x, weight, ConvolutionEpilogue::default(), &mut y, precision);

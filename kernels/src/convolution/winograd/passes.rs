@@ -1,0 +1,458 @@
+//! Images into transformed tiles and back, filters into transformed filters and back.
+//!
+//! A vector's lanes hold one element of as many tiles, or of one tile in as many channels. Each lane's numbers are first
+//! laid side by side in a small buffer, whose transpose then is what the transforms work on.
+
+use super::transforms::{OUTPUTS, SIDE, both_ways, filter, filter_gradient, input, output, output_gradient};
+use crate::convolution::{Convolution, ConvolutionEpilogue, add_residual};
+use crate::parallel::Shared;
+use crate::simd::{MAX_LANES, Simd, WHOLE, first_lanes, load_lanes, simd_fn, store_some};
+use std::ops::Range;
+
+/// Numbers between the rows of an input tile in the buffer.
+const ROW: usize = 8;
+/// Numbers of an input tile in the buffer.
+const TILE: usize = SIDE * ROW;
+/// Numbers of an output tile in the buffer.
+const OUTPUT_TILE: usize = OUTPUTS * OUTPUTS;
+
+/// Numbers that whole vectors are stored to and loaded from, each in one cache line.
+#[repr(align(64))]
+struct Aligned<const N: usize>([f32; N]);
+
+impl<const N: usize> Aligned<N> {
+    const ZERO: Self = Self([0.0; N]);
+}
+
+/// A tile of inputs, or of outputs, for each lane.
+type InputTiles = Aligned<{ MAX_LANES * TILE }>;
+type OutputTiles = Aligned<{ MAX_LANES * OUTPUT_TILE }>;
+
+/// The tiles of a convolution's outputs: image by image, row by row.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    shape: Convolution,
+    rows: usize,
+    columns: usize,
+}
+
+/// Where a tile lies.
+#[derive(Clone, Copy, Default)]
+pub(super) struct TilePlace {
+    /// Of its upper left input in channel 0; that may lie in the padding.
+    input: isize,
+    /// Its input rows that lie in the image, and a mask of the columns that do.
+    input_rows: (usize, usize),
+    input_columns: u32,
+    /// Of its upper left output in channel 0.
+    output: usize,
+    output_rows: usize,
+    output_columns: usize,
+}
+
+impl Tiles {
+    pub(super) fn of(shape: &Convolution) -> Self {
+        let [rows, columns] = shape.output_size().map(|length| length.div_ceil(OUTPUTS));
+        Tiles { shape: *shape, rows, columns }
+    }
+
+    /// Tiles of one image.
+    pub(super) fn of_image(&self) -> usize {
+        self.rows * self.columns
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.shape.batch * self.of_image()
+    }
+
+    pub(super) fn places(&self, tiles: Range<usize>) -> Vec<TilePlace> {
+        tiles.map(|tile| self.place(tile)).collect()
+    }
+
+    fn place(&self, tile: usize) -> TilePlace {
+        let shape = &self.shape;
+        let (image, within) = (tile / self.of_image(), tile % self.of_image());
+        let corner = [within / self.columns * OUTPUTS, within % self.columns * OUTPUTS];
+        let [height, width] = shape.output_size();
+        // The part of the tile's six rows or columns that lies in the image.
+        let inside = |axis: usize| {
+            let first = shape.padding[axis].saturating_sub(corner[axis]).min(SIDE);
+            let end = (shape.input_size[axis] + shape.padding[axis]).saturating_sub(corner[axis]);
+            (first, end.min(SIDE).max(first))
+        };
+        let (first, end) = inside(1);
+        let start = (image * shape.in_channels * shape.input_positions()) as isize;
+        let from_padding = |axis: usize| corner[axis] as isize - shape.padding[axis] as isize;
+        TilePlace {
+            input: start + from_padding(0) * shape.input_size[1] as isize + from_padding(1),
+            input_rows: inside(0),
+            input_columns: (1 << end) - (1 << first),
+            output: image * shape.out_channels * shape.positions() + corner[0] * width + corner[1],
+            output_rows: OUTPUTS.min(height - corner[0]),
+            output_columns: OUTPUTS.min(width - corner[1]),
+        }
+    }
+}
+
+/// Where element `e` of row `r` of a pass's results begins: at `pointer + e · element_stride + r · row_stride`. Whoever makes
+/// one vouches that whole vectors are writable there for every row and every vector of the pass, and that tasks are given
+/// disjoint parts.
+#[derive(Clone, Copy)]
+pub(super) struct Elements {
+    pub(super) pointer: Shared<f32>,
+    pub(super) element_stride: usize,
+    pub(super) row_stride: usize,
+}
+
+impl Elements {
+    /// The same from a row and a lane on.
+    #[inline(always)]
+    pub(super) fn at(self, row: usize, lane: usize) -> Self {
+        Elements { pointer: self.pointer.offset(row * self.row_stride + lane), ..self }
+    }
+
+    /// The place of element `e`.
+    #[inline(always)]
+    pub(super) fn element(self, e: usize) -> *mut f32 {
+        self.pointer.pointer().wrapping_add(e * self.element_stride)
+    }
+}
+
+simd_fn! {
+    /// Bᵀ · d · B of the tiles at `places`: a row for each of `channels`, a lane for each tile.
+    pub(super) fn transform_tiles(
+        simd: S,
+        shape: &Convolution,
+        x: &[f32],
+        channels: Range<usize>,
+        places: &[TilePlace],
+        target: Elements,
+    ) {
+        assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels);
+        let mut buffer = InputTiles::ZERO;
+        for (row, channel) in channels.enumerate() {
+            let plane = x[channel * shape.input_positions()..].as_ptr();
+            for (vector, places) in places.chunks(S::LANES).enumerate() {
+                for (lane, place) in places.iter().enumerate() {
+                    copy_input(simd, shape, plane, place, &mut buffer.0[lane * TILE..]);
+                }
+                transform_input(simd, &buffer, target.at(row, vector * S::LANES));
+            }
+        }
+    }
+}
+
+simd_fn! {
+    /// Bᵀ · d · B of the tiles at `places`: a row for each tile, a lane for each of `channels`.
+    pub(super) fn transform_channels(
+        simd: S,
+        shape: &Convolution,
+        x: &[f32],
+        channels: Range<usize>,
+        places: &[TilePlace],
+        target: Elements,
+    ) {
+        assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels);
+        let mut buffer = InputTiles::ZERO;
+        for (row, place) in places.iter().enumerate() {
+            for first in channels.clone().step_by(S::LANES) {
+                for (lane, channel) in (first..channels.end.min(first + S::LANES)).enumerate() {
+                    let plane = x[channel * shape.input_positions()..].as_ptr();
+                    copy_input(simd, shape, plane, place, &mut buffer.0[lane * TILE..]);
+                }
+                transform_input(simd, &buffer, target.at(row, first - channels.start));
+            }
+        }
+    }
+}
+
+/// Lays a tile's rows side by side in `buffer`, zeros for the padding: whole vectors, as they will be read.
+#[inline(always)]
+fn copy_input<S: Simd>(
+    simd: S,
+    shape: &Convolution,
+    plane: *const f32,
+    place: &TilePlace,
+    buffer: &mut [f32],
+) {
+    let (first, end) = place.input_rows;
+    for (vector, target) in buffer[..TILE].chunks_exact_mut(S::LANES).enumerate() {
+        let mut values = simd.splat(0.0);
+        // The rows that begin in the vector, or the one that it lies in.
+        for row in vector * S::LANES / ROW..((vector + 1) * S::LANES).div_ceil(ROW) {
+            let lanes = if (first..end).contains(&row) { place.input_columns } else { 0 };
+            let source = plane.wrapping_offset(place.input + (row * shape.input_size[1]) as isize);
+            // SAFETY: the mask's columns of the place's rows lie in the image.
+            values =
+                simd.add(values, unsafe { load_shifted(simd, source, lanes, row * ROW, vector * S::LANES) });
+        }
+        store_some(simd, target, values);
+    }
+}
+
+/// Numbers from `source`, those whose bit in `mask` is set and zeros for the others, as they would stand in the vector whose
+/// first lane is number `vector` if they stood at number `start`.
+///
+/// # Safety
+/// The mask's numbers are readable.
+#[inline(always)]
+unsafe fn load_shifted<S: Simd>(
+    simd: S,
+    source: *const f32,
+    mask: u32,
+    start: usize,
+    vector: usize,
+) -> S::Vector {
+    // SAFETY: source and mask are shifted alike.
+    unsafe {
+        match start.checked_sub(vector) {
+            Some(right) => simd.load_masked(source.wrapping_sub(right), mask << right),
+            None => simd.load_masked(source.wrapping_add(vector - start), mask >> (vector - start)),
+        }
+    }
+}
+
+/// Transforms the tiles of a buffer, one a lane.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
+fn transform_input<S: Simd>(simd: S, buffer: &InputTiles, target: Elements) {
+    let mut lanes = InputTiles::ZERO;
+    let mut tile = [[simd.splat(0.0); SIDE]; SIDE];
+    // SAFETY: the buffer holds a tile for each lane, `lanes` a vector for each number of a tile; whoever made the target
+    // vouches for its vectors.
+    unsafe {
+        for first in (0..TILE).step_by(S::LANES) {
+            let block = lanes.0.as_mut_ptr().add(first * S::LANES);
+            simd.transpose(buffer.0.as_ptr().add(first), TILE, block, S::LANES);
+        }
+        for i in 0..SIDE {
+            for j in 0..SIDE {
+                tile[i][j] = simd.load(lanes.0.as_ptr().add((i * ROW + j) * S::LANES));
+            }
+        }
+        let tile = both_ways!(simd, input, tile, 6, 6);
+        for i in 0..SIDE {
+            for j in 0..SIDE {
+                simd.store(target.element(i * SIDE + j), tile[i][j]);
+            }
+        }
+    }
+}
+
+simd_fn! {
+    /// A · dy · Aᵀ of the tiles at `places`: a row for each of `channels`, a lane for each tile.
+    #[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
+    pub(super) fn transform_output_gradient(
+        simd: S,
+        shape: &Convolution,
+        dy: &[f32],
+        channels: Range<usize>,
+        places: &[TilePlace],
+        target: Elements,
+    ) {
+        assert!(dy.len() == shape.output_len() && channels.end <= shape.out_channels);
+        let mut buffer = OutputTiles::ZERO;
+        let mut lanes = OutputTiles::ZERO;
+        let mut tile = [[simd.splat(0.0); OUTPUTS]; OUTPUTS];
+        for (row, channel) in channels.enumerate() {
+            let plane = dy[channel * shape.positions()..].as_ptr();
+            for (vector, places) in places.chunks(S::LANES).enumerate() {
+                for (lane, place) in places.iter().enumerate() {
+                    copy_output(simd, shape, plane, place, &mut buffer.0[lane * OUTPUT_TILE..]);
+                }
+                let target = target.at(row, vector * S::LANES);
+                // SAFETY: the buffer holds a tile for each lane, `lanes` a vector for each number of a tile; whoever made
+                // the target vouches for its vectors.
+                unsafe {
+                    for first in (0..OUTPUT_TILE).step_by(S::LANES) {
+                        let block = lanes.0.as_mut_ptr().add(first * S::LANES);
+                        simd.transpose(buffer.0.as_ptr().add(first), OUTPUT_TILE, block, S::LANES);
+                    }
+                    for i in 0..OUTPUTS {
+                        for j in 0..OUTPUTS {
+                            tile[i][j] = simd.load(lanes.0.as_ptr().add((i * OUTPUTS + j) * S::LANES));
+                        }
+                    }
+                    let tile = both_ways!(simd, output_gradient, tile, 4, 6);
+                    for i in 0..SIDE {
+                        for j in 0..SIDE {
+                            simd.store(target.element(i * SIDE + j), tile[i][j]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Lays a tile's rows of outputs side by side in `buffer`, zeros beyond the image.
+#[inline(always)]
+fn copy_output<S: Simd>(
+    simd: S,
+    shape: &Convolution,
+    plane: *const f32,
+    place: &TilePlace,
+    buffer: &mut [f32],
+) {
+    let (width, columns) = (shape.output_size()[1], (1 << place.output_columns) - 1);
+    for (vector, target) in buffer[..OUTPUT_TILE].chunks_exact_mut(S::LANES).enumerate() {
+        let mut values = simd.splat(0.0);
+        for row in vector * S::LANES / OUTPUTS..(vector + 1) * S::LANES / OUTPUTS {
+            let lanes = if row < place.output_rows { columns } else { 0 };
+            let source = plane.wrapping_add(place.output + row * width);
+            // SAFETY: the mask's columns of the place's rows lie in the image.
+            values = simd
+                .add(values, unsafe { load_shifted(simd, source, lanes, row * OUTPUTS, vector * S::LANES) });
+        }
+        store_some(simd, target, values);
+    }
+}
+
+simd_fn! {
+    /// Aᵀ · m · A, then what `epilogue` says, to the tiles of y at `places`, for each of `channels`.
+    ///
+    /// # Safety
+    /// For whoever calls it: nobody else writes these channels of these tiles.
+    #[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
+    pub(super) fn transform_products(
+        simd: S,
+        shape: &Convolution,
+        products: Elements,
+        channels: Range<usize>,
+        places: &[TilePlace],
+        epilogue: &ConvolutionEpilogue<'_>,
+        y: Shared<f32>,
+    ) {
+        let (positions, width) = (shape.positions(), shape.output_size()[1]);
+        let zero = simd.splat(0.0);
+        let mut lanes = OutputTiles::ZERO;
+        let mut tiles = OutputTiles::ZERO;
+        let mut tile = [[zero; SIDE]; SIDE];
+        for (row, channel) in channels.enumerate() {
+            let bias = simd.splat(epilogue.bias.map_or(0.0, |bias| bias[channel]));
+            let scale = simd.splat(epilogue.scale.map_or(1.0, |scale| scale[channel]));
+            for (vector, places) in places.chunks(S::LANES).enumerate() {
+                let products = products.at(row, vector * S::LANES);
+                // SAFETY: whoever made the products vouches for their vectors; `lanes` and `tiles` hold a vector for each
+                // number of a tile.
+                unsafe {
+                    for i in 0..SIDE {
+                        for j in 0..SIDE {
+                            tile[i][j] = simd.load(products.element(i * SIDE + j));
+                        }
+                    }
+                    let outputs = both_ways!(simd, output, tile, 6, 4);
+                    for i in 0..OUTPUTS {
+                        for j in 0..OUTPUTS {
+                            let mut value = outputs[i][j];
+                            if epilogue.bias.is_some() {
+                                value = simd.mul_add(value, scale, bias);
+                            }
+                            if epilogue.relu && epilogue.residual.is_none() {
+                                value = simd.select_gt(zero, value, zero, value);
+                            }
+                            simd.store(lanes.0.as_mut_ptr().add((i * OUTPUTS + j) * S::LANES), value);
+                        }
+                    }
+                    for first in (0..OUTPUT_TILE).step_by(S::LANES) {
+                        let block = lanes.0.as_ptr().add(first * S::LANES);
+                        simd.transpose(block, S::LANES, tiles.0.as_mut_ptr().add(first), OUTPUT_TILE);
+                    }
+                }
+                for (place, tile) in places.iter().zip(tiles.0.chunks_exact(OUTPUT_TILE)) {
+                    let start = channel * positions + place.output;
+                    for (i, values) in tile.chunks_exact(OUTPUTS).take(place.output_rows).enumerate() {
+                        let start = start + i * width;
+                        // SAFETY: the place's rows and columns lie in the output, which the caller vouches for.
+                        let y = unsafe { y.slice(start, place.output_columns) };
+                        match epilogue.residual {
+                            None if y.len() == OUTPUTS => y.copy_from_slice(values),
+                            None => y.copy_from_slice(&values[..y.len()]),
+                            Some(residual) => add_residual(values, &residual[start..], epilogue.relu, y),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Numbers of a filter.
+const TAPS: usize = 9;
+
+simd_fn! {
+    /// G · g · Gᵀ of the filters `[inputs, 3, 3]` of one output channel: one row.
+    #[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
+    pub(super) fn transform_filters(simd: S, filters: &[f32], target: Elements) {
+        let mut indices = [0; MAX_LANES];
+        for (lane, index) in indices.iter_mut().enumerate() {
+            *index = (lane * TAPS) as i32;
+        }
+        let inputs = filters.len() / TAPS;
+        let mut taps = [[simd.splat(0.0); 3]; 3];
+        for first in (0..inputs).step_by(S::LANES) {
+            let mask = first_lanes(simd, inputs - first);
+            let target = target.at(0, first);
+            // SAFETY: the mask's filters lie in `filters`; whoever made the target vouches for its vectors.
+            unsafe {
+                for i in 0..3 {
+                    for j in 0..3 {
+                        let source = filters.as_ptr().add(first * TAPS + 3 * i + j);
+                        taps[i][j] = simd.gather(source, indices.as_ptr(), mask);
+                    }
+                }
+                let transformed = both_ways!(simd, filter, taps, 3, 6);
+                for i in 0..SIDE {
+                    for j in 0..SIDE {
+                        store_lanes(simd, target.element(i * SIDE + j), mask, transformed[i][j]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+simd_fn! {
+    /// Gᵀ · du · G to the gradients `[inputs, 3, 3]` of the filters of one output channel.
+    #[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
+    pub(super) fn transform_filter_gradients(simd: S, transformed: Elements, filters: &mut [f32]) {
+        let inputs = filters.len() / TAPS;
+        let mut tile = [[simd.splat(0.0); SIDE]; SIDE];
+        let mut lanes = [0.0; MAX_LANES * TAPS];
+        for first in (0..inputs).step_by(S::LANES) {
+            let mask = first_lanes(simd, inputs - first);
+            let transformed = transformed.at(0, first);
+            // SAFETY: whoever made `transformed` vouches for the mask's lanes; `lanes` holds a vector for each tap.
+            unsafe {
+                for i in 0..SIDE {
+                    for j in 0..SIDE {
+                        tile[i][j] = load_lanes(simd, transformed.element(i * SIDE + j), mask);
+                    }
+                }
+                let taps = both_ways!(simd, filter_gradient, tile, 6, 3);
+                for i in 0..3 {
+                    for j in 0..3 {
+                        simd.store(lanes.as_mut_ptr().add((3 * i + j) * S::LANES), taps[i][j]);
+                    }
+                }
+            }
+            for (lane, filter) in filters[first * TAPS..].chunks_exact_mut(TAPS).take(S::LANES).enumerate() {
+                for (tap, number) in filter.iter_mut().enumerate() {
+                    *number = lanes[tap * S::LANES + lane];
+                }
+            }
+        }
+    }
+}
+
+/// Stores the lanes of `mask`.
+///
+/// # Safety
+/// They are writable.
+#[inline(always)]
+unsafe fn store_lanes<S: Simd>(simd: S, target: *mut f32, mask: u32, vector: S::Vector) {
+    // SAFETY: passed on.
+    unsafe {
+        if mask == WHOLE { simd.store(target, vector) } else { simd.store_masked(target, mask, vector) }
+    }
+}
