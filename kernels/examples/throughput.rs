@@ -6,7 +6,7 @@
 
 use archaeo_kernels::{
     Activation, AdamW, BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape, Convolution,
-    ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Level, Precision, Weight, WeightLayout,
+    ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Level, Precision, ReluMask, Weight, WeightLayout,
     activation_backward, activation_forward, adamw_step, attention_backward, attention_forward,
     batch_norm_backward, batch_norm_forward, convolution_forward, convolution_input_gradient,
     convolution_weight_gradient, layer_norm_backward, layer_norm_forward, linear_forward,
@@ -177,7 +177,7 @@ fn elementwise() {
             dbeta: &mut dbeta[..64],
             dresidual: None,
         };
-        let (x, y, dy) = (&x[..count], Some(&y[..count]), &dy[..count]);
+        let (x, y, dy) = (&x[..count], ReluMask::Output(&y[..count]), &dy[..count]);
         batch_norm_backward(&shape, x, &gamma[..64], [&mean, &deviation], y, dy, gradients)
     });
     report("batch norm and ReLU gradient", 4 * count, time);

@@ -39,7 +39,7 @@ pub use attention::{
     attention_weights, attention_weights_backward,
 };
 pub use batch_norm::{
-    BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape, batch_norm_backward,
+    BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape, ReluMask, batch_norm_backward,
     batch_norm_forward, scale_shift_backward,
 };
 pub use convolution::{

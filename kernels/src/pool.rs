@@ -1,5 +1,7 @@
 //! Pooling of planes `[planes, height, width]` (planes = batch · channels); each plane is a task.
 
+use crate::Level;
+use crate::simd::{MAX_LANES, simd_fn, store_some};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -85,6 +87,81 @@ impl Windows {
     }
 }
 
+/// Numbers up to which every whole one is an `f32`.
+const WHOLE_NUMBERS: usize = 1 << 24;
+
+simd_fn! {
+    /// The maxima of one plane and their indices, if all its numbers are finite; otherwise false, and what it has written
+    /// means nothing. `rows` are the input rows of each output row.
+    fn maxima_of_finite(
+        simd: S,
+        shape: &Pooling,
+        rows: &[Range<usize>],
+        x: &[f32],
+        y: &mut [f32],
+        indices: &mut [u32],
+    ) -> bool {
+        let ([height, width], [_, columns]) = (shape.input_size, shape.output_size());
+        let (stride, padding) = (shape.stride[1], shape.padding[1]);
+        assert!(x.len() == height * width && y.len() == rows.len() * columns && indices.len() == y.len());
+        if x.len() > WHOLE_NUMBERS {
+            return false;
+        }
+        let mut check = simd.splat(0.0);
+        for first in (0..columns).step_by(S::LANES) {
+            let lanes = S::LANES.min(columns - first);
+            // Of each lane at the window's first column; it may lie in the padding.
+            let mut starts = [0; MAX_LANES];
+            let mut numbers = [0.0; MAX_LANES];
+            for lane in 0..S::LANES {
+                starts[lane] = ((first + lane) * stride) as i32 - padding as i32;
+                numbers[lane] = starts[lane] as f32;
+            }
+            // Of each of the window's columns the lanes that meet the input, and −∞ for those that do not.
+            let taps: Vec<_> = (0..shape.kernel[1])
+                .map(|tap| {
+                    let (mut mask, mut caps) = (0, [f32::NEG_INFINITY; MAX_LANES]);
+                    for lane in 0..lanes {
+                        if (0..width as i32).contains(&(starts[lane] + tap as i32)) {
+                            mask |= 1 << lane;
+                            caps[lane] = f32::INFINITY;
+                        }
+                    }
+                    (mask, caps)
+                })
+                .collect();
+            // SAFETY: `numbers` holds a whole vector.
+            let columns_of_lanes = unsafe { simd.load(numbers.as_ptr()) };
+            for (row, input_rows) in rows.iter().enumerate() {
+                let mut largest = simd.splat(f32::NEG_INFINITY);
+                let mut index = simd.splat(0.0);
+                for input_row in input_rows.clone() {
+                    for (tap, (mask, caps)) in taps.iter().enumerate() {
+                        let start = input_row * width + tap;
+                        // SAFETY: the mask's lanes lie in the row; `caps` holds a whole vector.
+                        let (value, cap) = unsafe {
+                            let source = x.as_ptr().wrapping_add(start);
+                            (simd.gather(source, starts.as_ptr(), *mask), simd.load(caps.as_ptr()))
+                        };
+                        check = simd.mul_add(value, simd.splat(0.0), check);
+                        let value = simd.min(value, cap);
+                        let here = simd.add(columns_of_lanes, simd.splat(start as f32));
+                        index = simd.select_gt(value, largest, here, index);
+                        largest = simd.max(largest, value);
+                    }
+                }
+                let place = row * columns + first;
+                store_some(simd, &mut y[place..place + lanes], largest);
+                store_some(simd, &mut numbers[..S::LANES], index);
+                for (index, number) in indices[place..place + lanes].iter_mut().zip(&numbers) {
+                    *index = *number as u32;
+                }
+            }
+        }
+        simd.sum(check) == 0.0
+    }
+}
+
 /// The maximum of each window, and its index within its plane: the first of equals; what is not a number
 /// counts as the largest.
 ///
@@ -93,9 +170,12 @@ impl Windows {
 pub fn max_pool_forward(shape: &Pooling, x: &[f32], y: &mut [f32], indices: &mut [u32]) {
     let [input, output] = shape.plane_sizes(x.len(), y.len());
     assert_eq!(indices.len(), y.len(), "there is an index for each output");
-    let windows = shape.windows();
+    let (windows, level) = (shape.windows(), Level::current());
     let planes = x.par_chunks(input).zip(y.par_chunks_mut(output)).zip(indices.par_chunks_mut(output));
     planes.for_each(|((x, y), indices)| {
+        if maxima_of_finite(level, shape, &windows.rows, x, y, indices) {
+            return;
+        }
         y.fill(f32::NEG_INFINITY);
         indices.fill(u32::MAX);
         windows.visit(|position, i| {

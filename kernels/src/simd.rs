@@ -71,6 +71,21 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `indices` is readable for `LANES` numbers, `source + index` for the index of every set bit.
     unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> Self::Vector;
 
+    /// Lane `i` is `source[2 · i]`.
+    ///
+    /// # Safety
+    /// `source` is readable for `2 · LANES − 1` numbers.
+    #[inline(always)]
+    unsafe fn load_every_second(self, source: *const f32) -> Self::Vector {
+        let mut numbers = [0.0; MAX_LANES];
+        for (lane, number) in numbers[..Self::LANES].iter_mut().enumerate() {
+            // SAFETY: the caller vouches for the numbers.
+            *number = unsafe { *source.add(2 * lane) };
+        }
+        // SAFETY: no level has more than MAX_LANES lanes.
+        unsafe { self.load(numbers.as_ptr()) }
+    }
+
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     fn mul(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;

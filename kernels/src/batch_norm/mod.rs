@@ -8,7 +8,7 @@ mod passes;
 use crate::Level;
 use crate::parallel::{self, Shared};
 use crate::reduce::sum;
-use passes::{Affine, GradientTerms, apply, centred_squares, gradient_sums, input_gradient, scaled_gradient};
+use passes::{Affine, GradientTerms, Passed, apply, centred_squares, gradient_sums, input_gradient, scaled_gradient};
 
 /// The shape of images whose channels are normalised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,18 @@ pub struct BatchNormGradients<'a> {
     pub dresidual: Option<&'a mut [f32]>,
 }
 
-/// Computes the gradients of [`batch_norm_forward`]; `relu_output` is y if there was a ReLU.
+/// Where the ReLU of [`batch_norm_forward`] let through.
+#[derive(Clone, Copy, Debug)]
+pub enum ReluMask<'a> {
+    /// There was no ReLU.
+    Absent,
+    /// Where this output y is positive.
+    Output(&'a [f32]),
+    /// There was no residual: where the normalisation with this β is positive, which is quicker to compute than to read.
+    Beta(&'a [f32]),
+}
+
+/// Computes the gradients of [`batch_norm_forward`].
 ///
 /// # Panics
 /// If lengths do not fit.
@@ -136,11 +147,16 @@ pub fn batch_norm_backward(
     x: &[f32],
     gamma: &[f32],
     [mean, reciprocal_deviation]: [&[f32]; 2],
-    relu_output: Option<&[f32]>,
+    relu: ReluMask<'_>,
     dy: &[f32],
     gradients: BatchNormGradients<'_>,
 ) {
     let BatchNormGradients { dx, dgamma, dbeta, dresidual } = gradients;
+    let (relu_output, beta) = match relu {
+        ReluMask::Absent => (None, None),
+        ReluMask::Output(output) => (Some(output), None),
+        ReluMask::Beta(beta) => (None, Some(beta)),
+    };
     shape.check(
         &[
             x.len(),
@@ -149,7 +165,14 @@ pub fn batch_norm_backward(
             relu_output.map_or(x.len(), <[f32]>::len),
             dresidual.as_ref().map_or(x.len(), |dresidual| dresidual.len()),
         ],
-        &[gamma.len(), mean.len(), reciprocal_deviation.len(), dgamma.len(), dbeta.len()],
+        &[
+            gamma.len(),
+            mean.len(),
+            reciprocal_deviation.len(),
+            dgamma.len(),
+            dbeta.len(),
+            beta.map_or(gamma.len(), <[f32]>::len),
+        ],
     );
     let level = Level::current();
     let count = (shape.batch * shape.positions) as f64;
@@ -157,28 +180,36 @@ pub fn batch_norm_backward(
     let dresidual = dresidual.map(Shared::new);
     parallel::for_each(shape.channels, |channel| {
         let (mean, deviation) = (mean[channel], reciprocal_deviation[channel]);
+        let scale = gamma[channel] * deviation;
+        let passed = |plane: std::ops::Range<usize>| match (relu_output, beta) {
+            (Some(output), _) => Passed::Output(&output[plane]),
+            (None, Some(beta)) => {
+                Passed::Again(Affine { centre: mean, scale, shift: beta[channel], relu: true })
+            }
+            (None, None) => Passed::Everywhere,
+        };
         let (mut dgamma, mut dbeta) = (0.0, 0.0);
         for plane in shape.planes(channel) {
-            let output = relu_output.map(|output| &output[plane.clone()]);
+            let passed = passed(plane.clone());
             // SAFETY: channels have disjoint planes.
             let dresidual = dresidual.map(|d| unsafe { d.slice(plane.start, plane.len()) });
             let (sum, projected) =
-                gradient_sums(level, &x[plane.clone()], mean, deviation, output, &dy[plane], dresidual);
+                gradient_sums(level, &x[plane.clone()], mean, deviation, passed, &dy[plane], dresidual);
             dbeta += f64::from(sum);
             dgamma += f64::from(projected);
         }
         let terms = GradientTerms {
             mean,
             deviation,
-            scale: gamma[channel] * deviation,
+            scale,
             sum: (dbeta / count) as f32,
             projected: (dgamma / count) as f32,
         };
         for plane in shape.planes(channel) {
-            let output = relu_output.map(|output| &output[plane.clone()]);
+            let passed = passed(plane.clone());
             // SAFETY: channels have disjoint planes.
             let dx = unsafe { dx.slice(plane.start, plane.len()) };
-            input_gradient(level, &x[plane.clone()], terms, output, &dy[plane], dx);
+            input_gradient(level, &x[plane.clone()], terms, passed, &dy[plane], dx);
         }
         // SAFETY: every channel has its own element of each.
         unsafe {
@@ -217,7 +248,10 @@ pub fn scale_shift_backward(
         for (channel, &scale) in scale.iter().enumerate() {
             let start = (image * shape.channels + channel) * shape.positions;
             let plane = start..start + shape.positions;
-            let output = relu_output.map(|output| &output[plane.clone()]);
+            let passed = match relu_output {
+                Some(output) => Passed::Output(&output[plane.clone()]),
+                None => Passed::Everywhere,
+            };
             // SAFETY: images are disjoint.
             let (dx, dresidual) = unsafe {
                 (
@@ -225,7 +259,7 @@ pub fn scale_shift_backward(
                     dresidual.map(|dresidual| dresidual.slice(plane.start, plane.len())),
                 )
             };
-            scaled_gradient(level, scale, output, &dy[plane], dx, dresidual);
+            scaled_gradient(level, scale, passed, &dy[plane], dx, dresidual);
         }
     });
 }

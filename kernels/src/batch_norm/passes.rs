@@ -44,17 +44,31 @@ simd_fn! {
     }
 }
 
-/// dy where the ReLU let through, which is where its output is positive.
+/// Where the ReLU after the normalisation let through: where its output is positive.
+#[derive(Clone, Copy)]
+pub(super) enum Passed<'a> {
+    /// There was none.
+    Everywhere,
+    /// Its output.
+    Output(&'a [f32]),
+    /// Nothing was added before it: its output is computed again.
+    Again(Affine),
+}
+
+/// dy where the ReLU let through.
 #[inline(always)]
-fn masked<S: Simd>(simd: S, relu_output: Option<&[f32]>, dy: &[f32], first: usize) -> S::Vector {
+fn masked<S: Simd>(simd: S, passed: Passed<'_>, x: S::Vector, dy: &[f32], first: usize) -> S::Vector {
     let gradient = load_some(simd, &dy[first..]);
-    match relu_output {
-        None => gradient,
-        Some(output) => {
-            let zero = simd.splat(0.0);
-            simd.select_gt(load_some(simd, &output[first..]), zero, gradient, zero)
+    let output = match passed {
+        Passed::Everywhere => return gradient,
+        Passed::Output(output) => load_some(simd, &output[first..]),
+        Passed::Again(Affine { centre, scale, shift, .. }) => {
+            // As `apply` computes it, so that the sign is the same to the last bit.
+            simd.mul_add(simd.sub(x, simd.splat(centre)), simd.splat(scale), simd.splat(shift))
         }
-    }
+    };
+    let zero = simd.splat(0.0);
+    simd.select_gt(output, zero, gradient, zero)
 }
 
 simd_fn! {
@@ -64,7 +78,7 @@ simd_fn! {
         x: &[f32],
         mean: f32,
         deviation: f32,
-        relu_output: Option<&[f32]>,
+        passed: Passed<'_>,
         dy: &[f32],
         dresidual: Option<&mut [f32]>,
     ) -> (f32, f32) {
@@ -72,8 +86,9 @@ simd_fn! {
         let (mut sum, mut projected) = (simd.splat(0.0), simd.splat(0.0));
         let mut dresidual = dresidual;
         for first in (0..x.len()).step_by(S::LANES) {
-            let normalised = simd.mul(simd.sub(load_some(simd, &x[first..]), mean), deviation);
-            let gradient = masked(simd, relu_output, dy, first);
+            let x = load_some(simd, &x[first..]);
+            let normalised = simd.mul(simd.sub(x, mean), deviation);
+            let gradient = masked(simd, passed, x, dy, first);
             sum = simd.add(sum, gradient);
             projected = simd.mul_add(gradient, normalised, projected);
             if let Some(dresidual) = &mut dresidual {
@@ -99,7 +114,7 @@ simd_fn! {
         simd: S,
         x: &[f32],
         terms: GradientTerms,
-        relu_output: Option<&[f32]>,
+        passed: Passed<'_>,
         dy: &[f32],
         dx: &mut [f32],
     ) {
@@ -107,8 +122,9 @@ simd_fn! {
         let (sum, projected) = (simd.splat(terms.sum), simd.splat(terms.projected));
         let scale = simd.splat(terms.scale);
         for first in (0..x.len()).step_by(S::LANES) {
-            let normalised = simd.mul(simd.sub(load_some(simd, &x[first..]), mean), deviation);
-            let gradient = masked(simd, relu_output, dy, first);
+            let x = load_some(simd, &x[first..]);
+            let normalised = simd.mul(simd.sub(x, mean), deviation);
+            let gradient = masked(simd, passed, x, dy, first);
             let centred = simd.sub(simd.sub(gradient, sum), simd.mul(normalised, projected));
             store_some(simd, &mut dx[first..], simd.mul(centred, scale));
         }
@@ -119,7 +135,7 @@ simd_fn! {
     pub(super) fn scaled_gradient(
         simd: S,
         scale: f32,
-        relu_output: Option<&[f32]>,
+        passed: Passed<'_>,
         dy: &[f32],
         dx: &mut [f32],
         dresidual: Option<&mut [f32]>,
@@ -127,7 +143,7 @@ simd_fn! {
         let scale = simd.splat(scale);
         let mut dresidual = dresidual;
         for first in (0..dy.len()).step_by(S::LANES) {
-            let gradient = masked(simd, relu_output, dy, first);
+            let gradient = masked(simd, passed, scale, dy, first);
             if let Some(dresidual) = &mut dresidual {
                 store_some(simd, &mut dresidual[first..], gradient);
             }

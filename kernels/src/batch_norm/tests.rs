@@ -41,7 +41,11 @@ impl Case {
             dbeta: &mut dbeta,
             dresidual: Some(&mut dresidual),
         };
-        let output = self.relu.then_some(&y[..]);
+        let output = match (self.relu, &self.residual) {
+            (false, _) => ReluMask::Absent,
+            (true, Some(_)) => ReluMask::Output(&y),
+            (true, None) => ReluMask::Beta(&self.beta),
+        };
         let saved = [&mean[..], &deviation];
         batch_norm_backward(&self.shape, &self.x, &self.gamma, saved, output, &self.dy, gradients);
         [y, mean, variance, dx, dgamma, dbeta, dresidual]

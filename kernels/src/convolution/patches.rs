@@ -27,6 +27,8 @@ pub(super) struct PatchTable {
     starts: Vec<i32>,
     /// `[vectors, taps, lanes]`: offsets of every lane, of the vectors that `starts` does not serve.
     gathered: Vec<i32>,
+    /// `[own and one shared, taps]`: whether all lanes are inside and meet every second element.
+    every_second: Vec<bool>,
 }
 
 /// The positions of each image in a shared vector, and the images that share one; none where nothing is shared.
@@ -80,6 +82,7 @@ impl PatchTable {
             masks: Vec::with_capacity((own + 1) * taps),
             starts: Vec::new(),
             gathered: Vec::new(),
+            every_second: Vec::with_capacity((own + 1) * taps),
         };
         for vector in 0..own + shared.min(1) {
             let starts = contiguous && vector < own;
@@ -107,8 +110,12 @@ impl PatchTable {
                         false => table.gathered.push(if inside { offset } else { 0 }),
                     }
                 }
+                let all = mask == (1 << lanes) - 1;
+                let offsets = &table.gathered[table.gathered.len().saturating_sub(lanes)..];
+                let steps_of_two = offsets.windows(2).all(|pair| pair[1] == pair[0] + 2);
+                table.every_second.push(all && !starts && steps_of_two);
                 // A full vector's mask means "whole" to the loads whatever the number of lanes.
-                table.masks.push(if mask == (1 << lanes) - 1 { WHOLE } else { mask });
+                table.masks.push(if all { WHOLE } else { mask });
             }
         }
         table
@@ -176,6 +183,9 @@ impl PatchTable {
                 load_lanes(simd, image.wrapping_offset(start as isize), mask)
             } else {
                 let offsets = self.gathered.as_ptr().add(place.gathered + tap * S::LANES);
+                if *self.every_second.get_unchecked(place.first + tap) && place.lanes == WHOLE {
+                    return simd.load_every_second(image.offset(*offsets as isize));
+                }
                 simd.gather(image, offsets, mask & place.lanes)
             }
         }

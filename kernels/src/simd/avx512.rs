@@ -142,6 +142,16 @@ macro_rules! implement_simd {
                 }
             }
             #[inline(always)]
+            unsafe fn load_every_second(self, source: *const f32) -> __m512 {
+                // SAFETY: the caller vouches for 31 numbers, of which the second load takes the last 16.
+                unsafe {
+                    let (first, second) = (_mm512_loadu_ps(source), _mm512_loadu_ps(source.add(15)));
+                    let lanes =
+                        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31);
+                    _mm512_permutex2var_ps(first, lanes, second)
+                }
+            }
+            #[inline(always)]
             fn sum(self, a: __m512) -> f32 {
                 // SAFETY: the token proves the instructions.
                 unsafe { _mm512_reduce_add_ps(a) }

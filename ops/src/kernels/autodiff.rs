@@ -8,7 +8,7 @@ use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata, tensor::Flo
 use burn_flex::FlexTensor;
 use burn_std::Shape;
 
-use super::flex::{self, ChannelMoments, contiguous};
+use super::flex::{self, ChannelMoments, ReluMask, contiguous};
 use super::{FusedConvolution, KernelOperations};
 
 /// Gives the gradient `compute` yields to a parent, if anyone wants it.
@@ -275,13 +275,13 @@ struct BatchNormState {
     x: FlexTensor,
     weight: FlexTensor,
     moments: ChannelMoments,
-    relu_output: Option<FlexTensor>,
+    relu: ReluMask,
 }
 
 impl BatchNormState {
     fn gradients(&self, dy: &FlexTensor, with_residual: bool) -> ([FlexTensor; 3], Option<FlexTensor>) {
-        let Self { x, weight, moments, relu_output } = self;
-        flex::batch_norm_gradients(x, weight, moments, relu_output.as_ref(), dy, with_residual)
+        let Self { x, weight, moments, relu } = self;
+        flex::batch_norm_gradients(x, weight, moments, relu, dy, with_residual)
     }
 }
 
@@ -506,8 +506,8 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         let y = record!(BatchNorm, [x, weight, bias], |x, weight, bias| {
             let (y, moments) = flex::batch_norm(&x, [&weight, &bias], None, epsilon, relu);
             (mean, variance) = (moments.mean.clone(), moments.variance.clone());
-            let relu_output = relu_output(&y, relu);
-            (y, BatchNormState { x, weight, moments, relu_output })
+            let relu = if relu { ReluMask::Bias(bias) } else { ReluMask::Absent };
+            (y, BatchNormState { x, weight, moments, relu })
         });
         (y, Self::from_inner(mean), Self::from_inner(variance))
     }
@@ -524,8 +524,8 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         let y = record!(BatchNormResidual, [x, weight, bias, residual], |x, weight, bias, residual| {
             let (y, moments) = flex::batch_norm(&x, [&weight, &bias], Some(&residual), epsilon, relu);
             (mean, variance) = (moments.mean.clone(), moments.variance.clone());
-            let relu_output = relu_output(&y, relu);
-            (y, BatchNormState { x, weight, moments, relu_output })
+            let relu = if relu { ReluMask::Output(y.clone()) } else { ReluMask::Absent };
+            (y, BatchNormState { x, weight, moments, relu })
         });
         (y, Self::from_inner(mean), Self::from_inner(variance))
     }

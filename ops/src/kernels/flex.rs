@@ -468,12 +468,20 @@ pub(super) fn batch_norm(
     (tensor(y, x.shape()), ChannelMoments { mean, variance, reciprocal_deviation })
 }
 
-/// Gradients of input, weight, bias and, where there was one, residual; `relu_output` is the output if there was a ReLU.
+/// Where the ReLU after a batch norm let through: see [`kernels::ReluMask`].
+#[derive(Clone, Debug)]
+pub(super) enum ReluMask {
+    Absent,
+    Output(FlexTensor),
+    Bias(FlexTensor),
+}
+
+/// Gradients of input, weight, bias and, where there was one, residual.
 pub(super) fn batch_norm_gradients(
     x: &FlexTensor,
     weight: &FlexTensor,
     moments: &ChannelMoments,
-    relu_output: Option<&FlexTensor>,
+    relu: &ReluMask,
     dy: &FlexTensor,
     with_residual: bool,
 ) -> ([FlexTensor; 3], Option<FlexTensor>) {
@@ -485,7 +493,11 @@ pub(super) fn batch_norm_gradients(
         values(x),
         values(weight),
         [values(&moments.mean), values(&moments.reciprocal_deviation)],
-        relu_output.map(values),
+        match relu {
+            ReluMask::Absent => kernels::ReluMask::Absent,
+            ReluMask::Output(output) => kernels::ReluMask::Output(values(output)),
+            ReluMask::Bias(bias) => kernels::ReluMask::Beta(values(bias)),
+        },
         values(dy),
         BatchNormGradients {
             dx: &mut dx,
