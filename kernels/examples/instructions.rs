@@ -3,7 +3,7 @@
 
 use archaeo_kernels::{
     Activation, AdamW, BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape, Convolution,
-    ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Pooling, Precision, Weight, WeightLayout,
+    ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Pooling, Precision, ReluMask, Weight, WeightLayout,
     activation_backward, activation_forward, adamw_step, attention_backward, attention_forward,
     batch_norm_backward, batch_norm_forward, convolution_forward, convolution_input_gradient,
     convolution_weight_gradient, layer_norm_backward, layer_norm_forward, linear_forward,
@@ -137,7 +137,7 @@ fn batch_norm() {
     batch_norm_forward(&shape, &x, [&affine, &affine], 1e-5, epilogue, &mut y, statistics);
     let gradients =
         BatchNormGradients { dx: &mut dx, dgamma: &mut dgamma, dbeta: &mut dbeta, dresidual: None };
-    batch_norm_backward(&shape, &x, &affine, [&mean, &deviation], Some(&y), &x, gradients);
+    batch_norm_backward(&shape, &x, &affine, [&mean, &deviation], ReluMask::Output(&y), &x, gradients);
 }
 
 fn max_pool() {

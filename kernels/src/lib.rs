@@ -27,6 +27,7 @@ mod parallel;
 mod peak;
 mod pool;
 mod reduce;
+mod rows;
 mod scratch;
 mod simd;
 mod softmax;
@@ -59,7 +60,8 @@ pub use norm::{layer_norm_backward, layer_norm_forward};
 pub use optimizer::{AdamW, Sgd, adamw_step, sgd_step};
 pub use peak::multiply_add_burst;
 pub use pool::{Pooling, average_pool_backward, average_pool_forward, max_pool_backward, max_pool_forward};
-pub use reduce::sum_of_squares;
+pub use reduce::{sum_of_parts, sum_of_squares};
+pub use rows::gather_rows;
 pub use softmax::{softmax_backward, softmax_forward};
 
 /// What the operands of a matrix product are rounded to; sums are always `f32`.

@@ -27,6 +27,27 @@ simd_fn! {
     }
 }
 
+/// y = the sum of the parts of `x` that are as long as `y`, in their order.
+///
+/// # Panics
+/// If `x` is no whole number of such parts.
+pub fn sum_of_parts(x: &[f32], y: &mut [f32]) {
+    y.fill(0.0);
+    if y.is_empty() {
+        return;
+    }
+    let (level, length) = (Level::current(), y.len());
+    assert!(x.len().is_multiple_of(length), "{} numbers are no parts of {length}", x.len());
+    y.par_chunks_mut(NUMBERS_PER_TASK).enumerate().for_each(|(task, y)| {
+        for part in x.chunks_exact(length) {
+            add_to(level, &part[task * NUMBERS_PER_TASK..][..y.len()], y);
+        }
+    });
+}
+
+/// Numbers of a sum of parts in one task.
+const NUMBERS_PER_TASK: usize = 4096;
+
 /// Rows summed by one task; the tasks' sums are added in ascending order.
 pub(crate) const ROWS_PER_TASK: usize = 128;
 
@@ -107,6 +128,13 @@ mod tests {
         }
         let x = random.numbers(20_000);
         assert_thread_count_is_irrelevant("squares", || vec![sum_of_squares(&x) as f32]);
+        let parts = |x: &[f32]| {
+            let mut sums = vec![9.0; 10_000];
+            sum_of_parts(x, &mut sums);
+            sums
+        };
+        assert!(parts(&x).iter().zip(&x).enumerate().all(|(i, (sum, first))| *sum == first + x[10_000 + i]));
+        assert_thread_count_is_irrelevant("parts", || parts(&x));
         assert_thread_count_is_irrelevant("column sums", || {
             let mut sums = vec![0.0; 40];
             column_sums(Level::current(), &x, &mut sums);

@@ -26,6 +26,24 @@ pub fn scaled_dot_product_attention(
     (ops::attention_context(weights.clone(), value), weights)
 }
 
+/// `residual`, where there is one, plus the projection of `x` with dropout.
+pub(crate) fn project_onto(
+    residual: Option<Tensor<3>>,
+    projection: &Linear,
+    x: Tensor<3>,
+    dropout: f64,
+    stream: &str,
+    pass: &Pass,
+) -> Tensor<3> {
+    match residual {
+        Some(residual) if pass.drops(dropout) => {
+            residual + pass.dropout(projection.forward(x), dropout, stream)
+        }
+        Some(residual) => projection.forward_onto(residual, x),
+        None => pass.dropout(projection.forward(x), dropout, stream),
+    }
+}
+
 /// Multi-head self-attention.
 #[derive(Module, Debug)]
 pub struct MultiHeadAttention {
@@ -60,12 +78,18 @@ impl MultiHeadAttention {
         }
     }
 
-    /// Attention of all tokens over one another. The weights exist where the probe wants them; where it does not, one
-    /// kernel does both halves, with the same bits.
+    /// Attention of all tokens over one another, added to `residual` where there is one. The weights exist where the probe
+    /// wants them; where it does not, one kernel does both halves, with the same bits.
     ///
     /// # Shapes
     /// `[batch, tokens, width]` → `[batch, tokens, width]`
-    pub fn forward(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        residual: Option<Tensor<3>>,
+        site: &AttentionSite,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
         let head_dim = width / self.heads;
         let scale = (head_dim as f64).powf(-0.5);
@@ -84,19 +108,20 @@ impl MultiHeadAttention {
             ops::self_attention(packed, None, scale)
         };
         let gathered = pass.probe.heads(site, context.swap_dims(1, 2));
-        let mixed = self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]));
-        pass.dropout(mixed, self.output_dropout, &format!("attention output dropout {}", site.layer))
+        let gathered = gathered.swap_dims(1, 2).reshape([batch, tokens, width]);
+        let stream = format!("attention output dropout {}", site.layer);
+        project_onto(residual, &self.proj, gathered, self.output_dropout, &stream, pass)
     }
 
-    /// Unwatched attention at evaluation, with `bias` added to the scaled scores.
+    /// `residual` plus unwatched attention at evaluation, with `bias` added to the scaled scores.
     ///
     /// # Shapes
     /// `[batch, tokens, width]`, bias `[1, heads, tokens, tokens]` → `[batch, tokens, width]`
-    pub(crate) fn forward_biased(&self, x: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn forward_biased(&self, x: Tensor<3>, residual: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
         let head_dim = width / self.heads;
         let packed = self.qkv.forward(x).reshape([batch, tokens, 3, self.heads, head_dim]);
         let context = ops::self_attention(packed, Some(bias), (head_dim as f64).powf(-0.5));
-        self.proj.forward(context.reshape([batch, tokens, width]))
+        self.proj.forward_onto(residual, context.reshape([batch, tokens, width]))
     }
 }

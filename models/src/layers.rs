@@ -49,6 +49,11 @@ impl Linear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         ops::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
     }
+
+    /// `residual` `[.., out]` plus [`Linear::forward`].
+    pub(crate) fn forward_onto<const D: usize>(&self, residual: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
+        ops::linear_onto(residual, x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
 }
 
 /// Layer normalisation over the last axis.

@@ -39,6 +39,11 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Whether something is dropped at a rate: only in training.
+    pub(crate) fn drops(&self, rate: f64) -> bool {
+        self.training.is_some() && rate > 0.0
+    }
+
     /// Stochastic depth (Huang et al., 2016): drops an image's whole residual branch with probability `rate`; nothing
     /// at evaluation.
     pub(crate) fn drop_path<const D: usize>(&self, branch: Tensor<D>, rate: f64, stream: &str) -> Tensor<D> {

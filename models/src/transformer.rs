@@ -5,7 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::attention::MultiHeadAttention;
+use crate::attention::{MultiHeadAttention, project_onto};
 use crate::layers::{LayerNorm, Linear, constant};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
@@ -56,9 +56,10 @@ impl Mlp {
         }
     }
 
-    /// `[batch, tokens, width]` → `[batch, tokens, width]`; `layer` names the dropout's random numbers.
-    pub fn forward(&self, x: Tensor<3>, layer: usize, pass: &Pass) -> Tensor<3> {
-        let dropping = pass.training.is_some() && self.dropout > 0.0;
+    /// `[batch, tokens, width]` → `[batch, tokens, width]`, added to `residual` where there is one; `layer` names the dropout's
+    /// random numbers.
+    pub fn forward(&self, x: Tensor<3>, residual: Option<Tensor<3>>, layer: usize, pass: &Pass) -> Tensor<3> {
+        let dropping = pass.drops(self.dropout);
         let activation = match self.feed_forward {
             FeedForward::Gelu => Some(MlpActivation::Gelu),
             FeedForward::QuickGelu => Some(MlpActivation::QuickGelu),
@@ -67,7 +68,7 @@ impl Mlp {
         if let (Some(activation), false) = (activation, dropping) {
             let weights = [self.fc1.weight.val(), self.fc2.weight.val()];
             let bias = |layer: &Linear| layer.bias.as_ref().expect("both layers are made with a bias").val();
-            return ops::mlp(x, weights, [bias(&self.fc1), bias(&self.fc2)], activation);
+            return ops::mlp(x, weights, [bias(&self.fc1), bias(&self.fc2)], activation, residual);
         }
         let x = self.fc1.forward(x);
         let hidden = match self.feed_forward {
@@ -76,7 +77,7 @@ impl Mlp {
             FeedForward::SwiGlu => ops::swiglu(x),
         };
         let hidden = pass.dropout(hidden, self.dropout, &format!("mlp hidden dropout {layer}"));
-        pass.dropout(self.fc2.forward(hidden), self.dropout, &format!("mlp dropout {layer}"))
+        project_onto(residual, &self.fc2, hidden, self.dropout, &format!("mlp dropout {layer}"), pass)
     }
 }
 
@@ -168,11 +169,21 @@ impl Block {
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
-        let attended = LayerScale::forward(&self.ls1, self.attn.forward(normed, site, pass));
-        let x = x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"));
-        let expanded = self.mlp.forward(self.norm2.forward(x.clone()), layer, pass);
-        let expanded = LayerScale::forward(&self.ls2, expanded);
-        let x = x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"));
+        // A branch that nothing scales or drops is added by its last product.
+        let whole = !pass.drops(self.drop_path);
+        let x = if whole && self.ls1.is_none() {
+            self.attn.forward(normed, Some(x), site, pass)
+        } else {
+            let attended = LayerScale::forward(&self.ls1, self.attn.forward(normed, None, site, pass));
+            x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"))
+        };
+        let normed = self.norm2.forward(x.clone());
+        let x = if whole && self.ls2.is_none() {
+            self.mlp.forward(normed, Some(x), layer, pass)
+        } else {
+            let expanded = LayerScale::forward(&self.ls2, self.mlp.forward(normed, None, layer, pass));
+            x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"))
+        };
         pass.probe.tokens(&at(TokenPlace::BlockOutput), x)
     }
 }

@@ -12,18 +12,44 @@ use crate::kernels;
 /// # Shapes
 /// `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]` → `[.., out]`
 pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    onto(None, x, weight, bias)
+}
+
+/// `residual` plus [`linear`], added while the product is still in cache.
+///
+/// # Shapes
+/// As for [`linear`]; `residual` `[.., out]`
+pub fn linear_onto<const D: usize>(
+    residual: Tensor<D>,
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
+    onto(Some(residual), x, weight, bias)
+}
+
+fn onto<const D: usize>(
+    residual: Option<Tensor<D>>,
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+) -> Tensor<D> {
     let mut shape = x.dims();
     let [out_features, in_features] = weight.dims();
     let rows = shape[..D - 1].iter().product::<usize>();
     shape[D - 1] = out_features;
     let x = x.reshape([rows, in_features]);
+    let residual = residual.map(|residual| residual.reshape([rows, out_features]));
     let y = if kernels::serve(&x.device()) {
         let bias = bias.unwrap_or_else(|| Tensor::zeros([out_features], &weight.device()));
-        kernels::linear(x, weight, bias)
+        kernels::linear(x, weight, bias, residual)
     } else {
-        let y = x.matmul(weight.transpose());
-        match bias {
-            Some(bias) => y + bias.unsqueeze(),
+        let mut y = x.matmul(weight.transpose());
+        if let Some(bias) = bias {
+            y = y + bias.unsqueeze();
+        }
+        match residual {
+            Some(residual) => residual + y,
             None => y,
         }
     };
@@ -70,12 +96,14 @@ pub fn swiglu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// [`linear`]: one operation, so that the activation and its derivative are applied while products are still in cache.
 ///
 /// # Shapes
-/// `x` `[.., width]`, `weights` `[hidden, width]` and `[out, hidden]`, `biases` `[hidden]` and `[out]` → `[.., out]`
+/// `x` `[.., width]`, `weights` `[hidden, width]` and `[out, hidden]`, `biases` `[hidden]` and `[out]`; `residual`
+/// `[.., out]`, added where there is one → `[.., out]`
 pub fn mlp<const D: usize>(
     x: Tensor<D>,
     weights: [Tensor<2>; 2],
     biases: [Tensor<1>; 2],
     activation: MlpActivation,
+    residual: Option<Tensor<D>>,
 ) -> Tensor<D> {
     if !kernels::serve(&x.device()) {
         let ([first_weight, second_weight], [first_bias, second_bias]) = (weights, biases);
@@ -84,7 +112,7 @@ pub fn mlp<const D: usize>(
             MlpActivation::Gelu => gelu(hidden),
             MlpActivation::QuickGelu => quick_gelu(hidden),
         };
-        return linear(hidden, second_weight, Some(second_bias));
+        return onto(residual, hidden, second_weight, Some(second_bias));
     }
     let mut shape = x.dims();
     let rows = shape[..D - 1].iter().product::<usize>();
@@ -94,7 +122,8 @@ pub fn mlp<const D: usize>(
         MlpActivation::Gelu => Activation::Gelu,
         MlpActivation::QuickGelu => Activation::QuickGelu,
     };
-    kernels::mlp(x, weights, biases, activation).reshape(shape)
+    let residual = residual.map(|residual| residual.reshape([rows, shape[D - 1]]));
+    kernels::mlp(x, weights, biases, activation, residual).reshape(shape)
 }
 
 /// What stands between the two layers of [`mlp`].

@@ -11,6 +11,7 @@ mod kernels;
 mod loss;
 mod normalization;
 mod precision;
+mod rows;
 
 /// Optimizer steps on plain numbers, which need no tensors.
 pub use archaeo_kernels::{AdamW, Sgd, adamw_step, sgd_step};
@@ -20,9 +21,10 @@ pub use attention::{
     attention_context, attention_weights, self_attention, self_attention_context, self_attention_weights,
 };
 pub use convolution::{Convolution, conv2d, global_mean_pool, max_pool2d};
-pub use dense::{MlpActivation, gelu, linear, mlp, quick_gelu, relu, swiglu};
+pub use dense::{MlpActivation, gelu, linear, linear_onto, mlp, quick_gelu, relu, swiglu};
 pub use loss::{cross_entropy, per_image_cross_entropy, soft_cross_entropy};
 pub use normalization::{
     BatchMoments, ChannelEpilogue, batch_norm, batch_norm_train, conv2d_batch_norm, layer_norm,
 };
 pub use precision::{Precision, with_precision};
+pub use rows::gather_rows;

@@ -118,7 +118,38 @@ fn linear_is_x_times_weight_transposed_plus_bias() {
             },
             |v| product(v, &|_| 0.0),
         );
+        let onto: Vec<Input> = inputs.iter().cloned().chain([input(&[rows, outputs], 4, 1.0)]).collect();
+        check(
+            "linear onto a residual",
+            &onto,
+            |v| {
+                let x = v[0].clone().reshape([rows, features]);
+                let weight = v[1].clone().reshape([outputs, features]);
+                let residual = v[3].clone().reshape([rows, outputs]);
+                ops::linear_onto(residual, x, weight, Some(v[2].clone())).reshape([-1])
+            },
+            |v| product(v, &|out| v[2][out]).iter().zip(&v[3]).map(|(y, residual)| y + residual).collect(),
+        );
     }
+}
+
+#[test]
+fn gathered_rows_come_from_their_sources_and_their_gradients_go_back() {
+    let [batch, rows, width] = [2, 5, 7];
+    let sources = [Some(3), None, Some(0), Some(4), None, Some(1)];
+    check(
+        "gather_rows",
+        &[input(&[batch, rows, width], 5, 1.0)],
+        |v| ops::gather_rows(v[0].clone().reshape([batch, rows, width]), &sources).reshape([-1]),
+        |v| {
+            let row = |image: usize, source: Option<usize>| match source {
+                Some(source) => v[0][(image * rows + source) * width..][..width].to_vec(),
+                None => vec![0.0; width],
+            };
+            let places = (0..batch).flat_map(|image| sources.map(|source| (image, source)));
+            places.flat_map(|(image, source)| row(image, source)).collect()
+        },
+    );
 }
 
 /// The normal distribution function, by Simpson's rule on its density.
@@ -193,12 +224,23 @@ fn mlp_has_the_bits_of_its_parts_and_the_gradients_of_its_definition() {
     };
     let mlp = |v: &[Tensor<1>], activation| {
         let (x, weights, biases) = parts(v);
-        ops::mlp(x, weights, biases, activation).reshape([-1])
+        ops::mlp(x, weights, biases, activation, None).reshape([-1])
     };
     let gelu = |x: f64| x * normal_cdf(x);
     check("mlp", &inputs, |v| mlp(v, MlpActivation::Gelu), |v| exact(v, &gelu));
     let quick = |x: f64| x * sigmoid(1.702 * x);
     check("quick mlp", &inputs, |v| mlp(v, MlpActivation::QuickGelu), |v| exact(v, &quick));
+    let onto: Vec<Input> = inputs.iter().cloned().chain([input(&[rows, out], 16, 1.0)]).collect();
+    check(
+        "mlp onto a residual",
+        &onto,
+        |v| {
+            let (x, weights, biases) = parts(v);
+            let residual = v[5].clone().reshape([1, rows, out]);
+            ops::mlp(x, weights, biases, MlpActivation::Gelu, Some(residual)).reshape([-1])
+        },
+        |v| exact(v, &gelu).iter().zip(&v[5]).map(|(y, residual)| y + residual).collect(),
+    );
 
     let device = Device::flex();
     let leaves: Vec<Tensor<1>> =
@@ -220,7 +262,7 @@ fn bfloat16_rounds_operands_of_values_and_gradients_and_nothing_else() {
             let x = leaves[0].clone().reshape([rows, width]);
             let weights =
                 [leaves[1].clone().reshape([hidden, width]), leaves[3].clone().reshape([out, hidden])];
-            ops::mlp(x, weights, [leaves[2].clone(), leaves[4].clone()], MlpActivation::Gelu)
+            ops::mlp(x, weights, [leaves[2].clone(), leaves[4].clone()], MlpActivation::Gelu, None)
         };
         let y = match precision {
             Some(precision) => ops::with_precision(precision, operation),

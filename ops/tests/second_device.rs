@@ -105,7 +105,22 @@ fn linear() {
                 vec![ops::linear(x, weight, v.get(2).cloned()).reshape([-1])]
             });
         }
+        let onto = [&inputs[..], &[input(&[rows, outputs], 5, 1.0)]].concat();
+        compare("linear onto a residual", &onto, |v| {
+            let x = v[0].clone().reshape([rows, features]);
+            let weight = v[1].clone().reshape([outputs, features]);
+            let residual = v[3].clone().reshape([rows, outputs]);
+            vec![ops::linear_onto(residual, x, weight, Some(v[2].clone())).reshape([-1])]
+        });
     }
+}
+
+#[test]
+fn gathered_rows() {
+    let sources = [Some(3), None, Some(0), Some(4), None, Some(1)];
+    compare("gather_rows", &[input(&[2, 5, 33], 5, 1.0)], |v| {
+        vec![ops::gather_rows(v[0].clone().reshape([2, 5, 33]), &sources).reshape([-1])]
+    });
 }
 
 #[test]
@@ -118,6 +133,14 @@ fn mlp() {
             input(&[outputs, hidden], 9, 0.5),
             input(&[outputs], 10, 0.5),
         ];
+        let onto = [&inputs[..], &[input(&[rows, outputs], 11, 1.0)]].concat();
+        compare("mlp onto a residual", &onto, |v| {
+            let x = v[0].clone().reshape([rows, width]);
+            let weights = [v[1].clone().reshape([hidden, width]), v[3].clone().reshape([outputs, hidden])];
+            let residual = v[5].clone().reshape([rows, outputs]);
+            let biases = [v[2].clone(), v[4].clone()];
+            vec![ops::mlp(x, weights, biases, MlpActivation::Gelu, Some(residual)).reshape([-1])]
+        });
         for activation in [MlpActivation::Gelu, MlpActivation::QuickGelu] {
             compare(
                 &format!("{activation:?} mlp {rows} × {width} → {hidden} → {outputs}"),
@@ -126,7 +149,7 @@ fn mlp() {
                     let x = v[0].clone().reshape([rows, 1, width]);
                     let weights =
                         [v[1].clone().reshape([hidden, width]), v[3].clone().reshape([outputs, hidden])];
-                    vec![ops::mlp(x, weights, [v[2].clone(), v[4].clone()], activation).reshape([-1])]
+                    vec![ops::mlp(x, weights, [v[2].clone(), v[4].clone()], activation, None).reshape([-1])]
                 },
             );
         }

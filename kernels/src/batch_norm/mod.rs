@@ -8,7 +8,9 @@ mod passes;
 use crate::Level;
 use crate::parallel::{self, Shared};
 use crate::reduce::sum;
-use passes::{Affine, GradientTerms, Passed, apply, centred_squares, gradient_sums, input_gradient, scaled_gradient};
+use passes::{
+    Affine, GradientTerms, Passed, apply, centred_squares, gradient_sums, input_gradient, scaled_gradient,
+};
 
 /// The shape of images whose channels are normalised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,9 +29,8 @@ pub struct TextBlock {
 
 impl TextBlock {
     fn forward(&self, x: Tensor<3>, layer: usize, hidden: &Tensor<4>) -> Tensor<3> {
-        let attended = self.attn.forward_biased(self.norm1.forward(x.clone()), hidden.clone());
-        let x = x + attended;
-        x.clone() + self.mlp.forward(self.norm2.forward(x), layer, &Pass::evaluate(&mut ()))
+        let x = self.attn.forward_biased(self.norm1.forward(x.clone()), x, hidden.clone());
+        self.mlp.forward(self.norm2.forward(x.clone()), Some(x), layer, &Pass::evaluate(&mut ()))
     }
 }
 

@@ -4,6 +4,7 @@ use archaeo_ops as ops;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use crate::attention::project_onto;
 use crate::layers::{Linear, zeros};
 use crate::pass::Pass;
 use crate::probe::AttentionSite;
@@ -41,11 +42,12 @@ impl WindowAttention {
         }
     }
 
-    /// The tokens of a map, `[batch, tokens, width]` → the same. The probe meets the weights as
+    /// The tokens of a map, `[batch, tokens, width]` → the same, added to `residual` where there is one. The probe meets the weights as
     /// `[batch · windows, heads, places, places]` and what each head gathered as `[batch, heads, tokens, head_dim]`.
     pub(super) fn forward(
         &self,
         x: Tensor<3>,
+        residual: Option<Tensor<3>>,
         window: &Window,
         site: &AttentionSite,
         pass: &mut Pass,
@@ -57,7 +59,7 @@ impl WindowAttention {
         let device = x.device();
 
         let at_places = window.tokens(site.grid);
-        let x = gathered(x, &at_places).reshape([batch * windows, places, width]);
+        let x = ops::gather_rows(x, &at_places).reshape([batch * windows, places, width]);
         let packed = self.qkv.forward(x).reshape([batch * windows, places, 3, self.heads, head_dim]);
         let bias = Some(self.score_bias(window, site.grid, &device));
         let dropping = pass.training.is_some() && self.weight_dropout > 0.0;
@@ -77,11 +79,12 @@ impl WindowAttention {
         for (place, token) in at_places.into_iter().enumerate() {
             token.into_iter().for_each(|token| place_of[token] = Some(place));
         }
-        let context = gathered(context.reshape([batch, windows * places, width]), &place_of);
+        let context = ops::gather_rows(context.reshape([batch, windows * places, width]), &place_of);
         let heads = context.reshape([batch, tokens, self.heads, head_dim]).swap_dims(1, 2);
         let heads = pass.probe.heads(site, heads);
-        let mixed = self.proj.forward(heads.swap_dims(1, 2).reshape([batch, tokens, width]));
-        pass.dropout(mixed, self.output_dropout, &format!("attention output dropout {}", site.layer))
+        let heads = heads.swap_dims(1, 2).reshape([batch, tokens, width]);
+        let stream = format!("attention output dropout {}", site.layer);
+        project_onto(residual, &self.proj, heads, self.output_dropout, &stream, pass)
     }
 
     /// Relative positions, and the mask of shifted windows: `[1 or windows, heads, places, places]`.
@@ -115,15 +118,4 @@ impl WindowAttention {
         let shape = [window.count(grid), 1, places, places];
         bias + Tensor::<4>::from_data(TensorData::new(mask, shape), device)
     }
-}
-
-/// Rows of `x` `[batch, rows, width]` by their numbers, zeros where there is none.
-pub(super) fn gathered(x: Tensor<3>, rows: &[Option<usize>]) -> Tensor<3> {
-    let ([batch, count, width], device) = (x.dims(), x.device());
-    let x = match rows.contains(&None) {
-        true => Tensor::cat(vec![x, Tensor::zeros([batch, 1, width], &device)], 1),
-        false => x,
-    };
-    let indices: Vec<i64> = rows.iter().map(|row| row.unwrap_or(count) as i64).collect();
-    x.select(1, Tensor::<1, Int>::from_data(TensorData::new(indices, [rows.len()]), &device))
 }

@@ -8,7 +8,6 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 pub use self::attention::WindowAttention;
-use self::attention::gathered;
 pub use self::config::SwinConfig;
 use crate::forward::{Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear};
@@ -78,10 +77,21 @@ impl SwinBlock {
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
-        let attended = self.attn.forward(normed, &window, &site, pass);
-        let x = x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"));
-        let expanded = self.mlp.forward(self.norm2.forward(x.clone()), layer, pass);
-        let x = x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"));
+        // A branch that is not dropped is added by its last product.
+        let whole = !pass.drops(self.drop_path);
+        let x = if whole {
+            self.attn.forward(normed, Some(x), &window, &site, pass)
+        } else {
+            let attended = self.attn.forward(normed, None, &window, &site, pass);
+            x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"))
+        };
+        let normed = self.norm2.forward(x.clone());
+        let x = if whole {
+            self.mlp.forward(normed, Some(x), layer, pass)
+        } else {
+            let expanded = self.mlp.forward(normed, None, layer, pass);
+            x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"))
+        };
         pass.probe.tokens(&at(TokenPlace::BlockOutput), x)
     }
 }
@@ -101,7 +111,8 @@ impl PatchMerging {
     fn forward(&self, x: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
         let [batch, _, width] = x.dims();
         let neighbours = merged_tokens(grid).into_iter().flatten().collect::<Vec<_>>();
-        let merged = gathered(x, &neighbours).reshape([batch, neighbours.len() / 4, 4 * width]);
+        let merged =
+            archaeo_ops::gather_rows(x, &neighbours).reshape([batch, neighbours.len() / 4, 4 * width]);
         self.reduction.forward(self.norm.forward(merged))
     }
 }

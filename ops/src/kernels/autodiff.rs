@@ -20,6 +20,17 @@ macro_rules! register {
     };
 }
 
+/// Gives each parent that wants one its gradient.
+macro_rules! register_all {
+    ($grads:ident, $parents:expr, $gradients:expr) => {
+        for (parent, gradient) in $parents.into_iter().zip($gradients) {
+            if let (Some(parent), Some(gradient)) = (parent, gradient) {
+                $grads.register::<Flex>(parent.id, gradient);
+            }
+        }
+    };
+}
+
 /// Records an operation: its inputs by name, its output, what its backward pass needs.
 macro_rules! record {
     ($operation:expr, [$($input:ident),+], |$($value:ident),+| $forward:expr) => {{
@@ -37,22 +48,63 @@ macro_rules! record {
     }};
 }
 
+#[derive(Clone, Debug)]
+struct LinearState {
+    x: FlexTensor,
+    weight: FlexTensor,
+    precision: Precision,
+}
+
+impl LinearState {
+    /// Those of the gradients of input, weight and bias that are wanted; the last two come together.
+    fn gradients(self, dy: &FlexTensor, wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
+        let (Self { x, weight, precision }, [input, weight_wanted, bias_wanted]) = (self, wanted);
+        let dx = input.then(|| flex::linear_input_gradient(dy, &weight, precision));
+        let parameters =
+            (weight_wanted || bias_wanted).then(|| flex::linear_weight_gradient(&x, dy, precision)).unzip();
+        [dx, parameters.0, parameters.1]
+    }
+}
+
 #[derive(Debug)]
 struct Linear;
 
 impl Backward<Flex, 3> for Linear {
-    /// Input, weight, precision.
-    type State = (FlexTensor, FlexTensor, Precision);
+    type State = LinearState;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let ((x, weight, precision), [x_node, weight_node, bias_node]) = (ops.state, ops.parents);
-        register!(grads, x_node, flex::linear_input_gradient(&dy, &weight, precision));
-        if weight_node.is_some() || bias_node.is_some() {
-            let (dw, db) = flex::linear_weight_gradient(&x, &dy, precision);
-            register!(grads, weight_node, dw);
-            register!(grads, bias_node, db);
-        }
+        let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
+        let gradients = ops.state.gradients(&dy, wanted);
+        register_all!(grads, ops.parents, gradients);
+    }
+}
+
+#[derive(Debug)]
+struct LinearResidual;
+
+impl Backward<Flex, 4> for LinearResidual {
+    type State = LinearState;
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
+        let [dx, dw, db] = ops.state.gradients(&dy, wanted);
+        register_all!(grads, ops.parents, [dx, dw, db, Some(dy)]);
+    }
+}
+
+#[derive(Debug)]
+struct GatherRows;
+
+impl Backward<Flex, 1> for GatherRows {
+    /// Of each row of the input, the row of the output that it became.
+    type State = Vec<Option<usize>>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let [x_node] = ops.parents;
+        register!(grads, x_node, flex::gather_rows(&dy, &ops.state));
     }
 }
 
@@ -116,29 +168,49 @@ struct MlpState {
     precision: Precision,
 }
 
+impl MlpState {
+    /// Those of the gradients of the input and, layer by layer, of weight and bias that are wanted; the last two come together.
+    fn gradients(self, dy: &FlexTensor, wanted: [bool; 5]) -> [Option<FlexTensor>; 5] {
+        let MlpState { x, first_weight, second_weight, before, hidden, activation, precision } = self;
+        let [input, first, first_bias, second, second_bias] = wanted;
+        let (dw2, db2) =
+            (second || second_bias).then(|| flex::linear_weight_gradient(&hidden, dy, precision)).unzip();
+        drop(hidden);
+        if !(input || first || first_bias) {
+            return [None, None, None, dw2, db2];
+        }
+        let through = (activation, &before);
+        let dbefore = flex::linear_input_gradient_through(dy, &second_weight, through, precision);
+        drop(before);
+        let (dw1, db1) =
+            (first || first_bias).then(|| flex::linear_weight_gradient(&x, &dbefore, precision)).unzip();
+        let dx = input.then(|| flex::linear_input_gradient(&dbefore, &first_weight, precision));
+        [dx, dw1, db1, dw2, db2]
+    }
+}
+
 impl Backward<Flex, 5> for Mlp {
     type State = MlpState;
 
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let MlpState { x, first_weight, second_weight, before, hidden, activation, precision } = ops.state;
-        let [x_node, first_weight_node, first_bias_node, second_weight_node, second_bias_node] = ops.parents;
-        if second_weight_node.is_some() || second_bias_node.is_some() {
-            let (dw, db) = flex::linear_weight_gradient(&hidden, &dy, precision);
-            register!(grads, second_weight_node, dw);
-            register!(grads, second_bias_node, db);
-        }
-        if x_node.is_none() && first_weight_node.is_none() && first_bias_node.is_none() {
-            return;
-        }
-        let through = (activation, &before);
-        let dbefore = flex::linear_input_gradient_through(&dy, &second_weight, through, precision);
-        if first_weight_node.is_some() || first_bias_node.is_some() {
-            let (dw, db) = flex::linear_weight_gradient(&x, &dbefore, precision);
-            register!(grads, first_weight_node, dw);
-            register!(grads, first_bias_node, db);
-        }
-        register!(grads, x_node, flex::linear_input_gradient(&dbefore, &first_weight, precision));
+        let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
+        let gradients = ops.state.gradients(&dy, wanted);
+        register_all!(grads, ops.parents, gradients);
+    }
+}
+
+#[derive(Debug)]
+struct MlpResidual;
+
+impl Backward<Flex, 6> for MlpResidual {
+    type State = MlpState;
+
+    fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
+        let [dx, dw1, db1, dw2, db2] = ops.state.gradients(&dy, wanted);
+        register_all!(grads, ops.parents, [dx, dw1, db1, dw2, db2, Some(dy)]);
     }
 }
 
@@ -371,8 +443,33 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         precision: Precision,
     ) -> FloatTensor<Self> {
         record!(Linear, [x, weight, bias], |x_value, weight_value, bias_value| {
-            let y = flex::linear(&x_value, &weight_value, &bias_value, precision);
-            (y, (x_value, weight_value, precision))
+            let y = flex::linear(&x_value, &weight_value, &bias_value, None, precision);
+            (y, LinearState { x: x_value, weight: weight_value, precision })
+        })
+    }
+
+    fn kernel_linear_residual(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        record!(LinearResidual, [x, weight, bias, residual], |x, weight, bias, residual| {
+            let y = flex::linear(&x, &weight, &bias, Some(&residual), precision);
+            (y, LinearState { x, weight, precision })
+        })
+    }
+
+    fn kernel_gather_rows(x: FloatTensor<Self>, sources: Vec<Option<usize>>) -> FloatTensor<Self> {
+        record!(GatherRows, [x], |value| {
+            let mut became = vec![None; value.shape()[1]];
+            for (row, source) in sources.iter().enumerate() {
+                if let Some(source) = source {
+                    assert_eq!(became[*source].replace(row), None, "no row is the source of two");
+                }
+            }
+            (flex::gather_rows(&value, &sources), became)
         })
     }
 
@@ -412,7 +509,30 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
                 let (hidden, before) =
                     flex::linear_activation(&x, &first_weight, &first_bias, activation, true, precision);
                 let before = before.expect("kept");
-                let y = flex::linear(&hidden, &second_weight, &second_bias, precision);
+                let y = flex::linear(&hidden, &second_weight, &second_bias, None, precision);
+                (y, MlpState { x, first_weight, second_weight, before, hidden, activation, precision })
+            }
+        )
+    }
+
+    fn kernel_mlp_residual(
+        x: FloatTensor<Self>,
+        first_weight: FloatTensor<Self>,
+        first_bias: FloatTensor<Self>,
+        second_weight: FloatTensor<Self>,
+        second_bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        activation: Activation,
+        precision: Precision,
+    ) -> FloatTensor<Self> {
+        record!(
+            MlpResidual,
+            [x, first_weight, first_bias, second_weight, second_bias, residual],
+            |x, first_weight, first_bias, second_weight, second_bias, residual| {
+                let (hidden, before) =
+                    flex::linear_activation(&x, &first_weight, &first_bias, activation, true, precision);
+                let before = before.expect("kept");
+                let y = flex::linear(&hidden, &second_weight, &second_bias, Some(&residual), precision);
                 (y, MlpState { x, first_weight, second_weight, before, hidden, activation, precision })
             }
         )

@@ -44,10 +44,18 @@ pub(super) fn weight(x: &FlexTensor) -> Weight<'_> {
     Weight::new(values(x), inputs, outputs, LAYOUT)
 }
 
-pub(super) fn linear(x: &FlexTensor, w: &FlexTensor, bias: &FlexTensor, precision: Precision) -> FlexTensor {
+/// `x · wᵀ + bias`, plus `residual` where there is one.
+pub(super) fn linear(
+    x: &FlexTensor,
+    w: &FlexTensor,
+    bias: &FlexTensor,
+    residual: Option<&FlexTensor>,
+    precision: Precision,
+) -> FlexTensor {
     let ([rows, _], [outputs, _]) = (matrix_shape(x), matrix_shape(w));
     let mut y = room(rows * outputs);
-    kernels::linear_forward(values(x), weight(w), Some(values(bias)), None, &mut y, precision);
+    let residual = residual.map(values);
+    kernels::linear_forward(values(x), weight(w), Some(values(bias)), residual, &mut y, precision);
     tensor(y, [rows, outputs])
 }
 
@@ -69,6 +77,13 @@ pub(super) fn linear_weight_gradient(
     let shape = [inputs, outputs];
     kernels::linear_weight_gradient(values(x), values(dy), shape, LAYOUT, &mut dw, Some(&mut db), precision);
     (tensor(dw, [outputs, inputs]), tensor(db, [outputs]))
+}
+
+pub(super) fn gather_rows(x: &FlexTensor, sources: &[Option<usize>]) -> FlexTensor {
+    let shape = x.shape();
+    let mut y = room(shape[0] * sources.len() * shape[2]);
+    kernels::gather_rows(values(x), [shape[1], shape[2]], sources, &mut y);
+    tensor(y, [shape[0], sources.len(), shape[2]])
 }
 
 /// A layer norm's output, and the mean and reciprocal deviation of each row.
@@ -190,11 +205,8 @@ fn score_gradient(weights: &FlexTensor, bias: Option<&FlexTensor>) -> Option<Vec
 
 /// Gradient of a bias: that of the scores, summed over the batch in its order.
 fn bias_gradient(bias: &FlexTensor, dscores: &[f32]) -> FlexTensor {
-    let size = values(bias).len();
-    let mut sum = vec![0.0; size];
-    for scores in dscores.chunks_exact(size) {
-        sum.iter_mut().zip(scores).for_each(|(sum, score)| *sum += score);
-    }
+    let mut sum = room(values(bias).len());
+    kernels::sum_of_parts(dscores, &mut sum);
     tensor(sum, bias.shape())
 }
 
@@ -538,7 +550,22 @@ impl KernelOperations for Flex {
         bias: FlexTensor,
         precision: Precision,
     ) -> FlexTensor {
-        linear(&contiguous(x), &contiguous(weight), &contiguous(bias), precision)
+        linear(&contiguous(x), &contiguous(weight), &contiguous(bias), None, precision)
+    }
+
+    fn kernel_linear_residual(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        residual: FlexTensor,
+        precision: Precision,
+    ) -> FlexTensor {
+        let [x, weight, bias, residual] = [x, weight, bias, residual].map(contiguous);
+        linear(&x, &weight, &bias, Some(&residual), precision)
+    }
+
+    fn kernel_gather_rows(x: FlexTensor, sources: Vec<Option<usize>>) -> FlexTensor {
+        gather_rows(&contiguous(x), &sources)
     }
 
     fn kernel_layer_norm(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, epsilon: f32) -> FlexTensor {
@@ -564,7 +591,23 @@ impl KernelOperations for Flex {
     ) -> FlexTensor {
         let [x, first_weight, first_bias] = [x, first_weight, first_bias].map(contiguous);
         let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, precision);
-        linear(&hidden, &contiguous(second_weight), &contiguous(second_bias), precision)
+        linear(&hidden, &contiguous(second_weight), &contiguous(second_bias), None, precision)
+    }
+
+    fn kernel_mlp_residual(
+        x: FlexTensor,
+        first_weight: FlexTensor,
+        first_bias: FlexTensor,
+        second_weight: FlexTensor,
+        second_bias: FlexTensor,
+        residual: FlexTensor,
+        activation: Activation,
+        precision: Precision,
+    ) -> FlexTensor {
+        let [x, first_weight, first_bias, residual] = [x, first_weight, first_bias, residual].map(contiguous);
+        let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, precision);
+        let (second_weight, second_bias) = (contiguous(second_weight), contiguous(second_bias));
+        linear(&hidden, &second_weight, &second_bias, Some(&residual), precision)
     }
 
     fn kernel_self_attention_weights(packed: FlexTensor, scale: f32, precision: Precision) -> FlexTensor {

@@ -38,6 +38,18 @@ pub(crate) trait KernelOperations: Backend {
         precision: Precision,
     ) -> FloatTensor<Self>;
 
+    /// As `kernel_linear`, plus `residual` `[rows, out]`.
+    fn kernel_linear_residual(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
+
+    /// `x` `[batch, rows, width]` → `[batch, sources, width]`: each row from its source, which is no other's, or zeros.
+    fn kernel_gather_rows(x: FloatTensor<Self>, sources: Vec<Option<usize>>) -> FloatTensor<Self>;
+
     /// `x` `[rows, features]`, `weight` and `bias` `[features]` → like `x`
     fn kernel_layer_norm(
         x: FloatTensor<Self>,
@@ -59,6 +71,19 @@ pub(crate) trait KernelOperations: Backend {
         first_bias: FloatTensor<Self>,
         second_weight: FloatTensor<Self>,
         second_bias: FloatTensor<Self>,
+        activation: Activation,
+        precision: Precision,
+    ) -> FloatTensor<Self>;
+
+    /// As `kernel_mlp`, plus `residual` `[rows, out]`.
+    #[allow(clippy::too_many_arguments, reason = "the arguments of one mathematical operation")]
+    fn kernel_mlp_residual(
+        x: FloatTensor<Self>,
+        first_weight: FloatTensor<Self>,
+        first_bias: FloatTensor<Self>,
+        second_weight: FloatTensor<Self>,
+        second_bias: FloatTensor<Self>,
+        residual: FloatTensor<Self>,
         activation: Activation,
         precision: Precision,
     ) -> FloatTensor<Self>;
@@ -156,14 +181,27 @@ pub(crate) trait KernelOperations: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// As [`crate::linear`], of rows.
-pub(crate) fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_linear(
-        x.into_dispatch(),
-        weight.into_dispatch(),
-        bias.into_dispatch(),
-        precision::current(),
-    ))
+/// As [`crate::linear`] and [`crate::linear_onto`], of rows.
+pub(crate) fn linear(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    residual: Option<Tensor<2>>,
+) -> Tensor<2> {
+    let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
+    let precision = precision::current();
+    Tensor::from_dispatch(match residual {
+        None => <Dispatch as KernelOperations>::kernel_linear(x, weight, bias, precision),
+        Some(residual) => {
+            let residual = residual.into_dispatch();
+            <Dispatch as KernelOperations>::kernel_linear_residual(x, weight, bias, residual, precision)
+        }
+    })
+}
+
+/// As [`crate::gather_rows`].
+pub(crate) fn gather_rows(x: Tensor<3>, sources: Vec<Option<usize>>) -> Tensor<3> {
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_gather_rows(x.into_dispatch(), sources))
 }
 
 /// As [`crate::layer_norm`], of rows.
@@ -189,19 +227,36 @@ pub(crate) fn swiglu(x: Tensor<2>) -> Tensor<2> {
 /// As [`crate::mlp`], of rows.
 pub(crate) fn mlp(
     x: Tensor<2>,
-    [first_weight, second_weight]: [Tensor<2>; 2],
-    [first_bias, second_bias]: [Tensor<1>; 2],
+    weights: [Tensor<2>; 2],
+    biases: [Tensor<1>; 2],
     activation: Activation,
+    residual: Option<Tensor<2>>,
 ) -> Tensor<2> {
-    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_mlp(
-        x.into_dispatch(),
-        first_weight.into_dispatch(),
-        first_bias.into_dispatch(),
-        second_weight.into_dispatch(),
-        second_bias.into_dispatch(),
-        activation,
-        precision::current(),
-    ))
+    let x = x.into_dispatch();
+    let ([first, second], [first_bias, second_bias]) =
+        (weights.map(Tensor::into_dispatch), biases.map(Tensor::into_dispatch));
+    let precision = precision::current();
+    Tensor::from_dispatch(match residual {
+        None => <Dispatch as KernelOperations>::kernel_mlp(
+            x,
+            first,
+            first_bias,
+            second,
+            second_bias,
+            activation,
+            precision,
+        ),
+        Some(residual) => <Dispatch as KernelOperations>::kernel_mlp_residual(
+            x,
+            first,
+            first_bias,
+            second,
+            second_bias,
+            residual.into_dispatch(),
+            activation,
+            precision,
+        ),
+    })
 }
 
 /// As [`crate::self_attention_weights`].

@@ -9,6 +9,7 @@ use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 /// An input: its shape and values.
+#[derive(Clone)]
 pub struct Input {
     pub shape: Vec<usize>,
     pub values: Vec<f64>,
