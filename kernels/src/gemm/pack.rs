@@ -173,6 +173,47 @@ impl LeftLayout {
     }
 }
 
+/// Packs pairs of k of as many strips at once as fill vectors, so that whole cache lines are read; the number of strips
+/// packed. The matrix has contiguous columns.
+#[inline(always)]
+fn pack_strips_together<S: Simd>(
+    simd: S,
+    left: &Matrix<'_>,
+    rows: Range<usize>,
+    k: Range<usize>,
+    strips: &mut [f32],
+) -> usize {
+    let (together, pairs) = (S::LANES / S::TILE_ROWS, k.len() / 2);
+    let strip = k.len().div_ceil(2) * S::TILE_ROWS;
+    if together == 0 || pairs == 0 {
+        return 0;
+    }
+    let groups = rows.len() / (together * S::TILE_ROWS);
+    let (used, stride) = (together * S::TILE_ROWS, left.column_stride);
+    assert!(groups == 0 || rows.start + groups * used + (k.end - 1) * stride <= left.data.len());
+    assert!(strips.len() >= groups * together * strip);
+    for group in 0..groups {
+        let source = left.at(rows.start + group * used, k.start);
+        let target = strips[group * together * strip..].as_mut_ptr();
+        for pair in 0..pairs {
+            // SAFETY: the last group's numbers of the last k end within the data, and its strips' words within the strips,
+            // as checked above; masks select the rows of one strip.
+            unsafe {
+                let low = source.add(2 * pair * stride);
+                let mask = first_lanes(simd, used);
+                let low_numbers = load_lanes(simd, low, mask);
+                let words = simd.pair_bf16(low_numbers, load_lanes(simd, low.add(stride), mask));
+                for i in 0..together {
+                    let lanes = ((1 << S::TILE_ROWS) - 1) << (i * S::TILE_ROWS);
+                    let place = target.add(i * strip + pair * S::TILE_ROWS);
+                    simd.store_masked(place.wrapping_sub(i * S::TILE_ROWS), lanes, words);
+                }
+            }
+        }
+    }
+    groups * together
+}
+
 simd_fn! {
     /// Packs rows `rows` and columns `k` of `left` into strips of `TILE_ROWS`; rows missing in the last strip
     /// are left as they were, for the tile does not read them.
@@ -227,31 +268,15 @@ simd_fn! {
                 }
             }
             (LeftLayout::Columns, Precision::Bf16) => {
+                let whole = match left.row_stride {
+                    1 => pack_strips_together(simd, left, rows.clone(), k.clone(), strips),
+                    _ => 0,
+                };
                 for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
                     let target = &mut strips[i * strip..][..strip];
                     let count = (rows.end - first).min(S::TILE_ROWS);
-                    let mut pairs = 0;
-                    if left.row_stride == 1 && count == S::TILE_ROWS && S::TILE_ROWS <= S::LANES {
-                        let (source, stride) = (left.at(first, k.start), left.column_stride);
-                        pairs = k.len() / 2;
-                        assert!(
-                            pairs == 0
-                                || first + (k.end - 1) * stride + S::TILE_ROWS <= left.data.len()
-                                    && pairs * S::TILE_ROWS <= strip
-                        );
-                        let mask = first_lanes(simd, S::TILE_ROWS);
-                        for pair in 0..pairs {
-                            // SAFETY: the last step's numbers end within the data and the last pair's words within
-                            // the strip, as checked above.
-                            unsafe {
-                                let low = source.add(2 * pair * stride);
-                                let (low, high) =
-                                    (load_lanes(simd, low, mask), load_lanes(simd, low.add(stride), mask));
-                                let words = target.as_mut_ptr().add(pair * S::TILE_ROWS);
-                                simd.store_masked(words, mask, simd.pair_bf16(low, high));
-                            }
-                        }
-                    }
+                    // The last number of an odd k has no partner, and a vector would read beyond it.
+                    let pairs = if i < whole { k.len() / 2 } else { 0 };
                     let rest = k.clone().step_by(2).zip(target.chunks_exact_mut(S::TILE_ROWS)).skip(pairs);
                     for (low, target) in rest {
                         for (r, word) in target[..count].iter_mut().enumerate() {

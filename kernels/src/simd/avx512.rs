@@ -180,12 +180,15 @@ implement_simd!(
     Avx512Bf16,
     #[inline(always)]
     fn pair_bf16(self, low: __m512, high: __m512) -> __m512 {
-        // SAFETY: the token proves the instructions; both types are 256 bits of plain data.
+        // SAFETY: the token proves the instructions; both types are 512 bits of plain data.
         unsafe {
-            let [low, high] = [_mm512_cvtneps_pbh(low), _mm512_cvtneps_pbh(high)];
-            let low = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(low));
-            let high = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(high));
-            _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32::<16>(high)))
+            // The low numbers, then the high ones; then one of each in turn.
+            let both = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low));
+            let turns = _mm512_set_epi16(
+                31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19,
+                3, 18, 2, 17, 1, 16, 0,
+            );
+            _mm512_castsi512_ps(_mm512_permutexvar_epi16(turns, both))
         }
     },
     #[inline(always)]
