@@ -6,14 +6,14 @@ use archaeo_kernels::{
     ConvolutionEpilogue, Heads, HeadsMut, HeadsShape, Pooling, Precision, ReluMask, Weight, WeightLayout,
     activation_backward, activation_forward, adamw_step, attention_backward, attention_forward,
     batch_norm_backward, batch_norm_forward, convolution_forward, convolution_input_gradient,
-    convolution_weight_gradient, layer_norm_backward, layer_norm_forward, linear_forward,
+    convolution_weight_gradient, gather_rows, layer_norm_backward, layer_norm_forward, linear_forward,
     linear_input_gradient, linear_weight_gradient, max_pool_forward, softmax_forward,
 };
 
 /// A kernel by name, and how often it runs.
 type Case = (&'static str, usize, fn());
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 20] = [
     ("linear_forward", 2, || linear(Product::Forward, Precision::F32)),
     ("linear_forward_bf16", 2, || linear(Product::Forward, Precision::Bf16)),
     ("linear_input_gradient", 2, || linear(Product::InputGradient, Precision::F32)),
@@ -24,12 +24,17 @@ const CASES: [Case; 17] = [
     ("convolution_3x3_input_gradient", 2, || convolution(3, 1, Product::InputGradient)),
     ("convolution_3x3_weight_gradient", 2, || convolution(3, 1, Product::WeightGradient)),
     ("convolution_1x1_forward", 4, || convolution(1, 1, Product::Forward)),
+    ("convolution_3x3_stride_2_forward", 4, || convolution(3, 2, Product::Forward)),
+    ("convolution_3x3_stride_2_weight_gradient", 4, || convolution(3, 2, Product::WeightGradient)),
     ("convolution_3x3_stride_2_input_gradient", 4, || convolution(3, 2, Product::InputGradient)),
     ("gelu", 20, gelu),
     ("layer_norm", 20, layer_norm),
     ("softmax", 20, || softmax_forward(&numbers(64 * 197), 197, None, &mut vec![0.0; 64 * 197])),
     ("batch_norm", 10, batch_norm),
     ("max_pool", 10, max_pool),
+    ("gather_rows", 40, || {
+        gather_rows(&numbers(196 * 96), [196, 96], &[Some(7); 196], &mut numbers(196 * 96))
+    }),
     ("adamw", 20, adamw),
 ];
 

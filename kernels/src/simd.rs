@@ -71,6 +71,21 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `indices` is readable for `LANES` numbers, `source + index` for the index of every set bit.
     unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> Self::Vector;
 
+    /// Half a vector from `first` and half a one from `second`, side by side; lanes of a half whose bit in its mask is clear are
+    /// zero, and their memory is not touched.
+    ///
+    /// # Safety
+    /// As for [`Simd::load_masked`], of both.
+    #[inline(always)]
+    unsafe fn load_halves(self, first: *const f32, second: *const f32, masks: [u32; 2]) -> Self::Vector {
+        let half = Self::LANES / 2;
+        // SAFETY: passed on.
+        unsafe {
+            let second = self.load_masked(second.wrapping_sub(half), masks[1] << half);
+            self.add(self.load_masked(first, masks[0]), second)
+        }
+    }
+
     /// Lane `i` is `source[2 · i]`.
     ///
     /// # Safety

@@ -173,19 +173,19 @@ impl LeftLayout {
     }
 }
 
-/// Packs pairs of k of as many strips at once as fill vectors, so that whole cache lines are read; the number of strips
-/// packed. The matrix has contiguous columns.
+/// Packs as many strips at once as fill vectors, so that whole cache lines are read; the number of strips packed. With `BF16`
+/// it packs the pairs of k, and leaves the last of an odd number. The matrix has contiguous columns.
 #[inline(always)]
-fn pack_strips_together<S: Simd>(
+fn pack_strips_together<S: Simd, const BF16: bool>(
     simd: S,
     left: &Matrix<'_>,
     rows: Range<usize>,
     k: Range<usize>,
     strips: &mut [f32],
 ) -> usize {
-    let (together, pairs) = (S::LANES / S::TILE_ROWS, k.len() / 2);
-    let strip = k.len().div_ceil(2) * S::TILE_ROWS;
-    if together == 0 || pairs == 0 {
+    let (together, numbers) = (S::LANES / S::TILE_ROWS, if BF16 { 2 } else { 1 });
+    let (steps, strip) = (k.len() / numbers, k.len().div_ceil(numbers) * S::TILE_ROWS);
+    if left.row_stride != 1 || together == 0 || steps == 0 {
         return 0;
     }
     let groups = rows.len() / (together * S::TILE_ROWS);
@@ -195,17 +195,19 @@ fn pack_strips_together<S: Simd>(
     for group in 0..groups {
         let source = left.at(rows.start + group * used, k.start);
         let target = strips[group * together * strip..].as_mut_ptr();
-        for pair in 0..pairs {
+        for step in 0..steps {
             // SAFETY: the last group's numbers of the last k end within the data, and its strips' words within the strips,
             // as checked above; masks select the rows of one strip.
             unsafe {
-                let low = source.add(2 * pair * stride);
+                let source = source.add(numbers * step * stride);
                 let mask = first_lanes(simd, used);
-                let low_numbers = load_lanes(simd, low, mask);
-                let words = simd.pair_bf16(low_numbers, load_lanes(simd, low.add(stride), mask));
+                let mut words = load_lanes(simd, source, mask);
+                if BF16 {
+                    words = simd.pair_bf16(words, load_lanes(simd, source.add(stride), mask));
+                }
                 for i in 0..together {
                     let lanes = ((1 << S::TILE_ROWS) - 1) << (i * S::TILE_ROWS);
-                    let place = target.add(i * strip + pair * S::TILE_ROWS);
+                    let place = target.add(i * strip + step * S::TILE_ROWS);
                     simd.store_masked(place.wrapping_sub(i * S::TILE_ROWS), lanes, words);
                 }
             }
@@ -242,24 +244,10 @@ simd_fn! {
                 }
             }
             (LeftLayout::Columns, Precision::F32) => {
-                for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
+                let whole = pack_strips_together::<S, false>(simd, left, rows.clone(), k.clone(), strips);
+                for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate().skip(whole) {
                     let target = &mut strips[i * strip..][..strip];
                     let count = (rows.end - first).min(S::TILE_ROWS);
-                    if left.row_stride == 1 && count == S::TILE_ROWS && !k.is_empty() {
-                        let source = left.at(first, k.start);
-                        assert!(first + (k.end - 1) * left.column_stride + S::TILE_ROWS <= left.data.len());
-                        for step in 0..k.len() {
-                            // SAFETY: the last step's numbers end within the data, as checked above, and the
-                            // strip has room for k steps.
-                            unsafe {
-                                source.add(step * left.column_stride).copy_to_nonoverlapping(
-                                    target.as_mut_ptr().add(step * S::TILE_ROWS),
-                                    S::TILE_ROWS,
-                                );
-                            }
-                        }
-                        continue;
-                    }
                     for (k, target) in k.clone().zip(target.chunks_exact_mut(S::TILE_ROWS)) {
                         for (r, number) in target[..count].iter_mut().enumerate() {
                             *number = element(left, first + r, k);
@@ -268,10 +256,7 @@ simd_fn! {
                 }
             }
             (LeftLayout::Columns, Precision::Bf16) => {
-                let whole = match left.row_stride {
-                    1 => pack_strips_together(simd, left, rows.clone(), k.clone(), strips),
-                    _ => 0,
-                };
+                let whole = pack_strips_together::<S, true>(simd, left, rows.clone(), k.clone(), strips);
                 for (i, first) in rows.clone().step_by(S::TILE_ROWS).enumerate() {
                     let target = &mut strips[i * strip..][..strip];
                     let count = (rows.end - first).min(S::TILE_ROWS);

@@ -142,6 +142,15 @@ macro_rules! implement_simd {
                 }
             }
             #[inline(always)]
+            unsafe fn load_halves(self, first: *const f32, second: *const f32, masks: [u32; 2]) -> __m512 {
+                // SAFETY: the caller vouches for the lanes that are set.
+                unsafe {
+                    let first = _mm256_maskz_loadu_ps(masks[0] as __mmask8, first);
+                    let second = _mm256_maskz_loadu_ps(masks[1] as __mmask8, second);
+                    _mm512_insertf32x8::<1>(_mm512_castps256_ps512(first), second)
+                }
+            }
+            #[inline(always)]
             unsafe fn load_every_second(self, source: *const f32) -> __m512 {
                 // SAFETY: the caller vouches for 31 numbers, of which the second load takes the last 16.
                 unsafe {

@@ -175,17 +175,25 @@ fn copy_input<S: Simd>(
     place: &TilePlace,
     buffer: &mut [f32],
 ) {
-    let (first, end) = place.input_rows;
+    let row = |row: usize| {
+        let inside = (place.input_rows.0..place.input_rows.1).contains(&row);
+        let source = plane.wrapping_offset(place.input + (row * shape.input_size[1]) as isize);
+        (source, if inside { place.input_columns } else { 0 })
+    };
     for (vector, target) in buffer[..TILE].chunks_exact_mut(S::LANES).enumerate() {
-        let mut values = simd.splat(0.0);
-        // The rows that begin in the vector, or the one that it lies in.
-        for row in vector * S::LANES / ROW..((vector + 1) * S::LANES).div_ceil(ROW) {
-            let lanes = if (first..end).contains(&row) { place.input_columns } else { 0 };
-            let source = plane.wrapping_offset(place.input + (row * shape.input_size[1]) as isize);
-            // SAFETY: the mask's columns of the place's rows lie in the image.
-            values =
-                simd.add(values, unsafe { load_shifted(simd, source, lanes, row * ROW, vector * S::LANES) });
-        }
+        let first = vector * S::LANES / ROW;
+        let (source, mask) = row(first);
+        // SAFETY: the masks' columns of the place's rows lie in the image.
+        let values = unsafe {
+            if S::LANES == 2 * ROW {
+                let (next, next_mask) = row(first + 1);
+                simd.load_halves(source, next, [mask, next_mask])
+            } else {
+                // A whole row, or a part of it.
+                let part = vector * S::LANES % ROW;
+                simd.load_masked(source.wrapping_add(part), mask >> part)
+            }
+        };
         store_some(simd, target, values);
     }
 }

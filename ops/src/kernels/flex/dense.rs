@@ -1,0 +1,161 @@
+//! Dense layers, layer norm, activations, and rows moved.
+
+use archaeo_kernels::{self as kernels, Activation, Precision, Weight, WeightLayout};
+use burn::backend::TensorMetadata;
+use burn_flex::FlexTensor;
+
+use super::{room, tensor, values};
+
+const LAYOUT: WeightLayout = WeightLayout::OutputInput;
+
+fn matrix_shape(x: &FlexTensor) -> [usize; 2] {
+    let shape = x.shape();
+    [shape[0], shape[1]]
+}
+
+pub(in crate::kernels) fn weight(x: &FlexTensor) -> Weight<'_> {
+    let [outputs, inputs] = matrix_shape(x);
+    Weight::new(values(x), inputs, outputs, LAYOUT)
+}
+
+/// `x · wᵀ + bias`, plus `residual` where there is one.
+pub(in crate::kernels) fn linear(
+    x: &FlexTensor,
+    w: &FlexTensor,
+    bias: &FlexTensor,
+    residual: Option<&FlexTensor>,
+    precision: Precision,
+) -> FlexTensor {
+    let ([rows, _], [outputs, _]) = (matrix_shape(x), matrix_shape(w));
+    let mut y = room(rows * outputs);
+    let residual = residual.map(values);
+    kernels::linear_forward(values(x), weight(w), Some(values(bias)), residual, &mut y, precision);
+    tensor(y, [rows, outputs])
+}
+
+pub(in crate::kernels) fn linear_input_gradient(
+    dy: &FlexTensor,
+    w: &FlexTensor,
+    precision: Precision,
+) -> FlexTensor {
+    let ([rows, _], [_, inputs]) = (matrix_shape(dy), matrix_shape(w));
+    let mut dx = room(rows * inputs);
+    kernels::linear_input_gradient(values(dy), weight(w), None, &mut dx, precision);
+    tensor(dx, [rows, inputs])
+}
+
+/// Gradients of weight and bias.
+pub(in crate::kernels) fn linear_weight_gradient(
+    x: &FlexTensor,
+    dy: &FlexTensor,
+    precision: Precision,
+) -> (FlexTensor, FlexTensor) {
+    let ([_, inputs], [_, outputs]) = (matrix_shape(x), matrix_shape(dy));
+    let (mut dw, mut db) = (room(outputs * inputs), room(outputs));
+    let shape = [inputs, outputs];
+    kernels::linear_weight_gradient(values(x), values(dy), shape, LAYOUT, &mut dw, Some(&mut db), precision);
+    (tensor(dw, [outputs, inputs]), tensor(db, [outputs]))
+}
+
+pub(in crate::kernels) fn gather_rows(x: &FlexTensor, sources: &[Option<usize>]) -> FlexTensor {
+    let shape = x.shape();
+    let mut y = room(shape[0] * sources.len() * shape[2]);
+    kernels::gather_rows(values(x), [shape[1], shape[2]], sources, &mut y);
+    tensor(y, [shape[0], sources.len(), shape[2]])
+}
+
+/// A layer norm's output, and the mean and reciprocal deviation of each row.
+pub(in crate::kernels) fn layer_norm(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    bias: &FlexTensor,
+    epsilon: f32,
+) -> (FlexTensor, [FlexTensor; 2]) {
+    let [rows, features] = matrix_shape(x);
+    let (mut y, mut mean, mut scale) = (room(rows * features), room(rows), room(rows));
+    let affine = [values(weight), values(bias)];
+    kernels::layer_norm_forward(values(x), affine, epsilon, &mut y, [&mut mean, &mut scale]);
+    (tensor(y, [rows, features]), [tensor(mean, [rows]), tensor(scale, [rows])])
+}
+
+/// Gradients of input, weight and bias.
+pub(in crate::kernels) fn layer_norm_gradients(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    [mean, scale]: [&FlexTensor; 2],
+    dy: &FlexTensor,
+) -> [FlexTensor; 3] {
+    let [rows, features] = matrix_shape(x);
+    let (mut dx, mut dw, mut db) = (room(rows * features), room(features), room(features));
+    let moments = [values(mean), values(scale)];
+    kernels::layer_norm_backward(values(x), values(weight), moments, values(dy), &mut dx, [&mut dw, &mut db]);
+    [tensor(dx, [rows, features]), tensor(dw, [features]), tensor(db, [features])]
+}
+
+pub(in crate::kernels) fn activation(x: &FlexTensor, activation: Activation) -> FlexTensor {
+    let mut y = room(values(x).len());
+    kernels::activation_forward(activation, values(x), &mut y);
+    tensor(y, x.shape())
+}
+
+pub(in crate::kernels) fn activation_gradient(
+    x: &FlexTensor,
+    activation: Activation,
+    dy: &FlexTensor,
+) -> FlexTensor {
+    let mut dx = room(values(x).len());
+    kernels::activation_backward(activation, values(x), values(dy), &mut dx);
+    tensor(dx, x.shape())
+}
+
+pub(in crate::kernels) fn swiglu(x: &FlexTensor) -> FlexTensor {
+    let [rows, twice] = matrix_shape(x);
+    let mut y = room(rows * twice / 2);
+    kernels::swiglu_forward(values(x), twice / 2, &mut y);
+    tensor(y, [rows, twice / 2])
+}
+
+pub(in crate::kernels) fn swiglu_gradient(x: &FlexTensor, dy: &FlexTensor) -> FlexTensor {
+    let [_, twice] = matrix_shape(x);
+    let mut dx = room(values(x).len());
+    kernels::swiglu_backward(values(x), twice / 2, values(dy), &mut dx);
+    tensor(dx, x.shape())
+}
+
+/// The output of a fully connected layer and an activation, and the activation's input where it is to be kept.
+pub(in crate::kernels) fn linear_activation(
+    x: &FlexTensor,
+    w: &FlexTensor,
+    bias: &FlexTensor,
+    activation: Activation,
+    keep: bool,
+    precision: Precision,
+) -> (FlexTensor, Option<FlexTensor>) {
+    let ([rows, _], [outputs, _]) = (matrix_shape(x), matrix_shape(w));
+    let mut y = room(rows * outputs);
+    let mut input = keep.then(|| room(rows * outputs));
+    kernels::linear_activation_forward(
+        values(x),
+        weight(w),
+        Some(values(bias)),
+        activation,
+        input.as_deref_mut(),
+        &mut y,
+        precision,
+    );
+    (tensor(y, [rows, outputs]), input.map(|input| tensor(input, [rows, outputs])))
+}
+
+/// As [`linear_input_gradient`], times the derivative of the activation that the layer's input came from.
+pub(in crate::kernels) fn linear_input_gradient_through(
+    dy: &FlexTensor,
+    w: &FlexTensor,
+    (activation, input): (Activation, &FlexTensor),
+    precision: Precision,
+) -> FlexTensor {
+    let ([rows, _], [_, inputs]) = (matrix_shape(dy), matrix_shape(w));
+    let mut dx = room(rows * inputs);
+    let activation = Some((activation, values(input)));
+    kernels::linear_input_gradient(values(dy), weight(w), activation, &mut dx, precision);
+    tensor(dx, [rows, inputs])
+}

@@ -1,0 +1,118 @@
+//! Convolution and pooling.
+
+use archaeo_kernels::{self as kernels, Convolution, ConvolutionEpilogue, Pooling, Precision};
+use burn::backend::TensorMetadata;
+use burn_flex::FlexTensor;
+use burn_std::Shape;
+
+use super::{room, tensor, values};
+use crate::kernels::FusedConvolution;
+
+fn convolution(x: &FlexTensor, weight: &FlexTensor, [stride, padding, groups]: [usize; 3]) -> Convolution {
+    let (x, weight) = (x.shape(), weight.shape());
+    Convolution {
+        batch: x[0],
+        in_channels: x[1],
+        out_channels: weight[0],
+        input_size: [x[2], x[3]],
+        kernel: [weight[2], weight[3]],
+        stride: [stride; 2],
+        padding: [padding; 2],
+        groups,
+    }
+}
+
+/// The convolution, then what `epilogue` says.
+fn convolved(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    epilogue: ConvolutionEpilogue,
+    precision: Precision,
+) -> FlexTensor {
+    let shape = convolution(x, weight, geometry);
+    let [height, width] = shape.output_size();
+    let mut y = room(shape.output_len());
+    kernels::convolution_forward(&shape, values(x), values(weight), epilogue, &mut y, precision);
+    tensor(y, [shape.batch, shape.out_channels, height, width])
+}
+
+pub(in crate::kernels) fn conv2d(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    precision: Precision,
+) -> FlexTensor {
+    convolved(x, weight, geometry, ConvolutionEpilogue::default(), precision)
+}
+
+/// As [`conv2d`], then by channel `· scale + shift`, plus `residual`, then ReLU.
+pub(in crate::kernels) fn conv2d_scale_shift(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    [scale, shift]: [&FlexTensor; 2],
+    residual: Option<&FlexTensor>,
+    settings: FusedConvolution,
+) -> FlexTensor {
+    let FusedConvolution { geometry, relu, precision } = settings;
+    let (scale, bias) = (Some(values(scale)), Some(values(shift)));
+    let epilogue = ConvolutionEpilogue { scale, bias, residual: residual.map(values), relu };
+    convolved(x, weight, geometry, epilogue, precision)
+}
+
+pub(in crate::kernels) fn conv2d_input_gradient(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    dy: &FlexTensor,
+    precision: Precision,
+) -> FlexTensor {
+    let shape = convolution(x, weight, geometry);
+    let mut dx = room(shape.input_len());
+    kernels::convolution_input_gradient(&shape, values(dy), values(weight), &mut dx, precision);
+    tensor(dx, x.shape())
+}
+
+pub(in crate::kernels) fn conv2d_weight_gradient(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    dy: &FlexTensor,
+    precision: Precision,
+) -> FlexTensor {
+    let shape = convolution(x, weight, geometry);
+    let mut dw = room(shape.weight_len());
+    kernels::convolution_weight_gradient(&shape, values(x), values(dy), &mut dw, None, precision);
+    tensor(dw, weight.shape())
+}
+
+fn pooling(shape: &Shape, [kernel, stride, padding]: [usize; 3]) -> Pooling {
+    Pooling {
+        input_size: [shape[2], shape[3]],
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+    }
+}
+
+/// The largest value of each window, and where in its plane it stands.
+pub(in crate::kernels) fn max_pool2d(x: &FlexTensor, window: [usize; 3]) -> (FlexTensor, Vec<u32>) {
+    let shape = x.shape();
+    let pooling = pooling(&shape, window);
+    let [height, width] = pooling.output_size();
+    let mut y = room(shape[0] * shape[1] * height * width);
+    let mut indices = vec![0; y.len()];
+    kernels::max_pool_forward(&pooling, values(x), &mut y, &mut indices);
+    (tensor(y, [shape[0], shape[1], height, width]), indices)
+}
+
+pub(in crate::kernels) fn max_pool2d_gradient(
+    shape: &Shape,
+    window: [usize; 3],
+    indices: &[u32],
+    dy: &FlexTensor,
+) -> FlexTensor {
+    let mut dx = room(shape.num_elements());
+    kernels::max_pool_backward(&pooling(shape, window), indices, values(dy), &mut dx);
+    tensor(dx, shape.clone())
+}

@@ -1,0 +1,203 @@
+//! The operations on CPU tensors: shapes read, outputs allocated, kernels called.
+
+mod attention;
+mod dense;
+mod images;
+mod normalization;
+
+use archaeo_kernels::{self as kernels, Activation, Precision};
+use burn::backend::{DType, Flex};
+use burn_flex::{FlexTensor, Layout};
+use burn_std::{Bytes, Shape};
+
+use super::{FusedConvolution, KernelOperations};
+
+pub(super) use attention::*;
+pub(super) use dense::*;
+pub(super) use images::*;
+pub(super) use normalization::*;
+
+/// The values of a tensor, which must be contiguous.
+pub(super) fn values(x: &FlexTensor) -> &[f32] {
+    x.as_slice().expect("made contiguous on entry")
+}
+
+/// The same tensor with its values in order.
+pub(super) fn contiguous(x: FlexTensor) -> FlexTensor {
+    assert_eq!(x.dtype(), DType::F32, "kernels compute in 32-bit floats");
+    if x.as_slice::<f32>().is_some() { x } else { x.to_contiguous() }
+}
+
+/// A tensor of `values`.
+pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
+    FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
+}
+
+/// Room for `length` results, which a kernel then writes all of.
+pub(super) fn room(length: usize) -> Vec<f32> {
+    kernels::unspecified(length)
+}
+
+impl KernelOperations for Flex {
+    fn kernel_linear(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        precision: Precision,
+    ) -> FlexTensor {
+        linear(&contiguous(x), &contiguous(weight), &contiguous(bias), None, precision)
+    }
+
+    fn kernel_linear_residual(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        residual: FlexTensor,
+        precision: Precision,
+    ) -> FlexTensor {
+        let [x, weight, bias, residual] = [x, weight, bias, residual].map(contiguous);
+        linear(&x, &weight, &bias, Some(&residual), precision)
+    }
+
+    fn kernel_gather_rows(x: FlexTensor, sources: Vec<Option<usize>>) -> FlexTensor {
+        gather_rows(&contiguous(x), &sources)
+    }
+
+    fn kernel_layer_norm(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, epsilon: f32) -> FlexTensor {
+        layer_norm(&contiguous(x), &contiguous(weight), &contiguous(bias), epsilon).0
+    }
+
+    fn kernel_activation(x: FlexTensor, activation: Activation) -> FlexTensor {
+        self::activation(&contiguous(x), activation)
+    }
+
+    fn kernel_swiglu(x: FlexTensor) -> FlexTensor {
+        swiglu(&contiguous(x))
+    }
+
+    fn kernel_mlp(
+        x: FlexTensor,
+        first_weight: FlexTensor,
+        first_bias: FlexTensor,
+        second_weight: FlexTensor,
+        second_bias: FlexTensor,
+        activation: Activation,
+        precision: Precision,
+    ) -> FlexTensor {
+        let [x, first_weight, first_bias] = [x, first_weight, first_bias].map(contiguous);
+        let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, precision);
+        linear(&hidden, &contiguous(second_weight), &contiguous(second_bias), None, precision)
+    }
+
+    fn kernel_mlp_residual(
+        x: FlexTensor,
+        first_weight: FlexTensor,
+        first_bias: FlexTensor,
+        second_weight: FlexTensor,
+        second_bias: FlexTensor,
+        residual: FlexTensor,
+        activation: Activation,
+        precision: Precision,
+    ) -> FlexTensor {
+        let [x, first_weight, first_bias, residual] = [x, first_weight, first_bias, residual].map(contiguous);
+        let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, precision);
+        let (second_weight, second_bias) = (contiguous(second_weight), contiguous(second_bias));
+        linear(&hidden, &second_weight, &second_bias, Some(&residual), precision)
+    }
+
+    fn kernel_self_attention_weights(packed: FlexTensor, scale: f32, precision: Precision) -> FlexTensor {
+        self_attention_weights(&contiguous(packed), None, scale, precision)
+    }
+
+    fn kernel_self_attention_context(
+        weights: FlexTensor,
+        packed: FlexTensor,
+        precision: Precision,
+    ) -> FlexTensor {
+        self_attention_context(&contiguous(weights), &contiguous(packed), precision)
+    }
+
+    fn kernel_self_attention(packed: FlexTensor, scale: f32, precision: Precision) -> FlexTensor {
+        self_attention(&contiguous(packed), None, scale, false, precision).0
+    }
+
+    fn kernel_biased_self_attention_weights(
+        packed: FlexTensor,
+        bias: FlexTensor,
+        scale: f32,
+        precision: Precision,
+    ) -> FlexTensor {
+        self_attention_weights(&contiguous(packed), Some(&contiguous(bias)), scale, precision)
+    }
+
+    fn kernel_biased_self_attention(
+        packed: FlexTensor,
+        bias: FlexTensor,
+        scale: f32,
+        precision: Precision,
+    ) -> FlexTensor {
+        self_attention(&contiguous(packed), Some(&contiguous(bias)), scale, false, precision).0
+    }
+
+    fn kernel_conv2d(
+        x: FlexTensor,
+        weight: FlexTensor,
+        geometry: [usize; 3],
+        precision: Precision,
+    ) -> FlexTensor {
+        conv2d(&contiguous(x), &contiguous(weight), geometry, precision)
+    }
+
+    fn kernel_max_pool2d(x: FlexTensor, window: [usize; 3]) -> FlexTensor {
+        max_pool2d(&contiguous(x), window).0
+    }
+
+    fn kernel_batch_norm(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        epsilon: f32,
+        relu: bool,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let affine = [&contiguous(weight), &contiguous(bias)];
+        let (y, moments) = batch_norm(&contiguous(x), affine, None, epsilon, relu);
+        (y, moments.mean, moments.variance)
+    }
+
+    fn kernel_batch_norm_residual(
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        residual: FlexTensor,
+        epsilon: f32,
+        relu: bool,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let affine = [&contiguous(weight), &contiguous(bias)];
+        let (y, moments) = batch_norm(&contiguous(x), affine, Some(&contiguous(residual)), epsilon, relu);
+        (y, moments.mean, moments.variance)
+    }
+
+    fn kernel_conv2d_scale_shift(
+        x: FlexTensor,
+        weight: FlexTensor,
+        scale: FlexTensor,
+        shift: FlexTensor,
+        settings: FusedConvolution,
+    ) -> FlexTensor {
+        let affine = [&contiguous(scale), &contiguous(shift)];
+        conv2d_scale_shift(&contiguous(x), &contiguous(weight), affine, None, settings)
+    }
+
+    fn kernel_conv2d_scale_shift_residual(
+        x: FlexTensor,
+        weight: FlexTensor,
+        scale: FlexTensor,
+        shift: FlexTensor,
+        residual: FlexTensor,
+        settings: FusedConvolution,
+    ) -> FlexTensor {
+        let (affine, residual) = ([&contiguous(scale), &contiguous(shift)], contiguous(residual));
+        let (x, weight) = (contiguous(x), contiguous(weight));
+        conv2d_scale_shift(&x, &weight, affine, Some(&residual), settings)
+    }
+}
