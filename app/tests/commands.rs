@@ -122,6 +122,11 @@ fn a_precision_is_taken_up_by_training_and_by_questions() {
     let largest = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(largest > 0.0 && largest < 0.05, "bf16 moves logits a little, here by {largest}");
 
+    for question in ["attention", "attack", "ablate"] {
+        let result = json(trained.ask(question).args(["--limit", "8", "--precision", "bf16"]));
+        assert_eq!(result["precision"], "bf16", "{question}");
+    }
+
     let run = trained.path("rounded");
     let mut command = archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--precision", "bf16"]);
     succeed(command.arg("--out").arg(&run));

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use archaeo_experiments::findings::HeadFindings;
 use archaeo_experiments::studies::{Laboratory, StudySizes, heads};
+use serde_json::json;
 
 use super::subject::{Opened, open};
 use crate::cli::{Ablate, Global};
@@ -40,7 +41,10 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
     };
     let findings = heads(&lab)?;
     bars.finish();
-    printer.result(&findings, table)
+    let mut result = json!({ "model": model.card().name, "precision": global.precision_name() });
+    let fields = result.as_object_mut().expect("just made");
+    fields.extend(serde_json::to_value(&findings)?.as_object().cloned().unwrap_or_default());
+    printer.result(&result, |_| table(&findings))
 }
 
 fn table(findings: &HeadFindings) -> String {

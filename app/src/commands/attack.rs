@@ -70,6 +70,7 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
         "model": model.card().name,
         "attack": attacker(1.0).name(),
         "settings": described,
+        "precision": global.precision_name(),
         "n": indices.len(),
         "points": points.iter().map(|(epsilon, accuracy)| json!({
             "epsilon": epsilon, "accuracy": accuracy.value, "interval": [accuracy.low, accuracy.high],

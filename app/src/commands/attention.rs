@@ -81,6 +81,7 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     }
     let result = json!({
         "model": model.card().name,
+        "precision": global.precision_name(),
         "n": statistics.len(),
         "distance_convention": convention.describe(),
         "attention_distance": distance,

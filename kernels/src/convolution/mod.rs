@@ -1,10 +1,9 @@
 //! Two-dimensional convolution of `[batch, channels, height, width]` images (cross-correlation, as usual).
 //!
-//! For each image the output is a matrix product: weights `[out_channels, in_channels · kernel]` by patches
-//! `[in_channels · kernel, positions]`. The patches are packed straight from the image into the product's
-//! panels ([`patches`]), so the patch matrix never exists. Several small images share a panel. Sums run over k = (channel, kernel row, kernel column) in
-//! blocks that depend on the layer only, so an image's output does not depend on its batch.
+//! 3×3 kernels at stride 1 go by [`winograd`]'s algorithm where that pays, everything else by the sum itself ([`direct`]); which
+//! one depends on the layer only, as the order of each sum does, so an image's output does not depend on its batch.
 
+mod direct;
 mod gradient;
 mod patches;
 mod shape;
@@ -13,16 +12,7 @@ mod winograd;
 pub use gradient::{convolution_input_gradient, convolution_weight_gradient};
 pub use shape::Convolution;
 
-use crate::gemm::micro::{Finish, Left, Panel, Target, multiply_panel};
-use crate::gemm::pack::{LeftLayout, pack_left, steps};
-use crate::gemm::{TileShape, tile_shape};
-use crate::matrix::Matrix;
-use crate::parallel::{self, Shared};
-use crate::scratch::Scratch;
-use crate::simd::{MAX_TILE_VECTORS, WHOLE};
-use crate::{Level, Precision};
-use patches::{PatchTable, pack_patches};
-use std::ops::Range;
+use crate::Precision;
 
 /// What is done to a convolution's sums before they are stored: times scale, plus bias, plus residual, then ReLU.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,9 +26,6 @@ pub struct ConvolutionEpilogue<'a> {
     /// Replace negative results by zero.
     pub relu: bool,
 }
-
-/// The longest block of k, in numbers: a panel of it stays in the second-level cache.
-const K_BLOCK: usize = 640;
 
 /// y = convolution of `x` by `weight`, plus what `epilogue` says.
 ///
@@ -70,234 +57,7 @@ pub fn convolution_forward(
     if winograd::suits(shape) {
         return winograd::forward(shape, x, weight, &epilogue, y);
     }
-    let level = Level::current();
-    let tile = tile_shape(level);
-    let table = PatchTable::new(shape, tile.lanes, true);
-    let weights = PackedWeights::new(level, shape, weight, precision);
-    let per_panel = tile.columns / tile.lanes;
-    let (own, shared) = (table.own_vectors(), table.shared_vectors());
-    let panels_per_task = (own.div_ceil(per_panel) * shape.groups / TASKS).clamp(1, PANELS_PER_TASK);
-    let per_task = panels_per_task * per_panel;
-    let (own_tasks, shared_tasks) = (own.div_ceil(per_task), shared.div_ceil(per_panel));
-    let pieces = own_tasks + shared_tasks;
-    // Small outputs have few panels, so their channels are shared out too.
-    let wanted = (4 * rayon::current_num_threads()).div_ceil(pieces * shape.groups);
-    let channels = shape.group_outputs().div_ceil(wanted).max(32).next_multiple_of(tile.rows);
-    let blocks = shape.group_outputs().div_ceil(channels);
-    let forward = Forward { level, tile, shape, x, epilogue, table, weights, precision, y: Shared::new(y) };
-    parallel::for_each(pieces * shape.groups * blocks, |task| {
-        let (piece, rest) = (task / (shape.groups * blocks), task % (shape.groups * blocks));
-        let (group, first) = (rest / blocks, rest % blocks * channels);
-        let channels = first..(first + channels).min(shape.group_outputs());
-        let vectors = match piece.checked_sub(own_tasks) {
-            None => piece * per_task..((piece + 1) * per_task).min(own),
-            Some(piece) => own + piece * per_panel..own + ((piece + 1) * per_panel).min(shared),
-        };
-        forward.panels(group, channels, vectors);
-    });
-}
-
-/// Panels that are packed together, so that what is read of a channel is one long piece.
-const PANELS_PER_TASK: usize = 8;
-/// Tasks below which a task has fewer panels.
-const TASKS: usize = 32;
-/// Output channels that a task multiplies by one panel before it turns to the next: their weights stay in the second-level
-/// cache for all its panels.
-const CHANNELS_AT_ONCE: usize = 64;
-
-/// The weights as the left operand of every panel, one entry for each block of k.
-struct PackedWeights<'a> {
-    weight: &'a [f32],
-    /// Ranges of a group's channels, each a block of k.
-    blocks: Vec<Range<usize>>,
-    /// bfloat16 words of each group and block in turn; empty in f32, which reads the weights in place.
-    words: Vec<Vec<f32>>,
-}
-
-impl<'a> PackedWeights<'a> {
-    fn new(level: Level, shape: &Convolution, weight: &'a [f32], precision: Precision) -> Self {
-        let inputs = shape.group_inputs();
-        let channels = (K_BLOCK / shape.taps()).clamp(1, inputs.max(1));
-        let blocks: Vec<_> = (0..inputs).step_by(channels).map(|c| c..(c + channels).min(inputs)).collect();
-        let mut words = Vec::new();
-        if precision == Precision::Bf16 {
-            let tile_rows = tile_shape(level).rows;
-            for group in 0..shape.groups {
-                let rows = shape.group_outputs();
-                let start = group * rows * shape.patch_len();
-                let matrix =
-                    Matrix::new(&weight[start..start + rows * shape.patch_len()], rows, shape.patch_len());
-                for block in &blocks {
-                    let k = block.start * shape.taps()..block.end * shape.taps();
-                    let mut packed = vec![0.0; rows.next_multiple_of(tile_rows) * steps(k.len(), precision)];
-                    pack_left(level, &matrix, 0..rows, k, precision, &mut packed);
-                    words.push(packed);
-                }
-            }
-            assert!(LeftLayout::of(&Matrix::new(weight, 1, weight.len()), precision) == LeftLayout::Rows);
-        }
-        PackedWeights { weight, blocks, words }
-    }
-
-    fn left(&self, shape: &Convolution, group: usize, block: usize, row: usize) -> Left {
-        match self.words.get(group * self.blocks.len() + block) {
-            None => {
-                let start = (group * shape.group_outputs() + row) * shape.patch_len()
-                    + self.blocks[block].start * shape.taps();
-                let pointer = self.weight[start..].as_ptr();
-                Left { pointer, row_stride: shape.patch_len(), k_stride: 1 }
-            }
-            Some(words) => {
-                let depth = steps(self.blocks[block].len() * shape.taps(), Precision::Bf16);
-                Left { pointer: words[row * depth..].as_ptr(), row_stride: depth, k_stride: 1 }
-            }
-        }
-    }
-}
-
-struct Forward<'a> {
-    level: Level,
-    tile: TileShape,
-    shape: &'a Convolution,
-    x: &'a [f32],
-    epilogue: ConvolutionEpilogue<'a>,
-    table: PatchTable,
-    weights: PackedWeights<'a>,
-    precision: Precision,
-    y: Shared<f32>,
-}
-
-impl Forward<'_> {
-    /// Computes some output channels of a group at the positions of some vectors, which are all images' own or all shared.
-    fn panels(&self, group: usize, channels: Range<usize>, vectors: Range<usize>) {
-        let (shape, lanes) = (self.shape, self.tile.lanes);
-        let per_panel = self.tile.columns / lanes;
-        let longest = self.weights.blocks.first().map_or(0, |block| block.len() * shape.taps());
-        let panel_len = steps(longest, self.precision) * self.tile.columns;
-        let panels: Vec<_> = vectors
-            .clone()
-            .step_by(per_panel)
-            .map(|first| first..(first + per_panel).min(vectors.end))
-            .collect();
-        let places: Vec<_> = vectors
-            .clone()
-            .enumerate()
-            .map(|(i, vector)| {
-                let (panel, within) = (i / per_panel, i % per_panel);
-                let row_stride = panels[panel].len() * lanes;
-                self.table.place(vector, panel * panel_len + within * lanes, row_stride)
-            })
-            .collect();
-        let mut packed = Scratch::take(panels.len() * panel_len);
-        let shared = vectors.start >= self.table.own_vectors();
-        let row_stride = vectors.len() * lanes;
-        let mut mixed = Scratch::take(if shared { channels.len() * row_stride } else { 0 });
-        let mixed_shared = Shared::new(&mut mixed);
-        for (index, block) in self.weights.blocks.iter().enumerate() {
-            let inputs = group * shape.group_inputs() + block.start;
-            let inputs = inputs..inputs + block.len();
-            let (level, precision) = (self.level, self.precision);
-            pack_patches(level, &self.table, self.x, shape, inputs, &places, precision, &mut packed);
-            let last = index + 1 == self.weights.blocks.len();
-            for first in channels.clone().step_by(CHANNELS_AT_ONCE) {
-                let rows = first..(first + CHANNELS_AT_ONCE).min(channels.end);
-                let left = self.weights.left(shape, group, index, rows.start);
-                let channel = group * shape.group_outputs() + rows.start;
-                for (panel, vectors) in panels.iter().enumerate() {
-                    let mut target = match shared {
-                        false => self.target(channel, vectors.clone()),
-                        true => self.mixed_target(
-                            mixed_shared.offset((rows.start - channels.start) * row_stride),
-                            row_stride,
-                        ),
-                    };
-                    target.accumulate = index > 0;
-                    multiply_panel(
-                        level,
-                        &Panel {
-                            rows: rows.len(),
-                            vectors: vectors.len(),
-                            depth: steps(block.len() * shape.taps(), precision),
-                            precision,
-                            left,
-                            strip_stride: self.tile.rows * left.row_stride,
-                            right: packed[panel * panel_len..].as_ptr(),
-                            target,
-                            finish: if last { self.finish(channel, shared) } else { Finish::NOTHING },
-                        },
-                    );
-                }
-            }
-        }
-        if shared {
-            self.sort(group * shape.group_outputs() + channels.start, vectors, &mixed);
-        }
-    }
-
-    /// The output from channel `channel` on at the positions of an image's own vectors.
-    fn target(&self, channel: usize, vectors: Range<usize>) -> Target {
-        let (positions, lanes) = (self.shape.positions(), self.tile.lanes);
-        let mut target = Target {
-            pointer: self.y.offset(channel * positions).pointer(),
-            row_stride: positions,
-            offsets: [0; MAX_TILE_VECTORS],
-            masks: [0; MAX_TILE_VECTORS],
-            accumulate: false,
-        };
-        for (v, vector) in vectors.enumerate() {
-            let (image, vector) = self.table.locate(vector);
-            target.offsets[v] = image * self.shape.out_channels * positions + vector * lanes;
-            target.masks[v] = self.tile.mask(positions - vector * lanes);
-        }
-        target
-    }
-
-    /// Rows of whole vectors.
-    fn mixed_target(&self, rows: Shared<f32>, row_stride: usize) -> Target {
-        Target {
-            pointer: rows.pointer(),
-            row_stride,
-            offsets: std::array::from_fn(|v| v * self.tile.lanes),
-            masks: [WHOLE; MAX_TILE_VECTORS],
-            accumulate: false,
-        }
-    }
-
-    /// Brings the rows of shared vectors, of the channels from `channel` on, to their images.
-    fn sort(&self, channel: usize, vectors: Range<usize>, mixed: &[f32]) {
-        let (shape, positions, lanes) = (self.shape, self.shape.positions(), self.tile.lanes);
-        let leftover = self.table.leftover();
-        let ConvolutionEpilogue { residual, relu, .. } = self.epilogue;
-        for (row, numbers) in mixed.chunks_exact(vectors.len() * lanes).enumerate() {
-            for (vector, numbers) in vectors.clone().zip(numbers.chunks_exact(lanes)) {
-                let first_image = (vector - self.table.own_vectors()) * leftover.images;
-                let images = first_image..(first_image + leftover.images).min(shape.batch);
-                for (image, numbers) in images.zip(numbers.chunks_exact(leftover.positions)) {
-                    let plane = (image * shape.out_channels + channel + row) * positions;
-                    let start = plane + positions - leftover.positions;
-                    // SAFETY: a task alone writes its channels' positions left over.
-                    let y = unsafe { self.y.slice(start, leftover.positions) };
-                    match residual {
-                        None => y.copy_from_slice(numbers),
-                        Some(residual) => add_residual(numbers, &residual[start..], relu, y),
-                    }
-                }
-            }
-        }
-    }
-
-    /// What is done to the sums from `first_channel` on; where vectors are shared, a residual comes later.
-    fn finish(&self, first_channel: usize, shared: bool) -> Finish {
-        let positions = self.shape.positions();
-        let residual = self.epilogue.residual.filter(|_| !shared);
-        Finish {
-            row_scale: self.epilogue.scale.map(|scale| scale[first_channel..].as_ptr()),
-            row_bias: self.epilogue.bias.map(|bias| bias[first_channel..].as_ptr()),
-            residual: residual.map(|residual| (residual[first_channel * positions..].as_ptr(), positions)),
-            relu: self.epilogue.relu && (residual.is_some() || self.epilogue.residual.is_none()),
-            ..Finish::NOTHING
-        }
-    }
+    direct::forward(shape, x, weight, epilogue, y, precision);
 }
 
 /// y = values + residual, then ReLU if wanted.

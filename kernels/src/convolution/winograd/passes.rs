@@ -3,6 +3,7 @@
 //! A vector's lanes hold one element of as many tiles, or of one tile in as many channels. Each lane's numbers are first
 //! laid side by side in a small buffer, whose transpose then is what the transforms work on.
 
+use super::tiles::TilePlace;
 use super::transforms::{OUTPUTS, SIDE, both_ways, filter, filter_gradient, input, output, output_gradient};
 use crate::convolution::{Convolution, ConvolutionEpilogue, add_residual};
 use crate::parallel::Shared;
@@ -27,72 +28,6 @@ impl<const N: usize> Aligned<N> {
 /// A tile of inputs, or of outputs, for each lane.
 type InputTiles = Aligned<{ MAX_LANES * TILE }>;
 type OutputTiles = Aligned<{ MAX_LANES * OUTPUT_TILE }>;
-
-/// The tiles of a convolution's outputs: image by image, row by row.
-#[derive(Clone, Copy)]
-pub(super) struct Tiles {
-    shape: Convolution,
-    rows: usize,
-    columns: usize,
-}
-
-/// Where a tile lies.
-#[derive(Clone, Copy, Default)]
-pub(super) struct TilePlace {
-    /// Of its upper left input in channel 0; that may lie in the padding.
-    input: isize,
-    /// Its input rows that lie in the image, and a mask of the columns that do.
-    input_rows: (usize, usize),
-    input_columns: u32,
-    /// Of its upper left output in channel 0.
-    output: usize,
-    output_rows: usize,
-    output_columns: usize,
-}
-
-impl Tiles {
-    pub(super) fn of(shape: &Convolution) -> Self {
-        let [rows, columns] = shape.output_size().map(|length| length.div_ceil(OUTPUTS));
-        Tiles { shape: *shape, rows, columns }
-    }
-
-    /// Tiles of one image.
-    pub(super) fn of_image(&self) -> usize {
-        self.rows * self.columns
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.shape.batch * self.of_image()
-    }
-
-    pub(super) fn places(&self, tiles: Range<usize>) -> Vec<TilePlace> {
-        tiles.map(|tile| self.place(tile)).collect()
-    }
-
-    fn place(&self, tile: usize) -> TilePlace {
-        let shape = &self.shape;
-        let (image, within) = (tile / self.of_image(), tile % self.of_image());
-        let corner = [within / self.columns * OUTPUTS, within % self.columns * OUTPUTS];
-        let [height, width] = shape.output_size();
-        // The part of the tile's six rows or columns that lies in the image.
-        let inside = |axis: usize| {
-            let first = shape.padding[axis].saturating_sub(corner[axis]).min(SIDE);
-            let end = (shape.input_size[axis] + shape.padding[axis]).saturating_sub(corner[axis]);
-            (first, end.min(SIDE).max(first))
-        };
-        let (first, end) = inside(1);
-        let start = (image * shape.in_channels * shape.input_positions()) as isize;
-        let from_padding = |axis: usize| corner[axis] as isize - shape.padding[axis] as isize;
-        TilePlace {
-            input: start + from_padding(0) * shape.input_size[1] as isize + from_padding(1),
-            input_rows: inside(0),
-            input_columns: (1 << end) - (1 << first),
-            output: image * shape.out_channels * shape.positions() + corner[0] * width + corner[1],
-            output_rows: OUTPUTS.min(height - corner[0]),
-            output_columns: OUTPUTS.min(width - corner[1]),
-        }
-    }
-}
 
 /// Where element `e` of row `r` of a pass's results begins: at `pointer + e · element_stride + r · row_stride`. Whoever makes
 /// one vouches that whole vectors are writable there for every row and every vector of the pass, and that tasks are given

@@ -1,4 +1,5 @@
 use super::*;
+use crate::convolution::ConvolutionEpilogue;
 use crate::convolution::tests::{reference, run};
 use crate::reference::{Random, assert_close, assert_same_bits, at_every_level, doubles};
 
