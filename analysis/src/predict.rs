@@ -1,6 +1,7 @@
 //! What a model says: logits and probabilities as plain numbers.
 
 use archaeo_models::{Classifier, Pass};
+use archaeo_ops::in_pool;
 use burn::tensor::Tensor;
 
 use crate::statistics::{first_largest, softmax};
@@ -10,7 +11,7 @@ use crate::tensors::values;
 ///
 /// An image's logits depend on that image alone, up to the rounding of the device's matrix product.
 pub fn logits(model: &Classifier, images: Tensor<4>) -> Vec<f32> {
-    values(model.logits(images, &mut Pass::evaluate(&mut ())))
+    values(in_pool(|| model.logits(images, &mut Pass::evaluate(&mut ()))))
 }
 
 /// Softmax of every row of `logits`, `(batch, classes)` row by row.

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use archaeo_experiments::train::{Algorithm, NamedGradients, Optimizer};
 use archaeo_models::{Classifier, ModelCard, NetworkSpec, Pass, Preprocessing, TrainingStep};
-use archaeo_ops::{Precision, cross_entropy, keep_freed_memory, with_precision};
+use archaeo_ops::{Precision, cross_entropy, in_pool, keep_freed_memory, with_precision};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// The program's own allocator.
@@ -78,9 +78,11 @@ impl Subject {
     /// One forward pass, or one whole step of training as `archaeo train` makes it; its seconds.
     fn run(&mut self) -> f64 {
         let started = Instant::now();
-        with_precision(self.precision, || match self.task {
-            Task::Train => self.train(),
-            Task::Infer => self.infer(),
+        with_precision(self.precision, || {
+            in_pool(|| match self.task {
+                Task::Train => self.train(),
+                Task::Infer => self.infer(),
+            })
         });
         started.elapsed().as_secs_f64()
     }

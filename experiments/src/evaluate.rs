@@ -3,6 +3,7 @@
 use archaeo_analysis::predict::probabilities;
 use archaeo_analysis::statistics::{Predictions, StatisticsError};
 use archaeo_models::{Classifier, Pass};
+use archaeo_ops::in_pool;
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -84,7 +85,8 @@ pub fn evaluate(
         for batch in load_ahead(scope, source, (0..source.len()).collect(), batch_size, 0) {
             let batch = batch?;
             evaluation.labels.extend(&batch.labels);
-            let logits = model.logits(batch.tensor(&device), &mut Pass::evaluate(&mut ()));
+            let images = batch.tensor(&device);
+            let logits = in_pool(|| model.logits(images, &mut Pass::evaluate(&mut ())));
             evaluation
                 .logits
                 .extend(logits.into_data().try_into_vec::<f32>().expect("logits are 32-bit floats"));

@@ -58,6 +58,7 @@ pub use mapped_file::MappedFile;
 pub use matrix::{Matrix, MatrixMut};
 pub use norm::{layer_norm_backward, layer_norm_forward};
 pub use optimizer::{AdamW, Sgd, adamw_step, sgd_step};
+pub use parallel::enter;
 pub use peak::multiply_add_burst;
 pub use pool::{Pooling, average_pool_backward, average_pool_forward, max_pool_backward, max_pool_forward};
 pub use reduce::{sum_of_parts, sum_of_squares};

@@ -34,9 +34,9 @@ pub(crate) fn for_each(tasks: usize, task: impl Fn(usize) + Sync) {
     }
 }
 
-/// Runs `work`, which calls [`for_each`] several times, on a thread of the pool: from there each call costs far less than
-/// from outside, where the caller sleeps until the pool is done.
-pub(crate) fn enter(work: impl FnOnce() + Send) {
+/// Runs `work` on a thread of the current rayon pool, whose threads share the kernels' work: from there each kernel starts at
+/// once, where a caller from outside sleeps until the pool is done and has to be woken.
+pub fn enter<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     match rayon::current_thread_index() {
         Some(_) => work(),
         None => rayon::scope(|_| work()),

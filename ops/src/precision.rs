@@ -25,6 +25,14 @@ pub fn with_precision<R>(precision: Precision, operations: impl FnOnce() -> R) -
     operations()
 }
 
+/// Runs `operations` on one of the threads that share the work of each operation on the CPU, in the precision in force here:
+/// a tenth of the time of a small forward pass is saved, for from there no operation has to wake them. Operations must not
+/// wait for another thread meanwhile.
+pub fn in_pool<R: Send>(operations: impl FnOnce() -> R + Send) -> R {
+    let precision = current();
+    archaeo_kernels::enter(|| with_precision(precision, operations))
+}
+
 pub(crate) fn current() -> Precision {
     CURRENT.get()
 }

@@ -170,11 +170,13 @@ pub fn attack(
 
 /// Gradient at the images of the sum of their cross-entropies, `[batch, 3, height, width]` → the same.
 pub fn loss_gradient(model: &Classifier, images: Tensor<4>, labels: &[usize]) -> Tensor<4> {
-    let images = images.inner().autodiff().require_grad();
-    let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));
-    let targets = class_indices(labels, &logits);
-    let gradients = ops::per_image_cross_entropy(logits, targets).sum().backward();
-    images.grad(&gradients).unwrap_or_else(|| images.inner().zeros_like())
+    ops::in_pool(|| {
+        let images = images.inner().autodiff().require_grad();
+        let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));
+        let targets = class_indices(labels, &logits);
+        let gradients = ops::per_image_cross_entropy(logits, targets).sum().backward();
+        images.grad(&gradients).unwrap_or_else(|| images.inner().zeros_like())
+    })
 }
 
 fn rows(values: &mut [f32], pixels: usize) -> impl Iterator<Item = &mut [f32]> {

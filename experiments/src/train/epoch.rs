@@ -4,6 +4,7 @@ use std::thread::Scope;
 use std::time::Instant;
 
 use archaeo_models::TrainingStep;
+use archaeo_ops::in_pool;
 use burn::tensor::{Tensor, TensorData};
 
 use super::backward::loss_and_gradients;
@@ -79,7 +80,7 @@ pub(super) fn train_epoch<'scope>(
         if let Some(limit) = recipe.gradient_clip.filter(|limit| gradient_norm > *limit) {
             gradients.scale((limit / gradient_norm) as f32);
         }
-        training.update(|model, optimizer| optimizer.step(model, &gradients, learning_rate));
+        training.update(|model, optimizer| in_pool(|| optimizer.step(model, &gradients, learning_rate)));
         training.follow();
 
         observer.step(&report);
