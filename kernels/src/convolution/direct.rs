@@ -34,7 +34,8 @@ pub(super) fn forward(
     let weights = PackedWeights::new(level, shape, weight, precision);
     let per_panel = tile.columns / tile.lanes;
     let (own, shared) = (table.own_vectors(), table.shared_vectors());
-    let panels_per_task = (own.div_ceil(per_panel) * shape.groups / TASKS).clamp(1, PANELS_PER_TASK);
+    let most = (PACKED / (weights.longest(shape) * tile.columns)).clamp(1, PANELS_PER_TASK);
+    let panels_per_task = (own.div_ceil(per_panel) * shape.groups / TASKS).clamp(1, most);
     let per_task = panels_per_task * per_panel;
     let (own_tasks, shared_tasks) = (own.div_ceil(per_task), shared.div_ceil(per_panel));
     let pieces = own_tasks + shared_tasks;
@@ -57,6 +58,8 @@ pub(super) fn forward(
 
 /// Panels that are packed together, so that what is read of a channel is one long piece.
 const PANELS_PER_TASK: usize = 8;
+/// Numbers that are packed together: they stay in the second-level cache.
+const PACKED: usize = 1 << 17;
 /// Tasks below which a task has fewer panels.
 const TASKS: usize = 32;
 /// Output channels that a task multiplies by one panel before it turns to the next: their weights stay in the second-level
@@ -89,6 +92,11 @@ impl<'a> PackedWeights<'a> {
             }
         }
         PackedWeights { weight, blocks, words }
+    }
+
+    /// Numbers of the longest block of k.
+    fn longest(&self, shape: &Convolution) -> usize {
+        self.blocks.first().map_or(1, |block| block.len() * shape.taps())
     }
 
     fn left(&self, shape: &Convolution, group: usize, block: usize, row: usize) -> Left {
@@ -143,7 +151,7 @@ impl Forward<'_> {
     fn panels(&self, group: usize, channels: Range<usize>, vectors: Range<usize>) {
         let (shape, lanes) = (self.shape, self.tile.lanes);
         let per_panel = self.tile.columns / lanes;
-        let longest = self.weights.blocks.first().map_or(0, |block| block.len() * shape.taps());
+        let longest = self.weights.longest(shape);
         let panel_len = steps(longest, self.precision) * self.tile.columns;
         let panels: Vec<_> = vectors
             .clone()
