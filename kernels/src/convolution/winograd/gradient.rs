@@ -52,8 +52,7 @@ pub(in crate::convolution) fn weight_gradient(
             };
             let panels = inputs.div_ceil(tile.columns);
             let tile_tasks = depth.div_ceil(TILES_PER_TASK);
-            let left_tasks = outputs.div_ceil(OUTPUTS_PER_TASK);
-            parallel::for_each(panels * tile_tasks + left_tasks, |task| {
+            parallel::for_each(panels * tile_tasks + output_tasks, |task| {
                 if let Some(task) = task.checked_sub(panels * tile_tasks) {
                     let channels = some(task, OUTPUTS_PER_TASK, outputs);
                     let target = left.at(channels.start, 0);

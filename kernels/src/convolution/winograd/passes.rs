@@ -173,12 +173,7 @@ fn transform_input<S: Simd>(simd: S, buffer: &InputTiles, target: Elements) {
                 tile[i][j] = simd.load(lanes.0.as_ptr().add((i * ROW + j) * S::LANES));
             }
         }
-        let tile = both_ways!(simd, input, tile, 6, 6);
-        for i in 0..SIDE {
-            for j in 0..SIDE {
-                simd.store(target.element(i * SIDE + j), tile[i][j]);
-            }
-        }
+        store_elements(simd, target, WHOLE, both_ways!(simd, input, tile, 6, 6));
     }
 }
 
@@ -216,12 +211,7 @@ simd_fn! {
                             tile[i][j] = simd.load(lanes.0.as_ptr().add((i * OUTPUTS + j) * S::LANES));
                         }
                     }
-                    let tile = both_ways!(simd, output_gradient, tile, 4, 6);
-                    for i in 0..SIDE {
-                        for j in 0..SIDE {
-                            simd.store(target.element(i * SIDE + j), tile[i][j]);
-                        }
-                    }
+                    store_elements(simd, target, WHOLE, both_ways!(simd, output_gradient, tile, 4, 6));
                 }
             }
         }
@@ -270,7 +260,6 @@ simd_fn! {
         let zero = simd.splat(0.0);
         let mut lanes = OutputTiles::ZERO;
         let mut tiles = OutputTiles::ZERO;
-        let mut tile = [[zero; SIDE]; SIDE];
         for (row, channel) in channels.enumerate() {
             let bias = simd.splat(epilogue.bias.map_or(0.0, |bias| bias[channel]));
             let scale = simd.splat(epilogue.scale.map_or(1.0, |scale| scale[channel]));
@@ -279,12 +268,7 @@ simd_fn! {
                 // SAFETY: whoever made the products vouches for their vectors; `lanes` and `tiles` hold a vector for each
                 // number of a tile.
                 unsafe {
-                    for i in 0..SIDE {
-                        for j in 0..SIDE {
-                            tile[i][j] = simd.load(products.element(i * SIDE + j));
-                        }
-                    }
-                    let outputs = both_ways!(simd, output, tile, 6, 4);
+                    let outputs = both_ways!(simd, output, load_elements(simd, products, WHOLE), 6, 4);
                     for i in 0..OUTPUTS {
                         for j in 0..OUTPUTS {
                             let mut value = outputs[i][j];
@@ -344,12 +328,7 @@ simd_fn! {
                         taps[i][j] = simd.gather(source, indices.as_ptr(), mask);
                     }
                 }
-                let transformed = both_ways!(simd, filter, taps, 3, 6);
-                for i in 0..SIDE {
-                    for j in 0..SIDE {
-                        store_lanes(simd, target.element(i * SIDE + j), mask, transformed[i][j]);
-                    }
-                }
+                store_elements(simd, target, mask, both_ways!(simd, filter, taps, 3, 6));
             }
         }
     }
@@ -360,18 +339,13 @@ simd_fn! {
     #[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
     pub(super) fn transform_filter_gradients(simd: S, transformed: Elements, filters: &mut [f32]) {
         let inputs = filters.len() / TAPS;
-        let mut tile = [[simd.splat(0.0); SIDE]; SIDE];
         let mut lanes = [0.0; MAX_LANES * TAPS];
         for first in (0..inputs).step_by(S::LANES) {
             let mask = first_lanes(simd, inputs - first);
             let transformed = transformed.at(0, first);
             // SAFETY: whoever made `transformed` vouches for the mask's lanes; `lanes` holds a vector for each tap.
             unsafe {
-                for i in 0..SIDE {
-                    for j in 0..SIDE {
-                        tile[i][j] = load_lanes(simd, transformed.element(i * SIDE + j), mask);
-                    }
-                }
+                let tile = load_elements(simd, transformed, mask);
                 let taps = both_ways!(simd, filter_gradient, tile, 6, 3);
                 for i in 0..3 {
                     for j in 0..3 {
@@ -388,14 +362,41 @@ simd_fn! {
     }
 }
 
-/// Stores the lanes of `mask`.
+/// The lanes of `mask` of every element of transformed tiles.
+///
+/// # Safety
+/// They are readable.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
+unsafe fn load_elements<S: Simd>(simd: S, elements: Elements, mask: u32) -> [[S::Vector; SIDE]; SIDE] {
+    let mut tile = [[simd.splat(0.0); SIDE]; SIDE];
+    for i in 0..SIDE {
+        for j in 0..SIDE {
+            // SAFETY: passed on.
+            tile[i][j] = unsafe { load_lanes(simd, elements.element(i * SIDE + j), mask) };
+        }
+    }
+    tile
+}
+
+/// Stores the lanes of `mask` of every element of transformed tiles.
 ///
 /// # Safety
 /// They are writable.
 #[inline(always)]
-unsafe fn store_lanes<S: Simd>(simd: S, target: *mut f32, mask: u32, vector: S::Vector) {
-    // SAFETY: passed on.
-    unsafe {
-        if mask == WHOLE { simd.store(target, vector) } else { simd.store_masked(target, mask, vector) }
+#[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
+unsafe fn store_elements<S: Simd>(simd: S, elements: Elements, mask: u32, tile: [[S::Vector; SIDE]; SIDE]) {
+    for i in 0..SIDE {
+        for j in 0..SIDE {
+            let target = elements.element(i * SIDE + j);
+            // SAFETY: passed on.
+            unsafe {
+                if mask == WHOLE {
+                    simd.store(target, tile[i][j])
+                } else {
+                    simd.store_masked(target, mask, tile[i][j])
+                }
+            }
+        }
     }
 }

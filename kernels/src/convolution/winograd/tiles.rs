@@ -13,7 +13,7 @@ pub(super) struct Tiles {
 }
 
 /// Where a tile lies.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct TilePlace {
     /// Of its upper left input in channel 0; that may lie in the padding.
     pub(super) input: isize,
