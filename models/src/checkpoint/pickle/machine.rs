@@ -1,118 +1,10 @@
-//! Python's pickles, read without running anything.
-//!
-//! A pickle is a program for a small stack machine whose `REDUCE` calls any function of the reader's Python. Here nothing is
-//! called: a call becomes an inert [`Node::Call`] that says what would have been called with what, and
-//! [`torch`](super::torch) recognises the few calls that stand for tensors. The opcodes are those of CPython's
-//! `pickletools` module.
-//!
-//! Memory is linear in the pickle's length: texts are borrowed, an opcode adds one value or node at most, and containers take
-//! their items off the stack instead of copying them.
+//! The stack machine that a pickle is a program for.
 
 use std::collections::HashMap;
 
-use super::error::Fault;
-
-/// Most opcodes of a pickle; those of a model of a thousand arrays are about 60,000.
-const MOST_OPCODES: usize = 2_000_000;
-
-/// A value on the stack.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Value<'a> {
-    /// `None`, or something that no checkpoint's arrays depend on.
-    Nothing,
-    /// A truth value.
-    Bool(bool),
-    /// An integer of at most 64 bits.
-    Int(i64),
-    /// A float.
-    Float(f64),
-    /// A text, or bytes that are one.
-    Text(&'a str),
-    /// A class or function: module and name.
-    Global(&'a str, &'a str),
-    /// Something that holds other values: an index into [`Pickle::nodes`].
-    Node(usize),
-}
-
-/// Something that holds other values.
-#[derive(Debug)]
-pub(super) enum Node<'a> {
-    /// A tuple, a list or a set.
-    Sequence(Vec<Value<'a>>),
-    /// A dictionary, in the order of its making.
-    Dictionary(Vec<(Value<'a>, Value<'a>)>),
-    /// What stands outside of the pickle: the storage of a tensor.
-    Persistent(Value<'a>),
-    /// What calling a class or function would have made.
-    Call(Box<Call<'a>>),
-}
-
-/// What calling a class or function would have made.
-#[derive(Debug)]
-pub(super) struct Call<'a> {
-    /// The class or function.
-    pub(super) function: Value<'a>,
-    /// A sequence.
-    pub(super) arguments: Value<'a>,
-    /// What the object was given afterwards: mostly a dictionary of its attributes.
-    pub(super) state: Value<'a>,
-    /// Items that it was given as a dictionary or list, the latter without keys.
-    pub(super) items: Vec<(Value<'a>, Value<'a>)>,
-}
-
-/// What a pickle holds.
-#[derive(Debug)]
-pub(super) struct Pickle<'a> {
-    nodes: Vec<Node<'a>>,
-    /// The pickled object.
-    pub(super) root: Value<'a>,
-    /// Bytes of the pickle.
-    pub(super) length: usize,
-}
-
-impl<'a> Pickle<'a> {
-    /// Reads the pickle that `bytes` begin with.
-    ///
-    /// # Errors
-    /// A pickle that is cut short or makes no sense, or one that would run a function which does harm.
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let mut machine = Machine {
-            bytes,
-            at: 0,
-            stack: Vec::new(),
-            marks: Vec::new(),
-            memo: HashMap::new(),
-            nodes: Vec::new(),
-        };
-        for _ in 0..MOST_OPCODES {
-            if let Some(root) = machine.step()? {
-                return Ok(Self { nodes: machine.nodes, root, length: machine.at });
-            }
-        }
-        Err(Fault::malformed(format!("its pickle has more than {MOST_OPCODES} opcodes")))
-    }
-
-    /// Everything that holds other values.
-    pub(super) fn nodes(&self) -> &[Node<'a>] {
-        &self.nodes
-    }
-
-    /// What a value holds, if it holds something.
-    pub(super) fn node(&self, value: Value) -> Option<&Node<'a>> {
-        match value {
-            Value::Node(index) => self.nodes.get(index),
-            _ => None,
-        }
-    }
-
-    /// The items of a tuple or list; none of anything else.
-    pub(super) fn sequence(&self, value: Value) -> &[Value<'a>] {
-        match self.node(value) {
-            Some(Node::Sequence(items)) => items,
-            _ => &[],
-        }
-    }
-}
+use super::reader::Reader;
+use super::{Call, Node, Value, broken};
+use crate::checkpoint::error::Fault;
 
 /// Modules of Python of which weights need nothing, and every call does something to the machine.
 const HARMFUL_MODULES: [&str; 23] = [
@@ -154,9 +46,8 @@ fn is_harmful(module: &str, name: &str) -> bool {
 }
 
 /// The stack machine.
-struct Machine<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(super) struct Machine<'a> {
+    reader: Reader<'a>,
     stack: Vec<Value<'a>>,
     /// Heights of the stack at which containers begin.
     marks: Vec<usize>,
@@ -165,13 +56,33 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            reader: Reader::new(bytes),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+            nodes: Vec::new(),
+        }
+    }
+
+    /// Bytes that were read.
+    pub(super) fn position(&self) -> usize {
+        self.reader.position()
+    }
+
+    /// Everything that was made and holds other values.
+    pub(super) fn into_nodes(self) -> Vec<Node<'a>> {
+        self.nodes
+    }
+
     /// Runs one opcode; gives the object when the pickle is complete.
-    fn step(&mut self) -> Result<Option<Value<'a>>, Fault> {
-        let [opcode] = self.array()?;
+    pub(super) fn step(&mut self) -> Result<Option<Value<'a>>, Fault> {
+        let [opcode] = self.reader.array()?;
         match opcode {
             b'.' => return self.pop().map(Some),
-            0x80 => drop(self.take(1)?),               // PROTO
-            0x95 => drop(self.take(8)?),               // FRAME
+            0x80 => drop(self.reader.take(1)?),        // PROTO
+            0x95 => drop(self.reader.take(8)?),        // FRAME
             b'(' => self.marks.push(self.stack.len()), // MARK
             b'0' => match self.marks.last() == Some(&self.stack.len()) {
                 true => drop(self.marks.pop()),
@@ -190,15 +101,15 @@ impl<'a> Machine<'a> {
             b'K' => self.integer(1, false)?,
             b'M' => self.integer(2, false)?,
             0x8a => {
-                let length = self.length(1)?;
+                let length = self.reader.length(1)?;
                 self.integer(length, true)?;
             }
             0x8b => {
-                let length = self.length(4)?;
+                let length = self.reader.length(4)?;
                 self.integer(length, true)?;
             }
             b'I' | b'L' => {
-                let line = self.line()?.trim_end_matches('L');
+                let line = self.reader.line()?.trim_end_matches('L');
                 self.push(match line {
                     "00" => Value::Bool(false),
                     "01" => Value::Bool(true),
@@ -206,11 +117,11 @@ impl<'a> Machine<'a> {
                 });
             }
             b'G' => {
-                let float = f64::from_be_bytes(self.array()?);
+                let float = f64::from_be_bytes(self.reader.array()?);
                 self.push(Value::Float(float));
             }
             b'F' => {
-                let line = self.line()?;
+                let line = self.reader.line()?;
                 self.push(line.parse().map_or(Value::Nothing, Value::Float));
             }
 
@@ -218,11 +129,11 @@ impl<'a> Machine<'a> {
             0x8c | b'U' | b'C' => self.text(1)?,
             0x8d | 0x8e | 0x96 => self.text(8)?,
             b'S' => {
-                let line = self.line()?;
+                let line = self.reader.line()?;
                 self.push(Value::Text(line.trim_matches(['\'', '"'])));
             }
             b'V' => {
-                let line = self.line()?;
+                let line = self.reader.line()?;
                 self.push(Value::Text(line));
             }
 
@@ -259,30 +170,30 @@ impl<'a> Machine<'a> {
             }
 
             b'p' | b'g' => {
-                let line = self.line()?;
+                let line = self.reader.line()?;
                 let key = line.parse().map_err(|_| broken("it remembers under no number"))?;
                 if opcode == b'p' { self.remember(key)? } else { self.recall(key)? }
             }
             b'q' => {
-                let key = self.length(1)? as u64;
+                let key = self.reader.length(1)? as u64;
                 self.remember(key)?;
             }
             b'r' => {
-                let key = self.length(4)? as u64;
+                let key = self.reader.length(4)? as u64;
                 self.remember(key)?;
             }
             0x94 => self.remember(self.memo.len() as u64)?,
             b'h' => {
-                let key = self.length(1)? as u64;
+                let key = self.reader.length(1)? as u64;
                 self.recall(key)?;
             }
             b'j' => {
-                let key = self.length(4)? as u64;
+                let key = self.reader.length(4)? as u64;
                 self.recall(key)?;
             }
 
             b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
+                let (module, name) = (self.reader.line()?, self.reader.line()?);
                 self.push(Value::Global(module, name));
             }
             0x93 => {
@@ -301,7 +212,7 @@ impl<'a> Machine<'a> {
                 self.call(parts[0], parts[1])?;
             }
             b'i' => {
-                let (module, name) = (self.line()?, self.line()?);
+                let (module, name) = (self.reader.line()?, self.reader.line()?);
                 let arguments = self.pop_to_mark()?;
                 let arguments = self.new_node(Node::Sequence(arguments));
                 self.call(Value::Global(module, name), arguments)?;
@@ -323,7 +234,7 @@ impl<'a> Machine<'a> {
                 }
             }
             b'P' => {
-                let line = self.line()?;
+                let line = self.reader.line()?;
                 self.push_node(Node::Persistent(Value::Text(line)));
             }
             b'Q' => {
@@ -335,53 +246,17 @@ impl<'a> Machine<'a> {
         Ok(None)
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Fault> {
-        let end = self.at.checked_add(length);
-        let taken =
-            end.and_then(|end| self.bytes.get(self.at..end)).ok_or_else(|| broken("it is cut short"))?;
-        self.at += length;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        Ok(self.take(N)?.try_into().expect("so many bytes were taken"))
-    }
-
-    /// The rest of the line, which ends with a line feed.
-    fn line(&mut self) -> Result<&'a str, Fault> {
-        let rest = self.take(self.bytes.len() - self.at)?;
-        let end = rest.iter().position(|&byte| byte == b'\n').ok_or_else(|| broken("it is cut short"))?;
-        self.at = self.bytes.len() - rest.len() + end + 1;
-        str::from_utf8(&rest[..end]).map_err(|_| broken("a name in it is no text"))
-    }
-
-    /// An unsigned number of `width` bytes, as a length or a key.
-    fn length(&mut self, width: usize) -> Result<usize, Fault> {
-        let bytes = self.take(width)?;
-        let number = bytes.iter().rev().fold(0u64, |number, &byte| number << 8 | u64::from(byte));
-        usize::try_from(number).map_err(|_| broken("it is cut short"))
-    }
-
-    /// Pushes a little-endian integer of `width` bytes.
+    /// Pushes a little-endian integer of `width` bytes, if it has at most 64 bits.
     fn integer(&mut self, width: usize, signed: bool) -> Result<(), Fault> {
-        let bytes = self.take(width)?;
-        let negative = signed && bytes.last().is_some_and(|&byte| byte >= 0x80);
-        let mut extended = [if negative { 0xFF } else { 0 }; 8];
-        let value = match extended.get_mut(..width) {
-            Some(low) => {
-                low.copy_from_slice(bytes);
-                Value::Int(i64::from_le_bytes(extended))
-            }
-            None => Value::Nothing,
-        };
-        self.push(value);
+        let integer = self.reader.integer(width, signed)?;
+        self.push(integer.map_or(Value::Nothing, Value::Int));
         Ok(())
     }
 
     /// Pushes a text whose length stands before it in `width` bytes; bytes that are no text are of no interest.
     fn text(&mut self, width: usize) -> Result<(), Fault> {
-        let length = self.length(width)?;
-        let text = str::from_utf8(self.take(length)?);
+        let length = self.reader.length(width)?;
+        let text = str::from_utf8(self.reader.take(length)?);
         self.push(text.map_or(Value::Nothing, Value::Text));
         Ok(())
     }
@@ -529,8 +404,4 @@ fn pairs(items: Vec<Value>) -> Result<Vec<(Value, Value)>, Fault> {
         return Err(broken("a dictionary has a key without a value"));
     };
     Ok(pairs.iter().map(|&[key, value]| (key, value)).collect())
-}
-
-fn broken(reason: impl Into<String>) -> Fault {
-    Fault::Malformed(format!("its pickle is broken: {}", reason.into()))
 }
