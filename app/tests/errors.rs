@@ -59,7 +59,10 @@ fn weights_that_cannot_be_used() {
         command.args(["--model", name]);
         command
     };
-    refused(&mut other("vit_macro"), &["no model is called `vit_macro`", "`archaeo models` lists"]);
+    refused(
+        &mut other("vit_macro"),
+        &["cannot become a model: no model is called `vit_macro`", "`archaeo models` lists"],
+    );
     refused(&mut other("vit_micro"), &["model.safetensors does not fit vit_micro"]);
     refused(&mut other("resnet18_cifar"), &["model.safetensors does not fit resnet18_cifar"]);
     refused(&mut archaeo(["models", "show", "vit_macro"]), &["no model is called `vit_macro`"]);

@@ -89,12 +89,29 @@ pub struct LayerScale {
 }
 
 impl LayerScale {
-    fn forward(this: &Option<Self>, branch: Tensor<3>) -> Tensor<3> {
-        match this {
-            Some(scale) => branch * scale.gamma.val().unsqueeze(),
-            None => branch,
-        }
+    fn forward(&self, branch: Tensor<3>) -> Tensor<3> {
+        branch * self.gamma.val().unsqueeze()
     }
+}
+
+/// `x` plus a residual branch, which is scaled and, by stochastic depth of a rate and a stream, dropped. A branch that nothing scales
+/// or drops is given `x`, for its last product to add.
+pub(crate) fn add_branch(
+    x: Tensor<3>,
+    scale: Option<&LayerScale>,
+    (rate, stream): (f64, String),
+    pass: &mut Pass,
+    branch: impl FnOnce(Option<Tensor<3>>, &mut Pass) -> Tensor<3>,
+) -> Tensor<3> {
+    if scale.is_none() && !pass.drops(rate) {
+        return branch(Some(x), pass);
+    }
+    let values = branch(None, pass);
+    let values = match scale {
+        Some(scale) => scale.forward(values),
+        None => values,
+    };
+    x + pass.drop_path(values, rate, &stream)
 }
 
 /// Stochastic depth of block `layer`, counted from 0: nothing in the first, `rate` in the last (Huang et al., 2016, section 3:
@@ -169,21 +186,13 @@ impl Block {
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
-        // A branch that nothing scales or drops is added by its last product.
-        let whole = !pass.drops(self.drop_path);
-        let x = if whole && self.ls1.is_none() {
-            self.attn.forward(normed, Some(x), site, pass)
-        } else {
-            let attended = LayerScale::forward(&self.ls1, self.attn.forward(normed, None, site, pass));
-            x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"))
-        };
+        let path = (self.drop_path, format!("attention path {layer}"));
+        let x =
+            add_branch(x, self.ls1.as_ref(), path, pass, |x, pass| self.attn.forward(normed, x, site, pass));
         let normed = self.norm2.forward(x.clone());
-        let x = if whole && self.ls2.is_none() {
-            self.mlp.forward(normed, Some(x), layer, pass)
-        } else {
-            let expanded = LayerScale::forward(&self.ls2, self.mlp.forward(normed, None, layer, pass));
-            x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"))
-        };
+        let path = (self.drop_path, format!("mlp path {layer}"));
+        let x =
+            add_branch(x, self.ls2.as_ref(), path, pass, |x, pass| self.mlp.forward(normed, x, layer, pass));
         pass.probe.tokens(&at(TokenPlace::BlockOutput), x)
     }
 }

@@ -37,7 +37,7 @@ pub enum DescribeError {
     #[error("has a config.json that cannot be used: {0}")]
     Config(String),
     /// A model that cannot be built.
-    #[error(transparent)]
+    #[error("cannot become a model: {0}")]
     Spec(#[from] SpecError),
 }
 

@@ -14,7 +14,7 @@ use crate::layers::{LayerNorm, Linear};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
 use crate::spec::SpecError;
-use crate::transformer::{FeedForward, Mlp, drop_path_at};
+use crate::transformer::{FeedForward, Mlp, add_branch, drop_path_at};
 use crate::vit::PatchProjection;
 use crate::window::Window;
 
@@ -77,21 +77,11 @@ impl SwinBlock {
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
-        // A branch that is not dropped is added by its last product.
-        let whole = !pass.drops(self.drop_path);
-        let x = if whole {
-            self.attn.forward(normed, Some(x), &window, &site, pass)
-        } else {
-            let attended = self.attn.forward(normed, None, &window, &site, pass);
-            x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"))
-        };
+        let path = (self.drop_path, format!("attention path {layer}"));
+        let x = add_branch(x, None, path, pass, |x, pass| self.attn.forward(normed, x, &window, &site, pass));
         let normed = self.norm2.forward(x.clone());
-        let x = if whole {
-            self.mlp.forward(normed, Some(x), layer, pass)
-        } else {
-            let expanded = self.mlp.forward(normed, None, layer, pass);
-            x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"))
-        };
+        let path = (self.drop_path, format!("mlp path {layer}"));
+        let x = add_branch(x, None, path, pass, |x, pass| self.mlp.forward(normed, x, layer, pass));
         pass.probe.tokens(&at(TokenPlace::BlockOutput), x)
     }
 }
