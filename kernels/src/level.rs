@@ -12,8 +12,10 @@ use std::sync::OnceLock;
 /// more lanes); within a level they depend neither on threads nor on the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// Plain Rust on four lanes. On 64-bit ARM the compiler turns it into NEON with fused multiply-add.
+    /// Plain Rust on four lanes.
     Portable,
+    /// 128-bit vectors with fused multiply-add (64-bit ARM).
+    Neon,
     /// 256-bit vectors with fused multiply-add (x86-64 since 2013).
     Avx2Fma,
     /// 512-bit vectors (F, DQ, BW and VL).
@@ -24,7 +26,8 @@ pub enum Level {
 
 impl Level {
     /// Every level, slowest first, whether this processor has it or not.
-    pub const ALL: [Level; 4] = [Level::Portable, Level::Avx2Fma, Level::Avx512, Level::Avx512Bf16];
+    pub const ALL: [Level; 5] =
+        [Level::Portable, Level::Neon, Level::Avx2Fma, Level::Avx512, Level::Avx512Bf16];
 
     /// The levels that this processor can run, slowest first.
     pub fn available() -> impl Iterator<Item = Level> {
@@ -32,7 +35,7 @@ impl Level {
     }
 
     /// The level that calls made on this thread use: the one set by [`with_level`], else the best available
-    /// one, which the environment variable `ARCHAEO_CPU_LEVEL` (`portable`, `avx2`, `avx512` or
+    /// one, which the environment variable `ARCHAEO_CPU_LEVEL` (`portable`, `neon`, `avx2`, `avx512` or
     /// `avx512bf16`) may lower.
     pub fn current() -> Level {
         FORCED.get().unwrap_or_else(default_level)
@@ -41,6 +44,7 @@ impl Level {
     fn is_available(self) -> bool {
         match self {
             Level::Portable => true,
+            Level::Neon => cfg!(target_arch = "aarch64"),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2Fma => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
@@ -84,11 +88,12 @@ fn default_level() -> Level {
     *DEFAULT.get_or_init(|| {
         let limit = match std::env::var("ARCHAEO_CPU_LEVEL").as_deref() {
             Ok("portable") => Level::Portable,
+            Ok("neon") => Level::Neon,
             Ok("avx2") => Level::Avx2Fma,
             Ok("avx512") => Level::Avx512,
             Ok("avx512bf16") | Err(_) => Level::Avx512Bf16,
             Ok(other) => {
-                panic!("ARCHAEO_CPU_LEVEL is {other:?}; use portable, avx2, avx512 or avx512bf16")
+                panic!("ARCHAEO_CPU_LEVEL is {other:?}; use portable, neon, avx2, avx512 or avx512bf16")
             }
         };
         Level::available().filter(|level| *level <= limit).last().unwrap_or(Level::Portable)

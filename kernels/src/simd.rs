@@ -11,6 +11,8 @@
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 pub(crate) mod portable;
 
 /// The most vectors side by side in a tile of any level.
@@ -259,6 +261,8 @@ macro_rules! simd_fn {
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::Level::Avx2Fma => unsafe { avx2($($arg),*) },
+                #[cfg(target_arch = "aarch64")]
+                $crate::Level::Neon => generic($crate::simd::neon::Neon $(, $arg)*),
                 _ => generic($crate::simd::portable::Portable $(, $arg)*),
             }
         }
