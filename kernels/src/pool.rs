@@ -1,7 +1,8 @@
 //! Pooling of planes `[planes, height, width]` (planes = batch · channels); each plane is a task.
 
 use crate::Level;
-use crate::simd::{MAX_LANES, simd_fn, store_some};
+use crate::scratch::Scratch;
+use crate::simd::{MAX_LANES, WHOLE, load_some, simd_fn, store_some};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -102,55 +103,61 @@ simd_fn! {
         indices: &mut [u32],
     ) -> bool {
         let ([height, width], [_, columns]) = (shape.input_size, shape.output_size());
-        let (stride, padding) = (shape.stride[1], shape.padding[1]);
+        let (stride, kernel, padding) = (shape.stride[1], shape.kernel[1], shape.padding[1]);
         assert!(x.len() == height * width && y.len() == rows.len() * columns && indices.len() == y.len());
+        assert!(rows.iter().all(|rows| rows.end <= height));
         if x.len() > WHOLE_NUMBERS {
             return false;
         }
+        // The plane with −∞ on either side of its rows, as far as whole vectors of windows reach, so that no lane needs a mask.
+        let padded_width = (columns.next_multiple_of(S::LANES) * stride + kernel).max(padding + width);
+        let mut padded = Scratch::take(height * padded_width);
         let mut check = simd.splat(0.0);
-        for first in (0..columns).step_by(S::LANES) {
-            let lanes = S::LANES.min(columns - first);
-            // Of each lane at the window's first column; it may lie in the padding.
-            let mut starts = [0; MAX_LANES];
-            let mut numbers = [0.0; MAX_LANES];
-            for lane in 0..S::LANES {
-                starts[lane] = ((first + lane) * stride) as i32 - padding as i32;
-                numbers[lane] = starts[lane] as f32;
+        for (row, padded) in x.chunks_exact(width).zip(padded.chunks_exact_mut(padded_width)) {
+            padded[..padding].fill(f32::NEG_INFINITY);
+            padded[padding + width..].fill(f32::NEG_INFINITY);
+            for (numbers, target) in row.chunks(S::LANES).zip(padded[padding..].chunks_mut(S::LANES)) {
+                let vector = load_some(simd, numbers);
+                check = simd.mul_add(vector, simd.splat(0.0), check);
+                store_some(simd, &mut target[..numbers.len()], vector);
             }
-            // Of each of the window's columns the lanes that meet the input, and −∞ for those that do not.
-            let taps: Vec<_> = (0..shape.kernel[1])
-                .map(|tap| {
-                    let (mut mask, mut caps) = (0, [f32::NEG_INFINITY; MAX_LANES]);
-                    for lane in 0..lanes {
-                        if (0..width as i32).contains(&(starts[lane] + tap as i32)) {
-                            mask |= 1 << lane;
-                            caps[lane] = f32::INFINITY;
-                        }
-                    }
-                    (mask, caps)
-                })
-                .collect();
-            // SAFETY: `numbers` holds a whole vector.
-            let columns_of_lanes = unsafe { simd.load(numbers.as_ptr()) };
-            for (row, input_rows) in rows.iter().enumerate() {
+        }
+        // Zero times what is not finite is not a number.
+        if simd.sum(check) != 0.0 {
+            return false;
+        }
+        let mut starts = [0; MAX_LANES];
+        let mut numbers = [0.0; MAX_LANES];
+        for lane in 0..S::LANES {
+            starts[lane] = (lane * stride) as i32;
+            numbers[lane] = (lane * stride) as f32 - padding as f32;
+        }
+        // SAFETY: `numbers` holds a whole vector.
+        let columns_of_lanes = unsafe { simd.load(numbers.as_ptr()) };
+        for (row, input_rows) in rows.iter().enumerate() {
+            for first in (0..columns).step_by(S::LANES) {
                 let mut largest = simd.splat(f32::NEG_INFINITY);
                 let mut index = simd.splat(0.0);
                 for input_row in input_rows.clone() {
-                    for (tap, (mask, caps)) in taps.iter().enumerate() {
-                        let start = input_row * width + tap;
-                        // SAFETY: the mask's lanes lie in the row; `caps` holds a whole vector.
-                        let (value, cap) = unsafe {
-                            let source = x.as_ptr().wrapping_add(start);
-                            (simd.gather(source, starts.as_ptr(), *mask), simd.load(caps.as_ptr()))
+                    for tap in 0..kernel {
+                        let start = first * stride + tap;
+                        // SAFETY: the row is one of the plane's, and padded until the last lane's window ends; `starts` holds
+                        // a whole vector.
+                        let value = unsafe {
+                            let source = padded.as_ptr().add(input_row * padded_width + start);
+                            match stride {
+                                1 => simd.load(source),
+                                2 => simd.load_every_second(source),
+                                _ => simd.gather(source, starts.as_ptr(), WHOLE),
+                            }
                         };
-                        check = simd.mul_add(value, simd.splat(0.0), check);
-                        let value = simd.min(value, cap);
-                        let here = simd.add(columns_of_lanes, simd.splat(start as f32));
+                        let here = simd.add(columns_of_lanes, simd.splat((input_row * width + start) as f32));
                         index = simd.select_gt(value, largest, here, index);
                         largest = simd.max(largest, value);
                     }
                 }
                 let place = row * columns + first;
+                let lanes = S::LANES.min(columns - first);
                 store_some(simd, &mut y[place..place + lanes], largest);
                 store_some(simd, &mut numbers[..S::LANES], index);
                 for (index, number) in indices[place..place + lanes].iter_mut().zip(&numbers) {
@@ -158,7 +165,7 @@ simd_fn! {
                 }
             }
         }
-        simd.sum(check) == 0.0
+        true
     }
 }
 

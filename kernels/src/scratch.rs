@@ -25,8 +25,8 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub(crate) fn take(length: usize) -> Scratch {
-        let mut lines = STORE.with_borrow_mut(Vec::pop).unwrap_or_default();
         let needed = length.div_ceil(LINE);
+        let mut lines = STORE.with_borrow_mut(|store| best(store, needed)).unwrap_or_default();
         if lines.len() < needed {
             // Nothing in it is worth copying to larger memory.
             lines.clear();
@@ -34,6 +34,14 @@ impl Scratch {
         }
         Scratch { lines, length }
     }
+}
+
+/// The smallest buffer of at least `needed` lines; if there is none, the largest, which is then enlarged. Any other choice would
+/// let every buffer grow to the size of the largest in time.
+fn best(store: &mut Vec<Vec<Line>>, needed: usize) -> Option<Vec<Line>> {
+    let enough = (0..store.len()).filter(|&i| store[i].len() >= needed).min_by_key(|&i| store[i].len());
+    let best = enough.or_else(|| (0..store.len()).max_by_key(|&i| store[i].len()))?;
+    Some(store.swap_remove(best))
 }
 
 impl Deref for Scratch {
@@ -75,5 +83,14 @@ mod tests {
         drop(first);
         assert_eq!(Scratch::take(50).as_ptr(), address);
         assert!(Scratch::take(0).is_empty());
+    }
+    #[test]
+    fn a_small_request_leaves_the_large_buffer_to_a_large_one() {
+        let (small, large) = (Scratch::take(10), Scratch::take(10_000));
+        let addresses = (small.as_ptr(), large.as_ptr());
+        drop(small);
+        drop(large);
+        let (small, large) = (Scratch::take(10), Scratch::take(10_000));
+        assert_eq!((small.as_ptr(), large.as_ptr()), addresses);
     }
 }

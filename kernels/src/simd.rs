@@ -73,6 +73,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `indices` is readable for `LANES` numbers, `source + index` for the index of every set bit.
     unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> Self::Vector;
 
+    /// Asks for the cache line at `source` before it is read. It may be any address.
+    #[inline(always)]
+    fn prefetch(self, source: *const f32) {
+        let _ = source;
+    }
+
     /// Half a vector from `first` and half a one from `second`, side by side; lanes of a half whose bit in its mask is clear are
     /// zero, and their memory is not touched.
     ///

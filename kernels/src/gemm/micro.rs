@@ -155,6 +155,13 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
     // SAFETY: the caller vouches for `k` steps of both operands, and for the target, the biases and the
     // residual where the masks are set.
     unsafe {
+        if let Some((residual, stride)) = finish.residual {
+            for r in 0..ROWS {
+                for v in 0..VECTORS {
+                    simd.prefetch(residual.wrapping_add(r * stride + target.offsets[v]));
+                }
+            }
+        }
         let mut step = left.pointer;
         for _ in 0..k {
             let mut columns = [simd.splat(0.0); VECTORS];

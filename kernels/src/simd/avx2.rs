@@ -75,6 +75,11 @@ impl Simd for Avx2Fma {
     }
 
     #[inline(always)]
+    fn prefetch(self, source: *const f32) {
+        // SAFETY: the instruction reads nothing; addresses that cannot be read are passed over.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(source.cast()) }
+    }
+    #[inline(always)]
     fn splat(self, value: f32) -> __m256 {
         // SAFETY: the token proves the instructions.
         unsafe { _mm256_set1_ps(value) }

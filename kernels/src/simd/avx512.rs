@@ -104,6 +104,11 @@ macro_rules! implement_simd {
                 self.dot_bf16_pairs(a, b, accumulator)
             }
             #[inline(always)]
+            fn prefetch(self, source: *const f32) {
+                // SAFETY: the instruction reads nothing; addresses that cannot be read are passed over.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(source.cast()) }
+            }
+            #[inline(always)]
             fn splat(self, value: f32) -> __m512 {
                 // SAFETY: the token proves the instructions.
                 unsafe { _mm512_set1_ps(value) }
