@@ -19,6 +19,8 @@ pub(super) struct PatchTable {
     shared: usize,
     leftover: Leftover,
     image_len: usize,
+    /// From an element to the one that is asked for when it is read.
+    ahead: isize,
     batch: usize,
     /// `[own and one shared, taps]`: the lanes inside the input.
     masks: Vec<u32>,
@@ -30,6 +32,9 @@ pub(super) struct PatchTable {
     /// `[own and one shared, taps]`: whether all lanes are inside and meet every second element.
     every_second: Vec<bool>,
 }
+
+/// Channels between what is packed and what is asked for from memory. The processor does not foresee the way from plane to plane.
+const CHANNELS_AHEAD: usize = 8;
 
 /// The positions of each image in a shared vector, and the images that share one; none where nothing is shared.
 #[derive(Clone, Copy, Default)]
@@ -78,6 +83,7 @@ impl PatchTable {
             shared,
             leftover,
             image_len,
+            ahead: (CHANNELS_AHEAD * shape.input_positions()) as isize,
             batch: shape.batch,
             masks: Vec::with_capacity((own + 1) * taps),
             starts: Vec::new(),
@@ -180,6 +186,7 @@ impl PatchTable {
             let image = channel.add(place.image);
             if place.starts {
                 let start = *self.starts.get_unchecked(place.first + tap);
+                simd.prefetch(image.wrapping_offset(start as isize + self.ahead));
                 load_lanes(simd, image.wrapping_offset(start as isize), mask)
             } else {
                 let offsets = self.gathered.as_ptr().add(place.gathered + tap * S::LANES);

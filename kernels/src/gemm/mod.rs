@@ -155,9 +155,14 @@ impl<'a> Product<'a> {
         let panels = n.div_ceil(shape.columns);
         let row_block = STRIPS_PER_TASK * shape.rows;
         let row_blocks = m.div_ceil(row_block);
-        // Enough tasks for every thread to end at about the same time.
-        let wanted = if pooled { 4 * rayon::current_num_threads() } else { 1 };
-        let panels_per_task = panels.div_ceil(wanted.div_ceil(row_blocks));
+        // Enough tasks for every thread, of a size that lets them end at about the same time.
+        let threads = if pooled { rayon::current_num_threads() } else { 1 };
+        let wanted = if pooled { 4 * threads } else { 1 };
+        let most = panels.div_ceil(wanted.div_ceil(row_blocks));
+        let until_the_last_ends = |panels_per_task: &usize| {
+            (row_blocks * panels.div_ceil(*panels_per_task)).div_ceil(threads) * panels_per_task
+        };
+        let panels_per_task = (most.div_ceil(2)..=most).rev().min_by_key(until_the_last_ends).unwrap_or(1);
         let column_tasks = panels.div_ceil(panels_per_task);
 
         let blocks = k_blocks(k, layout);

@@ -17,6 +17,9 @@ pub(crate) fn steps(k: usize, precision: Precision) -> usize {
     }
 }
 
+/// Rows between what is packed and what is asked for from memory. The processor does not foresee the way from row to row.
+const ROWS_AHEAD: usize = 16;
+
 /// Two bfloat16 numbers as the bits of one `f32`, which is how buffers store them.
 #[inline(always)]
 fn pair(low: f32, high: f32) -> f32 {
@@ -63,7 +66,9 @@ fn pack_right_f32<S: Simd>(
                 // SAFETY: `pack_right` has checked that the rows and columns lie in the matrix and that the
                 // panel holds `k · width` numbers; the mask covers `count` columns.
                 unsafe {
-                    let vector = load_lanes(simd, right.at(k.start + row, first), mask);
+                    let source = right.at(k.start + row, first);
+                    simd.prefetch(source.wrapping_add(ROWS_AHEAD * right.row_stride));
+                    let vector = load_lanes(simd, source, mask);
                     simd.store(panel.as_mut_ptr().add(row * width + v * S::LANES), vector);
                 }
                 row += 1;
@@ -126,6 +131,9 @@ fn pack_right_bf16<S: Simd>(
                 // lanes are the last, and that the panel holds `k / 2 · width` words.
                 unsafe {
                     let low = right.at(k.start + row, first);
+                    for row in [0, 1] {
+                        simd.prefetch(low.wrapping_add((ROWS_AHEAD + row) * right.row_stride));
+                    }
                     let (low, high) =
                         (load_lanes(simd, low, mask), load_lanes(simd, low.add(right.row_stride), mask));
                     let words = panel.as_mut_ptr().add(row / 2 * width + v * S::LANES);
@@ -200,6 +208,9 @@ fn pack_strips_together<S: Simd, const BF16: bool>(
             // as checked above; masks select the rows of one strip.
             unsafe {
                 let source = source.add(numbers * step * stride);
+                for number in 0..numbers {
+                    simd.prefetch(source.wrapping_add((ROWS_AHEAD + number) * stride));
+                }
                 let mask = first_lanes(simd, used);
                 let mut words = load_lanes(simd, source, mask);
                 if BF16 {
