@@ -20,6 +20,17 @@ pub(crate) fn steps(k: usize, precision: Precision) -> usize {
 /// Rows between what is packed and what is asked for from memory. The processor does not foresee the way from row to row.
 const ROWS_AHEAD: usize = 16;
 
+/// Blocks of a transposition between what is packed and what is asked for from memory.
+const BLOCKS_AHEAD: usize = 2;
+
+/// Asks for the first line of as many columns as there are lanes.
+#[inline(always)]
+fn prefetch_block<S: Simd>(simd: S, source: *const f32, stride: usize) {
+    for lane in 0..S::LANES {
+        simd.prefetch(source.wrapping_add(lane * stride));
+    }
+}
+
 /// Two bfloat16 numbers as the bits of one `f32`, which is how buffers store them.
 #[inline(always)]
 fn pair(low: f32, high: f32) -> f32 {
@@ -77,6 +88,8 @@ fn pack_right_f32<S: Simd>(
             while row + S::LANES <= k.len() {
                 // SAFETY: as above, for a block of LANES rows and columns.
                 unsafe {
+                    let source = right.at(k.start + row, first);
+                    prefetch_block(simd, source.wrapping_add(BLOCKS_AHEAD * S::LANES), right.column_stride);
                     let target = panel.as_mut_ptr().add(row * width + v * S::LANES);
                     simd.transpose(right.at(k.start + row, first), right.column_stride, target, width);
                 }
@@ -110,6 +123,10 @@ fn pack_right_bf16<S: Simd>(
         let mut row = 0;
         if right.row_stride == 1 && count == S::LANES {
             while row + 2 * S::LANES <= k.len() {
+                let ahead = BLOCKS_AHEAD * 2 * S::LANES;
+                for ahead in [ahead, ahead + S::LANES] {
+                    prefetch_block(simd, right.at(k.start + row + ahead, first), right.column_stride);
+                }
                 for lane in 0..S::LANES {
                     let start = (first + lane) * right.column_stride + k.start + row;
                     let (low, high) = right.data[start..][..2 * S::LANES].split_at(S::LANES);
