@@ -3,7 +3,7 @@
 use crate::Level;
 use crate::parallel::{self, Shared};
 use crate::scratch::Scratch;
-use crate::simd::{load_some, simd_fn, store_some};
+use crate::simd::{load_ahead, load_some, simd_fn, store_some};
 use rayon::prelude::*;
 
 /// Σ x², for the norm of gradients: chunks of fixed size in `f32` lanes, added in order in double precision.
@@ -92,7 +92,7 @@ simd_fn! {
         let mut sums = [simd.splat(0.0); 2];
         for x in x.chunks(2 * S::LANES) {
             let (low, high) = x.split_at(x.len().min(S::LANES));
-            sums = [simd.add(sums[0], load_some(simd, low)), simd.add(sums[1], load_some(simd, high))];
+            sums = [simd.add(sums[0], load_ahead(simd, low, 512)), simd.add(sums[1], load_ahead(simd, high, 512))];
         }
         simd.sum(simd.add(sums[0], sums[1]))
     }

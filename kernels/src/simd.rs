@@ -214,6 +214,14 @@ pub(crate) fn load_some<S: Simd>(simd: S, source: &[f32]) -> S::Vector {
     }
 }
 
+/// As [`load_some`], and asks for the cache line `ahead` numbers further on: for passes through memory whose turns the processor
+/// does not foresee. There may be nothing at that address.
+#[inline(always)]
+pub(crate) fn load_ahead<S: Simd>(simd: S, source: &[f32], ahead: usize) -> S::Vector {
+    simd.prefetch(source.as_ptr().wrapping_add(ahead));
+    load_some(simd, source)
+}
+
 /// Stores up to `LANES` numbers to the front of `target`; lanes beyond its end are dropped.
 #[inline(always)]
 pub(crate) fn store_some<S: Simd>(simd: S, target: &mut [f32], vector: S::Vector) {
