@@ -4,13 +4,15 @@
 //! one depends on the layer only, as the order of each sum does, so an image's output does not depend on its batch.
 
 mod direct;
-mod gradient;
+mod input_gradient;
 mod patches;
 mod shape;
+mod weight_gradient;
 mod winograd;
 
-pub use gradient::{convolution_input_gradient, convolution_weight_gradient};
+pub use input_gradient::convolution_input_gradient;
 pub use shape::Convolution;
+pub use weight_gradient::convolution_weight_gradient;
 
 use crate::Precision;
 

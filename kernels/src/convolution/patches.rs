@@ -174,6 +174,11 @@ impl PatchTable {
         }
     }
 
+    /// A place without positions.
+    pub(super) fn nowhere(&self, target: usize, row_stride: usize) -> Place {
+        Place { first: 0, starts: false, gathered: 0, image: 0, lanes: 0, target, row_stride }
+    }
+
     /// The place's elements of a channel, whose plane in the first image begins at `channel`.
     ///
     /// # Safety
@@ -260,6 +265,43 @@ simd_fn! {
                         }
                         next!();
                     }
+                }
+            }
+        }
+    }
+}
+
+simd_fn! {
+    /// Packs the patches of input channels `channels` in bfloat16 with pairs of positions: one row for each (channel, tap), whose words
+    /// are neighbours among the lanes of two places, the second of which may be nowhere.
+    pub(super) fn pack_position_pairs(
+        simd: S,
+        table: &PatchTable,
+        x: &[f32],
+        shape: &Convolution,
+        channels: Range<usize>,
+        places: &[Place],
+        packed: &mut [f32],
+    ) {
+        assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels && table.lanes == S::LANES);
+        let rows = channels.len() * table.taps;
+        let room = |place: &Place| place.target + rows.saturating_sub(1) * place.row_stride + S::LANES;
+        assert!(places.iter().all(|place| room(place) <= packed.len()) || rows == 0);
+        let plane = shape.input_positions();
+        for row in 0..rows {
+            let (channel, tap) = (channels.start + row / table.taps, row % table.taps);
+            let channel = x[channel * plane..].as_ptr();
+            for [first, second] in places.as_chunks().0 {
+                // SAFETY: rows run over the taps of the channels, which lie in `x`; places were made by the table and have room, as
+                // checked above.
+                unsafe {
+                    let low = table.load(simd, channel, first, tap);
+                    let high = match second.lanes {
+                        0 => simd.splat(0.0),
+                        _ => table.load(simd, channel, second, tap),
+                    };
+                    let target = packed.as_mut_ptr().add(first.target + row * first.row_stride);
+                    simd.store(target, simd.narrow_bf16(low, high));
                 }
             }
         }

@@ -104,23 +104,27 @@ fn long_sums_and_bfloat16_agree_with_double_precision() {
         padding: [1, 1],
         groups: 1,
     };
-    let mut random = Random(51);
-    let (x, weight) = (random.numbers(shape.input_len()), random.numbers(shape.weight_len()));
-    let dy = random.numbers(shape.output_len());
-    let expected = reference(&shape, &x, &weight, &dy);
-    at_every_level(|level| {
-        for (precision, tolerance) in [(F32, 5e-6), (Precision::Bf16, 5e-3)] {
-            for shape in [shape, Convolution { stride: [2, 2], padding: [0, 0], ..shape }] {
-                let strided = shape.stride == [2, 2];
-                let dy = &dy[..shape.output_len()];
-                let expected = if strided { &reference(&shape, &x, &weight, dy) } else { &expected };
-                let found = run(&shape, &x, &weight, dy, precision);
-                for (found, expected) in found.iter().zip(expected) {
-                    assert_close(&format!("{precision:?} at {level:?}"), found, expected, tolerance);
+    let strided = Convolution { stride: [2, 2], padding: [0, 0], ..shape };
+    let pointwise = Convolution { kernel: [1, 1], padding: [0, 0], ..shape };
+    for shape in [shape, strided, Convolution { groups: 2, ..strided }, pointwise] {
+        let mut random = Random(51);
+        let (x, weight) = (random.numbers(shape.input_len()), random.numbers(shape.weight_len()));
+        let dy = random.numbers(shape.output_len());
+        let expected = reference(&shape, &x, &weight, &dy);
+        at_every_level(|level| {
+            for (precision, tolerance) in [(F32, 5e-6), (Precision::Bf16, 5e-3)] {
+                let found = run(&shape, &x, &weight, &dy, precision);
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert_close(
+                        &format!("{shape:?} {precision:?} at {level:?}"),
+                        found,
+                        expected,
+                        tolerance,
+                    );
                 }
             }
-        }
-    });
+        });
+    }
 }
 
 #[test]
