@@ -9,9 +9,9 @@ use std::ops::Range;
 /// padding, and where. The same for every image and channel.
 ///
 /// A vector holds neighbouring positions of one image. Where an image's last vector would be half empty or more, the
-/// positions left over of several images share one.
+/// positions left over of several images share one. What a position meets at a tap lies at the sum of an offset of the
+/// position and one of the tap.
 pub(super) struct PatchTable {
-    taps: usize,
     lanes: usize,
     /// Vectors of every image.
     own: usize,
@@ -22,15 +22,22 @@ pub(super) struct PatchTable {
     /// From an element to the one that is asked for when it is read.
     ahead: isize,
     batch: usize,
+    /// Offsets of the taps; those in the padding are negative.
+    taps: Vec<isize>,
+    /// `[own and one shared, lanes]`: offsets of the positions.
+    positions: Vec<i32>,
+    /// `[own and one shared]`: how they follow one another.
+    steps: Vec<Step>,
     /// `[own and one shared, taps]`: the lanes inside the input.
     masks: Vec<u32>,
-    /// `[own, taps]`: offsets within a channel of lane 0, which may lie outside; where neighbouring positions meet
-    /// neighbouring elements.
-    starts: Vec<i32>,
-    /// `[vectors, taps, lanes]`: offsets of every lane, of the vectors that `starts` does not serve.
-    gathered: Vec<i32>,
-    /// `[own and one shared, taps]`: whether all lanes are inside and meet every second element.
-    every_second: Vec<bool>,
+}
+
+/// From the offset of a vector's position to that of the next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    One,
+    Two,
+    Any,
 }
 
 /// Channels between what is packed and what is asked for from memory. The processor does not foresee the way from plane to plane.
@@ -46,12 +53,13 @@ pub(super) struct Leftover {
 /// A vector of positions that is to be packed.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
-    /// Its first mask and, if it has them, start or gathered offsets.
-    first: usize,
-    starts: bool,
-    gathered: usize,
-    /// Of its (first) image in the input.
+    step: Step,
+    /// Of its (first) image in the input, and of its first lane.
     image: usize,
+    first: isize,
+    /// Its masks and its lanes' offsets in the table.
+    masks: usize,
+    positions: usize,
     /// Lanes whose image exists.
     lanes: u32,
     /// Where its first row goes, and the numbers to the next one.
@@ -64,7 +72,8 @@ impl PatchTable {
     pub(super) fn new(shape: &Convolution, lanes: usize, share: bool) -> Self {
         let [height, width] = shape.input_size;
         let [_, output_width] = shape.output_size();
-        let (positions, taps) = (shape.positions(), shape.taps());
+        let [rows, columns] = shape.kernel;
+        let positions = shape.positions();
         let image_len = shape.in_channels * shape.input_positions();
         let rest = positions % lanes;
         let saves = rest > 0 && 2 * rest <= lanes && shape.batch > 1;
@@ -75,9 +84,10 @@ impl PatchTable {
         };
         let own = (positions - leftover.positions).div_ceil(lanes);
         let shared = shape.batch.div_ceil(leftover.images.max(1)) * usize::from(leftover.images > 0);
-        let contiguous = shape.stride == [1, 1] && output_width == width;
+        let [top, left] = shape.padding.map(|padding| padding as isize);
+        let offset =
+            |tap: usize| ((tap / columns) as isize - top) * width as isize + (tap % columns) as isize - left;
         let mut table = PatchTable {
-            taps,
             lanes,
             own,
             shared,
@@ -85,44 +95,45 @@ impl PatchTable {
             image_len,
             ahead: (CHANNELS_AHEAD * shape.input_positions()) as isize,
             batch: shape.batch,
-            masks: Vec::with_capacity((own + 1) * taps),
-            starts: Vec::new(),
-            gathered: Vec::new(),
-            every_second: Vec::with_capacity((own + 1) * taps),
+            taps: (0..shape.taps()).map(offset).collect(),
+            positions: Vec::with_capacity((own + 1) * lanes),
+            steps: Vec::with_capacity(own + 1),
+            masks: Vec::with_capacity((own + 1) * shape.taps()),
         };
         for vector in 0..own + shared.min(1) {
-            let starts = contiguous && vector < own;
-            for tap in 0..taps {
-                let mut mask = 0;
-                for lane in 0..lanes {
-                    let (image, position) = match vector < own {
-                        true => (0, vector * lanes + lane),
-                        false => (lane / rest, own * lanes + lane % rest),
+            // Lanes whose row at each row of the kernel, and whose column at each column, lie inside.
+            let (mut inside_rows, mut inside_columns) = (vec![0; rows], vec![0; columns]);
+            for lane in 0..lanes {
+                let (image, position) = match vector < own {
+                    true => (0, vector * lanes + lane),
+                    false => (lane / rest, own * lanes + lane % rest),
+                };
+                let row = position / output_width * shape.stride[0];
+                let column = position % output_width * shape.stride[1];
+                table.positions.push((image * image_len + row * width + column) as i32);
+                if position < positions && (vector < own || image < leftover.images) {
+                    let mark = |masks: &mut [u32], start: usize, padding: usize, size: usize| {
+                        for (tap, mask) in masks.iter_mut().enumerate() {
+                            let inside = (padding..padding + size).contains(&(start + tap));
+                            *mask |= u32::from(inside) << lane;
+                        }
                     };
-                    let place = |axis: usize, output: usize, tap: usize| {
-                        (output * shape.stride[axis] + tap) as i32 - shape.padding[axis] as i32
-                    };
-                    let row = place(0, position / output_width, tap / shape.kernel[1]);
-                    let column = place(1, position % output_width, tap % shape.kernel[1]);
-                    let exists = position < positions && (vector < own || image < leftover.images);
-                    let inside =
-                        exists && (0..height as i32).contains(&row) && (0..width as i32).contains(&column);
-                    mask |= u32::from(inside) << lane;
-                    let offset = (image * image_len) as i32 + row * width as i32 + column;
-                    match starts {
-                        true if lane == 0 => table.starts.push(offset),
-                        true => {}
-                        // Lanes outside are not read.
-                        false => table.gathered.push(if inside { offset } else { 0 }),
-                    }
+                    mark(&mut inside_rows, row, shape.padding[0], height);
+                    mark(&mut inside_columns, column, shape.padding[1], width);
                 }
-                let all = mask == (1 << lanes) - 1;
-                let offsets = &table.gathered[table.gathered.len().saturating_sub(lanes)..];
-                let steps_of_two = offsets.windows(2).all(|pair| pair[1] == pair[0] + 2);
-                table.every_second.push(all && !starts && steps_of_two);
-                // A full vector's mask means "whole" to the loads whatever the number of lanes.
-                table.masks.push(if all { WHOLE } else { mask });
             }
+            // A full vector's mask means "whole" to the loads whatever the number of lanes.
+            let whole = |mask| if mask == (1 << lanes) - 1 { WHOLE } else { mask };
+            for row in inside_rows {
+                table.masks.extend(inside_columns.iter().map(|column| whole(row & column)));
+            }
+            let offsets = &table.positions[vector * lanes..];
+            let all = |step: i32| offsets.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
+            table.steps.push(match vector < own {
+                true if all(1) => Step::One,
+                true if all(2) => Step::Two,
+                _ => Step::Any,
+            });
         }
         table
     }
@@ -148,27 +159,25 @@ impl PatchTable {
 
     /// The place of a vector, whose rows go to `target` and then every `row_stride` numbers.
     pub(super) fn place(&self, vector: usize, target: usize, row_stride: usize) -> Place {
-        let starts = !self.starts.is_empty();
-        let Some(shared) = vector.checked_sub(self.own_vectors()) else {
-            let (image, index) = self.locate(vector);
-            return Place {
-                first: index * self.taps,
-                starts,
-                gathered: index * self.taps * self.lanes,
-                image: image * self.image_len,
-                lanes: WHOLE,
-                target,
-                row_stride,
-            };
+        let (image, vector, lanes) = match vector.checked_sub(self.own_vectors()) {
+            None => {
+                let (image, index) = self.locate(vector);
+                (image, index, WHOLE)
+            }
+            Some(shared) => {
+                let first_image = shared * self.leftover.images;
+                let images = (self.batch - first_image).min(self.leftover.images);
+                (first_image, self.own, (1 << (images * self.leftover.positions)) - 1)
+            }
         };
-        let first_image = shared * self.leftover.images;
-        let images = (self.batch - first_image).min(self.leftover.images);
+        let (image, positions) = (image * self.image_len, vector * self.lanes);
         Place {
-            first: self.own * self.taps,
-            starts: false,
-            gathered: if starts { 0 } else { self.own * self.taps * self.lanes },
-            image: first_image * self.image_len,
-            lanes: (1 << (images * self.leftover.positions)) - 1,
+            step: self.steps[vector],
+            image,
+            first: image as isize + self.positions[positions] as isize,
+            masks: vector * self.taps.len(),
+            positions,
+            lanes,
             target,
             row_stride,
         }
@@ -176,7 +185,8 @@ impl PatchTable {
 
     /// A place without positions.
     pub(super) fn nowhere(&self, target: usize, row_stride: usize) -> Place {
-        Place { first: 0, starts: false, gathered: 0, image: 0, lanes: 0, target, row_stride }
+        let step = Step::Any;
+        Place { step, image: 0, first: 0, masks: 0, positions: 0, lanes: 0, target, row_stride }
     }
 
     /// The place's elements of a channel, whose plane in the first image begins at `channel`.
@@ -187,18 +197,22 @@ impl PatchTable {
     unsafe fn load<S: Simd>(&self, simd: S, channel: *const f32, place: &Place, tap: usize) -> S::Vector {
         // SAFETY: a place's masks and offsets lie in the table, and its set lanes in every channel of its image.
         unsafe {
-            let mask = *self.masks.get_unchecked(place.first + tap);
-            let image = channel.add(place.image);
-            if place.starts {
-                let start = *self.starts.get_unchecked(place.first + tap);
-                simd.prefetch(image.wrapping_offset(start as isize + self.ahead));
-                load_lanes(simd, image.wrapping_offset(start as isize), mask)
-            } else {
-                let offsets = self.gathered.as_ptr().add(place.gathered + tap * S::LANES);
-                if *self.every_second.get_unchecked(place.first + tap) && place.lanes == WHOLE {
-                    return simd.load_every_second(image.offset(*offsets as isize));
+            let mask = *self.masks.get_unchecked(place.masks + tap);
+            let tap = *self.taps.get_unchecked(tap);
+            let first = channel.wrapping_offset(place.first + tap);
+            match place.step {
+                Step::One => {
+                    simd.prefetch(first.wrapping_offset(self.ahead));
+                    load_lanes(simd, first, mask)
                 }
-                simd.gather(image, offsets, mask & place.lanes)
+                Step::Two if mask == WHOLE => {
+                    simd.prefetch(first.wrapping_offset(self.ahead));
+                    simd.load_every_second(first)
+                }
+                _ => {
+                    let source = channel.wrapping_add(place.image).wrapping_offset(tap);
+                    simd.gather(source, self.positions.as_ptr().add(place.positions), mask & place.lanes)
+                }
             }
         }
     }
@@ -218,7 +232,7 @@ simd_fn! {
         packed: &mut [f32],
     ) {
         assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels && table.lanes == S::LANES);
-        let rows = channels.len() * table.taps;
+        let rows = channels.len() * table.taps.len();
         let last = match precision {
             Precision::F32 => rows,
             Precision::Bf16 => rows.div_ceil(2),
@@ -231,7 +245,7 @@ simd_fn! {
         macro_rules! next {
             () => {
                 tap += 1;
-                if tap == table.taps {
+                if tap == table.taps.len() {
                     (tap, channel) = (0, channel.wrapping_add(plane));
                 }
             };
@@ -284,12 +298,12 @@ simd_fn! {
         packed: &mut [f32],
     ) {
         assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels && table.lanes == S::LANES);
-        let rows = channels.len() * table.taps;
+        let rows = channels.len() * table.taps.len();
         let room = |place: &Place| place.target + rows.saturating_sub(1) * place.row_stride + S::LANES;
         assert!(places.iter().all(|place| room(place) <= packed.len()) || rows == 0);
         let plane = shape.input_positions();
         for row in 0..rows {
-            let (channel, tap) = (channels.start + row / table.taps, row % table.taps);
+            let (channel, tap) = (channels.start + row / table.taps.len(), row % table.taps.len());
             let channel = x[channel * plane..].as_ptr();
             for [first, second] in places.as_chunks().0 {
                 // SAFETY: rows run over the taps of the channels, which lie in `x`; places were made by the table and have room, as
