@@ -65,11 +65,12 @@ simd_fn! {
     ) {
         assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels);
         let mut buffer = InputTiles::ZERO;
+        let ahead = if x.len() >= BEYOND_CACHES { CHANNELS_AHEAD * shape.input_positions() } else { 0 };
         for (row, channel) in channels.enumerate() {
             let plane = x[channel * shape.input_positions()..].as_ptr();
             for (vector, places) in places.chunks(S::LANES).enumerate() {
                 for (lane, place) in places.iter().enumerate() {
-                    copy_input(simd, shape, plane, place, &mut buffer.0[lane * TILE..]);
+                    copy_input(simd, shape, plane, ahead, place, &mut buffer.0[lane * TILE..]);
                 }
                 transform_input(simd, &buffer, target.at(row, vector * S::LANES));
             }
@@ -93,7 +94,7 @@ simd_fn! {
             for first in channels.clone().step_by(S::LANES) {
                 for (lane, channel) in (first..channels.end.min(first + S::LANES)).enumerate() {
                     let plane = x[channel * shape.input_positions()..].as_ptr();
-                    copy_input(simd, shape, plane, place, &mut buffer.0[lane * TILE..]);
+                    copy_input(simd, shape, plane, 0, place, &mut buffer.0[lane * TILE..]);
                 }
                 transform_input(simd, &buffer, target.at(row, first - channels.start));
             }
@@ -101,12 +102,19 @@ simd_fn! {
     }
 }
 
-/// Lays a tile's rows side by side in `buffer`, zeros for the padding: whole vectors, as they will be read.
+/// Inputs that no cache holds: from so many numbers on, channels are asked for before their turn.
+const BEYOND_CACHES: usize = 2 << 20;
+/// How many channels before.
+const CHANNELS_AHEAD: usize = 4;
+
+/// Lays a tile's rows side by side in `buffer`, zeros for the padding: whole vectors, as they will be read. Where `ahead` is not
+/// zero, asks for what lies so many numbers further on.
 #[inline(always)]
 fn copy_input<S: Simd>(
     simd: S,
     shape: &Convolution,
     plane: *const f32,
+    ahead: usize,
     place: &TilePlace,
     buffer: &mut [f32],
 ) {
@@ -118,6 +126,10 @@ fn copy_input<S: Simd>(
     for (vector, target) in buffer[..TILE].chunks_exact_mut(S::LANES).enumerate() {
         let first = vector * S::LANES / ROW;
         let (source, mask) = row(first);
+        if ahead > 0 {
+            simd.prefetch(source.wrapping_add(ahead));
+            simd.prefetch(source.wrapping_add(ahead + shape.input_size[1]));
+        }
         // SAFETY: the masks' columns of the place's rows lie in the image.
         let values = unsafe {
             if S::LANES == 2 * ROW {
