@@ -82,12 +82,12 @@ fn attention() {
     let shape = HeadsShape { batch: 1, heads: 3, tokens: 65, head_dim: 64 };
     let count = 3 * 65 * 64;
     let (qkv, mut dqkv) = (numbers(3 * count), vec![0.0; 3 * count]);
-    let (mut weights, mut context) = (vec![0.0; 3 * 65 * 65], vec![0.0; count]);
+    let mut context = vec![0.0; count];
     let inputs = Heads::packed(&qkv, shape);
     let merged = HeadsMut::merged(&mut context, shape);
-    attention_forward(inputs, 0.125, &[], Some(&mut weights), merged, Precision::F32);
+    attention_forward(inputs, 0.125, &[], merged, Precision::F32);
     let (dcontext, gradients) = (Heads::merged(&context, shape), HeadsMut::packed(&mut dqkv, shape));
-    attention_backward(&weights, inputs, 0.125, dcontext, None, gradients, Precision::F32);
+    attention_backward(inputs, 0.125, &[], dcontext, None, gradients, Precision::F32);
 }
 
 fn convolution(kernel: usize, stride: usize, product: Product) {

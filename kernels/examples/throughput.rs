@@ -70,17 +70,16 @@ fn attention(precision: Precision) {
         let shape = HeadsShape { batch, heads, tokens, head_dim };
         let count = batch * heads * tokens * head_dim;
         let qkv = numbers(3 * count);
-        let mut weights = vec![0.0; batch * heads * tokens * tokens];
         let (mut context, mut dqkv) = (vec![0.0; count], qkv.clone());
         let inputs = Heads::packed(&qkv, shape);
         let forward = best(|| {
             let context = HeadsMut::merged(&mut context, shape);
-            attention_forward(inputs, 0.125, &[], Some(&mut weights), context, precision)
+            attention_forward(inputs, 0.125, &[], context, precision)
         });
         let backward = best(|| {
             let gradients = HeadsMut::packed(&mut dqkv, shape);
             let dcontext = Heads::merged(&context, shape);
-            attention_backward(&weights, inputs, 0.125, dcontext, None, gradients, precision)
+            attention_backward(inputs, 0.125, &[], dcontext, None, gradients, precision)
         });
         let name = format!("{batch} images, {heads} heads, {tokens} tokens");
         println!("{name:35} {:8.2} {:9.2}", forward * 1e3, backward * 1e3);

@@ -1,6 +1,6 @@
 //! The gradients of attention, in two steps or in one.
 
-use super::{Scores, check_context, multiply};
+use super::{HeadWeights, ScoreBias, Scores, check_context, multiply};
 use crate::heads::{Heads, HeadsMut};
 use crate::matrix::Matrix;
 use crate::parallel::Shared;
@@ -67,14 +67,15 @@ pub fn attention_weights_backward(
 }
 
 /// The gradients of [`attention_forward`](super::attention_forward) to queries, keys, values and, where wanted, scores, with the bits
-/// of [`attention_context_backward`] followed by [`attention_weights_backward`].
+/// of [`attention_context_backward`] followed by [`attention_weights_backward`]. The weights are computed again, head by head:
+/// kept, they are a fifth of what a Vision Transformer of 197 tokens keeps for its gradients; computed, a fiftieth of its time.
 ///
 /// # Panics
 /// If shapes do not fit.
 pub fn attention_backward(
-    weights: &[f32],
     [q, k, v]: [Heads<'_>; 3],
     scale: f32,
+    biases: &[ScoreBias<'_>],
     dcontext: Heads<'_>,
     dscores: Option<&mut [f32]>,
     [dq, dk, dv]: [HeadsMut<'_>; 3],
@@ -82,17 +83,19 @@ pub fn attention_backward(
 ) {
     let scores = Scores::of(&q, &k);
     check_context(&scores, v, dcontext.shape);
-    scores.check_weights(weights.len());
+    biases.iter().for_each(|bias| bias.check(&scores));
     assert_eq!(dv.shape, v.shape, "a gradient has its vectors' shape");
     let gradient = ScoreGradient::new(&scores, [q, k], scale, dscores, [dq, dk], precision);
     let level = gradient.level;
+    let head_weights = HeadWeights { level, q, k, scale, biases, precision };
     scores.for_each_head(|image, head, range| {
-        let weights = &weights[range.clone()];
+        let mut weights = Scratch::take(range.len());
+        head_weights.compute(image, head, 0..scores.queries, &mut weights);
         let dcontext = dcontext.matrix(image, head);
-        let by_query = Matrix::new(weights, scores.queries, scores.keys);
+        let by_query = Matrix::new(&weights, scores.queries, scores.keys);
         // SAFETY: as in `attention_context_backward`.
         unsafe { multiply(level, by_query.transposed(), dcontext, 1.0, dv.target(image, head), precision) }
-        gradient.propagate(image, head, range, weights, |dweights| {
+        gradient.propagate(image, head, range, &weights, |dweights| {
             let target = (Shared::new(dweights), scores.keys);
             // SAFETY: `dweights` is borrowed uniquely and holds the head's queries by keys.
             unsafe { multiply(level, dcontext, v.matrix(image, head).transposed(), 1.0, target, precision) }

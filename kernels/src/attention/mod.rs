@@ -198,8 +198,7 @@ fn check_context(scores: &Scores, v: Heads<'_>, context: crate::HeadsShape) {
 /// Queries whose weights are held at once when nobody wants to keep them.
 const QUERIES_AT_ONCE: usize = 256;
 
-/// [`attention_weights`] and [`attention_context`] in one pass, with the same bits; writes the weights only
-/// where they are wanted.
+/// [`attention_weights`] and [`attention_context`] in one pass, with the same bits; the weights are not kept.
 ///
 /// # Panics
 /// If shapes do not fit.
@@ -207,7 +206,6 @@ pub fn attention_forward(
     [q, k, v]: [Heads<'_>; 3],
     scale: f32,
     biases: &[ScoreBias<'_>],
-    weights: Option<&mut [f32]>,
     context: HeadsMut<'_>,
     precision: Precision,
 ) {
@@ -216,26 +214,12 @@ pub fn attention_forward(
     biases.iter().for_each(|bias| bias.check(&scores));
     let level = Level::current();
     let head_weights = HeadWeights { level, q, k, scale, biases, precision };
-    let kept = weights.map(|weights| {
-        scores.check_weights(weights.len());
-        Shared::new(weights)
-    });
-    scores.for_each_head(|image, head, range| {
-        let mut scratch = Scratch::take(0);
+    scores.for_each_head(|image, head, _| {
+        let mut weights = Scratch::take(scores.queries.min(QUERIES_AT_ONCE) * scores.keys);
         let (context, stride) = context.target(image, head);
         for first in (0..scores.queries).step_by(QUERIES_AT_ONCE) {
             let queries = first..(first + QUERIES_AT_ONCE).min(scores.queries);
-            let size = queries.len() * scores.keys;
-            let weights = match kept {
-                // SAFETY: heads and their queries have disjoint ranges.
-                Some(kept) => unsafe { kept.slice(range.start + first * scores.keys, size) },
-                None => {
-                    if scratch.len() < size {
-                        scratch = Scratch::take(size);
-                    }
-                    &mut scratch[..size]
-                }
-            };
+            let weights = &mut weights[..queries.len() * scores.keys];
             head_weights.compute(image, head, queries.clone(), weights);
             let rows = Matrix::new(weights, queries.len(), scores.keys);
             // SAFETY: as in `attention_context`.

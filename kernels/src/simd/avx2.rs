@@ -117,6 +117,16 @@ impl Simd for Avx2Fma {
         }
     }
     #[inline(always)]
+    unsafe fn load_every_second(self, source: *const f32) -> __m256 {
+        // SAFETY: the caller vouches for 15 numbers, of which the second load takes the last eight.
+        unsafe {
+            let (first, second) = (_mm256_loadu_ps(source), _mm256_loadu_ps(source.add(7)));
+            // Two of the first and two of the second in each half; then the pairs in order.
+            let pairs = _mm256_castps_pd(_mm256_shuffle_ps::<0xd8>(first, second));
+            _mm256_castpd_ps(_mm256_permute4x64_pd::<0xd8>(pairs))
+        }
+    }
+    #[inline(always)]
     fn sum(self, a: __m256) -> f32 {
         let (low, high) = self.halves(a);
         // SAFETY: the token proves the instructions.

@@ -47,20 +47,19 @@ impl Backward<Flex, 2> for SelfAttentionContext {
 pub(super) struct SelfAttention;
 
 impl Backward<Flex, 1> for SelfAttention {
-    /// Packed projection, weights, scale, precision.
-    type State = (FlexTensor, FlexTensor, f32, Precision);
+    /// Packed projection, scale, precision.
+    type State = (FlexTensor, f32, Precision);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
-        let ((packed, weights, scale, precision), [packed_node]) = (ops.state, ops.parents);
-        let gradients =
-            || flex::self_attention_gradient(&packed, None, &weights, scale, &dcontext, precision);
+        let ((packed, scale, precision), [packed_node]) = (ops.state, ops.parents);
+        let gradients = || flex::self_attention_gradient(&packed, None, false, scale, &dcontext, precision);
         register!(grads, packed_node, gradients().0);
     }
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct BiasedAttentionState {
+pub(super) struct BiasedWeightsState {
     pub(super) packed: FlexTensor,
     pub(super) bias: FlexTensor,
     pub(super) weights: FlexTensor,
@@ -72,11 +71,11 @@ pub(super) struct BiasedAttentionState {
 pub(super) struct BiasedSelfAttentionWeights;
 
 impl Backward<Flex, 2> for BiasedSelfAttentionWeights {
-    type State = BiasedAttentionState;
+    type State = BiasedWeightsState;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dweights = contiguous(grads.consume::<Flex>(&ops.node));
-        let BiasedAttentionState { packed, bias, weights, scale, precision } = ops.state;
+        let BiasedWeightsState { packed, bias, weights, scale, precision } = ops.state;
         let [packed_node, bias_node] = ops.parents;
         let bias = bias_node.as_ref().map(|_| &bias);
         let (dpacked, dbias) =
@@ -90,15 +89,20 @@ impl Backward<Flex, 2> for BiasedSelfAttentionWeights {
 pub(super) struct BiasedSelfAttention;
 
 impl Backward<Flex, 2> for BiasedSelfAttention {
-    type State = BiasedAttentionState;
+    /// Packed projection, bias, scale, precision.
+    type State = (FlexTensor, FlexTensor, f32, Precision);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
-        let BiasedAttentionState { packed, bias, weights, scale, precision } = ops.state;
-        let [packed_node, bias_node] = ops.parents;
-        let bias = bias_node.as_ref().map(|_| &bias);
-        let (dpacked, dbias) =
-            flex::self_attention_gradient(&packed, bias, &weights, scale, &dcontext, precision);
+        let ((packed, bias, scale, precision), [packed_node, bias_node]) = (ops.state, ops.parents);
+        let (dpacked, dbias) = flex::self_attention_gradient(
+            &packed,
+            Some(&bias),
+            bias_node.is_some(),
+            scale,
+            &dcontext,
+            precision,
+        );
         register!(grads, packed_node, dpacked);
         register!(grads, bias_node, dbias.expect("asked for"));
     }

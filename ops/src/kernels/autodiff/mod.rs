@@ -185,8 +185,8 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         precision: Precision,
     ) -> FloatTensor<Self> {
         record!(SelfAttention, [packed], |value| {
-            let (context, weights) = flex::self_attention(&value, None, scale, true, precision);
-            (context, (value, weights.expect("kept"), scale, precision))
+            let context = flex::self_attention(&value, None, scale, precision);
+            (context, (value, scale, precision))
         })
     }
 
@@ -198,7 +198,7 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         record!(BiasedSelfAttentionWeights, [packed, bias], |packed, bias| {
             let weights = flex::self_attention_weights(&packed, Some(&bias), scale, precision);
-            (weights.clone(), BiasedAttentionState { packed, bias, weights, scale, precision })
+            (weights.clone(), BiasedWeightsState { packed, bias, weights, scale, precision })
         })
     }
 
@@ -209,9 +209,8 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         precision: Precision,
     ) -> FloatTensor<Self> {
         record!(BiasedSelfAttention, [packed, bias], |packed, bias| {
-            let (context, weights) = flex::self_attention(&packed, Some(&bias), scale, true, precision);
-            let weights = weights.expect("kept");
-            (context, BiasedAttentionState { packed, bias, weights, scale, precision })
+            let context = flex::self_attention(&packed, Some(&bias), scale, precision);
+            (context, (packed, bias, scale, precision))
         })
     }
 

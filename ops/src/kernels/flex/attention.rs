@@ -26,11 +26,6 @@ fn score_bias(bias: Option<&FlexTensor>) -> Vec<ScoreBias<'_>> {
     bias.map(one).into_iter().collect()
 }
 
-/// Room for the gradient of the scores, where there is a bias to receive it.
-fn score_gradient(weights: &FlexTensor, bias: Option<&FlexTensor>) -> Option<Vec<f32>> {
-    bias.map(|_| room(values(weights).len()))
-}
-
 /// Gradient of a bias: that of the scores, summed over the batch in its order.
 fn bias_gradient(bias: &FlexTensor, dscores: &[f32]) -> FlexTensor {
     let mut sum = room(values(bias).len());
@@ -65,7 +60,7 @@ pub(in crate::kernels) fn self_attention_weights_gradient(
     let [query, key, _] = Heads::packed(values(packed), shape);
     let mut gradient = vec![0.0; values(packed).len()];
     let [dquery, dkey, _] = HeadsMut::packed(&mut gradient, shape);
-    let mut dscores = score_gradient(weights, bias);
+    let mut dscores = bias.map(|_| room(values(weights).len()));
     kernels::attention_weights_backward(
         values(weights),
         values(dweights),
@@ -108,46 +103,41 @@ pub(in crate::kernels) fn self_attention_context_gradients(
     [tensor(dweights, weights.shape()), tensor(gradient, packed.shape())]
 }
 
-/// The context, and the weights where they are to be kept.
 pub(in crate::kernels) fn self_attention(
     packed: &FlexTensor,
     bias: Option<&FlexTensor>,
     scale: f32,
-    keep: bool,
     precision: Precision,
-) -> (FlexTensor, Option<FlexTensor>) {
+) -> FlexTensor {
     let shape = heads_shape(packed);
-    let HeadsShape { batch, heads, tokens, .. } = shape;
     let mut context = room(values(packed).len() / 3);
-    let mut weights = keep.then(|| room(batch * heads * tokens * tokens));
     kernels::attention_forward(
         Heads::packed(values(packed), shape),
         scale,
         &score_bias(bias),
-        weights.as_deref_mut(),
         HeadsMut::merged(&mut context, shape),
         precision,
     );
-    let weights = weights.map(|weights| tensor(weights, [batch, heads, tokens, tokens]));
-    (tensor(context, context_shape(shape)), weights)
+    tensor(context, context_shape(shape))
 }
 
-/// Gradients of the packed projection and of the bias.
+/// Gradients of the packed projection and, where asked for, of the bias.
 pub(in crate::kernels) fn self_attention_gradient(
     packed: &FlexTensor,
     bias: Option<&FlexTensor>,
-    weights: &FlexTensor,
+    of_bias: bool,
     scale: f32,
     dcontext: &FlexTensor,
     precision: Precision,
 ) -> (FlexTensor, Option<FlexTensor>) {
     let shape = heads_shape(packed);
+    let HeadsShape { batch, heads, tokens, .. } = shape;
     let mut gradient = room(values(packed).len());
-    let mut dscores = score_gradient(weights, bias);
+    let mut dscores = of_bias.then(|| room(batch * heads * tokens * tokens));
     kernels::attention_backward(
-        values(weights),
         Heads::packed(values(packed), shape),
         scale,
+        &score_bias(bias),
         Heads::merged(values(dcontext), shape),
         dscores.as_deref_mut(),
         HeadsMut::packed(&mut gradient, shape),

@@ -118,7 +118,7 @@ impl KernelOperations for Flex {
     }
 
     fn kernel_self_attention(packed: FlexTensor, scale: f32, precision: Precision) -> FlexTensor {
-        self_attention(&contiguous(packed), None, scale, false, precision).0
+        self_attention(&contiguous(packed), None, scale, precision)
     }
 
     fn kernel_biased_self_attention_weights(
@@ -136,7 +136,7 @@ impl KernelOperations for Flex {
         scale: f32,
         precision: Precision,
     ) -> FlexTensor {
-        self_attention(&contiguous(packed), Some(&contiguous(bias)), scale, false, precision).0
+        self_attention(&contiguous(packed), Some(&contiguous(bias)), scale, precision)
     }
 
     fn kernel_conv2d(
