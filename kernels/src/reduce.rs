@@ -92,7 +92,7 @@ simd_fn! {
         let mut sums = [simd.splat(0.0); 2];
         for x in x.chunks(2 * S::LANES) {
             let (low, high) = x.split_at(x.len().min(S::LANES));
-            sums = [simd.add(sums[0], load_ahead(simd, low, 512)), simd.add(sums[1], load_ahead(simd, high, 512))];
+            sums = [simd.add(sums[0], load_ahead(simd, low)), simd.add(sums[1], load_ahead(simd, high))];
         }
         simd.sum(simd.add(sums[0], sums[1]))
     }

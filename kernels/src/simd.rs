@@ -214,11 +214,14 @@ pub(crate) fn load_some<S: Simd>(simd: S, source: &[f32]) -> S::Vector {
     }
 }
 
-/// As [`load_some`], and asks for the cache line `ahead` numbers further on: for passes through memory whose turns the processor
-/// does not foresee. There may be nothing at that address.
+/// Numbers between what a pass through planes reads and what it asks for from memory: the processor does not foresee that after
+/// one plane, or one image's part of a channel, the next will be read.
+pub(crate) const AHEAD: usize = 512;
+
+/// As [`load_some`], and asks for what lies [`AHEAD`]. There may be nothing at that address.
 #[inline(always)]
-pub(crate) fn load_ahead<S: Simd>(simd: S, source: &[f32], ahead: usize) -> S::Vector {
-    simd.prefetch(source.as_ptr().wrapping_add(ahead));
+pub(crate) fn load_ahead<S: Simd>(simd: S, source: &[f32]) -> S::Vector {
+    simd.prefetch(source.as_ptr().wrapping_add(AHEAD));
     load_some(simd, source)
 }
 

@@ -2,10 +2,6 @@
 
 use crate::simd::{Simd, load_ahead, load_some, simd_fn, store_some};
 
-/// Numbers between what is read and what is asked for from memory. A plane is followed by the next channel's, whose turn in this
-/// image comes soon.
-const AHEAD: usize = 512;
-
 /// y = (x − centre) · scale + shift, then ReLU if wanted.
 #[derive(Clone, Copy)]
 pub(super) struct Affine {
@@ -23,7 +19,7 @@ simd_fn! {
             let centred = simd.sub(load_some(simd, &x[first..]), centre);
             let mut result = simd.mul_add(centred, scale, shift);
             if let Some(residual) = residual {
-                result = simd.add(result, load_ahead(simd, &residual[first..], AHEAD));
+                result = simd.add(result, load_ahead(simd, &residual[first..]));
             }
             if affine.relu {
                 result = simd.select_gt(zero, result, zero, result);
@@ -62,10 +58,10 @@ pub(super) enum Passed<'a> {
 /// dy where the ReLU let through.
 #[inline(always)]
 fn masked<S: Simd>(simd: S, passed: Passed<'_>, x: S::Vector, dy: &[f32], first: usize) -> S::Vector {
-    let gradient = load_some(simd, &dy[first..]);
+    let gradient = load_ahead(simd, &dy[first..]);
     let output = match passed {
         Passed::Everywhere => return gradient,
-        Passed::Output(output) => load_ahead(simd, &output[first..], AHEAD),
+        Passed::Output(output) => load_ahead(simd, &output[first..]),
         Passed::Again(Affine { centre, scale, shift, .. }) => {
             // As `apply` computes it, so that the sign is the same to the last bit.
             simd.mul_add(simd.sub(x, simd.splat(centre)), simd.splat(scale), simd.splat(shift))
@@ -90,8 +86,8 @@ simd_fn! {
         let (mut sum, mut projected) = (simd.splat(0.0), simd.splat(0.0));
         let mut dresidual = dresidual;
         for first in (0..x.len()).step_by(S::LANES) {
-            let x = load_ahead(simd, &x[first..], AHEAD);
-            simd.prefetch(dy[first..].as_ptr().wrapping_add(AHEAD));
+            let x = load_ahead(simd, &x[first..]);
+
             let normalised = simd.mul(simd.sub(x, mean), deviation);
             let gradient = masked(simd, passed, x, dy, first);
             sum = simd.add(sum, gradient);

@@ -81,17 +81,23 @@ fn by_scattering(shape: &Convolution, dy: &[f32], weight: &[f32], dx: &mut [f32]
     let (positions, plane) = (shape.positions(), shape.input_positions());
     let channels = (PATCH_NUMBERS / (taps * positions)).clamp(1, inputs);
     let blocks = inputs.div_ceil(channels);
+    // Of each group Wᵀ, whose rows every image's product then reads as they lie.
+    let mut transposed = Scratch::take(weight.len());
+    let group_len = outputs * inputs * taps;
+    for (weight, transposed) in weight.chunks(group_len).zip(transposed.chunks_mut(group_len)) {
+        transpose(level, weight, [outputs, inputs * taps], transposed);
+    }
     let dx = Shared::new(dx);
     parallel::for_each(shape.batch * shape.groups * blocks, |task| {
         let (image, rest) = (task / (shape.groups * blocks), task % (shape.groups * blocks));
         let (group, first) = (rest / blocks, rest % blocks * channels);
         let channels = channels.min(inputs - first);
-        let kernels = &weight[group * outputs * inputs * taps..][..outputs * inputs * taps];
-        let a = Matrix::strided(&kernels[first * taps..], [outputs, channels * taps], [inputs * taps, 1]);
+        let rows = group * group_len + first * taps * outputs;
+        let a = Matrix::new(&transposed[rows..][..channels * taps * outputs], channels * taps, outputs);
         let start = (image * shape.out_channels + group * outputs) * positions;
         let b = Matrix::new(&dy[start..start + outputs * positions], outputs, positions);
         let mut patches = Scratch::take(channels * taps * positions);
-        let product = Product::new(level, a.transposed(), b, precision);
+        let product = Product::new(level, a, b, precision);
         // SAFETY: the scratch is this task's own and has the product's shape.
         unsafe { product.run(Shared::new(&mut patches), positions, Threads::One, &|_, _| {}) }
         let channel = image * shape.in_channels + group * inputs + first;

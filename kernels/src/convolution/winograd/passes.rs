@@ -323,23 +323,32 @@ simd_fn! {
     /// G · g · Gᵀ of the filters `[inputs, 3, 3]` of one output channel: one row.
     #[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
     pub(super) fn transform_filters(simd: S, filters: &[f32], target: Elements) {
-        let mut indices = [0; MAX_LANES];
-        for (lane, index) in indices.iter_mut().enumerate() {
-            *index = (lane * TAPS) as i32;
-        }
-        let inputs = filters.len() / TAPS;
+        let mut last = Aligned::<{ (MAX_LANES + 1) * TAPS }>::ZERO;
+        let mut lanes = Aligned::<{ MAX_LANES * MAX_LANES }>::ZERO;
         let mut taps = [[simd.splat(0.0); 3]; 3];
-        for first in (0..inputs).step_by(S::LANES) {
-            let mask = first_lanes(simd, inputs - first);
-            let target = target.at(0, first);
-            // SAFETY: the mask's filters lie in `filters`; whoever made the target vouches for its vectors.
+        for (vector, filters) in (0..).zip((0..filters.len()).step_by(S::LANES * TAPS).map(|i| &filters[i..])) {
+            // A filter is read as whole vectors, which end within the one after it.
+            let source = if filters.len() >= (S::LANES + 1) * TAPS {
+                filters
+            } else {
+                let count = filters.len().min(S::LANES * TAPS);
+                last.0[..count].copy_from_slice(&filters[..count]);
+                &last.0
+            };
+            let mask = first_lanes(simd, filters.len() / TAPS);
+            // SAFETY: the source holds a filter more than there are lanes, `lanes` a vector for each number of a vector; whoever
+            // made the target vouches for its vectors.
             unsafe {
+                for tap in (0..TAPS).step_by(S::LANES) {
+                    let block = lanes.0.as_mut_ptr().add(tap * S::LANES);
+                    simd.transpose(source.as_ptr().add(tap), TAPS, block, S::LANES);
+                }
                 for i in 0..3 {
                     for j in 0..3 {
-                        let source = filters.as_ptr().add(first * TAPS + 3 * i + j);
-                        taps[i][j] = simd.gather(source, indices.as_ptr(), mask);
+                        taps[i][j] = simd.load(lanes.0.as_ptr().add((3 * i + j) * S::LANES));
                     }
                 }
+                let target = target.at(0, vector * S::LANES);
                 store_elements(simd, target, mask, both_ways!(simd, filter, taps, 3, 6));
             }
         }
