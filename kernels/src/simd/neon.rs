@@ -1,6 +1,7 @@
 //! Four lanes with NEON, which every 64-bit ARM processor has.
 
 use super::Simd;
+use super::portable::Portable;
 use std::arch::aarch64::*;
 
 /// The instructions are part of the target, so that nothing has to be proved.
@@ -92,40 +93,22 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn load_masked(self, source: *const f32, mask: u32) -> float32x4_t {
-        let mut numbers = [0.0; 4];
-        for (lane, number) in numbers.iter_mut().enumerate() {
-            if mask >> lane & 1 == 1 {
-                // SAFETY: the caller vouches for lanes whose bit is set.
-                *number = unsafe { *source.wrapping_add(lane) };
-            }
-        }
-        // SAFETY: there are four numbers.
-        unsafe { self.load(numbers.as_ptr()) }
+        // SAFETY: passed on; there are four numbers.
+        unsafe { self.load(Portable.load_masked(source, mask).as_ptr()) }
     }
     #[inline(always)]
     unsafe fn store_masked(self, target: *mut f32, mask: u32, vector: float32x4_t) {
         let mut numbers = [0.0; 4];
-        // SAFETY: there is room for four numbers; the caller vouches for lanes whose bit is set.
+        // SAFETY: there is room for four numbers; the rest is passed on.
         unsafe {
             self.store(numbers.as_mut_ptr(), vector);
-            for (lane, number) in numbers.into_iter().enumerate() {
-                if mask >> lane & 1 == 1 {
-                    *target.wrapping_add(lane) = number;
-                }
-            }
+            Portable.store_masked(target, mask, numbers);
         }
     }
     #[inline(always)]
     unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> float32x4_t {
-        let mut numbers = [0.0; 4];
-        for (lane, number) in numbers.iter_mut().enumerate() {
-            if mask >> lane & 1 == 1 {
-                // SAFETY: the caller vouches for the indices and for the elements of set bits.
-                *number = unsafe { *source.offset(*indices.add(lane) as isize) };
-            }
-        }
-        // SAFETY: there are four numbers.
-        unsafe { self.load(numbers.as_ptr()) }
+        // SAFETY: passed on; there are four numbers.
+        unsafe { self.load(Portable.gather(source, indices, mask).as_ptr()) }
     }
     #[inline(always)]
     unsafe fn load_every_second(self, source: *const f32) -> float32x4_t {
