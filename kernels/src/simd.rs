@@ -238,6 +238,20 @@ pub(crate) fn store_some<S: Simd>(simd: S, target: &mut [f32], vector: S::Vector
     }
 }
 
+/// Defines methods of a level's token, of vectors only, that are one or a few instructions without memory access.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! register_only {
+    ($vector:ty; $(fn $name:ident($($arg:ident),*) = $value:expr;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: $vector),*) -> $vector {
+            // SAFETY: the token proves the instructions.
+            unsafe { $value }
+        }
+    )*};
+}
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) use register_only;
+
 /// Defines a function that is compiled for every level: `fn name(simd: S, args…)` becomes
 /// `fn name(level: Level, args…)`, whose body sees `simd`, a value of the chosen level's [`Simd`] type `S`.
 macro_rules! simd_fn {

@@ -189,6 +189,23 @@ impl PatchTable {
         Place { step, image: 0, first: 0, masks: 0, positions: 0, lanes: 0, target, row_stride }
     }
 
+    /// Panics unless the channels lie in `x`, and at every place `rows` rows in as many numbers as are `packed`.
+    #[allow(clippy::too_many_arguments, reason = "what a packing is told")]
+    fn check<S: Simd>(
+        &self,
+        _: S,
+        x: &[f32],
+        shape: &Convolution,
+        channels: &Range<usize>,
+        places: &[Place],
+        rows: usize,
+        packed: usize,
+    ) {
+        assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels && self.lanes == S::LANES);
+        let room = |place: &Place| place.target + rows.saturating_sub(1) * place.row_stride + S::LANES;
+        assert!(places.iter().all(|place| room(place) <= packed) || rows == 0);
+    }
+
     /// The place's elements of a channel, whose plane in the first image begins at `channel`.
     ///
     /// # Safety
@@ -231,14 +248,12 @@ simd_fn! {
         precision: Precision,
         packed: &mut [f32],
     ) {
-        assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels && table.lanes == S::LANES);
         let rows = channels.len() * table.taps.len();
         let last = match precision {
             Precision::F32 => rows,
             Precision::Bf16 => rows.div_ceil(2),
         };
-        let room = |place: &Place| place.target + last.saturating_sub(1) * place.row_stride + S::LANES;
-        assert!(places.iter().all(|place| room(place) <= packed.len()) || rows == 0);
+        table.check(simd, x, shape, &channels, places, last, packed.len());
         let plane = shape.input_positions();
         let mut channel = x[channels.start.min(shape.in_channels - 1) * plane..].as_ptr();
         let mut tap = 0;
@@ -297,10 +312,8 @@ simd_fn! {
         places: &[Place],
         packed: &mut [f32],
     ) {
-        assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels && table.lanes == S::LANES);
         let rows = channels.len() * table.taps.len();
-        let room = |place: &Place| place.target + rows.saturating_sub(1) * place.row_stride + S::LANES;
-        assert!(places.iter().all(|place| room(place) <= packed.len()) || rows == 0);
+        table.check(simd, x, shape, &channels, places, rows, packed.len());
         let plane = shape.input_positions();
         for row in 0..rows {
             let (channel, tap) = (channels.start + row / table.taps.len(), row % table.taps.len());

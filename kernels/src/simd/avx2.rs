@@ -1,6 +1,6 @@
 //! Eight lanes with AVX2 and fused multiply-add.
 
-use super::Simd;
+use super::{Simd, register_only};
 use std::arch::x86_64::*;
 
 /// Proof that the processor has AVX2 and FMA.
@@ -32,17 +32,6 @@ impl Avx2Fma {
     }
 }
 
-/// Methods that are one or a few instructions without memory access.
-macro_rules! register_only {
-    ($(fn $name:ident($($arg:ident),*) = $value:expr;)*) => {$(
-        #[inline(always)]
-        fn $name(self, $($arg: __m256),*) -> __m256 {
-            // SAFETY: the token proves the instructions.
-            unsafe { $value }
-        }
-    )*};
-}
-
 impl Simd for Avx2Fma {
     type Vector = __m256;
     const LANES: usize = 8;
@@ -51,6 +40,7 @@ impl Simd for Avx2Fma {
     const TILE_VECTORS: usize = 2;
 
     register_only! {
+        __m256;
         fn add(a, b) = _mm256_add_ps(a, b);
         fn sub(a, b) = _mm256_sub_ps(a, b);
         fn mul(a, b) = _mm256_mul_ps(a, b);

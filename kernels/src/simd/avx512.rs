@@ -1,6 +1,6 @@
 //! Sixteen lanes with AVX-512, with and without its bfloat16 dot product.
 
-use super::Simd;
+use super::{Simd, register_only};
 use std::arch::x86_64::*;
 
 /// Proof that the processor has AVX-512 F, DQ, BW and VL.
@@ -60,17 +60,6 @@ impl Avx512Bf16 {
     }
 }
 
-/// Methods that are one or a few instructions without memory access.
-macro_rules! register_only {
-    ($(fn $name:ident($($arg:ident),*) = $value:expr;)*) => {$(
-        #[inline(always)]
-        fn $name(self, $($arg: __m512),*) -> __m512 {
-            // SAFETY: the token proves the instructions.
-            unsafe { $value }
-        }
-    )*};
-}
-
 /// The two tokens differ in one instruction only.
 macro_rules! implement_simd {
     ($token:ty $(, $own:item)*) => {
@@ -83,6 +72,7 @@ macro_rules! implement_simd {
             const TILE_VECTORS: usize = 3;
 
             register_only! {
+                __m512;
                 fn add(a, b) = _mm512_add_ps(a, b);
                 fn sub(a, b) = _mm512_sub_ps(a, b);
                 fn mul(a, b) = _mm512_mul_ps(a, b);

@@ -1,10 +1,10 @@
 //! Four lanes with NEON, which every 64-bit ARM processor has.
 
-use super::Simd;
 use super::portable::Portable;
+use super::{Simd, register_only};
 use std::arch::aarch64::*;
 
-/// The instructions are part of the target, so that nothing has to be proved.
+/// Proof of NEON, which is part of the target: anybody may have one.
 #[derive(Clone, Copy)]
 pub(crate) struct Neon;
 
@@ -26,17 +26,6 @@ fn round_to_bf16(x: float32x4_t) -> uint32x4_t {
     }
 }
 
-/// Methods that are one or a few instructions without memory access.
-macro_rules! register_only {
-    ($(fn $name:ident($($arg:ident),*) = $value:expr;)*) => {$(
-        #[inline(always)]
-        fn $name(self, $($arg: float32x4_t),*) -> float32x4_t {
-            // SAFETY: the target has the instructions.
-            unsafe { $value }
-        }
-    )*};
-}
-
 impl Simd for Neon {
     type Vector = float32x4_t;
     const LANES: usize = 4;
@@ -45,6 +34,7 @@ impl Simd for Neon {
     const TILE_VECTORS: usize = 3;
 
     register_only! {
+        float32x4_t;
         fn add(a, b) = vaddq_f32(a, b);
         fn sub(a, b) = vsubq_f32(a, b);
         fn mul(a, b) = vmulq_f32(a, b);
