@@ -13,7 +13,7 @@ thread_local! {
 
 /// Runs `operations` with their matrix products and convolutions in `precision`, on devices that have the choice: the CPU.
 /// Everything else, and every sum, stays in 32-bit floats; so do 3×3 convolutions that Winograd's algorithm suits, which are
-/// faster so.
+/// faster so (all but their gradients to the weights, which are not).
 pub fn with_precision<R>(precision: Precision, operations: impl FnOnce() -> R) -> R {
     struct Restore(Precision);
     impl Drop for Restore {

@@ -63,12 +63,18 @@ fn reverse(weight: &[f32], [outputs, inputs, taps]: [usize; 3], reversed: &mut [
         for output in 0..outputs {
             let first = (output * inputs + band * REVERSED_PER_TASK) * taps;
             for (input, kernels) in reversed.chunks_mut(outputs * taps).enumerate() {
-                let kernel = &weight[first + input * taps..][..taps];
-                let turned = kernels[output * taps..][..taps].iter_mut();
-                turned.zip(kernel.iter().rev()).for_each(|(to, from)| *to = *from);
+                turn(&weight[first + input * taps..][..taps], &mut kernels[output * taps..][..taps]);
             }
         }
     });
+}
+
+/// The kernel turned half round. Of the usual size, known to the compiler, it stays in registers.
+fn turn(kernel: &[f32], turned: &mut [f32]) {
+    match (<&[f32; 9]>::try_from(kernel), <&mut [f32; 9]>::try_from(&mut *turned)) {
+        (Ok(kernel), Ok(turned)) => *turned = std::array::from_fn(|tap| kernel[8 - tap]),
+        _ => turned.iter_mut().zip(kernel.iter().rev()).for_each(|(to, from)| *to = *from),
+    }
 }
 
 /// Numbers of the patch gradient that one task holds.

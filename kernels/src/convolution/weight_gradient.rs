@@ -51,7 +51,8 @@ pub fn convolution_weight_gradient(
         dweight.fill(0.0);
         return;
     }
-    if winograd::suits(shape) {
+    // In bfloat16 the sum itself is as fast, or faster where other programs use the shared cache, which the transformed tiles need.
+    if precision == Precision::F32 && winograd::suits(shape) {
         return winograd::weight_gradient(shape, x, dy, dweight);
     }
     let tile = tile_shape(level);

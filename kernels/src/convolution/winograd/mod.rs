@@ -5,8 +5,9 @@
 //! elements is a matrix product over the channels, U · V, and the products are transformed back: Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A.
 //! The gradient to the weights is the same formula's: dU = (A dY Aᵀ) · Vᵀ, then Gᵀ dU G.
 //!
-//! Sums are always `f32`, whatever the precision asked for: this is faster than bfloat16 products of all nine taps, and
-//! closer. Their error is about twice that of the direct sum (see [`transforms`]'s choice of points, and the test here).
+//! Sums are always `f32`, whatever the precision asked for: values and gradients to the input are faster so than by bfloat16
+//! products of all nine taps, and closer. (Gradients to the weights are not faster, and in bfloat16 are computed as such.) The
+//! sums' error is about twice that of the direct sum (see [`transforms`]'s choice of points, and the test here).
 //! Each output is summed over the channels in order, so no result depends on the batch or the threads.
 
 mod forward;
