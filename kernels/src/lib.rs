@@ -51,8 +51,8 @@ pub use gemm::{Epilogue, gemm};
 pub use heads::{Heads, HeadsMut, HeadsShape};
 pub use level::{Level, with_level};
 pub use linear::{
-    Weight, WeightLayout, linear_activation_forward, linear_forward, linear_input_gradient,
-    linear_weight_gradient,
+    PackedWeight, Weight, WeightLayout, WeightUse, linear_activation_forward, linear_forward,
+    linear_input_gradient, linear_weight_gradient,
 };
 pub use mapped_file::MappedFile;
 pub use matrix::{Matrix, MatrixMut};

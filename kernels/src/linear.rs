@@ -1,6 +1,7 @@
 //! The fully connected layer: y = x · W + bias, and its gradients.
 
 use crate::activation::{Activation, apply, apply_in_place, scale_by_derivative};
+use crate::gemm::packed::PackedRight;
 use crate::gemm::{Product, Threads};
 use crate::matrix::Matrix;
 use crate::parallel::Shared;
@@ -23,6 +24,39 @@ pub struct Weight<'a> {
     inputs: usize,
     outputs: usize,
     layout: WeightLayout,
+    packed: Option<&'a PackedWeight>,
+}
+
+/// What a weight is multiplied by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WeightUse {
+    /// Inputs, in [`linear_forward`] and [`linear_activation_forward`].
+    Forward,
+    /// Gradients, in [`linear_input_gradient`].
+    InputGradient,
+}
+
+/// A weight matrix rearranged for one use at the processor's [`Level`] of the time, once for many products.
+#[derive(Debug)]
+pub struct PackedWeight {
+    right: PackedRight,
+    weight_use: WeightUse,
+}
+
+impl PackedWeight {
+    /// Rearranges `weight`.
+    pub fn new(weight: Weight<'_>, weight_use: WeightUse, precision: Precision) -> Self {
+        let right = match weight_use {
+            WeightUse::Forward => weight.matrix(),
+            WeightUse::InputGradient => weight.matrix().transposed(),
+        };
+        PackedWeight { right: PackedRight::new(Level::current(), &right, precision), weight_use }
+    }
+
+    /// Memory that it takes.
+    pub fn bytes(&self) -> usize {
+        self.right.bytes()
+    }
 }
 
 impl<'a> Weight<'a> {
@@ -32,7 +66,18 @@ impl<'a> Weight<'a> {
     /// If `data` does not have `inputs · outputs` elements.
     pub fn new(data: &'a [f32], inputs: usize, outputs: usize, layout: WeightLayout) -> Self {
         assert_eq!(data.len(), inputs * outputs, "a weight has inputs · outputs elements");
-        Weight { data, inputs, outputs, layout }
+        Weight { data, inputs, outputs, layout, packed: None }
+    }
+
+    /// The same weight, with what [`PackedWeight::new`] made of it: products read that instead. Results have the same bits.
+    pub fn packed(self, packed: &'a PackedWeight) -> Self {
+        Weight { packed: Some(packed), ..self }
+    }
+
+    fn packed_for(&self, weight_use: WeightUse) -> Option<&'a PackedRight> {
+        let packed = self.packed?;
+        assert_eq!(packed.weight_use, weight_use, "a weight is used as it was packed for");
+        Some(&packed.right)
     }
 
     /// As `[inputs, outputs]`.
@@ -129,6 +174,7 @@ fn forward_product<'a>(
         assert_eq!(bias.len(), weight.outputs, "a bias has one number for each output");
     }
     Product {
+        packed_b: weight.packed_for(WeightUse::Forward),
         column_bias: bias,
         residual: residual.map(|residual| Matrix::new(residual, rows, weight.outputs)),
         ..Product::new(Level::current(), Matrix::new(x, rows, weight.inputs), weight.matrix(), precision)
@@ -152,7 +198,10 @@ pub fn linear_input_gradient(
     }
     let stride = weight.inputs;
     let dy = Matrix::new(dy, rows, weight.outputs);
-    let product = Product::new(Level::current(), dy, weight.matrix().transposed(), precision);
+    let product = Product {
+        packed_b: weight.packed_for(WeightUse::InputGradient),
+        ..Product::new(Level::current(), dy, weight.matrix().transposed(), precision)
+    };
     let dx = Shared::new(dx);
     // SAFETY: `dx` is borrowed uniquely and has the product's shape; each finished part is handed out once.
     unsafe {
@@ -302,6 +351,55 @@ mod tests {
             activation_backward(Activation::Gelu, &x, &separate, &mut expected);
             assert_same_bits("gradient", &dx, &expected);
         });
+    }
+
+    #[test]
+    fn a_weight_packed_before_makes_no_difference() {
+        let mut random = Random(13);
+        // The second is longer than one block of k.
+        for (rows, inputs, outputs) in [(70, 33, 150), (9, 2100, 50), (3, 1, 1), (0, 5, 7)] {
+            let (x, w) = (random.numbers(rows * inputs), random.numbers(inputs * outputs));
+            let (bias, dy) = (random.numbers(outputs), random.numbers(rows * outputs));
+            let cases =
+                LAYOUTS.iter().flat_map(|layout| [Precision::F32, Precision::Bf16].map(|p| (*layout, p)));
+            for (layout, precision) in cases {
+                at_every_level(|level| {
+                    let what = format!("{rows}×{inputs}→{outputs} {layout:?} {precision:?} at {level:?}");
+                    let weight = Weight::new(&w, inputs, outputs, layout);
+                    let forward = PackedWeight::new(weight, WeightUse::Forward, precision);
+                    let gradient = PackedWeight::new(weight, WeightUse::InputGradient, precision);
+                    assert!(forward.bytes() >= inputs * outputs * 2);
+                    let run = |forward: Weight<'_>, gradient: Weight<'_>| {
+                        let (mut y, mut hidden) = (vec![0.0; dy.len()], vec![0.0; dy.len()]);
+                        let mut dx = vec![0.0; x.len()];
+                        let activation = Activation::Gelu;
+                        linear_forward(&x, forward, Some(&bias), None, &mut y, precision);
+                        linear_activation_forward(
+                            &x,
+                            forward,
+                            None,
+                            activation,
+                            None,
+                            &mut hidden,
+                            precision,
+                        );
+                        linear_input_gradient(&dy, gradient, None, &mut dx, precision);
+                        [y, hidden, dx].concat()
+                    };
+                    let found = run(weight.packed(&forward), weight.packed(&gradient));
+                    assert_same_bits(&what, &found, &run(weight, weight));
+                });
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "as it was packed for")]
+    fn a_weight_packed_for_another_use_is_refused() {
+        let w = [0.0; 9];
+        let weight = Weight::new(&w, 3, 3, WeightLayout::OutputInput);
+        let packed = PackedWeight::new(weight, WeightUse::InputGradient, Precision::F32);
+        linear_forward(&[0.0; 3], weight.packed(&packed), None, None, &mut [0.0; 3], Precision::F32);
     }
 
     #[test]

@@ -7,21 +7,47 @@ use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
 /// A cache line, so that buffers are aligned for the widest vectors.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Line([f32; LINE]);
 
 const LINE: usize = 16;
+
+/// Numbers aligned to 64 bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    lines: Vec<Line>,
+    length: usize,
+}
+
+impl Numbers {
+    /// `length` zeros.
+    pub(crate) fn zeros(length: usize) -> Numbers {
+        Numbers { lines: vec![Line([0.0; LINE]); length.div_ceil(LINE)], length }
+    }
+}
+
+impl Deref for Numbers {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `lines` holds at least `length` initialised numbers without gaps (repr(C), 64 = 16 · 4).
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
+    }
+}
+
+impl DerefMut for Numbers {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `deref`, and the borrow is unique.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
+    }
+}
 
 thread_local! {
     static STORE: RefCell<Vec<Vec<Line>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// `length` numbers of unspecified value, aligned to 64 bytes.
-pub(crate) struct Scratch {
-    lines: Vec<Line>,
-    length: usize,
-}
+pub(crate) struct Scratch(Numbers);
 
 impl Scratch {
     pub(crate) fn take(length: usize) -> Scratch {
@@ -32,7 +58,7 @@ impl Scratch {
             lines.clear();
             lines.resize(needed, Line([0.0; LINE]));
         }
-        Scratch { lines, length }
+        Scratch(Numbers { lines, length })
     }
 }
 
@@ -47,21 +73,19 @@ fn best(store: &mut Vec<Vec<Line>>, needed: usize) -> Option<Vec<Line>> {
 impl Deref for Scratch {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        // SAFETY: `lines` holds at least `length` initialised numbers without gaps (repr(C), 64 = 16 · 4).
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.length) }
+        &self.0
     }
 }
 
 impl DerefMut for Scratch {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as in `deref`, and the borrow is unique.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.length) }
+        &mut self.0
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let lines = std::mem::take(&mut self.lines);
+        let lines = std::mem::take(&mut self.0.lines);
         // While a thread ends its store may be gone; then the memory is simply freed.
         let _ = STORE.try_with(|store| store.borrow_mut().push(lines));
     }

@@ -133,6 +133,59 @@ fn linear_is_x_times_weight_transposed_plus_bias() {
     }
 }
 
+/// A weight that nobody differentiates is rearranged once and kept: that may never show.
+#[test]
+fn a_constant_weight_is_followed_wherever_it_goes() {
+    let (rows, inputs, outputs) = (5, 37, 70);
+    let numbers = |seed, shape: &[usize]| input(shape, seed, 1.0).values;
+    for device in devices() {
+        let x: Tensor<2> = tensor(&numbers(1, &[rows, inputs]), [rows, inputs], &device);
+        let weight = |seed| tensor::<2>(&numbers(seed, &[outputs, inputs]), [outputs, inputs], &device);
+        let product = |weight: &Tensor<2>| values(ops::linear(x.clone(), weight.clone(), None));
+        // Memory is given back and used again for other weights, each of which is multiplied often enough to be kept.
+        for seed in 2..40 {
+            let mut weight = weight(seed);
+            let expected = values(x.clone().matmul(weight.clone().transpose()));
+            for time in 0..3 {
+                assert_close(&format!("weight {seed}, product {time}"), &product(&weight), &expected, 2e-6);
+            }
+            weight = weight * 2.0;
+            let doubled: Vec<f64> = expected.iter().map(|y| 2.0 * y).collect();
+            for time in 0..3 {
+                assert_close(
+                    &format!("weight {seed} doubled, product {time}"),
+                    &product(&weight),
+                    &doubled,
+                    2e-6,
+                );
+            }
+            // Some of its rows are other memory of the same tensor.
+            let part = weight.clone().narrow(0, 3, outputs - 3);
+            let columns = tensor::<2>(&doubled, [rows, outputs], &device).narrow(1, 3, outputs - 3);
+            for time in 0..3 {
+                let what = format!("rows of weight {seed}, product {time}");
+                assert_close(&what, &product(&part), &values(columns.clone()), 2e-6);
+            }
+        }
+
+        // Through an input's gradient, too.
+        let device = device.autodiff();
+        let weight = tensor::<2>(&numbers(2, &[outputs, inputs]), [outputs, inputs], &device);
+        let gradients: Vec<Vec<f64>> = (0..3)
+            .map(|_| {
+                let x: Tensor<2> =
+                    tensor(&numbers(1, &[rows, inputs]), [rows, inputs], &device).require_grad();
+                let gradients = ops::linear(x.clone(), weight.clone(), None).sum().backward();
+                values(x.grad(&gradients).expect("a gradient"))
+            })
+            .collect();
+        let column_sums = values(weight.clone().sum_dim(0));
+        for gradient in gradients {
+            assert_close("gradient", &gradient, &column_sums.repeat(rows), 2e-6);
+        }
+    }
+}
+
 #[test]
 fn gathered_rows_come_from_their_sources_and_their_gradients_go_back() {
     let [batch, rows, width] = [2, 5, 7];

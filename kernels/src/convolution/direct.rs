@@ -201,6 +201,7 @@ impl Forward<'_> {
                             left,
                             strip_stride: self.tile.rows * left.row_stride,
                             right: packed[panel * panel_len..].as_ptr(),
+                            upcoming: packed[panel * panel_len..].as_ptr(),
                             target,
                             finish: if last { self.finish(channel, shared) } else { Finish::NOTHING },
                         },

@@ -215,6 +215,7 @@ impl WeightGradient<'_> {
                         left: Left { pointer: patches.as_ptr(), row_stride: chunk.depth, k_stride: 1 },
                         strip_stride: tile.rows * chunk.depth,
                         right,
+                        upcoming: right,
                         target,
                         finish: Finish::NOTHING,
                     },

@@ -67,9 +67,14 @@ pub(crate) struct Panel {
     /// From one strip of `TILE_ROWS` rows of the left operand to the next.
     pub(crate) strip_stride: usize,
     pub(crate) right: *const f32,
+    /// What will be read next, as long as `right`: it is brought into the cache meanwhile. It may be any address.
+    pub(crate) upcoming: *const f32,
     pub(crate) target: Target,
     pub(crate) finish: Finish,
 }
+
+/// Numbers in a cache line.
+const LINE: usize = 16;
 
 simd_fn! {
     /// Multiplies all rows by the panel, tile by tile.
@@ -79,16 +84,21 @@ simd_fn! {
     /// the partition among threads.
     pub(crate) fn multiply_panel(simd: S, panel: &Panel) {
         let Panel { mut left, mut target, mut finish, .. } = *panel;
-        for row in (0..panel.rows).step_by(S::TILE_ROWS) {
+        for (strip, row) in (0..panel.rows).step_by(S::TILE_ROWS).enumerate() {
             let size = ((panel.rows - row).min(S::TILE_ROWS), panel.vectors);
+            // Each step of a strip asks for one line.
+            let upcoming = match strip * LINE < panel.vectors * S::LANES {
+                true => (panel.upcoming.wrapping_add(strip * LINE * panel.depth), LINE),
+                false => (panel.right, 0),
+            };
             // SAFETY: see `Panel`; the pointers advance by whole strips within its rows.
             unsafe {
                 match panel.precision {
                     Precision::F32 => {
-                        tile::<S, false>(simd, size, panel.depth, left, panel.right, &target, &finish)
+                        tile::<S, false>(simd, size, panel.depth, left, panel.right, upcoming, &target, &finish)
                     }
                     Precision::Bf16 => {
-                        tile::<S, true>(simd, size, panel.depth, left, panel.right, &target, &finish)
+                        tile::<S, true>(simd, size, panel.depth, left, panel.right, upcoming, &target, &finish)
                     }
                 }
             }
@@ -115,6 +125,7 @@ unsafe fn tile<S: Simd, const BF16: bool>(
     k: usize,
     left: Left,
     right: *const f32,
+    upcoming: (*const f32, usize),
     target: &Target,
     finish: &Finish,
 ) {
@@ -122,7 +133,7 @@ unsafe fn tile<S: Simd, const BF16: bool>(
         ($($rows:literal)*; $vectors:literal) => {
             match rows {
                 $($rows if $rows <= S::TILE_ROWS => {
-                    fixed_tile::<S, BF16, $rows, $vectors>(simd, k, left, right, target, finish)
+                    fixed_tile::<S, BF16, $rows, $vectors>(simd, k, left, right, upcoming, target, finish)
                 })*
                 _ => unreachable!("a tile of {rows} rows"),
             }
@@ -148,6 +159,7 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
     k: usize,
     left: Left,
     mut right: *const f32,
+    (mut upcoming, upcoming_stride): (*const f32, usize),
     target: &Target,
     finish: &Finish,
 ) {
@@ -164,6 +176,8 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
         }
         let mut step = left.pointer;
         for _ in 0..k {
+            simd.prefetch(upcoming);
+            upcoming = upcoming.wrapping_add(upcoming_stride);
             let mut columns = [simd.splat(0.0); VECTORS];
             for v in 0..VECTORS {
                 columns[v] = simd.load(right.add(v * S::LANES));

@@ -8,6 +8,7 @@
 
 pub(crate) mod micro;
 pub(crate) mod pack;
+pub(crate) mod packed;
 
 use crate::matrix::{Matrix, MatrixMut};
 use crate::parallel::{self, Shared};
@@ -16,6 +17,7 @@ use crate::simd::{MAX_TILE_VECTORS, WHOLE, simd_fn};
 use crate::{Level, Precision};
 use micro::{Finish, Left, Panel, Target, multiply_panel};
 use pack::{LeftLayout, pack_left, pack_right, steps};
+use packed::PackedRight;
 use std::ops::Range;
 
 /// What is added to a product before it is stored.
@@ -70,6 +72,8 @@ pub(crate) struct Product<'a> {
     pub(crate) level: Level,
     pub(crate) a: Matrix<'a>,
     pub(crate) b: Matrix<'a>,
+    /// B's panels, if they have been packed before.
+    pub(crate) packed_b: Option<&'a PackedRight>,
     pub(crate) precision: Precision,
     pub(crate) scale: f32,
     pub(crate) column_bias: Option<&'a [f32]>,
@@ -112,7 +116,17 @@ impl<'a> Product<'a> {
     /// A · B and nothing else.
     pub(crate) fn new(level: Level, a: Matrix<'a>, b: Matrix<'a>, precision: Precision) -> Self {
         assert_eq!(a.columns, b.rows, "A has as many columns as B has rows");
-        Product { level, a, b, precision, scale: 1.0, column_bias: None, residual: None, accumulate: false }
+        Product {
+            level,
+            a,
+            b,
+            packed_b: None,
+            precision,
+            scale: 1.0,
+            column_bias: None,
+            residual: None,
+            accumulate: false,
+        }
     }
 
     /// Writes the product to `c`, and calls `finished(rows, columns)` on the thread that has just written
@@ -130,6 +144,14 @@ impl<'a> Product<'a> {
         let (m, n, k) = (self.a.rows, self.b.columns, self.a.columns);
         if m == 0 || n == 0 {
             return;
+        }
+        if let Some(packed) = self.packed_b {
+            assert_eq!(
+                (packed.level, packed.precision, packed.rows, packed.columns),
+                (self.level, self.precision, k, n),
+                "what was packed is B"
+            );
+            assert!(self.a.column_stride == 1, "A's rows are contiguous where B was packed before");
         }
         let pooled = threads == Threads::Pool && m * n * k.max(1) >= WORTH_THREADS;
         match pooled {
@@ -167,7 +189,8 @@ impl<'a> Product<'a> {
 
         let blocks = k_blocks(k, layout);
         let longest = blocks.iter().map(|block| steps(block.len(), self.precision)).max().unwrap_or(0);
-        let mut right = Scratch::take(longest * panels * shape.columns);
+        let right_tasks = if self.packed_b.is_some() { 0 } else { panels };
+        let mut right = Scratch::take(longest * right_tasks * shape.columns);
         let left_size = if layout == LeftLayout::InPlace { 0 } else { row_blocks * row_block * longest };
         let mut left = Scratch::take(left_size);
         for (index, block) in blocks.iter().enumerate() {
@@ -175,8 +198,8 @@ impl<'a> Product<'a> {
             let (panel_size, strips_size) = (depth * shape.columns, depth * row_block);
             let (right_shared, left_shared) = (Shared::new(&mut right), Shared::new(&mut left));
             let left_tasks = if layout == LeftLayout::InPlace { 0 } else { row_blocks };
-            for_each(panels + left_tasks, &|task| {
-                if let Some(row) = task.checked_sub(panels) {
+            for_each(right_tasks + left_tasks, &|task| {
+                if let Some(row) = task.checked_sub(right_tasks) {
                     let rows = row * row_block..(row * row_block + row_block).min(m);
                     // SAFETY: every task has strips of its own.
                     let strips = unsafe { left_shared.slice(row * strips_size, strips_size) };
@@ -194,7 +217,7 @@ impl<'a> Product<'a> {
                 k: block.clone(),
                 layout,
                 left: &left,
-                right: &right,
+                right: self.packed_b.map_or(&right, |packed| packed.block(index)),
                 c,
                 c_stride,
                 first: index == 0,
@@ -260,7 +283,7 @@ impl Block<'_> {
             LeftLayout::Rows => strip(depth, 1),
             LeftLayout::Columns => strip(1, shape.rows),
         };
-        for panel in panels {
+        for panel in panels.clone() {
             let column = panel * shape.columns;
             let width = (n - column).min(shape.columns);
             let mut target = Target {
@@ -270,6 +293,7 @@ impl Block<'_> {
                 masks: [0; MAX_TILE_VECTORS],
                 accumulate: !self.first || product.accumulate,
             };
+            let upcoming = (panel + 1).min(panels.end - 1);
             let vectors = width.div_ceil(shape.lanes);
             for (v, mask) in target.masks[..vectors].iter_mut().enumerate() {
                 *mask = shape.mask(width - v * shape.lanes);
@@ -284,6 +308,7 @@ impl Block<'_> {
                     left,
                     strip_stride,
                     right: self.right[panel * depth * shape.columns..].as_ptr(),
+                    upcoming: self.right[upcoming * depth * shape.columns..].as_ptr(),
                     target,
                     finish: self.finish(rows.start, column),
                 },

@@ -17,6 +17,21 @@ pub(crate) fn serve(device: &Device) -> bool {
     matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
 }
 
+/// How fully connected layers are computed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinearSettings {
+    pub(crate) precision: Precision,
+    /// Nobody differentiates the weights, so that they are likely to be used again as they are.
+    pub(crate) constant_weights: bool,
+}
+
+impl LinearSettings {
+    fn of(weights: &[&Tensor<2>]) -> Self {
+        let constant_weights = weights.iter().all(|weight| !weight.is_tracked());
+        Self { precision: precision::current(), constant_weights }
+    }
+}
+
 /// How a convolution with scale and shift is computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FusedConvolution {
@@ -35,7 +50,7 @@ pub(crate) trait KernelOperations: Backend {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FloatTensor<Self>;
 
     /// As `kernel_linear`, plus `residual` `[rows, out]`.
@@ -44,7 +59,7 @@ pub(crate) trait KernelOperations: Backend {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         residual: FloatTensor<Self>,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FloatTensor<Self>;
 
     /// `x` `[batch, rows, width]` → `[batch, sources, width]`: each row from its source, which is no other's, or zeros.
@@ -72,7 +87,7 @@ pub(crate) trait KernelOperations: Backend {
         second_weight: FloatTensor<Self>,
         second_bias: FloatTensor<Self>,
         activation: Activation,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FloatTensor<Self>;
 
     /// As `kernel_mlp`, plus `residual` `[rows, out]`.
@@ -85,7 +100,7 @@ pub(crate) trait KernelOperations: Backend {
         second_bias: FloatTensor<Self>,
         residual: FloatTensor<Self>,
         activation: Activation,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FloatTensor<Self>;
 
     /// `packed` `[batch, tokens, 3, heads, head_dim]` → `[batch, heads, tokens, tokens]`
@@ -188,13 +203,13 @@ pub(crate) fn linear(
     bias: Tensor<1>,
     residual: Option<Tensor<2>>,
 ) -> Tensor<2> {
+    let settings = LinearSettings::of(&[&weight]);
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
-    let precision = precision::current();
     Tensor::from_dispatch(match residual {
-        None => <Dispatch as KernelOperations>::kernel_linear(x, weight, bias, precision),
+        None => <Dispatch as KernelOperations>::kernel_linear(x, weight, bias, settings),
         Some(residual) => {
             let residual = residual.into_dispatch();
-            <Dispatch as KernelOperations>::kernel_linear_residual(x, weight, bias, residual, precision)
+            <Dispatch as KernelOperations>::kernel_linear_residual(x, weight, bias, residual, settings)
         }
     })
 }
@@ -232,10 +247,10 @@ pub(crate) fn mlp(
     activation: Activation,
     residual: Option<Tensor<2>>,
 ) -> Tensor<2> {
+    let settings = LinearSettings::of(&[&weights[0], &weights[1]]);
     let x = x.into_dispatch();
     let ([first, second], [first_bias, second_bias]) =
         (weights.map(Tensor::into_dispatch), biases.map(Tensor::into_dispatch));
-    let precision = precision::current();
     Tensor::from_dispatch(match residual {
         None => <Dispatch as KernelOperations>::kernel_mlp(
             x,
@@ -244,7 +259,7 @@ pub(crate) fn mlp(
             second,
             second_bias,
             activation,
-            precision,
+            settings,
         ),
         Some(residual) => <Dispatch as KernelOperations>::kernel_mlp_residual(
             x,
@@ -254,7 +269,7 @@ pub(crate) fn mlp(
             second_bias,
             residual.into_dispatch(),
             activation,
-            precision,
+            settings,
         ),
     })
 }

@@ -79,6 +79,7 @@ impl Product {
             left: Left { pointer: self.left, row_stride: self.left_stride, k_stride: 1 },
             strip_stride: tile.rows * self.left_stride,
             right: self.right,
+            upcoming: self.right,
             target: Target {
                 pointer: self.target,
                 row_stride: self.target_stride,

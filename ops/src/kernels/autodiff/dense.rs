@@ -1,6 +1,6 @@
 //! Dense layers, layer norm, activations, and rows moved: their backward passes.
 
-use archaeo_kernels::{Activation, Precision};
+use archaeo_kernels::Activation;
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
@@ -8,22 +8,24 @@ use burn::backend::autodiff::ops::{Backward, Ops};
 use burn_flex::FlexTensor;
 
 use super::{register, register_all};
+use crate::kernels::LinearSettings;
 use crate::kernels::flex::{self, contiguous};
 
 #[derive(Clone, Debug)]
 pub(super) struct LinearState {
     pub(super) x: FlexTensor,
     pub(super) weight: FlexTensor,
-    pub(super) precision: Precision,
+    pub(super) settings: LinearSettings,
 }
 
 impl LinearState {
     /// Those of the gradients of input, weight and bias that are wanted; the last two come together.
     fn gradients(self, dy: &FlexTensor, wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
-        let (Self { x, weight, precision }, [input, weight_wanted, bias_wanted]) = (self, wanted);
-        let dx = input.then(|| flex::linear_input_gradient(dy, &weight, precision));
-        let parameters =
-            (weight_wanted || bias_wanted).then(|| flex::linear_weight_gradient(&x, dy, precision)).unzip();
+        let (Self { x, weight, settings }, [input, weight_wanted, bias_wanted]) = (self, wanted);
+        let dx = input.then(|| flex::linear_input_gradient(dy, &weight, settings));
+        let parameters = (weight_wanted || bias_wanted)
+            .then(|| flex::linear_weight_gradient(&x, dy, settings.precision))
+            .unzip();
         [dx, parameters.0, parameters.1]
     }
 }
@@ -126,28 +128,29 @@ pub(super) struct MlpState {
     /// The activation's input. Its output is computed again: to keep it would take the most memory of all that a block keeps.
     pub(super) before: FlexTensor,
     pub(super) activation: Activation,
-    pub(super) precision: Precision,
+    pub(super) settings: LinearSettings,
 }
 
 impl MlpState {
     /// Those of the gradients of the input and, layer by layer, of weight and bias that are wanted; the last two come together.
     fn gradients(self, dy: &FlexTensor, wanted: [bool; 5]) -> [Option<FlexTensor>; 5] {
-        let MlpState { x, first_weight, second_weight, before, activation, precision } = self;
+        let MlpState { x, first_weight, second_weight, before, activation, settings } = self;
         let [input, first, first_bias, second, second_bias] = wanted;
         let of_second = || {
             let hidden = flex::activation(&before, activation);
-            flex::linear_weight_gradient(&hidden, dy, precision)
+            flex::linear_weight_gradient(&hidden, dy, settings.precision)
         };
         let (dw2, db2) = (second || second_bias).then(of_second).unzip();
         if !(input || first || first_bias) {
             return [None, None, None, dw2, db2];
         }
         let through = (activation, &before);
-        let dbefore = flex::linear_input_gradient_through(dy, &second_weight, through, precision);
+        let dbefore = flex::linear_input_gradient_through(dy, &second_weight, through, settings);
         drop(before);
-        let (dw1, db1) =
-            (first || first_bias).then(|| flex::linear_weight_gradient(&x, &dbefore, precision)).unzip();
-        let dx = input.then(|| flex::linear_input_gradient(&dbefore, &first_weight, precision));
+        let (dw1, db1) = (first || first_bias)
+            .then(|| flex::linear_weight_gradient(&x, &dbefore, settings.precision))
+            .unzip();
+        let dx = input.then(|| flex::linear_input_gradient(&dbefore, &first_weight, settings));
         [dx, dw1, db1, dw2, db2]
     }
 }

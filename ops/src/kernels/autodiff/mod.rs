@@ -10,7 +10,7 @@ use burn::backend::autodiff::ops::{Backward, OpsKind};
 use burn::backend::{Autodiff, AutodiffBackend, Flex, TensorMetadata, tensor::FloatTensor};
 
 use super::flex::{self, ReluMask, contiguous};
-use super::{FusedConvolution, KernelOperations};
+use super::{FusedConvolution, KernelOperations, LinearSettings};
 use attention::*;
 use dense::*;
 use images::*;
@@ -59,11 +59,11 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FloatTensor<Self> {
         record!(Linear, [x, weight, bias], |x_value, weight_value, bias_value| {
-            let y = flex::linear(&x_value, &weight_value, &bias_value, None, precision);
-            (y, LinearState { x: x_value, weight: weight_value, precision })
+            let y = flex::linear(&x_value, &weight_value, &bias_value, None, settings);
+            (y, LinearState { x: x_value, weight: weight_value, settings })
         })
     }
 
@@ -72,11 +72,11 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         residual: FloatTensor<Self>,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FloatTensor<Self> {
         record!(LinearResidual, [x, weight, bias, residual], |x, weight, bias, residual| {
-            let y = flex::linear(&x, &weight, &bias, Some(&residual), precision);
-            (y, LinearState { x, weight, precision })
+            let y = flex::linear(&x, &weight, &bias, Some(&residual), settings);
+            (y, LinearState { x, weight, settings })
         })
     }
 
@@ -119,17 +119,17 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         second_weight: FloatTensor<Self>,
         second_bias: FloatTensor<Self>,
         activation: Activation,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FloatTensor<Self> {
         record!(
             Mlp,
             [x, first_weight, first_bias, second_weight, second_bias],
             |x, first_weight, first_bias, second_weight, second_bias| {
                 let (hidden, before) =
-                    flex::linear_activation(&x, &first_weight, &first_bias, activation, true, precision);
+                    flex::linear_activation(&x, &first_weight, &first_bias, activation, true, settings);
                 let before = before.expect("kept");
-                let y = flex::linear(&hidden, &second_weight, &second_bias, None, precision);
-                (y, MlpState { x, first_weight, second_weight, before, activation, precision })
+                let y = flex::linear(&hidden, &second_weight, &second_bias, None, settings);
+                (y, MlpState { x, first_weight, second_weight, before, activation, settings })
             }
         )
     }
@@ -142,17 +142,17 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         second_bias: FloatTensor<Self>,
         residual: FloatTensor<Self>,
         activation: Activation,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FloatTensor<Self> {
         record!(
             MlpResidual,
             [x, first_weight, first_bias, second_weight, second_bias, residual],
             |x, first_weight, first_bias, second_weight, second_bias, residual| {
                 let (hidden, before) =
-                    flex::linear_activation(&x, &first_weight, &first_bias, activation, true, precision);
+                    flex::linear_activation(&x, &first_weight, &first_bias, activation, true, settings);
                 let before = before.expect("kept");
-                let y = flex::linear(&hidden, &second_weight, &second_bias, Some(&residual), precision);
-                (y, MlpState { x, first_weight, second_weight, before, activation, precision })
+                let y = flex::linear(&hidden, &second_weight, &second_bias, Some(&residual), settings);
+                (y, MlpState { x, first_weight, second_weight, before, activation, settings })
             }
         )
     }

@@ -1,21 +1,35 @@
 //! Dense layers, layer norm, activations, and rows moved.
 
-use archaeo_kernels::{self as kernels, Activation, Precision, Weight, WeightLayout};
+use std::sync::Arc;
+
+use archaeo_kernels::{
+    self as kernels, Activation, PackedWeight, Precision, Weight, WeightLayout, WeightUse,
+};
 use burn::backend::TensorMetadata;
 use burn_flex::FlexTensor;
 
+use super::packed::packed;
 use super::{room, tensor, values};
+use crate::kernels::LinearSettings;
 
 const LAYOUT: WeightLayout = WeightLayout::OutputInput;
 
-fn matrix_shape(x: &FlexTensor) -> [usize; 2] {
+pub(super) fn matrix_shape(x: &FlexTensor) -> [usize; 2] {
     let shape = x.shape();
     [shape[0], shape[1]]
 }
 
-pub(in crate::kernels) fn weight(x: &FlexTensor) -> Weight<'_> {
+pub(super) fn weight(x: &FlexTensor) -> Weight<'_> {
     let [outputs, inputs] = matrix_shape(x);
     Weight::new(values(x), inputs, outputs, LAYOUT)
+}
+
+/// The weight, with what is kept of it.
+fn weight_with<'a>(x: &'a FlexTensor, packed: &'a Option<Arc<PackedWeight>>) -> Weight<'a> {
+    match packed {
+        Some(packed) => weight(x).packed(packed),
+        None => weight(x),
+    }
 }
 
 /// `x · wᵀ + bias`, plus `residual` where there is one.
@@ -24,23 +38,25 @@ pub(in crate::kernels) fn linear(
     w: &FlexTensor,
     bias: &FlexTensor,
     residual: Option<&FlexTensor>,
-    precision: Precision,
+    settings: LinearSettings,
 ) -> FlexTensor {
     let ([rows, _], [outputs, _]) = (matrix_shape(x), matrix_shape(w));
     let mut y = room(rows * outputs);
-    let residual = residual.map(values);
-    kernels::linear_forward(values(x), weight(w), Some(values(bias)), residual, &mut y, precision);
+    let (bias, residual) = (Some(values(bias)), residual.map(values));
+    let packed = packed(w, WeightUse::Forward, settings, rows);
+    kernels::linear_forward(values(x), weight_with(w, &packed), bias, residual, &mut y, settings.precision);
     tensor(y, [rows, outputs])
 }
 
 pub(in crate::kernels) fn linear_input_gradient(
     dy: &FlexTensor,
     w: &FlexTensor,
-    precision: Precision,
+    settings: LinearSettings,
 ) -> FlexTensor {
     let ([rows, _], [_, inputs]) = (matrix_shape(dy), matrix_shape(w));
     let mut dx = room(rows * inputs);
-    kernels::linear_input_gradient(values(dy), weight(w), None, &mut dx, precision);
+    let packed = packed(w, WeightUse::InputGradient, settings, rows);
+    kernels::linear_input_gradient(values(dy), weight_with(w, &packed), None, &mut dx, settings.precision);
     tensor(dx, [rows, inputs])
 }
 
@@ -129,19 +145,20 @@ pub(in crate::kernels) fn linear_activation(
     bias: &FlexTensor,
     activation: Activation,
     keep: bool,
-    precision: Precision,
+    settings: LinearSettings,
 ) -> (FlexTensor, Option<FlexTensor>) {
     let ([rows, _], [outputs, _]) = (matrix_shape(x), matrix_shape(w));
     let mut y = room(rows * outputs);
     let mut input = keep.then(|| room(rows * outputs));
+    let packed = packed(w, WeightUse::Forward, settings, rows);
     kernels::linear_activation_forward(
         values(x),
-        weight(w),
+        weight_with(w, &packed),
         Some(values(bias)),
         activation,
         input.as_deref_mut(),
         &mut y,
-        precision,
+        settings.precision,
     );
     (tensor(y, [rows, outputs]), input.map(|input| tensor(input, [rows, outputs])))
 }
@@ -151,11 +168,18 @@ pub(in crate::kernels) fn linear_input_gradient_through(
     dy: &FlexTensor,
     w: &FlexTensor,
     (activation, input): (Activation, &FlexTensor),
-    precision: Precision,
+    settings: LinearSettings,
 ) -> FlexTensor {
     let ([rows, _], [_, inputs]) = (matrix_shape(dy), matrix_shape(w));
     let mut dx = room(rows * inputs);
     let activation = Some((activation, values(input)));
-    kernels::linear_input_gradient(values(dy), weight(w), activation, &mut dx, precision);
+    let packed = packed(w, WeightUse::InputGradient, settings, rows);
+    kernels::linear_input_gradient(
+        values(dy),
+        weight_with(w, &packed),
+        activation,
+        &mut dx,
+        settings.precision,
+    );
     tensor(dx, [rows, inputs])
 }

@@ -4,13 +4,14 @@ mod attention;
 mod dense;
 mod images;
 mod normalization;
+mod packed;
 
 use archaeo_kernels::{self as kernels, Activation, Precision};
 use burn::backend::{DType, Flex};
 use burn_flex::{FlexTensor, Layout};
 use burn_std::{Bytes, Shape};
 
-use super::{FusedConvolution, KernelOperations};
+use super::{FusedConvolution, KernelOperations, LinearSettings};
 
 pub(super) use attention::*;
 pub(super) use dense::*;
@@ -43,9 +44,9 @@ impl KernelOperations for Flex {
         x: FlexTensor,
         weight: FlexTensor,
         bias: FlexTensor,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FlexTensor {
-        linear(&contiguous(x), &contiguous(weight), &contiguous(bias), None, precision)
+        linear(&contiguous(x), &contiguous(weight), &contiguous(bias), None, settings)
     }
 
     fn kernel_linear_residual(
@@ -53,10 +54,10 @@ impl KernelOperations for Flex {
         weight: FlexTensor,
         bias: FlexTensor,
         residual: FlexTensor,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FlexTensor {
         let [x, weight, bias, residual] = [x, weight, bias, residual].map(contiguous);
-        linear(&x, &weight, &bias, Some(&residual), precision)
+        linear(&x, &weight, &bias, Some(&residual), settings)
     }
 
     fn kernel_gather_rows(x: FlexTensor, sources: Vec<Option<usize>>) -> FlexTensor {
@@ -82,11 +83,11 @@ impl KernelOperations for Flex {
         second_weight: FlexTensor,
         second_bias: FlexTensor,
         activation: Activation,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FlexTensor {
         let [x, first_weight, first_bias] = [x, first_weight, first_bias].map(contiguous);
-        let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, precision);
-        linear(&hidden, &contiguous(second_weight), &contiguous(second_bias), None, precision)
+        let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, settings);
+        linear(&hidden, &contiguous(second_weight), &contiguous(second_bias), None, settings)
     }
 
     fn kernel_mlp_residual(
@@ -97,12 +98,12 @@ impl KernelOperations for Flex {
         second_bias: FlexTensor,
         residual: FlexTensor,
         activation: Activation,
-        precision: Precision,
+        settings: LinearSettings,
     ) -> FlexTensor {
         let [x, first_weight, first_bias, residual] = [x, first_weight, first_bias, residual].map(contiguous);
-        let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, precision);
+        let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, settings);
         let (second_weight, second_bias) = (contiguous(second_weight), contiguous(second_bias));
-        linear(&hidden, &second_weight, &second_bias, Some(&residual), precision)
+        linear(&hidden, &second_weight, &second_bias, Some(&residual), settings)
     }
 
     fn kernel_self_attention_weights(packed: FlexTensor, scale: f32, precision: Precision) -> FlexTensor {
