@@ -1,7 +1,7 @@
 //! Activation functions and their gradients, element by element.
 
 use crate::Level;
-use crate::math::{normal, sigmoid};
+use crate::math::{gelu, gelu_derivative, sigmoid};
 use crate::parallel::{self, CHUNK};
 use crate::simd::{Simd, load_some, simd_fn, store_some};
 use rayon::prelude::*;
@@ -30,7 +30,7 @@ impl Activation {
                 // This order keeps what is not a number.
                 simd.select_gt(zero, x, zero, x)
             }
-            Activation::Gelu => simd.mul(x, normal(simd, x).0),
+            Activation::Gelu => gelu(simd, x),
             Activation::QuickGelu => simd.mul(x, sigmoid(simd, simd.mul(x, simd.splat(QUICK_GELU_SLOPE)))),
             Activation::Silu => simd.mul(x, sigmoid(simd, x)),
         }
@@ -40,10 +40,7 @@ impl Activation {
     fn derivative<S: Simd>(self, simd: S, x: S::Vector) -> S::Vector {
         match self {
             Activation::Relu => simd.select_gt(x, simd.splat(0.0), simd.splat(1.0), simd.splat(0.0)),
-            Activation::Gelu => {
-                let (distribution, density) = normal(simd, x);
-                simd.mul_add(x, density, distribution)
-            }
+            Activation::Gelu => gelu_derivative(simd, x),
             Activation::QuickGelu => sigmoid_gate_derivative(simd, x, QUICK_GELU_SLOPE),
             Activation::Silu => sigmoid_gate_derivative(simd, x, 1.0),
         }

@@ -54,32 +54,48 @@ pub fn softmax_backward(y: &[f32], dy: &[f32], columns: usize, dx: &mut [f32]) {
     });
 }
 
+/// Rows that go through each step together, so that none waits for the sum of another's lanes.
+const ROWS: usize = 4;
+
 simd_fn! {
     /// Softmax of rows of `columns` numbers on this thread.
     pub(crate) fn softmax_in_place(simd: S, rows: &mut [f32], columns: usize) {
-        for row in rows.chunks_mut(columns) {
-            let (whole, rest) = row.split_at(columns - columns % S::LANES);
-            let mut largest = simd.splat(f32::NEG_INFINITY);
-            for x in whole.chunks(S::LANES) {
-                largest = simd.max(largest, load_some(simd, x));
+        let whole = columns - columns % S::LANES;
+        for rows in rows.chunks_mut(ROWS * columns) {
+            let mut largest = [f32::NEG_INFINITY; ROWS];
+            for (row, largest) in rows.chunks(columns).zip(&mut largest) {
+                let (whole, rest) = row.split_at(whole);
+                let mut vector = simd.splat(f32::NEG_INFINITY);
+                for x in whole.chunks(S::LANES) {
+                    vector = simd.max(vector, load_some(simd, x));
+                }
+                *largest = rest.iter().fold(simd.maximum(vector), |largest, x| largest.max(*x));
             }
-            let largest = rest.iter().fold(simd.maximum(largest), |largest, x| largest.max(*x));
-            if largest == f32::NEG_INFINITY {
-                row.fill(0.0);
-                continue;
-            }
-            let shift = simd.splat(largest);
-            let mut total = simd.splat(0.0);
-            for x in row.chunks_mut(S::LANES) {
-                let power = crate::math::exp(simd, simd.sub(load_some(simd, x), shift));
-                store_some(simd, x, power);
+            let mut totals = [0.0; ROWS];
+            for ((row, largest), total) in rows.chunks_mut(columns).zip(largest).zip(&mut totals) {
+                let shift = simd.splat(largest);
+                let (whole, rest) = row.split_at_mut(whole);
+                let mut sum = simd.splat(0.0);
+                for x in whole.chunks_mut(S::LANES) {
+                    let power = crate::math::exp(simd, simd.sub(load_some(simd, x), shift));
+                    store_some(simd, x, power);
+                    sum = simd.add(sum, power);
+                }
+                let power = crate::math::exp(simd, simd.sub(load_some(simd, rest), shift));
+                store_some(simd, rest, power);
                 // Reload, so that lanes beyond the row's end count as zero.
-                total = simd.add(total, load_some(simd, x));
+                *total = simd.sum(simd.add(sum, load_some(simd, rest)));
             }
-            let scale = simd.splat(1.0 / simd.sum(total));
-            for x in row.chunks_mut(S::LANES) {
-                let weight = simd.mul(load_some(simd, x), scale);
-                store_some(simd, x, weight);
+            for ((row, largest), total) in rows.chunks_mut(columns).zip(largest).zip(totals) {
+                if largest == f32::NEG_INFINITY {
+                    row.fill(0.0);
+                    continue;
+                }
+                let scale = simd.splat(1.0 / total);
+                for x in row.chunks_mut(S::LANES) {
+                    let weight = simd.mul(load_some(simd, x), scale);
+                    store_some(simd, x, weight);
+                }
             }
         }
     }

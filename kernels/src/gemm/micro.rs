@@ -76,6 +76,15 @@ pub(crate) struct Panel {
 /// Numbers in a cache line.
 const LINE: usize = 16;
 
+/// The right operand of a tile, and what is asked for from memory meanwhile: at each step, the line at `upcoming`, which then
+/// moves on.
+#[derive(Clone, Copy)]
+struct Right {
+    pointer: *const f32,
+    upcoming: *const f32,
+    upcoming_stride: usize,
+}
+
 simd_fn! {
     /// Multiplies all rows by the panel, tile by tile.
     ///
@@ -86,19 +95,19 @@ simd_fn! {
         let Panel { mut left, mut target, mut finish, .. } = *panel;
         for (strip, row) in (0..panel.rows).step_by(S::TILE_ROWS).enumerate() {
             let size = ((panel.rows - row).min(S::TILE_ROWS), panel.vectors);
-            // Each step of a strip asks for one line.
-            let upcoming = match strip * LINE < panel.vectors * S::LANES {
+            let (upcoming, upcoming_stride) = match strip * LINE < panel.vectors * S::LANES {
                 true => (panel.upcoming.wrapping_add(strip * LINE * panel.depth), LINE),
                 false => (panel.right, 0),
             };
+            let right = Right { pointer: panel.right, upcoming, upcoming_stride };
             // SAFETY: see `Panel`; the pointers advance by whole strips within its rows.
             unsafe {
                 match panel.precision {
                     Precision::F32 => {
-                        tile::<S, false>(simd, size, panel.depth, left, panel.right, upcoming, &target, &finish)
+                        tile::<S, false>(simd, size, panel.depth, left, right, &target, &finish)
                     }
                     Precision::Bf16 => {
-                        tile::<S, true>(simd, size, panel.depth, left, panel.right, upcoming, &target, &finish)
+                        tile::<S, true>(simd, size, panel.depth, left, right, &target, &finish)
                     }
                 }
             }
@@ -124,8 +133,7 @@ unsafe fn tile<S: Simd, const BF16: bool>(
     (rows, vectors): (usize, usize),
     k: usize,
     left: Left,
-    right: *const f32,
-    upcoming: (*const f32, usize),
+    right: Right,
     target: &Target,
     finish: &Finish,
 ) {
@@ -133,7 +141,7 @@ unsafe fn tile<S: Simd, const BF16: bool>(
         ($($rows:literal)*; $vectors:literal) => {
             match rows {
                 $($rows if $rows <= S::TILE_ROWS => {
-                    fixed_tile::<S, BF16, $rows, $vectors>(simd, k, left, right, upcoming, target, finish)
+                    fixed_tile::<S, BF16, $rows, $vectors>(simd, k, left, right, target, finish)
                 })*
                 _ => unreachable!("a tile of {rows} rows"),
             }
@@ -158,12 +166,12 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
     simd: S,
     k: usize,
     left: Left,
-    mut right: *const f32,
-    (mut upcoming, upcoming_stride): (*const f32, usize),
+    right: Right,
     target: &Target,
     finish: &Finish,
 ) {
     let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
+    let Right { pointer: mut right, mut upcoming, upcoming_stride } = right;
     // SAFETY: the caller vouches for `k` steps of both operands, and for the target, the biases and the
     // residual where the masks are set.
     unsafe {
