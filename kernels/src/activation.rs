@@ -143,6 +143,18 @@ simd_fn! {
 }
 
 simd_fn! {
+    /// activation(x) in bfloat16 words, on this thread.
+    pub(crate) fn apply_to_words(simd: S, activation: Activation, x: &[f32], words: &mut [f32]) {
+        for (x, words) in x.chunks(2 * S::LANES).zip(words.chunks_mut(S::LANES)) {
+            let (low, high) = x.split_at(x.len().min(S::LANES));
+            let [low, high] = [low, high].map(|x| load_some(simd, x));
+            let [low, high] = [activation.value(simd, low), activation.value(simd, high)];
+            store_some(simd, words, simd.narrow_bf16(low, high));
+        }
+    }
+}
+
+simd_fn! {
     /// gradient ← gradient · activation′(x) on this thread.
     pub(crate) fn scale_by_derivative(simd: S, activation: Activation, x: &[f32], gradient: &mut [f32]) {
         for (x, gradient) in x.chunks(S::LANES).zip(gradient.chunks_mut(S::LANES)) {

@@ -21,6 +21,7 @@ mod linear;
 mod mapped_file;
 mod math;
 mod matrix;
+mod mlp;
 mod norm;
 mod optimizer;
 mod parallel;
@@ -51,11 +52,12 @@ pub use gemm::{Epilogue, gemm};
 pub use heads::{Heads, HeadsMut, HeadsShape};
 pub use level::{Level, with_level};
 pub use linear::{
-    PackedWeight, Weight, WeightLayout, WeightUse, linear_activation_forward, linear_forward,
-    linear_input_gradient, linear_weight_gradient,
+    PackedWeight, Weight, WeightLayout, WeightUse, linear_forward, linear_input_gradient,
+    linear_weight_gradient,
 };
 pub use mapped_file::MappedFile;
 pub use matrix::{Matrix, MatrixMut};
+pub use mlp::{Layer, mlp_forward};
 pub use norm::{layer_norm_backward, layer_norm_forward};
 pub use optimizer::{AdamW, Sgd, adamw_step, sgd_step};
 pub use parallel::enter;

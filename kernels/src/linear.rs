@@ -1,6 +1,6 @@
 //! The fully connected layer: y = x · W + bias, and its gradients.
 
-use crate::activation::{Activation, apply, apply_in_place, scale_by_derivative};
+use crate::activation::{Activation, scale_by_derivative};
 use crate::gemm::packed::PackedRight;
 use crate::gemm::{Product, Threads};
 use crate::matrix::Matrix;
@@ -21,8 +21,8 @@ pub enum WeightLayout {
 #[derive(Clone, Copy, Debug)]
 pub struct Weight<'a> {
     data: &'a [f32],
-    inputs: usize,
-    outputs: usize,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
     layout: WeightLayout,
     packed: Option<&'a PackedWeight>,
 }
@@ -30,7 +30,7 @@ pub struct Weight<'a> {
 /// What a weight is multiplied by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WeightUse {
-    /// Inputs, in [`linear_forward`] and [`linear_activation_forward`].
+    /// Inputs, in [`linear_forward`] and [`mlp_forward`](crate::mlp_forward).
     Forward,
     /// Gradients, in [`linear_input_gradient`].
     InputGradient,
@@ -74,14 +74,14 @@ impl<'a> Weight<'a> {
         Weight { packed: Some(packed), ..self }
     }
 
-    fn packed_for(&self, weight_use: WeightUse) -> Option<&'a PackedRight> {
+    pub(crate) fn packed_for(&self, weight_use: WeightUse) -> Option<&'a PackedRight> {
         let packed = self.packed?;
         assert_eq!(packed.weight_use, weight_use, "a weight is used as it was packed for");
         Some(&packed.right)
     }
 
     /// As `[inputs, outputs]`.
-    fn matrix(&self) -> Matrix<'a> {
+    pub(crate) fn matrix(&self) -> Matrix<'a> {
         match self.layout {
             WeightLayout::InputOutput => Matrix::new(self.data, self.inputs, self.outputs),
             WeightLayout::OutputInput => Matrix::new(self.data, self.outputs, self.inputs).transposed(),
@@ -109,76 +109,18 @@ pub fn linear_forward(
     y: &mut [f32],
     precision: Precision,
 ) {
-    let product = forward_product(x, &weight, bias, residual, y, precision);
-    // SAFETY: `y` is borrowed uniquely and has the product's shape.
-    unsafe { product.run(Shared::new(y), weight.outputs, Threads::Pool, &|_, _| {}) }
-}
-
-/// y = activation(x · W + bias), keeping the activation's input in `pre_activation` where it is wanted for
-/// the gradient.
-///
-/// # Panics
-/// If lengths do not fit.
-pub fn linear_activation_forward(
-    x: &[f32],
-    weight: Weight<'_>,
-    bias: Option<&[f32]>,
-    activation: Activation,
-    pre_activation: Option<&mut [f32]>,
-    y: &mut [f32],
-    precision: Precision,
-) {
-    let product = forward_product(x, &weight, bias, None, y, precision);
-    let (level, stride) = (product.level, weight.outputs);
-    let output = Shared::new(y);
-    match pre_activation {
-        None => {
-            // SAFETY: as in `linear_forward`; each finished part is handed out once, to the thread that is
-            // done with it.
-            unsafe {
-                product.run(output, stride, Threads::Pool, &|rows, columns| {
-                    for row in rows {
-                        let part = output.slice(row * stride + columns.start, columns.len());
-                        apply_in_place(level, activation, part);
-                    }
-                })
-            }
-        }
-        Some(kept) => {
-            assert_eq!(kept.len(), product.a.rows * stride, "the activation's input is as long as y");
-            let kept = Shared::new(kept);
-            // SAFETY: as above, of both buffers.
-            unsafe {
-                product.run(kept, stride, Threads::Pool, &|rows, columns| {
-                    for row in rows {
-                        let start = row * stride + columns.start;
-                        let (x, y) = (kept.slice(start, columns.len()), output.slice(start, columns.len()));
-                        apply(level, activation, x, y);
-                    }
-                })
-            }
-        }
-    }
-}
-
-fn forward_product<'a>(
-    x: &'a [f32],
-    weight: &Weight<'a>,
-    bias: Option<&'a [f32]>,
-    residual: Option<&'a [f32]>,
-    y: &[f32],
-    precision: Precision,
-) -> Product<'a> {
     let rows = weight.rows(x, y);
     if let Some(bias) = bias {
         assert_eq!(bias.len(), weight.outputs, "a bias has one number for each output");
     }
-    Product {
+    let product = Product {
         packed_b: weight.packed_for(WeightUse::Forward),
         column_bias: bias,
         residual: residual.map(|residual| Matrix::new(residual, rows, weight.outputs)),
         ..Product::new(Level::current(), Matrix::new(x, rows, weight.inputs), weight.matrix(), precision)
-    }
+    };
+    // SAFETY: `y` is borrowed uniquely and has the product's shape.
+    unsafe { product.run(Shared::new(y), weight.outputs, Threads::Pool, &|_, _| {}) }
 }
 
 /// dx = dy · Wᵀ, times activation′(pre_activation) where x came from an activation.
@@ -248,7 +190,7 @@ pub fn linear_weight_gradient(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activation::{activation_backward, activation_forward};
+    use crate::activation::activation_backward;
     use crate::reference::{
         Random, assert_close, assert_same_bits, assert_thread_count_is_irrelevant, at_every_level,
     };
@@ -308,45 +250,17 @@ mod tests {
     }
 
     #[test]
-    fn fused_activations_have_the_bits_of_separate_ones() {
+    fn a_fused_derivative_has_the_bits_of_a_separate_one() {
         let (rows, inputs, outputs) = (70, 33, 150);
         let mut random = Random(11);
-        let (x, w, bias) =
-            (random.numbers(rows * inputs), random.numbers(inputs * outputs), random.numbers(outputs));
+        let (x, dy) = (random.numbers(rows * inputs), random.numbers(rows * outputs));
+        let w = random.numbers(inputs * outputs);
         at_every_level(|_| {
-            let weight = Weight::new(&w, inputs, outputs, WeightLayout::InputOutput);
-            let mut plain = vec![0.0; rows * outputs];
-            linear_forward(&x, weight, Some(&bias), None, &mut plain, Precision::F32);
-            let (mut expected, mut y) = (plain.clone(), plain.clone());
-            activation_forward(Activation::Gelu, &plain, &mut expected);
-            linear_activation_forward(
-                &x,
-                weight,
-                Some(&bias),
-                Activation::Gelu,
-                None,
-                &mut y,
-                Precision::F32,
-            );
-            assert_same_bits("without keeping", &y, &expected);
-            y.fill(0.0);
-            let mut kept = y.clone();
-            let precision = Precision::F32;
-            linear_activation_forward(
-                &x,
-                weight,
-                Some(&bias),
-                Activation::Gelu,
-                Some(&mut kept),
-                &mut y,
-                precision,
-            );
-            assert_same_bits("keeping", &y, &expected);
-            assert_same_bits("kept", &kept, &plain);
-
+            let (weight, precision) =
+                (Weight::new(&w, inputs, outputs, WeightLayout::InputOutput), Precision::F32);
             let (mut dx, mut separate) = (vec![0.0; x.len()], vec![0.0; x.len()]);
-            linear_input_gradient(&plain, weight, Some((Activation::Gelu, &x)), &mut dx, precision);
-            linear_input_gradient(&plain, weight, None, &mut separate, precision);
+            linear_input_gradient(&dy, weight, Some((Activation::Gelu, &x)), &mut dx, precision);
+            linear_input_gradient(&dy, weight, None, &mut separate, precision);
             let mut expected = vec![0.0; x.len()];
             activation_backward(Activation::Gelu, &x, &separate, &mut expected);
             assert_same_bits("gradient", &dx, &expected);
@@ -370,21 +284,10 @@ mod tests {
                     let gradient = PackedWeight::new(weight, WeightUse::InputGradient, precision);
                     assert!(forward.bytes() >= inputs * outputs * 2);
                     let run = |forward: Weight<'_>, gradient: Weight<'_>| {
-                        let (mut y, mut hidden) = (vec![0.0; dy.len()], vec![0.0; dy.len()]);
-                        let mut dx = vec![0.0; x.len()];
-                        let activation = Activation::Gelu;
+                        let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
                         linear_forward(&x, forward, Some(&bias), None, &mut y, precision);
-                        linear_activation_forward(
-                            &x,
-                            forward,
-                            None,
-                            activation,
-                            None,
-                            &mut hidden,
-                            precision,
-                        );
                         linear_input_gradient(&dy, gradient, None, &mut dx, precision);
-                        [y, hidden, dx].concat()
+                        [y, dx].concat()
                     };
                     let found = run(weight.packed(&forward), weight.packed(&gradient));
                     assert_same_bits(&what, &found, &run(weight, weight));

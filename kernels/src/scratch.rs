@@ -47,6 +47,7 @@ thread_local! {
 }
 
 /// `length` numbers of unspecified value, aligned to 64 bytes.
+#[derive(Debug)]
 pub(crate) struct Scratch(Numbers);
 
 impl Scratch {

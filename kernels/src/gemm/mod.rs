@@ -16,7 +16,7 @@ use crate::scratch::Scratch;
 use crate::simd::{MAX_TILE_VECTORS, WHOLE, simd_fn};
 use crate::{Level, Precision};
 use micro::{Finish, Left, Panel, Target, multiply_panel};
-use pack::{LeftLayout, pack_left, pack_right, steps};
+use pack::{LeftLayout, LeftOperand, pack_left, pack_right, steps};
 use packed::PackedRight;
 use std::ops::Range;
 
@@ -70,7 +70,7 @@ pub(crate) enum Threads {
 #[derive(Clone, Copy)]
 pub(crate) struct Product<'a> {
     pub(crate) level: Level,
-    pub(crate) a: Matrix<'a>,
+    pub(crate) a: LeftOperand<'a>,
     pub(crate) b: Matrix<'a>,
     /// B's panels, if they have been packed before.
     pub(crate) packed_b: Option<&'a PackedRight>,
@@ -82,13 +82,13 @@ pub(crate) struct Product<'a> {
 }
 
 /// Multiply-adds below which starting threads costs more than it gains.
-const WORTH_THREADS: usize = 1 << 18;
+pub(crate) const WORTH_THREADS: usize = 1 << 18;
 /// The longest block of k where A's rows are read in place.
 const K_BLOCK_ROWS: usize = 1024;
 /// The longest block of k where A is packed from columns: strips of all rows share the cache with a panel.
 const K_BLOCK_COLUMNS: usize = 512;
 /// Strips of the register tile in one task.
-const STRIPS_PER_TASK: usize = 8;
+const STRIPS_PER_TASK: usize = 16;
 
 /// The numbers that the division of work among tasks needs to know of a level.
 #[derive(Clone, Copy)]
@@ -115,7 +115,16 @@ simd_fn! {
 impl<'a> Product<'a> {
     /// A · B and nothing else.
     pub(crate) fn new(level: Level, a: Matrix<'a>, b: Matrix<'a>, precision: Precision) -> Self {
-        assert_eq!(a.columns, b.rows, "A has as many columns as B has rows");
+        Self::of(level, LeftOperand::Numbers(a), b, precision)
+    }
+
+    /// The same of A in any form.
+    pub(crate) fn of(level: Level, a: LeftOperand<'a>, b: Matrix<'a>, precision: Precision) -> Self {
+        assert_eq!(a.columns(), b.rows, "A has as many columns as B has rows");
+        if let LeftOperand::Words { words, rows, columns } = a {
+            assert_eq!(precision, Precision::Bf16, "words are bfloat16");
+            assert!(words.len() >= rows * steps(columns, precision), "words are A's rows");
+        }
         Product {
             level,
             a,
@@ -141,7 +150,7 @@ impl<'a> Product<'a> {
         threads: Threads,
         finished: &(dyn Fn(Range<usize>, Range<usize>) + Sync),
     ) {
-        let (m, n, k) = (self.a.rows, self.b.columns, self.a.columns);
+        let (m, n, k) = (self.a.rows(), self.b.columns, self.a.columns());
         if m == 0 || n == 0 {
             return;
         }
@@ -151,7 +160,8 @@ impl<'a> Product<'a> {
                 (self.level, self.precision, k, n),
                 "what was packed is B"
             );
-            assert!(self.a.column_stride == 1, "A's rows are contiguous where B was packed before");
+            let layout = self.a.layout(self.precision);
+            assert!(layout != LeftLayout::Columns, "A's rows are contiguous where B was packed before");
         }
         let pooled = threads == Threads::Pool && m * n * k.max(1) >= WORTH_THREADS;
         match pooled {
@@ -168,12 +178,12 @@ impl<'a> Product<'a> {
         pooled: bool,
         finished: &(dyn Fn(Range<usize>, Range<usize>) + Sync),
     ) {
-        let (m, n, k) = (self.a.rows, self.b.columns, self.a.columns);
+        let (m, n, k) = (self.a.rows(), self.b.columns, self.a.columns());
         let for_each = |tasks: usize, task: &(dyn Fn(usize) + Sync)| {
             if pooled { parallel::for_each(tasks, task) } else { (0..tasks).for_each(task) }
         };
         let shape = tile_shape(self.level);
-        let layout = LeftLayout::of(&self.a, self.precision);
+        let layout = self.a.layout(self.precision);
         let panels = n.div_ceil(shape.columns);
         let row_block = STRIPS_PER_TASK * shape.rows;
         let row_blocks = m.div_ceil(row_block);
@@ -203,7 +213,9 @@ impl<'a> Product<'a> {
                     let rows = row * row_block..(row * row_block + row_block).min(m);
                     // SAFETY: every task has strips of its own.
                     let strips = unsafe { left_shared.slice(row * strips_size, strips_size) };
-                    pack_left(self.level, &self.a, rows, block.clone(), self.precision, strips);
+                    if let LeftOperand::Numbers(a) = &self.a {
+                        pack_left(self.level, a, rows, block.clone(), self.precision, strips);
+                    }
                 } else {
                     let columns = task * shape.columns..(task * shape.columns + shape.columns).min(n);
                     // SAFETY: every task has a panel of its own.
@@ -275,13 +287,18 @@ impl Block<'_> {
                 shape.rows * depth,
             )
         };
-        let (left, strip_stride) = match self.layout {
-            LeftLayout::InPlace => {
-                let (pointer, row_stride) = (product.a.at(rows.start, self.k.start), product.a.row_stride);
-                (Left { pointer, row_stride, k_stride: 1 }, shape.rows * row_stride)
+        let in_place =
+            |pointer, row_stride| (Left { pointer, row_stride, k_stride: 1 }, shape.rows * row_stride);
+        let (left, strip_stride) = match (self.layout, product.a) {
+            (LeftLayout::InPlace, LeftOperand::Numbers(a)) => {
+                in_place(a.at(rows.start, self.k.start), a.row_stride)
             }
-            LeftLayout::Rows => strip(depth, 1),
-            LeftLayout::Columns => strip(1, shape.rows),
+            (LeftLayout::InPlace, LeftOperand::Words { words, columns, .. }) => {
+                let row_stride = steps(columns, product.precision);
+                in_place(words[rows.start * row_stride + self.k.start / 2..].as_ptr(), row_stride)
+            }
+            (LeftLayout::Rows, _) => strip(depth, 1),
+            (LeftLayout::Columns, _) => strip(1, shape.rows),
         };
         for panel in panels.clone() {
             let column = panel * shape.columns;

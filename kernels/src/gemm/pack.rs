@@ -177,10 +177,46 @@ fn element(matrix: &Matrix<'_>, row: usize, column: usize) -> f32 {
     matrix.data[row * matrix.row_stride + column * matrix.column_stride]
 }
 
+/// The left operand of a product.
+#[derive(Clone, Copy)]
+pub(crate) enum LeftOperand<'a> {
+    Numbers(Matrix<'a>),
+    /// Rows of bfloat16 words, one after the other, for products in bfloat16: what [`narrow_row`] makes of contiguous rows.
+    Words {
+        words: &'a [f32],
+        rows: usize,
+        /// Numbers of a row, which has `steps` words.
+        columns: usize,
+    },
+}
+
+impl LeftOperand<'_> {
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            LeftOperand::Numbers(matrix) => matrix.rows,
+            LeftOperand::Words { rows, .. } => *rows,
+        }
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        match self {
+            LeftOperand::Numbers(matrix) => matrix.columns,
+            LeftOperand::Words { columns, .. } => *columns,
+        }
+    }
+
+    pub(crate) fn layout(&self, precision: Precision) -> LeftLayout {
+        match self {
+            LeftOperand::Numbers(matrix) => LeftLayout::of(matrix, precision),
+            LeftOperand::Words { .. } => LeftLayout::InPlace,
+        }
+    }
+}
+
 /// How the left operand is read: in place, or from strips.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LeftLayout {
-    /// `f32` rows contiguous in k, read where they are.
+    /// Rows contiguous in k, of `f32` or of bfloat16 words, read where they are.
     InPlace,
     /// Strips `[row][k]`: bfloat16 words of rows contiguous in k.
     Rows,
@@ -195,6 +231,15 @@ impl LeftLayout {
             Precision::Bf16 if left.column_stride == 1 => LeftLayout::Rows,
             _ => LeftLayout::Columns,
         }
+    }
+}
+
+/// A row's numbers in bfloat16 words.
+#[inline(always)]
+pub(crate) fn narrow_row<S: Simd>(simd: S, numbers: &[f32], words: &mut [f32]) {
+    for (words, numbers) in words.chunks_mut(S::LANES).zip(numbers.chunks(2 * S::LANES)) {
+        let (low, high) = numbers.split_at(numbers.len().min(S::LANES));
+        store_some(simd, words, simd.narrow_bf16(load_some(simd, low), load_some(simd, high)));
     }
 }
 
@@ -263,12 +308,7 @@ simd_fn! {
             (LeftLayout::Rows, _) => {
                 let words = steps(k.len(), precision);
                 for (row, words) in rows.zip(strips.chunks_mut(words.max(1))) {
-                    let numbers = &left.data[row * left.row_stride..][k.clone()];
-                    for (words, numbers) in words.chunks_mut(S::LANES).zip(numbers.chunks(2 * S::LANES)) {
-                        let (low, high) = numbers.split_at(numbers.len().min(S::LANES));
-                        let narrow = simd.narrow_bf16(load_some(simd, low), load_some(simd, high));
-                        store_some(simd, words, narrow);
-                    }
+                    narrow_row(simd, &left.data[row * left.row_stride..][k.clone()], words);
                 }
             }
             (LeftLayout::Columns, Precision::F32) => {

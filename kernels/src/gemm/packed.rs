@@ -4,7 +4,7 @@ use super::pack::{LeftLayout, pack_right, steps};
 use super::{k_blocks, tile_shape};
 use crate::matrix::Matrix;
 use crate::parallel::{self, Shared};
-use crate::scratch::Numbers;
+use crate::scratch::{Numbers, Scratch};
 use crate::{Level, Precision};
 
 /// The panels of a right operand, for left operands whose rows are contiguous.
@@ -16,11 +16,32 @@ pub(crate) struct PackedRight {
     pub(super) columns: usize,
     /// Where the panels of each block of k begin.
     starts: Vec<usize>,
-    numbers: Numbers,
+    numbers: Memory,
+}
+
+/// Memory for long, or for the duration of a call.
+#[derive(Debug)]
+enum Memory {
+    Kept(Numbers),
+    Lent(Scratch),
 }
 
 impl PackedRight {
     pub(crate) fn new(level: Level, right: &Matrix<'_>, precision: Precision) -> Self {
+        Self::pack(level, right, precision, |length| Memory::Kept(Numbers::zeros(length)))
+    }
+
+    /// The same in working memory.
+    pub(crate) fn for_now(level: Level, right: &Matrix<'_>, precision: Precision) -> Self {
+        Self::pack(level, right, precision, |length| Memory::Lent(Scratch::take(length)))
+    }
+
+    fn pack(
+        level: Level,
+        right: &Matrix<'_>,
+        precision: Precision,
+        memory: impl FnOnce(usize) -> Memory,
+    ) -> Self {
         let Matrix { rows, columns, .. } = *right;
         let shape = tile_shape(level);
         let panels = columns.div_ceil(shape.columns);
@@ -32,8 +53,11 @@ impl PackedRight {
             starts.push(length);
             length += panels * panel_size(block);
         }
-        let mut numbers = Numbers::zeros(length);
-        let shared = Shared::new(&mut numbers);
+        let mut numbers = memory(length);
+        let shared = Shared::new(match &mut numbers {
+            Memory::Kept(numbers) => numbers,
+            Memory::Lent(numbers) => numbers,
+        });
         parallel::for_each(blocks.len() * panels, |task| {
             let (block, panel) = (task / panels, task % panels);
             let columns = panel * shape.columns..((panel + 1) * shape.columns).min(columns);
@@ -45,13 +69,20 @@ impl PackedRight {
         PackedRight { level, precision, rows, columns, starts, numbers }
     }
 
+    fn numbers(&self) -> &[f32] {
+        match &self.numbers {
+            Memory::Kept(numbers) => numbers,
+            Memory::Lent(numbers) => numbers,
+        }
+    }
+
     /// The panels of a block of k.
     pub(super) fn block(&self, index: usize) -> &[f32] {
-        &self.numbers[self.starts[index]..]
+        &self.numbers()[self.starts[index]..]
     }
 
     /// Memory that the panels take.
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&*self.numbers)
+        size_of_val(self.numbers())
     }
 }

@@ -125,10 +125,9 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
             Mlp,
             [x, first_weight, first_bias, second_weight, second_bias],
             |x, first_weight, first_bias, second_weight, second_bias| {
-                let (hidden, before) =
-                    flex::linear_activation(&x, &first_weight, &first_bias, activation, true, settings);
+                let (weights, biases) = ([&first_weight, &second_weight], [&first_bias, &second_bias]);
+                let (y, before) = flex::mlp(&x, weights, biases, None, activation, true, settings);
                 let before = before.expect("kept");
-                let y = flex::linear(&hidden, &second_weight, &second_bias, None, settings);
                 (y, MlpState { x, first_weight, second_weight, before, activation, settings })
             }
         )
@@ -148,10 +147,9 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
             MlpResidual,
             [x, first_weight, first_bias, second_weight, second_bias, residual],
             |x, first_weight, first_bias, second_weight, second_bias, residual| {
-                let (hidden, before) =
-                    flex::linear_activation(&x, &first_weight, &first_bias, activation, true, settings);
+                let (weights, biases) = ([&first_weight, &second_weight], [&first_bias, &second_bias]);
+                let (y, before) = flex::mlp(&x, weights, biases, Some(&residual), activation, true, settings);
                 let before = before.expect("kept");
-                let y = flex::linear(&hidden, &second_weight, &second_bias, Some(&residual), settings);
                 (y, MlpState { x, first_weight, second_weight, before, activation, settings })
             }
         )

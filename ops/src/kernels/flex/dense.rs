@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use archaeo_kernels::{
-    self as kernels, Activation, PackedWeight, Precision, Weight, WeightLayout, WeightUse,
+    self as kernels, Activation, Layer, PackedWeight, Precision, Weight, WeightLayout, WeightUse,
 };
 use burn::backend::TensorMetadata;
 use burn_flex::FlexTensor;
@@ -138,29 +138,36 @@ pub(in crate::kernels) fn swiglu_gradient(x: &FlexTensor, dy: &FlexTensor) -> Fl
     tensor(dx, x.shape())
 }
 
-/// The output of a fully connected layer and an activation, and the activation's input where it is to be kept.
-pub(in crate::kernels) fn linear_activation(
+/// Two fully connected layers with an activation between them, plus `residual` where there is one; and the activation's input
+/// where it is to be kept.
+pub(in crate::kernels) fn mlp(
     x: &FlexTensor,
-    w: &FlexTensor,
-    bias: &FlexTensor,
+    weights: [&FlexTensor; 2],
+    biases: [&FlexTensor; 2],
+    residual: Option<&FlexTensor>,
     activation: Activation,
     keep: bool,
     settings: LinearSettings,
 ) -> (FlexTensor, Option<FlexTensor>) {
-    let ([rows, _], [outputs, _]) = (matrix_shape(x), matrix_shape(w));
+    let [rows, _] = matrix_shape(x);
+    let [hidden, outputs] = weights.map(|w| matrix_shape(w)[0]);
     let mut y = room(rows * outputs);
-    let mut input = keep.then(|| room(rows * outputs));
-    let packed = packed(w, WeightUse::Forward, settings, rows);
-    kernels::linear_activation_forward(
+    let mut before = keep.then(|| room(rows * hidden));
+    let packed = weights.map(|w| packed(w, WeightUse::Forward, settings, rows));
+    let layers = std::array::from_fn(|i| Layer {
+        weight: weight_with(weights[i], &packed[i]),
+        bias: values(biases[i]),
+    });
+    kernels::mlp_forward(
         values(x),
-        weight_with(w, &packed),
-        Some(values(bias)),
+        layers,
         activation,
-        input.as_deref_mut(),
+        residual.map(values),
+        before.as_deref_mut(),
         &mut y,
         settings.precision,
     );
-    (tensor(y, [rows, outputs]), input.map(|input| tensor(input, [rows, outputs])))
+    (tensor(y, [rows, outputs]), before.map(|before| tensor(before, [rows, hidden])))
 }
 
 /// As [`linear_input_gradient`], times the derivative of the activation that the layer's input came from.

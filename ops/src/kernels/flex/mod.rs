@@ -85,9 +85,9 @@ impl KernelOperations for Flex {
         activation: Activation,
         settings: LinearSettings,
     ) -> FlexTensor {
-        let [x, first_weight, first_bias] = [x, first_weight, first_bias].map(contiguous);
-        let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, settings);
-        linear(&hidden, &contiguous(second_weight), &contiguous(second_bias), None, settings)
+        let (weights, biases) = ([first_weight, second_weight], [first_bias, second_bias]);
+        let (weights, biases) = (weights.map(contiguous), biases.map(contiguous));
+        mlp(&contiguous(x), weights.each_ref(), biases.each_ref(), None, activation, false, settings).0
     }
 
     fn kernel_mlp_residual(
@@ -100,10 +100,10 @@ impl KernelOperations for Flex {
         activation: Activation,
         settings: LinearSettings,
     ) -> FlexTensor {
-        let [x, first_weight, first_bias, residual] = [x, first_weight, first_bias, residual].map(contiguous);
-        let (hidden, _) = linear_activation(&x, &first_weight, &first_bias, activation, false, settings);
-        let (second_weight, second_bias) = (contiguous(second_weight), contiguous(second_bias));
-        linear(&hidden, &second_weight, &second_bias, Some(&residual), settings)
+        let (weights, biases) = ([first_weight, second_weight], [first_bias, second_bias]);
+        let (weights, biases) = (weights.map(contiguous), biases.map(contiguous));
+        let (weights, biases, residual) = (weights.each_ref(), biases.each_ref(), contiguous(residual));
+        mlp(&contiguous(x), weights, biases, Some(&residual), activation, false, settings).0
     }
 
     fn kernel_self_attention_weights(packed: FlexTensor, scale: f32, precision: Precision) -> FlexTensor {
