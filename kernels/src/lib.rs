@@ -45,8 +45,8 @@ pub use batch_norm::{
     batch_norm_forward, scale_shift_backward,
 };
 pub use convolution::{
-    Convolution, ConvolutionEpilogue, convolution_forward, convolution_input_gradient,
-    convolution_weight_gradient,
+    Convolution, ConvolutionEpilogue, Filters, PackedFilters, convolution_forward,
+    convolution_input_gradient, convolution_weight_gradient,
 };
 pub use gemm::{Epilogue, gemm};
 pub use heads::{Heads, HeadsMut, HeadsShape};

@@ -4,26 +4,23 @@
 //! The patches are packed straight from the image into the product's panels ([`super::patches`]), so the patch matrix never
 //! exists. Several small images share a panel. Sums run over k = (channel, kernel row, kernel column) in blocks.
 
+use super::filters::{FilterOperand, Filters};
 use super::patches::{PatchTable, pack_patches};
 use super::{Convolution, ConvolutionEpilogue, add_residual};
-use crate::gemm::micro::{Finish, Left, Panel, Target, multiply_panel};
-use crate::gemm::pack::{LeftLayout, pack_left, steps};
+use crate::gemm::micro::{Finish, Panel, Target, multiply_panel};
+use crate::gemm::pack::steps;
 use crate::gemm::{TileShape, tile_shape};
-use crate::matrix::Matrix;
 use crate::parallel::{self, Shared};
 use crate::scratch::Scratch;
 use crate::simd::{MAX_TILE_VECTORS, WHOLE};
 use crate::{Level, Precision};
 use std::ops::Range;
 
-/// The longest block of k, in numbers: a panel of it stays in the second-level cache.
-const K_BLOCK: usize = 640;
-
 /// As [`super::convolution_forward`], once lengths are checked and there is something to compute.
 pub(super) fn forward(
     shape: &Convolution,
     x: &[f32],
-    weight: &[f32],
+    filters: Filters<'_>,
     epilogue: ConvolutionEpilogue<'_>,
     y: &mut [f32],
     precision: Precision,
@@ -31,10 +28,10 @@ pub(super) fn forward(
     let level = Level::current();
     let tile = tile_shape(level);
     let table = PatchTable::new(shape, tile.lanes, true);
-    let weights = PackedWeights::new(level, shape, weight, precision);
+    let filters = FilterOperand::new(level, shape, filters, precision);
     let per_panel = tile.columns / tile.lanes;
     let (own, shared) = (table.own_vectors(), table.shared_vectors());
-    let most = (PACKED / (weights.longest(shape) * tile.columns)).clamp(1, PANELS_PER_TASK);
+    let most = (PACKED / (filters.longest(shape) * tile.columns)).clamp(1, PANELS_PER_TASK);
     let panels_per_task = (own.div_ceil(per_panel) * shape.groups / TASKS).clamp(1, most);
     let per_task = panels_per_task * per_panel;
     let (own_tasks, shared_tasks) = (own.div_ceil(per_task), shared.div_ceil(per_panel));
@@ -43,7 +40,7 @@ pub(super) fn forward(
     let wanted = (4 * rayon::current_num_threads()).div_ceil(pieces * shape.groups);
     let channels = shape.group_outputs().div_ceil(wanted).max(32).next_multiple_of(tile.rows);
     let blocks = shape.group_outputs().div_ceil(channels);
-    let forward = Forward { level, tile, shape, x, epilogue, table, weights, precision, y: Shared::new(y) };
+    let forward = Forward { level, tile, shape, x, epilogue, table, filters, precision, y: Shared::new(y) };
     parallel::for_each(pieces * shape.groups * blocks, |task| {
         let (piece, rest) = (task / (shape.groups * blocks), task % (shape.groups * blocks));
         let (group, first) = (rest / blocks, rest % blocks * channels);
@@ -66,74 +63,6 @@ const TASKS: usize = 32;
 /// cache for all its panels.
 const CHANNELS_AT_ONCE: usize = 64;
 
-/// The weights as the left operand of every panel, one entry for each block of k.
-struct PackedWeights<'a> {
-    weight: &'a [f32],
-    /// Ranges of a group's channels, each a block of k.
-    blocks: Vec<Range<usize>>,
-    /// bfloat16 words of each group and block in turn; empty in f32, which reads the weights in place.
-    words: Vec<Scratch>,
-}
-
-impl<'a> PackedWeights<'a> {
-    fn new(level: Level, shape: &Convolution, weight: &'a [f32], precision: Precision) -> Self {
-        let inputs = shape.group_inputs();
-        let channels = (K_BLOCK / shape.taps()).clamp(1, inputs.max(1));
-        let blocks: Vec<_> = (0..inputs).step_by(channels).map(|c| c..(c + channels).min(inputs)).collect();
-        let mut words = Vec::new();
-        if precision == Precision::Bf16 {
-            assert!(LeftLayout::of(&Matrix::new(weight, 1, weight.len()), precision) == LeftLayout::Rows);
-            for rows in weight.chunks(shape.group_outputs() * shape.patch_len()) {
-                let matrix = Matrix::new(rows, shape.group_outputs(), shape.patch_len());
-                for block in &blocks {
-                    let k = block.start * shape.taps()..block.end * shape.taps();
-                    words.push(pack_rows(level, &matrix, k, precision));
-                }
-            }
-        }
-        PackedWeights { weight, blocks, words }
-    }
-
-    /// Numbers of the longest block of k.
-    fn longest(&self, shape: &Convolution) -> usize {
-        self.blocks.first().map_or(1, |block| block.len() * shape.taps())
-    }
-
-    fn left(&self, shape: &Convolution, group: usize, block: usize, row: usize) -> Left {
-        match self.words.get(group * self.blocks.len() + block) {
-            None => {
-                let start = (group * shape.group_outputs() + row) * shape.patch_len()
-                    + self.blocks[block].start * shape.taps();
-                let pointer = self.weight[start..].as_ptr();
-                Left { pointer, row_stride: shape.patch_len(), k_stride: 1 }
-            }
-            Some(words) => {
-                let depth = steps(self.blocks[block].len() * shape.taps(), Precision::Bf16);
-                Left { pointer: words[row * depth..].as_ptr(), row_stride: depth, k_stride: 1 }
-            }
-        }
-    }
-}
-
-/// Strips of all rows of a matrix, in words of bfloat16 pairs, row by row.
-fn pack_rows(level: Level, matrix: &Matrix<'_>, k: Range<usize>, precision: Precision) -> Scratch {
-    let (tile_rows, depth) = (tile_shape(level).rows, steps(k.len(), precision));
-    let rows_per_task = (WEIGHTS_PER_TASK / k.len().max(1)).next_multiple_of(tile_rows).max(tile_rows);
-    let mut packed = Scratch::take(matrix.rows.next_multiple_of(tile_rows) * depth);
-    let shared = Shared::new(&mut packed);
-    parallel::for_each(matrix.rows.div_ceil(rows_per_task), |task| {
-        let rows = task * rows_per_task..((task + 1) * rows_per_task).min(matrix.rows);
-        let length = rows.len().next_multiple_of(tile_rows) * depth;
-        // SAFETY: tasks have whole strips of their own.
-        let strips = unsafe { shared.slice(rows.start * depth, length) };
-        pack_left(level, matrix, rows, k.clone(), precision, strips);
-    });
-    packed
-}
-
-/// Weights that one task packs.
-const WEIGHTS_PER_TASK: usize = 1 << 15;
-
 struct Forward<'a> {
     level: Level,
     tile: TileShape,
@@ -141,7 +70,7 @@ struct Forward<'a> {
     x: &'a [f32],
     epilogue: ConvolutionEpilogue<'a>,
     table: PatchTable,
-    weights: PackedWeights<'a>,
+    filters: FilterOperand<'a>,
     precision: Precision,
     y: Shared<f32>,
 }
@@ -151,7 +80,7 @@ impl Forward<'_> {
     fn panels(&self, group: usize, channels: Range<usize>, vectors: Range<usize>) {
         let (shape, lanes) = (self.shape, self.tile.lanes);
         let per_panel = self.tile.columns / lanes;
-        let longest = self.weights.longest(shape);
+        let longest = self.filters.longest(shape);
         let panel_len = steps(longest, self.precision) * self.tile.columns;
         let panels: Vec<_> = vectors
             .clone()
@@ -172,15 +101,15 @@ impl Forward<'_> {
         let row_stride = vectors.len() * lanes;
         let mut mixed = Scratch::take(if shared { channels.len() * row_stride } else { 0 });
         let mixed_shared = Shared::new(&mut mixed);
-        for (index, block) in self.weights.blocks.iter().enumerate() {
+        for (index, block) in self.filters.blocks.iter().enumerate() {
             let inputs = group * shape.group_inputs() + block.start;
             let inputs = inputs..inputs + block.len();
             let (level, precision) = (self.level, self.precision);
             pack_patches(level, &self.table, self.x, shape, inputs, &places, precision, &mut packed);
-            let last = index + 1 == self.weights.blocks.len();
+            let last = index + 1 == self.filters.blocks.len();
             for first in channels.clone().step_by(CHANNELS_AT_ONCE) {
                 let rows = first..(first + CHANNELS_AT_ONCE).min(channels.end);
-                let left = self.weights.left(shape, group, index, rows.start);
+                let left = self.filters.left(shape, group, index, rows.start);
                 let channel = group * shape.group_outputs() + rows.start;
                 for (panel, vectors) in panels.iter().enumerate() {
                     let mut target = match shared {

@@ -47,7 +47,7 @@ fn by_reversed_kernel(shape: &Convolution, dy: &[f32], weight: &[f32], dx: &mut 
         padding: [0, 1].map(|i| shape.kernel[i] - 1 - shape.padding[i]),
         ..*shape
     };
-    convolution_forward(&transposed, dy, &reversed, ConvolutionEpilogue::default(), dx, precision);
+    convolution_forward(&transposed, dy, &reversed[..], ConvolutionEpilogue::default(), dx, precision);
 }
 
 /// Input channels whose kernels one task turns: their numbers for an output are read as one piece.

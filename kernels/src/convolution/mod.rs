@@ -4,12 +4,14 @@
 //! one depends on the layer only, as the order of each sum does, so an image's output does not depend on its batch.
 
 mod direct;
+mod filters;
 mod input_gradient;
 mod patches;
 mod shape;
 mod weight_gradient;
 mod winograd;
 
+pub use filters::{Filters, PackedFilters};
 pub use input_gradient::convolution_input_gradient;
 pub use shape::Convolution;
 pub use weight_gradient::convolution_weight_gradient;
@@ -29,19 +31,20 @@ pub struct ConvolutionEpilogue<'a> {
     pub relu: bool,
 }
 
-/// y = convolution of `x` by `weight`, plus what `epilogue` says.
+/// y = convolution of `x` by `filters`, plus what `epilogue` says.
 ///
 /// # Panics
 /// If lengths do not fit.
-pub fn convolution_forward(
+pub fn convolution_forward<'a>(
     shape: &Convolution,
     x: &[f32],
-    weight: &[f32],
+    filters: impl Into<Filters<'a>>,
     epilogue: ConvolutionEpilogue<'_>,
     y: &mut [f32],
     precision: Precision,
 ) {
-    shape.check(x.len(), weight.len(), y.len());
+    let filters = filters.into();
+    shape.check(x.len(), filters.weight.len(), y.len());
     if let Some(bias) = epilogue.bias {
         assert_eq!(bias.len(), shape.out_channels, "a bias has one number for each output channel");
     }
@@ -57,9 +60,9 @@ pub fn convolution_forward(
     }
     assert!(shape.in_channels > 0, "a convolution has input channels: {shape:?}");
     if winograd::suits(shape) {
-        return winograd::forward(shape, x, weight, &epilogue, y);
+        return winograd::forward(shape, x, filters.weight, &epilogue, y);
     }
-    direct::forward(shape, x, weight, epilogue, y, precision);
+    direct::forward(shape, x, filters, epilogue, y, precision);
 }
 
 /// y = values + residual, then ReLU if wanted.

@@ -128,6 +128,39 @@ fn long_sums_and_bfloat16_agree_with_double_precision() {
 }
 
 #[test]
+fn filters_packed_before_make_no_difference() {
+    let mut random = Random(53);
+    let mut packed_at_all = 0;
+    for _ in 0..40 {
+        let shape = random_shape(&mut random);
+        let (x, weight) = (random.numbers(shape.input_len()), random.numbers(shape.weight_len()));
+        at_every_level(|level| {
+            let Some(packed) = PackedFilters::new(&shape, &weight) else { return };
+            packed_at_all += 1;
+            assert!(packed.bytes() >= weight.len() * 2);
+            for precision in [F32, Precision::Bf16] {
+                let run = |filters: Filters<'_>| {
+                    let mut y = vec![9.0; shape.output_len()];
+                    convolution_forward(
+                        &shape,
+                        &x,
+                        filters,
+                        ConvolutionEpilogue::default(),
+                        &mut y,
+                        precision,
+                    );
+                    y
+                };
+                let found = run(Filters::from(&weight).packed(&packed));
+                let what = format!("{shape:?} {precision:?} at {level:?}");
+                assert_same_bits(&what, &found, &run(Filters::from(&weight)));
+            }
+        });
+    }
+    assert!(packed_at_all > 40, "most shapes are not Winograd's: {packed_at_all}");
+}
+
+#[test]
 fn the_epilogue_scales_adds_bias_and_residual_and_cuts_at_zero() {
     let mut random = Random(52);
     for _ in 0..30 {

@@ -8,7 +8,7 @@ use archaeo_kernels::{
 use burn::backend::TensorMetadata;
 use burn_flex::FlexTensor;
 
-use super::packed::packed;
+use super::packed::packed_weight;
 use super::{room, tensor, values};
 use crate::kernels::LinearSettings;
 
@@ -43,7 +43,7 @@ pub(in crate::kernels) fn linear(
     let ([rows, _], [outputs, _]) = (matrix_shape(x), matrix_shape(w));
     let mut y = room(rows * outputs);
     let (bias, residual) = (Some(values(bias)), residual.map(values));
-    let packed = packed(w, WeightUse::Forward, settings, rows);
+    let packed = packed_weight(w, WeightUse::Forward, settings, rows);
     kernels::linear_forward(values(x), weight_with(w, &packed), bias, residual, &mut y, settings.precision);
     tensor(y, [rows, outputs])
 }
@@ -55,7 +55,7 @@ pub(in crate::kernels) fn linear_input_gradient(
 ) -> FlexTensor {
     let ([rows, _], [_, inputs]) = (matrix_shape(dy), matrix_shape(w));
     let mut dx = room(rows * inputs);
-    let packed = packed(w, WeightUse::InputGradient, settings, rows);
+    let packed = packed_weight(w, WeightUse::InputGradient, settings, rows);
     kernels::linear_input_gradient(values(dy), weight_with(w, &packed), None, &mut dx, settings.precision);
     tensor(dx, [rows, inputs])
 }
@@ -153,7 +153,7 @@ pub(in crate::kernels) fn mlp(
     let [hidden, outputs] = weights.map(|w| matrix_shape(w)[0]);
     let mut y = room(rows * outputs);
     let mut before = keep.then(|| room(rows * hidden));
-    let packed = weights.map(|w| packed(w, WeightUse::Forward, settings, rows));
+    let packed = weights.map(|w| packed_weight(w, WeightUse::Forward, settings, rows));
     let layers = std::array::from_fn(|i| Layer {
         weight: weight_with(weights[i], &packed[i]),
         bias: values(biases[i]),
@@ -180,7 +180,7 @@ pub(in crate::kernels) fn linear_input_gradient_through(
     let ([rows, _], [_, inputs]) = (matrix_shape(dy), matrix_shape(w));
     let mut dx = room(rows * inputs);
     let activation = Some((activation, values(input)));
-    let packed = packed(w, WeightUse::InputGradient, settings, rows);
+    let packed = packed_weight(w, WeightUse::InputGradient, settings, rows);
     kernels::linear_input_gradient(
         values(dy),
         weight_with(w, &packed),

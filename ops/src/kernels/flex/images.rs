@@ -1,10 +1,11 @@
 //! Convolution and pooling.
 
-use archaeo_kernels::{self as kernels, Convolution, ConvolutionEpilogue, Pooling, Precision};
+use archaeo_kernels::{self as kernels, Convolution, ConvolutionEpilogue, Filters, Pooling, Precision};
 use burn::backend::TensorMetadata;
 use burn_flex::FlexTensor;
 use burn_std::Shape;
 
+use super::packed::packed_filters;
 use super::{room, tensor, values};
 use crate::kernels::FusedConvolution;
 
@@ -22,18 +23,27 @@ fn convolution(x: &FlexTensor, weight: &FlexTensor, [stride, padding, groups]: [
     }
 }
 
-/// The convolution, then what `epilogue` says.
+/// The convolution, then what `epilogue` says; a constant weight may be kept as the product reads it.
 fn convolved(
     x: &FlexTensor,
     weight: &FlexTensor,
     geometry: [usize; 3],
     epilogue: ConvolutionEpilogue,
     precision: Precision,
+    constant_weight: bool,
 ) -> FlexTensor {
     let shape = convolution(x, weight, geometry);
     let [height, width] = shape.output_size();
     let mut y = room(shape.output_len());
-    kernels::convolution_forward(&shape, values(x), values(weight), epilogue, &mut y, precision);
+    let packed = match precision {
+        Precision::Bf16 if constant_weight => packed_filters(weight, &shape),
+        _ => None,
+    };
+    let mut filters = Filters::from(values(weight));
+    if let Some(packed) = &packed {
+        filters = filters.packed(packed);
+    }
+    kernels::convolution_forward(&shape, values(x), filters, epilogue, &mut y, precision);
     tensor(y, [shape.batch, shape.out_channels, height, width])
 }
 
@@ -43,7 +53,7 @@ pub(in crate::kernels) fn conv2d(
     geometry: [usize; 3],
     precision: Precision,
 ) -> FlexTensor {
-    convolved(x, weight, geometry, ConvolutionEpilogue::default(), precision)
+    convolved(x, weight, geometry, ConvolutionEpilogue::default(), precision, false)
 }
 
 /// As [`conv2d`], then by channel `· scale + shift`, plus `residual`, then ReLU.
@@ -57,7 +67,7 @@ pub(in crate::kernels) fn conv2d_scale_shift(
     let FusedConvolution { geometry, relu, precision } = settings;
     let (scale, bias) = (Some(values(scale)), Some(values(shift)));
     let epilogue = ConvolutionEpilogue { scale, bias, residual: residual.map(values), relu };
-    convolved(x, weight, geometry, epilogue, precision)
+    convolved(x, weight, geometry, epilogue, precision, true)
 }
 
 pub(in crate::kernels) fn conv2d_input_gradient(

@@ -1,4 +1,4 @@
-//! Weights that do not change, kept in the order in which products read them.
+//! Weights that do not change, kept as products read them.
 //!
 //! To rearrange a weight takes a twentieth of a product by a batch of images, and a fifth of one by a single image. A weight that
 //! nobody differentiates is kept rearranged from its second product on, for as long as it lives: most are those of a trained
@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
-use archaeo_kernels::{Level, PackedWeight, Precision, WeightUse};
+use archaeo_kernels::{Convolution, Level, PackedFilters, PackedWeight, Precision, WeightUse};
 use burn_flex::FlexTensor;
 use burn_std::Bytes;
 
@@ -25,17 +25,39 @@ const MOST_BYTES: usize = 512 << 20;
 struct Key {
     storage: usize,
     start: usize,
-    shape: [usize; 2],
-    weight_use: WeightUse,
-    precision: Precision,
+    /// Outputs, inputs of a group, numbers of each kernel.
+    shape: [usize; 3],
+    purpose: Purpose,
     level: Level,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Purpose {
+    Linear(WeightUse, Precision),
+    /// In bfloat16, of so many groups.
+    Convolution(usize),
 }
 
 /// A weight that was seen once, or is kept.
 struct Entry {
     /// Whoever writes to the tensor needs it for himself, and then either moves it away from here or makes a copy.
     storage: Weak<Bytes>,
-    packed: Option<Arc<PackedWeight>>,
+    kept: Option<Kept>,
+}
+
+#[derive(Clone)]
+enum Kept {
+    Weight(Arc<PackedWeight>),
+    Filters(Arc<PackedFilters>),
+}
+
+impl Kept {
+    fn bytes(&self) -> usize {
+        match self {
+            Kept::Weight(weight) => weight.bytes(),
+            Kept::Filters(filters) => filters.bytes(),
+        }
+    }
 }
 
 static ENTRIES: LazyLock<Mutex<HashMap<Key, Entry>>> = LazyLock::new(Mutex::default);
@@ -48,43 +70,73 @@ fn entries() -> MutexGuard<'static, HashMap<Key, Entry>> {
     entries
 }
 
-/// The weight, packed for a product of so many rows, if it is kept.
-pub(super) fn packed(
+/// A fully connected layer's weight, packed for a product of so many rows, if it is kept.
+pub(super) fn packed_weight(
     weight: &FlexTensor,
     weight_use: WeightUse,
     settings: LinearSettings,
     rows: usize,
 ) -> Option<Arc<PackedWeight>> {
     let LinearSettings { precision, constant_weights } = settings;
-    let mut entries_now = entries();
     if !constant_weights || rows > MOST_ROWS {
+        // What was kept of a model before training went on is not kept during it.
+        drop(entries());
         return None;
     }
+    let [outputs, inputs] = dense::matrix_shape(weight);
+    let pack = || {
+        let packed = PackedWeight::new(dense::weight(weight), weight_use, precision);
+        Some(Kept::Weight(Arc::new(packed)))
+    };
+    match kept(weight, [outputs, inputs, 1], Purpose::Linear(weight_use, precision), pack)? {
+        Kept::Weight(weight) => Some(weight),
+        Kept::Filters(_) => None,
+    }
+}
+
+/// A convolution's weight, which nobody differentiates, packed for products in bfloat16, if it is kept.
+pub(super) fn packed_filters(weight: &FlexTensor, shape: &Convolution) -> Option<Arc<PackedFilters>> {
+    let pack = || Some(Kept::Filters(Arc::new(PackedFilters::new(shape, values(weight))?)));
+    let lengths =
+        [shape.out_channels, shape.in_channels / shape.groups, shape.kernel.iter().product::<usize>()];
+    match kept(weight, lengths, Purpose::Convolution(shape.groups), pack)? {
+        Kept::Filters(filters) => Some(filters),
+        Kept::Weight(_) => None,
+    }
+}
+
+/// What is kept of a weight; from its second time on, what `pack` makes of it.
+fn kept(
+    weight: &FlexTensor,
+    shape: [usize; 3],
+    purpose: Purpose,
+    pack: impl FnOnce() -> Option<Kept>,
+) -> Option<Kept> {
     let storage = weight.data_arc();
     let key = Key {
         storage: Arc::as_ptr(&storage) as usize,
         start: values(weight).as_ptr() as usize,
-        shape: dense::matrix_shape(weight),
-        weight_use,
-        precision,
+        shape,
+        purpose,
         level: Level::current(),
     };
     let storage = Arc::downgrade(&storage);
+    let mut entries_now = entries();
     match entries_now.get(&key) {
         None => {
-            entries_now.insert(key, Entry { storage, packed: None });
+            entries_now.insert(key, Entry { storage, kept: None });
             return None;
         }
-        Some(Entry { packed: Some(packed), .. }) => return Some(packed.clone()),
-        Some(Entry { packed: None, .. }) => {}
+        Some(Entry { kept: Some(kept), .. }) => return Some(kept.clone()),
+        Some(Entry { kept: None, .. }) => {}
     }
-    let taken: usize = entries_now.values().filter_map(|entry| Some(entry.packed.as_ref()?.bytes())).sum();
+    let taken: usize = entries_now.values().filter_map(|entry| Some(entry.kept.as_ref()?.bytes())).sum();
     if taken + size_of_val(values(weight)) > MOST_BYTES {
         return None;
     }
     // Other threads go on meanwhile; should one of them pack the same, the later one stays.
     drop(entries_now);
-    let packed = Arc::new(PackedWeight::new(dense::weight(weight), weight_use, precision));
-    entries().insert(key, Entry { storage, packed: Some(packed.clone()) });
+    let packed = pack()?;
+    entries().insert(key, Entry { storage, kept: Some(packed.clone()) });
     Some(packed)
 }
