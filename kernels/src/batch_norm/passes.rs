@@ -87,7 +87,6 @@ simd_fn! {
         let mut dresidual = dresidual;
         for first in (0..x.len()).step_by(S::LANES) {
             let x = load_ahead(simd, &x[first..]);
-
             let normalised = simd.mul(simd.sub(x, mean), deviation);
             let gradient = masked(simd, passed, x, dy, first);
             sum = simd.add(sum, gradient);

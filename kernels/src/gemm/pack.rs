@@ -236,7 +236,7 @@ impl LeftLayout {
 
 /// A row's numbers in bfloat16 words.
 #[inline(always)]
-pub(crate) fn narrow_row<S: Simd>(simd: S, numbers: &[f32], words: &mut [f32]) {
+fn narrow_row<S: Simd>(simd: S, numbers: &[f32], words: &mut [f32]) {
     for (words, numbers) in words.chunks_mut(S::LANES).zip(numbers.chunks(2 * S::LANES)) {
         let (low, high) = numbers.split_at(numbers.len().min(S::LANES));
         store_some(simd, words, simd.narrow_bf16(load_some(simd, low), load_some(simd, high)));
