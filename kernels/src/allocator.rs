@@ -1,5 +1,6 @@
 //! The program's memory: its allocator and how that is set up, and room for results.
 
+use crate::Stored;
 use std::ffi::c_long;
 
 pub use mimalloc::MiMalloc;
@@ -23,12 +24,12 @@ pub fn keep_freed_memory() {
 
 /// Room for `length` numbers that are all about to be written: their values are unspecified, and not numbers in a debug
 /// build. Zeros, written by one thread before all threads begin, cost a tenth of a training step and more.
-pub fn unspecified(length: usize) -> Vec<f32> {
+pub fn unspecified<N: Stored>(length: usize) -> Vec<N> {
     if cfg!(miri) {
-        return vec![0.0; length];
+        return vec![N::default(); length];
     }
-    let mut room = Vec::<f32>::with_capacity(length);
-    // SAFETY: the capacity is there, and every pattern of bits is an `f32`. To the compiler the empty assembly, which is
+    let mut room = Vec::<N>::with_capacity(length);
+    // SAFETY: the capacity is there, and every pattern of bits is a number. To the compiler the empty assembly, which is
     // given the address and may write memory, has written the numbers; so they are some numbers, the same at every read.
     // The pages stay as they are meanwhile, for the allocator lends no memory that the system may still take away.
     unsafe {
@@ -36,7 +37,7 @@ pub fn unspecified(length: usize) -> Vec<f32> {
         room.set_len(length);
     }
     if cfg!(debug_assertions) {
-        room.fill(f32::NAN);
+        room.fill(f32::NAN.into());
     }
     room
 }
@@ -48,7 +49,7 @@ mod tests {
     #[test]
     fn room_is_as_long_as_asked_for_and_keeps_what_is_written() {
         for length in [0, 1, 1000, 3_000_000] {
-            let mut room = unspecified(length);
+            let mut room = unspecified::<f32>(length);
             assert_eq!(room.len(), length);
             room.iter_mut().enumerate().for_each(|(i, number)| *number = i as f32);
             assert!(room.iter().enumerate().all(|(i, number)| *number == i as f32));

@@ -32,6 +32,7 @@ mod rows;
 mod scratch;
 mod simd;
 mod softmax;
+mod stored;
 mod transpose;
 
 pub use activation::{Activation, activation_backward, activation_forward, swiglu_backward, swiglu_forward};
@@ -66,6 +67,7 @@ pub use pool::{Pooling, average_pool_backward, average_pool_forward, max_pool_ba
 pub use reduce::{sum_of_parts, sum_of_squares};
 pub use rows::gather_rows;
 pub use softmax::{softmax_backward, softmax_forward};
+pub use stored::{Bf16, Stored};
 
 /// What the operands of a matrix product are rounded to; sums are always `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

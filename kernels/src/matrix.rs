@@ -2,20 +2,20 @@
 
 /// A read-only matrix: element (row, column) is `data[row · row_stride + column · column_stride]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Matrix<'a> {
-    pub(crate) data: &'a [f32],
+pub struct Matrix<'a, T = f32> {
+    pub(crate) data: &'a [T],
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     pub(crate) row_stride: usize,
     pub(crate) column_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a, T> Matrix<'a, T> {
     /// A row-major matrix that fills `data`.
     ///
     /// # Panics
     /// If `data` does not have `rows · columns` elements.
-    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+    pub fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "a {rows}×{columns} matrix needs rows · columns elements");
         Matrix { data, rows, columns, row_stride: columns, column_stride: 1 }
     }
@@ -25,7 +25,7 @@ impl<'a> Matrix<'a> {
     /// # Panics
     /// If the last element lies outside `data`.
     pub fn strided(
-        data: &'a [f32],
+        data: &'a [T],
         [rows, columns]: [usize; 2],
         [row_stride, column_stride]: [usize; 2],
     ) -> Self {
@@ -53,7 +53,7 @@ impl<'a> Matrix<'a> {
 
     /// A pointer to element (row, column), which need not exist.
     #[inline(always)]
-    pub(crate) fn at(&self, row: usize, column: usize) -> *const f32 {
+    pub(crate) fn at(&self, row: usize, column: usize) -> *const T {
         self.data.as_ptr().wrapping_add(row * self.row_stride + column * self.column_stride)
     }
 }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn empty_views_need_no_elements() {
-        Matrix::strided(&[], [0, 3], [3, 1]);
+        Matrix::<f32>::strided(&[], [0, 3], [3, 1]);
         MatrixMut::strided(&mut [], [4, 0], 0);
     }
 }

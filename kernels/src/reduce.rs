@@ -88,7 +88,7 @@ pub(crate) fn column_sums(level: Level, x: &[f32], sums: &mut [f32]) {
 
 simd_fn! {
     /// The sum of `x`.
-    pub(crate) fn sum(simd: S, x: &[f32]) -> f32 {
+    pub(crate) fn sum<N: Stored>(simd: S, x: &[N]) -> f32 {
         let mut sums = [simd.splat(0.0); 2];
         for x in x.chunks(2 * S::LANES) {
             let (low, high) = x.split_at(x.len().min(S::LANES));

@@ -7,6 +7,8 @@
 //!
 //! [`Level`]: crate::Level
 
+use crate::Stored;
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -37,8 +39,8 @@ pub(crate) fn round_to_bf16(x: f32) -> u32 {
     }
 }
 
-/// The vector operations of one level.
-pub(crate) trait Simd: Copy + Send + Sync {
+/// The vector operations of one level. Public for the bounds of [`Stored`]'s methods; the module is not.
+pub trait Simd: Copy + Send + Sync {
     /// [`Simd::LANES`] numbers.
     type Vector: Copy;
     /// Numbers in a vector.
@@ -107,6 +109,82 @@ pub(crate) trait Simd: Copy + Send + Sync {
         }
         // SAFETY: no level has more than MAX_LANES lanes.
         unsafe { self.load(numbers.as_ptr()) }
+    }
+
+    /// `LANES` bfloat16 numbers.
+    ///
+    /// # Safety
+    /// `source` is readable for `LANES` numbers.
+    #[inline(always)]
+    unsafe fn load_bf16(self, source: *const u16) -> Self::Vector {
+        let mut numbers = [0.0; MAX_LANES];
+        for (lane, number) in numbers[..Self::LANES].iter_mut().enumerate() {
+            // SAFETY: the caller vouches for the numbers.
+            *number = f32::from_bits(u32::from(unsafe { *source.add(lane) }) << 16);
+        }
+        // SAFETY: no level has more than MAX_LANES lanes.
+        unsafe { self.load(numbers.as_ptr()) }
+    }
+    /// As [`Simd::load_masked`], of bfloat16 numbers.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn load_bf16_masked(self, source: *const u16, mask: u32) -> Self::Vector {
+        let mut numbers = [0.0; MAX_LANES];
+        for (lane, number) in numbers[..Self::LANES].iter_mut().enumerate() {
+            if mask >> lane & 1 == 1 {
+                // SAFETY: the caller vouches for lanes whose bit is set.
+                *number = f32::from_bits(u32::from(unsafe { *source.wrapping_add(lane) }) << 16);
+            }
+        }
+        // SAFETY: no level has more than MAX_LANES lanes.
+        unsafe { self.load(numbers.as_ptr()) }
+    }
+    /// As [`Simd::load_halves`], of bfloat16 numbers.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn load_bf16_halves(self, first: *const u16, second: *const u16, masks: [u32; 2]) -> Self::Vector {
+        let half = Self::LANES / 2;
+        // SAFETY: passed on.
+        unsafe {
+            let second = self.load_bf16_masked(second.wrapping_sub(half), masks[1] << half);
+            self.add(self.load_bf16_masked(first, masks[0]), second)
+        }
+    }
+    /// Rounds as [`round_to_bf16`] does it.
+    ///
+    /// # Safety
+    /// `target` is writable for `LANES` numbers.
+    #[inline(always)]
+    unsafe fn store_bf16(self, target: *mut u16, vector: Self::Vector) {
+        let mut numbers = [0.0; MAX_LANES];
+        // SAFETY: no level has more than MAX_LANES lanes; the caller vouches for the target.
+        unsafe {
+            self.store(numbers.as_mut_ptr(), vector);
+            for (lane, number) in numbers[..Self::LANES].iter().enumerate() {
+                *target.add(lane) = round_to_bf16(*number) as u16;
+            }
+        }
+    }
+    /// As [`Simd::store_bf16`], of the lanes whose bit in `mask` is set.
+    ///
+    /// # Safety
+    /// `target + lane` is writable for every set bit.
+    #[inline(always)]
+    unsafe fn store_bf16_masked(self, target: *mut u16, mask: u32, vector: Self::Vector) {
+        let mut numbers = [0.0; MAX_LANES];
+        // SAFETY: no level has more than MAX_LANES lanes; the caller vouches for lanes whose bit is set.
+        unsafe {
+            self.store(numbers.as_mut_ptr(), vector);
+            for (lane, number) in numbers[..Self::LANES].iter().enumerate() {
+                if mask >> lane & 1 == 1 {
+                    *target.wrapping_add(lane) = round_to_bf16(*number) as u16;
+                }
+            }
+        }
     }
 
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -195,23 +273,16 @@ pub(crate) fn first_lanes<S: Simd>(_: S, count: usize) -> u32 {
 /// # Safety
 /// The lanes of `mask` are readable.
 #[inline(always)]
-pub(crate) unsafe fn load_lanes<S: Simd>(simd: S, source: *const f32, mask: u32) -> S::Vector {
+pub(crate) unsafe fn load_lanes<S: Simd, N: Stored>(simd: S, source: *const N, mask: u32) -> S::Vector {
     // SAFETY: passed on.
-    unsafe { if mask == WHOLE { simd.load(source) } else { simd.load_masked(source, mask) } }
+    unsafe { if mask == WHOLE { N::load(simd, source) } else { N::load_masked(simd, source, mask) } }
 }
 
 /// Loads up to `LANES` numbers from the front of `source`; missing lanes are zero.
 #[inline(always)]
-pub(crate) fn load_some<S: Simd>(simd: S, source: &[f32]) -> S::Vector {
-    // SAFETY: a full load needs LANES numbers, which the first branch has just seen; the mask of the
-    // second covers exactly the numbers of the slice.
-    unsafe {
-        if source.len() >= S::LANES {
-            simd.load(source.as_ptr())
-        } else {
-            simd.load_masked(source.as_ptr(), first_lanes(simd, source.len()))
-        }
-    }
+pub(crate) fn load_some<S: Simd, N: Stored>(simd: S, source: &[N]) -> S::Vector {
+    // SAFETY: the lanes are the numbers of the slice.
+    unsafe { load_lanes(simd, source.as_ptr(), first_lanes(simd, source.len())) }
 }
 
 /// Numbers between what a pass through planes reads and what it asks for from memory: the processor does not foresee that after
@@ -220,22 +291,32 @@ pub(crate) const AHEAD: usize = 512;
 
 /// As [`load_some`], and asks for what lies [`AHEAD`]. There may be nothing at that address.
 #[inline(always)]
-pub(crate) fn load_ahead<S: Simd>(simd: S, source: &[f32]) -> S::Vector {
-    simd.prefetch(source.as_ptr().wrapping_add(AHEAD));
+pub(crate) fn load_ahead<S: Simd, N: Stored>(simd: S, source: &[N]) -> S::Vector {
+    simd.prefetch(source.as_ptr().wrapping_add(AHEAD).cast());
     load_some(simd, source)
+}
+
+/// Stores the lanes of `mask`.
+///
+/// # Safety
+/// The lanes of `mask` are writable.
+#[inline(always)]
+pub(crate) unsafe fn store_lanes<S: Simd, N: Stored>(simd: S, target: *mut N, mask: u32, vector: S::Vector) {
+    // SAFETY: passed on.
+    unsafe {
+        if mask == WHOLE {
+            N::store(simd, target, vector)
+        } else {
+            N::store_masked(simd, target, mask, vector)
+        }
+    }
 }
 
 /// Stores up to `LANES` numbers to the front of `target`; lanes beyond its end are dropped.
 #[inline(always)]
-pub(crate) fn store_some<S: Simd>(simd: S, target: &mut [f32], vector: S::Vector) {
-    // SAFETY: as in `load_some`.
-    unsafe {
-        if target.len() >= S::LANES {
-            simd.store(target.as_mut_ptr(), vector)
-        } else {
-            simd.store_masked(target.as_mut_ptr(), first_lanes(simd, target.len()), vector)
-        }
-    }
+pub(crate) fn store_some<S: Simd, N: Stored>(simd: S, target: &mut [N], vector: S::Vector) {
+    // SAFETY: the lanes are the numbers of the slice.
+    unsafe { store_lanes(simd, target.as_mut_ptr(), first_lanes(simd, target.len()), vector) }
 }
 
 /// Defines methods of a level's token, of vectors only, that are one or a few instructions without memory access.
@@ -253,31 +334,35 @@ macro_rules! register_only {
 pub(crate) use register_only;
 
 /// Defines a function that is compiled for every level: `fn name(simd: S, args…)` becomes
-/// `fn name(level: Level, args…)`, whose body sees `simd`, a value of the chosen level's [`Simd`] type `S`.
+/// `fn name(level: Level, args…)`, whose body sees `simd`, a value of the chosen level's [`Simd`] type `S`. It may be generic over
+/// how its numbers are stored.
 macro_rules! simd_fn {
-    ($(#[$meta:meta])* $visibility:vis fn $name:ident($simd:ident: S $(, $arg:ident: $type:ty)* $(,)?)
+    ($(#[$meta:meta])* $visibility:vis fn $name:ident $(<$($number:ident: Stored),+>)?
+     ($simd:ident: S $(, $arg:ident: $type:ty)* $(,)?)
      $(-> $output:ty)? $body:block) => {
         $(#[$meta])*
         #[allow(clippy::too_many_arguments, reason = "the arguments of one mathematical operation")]
-        $visibility fn $name(level: $crate::Level $(, $arg: $type)*) $(-> $output)? {
+        $visibility fn $name $(<$($number: $crate::Stored),+>)? (level: $crate::Level $(, $arg: $type)*)
+        $(-> $output)? {
             #[inline(always)]
-            fn generic<S: $crate::simd::Simd>($simd: S $(, $arg: $type)*) $(-> $output)? $body
+            fn generic<S: $crate::simd::Simd $($(, $number: $crate::Stored)+)?>($simd: S $(, $arg: $type)*)
+            $(-> $output)? $body
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $type),*) $(-> $output)? {
+            fn avx2 $(<$($number: $crate::Stored),+>)? ($($arg: $type),*) $(-> $output)? {
                 // SAFETY: this function's target features are the ones that the token stands for.
                 generic(unsafe { $crate::simd::avx2::Avx2Fma::new() } $(, $arg)*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512bw,avx512vl")]
-            fn avx512($($arg: $type),*) $(-> $output)? {
+            fn avx512 $(<$($number: $crate::Stored),+>)? ($($arg: $type),*) $(-> $output)? {
                 // SAFETY: as above.
                 generic(unsafe { $crate::simd::avx512::Avx512::new() } $(, $arg)*)
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,avx512bf16")]
-            fn avx512_bf16($($arg: $type),*) $(-> $output)? {
+            fn avx512_bf16 $(<$($number: $crate::Stored),+>)? ($($arg: $type),*) $(-> $output)? {
                 // SAFETY: as above.
                 generic(unsafe { $crate::simd::avx512::Avx512Bf16::new() } $(, $arg)*)
             }

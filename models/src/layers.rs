@@ -147,8 +147,9 @@ impl BatchNorm2d {
                 ops::conv2d_batch_norm(x, kernel, geometry, [weight, bias], moments, self.epsilon, then)
             }
             Some(step) => {
-                let x = ops::conv2d(x, kernel, None, geometry);
-                let (y, batch) = ops::batch_norm_train(x, weight, bias, self.epsilon, then);
+                let affine = [weight, bias];
+                let (y, batch) =
+                    ops::conv2d_batch_norm_train(x, kernel, geometry, affine, self.epsilon, then);
                 let (running_mean, running_var) = (self.running_mean.id, self.running_var.id);
                 step.moments.push(LayerMoments { running_mean, running_var, batch });
                 y

@@ -24,7 +24,7 @@ pub use convolution::{Convolution, conv2d, global_mean_pool, max_pool2d};
 pub use dense::{MlpActivation, gelu, linear, linear_onto, mlp, quick_gelu, relu, swiglu};
 pub use loss::{cross_entropy, per_image_cross_entropy, soft_cross_entropy};
 pub use normalization::{
-    BatchMoments, ChannelEpilogue, batch_norm, batch_norm_train, conv2d_batch_norm, layer_norm,
+    BatchMoments, ChannelEpilogue, batch_norm, conv2d_batch_norm, conv2d_batch_norm_train, layer_norm,
 };
 pub use precision::{Precision, in_pool, with_precision};
 pub use rows::gather_rows;

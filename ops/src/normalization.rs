@@ -63,24 +63,27 @@ impl ChannelEpilogue {
     }
 }
 
-/// Batch normalisation with the batch's own moments (Ioffe & Szegedy, 2015, algorithm 1), then what `then` says.
+/// [`conv2d`] without bias, then batch normalisation with the batch's own moments (Ioffe & Szegedy, 2015, algorithm 1), then
+/// what `then` says. In bfloat16 the convolution's output is rounded too.
 ///
 /// # Shapes
-/// `x` `[batch, channels, height, width]`, `weight` and `bias` `[channels]` → like `x`
-pub fn batch_norm_train(
+/// `x` and `weight` as in [`conv2d`], the arrays of `affine` (scale and shift) `[out]` → `[batch, out, height', width']`
+pub fn conv2d_batch_norm_train(
     x: Tensor<4>,
-    weight: Tensor<1>,
-    bias: Tensor<1>,
+    weight: Tensor<4>,
+    geometry: Convolution,
+    affine: [Tensor<1>; 2],
     epsilon: f64,
     then: ChannelEpilogue,
 ) -> (Tensor<4>, BatchMoments) {
-    let [batch, _, height, width] = x.dims();
     let (y, mean, variance) = if kernels::serve(&x.device()) {
-        kernels::batch_norm(x, [weight, bias], epsilon, then)
+        kernels::conv2d_batch_norm(x, weight, geometry, affine, epsilon, then)
     } else {
-        let result = module::batch_norm_train(x, weight, bias, epsilon);
+        let [scale, shift] = affine;
+        let result = module::batch_norm_train(conv2d(x, weight, None, geometry), scale, shift, epsilon);
         (then.apply(result.output), result.mean, result.variance)
     };
+    let [batch, _, height, width] = y.dims();
     (y, BatchMoments { mean: mean.inner(), variance: variance.inner(), count: batch * height * width })
 }
 

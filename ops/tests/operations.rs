@@ -412,15 +412,30 @@ fn after(y: Vec<f64>, residual: Option<&Vec<f64>>, relu: bool) -> Vec<f64> {
     y.into_iter().enumerate().map(ending).collect()
 }
 
+/// A 1×1 convolution: every position's channels by the matrix `kernel` `[outputs, inputs]`.
+fn pointwise(x: &[f64], kernel: &[f64], inputs: usize, outputs: usize, positions: usize) -> Vec<f64> {
+    let value = |at: usize| {
+        let (image, to, position) = (at / positions / outputs, at / positions % outputs, at % positions);
+        let from = |c: usize| kernel[to * inputs + c] * x[(image * inputs + c) * positions + position];
+        (0..inputs).map(from).sum()
+    };
+    (0..x.len() / inputs * outputs).map(value).collect()
+}
+
 #[test]
 fn batch_norm_at_training_uses_and_reports_the_batchs_moments() {
-    let (dims, epsilon) = ([3, 5, 4, 3], 1e-5);
+    let (dims, inputs, epsilon) = ([3, 5, 4, 3], 4, 1e-5);
     let [batch, channels, height, width] = dims;
     let positions = height * width;
-    let mut x = input(&dims, 9, 2.0);
+    let (x_dims, kernel_dims) = ([batch, inputs, height, width], [channels, inputs, 1, 1]);
+    let mut x = input(&x_dims, 9, 2.0);
     x.values.iter_mut().for_each(|x| *x = f64::from((*x + 3.0) as f32)); // a mean well away from zero
-    let by_channel: Vec<Vec<f64>> =
-        (0..channels).map(|c| channel(&x.values, channels, positions, c)).collect();
+    let kernel = input(&kernel_dims, 23, 1.0);
+    let geometry = Convolution { stride: 1, padding: 0, groups: 1 };
+    let by_channel: Vec<Vec<f64>> = {
+        let mixed = pointwise(&x.values, &kernel.values, inputs, channels, positions);
+        (0..channels).map(|c| channel(&mixed, channels, positions, c)).collect()
+    };
 
     let mean_of = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
     let means: Vec<f64> = by_channel.iter().map(|x| mean_of(x)).collect();
@@ -428,10 +443,11 @@ fn batch_norm_at_training_uses_and_reports_the_batchs_moments() {
         |(x, mean): (&Vec<f64>, &f64)| x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
     let variances: Vec<f64> = by_channel.iter().zip(&means).map(spread).collect();
     for device in devices().into_iter().map(Device::autodiff) {
-        let (_, moments) = ops::batch_norm_train(
-            tensor(&x.values, dims, &device),
-            Tensor::ones([channels], &device),
-            Tensor::zeros([channels], &device),
+        let (_, moments) = ops::conv2d_batch_norm_train(
+            tensor(&x.values, x_dims, &device),
+            tensor(&kernel.values, kernel_dims, &device),
+            geometry,
+            [Tensor::ones([channels], &device), Tensor::zeros([channels], &device)],
             epsilon,
             ChannelEpilogue::default(),
         );
@@ -440,24 +456,27 @@ fn batch_norm_at_training_uses_and_reports_the_batchs_moments() {
         assert_close("biased variance", &values(moments.variance), &variances, 1e-6);
     }
 
-    let all = [x, input(&[channels], 10, 1.5), input(&[channels], 11, 1.0), input(&dims, 12, 1.0)];
+    let all = [x, kernel, input(&[channels], 10, 1.5), input(&[channels], 11, 1.0), input(&dims, 12, 1.0)];
     for (with_residual, relu) in EPILOGUES {
         check(
-            &format!("batch_norm_train, residual {with_residual}, ReLU {relu}"),
-            if with_residual { &all } else { &all[..3] },
+            &format!("conv2d_batch_norm_train, residual {with_residual}, ReLU {relu}"),
+            if with_residual { &all } else { &all[..4] },
             |v| {
-                let (x, then) = (v[0].clone().reshape(dims), epilogue(v.get(3), dims, relu));
-                ops::batch_norm_train(x, v[1].clone(), v[2].clone(), epsilon, then).0.reshape([-1])
+                let (x, kernel) = (v[0].clone().reshape(x_dims), v[1].clone().reshape(kernel_dims));
+                let (affine, then) = ([v[2].clone(), v[3].clone()], epilogue(v.get(4), dims, relu));
+                let (y, _) = ops::conv2d_batch_norm_train(x, kernel, geometry, affine, epsilon, then);
+                y.reshape([-1])
             },
             |v| {
+                let mixed = pointwise(&v[0], &v[1], inputs, channels, positions);
                 let by_channel: Vec<Vec<f64>> = (0..channels)
-                    .map(|c| normalised(&channel(&v[0], channels, positions, c), epsilon))
+                    .map(|c| normalised(&channel(&mixed, channels, positions, c), epsilon))
                     .collect();
                 let value = |at: usize| {
                     let (image, c) = (at / positions / channels, at / positions % channels);
-                    by_channel[c][image * positions + at % positions] * v[1][c] + v[2][c]
+                    by_channel[c][image * positions + at % positions] * v[2][c] + v[3][c]
                 };
-                after((0..v[0].len()).map(value).collect(), v.get(3), relu)
+                after((0..mixed.len()).map(value).collect(), v.get(4), relu)
             },
         );
     }
@@ -481,19 +500,8 @@ fn batch_norm_at_evaluation_uses_the_moments_it_is_given() {
     };
     let moments = |device: &Device| [&mean, &variance].map(|values| tensor(values, [channels], device));
     let frozen = [weight.values.clone(), bias.values.clone()];
-    // A 1×1 convolution: every position's channels by this matrix.
     let kernel = input(&[channels, channels], 22, 1.0).values;
-    let mixed = |x: &[f64]| -> Vec<f64> {
-        let positions = dims[2] * dims[3];
-        let value = |at: usize| {
-            let (image, to, position) =
-                (at / positions / channels, at / positions % channels, at % positions);
-            let from =
-                |c: usize| kernel[to * channels + c] * x[(image * channels + c) * positions + position];
-            (0..channels).map(from).sum()
-        };
-        (0..x.len()).map(value).collect()
-    };
+    let mixed = |x: &[f64]| pointwise(x, &kernel, channels, channels, dims[2] * dims[3]);
 
     let all = [x, residual, weight, bias];
     for (with_residual, relu) in EPILOGUES {

@@ -196,21 +196,25 @@ fn endings(dims: [usize; 4]) -> impl Iterator<Item = (String, bool, impl Fn(&Ten
 fn batch_norm_at_training() {
     for [batch, channels, height, width] in sizes(17, [6, 20, 12, 12]) {
         let dims = [batch + 1, channels, height + 1, width];
+        let (x_dims, kernel_dims) = ([batch + 1, 3, height + 1, width], [channels, 3, 3, 3]);
         // The residual stands first, so that leaving it out leaves the others in place.
         let inputs = [
             input(&dims, 18, 1.0),
-            input(&dims, 19, 2.0),
+            input(&x_dims, 19, 2.0),
+            input(&kernel_dims, 22, 1.0),
             input(&[channels], 20, 1.5),
             input(&[channels], 21, 1.0),
         ];
         for (ending, add, then) in endings(dims) {
             let operation = |residual: &Tensor<1>, v: &[Tensor<1>]| {
-                let (x, weight, bias) = (v[0].clone().reshape(dims), v[1].clone(), v[2].clone());
-                let (y, moments) = ops::batch_norm_train(x, weight, bias, 1e-5, then(residual));
+                let (x, kernel) = (v[0].clone().reshape(x_dims), v[1].clone().reshape(kernel_dims));
+                let (affine, then) = ([v[2].clone(), v[3].clone()], then(residual));
+                let geometry = Convolution { stride: 1, padding: 1, groups: 1 };
+                let (y, moments) = ops::conv2d_batch_norm_train(x, kernel, geometry, affine, 1e-5, then);
                 assert_eq!(moments.count, dims[0] * dims[2] * dims[3]);
                 vec![y.reshape([-1]), moments.mean, moments.variance]
             };
-            let what = format!("batch_norm_train {dims:?}, {ending}");
+            let what = format!("conv2d_batch_norm_train {dims:?}, {ending}");
             match add {
                 true => compare(&what, &inputs, |v| operation(&v[0], &v[1..])),
                 false => compare(&what, &inputs[1..], |v| operation(&v[0], v)),

@@ -5,9 +5,9 @@
 
 mod passes;
 
-use crate::Level;
 use crate::parallel::{self, Shared};
 use crate::reduce::sum;
+use crate::{Level, Stored};
 use passes::{
     Affine, GradientTerms, Passed, apply, centred_squares, gradient_sums, input_gradient, scaled_gradient,
 };
@@ -71,9 +71,9 @@ pub struct BatchStatistics<'a> {
 ///
 /// # Panics
 /// If lengths do not fit.
-pub fn batch_norm_forward(
+pub fn batch_norm_forward<N: Stored>(
     shape: &ChannelShape,
-    x: &[f32],
+    x: &[N],
     [gamma, beta]: [&[f32]; 2],
     epsilon: f32,
     epilogue: ChannelEpilogue<'_>,
@@ -118,9 +118,9 @@ pub fn batch_norm_forward(
 
 /// The gradients of [`batch_norm_forward`].
 #[derive(Debug)]
-pub struct BatchNormGradients<'a> {
-    /// To the input.
-    pub dx: &'a mut [f32],
+pub struct BatchNormGradients<'a, N = f32> {
+    /// To the input, stored as it is.
+    pub dx: &'a mut [N],
     /// To γ.
     pub dgamma: &'a mut [f32],
     /// To β.
@@ -144,14 +144,14 @@ pub enum ReluMask<'a> {
 ///
 /// # Panics
 /// If lengths do not fit.
-pub fn batch_norm_backward(
+pub fn batch_norm_backward<N: Stored>(
     shape: &ChannelShape,
-    x: &[f32],
+    x: &[N],
     gamma: &[f32],
     [mean, reciprocal_deviation]: [&[f32]; 2],
     relu: ReluMask<'_>,
     dy: &[f32],
-    gradients: BatchNormGradients<'_>,
+    gradients: BatchNormGradients<'_, N>,
 ) {
     let BatchNormGradients { dx, dgamma, dbeta, dresidual } = gradients;
     let (relu_output, beta) = match relu {

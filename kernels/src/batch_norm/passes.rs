@@ -12,7 +12,7 @@ pub(super) struct Affine {
 }
 
 simd_fn! {
-    pub(super) fn apply(simd: S, x: &[f32], affine: Affine, residual: Option<&[f32]>, y: &mut [f32]) {
+    pub(super) fn apply<N: Stored>(simd: S, x: &[N], affine: Affine, residual: Option<&[f32]>, y: &mut [f32]) {
         let (centre, zero) = (simd.splat(affine.centre), simd.splat(0.0));
         let (scale, shift) = (simd.splat(affine.scale), simd.splat(affine.shift));
         for first in (0..x.len()).step_by(S::LANES) {
@@ -31,7 +31,7 @@ simd_fn! {
 
 simd_fn! {
     /// Σ (x − centre)².
-    pub(super) fn centred_squares(simd: S, x: &[f32], centre: f32) -> f32 {
+    pub(super) fn centred_squares<N: Stored>(simd: S, x: &[N], centre: f32) -> f32 {
         let (whole, rest) = x.split_at(x.len() - x.len() % S::LANES);
         let centre_vector = simd.splat(centre);
         let mut squares = [simd.splat(0.0); 2];
@@ -39,7 +39,7 @@ simd_fn! {
             let centred = simd.sub(load_some(simd, x), centre_vector);
             squares[i % 2] = simd.mul_add(centred, centred, squares[i % 2]);
         }
-        let rest: f32 = rest.iter().map(|x| (x - centre) * (x - centre)).sum();
+        let rest: f32 = rest.iter().map(|&x| x.into() - centre).map(|centred| centred * centred).sum();
         simd.sum(simd.add(squares[0], squares[1])) + rest
     }
 }
@@ -73,9 +73,9 @@ fn masked<S: Simd>(simd: S, passed: Passed<'_>, x: S::Vector, dy: &[f32], first:
 
 simd_fn! {
     /// (Σ dy, Σ dy · x̂), writing the masked dy to `dresidual`.
-    pub(super) fn gradient_sums(
+    pub(super) fn gradient_sums<N: Stored>(
         simd: S,
-        x: &[f32],
+        x: &[N],
         mean: f32,
         deviation: f32,
         passed: Passed<'_>,
@@ -110,13 +110,13 @@ pub(super) struct GradientTerms {
 }
 
 simd_fn! {
-    pub(super) fn input_gradient(
+    pub(super) fn input_gradient<N: Stored>(
         simd: S,
-        x: &[f32],
+        x: &[N],
         terms: GradientTerms,
         passed: Passed<'_>,
         dy: &[f32],
-        dx: &mut [f32],
+        dx: &mut [N],
     ) {
         let (mean, deviation) = (simd.splat(terms.mean), simd.splat(terms.deviation));
         let (sum, projected) = (simd.splat(terms.sum), simd.splat(terms.projected));

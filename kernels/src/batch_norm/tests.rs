@@ -1,5 +1,8 @@
 use super::*;
-use crate::reference::{Random, assert_close, assert_thread_count_is_irrelevant, at_every_level, doubles};
+use crate::Bf16;
+use crate::reference::{
+    Random, assert_close, assert_same_bits, assert_thread_count_is_irrelevant, at_every_level, doubles,
+};
 
 struct Case {
     shape: ChannelShape,
@@ -23,6 +26,11 @@ impl Case {
 
     /// y, mean, variance, dx, dγ, dβ, dresidual.
     fn run(&self) -> [Vec<f32>; 7] {
+        self.run_on(&self.x)
+    }
+
+    /// The same for other numbers.
+    fn run_on<N: Stored>(&self, x: &[N]) -> [Vec<f32>; 7] {
         let zeros = |n: usize| vec![0.0; n];
         let (n, c) = (self.x.len(), self.shape.channels);
         let (mut y, mut mean, mut variance, mut deviation) = (zeros(n), zeros(c), zeros(c), zeros(c));
@@ -33,8 +41,9 @@ impl Case {
         };
         let epilogue = ChannelEpilogue { residual: self.residual.as_deref(), relu: self.relu };
         let affine = [&self.gamma[..], &self.beta];
-        batch_norm_forward(&self.shape, &self.x, affine, 1e-3, epilogue, &mut y, statistics);
-        let (mut dx, mut dgamma, mut dbeta, mut dresidual) = (zeros(n), zeros(c), zeros(c), zeros(n));
+        batch_norm_forward(&self.shape, x, affine, 1e-3, epilogue, &mut y, statistics);
+        let (mut dx, mut dgamma) = (vec![N::default(); n], zeros(c));
+        let (mut dbeta, mut dresidual) = (zeros(c), zeros(n));
         let gradients = BatchNormGradients {
             dx: &mut dx,
             dgamma: &mut dgamma,
@@ -47,7 +56,8 @@ impl Case {
             (true, None) => ReluMask::Beta(&self.beta),
         };
         let saved = [&mean[..], &deviation];
-        batch_norm_backward(&self.shape, &self.x, &self.gamma, saved, output, &self.dy, gradients);
+        batch_norm_backward(&self.shape, x, &self.gamma, saved, output, &self.dy, gradients);
+        let dx = dx.into_iter().map(Into::into).collect();
         [y, mean, variance, dx, dgamma, dbeta, dresidual]
     }
 
@@ -100,6 +110,24 @@ fn values_and_gradients_agree_with_double_precision() {
         at_every_level(|level| {
             for (i, (found, expected)) in case.run().iter().zip(&expected).enumerate() {
                 assert_close(&format!("result {i} of {shape:?} at {level:?}"), found, expected, 2e-5);
+            }
+        });
+    }
+}
+
+#[test]
+fn images_stored_in_bfloat16_are_computed_with_as_their_values_are() {
+    let mut random = Random(63);
+    for case in 0..40 {
+        let shape = ChannelShape { batch: 2, channels: 3, positions: random.between(2, 700) };
+        let case = Case::new(&mut random, shape, case % 2 == 0, case % 3 != 0);
+        let narrow: Vec<Bf16> = case.x.iter().map(|x| Bf16::from(*x)).collect();
+        let wide: Vec<f32> = narrow.iter().map(|x| f32::from(*x)).collect();
+        at_every_level(|level| {
+            let (found, mut expected) = (case.run_on(&narrow), case.run_on(&wide));
+            expected[3].iter_mut().for_each(|dx| *dx = Bf16::from(*dx).into());
+            for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                assert_same_bits(&format!("result {i} of {shape:?} at {level:?}"), found, expected);
             }
         });
     }

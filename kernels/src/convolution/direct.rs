@@ -13,16 +13,17 @@ use crate::gemm::{TileShape, tile_shape};
 use crate::parallel::{self, Shared};
 use crate::scratch::Scratch;
 use crate::simd::{MAX_TILE_VECTORS, WHOLE};
-use crate::{Level, Precision};
+use crate::stored::convert;
+use crate::{Level, Precision, Stored};
 use std::ops::Range;
 
 /// As [`super::convolution_forward`], once lengths are checked and there is something to compute.
-pub(super) fn forward(
+pub(super) fn forward<X: Stored, Y: Stored>(
     shape: &Convolution,
-    x: &[f32],
+    x: &[X],
     filters: Filters<'_>,
     epilogue: ConvolutionEpilogue<'_>,
-    y: &mut [f32],
+    y: &mut [Y],
     precision: Precision,
 ) {
     let level = Level::current();
@@ -63,19 +64,19 @@ const TASKS: usize = 32;
 /// cache for all its panels.
 const CHANNELS_AT_ONCE: usize = 64;
 
-struct Forward<'a> {
+struct Forward<'a, X, Y> {
     level: Level,
     tile: TileShape,
     shape: &'a Convolution,
-    x: &'a [f32],
+    x: &'a [X],
     epilogue: ConvolutionEpilogue<'a>,
     table: PatchTable,
     filters: FilterOperand<'a>,
     precision: Precision,
-    y: Shared<f32>,
+    y: Shared<Y>,
 }
 
-impl Forward<'_> {
+impl<X: Stored, Y: Stored> Forward<'_, X, Y> {
     /// Computes some output channels of a group at the positions of some vectors, which are all images' own or all shared.
     fn panels(&self, group: usize, channels: Range<usize>, vectors: Range<usize>) {
         let (shape, lanes) = (self.shape, self.tile.lanes);
@@ -97,27 +98,30 @@ impl Forward<'_> {
             })
             .collect();
         let mut packed = Scratch::take(panels.len() * panel_len);
-        let shared = vectors.start >= self.table.own_vectors();
+        // Sums that cannot be stored at once, or are not complete where they would be rounded, are gathered first.
+        let blocks = self.filters.blocks.len();
+        let gathered = vectors.start >= self.table.own_vectors() || Y::BF16 && blocks > 1;
         let row_stride = vectors.len() * lanes;
-        let mut mixed = Scratch::take(if shared { channels.len() * row_stride } else { 0 });
-        let mixed_shared = Shared::new(&mut mixed);
+        let mut sums = Scratch::take(if gathered { channels.len() * row_stride } else { 0 });
+        let shared_sums = Shared::new(&mut sums);
         for (index, block) in self.filters.blocks.iter().enumerate() {
             let inputs = group * shape.group_inputs() + block.start;
             let inputs = inputs..inputs + block.len();
             let (level, precision) = (self.level, self.precision);
             pack_patches(level, &self.table, self.x, shape, inputs, &places, precision, &mut packed);
-            let last = index + 1 == self.filters.blocks.len();
+            let last = index + 1 == blocks;
             for first in channels.clone().step_by(CHANNELS_AT_ONCE) {
                 let rows = first..(first + CHANNELS_AT_ONCE).min(channels.end);
                 let left = self.filters.left(shape, group, index, rows.start);
                 let channel = group * shape.group_outputs() + rows.start;
                 for (panel, vectors) in panels.iter().enumerate() {
-                    let mut target = match shared {
+                    let mut target = match gathered {
                         false => self.target(channel, vectors.clone()),
-                        true => self.mixed_target(
-                            mixed_shared.offset((rows.start - channels.start) * row_stride),
-                            row_stride,
-                        ),
+                        true => {
+                            let start =
+                                (rows.start - channels.start) * row_stride + panel * self.tile.columns;
+                            self.rows_target(shared_sums.offset(start), row_stride)
+                        }
                     };
                     target.accumulate = index > 0;
                     multiply_panel(
@@ -132,14 +136,14 @@ impl Forward<'_> {
                             right: packed[panel * panel_len..].as_ptr(),
                             upcoming: packed[panel * panel_len..].as_ptr(),
                             target,
-                            finish: if last { self.finish(channel, shared) } else { Finish::NOTHING },
+                            finish: if last { self.finish(channel, gathered) } else { Finish::NOTHING },
                         },
                     );
                 }
             }
         }
-        if shared {
-            self.sort(group * shape.group_outputs() + channels.start, vectors, &mixed);
+        if gathered {
+            self.sort(group * shape.group_outputs() + channels.start, vectors, &sums);
         }
     }
 
@@ -147,11 +151,12 @@ impl Forward<'_> {
     fn target(&self, channel: usize, vectors: Range<usize>) -> Target {
         let (positions, lanes) = (self.shape.positions(), self.tile.lanes);
         let mut target = Target {
-            pointer: self.y.offset(channel * positions).pointer(),
+            pointer: self.y.offset(channel * positions).pointer().cast(),
             row_stride: positions,
             offsets: [0; MAX_TILE_VECTORS],
             masks: [0; MAX_TILE_VECTORS],
             accumulate: false,
+            bf16: Y::BF16,
         };
         for (v, vector) in vectors.enumerate() {
             let (image, vector) = self.table.locate(vector);
@@ -162,43 +167,52 @@ impl Forward<'_> {
     }
 
     /// Rows of whole vectors.
-    fn mixed_target(&self, rows: Shared<f32>, row_stride: usize) -> Target {
+    fn rows_target(&self, rows: Shared<f32>, row_stride: usize) -> Target {
         Target {
             pointer: rows.pointer(),
             row_stride,
             offsets: std::array::from_fn(|v| v * self.tile.lanes),
             masks: [WHOLE; MAX_TILE_VECTORS],
             accumulate: false,
+            bf16: false,
         }
     }
 
-    /// Brings the rows of shared vectors, of the channels from `channel` on, to their images.
-    fn sort(&self, channel: usize, vectors: Range<usize>, mixed: &[f32]) {
+    /// Brings the rows of gathered vectors, of the channels from `channel` on, to their images.
+    fn sort(&self, channel: usize, vectors: Range<usize>, sums: &[f32]) {
         let (shape, positions, lanes) = (self.shape, self.shape.positions(), self.tile.lanes);
         let leftover = self.table.leftover();
         let ConvolutionEpilogue { residual, relu, .. } = self.epilogue;
-        for (row, numbers) in mixed.chunks_exact(vectors.len() * lanes).enumerate() {
-            for (vector, numbers) in vectors.clone().zip(numbers.chunks_exact(lanes)) {
-                let first_image = (vector - self.table.own_vectors()) * leftover.images;
+        let store = |image: usize, channel: usize, position: usize, sums: &[f32]| {
+            let start = (image * shape.out_channels + channel) * positions + position;
+            // SAFETY: a task alone writes its channels' positions.
+            let y = unsafe { self.y.slice(start, sums.len()) };
+            match residual {
+                None => convert(self.level, sums, y),
+                Some(residual) => add_residual(sums, &residual[start..], relu, y),
+            }
+        };
+        for (row, sums) in sums.chunks_exact(vectors.len() * lanes).enumerate() {
+            for (vector, sums) in vectors.clone().zip(sums.chunks_exact(lanes)) {
+                let Some(shared) = vector.checked_sub(self.table.own_vectors()) else {
+                    let (image, vector) = self.table.locate(vector);
+                    let count = lanes.min(positions - vector * lanes);
+                    store(image, channel + row, vector * lanes, &sums[..count]);
+                    continue;
+                };
+                let first_image = shared * leftover.images;
                 let images = first_image..(first_image + leftover.images).min(shape.batch);
-                for (image, numbers) in images.zip(numbers.chunks_exact(leftover.positions)) {
-                    let plane = (image * shape.out_channels + channel + row) * positions;
-                    let start = plane + positions - leftover.positions;
-                    // SAFETY: a task alone writes its channels' positions left over.
-                    let y = unsafe { self.y.slice(start, leftover.positions) };
-                    match residual {
-                        None => y.copy_from_slice(numbers),
-                        Some(residual) => add_residual(numbers, &residual[start..], relu, y),
-                    }
+                for (image, sums) in images.zip(sums.chunks_exact(leftover.positions)) {
+                    store(image, channel + row, positions - leftover.positions, sums);
                 }
             }
         }
     }
 
-    /// What is done to the sums from `first_channel` on; where vectors are shared, a residual comes later.
-    fn finish(&self, first_channel: usize, shared: bool) -> Finish {
+    /// What is done to the sums from `first_channel` on; where they are gathered, a residual comes later.
+    fn finish(&self, first_channel: usize, gathered: bool) -> Finish {
         let positions = self.shape.positions();
-        let residual = self.epilogue.residual.filter(|_| !shared);
+        let residual = self.epilogue.residual.filter(|_| !gathered);
         Finish {
             row_scale: self.epilogue.scale.map(|scale| scale[first_channel..].as_ptr()),
             row_bias: self.epilogue.bias.map(|bias| bias[first_channel..].as_ptr()),

@@ -5,17 +5,18 @@ use crate::gemm::{Product, Threads};
 use crate::matrix::Matrix;
 use crate::parallel::{self, Shared};
 use crate::scratch::Scratch;
+use crate::stored::widened;
 use crate::transpose::transpose;
-use crate::{Level, Precision};
+use crate::{Level, Precision, Stored};
 use rayon::prelude::*;
 
 /// dx from `dy`.
 ///
 /// # Panics
 /// If lengths do not fit.
-pub fn convolution_input_gradient(
+pub fn convolution_input_gradient<N: Stored>(
     shape: &Convolution,
-    dy: &[f32],
+    dy: &[N],
     weight: &[f32],
     dx: &mut [f32],
     precision: Precision,
@@ -33,7 +34,13 @@ pub fn convolution_input_gradient(
 
 /// At stride 1 the gradient is itself a convolution, by the kernel turned half round, with the roles of input
 /// and output channels exchanged.
-fn by_reversed_kernel(shape: &Convolution, dy: &[f32], weight: &[f32], dx: &mut [f32], precision: Precision) {
+fn by_reversed_kernel<N: Stored>(
+    shape: &Convolution,
+    dy: &[N],
+    weight: &[f32],
+    dx: &mut [f32],
+    precision: Precision,
+) {
     let (inputs, outputs, taps) = (shape.group_inputs(), shape.group_outputs(), shape.taps());
     let mut reversed = Scratch::take(weight.len());
     let group = inputs * outputs * taps;
@@ -81,7 +88,13 @@ fn turn(kernel: &[f32], turned: &mut [f32]) {
 const PATCH_NUMBERS: usize = 128 * 1024;
 
 /// The general case: the patches' gradient is Wᵀ · dy, and every input element sums those it appears in.
-fn by_scattering(shape: &Convolution, dy: &[f32], weight: &[f32], dx: &mut [f32], precision: Precision) {
+fn by_scattering<N: Stored>(
+    shape: &Convolution,
+    dy: &[N],
+    weight: &[f32],
+    dx: &mut [f32],
+    precision: Precision,
+) {
     let level = Level::current();
     let (inputs, outputs, taps) = (shape.group_inputs(), shape.group_outputs(), shape.taps());
     let (positions, plane) = (shape.positions(), shape.input_positions());
@@ -101,7 +114,9 @@ fn by_scattering(shape: &Convolution, dy: &[f32], weight: &[f32], dx: &mut [f32]
         let rows = group * group_len + first * taps * outputs;
         let a = Matrix::new(&transposed[rows..][..channels * taps * outputs], channels * taps, outputs);
         let start = (image * shape.out_channels + group * outputs) * positions;
-        let b = Matrix::new(&dy[start..start + outputs * positions], outputs, positions);
+        let mut room = None;
+        let dy = widened(level, &dy[start..start + outputs * positions], &mut room);
+        let b = Matrix::new(dy, outputs, positions);
         let mut patches = Scratch::take(channels * taps * positions);
         let product = Product::new(level, a, b, precision);
         // SAFETY: the scratch is this task's own and has the product's shape.

@@ -16,7 +16,7 @@ pub use input_gradient::convolution_input_gradient;
 pub use shape::Convolution;
 pub use weight_gradient::convolution_weight_gradient;
 
-use crate::Precision;
+use crate::{Precision, Stored};
 
 /// What is done to a convolution's sums before they are stored: times scale, plus bias, plus residual, then ReLU.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,12 +35,12 @@ pub struct ConvolutionEpilogue<'a> {
 ///
 /// # Panics
 /// If lengths do not fit.
-pub fn convolution_forward<'a>(
+pub fn convolution_forward<'a, X: Stored, Y: Stored>(
     shape: &Convolution,
-    x: &[f32],
+    x: &[X],
     filters: impl Into<Filters<'a>>,
     epilogue: ConvolutionEpilogue<'_>,
-    y: &mut [f32],
+    y: &mut [Y],
     precision: Precision,
 ) {
     let filters = filters.into();
@@ -67,10 +67,10 @@ pub fn convolution_forward<'a>(
 
 /// y = values + residual, then ReLU if wanted.
 #[inline(always)]
-fn add_residual(values: &[f32], residual: &[f32], relu: bool, y: &mut [f32]) {
+fn add_residual<Y: Stored>(values: &[f32], residual: &[f32], relu: bool, y: &mut [Y]) {
     for ((y, value), residual) in y.iter_mut().zip(values).zip(residual) {
         let sum = value + residual;
-        *y = if relu && 0.0 > sum { 0.0 } else { sum };
+        *y = if relu && 0.0 > sum { 0.0 } else { sum }.into();
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which input elements the kernel meets at each output position, and their packing.
 
 use super::Convolution;
-use crate::Precision;
 use crate::simd::{Simd, WHOLE, load_lanes, simd_fn};
+use crate::{Precision, Stored};
 use std::ops::Range;
 
 /// For every vector of output positions and every kernel element ("tap"): which lanes meet the input rather than the
@@ -189,19 +189,21 @@ impl PatchTable {
         Place { step, image: 0, first: 0, masks: 0, positions: 0, lanes: 0, target, row_stride }
     }
 
-    /// Panics unless the channels lie in `x`, and at every place `rows` rows in as many numbers as are `packed`.
+    /// Panics unless the channels lie in an input of the length, and at every place `rows` rows in as many numbers as are `packed`.
     #[allow(clippy::too_many_arguments, reason = "what a packing is told")]
     fn check<S: Simd>(
         &self,
         _: S,
-        x: &[f32],
+        input_len: usize,
         shape: &Convolution,
         channels: &Range<usize>,
         places: &[Place],
         rows: usize,
         packed: usize,
     ) {
-        assert!(x.len() == shape.input_len() && channels.end <= shape.in_channels && self.lanes == S::LANES);
+        assert!(
+            input_len == shape.input_len() && channels.end <= shape.in_channels && self.lanes == S::LANES
+        );
         let room = |place: &Place| place.target + rows.saturating_sub(1) * place.row_stride + S::LANES;
         assert!(places.iter().all(|place| room(place) <= packed) || rows == 0);
     }
@@ -211,7 +213,13 @@ impl PatchTable {
     /// # Safety
     /// The channel is one of the input that the table was made for, and so is the place.
     #[inline(always)]
-    unsafe fn load<S: Simd>(&self, simd: S, channel: *const f32, place: &Place, tap: usize) -> S::Vector {
+    unsafe fn load<S: Simd, N: Stored>(
+        &self,
+        simd: S,
+        channel: *const N,
+        place: &Place,
+        tap: usize,
+    ) -> S::Vector {
         // SAFETY: a place's masks and offsets lie in the table, and its set lanes in every channel of its image.
         unsafe {
             let mask = *self.masks.get_unchecked(place.masks + tap);
@@ -219,16 +227,16 @@ impl PatchTable {
             let first = channel.wrapping_offset(place.first + tap);
             match place.step {
                 Step::One => {
-                    simd.prefetch(first.wrapping_offset(self.ahead));
+                    simd.prefetch(first.wrapping_offset(self.ahead).cast());
                     load_lanes(simd, first, mask)
                 }
                 Step::Two if mask == WHOLE => {
-                    simd.prefetch(first.wrapping_offset(self.ahead));
-                    simd.load_every_second(first)
+                    simd.prefetch(first.wrapping_offset(self.ahead).cast());
+                    N::load_every_second(simd, first)
                 }
                 _ => {
                     let source = channel.wrapping_add(place.image).wrapping_offset(tap);
-                    simd.gather(source, self.positions.as_ptr().add(place.positions), mask & place.lanes)
+                    N::gather(simd, source, self.positions.as_ptr().add(place.positions), mask & place.lanes)
                 }
             }
         }
@@ -238,10 +246,10 @@ impl PatchTable {
 simd_fn! {
     /// Packs the patches of input channels `channels` at `places`: one row for each (channel, tap), or for each pair of them
     /// in bfloat16, whose last one is filled up with zeros. Lanes that meet the padding, or are no position, are zero.
-    pub(super) fn pack_patches(
+    pub(super) fn pack_patches<N: Stored>(
         simd: S,
         table: &PatchTable,
-        x: &[f32],
+        x: &[N],
         shape: &Convolution,
         channels: Range<usize>,
         places: &[Place],
@@ -253,7 +261,7 @@ simd_fn! {
             Precision::F32 => rows,
             Precision::Bf16 => rows.div_ceil(2),
         };
-        table.check(simd, x, shape, &channels, places, last, packed.len());
+        table.check(simd, x.len(), shape, &channels, places, last, packed.len());
         let plane = shape.input_positions();
         let mut channel = x[channels.start.min(shape.in_channels - 1) * plane..].as_ptr();
         let mut tap = 0;
@@ -313,7 +321,7 @@ simd_fn! {
         packed: &mut [f32],
     ) {
         let rows = channels.len() * table.taps.len();
-        table.check(simd, x, shape, &channels, places, rows, packed.len());
+        table.check(simd, x.len(), shape, &channels, places, rows, packed.len());
         let plane = shape.input_positions();
         for row in 0..rows {
             let (channel, tap) = (channels.start + row / table.taps.len(), row % table.taps.len());

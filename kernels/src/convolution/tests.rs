@@ -1,4 +1,5 @@
 use super::*;
+use crate::Bf16;
 use crate::reference::{
     Random, assert_close, assert_same_bits, assert_thread_count_is_irrelevant, at_every_level, doubles,
 };
@@ -92,8 +93,8 @@ fn values_and_gradients_agree_with_double_precision() {
     }
 }
 
-#[test]
-fn long_sums_and_bfloat16_agree_with_double_precision() {
+/// Shapes whose sums are longer than a block, one of them Winograd's.
+fn long_shapes() -> [Convolution; 4] {
     let shape = Convolution {
         batch: 2,
         in_channels: 150,
@@ -106,7 +107,12 @@ fn long_sums_and_bfloat16_agree_with_double_precision() {
     };
     let strided = Convolution { stride: [2, 2], padding: [0, 0], ..shape };
     let pointwise = Convolution { kernel: [1, 1], padding: [0, 0], ..shape };
-    for shape in [shape, strided, Convolution { groups: 2, ..strided }, pointwise] {
+    [shape, strided, Convolution { groups: 2, ..strided }, pointwise]
+}
+
+#[test]
+fn long_sums_and_bfloat16_agree_with_double_precision() {
+    for shape in long_shapes() {
         let mut random = Random(51);
         let (x, weight) = (random.numbers(shape.input_len()), random.numbers(shape.weight_len()));
         let dy = random.numbers(shape.output_len());
@@ -121,6 +127,46 @@ fn long_sums_and_bfloat16_agree_with_double_precision() {
                         expected,
                         tolerance,
                     );
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn images_stored_in_bfloat16_are_computed_with_as_their_values_are() {
+    let mut random = Random(54);
+    let mut shapes: Vec<_> = (0..60).map(|_| random_shape(&mut random)).collect();
+    shapes.extend(long_shapes());
+    shapes.push(Convolution { kernel: [1, 1], padding: [0, 0], in_channels: 700, ..long_shapes()[0] });
+    for shape in shapes {
+        let narrow = |numbers: &[f32]| numbers.iter().map(|x| Bf16::from(*x)).collect::<Vec<_>>();
+        let wide = |numbers: &[Bf16]| numbers.iter().map(|x| f32::from(*x)).collect::<Vec<_>>();
+        let (x, weight) = (narrow(&random.numbers(shape.input_len())), random.numbers(shape.weight_len()));
+        let (dy, residual) =
+            (narrow(&random.numbers(shape.output_len())), random.numbers(shape.output_len()));
+        at_every_level(|level| {
+            for precision in [F32, Precision::Bf16] {
+                let what = format!("{shape:?} {precision:?} at {level:?}");
+                let expected = run(&shape, &wide(&x), &weight, &wide(&dy), precision);
+                for residual in [None, Some(&residual[..])] {
+                    let epilogue = ConvolutionEpilogue { residual, relu: true, ..Default::default() };
+                    let (mut y, mut exact) = (vec![Bf16::default(); dy.len()], vec![9.0; dy.len()]);
+                    convolution_forward(&shape, &x, &weight, epilogue, &mut y, precision);
+                    convolution_forward(&shape, &wide(&x), &weight, epilogue, &mut exact, precision);
+                    assert_eq!(y, narrow(&exact), "{what}");
+                }
+                let (mut dx, mut dweight) = (vec![9.0; x.len()], vec![9.0; weight.len()]);
+                let mut dbias = vec![9.0; shape.out_channels];
+                convolution_input_gradient(&shape, &dy, &weight, &mut dx, precision);
+                assert_same_bits(&what, &dx, &expected[1]);
+                let (x, dbias_room) = (wide(&x), Some(&mut dbias[..]));
+                convolution_weight_gradient(&shape, &x, &dy, &mut dweight, dbias_room, precision);
+                assert_same_bits(&what, &dbias, &expected[3]);
+                match precision {
+                    // By Winograd's algorithm only where both are stored in full.
+                    F32 => assert_close(&what, &dweight, &doubles(&expected[2]), 5e-6),
+                    Precision::Bf16 => assert_same_bits(&what, &dweight, &expected[2]),
                 }
             }
         });

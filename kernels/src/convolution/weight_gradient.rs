@@ -14,7 +14,7 @@ use crate::reduce::{add_to, sum};
 use crate::scratch::Scratch;
 use crate::simd::MAX_TILE_VECTORS;
 use crate::transpose::transpose;
-use crate::{Level, Precision};
+use crate::{Level, Precision, Stored};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -33,10 +33,10 @@ const SHARING_BLOCKS: usize = 3;
 ///
 /// # Panics
 /// If lengths do not fit.
-pub fn convolution_weight_gradient(
+pub fn convolution_weight_gradient<N: Stored>(
     shape: &Convolution,
     x: &[f32],
-    dy: &[f32],
+    dy: &[N],
     dweight: &mut [f32],
     dbias: Option<&mut [f32]>,
     precision: Precision,
@@ -52,7 +52,10 @@ pub fn convolution_weight_gradient(
         return;
     }
     // In bfloat16 the sum itself is as fast, or faster where other programs use the shared cache, which the transformed tiles need.
-    if precision == Precision::F32 && winograd::suits(shape) {
+    if let Some(dy) = N::as_f32(dy)
+        && precision == Precision::F32
+        && winograd::suits(shape)
+    {
         return winograd::weight_gradient(shape, x, dy, dweight);
     }
     let tile = tile_shape(level);
@@ -95,7 +98,7 @@ pub fn convolution_weight_gradient(
     }
 }
 
-fn bias_gradient(level: Level, shape: &Convolution, dy: &[f32], dbias: &mut [f32]) {
+fn bias_gradient<N: Stored>(level: Level, shape: &Convolution, dy: &[N], dbias: &mut [f32]) {
     let positions = shape.positions();
     dbias.par_iter_mut().enumerate().for_each(|(channel, dbias)| {
         let plane = |image: usize| &dy[(image * shape.out_channels + channel) * positions..][..positions];
@@ -103,12 +106,12 @@ fn bias_gradient(level: Level, shape: &Convolution, dy: &[f32], dbias: &mut [f32
     });
 }
 
-struct WeightGradient<'a> {
+struct WeightGradient<'a, N> {
     level: Level,
     tile: TileShape,
     shape: &'a Convolution,
     x: &'a [f32],
-    dy: &'a [f32],
+    dy: &'a [N],
     table: PatchTable,
     precision: Precision,
 }
@@ -121,7 +124,7 @@ struct Chunk {
     before: usize,
 }
 
-impl WeightGradient<'_> {
+impl<N: Stored> WeightGradient<'_, N> {
     /// The chunks of each segment, which is some images, and the steps of all of them.
     fn chunks(&self, segments: usize) -> (Vec<Vec<Chunk>>, usize) {
         let per_image = self.table.own_vectors() / self.shape.batch;
@@ -201,6 +204,7 @@ impl WeightGradient<'_> {
                     offsets: std::array::from_fn(|v| v * tile.lanes),
                     masks: [0; MAX_TILE_VECTORS],
                     accumulate: index > 0,
+                    bf16: false,
                 };
                 for (v, mask) in target.masks[..vectors].iter_mut().enumerate() {
                     *mask = tile.mask(columns.len() - v * tile.lanes);

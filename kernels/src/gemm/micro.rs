@@ -1,7 +1,7 @@
 //! The register tile: a few rows times a few vectors of columns, summed over k.
 
-use crate::Precision;
-use crate::simd::{MAX_TILE_VECTORS, Simd, WHOLE, load_lanes, simd_fn};
+use crate::simd::{MAX_TILE_VECTORS, Simd, load_lanes, simd_fn, store_lanes};
+use crate::{Bf16, Precision, Stored};
 
 /// The left operand of a tile: (row, k) lies at `pointer + row · row_stride + k · k_stride`.
 /// With bfloat16 operands k counts pairs.
@@ -21,6 +21,19 @@ pub(crate) struct Target {
     pub(crate) masks: [u32; MAX_TILE_VECTORS],
     /// Add to what is there rather than replace it.
     pub(crate) accumulate: bool,
+    /// It holds bfloat16 numbers rather than `f32`, which strides and offsets then count; nothing is added to such.
+    pub(crate) bf16: bool,
+}
+
+impl Target {
+    /// The pointer moved on by some numbers.
+    #[inline(always)]
+    fn after(&self, numbers: usize) -> *mut f32 {
+        match self.bf16 {
+            true => self.pointer.cast::<Bf16>().wrapping_add(numbers).cast(),
+            false => self.pointer.wrapping_add(numbers),
+        }
+    }
 }
 
 /// What is done to the finished sums before they are stored.
@@ -112,7 +125,7 @@ simd_fn! {
                 }
             }
             left.pointer = left.pointer.wrapping_add(panel.strip_stride);
-            target.pointer = target.pointer.wrapping_add(S::TILE_ROWS * target.row_stride);
+            target.pointer = target.after(S::TILE_ROWS * target.row_stride);
             finish.row_scale = finish.row_scale.map(|scale| scale.wrapping_add(S::TILE_ROWS));
             finish.row_bias = finish.row_bias.map(|bias| bias.wrapping_add(S::TILE_ROWS));
             finish.residual = finish.residual.map(|(residual, stride)| {
@@ -255,16 +268,31 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
                 }
             }
         }
-        for v in 0..VECTORS {
-            let (offset, mask) = (target.offsets[v], target.masks[v]);
-            for r in 0..ROWS {
-                let place = target.pointer.add(r * target.row_stride + offset);
-                if mask == WHOLE {
-                    simd.store(place, sums[r][v])
-                } else {
-                    simd.store_masked(place, mask, sums[r][v])
-                }
-            }
+        if target.bf16 {
+            store_tile(simd, target.pointer.cast::<Bf16>(), target, &sums)
+        } else {
+            store_tile(simd, target.pointer, target, &sums)
+        }
+    }
+}
+
+/// Stores a tile's sums.
+///
+/// # Safety
+/// The target is valid for the lanes of its masks, and holds what `pointer` points to.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
+unsafe fn store_tile<S: Simd, N: Stored, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    pointer: *mut N,
+    target: &Target,
+    sums: &[[S::Vector; VECTORS]; ROWS],
+) {
+    for v in 0..VECTORS {
+        let (offset, mask) = (target.offsets[v], target.masks[v]);
+        for r in 0..ROWS {
+            // SAFETY: passed on.
+            unsafe { store_lanes(simd, pointer.add(r * target.row_stride + offset), mask, sums[r][v]) }
         }
     }
 }

@@ -309,6 +309,7 @@ impl Block<'_> {
                 offsets: std::array::from_fn(|v| v * shape.lanes),
                 masks: [0; MAX_TILE_VECTORS],
                 accumulate: !self.first || product.accumulate,
+                bf16: false,
             };
             let upcoming = (panel + 1).min(panels.end - 1);
             let vectors = width.div_ceil(shape.lanes);

@@ -4,9 +4,9 @@
 //! filled up with zeros. The left operand becomes strips of `TILE_ROWS` rows where it cannot be read in
 //! place. With bfloat16 operands a 32-bit word holds the numbers of steps k (low half) and k + 1.
 
-use crate::Precision;
 use crate::matrix::Matrix;
 use crate::simd::{MAX_LANES, Simd, first_lanes, load_lanes, load_some, round_to_bf16, simd_fn, store_some};
+use crate::{Precision, Stored};
 use std::ops::Range;
 
 /// The steps that the tile makes over `k` numbers: pairs with bfloat16 operands.
@@ -25,9 +25,9 @@ const BLOCKS_AHEAD: usize = 2;
 
 /// Asks for the first line of as many columns as there are lanes.
 #[inline(always)]
-fn prefetch_block<S: Simd>(simd: S, source: *const f32, stride: usize) {
+fn prefetch_block<S: Simd, N: Stored>(simd: S, source: *const N, stride: usize) {
     for lane in 0..S::LANES {
-        simd.prefetch(source.wrapping_add(lane * stride));
+        simd.prefetch(source.wrapping_add(lane * stride).cast());
     }
 }
 
@@ -39,9 +39,9 @@ fn pair(low: f32, high: f32) -> f32 {
 
 simd_fn! {
     /// Packs rows `k` and columns `columns` (at most one panel) of `right` into `panel`.
-    pub(crate) fn pack_right(
+    pub(crate) fn pack_right<N: Stored>(
         simd: S,
-        right: &Matrix<'_>,
+        right: &Matrix<'_, N>,
         k: Range<usize>,
         columns: Range<usize>,
         precision: Precision,
@@ -58,9 +58,9 @@ simd_fn! {
 }
 
 #[inline(always)]
-fn pack_right_f32<S: Simd>(
+fn pack_right_f32<S: Simd, N: Stored>(
     simd: S,
-    right: &Matrix<'_>,
+    right: &Matrix<'_, N>,
     k: Range<usize>,
     columns: Range<usize>,
     panel: &mut [f32],
@@ -78,20 +78,24 @@ fn pack_right_f32<S: Simd>(
                 // panel holds `k · width` numbers; the mask covers `count` columns.
                 unsafe {
                     let source = right.at(k.start + row, first);
-                    simd.prefetch(source.wrapping_add(ROWS_AHEAD * right.row_stride));
+                    simd.prefetch(source.wrapping_add(ROWS_AHEAD * right.row_stride).cast());
                     let vector = load_lanes(simd, source, mask);
                     simd.store(panel.as_mut_ptr().add(row * width + v * S::LANES), vector);
                 }
                 row += 1;
             }
-        } else if right.row_stride == 1 && count == S::LANES {
+        } else if let Some(numbers) = N::as_f32(right.data)
+            && right.row_stride == 1
+            && count == S::LANES
+        {
             while row + S::LANES <= k.len() {
+                let source = &numbers[first * right.column_stride + k.start + row..];
                 // SAFETY: as above, for a block of LANES rows and columns.
                 unsafe {
-                    let source = right.at(k.start + row, first);
-                    prefetch_block(simd, source.wrapping_add(BLOCKS_AHEAD * S::LANES), right.column_stride);
+                    let ahead = source.as_ptr().wrapping_add(BLOCKS_AHEAD * S::LANES);
+                    prefetch_block(simd, ahead, right.column_stride);
                     let target = panel.as_mut_ptr().add(row * width + v * S::LANES);
-                    simd.transpose(right.at(k.start + row, first), right.column_stride, target, width);
+                    simd.transpose(source.as_ptr(), right.column_stride, target, width);
                 }
                 row += S::LANES;
             }
@@ -106,9 +110,9 @@ fn pack_right_f32<S: Simd>(
 }
 
 #[inline(always)]
-fn pack_right_bf16<S: Simd>(
+fn pack_right_bf16<S: Simd, N: Stored>(
     simd: S,
-    right: &Matrix<'_>,
+    right: &Matrix<'_, N>,
     k: Range<usize>,
     columns: Range<usize>,
     panel: &mut [f32],
@@ -149,7 +153,7 @@ fn pack_right_bf16<S: Simd>(
                 unsafe {
                     let low = right.at(k.start + row, first);
                     for row in [0, 1] {
-                        simd.prefetch(low.wrapping_add((ROWS_AHEAD + row) * right.row_stride));
+                        simd.prefetch(low.wrapping_add((ROWS_AHEAD + row) * right.row_stride).cast());
                     }
                     let (low, high) =
                         (load_lanes(simd, low, mask), load_lanes(simd, low.add(right.row_stride), mask));
@@ -173,8 +177,8 @@ fn pack_right_bf16<S: Simd>(
 }
 
 #[inline(always)]
-fn element(matrix: &Matrix<'_>, row: usize, column: usize) -> f32 {
-    matrix.data[row * matrix.row_stride + column * matrix.column_stride]
+fn element<N: Stored>(matrix: &Matrix<'_, N>, row: usize, column: usize) -> f32 {
+    matrix.data[row * matrix.row_stride + column * matrix.column_stride].into()
 }
 
 /// The left operand of a product.

@@ -156,6 +156,30 @@ macro_rules! implement_simd {
                 }
             }
             #[inline(always)]
+            unsafe fn load_bf16(self, source: *const u16) -> __m512 {
+                // SAFETY: the caller vouches for sixteen numbers.
+                unsafe { widened(_mm256_loadu_si256(source.cast())) }
+            }
+            #[inline(always)]
+            unsafe fn load_bf16_masked(self, source: *const u16, mask: u32) -> __m512 {
+                // SAFETY: a masked load touches only lanes whose bit is set.
+                unsafe { widened(_mm256_maskz_loadu_epi16(mask as __mmask16, source.cast())) }
+            }
+            #[inline(always)]
+            unsafe fn load_bf16_halves(
+                self,
+                first: *const u16,
+                second: *const u16,
+                masks: [u32; 2],
+            ) -> __m512 {
+                // SAFETY: the caller vouches for the lanes that are set.
+                unsafe {
+                    let first = _mm_maskz_loadu_epi16(masks[0] as __mmask8, first.cast());
+                    let second = _mm_maskz_loadu_epi16(masks[1] as __mmask8, second.cast());
+                    widened(_mm256_inserti128_si256::<1>(_mm256_castsi128_si256(first), second))
+                }
+            }
+            #[inline(always)]
             fn sum(self, a: __m512) -> f32 {
                 // SAFETY: the token proves the instructions.
                 unsafe { _mm512_reduce_add_ps(a) }
@@ -199,8 +223,34 @@ implement_simd!(
     fn narrow_bf16(self, first: __m512, second: __m512) -> __m512 {
         // SAFETY: the token proves the instruction; both types are 512 bits of plain data.
         unsafe { std::mem::transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(second, first)) }
+    },
+    #[inline(always)]
+    unsafe fn store_bf16(self, target: *mut u16, vector: __m512) {
+        // SAFETY: the caller vouches for sixteen numbers; both types are 256 bits of plain data.
+        unsafe {
+            let narrow = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(vector));
+            _mm256_storeu_si256(target.cast(), narrow)
+        }
+    },
+    #[inline(always)]
+    unsafe fn store_bf16_masked(self, target: *mut u16, mask: u32, vector: __m512) {
+        // SAFETY: a masked store touches only lanes whose bit is set; both types are 256 bits of plain data.
+        unsafe {
+            let narrow = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(vector));
+            _mm256_mask_storeu_epi16(target.cast(), mask as __mmask16, narrow)
+        }
     }
 );
+
+/// Sixteen bfloat16 numbers as `f32`.
+///
+/// # Safety
+/// AVX-512 F is there.
+#[inline(always)]
+unsafe fn widened(numbers: __m256i) -> __m512 {
+    // SAFETY: the caller vouches for the instructions.
+    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(numbers))) }
+}
 
 /// # Safety
 /// AVX-512 F is there, and sixteen rows of sixteen numbers lie in bounds on both sides.

@@ -32,7 +32,7 @@ impl LinearSettings {
     }
 }
 
-/// How a convolution with scale and shift is computed.
+/// How a convolution and what follows it by channel are computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FusedConvolution {
     /// Stride, padding and groups.
@@ -40,6 +40,12 @@ pub(crate) struct FusedConvolution {
     /// Whether negative results become zero.
     pub(crate) relu: bool,
     pub(crate) precision: Precision,
+}
+
+impl FusedConvolution {
+    fn new(Convolution { stride, padding, groups }: Convolution, relu: bool) -> Self {
+        Self { geometry: [stride, padding, groups], relu, precision: precision::current() }
+    }
 }
 
 /// Operations that have kernels of their own on the CPU.
@@ -155,24 +161,26 @@ pub(crate) trait KernelOperations: Backend {
     /// `[batch, channels, height, width]` → `[batch, channels, height', width']`; `window` is kernel, stride and padding.
     fn kernel_max_pool2d(x: FloatTensor<Self>, window: [usize; 3]) -> FloatTensor<Self>;
 
-    /// `x` `[batch, channels, height, width]`, `weight` and `bias` `[channels]` → like `x`, and the batch's mean and
-    /// variance, which have no gradient
-    fn kernel_batch_norm(
+    /// As `kernel_conv2d`, then batch norm by `gamma` and `beta`, `[out]` → the output, and the batch's mean and variance, which
+    /// have no gradient
+    fn kernel_conv2d_batch_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
         epsilon: f32,
-        relu: bool,
+        settings: FusedConvolution,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
-    /// As `kernel_batch_norm`, with `residual` of the shape of `x` added before the ReLU.
-    fn kernel_batch_norm_residual(
+    /// As `kernel_conv2d_batch_norm`, with `residual` of the shape of the output added before the ReLU.
+    fn kernel_conv2d_batch_norm_residual(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
         residual: FloatTensor<Self>,
         epsilon: f32,
-        relu: bool,
+        settings: FusedConvolution,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// As `kernel_conv2d`, then times `scale` plus `shift`, `[out]`, by channel; only `x` gets a gradient.
@@ -343,21 +351,26 @@ pub(crate) fn max_pool2d(x: Tensor<4>, window: [usize; 3]) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_max_pool2d(x.into_dispatch(), window))
 }
 
-/// As [`crate::batch_norm_train`]: the output, the batch's mean and variance.
-pub(crate) fn batch_norm(
+/// As [`crate::conv2d_batch_norm_train`]: the output, the batch's mean and variance.
+pub(crate) fn conv2d_batch_norm(
     x: Tensor<4>,
-    [weight, bias]: [Tensor<1>; 2],
+    weight: Tensor<4>,
+    geometry: Convolution,
+    affine: [Tensor<1>; 2],
     epsilon: f64,
     then: ChannelEpilogue,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
-    let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
-    let (epsilon, relu) = (epsilon as f32, then.relu);
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    let [gamma, beta] = affine.map(Tensor::into_dispatch);
+    let (epsilon, settings) = (epsilon as f32, FusedConvolution::new(geometry, then.relu));
     let (y, mean, variance) = match then.residual {
-        None => <Dispatch as KernelOperations>::kernel_batch_norm(x, weight, bias, epsilon, relu),
+        None => <Dispatch as KernelOperations>::kernel_conv2d_batch_norm(
+            x, weight, gamma, beta, epsilon, settings,
+        ),
         Some(residual) => {
             let residual = residual.into_dispatch();
-            <Dispatch as KernelOperations>::kernel_batch_norm_residual(
-                x, weight, bias, residual, epsilon, relu,
+            <Dispatch as KernelOperations>::kernel_conv2d_batch_norm_residual(
+                x, weight, gamma, beta, residual, epsilon, settings,
             )
         }
     };
@@ -372,11 +385,9 @@ pub(crate) fn conv2d_scale_shift(
     affine: [Tensor<1>; 2],
     then: ChannelEpilogue,
 ) -> Tensor<4> {
-    let Convolution { stride, padding, groups } = geometry;
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     let [scale, shift] = affine.map(Tensor::into_dispatch);
-    let geometry = [stride, padding, groups];
-    let settings = FusedConvolution { geometry, relu: then.relu, precision: precision::current() };
+    let settings = FusedConvolution::new(geometry, then.relu);
     Tensor::from_dispatch(match then.residual {
         None => <Dispatch as KernelOperations>::kernel_conv2d_scale_shift(x, weight, scale, shift, settings),
         Some(residual) => {

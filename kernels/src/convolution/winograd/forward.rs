@@ -4,11 +4,11 @@ use super::passes::{Elements, transform_filters, transform_products, transform_t
 use super::tiles::{TilePlace, Tiles};
 use super::transforms::ELEMENTS;
 use super::{HELD, OUTPUTS_PER_TASK, Product, apart, some};
-use crate::Level;
 use crate::convolution::{Convolution, ConvolutionEpilogue};
 use crate::gemm::{TileShape, tile_shape};
 use crate::parallel::{self, Shared};
 use crate::scratch::Scratch;
+use crate::{Level, Stored};
 use std::ops::Range;
 
 /// Numbers of transformed inputs of one panel that stay in a second-level cache.
@@ -17,12 +17,12 @@ const CACHED: usize = 1 << 17;
 const INPUTS_PER_TASK: usize = 16;
 
 /// As [`crate::convolution_forward`].
-pub(in crate::convolution) fn forward(
+pub(in crate::convolution) fn forward<X: Stored, Y: Stored>(
     shape: &Convolution,
-    x: &[f32],
+    x: &[X],
     weight: &[f32],
     epilogue: &ConvolutionEpilogue<'_>,
-    y: &mut [f32],
+    y: &mut [Y],
 ) {
     let level = Level::current();
     let tile = tile_shape(level);
@@ -34,18 +34,18 @@ pub(in crate::convolution) fn forward(
     });
 }
 
-struct Forward<'a> {
+struct Forward<'a, X, Y> {
     level: Level,
     tile: TileShape,
     shape: &'a Convolution,
     tiles: Tiles,
-    x: &'a [f32],
+    x: &'a [X],
     weight: &'a [f32],
     epilogue: &'a ConvolutionEpilogue<'a>,
-    y: Shared<f32>,
+    y: Shared<Y>,
 }
 
-impl Forward<'_> {
+impl<X: Stored, Y: Stored> Forward<'_, X, Y> {
     /// The filters are transformed once; then each task goes all the way for one panel of tiles, whose transforms do not leave
     /// the cache.
     fn by_panels(&self) {

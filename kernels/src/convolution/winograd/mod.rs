@@ -86,6 +86,7 @@ impl Product {
                 offsets: std::array::from_fn(|v| v * tile.lanes),
                 masks,
                 accumulate: self.accumulate,
+                bf16: false,
             },
             finish: Finish::NOTHING,
         };

@@ -5,6 +5,7 @@
 
 use super::tiles::TilePlace;
 use super::transforms::{OUTPUTS, SIDE, both_ways, filter, filter_gradient, input, output, output_gradient};
+use crate::Stored;
 use crate::convolution::{Convolution, ConvolutionEpilogue, add_residual};
 use crate::parallel::Shared;
 use crate::simd::{MAX_LANES, Simd, WHOLE, first_lanes, load_lanes, simd_fn, store_some};
@@ -55,10 +56,10 @@ impl Elements {
 
 simd_fn! {
     /// Bᵀ · d · B of the tiles at `places`: a row for each of `channels`, a lane for each tile.
-    pub(super) fn transform_tiles(
+    pub(super) fn transform_tiles<N: Stored>(
         simd: S,
         shape: &Convolution,
-        x: &[f32],
+        x: &[N],
         channels: Range<usize>,
         places: &[TilePlace],
         target: Elements,
@@ -110,10 +111,10 @@ const CHANNELS_AHEAD: usize = 4;
 /// Lays a tile's rows side by side in `buffer`, zeros for the padding: whole vectors, as they will be read. Where `ahead` is not
 /// zero, asks for what lies so many numbers further on.
 #[inline(always)]
-fn copy_input<S: Simd>(
+fn copy_input<S: Simd, N: Stored>(
     simd: S,
     shape: &Convolution,
-    plane: *const f32,
+    plane: *const N,
     ahead: usize,
     place: &TilePlace,
     buffer: &mut [f32],
@@ -127,18 +128,18 @@ fn copy_input<S: Simd>(
         let first = vector * S::LANES / ROW;
         let (source, mask) = row(first);
         if ahead > 0 {
-            simd.prefetch(source.wrapping_add(ahead));
-            simd.prefetch(source.wrapping_add(ahead + shape.input_size[1]));
+            simd.prefetch(source.wrapping_add(ahead).cast());
+            simd.prefetch(source.wrapping_add(ahead + shape.input_size[1]).cast());
         }
         // SAFETY: the masks' columns of the place's rows lie in the image.
         let values = unsafe {
             if S::LANES == 2 * ROW {
                 let (next, next_mask) = row(first + 1);
-                simd.load_halves(source, next, [mask, next_mask])
+                N::load_halves(simd, source, next, [mask, next_mask])
             } else {
                 // A whole row, or a part of it.
                 let part = vector * S::LANES % ROW;
-                simd.load_masked(source.wrapping_add(part), mask >> part)
+                N::load_masked(simd, source.wrapping_add(part), mask >> part)
             }
         };
         store_some(simd, target, values);
@@ -259,19 +260,20 @@ simd_fn! {
     /// # Safety
     /// For whoever calls it: nobody else writes these channels of these tiles.
     #[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
-    pub(super) fn transform_products(
+    pub(super) fn transform_products<N: Stored>(
         simd: S,
         shape: &Convolution,
         products: Elements,
         channels: Range<usize>,
         places: &[TilePlace],
         epilogue: &ConvolutionEpilogue<'_>,
-        y: Shared<f32>,
+        y: Shared<N>,
     ) {
         let (positions, width) = (shape.positions(), shape.output_size()[1]);
         let zero = simd.splat(0.0);
         let mut lanes = OutputTiles::ZERO;
         let mut tiles = OutputTiles::ZERO;
+        let mut narrow = [N::default(); OUTPUT_TILE];
         for (row, channel) in channels.enumerate() {
             let bias = simd.splat(epilogue.bias.map_or(0.0, |bias| bias[channel]));
             let scale = simd.splat(epilogue.scale.map_or(1.0, |scale| scale[channel]));
@@ -300,13 +302,14 @@ simd_fn! {
                 }
                 for (place, tile) in places.iter().zip(tiles.0.chunks_exact(OUTPUT_TILE)) {
                     let start = channel * positions + place.output;
-                    for (i, values) in tile.chunks_exact(OUTPUTS).take(place.output_rows).enumerate() {
+                    let stored = N::narrowed(simd, tile, &mut narrow).chunks_exact(OUTPUTS);
+                    for (i, (values, stored)) in tile.chunks_exact(OUTPUTS).zip(stored).take(place.output_rows).enumerate() {
                         let start = start + i * width;
                         // SAFETY: the place's rows and columns lie in the output, which the caller vouches for.
                         let y = unsafe { y.slice(start, place.output_columns) };
                         match epilogue.residual {
-                            None if y.len() == OUTPUTS => y.copy_from_slice(values),
-                            None => y.copy_from_slice(&values[..y.len()]),
+                            None if y.len() == OUTPUTS => y.copy_from_slice(stored),
+                            None => y.copy_from_slice(&stored[..y.len()]),
                             Some(residual) => add_residual(values, &residual[start..], epilogue.relu, y),
                         }
                     }

@@ -8,9 +8,9 @@ use burn::backend::autodiff::ops::{Backward, Ops};
 use burn_flex::FlexTensor;
 use burn_std::Shape;
 
-use super::register;
+use super::{register, register_all};
 use crate::kernels::FusedConvolution;
-use crate::kernels::flex::{self, ChannelMoments, ReluMask, contiguous};
+use crate::kernels::flex::{self, BatchNormGradients, Normalised, ReluMask, contiguous};
 
 #[derive(Debug)]
 pub(super) struct Conv2d;
@@ -46,48 +46,54 @@ pub(super) fn relu_output(y: &FlexTensor, relu: bool) -> Option<FlexTensor> {
     relu.then(|| y.clone())
 }
 
+/// What a convolution with batch norm keeps.
 #[derive(Clone, Debug)]
-pub(super) struct BatchNormState {
+pub(super) struct ConvBatchNormState {
     pub(super) x: FlexTensor,
     pub(super) weight: FlexTensor,
-    pub(super) moments: ChannelMoments,
+    pub(super) gamma: FlexTensor,
+    pub(super) normalised: Normalised,
     pub(super) relu: ReluMask,
+    pub(super) settings: FusedConvolution,
 }
 
-impl BatchNormState {
-    fn gradients(&self, dy: &FlexTensor, with_residual: bool) -> ([FlexTensor; 3], Option<FlexTensor>) {
-        let Self { x, weight, moments, relu } = self;
-        flex::batch_norm_gradients(x, weight, moments, relu, dy, with_residual)
+impl ConvBatchNormState {
+    /// The gradients of input, weight, γ, β and residual, those with large memory only where they are wanted.
+    fn gradients(self, dy: FlexTensor, wanted: [bool; 5]) -> [Option<FlexTensor>; 5] {
+        let Self { x, weight, gamma, normalised, relu, settings } = self;
+        let FusedConvolution { geometry, precision, .. } = settings;
+        let [x_wanted, weight_wanted, _, _, residual_wanted] = wanted;
+        let BatchNormGradients { dz, dgamma, dbeta, dresidual } =
+            flex::batch_norm_gradients(normalised, &gamma, relu, dy, residual_wanted);
+        let dx = x_wanted.then(|| dz.conv2d_input_gradient(&x, &weight, geometry, precision));
+        let dweight = weight_wanted.then(|| dz.conv2d_weight_gradient(&x, &weight, geometry, precision));
+        [dx, dweight, Some(dgamma), Some(dbeta), dresidual]
     }
 }
 
 #[derive(Debug)]
-pub(super) struct BatchNorm;
+pub(super) struct ConvBatchNorm;
 
-impl Backward<Flex, 3> for BatchNorm {
-    type State = BatchNormState;
-
-    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let (gradients, _) = ops.state.gradients(&dy, false);
-        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
-            register!(grads, parent, gradient);
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct BatchNormResidual;
-
-impl Backward<Flex, 4> for BatchNormResidual {
-    type State = BatchNormState;
+impl Backward<Flex, 4> for ConvBatchNorm {
+    type State = ConvBatchNormState;
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let (gradients, dresidual) = ops.state.gradients(&dy, ops.parents[3].is_some());
-        for (parent, gradient) in ops.parents.into_iter().zip(gradients.into_iter().chain(dresidual)) {
-            register!(grads, parent, gradient);
-        }
+        let [x, weight, gamma, beta] = ops.parents.each_ref().map(Option::is_some);
+        register_all!(grads, ops.parents, ops.state.gradients(dy, [x, weight, gamma, beta, false]));
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ConvBatchNormResidual;
+
+impl Backward<Flex, 5> for ConvBatchNormResidual {
+    type State = ConvBatchNormState;
+
+    fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        register_all!(grads, ops.parents, ops.state.gradients(dy, wanted));
     }
 }
 

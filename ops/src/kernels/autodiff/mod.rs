@@ -231,38 +231,47 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
         })
     }
 
-    fn kernel_batch_norm(
+    fn kernel_conv2d_batch_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
         epsilon: f32,
-        relu: bool,
+        settings: FusedConvolution,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let (mean, variance);
-        let y = record!(BatchNorm, [x, weight, bias], |x, weight, bias| {
-            let (y, moments) = flex::batch_norm(&x, [&weight, &bias], None, epsilon, relu);
-            (mean, variance) = (moments.mean.clone(), moments.variance.clone());
-            let relu = if relu { ReluMask::Bias(bias) } else { ReluMask::Absent };
-            (y, BatchNormState { x, weight, moments, relu })
+        let y = record!(ConvBatchNorm, [x, weight, gamma, beta], |x, weight, gamma, beta| {
+            let affine = [&gamma, &beta];
+            let (y, normalised) = flex::conv2d_batch_norm(&x, &weight, affine, None, epsilon, settings);
+            (mean, variance) = (normalised.moments.mean.clone(), normalised.moments.variance.clone());
+            let relu = if settings.relu { ReluMask::Beta(beta) } else { ReluMask::Absent };
+            (y, ConvBatchNormState { x, weight, gamma, normalised, relu, settings })
         });
         (y, Self::from_inner(mean), Self::from_inner(variance))
     }
 
-    fn kernel_batch_norm_residual(
+    fn kernel_conv2d_batch_norm_residual(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
         residual: FloatTensor<Self>,
         epsilon: f32,
-        relu: bool,
+        settings: FusedConvolution,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let (mean, variance);
-        let y = record!(BatchNormResidual, [x, weight, bias, residual], |x, weight, bias, residual| {
-            let (y, moments) = flex::batch_norm(&x, [&weight, &bias], Some(&residual), epsilon, relu);
-            (mean, variance) = (moments.mean.clone(), moments.variance.clone());
-            let relu = if relu { ReluMask::Output(y.clone()) } else { ReluMask::Absent };
-            (y, BatchNormState { x, weight, moments, relu })
-        });
+        let y = record!(
+            ConvBatchNormResidual,
+            [x, weight, gamma, beta, residual],
+            |x, weight, gamma, beta, residual| {
+                let (affine, residual) = ([&gamma, &beta], Some(&residual));
+                let (y, normalised) =
+                    flex::conv2d_batch_norm(&x, &weight, affine, residual, epsilon, settings);
+                (mean, variance) = (normalised.moments.mean.clone(), normalised.moments.variance.clone());
+                let relu = if settings.relu { ReluMask::Output(y.clone()) } else { ReluMask::Absent };
+                (y, ConvBatchNormState { x, weight, gamma, normalised, relu, settings })
+            }
+        );
         (y, Self::from_inner(mean), Self::from_inner(variance))
     }
 

@@ -1,6 +1,8 @@
 //! Convolution and pooling.
 
-use archaeo_kernels::{self as kernels, Convolution, ConvolutionEpilogue, Filters, Pooling, Precision};
+use archaeo_kernels::{
+    self as kernels, Convolution, ConvolutionEpilogue, Filters, Pooling, Precision, Stored,
+};
 use burn::backend::TensorMetadata;
 use burn_flex::FlexTensor;
 use burn_std::Shape;
@@ -23,28 +25,23 @@ fn convolution(x: &FlexTensor, weight: &FlexTensor, [stride, padding, groups]: [
     }
 }
 
-/// The convolution, then what `epilogue` says; a constant weight may be kept as the product reads it.
-fn convolved(
+fn output_shape(shape: &Convolution) -> [usize; 4] {
+    let [height, width] = shape.output_size();
+    [shape.batch, shape.out_channels, height, width]
+}
+
+/// A convolution's output, stored in either way, and its shape.
+pub(super) fn convolved<N: Stored>(
     x: &FlexTensor,
     weight: &FlexTensor,
     geometry: [usize; 3],
-    epilogue: ConvolutionEpilogue,
     precision: Precision,
-    constant_weight: bool,
-) -> FlexTensor {
+) -> (Vec<N>, [usize; 4]) {
     let shape = convolution(x, weight, geometry);
-    let [height, width] = shape.output_size();
     let mut y = room(shape.output_len());
-    let packed = match precision {
-        Precision::Bf16 if constant_weight => packed_filters(weight, &shape),
-        _ => None,
-    };
-    let mut filters = Filters::from(values(weight));
-    if let Some(packed) = &packed {
-        filters = filters.packed(packed);
-    }
-    kernels::convolution_forward(&shape, values(x), filters, epilogue, &mut y, precision);
-    tensor(y, [shape.batch, shape.out_channels, height, width])
+    let epilogue = ConvolutionEpilogue::default();
+    kernels::convolution_forward(&shape, values(x), values(weight), epilogue, &mut y, precision);
+    (y, output_shape(&shape))
 }
 
 pub(in crate::kernels) fn conv2d(
@@ -53,10 +50,11 @@ pub(in crate::kernels) fn conv2d(
     geometry: [usize; 3],
     precision: Precision,
 ) -> FlexTensor {
-    convolved(x, weight, geometry, ConvolutionEpilogue::default(), precision, false)
+    let (y, shape) = convolved(x, weight, geometry, precision);
+    tensor(y, shape)
 }
 
-/// As [`conv2d`], then by channel `· scale + shift`, plus `residual`, then ReLU.
+/// As [`conv2d`], then by channel `· scale + shift`, plus `residual`, then ReLU; the weight may be kept as the product reads it.
 pub(in crate::kernels) fn conv2d_scale_shift(
     x: &FlexTensor,
     weight: &FlexTensor,
@@ -67,7 +65,18 @@ pub(in crate::kernels) fn conv2d_scale_shift(
     let FusedConvolution { geometry, relu, precision } = settings;
     let (scale, bias) = (Some(values(scale)), Some(values(shift)));
     let epilogue = ConvolutionEpilogue { scale, bias, residual: residual.map(values), relu };
-    convolved(x, weight, geometry, epilogue, precision, true)
+    let shape = convolution(x, weight, geometry);
+    let packed = match precision {
+        Precision::Bf16 => packed_filters(weight, &shape),
+        Precision::F32 => None,
+    };
+    let mut filters = Filters::from(values(weight));
+    if let Some(packed) = &packed {
+        filters = filters.packed(packed);
+    }
+    let mut y = room::<f32>(shape.output_len());
+    kernels::convolution_forward(&shape, values(x), filters, epilogue, &mut y, precision);
+    tensor(y, output_shape(&shape))
 }
 
 pub(in crate::kernels) fn conv2d_input_gradient(
@@ -77,9 +86,19 @@ pub(in crate::kernels) fn conv2d_input_gradient(
     dy: &FlexTensor,
     precision: Precision,
 ) -> FlexTensor {
+    input_gradient(x, weight, geometry, values(dy), precision)
+}
+
+pub(super) fn input_gradient<N: Stored>(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    dy: &[N],
+    precision: Precision,
+) -> FlexTensor {
     let shape = convolution(x, weight, geometry);
     let mut dx = room(shape.input_len());
-    kernels::convolution_input_gradient(&shape, values(dy), values(weight), &mut dx, precision);
+    kernels::convolution_input_gradient(&shape, dy, values(weight), &mut dx, precision);
     tensor(dx, x.shape())
 }
 
@@ -90,9 +109,19 @@ pub(in crate::kernels) fn conv2d_weight_gradient(
     dy: &FlexTensor,
     precision: Precision,
 ) -> FlexTensor {
+    weight_gradient(x, weight, geometry, values(dy), precision)
+}
+
+pub(super) fn weight_gradient<N: Stored>(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    dy: &[N],
+    precision: Precision,
+) -> FlexTensor {
     let shape = convolution(x, weight, geometry);
     let mut dw = room(shape.weight_len());
-    kernels::convolution_weight_gradient(&shape, values(x), values(dy), &mut dw, None, precision);
+    kernels::convolution_weight_gradient(&shape, values(x), dy, &mut dw, None, precision);
     tensor(dw, weight.shape())
 }
 

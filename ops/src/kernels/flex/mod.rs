@@ -6,7 +6,7 @@ mod images;
 mod normalization;
 mod packed;
 
-use archaeo_kernels::{self as kernels, Activation, Precision};
+use archaeo_kernels::{self as kernels, Activation, Precision, Stored};
 use burn::backend::{DType, Flex};
 use burn_flex::{FlexTensor, Layout};
 use burn_std::{Bytes, Shape};
@@ -35,7 +35,7 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
 }
 
 /// Room for `length` results, which a kernel then writes all of.
-pub(super) fn room(length: usize) -> Vec<f32> {
+pub(super) fn room<N: Stored>(length: usize) -> Vec<N> {
     kernels::unspecified(length)
 }
 
@@ -153,29 +153,32 @@ impl KernelOperations for Flex {
         max_pool2d(&contiguous(x), window).0
     }
 
-    fn kernel_batch_norm(
+    fn kernel_conv2d_batch_norm(
         x: FlexTensor,
         weight: FlexTensor,
-        bias: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
         epsilon: f32,
-        relu: bool,
+        settings: FusedConvolution,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let affine = [&contiguous(weight), &contiguous(bias)];
-        let (y, moments) = batch_norm(&contiguous(x), affine, None, epsilon, relu);
-        (y, moments.mean, moments.variance)
+        let [x, weight, gamma, beta] = [x, weight, gamma, beta].map(contiguous);
+        let (y, normalised) = conv2d_batch_norm(&x, &weight, [&gamma, &beta], None, epsilon, settings);
+        (y, normalised.moments.mean, normalised.moments.variance)
     }
 
-    fn kernel_batch_norm_residual(
+    fn kernel_conv2d_batch_norm_residual(
         x: FlexTensor,
         weight: FlexTensor,
-        bias: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
         residual: FlexTensor,
         epsilon: f32,
-        relu: bool,
+        settings: FusedConvolution,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let affine = [&contiguous(weight), &contiguous(bias)];
-        let (y, moments) = batch_norm(&contiguous(x), affine, Some(&contiguous(residual)), epsilon, relu);
-        (y, moments.mean, moments.variance)
+        let [x, weight, gamma, beta, residual] = [x, weight, gamma, beta, residual].map(contiguous);
+        let (affine, residual) = ([&gamma, &beta], Some(&residual));
+        let (y, normalised) = conv2d_batch_norm(&x, &weight, affine, residual, epsilon, settings);
+        (y, normalised.moments.mean, normalised.moments.variance)
     }
 
     fn kernel_conv2d_scale_shift(

@@ -1,17 +1,71 @@
 //! Batch norm, and the scale and shift that it is at evaluation.
 
-use archaeo_kernels::{self as kernels, BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape};
+use std::sync::Arc;
+
+use archaeo_kernels::{
+    self as kernels, BatchStatistics, Bf16, ChannelEpilogue, ChannelShape, Precision, Stored,
+};
 use burn::backend::TensorMetadata;
 use burn_flex::FlexTensor;
 
+use super::images::{convolved, input_gradient, weight_gradient};
 use super::{room, tensor, values};
+use crate::kernels::FusedConvolution;
 
-fn channel_shape(x: &FlexTensor) -> ChannelShape {
-    let shape = x.shape();
-    ChannelShape { batch: shape[0], channels: shape[1], positions: shape[2] * shape[3] }
+fn channel_shape([batch, channels, height, width]: [usize; 4]) -> ChannelShape {
+    ChannelShape { batch, channels, positions: height * width }
 }
 
-/// What a batch norm leaves beside its output.
+/// What a convolution gave to the batch norm behind it, or the gradient to that: in bfloat16 where the convolution's operands are.
+#[derive(Clone, Debug)]
+pub(in crate::kernels) enum Convolved {
+    F32(Arc<Vec<f32>>),
+    Bf16(Arc<Vec<Bf16>>),
+}
+
+impl From<Vec<f32>> for Convolved {
+    fn from(numbers: Vec<f32>) -> Self {
+        Convolved::F32(Arc::new(numbers))
+    }
+}
+
+impl From<Vec<Bf16>> for Convolved {
+    fn from(numbers: Vec<Bf16>) -> Self {
+        Convolved::Bf16(Arc::new(numbers))
+    }
+}
+
+impl Convolved {
+    /// As [`super::conv2d_input_gradient`] of these gradients.
+    pub(in crate::kernels) fn conv2d_input_gradient(
+        &self,
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        geometry: [usize; 3],
+        precision: Precision,
+    ) -> FlexTensor {
+        match self {
+            Convolved::F32(dy) => input_gradient(x, weight, geometry, dy, precision),
+            Convolved::Bf16(dy) => input_gradient(x, weight, geometry, dy, precision),
+        }
+    }
+
+    /// As [`super::conv2d_weight_gradient`] of these gradients.
+    pub(in crate::kernels) fn conv2d_weight_gradient(
+        &self,
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        geometry: [usize; 3],
+        precision: Precision,
+    ) -> FlexTensor {
+        match self {
+            Convolved::F32(dy) => weight_gradient(x, weight, geometry, dy, precision),
+            Convolved::Bf16(dy) => weight_gradient(x, weight, geometry, dy, precision),
+        }
+    }
+}
+
+/// The moments of a batch, `[channels]`.
 #[derive(Clone, Debug)]
 pub(in crate::kernels) struct ChannelMoments {
     pub(in crate::kernels) mean: FlexTensor,
@@ -19,23 +73,56 @@ pub(in crate::kernels) struct ChannelMoments {
     pub(in crate::kernels) reciprocal_deviation: FlexTensor,
 }
 
-pub(in crate::kernels) fn batch_norm(
+/// What a batch norm normalised, and by what.
+#[derive(Clone, Debug)]
+pub(in crate::kernels) struct Normalised {
+    pub(in crate::kernels) convolved: Convolved,
+    pub(in crate::kernels) moments: ChannelMoments,
+}
+
+/// A convolution, batch norm, plus `residual`, then ReLU.
+pub(in crate::kernels) fn conv2d_batch_norm(
     x: &FlexTensor,
-    [weight, bias]: [&FlexTensor; 2],
+    weight: &FlexTensor,
+    affine: [&FlexTensor; 2],
     residual: Option<&FlexTensor>,
     epsilon: f32,
-    relu: bool,
-) -> (FlexTensor, ChannelMoments) {
-    let shape = channel_shape(x);
-    let channels = shape.channels;
-    let mut y = room(values(x).len());
+    settings: FusedConvolution,
+) -> (FlexTensor, Normalised) {
+    let FusedConvolution { geometry, relu, precision } = settings;
+    let then = ChannelEpilogue { residual: residual.map(values), relu };
+    match precision {
+        Precision::F32 => {
+            let (z, shape) = convolved::<f32>(x, weight, geometry, precision);
+            batch_norm(z, shape, affine, epsilon, then)
+        }
+        Precision::Bf16 => {
+            let (z, shape) = convolved::<Bf16>(x, weight, geometry, precision);
+            batch_norm(z, shape, affine, epsilon, then)
+        }
+    }
+}
+
+/// Normalises a convolution's output, of shape `[batch, channels, height, width]`.
+fn batch_norm<N: Stored>(
+    z: Vec<N>,
+    shape: [usize; 4],
+    affine: [&FlexTensor; 2],
+    epsilon: f32,
+    then: ChannelEpilogue<'_>,
+) -> (FlexTensor, Normalised)
+where
+    Convolved: From<Vec<N>>,
+{
+    let channels = shape[1];
+    let mut y = room(z.len());
     let (mut mean, mut variance, mut reciprocal_deviation) = (room(channels), room(channels), room(channels));
     kernels::batch_norm_forward(
-        &shape,
-        values(x),
-        [values(weight), values(bias)],
+        &channel_shape(shape),
+        &z,
+        affine.map(values),
         epsilon,
-        ChannelEpilogue { residual: residual.map(values), relu },
+        then,
         &mut y,
         BatchStatistics {
             mean: &mut mean,
@@ -45,7 +132,8 @@ pub(in crate::kernels) fn batch_norm(
     );
     let [mean, variance, reciprocal_deviation] =
         [mean, variance, reciprocal_deviation].map(|values| tensor(values, [channels]));
-    (tensor(y, x.shape()), ChannelMoments { mean, variance, reciprocal_deviation })
+    let moments = ChannelMoments { mean, variance, reciprocal_deviation };
+    (tensor(y, shape), Normalised { convolved: z.into(), moments })
 }
 
 /// Where the ReLU after a batch norm let through: see [`kernels::ReluMask`].
@@ -53,42 +141,69 @@ pub(in crate::kernels) fn batch_norm(
 pub(in crate::kernels) enum ReluMask {
     Absent,
     Output(FlexTensor),
-    Bias(FlexTensor),
+    Beta(FlexTensor),
 }
 
-/// Gradients of input, weight, bias and, where there was one, residual.
+/// The gradients of a batch norm.
+pub(in crate::kernels) struct BatchNormGradients {
+    /// To what the convolution gave it.
+    pub(in crate::kernels) dz: Convolved,
+    pub(in crate::kernels) dgamma: FlexTensor,
+    pub(in crate::kernels) dbeta: FlexTensor,
+    /// Where wanted.
+    pub(in crate::kernels) dresidual: Option<FlexTensor>,
+}
+
+/// The gradients of a batch norm. What only they need is given up for them.
 pub(in crate::kernels) fn batch_norm_gradients(
-    x: &FlexTensor,
-    weight: &FlexTensor,
+    normalised: Normalised,
+    gamma: &FlexTensor,
+    relu: ReluMask,
+    dy: FlexTensor,
+    with_residual: bool,
+) -> BatchNormGradients {
+    let Normalised { convolved, moments } = normalised;
+    match convolved {
+        Convolved::F32(z) => gradients_of(&z, &moments, gamma, &relu, &dy, with_residual),
+        Convolved::Bf16(z) => gradients_of(&z, &moments, gamma, &relu, &dy, with_residual),
+    }
+}
+
+fn gradients_of<N: Stored>(
+    z: &[N],
     moments: &ChannelMoments,
+    gamma: &FlexTensor,
     relu: &ReluMask,
     dy: &FlexTensor,
     with_residual: bool,
-) -> ([FlexTensor; 3], Option<FlexTensor>) {
-    let shape = channel_shape(x);
-    let (mut dx, mut dgamma, mut dbeta) = (room(values(x).len()), room(shape.channels), room(shape.channels));
-    let mut dresidual = with_residual.then(|| room(values(x).len()));
+) -> BatchNormGradients
+where
+    Convolved: From<Vec<N>>,
+{
+    let shape = channel_shape(dy.shape().dims());
+    let (mut dz, mut dgamma, mut dbeta) = (room(z.len()), room(shape.channels), room(shape.channels));
+    let mut dresidual = with_residual.then(|| room(z.len()));
     kernels::batch_norm_backward(
         &shape,
-        values(x),
-        values(weight),
+        z,
+        values(gamma),
         [values(&moments.mean), values(&moments.reciprocal_deviation)],
         match relu {
             ReluMask::Absent => kernels::ReluMask::Absent,
             ReluMask::Output(output) => kernels::ReluMask::Output(values(output)),
-            ReluMask::Bias(bias) => kernels::ReluMask::Beta(values(bias)),
+            ReluMask::Beta(beta) => kernels::ReluMask::Beta(values(beta)),
         },
         values(dy),
-        BatchNormGradients {
-            dx: &mut dx,
+        kernels::BatchNormGradients {
+            dx: &mut dz,
             dgamma: &mut dgamma,
             dbeta: &mut dbeta,
             dresidual: dresidual.as_deref_mut(),
         },
     );
-    let channels = [shape.channels];
-    let gradients = [tensor(dx, x.shape()), tensor(dgamma, channels), tensor(dbeta, channels)];
-    (gradients, dresidual.map(|dresidual| tensor(dresidual, x.shape())))
+    let [dgamma, dbeta] = [dgamma, dbeta].map(|values| tensor(values, [shape.channels]));
+    let dresidual = dresidual.map(|dresidual| tensor(dresidual, dy.shape()));
+    BatchNormGradients { dz: dz.into(), dgamma, dbeta, dresidual }
 }
 
 /// Gradients of input and, where there was one, residual.
@@ -101,7 +216,7 @@ pub(in crate::kernels) fn scale_shift_gradients(
     let mut dx = room(values(dy).len());
     let mut dresidual = with_residual.then(|| room(values(dy).len()));
     kernels::scale_shift_backward(
-        &channel_shape(dy),
+        &channel_shape(dy.shape().dims()),
         values(scale),
         relu_output.map(values),
         values(dy),
