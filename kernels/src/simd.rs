@@ -17,6 +17,9 @@ pub(crate) mod avx512;
 pub(crate) mod neon;
 pub(crate) mod portable;
 
+/// The most rows in a tile of any level.
+pub(crate) const MAX_TILE_ROWS: usize = 8;
+
 /// The most vectors side by side in a tile of any level.
 pub(crate) const MAX_TILE_VECTORS: usize = 3;
 
@@ -160,14 +163,8 @@ pub trait Simd: Copy + Send + Sync {
     /// `target` is writable for `LANES` numbers.
     #[inline(always)]
     unsafe fn store_bf16(self, target: *mut u16, vector: Self::Vector) {
-        let mut numbers = [0.0; MAX_LANES];
-        // SAFETY: no level has more than MAX_LANES lanes; the caller vouches for the target.
-        unsafe {
-            self.store(numbers.as_mut_ptr(), vector);
-            for (lane, number) in numbers[..Self::LANES].iter().enumerate() {
-                *target.add(lane) = round_to_bf16(*number) as u16;
-            }
-        }
+        // SAFETY: passed on.
+        unsafe { self.store_bf16_masked(target, WHOLE, vector) }
     }
     /// As [`Simd::store_bf16`], of the lanes whose bit in `mask` is set.
     ///

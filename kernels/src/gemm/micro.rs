@@ -1,7 +1,10 @@
 //! The register tile: a few rows times a few vectors of columns, summed over k.
 
-use crate::simd::{MAX_TILE_VECTORS, Simd, load_lanes, simd_fn, store_lanes};
-use crate::{Bf16, Precision, Stored};
+use crate::simd::{
+    MAX_LANES, MAX_TILE_ROWS, MAX_TILE_VECTORS, Simd, WHOLE, load_lanes, simd_fn, store_lanes,
+};
+use crate::{Bf16, Precision};
+use std::mem::MaybeUninit;
 
 /// The left operand of a tile: (row, k) lies at `pointer + row · row_stride + k · k_stride`.
 /// With bfloat16 operands k counts pairs.
@@ -268,31 +271,48 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
                 }
             }
         }
+        // Sums to be rounded pass through a block: were they rounded here, the loops around that would be too long to unroll, and
+        // all tiles would have their sums in memory rather than in registers.
+        let mut block = MaybeUninit::<[f32; MAX_TILE_ROWS * MAX_TILE_VECTORS * MAX_LANES]>::uninit();
+        let (pointer, row_stride) = match target.bf16 {
+            true => (block.as_mut_ptr().cast::<f32>(), VECTORS * S::LANES),
+            false => (target.pointer, target.row_stride),
+        };
+        for v in 0..VECTORS {
+            let (offset, mask) = match target.bf16 {
+                true => (v * S::LANES, WHOLE),
+                false => (target.offsets[v], target.masks[v]),
+            };
+            for r in 0..ROWS {
+                store_lanes(simd, pointer.add(r * row_stride + offset), mask, sums[r][v]);
+            }
+        }
         if target.bf16 {
-            store_tile(simd, target.pointer.cast::<Bf16>(), target, &sums)
-        } else {
-            store_tile(simd, target.pointer, target, &sums)
+            store_rounded(simd, pointer, (ROWS, VECTORS), target);
         }
     }
 }
 
-/// Stores a tile's sums.
+/// Stores a block of `rows` times `vectors` whole vectors to a target of bfloat16 numbers.
 ///
 /// # Safety
-/// The target is valid for the lanes of its masks, and holds what `pointer` points to.
+/// The block is readable, and the target valid for the lanes of its masks.
 #[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
-unsafe fn store_tile<S: Simd, N: Stored, const ROWS: usize, const VECTORS: usize>(
+unsafe fn store_rounded<S: Simd>(
     simd: S,
-    pointer: *mut N,
+    block: *const f32,
+    (rows, vectors): (usize, usize),
     target: &Target,
-    sums: &[[S::Vector; VECTORS]; ROWS],
 ) {
-    for v in 0..VECTORS {
+    let pointer = target.pointer.cast::<Bf16>();
+    for v in 0..vectors {
         let (offset, mask) = (target.offsets[v], target.masks[v]);
-        for r in 0..ROWS {
+        for r in 0..rows {
             // SAFETY: passed on.
-            unsafe { store_lanes(simd, pointer.add(r * target.row_stride + offset), mask, sums[r][v]) }
+            unsafe {
+                let sums = simd.load(block.add((r * vectors + v) * S::LANES));
+                store_lanes(simd, pointer.add(r * target.row_stride + offset), mask, sums)
+            }
         }
     }
 }

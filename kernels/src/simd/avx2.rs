@@ -25,6 +25,24 @@ impl Avx2Fma {
         }
     }
 
+    /// To bfloat16 in the low half of each lane, as [`super::round_to_bf16`] does it; the high half is zero.
+    #[inline(always)]
+    fn round_to_bf16(self, x: __m256) -> __m256i {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let bits = _mm256_castps_si256(x);
+            let magnitude = _mm256_and_si256(bits, _mm256_set1_epi32(0x7fff_ffff));
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+            let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x0040_0000));
+            let sign = _mm256_and_si256(bits, _mm256_set1_epi32(i32::MIN));
+            let not_a_number = _mm256_cmpgt_epi32(magnitude, _mm256_set1_epi32(0x7f80_0000));
+            let below_normal = _mm256_cmpgt_epi32(_mm256_set1_epi32(0x0080_0000), magnitude);
+            let result = _mm256_blendv_epi8(rounded, quiet, not_a_number);
+            _mm256_srli_epi32::<16>(_mm256_blendv_epi8(result, sign, below_normal))
+        }
+    }
+
     #[inline(always)]
     fn halves(self, a: __m256) -> (__m128, __m128) {
         // SAFETY: the token proves the instructions.
@@ -61,6 +79,10 @@ impl Simd for Avx2Fma {
             let high = |x| _mm256_castsi256_ps(_mm256_and_si256(x, top));
             let low = |x| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(x));
             _mm256_fmadd_ps(low(a), low(b), _mm256_fmadd_ps(high(a), high(b), accumulator))
+        };
+        fn pair_bf16(low, high) = {
+            let (low, high) = (Avx2Fma(()).round_to_bf16(low), Avx2Fma(()).round_to_bf16(high));
+            _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_slli_epi32::<16>(high)))
         };
     }
 
@@ -114,6 +136,25 @@ impl Simd for Avx2Fma {
             // Two of the first and two of the second in each half; then the pairs in order.
             let pairs = _mm256_castps_pd(_mm256_shuffle_ps::<0xd8>(first, second));
             _mm256_castpd_ps(_mm256_permute4x64_pd::<0xd8>(pairs))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, source: *const u16) -> __m256 {
+        // SAFETY: the caller vouches for eight numbers.
+        unsafe {
+            let numbers = _mm256_cvtepu16_epi32(_mm_loadu_si128(source.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(numbers))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, target: *mut u16, vector: __m256) {
+        let rounded = self.round_to_bf16(vector);
+        // SAFETY: the caller vouches for eight numbers.
+        unsafe {
+            // Four in each half, twice; then one of each.
+            let fours = _mm256_packus_epi32(rounded, rounded);
+            let eight = _mm256_castsi256_si128(_mm256_permute4x64_epi64::<0b1000>(fours));
+            _mm_storeu_si128(target.cast(), eight)
         }
     }
     #[inline(always)]

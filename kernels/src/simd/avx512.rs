@@ -37,6 +37,24 @@ impl Avx512 {
             )
         }
     }
+
+    /// Rounded as [`super::round_to_bf16`] does it.
+    #[inline(always)]
+    fn rounded(self, x: __m512) -> __m256i {
+        // SAFETY: the token proves the instructions.
+        unsafe {
+            let bits = _mm512_castps_si512(x);
+            let magnitude = _mm512_and_si512(bits, _mm512_set1_epi32(0x7fff_ffff));
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let nearest = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+            let not_a_number = _mm512_cmpgt_epi32_mask(magnitude, _mm512_set1_epi32(0x7f80_0000));
+            let below_normal = _mm512_cmplt_epi32_mask(magnitude, _mm512_set1_epi32(0x0080_0000));
+            let quiet = _mm512_mask_or_epi32(nearest, not_a_number, bits, _mm512_set1_epi32(0x0040_0000));
+            let sign = _mm512_set1_epi32(i32::MIN);
+            let result = _mm512_mask_and_epi32(quiet, below_normal, bits, sign);
+            _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(result))
+        }
+    }
 }
 
 impl Avx512Bf16 {
@@ -58,9 +76,16 @@ impl Avx512Bf16 {
             )
         }
     }
+
+    /// Rounded as [`super::round_to_bf16`] does it.
+    #[inline(always)]
+    fn rounded(self, x: __m512) -> __m256i {
+        // SAFETY: the token proves the instruction; both types are 256 bits of plain data.
+        unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(x)) }
+    }
 }
 
-/// The two tokens differ in one instruction only.
+/// The two tokens differ in the instructions for bfloat16 only.
 macro_rules! implement_simd {
     ($token:ty $(, $own:item)*) => {
         impl Simd for $token {
@@ -180,6 +205,16 @@ macro_rules! implement_simd {
                 }
             }
             #[inline(always)]
+            unsafe fn store_bf16(self, target: *mut u16, vector: __m512) {
+                // SAFETY: the caller vouches for sixteen numbers.
+                unsafe { _mm256_storeu_si256(target.cast(), self.rounded(vector)) }
+            }
+            #[inline(always)]
+            unsafe fn store_bf16_masked(self, target: *mut u16, mask: u32, vector: __m512) {
+                // SAFETY: a masked store touches only lanes whose bit is set.
+                unsafe { _mm256_mask_storeu_epi16(target.cast(), mask as __mmask16, self.rounded(vector)) }
+            }
+            #[inline(always)]
             fn sum(self, a: __m512) -> f32 {
                 // SAFETY: the token proves the instructions.
                 unsafe { _mm512_reduce_add_ps(a) }
@@ -223,22 +258,6 @@ implement_simd!(
     fn narrow_bf16(self, first: __m512, second: __m512) -> __m512 {
         // SAFETY: the token proves the instruction; both types are 512 bits of plain data.
         unsafe { std::mem::transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(second, first)) }
-    },
-    #[inline(always)]
-    unsafe fn store_bf16(self, target: *mut u16, vector: __m512) {
-        // SAFETY: the caller vouches for sixteen numbers; both types are 256 bits of plain data.
-        unsafe {
-            let narrow = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(vector));
-            _mm256_storeu_si256(target.cast(), narrow)
-        }
-    },
-    #[inline(always)]
-    unsafe fn store_bf16_masked(self, target: *mut u16, mask: u32, vector: __m512) {
-        // SAFETY: a masked store touches only lanes whose bit is set; both types are 256 bits of plain data.
-        unsafe {
-            let narrow = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(vector));
-            _mm256_mask_storeu_epi16(target.cast(), mask as __mmask16, narrow)
-        }
     }
 );
 

@@ -67,6 +67,16 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn load_bf16(self, source: *const u16) -> float32x4_t {
+        // SAFETY: the caller vouches for four numbers.
+        unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(source))) }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, target: *mut u16, vector: float32x4_t) {
+        // SAFETY: the caller vouches for four numbers.
+        unsafe { vst1_u16(target, vshrn_n_u32::<16>(round_to_bf16(vector))) }
+    }
+    #[inline(always)]
     fn splat(self, value: f32) -> float32x4_t {
         // SAFETY: the target has the instructions.
         unsafe { vdupq_n_f32(value) }
