@@ -114,6 +114,21 @@ pub trait Simd: Copy + Send + Sync {
         unsafe { self.load(numbers.as_ptr()) }
     }
 
+    /// Half of the lanes each.
+    ///
+    /// # Safety
+    /// `first` and `second` are writable for half of [`Simd::LANES`] numbers.
+    #[inline(always)]
+    unsafe fn store_halves(self, first: *mut f32, second: *mut f32, vector: Self::Vector) {
+        let (mut numbers, half) = ([0.0; MAX_LANES], Self::LANES / 2);
+        // SAFETY: no level has more than MAX_LANES lanes; the caller vouches for the targets.
+        unsafe {
+            self.store(numbers.as_mut_ptr(), vector);
+            first.copy_from_nonoverlapping(numbers.as_ptr(), half);
+            second.copy_from_nonoverlapping(numbers[half..].as_ptr(), half);
+        }
+    }
+
     /// `LANES` bfloat16 numbers.
     ///
     /// # Safety

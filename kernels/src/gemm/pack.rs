@@ -241,10 +241,19 @@ impl LeftLayout {
 /// A row's numbers in bfloat16 words.
 #[inline(always)]
 fn narrow_row<S: Simd>(simd: S, numbers: &[f32], words: &mut [f32]) {
-    for (words, numbers) in words.chunks_mut(S::LANES).zip(numbers.chunks(2 * S::LANES)) {
-        let (low, high) = numbers.split_at(numbers.len().min(S::LANES));
-        store_some(simd, words, simd.narrow_bf16(load_some(simd, low), load_some(simd, high)));
+    let (whole, rest) = numbers.split_at(numbers.len() - numbers.len() % (2 * S::LANES));
+    let (words, last) = words.split_at_mut(whole.len() / 2);
+    for (words, numbers) in words.chunks_exact_mut(S::LANES).zip(whole.chunks_exact(2 * S::LANES)) {
+        narrow_vector(simd, numbers, words);
     }
+    narrow_vector(simd, rest, last);
+}
+
+/// Up to `2 · LANES` numbers in bfloat16 words.
+#[inline(always)]
+fn narrow_vector<S: Simd>(simd: S, numbers: &[f32], words: &mut [f32]) {
+    let (low, high) = numbers.split_at(numbers.len().min(S::LANES));
+    store_some(simd, words, simd.narrow_bf16(load_some(simd, low), load_some(simd, high)));
 }
 
 /// Packs as many strips at once as fill vectors, so that whole cache lines are read; the number of strips packed. With `BF16`
@@ -257,6 +266,9 @@ fn pack_strips_together<S: Simd, const BF16: bool>(
     k: Range<usize>,
     strips: &mut [f32],
 ) -> usize {
+    const {
+        assert!(S::LANES <= 2 * S::TILE_ROWS, "what a step has too much is no more than the next one's words")
+    };
     let (together, numbers) = (S::LANES / S::TILE_ROWS, if BF16 { 2 } else { 1 });
     let (steps, strip) = (k.len() / numbers, k.len().div_ceil(numbers) * S::TILE_ROWS);
     if left.row_stride != 1 || together == 0 || steps == 0 {
@@ -282,10 +294,14 @@ fn pack_strips_together<S: Simd, const BF16: bool>(
                 if BF16 {
                     words = simd.pair_bf16(words, load_lanes(simd, source.add(stride), mask));
                 }
-                for i in 0..together {
-                    let lanes = ((1 << S::TILE_ROWS) - 1) << (i * S::TILE_ROWS);
-                    let place = target.add(i * strip + step * S::TILE_ROWS);
-                    simd.store_masked(place.wrapping_sub(i * S::TILE_ROWS), lanes, words);
+                let place = target.add(step * S::TILE_ROWS);
+                if S::LANES == 2 * S::TILE_ROWS {
+                    simd.store_halves(place, place.add(strip), words);
+                } else if step + 1 < steps {
+                    // What it has too much falls where the next step's words will be.
+                    simd.store(place, words);
+                } else {
+                    simd.store_masked(place, mask, words);
                 }
             }
         }

@@ -181,6 +181,14 @@ macro_rules! implement_simd {
                 }
             }
             #[inline(always)]
+            unsafe fn store_halves(self, first: *mut f32, second: *mut f32, vector: __m512) {
+                // SAFETY: the caller vouches for eight numbers each.
+                unsafe {
+                    _mm256_storeu_ps(first, _mm512_castps512_ps256(vector));
+                    _mm256_storeu_ps(second, _mm512_extractf32x8_ps::<1>(vector))
+                }
+            }
+            #[inline(always)]
             unsafe fn load_bf16(self, source: *const u16) -> __m512 {
                 // SAFETY: the caller vouches for sixteen numbers.
                 unsafe { widened(_mm256_loadu_si256(source.cast())) }
