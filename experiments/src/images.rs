@@ -110,7 +110,8 @@ impl ImageSource for Augmented<'_> {
 
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
         let key = AugmentKey { seed: self.seed, image: index as u64, epoch };
-        Ok(augment(&self.split.load(index)?.image, self.augment, self.image_size, key))
+        let image = self.split.load_and_keep(index)?;
+        Ok(augment(&image, self.augment, self.image_size, key))
     }
 }
 

@@ -13,6 +13,7 @@ mod divide;
 mod error;
 mod folders;
 mod image;
+mod kept;
 mod listing;
 mod medmnist;
 mod open;

@@ -1,5 +1,6 @@
 //! A split: images that are decoded, or drawn, only when they are asked for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::image::{decode, dimensions};
+use super::kept::Kept;
 use super::sherds::{Sherds, SherdsSplit};
 use super::storage::Storage;
 use super::{DataError, Image, Sample};
@@ -76,6 +78,7 @@ pub struct Skipped {
 pub struct Split {
     items: Items,
     skipped: Vec<Skipped>,
+    kept: Kept,
 }
 
 #[derive(Debug, Clone)]
@@ -84,21 +87,32 @@ enum Items {
     Drawn { sherds: Arc<Sherds>, split: SherdsSplit },
 }
 
+impl Items {
+    fn len(&self) -> usize {
+        match self {
+            Items::Stored(records) => records.len(),
+            Items::Drawn { sherds, split } => sherds.len(*split),
+        }
+    }
+}
+
 impl Split {
     pub(super) fn stored(records: Vec<Record>) -> Self {
-        Split { items: Items::Stored(records), skipped: Vec::new() }
+        Self::new(Items::Stored(records))
     }
 
     pub(super) fn drawn(sherds: Arc<Sherds>, split: SherdsSplit) -> Self {
-        Split { items: Items::Drawn { sherds, split }, skipped: Vec::new() }
+        Self::new(Items::Drawn { sherds, split })
+    }
+
+    fn new(items: Items) -> Self {
+        let kept = Kept::new(items.len());
+        Split { items, skipped: Vec::new(), kept }
     }
 
     /// Number of images.
     pub fn len(&self) -> usize {
-        match &self.items {
-            Items::Stored(records) => records.len(),
-            Items::Drawn { sherds, split } => sherds.len(*split),
-        }
+        self.items.len()
     }
 
     /// Whether there is no image.
@@ -148,6 +162,15 @@ impl Split {
         }
     }
 
+    /// The image that [`Split::load`] gives, for those who will ask for it again: it stays in memory, if the images of this split
+    /// that already do leave room for it (half a GiB of pixels in all).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_and_keep(&self, i: usize) -> Result<Cow<'_, Image>, DataError> {
+        self.kept.image(i, || Ok(self.load(i)?.image))
+    }
+
     /// Loads the images at `indices` on all threads, in the order of `indices`.
     ///
     /// # Errors
@@ -179,6 +202,7 @@ impl Split {
                 Err(skipped) => self.skipped.push(skipped),
             }
         }
+        self.kept = Kept::new(self.len());
     }
 
     /// Widths and heights of all images, from their headers; damaged ones are passed over.
@@ -217,6 +241,7 @@ impl Split {
         let Items::Stored(records) = &mut self.items else { return Split::stored(Vec::new()) };
         let mut flags = choose(records).into_iter();
         let taken = records.extract_if(.., |_| flags.next().unwrap_or(false)).collect();
+        self.kept = Kept::new(self.len());
         Split::stored(taken)
     }
 
