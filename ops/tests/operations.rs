@@ -483,6 +483,56 @@ fn batch_norm_at_training_uses_and_reports_the_batchs_moments() {
 }
 
 #[test]
+fn what_a_bfloat16_convolution_hands_to_its_batch_norm_is_rounded_and_no_more() {
+    let device = Device::flex().autodiff();
+    let (x_dims, kernel_dims, dims) = ([2, 6, 9, 8], [20, 6, 3, 3], [2, 20, 9, 8]);
+    let geometry = Convolution { stride: 1, padding: 1, groups: 1 };
+    let inputs = [
+        input(&x_dims, 24, 1.0),
+        input(&kernel_dims, 25, 1.0),
+        input(&[20], 26, 1.5),
+        input(&[20], 27, 1.0),
+        input(&dims, 28, 1.0),
+    ];
+    let towards = input(&dims, 29, 1.0).values;
+    for (with_residual, relu) in EPILOGUES {
+        let inputs = if with_residual { &inputs[..] } else { &inputs[..4] };
+        // The output, then the gradients.
+        let [exact, rounded] = [Precision::F32, Precision::Bf16].map(|precision| {
+            let leaves: Vec<Tensor<1>> = inputs
+                .iter()
+                .map(|i| tensor::<1>(&i.values, [i.values.len()], &device).require_grad())
+                .collect();
+            let operation = || {
+                let (x, kernel) = (leaves[0].clone().reshape(x_dims), leaves[1].clone().reshape(kernel_dims));
+                let (affine, then) =
+                    ([leaves[2].clone(), leaves[3].clone()], epilogue(leaves.get(4), dims, relu));
+                ops::conv2d_batch_norm_train(x, kernel, geometry, affine, 1e-5, then).0
+            };
+            let y = ops::with_precision(precision, operation);
+            let gradients = (y.clone() * tensor(&towards, dims, &device)).sum().backward();
+            let gradients = leaves.iter().map(|leaf| values(leaf.grad(&gradients).unwrap()));
+            std::iter::once(values(y.reshape([-1]))).chain(gradients).collect::<Vec<_>>()
+        });
+        let norm =
+            |values: &mut dyn Iterator<Item = f64>| values.map(|value| value * value).sum::<f64>().sqrt();
+        for (index, (exact, rounded)) in exact.iter().zip(&rounded).enumerate() {
+            let difference =
+                norm(&mut exact.iter().zip(rounded).map(|(a, b)| a - b)) / norm(&mut exact.iter().copied());
+            let what = format!("residual {with_residual}, ReLU {relu}, {index}: {difference:e}");
+            match index {
+                // Sums of what comes from behind, and that itself.
+                4 | 5 if !relu => assert_eq!(difference, 0.0, "{what}"),
+                // A few roundings of 2^-9 at most.
+                _ if index == 0 || !relu => assert!((5e-4..8e-3).contains(&difference), "{what}"),
+                // Where the ReLU lets through what it did not before, or the other way round, a whole gradient is lost or won.
+                _ => assert!(difference < 0.08, "{what}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn batch_norm_at_evaluation_uses_the_moments_it_is_given() {
     let (dims, epsilon) = ([2, 5, 3, 3], 1e-5);
     let channels = dims[1];
