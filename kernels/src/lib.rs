@@ -1,6 +1,7 @@
 //! The CPU operations that decide the speed of archaeo: slices and strides in, slices out.
 //!
-//! Everything is `f32`; products may round their operands to bfloat16 ([`Precision`]). The instructions are
+//! Everything is `f32`, but products may round their operands to bfloat16 ([`Precision`]), and what lies between a
+//! convolution and its batch norm may be held as such ([`Stored`]). The instructions are
 //! chosen at run time ([`Level`]), the threads are those of the current rayon pool, and no result depends
 //! on their number, nor an image's forward result on the batch that it is in. Outputs are slices that the
 //! caller allocates. Shapes are checked: a mismatch is a programmer's error and panics with a sentence.
