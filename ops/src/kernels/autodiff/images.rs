@@ -10,7 +10,7 @@ use burn_std::Shape;
 
 use super::{register, register_all};
 use crate::kernels::FusedConvolution;
-use crate::kernels::flex::{self, BatchNormGradients, Normalised, ReluMask, contiguous};
+use crate::kernels::flex::{self, BatchNormGradients, Normalised, ReluMask, contiguous, values};
 
 #[derive(Debug)]
 pub(super) struct Conv2d;
@@ -22,8 +22,12 @@ impl Backward<Flex, 2> for Conv2d {
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let dy = contiguous(grads.consume::<Flex>(&ops.node));
         let ((x, weight, geometry, precision), [x_node, weight_node]) = (ops.state, ops.parents);
-        register!(grads, x_node, flex::conv2d_input_gradient(&x, &weight, geometry, &dy, precision));
-        register!(grads, weight_node, flex::conv2d_weight_gradient(&x, &weight, geometry, &dy, precision));
+        register!(grads, x_node, flex::conv2d_input_gradient(&x, &weight, geometry, values(&dy), precision));
+        register!(
+            grads,
+            weight_node,
+            flex::conv2d_weight_gradient(&x, &weight, geometry, values(&dy), precision)
+        );
     }
 }
 
@@ -65,8 +69,7 @@ impl ConvBatchNormState {
         let [x_wanted, weight_wanted, _, _, residual_wanted] = wanted;
         let BatchNormGradients { dz, dgamma, dbeta, dresidual } =
             flex::batch_norm_gradients(normalised, &gamma, relu, dy, residual_wanted);
-        let dx = x_wanted.then(|| dz.conv2d_input_gradient(&x, &weight, geometry, precision));
-        let dweight = weight_wanted.then(|| dz.conv2d_weight_gradient(&x, &weight, geometry, precision));
+        let [dx, dweight] = dz.conv2d_gradients(&x, &weight, geometry, precision, [x_wanted, weight_wanted]);
         [dx, dweight, Some(dgamma), Some(dbeta), dresidual]
     }
 }
@@ -113,7 +116,7 @@ impl ConvScaleShiftState {
         let relu_output = self.relu_output.as_ref();
         let (dz, dresidual) = flex::scale_shift_gradients(&self.scale, relu_output, dy, with_residual);
         let FusedConvolution { geometry, precision, .. } = self.settings;
-        (flex::conv2d_input_gradient(&self.x, &self.weight, geometry, &dz, precision), dresidual)
+        (flex::conv2d_input_gradient(&self.x, &self.weight, geometry, values(&dz), precision), dresidual)
     }
 }
 

@@ -79,17 +79,7 @@ pub(in crate::kernels) fn conv2d_scale_shift(
     tensor(y, output_shape(&shape))
 }
 
-pub(in crate::kernels) fn conv2d_input_gradient(
-    x: &FlexTensor,
-    weight: &FlexTensor,
-    geometry: [usize; 3],
-    dy: &FlexTensor,
-    precision: Precision,
-) -> FlexTensor {
-    input_gradient(x, weight, geometry, values(dy), precision)
-}
-
-pub(super) fn input_gradient<N: Stored>(
+pub(in crate::kernels) fn conv2d_input_gradient<N: Stored>(
     x: &FlexTensor,
     weight: &FlexTensor,
     geometry: [usize; 3],
@@ -102,17 +92,7 @@ pub(super) fn input_gradient<N: Stored>(
     tensor(dx, x.shape())
 }
 
-pub(in crate::kernels) fn conv2d_weight_gradient(
-    x: &FlexTensor,
-    weight: &FlexTensor,
-    geometry: [usize; 3],
-    dy: &FlexTensor,
-    precision: Precision,
-) -> FlexTensor {
-    weight_gradient(x, weight, geometry, values(dy), precision)
-}
-
-pub(super) fn weight_gradient<N: Stored>(
+pub(in crate::kernels) fn conv2d_weight_gradient<N: Stored>(
     x: &FlexTensor,
     weight: &FlexTensor,
     geometry: [usize; 3],

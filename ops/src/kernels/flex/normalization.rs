@@ -8,7 +8,7 @@ use archaeo_kernels::{
 use burn::backend::TensorMetadata;
 use burn_flex::FlexTensor;
 
-use super::images::{convolved, input_gradient, weight_gradient};
+use super::images::{conv2d_input_gradient, conv2d_weight_gradient, convolved};
 use super::{room, tensor, values};
 use crate::kernels::FusedConvolution;
 
@@ -36,33 +36,34 @@ impl From<Vec<Bf16>> for Convolved {
 }
 
 impl Convolved {
-    /// As [`super::conv2d_input_gradient`] of these gradients.
-    pub(in crate::kernels) fn conv2d_input_gradient(
+    /// The gradients of the convolution's input and weight of which this is the output's, where they are wanted.
+    pub(in crate::kernels) fn conv2d_gradients(
         &self,
         x: &FlexTensor,
         weight: &FlexTensor,
         geometry: [usize; 3],
         precision: Precision,
-    ) -> FlexTensor {
+        wanted: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
         match self {
-            Convolved::F32(dy) => input_gradient(x, weight, geometry, dy, precision),
-            Convolved::Bf16(dy) => input_gradient(x, weight, geometry, dy, precision),
+            Convolved::F32(dy) => conv2d_gradients(x, weight, geometry, dy, precision, wanted),
+            Convolved::Bf16(dy) => conv2d_gradients(x, weight, geometry, dy, precision, wanted),
         }
     }
+}
 
-    /// As [`super::conv2d_weight_gradient`] of these gradients.
-    pub(in crate::kernels) fn conv2d_weight_gradient(
-        &self,
-        x: &FlexTensor,
-        weight: &FlexTensor,
-        geometry: [usize; 3],
-        precision: Precision,
-    ) -> FlexTensor {
-        match self {
-            Convolved::F32(dy) => weight_gradient(x, weight, geometry, dy, precision),
-            Convolved::Bf16(dy) => weight_gradient(x, weight, geometry, dy, precision),
-        }
-    }
+fn conv2d_gradients<N: Stored>(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    geometry: [usize; 3],
+    dy: &[N],
+    precision: Precision,
+    [x_wanted, weight_wanted]: [bool; 2],
+) -> [Option<FlexTensor>; 2] {
+    [
+        x_wanted.then(|| conv2d_input_gradient(x, weight, geometry, dy, precision)),
+        weight_wanted.then(|| conv2d_weight_gradient(x, weight, geometry, dy, precision)),
+    ]
 }
 
 /// The moments of a batch, `[channels]`.
