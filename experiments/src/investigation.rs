@@ -226,6 +226,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         folder: folder.path(),
         dataset: &dataset,
         main_split: dataset.evaluation_split(),
+        subset: None,
         vit: &vit.model,
         cnn: &cnn.model,
         device: request.device,

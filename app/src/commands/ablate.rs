@@ -32,6 +32,7 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
         folder: Path::new("."),
         dataset,
         main_split: split,
+        subset: Some(indices),
         vit: model,
         cnn: model,
         device,

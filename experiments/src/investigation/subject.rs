@@ -9,7 +9,7 @@ use super::{Given, InvestigationError, Request, Watcher};
 use crate::data::Dataset;
 use crate::findings::{ModelFindings, Role};
 use crate::images::{Augmented, ImageSource, Preprocessed, Subset};
-use crate::random::sample;
+use crate::random::stratified;
 use crate::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
 use crate::studies::StudyError;
 use crate::train::{Job, Outcome, RecipeError, train};
@@ -97,7 +97,7 @@ impl Subject {
             seed: recipe.seed,
         };
         let count = request.config.studies.training_images.unwrap_or(usize::MAX);
-        let indices = sample(recipe.seed, "training subset", images.len(), count);
+        let indices = stratified(recipe.seed, "training subset", &images.split.labels(), count);
         let images = Subset { images, indices };
         let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
         let blank = recipe.build(&dataset.classes, request.device)?;

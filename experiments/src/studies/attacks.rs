@@ -23,7 +23,7 @@ const PERTURBATION_GAIN: f32 = 10.0;
 /// # Errors
 /// Data that cannot be read.
 pub fn attacks(lab: &Laboratory) -> Result<AttackFindings, StudyError> {
-    let indices = lab.sample("attacks", lab.sizes.attack_images)?;
+    let indices = lab.sample_to_show("attacks", lab.sizes.attack_images, EXAMPLES_SHOWN)?;
     let shown_epsilon = lab.sizes.epsilons.iter().copied().find(|&epsilon| epsilon >= 4.0);
     let (mut curves, mut examples) = (Vec::new(), Vec::new());
     for role in ROLES {

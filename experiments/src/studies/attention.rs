@@ -23,7 +23,7 @@ const ROLLOUTS_SHOWN: usize = 12;
 /// # Errors
 /// A model without attention, or data that cannot be read.
 pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
-    let indices = lab.sample("attention", lab.sizes.attention_images)?;
+    let indices = lab.sample_to_show("attention", lab.sizes.attention_images, ROLLOUTS_SHOWN)?;
     let convention = DistanceConvention::default();
     let mut images: Vec<Vec<LayerStatistics>> = Vec::new();
     let (mut head_maps, mut rollouts, mut even_distances) = (None, Vec::new(), Vec::new());

@@ -18,7 +18,8 @@ use crate::images::{preprocess, to_tensor};
 /// # Errors
 /// A ViT without attention, or data that cannot be read.
 pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
-    let indices = lab.sample("comparisons", lab.sizes.comparisons)?;
+    let count = lab.sizes.comparisons;
+    let indices = lab.sample_to_show("comparisons", count, count)?;
     let (vit, cnn) = (lab.predicted(lab.main_split, Role::Vit)?, lab.predicted(lab.main_split, Role::Cnn)?);
     let answers = [vit.scores()?.predicted(), cnn.scores()?.predicted()];
     let split = lab.split()?;

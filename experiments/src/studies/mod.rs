@@ -31,7 +31,7 @@ use crate::export::ExportError;
 use crate::findings::Role;
 use crate::images::{preprocess, to_tensor};
 use crate::precision::precision_name;
-use crate::random::sample;
+use crate::random::{spread, stratified};
 use crate::train::RecipeError;
 
 pub use accuracy::{accuracy, model_scores};
@@ -194,6 +194,8 @@ pub struct Laboratory<'a> {
     pub dataset: &'a Dataset,
     /// Split that questions are asked on.
     pub main_split: &'a str,
+    /// Images of that split that samples are drawn from, ascending; all of them when not given.
+    pub subset: Option<&'a [usize]>,
     /// The Vision Transformer, frozen.
     pub vit: &'a Classifier,
     /// The convolutional network, frozen.
@@ -241,14 +243,33 @@ impl Laboratory<'_> {
         crate::predictions::predicted(self, split, role)
     }
 
-    /// A random sample of `count` images of the main split (all, if there are fewer), in the split's order; `study`
-    /// keys it, so that studies do not all look at the same images.
+    /// A random sample of `count` images of the main split (all, if there are fewer), in the split's order, with each class in
+    /// proportion ([`stratified`]); `study` keys it, so that studies do not all look at the same images.
     ///
     /// # Errors
     /// A split that does not exist.
     pub fn sample(&self, study: &str, count: usize) -> Result<Vec<usize>, StudyError> {
-        let n = self.split()?.len();
-        Ok(sample(self.seed, study, n, count))
+        let split = self.split()?;
+        let Some(subset) = self.subset else {
+            return Ok(stratified(self.seed, study, &split.labels(), count));
+        };
+        let labels: Vec<usize> = subset.iter().map(|&index| split.label(index)).collect();
+        Ok(stratified(self.seed, study, &labels, count)
+            .into_iter()
+            .map(|position| subset[position])
+            .collect())
+    }
+
+    /// As [`Laboratory::sample`], but first come `shown` images spread over the classes ([`spread`]): those of which a study
+    /// makes pictures.
+    ///
+    /// # Errors
+    /// A split that does not exist.
+    pub fn sample_to_show(&self, study: &str, count: usize, shown: usize) -> Result<Vec<usize>, StudyError> {
+        let all = self.sample(study, count)?;
+        let first = spread(&self.split()?.labels(), &all, shown);
+        let rest = all.iter().filter(|index| !first.contains(index)).copied();
+        Ok(first.iter().copied().chain(rest).collect())
     }
 
     /// Calls `visit` with every batch of `indices` of the main split: the indices, the samples, and the images as
