@@ -11,4 +11,12 @@ pub enum AnalysisError {
         /// Name of the model.
         model: String,
     },
+    /// Answers that are no numbers.
+    #[error(
+        "{model} gives answers that are not finite with one of its heads replaced; take another checkpoint"
+    )]
+    NotFinite {
+        /// Name of the model.
+        model: String,
+    },
 }

@@ -174,11 +174,11 @@ pub fn donors(n: usize, seed: u64) -> Vec<usize> {
 /// The layers before an ablated one are not computed again: the pass resumes from what its block received.
 ///
 /// # Errors
-/// A model without attention.
+/// A model without attention, or a logit that is not finite.
 ///
 /// # Panics
-/// If there is not one label and one donor an image, a label is not among the classes, a logit is not finite, or the means
-/// are empty or of another model.
+/// If there is not one label and one donor an image, a label is not among the classes, or the means are empty or of another
+/// model.
 pub fn ablate_heads(
     model: &Classifier,
     images: Tensor<4>,
@@ -191,12 +191,15 @@ pub fn ablate_heads(
     let answers = |logits: Tensor<2>| {
         let classes = logits.dims()[1];
         let logits = values(logits);
+        if logits.iter().any(|logit| !logit.is_finite()) {
+            return Err(AnalysisError::NotFinite { model: model.card().name.clone() });
+        }
         let predictions = Predictions::new(&logits, classes, labels).expect("labels and logits fit together");
-        Answers { losses: predictions.nll(), correct: predictions.correct(1) }
+        Ok(Answers { losses: predictions.nll(), correct: predictions.correct(1) })
     };
 
     let mut recorder = BlockRecorder::default();
-    let baseline = answers(model.logits(images, &mut Pass::evaluate(&mut recorder)));
+    let baseline = answers(model.logits(images, &mut Pass::evaluate(&mut recorder)))?;
     // For each substitute, the outputs of all heads in all layers with which it replaces them.
     let outputs: Vec<Vec<Tensor<4>>> = substitutes
         .iter()
@@ -221,7 +224,7 @@ pub fn ablate_heads(
                 let mut pass = Pass::evaluate(&mut probe);
                 let logits = model.logits_from(layer, input.clone(), site.grid, &mut pass);
                 let replacement = substitute.replacement();
-                heads.push(AblatedHead { layer, head, replacement, answers: answers(logits) });
+                heads.push(AblatedHead { layer, head, replacement, answers: answers(logits)? });
             }
         }
     }

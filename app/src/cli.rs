@@ -120,13 +120,13 @@ Examples:
   archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors
   archaeo excavate --out runs/first                   again, to resume an interrupted one"))]
 pub struct Excavate {
-    /// Data to investigate on
-    #[arg(long, value_name = "SOURCE", default_value = "sherds")]
-    pub data: String,
+    /// Data to investigate on; sherds when not given, unless a model is given that was not trained on them
+    #[arg(long, value_name = "SOURCE")]
+    pub data: Option<String>,
     /// Recipe for training and study sizes (TOML; see configs/)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Change one entry of the configuration, such as training.epochs=5
+    /// Change one entry of the configuration, such as epochs=5, models.vit.learning_rate=0.0005 or studies.attack_images=500
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Folder for everything that is found; a second run with the same folder resumes
@@ -141,12 +141,18 @@ pub struct Excavate {
     /// Its name, where the checkpoint and its config.json do not say it
     #[arg(long, value_name = "NAME", requires = "vit")]
     pub vit_model: Option<String>,
+    /// Names of its outputs in their order, one a line, where the checkpoint does not say them
+    #[arg(long, value_name = "FILE", requires = "vit")]
+    pub vit_class_names: Option<PathBuf>,
     /// A trained CNN to investigate instead of training one
     #[arg(long, value_name = "FILE")]
     pub cnn: Option<PathBuf>,
     /// Its name, where the checkpoint and its config.json do not say it
     #[arg(long, value_name = "NAME", requires = "cnn")]
     pub cnn_model: Option<String>,
+    /// Names of its outputs in their order, one a line, where the checkpoint does not say them
+    #[arg(long, value_name = "FILE", requires = "cnn")]
+    pub cnn_class_names: Option<PathBuf>,
     /// Treat an unreadable image as an error instead of leaving it out
     #[arg(long)]
     pub strict: bool,
@@ -192,16 +198,22 @@ pub struct Subject {
     /// that CLIP was published with
     #[arg(long, value_name = "FILE", conflicts_with_all = ["allow_missing", "replace_head"])]
     pub prompts: Option<String>,
-    /// What the classes are called in the prompts, one a line; the data's own names when not given
-    #[arg(long, value_name = "FILE", requires = "prompts")]
+    /// Names of the model's outputs in their order, one a line, where the checkpoint does not say them; with --prompts, what
+    /// the classes are called there (the data's own names when not given)
+    #[arg(long, value_name = "FILE")]
     pub class_names: Option<PathBuf>,
-    /// Data to use
-    #[arg(long, value_name = "SOURCE", default_value = "sherds")]
-    pub data: String,
+    /// Which class of the data is which output: a line for each, the data's class, a comma, and the model's by name, WordNet
+    /// identifier or number (from 0), or nothing to leave it out. Classes without a line are matched by name
+    #[arg(long, value_name = "FILE")]
+    pub class_map: Option<PathBuf>,
+    /// Data to use; sherds when not given, for models that were trained on them
+    #[arg(long, value_name = "SOURCE")]
+    pub data: Option<String>,
     /// Which split of it
     #[arg(long, default_value = "test")]
     pub split: String,
-    /// Use only so many images, spread evenly over the split
+    /// Use only so many images: a sample drawn by --seed in which each class has its share of the split, and at least one
+    /// image where N allows it
     #[arg(long, value_name = "N")]
     pub limit: Option<NonZeroUsize>,
     /// Images computed at once; results do not depend on it
@@ -210,8 +222,9 @@ pub struct Subject {
     /// Treat an unreadable image as an error instead of leaving it out
     #[arg(long)]
     pub strict: bool,
-    /// Write the arrays behind the numbers, in the data set's own order
-    #[arg(long, value_name = "FILE.safetensors")]
+    /// Write what is behind the numbers, with names of images and labels, in the data set's own order: arrays to
+    /// .safetensors or .npz, a table to .csv or .parquet
+    #[arg(long, value_name = "FILE")]
     pub export: Option<PathBuf>,
 }
 
@@ -274,9 +287,12 @@ fn three_numbers(text: &str) -> Result<[f32; 3], String> {
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{SOURCES}\n
-JSON holds top1, top5, n, nll, ece and top1_interval; the export holds logits (n, classes) float32 and labels int64.
+Classes of the data are matched with the model's outputs by name, WordNet identifier or number; ImageNet-1k's are known.
 
-Example:
+JSON holds top1, top5, n, nll, ece, top1_interval and how classes were matched. Arrays: logits (n, outputs) float32,
+labels, predicted and top_k int64 (numbers of outputs); a table has a row for each image.
+
+Examples:
   archaeo evaluate --weights runs/vit/model.safetensors --data sherds --split conflict --json
   archaeo evaluate --model clip_vit_base_patch32 --weights ViT-B-32.pt --prompts cifar --data ../cifar10"))]
 pub struct Evaluate {
@@ -288,8 +304,10 @@ pub struct Evaluate {
 /// Arguments of `attention`.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{SOURCES}\n
-The export holds rollout (n, grid_h, grid_w), attention_distance and attention_entropy (layers, heads); where layers
-have different numbers of heads, as in a Swin Transformer, those with fewer end in NaN.
+Arrays: rollout (n, grid_h, grid_w), labels, and the statistics (layers, heads), such as attention_distance and
+attention_entropy; where layers have different numbers of heads, as in a Swin Transformer, those with fewer end in NaN.
+A table has a row for each head; tables and text number layers and heads from 1, JSON from 0. No head is needed that
+classifies.
 
 Example:
   archaeo attention --weights archaeo-out/vit/model.safetensors --limit 128 --export attention.safetensors"))]
@@ -322,8 +340,12 @@ pub enum Fusion {
 /// Arguments of `attack`.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{SOURCES}\n
-Example:
-  archaeo attack --weights archaeo-out/cnn/model.safetensors --attack pgd --epsilon 1,2,4,8 --limit 200"))]
+The export holds labels and, for each epsilon, the predicted class of every image (numbers of outputs).
+
+Examples:
+  archaeo attack --weights archaeo-out/cnn/model.safetensors --attack pgd --epsilon 1,2,4,8 --limit 200
+  archaeo attack --weights archaeo-out/cnn/model.safetensors --attack fgsm --epsilon 8/255
+  archaeo attack --weights archaeo-out/cnn/model.safetensors --attack pgd-l2 --epsilon 0.5"))]
 pub struct Attack {
     /// Model and data.
     #[command(flatten)]
@@ -331,9 +353,10 @@ pub struct Attack {
     /// Which attack
     #[arg(long, value_enum, default_value_t = AttackKind::Pgd)]
     pub attack: AttackKind,
-    /// Sizes of the perturbation: of a channel value in units of 1/255 (fgsm, pgd), or the L2 norm in units of 1 (pgd-l2)
-    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, default_values_t = [1.0, 2.0, 4.0, 8.0])]
-    pub epsilon: Vec<f64>,
+    /// Sizes of the perturbation. fgsm and pgd: of a channel value in units of 1/255, where 8 and 8/255 are the same (1,2,4,8
+    /// when not given). pgd-l2: the L2 norm, of values from 0 to 1, in units of 1 (0.25,0.5,1,2 when not given)
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
+    pub epsilon: Vec<String>,
     /// Steps of the iterated attacks
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub steps: u16,
@@ -353,6 +376,10 @@ pub enum AttackKind {
 /// Arguments of `ablate`.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{SOURCES}\n
+Arrays: labels and predicted of the images, and for each kind of replacement loss_increase_KIND with its interval
+(layers, heads); where layers have different numbers of heads, those with fewer end in NaN. A table has a row for each head;
+tables and text number layers and heads from 1, JSON from 0.
+
 Example:
   archaeo ablate --weights archaeo-out/vit/model.safetensors --limit 500 --json"))]
 pub struct Ablate {

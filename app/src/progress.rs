@@ -112,6 +112,10 @@ impl Watcher for Bars {
         self
     }
 
+    fn note(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
     fn finished(&self, part: &str, seconds: Option<f64>) {
         self.finish();
         match seconds {

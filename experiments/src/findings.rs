@@ -9,6 +9,8 @@ use archaeo_analysis::statistics::Estimate;
 use archaeo_models::ModelCard;
 use serde::{Deserialize, Serialize};
 
+use crate::classes::MatchedBy;
+
 /// Everything that one run of `archaeo excavate` found; a study that has not run yet is `None`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Investigation {
@@ -112,6 +114,12 @@ pub struct ModelFindings {
     pub weights: String,
     /// SHA-256 of the weights file.
     pub weights_sha256: String,
+    /// What the classes of a model that was loaded were matched with the data's by; its outputs are in the order of the card.
+    #[serde(default)]
+    pub classes_matched_by: Option<MatchedBy>,
+    /// What to know about that, each a sentence.
+    #[serde(default)]
+    pub class_notes: Vec<String>,
     /// One entry an epoch; empty for a model that was loaded.
     pub history: Vec<EpochRecord>,
 }

@@ -3,6 +3,7 @@
 //! [`excavate`] reads from top to bottom. What a part found is written as soon as it is done, under `findings/` in the run
 //! folder; a part whose findings are there is not done again, so that an interrupted run goes on where it stopped.
 
+mod classes;
 mod config;
 mod subject;
 
@@ -69,17 +70,29 @@ pub enum InvestigationError {
         /// What is needed.
         needed: &'static str,
     },
-    /// A checkpoint whose classes are not the data's.
+    /// A checkpoint whose classes cannot be matched with the data's.
     #[error(
-        "{path} was trained on the classes {model}, but the data has {data}; use the data it was trained on"
+        "the classes of the data cannot be told among those of {path}: {reason}; use the data it was trained on, or name its outputs \
+         in order with --{role}-class-names FILE"
     )]
-    OtherClasses {
+    Classes {
         /// Which file.
         path: PathBuf,
-        /// Its classes, shortened.
-        model: String,
-        /// The data's, shortened.
-        data: String,
+        /// For which role.
+        role: Role,
+        /// What cannot be told.
+        reason: String,
+    },
+    /// Two checkpoints whose further classes differ.
+    #[error(
+        "{} and {} each know classes that neither the data nor the other knows, so that their answers cannot be compared; investigate \
+         them one by one",
+        paths[0].display(),
+        paths[1].display()
+    )]
+    OtherOutputs {
+        /// Which files.
+        paths: [PathBuf; 2],
     },
     /// The folder holds no investigation.
     #[error(
@@ -95,6 +108,8 @@ pub struct Given<'a> {
     pub path: &'a Path,
     /// Its name, where the checkpoint does not say what it holds.
     pub model: Option<&'a str>,
+    /// Names of its outputs in their order, where the checkpoint does not say them.
+    pub class_names: Option<&'a [String]>,
 }
 
 /// What is to be investigated.
@@ -123,6 +138,8 @@ pub trait Watcher {
     fn training(&self, title: &str) -> Box<dyn Observer + '_>;
     /// Follows the studies.
     fn progress(&self) -> &dyn Progress;
+    /// Told what the user should know, a sentence at a time.
+    fn note(&self, _text: &str) {}
     /// Told once of every part, as it ends; `seconds` is `None` where earlier findings were taken over.
     fn finished(&self, part: &str, seconds: Option<f64>);
 }
@@ -139,6 +156,8 @@ struct Record<'a> {
     folder: &'a RunFolder,
     watcher: &'a dyn Watcher,
     seconds: Vec<(String, f64)>,
+    /// Name and file of each model.
+    weights: Vec<(String, String)>,
 }
 
 impl Record<'_> {
@@ -172,7 +191,17 @@ impl Record<'_> {
         lab: &Laboratory,
         study: impl FnOnce(&Laboratory) -> Result<T, StudyError>,
     ) -> Result<T, InvestigationError> {
-        self.part(part, || Ok(with_precision(lab.sizes.precision, || study(lab))?))
+        let weights = self.weights.clone();
+        let file = |model: &str| weights.iter().find(|(name, _)| name == model).map(|(_, file)| file.clone());
+        self.part(part, || {
+            with_precision(lab.sizes.precision, || study(lab)).map_err(|error| match error {
+                StudyError::NotFinite(error) => match file(&error.model) {
+                    Some(file) => StudyError::NotFinite(error.of(file)).into(),
+                    None => StudyError::NotFinite(error).into(),
+                },
+                other => other.into(),
+            })
+        })
     }
 }
 
@@ -196,14 +225,16 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         classes: dataset.classes.clone(),
         counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
     };
-    let [vit, cnn] = [Role::Vit, Role::Cnn].map(|role| Subject::given(role, request, &dataset));
-    let (vit, cnn) = (vit?, cnn?);
+    let [vit, cnn] = Subject::given(request, &dataset)?;
+    for note in [&vit, &cnn].into_iter().flatten().flat_map(|subject| &subject.findings.class_notes) {
+        watcher.note(note);
+    }
     let config_text = config.to_toml(request.vit, request.cnn)?;
     let folder = RunFolder::open(request.out, &config_text, &identity, &request.environment)?;
     for name in ["findings", "pictures"] {
         make_folder(&folder.file(name))?;
     }
-    let mut record = Record { folder: &folder, watcher, seconds: Vec::new() };
+    let mut record = Record { folder: &folder, watcher, seconds: Vec::new(), weights: Vec::new() };
 
     let data = record.part("data", || {
         let skipped = skipped.into_iter().map(|skipped| (skipped.identifier, skipped.reason)).collect();
@@ -213,6 +244,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     let vit = vit.map_or_else(|| train(Role::Vit), Ok)?;
     let cnn = cnn.map_or_else(|| train(Role::Cnn), Ok)?;
     for subject in [&vit, &cnn] {
+        record.weights.push((subject.findings.card.name.clone(), subject.findings.weights.clone()));
         record.seconds.push((format!("training {}", subject.findings.role), subject.seconds()));
     }
     // Labels may be indices into the classes of models that know more of them than the data shows.

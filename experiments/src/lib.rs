@@ -1,10 +1,13 @@
 //! Data sets, training, run folders, studies and the report.
 
 pub mod augment;
+pub mod classes;
 pub mod data;
+pub mod epsilon;
 pub mod evaluate;
 pub mod export;
 pub mod findings;
+pub mod finite;
 #[cfg(test)]
 mod fixture;
 pub mod images;

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::evaluate::{Evaluation, evaluate};
 use crate::export::{ExportError, NamedArray, Values, read_export, write_export};
 use crate::findings::Role;
+use crate::finite;
 use crate::images::Preprocessed;
 use crate::studies::{Laboratory, StudyError};
 
@@ -36,6 +37,7 @@ pub(crate) fn predicted(lab: &Laboratory, split_name: &str, role: Role) -> Resul
         done = so_far;
     };
     let evaluation = evaluate(model, &source, lab.sizes.batch_size, lab.device, &mut advance)?;
+    finite::check(model, &evaluation, &source, |image| split.identifier(image), lab.device)?;
     fs::create_dir_all(&folder).map_err(|source| StudyError::Io {
         action: "make the folder",
         path: folder,

@@ -153,6 +153,12 @@ impl Classifier {
         &self.card
     }
 
+    /// The same with other names of classes.
+    pub(crate) fn renamed(mut self, classes: Vec<String>) -> Self {
+        self.card.classes = classes;
+        self
+    }
+
     /// Trained parameters, buffers not counted.
     pub fn parameter_count(&self) -> usize {
         trained_parameters(self)

@@ -17,6 +17,7 @@ mod forward;
 mod initialize;
 mod layers;
 mod names;
+mod outputs;
 mod pass;
 mod preprocessing;
 mod presets;

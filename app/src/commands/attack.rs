@@ -1,15 +1,19 @@
 //! `archaeo attack`: accuracy of a model under attack.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
 use archaeo_analysis::attacks::{Attack as Attacker, attack};
 use archaeo_analysis::predict::{logits, predicted_classes};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
-use archaeo_experiments::export::{NamedArray, write_export};
+use archaeo_experiments::epsilon::Norm;
+use archaeo_experiments::export::{Column, Export, NamedArray, Table};
+use archaeo_experiments::finite::{NotFinite, first_not_finite};
 use archaeo_experiments::images::{Batch, Preprocessed};
 use archaeo_experiments::studies::Progress;
 use serde_json::json;
 
-use super::subject::{Opened, open};
+use super::subject::{Opened, Purpose, not_finite, open};
 use crate::cli::{Attack, AttackKind, Global};
 use crate::printer::Printer;
 use crate::progress::Bars;
@@ -19,11 +23,13 @@ use crate::progress::Bars;
 /// # Errors
 /// A size that is no size, or data that cannot be read.
 pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()> {
-    for epsilon in &arguments.epsilon {
-        anyhow::ensure!(epsilon.is_finite() && *epsilon >= 0.0, "--epsilon must be 0 or more, not {epsilon}");
-    }
+    let norm = match arguments.attack {
+        AttackKind::Fgsm | AttackKind::Pgd => Norm::Linf,
+        AttackKind::PgdL2 => Norm::L2,
+    };
+    let sizes = sizes(&arguments.epsilon, norm)?;
     let subject = &arguments.subject;
-    let opened = open(subject, global, printer)?;
+    let opened = open(subject, global, Purpose::Score, printer)?;
     let Opened { model, indices, device, .. } = &opened;
     let steps = arguments.steps.into();
     let attacker = |epsilon: f64| match arguments.attack {
@@ -32,16 +38,15 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
         AttackKind::PgdL2 => Attacker::pgd_l2(epsilon, steps),
     };
 
-    let images = Preprocessed { split: opened.split()?, preprocessing: &model.card().preprocessing };
+    let split = opened.split()?;
+    let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
     let classes = model.card().classes.len();
+    let labels = opened.labels()?;
     let bars = Bars::default();
-    let (mut points, mut exported) = (Vec::new(), Vec::new());
-    for epsilon in
-        std::iter::once(0.0).chain(arguments.epsilon.iter().copied().filter(|epsilon| *epsilon > 0.0))
-    {
+    let (mut points, mut answered) = (Vec::new(), Vec::new());
+    for epsilon in std::iter::once(0.0).chain(sizes.iter().copied().filter(|epsilon| *epsilon > 0.0)) {
         bars.begin(&format!("{} at {epsilon}", attacker(epsilon).name()), indices.len());
         let mut answers = Vec::new();
-        let mut labels = Vec::new();
         for batch in indices.chunks(subject.batch_size.into()) {
             let loaded = Batch::load(&images, batch, 0)?;
             let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
@@ -51,35 +56,45 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
                 true => attack(model, clean, &loaded.labels, &ids, &attacker(epsilon), seed),
                 false => clean,
             };
-            answers.extend(predicted_classes(&logits(model, attacked), classes));
-            labels.extend(loaded.labels);
+            let logits = logits(model, attacked.clone());
+            if let Some(row) = first_not_finite(&logits, classes) {
+                let image = attacked.narrow(0, row, 1);
+                let error = NotFinite::traced(model, &split.identifier(batch[row]), image);
+                return Err(not_finite(error, subject, global));
+            }
+            answers.extend(predicted_classes(&logits, classes));
             bars.advance(batch.len());
         }
         let right = answers.iter().zip(&labels).filter(|(answer, label)| answer == label).count();
-        let accuracy = wilson(right, labels.len(), DEFAULT_LEVEL)?;
-        exported.push(NamedArray::indices(&format!("predicted_{epsilon}"), &answers));
-        points.push((epsilon, accuracy));
+        points.push((epsilon, wilson(right, labels.len(), DEFAULT_LEVEL)?));
+        answered.push((epsilon, answers));
     }
     bars.finish();
     if let Some(path) = &subject.export {
-        write_export(path, &exported, &[("attack", attacker(1.0).name()), ("model", &model.card().name)])?;
+        write(path, &opened, &labels, &answered, attacker(1.0).name(), norm)?;
     }
-    let described: Vec<String> =
-        arguments.epsilon.iter().map(|&epsilon| attacker(epsilon).describe()).collect();
+    let described: Vec<String> = sizes.iter().map(|&epsilon| attacker(epsilon).describe()).collect();
     let result = json!({
         "model": model.card().name,
         "attack": attacker(1.0).name(),
+        "norm": norm,
+        "unit": norm.unit(),
         "settings": described,
         "precision": global.precision_name(),
+        "classes": opened.described_classes(),
         "n": indices.len(),
         "points": points.iter().map(|(epsilon, accuracy)| json!({
             "epsilon": epsilon, "accuracy": accuracy.value, "interval": [accuracy.low, accuracy.high],
         })).collect::<Vec<_>>(),
     });
     printer.result(&result, |_| {
-        let unit = if arguments.attack == AttackKind::PgdL2 { "" } else { "/255" };
-        let mut lines =
-            format!("{} under {} on {} images\n", model.card().name, attacker(1.0).name(), indices.len());
+        let unit = if norm == Norm::L2 { "" } else { "/255" };
+        let mut lines = format!(
+            "{} under {} ({norm}) on {} images\n",
+            model.card().name,
+            attacker(1.0).name(),
+            indices.len()
+        );
         for (epsilon, accuracy) in &points {
             let [value, low, high] = [accuracy.value, accuracy.low, accuracy.high].map(|x| 100.0 * x);
             let size = format!("{epsilon}{unit}");
@@ -87,4 +102,45 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
         }
         lines
     })
+}
+
+/// Sizes in the norm's unit: those that are written, or the usual ones.
+fn sizes(written: &[String], norm: Norm) -> Result<Vec<f64>> {
+    match written {
+        [] => Ok(norm.usual().to_vec()),
+        written => written
+            .iter()
+            .map(|text| norm.parse(text).map_err(|why| anyhow!("--epsilon {text}: {why}")))
+            .collect(),
+    }
+}
+
+/// Labels and, for each size, the predicted class of every image.
+fn write(
+    path: &Path,
+    opened: &Opened,
+    labels: &[usize],
+    answered: &[(f64, Vec<usize>)],
+    attack: &str,
+    norm: Norm,
+) -> Result<()> {
+    let images = opened.images()?;
+    let names = labels.iter().map(|&label| opened.dataset.classes[label].clone()).collect();
+    let mut table = Table::default()
+        .with("image", Column::Text(images.clone()))
+        .with("label", Column::indices(labels))
+        .with("class", Column::Text(names));
+    let mut arrays = vec![NamedArray::indices("labels", labels)];
+    for (epsilon, answers) in answered {
+        let name = format!("predicted_{epsilon}");
+        arrays.push(NamedArray::indices(&name, answers));
+        table = table.with(name, Column::indices(answers));
+    }
+    let epsilons = answered.iter().map(|(epsilon, _)| *epsilon as f32).collect();
+    arrays.push(NamedArray::floats("epsilons", &[answered.len()], epsilons));
+    let model = &opened.model.card().name;
+    let notes =
+        [("attack", attack), ("epsilon_unit", norm.unit()), ("model", model), ("split", &opened.split)];
+    let notes = notes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+    Ok(Export { arrays, images, table, notes }.write(path)?)
 }

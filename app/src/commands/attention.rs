@@ -1,6 +1,7 @@
 //! `archaeo attention`: what a transformer's heads attend to.
 
 use std::iter::repeat_n;
+use std::path::Path;
 
 use anyhow::Result;
 use archaeo_analysis::attention_maps::AttentionMaps;
@@ -8,12 +9,13 @@ use archaeo_analysis::attention_statistics::{
     DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
 use archaeo_analysis::rollout::{HeadFusion, RolloutOptions, rollout};
-use archaeo_experiments::export::{NamedArray, write_export};
+use archaeo_experiments::export::{Column, Export, NamedArray, Table};
+use archaeo_experiments::finite::check_maps;
 use archaeo_experiments::images::{Batch, Preprocessed};
 use archaeo_experiments::studies::Progress;
 use serde_json::json;
 
-use super::subject::{Opened, open};
+use super::subject::{Opened, Purpose, not_finite, open};
 use crate::cli::{Attention, Fusion, Global};
 use crate::printer::Printer;
 use crate::progress::Bars;
@@ -25,7 +27,7 @@ use crate::progress::Bars;
 pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<()> {
     anyhow::ensure!((0.0..1.0).contains(&arguments.discard), "--discard must be at least 0 and below 1");
     let subject = &arguments.subject;
-    let opened = open(subject, global, printer)?;
+    let opened = open(subject, global, Purpose::Look, printer)?;
     opened.require_attention(subject)?;
     let Opened { model, indices, device, .. } = &opened;
     let convention = if arguments.raw { DistanceConvention::Raw } else { DistanceConvention::Renormalised };
@@ -36,13 +38,17 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     };
     let options = RolloutOptions { fusion, discard: arguments.discard };
 
-    let images = Preprocessed { split: opened.split()?, preprocessing: &model.card().preprocessing };
+    let split = opened.split()?;
+    let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
     let bars = Bars::default();
     bars.begin(&model.card().name, indices.len());
     let mut statistics: Vec<Vec<LayerStatistics>> = Vec::new();
     let (mut rollouts, mut grid) = (Vec::new(), [0, 0]);
     for batch in indices.chunks(subject.batch_size.into()) {
-        let maps = AttentionMaps::record(model, Batch::load(&images, batch, 0)?.tensor(device))?;
+        let pixels = Batch::load(&images, batch, 0)?.tensor(device);
+        let maps = AttentionMaps::record(model, pixels.clone())?;
+        check_maps(model, &maps, |row| (split.identifier(batch[row]), pixels.clone().narrow(0, row, 1)))
+            .map_err(|error| not_finite(error, subject, global))?;
         statistics.extend(attention_statistics(&maps, convention));
         rollouts.extend(rollout(&maps, &options).into_iter().flat_map(|heatmap| heatmap.values));
         grid = maps.grid();
@@ -61,23 +67,19 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
             .collect()
     };
     let (distance, entropy) = (table(|head| head.distance), table(|head| head.entropy));
+    let tables = [
+        ("attention_distance", &distance),
+        ("attention_entropy", &entropy),
+        ("normalised_entropy", &table(|head| head.normalised_entropy)),
+        ("hoyer_sparsity", &table(|head| head.hoyer)),
+        ("below_uniform", &table(|head| head.below_uniform)),
+        ("class_token_mass", &table(|head| head.class_token_mass.unwrap_or(f64::NAN))),
+    ];
     if let Some(path) = &subject.export {
-        // Stages of a Swin Transformer differ in their number of heads.
-        let most = distance.iter().map(Vec::len).max().unwrap_or(0);
-        let shape = [distance.len(), most];
-        let flat = |table: &[Vec<f64>]| -> Vec<f32> {
-            let padded = |heads: &Vec<f64>| {
-                let missing = most - heads.len();
-                heads.iter().map(|&value| value as f32).chain(repeat_n(f32::NAN, missing)).collect::<Vec<_>>()
-            };
-            table.iter().flat_map(padded).collect()
-        };
-        let arrays = [
-            NamedArray::floats("attention_distance", &shape, flat(&distance)),
-            NamedArray::floats("attention_entropy", &shape, flat(&entropy)),
-            NamedArray::floats("rollout", &[statistics.len(), grid[0], grid[1]], rollouts),
-        ];
-        write_export(path, &arrays, &[("distance", convention.describe()), ("model", &model.card().name)])?;
+        let rollouts = NamedArray::floats("rollout", &[statistics.len(), grid[0], grid[1]], rollouts);
+        let notes = [("distance", convention.describe()), ("model", &model.card().name)];
+        let notes = notes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+        write(path, &opened, &tables, rollouts, notes)?;
     }
     let result = json!({
         "model": model.card().name,
@@ -89,23 +91,54 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         "normalised_entropy": table(|head| head.normalised_entropy),
         "hoyer_sparsity": table(|head| head.hoyer),
         "below_uniform": table(|head| head.below_uniform),
-        "class_token_mass": table(|head| head.class_token_mass.unwrap_or(0.0)),
+        // Absent, not zero, of a model without a class token.
+        "class_token_mass": statistics[0][0].heads[0].class_token_mass.map(|_| {
+            table(|head| head.class_token_mass.unwrap_or(f64::NAN))
+        }),
     });
     printer.result(&result, |_| {
         let rows = |title: &str, table: &[Vec<f64>]| {
             let mut lines = format!("{title}\n");
             for (layer, heads) in table.iter().enumerate() {
                 let cells: String = heads.iter().map(|value| format!("{value:8.2}")).collect();
-                lines += &format!("layer {layer:>2} {cells}\n");
+                lines += &format!("layer {:>2} {cells}\n", layer + 1);
             }
             lines
         };
         format!(
-            "{} on {} images; columns are heads\n\n{}\n{}",
+            "{} on {} images; columns are heads, layers are counted from 1\n\n{}\n{}",
             model.card().name,
             statistics.len(),
             rows(&format!("mean attention distance, pixels ({})", convention.describe()), &distance),
             rows("entropy, nats", &entropy)
         )
     })
+}
+
+/// The statistics of every head, and what is known of the images.
+fn write(
+    path: &Path,
+    opened: &Opened,
+    tables: &[(&str, &Vec<Vec<f64>>)],
+    rollouts: NamedArray,
+    notes: Vec<(String, String)>,
+) -> Result<()> {
+    let heads: Vec<usize> = tables[0].1.iter().map(Vec::len).collect();
+    let most = heads.iter().copied().max().unwrap_or(0);
+    let places =
+        || heads.iter().enumerate().flat_map(|(layer, &heads)| (0..heads).map(move |head| (layer, head)));
+    let [layers, numbers] = [|(layer, _)| layer + 1, |(_, head): (usize, usize)| head + 1].map(
+        |number: fn((usize, usize)) -> usize| Column::indices(&places().map(number).collect::<Vec<_>>()),
+    );
+    let mut table = Table::default().with("layer", layers).with("head", numbers);
+    let mut arrays = vec![NamedArray::indices("labels", &opened.labels()?), rollouts];
+    for (name, values) in tables {
+        // Stages of a Swin Transformer differ in their number of heads.
+        let padded = values.iter().flat_map(|heads| {
+            heads.iter().map(|&value| value as f32).chain(repeat_n(f32::NAN, most - heads.len()))
+        });
+        arrays.push(NamedArray::floats(name, &[values.len(), most], padded.collect()));
+        table = table.with(*name, Column::Numbers(values.iter().flatten().copied().collect()));
+    }
+    Ok(Export { arrays, images: opened.images()?, table, notes }.write(path)?)
 }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use archaeo_experiments::investigation::{Given, InvestigationConfig, Request, excavate};
 use archaeo_experiments::report::claims;
+use archaeo_models::read_card;
 use serde::Serialize;
 
+use super::classes::read_names;
+use super::subject::require_sherds_classes;
 use super::{environment, say_skipped};
 use crate::cli::{Excavate, Global};
 use crate::device;
@@ -17,8 +20,24 @@ use crate::progress::{Bars, listen_for_interrupt};
 /// What is investigated when no configuration is named.
 const DEFAULT_CONFIG: &str = include_str!("../../../configs/excavate.toml");
 
-fn given<'a>(path: &'a Option<PathBuf>, model: &'a Option<String>) -> Option<Given<'a>> {
-    Some(Given { path: path.as_deref()?, model: model.as_deref() })
+fn given<'a>(
+    path: &'a Option<PathBuf>,
+    model: &'a Option<String>,
+    class_names: &'a Option<Vec<String>>,
+) -> Option<Given<'a>> {
+    Some(Given { path: path.as_deref()?, model: model.as_deref(), class_names: class_names.as_deref() })
+}
+
+/// The data, or Sherds where none are given and no model is that was trained on others.
+fn source<'a>(arguments: &'a Excavate, given: [&Option<PathBuf>; 2]) -> Result<&'a str> {
+    if let Some(source) = &arguments.data {
+        return Ok(source);
+    }
+    for path in given.into_iter().flatten() {
+        let card = read_card(path)?;
+        require_sherds_classes(path, &card.map(|card| card.classes).unwrap_or_default())?;
+    }
+    Ok("sherds")
 }
 
 #[derive(Serialize)]
@@ -45,15 +64,18 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
     let device = device::by_name(&global.device, &config.precisions()?)?;
     let resolve = |weights: &Option<PathBuf>| weights.as_deref().map(hub::resolve).transpose();
     let (vit, cnn) = (resolve(&arguments.vit)?, resolve(&arguments.cnn)?);
+    let names = |file: &Option<PathBuf>| file.as_deref().map(read_names).transpose();
+    let (vit_names, cnn_names) = (names(&arguments.vit_class_names)?, names(&arguments.cnn_class_names)?);
+    let source = source(arguments, [&vit, &cnn])?;
     listen_for_interrupt()?;
 
     let bars = Bars::default();
     let request = Request {
-        source: &arguments.data,
+        source,
         strict: arguments.strict,
         config,
-        vit: given(&vit, &arguments.vit_model),
-        cnn: given(&cnn, &arguments.cnn_model),
+        vit: given(&vit, &arguments.vit_model, &vit_names),
+        cnn: given(&cnn, &arguments.cnn_model, &cnn_names),
         out: &arguments.out,
         device: &device,
         environment: environment(global),

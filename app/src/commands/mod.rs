@@ -12,6 +12,7 @@ pub mod report;
 pub mod train;
 
 mod checkpoint;
+mod classes;
 mod subject;
 mod zero_shot;
 

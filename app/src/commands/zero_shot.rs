@@ -4,11 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use archaeo_experiments::classes::{are_wordnet_ids, shortened};
 use archaeo_models::clip::{ClipConfig, Prompts};
 use archaeo_models::{Classifier, ModelCard, NetworkSpec};
 use burn::tensor::Device;
 
 use super::checkpoint::Found;
+use super::classes::read_names;
 use crate::cli::Subject;
 use crate::progress::Bars;
 
@@ -31,8 +33,16 @@ pub fn zero_shot(
         );
     };
     let classes = match &subject.class_names {
-        Some(path) => class_names(path, classes.len(), &subject.data)?,
-        None => classes.to_vec(),
+        Some(path) => read_names(path)?,
+        None => {
+            ensure!(
+                !are_wordnet_ids(classes),
+                "the data's classes are called by WordNet identifiers ({}), which no prompt can be made of; name them with \
+                 --class-names FILE",
+                shortened(classes)
+            );
+            classes.to_vec()
+        }
     };
     let prompts = match Prompts::built_in(prompts) {
         Some(prompts) => prompts,
@@ -46,20 +56,6 @@ pub fn zero_shot(
     let bar = bars.start("reading prompts", classes.len() as u64, "classes/s");
     let card = ModelCard { name, network, preprocessing, classes };
     Ok(clip.classifier(card, &prompts, &mut |done| bar.set_position(done as u64))?)
-}
-
-/// Names, one a line, as many as there are classes.
-fn class_names(path: &Path, classes: usize, data: &str) -> Result<Vec<String>> {
-    let text = read(path)?;
-    let names: Vec<String> =
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-    ensure!(
-        names.len() == classes,
-        "{} names {} classes, but {data} has {classes}; write one name a line, in the order of `archaeo data`",
-        path.display(),
-        names.len()
-    );
-    Ok(names)
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -18,6 +18,7 @@ mod listing;
 mod medmnist;
 mod open;
 mod parquet;
+mod relabel;
 pub mod resize;
 pub mod sherds;
 mod split;
@@ -27,6 +28,7 @@ pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions};
 pub use dataset::{Dataset, SplitSummary, Spread, Summary, contact_sheet};
 pub use error::DataError;
 pub use open::{OpenOptions, open};
+pub use relabel::NO_OUTPUT;
 pub use split::{Skipped, Split};
 
 /// One labelled image.

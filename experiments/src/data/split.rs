@@ -79,6 +79,8 @@ pub struct Split {
     items: Items,
     skipped: Vec<Skipped>,
     kept: Kept,
+    /// The label that stands for each of the source's own; these themselves when not given.
+    relabelled: Option<Arc<[usize]>>,
 }
 
 #[derive(Debug, Clone)]
@@ -107,7 +109,7 @@ impl Split {
 
     fn new(items: Items) -> Self {
         let kept = Kept::new(items.len());
-        Split { items, skipped: Vec::new(), kept }
+        Split { items, skipped: Vec::new(), kept, relabelled: None }
     }
 
     /// Number of images.
@@ -125,10 +127,16 @@ impl Split {
     /// # Panics
     /// If `i` is not below [`Split::len`], as for every method that takes an index.
     pub fn label(&self, i: usize) -> usize {
-        match &self.items {
+        let own = match &self.items {
             Items::Stored(records) => records[i].label,
             Items::Drawn { .. } => Sherds::label(i),
-        }
+        };
+        self.relabelled.as_ref().map_or(own, |labels| labels[own])
+    }
+
+    /// Makes every label from now on what `labels` says of it.
+    pub(super) fn relabel(&mut self, labels: &[usize]) {
+        self.relabelled = Some(labels.into());
     }
 
     /// Class indices of all images, in order.
@@ -156,9 +164,9 @@ impl Split {
                     identifier: record.identifier.clone(),
                     reason,
                 })?;
-                Ok(Sample { image, label: record.label, truth: None })
+                Ok(Sample { image, label: self.label(i), truth: None })
             }
-            Items::Drawn { sherds, split } => Ok(sherds.sample(*split, i)),
+            Items::Drawn { sherds, split } => Ok(Sample { label: self.label(i), ..sherds.sample(*split, i) }),
         }
     }
 

@@ -100,13 +100,19 @@ impl InvestigationConfig {
     pub fn to_toml(&self, vit: Option<Given>, cnn: Option<Given>) -> Result<String, RunFolderError> {
         let mut table: Table = toml::from_str(&self.recipes.to_toml()).expect("it was written as TOML");
         table.insert(STUDIES.into(), Value::Table(Table::try_from(&self.studies).expect("plain data")));
-        let (mut weights, mut names) = (Table::new(), Table::new());
+        let (mut weights, mut names, mut outputs) = (Table::new(), Table::new(), Table::new());
         for (role, given) in [(Role::Vit, vit), (Role::Cnn, cnn)] {
-            let Some(Given { path, model }) = given else { continue };
+            let Some(Given { path, model, class_names }) = given else { continue };
             weights.insert(role.to_string(), Value::String(sha256_checkpoint(path)?));
+            if let Some(class_names) = class_names {
+                let class_names = class_names.iter().cloned().map(Value::String).collect();
+                outputs.insert(role.to_string(), Value::Array(class_names));
+            }
             names.extend(model.map(|model| (role.to_string(), Value::String(model.into()))));
         }
-        for (section, entries) in [("weights_sha256", weights), ("models_given_as", names)] {
+        for (section, entries) in
+            [("weights_sha256", weights), ("models_given_as", names), ("class_names_given", outputs)]
+        {
             if !entries.is_empty() {
                 table.insert(section.into(), Value::Table(entries));
             }

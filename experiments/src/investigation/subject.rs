@@ -5,10 +5,12 @@ use std::path::Path;
 use archaeo_models::{Classifier, LoadOptions, ModelCard, ModelRequest, checkpoint};
 use burn::tensor::Device;
 
+use super::classes::arrange;
 use super::{Given, InvestigationError, Request, Watcher};
+use crate::classes::Outputs;
 use crate::data::Dataset;
 use crate::findings::{ModelFindings, Role};
-use crate::images::{Augmented, ImageSource, Preprocessed, Subset};
+use crate::images::{Augmented, Preprocessed, Subset};
 use crate::random::stratified;
 use crate::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
 use crate::studies::StudyError;
@@ -32,52 +34,34 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// The model that was brought along for a role; `None` if it is to be trained here. A recipe that cannot be trained
-    /// is refused now, not after the other model's training.
+    /// The models that were brought along for each role; `None` for one that is to be trained here. A recipe that cannot be
+    /// trained is refused now, not after the other model's training.
     pub(super) fn given(
-        role: Role,
         request: &Request,
         dataset: &Dataset,
-    ) -> Result<Option<Self>, InvestigationError> {
-        let given = match role {
-            Role::Vit => request.vit,
-            Role::Cnn => request.cnn,
-        };
-        if let Some(given) = given {
-            return Self::load(role, given, dataset, request.device).map(Some);
+    ) -> Result<[Option<Self>; 2], InvestigationError> {
+        let roles = [(Role::Vit, request.vit), (Role::Cnn, request.cnn)];
+        let mut loaded = Vec::new();
+        for (role, given) in roles {
+            match given {
+                Some(given) => loaded.push((role, given, load(role, given, request.device)?)),
+                None => check_recipe(role, request, dataset)?,
+            }
         }
-        let card = request.config.recipe(role)?.card(&dataset.classes)?;
-        if let Some((_, needed)) = wrong_kind(&card, role) {
-            let reason = format!("[models.{role}] must describe {needed}, but {} is none", card.name);
-            return Err(RecipeError::Value(reason).into());
+        let outputs: Vec<_> = loaded
+            .iter()
+            .map(|(role, given, (_, outputs))| (*role, given.path.to_owned(), outputs.clone()))
+            .collect();
+        let mut subjects = [None, None];
+        for ((role, given, (model, _)), arranged) in loaded.into_iter().zip(arrange(dataset, &outputs)?) {
+            let model = model.with_outputs(&arranged.order, arranged.names);
+            let path = given.path;
+            let mut subject = Self::new(role, model, path, path.display().to_string(), Vec::new())?;
+            subject.findings.classes_matched_by = Some(arranged.by);
+            subject.findings.class_notes = arranged.notes;
+            subjects[usize::from(role == Role::Cnn)] = Some(subject);
         }
-        Ok(None)
-    }
-
-    /// Loads a model that is brought along.
-    fn load(
-        role: Role,
-        given: Given,
-        dataset: &Dataset,
-        device: &Device,
-    ) -> Result<Self, InvestigationError> {
-        let Given { path, model } = given;
-        let checkpoint = checkpoint::read(path)?;
-        let model = model.map(str::to_owned);
-        let request = ModelRequest { model, class_names: dataset.classes.clone(), ..ModelRequest::default() };
-        let card = checkpoint.describe(&request)?.card;
-        let model = checkpoint.into_model(Some(card), &LoadOptions::default(), device)?;
-        if let Some((found, needed)) = wrong_kind(model.card(), role) {
-            return Err(InvestigationError::WrongKind { path: path.into(), role, found, needed });
-        }
-        if !agree(&model.card().classes, &dataset.classes) {
-            return Err(InvestigationError::OtherClasses {
-                path: path.into(),
-                model: shortened(&model.card().classes),
-                data: shortened(&dataset.classes),
-            });
-        }
-        Self::new(role, model, path, path.display().to_string(), Vec::new())
+        Ok(subjects)
     }
 
     /// Trains a model, or goes on with its training, in a folder of its own.
@@ -90,14 +74,11 @@ impl Subject {
         watcher: &dyn Watcher,
     ) -> Result<Self, InvestigationError> {
         let recipe = request.config.recipe(role)?;
-        let images = Augmented {
-            split: dataset.split("train")?,
-            augment: &recipe.augment,
-            image_size: recipe.image_size,
-            seed: recipe.seed,
-        };
+        let split = dataset.split("train")?;
+        let images =
+            Augmented { split, augment: &recipe.augment, image_size: recipe.image_size, seed: recipe.seed };
         let count = request.config.studies.training_images.unwrap_or(usize::MAX);
-        let indices = stratified(recipe.seed, "training subset", &images.split.labels(), count);
+        let indices = stratified(recipe.seed, "training subset", &split.labels(), count);
         let images = Subset { images, indices };
         let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
         let blank = recipe.build(&dataset.classes, request.device)?;
@@ -141,6 +122,8 @@ impl Subject {
             parameters: model.parameter_count(),
             weights: name,
             weights_sha256: sha256_checkpoint(path)?,
+            classes_matched_by: None,
+            class_notes: Vec::new(),
             history,
         };
         Ok(Self { model, findings })
@@ -152,14 +135,37 @@ impl Subject {
     }
 }
 
-/// Whether the labels of data with the classes `data` are indices into the classes `model`: they are where the names are
-/// the same, or one side has none but numbers.
-fn agree(model: &[String], data: &[String]) -> bool {
-    let numbers = |names: &[String]| names.iter().enumerate().all(|(index, name)| *name == index.to_string());
-    model == data || (data.len() <= model.len() && (numbers(model) || numbers(data)))
+/// Loads a model that is brought along, and says what its outputs are called.
+fn load(role: Role, given: Given, device: &Device) -> Result<(Classifier, Outputs), InvestigationError> {
+    let Given { path, model, class_names } = given;
+    let checkpoint = checkpoint::read(path)?;
+    let own = model.is_none() && matches!(checkpoint.card(), Ok(Some(_)));
+    let request = ModelRequest { model: model.map(str::to_owned), ..ModelRequest::default() };
+    let card = checkpoint.describe(&request)?.card;
+    let model = checkpoint.into_model(Some(card), &LoadOptions::default(), device)?;
+    if let Some((found, needed)) = wrong_kind(model.card(), role) {
+        return Err(InvestigationError::WrongKind { path: path.into(), role, found, needed });
+    }
+    let outputs = match class_names {
+        Some(names) if names.len() == model.card().classes.len() => Outputs::named(names.to_vec()),
+        Some(names) => {
+            let reason =
+                format!("{} names are given for its {} outputs", names.len(), model.card().classes.len());
+            return Err(InvestigationError::Classes { path: path.into(), role, reason });
+        }
+        None => Outputs::of(model.card(), own),
+    };
+    Ok((model, outputs))
 }
 
-fn shortened(classes: &[String]) -> String {
-    let shown = classes.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-    if classes.len() > 5 { format!("{shown}, … ({} in all)", classes.len()) } else { shown }
+/// Refuses a recipe that describes no model of the role.
+fn check_recipe(role: Role, request: &Request, dataset: &Dataset) -> Result<(), InvestigationError> {
+    let card = request.config.recipe(role)?.card(&dataset.classes)?;
+    match wrong_kind(&card, role) {
+        None => Ok(()),
+        Some((_, needed)) => {
+            let reason = format!("[models.{role}] must describe {needed}, but {} is none", card.name);
+            Err(RecipeError::Value(reason).into())
+        }
+    }
 }

@@ -29,6 +29,7 @@ use crate::data::{DataError, Dataset, Sample, Split};
 use crate::evaluate::Evaluation;
 use crate::export::ExportError;
 use crate::findings::Role;
+use crate::finite::{AnswersError, NotFinite};
 use crate::images::{preprocess, to_tensor};
 use crate::precision::precision_name;
 use crate::random::{spread, stratified};
@@ -79,9 +80,21 @@ pub enum StudyError {
         /// What is wrong.
         reason: String,
     },
+    /// Answers that are no numbers.
+    #[error(transparent)]
+    NotFinite(#[from] NotFinite),
     /// The user asked to stop.
     #[error("interrupted; run the same command again to go on from here")]
     Interrupted,
+}
+
+impl From<AnswersError> for StudyError {
+    fn from(error: AnswersError) -> Self {
+        match error {
+            AnswersError::NotFinite(error) => error.into(),
+            AnswersError::Data(error) => error.into(),
+        }
+    }
 }
 
 /// How much each study looks at.

@@ -188,7 +188,11 @@ impl RecipeFile {
     fn set(&mut self, text: &str) -> Result<(), RecipeError> {
         let (key, value) = text.split_once('=').ok_or_else(|| RecipeError::Override(text.to_owned()))?;
         let (key, value) = (key.trim(), value.trim());
-        let parts: Vec<&str> = key.split('.').collect();
+        let mut parts: Vec<&str> = key.split('.').collect();
+        // What is not about one model or the studies is about training, and may say so.
+        if parts.len() > 1 && parts[0] == "training" {
+            parts.remove(0);
+        }
         if value.is_empty() || parts.contains(&"") {
             return Err(RecipeError::Override(text.to_owned()));
         }

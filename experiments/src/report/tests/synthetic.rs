@@ -137,6 +137,8 @@ pub fn model(role: Role, name: &str, classes: usize) -> ModelFindings {
         parameters: if role == Role::Vit { 812_426 } else { 795_010 },
         weights: format!("{name}.safetensors"),
         weights_sha256: "c0ffee".repeat(10),
+        classes_matched_by: None,
+        class_notes: Vec::new(),
         history: (1..=12).map(epoch).collect(),
     }
 }

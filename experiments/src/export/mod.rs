@@ -1,4 +1,7 @@
-//! The arrays behind numbers and pictures, as safetensors files that any program reads.
+//! The arrays and tables behind numbers and pictures, in formats that any program reads: the ending of the file decides.
+
+mod npz;
+mod table;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,6 +11,8 @@ use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 use thiserror::Error;
+
+pub use table::{Column, Table};
 
 /// A file of arrays that cannot be written or read.
 #[derive(Debug, Error)]
@@ -22,6 +27,11 @@ pub enum ExportError {
         /// Why not.
         source: std::io::Error,
     },
+    /// An ending that stands for no format.
+    #[error(
+        "{0} cannot be written: its ending must be .safetensors, .npz, .csv or .parquet, and says the format"
+    )]
+    Format(PathBuf),
     /// The file is not what this program wrote there.
     #[error("{path} is damaged ({reason}); delete it and run the command again")]
     Damaged {
@@ -58,6 +68,11 @@ impl NamedArray {
         Self { name: name.into(), shape: shape.into(), values: Values::F32(values) }
     }
 
+    /// An array of integers.
+    pub fn integers(name: &str, shape: &[usize], values: Vec<i64>) -> Self {
+        Self { name: name.into(), shape: shape.into(), values: Values::I64(values) }
+    }
+
     /// An array of integers, from indices.
     pub fn indices(name: &str, values: &[usize]) -> Self {
         let values = values.iter().map(|&value| value as i64).collect::<Vec<_>>();
@@ -65,7 +80,73 @@ impl NamedArray {
     }
 }
 
-/// Writes arrays with string `notes`, under a temporary name first. Equal input gives equal bytes.
+/// What a file is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Arrays, with the names of the images as JSON in the metadata.
+    Safetensors,
+    /// NumPy arrays, the names of the images among them.
+    Npz,
+    /// A table as text.
+    Csv,
+    /// A table.
+    Parquet,
+}
+
+impl Format {
+    /// The format that the ending of `path` says.
+    ///
+    /// # Errors
+    /// An ending that stands for none.
+    pub fn of(path: &Path) -> Result<Self, ExportError> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        match ending.as_deref() {
+            Some("safetensors") => Ok(Self::Safetensors),
+            Some("npz") => Ok(Self::Npz),
+            Some("csv") => Ok(Self::Csv),
+            Some("parquet") => Ok(Self::Parquet),
+            _ => Err(ExportError::Format(path.to_owned())),
+        }
+    }
+}
+
+/// What a command found, to be written in whichever format is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Export {
+    /// Arrays of any number of axes, for `.safetensors` and `.npz`.
+    pub arrays: Vec<NamedArray>,
+    /// Name of each image in its source, in the order of the arrays' axis of images.
+    pub images: Vec<String>,
+    /// What of it is a table, for `.csv` and `.parquet`.
+    pub table: Table,
+    /// Where it comes from.
+    pub notes: Vec<(String, String)>,
+}
+
+impl Export {
+    /// Writes the file, under a temporary name first. Equal input gives equal bytes.
+    ///
+    /// # Errors
+    /// An ending that stands for no format, and what the file system says.
+    ///
+    /// # Panics
+    /// If an array does not have as many values as its shape says.
+    pub fn write(&self, path: &Path) -> Result<(), ExportError> {
+        let bytes = match Format::of(path)? {
+            Format::Safetensors => {
+                let names = serde_json::to_string(&self.images).expect("plain data");
+                let notes = self.notes.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+                encode(&self.arrays, &notes.chain([("image_names", names.as_str())]).collect::<Vec<_>>())
+            }
+            Format::Npz => npz::encode(self),
+            Format::Csv => self.table.csv(),
+            Format::Parquet => self.table.parquet(),
+        };
+        write_bytes(path, &bytes)
+    }
+}
+
+/// Writes arrays with string `notes` as safetensors, under a temporary name first. Equal input gives equal bytes.
 ///
 /// # Errors
 /// What the file system says, with the path.
@@ -73,7 +154,10 @@ impl NamedArray {
 /// # Panics
 /// If an array does not have as many values as its shape says.
 pub fn write_export(path: &Path, arrays: &[NamedArray], notes: &[(&str, &str)]) -> Result<(), ExportError> {
-    let bytes = encode(arrays, notes);
+    write_bytes(path, &encode(arrays, notes))
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
@@ -147,6 +231,60 @@ fn words<const N: usize, T>(bytes: &[u8], decode: impl Fn([u8; N]) -> T) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn export() -> Export {
+        let images = ["cat/1.png", "ärger/ß.png"].map(String::from).to_vec();
+        Export {
+            arrays: vec![
+                NamedArray::indices("labels", &[1, 0]),
+                NamedArray::floats("logits", &[2, 3], vec![0.5, -1.0, 2.0, 0.0, 0.25, f32::NAN]),
+            ],
+            table: Table::default()
+                .with("image", Column::Text(images.clone()))
+                .with("label", Column::Integers(vec![1, 0]))
+                .with("probability", Column::Numbers(vec![0.1, f64::NAN]))
+                .with("correct", Column::Flags(vec![true, false])),
+            images,
+            notes: vec![("model".into(), "vit".into())],
+        }
+    }
+
+    #[test]
+    fn the_ending_decides_the_format() {
+        let folder = tempfile::tempdir().unwrap();
+        for ending in ["safetensors", "npz", "CSV", "parquet"] {
+            let path = folder.path().join(format!("export.{ending}"));
+            export().write(&path).unwrap();
+            let bytes = fs::read(&path).unwrap();
+            let start: &[u8] = match ending {
+                "npz" => b"PK\x03\x04",
+                "CSV" => b"image,label,probability,correct\ncat/1.png,1,0.1,true\n",
+                "parquet" => b"PAR1",
+                _ => &bytes[..8],
+            };
+            assert!(bytes.starts_with(start), "{ending}");
+            export().write(&path).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), bytes, "{ending}: equal input gives equal bytes");
+        }
+        for name in ["export.json", "export", "export.safetensors.gz"] {
+            let path = folder.path().join(name);
+            let message = export().write(&path).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains(".npz, .csv or .parquet"), "{message}");
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn names_of_images_are_in_the_metadata_of_safetensors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("export.safetensors");
+        export().write(&path).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let notes = metadata.metadata().clone().unwrap();
+        let names: Vec<String> = serde_json::from_str(&notes["image_names"]).unwrap();
+        assert_eq!((names, notes["model"].as_str()), (export().images, "vit"));
+    }
 
     #[test]
     fn what_is_written_is_read_back() {
