@@ -147,8 +147,8 @@ fn options_that_mean_nothing() {
         command.arg("--weights").arg(&weights);
         command
     };
-    refused(&mut attack("-1"), &["--epsilon must be 0 or more, not -1"]);
-    refused(&mut attack("nan"), &["--epsilon must be 0 or more"]);
+    refused(&mut attack("-1"), &["--epsilon -1: epsilon must be 0 or more, not -1"]);
+    refused(&mut attack("nan"), &["epsilon must be 0 or more, not NaN"]);
     refused(&mut attack("much"), &["--epsilon"]);
     let mut attention = archaeo(["attention", "--data", SHERDS, "--discard", "1", "--weights"]);
     refused(attention.arg(&weights), &["--discard must be at least 0 and below 1"]);
@@ -164,7 +164,7 @@ fn files_that_could_not_be_written_are_refused_before_the_work() {
         command.arg(file);
         command
     };
-    for command in ["evaluate", "attention", "attack"] {
+    for command in ["evaluate", "attention", "attack", "ablate"] {
         refused(
             &mut with_export(command, &nowhere),
             &["out.safetensors", "there is no folder", "create it first"],

@@ -142,7 +142,11 @@ fn prompts_that_cannot_be_used() {
     let placeless = world.file("placeless.txt", &["a {}", "a photo"]);
     refused(&[], &[("--prompts", &placeless)], "placeless.txt line 2, `a photo`, has no {}");
     let names = world.file("few.txt", &["cat", "dog"]);
-    refused(&["--prompts", "cifar"], &[("--class-names", &names)], "few.txt names 2 classes, but sherds");
+    refused(
+        &["--prompts", "cifar"],
+        &[("--class-names", &names)],
+        "it has no output for any of the data's classes (circle",
+    );
     for (model, expected) in [
         ("vit_micro", "--prompts goes with CLIP, but vit_micro is none"),
         ("clip_vit_base_patch32", "does not fit clip_vit_base_patch32"),

@@ -13,7 +13,7 @@ use crate::images::{Batch, ImageSource};
 
 /// A model whose answer to an image is not finite.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{model} gives answers that are not finite, on {image} for one (first {place}); {remedy}")]
+#[error("{model} gives answers that are not finite, for example on {image} (first {place}); {remedy}")]
 pub struct NotFinite {
     /// What to call the model: its name, or its file.
     pub model: String,
@@ -176,7 +176,10 @@ mod tests {
     #[test]
     fn the_place_where_it_begins_is_named() {
         let mlp = said("vit_micro", &["blocks.3.mlp.fc1.weight", "blocks.3.mlp.fc2.weight"]);
-        assert!(mlp.starts_with("model.pth gives answers that are not finite, on grey.png for one"), "{mlp}");
+        assert!(
+            mlp.starts_with("model.pth gives answers that are not finite, for example on grey.png"),
+            "{mlp}"
+        );
         assert!(mlp.contains("(first at the output of block 4 of "), "{mlp}");
         assert!(mlp.contains("32-bit floats"), "{mlp}");
         let attention = said("vit_micro", &["blocks.1.attn.qkv.weight", "blocks.1.attn.qkv.bias"]);

@@ -1,5 +1,7 @@
 //! How names of classes are compared.
 
+use super::grouped;
+
 /// What two spellings of a name have in common: case, white space, underscores, hyphens, apostrophes and full stops do not
 /// count, nor does an article before the name.
 pub(super) fn key(name: &str) -> String {
@@ -52,7 +54,10 @@ pub(super) fn number(name: &str) -> Option<usize> {
 pub fn shortened(names: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN { format!("{shown}, … ({} in all)", names.len()) } else { shown }
+    match names.len() > SHOWN {
+        true => format!("{shown} and {} more", grouped(names.len() - SHOWN)),
+        false => shown,
+    }
 }
 
 #[cfg(test)]

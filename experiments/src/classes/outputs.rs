@@ -94,8 +94,9 @@ impl<'a> Catalogue<'a> {
         let mut whole = Vec::new();
         for (output, name) in outputs.names.iter().enumerate() {
             let synset = synsets[output].map(|index| imagenet::synsets()[index]);
-            let mut full = vec![key(name), key(without_wordnet_id(name))];
-            full.extend(synset.map(|synset| key(synset.names)));
+            let mut full = vec![key(name)];
+            // A name beside an identifier is shared, and says the whole only where nothing else does.
+            full.push(synset.map_or_else(|| key(without_wordnet_id(name)), |synset| key(synset.names)));
             let others = synset.map_or("", |synset| synset.names);
             let parts = synonyms(without_wordnet_id(name)).chain(synonyms(others)).map(key);
             for alias in full.iter().cloned().chain(parts).filter(|alias| !alias.is_empty()) {
