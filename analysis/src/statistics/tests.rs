@@ -206,7 +206,7 @@ fn spearman_matches_scipy() {
     // Two of the 120 orders (forward and backward) are as extreme.
     assert!((result.p_value - 2.0 / 120.0).abs() < 0.008, "{}", result.p_value);
     assert!(matches!(spearman(&rising, &[2.0; 5], &FEW), Err(StatisticsError::Undefined { .. })));
-    assert_eq!(ranks::average_ranks(&[3.0, 0.0, 3.0, -0.0, 9.0]), [3.5, 1.5, 3.5, 1.5, 5.0]);
+    assert_eq!(average_ranks(&[3.0, 0.0, 3.0, -0.0, 9.0]), [3.5, 1.5, 3.5, 1.5, 5.0]);
 }
 
 #[test]

@@ -40,12 +40,13 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     let bars = Bars::default();
     bars.begin(&model.card().name, indices.len());
     let mut statistics: Vec<Vec<LayerStatistics>> = Vec::new();
-    let (mut rollouts, mut grid) = (Vec::new(), [0, 0]);
+    let (mut rollouts, mut grid, mut read_out) = (Vec::new(), [0, 0], "");
     for batch in indices.chunks(subject.batch_size.into()) {
         let maps = AttentionMaps::record(model, Batch::load(&images, batch, 0)?.tensor(device))?;
         statistics.extend(attention_statistics(&maps, convention));
         rollouts.extend(rollout(&maps, &options).into_iter().flat_map(|heatmap| heatmap.values));
         grid = maps.grid();
+        read_out = maps.layers[0].site.read_out.describe();
         bars.advance(batch.len());
     }
     bars.finish();
@@ -59,6 +60,14 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         layers
             .map(|layer| (0..statistics[0][layer].heads.len()).map(|head| mean(layer, head)).collect())
             .collect()
+    };
+    let token_table = |mass: fn(&HeadStatistics) -> Option<f64>| -> Option<Vec<Vec<f64>>> {
+        let mean = |layer: usize, head: usize| -> Option<f64> {
+            let sum: Option<f64> = statistics.iter().map(|image| mass(&image[layer].heads[head])).sum();
+            Some(sum? / statistics.len() as f64)
+        };
+        let heads = |layer: usize| 0..statistics[0][layer].heads.len();
+        (0..statistics[0].len()).map(|layer| heads(layer).map(|head| mean(layer, head)).collect()).collect()
     };
     let (distance, entropy) = (table(|head| head.distance), table(|head| head.entropy));
     if let Some(path) = &subject.export {
@@ -83,25 +92,29 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         "model": model.card().name,
         "precision": global.precision_name(),
         "n": statistics.len(),
+        "read_out": read_out,
         "distance_convention": convention.describe(),
         "attention_distance": distance,
         "attention_entropy": entropy,
         "normalised_entropy": table(|head| head.normalised_entropy),
         "hoyer_sparsity": table(|head| head.hoyer),
         "below_uniform": table(|head| head.below_uniform),
-        "class_token_mass": table(|head| head.class_token_mass.unwrap_or(0.0)),
+        // `null` of a model that has no such token.
+        "class_token_mass": token_table(|head| head.class_token_mass),
+        "distillation_token_mass": token_table(|head| head.distillation_token_mass),
+        "register_mass": token_table(|head| head.register_mass),
     });
     printer.result(&result, |_| {
         let rows = |title: &str, table: &[Vec<f64>]| {
             let mut lines = format!("{title}\n");
             for (layer, heads) in table.iter().enumerate() {
                 let cells: String = heads.iter().map(|value| format!("{value:8.2}")).collect();
-                lines += &format!("layer {layer:>2} {cells}\n");
+                lines += &format!("layer {:>2} {cells}\n", layer + 1);
             }
             lines
         };
         format!(
-            "{} on {} images; columns are heads\n\n{}\n{}",
+            "{} on {} images; its head reads {read_out}; columns are attention heads, counted from 1\n\n{}\n{}",
             model.card().name,
             statistics.len(),
             rows(&format!("mean attention distance, pixels ({})", convention.describe()), &distance),

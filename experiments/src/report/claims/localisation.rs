@@ -1,82 +1,187 @@
 //! Whether heatmaps find the object better than heatmaps that know nothing.
 
-use crate::findings::{LocalisationFindings, LocalisationScore};
+use archaeo_analysis::statistics::SignFlipTest;
 
-use super::super::evidence::{Side, apart, side};
+use crate::findings::{Gains, LocalisationFindings, LocalisationScore};
+
+use super::super::evidence::{SIGNIFICANCE, Side};
 use super::super::names::{Names, listed};
-use super::super::numbers::{Unit, counted, percent};
+use super::super::numbers::{Unit, counted, p_value, percent};
 use super::Claim;
 
+/// The scores by which a heatmap is judged, with the pointing game left to a claim of its own.
+const SCORES: [(&str, fn(&Gains) -> &SignFlipTest); 3] = [
+    ("mass", |gains| &gains.mass),
+    ("AUROC", |gains| &gains.auroc),
+    ("average precision", |gains| &gains.average_precision),
+];
+
+/// An explanation with what it gains over the baselines.
+struct Explanation<'a> {
+    name: String,
+    score: &'a LocalisationScore,
+    over_random: &'a Gains,
+    over_centre: &'a Gains,
+}
+
 pub(super) fn claims(findings: &LocalisationFindings, names: &Names) -> Vec<Claim> {
-    let explanations: Vec<&LocalisationScore> =
-        findings.methods.iter().filter(|score| score.role.is_some()).collect();
-    if explanations.is_empty() {
-        return Vec::new();
-    }
-    let mut claims = vec![against_random(findings, &explanations, names)];
-    claims.extend(against_centre(findings, &explanations, names));
-    claims
+    let explanations: Vec<Explanation> = findings
+        .methods
+        .iter()
+        .filter_map(|score| {
+            Some(Explanation {
+                name: full_name(score, names),
+                score,
+                over_random: score.over_random.as_ref()?,
+                over_centre: score.over_centre.as_ref()?,
+            })
+        })
+        .collect();
+    let centre = findings.methods.iter().find(|score| score.role.is_none() && score.method == "centre");
+    let Some(centre) = centre.filter(|_| !explanations.is_empty()) else {
+        return findings
+            .methods
+            .iter()
+            .any(|score| score.role.is_some())
+            .then(|| undecided(findings))
+            .into_iter()
+            .collect();
+    };
+    vec![against_centre(findings, &explanations, centre), pointing(&explanations, centre)]
 }
 
 fn full_name(score: &LocalisationScore, names: &Names) -> String {
     score.role.map_or_else(|| score.method.clone(), |role| format!("{} ({})", score.method, names.bare(role)))
 }
 
-fn against_random(
-    findings: &LocalisationFindings,
-    explanations: &[&LocalisationScore],
-    names: &Names,
-) -> Claim {
-    let on = |wanted| -> Vec<String> {
-        let chosen = explanations
-            .iter()
-            .filter(|score| score.mass_over_random.as_ref().map(|gain| side(gain, 0.0)) == Some(wanted));
-        chosen.map(|score| full_name(score, names)).collect()
-    };
-    let (better, worse) = (on(Side::Above), on(Side::Below));
-    let all = better.len() == explanations.len();
-    let mut statement = if all && better.len() > 1 {
-        format!(
-            "All {} explanations put more of their mass on the object than a random heatmap.",
-            better.len()
-        )
-    } else if better.is_empty() {
-        "No explanation is shown to put more of its mass on the object than a random heatmap.".into()
-    } else {
-        format!("More of the mass lies on the object than with a random heatmap for {}.", listed(&better))
-    };
-    if !worse.is_empty() {
-        statement += &format!(" Less lies there for {}.", listed(&worse));
+/// Where a paired comparison says that a method lies relative to its baseline.
+fn verdict(test: &SignFlipTest) -> Side {
+    match (test.p_value < SIGNIFICANCE, test.difference.value > 0.0) {
+        (false, _) => Side::Undecided,
+        (true, true) => Side::Above,
+        (true, false) => Side::Below,
     }
-    let gains: Vec<String> = explanations
-        .iter()
-        .filter_map(|score| {
-            let gain = score.mass_over_random.as_ref()?;
-            Some(format!("{} {}", full_name(score, names), Unit::Points.sentence(gain)))
-        })
-        .collect();
-    let evidence = format!(
-        "Gain over random on {} whose objects cover {} on average: {}.",
-        counted(findings.n, "image"),
-        percent(findings.object_share.value),
-        gains.join("; ")
-    );
-    Claim { section: "localisation", topic: "Explanations against truth", statement, evidence }
 }
 
-/// Objects tend to lie in the middle, so a blob in the centre is the harder baseline.
+/// Scores by which a method lies on a side of its baseline.
+fn on_side(gains: &Gains, wanted: Side) -> Vec<String> {
+    let on = SCORES.iter().filter(|(_, of)| verdict(of(gains)) == wanted);
+    on.map(|(name, _)| (*name).to_owned()).collect()
+}
+
+fn undecided(findings: &LocalisationFindings) -> Claim {
+    Claim {
+        section: "localisation",
+        topic: "Explanations against truth",
+        statement: format!(
+            "Whether an explanation finds the object better than chance cannot be tested on {}.",
+            counted(findings.n, "image")
+        ),
+        evidence: "A paired comparison takes two or more images.".into(),
+    }
+}
+
+/// Objects tend to lie in the middle, so that a blob in the centre is the baseline that matters.
 fn against_centre(
     findings: &LocalisationFindings,
-    explanations: &[&LocalisationScore],
-    names: &Names,
-) -> Option<Claim> {
-    let centre = findings.methods.iter().find(|score| {
-        let method = score.method.to_lowercase();
-        score.role.is_none() && (method.contains("centre") || method.contains("center"))
-    })?;
+    explanations: &[Explanation],
+    centre: &LocalisationScore,
+) -> Claim {
+    let named = |chosen: &dyn Fn(&Explanation) -> bool| -> Vec<String> {
+        explanations.iter().filter(|e| chosen(e)).map(|e| e.name.clone()).collect()
+    };
+    let above = |e: &Explanation| on_side(e.over_centre, Side::Above);
+    let best = named(&|e| above(e).len() == SCORES.len());
+    let mut parts = Vec::new();
+    if !best.is_empty() {
+        let verb = if best.len() == 1 { "finds" } else { "find" };
+        parts.push(format!(
+            "{} {verb} the object better than a blob in the image's centre by every score.",
+            listed(&best)
+        ));
+    }
+    for e in explanations.iter().filter(|e| (1..SCORES.len()).contains(&above(e).len())) {
+        let below = on_side(e.over_centre, Side::Below);
+        let yet =
+            if below.is_empty() { String::new() } else { format!(", and less well by {}", listed(&below)) };
+        parts.push(format!(
+            "{} finds the object better than a blob in the image's centre by {} alone{yet}.",
+            e.name,
+            listed(&above(e))
+        ));
+    }
+    if parts.is_empty() {
+        parts.push(
+            "No explanation is shown to find the object better than a blob in the image's centre, which knows nothing of the \
+             image."
+                .into(),
+        );
+    }
+    let over_random = named(&|e| verdict(&e.over_random.mass) == Side::Above);
+    let under_random = named(&|e| verdict(&e.over_random.mass) == Side::Below);
+    parts.push(if over_random.len() == explanations.len() {
+        "All put more of their mass on it than a random heatmap does.".into()
+    } else if over_random.is_empty() {
+        "None is shown to put more of its mass on it than a random heatmap does.".into()
+    } else {
+        let verb = if over_random.len() == 1 { "puts" } else { "put" };
+        format!("More of the mass than a random heatmap's {verb} {} on it.", listed(&over_random))
+    });
+    if !under_random.is_empty() {
+        parts.push(format!("Less of it than at random lies there for {}.", listed(&under_random)));
+    }
+
+    let gains: Vec<String> = explanations
+        .iter()
+        .map(|e| {
+            format!(
+                "{} {} ({}, {})",
+                e.name,
+                percent(e.score.mass.value),
+                difference(&e.over_centre.mass),
+                p_value(e.over_centre.mass.p_value)
+            )
+        })
+        .collect();
+    let ranks: Vec<String> = explanations
+        .iter()
+        .map(|e| format!("{} {}", e.name, Unit::Coefficient.value(e.score.auroc.value)))
+        .collect();
+    let left_out = match findings.left_out {
+        0 => String::new(),
+        n => format!(
+            " {} not scored, because the object covers nothing or everything of what a model sees.",
+            if n == 1 { "1 image was".into() } else { format!("{} were", counted(n, "image")) }
+        ),
+    };
+    let evidence = format!(
+        "Mass on the object over {} whose objects cover {} on average: centre {}; {} (in brackets, paired difference from the \
+         centre, adjusted p). AUROC: centre {}; {}.{left_out}",
+        counted(findings.n, "image"),
+        percent(findings.object_share.value),
+        percent(centre.mass.value),
+        gains.join("; "),
+        Unit::Coefficient.value(centre.auroc.value),
+        ranks.join("; "),
+    );
+    Claim {
+        section: "localisation",
+        topic: "Explanations against truth",
+        statement: parts.join(" "),
+        evidence,
+    }
+}
+
+/// `−0.9 points, 95 % interval −2.0 to 0.2`.
+fn difference(test: &SignFlipTest) -> String {
+    let found = &test.difference;
+    format!("{}, {}", Unit::Points.value(found.value), Unit::Points.interval_phrase(found))
+}
+
+fn pointing(explanations: &[Explanation], centre: &LocalisationScore) -> Claim {
     let named = |wanted| -> Vec<String> {
-        let chosen = explanations.iter().filter(|score| apart(&score.pointing, &centre.pointing) == wanted);
-        chosen.map(|score| full_name(score, names)).collect()
+        let chosen = explanations.iter().filter(|e| verdict(&e.over_centre.pointing) == wanted);
+        chosen.map(|e| e.name.clone()).collect()
     };
     let (better, worse) = (named(Side::Above), named(Side::Below));
     let pointing = |subjects: &[String]| {
@@ -101,12 +206,22 @@ fn against_centre(
     };
     let scores: Vec<String> = explanations
         .iter()
-        .map(|score| format!("{} {}", full_name(score, names), Unit::Percent.sentence(&score.pointing)))
+        .map(|e| {
+            let test = &e.over_centre.pointing;
+            format!(
+                "{} {} ({}, {})",
+                e.name,
+                percent(e.score.pointing.value),
+                difference(test),
+                p_value(test.p_value)
+            )
+        })
         .collect();
     let evidence = format!(
-        "Pointing game, the share of images whose hottest pixel lies on the object: {}; centre {}.",
+        "Pointing game, the share of images whose hottest pixel lies on the object: centre {}; {} (in brackets, paired \
+         difference from the centre, adjusted p).",
+        percent(centre.pointing.value),
         scores.join("; "),
-        Unit::Percent.sentence(&centre.pointing)
     );
-    Some(Claim { section: "localisation", topic: "Pointing", statement, evidence })
+    Claim { section: "localisation", topic: "Pointing", statement, evidence }
 }
