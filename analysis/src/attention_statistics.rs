@@ -212,7 +212,7 @@ fn diversity(heads: &[Vec<Vec<f64>>]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use archaeo_models::{PrefixTokens, ReadOut};
+    use archaeo_models::{AttentionSite, PrefixTokens, ReadOut, Window, WindowPadding};
 
     use super::*;
     use crate::testing::{Fixture, random_attention};
@@ -292,6 +292,42 @@ mod tests {
         assert!(renormalised.hoyer.abs() < 1e-6);
         assert_eq!(renormalised.below_uniform, 0.0);
         assert!((renormalised.class_token_mass.unwrap() - 1.0 / 7.0).abs() < 1e-6);
+    }
+
+    /// Windows that do and do not tile their maps, shifted or not, and one of a single patch.
+    #[test]
+    fn even_attention_within_windows_reaches_the_even_distance_of_every_layer() {
+        let even = |grid: [usize; 2], window: usize, shifted: bool| {
+            let window = Window::on(grid, window, shifted, WindowPadding::default());
+            let (prefix, read_out) = (PrefixTokens::NONE, ReadOut::MeanOfPatches);
+            let site = AttentionSite { layer: 0, grid, prefix, read_out, window: Some(window) };
+            let places = window.size[0] * window.size[1];
+            let windows = window.tokens(grid).len() / places;
+            let blank = vec![0.0; windows * places * places];
+            let mut layer = LayerMaps { site, heads: 1, windows, places, values: blank };
+            let regions: Vec<usize> = window.regions(grid).into_iter().collect();
+            for query in 0..windows * places {
+                let first = query / places * places;
+                let alike = |key: &usize| regions[first + key] == regions[query];
+                let keys: Vec<usize> = (0..places).filter(alike).collect();
+                for &key in &keys {
+                    layer.values[query * places + key] = 1.0 / keys.len() as f32;
+                }
+            }
+            let maps = AttentionMaps { images: 1, image_size: [32, 32], layers: vec![layer] };
+            let found = attention_statistics(&maps, DistanceConvention::Renormalised)[0][0].heads[0].distance;
+            (found, maps.layers[0].even_distance(maps.image_size))
+        };
+        let mut distances = Vec::new();
+        for (grid, window, shifted) in
+            [([8, 8], 4, false), ([8, 8], 4, true), ([7, 7], 3, false), ([7, 7], 3, true), ([2, 2], 2, false)]
+        {
+            let (found, expected) = even(grid, window, shifted);
+            assert!((found / expected - 1.0).abs() < 1e-6, "{grid:?}: {found} of {expected}");
+            distances.push(expected);
+        }
+        assert!(distances[4] > distances[0], "in pixels, even attention reaches further after merging");
+        assert_eq!(even([1, 1], 1, false), (0.0, 0.0));
     }
 
     #[test]

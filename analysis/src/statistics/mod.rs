@@ -44,6 +44,8 @@ mod special;
 #[cfg(test)]
 mod tests;
 mod trend;
+#[cfg(test)]
+mod trust_tests;
 
 use serde::{Deserialize, Serialize};
 

@@ -12,10 +12,15 @@ pub struct Pairing {
     pub together: Estimate,
     /// Mean agreement of what does not: the null.
     pub apart: Estimate,
-    /// `together − apart`, paired: each item's own agreement minus the mean of its agreements with the others.
+    /// `together − apart`, the mean of [`Pairing::excess`].
     pub difference: Estimate,
     /// Two-sided p-value that it does not matter which belongs to which, from random pairings.
     pub p_value: f64,
+    /// Of each item, how far its own agreement exceeds what its two descriptions show with those of other items: the entry on
+    /// the diagonal less the effects of its row and its column, estimated from the other entries. Zero where rows and columns
+    /// explain everything.
+    #[serde(skip)]
+    pub excess: Vec<f64>,
 }
 
 /// Fewest random pairings, whatever the number of bootstrap resamples.
@@ -27,7 +32,8 @@ const FEWEST_PAIRINGS: usize = 10_000;
 /// diagonal exceeds is not 0 but the mean of all other entries, for descriptions may be alike whatever they describe. The
 /// null distribution pairs the descriptions at random (as in Mantel's test, 1967); the p-value is (b + 1)/(m + 1) for b of m
 /// pairings whose mean lies at least as far from the mean of all entries (Phipson & Smyth 2010), with at least 10,000
-/// pairings. Intervals are those of the bootstrap over items, each with its own difference.
+/// pairings. Intervals are those of the bootstrap over items; that of the difference is over each item's excess, free of how
+/// much a description agrees with all others, as the random pairings are.
 ///
 /// # Errors
 /// Fewer than two items, another number of entries, an entry that is not finite, or impossible resampling parameters.
@@ -38,10 +44,18 @@ pub fn pairing_test(agreement: &[f64], n: usize, resampling: &Resampling) -> Res
     check_finite("a table of agreements", agreement)?;
     let at = |i: usize, j: usize| agreement[i * n + j];
     let own: Vec<f64> = (0..n).map(|i| at(i, i)).collect();
-    // Of each item, its first description with all others' second ones and the reverse.
-    let others = |i: usize| (0..n).filter(move |&j| j != i).map(move |j| (at(i, j) + at(j, i)) / 2.0);
-    let others: Vec<f64> = (0..n).map(|i| others(i).sum::<f64>() / (n - 1) as f64).collect();
-    let differences: Vec<f64> = own.iter().zip(&others).map(|(own, others)| own - others).collect();
+    // Of each item, its first description with all others' second ones, and the reverse.
+    let over_others = |of: &dyn Fn(usize) -> f64, i: usize| {
+        (0..n).filter(|&j| j != i).map(of).sum::<f64>() / (n - 1) as f64
+    };
+    let rows: Vec<f64> = (0..n).map(|i| over_others(&|j| at(i, j), i)).collect();
+    let columns: Vec<f64> = (0..n).map(|i| over_others(&|j| at(j, i), i)).collect();
+    let others: Vec<f64> = rows.iter().zip(&columns).map(|(row, column)| (row + column) / 2.0).collect();
+    let all_others = mean(&others);
+    // A row's mean leaves out the item's own column and the reverse, which shrinks their effects by (n − 2)/(n − 1).
+    let shrunk = if n > 2 { (n - 1) as f64 / (n - 2) as f64 } else { 0.0 };
+    let effects = |i: usize| shrunk * (rows[i] + columns[i] - 2.0 * all_others);
+    let excess: Vec<f64> = (0..n).map(|i| own[i] - all_others - effects(i)).collect();
     let interval = |values: &[f64]| {
         let mean_at =
             |indices: &[usize]| indices.iter().map(|&i| values[i]).sum::<f64>() / indices.len() as f64;
@@ -59,8 +73,9 @@ pub fn pairing_test(agreement: &[f64], n: usize, resampling: &Resampling) -> Res
     Ok(Pairing {
         together: interval(&own)?,
         apart: interval(&others)?,
-        difference: interval(&differences)?,
+        difference: interval(&excess)?,
         p_value: (as_far + 1) as f64 / (resamples + 1) as f64,
+        excess,
     })
 }
 
@@ -77,6 +92,7 @@ mod tests {
         let found = pairing_test(&table, n, &Resampling::new(1)).unwrap();
         assert!(found.together.value > 0.6 && found.together.low > 0.5, "{found:?}");
         assert!(found.difference.value.abs() < 1e-12 && found.p_value == 1.0, "{found:?}");
+        assert!(found.excess.iter().all(|excess| excess.abs() < 1e-12), "{found:?}");
     }
 
     #[test]
@@ -86,6 +102,8 @@ mod tests {
         assert!((found.together.value - 0.8).abs() < 1e-12);
         assert!((found.apart.value - 0.15).abs() < 1e-12);
         assert!((found.difference.value - 0.65).abs() < 1e-12);
+        // Row 0.15, column 0.2 and all pairs 0.15 on average: together 0.05 above, twice that where nothing is left out.
+        assert!((found.excess[0] - (0.9 - 0.15 - 0.1)).abs() < 1e-12);
         // One of the six pairings is the true one.
         assert!((found.p_value - 1.0 / 6.0).abs() < 0.015, "{}", found.p_value);
     }

@@ -132,12 +132,14 @@ fn layer_findings(
 /// Whether attention reaches further, or less far, with depth. The unit is the layer: heads of one layer are no independent
 /// witnesses of its depth. What is compared is the distance relative to even attention: in a windowed model even attention
 /// reaches further from stage to stage, because patches are merged.
-pub(super) fn depth_trend(
+fn depth_trend(
     layers: &[LayerAttention],
     resampling: &Resampling,
 ) -> Result<Measured<RankTrend>, StudyError> {
+    // Layers that differ by what rounding leaves do not differ.
+    let rounded = |found: &Estimate| (found.value * 1e6).round() / 1e6;
     let relative: Vec<f64> =
-        layers.iter().filter_map(|layer| layer.relative_distance.as_ref()).map(|found| found.value).collect();
+        layers.iter().filter_map(|layer| layer.relative_distance.as_ref()).map(rounded).collect();
     Ok(match rank_trend(&relative, resampling) {
         Err(StatisticsError::TooFew { found, .. }) => Measured::undefined(format!(
             "it takes {FEWEST_FOR_A_TREND} or more layers to show one, and there {} {found}",
@@ -148,4 +150,44 @@ pub(super) fn depth_trend(
         }
         found => Measured::Known(found?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(relative: &[Option<f64>]) -> Vec<LayerAttention> {
+        let nothing = || Estimate::of_one(0.0, DEFAULT_LEVEL);
+        let layer = |share: &Option<f64>| LayerAttention {
+            heads: Vec::new(),
+            diversity: nothing(),
+            even_distance: 1.0,
+            relative_distance: share.map(|share| Estimate::of_one(share, DEFAULT_LEVEL)),
+        };
+        relative.iter().map(layer).collect()
+    }
+
+    fn trend(relative: &[Option<f64>]) -> Measured<RankTrend> {
+        depth_trend(&layers(relative), &Resampling::new(0)).unwrap()
+    }
+
+    #[test]
+    fn the_trend_is_over_layers_that_have_a_distance() {
+        let found = trend(&[Some(0.5), Some(0.6), Some(0.7), Some(0.8), Some(0.9), None]);
+        let found = found.known().unwrap();
+        assert_eq!((found.n, (found.rho * 1e9).round()), (5, 1e9));
+        assert!((found.p_value - 2.0 / 120.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn few_layers_and_even_attention_are_results() {
+        let few = trend(&[Some(0.5), Some(0.6), Some(0.7), Some(0.8)]);
+        assert_eq!(few.reason(), Some("it takes 5 or more layers to show one, and there are 4"));
+        let few = trend(&[Some(0.5)]);
+        assert_eq!(few.reason(), Some("it takes 5 or more layers to show one, and there is 1"));
+        // Even attention, as rounding leaves it.
+        let even: Vec<_> = (0..12).map(|layer| Some(1.0 + 1e-12 * f64::from(layer))).collect();
+        let even = trend(&even);
+        assert!(even.reason().unwrap().starts_with("attention reaches equally far"), "{even:?}");
+    }
 }

@@ -110,12 +110,11 @@ fn agreement(pairs: &[Pair], resampling: &Resampling) -> Result<Measured<Agreeme
         .flat_map(|first| pairs.iter().map(|second| rank_correlation(&first.rollout, &second.grad_cam)))
         .map(|agreement| agreement.expect("constant heatmaps were left out"))
         .collect();
+    let pairing = pairing_test(&table, n, resampling)?;
     let group = |same_answer: bool| -> Result<AgreementGroup, StudyError> {
         let chosen: Vec<usize> = (0..n).filter(|&i| pairs[i].same_answer == same_answer).collect();
-        let at = |i: usize, j: usize| table[i * n + j];
-        let together: Vec<f64> = chosen.iter().map(|&i| at(i, i)).collect();
-        let apart = |i: usize| (0..n).filter(|&j| j != i).map(|j| (at(i, j) + at(j, i)) / 2.0).sum::<f64>();
-        let differences: Vec<f64> = chosen.iter().map(|&i| at(i, i) - apart(i) / (n - 1) as f64).collect();
+        let together: Vec<f64> = chosen.iter().map(|&i| table[i * n + i]).collect();
+        let differences: Vec<f64> = chosen.iter().map(|&i| pairing.excess[i]).collect();
         let estimate =
             |values: &[f64]| (!values.is_empty()).then(|| mean_t(values, DEFAULT_LEVEL)).transpose();
         Ok(AgreementGroup {
@@ -124,6 +123,66 @@ fn agreement(pairs: &[Pair], resampling: &Resampling) -> Result<Measured<Agreeme
             difference: estimate(&differences)?,
         })
     };
-    let pairing = pairing_test(&table, n, resampling)?;
-    Ok(Measured::Known(Agreement { pairing, same_answer: group(true)?, other_answer: group(false)? }))
+    let (same_answer, other_answer) = (group(true)?, group(false)?);
+    Ok(Measured::Known(Agreement { pairing, same_answer, other_answer }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A map of 3 × 3 with a peak at one place.
+    fn peak(place: usize) -> Heatmap {
+        Heatmap::new(3, 3, (0..9).map(|at| (at as f32 - place as f32).abs()).collect())
+    }
+
+    fn flat() -> Heatmap {
+        Heatmap::new(3, 3, vec![0.25; 9])
+    }
+
+    fn pair(rollout: Heatmap, grad_cam: Heatmap, same_answer: bool) -> Pair {
+        Pair { rollout, grad_cam, same_answer }
+    }
+
+    fn agreement_of(pairs: &[Pair]) -> Measured<Agreement> {
+        agreement(pairs, &Resampling::new(0)).unwrap()
+    }
+
+    #[test]
+    fn maps_that_are_alike_for_all_images_agree_and_show_nothing() {
+        let pairs: Vec<Pair> = (0..8).map(|i| pair(peak(4), peak(4), i % 2 == 0)).collect();
+        let found = agreement_of(&pairs);
+        let pairing = &found.known().unwrap().pairing;
+        for value in [pairing.together.value, pairing.apart.value, 1.0 - pairing.difference.value] {
+            assert!((value - 1.0).abs() < 1e-12, "{pairing:?}");
+        }
+        assert_eq!(pairing.p_value, 1.0);
+    }
+
+    #[test]
+    fn maps_that_follow_their_image_agree_beyond_those_of_others() {
+        let pairs: Vec<Pair> = (0..9).map(|i| pair(peak(i), peak(i), i < 6)).collect();
+        let found = agreement_of(&pairs);
+        let found = found.known().unwrap();
+        assert!((found.pairing.together.value - 1.0).abs() < 1e-12);
+        assert!(found.pairing.difference.low > 0.0 && found.pairing.p_value < 0.001, "{found:?}");
+        assert_eq!((found.same_answer.n, found.other_answer.n), (6, 3));
+        assert!(agreement_of(&pairs[..6]).known().unwrap().other_answer.difference.is_none());
+    }
+
+    #[test]
+    fn constant_maps_are_left_out_with_a_reason() {
+        let constant = pair(flat(), peak(1), true);
+        assert_eq!(constant.agreement().reason(), Some("the rollout is constant"));
+        assert_eq!(pair(peak(1), flat(), true).agreement().reason(), Some("the Grad-CAM is constant"));
+        assert_eq!(pair(flat(), flat(), true).agreement().reason(), Some("both heatmaps are constant"));
+        let pairs = [pair(peak(0), peak(0), true), constant];
+        assert_eq!(
+            agreement_of(&pairs).reason(),
+            Some("it takes two or more images with heatmaps that are not constant, and there is 1")
+        );
+        assert!(agreement_of(&[]).reason().unwrap().ends_with("there are 0"));
+        let pairs = [pair(peak(0), peak(0), true), pair(flat(), flat(), true), pair(peak(8), peak(8), true)];
+        assert_eq!(agreement_of(&pairs).known().unwrap().pairing.together.n, 2);
+    }
 }

@@ -4,7 +4,7 @@ use archaeo_analysis::statistics::Measured;
 
 use crate::findings::{Agreement, AgreementGroup, ComparisonFindings, Role};
 
-use super::super::evidence::SIGNIFICANCE;
+use super::super::evidence::{Side, tested};
 use super::super::names::Names;
 use super::super::numbers::{Unit, counted, p_value};
 use super::Claim;
@@ -41,15 +41,14 @@ pub(super) fn claim(findings: &ComparisonFindings, names: &Names) -> Option<Clai
 
 fn known(agreement: &Agreement, vit: &str, cnn: &str) -> (String, String) {
     let Agreement { pairing, same_answer, other_answer } = agreement;
-    let difference = pairing.difference.value;
-    let statement = match (pairing.p_value < SIGNIFICANCE, difference > 0.0) {
-        (true, true) => format!(
+    let statement = match tested(&pairing.difference, pairing.p_value) {
+        Side::Above => format!(
             "The explanations of {vit} and {cnn} agree more on the same image than on different images."
         ),
-        (true, false) => format!(
+        Side::Below => format!(
             "The explanations of {vit} and {cnn} agree less on the same image than on different images."
         ),
-        (false, _) => format!(
+        Side::Undecided => format!(
             "It cannot be shown that the explanations of {vit} and {cnn} agree more on the same image than on different \
              images."
         ),

@@ -4,8 +4,8 @@ use archaeo_analysis::statistics::SignFlipTest;
 
 use crate::findings::{Gains, LocalisationFindings, LocalisationScore};
 
-use super::super::evidence::{SIGNIFICANCE, Side};
-use super::super::names::{Names, listed};
+use super::super::evidence::{Side, tested};
+use super::super::names::{Names, capitalised, listed};
 use super::super::numbers::{Unit, counted, p_value, percent};
 use super::Claim;
 
@@ -56,17 +56,48 @@ fn full_name(score: &LocalisationScore, names: &Names) -> String {
 
 /// Where a paired comparison says that a method lies relative to its baseline.
 fn verdict(test: &SignFlipTest) -> Side {
-    match (test.p_value < SIGNIFICANCE, test.difference.value > 0.0) {
-        (false, _) => Side::Undecided,
-        (true, true) => Side::Above,
-        (true, false) => Side::Below,
-    }
+    tested(&test.difference, test.p_value)
 }
 
 /// Scores by which a method lies on a side of its baseline.
 fn on_side(gains: &Gains, wanted: Side) -> Vec<String> {
     let on = SCORES.iter().filter(|(_, of)| verdict(of(gains)) == wanted);
     on.map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// Which explanations find the object better than a baseline, by every score or by some; those that do the same share a
+/// sentence. Empty where none is better by any score.
+fn better<'a>(
+    explanations: &[Explanation<'a>],
+    baseline: &str,
+    of: fn(&Explanation<'a>) -> &'a Gains,
+) -> Vec<String> {
+    let mut groups: Vec<([Vec<String>; 2], Vec<String>)> = Vec::new();
+    for explanation in explanations {
+        let sides = [Side::Above, Side::Below].map(|side| on_side(of(explanation), side));
+        match groups.iter_mut().find(|(known, _)| *known == sides) {
+            Some((_, members)) => members.push(explanation.name.clone()),
+            None => groups.push((sides, vec![explanation.name.clone()])),
+        }
+    }
+    groups.retain(|([above, _], _)| !above.is_empty());
+    groups.sort_by_key(|([above, _], _)| SCORES.len() - above.len());
+    let sentence = |([above, below], members): ([Vec<String>; 2], Vec<String>)| {
+        let (subjects, verb) = match members.len() {
+            n if n == explanations.len() && n > 1 => (format!("all {n} explanations"), "find"),
+            1 => (listed(&members), "finds"),
+            _ => (listed(&members), "find"),
+        };
+        let by = if above.len() == SCORES.len() {
+            "every score".to_owned()
+        } else {
+            format!("{} alone", listed(&above))
+        };
+        let yet =
+            if below.is_empty() { String::new() } else { format!(", and less well by {}", listed(&below)) };
+        format!("{} {verb} the object better than {baseline} by {by}{yet}.", capitalised(&subjects))
+    };
+    groups.into_iter().map(sentence).collect()
 }
 
 fn undecided(findings: &LocalisationFindings) -> Claim {
@@ -87,29 +118,7 @@ fn against_centre(
     explanations: &[Explanation],
     centre: &LocalisationScore,
 ) -> Claim {
-    let named = |chosen: &dyn Fn(&Explanation) -> bool| -> Vec<String> {
-        explanations.iter().filter(|e| chosen(e)).map(|e| e.name.clone()).collect()
-    };
-    let above = |e: &Explanation| on_side(e.over_centre, Side::Above);
-    let best = named(&|e| above(e).len() == SCORES.len());
-    let mut parts = Vec::new();
-    if !best.is_empty() {
-        let verb = if best.len() == 1 { "finds" } else { "find" };
-        parts.push(format!(
-            "{} {verb} the object better than a blob in the image's centre by every score.",
-            listed(&best)
-        ));
-    }
-    for e in explanations.iter().filter(|e| (1..SCORES.len()).contains(&above(e).len())) {
-        let below = on_side(e.over_centre, Side::Below);
-        let yet =
-            if below.is_empty() { String::new() } else { format!(", and less well by {}", listed(&below)) };
-        parts.push(format!(
-            "{} finds the object better than a blob in the image's centre by {} alone{yet}.",
-            e.name,
-            listed(&above(e))
-        ));
-    }
+    let mut parts = better(explanations, "a blob in the image's centre", |e| e.over_centre);
     if parts.is_empty() {
         parts.push(
             "No explanation is shown to find the object better than a blob in the image's centre, which knows nothing of the \
@@ -117,18 +126,18 @@ fn against_centre(
                 .into(),
         );
     }
-    let over_random = named(&|e| verdict(&e.over_random.mass) == Side::Above);
-    let under_random = named(&|e| verdict(&e.over_random.mass) == Side::Below);
-    parts.push(if over_random.len() == explanations.len() {
-        "All put more of their mass on it than a random heatmap does.".into()
-    } else if over_random.is_empty() {
-        "None is shown to put more of its mass on it than a random heatmap does.".into()
-    } else {
-        let verb = if over_random.len() == 1 { "puts" } else { "put" };
-        format!("More of the mass than a random heatmap's {verb} {} on it.", listed(&over_random))
-    });
+    let over_random = better(explanations, "a random heatmap", |e| e.over_random);
+    if over_random.is_empty() {
+        parts.push("None is shown to find it better than a random heatmap.".into());
+    }
+    parts.extend(over_random);
+    let under_random: Vec<String> = explanations
+        .iter()
+        .filter(|e| SCORES.iter().all(|(_, of)| verdict(of(e.over_random)) == Side::Below))
+        .map(|e| e.name.clone())
+        .collect();
     if !under_random.is_empty() {
-        parts.push(format!("Less of it than at random lies there for {}.", listed(&under_random)));
+        parts.push(format!("By every score a random heatmap is better than {}.", listed(&under_random)));
     }
 
     let gains: Vec<String> = explanations

@@ -4,7 +4,7 @@ use archaeo_analysis::statistics::{Estimate, Measured};
 
 use crate::findings::{Role, ShapeBias, ShapeBiasFindings};
 
-use super::super::evidence::{SIGNIFICANCE, Side};
+use super::super::evidence::{Side, tested};
 use super::super::names::{Names, ROLES, listed};
 use super::super::numbers::{Unit, counted, p_value, percent};
 use super::Claim;
@@ -21,11 +21,7 @@ pub(super) fn claims(findings: &ShapeBiasFindings, names: &Names) -> Vec<Claim> 
 /// Where the texture's class is named relative to a model that takes no notice; `None` where that cannot be told.
 fn sway(found: &ShapeBias) -> Option<Side> {
     let following = found.texture_following.known()?;
-    Some(match (following.p_value < SIGNIFICANCE, following.excess.value > 0.0) {
-        (false, _) => Side::Undecided,
-        (true, true) => Side::Above,
-        (true, false) => Side::Below,
-    })
+    Some(tested(&following.excess, following.p_value))
 }
 
 fn texture(findings: &ShapeBiasFindings, names: &Names) -> Claim {
@@ -95,10 +91,10 @@ fn shape(findings: &ShapeBiasFindings, names: &Names) -> Claim {
     let (vit, cnn) = (names.the(Role::Vit), names.the(Role::Cnn));
     let (statement, comparison) = match &findings.difference {
         Measured::Known(test) => {
-            let statement = match (test.p_value < SIGNIFICANCE, test.difference.value > 0.0) {
-                (true, true) => format!("{vit} keeps to the shape more than {cnn} does."),
-                (true, false) => format!("{cnn} keeps to the shape more than {vit} does."),
-                (false, _) => {
+            let statement = match tested(&test.difference, test.p_value) {
+                Side::Above => format!("{vit} keeps to the shape more than {cnn} does."),
+                Side::Below => format!("{cnn} keeps to the shape more than {vit} does."),
+                Side::Undecided => {
                     format!("It cannot be told which of {vit} and {cnn} keeps to the shape more.")
                 }
             };

@@ -287,6 +287,7 @@ pub fn agreement(together: f64, apart: f64, p_value: f64) -> Measured<Agreement>
             apart: estimate(apart, 0.03, 50),
             difference: estimate(difference, 0.04, 50),
             p_value,
+            excess: Vec::new(),
         },
         same_answer: group(33, 0.02),
         other_answer: group(17, -0.04),

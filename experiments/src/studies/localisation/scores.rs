@@ -113,3 +113,63 @@ fn gains(pairs: &[(&Scores, &Scores)], resampling: &Resampling) -> Result<Vec<Op
     let of_one = |_| Gains { mass: next(), auroc: next(), average_precision: next(), pointing: next() };
     Ok(pairs.iter().map(of_one).map(Some).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scored(images: usize, hit: impl Fn(usize) -> bool) -> (Scores, [Baselines; 2]) {
+        let mut method = Scores::new("test", Role::Cnn);
+        let mut baselines = [Baselines::default(), Baselines::default()];
+        let mask = [true, false, false, false];
+        let at = |place: usize| {
+            Heatmap::new(2, 2, (0..4).map(|pixel| if pixel == place { 1.0 } else { 0.1 }).collect())
+        };
+        for image in 0..images {
+            method.add(&at(usize::from(!hit(image))), &mask);
+            for (model, all) in baselines.iter_mut().enumerate() {
+                for baseline in [&mut all.random, &mut all.centre, &mut all.edges] {
+                    // The second model's baselines never hit, the first's always do.
+                    baseline.add(&at(model), &mask);
+                }
+            }
+        }
+        (method, baselines)
+    }
+
+    #[test]
+    fn a_method_is_held_against_the_baselines_of_its_own_model() {
+        let (method, baselines) = scored(20, |image| image % 4 > 0);
+        let found = findings(&[method], &baselines, &Resampling::new(0)).unwrap();
+        let names: Vec<_> = found.iter().map(|score| (score.method.as_str(), score.role)).collect();
+        assert_eq!(names, [("random", None), ("centre", None), ("edges", None), ("test", Some(Role::Cnn))]);
+        assert_eq!(found[1].pointing.value, 1.0, "baselines are shown as the first model sees the images");
+        let gains = found[3].over_centre.as_ref().unwrap();
+        // 15 of 20 hits. A map that hits has 1.0 of 1.3 of its mass on the object, one that misses 0.1 of 1.3.
+        for (test, expected) in [
+            (&gains.mass, 0.75 * 0.9 / 1.3),
+            (&gains.auroc, 0.75 * (1.0 - 1.0 / 3.0)),
+            (&gains.average_precision, 0.75 * (1.0 - 1.0 / 4.0)),
+            (&gains.pointing, 0.75),
+        ] {
+            assert!((test.difference.value - expected).abs() < 1e-6, "{test:?}, not {expected}");
+            assert!(test.p_value < 0.01 && test.difference.low > 0.0);
+        }
+    }
+
+    #[test]
+    fn one_image_is_scored_without_interval_or_comparison() {
+        let (method, baselines) = scored(1, |_| true);
+        let found = findings(&[method], &baselines, &Resampling::new(0)).unwrap();
+        assert_eq!((found[3].mass.n, found[3].mass.low.is_nan()), (1, true));
+        assert!(found[3].over_centre.is_none() && found[3].over_random.is_none());
+    }
+
+    #[test]
+    fn methods_that_never_differ_from_a_baseline_are_a_result() {
+        let (method, baselines) = scored(10, |_| false);
+        let found = findings(&[method], &baselines, &Resampling::new(0)).unwrap();
+        let mass = &found[3].over_centre.as_ref().unwrap().mass;
+        assert_eq!((mass.difference.value, mass.p_value), (0.0, 1.0));
+    }
+}
