@@ -44,7 +44,7 @@ impl LayerMaps {
 
     /// Prefix tokens and patches.
     pub fn tokens(&self) -> usize {
-        self.site.prefix_tokens + self.site.grid[0] * self.site.grid[1]
+        self.site.tokens()
     }
 
     /// One head's `(places, places)` matrix in one window of one image: rows are queries, columns keys.
@@ -98,7 +98,7 @@ impl LayerMaps {
     /// Mean attention distance, in pixels, of a head that gives every patch it may attend to the same weight: what “far” and
     /// “near” are measured against in this layer.
     pub fn even_distance(&self, image_size: [usize; 2]) -> f64 {
-        let prefix = self.site.prefix_tokens;
+        let prefix = self.site.prefix.count();
         let [rows, columns] = self.site.grid;
         let of_group = |group: Group| -> f64 {
             let patches: Vec<usize> =
@@ -189,23 +189,26 @@ impl AttentionMaps {
         Ok(Self { images, image_size, layers })
     }
 
-    /// What one head sends from the patches to the class token; without a class token, to all tokens on average. On the
-    /// layer's own grid; weight on filled-up places is left out.
+    /// What one head sends from the patches to the tokens that the model's head reads, each by its share in what is read
+    /// ([`AttentionSite::read_out_weights`]): to the class token, to all patches on average, or to both. On the layer's own
+    /// grid; weight on filled-up places is left out.
     pub fn readout_map(&self, layer: usize, image: usize, head: usize) -> Heatmap {
         let layer = &self.layers[layer];
-        let (tokens, prefix) = (layer.tokens(), layer.site.prefix_tokens);
-        let mut received = vec![0f64; tokens];
+        let shares = layer.site.read_out_weights();
+        let mut received = vec![0f64; layer.tokens()];
         for group in layer.groups() {
-            for (query, &token) in group.tokens.iter().enumerate() {
-                if prefix == 0 || token == 0 {
-                    let row = layer.row(image, head, &group, query);
-                    group.tokens.iter().zip(row).for_each(|(&key, weight)| received[key] += weight);
-                }
+            let readers = group.tokens.iter().enumerate().filter(|(_, token)| shares[**token] != 0.0);
+            for (query, &token) in readers {
+                let row = layer.row(image, head, &group, query);
+                group
+                    .tokens
+                    .iter()
+                    .zip(row)
+                    .for_each(|(&key, weight)| received[key] += shares[token] * weight);
             }
         }
-        let readers = if prefix > 0 { 1.0 } else { tokens as f64 };
         let [rows, columns] = layer.site.grid;
-        let patches = received[prefix..].iter().map(|sum| (sum / readers) as f32).collect();
+        let patches = received[layer.site.prefix.count()..].iter().map(|&sum| sum as f32).collect();
         Heatmap::new(rows, columns, patches)
     }
 }
@@ -229,7 +232,7 @@ pub(crate) fn target_score(logits: Tensor<2>, targets: Option<&[usize]>) -> Tens
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Fixture, assert_close};
+    use crate::testing::{Fixture, assert_close, class_token_site};
 
     #[test]
     fn weights_and_gradients_are_pytorchs() {
@@ -240,7 +243,7 @@ mod tests {
             AttentionMaps::record_with_gradients(&vit, fixture.images(), Some(&targets)).unwrap();
         for (found, name) in [(&weights, "attention"), (&gradients, "attention_gradient")] {
             let expected = fixture.attention(name);
-            let site = AttentionSite { layer: 2, grid: [4, 4], prefix_tokens: 1, window: None };
+            let site = class_token_site(2, [4, 4]);
             assert_eq!((found.layers[2].site, found.image_size), (site, [32, 32]));
             assert_eq!(found.layers.len(), expected.layers.len());
             for (found, expected) in found.layers.iter().zip(&expected.layers) {

@@ -48,6 +48,10 @@ pub struct HeadStatistics {
     pub below_uniform: f64,
     /// Mean weight that patch queries give to the class token; `None` without one.
     pub class_token_mass: Option<f64>,
+    /// Mean weight that patch queries give to the distillation token; `None` without one.
+    pub distillation_token_mass: Option<f64>,
+    /// Mean weight that patch queries give to all registers together; `None` without any.
+    pub register_mass: Option<f64>,
 }
 
 /// One layer on one image.
@@ -88,7 +92,7 @@ struct Layer<'a> {
 impl<'a> Layer<'a> {
     fn new(maps: &'a LayerMaps, image_size: [usize; 2]) -> Self {
         let groups = maps.groups();
-        let prefix = maps.site.prefix_tokens;
+        let prefix = maps.site.prefix.count();
         let of_group = |group: &Group| {
             let patches: Vec<usize> =
                 group.tokens.iter().filter_map(|token| token.checked_sub(prefix)).collect();
@@ -114,7 +118,8 @@ impl<'a> Layer<'a> {
     }
 
     fn head_statistics(&self, rows: &[Vec<f64>], convention: DistanceConvention) -> HeadStatistics {
-        let prefix = self.maps.site.prefix_tokens;
+        let kinds = self.maps.site.prefix;
+        let prefix = kinds.count();
         let mut sums = HeadStatistics {
             distance: 0.0,
             entropy: 0.0,
@@ -122,8 +127,10 @@ impl<'a> Layer<'a> {
             hoyer: 0.0,
             below_uniform: 0.0,
             class_token_mass: None,
+            distillation_token_mass: None,
+            register_mass: None,
         };
-        let (mut class_mass, mut pairs) = (0.0, 0usize);
+        let (mut prefix_mass, mut pairs) = (vec![0.0; prefix], 0usize);
         let queries = self.groups.iter().zip(&self.distances).flat_map(|(group, distances)| {
             group.tokens.iter().enumerate().map(move |(query, &token)| (group, distances, query, token))
         });
@@ -144,7 +151,7 @@ impl<'a> Layer<'a> {
                 let patches = keys - before;
                 let distances = &distances[(query - before) * patches..][..patches];
                 sums.distance += row_distance(&row[before..], distances, convention);
-                class_mass += if prefix > 0 { row[0] } else { 0.0 };
+                prefix_mass.iter_mut().zip(row).for_each(|(sum, weight)| *sum += weight);
             }
         }
         let (queries, patches) = (rows.len() as f64, (rows.len() - prefix) as f64);
@@ -154,7 +161,10 @@ impl<'a> Layer<'a> {
             normalised_entropy: sums.normalised_entropy / queries,
             hoyer: sums.hoyer / queries,
             below_uniform: sums.below_uniform / pairs as f64,
-            class_token_mass: (prefix > 0).then_some(class_mass / patches),
+            class_token_mass: kinds.class_token().map(|token| prefix_mass[token] / patches),
+            distillation_token_mass: kinds.distillation_token().map(|token| prefix_mass[token] / patches),
+            register_mass: (kinds.registers > 0)
+                .then(|| prefix_mass[kinds.register_tokens()].iter().sum::<f64>() / patches),
         }
     }
 }
@@ -202,6 +212,8 @@ fn diversity(heads: &[Vec<Vec<f64>>]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use archaeo_models::{AttentionSite, PrefixTokens, ReadOut, Window, WindowPadding};
+
     use super::*;
     use crate::testing::{Fixture, random_attention};
 
@@ -237,8 +249,8 @@ mod tests {
         }
     }
 
-    fn constant(prefix_tokens: usize, matrix: impl Fn(usize, usize) -> f32) -> AttentionMaps {
-        let mut maps = random_attention(1, 2, prefix_tokens);
+    fn constant(prefix: PrefixTokens, matrix: impl Fn(usize, usize) -> f32) -> AttentionMaps {
+        let mut maps = random_attention(1, 2, prefix, ReadOut::MeanOfPatches);
         let tokens = maps.layers[0].places;
         maps.layers.truncate(1);
         maps.layers[0].values =
@@ -248,7 +260,7 @@ mod tests {
 
     #[test]
     fn identity_attention_goes_nowhere() {
-        let maps = constant(1, |query, key| if query == key { 1.0 } else { 0.0 });
+        let maps = constant(PrefixTokens::CLASS, |query, key| if query == key { 1.0 } else { 0.0 });
         let layer = &attention_statistics(&maps, DistanceConvention::Renormalised)[0][0];
         let expected = HeadStatistics {
             distance: 0.0,
@@ -257,6 +269,8 @@ mod tests {
             hoyer: 1.0,
             below_uniform: 6.0 / 7.0,
             class_token_mass: Some(0.0),
+            distillation_token_mass: None,
+            register_mass: None,
         };
         assert_eq!(layer.heads, [expected; 2]);
         assert_eq!(layer.diversity, 0.0);
@@ -264,7 +278,7 @@ mod tests {
 
     #[test]
     fn uniform_attention_reaches_the_mean_distance() {
-        let maps = constant(1, |_, _| 1.0 / 7.0);
+        let maps = constant(PrefixTokens::CLASS, |_, _| 1.0 / 7.0);
         let [renormalised, raw] = [DistanceConvention::Renormalised, DistanceConvention::Raw]
             .map(|convention| attention_statistics(&maps, convention)[0][0].heads[0]);
         // Two rows and three columns of 8-pixel patches: of 36 ordered pairs, 14 lie 8 px apart (6 across a column, 8
@@ -280,9 +294,65 @@ mod tests {
         assert!((renormalised.class_token_mass.unwrap() - 1.0 / 7.0).abs() < 1e-6);
     }
 
+    /// Windows that do and do not tile their maps, shifted or not, and one of a single patch.
+    #[test]
+    fn even_attention_within_windows_reaches_the_even_distance_of_every_layer() {
+        let even = |grid: [usize; 2], window: usize, shifted: bool| {
+            let window = Window::on(grid, window, shifted, WindowPadding::default());
+            let (prefix, read_out) = (PrefixTokens::NONE, ReadOut::MeanOfPatches);
+            let site = AttentionSite { layer: 0, grid, prefix, read_out, window: Some(window) };
+            let places = window.size[0] * window.size[1];
+            let windows = window.tokens(grid).len() / places;
+            let blank = vec![0.0; windows * places * places];
+            let mut layer = LayerMaps { site, heads: 1, windows, places, values: blank };
+            let regions: Vec<usize> = window.regions(grid).into_iter().collect();
+            for query in 0..windows * places {
+                let first = query / places * places;
+                let alike = |key: &usize| regions[first + key] == regions[query];
+                let keys: Vec<usize> = (0..places).filter(alike).collect();
+                for &key in &keys {
+                    layer.values[query * places + key] = 1.0 / keys.len() as f32;
+                }
+            }
+            let maps = AttentionMaps { images: 1, image_size: [32, 32], layers: vec![layer] };
+            let found = attention_statistics(&maps, DistanceConvention::Renormalised)[0][0].heads[0].distance;
+            (found, maps.layers[0].even_distance(maps.image_size))
+        };
+        let mut distances = Vec::new();
+        for (grid, window, shifted) in
+            [([8, 8], 4, false), ([8, 8], 4, true), ([7, 7], 3, false), ([7, 7], 3, true), ([2, 2], 2, false)]
+        {
+            let (found, expected) = even(grid, window, shifted);
+            assert!((found / expected - 1.0).abs() < 1e-6, "{grid:?}: {found} of {expected}");
+            distances.push(expected);
+        }
+        assert!(distances[4] > distances[0], "in pixels, even attention reaches further after merging");
+        assert_eq!(even([1, 1], 1, false), (0.0, 0.0));
+    }
+
+    #[test]
+    fn weight_on_each_kind_of_prefix_token_is_reported_under_its_name() {
+        // Key k gets k + 1 parts of every query's weight, whatever stands there.
+        let with = |prefix: PrefixTokens| {
+            let tokens = (prefix.count() + 6) as f32;
+            let maps = constant(prefix, |_, key| (key + 1) as f32 / (tokens * (tokens + 1.0) / 2.0));
+            let head = attention_statistics(&maps, DistanceConvention::Renormalised)[0][0].heads[0];
+            let total = f64::from(tokens * (tokens + 1.0) / 2.0);
+            [head.class_token_mass, head.distillation_token_mass, head.register_mass]
+                .map(|mass| mass.map(|mass| (mass * total).round()))
+        };
+        let prefix = |class, distillation, registers| PrefixTokens { class, distillation, registers };
+        assert_eq!(with(prefix(false, false, 0)), [None, None, None]);
+        assert_eq!(with(prefix(true, false, 0)), [Some(1.0), None, None]);
+        assert_eq!(with(prefix(true, true, 0)), [Some(1.0), Some(2.0), None]);
+        assert_eq!(with(prefix(false, false, 2)), [None, None, Some(1.0 + 2.0)]);
+        assert_eq!(with(prefix(true, false, 2)), [Some(1.0), None, Some(2.0 + 3.0)]);
+        assert_eq!(with(prefix(true, true, 2)), [Some(1.0), Some(2.0), Some(3.0 + 4.0)]);
+    }
+
     #[test]
     fn heads_that_share_no_key_differ_by_ln_two() {
-        let mut maps = constant(0, |_, _| 0.0);
+        let mut maps = constant(PrefixTokens::NONE, |_, _| 0.0);
         let LayerMaps { places, values, .. } = &mut maps.layers[0];
         for query in 0..*places {
             values[query * *places] = 1.0;

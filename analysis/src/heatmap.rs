@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::statistics::{self, Resampling, spearman};
+use crate::statistics::rank_coefficient;
+
+/// Relative difference below which two values of a heatmap are the same: what sums over all tokens leave of equal ones in 32
+/// bits.
+const ROUNDING: f32 = 1e-6;
 
 /// One number a place, larger where a method sees more relevance. The scale is the method's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +34,21 @@ impl Heatmap {
         let range = self.values.iter().map(|value| value - min).fold(0.0, f32::max);
         let values = self.values.iter().map(|value| (value - min) / (1e-7 + range)).collect();
         Self { values, ..*self }
+    }
+
+    /// As a distribution over places: negative values to zero, the rest divided by its sum. The minimum is not subtracted,
+    /// for that would take away what a method gives to all places alike. `None` without any positive value.
+    pub fn unit_mass(&self) -> Option<Vec<f64>> {
+        let positive = || self.values.iter().map(|&value| f64::from(value.max(0.0)));
+        let sum: f64 = positive().sum();
+        (sum > 0.0).then(|| positive().map(|value| value / sum).collect())
+    }
+
+    /// Whether all places have the same value but for rounding: such a heatmap ranks nothing.
+    pub fn is_constant(&self) -> bool {
+        let bound = |start: f32, pick: fn(f32, f32) -> f32| self.values.iter().copied().fold(start, pick);
+        let (low, high) = (bound(f32::INFINITY, f32::min), bound(f32::NEG_INFINITY, f32::max));
+        high - low <= ROUNDING * low.abs().max(high.abs())
     }
 
     /// Bilinear interpolation between the centres of pixels, edges extended: PyTorch's `interpolate(mode="bilinear",
@@ -79,16 +98,23 @@ fn neighbours(index: usize, target: usize, source: usize) -> (usize, usize, f64)
     (first, (first + 1).min(source - 1), position - first as f64)
 }
 
-/// Spearman's rank correlation of two heatmaps of one size. Neighbouring pixels are no independent observations, so there
-/// is neither an interval nor a p-value: form those over images.
+/// Spearman's rank correlation of two heatmaps of one size; `None` where one of them is constant and ranks nothing.
+/// Neighbouring pixels are no independent observations, so there is neither an interval nor a p-value: form those over
+/// images.
 ///
-/// # Errors
-/// Different sizes, fewer than four places, or a constant heatmap.
-pub fn rank_correlation(first: &Heatmap, second: &Heatmap) -> statistics::Result<f64> {
+/// # Panics
+/// If the heatmaps differ in size.
+pub fn rank_correlation(first: &Heatmap, second: &Heatmap) -> Option<f64> {
+    assert_eq!(
+        (first.height, first.width),
+        (second.height, second.width),
+        "heatmaps of one size are compared"
+    );
+    if first.is_constant() || second.is_constant() {
+        return None;
+    }
     let numbers = |map: &Heatmap| map.values.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
-    // The fewest permutations allowed: their p-value is not used.
-    let resampling = Resampling { resamples: 100, ..Resampling::new(0) };
-    Ok(spearman(&numbers(first), &numbers(second), &resampling)?.correlation.value)
+    rank_coefficient(&numbers(first), &numbers(second))
 }
 
 #[cfg(test)]
@@ -128,6 +154,10 @@ mod tests {
         let negated = Heatmap::new(2, 3, map.values.iter().map(|v| -v).collect());
         assert!((rank_correlation(&map, &squared).unwrap() - 1.0).abs() < 1e-12);
         assert!((rank_correlation(&map, &negated).unwrap() + 1.0).abs() < 1e-12);
-        assert!(rank_correlation(&map, &Heatmap::new(2, 3, vec![1.0; 6])).is_err());
+        let constant = Heatmap::new(2, 3, vec![1.0; 6]);
+        assert_eq!(rank_correlation(&map, &constant), None);
+        assert!(constant.is_constant() && !map.is_constant());
+        let rounded = Heatmap::new(2, 3, vec![1.0, 1.0, 1.0 + f32::EPSILON, 1.0, 1.0 - f32::EPSILON, 1.0]);
+        assert_eq!(rank_correlation(&map, &rounded), None, "rounding ranks nothing");
     }
 }

@@ -28,6 +28,8 @@ pub mod heatmap;
 pub mod localisation;
 pub mod predict;
 pub mod probes;
+#[cfg(test)]
+mod read_out_tests;
 pub mod rollout;
 pub mod shape_bias;
 pub mod statistics;

@@ -1,9 +1,10 @@
 //! Attention composed over layers: which patches reach the token that the head reads.
 //!
-//! Every method here multiplies one n × n matrix a layer, from the last layer to the first, and keeps the row of the token
-//! that is read. That row is computed as row vector times matrix, `r ← r · M_l` for l = L … 1, which takes O(L · n²)
-//! operations where the product of the matrices takes O(L · n³). It starts as the class token's unit vector, or, for a
-//! model that pools, as the mean over all tokens.
+//! Every method here multiplies one n × n matrix a layer, from the last layer to the first, and keeps the rows of the
+//! tokens that are read, each by its share. That is one row, computed as row vector times matrix, `r ← r · M_l` for
+//! l = L … 1, which takes O(L · n²) operations where the product of the matrices takes O(L · n³). It starts as the shares
+//! that the model hands over with its sites ([`ReadOut`](archaeo_models::ReadOut)): the class token's unit vector, the mean
+//! over the patches, or both.
 //!
 //! Windowed attention (Swin) is such a matrix too, with nothing outside of the windows: only what is inside is ever touched,
 //! each key under the number of its token, which undoes partition and cyclic shift. Between two grids the row passes
@@ -84,16 +85,12 @@ struct Place<'a> {
     query: usize,
 }
 
-/// The read token's row of `M_L · … · M_1`, patch columns only; `row_of` gives a row of `M`, one entry a token of the group.
+/// The read tokens' row of `M_L · … · M_1`, patch columns only; `row_of` gives a row of `M`, one entry a token of the group.
 fn pull_back(maps: &AttentionMaps, row_of: impl Fn(Place) -> Vec<f64>) -> Vec<Heatmap> {
     let groups: Vec<Vec<Group>> = maps.layers.iter().map(LayerMaps::groups).collect();
     let last = maps.layers.last().expect("maps have a layer");
     let one_image = |image: usize| {
-        let tokens = last.tokens();
-        let mut row = match last.site.prefix_tokens {
-            0 => vec![1.0 / tokens as f64; tokens],
-            _ => std::iter::once(1.0).chain(std::iter::repeat_n(0.0, tokens - 1)).collect(),
-        };
+        let mut row = last.site.read_out_weights();
         for (layer, groups) in groups.iter().enumerate().rev() {
             let mut next = vec![0.0; row.len()];
             for group in groups {
@@ -109,7 +106,7 @@ fn pull_back(maps: &AttentionMaps, row_of: impl Fn(Place) -> Vec<f64>) -> Vec<He
                 _ => next,
             };
         }
-        let patches = row[maps.layers[0].site.prefix_tokens..].iter().map(|&value| value as f32).collect();
+        let patches = row[maps.layers[0].site.prefix.count()..].iter().map(|&value| value as f32).collect();
         let [rows, columns] = maps.grid();
         Heatmap::new(rows, columns, patches)
     };
@@ -183,8 +180,10 @@ fn positive_relevance(weights: &AttentionMaps, gradients: &AttentionMaps, place:
 
 #[cfg(test)]
 mod tests {
+    use archaeo_models::{AttentionSite, PrefixTokens, ReadOut};
+
     use super::*;
-    use crate::testing::{Fixture, assert_close, random_attention};
+    use crate::testing::{Fixture, assert_close, class_token_site, random_attention};
 
     fn joined(heatmaps: Vec<Heatmap>) -> Vec<f32> {
         heatmaps.into_iter().flat_map(|map| map.values).collect()
@@ -232,13 +231,16 @@ mod tests {
 
     #[test]
     fn one_row_times_matrices_is_the_row_of_the_product() {
-        for prefix_tokens in [0, 1, 2] {
-            let maps = random_attention(2, 3, prefix_tokens);
+        for (prefix, read_out, readers) in [
+            (PrefixTokens::NONE, ReadOut::MeanOfPatches, 0..6),
+            (PrefixTokens::CLASS, ReadOut::ClassToken, 0..1),
+            (PrefixTokens::CLASS, ReadOut::MeanOfPatches, 1..7),
+        ] {
+            let maps = random_attention(2, 3, prefix, read_out);
             let heatmaps = rollout(&maps, &RolloutOptions::default());
             for (image, heatmap) in heatmaps.iter().enumerate() {
-                let product = naive(&maps, image);
-                let readers = if prefix_tokens > 0 { &product[..1] } else { &product[..] };
-                let expected: Vec<f32> = (prefix_tokens..prefix_tokens + 6)
+                let readers = &naive(&maps, image)[readers.clone()];
+                let expected: Vec<f32> = (prefix.count()..prefix.count() + 6)
                     .map(|j| (readers.iter().map(|row| row[j]).sum::<f64>() / readers.len() as f64) as f32)
                     .collect();
                 assert_eq!((heatmap.height, heatmap.width), (2, 3));
@@ -247,9 +249,32 @@ mod tests {
         }
     }
 
+    /// One layer in which the class token looks at patch 0 and every patch at patch 3.
+    #[test]
+    fn a_model_that_reads_the_mean_of_its_patches_does_not_start_from_its_class_token() {
+        let row = |token: usize| (0..5).map(move |key| f32::from(u8::from(key == token)));
+        let values: Vec<f32> = row(1).chain((0..4).flat_map(|_| row(4))).collect();
+        let with = |read_out| {
+            let site = AttentionSite { read_out, ..class_token_site(0, [2, 2]) };
+            let layer = LayerMaps { site, heads: 1, windows: 1, places: 5, values: values.clone() };
+            let maps = AttentionMaps { images: 1, image_size: [8, 8], layers: vec![layer] };
+            let heatmap = rollout(&maps, &RolloutOptions::default()).remove(0);
+            (heatmap.values, maps.readout_map(0, 0, 0).values)
+        };
+        assert_eq!(
+            with(ReadOut::MeanOfPatches),
+            (vec![0.125, 0.125, 0.125, 0.625], vec![0.0, 0.0, 0.0, 1.0])
+        );
+        assert_eq!(with(ReadOut::ClassToken), (vec![0.5, 0.0, 0.0, 0.0], vec![1.0, 0.0, 0.0, 0.0]));
+        assert_eq!(
+            with(ReadOut::ClassTokenAndMean),
+            (vec![0.3125, 0.0625, 0.0625, 0.3125], vec![0.5, 0.0, 0.0, 0.5])
+        );
+    }
+
     #[test]
     fn without_a_class_token_nothing_is_lost() {
-        let maps = random_attention(2, 3, 0);
+        let maps = random_attention(2, 3, PrefixTokens::NONE, ReadOut::MeanOfPatches);
         for discard in [0.0, 0.5, 0.9] {
             for heatmap in rollout(&maps, &RolloutOptions { fusion: HeadFusion::Max, discard }) {
                 assert!((heatmap.values.iter().sum::<f32>() - 1.0).abs() < 1e-6);

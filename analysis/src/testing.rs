@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use archaeo_models::random::keyed_rng;
+use archaeo_models::random::{keyed_rng, standard_normal};
 use archaeo_models::{
-    AttentionSite, BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, Preprocessing, Probe,
-    ResNetConfig, State, Stem, SwinConfig, VitConfig, read_arrays, with_state,
+    AttentionSite, BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, PrefixTokens, Preprocessing,
+    Probe, ReadOut, ResNetConfig, State, Stem, SwinConfig, VitConfig, read_arrays, state_of, with_state,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
@@ -74,7 +74,7 @@ impl Fixture {
         let [layers, images, heads, places] = [0, 1, 2, 3].map(|axis| array.shape[axis]);
         let values = array.values.chunks_exact(array.values.len() / layers);
         let layer = |(layer, values): (usize, &[f32])| LayerMaps {
-            site: AttentionSite { layer, grid: [4, 4], prefix_tokens: 1, window: None },
+            site: class_token_site(layer, [4, 4]),
             heads,
             windows: 1,
             places,
@@ -91,7 +91,7 @@ impl Fixture {
     }
 }
 
-fn vit_config(pooling: Pooling) -> VitConfig {
+pub(crate) fn vit_config(pooling: Pooling) -> VitConfig {
     VitConfig {
         image_size: 32,
         patch_size: 8,
@@ -112,6 +112,27 @@ fn blank(network: NetworkSpec) -> Classifier {
     Classifier::new(card, 0, &Device::flex()).unwrap()
 }
 
+/// A model with random values in every array, large enough that attention is far from uniform.
+pub(crate) fn random_values(network: NetworkSpec) -> Classifier {
+    let model = blank(network);
+    let mut state = state_of(&model);
+    for (name, array) in &mut state {
+        let mut rng = keyed_rng(11, name, 0, 1);
+        let fan_in: usize = array.shape[1..].iter().product();
+        for value in &mut array.values {
+            let draw = standard_normal(&mut rng);
+            *value = match array.shape.len() {
+                1 if name.ends_with("weight") => 1.0 + 0.2 * draw,
+                1 => 0.2 * draw,
+                2 => 1.7 * draw / (fan_in as f64).sqrt(),
+                3 => draw,
+                _ => 1.5 * draw / (fan_in as f64).sqrt(),
+            } as f32;
+        }
+    }
+    with_state(model, state).unwrap()
+}
+
 /// A freshly initialised ViT without a class token.
 pub(crate) fn pooled_vit() -> Classifier {
     blank(NetworkSpec::Vit(vit_config(Pooling::Mean)))
@@ -124,9 +145,20 @@ pub(crate) fn random_images(count: usize, seed: u64) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, [count, 3, 32, 32]), &Device::flex())
 }
 
-/// Attention with random rows that sum to one.
-pub(crate) fn random_attention(images: usize, heads: usize, prefix_tokens: usize) -> AttentionMaps {
-    let tokens = prefix_tokens + 6;
+/// A site of a model that reads a class token, its only prefix token.
+pub(crate) fn class_token_site(layer: usize, grid: [usize; 2]) -> AttentionSite {
+    let (prefix, read_out) = (PrefixTokens::CLASS, ReadOut::ClassToken);
+    AttentionSite { layer, grid, prefix, read_out, window: None }
+}
+
+/// Attention with random rows that sum to one, over 2 × 3 patches.
+pub(crate) fn random_attention(
+    images: usize,
+    heads: usize,
+    prefix: PrefixTokens,
+    read_out: ReadOut,
+) -> AttentionMaps {
+    let tokens = prefix.count() + 6;
     let mut rng = keyed_rng(3, "test attention", 0, 0);
     let mut layer = |layer: usize| {
         let rows = (0..images * heads * tokens).flat_map(|_| {
@@ -134,7 +166,7 @@ pub(crate) fn random_attention(images: usize, heads: usize, prefix_tokens: usize
             let sum: f32 = weights.iter().sum();
             weights.into_iter().map(move |weight| weight / sum)
         });
-        let site = AttentionSite { layer, grid: [2, 3], prefix_tokens, window: None };
+        let site = AttentionSite { layer, grid: [2, 3], prefix, read_out, window: None };
         LayerMaps { site, heads, windows: 1, places: tokens, values: rows.collect() }
     };
     AttentionMaps { images, image_size: [16, 24], layers: (0..3).map(&mut layer).collect() }

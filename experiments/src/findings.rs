@@ -3,6 +3,8 @@
 //! Each study's findings are one JSON file in the run folder, written as soon as the study is done. Pictures are named
 //! by their path within the run folder. Every number with a sampling error is an [`Estimate`].
 
+mod explanations;
+
 use std::collections::BTreeMap;
 
 use archaeo_analysis::statistics::Estimate;
@@ -10,6 +12,10 @@ use archaeo_models::ModelCard;
 use serde::{Deserialize, Serialize};
 
 use crate::classes::MatchedBy;
+pub use explanations::{
+    Agreement, AgreementGroup, AttentionFindings, Comparison, ComparisonFindings, Gains, HeadAttention,
+    LayerAttention, LocalisationFindings, LocalisationScore, ShapeBias, ShapeBiasFindings,
+};
 
 /// Everything that one run of `archaeo excavate` found; a study that has not run yet is `None`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -203,84 +209,6 @@ pub struct PairComparison {
     pub kappa: Estimate,
 }
 
-/// What the transformer's heads attend to, averaged over images.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AttentionFindings {
-    /// Images looked at.
-    pub n: usize,
-    /// How the distance treats the class token, in words.
-    pub convention: String,
-    /// Side of the input, in pixels: the scale of the distances.
-    pub image_size: usize,
-    /// One entry a layer, from the input.
-    pub layers: Vec<LayerAttention>,
-    /// Picture: attention of the class token (or mean) in every layer and head, for one image.
-    pub head_maps: String,
-    /// Picture: rollout over several images.
-    pub rollouts: String,
-}
-
-/// One layer's heads.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LayerAttention {
-    /// One entry a head.
-    pub heads: Vec<HeadAttention>,
-    /// Mean Jensen-Shannon divergence between the heads, nats.
-    pub diversity: Estimate,
-    /// Distance of attention spread evenly over all that a patch may attend to, pixels; missing from older findings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub even_distance: Option<f64>,
-}
-
-/// Statistics of one head.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct HeadAttention {
-    /// Mean attention distance, pixels.
-    pub distance: Estimate,
-    /// Entropy, nats.
-    pub entropy: Estimate,
-    /// Entropy over the logarithm of the number of keys: 0 one key, 1 all alike.
-    pub normalised_entropy: Estimate,
-    /// Hoyer sparsity: 0 all alike, 1 one key.
-    pub hoyer: Estimate,
-    /// Share of weights below one over the number of keys.
-    pub below_uniform: Estimate,
-    /// Weight that patches give to the class token; `None` without one.
-    pub class_token_mass: Option<Estimate>,
-}
-
-/// Side-by-side pictures: input, ViT rollout, CNN Grad-CAM.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ComparisonFindings {
-    /// How the images were chosen, in words.
-    pub selection: String,
-    /// The pictures.
-    pub items: Vec<Comparison>,
-}
-
-/// One image under both explanations.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Comparison {
-    /// Index within the main split.
-    pub index: usize,
-    /// Name of the image within its source.
-    pub identifier: String,
-    /// True class.
-    pub label: usize,
-    /// Predicted class and its probability, of each model.
-    pub predictions: BTreeMap<Role, (usize, f64)>,
-    /// Rank correlation of the two heatmaps over the ViT's patch grid; not a number where one of them is constant and ranks
-    /// nothing, which JSON writes as `null`.
-    #[serde(deserialize_with = "number_or_null")]
-    pub agreement: f64,
-    /// One picture: input, rollout, Grad-CAM.
-    pub picture: String,
-}
-
-fn number_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
-}
-
 /// What each attention head is worth.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HeadFindings {
@@ -412,72 +340,4 @@ pub struct ClassErrors {
     pub cnn_only: usize,
     /// Both err.
     pub both: usize,
-}
-
-/// Explanations against the true object mask.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LocalisationFindings {
-    /// Images.
-    pub n: usize,
-    /// Mean share of an image that the object covers: what a heatmap that knows nothing puts inside.
-    pub object_share: Estimate,
-    /// One entry a heatmap, random and centre heatmaps included.
-    pub methods: Vec<LocalisationScore>,
-}
-
-/// How well one heatmap finds the object.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct LocalisationScore {
-    /// Name of the heatmap.
-    pub method: String,
-    /// Which model it explains; `None` for the baselines.
-    pub role: Option<Role>,
-    /// Share of images whose hottest pixel lies on the object (pointing game, Zhang et al., 2018).
-    pub pointing: Estimate,
-    /// Share of the heatmap's mass on the object.
-    pub mass: Estimate,
-    /// Mass minus the random heatmap's on the same images, paired; `None` for the random heatmap itself.
-    pub mass_over_random: Option<Estimate>,
-}
-
-/// Which cue decides when shape and texture disagree (Geirhos et al., 2019).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ShapeBiasFindings {
-    /// Cue-conflict images.
-    pub n: usize,
-    /// One entry a model.
-    pub models: BTreeMap<Role, ShapeBias>,
-}
-
-/// One model's decisions on cue-conflict images.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ShapeBias {
-    /// Decisions for the shape's class.
-    pub shape: usize,
-    /// Decisions for the texture's class.
-    pub texture: usize,
-    /// Decisions for a third class.
-    pub other: usize,
-    /// `shape / (shape + texture)`.
-    pub bias: Estimate,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_agreement_that_is_no_number_survives_the_way_through_json() {
-        let comparison = Comparison {
-            index: 0,
-            identifier: "a".into(),
-            label: 0,
-            predictions: BTreeMap::new(),
-            agreement: f64::NAN,
-            picture: "a.png".into(),
-        };
-        let text = serde_json::to_string(&comparison).unwrap();
-        let read: Comparison = serde_json::from_str(&text).unwrap();
-        assert!(read.agreement.is_nan());
-    }
 }

@@ -11,6 +11,7 @@ use crate::forward::{Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear, constant, zeros};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
+use crate::read_out::{PrefixTokens, ReadOut};
 use crate::spec::{
     SpecError, check_depths, check_epsilon, check_heads, check_patches, check_rates, check_sizes,
 };
@@ -171,8 +172,8 @@ pub struct BeitBlock {
 
 impl BeitBlock {
     fn forward(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
-        let AttentionSite { layer, grid, prefix_tokens, .. } = *site;
-        let at = |place| TokenSite { layer, place, grid, prefix_tokens };
+        let AttentionSite { layer, grid, prefix, .. } = *site;
+        let at = |place| TokenSite { layer, place, grid, prefix_tokens: prefix.count() };
         let scaled = |branch: Tensor<3>, gamma: &Param<Tensor<1>>| branch * gamma.val().unsqueeze();
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
@@ -251,7 +252,8 @@ impl Transformer for Beit {
     }
 
     fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
-        let site = AttentionSite { layer, grid, prefix_tokens: 1, window: None };
+        let (prefix, read_out) = (PrefixTokens::CLASS, ReadOut::MeanOfPatches);
+        let site = AttentionSite { layer, grid, prefix, read_out, window: None };
         Tokens { values: self.blocks[layer].forward(values, &site, pass), grid }
     }
 

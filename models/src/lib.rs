@@ -23,6 +23,7 @@ mod preprocessing;
 mod presets;
 mod probe;
 pub mod random;
+mod read_out;
 mod recompute;
 mod resnet;
 mod resnet_cifar;
@@ -51,6 +52,7 @@ pub use preprocessing::{
     SourcedPreprocessing,
 };
 pub use probe::{AttentionSite, FeatureSite, Probe, TokenPlace, TokenSite};
+pub use read_out::{PrefixTokens, ReadOut};
 pub use resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, Stem};
 pub use resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};
 pub use spec::{NetworkSpec, SpecError};

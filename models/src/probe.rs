@@ -6,6 +6,7 @@
 
 use burn::tensor::Tensor;
 
+use crate::read_out::{PrefixTokens, ReadOut};
 use crate::window::Window;
 
 /// Where in a model an attention matrix or its heads' outputs stand.
@@ -15,10 +16,25 @@ pub struct AttentionSite {
     pub layer: usize,
     /// Patch tokens as rows and columns.
     pub grid: [usize; 2],
-    /// Tokens before the first patch token: class, distillation, registers.
-    pub prefix_tokens: usize,
+    /// Tokens before the first patch token.
+    pub prefix: PrefixTokens,
+    /// Which tokens the model's head reads, after the last block.
+    pub read_out: ReadOut,
     /// The windows within which tokens attend to one another; `None` where all attend to all.
     pub window: Option<Window>,
+}
+
+impl AttentionSite {
+    /// Prefix tokens and patches.
+    pub fn tokens(&self) -> usize {
+        self.prefix.count() + self.grid[0] * self.grid[1]
+    }
+
+    /// The share that each token of this layer would have in the answer if the head read this layer, `(tokens)`, prefix
+    /// tokens first ([`ReadOut::weights`]); in the last layer, the share that it has.
+    pub fn read_out_weights(&self) -> Vec<f64> {
+        self.read_out.weights(self.prefix, self.grid[0] * self.grid[1])
+    }
 }
 
 /// Where in a block a sequence of tokens stands.

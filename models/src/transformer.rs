@@ -181,8 +181,8 @@ impl Block {
 
     /// `[batch, tokens, width]` → `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
-        let AttentionSite { layer, grid, prefix_tokens, .. } = *site;
-        let at = |place| TokenSite { layer, place, grid, prefix_tokens };
+        let AttentionSite { layer, grid, prefix, .. } = *site;
+        let at = |place| TokenSite { layer, place, grid, prefix_tokens: prefix.count() };
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));

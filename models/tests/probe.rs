@@ -3,8 +3,8 @@
 mod common;
 
 use archaeo_models::{
-    Array, AttentionSite, BranchKind, Classifier, FeatureSite, NetworkSpec, Pass, Probe, Stem, TokenPlace,
-    TokenSite, TrainingStep, scaled_dot_product_attention, state_of, with_state,
+    Array, AttentionSite, BranchKind, Classifier, FeatureSite, NetworkSpec, Pass, PrefixTokens, Probe,
+    ReadOut, Stem, TokenPlace, TokenSite, TrainingStep, scaled_dot_product_attention, state_of, with_state,
 };
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
@@ -81,7 +81,8 @@ fn a_recorder_meets_every_site_of_a_vit_in_order() {
     let mut seen = Recorder::default();
     evaluate(&vit(&device), &random_images(&[0, 1, 2], 16, &device), &mut seen);
 
-    let site = |layer| AttentionSite { layer, grid: [4, 4], prefix_tokens: 1, window: None };
+    let (prefix, read_out) = (PrefixTokens::CLASS, ReadOut::ClassToken);
+    let site = |layer| AttentionSite { layer, grid: [4, 4], prefix, read_out, window: None };
     assert_eq!(seen.attention.iter().map(|(site, _)| *site).collect::<Vec<_>>(), [site(0), site(1)]);
     assert_eq!(seen.heads, [(site(0), [3, 2, 17, 16]), (site(1), [3, 2, 17, 16])]);
     let places: Vec<_> = seen.tokens.iter().map(|(site, _)| (site.layer, site.place)).collect();

@@ -18,7 +18,7 @@ pub struct RankCorrelation {
 }
 
 /// Ranks from 1, ties sharing the mean of their ranks.
-pub(super) fn average_ranks(values: &[f64]) -> Vec<f64> {
+pub(crate) fn average_ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];
@@ -76,8 +76,18 @@ pub fn spearman(x: &[f64], y: &[f64], resampling: &Resampling) -> Result<RankCor
     })
 }
 
+/// ρ alone, without interval or test; `None` where one of the inputs is constant.
+///
+/// # Panics
+/// If the inputs differ in length.
+pub(crate) fn rank_coefficient(x: &[f64], y: &[f64]) -> Option<f64> {
+    assert_eq!(x.len(), y.len(), "a correlation needs pairs");
+    let (x, y) = (standardised_ranks(x)?, standardised_ranks(y)?);
+    Some(x.iter().zip(&y).map(|(a, b)| a * b).sum::<f64>().clamp(-1.0, 1.0))
+}
+
 /// Ranks with mean 0 and unit length, so that their dot product is the correlation; none for a constant.
-fn standardised_ranks(values: &[f64]) -> Option<Vec<f64>> {
+pub(super) fn standardised_ranks(values: &[f64]) -> Option<Vec<f64>> {
     let mut ranks = average_ranks(values);
     let centre = mean(&ranks);
     ranks.iter_mut().for_each(|rank| *rank -= centre);

@@ -43,7 +43,7 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     let bars = Bars::default();
     bars.begin(&model.card().name, indices.len());
     let mut statistics: Vec<Vec<LayerStatistics>> = Vec::new();
-    let (mut rollouts, mut grid) = (Vec::new(), [0, 0]);
+    let (mut rollouts, mut grid, mut read_out) = (Vec::new(), [0, 0], "");
     for batch in indices.chunks(subject.batch_size.into()) {
         let pixels = Batch::load(&images, batch, 0)?.tensor(device);
         let maps = AttentionMaps::record(model, pixels.clone())?;
@@ -52,6 +52,7 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         statistics.extend(attention_statistics(&maps, convention));
         rollouts.extend(rollout(&maps, &options).into_iter().flat_map(|heatmap| heatmap.values));
         grid = maps.grid();
+        read_out = maps.layers[0].site.read_out.describe();
         bars.advance(batch.len());
     }
     bars.finish();
@@ -66,36 +67,48 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
             .map(|layer| (0..statistics[0][layer].heads.len()).map(|head| mean(layer, head)).collect())
             .collect()
     };
+    let token_table = |mass: fn(&HeadStatistics) -> Option<f64>| -> Option<Vec<Vec<f64>>> {
+        let mean = |layer: usize, head: usize| -> Option<f64> {
+            let sum: Option<f64> = statistics.iter().map(|image| mass(&image[layer].heads[head])).sum();
+            Some(sum? / statistics.len() as f64)
+        };
+        let heads = |layer: usize| 0..statistics[0][layer].heads.len();
+        (0..statistics[0].len()).map(|layer| heads(layer).map(|head| mean(layer, head)).collect()).collect()
+    };
     let (distance, entropy) = (table(|head| head.distance), table(|head| head.entropy));
-    let tables = [
-        ("attention_distance", &distance),
-        ("attention_entropy", &entropy),
-        ("normalised_entropy", &table(|head| head.normalised_entropy)),
-        ("hoyer_sparsity", &table(|head| head.hoyer)),
-        ("below_uniform", &table(|head| head.below_uniform)),
-        ("class_token_mass", &table(|head| head.class_token_mass.unwrap_or(f64::NAN))),
+    let mut tables = vec![
+        ("attention_distance", distance.clone()),
+        ("attention_entropy", entropy.clone()),
+        ("normalised_entropy", table(|head| head.normalised_entropy)),
+        ("hoyer_sparsity", table(|head| head.hoyer)),
+        ("below_uniform", table(|head| head.below_uniform)),
     ];
+    // Absent, not zero, for a model that has no such token.
+    let masses = [
+        ("class_token_mass", token_table(|head| head.class_token_mass)),
+        ("distillation_token_mass", token_table(|head| head.distillation_token_mass)),
+        ("register_mass", token_table(|head| head.register_mass)),
+    ];
+    tables.extend(masses.iter().filter_map(|(name, mass)| Some((*name, mass.clone()?))));
     if let Some(path) = &subject.export {
         let rollouts = NamedArray::floats("rollout", &[statistics.len(), grid[0], grid[1]], rollouts);
         let notes = [("distance", convention.describe()), ("model", &model.card().name)];
         let notes = notes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         write(path, &opened, &tables, rollouts, notes)?;
     }
-    let result = json!({
+    let mut result = json!({
         "model": model.card().name,
         "precision": global.precision_name(),
         "n": statistics.len(),
+        "read_out": read_out,
         "distance_convention": convention.describe(),
-        "attention_distance": distance,
-        "attention_entropy": entropy,
-        "normalised_entropy": table(|head| head.normalised_entropy),
-        "hoyer_sparsity": table(|head| head.hoyer),
-        "below_uniform": table(|head| head.below_uniform),
-        // Absent, not zero, of a model without a class token.
-        "class_token_mass": statistics[0][0].heads[0].class_token_mass.map(|_| {
-            table(|head| head.class_token_mass.unwrap_or(f64::NAN))
-        }),
     });
+    for (name, table) in tables {
+        result[name] = json!(table);
+    }
+    for (name, mass) in masses {
+        result[name] = json!(mass);
+    }
     printer.result(&result, |_| {
         let rows = |title: &str, table: &[Vec<f64>]| {
             let mut lines = format!("{title}\n");
@@ -106,7 +119,7 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
             lines
         };
         format!(
-            "{} on {} images; columns are heads, layers are counted from 1\n\n{}\n{}",
+            "{} on {} images; its head reads {read_out}; columns are attention heads, layers and heads are counted from 1\n\n{}\n{}",
             model.card().name,
             statistics.len(),
             rows(&format!("mean attention distance, pixels ({})", convention.describe()), &distance),
@@ -119,7 +132,7 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
 fn write(
     path: &Path,
     opened: &Opened,
-    tables: &[(&str, &Vec<Vec<f64>>)],
+    tables: &[(&str, Vec<Vec<f64>>)],
     rollouts: NamedArray,
     notes: Vec<(String, String)>,
 ) -> Result<()> {

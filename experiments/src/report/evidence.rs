@@ -25,6 +25,12 @@ pub(super) fn side(estimate: &Estimate, reference: f64) -> Side {
     }
 }
 
+/// Side of zero on which a tested difference lies: test and interval have to agree, so that no sentence says what the interval
+/// printed next to it does not.
+pub(super) fn tested(difference: &Estimate, p_value: f64) -> Side {
+    if p_value < SIGNIFICANCE { side(difference, 0.0) } else { Side::Undecided }
+}
+
 /// Where `first` lies relative to `second` when their intervals do not touch.
 ///
 /// Two 95 % intervals that do not touch mean a difference at a stricter level than 95 %: a cautious comparison, used

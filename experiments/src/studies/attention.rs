@@ -5,7 +5,10 @@ use archaeo_analysis::attention_statistics::{
     DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
 use archaeo_analysis::rollout::{RolloutOptions, rollout};
-use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, mean_t};
+use archaeo_analysis::statistics::{
+    DEFAULT_LEVEL, Estimate, FEWEST_FOR_A_TREND, Measured, RankTrend, Resampling, StatisticsError, mean_t,
+    rank_trend,
+};
 use archaeo_plot::{Cell, Picture, SheetLayout, contact_sheet};
 
 use super::pictures::{heat_panel, panel};
@@ -26,7 +29,7 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
     let indices = lab.sample_to_show("attention", lab.sizes.attention_images, ROLLOUTS_SHOWN)?;
     let convention = DistanceConvention::default();
     let mut images: Vec<Vec<LayerStatistics>> = Vec::new();
-    let (mut head_maps, mut rollouts, mut even_distances) = (None, Vec::new(), Vec::new());
+    let (mut head_maps, mut rollouts, mut even_distances, mut read_out) = (None, Vec::new(), Vec::new(), "");
     lab.for_each_batch("attention", &indices, lab.vit, |_, samples, tensor| {
         let maps = AttentionMaps::record(lab.vit, tensor)?;
         images.extend(attention_statistics(&maps, convention));
@@ -34,6 +37,7 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
         if head_maps.is_none() {
             let shown = preprocess(samples[0].image.clone(), preprocessing);
             head_maps = Some(head_sheet(&maps, &shown)?);
+            read_out = maps.layers[0].site.read_out.describe();
             even_distances = maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect();
         }
         let room = ROLLOUTS_SHOWN - rollouts.len() / 2;
@@ -50,12 +54,14 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
         .iter()
         .enumerate()
         .map(|(layer, &even)| layer_findings(&images, layer, even))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
     let layout = SheetLayout { columns: 8, ..SheetLayout::default() };
     Ok(AttentionFindings {
         n: images.len(),
         convention: convention.describe().into(),
+        read_out: read_out.into(),
         image_size: lab.vit.card().preprocessing.image_size,
+        trend: depth_trend(&layers, &lab.resampling())?,
         layers,
         head_maps: lab.save("attention-heads", &head_maps.expect("a sample has an image"))?,
         rollouts: lab.save("attention-rollouts", &contact_sheet(&rollouts, &layout)?)?,
@@ -93,20 +99,95 @@ fn layer_findings(
             let values: Vec<f64> = images.iter().map(|image| statistic(&image[layer].heads[head])).collect();
             Ok(mean_t(&values, DEFAULT_LEVEL)?)
         };
-        let has_class_token = images[0][layer].heads[head].class_token_mass.is_some();
+        // What a model has no token for is absent, not zero.
+        let of_token = |mass: fn(&HeadStatistics) -> Option<f64>| -> Result<Option<Estimate>, StudyError> {
+            let values: Option<Vec<f64>> =
+                images.iter().map(|image| mass(&image[layer].heads[head])).collect();
+            Ok(values.map(|values| mean_t(&values, DEFAULT_LEVEL)).transpose()?)
+        };
         Ok(HeadAttention {
             distance: of(|s| s.distance)?,
             entropy: of(|s| s.entropy)?,
             normalised_entropy: of(|s| s.normalised_entropy)?,
             hoyer: of(|s| s.hoyer)?,
             below_uniform: of(|s| s.below_uniform)?,
-            class_token_mass: has_class_token
-                .then(|| of(|s| s.class_token_mass.unwrap_or(0.0)))
-                .transpose()?,
+            class_token_mass: of_token(|s| s.class_token_mass)?,
+            distillation_token_mass: of_token(|s| s.distillation_token_mass)?,
+            register_mass: of_token(|s| s.register_mass)?,
         })
     });
     let heads = heads.collect::<Result<_, StudyError>>()?;
     let diversity: Vec<f64> = images.iter().map(|image| image[layer].diversity).collect();
     let diversity = mean_t(&diversity, DEFAULT_LEVEL)?;
-    Ok(LayerAttention { heads, diversity, even_distance: Some(even_distance) })
+    let relative = |image: &Vec<LayerStatistics>| {
+        let heads = &image[layer].heads;
+        heads.iter().map(|head| head.distance).sum::<f64>() / heads.len() as f64 / even_distance
+    };
+    let relative_distance = (even_distance > 0.0)
+        .then(|| mean_t(&images.iter().map(relative).collect::<Vec<_>>(), DEFAULT_LEVEL))
+        .transpose()?;
+    Ok(LayerAttention { heads, diversity, even_distance, relative_distance })
+}
+
+/// Whether attention reaches further, or less far, with depth. The unit is the layer: heads of one layer are no independent
+/// witnesses of its depth. What is compared is the distance relative to even attention: in a windowed model even attention
+/// reaches further from stage to stage, because patches are merged.
+fn depth_trend(
+    layers: &[LayerAttention],
+    resampling: &Resampling,
+) -> Result<Measured<RankTrend>, StudyError> {
+    // Layers that differ by what rounding leaves do not differ.
+    let rounded = |found: &Estimate| (found.value * 1e6).round() / 1e6;
+    let relative: Vec<f64> =
+        layers.iter().filter_map(|layer| layer.relative_distance.as_ref()).map(rounded).collect();
+    Ok(match rank_trend(&relative, resampling) {
+        Err(StatisticsError::TooFew { found, .. }) => Measured::undefined(format!(
+            "it takes {FEWEST_FOR_A_TREND} or more layers to show one, and there {} {found}",
+            if found == 1 { "is" } else { "are" }
+        )),
+        Err(StatisticsError::Undefined { .. }) => {
+            Measured::undefined("attention reaches equally far in all layers, relative to even attention")
+        }
+        found => Measured::Known(found?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(relative: &[Option<f64>]) -> Vec<LayerAttention> {
+        let nothing = || Estimate::of_one(0.0, DEFAULT_LEVEL);
+        let layer = |share: &Option<f64>| LayerAttention {
+            heads: Vec::new(),
+            diversity: nothing(),
+            even_distance: 1.0,
+            relative_distance: share.map(|share| Estimate::of_one(share, DEFAULT_LEVEL)),
+        };
+        relative.iter().map(layer).collect()
+    }
+
+    fn trend(relative: &[Option<f64>]) -> Measured<RankTrend> {
+        depth_trend(&layers(relative), &Resampling::new(0)).unwrap()
+    }
+
+    #[test]
+    fn the_trend_is_over_layers_that_have_a_distance() {
+        let found = trend(&[Some(0.5), Some(0.6), Some(0.7), Some(0.8), Some(0.9), None]);
+        let found = found.known().unwrap();
+        assert_eq!((found.n, (found.rho * 1e9).round()), (5, 1e9));
+        assert!((found.p_value - 2.0 / 120.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn few_layers_and_even_attention_are_results() {
+        let few = trend(&[Some(0.5), Some(0.6), Some(0.7), Some(0.8)]);
+        assert_eq!(few.reason(), Some("it takes 5 or more layers to show one, and there are 4"));
+        let few = trend(&[Some(0.5)]);
+        assert_eq!(few.reason(), Some("it takes 5 or more layers to show one, and there is 1"));
+        // Even attention, as rounding leaves it.
+        let even: Vec<_> = (0..12).map(|layer| Some(1.0 + 1e-12 * f64::from(layer))).collect();
+        let even = trend(&even);
+        assert!(even.reason().unwrap().starts_with("attention reaches equally far"), "{even:?}");
+    }
 }

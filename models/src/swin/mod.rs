@@ -13,6 +13,7 @@ use crate::forward::{Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
+use crate::read_out::{PrefixTokens, ReadOut};
 use crate::spec::SpecError;
 use crate::transformer::{FeedForward, Mlp, add_branch, drop_path_at};
 use crate::vit::PatchProjection;
@@ -71,9 +72,9 @@ impl SwinBlock {
         grid: [usize; 2],
         pass: &mut Pass,
     ) -> Tensor<3> {
-        let prefix_tokens = 0;
-        let at = |place| TokenSite { layer, place, grid, prefix_tokens };
-        let site = AttentionSite { layer, grid, prefix_tokens, window: Some(window) };
+        let at = |place| TokenSite { layer, place, grid, prefix_tokens: 0 };
+        let (prefix, read_out) = (PrefixTokens::NONE, ReadOut::MeanOfPatches);
+        let site = AttentionSite { layer, grid, prefix, read_out, window: Some(window) };
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));

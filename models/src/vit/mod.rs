@@ -15,6 +15,7 @@ use crate::forward::{Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear, zeros};
 use crate::pass::Pass;
 use crate::probe::AttentionSite;
+use crate::read_out::{PrefixTokens, ReadOut};
 use crate::spec::SpecError;
 use crate::transformer::{Block, BlockConfig, drop_path_at};
 
@@ -144,6 +145,25 @@ impl Vit {
         &self.config
     }
 
+    /// Told by the tokens that are there.
+    fn prefix(&self) -> PrefixTokens {
+        PrefixTokens {
+            class: self.cls_token.is_some(),
+            distillation: self.dist_token.is_some(),
+            registers: self.config.registers,
+        }
+    }
+
+    /// Which tokens [`Transformer::read_out`] reads: of a distilled model both only where both heads are there.
+    fn tokens_read(&self) -> ReadOut {
+        match self.config.pooling {
+            Pooling::ClassToken if self.head_dist.is_some() => ReadOut::ClassAndDistillationTokens,
+            Pooling::ClassToken => ReadOut::ClassToken,
+            Pooling::Mean | Pooling::MeanBesideClassToken => ReadOut::MeanOfPatches,
+            Pooling::ClassTokenAndMean => ReadOut::ClassTokenAndMean,
+        }
+    }
+
     /// Patches `[batch, patches, width]` → `[batch, tokens, width]`: prefix tokens put before them, positions added.
     fn with_positions(&self, patches: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
         let [batch, _, width] = patches.dims();
@@ -185,7 +205,8 @@ impl Transformer for Vit {
     }
 
     fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
-        let site = AttentionSite { layer, grid, prefix_tokens: self.config.prefix_tokens(), window: None };
+        let (prefix, read_out) = (self.prefix(), self.tokens_read());
+        let site = AttentionSite { layer, grid, prefix, read_out, window: None };
         Tokens { values: self.blocks[layer].forward(values, &site, pass), grid }
     }
 

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use archaeo_analysis::statistics::{RankCorrelation, Resampling, spearman};
+use archaeo_analysis::statistics::Measured;
 
 use crate::findings::{AttentionFindings, LayerAttention};
 
-use super::super::evidence::{Side, side};
+use super::super::evidence::{SIGNIFICANCE, Side, side};
 use super::super::numbers::{Unit, counted, p_value};
 use super::Claim;
 
@@ -14,21 +14,10 @@ pub(super) fn claims(findings: &AttentionFindings) -> Vec<Claim> {
     trend_claim(findings).into_iter().chain(locality_claim(findings)).collect()
 }
 
-/// Spearman's correlation over all heads between the layer and the mean attention distance.
-/// `None` where it is undefined (one layer, fewer than four heads, equal distances).
-fn distance_trend(findings: &AttentionFindings) -> Option<RankCorrelation> {
-    let heads = findings.layers.iter().enumerate();
-    let (depth, distance): (Vec<f64>, Vec<f64>) = heads
-        .flat_map(|(layer, found)| found.heads.iter().map(move |head| (layer as f64, head.distance.value)))
-        .unzip();
-    spearman(&depth, &distance, &Resampling::new(0)).ok()
-}
-
 /// What “far” and “near” are measured against, in a sentence: the even distance of all layers, which differs where
-/// attention stays within windows. `None` where older findings do not say.
+/// attention stays within windows. `None` without layers.
 pub(in super::super) fn even_distances(findings: &AttentionFindings) -> Option<String> {
-    let of_layers: Vec<f64> =
-        findings.layers.iter().map(|layer| layer.even_distance).collect::<Option<_>>()?;
+    let of_layers: Vec<f64> = findings.layers.iter().map(|layer| layer.even_distance).collect();
     let (first, last) = (*of_layers.first()?, *of_layers.last()?);
     let alike = of_layers.iter().all(|even| (even - first).abs() < 1e-9);
     Some(match alike {
@@ -42,30 +31,44 @@ pub(in super::super) fn even_distances(findings: &AttentionFindings) -> Option<S
     })
 }
 
-fn layer_mean(findings: &AttentionFindings, layer: usize) -> f64 {
-    let heads = &findings.layers[layer].heads;
-    heads.iter().map(|head| head.distance.value).sum::<f64>() / heads.len() as f64
-}
-
+/// Whether attention reaches further with depth. Direction and significance are those of one statistic, Spearman's ρ over
+/// layers and its permutation test.
 fn trend_claim(findings: &AttentionFindings) -> Option<Claim> {
-    let RankCorrelation { correlation, p_value: p } = distance_trend(findings)?;
-    let last = findings.layers.len() - 1;
-    let statement = match side(&correlation, 0.0) {
-        Side::Above => "Attention reaches further in deeper layers.",
-        Side::Below => "Attention reaches less far in deeper layers.",
-        Side::Undecided => "No trend of attention distance with depth can be shown.",
+    let relative = |(layer, found): (usize, &LayerAttention)| {
+        let share = found.relative_distance.as_ref()?.value;
+        Some(format!("{} in layer {}", Unit::Percent.value(share), layer + 1))
     };
-    let evidence = format!(
-        "The mean distance over heads is {} in layer 1 and {} in layer {}; Spearman's ρ between layer and distance over \
-         {} is {}, {}.",
-        Unit::Pixels.value(layer_mean(findings, 0)),
-        Unit::Pixels.value(layer_mean(findings, last)),
-        last + 1,
-        counted(correlation.n, "head"),
-        Unit::Coefficient.sentence(&correlation),
-        p_value(p)
-    );
-    Some(Claim { section: "attention", topic: "Attention and depth", statement: statement.into(), evidence })
+    let of_layers: Vec<String> = findings.layers.iter().enumerate().filter_map(relative).collect();
+    let reach = match (of_layers.first(), of_layers.last()) {
+        (Some(first), Some(last)) if of_layers.len() > 1 => {
+            format!("As a share of the distance of even attention, the mean over heads is {first} and {last}")
+        }
+        (Some(only), _) => {
+            format!("As a share of the distance of even attention, the mean over heads is {only}")
+        }
+        _ => return None,
+    };
+    let (statement, evidence) = match &findings.trend {
+        Measured::Known(trend) => {
+            let statement = match (trend.p_value < SIGNIFICANCE, trend.rho > 0.0) {
+                (true, true) => "Attention reaches further in deeper layers.",
+                (true, false) => "Attention reaches less far in deeper layers.",
+                (false, _) => "No trend of attention distance with depth can be shown.",
+            };
+            let evidence = format!(
+                "{reach}; Spearman's ρ between layer and this share over {} is {}, {} (permutations of the layers).",
+                counted(trend.n, "layer"),
+                Unit::Coefficient.value(trend.rho),
+                p_value(trend.p_value)
+            );
+            (statement.to_owned(), evidence)
+        }
+        Measured::Undefined { undefined } => (
+            format!("No trend of attention distance with depth can be tested, because {undefined}."),
+            format!("{reach}."),
+        ),
+    };
+    Some(Claim { section: "attention", topic: "Attention and depth", statement, evidence })
 }
 
 /// How many heads look nearer than attention spread evenly would, and how near the nearest does: a comparison with what
@@ -74,17 +77,16 @@ fn locality_claim(findings: &AttentionFindings) -> Option<Claim> {
     let even = even_distances(findings)?;
     let on = |wanted: Side, layers: Range<usize>| {
         let of_layer = |LayerAttention { heads, even_distance, .. }: &LayerAttention| {
-            let even = even_distance.expect("seen to be there");
-            heads.iter().filter(|head| side(&head.distance, even) == wanted).count()
+            heads.iter().filter(|head| side(&head.distance, *even_distance) == wanted).count()
         };
         findings.layers[layers].iter().map(of_layer).sum::<usize>()
     };
     let depth = findings.layers.len();
     let total: usize = findings.layers.iter().map(|layer| layer.heads.len()).sum();
     let shares = findings.layers.iter().enumerate().flat_map(|(layer, found)| {
-        let even = found.even_distance.expect("seen to be there");
+        let even = found.even_distance;
         let each = found.heads.iter().map(|head| head.distance.value).enumerate();
-        each.map(move |(head, distance)| (layer, head, distance, distance / even))
+        each.filter(move |_| even > 0.0).map(move |(head, distance)| (layer, head, distance, distance / even))
     });
     let (layer, head, distance, share) = shares.min_by(|a, b| a.3.total_cmp(&b.3))?;
     let (near, far) = (on(Side::Below, 0..depth), on(Side::Above, 0..depth));

@@ -1,82 +1,196 @@
 //! Whether heatmaps find the object better than heatmaps that know nothing.
 
-use crate::findings::{LocalisationFindings, LocalisationScore};
+use archaeo_analysis::statistics::SignFlipTest;
 
-use super::super::evidence::{Side, apart, side};
-use super::super::names::{Names, listed};
-use super::super::numbers::{Unit, counted, percent};
+use crate::findings::{Gains, LocalisationFindings, LocalisationScore};
+
+use super::super::evidence::{Side, tested};
+use super::super::names::{Names, capitalised, listed};
+use super::super::numbers::{Unit, counted, p_value, percent};
 use super::Claim;
 
+/// The scores by which a heatmap is judged, with the pointing game left to a claim of its own.
+const SCORES: [(&str, fn(&Gains) -> &SignFlipTest); 3] = [
+    ("mass", |gains| &gains.mass),
+    ("AUROC", |gains| &gains.auroc),
+    ("average precision", |gains| &gains.average_precision),
+];
+
+/// An explanation with what it gains over the baselines.
+struct Explanation<'a> {
+    name: String,
+    score: &'a LocalisationScore,
+    over_random: &'a Gains,
+    over_centre: &'a Gains,
+}
+
 pub(super) fn claims(findings: &LocalisationFindings, names: &Names) -> Vec<Claim> {
-    let explanations: Vec<&LocalisationScore> =
-        findings.methods.iter().filter(|score| score.role.is_some()).collect();
-    if explanations.is_empty() {
-        return Vec::new();
-    }
-    let mut claims = vec![against_random(findings, &explanations, names)];
-    claims.extend(against_centre(findings, &explanations, names));
-    claims
+    let explanations: Vec<Explanation> = findings
+        .methods
+        .iter()
+        .filter_map(|score| {
+            Some(Explanation {
+                name: full_name(score, names),
+                score,
+                over_random: score.over_random.as_ref()?,
+                over_centre: score.over_centre.as_ref()?,
+            })
+        })
+        .collect();
+    let centre = findings.methods.iter().find(|score| score.role.is_none() && score.method == "centre");
+    let Some(centre) = centre.filter(|_| !explanations.is_empty()) else {
+        return findings
+            .methods
+            .iter()
+            .any(|score| score.role.is_some())
+            .then(|| undecided(findings))
+            .into_iter()
+            .collect();
+    };
+    vec![against_centre(findings, &explanations, centre), pointing(&explanations, centre)]
 }
 
 fn full_name(score: &LocalisationScore, names: &Names) -> String {
     score.role.map_or_else(|| score.method.clone(), |role| format!("{} ({})", score.method, names.bare(role)))
 }
 
-fn against_random(
-    findings: &LocalisationFindings,
-    explanations: &[&LocalisationScore],
-    names: &Names,
-) -> Claim {
-    let on = |wanted| -> Vec<String> {
-        let chosen = explanations
-            .iter()
-            .filter(|score| score.mass_over_random.as_ref().map(|gain| side(gain, 0.0)) == Some(wanted));
-        chosen.map(|score| full_name(score, names)).collect()
-    };
-    let (better, worse) = (on(Side::Above), on(Side::Below));
-    let all = better.len() == explanations.len();
-    let mut statement = if all && better.len() > 1 {
-        format!(
-            "All {} explanations put more of their mass on the object than a random heatmap.",
-            better.len()
-        )
-    } else if better.is_empty() {
-        "No explanation is shown to put more of its mass on the object than a random heatmap.".into()
-    } else {
-        format!("More of the mass lies on the object than with a random heatmap for {}.", listed(&better))
-    };
-    if !worse.is_empty() {
-        statement += &format!(" Less lies there for {}.", listed(&worse));
-    }
-    let gains: Vec<String> = explanations
-        .iter()
-        .filter_map(|score| {
-            let gain = score.mass_over_random.as_ref()?;
-            Some(format!("{} {}", full_name(score, names), Unit::Points.sentence(gain)))
-        })
-        .collect();
-    let evidence = format!(
-        "Gain over random on {} whose objects cover {} on average: {}.",
-        counted(findings.n, "image"),
-        percent(findings.object_share.value),
-        gains.join("; ")
-    );
-    Claim { section: "localisation", topic: "Explanations against truth", statement, evidence }
+/// Where a paired comparison says that a method lies relative to its baseline.
+fn verdict(test: &SignFlipTest) -> Side {
+    tested(&test.difference, test.p_value)
 }
 
-/// Objects tend to lie in the middle, so a blob in the centre is the harder baseline.
+/// Scores by which a method lies on a side of its baseline.
+fn on_side(gains: &Gains, wanted: Side) -> Vec<String> {
+    let on = SCORES.iter().filter(|(_, of)| verdict(of(gains)) == wanted);
+    on.map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// Which explanations find the object better than a baseline, by every score or by some; those that do the same share a
+/// sentence. Empty where none is better by any score.
+fn better<'a>(
+    explanations: &[Explanation<'a>],
+    baseline: &str,
+    of: fn(&Explanation<'a>) -> &'a Gains,
+) -> Vec<String> {
+    let mut groups: Vec<([Vec<String>; 2], Vec<String>)> = Vec::new();
+    for explanation in explanations {
+        let sides = [Side::Above, Side::Below].map(|side| on_side(of(explanation), side));
+        match groups.iter_mut().find(|(known, _)| *known == sides) {
+            Some((_, members)) => members.push(explanation.name.clone()),
+            None => groups.push((sides, vec![explanation.name.clone()])),
+        }
+    }
+    groups.retain(|([above, _], _)| !above.is_empty());
+    groups.sort_by_key(|([above, _], _)| SCORES.len() - above.len());
+    let sentence = |([above, below], members): ([Vec<String>; 2], Vec<String>)| {
+        let (subjects, verb) = match members.len() {
+            n if n == explanations.len() && n > 1 => (format!("all {n} explanations"), "find"),
+            1 => (listed(&members), "finds"),
+            _ => (listed(&members), "find"),
+        };
+        let by = if above.len() == SCORES.len() {
+            "every score".to_owned()
+        } else {
+            format!("{} alone", listed(&above))
+        };
+        let yet =
+            if below.is_empty() { String::new() } else { format!(", and less well by {}", listed(&below)) };
+        format!("{} {verb} the object better than {baseline} by {by}{yet}.", capitalised(&subjects))
+    };
+    groups.into_iter().map(sentence).collect()
+}
+
+fn undecided(findings: &LocalisationFindings) -> Claim {
+    Claim {
+        section: "localisation",
+        topic: "Explanations against truth",
+        statement: format!(
+            "Whether an explanation finds the object better than chance cannot be tested on {}.",
+            counted(findings.n, "image")
+        ),
+        evidence: "A paired comparison takes two or more images.".into(),
+    }
+}
+
+/// Objects tend to lie in the middle, so that a blob in the centre is the baseline that matters.
 fn against_centre(
     findings: &LocalisationFindings,
-    explanations: &[&LocalisationScore],
-    names: &Names,
-) -> Option<Claim> {
-    let centre = findings.methods.iter().find(|score| {
-        let method = score.method.to_lowercase();
-        score.role.is_none() && (method.contains("centre") || method.contains("center"))
-    })?;
+    explanations: &[Explanation],
+    centre: &LocalisationScore,
+) -> Claim {
+    let mut parts = better(explanations, "a blob in the image's centre", |e| e.over_centre);
+    if parts.is_empty() {
+        parts.push(
+            "No explanation is shown to find the object better than a blob in the image's centre, which knows nothing of the \
+             image."
+                .into(),
+        );
+    }
+    let over_random = better(explanations, "a random heatmap", |e| e.over_random);
+    if over_random.is_empty() {
+        parts.push("None is shown to find it better than a random heatmap.".into());
+    }
+    parts.extend(over_random);
+    let under_random: Vec<String> = explanations
+        .iter()
+        .filter(|e| SCORES.iter().all(|(_, of)| verdict(of(e.over_random)) == Side::Below))
+        .map(|e| e.name.clone())
+        .collect();
+    if !under_random.is_empty() {
+        parts.push(format!("By every score a random heatmap is better than {}.", listed(&under_random)));
+    }
+
+    let gains: Vec<String> = explanations
+        .iter()
+        .map(|e| {
+            format!(
+                "{} {} ({}, {})",
+                e.name,
+                percent(e.score.mass.value),
+                difference(&e.over_centre.mass),
+                p_value(e.over_centre.mass.p_value)
+            )
+        })
+        .collect();
+    let ranks: Vec<String> = explanations
+        .iter()
+        .map(|e| format!("{} {}", e.name, Unit::Coefficient.value(e.score.auroc.value)))
+        .collect();
+    let left_out = match findings.left_out {
+        0 => String::new(),
+        n => format!(
+            " {} not scored, because the object covers nothing or everything of what a model sees.",
+            if n == 1 { "1 image was".into() } else { format!("{} were", counted(n, "image")) }
+        ),
+    };
+    let evidence = format!(
+        "Mass on the object over {} whose objects cover {} on average: centre {}; {} (in brackets, paired difference from the \
+         centre, adjusted p). AUROC: centre {}; {}.{left_out}",
+        counted(findings.n, "image"),
+        percent(findings.object_share.value),
+        percent(centre.mass.value),
+        gains.join("; "),
+        Unit::Coefficient.value(centre.auroc.value),
+        ranks.join("; "),
+    );
+    Claim {
+        section: "localisation",
+        topic: "Explanations against truth",
+        statement: parts.join(" "),
+        evidence,
+    }
+}
+
+/// `−0.9 points, 95 % interval −2.0 to 0.2`.
+fn difference(test: &SignFlipTest) -> String {
+    let found = &test.difference;
+    format!("{}, {}", Unit::Points.value(found.value), Unit::Points.interval_phrase(found))
+}
+
+fn pointing(explanations: &[Explanation], centre: &LocalisationScore) -> Claim {
     let named = |wanted| -> Vec<String> {
-        let chosen = explanations.iter().filter(|score| apart(&score.pointing, &centre.pointing) == wanted);
-        chosen.map(|score| full_name(score, names)).collect()
+        let chosen = explanations.iter().filter(|e| verdict(&e.over_centre.pointing) == wanted);
+        chosen.map(|e| e.name.clone()).collect()
     };
     let (better, worse) = (named(Side::Above), named(Side::Below));
     let pointing = |subjects: &[String]| {
@@ -101,12 +215,22 @@ fn against_centre(
     };
     let scores: Vec<String> = explanations
         .iter()
-        .map(|score| format!("{} {}", full_name(score, names), Unit::Percent.sentence(&score.pointing)))
+        .map(|e| {
+            let test = &e.over_centre.pointing;
+            format!(
+                "{} {} ({}, {})",
+                e.name,
+                percent(e.score.pointing.value),
+                difference(test),
+                p_value(test.p_value)
+            )
+        })
         .collect();
     let evidence = format!(
-        "Pointing game, the share of images whose hottest pixel lies on the object: {}; centre {}.",
+        "Pointing game, the share of images whose hottest pixel lies on the object: centre {}; {} (in brackets, paired \
+         difference from the centre, adjusted p).",
+        percent(centre.pointing.value),
         scores.join("; "),
-        Unit::Percent.sentence(&centre.pointing)
     );
-    Some(Claim { section: "localisation", topic: "Pointing", statement, evidence })
+    Claim { section: "localisation", topic: "Pointing", statement, evidence }
 }

@@ -1,5 +1,6 @@
 //! What the heads look at: how far, how broadly, how differently.
 
+use archaeo_analysis::statistics::Estimate;
 use archaeo_models::NetworkSpec;
 use archaeo_plot::{
     Axis, LineChart, LineSeries, MatrixChart, Scale, Scatter, ScatterSeries, Uncertainty, ValueFormat,
@@ -36,17 +37,23 @@ pub(super) fn section(findings: &AttentionFindings, investigation: &Investigatio
         grids(findings, &images),
         Block::Figure(Figure {
             title: "Attention of every head for one image.".into(),
-            caption: "Rows are layers from the input down, columns are heads. Bright patches receive most of the weight."
-                .into(),
+            caption: format!(
+                "Rows are layers from the input down, columns are heads. Bright patches receive most of the weight of what is \
+                 read: {}.",
+                findings.read_out
+            )
+            .into(),
             panels: vec![Panel::picture(&findings.head_maps, "Attention maps of every layer and head for one image")],
             data: None,
         }),
         Block::Figure(Figure {
             title: "Attention rollout.".into(),
-            caption: "Attention followed through all layers to the input: which patches the answer can draw on. Raw \
-                      attention is no explanation by itself; where the data knows its objects, the report scores rollout \
-                      against them."
-                .into(),
+            caption: format!(
+                "Attention followed from {} through all layers to the input: which patches the answer can draw on. Raw attention \
+                 is no explanation by itself; where the data knows its objects, the report scores rollout against them.",
+                findings.read_out
+            )
+            .into(),
             panels: vec![Panel::picture(&findings.rollouts, "Rollout heatmaps over several images")],
             data: None,
         }),
@@ -110,10 +117,22 @@ fn depth(findings: &AttentionFindings) -> Block {
         .into(),
         panels: vec![Panel::chart(scatter(&distance)), Panel::chart(line_chart(&diversity))],
         data: Some(Table {
-            caption: "Divergence between the heads of each layer, nats.".into(),
-            columns: vec![Column::words("Layer"), Column::numbers("Divergence")],
+            caption: "Each layer: mean distance over heads as a share of even attention's, and divergence between heads, nats."
+                .into(),
+            columns: vec![
+                Column::words("Layer"),
+                Column::numbers("Share of even distance"),
+                Column::numbers("Divergence"),
+            ],
             rows: layers()
-                .map(|(layer, found)| vec![Text::from(layer.to_string()), Unit::Nats.cell(&found.diversity)])
+                .map(|(layer, found)| {
+                    let relative = found.relative_distance.as_ref();
+                    vec![
+                        Text::from(layer.to_string()),
+                        relative.map_or("–".into(), |share| Unit::Percent.cell(share)),
+                        Unit::Nats.cell(&found.diversity),
+                    ]
+                })
                 .collect(),
         }),
     })
@@ -162,33 +181,52 @@ fn grids(findings: &AttentionFindings, images: &str) -> Block {
     })
 }
 
+/// A column for each kind of token without a place that the model has.
+type TokenColumn = (&'static str, fn(&HeadAttention) -> Option<&Estimate>);
+
+fn token_columns(findings: &AttentionFindings) -> Vec<TokenColumn> {
+    let all: [TokenColumn; 3] = [
+        ("To class token", |head| head.class_token_mass.as_ref()),
+        ("To distillation token", |head| head.distillation_token_mass.as_ref()),
+        ("To registers", |head| head.register_mass.as_ref()),
+    ];
+    let heads = || findings.layers.iter().flat_map(|layer| &layer.heads);
+    all.into_iter().filter(|(_, mass)| heads().any(|head| mass(head).is_some())).collect()
+}
+
 fn table(findings: &AttentionFindings) -> Table {
+    let tokens = token_columns(findings);
     let rows = findings.layers.iter().enumerate().flat_map(|(layer, found)| {
+        let tokens = &tokens;
         found.heads.iter().enumerate().map(move |(index, head)| {
-            vec![
+            let mut row = vec![
                 Text::from(format!("{}.{}", layer + 1, index + 1)),
                 Unit::Pixels.cell(&head.distance),
                 Unit::Nats.cell(&head.entropy),
                 Unit::Coefficient.cell(&head.normalised_entropy),
                 Unit::Coefficient.cell(&head.hoyer),
                 Unit::Percent.cell(&head.below_uniform),
-                head.class_token_mass.as_ref().map_or("–".into(), |mass| Unit::Percent.cell(mass)),
-            ]
+            ];
+            let masses = tokens.iter().map(|(_, mass)| mass(head));
+            row.extend(masses.map(|mass| mass.map_or("–".into(), |mass| Unit::Percent.cell(mass))));
+            row
         })
     });
+    let rows = rows.collect();
+    let mut columns = vec![
+        Column::words("Head"),
+        Column::numbers("Distance (px)"),
+        Column::numbers("Entropy (nats)"),
+        Column::numbers("Normalised"),
+        Column::numbers("Sparsity"),
+        Column::numbers("Below even"),
+    ];
+    columns.extend(tokens.iter().map(|(name, _)| Column::numbers(*name)));
     Table {
-        caption: "Statistics of every head (layer.head), with intervals. Sparsity is the Hoyer measure: 0 all patches \
-                  alike, 1 one patch. Below even: share of weights smaller than even attention would give."
+        caption: "Statistics of every head (layer.head, counted from 1), with intervals. Sparsity is the Hoyer measure: 0 all \
+                  patches alike, 1 one patch. Below even: share of weights smaller than even attention would give."
             .into(),
-        columns: vec![
-            Column::words("Head"),
-            Column::numbers("Distance (px)"),
-            Column::numbers("Entropy (nats)"),
-            Column::numbers("Normalised"),
-            Column::numbers("Sparsity"),
-            Column::numbers("Below even"),
-            Column::numbers("To class token"),
-        ],
-        rows: rows.collect(),
+        columns,
+        rows,
     }
 }

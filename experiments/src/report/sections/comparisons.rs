@@ -1,5 +1,6 @@
 //! The two models' explanations side by side, image by image.
 
+use archaeo_analysis::statistics::Measured;
 use archaeo_plot::{Axis, Histogram, HistogramGroup, Scale, histogram};
 
 use crate::findings::{Comparison, ComparisonFindings, Investigation, Role};
@@ -18,9 +19,9 @@ pub(super) fn section(
     let mut blocks = vec![agreement(findings)];
     blocks.push(Block::Gallery(Gallery {
         caption: format!(
-            "{}: {}. Each row shows the image, the rollout of {} and the Grad-CAM of {} for the class it named. \
-             Agreement is the rank correlation of the two heatmaps over the patches: 1 the same order, 0 no relation, −1 the \
-             reverse.",
+            "{}: {}. Each row shows the image, the rollout of {}, which belongs to no class, and the Grad-CAM of {} for the class \
+             that it named. Agreement is the rank correlation of the two heatmaps over the patches: 1 the same order, 0 no \
+             relation, −1 the reverse.",
             counted(findings.items.len(), "comparison"),
             findings.selection.trim_end_matches('.'),
             names.the(Role::Vit),
@@ -59,11 +60,22 @@ fn gallery_item(item: &Comparison, classes: &[String], names: &Names) -> Gallery
         Some(text)
     });
     let mut lines: Vec<Text> = answers.collect();
-    lines.push(
-        Text::from(format!("Agreement {}", Unit::Coefficient.value(item.agreement)))
-            .plain(" · ")
-            .code(item.identifier.clone()),
-    );
+    let explained = ROLES.iter().filter_map(|role| item.explains.get(role).copied().flatten());
+    let different = |class: &usize| item.predictions.values().any(|(named, _)| named != class);
+    if let Some(class) = explained.into_iter().find(different) {
+        lines.push(
+            format!(
+                "The models name different classes; Grad-CAM explains {}, rollout no class in particular",
+                class_name(classes, class)
+            )
+            .into(),
+        );
+    }
+    let agreement = match &item.agreement {
+        Measured::Known(agreement) => format!("Agreement {}", Unit::Coefficient.value(*agreement)),
+        Measured::Undefined { undefined } => format!("Agreement cannot be computed, because {undefined}"),
+    };
+    lines.push(Text::from(agreement).plain(" · ").code(item.identifier.clone()));
     GalleryItem {
         path: item.picture.clone(),
         alt: format!(
@@ -77,9 +89,28 @@ fn gallery_item(item: &Comparison, classes: &[String], names: &Names) -> Gallery
     }
 }
 
+/// What heatmaps of different images share.
+fn null(findings: &ComparisonFindings) -> String {
+    let Measured::Known(found) = &findings.agreement else { return String::new() };
+    let pairing = &found.pairing;
+    format!(
+        " Agreement has to be held against that of heatmaps of different images, which is {} on average, for both models may mark \
+         the same places whatever the image shows: the mean is {} above it.",
+        Unit::Coefficient.value(pairing.apart.value),
+        Unit::Coefficient.sentence(&pairing.difference)
+    )
+}
+
+fn left_out(findings: &ComparisonFindings) -> String {
+    match findings.constant {
+        0 => String::new(),
+        n => format!(" Left out, because a heatmap is constant: {}.", counted(n, "image")),
+    }
+}
+
 fn agreement(findings: &ComparisonFindings) -> Block {
-    let values: Vec<f64> =
-        findings.items.iter().map(|item| item.agreement).filter(|a| a.is_finite()).collect();
+    let known = findings.items.iter().filter_map(|item| item.agreement.known().copied());
+    let values: Vec<f64> = known.filter(|agreement| agreement.is_finite()).collect();
     let mut sorted = values.clone();
     sorted.sort_by(f64::total_cmp);
     let quantile =
@@ -102,8 +133,13 @@ fn agreement(findings: &ComparisonFindings) -> Block {
     };
     Block::Figure(Figure {
         title: "Do both look at the same places?".into(),
-        caption: format!("Rank correlation of the heatmaps for {}.{spread}", counted(sorted.len(), "image"))
-            .into(),
+        caption: format!(
+            "Rank correlation of the heatmaps for {}.{spread}{}{}",
+            counted(sorted.len(), "image"),
+            null(findings),
+            left_out(findings)
+        )
+        .into(),
         panels: vec![Panel::chart(histogram(&chart))],
         data: None,
     })

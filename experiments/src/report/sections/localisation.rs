@@ -1,23 +1,27 @@
 //! Explanations against the true object mask.
 
-use archaeo_analysis::statistics::Estimate;
+use archaeo_analysis::statistics::{Estimate, SignFlipTest};
 use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale, dot_interval_chart};
 
-use crate::findings::{LocalisationFindings, LocalisationScore};
+use crate::findings::{Gains, LocalisationFindings, LocalisationScore};
 
 use super::super::charts::{NEUTRAL_SERIES, measure, series_of};
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
-use super::super::names::Names;
-use super::super::numbers::{Unit, counted};
+use super::super::names::{Names, capitalised};
+use super::super::numbers::{Unit, counted, p_value};
 
 pub(super) fn section(findings: &LocalisationFindings, names: &Names) -> Section {
     let intro = format!(
         "This data knows which pixels belong to the object, so that heatmaps can be scored against the truth. Over {} the \
-         object covers {} of the image.",
+         object covers {} of the image. Heatmaps of any grid are brought to the size of the model's input by bilinear \
+         interpolation before they are scored.",
         counted(findings.n, "image"),
         Unit::Percent.sentence(&findings.object_share)
     );
-    let blocks = vec![Block::Paragraph(intro.into()), charts(findings, names), table(findings, names)];
+    let mut blocks = vec![Block::Paragraph(intro.into()), charts(findings, names), table(findings, names)];
+    blocks.extend(gains(findings, names, "centred", |score| score.over_centre.as_ref()));
+    blocks.extend(gains(findings, names, "random", |score| score.over_random.as_ref()));
+    blocks.extend(remarks(findings, names));
     Section { id: "localisation", title: "Explanations against the truth", blocks }
 }
 
@@ -26,29 +30,32 @@ fn label(score: &LocalisationScore, names: &Names) -> String {
 }
 
 fn charts(findings: &LocalisationFindings, names: &Names) -> Block {
-    let chart = |title: &str, value: Axis, of: fn(&LocalisationScore) -> &Estimate| {
+    let share = findings.object_share.value;
+    let chart = |title: &str, value: Axis, chance: f64, of: fn(&LocalisationScore) -> &Estimate| {
         let rows = findings.methods.iter().filter_map(|score| {
             let series = score.role.map_or(NEUTRAL_SERIES, series_of);
             Some(DotRow { label: label(score, names), measure: measure(of(score))?, series })
         });
-        let share = findings.object_share.value;
         Panel::chart(dot_interval_chart(&DotIntervalChart {
             title: title.into(),
             description: format!("{title} of every heatmap with its interval"),
             value,
             rows: rows.collect(),
-            reference: share.is_finite().then(|| (share, "object's share".into())),
+            reference: chance.is_finite().then(|| (chance, "chance".into())),
         }))
     };
     Block::Figure(Figure {
         title: "How well each heatmap finds the object.".into(),
-        caption: "Pointing game: how often the hottest pixel lies on the object. Mass: how much of the heatmap's sum does. The \
-                  dashed line is the share of the image that the object covers. Grey are the baselines: a random heatmap knows \
-                  nothing, one that always marks the centre knows only where objects tend to be. Lines are intervals."
+        caption: "Mass: how much of the heatmap's sum lies on the object, negative values set to zero and nothing subtracted. AUROC: \
+                  how often a pixel of the object is hotter than one outside, whatever the heatmap's scale. Pointing game: how often \
+                  the hottest pixel lies on the object. Dashed is what a heatmap that knows nothing scores. Grey are the baselines: a \
+                  random heatmap knows nothing, the centre only where objects tend to be, edges only the image and not the model. \
+                  Lines are intervals."
             .into(),
         panels: vec![
-            chart("Pointing game", Axis::new("share of images", Scale::Percent), |score| &score.pointing),
-            chart("Mass on the object", Axis::new("share of the mass", Scale::Percent), |score| &score.mass),
+            chart("Mass on the object", Axis::new("share of the mass", Scale::Percent), share, |score| &score.mass),
+            chart("AUROC", Axis::new("area under the ROC curve", Scale::Linear), 0.5, |score| &score.auroc),
+            chart("Pointing game", Axis::new("share of images", Scale::Percent), share, |score| &score.pointing),
         ],
         data: None,
     })
@@ -59,22 +66,84 @@ fn table(findings: &LocalisationFindings, names: &Names) -> Block {
         vec![
             Text::from(score.method.clone()),
             score.role.map_or("baseline".into(), |role| names.bare(role).into()),
-            Unit::Percent.cell(&score.pointing),
             Unit::Percent.cell(&score.mass),
-            score.mass_over_random.as_ref().map_or("–".into(), |gain| Unit::Points.cell(gain)),
+            Unit::Coefficient.cell(&score.auroc),
+            Unit::Coefficient.cell(&score.average_precision),
+            Unit::Percent.cell(&score.pointing),
         ]
     });
     Block::Table(Table {
-        caption: "Heatmaps against the object mask. Gain: mass on the object minus that of the random heatmap on the same \
-                  images, in points."
-            .into(),
+        caption: "Heatmaps against the object mask.".into(),
         columns: vec![
             Column::words("Heatmap"),
             Column::words("Model"),
-            Column::numbers("Pointing game"),
             Column::numbers("Mass on object"),
-            Column::numbers("Gain over random"),
+            Column::numbers("AUROC"),
+            Column::numbers("Average precision"),
+            Column::numbers("Pointing game"),
         ],
         rows: rows.collect(),
     })
+}
+
+/// What explanations gain over a baseline on the same images.
+fn gains(
+    findings: &LocalisationFindings,
+    names: &Names,
+    baseline: &str,
+    of: fn(&LocalisationScore) -> Option<&Gains>,
+) -> Option<Block> {
+    let cell = |test: &SignFlipTest, unit: Unit| {
+        unit.cell(&test.difference).plain(format!(" {}", p_value(test.p_value)))
+    };
+    let rows: Vec<_> = findings
+        .methods
+        .iter()
+        .filter_map(|score| {
+            let gains = of(score)?;
+            Some(vec![
+                Text::from(label(score, names)),
+                cell(&gains.mass, Unit::Points),
+                cell(&gains.auroc, Unit::Coefficient),
+                cell(&gains.average_precision, Unit::Coefficient),
+                cell(&gains.pointing, Unit::Points),
+            ])
+        })
+        .collect();
+    (!rows.is_empty()).then(|| {
+        Block::Table(Table {
+            caption: format!(
+                "Score of each explanation minus that of the {baseline} heatmap on the same images: mass and pointing in points. \
+                 p-values (sign-flip permutation of the mean) are adjusted over the whole table."
+            )
+            .into(),
+            columns: vec![
+                Column::words("Explanation"),
+                Column::numbers("Mass on object"),
+                Column::numbers("AUROC"),
+                Column::numbers("Average precision"),
+                Column::numbers("Pointing game"),
+            ],
+            rows,
+        })
+    })
+}
+
+/// What is left out, or says nothing.
+fn remarks(findings: &LocalisationFindings, names: &Names) -> Option<Block> {
+    let mut items = Vec::new();
+    if findings.left_out > 0 {
+        items.push(format!(
+            "Not scored, because the object covers nothing or everything of what a model sees: {}.",
+            counted(findings.left_out, "image")
+        ));
+    }
+    for score in findings.methods.iter().filter(|score| score.constant > 0) {
+        items.push(format!(
+            "{} is constant on {}, where it ranks nothing and scores as chance.",
+            capitalised(&label(score, names)),
+            counted(score.constant, "image")
+        ));
+    }
+    (!items.is_empty()).then(|| Block::List(items.into_iter().map(Text::from).collect()))
 }

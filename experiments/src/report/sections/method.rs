@@ -61,18 +61,30 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
                 "−Σ A log A over a row of attention weights in nats; normalised by the logarithm of the number of keys.",
                 &[],
             ),
+            definition(
+                "Trend with depth",
+                "Each layer's mean distance over heads as a share of the distance of even attention in that layer. Spearman's ρ \
+                 between this share and the layer, tested by permuting the layers, which are the units; five or more are needed.",
+                &[],
+            ),
         ]);
     }
     if investigation.comparisons.is_some() || investigation.attention.is_some() {
         terms.push(definition(
             "Rollout",
             "Attention averaged over heads, with half of the identity added for the residual path, multiplied through all \
-             layers. Attention within windows is a matrix with nothing outside of them; patches that were merged share \
+             layers, from the tokens that the model's head reads. Attention within windows is a matrix with nothing outside of them; patches that were merged share \
              equally.",
             &[("Abnar and Zuidema, 2020", "https://arxiv.org/abs/2005.00928")],
         ));
     }
     if investigation.comparisons.is_some() {
+        terms.push(definition(
+            "Agreement of heatmaps",
+            "Rank correlation of both models' heatmaps of one image, minus the mean rank correlation of either with the other \
+             model's heatmaps of all other images. The p-value comes from pairing the images' heatmaps at random.",
+            &[],
+        ));
         terms.push(definition(
             "Grad-CAM",
             "Feature maps of the last stage, weighted by the spatial mean of the class score's gradient, negative parts \
@@ -110,8 +122,11 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
     }
     if investigation.localisation.is_some() {
         terms.push(definition(
-            "Pointing game and mass",
-            "Whether the hottest pixel lies on the object, and the share of the heatmap's sum that does.",
+            "Scores against the mask",
+            "Every heatmap is brought to the size of the model's input bilinearly. Mass: negative values are set to zero, the \
+             minimum is not subtracted, and the rest is divided by its sum; the share on the object counts. AUROC and average \
+             precision rank pixels, with ties counted exactly, and do not depend on a heatmap's scale. Pointing game: whether the \
+             hottest pixel lies on the object. Baselines are scored on the same images and compared image by image.",
             &[("Zhang et al., 2018", "https://arxiv.org/abs/1608.00507")],
         ));
     }
@@ -119,7 +134,9 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
         terms.push(definition(
             "Shape bias",
             "On images whose shape and texture belong to different classes: shape decisions over shape and texture \
-             decisions.",
+             decisions. The label is the shape, so that 50 % is not neutral. Influence of the texture: how often its class is named, \
+             minus how often it would be if the model's answers were dealt out anew among the images of a shape (permutation \
+             test). Two models are compared by exchanging their answers at random image by image.",
             &[("Geirhos et al., 2019", "https://arxiv.org/abs/1811.12231")],
         ));
     }
@@ -159,9 +176,12 @@ fn intervals(investigation: &Investigation) -> Option<Block> {
     }
     if let Some(score) = investigation.localisation.as_ref().and_then(|l| l.methods.first()) {
         found.extend([("Pointing game", &score.pointing), ("Mass on the object", &score.mass)]);
+        let gains =
+            investigation.localisation.iter().flat_map(|l| &l.methods).find_map(|m| m.over_centre.as_ref());
+        found.extend(gains.map(|gains| ("Gain over the centre", &gains.mass.difference)));
     }
     if let Some(bias) = investigation.shape_bias.as_ref().and_then(|s| s.models.values().next()) {
-        found.push(("Shape bias", &bias.bias));
+        found.extend(bias.bias.known().map(|bias| ("Shape bias", bias)));
     }
     if found.is_empty() {
         return None;

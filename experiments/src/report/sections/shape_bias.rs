@@ -1,5 +1,8 @@
 //! Shape against texture.
 
+use std::collections::BTreeSet;
+
+use archaeo_analysis::statistics::Measured;
 use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale, dot_interval_chart};
 
 use crate::findings::ShapeBiasFindings;
@@ -7,14 +10,89 @@ use crate::findings::ShapeBiasFindings;
 use super::super::charts::{measure, series_of};
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::{Names, ROLES};
-use super::super::numbers::{Unit, count, counted};
+use super::super::numbers::{Unit, count, counted, p_value, percent};
 
 pub(super) fn section(findings: &ShapeBiasFindings, names: &Names) -> Section {
     Section {
         id: "shape-bias",
         title: "Shape or texture",
-        blocks: vec![chart(findings, names), table(findings, names)],
+        blocks: [chart(findings, names), table(findings, names), following(findings, names)]
+            .into_iter()
+            .chain(accuracy(findings, names))
+            .collect(),
     }
+}
+
+fn following(findings: &ShapeBiasFindings, names: &Names) -> Block {
+    let rows = ROLES.iter().filter_map(|role| {
+        let name = Text::from(names.bare(*role));
+        Some(match &findings.models.get(role)?.texture_following {
+            Measured::Known(found) => vec![
+                name,
+                Unit::Percent.cell(&found.observed),
+                percent(found.expected).into(),
+                Unit::Points.cell(&found.excess),
+                p_value(found.p_value).into(),
+            ],
+            Measured::Undefined { undefined } => {
+                vec![name, undefined.clone().into(), "–".into(), "–".into(), "–".into()]
+            }
+        })
+    });
+    Block::Table(Table {
+        caption: "How often the texture's class is named, and how often it would be by a model with the same answers to each shape \
+                  that takes no notice of textures (its answers dealt out anew within the shape); the difference is in points, and 0 \
+                  is no influence."
+            .into(),
+        columns: vec![
+            Column::words("Model"),
+            Column::numbers("Texture's class named"),
+            Column::numbers("Without notice"),
+            Column::numbers("Difference"),
+            Column::numbers("p"),
+        ],
+        rows: rows.collect(),
+    })
+}
+
+/// Accuracy on each split that sets the texture in another way, and what the class's own texture is worth.
+fn accuracy(findings: &ShapeBiasFindings, names: &Names) -> Option<Block> {
+    let splits: BTreeSet<&String> =
+        findings.models.values().flat_map(|found| found.accuracy.keys()).collect();
+    if splits.is_empty() {
+        return None;
+    }
+    let rows = ROLES.iter().filter_map(|role| {
+        let found = findings.models.get(role)?;
+        let mut row = vec![Text::from(names.bare(*role))];
+        let of_split = |split: &&String| found.accuracy.get(*split);
+        row.extend(
+            splits
+                .iter()
+                .map(of_split)
+                .map(|share| share.map_or("–".into(), |share| Unit::Percent.cell(share))),
+        );
+        row.push(found.aligned_gain.as_ref().map_or("–".into(), |gain| Unit::Points.cell(gain)));
+        Some(row)
+    });
+    let mut columns = vec![Column::words("Model")];
+    columns.extend(splits.iter().map(|split| Column::numbers(split.as_str())));
+    columns.push(Column::numbers("aligned minus conflict"));
+    let correlation = findings.training_correlation.as_ref().map_or_else(String::new, |share| {
+        format!(
+            " In the training split the texture is the class's own on {} of the images.",
+            Unit::Percent.sentence(share)
+        )
+    });
+    Some(Block::Table(Table {
+        caption: format!(
+            "Accuracy where the texture is the class's own (aligned), independent of it (test) or another's (conflict); the \
+             difference, in points, is what the texture moves.{correlation}"
+        )
+        .into(),
+        columns,
+        rows: rows.collect(),
+    }))
 }
 
 fn chart(findings: &ShapeBiasFindings, names: &Names) -> Block {
@@ -22,7 +100,7 @@ fn chart(findings: &ShapeBiasFindings, names: &Names) -> Block {
         let found = findings.models.get(role)?;
         Some(DotRow {
             label: names.bare(*role).into(),
-            measure: measure(&found.bias)?,
+            measure: measure(found.bias.known()?)?,
             series: series_of(*role),
         })
     });
@@ -31,13 +109,16 @@ fn chart(findings: &ShapeBiasFindings, names: &Names) -> Block {
         description: "Share of shape decisions among shape and texture decisions of each model".into(),
         value: Axis::new("0 % texture decides, 100 % shape decides", Scale::Percent).including(0.0, 1.0),
         rows: rows.collect(),
-        reference: Some((0.5, "indifferent".into())),
+        reference: None,
     };
     Block::Figure(Figure {
         title: "Which cue decides.".into(),
         caption: format!(
             "On {} the shape is of one class and the texture of another. Shown is how often the shape's class is named, among \
-             answers that name either. Lines are intervals.",
+             answers that name either. The label is the shape: 100 % is right, and 50 % is no point of indifference, for a model \
+             that takes no notice of textures names a texture's class only by mistake. Lines are intervals. It can be compared with \
+             models trained on the same data, and with the same model's accuracy where textures agree with the class or are \
+             independent of it; not with figures for models of photographs.",
             counted(findings.n, "image")
         )
         .into(),
@@ -54,7 +135,10 @@ fn table(findings: &ShapeBiasFindings, names: &Names) -> Block {
             count(found.shape).into(),
             count(found.texture).into(),
             count(found.other).into(),
-            Unit::Percent.cell(&found.bias),
+            match &found.bias {
+                Measured::Known(bias) => Unit::Percent.cell(bias),
+                Measured::Undefined { undefined } => undefined.clone().into(),
+            },
         ])
     });
     Block::Table(Table {

@@ -1,10 +1,12 @@
 //! Sentences follow the numbers: each flips when its numbers flip.
 
-use archaeo_analysis::statistics::Estimate;
+use archaeo_analysis::statistics::{Estimate, Measured};
 
 use super::super::{Claim, claims};
-use super::synthetic::{EVEN_DISTANCE, both, estimate, investigation, share, split};
-use crate::findings::{Investigation, Role, ShapeBias};
+use super::synthetic::{
+    EVEN_DISTANCE, agreement, estimate, following, investigation, paired, share, split, trend,
+};
+use crate::findings::{Investigation, LocalisationScore, Role};
 
 fn all(investigation: &Investigation) -> Vec<Claim> {
     claims(investigation)
@@ -75,19 +77,31 @@ fn calibration_is_judged_by_its_interval() {
 }
 
 #[test]
-fn attention_trend_follows_the_distances() {
-    let mut found = investigation();
-    assert_eq!(statement(&found, "Attention and depth"), "Attention reaches further in deeper layers.");
-    found.attention.as_mut().unwrap().layers.reverse();
-    assert_eq!(statement(&found, "Attention and depth"), "Attention reaches less far in deeper layers.");
-    for (layer, attention) in found.attention.as_mut().unwrap().layers.iter_mut().enumerate() {
-        for (head, attention) in attention.heads.iter_mut().enumerate() {
-            attention.distance = estimate(9.0 + ((layer + head) % 2) as f64, 0.1, 128);
-        }
+fn attention_trend_takes_direction_and_significance_from_one_statistic() {
+    let with = |found_trend| {
+        let mut found = investigation();
+        found.attention.as_mut().unwrap().trend = found_trend;
+        claim(&found, "Attention and depth")
+    };
+    let further = with(trend(0.94, 0.017));
+    assert_eq!(further.statement, "Attention reaches further in deeper layers.");
+    assert!(
+        further
+            .evidence
+            .ends_with("over 6\u{a0}layers is 0.94, p\u{a0}=\u{a0}0.017 (permutations of the layers)."),
+        "{}",
+        further.evidence
+    );
+    assert_eq!(with(trend(-0.94, 0.017)).statement, "Attention reaches less far in deeper layers.");
+    for rho in [0.77, -0.77] {
+        let none = with(trend(rho, 0.1)).statement;
+        assert_eq!(none, "No trend of attention distance with depth can be shown.");
     }
+    let few = with(Measured::undefined("it takes 5 or more layers to show one, and there are 4"));
     assert_eq!(
-        statement(&found, "Attention and depth"),
-        "No trend of attention distance with depth can be shown."
+        few.statement,
+        "No trend of attention distance with depth can be tested, because it takes 5 or more layers to show one, and there are \
+         4."
     );
 }
 
@@ -120,13 +134,16 @@ fn near_heads_are_counted_against_even_attention() {
 
     // Windows: what counts as near differs from layer to layer.
     let layers = &mut found.attention.as_mut().unwrap().layers;
-    layers[0].even_distance = Some(4.0 * even);
+    layers[0].even_distance = 4.0 * even;
     let near = claim(&found, "Near heads");
     assert_eq!(near.statement, "4 of 24\u{a0}heads look nearer than attention spread evenly would.");
     let even = "lie at 66.8\u{a0}px in layer 1 to 16.7\u{a0}px in layer 6 on average";
     assert!(near.evidence.contains(even), "{}", near.evidence);
-    found.attention.as_mut().unwrap().layers[3].even_distance = None;
-    assert!(claims(&found).iter().all(|claim| claim.topic != "Near heads"), "older findings do not say");
+    // A window of one patch: nothing is near or far.
+    let layers = &mut found.attention.as_mut().unwrap().layers;
+    layers[5].even_distance = 0.0;
+    layers[5].heads.iter_mut().for_each(|head| head.distance = estimate(0.0, 0.0, 128));
+    assert!(!claim(&found, "Near heads").evidence.contains("NaN"));
 }
 
 #[test]
@@ -220,45 +237,190 @@ fn shared_mistakes_are_held_against_chance() {
     assert!(all(&found).iter().all(|claim| claim.topic != "Shared mistakes"));
 }
 
+fn explanations(found: &mut Investigation) -> impl Iterator<Item = &mut LocalisationScore> {
+    found.localisation.as_mut().unwrap().methods.iter_mut().filter(|score| score.role.is_some())
+}
+
 #[test]
-fn localisation_is_held_against_random_and_centre() {
+fn explanations_are_held_against_the_centre_before_chance() {
     let mut found = investigation();
-    assert!(statement(&found, "Explanations against truth").starts_with("All 3 explanations"));
-    assert_eq!(
-        statement(&found, "Pointing"),
-        "Compared with the image's centre, Grad-CAM (ResNet) points to the object more often, rollout (ViT) less often."
-    );
-    let methods = &mut found.localisation.as_mut().unwrap().methods;
-    methods[0].mass_over_random = Some(estimate(-0.05, 0.01, 500));
     assert_eq!(
         statement(&found, "Explanations against truth"),
-        "More of the mass lies on the object than with a random heatmap for Grad-CAM (ViT) and Grad-CAM (ResNet). Less lies \
-         there for rollout (ViT)."
+        "Grad-CAM (ResNet) finds the object better than a blob in the image's centre by every score. Grad-CAM (ViT) finds the \
+         object better than a blob in the image's centre by mass and average precision alone, and less well by AUROC. All 3 \
+         explanations find the object better than a random heatmap by every score."
     );
-    let methods = &mut found.localisation.as_mut().unwrap().methods;
-    methods.iter_mut().for_each(|score| score.mass_over_random = Some(estimate(0.0, 0.01, 500)));
+    let evidence = claim(&found, "Explanations against truth").evidence;
+    assert!(
+        evidence.contains("on average: centre 38.8\u{a0}%; rollout (ViT) 29.1\u{a0}% (−9.7\u{a0}points"),
+        "{evidence}"
+    );
+    assert!(evidence.contains("AUROC: centre 0.74; rollout (ViT) 0.66; Grad-CAM (ViT) 0.71"), "{evidence}");
+
+    // All beat random, none beats the centre: that is what is said first.
+    for score in explanations(&mut found) {
+        let gains = score.over_centre.as_mut().unwrap();
+        gains.mass = paired(-0.009, 0.011, 0.2);
+        gains.auroc = paired(-0.03, 0.01, 0.001);
+        gains.average_precision = paired(0.01, 0.02, 0.4);
+    }
+    assert_eq!(
+        statement(&found, "Explanations against truth"),
+        "No explanation is shown to find the object better than a blob in the image's centre, which knows nothing of the \
+         image. All 3 explanations find the object better than a random heatmap by every score."
+    );
+    for (place, score) in explanations(&mut found).enumerate() {
+        let gains = score.over_random.as_mut().unwrap();
+        match place {
+            0 => {
+                gains.mass = paired(-0.05, 0.01, 0.001);
+                (gains.auroc, gains.average_precision) = (gains.mass.clone(), gains.mass.clone());
+            }
+            1 => gains.auroc = paired(-0.05, 0.01, 0.001),
+            _ => {}
+        }
+    }
+    let mixed = statement(&found, "Explanations against truth");
+    assert!(
+        mixed.ends_with(
+            "Grad-CAM (ResNet) finds the object better than a random heatmap by every score. Grad-CAM (ViT) finds the object \
+             better than a random heatmap by mass and average precision alone, and less well by AUROC. By every score a random \
+             heatmap is better than rollout (ViT)."
+        ),
+        "{mixed}"
+    );
+}
+
+#[test]
+fn no_sentence_says_what_the_interval_next_to_it_does_not() {
+    let mut found = investigation();
+    for score in explanations(&mut found) {
+        let gains = score.over_centre.as_mut().unwrap();
+        // A small p-value with an interval over zero.
+        gains.mass = paired(0.01, 0.02, 0.01);
+        (gains.auroc, gains.average_precision) = (gains.mass.clone(), gains.mass.clone());
+    }
     assert!(statement(&found, "Explanations against truth").starts_with("No explanation is shown"));
 }
 
 #[test]
-fn shape_bias_is_held_against_indifference() {
-    let bias = |shape: usize, texture: usize| ShapeBias {
-        shape,
-        texture,
-        other: 0,
-        bias: share(shape, shape + texture),
-    };
-    let with = |vit: ShapeBias, cnn: ShapeBias| {
+fn pointing_takes_direction_and_significance_from_the_paired_test() {
+    let mut found = investigation();
+    assert_eq!(
+        statement(&found, "Pointing"),
+        "Compared with the image's centre, Grad-CAM (ResNet) points to the object more often, rollout (ViT) and Grad-CAM (ViT) \
+         less often."
+    );
+    explanations(&mut found)
+        .for_each(|score| score.over_centre.as_mut().unwrap().pointing = paired(0.1, 0.08, 0.06));
+    assert!(statement(&found, "Pointing").starts_with("No explanation is shown to point"));
+}
+
+#[test]
+fn one_image_can_be_scored_and_not_compared() {
+    let mut found = investigation();
+    found.localisation.as_mut().unwrap().n = 1;
+    for score in explanations(&mut found) {
+        (score.over_random, score.over_centre) = (None, None);
+    }
+    assert_eq!(
+        statement(&found, "Explanations against truth"),
+        "Whether an explanation finds the object better than chance cannot be tested on 1\u{a0}image."
+    );
+}
+
+#[test]
+fn agreement_of_heatmaps_is_held_against_different_images() {
+    let with = |found_agreement, constant| {
         let mut found = investigation();
-        found.shape_bias.as_mut().unwrap().models = both(vit, cnn);
+        let comparisons = found.comparisons.as_mut().unwrap();
+        (comparisons.agreement, comparisons.constant) = (found_agreement, constant);
+        claim(&found, "Agreement")
+    };
+    let more = with(agreement(0.21, 0.13, 0.0004), 0);
+    assert_eq!(
+        more.statement,
+        "The explanations of the ViT and the ResNet agree more on the same image than on different images."
+    );
+    assert!(
+        more.evidence.contains("for heatmaps of different images 0.13; difference 0.08"),
+        "{}",
+        more.evidence
+    );
+    assert!(more.evidence.contains("name the same class (33\u{a0}images)"), "{}", more.evidence);
+    assert!(
+        more.evidence
+            .contains("Rollout belongs to no class; Grad-CAM explains the class that the ResNet names")
+    );
+    // A high agreement that maps of different images have as well is none.
+    let none = with(agreement(0.6, 0.59, 0.3), 3);
+    assert_eq!(
+        none.statement,
+        "It cannot be shown that the explanations of the ViT and the ResNet agree more on the same image than on different \
+         images."
+    );
+    assert!(none.evidence.contains("3\u{a0}images have a constant heatmap"), "{}", none.evidence);
+    assert!(with(agreement(0.1, 0.3, 0.001), 0).statement.contains("agree less on the same image"));
+    let undefined = with(Measured::undefined("there is 1"), 49);
+    assert!(
+        undefined.statement.ends_with("cannot be computed, because there is 1."),
+        "{}",
+        undefined.statement
+    );
+}
+
+#[test]
+fn texture_is_held_against_a_model_that_takes_no_notice() {
+    let with = |vit: Measured<_>, cnn: Measured<_>| {
+        let mut found = investigation();
+        let models = &mut found.shape_bias.as_mut().unwrap().models;
+        models.get_mut(&Role::Vit).unwrap().texture_following = vit;
+        models.get_mut(&Role::Cnn).unwrap().texture_following = cnn;
+        statement(&found, "Texture")
+    };
+    // Both far above a shape bias of 50 %, and yet swayed.
+    let found = investigation();
+    assert_eq!(statement(&found, "Texture"), "Texture sways the ViT and the ResNet.");
+    let evidence = claim(&found, "Texture").evidence;
+    assert!(
+        evidence.contains("In the training split 70.3\u{a0}% of the textures are their class's own"),
+        "{evidence}"
+    );
+    assert_eq!(
+        with(following(250, 0.05, 0.001), following(30, 0.03, 0.7)),
+        "Texture sways the ViT; no influence of texture on the answers of the ResNet can be shown."
+    );
+    assert_eq!(
+        with(following(250, 0.05, 0.001), Measured::undefined("it is always right")),
+        "Texture sways the ViT; whether texture sways the ResNet cannot be computed."
+    );
+    assert!(
+        with(following(10, 0.05, 0.001), following(10, 0.05, 0.001))
+            .contains("name the texture's class less often")
+    );
+}
+
+#[test]
+fn shape_biases_are_compared_on_the_same_images_and_not_with_one_half() {
+    let with = |difference| {
+        let mut found = investigation();
+        found.shape_bias.as_mut().unwrap().difference = difference;
         statement(&found, "Shape or texture")
     };
-    assert!(with(bias(700, 200), bias(800, 100)).contains("the ViT and the ResNet decide by shape"));
+    let known = |value, p_value| Measured::Known(paired(value, 0.03, p_value));
+    assert_eq!(with(known(-0.17, 0.001)), "The ResNet keeps to the shape more than the ViT does.");
+    assert_eq!(with(known(0.17, 0.001)), "The ViT keeps to the shape more than the ResNet does.");
+    assert!(with(known(0.17, 0.08)).starts_with("It cannot be told which"));
     assert!(
-        with(bias(200, 700), bias(800, 100))
-            .contains("the ResNet decides by shape and the ViT decides by texture")
+        with(Measured::undefined("the ViT never decides for either cue"))
+            .contains("cannot be computed, because")
     );
-    assert!(with(bias(450, 450), bias(800, 100)).contains("for the ViT neither cue is shown to prevail"));
+    for half in all(&investigation()).iter().filter(|claim| claim.section == "shape-bias") {
+        assert!(
+            !format!("{}{}", half.statement, half.evidence).contains("indifference")
+                || half.evidence.contains("no point of indifference")
+        );
+    }
 }
 
 #[test]

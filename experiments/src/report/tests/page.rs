@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use archaeo_analysis::statistics::{Estimate, Resampling, mean_t, spearman};
+use archaeo_analysis::statistics::Estimate;
 use serde_json::Value;
 
 use super::super::{claims, html, markdown, render};
@@ -180,28 +180,21 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
             };
             let distance: Vec<f64> =
                 layers.iter().flat_map(|l| &l.heads).map(|head| head.distance.value).collect();
-            let depth: Vec<f64> = (0..24).map(|head| f64::from(head / 4)).collect();
-            let trend = spearman(&depth, &distance, &Resampling::new(0)).unwrap();
+            let relative = |layer: &LayerAttention| layer.relative_distance.as_ref().unwrap().value;
             let beyond = |layers: &[LayerAttention], nearer: bool| {
                 let heads = layers.iter().flat_map(|layer| &layer.heads).map(|head| &head.distance);
                 heads.filter(|d| if nearer { d.high < even } else { d.low > even }).count() as f64
             };
             let least = distance.iter().copied().fold(f64::INFINITY, f64::min);
             let place = distance.iter().position(|&d| d == least).unwrap();
-            let mut numbers = vec![mean(&layers[0]), mean(&layers[5]), 1.0, 6.0, 24.0, 12.0, even];
+            assert!((relative(&layers[0]) - mean(&layers[0]) / even).abs() < 1e-12);
+            let mut numbers = vec![relative(&layers[0]), relative(&layers[5]), 1.0, 6.0, 24.0, 12.0, even];
             numbers.extend([beyond(layers, true), beyond(&layers[..3], true), beyond(&layers[3..], true)]);
             numbers.extend([beyond(layers, false), least, least / even]);
             numbers.extend([(place % 4 + 1) as f64, (place / 4 + 1) as f64]);
-            numbers.extend(interval(&trend.correlation));
             numbers
         }
-        "comparisons" => {
-            let items = &found.comparisons.as_ref().unwrap().items;
-            let agreements: Vec<f64> = items.iter().map(|item| item.agreement).collect();
-            let mut numbers = vec![items.len() as f64];
-            numbers.extend(interval(&mean_t(&agreements, 0.95).unwrap()));
-            numbers
-        }
+        "comparisons" => vec![found.comparisons.as_ref().unwrap().items.len() as f64],
         "heads" => {
             let ranking = &found.heads.as_ref().unwrap().ranking;
             let needed = ranking.iter().filter(|head| head.adjusted_p < 0.05).count();
@@ -220,7 +213,7 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
             numbers
         }
         "localisation" => vec![3.0],
-        _ => vec![0.5],
+        _ => vec![0.0, 0.5, 1.0],
     }
 }
 

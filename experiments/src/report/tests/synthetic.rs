@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, wilson};
+use archaeo_analysis::statistics::{
+    AnswerAgreement, DEFAULT_LEVEL, Estimate, Measured, Pairing, RankTrend, SignFlipTest, wilson,
+};
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
 use crate::findings::*;
@@ -57,13 +59,41 @@ pub fn investigation() -> Investigation {
         attacks: Some(attacks()),
         errors: Some(errors()),
         localisation: Some(localisation()),
-        shape_bias: Some(ShapeBiasFindings {
-            n: 1000,
-            models: both(
-                ShapeBias { shape: 620, texture: 250, other: 130, bias: share(620, 870) },
-                ShapeBias { shape: 840, texture: 110, other: 50, bias: share(840, 950) },
-            ),
-        }),
+        shape_bias: Some(shape_bias()),
+    }
+}
+
+/// A paired comparison.
+pub fn paired(value: f64, half_width: f64, p_value: f64) -> SignFlipTest {
+    SignFlipTest { difference: estimate(value, half_width, 500), p_value }
+}
+
+/// How often the texture's class is named, and would be.
+pub fn following(observed: usize, expected: f64, p_value: f64) -> Measured<AnswerAgreement> {
+    let observed = share(observed, 1000);
+    let excess = estimate(observed.value - expected, 0.02, 1000);
+    Measured::Known(AnswerAgreement { observed, expected, excess, p_value, alone: 0 })
+}
+
+fn shape_bias() -> ShapeBiasFindings {
+    let of = |shape: usize, texture: usize, expected: f64, right: [usize; 3]| ShapeBias {
+        shape,
+        texture,
+        other: 1000 - shape - texture,
+        bias: Measured::Known(share(shape, shape + texture)),
+        texture_following: following(texture, expected, 0.0001),
+        accuracy: ["aligned", "test", "conflict"]
+            .into_iter()
+            .zip(right)
+            .map(|(split, right)| (split.to_owned(), share(right, 1000)))
+            .collect(),
+        aligned_gain: Some(estimate((right[0] as f64 - right[2] as f64) / 1000.0, 0.03, 1000)),
+    };
+    ShapeBiasFindings {
+        n: 1000,
+        models: both(of(620, 250, 0.051, [950, 842, 620]), of(840, 110, 0.031, [952, 931, 840])),
+        difference: Measured::Known(paired(-0.171, 0.03, 0.0001)),
+        training_correlation: Some(share(703, 1000)),
     }
 }
 
@@ -214,21 +244,56 @@ fn attention() -> AttentionFindings {
             hoyer: estimate(1.0 - entropy, 0.02, 128),
             below_uniform: estimate(0.55 + 0.3 * (1.0 - entropy), 0.01, 128),
             class_token_mass: Some(estimate(0.02 + 0.1 * uniform(23, index), 0.004, 128)),
+            distillation_token_mass: None,
+            register_mass: None,
         }
     };
-    let layer = |layer: usize| LayerAttention {
-        heads: (0..HEADS).map(|index| head(layer, index)).collect(),
-        diversity: estimate(0.28 - 0.03 * layer as f64 + 0.03 * uniform(24, layer), 0.01, 128),
-        even_distance: Some(EVEN_DISTANCE),
+    let layer = |layer: usize| {
+        let heads: Vec<HeadAttention> = (0..HEADS).map(|index| head(layer, index)).collect();
+        let mean = heads.iter().map(|head| head.distance.value).sum::<f64>() / HEADS as f64;
+        LayerAttention {
+            heads,
+            diversity: estimate(0.28 - 0.03 * layer as f64 + 0.03 * uniform(24, layer), 0.01, 128),
+            even_distance: EVEN_DISTANCE,
+            relative_distance: Some(estimate(mean / EVEN_DISTANCE, 0.02, 128)),
+        }
     };
     AttentionFindings {
         n: 128,
         convention: "The class token is left out and each row made to sum to one again.".into(),
+        read_out: "the class token".into(),
         image_size: 32,
+        trend: trend(1.0, 0.0028),
         layers: (0..LAYERS).map(layer).collect(),
         head_maps: "pictures/head_maps.png".into(),
         rollouts: "pictures/rollouts.png".into(),
     }
+}
+
+/// A trend over all layers.
+pub fn trend(rho: f64, p_value: f64) -> Measured<RankTrend> {
+    Measured::Known(RankTrend { rho, p_value, n: LAYERS, method: "Spearman's ρ, all orders".into() })
+}
+
+/// Agreement of heatmaps of one image and of different images.
+pub fn agreement(together: f64, apart: f64, p_value: f64) -> Measured<Agreement> {
+    let difference = together - apart;
+    let group = |n: usize, shift: f64| AgreementGroup {
+        n,
+        together: Some(estimate(together + shift, 0.06, n)),
+        difference: Some(estimate(difference + shift, 0.06, n)),
+    };
+    Measured::Known(Agreement {
+        pairing: Pairing {
+            together: estimate(together, 0.05, 50),
+            apart: estimate(apart, 0.03, 50),
+            difference: estimate(difference, 0.04, 50),
+            p_value,
+            excess: Vec::new(),
+        },
+        same_answer: group(33, 0.02),
+        other_answer: group(17, -0.04),
+    })
 }
 
 fn comparisons() -> ComparisonFindings {
@@ -238,18 +303,22 @@ fn comparisons() -> ComparisonFindings {
             let wrong = uniform(stream, i) < errs;
             (if wrong { (label + 3) % 10 } else { label }, 0.55 + 0.44 * uniform(stream + 1, i))
         };
+        let predictions = both(answer(31, 0.3), answer(33, 0.2));
         Comparison {
             index: 37 * i,
             identifier: format!("test/{:05}", 37 * i),
             label,
-            predictions: both(answer(31, 0.3), answer(33, 0.2)),
-            agreement: 1.2 * uniform(35, i) - 0.4,
+            explains: both(None, Some(predictions[&Role::Cnn].0)),
+            predictions,
+            agreement: Measured::Known(1.2 * uniform(35, i) - 0.4),
             picture: format!("pictures/comparison_{i:02}.png"),
         }
     };
     ComparisonFindings {
         selection: "Drawn by seed: half at random, half where the models disagree".into(),
         items: (0..50).map(item).collect(),
+        constant: 0,
+        agreement: agreement(0.21, 0.13, 0.0004),
     }
 }
 
@@ -333,23 +402,40 @@ fn errors() -> ErrorFindings {
     }
 }
 
+/// Gains of an explanation with these scores over a baseline with those: mass, AUROC, average precision, pointing.
+fn gains(own: [f64; 4], baseline: [f64; 4]) -> Gains {
+    let [mass, auroc, average_precision, pointing] = [0, 1, 2, 3].map(|score| {
+        let gain = own[score] - baseline[score];
+        paired(gain, 0.013, if gain.abs() > 0.013 { 0.0003 } else { 0.4 })
+    });
+    Gains { mass, auroc, average_precision, pointing }
+}
+
 fn localisation() -> LocalisationFindings {
-    let score = |method: &str, role: Option<Role>, pointing: usize, mass: f64| LocalisationScore {
+    const RANDOM: [f64; 4] = [0.22, 0.5, 0.24, 0.224];
+    const CENTRE: [f64; 4] = [0.388, 0.74, 0.5, 0.704];
+    let score = |method: &str, role: Option<Role>, scores: [f64; 4]| LocalisationScore {
         method: method.into(),
         role,
-        pointing: share(pointing, 500),
-        mass: estimate(mass, 0.012, 500),
-        mass_over_random: (method != "random").then(|| estimate(mass - 0.22, 0.013, 500)),
+        mass: estimate(scores[0], 0.012, 500),
+        auroc: estimate(scores[1], 0.011, 500),
+        average_precision: estimate(scores[2], 0.014, 500),
+        pointing: share((500.0 * scores[3]) as usize, 500),
+        constant: 0,
+        over_random: role.map(|_| gains(scores, RANDOM)),
+        over_centre: role.map(|_| gains(scores, CENTRE)),
     };
     LocalisationFindings {
         n: 500,
+        left_out: 0,
         object_share: estimate(0.22, 0.008, 500),
         methods: vec![
-            score("rollout", Some(Role::Vit), 291, 0.291),
-            score("Grad-CAM", Some(Role::Vit), 338, 0.402),
-            score("Grad-CAM", Some(Role::Cnn), 431, 0.473),
-            score("centre", None, 352, 0.388),
-            score("random", None, 112, 0.22),
+            score("random", None, RANDOM),
+            score("centre", None, CENTRE),
+            score("edges", None, [0.36, 0.63, 0.38, 0.41]),
+            score("rollout", Some(Role::Vit), [0.291, 0.66, 0.41, 0.582]),
+            score("Grad-CAM", Some(Role::Vit), [0.402, 0.71, 0.53, 0.676]),
+            score("Grad-CAM", Some(Role::Cnn), [0.473, 0.81, 0.6, 0.862]),
         ],
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::statistics::Estimate;
+use archaeo_analysis::statistics::{Estimate, Measured};
 
 use super::super::{claims, html, markdown};
 use super::page::{assert_tables_well_formed, assert_well_formed};
@@ -129,8 +129,15 @@ fn undefined() -> Investigation {
             (head.distance, head.entropy, head.normalised_entropy) = (nowhere(), nowhere(), nowhere());
             (head.hoyer, head.below_uniform, head.class_token_mass) = (nowhere(), nowhere(), None);
         }
+        layer.relative_distance = None;
     }
-    found.comparisons.as_mut().unwrap().items.iter_mut().for_each(|item| item.agreement = f64::NAN);
+    found.attention.as_mut().unwrap().trend = Measured::undefined("it takes 5 or more layers to show one");
+    let comparisons = found.comparisons.as_mut().unwrap();
+    for item in &mut comparisons.items {
+        item.agreement = Measured::undefined("the rollout is constant");
+    }
+    comparisons.constant = comparisons.items.len();
+    comparisons.agreement = Measured::undefined("there are 0 images");
     let heads = found.heads.as_mut().unwrap();
     (heads.baseline, heads.gradient_agreement) = (nowhere(), nowhere());
     for head in &mut heads.ranking {
@@ -145,9 +152,17 @@ fn undefined() -> Investigation {
     let localisation = found.localisation.as_mut().unwrap();
     localisation.object_share = nowhere();
     for score in &mut localisation.methods {
-        (score.pointing, score.mass, score.mass_over_random) = (nowhere(), nowhere(), Some(nowhere()));
+        (score.pointing, score.mass, score.auroc) = (nowhere(), nowhere(), nowhere());
+        (score.average_precision, score.over_random, score.over_centre) = (nowhere(), None, None);
     }
-    found.shape_bias.as_mut().unwrap().models.values_mut().for_each(|shape| shape.bias = nowhere());
+    let shape_bias = found.shape_bias.as_mut().unwrap();
+    shape_bias.difference = Measured::undefined("the ViT never decides for either cue");
+    shape_bias.training_correlation = None;
+    for shape in shape_bias.models.values_mut() {
+        (shape.bias, shape.aligned_gain) = (Measured::undefined("it never decides for either cue"), None);
+        shape.texture_following = Measured::undefined("there is no image in conflict");
+        shape.accuracy.clear();
+    }
     found
         .models
         .iter_mut()

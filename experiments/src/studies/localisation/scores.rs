@@ -1,0 +1,175 @@
+//! Scores of heatmaps over images, and what they gain over baselines.
+
+use archaeo_analysis::heatmap::Heatmap;
+use archaeo_analysis::localisation::{auroc, average_precision, mass_in_mask, pointing_score};
+use archaeo_analysis::statistics::{
+    BootstrapInterval, DEFAULT_LEVEL, Resampling, SignFlipTest, benjamini_hochberg, mean_bootstrap, mean_t,
+    sign_flip_test,
+};
+
+use super::super::StudyError;
+use crate::findings::{Gains, LocalisationScore, Role};
+
+/// One heatmap's scores, image by image.
+#[derive(Default)]
+pub(super) struct Scores {
+    pub method: &'static str,
+    pub role: Option<Role>,
+    constant: usize,
+    mass: Vec<f64>,
+    auroc: Vec<f64>,
+    average_precision: Vec<f64>,
+    pointing: Vec<f64>,
+}
+
+/// Heatmaps that know nothing of a model, at the size of its input.
+pub(super) struct Baselines {
+    pub random: Scores,
+    pub centre: Scores,
+    pub edges: Scores,
+}
+
+impl Default for Baselines {
+    fn default() -> Self {
+        let of = |method| Scores { method, ..Scores::default() };
+        Self { random: of("random"), centre: of("centre"), edges: of("edges") }
+    }
+}
+
+impl Scores {
+    pub(super) fn new(method: &'static str, role: Role) -> Self {
+        Self { method, role: Some(role), ..Self::default() }
+    }
+
+    /// `mask` has pixels of the object and others.
+    pub(super) fn add(&mut self, heatmap: &Heatmap, mask: &[bool]) {
+        let both = "an object that covers nothing or everything is not scored";
+        self.constant += usize::from(heatmap.is_constant());
+        self.mass.push(mass_in_mask(heatmap, mask));
+        self.auroc.push(auroc(heatmap, mask).expect(both));
+        self.average_precision.push(average_precision(heatmap, mask).expect(both));
+        self.pointing.push(pointing_score(heatmap, mask));
+    }
+
+    /// Every score, in the order of [`gains`].
+    fn all(&self) -> [&[f64]; 4] {
+        [&self.mass, &self.auroc, &self.average_precision, &self.pointing]
+    }
+
+    fn finding(&self, resampling: &Resampling) -> Result<LocalisationScore, StudyError> {
+        Ok(LocalisationScore {
+            method: self.method.into(),
+            role: self.role,
+            mass: mean_t(&self.mass, DEFAULT_LEVEL)?,
+            auroc: mean_t(&self.auroc, DEFAULT_LEVEL)?,
+            average_precision: mean_t(&self.average_precision, DEFAULT_LEVEL)?,
+            pointing: mean_bootstrap(&self.pointing, BootstrapInterval::Percentile, resampling)?,
+            constant: self.constant,
+            over_random: None,
+            over_centre: None,
+        })
+    }
+}
+
+/// Baselines first, as the first model sees the images; then `methods`, each held against the baselines of its own model.
+pub(super) fn findings(
+    methods: &[Scores],
+    baselines: &[Baselines; 2],
+    resampling: &Resampling,
+) -> Result<Vec<LocalisationScore>, StudyError> {
+    let first = &baselines[0];
+    let mut found = [&first.random, &first.centre, &first.edges]
+        .map(|scores| scores.finding(resampling))
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let against = |of: fn(&Baselines) -> &Scores| {
+        let pairs: Vec<_> = methods
+            .iter()
+            .map(|scores| (scores, of(&baselines[usize::from(scores.role == Some(Role::Cnn))])))
+            .collect();
+        gains(&pairs, resampling)
+    };
+    let (over_random, over_centre) = (against(|all| &all.random)?, against(|all| &all.centre)?);
+    for ((scores, over_random), over_centre) in methods.iter().zip(over_random).zip(over_centre) {
+        found.push(LocalisationScore { over_random, over_centre, ..scores.finding(resampling)? });
+    }
+    Ok(found)
+}
+
+/// Each explanation's gain over a baseline, p-values adjusted over all of them and all scores.
+fn gains(pairs: &[(&Scores, &Scores)], resampling: &Resampling) -> Result<Vec<Option<Gains>>, StudyError> {
+    if pairs.iter().any(|(scores, _)| scores.mass.len() < 2) {
+        return Ok(pairs.iter().map(|_| None).collect());
+    }
+    let mut tests: Vec<SignFlipTest> = Vec::new();
+    for (scores, baseline) in pairs {
+        for (own, other) in scores.all().into_iter().zip(baseline.all()) {
+            tests.push(sign_flip_test(own, other, resampling)?);
+        }
+    }
+    let adjusted = benjamini_hochberg(&tests.iter().map(|test| test.p_value).collect::<Vec<_>>())?;
+    let mut tests = tests.into_iter().zip(adjusted).map(|(test, p_value)| SignFlipTest { p_value, ..test });
+    let mut next = || tests.next().expect("four tests for each explanation");
+    let of_one = |_| Gains { mass: next(), auroc: next(), average_precision: next(), pointing: next() };
+    Ok(pairs.iter().map(of_one).map(Some).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scored(images: usize, hit: impl Fn(usize) -> bool) -> (Scores, [Baselines; 2]) {
+        let mut method = Scores::new("test", Role::Cnn);
+        let mut baselines = [Baselines::default(), Baselines::default()];
+        let mask = [true, false, false, false];
+        let at = |place: usize| {
+            Heatmap::new(2, 2, (0..4).map(|pixel| if pixel == place { 1.0 } else { 0.1 }).collect())
+        };
+        for image in 0..images {
+            method.add(&at(usize::from(!hit(image))), &mask);
+            for (model, all) in baselines.iter_mut().enumerate() {
+                for baseline in [&mut all.random, &mut all.centre, &mut all.edges] {
+                    // The second model's baselines never hit, the first's always do.
+                    baseline.add(&at(model), &mask);
+                }
+            }
+        }
+        (method, baselines)
+    }
+
+    #[test]
+    fn a_method_is_held_against_the_baselines_of_its_own_model() {
+        let (method, baselines) = scored(20, |image| image % 4 > 0);
+        let found = findings(&[method], &baselines, &Resampling::new(0)).unwrap();
+        let names: Vec<_> = found.iter().map(|score| (score.method.as_str(), score.role)).collect();
+        assert_eq!(names, [("random", None), ("centre", None), ("edges", None), ("test", Some(Role::Cnn))]);
+        assert_eq!(found[1].pointing.value, 1.0, "baselines are shown as the first model sees the images");
+        let gains = found[3].over_centre.as_ref().unwrap();
+        // 15 of 20 hits. A map that hits has 1.0 of 1.3 of its mass on the object, one that misses 0.1 of 1.3.
+        for (test, expected) in [
+            (&gains.mass, 0.75 * 0.9 / 1.3),
+            (&gains.auroc, 0.75 * (1.0 - 1.0 / 3.0)),
+            (&gains.average_precision, 0.75 * (1.0 - 1.0 / 4.0)),
+            (&gains.pointing, 0.75),
+        ] {
+            assert!((test.difference.value - expected).abs() < 1e-6, "{test:?}, not {expected}");
+            assert!(test.p_value < 0.01 && test.difference.low > 0.0);
+        }
+    }
+
+    #[test]
+    fn one_image_is_scored_without_interval_or_comparison() {
+        let (method, baselines) = scored(1, |_| true);
+        let found = findings(&[method], &baselines, &Resampling::new(0)).unwrap();
+        assert_eq!((found[3].mass.n, found[3].mass.low.is_nan()), (1, true));
+        assert!(found[3].over_centre.is_none() && found[3].over_random.is_none());
+    }
+
+    #[test]
+    fn methods_that_never_differ_from_a_baseline_are_a_result() {
+        let (method, baselines) = scored(10, |_| false);
+        let found = findings(&[method], &baselines, &Resampling::new(0)).unwrap();
+        let mass = &found[3].over_centre.as_ref().unwrap().mass;
+        assert_eq!((mass.difference.value, mass.p_value), (0.0, 1.0));
+    }
+}
