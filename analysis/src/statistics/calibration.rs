@@ -1,11 +1,10 @@
 //! Calibration: is a model right as often as it says it is?
 
-use std::f64::consts::FRAC_2_PI;
-
 use serde::{Deserialize, Serialize};
 
+use rand::Rng;
+
 use super::resampling::quantile;
-use super::special::normal_quantile;
 use super::{Estimate, Resampling, Result, StatisticsError, check_count, check_finite, check_lengths};
 
 /// One bin of a reliability diagram.
@@ -24,8 +23,8 @@ pub struct ReliabilityBin {
 pub struct Calibration {
     /// The expected calibration error with its interval, in `[0, 1]`.
     pub error: Estimate,
-    /// The error that a perfectly calibrated model with these confidences would show on average, by chance alone:
-    /// Σ_b √(2/π · Σ_{i in b} c_i (1 − c_i)) / n, the mean of |accuracy − confidence| in the normal approximation.
+    /// The error that a perfectly calibrated model with these confidences would show on average, by chance alone: the mean
+    /// over simulated answers, each right with the probability that its confidence states.
     pub noise_floor: f64,
     /// The bins, from the least to the most confident.
     pub bins: Vec<ReliabilityBin>,
@@ -41,8 +40,8 @@ pub struct Calibration {
 /// quantiles miss. With q the quantiles of the bootstrap distribution, the interval is
 /// [2·ECE − q_high, ECE + q_median − q_low]: the lower end is pivotal (Davison & Hinkley 1997, section 5.2) and subtracts
 /// the bias, the upper end does not. Near perfect calibration no bootstrap removes the whole bias; the lower end is 0
-/// wherever a calibrated model would often show as large an error (normal approximation around
-/// [`Calibration::noise_floor`]), as it should be where the data cannot tell the model from a calibrated one. An interval
+/// wherever a calibrated model would show as large an error in more than 1 − level of the simulations behind
+/// [`Calibration::noise_floor`], as it should be where the data cannot tell the model from a calibrated one. An interval
 /// that often starts at 0 says that more images are needed: 1,000 detect an error of 0.08 nearly always, one of 0.02 rarely.
 ///
 /// Its coverage is not guaranteed: in simulations (1,000 and 2,000 images, two distributions of confidence, true errors of 0
@@ -80,14 +79,18 @@ pub fn expected_calibration_error(
         resampling.distribution(what, n, |indices| error(&tally(&mut indices.iter().copied()), n))?;
     let tail = (1.0 - resampling.level) / 2.0;
     let [q_low, q_median, q_high] = [tail, 0.5, 1.0 - tail].map(|p| quantile(&distribution, p));
-    let noise = Noise::of(&reliability_bins, confidences);
-    let within_noise = value <= noise.mean + normal_quantile(resampling.level) * noise.deviation;
+    let noise = by_chance(&levels, &level_of, bins, resampling)?;
+    let within_noise = value <= quantile(&noise, resampling.level);
 
     Ok(Calibration {
         error: Estimate {
             value,
-            low: if within_noise { 0.0 } else { (2.0 * value - q_high).clamp(0.0, value) },
-            high: (value + q_median - q_low).min(1.0),
+            low: match () {
+                () if n == 1 => f64::NAN,
+                () if within_noise => 0.0,
+                () => (2.0 * value - q_high).clamp(0.0, value),
+            },
+            high: if n == 1 { f64::NAN } else { (value + q_median - q_low).min(1.0) },
             level: resampling.level,
             n,
             method: format!(
@@ -95,7 +98,7 @@ pub fn expected_calibration_error(
                 resampling.describe("bias-aware", distribution.len())
             ),
         },
-        noise_floor: noise.mean,
+        noise_floor: super::mean(&noise),
         bins: reliability_bins,
     })
 }
@@ -158,28 +161,23 @@ fn error(bins: &[ReliabilityBin], n: usize) -> f64 {
     bins.iter().map(|bin| bin.count as f64 * (bin.accuracy - bin.confidence).abs()).sum::<f64>() / n as f64
 }
 
-/// The error of a perfectly calibrated model with these confidences, over the randomness of its labels.
-struct Noise {
-    mean: f64,
-    deviation: f64,
-}
+/// Simulated sets of answers behind the noise floor: enough for its mean and 95 % quantile to about a hundredth of themselves.
+const SIMULATIONS: usize = 2_000;
 
-impl Noise {
-    /// Each bin's sum of (correct − confidence) is nearly normal with variance v = Σ c (1 − c), so that its absolute
-    /// value has mean √(2v/π) and variance (1 − 2/π) v.
-    fn of(bins: &[ReliabilityBin], confidences: &[f64]) -> Self {
-        let mut sorted = confidences.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let n = sorted.len() as f64;
-        let mut rest = sorted.as_slice();
-        let (mut mean, mut variance) = (0.0, 0.0);
-        for bin in bins {
-            let (inside, outside) = rest.split_at(bin.count);
-            let v: f64 = inside.iter().map(|c| c * (1.0 - c)).sum();
-            mean += (FRAC_2_PI * v).sqrt();
-            variance += (1.0 - FRAC_2_PI) * v;
-            rest = outside;
+/// The sorted errors that a perfectly calibrated model with these confidences shows by chance: each answer is right with the
+/// probability that its confidence states, and is binned, ties and all, as the model's own.
+fn by_chance(levels: &[f64], level_of: &[usize], bins: usize, resampling: &Resampling) -> Result<Vec<f64>> {
+    let simulations = Resampling { resamples: resampling.resamples.min(SIMULATIONS), ..*resampling };
+    let images = level_of.len();
+    let mut errors = simulations.draws(|rng| {
+        let mut tallies: Vec<Tally> = levels.iter().map(|&confidence| Tally::new(confidence)).collect();
+        for &level in level_of {
+            // 32 random bits, as integers: a confidence of 1 is always right, one of 0 never.
+            let right = f64::from(rng.next_u32()) < levels[level] * 2f64.powi(32);
+            tallies[level].add(right);
         }
-        Self { mean: mean / n, deviation: variance.sqrt() / n }
-    }
+        error(&reliability(&tallies, images, bins), images)
+    })?;
+    errors.sort_by(f64::total_cmp);
+    Ok(errors)
 }

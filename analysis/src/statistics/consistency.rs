@@ -33,7 +33,10 @@ pub fn error_consistency(
     };
     let everything: Vec<usize> = (0..first_correct.len()).collect();
     if !kappa(&everything).is_finite() {
-        let reason = "both models are right on every image, or both wrong on every image";
+        let reason = match first_correct[0] {
+            true => "both models are right on every image",
+            false => "both models are wrong on every image",
+        };
         return Err(StatisticsError::Undefined { what, reason });
     }
     resampling.bootstrap(what, first_correct.len(), Percentile, kappa)

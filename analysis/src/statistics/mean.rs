@@ -6,12 +6,17 @@ use super::{Estimate, Resampling, Result, check_count, check_finite, check_lengt
 
 /// Mean with Student's t interval (Student 1908): exact for normal data, good for many observations.
 ///
+/// A single value has no interval ([`Estimate::of_one`]).
+///
 /// # Errors
-/// Fewer than two values, a value that is not finite, or a `level` outside `(0, 1)`.
+/// No values, a value that is not finite, or a `level` outside `(0, 1)`.
 pub fn mean_t(values: &[f64], level: f64) -> Result<Estimate> {
-    check_count("a t interval", 2, values.len())?;
+    check_count("a mean", 1, values.len())?;
     check_finite("a sample", values)?;
     check_level(level)?;
+    if let [only] = values {
+        return Ok(Estimate::of_one(*only, level));
+    }
     let n = values.len() as f64;
     let value = mean(values);
     let variance = values.iter().map(|v| (v - value).powi(2)).sum::<f64>() / (n - 1.0);

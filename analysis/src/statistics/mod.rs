@@ -10,40 +10,54 @@
 //! | how accurate is a model? | [`wilson`], [`clopper_pearson`], [`Predictions::correct`] |
 //! | what is the mean of a score? | [`mean_t`], [`mean_bootstrap`] |
 //! | do two models differ on the same images? | [`mcnemar`], [`accuracy_difference`], [`mean_difference`], [`wilcoxon_signed_rank`], [`sign_test`] |
-//! | do they fail on the same images? | [`error_consistency`] |
+//! | do they fail on the same images, and in the same way? | [`error_consistency`], [`answer_agreement`] |
+//! | is every class recognised, and is one ranked before the other? | [`balanced_accuracy`], [`wilson_of_family`], [`roc_auc`] |
+//! | do two sets of images differ? | [`proportion_difference`] |
 //! | do two rankings agree? | [`spearman`] |
 //! | does a model know when it is right? | [`expected_calibration_error`], [`Predictions::nll`], [`Predictions::brier`] |
 //! | how good is an explanation along a curve? | [`area_under_curve`], [`areas_under_curves`] |
 //! | which of many p-values survive? | [`benjamini_hochberg`] |
+//!
+//! What has no value for some data is a [`Measured`] with the reason in words.
 
+mod agreement;
+mod balanced;
 mod calibration;
 mod consistency;
 mod curve;
 mod mcnemar;
 mod mean;
+mod measured;
 mod multiple;
 mod predictions;
 mod proportion;
 mod ranks;
 mod resampling;
+mod roc;
 mod signed_rank;
 mod special;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trust_tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use agreement::{AnswerAgreement, answer_agreement};
+pub use balanced::balanced_accuracy;
 pub use calibration::{Calibration, ReliabilityBin, expected_calibration_error};
 pub use consistency::error_consistency;
 pub use curve::{area_under_curve, areas_under_curves};
 pub use mcnemar::{McNemar, mcnemar};
 pub use mean::{accuracy_difference, mean_bootstrap, mean_difference, mean_t};
+pub use measured::Measured;
 pub use multiple::benjamini_hochberg;
 pub use predictions::{ConfusionMatrix, Predictions};
 pub(crate) use predictions::{first_largest, softmax};
-pub use proportion::{clopper_pearson, wilson};
+pub use proportion::{clopper_pearson, proportion_difference, wilson, wilson_of_family};
 pub use ranks::{RankCorrelation, spearman};
 pub use resampling::{BootstrapInterval, Resampling};
+pub use roc::roc_auc;
 pub use signed_rank::{PairedTest, sign_test, wilcoxon_signed_rank};
 
 /// The confidence level of every interval unless a caller says otherwise.
@@ -53,10 +67,13 @@ pub const DEFAULT_LEVEL: f64 = 0.95;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The point estimate, in the unit of the quantity (proportions lie in `[0, 1]`).
+    #[serde(deserialize_with = "number_or_null")]
     pub value: f64,
-    /// Lower end of the interval.
+    /// Lower end of the interval; not a number where there is none, which JSON writes as `null`.
+    #[serde(deserialize_with = "number_or_null")]
     pub low: f64,
-    /// Upper end of the interval.
+    /// Upper end of the interval; as `low`.
+    #[serde(deserialize_with = "number_or_null")]
     pub high: f64,
     /// Confidence level of the interval, for example 0.95.
     pub level: f64,
@@ -64,6 +81,19 @@ pub struct Estimate {
     pub n: usize,
     /// How value and interval were computed, in words for a report's reader.
     pub method: String,
+}
+
+impl Estimate {
+    /// A value seen once: nothing says how much it would vary, so that it has no interval.
+    pub fn of_one(value: f64, level: f64) -> Self {
+        let method = "one observation, which gives no interval".into();
+        Self { value, low: f64::NAN, high: f64::NAN, level, n: 1, method }
+    }
+}
+
+/// JSON knows no number that is none and writes `null`.
+fn number_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// Why a statistic could not be computed.
@@ -114,7 +144,7 @@ pub enum StatisticsError {
     Undefined {
         /// The statistic.
         what: &'static str,
-        /// Why.
+        /// Why, in words that can follow “because”.
         reason: &'static str,
     },
 }

@@ -35,6 +35,44 @@ pub fn clopper_pearson(successes: usize, n: usize, level: f64) -> Result<Estimat
     Ok(Estimate { value: k / trials, low, high, level, n, method: "exact Clopper-Pearson interval".into() })
 }
 
+/// Wilson's score interval of one of `family` proportions that was picked by its value, such as the worst class's accuracy:
+/// wide enough that with probability `level` the intervals of all of them hold at once (Bonferroni).
+///
+/// # Errors
+/// As [`wilson`], or an empty family.
+pub fn wilson_of_family(successes: usize, n: usize, level: f64, family: usize) -> Result<Estimate> {
+    check_count("a family of proportions", 1, family)?;
+    check_level(level)?;
+    let estimate = wilson(successes, n, 1.0 - (1.0 - level) / family as f64)?;
+    let method = match family {
+        1 => estimate.method.clone(),
+        _ => format!("Wilson score interval, widened to hold for the lowest of {family}"),
+    };
+    Ok(Estimate { level, method, ..estimate })
+}
+
+/// Difference of the proportions of two independent samples, each given as (successes, trials): first minus second, with
+/// Newcombe's hybrid score interval (1998, *Statistics in Medicine* 17:873, method 10). `n` is that of the smaller sample.
+///
+/// # Errors
+/// As [`wilson`], for either sample.
+pub fn proportion_difference(
+    first: (usize, usize),
+    second: (usize, usize),
+    level: f64,
+) -> Result<Estimate> {
+    let (a, b) = (wilson(first.0, first.1, level)?, wilson(second.0, second.1, level)?);
+    let value = a.value - b.value;
+    Ok(Estimate {
+        value,
+        low: value - (a.value - a.low).hypot(b.high - b.value),
+        high: value + (a.high - a.value).hypot(b.value - b.low),
+        level,
+        n: a.n.min(b.n),
+        method: "Newcombe's hybrid score interval of independent proportions".into(),
+    })
+}
+
 fn check(successes: usize, n: usize, level: f64) -> Result<()> {
     check_count("a proportion", 1, n)?;
     check_level(level)?;

@@ -43,7 +43,8 @@ impl Resampling {
     ///
     /// # Errors
     /// `n` is 0, fewer than 100 resamples were asked for, the level lies outside `(0, 1)`, or the statistic is
-    /// undefined for the data themselves or for half of the resamples.
+    /// undefined for the data themselves or for half of the resamples. A single observation has a value and no interval
+    /// ([`Estimate::of_one`]).
     pub fn bootstrap(
         &self,
         what: &'static str,
@@ -56,6 +57,11 @@ impl Resampling {
         let value = statistic(&everything);
         if !value.is_finite() {
             return Err(StatisticsError::Undefined { what, reason: "it has no finite value for these data" });
+        }
+        if n == 1 {
+            check_level(self.level)?;
+            self.check_resamples()?;
+            return Ok(Estimate::of_one(value, self.level));
         }
         let distribution = self.distribution(what, n, &statistic)?;
         let tail = (1.0 - self.level) / 2.0;
@@ -97,7 +103,7 @@ impl Resampling {
             }
         }
         if 2 * values.len() < self.resamples {
-            let reason = "it has no finite value for most bootstrap samples";
+            let reason = "most samples drawn from these images have no value for it";
             return Err(StatisticsError::Undefined { what, reason });
         }
         values.sort_by(f64::total_cmp);
@@ -117,6 +123,35 @@ impl Resampling {
             visit(&order);
         }
         Ok(())
+    }
+
+    /// Calls `visit` with random permutations of `0..n` that move entries within each of `groups` only.
+    pub(super) fn permutations_within(
+        &self,
+        groups: &[Vec<usize>],
+        n: usize,
+        mut visit: impl FnMut(&[usize]),
+    ) -> Result<()> {
+        self.check_resamples()?;
+        let mut order: Vec<usize> = (0..n).collect();
+        for permutation in 0..self.resamples {
+            let mut rng = self.rng(permutation);
+            order.iter_mut().enumerate().for_each(|(i, entry)| *entry = i);
+            for group in groups {
+                for last in (1..group.len()).rev() {
+                    order.swap(group[last], group[below(&mut rng, last + 1)]);
+                }
+            }
+            visit(&order);
+        }
+        Ok(())
+    }
+
+    /// What `draw` makes of the random numbers of each resample, in their order.
+    pub(super) fn draws(&self, mut draw: impl FnMut(&mut ChaCha8Rng) -> f64) -> Result<Vec<f64>> {
+        check_level(self.level)?;
+        self.check_resamples()?;
+        Ok((0..self.resamples).map(|resample| draw(&mut self.rng(resample))).collect())
     }
 
     pub(super) fn describe(&self, interval: &str, defined: usize) -> String {
@@ -146,7 +181,7 @@ impl Resampling {
 }
 
 /// A number in `0..n`; its probabilities differ from 1/n by less than 2⁻³², far below what resampling can see.
-fn below(rng: &mut ChaCha8Rng, n: usize) -> usize {
+pub(super) fn below(rng: &mut ChaCha8Rng, n: usize) -> usize {
     ((u64::from(rng.next_u32()) * n as u64) >> 32) as usize
 }
 
