@@ -10,9 +10,10 @@ use serde_json::Value;
 use support::{archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed};
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "data",
     "models",
+    "trust",
     "accuracy",
     "attention",
     "comparisons",
@@ -29,7 +30,8 @@ fn an_investigation_leaves_a_report_with_everything_behind_it() {
     let out = folder.path().join("out");
     let output = succeed(&mut excavate(&out));
     let printed = stdout(&output);
-    assert!(printed.starts_with("What was found:\n- "), "{printed}");
+    assert!(printed.starts_with("Can it be trusted, and when does it fail?\n- The ViT "), "{printed}");
+    assert!(printed.contains("\n\nWhat was found:\n- "), "{printed}");
     assert!(printed.lines().filter(|line| line.starts_with("- ")).count() >= 5, "{printed}");
     assert!(printed.ends_with(&format!("Report: {}\n", out.join("report.html").display())), "{printed}");
 

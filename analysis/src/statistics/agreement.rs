@@ -49,7 +49,8 @@ pub fn answer_agreement(
     let mut of_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     classes.iter().enumerate().for_each(|(image, &class)| of_class.entry(class).or_default().push(image));
     of_class.retain(|_, images| images.len() > 1);
-    let constant = |answers: &[usize], images: &[usize]| images.iter().all(|&i| answers[i] == answers[images[0]]);
+    let constant =
+        |answers: &[usize], images: &[usize]| images.iter().all(|&i| answers[i] == answers[images[0]]);
     let reason = if classes.is_empty() {
         "there is no image that both have wrong"
     } else if of_class.is_empty() {

@@ -29,14 +29,8 @@ pub fn balanced_accuracy(labels: &[usize], correct: &[bool], resampling: &Resamp
     }
     let count = classes.len() as f64;
     let value = classes.iter().map(|&(images, right)| right as f64 / images as f64).sum::<f64>() / count;
-    let estimate = |low, high, method| Estimate {
-        value,
-        low,
-        high,
-        level: resampling.level,
-        n: labels.len(),
-        method,
-    };
+    let estimate =
+        |low, high, method| Estimate { value, low, high, level: resampling.level, n: labels.len(), method };
 
     if classes.iter().all(|&(images, right)| right == 0 || right == images) {
         let (mut below, mut above) = (0.0, 0.0);

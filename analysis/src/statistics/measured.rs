@@ -93,9 +93,13 @@ mod tests {
 
     #[test]
     fn what_has_no_value_is_a_result_and_what_is_wrong_an_error() {
-        let nothing = StatisticsError::Undefined { what: "κ", reason: "both models are right on every image" };
+        let nothing =
+            StatisticsError::Undefined { what: "κ", reason: "both models are right on every image" };
         let undefined = Measured::<Estimate>::of(Err(nothing)).unwrap();
-        assert_eq!((undefined.known(), undefined.reason()), (None, Some("both models are right on every image")));
+        assert_eq!(
+            (undefined.known(), undefined.reason()),
+            (None, Some("both models are right on every image"))
+        );
         let few = StatisticsError::TooFew { what: "ρ", needed: 4, found: 1 };
         let few = Measured::<Estimate>::of(Err(few)).unwrap();
         assert_eq!(few.reason(), Some("it takes 4 or more observations and there is 1"));

@@ -56,11 +56,7 @@ pub fn wilson_of_family(successes: usize, n: usize, level: f64, family: usize) -
 ///
 /// # Errors
 /// As [`wilson`], for either sample.
-pub fn proportion_difference(
-    first: (usize, usize),
-    second: (usize, usize),
-    level: f64,
-) -> Result<Estimate> {
+pub fn proportion_difference(first: (usize, usize), second: (usize, usize), level: f64) -> Result<Estimate> {
     let (a, b) = (wilson(first.0, first.1, level)?, wilson(second.0, second.1, level)?);
     let value = a.value - b.value;
     Ok(Estimate {

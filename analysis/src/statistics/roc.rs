@@ -32,8 +32,7 @@ pub fn roc_auc(scores: &[f64], positive: &[bool], level: f64) -> Result<Estimate
     // Sun & Xu (2014, IEEE Signal Processing Letters 21): ranks among all minus ranks among one's own count the others below.
     let all = average_ranks(&[positives.as_slice(), negatives.as_slice()].concat());
     let (among_positives, among_negatives) = (average_ranks(&positives), average_ranks(&negatives));
-    let of_positives: Vec<f64> =
-        all.iter().zip(&among_positives).map(|(all, own)| (all - own) / n).collect();
+    let of_positives: Vec<f64> = all.iter().zip(&among_positives).map(|(all, own)| (all - own) / n).collect();
     let of_negatives: Vec<f64> =
         all[positives.len()..].iter().zip(&among_negatives).map(|(all, own)| 1.0 - (all - own) / m).collect();
     let value = mean(&of_positives);

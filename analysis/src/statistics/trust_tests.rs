@@ -24,7 +24,8 @@ fn assert_near(actual: f64, expected: f64, allowed: f64) {
 
 /// `count` images of each class, `right` of them right.
 fn images(classes: &[(usize, usize)]) -> (Vec<usize>, Vec<bool>) {
-    let class = |(label, &(count, right)): (usize, &(usize, usize))| (0..count).map(move |i| (label, i < right));
+    let class =
+        |(label, &(count, right)): (usize, &(usize, usize))| (0..count).map(move |i| (label, i < right));
     classes.iter().enumerate().flat_map(class).unzip()
 }
 

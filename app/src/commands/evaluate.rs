@@ -6,10 +6,11 @@ use archaeo_experiments::evaluate::evaluate;
 use archaeo_experiments::export::write_export;
 use archaeo_experiments::images::{Preprocessed, Subset};
 use archaeo_experiments::predictions::arrays;
-use archaeo_experiments::studies::{Progress, model_scores};
+use archaeo_experiments::studies::{Progress, headlines, model_scores};
 use serde_json::json;
 
 use super::subject::{Opened, open};
+use super::trust;
 use crate::cli::{Evaluate, Global};
 use crate::printer::Printer;
 use crate::progress::Bars;
@@ -38,8 +39,11 @@ pub fn run(arguments: &Evaluate, global: &Global, printer: &Printer) -> Result<(
         write_export(path, &arrays(&evaluation), &[("split", &opened.split), ("model", &model.card().name)])?;
     }
 
-    let scores = model_scores(&evaluation, &Resampling::new(global.seed.unwrap_or(0)))?;
-    let result = json!({
+    let resampling = Resampling::new(global.seed.unwrap_or(0));
+    let scores = model_scores(&evaluation, &resampling)?;
+    let classes = &model.card().classes;
+    let trust = headlines(&evaluation, classes, None, &resampling)?;
+    let mut result = json!({
         "model": model.card().name,
         "data": subject.data,
         "split": opened.split,
@@ -54,6 +58,7 @@ pub fn run(arguments: &Evaluate, global: &Global, printer: &Printer) -> Result<(
         "ece": scores.ece.value,
         "ece_interval": [scores.ece.low, scores.ece.high],
     });
+    result.as_object_mut().expect("an object").extend(trust::json(&trust, classes));
     printer.result(&result, |_| {
         let percent = |x: f64| format!("{:.2} %", 100.0 * x);
         let top1 = &scores.top1;
@@ -69,6 +74,7 @@ pub fn run(arguments: &Evaluate, global: &Global, printer: &Printer) -> Result<(
         if let Some(top5) = &scores.top5 {
             lines += &format!("top-5  {}\n", percent(top5.value));
         }
-        lines + &format!("nll    {:.4}\nece    {}", scores.nll.value, percent(scores.ece.value))
+        lines += &format!("nll    {:.4}\nece    {}\n", scores.nll.value, percent(scores.ece.value));
+        lines + &trust::lines(&trust, classes)
     })
 }

@@ -13,6 +13,7 @@ pub mod train;
 
 mod checkpoint;
 mod subject;
+mod trust;
 mod zero_shot;
 
 use std::path::Path;

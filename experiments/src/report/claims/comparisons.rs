@@ -9,7 +9,7 @@ use super::super::names::Names;
 use super::super::numbers::{Unit, counted};
 use super::Claim;
 
-/// `None` for fewer than two comparisons with a defined agreement.
+/// `None` without a comparison whose agreement is defined.
 pub(super) fn claim(findings: &ComparisonFindings, names: &Names) -> Option<Claim> {
     let agreements: Vec<f64> =
         findings.items.iter().map(|item| item.agreement).filter(|value| value.is_finite()).collect();
