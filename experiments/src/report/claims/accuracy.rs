@@ -113,6 +113,8 @@ fn calibration(vit: &ModelScores, cnn: &ModelScores, names: &Names) -> Claim {
         .filter(|(_, scores)| side(&scores.ece, CLOSE_CALIBRATION) == Side::Below)
         .map(|(role, _)| names.the(role))
         .collect();
+    let far =
+        [vit, cnn].into_iter().filter(|scores| side(&scores.ece, CLOSE_CALIBRATION) == Side::Above).count();
     let threshold = Unit::Points.value(CLOSE_CALIBRATION);
     let errors = format!(
         "{} for {} and {} for {}",
@@ -135,6 +137,10 @@ fn calibration(vit: &ModelScores, cnn: &ModelScores, names: &Names) -> Claim {
             "Only for {} is it shown that the probability of its answer is on average within {threshold} of how often it is right: \
              the gap is {errors}.",
             listed(&close)
+        ),
+        (None, _) if far == 2 => format!(
+            "For neither model can the probability of its answer be taken at its word: it is off by more than {threshold} on \
+             average, {errors}."
         ),
         (None, _) => format!(
             "For neither model is it shown that the probability of its answer can be taken at its word: the gap is {errors}."

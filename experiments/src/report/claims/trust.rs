@@ -204,7 +204,10 @@ impl Model<'_> {
     }
 
     fn holds(&self) -> String {
-        let Trust { accuracy, classes, too_small, confident, .. } = self.trust;
+        let Trust { n, accuracy, classes, too_small, confident, .. } = self.trust;
+        if confident.errors == 0 {
+            return format!("On images like these, {} made no error in {}.", self.the, count(*n));
+        }
         let each = match (classes.len(), *too_small) {
             (0, _) => {
                 format!("; no class has {FEWEST_OF_CLASS} images, so that nothing is said of single classes")
@@ -259,7 +262,7 @@ impl Model<'_> {
                 )
             }
             Side::Undecided if differs => format!(
-                "{always}; the model is better by {} ({}; {p}).",
+                "{always}; the difference is {} ({}; {p}).",
                 Unit::Points.value(gain.value),
                 Unit::Points.range(gain)
             ),
@@ -269,9 +272,7 @@ impl Model<'_> {
 
     fn worst(&self) -> Option<String> {
         let worst = self.trust.classes.first()?;
-        if worst.taken_for.is_none() {
-            return Some("No class with enough images has an error.".into());
-        }
+        worst.taken_for.as_ref()?;
         Some(format!("The worst class is {}: it {}.", self.class(worst.class), self.gets(worst)))
     }
 

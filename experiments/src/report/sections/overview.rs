@@ -14,7 +14,7 @@ pub(super) fn title(investigation: &Investigation) -> String {
 
 pub(super) fn lead(investigation: &Investigation, names: &Names) -> Text {
     let studies = [
-        (investigation.trust.is_some(), "whether it can be trusted"),
+        (investigation.trust.is_some(), "whether each can be trusted"),
         (investigation.accuracy.is_some(), "how often each is right"),
         (investigation.attention.is_some(), "what the attention heads look at"),
         (investigation.heads.is_some(), "what each head is worth"),
@@ -59,6 +59,5 @@ pub(super) fn facts(investigation: &Investigation, names: &Names) -> Vec<(String
     if seconds > 0.0 {
         facts.push(("Computing time".into(), duration(seconds).into()));
     }
-    facts.push(("Seed".into(), investigation.provenance.seed.to_string().into()));
     facts
 }

@@ -80,7 +80,11 @@ fn calibration_is_judged_by_its_interval() {
         "{close}"
     );
     assert!(with(0.02, 0.04, 0.02).starts_with("Only for the ViT is it shown"));
-    assert!(with(0.07, 0.07, 0.01).starts_with("For neither model"));
+    assert!(
+        with(0.07, 0.07, 0.01)
+            .starts_with("For neither model can the probability of its answer be taken at its word")
+    );
+    assert!(with(0.06, 0.06, 0.02).starts_with("For neither model is it shown"));
     let evidence = claim(&investigation(), "Calibration").evidence;
     assert!(
         evidence.contains("of the top label") && evidence.contains("by chance: ViT 1.9\u{a0}points"),

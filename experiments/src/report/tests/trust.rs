@@ -160,6 +160,12 @@ fn a_model_that_holds_is_praised_with_its_warnings_and_for_these_images_only() {
         "On images like these, the ViT is right in 95.5\u{a0}% of cases, and in every class more often right than wrong."
     );
     assert!(first(&found).evidence.contains("The worst class is “a”: it gets 95.0\u{a0}%"));
+    let mut flawless = trust(&[(200, 200), (200, 199)], 1, (200, 200));
+    flawless.confident.errors = 0;
+    assert_eq!(
+        first(&with(["a", "b"], flawless)).statement,
+        "On images like these, the ViT made no error in 400."
+    );
     let mut warned = trust(&[(200, 180), (200, 182)], 1, (200, 200));
     warned.confident.wrong = share(36, 200).into();
     let claim = first(&with(["a", "b"], warned));
