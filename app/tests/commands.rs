@@ -89,6 +89,16 @@ fn evaluate_scores_and_exports_in_the_order_of_the_source() {
     assert!((scores["nll"].as_f64().unwrap() - nll).abs() < 1e-9, "{scores} {nll}");
     let [low, high] = [0, 1].map(|end| scores["top1_interval"][end].as_f64().unwrap());
     assert!(0.0 <= low && low <= within(1) && within(1) <= high && high <= 1.0, "{scores}");
+    let recall = |class: usize| {
+        let of_class = || rows.iter().zip(labels).filter(move |(_, label)| **label as usize == class);
+        of_class().filter(|(row, _)| rank(row, class) == 0).count() as f64 / of_class().count() as f64
+    };
+    let recalls: Vec<f64> = (0..10).map(recall).collect();
+    let balanced = scores["balanced_accuracy"].as_f64().unwrap();
+    assert!((balanced - recalls.iter().sum::<f64>() / 10.0).abs() < 1e-12, "{scores}");
+    assert_eq!(scores["majority_class"]["accuracy"], 0.1);
+    assert!(scores["worst_class"].is_null(), "seven images of a class say nothing of it: {scores}");
+    assert!(scores.get("auc").is_none(), "ten classes have no single curve");
     let ece = scores["ece"].as_f64().unwrap();
     assert!((0.0..=1.0).contains(&ece), "{scores}");
 }

@@ -10,9 +10,10 @@ use serde_json::Value;
 use support::{archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed};
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "data",
     "models",
+    "trust",
     "accuracy",
     "attention",
     "comparisons",
@@ -29,7 +30,8 @@ fn an_investigation_leaves_a_report_with_everything_behind_it() {
     let out = folder.path().join("out");
     let output = succeed(&mut excavate(&out));
     let printed = stdout(&output);
-    assert!(printed.starts_with("What was found:\n- "), "{printed}");
+    assert!(printed.starts_with("Can it be trusted, and when does it fail?\n- The ViT "), "{printed}");
+    assert!(printed.contains("\n\nWhat was found:\n- "), "{printed}");
     assert!(printed.lines().filter(|line| line.starts_with("- ")).count() >= 5, "{printed}");
     assert!(printed.ends_with(&format!("Report: {}\n", out.join("report.html").display())), "{printed}");
 
@@ -178,4 +180,58 @@ fn trained_models_can_be_brought_along() {
     let sentence = fail(excavate(&out).args(["--set", "models.vit.model=resnet_micro"]));
     assert!(sentence.contains("[models.vit] must describe a vision transformer"), "{sentence}");
     assert!(!out.exists());
+}
+
+/// Dark and light squares, which any model tells apart: `count` images of each class for a split.
+fn squares(folder: &Path, split: &str, count: usize) {
+    for (class, level) in [("dark", 20u8), ("light", 220)] {
+        let class = folder.join(split).join(class);
+        std::fs::create_dir_all(&class).unwrap();
+        for image in 0..count {
+            let pixels =
+                (0..16 * 16 * 3).map(|i| level + ((i * (2 * image + 5) + image) % 31) as u8).collect();
+            let picture = archaeo_plot::Picture::from_rgb(16, 16, pixels).unwrap();
+            picture.save_png(&class.join(format!("{image:02}.png"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn two_perfect_models_end_in_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("squares"), folder.path().join("out"));
+    [("train", 64), ("val", 16), ("test", 20)]
+        .iter()
+        .for_each(|(split, count)| squares(&data, split, *count));
+    let mut command = archaeo(["excavate", "--config", support::CONFIG, "--set", "epochs=4", "--data"]);
+    let result = json(command.arg(&data).arg("--out").arg(&out));
+    let all = investigation(&out);
+    let pair = &all["accuracy"]["splits"][0]["pair"];
+    assert_eq!(
+        (&pair["both_right"], &pair["both_wrong"]),
+        (&40.into(), &0.into()),
+        "the test needs perfect models"
+    );
+    assert_eq!(pair["kappa"]["undefined"], "both models are right on every image");
+    let said = |list: &str, words: &str| {
+        result[list].as_array().unwrap().iter().any(|line| line.as_str().unwrap().contains(words))
+    };
+    assert!(said("trust", "On images like these, the ViT made no error in 40."), "{result}");
+    let undefined = "same images cannot be computed, because both models are right on every image.";
+    assert!(said("headlines", undefined), "{result}");
+    assert!(std::fs::read_to_string(out.join("report.md")).unwrap().contains(undefined));
+
+    let mut command = archaeo(["evaluate", "--data"]);
+    let scores = json(command.arg(&data).arg("--weights").arg(out.join("vit/model.safetensors")));
+    for (key, value) in
+        [("top1", 1.0), ("balanced_accuracy", 1.0), ("sensitivity", 1.0), ("specificity", 1.0), ("auc", 1.0)]
+    {
+        assert_eq!(scores[key], value, "{key}: {scores}");
+    }
+    let low = scores["auc_interval"][0].as_f64().unwrap();
+    assert!(low > 0.7 && low < 1.0, "40 images do not prove a perfect ranking: {scores}");
+    assert_eq!(
+        (&scores["positive_class"], &scores["majority_class"]["class"]),
+        (&"light".into(), &"dark".into())
+    );
 }

@@ -4,10 +4,11 @@
 //! by their path within the run folder. Every number with a sampling error is an [`Estimate`].
 
 mod explanations;
+mod trust;
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::statistics::Estimate;
+use archaeo_analysis::statistics::{AnswerAgreement, Estimate, Measured};
 use archaeo_models::ModelCard;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ pub use explanations::{
     Agreement, AgreementGroup, AttentionFindings, Comparison, ComparisonFindings, Gains, HeadAttention,
     LayerAttention, LocalisationFindings, LocalisationScore, ShapeBias, ShapeBiasFindings,
 };
+pub use trust::*;
 
 /// Everything that one run of `archaeo excavate` found; a study that has not run yet is `None`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub struct Investigation {
     pub data: DataFindings,
     /// The models under investigation: first the ViT, then the CNN.
     pub models: Vec<ModelFindings>,
+    /// Whether they can be trusted; missing from older findings.
+    #[serde(default)]
+    pub trust: Option<TrustFindings>,
     /// How often each is right.
     pub accuracy: Option<AccuracyFindings>,
     /// What the ViT's heads attend to.
@@ -186,8 +191,11 @@ pub struct ModelScores {
     pub top5: Option<Estimate>,
     /// Mean negative log-likelihood, nats.
     pub nll: Estimate,
-    /// Expected calibration error, 15 equal-mass bins.
+    /// Expected calibration error of the answer's probability (top label), 15 equal-mass bins.
     pub ece: Estimate,
+    /// The error that a perfectly calibrated model with the same confidences would show by chance; missing from older findings.
+    #[serde(default)]
+    pub ece_by_chance: Option<f64>,
 }
 
 /// Two models on the same images.
@@ -205,8 +213,8 @@ pub struct PairComparison {
     pub mcnemar_p: f64,
     /// Accuracy of the ViT minus accuracy of the CNN, paired bootstrap.
     pub difference: Estimate,
-    /// Error consistency κ (Geirhos et al., 2020).
-    pub kappa: Estimate,
+    /// Error consistency κ (Geirhos et al., 2020); undefined where both models are always right or always wrong.
+    pub kappa: Measured,
 }
 
 /// What each attention head is worth.
@@ -285,6 +293,9 @@ pub struct ErrorFindings {
     pub groups: BTreeMap<ErrorGroup, ErrorGroupFindings>,
     /// Of the images both have wrong, the share where both name the same wrong class; `None` without such images.
     pub same_wrong_class: Option<Estimate>,
+    /// That share against independent models with the same confusions; missing from older findings.
+    #[serde(default)]
+    pub same_answer: Option<Measured<AnswerAgreement>>,
     /// Errors of each class: class, images, ViT only, CNN only, both.
     pub by_class: Vec<ClassErrors>,
 }

@@ -266,6 +266,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         seed: config.seed(),
         progress: watcher.progress(),
     };
+    let trust = record.study("trust", &lab, studies::trust)?;
     let accuracy = record.study("accuracy", &lab, studies::accuracy)?;
     let attention = record.study("attention", &lab, studies::attention)?;
     let comparisons = record.study("comparisons", &lab, studies::comparisons)?;
@@ -279,6 +280,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         provenance: provenance(request, config_text, record.seconds),
         data,
         models,
+        trust: Some(trust),
         accuracy: Some(accuracy),
         attention: Some(attention),
         comparisons: Some(comparisons),

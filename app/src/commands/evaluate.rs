@@ -9,10 +9,11 @@ use archaeo_experiments::export::{Column, Export, NamedArray, Table};
 use archaeo_experiments::finite;
 use archaeo_experiments::images::{Preprocessed, Subset};
 use archaeo_experiments::predictions::arrays;
-use archaeo_experiments::studies::{Progress, model_scores};
+use archaeo_experiments::studies::{Progress, headlines, model_scores};
 use serde_json::json;
 
 use super::subject::{Opened, Purpose, answers_error, open, unscored};
+use super::trust;
 use crate::cli::{Evaluate, Global};
 use crate::printer::Printer;
 use crate::progress::Bars;
@@ -50,8 +51,11 @@ pub fn run(arguments: &Evaluate, global: &Global, printer: &Printer) -> Result<(
         }
     }
 
-    let scores = model_scores(&evaluation, &Resampling::new(global.seed.unwrap_or(0)))?;
-    let result = json!({
+    let resampling = Resampling::new(global.seed.unwrap_or(0));
+    let scores = model_scores(&evaluation, &resampling)?;
+    let classes = &model.card().classes;
+    let trust = headlines(&evaluation, classes, None, &resampling)?;
+    let mut result = json!({
         "model": model.card().name,
         "data": opened.dataset.name,
         "split": opened.split,
@@ -67,6 +71,7 @@ pub fn run(arguments: &Evaluate, global: &Global, printer: &Printer) -> Result<(
         "ece": scores.ece.value,
         "ece_interval": [scores.ece.low, scores.ece.high],
     });
+    result.as_object_mut().expect("an object").extend(trust::json(&trust, classes));
     printer.result(&result, |_| {
         let percent = |x: f64| format!("{:.2} %", 100.0 * x);
         let top1 = &scores.top1;
@@ -82,7 +87,8 @@ pub fn run(arguments: &Evaluate, global: &Global, printer: &Printer) -> Result<(
         if let Some(top5) = &scores.top5 {
             lines += &format!("top-5  {}\n", percent(top5.value));
         }
-        lines + &format!("nll    {:.4}\nece    {}", scores.nll.value, percent(scores.ece.value))
+        lines += &format!("nll    {:.4}\nece    {}\n", scores.nll.value, percent(scores.ece.value));
+        lines + &trust::lines(&trust, classes)
     })
 }
 

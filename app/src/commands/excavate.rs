@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use archaeo_experiments::investigation::{Given, InvestigationConfig, Request, excavate};
-use archaeo_experiments::report::claims;
+use archaeo_experiments::report::{Claim, claims};
 use archaeo_models::read_card;
 use serde::Serialize;
 
@@ -44,6 +44,8 @@ fn source<'a>(arguments: &'a Excavate, given: [&Option<PathBuf>; 2]) -> Result<&
 struct Headlines {
     report: String,
     findings: String,
+    /// Whether the models can be trusted, a paragraph a model.
+    trust: Vec<String>,
     headlines: Vec<String>,
 }
 
@@ -85,16 +87,23 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
     say_skipped(&investigation.data.skipped, printer);
 
     let path = |name: &str| arguments.out.join(name).display().to_string();
+    let (trust, others): (Vec<Claim>, Vec<Claim>) =
+        claims(&investigation).into_iter().partition(|claim| claim.section == "trust");
+    let sentences = |claims: Vec<Claim>| -> Vec<String> {
+        claims.into_iter().map(|claim| format!("{} {}", claim.statement, claim.evidence)).collect()
+    };
     let headlines = Headlines {
         report: path("report.html"),
         findings: path("findings"),
-        headlines: claims(&investigation)
-            .into_iter()
-            .map(|claim| format!("{} {}", claim.statement, claim.evidence))
-            .collect(),
+        trust: sentences(trust),
+        headlines: sentences(others),
     };
     printer.result(&headlines, |result| {
-        let lines: String = result.headlines.iter().map(|line| format!("- {line}\n")).collect();
-        format!("What was found:\n{lines}\nReport: {}", result.report)
+        let list = |lines: &[String]| lines.iter().map(|line| format!("- {line}\n")).collect::<String>();
+        let (trust, others) = (list(&result.trust), list(&result.headlines));
+        format!(
+            "Can it be trusted, and when does it fail?\n{trust}\nWhat was found:\n{others}\nReport: {}",
+            result.report
+        )
     })
 }

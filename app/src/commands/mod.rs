@@ -14,6 +14,7 @@ pub mod train;
 mod checkpoint;
 mod classes;
 mod subject;
+mod trust;
 mod zero_shot;
 
 use std::path::Path;

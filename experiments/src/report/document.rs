@@ -173,6 +173,12 @@ impl Text {
         self.with(Span::Code(text.into()))
     }
 
+    /// Followed by another text.
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     pub fn interval(self, text: impl Into<String>) -> Self {
         self.with(Span::Interval(text.into()))
     }

@@ -108,16 +108,16 @@ impl Writer<'_> {
         html! {
             section id=(section.id) aria-labelledby={ (section.id) "-title" } {
                 h2 id={ (section.id) "-title" } { (section.title) }
-                @for block in &section.blocks { (self.block(block)) }
+                @for block in &section.blocks { (self.block(block, section.id)) }
             }
         }
     }
 
-    fn block(&mut self, block: &Block) -> Markup {
+    fn block(&mut self, block: &Block, section: &str) -> Markup {
         match block {
             Block::Paragraph(paragraph) => html! { p { (text(paragraph)) } },
             Block::List(items) => html! { ul { @for item in items { li { (text(item)) } } } },
-            Block::Claims(claims) => self::claims(claims),
+            Block::Claims(claims) => self::claims(claims, section),
             Block::Definitions(terms) => html! {
                 dl.definitions { @for (term, meaning) in terms { dt { (term) } dd { (text(meaning)) } } }
             },
@@ -216,12 +216,16 @@ impl Writer<'_> {
     }
 }
 
-fn claims(claims: &[Claim]) -> Markup {
+/// Claims with a link to their numbers, unless those stand in the same section.
+fn claims(claims: &[Claim], section: &str) -> Markup {
     html! {
         ol.claims {
             @for claim in claims {
                 li {
-                    p.topic { a href={ "#" (claim.section) } { (claim.topic) } }
+                    p.topic {
+                        @if claim.section == section { (claim.topic) }
+                        @else { a href={ "#" (claim.section) } { (claim.topic) } }
+                    }
                     p.statement { (claim.statement) }
                     p.evidence { (claim.evidence) }
                 }

@@ -49,6 +49,11 @@ pub(super) fn class_name(classes: &[String], class: usize) -> String {
     named.cloned().unwrap_or_else(|| format!("class {class}"))
 }
 
+/// Name of a class in quotation marks, for sentences: “pneumonia”.
+pub(super) fn quoted(classes: &[String], class: usize) -> String {
+    format!("“{}”", class_name(classes, class))
+}
+
 /// Names of all classes, in the order of their numbers.
 pub(super) fn class_names(classes: &[String]) -> Vec<String> {
     (0..classes.len()).map(|class| class_name(classes, class)).collect()

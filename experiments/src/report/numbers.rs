@@ -1,6 +1,6 @@
 //! How numbers are written: the same way everywhere, with their uncertainty.
 
-use archaeo_analysis::statistics::Estimate;
+use archaeo_analysis::statistics::{Estimate, Measured};
 
 use super::document::Text;
 
@@ -80,9 +80,27 @@ impl Unit {
         format!("{} ({})", self.value(estimate.value), self.interval_phrase(estimate))
     }
 
+    /// For sentences that follow one with a whole interval phrase: `8.9 points (7.1 to 10.7)`.
+    pub fn brief(self, estimate: &Estimate) -> String {
+        format!("{} ({})", self.value(estimate.value), self.range(estimate))
+    }
+
+    /// Both ends with the unit: `7.1 to 10.7 points`.
+    pub fn span(self, estimate: &Estimate) -> String {
+        format!("{} to {}", self.bare(estimate.low), self.value(estimate.high))
+    }
+
     /// For sentences: `95 % interval 7.1 to 10.7`.
     pub fn interval_phrase(self, estimate: &Estimate) -> String {
         format!("{}{SPACE}% interval {}", decimal(100.0 * estimate.level, 0), self.range(estimate))
+    }
+
+    /// For tables: as [`Unit::cell`], or the reason why there is nothing to show.
+    pub fn measured(self, measured: &Measured) -> Text {
+        match measured {
+            Measured::Known(known) => self.cell(known),
+            Measured::Undefined { undefined } => format!("{UNDEFINED}: {undefined}").into(),
+        }
     }
 
     /// For tables: the number, its unit if it is a percent sign, and the interval in small brackets.
@@ -104,6 +122,11 @@ pub(super) fn decimal(value: f64, digits: usize) -> String {
     let text = format!("{:.digits$}", value.abs());
     let zero = text.chars().all(|c| matches!(c, '0' | '.'));
     if value < 0.0 && !zero { format!("\u{2212}{text}") } else { text }
+}
+
+/// What is said of a number that does not exist: `cannot be computed, because both models are right on every image`.
+pub(super) fn cannot(reason: &str) -> String {
+    format!("cannot be computed, because {reason}")
 }
 
 /// A share in percent.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use archaeo_analysis::statistics::{
-    BootstrapInterval, Resampling, accuracy_difference, error_consistency, expected_calibration_error,
-    mcnemar, mean_bootstrap,
+    BootstrapInterval, Measured, Resampling, accuracy_difference, error_consistency,
+    expected_calibration_error, mcnemar, mean_bootstrap,
 };
 
 use super::{Laboratory, ROLES, StudyError};
@@ -65,7 +65,7 @@ fn split_accuracy(
         both_wrong: table.both_wrong,
         mcnemar_p: table.p_value,
         difference: accuracy_difference(&vit_correct, &cnn_correct, &resampling)?,
-        kappa: error_consistency(&vit_correct, &cnn_correct, &resampling)?,
+        kappa: Measured::of(error_consistency(&vit_correct, &cnn_correct, &resampling))?,
     };
     let models = ROLES
         .into_iter()
@@ -88,5 +88,6 @@ pub fn model_scores(predicted: &Evaluation, resampling: &Resampling) -> Result<M
         top5: (predicted.classes > 5).then(|| scores.top_k_accuracy(5)).transpose()?,
         nll: mean_bootstrap(&scores.nll(), BootstrapInterval::Percentile, resampling)?,
         ece: calibration.error,
+        ece_by_chance: Some(calibration.noise_floor),
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use archaeo_analysis::error_groups::{confusions, error_groups};
-use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, answer_agreement, wilson};
 use archaeo_plot::{Cell, SheetLayout, contact_sheet};
 
 use super::pictures::panel;
@@ -54,6 +54,12 @@ pub fn errors(lab: &Laboratory) -> Result<ErrorFindings, StudyError> {
 
     let same = sorted.same_wrong_class(&vit_answers, &cnn_answers);
     let agreeing = same.iter().filter(|&&same| same).count();
+    let of_both = |all: &[usize]| sorted.both.iter().map(|&image| all[image]).collect::<Vec<usize>>();
+    let [classes, first, second] = [labels, &vit_answers, &cnn_answers].map(|all| of_both(all));
+    let same_answer = match vit.classes {
+        ..=2 => Measured::undefined("with two classes there is only one wrong answer to give"),
+        _ => Measured::of(answer_agreement(&classes, &first, &second, &lab.resampling()))?,
+    };
     let by_class = sorted.by_class(labels, lab.dataset.classes.len()).into_iter().enumerate();
     Ok(ErrorFindings {
         n: labels.len(),
@@ -61,6 +67,7 @@ pub fn errors(lab: &Laboratory) -> Result<ErrorFindings, StudyError> {
         same_wrong_class: (!same.is_empty())
             .then(|| wilson(agreeing, same.len(), DEFAULT_LEVEL))
             .transpose()?,
+        same_answer: Some(same_answer),
         by_class: by_class
             .map(|(class, counts)| ClassErrors {
                 class,

@@ -5,7 +5,7 @@ use archaeo_analysis::head_ablation::{
 };
 use archaeo_analysis::head_gradient::gradient_importance;
 use archaeo_analysis::statistics::{
-    DEFAULT_LEVEL, accuracy_difference, benjamini_hochberg, mean_difference, mean_t, spearman,
+    DEFAULT_LEVEL, Measured, accuracy_difference, benjamini_hochberg, mean_difference, mean_t, spearman,
     wilcoxon_signed_rank, wilson,
 };
 
@@ -95,7 +95,10 @@ fn findings(
     }
     let by_gradient: Vec<f64> = ranking.iter().map(|entry| entry.gradient.value).collect();
     let by_ablation: Vec<f64> = ranking.iter().map(|entry| entry.mean.value).collect();
-    let gradient_agreement = spearman(&by_gradient, &by_ablation, &resampling)?.correlation;
+    // Too few heads, or gradients or losses that are all alike, rank nothing: a result, not an error.
+    let gradient_agreement =
+        Measured::of(spearman(&by_gradient, &by_ablation, &resampling).map(|found| found.correlation))?;
+    let gradient_agreement = gradient_agreement.or_not_a_number();
     ranking.sort_by(|a, b| {
         b.mean.value.total_cmp(&a.mean.value).then((a.layer, a.head).cmp(&(b.layer, b.head)))
     });

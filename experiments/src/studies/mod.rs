@@ -12,7 +12,9 @@ mod errors;
 mod heads;
 mod localisation;
 mod pictures;
+mod positive;
 mod shape_bias;
+mod trust;
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +45,7 @@ pub use errors::errors;
 pub use heads::heads;
 pub use localisation::localisation;
 pub use shape_bias::shape_bias;
+pub use trust::{headlines, trust};
 
 /// A study that could not be done.
 #[derive(Debug, Error)]

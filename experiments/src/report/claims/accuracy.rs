@@ -42,6 +42,11 @@ fn better(pair: &PairComparison) -> Option<Role> {
     }
 }
 
+/// Whether the models are right on the very same images, so that there is nothing to test.
+fn never_differ(pair: &PairComparison) -> bool {
+    pair.only_vit_right + pair.only_cnn_right == 0
+}
+
 fn comparison(vit: &ModelScores, cnn: &ModelScores, pair: &PairComparison, names: &Names) -> String {
     let top1 = |role| percent(if role == Role::Vit { vit.top1.value } else { cnn.top1.value });
     match better(pair) {
@@ -51,6 +56,12 @@ fn comparison(vit: &ModelScores, cnn: &ModelScores, pair: &PairComparison, names
             names.the(other(role)),
             top1(role),
             top1(other(role))
+        ),
+        None if never_differ(pair) => format!(
+            "{} and {} are right on the very same images: both have an accuracy of {}.",
+            capitalised(&names.the(Role::Vit)),
+            names.the(Role::Cnn),
+            top1(Role::Vit)
         ),
         None => format!(
             "No difference in accuracy between {} and {} can be shown: {} and {}.",
@@ -64,6 +75,9 @@ fn comparison(vit: &ModelScores, cnn: &ModelScores, pair: &PairComparison, names
 
 fn pair(split: &SplitAccuracy, names: &Names) -> String {
     let PairComparison { difference, mcnemar_p, .. } = &split.pair;
+    if never_differ(&split.pair) {
+        return "there is no image on which only one of them is right, and so no difference to test".into();
+    }
     format!(
         "the difference {} − {} is {}; exact McNemar {}",
         names.bare(Role::Vit),
@@ -76,6 +90,7 @@ fn pair(split: &SplitAccuracy, names: &Names) -> String {
 fn on_another_split(split: &SplitAccuracy, names: &Names) -> String {
     let verdict = match better(&split.pair) {
         Some(role) => format!("{} is ahead", names.the(role)),
+        None if never_differ(&split.pair) => "both are right on the very same images".into(),
         None => "neither is shown to be ahead".into(),
     };
     let scores: Vec<String> = ROLES
@@ -98,28 +113,59 @@ fn calibration(vit: &ModelScores, cnn: &ModelScores, names: &Names) -> Claim {
         .filter(|(_, scores)| side(&scores.ece, CLOSE_CALIBRATION) == Side::Below)
         .map(|(role, _)| names.the(role))
         .collect();
+    let far =
+        [vit, cnn].into_iter().filter(|scores| side(&scores.ece, CLOSE_CALIBRATION) == Side::Above).count();
     let threshold = Unit::Points.value(CLOSE_CALIBRATION);
+    let errors = format!(
+        "{} for {} and {} for {}",
+        Unit::Points.value(vit.ece.value),
+        names.the(Role::Vit),
+        Unit::Points.value(cnn.ece.value),
+        names.the(Role::Cnn)
+    );
     let statement = match (worse, close.len()) {
-        (_, 2) => format!("Both models' probabilities are within {threshold} of the truth on average."),
+        (_, 2) => format!(
+            "The probability that a model gives its answer is on average within {threshold} of how often it is right, for both \
+             models: the gap is {errors}."
+        ),
         (Some(role), _) => format!(
-            "The probabilities of {} are further from the truth than those of {}.",
+            "The probabilities that {} gives its answers are further from the truth than those of {}: the gap is {errors}.",
             names.the(role),
             names.the(other(role))
         ),
         (None, 1) => format!(
-            "Only for {} is it shown that probabilities are within {threshold} of the truth on average.",
+            "Only for {} is it shown that the probability of its answer is on average within {threshold} of how often it is right: \
+             the gap is {errors}.",
             listed(&close)
         ),
-        (None, _) => {
-            "For neither model is it shown that its probabilities can be taken at their word.".into()
-        }
+        (None, _) if far == 2 => format!(
+            "For neither model can the probability of its answer be taken at its word: it is off by more than {threshold} on \
+             average, {errors}."
+        ),
+        (None, _) => format!(
+            "For neither model is it shown that the probability of its answer can be taken at its word: the gap is {errors}."
+        ),
     };
-    let evidence = format!(
-        "Expected calibration error, the mean gap between stated confidence and accuracy: {} {}, {} {}.",
+    let chance: Vec<String> = [(Role::Vit, vit), (Role::Cnn, cnn)]
+        .into_iter()
+        .filter_map(|(role, scores)| {
+            Some(format!("{} {}", names.bare(role), Unit::Points.value(scores.ece_by_chance?)))
+        })
+        .collect();
+    let mut evidence = format!(
+        "Expected calibration error of the top label, the mean gap between the probability of the answer given and accuracy: {} {}, \
+         {} {}.",
         names.bare(Role::Vit),
         Unit::Points.sentence(&vit.ece),
         names.bare(Role::Cnn),
         Unit::Points.sentence(&cnn.ece)
     );
+    if !chance.is_empty() {
+        evidence += &format!(
+            " Perfectly calibrated models with the same probabilities would show by chance: {}.",
+            chance.join(", ")
+        );
+    }
+    evidence += " The probabilities of the other classes are not judged.";
     Claim { section: "accuracy", topic: "Calibration", statement, evidence }
 }

@@ -4,7 +4,7 @@ use crate::findings::{HeadAblation, HeadFindings, Role};
 
 use super::super::evidence::{SIGNIFICANCE, Side, side};
 use super::super::names::Names;
-use super::super::numbers::{Unit, counted, p_value};
+use super::super::numbers::{Unit, cannot, counted, p_value};
 use super::Claim;
 
 /// Rank correlation from which on two rankings are called close.
@@ -65,6 +65,14 @@ fn importance(findings: &HeadFindings, names: &Names) -> Option<Claim> {
 
 fn gradient(findings: &HeadFindings) -> Claim {
     let agreement = &findings.gradient_agreement;
+    if agreement.value.is_nan() {
+        return Claim {
+            section: "heads",
+            topic: "Gradient against ablation",
+            statement: "Whether the gradient ranks the heads as taking them away does cannot be said.".into(),
+            evidence: format!("The rank correlation {}.", cannot(&agreement.method)),
+        };
+    }
     let statement = match (side(agreement, 0.0), side(agreement, CLOSE_AGREEMENT)) {
         (Side::Above, Side::Above) => "The gradient ranks the heads much as taking them away does.",
         (Side::Above, _) => {

@@ -11,6 +11,7 @@ mod errors;
 mod heads;
 mod localisation;
 mod shape_bias;
+mod trust;
 
 use crate::findings::Investigation;
 
@@ -19,13 +20,14 @@ use super::names::Names;
 pub(super) use attacks::{attacks, curve_of, halving_epsilon};
 pub(super) use attention::even_distances;
 pub(super) use heads::{head_name, survives};
+pub(super) use trust::{FEWEST_IMAGES, HALF, MOSTLY_ONE_CLASS, NEARLY_CONSTANT, TOO_SURE};
 
 /// One finding in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// Anchor of the report's section that shows the numbers.
     pub section: &'static str,
-    /// What the claim is about.
+    /// What the claim is about, in a word or two.
     pub topic: &'static str,
     /// The finding in one sentence.
     pub statement: String,
@@ -33,10 +35,13 @@ pub struct Claim {
     pub evidence: String,
 }
 
-/// Everything that the finished studies allow to be said, in the order of the report.
+/// Everything that the finished studies allow to be said, in the order of the report: first whether the models can be trusted.
 pub fn claims(investigation: &Investigation) -> Vec<Claim> {
     let names = Names::of(investigation);
     let mut claims = Vec::new();
+    if let Some(findings) = &investigation.trust {
+        claims.extend(trust::claims(findings, investigation, &names));
+    }
     if let Some(findings) = &investigation.accuracy {
         claims.extend(accuracy::claims(findings, &names));
     }

@@ -1,5 +1,6 @@
 //! How often each model is right, on every split and for every class.
 
+use archaeo_analysis::statistics::Measured;
 use archaeo_plot::{
     Axis, BarChart, BarSeries, DotIntervalChart, DotRow, Scale, bar_chart, dot_interval_chart,
 };
@@ -9,7 +10,7 @@ use crate::findings::{AccuracyFindings, Investigation, Role, SplitAccuracy};
 use super::super::charts::{measure, series_of};
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::{Names, ROLES, class_name};
-use super::super::numbers::{Unit, count, counted, p_value};
+use super::super::numbers::{Unit, cannot, count, counted, p_value, percent};
 use super::confusion;
 
 /// Above this many classes a bar for each is more than a page should hold.
@@ -38,13 +39,15 @@ fn scores(findings: &AccuracyFindings, names: &Names) -> Block {
                 scores.top5.as_ref().map_or("–".into(), |top5| Unit::Percent.cell(top5)),
                 Unit::Nats.cell(&scores.nll),
                 Unit::Percent.cell(&scores.ece),
+                scores.ece_by_chance.map_or("–".into(), |chance| percent(chance).into()),
             ])
         })
     });
     Block::Table(Table {
         caption: "Scores of each model on each split, with intervals in brackets. NLL: mean negative log-likelihood of \
-                  the true class, in nats. ECE: expected calibration error, the mean gap between stated confidence and \
-                  accuracy; lower is better for both."
+                  the true class, in nats. ECE: expected calibration error, the mean gap between the probability of the answer \
+                  given (top label) and accuracy, beside what a perfectly calibrated model would show by chance; lower is better \
+                  for all."
             .into(),
         columns: vec![
             Column::words("Split"),
@@ -54,6 +57,7 @@ fn scores(findings: &AccuracyFindings, names: &Names) -> Block {
             Column::numbers("Top-5"),
             Column::numbers("NLL"),
             Column::numbers("ECE"),
+            Column::numbers("ECE by chance"),
         ],
         rows: rows.collect(),
     })
@@ -107,11 +111,14 @@ fn contingency(main: &SplitAccuracy, names: &Names) -> Block {
     Block::Table(Table {
         caption: format!(
             "Both models on the same {} of the {} split. McNemar's exact test looks only at the images on which they \
-             disagree: {}. Error consistency κ = {}.",
+             disagree: {}. Error consistency κ {}.",
             counted(main.n, "image"),
             main.split,
             p_value(pair.mcnemar_p),
-            Unit::Coefficient.sentence(&pair.kappa)
+            match &pair.kappa {
+                Measured::Known(kappa) => format!("= {}", Unit::Coefficient.sentence(kappa)),
+                Measured::Undefined { undefined } => cannot(undefined),
+            }
         )
         .into(),
         columns: vec![Column::words("Model"), Column::numbers(format!("{cnn} right")), Column::numbers(format!("{cnn} wrong"))],
@@ -162,7 +169,7 @@ fn per_class(findings: &AccuracyFindings, classes: &[String], names: &Names) -> 
     Block::Figure(Figure {
         title: "Accuracy by class.".into(),
         caption: format!(
-            "Share of the images of each class of the {} split that are classified rightly; whiskers are intervals, wide \
+            "Share of the images of each class of the {} split that are correctly classified; whiskers are intervals, wide \
              where a class has few images.",
             findings.main_split
         )

@@ -156,6 +156,7 @@ fn studies(investigation: &Investigation) -> Vec<String> {
 
 fn missing(investigation: &Investigation) -> Option<String> {
     let studies = [
+        (investigation.trust.is_none(), "whether the models can be trusted"),
         (investigation.accuracy.is_none(), "accuracy"),
         (investigation.attention.is_none(), "attention statistics"),
         (investigation.comparisons.is_none(), "side-by-side explanations"),

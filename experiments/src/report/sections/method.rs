@@ -1,9 +1,10 @@
 //! What each quantity is, as computed here, with the paper it comes from.
 
-use archaeo_analysis::statistics::Estimate;
+use archaeo_analysis::statistics::{Estimate, Measured};
 
-use crate::findings::{Investigation, Role};
+use crate::findings::{CONFIDENT, FEWEST_OF_CLASS, Investigation, Role, TrustFindings};
 
+use super::super::claims::{FEWEST_IMAGES, HALF, MOSTLY_ONE_CLASS, NEARLY_CONSTANT, TOO_SURE};
 use super::super::document::{Block, Column, Section, Table, Text};
 use super::super::names::sentence;
 
@@ -24,11 +25,21 @@ fn definition(term: &str, meaning: &str, sources: &[(&str, &str)]) -> (String, T
 
 fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
     let mut terms = Vec::new();
+    if let Some(found) = &investigation.trust {
+        terms.extend(trust(found));
+    }
     if investigation.accuracy.is_some() {
         terms.extend([
             definition(
                 "McNemar's test",
                 "Exact two-sided binomial test on the images that one model has right and the other wrong (McNemar, 1947).",
+                &[],
+            ),
+            definition(
+                "Shared wrong answers",
+                "Of the images that both models have wrong, how many get the same answer, against independent models that take each \
+                 class for others as often as these two do: the mean over pairs of different images of one class, with a \
+                 permutation test of which answers go together.",
                 &[],
             ),
             definition(
@@ -39,8 +50,10 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
             ),
             definition(
                 "Expected calibration error",
-                "Mean absolute gap between confidence and accuracy over 15 bins of equally many images. It never falls \
-                 quite to zero in a finite sample.",
+                "Mean absolute gap between the probability of the answer given (top label) and accuracy over 15 bins of equally many \
+                 images; images of one probability count with their common accuracy. It never falls quite to zero in a finite \
+                 sample: by chance, a perfectly calibrated model with the same probabilities shows the error that simulated answers \
+                 have on average, each right with the probability it states. The probabilities of the other classes are not judged.",
                 &[("Guo et al., 2017", "https://arxiv.org/abs/1706.04599")],
             ),
         ]);
@@ -150,19 +163,78 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
     terms
 }
 
+/// The rules of the verdicts, each threshold in them.
+fn trust(found: &TrustFindings) -> Vec<(String, Text)> {
+    let percent = |share: f64| format!("{:.0}\u{a0}%", 100.0 * share);
+    let mut terms = vec![
+        definition(
+            "Can it be trusted?",
+            &format!(
+                "The first rule that holds decides. Fewer than {FEWEST_IMAGES} images: no verdict. Images of one class only: no \
+                 verdict. One answer to every image, or to {} of them where less than {} are of that class: not to be trusted. Not \
+                 shown to be right more often than always giving the most common class as the answer (paired interval of the \
+                 difference, and exact McNemar p < 0.05): not to be trusted. A class with {FEWEST_OF_CLASS} or more images \
+                 of which at most {} are right: not to be trusted on that class; one of which more are right, but whose interval, \
+                 which holds for all classes at once, includes {}: not shown to be right more often than wrong on it. Else the model is said to be right \
+                 as often as it is on images like these, which is no promise for others.",
+                percent(NEARLY_CONSTANT),
+                percent(MOSTLY_ONE_CLASS),
+                percent(HALF),
+                percent(HALF)
+            ),
+            &[],
+        ),
+        definition(
+            "Warnings",
+            &format!(
+                "A model that is shown to be more accurate on the split it was chosen on than on the main split (interval of the \
+                 difference above zero), and one of whose answers with a probability of {} or more a larger share than {} is shown \
+                 to be wrong.",
+                percent(CONFIDENT),
+                percent(TOO_SURE)
+            ),
+            &[],
+        ),
+        definition(
+            "Balanced accuracy",
+            "Mean over classes of the share of their images that is right; a model that always gives one answer has one divided by \
+             the number of classes.",
+            &[],
+        ),
+    ];
+    if found.models.values().any(|trust| trust.binary.is_some()) {
+        terms.push(definition(
+            "Sensitivity, specificity, AUC",
+            "Share of the images of the positive class that is right, share of the others that is right, and the probability that an \
+             image of the positive class gets a higher probability of it than another image, equal ones counting half. Which class \
+             is positive is read off names such as pneumonia, malignant, positive, abnormal, disease or 1, or of their absence such \
+             as normal, benign, negative, healthy or 0; where they do not tell, it is the second.",
+            &[],
+        ));
+    }
+    terms
+}
+
 /// How each kind of interval was computed, in the words of whoever computed it.
 fn intervals(investigation: &Investigation) -> Option<Block> {
     let mut found: Vec<(&str, &Estimate)> = Vec::new();
+    if let Some(trust) = investigation.trust.as_ref().and_then(|trust| trust.models.values().next()) {
+        found.extend(trust.balanced.known().map(|balanced| ("Balanced accuracy", balanced)));
+        found.extend(trust.classes.first().map(|worst| ("Worst class", &worst.accuracy)));
+        found.extend(trust.gap.known().map(|gap| ("Accuracy lost since selection", &gap.difference)));
+        found.extend(trust.binary.as_ref().and_then(|binary| Some(("AUC", binary.auc.known()?))));
+    }
+    if let Some(Measured::Known(same)) = investigation.errors.as_ref().and_then(|e| e.same_answer.as_ref()) {
+        found.push(("Shared wrong answers", &same.excess));
+    }
     if let Some(accuracy) = &investigation.accuracy
         && let Some(split) = accuracy.splits.first()
     {
         if let Some(scores) = split.models.get(&Role::Vit).or(split.models.get(&Role::Cnn)) {
             found.extend([("Accuracy", &scores.top1), ("NLL", &scores.nll), ("ECE", &scores.ece)]);
         }
-        found.extend([
-            ("Difference in accuracy", &split.pair.difference),
-            ("Error consistency κ", &split.pair.kappa),
-        ]);
+        found.push(("Difference in accuracy", &split.pair.difference));
+        found.extend(split.pair.kappa.known().map(|kappa| ("Error consistency κ", kappa)));
     }
     if let Some(head) = investigation.attention.iter().flat_map(|a| &a.layers).flat_map(|l| &l.heads).next() {
         found.push(("Attention statistics", &head.distance));

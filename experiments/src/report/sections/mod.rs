@@ -15,10 +15,11 @@ mod models;
 mod overview;
 mod provenance;
 mod shape_bias;
+mod trust;
 
 use crate::findings::Investigation;
 
-use super::claims::claims;
+use super::claims::{Claim, claims};
 use super::document::{Block, Document, Section};
 use super::names::Names;
 
@@ -35,8 +36,14 @@ pub(super) fn document(investigation: &Investigation) -> Document {
         investigation.localisation.as_ref().map(|found| localisation::section(found, &names)),
         investigation.shape_bias.as_ref().map(|found| shape_bias::section(found, &names)),
     ];
-    let mut sections =
-        vec![summary(investigation), data::section(investigation), models::section(investigation)];
+    let (of_trust, others): (Vec<Claim>, Vec<Claim>) =
+        claims(investigation).into_iter().partition(|claim| claim.section == "trust");
+    let first = investigation
+        .trust
+        .as_ref()
+        .map(|found| trust::section(found, of_trust, &investigation.data.classes, &names));
+    let mut sections: Vec<Section> = first.into_iter().collect();
+    sections.extend([summary(others), data::section(investigation), models::section(investigation)]);
     sections.extend(of_studies.into_iter().flatten());
     sections.extend([
         method::section(investigation),
@@ -51,8 +58,7 @@ pub(super) fn document(investigation: &Investigation) -> Document {
     }
 }
 
-fn summary(investigation: &Investigation) -> Section {
-    let claims = claims(investigation);
+fn summary(claims: Vec<Claim>) -> Section {
     let block = if claims.is_empty() {
         Block::Paragraph("No study has finished yet.".into())
     } else {

@@ -4,7 +4,7 @@ use crate::findings::{Investigation, Role};
 
 use super::super::document::Text;
 use super::super::names::{Names, ROLES, capitalised, listed};
-use super::super::numbers::{Unit, count, duration};
+use super::super::numbers::{Unit, count, duration, percent};
 
 pub(super) fn title(investigation: &Investigation) -> String {
     let models: Vec<&str> = investigation.models.iter().map(|model| model.card.name.as_str()).collect();
@@ -14,6 +14,7 @@ pub(super) fn title(investigation: &Investigation) -> String {
 
 pub(super) fn lead(investigation: &Investigation, names: &Names) -> Text {
     let studies = [
+        (investigation.trust.is_some(), "whether each can be trusted"),
         (investigation.accuracy.is_some(), "how often each is right"),
         (investigation.attention.is_some(), "what the attention heads look at"),
         (investigation.heads.is_some(), "what each head is worth"),
@@ -48,6 +49,9 @@ pub(super) fn facts(investigation: &Investigation, names: &Names) -> Vec<(String
                 facts.push((format!("{} accuracy", names.bare(role)), Unit::Percent.cell(&scores.top1)));
             }
         }
+        if let Some(trust) = investigation.trust.as_ref().and_then(|found| found.models.values().next()) {
+            facts.push(("Most common class alone".into(), percent(trust.constant.share).into()));
+        }
         facts.push((format!("Images in {}", split.split), count(split.n).into()));
     }
     facts.push(("Classes".into(), count(investigation.data.classes.len()).into()));
@@ -55,6 +59,5 @@ pub(super) fn facts(investigation: &Investigation, names: &Names) -> Vec<(String
     if seconds > 0.0 {
         facts.push(("Computing time".into(), duration(seconds).into()));
     }
-    facts.push(("Seed".into(), investigation.provenance.seed.to_string().into()));
     facts
 }

@@ -43,6 +43,7 @@ fn files(investigation: &Investigation) -> Table {
     let studies = [
         (true, "Data", "data"),
         (true, "Models and training", "models"),
+        (investigation.trust.is_some(), "Can it be trusted, and when does it fail?", "trust"),
         (investigation.accuracy.is_some(), "Accuracy", "accuracy"),
         (investigation.attention.is_some(), "Attention", "attention"),
         (investigation.comparisons.is_some(), "Explanations compared", "comparisons"),

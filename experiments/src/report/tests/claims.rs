@@ -1,6 +1,6 @@
 //! Sentences follow the numbers: each flips when its numbers flip.
 
-use archaeo_analysis::statistics::{Estimate, Measured};
+use archaeo_analysis::statistics::{AnswerAgreement, Estimate, Measured};
 
 use super::super::{Claim, claims};
 use super::synthetic::{
@@ -69,11 +69,29 @@ fn calibration_is_judged_by_its_interval() {
         scores.get_mut(&Role::Cnn).unwrap().ece = estimate(cnn, half_width, 2000);
         statement(&found, "Calibration")
     };
-    assert!(with(0.07, 0.02, 0.01).starts_with("The probabilities of the ViT are further from the truth"));
-    assert!(with(0.02, 0.07, 0.01).starts_with("The probabilities of the ResNet are further from the truth"));
-    assert!(with(0.02, 0.02, 0.01).starts_with("Both models' probabilities are within 5.0\u{a0}points"));
+    let further = "The probabilities that the ViT gives its answers are further from the truth";
+    assert!(with(0.07, 0.02, 0.01).starts_with(further));
+    assert!(with(0.02, 0.07, 0.01).starts_with(&further.replace("ViT", "ResNet")));
+    let close = with(0.02, 0.025, 0.01);
+    assert!(
+        close.contains("is on average within 5.0\u{a0}points of how often it is right, for both models"),
+        "{close}"
+    );
+    assert!(
+        close.ends_with("the gap is 2.0\u{a0}points for the ViT and 2.5\u{a0}points for the ResNet."),
+        "{close}"
+    );
     assert!(with(0.02, 0.04, 0.02).starts_with("Only for the ViT is it shown"));
-    assert!(with(0.07, 0.07, 0.01).starts_with("For neither model"));
+    assert!(
+        with(0.07, 0.07, 0.01)
+            .starts_with("For neither model can the probability of its answer be taken at its word")
+    );
+    assert!(with(0.06, 0.06, 0.02).starts_with("For neither model is it shown"));
+    let evidence = claim(&investigation(), "Calibration").evidence;
+    assert!(
+        evidence.contains("of the top label") && evidence.contains("by chance: ViT 1.9\u{a0}points"),
+        "{evidence}"
+    );
 }
 
 #[test]
@@ -219,7 +237,7 @@ fn the_halving_epsilon_is_interpolated() {
 fn error_overlap_follows_kappa() {
     let with = |kappa: Estimate| {
         let mut found = investigation();
-        found.accuracy.as_mut().unwrap().splits[0].pair.kappa = kappa;
+        found.accuracy.as_mut().unwrap().splits[0].pair.kappa = kappa.into();
         statement(&found, "Errors")
     };
     assert!(with(estimate(0.3, 0.05, 2000)).contains("same images"));
@@ -228,17 +246,66 @@ fn error_overlap_follows_kappa() {
 }
 
 #[test]
-fn shared_mistakes_are_held_against_chance() {
+fn shared_mistakes_are_held_against_independent_models_with_these_confusions() {
+    let with = |excess: Estimate, p_value: f64| {
+        let mut found = investigation();
+        let agreement =
+            AnswerAgreement { observed: share(40, 77), expected: 0.237, excess, p_value, alone: 1 };
+        found.errors.as_mut().unwrap().same_answer = Some(agreement.into());
+        claim(&found, "Shared mistakes")
+    };
+    let more = with(estimate(0.282, 0.11, 77), 0.0004);
+    assert_eq!(
+        more.statement,
+        "Where both are wrong, they name the same wrong class more often than independent models with these confusions: \
+         51.9\u{a0}% against 23.7\u{a0}%."
+    );
+    assert!(
+        more.evidence
+            .contains("a difference of 28.2\u{a0}points (95\u{a0}% interval 17.2 to 39.2); permutation p"),
+        "{}",
+        more.evidence
+    );
+    assert!(
+        more.evidence.ends_with("One more image is the only such image of its class and cannot be compared.")
+    );
+    let open = "they are not shown to name the same wrong class more or less often";
+    assert!(with(estimate(0.1, 0.2, 77), 0.3).statement.contains(open));
+    // Test and interval must agree.
+    assert!(with(estimate(0.282, 0.11, 77), 0.06).statement.contains(open));
+    assert!(with(estimate(0.1, 0.2, 77), 0.001).statement.contains(open));
+    assert!(with(estimate(-0.1, 0.05, 77), 0.001).statement.contains("less often than independent models"));
+
     let mut found = investigation();
-    assert!(statement(&found, "Shared mistakes").contains("more often than chance"));
-    found.errors.as_mut().unwrap().same_wrong_class = Some(share(9, 78));
-    assert!(statement(&found, "Shared mistakes").contains("no agreement"));
+    let errors = found.errors.as_mut().unwrap();
+    errors.same_answer = Some(Measured::undefined("no class has two images that both have wrong"));
+    assert!(statement(&found, "Shared mistakes").ends_with(
+        "beyond their habits cannot be computed, because no class has two images that both have wrong."
+    ));
     found.errors.as_mut().unwrap().same_wrong_class = None;
     assert!(all(&found).iter().all(|claim| claim.topic != "Shared mistakes"));
 }
 
 fn explanations(found: &mut Investigation) -> impl Iterator<Item = &mut LocalisationScore> {
     found.localisation.as_mut().unwrap().methods.iter_mut().filter(|score| score.role.is_some())
+}
+
+#[test]
+fn models_that_never_differ_are_said_to() {
+    let mut found = investigation();
+    let pair = &mut found.accuracy.as_mut().unwrap().splits[0].pair;
+    (pair.both_right, pair.only_vit_right, pair.only_cnn_right, pair.both_wrong) = (2000, 0, 0, 0);
+    (pair.mcnemar_p, pair.difference) = (1.0, estimate(0.0, 0.0, 2000));
+    pair.kappa = Measured::undefined("both models are right on every image");
+    let accuracy = claim(&found, "Accuracy");
+    assert!(accuracy.statement.starts_with("The ViT and the ResNet are right on the very same images"));
+    assert!(accuracy.evidence.contains("no difference to test"), "{}", accuracy.evidence);
+    let errors = claim(&found, "Errors");
+    assert_eq!(
+        errors.statement,
+        "Whether the models tend to fail on the same images cannot be computed, because both models are right on every image."
+    );
+    assert!(errors.evidence.starts_with("Of 2,000 images"), "{}", errors.evidence);
 }
 
 #[test]
@@ -428,9 +495,8 @@ fn undefined_numbers_claim_nothing() {
     let undefined = Estimate { low: f64::NAN, high: f64::NAN, ..estimate(f64::NAN, 0.0, 0) };
     let mut found = investigation();
     found.heads.as_mut().unwrap().gradient_agreement = undefined.clone();
-    found.accuracy.as_mut().unwrap().splits[0].pair.kappa = undefined;
+    found.accuracy.as_mut().unwrap().splits[0].pair.kappa = undefined.into();
     let agreement = claim(&found, "Gradient against ablation");
-    assert!(agreement.statement.contains("No agreement"));
-    assert!(agreement.evidence.contains("n/a"), "{}", agreement.evidence);
+    assert!(agreement.statement.ends_with("cannot be said."), "{}", agreement.statement);
     assert!(statement(&found, "Errors").contains("cannot be shown"));
 }

@@ -5,4 +5,5 @@ mod numbers;
 mod page;
 mod pictures;
 mod synthetic;
+mod trust;
 mod variants;

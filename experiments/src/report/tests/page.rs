@@ -173,6 +173,19 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
     let even = EVEN_DISTANCE;
     let interval = |estimate: &Estimate| [estimate.value, estimate.low, estimate.high];
     match section {
+        // Shares of 2,000 images, 2,000 images as a half, and the rules' own numbers.
+        "trust" => {
+            let models = found.trust.as_ref().unwrap().models.values();
+            models
+                .flat_map(|trust| {
+                    let worst = &trust.classes[0];
+                    let taken = worst.taken_for.as_ref().unwrap().count as f64 / worst.accuracy.n as f64;
+                    let mut numbers = vec![taken, worst.accuracy.n as f64, 0.9, 10.0];
+                    numbers.extend(interval(&worst.accuracy));
+                    numbers
+                })
+                .collect()
+        }
         "accuracy" => vec![0.05],
         "attention" => {
             let mean = |layer: &LayerAttention| {
@@ -208,9 +221,7 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
         }
         "errors" => {
             let pair = &found.accuracy.as_ref().unwrap().splits[0].pair;
-            let mut numbers = interval(&pair.kappa).to_vec();
-            numbers.push(1.0 / 9.0);
-            numbers
+            interval(pair.kappa.known().unwrap()).to_vec()
         }
         "localisation" => vec![3.0],
         _ => vec![0.0, 0.5, 1.0],

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use archaeo_analysis::statistics::{
-    AnswerAgreement, DEFAULT_LEVEL, Estimate, Measured, Pairing, RankTrend, SignFlipTest, wilson,
+    AnswerAgreement, DEFAULT_LEVEL, Estimate, Measured, Pairing, RankTrend, SignFlipTest, proportion_difference, wilson,
+    wilson_of_family,
 };
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
@@ -52,6 +53,7 @@ pub fn investigation() -> Investigation {
         provenance: provenance(),
         data: data(),
         models: models(),
+        trust: Some(trust_findings()),
         accuracy: Some(accuracy()),
         attention: Some(attention()),
         comparisons: Some(comparisons()),
@@ -185,6 +187,7 @@ pub fn split(name: &str, [both_right, vit, cnn, wrong]: [usize; 4], mcnemar_p: f
         top5: Some(share((right + n) / 2, n)),
         nll: estimate(1.9 - 1.7 * right as f64 / n as f64, 0.03, n),
         ece: estimate(ece, 0.012, n),
+        ece_by_chance: Some(0.019),
     };
     let difference = (vit as f64 - cnn as f64) / n as f64;
     SplitAccuracy {
@@ -198,8 +201,80 @@ pub fn split(name: &str, [both_right, vit, cnn, wrong]: [usize; 4], mcnemar_p: f
             both_wrong: wrong,
             mcnemar_p,
             difference: estimate(difference, 0.016, n),
-            kappa: estimate(0.31, 0.06, n),
+            kappa: estimate(0.31, 0.06, n).into(),
         },
+    }
+}
+
+/// A model's headline numbers from what it gets right of each class and what it takes the worst one for; a tenth of its answers
+/// are confident errors.
+pub fn trust(right: &[(usize, usize)], taken_for: usize, validation: (usize, usize)) -> Trust {
+    let (n, all_right) = right.iter().fold((0, 0), |sum, class| (sum.0 + class.0, sum.1 + class.1));
+    let (common, most) =
+        right.iter().map(|class| class.0).enumerate().rev().max_by_key(|class| class.1).unwrap();
+    let shares: Vec<f64> = right.iter().map(|&(images, right)| right as f64 / images as f64).collect();
+    let gain = all_right as f64 / n as f64 - most as f64 / n as f64;
+    let mut classes: Vec<ClassAccuracy> = right
+        .iter()
+        .enumerate()
+        .map(|(class, &(images, right_of_class))| ClassAccuracy {
+            class,
+            accuracy: wilson_of_family(right_of_class, images, DEFAULT_LEVEL, right.len()).unwrap(),
+            taken_for: (right_of_class < images).then_some(Confusion {
+                truth: class,
+                predicted: taken_for,
+                count: images - right_of_class,
+            }),
+        })
+        .collect();
+    classes.sort_by(|a, b| a.accuracy.value.total_cmp(&b.accuracy.value));
+    let errors = n - all_right;
+    Trust {
+        n,
+        accuracy: share(all_right, n),
+        constant: ConstantAnswer {
+            class: common,
+            images: most,
+            share: most as f64 / n as f64,
+            gain: estimate(gain, 0.02, n),
+            p_value: 1e-6,
+        },
+        usual: UsualAnswer { class: taken_for, share: share(n / 4, n), truth: 0.1 },
+        balanced: estimate(shares.iter().sum::<f64>() / shares.len() as f64, 0.02, n).into(),
+        classes,
+        too_small: 0,
+        gap: Measured::Known(SplitGap {
+            split: "validation".into(),
+            accuracy: share(validation.0, validation.1),
+            difference: proportion_difference(validation, (all_right, n), DEFAULT_LEVEL).unwrap(),
+        }),
+        confident: ConfidentAnswers {
+            errors,
+            confident_errors: errors / 5,
+            share_of_errors: share(errors / 5, errors).into(),
+            answers: n / 2,
+            wrong: share(errors / 5, n / 2).into(),
+        },
+        binary: (right.len() == 2).then(|| BinaryScores {
+            positive: 1,
+            by_name: true,
+            sensitivity: share(right[1].1, right[1].0).into(),
+            specificity: share(right[0].1, right[0].0).into(),
+            auc: estimate(0.93, 0.02, n).into(),
+        }),
+    }
+}
+
+fn trust_findings() -> TrustFindings {
+    let of_ten = |each: [usize; 10]| each.map(|right| (200, right));
+    let common = |split: &str, images, n| MostCommonClass { split: split.into(), class: 0, images, n };
+    TrustFindings {
+        split: "test".into(),
+        most_common: vec![common("train", 1200, 12_000), common("test", 200, 2000)],
+        models: both(
+            trust(&of_ten([180, 175, 171, 160, 182, 149, 168, 162, 167, 170]), 4, (840, 1000)),
+            trust(&of_ten([190, 188, 186, 180, 192, 179, 187, 188, 186, 186]), 7, (930, 1000)),
+        ),
     }
 }
 
@@ -390,6 +465,13 @@ fn errors() -> ErrorFindings {
             (ErrorGroup::Both, group(78, [(7, 0, 12), (5, 0, 11), (9, 2, 6)], "pictures/errors_both.png")),
         ]),
         same_wrong_class: Some(share(41, 78)),
+        same_answer: Some(Measured::Known(AnswerAgreement {
+            observed: share(40, 77),
+            expected: 0.237,
+            excess: estimate(40.0 / 77.0 - 0.237, 0.11, 77),
+            p_value: 0.0004,
+            alone: 1,
+        })),
         by_class: (0..10)
             .map(|class| ClassErrors {
                 class,

@@ -7,7 +7,7 @@ use archaeo_analysis::statistics::{Estimate, Measured};
 use super::super::{claims, html, markdown};
 use super::page::{assert_tables_well_formed, assert_well_formed};
 use super::pictures::stand_in;
-use super::synthetic::{both, estimate, investigation, model, share, uniform};
+use super::synthetic::{both, estimate, investigation, model, share, trust, uniform};
 use crate::findings::*;
 
 /// Every variant with its name.
@@ -44,6 +44,7 @@ fn hostile_names() -> Vec<String> {
 /// Only data and models: nothing has run yet.
 fn bare() -> Investigation {
     Investigation {
+        trust: None,
         accuracy: None,
         attention: None,
         comparisons: None,
@@ -70,6 +71,13 @@ fn with_classes(classes: Vec<String>) -> Investigation {
         };
         (0..n).map(row).collect()
     };
+    let right = |right: usize| vec![(20, right); n];
+    let common = MostCommonClass { split: "test".into(), class: 0, images: 20, n: 20 * n };
+    found.trust = Some(TrustFindings {
+        split: "test".into(),
+        most_common: vec![common],
+        models: both(trust(&right(15), n - 1, (15 * n, 20 * n)), trust(&right(17), 0, (20 * n, 20 * n))),
+    });
     let accuracy = found.accuracy.as_mut().unwrap();
     accuracy.confusion = both(confusion(1), confusion(2));
     accuracy.per_class = both(vec![Some(share(15, 20)); n], vec![Some(share(17, 20)); n]);
@@ -114,13 +122,24 @@ fn nowhere() -> Estimate {
 /// Every number that can be undefined is.
 fn undefined() -> Investigation {
     let mut found = investigation();
+    for trust in found.trust.as_mut().unwrap().models.values_mut() {
+        trust.n = 1;
+        (trust.accuracy, trust.constant.gain) = (nowhere(), nowhere());
+        trust.balanced = Measured::undefined("every image is of one class");
+        (trust.classes, trust.too_small) = (Vec::new(), 1);
+        trust.gap = Measured::undefined("the data has no split that the model was chosen on");
+        trust.confident.share_of_errors = Measured::undefined("there is no error");
+        trust.confident.wrong = Measured::undefined("no answer is that confident");
+    }
     let accuracy = found.accuracy.as_mut().unwrap();
     for split in &mut accuracy.splits {
         for scores in split.models.values_mut() {
             (scores.top1, scores.nll, scores.ece, scores.top5) =
                 (nowhere(), nowhere(), nowhere(), Some(nowhere()));
+            scores.ece_by_chance = Some(f64::NAN);
         }
-        (split.pair.kappa, split.pair.difference, split.pair.mcnemar_p) = (nowhere(), nowhere(), f64::NAN);
+        split.pair.kappa = Measured::undefined("both models are right on every image");
+        (split.pair.difference, split.pair.mcnemar_p) = (nowhere(), f64::NAN);
     }
     accuracy.per_class.values_mut().flatten().for_each(|estimate| *estimate = Some(nowhere()));
     for layer in &mut found.attention.as_mut().unwrap().layers {
@@ -148,6 +167,7 @@ fn undefined() -> Investigation {
     points.for_each(|point| point.accuracy = nowhere());
     let errors = found.errors.as_mut().unwrap();
     errors.same_wrong_class = Some(nowhere());
+    errors.same_answer = Some(Measured::undefined("no class has two images that both have wrong"));
     errors.groups.values_mut().for_each(|group| group.share = nowhere());
     let localisation = found.localisation.as_mut().unwrap();
     localisation.object_share = nowhere();
@@ -177,6 +197,8 @@ fn no_images() -> Investigation {
     found.data.classes.clear();
     found.data.counts.clear();
     found.models.clear();
+    found.trust.as_mut().unwrap().models.clear();
+    found.trust.as_mut().unwrap().most_common.clear();
     found.accuracy = Some(AccuracyFindings {
         main_split: "test".into(),
         splits: Vec::new(),
