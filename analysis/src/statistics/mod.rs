@@ -9,7 +9,7 @@
 //! |---|---|
 //! | how accurate is a model? | [`wilson`], [`clopper_pearson`], [`Predictions::correct`] |
 //! | what is the mean of a score? | [`mean_t`], [`mean_bootstrap`] |
-//! | do two models differ on the same images? | [`mcnemar`], [`accuracy_difference`], [`mean_difference`], [`wilcoxon_signed_rank`], [`sign_test`] |
+//! | do two models differ on the same images? | [`mcnemar`], [`accuracy_difference`], [`mean_difference`], [`sign_flip_test`], [`wilcoxon_signed_rank`], [`sign_test`] |
 //! | do they fail on the same images? | [`error_consistency`] |
 //! | do two rankings agree? | [`spearman`] |
 //! | does a model know when it is right? | [`expected_calibration_error`], [`Predictions::nll`], [`Predictions::brier`] |
@@ -22,6 +22,7 @@ mod curve;
 mod mcnemar;
 mod mean;
 mod multiple;
+mod permutation;
 mod predictions;
 mod proportion;
 mod ranks;
@@ -39,6 +40,7 @@ pub use curve::{area_under_curve, areas_under_curves};
 pub use mcnemar::{McNemar, mcnemar};
 pub use mean::{accuracy_difference, mean_bootstrap, mean_difference, mean_t};
 pub use multiple::benjamini_hochberg;
+pub use permutation::{SignFlipTest, sign_flip_test};
 pub use predictions::{ConfusionMatrix, Predictions};
 pub(crate) use predictions::{first_largest, softmax};
 pub use proportion::{clopper_pearson, wilson};

@@ -135,7 +135,7 @@ impl Resampling {
         Err(StatisticsError::OutOfRange { what, value: self.resamples as f64, allowed })
     }
 
-    fn rng(&self, resample: usize) -> ChaCha8Rng {
+    pub(super) fn rng(&self, resample: usize) -> ChaCha8Rng {
         // The key is spelled out because `seed_from_u64` may change between releases of `rand`.
         let mut key = [0; 32];
         key[..8].copy_from_slice(&self.seed.to_le_bytes());

@@ -30,6 +30,9 @@ const EXACT_LIMIT: usize = 100;
 /// Exact for up to 100 differing pairs, also with ties: the distribution of the rank sum over all 2ⁿ signs, given
 /// the average ranks. Beyond that the normal approximation, whose variance Σ r²/4 carries the tie correction.
 ///
+/// It tests ranks, not the mean: many small losses outweigh a few large gains. A statement about the mean takes its p-value
+/// from [`sign_flip_test`](super::sign_flip_test).
+///
 /// # Errors
 /// Different lengths, no pairs, or an entry that is not finite.
 pub fn wilcoxon_signed_rank(first: &[f64], second: &[f64]) -> Result<PairedTest> {
