@@ -5,10 +5,11 @@
 //! finds necessary. A clean value that is no 8-bit level itself, and has none within ε, goes to the level nearest to it: an
 //! image that exists cannot be nearer.
 
-use super::{Attack, euclidean_length};
+use super::Attack;
+use super::ball::euclidean_length;
 
 /// Levels computed from ε and from 32-bit values meet whole numbers only up to rounding; far below what shows.
-const SLACK: f64 = 1e-4;
+pub(super) const SLACK: f64 = 1e-4;
 
 /// Rounds the values `x` of one image in place.
 pub(super) fn round(attack: &Attack, x: &mut [f32], clean: &[f32]) {

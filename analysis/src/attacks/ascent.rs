@@ -1,0 +1,139 @@
+//! Which way an image has to change for its answer to change: the gradient of a loss that works on margins.
+//!
+//! Computed in 32 bits, cross-entropy goes blind on confident models. With a margin of 17 nats between the label's logit and
+//! the next the label's probability rounds to 1, and with one of 104 nothing is left of the others': a model whose logits are
+//! multiplied by 1,000 then looks robust. The losses here never take the softmax over the label, so that they cannot saturate,
+//! and are divided by the spread of the image's logits, so that no gradient over- or underflows.
+
+use archaeo_models::{Classifier, Pass};
+use archaeo_ops as ops;
+use burn::tensor::{Tensor, TensorData};
+
+use crate::predict::predicted_classes;
+use crate::tensors::values;
+
+/// What rises as the answer leaves the label y.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// ln((1 − p_y) / p_y) = logsumexp_{k≠y} z_k − z_y, a rising function of cross-entropy −ln p_y: its gradient has the same
+    /// direction, whatever the confidence. The loss of FGSM's definition, without its blindness.
+    LogOdds,
+    /// max_{k≠y} z_k − z_y (Carlini & Wagner, 2017, f₆): positive exactly where the model is fooled, and the same direction
+    /// for logits of any scale. Used with PGD by Madry et al. (2018, section 5).
+    Margin,
+}
+
+impl Loss {
+    /// ∂loss/∂logits of one image, divided by the spread of its logits.
+    fn slopes(self, logits: &[f32], label: usize) -> Vec<f32> {
+        let logits: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
+        let others = || (0..logits.len()).filter(|&class| class != label);
+        let largest = others().map(|class| logits[class]).fold(f64::NEG_INFINITY, f64::max);
+        let mut slopes = vec![0.0; logits.len()];
+        match self {
+            Self::LogOdds => {
+                others().for_each(|class| slopes[class] = (logits[class] - largest).exp());
+                let sum: f64 = slopes.iter().sum();
+                slopes.iter_mut().for_each(|slope| *slope /= sum);
+            }
+            Self::Margin => {
+                // The lowest class among equals.
+                if let Some(runner_up) = others().find(|&class| logits[class] == largest) {
+                    slopes[runner_up] = 1.0;
+                }
+            }
+        }
+        if others().next().is_none() {
+            return vec![0.0; logits.len()];
+        }
+        slopes[label] = -1.0;
+        let spread = logits.iter().fold(0f64, |spread, logit| spread.max((logit - logits[label]).abs()));
+        let scale = match spread > 0.0 && spread.is_finite() {
+            true => spread.max(f64::from(f32::MIN_POSITIVE)),
+            false => 1.0,
+        };
+        slopes.into_iter().map(|slope| (slope / scale) as f32).collect()
+    }
+}
+
+/// Where images stand, and the way up.
+pub(super) struct Ascent {
+    /// The model's answers.
+    pub answers: Vec<usize>,
+    /// ∂loss/∂image of every image's own loss, up to a positive factor, in the images' layout.
+    pub gradient: Vec<f32>,
+}
+
+/// Answers and gradients at images `[batch, 3, height, width]`.
+///
+/// # Panics
+/// If there is not one label an image, or a label is not among the classes.
+pub(super) fn ascent(model: &Classifier, images: Tensor<4>, labels: &[usize], loss: Loss) -> Ascent {
+    ops::in_pool(|| {
+        let images = images.inner().autodiff().require_grad();
+        let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));
+        let [batch, classes] = logits.dims();
+        assert_eq!(labels.len(), batch, "one label per image is needed");
+        assert!(labels.iter().all(|&label| label < classes), "a label is not among the model's {classes} classes");
+        let plain = values(logits.clone());
+        let rows = plain.chunks_exact(classes).zip(labels);
+        let slopes: Vec<f32> = rows.flat_map(|(row, &label)| loss.slopes(row, label)).collect();
+        // A sum of the logits with fixed factors: its gradient is the losses', each image's its own.
+        let slopes: Tensor<2> = Tensor::from_data(TensorData::new(slopes, [batch, classes]), &logits.device());
+        let gradients = (logits * slopes).sum().backward();
+        let gradient = images.grad(&gradients).unwrap_or_else(|| images.inner().zeros_like());
+        Ascent { answers: predicted_classes(&plain, classes), gradient: values(gradient) }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against finite differences in 64 bits, at any scale.
+    #[test]
+    fn slopes_are_those_of_the_losses() {
+        let logits = [0.7f32, -1.2, 0.5, 2.0];
+        for scale in [1.0f32, 1e-3, 30.0] {
+            let scaled = logits.map(|logit| logit * scale);
+            for label in 0..4 {
+                let others = |z: &[f64]| z.iter().enumerate().filter(|(class, _)| *class != label).map(|(_, z)| *z).collect::<Vec<_>>();
+                let log_odds = |z: &[f64]| {
+                    let others = others(z);
+                    let largest = others.iter().copied().fold(f64::MIN, f64::max);
+                    others.iter().map(|other| (other - largest).exp()).sum::<f64>().ln() + largest - z[label]
+                };
+                let margin = |z: &[f64]| others(z).into_iter().fold(f64::MIN, f64::max) - z[label];
+                let spread = scaled.iter().map(|z| f64::from((z - scaled[label]).abs())).fold(0.0, f64::max);
+                for (loss, of) in [(Loss::LogOdds, &log_odds as &dyn Fn(&[f64]) -> f64), (Loss::Margin, &margin)] {
+                    for (class, found) in loss.slopes(&scaled, label).into_iter().enumerate() {
+                        let step = 1e-5 * f64::from(scale);
+                        let at = |change: f64| {
+                            let mut z = scaled.map(f64::from);
+                            z[class] += change;
+                            of(&z)
+                        };
+                        let expected = (at(step) - at(-step)) / (2.0 * step) / spread;
+                        let near = (f64::from(found) - expected).abs() <= 1e-5 * (1.0 + expected.abs());
+                        assert!(near, "{loss:?}, scale {scale}, label {label}: {found}, not {expected}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_logits_give_no_number_or_nothing_to_follow() {
+        for loss in [Loss::LogOdds, Loss::Margin] {
+            for logits in [[1e38f32, -1e38, 0.0], [3e4, -3e4, 2e4], [0.0; 3], [1e-38, 0.0, 1e-39]] {
+                for label in 0..3 {
+                    let slopes = loss.slopes(&logits, label);
+                    assert!(slopes.iter().all(|slope| slope.is_finite()), "{loss:?} {logits:?}: {slopes:?}");
+                    assert!(slopes[label] < 0.0, "{loss:?} {logits:?}: {slopes:?}");
+                    assert!(slopes.iter().sum::<f32>().abs() <= 1e-6 * slopes[label].abs(), "{slopes:?}");
+                }
+            }
+            assert_eq!(loss.slopes(&[5.0], 0), [0.0]);
+        }
+    }
+}
