@@ -8,12 +8,13 @@ use archaeo_analysis::attention_statistics::{
     DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
 use archaeo_analysis::rollout::{HeadFusion, RolloutOptions, rollout};
+use archaeo_experiments::data::Labels;
 use archaeo_experiments::export::{NamedArray, write_export};
 use archaeo_experiments::images::{Batch, Preprocessed};
 use archaeo_experiments::studies::Progress;
 use serde_json::json;
 
-use super::subject::{Opened, open};
+use super::subject::{Opened, open_with};
 use crate::cli::{Attention, Fusion, Global};
 use crate::printer::Printer;
 use crate::progress::Bars;
@@ -25,7 +26,7 @@ use crate::progress::Bars;
 pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<()> {
     anyhow::ensure!((0.0..1.0).contains(&arguments.discard), "--discard must be at least 0 and below 1");
     let subject = &arguments.subject;
-    let opened = open(subject, global, printer)?;
+    let opened = open_with(subject, global, printer, Labels::Optional)?;
     opened.require_attention(subject)?;
     let Opened { model, indices, device, .. } = &opened;
     let convention = if arguments.raw { DistanceConvention::Raw } else { DistanceConvention::Renormalised };

@@ -1,7 +1,7 @@
 //! The model and the images that a question is about.
 
 use anyhow::Result;
-use archaeo_experiments::data::{self, Dataset, OpenOptions, Split};
+use archaeo_experiments::data::{self, Dataset, Labels, OpenOptions, Split};
 use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing};
 use burn::tensor::Device;
 
@@ -58,11 +58,19 @@ impl Opened {
 /// One sentence for an export that could not be written, for data or weights that cannot be used, or that do not fit
 /// each other.
 pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Opened> {
+    open_with(subject, global, printer, Labels::Required)
+}
+
+/// As [`open`], also for images without labels where none are needed.
+///
+/// # Errors
+/// As there.
+pub fn open_with(subject: &Subject, global: &Global, printer: &Printer, labels: Labels) -> Result<Opened> {
     if let Some(file) = &subject.export {
         check_destination(file)?;
     }
     let device = device::by_name(&global.device, &[global.precision()])?;
-    let open_options = OpenOptions { strict: subject.strict, ..OpenOptions::default() };
+    let open_options = OpenOptions { strict: subject.strict, labels, ..OpenOptions::default() };
     let mut dataset = data::open(&subject.data, &open_options)?;
     // A source without splits is asked about as a whole.
     let split = match dataset.splits().contains_key(&subject.split) {
