@@ -69,7 +69,7 @@ fn every_class(summary: &Summary) -> String {
 
 /// How many images the classes have, and which have the most and the fewest.
 fn extremes(summary: &Summary) -> String {
-    let widest = "images a class, from".len() + 2;
+    let widest = "classes with images".len() + 2;
     let counts = |split: &SplitSummary| {
         let mut counts: Vec<usize> = split.per_class.iter().copied().filter(|&count| count > 0).collect();
         counts.sort_unstable();
@@ -82,9 +82,10 @@ fn extremes(summary: &Summary) -> String {
     lines += &each("images", &|split| split.images);
     lines += &each("classes with images", &|split| counts(split).len());
     lines += &each("classes with none", &|split| split.per_class.len() - counts(split).len());
-    lines += &each("images a class, from", &|split| counts(split).first().copied().unwrap_or(0));
-    lines += &each("  in the median", &|split| counts(split).get(counts(split).len() / 2).copied().unwrap_or(0));
-    lines += &each("  to", &|split| counts(split).last().copied().unwrap_or(0));
+    lines += &each("fewest per class", &|split| counts(split).first().copied().unwrap_or(0));
+    lines +=
+        &each("median per class", &|split| counts(split).get(counts(split).len() / 2).copied().unwrap_or(0));
+    lines += &each("most per class", &|split| counts(split).last().copied().unwrap_or(0));
     for (name, split) in &summary.splits {
         let mut classes: Vec<(usize, &str)> = split
             .per_class

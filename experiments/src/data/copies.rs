@@ -36,7 +36,9 @@ pub(super) fn notes(classes: &[String], splits: &BTreeMap<String, Split>) -> Vec
             let here = |places: &Vec<Place>, part| places.iter().find(|place| place.0 == part).copied();
             let (mut count, mut example) = (0, None);
             for places in &copies {
-                let (Some(first), Some(second)) = (here(places, earlier), here(places, later)) else { continue };
+                let (Some(first), Some(second)) = (here(places, earlier), here(places, later)) else {
+                    continue;
+                };
                 count += places.iter().filter(|place| place.0 == later).count();
                 example.get_or_insert((second, first));
             }
@@ -55,7 +57,9 @@ pub(super) fn notes(classes: &[String], splits: &BTreeMap<String, Split>) -> Vec
     }
     if !classes.is_empty() {
         let label = |(part, i): Place| parts[part].1.label(i);
-        let several = |places: &&Vec<Place>| places.iter().map(|place| label(*place)).collect::<BTreeSet<_>>().len() > 1;
+        let several = |places: &&Vec<Place>| {
+            places.iter().map(|place| label(*place)).collect::<BTreeSet<_>>().len() > 1
+        };
         let torn: Vec<_> = copies.iter().filter(several).collect();
         if let Some(first) = torn.first() {
             let other = first.iter().find(|place| label(**place) != label(first[0])).unwrap_or(&first[0]);
@@ -69,7 +73,8 @@ pub(super) fn notes(classes: &[String], splits: &BTreeMap<String, Split>) -> Vec
         }
     }
     for (part, (split, _, _)) in parts.iter().enumerate() {
-        let within = |places: &Vec<Place>| places.iter().filter(|place| place.0 == part).count().saturating_sub(1);
+        let within =
+            |places: &Vec<Place>| places.iter().filter(|place| place.0 == part).count().saturating_sub(1);
         let count: usize = copies.iter().map(within).sum();
         let Some(example) = copies.iter().find(|places| within(places) > 0) else { continue };
         let mut pair = example.iter().filter(|place| place.0 == part);
@@ -90,7 +95,9 @@ pub(super) fn notes(classes: &[String], splits: &BTreeMap<String, Split>) -> Vec
     match blank.as_slice() {
         [] => {}
         [one] => notes.push(format!("1 image is of one colour all over: {one}")),
-        several => notes.push(format!("{} images are of one colour all over: {}", several.len(), few(several))),
+        several => {
+            notes.push(format!("{} images are of one colour all over: {}", several.len(), few(several)))
+        }
     }
     notes
 }

@@ -87,7 +87,8 @@ impl Dataset {
                     reason: first.reason.clone(),
                 });
             }
-            let lost = before.difference(&after).next().filter(|_| name == "train" && !self.classes.is_empty());
+            let lost =
+                before.difference(&after).next().filter(|_| name == "train" && !self.classes.is_empty());
             if let Some(&lost) = lost {
                 let class = self.classes[lost].clone();
                 return Err(DataError::ClassWithoutImage { origin: self.name.clone(), split: name, class });

@@ -37,7 +37,9 @@ fn labelled(origin: &str, listing: &Listing, images: &Images, labels: Labels) ->
     if !explicit.is_empty() {
         match (lists::labelled(origin, listing, images, &explicit[..1])?, &arranged) {
             (Outcome::Found(layout), _) => return Ok(layout),
-            (Outcome::None(Some(error)), Ok(_)) => notes.push(format!("{error}; the classes are those of the folders")),
+            (Outcome::None(Some(error)), Ok(_)) => {
+                notes.push(format!("{error}; the classes are those of the folders"))
+            }
             (Outcome::None(Some(error)), Err(_)) if labels == Labels::Required => return Err(error),
             (Outcome::None(_), _) => {}
         }
@@ -78,7 +80,7 @@ fn unlabelled(images: &Images, reason: String) -> Layout {
     Layout {
         classes: Vec::new(),
         splits: BTreeMap::from([("all".to_string(), records)]),
-        notes: vec![format!("{reason}: they are taken without labels")],
+        notes: vec![format!("its images are taken without labels: {reason}")],
         complete: false,
     }
 }
@@ -174,7 +176,8 @@ fn class_folders(
     }
     let empty = without_images(listing, images, &visited);
     let classes = same_classes(origin, &folders, &empty, &mut notes)?;
-    let present = |folder: &String| classes.iter().any(|class| folder.rsplit('/').next() == Some(class.as_str()));
+    let present =
+        |folder: &String| classes.iter().any(|class| folder.rsplit('/').next() == Some(class.as_str()));
     let empty: Vec<String> = empty.into_iter().filter(|folder| !present(folder)).collect();
     match (classes.as_slice(), empty.as_slice()) {
         ([_], [class, ..]) => {
@@ -191,9 +194,13 @@ fn class_folders(
             });
         }
         (_, []) => {}
-        (_, [one]) => notes.push(format!("the folder {one} holds no image and was passed over")),
+        (_, [one]) => notes.push(format!("the folder {one} holds no image and is not a class")),
         (_, several) => {
-            notes.push(format!("{} folders hold no image and were passed over: {}", several.len(), few(several)));
+            notes.push(format!(
+                "{} folders hold no image and are not classes: {}",
+                several.len(),
+                few(several)
+            ));
         }
     }
     if !classes.is_sorted() {
@@ -202,7 +209,8 @@ fn class_folders(
             few(&classes)
         ));
     }
-    let index: BTreeMap<&str, usize> = classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
+    let index: BTreeMap<&str, usize> =
+        classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
 
     // Folders that are all of one split may be divided by lists beside them.
     let listed = match &order {
@@ -267,7 +275,8 @@ fn same_classes(
     for (split, classes) in folders {
         let missing: BTreeSet<_> = reference.difference(classes).collect();
         let extra: BTreeSet<_> = classes.difference(&reference).collect();
-        let in_empty = |class: &&&String| empty.iter().any(|folder| folder.rsplit('/').next() == Some(class.as_str()));
+        let in_empty =
+            |class: &&&String| empty.iter().any(|folder| folder.rsplit('/').next() == Some(class.as_str()));
         if let Some(class) = extra.iter().find(in_empty) {
             let (split, class) = (name.to_string(), class.to_string());
             return Err(DataError::ClassWithoutImage { origin: origin.to_string(), split, class });

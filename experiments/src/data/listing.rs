@@ -171,7 +171,12 @@ impl Builder {
         let root = common_root(&files, &folders);
         if root > 0 {
             files.iter_mut().for_each(|(path, _)| *path = below(path, root).to_string());
-            folders = folders.iter().map(|path| below(path, root)).filter(|path| !path.is_empty()).map(str::to_string).collect();
+            folders = folders
+                .iter()
+                .map(|path| below(path, root))
+                .filter(|path| !path.is_empty())
+                .map(str::to_string)
+                .collect();
         }
         for (path, _) in &files {
             let mut parent = path.as_str();
@@ -239,10 +244,12 @@ fn resolve(known: &HashMap<String, Entry>) -> (Vec<(String, Storage)>, Vec<Skipp
             left_out(CIRCLE);
             continue;
         }
-        let ordered = ordered
-            .get_or_insert_with(|| known.iter().map(|(path, entry)| (path.as_str(), entry)).collect());
+        let ordered =
+            ordered.get_or_insert_with(|| known.iter().map(|(path, entry)| (path.as_str(), entry)).collect());
         let before = files.len();
-        for (member, entry) in ordered.range(start.as_str()..).take_while(|(member, _)| member.starts_with(&start)) {
+        for (member, entry) in
+            ordered.range(start.as_str()..).take_while(|(member, _)| member.starts_with(&start))
+        {
             if let Entry::File(storage) = entry {
                 files.push((format!("{path}/{}", &member[start.len()..]), storage.clone()));
             }

@@ -26,7 +26,9 @@ impl Part {
             "train" | "training" => Part::Train,
             "val" | "valid" | "validation" | "validate" | "dev" => Part::Val,
             "test" | "testing" => Part::Test,
-            "pred" | "predict" | "prediction" | "predictions" | "unlabeled" | "unlabelled" => Part::Unlabelled,
+            "pred" | "predict" | "prediction" | "predictions" | "unlabeled" | "unlabelled" => {
+                Part::Unlabelled
+            }
             _ => return None,
         })
     }
@@ -40,7 +42,11 @@ impl Part {
         for word in lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
             let stem = word.trim_end_matches(|c: char| c.is_ascii_digit());
             // A year, or the number of a first version.
-            let stem = if matches!(&word[stem.len()..], "" | "1") || word.len() == stem.len() + 4 { stem } else { word };
+            let stem = if matches!(&word[stem.len()..], "" | "1") || word.len() == stem.len() + 4 {
+                stem
+            } else {
+                word
+            };
             let whole = FILLERS.iter().filter_map(|filler| Part::of_word(stem.strip_suffix(filler)?)).next();
             match Part::of_word(stem).or(whole) {
                 Some(this) if part.is_none_or(|other| other == this) => part = Some(this),
@@ -55,8 +61,8 @@ impl Part {
 
 /// Words that say nothing about which images a folder holds.
 const FILLERS: [&str; 18] = [
-    "set", "sets", "dataset", "data", "images", "image", "imgs", "img", "jpg", "jpeg", "png", "photos", "pictures", "split",
-    "folder", "seg", "raw", "ilsvrc",
+    "set", "sets", "dataset", "data", "images", "image", "imgs", "img", "jpg", "jpeg", "png", "photos",
+    "pictures", "split", "folder", "seg", "raw", "ilsvrc",
 ];
 
 /// `train`, `val` or `test` under the names that are in use for them.
@@ -73,8 +79,21 @@ fn plain(name: &str) -> String {
 pub(super) fn is_container(name: &str) -> bool {
     matches!(
         plain(name).as_str(),
-        "images" | "image" | "imgs" | "img" | "data" | "dataset" | "jpegimages" | "jpg" | "jpeg" | "png" | "photos"
-            | "pictures" | "pics" | "classes" | "raw"
+        "images"
+            | "image"
+            | "imgs"
+            | "img"
+            | "data"
+            | "dataset"
+            | "jpegimages"
+            | "jpg"
+            | "jpeg"
+            | "png"
+            | "photos"
+            | "pictures"
+            | "pics"
+            | "classes"
+            | "raw"
     )
 }
 
@@ -82,15 +101,40 @@ pub(super) fn is_container(name: &str) -> bool {
 pub(super) fn is_auxiliary(name: &str) -> bool {
     matches!(
         plain(name).as_str(),
-        "masks" | "mask" | "segmentations" | "segmentation" | "segmentationclass" | "segmentationobject" | "trimaps" | "annotations"
-            | "annotation" | "labels" | "label" | "lists" | "meta" | "metadata" | "parts" | "attributes" | "imagesets"
-            | "bboxes" | "boxes" | "depth" | "thumbnails" | "thumbs" | "previews" | "docs" | "figures" | "assets" | "scripts"
+        "masks"
+            | "mask"
+            | "segmentations"
+            | "segmentation"
+            | "segmentationclass"
+            | "segmentationobject"
+            | "trimaps"
+            | "annotations"
+            | "annotation"
+            | "labels"
+            | "label"
+            | "lists"
+            | "meta"
+            | "metadata"
+            | "parts"
+            | "attributes"
+            | "imagesets"
+            | "bboxes"
+            | "boxes"
+            | "depth"
+            | "thumbnails"
+            | "thumbs"
+            | "previews"
+            | "docs"
+            | "figures"
+            | "assets"
+            | "scripts"
     )
 }
 
 /// Whether the folders are numbered parts of one heap of images: `images_001`, `images_002`, …
 pub(super) fn are_parts<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
-    const HEAPS: [&str; 9] = ["image", "img", "part", "batch", "chunk", "shard", "archive", "folder", "photo"];
+    const HEAPS: [&str; 9] =
+        ["image", "img", "part", "batch", "chunk", "shard", "archive", "folder", "photo"];
     names.all(|name| {
         let name = name.to_lowercase();
         let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -111,12 +155,79 @@ pub(super) fn ending(path: &str) -> Option<String> {
 pub(super) fn is_other_ending(ending: &str) -> bool {
     matches!(
         ending,
-        "txt" | "csv" | "tsv" | "json" | "jsonl" | "xml" | "md" | "rst" | "html" | "htm" | "pdf" | "doc" | "docx" | "xls"
-            | "xlsx" | "ods" | "tex" | "yaml" | "yml" | "toml" | "ini" | "cfg" | "log" | "py" | "ipynb" | "m" | "r" | "sh"
-            | "bat" | "js" | "css" | "c" | "h" | "cpp" | "mat" | "npy" | "npz" | "pkl" | "pickle" | "pt" | "pth" | "ckpt"
-            | "safetensors" | "onnx" | "h5" | "hdf5" | "parquet" | "arrow" | "feather" | "bin" | "idx" | "db" | "sqlite"
-            | "zip" | "tar" | "gz" | "tgz" | "bz2" | "xz" | "zst" | "7z" | "rar" | "mp4" | "avi" | "mov" | "mkv" | "webm"
-            | "mp3" | "wav" | "lnk" | "url" | "sha256" | "md5"
+        "txt"
+            | "csv"
+            | "tsv"
+            | "json"
+            | "jsonl"
+            | "xml"
+            | "md"
+            | "rst"
+            | "html"
+            | "htm"
+            | "pdf"
+            | "doc"
+            | "docx"
+            | "xls"
+            | "xlsx"
+            | "ods"
+            | "tex"
+            | "yaml"
+            | "yml"
+            | "toml"
+            | "ini"
+            | "cfg"
+            | "log"
+            | "py"
+            | "ipynb"
+            | "m"
+            | "r"
+            | "sh"
+            | "bat"
+            | "js"
+            | "css"
+            | "c"
+            | "h"
+            | "cpp"
+            | "mat"
+            | "npy"
+            | "npz"
+            | "pkl"
+            | "pickle"
+            | "pt"
+            | "pth"
+            | "ckpt"
+            | "safetensors"
+            | "onnx"
+            | "h5"
+            | "hdf5"
+            | "parquet"
+            | "arrow"
+            | "feather"
+            | "bin"
+            | "idx"
+            | "db"
+            | "sqlite"
+            | "zip"
+            | "tar"
+            | "gz"
+            | "tgz"
+            | "bz2"
+            | "xz"
+            | "zst"
+            | "7z"
+            | "rar"
+            | "mp4"
+            | "avi"
+            | "mov"
+            | "mkv"
+            | "webm"
+            | "mp3"
+            | "wav"
+            | "lnk"
+            | "url"
+            | "sha256"
+            | "md5"
     )
 }
 
@@ -127,7 +238,10 @@ mod tests {
     #[test]
     fn splits_go_by_many_names() {
         for (expected, names) in [
-            ("train", "train training Train TRAIN training_set seg_train TrainingSet trainset train-images ILSVRC2012_img_train train2017"),
+            (
+                "train",
+                "train training Train TRAIN training_set seg_train TrainingSet trainset train-images ILSVRC2012_img_train train2017",
+            ),
             ("val", "val valid Validation validation_set dev val2017 images_val"),
             ("test", "test Testing test_set seg_test TestSet test1"),
         ] {
@@ -135,7 +249,18 @@ mod tests {
                 assert_eq!(split_name(name), Some(expected), "{name}");
             }
         }
-        for name in ["cat", "trainer", "protest", "seg_pred", "train_val_test", "cars_train", "test_tube", "n01440764", "1", ""] {
+        for name in [
+            "cat",
+            "trainer",
+            "protest",
+            "seg_pred",
+            "train_val_test",
+            "cars_train",
+            "test_tube",
+            "n01440764",
+            "1",
+            "",
+        ] {
             assert_eq!(split_name(name), None, "{name}");
         }
         assert_eq!(Part::of_name("cars_test"), Some((Part::Test, "cars".into())));

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use super::divide::{choose, few_images};
 use super::listing::{Listing, is_litter};
+use super::lists::compressed;
 use super::names::{Part, split_name};
 use super::sherds::{Sherds, SherdsConfig, SherdsSplit};
-use super::lists::compressed;
 use super::split::{Record, Split};
 use super::storage::Storage;
 use super::{DataError, Dataset, cifar, folders, medmnist, parquet, sherds};
@@ -150,10 +150,13 @@ fn single_image(path: &Path) -> Layout {
 /// A folder of class folders that is called `val` or `test`, and lies beside one called `train`, is that split as a whole.
 fn whole_split(path: &Path, layout: &mut Layout) {
     // `.` is called something as well.
-    let Ok(path) = std::path::absolute(path).and_then(|path| path.canonicalize().or(Ok(path))) else { return };
+    let Ok(path) = std::path::absolute(path).and_then(|path| path.canonicalize().or(Ok(path))) else {
+        return;
+    };
     let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let Some(split @ ("val" | "test")) = name(&path).as_deref().and_then(split_name) else { return };
-    let siblings = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+    let siblings =
+        path.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten().flatten();
     let mut names = siblings.filter(|entry| entry.path().is_dir()).filter_map(|entry| name(&entry.path()));
     let is_train = |name: String| Part::of_name(&name).is_some_and(|(part, _)| part == Part::Train);
     if layout.classes.is_empty() || !layout.splits.keys().eq(["all"]) || !names.any(is_train) {
@@ -235,7 +238,8 @@ fn check(source: &str, layout: &Layout) -> Result<(), DataError> {
             return Err(DataError::Empty { origin: origin(), split: Some(split.clone()) });
         }
         let has_labels = !layout.classes.is_empty();
-        if let Some(record) = records.iter().find(|record| has_labels && record.label >= layout.classes.len()) {
+        if let Some(record) = records.iter().find(|record| has_labels && record.label >= layout.classes.len())
+        {
             return Err(DataError::LabelOutOfRange {
                 origin: origin(),
                 identifier: record.identifier.clone(),

@@ -57,10 +57,8 @@ pub(super) fn splits(
     match unused.as_slice() {
         [] => {}
         [one] => notes.push(format!("the list {one} was not used: the classes are those of the folders")),
-        several => notes.push(format!(
-            "the lists {} were not used: the classes are those of the folders",
-            few(several)
-        )),
+        several => notes
+            .push(format!("the lists {} were not used: the classes are those of the folders", few(several))),
     }
     found
 }
@@ -79,7 +77,8 @@ fn named_images(listing: &Listing, index: &Index, path: &str) -> Option<Vec<Matc
     let table = Table::parse(&text::decode(&bytes).ok()?.text, &ending(path)?).ok()?;
     let find = |(_, row): &(u64, Vec<String>), column| index.find(Table::field(row, column), folder_of(path));
     let is_there = |row: &&(u64, Vec<String>), column| find(row, column) != Match::None;
-    let matches = |column: &usize| table.rows.iter().take(LOOKED_AT).filter(|row| is_there(row, *column)).count();
+    let matches =
+        |column: &usize| table.rows.iter().take(LOOKED_AT).filter(|row| is_there(row, *column)).count();
     let column = (0..table.columns()).max_by_key(matches).filter(|column| matches(column) > 0)?;
     Some(table.rows.iter().map(|row| find(row, column)).collect())
 }

@@ -101,10 +101,14 @@ impl Charset {
         let letters = all.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
         let high = all.iter().filter(|byte| !byte.is_ascii()).count();
         // An accented letter stands among others, and second bytes of a character may be brackets.
-        let accents = all.iter().filter(|byte| !byte.is_ascii()).all(|byte| matches!(byte, 0x80..=0xA5 | 0xE1));
-        let brackets =
-            all.windows(2).any(|pair| !pair[0].is_ascii() && b"@[\\]^`{|}~".contains(&pair[1]));
-        if accents && !brackets && letters >= 2 * high { Charset::Cp437 } else { Charset::Other(likely(&all)) }
+        let accents =
+            all.iter().filter(|byte| !byte.is_ascii()).all(|byte| matches!(byte, 0x80..=0xA5 | 0xE1));
+        let brackets = all.windows(2).any(|pair| !pair[0].is_ascii() && b"@[\\]^`{|}~".contains(&pair[1]));
+        if accents && !brackets && letters >= 2 * high {
+            Charset::Cp437
+        } else {
+            Charset::Other(likely(&all))
+        }
     }
 
     fn name(self) -> &'static str {
@@ -116,9 +120,9 @@ impl Charset {
 
     fn decode(self, bytes: &[u8]) -> Option<String> {
         match self {
-            Charset::Other(encoding) => {
-                encoding.decode_without_bom_handling_and_without_replacement(bytes).map(|text| text.into_owned())
-            }
+            Charset::Other(encoding) => encoding
+                .decode_without_bom_handling_and_without_replacement(bytes)
+                .map(|text| text.into_owned()),
             Charset::Cp437 => {
                 let letter = |&byte: &u8| match byte {
                     0..=0x7F => Some(char::from(byte)),
@@ -146,12 +150,22 @@ mod tests {
     #[test]
     fn names_are_read_in_the_encoding_that_they_are_in() {
         // ソース, ソフト and りんご; the second byte of ソ is a backslash.
-        let japanese: [&[u8]; 3] =
-            [b"\x83\x5c\x81\x5b\x83\x58/1.png", b"\x83\x5c\x83\x74\x83\x67/1.png", b"\x82\xe8\x82\xf1\x82\xb2/1.png"];
-        assert_eq!(names(&japanese), (vec!["ソース/1.png".into(), "ソフト/1.png".into(), "りんご/1.png".into()], Some("Shift_JIS")));
+        let japanese: [&[u8]; 3] = [
+            b"\x83\x5c\x81\x5b\x83\x58/1.png",
+            b"\x83\x5c\x83\x74\x83\x67/1.png",
+            b"\x82\xe8\x82\xf1\x82\xb2/1.png",
+        ];
+        assert_eq!(
+            names(&japanese),
+            (vec!["ソース/1.png".into(), "ソフト/1.png".into(), "りんご/1.png".into()], Some("Shift_JIS"))
+        );
         // 苹果, 香蕉 and 橘子 in GBK.
-        let chinese: [&[u8]; 3] = [b"\xc6\xbb\xb9\xfb/1.png", b"\xcf\xe3\xbd\xb6/1.png", b"\xe9\xd9\xd7\xd3/1.png"];
-        assert_eq!(names(&chinese), (vec!["苹果/1.png".into(), "香蕉/1.png".into(), "橘子/1.png".into()], Some("GBK")));
+        let chinese: [&[u8]; 3] =
+            [b"\xc6\xbb\xb9\xfb/1.png", b"\xcf\xe3\xbd\xb6/1.png", b"\xe9\xd9\xd7\xd3/1.png"];
+        assert_eq!(
+            names(&chinese),
+            (vec!["苹果/1.png".into(), "香蕉/1.png".into(), "橘子/1.png".into()], Some("GBK"))
+        );
         let german: [&[u8]; 2] = [b"B\x84r\\1.png", b"B\x94r\\1.png"];
         assert_eq!(names(&german), (vec!["Bär/1.png".into(), "Bör/1.png".into()], Some("CP437")));
         let latin: [&[u8]; 3] = [b"B\xe4r/1.png", b"B\xf6r/1.png", "Ente/é.png".as_bytes()];
@@ -182,7 +196,10 @@ mod tests {
         let read = |bytes: &[u8]| decode(bytes).map(|text| (text.text, text.encoding));
         assert_eq!(read("B\u{e4}r".as_bytes()), Ok(("Bär".into(), None)));
         assert_eq!(read(b"\xef\xbb\xbfB\xc3\xa4r"), Ok(("Bär".into(), None)));
-        assert_eq!(read(b"file,label\na.png,B\xe4r\n"), Ok(("file,label\na.png,Bär\n".into(), Some("windows-1252"))));
+        assert_eq!(
+            read(b"file,label\na.png,B\xe4r\n"),
+            Ok(("file,label\na.png,Bär\n".into(), Some("windows-1252")))
+        );
         let wide = |mark: &[u8], bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
             mark.iter().copied().chain("a,Bär\n".encode_utf16().flat_map(bytes)).collect()
         };

@@ -44,7 +44,10 @@ pub(super) fn read(
     for line in annotations.lines().filter(|line| !line.trim().is_empty()) {
         let mut fields = line.split_whitespace();
         let (Some(file), Some(wnid)) = (fields.next(), fields.next()) else {
-            return Err(DataError::malformed(ANNOTATIONS, format!("the line `{line}` has no class; correct it")));
+            return Err(DataError::malformed(
+                ANNOTATIONS,
+                format!("the line `{line}` has no class; correct it"),
+            ));
         };
         let Some(&label) = index.get(wnid) else {
             return Err(DataError::ClassMismatch {
@@ -70,7 +73,11 @@ pub(super) fn read(
         val = in_folders("val/");
         sorted = !val.is_empty();
     } else if !missing.is_empty() {
-        notes.push(format!("{} images in {ANNOTATIONS} are not there and were left out: {}", missing.len(), few(&missing)));
+        notes.push(format!(
+            "{} images in {ANNOTATIONS} are not there and were left out: {}",
+            missing.len(),
+            few(&missing)
+        ));
     }
     if sorted {
         notes.push(format!("`val` is sorted into class folders; {ANNOTATIONS} is left in place"));

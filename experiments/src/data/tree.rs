@@ -34,10 +34,13 @@ impl<'a> Folder<'a> {
         self.folders.is_empty()
     }
 
-    /// The one folder in it that others or images of all classes lie in, where all that lies beside describes them.
+    /// The one folder in it that class folders, or images of all classes, lie in, where all that lies beside describes them.
     fn container(&self) -> Option<(&'a str, &Folder<'a>)> {
-        let mut containers = self.folders.iter().filter(|(name, _)| is_container(name));
-        let (name, folder) = containers.next()?;
+        let named = self.folders.iter().find(|(name, _)| is_container(name));
+        let mut rest = self.folders.iter().filter(|(name, _)| !is_auxiliary(name));
+        // Whatever it is called, if it holds folders and others there do not.
+        let only = rest.next().filter(|(_, folder)| rest.next().is_none() && !folder.is_flat());
+        let (name, folder) = named.or(only.filter(|_| self.folders.len() > 1))?;
         let rest_describes = self.folders.keys().all(|other| other == name || is_auxiliary(other));
         (self.direct == 0 && rest_describes).then_some((*name, folder))
     }
@@ -115,7 +118,8 @@ pub(super) fn arrangement(root: &Folder) -> Result<Arrangement, String> {
         return Err(NO_CLASSES.to_string());
     }
     let parts = |class: &Folder| -> Option<BTreeSet<Part>> {
-        let parts: Option<_> = class.folders.keys().map(|name| Part::of_name(name).map(|(part, _)| part)).collect();
+        let parts: Option<_> =
+            class.folders.keys().map(|name| Part::of_name(name).map(|(part, _)| part)).collect();
         parts.filter(|_| class.direct == 0 && !class.is_flat())
     };
     let within: Option<Vec<_>> = folder.folders.values().map(parts).collect();
@@ -162,8 +166,9 @@ fn splits(
     let has_train = bases.iter().any(|(part, _)| *part == Part::Train);
     let described = others.iter().all(|(name, _)| is_auxiliary(name));
     // A folder named `test` among animals is a class, as is `train` among vehicles.
-    let among_likes =
-        splits.len() == 1 && others.len() > 1 && others.iter().all(|(_, other)| other.direct == 0 && !other.is_flat());
+    let among_likes = splits.len() == 1
+        && others.len() > 1
+        && others.iter().all(|(_, other)| other.direct == 0 && !other.is_flat());
     if !described && (!has_train || among_likes) {
         return Ok(None);
     }
@@ -193,10 +198,13 @@ fn base(name: &str, split: &Folder, place: &str) -> Option<String> {
         if folder.is_flat() {
             return None;
         }
-        let only = folder.folders.first_key_value().filter(|_| folder.folders.len() == 1 && folder.direct == 0);
+        let only =
+            folder.folders.first_key_value().filter(|_| folder.folders.len() == 1 && folder.direct == 0);
         let inner = match (folder.container(), only) {
             (Some(container), _) => container,
-            (None, Some((inner, within))) if Part::of_name(inner).is_some() || *inner == name => (*inner, within),
+            (None, Some((inner, within))) if Part::of_name(inner).is_some() || *inner == name => {
+                (*inner, within)
+            }
             (None, Some((inner, within))) if within.folders.len() > 1 => (*inner, within),
             _ => return Some(path),
         };
@@ -210,7 +218,8 @@ mod tests {
     use super::*;
 
     fn order(paths: &[&str]) -> Result<Order, String> {
-        let images: Vec<String> = paths.iter().flat_map(|path| [format!("{path}/1.png"), format!("{path}/2.png")]).collect();
+        let images: Vec<String> =
+            paths.iter().flat_map(|path| [format!("{path}/1.png"), format!("{path}/2.png")]).collect();
         arrangement(&Folder::of(images.iter().map(String::as_str))).map(|found| found.order)
     }
 
@@ -224,18 +233,33 @@ mod tests {
             (&["cat", "dog"][..], &[("all", "")][..]),
             (&["train/cat", "train/dog", "test/cat", "test/dog"], &[("train", "train"), ("test", "test")]),
             (
-                &["seg_train/seg_train/sea", "seg_train/seg_train/ice", "seg_test/seg_test/sea", "seg_pred/seg_pred"],
+                &[
+                    "seg_train/seg_train/sea",
+                    "seg_train/seg_train/ice",
+                    "seg_test/seg_test/sea",
+                    "seg_pred/seg_pred",
+                ],
                 &[("train", "seg_train/seg_train"), ("test", "seg_test/seg_test")],
             ),
-            (&["a/dataset/Train/x", "a/dataset/Train/y", "a/dataset/VALID/x"], &[("train", "a/dataset/Train"), ("val", "a/dataset/VALID")]),
+            (
+                &["a/dataset/Train/x", "a/dataset/Train/y", "a/dataset/VALID/x"],
+                &[("train", "a/dataset/Train"), ("val", "a/dataset/VALID")],
+            ),
             (
                 &["chest_xray/train/a", "chest_xray/train/b", "test/a", "train/a", "train/b"],
                 &[("train", "train"), ("test", "test")],
             ),
             (&["images/pie", "images/soup"], &[("all", "images")]),
             (&["images/pie", "images/soup", "segmentations/pie", "segmentations/soup"], &[("all", "images")]),
-            (&["cars_train/vw", "cars_train/bmw", "cars_test/vw"], &[("train", "cars_train"), ("test", "cars_test")]),
-            (&["train/images/a", "train/images/b", "val/images/a"], &[("train", "train/images"), ("val", "val/images")]),
+            (&["CUB/images/001.a", "CUB/images/002.b", "segmentations/001.a"], &[("all", "CUB/images")]),
+            (
+                &["cars_train/vw", "cars_train/bmw", "cars_test/vw"],
+                &[("train", "cars_train"), ("test", "cars_test")],
+            ),
+            (
+                &["train/images/a", "train/images/b", "val/images/a"],
+                &[("train", "train/images"), ("val", "val/images")],
+            ),
             // Tiny ImageNet's `images` in each class is no container.
             (&["train/a/images", "train/b/images", "val/a/images"], &[("train", "train"), ("val", "val")]),
             (&["val/a", "val/b"], &[("val", "val")]),
@@ -246,7 +270,10 @@ mod tests {
         ] {
             assert_eq!(order(paths), classes(expected), "{paths:?}");
         }
-        assert_eq!(order(&["set/cat/train", "set/cat/test", "set/dog/train", "set/dog/test"]), Ok(Order::SplitsWithin("set".into())));
+        assert_eq!(
+            order(&["set/cat/train", "set/cat/test", "set/dog/train", "set/dog/test"]),
+            Ok(Order::SplitsWithin("set".into()))
+        );
     }
 
     #[test]
@@ -258,7 +285,10 @@ mod tests {
             (&["images/train", "images/val", "labels/train"], NO_CLASSES),
             (&["val"], NO_CLASSES),
             (&["cat"], "it has one class folder only, `cat`"),
-            (&["images_001", "images_002"], "its images lie in numbered parts (`images_001`, …), not in class folders"),
+            (
+                &["images_001", "images_002"],
+                "its images lie in numbered parts (`images_001`, …), not in class folders",
+            ),
         ] {
             assert_eq!(order(paths), Err(expected.to_string()), "{paths:?}");
         }

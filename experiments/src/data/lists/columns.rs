@@ -39,19 +39,96 @@ pub(in crate::data) enum Unfit {
 const ENOUGH: usize = 1000;
 
 const FILES: &[&str] = &[
-    "file", "filename", "filepath", "files", "image", "images", "imageid", "imagename", "imageindex", "imagepath", "imagefile",
-    "imagefilename", "imgid", "img", "imgname", "imgpath", "imgfile", "id", "ids", "path", "paths", "relativepath", "name",
-    "picture", "photo", "isicid", "key", "uid", "uuid",
+    "file",
+    "filename",
+    "filepath",
+    "files",
+    "image",
+    "images",
+    "imageid",
+    "imagename",
+    "imageindex",
+    "imagepath",
+    "imagefile",
+    "imagefilename",
+    "imgid",
+    "img",
+    "imgname",
+    "imgpath",
+    "imgfile",
+    "id",
+    "ids",
+    "path",
+    "paths",
+    "relativepath",
+    "name",
+    "picture",
+    "photo",
+    "isicid",
+    "key",
+    "uid",
+    "uuid",
 ];
 const LABELS: &[&str] = &[
-    "label", "labels", "class", "classes", "classname", "classlabel", "labelname", "category", "categoryname", "target",
-    "targets", "y", "groundtruth", "gt", "truth", "classid", "classindex", "classnumber", "labelid", "labelindex", "categoryid",
+    "label",
+    "labels",
+    "class",
+    "classes",
+    "classname",
+    "classlabel",
+    "labelname",
+    "category",
+    "categoryname",
+    "target",
+    "targets",
+    "y",
+    "groundtruth",
+    "gt",
+    "truth",
+    "classid",
+    "classindex",
+    "classnumber",
+    "labelid",
+    "labelindex",
+    "categoryid",
 ];
 /// Names that say what the classes are.
 const KINDS: &[&str] = &[
-    "species", "diagnosis", "dx", "breed", "breedname", "disease", "finding", "findings", "findinglabels", "level", "grade", "severity",
-    "type", "kind", "variety", "cultivar", "pathology", "condition", "emotion", "expression", "style", "artist", "person",
-    "identity", "identityid", "tag", "tags", "object", "animal", "plant", "character", "digit", "letter", "sign", "benignmalignant",
+    "species",
+    "diagnosis",
+    "dx",
+    "breed",
+    "breedname",
+    "disease",
+    "finding",
+    "findings",
+    "findinglabels",
+    "level",
+    "grade",
+    "severity",
+    "type",
+    "kind",
+    "variety",
+    "cultivar",
+    "pathology",
+    "condition",
+    "emotion",
+    "expression",
+    "style",
+    "artist",
+    "person",
+    "identity",
+    "identityid",
+    "tag",
+    "tags",
+    "object",
+    "animal",
+    "plant",
+    "character",
+    "digit",
+    "letter",
+    "sign",
+    "benignmalignant",
 ];
 const SPLITS: &[&str] = &["split", "subset", "partition", "set", "dataset", "usage", "fold", "phase"];
 
@@ -67,14 +144,21 @@ impl Columns {
     /// See [`Unfit`].
     pub(in crate::data) fn of(table: &Table, index: &Index, home: &str) -> Result<Self, Unfit> {
         if table.columns() < 2 {
-            return Err(Unfit::Unrelated("it has one column only".into()));
+            let names_images =
+                table.rows.iter().any(|(_, row)| index.find(Table::field(row, 0), home) != Match::None);
+            return Err(if names_images {
+                Unfit::Unlabelled
+            } else {
+                Unfit::Unrelated("it has one column only; add one called `label`".into())
+            });
         }
         let Some((_, first)) = table.rows.first() else {
             return Err(Unfit::Unrelated("it is empty".into()));
         };
         let names: Vec<String> = first.iter().map(|name| plain(name)).collect();
         let known = |list: &[&str]| -> Vec<usize> {
-            let mut found: Vec<usize> = (0..names.len()).filter(|&i| list.contains(&names[i].as_str())).collect();
+            let mut found: Vec<usize> =
+                (0..names.len()).filter(|&i| list.contains(&names[i].as_str())).collect();
             found.sort_by_key(|&i| list.iter().position(|name| *name == names[i]));
             found
         };
@@ -102,7 +186,11 @@ impl Columns {
         let most = |columns: &[usize]| {
             // The first of equals: names are in the order of how usual they are.
             let counts = columns.iter().map(|&column| (matches(column), column));
-            counts.rev().max_by_key(|(count, _)| *count).filter(|(count, _)| *count > 0).map(|(_, column)| column)
+            counts
+                .rev()
+                .max_by_key(|(count, _)| *count)
+                .filter(|(count, _)| *count > 0)
+                .map(|(_, column)| column)
         };
         let all: Vec<usize> = (0..table.columns()).collect();
         let file = if named { most(&files) } else { None };
@@ -128,7 +216,8 @@ impl Columns {
         };
         if !named {
             let split = all.iter().copied().find(is_split);
-            let others: Vec<usize> = all.into_iter().filter(|&column| column != file && Some(column) != split).collect();
+            let others: Vec<usize> =
+                all.into_iter().filter(|&column| column != file && Some(column) != split).collect();
             return match others.as_slice() {
                 [] => Err(Unfit::Unlabelled),
                 [label] => Ok(Columns { file, label: Label::Column(*label), split, names: None }),
@@ -140,8 +229,12 @@ impl Columns {
             };
         }
         // What is called `split` is one, whatever it holds, and then is held to it.
-        let called = |column: &usize| names.get(*column).is_some_and(|name| name == "split" || name == "subset");
-        let split = known(SPLITS).into_iter().filter(|column| *column != file).find(|column| called(column) || is_split(column));
+        let called =
+            |column: &usize| names.get(*column).is_some_and(|name| name == "split" || name == "subset");
+        let split = known(SPLITS)
+            .into_iter()
+            .filter(|column| *column != file)
+            .find(|column| called(column) || is_split(column));
         let free = |columns: Vec<usize>| -> Vec<usize> {
             columns.into_iter().filter(|&column| column != file && Some(column) != split).collect()
         };
@@ -198,7 +291,8 @@ fn same_classes(rows: &[(u64, Vec<String>)], columns: &[usize]) -> Option<usize>
             return None;
         }
     }
-    let is_text = |column: &&usize| rows.iter().any(|(_, row)| Table::field(row, **column).parse::<f64>().is_err());
+    let is_text =
+        |column: &&usize| rows.iter().any(|(_, row)| Table::field(row, **column).parse::<f64>().is_err());
     columns.iter().find(is_text).or(Some(&first)).copied()
 }
 
@@ -290,12 +384,20 @@ mod tests {
             Err(Unfit::Unclear(reason) | Unfit::Unrelated(reason)) => reason,
             other => panic!("{text}: {other:?}"),
         };
-        assert!(reason("image,breed,species\na,pug,dog\nb,lab,dog\n").contains("the columns `image`, `breed`, `species`, and which"));
+        assert!(
+            reason("image,breed,species\na,pug,dog\nb,lab,dog\n")
+                .contains("the columns `image`, `breed`, `species`, and which")
+        );
         assert!(reason("image,x,y1\na,0.3,0.7\nb,0.2,0.1\n").contains("not clear"));
         assert!(reason("image,x,z\na,1,1\nb,0,1\n").contains("exactly one class (line 2)"));
-        assert!(reason("file,label\nx.png,1\n").contains("none of the images that it lists is there, such as x.png"));
+        assert!(
+            reason("file,label\nx.png,1\n")
+                .contains("none of the images that it lists is there, such as x.png")
+        );
         assert!(reason("a.png,1,2\nb.png,1,2\n").contains("3 columns without names"));
-        assert!(matches!(columns("id,sizes\na.png,\n"), Err(Unfit::Unlabelled)));
+        for text in ["id,sizes\na.png,\n", "id\na.png\nb.png\n", "a.png,train\nb.png,test\n"] {
+            assert!(matches!(columns(text), Err(Unfit::Unlabelled)), "{text}");
+        }
     }
 
     #[test]

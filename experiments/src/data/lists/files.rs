@@ -96,7 +96,8 @@ fn last(path: &str) -> &str {
 fn stem(name: &str) -> &str {
     match name.rsplit_once('.') {
         Some((stem, ending))
-            if !stem.is_empty() && (IMAGE_ENDINGS.contains(&ending) || undecodable_kind(&[], ending).is_some()) =>
+            if !stem.is_empty()
+                && (IMAGE_ENDINGS.contains(&ending) || undecodable_kind(&[], ending).is_some()) =>
         {
             stem
         }
@@ -109,7 +110,8 @@ fn stem(name: &str) -> &str {
 fn common_end(path: &str, wanted: &[&str]) -> Option<usize> {
     let have: Vec<&str> = path.split('/').collect();
     let (have, wanted) = (&have[..have.len() - 1], &wanted[..wanted.len() - 1]);
-    let common = have.iter().rev().zip(wanted.iter().rev()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+    let common =
+        have.iter().rev().zip(wanted.iter().rev()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
     let rest = &have[..have.len() - common];
     (common == wanted.len() || rest.iter().all(|folder| is_container(folder))).then_some(common)
 }
@@ -120,7 +122,15 @@ mod tests {
 
     #[test]
     fn images_are_found_by_any_of_their_names() {
-        let paths = ["images/im0.png", "images/im1.JPG", "part/a/7.png", "part/b/7.png", "images/im.2.png", "test/im9.png", "train/im9.png"];
+        let paths = [
+            "images/im0.png",
+            "images/im1.JPG",
+            "part/a/7.png",
+            "part/b/7.png",
+            "images/im.2.png",
+            "test/im9.png",
+            "train/im9.png",
+        ];
         let index = Index::of(paths.into_iter());
         for (text, expected) in [
             ("im0.png", Match::One(0)),

@@ -6,8 +6,8 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use self::columns::{Columns, Label, Unfit, in_order, is_one, whole_numbers};
 pub(super) use self::columns::in_order as classes_in_order;
+use self::columns::{Columns, Label, Unfit, in_order, is_one, whole_numbers};
 pub(super) use self::files::{Index, Match};
 pub(super) use self::table::Table;
 use super::DataError;
@@ -25,8 +25,22 @@ const DEEPEST: usize = 3;
 
 /// Words in the names of lists that say nothing about which images they speak of.
 const LIST_WORDS: &[&str] = &[
-    "label", "labels", "annotation", "annotations", "metadata", "meta", "list", "gt", "groundtruth", "info", "df", "file", "files",
-    "class", "classes", "classification",
+    "label",
+    "labels",
+    "annotation",
+    "annotations",
+    "metadata",
+    "meta",
+    "list",
+    "gt",
+    "groundtruth",
+    "info",
+    "df",
+    "file",
+    "files",
+    "class",
+    "classes",
+    "classification",
 ];
 
 /// What the lists gave.
@@ -40,7 +54,9 @@ pub(super) enum Outcome {
 pub(super) fn is_explicit(path: &str) -> bool {
     let lower = path.to_lowercase();
     ["labels", "label"].iter().any(|stem| {
-        ["csv", "tsv", "txt", "jsonl"].iter().any(|ending| lower.strip_prefix(stem) == Some(&format!(".{ending}")))
+        ["csv", "tsv", "txt", "jsonl"]
+            .iter()
+            .any(|ending| lower.strip_prefix(stem) == Some(&format!(".{ending}")))
     })
 }
 
@@ -48,8 +64,10 @@ pub(super) fn is_explicit(path: &str) -> bool {
 pub(super) fn candidates(listing: &Listing) -> Vec<&str> {
     let is_list = |path: &&str| {
         let stem = stem(path).to_lowercase();
-        let ends = ending(path).is_some_and(|ending| matches!(ending.as_str(), "csv" | "tsv" | "txt" | "jsonl"));
-        let other = ["readme", "license", "licence", "requirements", "submission", "wnids", "words", "changelog"];
+        let ends =
+            ending(path).is_some_and(|ending| matches!(ending.as_str(), "csv" | "tsv" | "txt" | "jsonl"));
+        let other =
+            ["readme", "license", "licence", "requirements", "submission", "wnids", "words", "changelog"];
         ends && path.split('/').count() <= DEEPEST
             && !other.iter().any(|word| stem.contains(word))
             && !is_class_list(path)
@@ -117,10 +135,11 @@ fn read(origin: &str, listing: &Listing, path: &str, notes: &mut Vec<String>) ->
 
 /// The part of the data that a list of this name speaks of.
 pub(super) fn part(path: &str) -> Option<Part> {
-    let by_name = Part::of_name(stem(path)).filter(|(_, besides)| {
-        besides.split(' ').all(|word| word.is_empty() || LIST_WORDS.contains(&word))
-    });
-    let by_folder = || folder(path).rsplit('/').find_map(|folder| Part::of_name(folder).filter(|(_, rest)| rest.is_empty()));
+    let by_name = Part::of_name(stem(path))
+        .filter(|(_, besides)| besides.split(' ').all(|word| word.is_empty() || LIST_WORDS.contains(&word)));
+    let by_folder = || {
+        folder(path).rsplit('/').find_map(|folder| Part::of_name(folder).filter(|(_, rest)| rest.is_empty()))
+    };
     by_name.or_else(by_folder).map(|(part, _)| part)
 }
 
@@ -165,7 +184,10 @@ pub(super) fn labelled(
         let paths: Vec<&str> = lists.iter().map(|list| list.path).collect();
         return Ok(Outcome::None(Some(DataError::Unrecognised {
             origin: origin.to_string(),
-            reason: format!("several lists name its images ({}); keep one of them, or call it labels.csv", few(&paths)),
+            reason: format!(
+                "several lists name its images ({}); keep one of them, or call it labels.csv",
+                few(&paths)
+            ),
         })));
     }
     if lists.is_empty() {
@@ -241,7 +263,8 @@ fn rows_of<'a>(
         let label = match label {
             Label::Column(column) => field(*column, "label")?,
             Label::OneHot(columns) => {
-                let column = columns.iter().find(|&&column| is_one(Table::field(row, column))).unwrap_or(&columns[0]);
+                let column =
+                    columns.iter().find(|&&column| is_one(Table::field(row, column))).unwrap_or(&columns[0]);
                 names.as_ref().and_then(|names| names.get(*column)).map_or("", String::as_str)
             }
         };
@@ -292,7 +315,10 @@ fn rows_of<'a>(
         ));
     }
     if repeated > 0 {
-        notes.push(format!("{repeated} of the {all} lines in {} left out, because they repeat another", list.path));
+        notes.push(format!(
+            "{repeated} of the {all} lines in {} left out, because they repeat another",
+            list.path
+        ));
     }
     Ok(rows)
 }
@@ -337,12 +363,14 @@ fn classes(
     match (numbers, named) {
         (Some(numbers), Some(names)) => {
             let last = names.len() as i64;
-            let from_one = numbers.iter().all(|&label| (1..=last).contains(&label)) && numbers.contains(&last);
+            let from_one =
+                numbers.iter().all(|&label| (1..=last).contains(&label)) && numbers.contains(&last);
             if from_one {
                 notes.push(format!("the labels in {list} count from 1: 1 is `{}`", names[0]));
             }
             let label = |(row, &number): (&Row, &i64)| {
-                let label = usize::try_from(number - i64::from(from_one)).ok().filter(|&label| label < names.len());
+                let label =
+                    usize::try_from(number - i64::from(from_one)).ok().filter(|&label| label < names.len());
                 label.ok_or_else(|| out_of_range(row, number, names.len()))
             };
             let labels: Result<Vec<usize>, _> = rows.iter().zip(&numbers).map(label).collect();
@@ -352,7 +380,9 @@ fn classes(
         (Some(numbers), None) => {
             let present: BTreeSet<i64> = numbers.iter().copied().collect();
             let at = |label: i64| numbers.iter().position(|&number| number == label);
-            if let Some((label, row)) = present.first().filter(|&&label| label < 0).and_then(|&label| Some((label, at(label)?))) {
+            if let Some((label, row)) =
+                present.first().filter(|&&label| label < 0).and_then(|&label| Some((label, at(label)?)))
+            {
                 return Err(out_of_range(&rows[row], label, present.len()));
             }
             if let (Some(first), Some(last)) = (present.first(), present.last())
@@ -363,14 +393,17 @@ fn classes(
                     present.len()
                 ));
             }
-            let index: BTreeMap<i64, usize> = present.iter().enumerate().map(|(i, &label)| (label, i)).collect();
+            let index: BTreeMap<i64, usize> =
+                present.iter().enumerate().map(|(i, &label)| (label, i)).collect();
             let labels = numbers.iter().map(|label| index[label]).collect();
             Ok((present.iter().map(ToString::to_string).collect(), labels))
         }
         (None, names) => {
             let listed = names.is_some();
-            let names = names.unwrap_or_else(|| in_order(rows.iter().map(|row| row.label.to_string()).collect()));
-            let index: HashMap<&str, usize> = names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+            let names =
+                names.unwrap_or_else(|| in_order(rows.iter().map(|row| row.label.to_string()).collect()));
+            let index: HashMap<&str, usize> =
+                names.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
             let label = |row: &Row| {
                 index.get(row.label).copied().ok_or_else(|| {
                     let file = if listed { "classes.txt" } else { list };

@@ -109,14 +109,21 @@ fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
 /// The separator that cuts most lines into as many fields as the first, which are the more the better.
 fn separator(text: &str) -> Option<u8> {
     let fits = |separator: u8| {
-        let counts: Vec<usize> =
-            reader(text, separator).records().take(LOOKED_AT).filter_map(|row| Some(row.ok()?.len())).collect();
+        let counts: Vec<usize> = reader(text, separator)
+            .records()
+            .take(LOOKED_AT)
+            .filter_map(|row| Some(row.ok()?.len()))
+            .collect();
         let first = *counts.first().filter(|&&first| first > 1)?;
         let even = counts.iter().filter(|&&count| count == first).count();
         (10 * even >= 9 * counts.len()).then_some((even, first))
     };
     // The later of equals is taken, so the most usual comes last.
-    [b'|', b'\t', b';', b','].into_iter().filter_map(|separator| Some((fits(separator)?, separator))).max_by_key(|(fit, _)| *fit).map(|(_, separator)| separator)
+    [b'|', b'\t', b';', b',']
+        .into_iter()
+        .filter_map(|separator| Some((fits(separator)?, separator)))
+        .max_by_key(|(fit, _)| *fit)
+        .map(|(_, separator)| separator)
 }
 
 #[cfg(test)]
@@ -129,11 +136,19 @@ mod tests {
 
     #[test]
     fn fields_are_separated_by_what_cuts_all_lines_alike() {
-        for text in ["file,label\na.png,\"b, c\"\n", "file;label\na.png;b, c\n", "file\tlabel\na.png\tb, c\n", "file|label\r\na.png|b, c\r\n"] {
+        for text in [
+            "file,label\na.png,\"b, c\"\n",
+            "file;label\na.png;b, c\n",
+            "file\tlabel\na.png\tb, c\n",
+            "file|label\r\na.png|b, c\r\n",
+        ] {
             assert_eq!(rows(text, "csv"), [["file", "label"], ["a.png", "b, c"]], "{text}");
         }
         assert_eq!(rows("a/1.png 3\nb/2.png 0\n", "txt"), [["a/1.png", "3"], ["b/2.png", "0"]]);
-        assert_eq!(rows("my pictures/1.png 3\nb/2.png 0\n", "txt"), [["my pictures/1.png", "3"], ["b/2.png", "0"]]);
+        assert_eq!(
+            rows("my pictures/1.png 3\nb/2.png 0\n", "txt"),
+            [["my pictures/1.png", "3"], ["b/2.png", "0"]]
+        );
         assert_eq!(rows("apple pie/1\nsoup/2\n", "txt").len(), 2);
         assert_eq!(rows("one\ntwo\n", "csv"), [["one"], ["two"]]);
         // A comma in most of the texts is not a separator that the first line has.
@@ -146,6 +161,8 @@ mod tests {
         let mut rows = rows(text, "jsonl");
         rows.iter_mut().for_each(|row| row.sort());
         assert_eq!(rows, [["file_name", "label"], ["3", "a.png"], ["0", "b.png"]]);
-        assert!(Table::parse("[1]\n", "jsonl").err().expect("an error").contains("line 1 is not a JSON object"));
+        assert!(
+            Table::parse("[1]\n", "jsonl").err().expect("an error").contains("line 1 is not a JSON object")
+        );
     }
 }
