@@ -93,7 +93,7 @@ pub enum Command {
     Attack(Attack),
     /// What each attention head of a transformer is worth
     Ablate(Ablate),
-    /// Look at a data set: classes, counts, sizes, a contact sheet
+    /// Look at a data set: classes, counts, sizes, what is wrong with it
     Data(Data),
     /// The models that are known by name
     Models(Models),
@@ -106,8 +106,10 @@ pub enum Command {
 const SOURCES: &str = "\
 SOURCE is recognised by looking at it:
   sherds                        the built-in data set (sherds:size=64,correlation=0.9 to vary it)
-  a folder of class folders     with or without train/ val/ test/
-  a .tar or .zip                of such a folder, or of images/ and labels.csv
+  a folder of class folders     with or without train/ val/ test/, under their usual names
+  a folder of images and a list of them: labels.csv, metadata.csv or .jsonl,
+                                train.csv and test.csv
+  a .tar or .zip                of one of these
   CIFAR-10/100 binary batches, a Hugging Face image parquet file or folder,
   Tiny ImageNet's layout, a MedMNIST .npz";
 
@@ -395,14 +397,14 @@ pub struct Data {
     /// Data to look at
     #[arg(value_name = "SOURCE", default_value = "sherds")]
     pub source: String,
-    /// Where to write the contact sheet
-    #[arg(long, value_name = "FILE.png", default_value = "contact-sheet.png")]
-    pub sheet: PathBuf,
-    /// Split to show on it; the first of test, val, train when not given
-    #[arg(long)]
+    /// Write a contact sheet there: a row of images for each class
+    #[arg(long, value_name = "FILE.png")]
+    pub sheet: Option<PathBuf>,
+    /// Split to show on the contact sheet; the first of test, val, all when not given
+    #[arg(long, requires = "sheet")]
     pub split: Option<String>,
     /// Images of each class on the contact sheet
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    #[arg(long, requires = "sheet", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub per_class: u16,
     /// Treat an unreadable image as an error instead of leaving it out
     #[arg(long)]

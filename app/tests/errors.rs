@@ -227,7 +227,10 @@ fn sources_that_hold_no_data_set() {
     fs::create_dir(path("empty")).unwrap();
     refused(&mut data(&path("empty")), &["empty holds no image", "give another source"]);
     fs::write(path("notes.txt"), "no images here").unwrap();
-    refused(&mut data(&path("notes.txt")), &["notes.txt is no data set that is recognised", "give `sherds`"]);
+    refused(
+        &mut data(&path("notes.txt")),
+        &["notes.txt is not a data set that is recognised", "give `sherds`"],
+    );
     refused(&mut archaeo(["data", "sherds:sise=8"]), &["no parameter `sise`", "size"]);
     fs::create_dir_all(path("half/cat")).unwrap();
     fs::create_dir_all(path("half/dog")).unwrap();

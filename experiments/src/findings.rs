@@ -89,6 +89,9 @@ pub struct DataFindings {
     pub fingerprint: String,
     /// Images left out, with the reason.
     pub skipped: Vec<(String, String)>,
+    /// What to know about how the source was read, each a sentence.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// A few images of each class.
     pub contact_sheet: String,
 }

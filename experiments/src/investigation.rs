@@ -357,6 +357,7 @@ fn data_findings(
         counts: counts.collect(),
         fingerprint,
         skipped,
+        notes: dataset.notes.clone(),
         contact_sheet: "pictures/data.png".into(),
     })
 }

@@ -144,7 +144,10 @@ fn write(
         |number: fn((usize, usize)) -> usize| Column::indices(&places().map(number).collect::<Vec<_>>()),
     );
     let mut table = Table::default().with("layer", layers).with("head", numbers);
-    let mut arrays = vec![NamedArray::indices("labels", &opened.labels()?), rollouts];
+    let mut arrays = vec![rollouts];
+    if opened.dataset.has_labels() {
+        arrays.push(NamedArray::indices("labels", &opened.labels()?));
+    }
     for (name, values) in tables {
         // Stages of a Swin Transformer differ in their number of heads.
         let padded = values.iter().flat_map(|heads| {

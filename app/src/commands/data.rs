@@ -1,7 +1,7 @@
 //! `archaeo data`: what a data set consists of.
 
 use anyhow::Result;
-use archaeo_experiments::data::{self, OpenOptions, Summary};
+use archaeo_experiments::data::{self, OpenOptions, SplitSummary, Summary};
 use archaeo_experiments::investigation::contact_sheet;
 
 use super::{check_destination, verify};
@@ -9,36 +9,39 @@ use crate::cli::Data;
 use crate::cli::Global;
 use crate::printer::Printer;
 
+/// Up to this many classes each has a row.
+const MOST_ROWS: usize = 40;
+
+/// Classes that are named at either end where there are more.
+const EXTREMES: usize = 5;
+
 /// Runs the command.
 ///
 /// # Errors
 /// One sentence for data that cannot be used.
 pub fn run(arguments: &Data, _: &Global, printer: &Printer) -> Result<()> {
-    check_destination(&arguments.sheet)?;
+    if let Some(sheet) = &arguments.sheet {
+        check_destination(sheet)?;
+    }
     let options = OpenOptions { strict: arguments.strict, ..OpenOptions::default() };
     let mut dataset = data::open(&arguments.source, &options)?;
     verify(&mut dataset, &[], printer)?;
-    let split = arguments.split.clone().unwrap_or_else(|| dataset.evaluation_split().to_owned());
-    let sheet = contact_sheet(&dataset, &split, arguments.per_class.into(), dataset.classes.len())?;
-    sheet.save_png(&arguments.sheet)?;
-    printer.say(&format!("contact sheet of `{split}`: {}", arguments.sheet.display()));
+    if let Some(file) = &arguments.sheet {
+        let split = arguments.split.clone().unwrap_or_else(|| dataset.evaluation_split().to_owned());
+        let sheet = contact_sheet(&dataset, &split, arguments.per_class.into(), dataset.classes.len())?;
+        sheet.save_png(file)?;
+        printer.say(&format!("contact sheet of `{split}`: {}", file.display()));
+    }
     printer.result(&dataset.summary(), table)
 }
 
-/// Splits, then classes, as columns.
+/// Classes as rows and splits as columns, or a summary of the classes where they are many; then the sizes.
 fn table(summary: &Summary) -> String {
     let mut lines = format!("{}: {} classes\n\n", summary.source, summary.classes.len());
-    let widest = summary.classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).max(8);
-    let row = |first: &str, cells: Vec<String>| {
-        let cells: String = cells.iter().map(|cell| format!("{cell:>10}")).collect();
-        format!("{first:<widest$}{cells}\n")
+    lines += &match summary.classes.len() {
+        0..=MOST_ROWS => every_class(summary),
+        _ => extremes(summary),
     };
-    lines += &row("", summary.splits.keys().cloned().collect());
-    for (label, class) in summary.classes.iter().enumerate() {
-        lines +=
-            &row(class, summary.splits.values().map(|split| split.per_class[label].to_string()).collect());
-    }
-    lines += &row("images", summary.splits.values().map(|split| split.images.to_string()).collect());
     for (name, split) in &summary.splits {
         if let (Some(width), Some(height)) = (split.width, split.height) {
             lines += &format!(
@@ -48,4 +51,57 @@ fn table(summary: &Summary) -> String {
         }
     }
     lines
+}
+
+fn row(widest: usize, first: &str, cells: impl Iterator<Item = String>) -> String {
+    let cells: String = cells.map(|cell| format!("{cell:>10}")).collect();
+    format!("{first:<widest$}{cells}\n")
+}
+
+fn every_class(summary: &Summary) -> String {
+    let widest = summary.classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).max(8);
+    let mut lines = row(widest, "", summary.splits.keys().cloned());
+    for (label, class) in summary.classes.iter().enumerate() {
+        lines += &row(widest, class, summary.splits.values().map(|split| split.per_class[label].to_string()));
+    }
+    lines + &row(widest, "images", summary.splits.values().map(|split| split.images.to_string()))
+}
+
+/// How many images the classes have, and which have the most and the fewest.
+fn extremes(summary: &Summary) -> String {
+    let widest = "classes with images".len() + 2;
+    let counts = |split: &SplitSummary| {
+        let mut counts: Vec<usize> = split.per_class.iter().copied().filter(|&count| count > 0).collect();
+        counts.sort_unstable();
+        counts
+    };
+    let each = |title: &str, of: &dyn Fn(&SplitSummary) -> usize| {
+        row(widest, title, summary.splits.values().map(|split| of(split).to_string()))
+    };
+    let mut lines = row(widest, "", summary.splits.keys().cloned());
+    lines += &each("images", &|split| split.images);
+    lines += &each("classes with images", &|split| counts(split).len());
+    lines += &each("classes with none", &|split| split.per_class.len() - counts(split).len());
+    lines += &each("fewest per class", &|split| counts(split).first().copied().unwrap_or(0));
+    lines +=
+        &each("median per class", &|split| counts(split).get(counts(split).len() / 2).copied().unwrap_or(0));
+    lines += &each("most per class", &|split| counts(split).last().copied().unwrap_or(0));
+    for (name, split) in &summary.splits {
+        let mut classes: Vec<(usize, &str)> = split
+            .per_class
+            .iter()
+            .zip(&summary.classes)
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, class)| (*count, class.as_str()))
+            .collect();
+        // Equals stay in the order of the classes.
+        classes.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+        let list = |classes: &[(usize, &str)]| {
+            classes.iter().map(|(count, class)| format!("{class} ({count})")).collect::<Vec<_>>().join(", ")
+        };
+        let shown = EXTREMES.min(classes.len());
+        lines += &format!("\n{name}: the largest classes are {}", list(&classes[..shown]));
+        lines += &format!("\n{name}: the smallest classes are {}", list(&classes[classes.len() - shown..]));
+    }
+    lines + "\n"
 }

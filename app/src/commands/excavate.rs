@@ -85,6 +85,9 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
     let investigation = excavate(&request, &bars)?;
     bars.finish();
     say_skipped(&investigation.data.skipped, printer);
+    for note in &investigation.data.notes {
+        printer.say(note);
+    }
 
     let path = |name: &str| arguments.out.join(name).display().to_string();
     let (trust, others): (Vec<Claim>, Vec<Claim>) =

@@ -63,10 +63,16 @@ pub fn verify(dataset: &mut Dataset, splits: &[&str], printer: &Printer) -> anyh
     Ok(())
 }
 
+/// Skipped images that are named; the rest is counted.
+const MOST_NAMED: usize = 20;
+
 /// Says which images were left out, and why.
 fn say_skipped(skipped: &[(String, String)], printer: &Printer) {
-    for (image, reason) in skipped {
+    for (image, reason) in skipped.iter().take(MOST_NAMED) {
         printer.say(&format!("skipped {image}: {reason}"));
+    }
+    if skipped.len() > MOST_NAMED {
+        printer.say(&format!("skipped {} more", skipped.len() - MOST_NAMED));
     }
     if !skipped.is_empty() {
         printer.say(&format!("{} image(s) could not be used and were left out", skipped.len()));

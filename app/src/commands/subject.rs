@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail, ensure};
 use archaeo_experiments::classes::{Matching, Naming, Outputs};
-use archaeo_experiments::data::{self, Dataset, NO_OUTPUT, OpenOptions, Split, sherds};
+use archaeo_experiments::data::{self, Dataset, Labels, NO_OUTPUT, OpenOptions, Split, sherds};
 use archaeo_experiments::export::Format;
 use archaeo_experiments::finite::{AnswersError, NotFinite};
 use archaeo_experiments::random::stratified;
@@ -128,7 +128,8 @@ pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Prin
         refuse_random_head(subject)?;
     }
     let device = device::by_name(&global.device, &[global.precision()])?;
-    let dataset = subject.data.as_deref().map(|source| open_data(source, subject)).transpose()?;
+    let labels = if purpose == Purpose::Look { Labels::Optional } else { Labels::Required };
+    let dataset = subject.data.as_deref().map(|source| open_data(source, subject, labels)).transpose()?;
     let found = find(&subject.weights, subject.model.as_deref(), &subject.reading, &[], printer)?;
     let mut dataset = match dataset {
         Some(dataset) => dataset,
@@ -187,15 +188,15 @@ fn refuse_random_head(subject: &Subject) -> Result<()> {
     }
 }
 
-fn open_data(source: &str, subject: &Subject) -> Result<Dataset> {
-    let options = OpenOptions { strict: subject.strict, ..OpenOptions::default() };
+fn open_data(source: &str, subject: &Subject, labels: Labels) -> Result<Dataset> {
+    let options = OpenOptions { strict: subject.strict, labels, ..OpenOptions::default() };
     Ok(data::open(source, &options)?)
 }
 
 /// Sherds, for a model that was trained on them.
 fn default_data(found: &Found, subject: &Subject) -> Result<Dataset> {
     require_sherds_classes(&subject.weights, &found.described.card.classes)?;
-    open_data("sherds", subject)
+    open_data("sherds", subject, Labels::Required)
 }
 
 /// Refuses to take Sherds for the data of a model with other classes.

@@ -1,10 +1,11 @@
 //! A data set: classes and splits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::copies;
 use super::split::{Skipped, Split};
 use super::{DataError, Image};
 
@@ -13,9 +14,9 @@ use super::{DataError, Image};
 pub struct Dataset {
     /// The source as it was given.
     pub name: String,
-    /// Class names; a label is an index into them.
+    /// Class names; a label is an index into them. None where the images have no labels; see [`Dataset::has_labels`].
     pub classes: Vec<String>,
-    /// What a user should know about how the source was read, each a sentence.
+    /// What a user should know about how the source was read, and what [`Dataset::verify`] noticed, each a sentence.
     pub notes: Vec<String>,
     pub(super) splits: BTreeMap<String, Split>,
     pub(super) strict: bool,
@@ -27,6 +28,11 @@ impl Dataset {
         &self.splits
     }
 
+    /// Whether the images have classes; without, their labels mean nothing. See [`Labels`](super::Labels).
+    pub fn has_labels(&self) -> bool {
+        !self.classes.is_empty()
+    }
+
     /// The split `name`.
     ///
     /// # Errors
@@ -36,7 +42,7 @@ impl Dataset {
             origin: self.name.clone(),
             split: name.to_string(),
             available: self.splits.keys().cloned().collect::<Vec<_>>().join(", "),
-            note: self.notes.first().cloned(),
+            note: self.notes.iter().find(|note| note.contains("splits")).cloned(),
         })
     }
 
@@ -53,13 +59,14 @@ impl Dataset {
     }
 
     /// Decodes every image of the named splits once (of all of them if `names` is empty), drops the bad ones
-    /// and returns them; images without a fault keep their order.
+    /// and returns them; images without a fault keep their order. Images that are there twice, or of one colour, are noted.
     ///
     /// # Errors
     /// With `strict`, the first bad image. A split of which no image is left, a class of which none is left
     /// to train on, a split that does not exist.
     pub fn verify(&mut self, names: &[&str]) -> Result<Vec<Skipped>, DataError> {
         let mut skipped: Vec<Skipped> = Vec::new();
+        let mut known: HashSet<Skipped> = HashSet::new();
         let names: Vec<String> = match names {
             [] => self.splits.keys().cloned().collect(),
             names => names.iter().map(ToString::to_string).collect(),
@@ -80,15 +87,22 @@ impl Dataset {
                     reason: first.reason.clone(),
                 });
             }
-            if let Some(&lost) = before.difference(&after).next().filter(|_| name == "train") {
+            let lost =
+                before.difference(&after).next().filter(|_| name == "train" && !self.classes.is_empty());
+            if let Some(&lost) = lost {
                 let class = self.classes[lost].clone();
                 return Err(DataError::ClassWithoutImage { origin: self.name.clone(), split: name, class });
             }
             // An image of `all` is in one of the parts as well.
             for bad in split.skipped() {
-                if !skipped.contains(bad) {
+                if known.insert(bad.clone()) {
                     skipped.push(bad.clone());
                 }
+            }
+        }
+        for note in copies::notes(&self.classes, &self.splits) {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
             }
         }
         Ok(skipped)
@@ -115,7 +129,9 @@ impl Dataset {
     pub fn summary(&self) -> Summary {
         let splits = self.splits.iter().map(|(name, split)| {
             let mut per_class = vec![0; self.classes.len()];
-            split.labels().into_iter().for_each(|label| per_class[label] += 1);
+            if self.has_labels() {
+                split.labels().into_iter().for_each(|label| per_class[label] += 1);
+            }
             let (widths, heights): (Vec<_>, Vec<_>) = split.sizes().into_iter().unzip();
             let summary = SplitSummary {
                 images: split.len(),
@@ -183,7 +199,7 @@ impl Spread {
 }
 
 /// The first `per_class` usable images of each class of `split`, with the class's name: the rows of a contact
-/// sheet. A class without images gives an empty row.
+/// sheet. A class without images gives an empty row; images without labels are one row.
 ///
 /// # Errors
 /// A split that does not exist.
@@ -195,6 +211,9 @@ pub fn contact_sheet(
     let split = dataset.split(split)?;
     let mut rows: Vec<(String, Vec<Image>)> =
         dataset.classes.iter().map(|class| (class.clone(), Vec::new())).collect();
+    if rows.is_empty() {
+        rows.push((String::new(), Vec::new()));
+    }
     for i in 0..split.len() {
         let row = &mut rows[split.label(i)].1;
         if row.len() < per_class {

@@ -4,7 +4,65 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use super::images::few;
 use super::split::Record;
+
+/// Images that a class needs for one in each of train, val and test.
+const FEWEST: usize = 3;
+
+/// Classes with too few images to be divided.
+pub(super) struct FewImages {
+    /// Their labels, each with the number of images.
+    classes: Vec<(usize, usize)>,
+    /// Whether they hold most of the images, so that what can be divided is not the data set.
+    pub(super) most: bool,
+    /// Whether there are no other classes.
+    pub(super) all: bool,
+}
+
+/// The classes among `labels` that are too small to be divided.
+pub(super) fn few_images(labels: &[usize]) -> FewImages {
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    labels.iter().for_each(|&label| *counts.entry(label).or_default() += 1);
+    let present = counts.len();
+    let classes: Vec<_> = counts.into_iter().filter(|(_, images)| *images < FEWEST).collect();
+    let images: usize = classes.iter().map(|(_, images)| images).sum();
+    FewImages { most: 2 * images > labels.len(), all: classes.len() == present, classes }
+}
+
+impl FewImages {
+    /// `chosen` without the images of these classes.
+    pub(super) fn spare(&self, records: &[Record], mut chosen: Vec<bool>) -> Vec<bool> {
+        let is_few = |label: usize| self.classes.iter().any(|(few, _)| *few == label);
+        chosen.iter_mut().zip(records).for_each(|(chosen, record)| *chosen &= !is_few(record.label));
+        chosen
+    }
+
+    /// One of the classes, in brackets.
+    pub(super) fn example(&self, names: &[String]) -> String {
+        let example = self.classes.first();
+        example.map_or(String::new(), |&(label, images)| format!(" (class `{}` has {images})", names[label]))
+    }
+
+    /// What is done with them, if there are any.
+    pub(super) fn note(&self, names: &[String]) -> Option<String> {
+        let named: Vec<String> =
+            self.classes.iter().map(|&(label, images)| format!("`{}` ({images})", names[label])).collect();
+        match named.as_slice() {
+            [] => None,
+            [one] => Some(format!(
+                "class {one} has fewer than {FEWEST} images, too few to be divided: it is in `train` alone, and no score says \
+                 anything about it"
+            )),
+            several => Some(format!(
+                "{} classes have fewer than {FEWEST} images each, too few to be divided: they are in `train` alone, and no score \
+                 says anything about them: {}",
+                several.len(),
+                few(several)
+            )),
+        }
+    }
+}
 
 /// For each record whether it belongs to the `share` of its class that comes first in an order fixed by
 /// (`seed`, `purpose`, identifier). At least one and at most all but one of a class with two or more images;

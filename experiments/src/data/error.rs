@@ -17,13 +17,39 @@ pub enum DataError {
     },
     /// Nothing known by its look.
     #[error(
-        "{origin} is no data set that is recognised: {reason}; give `sherds`, a folder of class folders, a .tar or \
+        "{origin} is not a data set that is recognised: {reason}; give `sherds`, a folder of class folders, a .tar or \
          .zip of one or of images/ and labels.csv, CIFAR binary batches, image parquet files, or a MedMNIST .npz"
     )]
     Unrecognised {
         /// The source as given.
         origin: String,
         /// What was found instead.
+        reason: String,
+    },
+    /// Images without classes where classes are needed.
+    #[error(
+        "{origin} has no labels, which are needed to train or to score a model: {reason}; put its images into one folder \
+         for each class, or add a labels.csv with the columns `file` and `label`"
+    )]
+    Unlabelled {
+        /// The source as given.
+        origin: String,
+        /// Why there are none.
+        reason: String,
+    },
+    /// Files that cannot be used, where none may be left out.
+    #[error(
+        "{count} of the files and folders of {origin} cannot be used, the first is {identifier}: {reason}; mend or remove \
+         them (without --strict, they are left out)"
+    )]
+    LeftOut {
+        /// The source as given.
+        origin: String,
+        /// Number of such files.
+        count: usize,
+        /// The first of them.
+        identifier: String,
+        /// What is wrong with it.
         reason: String,
     },
     /// A known layout with a broken part.

@@ -1,320 +1,300 @@
-//! Layouts made of files: class folders, `images/` with `labels.csv`, and Tiny ImageNet's.
+//! Layouts made of files: class folders, images with lists, Tiny ImageNet's, and images without labels.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::DataError;
+use super::images::{Images, few};
 use super::listing::Listing;
-use super::open::Layout;
-use super::split::{Encoding, Record};
+use super::lists::{self, Outcome, classes_in_order, compressed};
+pub(super) use super::names::split_name;
+use super::open::{Labels, Layout, OpenOptions};
+use super::split::{Record, Skipped};
 use super::storage::Storage;
+use super::tree::{Arrangement, Folder, Order, arrangement};
+use super::{split_lists, tiny_imagenet};
 
 /// Reads whichever of the layouts `listing` has.
-pub(super) fn read(origin: &str, listing: &Listing) -> Result<Layout, DataError> {
-    if let Some(text) = listing.text("labels.csv") {
-        return labelled_list(origin, listing, &text?);
+pub(super) fn read(origin: &str, listing: &Listing, options: &OpenOptions) -> Result<Layout, DataError> {
+    let images = Images::of(listing);
+    if options.strict {
+        refuse_left_out(origin, listing, &images)?;
     }
-    let images: Vec<_> = listing.files.iter().filter(|(path, _)| is_image(path)).collect();
-    if images.is_empty() && listing.files.is_empty() {
-        return Err(DataError::Empty { origin: origin.to_string(), split: None });
+    if images.files.is_empty() {
+        return Err(no_images(origin, listing, &images));
     }
-    let unrecognised = |reason: String| DataError::Unrecognised { origin: origin.to_string(), reason };
-    if images.is_empty() {
-        return Err(unrecognised(format!("none of its {} files is an image", listing.files.len())));
-    }
-    if let Some(annotations) = listing.text("val/val_annotations.txt") {
-        return tiny_imagenet(origin, listing, &annotations?);
-    }
-    class_folders(origin, listing)
+    let mut layout = labelled(origin, listing, &images, options.labels)?;
+    layout.notes.extend(listing.notes.iter().cloned());
+    layout.notes.extend(left_out(&listing.left_out));
+    layout.notes.extend(images.note());
+    Ok(layout)
 }
 
-/// `CLASS/…/image` or `SPLIT/CLASS/…/image`.
-fn class_folders(origin: &str, listing: &Listing) -> Result<Layout, DataError> {
-    let top: BTreeSet<&str> =
-        listing.folders.iter().filter(|path| !path.contains('/')).map(String::as_str).collect();
-    // A folder named `test` among animals is a class; beside `train` it is a split.
-    let has_splits = top.iter().any(|folder| split_name(folder) == Some("train"));
+fn labelled(origin: &str, listing: &Listing, images: &Images, labels: Labels) -> Result<Layout, DataError> {
+    let arranged = arrangement(&Folder::of(images.files.iter().map(|(path, _)| *path)));
+    let explicit: Vec<&str> =
+        listing.files.iter().map(|(path, _)| path.as_str()).filter(|path| lists::is_explicit(path)).collect();
     let mut notes = Vec::new();
-    let mut folders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for path in &listing.folders {
-        let mut parts = path.split('/');
-        let split = match (has_splits, parts.clone().next().and_then(split_name)) {
-            (false, _) => "all",
-            (true, Some(split)) => {
-                parts.next();
-                folders.entry(split.to_string()).or_default();
-                split
+    if !explicit.is_empty() {
+        match (lists::labelled(origin, listing, images, &explicit[..1])?, &arranged) {
+            (Outcome::Found(layout), _) => return Ok(layout),
+            (Outcome::None(Some(error)), Ok(_)) => {
+                notes.push(format!("{error}; the classes are those of the folders"))
             }
-            (true, None) => continue,
+            (Outcome::None(Some(error)), Err(_)) if labels == Labels::Required => return Err(error),
+            (Outcome::None(_), _) => {}
+        }
+    }
+    if let Some(annotations) = listing.text(tiny_imagenet::ANNOTATIONS) {
+        return tiny_imagenet::read(origin, listing, images, &annotations?);
+    }
+    let reason = match arranged {
+        Ok(arranged) => {
+            let mut layout = class_folders(origin, listing, images, arranged)?;
+            layout.notes.splice(0..0, notes);
+            return Ok(layout);
+        }
+        Err(reason) => reason,
+    };
+    let candidates: Vec<&str> =
+        lists::candidates(listing).into_iter().filter(|path| !explicit.contains(path)).collect();
+    let unclear = match lists::labelled(origin, listing, images, &candidates)? {
+        Outcome::Found(layout) => return Ok(layout),
+        Outcome::None(unclear) => unclear,
+    };
+    if let Some(error) = class_without_image(origin, listing, images) {
+        return match labels {
+            Labels::Required => Err(error),
+            Labels::Optional => Ok(unlabelled(images, reason)),
         };
-        if let Some(class) = parts.next() {
-            folders.entry(split.to_string()).or_default().insert(class.to_string());
+    }
+    match (labels, unclear) {
+        (Labels::Optional, _) => Ok(unlabelled(images, reason)),
+        (Labels::Required, Some(error)) => Err(error),
+        (Labels::Required, None) => Err(DataError::Unlabelled { origin: origin.to_string(), reason }),
+    }
+}
+
+/// All images in one split, of no class.
+fn unlabelled(images: &Images, reason: String) -> Layout {
+    let records = images.files.iter().map(|(path, storage)| compressed(path, 0, storage)).collect();
+    Layout {
+        classes: Vec::new(),
+        splits: BTreeMap::from([("all".to_string(), records)]),
+        notes: vec![format!("its images are taken without labels: {reason}")],
+        complete: false,
+    }
+}
+
+/// With one class folder that has images and one that has none, the second is what is missing.
+fn class_without_image(origin: &str, listing: &Listing, images: &Images) -> Option<DataError> {
+    let top = |path: &str| path.split_once('/').map(|(folder, _)| folder.to_string());
+    let with: BTreeSet<String> = images.files.iter().filter_map(|(path, _)| top(path)).collect();
+    let without = listing.folders.iter().find(|path| !path.contains('/') && !with.contains(*path))?;
+    let is_class = with.len() == 1 && images.files.iter().all(|(path, _)| path.contains('/'));
+    is_class.then(|| DataError::ClassWithoutImage {
+        origin: origin.to_string(),
+        split: "all".into(),
+        class: without.clone(),
+    })
+}
+
+fn no_images(origin: &str, listing: &Listing, images: &Images) -> DataError {
+    let unrecognised = |reason: String| DataError::Unrecognised { origin: origin.to_string(), reason };
+    match (images.note(), left_out(&listing.left_out).first(), listing.files.len()) {
+        (Some(note), _, _) => unrecognised(format!("it holds no image that is read ({note})")),
+        (None, Some(note), 0) => unrecognised(format!("it holds no image that can be read ({note})")),
+        (None, None, 0) => DataError::Empty { origin: origin.to_string(), split: None },
+        (None, _, files) => unrecognised(format!("none of its {files} files is an image")),
+    }
+}
+
+/// What cannot be read, by why.
+fn left_out(items: &[Skipped]) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for item in items {
+        reasons.entry(&item.reason).or_default().push(&item.identifier);
+    }
+    let note = |(reason, names): (&str, Vec<&str>)| match names.as_slice() {
+        [one] => format!("{one} was left out: {reason}"),
+        several => format!("{} files or folders were left out ({reason}): {}", several.len(), few(several)),
+    };
+    reasons.into_iter().map(note).collect()
+}
+
+fn refuse_left_out(origin: &str, listing: &Listing, images: &Images) -> Result<(), DataError> {
+    let kind = |image: &Skipped| (image.identifier.clone(), format!("{} images are not read", image.reason));
+    let first = listing.left_out.iter().map(|item| (item.identifier.clone(), item.reason.clone()));
+    match first.chain(images.undecodable.iter().map(kind)).next() {
+        None => Ok(()),
+        Some((identifier, reason)) => Err(DataError::LeftOut {
+            origin: origin.to_string(),
+            count: listing.left_out.len() + images.undecodable.len(),
+            identifier,
+            reason,
+        }),
+    }
+}
+
+/// `CLASS/…/image` with or without splits.
+fn class_folders(
+    origin: &str,
+    listing: &Listing,
+    images: &Images,
+    arranged: Arrangement,
+) -> Result<Layout, DataError> {
+    let Arrangement { order, passed_over, visited, mut notes } = arranged;
+    let place = |path: &str| match &order {
+        Order::Classes(bases) => bases.iter().find_map(|(split, base)| {
+            let (class, _) = below(path, base)?.split_once('/')?;
+            Some((*split, class.to_string()))
+        }),
+        Order::SplitsWithin(base) => {
+            let mut parts = below(path, base)?.split('/');
+            let (class, part) = (parts.next()?, parts.next()?);
+            parts.next()?;
+            Some((split_name(part)?, class.to_string()))
+        }
+    };
+    // The same folder name is kept once for all its images.
+    let mut folders: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+    let mut placed = Vec::new();
+    let mut stray = 0;
+    for (i, (path, _)) in images.files.iter().enumerate() {
+        match place(path) {
+            Some((split, class)) => {
+                folders.entry(split).or_default().insert(class.clone());
+                placed.push((i, split, class));
+            }
+            None if passed_over.iter().any(|folder| below(path, folder).is_some()) => {}
+            None => stray += 1,
         }
     }
-    if has_splits {
-        let others: Vec<_> = top.iter().filter(|folder| split_name(folder).is_none()).copied().collect();
-        if !others.is_empty() {
-            notes.push(format!("these folders are no splits and were passed over: {}", others.join(", ")));
+    match stray {
+        0 => {}
+        1 => notes.push("1 image lies outside the class folders and was passed over".into()),
+        n => notes.push(format!("{n} images lie outside the class folders and were passed over")),
+    }
+    let empty = without_images(listing, images, &visited);
+    let classes = same_classes(origin, &folders, &empty, &mut notes)?;
+    let present =
+        |folder: &String| classes.iter().any(|class| folder.rsplit('/').next() == Some(class.as_str()));
+    let empty: Vec<String> = empty.into_iter().filter(|folder| !present(folder)).collect();
+    match (classes.as_slice(), empty.as_slice()) {
+        ([_], [class, ..]) => {
+            return Err(DataError::ClassWithoutImage {
+                origin: origin.to_string(),
+                split: folders.keys().next().copied().unwrap_or("all").to_string(),
+                class: class.rsplit('/').next().unwrap_or(class).to_string(),
+            });
+        }
+        ([only], []) => {
+            return Err(DataError::Unlabelled {
+                origin: origin.to_string(),
+                reason: format!("it has one class folder only, `{only}`"),
+            });
+        }
+        (_, []) => {}
+        (_, [one]) => notes.push(format!("the folder {one} holds no image and is not a class")),
+        (_, several) => {
+            notes.push(format!(
+                "{} folders hold no image and are not classes: {}",
+                several.len(),
+                few(several)
+            ));
         }
     }
-    // A `test` folder without class folders is an unlabelled challenge set.
-    folders.retain(|split, classes| {
-        let keep = !classes.is_empty() || split == "train" || split == "all";
-        if !keep {
-            notes.push(format!("`{split}` has no class folders, so no labels, and was passed over"));
-        }
-        keep
-    });
-    let classes = same_classes(origin, &folders)?;
+    if !classes.is_sorted() {
+        notes.push(format!(
+            "the class folders are numbers and stand in the order of numbers: {}",
+            few(&classes)
+        ));
+    }
     let index: BTreeMap<&str, usize> =
         classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
 
-    let mut splits: BTreeMap<String, Vec<Record>> =
-        folders.keys().map(|split| (split.clone(), Vec::new())).collect();
-    let mut stray = 0;
-    for (path, storage) in listing.files.iter().filter(|(path, _)| is_image(path)) {
-        let mut parts = path.split('/');
-        let split = if has_splits { parts.next().and_then(split_name) } else { Some("all") };
-        let class = parts.next().and_then(|class| index.get(class));
-        match (split.and_then(|split| splits.get_mut(split)), class, parts.next()) {
-            (Some(records), Some(&label), Some(_)) => records.push(compressed(path, label, storage)),
-            _ => stray += 1,
+    // Folders that are all of one split may be divided by lists beside them.
+    let listed = match &order {
+        Order::Classes(bases) if bases.iter().all(|(split, _)| *split == "all") => {
+            split_lists::splits(listing, images, &mut notes)
         }
-    }
-    if stray > 0 {
-        notes.push(format!("{stray} images lie outside the class folders and were passed over"));
-    }
-    if classes.len() < 2 {
-        return Err(DataError::Unrecognised {
-            origin: origin.to_string(),
-            reason: match classes.as_slice() {
-                [only] => format!("it has one class folder only, `{only}`"),
-                _ => "its images do not lie in class folders".to_string(),
+        _ => None,
+    };
+    let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
+    for (i, split, class) in placed {
+        let (path, storage): (&str, &Storage) = images.files[i];
+        let split = match &listed {
+            None => split,
+            Some(listed) => match listed[i] {
+                Some(split) => split,
+                None => continue,
             },
-        });
+        };
+        splits.entry(split.to_string()).or_default().push(compressed(path, index[class.as_str()], storage));
     }
     Ok(Layout { classes, splits, notes, complete: true })
 }
 
+/// The rest of a path below a folder.
+fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
+    if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
+}
+
+/// Folders without an image right below those that were gone through.
+fn without_images(listing: &Listing, images: &Images, visited: &[String]) -> Vec<String> {
+    let mut with: BTreeSet<&str> = BTreeSet::new();
+    for (path, _) in &images.files {
+        let mut parent = *path;
+        while let Some((shorter, _)) = parent.rsplit_once('/') {
+            if !with.insert(shorter) {
+                break;
+            }
+            parent = shorter;
+        }
+    }
+    let parent = |path: &str| path.rsplit_once('/').map_or(String::new(), |(parent, _)| parent.to_string());
+    let is_beside = |path: &&String| !with.contains(path.as_str()) && visited.contains(&parent(path));
+    listing.folders.iter().filter(is_beside).cloned().collect()
+}
+
+/// The classes of `train`, or of all splits where there is none; no other split may have more.
 fn same_classes(
     origin: &str,
-    folders: &BTreeMap<String, BTreeSet<String>>,
+    folders: &BTreeMap<&'static str, BTreeSet<String>>,
+    empty: &[String],
+    notes: &mut Vec<String>,
 ) -> Result<Vec<String>, DataError> {
-    let reference = folders.get("train").or_else(|| folders.get("all")).cloned().unwrap_or_default();
+    let (name, reference) = match ["train", "all"].into_iter().find_map(|name| folders.get_key_value(name)) {
+        Some((name, reference)) => (*name, reference.clone()),
+        None => ("others", folders.values().flatten().cloned().collect()),
+    };
+    let list = |names: &BTreeSet<&String>| {
+        let shown: Vec<_> = names.iter().take(5).map(|name| format!("`{name}`")).collect();
+        let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
+        format!("{}{more}", shown.join(", "))
+    };
     for (split, classes) in folders {
-        let list = |names: BTreeSet<&String>| {
-            let shown: Vec<_> = names.iter().take(5).map(|name| format!("`{name}`")).collect();
-            let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
-            format!("{}{more}", shown.join(", "))
-        };
         let missing: BTreeSet<_> = reference.difference(classes).collect();
         let extra: BTreeSet<_> = classes.difference(&reference).collect();
+        let in_empty =
+            |class: &&&String| empty.iter().any(|folder| folder.rsplit('/').next() == Some(class.as_str()));
+        if let Some(class) = extra.iter().find(in_empty) {
+            let (split, class) = (name.to_string(), class.to_string());
+            return Err(DataError::ClassWithoutImage { origin: origin.to_string(), split, class });
+        }
         let difference = match (missing.is_empty(), extra.is_empty()) {
             (true, true) => continue,
-            (false, true) => format!("lacks the classes {} that `train` has", list(missing)),
-            (true, false) => format!("has the classes {} that `train` lacks", list(extra)),
-            (false, false) => format!("lacks the classes {} and has {} instead", list(missing), list(extra)),
-        };
-        let (origin, split) = (origin.to_string(), split.clone());
-        return Err(DataError::ClassMismatch { origin, split, difference });
-    }
-    Ok(reference.into_iter().collect())
-}
-
-/// Tiny ImageNet: `train/WNID/images/…`, and `val/images/…` labelled by `val/val_annotations.txt`; `words.txt`
-/// gives the names. Classes are in the order of their WordNet identifiers, as tools that sort folders have it.
-fn tiny_imagenet(origin: &str, listing: &Listing, annotations: &str) -> Result<Layout, DataError> {
-    let mut wnids: BTreeSet<String> = match listing.text("wnids.txt") {
-        Some(text) => text?.split_whitespace().map(str::to_string).collect(),
-        None => BTreeSet::new(),
-    };
-    let train_class =
-        |path: &str| path.strip_prefix("train/").and_then(|rest| rest.split('/').next()).map(str::to_string);
-    if wnids.is_empty() {
-        wnids.extend(listing.folders.iter().filter_map(|path| train_class(path)));
-    }
-    let index: BTreeMap<&str, usize> = wnids.iter().enumerate().map(|(i, wnid)| (wnid.as_str(), i)).collect();
-
-    let train = listing.files.iter().filter(|(path, _)| is_image(path)).filter_map(|(path, storage)| {
-        let label = *index.get(train_class(path)?.as_str())?;
-        Some(compressed(path, label, storage))
-    });
-    let mut splits = BTreeMap::from([("train".to_string(), train.collect::<Vec<_>>())]);
-
-    let stored: BTreeMap<&str, &Storage> =
-        listing.files.iter().map(|(path, storage)| (path.as_str(), storage)).collect();
-    let mut val = Vec::new();
-    for line in annotations.lines().filter(|line| !line.trim().is_empty()) {
-        let mut fields = line.split_whitespace();
-        let (Some(file), Some(wnid)) = (fields.next(), fields.next()) else {
-            return Err(DataError::malformed(
-                "val/val_annotations.txt",
-                format!("the line `{line}` has no class; correct it"),
-            ));
-        };
-        let Some(&label) = index.get(wnid) else {
-            return Err(DataError::ClassMismatch {
-                origin: origin.to_string(),
-                split: "val".to_string(),
-                difference: format!("gives {file} the class `{wnid}`, which is not among those of `train`"),
-            });
-        };
-        let path = format!("val/images/{file}");
-        let storage = stored.get(path.as_str()).copied().unwrap_or(&LISTED_ONLY);
-        val.push(compressed(&path, label, storage));
-    }
-    splits.insert("val".to_string(), val);
-
-    let words = listing.text("words.txt").transpose()?.unwrap_or_default();
-    let notes = match listing.files.iter().any(|(path, _)| path.starts_with("test/") && is_image(path)) {
-        true => vec!["`test` has no labels and was passed over; `val` takes its part".to_string()],
-        false => Vec::new(),
-    };
-    Ok(Layout { classes: readable_names(&wnids, &words), splits, notes, complete: true })
-}
-
-/// The first of each class's synonyms, or all of them where the first is shared ("crane" twice).
-fn readable_names(wnids: &BTreeSet<String>, words: &str) -> Vec<String> {
-    let synonyms: BTreeMap<&str, &str> = words.lines().filter_map(|line| line.split_once('\t')).collect();
-    let first = |wnid: &str| {
-        let all = synonyms.get(wnid).copied().unwrap_or(wnid);
-        all.split(',').next().unwrap_or(all).trim().to_string()
-    };
-    let mut uses: BTreeMap<String, usize> = BTreeMap::new();
-    wnids.iter().for_each(|wnid| *uses.entry(first(wnid)).or_default() += 1);
-    let name = |wnid: &String| {
-        let short = first(wnid);
-        if uses[&short] == 1 { short } else { format!("{short} ({wnid})") }
-    };
-    wnids.iter().map(name).collect()
-}
-
-/// `labels.csv` with a column of files and a column of classes, as names or as numbers from 0; optionally a
-/// column `split`. Images lie in `images/` or where the list says. `classes.txt` beside it names the classes
-/// of numbers, one a line.
-fn labelled_list(origin: &str, listing: &Listing, text: &str) -> Result<Layout, DataError> {
-    let malformed = |reason: String| DataError::malformed(format!("labels.csv of {origin}"), reason);
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let header =
-        reader.headers().map_err(|error| malformed(format!("it is no table ({error}); correct it")))?.clone();
-    let column =
-        |names: &[&str]| header.iter().position(|field| names.contains(&field.to_lowercase().as_str()));
-    let file_column = column(&["file", "filename", "file_name", "image", "path", "name", "id"]);
-    let label_column = column(&["label", "class", "category", "target", "class_index"]);
-    let (Some(file_column), Some(label_column)) = (file_column, label_column) else {
-        let header: Vec<_> = header.iter().collect();
-        return Err(malformed(format!(
-            "its first line must name a column `file` and a column `label`, but it is `{}`",
-            header.join(",")
-        )));
-    };
-    let split_column = column(&["split", "subset"]);
-
-    struct Row {
-        file: String,
-        label: String,
-        split: &'static str,
-    }
-    let mut rows = Vec::new();
-    for (i, row) in reader.records().enumerate() {
-        let line = i + 2;
-        let row =
-            row.map_err(|error| malformed(format!("line {line} cannot be read ({error}); correct it")))?;
-        let field = |column: usize, name: &str| match row.get(column) {
-            Some(text) if !text.is_empty() => Ok(text.to_string()),
-            _ => Err(malformed(format!("line {line} has no {name}; add it"))),
-        };
-        let split = match split_column {
-            None => "all",
-            Some(column) => {
-                let name = field(column, "split")?;
-                split_name(&name).ok_or_else(|| {
-                    malformed(format!("line {line} has the split `{name}`; use train, val or test"))
-                })?
+            (false, true) => {
+                let classes = if missing.len() == 1 { "class" } else { "classes" };
+                notes.push(format!("`{split}` has no image of the {classes} {}", list(&missing)));
+                continue;
+            }
+            (true, false) => format!("has the classes {} that `{name}` lacks", list(&extra)),
+            (false, false) => {
+                format!("lacks the classes {} and has {} instead", list(&missing), list(&extra))
             }
         };
-        rows.push(Row { file: field(file_column, "file")?, label: field(label_column, "label")?, split });
+        let (origin, split) = (origin.to_string(), split.to_string());
+        return Err(DataError::ClassMismatch { origin, split, difference });
     }
-    let numbers: Option<Vec<i64>> = rows.iter().map(|row| row.label.parse().ok()).collect();
-    let listed = listing.text("classes.txt").transpose()?;
-    let listed: Option<Vec<String>> = listed.map(|text| {
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect()
-    });
-    let (classes, labels): (Vec<String>, Vec<i64>) = match (numbers, listed) {
-        (Some(numbers), Some(classes)) => (classes, numbers),
-        (Some(numbers), None) => {
-            let last = numbers.iter().copied().max().unwrap_or(0).clamp(0, MAX_CLASS);
-            ((0..=last).map(|label| label.to_string()).collect(), numbers)
-        }
-        (None, listed) => {
-            let classes = listed.unwrap_or_else(|| {
-                rows.iter().map(|row| row.label.clone()).collect::<BTreeSet<_>>().into_iter().collect()
-            });
-            let index = |row: &Row| classes.iter().position(|class| *class == row.label);
-            let unknown = |row: &Row| {
-                malformed(format!(
-                    "{} has the class `{}`, which classes.txt lacks; add it there",
-                    row.file, row.label
-                ))
-            };
-            let labels: Result<Vec<i64>, _> =
-                rows.iter().map(|row| index(row).map(|i| i as i64).ok_or_else(|| unknown(row))).collect();
-            let labels = labels?;
-            (classes, labels)
-        }
-    };
-
-    let stored: BTreeMap<&str, &Storage> =
-        listing.files.iter().map(|(path, storage)| (path.as_str(), storage)).collect();
-    let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-    let mut used = BTreeSet::new();
-    for (row, label) in rows.iter().zip(labels) {
-        let out_of_range = || DataError::LabelOutOfRange {
-            origin: origin.to_string(),
-            identifier: row.file.clone(),
-            label,
-            classes: classes.len(),
-        };
-        let label = usize::try_from(label).map_err(|_| out_of_range())?;
-        let within = [format!("images/{}", row.file), row.file.clone()];
-        let found = within.iter().find_map(|path| stored.get_key_value(path.as_str()));
-        let (path, storage) =
-            found.map_or((row.file.as_str(), &LISTED_ONLY), |(path, storage)| (*path, *storage));
-        used.insert(path);
-        splits.entry(row.split.to_string()).or_default().push(compressed(path, label, storage));
-    }
-    let unlisted = stored.keys().filter(|path| is_image(path) && !used.contains(*path)).count();
-    let notes = match unlisted {
-        0 => Vec::new(),
-        n => vec![format!("{n} images are not in labels.csv and were passed over")],
-    };
-    Ok(Layout { classes, splits, notes, complete: false })
-}
-
-/// A label beyond this is a slip, not a class.
-const MAX_CLASS: i64 = 999_999;
-
-const LISTED_ONLY: Storage = Storage::Missing("it is listed but is not there");
-
-fn compressed(path: &str, label: usize, storage: &Storage) -> Record {
-    Record { identifier: path.to_string(), label, storage: storage.clone(), encoding: Encoding::Compressed }
-}
-
-/// `train`, `val` or `test` under the names that are in use for them.
-pub(super) fn split_name(text: &str) -> Option<&'static str> {
-    match text.to_lowercase().as_str() {
-        "train" | "training" => Some("train"),
-        "val" | "valid" | "validation" | "dev" => Some("val"),
-        "test" | "testing" => Some("test"),
-        _ => None,
-    }
-}
-
-/// By its ending; formats that cannot be decoded count too, so that they are named instead of overlooked.
-fn is_image(path: &str) -> bool {
-    let ending = path.rsplit_once('.').map(|(_, ending)| ending.to_lowercase());
-    matches!(
-        ending.as_deref(),
-        Some("png" | "jpg" | "jpeg" | "webp" | "bmp" | "gif" | "tif" | "tiff" | "ppm" | "pgm")
-    )
+    Ok(classes_in_order(reference))
 }

@@ -1,172 +1,350 @@
 //! The files of a folder, a tar or a zip archive, as one list that looks the same for all three.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::BufReader;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+
+pub(super) use super::archive::open_zip;
 
 use super::DataError;
-use super::storage::{Storage, ZipPool};
+use super::names::split_name;
+use super::split::Skipped;
+use super::storage::Storage;
+use super::text::{self, decode_names};
 
 /// Paths with `/` between their parts, without the folder that everything lies in.
 pub(super) struct Listing {
-    /// Files with their storage: sorted by path for a folder, in the archive's own order for an archive.
+    /// Files with their storage, sorted part by part of their paths, whatever order they are stored in.
     pub(super) files: Vec<(String, Storage)>,
     /// Every folder, also the empty ones.
     pub(super) folders: BTreeSet<String>,
+    /// What has a name but no content: links that lead nowhere, folders that may not be read.
+    pub(super) left_out: Vec<Skipped>,
+    /// What to know about how the names were read.
+    pub(super) notes: Vec<String>,
 }
 
+const NOWHERE: &str = "a link that leads nowhere";
+const CIRCLE: &str = "a link that leads in a circle";
+const OUT: &str = "a path that leads out of the archive";
+
 impl Listing {
+    /// Everything below `root`, also through links.
+    ///
+    /// # Errors
+    /// A folder that cannot be read at all.
     pub(super) fn of_folder(root: &Path) -> Result<Self, DataError> {
         let mut builder = Builder::default();
-        for entry in walkdir::WalkDir::new(root).follow_links(true).min_depth(1).sort_by_file_name() {
-            let entry = entry.map_err(|error| {
-                let path = error.path().unwrap_or(root).to_path_buf();
-                DataError::read(path, error.into())
-            })?;
-            let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
-            if entry.file_type().is_dir() {
-                builder.folder(relative);
-            } else {
-                builder.file(relative, Storage::File(entry.path().to_path_buf()));
-            }
-        }
-        Ok(builder.finish())
-    }
-
-    pub(super) fn of_tar(path: &Path) -> Result<Self, DataError> {
-        let broken = |error: std::io::Error| {
-            DataError::malformed(
-                path,
-                format!("the tar archive is damaged or truncated ({error}); make or copy it again"),
-            )
+        let walk = walkdir::WalkDir::new(root).follow_links(true).min_depth(1).sort_by_file_name();
+        // The root may be called as it likes.
+        let wanted = |entry: &walkdir::DirEntry| {
+            entry.depth() == 0 || !is_litter(&entry.file_name().to_string_lossy())
         };
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
-        let length = file.metadata().map_err(|error| DataError::read(path, error))?.len();
-        // A tar archive consists of blocks; a cut between two members shows nowhere else.
-        if length % 512 != 0 {
-            return Err(broken(std::io::Error::other("its size is not a multiple of 512 bytes")));
-        }
-        let shared: Arc<Path> = path.into();
-        let mut archive = tar::Archive::new(file);
-        let mut builder = Builder::default();
-        for entry in archive.entries_with_seek().map_err(broken)? {
-            let entry = entry.map_err(broken)?;
-            let name = entry.path().map_err(broken)?.into_owned();
-            let kind = entry.header().entry_type();
-            if kind.is_dir() {
-                builder.folder(&name);
-            } else if kind.is_file() {
-                let (offset, size) = (entry.raw_file_position(), entry.size());
-                if offset.checked_add(size).is_none_or(|end| end > length) {
-                    return Err(broken(std::io::Error::other(format!("it ends within {}", name.display()))));
+        for entry in walk.into_iter().filter_entry(wanted) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) if error.depth() == 0 => return Err(DataError::read(root, error.into())),
+                Err(error) => {
+                    let path = error.path().unwrap_or(root).to_path_buf();
+                    builder.add(within(root, &path), Node::Unusable(why_unreadable(&error)));
+                    continue;
                 }
-                builder.file(&name, Storage::Range { file: shared.clone(), offset, length: size });
-            }
+            };
+            let node = if entry.file_type().is_dir() {
+                Node::Folder
+            } else if entry.file_type().is_file() {
+                Node::File(Storage::File(entry.path().to_path_buf()))
+            } else {
+                Node::Unusable("neither a file nor a folder")
+            };
+            builder.add(within(root, entry.path()), node);
         }
-        Ok(builder.finish())
+        Ok(builder.finish(false))
     }
 
-    pub(super) fn of_zip(path: &Path) -> Result<Self, DataError> {
-        let broken = |error: zip::result::ZipError| damaged_zip(path, &error);
-        let mut archive = open_zip(path)?;
-        let mut members = Vec::with_capacity(archive.len());
-        for i in 0..archive.len() {
-            let entry = archive.by_index_raw(i).map_err(broken)?;
-            members.push((entry.name().map_err(broken)?.replace('\\', "/"), entry.is_dir()));
-        }
-        let pool = Arc::new(ZipPool::new(path, archive));
-        let mut builder = Builder::default();
-        for (i, (name, is_folder)) in members.into_iter().enumerate() {
-            if is_folder {
-                builder.folder(Path::new(&name));
-            } else {
-                builder.file(Path::new(&name), Storage::Zip { archive: pool.clone(), entry: i });
-            }
-        }
-        Ok(builder.finish())
+    /// The storage of the file at `path`.
+    pub(super) fn file(&self, path: &str) -> Option<&Storage> {
+        self.files.iter().find(|(name, _)| name == path).map(|(_, storage)| storage)
     }
 
     /// The text file at `path`, if it is listed.
     pub(super) fn text(&self, path: &str) -> Option<Result<String, DataError>> {
-        let (_, storage) = self.files.iter().find(|(name, _)| name == path)?;
-        let bytes = storage.read().map_err(|reason| DataError::malformed(path, reason));
-        Some(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        let bytes = self.file(path)?.read();
+        let text = bytes.and_then(|bytes| text::decode(&bytes)).map(|text| text.text);
+        Some(text.map_err(|reason| DataError::malformed(path, reason)))
     }
 }
 
-/// Reads a zip archive's table of contents.
-pub(super) fn open_zip(path: &Path) -> Result<zip::ZipArchive<BufReader<File>>, DataError> {
-    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
-    zip::ZipArchive::new(BufReader::new(file)).map_err(|error| damaged_zip(path, &error))
+fn within(root: &Path, path: &Path) -> Vec<u8> {
+    let relative = path.strip_prefix(root).unwrap_or(path);
+    let parts: Vec<&[u8]> = relative.components().map(|part| part.as_os_str().as_encoded_bytes()).collect();
+    parts.join(&b'/')
 }
 
-fn damaged_zip(path: &Path, error: &zip::result::ZipError) -> DataError {
-    DataError::malformed(
-        path,
-        format!("the zip archive is damaged or truncated ({error}); make or copy it again"),
-    )
+fn why_unreadable(error: &walkdir::Error) -> &'static str {
+    let io = error.io_error().map(std::io::Error::kind);
+    match (error.loop_ancestor(), io) {
+        (Some(_), _) => CIRCLE,
+        (None, Some(std::io::ErrorKind::NotFound)) => NOWHERE,
+        (None, Some(std::io::ErrorKind::PermissionDenied)) => "permission to read it is missing",
+        _ => "the system cannot read it",
+    }
 }
 
+/// What stands under a name.
+pub(super) enum Node {
+    Folder,
+    File(Storage),
+    /// A name for another one: in a tar archive, a hard link's target counts from the archive's root, a symbolic one's
+    /// from the folder that the link lies in.
+    Link {
+        target: Vec<u8>,
+        hard: bool,
+    },
+    /// What is left out, and why.
+    Unusable(&'static str),
+}
+
+/// Collects names as bytes, for their encoding shows in all of them together.
 #[derive(Default)]
-struct Builder {
-    files: Vec<(String, Storage)>,
-    /// Place of each path in `files`: a later member of an archive replaces an earlier one of its name.
-    places: BTreeMap<String, usize>,
-    folders: BTreeSet<String>,
+pub(super) struct Builder {
+    names: Vec<Vec<u8>>,
+    nodes: Vec<Node>,
 }
 
 impl Builder {
-    fn folder(&mut self, path: &Path) {
-        if let Some(name) = visible(path) {
-            self.folders.insert(name);
-        }
+    /// A later entry replaces an earlier one of its name, as unpacking would.
+    pub(super) fn add(&mut self, name: Vec<u8>, node: Node) {
+        self.names.push(name);
+        self.nodes.push(node);
     }
 
-    fn file(&mut self, path: &Path, storage: Storage) {
-        let Some(name) = visible(path) else { return };
-        if let Some(&place) = self.places.get(&name) {
-            self.files[place].1 = storage;
-        } else {
-            self.places.insert(name.clone(), self.files.len());
-            self.files.push((name, storage));
-        }
-    }
+    pub(super) fn finish(self, backslashes: bool) -> Listing {
+        let Builder { mut names, nodes } = self;
+        let count = names.len();
+        names.extend(nodes.iter().map(|node| match node {
+            Node::Link { target, .. } => target.clone(),
+            _ => Vec::new(),
+        }));
+        let (mut names, encoding) = decode_names(&names, backslashes);
+        let targets = names.split_off(count);
+        let notes = encoding.map(|encoding| format!("names that are not in UTF-8 were read as {encoding}"));
 
-    /// Drops the leading folders that everything has in common, as long as folders remain below.
-    fn finish(self) -> Listing {
-        let Builder { mut files, mut folders, .. } = self;
-        for (name, _) in &files {
-            let mut parent = name.as_str();
+        let mut left_out = Vec::new();
+        let mut known: HashMap<String, Entry> = HashMap::with_capacity(count);
+        for ((name, node), target) in names.into_iter().zip(nodes).zip(targets) {
+            let Some(path) = normalised(&name) else {
+                left_out.push(Skipped { identifier: name, reason: OUT.to_string() });
+                continue;
+            };
+            if path.is_empty() || path.split('/').any(is_litter) {
+                continue;
+            }
+            let entry = match node {
+                Node::File(_) if name.ends_with('/') => Entry::Folder,
+                Node::Folder => Entry::Folder,
+                Node::File(storage) => Entry::File(storage),
+                Node::Link { hard, .. } => Entry::Link { target, hard },
+                Node::Unusable(reason) => Entry::Unusable(reason),
+            };
+            known.insert(path, entry);
+        }
+        let (linked, broken) = resolve(&known);
+        left_out.extend(broken);
+
+        let mut files = linked;
+        let mut folders = BTreeSet::new();
+        for (path, entry) in known {
+            match entry {
+                Entry::File(storage) => files.push((path, storage)),
+                Entry::Folder => _ = folders.insert(path),
+                Entry::Unusable(reason) => {
+                    left_out.push(Skipped { identifier: path, reason: reason.to_string() });
+                }
+                Entry::Link { .. } => {}
+            }
+        }
+        files.sort_unstable_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
+        // A link to a folder may give a name that is there as well.
+        files.dedup_by(|(a, _), (b, _)| a == b);
+        left_out.sort_unstable_by(|a, b| a.identifier.cmp(&b.identifier));
+
+        let root = common_root(&files, &folders);
+        if root > 0 {
+            files.iter_mut().for_each(|(path, _)| *path = below(path, root).to_string());
+            folders = folders
+                .iter()
+                .map(|path| below(path, root))
+                .filter(|path| !path.is_empty())
+                .map(str::to_string)
+                .collect();
+        }
+        for (path, _) in &files {
+            let mut parent = path.as_str();
+            while let Some((shorter, _)) = parent.rsplit_once('/') {
+                // A folder that is known has known parents.
+                if !folders.insert(shorter.to_string()) {
+                    break;
+                }
+                parent = shorter;
+            }
+        }
+        for path in folders.clone() {
+            let mut parent = path.as_str();
             while let Some((shorter, _)) = parent.rsplit_once('/') {
                 folders.insert(shorter.to_string());
                 parent = shorter;
             }
         }
-        while let Some((root, _)) = files.first().and_then(|(name, _)| name.split_once('/')) {
-            let prefix = format!("{root}/");
-            let all_below = files.iter().all(|(name, _)| name.starts_with(&prefix))
-                && folders.iter().all(|name| *name == root || name.starts_with(&prefix));
-            let folders_below = folders.iter().any(|name| name.starts_with(&prefix));
-            if !(all_below && folders_below) {
-                break;
-            }
-            files.iter_mut().for_each(|(name, _)| *name = name[prefix.len()..].to_string());
-            folders =
-                folders.iter().filter_map(|name| name.strip_prefix(&prefix).map(str::to_string)).collect();
-        }
-        Listing { files, folders }
+        Listing { files, folders, left_out, notes: notes.into_iter().collect() }
     }
 }
 
-/// The path as text, or nothing for hidden files and the droppings of other systems.
-fn visible(path: &Path) -> Option<String> {
-    let parts: Vec<_> = path
-        .components()
-        .filter(|part| !matches!(part, std::path::Component::CurDir))
-        .map(|part| part.as_os_str().to_string_lossy().into_owned())
-        .collect();
-    let hidden = |part: &String| part.starts_with('.') || part == "__MACOSX";
-    (!parts.is_empty() && !parts.iter().any(hidden)).then(|| parts.join("/"))
+enum Entry {
+    Folder,
+    File(Storage),
+    Link { target: String, hard: bool },
+    Unusable(&'static str),
+}
+
+/// The path without empty parts, `.` and `..`; nothing if it leads out of its root.
+fn normalised(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop()?,
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// The files that links stand for, under the links' names, and the links that stand for nothing.
+fn resolve(known: &HashMap<String, Entry>) -> (Vec<(String, Storage)>, Vec<Skipped>) {
+    let (mut files, mut broken) = (Vec::new(), Vec::new());
+    // Only a link to a folder asks for all paths in order.
+    let mut ordered: Option<BTreeMap<&str, &Entry>> = None;
+    for (path, entry) in known {
+        let Entry::Link { .. } = entry else { continue };
+        let mut left_out =
+            |reason: &str| broken.push(Skipped { identifier: path.clone(), reason: reason.to_string() });
+        let real = match follow(known, path) {
+            Ok(real) => real,
+            Err(reason) => {
+                left_out(reason);
+                continue;
+            }
+        };
+        if let Some(Entry::File(storage)) = known.get(&real) {
+            files.push((path.clone(), storage.clone()));
+            continue;
+        }
+        let start = format!("{real}/");
+        if path.starts_with(&start) || real.is_empty() {
+            left_out(CIRCLE);
+            continue;
+        }
+        let ordered =
+            ordered.get_or_insert_with(|| known.iter().map(|(path, entry)| (path.as_str(), entry)).collect());
+        let before = files.len();
+        for (member, entry) in
+            ordered.range(start.as_str()..).take_while(|(member, _)| member.starts_with(&start))
+        {
+            if let Entry::File(storage) = entry {
+                files.push((format!("{path}/{}", &member[start.len()..]), storage.clone()));
+            }
+        }
+        if files.len() == before && !matches!(known.get(&real), Some(Entry::Folder)) {
+            left_out(NOWHERE);
+        }
+    }
+    (files, broken)
+}
+
+/// The path that `path` leads to, through at most as many links as systems permit.
+fn follow(known: &HashMap<String, Entry>, path: &str) -> Result<String, &'static str> {
+    let parts = |text: &str| text.rsplit('/').map(str::to_string).collect::<Vec<_>>();
+    let mut pending = parts(path);
+    let mut done: Vec<String> = Vec::new();
+    let mut links = 0;
+    while let Some(part) = pending.pop() {
+        match part.as_str() {
+            "" | "." => continue,
+            ".." => {
+                done.pop().ok_or(OUT)?;
+                continue;
+            }
+            _ => done.push(part),
+        }
+        if let Some(Entry::Link { target, hard }) = known.get(&done.join("/")) {
+            links += 1;
+            if links > 40 {
+                return Err(CIRCLE);
+            }
+            if *hard {
+                done.clear();
+            } else if target.starts_with('/') {
+                return Err("a link that leads out of the archive");
+            } else {
+                done.pop();
+            }
+            pending.extend(parts(target));
+        }
+    }
+    Ok(done.join("/"))
+}
+
+/// How many leading folders everything has in common, as long as folders remain below and none is a split by its name.
+fn common_root(files: &[(String, Storage)], folders: &BTreeSet<String>) -> usize {
+    let Some((first, _)) = files.first() else { return 0 };
+    let parts: Vec<&str> = first.split('/').collect();
+    let mut common = parts.len() - 1;
+    let shared = |path: &str| path.split('/').zip(&parts).take_while(|(a, b)| a == *b).count();
+    let mut deepest = 0;
+    for (path, _) in files {
+        common = common.min(shared(path)).min(path.split('/').count() - 1);
+        deepest = deepest.max(path.split('/').count() - 1);
+    }
+    for folder in folders {
+        let depth = folder.split('/').count();
+        let shared = shared(folder);
+        // What lies above the common folder takes nothing from it.
+        if shared < depth {
+            common = common.min(shared);
+        }
+        deepest = deepest.max(depth);
+    }
+    let common = if deepest > common { common } else { common.saturating_sub(1) };
+    parts[..common].iter().position(|part| split_name(part).is_some()).unwrap_or(common)
+}
+
+/// The path without its first `count` parts.
+fn below(path: &str, count: usize) -> &str {
+    path.splitn(count + 1, '/').nth(count).unwrap_or_default()
+}
+
+/// Hidden files and folders, and what systems, drives and programs leave lying about.
+pub(super) fn is_litter(part: &str) -> bool {
+    part.starts_with('.')
+        || part.starts_with("@eaDir")
+        || matches!(
+            part.to_lowercase().as_str(),
+            "__macosx"
+                | "_ds_store"
+                | "thumbs.db"
+                | "ehthumbs.db"
+                | "desktop.ini"
+                | "lost+found"
+                | "#recycle"
+                | "#snapshot"
+                | "@recycle"
+                | "@recently-snapshot"
+                | "@tmp"
+                | "$recycle.bin"
+                | "recycler"
+                | "system volume information"
+                | "network trash folder"
+                | "temporary items"
+                | "__pycache__"
+        )
 }

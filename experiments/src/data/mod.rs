@@ -7,27 +7,36 @@
 //! Nothing here resizes or normalises: images keep the size they have. [`resize`] holds the operations that
 //! preprocessing and augmentation do that with.
 
+mod archive;
 mod cifar;
+mod copies;
 mod dataset;
 mod divide;
 mod error;
 mod folders;
 mod image;
+mod images;
 mod kept;
 mod listing;
+mod lists;
 mod medmnist;
+mod names;
 mod open;
 mod parquet;
 mod relabel;
 pub mod resize;
 pub mod sherds;
 mod split;
+mod split_lists;
 mod storage;
+mod text;
+mod tiny_imagenet;
+mod tree;
 
 pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions};
 pub use dataset::{Dataset, SplitSummary, Spread, Summary, contact_sheet};
 pub use error::DataError;
-pub use open::{OpenOptions, open};
+pub use open::{Labels, OpenOptions, open};
 pub use relabel::NO_OUTPUT;
 pub use split::{Skipped, Split};
 

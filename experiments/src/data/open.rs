@@ -6,11 +6,25 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::divide::choose;
-use super::listing::Listing;
+use super::divide::{choose, few_images};
+use super::listing::{Listing, is_litter};
+use super::lists::compressed;
+use super::names::{Part, split_name};
 use super::sherds::{Sherds, SherdsConfig, SherdsSplit};
 use super::split::{Record, Split};
+use super::storage::Storage;
 use super::{DataError, Dataset, cifar, folders, medmnist, parquet, sherds};
+
+/// Whether images must have classes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Labels {
+    /// A source without classes is an error.
+    #[default]
+    Required,
+    /// A single image, or images that do not lie in class folders, are taken without labels, all in the split `all`; see
+    /// [`Dataset::has_labels`].
+    Optional,
+}
 
 /// How a source is opened.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +34,8 @@ pub struct OpenOptions {
     pub split_seed: u64,
     /// Whether a bad image is an error instead of being skipped.
     pub strict: bool,
+    /// Whether images without labels may be opened.
+    pub labels: Labels,
     /// Share of `train` to hold out for choosing checkpoints where the source has no split for that.
     pub validation: Option<f64>,
     /// Parameters of Sherds, which `sherds:parameter=value,…` overrides.
@@ -28,11 +44,12 @@ pub struct OpenOptions {
 
 /// What a format's reader found.
 pub(super) struct Layout {
+    /// None where the images have no labels.
     pub(super) classes: Vec<String>,
     /// Records by split, in the source's order; the one key `all` where the source has no splits.
     pub(super) splits: BTreeMap<String, Vec<Record>>,
     pub(super) notes: Vec<String>,
-    /// Whether every class must have an image in every split, as folders promise and lists do not.
+    /// Whether every class must have an image in `train`, as folders promise and lists do not.
     pub(super) complete: bool,
 }
 
@@ -40,11 +57,13 @@ pub(super) struct Layout {
 ///
 /// Splits are named `train`, `val` and `test`. Where the source has none (or only `train`), the split `all`
 /// holds everything in the source's order, and `train`, `val` and `test` are 70, 10 and 20 % of each class,
-/// chosen by [`OpenOptions::split_seed`] and each image's name.
+/// chosen by [`OpenOptions::split_seed`] and each image's name; a class of fewer than three images stays in `train`.
+/// A source that is one `val` or `test`, by its folder's name, is that split as a whole.
 ///
 /// # Errors
 /// A sentence that names the file and the remedy: for a source that is missing, unrecognised, damaged or
-/// empty, a class without an image, splits of different classes, or a label out of range. Images are not
+/// empty, one without labels where they are required, a class without an image, splits with classes that `train` lacks, or
+/// a label out of range. Images are not
 /// decoded here; [`Dataset::verify`] finds the bad ones.
 pub fn open(source: &str, options: &OpenOptions) -> Result<Dataset, DataError> {
     if let Some(share) = options.validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
@@ -57,7 +76,7 @@ pub fn open(source: &str, options: &OpenOptions) -> Result<Dataset, DataError> {
         }
         _ => {}
     }
-    let layout = recognise(source)?;
+    let layout = recognise(source, options)?;
     check(source, &layout)?;
     Ok(assemble(source, layout, options))
 }
@@ -78,31 +97,37 @@ fn open_sherds(source: &str, config: SherdsConfig, options: &OpenOptions) -> Res
     })
 }
 
-fn recognise(source: &str) -> Result<Layout, DataError> {
+fn recognise(source: &str, options: &OpenOptions) -> Result<Layout, DataError> {
     let path = Path::new(source);
     let unrecognised =
         |reason: &str| DataError::Unrecognised { origin: source.to_string(), reason: reason.to_string() };
     let metadata = std::fs::metadata(path).map_err(|error| DataError::read(path, error))?;
     if metadata.is_dir() {
-        let path = only_folder_within(path)?;
-        if let Some(batches) = cifar::batches_in(&path)? {
+        let folder = only_folder_within(path)?;
+        if let Some(batches) = cifar::batches_in(&folder)? {
             return cifar::read(&batches);
         }
-        let shards = parquet::shards_in(&path)?;
+        let shards = parquet::shards_in(&folder)?;
         if !shards.is_empty() {
             return parquet::read(&shards);
         }
-        return folders::read(source, &Listing::of_folder(&path)?);
+        let mut layout = folders::read(source, &Listing::of_folder(&folder)?, options)?;
+        whole_split(path, &mut layout);
+        return Ok(layout);
     }
     match look(path)? {
         Look::Zip if medmnist::is_npz(path)? => medmnist::read(path),
-        Look::Zip => folders::read(source, &Listing::of_zip(path)?),
-        Look::Tar => folders::read(source, &Listing::of_tar(path)?),
+        Look::Zip => folders::read(source, &Listing::of_zip(path)?, options),
+        Look::Tar => folders::read(source, &Listing::of_tar(path)?, options),
         Look::Parquet => parquet::read(&[path.to_path_buf()]),
         Look::Gzip => Err(unrecognised(
             "it is compressed with gzip, so its parts cannot be read one by one: unpack it with gunzip",
         )),
-        Look::Image => Err(unrecognised("it is a single image")),
+        Look::Image if options.labels == Labels::Optional => Ok(single_image(path)),
+        Look::Image => Err(DataError::Unlabelled {
+            origin: source.to_string(),
+            reason: "it is a single image".to_string(),
+        }),
         Look::Unknown if path.extension().is_some_and(|extension| extension == "bin") => {
             cifar::read(&[path.to_path_buf()])
         }
@@ -111,14 +136,50 @@ fn recognise(source: &str) -> Result<Layout, DataError> {
     }
 }
 
-/// Follows folders that hold nothing but one folder, as unpacked archives often do.
+fn single_image(path: &Path) -> Layout {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let record = compressed(&name, 0, &Storage::File(path.to_path_buf()));
+    Layout {
+        classes: Vec::new(),
+        splits: BTreeMap::from([("all".to_string(), vec![record])]),
+        notes: Vec::new(),
+        complete: false,
+    }
+}
+
+/// A folder of class folders that is called `val` or `test`, and lies beside one called `train`, is that split as a whole.
+fn whole_split(path: &Path, layout: &mut Layout) {
+    // `.` is called something as well.
+    let Ok(path) = std::path::absolute(path).and_then(|path| path.canonicalize().or(Ok(path))) else {
+        return;
+    };
+    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let Some(split @ ("val" | "test")) = name(&path).as_deref().and_then(split_name) else { return };
+    let siblings =
+        path.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten().flatten();
+    let mut names = siblings.filter(|entry| entry.path().is_dir()).filter_map(|entry| name(&entry.path()));
+    let is_train = |name: String| Part::of_name(&name).is_some_and(|(part, _)| part == Part::Train);
+    if layout.classes.is_empty() || !layout.splits.keys().eq(["all"]) || !names.any(is_train) {
+        return;
+    }
+    if let Some(all) = layout.splits.remove("all") {
+        layout.splits.insert(split.to_string(), all);
+        layout.notes.push(format!("it is a folder beside one to train on, so all of it is `{split}`"));
+    }
+}
+
+/// Follows folders that hold nothing but one folder, as unpacked archives often do; the name of a split means something.
 fn only_folder_within(path: &Path) -> Result<PathBuf, DataError> {
     let mut path = path.to_path_buf();
     loop {
         let mut inner = None;
         for entry in std::fs::read_dir(&path).map_err(|error| DataError::read(&path, error))? {
             let entry = entry.map_err(|error| DataError::read(&path, error))?;
-            if inner.is_some() || !entry.path().is_dir() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if is_litter(&name) {
+                continue;
+            }
+            if inner.is_some() || !entry.path().is_dir() || split_name(&name).is_some() {
                 return Ok(path);
             }
             inner = Some(entry.path());
@@ -176,7 +237,9 @@ fn check(source: &str, layout: &Layout) -> Result<(), DataError> {
         if records.is_empty() {
             return Err(DataError::Empty { origin: origin(), split: Some(split.clone()) });
         }
-        if let Some(record) = records.iter().find(|record| record.label >= layout.classes.len()) {
+        let has_labels = !layout.classes.is_empty();
+        if let Some(record) = records.iter().find(|record| has_labels && record.label >= layout.classes.len())
+        {
             return Err(DataError::LabelOutOfRange {
                 origin: origin(),
                 identifier: record.identifier.clone(),
@@ -186,7 +249,7 @@ fn check(source: &str, layout: &Layout) -> Result<(), DataError> {
         }
         let present: BTreeSet<usize> = records.iter().map(|record| record.label).collect();
         let absent = (0..layout.classes.len()).find(|label| !present.contains(label));
-        if let (true, Some(label)) = (layout.complete, absent) {
+        if let (true, "train" | "all", Some(label)) = (layout.complete, split.as_str(), absent) {
             return Err(DataError::ClassWithoutImage {
                 origin: origin(),
                 split: split.clone(),
@@ -203,24 +266,31 @@ fn assemble(source: &str, layout: Layout, options: &OpenOptions) -> Dataset {
     let mut splits: BTreeMap<String, Split> =
         splits.into_iter().map(|(name, records)| (name, Split::stored(records))).collect();
     let undivided = ["all", "train"].into_iter().find(|name| splits.len() == 1 && splits.contains_key(*name));
+    if classes.is_empty() {
+        let name = source.to_string();
+        return Dataset { name, classes, notes, splits, strict: options.strict };
+    }
     if let Some(all) = undivided.and_then(|name| splits.remove(name)) {
-        match all.smallest_class() {
-            Some((label, images @ 0..3)) => notes.push(format!(
-                "it has no splits, and class `{}` has too few images to make some ({images} of 3): everything \
-                 is in `all`",
-                classes[label]
-            )),
-            _ => {
-                let mut train = all.clone();
-                // 10 of the 80 % that the test leaves.
-                splits.insert("test".into(), train.part(|records| choose(records, 0.2, seed, "test")));
-                splits.insert("val".into(), train.part(|records| choose(records, 0.125, seed, "val")));
-                splits.insert("train".into(), train);
-                notes.push(format!(
-                    "it has no test split: 70, 10 and 20 % of each class are `train`, `val` and `test` by split \
-                     seed {seed}; `all` is everything"
-                ));
+        let few = few_images(&all.labels());
+        if few.most {
+            notes.push(format!(
+                "it has no splits, and {} classes with fewer than 3 images, too few to make some: everything is in `all`{}",
+                if few.all { "has only" } else { "most of its images are of" },
+                few.example(&classes)
+            ));
+        } else {
+            let mut train = all.clone();
+            // 10 of the 80 % that the test leaves.
+            for (split, share) in [("test", 0.2), ("val", 0.125)] {
+                let part = train.part(|records| few.spare(records, choose(records, share, seed, split)));
+                splits.insert(split.into(), part);
             }
+            splits.insert("train".into(), train);
+            notes.push(format!(
+                "it has no test split: 70, 10 and 20 % of each class are `train`, `val` and `test` by split \
+                 seed {seed}; `all` is everything"
+            ));
+            notes.extend(few.note(&classes));
         }
         splits.insert("all".into(), all);
     }

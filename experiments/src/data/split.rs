@@ -1,7 +1,6 @@
 //! A split: images that are decoded, or drawn, only when they are asked for.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -34,11 +33,31 @@ pub(super) struct Record {
     pub(super) encoding: Encoding,
 }
 
+/// What [`Split::verify`] saw of an image.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Content {
+    /// SHA-256 of the stored bytes.
+    pub(super) digest: [u8; 32],
+    /// Whether all its pixels are of one colour.
+    pub(super) blank: bool,
+}
+
 impl Record {
     fn decode(&self) -> Result<Image, String> {
+        self.picture(&self.storage.read()?)
+    }
+
+    fn content(&self) -> Result<Content, String> {
         let bytes = self.storage.read()?;
+        let image = self.picture(&bytes)?;
+        let blank = image.pixels.chunks_exact(3).all(|pixel| pixel == &image.pixels[..3]);
+        Ok(Content { digest: Sha256::digest(&bytes).into(), blank })
+    }
+
+    /// The picture that the stored bytes hold.
+    fn picture(&self, bytes: &[u8]) -> Result<Image, String> {
         match self.encoding {
-            Encoding::Compressed => decode(&bytes),
+            Encoding::Compressed => decode(bytes),
             Encoding::Planar { width, height } => {
                 let plane = width * height;
                 let pixels = (0..plane).flat_map(|i| [bytes[i], bytes[plane + i], bytes[2 * plane + i]]);
@@ -65,7 +84,7 @@ impl Record {
 }
 
 /// An image that was left out, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Skipped {
     /// The image.
     pub identifier: String,
@@ -78,6 +97,8 @@ pub struct Skipped {
 pub struct Split {
     items: Items,
     skipped: Vec<Skipped>,
+    /// Of every image, once they have been verified.
+    contents: Option<Vec<Content>>,
     kept: Kept,
     /// The label that stands for each of the source's own; these themselves when not given.
     relabelled: Option<Arc<[usize]>>,
@@ -109,7 +130,7 @@ impl Split {
 
     fn new(items: Items) -> Self {
         let kept = Kept::new(items.len());
-        Split { items, skipped: Vec::new(), kept, relabelled: None }
+        Split { items, skipped: Vec::new(), contents: None, kept, relabelled: None }
     }
 
     /// Number of images.
@@ -199,18 +220,28 @@ impl Split {
         let Items::Stored(records) = &mut self.items else { return };
         let checked: Vec<_> = std::mem::take(records)
             .into_par_iter()
-            .map(|record| match record.decode() {
-                Ok(_) => Ok(record),
+            .map(|record| match record.content() {
+                Ok(content) => Ok((record, content)),
                 Err(reason) => Err(Skipped { identifier: record.identifier, reason }),
             })
             .collect();
+        let mut contents = Vec::with_capacity(checked.len());
         for outcome in checked {
             match outcome {
-                Ok(record) => records.push(record),
+                Ok((record, content)) => {
+                    records.push(record);
+                    contents.push(content);
+                }
                 Err(skipped) => self.skipped.push(skipped),
             }
         }
+        self.contents = Some(contents);
         self.kept = Kept::new(self.len());
+    }
+
+    /// What [`Split::verify`] saw of every image, in order; nothing before it, and of images that are drawn.
+    pub(super) fn contents(&self) -> Option<&[Content]> {
+        self.contents.as_deref()
     }
 
     /// Widths and heights of all images, from their headers; damaged ones are passed over.
@@ -227,17 +258,20 @@ impl Split {
     pub(super) fn hash_into(&self, hash: &mut Sha256) {
         match &self.items {
             Items::Stored(records) => {
-                let contents: Vec<_> = records
-                    .par_iter()
-                    // An unreadable image counts as itself: its complaint.
-                    .map(|record| match record.storage.read() {
-                        Ok(bytes) => Sha256::digest(&bytes),
-                        Err(reason) => Sha256::digest(reason.as_bytes()),
-                    })
-                    .collect();
-                for (record, content) in records.iter().zip(contents) {
+                let digests: Vec<[u8; 32]> = match &self.contents {
+                    Some(contents) => contents.iter().map(|content| content.digest).collect(),
+                    None => records
+                        .par_iter()
+                        // An unreadable image counts as itself: its complaint.
+                        .map(|record| match record.storage.read() {
+                            Ok(bytes) => Sha256::digest(&bytes).into(),
+                            Err(reason) => Sha256::digest(reason.as_bytes()).into(),
+                        })
+                        .collect(),
+                };
+                for (record, digest) in records.iter().zip(digests) {
                     hash.update((record.label as u64).to_le_bytes());
-                    hash.update(content);
+                    hash.update(digest);
                 }
             }
             Items::Drawn { sherds, .. } => hash.update(sherds.description().as_bytes()),
@@ -249,14 +283,8 @@ impl Split {
         let Items::Stored(records) = &mut self.items else { return Split::stored(Vec::new()) };
         let mut flags = choose(records).into_iter();
         let taken = records.extract_if(.., |_| flags.next().unwrap_or(false)).collect();
+        self.contents = None;
         self.kept = Kept::new(self.len());
         Split::stored(taken)
-    }
-
-    /// The present class with the fewest images, and their number.
-    pub(super) fn smallest_class(&self) -> Option<(usize, usize)> {
-        let mut counts = BTreeMap::new();
-        self.labels().into_iter().for_each(|label| *counts.entry(label).or_insert(0) += 1);
-        counts.into_iter().min_by_key(|&(_, count)| count)
     }
 }

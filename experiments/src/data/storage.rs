@@ -10,7 +10,7 @@ use parquet::data_type::ByteArray;
 use zip::ZipArchive;
 
 /// A stored image larger than this is refused: no photograph is, and a hostile archive may be.
-const MAX_FILE: u64 = 256 << 20;
+pub(super) const MAX_FILE: u64 = 256 << 20;
 
 /// One stored item. Small, whatever the item's size: a data set is a list of these.
 #[derive(Debug, Clone)]
@@ -48,12 +48,35 @@ impl Storage {
                 file.read_exact(&mut bytes).map_err(unreadable)?;
                 Ok(Cow::Owned(bytes))
             }
-            Storage::Zip { archive, entry } => archive.read(*entry).map(Cow::Owned),
+            Storage::Zip { archive, entry } => archive.read(*entry, MAX_FILE).map(Cow::Owned),
             Storage::Memory(bytes) => Ok(Cow::Borrowed(bytes.data())),
             Storage::Shared { bytes, offset, length } => {
                 Ok(Cow::Borrowed(&bytes[*offset..*offset + *length]))
             }
             Storage::Missing(reason) => Err((*reason).to_string()),
+        }
+    }
+
+    /// The first bytes, at most `count`; none where they cannot be read.
+    pub(super) fn head(&self, count: usize) -> Vec<u8> {
+        let start = |reader: &mut dyn Read| {
+            let mut bytes = Vec::new();
+            // What cannot be read is said when the whole is asked for.
+            _ = reader.take(count as u64).read_to_end(&mut bytes);
+            bytes
+        };
+        match self {
+            Storage::File(path) => File::open(path).map(|mut file| start(&mut file)).unwrap_or_default(),
+            Storage::Range { file, offset, length } => File::open(file)
+                .and_then(|mut file| {
+                    file.seek(SeekFrom::Start(*offset))?;
+                    Ok(start(&mut file.take(*length)))
+                })
+                .unwrap_or_default(),
+            Storage::Zip { archive, entry } => archive.head(*entry, count).unwrap_or_default(),
+            Storage::Memory(_) | Storage::Shared { .. } | Storage::Missing(_) => {
+                self.read().map(|bytes| bytes[..bytes.len().min(count)].to_vec()).unwrap_or_default()
+            }
         }
     }
 }
@@ -88,7 +111,25 @@ impl ZipPool {
         ZipPool { path: path.to_path_buf(), idle: Mutex::new(vec![archive]) }
     }
 
-    fn read(&self, entry: usize) -> Result<Vec<u8>, String> {
+    /// A whole member, if it is no longer than `limit`.
+    pub(super) fn read(&self, entry: usize, limit: u64) -> Result<Vec<u8>, String> {
+        self.with(entry, |file| read_at_most(file, limit))
+    }
+
+    /// The first bytes of a member.
+    fn head(&self, entry: usize, count: usize) -> Result<Vec<u8>, String> {
+        self.with(entry, |file| {
+            let mut bytes = Vec::new();
+            file.take(count as u64).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        })
+    }
+
+    fn with(
+        &self,
+        entry: usize,
+        read: impl FnOnce(&mut dyn Read) -> std::io::Result<Vec<u8>>,
+    ) -> Result<Vec<u8>, String> {
         let unreadable =
             |error: &dyn std::fmt::Display| format!("it cannot be read from the archive ({error})");
         let idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
@@ -102,8 +143,9 @@ impl ZipPool {
         let bytes = archive
             .by_index(entry)
             .map_err(|error| unreadable(&error))
-            .and_then(|file| read_at_most(file, MAX_FILE).map_err(|error| unreadable(&error)))?;
+            .and_then(|mut file| read(&mut file).map_err(|error| unreadable(&error)));
+        // Also after a bad member: reading the table of contents anew takes as long as it has entries.
         self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(archive);
-        Ok(bytes)
+        bytes
     }
 }

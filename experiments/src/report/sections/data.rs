@@ -39,6 +39,9 @@ pub(super) fn section(investigation: &Investigation) -> Section {
         }),
         counts(data),
     ];
+    if !data.notes.is_empty() {
+        blocks.push(Block::List(data.notes.iter().map(|note| Text::new().plain(note.clone())).collect()));
+    }
     if !data.skipped.is_empty() {
         blocks.push(skipped(data));
     }

@@ -137,6 +137,7 @@ fn data() -> DataFindings {
         counts: counts.map(|(split, each)| (split.to_owned(), vec![each; CLASSES.len()])).into(),
         fingerprint: "9b1c".repeat(16),
         skipped: Vec::new(),
+        notes: Vec::new(),
         contact_sheet: "pictures/contact_sheet.png".into(),
     }
 }

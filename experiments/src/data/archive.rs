@@ -1,0 +1,113 @@
+//! The members of tar and zip archives.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::DataError;
+use super::listing::{Builder, Listing, Node};
+use super::storage::{MAX_FILE, Storage, ZipPool};
+
+/// A link's target is a path; longer ones no system takes.
+const LONGEST_TARGET: u64 = 4096;
+
+impl Listing {
+    pub(super) fn of_tar(path: &Path) -> Result<Self, DataError> {
+        let broken = |error: std::io::Error| {
+            DataError::malformed(
+                path,
+                format!("the tar archive is damaged or truncated ({error}); make or copy it again"),
+            )
+        };
+        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let length = file.metadata().map_err(|error| DataError::read(path, error))?.len();
+        // A tar archive consists of blocks; a cut between two members shows nowhere else.
+        if length % 512 != 0 {
+            return Err(broken(std::io::Error::other("its size is not a multiple of 512 bytes")));
+        }
+        let shared: Arc<Path> = path.into();
+        let mut archive = tar::Archive::new(file);
+        let mut builder = Builder::default();
+        for entry in archive.entries_with_seek().map_err(broken)? {
+            let mut entry = entry.map_err(broken)?;
+            let name = entry.path_bytes().into_owned();
+            let kind = entry.header().entry_type();
+            let node = if kind.is_dir() {
+                Node::Folder
+            } else if kind.is_hard_link() || kind.is_symlink() {
+                let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+                Node::Link { target, hard: kind.is_hard_link() }
+            } else if kind.is_gnu_sparse() {
+                // Its holes are stored nowhere, so it is put together now.
+                let mut bytes = Vec::new();
+                entry.by_ref().take(MAX_FILE).read_to_end(&mut bytes).map_err(broken)?;
+                Node::File(Storage::Shared { length: bytes.len(), bytes: bytes.into(), offset: 0 })
+            } else if kind.is_file() || kind.is_contiguous() {
+                let (offset, size) = (entry.raw_file_position(), entry.size());
+                if offset.checked_add(size).is_none_or(|end| end > length) {
+                    let name = String::from_utf8_lossy(&name);
+                    return Err(broken(std::io::Error::other(format!("it ends within {name}"))));
+                }
+                if is_pax_sparse(&mut entry) {
+                    Node::Unusable("stored with holes, in a way that is not read")
+                } else {
+                    Node::File(Storage::Range { file: shared.clone(), offset, length: size })
+                }
+            } else if kind.is_fifo() || kind.is_character_special() || kind.is_block_special() {
+                Node::Unusable("neither a file nor a folder")
+            } else {
+                continue;
+            };
+            builder.add(name, node);
+        }
+        Ok(builder.finish(false))
+    }
+
+    pub(super) fn of_zip(path: &Path) -> Result<Self, DataError> {
+        let broken = |error: zip::result::ZipError| damaged_zip(path, &error);
+        let archive = open_zip(path)?;
+        let mut members = Vec::with_capacity(archive.len());
+        for i in 0..archive.len() {
+            let entry = archive.by_index_data(i).map_err(broken)?;
+            members.push((entry.name_raw().to_vec(), entry.is_symlink()));
+        }
+        let pool = Arc::new(ZipPool::new(path, archive));
+        let mut builder = Builder::default();
+        for (i, (name, is_link)) in members.into_iter().enumerate() {
+            let node = match is_link {
+                true => match pool.read(i, LONGEST_TARGET) {
+                    Ok(target) => Node::Link { target, hard: false },
+                    Err(_) => Node::Unusable("a link that cannot be read"),
+                },
+                // A name that ends with a separator is a folder's.
+                false => Node::File(Storage::Zip { archive: pool.clone(), entry: i }),
+            };
+            builder.add(name, node);
+        }
+        Ok(builder.finish(true))
+    }
+}
+
+/// Whether a member's content is a map of data and holes followed by the data, as its extended header says.
+fn is_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> bool {
+    let extensions = entry.pax_extensions().ok().flatten();
+    extensions
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|extension| extension.key_bytes().starts_with(b"GNU.sparse."))
+}
+
+/// Reads a zip archive's table of contents.
+pub(super) fn open_zip(path: &Path) -> Result<zip::ZipArchive<BufReader<File>>, DataError> {
+    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    zip::ZipArchive::new(BufReader::new(file)).map_err(|error| damaged_zip(path, &error))
+}
+
+fn damaged_zip(path: &Path, error: &zip::result::ZipError) -> DataError {
+    DataError::malformed(
+        path,
+        format!("the zip archive is damaged or truncated ({error}); make or copy it again"),
+    )
+}
