@@ -13,7 +13,7 @@ use archaeo_experiments::images::{Batch, Preprocessed};
 use archaeo_experiments::studies::Progress;
 use serde_json::json;
 
-use super::subject::{Opened, open};
+use super::subject::{Opened, open_for};
 use crate::cli::{Attention, Fusion, Global};
 use crate::printer::Printer;
 use crate::progress::Bars;
@@ -25,7 +25,7 @@ use crate::progress::Bars;
 pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<()> {
     anyhow::ensure!((0.0..1.0).contains(&arguments.discard), "--discard must be at least 0 and below 1");
     let subject = &arguments.subject;
-    let opened = open(subject, global, printer)?;
+    let opened = open_for(subject, global, printer, false)?;
     opened.require_attention(subject)?;
     let Opened { model, indices, device, .. } = &opened;
     let convention = if arguments.raw { DistanceConvention::Raw } else { DistanceConvention::Renormalised };

@@ -5,7 +5,7 @@ use archaeo_experiments::data::{self, Dataset, OpenOptions, Split};
 use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing};
 use burn::tensor::Device;
 
-use super::checkpoint::{Found, find, options};
+use super::checkpoint::{Found, find, options, require_decided};
 use super::zero_shot::zero_shot;
 use super::{check_destination, verify};
 use crate::cli::{Global, Subject};
@@ -58,6 +58,14 @@ impl Opened {
 /// One sentence for an export that could not be written, for data or weights that cannot be used, or that do not fit
 /// each other.
 pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Opened> {
+    open_for(subject, global, printer, true)
+}
+
+/// As [`open`]; where the model's answers are not `scored`, it needs no head, and what is assumed of it may stay so.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_for(subject: &Subject, global: &Global, printer: &Printer, scored: bool) -> Result<Opened> {
     if let Some(file) = &subject.export {
         check_destination(file)?;
     }
@@ -76,19 +84,23 @@ pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Ope
 
     let found =
         find(&subject.weights, subject.model.as_deref(), &subject.reading, &dataset.classes, printer)?;
-    let preprocessing = found.described.preprocessing.clone();
+    let described = found.described.clone();
+    let preprocessing = described.preprocessing.clone();
     let model = match &subject.prompts {
         Some(prompts) => zero_shot(subject, prompts, found, &dataset.classes, &device)?,
         None => load(subject, found, &device)?,
     };
     let classes = model.card().classes.len();
+    if scored {
+        require_decided(&subject.weights, &described, &model, &device)?;
+    }
     anyhow::ensure!(
-        classes > 0,
+        classes > 0 || !scored,
         "{} has no head: it gives features, not answers; give one to it with --replace-head and train it",
         subject.weights.display()
     );
     anyhow::ensure!(
-        dataset.classes.len() <= classes,
+        dataset.classes.len() <= classes || !scored,
         "{} tells {classes} classes apart, but {} has {}; use the data it was trained on",
         subject.weights.display(),
         subject.data,

@@ -65,7 +65,9 @@ impl Subject {
         let checkpoint = checkpoint::read(path)?;
         let model = model.map(str::to_owned);
         let request = ModelRequest { model, class_names: dataset.classes.clone(), ..ModelRequest::default() };
-        let card = checkpoint.describe(&request)?.card;
+        let described = checkpoint.describe(&request)?;
+        described.decided(path)?;
+        let card = described.card;
         let model = checkpoint.into_model(Some(card), &LoadOptions::default(), device)?;
         if let Some((found, needed)) = wrong_kind(model.card(), role) {
             return Err(InvestigationError::WrongKind { path: path.into(), role, found, needed });
