@@ -234,6 +234,21 @@ pub struct Subject {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Checkpoint and preprocessing")]
 pub struct Reading {
+    /// Where in the checkpoint the model is, if it holds several, such as teacher or state_dict
+    #[arg(long, value_name = "NAME")]
+    pub entry: Option<String>,
+    /// Attention heads a layer of a Vision Transformer, which no array shows
+    #[arg(long, value_name = "N")]
+    pub heads: Option<NonZeroUsize>,
+    /// What the head of a Vision Transformer reads
+    #[arg(long, value_enum)]
+    pub pooling: Option<ReadOut>,
+    /// Patches along each side of the image, such as 14
+    #[arg(long, value_name = "N")]
+    pub grid: Option<String>,
+    /// Any field of the model's specification, such as epsilon=1e-5 (see `network` of `archaeo models show NAME --json`)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub spec: Vec<(String, String)>,
     /// Let the checkpoint lack these arrays, which are then initialised anew (a name, or a module such as head)
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub allow_missing: Vec<String>,
@@ -258,6 +273,31 @@ pub struct Reading {
     /// Standard deviations of the channels
     #[arg(long, value_name = "R,G,B", value_parser = three_numbers)]
     pub std: Option<[f32; 3]>,
+}
+
+/// What the head of a Vision Transformer reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReadOut {
+    /// The class token
+    ClassToken,
+    /// The mean of all patches
+    Mean,
+    /// The mean of all patches; there is a class token, which is not read
+    MeanBesideClassToken,
+    /// The class token and the mean of all patches, one after the other
+    ClassTokenAndMean,
+}
+
+impl ReadOut {
+    /// As a specification writes it.
+    pub fn name(self) -> String {
+        self.to_possible_value().expect("none is hidden").get_name().to_owned()
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()));
+    pair.filter(|(key, _)| !key.is_empty()).ok_or_else(|| "it is not of the form key=value".into())
 }
 
 /// Filter with which images are resized.

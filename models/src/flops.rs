@@ -133,6 +133,9 @@ fn cifar_resnet(config: &CifarResNetConfig, image_size: u64) -> u64 {
                 side = side.div_ceil(2);
             }
             sum += convolution(side, 3, inputs, width) + convolution(side, 3, width, width);
+            if config.projection && inputs != width {
+                sum += convolution(side, 1, inputs, width);
+            }
             inputs = width;
         }
     }

@@ -17,6 +17,7 @@ mod forward;
 mod initialize;
 mod layers;
 mod names;
+mod nearest;
 mod outputs;
 mod pass;
 mod preprocessing;
@@ -38,7 +39,8 @@ pub use attention::{MultiHeadAttention, scaled_dot_product_attention};
 pub use beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
 pub use catalogue::{Usual, usual};
 pub use checkpoint::{
-    Checkpoint, LoadOptions, WeightsError, load, read_arrays, read_card, save, write_arrays,
+    Checkpoint, LoadOptions, ReadOptions, TrainingCode, WeightsError, load, read_arrays, read_card, save,
+    write_arrays,
 };
 pub use classifier::{Classifier, ModelCard, Network};
 pub use describe::{DescribeError, Described, ModelRequest};
@@ -46,6 +48,7 @@ pub use export::{Library, configuration, export, write_configuration};
 pub use forward::{Tokens, Transformer};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
+pub use nearest::nearest;
 pub use pass::{LayerMoments, Pass, TrainingStep};
 pub use preprocessing::{
     CLIP_MOMENTS, Fit, IMAGENET_MOMENTS, Interpolation, Origin, Preprocessing, PreprocessingChoice,

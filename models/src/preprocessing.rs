@@ -120,6 +120,8 @@ pub struct PreprocessingChoice {
 pub enum Origin {
     /// The checkpoint's own card.
     Card,
+    /// A normaliser that stands next to the model in the checkpoint.
+    Checkpoint,
     /// The published checkpoints of that name.
     Catalogue,
     /// The `config.json` or `preprocessor_config.json` beside the checkpoint.

@@ -5,6 +5,7 @@
 
 use crate::beit::BeitConfig;
 use crate::clip::{ClipConfig, TextConfig};
+use crate::nearest::nearest;
 use crate::resnet::{BranchKind, ResNetConfig, Stem};
 use crate::resnet_cifar::CifarResNetConfig;
 use crate::spec::{NetworkSpec, SpecError};
@@ -94,7 +95,7 @@ impl NetworkSpec {
             .or_else(|| swin_named(stem, classes, image_size))
             .or_else(|| transformer_named(stem, classes, image_size))
             .or_else(|| resnet_named(name, classes))
-            .ok_or_else(|| SpecError::Unknown(name.into()))?;
+            .ok_or_else(|| SpecError::unknown(name))?;
         spec.validate()?;
         Ok(spec)
     }
@@ -121,6 +122,15 @@ impl NetworkSpec {
         names.extend(RESNET_SIZES[1..].iter().map(|row| format!("{}_cifar", row.0)));
         names.extend(["resnet20_cifar".to_owned(), "resnet56_cifar".to_owned()]);
         names
+    }
+}
+
+impl SpecError {
+    /// An unknown name, with the known one that it may be a slip of.
+    pub(crate) fn unknown(name: &str) -> Self {
+        let (stem, _) = with_pixels(name).unwrap_or((name, 0));
+        let near = nearest(stem, NetworkSpec::names().iter().map(String::as_str)).map(str::to_owned);
+        Self::Unknown { name: name.to_owned(), near }
     }
 }
 
@@ -216,7 +226,8 @@ fn swin_named(name: &str, classes: usize, image_size: usize) -> Option<NetworkSp
 }
 
 fn resnet_named(name: &str, classes: usize) -> Option<NetworkSpec> {
-    let cifar = |blocks| Some(NetworkSpec::CifarResnet(CifarResNetConfig { blocks, width: 16, classes }));
+    let sizes = |blocks| CifarResNetConfig { blocks, width: 16, projection: false, classes };
+    let cifar = |blocks| Some(NetworkSpec::CifarResnet(sizes(blocks)));
     match name {
         "resnet20_cifar" => return cifar(3),
         "resnet56_cifar" => return cifar(9),

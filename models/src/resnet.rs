@@ -77,6 +77,19 @@ pub struct Downsample {
     pub norm: BatchNorm2d,
 }
 
+impl Downsample {
+    pub(crate) fn new([inputs, outputs]: [usize; 2], stride: usize, device: &Device) -> Self {
+        Self {
+            conv: Conv2d::new([inputs, outputs], 1, stride, 0, device),
+            norm: BatchNorm2d::new(outputs, device),
+        }
+    }
+
+    pub(crate) fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        self.norm.forward(&self.conv, x, ChannelEpilogue::default(), pass)
+    }
+}
+
 /// One residual block.
 #[derive(Module, Debug)]
 pub struct ResidualBlock {
@@ -101,10 +114,8 @@ impl ResidualBlock {
         let out_channels = width * kind.expansion();
         let norm = |channels| BatchNorm2d::new(channels, device);
         let last_norm = |channels| BatchNorm2d::closing_branch(channels, device);
-        let downsample = (stride != 1 || in_channels != out_channels).then(|| Downsample {
-            conv: Conv2d::new([in_channels, out_channels], 1, stride, 0, device),
-            norm: norm(out_channels),
-        });
+        let downsample = (stride != 1 || in_channels != out_channels)
+            .then(|| Downsample::new([in_channels, out_channels], stride, device));
         match kind {
             BranchKind::Basic => Self {
                 conv1: Conv2d::new([in_channels, width], 3, stride, 1, device),
@@ -129,9 +140,7 @@ impl ResidualBlock {
 
     fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let shortcut = match &self.downsample {
-            Some(Downsample { conv, norm }) => {
-                norm.forward(conv, x.clone(), ChannelEpilogue::default(), pass)
-            }
+            Some(projection) => projection.forward(x.clone(), pass),
             None => x.clone(),
         };
         let closing = ChannelEpilogue::residual_relu(shortcut);

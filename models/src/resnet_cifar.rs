@@ -1,5 +1,6 @@
 //! The residual networks that He et al. (2016, section 4.2) designed for CIFAR-10: three thin stages and shortcuts
-//! without parameters (option A: every second pixel, new channels zero).
+//! without parameters (option A: every second pixel, new channels zero) or, as many codes have them, with projections (option
+//! B).
 
 use archaeo_ops::{self as ops, ChannelEpilogue};
 use burn::module::Module;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::layers::{BatchNorm2d, Conv2d, Linear};
 use crate::pass::Pass;
 use crate::probe::FeatureSite;
+use crate::resnet::Downsample;
 use crate::spec::{SpecError, check_depths, check_sizes};
 
 /// Sizes of a CIFAR residual network of depth `6 · blocks + 2`.
@@ -19,6 +21,9 @@ pub struct CifarResNetConfig {
     pub blocks: usize,
     /// Width of the first stage (16 in the paper); it doubles with every stage.
     pub width: usize,
+    /// Shortcuts that change resolution or width are 1×1 convolutions with a norm (option B) instead of option A.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub projection: bool,
     /// Number of classes.
     pub classes: usize,
 }
@@ -46,11 +51,16 @@ pub struct CifarBlock {
     pub conv2: Conv2d,
     /// After `conv2`.
     pub bn2: BatchNorm2d,
+    /// Projection of the shortcut, of option B where the resolution changes.
+    pub downsample: Option<Downsample>,
 }
 
 impl CifarBlock {
-    fn new(in_channels: usize, width: usize, stride: usize, device: &Device) -> Self {
+    fn new(in_channels: usize, width: usize, stride: usize, projection: bool, device: &Device) -> Self {
+        let downsample = (projection && (stride != 1 || in_channels != width))
+            .then(|| Downsample::new([in_channels, width], stride, device));
         Self {
+            downsample,
             conv1: Conv2d::new([in_channels, width], 3, stride, 1, device),
             bn1: BatchNorm2d::new(width, device),
             conv2: Conv2d::new([width, width], 3, 1, 1, device),
@@ -61,7 +71,10 @@ impl CifarBlock {
     fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let branch = self.bn1.forward(&self.conv1, x.clone(), ChannelEpilogue::relu(), pass);
         let [_, channels, height, _] = branch.dims();
-        let shortcut = option_a_shortcut(x, channels, height);
+        let shortcut = match &self.downsample {
+            Some(projection) => projection.forward(x, pass),
+            None => option_a_shortcut(x, channels, height),
+        };
         self.bn2.forward(&self.conv2, branch, ChannelEpilogue::residual_relu(shortcut), pass)
     }
 }
@@ -105,13 +118,14 @@ impl CifarResNet {
     /// As [`CifarResNetConfig::validate`].
     pub fn new(config: &CifarResNetConfig, device: &Device) -> Result<Self, SpecError> {
         config.validate()?;
-        let CifarResNetConfig { blocks, width, classes } = *config;
+        let CifarResNetConfig { blocks, width, projection, classes } = *config;
         let stage = |index: usize| {
             (0..blocks)
                 .map(|block| {
                     let entering = index > 0 && block == 0;
                     let in_channels = width << (index - usize::from(entering));
-                    CifarBlock::new(in_channels, width << index, if entering { 2 } else { 1 }, device)
+                    let stride = if entering { 2 } else { 1 };
+                    CifarBlock::new(in_channels, width << index, stride, projection, device)
                 })
                 .collect()
         };

@@ -18,9 +18,15 @@ pub enum SpecError {
     Sizes(String),
     /// A name that is not known.
     #[error(
-        "no model is called `{0}`; `archaeo models` lists the names, such as vit_micro, vit_tiny_patch16_224 or resnet18_cifar"
+        "no model is called `{name}`; {}`archaeo models` lists the names, such as vit_micro, vit_tiny_patch16_224 or resnet18_cifar",
+        .near.as_ref().map(|near| format!("did you mean `{near}`? ")).unwrap_or_default()
     )]
-    Unknown(String),
+    Unknown {
+        /// The name.
+        name: String,
+        /// One that it may be a slip of.
+        near: Option<String>,
+    },
 }
 
 /// The largest width, image or number of classes that can be meant; products of such sizes do not overflow.

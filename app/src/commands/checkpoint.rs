@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use archaeo_models::{
-    Checkpoint, Described, Fit, Interpolation, LoadOptions, ModelRequest, PreprocessingChoice,
-    SourcedPreprocessing, checkpoint,
+    Checkpoint, Classifier, Described, Fit, Interpolation, LoadOptions, ModelRequest, Pass,
+    PreprocessingChoice, ReadOptions, SourcedPreprocessing, checkpoint,
 };
+use burn::tensor::{Device, Tensor};
 
 use serde_json::{Value, json};
 
@@ -33,13 +34,18 @@ pub fn find(
     class_names: &[String],
     printer: &Printer,
 ) -> Result<Found> {
-    let checkpoint = checkpoint::read(&hub::resolve(path)?)?;
+    let options = ReadOptions { entry: reading.entry.clone() };
+    let checkpoint = checkpoint::read_with(&hub::resolve(path)?, &options)?;
     let request = ModelRequest {
         model: model.map(str::to_owned),
         preprocessing: choice(reading),
         class_names: class_names.to_vec(),
+        specification: specification(reading),
     };
     let mut described = checkpoint.describe(&request)?;
+    for note in &described.notes {
+        printer.say(&format!("{} {note}", path.display()));
+    }
     if let Some(inferred) = &described.inferred {
         printer.say(&format!("{} is {inferred}", path.display()));
     }
@@ -53,6 +59,38 @@ pub fn find(
 /// What a checkpoint may lack.
 pub fn options(reading: &Reading) -> LoadOptions {
     LoadOptions { allow_missing: reading.allow_missing.clone(), replace_head: reading.replace_head }
+}
+
+/// Refuses to measure a model of which published models have something otherwise that no array shows. Where its answers are
+/// not finite either way, that is what has to be said.
+///
+/// # Errors
+/// Such a model.
+pub fn require_decided(
+    path: &Path,
+    described: &Described,
+    model: &Classifier,
+    device: &Device,
+) -> Result<()> {
+    let Some(doubt) = &described.doubt else { return Ok(()) };
+    let side = described.card.preprocessing.image_size;
+    let grey = Tensor::<4>::full([1, 3, side, side], 0.5, device);
+    let answers = model.logits(grey, &mut Pass::evaluate(&mut ())).into_data();
+    let finite = answers.iter::<f32>().all(f32::is_finite);
+    anyhow::ensure!(
+        finite,
+        "{} gives answers that are not finite; the training that wrote it diverged, take an earlier checkpoint",
+        path.display()
+    );
+    bail!("{} {doubt}", path.display());
+}
+
+/// Fields of the specification that are said, the dedicated options first.
+fn specification(reading: &Reading) -> Vec<(String, String)> {
+    let heads = reading.heads.map(|heads| ("heads".to_owned(), heads.to_string()));
+    let pooling = reading.pooling.map(|pooling| ("pooling".to_owned(), pooling.name()));
+    let grid = reading.grid.clone().map(|grid| ("grid".to_owned(), grid));
+    [heads, pooling, grid].into_iter().flatten().chain(reading.spec.clone()).collect()
 }
 
 fn choice(reading: &Reading) -> PreprocessingChoice {

@@ -118,12 +118,13 @@ fn described(name: &str, printer: &Printer) -> Result<Described> {
     let classes = (0..classes).map(|class| class.to_string()).collect();
     let card = ModelCard { name: name.into(), network, preprocessing: preprocessing.clone(), classes };
     let preprocessing = SourcedPreprocessing::new(preprocessing, Origin::Catalogue);
-    Ok(Described { card, preprocessing, inferred: None })
+    Ok(Described { card, preprocessing, inferred: None, notes: Vec::new(), doubt: None })
 }
 
 fn said_by(origin: Origin) -> &'static str {
     match origin {
         Origin::Card => "the checkpoint's card",
+        Origin::Checkpoint => "a normaliser in the checkpoint",
         Origin::Catalogue => "the published checkpoints of this name",
         Origin::Config => "config.json",
         Origin::Request => "the command line",

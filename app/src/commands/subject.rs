@@ -11,7 +11,7 @@ use archaeo_experiments::random::stratified;
 use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing};
 use burn::tensor::Device;
 
-use super::checkpoint::{Found, find, options};
+use super::checkpoint::{Found, find, options, require_decided};
 use super::zero_shot::zero_shot;
 use super::{check_destination, classes, verify};
 use crate::cli::{Global, Precision, Subject};
@@ -143,7 +143,8 @@ pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Prin
     verify(&mut dataset, &[&split], printer)?;
 
     let own = subject.model.is_none() && matches!(found.checkpoint.card(), Ok(Some(_)));
-    let preprocessing = found.described.preprocessing.clone();
+    let described = found.described.clone();
+    let preprocessing = described.preprocessing.clone();
     let model = match &subject.prompts {
         Some(prompts) => zero_shot(subject, prompts, found, &dataset.classes, &device)?,
         None => load(subject, found, &device)?,
@@ -152,6 +153,7 @@ pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Prin
         Purpose::Look => None,
         Purpose::Score | Purpose::ScoreOrExport => {
             let outputs = outputs(subject, &model, own)?;
+            require_decided(&subject.weights, &described, &model, &device)?;
             let matching = classes::matched(subject, &dataset, &split, &outputs)?;
             let logits_alone = purpose == Purpose::ScoreOrExport && subject.export.is_some();
             match matching {

@@ -141,8 +141,9 @@ fn load(role: Role, given: Given, device: &Device) -> Result<(Classifier, Output
     let checkpoint = checkpoint::read(path)?;
     let own = model.is_none() && matches!(checkpoint.card(), Ok(Some(_)));
     let request = ModelRequest { model: model.map(str::to_owned), ..ModelRequest::default() };
-    let card = checkpoint.describe(&request)?.card;
-    let model = checkpoint.into_model(Some(card), &LoadOptions::default(), device)?;
+    let described = checkpoint.describe(&request)?;
+    described.decided(path)?;
+    let model = checkpoint.into_model(Some(described.card), &LoadOptions::default(), device)?;
     if let Some((found, needed)) = wrong_kind(model.card(), role) {
         return Err(InvestigationError::WrongKind { path: path.into(), role, found, needed });
     }

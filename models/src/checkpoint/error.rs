@@ -57,6 +57,14 @@ pub enum WeightsError {
         /// What it calls.
         function: String,
     },
+    /// It cannot be told which of its arrays are the model, or they cannot be used.
+    #[error("{path} {reason}")]
+    Model {
+        /// Which file.
+        path: PathBuf,
+        /// The end of a sentence about it.
+        reason: String,
+    },
     /// An array of something else than floats.
     #[error("{path} holds `{name}` as {dtype}; export it with 16-, 32- or 64-bit floats")]
     Dtype {
@@ -121,6 +129,8 @@ pub(super) enum Fault {
     Dtype(String, String),
     /// The file calls this function.
     WouldRun(String),
+    /// It cannot be told which of its arrays are the model, or they cannot be used; the end of a sentence.
+    Model(String),
 }
 
 impl From<io::Error> for Fault {
@@ -149,12 +159,13 @@ impl Fault {
                 WeightsError::Dtype { path, name: printable(&name), dtype: printable(&dtype) }
             }
             Self::WouldRun(function) => WeightsError::WouldRun { path, function: printable(&function) },
+            Self::Model(reason) => WeightsError::Model { path, reason: printable(&reason) },
         }
     }
 }
 
 /// Longest text of a file that is repeated in a message.
-const LONGEST_QUOTE: usize = 300;
+const LONGEST_QUOTE: usize = 400;
 
 /// A text out of a file as it may be shown on a terminal: on one line, without what would move the cursor, and not too long.
 pub(crate) fn printable(text: &str) -> String {

@@ -56,7 +56,7 @@ impl Checkpoint {
     /// # Errors
     /// Nothing says what it holds, or what does cannot be used.
     pub fn describe(&self, request: &ModelRequest) -> Result<Described, WeightsError> {
-        let described = describe(&self.state, &self.metadata, self.config.as_ref(), request);
+        let described = describe(self, request);
         described.map_err(|source| WeightsError::Description { path: self.path.clone(), source })
     }
 

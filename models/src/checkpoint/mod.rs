@@ -2,7 +2,7 @@
 //!
 //! [`read`] takes any format that vision models are published in: safetensors (one file or several with an index), PyTorch's
 //! pickles (nothing in them is run), the `.npz` of the original Vision Transformers, or a folder with one of them and its
-//! `config.json`. The arrays keep the file's own names; [`Checkpoint::into_model`] translates them.
+//! `config.json`. Which arrays are the model is found by `locate/`; [`Checkpoint::into_model`] translates their names.
 //!
 //! What `archaeo` writes is safetensors whose metadata carries the model's card, so that one file says all.
 
@@ -10,6 +10,7 @@ mod archive;
 mod element;
 mod error;
 mod load;
+mod locate;
 mod numpy;
 mod pickle;
 mod safetensors;
@@ -22,29 +23,74 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use self::archive::Archive;
+use self::error::Fault;
+use self::locate::{Located, Shapes, locate};
 use self::source::Format;
-use crate::state::State;
+use self::torch::Contents;
+use crate::describe::CARD_KEY;
+use crate::state::{Array, State};
 
 pub use self::error::WeightsError;
 pub(crate) use self::error::printable;
 pub use self::load::{LoadOptions, load, read_card, save};
+pub use self::locate::TrainingCode;
 pub use self::safetensors::write_arrays;
 pub(crate) use self::safetensors::write_whole;
 pub use self::source::{choose, parts};
 
 /// What a checkpoint holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
     /// The file, or the folder, that was read.
     pub path: PathBuf,
-    /// Its arrays of floats, widened to 32 bits, under the file's own names. Integers are left out: counters such as
-    /// `num_batches_tracked`, indices and masks, which models here have as code.
+    /// Its arrays of floats, widened to 32 bits. Of a model of a known architecture these are its own alone, without the
+    /// prefix that wrappers put before them and with the classifier under the model's name for it; else all arrays, under
+    /// the file's names. Integers are left out: counters such as `num_batches_tracked`, indices and masks, which models here
+    /// have as code.
     pub state: State,
     /// What the file says beside: the metadata of safetensors, or numbers and texts that a training script saved with the
     /// model, such as `epoch` and `arch`.
     pub metadata: BTreeMap<String, String>,
-    /// The `config.json` of Hugging Face or timm beside it.
+    /// The `config.json` of Hugging Face or timm beside it, or the `open_clip_config.json` of open_clip.
     pub config: Option<serde_json::Value>,
+    /// Mean and standard deviation of the channels, where a normaliser stands next to the model.
+    pub normalisation: Option<([f32; 3], [f32; 3])>,
+    /// Which arrays were taken for the model and which were left out: ends of sentences about the file.
+    pub notes: Vec<String>,
+    /// Who wrote the file, where that says more than the arrays.
+    pub code: Option<TrainingCode>,
+}
+
+/// How a checkpoint is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Where in the file the model is, such as `teacher` or `state_dict.model`, for a file with several.
+    pub entry: Option<String>,
+}
+
+/// What is looked for in a file.
+#[derive(Clone, Debug)]
+enum Search {
+    /// Every array.
+    Everything,
+    /// The model, in this entry if one is named.
+    Model(Option<String>),
+}
+
+impl Search {
+    /// Finds the model among arrays of these shapes, unless everything is wanted or the file was written here.
+    fn in_shapes(
+        &self,
+        metadata: &BTreeMap<String, String>,
+        shapes: impl FnOnce() -> Shapes,
+    ) -> Result<Option<Located>, Fault> {
+        match self {
+            Self::Model(entry) if !metadata.contains_key(CARD_KEY) => {
+                locate(&shapes(), entry.as_deref()).map_err(Fault::Model)
+            }
+            Self::Model(_) | Self::Everything => Ok(None),
+        }
+    }
 }
 
 /// Reads a checkpoint, recognised by looking at it.
@@ -53,57 +99,93 @@ pub struct Checkpoint {
 /// an array claims is compared with the file before memory is taken for it.
 ///
 /// # Errors
-/// Nothing of that name, no known format, a file that is damaged, cut short or made to do harm, or arrays of quantised or
-/// complex numbers.
+/// Nothing of that name, no known format, a file that is damaged, cut short or made to do harm, arrays of quantised or
+/// complex numbers, or several models of which none is the obvious one.
 pub fn read(path: &Path) -> Result<Checkpoint, WeightsError> {
-    let file = source::locate(path)?;
-    let config = source::config_beside(&file)?;
-    let (state, metadata) = read_file(&file)?;
-    Ok(Checkpoint { path: path.to_owned(), state, metadata, config })
+    read_with(path, &ReadOptions::default())
 }
 
-/// Reads every array of a checkpoint, and its metadata; for those who need nothing else of it.
+/// As [`read`], with a word on where the model is.
+///
+/// # Errors
+/// As [`read`], and nothing in the entry that was named.
+pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Checkpoint, WeightsError> {
+    let file = source::locate(path)?;
+    let config = source::config_beside(&file)?;
+    let (state, metadata, located) = read_file(&file, &Search::Model(options.entry.clone()))?;
+    let mut checkpoint = Checkpoint { path: path.to_owned(), metadata, config, ..Checkpoint::default() };
+    let Some(located) = located else { return Ok(Checkpoint { state, ..checkpoint }) };
+    let (state, normaliser) = located.apply(state);
+    checkpoint.state = state;
+    checkpoint.notes = located.notes;
+    checkpoint.code = located.code;
+    if let Some((mean, std)) = normaliser {
+        checkpoint.normalisation = normalisation(&mean, &std);
+        let name = located.normaliser.map(|(mean, _)| printable(&mean)).unwrap_or_default();
+        checkpoint.notes.push(match &checkpoint.normalisation {
+            Some((mean, std)) => {
+                format!("has a normaliser (`{name}`): mean {mean:?} and std {std:?} of the channels")
+            }
+            None => format!("has a normaliser (`{name}`) whose numbers make no sense; it is left out"),
+        });
+    }
+    Ok(checkpoint)
+}
+
+/// A normaliser's numbers for images in [0, 1]; those for images in [0, 255] are brought to that.
+fn normalisation(mean: &Array, std: &Array) -> Option<([f32; 3], [f32; 3])> {
+    let three = |array: &Array| <[f32; 3]>::try_from(array.values.as_slice()).ok();
+    let (mean, std) = (three(mean)?, three(std)?);
+    let usable = mean.iter().all(|mean| mean.is_finite() && (0.0..=255.0).contains(mean))
+        && std.iter().all(|std| std.is_finite() && *std > 0.0 && *std <= 255.0);
+    let largest = mean.iter().fold(0f32, |largest, mean| largest.max(*mean));
+    let scale = if largest > 1.5 { 255.0 } else { 1.0 };
+    usable.then(|| (mean.map(|mean| mean / scale), std.map(|std| std / scale)))
+}
+
+/// Reads every array of a checkpoint under its own name, and its metadata; for those who need nothing else of it.
 ///
 /// # Errors
 /// As [`read`].
 pub fn read_arrays(path: &Path) -> Result<(State, HashMap<String, String>), WeightsError> {
-    let Checkpoint { state, metadata, .. } = read(path)?;
+    let (state, metadata, _) = read_file(&source::locate(path)?, &Search::Everything)?;
     Ok((state, metadata.into_iter().collect()))
 }
 
-fn read_file(path: &Path) -> Result<(State, BTreeMap<String, String>), WeightsError> {
+fn read_file(path: &Path, search: &Search) -> Result<Contents, WeightsError> {
     let (file, format) = source::open(path)?;
     let contents = match &format {
-        Format::Safetensors => safetensors::read(&file),
+        Format::Safetensors => safetensors::read(&file, search),
         Format::Index => {
             drop(file);
-            return read_shards(path);
+            return read_shards(path, search);
         }
-        Format::TorchArchive(pickle) => {
-            Archive::open(&file).and_then(|mut archive| torch::read_archive(&file, &mut archive, pickle))
-        }
-        Format::TorchLegacy => torch::read_legacy(&file),
+        Format::TorchArchive(pickle) => Archive::open(&file)
+            .and_then(|mut archive| torch::read_archive(&file, &mut archive, pickle, search)),
+        Format::TorchLegacy => torch::read_legacy(&file, search),
         Format::Numpy => Archive::open(&file)
             .and_then(|mut archive| numpy::read(&file, &mut archive))
-            .map(|state| (state, BTreeMap::new())),
+            .map(|state| (state, BTreeMap::new(), None)),
     };
     contents.map_err(|fault| fault.of(path, format.name()))
 }
 
 /// The arrays of all files of an index.
-fn read_shards(index: &Path) -> Result<(State, BTreeMap<String, String>), WeightsError> {
-    let shards = source::shards(index).map_err(|fault| fault.of(index, Format::Index.name()))?;
+fn read_shards(index: &Path, search: &Search) -> Result<Contents, WeightsError> {
+    let fault = |fault: Fault| fault.of(index, Format::Index.name());
+    let shards = source::shards(index).map_err(fault)?;
     let (mut state, mut metadata) = (State::new(), BTreeMap::new());
     for shard in shards {
         let (file, format) = source::open(&shard)?;
         drop(file);
         if format == Format::Index {
-            return Err(error::Fault::malformed("one of its files is a list of files itself")
-                .of(index, Format::Index.name()));
+            return Err(fault(Fault::malformed("one of its files is a list of files itself")));
         }
-        let (mut arrays, mut notes) = read_file(&shard)?;
+        let (mut arrays, mut notes, _) = read_file(&shard, &Search::Everything)?;
         state.append(&mut arrays);
         metadata.append(&mut notes);
     }
-    Ok((state, metadata))
+    let shapes = || state.iter().map(|(name, array)| (name.clone(), array.shape.clone())).collect();
+    let located = search.in_shapes(&metadata, shapes).map_err(fault)?;
+    Ok((state, metadata, located))
 }

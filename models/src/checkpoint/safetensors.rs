@@ -11,8 +11,10 @@ use archaeo_kernels::MappedFile;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use super::Search;
 use super::element::{Budget, Element};
 use super::error::{Fault, WeightsError};
+use super::torch::Contents;
 use crate::state::{Array, State};
 
 /// What such files are called in messages.
@@ -52,15 +54,27 @@ pub(super) fn header(file: &MappedFile) -> Result<(Metadata, usize), Fault> {
     Ok((header, start))
 }
 
-/// Every array of floats, and the metadata. Integers, which are counters, indices or masks, are left out.
-pub(super) fn read(file: &MappedFile) -> Result<(State, BTreeMap<String, String>), Fault> {
+/// The arrays of floats that `search` wants, the metadata, and how the model was found. Integers, which are counters, indices
+/// or masks, are left out.
+pub(super) fn read(file: &MappedFile, search: &Search) -> Result<Contents, Fault> {
     let (header, start) = header(file)?;
+    let located = search.in_shapes(&metadata(&header), || {
+        let info = |name: String| {
+            let info = header.info(&name)?;
+            let integers = matches!(element(info.dtype), Some(Element::Integer(_)));
+            (!integers).then(|| (name, info.shape.clone()))
+        };
+        header.offset_keys().into_iter().filter_map(info).collect()
+    })?;
     let mut budget = Budget::of_file(file.len());
     let mut state = State::new();
     for name in header.offset_keys() {
         let Some(TensorInfo { dtype, shape, data_offsets: (begin, end) }) = header.info(&name) else {
             continue;
         };
+        if located.as_ref().is_some_and(|located| !located.wants(&name)) {
+            continue;
+        }
         let element = match element(*dtype) {
             Some(Element::Integer(_)) => continue,
             Some(element) => element,
@@ -70,7 +84,7 @@ pub(super) fn read(file: &MappedFile) -> Result<(State, BTreeMap<String, String>
         file.pieces(start + begin..start + end, |piece| element.widen(piece, &mut values))?;
         state.insert(name, Array { shape: shape.clone(), values });
     }
-    Ok((state, metadata(&header)))
+    Ok((state, metadata(&header), located))
 }
 
 /// The metadata of a header, sorted.

@@ -19,9 +19,13 @@ pub(super) enum Leaf {
 /// Arrays by name.
 pub(super) type Leaves = BTreeMap<String, Leaf>;
 
-/// Names under which training scripts put the model beside other things, the likelier first; an average of the weights over
-/// the training comes after the weights themselves, and a teacher, which is what DINO evaluates, before the student.
+/// Names under which training scripts put a model of no known architecture next to other things, the likelier first; an
+/// average of the weights over the training comes before the weights themselves, as timm takes it, and a teacher, which is
+/// what DINO evaluates, before the student.
 const MODEL_ENTRIES: [&str; 13] = [
+    "state_dict_ema",
+    "model_ema",
+    "ema",
     "state_dict",
     "model_state_dict",
     "model",
@@ -32,13 +36,28 @@ const MODEL_ENTRIES: [&str; 13] = [
     "student",
     "weights",
     "params",
-    "state_dict_ema",
-    "model_ema",
-    "ema",
 ];
 
 /// How the names of other things begin that hold tensors too.
 const OTHER_ENTRIES: [&str; 4] = ["optim", "sched", "scaler", "amp"];
+
+/// Every tensor of a checkpoint by the path that leads to it, but for those of optimizers and the like; `None` of one with
+/// more places than are looked at.
+pub(super) fn everything(pickle: &Pickle) -> Option<Leaves> {
+    let mut walk = Walk { pickle, path: vec![pickle.root], places: 0, name_bytes: 0 };
+    let mut leaves = Leaves::new();
+    if matches!(pickle.node(pickle.root), Some(Node::Call(_))) {
+        walk.path.clear();
+        walk.collect(pickle.root, "", &mut leaves).ok()?;
+        return Some(leaves);
+    }
+    for (name, entry) in walk.entries(pickle.root) {
+        if !OTHER_ENTRIES.iter().any(|other| name.to_lowercase().starts_with(other)) {
+            walk.collect(entry, &name, &mut leaves).ok()?;
+        }
+    }
+    Some(leaves)
+}
 
 /// Deepest nesting that is followed.
 const DEEPEST: usize = 48;

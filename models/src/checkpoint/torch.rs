@@ -9,11 +9,13 @@ use std::ops::Range;
 
 use archaeo_kernels::MappedFile;
 
+use super::Search;
 use super::archive::{Archive, Entry};
 use super::element::{Budget, Element};
 use super::error::Fault;
+use super::locate::{Located, Shapes, locate};
 use super::pickle::{Node, Pickle, Value};
-use super::state_dict::{Leaf, find_model};
+use super::state_dict::{Leaf, Leaves, everything, find_model};
 use super::tensors::{self, Tensor};
 use crate::state::{Array, State};
 
@@ -38,14 +40,15 @@ pub(super) fn pickle_entry(archive: &Archive) -> Option<String> {
     archive.names().into_iter().filter(is_pickle).min_by_key(|name| name.matches('/').count())
 }
 
-/// What a checkpoint holds: the arrays of the model, and what else was said of it.
-pub(super) type Contents = (State, BTreeMap<String, String>);
+/// What a checkpoint holds: the arrays of the model, what else was said of it, and how the model was found.
+pub(super) type Contents = (State, BTreeMap<String, String>, Option<Located>);
 
 /// Reads a zip archive whose pickle is the entry `pickle`.
 pub(super) fn read_archive(
     file: &MappedFile,
     archive: &mut Archive,
     pickle: &str,
+    search: &Search,
 ) -> Result<Contents, Fault> {
     let folder = pickle.trim_end_matches("data.pkl");
     let mut budget = Budget::of_file(file.len());
@@ -63,7 +66,7 @@ pub(super) fn read_archive(
     let pickle = Pickle::parse(pickle.bytes(0..pickle.len())?)?;
     // Views of one storage follow each other, so the last storage is kept at hand.
     let mut last: Option<(String, Entry)> = None;
-    contents(&pickle, &mut budget, |tensor, budget| {
+    contents(&pickle, search, &mut budget, |tensor, budget| {
         if last.as_ref().is_none_or(|(key, _)| *key != tensor.storage.key) {
             let entry = archive.entry(&format!("{folder}data/{}", tensor.storage.key), budget)?;
             last = Some((tensor.storage.key.clone(), entry));
@@ -74,7 +77,7 @@ pub(super) fn read_archive(
 }
 
 /// Reads the older container.
-pub(super) fn read_legacy(file: &MappedFile) -> Result<Contents, Fault> {
+pub(super) fn read_legacy(file: &MappedFile, search: &Search) -> Result<Contents, Fault> {
     let bytes = file.bytes(0..file.len())?;
     let Some(mut rest) = after_legacy_magic(bytes) else {
         // Perhaps some other pickle that would do harm: then that is what has to be said.
@@ -95,7 +98,7 @@ pub(super) fn read_legacy(file: &MappedFile) -> Result<Contents, Fault> {
     let start = bytes.len() - rest.len();
     let places = legacy_storages(bytes, start, &object, &keys)?;
     let mut budget = Budget::of_file(file.len());
-    contents(&object, &mut budget, |tensor, budget| {
+    contents(&object, search, &mut budget, |tensor, budget| {
         let place = places
             .get(&tensor.storage.key)
             .ok_or_else(|| Fault::malformed(format!("storage {} is not in the file", tensor.storage.key)))?;
@@ -140,10 +143,14 @@ fn legacy_storages(
 /// The model's arrays, each read by `read`, and what else the checkpoint says.
 fn contents(
     pickle: &Pickle,
+    search: &Search,
     budget: &mut Budget,
     mut read: impl FnMut(&Tensor, &mut Budget) -> Result<Array, Fault>,
 ) -> Result<Contents, Fault> {
-    let model = find_model(pickle)?;
+    let (model, located) = match found(pickle, search)? {
+        Some((leaves, located)) => (leaves, Some(located)),
+        None => (find_model(pickle)?, None),
+    };
     let mut state = State::new();
     // In the order of the storages, not of the names: neighbours in a file are read one after the other.
     let mut ordered: Vec<(&String, &Leaf)> = model.iter().collect();
@@ -167,7 +174,25 @@ fn contents(
         })?;
         state.insert(name.clone(), array);
     }
-    Ok((state, remarks(pickle)))
+    Ok((state, remarks(pickle), located))
+}
+
+/// The arrays of the one model of a known architecture, under the file's names; `None` where there is none.
+fn found(pickle: &Pickle, search: &Search) -> Result<Option<(Leaves, Located)>, Fault> {
+    let Search::Model(entry) = search else { return Ok(None) };
+    let Some(mut leaves) = everything(pickle) else { return Ok(None) };
+    let shapes: Shapes = leaves
+        .iter()
+        .filter_map(|(name, leaf)| match leaf {
+            Leaf::Tensor(tensor) if !matches!(tensor.element, Element::Integer(_)) => {
+                Some((name.clone(), tensor.shape.clone()))
+            }
+            Leaf::Tensor(_) | Leaf::Unsupported(_) => None,
+        })
+        .collect();
+    let Some(located) = locate(&shapes, entry.as_deref()).map_err(Fault::Model)? else { return Ok(None) };
+    leaves.retain(|name, _| located.wants(name));
+    Ok(Some((leaves, located)))
 }
 
 /// The values of a tensor, last axis fastest.

@@ -41,7 +41,7 @@ impl ClipConfig {
     /// # Errors
     /// As [`NetworkSpec::named`](crate::NetworkSpec::named), of which these are the names that begin with `clip_`.
     pub fn named(name: &str, image_size: usize) -> Result<Self, SpecError> {
-        let config = clip_named(name, image_size).ok_or_else(|| SpecError::Unknown(name.into()))?;
+        let config = clip_named(name, image_size).ok_or_else(|| SpecError::unknown(name))?;
         config.validate()?;
         Ok(config)
     }

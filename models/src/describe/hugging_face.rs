@@ -29,6 +29,12 @@ pub(super) fn read(config: &Value) -> Result<Configured, String> {
         other => return Err(format!("its model_type, `{other}`, is not known here; known are {KNOWN}")),
     };
     network.validate().map_err(|error| error.to_string())?;
+    if network.classes() == 1 && text(config, "problem_type") != Some("multi_label_classification") {
+        return Err(
+            "it has one label, which transformers trains as a regression; models here tell classes apart"
+                .into(),
+        );
+    }
     let preprocessing = match config.get("preprocessor") {
         Some(preprocessor) => processor::read(preprocessor, kind)?,
         None => PreprocessingChoice { image_size: number(config, "image_size")?, ..Default::default() },
@@ -124,10 +130,11 @@ fn vit(config: &Value, kind: &str) -> Result<VitConfig, String> {
         pooling: if read_patches { Pooling::ClassTokenAndMean } else { Pooling::ClassToken },
         position: if registers > 0 { Position::LearnedOnPatches } else { Position::Learned },
         resampling: match kind {
-            "dinov2" => PositionResampling::Offset,
-            _ => PositionResampling::Antialiased,
+            "dinov2_with_registers" => PositionResampling::Antialiased,
+            _ => PositionResampling::Exact,
         },
-        registers,
+        // Without its teacher's head a DeiT keeps the distillation token, which nobody reads then.
+        registers: if kind == "deit" && !with_teacher { 1 } else { registers },
         distilled: kind == "deit" && with_teacher,
         layer_scale: dinov2,
         feed_forward,

@@ -30,14 +30,40 @@ const HEAD_PREFIXES: [&str; 4] = ["head.", "fc.", "linear.", "classifier."];
 /// the comparison with the model to list.
 pub(crate) fn canonical(state: State, network: &NetworkSpec) -> State {
     let state = unwrapped(state);
-    match network {
-        NetworkSpec::ZeroShot(config) => clip::canonical(state, &config.image),
+    let mut state = match network {
+        NetworkSpec::ZeroShot(config) => return clip::canonical(state, &config.image),
         NetworkSpec::Vit(config) => vit::canonical(state, config),
         NetworkSpec::Beit(config) => beit::canonical(state, config),
         NetworkSpec::Swin(config) => swin::canonical(state, config),
         NetworkSpec::Resnet(_) => resnet::canonical(state),
-        NetworkSpec::CifarResnet(_) => state,
+        NetworkSpec::CifarResnet(_) => resnet::canonical_cifar(state),
+    };
+    if network.classes() == 2 {
+        ["head", "head_dist", "head.fc", "fc", "linear"]
+            .iter()
+            .for_each(|head| two_classes(&mut state, head));
     }
+    state
+}
+
+/// A classifier of one output, a sigmoid's logit z, as one of two classes with the logits 0 and z: the same probabilities.
+fn two_classes(state: &mut State, head: &str) {
+    let one_row = |name: &str| state.get(name).is_some_and(|array| array.shape.first() == Some(&1));
+    let names = [format!("{head}.weight"), format!("{head}.bias")];
+    if !names.iter().all(|name| one_row(name)) {
+        return;
+    }
+    for name in names {
+        let array = state.get_mut(&name).expect("seen to be there");
+        array.shape[0] = 2;
+        let zeros = vec![0.0; array.values.len()];
+        array.values.splice(0..0, zeros);
+    }
+}
+
+/// The arrays of a Vision Transformer under timm's names, where they have those of another library; values are not read.
+pub(crate) fn vit_renamed(state: State) -> State {
+    vit::renamed(state)
 }
 
 /// As [`canonical`], for both towers of a CLIP with such an image tower.

@@ -15,7 +15,8 @@ const PARTS: [(&str, &str); 8] = [
 ];
 
 /// And those outside of the blocks.
-const ENDS: [(&str, &str); 3] = [
+const ENDS: [(&str, &str); 4] = [
+    ("linear.", "fc."),
     ("embedder.embedder.convolution.", "conv1."),
     ("embedder.embedder.normalization.", "bn1."),
     ("classifier.1.", "fc."),
@@ -25,7 +26,25 @@ const ENDS: [(&str, &str); 3] = [
 pub(super) fn canonical(state: State) -> State {
     let state = super::without_prefix(state, &["resnet."]);
     let renamed = |name: String| in_block(&name).or_else(|| replaced(&ENDS, &name)).unwrap_or(name);
+    let renamed = |name: String| projections(renamed(name));
     state.into_iter().map(|(name, array)| (renamed(name), array)).collect()
+}
+
+/// Those of one of three stages.
+pub(super) fn canonical_cifar(state: State) -> State {
+    let renamed = |name: String| match name.strip_prefix("fc.") {
+        Some(rest) => format!("linear.{rest}"),
+        None => projections(name),
+    };
+    state.into_iter().map(|(name, array)| (renamed(name), array)).collect()
+}
+
+/// Most codes for CIFAR call a projection `shortcut`, torchvision `downsample`.
+fn projections(name: String) -> String {
+    match name.starts_with("layer") {
+        true => name.replacen(".shortcut.", ".downsample.", 1),
+        false => name,
+    }
 }
 
 /// `encoder.stages.0.layers.2.PART…` is `layer1.2.PART…`.

@@ -95,12 +95,14 @@ pub(super) fn canonical(mut state: State, config: &VitConfig) -> State {
     if google::recognises(&state) {
         state = google::renamed(state);
     }
-    state = super::without_prefix(state, &MODELS_BESIDE_HEADS);
-    for rules in [HUGGING_FACE, TORCHVISION, DINOV2] {
-        state = rename(state, rules);
+    state = renamed(state);
+    if config.registers == 1
+        && !config.distilled
+        && let Some(token) = state.remove("dist_token")
+    {
+        // A token that takes part in attention and that no head reads is a register.
+        state.insert("reg_token".into(), token);
     }
-    state = stack(state, &["query", "key", "value"], "qkv");
-    state = stack(state, &["gate", "value"], "fc1");
     if config.position == Position::Sine
         && state.get("pos_embed").is_some_and(|positions| *positions == fixed_positions(config))
     {
@@ -112,6 +114,16 @@ pub(super) fn canonical(mut state: State, config: &VitConfig) -> State {
         state.insert("pos_embed".into(), fitted(positions, config));
     }
     state
+}
+
+/// The arrays under timm's names, whose values need not be there.
+pub(super) fn renamed(mut state: State) -> State {
+    state = super::without_prefix(state, &MODELS_BESIDE_HEADS);
+    for rules in [HUGGING_FACE, TORCHVISION, DINOV2] {
+        state = rename(state, rules);
+    }
+    state = stack(state, &["query", "key", "value"], "qkv");
+    stack(state, &["gate", "value"], "fc1")
 }
 
 /// Where the model has positions on its patches alone, a position of the class token is added to the token itself, which

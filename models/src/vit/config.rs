@@ -43,8 +43,11 @@ pub enum PositionResampling {
     /// Antialiased cubic convolution with a = −0.5, as timm and DINOv2 with registers do it.
     #[default]
     Antialiased,
-    /// Cubic convolution with a = −0.75 at steps of `grid / (new grid + 0.1)`, as DINOv2 without registers does it.
+    /// Cubic convolution with a = −0.75 at steps of `grid / (new grid + 0.1)`, as DINOv2's hub does it without registers.
     Offset,
+    /// Cubic convolution with a = −0.75 at steps of `grid / new grid`, as `transformers` does it since version 4.48; with
+    /// registers it is [`Self::Antialiased`] there.
+    Exact,
 }
 
 /// Sizes and variants of a Vision Transformer.

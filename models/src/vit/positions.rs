@@ -85,8 +85,9 @@ impl PositionResampling {
                 let sum: f64 = (first..end).map(weight).sum();
                 (first..end).map(|tap| (tap, weight(tap) / sum)).collect()
             }
-            Self::Offset => {
-                let scale = from as f64 / (to as f64 + 0.1);
+            Self::Offset | Self::Exact => {
+                let offset = if self == Self::Offset { 0.1 } else { 0.0 };
+                let scale = from as f64 / (to as f64 + offset);
                 let centre = scale * (index as f64 + 0.5) - 0.5;
                 let below = centre.floor();
                 let tap = |step: i64| {

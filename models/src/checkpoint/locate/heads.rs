@@ -1,0 +1,76 @@
+//! Classifiers under the names that people give them.
+
+use super::Shapes;
+
+/// How the names of classifiers begin.
+const HEADS: [&str; 18] = [
+    "head",
+    "heads",
+    "fc",
+    "linear",
+    "classifier",
+    "last_layer",
+    "last_linear",
+    "linear_head",
+    "cls_head",
+    "cls_classifier",
+    "classification_head",
+    "classifier_head",
+    "output",
+    "output_layer",
+    "out",
+    "final",
+    "logits",
+    "online_classifier",
+];
+
+/// Those of a distillation token, each next to one of the others.
+const DISTILLED: [&str; 2] = ["head_dist", "distillation_classifier"];
+
+/// What stands under the name of a classifier.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Head {
+    /// One linear layer: its weight, its bias, and the shape of the weight.
+    Linear { weight: String, bias: Option<String>, outputs: usize, inputs: usize },
+    /// Anything else, as a message says it, and its arrays.
+    Other(String, Vec<String>),
+}
+
+/// Whether `segment` begins the name of a classifier.
+pub(super) fn is_head(segment: &str) -> bool {
+    HEADS.contains(&segment)
+}
+
+/// Whether `segment` begins the name of a classifier over a distillation token.
+pub(super) fn is_distilled(segment: &str) -> bool {
+    DISTILLED.contains(&segment)
+}
+
+/// What the arrays `names`, all of one classifier, make up.
+pub(super) fn head(names: &[String], shapes: &Shapes) -> Head {
+    let matrices: Vec<&String> = names.iter().filter(|name| shapes[*name].len() == 2).collect();
+    let all = || names.to_vec();
+    let listed =
+        |names: &[&String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let weight = match matrices.as_slice() {
+        [weight] => *weight,
+        [] => {
+            return Head::Other(
+                format!("no matrix ({})", listed(&names.iter().take(3).collect::<Vec<_>>())),
+                all(),
+            );
+        }
+        several => return Head::Other(format!("{} layers ({})", several.len(), listed(several)), all()),
+    };
+    let Some(stem) = weight.strip_suffix(".weight") else {
+        return Head::Other(format!("an array that is no plain weight (`{weight}`)"), all());
+    };
+    let bias = format!("{stem}.bias");
+    let own = |name: &&String| *name != weight && **name != bias;
+    if let Some(other) = names.iter().find(own) {
+        return Head::Other(format!("more than a linear layer (`{other}`)"), all());
+    }
+    let &[outputs, inputs] = shapes[weight].as_slice() else { unreachable!("seen to be a matrix") };
+    let bias = shapes.get(&bias).filter(|shape| ***shape == [outputs]).map(|_| bias.clone());
+    Head::Linear { weight: weight.clone(), bias, outputs, inputs }
+}
