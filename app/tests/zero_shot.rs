@@ -145,7 +145,7 @@ fn prompts_that_cannot_be_used() {
     refused(
         &["--prompts", "cifar"],
         &[("--class-names", &names)],
-        "it has no output for any of the data's classes (circle",
+        "it has no output for any of the data's classes (disc",
     );
     for (model, expected) in [
         ("vit_micro", "--prompts goes with CLIP, but vit_micro is none"),
