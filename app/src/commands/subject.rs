@@ -121,8 +121,8 @@ pub fn answers_error(error: AnswersError, subject: &Subject, global: &Global) ->
 /// each other.
 pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Printer) -> Result<Opened> {
     if let Some(file) = &subject.export {
-        Format::of(file)?;
         check_destination(file)?;
+        Format::of(file)?;
     }
     if purpose != Purpose::Look {
         refuse_random_head(subject)?;
