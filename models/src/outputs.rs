@@ -65,3 +65,48 @@ impl ModuleMapper for HeadMapper<'_> {
         replaced(param, TensorData::new(reordered, shape))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::classifier::ModelCard;
+    use crate::pass::Pass;
+    use crate::preprocessing::Preprocessing;
+    use crate::spec::NetworkSpec;
+
+    #[test]
+    fn logits_follow_the_order_whatever_the_head_is_called() {
+        let device = Device::flex();
+        let order = [2, 0, 4, 1, 3];
+        for (name, side) in [
+            ("vit_micro", 32),
+            ("resnet_micro", 32),
+            ("resnet20_cifar", 32),
+            ("deit_tiny_distilled_patch16", 224),
+            ("swin_tiny_patch4_window7", 224),
+        ] {
+            let network = NetworkSpec::named(name, 5, side).unwrap();
+            let classes: Vec<String> = (0..5).map(|class| class.to_string()).collect();
+            let card =
+                ModelCard { name: name.into(), network, preprocessing: Preprocessing::plain(side), classes };
+            let model = Classifier::new(card, 3, &device).unwrap();
+            let noise: Vec<f32> = (0..3 * side * side).map(|i| ((i * 7919) % 1009) as f32 / 1009.0).collect();
+            let image = Tensor::<4>::from_data(TensorData::new(noise, [1, 3, side, side]), &device);
+            let logits = |model: &Classifier| {
+                let logits = model.logits(image.clone(), &mut Pass::evaluate(&mut ()));
+                logits.into_data().try_into_vec::<f32>().unwrap()
+            };
+            let before = logits(&model);
+            let names = order.map(|output| output.to_string()).to_vec();
+            let moved = model.with_outputs(&order, names.clone());
+            assert_eq!(moved.card().classes, names);
+            assert_eq!(logits(&moved), order.map(|output| before[output]), "{name}");
+            assert!(
+                before.windows(2).any(|pair| pair[0] != pair[1]),
+                "{name} answers the same to all: {before:?}"
+            );
+        }
+    }
+}

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use serde_json::json;
 
 use super::checkpoint::{Found, find, options};
+use super::subject::is_head;
 use crate::cli::Export;
 use crate::printer::Printer;
 
@@ -17,6 +18,9 @@ pub fn run(arguments: &Export, printer: &Printer) -> Result<()> {
     let Export { weights, model, reading, out } = arguments;
     let Found { checkpoint, described } = find(weights, model.as_deref(), reading, &[], printer)?;
     let model = checkpoint.into_model(Some(described.card), &options(reading), &Device::flex())?;
+    if reading.replace_head || reading.allow_missing.iter().any(|name| is_head(name)) {
+        printer.say("What the checkpoint lacks of its head is drawn anew: its answers are random until it is trained.");
+    }
     let library = export(out, &model)?;
     let folder = out.display();
     let loaded = match library {

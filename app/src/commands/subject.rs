@@ -121,8 +121,8 @@ pub fn answers_error(error: AnswersError, subject: &Subject, global: &Global) ->
 /// each other.
 pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Printer) -> Result<Opened> {
     if let Some(file) = &subject.export {
-        Format::of(file)?;
         check_destination(file)?;
+        Format::of(file)?;
     }
     if purpose != Purpose::Look {
         refuse_random_head(subject)?;
@@ -171,8 +171,13 @@ pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Prin
     Ok(Opened { model, preprocessing, dataset, matching, split, indices, device })
 }
 
-fn refuse_random_head(subject: &Subject) -> Result<()> {
+/// Whether an array, or a module, is a classifier's or in it, by the names that libraries give them.
+pub fn is_head(name: &str) -> bool {
     const HEADS: [&str; 7] = ["head", "heads", "head_dist", "fc", "linear", "classifier", "cls_classifier"];
+    HEADS.contains(&name.split('.').next().unwrap_or(""))
+}
+
+fn refuse_random_head(subject: &Subject) -> Result<()> {
     let anew = "a head that is drawn anew answers at random, so there is nothing to score";
     let reading = &subject.reading;
     ensure!(
@@ -180,8 +185,7 @@ fn refuse_random_head(subject: &Subject) -> Result<()> {
         "--replace-head: {anew}; give the checkpoint that was trained on these classes, or, for part of its classes or for others \
          of the same kind, --class-map FILE (`archaeo attention` needs no head)"
     );
-    let head =
-        reading.allow_missing.iter().find(|name| HEADS.contains(&name.split('.').next().unwrap_or("")));
+    let head = reading.allow_missing.iter().find(|name| is_head(name));
     match head {
         None => Ok(()),
         Some(name) => bail!(

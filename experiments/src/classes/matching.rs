@@ -1,86 +1,17 @@
 //! All classes of a data set and the outputs of a model.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::data::DataClasses;
 use super::map::ClassMap;
 use super::names::{number, shortened, wordnet_id_in};
+use super::notes::{TEXT_ORDER, name_notes, order_note, prompts_note};
 use super::outputs::{Catalogue, Naming, Outputs};
 use super::resolve::{Resolved, resolve};
 use super::{grouped, imagenet};
-use crate::data::{DataError, Dataset};
-
-/// The classes of a data set.
-pub struct DataClasses<'a> {
-    /// Their names; a label is an index into them.
-    pub names: &'a [String],
-    /// Whether there is an image of each.
-    pub present: Vec<bool>,
-    path_ids: Box<dyn Fn() -> Vec<Option<String>> + 'a>,
-    found: OnceCell<Vec<Option<String>>>,
-}
-
-impl<'a> DataClasses<'a> {
-    /// The classes of `dataset`, of which those count that have images in the named `splits` (in any, if none is named).
-    ///
-    /// # Errors
-    /// A split that does not exist.
-    pub fn of(dataset: &'a Dataset, splits: &[&str]) -> Result<Self, DataError> {
-        let splits: Vec<&str> = match splits {
-            [] => dataset.splits().keys().map(String::as_str).collect(),
-            splits => splits.to_vec(),
-        };
-        let mut present = vec![false; dataset.classes.len()];
-        for split in splits {
-            dataset.split(split)?.labels().into_iter().for_each(|label| present[label] = true);
-        }
-        Ok(Self::new(&dataset.classes, present, move || path_ids(dataset)))
-    }
-
-    /// All classes of `dataset`, whether there are images of them or not.
-    pub fn all(dataset: &'a Dataset) -> Self {
-        Self::new(&dataset.classes, vec![true; dataset.classes.len()], move || path_ids(dataset))
-    }
-
-    pub(super) fn new(
-        names: &'a [String],
-        present: Vec<bool>,
-        path_ids: impl Fn() -> Vec<Option<String>> + 'a,
-    ) -> Self {
-        Self { names, present, path_ids: Box::new(path_ids), found: OnceCell::new() }
-    }
-
-    /// The WordNet identifier in the paths of a class's images.
-    fn path_id(&self, class: usize) -> Option<String> {
-        self.found.get_or_init(|| (self.path_ids)())[class].clone()
-    }
-
-    fn named(&self, classes: &[usize]) -> Vec<String> {
-        classes.iter().map(|&class| self.names[class].clone()).collect()
-    }
-}
-
-/// For each class the one WordNet identifier that folders on the way to its images bear, as in Tiny ImageNet.
-fn path_ids(dataset: &Dataset) -> Vec<Option<String>> {
-    let mut ids: Vec<Option<Option<String>>> = vec![None; dataset.classes.len()];
-    for split in dataset.splits().values() {
-        for image in 0..split.len() {
-            let identifier = split.identifier(image);
-            let Some((folders, _)) = identifier.rsplit_once('/') else { continue };
-            let Some(id) = folders.split('/').rev().find_map(wordnet_id_in) else { continue };
-            let known = &mut ids[split.label(image)];
-            match known {
-                None => *known = Some(Some(id.to_owned())),
-                Some(Some(other)) if other != id => *known = Some(None),
-                Some(_) => {}
-            }
-        }
-    }
-    ids.into_iter().map(Option::flatten).collect()
-}
 
 /// What classes and outputs were matched by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,7 +167,8 @@ fn unmapped(
             return Ok(doubtful(in_order(data), MatchedBy::Order, order_note(data)));
         }
         Naming::Prompts if in_place && same_count => {
-            return Ok(matched(in_order(data), MatchedBy::Order, Vec::new()));
+            let note = prompts_note(data, outputs);
+            return Ok(matched(in_order(data), MatchedBy::Order, vec![note]));
         }
         _ => {}
     }
@@ -345,27 +277,6 @@ fn by_number(
     Some((output_of, notes))
 }
 
-/// What to say of numbers that may have been sorted in another way in training.
-const TEXT_ORDER: &str = "The data's classes are numbers, which are taken for the numbers of the model's outputs; \
-     torchvision's ImageFolder would have sorted such folders as text (0, 1, 10, 11, …, 2).";
-
-fn order_note(data: &DataClasses) -> String {
-    let mut as_text = data.names.to_vec();
-    as_text.sort();
-    let numeric = data.names.iter().all(|name| number(name).is_some());
-    let sorted = match numeric && as_text != *data.names {
-        true => format!(
-            " (numbers are sorted as numbers here; torchvision's ImageFolder sorts folders as text: {})",
-            shortened(&as_text)
-        ),
-        false => String::new(),
-    };
-    format!(
-        "The model names no classes: its outputs are taken in the order of the data's classes, {}{sorted}.",
-        shortened(data.names)
-    )
-}
-
 fn other_count(data: &DataClasses, outputs: &Outputs, open: &[usize]) -> Unmatched {
     let (count, classes) = (outputs.len(), data.names.len());
     Unmatched::OtherCount(format!(
@@ -376,37 +287,4 @@ fn other_count(data: &DataClasses, outputs: &Outputs, open: &[usize]) -> Unmatch
         if classes == 1 { "" } else { "es" },
         shortened(&data.named(open))
     ))
-}
-
-/// What to say of classes that were matched by name; nothing where outputs and classes are the same in the same order.
-fn name_notes(
-    data: &DataClasses,
-    outputs: &Outputs,
-    open: &[usize],
-    output_of: &[Option<usize>],
-    by: MatchedBy,
-) -> Vec<String> {
-    let mut notes = Vec::new();
-    if outputs.naming == Naming::Assumed {
-        notes.push("The model's 1,000 classes are taken to be ImageNet-1k's.".to_owned());
-    }
-    let by = match by {
-        MatchedBy::WordnetId => "WordNet identifier",
-        MatchedBy::NameAndWordnetId => "name and WordNet identifier",
-        _ => "name",
-    };
-    let in_place = open.iter().all(|&class| output_of[class] == Some(class));
-    if data.names.len() < outputs.len() || open.len() < outputs.len() && !in_place {
-        notes.push(format!(
-            "The data's {} classes are matched with the model's outputs by {by}; an answer may be any of its {} classes.",
-            grouped(open.len()),
-            grouped(outputs.len())
-        ));
-    } else if !in_place {
-        notes.push(format!(
-            "The model's outputs are in another order than the data's classes ({}); they are matched by {by}.",
-            shortened(&outputs.names)
-        ));
-    }
-    notes
 }

@@ -7,15 +7,18 @@
 //!
 //! [`Dataset::relabel`]: crate::data::Dataset::relabel
 
+mod data;
 pub mod imagenet;
 mod map;
 mod matching;
 mod names;
+mod notes;
 mod outputs;
 mod resolve;
 
+pub use data::DataClasses;
 pub use map::ClassMap;
-pub use matching::{DataClasses, MatchedBy, Matching, Unmatched, match_classes};
+pub use matching::{MatchedBy, Matching, Unmatched, match_classes};
 pub use names::{are_wordnet_ids, shortened};
 pub use outputs::{Naming, Outputs};
 pub use resolve::same_outputs;

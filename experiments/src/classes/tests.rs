@@ -240,6 +240,21 @@ fn who_named_the_outputs() {
 }
 
 #[test]
+fn prompts_may_call_classes_by_other_names() {
+    let prompts = |list: &[&str]| Outputs { names: names(list), naming: Naming::Prompts };
+    let matching = matched(&["n1", "n2", "dog"], &prompts(&["a cat", "an eel", "dog"])).unwrap();
+    assert_eq!(
+        (outputs_of(&matching), matching.by, matching.uncertain),
+        (vec![0, 1, 2], MatchedBy::Order, false)
+    );
+    assert!(matching.notes[0].contains("n1 is a cat, n2 is an eel, dog is dog"), "{:?}", matching.notes);
+    // Names that are the data's decide, wherever they stand; some that are not stay unknown.
+    assert_eq!(outputs_of(&matched(&["cat", "dog"], &prompts(&["dog", "cat"])).unwrap()), [1, 0]);
+    assert!(matched(&["cat", "dog"], &prompts(&["dog", "kitten"])).is_err());
+    assert!(matched(&["cat", "dog"], &prompts(&["kitten"])).is_err());
+}
+
+#[test]
 fn counts_are_grouped() {
     assert_eq!([0, 12, 999, 1000, 1_234_567].map(grouped), ["0", "12", "999", "1,000", "1,234,567"]);
 }

@@ -58,7 +58,7 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
         Ok(())
     })?;
     let selection = format!(
-        "{} images of the {} split, drawn at random with seed {}",
+        "{} images of the {} split, drawn at random with seed {}, each class in proportion",
         items.len(),
         lab.main_split,
         lab.seed
