@@ -18,6 +18,16 @@ use crate::cli::{Attention, Fusion, Global};
 use crate::printer::Printer;
 use crate::progress::Bars;
 
+/// Mean weight on a kind of token, of each layer and head; `None` of a model that has no such token.
+fn mass(images: &[Vec<LayerStatistics>], of: fn(&HeadStatistics) -> Option<f64>) -> Option<Vec<Vec<f64>>> {
+    let mean = |layer: usize, head: usize| -> Option<f64> {
+        let sum: Option<f64> = images.iter().map(|image| of(&image[layer].heads[head])).sum();
+        Some(sum? / images.len() as f64)
+    };
+    let heads = |layer: usize| 0..images[0][layer].heads.len();
+    (0..images[0].len()).map(|layer| heads(layer).map(|head| mean(layer, head)).collect()).collect()
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -40,7 +50,8 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     let bars = Bars::default();
     bars.begin(&model.card().name, indices.len());
     let mut statistics: Vec<Vec<LayerStatistics>> = Vec::new();
-    let (mut rollouts, mut grid, mut read_out) = (Vec::new(), [0, 0], "");
+    let mut read_out = "";
+    let (mut rollouts, mut grid) = (Vec::new(), [0, 0]);
     for batch in indices.chunks(subject.batch_size.into()) {
         let maps = AttentionMaps::record(model, Batch::load(&images, batch, 0)?.tensor(device))?;
         statistics.extend(attention_statistics(&maps, convention));
@@ -60,14 +71,6 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         layers
             .map(|layer| (0..statistics[0][layer].heads.len()).map(|head| mean(layer, head)).collect())
             .collect()
-    };
-    let token_table = |mass: fn(&HeadStatistics) -> Option<f64>| -> Option<Vec<Vec<f64>>> {
-        let mean = |layer: usize, head: usize| -> Option<f64> {
-            let sum: Option<f64> = statistics.iter().map(|image| mass(&image[layer].heads[head])).sum();
-            Some(sum? / statistics.len() as f64)
-        };
-        let heads = |layer: usize| 0..statistics[0][layer].heads.len();
-        (0..statistics[0].len()).map(|layer| heads(layer).map(|head| mean(layer, head)).collect()).collect()
     };
     let (distance, entropy) = (table(|head| head.distance), table(|head| head.entropy));
     if let Some(path) = &subject.export {
@@ -91,18 +94,20 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     let result = json!({
         "model": model.card().name,
         "precision": global.precision_name(),
-        "n": statistics.len(),
         "read_out": read_out,
+        "distillation_token_mass": mass(&statistics, |head| head.distillation_token_mass),
+        "register_mass": mass(&statistics, |head| head.register_mass),
+        "n": statistics.len(),
         "distance_convention": convention.describe(),
         "attention_distance": distance,
         "attention_entropy": entropy,
         "normalised_entropy": table(|head| head.normalised_entropy),
         "hoyer_sparsity": table(|head| head.hoyer),
         "below_uniform": table(|head| head.below_uniform),
-        // `null` of a model that has no such token.
-        "class_token_mass": token_table(|head| head.class_token_mass),
-        "distillation_token_mass": token_table(|head| head.distillation_token_mass),
-        "register_mass": token_table(|head| head.register_mass),
+        // Absent, not zero, of a model without a class token.
+        "class_token_mass": statistics[0][0].heads[0].class_token_mass.map(|_| {
+            table(|head| head.class_token_mass.unwrap_or(f64::NAN))
+        }),
     });
     printer.result(&result, |_| {
         let rows = |title: &str, table: &[Vec<f64>]| {
@@ -114,7 +119,7 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
             lines
         };
         format!(
-            "{} on {} images; its head reads {read_out}; columns are attention heads, counted from 1\n\n{}\n{}",
+            "{} on {} images; columns are heads, layers are counted from 1\n\n{}\n{}",
             model.card().name,
             statistics.len(),
             rows(&format!("mean attention distance, pixels ({})", convention.describe()), &distance),

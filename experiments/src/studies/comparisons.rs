@@ -57,8 +57,9 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
         Ok(())
     })?;
     let selection = format!(
-        "{} images of the {} split, drawn at random with seed {}",
+        "{} {} of the {} split, drawn at random with seed {}",
         items.len(),
+        if items.len() == 1 { "image" } else { "images" },
         lab.main_split,
         lab.seed
     );
