@@ -53,7 +53,7 @@ fn an_investigation_leaves_a_report_with_everything_behind_it() {
     assert_no_temporary_file(&out);
 }
 
-/// What cannot be computed from one image, or from two classes of heatmaps that are all alike, is said and not an error.
+/// What cannot be computed from one image is said, and is no error.
 #[test]
 fn explanations_of_a_single_image_still_give_a_report() {
     let folder = tempfile::tempdir().unwrap();
