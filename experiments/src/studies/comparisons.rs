@@ -57,9 +57,8 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
         Ok(())
     })?;
     let selection = format!(
-        "{} {} of the {} split, drawn at random with seed {}",
+        "{} images of the {} split, drawn at random with seed {}",
         items.len(),
-        if items.len() == 1 { "image" } else { "images" },
         lab.main_split,
         lab.seed
     );
