@@ -179,6 +179,11 @@ fn attention_exports_rollouts_and_statistics() {
     assert!(floats(&arrays["attention_entropy"]).iter().all(|&nats| 0.0 < nats && nats <= 17f32.ln() + 1e-5));
     assert!(floats(&arrays["attention_distance"]).iter().all(|&pixels| 0.0 < pixels && pixels < 17.0));
 
+    // One class token and no other token without a place.
+    assert_eq!(result["read_out"], "the class token");
+    assert_eq!(result["class_token_mass"].as_array().unwrap().len(), 2);
+    assert!(result["distillation_token_mass"].is_null() && result["register_mass"].is_null());
+
     let small = trained.path("batch-of-2.safetensors");
     succeed(trained.ask("attention").args(["--limit", "9", "--batch-size", "2", "--export"]).arg(&small));
     assert_eq!(floats(&self::arrays(&small)["rollout"]), floats(&arrays["rollout"]));

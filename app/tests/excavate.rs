@@ -55,6 +55,30 @@ fn an_investigation_leaves_a_report_with_everything_behind_it() {
     assert_no_temporary_file(&out);
 }
 
+/// What cannot be computed from one image is said, and is no error.
+#[test]
+fn explanations_of_a_single_image_still_give_a_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let sizes = ["attention_images", "comparisons", "localisation_images"];
+    let mut command = excavate(&out);
+    command.args(["--set", "epochs=1"]);
+    sizes.iter().for_each(|size| _ = command.args(["--set", &format!("studies.{size}=1")]));
+    succeed(&mut command);
+    let all = investigation(&out);
+    assert_eq!((&all["attention"]["n"], &all["localisation"]["n"]), (&1.into(), &1.into()));
+    assert!(all["comparisons"]["agreement"]["undefined"].as_str().unwrap().contains("two or more images"));
+    assert!(all["localisation"]["methods"][3]["over_centre"].is_null());
+    let report = std::fs::read_to_string(out.join("report.md")).unwrap();
+    for sentence in [
+        "No trend of attention distance with depth can be tested, because it takes 5 or more layers",
+        "agree cannot be computed, because it takes two or more images",
+        "Whether an explanation finds the object better than chance cannot be tested on 1",
+    ] {
+        assert!(report.contains(sentence), "{sentence}\n{report}");
+    }
+}
+
 #[test]
 fn a_second_run_finds_the_same_without_doing_anything_again() {
     let folder = tempfile::tempdir().unwrap();

@@ -28,6 +28,11 @@ fn a_swin_transformer_can_be_trained_questioned_and_investigated() {
         .map(|layer| layer.as_array().unwrap().len())
         .collect();
     assert_eq!(heads, [2, 2, 4, 4]);
+    assert!(found["class_token_mass"].is_null(), "there is no class token, which is not a mass of 0");
+    assert_eq!(found["read_out"], "the mean of all patches");
+    let said = succeed(&mut archaeo(["attention", "--weights", &weights, "--data", SHERDS, "--limit", "2"]));
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("layer  1 ") && said.contains("layer  4 ") && !said.contains("layer  0"), "{said}");
     let (arrays, _) = archaeo_models::read_arrays(std::path::Path::new(&export)).unwrap();
     assert_eq!(arrays["rollout"].shape, [8, 8, 8]);
     assert_eq!(arrays["attention_entropy"].shape, [4, 4]);

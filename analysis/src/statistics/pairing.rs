@@ -12,7 +12,8 @@ pub struct Pairing {
     pub together: Estimate,
     /// Mean agreement of what does not: the null.
     pub apart: Estimate,
-    /// `together − apart`, the mean of [`Pairing::excess`].
+    /// `together − apart`, the mean of [`Pairing::excess`]. Its interval holds the differences that the test does not reject,
+    /// so that it leaves out 0 exactly when the p-value is at most `1 − level`.
     pub difference: Estimate,
     /// Two-sided p-value that it does not matter which belongs to which, from random pairings.
     pub p_value: f64,
@@ -32,8 +33,9 @@ const FEWEST_PAIRINGS: usize = 10_000;
 /// diagonal exceeds is not 0 but the mean of all other entries, for descriptions may be alike whatever they describe. The
 /// null distribution pairs the descriptions at random (as in Mantel's test, 1967); the p-value is (b + 1)/(m + 1) for b of m
 /// pairings whose mean lies at least as far from the mean of all entries (Phipson & Smyth 2010), with at least 10,000
-/// pairings. Intervals are those of the bootstrap over items; that of the difference is over each item's excess, free of how
-/// much a description agrees with all others, as the random pairings are.
+/// pairings. The interval of the difference inverts that test; those of the two means are bootstrapped over items. Few items
+/// cannot reject anything at the level that is asked for: the interval is then the widest that the test can give, at the
+/// level that it has.
 ///
 /// # Errors
 /// Fewer than two items, another number of entries, an entry that is not finite, or impossible resampling parameters.
@@ -63,20 +65,68 @@ pub fn pairing_test(agreement: &[f64], n: usize, resampling: &Resampling) -> Res
     };
 
     let centre = mean(agreement);
-    let distance = (mean(&own) - centre).abs() - 1e-12;
+    let found = mean(&own) - centre;
     let resamples = resampling.resamples.max(FEWEST_PAIRINGS);
-    let mut as_far = 0usize;
+    // The true pairing is one of those that might have been.
+    let mut spans = vec![(f64::NEG_INFINITY, f64::INFINITY)];
     Resampling { resamples, ..*resampling }.permutations(n, |order| {
         let paired = order.iter().enumerate().map(|(i, &j)| at(i, j)).sum::<f64>() / n as f64;
-        as_far += usize::from((paired - centre).abs() >= distance);
+        let kept = order.iter().enumerate().filter(|(i, j)| i == *j).count();
+        spans.push(span(paired - centre, kept, found, n));
     })?;
+    let as_far = spans.iter().filter(|(low, high)| *low <= 0.0 && 0.0 <= *high).count();
     Ok(Pairing {
         together: interval(&own)?,
         apart: interval(&others)?,
-        difference: interval(&excess)?,
-        p_value: (as_far + 1) as f64 / (resamples + 1) as f64,
+        difference: inverted(&spans, mean(&excess), n, resampling),
+        p_value: as_far as f64 / spans.len() as f64,
         excess,
     })
+}
+
+/// The differences δ for which a pairing's mean, `paired` above the mean of all entries, lies at least as far from it as that
+/// of the true pairing, `found`, once δ is taken off the diagonal. With k of n pairs kept that is
+/// |paired + δ(1 − k)/n| ≥ |found − δ(n − 1)/n|, which holds between two roots.
+fn span(paired: f64, kept: usize, found: f64, n: usize) -> (f64, f64) {
+    if kept == n {
+        return (f64::NEG_INFINITY, f64::INFINITY);
+    }
+    // What rounding leaves of equal means.
+    let settled = |value: f64| if value.abs() < 1e-12 { 0.0 } else { value };
+    let (n, kept) = (n as f64, kept as f64);
+    let roots = [settled(found - paired) * n / (n - kept), settled(found + paired) * n / (n + kept - 2.0)];
+    match roots[1].is_finite() {
+        true => (roots[0].min(roots[1]), roots[0].max(roots[1])),
+        // Two items, exchanged: the second root is at infinity.
+        false => (f64::NEG_INFINITY, f64::INFINITY),
+    }
+}
+
+/// The differences that fewer than a share of `1 − level` of the spans leave out.
+fn inverted(spans: &[(f64, f64)], value: f64, n: usize, resampling: &Resampling) -> Estimate {
+    let total = spans.len() as f64;
+    let rejected = ((1.0 - resampling.level) * total * (1.0 + 1e-12)).floor() as usize;
+    let unbounded = spans.iter().filter(|(low, _)| !low.is_finite()).count();
+    let (rejected, level) = match rejected < unbounded {
+        true if unbounded < spans.len() => (unbounded, 1.0 - unbounded as f64 / total),
+        _ => (rejected, resampling.level),
+    };
+    let (mut lows, mut highs): (Vec<f64>, Vec<f64>) = spans.iter().copied().unzip();
+    lows.sort_by(f64::total_cmp);
+    highs.sort_by(|a, b| b.total_cmp(a));
+    let end = |ends: &[f64]| ends.get(rejected).copied().filter(|end| end.is_finite()).unwrap_or(f64::NAN);
+    Estimate {
+        value,
+        low: end(&lows),
+        high: end(&highs),
+        level,
+        n,
+        method: format!(
+            "permutation test of the pairing, {} random pairings, seed {}; interval by inverting the test",
+            spans.len() - 1,
+            resampling.seed
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +156,34 @@ mod tests {
         assert!((found.excess[0] - (0.9 - 0.15 - 0.1)).abs() < 1e-12);
         // One of the six pairings is the true one.
         assert!((found.p_value - 1.0 / 6.0).abs() < 0.015, "{}", found.p_value);
+    }
+
+    #[test]
+    fn test_and_interval_agree_and_the_interval_covers() {
+        use crate::statistics::special::normal_quantile;
+        use rand::{Rng, SeedableRng};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+        let mut normal = || normal_quantile((f64::from(rng.next_u32()) + 0.5) / 2f64.powi(32));
+        let (mut agreed, mut covered, runs) = ([0; 2], 0, 120);
+        for run in 0..runs {
+            let (n, truth) = (15, if run % 2 == 0 { 0.0 } else { 0.5 });
+            let effects: Vec<f64> = (0..2 * n).map(|_| normal()).collect();
+            let table: Vec<f64> = (0..n * n)
+                .map(|k| {
+                    let (i, j) = (k / n, k % n);
+                    effects[i] + effects[n + j] + 0.8 * normal() + if i == j { truth } else { 0.0 }
+                })
+                .collect();
+            let found = pairing_test(&table, n, &Resampling::new(run)).unwrap();
+            let Estimate { low, high, .. } = found.difference;
+            let excludes = low > 0.0 || high < 0.0;
+            assert_eq!(excludes, found.p_value <= 0.05, "{found:?}");
+            agreed[usize::from(excludes)] += 1;
+            covered += usize::from(low <= truth && truth <= high);
+        }
+        assert!(agreed[0] > 20 && agreed[1] > 20, "both verdicts were seen: {agreed:?}");
+        // 95 % of 120, with a binomial standard error of 2.4.
+        assert!((107..=120).contains(&covered), "{covered} of {runs}");
     }
 
     #[test]

@@ -43,7 +43,8 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     let bars = Bars::default();
     bars.begin(&model.card().name, indices.len());
     let mut statistics: Vec<Vec<LayerStatistics>> = Vec::new();
-    let (mut rollouts, mut grid, mut read_out) = (Vec::new(), [0, 0], "");
+    let mut read_out = "";
+    let (mut rollouts, mut grid) = (Vec::new(), [0, 0]);
     for batch in indices.chunks(subject.batch_size.into()) {
         let pixels = Batch::load(&images, batch, 0)?.tensor(device);
         let maps = AttentionMaps::record(model, pixels.clone())?;
@@ -67,14 +68,6 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
             .map(|layer| (0..statistics[0][layer].heads.len()).map(|head| mean(layer, head)).collect())
             .collect()
     };
-    let token_table = |mass: fn(&HeadStatistics) -> Option<f64>| -> Option<Vec<Vec<f64>>> {
-        let mean = |layer: usize, head: usize| -> Option<f64> {
-            let sum: Option<f64> = statistics.iter().map(|image| mass(&image[layer].heads[head])).sum();
-            Some(sum? / statistics.len() as f64)
-        };
-        let heads = |layer: usize| 0..statistics[0][layer].heads.len();
-        (0..statistics[0].len()).map(|layer| heads(layer).map(|head| mean(layer, head)).collect()).collect()
-    };
     let (distance, entropy) = (table(|head| head.distance), table(|head| head.entropy));
     let mut tables = vec![
         ("attention_distance", distance.clone()),
@@ -85,11 +78,11 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     ];
     // Absent, not zero, for a model that has no such token.
     let masses = [
-        ("class_token_mass", token_table(|head| head.class_token_mass)),
-        ("distillation_token_mass", token_table(|head| head.distillation_token_mass)),
-        ("register_mass", token_table(|head| head.register_mass)),
+        ("class_token_mass", mass(&statistics, |head| head.class_token_mass)),
+        ("distillation_token_mass", mass(&statistics, |head| head.distillation_token_mass)),
+        ("register_mass", mass(&statistics, |head| head.register_mass)),
     ];
-    tables.extend(masses.iter().filter_map(|(name, mass)| Some((*name, mass.clone()?))));
+    tables.extend(masses.iter().filter_map(|(name, table)| Some((*name, table.clone()?))));
     if let Some(path) = &subject.export {
         let rollouts = NamedArray::floats("rollout", &[statistics.len(), grid[0], grid[1]], rollouts);
         let notes = [("distance", convention.describe()), ("model", &model.card().name)];
@@ -99,15 +92,15 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     let mut result = json!({
         "model": model.card().name,
         "precision": global.precision_name(),
-        "n": statistics.len(),
         "read_out": read_out,
+        "n": statistics.len(),
         "distance_convention": convention.describe(),
     });
     for (name, table) in tables {
         result[name] = json!(table);
     }
-    for (name, mass) in masses {
-        result[name] = json!(mass);
+    for (name, table) in masses {
+        result[name] = json!(table);
     }
     printer.result(&result, |_| {
         let rows = |title: &str, table: &[Vec<f64>]| {
@@ -126,6 +119,16 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
             rows("entropy, nats", &entropy)
         )
     })
+}
+
+/// Mean weight on a kind of token, of each layer and head; `None` of a model that has no such token.
+fn mass(images: &[Vec<LayerStatistics>], of: fn(&HeadStatistics) -> Option<f64>) -> Option<Vec<Vec<f64>>> {
+    let mean = |layer: usize, head: usize| -> Option<f64> {
+        let sum: Option<f64> = images.iter().map(|image| of(&image[layer].heads[head])).sum();
+        Some(sum? / images.len() as f64)
+    };
+    let heads = |layer: usize| 0..images[0][layer].heads.len();
+    (0..images[0].len()).map(|layer| heads(layer).map(|head| mean(layer, head)).collect()).collect()
 }
 
 /// The statistics of every head, and what is known of the images.

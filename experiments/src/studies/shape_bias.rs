@@ -93,7 +93,7 @@ fn textures(lab: &Laboratory, split: &str, count: usize) -> Result<Option<Vec<us
 
 /// How often the texture was the class's own in what the models of this run learn from.
 fn training_correlation(lab: &Laboratory) -> Result<Option<Estimate>, StudyError> {
-    let Some(training) = lab.dataset.splits().get("train").filter(|split| split.len() > 0) else {
+    let Some(training) = lab.dataset.splits().get("train").filter(|split| !split.is_empty()) else {
         return Ok(None);
     };
     let Some(textures) = textures(lab, "train", TRAINING_IMAGES)? else { return Ok(None) };

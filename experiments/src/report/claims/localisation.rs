@@ -9,8 +9,11 @@ use super::super::names::{Names, capitalised, listed};
 use super::super::numbers::{Unit, counted, p_value, percent};
 use super::Claim;
 
+/// A score's name, and what is gained by it.
+type Score = (&'static str, fn(&Gains) -> &SignFlipTest);
+
 /// The scores by which a heatmap is judged, with the pointing game left to a claim of its own.
-const SCORES: [(&str, fn(&Gains) -> &SignFlipTest); 3] = [
+const SCORES: [Score; 3] = [
     ("mass", |gains| &gains.mass),
     ("AUROC", |gains| &gains.auroc),
     ("average precision", |gains| &gains.average_precision),

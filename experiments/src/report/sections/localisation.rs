@@ -73,7 +73,9 @@ fn table(findings: &LocalisationFindings, names: &Names) -> Block {
         ]
     });
     Block::Table(Table {
-        caption: "Heatmaps against the object mask.".into(),
+        caption: "Heatmaps against the object mask. Baselines are shown at the size at which the first model sees the images; \
+                  explanations are compared with those at their own model's."
+            .into(),
         columns: vec![
             Column::words("Heatmap"),
             Column::words("Model"),
