@@ -204,7 +204,7 @@ impl Model<'_> {
     }
 
     fn holds(&self) -> String {
-        let Trust { n, accuracy, classes, too_small, confident, .. } = self.trust;
+        let Trust { n, accuracy, classes, too_small, confident, gap, .. } = self.trust;
         if confident.errors == 0 {
             return format!("On images like these, {} made no error in {}.", self.the, count(*n));
         }
@@ -218,8 +218,9 @@ impl Model<'_> {
             ),
         };
         let mut warnings = Vec::new();
-        if let Some(points) = self.drop() {
-            warnings.push(format!("it was right on {} more where it was chosen", Unit::Points.value(points)));
+        if let (Some(points), Some(gap)) = (self.drop(), gap.known()) {
+            let points = Unit::Points.value(points);
+            warnings.push(format!("on the {} split it was right on {points} more", gap.split));
         }
         if let Some(wrong) = too_sure(confident) {
             let sure = percent_of(CONFIDENT);
