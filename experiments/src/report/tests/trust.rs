@@ -90,6 +90,13 @@ fn each_rule_has_its_sentence() {
         verdict(|model| model.usual.share = share(624, 624)),
         "The ViT should not be trusted: it answers “pneumonia” to every image."
     );
+    let mut few = films();
+    (few.n, few.usual.share) = (20, share(20, 20));
+    let evidence = first(&with(["normal", "pneumonia"], few)).evidence;
+    assert!(
+        evidence.starts_with("It answers “pneumonia” to every image."),
+        "said however few they are: {evidence}"
+    );
     let nearly = |model: &mut Trust| {
         model.usual.share = share(605, 624);
         model.usual.truth = 0.625;
