@@ -322,7 +322,7 @@ pub struct ErrorGroupFindings {
     pub count: usize,
     /// Share of all images.
     pub share: Estimate,
-    /// Commonest confusions, most frequent first (for `Both`: of the ViT).
+    /// Most common confusions, most frequent first (for `Both`: of the ViT).
     pub confusions: Vec<Confusion>,
     /// Mean probability that the erring model (for `Both`: the ViT) gave to its wrong answer; `None` if empty.
     pub confidence: Option<f64>,

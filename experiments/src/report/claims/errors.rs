@@ -94,14 +94,14 @@ fn same_answer(findings: &ErrorFindings) -> Option<Claim> {
     let numbers = format!("{observed} against {expected}");
     let statement = match direction {
         Side::Above => format!(
-            "Where both are wrong, they name the same wrong class more often than independent models with these confusions: {numbers}."
+            "Where both are wrong, they name the same wrong class more often than independent models with the same confusions would: {numbers}."
         ),
         Side::Below => format!(
-            "Where both are wrong, they name the same wrong class less often than independent models with these confusions: {numbers}."
+            "Where both are wrong, they name the same wrong class less often than independent models with the same confusions would: {numbers}."
         ),
         Side::Undecided => format!(
             "Where both are wrong, they are not shown to name the same wrong class more or less often than independent models with \
-             these confusions: {numbers}."
+             the same confusions would: {numbers}."
         ),
     };
     let alone = match found.alone {

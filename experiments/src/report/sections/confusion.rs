@@ -1,4 +1,4 @@
-//! Which class is taken for which: a matrix where it can be read, otherwise the commonest confusions.
+//! Which class is taken for which: a matrix where it can be read, otherwise the most common confusions.
 
 use archaeo_plot::{MatrixChart, ValueFormat, matrix_chart};
 
@@ -89,7 +89,7 @@ fn top_confusions(findings: &AccuracyFindings, classes: &[String], names: &Names
         ]
     });
     Some(Table {
-        caption: format!("Commonest confusions on the {} split.", findings.main_split).into(),
+        caption: format!("Most common confusions on the {} split.", findings.main_split).into(),
         columns: vec![
             Column::words("Model"),
             Column::words("True class"),

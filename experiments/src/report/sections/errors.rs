@@ -1,5 +1,6 @@
 //! Who errs where: errors of the ViT alone, of the CNN alone, of both.
 
+use archaeo_analysis::statistics::Measured;
 use archaeo_plot::{Axis, BarChart, BarSeries, Measure, Scale, bar_chart};
 
 use crate::findings::{ClassErrors, ErrorFindings, ErrorGroup, ErrorGroupFindings, Investigation, Role};
@@ -60,6 +61,13 @@ fn groups(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block 
             Unit::Percent.sentence(same)
         );
     }
+    if let Some(Measured::Known(found)) = &findings.same_answer {
+        caption += &format!(
+            " Independent models with the same confusions would agree on {} of the {} that can be compared.",
+            percent(found.expected),
+            count(found.observed.n)
+        );
+    }
     Block::Table(Table {
         caption: caption.into(),
         columns: vec![
@@ -67,7 +75,7 @@ fn groups(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block 
             Column::numbers("Images"),
             Column::numbers("Share of all"),
             Column::numbers("Confidence"),
-            Column::prose("Commonest confusions"),
+            Column::prose("Most common confusions"),
         ],
         rows: rows.collect(),
     })

@@ -257,7 +257,7 @@ fn shared_mistakes_are_held_against_independent_models_with_these_confusions() {
     let more = with(estimate(0.282, 0.11, 77), 0.0004);
     assert_eq!(
         more.statement,
-        "Where both are wrong, they name the same wrong class more often than independent models with these confusions: \
+        "Where both are wrong, they name the same wrong class more often than independent models with the same confusions would: \
          51.9\u{a0}% against 23.7\u{a0}%."
     );
     assert!(

@@ -90,6 +90,13 @@ fn each_rule_has_its_sentence() {
         verdict(|model| model.usual.share = share(624, 624)),
         "The ViT should not be trusted: it answers “pneumonia” to every image."
     );
+    let mut few = films();
+    (few.n, few.usual.share) = (20, share(20, 20));
+    let evidence = first(&with(["normal", "pneumonia"], few)).evidence;
+    assert!(
+        evidence.starts_with("It answers “pneumonia” to every image."),
+        "said however few they are: {evidence}"
+    );
     let nearly = |model: &mut Trust| {
         model.usual.share = share(605, 624);
         model.usual.truth = 0.625;
@@ -171,8 +178,8 @@ fn a_model_that_holds_is_praised_with_its_warnings_and_for_these_images_only() {
     let claim = first(&with(["a", "b"], warned));
     assert!(
         claim.statement.ends_with(
-            "But it was right on 9.5\u{a0}points more where it was chosen and 18.0\u{a0}% of the answers it gives 90\u{a0}% or more \
-             are wrong."
+            "But on the validation split it was right on 9.5\u{a0}points more and 18.0\u{a0}% of the answers it gives \
+             90\u{a0}% or more are wrong."
         ),
         "{}",
         claim.statement
@@ -182,7 +189,7 @@ fn a_model_that_holds_is_praised_with_its_warnings_and_for_these_images_only() {
     let mut unclear = good();
     unclear.confident.wrong = share(22, 200).into();
     assert!(!first(&with(["a", "b"], unclear)).evidence.contains("Warning"));
-    let scope = claims(&found).into_iter().filter(|claim| claim.section == "trust").next_back().unwrap();
+    let scope = claims(&found).into_iter().rfind(|claim| claim.section == "trust").unwrap();
     assert_eq!(scope.statement, "Nothing here shows that a model can be trusted outside data like this.");
     let small = |model: &mut Trust| model.too_small = 3;
     let mut few = good();
