@@ -48,7 +48,7 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
 }
 
 fn table(findings: &HeadFindings) -> String {
-    let HeadFindings { n, baseline, ranking, gradient_agreement } = findings;
+    let HeadFindings { n, baseline, ranking, gradient_agreement, .. } = findings;
     let mut lines =
         format!("accuracy {:.2} % on {n} images with every head in place\n\n", 100.0 * baseline.value);
     lines += "              loss increase when replaced by          accuracy    gradient\n";
@@ -69,8 +69,10 @@ fn table(findings: &HeadFindings) -> String {
         );
     }
     lines
-        + &format!(
-            "\nrank correlation of gradient importance with mean ablation: {:.2}",
-            gradient_agreement.value
-        )
+        + &match gradient_agreement {
+            Some(agreement) => {
+                format!("\nrank correlation of gradient importance with mean ablation: {:.2}", agreement.value)
+            }
+            None => "\nrank correlation of gradient importance with mean ablation: undefined".into(),
+        }
 }

@@ -16,9 +16,9 @@ use crate::findings::Investigation;
 
 use super::names::Names;
 
-pub(super) use attacks::{attacks, curve_of, halving_epsilon};
+pub(super) use attacks::{attacks, curve_of, halving_epsilon, zero_gradients};
 pub(super) use attention::even_distances;
-pub(super) use heads::{head_name, survives};
+pub(super) use heads::{Verdict, head_name, verdict};
 
 /// One finding in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
