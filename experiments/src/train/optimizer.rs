@@ -397,23 +397,29 @@ mod tests {
     /// Over every array of a model of each kind: what decays multiplies activations, by its layer's name.
     #[test]
     fn in_whole_models_what_decays_is_the_weight_of_a_layer() {
-        use archaeo_models::{Classifier, ModelCard, NetworkSpec, Preprocessing};
-        let vit = r#"{"architecture": "vit", "image_size": 8, "patch_size": 4, "width": 8, "depth": 1, "heads": 2, "mlp_width": 8,
-            "classes": 3, "distilled": true, "layer_scale": true, "registers": 2}"#;
-        let beit = r#"{"architecture": "beit", "image_size": 8, "patch_size": 4, "width": 8, "depth": 1, "heads": 2,
-            "mlp_width": 8, "classes": 3, "epsilon": 1e-6}"#;
-        let swin = r#"{"architecture": "swin", "image_size": 16, "patch_size": 4, "window_size": 2, "width": 8, "depths": [1, 1],
-            "heads": [2, 2], "mlp_ratio": 2, "classes": 3}"#;
-        let resnet = r#"{"architecture": "resnet", "stem": "cifar", "branch": "basic", "blocks": [1, 1, 1, 1], "width": 4,
-            "classes": 3}"#;
+        use archaeo_models::{
+            BeitConfig, BranchKind, Classifier, ModelCard, NetworkSpec, Preprocessing, ResNetConfig, Stem, SwinConfig,
+            VitConfig,
+        };
+        let (image_size, patch_size, width, depth, heads, mlp_width, classes) = (8, 4, 8, 1, 2, 8, 3);
+        let vit = VitConfig { image_size, patch_size, width, depth, heads, mlp_width, classes, ..VitConfig::default() };
+        let distilled = VitConfig { distilled: true, layer_scale: true, ..vit.clone() };
+        let registers = VitConfig { registers: 2, ..vit };
+        let (epsilon, drop_path) = (1e-6, 0.0);
+        let beit =
+            BeitConfig { image_size, patch_size, width, depth, heads, mlp_width, classes, epsilon, drop_path };
+        let (window_size, depths, heads) = (2, vec![1, 1], vec![2, 2]);
+        let swin = SwinConfig { image_size: 16, window_size, width, depths, heads, classes, ..SwinConfig::default() };
+        let (stem, branch) = (Stem::Cifar, BranchKind::Basic);
+        let resnet = ResNetConfig { stem, branch, blocks: [1; 4], width, classes };
         let layers = ["qkv", "proj", "fc1", "fc2", "head", "head_dist", "reduction", "fc"];
-        for (name, spec, spared) in [
-            ("vit", vit, "cls_token dist_token reg_token pos_embed"),
-            ("beit", beit, "cls_token blocks.0.attn.relative_position_bias_table"),
-            ("swin", swin, "layers.0.blocks.0.attn.relative_position_bias_table"),
-            ("resnet", resnet, ""),
+        for (name, network, spared) in [
+            ("distilled", NetworkSpec::Vit(distilled), "cls_token dist_token pos_embed"),
+            ("registers", NetworkSpec::Vit(registers), "cls_token reg_token pos_embed"),
+            ("beit", NetworkSpec::Beit(beit), "cls_token blocks.0.attn.relative_position_bias_table"),
+            ("swin", NetworkSpec::Swin(swin), "layers.0.blocks.0.attn.relative_position_bias_table"),
+            ("resnet", NetworkSpec::Resnet(resnet), ""),
         ] {
-            let network: NetworkSpec = serde_json::from_str(spec).unwrap();
             let card = ModelCard {
                 name: name.into(),
                 preprocessing: Preprocessing::plain(network.image_size().unwrap_or(8)),
