@@ -229,8 +229,13 @@ pub struct HeadFindings {
     pub baseline: Estimate,
     /// Every head, the most important first (by loss increase under mean replacement).
     pub ranking: Vec<HeadAblation>,
-    /// Spearman correlation of the ranking by gradient with the ranking by mean ablation, over heads.
-    pub gradient_agreement: Estimate,
+    /// The most important head of one half of the images, measured on the other half; `None` with fewer than four images, and
+    /// in older findings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selected: Option<SelectedHead>,
+    /// Spearman correlation of the ranking by gradient with the ranking by mean ablation, over heads; `None` where it is
+    /// undefined: for fewer than four heads, or where one ranking puts all of them alike.
+    pub gradient_agreement: Option<Estimate>,
 }
 
 /// One head taken away, in three ways.
@@ -240,7 +245,7 @@ pub struct HeadAblation {
     pub layer: usize,
     /// Head, counted from 0.
     pub head: usize,
-    /// Loss increase when its output is replaced by its mean over images, nats.
+    /// Loss increase when its output is replaced by its mean over images, nats, with the interval of the sign-flip test.
     pub mean: Estimate,
     /// Loss increase when its output is zero.
     pub zero: Estimate,
@@ -250,19 +255,54 @@ pub struct HeadAblation {
     pub accuracy_drop: Estimate,
     /// Mean of |∂loss/∂gate| (Michel et al., 2019).
     pub gradient: Estimate,
-    /// Benjamini-Hochberg adjusted p-value that mean replacement changes the loss (sign-flip or Wilcoxon, two-sided).
+    /// Benjamini-Hochberg adjusted p-value that mean replacement changes the mean loss: of the two-sided sign-flip test that
+    /// `mean` has its interval from.
     pub adjusted_p: f64,
+}
+
+/// A head chosen on some images and measured on others, so that its being the largest does not make it look larger.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SelectedHead {
+    /// Block, counted from 0.
+    pub layer: usize,
+    /// Head, counted from 0.
+    pub head: usize,
+    /// Images it was chosen on, by the largest loss increase under mean replacement.
+    pub chosen_on: usize,
+    /// Loss increase on the other images, nats, with the interval of the sign-flip test.
+    pub mean: Estimate,
+    /// Two-sided p-value of that test.
+    pub p_value: f64,
+    /// Accuracy lost on the other images, paired.
+    pub accuracy_drop: Estimate,
 }
 
 /// Accuracy under attack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AttackFindings {
-    /// Images attacked.
+    /// Images of the sample.
     pub n: usize,
+    /// Unit of every ε.
+    #[serde(default = "epsilon_unit")]
+    pub unit: String,
     /// One curve a model and attack.
     pub curves: Vec<AttackCurve>,
+    /// Both models at each size of each attack; missing from older findings.
+    #[serde(default)]
+    pub comparisons: Vec<AttackComparison>,
     /// Picture: clean, perturbation (enlarged), adversarial, for a few images and both models.
     pub examples: String,
+    /// The attack of the examples and its ε; `None` where no size was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example_attack: Option<(String, f64)>,
+    /// What is on the picture, row by row.
+    #[serde(default)]
+    pub example_answers: Vec<AttackExample>,
+}
+
+/// What ε is counted in: levels of an 8-bit image.
+pub fn epsilon_unit() -> String {
+    "1/255".into()
 }
 
 /// Accuracy of one model against the size of one attack.
@@ -276,6 +316,10 @@ pub struct AttackCurve {
     pub settings: String,
     /// Points of the curve, from ε = 0.
     pub points: Vec<AttackPoint>,
+    /// Share of the attacked images whose gradient was zero in every pixel where the attack began, at the size with most of
+    /// them: images that were not attacked, only moved.
+    #[serde(default)]
+    pub zero_gradient: f64,
 }
 
 /// One point of an attack curve.
@@ -283,8 +327,55 @@ pub struct AttackCurve {
 pub struct AttackPoint {
     /// Largest change of a channel value, in units of 1/255.
     pub epsilon: f64,
-    /// Accuracy on the attacked images, after rounding them to 8 bits.
+    /// Robust accuracy: share of images that are classified correctly without the attack and under it, after rounding to 8
+    /// bits.
     pub accuracy: Estimate,
+    /// Of the images classified correctly without the attack, the share that still is; `None` without any, and in older
+    /// findings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Estimate>,
+}
+
+/// Both models under one attack of one size, on the same images.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttackComparison {
+    /// Name of the attack.
+    pub attack: String,
+    /// Its size, in units of 1/255.
+    pub epsilon: f64,
+    /// Robust accuracy over all images of the sample.
+    pub robust: PairedShares,
+    /// Over the images that both models classify correctly without the attack: what the attack alone takes away. `None`
+    /// without any.
+    pub kept: Option<PairedShares>,
+}
+
+/// How many of the same images each of two models has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PairedShares {
+    /// The ViT's share.
+    pub vit: Estimate,
+    /// The CNN's share.
+    pub cnn: Estimate,
+    /// Images that the ViT alone has.
+    pub only_vit: usize,
+    /// Images that the CNN alone has.
+    pub only_cnn: usize,
+    /// Two-sided p-value of the exact McNemar test.
+    pub p_value: f64,
+    /// The same, adjusted over all sizes and attacks (Benjamini and Hochberg, 1995).
+    pub adjusted_p: f64,
+}
+
+/// One image on the picture of adversarial examples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttackExample {
+    /// Index within the main split.
+    pub index: usize,
+    /// True class.
+    pub label: usize,
+    /// Each model's answer without the attack and under it.
+    pub answers: BTreeMap<Role, [usize; 2]>,
 }
 
 /// Who errs where.

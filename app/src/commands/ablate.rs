@@ -96,10 +96,13 @@ fn table(findings: &HeadFindings) -> String {
         );
     }
     lines
-        + &format!(
-            "\nlayers and heads are counted from 1\nrank correlation of gradient importance with mean ablation: {:.2}",
-            gradient_agreement.value
-        )
+        + "\nlayers and heads are counted from 1\n"
+        + &match gradient_agreement {
+            Some(agreement) => {
+                format!("rank correlation of gradient importance with mean ablation: {:.2}", agreement.value)
+            }
+            None => "rank correlation of gradient importance with mean ablation: undefined".into(),
+        }
 }
 
 /// What is known of a head, by the name of its column.

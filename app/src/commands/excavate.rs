@@ -64,6 +64,9 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
     overrides.extend(global.precision_as("studies.precision"));
     let config = InvestigationConfig::parse(&text, &overrides, arguments.quick)?;
     let device = device::by_name(&global.device, &config.precisions()?)?;
+    for note in config.notes()? {
+        printer.say(note);
+    }
     let resolve = |weights: &Option<PathBuf>| weights.as_deref().map(hub::resolve).transpose();
     let (vit, cnn) = (resolve(&arguments.vit)?, resolve(&arguments.cnn)?);
     let names = |file: &Option<PathBuf>| file.as_deref().map(read_names).transpose();

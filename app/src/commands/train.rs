@@ -23,6 +23,9 @@ pub fn run(arguments: &Train, global: &Global, printer: &Printer) -> Result<()> 
     overrides.extend(global.overrides());
     let recipe = RecipeFile::read(&arguments.config, &overrides)?.recipe(None)?;
     let device = device::by_name(&global.device, &[recipe.precision])?;
+    if let Some(note) = recipe.augment.note() {
+        printer.say(note);
+    }
 
     let source =
         arguments.data.clone().or_else(|| recipe.data.source.clone()).unwrap_or_else(|| "sherds".into());

@@ -24,10 +24,11 @@ pub struct Erasing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fill {
-    /// Middle grey: zero after the usual normalisation.
+    /// Middle grey: zero after the normalisation of models that are trained here.
     Constant,
-    /// Noise about middle grey, a quarter of the range its standard deviation: standard normal after the
-    /// usual normalisation.
+    /// Standard normal noise, in the units of the model's input: values have mean 0 and deviation 1 after the normalisation
+    /// of models that are trained here (mean and deviation ½), as timm's mode `pixel` has them. Unlike timm's, which is drawn
+    /// after normalisation, the noise is cut to what an image can hold, −1 to 1, and rounded to 8 bits.
     Noise,
 }
 
@@ -35,6 +36,11 @@ impl Default for Erasing {
     fn default() -> Self {
         Erasing { probability: 0.25, area: (0.02, 1.0 / 3.0), fill: Fill::Noise }
     }
+}
+
+/// The 8-bit value that normalisation by a mean and deviation of ½ turns into `normalised`, or the nearest that there is.
+fn noise(normalised: f32) -> u8 {
+    (255.0 * (0.5 + 0.5 * normalised)).round().clamp(0.0, 255.0) as u8
 }
 
 /// Least ratio of the rectangle's sides; the greatest is its inverse.
@@ -61,7 +67,7 @@ impl Erasing {
                 for value in &mut image.pixels[start..start + width * 3] {
                     *value = match self.fill {
                         Fill::Constant => 128,
-                        Fill::Noise => (127.5 + 63.75 * rng.sample::<f32, _>(StandardNormal)).round() as u8,
+                        Fill::Noise => noise(rng.sample(StandardNormal)),
                     };
                 }
             }

@@ -4,7 +4,7 @@
 //! pictures, before normalisation. Every random number is keyed by (seed, image, epoch), so an epoch gives
 //! the same pictures whatever the number of threads.
 //!
-//! Order and constants are those of DeiT (Touvron et al. 2021) in timm: crop, flip, RandAugment, colour jitter,
+//! Order and constants are those of DeiT (Touvron et al. 2021) in timm: crop, flip, RandAugment or else colour jitter,
 //! erasing, then mixup or cutmix.
 
 mod colour;
@@ -36,8 +36,13 @@ pub struct AugmentConfig {
     pub flip: f32,
     /// RandAugment.
     pub rand_augment: Option<RandAugment>,
-    /// Brightness, contrast and saturation each change by a factor uniform on 1 ± this.
+    /// Brightness, contrast and saturation each change by a factor uniform on 1 ± this. Not used with RandAugment, which has
+    /// changes of colour of its own, unless [`force_color_jitter`](Self::force_color_jitter) is on: so timm has it, and so
+    /// DeiT was trained, whose recipe names both.
     pub color_jitter: f32,
+    /// Whether colours are jittered with RandAugment too.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub force_color_jitter: bool,
     /// Random erasing.
     pub erasing: Option<Erasing>,
     /// α of mixup's Beta(α, α); 0 is off.
@@ -58,6 +63,7 @@ impl Default for AugmentConfig {
             flip: 0.0,
             rand_augment: None,
             color_jitter: 0.0,
+            force_color_jitter: false,
             erasing: None,
             mixup: 0.0,
             cutmix: 0.0,
@@ -129,6 +135,14 @@ impl AugmentConfig {
         Ok(())
     }
 
+    /// What of the configuration is not used because of the rest of it, in a sentence.
+    pub fn note(&self) -> Option<&'static str> {
+        (self.color_jitter > 0.0 && self.rand_augment.is_some() && !self.force_color_jitter).then_some(
+            "`augment.color_jitter` is not used next to `augment.rand_augment`, as in timm and in DeiT's training; set \
+             `augment.force_color_jitter = true` to use both",
+        )
+    }
+
     /// Whether images of a batch are blended with each other.
     pub fn mixes(&self) -> bool {
         (self.mixup > 0.0 || self.cutmix > 0.0) && self.mix_probability > 0.0
@@ -172,7 +186,7 @@ pub fn augment(image: &Image, config: &AugmentConfig, size: usize, key: AugmentK
     if let Some(policy) = &config.rand_augment {
         result = policy.apply(result, &mut key.rng("augment/rand"));
     }
-    if config.color_jitter > 0.0 {
+    if config.color_jitter > 0.0 && (config.rand_augment.is_none() || config.force_color_jitter) {
         result = colour::jitter(result, config.color_jitter, &mut key.rng("augment/jitter"));
     }
     if let Some(erasing) = &config.erasing {

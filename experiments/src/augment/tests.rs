@@ -194,6 +194,51 @@ fn erasing_covers_the_stated_area_and_nothing_else() {
     }
 }
 
+/// Noise has the units it claims: of the model's normalised input, mean 0 and deviation 1, cut at ±1.
+#[test]
+fn erasing_noise_is_standard_normal_for_the_model() {
+    let erasing = Erasing { probability: 1.0, area: (0.2, 0.3), fill: Fill::Noise };
+    let config = AugmentConfig { erasing: Some(erasing), ..AugmentConfig::default() };
+    let (mut values, black) = (Vec::new(), Image::filled(64, 64, [7, 77, 177]));
+    for epoch in 0..60 {
+        let erased = augment(&black, &config, 64, key(0, epoch));
+        let pixels = erased.pixels.chunks(3).filter(|pixel| *pixel != [7, 77, 177]);
+        values.extend(pixels.flatten().map(|&value| (f64::from(value) / 255.0 - 0.5) / 0.5));
+    }
+    let share = |of: &dyn Fn(f64) -> bool| values.iter().filter(|v| of(**v)).count() as f64 / values.len() as f64;
+    // Of a standard normal: 15.9 % below −1, 30.9 % below −½, 38.3 % within ±½.
+    for (found, expected) in [
+        (share(&|v| v <= -0.999), 0.159),
+        (share(&|v| v >= 0.999), 0.159),
+        (share(&|v| v < -0.5), 0.309),
+        (share(&|v| v.abs() < 0.5), 0.383),
+    ] {
+        assert!((found - expected).abs() < 0.01, "{found}, not {expected}");
+    }
+}
+
+#[test]
+fn colours_are_not_jittered_next_to_rand_augment_unless_forced() {
+    let image = picture(3);
+    let both = AugmentConfig {
+        rand_augment: Some(RandAugment::default()),
+        color_jitter: 0.4,
+        ..AugmentConfig::default()
+    };
+    let alone = AugmentConfig { color_jitter: 0.0, ..both.clone() };
+    let forced = AugmentConfig { force_color_jitter: true, ..both.clone() };
+    let mut differ = 0;
+    for epoch in 0..20 {
+        let of = |config: &AugmentConfig| augment(&image, config, 32, key(0, epoch));
+        assert_eq!(of(&both), of(&alone), "epoch {epoch}");
+        differ += usize::from(of(&forced) != of(&alone));
+    }
+    assert!(differ >= 19, "{differ} of 20");
+    assert!(both.note().is_some_and(|note| note.contains("augment.color_jitter")));
+    assert!(alone.note().is_none() && forced.note().is_none());
+    assert!(AugmentConfig { rand_augment: None, ..both }.note().is_none());
+}
+
 #[test]
 fn plans_are_keyed_and_their_targets_sum_to_one() {
     let config = everything();

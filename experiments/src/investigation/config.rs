@@ -68,6 +68,17 @@ impl InvestigationConfig {
         self.recipes.recipe(Some(&role.to_string()))
     }
 
+    /// What of the recipes is not used because of the rest of them, in sentences.
+    ///
+    /// # Errors
+    /// As [`Self::recipe`].
+    pub fn notes(&self) -> Result<Vec<&'static str>, RecipeError> {
+        let [vit, cnn] = [self.recipe(Role::Vit)?, self.recipe(Role::Cnn)?];
+        let mut notes: Vec<_> = [vit, cnn].iter().filter_map(|recipe| recipe.augment.note()).collect();
+        notes.dedup();
+        Ok(notes)
+    }
+
     /// What the trainings and the studies compute in.
     ///
     /// # Errors
@@ -157,6 +168,36 @@ mod tests {
         assert_eq!(config.studies, StudySizes { comparisons: 7, ..StudySizes::quick() });
         assert_eq!(config.recipe(Role::Vit).unwrap().epochs, 2);
         assert_eq!(config.recipe(Role::Cnn).unwrap().learning_rate, 0.5);
+    }
+
+    #[test]
+    fn quick_trains_less_than_the_default() {
+        for role in [Role::Vit, Role::Cnn] {
+            let epochs = |quick| parse(&[], quick).unwrap().recipe(role).unwrap().epochs;
+            assert!(epochs(true) < epochs(false));
+        }
+    }
+
+    #[test]
+    fn sizes_that_find_nothing_are_refused_before_training() {
+        let refused = |change: &str| parse(&[change], false).unwrap_err();
+        assert_eq!(refused("studies.ablation_images=1"), "`studies.ablation_images` must be at least 2, not 1");
+        for size in ["0.5", "0.0314", "0.999", "0", "-1", "nan"] {
+            let refused = refused(&format!("studies.epsilons=[8, {size}]"));
+            assert!(refused.contains("at least 1, in units of 1/255 (write 8 for 8/255)"), "{refused}");
+        }
+        for size in ["1", "1.5", "16"] {
+            assert!(parse(&[&format!("studies.epsilons=[{size}]")], false).is_ok());
+        }
+        assert!(StudySizes::default().epsilons.iter().chain(&StudySizes::quick().epsilons).all(|size| *size >= 1.0));
+    }
+
+    #[test]
+    fn what_is_not_used_is_said() {
+        let both = ["augment.color_jitter=0.3", "augment.rand_augment={}"];
+        let notes = parse(&both, false).unwrap().notes().unwrap();
+        assert!(notes.len() == 1 && notes[0].contains("augment.color_jitter"), "{notes:?}");
+        assert!(parse(&both[..1], false).unwrap().notes().unwrap().is_empty());
     }
 
     #[test]

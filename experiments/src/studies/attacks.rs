@@ -1,147 +1,167 @@
-//! How small a change of the pixels fools each model?
+//! How small a change of the pixels fools each model, and how much of that was wrong anyway?
 
-use archaeo_analysis::attacks::{Attack, attack};
+mod comparison;
+mod examples;
+
+use std::collections::BTreeMap;
+
+use archaeo_analysis::attacks::{Attack, attack_and_examine, robust};
 use archaeo_analysis::predict::{logits, predicted_classes};
-use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
-use archaeo_plot::{Cell, Picture, SheetLayout, contact_sheet};
-use burn::tensor::Tensor;
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, StatisticsError, wilson};
 
-use super::pictures::panel;
 use super::{Laboratory, ROLES, StudyError};
-use crate::data::Image;
-use crate::findings::{AttackCurve, AttackFindings, AttackPoint, Role};
+use crate::findings::{AttackCurve, AttackFindings, AttackPoint, Role, epsilon_unit};
+use comparison::comparisons;
+use examples::examples;
 
-/// Images on the picture of adversarial examples.
-const EXAMPLES_SHOWN: usize = 6;
-/// Clean, perturbation, adversarial.
-const PANELS_PER_EXAMPLE: usize = 3;
-/// How much a perturbation is enlarged to be seen.
-const PERTURBATION_GAIN: f32 = 10.0;
+/// An attack of some size, in units of 1/255.
+type Family = fn(&Laboratory, f64) -> Attack;
 
-/// Accuracy of both models against FGSM and PGD of growing size, on a sample of the main split.
+const FAMILIES: [Family; 2] = [
+    |_, epsilon| Attack::fgsm(epsilon / 255.0),
+    |lab, epsilon| Attack::pgd(epsilon / 255.0, lab.sizes.pgd_steps),
+];
+
+/// Size from which on a perturbation is shown, in units of 1/255; smaller ones are hard to see even enlarged.
+const SHOWN_EPSILON: f64 = 4.0;
+
+/// Robust accuracy of both models against FGSM and PGD of growing size, on a sample of the main split: of all images, and of
+/// those that are classified correctly without an attack.
 ///
 /// # Errors
 /// Data that cannot be read.
 pub fn attacks(lab: &Laboratory) -> Result<AttackFindings, StudyError> {
-    let indices = lab.sample_to_show("attacks", lab.sizes.attack_images, EXAMPLES_SHOWN)?;
-    let shown_epsilon = lab.sizes.epsilons.iter().copied().find(|&epsilon| epsilon >= 4.0);
-    let (mut curves, mut examples) = (Vec::new(), Vec::new());
+    let indices = lab.sample("attacks", lab.sizes.attack_images)?;
+    let split = lab.split()?;
+    let labels: Vec<usize> = indices.iter().map(|&index| split.label(index)).collect();
+    let mut clean = BTreeMap::new();
     for role in ROLES {
-        let model = lab.model(role);
-        let name = &model.card().name;
-        let clean = right(lab, &format!("{name} unattacked"), &indices, role, None)?;
-        let families: [fn(f64, usize) -> Attack; 2] = [|epsilon, _| Attack::fgsm(epsilon), Attack::pgd];
-        for family in families {
-            let mut points =
-                vec![AttackPoint { epsilon: 0.0, accuracy: wilson(clean, indices.len(), DEFAULT_LEVEL)? }];
-            let mut named = (String::new(), String::new());
-            for &epsilon in &lab.sizes.epsilons {
-                let attack = family(epsilon / 255.0, lab.sizes.pgd_steps);
-                named = (attack.name().into(), attack.describe());
-                let what = format!("{name} under {} {epsilon}/255", attack.name());
-                let right = right(lab, &what, &indices, role, Some(&attack))?;
-                points.push(AttackPoint { epsilon, accuracy: wilson(right, indices.len(), DEFAULT_LEVEL)? });
+        clean.insert(role, clean_answers(lab, &indices, role)?);
+    }
+
+    let mut epsilons = lab.sizes.epsilons.clone();
+    epsilons.sort_by(f64::total_cmp);
+    epsilons.dedup();
+    let largest = epsilons.last().copied();
+
+    let (mut curves, mut outcomes) = (Vec::new(), Vec::new());
+    for role in ROLES {
+        for family in FAMILIES {
+            let mut under_attack = Vec::new();
+            for &epsilon in &epsilons {
+                let chosen = family(lab, epsilon);
+                let what = format!("{} under {} {epsilon}/255", lab.model(role).card().name, chosen.name());
+                let outcome = attacked(lab, &what, &indices, &labels, role, &clean[&role], &chosen)?;
+                under_attack.push((epsilon, outcome));
             }
-            curves.push(AttackCurve { role, attack: named.0, settings: named.1, points });
-        }
-        if let Some(epsilon) = shown_epsilon {
-            let attack = Attack::pgd(epsilon / 255.0, lab.sizes.pgd_steps);
-            examples.extend(example_cells(lab, &indices, role, &attack)?);
+            let largest = largest.unwrap_or(0.0);
+            curves.push(curve(role, &family(lab, largest), &clean[&role], &labels, &under_attack)?);
+            outcomes.push(Outcomes { role, attack: family(lab, 1.0).name(), under_attack });
         }
     }
-    let layout = SheetLayout { columns: 2 * PANELS_PER_EXAMPLE, ..SheetLayout::default() };
-    let examples = if examples.is_empty() { vec![blank_cell()?] } else { interleaved(&examples) };
-    let picture = contact_sheet(&examples, &layout)?;
-    Ok(AttackFindings { n: indices.len(), curves, examples: lab.save("attack-examples", &picture)? })
-}
 
-/// How many images the model has right, under an attack if one is given.
-fn right(
-    lab: &Laboratory,
-    what: &str,
-    indices: &[usize],
-    role: Role,
-    with: Option<&Attack>,
-) -> Result<usize, StudyError> {
-    let model = lab.model(role);
-    let classes = model.card().classes.len();
-    let mut right = 0;
-    lab.for_each_batch(what, indices, model, |batch, samples, images| {
-        let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
-        let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
-        let images = match with {
-            Some(with) => attack(model, images, &labels, &ids, with, lab.seed),
-            None => images,
-        };
-        let answers = predicted_classes(&logits(model, images), classes);
-        right += answers.iter().zip(&labels).filter(|(answer, label)| answer == label).count();
-        Ok(())
-    })?;
-    Ok(right)
-}
-
-/// Clean image, enlarged perturbation and adversarial image, for the first few images.
-fn example_cells(
-    lab: &Laboratory,
-    indices: &[usize],
-    role: Role,
-    with: &Attack,
-) -> Result<Vec<Cell>, StudyError> {
-    let model = lab.model(role);
-    let classes = &model.card().classes;
-    let first = &indices[..indices.len().min(EXAMPLES_SHOWN)];
-    let mut cells = Vec::new();
-    lab.for_each_batch("adversarial examples", first, model, |batch, samples, clean| {
-        let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
-        let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
-        let adversarial = attack(model, clean.clone(), &labels, &ids, with, lab.seed);
-        let answers = [&clean, &adversarial]
-            .map(|images| predicted_classes(&logits(model, images.clone()), classes.len()));
-        let difference = (adversarial.clone() - clean.clone()) * PERTURBATION_GAIN + 0.5;
-        let pictures = [clean, difference, adversarial].map(|images| to_images(&images));
-        for i in 0..batch.len() {
-            let [before, after] = [0, 1].map(|when| classes[answers[when][i]].as_str());
-            let captions = [
-                format!("{}\nsays {before}", model.card().name),
-                format!("the change,\ntimes {PERTURBATION_GAIN}"),
-                format!("attacked:\nsays {after}"),
-            ];
-            for (images, caption) in pictures.iter().zip(captions) {
-                cells.push(Cell { picture: panel(&images[i])?, caption });
-            }
-        }
-        Ok(())
-    })?;
-    Ok(cells)
-}
-
-/// Both models' examples of the same image side by side: the first half is one model's, the second the other's.
-fn interleaved(cells: &[Cell]) -> Vec<Cell> {
-    let (first, second) = cells.split_at(cells.len() / 2);
-    let pairs = first.chunks(PANELS_PER_EXAMPLE).zip(second.chunks(PANELS_PER_EXAMPLE));
-    pairs.flat_map(|(first, second)| [first, second].concat()).collect()
-}
-
-fn blank_cell() -> Result<Cell, StudyError> {
-    Ok(Cell {
-        picture: Picture::filled(8, 8, [255; 3])?,
-        caption: "no perturbation of 4/255 or more was asked for".into(),
+    let before = |role: Role| robust(&clean[&role], &clean[&role], &labels);
+    let comparisons = comparisons(&outcomes, [before(Role::Vit), before(Role::Cnn)])?;
+    let shown = epsilons.iter().copied().find(|&epsilon| epsilon >= SHOWN_EPSILON).or(largest);
+    let example_attack = shown.map(|epsilon| (family_shown(lab, epsilon), epsilon));
+    let (examples, example_answers) = examples(lab, &indices, &labels, &outcomes, &clean, example_attack)?;
+    Ok(AttackFindings {
+        n: indices.len(),
+        unit: epsilon_unit(),
+        curves,
+        comparisons,
+        examples,
+        example_attack: example_attack.map(|(attack, epsilon)| (attack.name().into(), epsilon)),
+        example_answers,
     })
 }
 
-/// `[batch, 3, height, width]` in [0, 1] → images of 8 bits.
-fn to_images(images: &Tensor<4>) -> Vec<Image> {
-    let [_, _, height, width] = images.dims();
-    let values = images.clone().into_data().try_into_vec::<f32>().expect("images are 32-bit floats");
-    let plane = height * width;
-    values
-        .chunks_exact(3 * plane)
-        .map(|image| {
-            let pixels = (0..plane)
-                .flat_map(|i| [0, 1, 2].map(|channel| image[channel * plane + i]))
-                .map(|value| (value * 255.0).round().clamp(0.0, 255.0) as u8)
-                .collect();
-            Image { width, height, pixels }
-        })
-        .collect()
+/// The strongest family, whose examples are shown.
+fn family_shown(lab: &Laboratory, epsilon: f64) -> Attack {
+    FAMILIES[FAMILIES.len() - 1](lab, epsilon)
+}
+
+/// One model under the sizes of one attack.
+struct Outcomes {
+    role: Role,
+    attack: &'static str,
+    /// Of each ε what became of the images.
+    under_attack: Vec<(f64, Outcome)>,
+}
+
+/// One model under one attack.
+struct Outcome {
+    /// The answer to every image of the sample; that without the attack where it is wrong already.
+    answers: Vec<usize>,
+    /// Whether the model is robust on each image.
+    robust: Vec<bool>,
+    /// Share of the attacked images whose gradient was zero where the attack began.
+    zero_gradient: f64,
+}
+
+fn clean_answers(lab: &Laboratory, indices: &[usize], role: Role) -> Result<Vec<usize>, StudyError> {
+    let model = lab.model(role);
+    let mut answers = Vec::with_capacity(indices.len());
+    lab.for_each_batch(&format!("{} unattacked", model.card().name), indices, model, |_, _, images| {
+        answers.extend(predicted_classes(&logits(model, images), model.card().classes.len()));
+        Ok(())
+    })?;
+    Ok(answers)
+}
+
+/// What an attack makes of the images that the model classifies correctly; the others need none.
+fn attacked(
+    lab: &Laboratory,
+    what: &str,
+    indices: &[usize],
+    labels: &[usize],
+    role: Role,
+    clean: &[usize],
+    with: &Attack,
+) -> Result<Outcome, StudyError> {
+    let model = lab.model(role);
+    let places: Vec<usize> = (0..indices.len()).filter(|&place| clean[place] == labels[place]).collect();
+    let targets: Vec<usize> = places.iter().map(|&place| indices[place]).collect();
+    let (mut found, mut zero_gradients) = (Vec::new(), 0);
+    lab.for_each_batch(what, &targets, model, |batch, samples, images| {
+        let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
+        let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
+        let adversarial = attack_and_examine(model, images, &labels, &ids, with, lab.seed);
+        found.extend(predicted_classes(&logits(model, adversarial.images), model.card().classes.len()));
+        zero_gradients += adversarial.zero_gradient.iter().filter(|zero| **zero).count();
+        Ok(())
+    })?;
+    let mut answers = clean.to_vec();
+    places.iter().zip(&found).for_each(|(&place, &answer)| answers[place] = answer);
+    let zero_gradient = zero_gradients as f64 / places.len().max(1) as f64;
+    Ok(Outcome { robust: robust(clean, &answers, labels), answers, zero_gradient })
+}
+
+fn curve(
+    role: Role,
+    largest: &Attack,
+    clean: &[usize],
+    labels: &[usize],
+    under_attack: &[(f64, Outcome)],
+) -> Result<AttackCurve, StudyError> {
+    let correct = robust(clean, clean, labels);
+    let attackable = correct.iter().filter(|correct| **correct).count();
+    let point = |epsilon: f64, robust: &[bool]| -> Result<AttackPoint, StudyError> {
+        let standing = robust.iter().filter(|robust| **robust).count();
+        let share = |of: usize| -> Result<Estimate, StatisticsError> { wilson(standing, of, DEFAULT_LEVEL) };
+        let kept = if attackable > 0 { Some(share(attackable)?) } else { None };
+        Ok(AttackPoint { epsilon, accuracy: share(robust.len())?, kept })
+    };
+    let mut points = vec![point(0.0, &correct)?];
+    for (epsilon, outcome) in under_attack {
+        points.push(point(*epsilon, &outcome.robust)?);
+    }
+    let zero_gradient = under_attack.iter().map(|(_, outcome)| outcome.zero_gradient).fold(0.0, f64::max);
+    Ok(AttackCurve {
+        role,
+        attack: largest.name().into(),
+        settings: largest.describe(),
+        points,
+        zero_gradient,
+    })
 }

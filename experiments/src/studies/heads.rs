@@ -5,20 +5,28 @@ use archaeo_analysis::head_ablation::{
 };
 use archaeo_analysis::head_gradient::gradient_importance;
 use archaeo_analysis::statistics::{
-    DEFAULT_LEVEL, Measured, accuracy_difference, benjamini_hochberg, mean_difference, mean_t, spearman,
-    wilcoxon_signed_rank, wilson,
+    DEFAULT_LEVEL, Estimate, Resampling, SignFlipTest, StatisticsError, accuracy_difference, benjamini_hochberg,
+    mean_t, sign_flip_test, spearman, wilson,
 };
 
 use super::{Laboratory, StudyError};
-use crate::findings::{HeadAblation, HeadFindings};
+use crate::findings::{HeadAblation, HeadFindings, SelectedHead};
 use crate::images::{preprocess, to_tensor};
+use crate::random::sample;
+
+/// Fewest images: another image's output needs another image, and an interval two values.
+const FEWEST_IMAGES: usize = 2;
 
 /// Takes every head away in three ways, and asks the gradient, on a sample of the main split.
 ///
 /// # Errors
-/// A model without attention, or data that cannot be read.
+/// A model without attention, fewer than two images, or data that cannot be read.
 pub fn heads(lab: &Laboratory) -> Result<HeadFindings, StudyError> {
     let indices = lab.sample("heads", lab.sizes.ablation_images)?;
+    if indices.len() < FEWEST_IMAGES {
+        let (what, found) = ("head ablation", indices.len());
+        return Err(StatisticsError::TooFew { what, needed: FEWEST_IMAGES, found }.into());
+    }
     let mut means = HeadMeans::default();
     lab.for_each_batch("mean output of every head", &indices, lab.vit, |_, _, images| {
         means.add(lab.vit, images)?;
@@ -71,19 +79,17 @@ fn findings(
     for (layer, heads) in gradients.iter().enumerate() {
         for (head, of_images) in heads.iter().enumerate() {
             let loss_increase = |replacement| {
-                mean_difference(&answers(layer, head, replacement).losses, &baseline.losses, &resampling)
+                sign_flip_test(&answers(layer, head, replacement).losses, &baseline.losses, &resampling)
             };
             let by_mean = answers(layer, head, Replacement::Mean);
-            // A head whose replacement changes no loss at all cannot be shown to matter.
-            p_values.push(
-                wilcoxon_signed_rank(&by_mean.losses, &baseline.losses).map_or(1.0, |test| test.p_value),
-            );
+            let SignFlipTest { difference: mean, p_value } = loss_increase(Replacement::Mean)?;
+            p_values.push(p_value);
             ranking.push(HeadAblation {
                 layer,
                 head,
-                mean: loss_increase(Replacement::Mean)?,
-                zero: loss_increase(Replacement::Zero)?,
-                resample: loss_increase(Replacement::Resample)?,
+                mean,
+                zero: loss_increase(Replacement::Zero)?.difference,
+                resample: loss_increase(Replacement::Resample)?.difference,
                 accuracy_drop: accuracy_difference(&baseline.correct, &by_mean.correct, &resampling)?,
                 gradient: mean_t(of_images, DEFAULT_LEVEL)?,
                 adjusted_p: 1.0,
@@ -93,12 +99,7 @@ fn findings(
     for (entry, adjusted) in ranking.iter_mut().zip(benjamini_hochberg(&p_values)?) {
         entry.adjusted_p = adjusted;
     }
-    let by_gradient: Vec<f64> = ranking.iter().map(|entry| entry.gradient.value).collect();
-    let by_ablation: Vec<f64> = ranking.iter().map(|entry| entry.mean.value).collect();
-    // Too few heads, or gradients or losses that are all alike, rank nothing: a result, not an error.
-    let gradient_agreement =
-        Measured::of(spearman(&by_gradient, &by_ablation, &resampling).map(|found| found.correlation))?;
-    let gradient_agreement = gradient_agreement.or_not_a_number();
+    let gradient_agreement = agreement(&ranking, &resampling)?;
     ranking.sort_by(|a, b| {
         b.mean.value.total_cmp(&a.mean.value).then((a.layer, a.head).cmp(&(b.layer, b.head)))
     });
@@ -108,6 +109,61 @@ fn findings(
         n: baseline.correct.len(),
         baseline: wilson(right, baseline.correct.len(), DEFAULT_LEVEL)?,
         ranking,
+        selected: selected(ablations, &resampling)?,
         gradient_agreement,
     })
 }
+
+/// Of the ranking by gradient with the ranking by ablation; `None` where it is undefined.
+fn agreement(ranking: &[HeadAblation], resampling: &Resampling) -> Result<Option<Estimate>, StudyError> {
+    let by_gradient: Vec<f64> = ranking.iter().map(|entry| entry.gradient.value).collect();
+    let by_ablation: Vec<f64> = ranking.iter().map(|entry| entry.mean.value).collect();
+    match spearman(&by_gradient, &by_ablation, resampling) {
+        Ok(found) => Ok(Some(found.correlation)),
+        Err(StatisticsError::Undefined { .. } | StatisticsError::TooFew { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The most important head by a random half of the images, on the other half; `None` where a half has fewer than two.
+fn selected(ablations: &HeadAblations, resampling: &Resampling) -> Result<Option<SelectedHead>, StudyError> {
+    let baseline = &ablations.baseline;
+    let n = baseline.losses.len();
+    if n / 2 < FEWEST_IMAGES {
+        return Ok(None);
+    }
+    let mut chooses = vec![false; n];
+    sample(resampling.seed, "halves for choosing a head", n, n / 2).into_iter().for_each(|i| chooses[i] = true);
+    let increase = |entry: &AblatedHead| -> f64 {
+        let pairs = entry.answers.losses.iter().zip(&baseline.losses).zip(&chooses);
+        pairs.filter(|(_, chooses)| **chooses).map(|((ablated, whole), _)| ablated - whole).sum()
+    };
+    let by_mean = ablations.heads.iter().filter(|entry| entry.replacement == Replacement::Mean);
+    // The first among equals.
+    let Some(largest) = by_mean.rev().max_by(|a, b| increase(a).total_cmp(&increase(b))) else {
+        return Ok(None);
+    };
+    fn others<T: Copy>(values: &[T], chooses: &[bool]) -> Vec<T> {
+        values.iter().zip(chooses).filter(|(_, chooses)| !**chooses).map(|(value, _)| *value).collect()
+    }
+    let SignFlipTest { difference, p_value } = sign_flip_test(
+        &others(&largest.answers.losses, &chooses),
+        &others(&baseline.losses, &chooses),
+        resampling,
+    )?;
+    Ok(Some(SelectedHead {
+        layer: largest.layer,
+        head: largest.head,
+        chosen_on: n / 2,
+        mean: difference,
+        p_value,
+        accuracy_drop: accuracy_difference(
+            &others(&baseline.correct, &chooses),
+            &others(&largest.answers.correct, &chooses),
+            resampling,
+        )?,
+    }))
+}
+
+#[cfg(test)]
+mod tests;

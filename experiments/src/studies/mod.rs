@@ -19,6 +19,7 @@ mod trust;
 use std::path::{Path, PathBuf};
 
 use archaeo_analysis::AnalysisError;
+use archaeo_analysis::attacks::Attack;
 use archaeo_analysis::statistics::{Resampling, StatisticsError};
 use archaeo_models::Classifier;
 use archaeo_ops::Precision;
@@ -113,11 +114,12 @@ pub struct StudySizes {
     pub attention_images: usize,
     /// Side-by-side comparisons.
     pub comparisons: usize,
-    /// Images that every head is ablated on.
+    /// Images that every head is ablated on, at least 2.
     pub ablation_images: usize,
     /// Images attacked.
     pub attack_images: usize,
-    /// Sizes of the perturbations, in units of 1/255.
+    /// Sizes of the perturbations, in units of 1/255, one level of an 8-bit image. At least 1: a smaller change is rounded
+    /// away.
     pub epsilons: Vec<f64>,
     /// Steps of PGD.
     pub pgd_steps: usize,
@@ -139,7 +141,7 @@ impl Default for StudySizes {
             comparisons: 50,
             ablation_images: 400,
             attack_images: 250,
-            epsilons: vec![0.5, 1.0, 2.0, 4.0, 8.0],
+            epsilons: vec![1.0, 2.0, 4.0, 8.0],
             pgd_steps: 10,
             localisation_images: 400,
             resamples: 10_000,
@@ -157,7 +159,7 @@ impl StudySizes {
             ("studies.training_images", one, 1, self.training_images.unwrap_or(usize::MAX)),
             ("studies.batch_size", one, 1, self.batch_size),
             ("studies.attention_images", one, 1, self.attention_images),
-            ("studies.ablation_images", one, 1, self.ablation_images),
+            ("studies.ablation_images", "at least 2", 2, self.ablation_images),
             ("studies.attack_images", one, 1, self.attack_images),
             ("studies.pgd_steps", one, 1, self.pgd_steps),
             ("studies.localisation_images", one, 1, self.localisation_images),
@@ -167,11 +169,14 @@ impl StudySizes {
                 return Err(RecipeError::Range { key, allowed, found: found.to_string() });
             }
         }
-        match self.epsilons.iter().find(|epsilon| !(epsilon.is_finite() && **epsilon > 0.0)) {
+        // Accuracy without an attack belongs to every curve, asked for or not.
+        let attackable = |epsilon: &f64| epsilon.is_finite() && !Attack::fgsm(epsilon / 255.0).is_rounded_away();
+        match self.epsilons.iter().find(|epsilon| **epsilon <= 0.0 || !attackable(epsilon)) {
             None => Ok(()),
             Some(epsilon) => Err(RecipeError::Range {
                 key: "studies.epsilons",
-                allowed: "sizes above 0",
+                allowed: "sizes of at least 1, in units of 1/255 (write 8 for 8/255): images have 8 bits, and smaller \
+                          changes are rounded away",
                 found: epsilon.to_string(),
             }),
         }

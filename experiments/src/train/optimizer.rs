@@ -62,10 +62,16 @@ impl Default for Algorithm {
     }
 }
 
-/// Whether weight decay acts on an array: on matrices and kernels, not on biases, norms, tokens and positions.
+/// Whether weight decay acts on an array: on matrices and kernels, not on biases, norms, scales of branches, tokens and
+/// positions, be these learned (ViT), relative (Swin, BEiT: one bias for each offset of query and key) or of text (CLIP). As
+/// timm's models have it in `no_weight_decay`, and DeiT and Swin in their papers' code.
 pub fn decays(name: &str, shape: &[usize]) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
-    shape.len() >= 2 && !last.ends_with("_token") && !last.contains("pos_embed")
+    let position = ["pos_embed", "positional_embedding", "position_embedding", "relative_position"];
+    shape.len() >= 2
+        && last != "bias"
+        && !last.ends_with("_token")
+        && !position.iter().any(|position| last.contains(position))
 }
 
 /// The gradient of every trained array by name.
@@ -369,7 +375,11 @@ mod tests {
 
     #[test]
     fn only_matrices_and_kernels_decay() {
-        let shapes: [(&str, &[usize], bool); 8] = [
+        let shapes: [(&str, &[usize], bool); 12] = [
+            ("layers.0.blocks.0.attn.relative_position_bias_table", &[169, 3], false),
+            ("blocks.0.attn.relative_position_bias_table", &[732, 12], false),
+            ("text.positional_embedding", &[77, 512], false),
+            ("reg_token", &[1, 4, 4], false),
             ("blocks.0.attn.qkv.weight", &[12, 4], true),
             ("layer1.0.conv1.weight", &[8, 3, 3, 3], true),
             ("blocks.0.attn.qkv.bias", &[12], false),
@@ -381,6 +391,53 @@ mod tests {
         ];
         for (name, shape, expected) in shapes {
             assert_eq!(decays(name, shape), expected, "{name}");
+        }
+    }
+
+    /// Over every array of a model of each kind: what decays multiplies activations, by its layer's name.
+    #[test]
+    fn in_whole_models_what_decays_is_the_weight_of_a_layer() {
+        use archaeo_models::{
+            BeitConfig, BranchKind, Classifier, ModelCard, NetworkSpec, Preprocessing, ResNetConfig, Stem, SwinConfig,
+            VitConfig,
+        };
+        let (image_size, patch_size, width, depth, heads, mlp_width, classes) = (8, 4, 8, 1, 2, 8, 3);
+        let vit = VitConfig { image_size, patch_size, width, depth, heads, mlp_width, classes, ..VitConfig::default() };
+        let distilled = VitConfig { distilled: true, layer_scale: true, ..vit.clone() };
+        let registers = VitConfig { registers: 2, ..vit };
+        let (epsilon, drop_path) = (1e-6, 0.0);
+        let beit =
+            BeitConfig { image_size, patch_size, width, depth, heads, mlp_width, classes, epsilon, drop_path };
+        let (window_size, depths, heads) = (2, vec![1, 1], vec![2, 2]);
+        let swin = SwinConfig { image_size: 16, window_size, width, depths, heads, classes, ..SwinConfig::default() };
+        let (stem, branch) = (Stem::Cifar, BranchKind::Basic);
+        let resnet = ResNetConfig { stem, branch, blocks: [1; 4], width, classes };
+        let layers = ["qkv", "proj", "fc1", "fc2", "head", "head_dist", "reduction", "fc"];
+        for (name, network, spared) in [
+            ("distilled", NetworkSpec::Vit(distilled), "cls_token dist_token pos_embed"),
+            ("registers", NetworkSpec::Vit(registers), "cls_token reg_token pos_embed"),
+            ("beit", NetworkSpec::Beit(beit), "cls_token blocks.0.attn.relative_position_bias_table"),
+            ("swin", NetworkSpec::Swin(swin), "layers.0.blocks.0.attn.relative_position_bias_table"),
+            ("resnet", NetworkSpec::Resnet(resnet), ""),
+        ] {
+            let card = ModelCard {
+                name: name.into(),
+                preprocessing: Preprocessing::plain(network.image_size().unwrap_or(8)),
+                network,
+                classes: (0..3).map(|class| class.to_string()).collect(),
+            };
+            let model = Classifier::new(card, 0, &Device::flex()).unwrap();
+            let state = state_of(&model);
+            for array in spared.split_whitespace() {
+                assert!(!decays(array, &state[array].shape), "{name}: {array} decays");
+            }
+            for (array, values) in state {
+                if decays(&array, &values.shape) {
+                    let layer = array.strip_suffix(".weight").unwrap_or_else(|| panic!("{name}: {array} decays"));
+                    let known = layers.contains(&layer.rsplit('.').next().unwrap());
+                    assert!(values.shape.len() == 4 || known, "{name}: {array} decays");
+                }
+            }
         }
     }
 

@@ -17,9 +17,9 @@ use crate::findings::Investigation;
 
 use super::names::Names;
 
-pub(super) use attacks::{attacks, curve_of, halving_epsilon};
+pub(super) use attacks::{attacks, curve_of, halving_epsilon, zero_gradients};
 pub(super) use attention::even_distances;
-pub(super) use heads::{head_name, survives};
+pub(super) use heads::{Verdict, head_name, verdict};
 pub(super) use trust::{FEWEST_IMAGES, HALF, MOSTLY_ONE_CLASS, NEARLY_CONSTANT, TOO_SURE};
 
 /// One finding in words.

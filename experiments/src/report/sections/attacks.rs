@@ -4,25 +4,97 @@ use std::collections::BTreeMap;
 
 use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty, line_chart};
 
-use crate::findings::AttackFindings;
+use crate::findings::{AttackFindings, PairedShares, Role};
 
 use super::super::charts::point;
-use super::super::claims::{attacks, curve_of, halving_epsilon};
+use super::super::claims::{attacks, curve_of, halving_epsilon, zero_gradients};
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
-use super::super::names::{Names, ROLES};
-use super::super::numbers::{Unit, counted, epsilon, short};
+use super::super::names::{Names, ROLES, class_name};
+use super::super::numbers::{Unit, counted, epsilon, p_value, short};
 
-pub(super) fn section(findings: &AttackFindings, names: &Names) -> Section {
-    let mut blocks = vec![curves(findings, names), settings(findings, names)];
-    blocks.push(Block::Figure(Figure {
-        title: "Attacked images.".into(),
-        caption:
-            "Clean image, perturbation (enlarged in strength to be seen) and attacked image, for both models."
-                .into(),
-        panels: vec![Panel::picture(&findings.examples, "Clean images, perturbations and attacked images")],
-        data: None,
-    }));
+pub(super) fn section(findings: &AttackFindings, classes: &[String], names: &Names) -> Section {
+    let mut blocks = vec![curves(findings, names)];
+    blocks.extend(comparisons(findings, names));
+    blocks.push(settings(findings, names));
+    let warnings = attacks(findings).into_iter().filter_map(|attack| zero_gradients(findings, attack, names));
+    blocks.extend(warnings.map(|warning| Block::Paragraph(warning.into())));
+    blocks.push(examples(findings, classes, names));
     Section { id: "attacks", title: "Under attack", blocks }
+}
+
+fn examples(findings: &AttackFindings, classes: &[String], names: &Names) -> Block {
+    let which = match &findings.example_attack {
+        Some((attack, size)) => format!(", under {attack} of ε = {}", epsilon(*size)),
+        None => String::new(),
+    };
+    let rows = findings.example_answers.iter().map(|example| {
+        let answers = ROLES.iter().flat_map(|role| match example.answers.get(role) {
+            Some(answers) => answers.map(|class| Text::from(class_name(classes, class))),
+            None => ["–", "–"].map(Text::from),
+        });
+        let image = [Text::from(example.index.to_string()), class_name(classes, example.label).into()];
+        image.into_iter().chain(answers).collect()
+    });
+    let mut columns = vec![Column::numbers("Image"), Column::words("True class")];
+    for role in ROLES {
+        columns.push(Column::words(format!("{}, clean", names.bare(role))));
+        columns.push(Column::words(format!("{}, attacked", names.bare(role))));
+    }
+    let answers = Table { caption: "What each model says of these images.".into(), columns, rows: rows.collect() };
+    Block::Figure(Figure {
+        title: "Attacked images.".into(),
+        caption: format!(
+            "Clean image, perturbation (enlarged in strength to be seen) and attacked image, for both models{which}. Chosen \
+             from all classes to show images that fool each model and images that do not, where there are any; so their \
+             number says nothing about how often an attack succeeds. These are the images at the model's input size: saved in \
+             8 bits and read back at that size they fool it as shown; resized or cropped once more they need not."
+        )
+        .into(),
+        panels: vec![Panel::picture(&findings.examples, "Clean images, perturbations and attacked images")],
+        data: (!answers.rows.is_empty()).then_some(answers),
+    })
+}
+
+/// Both models on the same images, at each size of each attack.
+fn comparisons(findings: &AttackFindings, names: &Names) -> Option<Block> {
+    if findings.comparisons.is_empty() {
+        return None;
+    }
+    let cells = |shares: Option<&PairedShares>| -> Vec<Text> {
+        match shares {
+            None => vec!["–".into(); 3],
+            Some(PairedShares { vit, cnn, adjusted_p, .. }) => {
+                vec![Unit::Percent.cell(vit), Unit::Percent.cell(cnn), p_value(*adjusted_p).into()]
+            }
+        }
+    };
+    let rows = findings.comparisons.iter().map(|comparison| {
+        let size = [comparison.attack.clone().into(), short(comparison.epsilon).into()];
+        let robust = cells(Some(&comparison.robust));
+        size.into_iter().chain(robust).chain(cells(comparison.kept.as_ref())).collect()
+    });
+    let (vit, cnn) = (names.bare(Role::Vit), names.bare(Role::Cnn));
+    let shared = findings.comparisons.iter().find_map(|comparison| comparison.kept.as_ref());
+    Some(Block::Table(Table {
+        caption: format!(
+            "Both models on the same images. Robust: correct without the attack and under it. Kept: of the {} that both \
+             classify correctly without an attack, the share still correct; a difference here is the attack's doing. p-values \
+             of the exact McNemar test, adjusted over all rows (Benjamini-Hochberg).",
+            counted(shared.map_or(0, |shares| shares.vit.n), "image")
+        )
+        .into(),
+        columns: vec![
+            Column::words("Attack"),
+            Column::numbers("ε (1/255)"),
+            Column::numbers(format!("{vit}, robust")),
+            Column::numbers(format!("{cnn}, robust")),
+            Column::numbers("Adjusted p"),
+            Column::numbers(format!("{vit}, kept")),
+            Column::numbers(format!("{cnn}, kept")),
+            Column::numbers("Adjusted p"),
+        ],
+        rows: rows.collect(),
+    }))
 }
 
 fn curves(findings: &AttackFindings, names: &Names) -> Block {
@@ -36,7 +108,7 @@ fn curves(findings: &AttackFindings, names: &Names) -> Block {
             title: attack.into(),
             description: format!("Accuracy of each model under {attack} against the size of the attack"),
             x: Axis::new("ε (largest change of a channel value, 1/255)", Scale::Linear),
-            y: Axis::new("accuracy", Scale::Percent).including(0.0, 1.0),
+            y: Axis::new("robust accuracy", Scale::Percent).including(0.0, 1.0),
             series: series.collect(),
             uncertainty: Uncertainty::Band,
         }))
@@ -44,8 +116,9 @@ fn curves(findings: &AttackFindings, names: &Names) -> Block {
     Block::Figure(Figure {
         title: "Accuracy against the size of the attack.".into(),
         caption: format!(
-            "Accuracy on {} after each has been changed, within ε in every channel value, so that the model errs. Images are \
-             rounded to 8 bits before they are judged. Bands are intervals.",
+            "Robust accuracy on {}: the share that a model classifies correctly without an attack and still does after the image \
+             has been changed, within ε in every channel value, so that it errs. Images are rounded to 8 bits before they are \
+             judged. Bands are intervals.",
             counted(findings.n, "image")
         )
         .into(),
@@ -74,7 +147,7 @@ fn points(findings: &AttackFindings, names: &Names) -> Table {
         });
         std::iter::once(Text::from(short(epsilon))).chain(cells).collect()
     });
-    Table { caption: "Accuracy at each size of attack.".into(), columns, rows: rows.collect() }
+    Table { caption: "Robust accuracy at each size of attack; at ε = 0 without one.".into(), columns, rows: rows.collect() }
 }
 
 fn settings(findings: &AttackFindings, names: &Names) -> Block {
@@ -95,8 +168,8 @@ fn settings(findings: &AttackFindings, names: &Names) -> Block {
         ]
     });
     Block::Table(Table {
-        caption: "Each attack and model. Half: the ε at which accuracy has fallen to half its clean value, by linear \
-                  interpolation."
+        caption: "Each attack and model. Half: the ε at which robust accuracy has fallen to half of the accuracy without an \
+                  attack, by linear interpolation."
             .into(),
         columns: vec![
             Column::words("Attack"),

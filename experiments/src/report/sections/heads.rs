@@ -8,7 +8,7 @@ use archaeo_plot::{
 use crate::findings::{HeadFindings, Role};
 
 use super::super::charts::{NEUTRAL_SERIES, measure};
-use super::super::claims::{head_name, survives};
+use super::super::claims::{Verdict, head_name, verdict};
 use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::Names;
 use super::super::numbers::{Unit, counted, p_value};
@@ -22,7 +22,7 @@ pub(super) fn section(findings: &HeadFindings, names: &Names) -> Section {
         Block::Paragraph(
             format!(
                 "Each of {} is taken away in turn and the loss measured again on the same {images}. With all heads \
-                 {} has {} of them right.",
+                 {} classifies {} of them correctly.",
                 counted(findings.ranking.len(), "head"),
                 names.the(Role::Vit),
                 Unit::Percent.sentence(&findings.baseline)
@@ -38,8 +38,8 @@ pub(super) fn section(findings: &HeadFindings, names: &Names) -> Section {
 
 fn ranking(findings: &HeadFindings, images: &str) -> Block {
     let rows = findings.ranking.iter().take(MOST_CHARTED_HEADS).filter_map(|head| {
-        let series = if survives(head) { 0 } else { NEUTRAL_SERIES };
-        Some(DotRow { label: head_name(head), measure: measure(&head.mean)?, series })
+        let series = if verdict(head) == Verdict::Undecided { NEUTRAL_SERIES } else { 0 };
+        Some(DotRow { label: head_name(head.layer, head.head), measure: measure(&head.mean)?, series })
     });
     let ranked = DotIntervalChart {
         title: "The most important heads".into(),
@@ -53,7 +53,8 @@ fn ranking(findings: &HeadFindings, images: &str) -> Block {
         caption: format!(
             "How much the loss rises over {images} when a head's output is replaced by its mean: the first {} heads with \
              their intervals, grey where no change is shown after correction for looking at all heads, and all heads by \
-             layer.",
+             layer. Intervals and p-values come from one test, the sign-flip permutation of the paired mean. The order was \
+             chosen on the same images, so that the largest increases are somewhat too large.",
             findings.ranking.len().min(MOST_CHARTED_HEADS)
         )
         .into(),
@@ -116,8 +117,11 @@ fn three_ways(findings: &HeadFindings) -> Block {
         title: "Does the way of taking away matter?".into(),
         caption: format!(
             "Each dot is a head. Replacing its output by zeros or another image's: on the line this agrees with the mean, \
-             above it calls the head more important. What the gradient alone would have said: Spearman's ρ = {}.",
-            Unit::Coefficient.sentence(&findings.gradient_agreement)
+             above it calls the head more important. What the gradient alone would have said: Spearman's ρ {}.",
+            match &findings.gradient_agreement {
+                Some(agreement) => format!("= {}", Unit::Coefficient.sentence(agreement)),
+                None => "is undefined".into(),
+            }
         )
         .into(),
         panels: vec![Panel::chart(scatter(&replacements)), Panel::chart(scatter(&gradient))],
@@ -140,8 +144,8 @@ fn table(findings: &HeadFindings) -> Table {
     });
     Table {
         caption: "Every head (layer.head), the most important first: loss increase in nats under three replacements, \
-                  accuracy lost under mean replacement in points, importance by gradient, and the p-value of the change in \
-                  loss, adjusted by Benjamini-Hochberg."
+                  accuracy lost under mean replacement in points, importance by gradient, and the p-value of the sign-flip \
+                  test that mean replacement changes the mean loss, adjusted by Benjamini-Hochberg."
             .into(),
         columns: vec![
             Column::words("Rank"),

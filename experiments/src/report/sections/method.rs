@@ -111,8 +111,10 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
             definition(
                 "Head ablation",
                 "Change in loss when a head's output is replaced by its mean over images, by zero, or by another image's. \
-                 Zero tends to overstate importance, so that the mean ranks. p-values are adjusted over all heads \
-                 (Benjamini and Hochberg, 1995).",
+                 Zero tends to overstate importance, so that the mean ranks. Whether a head is needed is decided by a \
+                 two-sided sign-flip permutation test of the mean change in loss over the same images: how often random signs \
+                 of the images' changes give a mean as large. Its interval inverts the test, so that the two agree. p-values \
+                 are adjusted over all heads (Benjamini and Hochberg, 1995).",
                 &[],
             ),
             definition(
@@ -126,10 +128,14 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
         terms.push(definition(
             "Attacks",
             "FGSM takes one step of size ε along the sign of the loss gradient; PGD takes several smaller ones from a random \
-             start and stays within ε. Images lie in [0, 1]; accuracy is that of the attacked images after rounding to 8 bits.",
+             start, stays within ε and keeps the first image that fools the model. Images lie in [0, 1] and are attacked at the \
+             model's input size, in 8 bits; saved and resized or cropped once more, they need not fool it. A grey image stays \
+             grey. A model is robust on an image that it classifies correctly both without the attack and under it. The losses \
+             work on margins, so that a model with large logits does not look robust for having no gradient.",
             &[
                 ("Goodfellow et al., 2015", "https://arxiv.org/abs/1412.6572"),
                 ("Madry et al., 2018", "https://arxiv.org/abs/1706.06083"),
+                ("Carlini and Wagner, 2017", "https://arxiv.org/abs/1608.04644"),
             ],
         ));
     }
@@ -157,7 +163,8 @@ fn definitions(investigation: &Investigation) -> Vec<(String, Text)> {
         "How sentences are chosen",
         "The summary's sentences are picked by intervals and p-values: a difference is stated only where the interval \
          excludes none (and, for accuracy, p < 0.05). Where no paired comparison exists, two intervals must not touch, which \
-         is stricter. The summary makes several such statements without correcting for their number.",
+         is stricter. Statements about heads and attacks rest on p-values corrected for all heads, or all sizes and attacks. \
+         The summary makes several statements without correcting for their number.",
         &[],
     ));
     terms
@@ -241,7 +248,7 @@ fn intervals(investigation: &Investigation) -> Option<Block> {
     }
     if let Some(heads) = &investigation.heads {
         found.extend(heads.ranking.first().map(|head| ("Head ablation", &head.mean)));
-        found.push(("Gradient against ablation", &heads.gradient_agreement));
+        found.extend(heads.gradient_agreement.iter().map(|agreement| ("Gradient against ablation", agreement)));
     }
     if let Some(point) = investigation.attacks.iter().flat_map(|a| &a.curves).flat_map(|c| &c.points).next() {
         found.push(("Accuracy under attack", &point.accuracy));

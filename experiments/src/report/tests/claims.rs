@@ -2,6 +2,7 @@
 
 use archaeo_analysis::statistics::{AnswerAgreement, Estimate, Measured};
 
+use super::super::claims::Verdict;
 use super::super::{Claim, claims};
 use super::synthetic::{
     EVEN_DISTANCE, agreement, estimate, following, investigation, paired, share, split, trend,
@@ -176,59 +177,159 @@ fn heads_that_survive_correction_are_counted() {
     let ranking = &mut found.heads.as_mut().unwrap().ranking;
     ranking.last_mut().unwrap().mean = estimate(-0.02, 0.005, 1000);
     ranking.last_mut().unwrap().adjusted_p = 0.01;
-    assert!(statement(&found, "Heads").ends_with("Without 1 of them it would do better."));
+    assert!(statement(&found, "Heads").ends_with("Without 1 of them its loss would be lower."));
+    let evidence = claim(&found, "Heads").evidence;
+    assert!(evidence.contains("sign-flip permutation test of the mean change in loss, adjusted over all heads"));
     found.heads.as_mut().unwrap().ranking.iter_mut().for_each(|head| head.adjusted_p = 0.3);
     assert!(statement(&found, "Heads").starts_with("For none of the 24\u{a0}heads"));
+}
+
+#[test]
+fn the_worth_of_the_first_head_is_told_from_images_that_did_not_choose_it() {
+    let mut found = investigation();
+    let evidence = claim(&found, "Heads").evidence;
+    assert!(
+        evidence.contains("The head with the largest increase on 500\u{a0}images (layer "),
+        "{evidence}"
+    );
+    let raises = "raises the loss by 0.271\u{a0}nats (95\u{a0}% interval 0.237 to 0.305) on the other 500 and costs 6.4\u{a0}points";
+    assert!(evidence.contains(raises), "{evidence}");
+
+    let selected = found.heads.as_mut().unwrap().selected.as_mut().unwrap();
+    (selected.mean, selected.accuracy_drop) = (estimate(-0.02, 0.01, 500), estimate(0.0, 0.02, 500));
+    let evidence = claim(&found, "Heads").evidence;
+    assert!(
+        evidence.contains(
+            "lowers the loss by 0.020\u{a0}nats (change: 95\u{a0}% interval −0.030 to −0.010) on the other 500 and costs no \
+             accuracy that can be shown"
+        ),
+        "{evidence}"
+    );
+    found.heads.as_mut().unwrap().selected = None;
+    assert!(claim(&found, "Heads").evidence.contains("chosen as the largest on the same images, it is biased upward"));
+}
+
+#[test]
+fn a_verdict_on_a_head_has_the_side_of_its_mean() {
+    let mut head = investigation().heads.unwrap().ranking.remove(0);
+    let mut of = |value: f64, adjusted_p: f64| {
+        (head.mean, head.adjusted_p) = (estimate(value, 0.001, 100), adjusted_p);
+        claims::verdict(&head)
+    };
+    assert_eq!(of(0.02, 0.01), Verdict::Needed);
+    assert_eq!(of(-0.02, 0.01), Verdict::BetterWithout);
+    for (value, p) in [(0.02, 0.05), (-0.02, 0.4), (0.0, 0.01), (0.02, f64::NAN), (f64::NAN, 0.01)] {
+        assert_eq!(of(value, p), Verdict::Undecided);
+    }
 }
 
 #[test]
 fn gradient_agreement_is_graded_by_its_interval() {
     let with = |value: f64, half_width: f64| {
         let mut found = investigation();
-        found.heads.as_mut().unwrap().gradient_agreement = estimate(value, half_width, 24);
+        found.heads.as_mut().unwrap().gradient_agreement = Some(estimate(value, half_width, 24));
         statement(&found, "Gradient against ablation")
     };
     assert!(with(0.8, 0.1).contains("much as taking them away does"));
     assert!(with(0.5, 0.3).contains("not shown to agree closely"));
     assert!(with(0.2, 0.3).contains("No agreement"));
     assert!(with(-0.6, 0.3).contains("against what taking them away shows"));
+    let mut found = investigation();
+    found.heads.as_mut().unwrap().gradient_agreement = None;
+    assert!(claim(&found, "Gradient against ablation").evidence.contains("is undefined over 24\u{a0}heads"));
+}
+
+fn pgd(found: &Investigation) -> Claim {
+    all(found).into_iter().rfind(|claim| claim.topic == "Robustness").unwrap()
+}
+
+/// Sets what stands of the images that both have without an attack, at the four sizes of PGD: the ViT's and the CNN's counts
+/// and the adjusted p-value.
+fn set(found: &mut Investigation, kept: [[usize; 2]; 4], p: f64) {
+    let comparisons = &mut found.attacks.as_mut().unwrap().comparisons;
+    let of_pgd = comparisons.iter_mut().filter(|comparison| comparison.attack == "PGD");
+    for (comparison, kept) in of_pgd.zip(kept) {
+        comparison.kept = Some(paired(400, kept, kept, p));
+    }
 }
 
 #[test]
-fn robustness_names_the_sturdier_model_and_where_accuracy_halves() {
+fn robustness_is_what_an_attack_takes_of_what_both_have() {
     let mut found = investigation();
-    let pgd =
-        |found: &Investigation| all(found).into_iter().rfind(|claim| claim.topic == "Robustness").unwrap();
-    assert_eq!(pgd(&found).statement, "Under PGD, the ViT keeps more accuracy than the ResNet.");
-    assert!(
-        pgd(&found).evidence.contains("the ViT loses half its clean accuracy at ε = 1."),
-        "{}",
-        pgd(&found).evidence
+    let without = "(without an attack: ViT 84.0\u{a0}%, ResNet 93.0\u{a0}%)";
+    assert_eq!(
+        pgd(&found).statement,
+        format!("Under PGD, the ViT keeps more of what it classifies correctly without an attack than the ResNet {without}.")
     );
-    let curves = &mut found.attacks.as_mut().unwrap().curves;
-    curves[2].role = Role::Cnn;
-    curves[3].role = Role::Vit;
-    assert_eq!(pgd(&found).statement, "Under PGD, the ResNet keeps more accuracy than the ViT.");
-    let curves = &mut found.attacks.as_mut().unwrap().curves;
-    curves[3].points = curves[2].points.clone();
-    assert_eq!(pgd(&found).statement, "Under PGD no difference between the models can be shown.");
-    for (i, point) in found.attacks.as_mut().unwrap().curves[3].points.iter_mut().enumerate() {
-        point.accuracy = share(if i < 3 { 460 } else { 0 }, 500);
+    let evidence = pgd(&found).evidence;
+    assert!(evidence.contains("the ViT loses half its clean accuracy at ε = 1."), "{evidence}");
+    assert!(
+        evidence.contains(
+            "Of the 400 that both classify correctly without it, at ε = 1/255 the ViT still has 62.5\u{a0}% of them and the \
+             ResNet 37.5\u{a0}% (adjusted p\u{a0}<\u{a0}0.001) and at ε = 2/255"
+        ),
+        "{evidence}"
+    );
+    assert!(!evidence.contains("at ε = 4/255"), "sizes that do not decide are not named: {evidence}");
+
+    set(&mut found, [[10, 90], [5, 60], [0, 20], [0, 10]], 0.001);
+    assert!(pgd(&found).statement.starts_with("Under PGD, the ResNet keeps more of what"));
+    set(&mut found, [[90, 10], [5, 60], [0, 20], [0, 10]], 0.001);
+    assert!(pgd(&found).statement.starts_with("Under PGD it depends on ε which model keeps more"));
+}
+
+#[test]
+fn a_difference_without_an_attack_is_not_called_robustness() {
+    let mut found = investigation();
+    // Far apart on all images, alike on those that both have without an attack.
+    set(&mut found, [[90, 80], [60, 50], [20, 20], [10, 10]], 0.2);
+    let robust = |found: &mut Investigation, p: f64| {
+        for comparison in &mut found.attacks.as_mut().unwrap().comparisons {
+            comparison.robust = paired(500, [100, 300], [10, 210], p);
+        }
+    };
+    robust(&mut found, 0.0001);
+    assert_eq!(
+        pgd(&found).statement,
+        "Under PGD, the ResNet is correct more often than the ViT, as it is without one (without an attack: ViT 84.0\u{a0}%, \
+         ResNet 93.0\u{a0}%); that the attack takes less from it cannot be shown."
+    );
+    assert!(pgd(&found).evidence.contains("no size of attack tells them apart"), "{}", pgd(&found).evidence);
+    assert!(!format!("{:?}", all(&found)).contains("keeps more accuracy"));
+    robust(&mut found, 0.6);
+    assert!(pgd(&found).statement.starts_with("Under PGD no difference between the models can be shown (without"));
+    for comparison in &mut found.attacks.as_mut().unwrap().comparisons {
+        comparison.kept = None;
     }
-    assert_eq!(pgd(&found).statement, "Under PGD it depends on ε which model stands better.");
+    assert!(pgd(&found).evidence.contains("no image that both models classify correctly without an attack"));
+}
+
+#[test]
+fn a_model_without_a_gradient_is_not_simply_called_robust() {
+    let mut found = investigation();
+    assert!(!pgd(&found).evidence.contains("illusion"));
+    found.attacks.as_mut().unwrap().curves[2].zero_gradient = 0.125;
+    let evidence = pgd(&found).evidence;
+    assert!(
+        evidence.ends_with(
+            "Where PGD begins, the gradient is zero for some of the images that it attacks (12.5\u{a0}% for the ViT): \
+             robustness there may be an illusion."
+        ),
+        "{evidence}"
+    );
 }
 
 #[test]
 fn the_halving_epsilon_is_interpolated() {
     let mut found = investigation();
     let curve = &mut found.attacks.as_mut().unwrap().curves[0];
-    let accuracies = [400, 300, 100, 50, 10, 0];
+    let accuracies = [400, 300, 100, 50, 10];
     for (point, right) in curve.points.iter_mut().zip(accuracies) {
         point.accuracy = share(right, 500);
     }
-    // Half of 80 % is 40 %, midway between 60 % at 0.5 and 20 % at 1.
+    // Half of 80 % is 40 %, midway between 60 % at 1 and 20 % at 2.
     let halving = claims::halving_epsilon(curve).unwrap();
-    assert!((halving - 0.75).abs() < 1e-12, "{halving}");
+    assert!((halving - 1.5).abs() < 1e-12, "{halving}");
     curve.points.truncate(2);
     assert_eq!(claims::halving_epsilon(curve), None);
 }
@@ -494,7 +595,7 @@ fn shape_biases_are_compared_on_the_same_images_and_not_with_one_half() {
 fn undefined_numbers_claim_nothing() {
     let undefined = Estimate { low: f64::NAN, high: f64::NAN, ..estimate(f64::NAN, 0.0, 0) };
     let mut found = investigation();
-    found.heads.as_mut().unwrap().gradient_agreement = undefined.clone();
+    found.heads.as_mut().unwrap().gradient_agreement = Some(undefined.clone());
     found.accuracy.as_mut().unwrap().splits[0].pair.kappa = undefined.into();
     let agreement = claim(&found, "Gradient against ablation");
     assert!(agreement.statement.ends_with("cannot be said."), "{}", agreement.statement);

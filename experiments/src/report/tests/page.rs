@@ -211,7 +211,7 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
         "heads" => {
             let ranking = &found.heads.as_ref().unwrap().ranking;
             let needed = ranking.iter().filter(|head| head.adjusted_p < 0.05).count();
-            vec![needed as f64, ranking[0].layer as f64 + 1.0, ranking[0].head as f64 + 1.0]
+            vec![needed as f64, ranking[0].layer as f64 + 1.0, ranking[0].head as f64 + 1.0, 0.05]
         }
         "attacks" => {
             let curves = &found.attacks.as_ref().unwrap().curves;

@@ -418,9 +418,22 @@ fn heads() -> HeadFindings {
     HeadFindings {
         n: 1000,
         baseline: share(842, 1000),
+        selected: Some(SelectedHead {
+            layer: ranking[0].layer,
+            head: ranking[0].head,
+            chosen_on: 500,
+            mean: estimate(0.271, 0.034, 500),
+            p_value: 0.0001,
+            accuracy_drop: estimate(0.064, 0.012, 500),
+        }),
         ranking,
-        gradient_agreement: estimate(0.58, 0.25, 24),
+        gradient_agreement: Some(estimate(0.58, 0.25, 24)),
     }
+}
+
+/// Both models on 500 images: what each has, and what each alone has. As many images are attacked as both have without one.
+pub fn paired(n: usize, [vit, cnn]: [usize; 2], [only_vit, only_cnn]: [usize; 2], p: f64) -> PairedShares {
+    PairedShares { vit: share(vit, n), cnn: share(cnn, n), only_vit, only_cnn, p_value: p, adjusted_p: p }
 }
 
 fn attacks() -> AttackFindings {
@@ -428,22 +441,48 @@ fn attacks() -> AttackFindings {
         role,
         attack: attack.into(),
         settings: if attack == "PGD" { "10 steps of ε/4, random start".into() } else { "one step".into() },
-        points: [0.0, 0.5, 1.0, 2.0, 4.0, 8.0]
-            .map(|epsilon: f64| AttackPoint {
-                epsilon,
-                accuracy: share((500.0 * clean * (-decay * epsilon).exp()) as usize, 500),
+        points: [0.0, 1.0, 2.0, 4.0, 8.0]
+            .map(|epsilon: f64| {
+                let robust = (500.0 * clean * (-decay * epsilon).exp()) as usize;
+                let kept = Some(share(robust, (500.0 * clean) as usize));
+                AttackPoint { epsilon, accuracy: share(robust, 500), kept }
             })
             .into(),
+        zero_gradient: 0.0,
+    };
+    let compared = |attack: &str, epsilon: f64, kept: [usize; 2], p: f64| AttackComparison {
+        attack: attack.into(),
+        epsilon,
+        robust: paired(500, kept.map(|kept| kept + 10), [kept[0], kept[1] / 2], p),
+        kept: Some(paired(400, kept, [kept[0], kept[1] / 2], p)),
+    };
+    let example = |index: usize| AttackExample {
+        index,
+        label: index % 10,
+        answers: both([index % 10, (index + 3) % 10], [index % 10, index % 10]),
     };
     AttackFindings {
         n: 500,
+        unit: epsilon_unit(),
         curves: vec![
             curve(Role::Vit, "FGSM", 0.84, 0.35),
             curve(Role::Cnn, "FGSM", 0.93, 0.62),
             curve(Role::Vit, "PGD", 0.84, 0.5),
             curve(Role::Cnn, "PGD", 0.93, 1.1),
         ],
+        comparisons: vec![
+            compared("FGSM", 1.0, [300, 240], 0.0001),
+            compared("FGSM", 2.0, [210, 130], 0.0001),
+            compared("FGSM", 4.0, [100, 80], 0.31),
+            compared("FGSM", 8.0, [20, 3], 0.02),
+            compared("PGD", 1.0, [250, 150], 0.0001),
+            compared("PGD", 2.0, [150, 50], 0.0001),
+            compared("PGD", 4.0, [55, 50], 0.72),
+            compared("PGD", 8.0, [7, 5], 0.81),
+        ],
         examples: "pictures/attacks.png".into(),
+        example_attack: Some(("PGD".into(), 4.0)),
+        example_answers: [12, 87, 205, 333].map(example).into(),
     }
 }
 

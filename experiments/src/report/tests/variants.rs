@@ -158,7 +158,9 @@ fn undefined() -> Investigation {
     comparisons.constant = comparisons.items.len();
     comparisons.agreement = Measured::undefined("there are 0 images");
     let heads = found.heads.as_mut().unwrap();
-    (heads.baseline, heads.gradient_agreement) = (nowhere(), nowhere());
+    (heads.baseline, heads.gradient_agreement) = (nowhere(), Some(nowhere()));
+    let selected = heads.selected.as_mut().unwrap();
+    (selected.mean, selected.accuracy_drop, selected.p_value) = (nowhere(), nowhere(), f64::NAN);
     for head in &mut heads.ranking {
         (head.mean, head.zero, head.resample) = (nowhere(), nowhere(), nowhere());
         (head.accuracy_drop, head.gradient, head.adjusted_p) = (nowhere(), nowhere(), f64::NAN);
@@ -209,7 +211,12 @@ fn no_images() -> Investigation {
     (attention.n, attention.layers) = (0, Vec::new());
     found.comparisons.as_mut().unwrap().items.clear();
     found.heads.as_mut().unwrap().ranking.clear();
-    found.attacks.as_mut().unwrap().curves.clear();
+    let attacks = found.attacks.as_mut().unwrap();
+    attacks.curves.clear();
+    attacks.comparisons.clear();
+    (attacks.example_attack, attacks.example_answers) = (None, Vec::new());
+    let heads = found.heads.as_mut().unwrap();
+    (heads.selected, heads.gradient_agreement) = (None, None);
     let errors = found.errors.as_mut().unwrap();
     (errors.n, errors.same_wrong_class) = (0, None);
     errors.groups.clear();
