@@ -80,7 +80,7 @@ fn unlabelled(images: &Images, reason: String) -> Layout {
     Layout {
         classes: Vec::new(),
         splits: BTreeMap::from([("all".to_string(), records)]),
-        notes: vec![format!("its images are taken without labels: {reason}")],
+        notes: vec![format!("no labels are used: {reason}")],
         complete: false,
     }
 }

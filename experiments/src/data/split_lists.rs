@@ -50,7 +50,11 @@ pub(super) fn splits(
         }
     }
     if let Some(splits) = &found {
-        notes.push(format!("the splits are those of {}", used.join(", ")));
+        notes.push(match used.as_slice() {
+            // CUB's own list is found by the one beside it.
+            [images] => format!("the splits are those of train_test_split.txt beside {images}"),
+            lists => format!("the splits are those of {}", lists.join(", ")),
+        });
         match placed.iter().filter(|(i, _, _)| splits[*i].is_none()).count() {
             0 => {}
             1 => notes.push("1 image is in none of these lists and was passed over".into()),
@@ -134,5 +138,5 @@ fn cub<'a>(
         splits[image] = Some(if *is_train.get(row.first()?)? { "train" } else { "test" });
     }
     let both = |split| splits.contains(&Some(split));
-    (both("train") && both("test")).then_some((splits, vec![*path, "train_test_split.txt"]))
+    (both("train") && both("test")).then_some((splits, vec![*path]))
 }
