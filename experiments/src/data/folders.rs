@@ -80,7 +80,7 @@ fn unlabelled(images: &Images, reason: String) -> Layout {
     Layout {
         classes: Vec::new(),
         splits: BTreeMap::from([("all".to_string(), records)]),
-        notes: vec![format!("its images are taken without labels: {reason}")],
+        notes: vec![format!("no labels are used: {reason}")],
         complete: false,
     }
 }
@@ -215,7 +215,7 @@ fn class_folders(
     // Folders that are all of one split may be divided by lists beside them.
     let listed = match &order {
         Order::Classes(bases) if bases.iter().all(|(split, _)| *split == "all") => {
-            split_lists::splits(listing, images, &mut notes)
+            split_lists::splits(listing, images, &placed, &mut notes)
         }
         _ => None,
     };

@@ -17,6 +17,7 @@ mod folders;
 mod image;
 mod images;
 mod kept;
+mod links;
 mod listing;
 mod lists;
 mod medmnist;

@@ -138,9 +138,9 @@ pub(super) fn are_parts<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     names.all(|name| {
         let name = name.to_lowercase();
         let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-        let words = || stem.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let mut words = stem.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
         stem.len() < name.len()
-            && words().last().is_some_and(|word| HEAPS.contains(&word.strip_suffix('s').unwrap_or(word)))
+            && words.next_back().is_some_and(|word| HEAPS.contains(&word.strip_suffix('s').unwrap_or(word)))
     })
 }
 

@@ -11,17 +11,21 @@ use super::text;
 /// Rows by which it is told whether a list names images at all.
 const LOOKED_AT: usize = 50;
 
-/// The split of each image of `images`, nothing for those that no list names; or nothing at all without such lists.
+/// The split of each image of `images`, nothing for those that no list names; or nothing at all without such lists. Lists speak
+/// of the images in class folders, whose places are those of `placed`.
 pub(super) fn splits(
     listing: &Listing,
     images: &Images,
+    placed: &[(usize, &'static str, String)],
     notes: &mut Vec<String>,
 ) -> Option<Vec<Option<&'static str>>> {
     let candidates = lists::candidates(listing);
     if candidates.is_empty() {
         return None;
     }
-    let index = Index::of(images.files.iter().map(|(path, _)| *path));
+    let mut paths = vec![""; images.files.len()];
+    placed.iter().for_each(|(i, _, _)| paths[*i] = images.files[*i].0);
+    let index = Index::of(paths.into_iter());
     let named: Vec<(&str, Vec<Match>)> =
         candidates.iter().filter_map(|path| Some((*path, named_images(listing, &index, path)?))).collect();
     let mut used: Vec<&str> = Vec::new();
@@ -46,8 +50,12 @@ pub(super) fn splits(
         }
     }
     if let Some(splits) = &found {
-        notes.push(format!("the splits are those of {}", used.join(", ")));
-        match splits.iter().filter(|split| split.is_none()).count() {
+        notes.push(match used.as_slice() {
+            // CUB's own list is found by the one beside it.
+            [images] => format!("the splits are those of train_test_split.txt beside {images}"),
+            lists => format!("the splits are those of {}", lists.join(", ")),
+        });
+        match placed.iter().filter(|(i, _, _)| splits[*i].is_none()).count() {
             0 => {}
             1 => notes.push("1 image is in none of these lists and was passed over".into()),
             n => notes.push(format!("{n} images are in none of these lists and were passed over")),
@@ -130,5 +138,5 @@ fn cub<'a>(
         splits[image] = Some(if *is_train.get(row.first()?)? { "train" } else { "test" });
     }
     let both = |split| splits.contains(&Some(split));
-    (both("train") && both("test")).then_some((splits, vec![*path, "train_test_split.txt"]))
+    (both("train") && both("test")).then_some((splits, vec![*path]))
 }

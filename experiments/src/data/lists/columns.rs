@@ -1,6 +1,6 @@
 //! Which columns of a list hold the files, the classes and the splits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::super::names::split_name;
 use super::files::{Index, Match};
@@ -171,7 +171,7 @@ impl Columns {
                 || is_there(field) && 2 * below().filter(|field| is_there(field)).count() >= below().count()
         };
         let named = table.has_names
-            || !files.is_empty() && !(labels.is_empty() && kinds.is_empty())
+            || !files.is_empty() && (!labels.is_empty() || !kinds.is_empty())
             || !first.iter().enumerate().any(is_image);
         let rows = if named { &table.rows[1..] } else { &table.rows[..] };
         if rows.is_empty() {
@@ -316,33 +316,6 @@ pub(in crate::data) fn is_one(field: &str) -> bool {
     field.parse() == Ok(1.0)
 }
 
-/// The values of `fields` that are whole numbers, if all are.
-pub(in crate::data) fn whole_numbers<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<Vec<i64>> {
-    let number = |field: &str| {
-        field.parse::<i64>().ok().or_else(|| {
-            // As tables with a gap somewhere are saved.
-            let value: f64 = field.parse().ok()?;
-            (value.fract() == 0.0 && value.abs() < 1e15).then_some(value as i64)
-        })
-    };
-    fields.try_fold(Vec::new(), |mut numbers, field| {
-        numbers.push(number(field)?);
-        Some(numbers)
-    })
-}
-
-/// Names in their order, or by number where all are whole numbers.
-pub(in crate::data) fn in_order(names: BTreeSet<String>) -> Vec<String> {
-    match whole_numbers(names.iter().map(String::as_str)) {
-        None => names.into_iter().collect(),
-        Some(numbers) => {
-            let mut numbered: Vec<(i64, String)> = numbers.into_iter().zip(names).collect();
-            numbered.sort();
-            numbered.into_iter().map(|(_, name)| name).collect()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,13 +371,5 @@ mod tests {
         for text in ["id,sizes\na.png,\n", "id\na.png\nb.png\n", "a.png,train\nb.png,test\n"] {
             assert!(matches!(columns(text), Err(Unfit::Unlabelled)), "{text}");
         }
-    }
-
-    #[test]
-    fn classes_of_numbers_are_in_the_order_of_numbers() {
-        let order = |names: &[&str]| in_order(names.iter().map(ToString::to_string).collect());
-        assert_eq!(order(&["10", "2", "1"]), ["1", "2", "10"]);
-        assert_eq!(order(&["10", "2", "x"]), ["10", "2", "x"]);
-        assert_eq!(order(&["2", "02", "1"]), ["1", "02", "2"]);
     }
 }

@@ -49,7 +49,9 @@ impl<'a> Index<'a> {
                 "" => Some(path),
                 _ => path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')),
             };
-            path.is_some_and(|path| path.split('/').eq(wanted.iter().copied()))
+            // The file's own name fits already.
+            let folders = wanted[..wanted.len() - 1].iter().copied();
+            path.is_some_and(|path| path.split('/').rev().skip(1).eq(folders.rev()))
         };
         let mut best: Option<((usize, usize, bool), usize)> = None;
         let mut shared = false;
@@ -130,6 +132,8 @@ mod tests {
             "images/im.2.png",
             "test/im9.png",
             "train/im9.png",
+            "images/pie/4.png",
+            "masks/pie/4.png",
         ];
         let index = Index::of(paths.into_iter());
         for (text, expected) in [
@@ -151,6 +155,8 @@ mod tests {
             ("im5.png", Match::None),
             ("im9.png", Match::Several),
             ("test/im9.png", Match::One(5)),
+            // In `images/` before anywhere else.
+            ("pie/4", Match::One(7)),
             ("", Match::None),
         ] {
             assert_eq!(index.find(text, ""), expected, "{text}");

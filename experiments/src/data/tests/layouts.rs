@@ -258,7 +258,7 @@ fn what_cannot_be_read_is_named_and_left_out() {
     let socket = std::os::unix::net::UnixListener::bind(set.join("bee/socket.png")).expect("a socket");
     let locked = set.join("locked");
     std::fs::create_dir(&locked).expect("a folder");
-    std::fs::set_permissions(&locked, PermissionsExt::from_mode(0)).expect("permissions");
+    std::fs::set_permissions(&locked, PermissionsExt::from_mode(0o000)).expect("permissions");
     let dataset = open_path(&set).expect("opens");
     // A link to images that lie elsewhere stands for them.
     assert_eq!(

@@ -40,12 +40,20 @@ pub(super) fn section(investigation: &Investigation) -> Section {
         counts(data),
     ];
     if !data.notes.is_empty() {
-        blocks.push(Block::List(data.notes.iter().map(|note| Text::new().plain(note.clone())).collect()));
+        blocks.push(Block::List(data.notes.iter().map(|note| sentence(note)).collect()));
     }
     if !data.skipped.is_empty() {
         blocks.push(skipped(data));
     }
     Section { id: "data", title: "Data", blocks }
+}
+
+/// A note, whose names stand in backquotes.
+fn sentence(note: &str) -> Text {
+    note.split('`').enumerate().fold(Text::new(), |text, (i, part)| match i % 2 {
+        0 => text.plain(part),
+        _ => text.code(part),
+    })
 }
 
 fn counts(data: &DataFindings) -> Block {
