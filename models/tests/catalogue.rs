@@ -30,7 +30,7 @@ fn rows(library: &str) -> BTreeMap<String, Row> {
 fn hollow(shapes: impl IntoIterator<Item = (String, Vec<usize>)>) -> Checkpoint {
     let hollow = |(name, shape)| (name, Array { shape, values: Vec::new() });
     let state: State = shapes.into_iter().map(hollow).collect();
-    Checkpoint { path: "some.safetensors".into(), state, metadata: BTreeMap::new(), config: None }
+    Checkpoint { path: "some.safetensors".into(), state, ..Checkpoint::default() }
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn transformers_configurations_describe_what_their_fixtures_hold() {
         let files =
             [("config.json", hugging_face(kind, class, more)), ("preprocessor_config.json", preprocessor)];
         let folder = folder(&fixture.part("state"), &files);
-        let Described { card, preprocessing, inferred } = described(folder.path());
+        let Described { card, preprocessing, inferred, .. } = described(folder.path());
         assert_eq!(inferred, None);
         assert_eq!(card.classes, ["a", "b", "c", "d", "e"]);
         let values = &preprocessing.values;
@@ -221,6 +221,7 @@ fn a_name_goes_before_a_configuration_and_the_request_before_all() {
         model: Some("vit_micro".into()),
         preprocessing: PreprocessingChoice { crop: Some(0.5), image_size: Some(64), ..Default::default() },
         class_names: ["x", "y", "z"].map(str::to_owned).to_vec(),
+        ..ModelRequest::default()
     };
     let Described { card, preprocessing, .. } = read(folder.path()).describe(&request).unwrap();
     assert_eq!(card.classes, ["x", "y", "z"]);
