@@ -201,10 +201,9 @@ fn arrays_alone_are_recognised_where_they_leave_no_doubt() {
     // Heads cannot be counted in shapes, and this is no standard size.
     let odd = random_model(NetworkSpec::Vit(tiny_vit()), 16, 0, &device);
     write_arrays(&path, &state_of(&odd), HashMap::new()).unwrap();
-    assert!(
-        complaint(&path)
-            .ends_with("does not say which model it holds; name it with --model (see `archaeo models`)")
-    );
+    let said = complaint(&path);
+    assert!(said.contains("2 layers, width 32 and MLP width 64, which is no standard size"), "{said}");
+    assert!(said.contains("say it with --heads"), "{said}");
 }
 
 #[test]
@@ -300,4 +299,52 @@ fn exported_names_say_who_builds_the_model() {
     assert_eq!(made(NetworkSpec::named("resnet50", 10, 224).unwrap()), "resnet50");
     assert_eq!(made(NetworkSpec::named("resnet18_cifar", 10, 32).unwrap()), "resnet18_cifar");
     assert_eq!(made(NetworkSpec::named("vit_base_patch16_224", 10, 224).unwrap()), "vit_tiny_patch16_224");
+}
+
+#[test]
+fn architectures_that_are_not_here_are_named_by_their_arrays() {
+    let text = fs::read_to_string(common::fixture_path("unsupported.json")).unwrap();
+    let rows: Vec<(String, String, std::collections::BTreeMap<String, Vec<usize>>)> =
+        serde_json::from_str(&text).unwrap();
+    assert!(rows.len() > 50);
+    let mut wrong = Vec::new();
+    for (name, word, shapes) in rows {
+        for prefix in ["", "module."] {
+            let state = shapes
+                .iter()
+                .map(|(name, shape)| {
+                    (
+                        format!("{prefix}{name}"),
+                        archaeo_models::Array { shape: shape.clone(), values: Vec::new() },
+                    )
+                })
+                .collect();
+            let checkpoint = Checkpoint { path: "some.pth".into(), state, ..Checkpoint::default() };
+            match checkpoint.describe(&ModelRequest::default()) {
+                Ok(described) => wrong.push(format!("{name}: taken for {}", described.card.name)),
+                Err(said)
+                    if said.to_string().contains(&word) && said.to_string().contains("not supported") => {}
+                Err(said) => wrong.push(format!("{name} ({word}): {said}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn architectures_that_are_not_here_are_named_by_their_configuration() {
+    let state = Fixture::read("transformers_vit").part("state");
+    for (config, word) in [
+        (json!({"architecture": "convnext_tiny", "num_classes": 10}), "a ConvNeXt"),
+        (json!({"architecture": "swinv2_base_window8_256"}), "a Swin Transformer V2"),
+        (json!({"architecture": "vit_base_patch16_siglip_224"}), "a SigLIP"),
+        (json!({"architecture": "resnext50_32x4d"}), "a ResNeXt"),
+        (json!({"model_type": "dinov3_vit"}), "a DINOv3"),
+        (json!({"model_type": "convnextv2"}), "a ConvNeXt V2"),
+    ] {
+        let folder = folder(&state, &[("config.json", config)]);
+        let said = complaint(folder.path());
+        let expected = format!("holds {word}, which is not supported; supported are Vision Transformers");
+        assert!(said.contains(&expected), "{said}");
+    }
 }

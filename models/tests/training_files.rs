@@ -196,7 +196,8 @@ fn a_classifier_without_bias_gets_zeros() {
     let mut state = resnet();
     let bias = state.remove("fc.bias").unwrap();
     let (_folder, path) = written(&state);
-    let (_, model) = loaded(read(&path, None).unwrap(), &request()).unwrap();
+    let (described, model) = loaded(read(&path, None).unwrap(), &request()).unwrap();
+    assert_eq!(described.notes, ["has a classifier without bias, `fc`; zeros stand for it"]);
     let with = state_of(&model);
     assert_eq!(with["fc.bias"], Array { values: vec![0.0; bias.values.len()], ..bias });
 }
