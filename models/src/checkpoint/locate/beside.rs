@@ -230,7 +230,9 @@ impl Beside {
                     match bias {
                         Some(bias) => self.model.push((bias, format!("{as_name}.bias"))),
                         None => {
-                            self.notes.push(format!("has a classifier without bias, `{segment}`; zeros stand for it"));
+                            self.notes.push(format!(
+                                "has a classifier without bias, `{segment}`; zeros stand for it"
+                            ));
                             self.zeros.push((format!("{as_name}.bias"), outputs));
                         }
                     }
