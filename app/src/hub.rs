@@ -23,7 +23,7 @@ use crate::progress::DownloadBar;
 const PREFIX: &str = "hf:";
 
 /// What is fetched beside the weights, where it exists: which architecture they are, and how its images are prepared.
-const CONFIGS: [&str; 2] = ["config.json", "preprocessor_config.json"];
+const CONFIGS: [&str; 3] = ["config.json", "preprocessor_config.json", "open_clip_config.json"];
 
 /// How often a broken connection is taken up again.
 const ATTEMPTS: usize = 4;

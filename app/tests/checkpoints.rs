@@ -71,8 +71,13 @@ fn what_training_leaves_describes_itself_with_and_without_its_card() {
 fn without_card_and_configuration_arrays_are_recognised_or_a_sentence_asks() {
     let (_folder, path) = foreign(false, |_| {});
     let sentence = fail(&mut evaluate(&path));
-    let expected = "does not say which model it holds; name it with --model (see `archaeo models`)";
-    assert_eq!(sentence, format!("error: {} {expected}", path.display()));
+    let expected =
+        "which is no standard size; no array shows its number of attention heads, so say it with --heads";
+    assert!(
+        sentence.starts_with(&format!("error: {} holds a Vision Transformer of", path.display())),
+        "{sentence}"
+    );
+    assert!(sentence.contains(expected), "{sentence}");
     // A configuration beside a file with a name of its own may belong to another.
     let (folder, path) = foreign(true, |_| {});
     let renamed = folder.path().join("mine.safetensors");

@@ -65,7 +65,13 @@ fn weights_that_cannot_be_used() {
     );
     refused(&mut other("vit_micro"), &["model.safetensors does not fit vit_micro"]);
     refused(&mut other("resnet18_cifar"), &["model.safetensors does not fit resnet18_cifar"]);
-    refused(&mut archaeo(["models", "show", "vit_macro"]), &["no model is called `vit_macro`"]);
+    refused(
+        &mut archaeo(["models", "show", "vit_tny"]),
+        &["no model is called `vit_tny`; did you mean `vit_tiny_patch4`?"],
+    );
+    refused(&mut other("restnet18"), &["no model is called `restnet18`; did you mean `resnet18`?"]);
+    refused(evaluate(&weights).args(["--spec", "heads"]), &["--spec", "not of the form key=value"]);
+    refused(evaluate(&weights).args(["--spec", "hedas=2"]), &["has no `hedas`; did you mean `heads`?"]);
 }
 
 #[test]

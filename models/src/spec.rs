@@ -8,7 +8,7 @@ use crate::clip::ZeroShotConfig;
 use crate::resnet::ResNetConfig;
 use crate::resnet_cifar::CifarResNetConfig;
 use crate::swin::SwinConfig;
-use crate::vit::VitConfig;
+use crate::vit::{Pooling, VitConfig};
 
 /// A model that cannot be built.
 #[derive(Debug, Error)]
@@ -136,9 +136,16 @@ impl NetworkSpec {
     /// Architecture and sizes in words.
     pub fn describe(&self) -> String {
         match self {
-            Self::Vit(VitConfig { depth, heads, width, patch_size, .. }) => format!(
-                "Vision Transformer: {depth} layers of {heads} heads, width {width}, patches of {patch_size} px"
-            ),
+            Self::Vit(VitConfig { depth, heads, width, patch_size, pooling, .. }) => {
+                let read = match pooling {
+                    Pooling::ClassToken => "",
+                    Pooling::Mean | Pooling::MeanBesideClassToken => ", the mean of the patches read",
+                    Pooling::ClassTokenAndMean => ", the class token and the mean of the patches read",
+                };
+                format!(
+                    "Vision Transformer: {depth} layers of {heads} heads, width {width}, patches of {patch_size} px{read}"
+                )
+            }
             Self::Beit(BeitConfig { depth, heads, width, patch_size, .. }) => {
                 format!("BEiT: {depth} layers of {heads} heads, width {width}, patches of {patch_size} px")
             }

@@ -30,7 +30,7 @@ fn rows(library: &str) -> BTreeMap<String, Row> {
 fn hollow(shapes: impl IntoIterator<Item = (String, Vec<usize>)>) -> Checkpoint {
     let hollow = |(name, shape)| (name, Array { shape, values: Vec::new() });
     let state: State = shapes.into_iter().map(hollow).collect();
-    Checkpoint { path: "some.safetensors".into(), state, metadata: BTreeMap::new(), config: None }
+    Checkpoint { path: "some.safetensors".into(), state, ..Checkpoint::default() }
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn what_has_the_same_arrays_and_other_preprocessing_is_said() {
     assert_eq!(
         said,
         "taken for vit_small_patch16_224 (Vision Transformer: 12 layers of 6 heads, width 384, patches of 16 px) by its \
-         names and shapes; deit_small_patch16_224 has the same arrays but other preprocessing, so say with --model which \
+         names and shapes; assumed: 6 heads, as no array shows their number (--heads says otherwise); deit_small_patch16_224 has the same arrays but other preprocessing, so say with --model which \
          it is"
     );
     let arrays = NetworkSpec::named("vit_base_patch32_clip_224", 512, 224).unwrap().arrays().unwrap();

@@ -119,6 +119,10 @@ fn what_is_no_checkpoint_says_what_it_is_instead() {
         (b"<!DOCTYPE html><html>", "it is a web page"),
         (b"", "it is empty"),
         (b"some text that is no checkpoint", "it begins like none of the known formats"),
+        (b"GGUF\x03\0\0\0", "it is a GGUF file"),
+        (b"\x89HDF\r\n\x1a\n\0\0", "it is an HDF5 file, as Keras"),
+        (b"\x1c\0\0\0TFL3", "it is a TensorFlow Lite model"),
+        (b"\x1f\x8b\x08\0", "it is compressed with gzip"),
         (b"PK\x03\x04 and no archive", "is not a readable zip archive"),
         (b"\x80\x02}q\x00.", "it is a pickle, but torch.save did not write it"),
         (b"\x80\x02}", "its pickle is broken: it is cut short"),
@@ -129,7 +133,12 @@ fn what_is_no_checkpoint_says_what_it_is_instead() {
         assert_error(&path, part);
     }
     assert_error(&folder.path().join("missing.pth"), "No such file or folder; check the path");
+    let onnx = folder.path().join("model.onnx");
+    fs::write(&onnx, b"\x08\x07\x12\x07pytorch").unwrap();
+    assert_error(&onnx, "it is an ONNX model");
     fs::remove_file(&path).unwrap();
+    assert_error(folder.path(), "model.onnx is one of another library, which is not read");
+    fs::remove_file(&onnx).unwrap();
     assert_error(folder.path(), "no file in it is one by its name");
 }
 
@@ -249,15 +258,17 @@ fn wrapped_names_load_from_every_kind_of_checkpoint() {
         let loaded = load(&path, Some(model.card().clone()), &Device::flex()).unwrap();
         assert_eq!(state_of(&loaded), state_of(&model));
     }
-    // Where something of the model stands outside, or stands there twice, the names are not touched.
+    // What stands outside of the model's place, or stands there twice, is no part of it.
     let outside =
         wrapped(&|name| if name.starts_with("bn1.") { name.to_owned() } else { format!("backbone.{name}") });
-    let mut twice = wrapped(&beside_head);
-    twice.insert("backbone.linear.bias".into(), Array { shape: vec![1], values: vec![0.0] });
-    for state in [outside, twice] {
+    let mut twice = wrapped(&|name| format!("backbone.{name}"));
+    twice.insert("linear.bias".into(), Array { shape: vec![1], values: vec![0.0] });
+    for (state, expected) in
+        [(outside, "missing     bn1.weight"), (twice, "has `linear.bias` apart from the rest")]
+    {
         write_arrays(&path, &state, HashMap::new()).unwrap();
         let error = load(&path, Some(model.card().clone()), &Device::flex()).unwrap_err().to_string();
-        assert!(error.contains("unexpected  backbone.conv1.weight"), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
 }
 

@@ -94,7 +94,7 @@ fn transformers_configurations_describe_what_their_fixtures_hold() {
         let files =
             [("config.json", hugging_face(kind, class, more)), ("preprocessor_config.json", preprocessor)];
         let folder = folder(&fixture.part("state"), &files);
-        let Described { card, preprocessing, inferred } = described(folder.path());
+        let Described { card, preprocessing, inferred, .. } = described(folder.path());
         assert_eq!(inferred, None);
         assert_eq!(card.classes, ["a", "b", "c", "d", "e"]);
         let values = &preprocessing.values;
@@ -201,10 +201,9 @@ fn arrays_alone_are_recognised_where_they_leave_no_doubt() {
     // Heads cannot be counted in shapes, and this is no standard size.
     let odd = random_model(NetworkSpec::Vit(tiny_vit()), 16, 0, &device);
     write_arrays(&path, &state_of(&odd), HashMap::new()).unwrap();
-    assert!(
-        complaint(&path)
-            .ends_with("does not say which model it holds; name it with --model (see `archaeo models`)")
-    );
+    let said = complaint(&path);
+    assert!(said.contains("2 layers, width 32 and MLP width 64, which is no standard size"), "{said}");
+    assert!(said.contains("say it with --heads"), "{said}");
 }
 
 #[test]
@@ -221,6 +220,7 @@ fn a_name_goes_before_a_configuration_and_the_request_before_all() {
         model: Some("vit_micro".into()),
         preprocessing: PreprocessingChoice { crop: Some(0.5), image_size: Some(64), ..Default::default() },
         class_names: ["x", "y", "z"].map(str::to_owned).to_vec(),
+        ..ModelRequest::default()
     };
     let Described { card, preprocessing, .. } = read(folder.path()).describe(&request).unwrap();
     assert_eq!(card.classes, ["x", "y", "z"]);
@@ -299,4 +299,180 @@ fn exported_names_say_who_builds_the_model() {
     assert_eq!(made(NetworkSpec::named("resnet50", 10, 224).unwrap()), "resnet50");
     assert_eq!(made(NetworkSpec::named("resnet18_cifar", 10, 32).unwrap()), "resnet18_cifar");
     assert_eq!(made(NetworkSpec::named("vit_base_patch16_224", 10, 224).unwrap()), "vit_tiny_patch16_224");
+}
+
+#[test]
+fn architectures_that_are_not_here_are_named_by_their_arrays() {
+    let text = fs::read_to_string(common::fixture_path("unsupported.json")).unwrap();
+    let rows: Vec<(String, String, std::collections::BTreeMap<String, Vec<usize>>)> =
+        serde_json::from_str(&text).unwrap();
+    assert!(rows.len() > 50);
+    let mut wrong = Vec::new();
+    for (name, word, shapes) in rows {
+        for prefix in ["", "module."] {
+            let state = shapes
+                .iter()
+                .map(|(name, shape)| {
+                    (
+                        format!("{prefix}{name}"),
+                        archaeo_models::Array { shape: shape.clone(), values: Vec::new() },
+                    )
+                })
+                .collect();
+            let checkpoint = Checkpoint { path: "some.pth".into(), state, ..Checkpoint::default() };
+            match checkpoint.describe(&ModelRequest::default()) {
+                Ok(described) => wrong.push(format!("{name}: taken for {}", described.card.name)),
+                Err(said)
+                    if said.to_string().contains(&word) && said.to_string().contains("not supported") => {}
+                Err(said) => wrong.push(format!("{name} ({word}): {said}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn architectures_that_are_not_here_are_named_by_their_configuration() {
+    let state = Fixture::read("transformers_vit").part("state");
+    for (config, word) in [
+        (json!({"architecture": "convnext_tiny", "num_classes": 10}), "a ConvNeXt"),
+        (json!({"architecture": "swinv2_base_window8_256"}), "a Swin Transformer V2"),
+        (json!({"architecture": "vit_base_patch16_siglip_224"}), "a SigLIP"),
+        (json!({"architecture": "resnext50_32x4d"}), "a ResNeXt"),
+        (json!({"model_type": "dinov3_vit"}), "a DINOv3"),
+        (json!({"model_type": "convnextv2"}), "a ConvNeXt V2"),
+    ] {
+        let folder = folder(&state, &[("config.json", config)]);
+        let said = complaint(folder.path());
+        let expected = format!("holds {word}, which is not supported; supported are Vision Transformers");
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+#[test]
+fn open_clips_configuration_is_read_next_to_its_weights() {
+    let state = Fixture::read("transformers_vit").part("state");
+    let folder = TempDir::new().unwrap();
+    write_arrays(&folder.path().join("open_clip_model.safetensors"), &state, HashMap::new()).unwrap();
+    let write =
+        |config: Value| fs::write(folder.path().join("open_clip_config.json"), config.to_string()).unwrap();
+    let config = |quick: bool, vision: Value| {
+        json!({
+            "model_cfg": {"embed_dim": 512, "quick_gelu": quick, "vision_cfg": vision},
+            "preprocess_cfg": {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "interpolation": "bicubic", "resize_mode": "squash"},
+        })
+    };
+    let base = json!({"image_size": 224, "layers": 12, "width": 768, "patch_size": 32});
+    for (quick, name) in [(true, "clip_vit_base_patch32"), (false, "clip_vit_base_patch32_gelu")] {
+        write(config(quick, base.clone()));
+        // Another library's configuration next to it speaks of other files.
+        fs::write(folder.path().join("config.json"), json!({"model_type": "mamba"}).to_string()).unwrap();
+        let Described { card, preprocessing, .. } = described(folder.path());
+        assert_eq!(card.name, name);
+        let values = preprocessing.values;
+        assert_eq!((values.mean, values.std, values.fit), ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6], Fit::Squash));
+        assert_eq!(preprocessing.origins[4], ("mean", Origin::Config));
+    }
+    write(config(false, json!({"timm_model_name": "vit_base_patch16_siglip_224"})));
+    assert!(complaint(folder.path()).contains("`vit_base_patch16_siglip_224` of timm, is not known here"));
+}
+
+/// A ViT-S of random arrays in a file of this name.
+fn vit_small(file: &str, prefix: &str) -> Checkpoint {
+    let network = NetworkSpec::named("vit_small_patch16", 7, 64).unwrap();
+    let arrays = network.arrays().unwrap().into_iter();
+    let hollow =
+        |(name, shape)| (format!("{prefix}{name}"), archaeo_models::Array { shape, values: Vec::new() });
+    Checkpoint { path: file.into(), state: arrays.map(hollow).collect(), ..Checkpoint::default() }
+}
+
+#[test]
+fn heads_that_published_models_do_not_agree_on_are_asked_for() {
+    let describe = |checkpoint: &Checkpoint, specification: &[(&str, &str)]| {
+        let specification =
+            specification.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        let request = ModelRequest { specification, ..ModelRequest::default() };
+        checkpoint.describe(&request).map_err(|error| error.to_string())
+    };
+    let heads = |described: &Described| match &described.card.network {
+        NetworkSpec::Vit(vit) => vit.heads,
+        other => panic!("{other:?}"),
+    };
+    let plain = describe(&vit_small("model.pth", ""), &[]).unwrap();
+    assert!(plain.inferred.as_ref().unwrap().contains("assumed: 6 heads"), "{:?}", plain.inferred);
+    let said = plain.decided(Path::new("model.pth")).unwrap_err().to_string();
+    assert!(
+        said.contains("published models of these shapes have 6 (timm, DeiT, DINO) or 12 (MoCo v3)"),
+        "{said}"
+    );
+    assert!(said.contains("--heads 6 or --model vit_small_patch16_64"), "{said}");
+
+    // Whoever says it, decides it: the command line, a name, or the name of the file.
+    let asked = describe(&vit_small("model.pth", ""), &[("heads", "12")]).unwrap();
+    assert_eq!((heads(&asked), &asked.doubt), (12, &None));
+    let named = ModelRequest { model: Some("vit_small_patch16".into()), ..ModelRequest::default() };
+    let named = vit_small("model.pth", "").describe(&named).unwrap();
+    assert_eq!((heads(&named), &named.doubt, named.card.network.image_size()), (6, &None, Some(64)));
+    let by_file = describe(&vit_small("deit_small_patch16_224-cd65a155.pth", ""), &[]).unwrap();
+    assert_eq!(
+        (heads(&by_file), &by_file.doubt, by_file.card.name.as_str()),
+        (6, &None, "deit_small_patch16_64")
+    );
+    // MoCo v3 is known by its arrays.
+    let moco = Checkpoint { code: Some(archaeo_models::TrainingCode::MocoV3), ..vit_small("model.pth", "") };
+    let moco = describe(&moco, &[]).unwrap();
+    assert_eq!((heads(&moco), &moco.doubt), (12, &None));
+}
+
+#[test]
+fn fields_of_the_specification_are_changed_and_unknown_ones_named() {
+    let describe = |key: &str, value: &str| {
+        let request = ModelRequest {
+            specification: vec![("heads".into(), "6".into()), (key.into(), value.into())],
+            ..ModelRequest::default()
+        };
+        vit_small("model.pth", "").describe(&request).map_err(|error| error.to_string())
+    };
+    let vit = |described: Described| match described.card.network {
+        NetworkSpec::Vit(vit) => vit,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(vit(describe("epsilon", "1e-5").unwrap()).epsilon, 1e-5);
+    assert_eq!(vit(describe("pooling", "mean").unwrap()).pooling, Pooling::MeanBesideClassToken);
+    let larger = describe("grid", "14").unwrap();
+    assert_eq!(
+        (larger.card.preprocessing.image_size, larger.preprocessing.origins[0].1),
+        (224, Origin::Request)
+    );
+    assert_eq!(vit(larger).image_size, 224);
+    for (key, value, expected) in [
+        ("hedas", "6", "a ViT has no `hedas`; did you mean `heads`? it has attention_dropout, classes"),
+        ("heads", "six", "`heads` cannot be six"),
+        ("heads", "5", "5 heads do not divide a width of 384"),
+        ("pooling", "max", "`pooling` cannot be max"),
+        ("grid", "14x7", "a grid of 14x7 patches is no square"),
+        ("architecture", "swin", "a ViT has no `architecture`"),
+    ] {
+        let said = describe(key, value).unwrap_err();
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn what_a_vision_transformer_here_cannot_be_is_said() {
+    let with = |name: &str, shape: &[usize]| {
+        let mut checkpoint = vit_small("model.pth", "module.");
+        checkpoint.state.get_mut(&format!("module.{name}")).unwrap().shape = shape.to_vec();
+        checkpoint.describe(&ModelRequest::default()).unwrap_err().to_string()
+    };
+    for (channels, said) in
+        [(1, "takes 1 channel, and"), (13, "takes 13 channels, and models here take the 3")]
+    {
+        let complaint = with("patch_embed.proj.weight", &[384, channels, 16, 16]);
+        assert!(complaint.contains(said), "{complaint}");
+    }
+    let complaint = with("patch_embed.proj.weight", &[384, 3, 2, 16, 16]);
+    assert!(complaint.contains("as of a model of videos or volumes"), "{complaint}");
+    let complaint = with("pos_embed", &[1, 99, 384]);
+    assert!(complaint.contains("its 98 positions of patches form no square"), "{complaint}");
 }

@@ -130,13 +130,15 @@ fn beit_of_timm_and_transformers() {
 }
 
 #[test]
-fn positions_of_another_grid_are_resampled_as_timm_and_dinov2_do_it() {
+fn positions_of_another_grid_are_resampled_as_timm_dinov2_and_transformers_do_it() {
     let fixture = Fixture::read("resampled_positions");
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("vit.safetensors");
-    for (resampling, name) in
-        [(PositionResampling::Antialiased, "antialiased"), (PositionResampling::Offset, "offset")]
-    {
+    for (resampling, name) in [
+        (PositionResampling::Antialiased, "antialiased"),
+        (PositionResampling::Offset, "offset"),
+        (PositionResampling::Exact, "exact"),
+    ] {
         for side in [2, 3, 7] {
             let config = |grid: usize| VitConfig {
                 image_size: 4 * grid,

@@ -9,18 +9,57 @@ use super::error::{Fault, WeightsError};
 use super::{archive, numpy, safetensors, torch};
 
 /// What files of each kind are called in a folder, the preferred first: Hugging Face's names and timm's, which are the same.
-const FILES_IN_FOLDERS: [&str; 4] = [
+const FILES_IN_FOLDERS: [&str; 6] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.bin",
 ];
 
 /// How the names of checkpoints end.
 const ENDINGS: [&str; 6] = ["safetensors", "bin", "pth", "pt", "th", "npz"];
 
+/// How the names of other libraries' checkpoints end.
+const FOREIGN: [&str; 11] = [
+    ".msgpack",
+    ".h5",
+    ".keras",
+    ".pb",
+    ".onnx",
+    ".gguf",
+    ".ckpt.index",
+    ".tflite",
+    ".mlmodel",
+    ".npy",
+    ".orbax",
+];
+
+/// What begins like a checkpoint of another library: where in the file, with what bytes, and what it is.
+const FOREIGN_STARTS: [(usize, &[u8], &str); 5] = [
+    (0, b"GGUF", "it is a GGUF file of llama.cpp"),
+    (0, b"\x89HDF\r\n\x1a\n", "it is an HDF5 file, as Keras and TensorFlow write them"),
+    (4, b"TFL3", "it is a TensorFlow Lite model"),
+    (0, b"\x1f\x8b", "it is compressed with gzip; unpack it first"),
+    (0, b"BZh", "it is compressed with bzip2; unpack it first"),
+];
+
+/// The same by the ending, for formats that begin like nothing in particular.
+const FOREIGN_ENDINGS: [(&str, &str); 6] = [
+    ("onnx", "it is an ONNX model"),
+    ("msgpack", "it is a msgpack file of Flax"),
+    ("pb", "it is a graph of TensorFlow"),
+    ("index", "it is the index of a TensorFlow checkpoint"),
+    ("ckpt", "it is none of PyTorch's checkpoints, but perhaps one of TensorFlow"),
+    ("mlmodel", "it is a Core ML model"),
+];
+
 /// The configuration beside them.
 const CONFIG: &str = "config.json";
+
+/// The configuration of open_clip, which says what the weights are where there is no other, or where they are open_clip's own.
+const OPEN_CLIP: &str = "open_clip_config.json";
 
 /// How `transformers` prepares images, beside that, and the key under which it is handed on.
 const PREPROCESSOR: (&str, &str) = ("preprocessor_config.json", "preprocessor");
@@ -86,10 +125,15 @@ pub fn choose<'a>(names: impl Iterator<Item = &'a str>) -> Result<&'a str, Strin
         let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
         ending.is_some_and(|ending| ENDINGS.contains(&ending))
     };
+    let foreign: Vec<&str> =
+        names.iter().copied().filter(|name| FOREIGN.iter().any(|end| name.ends_with(end))).collect();
     names.retain(is_checkpoint);
     match names.as_slice() {
         [name] => Ok(name),
-        [] => Err("no file in it is one by its name".into()),
+        [] => Err(match foreign.as_slice() {
+            [] => "no file in it is one by its name".to_owned(),
+            [name, ..] => format!("{name} is one of another library, which is not read"),
+        }),
         [first, second, ..] => Err(format!("{first} and {second} are both there, so one has to be named")),
     }
 }
@@ -115,7 +159,11 @@ pub(super) fn config_beside(file: &Path) -> Result<Option<serde_json::Value>, We
     if !usual.is_some_and(|name| FILES_IN_FOLDERS.contains(&name)) {
         return Ok(None);
     }
-    let path = file.with_file_name(CONFIG);
+    let (path, open_clip) = (file.with_file_name(CONFIG), file.with_file_name(OPEN_CLIP));
+    let is_open_clips = usual.is_some_and(|name| name.starts_with("open_clip"));
+    if open_clip.exists() && (is_open_clips || !path.exists()) {
+        return read_json(&open_clip).map(Some).map_err(|fault| fault.of(&open_clip, "configuration"));
+    }
     if !path.exists() {
         return Ok(None);
     }
@@ -153,6 +201,9 @@ pub(super) fn open(path: &Path) -> Result<(MappedFile, Format), WeightsError> {
         match torch::pickle_entry(&archive) {
             Some(pickle) => Format::TorchArchive(pickle),
             None if archive.names().iter().any(|name| name.ends_with(".npy")) => Format::Numpy,
+            None if archive.names().iter().any(|name| name.ends_with(".weights.h5")) => {
+                return Err(unrecognised("it is a model of Keras"));
+            }
             None => return Err(unrecognised("it is a zip archive with neither a pickle nor NumPy arrays")),
         }
     } else if safetensors::recognises(start) {
@@ -168,12 +219,24 @@ pub(super) fn open(path: &Path) -> Result<(MappedFile, Format), WeightsError> {
     } else if path.extension().is_some_and(|ending| ending == "safetensors") {
         // What is so damaged that it no longer begins as one is still best described as what it was to be.
         Format::Safetensors
+    } else if let Some(what) = foreign(start, path) {
+        return Err(unrecognised(what));
     } else if start.is_empty() {
         return Err(unrecognised("it is empty"));
     } else {
         return Err(unrecognised("it begins like none of the known formats"));
     };
     Ok((file, format))
+}
+
+/// What a file of another library is.
+fn foreign(start: &[u8], path: &Path) -> Option<&'static str> {
+    let begins =
+        |(at, bytes, _): &&(usize, &[u8], &str)| start.get(*at..).is_some_and(|rest| rest.starts_with(bytes));
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let by_ending = || FOREIGN_ENDINGS.iter().find(|(known, _)| *known == ending && !start.is_empty());
+    let by_start = FOREIGN_STARTS.iter().find(begins).map(|(.., what)| *what);
+    by_start.or_else(|| by_ending().map(|(_, what)| *what))
 }
 
 /// The files that an index spreads arrays over, sorted, each beside the index.

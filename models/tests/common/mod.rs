@@ -36,7 +36,7 @@ pub fn tiny_resnet(stem: Stem, branch: BranchKind) -> NetworkSpec {
 
 /// A CIFAR ResNet of depth 14, four channels wide.
 pub fn tiny_cifar_resnet() -> NetworkSpec {
-    NetworkSpec::CifarResnet(CifarResNetConfig { blocks: 2, width: 4, classes: CLASSES })
+    NetworkSpec::CifarResnet(CifarResNetConfig { blocks: 2, width: 4, projection: false, classes: CLASSES })
 }
 
 /// A card with ImageNet's normalisation.

@@ -170,8 +170,17 @@ impl Beside {
             };
             match parts {
                 _ if is_projection => leave(rest),
-                Head::Other(..) if circumstances == Circumstances::Named => leave(rest),
-                Head::Other(what, _) => {
+                // The comparison with the model lists it.
+                Head::Nothing if above == 0 => {}
+                Head::Nothing if circumstances == Circumstances::Named => leave(rest),
+                Head::Nothing => {
+                    return Err(format!(
+                        "has `{}` apart from the rest of the classifier that it is part of",
+                        group.join("`, `")
+                    ));
+                }
+                Head::Other(_) if circumstances == Circumstances::Named => leave(rest),
+                Head::Other(what) => {
                     if taken.is_none() || taken == Some(above) {
                         return Err(format!(
                             "has a classifier `{segment}` of {what}; models here end in one linear layer, so that it cannot be \
@@ -220,7 +229,12 @@ impl Beside {
                     self.model.push((weight, format!("{as_name}.weight")));
                     match bias {
                         Some(bias) => self.model.push((bias, format!("{as_name}.bias"))),
-                        None => self.zeros.push((format!("{as_name}.bias"), outputs)),
+                        None => {
+                            self.notes.push(format!(
+                                "has a classifier without bias, `{segment}`; zeros stand for it"
+                            ));
+                            self.zeros.push((format!("{as_name}.bias"), outputs));
+                        }
                     }
                     if !distilled || found.is_none() {
                         found = Some((above, segment, outputs));

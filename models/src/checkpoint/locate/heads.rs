@@ -32,8 +32,10 @@ const DISTILLED: [&str; 2] = ["head_dist", "distillation_classifier"];
 pub(super) enum Head {
     /// One linear layer: its weight, its bias, and the shape of the weight.
     Linear { weight: String, bias: Option<String>, outputs: usize, inputs: usize },
-    /// Anything else, as a message says it, and its arrays.
-    Other(String, Vec<String>),
+    /// No matrix, which is no classifier: arrays that the comparison with the model lists.
+    Nothing,
+    /// Anything else, as a message says it.
+    Other(String),
 }
 
 /// Whether `segment` begins the name of a classifier.
@@ -49,26 +51,20 @@ pub(super) fn is_distilled(segment: &str) -> bool {
 /// What the arrays `names`, all of one classifier, make up.
 pub(super) fn head(names: &[String], shapes: &Shapes) -> Head {
     let matrices: Vec<&String> = names.iter().filter(|name| shapes[*name].len() == 2).collect();
-    let all = || names.to_vec();
     let listed =
         |names: &[&String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let weight = match matrices.as_slice() {
         [weight] => *weight,
-        [] => {
-            return Head::Other(
-                format!("no matrix ({})", listed(&names.iter().take(3).collect::<Vec<_>>())),
-                all(),
-            );
-        }
-        several => return Head::Other(format!("{} layers ({})", several.len(), listed(several)), all()),
+        [] => return Head::Nothing,
+        several => return Head::Other(format!("{} layers ({})", several.len(), listed(several))),
     };
     let Some(stem) = weight.strip_suffix(".weight") else {
-        return Head::Other(format!("an array that is no plain weight (`{weight}`)"), all());
+        return Head::Other(format!("an array that is no plain weight (`{weight}`)"));
     };
     let bias = format!("{stem}.bias");
     let own = |name: &&String| *name != weight && **name != bias;
     if let Some(other) = names.iter().find(own) {
-        return Head::Other(format!("more than a linear layer (`{other}`)"), all());
+        return Head::Other(format!("more than a linear layer (`{other}`)"));
     }
     let &[outputs, inputs] = shapes[weight].as_slice() else { unreachable!("seen to be a matrix") };
     let bias = shapes.get(&bias).filter(|shape| ***shape == [outputs]).map(|_| bias.clone());

@@ -116,9 +116,6 @@ pub(super) fn vit(state: &State, hints: &Hints) -> Result<Option<Found>, Describ
             _ => format!("{heads} heads, as no array shows their number (--heads says otherwise)"),
         });
     }
-    if config.norm_after_pooling && has("cls_token") {
-        assumed.push("the mean of the patches is read, not the class token, as `fc_norm` shows".into());
-    }
     Ok(Some(Found { network: NetworkSpec::Vit(config), assumed, doubt }))
 }
 
