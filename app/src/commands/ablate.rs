@@ -105,6 +105,9 @@ fn table(findings: &HeadFindings) -> String {
         }
 }
 
+/// The value or one end of the interval.
+type End = fn(&Estimate) -> f64;
+
 /// What is known of a head, by the name of its column.
 type Measure = (&'static str, fn(&HeadAblation) -> &Estimate);
 
@@ -136,7 +139,7 @@ fn write(path: &Path, opened: &Opened, answers: &Evaluation, findings: &HeadFind
     let mut table =
         Table::default().with("layer", from_one(|head| head.layer)).with("head", from_one(|head| head.head));
     for (name, of) in MEASURES {
-        let ends: [(String, fn(&Estimate) -> f64); 3] = [
+        let ends: [(String, End); 3] = [
             (name.to_owned(), |estimate| estimate.value),
             (format!("{name}_low"), |estimate| estimate.low),
             (format!("{name}_high"), |estimate| estimate.high),
