@@ -1,9 +1,14 @@
 //! Pictures in memory, and how files become pictures.
 
+mod kinds;
+
 use std::io::Cursor;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+#[allow(unused_imports, reason = "the readers of folders and archives are to use them")]
+pub(super) use self::kinds::{IMAGE_ENDINGS, looks_like_image, undecodable_kind};
 
 /// An RGB picture of 8 bits a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
