@@ -8,10 +8,13 @@
 //! preprocessing and augmentation do that with.
 
 mod cifar;
+mod cifar_pickles;
+mod compressed;
 mod dataset;
 mod divide;
 mod error;
 mod folders;
+mod idx;
 mod image;
 mod kept;
 mod listing;

@@ -6,11 +6,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::compressed::Compression;
 use super::divide::choose;
 use super::listing::Listing;
 use super::sherds::{Sherds, SherdsConfig, SherdsSplit};
 use super::split::{Record, Split};
-use super::{DataError, Dataset, cifar, folders, medmnist, parquet, sherds};
+use super::{DataError, Dataset, cifar, cifar_pickles, folders, idx, image, medmnist, parquet, sherds};
 
 /// How a source is opened.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +89,13 @@ fn recognise(source: &str) -> Result<Layout, DataError> {
         if let Some(batches) = cifar::batches_in(&path)? {
             return cifar::read(&batches);
         }
+        if let Some(batches) = cifar_pickles::batches_in(&path)? {
+            return cifar_pickles::read(&batches);
+        }
+        let pairs = idx::pairs_in(&path)?;
+        if !pairs.is_empty() {
+            return idx::read(&pairs);
+        }
         let shards = parquet::shards_in(&path)?;
         if !shards.is_empty() {
             return parquet::read(&shards);
@@ -99,10 +107,10 @@ fn recognise(source: &str) -> Result<Layout, DataError> {
         Look::Zip => folders::read(source, &Listing::of_zip(path)?),
         Look::Tar => folders::read(source, &Listing::of_tar(path)?),
         Look::Parquet => parquet::read(&[path.to_path_buf()]),
-        Look::Gzip => Err(unrecognised(
-            "it is compressed with gzip, so its parts cannot be read one by one: unpack it with gunzip",
-        )),
+        Look::Compressed(_) | Look::Unknown if let Some(pair) = idx::pair(path) => idx::read(&[pair?]),
+        Look::Compressed(compression) => Err(unrecognised(&compression.reason(path))),
         Look::Image => Err(unrecognised("it is a single image")),
+        Look::Pickle => cifar_pickles::read(&[path.to_path_buf()]),
         Look::Unknown if path.extension().is_some_and(|extension| extension == "bin") => {
             cifar::read(&[path.to_path_buf()])
         }
@@ -141,8 +149,9 @@ fn folders_in(path: &Path) -> bool {
 enum Look {
     Zip,
     Tar,
-    Gzip,
+    Compressed(Compression),
     Parquet,
+    Pickle,
     Image,
     Unknown,
 }
@@ -156,12 +165,14 @@ fn look(path: &Path) -> Result<Look, DataError> {
         Look::Zip
     } else if start.starts_with(b"PAR1") {
         Look::Parquet
-    } else if start.starts_with(&[0x1F, 0x8B]) {
-        Look::Gzip
+    } else if let Some(compression) = Compression::of(&start) {
+        Look::Compressed(compression)
     } else if start.get(257..262) == Some(b"ustar") || named_tar {
         Look::Tar
-    } else if ::image::guess_format(&start).is_ok() {
+    } else if image::looks_like_image(&start) {
         Look::Image
+    } else if cifar_pickles::is_pickle(&start) {
+        Look::Pickle
     } else {
         Look::Unknown
     })
