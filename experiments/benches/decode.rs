@@ -11,7 +11,8 @@ use archaeo_experiments::data::decode;
 const ROUNDS: usize = 7;
 
 fn main() {
-    let folders: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let folders: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     for folder in folders {
         let mut paths: Vec<_> = std::fs::read_dir(Path::new(&folder))
             .expect("a folder")
@@ -24,7 +25,8 @@ fn main() {
         let pixels: usize = files.iter().map(|file| decode(file).expect("a JPEG").pixels.len() / 3).sum();
         let ours = |file: &[u8]| decode(file).expect("a JPEG").pixels;
         let theirs = |file: &[u8]| {
-            let picture = image::load_from_memory_with_format(file, image::ImageFormat::Jpeg).expect("a JPEG");
+            let picture =
+                image::load_from_memory_with_format(file, image::ImageFormat::Jpeg).expect("a JPEG");
             picture.into_rgb8().into_raw()
         };
         let [ours, theirs] = fastest([&ours, &theirs], &files);

@@ -166,14 +166,14 @@ impl Batch {
         };
         let record = |(i, label): (usize, &i64)| {
             let label = usize::try_from(*label).ok().filter(|label| *label < MAX_CLASSES);
-            Ok(Record {
+            Ok::<_, DataError>(Record {
                 identifier: format!("{name}#{i}"),
                 label: label.ok_or_else(|| wrong(format!("image {i} has the label {}", labels[i])))?,
                 storage: stored(i),
                 encoding: Encoding::Planar { width: SIDE, height: SIDE },
             })
         };
-        let records = labels.iter().enumerate().map(record).collect::<Result<_, DataError>>()?;
+        let records = labels.iter().enumerate().map(record).collect::<Result<_, _>>()?;
         Ok(Batch { records, fine })
     }
 }

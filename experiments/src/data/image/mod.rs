@@ -4,6 +4,7 @@ mod jpeg;
 mod kinds;
 #[cfg(test)]
 mod tests;
+mod tiff;
 
 use std::io::Cursor;
 
@@ -11,6 +12,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use self::kinds::Kind;
+use self::tiff::Paletted;
 
 #[allow(unused_imports, reason = "the readers of folders and archives are to use them")]
 pub(super) use self::kinds::{IMAGE_ENDINGS, looks_like_image, undecodable_kind};
@@ -88,6 +90,15 @@ pub const MAX_PIXELS: u64 = 100_000_000;
 /// What is wrong with the file, as the end of a sentence: unknown format, damage, or a size above
 /// [`MAX_SIDE`] or [`MAX_PIXELS`], which is refused before memory is taken.
 pub fn decode(bytes: &[u8]) -> Result<Image, String> {
+    if let Some(paletted) = Paletted::of(bytes) {
+        let grey = decode_plainly(&paletted.as_grey)?;
+        let pixels = grey.pixels.iter().step_by(3).flat_map(|&level| paletted.colour(level)).collect();
+        return Ok(Image { pixels, ..grey });
+    }
+    decode_plainly(bytes)
+}
+
+fn decode_plainly(bytes: &[u8]) -> Result<Image, String> {
     let (mut picture, orientation) = match open(bytes)? {
         Opened::Jpeg(header) => {
             let pixels = jpeg::decode(bytes, &header)?;
@@ -109,6 +120,13 @@ pub fn decode(bytes: &[u8]) -> Result<Image, String> {
 /// # Errors
 /// As for [`decode`], as far as the header shows.
 pub fn dimensions(bytes: &[u8]) -> Result<(usize, usize), String> {
+    if let Some(paletted) = Paletted::of(bytes) {
+        return dimensions_plainly(&paletted.as_grey);
+    }
+    dimensions_plainly(bytes)
+}
+
+fn dimensions_plainly(bytes: &[u8]) -> Result<(usize, usize), String> {
     let ((width, height), orientation) = match open(bytes)? {
         Opened::Jpeg(header) => ((header.width, header.height), header.orientation),
         Opened::Other(mut decoder) => {
@@ -189,6 +207,9 @@ fn damage(error: image::ImageError) -> String {
     match error {
         image::ImageError::Limits(_) => {
             format!("it is larger than the {MAX_SIDE} pixels a side that are decoded")
+        }
+        image::ImageError::Unsupported(error) => {
+            format!("it is of a kind that is not decoded ({error}): convert it to PNG or JPEG")
         }
         error => {
             // Some decoders end their sentences with a line feed.

@@ -109,8 +109,8 @@ fn label_column(
         return Ok((name.clone(), *place, others.collect()));
     }
     let in_lists = schema.columns().iter().map(|column| (column, column.path().parts()[0].as_str()));
-    let lists = in_lists.filter(|(column, name)| column.max_rep_level() > 0 && LABELS.contains(name));
-    if let Some((_, name)) = lists.into_iter().next() {
+    let mut lists = in_lists.filter(|(column, name)| column.max_rep_level() > 0 && LABELS.contains(name));
+    if let Some((_, name)) = lists.next() {
         return Err(format!(
             "its column `{name}` holds several labels a row; only one label an image can be used"
         ));
