@@ -2,7 +2,7 @@
 //!
 //! `ARCHAEO_FUZZ_CASES` inputs are tried, 2,000 where that is not set. It was run with 100,000.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 
 use archaeo_experiments::data::{MAX_PIXELS, decode, dimensions};
 use image::{DynamicImage, ImageFormat, RgbImage};
@@ -23,7 +23,15 @@ fn originals() -> Vec<Vec<u8>> {
     let colour = DynamicImage::from(picture);
     let pictures = [colour.clone(), colour.to_luma8().into(), colour.to_rgba8().into()];
     let mut files = Vec::new();
-    for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+    for format in [
+        ImageFormat::Png,
+        ImageFormat::Jpeg,
+        ImageFormat::WebP,
+        ImageFormat::Gif,
+        ImageFormat::Bmp,
+        ImageFormat::Tiff,
+        ImageFormat::Pnm,
+    ] {
         for picture in &pictures {
             let mut file = Cursor::new(Vec::new());
             if picture.write_to(&mut file, format).is_ok() {
@@ -31,10 +39,29 @@ fn originals() -> Vec<Vec<u8>> {
             }
         }
     }
+    // Of all that libjpeg has to read: scans for each component, progressive ones, restarts, four inks, arithmetic coding.
+    files.extend(jpegs());
     let mut deep = Cursor::new(Vec::new());
     DynamicImage::from(colour.to_rgba16()).write_to(&mut deep, ImageFormat::Png).expect("PNG has 16 bits");
     files.push(deep.into_inner());
     files
+}
+
+/// Every fifth of the JPEG files in `fixtures/jpeg.npz`.
+fn jpegs() -> Vec<Vec<u8>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/jpeg.npz");
+    let mut archive =
+        zip::ZipArchive::new(std::fs::File::open(path).expect("the fixture")).expect("an archive");
+    let mut array = |name: &str| {
+        let mut bytes = Vec::new();
+        archive.by_name(name).expect(name).read_to_end(&mut bytes).expect("readable");
+        bytes
+    };
+    let (lengths, files) = (array("lengths.npy"), array("files.npy"));
+    let lengths = npyz::NpyFile::new(&lengths[..]).expect("an array").into_vec::<u32>().expect("numbers");
+    let mut rest = npyz::NpyFile::new(&files[..]).expect("an array").into_vec::<u8>().expect("bytes");
+    let files: Vec<Vec<u8>> = lengths.iter().map(|length| rest.drain(..*length as usize).collect()).collect();
+    files.into_iter().step_by(5).collect()
 }
 
 /// PNG's checksums cover everything: where they are not mended, nothing behind them is looked at.

@@ -10,9 +10,9 @@ use super::open::Layout;
 use super::split::{Encoding, Record};
 use super::storage::Storage;
 
-const SIDE: usize = 32;
-const PIXELS: usize = 3 * SIDE * SIDE;
-const CIFAR10: [&str; 10] =
+pub(super) const SIDE: usize = 32;
+pub(super) const PIXELS: usize = 3 * SIDE * SIDE;
+pub(super) const CIFAR10: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// The batches that lie in `folder`, sorted, if there are any.

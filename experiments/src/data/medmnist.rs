@@ -1,5 +1,6 @@
 //! MedMNIST archives (Yang et al. 2023): a `.npz` with `train_images`, `train_labels`, and the same for `val`
-//! and `test`; images (n, height, width) or (n, height, width, 3) of 8 bits, labels (n,) or (n, 1).
+//! and `test`; images (n, height, width) or (n, height, width, 3) of 8 bits, labels (n,) or (n, 1). Keras keeps MNIST alike, as
+//! `x_train`, `y_train`, `x_test` and `y_test`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -29,16 +30,23 @@ pub(super) fn read(path: &Path) -> Result<Layout, DataError> {
     let mut archive = open_zip(path)?;
     let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for split in ["train", "val", "test"] {
-        let key = format!("{split}_images.npy");
-        if !archive.file_names().flatten().any(|name| name == key) {
-            continue;
+        let names = [
+            (format!("{split}_images"), format!("{split}_labels")),
+            (format!("x_{split}"), format!("y_{split}")),
+        ];
+        for (images, labels) in names {
+            let key = format!("{images}.npy");
+            if archive.file_names().flatten().any(|name| name == key) {
+                splits.insert(split.to_string(), read_split(path, &mut archive, split, &images, &labels)?);
+                break;
+            }
         }
-        splits.insert(split.to_string(), read_split(path, &mut archive, split)?);
     }
     if splits.is_empty() {
         return Err(DataError::malformed(
             path,
-            "it holds no array `train_images`, `val_images` or `test_images`; give an archive in MedMNIST's layout",
+            "it holds no array `train_images`, `val_images` or `test_images` (nor `x_train` or `x_test`); give an archive in MedMNIST's \
+             layout",
         ));
     }
     let last = splits.values().flatten().map(|record| record.label).max().unwrap_or(0);
@@ -46,22 +54,28 @@ pub(super) fn read(path: &Path) -> Result<Layout, DataError> {
     Ok(Layout { classes, splits, notes: Vec::new(), complete: false })
 }
 
-fn read_split(path: &Path, archive: &mut Archive, split: &str) -> Result<Vec<Record>, DataError> {
+fn read_split(
+    path: &Path,
+    archive: &mut Archive,
+    split: &str,
+    image_name: &str,
+    label_name: &str,
+) -> Result<Vec<Record>, DataError> {
     let malformed = |reason: String| DataError::malformed(path, reason);
-    let (shape, pixels) = array(path, archive, &format!("{split}_images"))?;
+    let (shape, pixels) = array(path, archive, image_name)?;
     let (images, height, width, channels) = match *shape.as_slice() {
         [n, height, width] => (n, height, width, 1),
         [n, height, width, 3] => (n, height, width, 3),
         _ => {
             return Err(malformed(format!(
-                "`{split}_images` has the shape {shape:?}; images must be (n, height, width) or (n, height, width, 3)"
+                "`{image_name}` has the shape {shape:?}; images must be (n, height, width) or (n, height, width, 3)"
             )));
         }
     };
-    let (label_shape, labels) = array(path, archive, &format!("{split}_labels"))?;
+    let (label_shape, labels) = array(path, archive, label_name)?;
     if !matches!(label_shape.as_slice(), [_] | [_, 1]) {
         return Err(malformed(format!(
-            "`{split}_labels` has the shape {label_shape:?}; only one label an image, (n,) or (n, 1), can be used"
+            "`{label_name}` has the shape {label_shape:?}; only one label an image, (n,) or (n, 1), can be used"
         )));
     }
     if labels.len() != images {

@@ -9,11 +9,14 @@
 
 mod archive;
 mod cifar;
+mod cifar_pickles;
+mod compressed;
 mod copies;
 mod dataset;
 mod divide;
 mod error;
 mod folders;
+mod idx;
 mod image;
 mod images;
 mod kept;

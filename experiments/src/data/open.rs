@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::compressed::Compression;
 use super::divide::{choose, few_images};
 use super::listing::{Listing, is_litter};
 use super::lists::compressed;
@@ -13,7 +14,7 @@ use super::names::{Part, split_name};
 use super::sherds::{Sherds, SherdsConfig, SherdsSplit};
 use super::split::{Record, Split};
 use super::storage::Storage;
-use super::{DataError, Dataset, cifar, folders, medmnist, parquet, sherds};
+use super::{DataError, Dataset, cifar, cifar_pickles, folders, idx, image, medmnist, parquet, sherds};
 
 /// Whether images must have classes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -107,6 +108,13 @@ fn recognise(source: &str, options: &OpenOptions) -> Result<Layout, DataError> {
         if let Some(batches) = cifar::batches_in(&folder)? {
             return cifar::read(&batches);
         }
+        if let Some(batches) = cifar_pickles::batches_in(&folder)? {
+            return cifar_pickles::read(&batches);
+        }
+        let pairs = idx::pairs_in(&folder)?;
+        if !pairs.is_empty() {
+            return idx::read(&pairs);
+        }
         let shards = parquet::shards_in(&folder)?;
         if !shards.is_empty() {
             return parquet::read(&shards);
@@ -120,14 +128,14 @@ fn recognise(source: &str, options: &OpenOptions) -> Result<Layout, DataError> {
         Look::Zip => folders::read(source, &Listing::of_zip(path)?, options),
         Look::Tar => folders::read(source, &Listing::of_tar(path)?, options),
         Look::Parquet => parquet::read(&[path.to_path_buf()]),
-        Look::Gzip => Err(unrecognised(
-            "it is compressed with gzip, so its parts cannot be read one by one: unpack it with gunzip",
-        )),
+        Look::Compressed(_) | Look::Unknown if let Some(pair) = idx::pair(path) => idx::read(&[pair?]),
+        Look::Compressed(compression) => Err(unrecognised(&compression.reason(path))),
         Look::Image if options.labels == Labels::Optional => Ok(single_image(path)),
         Look::Image => Err(DataError::Unlabelled {
             origin: source.to_string(),
             reason: "it is a single image".to_string(),
         }),
+        Look::Pickle => cifar_pickles::read(&[path.to_path_buf()]),
         Look::Unknown if path.extension().is_some_and(|extension| extension == "bin") => {
             cifar::read(&[path.to_path_buf()])
         }
@@ -202,8 +210,9 @@ fn folders_in(path: &Path) -> bool {
 enum Look {
     Zip,
     Tar,
-    Gzip,
+    Compressed(Compression),
     Parquet,
+    Pickle,
     Image,
     Unknown,
 }
@@ -217,12 +226,14 @@ fn look(path: &Path) -> Result<Look, DataError> {
         Look::Zip
     } else if start.starts_with(b"PAR1") {
         Look::Parquet
-    } else if start.starts_with(&[0x1F, 0x8B]) {
-        Look::Gzip
+    } else if let Some(compression) = Compression::of(&start) {
+        Look::Compressed(compression)
     } else if start.get(257..262) == Some(b"ustar") || named_tar {
         Look::Tar
-    } else if ::image::guess_format(&start).is_ok() {
+    } else if image::looks_like_image(&start) {
         Look::Image
+    } else if cifar_pickles::is_pickle(&start) {
+        Look::Pickle
     } else {
         Look::Unknown
     })

@@ -613,6 +613,8 @@ fn exif_orientation_is_applied() {
     }
 }
 
+const NO_IMAGE: &str = "it is not an image of a kind that is decoded (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM)";
+
 #[test]
 fn damaged_and_hostile_images_get_a_sentence() {
     let noise = RgbImage::from_fn(64, 64, |x, y| {
@@ -622,11 +624,8 @@ fn damaged_and_hostile_images_get_a_sentence() {
     let whole = encoded(&noise.clone().into(), ImageFormat::Png);
     let reason = |bytes: &[u8]| decode(bytes).expect_err("an error");
     assert_eq!(reason(b""), "it is empty");
-    assert_eq!(reason(b"hello, world, this is text"), "it is no PNG, JPEG or WebP image");
-    assert_eq!(
-        reason(b"GIF89a\x01\0\x01\0\0\0\0;"),
-        "its format, Gif, is not supported: convert it to PNG or JPEG"
-    );
+    assert_eq!(reason(b"hello, world, this is text"), NO_IMAGE);
+    assert!(reason(b"GIF89a\x01\0\x01\0\0\0\0;").starts_with("it is damaged ("), "a GIF without a picture");
     assert_eq!(reason(&jpeg[..jpeg.len() / 2]), "it is truncated: a JPEG without its end marker");
     assert!(reason(&whole[..whole.len() / 2]).starts_with("it is damaged ("));
     let with_trailer = [jpeg.as_slice(), &[7; 5000]].concat();
@@ -679,10 +678,7 @@ fn bad_images_are_named_and_skipped_or_refused_when_strict() {
     write(folder.path(), &files);
     let mut dataset = open_path(folder.path()).expect("opens");
     let error = dataset.split("train").expect("train").load(1).expect_err("bad").to_string();
-    assert_eq!(
-        error,
-        "train/ant/001.png cannot be used: it is no PNG, JPEG or WebP image; replace or remove it"
-    );
+    assert_eq!(error, format!("train/ant/001.png cannot be used: {NO_IMAGE}; replace or remove it"));
     let skipped = dataset.verify(&[]).expect("skips");
     let names: Vec<_> = skipped.iter().map(|skipped| skipped.identifier.as_str()).collect();
     assert_eq!(names, ["train/ant/001.png", "train/bee/004.png", "train/bee/photo.gif"]);
@@ -694,7 +690,7 @@ fn bad_images_are_named_and_skipped_or_refused_when_strict() {
     assert!(strict.verify(&["test"]).expect("the test split is sound").is_empty());
     let error = strict.verify(&[]).expect_err("strict").to_string();
     let start = format!(
-        "3 of the 11 images in `train` of {source} are bad, the first is train/ant/001.png: it is no PNG"
+        "3 of the 11 images in `train` of {source} are bad, the first is train/ant/001.png: it is not an image"
     );
     assert!(error.starts_with(&start), "{error}");
 
@@ -761,7 +757,7 @@ fn faulty_folders_get_a_sentence_each() {
     );
 
     std::fs::write(at("x.tar.gz"), [0x1F, 0x8B, 8, 0]).expect("a file");
-    assert!(complaint(&at("x.tar.gz")).contains("unpack it with gunzip"));
+    assert!(complaint(&at("x.tar.gz")).contains("unpack it with `tar -xf x.tar.gz`"));
     std::fs::write(at("one.png"), png(0)).expect("a file");
     assert!(complaint(&at("one.png")).contains("it is a single image"));
     std::fs::write(at("junk"), b"junk").expect("a file");

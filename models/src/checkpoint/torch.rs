@@ -239,7 +239,7 @@ fn remarks(pickle: &Pickle) -> BTreeMap<String, String> {
             Value::Int(value) => value.to_string(),
             Value::Float(value) => value.to_string(),
             Value::Text(value) => value.to_owned(),
-            Value::Nothing | Value::Global(..) | Value::Node(_) => return None,
+            Value::Nothing | Value::Bytes(_) | Value::Global(..) | Value::Node(_) => return None,
         };
         (key.len().max(text.len()) <= LONGEST_REMARK).then(|| (key.to_owned(), text))
     };

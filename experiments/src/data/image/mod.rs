@@ -1,11 +1,18 @@
 //! Pictures in memory, and how files become pictures.
 
+mod jpeg;
 mod kinds;
+#[cfg(test)]
+mod tests;
+mod tiff;
 
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+
+use self::kinds::Kind;
+use self::tiff::Paletted;
 
 pub(super) use self::kinds::{IMAGE_ENDINGS, looks_like_image, undecodable_kind};
 
@@ -74,16 +81,34 @@ pub const MAX_SIDE: u32 = 16_384;
 /// Most pixels of an image that is decoded.
 pub const MAX_PIXELS: u64 = 100_000_000;
 
-/// Decodes a PNG, JPEG or WebP file to RGB, upright according to its EXIF orientation. Grey is repeated in
-/// the three channels, transparency is dropped, 16 bits are rounded to 8.
+/// Decodes a PNG, JPEG, WebP, GIF, BMP, TIFF or PNM file to RGB as Pillow's `convert("RGB")` does, and turns it upright as its
+/// EXIF orientation says. Grey is repeated in the three channels, transparency is dropped, of several pictures the first is
+/// taken. 16 bits are rounded to 8, where Pillow cuts them off (colours) or clips them at 255 (grey).
 ///
 /// # Errors
 /// What is wrong with the file, as the end of a sentence: unknown format, damage, or a size above
 /// [`MAX_SIDE`] or [`MAX_PIXELS`], which is refused before memory is taken.
 pub fn decode(bytes: &[u8]) -> Result<Image, String> {
-    let (mut decoder, _) = open(bytes)?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(damage)?;
+    if let Some(paletted) = Paletted::of(bytes) {
+        let grey = decode_plainly(&paletted.as_grey)?;
+        let pixels = grey.pixels.iter().step_by(3).flat_map(|&level| paletted.colour(level)).collect();
+        return Ok(Image { pixels, ..grey });
+    }
+    decode_plainly(bytes)
+}
+
+fn decode_plainly(bytes: &[u8]) -> Result<Image, String> {
+    let (mut picture, orientation) = match open(bytes)? {
+        Opened::Jpeg(header) => {
+            let pixels = jpeg::decode(bytes, &header)?;
+            let picture = RgbImage::from_raw(header.width, header.height, pixels);
+            (DynamicImage::from(picture.expect("as many pixels as that")), header.orientation)
+        }
+        Opened::Other(mut decoder) => {
+            let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+            (DynamicImage::from_decoder(decoder).map_err(damage)?, orientation)
+        }
+    };
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
     Ok(Image { width: rgb.width() as usize, height: rgb.height() as usize, pixels: rgb.into_raw() })
@@ -94,29 +119,54 @@ pub fn decode(bytes: &[u8]) -> Result<Image, String> {
 /// # Errors
 /// As for [`decode`], as far as the header shows.
 pub fn dimensions(bytes: &[u8]) -> Result<(usize, usize), String> {
-    let (mut decoder, (width, height)) = open(bytes)?;
+    if let Some(paletted) = Paletted::of(bytes) {
+        return dimensions_plainly(&paletted.as_grey);
+    }
+    dimensions_plainly(bytes)
+}
+
+fn dimensions_plainly(bytes: &[u8]) -> Result<(usize, usize), String> {
+    let ((width, height), orientation) = match open(bytes)? {
+        Opened::Jpeg(header) => ((header.width, header.height), header.orientation),
+        Opened::Other(mut decoder) => {
+            (decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms))
+        }
+    };
     let turned = matches!(
-        decoder.orientation(),
-        Ok(Orientation::Rotate90
+        orientation,
+        Orientation::Rotate90
             | Orientation::Rotate270
             | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH)
+            | Orientation::Rotate270FlipH
     );
     let (width, height) = if turned { (height, width) } else { (width, height) };
     Ok((width as usize, height as usize))
 }
 
-fn open(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, (u32, u32)), String> {
+/// A file whose header has been read and whose size can be decoded.
+enum Opened<'a> {
+    Jpeg(jpeg::Header),
+    Other(Box<dyn ImageDecoder + 'a>),
+}
+
+fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
     if bytes.is_empty() {
         return Err("it is empty".to_string());
     }
-    let format = image::guess_format(bytes).map_err(|_| "it is no PNG, JPEG or WebP image".to_string())?;
-    if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) {
-        return Err(format!("its format, {format:?}, is not supported: convert it to PNG or JPEG"));
-    }
-    if format == ImageFormat::Jpeg && !is_complete_jpeg(bytes) {
-        return Err("it is truncated: a JPEG without its end marker".to_string());
-    }
+    let format = match Kind::of(bytes) {
+        Some(Kind::Jpeg) => {
+            let header = jpeg::Header::read(bytes)?;
+            check_size(header.width, header.height)?;
+            return Ok(Opened::Jpeg(header));
+        }
+        Some(Kind::Png) => ImageFormat::Png,
+        Some(Kind::WebP) => ImageFormat::WebP,
+        Some(Kind::Gif) => ImageFormat::Gif,
+        Some(Kind::Bmp) => ImageFormat::Bmp,
+        Some(Kind::Tiff) => ImageFormat::Tiff,
+        Some(Kind::Pnm) => ImageFormat::Pnm,
+        None => return Err(not_decoded(bytes)),
+    };
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
@@ -126,37 +176,39 @@ fn open(bytes: &[u8]) -> Result<(impl ImageDecoder + '_, (u32, u32)), String> {
     let decoder = reader.into_decoder().map_err(damage)?;
     // Decoders differ in which limits they heed, so the size is checked here as well.
     let (width, height) = decoder.dimensions();
+    check_size(width, height)?;
+    Ok(Opened::Other(Box::new(decoder)))
+}
+
+fn check_size(width: u32, height: u32) -> Result<(), String> {
     if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
         return Err(format!(
             "it is {width} × {height} pixels, more than the {MAX_SIDE} a side or {} million in all that are decoded",
             MAX_PIXELS / 1_000_000
         ));
     }
-    Ok((decoder, (width, height)))
+    if width == 0 || height == 0 {
+        return Err(format!("it is damaged ({width} × {height} pixels)"));
+    }
+    Ok(())
 }
 
-/// Whether the end marker follows the first scan. Decoders fill what is missing with grey, which would pass
-/// for a picture. What may stand behind the end marker (cameras put previews there) does not matter, nor
-/// does the end marker of a thumbnail in the header.
-fn is_complete_jpeg(bytes: &[u8]) -> bool {
-    const END: [u8; 2] = [0xFF, 0xD9];
-    const START_OF_SCAN: u8 = 0xDA;
-    let mut at = 2;
-    while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
-        let length = usize::from(u16::from_be_bytes([high, low]));
-        at += 2 + length;
-        if marker == START_OF_SCAN {
-            return bytes.get(at..).is_some_and(|scan| scan.windows(2).any(|pair| pair == END));
+fn not_decoded(bytes: &[u8]) -> String {
+    match undecodable_kind(bytes, "") {
+        Some(kind) => format!("it is of the kind {kind}, which is not decoded: convert it to PNG or JPEG"),
+        None => {
+            "it is not an image of a kind that is decoded (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM)".to_string()
         }
     }
-    // Not a plain sequence of segments: the decoder has to judge.
-    at < bytes.len()
 }
 
 fn damage(error: image::ImageError) -> String {
     match error {
         image::ImageError::Limits(_) => {
             format!("it is larger than the {MAX_SIDE} pixels a side that are decoded")
+        }
+        image::ImageError::Unsupported(error) => {
+            format!("it is of a kind that is not decoded ({error}): convert it to PNG or JPEG")
         }
         error => {
             // Some decoders end their sentences with a line feed.

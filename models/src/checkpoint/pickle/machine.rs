@@ -125,9 +125,12 @@ impl<'a> Machine<'a> {
                 self.push(line.parse().map_or(Value::Nothing, Value::Float));
             }
 
-            b'X' | b'T' | b'B' => self.text(4)?,
-            0x8c | b'U' | b'C' => self.text(1)?,
-            0x8d | 0x8e | 0x96 => self.text(8)?,
+            b'X' => self.text(4)?,
+            0x8c => self.text(1)?,
+            0x8d => self.text(8)?,
+            b'T' | b'B' => self.bytes(4)?,
+            b'U' | b'C' => self.bytes(1)?,
+            0x8e | 0x96 => self.bytes(8)?,
             b'S' => {
                 let line = self.reader.line()?;
                 self.push(Value::Text(line.trim_matches(['\'', '"'])));
@@ -253,11 +256,19 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Pushes a text whose length stands before it in `width` bytes; bytes that are no text are of no interest.
+    /// Pushes a text whose length stands before it in `width` bytes.
     fn text(&mut self, width: usize) -> Result<(), Fault> {
         let length = self.reader.length(width)?;
         let text = str::from_utf8(self.reader.take(length)?);
         self.push(text.map_or(Value::Nothing, Value::Text));
+        Ok(())
+    }
+
+    /// The like of bytes, which are a text if they can be one: Python 2 wrote its texts as bytes.
+    fn bytes(&mut self, width: usize) -> Result<(), Fault> {
+        let length = self.reader.length(width)?;
+        let bytes = self.reader.take(length)?;
+        self.push(str::from_utf8(bytes).map_or(Value::Bytes(bytes), Value::Text));
         Ok(())
     }
 

@@ -30,6 +30,8 @@ pub(super) enum Value<'a> {
     Float(f64),
     /// A text, or bytes that are one.
     Text(&'a str),
+    /// Bytes that are no text.
+    Bytes(&'a [u8]),
     /// A class or function: module and name.
     Global(&'a str, &'a str),
     /// Something that holds other values: an index into [`Pickle::nodes`].

@@ -1,0 +1,330 @@
+//! The idx files of MNIST (LeCun 1998) and of the sets in its form (Fashion-MNIST, KMNIST, EMNIST), compressed with gzip or not:
+//! four bytes 0, 0, type and number of axes, the axes' extents as big-endian 32-bit numbers, then the values. Images are
+//! (n, height, width) of 8 bits, their labels (n,).
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::DataError;
+use super::open::Layout;
+use super::split::{Encoding, Record};
+use super::storage::Storage;
+
+/// Bytes of pixels that a compressed file may hold; EMNIST's largest holds 547 MB.
+const MAX_PIXELS: u64 = 1 << 30;
+/// Most files and folders that are looked at for such files.
+const MOST_ENTRIES: usize = 2000;
+
+/// A file of images with its file of labels.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    images: PathBuf,
+    labels: PathBuf,
+    split: &'static str,
+    /// What their names begin with: `emnist-letters-`, mostly nothing.
+    set: String,
+}
+
+/// The pairs of files in `folder`, or in the one folder below it that has some, such as `MNIST/raw`.
+pub(super) fn pairs_in(folder: &Path) -> Result<Vec<Pair>, DataError> {
+    let mut sets: BTreeMap<(PathBuf, String), BTreeMap<&str, Pair>> = BTreeMap::new();
+    let mut alone = None;
+    let entries = walkdir::WalkDir::new(folder).max_depth(3).sort_by_file_name().into_iter().flatten();
+    for entry in entries.take(MOST_ENTRIES).filter(|entry| entry.file_type().is_file()) {
+        let path = entry.path();
+        match pair(path) {
+            None => {}
+            Some(Err(error)) => alone = alone.or(Some(error)),
+            Some(Ok(pair)) => {
+                let set = sets.entry((place(path).to_path_buf(), pair.set.clone())).or_default();
+                // Of two copies, that which is not compressed.
+                if has_ending(path, "gz") && set.contains_key(pair.split) {
+                    continue;
+                }
+                set.insert(pair.split, pair);
+            }
+        }
+    }
+    if sets.len() > 1 {
+        let several: Vec<_> =
+            sets.keys().map(|(place, set)| format!("`{}`", place.join(set).display())).collect();
+        return Err(DataError::malformed(
+            folder,
+            format!(
+                "it holds {} sets of idx files: {}; give a folder with one of them alone",
+                several.len(),
+                several.join(" and ")
+            ),
+        ));
+    }
+    match (sets.into_values().next(), alone) {
+        (Some(set), _) => Ok(set.into_values().collect()),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+/// Where a file lies: in its folder, or in the one above where it was unpacked into a folder of its own name.
+fn place(path: &Path) -> &Path {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    match (folder.file_name(), folder.parent()) {
+        (Some(name), Some(above)) if Some(name) == path.file_name() => above,
+        _ => folder,
+    }
+}
+
+/// The pair that a file of images belongs to, if it is one by its name.
+///
+/// # Errors
+/// Images without their labels.
+pub(super) fn pair(path: &Path) -> Option<Result<Pair, DataError>> {
+    let name = path.file_name()?.to_str()?;
+    let plain = name.strip_suffix(".gz").unwrap_or(name);
+    let stem = [IMAGES, ".idx3-ubyte"].iter().find_map(|end| plain.strip_suffix(end))?;
+    let start = stem.strip_suffix("images")?;
+    const SPLITS: [(&str, &str); 6] = [
+        ("train", "train"),
+        ("t10k", "test"),
+        ("test", "test"),
+        ("validation", "val"),
+        ("valid", "val"),
+        ("val", "val"),
+    ];
+    let before = start.trim_end_matches(['-', '_', '.']);
+    let named = SPLITS.iter().find_map(|(word, split)| Some((before.strip_suffix(word)?, *split)));
+    let (set, split) = named.unwrap_or((before, "all"));
+    let candidates = ["-", "."].iter().flat_map(|dot| {
+        let name = format!("{start}labels{dot}idx1-ubyte");
+        let (alone, compressed) = (place(path).join(&name), place(path).join(format!("{name}.gz")));
+        [path.with_file_name(&name), alone.clone(), alone.join(&name), compressed]
+    });
+    let labels = candidates.into_iter().find(|labels| labels.is_file()).ok_or_else(|| {
+        let wanted = format!("{start}labels{}", IMAGES.replace('3', "1"));
+        DataError::malformed(
+            path,
+            format!("its labels are missing: put `{wanted}` (or `{wanted}.gz`) next to it"),
+        )
+    });
+    Some(labels.map(|labels| Pair { images: path.to_path_buf(), labels, split, set: set.to_string() }))
+}
+
+/// How a file of images ends.
+const IMAGES: &str = "-idx3-ubyte";
+
+/// Reads the labels of all pairs, and the images of compressed files, which then stay in memory.
+pub(super) fn read(pairs: &[Pair]) -> Result<Layout, DataError> {
+    let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
+    let mut notes = Vec::new();
+    let names = pairs.first().map_or(Ok(None), mapping)?;
+    for pair in pairs {
+        let images = Images::read(&pair.images)?;
+        let labels = labels(&pair.labels)?;
+        if labels.len() != images.count {
+            return Err(DataError::malformed(
+                &pair.images,
+                format!(
+                    "it has {} images, but {} has {} labels; copy both again",
+                    images.count,
+                    file_name(&pair.labels),
+                    labels.len()
+                ),
+            ));
+        }
+        let file = file_name(&pair.images);
+        let records = splits.entry(pair.split.to_string()).or_default();
+        for (i, label) in labels.into_iter().enumerate() {
+            let class = match &names {
+                Some(names) => names.iter().position(|(number, _)| *number == label).ok_or_else(|| {
+                    DataError::malformed(
+                        &pair.labels,
+                        format!("image {i} has the label {label}, which the mapping lacks"),
+                    )
+                })?,
+                None => usize::from(label),
+            };
+            records.push(Record {
+                identifier: format!("{file}#{i}"),
+                label: class,
+                storage: images.storage(i),
+                encoding: Encoding::Interleaved { width: images.width, height: images.height, channels: 1 },
+            });
+        }
+        if pair.set.contains("emnist") && notes.is_empty() {
+            notes.push(
+                "EMNIST's files hold every image with rows and columns exchanged; they are taken as they are"
+                    .into(),
+            );
+        }
+    }
+    let last = splits.values().flatten().map(|record| record.label).max().unwrap_or(0);
+    let classes = match names {
+        Some(names) => names.into_iter().map(|(_, name)| name).collect(),
+        None => (0..=last).map(|class| class.to_string()).collect(),
+    };
+    Ok(Layout { classes, splits, notes, complete: false })
+}
+
+/// EMNIST's `emnist-letters-mapping.txt`: on each line a label and the characters (by code) that it stands for.
+fn mapping(pair: &Pair) -> Result<Option<Vec<(u8, String)>>, DataError> {
+    let path = pair.images.with_file_name(format!("{}mapping.txt", pair.set));
+    if pair.set.is_empty() || !path.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| DataError::read(&path, error))?;
+    let line = |line: &str| {
+        let mut numbers = line.split_whitespace();
+        let label = numbers.next()?.parse().ok()?;
+        let letters = numbers.map(|code| char::from_u32(code.parse().ok()?));
+        Some((label, letters.collect::<Option<String>>().filter(|name| !name.is_empty())?))
+    };
+    let names = text.lines().filter(|text| !text.trim().is_empty()).map(line).collect::<Option<Vec<_>>>();
+    names.map(Some).ok_or_else(|| {
+        DataError::malformed(&path, "a line of it is not a label and codes of characters; copy it again")
+    })
+}
+
+/// The images of a file.
+struct Images {
+    count: usize,
+    height: usize,
+    width: usize,
+    pixels: Pixels,
+}
+
+enum Pixels {
+    /// In the file, from this byte on.
+    InFile(Arc<Path>, u64),
+    InMemory(Arc<[u8]>),
+}
+
+impl Images {
+    fn read(path: &Path) -> Result<Self, DataError> {
+        let mut file = Idx::open(path)?;
+        let [count, height, width] = *file.extents.as_slice() else {
+            return Err(file.malformed(format!("its shape is {:?}; images have three axes", file.extents)));
+        };
+        if height == 0 || width == 0 {
+            return Err(file.malformed(format!("its images have {width} × {height} pixels")));
+        }
+        let expected = file.expected();
+        let pixels = match file.stored {
+            Some(stored) if stored == expected => Pixels::InFile(path.into(), file.header),
+            Some(stored) => return Err(file.wrong_length(&stored.to_string())),
+            None => Pixels::InMemory(file.values()?.into()),
+        };
+        Ok(Images { count: count as usize, height: height as usize, width: width as usize, pixels })
+    }
+
+    fn storage(&self, i: usize) -> Storage {
+        let length = self.height * self.width;
+        match &self.pixels {
+            Pixels::InFile(file, header) => Storage::Range {
+                file: file.clone(),
+                offset: header + (i * length) as u64,
+                length: length as u64,
+            },
+            Pixels::InMemory(bytes) => Storage::Shared { bytes: bytes.clone(), offset: i * length, length },
+        }
+    }
+}
+
+fn labels(path: &Path) -> Result<Vec<u8>, DataError> {
+    let mut file = Idx::open(path)?;
+    if file.extents.len() != 1 {
+        return Err(file.malformed(format!("its shape is {:?}; labels have one axis", file.extents)));
+    }
+    file.values()
+}
+
+/// A file whose header has been read.
+struct Idx {
+    path: PathBuf,
+    reader: Box<dyn Read>,
+    extents: Vec<u32>,
+    /// Bytes of the header.
+    header: u64,
+    /// Bytes behind it, where the file is not compressed.
+    stored: Option<u64>,
+}
+
+impl Idx {
+    fn open(path: &Path) -> Result<Self, DataError> {
+        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let length = file.metadata().map_err(|error| DataError::read(path, error))?.len();
+        let mut start = [0; 2];
+        let compressed = (&file).read_exact(&mut start).is_ok() && start == [0x1F, 0x8B];
+        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let reader = BufReader::new(file);
+        let reader: Box<dyn Read> =
+            if compressed { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) };
+        let mut idx = Idx { path: path.to_path_buf(), reader, extents: Vec::new(), header: 0, stored: None };
+        let unreadable =
+            |idx: &Idx, error: io::Error| idx.malformed(format!("its header cannot be read ({error})"));
+        let mut magic = [0; 4];
+        idx.reader.read_exact(&mut magic).map_err(|error| unreadable(&idx, error))?;
+        let [0, 0, 8, axes @ 1..=4] = magic else {
+            return Err(idx.malformed("it does not begin as an idx file of 8-bit values".to_string()));
+        };
+        for _ in 0..axes {
+            let mut extent = [0; 4];
+            idx.reader.read_exact(&mut extent).map_err(|error| unreadable(&idx, error))?;
+            idx.extents.push(u32::from_be_bytes(extent));
+        }
+        idx.header = 4 + 4 * u64::from(axes);
+        idx.stored = (!compressed).then(|| length.saturating_sub(idx.header));
+        Ok(idx)
+    }
+
+    /// Number of values that the header claims.
+    fn expected(&self) -> u64 {
+        self.extents.iter().fold(1, |product: u64, &extent| product.saturating_mul(extent.into()))
+    }
+
+    /// All values. What the header claims is not trusted with memory: they are taken as they come.
+    fn values(&mut self) -> Result<Vec<u8>, DataError> {
+        let expected = self.expected();
+        if expected > MAX_PIXELS {
+            let most = MAX_PIXELS >> 20;
+            return Err(self.malformed(format!(
+                "it claims {expected} values, more than the {most} MiB that are taken from one file"
+            )));
+        }
+        let mut values = Vec::new();
+        // One more than there should be, to see whether there are more.
+        let read = (&mut self.reader).take(expected + 1).read_to_end(&mut values);
+        read.map_err(|error| self.malformed(format!("it is damaged or cut short ({error})")))?;
+        match values.len() as u64 {
+            found if found == expected => Ok(values),
+            found if found > expected => Err(self.wrong_length("more")),
+            found => Err(self.wrong_length(&found.to_string())),
+        }
+    }
+
+    fn wrong_length(&self, found: &str) -> DataError {
+        self.malformed(format!(
+            "it should hold {:?} = {} values but holds {found}",
+            self.extents,
+            self.expected()
+        ))
+    }
+
+    fn malformed(&self, reason: String) -> DataError {
+        DataError::malformed(&self.path, format!("{reason}; copy it again, or give a file of MNIST's form"))
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn has_ending(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|extension| extension == ending)
+}
+
+#[cfg(test)]
+mod tests;
