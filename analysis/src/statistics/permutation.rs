@@ -46,7 +46,10 @@ pub fn sign_flip_test(first: &[f64], second: &[f64], resampling: &Resampling) ->
         true => (every_span(&differences), "exact".to_owned()),
         false => {
             let flips = resampling.resamples.max(FEWEST_FLIPS);
-            (random_spans(&differences, flips, resampling), format!("{flips} random flips, seed {}", resampling.seed))
+            (
+                random_spans(&differences, flips, resampling),
+                format!("{flips} random flips, seed {}", resampling.seed),
+            )
         }
     };
 
@@ -71,7 +74,9 @@ pub fn sign_flip_test(first: &[f64], second: &[f64], resampling: &Resampling) ->
         high: end(&highs).max(value),
         level,
         n: differences.len(),
-        method: format!("sign-flip permutation test of the paired mean, {how}; interval by inverting the test"),
+        method: format!(
+            "sign-flip permutation test of the paired mean, {how}; interval by inverting the test"
+        ),
     };
     Ok(SignFlipTest { difference, p_value: holding_zero as f64 / total })
 }

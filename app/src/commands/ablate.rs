@@ -71,7 +71,10 @@ fn table(findings: &HeadFindings) -> String {
     lines
         + &match gradient_agreement {
             Some(agreement) => {
-                format!("\nrank correlation of gradient importance with mean ablation: {:.2}", agreement.value)
+                format!(
+                    "\nrank correlation of gradient importance with mean ablation: {:.2}",
+                    agreement.value
+                )
             }
             None => "\nrank correlation of gradient importance with mean ablation: undefined".into(),
         }

@@ -40,7 +40,11 @@ fn many_pairs_come_within_chance_of_scipy() {
         let (found, expected) = (test(&numbers(&row["differences"])), row["p"].as_f64().unwrap());
         let chance = 4.0 * (expected * (1.0 - expected) / 10_000.0).sqrt() + 1e-4;
         assert!((found.p_value - expected).abs() < chance, "{found:?}, not {expected}");
-        assert!(found.difference.method.contains("10000 random flips, seed 5"), "{}", found.difference.method);
+        assert!(
+            found.difference.method.contains("10000 random flips, seed 5"),
+            "{}",
+            found.difference.method
+        );
     }
 }
 
@@ -63,7 +67,10 @@ fn closed_forms() {
     assert_eq!((six.p_value, six.difference.low, six.difference.high), (2.0 / 64.0, 0.25, 0.25));
     // Two pairs: four patterns, of which two are as extreme as the data. The test has the level of 50 %, and no other.
     let two = test(&[1.0, 3.0]);
-    assert_eq!((two.p_value, two.difference.low, two.difference.high, two.difference.level), (0.5, 1.0, 3.0, 0.5));
+    assert_eq!(
+        (two.p_value, two.difference.low, two.difference.high, two.difference.level),
+        (0.5, 1.0, 3.0, 0.5)
+    );
     // Ones and minus ones: McNemar's binomial.
     let mixed = test(&[1.0, 1.0, 1.0, 1.0, 1.0, -1.0, 0.0, 0.0]);
     assert_eq!(mixed.p_value, 2.0 * (1.0 + 6.0) / 64.0);
@@ -86,8 +93,7 @@ fn verdicts_never_contradict_intervals() {
             shift + if normal > 0.0 { skew * normal } else { normal }
         };
         // Every third is coarse, so that ties and zeros occur.
-        let values: Vec<f64> =
-            (0..n).map(|_| if trial % 3 == 0 { draw().round() } else { draw() }).collect();
+        let values: Vec<f64> = (0..n).map(|_| if trial % 3 == 0 { draw().round() } else { draw() }).collect();
         let SignFlipTest { difference, p_value } = test(&values);
         assert!(difference.low <= difference.value && difference.value <= difference.high);
         assert!((0.0..=1.0).contains(&p_value) && p_value > 0.0);
@@ -124,18 +130,15 @@ fn its_interval_covers_the_mean() {
 #[test]
 fn flips_are_keyed_by_the_seed() {
     let values: Vec<f64> = (0..40).map(|i| f64::from(i * i % 17) - 7.0).collect();
-    let run = |seed| {
-        sign_flip_test(&values, &[0.0; 40], &Resampling { seed, ..RESAMPLING }).unwrap()
-    };
+    let run = |seed| sign_flip_test(&values, &[0.0; 40], &Resampling { seed, ..RESAMPLING }).unwrap();
     assert_eq!(run(1), run(1));
     assert_ne!(run(1).p_value, run(2).p_value);
 }
 
 #[test]
 fn bad_input_is_refused_with_a_sentence() {
-    let refused = |first: &[f64], second: &[f64]| {
-        sign_flip_test(first, second, &RESAMPLING).unwrap_err().to_string()
-    };
+    let refused =
+        |first: &[f64], second: &[f64]| sign_flip_test(first, second, &RESAMPLING).unwrap_err().to_string();
     assert_eq!(refused(&[1.0], &[2.0]), "a paired mean needs at least 2 observation(s), but there are 1");
     assert!(refused(&[1.0, 2.0], &[2.0]).contains("one length"));
     assert!(refused(&[1.0, f64::NAN], &[2.0, 0.0]).contains("NaN at position 1"));
