@@ -77,12 +77,16 @@ pub(super) fn ascent(model: &Classifier, images: Tensor<4>, labels: &[usize], lo
         let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));
         let [batch, classes] = logits.dims();
         assert_eq!(labels.len(), batch, "one label per image is needed");
-        assert!(labels.iter().all(|&label| label < classes), "a label is not among the model's {classes} classes");
+        assert!(
+            labels.iter().all(|&label| label < classes),
+            "a label is not among the model's {classes} classes"
+        );
         let plain = values(logits.clone());
         let rows = plain.chunks_exact(classes).zip(labels);
         let slopes: Vec<f32> = rows.flat_map(|(row, &label)| loss.slopes(row, label)).collect();
         // A sum of the logits with fixed factors: its gradient is the losses', each image's its own.
-        let slopes: Tensor<2> = Tensor::from_data(TensorData::new(slopes, [batch, classes]), &logits.device());
+        let slopes: Tensor<2> =
+            Tensor::from_data(TensorData::new(slopes, [batch, classes]), &logits.device());
         let gradients = (logits * slopes).sum().backward();
         let gradient = images.grad(&gradients).unwrap_or_else(|| images.inner().zeros_like());
         Ascent { answers: predicted_classes(&plain, classes), gradient: values(gradient) }
@@ -100,17 +104,26 @@ mod tests {
         for scale in [1.0f32, 1e-3, 30.0] {
             let scaled = logits.map(|logit| logit * scale);
             for label in 0..4 {
-                let others = |z: &[f64]| z.iter().enumerate().filter(|(class, _)| *class != label).map(|(_, z)| *z).collect::<Vec<_>>();
+                let others = |z: &[f64]| {
+                    z.iter()
+                        .enumerate()
+                        .filter(|(class, _)| *class != label)
+                        .map(|(_, z)| *z)
+                        .collect::<Vec<_>>()
+                };
                 let soft = |z: &[f64], t: f64| {
                     let others = others(z);
                     let largest = others.iter().copied().fold(f64::MIN, f64::max);
-                    t * others.iter().map(|other| ((other - largest) / t).exp()).sum::<f64>().ln() + largest - z[label]
+                    t * others.iter().map(|other| ((other - largest) / t).exp()).sum::<f64>().ln() + largest
+                        - z[label]
                 };
                 // The range is 3.2 wide, and 4 ln 4 temperatures.
                 let t = 3.2 * f64::from(scale) / (4.0 * 4f64.ln());
                 let (log_odds, margin) = (|z: &[f64]| soft(z, 1.0), |z: &[f64]| soft(z, t));
                 let spread = scaled.iter().map(|z| f64::from((z - scaled[label]).abs())).fold(0.0, f64::max);
-                for (loss, of) in [(Loss::LogOdds, &log_odds as &dyn Fn(&[f64]) -> f64), (Loss::Margin, &margin)] {
+                for (loss, of) in
+                    [(Loss::LogOdds, &log_odds as &dyn Fn(&[f64]) -> f64), (Loss::Margin, &margin)]
+                {
                     for (class, found) in loss.slopes(&scaled, label).into_iter().enumerate() {
                         let step = 1e-5 * f64::from(scale);
                         let at = |change: f64| {

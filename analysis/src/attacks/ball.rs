@@ -29,7 +29,8 @@ pub(super) fn start_at_random(attack: &Attack, x: &mut [f32], clean: &[f32], gre
         }
         Attack::PgdL2 { epsilon, .. } => {
             let direction: Vec<f64> = (0..free).map(|_| standard_normal(&mut rng)).collect();
-            let length = euclidean_length((0..clean.len()).map(|i| direction[i % free])).max(f64::MIN_POSITIVE);
+            let length =
+                euclidean_length((0..clean.len()).map(|i| direction[i % free])).max(f64::MIN_POSITIVE);
             let radius = epsilon * rng.random::<f64>().powf(1.0 / free as f64);
             direction.into_iter().map(|along| radius * along / length).collect()
         }
@@ -44,7 +45,8 @@ pub(super) fn start_at_random(attack: &Attack, x: &mut [f32], clean: &[f32], gre
 pub(super) fn ascend(attack: &Attack, x: &mut [f32], clean: &[f32], grey: bool, gradient: &[f32]) {
     let together = grey.then(|| {
         let plane = gradient.len() / CHANNELS;
-        let sum = |i: usize| (0..CHANNELS).map(|channel| f64::from(gradient[channel * plane + i])).sum::<f64>();
+        let sum =
+            |i: usize| (0..CHANNELS).map(|channel| f64::from(gradient[channel * plane + i])).sum::<f64>();
         let sums: Vec<f64> = (0..plane).map(sum).collect();
         sums.repeat(CHANNELS)
     });

@@ -106,7 +106,8 @@ impl Attack {
     /// The settings in words, for a report's reader.
     pub fn describe(&self) -> String {
         let start = |random| if random { "a random start" } else { "the clean image as start" };
-        let size = |size: f64| format!("{:.3}", size * 255.0).trim_end_matches('0').trim_end_matches('.').to_owned();
+        let size =
+            |size: f64| format!("{:.3}", size * 255.0).trim_end_matches('0').trim_end_matches('.').to_owned();
         let radius = |epsilon: f64| {
             let whole = (epsilon * 255.0 + eight_bit::SLACK).floor();
             match epsilon * 255.0 - whole > eight_bit::SLACK {

@@ -178,7 +178,10 @@ fn scaled_logits_hide_nothing() {
                 }
                 for chosen in attacks {
                     let [quiet, loud] = [&model, &loud].map(|model| standing(model, &images, &chosen));
-                    assert!(quiet.abs_diff(loud) <= 1, "{chosen:?}, times {factor}: {quiet} and {loud} stand");
+                    assert!(
+                        quiet.abs_diff(loud) <= 1,
+                        "{chosen:?}, times {factor}: {quiet} and {loud} stand"
+                    );
                     between += usize::from(quiet > 0 && quiet < 24);
                 }
             }
@@ -258,7 +261,13 @@ fn a_grey_step_follows_the_sum_of_the_channels() {
     ascend(&Attack::fgsm(EIGHT), &mut x, &clean, false, &[1.0, 1.0, -3.0]);
     assert_eq!(x, [0.5 + EIGHT as f32, 0.5 + EIGHT as f32, 0.5 - EIGHT as f32]);
     let mut x = clean;
-    ascend(&Attack::PgdL2 { epsilon: 1.0, step: 0.3, steps: 1, random_start: false }, &mut x, &clean, true, &[1.0, 1.0, -3.0]);
+    ascend(
+        &Attack::PgdL2 { epsilon: 1.0, step: 0.3, steps: 1, random_start: false },
+        &mut x,
+        &clean,
+        true,
+        &[1.0, 1.0, -3.0],
+    );
     for value in x {
         assert!((value - (0.5 - 0.3 / 3f32.sqrt())).abs() < 1e-6, "{x:?}");
     }
@@ -271,7 +280,8 @@ fn robust_is_correct_before_and_under_the_attack() {
 
 #[test]
 fn what_rounding_leaves_nothing_of() {
-    for (size, gone) in [(0.0, false), (0.0314, true), (0.5, true), (0.999, true), (1.0, false), (1.5, false)] {
+    for (size, gone) in [(0.0, false), (0.0314, true), (0.5, true), (0.999, true), (1.0, false), (1.5, false)]
+    {
         assert_eq!(Attack::fgsm(size / 255.0).is_rounded_away(), gone, "{size}");
         assert_eq!(Attack::pgd_l2(size / 255.0, 10).is_rounded_away(), gone, "{size}");
     }

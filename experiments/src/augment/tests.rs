@@ -205,7 +205,8 @@ fn erasing_noise_is_standard_normal_for_the_model() {
         let pixels = erased.pixels.chunks(3).filter(|pixel| *pixel != [7, 77, 177]);
         values.extend(pixels.flatten().map(|&value| (f64::from(value) / 255.0 - 0.5) / 0.5));
     }
-    let share = |of: &dyn Fn(f64) -> bool| values.iter().filter(|v| of(**v)).count() as f64 / values.len() as f64;
+    let share =
+        |of: &dyn Fn(f64) -> bool| values.iter().filter(|v| of(**v)).count() as f64 / values.len() as f64;
     // Of a standard normal: 15.9 % below −1, 30.9 % below −½, 38.3 % within ±½.
     for (found, expected) in [
         (share(&|v| v <= -0.999), 0.159),

@@ -181,15 +181,24 @@ mod tests {
     #[test]
     fn sizes_that_find_nothing_are_refused_before_training() {
         let refused = |change: &str| parse(&[change], false).unwrap_err();
-        assert_eq!(refused("studies.ablation_images=1"), "`studies.ablation_images` must be at least 2, not 1");
+        for key in ["ablation_images", "attention_images", "localisation_images"] {
+            let expected = format!("`studies.{key}` must be at least 2, not 1");
+            assert_eq!(refused(&format!("studies.{key}=1")), expected);
+        }
         for size in ["0.5", "0.0314", "0.999", "0", "-1", "nan"] {
             let refused = refused(&format!("studies.epsilons=[8, {size}]"));
-            assert!(refused.contains("at least 1, in units of 1/255 (write 8 for 8/255)"), "{refused}");
+            assert!(refused.contains("at least 1 (the unit is 1/255, so write 8 for 8/255"), "{refused}");
         }
         for size in ["1", "1.5", "16"] {
             assert!(parse(&[&format!("studies.epsilons=[{size}]")], false).is_ok());
         }
-        assert!(StudySizes::default().epsilons.iter().chain(&StudySizes::quick().epsilons).all(|size| *size >= 1.0));
+        assert!(
+            StudySizes::default()
+                .epsilons
+                .iter()
+                .chain(&StudySizes::quick().epsilons)
+                .all(|size| *size >= 1.0)
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@ use archaeo_analysis::head_ablation::{
 };
 use archaeo_analysis::head_gradient::gradient_importance;
 use archaeo_analysis::statistics::{
-    DEFAULT_LEVEL, Estimate, Resampling, SignFlipTest, StatisticsError, accuracy_difference, benjamini_hochberg,
-    mean_t, sign_flip_test, spearman, wilson,
+    DEFAULT_LEVEL, Estimate, Resampling, SignFlipTest, StatisticsError, accuracy_difference,
+    benjamini_hochberg, mean_t, sign_flip_test, spearman, wilson,
 };
 
 use super::{Laboratory, StudyError};
@@ -133,7 +133,9 @@ fn selected(ablations: &HeadAblations, resampling: &Resampling) -> Result<Option
         return Ok(None);
     }
     let mut chooses = vec![false; n];
-    sample(resampling.seed, "halves for choosing a head", n, n / 2).into_iter().for_each(|i| chooses[i] = true);
+    sample(resampling.seed, "halves for choosing a head", n, n / 2)
+        .into_iter()
+        .for_each(|i| chooses[i] = true);
     let increase = |entry: &AblatedHead| -> f64 {
         let pairs = entry.answers.losses.iter().zip(&baseline.losses).zip(&chooses);
         pairs.filter(|(_, chooses)| **chooses).map(|((ablated, whole), _)| ablated - whole).sum()

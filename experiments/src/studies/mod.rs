@@ -110,7 +110,7 @@ pub struct StudySizes {
     pub training_images: Option<usize>,
     /// Images computed at once; no result depends on it.
     pub batch_size: usize,
-    /// Images whose attention is measured (128 in the ViT paper).
+    /// Images whose attention is measured (128 in the ViT paper), at least 2.
     pub attention_images: usize,
     /// Side-by-side comparisons.
     pub comparisons: usize,
@@ -123,7 +123,7 @@ pub struct StudySizes {
     pub epsilons: Vec<f64>,
     /// Steps of PGD.
     pub pgd_steps: usize,
-    /// Images whose heatmaps are held against the true mask.
+    /// Images whose heatmaps are held against the true mask, at least 2.
     pub localisation_images: usize,
     /// Bootstrap resamples.
     pub resamples: usize,
@@ -154,15 +154,16 @@ impl StudySizes {
     /// # Errors
     /// A size that nothing can be found with.
     pub(crate) fn check(&self) -> Result<(), RecipeError> {
-        let one = "at least 1";
+        // A mean has an interval from two values on.
+        let (one, two) = ("at least 1", "at least 2");
         for (key, allowed, least, found) in [
             ("studies.training_images", one, 1, self.training_images.unwrap_or(usize::MAX)),
             ("studies.batch_size", one, 1, self.batch_size),
-            ("studies.attention_images", one, 1, self.attention_images),
-            ("studies.ablation_images", "at least 2", 2, self.ablation_images),
+            ("studies.attention_images", two, 2, self.attention_images),
+            ("studies.ablation_images", two, 2, self.ablation_images),
             ("studies.attack_images", one, 1, self.attack_images),
             ("studies.pgd_steps", one, 1, self.pgd_steps),
-            ("studies.localisation_images", one, 1, self.localisation_images),
+            ("studies.localisation_images", two, 2, self.localisation_images),
             ("studies.resamples", "at least 100", 100, self.resamples),
         ] {
             if found < least {
@@ -170,13 +171,14 @@ impl StudySizes {
             }
         }
         // Accuracy without an attack belongs to every curve, asked for or not.
-        let attackable = |epsilon: &f64| epsilon.is_finite() && !Attack::fgsm(epsilon / 255.0).is_rounded_away();
+        let attackable =
+            |epsilon: &f64| epsilon.is_finite() && !Attack::fgsm(epsilon / 255.0).is_rounded_away();
         match self.epsilons.iter().find(|epsilon| **epsilon <= 0.0 || !attackable(epsilon)) {
             None => Ok(()),
             Some(epsilon) => Err(RecipeError::Range {
                 key: "studies.epsilons",
-                allowed: "sizes of at least 1, in units of 1/255 (write 8 for 8/255): images have 8 bits, and smaller \
-                          changes are rounded away",
+                allowed: "sizes of at least 1 (the unit is 1/255, so write 8 for 8/255; images have 8 bits, and a smaller \
+                          change is rounded away)",
                 found: epsilon.to_string(),
             }),
         }

@@ -398,18 +398,44 @@ mod tests {
     #[test]
     fn in_whole_models_what_decays_is_the_weight_of_a_layer() {
         use archaeo_models::{
-            BeitConfig, BranchKind, Classifier, ModelCard, NetworkSpec, Preprocessing, ResNetConfig, Stem, SwinConfig,
-            VitConfig,
+            BeitConfig, BranchKind, Classifier, ModelCard, NetworkSpec, Preprocessing, ResNetConfig, Stem,
+            SwinConfig, VitConfig,
         };
         let (image_size, patch_size, width, depth, heads, mlp_width, classes) = (8, 4, 8, 1, 2, 8, 3);
-        let vit = VitConfig { image_size, patch_size, width, depth, heads, mlp_width, classes, ..VitConfig::default() };
+        let vit = VitConfig {
+            image_size,
+            patch_size,
+            width,
+            depth,
+            heads,
+            mlp_width,
+            classes,
+            ..VitConfig::default()
+        };
         let distilled = VitConfig { distilled: true, layer_scale: true, ..vit.clone() };
         let registers = VitConfig { registers: 2, ..vit };
         let (epsilon, drop_path) = (1e-6, 0.0);
-        let beit =
-            BeitConfig { image_size, patch_size, width, depth, heads, mlp_width, classes, epsilon, drop_path };
+        let beit = BeitConfig {
+            image_size,
+            patch_size,
+            width,
+            depth,
+            heads,
+            mlp_width,
+            classes,
+            epsilon,
+            drop_path,
+        };
         let (window_size, depths, heads) = (2, vec![1, 1], vec![2, 2]);
-        let swin = SwinConfig { image_size: 16, window_size, width, depths, heads, classes, ..SwinConfig::default() };
+        let swin = SwinConfig {
+            image_size: 16,
+            window_size,
+            width,
+            depths,
+            heads,
+            classes,
+            ..SwinConfig::default()
+        };
         let (stem, branch) = (Stem::Cifar, BranchKind::Basic);
         let resnet = ResNetConfig { stem, branch, blocks: [1; 4], width, classes };
         let layers = ["qkv", "proj", "fc1", "fc2", "head", "head_dist", "reduction", "fc"];
@@ -433,7 +459,8 @@ mod tests {
             }
             for (array, values) in state {
                 if decays(&array, &values.shape) {
-                    let layer = array.strip_suffix(".weight").unwrap_or_else(|| panic!("{name}: {array} decays"));
+                    let layer =
+                        array.strip_suffix(".weight").unwrap_or_else(|| panic!("{name}: {array} decays"));
                     let known = layers.contains(&layer.rsplit('.').next().unwrap());
                     assert!(values.shape.len() == 4 || known, "{name}: {array} decays");
                 }

@@ -43,7 +43,11 @@ pub(in super::super) fn halving_epsilon(curve: &AttackCurve) -> Option<f64> {
 }
 
 /// Models whose gradient was zero for some images under an attack, with their share: “12.0 % for the ViT”.
-pub(in super::super) fn zero_gradients(findings: &AttackFindings, attack: &str, names: &Names) -> Option<String> {
+pub(in super::super) fn zero_gradients(
+    findings: &AttackFindings,
+    attack: &str,
+    names: &Names,
+) -> Option<String> {
     let shares: Vec<String> = ROLES
         .iter()
         .filter_map(|role| Some((role, curve_of(findings, attack, *role)?.zero_gradient)))
@@ -91,7 +95,9 @@ fn claim(findings: &AttackFindings, attack: &str, names: &Names) -> Option<Claim
         },
         (_, 0) => stands_better(attack, Role::Vit, names, &clean),
         (0, _) => stands_better(attack, Role::Cnn, names, &clean),
-        _ => format!("Under {attack} it depends on ε which model keeps more of what it has without an attack{clean}."),
+        _ => format!(
+            "Under {attack} it depends on ε which model keeps more of what it has without an attack{clean}."
+        ),
     };
     let halving: Vec<String> = ROLES.iter().map(|role| halving(findings, attack, *role, names)).collect();
     let mut evidence = format!(
@@ -116,7 +122,8 @@ fn stands_better(attack: &str, role: Role, names: &Names, clean: &str) -> String
 
 /// A difference in robust accuracy without one in what the attack takes away.
 fn no_robustness(findings: &AttackFindings, attack: &str, role: Role, names: &Names) -> String {
-    let accuracy = |role: Role| curve_of(findings, attack, role)?.points.first().map(|point| point.accuracy.value);
+    let accuracy =
+        |role: Role| curve_of(findings, attack, role)?.points.first().map(|point| point.accuracy.value);
     let clean = clean_accuracies(findings, attack, names);
     let as_before = match (accuracy(role), accuracy(other(role))) {
         (Some(mine), Some(others)) if mine > others => ", as it is without one",

@@ -102,7 +102,9 @@ fn gradient(findings: &HeadFindings) -> Claim {
     let (statement, evidence) = match &findings.gradient_agreement {
         None => (
             "Whether the gradient ranks the heads as taking them away does cannot be said.",
-            format!("Spearman's ρ of the two rankings is undefined over {heads}: too few, or all alike in one of them."),
+            format!(
+                "Spearman's ρ of the two rankings is undefined over {heads}: too few, or all alike in one of them."
+            ),
         ),
         Some(agreement) => (
             match (side(agreement, 0.0), side(agreement, CLOSE_AGREEMENT)) {
@@ -115,7 +117,10 @@ fn gradient(findings: &HeadFindings) -> Claim {
                     "No agreement between the gradient's ranking of heads and taking them away can be shown."
                 }
             },
-            format!("Spearman's ρ of the two rankings over {heads}: {}.", Unit::Coefficient.sentence(agreement)),
+            format!(
+                "Spearman's ρ of the two rankings over {heads}: {}.",
+                Unit::Coefficient.sentence(agreement)
+            ),
         ),
     };
     Claim { section: "heads", topic: "Gradient against ablation", statement: statement.into(), evidence }

@@ -40,7 +40,8 @@ fn examples(findings: &AttackFindings, classes: &[String], names: &Names) -> Blo
         columns.push(Column::words(format!("{}, clean", names.bare(role))));
         columns.push(Column::words(format!("{}, attacked", names.bare(role))));
     }
-    let answers = Table { caption: "What each model says of these images.".into(), columns, rows: rows.collect() };
+    let answers =
+        Table { caption: "What each model says of these images.".into(), columns, rows: rows.collect() };
     Block::Figure(Figure {
         title: "Attacked images.".into(),
         caption: format!(
@@ -147,7 +148,11 @@ fn points(findings: &AttackFindings, names: &Names) -> Table {
         });
         std::iter::once(Text::from(short(epsilon))).chain(cells).collect()
     });
-    Table { caption: "Robust accuracy at each size of attack; at ε = 0 without one.".into(), columns, rows: rows.collect() }
+    Table {
+        caption: "Robust accuracy at each size of attack; at ε = 0 without one.".into(),
+        columns,
+        rows: rows.collect(),
+    }
 }
 
 fn settings(findings: &AttackFindings, names: &Names) -> Block {

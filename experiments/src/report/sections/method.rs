@@ -248,7 +248,9 @@ fn intervals(investigation: &Investigation) -> Option<Block> {
     }
     if let Some(heads) = &investigation.heads {
         found.extend(heads.ranking.first().map(|head| ("Head ablation", &head.mean)));
-        found.extend(heads.gradient_agreement.iter().map(|agreement| ("Gradient against ablation", agreement)));
+        found.extend(
+            heads.gradient_agreement.iter().map(|agreement| ("Gradient against ablation", agreement)),
+        );
     }
     if let Some(point) = investigation.attacks.iter().flat_map(|a| &a.curves).flat_map(|c| &c.points).next() {
         found.push(("Accuracy under attack", &point.accuracy));

@@ -31,7 +31,10 @@ pub(super) fn document(investigation: &Investigation) -> Document {
         investigation.attention.as_ref().map(|found| attention::section(found, investigation, &names)),
         investigation.comparisons.as_ref().map(|found| comparisons::section(found, investigation, &names)),
         investigation.heads.as_ref().map(|found| heads::section(found, &names)),
-        investigation.attacks.as_ref().map(|found| attacks::section(found, &investigation.data.classes, &names)),
+        investigation
+            .attacks
+            .as_ref()
+            .map(|found| attacks::section(found, &investigation.data.classes, &names)),
         investigation.errors.as_ref().map(|found| errors::section(found, investigation, &names)),
         investigation.localisation.as_ref().map(|found| localisation::section(found, &names)),
         investigation.shape_bias.as_ref().map(|found| shape_bias::section(found, &names)),

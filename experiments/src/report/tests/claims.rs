@@ -179,7 +179,9 @@ fn heads_that_survive_correction_are_counted() {
     ranking.last_mut().unwrap().adjusted_p = 0.01;
     assert!(statement(&found, "Heads").ends_with("Without 1 of them its loss would be lower."));
     let evidence = claim(&found, "Heads").evidence;
-    assert!(evidence.contains("sign-flip permutation test of the mean change in loss, adjusted over all heads"));
+    assert!(
+        evidence.contains("sign-flip permutation test of the mean change in loss, adjusted over all heads")
+    );
     found.heads.as_mut().unwrap().ranking.iter_mut().for_each(|head| head.adjusted_p = 0.3);
     assert!(statement(&found, "Heads").starts_with("For none of the 24\u{a0}heads"));
 }
@@ -188,10 +190,7 @@ fn heads_that_survive_correction_are_counted() {
 fn the_worth_of_the_first_head_is_told_from_images_that_did_not_choose_it() {
     let mut found = investigation();
     let evidence = claim(&found, "Heads").evidence;
-    assert!(
-        evidence.contains("The head with the largest increase on 500\u{a0}images (layer "),
-        "{evidence}"
-    );
+    assert!(evidence.contains("The head with the largest increase on 500\u{a0}images (layer "), "{evidence}");
     let raises = "raises the loss by 0.271\u{a0}nats (95\u{a0}% interval 0.237 to 0.305) on the other 500 and costs 6.4\u{a0}points";
     assert!(evidence.contains(raises), "{evidence}");
 
@@ -206,7 +205,11 @@ fn the_worth_of_the_first_head_is_told_from_images_that_did_not_choose_it() {
         "{evidence}"
     );
     found.heads.as_mut().unwrap().selected = None;
-    assert!(claim(&found, "Heads").evidence.contains("chosen as the largest on the same images, it is biased upward"));
+    assert!(
+        claim(&found, "Heads")
+            .evidence
+            .contains("chosen as the largest on the same images, it is biased upward")
+    );
 }
 
 #[test]
@@ -259,7 +262,9 @@ fn robustness_is_what_an_attack_takes_of_what_both_have() {
     let without = "(without an attack: ViT 84.0\u{a0}%, ResNet 93.0\u{a0}%)";
     assert_eq!(
         pgd(&found).statement,
-        format!("Under PGD, the ViT keeps more of what it classifies correctly without an attack than the ResNet {without}.")
+        format!(
+            "Under PGD, the ViT keeps more of what it classifies correctly without an attack than the ResNet {without}."
+        )
     );
     let evidence = pgd(&found).evidence;
     assert!(evidence.contains("the ViT loses half its clean accuracy at ε = 1."), "{evidence}");
@@ -297,7 +302,9 @@ fn a_difference_without_an_attack_is_not_called_robustness() {
     assert!(pgd(&found).evidence.contains("no size of attack tells them apart"), "{}", pgd(&found).evidence);
     assert!(!format!("{:?}", all(&found)).contains("keeps more accuracy"));
     robust(&mut found, 0.6);
-    assert!(pgd(&found).statement.starts_with("Under PGD no difference between the models can be shown (without"));
+    assert!(
+        pgd(&found).statement.starts_with("Under PGD no difference between the models can be shown (without")
+    );
     for comparison in &mut found.attacks.as_mut().unwrap().comparisons {
         comparison.kept = None;
     }

@@ -39,7 +39,9 @@ pub(super) fn comparisons(
 
 fn paired(vit: &[bool], cnn: &[bool]) -> Result<PairedShares, StatisticsError> {
     let test = mcnemar(vit, cnn)?;
-    let share = |robust: &[bool]| wilson(robust.iter().filter(|robust| **robust).count(), robust.len(), DEFAULT_LEVEL);
+    let share = |robust: &[bool]| {
+        wilson(robust.iter().filter(|robust| **robust).count(), robust.len(), DEFAULT_LEVEL)
+    };
     Ok(PairedShares {
         vit: share(vit)?,
         cnn: share(cnn)?,
@@ -118,7 +120,10 @@ mod tests {
         let p: Vec<f64> = found.iter().map(|comparison| comparison.robust.p_value).collect();
         // 6, 6, 0 and 7 images to nothing.
         let close = |found: &[f64], expected: [f64; 4]| {
-            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}, not {expected:?}");
+            assert!(
+                found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12),
+                "{found:?}, not {expected:?}"
+            );
         };
         close(&p, [0.03125, 0.03125, 1.0, 0.015625]);
         let adjusted: Vec<f64> = found.iter().map(|comparison| comparison.robust.adjusted_p).collect();

@@ -49,7 +49,9 @@ pub(super) fn examples(
 
     let mut cells = vec![Vec::new(); chosen.len()];
     for (model, role) in ROLES.into_iter().enumerate() {
-        let pictures = pictures(lab, &chosen.iter().map(|&place| indices[place]).collect::<Vec<_>>(), role, &with)?;
+        let shown: Vec<usize> = chosen.iter().map(|&place| indices[place]).collect();
+        let wrong: Vec<bool> = chosen.iter().map(|&place| fates[place][model] == Fate::WrongBefore).collect();
+        let pictures = pictures(lab, &shown, &wrong, role, &with)?;
         let name = &lab.model(role).card().name;
         let classes = &lab.model(role).card().classes;
         for ((row, &place), panels) in cells.iter_mut().zip(&chosen).zip(pictures) {
@@ -57,8 +59,11 @@ pub(super) fn examples(
             let fate = fates[place][model];
             let captions = [
                 format!("{name}\ntrue: {}\nclean: {before}", classes[labels[place]]),
-                format!("{} {epsilon}/255\nthe change,\ntimes {PERTURBATION_GAIN}", with.name()),
-                format!("attacked: {after}\n{}", fate.in_words()),
+                match fate {
+                    Fate::WrongBefore => "no attack needed".to_owned(),
+                    _ => format!("{} {epsilon}/255\nthe change,\ntimes {PERTURBATION_GAIN}", with.name()),
+                },
+                format!("attacked:\n{after}\n{}", fate.in_words()),
             ];
             for (picture, caption) in panels.into_iter().zip(captions) {
                 row.push(Cell { picture, caption });
@@ -142,10 +147,12 @@ fn choose(labels: &[usize], fates: &[[Fate; 2]], seed: u64, count: usize) -> Vec
     chosen
 }
 
-/// Clean image, enlarged perturbation and attacked image of each of `indices`.
+/// Clean image, enlarged perturbation and attacked image of each of `indices`; those that are `wrong` without an attack stay
+/// as they are.
 fn pictures(
     lab: &Laboratory,
     indices: &[usize],
+    wrong: &[bool],
     role: Role,
     with: &Attack,
 ) -> Result<Vec<[Picture; PANELS_PER_EXAMPLE]>, StudyError> {
@@ -156,9 +163,17 @@ fn pictures(
         let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
         let adversarial = attack(model, clean.clone(), &labels, &ids, with, lab.seed);
         let difference = (adversarial.clone() - clean.clone()) * PERTURBATION_GAIN + 0.5;
-        let [clean, difference, adversarial] = [clean, difference, adversarial].map(|images| to_images(&images));
+        let [clean, difference, adversarial] =
+            [clean, difference, adversarial].map(|images| to_images(&images));
         for ((clean, difference), adversarial) in clean.iter().zip(&difference).zip(&adversarial) {
-            found.push([panel(clean)?, panel(difference)?, panel(adversarial)?]);
+            found.push(match wrong[found.len()] {
+                true => [
+                    panel(clean)?,
+                    panel(&Image::filled(clean.width, clean.height, [128; 3]))?,
+                    panel(clean)?,
+                ],
+                false => [panel(clean)?, panel(difference)?, panel(adversarial)?],
+            });
         }
         Ok(())
     })?;

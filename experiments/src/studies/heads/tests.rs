@@ -6,7 +6,8 @@ use archaeo_models::random::{keyed_rng, standard_normal};
 use super::*;
 
 fn ablations(heads: usize, images: usize, loss: impl Fn(usize, usize) -> f64) -> HeadAblations {
-    let answers = |losses: Vec<f64>| Answers { correct: losses.iter().map(|loss| *loss < 1.0).collect(), losses };
+    let answers =
+        |losses: Vec<f64>| Answers { correct: losses.iter().map(|loss| *loss < 1.0).collect(), losses };
     let head = |head: usize| AblatedHead {
         layer: head / 4,
         head: head % 4,
@@ -55,7 +56,8 @@ fn too_few_images_choose_no_head() {
 
 #[test]
 fn rankings_that_cannot_be_compared_are_a_result() {
-    let estimate = |value: f64| Estimate { value, low: value, high: value, level: 0.95, n: 9, method: String::new() };
+    let estimate =
+        |value: f64| Estimate { value, low: value, high: value, level: 0.95, n: 9, method: String::new() };
     let head = |head: usize, mean: f64| HeadAblation {
         layer: 0,
         head,
