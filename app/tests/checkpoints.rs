@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use archaeo_models::{State, read_arrays, write_arrays};
+use archaeo_models::{Array, State, read_arrays, write_arrays};
 use serde_json::{Value, json as value};
 use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, stderr, succeed};
 use tempfile::TempDir;
@@ -175,4 +175,36 @@ fn a_head_of_other_classes_is_refused_and_not_replaced_by_one_that_answers_at_ra
     assert!(sentence.contains("its outputs are a, b, c, d"), "{sentence}");
     let sentence = fail(evaluate(folder.path()).arg("--replace-head"));
     assert!(sentence.contains("a head that is drawn anew answers at random"), "{sentence}");
+}
+
+#[test]
+fn what_stands_next_to_a_model_is_left_out_and_said() {
+    let (_folder, path) = foreign(false, |state| {
+        *state =
+            std::mem::take(state).into_iter().map(|(name, array)| (format!("net.{name}"), array)).collect();
+        state.insert("criterion.weight".into(), Array { shape: vec![10], values: vec![1.0; 10] });
+    });
+    let own = json(&mut evaluate(run_folder()));
+    let mut command = evaluate(&path);
+    command.args(["--heads", "2", "--crop", "1", "--mean", "0.5,0.5,0.5", "--std", "0.5,0.5,0.5"]);
+    let said = stderr(&succeed(&mut command));
+    assert!(said.contains("has `criterion` next to the model; left out"), "{said}");
+    assert_eq!(json(&mut command)["nll"], own["nll"]);
+    let sentence = fail(evaluate(&path).args(["--heads", "2", "--entry", "teacher"]));
+    assert!(sentence.contains("in `teacher`; models are in `net`"), "{sentence}");
+}
+
+#[test]
+fn attention_needs_no_head_and_scores_do() {
+    let (_folder, path) = foreign(false, |state| state.retain(|name, _| !name.starts_with("head.")));
+    let ask = |command: &str| {
+        let mut command = archaeo([command, "--data", SHERDS, "--limit", "4", "--heads", "2", "--weights"]);
+        command.arg(&path);
+        command
+    };
+    assert_eq!(json(&mut ask("attention"))["n"], 4);
+    for command in ["evaluate", "attack", "ablate"] {
+        let sentence = fail(&mut ask(command));
+        assert!(sentence.contains("has no head: it gives features, not answers"), "{command}: {sentence}");
+    }
 }

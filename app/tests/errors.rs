@@ -243,6 +243,8 @@ fn sources_that_hold_no_data_set() {
         &["notes.txt is not a data set that is recognised", "give `sherds`"],
     );
     refused(&mut archaeo(["data", "sherds:sise=8"]), &["no parameter `sise`", "size"]);
+    refused(&mut archaeo(["data", "sherd"]), &["there is no data `sherd`; did you mean `sherds`?"]);
+    refused(&mut archaeo(["data", "shreds:size=64"]), &["did you mean `sherds`?"]);
     fs::create_dir_all(path("half/cat")).unwrap();
     fs::create_dir_all(path("half/dog")).unwrap();
     photograph(&path("half/cat/1.png"), 1);

@@ -77,6 +77,10 @@ pub fn open(source: &str, options: &OpenOptions) -> Result<Dataset, DataError> {
         }
         _ => {}
     }
+    let word = source.split(':').next().unwrap_or(source);
+    if !Path::new(source).exists() && archaeo_models::nearest(word, ["sherds"].into_iter()).is_some() {
+        return Err(DataError::Option(format!("there is no data `{source}`; did you mean `sherds`?")));
+    }
     let layout = recognise(source, options)?;
     check(source, &layout)?;
     Ok(assemble(source, layout, options))

@@ -113,7 +113,7 @@ fn plain_convolutions(state: &State) -> Option<&'static str> {
 /// What the arrays are of, if that is an architecture that is not here.
 pub(super) fn by_arrays(state: &State) -> Option<&'static str> {
     let has = |part: &&str| state.keys().any(|name| name.contains(*part));
-    let row = ARRAYS.iter().find(|(parts, _)| parts.iter().all(|part| has(part)));
+    let row = ARRAYS.iter().find(|(parts, _)| parts.iter().all(has));
     row.map(|(_, what)| *what).or_else(|| plain_convolutions(state))
 }
 

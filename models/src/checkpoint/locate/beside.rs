@@ -98,8 +98,7 @@ struct Place<'n> {
 }
 
 impl Beside {
-    /// Sorts `rest`, the arrays of a file that belong to no model's body. `whole` says that everything has to be accounted
-    /// for; it is not where the model was named, or its training gives it no classifier.
+    /// Sorts `rest`, the arrays of a file that belong to no model's body.
     ///
     /// # Errors
     /// The end of a sentence about the file: a classifier that is no linear layer, or something that goes on from the
@@ -111,8 +110,7 @@ impl Beside {
         circumstances: Circumstances,
     ) -> Result<Self, String> {
         let mut rest: BTreeMap<&String, Place> = rest.map(|name| (name, place(&root.prefix, name))).collect();
-        let mut beside = Self::default();
-        beside.normaliser = normaliser(&rest, names);
+        let mut beside = Self { normaliser: normaliser(&rest, names), ..Self::default() };
         if let Some((mean, std)) = &beside.normaliser {
             rest.retain(|name, _| *name != mean && *name != std);
         }

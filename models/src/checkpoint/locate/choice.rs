@@ -49,6 +49,49 @@ impl Part {
     }
 }
 
+/// Copies that are passed over where another stands next to them.
+struct Step {
+    /// In files of this code; `None` in all.
+    code: Option<TrainingCode>,
+    leaves: Part,
+    stays: &'static [Part],
+    /// What the note says.
+    why: &'static str,
+}
+
+const STEPS: [Step; 5] = [
+    Step {
+        code: None,
+        leaves: Part::Attacker,
+        stays: &[Part::Plain, Part::Average, Part::Current, Part::Teacher, Part::Student],
+        why: "a copy that an attacker holds",
+    },
+    Step {
+        code: None,
+        leaves: Part::Current,
+        stays: &[Part::Plain, Part::Average],
+        why: "the weights of the last step, next to their average",
+    },
+    Step {
+        code: None,
+        leaves: Part::Plain,
+        stays: &[Part::Average],
+        why: "the weights of the last step; their average over the training (EMA) is taken, as timm does",
+    },
+    Step {
+        code: None,
+        leaves: Part::Momentum,
+        stays: &[Part::Plain, Part::Average, Part::Student],
+        why: "the momentum copy that gave the targets of the training",
+    },
+    Step {
+        code: Some(TrainingCode::SelfDistillation),
+        leaves: Part::Student,
+        stays: &[Part::Teacher],
+        why: "the student; DINO evaluates the teacher, which is taken",
+    },
+];
+
 /// The root that `entry` names: its prefix, or one or more segments of it. Several copies below it are chosen among as if
 /// they were all.
 pub(super) fn by_entry<'r>(roots: &'r [Root], entry: &str) -> Option<&'r Root> {
@@ -69,35 +112,13 @@ pub(super) fn choose<'r>(
     notes: &mut Vec<String>,
 ) -> Result<&'r Root, String> {
     let mut left: Vec<(&Root, Part)> = roots.iter().map(|root| (root, Part::of(root))).collect();
-    let self_distilled = code == Some(TrainingCode::SelfDistillation);
-    let steps: [(&dyn Fn(Part) -> bool, &dyn Fn(Part) -> bool, &str); 5] = [
-        (&|part| part == Part::Attacker, &|part| part != Part::Attacker, "a copy that an attacker holds"),
-        (
-            &|part| part == Part::Current,
-            &|part| part != Part::Current,
-            "the weights of the last step, next to their average",
-        ),
-        (
-            &|part| part == Part::Plain,
-            &|part| part == Part::Average,
-            "the weights of the last step; their average over the training (EMA) is taken, as timm does",
-        ),
-        (
-            &|part| part == Part::Momentum,
-            &|part| part != Part::Momentum,
-            "the momentum copy that gave the targets of the training",
-        ),
-        (
-            &|part| part == Part::Student && self_distilled,
-            &|part| part == Part::Teacher && self_distilled,
-            "the student; DINO evaluates the teacher, which is taken",
-        ),
-    ];
-    for (leaves, stays, why) in steps {
+    let steps = STEPS.iter().filter(|step| step.code.is_none() || step.code == code);
+    for Step { leaves, stays, why, .. } in steps {
         for (root, part) in left.clone() {
-            let twin = |other: &&(&Root, Part)| stays(other.1) && other.0.signature == root.signature;
+            let twin =
+                |other: &&(&Root, Part)| stays.contains(&other.1) && other.0.signature == root.signature;
             let same_kind = left.iter().any(|other| twin(&other));
-            if leaves(part) && same_kind && left.len() > 1 {
+            if *leaves == part && same_kind && left.len() > 1 {
                 left.retain(|(other, _)| other.prefix != root.prefix);
                 notes.push(format!(
                     "has {}, {why} (take it with --entry {})",
