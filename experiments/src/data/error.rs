@@ -18,7 +18,7 @@ pub enum DataError {
     /// Nothing known by its look.
     #[error(
         "{origin} is not a data set that is recognised: {reason}; give `sherds`, a folder of class folders, a .tar or \
-         .zip of one or of images/ and labels.csv, CIFAR binary batches, image parquet files, or a MedMNIST .npz"
+         .zip of one or of images/ and labels.csv, CIFAR batches, idx files as of MNIST, image parquet files, or a MedMNIST .npz"
     )]
     Unrecognised {
         /// The source as given.

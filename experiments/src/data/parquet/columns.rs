@@ -95,6 +95,8 @@ fn label_column(
         .filter(|(_, column)| match column.physical_type() {
             Physical::INT32 | Physical::INT64 | Physical::BOOLEAN => true,
             Physical::BYTE_ARRAY => is_text(column),
+            // Whole numbers become floats in tables where one was missing.
+            Physical::FLOAT | Physical::DOUBLE => LABELS.contains(&column.path().string().as_str()),
             _ => false,
         })
         .map(|(i, column)| (column.path().string(), i))

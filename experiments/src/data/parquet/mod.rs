@@ -252,6 +252,13 @@ impl<'a> Shard<'a> {
                 let narrow = self.values(group, column, reader)?;
                 numbers(narrow.into_iter().map(|label| label.map(i64::from)).collect())
             }
+            ColumnReader::DoubleColumnReader(reader) => {
+                numbers(self.whole(self.values(group, column, reader)?)?)
+            }
+            ColumnReader::FloatColumnReader(reader) => {
+                let floats = self.values(group, column, reader)?;
+                numbers(self.whole(floats.into_iter().map(|label| label.map(f64::from)).collect())?)
+            }
             ColumnReader::BoolColumnReader(reader) => {
                 let truths = self.values(group, column, reader)?;
                 Ok(truths
@@ -268,6 +275,22 @@ impl<'a> Shard<'a> {
             }
             _ => Err(DataError::malformed(self.path, "its labels are neither integers nor texts")),
         }
+    }
+
+    /// Floats that are whole numbers; what is not a number stands for no label.
+    fn whole(&self, labels: Vec<Option<f64>>) -> Result<Vec<Option<i64>>, DataError> {
+        let whole = |label: f64| match label {
+            label if label.is_nan() => Ok(None),
+            label if label.fract() == 0.0 => Ok(Some(label as i64)),
+            label => Err(DataError::malformed(
+                self.path,
+                format!(
+                    "a row has the label {label} in the column `{}`; labels are whole numbers or texts",
+                    self.columns.label_name
+                ),
+            )),
+        };
+        labels.into_iter().map(|label| label.map_or(Ok(None), whole)).collect()
     }
 
     fn bytes(&self, group: usize, column: usize) -> Result<Vec<Option<ByteArray>>, DataError> {

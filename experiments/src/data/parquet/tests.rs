@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ::parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
-use ::parquet::data_type::{BoolType, ByteArray, ByteArrayType, Int32Type, Int64Type};
+use ::parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::SerializedFileWriter;
@@ -43,6 +43,7 @@ enum Column {
     Small(Vec<i32>),
     Large(Vec<i64>),
     Truths(Vec<bool>),
+    Floats(Vec<f64>),
 }
 
 /// Writes a table of the given leaves; `features` is what the `datasets` library would add.
@@ -69,6 +70,7 @@ fn table(path: &Path, schema: &str, columns: &[Column], features: &str, compress
             }
             Column::Small(values) => column.typed::<Int32Type>().write_batch(values, None, None),
             Column::Large(values) => column.typed::<Int64Type>().write_batch(values, None, None),
+            Column::Floats(values) => column.typed::<DoubleType>().write_batch(values, None, None),
             Column::Truths(values) => column.typed::<BoolType>().write_batch(values, None, None),
         }
         .expect("values");
@@ -96,6 +98,7 @@ fn labels_are_integers_of_any_width_truths_or_texts() {
         ("required int32 label (INTEGER(8,true))", Column::Small(vec![1, 0, 2, 1]), "0 1 2", [1, 0, 2, 1]),
         ("required int32 label (INTEGER(16,false))", Column::Small(vec![1, 0, 2, 1]), "0 1 2", [1, 0, 2, 1]),
         ("required int64 label (INTEGER(64,false))", Column::Large(vec![0, 0, 1, 1]), "0 1", [0, 0, 1, 1]),
+        ("required double label", Column::Floats(vec![1.0, 0.0, 2.0, 1.0]), "0 1 2", [1, 0, 2, 1]),
         ("required boolean label", Column::Truths(vec![true, false, true, true]), "false true", [1, 0, 1, 1]),
         ("required binary label (UTF8)", texts(&["eel", "cat", "dog", "cat"]), "cat dog eel", [2, 0, 1, 0]),
         ("required binary label (UTF8)", texts(&["10", "2", "1", "2"]), "1 2 10", [2, 1, 0, 1]),
@@ -120,6 +123,9 @@ fn rows_without_a_label_and_labels_out_of_range_are_refused() {
     let said = with_labels(optional, Column::Optional(vec![Some("a"), None, Some(""), Some("b")]), "");
     let said = said.map(|dataset| dataset.name).expect_err("an error").to_string();
     assert!(said.contains("2 of its rows have no label, the first is row 1"), "{said}");
+    let said = with_labels("required double label", Column::Floats(vec![0.0, 1.0, 0.5, 1.0]), "");
+    let said = said.map(|dataset| dataset.name).expect_err("an error").to_string();
+    assert!(said.contains("the label 0.5 in the column `label`; labels are whole numbers"), "{said}");
     for (label, words) in [(-2, "has the label -2"), (1 << 40, "has the label 1099511627776")] {
         let said = with_labels("required int64 label", Column::Large(vec![0, 1, label, 1]), "");
         let said = said.map(|dataset| dataset.name).expect_err("an error").to_string();
