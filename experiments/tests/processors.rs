@@ -19,7 +19,7 @@ fn config(model_type: &str) -> Value {
     json!({
         "model_type": model_type, "hidden_size": 12, "num_hidden_layers": 1, "num_attention_heads": 1, "image_size": 8,
         "patch_size": 4, "intermediate_size": 8, "embed_dim": 12, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 1, 1],
-        "window_size": 2, "embedding_size": 4, "id2label": {"0": "a"},
+        "window_size": 2, "embedding_size": 4, "id2label": {"0": "a", "1": "b"},
     })
 }
 
