@@ -125,12 +125,14 @@ fn no_robustness(findings: &AttackFindings, attack: &str, role: Role, names: &Na
     let accuracy =
         |role: Role| curve_of(findings, attack, role)?.points.first().map(|point| point.accuracy.value);
     let clean = clean_accuracies(findings, attack, names);
-    let as_before = match (accuracy(role), accuracy(other(role))) {
-        (Some(mine), Some(others)) if mine > others => ", as it is without one",
-        _ => "",
+    let clean = match (accuracy(role), accuracy(other(role))) {
+        (Some(mine), Some(others)) if mine > others => {
+            clean.replace(" (without an attack: ", ", as it is without an attack (")
+        }
+        _ => clean,
     };
     format!(
-        "Under {attack}, {} is correct more often than {}{as_before}{clean}; that the attack takes less from it cannot be \
+        "Under {attack}, {} is correct more often than {}{clean}; that the attack takes less from it cannot be \
          shown.",
         names.the(role),
         names.the(other(role))

@@ -296,7 +296,7 @@ fn a_difference_without_an_attack_is_not_called_robustness() {
     robust(&mut found, 0.0001);
     assert_eq!(
         pgd(&found).statement,
-        "Under PGD, the ResNet is correct more often than the ViT, as it is without one (without an attack: ViT 84.0\u{a0}%, \
+        "Under PGD, the ResNet is correct more often than the ViT, as it is without an attack (ViT 84.0\u{a0}%, \
          ResNet 93.0\u{a0}%); that the attack takes less from it cannot be shown."
     );
     assert!(pgd(&found).evidence.contains("no size of attack tells them apart"), "{}", pgd(&found).evidence);
