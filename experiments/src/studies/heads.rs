@@ -12,7 +12,7 @@ use archaeo_analysis::statistics::{
 use super::{Laboratory, StudyError};
 use crate::findings::{HeadAblation, HeadFindings, SelectedHead};
 use crate::images::{preprocess, to_tensor};
-use crate::random::sample;
+use crate::random::stratified;
 
 /// Fewest images: another image's output needs another image, and an interval two values.
 const FEWEST_IMAGES: usize = 2;
@@ -133,7 +133,7 @@ fn selected(ablations: &HeadAblations, resampling: &Resampling) -> Result<Option
         return Ok(None);
     }
     let mut chooses = vec![false; n];
-    sample(resampling.seed, "halves for choosing a head", n, n / 2)
+    stratified(resampling.seed, "halves for choosing a head", &vec![0; n], n / 2)
         .into_iter()
         .for_each(|i| chooses[i] = true);
     let increase = |entry: &AblatedHead| -> f64 {

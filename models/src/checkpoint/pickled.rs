@@ -34,6 +34,7 @@ impl<'a> PickledDictionary<'a> {
                 format!("it would run `{function}` on the machine of whoever loads it with Python; do not trust it")
             }
             Fault::Malformed(reason) => reason,
+            Fault::Model(reason) => reason,
             Fault::Dtype(..) | Fault::Io(_) => "its pickle cannot be read".to_string(),
         })?;
         match pickle.node(pickle.root) {
