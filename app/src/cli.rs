@@ -1,7 +1,7 @@
 //! What can be typed after `archaeo`.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -32,6 +32,9 @@ pub struct Global {
     /// How matrix products and convolutions are computed on the CPU; the recipe's, or f32, when not given
     #[arg(long, global = true, value_enum, help_heading = "Global options")]
     pub precision: Option<Precision>,
+    /// Ask no network: of hf:OWNER/NAME, take what is in the cache (as HF_HUB_OFFLINE=1 does)
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub offline: bool,
     /// Seed of every random choice; the configuration's, or 0, when not given
     #[arg(long, global = true, help_heading = "Global options")]
     pub seed: Option<u64>,
@@ -215,6 +218,14 @@ pub struct Subject {
     pub export: Option<PathBuf>,
 }
 
+impl Subject {
+    /// The files and folders that are read; some of them may be names of something else.
+    pub fn inputs(&self) -> Vec<&Path> {
+        let texts = [Some(self.data.as_str()), self.prompts.as_deref()].into_iter().flatten().map(Path::new);
+        texts.chain([self.weights.as_path()]).chain(self.class_names.as_deref()).collect()
+    }
+}
+
 /// How a checkpoint is read, and how images are prepared for its model.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Checkpoint and preprocessing")]
@@ -361,6 +372,9 @@ pub struct Ablate {
     pub subject: Subject,
 }
 
+/// Where a contact sheet goes when it is not said.
+pub const USUAL_SHEET: &str = "contact-sheet.png";
+
 /// Arguments of `data`.
 #[derive(Debug, Args)]
 #[command(after_help = SOURCES)]
@@ -369,7 +383,7 @@ pub struct Data {
     #[arg(value_name = "SOURCE", default_value = "sherds")]
     pub source: String,
     /// Where to write the contact sheet
-    #[arg(long, value_name = "FILE.png", default_value = "contact-sheet.png")]
+    #[arg(long, value_name = "FILE.png", default_value = USUAL_SHEET)]
     pub sheet: PathBuf,
     /// Split to show on it; the first of test, val, train when not given
     #[arg(long)]

@@ -22,6 +22,9 @@ pub enum ExportError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The file cannot be written.
+    #[error(transparent)]
+    Store(#[from] archaeo_store::StoreError),
     /// The file is not what this program wrote there.
     #[error("{path} is damaged ({reason}); delete it and run the command again")]
     Damaged {
@@ -73,13 +76,7 @@ impl NamedArray {
 /// # Panics
 /// If an array does not have as many values as its shape says.
 pub fn write_export(path: &Path, arrays: &[NamedArray], notes: &[(&str, &str)]) -> Result<(), ExportError> {
-    let bytes = encode(arrays, notes);
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
-        let _ = fs::remove_file(&temporary); // what is left of a failed write; the failure itself is reported
-        ExportError::Io { action: "write", path: path.to_owned(), source }
-    })
+    Ok(archaeo_store::write(path, &encode(arrays, notes))?)
 }
 
 fn encode(arrays: &[NamedArray], notes: &[(&str, &str)]) -> Vec<u8> {

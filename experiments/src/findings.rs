@@ -9,6 +9,8 @@ use archaeo_analysis::statistics::Estimate;
 use archaeo_models::ModelCard;
 use serde::{Deserialize, Serialize};
 
+use crate::run_folder::Build;
+
 /// Everything that one run of `archaeo excavate` found; a study that has not run yet is `None`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Investigation {
@@ -43,6 +45,10 @@ pub struct Provenance {
     pub version: String,
     /// Commit the program was built from, with `-dirty` where the tree had changes; `unknown` outside a repository.
     pub commit: String,
+    /// Other builds that were at work in the run folder: whatever they found was found again by this one, but a model that one
+    /// of them trained was kept.
+    #[serde(default)]
+    pub earlier_builds: Vec<Build>,
     /// The command line.
     pub command: String,
     /// The configuration in force, as TOML.

@@ -53,7 +53,7 @@ pub use probe::{AttentionSite, FeatureSite, Probe, TokenPlace, TokenSite};
 pub use resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, Stem};
 pub use resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};
 pub use spec::{NetworkSpec, SpecError};
-pub use state::{Array, Mismatch, ParameterPath, State, state_of, with_state};
+pub use state::{Array, Mismatch, ParameterPath, State, shapes_of, state_of, with_state};
 pub use swin::{
     PatchMerging, Swin, SwinBlock, SwinConfig, SwinHead, SwinPatchEmbed, SwinStage, WindowAttention,
     merged_tokens,

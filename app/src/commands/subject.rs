@@ -59,7 +59,7 @@ impl Opened {
 /// each other.
 pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Opened> {
     if let Some(file) = &subject.export {
-        check_destination(file)?;
+        check_destination(file, &subject.inputs())?;
     }
     let device = device::by_name(&global.device, &[global.precision()])?;
     let open_options = OpenOptions { strict: subject.strict, ..OpenOptions::default() };

@@ -46,7 +46,7 @@ impl Subject {
         if let Some(given) = given {
             return Self::load(role, given, dataset, request.device).map(Some);
         }
-        let card = request.config.recipe(role)?.card(&dataset.classes)?;
+        let card = request.config.recipe(role)?.card_within_memory(&dataset.classes)?;
         if let Some((_, needed)) = wrong_kind(&card, role) {
             let reason = format!("[models.{role}] must describe {needed}, but {} is none", card.name);
             return Err(RecipeError::Value(reason).into());

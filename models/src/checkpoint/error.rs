@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use archaeo_store::StoreError;
 use thiserror::Error;
 
 use crate::describe::DescribeError;
@@ -22,6 +23,9 @@ pub enum WeightsError {
         /// Why not.
         source: io::Error,
     },
+    /// The file cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// There is nothing of that name.
     #[error("cannot read {0}: No such file or folder; check the path")]
     Missing(PathBuf),

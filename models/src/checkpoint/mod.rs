@@ -29,7 +29,6 @@ pub use self::error::WeightsError;
 pub(crate) use self::error::printable;
 pub use self::load::{LoadOptions, load, read_card, save};
 pub use self::safetensors::write_arrays;
-pub(crate) use self::safetensors::write_whole;
 pub use self::source::{choose, parts};
 
 /// What a checkpoint holds.
