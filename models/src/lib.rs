@@ -16,6 +16,7 @@ mod flops;
 mod forward;
 mod initialize;
 mod layers;
+mod memory;
 mod names;
 mod pass;
 mod preprocessing;
@@ -44,6 +45,7 @@ pub use export::{Library, configuration, export, write_configuration};
 pub use forward::{Tokens, Transformer};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
+pub use memory::{TooLarge, check_memory};
 pub use pass::{LayerMoments, Pass, TrainingStep};
 pub use preprocessing::{
     CLIP_MOMENTS, Fit, IMAGENET_MOMENTS, Interpolation, Origin, Preprocessing, PreprocessingChoice,

@@ -16,7 +16,6 @@ mod outputs;
 mod subject;
 mod zero_shot;
 
-
 use archaeo_experiments::data::Dataset;
 use archaeo_experiments::run_folder::Environment;
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use archaeo_experiments::data::{self, Dataset, OpenOptions, Split};
-use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing};
+use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing, check_memory};
 use burn::tensor::Device;
 
 use super::checkpoint::{Found, find, options};
@@ -81,6 +81,10 @@ pub fn open(subject: &Subject, global: &Global, printer: &Printer) -> Result<Ope
         Some(prompts) => zero_shot(subject, prompts, found, &dataset.classes, &device)?,
         None => load(subject, found, &device)?,
     };
+    let side = model.card().preprocessing.image_size;
+    let batch = usize::from(subject.batch_size).min(count) as f64;
+    check_memory(batch * model.card().network.least_bytes_per_image(side))
+        .map_err(|error| anyhow::anyhow!("a batch of images of {side} px {error}; lower --batch-size"))?;
     let classes = model.card().classes.len();
     anyhow::ensure!(
         classes > 0,

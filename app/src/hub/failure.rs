@@ -36,9 +36,12 @@ impl Failure {
     /// What reading an answer ended with, after `read` of `length` bytes.
     pub fn of_reading(error: &io::Error, read: u64, length: u64) -> Self {
         let at = format!("after {read} of {length} bytes");
-        Self::Unreachable(match error.kind() {
-            io::ErrorKind::TimedOut => format!("nothing more arrived in time {at}"),
-            _ => format!("{error} {at}"),
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+        let too_late =
+            matches!(inner, Some(ureq::Error::Timeout(_))) || error.kind() == io::ErrorKind::TimedOut;
+        Self::Unreachable(match too_late {
+            true => format!("nothing more arrived in time {at}"),
+            false => format!("{error} {at}"),
         })
     }
 

@@ -1,8 +1,6 @@
 //! Whether a training can fit into the memory there is, before any of it is taken.
 
-use std::fs;
-
-use archaeo_models::NetworkSpec;
+use archaeo_models::{NetworkSpec, check_memory};
 
 use super::optimizer::Algorithm;
 use super::recipe::Recipe;
@@ -11,20 +9,11 @@ use super::recipe_file::RecipeError;
 /// Refuses a training that is certain to take more memory than the process may have. What is counted is a lower bound: a
 /// training that passes may still be too large.
 pub(super) fn check(recipe: &Recipe, network: &NetworkSpec) -> Result<(), RecipeError> {
-    let (needed, available) = (least_bytes(recipe, network)?, available());
-    match available {
-        Some(available) if needed > available => Err(RecipeError::Memory {
-            needed: gigabytes(needed),
-            available: gigabytes(available),
-            image_size: recipe.image_size,
-            batch_size: recipe.batch_size,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn gigabytes(bytes: f64) -> String {
-    format!("{:.1} GB", bytes / 1e9)
+    check_memory(least_bytes(recipe, network)?).map_err(|source| RecipeError::Memory {
+        source,
+        image_size: recipe.image_size,
+        batch_size: recipe.batch_size,
+    })
 }
 
 /// Bytes that a training takes at the very least: weights, gradients, the optimiser's moments and averaged weights; and of each
@@ -37,44 +26,10 @@ fn least_bytes(recipe: &Recipe, network: &NetworkSpec) -> Result<f64, RecipeErro
         Algorithm::Sgd { .. } => 1.0,
     };
     let copies = 2.0 + moments + if recipe.ema_decay.is_some() { 1.0 } else { 0.0 };
-    let side = recipe.image_size as f64;
-    // Pixels as bytes and as floats.
-    let image = 3.0 * side * side * (1.0 + 4.0);
-    Ok(4.0 * parameters * copies
-        + recipe.batch_size as f64 * (image + 4.0 * values_between_blocks(network, side)))
-}
-
-/// Values that the blocks of a network hand on for one image.
-fn values_between_blocks(network: &NetworkSpec, side: f64) -> f64 {
-    let grid = |patch: usize| (side / patch as f64).floor().powi(2);
-    match network {
-        NetworkSpec::Vit(vit) => grid(vit.patch_size) * (vit.width * vit.depth) as f64,
-        NetworkSpec::Beit(beit) => grid(beit.patch_size) * (beit.width * beit.depth) as f64,
-        NetworkSpec::ZeroShot(tower) => {
-            grid(tower.image.patch_size) * (tower.image.width * tower.image.depth) as f64
-        }
-        NetworkSpec::Swin(swin) => {
-            grid(swin.patch_size) * (swin.width * swin.depths.first().unwrap_or(&1)) as f64
-        }
-        // The stem's feature map alone, of 16 channels or more at half the side or more.
-        NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => 16.0 * side * side / 4.0,
-    }
-}
-
-/// Bytes that this process may have: of the machine, of its control group, of its address space. `None` where the system does
-/// not say.
-fn available() -> Option<f64> {
-    let read = |path: &str| fs::read_to_string(path).ok();
-    let machine = read("/proc/meminfo").and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        Some(1024.0 * line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()?)
-    });
-    let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse::<f64>().ok());
-    let space = read("/proc/self/limits").and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("Max address space"))?;
-        line.split_whitespace().next()?.parse::<f64>().ok()
-    });
-    [machine, group, space].into_iter().flatten().reduce(f64::min)
+    let side = recipe.image_size;
+    let further_blocks = network.largest_blocks().saturating_sub(1) as f64;
+    let image = network.least_bytes_per_image(side) + 4.0 * further_blocks * network.values_of_a_block(side);
+    Ok(4.0 * parameters * copies + recipe.batch_size as f64 * image)
 }
 
 #[cfg(test)]
@@ -105,7 +60,7 @@ mod tests {
 
     #[test]
     fn what_no_machine_has_is_refused_with_its_size() {
-        if available().is_none() {
+        if check_memory(f64::MAX).is_ok() {
             return; // the system does not say
         }
         let text =

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use archaeo_models::SpecError;
+use archaeo_models::{SpecError, TooLarge};
 use archaeo_ops::Precision;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -66,14 +66,11 @@ pub enum RecipeError {
     },
     /// A training that no memory holds.
     #[error(
-        "training this model takes at least {needed} of memory, and {available} are all there is; lower image_size \
-         ({image_size}) or batch_size ({batch_size}), or name a smaller model"
+        "training this model {source}; lower image_size ({image_size}) or batch_size ({batch_size}), or name a smaller model"
     )]
     Memory {
-        /// What is needed, with its unit.
-        needed: String,
-        /// What there is, with its unit.
-        available: String,
+        /// How much it takes.
+        source: TooLarge,
         /// The recipe's.
         image_size: usize,
         /// The recipe's.
