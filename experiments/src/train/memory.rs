@@ -48,8 +48,8 @@ mod tests {
     #[test]
     fn what_is_needed_grows_with_what_is_asked_for() {
         let small = needed(&[]).unwrap();
-        // 0.8 million parameters four times, and a little more for eight small images.
-        assert!((1e7..1e8).contains(&small), "{small}");
+        // Some hundred thousand parameters four times, and a little more for eight small images.
+        assert!((1e6..1e8).contains(&small), "{small}");
         assert!(needed(&["ema_decay=0.9"]).unwrap() > small);
         assert!(needed(&["optimizer={name='sgd'}"]).unwrap() < small);
         // The positions alone are 16,384² of width 192.

@@ -223,6 +223,8 @@ impl Optimizer {
     /// Arrays that are not those of an optimiser that has moved every trained array of the model.
     pub fn restore<M: Module>(&mut self, state: State, steps: u64, model: &M) -> Result<(), Mismatch> {
         let prefixes: &[&str] = match self.algorithm {
+            // Before its first step an optimiser has no state.
+            _ if steps == 0 => &[],
             Algorithm::Adamw { .. } => &["first", "second"],
             Algorithm::Sgd { .. } => &["first"],
         };
