@@ -350,7 +350,8 @@ fn optimizer_and_average_must_be_those_of_the_model() {
         let checkpoint = root.path().join("checkpoints/last.safetensors");
         let (arrays, metadata) = read_arrays(&checkpoint).unwrap();
         let name = arrays.keys().find(|name| name.starts_with(prefix)).unwrap().clone();
-        let damage: [(&str, &dyn Fn(&mut State)); 3] = [
+        type Damage<'a> = &'a dyn Fn(&mut State);
+        let damage: [(&str, Damage); 3] = [
             ("misshapen", &|arrays| {
                 arrays.insert(name.clone(), Array { shape: vec![1], values: vec![0.0] });
             }),

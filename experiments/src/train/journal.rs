@@ -1,7 +1,6 @@
 //! What a training writes after every epoch.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use archaeo_models::{Classifier, save};
@@ -51,7 +50,7 @@ impl<'a> Journal<'a> {
             save(&folder.file("checkpoints/best.safetensors"), result, &[])?;
             self.best = Some(record.validation_accuracy);
         }
-        let write = |name| StoreError::io("write", PathBuf::from(folder.file(name)));
+        let write = |name| StoreError::io("write", folder.file(name));
         self.add_events(&record).map_err(write(EVENTS))?;
         training.progress.events_length = self.events.length();
         let line = line(&record);
