@@ -77,6 +77,8 @@ impl Checkpoint {
             Some(card) => card,
             None => self.card()?.ok_or_else(|| WeightsError::NoCard(self.path.clone()))?,
         };
+        let spec_error = |source| WeightsError::Spec { path: self.path.clone(), source };
+        card.network.validate().map_err(spec_error)?;
         let side = card.preprocessing.image_size;
         check_memory(card.network.least_bytes_per_image(side)).map_err(|source| WeightsError::TooLarge {
             path: self.path.clone(),
