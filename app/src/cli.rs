@@ -1,7 +1,7 @@
 //! What can be typed after `archaeo`.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -32,6 +32,9 @@ pub struct Global {
     /// How matrix products and convolutions are computed on the CPU; the recipe's, or f32, when not given
     #[arg(long, global = true, value_enum, help_heading = "Global options")]
     pub precision: Option<Precision>,
+    /// Ask no network: of hf:OWNER/NAME, take what is in the cache (as HF_HUB_OFFLINE=1 does)
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub offline: bool,
     /// Seed of every random choice; the configuration's, or 0, when not given
     #[arg(long, global = true, help_heading = "Global options")]
     pub seed: Option<u64>,
@@ -228,6 +231,15 @@ pub struct Subject {
     /// .safetensors or .npz, a table to .csv or .parquet
     #[arg(long, value_name = "FILE")]
     pub export: Option<PathBuf>,
+}
+
+impl Subject {
+    /// The files and folders that are read; some of them may be names of something else.
+    pub fn inputs(&self) -> Vec<&Path> {
+        let texts = [self.data.as_deref(), self.prompts.as_deref()].into_iter().flatten().map(Path::new);
+        let files = [self.class_names.as_deref(), self.class_map.as_deref()].into_iter().flatten();
+        texts.chain([self.weights.as_path()]).chain(files).collect()
+    }
 }
 
 /// How a checkpoint is read, and how images are prepared for its model.

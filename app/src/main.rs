@@ -35,6 +35,9 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Result<()> {
+    if global.offline {
+        hub::stay_offline();
+    }
     if let Some(threads) = global.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }

@@ -1,5 +1,7 @@
-//! Where words go: results to stdout, talk to stderr, errors as one sentence.
+//! Where words go: results to stdout, talk to stderr, errors as one sentence. Names come from files and from the network, so
+//! that nothing is printed here that a terminal would take for a command.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -20,7 +22,10 @@ impl Printer {
     /// # Errors
     /// When stdout cannot be written to.
     pub fn result<T: Serialize>(&self, result: &T, human: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
-        let text = if self.json { serde_json::to_string_pretty(result)? } else { human(result) };
+        let text = match self.json {
+            true => escaped_json(&serde_json::to_string_pretty(result)?),
+            false => printable_lines(&human(result)),
+        };
         let mut stdout = io::stdout().lock();
         match writeln!(stdout, "{}", text.trim_end()) {
             // The reader has had enough, as `head` does.
@@ -31,7 +36,7 @@ impl Printer {
 
     /// Says something to the person, never on stdout.
     pub fn say(&self, text: &str) {
-        eprintln!("{text}");
+        eprintln!("{}", printable(text));
     }
 
     /// Says what went wrong.
@@ -39,6 +44,92 @@ impl Printer {
         let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
         // Library errors often name their cause in their own sentence; it is not said twice.
         causes.dedup_by(|later, earlier| earlier.contains(later.as_str()));
-        eprintln!("error: {}", causes.join(": "));
+        eprintln!("error: {}", one_message(&causes.join(": ")));
+    }
+}
+
+/// A text on one line, without what moves the cursor, changes colours or turns the direction of writing.
+pub fn printable(text: &str) -> String {
+    escaped(text, |_| false)
+}
+
+/// The same of a text that has several lines.
+pub fn printable_lines(text: &str) -> String {
+    escaped(text, |character| character == '\n')
+}
+
+/// A message of several lines in which no line but the first can be taken for a message of its own.
+fn one_message(text: &str) -> String {
+    let mut lines = printable_lines(text);
+    while lines.ends_with('\n') {
+        lines.pop();
+    }
+    let line =
+        |line: &str| match line.starts_with([' ', '\t']) || line.starts_with("hint: ") || line.is_empty() {
+            true => line.to_owned(),
+            false => format!("  {line}"),
+        };
+    let mut all = lines.split('\n');
+    let first = all.next().unwrap_or_default().to_owned();
+    all.fold(first, |text, next| text + "\n" + &line(next))
+}
+
+fn escaped(text: &str, allowed: impl Fn(char) -> bool) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            character if allowed(character) || !is_command(character) => shown.push(character),
+            character => shown.extend(character.escape_default()),
+        }
+    }
+    shown
+}
+
+/// Control characters, and those that embed or override a direction of writing.
+fn is_command(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON in which what serde leaves as it is, though a terminal would obey it, is escaped too; it only stands in strings.
+fn escaped_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '\n' => shown.push('\n'),
+            character if is_command(character) => {
+                // All of them are of the plane that has four digits.
+                write!(shown, "\\u{:04x}", u32::from(character)).expect("a string grows");
+            }
+            character => shown.push(character),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNED: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{7f}\u{202e}x\r\nerror: fake";
+
+    #[test]
+    fn nothing_that_is_printed_moves_the_cursor() {
+        assert_eq!(
+            printable(OWNED),
+            "\\u{1b}]0;owned\\u{7}\\u{1b}[2J\\u{9b}31m\\u{7f}\\u{202e}x\\r\\nerror: fake"
+        );
+        assert!(printable_lines(OWNED).ends_with("x\\r\nerror: fake"));
+        assert_eq!(printable("größe 5×5 – ε ≤ 8/255"), "größe 5×5 – ε ≤ 8/255");
+        let json = escaped_json(&serde_json::to_string_pretty(&[OWNED]).unwrap());
+        assert!(json.chars().all(|character| character == '\n' || !is_command(character)), "{json}");
+        assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [OWNED]);
+    }
+
+    #[test]
+    fn a_line_within_a_message_is_no_message() {
+        assert_eq!(
+            one_message("a\nerror: fake\n  listed\nhint: help\n"),
+            "a\n  error: fake\n  listed\nhint: help"
+        );
     }
 }

@@ -10,6 +10,8 @@ use archaeo_experiments::studies::Progress;
 use archaeo_experiments::train::{Observer, StepReport};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::printer::printable;
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Makes Ctrl-C ask for an orderly end; a second one ends at once.
@@ -40,7 +42,7 @@ impl Bars {
     /// Shows a bar of `total` steps.
     pub fn start(&self, what: &str, total: u64, unit: &str) -> ProgressBar {
         self.finish();
-        let bar = ProgressBar::new(total).with_style(style(unit)).with_message(what.to_owned());
+        let bar = ProgressBar::new(total).with_style(style(unit)).with_message(printable(what));
         *self.current.borrow_mut() = Some(bar.clone());
         bar
     }
@@ -57,26 +59,21 @@ impl Bars {
 pub struct DownloadBar(ProgressBar);
 
 impl DownloadBar {
-    /// A bar that shows nothing yet.
-    pub fn new() -> Self {
+    /// A bar over the `size` bytes of a file.
+    pub fn new(name: &str, size: u64) -> Self {
         let template = "  {msg:28!} {bar:28} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
         let style = ProgressStyle::with_template(template).expect("the template is valid");
-        Self(ProgressBar::new(0).with_style(style.progress_chars("━╸─")))
+        Self(ProgressBar::new(size).with_style(style.progress_chars("━╸─")).with_message(printable(name)))
+    }
+
+    /// Shows that so many bytes are there.
+    pub fn at(&self, position: u64) {
+        self.0.set_position(position);
     }
 }
 
-impl hf_hub::api::Progress for DownloadBar {
-    fn init(&mut self, size: usize, filename: &str) {
-        self.0.set_message(filename.to_owned());
-        self.0.set_length(size as u64);
-        self.0.set_position(0);
-    }
-
-    fn update(&mut self, size: usize) {
-        self.0.inc(size as u64);
-    }
-
-    fn finish(&mut self) {
+impl Drop for DownloadBar {
+    fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }
@@ -113,7 +110,8 @@ impl Watcher for Bars {
     }
 
     fn note(&self, text: &str) {
-        eprintln!("{text}");
+        self.finish();
+        eprintln!("{}", printable(text));
     }
 
     fn finished(&self, part: &str, seconds: Option<f64>) {
@@ -141,7 +139,7 @@ impl Observer for TrainingBar<'_> {
             bar.with_position((report.step - 1) * report.images as u64)
                 .with_elapsed(std::time::Duration::ZERO)
         });
-        bar.set_message(format!("{} epoch {}/{}", self.title, report.epoch, report.epochs));
+        bar.set_message(format!("{} epoch {}/{}", printable(&self.title), report.epoch, report.epochs));
         bar.inc(report.images as u64);
     }
 
@@ -151,7 +149,7 @@ impl Observer for TrainingBar<'_> {
         } = record;
         let line = format!(
             "  {} epoch {epoch:>3}  train loss {train_loss:.3}  validation loss {validation_loss:.3}  accuracy {:.1} %  {images_per_second:.0} images/s",
-            self.title,
+            printable(&self.title),
             100.0 * validation_accuracy
         );
         match &self.bar {

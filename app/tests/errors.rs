@@ -208,7 +208,7 @@ fn configurations_that_cannot_work_are_refused_before_anything_is_done() {
     }
     let missing = folder.path().join("none.toml");
     let mut command = archaeo(["excavate", "--data", SHERDS, "--config"]);
-    refused(command.arg(&missing).arg("--out").arg(&out), &["cannot read the configuration", "none.toml"]);
+    refused(command.arg(&missing).arg("--out").arg(&out), &["cannot read the recipe", "none.toml"]);
     let mut command = archaeo(["train", "--data", SHERDS, "--config"]);
     refused(command.arg(&missing).arg("--out").arg(&out), &["cannot read the recipe", "none.toml"]);
 

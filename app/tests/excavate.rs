@@ -129,6 +129,46 @@ fn a_killed_run_goes_on_to_the_same_findings() {
     }
 }
 
+#[test]
+fn findings_of_another_build_are_made_again_and_it_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    succeed(&mut excavate(&out));
+    let before = investigation(&out);
+    let edit = |name: &str, change: &dyn Fn(&mut Value)| {
+        let mut value = support::read_json(&out.join(name));
+        change(&mut value);
+        std::fs::write(out.join(name), value.to_string()).unwrap();
+    };
+    let earlier = |value: &mut Value| {
+        value["version"] = "9.9.9".into();
+        value["commit"] = "f00d".into();
+    };
+    edit("environment.json", &|starts| earlier(&mut starts[0]));
+    edit("vit/environment.json", &|starts| earlier(&mut starts[0]));
+    edit("findings/accuracy.json", &|finding| {
+        earlier(&mut finding["made_by"]);
+        // A number that this build does not find, in a form that it would not even read.
+        finding["findings"] = "42".into();
+    });
+    edit("predictions/made_by.json", &earlier);
+    edit("findings/heads.json", &|finding| drop(finding.as_object_mut().unwrap().remove("made_by")));
+
+    let said = stderr(&succeed(&mut excavate(&out)));
+    assert_eq!(said.matches("they are made again").count(), 1, "{said}");
+    assert!(said.contains("were made by version 9.9.9 (commit f00d) and this is version "), "{said}");
+    for (part, again) in [("accuracy", true), ("heads", true), ("attacks", false), ("data", false)] {
+        let line = said.lines().find(|line| line.trim_start().starts_with(part)).unwrap();
+        assert_eq!(!line.ends_with("found before"), again, "{line}");
+    }
+    assert!(!said.contains("epoch"), "nothing is trained again:\n{said}");
+    assert_eq!(investigation(&out), before);
+    let markdown = std::fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(markdown.contains("9.9.9, commit `f00d`; its findings were made again"), "{markdown}");
+    let said = stderr(&succeed(&mut excavate(&out)));
+    assert!(!said.contains("made again"), "{said}");
+}
+
 /// Runs until `file` appears, then kills as `kill -9` does. Whether it was the kill that ended the run.
 fn run_until(out: &Path, file: &Path) -> bool {
     let quiet = [Stdio::null(), Stdio::null()];

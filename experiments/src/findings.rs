@@ -13,6 +13,7 @@ use archaeo_models::ModelCard;
 use serde::{Deserialize, Serialize};
 
 use crate::classes::MatchedBy;
+use crate::run_folder::Build;
 pub use explanations::{
     Agreement, AgreementGroup, AttentionFindings, Comparison, ComparisonFindings, Gains, HeadAttention,
     LayerAttention, LocalisationFindings, LocalisationScore, ShapeBias, ShapeBiasFindings,
@@ -56,6 +57,10 @@ pub struct Provenance {
     pub version: String,
     /// Commit the program was built from, with `-dirty` where the tree had changes; `unknown` outside a repository.
     pub commit: String,
+    /// Other builds that were at work in the run folder: whatever they found was found again by this one, but a model that one
+    /// of them trained was kept.
+    #[serde(default)]
+    pub earlier_builds: Vec<Build>,
     /// The command line.
     pub command: String,
     /// The configuration in force, as TOML.

@@ -5,27 +5,26 @@
 
 mod classes;
 mod config;
+mod record;
 mod subject;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use archaeo_models::{SpecError, WeightsError};
-use archaeo_ops::with_precision;
 use archaeo_plot::{Cell, Picture, PlotError, SheetLayout};
+use archaeo_store::StoreError;
 use burn::tensor::Device;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::data::{self, DataError, Dataset, OpenOptions};
 use crate::findings::{DataFindings, Investigation, ModelFindings, Provenance, Role};
 use crate::report::{self, ReportError};
-use crate::run_folder::{DataIdentity, Environment, RunFolder, RunFolderError};
+use crate::run_folder::{Build, DataIdentity, Environment, RunFolder, RunFolderError};
 use crate::studies::{self, Laboratory, Progress, StudyError};
 use crate::train::{Observer, RecipeError, TrainError};
 
 pub use config::InvestigationConfig;
+use record::Record;
 use subject::Subject;
 
 /// Why an investigation ended early.
@@ -40,6 +39,9 @@ pub enum InvestigationError {
     /// The run folder.
     #[error(transparent)]
     Folder(#[from] RunFolderError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A model cannot be built.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -144,67 +146,6 @@ pub trait Watcher {
     fn finished(&self, part: &str, seconds: Option<f64>);
 }
 
-/// A part's findings and how long they took: what a file under `findings/` holds.
-#[derive(Serialize, Deserialize)]
-struct Finding<T> {
-    seconds: f64,
-    findings: T,
-}
-
-/// The run folder, and the time that each part took.
-struct Record<'a> {
-    folder: &'a RunFolder,
-    watcher: &'a dyn Watcher,
-    seconds: Vec<(String, f64)>,
-    /// Name and file of each model.
-    weights: Vec<(String, String)>,
-}
-
-impl Record<'_> {
-    /// The findings of `part`: those on disk, or what `find` finds now.
-    fn part<T: Serialize + DeserializeOwned>(
-        &mut self,
-        part: &str,
-        find: impl FnOnce() -> Result<T, InvestigationError>,
-    ) -> Result<T, InvestigationError> {
-        let file = format!("findings/{part}.json");
-        if let Some(Finding { seconds, findings }) = self.folder.read_json(&file)? {
-            self.seconds.push((part.into(), seconds));
-            self.watcher.finished(part, None);
-            return Ok(findings);
-        }
-        let started = Instant::now();
-        let findings = find()?;
-        let seconds = started.elapsed().as_secs_f64();
-        self.folder.write_json(&file, &Finding { seconds, findings })?;
-        self.seconds.push((part.into(), seconds));
-        self.watcher.finished(part, Some(seconds));
-        // Read back, so that a run that goes on from here computes with the very same digits.
-        let written: Option<Finding<T>> = self.folder.read_json(&file)?;
-        Ok(written.expect("written above").findings)
-    }
-
-    /// As [`Record::part`], of a study.
-    fn study<T: Serialize + DeserializeOwned>(
-        &mut self,
-        part: &str,
-        lab: &Laboratory,
-        study: impl FnOnce(&Laboratory) -> Result<T, StudyError>,
-    ) -> Result<T, InvestigationError> {
-        let weights = self.weights.clone();
-        let file = |model: &str| weights.iter().find(|(name, _)| name == model).map(|(_, file)| file.clone());
-        self.part(part, || {
-            with_precision(lab.sizes.precision, || study(lab)).map_err(|error| match error {
-                StudyError::NotFinite(error) => match file(&error.model) {
-                    Some(file) => StudyError::NotFinite(error.of(file)).into(),
-                    None => StudyError::NotFinite(error).into(),
-                },
-                other => other.into(),
-            })
-        })
-    }
-}
-
 /// Investigates: trains or loads both models, asks every question, writes the report.
 ///
 /// # Errors
@@ -234,7 +175,8 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     for name in ["findings", "pictures"] {
         make_folder(&folder.file(name))?;
     }
-    let mut record = Record { folder: &folder, watcher, seconds: Vec::new(), weights: Vec::new() };
+    let build = request.environment.build();
+    let mut record = Record::new(&folder, watcher, build, &[&config_text, &identity.fingerprint]);
 
     let data = record.part("data", || {
         let skipped = skipped.into_iter().map(|skipped| (skipped.identifier, skipped.reason)).collect();
@@ -252,6 +194,8 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     let more = known.iter().max_by_key(|classes| classes.len()).expect("there are two");
     dataset.classes.extend(more.iter().skip(dataset.classes.len()).cloned());
 
+    record.depends_on(&[&vit, &cnn].map(|subject| subject.findings.weights_sha256.as_str()));
+    record.clear_predictions()?;
     let models = record.part("models", || Ok(vec![vit.findings.clone(), cnn.findings.clone()]))?;
 
     let lab = Laboratory {
@@ -277,7 +221,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     let shape_bias = record.study("shape_bias", &lab, studies::shape_bias)?;
 
     let investigation = Investigation {
-        provenance: provenance(request, config_text, record.seconds),
+        provenance: provenance(request, config_text, record.earlier_builds()?, record.seconds),
         data,
         models,
         trust: Some(trust),
@@ -316,11 +260,17 @@ fn make_folder(path: &Path) -> Result<(), StudyError> {
     })
 }
 
-fn provenance(request: &Request, config: String, seconds: Vec<(String, f64)>) -> Provenance {
+fn provenance(
+    request: &Request,
+    config: String,
+    earlier_builds: Vec<Build>,
+    seconds: Vec<(String, f64)>,
+) -> Provenance {
     let environment = &request.environment;
     Provenance {
         version: environment.version.clone(),
         commit: environment.commit.clone(),
+        earlier_builds,
         command: environment.command.clone(),
         config,
         seed: request.config.seed(),

@@ -5,16 +5,14 @@
 //! `summary.proto`: Event {1 wall_time, 2 step, 3 file_version, 5 summary}, Summary {1 value}, Value {1 tag,
 //! 2 simple_value}.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
+
+use archaeo_store::{AppendFile, StoreError};
 
 /// An event file that is being written.
 #[derive(Debug)]
-pub struct EventFile {
-    file: File,
-    length: u64,
-}
+pub struct EventFile(AppendFile);
 
 impl EventFile {
     /// Goes on with the file at `path` after its first `keep` bytes, dropping the rest; 0 starts it afresh. `time` is
@@ -22,15 +20,9 @@ impl EventFile {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn open(path: &Path, keep: u64, time: f64) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let length = if file.metadata()?.len() < keep { 0 } else { keep };
-        file.set_len(length)?;
-        let mut events = Self { file, length };
-        if length == 0 {
-            events.write(&event(time, 0, 3, b"brain.Event:2"))?;
-        }
-        Ok(events)
+    pub fn open(path: &Path, keep: u64, time: f64) -> Result<Self, StoreError> {
+        let start = record(&event(time, 0, 3, b"brain.Event:2"));
+        AppendFile::resume(path, keep, &start).map(Self)
     }
 
     /// Adds the values of some scalars at a step.
@@ -46,19 +38,12 @@ impl EventFile {
             message.extend((*value as f32).to_le_bytes());
             bytes_field(&mut summary, 1, &message);
         }
-        self.write(&event(time, step, 5, &summary))
+        self.0.append(&record(&event(time, step, 5, &summary)))
     }
 
     /// Bytes written so far: what to keep when the next run goes on from here.
     pub fn length(&self) -> u64 {
-        self.length
-    }
-
-    fn write(&mut self, payload: &[u8]) -> io::Result<()> {
-        let record = record(payload);
-        self.file.write_all(&record)?;
-        self.length += record.len() as u64;
-        Ok(())
+        self.0.length()
     }
 }
 

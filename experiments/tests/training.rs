@@ -12,7 +12,7 @@ use archaeo_experiments::run_folder::{DataIdentity, Environment, RunFolder};
 use archaeo_experiments::train::{
     Job, Observer, Outcome, Recipe, RecipeFile, StepReport, TrainError, Trained, train,
 };
-use archaeo_models::{State, load, read_arrays, write_arrays};
+use archaeo_models::{Array, State, load, read_arrays, write_arrays};
 use burn::tensor::Device;
 
 /// Noisy images of 8 × 8 whose left half, upper half or nothing is brighter.
@@ -325,7 +325,8 @@ fn a_damaged_checkpoint_gets_a_sentence() {
     let bytes = std::fs::read(&checkpoint).unwrap();
     std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
     let error = run(&recipe, root.path(), &mut ()).unwrap_err().to_string();
-    assert!(error.contains("last.safetensors"), "{error}");
+    assert!(error.contains("last.safetensors") && error.contains("remove it to start afresh"), "{error}");
+    assert!(!error.contains("download"), "{error}");
 
     let (mut arrays, metadata) = {
         std::fs::write(&checkpoint, &bytes).unwrap();
@@ -338,6 +339,73 @@ fn a_damaged_checkpoint_gets_a_sentence() {
         error.contains("missing     head.weight") && error.contains("remove it to start afresh"),
         "{error}"
     );
+}
+
+#[test]
+fn optimizer_and_average_must_be_those_of_the_model() {
+    for (text, prefix) in [(VIT, "optimizer.second."), (RESNET, "optimizer.first."), (VIT, "average.")] {
+        let root = tempfile::tempdir().unwrap();
+        let recipe = recipe(text, &["ema_decay=0.9"]);
+        run(&recipe, root.path(), &mut StopAt(13, 0)).unwrap();
+        let checkpoint = root.path().join("checkpoints/last.safetensors");
+        let (arrays, metadata) = read_arrays(&checkpoint).unwrap();
+        let name = arrays.keys().find(|name| name.starts_with(prefix)).unwrap().clone();
+        type Damage<'a> = &'a dyn Fn(&mut State);
+        let damage: [(&str, Damage); 3] = [
+            ("misshapen", &|arrays| {
+                arrays.insert(name.clone(), Array { shape: vec![1], values: vec![0.0] });
+            }),
+            ("missing", &|arrays| drop(arrays.remove(&name))),
+            ("unexpected", &|arrays| {
+                let array = arrays[&name].clone();
+                arrays.insert(format!("{prefix}nobody"), array);
+            }),
+        ];
+        for (expected, damage) in damage {
+            let mut arrays = arrays.clone();
+            damage(&mut arrays);
+            write_arrays(&checkpoint, &arrays, metadata.clone()).unwrap();
+            let error = run(&recipe, root.path(), &mut ()).unwrap_err().to_string();
+            assert!(error.contains("last.safetensors cannot be resumed from"), "{error}");
+            assert!(error.contains(expected) && error.contains("remove it to start afresh"), "{error}");
+        }
+        write_arrays(&checkpoint, &arrays, metadata).unwrap();
+        finish(&recipe, root.path());
+    }
+}
+
+#[test]
+fn a_long_training_keeps_its_checkpoint_small_and_its_history_whole() {
+    // Two steps an epoch, of which the checkpoint keeps the last hundred.
+    let recipe = recipe(VIT, &["epochs=104", "batch_size=100", "model.depth=1", "model.width=8"]);
+    let (straight, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let whole = finish(&recipe, straight.path());
+    let outcome = run(&recipe, resumed.path(), &mut StopAt(205, 0)).unwrap();
+    assert!(matches!(outcome, Outcome::Stopped { epochs: 102 }), "{outcome:?}");
+    let checkpoint = resumed.path().join("checkpoints/last.safetensors");
+    let (_, metadata) = read_arrays(&checkpoint).unwrap();
+    assert_eq!(metadata["archaeo.progress"].matches("[[history]]").count(), 100);
+
+    let metrics = resumed.path().join("metrics.jsonl");
+    let lines = std::fs::read_to_string(&metrics).unwrap();
+    for damaged in ["", &lines[..20], &lines[lines.find('\n').unwrap() + 1..]] {
+        std::fs::write(&metrics, damaged).unwrap();
+        let error = run(&recipe, resumed.path(), &mut ()).unwrap_err().to_string();
+        assert!(
+            error.contains("metrics.jsonl lacks epoch 1") && error.contains("to start afresh"),
+            "{error}"
+        );
+    }
+    // Half a line at the end is what a kill leaves; the checkpoint has that epoch.
+    std::fs::write(&metrics, &lines[..lines.len() - 30]).unwrap();
+    let rest = finish(&recipe, resumed.path());
+    assert_eq!(losses(&whole.history), losses(&rest.history));
+    for root in [&straight, &resumed] {
+        let lines = std::fs::read_to_string(root.path().join("metrics.jsonl")).unwrap();
+        let epochs: Vec<usize> =
+            lines.lines().map(|line| serde_json::from_str::<EpochRecord>(line).unwrap().epoch).collect();
+        assert!(epochs.into_iter().eq(1..=104));
+    }
 }
 
 #[test]

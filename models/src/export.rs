@@ -2,13 +2,13 @@
 //! timm's form that says how to build the model and how its images are prepared.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
+use archaeo_store::StoreError;
 use serde_json::{Map, Value, json};
 
 use crate::beit::BeitConfig;
-use crate::checkpoint::{WeightsError, save, write_whole};
+use crate::checkpoint::{WeightsError, save};
 use crate::classifier::{Classifier, ModelCard};
 use crate::preprocessing::{Fit, Interpolation};
 use crate::spec::NetworkSpec;
@@ -35,11 +35,7 @@ pub enum Library {
 /// # Errors
 /// What the file system says, with the path.
 pub fn export(folder: &Path, model: &Classifier) -> Result<Library, WeightsError> {
-    fs::create_dir_all(folder).map_err(|source| WeightsError::Io {
-        action: "make the folder",
-        path: folder.to_owned(),
-        source,
-    })?;
+    fs::create_dir_all(folder).map_err(StoreError::io("make the folder", folder))?;
     save(&folder.join("model.safetensors"), model, &[])?;
     write_configuration(folder, model.card())
 }
@@ -51,7 +47,7 @@ pub fn export(folder: &Path, model: &Classifier) -> Result<Library, WeightsError
 pub fn write_configuration(folder: &Path, card: &ModelCard) -> Result<Library, WeightsError> {
     let (library, config) = configuration(card);
     let text = serde_json::to_string_pretty(&config).expect("a configuration is plain data") + "\n";
-    write_whole(&folder.join("config.json"), |file| file.write_all(text.as_bytes()))?;
+    archaeo_store::write(&folder.join("config.json"), text.as_bytes())?;
     Ok(library)
 }
 

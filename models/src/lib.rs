@@ -16,6 +16,7 @@ mod flops;
 mod forward;
 mod initialize;
 mod layers;
+mod memory;
 mod names;
 mod nearest;
 mod outputs;
@@ -49,6 +50,7 @@ pub use forward::{Tokens, Transformer};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
 pub use nearest::nearest;
+pub use memory::{TooLarge, check_memory};
 pub use pass::{LayerMoments, Pass, TrainingStep};
 pub use preprocessing::{
     CLIP_MOMENTS, Fit, IMAGENET_MOMENTS, Interpolation, Origin, Preprocessing, PreprocessingChoice,
@@ -59,7 +61,7 @@ pub use read_out::{PrefixTokens, ReadOut};
 pub use resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, Stem};
 pub use resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};
 pub use spec::{NetworkSpec, SpecError};
-pub use state::{Array, Mismatch, ParameterPath, State, state_of, with_state};
+pub use state::{Array, Mismatch, ParameterPath, State, shapes_of, state_of, with_state};
 pub use swin::{
     PatchMerging, Swin, SwinBlock, SwinConfig, SwinHead, SwinPatchEmbed, SwinStage, WindowAttention,
     merged_tokens,

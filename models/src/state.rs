@@ -54,7 +54,7 @@ pub(crate) fn replaced<const D: usize>(param: Param<Tensor<D>>, values: TensorDa
 }
 
 /// Shape of every array of `model`, buffers included.
-pub(crate) fn shapes_of<M: Module>(model: &M) -> BTreeMap<String, Vec<usize>> {
+pub fn shapes_of<M: Module>(model: &M) -> BTreeMap<String, Vec<usize>> {
     let mut surveyor = Surveyor { path: ParameterPath::default(), shapes: BTreeMap::new() };
     model.visit(&mut surveyor);
     surveyor.shapes
@@ -119,6 +119,27 @@ pub struct Mismatch {
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
 }
 
+impl Mismatch {
+    /// Compares arrays with the names and shapes that they should have.
+    ///
+    /// # Errors
+    /// Every difference at once.
+    pub fn check(expected: &BTreeMap<String, Vec<usize>>, state: &State) -> Result<(), Self> {
+        let mut mismatch = Self::default();
+        for (name, shape) in expected {
+            match state.get(name) {
+                None => mismatch.missing.push(name.clone()),
+                Some(found) if found.shape != *shape => {
+                    mismatch.misshapen.push((name.clone(), shape.clone(), found.shape.clone()));
+                }
+                Some(_) => {}
+            }
+        }
+        mismatch.unexpected = state.keys().filter(|name| !expected.contains_key(*name)).cloned().collect();
+        if mismatch == Self::default() { Ok(()) } else { Err(mismatch) }
+    }
+}
+
 impl std::fmt::Display for Mismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for name in &self.missing {
@@ -139,21 +160,7 @@ impl std::fmt::Display for Mismatch {
 /// # Errors
 /// Every missing, unexpected and misshapen array at once.
 pub fn with_state<M: Module>(model: M, mut state: State) -> Result<M, Mismatch> {
-    let expected = shapes_of(&model);
-    let mut mismatch = Mismatch::default();
-    for (name, shape) in &expected {
-        match state.get(name) {
-            None => mismatch.missing.push(name.clone()),
-            Some(found) if found.shape != *shape => {
-                mismatch.misshapen.push((name.clone(), shape.clone(), found.shape.clone()));
-            }
-            Some(_) => {}
-        }
-    }
-    mismatch.unexpected = state.keys().filter(|name| !expected.contains_key(*name)).cloned().collect();
-    if mismatch != Mismatch::default() {
-        return Err(mismatch);
-    }
+    Mismatch::check(&shapes_of(&model), &state)?;
     Ok(model.map(&mut Loader { path: ParameterPath::default(), state: &mut state }))
 }
 

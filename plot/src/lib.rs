@@ -72,14 +72,8 @@ pub enum PlotError {
     #[error("the picture could not be encoded as PNG")]
     Encode(#[source] image::ImageError),
     /// Writing a file failed.
-    #[error("{path} could not be written")]
-    Write {
-        /// The file.
-        path: std::path::PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Store(#[from] archaeo_store::StoreError),
 }
 
 /// Result of drawing.

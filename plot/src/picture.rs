@@ -1,8 +1,7 @@
 //! RGB pictures.
 
-use std::fs;
-use std::io::{Cursor, Write};
-use std::path::{Path, PathBuf};
+use std::io::Cursor;
+use std::path::Path;
 
 use image::imageops::{self, FilterType};
 use image::{ImageFormat, RgbImage};
@@ -121,34 +120,18 @@ impl Picture {
         Ok(bytes.into_inner())
     }
 
-    /// Writes a PNG file under a temporary name beside `path` and renames it, so that no half file is ever found there.
+    /// Writes a PNG file, which is there whole or not at all.
     ///
     /// # Errors
     /// The picture has no pixels, or the system refuses (missing folder, full disk).
     pub fn save_png(&self, path: &Path) -> Result<()> {
-        let bytes = self.to_png_bytes()?;
-        let temporary = temporary_name(path);
-        let written = fs::File::create(&temporary)
-            .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&temporary, path));
-        written.map_err(|source| {
-            // The file may not exist, and the first error is the one to report.
-            let _ = fs::remove_file(&temporary);
-            PlotError::Write { path: path.to_path_buf(), source }
-        })
+        Ok(archaeo_store::write(path, &self.to_png_bytes()?)?)
     }
 
     fn to_image(&self) -> RgbImage {
         RgbImage::from_raw(self.width as u32, self.height as u32, self.pixels.clone())
             .expect("the length was checked when the picture was made")
     }
-}
-
-/// A name in the same folder (renaming works only within a file system), apart from that of any other process.
-fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    path.with_file_name(name)
 }
 
 fn check_size(width: usize, height: usize) -> Result<usize> {
@@ -160,6 +143,8 @@ fn check_size(width: usize, height: usize) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn gradient(width: usize, height: usize) -> Picture {
@@ -210,7 +195,7 @@ mod tests {
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file stays");
         let missing = folder.join("none/a.png");
         let error = picture.save_png(&missing).unwrap_err().to_string();
-        assert_eq!(error, format!("{} could not be written", missing.display()));
+        assert!(error.starts_with(&format!("cannot write {}: ", missing.display())), "{error}");
         fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -1,12 +1,13 @@
 //! `archaeo data`: what a data set consists of.
 
+use std::path::Path;
+
 use anyhow::Result;
 use archaeo_experiments::data::{self, OpenOptions, SplitSummary, Summary};
 use archaeo_experiments::investigation::contact_sheet;
 
 use super::{check_destination, verify};
-use crate::cli::Data;
-use crate::cli::Global;
+use crate::cli::{Data, Global};
 use crate::printer::Printer;
 
 /// Up to this many classes each has a row.
@@ -21,7 +22,7 @@ const EXTREMES: usize = 5;
 /// One sentence for data that cannot be used.
 pub fn run(arguments: &Data, _: &Global, printer: &Printer) -> Result<()> {
     if let Some(sheet) = &arguments.sheet {
-        check_destination(sheet)?;
+        check_destination(sheet, &[Path::new(&arguments.source)])?;
     }
     let options = OpenOptions { strict: arguments.strict, ..OpenOptions::default() };
     let mut dataset = data::open(&arguments.source, &options)?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use archaeo_experiments::investigation::{Given, InvestigationConfig, Request, excavate};
 use archaeo_experiments::report::{Claim, claims};
 use archaeo_models::read_card;
@@ -54,15 +54,13 @@ struct Headlines {
 /// # Errors
 /// One sentence; what was found until then is kept.
 pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<()> {
-    let text = match &arguments.config {
-        None => DEFAULT_CONFIG.to_owned(),
-        Some(path) => std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the configuration {}", path.display()))?,
-    };
     let mut overrides = arguments.set.clone();
     overrides.extend(global.overrides());
     overrides.extend(global.precision_as("studies.precision"));
-    let config = InvestigationConfig::parse(&text, &overrides, arguments.quick)?;
+    let config = match &arguments.config {
+        None => InvestigationConfig::parse(DEFAULT_CONFIG, &overrides, arguments.quick)?,
+        Some(path) => InvestigationConfig::read(path, &overrides, arguments.quick)?,
+    };
     let device = device::by_name(&global.device, &config.precisions()?)?;
     for note in config.notes()? {
         printer.say(note);

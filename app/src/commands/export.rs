@@ -5,6 +5,7 @@ use archaeo_models::{Library, export};
 use burn::tensor::Device;
 use serde_json::json;
 
+use super::check_inputs;
 use super::checkpoint::{Found, find, options};
 use super::subject::is_head;
 use crate::cli::Export;
@@ -16,6 +17,9 @@ use crate::printer::Printer;
 /// A model that is not known, a file that cannot be read or a folder that cannot be written.
 pub fn run(arguments: &Export, printer: &Printer) -> Result<()> {
     let Export { weights, model, reading, out } = arguments;
+    ["model.safetensors", "config.json"]
+        .iter()
+        .try_for_each(|name| check_inputs(&out.join(name), &[weights]))?;
     let Found { checkpoint, described } = find(weights, model.as_deref(), reading, &[], printer)?;
     let model = checkpoint.into_model(Some(described.card), &options(reading), &Device::flex())?;
     if reading.replace_head || reading.allow_missing.iter().any(|name| is_head(name)) {

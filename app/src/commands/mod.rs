@@ -13,40 +13,26 @@ pub mod train;
 
 mod checkpoint;
 mod classes;
+mod outputs;
 mod subject;
 mod trust;
 mod zero_shot;
 
-use std::path::Path;
-
-use anyhow::ensure;
 use archaeo_experiments::data::Dataset;
 use archaeo_experiments::run_folder::Environment;
 
 use crate::cli::Global;
 use crate::printer::Printer;
 
+pub use outputs::{check_destination, check_inputs};
+
 /// Where and with what this process runs, for run folders.
 pub fn environment(global: &Global) -> Environment {
-    let command = std::env::args().collect::<Vec<_>>().join(" ");
+    // Names of files need not be UTF-8; for the record they are as they can be shown.
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let command = words.join(" ");
     let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("ARCHAEO_COMMIT"));
     Environment::here(version, commit, &command, &global.device, rayon::current_num_threads())
-}
-
-/// Refuses a file that could not be written once the work is done.
-///
-/// # Errors
-/// A folder in the file's place, or no folder to put it in.
-pub fn check_destination(file: &Path) -> anyhow::Result<()> {
-    ensure!(!file.is_dir(), "{} is a folder; name a file in it to write to", file.display());
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    ensure!(
-        folder.is_dir(),
-        "cannot write {}: there is no folder {}; create it first",
-        file.display(),
-        folder.display()
-    );
-    Ok(())
 }
 
 /// Decodes every image once, and says which were left out.

@@ -8,7 +8,7 @@ use archaeo_experiments::data::{self, Dataset, Labels, NO_OUTPUT, OpenOptions, S
 use archaeo_experiments::export::Format;
 use archaeo_experiments::finite::{AnswersError, NotFinite};
 use archaeo_experiments::random::stratified;
-use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing};
+use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing, check_memory};
 use burn::tensor::Device;
 
 use super::checkpoint::{Found, find, options, require_decided};
@@ -121,7 +121,7 @@ pub fn answers_error(error: AnswersError, subject: &Subject, global: &Global) ->
 /// each other.
 pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Printer) -> Result<Opened> {
     if let Some(file) = &subject.export {
-        check_destination(file)?;
+        check_destination(file, &subject.inputs())?;
         Format::of(file)?;
     }
     if purpose != Purpose::Look {
@@ -168,6 +168,10 @@ pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Prin
     };
     let indices = chosen(dataset.split(&split)?, subject, global);
     ensure!(!indices.is_empty(), "no image of {} is left to ask about; correct the class map", dataset.name);
+    let side = model.card().preprocessing.image_size;
+    let batch = usize::from(subject.batch_size).min(indices.len()) as f64;
+    check_memory(batch * model.card().network.least_bytes_per_image(side))
+        .map_err(|error| anyhow!("a batch of images of {side} px {error}; lower --batch-size"))?;
     Ok(Opened { model, preprocessing, dataset, matching, split, indices, device })
 }
 

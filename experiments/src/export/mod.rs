@@ -32,6 +32,9 @@ pub enum ExportError {
         "{0} cannot be written: its ending must be .safetensors, .npz, .csv or .parquet, and says the format"
     )]
     Format(PathBuf),
+    /// The file cannot be written.
+    #[error(transparent)]
+    Store(#[from] archaeo_store::StoreError),
     /// The file is not what this program wrote there.
     #[error("{path} is damaged ({reason}); delete it and run the command again")]
     Damaged {
@@ -158,12 +161,7 @@ pub fn write_export(path: &Path, arrays: &[NamedArray], notes: &[(&str, &str)]) 
 }
 
 fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
-        let _ = fs::remove_file(&temporary); // what is left of a failed write; the failure itself is reported
-        ExportError::Io { action: "write", path: path.to_owned(), source }
-    })
+    Ok(archaeo_store::write(path, bytes)?)
 }
 
 fn encode(arrays: &[NamedArray], notes: &[(&str, &str)]) -> Vec<u8> {

@@ -1,5 +1,7 @@
 //! The configuration of an investigation: two recipes that share most of it, and how much each study looks at.
 
+use std::path::Path;
+
 use archaeo_ops::Precision;
 use toml::{Table, Value};
 
@@ -7,7 +9,7 @@ use super::Given;
 use crate::findings::Role;
 use crate::run_folder::{RunFolderError, sha256_checkpoint};
 use crate::studies::StudySizes;
-use crate::train::{Recipe, RecipeError, RecipeFile};
+use crate::train::{Recipe, RecipeError, RecipeFile, from_table};
 
 /// What decides an investigation beside its data.
 #[derive(Clone, Debug)]
@@ -21,6 +23,17 @@ pub struct InvestigationConfig {
 const STUDIES: &str = "studies";
 
 impl InvestigationConfig {
+    /// Reads a configuration from a file.
+    ///
+    /// # Errors
+    /// As [`InvestigationConfig::parse`], or a file that cannot be read.
+    pub fn read(path: &Path, overrides: &[String], quick: bool) -> Result<Self, RecipeError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, overrides, quick)
+            .map_err(|error| error.in_file(path, || Self::parse(&text, &[], quick).map(drop)))
+    }
+
     /// Reads a recipe file with the sections `[models.vit]` and `[models.cnn]` and, if it likes, `[studies]`; then
     /// applies `key=value` overrides. With `quick`, study sizes that the file does not state are small, and its
     /// `[quick]` section goes over the rest of the file.
@@ -47,9 +60,7 @@ impl InvestigationConfig {
         let base = if quick { StudySizes::quick() } else { StudySizes::default() };
         let mut sizes = Table::try_from(&base).expect("plain data");
         sizes.extend(stated);
-        let studies: StudySizes = Value::Table(sizes).try_into().map_err(|error: toml::de::Error| {
-            RecipeError::Value(format!("[studies]: {}", error.message()))
-        })?;
+        let studies: StudySizes = from_table(sizes, STUDIES)?;
         studies.check()?;
 
         let text = toml::to_string(&table).expect("it was read from TOML");

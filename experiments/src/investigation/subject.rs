@@ -161,7 +161,7 @@ fn load(role: Role, given: Given, device: &Device) -> Result<(Classifier, Output
 
 /// Refuses a recipe that describes no model of the role.
 fn check_recipe(role: Role, request: &Request, dataset: &Dataset) -> Result<(), InvestigationError> {
-    let card = request.config.recipe(role)?.card(&dataset.classes)?;
+    let card = request.config.recipe(role)?.card_within_memory(&dataset.classes)?;
     match wrong_kind(&card, role) {
         None => Ok(()),
         Some((_, needed)) => {

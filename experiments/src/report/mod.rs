@@ -16,7 +16,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use crate::findings::Investigation;
 
@@ -25,14 +25,9 @@ pub use claims::{Claim, claims};
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The file system refused.
-    #[error("{path} could not be written: {source}; free some space or name another folder with --out")]
-    Write {
-        /// The report's file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// The report cannot be written.
+    #[error(transparent)]
+    Store(#[from] archaeo_store::StoreError),
 }
 
 /// Writes `report.html` and `report.md` into `folder`, from which the pictures are read. Each file appears whole or not
@@ -42,8 +37,9 @@ pub enum ReportError {
 /// The folder cannot be written. A picture that is missing is named in the report instead.
 pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
     let pictures = |path: &str| picture(folder, path);
-    write(&folder.join("report.html"), &html(investigation, &pictures))?;
-    write(&folder.join("report.md"), &markdown(investigation))
+    archaeo_store::write(&folder.join("report.html"), html(investigation, &pictures).as_bytes())?;
+    archaeo_store::write(&folder.join("report.md"), markdown(investigation).as_bytes())?;
+    Ok(())
 }
 
 /// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.
@@ -61,14 +57,4 @@ fn picture(folder: &Path, path: &str) -> Option<Vec<u8>> {
     let path = Path::new(path);
     let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     inside.then(|| std::fs::read(folder.join(path)).ok()).flatten()
-}
-
-fn write(path: &Path, text: &str) -> Result<(), ReportError> {
-    let unfinished = path.with_extension("unfinished");
-    let written = std::fs::write(&unfinished, text).and_then(|()| std::fs::rename(&unfinished, path));
-    written.map_err(|source| {
-        // Nothing more can be done if this fails too.
-        let _ = std::fs::remove_file(&unfinished);
-        ReportError::Write { path: path.into(), source }
-    })
 }

@@ -1,6 +1,6 @@
 //! The exponential moving average of a model's weights (Polyak & Juditsky, 1992).
 
-use archaeo_models::{Classifier, ParameterPath, State, state_of, with_state};
+use archaeo_models::{Classifier, Mismatch, ParameterPath, State, shapes_of, state_of, with_state};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
@@ -17,9 +17,13 @@ impl WeightAverage {
         Self { decay, state: state_of(model) }
     }
 
-    /// Goes on from what [`WeightAverage::state`] gave.
-    pub fn restore(decay: f64, state: State) -> Self {
-        Self { decay, state }
+    /// Goes on from what [`WeightAverage::state`] gave for a model like `model`.
+    ///
+    /// # Errors
+    /// Arrays that are not those of the model.
+    pub fn restore(decay: f64, state: State, model: &Classifier) -> Result<Self, Mismatch> {
+        Mismatch::check(&shapes_of(model), &state)?;
+        Ok(Self { decay, state })
     }
 
     /// Takes in the weights after a step, counted from 1. Early on the decay is `(1 + step) / (10 + step)`, so that

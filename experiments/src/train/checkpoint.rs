@@ -2,9 +2,11 @@
 //! epoch.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use archaeo_models::{Classifier, State, read_arrays, state_of, with_state, write_arrays};
+use archaeo_models::{Classifier, State, WeightsError, read_arrays, state_of, with_state, write_arrays};
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +19,12 @@ use crate::findings::EpochRecord;
 /// serde_json do not without a feature.
 const PROGRESS_KEY: &str = "archaeo.progress";
 
+/// Epochs whose records a checkpoint holds, the last ones: enough that a training of usual length needs no other file to go
+/// on, and few enough that a checkpoint does not grow with the training. `metrics.jsonl` has the earlier ones.
+const RECORDS_KEPT: usize = 100;
+
 /// How far a training is, beside its arrays.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(super) struct Progress {
     /// Optimiser steps taken.
     pub step: u64,
@@ -26,6 +32,52 @@ pub(super) struct Progress {
     pub history: Vec<EpochRecord>,
     /// Length of the TensorBoard file, in bytes.
     pub events_length: u64,
+}
+
+/// What of a [`Progress`] is in the checkpoint.
+#[derive(Serialize)]
+struct Kept<'a> {
+    step: u64,
+    history: &'a [EpochRecord],
+    events_length: u64,
+}
+
+impl Progress {
+    fn to_toml(&self) -> String {
+        let Self { step, history, events_length } = self;
+        let history = &history[history.len().saturating_sub(RECORDS_KEPT)..];
+        let kept = Kept { step: *step, history, events_length: *events_length };
+        toml::to_string(&kept).expect("progress is plain data")
+    }
+
+    /// What [`Progress::to_toml`] wrote, with the records that only `metrics` has.
+    fn from_toml(text: &str, metrics: &Path) -> Result<Self, String> {
+        let mut progress: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let first = progress.history.first().map_or(1, |record| record.epoch);
+        let consecutive = progress.history.iter().zip(first..).all(|(record, epoch)| record.epoch == epoch);
+        if first == 0 || !consecutive {
+            return Err("its epochs do not follow one another".into());
+        }
+        let earlier = earlier_records(metrics, first - 1);
+        let earlier = earlier.map_err(|reason| format!("of the epochs before {first}, {reason}"))?;
+        progress.history.splice(0..0, earlier);
+        Ok(progress)
+    }
+}
+
+/// The records of epochs 1 to `count`, from `metrics.jsonl`.
+fn earlier_records(metrics: &Path, count: usize) -> Result<Vec<EpochRecord>, String> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let cannot = |error: std::io::Error| format!("{} says nothing: {error}", metrics.display());
+    let mut lines = BufReader::new(File::open(metrics).map_err(cannot)?).lines();
+    let mut record = |epoch| {
+        let line = lines.next().transpose().map_err(cannot)?.unwrap_or_default();
+        let record = serde_json::from_str::<EpochRecord>(&line).ok().filter(|record| record.epoch == epoch);
+        record.ok_or_else(|| format!("{} lacks epoch {epoch}", metrics.display()))
+    };
+    (1..=count).map(&mut record).collect()
 }
 
 /// All that changes in the course of a training.
@@ -87,16 +139,28 @@ impl Training {
         if let Some(average) = &self.average {
             put("average", average.state().clone());
         }
-        let progress = toml::to_string(&self.progress).expect("progress is plain data");
+        let progress = self.progress.to_toml();
         Ok(write_arrays(path, &arrays, HashMap::from([(PROGRESS_KEY.to_owned(), progress)]))?)
     }
 
-    /// Goes on from a checkpoint of the same recipe; `model` is a fresh one.
-    pub fn resume(recipe: &Recipe, model: Classifier, path: &Path) -> Result<Self, TrainError> {
+    /// Goes on from a checkpoint of the same recipe; `model` is a fresh one, `metrics` the records of all epochs.
+    pub fn resume(
+        recipe: &Recipe,
+        model: Classifier,
+        path: &Path,
+        metrics: &Path,
+    ) -> Result<Self, TrainError> {
         let damaged = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
-        let (arrays, metadata) = read_arrays(path)?;
+        let (arrays, metadata) = read_arrays(path).map_err(|error| match error {
+            error @ (WeightsError::Io { .. } | WeightsError::Missing(_)) => error.into(),
+            // What is said of checkpoints from elsewhere, such as to download them again, is of no use here.
+            WeightsError::Malformed { reason, .. } | WeightsError::Unrecognised { reason, .. } => {
+                damaged(reason)
+            }
+            other => damaged(other.to_string()),
+        })?;
         let progress = metadata.get(PROGRESS_KEY).ok_or_else(|| damaged("it holds no training".into()))?;
-        let progress: Progress = toml::from_str(progress).map_err(|error| damaged(error.to_string()))?;
+        let progress = Progress::from_toml(progress, metrics).map_err(damaged)?;
         let mut parts =
             HashMap::from([("model", State::new()), ("optimizer", State::new()), ("average", State::new())]);
         for (name, array) in arrays {
@@ -110,8 +174,15 @@ impl Training {
         let model = with_state(model, part("model"))
             .map_err(|mismatch| damaged(format!("it is of another model:\n{mismatch}")))?;
         let mut training = Self::begin(recipe, model);
-        training.optimizer.restore(part("optimizer"), progress.step);
-        training.average = recipe.ema_decay.map(|decay| WeightAverage::restore(decay, part("average")));
+        let trained = training.model.as_ref().expect("it was put in above");
+        training
+            .optimizer
+            .restore(part("optimizer"), progress.step, trained)
+            .map_err(|mismatch| damaged(format!("its optimizer is of another model:\n{mismatch}")))?;
+        let average = recipe.ema_decay.map(|decay| WeightAverage::restore(decay, part("average"), trained));
+        training.average = average
+            .transpose()
+            .map_err(|mismatch| damaged(format!("its averaged weights are of another model:\n{mismatch}")))?;
         training.progress = progress;
         Ok(training)
     }

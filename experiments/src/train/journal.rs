@@ -4,32 +4,41 @@ use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use archaeo_models::{Classifier, save};
+use archaeo_store::{AppendFile, StoreError};
 
 use super::TrainError;
 use super::checkpoint::Training;
 use crate::findings::EpochRecord;
-use crate::run_folder::{RunFolder, RunFolderError, write_atomic};
+use crate::run_folder::RunFolder;
 use crate::tensorboard::EventFile;
 
 /// The files that grow with every epoch.
 pub(super) struct Journal<'a> {
     folder: &'a RunFolder,
     events: EventFile,
+    metrics: AppendFile,
+    /// The best accuracy on validation so far.
+    best: Option<f64>,
 }
+
+/// Names of the files, within the run folder.
+const EVENTS: &str = "events.out.tfevents.archaeo";
+pub(super) const METRICS: &str = "metrics.jsonl";
 
 impl<'a> Journal<'a> {
     /// Goes on where `training` stands: what was written after its checkpoint is dropped.
     pub fn open(folder: &'a RunFolder, training: &Training) -> Result<Self, TrainError> {
-        let path = folder.file("events.out.tfevents.archaeo");
-        let events = EventFile::open(&path, training.progress.events_length, seconds_since_1970())
-            .map_err(|source| RunFolderError::Io { action: "write", path, source })?;
-        let journal = Self { folder, events };
-        journal.write_metrics(&training.progress.history)?;
-        Ok(journal)
+        let progress = &training.progress;
+        let events = EventFile::open(&folder.file(EVENTS), progress.events_length, seconds_since_1970())?;
+        let lines: String = progress.history.iter().map(line).collect();
+        let metrics = AppendFile::create(&folder.file(METRICS), lines.as_bytes())?;
+        let best = progress.history.iter().map(|record| record.validation_accuracy).reduce(f64::max);
+        Ok(Self { folder, events, metrics, best })
     }
 
-    /// Adds an epoch to the history and writes everything. The checkpoint decides what has happened, so it comes after
-    /// all that a rerun would write again in the same way, and before the metrics that are made from it.
+    /// Adds an epoch to the history and writes everything, at a cost that does not grow with the history. The checkpoint
+    /// decides what has happened, so it comes after all that a rerun would write again in the same way, and before the
+    /// metrics that are made from it.
     pub fn write(
         &mut self,
         training: &mut Training,
@@ -37,19 +46,17 @@ impl<'a> Journal<'a> {
         record: EpochRecord,
     ) -> Result<(), TrainError> {
         let folder = self.folder;
-        let is_best = |earlier: &EpochRecord| record.validation_accuracy > earlier.validation_accuracy;
-        if training.progress.history.iter().all(is_best) {
+        if self.best.is_none_or(|best| record.validation_accuracy > best) {
             save(&folder.file("checkpoints/best.safetensors"), result, &[])?;
+            self.best = Some(record.validation_accuracy);
         }
-        self.add_events(&record).map_err(|source| RunFolderError::Io {
-            action: "write",
-            path: folder.file("events.out.tfevents.archaeo"),
-            source,
-        })?;
+        let write = |name| StoreError::io("write", folder.file(name));
+        self.add_events(&record).map_err(write(EVENTS))?;
         training.progress.events_length = self.events.length();
+        let line = line(&record);
         training.progress.history.push(record);
         training.write(&folder.file("checkpoints/last.safetensors"))?;
-        self.write_metrics(&training.progress.history)
+        Ok(self.metrics.append(line.as_bytes()).map_err(write(METRICS))?)
     }
 
     fn add_events(&mut self, record: &EpochRecord) -> io::Result<()> {
@@ -62,13 +69,11 @@ impl<'a> Journal<'a> {
         ];
         self.events.scalars(seconds_since_1970(), record.step, &scalars)
     }
+}
 
-    /// The whole file anew, so that it never holds half a line or an epoch that the checkpoint does not know.
-    fn write_metrics(&self, history: &[EpochRecord]) -> Result<(), TrainError> {
-        let line = |record| serde_json::to_string(record).expect("plain data") + "\n";
-        let lines: String = history.iter().map(line).collect();
-        Ok(write_atomic(&self.folder.file("metrics.jsonl"), lines.as_bytes())?)
-    }
+/// An epoch as one line of `metrics.jsonl`.
+fn line(record: &EpochRecord) -> String {
+    serde_json::to_string(record).expect("plain data") + "\n"
 }
 
 fn seconds_since_1970() -> f64 {

@@ -10,6 +10,7 @@ mod checkpoint;
 mod diagnosis;
 mod epoch;
 mod journal;
+mod memory;
 mod optimizer;
 mod recipe;
 mod recipe_file;
@@ -21,12 +22,14 @@ use std::time::Instant;
 
 use archaeo_models::{Classifier, WeightsError, save, write_configuration};
 use archaeo_ops::with_precision;
+use archaeo_store::StoreError;
 use burn::tensor::Device;
 use thiserror::Error;
 
 pub use diagnosis::Divergence;
 pub use optimizer::{Algorithm, NamedGradients, Optimizer, decays};
 pub use recipe::{DataChoice, ModelChoice, Recipe};
+pub(crate) use recipe_file::from_table;
 pub use recipe_file::{RecipeError, RecipeFile};
 pub use schedule::Schedule;
 
@@ -37,7 +40,7 @@ use crate::images::ImageSource;
 use crate::run_folder::{RunFolder, RunFolderError};
 use checkpoint::Training;
 use epoch::train_epoch;
-use journal::Journal;
+use journal::{Journal, METRICS};
 
 /// Images that are evaluated at once after an epoch.
 const VALIDATION_BATCH: usize = 128;
@@ -54,6 +57,9 @@ pub enum TrainError {
     /// The run folder cannot be used.
     #[error(transparent)]
     Folder(#[from] RunFolderError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A checkpoint or the model cannot be read or written.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -179,7 +185,7 @@ fn train_within<'scope>(
     let checkpoint = folder.file("checkpoints/last.safetensors");
     let fresh = recipe.build(job.classes, &job.device.clone().autodiff())?;
     let mut training = match checkpoint.exists() {
-        true => Training::resume(recipe, fresh, &checkpoint)?,
+        true => Training::resume(recipe, fresh, &checkpoint, &folder.file(METRICS))?,
         false => Training::begin(recipe, fresh),
     };
     let mut journal = Journal::open(folder, &training)?;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_models::{Array, ParameterPath, State};
+use archaeo_models::{Array, Mismatch, ParameterPath, State};
 use archaeo_ops::{AdamW, Sgd, adamw_step, sgd_step};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor, TensorData};
@@ -223,8 +223,23 @@ impl Optimizer {
         named("first", &self.first).into_iter().chain(named("second", &self.second)).collect()
     }
 
-    /// Takes up where another optimiser's [`Optimizer::state`] stopped after `steps` steps.
-    pub fn restore(&mut self, state: State, steps: u64) {
+    /// Takes up where another optimiser's [`Optimizer::state`] stopped after `steps` steps with `model`.
+    ///
+    /// # Errors
+    /// Arrays that are not those of an optimiser that has moved every trained array of the model.
+    pub fn restore<M: Module>(&mut self, state: State, steps: u64, model: &M) -> Result<(), Mismatch> {
+        let prefixes: &[&str] = match self.algorithm {
+            // Before its first step an optimiser has no state.
+            _ if steps == 0 => &[],
+            Algorithm::Adamw { .. } => &["first", "second"],
+            Algorithm::Sgd { .. } => &["first"],
+        };
+        let mut trained = Trained::default();
+        model.visit(&mut trained);
+        let expected = trained.lengths.iter().flat_map(|(name, length)| {
+            prefixes.iter().map(move |prefix| (format!("{prefix}.{name}"), vec![*length]))
+        });
+        Mismatch::check(&expected.collect(), &state)?;
         self.steps = steps;
         for (name, array) in state {
             if let Some(name) = name.strip_prefix("first.") {
@@ -232,6 +247,30 @@ impl Optimizer {
             } else if let Some(name) = name.strip_prefix("second.") {
                 self.second.insert(name.to_owned(), array.values);
             }
+        }
+        Ok(())
+    }
+}
+
+/// Number of elements of every array that training moves.
+#[derive(Default)]
+struct Trained {
+    path: ParameterPath,
+    lengths: BTreeMap<String, usize>,
+}
+
+impl ModuleVisitor for Trained {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if param.is_require_grad() {
+            self.lengths.insert(self.path.name(), param.val().shape().num_elements());
         }
     }
 }
@@ -346,7 +385,7 @@ mod tests {
             // A restart between any two steps changes nothing.
             let (state, steps) = (optimizer.state(), optimizer.steps);
             optimizer = Optimizer::new(algorithm.clone(), fixture.weight_decay);
-            optimizer.restore(state, steps);
+            optimizer.restore(state, steps, &model).unwrap();
 
             model = optimizer.step(model, &gradients, run.rates[step]);
             for (array, values) in &expected.values {

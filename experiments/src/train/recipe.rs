@@ -5,6 +5,7 @@ use archaeo_ops::Precision;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::memory;
 use super::optimizer::Algorithm;
 use super::recipe_file::RecipeError;
 use super::schedule::Schedule;
@@ -105,6 +106,12 @@ pub struct Recipe {
     pub data: DataChoice,
 }
 
+/// Largest side of an image, in pixels: that of WebP and JPEG.
+const LARGEST_IMAGE: usize = 1 << 16;
+
+/// Most images of an optimiser step, far beyond any data set.
+const MOST_STEP_IMAGES: usize = 1 << 40;
+
 fn one() -> usize {
     1
 }
@@ -112,7 +119,7 @@ fn one() -> usize {
 impl Recipe {
     /// Images of one optimiser step.
     pub fn step_images(&self) -> usize {
-        self.batch_size * self.accumulation
+        self.batch_size.saturating_mul(self.accumulation)
     }
 
     /// The learning rate of every step, for a training split of `images`.
@@ -121,7 +128,7 @@ impl Recipe {
         let scale = self.learning_rate_batch.map_or(1.0, |batch| self.step_images() as f64 / batch as f64);
         Schedule {
             steps_per_epoch,
-            total_steps: steps_per_epoch * self.epochs as u64,
+            total_steps: steps_per_epoch.saturating_mul(self.epochs as u64),
             warmup_steps: (self.warmup_epochs * steps_per_epoch as f64).round() as u64,
             warmup: self.warmup_learning_rate,
             peak: self.learning_rate * scale,
@@ -147,9 +154,7 @@ impl Recipe {
                 if !self.is_residual() {
                     default("image_size", self.image_size);
                 }
-                let spec: NetworkSpec = Value::Table(table)
-                    .try_into()
-                    .map_err(|error: toml::de::Error| RecipeError::Value(error.message().to_owned()))?;
+                let spec: NetworkSpec = super::recipe_file::from_table(table, "model")?;
                 ("custom".to_owned(), spec)
             }
         };
@@ -168,13 +173,23 @@ impl Recipe {
     /// A freshly initialised model for data of these classes, by the recipe's seed.
     ///
     /// # Errors
-    /// As [`Recipe::card`].
+    /// As [`Recipe::card`], and a training that is certain to take more memory than there is.
     pub fn build(
         &self,
         classes: &[String],
         device: &burn::tensor::Device,
     ) -> Result<Classifier, RecipeError> {
-        Ok(Classifier::new(self.card(classes)?, self.seed, device)?)
+        Ok(Classifier::new(self.card_within_memory(classes)?, self.seed, device)?)
+    }
+
+    /// As [`Recipe::card`], and refuses a training that is certain to take more memory than there is.
+    ///
+    /// # Errors
+    /// Such a training.
+    pub fn card_within_memory(&self, classes: &[String]) -> Result<ModelCard, RecipeError> {
+        let card = self.card(classes)?;
+        memory::check(self, &card.network)?;
+        Ok(card)
     }
 
     /// Residual networks take images of any size and have neither stochastic depth nor dropout.
@@ -204,10 +219,20 @@ impl Recipe {
         let share =
             |key, value: f64| range(key, value, "at least 0 and below 1", (0.0..1.0).contains(&value));
 
-        at_least_one("image_size", self.image_size)?;
+        range(
+            "image_size",
+            self.image_size as f64,
+            "from 1 to 65536",
+            (1..=LARGEST_IMAGE).contains(&self.image_size),
+        )?;
         at_least_one("epochs", self.epochs)?;
         at_least_one("batch_size", self.batch_size)?;
         at_least_one("accumulation", self.accumulation)?;
+        if self.batch_size.checked_mul(self.accumulation).is_none_or(|images| images > MOST_STEP_IMAGES) {
+            return Err(RecipeError::Value(format!(
+                "`batch_size` · `accumulation` is more than {MOST_STEP_IMAGES} images a step; lower one of them"
+            )));
+        }
         if let Some(batch) = self.learning_rate_batch {
             at_least_one("learning_rate_batch", batch)?;
         }
@@ -219,6 +244,12 @@ impl Recipe {
             ("final_learning_rate", self.final_learning_rate),
         ] {
             not_negative(key, value)?;
+        }
+        if self.warmup_epochs > self.epochs as f64 {
+            return Err(RecipeError::Value(format!(
+                "`warmup_epochs` is {}, more than the {} of `epochs`; the learning rate would never reach its peak, so lower it",
+                self.warmup_epochs, self.epochs
+            )));
         }
         if let Some(norm) = self.gradient_clip {
             positive("gradient_clip", norm)?;

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use archaeo_models::SpecError;
+use archaeo_models::{SpecError, TooLarge};
 use archaeo_ops::Precision;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 use toml::{Table, Value};
 
@@ -47,6 +48,34 @@ pub enum RecipeError {
     /// A key is missing, or a value has the wrong type.
     #[error("the recipe does not fit together: {0}")]
     Value(String),
+    /// A value of the wrong type, or a key that is missing in a section.
+    #[error("`{key}` does not fit: {reason}")]
+    Type {
+        /// The key, with dots.
+        key: String,
+        /// What was expected, and what is there.
+        reason: String,
+    },
+    /// What is wrong with the file, not with an override.
+    #[error("{}: {error}", path.display())]
+    In {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        error: Box<RecipeError>,
+    },
+    /// A training that no memory holds.
+    #[error(
+        "training this model {source}; lower image_size ({image_size}) or batch_size ({batch_size}), or name a smaller model"
+    )]
+    Memory {
+        /// How much it takes.
+        source: TooLarge,
+        /// The recipe's.
+        image_size: usize,
+        /// The recipe's.
+        batch_size: usize,
+    },
     /// A value outside its range.
     #[error("`{key}` must be {allowed}, not {found}")]
     Range {
@@ -84,6 +113,48 @@ pub enum RecipeError {
     Spec(#[from] SpecError),
 }
 
+impl RecipeError {
+    /// The same error as one of the file at `path`, if that has it `without_overrides` too.
+    pub(crate) fn in_file(
+        self,
+        path: &Path,
+        without_overrides: impl FnOnce() -> Result<(), RecipeError>,
+    ) -> Self {
+        match without_overrides() {
+            Err(error) if error.to_string() == self.to_string() => {
+                Self::In { path: path.to_owned(), error: Box::new(self) }
+            }
+            _ => self,
+        }
+    }
+}
+
+/// Reads plain data, naming the key of a value that does not fit; `section` stands before it.
+pub(crate) fn from_table<T: DeserializeOwned>(table: Table, section: &str) -> Result<T, RecipeError> {
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let key = error.path().to_string();
+        let reason = in_words(error.inner().message());
+        match (section, key.as_str()) {
+            ("", "." | "") => RecipeError::Value(reason),
+            ("", key) => RecipeError::Type { key: key.to_owned(), reason },
+            (section, "." | "") => RecipeError::Type { key: section.to_owned(), reason },
+            (section, key) => RecipeError::Type { key: format!("{section}.{key}"), reason },
+        }
+    })
+}
+
+/// What a deserializer expected, in words instead of Rust's types.
+fn in_words(message: &str) -> String {
+    [
+        ("expected usize", "expected a whole number"),
+        ("expected u64", "expected a whole number"),
+        ("expected f64", "expected a number"),
+        ("expected f32", "expected a number"),
+    ]
+    .iter()
+    .fold(message.trim_end().to_owned(), |text, (rust, words)| text.replace(rust, words))
+}
+
 fn did_you_mean(near: &[String]) -> String {
     match near {
         [] => "; configs/ shows those that exist".to_owned(),
@@ -110,6 +181,7 @@ impl RecipeFile {
         let text = std::fs::read_to_string(path)
             .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, overrides)
+            .map_err(|error| error.in_file(path, || Self::parse(&text, &[]).map(drop)))
     }
 
     /// Understands a recipe file and applies `--set key=value` overrides; every recipe in it is checked.
@@ -163,9 +235,7 @@ impl RecipeFile {
             }
         }
         refuse_unknown_keys(&table, &known_keys(), "")?;
-        let recipe: Recipe = Value::Table(table)
-            .try_into()
-            .map_err(|error: toml::de::Error| RecipeError::Value(error.message().to_owned()))?;
+        let recipe: Recipe = from_table(table, "")?;
         recipe.check()?;
         Ok(recipe)
     }
@@ -420,7 +490,22 @@ mod tests {
             (SMALL, "epochs=", "not of the form key=value"),
             (SMALL, "epochs.count=3", "`epochs` is not a section"),
             (SMALL, "epochs=0", "`epochs` must be at least 1, not 0"),
-            (SMALL, "epochs=many", "invalid type: string \"many\""),
+            (
+                SMALL,
+                "epochs=many",
+                "`epochs` does not fit: invalid type: string \"many\", expected a whole number",
+            ),
+            (SMALL, "epochs=3.5", "`epochs` does not fit"),
+            (
+                SMALL,
+                "augment.flip=left",
+                "`augment.flip` does not fit: invalid type: string \"left\", expected a number",
+            ),
+            (SMALL, "optimizer.beta1=x", "`optimizer` does not fit"),
+            (SMALL, "image_size=65537", "`image_size` must be from 1 to 65536, not 65537"),
+            (SMALL, "batch_size=1099511627777", "`batch_size` · `accumulation` is more than"),
+            (SMALL, "batch_size=9223372036854775807", "`batch_size` · `accumulation` is more than"),
+            (SMALL, "warmup_epochs=1e18", "`warmup_epochs` is 1000000000000000000, more than"),
             (SMALL, "learning_rate=-1", "`learning_rate` must be above 0"),
             (SMALL, "learning_rate=nan", "`learning_rate` must be above 0"),
             (SMALL, "augment.flip=2.0", "flip = 2 must be from 0 to 1"),
@@ -446,6 +531,33 @@ mod tests {
         }
         assert!(complaint("epochs = ", &[]).contains("not valid TOML"));
         assert!(complaint("epochs = 1", &[]).contains("missing field"));
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_file_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        let complaint = |text: &str, overrides: &[&str]| {
+            std::fs::write(&path, text).unwrap();
+            let overrides: Vec<String> = overrides.iter().map(|&change| change.into()).collect();
+            RecipeFile::read(&path, &overrides).unwrap_err().to_string()
+        };
+        let wrong = SMALL.replace("epochs = 2", "epochs = \"two\"");
+        assert_ne!(wrong, SMALL);
+        let found = complaint(&wrong, &[]);
+        assert!(
+            found.ends_with(
+                "mine.toml: `epochs` does not fit: invalid type: string \"two\", expected a whole number"
+            ),
+            "{found}"
+        );
+        assert!(complaint(&wrong, &["seed=3"]).contains("mine.toml: `epochs`"));
+        assert!(complaint("epochs = ", &[]).contains("mine.toml: the recipe is not valid TOML"));
+        // An override is at fault for what the file alone does not have.
+        assert!(complaint(SMALL, &["epochs=two"]).starts_with("`epochs` does not fit"));
+        assert!(
+            complaint(&format!("{SMALL}\n[models.a]\nepochs = -1\n"), &[]).contains("mine.toml: `epochs`")
+        );
     }
 
     #[test]

@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use archaeo_store::StoreError;
 use thiserror::Error;
 
 use crate::describe::DescribeError;
+use crate::memory::TooLarge;
 use crate::spec::SpecError;
 use crate::state::Mismatch;
 
@@ -22,6 +24,9 @@ pub enum WeightsError {
         /// Why not.
         source: io::Error,
     },
+    /// The file cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// There is nothing of that name.
     #[error("cannot read {0}: No such file or folder; check the path")]
     Missing(PathBuf),
@@ -107,6 +112,18 @@ pub enum WeightsError {
         path: PathBuf,
         /// Which array.
         name: String,
+    },
+    /// One image takes more memory than there is.
+    #[error(
+        "{path} is to be given images of {image_size} px, of which one {source}; set a smaller --image-size"
+    )]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Side of the images, in pixels.
+        image_size: usize,
+        /// How much it takes.
+        source: TooLarge,
     },
     /// The model that the file is said to hold cannot be built.
     #[error("cannot build the model of {path}: {source}")]

@@ -11,6 +11,7 @@ use super::{Checkpoint, read, safetensors, write_arrays};
 use crate::classifier::{Classifier, ModelCard};
 use crate::clip::{Clip, ClipConfig};
 use crate::describe::{CARD_KEY, Described, ModelRequest, describe};
+use crate::memory::check_memory;
 use crate::names;
 use crate::spec::NetworkSpec;
 use crate::state::{Array, State, shapes_of, state_of, with_state};
@@ -76,6 +77,14 @@ impl Checkpoint {
             Some(card) => card,
             None => self.card()?.ok_or_else(|| WeightsError::NoCard(self.path.clone()))?,
         };
+        let spec_error = |source| WeightsError::Spec { path: self.path.clone(), source };
+        card.network.validate().map_err(spec_error)?;
+        let side = card.preprocessing.image_size;
+        check_memory(card.network.least_bytes_per_image(side)).map_err(|source| WeightsError::TooLarge {
+            path: self.path.clone(),
+            image_size: side,
+            source,
+        })?;
         self.check_finite()?;
         let Self { path, state, .. } = self;
         let mut state = names::canonical(state, &card.network);

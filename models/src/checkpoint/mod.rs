@@ -37,7 +37,6 @@ pub use self::load::{LoadOptions, load, read_card, save};
 pub use self::locate::TrainingCode;
 pub use self::pickled::{NumpyArray, PickledDictionary};
 pub use self::safetensors::write_arrays;
-pub(crate) use self::safetensors::write_whole;
 pub use self::source::{choose, parts};
 
 /// What a checkpoint holds.

@@ -3,7 +3,7 @@
 //! Format: <https://huggingface.co/docs/safetensors>.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -106,7 +106,7 @@ fn element(dtype: Dtype) -> Option<Element> {
     })
 }
 
-/// Writes arrays and string metadata, to a temporary name first, so that `path` is never half a file.
+/// Writes arrays and string metadata; `path` is never half a file.
 ///
 /// Equal input gives equal bytes: names and metadata are sorted, so that a file's hash identifies its contents.
 ///
@@ -117,29 +117,7 @@ pub fn write_arrays(
     state: &State,
     metadata: HashMap<String, String>,
 ) -> Result<(), WeightsError> {
-    write_whole(path, |file| write_to(file, state, metadata))
-}
-
-/// Writes a file to a temporary name first, so that `path` is never half of it.
-///
-/// # Errors
-/// What the file system says, with the path; nothing is left of the file then.
-pub(crate) fn write_whole(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> Result<(), WeightsError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let written = File::create(&temporary).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        write(&mut file)?;
-        file.into_inner()?.sync_all()?;
-        fs::rename(&temporary, path)
-    });
-    written.map_err(|source| {
-        let _ = fs::remove_file(&temporary); // what is left of a failed write; the failure itself is reported
-        WeightsError::Io { action: "write", path: path.to_owned(), source }
-    })
+    Ok(archaeo_store::write_with(path, |file| write_to(file, state, metadata))?)
 }
 
 fn write_to(file: &mut BufWriter<File>, state: &State, metadata: HashMap<String, String>) -> io::Result<()> {

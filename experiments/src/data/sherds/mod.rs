@@ -76,6 +76,9 @@ pub struct SherdsConfig {
     pub noise: f32,
 }
 
+/// Images of the largest split: their labels alone take 800 MB.
+const MOST_IMAGES: usize = 100_000_000;
+
 impl Default for SherdsConfig {
     fn default() -> Self {
         SherdsConfig {
@@ -132,7 +135,16 @@ impl SherdsConfig {
         let unit = |x: f32| (0.0..=1.0).contains(&x);
         let ordered = |(low, high): (f32, f32)| low > 0.0 && low <= high;
         let range = |(low, high): (f32, f32)| unit(low) && unit(high) && low <= high;
-        let problem = if !(8..=1024).contains(&self.size) {
+        let counts = [
+            ("train", self.train),
+            ("val", self.val),
+            ("test", self.test),
+            ("aligned", self.aligned),
+            ("conflict", self.conflict),
+        ];
+        let problem = if let Some((split, count)) = counts.iter().find(|(_, count)| *count > MOST_IMAGES) {
+            format!("{split} = {count} must be at most {MOST_IMAGES} images")
+        } else if !(8..=1024).contains(&self.size) {
             format!("size = {} must be from 8 to 1024", self.size)
         } else if !unit(self.correlation) {
             format!("correlation = {} must be from 0 to 1", self.correlation)

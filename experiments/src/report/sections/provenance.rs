@@ -20,6 +20,13 @@ pub(super) fn section(investigation: &Investigation) -> Section {
         fact("Data", code(&investigation.data.source)),
         fact("Data fingerprint (SHA-256)", code(&investigation.data.fingerprint)),
     ];
+    for build in &provenance.earlier_builds {
+        let kept = "; its findings were made again, models that it trained were kept";
+        rows.push(fact(
+            "Earlier build",
+            Text::from(format!("{}, commit ", build.version)).code(&build.commit).plain(kept),
+        ));
+    }
     for model in &investigation.models {
         rows.push(fact(&format!("Weights of {}", model.card.name), code(&model.weights)));
         rows.push(fact(&format!("SHA-256 of {}", model.card.name), code(&model.weights_sha256)));

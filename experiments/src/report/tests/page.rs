@@ -269,7 +269,12 @@ fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
 fn a_folder_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let error = render(&investigation(), &folder.path().join("absent")).unwrap_err().to_string();
-    assert!(error.contains("absent") && error.contains("report.html") && error.contains("--out"), "{error}");
+    assert!(
+        error.contains("absent")
+            && error.contains("report.html")
+            && error.contains("create its folder first"),
+        "{error}"
+    );
 }
 
 #[test]

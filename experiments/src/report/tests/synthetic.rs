@@ -9,6 +9,7 @@ use archaeo_analysis::statistics::{
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
 use crate::findings::*;
+use crate::run_folder::Build;
 
 /// About the distance of even attention over 8 × 8 patches of 4 px.
 pub const EVEN_DISTANCE: f64 = 16.7;
@@ -116,6 +117,7 @@ fn provenance() -> Provenance {
     Provenance {
         version: "0.1.0".into(),
         commit: "4f1c2d09ab".into(),
+        earlier_builds: vec![Build { version: "0.0.9".into(), commit: "77aa88bb99".into() }],
         command: "archaeo excavate --out runs/first".into(),
         config: "[data]\nsource = \"sherds\"\ncorrelation = 0.7\n\n[train]\nepochs = 12\nbatch_size = 128\n"
             .into(),

@@ -1,0 +1,72 @@
+//! Where results may be written: to an ordinary file that the command does not read itself.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::ensure;
+use archaeo_models::checkpoint;
+use archaeo_store::same_file;
+
+/// Refuses a file that could not be written once the work is done, or that is one of those that the command reads.
+///
+/// # Errors
+/// Something else than a file in the file's place, no folder to put it in, or one of `inputs`.
+pub fn check_destination(file: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
+    archaeo_store::check_destination(file)?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(
+        folder.is_dir(),
+        "cannot write {}: there is no folder {}; create it first",
+        file.display(),
+        folder.display()
+    );
+    check_inputs(file, inputs)
+}
+
+/// Refuses to write over what a command reads.
+///
+/// # Errors
+/// A file that is one of `inputs`, one beside it that is read with it, or one that is read from a folder among them.
+pub fn check_inputs(file: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
+    for input in inputs {
+        ensure!(
+            !reads(input, file),
+            "{} would be written over what this command reads from {}; name another file to write to",
+            file.display(),
+            input.display()
+        );
+    }
+    Ok(())
+}
+
+/// Whether a command that is given `input` reads `file`.
+fn reads(input: &Path, file: &Path) -> bool {
+    if same_file(input, file) {
+        return true;
+    }
+    // Beside weights lie the configurations that describe them, and the parts of an index.
+    let folder = if input.is_dir() { Some(input) } else { input.parent().filter(|_| input.is_file()) };
+    let Some(folder) = folder else { return false };
+    let in_folder = |name: &str| folder.join(name);
+    let described = ["config.json", "preprocessor_config.json", "open_clip_config.json"].map(in_folder);
+    let names: Vec<String> = match input.is_dir() {
+        true => fs::read_dir(input)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect(),
+        false => Vec::new(),
+    };
+    let chosen = match input.is_dir() {
+        true => checkpoint::choose(names.iter().map(String::as_str)).ok().map(in_folder),
+        false => Some(input.to_owned()),
+    };
+    let parts = chosen.and_then(|chosen| checkpoint::parts(&chosen).ok()).unwrap_or_default();
+    if described.iter().filter(|file| file.exists()).chain(&parts).any(|read| same_file(read, file)) {
+        return true;
+    }
+    // Of a folder of data, whatever is there may be read, but no arrays.
+    let arrays = file.extension().is_some_and(|extension| extension == "safetensors");
+    let inside = || Some(fs::canonicalize(file).ok()?.starts_with(fs::canonicalize(input).ok()?));
+    input.is_dir() && !arrays && inside().unwrap_or(false)
+}

@@ -1,0 +1,175 @@
+//! What is kept of an investigation as it goes on: one file a part, and who made it from what.
+//!
+//! A finding is taken over only where the same build of the program made it from the same configuration, data and weights; any
+//! other is made again. So every number of a report is led back to one build.
+
+use std::fs;
+use std::time::Instant;
+
+use archaeo_ops::with_precision;
+use archaeo_store::StoreError;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{InvestigationError, Watcher};
+use crate::run_folder::{Build, Environment, RunFolder, RunFolderError};
+use crate::studies::{Laboratory, StudyError};
+
+/// Who made a finding, and from what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Stamp {
+    /// The build of the program.
+    #[serde(flatten)]
+    build: Build,
+    /// SHA-256 over configuration, data and, once they are there, weights.
+    inputs: String,
+}
+
+/// A part's findings and how long they took: what a file under `findings/` holds.
+#[derive(Serialize, Deserialize)]
+struct Finding<T> {
+    seconds: f64,
+    made_by: Stamp,
+    findings: T,
+}
+
+/// As much of a finding as is read before it is known to be of this build.
+#[derive(Deserialize)]
+struct Origin {
+    made_by: Option<Stamp>,
+}
+
+/// What each model answered on each split is stamped once, for all of its files.
+const PREDICTIONS: &str = "predictions";
+const PREDICTIONS_STAMP: &str = "predictions/made_by.json";
+
+/// The run folder, and the time that each part took.
+pub(super) struct Record<'a> {
+    folder: &'a RunFolder,
+    watcher: &'a dyn Watcher,
+    stamp: Stamp,
+    /// Whether it was said that findings are made again.
+    said: bool,
+    pub(super) seconds: Vec<(String, f64)>,
+    /// Name and file of each model, for what is said of answers that are not finite.
+    pub(super) weights: Vec<(String, String)>,
+}
+
+impl<'a> Record<'a> {
+    /// The record of an investigation by `build` that depends on `inputs`.
+    pub(super) fn new(
+        folder: &'a RunFolder,
+        watcher: &'a dyn Watcher,
+        build: Build,
+        inputs: &[&str],
+    ) -> Self {
+        let stamp = Stamp { build, inputs: String::new() };
+        let mut record = Self { folder, watcher, stamp, said: false, seconds: Vec::new(), weights: Vec::new() };
+        record.depends_on(inputs);
+        record
+    }
+
+    /// What is found from here on depends on these, too.
+    pub(super) fn depends_on(&mut self, inputs: &[&str]) {
+        for input in inputs {
+            let both = format!("{}\n{}\n{input}", self.stamp.inputs, input.len());
+            self.stamp.inputs = archaeo_store::sha256(both.as_bytes());
+        }
+    }
+
+    /// The findings of `part`: those on disk, or what `find` finds now.
+    pub(super) fn part<T: Serialize + DeserializeOwned>(
+        &mut self,
+        part: &str,
+        find: impl FnOnce() -> Result<T, InvestigationError>,
+    ) -> Result<T, InvestigationError> {
+        let file = format!("findings/{part}.json");
+        if let Some(Origin { made_by }) = self.folder.read_json(&file)? {
+            if made_by.as_ref() == Some(&self.stamp) {
+                let Finding { seconds, findings, .. } = self.read(&file)?;
+                self.seconds.push((part.into(), seconds));
+                self.watcher.finished(part, None);
+                return Ok(findings);
+            }
+            self.say_made_again(made_by.as_ref());
+        }
+        let started = Instant::now();
+        let findings = find()?;
+        let seconds = started.elapsed().as_secs_f64();
+        self.folder.write_json(&file, &Finding { seconds, made_by: self.stamp.clone(), findings })?;
+        self.seconds.push((part.into(), seconds));
+        self.watcher.finished(part, Some(seconds));
+        // Read back, so that a run that goes on from here computes with the very same digits.
+        Ok(self.read(&file)?.findings)
+    }
+
+    fn read<T: DeserializeOwned>(&self, file: &str) -> Result<Finding<T>, RunFolderError> {
+        let path = self.folder.file(file);
+        let reason = "it was removed while it was read".into();
+        self.folder.read_json(file)?.ok_or(RunFolderError::Damaged { path, reason })
+    }
+
+    fn say_made_again(&mut self, made_by: Option<&Stamp>) {
+        if std::mem::replace(&mut self.said, true) {
+            return;
+        }
+        let reason = match made_by {
+            Some(Stamp { build, .. }) if *build != self.stamp.build => {
+                format!("were made by {build} and this is {}", self.stamp.build)
+            }
+            Some(_) => "were made from other weights or settings".into(),
+            None => "do not say which version made them".into(),
+        };
+        self.watcher
+            .note(&format!("findings in {} {reason}; they are made again", self.folder.path().display()));
+    }
+
+    /// As [`Record::part`], of a study.
+    pub(super) fn study<T: Serialize + DeserializeOwned>(
+        &mut self,
+        part: &str,
+        lab: &Laboratory,
+        study: impl FnOnce(&Laboratory) -> Result<T, StudyError>,
+    ) -> Result<T, InvestigationError> {
+        let weights = self.weights.clone();
+        let file = |model: &str| weights.iter().find(|(name, _)| name == model).map(|(_, file)| file.clone());
+        self.part(part, || {
+            with_precision(lab.sizes.precision, || study(lab)).map_err(|error| match error {
+                StudyError::NotFinite(error) => match file(&error.model) {
+                    Some(file) => StudyError::NotFinite(error.of(file)).into(),
+                    None => StudyError::NotFinite(error).into(),
+                },
+                other => other.into(),
+            })
+        })
+    }
+
+    /// Removes what models answered in another build, or other models.
+    pub(super) fn clear_predictions(&self) -> Result<(), InvestigationError> {
+        let there = self.folder.read_json::<Stamp>(PREDICTIONS_STAMP);
+        if there.is_ok_and(|there| there.as_ref() == Some(&self.stamp)) {
+            return Ok(());
+        }
+        let folder = self.folder.file(PREDICTIONS);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(StoreError::io("remove", &folder))?;
+        }
+        super::make_folder(&folder)?;
+        Ok(self.folder.write_json(PREDICTIONS_STAMP, &self.stamp)?)
+    }
+
+    /// Other builds that were at work in the folder or in those of its models: whatever they found was found again, but a
+    /// model that one of them trained was kept.
+    pub(super) fn earlier_builds(&self) -> Result<Vec<Build>, RunFolderError> {
+        let mut builds = Vec::new();
+        for file in ["environment.json", "vit/environment.json", "cnn/environment.json"] {
+            let starts: Vec<Environment> = self.folder.read_json(file)?.unwrap_or_default();
+            for build in starts.iter().map(Environment::build) {
+                if build != self.stamp.build && !builds.contains(&build) {
+                    builds.push(build);
+                }
+            }
+        }
+        Ok(builds)
+    }
+}

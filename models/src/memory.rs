@@ -1,0 +1,103 @@
+//! How much memory a model takes at the very least, so that what cannot fit is refused before any of it is taken.
+
+use std::fs;
+
+use thiserror::Error;
+
+use crate::spec::NetworkSpec;
+
+/// What takes more memory than there is.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[error("takes at least {} of memory, and {} are all there is", gigabytes(*needed), gigabytes(*available))]
+pub struct TooLarge {
+    /// Bytes needed.
+    pub needed: f64,
+    /// Bytes that this process may have.
+    pub available: f64,
+}
+
+fn gigabytes(bytes: f64) -> String {
+    format!("{:.1} GB", bytes / 1e9)
+}
+
+/// Refuses what needs more bytes than this process may have: of the machine, of its control group, of its address space.
+/// Where the system does not say how much that is, nothing is refused.
+///
+/// # Errors
+/// Such a need.
+pub fn check_memory(needed: f64) -> Result<(), TooLarge> {
+    match available_memory() {
+        Some(available) if needed > available => Err(TooLarge { needed, available }),
+        _ => Ok(()),
+    }
+}
+
+fn available_memory() -> Option<f64> {
+    let read = |path: &str| fs::read_to_string(path).ok();
+    let machine = read("/proc/meminfo").and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        Some(1024.0 * line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()?)
+    });
+    let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse::<f64>().ok());
+    let space = read("/proc/self/limits").and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+        line.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    [machine, group, space].into_iter().flatten().reduce(f64::min)
+}
+
+impl NetworkSpec {
+    /// Bytes of one image of `image_size` pixels a side on its way into the network: as bytes and as floats, and what the first
+    /// block is given. A lower bound of what a forward pass takes for it.
+    pub fn least_bytes_per_image(&self, image_size: usize) -> f64 {
+        let pixels = image_size as f64 * image_size as f64;
+        3.0 * pixels * (1.0 + 4.0) + 4.0 * self.values_of_a_block(image_size)
+    }
+
+    /// Values that the first block, whose are the most, is given for one image.
+    pub fn values_of_a_block(&self, image_size: usize) -> f64 {
+        let tokens = |patch: usize| (image_size as f64 / patch.max(1) as f64).floor().powi(2);
+        match self {
+            Self::Vit(vit) => tokens(vit.patch_size) * vit.width as f64,
+            Self::Beit(beit) => tokens(beit.patch_size) * beit.width as f64,
+            Self::ZeroShot(tower) => tokens(tower.image.patch_size) * tower.image.width as f64,
+            Self::Swin(swin) => tokens(swin.patch_size) * swin.width as f64,
+            // Sixteen channels or more, at a quarter of the side or more.
+            Self::Resnet(_) | Self::CifarResnet(_) => 16.0 * tokens(4),
+        }
+    }
+
+    /// Blocks that work on as many values as the first.
+    pub fn largest_blocks(&self) -> usize {
+        match self {
+            Self::Vit(vit) => vit.depth,
+            Self::Beit(beit) => beit.depth,
+            Self::ZeroShot(tower) => tower.image.depth,
+            Self::Swin(swin) => swin.depths.first().copied().unwrap_or(1),
+            Self::Resnet(_) | Self::CifarResnet(_) => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_takes_its_pixels_and_its_tokens() {
+        let vit = NetworkSpec::named("vit_base_patch16_224", 1000, 224).unwrap();
+        let expected = 3.0 * 224.0 * 224.0 * 5.0 + 4.0 * 196.0 * 768.0;
+        assert_eq!(vit.least_bytes_per_image(224), expected);
+        let resnet = NetworkSpec::named("resnet50", 1000, 224).unwrap();
+        assert!(resnet.least_bytes_per_image(65536) > 6e10);
+    }
+
+    #[test]
+    fn what_no_machine_has_is_refused_with_both_sizes() {
+        assert_eq!(check_memory(1e6), Ok(()));
+        if available_memory().is_some() {
+            let sentence = check_memory(1e18).unwrap_err().to_string();
+            assert!(sentence.starts_with("takes at least 1000000000.0 GB of memory, and "), "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Files: written whole or not at all, locked, hashed. Nothing here knows what is in them.
+//!
+//! [`write()`] and [`write_with`] are how every output of the program comes to be: a temporary file that nobody else can have
+//! made, in the folder of the file it is to become; then its contents, out to the disk; then one rename. A process that is
+//! killed leaves the file as it was before and a temporary that [`sweep`] removes.
+
+mod append;
+mod destination;
+mod error;
+mod hash;
+mod lock;
+mod space;
+mod temporary;
+mod write;
+
+pub use append::AppendFile;
+pub use destination::{check_destination, same_file};
+pub use error::StoreError;
+pub use hash::{Digest, Sha256, hex, sha256, sha256_file, sha256_path};
+pub use lock::Lock;
+pub use space::free_space;
+pub use temporary::{is_temporary, sweep};
+pub use write::{write, write_with};
