@@ -49,8 +49,8 @@ pub use export::{Library, configuration, export, write_configuration};
 pub use forward::{Tokens, Transformer};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
-pub use nearest::nearest;
 pub use memory::{TooLarge, check_memory};
+pub use nearest::nearest;
 pub use pass::{LayerMoments, Pass, TrainingStep};
 pub use preprocessing::{
     CLIP_MOMENTS, Fit, IMAGENET_MOMENTS, Interpolation, Origin, Preprocessing, PreprocessingChoice,

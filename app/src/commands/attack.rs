@@ -1,9 +1,9 @@
-//! `archaeo attack`: accuracy of a model under attack.
+//! `archaeo attack`: how often a model is correct before an attack and under it.
 
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use archaeo_analysis::attacks::{Attack as Attacker, attack};
+use archaeo_analysis::attacks::{Attack as Attacker, attack_and_examine, robust};
 use archaeo_analysis::predict::{logits, predicted_classes};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
 use archaeo_experiments::epsilon::Norm;
@@ -43,17 +43,23 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
     let classes = model.card().classes.len();
     let labels = opened.labels()?;
     let bars = Bars::default();
-    let (mut points, mut answered) = (Vec::new(), Vec::new());
+    let mut points = Vec::new();
+    let mut answered: Vec<(f64, Vec<usize>)> = Vec::new();
     for epsilon in std::iter::once(0.0).chain(sizes.iter().copied().filter(|epsilon| *epsilon > 0.0)) {
         bars.begin(&format!("{} at {epsilon}", attacker(epsilon).name()), indices.len());
-        let mut answers = Vec::new();
+        let (mut answers, mut zero_gradients) = (Vec::new(), 0);
         for batch in indices.chunks(subject.batch_size.into()) {
             let loaded = Batch::load(&images, batch, 0)?;
             let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
             let clean = loaded.tensor(device);
             let seed = global.seed.unwrap_or(0);
             let attacked = match epsilon > 0.0 {
-                true => attack(model, clean, &loaded.labels, &ids, &attacker(epsilon), seed),
+                true => {
+                    let attacker = attacker(epsilon);
+                    let found = attack_and_examine(model, clean, &loaded.labels, &ids, &attacker, seed);
+                    zero_gradients += found.zero_gradient.iter().filter(|&&zero| zero).count();
+                    found.images
+                }
                 false => clean,
             };
             let logits = logits(model, attacked.clone());
@@ -65,8 +71,10 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
             answers.extend(predicted_classes(&logits, classes));
             bars.advance(batch.len());
         }
-        let right = answers.iter().zip(&labels).filter(|(answer, label)| answer == label).count();
-        points.push((epsilon, wilson(right, labels.len(), DEFAULT_LEVEL)?));
+        let clean: &[usize] = answered.first().map_or(&answers, |(_, clean)| clean);
+        let correct = robust(clean, &answers, &labels).into_iter().filter(|&robust| robust).count();
+        let zero_gradient = zero_gradients as f64 / labels.len() as f64;
+        points.push((epsilon, wilson(correct, labels.len(), DEFAULT_LEVEL)?, zero_gradient));
         answered.push((epsilon, answers));
     }
     bars.finish();
@@ -83,8 +91,9 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
         "precision": global.precision_name(),
         "classes": opened.described_classes(),
         "n": indices.len(),
-        "points": points.iter().map(|(epsilon, accuracy)| json!({
+        "points": points.iter().map(|(epsilon, accuracy, zero_gradient)| json!({
             "epsilon": epsilon, "accuracy": accuracy.value, "interval": [accuracy.low, accuracy.high],
+            "zero_gradient": zero_gradient,
         })).collect::<Vec<_>>(),
     });
     printer.result(&result, |_| {
@@ -95,12 +104,18 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
             attacker(1.0).name(),
             indices.len()
         );
-        for (epsilon, accuracy) in &points {
+        for (epsilon, accuracy, zero_gradient) in &points {
             let [value, low, high] = [accuracy.value, accuracy.low, accuracy.high].map(|x| 100.0 * x);
             let size = format!("{epsilon}{unit}");
-            lines += &format!("ε = {size:<8} accuracy {value:6.2} %  ({low:.1} to {high:.1})\n");
+            lines += &format!("ε = {size:<8} robust accuracy {value:6.2} %  ({low:.1} to {high:.1})\n");
+            if *zero_gradient > 0.0 {
+                lines += &format!(
+                    "             no gradient on {:.1} % of the images: robustness there may be an illusion\n",
+                    100.0 * zero_gradient
+                );
+            }
         }
-        lines
+        lines + "robust: correctly classified before the attack and under it"
     })
 }
 

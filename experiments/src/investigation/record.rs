@@ -64,7 +64,8 @@ impl<'a> Record<'a> {
         inputs: &[&str],
     ) -> Self {
         let stamp = Stamp { build, inputs: String::new() };
-        let mut record = Self { folder, watcher, stamp, said: false, seconds: Vec::new(), weights: Vec::new() };
+        let mut record =
+            Self { folder, watcher, stamp, said: false, seconds: Vec::new(), weights: Vec::new() };
         record.depends_on(inputs);
         record
     }

@@ -4,7 +4,7 @@ use crate::findings::{HeadAblation, HeadFindings, Role, SelectedHead};
 
 use super::super::evidence::{SIGNIFICANCE, Side, side};
 use super::super::names::Names;
-use super::super::numbers::{Unit, cannot, counted, p_value};
+use super::super::numbers::{Unit, counted, p_value};
 use super::Claim;
 
 /// Rank correlation from which on two rankings are called close.

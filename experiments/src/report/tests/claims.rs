@@ -5,7 +5,7 @@ use archaeo_analysis::statistics::{AnswerAgreement, Estimate, Measured};
 use super::super::claims::Verdict;
 use super::super::{Claim, claims};
 use super::synthetic::{
-    EVEN_DISTANCE, agreement, estimate, following, investigation, paired, share, split, trend,
+    EVEN_DISTANCE, agreement, estimate, following, investigation, paired, paired_shares, share, split, trend,
 };
 use crate::findings::{Investigation, LocalisationScore, Role};
 
@@ -252,7 +252,7 @@ fn set(found: &mut Investigation, kept: [[usize; 2]; 4], p: f64) {
     let comparisons = &mut found.attacks.as_mut().unwrap().comparisons;
     let of_pgd = comparisons.iter_mut().filter(|comparison| comparison.attack == "PGD");
     for (comparison, kept) in of_pgd.zip(kept) {
-        comparison.kept = Some(paired(400, kept, kept, p));
+        comparison.kept = Some(paired_shares(400, kept, kept, p));
     }
 }
 
@@ -290,7 +290,7 @@ fn a_difference_without_an_attack_is_not_called_robustness() {
     set(&mut found, [[90, 80], [60, 50], [20, 20], [10, 10]], 0.2);
     let robust = |found: &mut Investigation, p: f64| {
         for comparison in &mut found.attacks.as_mut().unwrap().comparisons {
-            comparison.robust = paired(500, [100, 300], [10, 210], p);
+            comparison.robust = paired_shares(500, [100, 300], [10, 210], p);
         }
     };
     robust(&mut found, 0.0001);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use archaeo_analysis::statistics::{
-    AnswerAgreement, DEFAULT_LEVEL, Estimate, Measured, Pairing, RankTrend, SignFlipTest, proportion_difference, wilson,
-    wilson_of_family,
+    AnswerAgreement, DEFAULT_LEVEL, Estimate, Measured, Pairing, RankTrend, SignFlipTest,
+    proportion_difference, wilson, wilson_of_family,
 };
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
@@ -434,7 +434,12 @@ fn heads() -> HeadFindings {
 }
 
 /// Both models on 500 images: what each has, and what each alone has. As many images are attacked as both have without one.
-pub fn paired(n: usize, [vit, cnn]: [usize; 2], [only_vit, only_cnn]: [usize; 2], p: f64) -> PairedShares {
+pub fn paired_shares(
+    n: usize,
+    [vit, cnn]: [usize; 2],
+    [only_vit, only_cnn]: [usize; 2],
+    p: f64,
+) -> PairedShares {
     PairedShares { vit: share(vit, n), cnn: share(cnn, n), only_vit, only_cnn, p_value: p, adjusted_p: p }
 }
 
@@ -455,8 +460,8 @@ fn attacks() -> AttackFindings {
     let compared = |attack: &str, epsilon: f64, kept: [usize; 2], p: f64| AttackComparison {
         attack: attack.into(),
         epsilon,
-        robust: paired(500, kept.map(|kept| kept + 10), [kept[0], kept[1] / 2], p),
-        kept: Some(paired(400, kept, [kept[0], kept[1] / 2], p)),
+        robust: paired_shares(500, kept.map(|kept| kept + 10), [kept[0], kept[1] / 2], p),
+        kept: Some(paired_shares(400, kept, [kept[0], kept[1] / 2], p)),
     };
     let example = |index: usize| AttackExample {
         index,

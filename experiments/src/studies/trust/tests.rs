@@ -150,6 +150,7 @@ fn studied(
         sizes: &sizes,
         seed: 1,
         progress: &Silent,
+        subset: None,
     };
     (trust(&lab).unwrap(), accuracy(&lab).unwrap(), errors(&lab).unwrap())
 }
