@@ -89,13 +89,16 @@ enum Label {
 /// A label beyond this is a slip, not a class.
 const MAX_CLASS: usize = 999_999;
 
+/// Class names, and the records of each split.
+type Classified = (Vec<String>, BTreeMap<String, Vec<Record>>);
+
 /// Classes, and records with places among them. Texts are classes in the order of `names`, or else sorted: by number, if all of
 /// them are whole numbers.
 fn classify(
     shards: &[PathBuf],
     names: Option<Vec<String>>,
     splits: BTreeMap<String, Vec<Row>>,
-) -> Result<(Vec<String>, BTreeMap<String, Vec<Record>>), DataError> {
+) -> Result<Classified, DataError> {
     let origin = || shards.first().map(|path| path.to_path_buf()).unwrap_or_default();
     let rows = || splits.values().flatten();
     let texts: BTreeSet<&str> = rows()

@@ -23,10 +23,12 @@ pub(super) enum Naming {
     OpenaiClip,
     /// The same of Hugging Face.
     HuggingFaceClip,
+    /// Both towers of CLIP under the names that they have here.
+    Clip,
 }
 
 /// The array by which each is recognised, and the beginning of others that have to be there as well.
-const ANCHORS: [(&str, &str, Naming); 9] = [
+const ANCHORS: [(&str, &str, Naming); 10] = [
     ("patch_embed.proj.weight", "blocks.", Naming::Timm),
     ("patch_embed.proj.weight", "layers.0.blocks.", Naming::Timm),
     ("conv_proj.weight", "encoder.layers.encoder_layer_0.", Naming::TorchvisionVit),
@@ -36,6 +38,7 @@ const ANCHORS: [(&str, &str, Naming); 9] = [
     ("conv1.weight", "layer1.0.conv1.weight", Naming::Resnet),
     ("visual.conv1.weight", "visual.class_embedding", Naming::OpenaiClip),
     ("vision_model.embeddings.patch_embedding.weight", "vision_model.", Naming::HuggingFaceClip),
+    ("visual.patch_embed.proj.weight", "visual_projection.", Naming::Clip),
 ];
 
 /// How the names of the model's own arrays begin, apart from its classifier.
@@ -113,7 +116,11 @@ pub(super) fn find(shapes: &Shapes) -> Vec<Root> {
             }
         }
     }
-    roots.into_values().collect()
+    // An image tower that is named as timm's models are is not a model of its own where there is a text tower, too.
+    let clips: Vec<String> =
+        roots.values().filter(|root| root.naming == Naming::Clip).map(|root| root.prefix.clone()).collect();
+    let in_clip = |prefix: &str| clips.iter().any(|clip| prefix != clip && prefix.starts_with(clip.as_str()));
+    roots.into_values().filter(|root| !in_clip(&root.prefix)).collect()
 }
 
 impl Root {
@@ -148,7 +155,7 @@ impl Root {
                 };
                 (0..).take_while(|i| stage(*i)).count()
             }
-            Naming::TorchvisionVit | Naming::OpenaiClip | Naming::HuggingFaceClip => 0,
+            Naming::TorchvisionVit | Naming::OpenaiClip | Naming::HuggingFaceClip | Naming::Clip => 0,
         }
     }
 
@@ -165,7 +172,7 @@ impl Root {
             Naming::TorchvisionVit => rows("conv_proj.weight"),
             Naming::HuggingFace => rows("embeddings.patch_embeddings.projection.weight"),
             Naming::TorchvisionSwin => rows("norm.weight"),
-            Naming::OpenaiClip | Naming::HuggingFaceClip => None,
+            Naming::OpenaiClip | Naming::HuggingFaceClip | Naming::Clip => None,
         };
         match width {
             None => Vec::new(),
