@@ -12,7 +12,7 @@ fn open_path(path: &Path) -> Result<Dataset, DataError> {
 }
 
 fn value(i: usize, j: usize) -> u8 {
-    if j % 100 == 0 { 255 } else { ((i * 50 + j * 3) % 256) as u8 }
+    if j.is_multiple_of(100) { 255 } else { ((i * 50 + j * 3) % 256) as u8 }
 }
 
 #[test]
