@@ -108,7 +108,7 @@ SOURCE is recognised by looking at it:
   sherds                        the built-in data set (sherds:size=64,correlation=0.9 to vary it)
   a folder of class folders     with or without train/ val/ test/
   a .tar or .zip                of such a folder, or of images/ and labels.csv
-  CIFAR-10/100 binary batches, a Hugging Face image parquet file or folder,
+  CIFAR-10/100 batches (binary or Python), MNIST's idx files, a Hugging Face image parquet file or folder,
   Tiny ImageNet's layout, a MedMNIST .npz";
 
 /// Arguments of `excavate`.
