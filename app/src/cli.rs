@@ -113,7 +113,7 @@ SOURCE is recognised by looking at it:
   a folder of images and a list of them: labels.csv, metadata.csv or .jsonl,
                                 train.csv and test.csv
   a .tar or .zip                of one of these
-  CIFAR-10/100 binary batches, a Hugging Face image parquet file or folder,
+  CIFAR-10/100 batches (binary or Python), MNIST's idx files, a Hugging Face image parquet file or folder,
   Tiny ImageNet's layout, a MedMNIST .npz";
 
 /// Arguments of `excavate`.

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed};
+use support::{CONFIG, archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed};
 
 /// Parts in the order in which they are found.
 const PARTS: [&str; 11] = [

@@ -45,8 +45,10 @@ fn main() {
     }
 }
 
+type Decoder<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
+
 /// Seconds that each decoder takes for all files.
-fn fastest(decoders: [&dyn Fn(&[u8]) -> Vec<u8>; 2], files: &[Vec<u8>]) -> [f64; 2] {
+fn fastest(decoders: [Decoder; 2], files: &[Vec<u8>]) -> [f64; 2] {
     let mut best = [f64::INFINITY; 2];
     for _ in 0..ROUNDS {
         for (decoder, best) in decoders.iter().zip(&mut best) {

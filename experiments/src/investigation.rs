@@ -214,7 +214,9 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     let accuracy = record.study("accuracy", &lab, studies::accuracy)?;
     let attention = record.study("attention", &lab, studies::attention)?;
     let comparisons = record.study("comparisons", &lab, studies::comparisons)?;
-    let heads = record.study("heads", &lab, studies::heads)?;
+    // Another image's output takes a second image; of one, nothing can be said of heads.
+    let enough = lab.split()?.len() >= studies::FEWEST_ABLATED;
+    let heads = enough.then(|| record.study("heads", &lab, studies::heads)).transpose()?;
     let attacks = record.study("attacks", &lab, studies::attacks)?;
     let errors = record.study("errors", &lab, studies::errors)?;
     let localisation = record.study("localisation", &lab, studies::localisation)?;
@@ -228,7 +230,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         accuracy: Some(accuracy),
         attention: Some(attention),
         comparisons: Some(comparisons),
-        heads: Some(heads),
+        heads,
         attacks: Some(attacks),
         errors: Some(errors),
         localisation,

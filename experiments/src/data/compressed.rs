@@ -57,12 +57,12 @@ impl Compression {
             Compression::Lzw => ("compress", "uncompress"),
             Compression::SevenZip => {
                 return format!(
-                    "it is a 7z archive, which is not read: unpack it with `7z x {name}` and give the folder"
+                    "it is a 7z archive, which is not supported: unpack it with `7z x {name}` and give the folder"
                 );
             }
             Compression::Rar => {
                 return format!(
-                    "it is a RAR archive, which is not read: unpack it with `unrar x {name}` and give the folder"
+                    "it is a RAR archive, which is not supported: unpack it with `unrar x {name}` and give the folder"
                 );
             }
         };

@@ -613,7 +613,7 @@ fn exif_orientation_is_applied() {
     }
 }
 
-const NO_IMAGE: &str = "it is not an image of a kind that is decoded (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM)";
+const NO_IMAGE: &str = "it is not an image in a supported format (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM)";
 
 #[test]
 fn damaged_and_hostile_images_get_a_sentence() {

@@ -15,7 +15,7 @@ use crate::images::{preprocess, to_tensor};
 use crate::random::stratified;
 
 /// Fewest images: another image's output needs another image, and an interval two values.
-const FEWEST_IMAGES: usize = 2;
+pub const FEWEST_IMAGES: usize = 2;
 
 /// Takes every head away in three ways, and asks the gradient, on a sample of the main split.
 ///

@@ -43,7 +43,7 @@ pub use attacks::attacks;
 pub use attention::attention;
 pub use comparisons::comparisons;
 pub use errors::errors;
-pub use heads::heads;
+pub use heads::{FEWEST_IMAGES as FEWEST_ABLATED, heads};
 pub use localisation::localisation;
 pub use shape_bias::shape_bias;
 pub use trust::{headlines, trust};

@@ -1,5 +1,6 @@
 //! Can a model be trusted, and when does it fail? The few numbers that decide.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use archaeo_analysis::statistics::{
@@ -85,12 +86,14 @@ fn count(flags: &[bool]) -> usize {
     flags.iter().filter(|&&flag| flag).count()
 }
 
-/// The most frequent of some classes, the lowest among equals: class, how often, of how many.
+/// The most frequent of some classes: class, how often, of how many. Among equals the one that is met first, so that it does not
+/// depend on how classes are numbered.
 fn most_common(labels: &[usize]) -> Option<(usize, usize, usize)> {
-    let mut counts = BTreeMap::new();
-    labels.iter().for_each(|&label| *counts.entry(label).or_insert(0) += 1);
-    let (&class, &images) =
-        counts.iter().max_by_key(|&(&class, &images)| (images, std::cmp::Reverse(class)))?;
+    let mut counts: BTreeMap<usize, (usize, Reverse<usize>)> = BTreeMap::new();
+    for (place, &label) in labels.iter().enumerate() {
+        counts.entry(label).or_insert((0, Reverse(place))).0 += 1;
+    }
+    let (&class, &(images, _)) = counts.iter().max_by_key(|(_, met)| **met)?;
     Some((class, images, labels.len()))
 }
 

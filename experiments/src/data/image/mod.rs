@@ -195,10 +195,8 @@ fn check_size(width: u32, height: u32) -> Result<(), String> {
 
 fn not_decoded(bytes: &[u8]) -> String {
     match undecodable_kind(bytes, "") {
-        Some(kind) => format!("it is of the kind {kind}, which is not decoded: convert it to PNG or JPEG"),
-        None => {
-            "it is not an image of a kind that is decoded (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM)".to_string()
-        }
+        Some(kind) => format!("its format, {kind}, is not supported: convert it to PNG or JPEG"),
+        None => "it is not an image in a supported format (PNG, JPEG, WebP, GIF, BMP, TIFF, PNM)".to_string(),
     }
 }
 
@@ -208,7 +206,7 @@ fn damage(error: image::ImageError) -> String {
             format!("it is larger than the {MAX_SIDE} pixels a side that are decoded")
         }
         image::ImageError::Unsupported(error) => {
-            format!("it is of a kind that is not decoded ({error}): convert it to PNG or JPEG")
+            format!("its format is not supported ({error}): convert it to PNG or JPEG")
         }
         error => {
             // Some decoders end their sentences with a line feed.

@@ -37,8 +37,8 @@ fn other_formats_have_the_pixels_of_pillow() {
 }
 
 #[test]
-fn what_a_format_has_beside_is_refused_by_name() {
-    // A TIFF of one pixel of 3 bits, which nobody writes.
+fn an_unsupported_variant_of_a_format_is_named() {
+    // A TIFF of one pixel of 3 bits, which no program writes.
     let entry = |tag: u16, value: u16| {
         [&tag.to_le_bytes()[..], &[3, 0, 1, 0, 0, 0], &value.to_le_bytes(), &[0; 2]].concat()
     };
@@ -48,8 +48,7 @@ fn what_a_format_has_beside_is_refused_by_name() {
     file.extend([0; 8]);
     let reason = decode(&file).expect_err("an error");
     assert!(
-        reason.starts_with("it is of a kind that is not decoded (")
-            && reason.ends_with("convert it to PNG or JPEG"),
+        reason.starts_with("its format is not supported (") && reason.ends_with("convert it to PNG or JPEG"),
         "{reason}"
     );
 }
@@ -98,10 +97,7 @@ fn files_are_told_apart_by_their_first_bytes() {
         assert_eq!(undecodable_kind(&head, "png"), Some(kind), "{head:?}");
         assert!(!looks_like_image(&head), "{kind}");
         let reason = decode(&head).expect_err(kind);
-        assert_eq!(
-            reason,
-            format!("it is of the kind {kind}, which is not decoded: convert it to PNG or JPEG")
-        );
+        assert_eq!(reason, format!("its format, {kind}, is not supported: convert it to PNG or JPEG"));
     }
     // A film has the same container; texts begin with letters that bitmaps begin with.
     for head in [

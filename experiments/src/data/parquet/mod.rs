@@ -2,11 +2,12 @@
 //! column of encoded images (bytes, or `bytes` and `path`), a column of labels (integers or texts), and the class names in the
 //! schema's `huggingface` metadata.
 
+mod classes;
 mod columns;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -15,11 +16,11 @@ use parquet::data_type::{ByteArray, DataType};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 
+use self::classes::{Label, MAX_CLASS, Row, classify};
 use self::columns::Columns;
 use super::DataError;
 use super::folders::split_name;
 use super::open::Layout;
-use super::split::{Encoding, Record};
 use super::storage::Storage;
 
 /// All parquet files below `folder`, sorted.
@@ -71,79 +72,6 @@ pub(super) fn read(shards: &[PathBuf]) -> Result<Layout, DataError> {
     }
     let (classes, splits) = classify(shards, names, splits)?;
     Ok(Layout { classes, splits, notes, complete: false })
-}
-
-/// A row with its label as it is stored.
-struct Row {
-    identifier: String,
-    label: Label,
-    storage: Storage,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Label {
-    Number(usize),
-    Text(String),
-}
-
-/// A label beyond this is a slip, not a class.
-const MAX_CLASS: usize = 999_999;
-
-/// Class names, and the records of each split.
-type Classified = (Vec<String>, BTreeMap<String, Vec<Record>>);
-
-/// Classes, and records with places among them. Texts are classes in the order of `names`, or else sorted: by number, if all of
-/// them are whole numbers.
-fn classify(
-    shards: &[PathBuf],
-    names: Option<Vec<String>>,
-    splits: BTreeMap<String, Vec<Row>>,
-) -> Result<Classified, DataError> {
-    let origin = || shards.first().map(|path| path.to_path_buf()).unwrap_or_default();
-    let rows = || splits.values().flatten();
-    let texts: BTreeSet<&str> = rows()
-        .filter_map(|row| if let Label::Text(text) = &row.label { Some(text.as_str()) } else { None })
-        .collect();
-    let numbered =
-        rows().filter_map(|row| if let Label::Number(label) = row.label { Some(label) } else { None });
-    let last = numbered.max();
-    let classes: Vec<String> = match (names, last) {
-        (_, Some(_)) if !texts.is_empty() => {
-            return Err(DataError::malformed(
-                origin(),
-                "some of its files have numbers for labels and others texts; give them labels of one kind",
-            ));
-        }
-        // Names that are not those of the texts are of something else.
-        (Some(names), _) if texts.iter().all(|text| names.iter().any(|name| name == text)) => names,
-        (None, Some(last)) => (0..=last).map(|class| class.to_string()).collect(),
-        _ => {
-            let mut texts: Vec<String> = texts.iter().map(ToString::to_string).collect();
-            if let Some(mut numbers) = texts
-                .iter()
-                .map(|text| Some((text.parse::<i64>().ok()?, text.clone())))
-                .collect::<Option<Vec<_>>>()
-            {
-                numbers.sort();
-                texts = numbers.into_iter().map(|(_, text)| text).collect();
-            }
-            texts
-        }
-    };
-    let index: BTreeMap<String, usize> =
-        classes.iter().enumerate().map(|(i, class)| (class.clone(), i)).collect();
-    let record = |row: Row| Record {
-        identifier: row.identifier,
-        label: match row.label {
-            Label::Number(label) => label,
-            Label::Text(text) => index[&text],
-        },
-        storage: row.storage,
-        encoding: Encoding::Compressed,
-    };
-    let splits =
-        splits.into_iter().map(|(split, rows)| (split, rows.into_iter().map(record).collect())).collect();
-    Ok((classes, splits))
 }
 
 fn file_name(path: &Path) -> String {
