@@ -7,7 +7,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{CONFIG, archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed};
+use support::{
+    CONFIG, archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed,
+};
 
 /// Parts in the order in which they are found.
 const PARTS: [&str; 11] = [
@@ -104,7 +106,7 @@ fn a_second_run_finds_the_same_without_doing_anything_again() {
     assert!(sentence.contains("another configuration"), "{sentence}");
     assert!(sentence.contains("epochs is 2 there and 3 here"), "{sentence}");
     assert!(sentence.contains("use another --out"), "{sentence}");
-    let other = ["excavate", "--config", support::CONFIG, "--data", "sherds:size=16,train=64", "--out"];
+    let other = ["excavate", "--config", CONFIG, "--data", "sherds:size=16,train=64", "--out"];
     let sentence = fail(archaeo(other).arg(&out));
     assert!(sentence.contains("other data") && sentence.contains("use another --out"), "{sentence}");
     assert_eq!(found(&out), findings, "what is refused changes nothing");
@@ -265,7 +267,7 @@ fn two_perfect_models_end_in_a_report() {
     [("train", 64), ("val", 16), ("test", 20)]
         .iter()
         .for_each(|(split, count)| squares(&data, split, *count));
-    let mut command = archaeo(["excavate", "--config", support::CONFIG, "--set", "epochs=4", "--data"]);
+    let mut command = archaeo(["excavate", "--config", CONFIG, "--set", "epochs=4", "--data"]);
     let result = json(command.arg(&data).arg("--out").arg(&out));
     let all = investigation(&out);
     let pair = &all["accuracy"]["splits"][0]["pair"];

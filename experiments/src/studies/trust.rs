@@ -129,7 +129,7 @@ fn of_classes(matrix: &ConfusionMatrix) -> Result<(Vec<ClassAccuracy>, usize), S
         let mistakes =
             (0..matrix.classes).filter(|&answer| answer != class && matrix.count(class, answer) > 0);
         let taken_for = mistakes
-            .max_by_key(|&answer| (matrix.count(class, answer), std::cmp::Reverse(answer)))
+            .max_by_key(|&answer| (matrix.count(class, answer), Reverse(answer)))
             .map(|predicted| Confusion { truth: class, predicted, count: matrix.count(class, predicted) });
         let right = matrix.count(class, class);
         let accuracy = wilson_of_family(right, images(class), DEFAULT_LEVEL, large.len())?;

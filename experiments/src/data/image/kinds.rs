@@ -2,7 +2,6 @@
 
 /// Endings, in lower case, under which images that are decoded are kept. A file without one of them may be an image as well,
 /// which its first bytes tell.
-#[allow(dead_code, reason = "the readers of folders and archives are to use it")]
 pub(in crate::data) const IMAGE_ENDINGS: &[&str] = &[
     "apng", "bmp", "dib", "gif", "jfi", "jfif", "jif", "jpe", "jpeg", "jpg", "mpo", "pbm", "pgm", "pjp",
     "pjpeg", "png", "pnm", "ppm", "tif", "tiff", "webp",

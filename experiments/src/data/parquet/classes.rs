@@ -27,7 +27,7 @@ pub(super) const MAX_CLASS: usize = 999_999;
 type Records = BTreeMap<String, Vec<Record>>;
 
 /// Classes, and records with places among them. Texts are classes in the order of `names`, or else sorted: by number, if all of
-/// them are whole numbers.
+/// them are whole numbers. Numbers are places in `names`; without names, those that occur are the classes.
 pub(super) fn classify(
     shards: &[PathBuf],
     names: Option<Vec<String>>,
@@ -40,17 +40,18 @@ pub(super) fn classify(
         .collect();
     let numbered =
         rows().filter_map(|row| if let Label::Number(label) = row.label { Some(label) } else { None });
-    let last = numbered.max();
-    let classes: Vec<String> = match (names, last) {
-        (_, Some(_)) if !texts.is_empty() => {
+    let numbers: BTreeSet<usize> = numbered.collect();
+    let unnamed = names.is_none();
+    let classes: Vec<String> = match names {
+        _ if !numbers.is_empty() && !texts.is_empty() => {
             return Err(DataError::malformed(
                 origin(),
                 "some of its files have numbers for labels and others texts; give them labels of one kind",
             ));
         }
         // Names that are not those of the texts are of something else.
-        (Some(names), _) if texts.iter().all(|text| names.iter().any(|name| name == text)) => names,
-        (None, Some(last)) => (0..=last).map(|class| class.to_string()).collect(),
+        Some(names) if texts.iter().all(|text| names.iter().any(|name| name == text)) => names,
+        None if texts.is_empty() => numbers.iter().map(ToString::to_string).collect(),
         _ => {
             let mut texts: Vec<String> = texts.iter().map(ToString::to_string).collect();
             if let Some(mut numbers) = texts
@@ -69,6 +70,7 @@ pub(super) fn classify(
     let record = |row: Row| Record {
         identifier: row.identifier,
         label: match row.label {
+            Label::Number(label) if unnamed => index[&label.to_string()],
             Label::Number(label) => label,
             Label::Text(text) => index[&text],
         },
