@@ -42,7 +42,7 @@ pub fn mass_in_mask(heatmap: &Heatmap, mask: &[bool]) -> f64 {
     masses.into_iter().zip(mask).filter(|(_, object)| **object).map(|(mass, _)| mass).sum()
 }
 
-/// Area under the ROC curve over pixels: the probability that a pixel of the object is hotter than one beside it, equal ones
+/// Area under the ROC curve over pixels: the probability that a pixel of the object is hotter than one off it, equal ones
 /// counting half (Mann & Whitney, 1947). 0.5 for a heatmap that knows nothing, constant ones included; `None` where the
 /// object covers all or nothing.
 ///

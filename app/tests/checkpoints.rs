@@ -78,7 +78,7 @@ fn without_card_and_configuration_arrays_are_recognised_or_a_sentence_asks() {
         "{sentence}"
     );
     assert!(sentence.contains(expected), "{sentence}");
-    // A configuration beside a file with a name of its own may belong to another.
+    // A configuration next to a file with a name of its own may belong to another.
     let (folder, path) = foreign(true, |_| {});
     let renamed = folder.path().join("mine.safetensors");
     fs::rename(path, &renamed).unwrap();

@@ -1,4 +1,4 @@
-//! How long it takes to decode JPEG files, beside the decoder of the `image` crate (zune-jpeg), which is faster and has other
+//! How long it takes to decode JPEG files, next to the decoder of the `image` crate (zune-jpeg), which is faster and has other
 //! pixels: `cargo bench --bench decode -- FOLDER …`.
 
 use std::hint::black_box;

@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, TestRunner};
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Bytes that decoding may take: the decoder's eight a pixel of the largest image, and the result beside them.
+/// Bytes that decoding may take: the decoder's eight a pixel of the largest image, and the result next to them.
 const MOST_MEMORY: usize = MAX_PIXELS as usize * 12;
 
 fn originals() -> Vec<Vec<u8>> {

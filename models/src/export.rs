@@ -40,7 +40,7 @@ pub fn export(folder: &Path, model: &Classifier) -> Result<Library, WeightsError
     write_configuration(folder, model.card())
 }
 
-/// Writes `config.json` into `folder`, to a temporary name first, and says who can load the `model.safetensors` beside it.
+/// Writes `config.json` into `folder`, to a temporary name first, and says who can load the `model.safetensors` next to it.
 ///
 /// # Errors
 /// What the file system says, with the path.

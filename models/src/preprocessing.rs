@@ -124,7 +124,7 @@ pub enum Origin {
     Checkpoint,
     /// The published checkpoints of that name.
     Catalogue,
-    /// The `config.json` or `preprocessor_config.json` beside the checkpoint.
+    /// The `config.json` or `preprocessor_config.json` next to the checkpoint.
     Config,
     /// Whoever asked.
     Request,

@@ -77,7 +77,7 @@ fn a_pickle_that_would_run_something_is_refused_and_runs_nothing() {
     ] {
         let path = fixture(file);
         let expected = format!(
-            "{} would run `{function}` on the machine of whoever loads it with Python; nothing of it was run here, but do \
+            "{} would run `{function}` on the machine of anyone who loads it with Python; nothing of it was run here, but do \
              not trust the file",
             path.display()
         );
@@ -185,7 +185,7 @@ fn a_folder_is_its_checkpoint_with_the_configuration_beside_it() {
     assert!(state.contains_key("transposed"));
     assert_eq!(config.unwrap()["architectures"][0], "ViTForImageClassification");
     assert_eq!(path, folder.path());
-    // safetensors come before pickles, and beside a file of another name the configuration may be anything's.
+    // safetensors come before pickles, and next to a file of another name the configuration may be anything's.
     copy("expected.safetensors", "model.safetensors");
     let preferred = checkpoint::read(folder.path()).unwrap();
     assert!(preferred.state.contains_key("plain.pth/conv.weight") && preferred.config.is_some());
@@ -223,7 +223,7 @@ fn arrays_over_several_files_are_joined_by_their_index() {
         let mut hostile = map.clone();
         hostile.insert("head.bias".into(), elsewhere.into());
         index(&hostile);
-        assert_error(&path, "`head.bias` is in no file beside it");
+        assert_error(&path, "`head.bias` is in no file next to it");
     }
     index(&map);
     fs::remove_file(shard(2)).unwrap();

@@ -26,7 +26,7 @@ pub fn check_destination(file: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
 /// Refuses to write over what a command reads.
 ///
 /// # Errors
-/// A file that is one of `inputs`, one beside it that is read with it, or one that is read from a folder among them.
+/// A file that is one of `inputs`, one next to it that is read with it, or one that is read from a folder among them.
 pub fn check_inputs(file: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
     for input in inputs {
         ensure!(

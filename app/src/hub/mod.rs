@@ -33,7 +33,7 @@ use failure::Failure;
 use reference::{PREFIX, Reference};
 use settings::Settings;
 
-/// What is fetched beside the weights, where it exists: which architecture they are, and how its images are prepared.
+/// What is fetched next to the weights, where it exists: which architecture they are, and how its images are prepared.
 const CONFIGS: [&str; 3] = ["config.json", "preprocessor_config.json", "open_clip_config.json"];
 
 /// Whether the command line forbids to ask the network; said once, before any command runs.

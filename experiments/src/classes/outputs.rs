@@ -95,7 +95,7 @@ impl<'a> Catalogue<'a> {
         for (output, name) in outputs.names.iter().enumerate() {
             let synset = synsets[output].map(|index| imagenet::synsets()[index]);
             let mut full = vec![key(name)];
-            // A name beside an identifier is shared, and says the whole only where nothing else does.
+            // A name next to an identifier is shared, and says the whole only where nothing else does.
             full.push(synset.map_or_else(|| key(without_wordnet_id(name)), |synset| key(synset.names)));
             let others = synset.map_or("", |synset| synset.names);
             let parts = synonyms(without_wordnet_id(name)).chain(synonyms(others)).map(key);

@@ -212,7 +212,7 @@ fn class_folders(
     let index: BTreeMap<&str, usize> =
         classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
 
-    // Folders that are all of one split may be divided by lists beside them.
+    // Folders that are all of one split may be divided by lists next to them.
     let listed = match &order {
         Order::Classes(bases) if bases.iter().all(|(split, _)| *split == "all") => {
             split_lists::splits(listing, images, &placed, &mut notes)

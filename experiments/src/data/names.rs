@@ -1,4 +1,4 @@
-//! What names of folders and files say: splits, images, and what stands beside them.
+//! What names of folders and files say: splits, images, and what stands next to them.
 
 /// Part of a data set, by a name that is in use for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -159,7 +159,7 @@ fn single_image(path: &Path) -> Layout {
     }
 }
 
-/// A folder of class folders that is called `val` or `test`, and lies beside one called `train`, is that split as a whole.
+/// A folder of class folders that is called `val` or `test`, and lies next to one called `train`, is that split as a whole.
 fn whole_split(path: &Path, layout: &mut Layout) {
     // `.` is called something as well.
     let Ok(path) = std::path::absolute(path).and_then(|path| path.canonicalize().or(Ok(path))) else {
@@ -176,7 +176,7 @@ fn whole_split(path: &Path, layout: &mut Layout) {
     }
     if let Some(all) = layout.splits.remove("all") {
         layout.splits.insert(split.to_string(), all);
-        layout.notes.push(format!("it is a folder beside one to train on, so all of it is `{split}`"));
+        layout.notes.push(format!("it is a folder next to one to train on, so all of it is `{split}`"));
     }
 }
 

@@ -7,7 +7,7 @@ pub const NO_OUTPUT: usize = usize::MAX;
 
 impl Dataset {
     /// Makes every label the index that `output_of` gives for its class, and `classes` the classes: the outputs of a model,
-    /// say. Images of a class without one get [`NO_OUTPUT`]; whoever asks must leave them out.
+    /// say. Images of a class without one get [`NO_OUTPUT`]; callers must leave them out.
     ///
     /// # Panics
     /// If there is not one entry for each of the data's classes.

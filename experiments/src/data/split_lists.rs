@@ -1,4 +1,4 @@
-//! Splits of class folders that lists beside them give: Food-101's `meta/train.txt`, CUB's `train_test_split.txt`.
+//! Splits of class folders that lists next to them give: Food-101's `meta/train.txt`, CUB's `train_test_split.txt`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -51,8 +51,8 @@ pub(super) fn splits(
     }
     if let Some(splits) = &found {
         notes.push(match used.as_slice() {
-            // CUB's own list is found by the one beside it.
-            [images] => format!("the splits are those of train_test_split.txt beside {images}"),
+            // CUB's own list is found by the one next to it.
+            [images] => format!("the splits are those of train_test_split.txt next to {images}"),
             lists => format!("the splits are those of {}", lists.join(", ")),
         });
         match placed.iter().filter(|(i, _, _)| splits[*i].is_none()).count() {

@@ -34,7 +34,7 @@ impl<'a> Folder<'a> {
         self.folders.is_empty()
     }
 
-    /// The one folder in it that class folders, or images of all classes, lie in, where all that lies beside describes them.
+    /// The one folder in it that class folders, or images of all classes, lie in, where all that lies next to it describes them.
     fn container(&self) -> Option<(&'a str, &Folder<'a>)> {
         let named = self.folders.iter().find(|(name, _)| is_container(name));
         let mut rest = self.folders.iter().filter(|(name, _)| !is_auxiliary(name));
@@ -52,7 +52,7 @@ pub(super) struct Arrangement {
     pub(super) order: Order,
     /// Folders with images that are part of no split and no class.
     pub(super) passed_over: Vec<String>,
-    /// The folders that were gone through: what lies in them beside is worth a word.
+    /// The folders that were gone through: what else lies in them is worth a word.
     pub(super) visited: Vec<String>,
     pub(super) notes: Vec<String>,
 }
@@ -142,7 +142,7 @@ fn splits(
 ) -> Result<Option<Vec<(&'static str, String)>>, String> {
     let named: BTreeMap<&str, (Part, String)> =
         folder.folders.keys().filter_map(|name| Some((*name, Part::of_name(name)?))).collect();
-    // `cars_train` is a split beside `cars_test`, not by itself.
+    // `cars_train` is a split next to `cars_test`, not by itself.
     let is_split = |name: &str| {
         named.get(name).is_some_and(|(part, besides)| {
             besides.is_empty() || named.values().any(|(other, also)| other != part && also == besides)

@@ -11,7 +11,7 @@ use crate::run_folder::{RunFolderError, sha256_checkpoint};
 use crate::studies::StudySizes;
 use crate::train::{Recipe, RecipeError, RecipeFile, from_table};
 
-/// What decides an investigation beside its data.
+/// What decides an investigation besides its data.
 #[derive(Clone, Debug)]
 pub struct InvestigationConfig {
     recipes: RecipeFile,
@@ -36,7 +36,7 @@ impl InvestigationConfig {
 
     /// Reads a recipe file with the sections `[models.vit]` and `[models.cnn]` and, if it likes, `[studies]`; then
     /// applies `key=value` overrides. With `quick`, study sizes that the file does not state are small, and its
-    /// `[quick]` section goes over the rest of the file.
+    /// `[quick]` section overrides the rest of the file.
     ///
     /// # Errors
     /// As [`RecipeFile::parse`]: one sentence for a syntax error, an unknown key, or a value that does not fit.

@@ -92,7 +92,7 @@ pub(super) struct Figure {
     /// How to read it, and how many observations it rests on.
     pub caption: Text,
     pub panels: Vec<Panel>,
-    /// The numbers behind a chart, for whoever cannot see it or wants them exactly.
+    /// The numbers behind a chart, for readers who cannot see it or wants them exactly.
     pub data: Option<Table>,
 }
 

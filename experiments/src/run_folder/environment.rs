@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// What a run's numbers depend on beside configuration and data: where and with what it ran.
+/// What a run's numbers depend on besides configuration and data: where and with what it ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// Version of the program.

@@ -23,7 +23,7 @@ const PROGRESS_KEY: &str = "archaeo.progress";
 /// on, and few enough that a checkpoint does not grow with the training. `metrics.jsonl` has the earlier ones.
 const RECORDS_KEPT: usize = 100;
 
-/// How far a training is, beside its arrays.
+/// How far a training is, besides its arrays.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(super) struct Progress {
     /// Optimiser steps taken.

@@ -217,7 +217,7 @@ fn train_within<'scope>(
     let model = training.result();
     let weights = folder.file("model.safetensors");
     save(&weights, &model, &[("archaeo.recipe", &recipe.to_toml())])?;
-    // With this beside the weights, timm builds the model by itself.
+    // With this next to the weights, timm builds the model by itself.
     write_configuration(folder.path(), model.card())?;
     Ok(Outcome::Finished(Trained { model, history: training.progress.history, weights }))
 }

@@ -1,6 +1,6 @@
 //! Recipe files: TOML, with overrides from the command line.
 //!
-//! A file holds one recipe, or several that share most of it: what stands under `[models.NAME]` goes over the rest of
+//! A file holds one recipe, or several that share most of it: what stands under `[models.NAME]` overrides the rest of
 //! the file, so that two models can be trained on the same data with the same augmentation and budget and differ in
 //! nothing but what is said there. Unknown keys are refused.
 
@@ -28,7 +28,7 @@ pub enum RecipeError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The file is no TOML.
+    /// The file is not TOML.
     #[error("the recipe is not valid TOML: {0}")]
     Syntax(String),
     /// A key that means nothing.

@@ -53,7 +53,7 @@ pub enum WeightsError {
     },
     /// A pickle that calls what loading weights never needs.
     #[error(
-        "{path} would run `{function}` on the machine of whoever loads it with Python; nothing of it was run here, but do \
+        "{path} would run `{function}` on the machine of anyone who loads it with Python; nothing of it was run here, but do \
          not trust the file"
     )]
     WouldRun {

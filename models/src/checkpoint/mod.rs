@@ -49,10 +49,10 @@ pub struct Checkpoint {
     /// the file's names. Integers are left out: counters such as `num_batches_tracked`, indices and masks, which models here
     /// have as code.
     pub state: State,
-    /// What the file says beside: the metadata of safetensors, or numbers and texts that a training script saved with the
+    /// What the file says besides: the metadata of safetensors, or numbers and texts that a training script saved with the
     /// model, such as `epoch` and `arch`.
     pub metadata: BTreeMap<String, String>,
-    /// The `config.json` of Hugging Face or timm beside it, or the `open_clip_config.json` of open_clip.
+    /// The `config.json` of Hugging Face or timm next to it, or the `open_clip_config.json` of open_clip.
     pub config: Option<serde_json::Value>,
     /// Mean and standard deviation of the channels, where a normaliser stands next to the model.
     pub normalisation: Option<([f32; 3], [f32; 3])>,
@@ -96,7 +96,7 @@ impl Search {
 
 /// Reads a checkpoint, recognised by looking at it.
 ///
-/// Files are mapped and read array by array: beside the result, memory holds no more than a few megabytes of the file. What
+/// Files are mapped and read array by array: next to the result, memory holds no more than a few megabytes of the file. What
 /// an array claims is compared with the file before memory is taken for it.
 ///
 /// # Errors

@@ -31,7 +31,7 @@ impl<'a> PickledDictionary<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let pickle = Pickle::parse(bytes).map_err(|fault| match fault {
             Fault::WouldRun(function) => {
-                format!("it would run `{function}` on the machine of whoever loads it with Python; do not trust it")
+                format!("it would run `{function}` on the machine of anyone who loads it with Python; do not trust it")
             }
             Fault::Malformed(reason) => reason,
             Fault::Model(reason) => reason,

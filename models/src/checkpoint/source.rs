@@ -55,13 +55,13 @@ const FOREIGN_ENDINGS: [(&str, &str); 6] = [
     ("mlmodel", "it is a Core ML model"),
 ];
 
-/// The configuration beside them.
+/// The configuration next to them.
 const CONFIG: &str = "config.json";
 
 /// The configuration of open_clip, which says what the weights are where there is no other, or where they are open_clip's own.
 const OPEN_CLIP: &str = "open_clip_config.json";
 
-/// How `transformers` prepares images, beside that, and the key under which it is handed on.
+/// How `transformers` prepares images, next to that, and the key under which it is handed on.
 const PREPROCESSOR: (&str, &str) = ("preprocessor_config.json", "preprocessor");
 
 /// Bytes of the largest JSON file that is read.
@@ -149,7 +149,7 @@ pub fn parts(path: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     }
 }
 
-/// The `config.json` beside a checkpoint that has one of the usual names, with what a `preprocessor_config.json` says under the
+/// The `config.json` next to a checkpoint that has one of the usual names, with what a `preprocessor_config.json` says under the
 /// key `preprocessor`. Beside any other file it may belong to something else.
 ///
 /// # Errors
@@ -239,7 +239,7 @@ fn foreign(start: &[u8], path: &Path) -> Option<&'static str> {
     by_start.or_else(|| by_ending().map(|(_, what)| *what))
 }
 
-/// The files that an index spreads arrays over, sorted, each beside the index.
+/// The files that an index spreads arrays over, sorted, each next to the index.
 ///
 /// # Errors
 /// JSON that is no such index, or one that names files elsewhere.
@@ -250,7 +250,7 @@ pub(super) fn shards(index: &Path) -> Result<Vec<PathBuf>, Fault> {
     let mut names: Vec<&str> = Vec::new();
     for (array, file) in map {
         let plain = file.as_str().filter(|name| Path::new(name).file_name() == Some(name.as_ref()));
-        names.push(plain.ok_or_else(|| Fault::malformed(format!("`{array}` is in no file beside it")))?);
+        names.push(plain.ok_or_else(|| Fault::malformed(format!("`{array}` is in no file next to it")))?);
     }
     names.sort_unstable();
     names.dedup();

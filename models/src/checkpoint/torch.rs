@@ -1,4 +1,4 @@
-//! PyTorch's checkpoints: a pickle of names and tensors, and beside it the tensors' storages.
+//! PyTorch's checkpoints: a pickle of names and tensors, and next to it the tensors' storages.
 //!
 //! Two containers are in use. Since version 1.6 `torch.save` writes a zip archive with `data.pkl` and one entry for each
 //! storage (TorchScript archives are of the same kind). Before that, and on request since, it writes several pickles one after
@@ -229,7 +229,7 @@ fn big_endian() -> Fault {
 /// Longest remark that is kept.
 const LONGEST_REMARK: usize = 4096;
 
-/// Numbers and texts that stand beside the model, such as the epoch and the name of the architecture.
+/// Numbers and texts that stand next to the model, such as the epoch and the name of the architecture.
 fn remarks(pickle: &Pickle) -> BTreeMap<String, String> {
     let Some(Node::Dictionary(entries)) = pickle.node(pickle.root) else { return BTreeMap::new() };
     let remark = |&(key, value): &(Value, Value)| {

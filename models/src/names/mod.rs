@@ -20,7 +20,7 @@ use crate::vit::VitConfig;
 const WRAPPER_PREFIXES: [&str; 7] =
     ["module.", "_orig_mod.", "model.", "student.", "teacher.", "backbone.", "encoder."];
 
-/// The last of these wrap what a head is put on, which then stands beside them.
+/// The last of these wrap what a head is put on, which then stands next to them.
 const BACKBONE_PREFIXES: [&str; 2] = ["backbone.", "encoder."];
 
 /// How the names of such a head begin.

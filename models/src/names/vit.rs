@@ -5,7 +5,7 @@ use super::{clip, google};
 use crate::state::{Array, State};
 use crate::vit::{Position, VitConfig, fixed_positions, resample_positions};
 
-/// What Hugging Face and DINOv2's hub put before the names of a model that has a head beside it.
+/// What Hugging Face and DINOv2's hub put before the names of a model that has a head next to it.
 const MODELS_BESIDE_HEADS: [&str; 5] = ["vit.", "deit.", "dinov2.", "dinov2_with_registers.", "backbone."];
 
 /// From `transformers`, whose names changed with version 5: both are listed.

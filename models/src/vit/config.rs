@@ -163,7 +163,7 @@ impl VitConfig {
         }
         if self.distilled && self.pooling != Pooling::ClassToken {
             return wrong(
-                "a distillation token is read beside a class token: pooling must be class-token".into(),
+                "a distillation token is read next to a class token: pooling must be class-token".into(),
             );
         }
         check_epsilon(self.epsilon)?;

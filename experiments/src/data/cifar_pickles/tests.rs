@@ -31,7 +31,7 @@ fn batches_of_every_protocol_and_of_python_2_are_read() {
             put(&format!("ten/cifar-10-batches-py/{batch}"), "ten");
         }
         put("ten/cifar-10-batches-py/batches.meta", "ten_meta");
-        // The archive that was unpacked lies beside it.
+        // The archive that was unpacked lies next to it.
         std::fs::write(folder.path().join("ten/cifar-10-python.tar.gz"), b"\x1F\x8B\x08").expect("a file");
         let dataset = open_path(&folder.path().join("ten")).expect(writer);
         assert_eq!(dataset.classes[..3], ["airplane", "automobile", "bird"], "{writer}");

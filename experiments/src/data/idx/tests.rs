@@ -70,7 +70,7 @@ fn files_are_read_plain_and_compressed_under_all_their_names() {
         ("compressed", named(&|name| format!("{name}.gz"), true)),
         ("torchvision", named(&|name| format!("FashionMNIST/raw/{name}"), false)),
         ("Kaggle", named(&|name| format!("{name}/{name}"), false)),
-        // As torchvision leaves them: what was downloaded beside what it was unpacked to.
+        // As torchvision leaves them: what was downloaded next to what it was unpacked to.
         (
             "both",
             [named(&|name| name.to_string(), false), named(&|name| format!("{name}.gz"), true)].concat(),

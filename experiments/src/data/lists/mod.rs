@@ -52,7 +52,7 @@ pub(super) enum Outcome {
     None(Option<DataError>),
 }
 
-/// Whether a file is the list that is asked first: `labels.csv` beside the images.
+/// Whether a file is the list that is asked first: `labels.csv` next to the images.
 pub(super) fn is_explicit(path: &str) -> bool {
     let lower = path.to_lowercase();
     ["labels", "label"].iter().any(|stem| {
@@ -177,7 +177,7 @@ pub(super) fn labelled(
     }
     let parts: BTreeSet<_> = lists.iter().filter_map(|list| list.part).collect();
     if parts.len() > 1 {
-        // A list of everything beside those of the splits adds nothing.
+        // A list of everything next to those of the splits adds nothing.
         lists.retain(|list| list.part.is_some());
     } else if lists.len() > 1 && lists.iter().any(|list| stem(list.path).eq_ignore_ascii_case("metadata")) {
         lists.retain(|list| stem(list.path).eq_ignore_ascii_case("metadata"));

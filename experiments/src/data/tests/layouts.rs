@@ -80,7 +80,7 @@ fn a_lone_split_is_used_as_a_whole() {
                 "{source} of {name}"
             );
         }
-        // Named itself, beside one to train on, it is the same; among other things it is a folder like any other.
+        // Named itself, next to one to train on, it is the same; among other things it is a folder like any other.
         let place = folder.path().join("set").join(name);
         assert_eq!(sizes(&open_path(&place).expect("opens")).len(), 4);
         std::fs::create_dir(folder.path().join("set/train")).expect("a folder");

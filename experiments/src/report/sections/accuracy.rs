@@ -46,7 +46,7 @@ fn scores(findings: &AccuracyFindings, names: &Names) -> Block {
     Block::Table(Table {
         caption: "Scores of each model on each split, with intervals in brackets. NLL: mean negative log-likelihood of \
                   the true class, in nats. ECE: expected calibration error, the mean gap between the probability of the answer \
-                  given (top label) and accuracy, beside what a perfectly calibrated model would show by chance; lower is better \
+                  given (top label) and accuracy, next to what a perfectly calibrated model would show by chance; lower is better \
                   for all."
             .into(),
         columns: vec![

@@ -12,7 +12,7 @@ use crate::transformer::FeedForward;
 use crate::vit::PositionResampling;
 use crate::window::WindowPadding;
 
-/// What is known of a checkpoint beside its arrays.
+/// What is known of a checkpoint besides its arrays.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Hints<'a> {
     /// How many attention heads there are said to be.
