@@ -34,7 +34,8 @@ impl Listing {
         let walk = walkdir::WalkDir::new(root).follow_links(true).min_depth(1).sort_by_file_name();
         // The root may be called as it likes.
         let wanted = |entry: &walkdir::DirEntry| {
-            entry.depth() == 0 || !is_litter(&entry.file_name().to_string_lossy())
+            entry.depth() == 0
+                || !(is_litter(&entry.file_name().to_string_lossy()) || is_run_folder(entry.path()))
         };
         for entry in walk.into_iter().filter_entry(wanted) {
             let entry = match entry {
@@ -69,6 +70,12 @@ impl Listing {
         let text = bytes.and_then(|bytes| text::decode(&bytes)).map(|text| text.text);
         Some(text.map_err(|reason| DataError::malformed(path, reason)))
     }
+}
+
+/// Whether a folder is one that this program keeps a run in: its pictures are no data, even where `--out` lies among them.
+pub(super) fn is_run_folder(folder: &Path) -> bool {
+    let has = |name: &str| folder.join(name).is_file();
+    has("lock") && ["config.toml", "data.json", "environment.json"].into_iter().any(has)
 }
 
 fn within(root: &Path, path: &Path) -> Vec<u8> {

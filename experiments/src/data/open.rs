@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::compressed::Compression;
 use super::divide::{choose, few_images};
-use super::listing::{Listing, is_litter};
+use super::listing::{Listing, is_litter, is_run_folder};
 use super::lists::compressed;
 use super::names::{Part, split_name};
 use super::sherds::{Sherds, SherdsConfig, SherdsSplit};
@@ -188,7 +188,7 @@ fn only_folder_within(path: &Path) -> Result<PathBuf, DataError> {
         for entry in std::fs::read_dir(&path).map_err(|error| DataError::read(&path, error))? {
             let entry = entry.map_err(|error| DataError::read(&path, error))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if is_litter(&name) {
+            if is_litter(&name) || is_run_folder(&entry.path()) {
                 continue;
             }
             if inner.is_some() || !entry.path().is_dir() || split_name(&name).is_some() {

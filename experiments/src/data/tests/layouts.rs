@@ -324,6 +324,22 @@ fn images_are_known_by_their_content_where_the_ending_says_nothing() {
     assert!(complaint(folder.path()).contains("it holds no image that is read (1 file is of a format that is not read and was left out: 1 DICOM (a/scan.dcm)"));
 }
 
+/// `cd scans; archaeo excavate --data .`, twice.
+#[test]
+fn a_run_folder_among_the_images_is_no_class() {
+    let folder = TempDir::new().expect("a folder");
+    let mut files = class_folders("", &["ant", "bee"], 3);
+    for of_run in ["lock", "config.toml", "vit/lock", "vit/config.toml"] {
+        files.insert(format!("archaeo-out/{of_run}"), Vec::new());
+    }
+    files.insert("archaeo-out/pictures/data.png".into(), png(9));
+    // A class of that name without a run in it is a class.
+    files.extend(class_folders("", &["pictures"], 3));
+    let dataset = at(&folder, files);
+    assert_eq!(dataset.classes, ["ant", "bee", "pictures"]);
+    assert_eq!(dataset.split("all").expect("all").len(), 9);
+}
+
 #[test]
 fn thumbnails_of_drives_are_not_images() {
     let folder = TempDir::new().expect("a folder");

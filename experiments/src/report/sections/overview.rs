@@ -1,5 +1,7 @@
 //! The head of the report: title, what was done, the numbers to know first.
 
+use std::path::Path;
+
 use crate::findings::{Investigation, Role};
 
 use super::super::document::Text;
@@ -8,8 +10,10 @@ use super::super::numbers::{Unit, count, duration, percent};
 
 pub(super) fn title(investigation: &Investigation) -> String {
     let models: Vec<&str> = investigation.models.iter().map(|model| model.card.name.as_str()).collect();
+    // The folder or file alone: where it lies is said under Provenance.
     let data = &investigation.data.name;
-    if models.is_empty() { capitalised(data) } else { format!("{} on {data}", models.join(" and ")) }
+    let data = Path::new(data).file_name().map_or(data.clone(), |name| name.to_string_lossy().into_owned());
+    if models.is_empty() { capitalised(&data) } else { format!("{} on {data}", models.join(" and ")) }
 }
 
 pub(super) fn lead(investigation: &Investigation, names: &Names) -> Text {
