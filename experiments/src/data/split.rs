@@ -16,7 +16,7 @@ use super::{DataError, Image, Sample};
 /// How the stored bytes of an image are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// PNG, JPEG or WebP.
+    /// A file of any format that [`decode`] reads.
     Compressed,
     /// Bare pixels, one plane after another: 3 × height × width.
     Planar { width: usize, height: usize },
