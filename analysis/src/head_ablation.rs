@@ -4,8 +4,8 @@
 //! overstate importance; the mean over images keeps what the head always says and removes what it says about *this*
 //! image (the default); another image's output keeps the distribution whole.
 
-use archaeo_models::random::keyed_rng;
 use archaeo_models::{Classifier, Pass};
+use archaeo_random::keyed_rng;
 use burn::tensor::{Device, Tensor, TensorData, s};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};

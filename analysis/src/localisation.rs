@@ -5,7 +5,7 @@
 //! heatmap still moves its mass; the scores by rank, [`auroc`] and [`average_precision`], do not change with any shift or
 //! stretch.
 
-use archaeo_models::random::keyed_rng;
+use archaeo_random::keyed_rng;
 use rand::RngExt;
 
 use crate::heatmap::Heatmap;

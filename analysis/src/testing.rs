@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use archaeo_models::random::{keyed_rng, standard_normal};
 use archaeo_models::{
     AttentionSite, BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, PrefixTokens, Preprocessing,
     Probe, ReadOut, ResNetConfig, State, Stem, SwinConfig, VitConfig, read_arrays, state_of, with_state,
 };
+use archaeo_random::{keyed_rng, standard_normal};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 

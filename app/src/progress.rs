@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
-use archaeo_experiments::findings::EpochRecord;
 use archaeo_experiments::investigation::Watcher;
 use archaeo_experiments::studies::Progress;
-use archaeo_experiments::train::{Observer, StepReport};
+use archaeo_training::EpochRecord;
+use archaeo_training::{Observer, StepReport};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::printer::printable;

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use archaeo_experiments::export::{NamedArray, Values, read_export};
 use archaeo_models::{State, read_arrays, write_arrays};
 use archaeo_plot::Picture;
+use archaeo_store::arrays::{NamedArray, Values, read_export};
 use serde_json::{Value, json as value};
 use support::{SHERDS, VIT_CONFIG, archaeo, excavate, fail, json, stderr, succeed};
 use tempfile::TempDir;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use archaeo_experiments::export::{NamedArray, Values, read_export};
+use archaeo_store::arrays::{NamedArray, Values, read_export};
 use serde_json::{Value, json as value};
 use support::{SHERDS, VIT_CONFIG, archaeo, json, stdout, succeed};
 use tempfile::TempDir;

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use archaeo_experiments::export::{Values, read_export};
 use archaeo_models::clip::{Clip, ClipConfig, Prompts};
-use archaeo_models::random::{keyed_rng, standard_normal};
 use archaeo_models::{ModelCard, NetworkSpec, checkpoint, save, state_of, usual, write_arrays};
+use archaeo_random::{keyed_rng, standard_normal};
+use archaeo_store::arrays::{Values, read_export};
 use burn::tensor::Device;
 use support::{archaeo, fail, json};
 use tempfile::TempDir;

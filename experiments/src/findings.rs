@@ -12,8 +12,10 @@ use archaeo_analysis::statistics::{AnswerAgreement, Estimate, Measured};
 use archaeo_models::ModelCard;
 use serde::{Deserialize, Serialize};
 
+use archaeo_training::EpochRecord;
+
 use crate::classes::MatchedBy;
-use crate::run_folder::Build;
+use archaeo_store::run_folder::Build;
 pub use explanations::{
     Agreement, AgreementGroup, AttentionFindings, Comparison, ComparisonFindings, Gains, HeadAttention,
     LayerAttention, LocalisationFindings, LocalisationScore, ShapeBias, ShapeBiasFindings,
@@ -141,27 +143,6 @@ pub struct ModelFindings {
     pub class_notes: Vec<String>,
     /// One entry an epoch; empty for a model that was loaded.
     pub history: Vec<EpochRecord>,
-}
-
-/// One epoch of training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EpochRecord {
-    /// Counted from 1.
-    pub epoch: usize,
-    /// Optimiser steps so far.
-    pub step: u64,
-    /// Learning rate at the end of the epoch.
-    pub learning_rate: f64,
-    /// Mean training loss (with whatever smoothing and mixing the recipe has), nats.
-    pub train_loss: f64,
-    /// Mean loss on the validation split, nats.
-    pub validation_loss: f64,
-    /// Accuracy on the validation split.
-    pub validation_accuracy: f64,
-    /// Training images a second.
-    pub images_per_second: f64,
-    /// Wall-clock seconds of the epoch, validation included.
-    pub seconds: f64,
 }
 
 /// How often each model is right, on every evaluation split.

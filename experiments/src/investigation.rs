@@ -16,12 +16,12 @@ use archaeo_store::StoreError;
 use burn::tensor::Device;
 use thiserror::Error;
 
-use crate::data::{self, DataError, Dataset, OpenOptions};
 use crate::findings::{DataFindings, Investigation, ModelFindings, Provenance, Role};
 use crate::report::{self, ReportError};
-use crate::run_folder::{Build, DataIdentity, Environment, RunFolder, RunFolderError};
 use crate::studies::{self, Laboratory, Progress, StudyError};
-use crate::train::{Observer, RecipeError, TrainError};
+use archaeo_data::{DataError, Dataset, OpenOptions};
+use archaeo_store::run_folder::{Build, DataIdentity, Environment, RunFolder, RunFolderError};
+use archaeo_training::{Observer, RecipeError, TrainError};
 
 pub use config::InvestigationConfig;
 use record::Record;
@@ -158,7 +158,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         validation: Some(config.validation()),
         ..OpenOptions::default()
     };
-    let mut dataset = data::open(request.source, &options)?;
+    let mut dataset = archaeo_data::open(request.source, &options)?;
     let skipped = dataset.verify(&[])?;
     let identity = DataIdentity {
         source: request.source.into(),
@@ -325,7 +325,7 @@ pub fn contact_sheet(
     most_classes: usize,
 ) -> Result<Picture, InvestigationError> {
     let mut cells = Vec::new();
-    let classes = data::contact_sheet(dataset, split, per_class)?.into_iter();
+    let classes = archaeo_data::contact_sheet(dataset, split, per_class)?.into_iter();
     // Labels may be indices into many classes of which the data shows few.
     for (class, images) in classes.filter(|(_, images)| !images.is_empty()).take(most_classes) {
         for image in images {

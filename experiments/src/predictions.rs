@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use crate::evaluate::{Evaluation, evaluate};
-use crate::export::{ExportError, NamedArray, Values, read_export, write_export};
 use crate::findings::Role;
-use crate::finite;
-use crate::images::Preprocessed;
 use crate::studies::{Laboratory, StudyError};
+use archaeo_store::arrays::{ExportError, NamedArray, Values, read_export, write_export};
+use archaeo_training::evaluate::{Evaluation, evaluate};
+use archaeo_training::finite;
+use archaeo_training::images::Preprocessed;
 
 /// The arrays of an evaluation, for export: `labels` `[n]` and `logits` `[n, classes]`.
 pub fn arrays(evaluation: &Evaluation) -> [NamedArray; 2] {

@@ -5,8 +5,8 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 use rand::RngExt;
 
-use crate::random::{keyed_rng, standard_normal};
 use crate::state::ParameterPath;
+use archaeo_random::{keyed_rng, standard_normal};
 
 /// Fills a model of neutral values for training from scratch.
 ///

@@ -24,7 +24,6 @@ mod pass;
 mod preprocessing;
 mod presets;
 mod probe;
-pub mod random;
 mod read_out;
 mod recompute;
 mod resnet;

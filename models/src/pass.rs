@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
 use crate::probe::Probe;
-use crate::random::keyed_rng;
+use archaeo_random::keyed_rng;
 
 /// One forward pass: a probe, and the training step it belongs to, if any.
 pub struct Pass<'a> {

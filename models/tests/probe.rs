@@ -295,8 +295,8 @@ fn zero_leaf_gradients_match_finite_differences_in_residual_networks() {
 fn masked_keys_are_as_if_absent_and_a_wholly_masked_query_gathers_zeros() {
     let device = Device::flex().autodiff();
     let draw = |stream: &str| {
-        let mut rng = archaeo_models::random::keyed_rng(5, stream, 0, 0);
-        let draws = (0..2 * 2 * 4 * 8).map(|_| archaeo_models::random::standard_normal(&mut rng) as f32);
+        let mut rng = archaeo_random::keyed_rng(5, stream, 0, 0);
+        let draws = (0..2 * 2 * 4 * 8).map(|_| archaeo_random::standard_normal(&mut rng) as f32);
         Tensor::<4>::from_data(TensorData::new(draws.collect::<Vec<_>>(), [2, 2, 4, 8]), &device)
             .require_grad()
     };

@@ -300,7 +300,7 @@ fn corrupted_files_never_panic() {
     save(&path, &vit(), &[]).unwrap();
     let whole = fs::read(&path).unwrap();
     let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
-    let mut rng = archaeo_models::random::keyed_rng(0, "corruption", 0, 0);
+    let mut rng = archaeo_random::keyed_rng(0, "corruption", 0, 0);
     let mut refused = 0;
     for _ in 0..500 {
         let mut bytes = whole.clone();

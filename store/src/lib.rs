@@ -1,14 +1,17 @@
-//! Files: written whole or not at all, locked, hashed. Nothing here knows what is in them.
+//! Files: written whole or not at all, locked, hashed; arrays and tables in formats that any program reads; run folders.
+//! Nothing here knows what is in them.
 //!
 //! [`write()`] and [`write_with`] are how every output of the program comes to be: a temporary file that nobody else can have
 //! made, in the folder of the file it is to become; then its contents, out to the disk; then one rename. A process that is
 //! killed leaves the file as it was before and a temporary that [`sweep`] removes.
 
 mod append;
+pub mod arrays;
 mod destination;
 mod error;
 mod hash;
 mod lock;
+pub mod run_folder;
 mod space;
 mod temporary;
 mod write;

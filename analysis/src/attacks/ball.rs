@@ -3,7 +3,7 @@
 //! The three channels of a grey image move as one: they start alike and take the sum of their gradients, which is the
 //! gradient with respect to their common value.
 
-use archaeo_models::random::{keyed_rng, standard_normal};
+use archaeo_random::{keyed_rng, standard_normal};
 use rand::RngExt;
 
 use super::Attack;

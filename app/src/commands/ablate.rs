@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use archaeo_analysis::statistics::Estimate;
-use archaeo_experiments::evaluate::{Evaluation, evaluate};
-use archaeo_experiments::export::{Column, Export, NamedArray, Table};
 use archaeo_experiments::findings::{HeadAblation, HeadFindings};
-use archaeo_experiments::finite;
-use archaeo_experiments::images::{Preprocessed, Subset};
 use archaeo_experiments::studies::{Laboratory, Progress, StudyError, StudySizes, heads};
+use archaeo_store::arrays::{Column, Export, NamedArray, Table};
+use archaeo_training::evaluate::{Evaluation, evaluate};
+use archaeo_training::finite;
+use archaeo_training::images::{Preprocessed, Subset};
 use serde_json::json;
 
 use super::subject::{Opened, Purpose, answers_error, not_finite, open};

@@ -7,10 +7,10 @@ use archaeo_analysis::attacks::{Attack as Attacker, attack_and_examine, robust};
 use archaeo_analysis::predict::{logits, predicted_classes};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
 use archaeo_experiments::epsilon::Norm;
-use archaeo_experiments::export::{Column, Export, NamedArray, Table};
-use archaeo_experiments::finite::{NotFinite, first_not_finite};
-use archaeo_experiments::images::{Batch, Preprocessed};
 use archaeo_experiments::studies::Progress;
+use archaeo_store::arrays::{Column, Export, NamedArray, Table};
+use archaeo_training::finite::{NotFinite, first_not_finite};
+use archaeo_training::images::{Batch, Preprocessed};
 use serde_json::json;
 
 use super::subject::{Opened, Purpose, not_finite, open};

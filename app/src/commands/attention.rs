@@ -9,10 +9,10 @@ use archaeo_analysis::attention_statistics::{
     DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
 use archaeo_analysis::rollout::{HeadFusion, RolloutOptions, rollout};
-use archaeo_experiments::export::{Column, Export, NamedArray, Table};
-use archaeo_experiments::finite::check_maps;
-use archaeo_experiments::images::{Batch, Preprocessed};
 use archaeo_experiments::studies::Progress;
+use archaeo_store::arrays::{Column, Export, NamedArray, Table};
+use archaeo_training::finite::check_maps;
+use archaeo_training::images::{Batch, Preprocessed};
 use serde_json::json;
 
 use super::subject::{Opened, Purpose, not_finite, open};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use archaeo_data::Dataset;
 use archaeo_experiments::classes::{ClassMap, DataClasses, Matching, Outputs, Unmatched, match_classes};
-use archaeo_experiments::data::Dataset;
 use serde_json::{Value, json};
 
 use crate::cli::Subject;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use archaeo_experiments::data::{self, OpenOptions, SplitSummary, Summary};
+use archaeo_data::{OpenOptions, SplitSummary, Summary};
 use archaeo_experiments::investigation::contact_sheet;
 
 use super::{check_destination, verify};
@@ -25,7 +25,7 @@ pub fn run(arguments: &Data, _: &Global, printer: &Printer) -> Result<()> {
         check_destination(sheet, &[Path::new(&arguments.source)])?;
     }
     let options = OpenOptions { strict: arguments.strict, ..OpenOptions::default() };
-    let mut dataset = data::open(&arguments.source, &options)?;
+    let mut dataset = archaeo_data::open(&arguments.source, &options)?;
     verify(&mut dataset, &[], printer)?;
     if let Some(file) = &arguments.sheet {
         let split = arguments.split.clone().unwrap_or_else(|| dataset.evaluation_split().to_owned());

@@ -18,8 +18,8 @@ mod subject;
 mod trust;
 mod zero_shot;
 
-use archaeo_experiments::data::Dataset;
-use archaeo_experiments::run_folder::Environment;
+use archaeo_data::Dataset;
+use archaeo_store::run_folder::Environment;
 
 use crate::cli::Global;
 use crate::printer::Printer;

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail, ensure};
+use archaeo_data::{Dataset, Labels, NO_OUTPUT, OpenOptions, Split, sherds};
 use archaeo_experiments::classes::{Matching, Naming, Outputs};
-use archaeo_experiments::data::{self, Dataset, Labels, NO_OUTPUT, OpenOptions, Split, sherds};
-use archaeo_experiments::export::Format;
-use archaeo_experiments::finite::{AnswersError, NotFinite};
-use archaeo_experiments::random::stratified;
 use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing, check_memory};
+use archaeo_random::stratified;
+use archaeo_store::arrays::Format;
+use archaeo_training::finite::{AnswersError, NotFinite};
 use burn::tensor::Device;
 
 use super::checkpoint::{Found, find, options, require_decided};
@@ -200,7 +200,7 @@ fn refuse_random_head(subject: &Subject) -> Result<()> {
 
 fn open_data(source: &str, subject: &Subject, labels: Labels) -> Result<Dataset> {
     let options = OpenOptions { strict: subject.strict, labels, ..OpenOptions::default() };
-    Ok(data::open(source, &options)?)
+    Ok(archaeo_data::open(source, &options)?)
 }
 
 /// Sherds, for a model that was trained on them.

@@ -1,11 +1,11 @@
 //! `archaeo train`: one model, from a recipe.
 
 use anyhow::{Result, bail};
-use archaeo_experiments::data::{self, OpenOptions};
-use archaeo_experiments::images::{Augmented, Preprocessed};
+use archaeo_data::OpenOptions;
 use archaeo_experiments::investigation::Watcher;
-use archaeo_experiments::run_folder::{DataIdentity, RunFolder};
-use archaeo_experiments::train::{Job, Outcome, RecipeFile, train};
+use archaeo_store::run_folder::{DataIdentity, RunFolder};
+use archaeo_training::images::{Augmented, Preprocessed};
+use archaeo_training::{Job, Outcome, RecipeFile, train};
 use serde_json::json;
 
 use super::{environment, verify};
@@ -35,7 +35,7 @@ pub fn run(arguments: &Train, global: &Global, printer: &Printer) -> Result<()> 
         validation: Some(recipe.data.validation.unwrap_or(0.1)),
         ..OpenOptions::default()
     };
-    let mut dataset = data::open(&source, &options)?;
+    let mut dataset = archaeo_data::open(&source, &options)?;
     verify(&mut dataset, &[], printer)?;
     let identity = DataIdentity {
         source,

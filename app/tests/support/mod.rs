@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use archaeo_experiments::run_folder::sha256_file;
+use archaeo_store::run_folder::sha256_file;
 use serde_json::Value;
 
 /// Sherds of a few images of 16 px, to go with [`CONFIG`].

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use super::names::wordnet_id_in;
-use crate::data::{DataError, Dataset};
+use archaeo_data::{DataError, Dataset};
 
 /// The classes of a data set.
 pub struct DataClasses<'a> {

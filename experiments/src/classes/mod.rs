@@ -5,7 +5,7 @@
 //! from names, WordNet identifiers or numbers, says how, and refuses what cannot be told. [`Dataset::relabel`] then makes
 //! labels of outputs.
 //!
-//! [`Dataset::relabel`]: crate::data::Dataset::relabel
+//! [`Dataset::relabel`]: archaeo_data::Dataset::relabel
 
 mod data;
 pub mod imagenet;

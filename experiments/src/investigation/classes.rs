@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::classes::{DataClasses, MatchedBy, Matching, Outputs, match_classes, same_outputs};
-use crate::data::Dataset;
 use crate::findings::Role;
+use archaeo_data::Dataset;
 
 use super::InvestigationError;
 
@@ -92,7 +92,7 @@ fn others(matching: &Matching) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{OpenOptions, open};
+    use archaeo_data::{OpenOptions, open};
 
     fn outputs(names: &[&str]) -> Outputs {
         Outputs::named(names.iter().map(|&name| name.to_owned()).collect())

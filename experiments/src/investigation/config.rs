@@ -7,9 +7,9 @@ use toml::{Table, Value};
 
 use super::Given;
 use crate::findings::Role;
-use crate::run_folder::{RunFolderError, sha256_checkpoint};
 use crate::studies::StudySizes;
-use crate::train::{Recipe, RecipeError, RecipeFile, from_table};
+use archaeo_store::run_folder::{RunFolderError, sha256_checkpoint};
+use archaeo_training::{Recipe, RecipeError, RecipeFile, from_table};
 
 /// What decides an investigation besides its data.
 #[derive(Clone, Debug)]

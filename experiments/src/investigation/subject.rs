@@ -8,13 +8,13 @@ use burn::tensor::Device;
 use super::classes::arrange;
 use super::{Given, InvestigationError, Request, Watcher};
 use crate::classes::Outputs;
-use crate::data::Dataset;
 use crate::findings::{ModelFindings, Role};
-use crate::images::{Augmented, Preprocessed, Subset};
-use crate::random::stratified;
-use crate::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
 use crate::studies::StudyError;
-use crate::train::{Job, Outcome, RecipeError, train};
+use archaeo_data::Dataset;
+use archaeo_random::stratified;
+use archaeo_store::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
+use archaeo_training::images::{Augmented, Preprocessed, Subset};
+use archaeo_training::{Job, Outcome, RecipeError, train};
 
 /// What was given and what is needed, where a model cannot play a role.
 fn wrong_kind(card: &ModelCard, role: Role) -> Option<(&'static str, &'static str)> {
@@ -114,7 +114,7 @@ impl Subject {
         model: Classifier,
         path: &Path,
         name: String,
-        history: Vec<crate::findings::EpochRecord>,
+        history: Vec<archaeo_training::EpochRecord>,
     ) -> Result<Self, InvestigationError> {
         let findings = ModelFindings {
             role,

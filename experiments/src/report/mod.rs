@@ -6,12 +6,7 @@
 
 mod charts;
 mod claims;
-mod document;
-mod evidence;
-mod html;
-mod markdown;
 mod names;
-mod numbers;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -44,12 +39,12 @@ pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), Report
 
 /// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.
 pub fn html(investigation: &Investigation, pictures: &dyn Fn(&str) -> Option<Vec<u8>>) -> String {
-    html::page(&sections::document(investigation), pictures)
+    archaeo_report::html::page(&sections::document(investigation), pictures)
 }
 
 /// The report as Markdown, with pictures as links relative to the run folder.
 pub fn markdown(investigation: &Investigation) -> String {
-    markdown::page(&sections::document(investigation))
+    archaeo_report::markdown::page(&sections::document(investigation))
 }
 
 /// Findings may come from anywhere; a picture's path must not lead out of the run folder.

@@ -13,9 +13,9 @@ use archaeo_plot::{Cell, Picture, SheetLayout, contact_sheet};
 
 use super::pictures::{heat_panel, panel};
 use super::{Laboratory, StudyError};
-use crate::data::Image;
 use crate::findings::{AttentionFindings, HeadAttention, LayerAttention};
-use crate::images::preprocess;
+use archaeo_data::Image;
+use archaeo_training::images::preprocess;
 
 /// Images on the rollout picture.
 const ROLLOUTS_SHOWN: usize = 12;

@@ -10,9 +10,9 @@ use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, Resampling, mean_t, 
 
 use super::pictures::{heat_panel, panel, row};
 use super::{Laboratory, ROLES, StudyError};
-use crate::evaluate::Evaluation;
 use crate::findings::{Agreement, AgreementGroup, Comparison, ComparisonFindings, Role};
-use crate::images::{preprocess, to_tensor};
+use archaeo_training::evaluate::Evaluation;
+use archaeo_training::images::{preprocess, to_tensor};
 
 /// Explains a sample of the main split with both models.
 ///

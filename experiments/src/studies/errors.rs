@@ -9,7 +9,7 @@ use archaeo_plot::{Cell, SheetLayout, contact_sheet};
 use super::pictures::panel;
 use super::{Laboratory, StudyError};
 use crate::findings::{ClassErrors, Confusion, ErrorFindings, ErrorGroup, ErrorGroupFindings, Role};
-use crate::images::preprocess;
+use archaeo_training::images::preprocess;
 
 /// Confusions listed for each group.
 const CONFUSIONS_LISTED: usize = 8;

@@ -28,15 +28,15 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::data::{DataError, Dataset, Sample, Split};
-use crate::evaluate::Evaluation;
-use crate::export::ExportError;
 use crate::findings::Role;
-use crate::finite::{AnswersError, NotFinite};
-use crate::images::{preprocess, to_tensor};
-use crate::precision::precision_name;
-use crate::random::{spread, stratified};
-use crate::train::RecipeError;
+use archaeo_data::{DataError, Dataset, Sample, Split};
+use archaeo_random::{spread, stratified};
+use archaeo_store::arrays::ExportError;
+use archaeo_training::RecipeError;
+use archaeo_training::evaluate::Evaluation;
+use archaeo_training::finite::{AnswersError, NotFinite};
+use archaeo_training::images::{preprocess, to_tensor};
+use archaeo_training::precision_name;
 
 pub use accuracy::{accuracy, model_scores};
 pub use attacks::attacks;

@@ -4,7 +4,7 @@ use archaeo_analysis::heatmap::Heatmap;
 use archaeo_plot::{Grid, HeatmapStyle, Picture, overlay};
 
 use super::{Laboratory, StudyError};
-use crate::data::Image;
+use archaeo_data::Image;
 
 /// Side of one panel, in pixels: 32-pixel images are enlarged five times.
 pub(super) const PANEL: usize = 160;

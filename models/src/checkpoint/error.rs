@@ -1,5 +1,6 @@
 //! What can be wrong with a checkpoint, each as one sentence with its remedy.
 
+use archaeo_pickle::PickleError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -155,6 +156,15 @@ impl From<io::Error> for Fault {
         match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Self::Malformed(error.to_string()),
             _ => Self::Io(error),
+        }
+    }
+}
+
+impl From<PickleError> for Fault {
+    fn from(error: PickleError) -> Self {
+        match error {
+            PickleError::Malformed(reason) => Self::Malformed(reason),
+            PickleError::WouldRun(function) => Self::WouldRun(function),
         }
     }
 }

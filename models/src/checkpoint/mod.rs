@@ -12,8 +12,6 @@ mod error;
 mod load;
 mod locate;
 mod numpy;
-mod pickle;
-mod pickled;
 mod safetensors;
 mod source;
 mod state_dict;
@@ -35,7 +33,6 @@ pub use self::error::WeightsError;
 pub(crate) use self::error::printable;
 pub use self::load::{LoadOptions, load, read_card, save};
 pub use self::locate::TrainingCode;
-pub use self::pickled::{NumpyArray, PickledDictionary};
 pub use self::safetensors::write_arrays;
 pub use self::source::{choose, parts};
 

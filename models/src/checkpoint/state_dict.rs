@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::error::Fault;
-use super::pickle::{Call, Node, Pickle, Value};
 use super::tensors::{self, Tensor};
+use archaeo_pickle::{Call, Node, Pickle, Value};
 
 /// What stands where a model's array may be.
 pub(super) enum Leaf {

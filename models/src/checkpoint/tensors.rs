@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::element::Element;
-use super::pickle::{Node, Pickle, Value};
+use archaeo_pickle::{Node, Pickle, Value};
 
 /// Most axes of a tensor.
 const MOST_AXES: usize = 16;

@@ -14,10 +14,10 @@ use super::archive::{Archive, Entry};
 use super::element::{Budget, Element};
 use super::error::Fault;
 use super::locate::{Located, Shapes, locate};
-use super::pickle::{Node, Pickle, Value};
 use super::state_dict::{Leaf, Leaves, everything, find_model};
 use super::tensors::{self, Tensor};
 use crate::state::{Array, State};
+use archaeo_pickle::{Node, Pickle, Value};
 
 /// What such files are called in messages.
 pub(super) const FORMAT: &str = "PyTorch checkpoint";

@@ -55,10 +55,10 @@ pub fn random_model(network: NetworkSpec, image_size: usize, seed: u64, device: 
     let model = Classifier::new(card(network, image_size), seed, device).expect("the sizes fit");
     let mut state = archaeo_models::state_of(&model);
     for (name, array) in &mut state {
-        let mut rng = archaeo_models::random::keyed_rng(seed, name, 0, 1);
+        let mut rng = archaeo_random::keyed_rng(seed, name, 0, 1);
         let fan_in = array.shape[1..].iter().product::<usize>() as f64;
         for value in &mut array.values {
-            let draw = archaeo_models::random::standard_normal(&mut rng);
+            let draw = archaeo_random::standard_normal(&mut rng);
             *value = match array.shape.len() {
                 1 if name.ends_with("running_var") => 1.0 + 0.2 * draw.abs(),
                 1 if name.ends_with("weight") => 1.0 + 0.2 * draw,
@@ -76,7 +76,7 @@ pub fn random_images(numbers: &[u64], image_size: usize, device: &Device) -> Ten
     use rand::RngExt;
     let mut values = Vec::new();
     for &number in numbers {
-        let mut rng = archaeo_models::random::keyed_rng(7, "test image", number, 0);
+        let mut rng = archaeo_random::keyed_rng(7, "test image", number, 0);
         values.extend((0..3 * image_size * image_size).map(|_| rng.random::<f32>()));
     }
     let shape = [numbers.len(), 3, image_size, image_size];

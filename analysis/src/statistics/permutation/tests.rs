@@ -1,6 +1,6 @@
 //! Against SciPy (`tests/fixtures/make_permutation.py`), closed forms, and the promise that test and interval agree.
 
-use archaeo_models::random::{keyed_rng, standard_normal};
+use archaeo_random::{keyed_rng, standard_normal};
 use rand::RngExt;
 use serde_json::Value;
 

@@ -16,24 +16,12 @@ mod trust;
 use crate::findings::Investigation;
 
 use super::names::Names;
+pub use archaeo_report::Claim;
 
 pub(super) use attacks::{attacks, curve_of, halving_epsilon, zero_gradients};
 pub(super) use attention::even_distances;
 pub(super) use heads::{Verdict, head_name, verdict};
 pub(super) use trust::{FEWEST_IMAGES, HALF, MOSTLY_ONE_CLASS, NEARLY_CONSTANT, TOO_SURE};
-
-/// One finding in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// Anchor of the report's section that shows the numbers.
-    pub section: &'static str,
-    /// What the claim is about, in a word or two.
-    pub topic: &'static str,
-    /// The finding in one sentence.
-    pub statement: String,
-    /// The numbers that it rests on.
-    pub evidence: String,
-}
 
 /// Everything that the finished studies allow to be said, in the order of the report: first whether the models can be trusted.
 pub fn claims(investigation: &Investigation) -> Vec<Claim> {

@@ -8,10 +8,10 @@ use archaeo_plot::{
 use crate::findings::{AccuracyFindings, Investigation, Role, SplitAccuracy};
 
 use super::super::charts::{measure, series_of};
-use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::{Names, ROLES, class_name};
-use super::super::numbers::{Unit, cannot, count, counted, p_value, percent};
 use super::confusion;
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::numbers::{Unit, cannot, count, counted, p_value, percent};
 
 /// Above this many classes a bar for each is more than a page should hold.
 const MOST_CHARTED_CLASSES: usize = 30;

@@ -8,9 +8,9 @@ use crate::findings::{AttackFindings, PairedShares, Role};
 
 use super::super::charts::point;
 use super::super::claims::{attacks, curve_of, halving_epsilon, zero_gradients};
-use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::{Names, ROLES, class_name};
-use super::super::numbers::{Unit, counted, epsilon, p_value, short};
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::numbers::{Unit, counted, epsilon, p_value, short};
 
 pub(super) fn section(findings: &AttackFindings, classes: &[String], names: &Names) -> Section {
     let mut blocks = vec![curves(findings, names)];

@@ -11,9 +11,9 @@ use crate::findings::{AttentionFindings, HeadAttention, Investigation, Role};
 
 use super::super::charts::point;
 use super::super::claims::even_distances;
-use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::{Names, sentence};
-use super::super::numbers::{Unit, counted};
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::numbers::{Unit, counted};
 
 pub(super) fn section(findings: &AttentionFindings, investigation: &Investigation, names: &Names) -> Section {
     let network =

@@ -5,9 +5,9 @@ use archaeo_plot::{Axis, Histogram, HistogramGroup, Scale, histogram};
 
 use crate::findings::{Comparison, ComparisonFindings, Investigation, Role};
 
-use super::super::document::{Block, Figure, Gallery, GalleryItem, Panel, Section, Text};
 use super::super::names::{Names, ROLES, class_name};
-use super::super::numbers::{Unit, counted, decimal};
+use archaeo_report::document::{Block, Figure, Gallery, GalleryItem, Panel, Section, Text};
+use archaeo_report::numbers::{Unit, counted, decimal};
 
 pub(super) fn section(
     findings: &ComparisonFindings,

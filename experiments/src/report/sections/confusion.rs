@@ -4,9 +4,9 @@ use archaeo_plot::{MatrixChart, ValueFormat, matrix_chart};
 
 use crate::findings::AccuracyFindings;
 
-use super::super::document::{Block, Column, Figure, Panel, Table, Text};
 use super::super::names::{Names, ROLES, class_name, class_names};
-use super::super::numbers::{count, percent};
+use archaeo_report::document::{Block, Column, Figure, Panel, Table, Text};
+use archaeo_report::numbers::{count, percent};
 
 /// Above this many classes a matrix can no longer be read.
 const MOST_CLASSES_IN_MATRIX: usize = 30;

@@ -2,9 +2,9 @@
 
 use crate::findings::{DataFindings, Investigation};
 
-use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::class_name;
-use super::super::numbers::{count, counted};
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::numbers::{count, counted};
 
 /// Above this many classes the table of counts by class is folded away.
 const MOST_OPEN_CLASSES: usize = 12;

@@ -6,9 +6,9 @@ use archaeo_plot::{Axis, BarChart, BarSeries, Measure, Scale, bar_chart};
 use crate::findings::{ClassErrors, ErrorFindings, ErrorGroup, ErrorGroupFindings, Investigation, Role};
 
 use super::super::charts::measure;
-use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::{Names, class_name};
-use super::super::numbers::{Unit, count, counted, percent};
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::numbers::{Unit, count, counted, percent};
 
 /// Classes in the chart; those with most errors come first, and all are in the table.
 const MOST_CHARTED_CLASSES: usize = 20;

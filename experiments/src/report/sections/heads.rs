@@ -9,9 +9,9 @@ use crate::findings::{HeadFindings, Role};
 
 use super::super::charts::{NEUTRAL_SERIES, measure};
 use super::super::claims::{Verdict, head_name, verdict};
-use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::Names;
-use super::super::numbers::{Unit, counted, p_value};
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::numbers::{Unit, counted, p_value};
 
 /// Heads named in the ranked chart; all are in the table.
 const MOST_CHARTED_HEADS: usize = 12;

@@ -3,9 +3,9 @@
 use crate::findings::{Investigation, Role};
 
 use super::super::claims::attacks as attacks_of;
-use super::super::document::{Block, Section, Text};
 use super::super::names::{Names, listed};
-use super::super::numbers::{count, counted};
+use archaeo_report::document::{Block, Section, Text};
+use archaeo_report::numbers::{count, counted};
 
 /// Ratio of parameters from which on the pair is called unequal.
 const UNEQUAL_SIZES: f64 = 1.5;

@@ -6,9 +6,9 @@ use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale, dot_interval_chart};
 use crate::findings::{Gains, LocalisationFindings, LocalisationScore};
 
 use super::super::charts::{NEUTRAL_SERIES, measure, series_of};
-use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::{Names, capitalised};
-use super::super::numbers::{Unit, counted, p_value};
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::numbers::{Unit, counted, p_value};
 
 pub(super) fn section(findings: &LocalisationFindings, names: &Names) -> Section {
     let intro = format!(

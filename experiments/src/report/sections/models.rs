@@ -2,12 +2,13 @@
 
 use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty, line_chart};
 
-use crate::findings::{EpochRecord, Investigation, ModelFindings, Role};
+use crate::findings::{Investigation, ModelFindings, Role};
+use archaeo_training::EpochRecord;
 
 use super::super::charts::bare_point;
-use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::Names;
-use super::super::numbers::{Unit, count, decimal, duration, percent};
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::numbers::{Unit, count, decimal, duration, percent};
 
 pub(super) fn section(investigation: &Investigation) -> Section {
     let names = Names::of(investigation);

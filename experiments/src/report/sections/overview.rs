@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::findings::{Investigation, Role};
 
-use super::super::document::Text;
 use super::super::names::{Names, ROLES, capitalised, listed};
-use super::super::numbers::{Unit, count, duration, percent};
+use archaeo_report::document::Text;
+use archaeo_report::numbers::{Unit, count, duration, percent};
 
 pub(super) fn title(investigation: &Investigation) -> String {
     let models: Vec<&str> = investigation.models.iter().map(|model| model.card.name.as_str()).collect();

@@ -2,8 +2,8 @@
 
 use crate::findings::Investigation;
 
-use super::super::document::{Block, Column, Section, Table, Text};
-use super::super::numbers::{count, duration};
+use archaeo_report::document::{Block, Column, Section, Table, Text};
+use archaeo_report::numbers::{count, duration};
 
 pub(super) fn section(investigation: &Investigation) -> Section {
     let provenance = &investigation.provenance;

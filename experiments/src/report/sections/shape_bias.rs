@@ -8,9 +8,9 @@ use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale, dot_interval_chart};
 use crate::findings::ShapeBiasFindings;
 
 use super::super::charts::{measure, series_of};
-use super::super::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::super::names::{Names, ROLES};
-use super::super::numbers::{Unit, count, counted, p_value, percent};
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::numbers::{Unit, count, counted, p_value, percent};
 
 pub(super) fn section(findings: &ShapeBiasFindings, names: &Names) -> Section {
     Section {

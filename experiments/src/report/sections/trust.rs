@@ -5,9 +5,9 @@ use archaeo_analysis::statistics::Measured;
 use crate::findings::{CONFIDENT, Role, Trust, TrustFindings};
 
 use super::super::claims::Claim;
-use super::super::document::{Block, Column, Section, Table, Text};
 use super::super::names::{Names, ROLES, quoted};
-use super::super::numbers::{Unit, count, counted};
+use archaeo_report::document::{Block, Column, Section, Table, Text};
+use archaeo_report::numbers::{Unit, count, counted};
 
 pub(super) fn section(
     findings: &TrustFindings,

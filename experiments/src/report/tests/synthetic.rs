@@ -9,7 +9,7 @@ use archaeo_analysis::statistics::{
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
 use crate::findings::*;
-use crate::run_folder::Build;
+use archaeo_store::run_folder::Build;
 
 /// About the distance of even attention over 8 × 8 patches of 4 px.
 pub const EVEN_DISTANCE: f64 = 16.7;

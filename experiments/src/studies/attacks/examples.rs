@@ -9,9 +9,9 @@ use burn::tensor::Tensor;
 use super::super::pictures::panel;
 use super::super::{Laboratory, ROLES, StudyError};
 use super::Outcomes;
-use crate::data::Image;
 use crate::findings::{AttackExample, Role};
-use crate::random::{Draw, keyed_rng};
+use archaeo_data::Image;
+use archaeo_random::{Draw, keyed_rng};
 
 /// Images on the picture.
 const SHOWN: usize = 6;

@@ -1,0 +1,73 @@
+//! Data sets: what `--data SOURCE` names, whatever its format.
+//!
+//! [`open`] recognises a source by looking at it and gives a [`Dataset`]: class names and splits. A [`Split`]
+//! knows its labels but decodes (or draws) an image only when it is loaded, so a data set larger than memory
+//! can be used; only parquet files and `.npz` archives are held in memory, as stored bytes.
+//!
+//! Nothing here resizes or normalises: images keep the size they have. [`resize`] holds the operations that
+//! preprocessing and augmentation do that with.
+
+mod archive;
+pub mod augment;
+mod cifar;
+mod cifar_pickles;
+mod compressed;
+mod copies;
+mod dataset;
+mod divide;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod folders;
+mod idx;
+mod image;
+mod images;
+mod kept;
+mod links;
+mod listing;
+mod lists;
+mod medmnist;
+mod names;
+mod open;
+mod parquet;
+mod relabel;
+pub mod resize;
+pub mod sherds;
+mod split;
+mod split_lists;
+mod storage;
+mod text;
+mod tiny_imagenet;
+mod tree;
+
+pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions};
+pub use dataset::{Dataset, SplitSummary, Spread, Summary, contact_sheet};
+pub use error::DataError;
+pub use open::{Labels, OpenOptions, open};
+pub use relabel::NO_OUTPUT;
+pub use split::{Skipped, Split};
+
+/// One labelled image.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The picture.
+    pub image: Image,
+    /// Its class.
+    pub label: usize,
+    /// What is really shown, where that is known: on Sherds.
+    pub truth: Option<Truth>,
+}
+
+/// What a generated image shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Truth {
+    /// The pixels that show the object (what lies in front of it hides the rest), in the image's own resolution.
+    pub mask: Mask,
+    /// The object's shape.
+    pub shape: sherds::Shape,
+    /// The texture that fills it.
+    pub texture: sherds::Texture,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Which image a list means by a path, a name, or a name without its ending.
+
+use std::collections::HashMap;
+
+use super::super::image::{IMAGE_ENDINGS, undecodable_kind};
+use super::super::names::{ending, is_container};
+
+/// The images that a list may name, by their names.
+pub(crate) struct Index<'a> {
+    images: Vec<&'a str>,
+    names: HashMap<String, Vec<u32>>,
+    stems: HashMap<String, Vec<u32>>,
+}
+
+/// What a text stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Match {
+    /// The image of this place among all.
+    One(usize),
+    /// Several images alike.
+    Several,
+    None,
+}
+
+impl<'a> Index<'a> {
+    pub(crate) fn of(images: impl Iterator<Item = &'a str>) -> Self {
+        let mut index = Index { images: images.collect(), names: HashMap::new(), stems: HashMap::new() };
+        for (i, path) in index.images.iter().enumerate() {
+            let name = last(path).to_lowercase();
+            index.stems.entry(stem(&name).to_string()).or_default().push(i as u32);
+            index.names.entry(name).or_default().push(i as u32);
+        }
+        index
+    }
+
+    /// The image that `text` means in a list that lies in the folder `home`: a path from there, from the root or from
+    /// `images/`, or as much of the end of a path as two have in common, in whatever case and without its ending if need be.
+    pub(crate) fn find(&self, text: &str, home: &str) -> Match {
+        let text = text.trim().replace('\\', "/");
+        let wanted: Vec<&str> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        let Some(&name) = wanted.last() else { return Match::None };
+        let lower = name.to_lowercase();
+        let candidates = self.names.get(&lower).or_else(|| {
+            // `im.1` may be the name of im.1.png.
+            self.stems.get(&lower).or_else(|| self.stems.get(stem(&lower)))
+        });
+        let exact = |path: &str, folder: &str| {
+            let path = match folder {
+                "" => Some(path),
+                _ => path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')),
+            };
+            // The file's own name fits already.
+            let folders = wanted[..wanted.len() - 1].iter().copied();
+            path.is_some_and(|path| path.split('/').rev().skip(1).eq(folders.rev()))
+        };
+        let mut best: Option<((usize, usize, bool), usize)> = None;
+        let mut shared = false;
+        for &i in candidates.into_iter().flatten() {
+            let path = self.images[i as usize];
+            let Some(common) = common_end(path, &wanted) else { continue };
+            let place = match path {
+                path if exact(path, home) => 3,
+                path if exact(path, "") => 2,
+                path if exact(path, "images") => 1,
+                _ => 0,
+            };
+            let rank = (place, common, last(path) == name);
+            match &best {
+                Some((other, _)) if *other > rank => {}
+                Some((other, _)) if *other == rank => shared = true,
+                _ => {
+                    best = Some((rank, i as usize));
+                    shared = false;
+                }
+            }
+        }
+        match best {
+            None => Match::None,
+            Some(_) if shared => Match::Several,
+            Some((_, i)) => Match::One(i),
+        }
+    }
+
+    /// Whether the text could name an image, there or not.
+    pub(crate) fn looks_like_name(text: &str) -> bool {
+        let ending = ending(&text.replace('\\', "/"));
+        ending.is_some_and(|ending| {
+            IMAGE_ENDINGS.contains(&ending.as_str()) || undecodable_kind(&[], &ending).is_some()
+        })
+    }
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The name without an ending of images; other dots belong to the name.
+fn stem(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, ending))
+            if !stem.is_empty()
+                && (IMAGE_ENDINGS.contains(&ending) || undecodable_kind(&[], ending).is_some()) =>
+        {
+            stem
+        }
+        _ => name,
+    }
+}
+
+/// How many folders the ends of both paths have in common, if that is all there is to one of them, or what the image's path has
+/// besides are folders of all classes.
+fn common_end(path: &str, wanted: &[&str]) -> Option<usize> {
+    let have: Vec<&str> = path.split('/').collect();
+    let (have, wanted) = (&have[..have.len() - 1], &wanted[..wanted.len() - 1]);
+    let common =
+        have.iter().rev().zip(wanted.iter().rev()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+    let rest = &have[..have.len() - common];
+    (common == wanted.len() || rest.iter().all(|folder| is_container(folder))).then_some(common)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_found_by_any_of_their_names() {
+        let paths = [
+            "images/im0.png",
+            "images/im1.JPG",
+            "part/a/7.png",
+            "part/b/7.png",
+            "images/im.2.png",
+            "test/im9.png",
+            "train/im9.png",
+            "images/pie/4.png",
+            "masks/pie/4.png",
+        ];
+        let index = Index::of(paths.into_iter());
+        for (text, expected) in [
+            ("im0.png", Match::One(0)),
+            ("images/im0.png", Match::One(0)),
+            ("./images/im0.png", Match::One(0)),
+            ("images\\im0.png", Match::One(0)),
+            ("/home/me/set/images/im0.png", Match::One(0)),
+            ("C:\\set\\photos\\im0.png", Match::One(0)),
+            ("im0", Match::One(0)),
+            ("im0.jpg", Match::One(0)),
+            ("IM0.PNG", Match::One(0)),
+            ("im1.jpg", Match::One(1)),
+            ("im.2", Match::One(4)),
+            ("a/7.png", Match::One(2)),
+            ("b/7", Match::One(3)),
+            ("7.png", Match::Several),
+            ("c/7.png", Match::None),
+            ("im5.png", Match::None),
+            ("im9.png", Match::Several),
+            ("test/im9.png", Match::One(5)),
+            // In `images/` before anywhere else.
+            ("pie/4", Match::One(7)),
+            ("", Match::None),
+        ] {
+            assert_eq!(index.find(text, ""), expected, "{text}");
+        }
+        assert_eq!(index.find("im9.png", "train"), Match::One(6));
+        assert!(Index::looks_like_name("x/gone.JPG") && !Index::looks_like_name("cat"));
+    }
+}

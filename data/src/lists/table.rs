@@ -1,0 +1,168 @@
+//! A list as a table: whatever separates its fields.
+
+use serde_json::Value;
+
+/// Lines that the separator is found by.
+const LOOKED_AT: usize = 100;
+
+/// Rows of texts, each with the number of its line.
+pub(crate) struct Table {
+    pub(crate) rows: Vec<(u64, Vec<String>)>,
+    /// Whether the first row is one of names for certain, as the keys of objects are.
+    pub(crate) has_names: bool,
+}
+
+impl Table {
+    /// Fields separated by commas, semicolons, tabs, bars or spaces, or one JSON object a line.
+    ///
+    /// # Errors
+    /// Why it is none, as the end of a sentence.
+    pub(crate) fn parse(text: &str, ending: &str) -> Result<Self, String> {
+        if ending == "jsonl" {
+            return Self::of_objects(text);
+        }
+        match separator(text) {
+            Some(separator) => Self::separated(text, separator),
+            None => Ok(Self::of_words(text)),
+        }
+    }
+
+    fn separated(text: &str, separator: u8) -> Result<Self, String> {
+        let mut rows = Vec::new();
+        for row in reader(text, separator).records() {
+            let row = row.map_err(|error| format!("it cannot be read ({error}); correct it"))?;
+            let line = row.position().map_or(0, |position| position.line());
+            rows.push((line, row.iter().map(str::to_string).collect()));
+        }
+        Ok(Table { rows, has_names: false })
+    }
+
+    /// Words, if every line has as many; else a path, in which there may be spaces, and a last word.
+    fn of_words(text: &str) -> Self {
+        let lines = || (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+        let words = |line: &str| line.split_whitespace().count();
+        let first = lines().next().map_or(0, |(_, line)| words(line));
+        let even = lines().all(|(_, line)| words(line) == first);
+        let rows = lines().map(|(number, line)| {
+            let line = line.trim();
+            let fields = match line.rsplit_once(char::is_whitespace) {
+                Some((path, label)) if !even => vec![path.trim_end().to_string(), label.to_string()],
+                _ => line.split_whitespace().map(str::to_string).collect(),
+            };
+            (number, fields)
+        });
+        Table { rows: rows.collect(), has_names: false }
+    }
+
+    /// The plain values of objects; what has parts of its own is left out.
+    fn of_objects(text: &str) -> Result<Self, String> {
+        let mut names: Vec<String> = Vec::new();
+        let mut rows = Vec::new();
+        for (number, line) in (1u64..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+            let object = match serde_json::from_str(line) {
+                Ok(Value::Object(object)) => object,
+                Ok(_) => return Err(format!("line {number} is not a JSON object; correct it")),
+                Err(error) => return Err(format!("line {number} is not JSON ({error}); correct it")),
+            };
+            let mut fields = vec![String::new(); names.len()];
+            for (name, value) in object {
+                let text = match value {
+                    Value::String(text) => text,
+                    Value::Number(number) => number.to_string(),
+                    Value::Bool(truth) => truth.to_string(),
+                    Value::Null | Value::Array(_) | Value::Object(_) => continue,
+                };
+                match names.iter().position(|known| *known == name) {
+                    Some(place) => fields[place] = text,
+                    None => {
+                        names.push(name);
+                        fields.push(text);
+                    }
+                }
+            }
+            rows.push((number, fields));
+        }
+        rows.insert(0, (0, names));
+        Ok(Table { rows, has_names: true })
+    }
+
+    /// The field in `column` of a row; empty where the row is short.
+    pub(crate) fn field(row: &[String], column: usize) -> &str {
+        row.get(column).map_or("", String::as_str)
+    }
+
+    /// The most fields of a row.
+    pub(crate) fn columns(&self) -> usize {
+        self.rows.iter().map(|(_, row)| row.len()).max().unwrap_or(0)
+    }
+}
+
+fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
+    csv::ReaderBuilder::new()
+        .flexible(true)
+        .has_headers(false)
+        .trim(csv::Trim::All)
+        .delimiter(separator)
+        .from_reader(text.as_bytes())
+}
+
+/// The separator that cuts most lines into as many fields as the first, which are the more the better.
+fn separator(text: &str) -> Option<u8> {
+    let fits = |separator: u8| {
+        let counts: Vec<usize> = reader(text, separator)
+            .records()
+            .take(LOOKED_AT)
+            .filter_map(|row| Some(row.ok()?.len()))
+            .collect();
+        let first = *counts.first().filter(|&&first| first > 1)?;
+        let even = counts.iter().filter(|&&count| count == first).count();
+        (10 * even >= 9 * counts.len()).then_some((even, first))
+    };
+    // The later of equals is taken, so the most usual comes last.
+    [b'|', b'\t', b';', b',']
+        .into_iter()
+        .filter_map(|separator| Some((fits(separator)?, separator)))
+        .max_by_key(|(fit, _)| *fit)
+        .map(|(_, separator)| separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str, ending: &str) -> Vec<Vec<String>> {
+        Table::parse(text, ending).expect("a table").rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    #[test]
+    fn fields_are_separated_by_what_cuts_all_lines_alike() {
+        for text in [
+            "file,label\na.png,\"b, c\"\n",
+            "file;label\na.png;b, c\n",
+            "file\tlabel\na.png\tb, c\n",
+            "file|label\r\na.png|b, c\r\n",
+        ] {
+            assert_eq!(rows(text, "csv"), [["file", "label"], ["a.png", "b, c"]], "{text}");
+        }
+        assert_eq!(rows("a/1.png 3\nb/2.png 0\n", "txt"), [["a/1.png", "3"], ["b/2.png", "0"]]);
+        assert_eq!(
+            rows("my pictures/1.png 3\nb/2.png 0\n", "txt"),
+            [["my pictures/1.png", "3"], ["b/2.png", "0"]]
+        );
+        assert_eq!(rows("apple pie/1\nsoup/2\n", "txt").len(), 2);
+        assert_eq!(rows("one\ntwo\n", "csv"), [["one"], ["two"]]);
+        // A comma in most of the texts is not a separator that the first line has.
+        assert_eq!(rows("file;text\n1.png;a, b\n2.png;a, b\n", "csv")[1], ["1.png", "a, b"]);
+    }
+
+    #[test]
+    fn objects_are_rows_of_their_plain_values() {
+        let text = "{\"file_name\": \"a.png\", \"label\": 3, \"boxes\": [1]}\n{\"label\": 0, \"file_name\": \"b.png\"}\n";
+        let mut rows = rows(text, "jsonl");
+        rows.iter_mut().for_each(|row| row.sort());
+        assert_eq!(rows, [["file_name", "label"], ["3", "a.png"], ["0", "b.png"]]);
+        assert!(
+            Table::parse("[1]\n", "jsonl").err().expect("an error").contains("line 1 is not a JSON object")
+        );
+    }
+}

@@ -1,0 +1,269 @@
+//! What a report says, free of how it looks: sections write a [`Document`], [`html`](crate::html) and [`markdown`](crate::markdown)
+//! print it. So both formats say the same, and neither is assembled from strings.
+
+/// A whole report.
+#[derive(Debug)]
+pub struct Document {
+    /// Its title.
+    pub title: String,
+    /// What it is about, in a sentence or two.
+    pub lead: Text,
+    /// The few numbers to know first: name, value.
+    pub facts: Vec<(String, Text)>,
+    /// Its chapters.
+    pub sections: Vec<Section>,
+}
+
+/// One chapter, with an entry in the table of contents.
+#[derive(Debug)]
+pub struct Section {
+    /// Anchor, unique in the document.
+    pub id: &'static str,
+    /// What stands above it.
+    pub title: &'static str,
+    /// What it holds, from top to bottom.
+    pub blocks: Vec<Block>,
+}
+
+/// A piece of a section.
+#[derive(Debug)]
+pub enum Block {
+    /// Running text.
+    Paragraph(Text),
+    /// Points.
+    List(Vec<Text>),
+    /// What was found: the summary.
+    Claims(Vec<Claim>),
+    /// Terms with their explanation.
+    Definitions(Vec<(String, Text)>),
+    /// A numbered table.
+    Table(Table),
+    /// A numbered figure.
+    Figure(Figure),
+    /// Many pictures.
+    Gallery(Gallery),
+    /// Verbatim text that is folded away until asked for.
+    Listing {
+        /// What is shown of it while folded.
+        title: String,
+        /// The text.
+        text: String,
+    },
+    /// A table too long to stand open.
+    Folded {
+        /// What is shown of it while folded.
+        title: String,
+        /// The table.
+        table: Table,
+    },
+}
+
+/// One finding in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Anchor of the section that shows the numbers.
+    pub section: &'static str,
+    /// What the claim is about, in a word or two.
+    pub topic: &'static str,
+    /// The finding in one sentence.
+    pub statement: String,
+    /// The numbers that it rests on.
+    pub evidence: String,
+}
+
+/// Rows of cells; the first column names the row.
+#[derive(Debug)]
+pub struct Table {
+    /// What is shown, and of how many.
+    pub caption: Text,
+    /// Heads of the columns.
+    pub columns: Vec<Column>,
+    /// Cells, row by row.
+    pub rows: Vec<Vec<Text>>,
+}
+
+/// Head of a column.
+#[derive(Debug)]
+pub struct Column {
+    /// What stands above it.
+    pub title: String,
+    /// How it is set.
+    pub kind: ColumnKind,
+}
+
+/// How a column is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Words, which do not break.
+    Words,
+    /// Words that need room for a line or two.
+    Prose,
+    /// Numbers, set to the right.
+    Numbers,
+}
+
+impl Column {
+    /// A column of words.
+    pub fn words(title: impl Into<String>) -> Self {
+        Self { title: title.into(), kind: ColumnKind::Words }
+    }
+
+    /// A column of text.
+    pub fn prose(title: impl Into<String>) -> Self {
+        Self { title: title.into(), kind: ColumnKind::Prose }
+    }
+
+    /// A column of numbers.
+    pub fn numbers(title: impl Into<String>) -> Self {
+        Self { title: title.into(), kind: ColumnKind::Numbers }
+    }
+}
+
+/// A numbered figure.
+#[derive(Debug)]
+pub struct Figure {
+    /// What is shown, in a few words.
+    pub title: String,
+    /// How to read it, and how many observations it rests on.
+    pub caption: Text,
+    /// Its pictures and charts.
+    pub panels: Vec<Panel>,
+    /// The numbers behind a chart, for readers who cannot see it or wants them exactly.
+    pub data: Option<Table>,
+}
+
+/// One picture or chart of a figure.
+#[derive(Debug)]
+pub enum Panel {
+    /// An `<svg>` element of our own making, trusted as it is.
+    Chart(String),
+    /// A file of the run folder.
+    Picture {
+        /// Its path within the run folder.
+        path: String,
+        /// What it shows, for readers who cannot see it.
+        alt: String,
+    },
+    /// What could not be drawn, and why.
+    Missing(String),
+}
+
+impl Panel {
+    /// A chart, or the reason why there is none.
+    pub fn chart(drawn: archaeo_plot::Result<String>) -> Self {
+        drawn.map_or_else(|reason| Self::Missing(format!("No chart: {reason}.")), Self::Chart)
+    }
+
+    /// A picture by its path within the run folder.
+    pub fn picture(path: &str, alt: impl Into<String>) -> Self {
+        Self::Picture { path: path.into(), alt: alt.into() }
+    }
+}
+
+/// Many small pictures with a line or two each, that can be filtered by group.
+#[derive(Debug)]
+pub struct Gallery {
+    /// What is shown, and of how many.
+    pub caption: Text,
+    /// Groups in the order of their buttons.
+    pub groups: Vec<String>,
+    /// The pictures.
+    pub items: Vec<GalleryItem>,
+}
+
+/// One picture of a gallery.
+#[derive(Debug)]
+pub struct GalleryItem {
+    /// Its path within the run folder.
+    pub path: String,
+    /// What it shows, for readers who cannot see it.
+    pub alt: String,
+    /// Position in [`Gallery::groups`].
+    pub group: usize,
+    /// What stands under it first.
+    pub title: Text,
+    /// What follows.
+    pub lines: Vec<Text>,
+}
+
+/// Running text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Text(
+    /// Its stretches.
+    pub Vec<Span>,
+);
+
+/// A stretch of text in one style.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Span {
+    /// As it is.
+    Plain(String),
+    /// Emphasised.
+    Strong(String),
+    /// Verbatim.
+    Code(String),
+    /// The uncertainty that follows a number: numbers and brackets only.
+    Interval(String),
+    /// A link.
+    Link {
+        /// What is read.
+        label: String,
+        /// Where it leads.
+        url: String,
+    },
+}
+
+impl Text {
+    /// No text yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Followed by text as it is.
+    pub fn plain(self, text: impl Into<String>) -> Self {
+        self.with(Span::Plain(text.into()))
+    }
+
+    /// Followed by emphasised text.
+    pub fn strong(self, text: impl Into<String>) -> Self {
+        self.with(Span::Strong(text.into()))
+    }
+
+    /// Followed by verbatim text.
+    pub fn code(self, text: impl Into<String>) -> Self {
+        self.with(Span::Code(text.into()))
+    }
+
+    /// Followed by another text.
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Followed by the uncertainty of a number.
+    pub fn interval(self, text: impl Into<String>) -> Self {
+        self.with(Span::Interval(text.into()))
+    }
+
+    /// Followed by a link.
+    pub fn link(self, label: impl Into<String>, url: impl Into<String>) -> Self {
+        self.with(Span::Link { label: label.into(), url: url.into() })
+    }
+
+    fn with(mut self, span: Span) -> Self {
+        self.0.push(span);
+        self
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self::new().plain(text)
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self::new().plain(text)
+    }
+}

@@ -1,0 +1,48 @@
+//! What an interval allows to be said. Every conditional sentence of the report asks here.
+
+use archaeo_analysis::statistics::Estimate;
+
+/// Threshold of p-values, adjusted ones included.
+pub const SIGNIFICANCE: f64 = 0.05;
+
+/// Where a number lies relative to another, as far as the data tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The whole interval is larger.
+    Above,
+    /// The whole interval is smaller.
+    Below,
+    /// The interval allows both.
+    Undecided,
+}
+
+/// Side of `reference` on which the whole interval lies. An interval with a NaN end decides nothing.
+pub fn side(estimate: &Estimate, reference: f64) -> Side {
+    if estimate.low > reference {
+        Side::Above
+    } else if estimate.high < reference {
+        Side::Below
+    } else {
+        Side::Undecided
+    }
+}
+
+/// Side of zero on which a tested difference lies: test and interval have to agree, so that no sentence says what the interval
+/// printed next to it does not.
+pub fn tested(difference: &Estimate, p_value: f64) -> Side {
+    if p_value < SIGNIFICANCE { side(difference, 0.0) } else { Side::Undecided }
+}
+
+/// Where `first` lies relative to `second` when their intervals do not touch.
+///
+/// Two 95 % intervals that do not touch mean a difference at a stricter level than 95 %: a cautious comparison, used
+/// only where no paired one was made.
+pub fn apart(first: &Estimate, second: &Estimate) -> Side {
+    if first.low > second.high {
+        Side::Above
+    } else if first.high < second.low {
+        Side::Below
+    } else {
+        Side::Undecided
+    }
+}

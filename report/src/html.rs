@@ -1,0 +1,273 @@
+//! A [`Document`] as one self-contained HTML page.
+//!
+//! Styles, charts and pictures are inside the page, and a content security policy forbids it to load or run anything
+//! else. Everything but the enlarged view of pictures works without scripts.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
+
+use crate::document::{
+    Block, Claim, ColumnKind, Document, Figure, Gallery, GalleryItem, Panel, Section, Span, Table, Text,
+};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+
+/// Bytes of a picture by its path within the run folder.
+pub type Pictures<'a> = dyn Fn(&str) -> Option<Vec<u8>> + 'a;
+
+/// Prints a document; `pictures` are embedded.
+pub fn page(document: &Document, pictures: &Pictures) -> String {
+    let mut writer = Writer { pictures, figures: 0, tables: 0, galleries: 0 };
+    let script_hash = STANDARD.encode(Sha256::digest(SCRIPT));
+    let policy = format!(
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{script_hash}'; base-uri 'none'; \
+         form-action 'none'"
+    );
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="generator" content="archaeo";
+                title { (document.title) }
+                style { (PreEscaped(archaeo_plot::THEME_CSS)) (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#content" { "Skip to the report" }
+                (contents(document))
+                main #content {
+                    header.title {
+                        p.kicker { "Attention Archaeology · report of an investigation" }
+                        h1 { (document.title) }
+                        p.lead { (text(&document.lead)) }
+                        dl.facts {
+                            @for (name, value) in &document.facts {
+                                div { dt { (name) } dd { (text(value)) } }
+                            }
+                        }
+                    }
+                    @for section in &document.sections { (writer.section(section)) }
+                }
+                dialog #zoom aria-label="Enlarged picture" {
+                    form method="dialog" { button { "Close" } }
+                    img alt="";
+                    p {}
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn contents(document: &Document) -> Markup {
+    html! {
+        nav.contents aria-label="Contents" {
+            details open {
+                summary { "Contents" }
+                ol {
+                    @for section in &document.sections {
+                        li { a href={ "#" (section.id) } { (section.title) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn text(text: &Text) -> Markup {
+    html! {
+        @for span in &text.0 {
+            @match span {
+                Span::Plain(plain) => (plain),
+                Span::Strong(strong) => strong { (strong) },
+                Span::Code(code) => code { (code) },
+                Span::Interval(interval) => { " " span.interval { (interval) } },
+                Span::Link { label, url } => a href=(url) rel="noreferrer" { (label) },
+            }
+        }
+    }
+}
+
+/// Counts figures and tables as they pass.
+struct Writer<'a> {
+    pictures: &'a Pictures<'a>,
+    figures: usize,
+    tables: usize,
+    galleries: usize,
+}
+
+impl Writer<'_> {
+    fn section(&mut self, section: &Section) -> Markup {
+        html! {
+            section id=(section.id) aria-labelledby={ (section.id) "-title" } {
+                h2 id={ (section.id) "-title" } { (section.title) }
+                @for block in &section.blocks { (self.block(block, section.id)) }
+            }
+        }
+    }
+
+    fn block(&mut self, block: &Block, section: &str) -> Markup {
+        match block {
+            Block::Paragraph(paragraph) => html! { p { (text(paragraph)) } },
+            Block::List(items) => html! { ul { @for item in items { li { (text(item)) } } } },
+            Block::Claims(claims) => self::claims(claims, section),
+            Block::Definitions(terms) => html! {
+                dl.definitions { @for (term, meaning) in terms { dt { (term) } dd { (text(meaning)) } } }
+            },
+            Block::Table(table) => self.numbered_table(table),
+            Block::Folded { title, table } => html! {
+                details.folded { summary { (title) } (self::table(table, None)) }
+            },
+            Block::Figure(figure) => self.figure(figure),
+            Block::Gallery(gallery) => self.gallery(gallery),
+            Block::Listing { title, text } => html! {
+                details.folded { summary { (title) } pre tabindex="0" { code { (text) } } }
+            },
+        }
+    }
+
+    fn numbered_table(&mut self, table: &Table) -> Markup {
+        self.tables += 1;
+        self::table(table, Some(self.tables))
+    }
+
+    fn figure(&mut self, figure: &Figure) -> Markup {
+        self.figures += 1;
+        let charts = figure.panels.iter().filter(|panel| matches!(panel, Panel::Chart(_))).count();
+        html! {
+            figure.pair[charts > 1] {
+                div.panels {
+                    @for panel in &figure.panels { (self.panel(panel)) }
+                }
+                figcaption {
+                    strong { "Figure " (self.figures) ". " (figure.title) } " " (text(&figure.caption))
+                }
+                @if let Some(data) = &figure.data {
+                    details.folded { summary { "The numbers" } (table(data, None)) }
+                }
+            }
+        }
+    }
+
+    fn panel(&self, panel: &Panel) -> Markup {
+        match panel {
+            Panel::Chart(svg) => html! { div.chart { (PreEscaped(svg)) } },
+            Panel::Picture { path, alt } => html! { div.picture { (self.picture(path, alt)) } },
+            Panel::Missing(reason) => html! { p.missing { (reason) } },
+        }
+    }
+
+    fn picture(&self, path: &str, alt: &str) -> Markup {
+        let Some(bytes) = (self.pictures)(path) else {
+            return html! { p.missing { "The picture " code { (path) } " is missing from the run folder." } };
+        };
+        // A file that is no picture would show as a broken one; better to say so.
+        let Ok(format) = image::guess_format(&bytes) else {
+            return html! { p.missing { "The file " code { (path) } " is not a picture." } };
+        };
+        let size =
+            image::ImageReader::with_format(std::io::Cursor::new(&bytes), format).into_dimensions().ok();
+        let source = format!("data:{};base64,{}", format.to_mime_type(), STANDARD.encode(&bytes));
+        html! {
+            img src=(source) alt=(alt) width=[size.map(|s| s.0)] height=[size.map(|s| s.1)];
+        }
+    }
+
+    fn gallery(&mut self, gallery: &Gallery) -> Markup {
+        self.galleries += 1;
+        let name = format!("gallery-{}", self.galleries);
+        let in_group = |group: usize| gallery.items.iter().filter(|item| item.group == group).count();
+        html! {
+            div.gallery {
+                p.caption { (text(&gallery.caption)) }
+                @if gallery.groups.len() > 1 {
+                    fieldset {
+                        legend { "Show" }
+                        input.choose-all type="radio" name=(name) id={ (name) "-all" } checked;
+                        label for={ (name) "-all" } { "All " span.number { (gallery.items.len()) } }
+                        @for (group, title) in gallery.groups.iter().enumerate().filter(|(group, _)| in_group(*group) > 0) {
+                            input class={ "choose-" (group) } type="radio" name=(name) id={ (name) "-" (group) };
+                            label for={ (name) "-" (group) } { (title) " " span.number { (in_group(group)) } }
+                        }
+                    }
+                }
+                div.grid { @for item in &gallery.items { (self.gallery_item(item)) } }
+            }
+        }
+    }
+
+    fn gallery_item(&self, item: &GalleryItem) -> Markup {
+        html! {
+            figure class={ "item group-" (item.group) } {
+                (self.picture(&item.path, &item.alt))
+                figcaption {
+                    p { (text(&item.title)) }
+                    @for line in &item.lines { p { (text(line)) } }
+                }
+            }
+        }
+    }
+}
+
+/// Claims with a link to their numbers, unless those stand in the same section.
+fn claims(claims: &[Claim], section: &str) -> Markup {
+    html! {
+        ol.claims {
+            @for claim in claims {
+                li {
+                    p.topic {
+                        @if claim.section == section { (claim.topic) }
+                        @else { a href={ "#" (claim.section) } { (claim.topic) } }
+                    }
+                    p.statement { (claim.statement) }
+                    p.evidence { (claim.evidence) }
+                }
+            }
+        }
+    }
+}
+
+fn table(table: &Table, number: Option<usize>) -> Markup {
+    let class = |column: usize| match table.columns.get(column)?.kind {
+        ColumnKind::Words => None,
+        ColumnKind::Prose => Some("prose"),
+        ColumnKind::Numbers => Some("number"),
+    };
+    html! {
+        div.table role="group" tabindex="0" aria-label="Table, scrolls sideways where it is wide" {
+            table {
+                caption {
+                    // A box of its own stays in view while a wide table scrolls.
+                    span {
+                        @if let Some(number) = number { strong { "Table " (number) ". " } }
+                        (text(&table.caption))
+                    }
+                }
+                thead {
+                    tr {
+                        @for (i, column) in table.columns.iter().enumerate() {
+                            th scope="col" class=[class(i)] { (column.title) }
+                        }
+                    }
+                }
+                tbody {
+                    @for row in &table.rows {
+                        tr {
+                            @for (i, cell) in row.iter().enumerate() {
+                                @if i == 0 { th scope="row" class=[class(i)] { (text(cell)) } }
+                                @else { td class=[class(i)] { (text(cell)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A [`Document`] as Markdown: the same words and tables, pictures as links beside the report, and the numbers behind
+//! each chart in the chart's place.
+
+use crate::document::{Block, ColumnKind, Document, Figure, Gallery, Panel, Section, Span, Table, Text};
+
+/// Prints a document.
+pub fn page(document: &Document) -> String {
+    let mut writer = Writer { out: String::new(), figures: 0, tables: 0 };
+    writer.paragraph(&format!("# {}", escape(&document.title)));
+    writer.paragraph(&text(&document.lead));
+    for (name, value) in &document.facts {
+        writer.line(&format!("- **{}:** {}", escape(name), text(value)));
+    }
+    writer.line("");
+    for section in &document.sections {
+        writer.section(section);
+    }
+    writer.out.truncate(writer.out.trim_end().len());
+    writer.out.push('\n');
+    writer.out
+}
+
+/// Escapes what would be taken for markup or break a table's row, and nothing else: the file is also read as it is.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut previous = ' ';
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let next = characters.peek().copied().unwrap_or(' ');
+        let markup = match character {
+            '\\' | '`' | '*' | '[' | ']' | '>' | '|' | '#' | '~' => true,
+            // Neither `p < 0.001` nor `vit_micro` is markup.
+            '<' => !next.is_whitespace() && next != '\u{a0}',
+            '_' => !(previous.is_alphanumeric() && next.is_alphanumeric()),
+            _ => false,
+        };
+        if markup {
+            escaped.push('\\');
+        }
+        escaped.push(if character.is_control() { ' ' } else { character });
+        previous = character;
+    }
+    escaped
+}
+
+/// Verbatim text within a line; backticks cannot be escaped there, nor pipes within a table.
+fn code(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if plain.contains(['`', '|']) { escape(&plain) } else { format!("`{plain}`") }
+}
+
+fn text(text: &Text) -> String {
+    let span = |span: &Span| match span {
+        Span::Plain(plain) => escape(plain),
+        Span::Strong(strong) => format!("**{}**", escape(strong)),
+        Span::Code(verbatim) => code(verbatim),
+        // Made of numbers only.
+        Span::Interval(interval) => format!(" {interval}"),
+        Span::Link { label, url } => format!("[{}]({url})", escape(label)),
+    };
+    text.0.iter().map(span).collect()
+}
+
+struct Writer {
+    out: String,
+    figures: usize,
+    tables: usize,
+}
+
+impl Writer {
+    fn line(&mut self, line: &str) {
+        self.out.push_str(line);
+        self.out.push('\n');
+    }
+
+    fn paragraph(&mut self, paragraph: &str) {
+        self.line(paragraph);
+        self.line("");
+    }
+
+    fn section(&mut self, section: &Section) {
+        self.paragraph(&format!("## {}", section.title));
+        for block in &section.blocks {
+            self.block(block);
+        }
+    }
+
+    fn block(&mut self, block: &Block) {
+        match block {
+            Block::Paragraph(paragraph) => self.paragraph(&text(paragraph)),
+            Block::List(items) => {
+                items.iter().for_each(|item| self.line(&format!("- {}", text(item))));
+                self.line("");
+            }
+            Block::Claims(claims) => {
+                for claim in claims {
+                    self.line(&format!("- **{}** {}", escape(&claim.statement), escape(&claim.evidence)));
+                }
+                self.line("");
+            }
+            Block::Definitions(terms) => {
+                for (term, meaning) in terms {
+                    self.line(&format!("- **{}**: {}", escape(term), text(meaning)));
+                }
+                self.line("");
+            }
+            Block::Table(table) => {
+                self.tables += 1;
+                self.table(&format!("**Table {}.** ", self.tables), table);
+            }
+            Block::Folded { table, .. } => self.table("", table),
+            Block::Figure(figure) => self.figure(figure),
+            Block::Gallery(gallery) => self.gallery(gallery),
+            Block::Listing { title, text } => {
+                self.paragraph(&format!("{}:", escape(title)));
+                // Indented, so that no fence within the text can end the block.
+                text.lines().for_each(|line| self.line(&format!("    {line}")));
+                self.line("");
+            }
+        }
+    }
+
+    fn figure(&mut self, figure: &Figure) {
+        self.figures += 1;
+        for panel in &figure.panels {
+            match panel {
+                Panel::Chart(_) => {}
+                Panel::Picture { path, alt } => self.paragraph(&picture(path, alt)),
+                Panel::Missing(reason) => self.paragraph(&escape(reason)),
+            }
+        }
+        let title = format!("**Figure {}. {}**", self.figures, escape(&figure.title));
+        self.paragraph(&format!("{title} {}", text(&figure.caption)));
+        if let Some(data) = &figure.data {
+            self.table("", data);
+        }
+    }
+
+    fn gallery(&mut self, gallery: &Gallery) {
+        self.paragraph(&text(&gallery.caption));
+        for (group, title) in gallery.groups.iter().enumerate() {
+            let items = || gallery.items.iter().filter(|item| item.group == group);
+            if items().next().is_none() {
+                continue;
+            }
+            self.paragraph(&format!("### {} ({})", escape(title), items().count()));
+            for item in items() {
+                let lines: Vec<String> = std::iter::once(&item.title).chain(&item.lines).map(text).collect();
+                self.paragraph(&format!("{}  \n{}", picture(&item.path, &item.alt), lines.join("; ")));
+            }
+        }
+    }
+
+    fn table(&mut self, prefix: &str, table: &Table) {
+        self.paragraph(&format!("{prefix}{}", text(&table.caption)));
+        let titles: Vec<String> = table.columns.iter().map(|column| escape(&column.title)).collect();
+        self.line(&format!("| {} |", titles.join(" | ")));
+        let rules: Vec<&str> = table
+            .columns
+            .iter()
+            .map(|column| if column.kind == ColumnKind::Numbers { "---:" } else { "---" })
+            .collect();
+        self.line(&format!("| {} |", rules.join(" | ")));
+        for row in &table.rows {
+            let cells: Vec<String> = row.iter().map(text).collect();
+            self.line(&format!("| {} |", cells.join(" | ")));
+        }
+        self.line("");
+    }
+}
+
+fn picture(path: &str, alt: &str) -> String {
+    // Angle brackets allow spaces in the path.
+    format!("![{}](<{}>)", escape(alt), path.replace(['<', '>', '\n'], "_"))
+}

@@ -1,0 +1,161 @@
+//! One epoch: every image once, in a keyed order, batch by batch.
+
+use std::thread::Scope;
+use std::time::Instant;
+
+use archaeo_models::TrainingStep;
+use archaeo_ops::in_pool;
+use burn::tensor::{Tensor, TensorData};
+
+use super::backward::loss_and_gradients;
+use super::checkpoint::Training;
+use super::optimizer::NamedGradients;
+use super::{Job, Observer, Recipe, StepReport, TrainError, diagnosis};
+use crate::images::{Batch, load_ahead};
+use archaeo_data::augment::{mix_images, mix_plan, soft_targets};
+use archaeo_random::{Draw, keyed_rng};
+
+/// Share of the batch's moments that batch norm's running moments take in each step, as in PyTorch.
+const MOMENT_MOMENTUM: f64 = 0.1;
+
+/// What an epoch was like.
+pub(super) struct EpochSummary {
+    /// Mean training loss, nats.
+    pub loss: f64,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Training images a second.
+    pub images_per_second: f64,
+}
+
+/// Trains for one epoch, counted from 0; `None` if the observer stopped it.
+pub(super) fn train_epoch<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    job: &'scope Job<'scope>,
+    epoch: usize,
+    training: &mut Training,
+    observer: &mut dyn Observer,
+) -> Result<Option<EpochSummary>, TrainError> {
+    let Job { recipe, images, .. } = *job;
+    let started = Instant::now();
+    let device = job.device.clone().autodiff();
+    let schedule = recipe.schedule(images.len());
+    let images_used = schedule.steps_per_epoch as usize * recipe.step_images();
+    let mut summary = EpochSummary { loss: 0.0, learning_rate: 0.0, images_per_second: 0.0 };
+    let mut gradients = NamedGradients::default();
+    let mut loss = 0.0;
+
+    let mut order = shuffled(recipe.seed, epoch as u64, images.len());
+    order.truncate(images_used);
+    let batches = load_ahead(scope, images, order, recipe.batch_size, epoch as u64);
+    for (index, batch) in batches.iter().enumerate() {
+        let (batch, targets) = mixed(recipe, job.classes.len(), epoch as u64, batch?);
+        let identities = batch.indices.iter().map(|&index| index as u64).collect();
+        let mut step = TrainingStep::new(recipe.seed, training.progress.step, identities);
+
+        let (images, targets) = (batch.tensor(&device), Tensor::from_data(targets, &device));
+        let (batch_loss, batch_gradients) =
+            loss_and_gradients(recipe, training.model(), images, targets, &mut step);
+        loss += batch_loss;
+        gradients.add(batch_gradients);
+        training.update(|model, _| model.absorb_moments(step.moments, MOMENT_MOMENTUM));
+        if (index + 1) % recipe.accumulation != 0 {
+            continue;
+        }
+
+        let learning_rate = schedule.learning_rate(training.progress.step);
+        let gradient_norm = gradients.norm();
+        training.progress.step += 1;
+        let report = StepReport {
+            epoch: epoch + 1,
+            epochs: recipe.epochs,
+            step: training.progress.step,
+            total_steps: schedule.total_steps,
+            images: recipe.step_images(),
+            loss,
+            learning_rate,
+            gradient_norm,
+        };
+        diagnosis::check(&report, training.model(), &gradients, job)?;
+        if let Some(limit) = recipe.gradient_clip.filter(|limit| gradient_norm > *limit) {
+            gradients.scale((limit / gradient_norm) as f32);
+        }
+        training.update(|model, optimizer| in_pool(|| optimizer.step(model, &gradients, learning_rate)));
+        training.follow();
+
+        observer.step(&report);
+        if observer.should_stop() {
+            return Ok(None);
+        }
+        summary.loss += loss / schedule.steps_per_epoch as f64;
+        summary.learning_rate = learning_rate;
+        (loss, gradients) = (0.0, NamedGradients::default());
+    }
+    summary.images_per_second = images_used as f64 / started.elapsed().as_secs_f64();
+    Ok(Some(summary))
+}
+
+/// The batch with its images blended where the recipe says so, and a distribution over classes for each of them,
+/// `[batch, classes]`.
+fn mixed(recipe: &Recipe, classes: usize, epoch: u64, mut batch: Batch) -> (Batch, TensorData) {
+    let mut plan = Vec::new();
+    if recipe.augment.mixes() {
+        let keys: Vec<u64> = batch.indices.iter().map(|&index| index as u64).collect();
+        let size = (recipe.image_size, recipe.image_size);
+        plan = mix_plan(&recipe.augment, &keys, size, recipe.seed, epoch);
+        batch.images = mix_images(&batch.images, &plan);
+    }
+    let targets = soft_targets(&batch.labels, classes, recipe.label_smoothing as f32, &plan);
+    let shape = [batch.labels.len(), classes];
+    (batch, TensorData::new(targets, shape))
+}
+
+/// The order of the images in an epoch (Fisher & Yates, 1938).
+fn shuffled(seed: u64, epoch: u64, images: usize) -> Vec<usize> {
+    let mut rng = keyed_rng(seed, "train/order", 0, epoch);
+    let mut order: Vec<usize> = (0..images).collect();
+    for last in (1..images).rev() {
+        order.swap(last, rng.below(last + 1));
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::RecipeFile;
+    use archaeo_data::Image;
+
+    #[test]
+    fn every_epoch_has_every_image_once_in_an_order_of_its_own() {
+        let orders: Vec<Vec<usize>> = (0..3).map(|epoch| shuffled(5, epoch, 100)).collect();
+        for order in &orders {
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert!(sorted.into_iter().eq(0..100));
+        }
+        assert_ne!(orders[0], orders[1]);
+        assert_ne!(orders[1], orders[2]);
+        assert_ne!(orders[0], shuffled(6, 0, 100));
+    }
+
+    #[test]
+    fn targets_follow_the_mixed_pixels() {
+        let text = "model = \"vit_micro\"\nimage_size = 4\nepochs = 1\nbatch_size = 8\nlearning_rate = 1\n\
+            label_smoothing = 0.1\n[augment]\ncutmix = 1.0\n";
+        let recipe = RecipeFile::parse(text, &[]).unwrap().recipe(None).unwrap();
+        // Class 0 is black and class 1 white, so a picture's brightness is its share of class 1.
+        let images = (0..8).map(|i| Image::filled(4, 4, [if i % 2 == 0 { 0 } else { 255 }; 3])).collect();
+        let batch = Batch { indices: (0..8).collect(), labels: (0..8).map(|i| i % 2).collect(), images };
+        let (batch, targets) = mixed(&recipe, 2, 0, batch);
+        let targets = targets.try_into_vec::<f32>().unwrap();
+        let mut between = 0;
+        for (image, target) in batch.images.iter().zip(targets.chunks_exact(2)) {
+            let white = image.pixels.iter().filter(|&&value| value == 255).count() as f32 / 48.0;
+            assert!((target[1] - (0.05 + 0.9 * white)).abs() < 1e-6, "{white} {target:?}");
+            assert!((target[0] + target[1] - 1.0).abs() < 1e-6);
+            between += usize::from(white > 0.0 && white < 1.0);
+        }
+        assert!(between > 0, "nothing was mixed");
+    }
+}

@@ -1,0 +1,297 @@
+//! Images on their way into a model: brought to its size, decoded ahead on another thread while the model computes.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::Scope;
+
+use archaeo_models::{Fit, Interpolation, Preprocessing};
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
+
+use archaeo_data::augment::{AugmentConfig, AugmentKey, augment};
+use archaeo_data::resize::{Filter, center_crop, resize_and_center_crop, with_shorter_side};
+use archaeo_data::{DataError, Image, Mask, Split};
+
+/// Batches that wait, decoded, for the model.
+const AHEAD: usize = 2;
+
+/// Labelled images as a model takes them: square, all of one size.
+pub trait ImageSource: Sync {
+    /// Number of images.
+    fn len(&self) -> usize;
+
+    /// Whether there is no image.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Class index of an image.
+    fn label(&self, index: usize) -> usize;
+
+    /// Image `index`. A source that augments does so as `epoch` and `index` say, and nothing else; one that does not
+    /// ignores `epoch`.
+    ///
+    /// # Errors
+    /// An image that cannot be decoded.
+    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError>;
+}
+
+/// A split as a model is evaluated on it.
+#[derive(Clone, Debug)]
+pub struct Preprocessed<'a> {
+    /// The images.
+    pub split: &'a Split,
+    /// What the model's card says.
+    pub preprocessing: &'a Preprocessing,
+}
+
+impl ImageSource for Preprocessed<'_> {
+    fn len(&self) -> usize {
+        self.split.len()
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.split.label(index)
+    }
+
+    fn image(&self, index: usize, _: u64) -> Result<Image, DataError> {
+        Ok(preprocess(self.split.load(index)?.image, self.preprocessing))
+    }
+}
+
+/// An image brought to the model's size as [`Fit`] says; one that has it already is left as it is.
+pub fn preprocess(image: Image, preprocessing: &Preprocessing) -> Image {
+    let Preprocessing { image_size, crop, fit, interpolation, .. } = *preprocessing;
+    let filter = match interpolation {
+        Interpolation::Bilinear => Filter::Bilinear,
+        Interpolation::Bicubic => Filter::Bicubic,
+        Interpolation::Lanczos => Filter::Lanczos,
+    };
+    let side = (image_size as f64 / crop).floor() as usize;
+    let size = match fit {
+        Fit::Crop => with_shorter_side(&image, side),
+        Fit::Squash => (side, side),
+    };
+    match (image.width, image.height) {
+        current if current == size && size == (image_size, image_size) => image,
+        current if current == size => center_crop(&image, image_size, image_size),
+        _ => resize_and_center_crop(&image, size, image_size, filter),
+    }
+}
+
+/// An object mask under the same resize and crop as [`preprocess`] gives the image: whether each pixel of the model's
+/// input is at least half object, row by row.
+pub fn preprocess_mask(mask: &Mask, preprocessing: &Preprocessing) -> Vec<bool> {
+    let pixels = mask.inside.iter().flat_map(|&inside| [if inside { 255 } else { 0 }; 3]).collect();
+    let fitted = preprocess(Image { width: mask.width, height: mask.height, pixels }, preprocessing);
+    fitted.pixels.iter().step_by(3).map(|&value| value >= 128).collect()
+}
+
+/// A split as a model is trained on it: every image changed at random, in each epoch in another way.
+#[derive(Clone, Debug)]
+pub struct Augmented<'a> {
+    /// The images.
+    pub split: &'a Split,
+    /// What is done to them.
+    pub augment: &'a AugmentConfig,
+    /// Side of the model's input, in pixels.
+    pub image_size: usize,
+    /// Seed of the changes.
+    pub seed: u64,
+}
+
+impl ImageSource for Augmented<'_> {
+    fn len(&self) -> usize {
+        self.split.len()
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.split.label(index)
+    }
+
+    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
+        let key = AugmentKey { seed: self.seed, image: index as u64, epoch };
+        let image = self.split.load_and_keep(index)?;
+        Ok(augment(&image, self.augment, self.image_size, key))
+    }
+}
+
+/// Some images of a source, in the order of `indices`.
+#[derive(Clone, Debug)]
+pub struct Subset<S> {
+    /// All images.
+    pub images: S,
+    /// Which of them.
+    pub indices: Vec<usize>,
+}
+
+impl<S: ImageSource> ImageSource for Subset<S> {
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.images.label(self.indices[index])
+    }
+
+    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
+        self.images.image(self.indices[index], epoch)
+    }
+}
+
+/// Images that go through a model together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Index of each image in its source.
+    pub indices: Vec<usize>,
+    /// Class index of each image.
+    pub labels: Vec<usize>,
+    /// The images, all of one size.
+    pub images: Vec<Image>,
+}
+
+impl Batch {
+    /// Decodes some images of a source, on all threads.
+    ///
+    /// # Errors
+    /// The first of them that cannot be decoded.
+    pub fn load(source: &dyn ImageSource, indices: &[usize], epoch: u64) -> Result<Self, DataError> {
+        let loaded: Vec<_> = indices.par_iter().map(|&index| source.image(index, epoch)).collect();
+        let images = loaded.into_iter().collect::<Result<_, _>>()?;
+        let labels = indices.iter().map(|&index| source.label(index)).collect();
+        Ok(Self { indices: indices.to_vec(), labels, images })
+    }
+
+    /// The images with values in [0, 1], `[batch, 3, height, width]`.
+    pub fn tensor(&self, device: &Device) -> Tensor<4> {
+        to_tensor(&self.images, device)
+    }
+}
+
+/// Images of one size with values in [0, 1], `[batch, 3, height, width]`.
+pub fn to_tensor(images: &[Image], device: &Device) -> Tensor<4> {
+    let (height, width) = images.first().map_or((0, 0), |image| (image.height, image.width));
+    let plane = height * width;
+    let mut values = vec![0f32; images.len() * 3 * plane];
+    values.par_chunks_mut((3 * plane).max(1)).zip(images).for_each(|(values, image)| {
+        for (channel, plane) in values.chunks_exact_mut(plane).enumerate() {
+            for (value, pixel) in plane.iter_mut().zip(image.pixels.chunks_exact(3)) {
+                *value = f32::from(pixel[channel]) / 255.0;
+            }
+        }
+    });
+    Tensor::from_data(TensorData::new(values, [images.len(), 3, height, width]), device)
+}
+
+/// Decodes batch after batch of `order` on a thread of `scope`, a few ahead of the one that is asked for. Dropping the
+/// receiver ends it.
+///
+/// Decoding runs on rayon's global threads, so the caller must not be one of them: it would wait for itself.
+pub fn load_ahead<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    source: &'scope dyn ImageSource,
+    order: Vec<usize>,
+    batch_size: usize,
+    epoch: u64,
+) -> Receiver<Result<Batch, DataError>> {
+    let (sender, receiver) = sync_channel(AHEAD);
+    scope.spawn(move || {
+        for indices in order.chunks(batch_size) {
+            let batch = Batch::load(source, indices, epoch);
+            let failed = batch.is_err();
+            if sender.send(batch).is_err() || failed {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use archaeo_data::resize::resize;
+    use archaeo_data::{OpenOptions, open};
+
+    /// Four one-pixel images, of which the third is damaged.
+    struct Four;
+
+    impl ImageSource for Four {
+        fn len(&self) -> usize {
+            4
+        }
+
+        fn label(&self, index: usize) -> usize {
+            index % 2
+        }
+
+        fn image(&self, index: usize, _: u64) -> Result<Image, DataError> {
+            match index {
+                2 => Err(DataError::BadImage { identifier: "2.png".into(), reason: "it is empty".into() }),
+                _ => Ok(Image { width: 2, height: 1, pixels: vec![0, 51, 102, 153, 204, 255] }),
+            }
+        }
+    }
+
+    #[test]
+    fn batches_come_in_order_until_one_fails() {
+        let seen: Vec<Result<Vec<usize>, String>> = std::thread::scope(|scope| {
+            let batches = load_ahead(scope, &Four, vec![3, 1, 0, 2, 1], 2, 0);
+            batches.iter().map(|batch| Ok(batch.map_err(|error| error.to_string())?.indices)).collect()
+        });
+        let complaint = "2.png cannot be used: it is empty; replace or remove it".to_owned();
+        assert_eq!(seen, [Ok(vec![3, 1]), Err(complaint)]);
+    }
+
+    #[test]
+    fn whoever_stops_asking_is_not_waited_for() {
+        std::thread::scope(|scope| {
+            let batches = load_ahead(scope, &Four, vec![0; 1000], 1, 0);
+            assert_eq!(batches.recv().unwrap().unwrap().labels, [0]);
+        });
+    }
+
+    #[test]
+    fn a_tensor_holds_channel_after_channel() {
+        let batch = Batch::load(&Four, &[0, 1], 0).unwrap();
+        let tensor = batch.tensor(&Device::flex());
+        assert_eq!(tensor.dims(), [2, 3, 1, 2]);
+        let values = tensor.into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(values[..6], [0.0, 0.6, 0.2, 0.8, 0.4, 1.0]);
+        assert_eq!(values[..6], values[6..]);
+    }
+
+    #[test]
+    fn preprocessing_resizes_the_shorter_side_and_crops() {
+        let card = |image_size, crop| Preprocessing { crop, ..Preprocessing::plain(image_size) };
+        let mut image = Image::filled(40, 20, [0; 3]);
+        image.pixels[20 * 3..21 * 3].fill(255);
+        assert_eq!(preprocess(image.clone(), &card(20, 1.0)), center_crop(&image, 20, 20));
+        // ⌊18 / 0.875⌋ = 20: the image is cropped without a resize.
+        assert_eq!(preprocess(image.clone(), &card(18, 0.875)), center_crop(&image, 18, 18));
+        // ⌊10 / 0.9⌋ = 11.
+        let expected = center_crop(&resize(&image, 22, 11, Filter::Bicubic), 10, 10);
+        assert_eq!(preprocess(image, &card(10, 0.9)), expected);
+    }
+
+    #[test]
+    fn an_augmented_image_depends_on_seed_index_and_epoch_alone() {
+        let sherds = open("sherds:train=40", &OpenOptions::default()).unwrap();
+        let split = sherds.split("train").unwrap();
+        let augment = AugmentConfig { pad_crop: 4, flip: 0.5, ..AugmentConfig::default() };
+        let images = |seed, indices: &[usize], epoch| {
+            let source = Augmented { split, augment: &augment, image_size: 32, seed };
+            Batch::load(&source, indices, epoch).unwrap().images
+        };
+        let all: Vec<usize> = (0..40).collect();
+        let reference = images(1, &all, 3);
+        assert!(reference[7] == images(1, &[7], 3)[0], "the batch matters");
+        for (seed, epoch) in [(2, 3), (1, 4)] {
+            // Crop and flip have 162 outcomes, so that a few may be alike.
+            let alike = images(seed, &all, epoch).iter().zip(&reference).filter(|(a, b)| a == b).count();
+            assert!(alike < 5, "seed {seed}, epoch {epoch}: {alike} of 40 are alike");
+        }
+        let plain = Preprocessing::plain(32);
+        let plain = Preprocessed { split, preprocessing: &plain };
+        assert!(plain.image(7, 0).unwrap() == split.load(7).unwrap().image, "it has the size already");
+    }
+}

@@ -1,0 +1,268 @@
+//! Training: one loop, from a [`Recipe`] and images to a model and its history.
+//!
+//! [`train`] is the outer loop: epoch, evaluation, checkpoint. `epoch.rs` is the inner one: batch, forward pass,
+//! backward pass, update. Every random number is keyed by (seed, epoch or step, image), so that a training that was
+//! killed and resumed ends with the same bits as one that never stopped.
+
+mod average;
+mod backward;
+mod checkpoint;
+mod diagnosis;
+mod epoch;
+pub mod evaluate;
+pub mod finite;
+pub mod images;
+mod journal;
+mod memory;
+mod optimizer;
+mod precision;
+mod recipe;
+mod recipe_file;
+mod schedule;
+pub mod tensorboard;
+
+use std::path::PathBuf;
+use std::thread::Scope;
+use std::time::Instant;
+
+use archaeo_models::{Classifier, WeightsError, save, write_configuration};
+use archaeo_ops::with_precision;
+use archaeo_store::StoreError;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use diagnosis::Divergence;
+pub use optimizer::{Algorithm, NamedGradients, Optimizer, decays};
+pub use precision::precision_name;
+pub use recipe::{DataChoice, ModelChoice, Recipe};
+pub use recipe_file::{RecipeError, RecipeFile, from_table};
+pub use schedule::Schedule;
+
+use crate::evaluate::evaluate;
+use crate::images::ImageSource;
+use archaeo_data::DataError;
+use archaeo_store::run_folder::{RunFolder, RunFolderError};
+use checkpoint::Training;
+use epoch::train_epoch;
+use journal::{Journal, METRICS};
+
+/// One epoch of training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Optimiser steps so far.
+    pub step: u64,
+    /// Learning rate at the end of the epoch.
+    pub learning_rate: f64,
+    /// Mean training loss (with whatever smoothing and mixing the recipe has), nats.
+    pub train_loss: f64,
+    /// Mean loss on the validation split, nats.
+    pub validation_loss: f64,
+    /// Accuracy on the validation split.
+    pub validation_accuracy: f64,
+    /// Training images a second.
+    pub images_per_second: f64,
+    /// Wall-clock seconds of the epoch, validation included.
+    pub seconds: f64,
+}
+
+/// Images that are evaluated at once after an epoch.
+const VALIDATION_BATCH: usize = 128;
+
+/// Why a training ended early.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// The recipe does not fit.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// An image cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The run folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A checkpoint or the model cannot be read or written.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A checkpoint is not what this program writes.
+    #[error("{} cannot be resumed from ({reason}); remove it to start afresh", path.display())]
+    Checkpoint {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Not enough images.
+    #[error("the {split} split holds {found} images, but at least {needed} are needed; {remedy}")]
+    TooFewImages {
+        /// Which split.
+        split: &'static str,
+        /// Its images.
+        found: usize,
+        /// Images needed.
+        needed: usize,
+        /// What to change.
+        remedy: &'static str,
+    },
+    /// The numbers blew up.
+    #[error(transparent)]
+    Diverged(#[from] Divergence),
+}
+
+/// What a model is trained on, and where the results go.
+pub struct Job<'a> {
+    /// How.
+    pub recipe: &'a Recipe,
+    /// Class names, in the order of the labels.
+    pub classes: &'a [String],
+    /// Images to learn from, augmented by epoch.
+    pub images: &'a dyn ImageSource,
+    /// Images to validate on after every epoch, not augmented.
+    pub validation: &'a dyn ImageSource,
+    /// Where checkpoints, metrics and the model go. What is there is resumed.
+    pub folder: &'a RunFolder,
+    /// Where to compute, without autodiff.
+    pub device: &'a Device,
+}
+
+/// One optimiser step, as an [`Observer`] sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepReport {
+    /// Epoch it belongs to, counted from 1.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Steps taken, this one included.
+    pub step: u64,
+    /// Steps in all.
+    pub total_steps: u64,
+    /// Images that went into it.
+    pub images: usize,
+    /// Its training loss, nats.
+    pub loss: f64,
+    /// Its learning rate.
+    pub learning_rate: f64,
+    /// Norm of its gradient, before clipping.
+    pub gradient_norm: f64,
+}
+
+/// Someone who follows a training, and may end it.
+pub trait Observer {
+    /// After every optimiser step.
+    fn step(&mut self, _report: &StepReport) {}
+
+    /// After every epoch, its checkpoint written.
+    fn epoch(&mut self, _record: &EpochRecord) {}
+
+    /// Asked after every step: whether to stop there. The current epoch is lost, the checkpoint of the one before it
+    /// stays.
+    fn should_stop(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody is looking.
+impl Observer for () {}
+
+/// How a training ended.
+#[allow(clippy::large_enum_variant)] // one exists in a program
+#[derive(Debug)]
+pub enum Outcome {
+    /// All epochs are done.
+    Finished(Trained),
+    /// The observer stopped it; `epochs` are kept and the same job goes on from there.
+    Stopped {
+        /// Epochs kept.
+        epochs: usize,
+    },
+}
+
+/// A trained model.
+#[derive(Debug)]
+pub struct Trained {
+    /// The model, without autodiff; with averaged weights where the recipe asks for them.
+    pub model: Classifier,
+    /// One entry an epoch.
+    pub history: Vec<EpochRecord>,
+    /// The file it was saved to.
+    pub weights: PathBuf,
+}
+
+/// Trains a model, or goes on where an earlier call with the same job was stopped or killed.
+///
+/// # Errors
+/// See [`TrainError`]. The checkpoint of the last finished epoch stays in any case.
+pub fn train(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    std::thread::scope(|scope| train_within(scope, job, observer))
+}
+
+fn train_within<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    job: &'scope Job<'scope>,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let Job { recipe, folder, .. } = *job;
+    check_counts(job)?;
+    let checkpoint = folder.file("checkpoints/last.safetensors");
+    let fresh = recipe.build(job.classes, &job.device.clone().autodiff())?;
+    let mut training = match checkpoint.exists() {
+        true => Training::resume(recipe, fresh, &checkpoint, &folder.file(METRICS))?,
+        false => Training::begin(recipe, fresh),
+    };
+    let mut journal = Journal::open(folder, &training)?;
+
+    for epoch in training.progress.history.len()..recipe.epochs {
+        let started = Instant::now();
+        let Some(summary) = train_epoch(scope, job, epoch, &mut training, observer)? else {
+            return Ok(Outcome::Stopped { epochs: epoch });
+        };
+        let result = training.result();
+        let answers = with_precision(recipe.precision, || {
+            evaluate(&result, job.validation, VALIDATION_BATCH, job.device, &mut |_| ())
+        })?;
+        let record = EpochRecord {
+            epoch: epoch + 1,
+            step: training.progress.step,
+            learning_rate: summary.learning_rate,
+            train_loss: summary.loss,
+            validation_loss: answers.loss(),
+            validation_accuracy: answers.accuracy(),
+            images_per_second: summary.images_per_second,
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        diagnosis::check_validation(&record, &result, job)?;
+        journal.write(&mut training, &result, record.clone())?;
+        observer.epoch(&record);
+    }
+
+    let model = training.result();
+    let weights = folder.file("model.safetensors");
+    save(&weights, &model, &[("archaeo.recipe", &recipe.to_toml())])?;
+    // With this next to the weights, timm builds the model by itself.
+    write_configuration(folder.path(), model.card())?;
+    Ok(Outcome::Finished(Trained { model, history: training.progress.history, weights }))
+}
+
+fn check_counts(job: &Job) -> Result<(), TrainError> {
+    let enough = |split, found, needed, remedy| match found >= needed {
+        true => Ok(()),
+        false => Err(TrainError::TooFewImages { split, found, needed, remedy }),
+    };
+    enough(
+        "training",
+        job.images.len(),
+        job.recipe.step_images(),
+        "lower batch_size, or accumulation, until one step fits",
+    )?;
+    enough(
+        "validation",
+        job.validation.len(),
+        1,
+        "give the data a validation split, or set data.validation = 0.1",
+    )
+}

@@ -1,0 +1,287 @@
+//! Recipes: everything that decides how one model is trained.
+
+use archaeo_models::{Classifier, ModelCard, NetworkSpec, Preprocessing};
+use archaeo_ops::Precision;
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use super::memory;
+use super::optimizer::Algorithm;
+use super::recipe_file::RecipeError;
+use super::schedule::Schedule;
+use crate::precision::precision_name;
+use archaeo_data::augment::AugmentConfig;
+
+/// Which model to train: a name, or an architecture with all its sizes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ModelChoice {
+    /// One of [`NetworkSpec::names`].
+    Named(String),
+    /// The keys of a [`NetworkSpec`]; `classes` and `image_size` come from the data where they are left out.
+    Sizes(Table),
+}
+
+/// What a model learns from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataChoice {
+    /// The data set, as `--data` takes it; the command line goes before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Share of the training split to hold out for validation where the source has no split for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation: Option<f64>,
+    /// Seed of the splits that are made where the source has none.
+    pub split_seed: u64,
+}
+
+/// Everything that decides how one model is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Which model.
+    pub model: ModelChoice,
+    /// Side of the model's input, in pixels.
+    pub image_size: usize,
+    /// Seed of the initial values, the order of the images, augmentation, dropout and stochastic depth.
+    #[serde(default)]
+    pub seed: u64,
+    /// Passes over the training split.
+    pub epochs: usize,
+    /// Images that go through the model at once.
+    pub batch_size: usize,
+    /// Batches whose gradients are averaged into one optimiser step.
+    #[serde(default = "one")]
+    pub accumulation: usize,
+    /// Whether a step keeps of every block only its input and computes the block once more for its gradient (Chen et al.,
+    /// 2016): less memory for one more forward pass, and the same gradients to the last bit; transformers only.
+    #[serde(default)]
+    pub gradient_checkpointing: bool,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Images a step (`batch_size · accumulation`) for which `learning_rate` is meant: with others it is scaled in
+    /// proportion (Goyal et al., 2017, section 2.1). Left out, it is used as it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate_batch: Option<usize>,
+    /// Weight decay; biases, norms, tokens and positions have none.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Epochs of linear warm-up, fractions allowed.
+    #[serde(default)]
+    pub warmup_epochs: f64,
+    /// Learning rate at the first step of the warm-up.
+    #[serde(default)]
+    pub warmup_learning_rate: f64,
+    /// Learning rate that the cosine ends at.
+    #[serde(default)]
+    pub final_learning_rate: f64,
+    /// Largest norm of all gradients together; larger ones are scaled down to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_clip: Option<f64>,
+    /// Share of the target that is spread evenly over all classes (Szegedy et al., 2016, section 7).
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Stochastic depth of the last block; ViT only.
+    #[serde(default)]
+    pub drop_path: f64,
+    /// Dropout on tokens and within the perceptrons; ViT only.
+    #[serde(default)]
+    pub dropout: f64,
+    /// Decay a step of an exponential moving average of all weights, which is then what is evaluated and saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema_decay: Option<f64>,
+    /// How matrix products and convolutions are computed, in training and in validation; weights, sums and everything
+    /// else are 32-bit floats either way.
+    #[serde(default, with = "precision_name")]
+    pub precision: Precision,
+    /// How gradients become updates.
+    #[serde(default)]
+    pub optimizer: Algorithm,
+    /// What is done to the training images.
+    #[serde(default)]
+    pub augment: AugmentConfig,
+    /// What a model learns from.
+    #[serde(default)]
+    pub data: DataChoice,
+}
+
+/// Largest side of an image, in pixels: that of WebP and JPEG.
+const LARGEST_IMAGE: usize = 1 << 16;
+
+/// Most images of an optimiser step, far beyond any data set.
+const MOST_STEP_IMAGES: usize = 1 << 40;
+
+fn one() -> usize {
+    1
+}
+
+impl Recipe {
+    /// Images of one optimiser step.
+    pub fn step_images(&self) -> usize {
+        self.batch_size.saturating_mul(self.accumulation)
+    }
+
+    /// The learning rate of every step, for a training split of `images`.
+    pub fn schedule(&self, images: usize) -> Schedule {
+        let steps_per_epoch = (images / self.step_images()).max(1) as u64;
+        let scale = self.learning_rate_batch.map_or(1.0, |batch| self.step_images() as f64 / batch as f64);
+        Schedule {
+            steps_per_epoch,
+            total_steps: steps_per_epoch.saturating_mul(self.epochs as u64),
+            warmup_steps: (self.warmup_epochs * steps_per_epoch as f64).round() as u64,
+            warmup: self.warmup_learning_rate,
+            peak: self.learning_rate * scale,
+            last: self.final_learning_rate,
+        }
+    }
+
+    /// The model's card, for data of these classes.
+    ///
+    /// # Errors
+    /// An unknown model, or sizes that do not fit together.
+    pub fn card(&self, classes: &[String]) -> Result<ModelCard, RecipeError> {
+        let (name, network) = match &self.model {
+            ModelChoice::Named(name) => {
+                (name.clone(), NetworkSpec::named(name, classes.len(), self.image_size)?)
+            }
+            ModelChoice::Sizes(table) => {
+                let mut table = table.clone();
+                let mut default = |key: &str, value: usize| {
+                    table.entry(key).or_insert(Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)));
+                };
+                default("classes", classes.len());
+                if !self.is_residual() {
+                    default("image_size", self.image_size);
+                }
+                let spec: NetworkSpec = super::recipe_file::from_table(table, "model")?;
+                ("custom".to_owned(), spec)
+            }
+        };
+        if let Some(taken) = network.image_size().filter(|taken| *taken != self.image_size) {
+            return Err(RecipeError::Value(format!(
+                "the model takes images of {taken} px, but `image_size` is {}; set one like the other",
+                self.image_size
+            )));
+        }
+        let network = network.with_rates(self.drop_path, self.dropout);
+        network.validate()?;
+        let preprocessing = Preprocessing::plain(self.image_size);
+        Ok(ModelCard { name, network, preprocessing, classes: classes.to_vec() })
+    }
+
+    /// A freshly initialised model for data of these classes, by the recipe's seed.
+    ///
+    /// # Errors
+    /// As [`Recipe::card`], and a training that is certain to take more memory than there is.
+    pub fn build(
+        &self,
+        classes: &[String],
+        device: &burn::tensor::Device,
+    ) -> Result<Classifier, RecipeError> {
+        Ok(Classifier::new(self.card_within_memory(classes)?, self.seed, device)?)
+    }
+
+    /// As [`Recipe::card`], and refuses a training that is certain to take more memory than there is.
+    ///
+    /// # Errors
+    /// Such a training.
+    pub fn card_within_memory(&self, classes: &[String]) -> Result<ModelCard, RecipeError> {
+        let card = self.card(classes)?;
+        memory::check(self, &card.network)?;
+        Ok(card)
+    }
+
+    /// Residual networks take images of any size and have neither stochastic depth nor dropout.
+    fn is_residual(&self) -> bool {
+        let architecture = match &self.model {
+            ModelChoice::Named(name) => Some(name.as_str()),
+            ModelChoice::Sizes(table) => table.get("architecture").and_then(Value::as_str),
+        };
+        architecture.is_some_and(|name| name.contains("resnet"))
+    }
+
+    /// The recipe as TOML, defaults written out.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a recipe is plain data")
+    }
+
+    /// Refuses values outside their range.
+    pub(super) fn check(&self) -> Result<(), RecipeError> {
+        let range = |key, value: f64, allowed, inside: bool| match inside {
+            true => Ok(()),
+            false => Err(RecipeError::Range { key, allowed, found: value.to_string() }),
+        };
+        let at_least_one = |key, value: usize| range(key, value as f64, "at least 1", value >= 1);
+        let positive = |key, value: f64| range(key, value, "above 0", value.is_finite() && value > 0.0);
+        let not_negative =
+            |key, value: f64| range(key, value, "0 or more", value.is_finite() && value >= 0.0);
+        let share =
+            |key, value: f64| range(key, value, "at least 0 and below 1", (0.0..1.0).contains(&value));
+
+        range(
+            "image_size",
+            self.image_size as f64,
+            "from 1 to 65536",
+            (1..=LARGEST_IMAGE).contains(&self.image_size),
+        )?;
+        at_least_one("epochs", self.epochs)?;
+        at_least_one("batch_size", self.batch_size)?;
+        at_least_one("accumulation", self.accumulation)?;
+        if self.batch_size.checked_mul(self.accumulation).is_none_or(|images| images > MOST_STEP_IMAGES) {
+            return Err(RecipeError::Value(format!(
+                "`batch_size` · `accumulation` is more than {MOST_STEP_IMAGES} images a step; lower one of them"
+            )));
+        }
+        if let Some(batch) = self.learning_rate_batch {
+            at_least_one("learning_rate_batch", batch)?;
+        }
+        positive("learning_rate", self.learning_rate)?;
+        for (key, value) in [
+            ("weight_decay", self.weight_decay),
+            ("warmup_epochs", self.warmup_epochs),
+            ("warmup_learning_rate", self.warmup_learning_rate),
+            ("final_learning_rate", self.final_learning_rate),
+        ] {
+            not_negative(key, value)?;
+        }
+        if self.warmup_epochs > self.epochs as f64 {
+            return Err(RecipeError::Value(format!(
+                "`warmup_epochs` is {}, more than the {} of `epochs`; the learning rate would never reach its peak, so lower it",
+                self.warmup_epochs, self.epochs
+            )));
+        }
+        if let Some(norm) = self.gradient_clip {
+            positive("gradient_clip", norm)?;
+        }
+        for (key, value) in [
+            ("label_smoothing", self.label_smoothing),
+            ("drop_path", self.drop_path),
+            ("dropout", self.dropout),
+            ("ema_decay", self.ema_decay.unwrap_or(0.0)),
+        ] {
+            share(key, value)?;
+        }
+        if self.drop_path + self.dropout > 0.0 && self.is_residual() {
+            return Err(RecipeError::Value(
+                "`drop_path` and `dropout` are for transformers; the model of this recipe has neither".into(),
+            ));
+        }
+        if self.gradient_checkpointing && self.is_residual() {
+            return Err(RecipeError::Value(
+                "`gradient_checkpointing` computes the blocks of a transformer twice, and the model of this recipe is a \
+                 residual network; leave the key out, or set it under the [models.NAME] of a transformer alone"
+                    .into(),
+            ));
+        }
+        self.augment.check()?;
+        match self.optimizer {
+            Algorithm::Adamw { beta1, beta2, epsilon } => {
+                share("optimizer.beta1", beta1)?;
+                share("optimizer.beta2", beta2)?;
+                positive("optimizer.epsilon", epsilon)
+            }
+            Algorithm::Sgd { momentum, .. } => share("optimizer.momentum", momentum),
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! Training from the outside: it learns, it is the same for any number of threads, and stopping it changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use archaeo_data::{DataError, Image};
+use archaeo_models::{Array, State, load, read_arrays, write_arrays};
+use archaeo_random::{Draw, keyed_rng};
+use archaeo_store::run_folder::{DataIdentity, Environment, RunFolder};
+use archaeo_training::EpochRecord;
+use archaeo_training::evaluate::evaluate;
+use archaeo_training::images::ImageSource;
+use archaeo_training::{Job, Observer, Outcome, Recipe, RecipeFile, StepReport, TrainError, Trained, train};
+use burn::tensor::Device;
+
+/// Noisy images of 8 × 8 whose left half, upper half or nothing is brighter.
+struct Halves {
+    count: usize,
+    seed: u64,
+}
+
+impl ImageSource for Halves {
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    fn label(&self, index: usize) -> usize {
+        index % 3
+    }
+
+    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
+        let mut rng = keyed_rng(self.seed, "halves", index as u64, epoch);
+        let bright = |x: usize, y: usize| match self.label(index) {
+            0 => x < 4,
+            1 => y < 4,
+            _ => false,
+        };
+        let mut image = Image::filled(8, 8, [0; 3]);
+        for (place, value) in image.pixels.iter_mut().enumerate() {
+            let (x, y) = (place / 3 % 8, place / 24);
+            *value = 60 + rng.below(90) as u8 + if bright(x, y) { 60 } else { 0 };
+        }
+        Ok(image)
+    }
+}
+
+const VIT: &str = r#"
+    image_size = 8
+    epochs = 4
+    batch_size = 16
+    learning_rate = 5e-3
+    weight_decay = 0.05
+    warmup_epochs = 0.5
+    gradient_clip = 1.0
+    [model]
+    architecture = "vit"
+    patch_size = 2
+    width = 16
+    depth = 2
+    heads = 2
+    mlp_width = 32
+    pooling = "class-token"
+    position = "learned"
+"#;
+
+const RESNET: &str = r#"
+    image_size = 8
+    epochs = 4
+    batch_size = 16
+    learning_rate = 0.1
+    weight_decay = 5e-4
+    [model]
+    architecture = "resnet"
+    stem = "cifar"
+    branch = "basic"
+    blocks = [1, 1, 1, 1]
+    width = 4
+    [optimizer]
+    name = "sgd"
+    momentum = 0.9
+    nesterov = true
+"#;
+
+fn recipe(text: &str, overrides: &[&str]) -> Recipe {
+    let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+    RecipeFile::parse(text, &overrides).unwrap().recipe(None).unwrap()
+}
+
+fn run(recipe: &Recipe, folder: &Path, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    let classes: Vec<String> = ["left", "top", "none"].map(String::from).into();
+    let data = DataIdentity {
+        source: "halves".into(),
+        fingerprint: "f".into(),
+        classes: classes.clone(),
+        counts: BTreeMap::new(),
+    };
+    let environment = Environment::here("0", "none", "test", "flex", 1);
+    let folder = RunFolder::open(folder, &recipe.to_toml(), &data, &environment)?;
+    let (images, validation) = (Halves { count: 200, seed: 1 }, Halves { count: 60, seed: 2 });
+    let device = Device::flex();
+    let (images, validation): (&dyn ImageSource, &dyn ImageSource) = (&images, &validation);
+    train(&Job { recipe, classes: &classes, images, validation, folder: &folder, device: &device }, observer)
+}
+
+fn finish(recipe: &Recipe, folder: &Path) -> Trained {
+    match run(recipe, folder, &mut ()).unwrap() {
+        Outcome::Finished(trained) => trained,
+        Outcome::Stopped { epochs } => panic!("stopped after {epochs} epochs"),
+    }
+}
+
+fn bits(path: &Path) -> BTreeMap<String, Vec<u32>> {
+    let (state, _) = read_arrays(path).unwrap();
+    state
+        .into_iter()
+        .map(|(name, array)| (name, array.values.iter().map(|v| v.to_bits()).collect()))
+        .collect()
+}
+
+/// A history without its clocks.
+fn losses(history: &[EpochRecord]) -> Vec<(usize, u64, u64, u64, u64)> {
+    let bits = |r: &EpochRecord| {
+        let [train, validation, accuracy] =
+            [r.train_loss, r.validation_loss, r.validation_accuracy].map(f64::to_bits);
+        (r.epoch, r.step, train, validation, accuracy)
+    };
+    history.iter().map(bits).collect()
+}
+
+/// Everything that has a state or a random number of its own.
+const EVERYTHING: [&str; 5] =
+    ["accumulation=2", "ema_decay=0.9", "label_smoothing=0.1", "augment.mixup=0.8", "augment.cutmix=1.0"];
+
+#[test]
+fn small_models_learn() {
+    for text in [VIT, RESNET] {
+        let root = tempfile::tempdir().unwrap();
+        let trained = finish(&recipe(text, &["epochs=16"]), root.path());
+        let (first, last) = (&trained.history[0], trained.history.last().unwrap());
+        assert!(last.train_loss < 0.5 * first.train_loss, "{first:?} {last:?}");
+        assert!(last.validation_accuracy > 0.9, "{last:?}");
+        assert_eq!((last.epoch, last.step), (16, 16 * 12));
+    }
+}
+
+#[test]
+fn a_run_folder_holds_a_model_that_loads_and_a_history() {
+    let root = tempfile::tempdir().unwrap();
+    let trained = finish(&recipe(RESNET, &["ema_decay=0.9"]), root.path());
+    let device = Device::flex();
+    let validation = Halves { count: 60, seed: 2 };
+    let answers = |path: &Path, batch_size| {
+        let model = load(path, None, &device).unwrap();
+        evaluate(&model, &validation, batch_size, &device, &mut |_| ()).unwrap()
+    };
+    let loaded = answers(&trained.weights, 60);
+    let last = trained.history.last().unwrap();
+    assert_eq!(loaded.accuracy(), last.validation_accuracy);
+    assert!((loaded.loss() - last.validation_loss).abs() < 1e-6);
+    let single = answers(&trained.weights, 1);
+    for (a, b) in loaded.logits.iter().zip(&single.logits) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+
+    let best = trained.history.iter().map(|record| record.validation_accuracy).fold(0.0, f64::max);
+    assert_eq!(answers(&root.path().join("checkpoints/best.safetensors"), 60).accuracy(), best);
+    let metrics = std::fs::read_to_string(root.path().join("metrics.jsonl")).unwrap();
+    let records: Vec<EpochRecord> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records.len(), trained.history.len());
+    for (read, kept) in records.iter().zip(&trained.history) {
+        assert_eq!((read.epoch, read.step), (kept.epoch, kept.step));
+        assert!((read.train_loss - kept.train_loss).abs() < 1e-12, "{read:?} {kept:?}");
+    }
+}
+
+/// Stops at a step.
+struct StopAt(u64, u64);
+
+impl Observer for StopAt {
+    fn step(&mut self, report: &StepReport) {
+        self.1 = report.step;
+    }
+
+    fn should_stop(&self) -> bool {
+        self.1 >= self.0
+    }
+}
+
+#[test]
+fn resuming_gives_the_bits_of_never_having_stopped() {
+    for (text, more) in [(VIT, &["drop_path=0.2", "dropout=0.1"][..]), (RESNET, &[][..])] {
+        let recipe = recipe(text, &[&EVERYTHING[..], more].concat());
+        let (straight, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let whole = finish(&recipe, straight.path());
+
+        // 200 images and 32 a step are 6 steps an epoch: in the middle of the third, and again in the fourth.
+        for (stop, kept) in [(14, 2), (19, 3)] {
+            let outcome = run(&recipe, resumed.path(), &mut StopAt(stop, 0)).unwrap();
+            assert!(matches!(outcome, Outcome::Stopped { epochs } if epochs == kept), "{outcome:?}");
+        }
+        // As a kill between two writes would leave it.
+        std::fs::write(resumed.path().join("metrics.jsonl"), "{\"epoch\":").unwrap();
+        let rest = finish(&recipe, resumed.path());
+
+        assert_eq!(losses(&whole.history), losses(&rest.history));
+        for file in ["model.safetensors", "checkpoints/last.safetensors", "checkpoints/best.safetensors"] {
+            let (whole, rest) = (bits(&straight.path().join(file)), bits(&resumed.path().join(file)));
+            assert!(whole == rest, "{file} differs");
+        }
+        let lines = std::fs::read_to_string(resumed.path().join("metrics.jsonl")).unwrap();
+        assert_eq!(lines.lines().count(), 4);
+    }
+}
+
+#[test]
+fn gradient_checkpointing_changes_no_bit_of_a_training_stopped_or_not() {
+    for precision in ["precision=f32", "precision=bf16"] {
+        let overrides = [&EVERYTHING[..], &["drop_path=0.2", "dropout=0.1", precision]].concat();
+        let ordinary = recipe(VIT, &overrides);
+        let checkpointed = recipe(VIT, &[&overrides[..], &["gradient_checkpointing=true"]].concat());
+        let (kept, recomputed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let whole = finish(&ordinary, kept.path());
+        let outcome = run(&checkpointed, recomputed.path(), &mut StopAt(14, 0)).unwrap();
+        assert!(matches!(outcome, Outcome::Stopped { epochs: 2 }), "{outcome:?}");
+        let rest = finish(&checkpointed, recomputed.path());
+
+        assert_eq!(losses(&whole.history), losses(&rest.history));
+        for file in ["model.safetensors", "checkpoints/last.safetensors"] {
+            let (whole, rest) = (bits(&kept.path().join(file)), bits(&recomputed.path().join(file)));
+            assert!(whole == rest, "{file} differs");
+        }
+    }
+}
+
+#[test]
+fn a_finished_run_is_not_trained_again() {
+    struct NoStep;
+    impl Observer for NoStep {
+        fn step(&mut self, report: &StepReport) {
+            panic!("trained again: {report:?}");
+        }
+    }
+    let root = tempfile::tempdir().unwrap();
+    let recipe = recipe(VIT, &["epochs=1"]);
+    let first = finish(&recipe, root.path());
+    let Outcome::Finished(again) = run(&recipe, root.path(), &mut NoStep).unwrap() else { panic!("stopped") };
+    assert_eq!(first.history, again.history);
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    for text in [VIT, RESNET] {
+        let recipe = recipe(text, &[&EVERYTHING[..], &["epochs=1"]].concat());
+        let with_threads = |threads| {
+            let root = tempfile::tempdir().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let trained = pool.install(|| finish(&recipe, root.path()));
+            (losses(&trained.history), bits(&root.path().join("checkpoints/last.safetensors")))
+        };
+        let one = with_threads(1);
+        assert!(one == with_threads(2), "2 threads differ from 1");
+        assert!(one == with_threads(3), "3 threads differ from 1");
+    }
+}
+
+#[test]
+fn accumulated_batches_are_one_large_batch() {
+    // Without batch norm, whose moments are those of a batch.
+    let after = |overrides: &[&str]| {
+        let root = tempfile::tempdir().unwrap();
+        let sgd = ["optimizer.name=sgd", "learning_rate=0.05", "epochs=1"];
+        let text = VIT.replace("[model]", "[optimizer]\nname = \"sgd\"\n[model]");
+        finish(&recipe(&text, &[&sgd[1..], overrides].concat()), root.path());
+        read_arrays(&root.path().join("model.safetensors")).unwrap().0
+    };
+    let (large, accumulated): (State, State) =
+        (after(&["batch_size=40"]), after(&["batch_size=10", "accumulation=4"]));
+    for (name, array) in &large {
+        for (a, b) in array.values.iter().zip(&accumulated[name].values) {
+            assert!((a - b).abs() < 1e-5, "{name}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn a_training_that_diverges_says_so_and_where() {
+    let root = tempfile::tempdir().unwrap();
+    let error =
+        run(&recipe(VIT, &["learning_rate=1e30", "warmup_epochs=0"]), root.path(), &mut ()).unwrap_err();
+    let TrainError::Diverged(divergence) = &error else { panic!("{error}") };
+    assert_eq!((divergence.epoch, divergence.kept.clone()), (1, None));
+    assert!(error.to_string().contains("Train again with a lower learning_rate"), "{error}");
+    assert!(!root.path().join("model.safetensors").exists());
+}
+
+#[test]
+fn a_divergence_names_the_first_array_that_is_not_finite() {
+    let root = tempfile::tempdir().unwrap();
+    let recipe = recipe(VIT, &[]);
+    run(&recipe, root.path(), &mut StopAt(13, 0)).unwrap();
+    let checkpoint = root.path().join("checkpoints/last.safetensors");
+    let (mut arrays, metadata) = read_arrays(&checkpoint).unwrap();
+    for name in ["model.head.weight", "model.blocks.1.mlp.fc1.weight"] {
+        arrays.get_mut(name).unwrap().values[3] = f32::NAN;
+    }
+    write_arrays(&checkpoint, &arrays, metadata).unwrap();
+
+    let error = run(&recipe, root.path(), &mut ()).unwrap_err();
+    let TrainError::Diverged(divergence) = &error else { panic!("{error}") };
+    assert_eq!((divergence.epoch, divergence.step), (2, 13));
+    assert_eq!(divergence.kept.as_deref(), Some(&*checkpoint));
+    let sentence = error.to_string();
+    assert!(sentence.contains("the loss is NaN"), "{sentence}");
+    assert!(sentence.contains("the parameter `blocks.1.mlp.fc1.weight`"), "{sentence}");
+}
+
+#[test]
+fn a_damaged_checkpoint_gets_a_sentence() {
+    let root = tempfile::tempdir().unwrap();
+    let recipe = recipe(VIT, &[]);
+    run(&recipe, root.path(), &mut StopAt(13, 0)).unwrap();
+    let checkpoint = root.path().join("checkpoints/last.safetensors");
+    let bytes = std::fs::read(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
+    let error = run(&recipe, root.path(), &mut ()).unwrap_err().to_string();
+    assert!(error.contains("last.safetensors") && error.contains("remove it to start afresh"), "{error}");
+    assert!(!error.contains("download"), "{error}");
+
+    let (mut arrays, metadata) = {
+        std::fs::write(&checkpoint, &bytes).unwrap();
+        read_arrays(&checkpoint).unwrap()
+    };
+    arrays.remove("model.head.weight");
+    write_arrays(&checkpoint, &arrays, metadata).unwrap();
+    let error = run(&recipe, root.path(), &mut ()).unwrap_err().to_string();
+    assert!(
+        error.contains("missing     head.weight") && error.contains("remove it to start afresh"),
+        "{error}"
+    );
+}
+
+#[test]
+fn optimizer_and_average_must_be_those_of_the_model() {
+    for (text, prefix) in [(VIT, "optimizer.second."), (RESNET, "optimizer.first."), (VIT, "average.")] {
+        let root = tempfile::tempdir().unwrap();
+        let recipe = recipe(text, &["ema_decay=0.9"]);
+        run(&recipe, root.path(), &mut StopAt(13, 0)).unwrap();
+        let checkpoint = root.path().join("checkpoints/last.safetensors");
+        let (arrays, metadata) = read_arrays(&checkpoint).unwrap();
+        let name = arrays.keys().find(|name| name.starts_with(prefix)).unwrap().clone();
+        type Damage<'a> = &'a dyn Fn(&mut State);
+        let damage: [(&str, Damage); 3] = [
+            ("misshapen", &|arrays| {
+                arrays.insert(name.clone(), Array { shape: vec![1], values: vec![0.0] });
+            }),
+            ("missing", &|arrays| drop(arrays.remove(&name))),
+            ("unexpected", &|arrays| {
+                let array = arrays[&name].clone();
+                arrays.insert(format!("{prefix}nobody"), array);
+            }),
+        ];
+        for (expected, damage) in damage {
+            let mut arrays = arrays.clone();
+            damage(&mut arrays);
+            write_arrays(&checkpoint, &arrays, metadata.clone()).unwrap();
+            let error = run(&recipe, root.path(), &mut ()).unwrap_err().to_string();
+            assert!(error.contains("last.safetensors cannot be resumed from"), "{error}");
+            assert!(error.contains(expected) && error.contains("remove it to start afresh"), "{error}");
+        }
+        write_arrays(&checkpoint, &arrays, metadata).unwrap();
+        finish(&recipe, root.path());
+    }
+}
+
+#[test]
+fn a_long_training_keeps_its_checkpoint_small_and_its_history_whole() {
+    // Two steps an epoch, of which the checkpoint keeps the last hundred.
+    let recipe = recipe(VIT, &["epochs=104", "batch_size=100", "model.depth=1", "model.width=8"]);
+    let (straight, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let whole = finish(&recipe, straight.path());
+    let outcome = run(&recipe, resumed.path(), &mut StopAt(205, 0)).unwrap();
+    assert!(matches!(outcome, Outcome::Stopped { epochs: 102 }), "{outcome:?}");
+    let checkpoint = resumed.path().join("checkpoints/last.safetensors");
+    let (_, metadata) = read_arrays(&checkpoint).unwrap();
+    assert_eq!(metadata["archaeo.progress"].matches("[[history]]").count(), 100);
+
+    let metrics = resumed.path().join("metrics.jsonl");
+    let lines = std::fs::read_to_string(&metrics).unwrap();
+    for damaged in ["", &lines[..20], &lines[lines.find('\n').unwrap() + 1..]] {
+        std::fs::write(&metrics, damaged).unwrap();
+        let error = run(&recipe, resumed.path(), &mut ()).unwrap_err().to_string();
+        assert!(
+            error.contains("metrics.jsonl lacks epoch 1") && error.contains("to start afresh"),
+            "{error}"
+        );
+    }
+    // Half a line at the end is what a kill leaves; the checkpoint has that epoch.
+    std::fs::write(&metrics, &lines[..lines.len() - 30]).unwrap();
+    let rest = finish(&recipe, resumed.path());
+    assert_eq!(losses(&whole.history), losses(&rest.history));
+    for root in [&straight, &resumed] {
+        let lines = std::fs::read_to_string(root.path().join("metrics.jsonl")).unwrap();
+        let epochs: Vec<usize> =
+            lines.lines().map(|line| serde_json::from_str::<EpochRecord>(line).unwrap().epoch).collect();
+        assert!(epochs.into_iter().eq(1..=104));
+    }
+}
+
+#[test]
+fn too_few_images_for_one_step_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let error = run(&recipe(VIT, &["batch_size=201"]), root.path(), &mut ()).unwrap_err().to_string();
+    assert!(error.contains("the training split holds 200 images, but at least 201 are needed"), "{error}");
+}
