@@ -9,6 +9,9 @@ use super::super::names::{Names, ROLES, capitalised, listed};
 use super::super::numbers::{Unit, count, duration, percent};
 
 pub(super) fn title(investigation: &Investigation) -> String {
+    if let Some(title) = &investigation.title {
+        return title.clone();
+    }
     let models: Vec<&str> = investigation.models.iter().map(|model| model.card.name.as_str()).collect();
     // The folder or file alone: where it lies is said under Provenance.
     let data = &investigation.data.name;

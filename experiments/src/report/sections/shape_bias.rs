@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use archaeo_analysis::statistics::Measured;
-use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale, dot_interval_chart};
+use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale};
 
 use crate::findings::ShapeBiasFindings;
 
@@ -122,7 +122,7 @@ fn chart(findings: &ShapeBiasFindings, names: &Names) -> Block {
             counted(findings.n, "image")
         )
         .into(),
-        panels: vec![Panel::chart(dot_interval_chart(&chart))],
+        panels: vec![Panel::chart(&chart)],
         data: None,
     })
 }
