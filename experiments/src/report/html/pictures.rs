@@ -27,6 +27,7 @@ pub(super) fn lightbox() -> Markup {
 impl Writer<'_> {
     pub(super) fn picture_grid(&self, grid: &PictureGrid) -> Markup {
         html! {
+            div {
             @match &grid.columns {
                 Some((corner, columns)) => div.table role="group" tabindex="0" aria-label="Pictures, scroll sideways where they are wide" {
                     table.pictures {
@@ -55,6 +56,7 @@ impl Writer<'_> {
                 },
             }
             @if let Some(legend) = &grid.legend { (self::legend(legend)) }
+            }
         }
     }
 

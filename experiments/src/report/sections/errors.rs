@@ -146,7 +146,7 @@ fn by_class(findings: &ErrorFindings, classes: &[String], names: &Names) -> Bloc
     })
 }
 
-/// The errors that the models were surest of.
+/// The errors that the models were most confident of.
 fn gallery(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block {
     let shown = || findings.groups.values().flat_map(|found| &found.surest);
     if shown().next().is_none() && findings.groups.values().any(|found| found.count > 0) {
@@ -168,16 +168,16 @@ fn gallery(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block
         .enumerate()
         .flat_map(|(group, found)| found.surest.iter().map(move |shown| item(group, shown)));
     let how_many = findings.groups.iter().map(|(group, found)| {
-        format!(
-            "{} of {} ({})",
-            found.surest.len(),
-            count(found.count),
-            group_name(*group, names).to_lowercase()
-        )
+        let whose = match group {
+            ErrorGroup::VitOnly => format!("only {} has", names.the(Role::Vit)),
+            ErrorGroup::CnnOnly => format!("only {} has", names.the(Role::Cnn)),
+            ErrorGroup::Both => "both models have".into(),
+        };
+        format!("{} of {} that {whose} wrong", found.surest.len(), count(found.count))
     });
     Block::Gallery(Gallery {
-        caption: Text::new().strong("The surest errors.").plain(format!(
-            " The wrong answers with the largest probability, the largest first; where both models err, by the surer of the two: {}. \
+        caption: Text::new().strong("The most confident errors.").plain(format!(
+            " The wrong answers with the largest probability, the largest first; where both models err, by the more confident of the two: {}. \
              Each with its true class, the image's number and name, both answers with their probability, and what each model looked \
              at: the rollout of {}, which belongs to no class, and the Grad-CAM of {} for the class that it named.{}",
             listed(&how_many.collect::<Vec<_>>()),

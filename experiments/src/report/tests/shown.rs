@@ -87,7 +87,7 @@ fn pictures_say_what_they_show_in_words_next_to_them() {
 #[test]
 fn surest_errors_stand_first_with_their_names_answers_and_heatmaps() {
     let page = page();
-    let items = items(&page, "The surest errors.");
+    let items = items(&page, "The most confident errors.");
     assert_eq!(items.len(), 9);
     for group in items.chunks(3) {
         for (item, probability) in group.iter().zip(["97.0\u{a0}%", "96.0\u{a0}%", "95.0\u{a0}%"]) {
