@@ -137,6 +137,9 @@ pub struct Excavate {
     /// Folder for everything that is found; a second run with the same folder resumes
     #[arg(long, value_name = "DIR", default_value = "archaeo-out")]
     pub out: PathBuf,
+    /// Title of the report; the names of the models and of the data when not given
+    #[arg(long, value_name = "TEXT", value_parser = title)]
+    pub title: Option<String>,
     /// A short training and small samples: a first look, not a result
     #[arg(long)]
     pub quick: bool,
@@ -510,4 +513,19 @@ pub struct Report {
     /// Folder of an investigation
     #[arg(value_name = "DIR", default_value = "archaeo-out")]
     pub folder: PathBuf,
+    /// Title of the report; that of the investigation, or the names of its models and data, when not given
+    #[arg(long, value_name = "TEXT", value_parser = title)]
+    pub title: Option<String>,
+}
+
+/// A title is one line with something on it.
+fn title(text: &str) -> Result<String, String> {
+    let title = text.trim();
+    match title {
+        "" => Err("a title needs a letter or two; leave --title away for the usual one".into()),
+        _ if title.chars().any(char::is_control) => {
+            Err("a title is one line of text, without tabs, line breaks or other control characters".into())
+        }
+        _ => Ok(title.into()),
+    }
 }

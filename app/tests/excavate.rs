@@ -54,7 +54,26 @@ fn an_investigation_leaves_a_report_with_everything_behind_it() {
     assert_eq!(all["accuracy"]["splits"][0]["n"], 70);
     assert_eq!(all["comparisons"]["items"].as_array().unwrap().len(), 8);
     assert_eq!(all["heads"]["ranking"].as_array().unwrap().len(), 4);
+    let charts = std::fs::read_dir(out.join("charts")).unwrap().count();
+    assert_eq!(markdown.matches("](<charts/").count(), charts);
+    assert!(charts >= 15, "{charts}");
     assert_no_temporary_file(&out);
+
+    let title = |file: &str| {
+        let text = std::fs::read_to_string(out.join(file)).unwrap();
+        text.split("<title>").nth(1).unwrap_or(&text).split(['<', '\n']).next().unwrap().to_owned()
+    };
+    assert_eq!(title("report.html"), "vit_tiny and resnet_tiny on sherds");
+    succeed(archaeo(["report", "--title", "Kiln 7"]).arg(&out));
+    assert_eq!((title("report.html"), title("report.md")), ("Kiln 7".into(), "# Kiln 7".into()));
+    succeed(excavate(&out).args(["--title", "Kiln 8"]));
+    assert_eq!(title("report.html"), "Kiln 8");
+    succeed(archaeo(["report"]).arg(&out));
+    assert_eq!(title("report.html"), "Kiln 8", "the title belongs to the investigation");
+    for bad in ["", "  ", "two\nlines"] {
+        let sentence = fail(archaeo(["report", "--title", bad]).arg(&out));
+        assert!(sentence.contains("--title"), "{sentence}");
+    }
 }
 
 /// What cannot be computed from one image is said, and is no error.

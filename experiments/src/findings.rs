@@ -4,6 +4,7 @@
 //! by their path within the run folder. Every number with a sampling error is an [`Estimate`].
 
 mod explanations;
+mod shown;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -20,11 +21,15 @@ pub use explanations::{
     Agreement, AgreementGroup, AttentionFindings, Comparison, ComparisonFindings, Gains, HeadAttention,
     LayerAttention, LocalisationFindings, LocalisationScore, ShapeBias, ShapeBiasFindings,
 };
+pub use shown::{ExplainedImage, HeadMaps, HeatmapShown, ImageShown, LayerMaps};
 pub use trust::*;
 
 /// Everything that one run of `archaeo excavate` found; a study that has not run yet is `None`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Investigation {
+    /// Title of the report, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// Where every number comes from.
     pub provenance: Provenance,
     /// The data.
@@ -99,8 +104,9 @@ pub struct DataFindings {
     /// What to know about how the source was read, each a sentence.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// A few images of each class.
-    pub contact_sheet: String,
+    /// A few images of each of some classes; missing from older findings.
+    #[serde(default)]
+    pub shown: Vec<ImageShown>,
 }
 
 /// Whether a model is the ViT or the CNN of the pair.
@@ -276,12 +282,10 @@ pub struct AttackFindings {
     /// Both models at each size of each attack; missing from older findings.
     #[serde(default)]
     pub comparisons: Vec<AttackComparison>,
-    /// Picture: clean, perturbation (enlarged), adversarial, for a few images and both models.
-    pub examples: String,
     /// The attack of the examples and its ε; `None` where no size was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub example_attack: Option<(String, f64)>,
-    /// What is on the picture, row by row.
+    /// The images that are shown.
     #[serde(default)]
     pub example_answers: Vec<AttackExample>,
 }
@@ -353,15 +357,22 @@ pub struct PairedShares {
     pub adjusted_p: f64,
 }
 
-/// One image on the picture of adversarial examples.
+/// One image that is shown without and under an attack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttackExample {
     /// Index within the main split.
     pub index: usize,
+    /// Name of the image within its source; missing from older findings.
+    #[serde(default)]
+    pub identifier: String,
     /// True class.
     pub label: usize,
     /// Each model's answer without the attack and under it.
     pub answers: BTreeMap<Role, [usize; 2]>,
+    /// Pictures for each model: the image without the attack, the change enlarged, the attacked image; the first alone where the
+    /// model is wrong without one. Missing from older findings.
+    #[serde(default)]
+    pub pictures: BTreeMap<Role, Vec<String>>,
 }
 
 /// Who errs where.
@@ -403,8 +414,9 @@ pub struct ErrorGroupFindings {
     pub confusions: Vec<Confusion>,
     /// Mean probability that the erring model (for `Both`: the ViT) gave to its wrong answer; `None` if empty.
     pub confidence: Option<f64>,
-    /// Picture: some of the images with truth and both answers; `None` if empty.
-    pub picture: Option<String>,
+    /// The errors that the erring model (for `Both`: either) was surest of, the surest first; missing from older findings.
+    #[serde(default)]
+    pub surest: Vec<ExplainedImage>,
 }
 
 /// One class taken for another.

@@ -8,6 +8,7 @@ mod config;
 mod record;
 mod subject;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use archaeo_models::{SpecError, WeightsError};
@@ -16,11 +17,12 @@ use archaeo_store::StoreError;
 use burn::tensor::Device;
 use thiserror::Error;
 
-use crate::findings::{DataFindings, Investigation, ModelFindings, Provenance, Role};
-use crate::report::{self, ReportError};
-use crate::studies::{self, Laboratory, Progress, StudyError};
 use archaeo_data::{DataError, Dataset, OpenOptions};
+use crate::findings::{DataFindings, ImageShown, Investigation, ModelFindings, Provenance, Role};
+use crate::report::{self, ReportError};
 use archaeo_store::run_folder::{Build, DataIdentity, Environment, RunFolder, RunFolderError};
+use crate::studies::pictures::panel;
+use crate::studies::{self, Laboratory, Progress, StudyError};
 use archaeo_training::{Observer, RecipeError, TrainError};
 
 pub use config::InvestigationConfig;
@@ -132,6 +134,8 @@ pub struct Request<'a> {
     pub device: &'a Device,
     /// What runs this.
     pub environment: Environment,
+    /// Title of the report, instead of the models' and the data's names.
+    pub title: Option<&'a str>,
 }
 
 /// Follows an investigation, and may end it.
@@ -223,6 +227,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     let shape_bias = record.study("shape_bias", &lab, studies::shape_bias)?;
 
     let investigation = Investigation {
+        title: request.title.map(str::to_owned),
         provenance: provenance(request, config_text, record.earlier_builds()?, record.seconds),
         data,
         models,
@@ -241,15 +246,16 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     Ok(investigation)
 }
 
-/// Reads a finished investigation and writes its report anew.
+/// Reads a finished investigation and writes its report anew, under `title` where one is given.
 ///
 /// # Errors
 /// A folder without one, or findings that do not parse.
-pub fn report_again(folder: &Path) -> Result<Investigation, InvestigationError> {
+pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation, InvestigationError> {
     let path = folder.join("investigation.json");
     let bytes = std::fs::read(&path).map_err(|_| InvestigationError::Nothing(folder.to_owned()))?;
-    let investigation = serde_json::from_slice(&bytes)
+    let mut investigation: Investigation = serde_json::from_slice(&bytes)
         .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?;
+    investigation.title = title.map(str::to_owned).or(investigation.title);
     report::render(&investigation, folder)?;
     Ok(investigation)
 }
@@ -284,8 +290,38 @@ fn provenance(
     }
 }
 
-/// Images of each class on the contact sheet, and the most classes that it shows.
-const SHEET_SIZE: [usize; 2] = [8, 24];
+/// Images of each class that are shown, and the most classes.
+const SHOWN: [usize; 2] = [8, 24];
+
+/// Side of their pictures, in pixels.
+const SHOWN_SIDE: usize = 144;
+
+/// Saves the first images of each class of a split that has any, of the first classes.
+fn save_images(
+    dataset: &Dataset,
+    split: &str,
+    per_class: usize,
+    most_classes: usize,
+    folder: &RunFolder,
+) -> Result<Vec<ImageShown>, InvestigationError> {
+    let split = dataset.split(split)?;
+    let mut of_class: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for index in 0..split.len() {
+        let images = of_class.entry(split.label(index)).or_default();
+        if images.len() < per_class {
+            images.push(index);
+        }
+    }
+    let mut shown = Vec::new();
+    for (label, images) in of_class.into_iter().take(most_classes) {
+        for (place, (sample, index)) in split.batch(&images)?.iter().zip(images).enumerate() {
+            let picture = format!("pictures/data-{:03}-{}.png", label + 1, place + 1);
+            panel(&sample.image, SHOWN_SIDE)?.save_png(&folder.file(&picture))?;
+            shown.push(ImageShown { index, identifier: split.identifier(index), label, picture });
+        }
+    }
+    Ok(shown)
+}
 
 fn data_findings(
     request: &Request,
@@ -294,9 +330,8 @@ fn data_findings(
     skipped: Vec<(String, String)>,
     folder: &RunFolder,
 ) -> Result<DataFindings, InvestigationError> {
-    let [per_class, most_classes] = SHEET_SIZE;
-    let sheet = contact_sheet(dataset, dataset.evaluation_split(), per_class, most_classes)?;
-    sheet.save_png(&folder.file("pictures/data.png"))?;
+    let [per_class, most_classes] = SHOWN;
+    let shown = save_images(dataset, dataset.evaluation_split(), per_class, most_classes, folder)?;
     let counts = dataset.splits().iter().map(|(name, split)| {
         let mut counts = vec![0; dataset.classes.len()];
         split.labels().into_iter().for_each(|label| counts[label] += 1);
@@ -310,7 +345,7 @@ fn data_findings(
         fingerprint,
         skipped,
         notes: dataset.notes.clone(),
-        contact_sheet: "pictures/data.png".into(),
+        shown,
     })
 }
 

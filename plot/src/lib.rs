@@ -16,9 +16,10 @@ mod sheet;
 mod text;
 
 pub use chart::{
-    Axis, BarChart, BarSeries, DotIntervalChart, DotRow, Histogram, HistogramGroup, LineChart, LineSeries,
-    MatrixChart, Measure, Point, Scale, Scatter, ScatterSeries, THEME_CSS, Uncertainty, ValueFormat,
-    bar_chart, dot_interval_chart, histogram, line_chart, matrix_chart, scatter,
+    Axis, BarChart, BarSeries, Chart, DotIntervalChart, DotRow, Histogram, HistogramGroup, LineChart,
+    LineSeries, MatrixChart, Measure, Point, Scale, Scatter, ScatterSeries, THEME_CSS, Uncertainty,
+    ValueFormat, Width, bar_chart, dot_interval_chart, histogram, line_chart, matrix_chart, scatter,
+    svg_file,
 };
 pub use colormap::Colormap;
 pub use heatmap::{Grid, HeatmapStyle, Range, Upsampling, heatmap, overlay};

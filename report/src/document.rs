@@ -1,6 +1,8 @@
 //! What a report says, free of how it looks: sections write a [`Document`], [`html`](crate::html) and [`markdown`](crate::markdown)
 //! print it. So both formats say the same, and neither is assembled from strings.
 
+use archaeo_plot::{Chart, Width};
+
 /// A whole report.
 #[derive(Debug)]
 pub struct Document {
@@ -135,55 +137,128 @@ pub struct Figure {
 /// One picture or chart of a figure.
 #[derive(Debug)]
 pub enum Panel {
-    /// An `<svg>` element of our own making, trusted as it is.
-    Chart(String),
-    /// A file of the run folder.
-    Picture {
-        /// Its path within the run folder.
-        path: String,
-        /// What it shows, for readers who cannot see it.
-        alt: String,
-    },
+    /// A chart.
+    Chart(DrawnChart),
+    /// Pictures of the run folder.
+    Pictures(PictureGrid),
     /// What could not be drawn, and why.
     Missing(String),
 }
 
 impl Panel {
     /// A chart, or the reason why there is none.
-    pub fn chart(drawn: archaeo_plot::Result<String>) -> Self {
-        drawn.map_or_else(|reason| Self::Missing(format!("No chart: {reason}.")), Self::Chart)
-    }
-
-    /// A picture by its path within the run folder.
-    pub fn picture(path: &str, alt: impl Into<String>) -> Self {
-        Self::Picture { path: path.into(), alt: alt.into() }
+    pub fn chart(chart: &impl Chart) -> Self {
+        let draw = || {
+            let [wide, narrow] = [Width::Wide, Width::Narrow].map(|width| chart.draw(width));
+            Ok(DrawnChart { description: chart.description().into(), wide: wide?, narrow: narrow? })
+        };
+        draw().map_or_else(
+            |reason: archaeo_plot::PlotError| Self::Missing(format!("No chart: {reason}.")),
+            Self::Chart,
+        )
     }
 }
 
-/// Many small pictures with a line or two each, that can be filtered by group.
+/// A chart as `<svg>` elements of our own making, trusted as they are.
+#[derive(Debug)]
+pub struct DrawnChart {
+    /// What it shows, for readers who cannot see it.
+    pub description: String,
+    /// For a wide screen and for paper.
+    pub wide: String,
+    /// The same for a narrow screen, with text that can be read there.
+    pub narrow: String,
+}
+
+/// A file of the run folder. What is said of it is text next to it, never drawn in it.
+#[derive(Debug)]
+pub struct Picture {
+    /// Its path within the run folder.
+    pub path: String,
+    /// What it shows, for readers who cannot see it.
+    pub alt: String,
+    /// A word or two under it; empty for none.
+    pub label: String,
+}
+
+impl Picture {
+    /// The picture at `path`, which shows what `alt` says.
+    pub fn new(path: impl Into<String>, alt: impl Into<String>) -> Self {
+        Self { path: path.into(), alt: alt.into(), label: String::new() }
+    }
+
+    /// With a word or two under it.
+    pub fn labelled(self, label: impl Into<String>) -> Self {
+        Self { label: label.into(), ..self }
+    }
+}
+
+/// Small pictures in rows.
+#[derive(Debug)]
+pub struct PictureGrid {
+    /// What the rows are and the names of the columns; `None` where the pictures of a row merely follow each other, and may wrap.
+    pub columns: Option<(String, Vec<String>)>,
+    /// The rows.
+    pub rows: Vec<PictureRow>,
+    /// What the colours mean.
+    pub legend: Option<Legend>,
+}
+
+/// One row of a grid.
+#[derive(Debug)]
+pub struct PictureRow {
+    /// What stands before it.
+    pub name: String,
+    /// Its pictures.
+    pub pictures: Vec<Picture>,
+}
+
+/// What the colours of pictures mean.
+#[derive(Clone, Debug)]
+pub struct Legend {
+    /// What is coloured.
+    pub title: String,
+    /// From the lowest value to the highest, at equal steps.
+    pub colors: Vec<[u8; 3]>,
+    /// What the first colour and the last stand for.
+    pub ends: [String; 2],
+}
+
+/// Items of some small pictures and a few lines each, that can be filtered by group.
 #[derive(Debug)]
 pub struct Gallery {
     /// What is shown, and of how many.
     pub caption: Text,
+    /// What the colours mean.
+    pub legend: Option<Legend>,
     /// Groups in the order of their buttons.
     pub groups: Vec<String>,
     /// The pictures.
     pub items: Vec<GalleryItem>,
 }
 
-/// One picture of a gallery.
+/// One item of a gallery: pictures that belong together.
 #[derive(Debug)]
 pub struct GalleryItem {
-    /// Its path within the run folder.
-    pub path: String,
-    /// What it shows, for readers who cannot see it.
-    pub alt: String,
+    /// The pictures.
+    pub pictures: Vec<Picture>,
     /// Position in [`Gallery::groups`].
     pub group: usize,
-    /// What stands under it first.
+    /// What stands under them first.
     pub title: Text,
+    /// Which answers were correct.
+    pub verdicts: Vec<Verdict>,
     /// What follows.
     pub lines: Vec<Text>,
+}
+
+/// Whether an answer is correct, and what it is.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Whether it is correct.
+    pub correct: bool,
+    /// What it is.
+    pub text: Text,
 }
 
 /// Running text.

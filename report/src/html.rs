@@ -3,14 +3,15 @@
 //! Styles, charts and pictures are inside the page, and a content security policy forbids it to load or run anything
 //! else. Everything but the enlarged view of pictures works without scripts.
 
+mod pictures;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use crate::document::{
-    Block, Claim, ColumnKind, Document, Figure, Gallery, GalleryItem, Panel, Section, Span, Table, Text,
-};
+use crate::document::Claim;
+use crate::document::{Block, ColumnKind, Document, Figure, Panel, Section, Span, Table, Text};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -54,11 +55,7 @@ pub fn page(document: &Document, pictures: &Pictures) -> String {
                     }
                     @for section in &document.sections { (writer.section(section)) }
                 }
-                dialog #zoom aria-label="Enlarged picture" {
-                    form method="dialog" { button { "Close" } }
-                    img alt="";
-                    p {}
-                }
+                (pictures::lightbox())
                 script { (PreEscaped(SCRIPT)) }
             }
         }
@@ -107,8 +104,11 @@ impl Writer<'_> {
     fn section(&mut self, section: &Section) -> Markup {
         html! {
             section id=(section.id) aria-labelledby={ (section.id) "-title" } {
-                h2 id={ (section.id) "-title" } { (section.title) }
-                @for block in &section.blocks { (self.block(block, section.id)) }
+                // Open without a script, and on paper; the script folds most chapters on a narrow screen.
+                details.chapter open {
+                    summary { h2 id={ (section.id) "-title" } { (section.title) } }
+                    @for block in &section.blocks { (self.block(block, section.id)) }
+                }
             }
         }
     }
@@ -142,7 +142,7 @@ impl Writer<'_> {
         self.figures += 1;
         let charts = figure.panels.iter().filter(|panel| matches!(panel, Panel::Chart(_))).count();
         html! {
-            figure.pair[charts > 1] {
+            figure.figure.pair[charts > 1] {
                 div.panels {
                     @for panel in &figure.panels { (self.panel(panel)) }
                 }
@@ -158,60 +158,14 @@ impl Writer<'_> {
 
     fn panel(&self, panel: &Panel) -> Markup {
         match panel {
-            Panel::Chart(svg) => html! { div.chart { (PreEscaped(svg)) } },
-            Panel::Picture { path, alt } => html! { div.picture { (self.picture(path, alt)) } },
+            Panel::Chart(chart) => html! {
+                div.chart {
+                    div.wide { (PreEscaped(&chart.wide)) }
+                    div.narrow { (PreEscaped(&chart.narrow)) }
+                }
+            },
+            Panel::Pictures(grid) => self.picture_grid(grid),
             Panel::Missing(reason) => html! { p.missing { (reason) } },
-        }
-    }
-
-    fn picture(&self, path: &str, alt: &str) -> Markup {
-        let Some(bytes) = (self.pictures)(path) else {
-            return html! { p.missing { "The picture " code { (path) } " is missing from the run folder." } };
-        };
-        // A file that is no picture would show as a broken one; better to say so.
-        let Ok(format) = image::guess_format(&bytes) else {
-            return html! { p.missing { "The file " code { (path) } " is not a picture." } };
-        };
-        let size =
-            image::ImageReader::with_format(std::io::Cursor::new(&bytes), format).into_dimensions().ok();
-        let source = format!("data:{};base64,{}", format.to_mime_type(), STANDARD.encode(&bytes));
-        html! {
-            img src=(source) alt=(alt) width=[size.map(|s| s.0)] height=[size.map(|s| s.1)];
-        }
-    }
-
-    fn gallery(&mut self, gallery: &Gallery) -> Markup {
-        self.galleries += 1;
-        let name = format!("gallery-{}", self.galleries);
-        let in_group = |group: usize| gallery.items.iter().filter(|item| item.group == group).count();
-        html! {
-            div.gallery {
-                p.caption { (text(&gallery.caption)) }
-                @if gallery.groups.len() > 1 {
-                    fieldset {
-                        legend { "Show" }
-                        input.choose-all type="radio" name=(name) id={ (name) "-all" } checked;
-                        label for={ (name) "-all" } { "All " span.number { (gallery.items.len()) } }
-                        @for (group, title) in gallery.groups.iter().enumerate().filter(|(group, _)| in_group(*group) > 0) {
-                            input class={ "choose-" (group) } type="radio" name=(name) id={ (name) "-" (group) };
-                            label for={ (name) "-" (group) } { (title) " " span.number { (in_group(group)) } }
-                        }
-                    }
-                }
-                div.grid { @for item in &gallery.items { (self.gallery_item(item)) } }
-            }
-        }
-    }
-
-    fn gallery_item(&self, item: &GalleryItem) -> Markup {
-        html! {
-            figure class={ "item group-" (item.group) } {
-                (self.picture(&item.path, &item.alt))
-                figcaption {
-                    p { (text(&item.title)) }
-                    @for line in &item.lines { p { (text(line)) } }
-                }
-            }
         }
     }
 }

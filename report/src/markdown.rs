@@ -1,11 +1,23 @@
-//! A [`Document`] as Markdown: the same words and tables, pictures as links beside the report, and the numbers behind
-//! each chart in the chart's place.
+//! A [`Document`] as Markdown: the same words and tables, with pictures and charts as links to files next to the report.
 
-use crate::document::{Block, ColumnKind, Document, Figure, Gallery, Panel, Section, Span, Table, Text};
+use crate::document::{
+    Block, ColumnKind, Document, Figure, Gallery, Legend, Panel, Picture, PictureGrid, Section, Span, Table,
+    Text,
+};
+
+/// Folder of the charts, within the run folder.
+pub const CHARTS: &str = "charts";
+
+/// The report, and the files that it links to besides pictures.
+pub struct Page {
+    pub text: String,
+    /// Path within the run folder, and contents.
+    pub charts: Vec<(String, String)>,
+}
 
 /// Prints a document.
-pub fn page(document: &Document) -> String {
-    let mut writer = Writer { out: String::new(), figures: 0, tables: 0 };
+pub fn page(document: &Document) -> Page {
+    let mut writer = Writer { out: String::new(), figures: 0, tables: 0, section: "", charts: Vec::new() };
     writer.paragraph(&format!("# {}", escape(&document.title)));
     writer.paragraph(&text(&document.lead));
     for (name, value) in &document.facts {
@@ -17,7 +29,7 @@ pub fn page(document: &Document) -> String {
     }
     writer.out.truncate(writer.out.trim_end().len());
     writer.out.push('\n');
-    writer.out
+    Page { text: writer.out, charts: writer.charts }
 }
 
 /// Escapes what would be taken for markup or break a table's row, and nothing else: the file is also read as it is.
@@ -65,6 +77,9 @@ struct Writer {
     out: String,
     figures: usize,
     tables: usize,
+    /// The section that is written, after which its charts are named.
+    section: &'static str,
+    charts: Vec<(String, String)>,
 }
 
 impl Writer {
@@ -80,6 +95,7 @@ impl Writer {
 
     fn section(&mut self, section: &Section) {
         self.paragraph(&format!("## {}", section.title));
+        self.section = section.id;
         for block in &section.blocks {
             self.block(block);
         }
@@ -124,8 +140,14 @@ impl Writer {
         self.figures += 1;
         for panel in &figure.panels {
             match panel {
-                Panel::Chart(_) => {}
-                Panel::Picture { path, alt } => self.paragraph(&picture(path, alt)),
+                Panel::Chart(chart) => {
+                    let start = format!("{CHARTS}/{}-", self.section);
+                    let before = self.charts.iter().filter(|(path, _)| path.starts_with(&start)).count();
+                    let path = format!("{start}{}.svg", before + 1);
+                    self.paragraph(&link(&path, &chart.description));
+                    self.charts.push((path, archaeo_plot::svg_file(&chart.wide)));
+                }
+                Panel::Pictures(grid) => self.picture_grid(grid),
                 Panel::Missing(reason) => self.paragraph(&escape(reason)),
             }
         }
@@ -136,17 +158,55 @@ impl Writer {
         }
     }
 
+    fn picture_grid(&mut self, grid: &PictureGrid) {
+        match &grid.columns {
+            Some((corner, columns)) => {
+                let names: Vec<String> =
+                    std::iter::once(corner).chain(columns).map(|name| escape(name)).collect();
+                self.line(&format!("| {} |", names.join(" | ")));
+                self.line(&format!("|{}", " --- |".repeat(names.len())));
+                for row in &grid.rows {
+                    let mut cells = vec![escape(&row.name)];
+                    cells.extend(row.pictures.iter().map(picture));
+                    cells.resize(names.len(), String::new());
+                    self.line(&format!("| {} |", cells.join(" | ")));
+                }
+                self.line("");
+            }
+            None => {
+                for row in &grid.rows {
+                    self.paragraph(&format!("**{}**  \n{}", escape(&row.name), pictures(&row.pictures)));
+                }
+            }
+        }
+        self.legend(grid.legend.as_ref());
+    }
+
+    fn legend(&mut self, legend: Option<&Legend>) {
+        if let Some(Legend { title, ends: [low, high], .. }) = legend {
+            self.paragraph(&format!("{}: from {} to {}.", escape(title), escape(low), escape(high)));
+        }
+    }
+
     fn gallery(&mut self, gallery: &Gallery) {
         self.paragraph(&text(&gallery.caption));
+        self.legend(gallery.legend.as_ref());
         for (group, title) in gallery.groups.iter().enumerate() {
             let items = || gallery.items.iter().filter(|item| item.group == group);
             if items().next().is_none() {
                 continue;
             }
-            self.paragraph(&format!("### {} ({})", escape(title), items().count()));
+            if gallery.groups.len() > 1 {
+                self.paragraph(&format!("### {} ({})", escape(title), items().count()));
+            }
             for item in items() {
-                let lines: Vec<String> = std::iter::once(&item.title).chain(&item.lines).map(text).collect();
-                self.paragraph(&format!("{}  \n{}", picture(&item.path, &item.alt), lines.join("; ")));
+                let verdicts = item.verdicts.iter().map(|verdict| {
+                    format!("{} {}", if verdict.correct { "✓" } else { "✗" }, text(&verdict.text))
+                });
+                let mut lines = vec![text(&item.title)];
+                lines.extend(verdicts);
+                lines.extend(item.lines.iter().map(text));
+                self.paragraph(&format!("{}  \n{}", pictures(&item.pictures), lines.join("; ")));
             }
         }
     }
@@ -169,7 +229,15 @@ impl Writer {
     }
 }
 
-fn picture(path: &str, alt: &str) -> String {
+fn picture(picture: &Picture) -> String {
+    link(&picture.path, &picture.alt)
+}
+
+fn pictures(pictures: &[Picture]) -> String {
+    pictures.iter().map(picture).collect::<Vec<_>>().join(" ")
+}
+
+fn link(path: &str, alt: &str) -> String {
     // Angle brackets allow spaces in the path.
     format!("![{}](<{}>)", escape(alt), path.replace(['<', '>', '\n'], "_"))
 }

@@ -1,31 +1,107 @@
-// Pictures open enlarged, and the contents show where the reader is. The page is complete without either.
+// Pictures open enlarged, chapters fold on narrow screens, and the contents show where the reader is. The page is complete without
+// any of it.
 const zoom = document.getElementById("zoom");
+const narrow = matchMedia("(max-width: 719px)");
+
 if (zoom.showModal) {
-  const show = (image) => {
-    const large = zoom.querySelector("img");
-    large.src = image.src;
-    large.alt = image.alt;
-    zoom.querySelector("p").textContent = image.alt;
+  const part = (name) => zoom.querySelector("." + name);
+  let items = [];
+  let at = 0;
+
+  const show = (index) => {
+    at = (index + items.length) % items.length;
+    const item = items[at];
+    const images = [...item.querySelectorAll("img")];
+    const around = item.closest(".gallery, figure.figure");
+    const copies = [...item.querySelector(".shots").cloneNode(true).children];
+    part("shots").replaceChildren(...copies);
+    const said = item.querySelector("figcaption");
+    if (said) {
+      part("said").replaceChildren(...said.cloneNode(true).children);
+    } else {
+      const line = document.createElement("p");
+      line.textContent = images.map((image) => image.alt).join("; ");
+      part("said").replaceChildren(line);
+    }
+    const legend = around.querySelector(".legend");
+    part("colours").replaceChildren(...(legend ? [legend.cloneNode(true)] : []));
+    part("place").textContent = `${at + 1} of ${items.length}`;
+    for (const step of ["previous", "next"]) part(step).disabled = items.length < 2;
+  };
+
+  const open = (item) => {
+    const around = item.closest(".gallery, figure.figure");
+    // What the buttons above a gallery hide is passed over.
+    items = [...around.querySelectorAll(".item")].filter((each) => each.querySelector("img") && each.offsetParent !== null);
+    show(items.indexOf(item));
     zoom.showModal();
   };
-  for (const image of document.querySelectorAll("main img")) {
-    image.tabIndex = 0;
-    image.setAttribute("role", "button");
-    image.setAttribute("aria-label", "Enlarge: " + image.alt);
-    image.addEventListener("click", () => show(image));
-    image.addEventListener("keydown", (event) => {
+
+  for (const item of document.querySelectorAll("main .item")) {
+    const shots = item.querySelector(".shots");
+    const images = [...shots.querySelectorAll("img")];
+    if (images.length === 0) continue;
+    shots.tabIndex = 0;
+    shots.setAttribute("role", "button");
+    shots.setAttribute("aria-label", "Enlarge: " + images.map((image) => image.alt).join("; "));
+    shots.addEventListener("click", () => open(item));
+    shots.addEventListener("keydown", (event) => {
       if (event.key === "Enter" || event.key === " ") {
         event.preventDefault();
-        show(image);
+        open(item);
       }
     });
   }
-  zoom.addEventListener("click", (event) => {
-    if (event.target === zoom || event.target.tagName === "IMG") zoom.close();
+
+  part("previous").addEventListener("click", () => show(at - 1));
+  part("next").addEventListener("click", () => show(at + 1));
+  zoom.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step || items.length < 2) return;
+    event.preventDefault();
+    show(at + step);
   });
+  let start = null;
+  zoom.addEventListener("touchstart", (event) => {
+    start = event.touches.length === 1 ? event.touches[0] : null;
+  }, { passive: true });
+  zoom.addEventListener("touchend", (event) => {
+    if (!start || items.length < 2) return;
+    const end = event.changedTouches[0];
+    const [x, y] = [end.clientX - start.clientX, end.clientY - start.clientY];
+    start = null;
+    if (Math.abs(x) > 40 && Math.abs(x) > 1.5 * Math.abs(y)) show(at + (x < 0 ? 1 : -1));
+  }, { passive: true });
+  zoom.addEventListener("click", (event) => {
+    if (event.target === zoom) zoom.close();
+  });
+  // The reader goes on from the picture that was seen last, not from the one that was opened first.
+  zoom.addEventListener("close", () => items[at]?.querySelector(".shots").focus());
 }
 
+// On a narrow screen the chapters fold, but for those that say what was found.
+const chapters = [...document.querySelectorAll("details.chapter")];
+const fold = () => {
+  for (const chapter of chapters) chapter.open = !narrow.matches || chapter.querySelector(".claims") !== null;
+};
+const unfold = () => {
+  const target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+  const chapter = target?.closest("details.chapter") ?? target?.querySelector("details.chapter");
+  if (!chapter || chapter.open) return;
+  chapter.open = true;
+  target.scrollIntoView();
+};
+fold();
+unfold();
+narrow.addEventListener("change", fold);
+addEventListener("hashchange", unfold);
+addEventListener("beforeprint", () => chapters.forEach((chapter) => { chapter.open = true; }));
+
 const contents = document.querySelector("nav.contents details");
+contents.addEventListener("click", (event) => {
+  // A link to the chapter that the address names already changes nothing there.
+  if (event.target.closest("a")?.hash === location.hash) unfold();
+});
 if (matchMedia("(max-width: 1099px)").matches) contents.open = false;
 if ("IntersectionObserver" in window) {
   const links = new Map([...contents.querySelectorAll("a")].map((link) => [link.hash.slice(1), link]));

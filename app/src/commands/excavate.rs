@@ -82,6 +82,7 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
         out: &arguments.out,
         device: &device,
         environment: environment(global),
+        title: arguments.title.as_deref(),
     };
     let investigation = excavate(&request, &bars)?;
     bars.finish();

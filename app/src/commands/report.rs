@@ -12,7 +12,7 @@ use crate::printer::Printer;
 /// # Errors
 /// A folder without an investigation.
 pub fn run(arguments: &Report, printer: &Printer) -> Result<()> {
-    report_again(&arguments.folder)?;
+    report_again(&arguments.folder, arguments.title.as_deref())?;
     let path = |name: &str| arguments.folder.join(name).display().to_string();
     let written = json!({ "html": path("report.html"), "markdown": path("report.md") });
     printer.result(&written, |_| format!("Report: {}", path("report.html")))

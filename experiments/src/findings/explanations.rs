@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use archaeo_analysis::statistics::{AnswerAgreement, Estimate, Measured, Pairing, RankTrend, SignFlipTest};
 use serde::{Deserialize, Serialize};
 
-use super::Role;
+use super::{ExplainedImage, HeadMaps, HeatmapShown, Role};
 
 /// What the transformer's heads attend to, averaged over images.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,10 +22,12 @@ pub struct AttentionFindings {
     pub layers: Vec<LayerAttention>,
     /// Whether the distance relative to even attention rises or falls with depth, with layers as units.
     pub trend: Measured<RankTrend>,
-    /// Picture: what every head of every layer sends to the tokens that are read, for one image.
-    pub head_maps: String,
-    /// Picture: rollout over several images.
-    pub rollouts: String,
+    /// What every head of every layer sends to the tokens that are read, for one image; missing from older findings.
+    #[serde(default)]
+    pub head_maps_shown: Option<HeadMaps>,
+    /// Rollout over several images; missing from older findings.
+    #[serde(default)]
+    pub rollouts_shown: Vec<ExplainedImage>,
 }
 
 /// One layer's heads.
@@ -113,8 +115,11 @@ pub struct Comparison {
     pub explains: BTreeMap<Role, Option<usize>>,
     /// Rank correlation of the two heatmaps over the ViT's patch grid.
     pub agreement: Measured<f64>,
-    /// One picture: input, rollout, Grad-CAM.
+    /// Picture: the image. In older findings with both heatmaps next to it.
     pub picture: String,
+    /// Each model's heatmap over the image as that model sees it; missing from older findings.
+    #[serde(default)]
+    pub heatmaps: BTreeMap<Role, HeatmapShown>,
 }
 
 /// Explanations against the true object mask.
@@ -214,6 +219,7 @@ mod tests {
                 explains: BTreeMap::from([(Role::Vit, None), (Role::Cnn, Some(3))]),
                 agreement,
                 picture: "a.png".into(),
+                heatmaps: BTreeMap::new(),
             };
             let text = serde_json::to_string(&comparison).unwrap();
             let read: Comparison = serde_json::from_str(&text).unwrap();

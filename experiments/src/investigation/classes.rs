@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::classes::{DataClasses, MatchedBy, Matching, Outputs, match_classes, same_outputs};
-use crate::findings::Role;
 use archaeo_data::Dataset;
+use crate::findings::Role;
 
 use super::InvestigationError;
 

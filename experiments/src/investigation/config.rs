@@ -7,8 +7,8 @@ use toml::{Table, Value};
 
 use super::Given;
 use crate::findings::Role;
-use crate::studies::StudySizes;
 use archaeo_store::run_folder::{RunFolderError, sha256_checkpoint};
+use crate::studies::StudySizes;
 use archaeo_training::{Recipe, RecipeError, RecipeFile, from_table};
 
 /// What decides an investigation besides its data.

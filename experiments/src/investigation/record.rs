@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{InvestigationError, Watcher};
-use crate::studies::{Laboratory, StudyError};
 use archaeo_store::run_folder::{Build, Environment, RunFolder, RunFolderError};
+use crate::studies::{Laboratory, StudyError};
 
 /// Who made a finding, and from what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,12 +8,12 @@ use burn::tensor::Device;
 use super::classes::arrange;
 use super::{Given, InvestigationError, Request, Watcher};
 use crate::classes::Outputs;
-use crate::findings::{ModelFindings, Role};
-use crate::studies::StudyError;
 use archaeo_data::Dataset;
+use crate::findings::{ModelFindings, Role};
+use archaeo_training::images::{Augmented, Preprocessed, Subset};
 use archaeo_random::stratified;
 use archaeo_store::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
-use archaeo_training::images::{Augmented, Preprocessed, Subset};
+use crate::studies::StudyError;
 use archaeo_training::{Job, Outcome, RecipeError, train};
 
 /// What was given and what is needed, where a model cannot play a role.

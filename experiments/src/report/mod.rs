@@ -8,10 +8,13 @@ mod charts;
 mod claims;
 mod names;
 mod sections;
+mod shown;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Component, Path};
+
+use archaeo_store::StoreError;
 
 use crate::findings::Investigation;
 
@@ -22,18 +25,26 @@ pub use claims::{Claim, claims};
 pub enum ReportError {
     /// The report cannot be written.
     #[error(transparent)]
-    Store(#[from] archaeo_store::StoreError),
+    Store(#[from] StoreError),
 }
 
-/// Writes `report.html` and `report.md` into `folder`, from which the pictures are read. Each file appears whole or not
-/// at all.
+/// Writes `report.html`, `report.md` and the charts that the latter links to into `folder`, from which the pictures are read. Each
+/// file appears whole or not at all.
 ///
 /// # Errors
 /// The folder cannot be written. A picture that is missing is named in the report instead.
 pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
     let pictures = |path: &str| picture(folder, path);
     archaeo_store::write(&folder.join("report.html"), html(investigation, &pictures).as_bytes())?;
-    archaeo_store::write(&folder.join("report.md"), markdown(investigation).as_bytes())?;
+    let markdown = archaeo_report::markdown::page(&sections::document(investigation));
+    if !markdown.charts.is_empty() {
+        let charts = folder.join(archaeo_report::markdown::CHARTS);
+        std::fs::create_dir_all(&charts).map_err(StoreError::io("make the folder", &charts))?;
+    }
+    for (path, chart) in &markdown.charts {
+        archaeo_store::write(&folder.join(path), chart.as_bytes())?;
+    }
+    archaeo_store::write(&folder.join("report.md"), markdown.text.as_bytes())?;
     Ok(())
 }
 
@@ -42,9 +53,9 @@ pub fn html(investigation: &Investigation, pictures: &dyn Fn(&str) -> Option<Vec
     archaeo_report::html::page(&sections::document(investigation), pictures)
 }
 
-/// The report as Markdown, with pictures as links relative to the run folder.
+/// The report as Markdown, with pictures and charts as links relative to the run folder.
 pub fn markdown(investigation: &Investigation) -> String {
-    archaeo_report::markdown::page(&sections::document(investigation))
+    archaeo_report::markdown::page(&sections::document(investigation)).text
 }
 
 /// Findings may come from anywhere; a picture's path must not lead out of the run folder.

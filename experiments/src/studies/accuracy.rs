@@ -8,8 +8,8 @@ use archaeo_analysis::statistics::{
 };
 
 use super::{Laboratory, ROLES, StudyError};
-use crate::findings::{AccuracyFindings, ModelScores, PairComparison, Role, SplitAccuracy};
 use archaeo_training::evaluate::Evaluation;
+use crate::findings::{AccuracyFindings, ModelScores, PairComparison, Role, SplitAccuracy};
 
 /// Equal-mass bins of the calibration error.
 const CALIBRATION_BINS: usize = 15;

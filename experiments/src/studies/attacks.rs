@@ -12,6 +12,7 @@ use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, StatisticsError, wil
 use super::{Laboratory, ROLES, StudyError};
 use crate::findings::{AttackCurve, AttackFindings, AttackPoint, Role, epsilon_unit};
 use comparison::comparisons;
+pub(crate) use examples::PERTURBATION_GAIN;
 use examples::examples;
 
 /// An attack of some size, in units of 1/255.
@@ -64,13 +65,12 @@ pub fn attacks(lab: &Laboratory) -> Result<AttackFindings, StudyError> {
     let comparisons = comparisons(&outcomes, [before(Role::Vit), before(Role::Cnn)])?;
     let shown = epsilons.iter().copied().find(|&epsilon| epsilon >= SHOWN_EPSILON).or(largest);
     let example_attack = shown.map(|epsilon| (family_shown(lab, epsilon), epsilon));
-    let (examples, example_answers) = examples(lab, &indices, &labels, &outcomes, &clean, example_attack)?;
+    let example_answers = examples(lab, &indices, &labels, &outcomes, &clean, example_attack)?;
     Ok(AttackFindings {
         n: indices.len(),
         unit: epsilon_unit(),
         curves,
         comparisons,
-        examples,
         example_attack: example_attack.map(|(attack, epsilon)| (attack.name().into(), epsilon)),
         example_answers,
     })

@@ -1,5 +1,7 @@
 //! What do the transformer's heads attend to?
 
+use std::collections::BTreeMap;
+
 use archaeo_analysis::attention_maps::AttentionMaps;
 use archaeo_analysis::attention_statistics::{
     DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
@@ -9,19 +11,19 @@ use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, FEWEST_FOR_A_TREND, Measured, RankTrend, Resampling, StatisticsError, mean_t,
     rank_trend,
 };
-use archaeo_plot::{Cell, Picture, SheetLayout, contact_sheet};
 
-use super::pictures::{heat_panel, panel};
 use super::{Laboratory, StudyError};
-use crate::findings::{AttentionFindings, HeadAttention, LayerAttention};
 use archaeo_data::Image;
+use crate::findings::{
+    AttentionFindings, ExplainedImage, HeadAttention, HeadMaps, HeatmapShown, LayerAttention, LayerMaps, Role,
+};
 use archaeo_training::images::preprocess;
 
-/// Images on the rollout picture.
+/// Images whose rollout is shown.
 const ROLLOUTS_SHOWN: usize = 12;
 
-/// Statistics of every layer and head over a sample of the main split, with a picture of every head on one image and of
-/// the rollout on several.
+/// Statistics of every layer and head over a sample of the main split, with pictures of every head on one image and
+/// of the rollout on several.
 ///
 /// # Errors
 /// A model without attention, or data that cannot be read.
@@ -29,23 +31,30 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
     let indices = lab.sample_to_show("attention", lab.sizes.attention_images, ROLLOUTS_SHOWN)?;
     let convention = DistanceConvention::default();
     let mut images: Vec<Vec<LayerStatistics>> = Vec::new();
-    let (mut head_maps, mut rollouts, mut even_distances, mut read_out) = (None, Vec::new(), Vec::new(), "");
-    lab.for_each_batch("attention", &indices, lab.vit, |_, samples, tensor| {
+    let predicted = lab.predicted(lab.main_split, Role::Vit)?;
+    let answers = predicted.scores()?.predicted();
+    let answer = |image: usize| (answers[image], predicted.probabilities(image)[answers[image]]);
+    let (mut head_maps_shown, mut rollouts_shown, mut even_distances, mut read_out) =
+        (None, Vec::new(), Vec::new(), "");
+    lab.for_each_batch("attention", &indices, lab.vit, |batch, samples, tensor| {
         let maps = AttentionMaps::record(lab.vit, tensor)?;
         images.extend(attention_statistics(&maps, convention));
         let preprocessing = &lab.vit.card().preprocessing;
-        if head_maps.is_none() {
-            let shown = preprocess(samples[0].image.clone(), preprocessing);
-            head_maps = Some(head_sheet(&maps, &shown)?);
+        let seen = |place: usize| preprocess(samples[place].image.clone(), preprocessing);
+        if head_maps_shown.is_none() {
+            head_maps_shown = Some(head_maps(lab, &maps, batch[0], &seen(0))?);
             read_out = maps.layers[0].site.read_out.describe();
             even_distances = maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect();
         }
-        let room = ROLLOUTS_SHOWN - rollouts.len() / 2;
-        for (sample, heatmap) in samples.iter().zip(rollout(&maps, &RolloutOptions::default())).take(room) {
-            let shown = preprocess(sample.image.clone(), preprocessing);
-            let caption = lab.dataset.classes[sample.label].clone();
-            rollouts.push(Cell { picture: panel(&shown)?, caption });
-            rollouts.push(Cell { picture: heat_panel(&shown, &heatmap)?, caption: "rollout".into() });
+        let heatmaps = rollout(&maps, &RolloutOptions::default());
+        for (place, heatmap) in heatmaps.iter().enumerate().take(ROLLOUTS_SHOWN - rollouts_shown.len()) {
+            let name = format!("attention-rollout-{:02}", rollouts_shown.len() + 1);
+            let heatmap = lab.save_heatmap(&format!("{name}-vit"), &seen(place), heatmap)?;
+            rollouts_shown.push(ExplainedImage {
+                image: lab.save_image(&name, batch[place], &seen(place))?,
+                predictions: BTreeMap::from([(Role::Vit, answer(batch[place]))]),
+                heatmaps: BTreeMap::from([(Role::Vit, heatmap)]),
+            });
         }
         Ok(())
     })?;
@@ -55,7 +64,6 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
         .enumerate()
         .map(|(layer, &even)| layer_findings(&images, layer, even))
         .collect::<Result<Vec<_>, _>>()?;
-    let layout = SheetLayout { columns: 8, ..SheetLayout::default() };
     Ok(AttentionFindings {
         n: images.len(),
         convention: convention.describe().into(),
@@ -63,29 +71,32 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
         image_size: lab.vit.card().preprocessing.image_size,
         trend: depth_trend(&layers, &lab.resampling())?,
         layers,
-        head_maps: lab.save("attention-heads", &head_maps.expect("a sample has an image"))?,
-        rollouts: lab.save("attention-rollouts", &contact_sheet(&rollouts, &layout)?)?,
+        head_maps_shown,
+        rollouts_shown,
     })
 }
 
-/// Every head's attention for the first image: a row a layer, a column a head, blank where a layer has fewer heads.
-fn head_sheet(maps: &AttentionMaps, shown: &Image) -> Result<Picture, StudyError> {
-    let columns = maps.layers.iter().map(|layer| layer.heads).max().unwrap_or(0);
-    let blank = Picture::filled(1, 1, [255; 3])?;
-    let mut cells = Vec::new();
-    for (layer, of_layer) in maps.layers.iter().enumerate() {
-        for head in 0..columns {
-            let cell = match head < of_layer.heads {
-                true => Cell {
-                    picture: heat_panel(shown, &maps.readout_map(layer, 0, head))?,
-                    caption: format!("layer {} head {}", layer + 1, head + 1),
-                },
-                false => Cell { picture: blank.clone(), caption: String::new() },
-            };
-            cells.push(cell);
-        }
-    }
-    Ok(contact_sheet(&cells, &SheetLayout { columns, ..SheetLayout::default() })?)
+/// Every head's attention for one image.
+fn head_maps(
+    lab: &Laboratory,
+    maps: &AttentionMaps,
+    index: usize,
+    seen: &Image,
+) -> Result<HeadMaps, StudyError> {
+    let head = |layer: usize, head: usize| {
+        let name = format!("attention-layer-{:02}-head-{:02}", layer + 1, head + 1);
+        lab.save_heatmap(&name, seen, &maps.readout_map(layer, 0, head))
+    };
+    let layers = maps.layers.iter().enumerate().map(|(layer, of_layer)| {
+        let heads: Vec<HeatmapShown> =
+            (0..of_layer.heads).map(|index| head(layer, index)).collect::<Result<_, StudyError>>()?;
+        let grid = heads.first().map_or([0, 0], |head| head.grid);
+        Ok(LayerMaps { grid, heads: heads.into_iter().map(|head| head.picture).collect() })
+    });
+    Ok(HeadMaps {
+        image: lab.save_image("attention-image", index, seen)?,
+        layers: layers.collect::<Result<_, StudyError>>()?,
+    })
 }
 
 /// One layer, over images.

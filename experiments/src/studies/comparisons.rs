@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::attention_maps::AttentionMaps;
-use archaeo_analysis::grad_cam::grad_cam;
 use archaeo_analysis::heatmap::{Heatmap, rank_correlation};
-use archaeo_analysis::rollout::{RolloutOptions, rollout};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, Resampling, mean_t, pairing_test};
 
-use super::pictures::{heat_panel, panel, row};
+use super::explained::{explain, save_heatmaps};
+use super::pictures::{PANEL, panel};
 use super::{Laboratory, ROLES, StudyError};
-use crate::findings::{Agreement, AgreementGroup, Comparison, ComparisonFindings, Role};
 use archaeo_training::evaluate::Evaluation;
-use archaeo_training::images::{preprocess, to_tensor};
+use crate::findings::{Agreement, AgreementGroup, Comparison, ComparisonFindings, Role};
 
 /// Explains a sample of the main split with both models.
 ///
@@ -26,14 +23,9 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
     let split = lab.split()?;
     let (mut items, mut pairs) = (Vec::new(), Vec::new());
     lab.for_each_batch("explanations compared", &indices, lab.vit, |batch, samples, for_vit| {
-        let rollouts = rollout(&AttentionMaps::record(lab.vit, for_vit)?, &RolloutOptions::default());
-        let preprocessing = &lab.cnn.card().preprocessing;
-        let shown: Vec<_> =
-            samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect();
-        let grad_cams = grad_cam(lab.cnn, to_tensor(&shown, lab.device), None);
-        for (((&index, image), rollout), grad_cam) in batch.iter().zip(&shown).zip(&rollouts).zip(&grad_cams)
-        {
-            let picture = row(&[panel(image)?, heat_panel(image, rollout)?, heat_panel(image, grad_cam)?])?;
+        for (&index, explained) in batch.iter().zip(explain(lab, samples, for_vit)?) {
+            let name = format!("comparison-{index:05}");
+            let [rollout, grad_cam] = ROLES.map(|role| &explained[&role].heatmap);
             let answer = |role: usize, predicted: &Evaluation| {
                 let class = answers[role][index];
                 (ROLES[role], (class, predicted.probabilities(index)[class]))
@@ -51,7 +43,8 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
                 // Rollout belongs to no class; Grad-CAM explains the class that its model names.
                 explains: BTreeMap::from([(Role::Vit, None), (Role::Cnn, Some(answers[1][index]))]),
                 agreement: pair.agreement(),
-                picture: lab.save(&format!("comparison-{index:05}"), &picture)?,
+                picture: lab.save(&name, &panel(&explained[&Role::Vit].seen, PANEL)?)?,
+                heatmaps: save_heatmaps(lab, &name, &explained)?,
             });
             pairs.push(pair);
         }

@@ -1,20 +1,18 @@
 //! Who errs where: mistakes of the ViT alone, of the CNN alone, and of both.
 
+mod gallery;
+
 use std::collections::BTreeMap;
 
 use archaeo_analysis::error_groups::{confusions, error_groups};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, answer_agreement, wilson};
-use archaeo_plot::{Cell, SheetLayout, contact_sheet};
 
-use super::pictures::panel;
 use super::{Laboratory, StudyError};
 use crate::findings::{ClassErrors, Confusion, ErrorFindings, ErrorGroup, ErrorGroupFindings, Role};
-use archaeo_training::images::preprocess;
+use gallery::gallery;
 
 /// Confusions listed for each group.
 const CONFUSIONS_LISTED: usize = 8;
-/// Images shown of each group.
-const IMAGES_SHOWN: usize = 18;
 
 /// Sorts the mistakes on the main split.
 ///
@@ -26,6 +24,10 @@ pub fn errors(lab: &Laboratory) -> Result<ErrorFindings, StudyError> {
     let labels = &vit.labels;
     let sorted = error_groups(labels, &vit_answers, &cnn_answers);
 
+    let predicted = BTreeMap::from([
+        (Role::Vit, (&vit, vit_answers.as_slice())),
+        (Role::Cnn, (&cnn, cnn_answers.as_slice())),
+    ]);
     let mut groups = BTreeMap::new();
     for (group, members) in [
         (ErrorGroup::VitOnly, &sorted.only_first),
@@ -47,7 +49,7 @@ pub fn errors(lab: &Laboratory) -> Result<ErrorFindings, StudyError> {
                     .map(|(truth, predicted, count)| Confusion { truth, predicted, count })
                     .collect(),
                 confidence: (!members.is_empty()).then(|| confidences.sum::<f64>() / members.len() as f64),
-                picture: picture(lab, group, members, labels, [&vit_answers, &cnn_answers])?,
+                surest: gallery(lab, group, members, &predicted)?,
             },
         );
     }
@@ -78,38 +80,4 @@ pub fn errors(lab: &Laboratory) -> Result<ErrorFindings, StudyError> {
             })
             .collect(),
     })
-}
-
-/// Some images of a group, each with its truth and the wrong answers; `None` for an empty group.
-fn picture(
-    lab: &Laboratory,
-    group: ErrorGroup,
-    members: &[usize],
-    labels: &[usize],
-    [vit, cnn]: [&[usize]; 2],
-) -> Result<Option<String>, StudyError> {
-    if members.is_empty() {
-        return Ok(None);
-    }
-    // Evenly over the group, so that no class that comes first fills the picture.
-    let shown = members.len().min(IMAGES_SHOWN);
-    let chosen: Vec<usize> = (0..shown).map(|i| members[i * members.len() / shown]).collect();
-    let name = |class: usize| lab.dataset.classes[class].as_str();
-    let mut cells = Vec::new();
-    for (sample, image) in lab.split()?.batch(&chosen)?.iter().zip(chosen) {
-        let answers = match group {
-            ErrorGroup::VitOnly => name(vit[image]).to_owned(),
-            ErrorGroup::CnnOnly => name(cnn[image]).to_owned(),
-            ErrorGroup::Both if vit[image] == cnn[image] => format!("{}, both", name(vit[image])),
-            ErrorGroup::Both => format!("{}\nand {}", name(vit[image]), name(cnn[image])),
-        };
-        let picture = panel(&preprocess(sample.image.clone(), &lab.vit.card().preprocessing))?;
-        cells.push(Cell { picture, caption: format!("{}\nas {answers}", name(labels[image])) });
-    }
-    let file = match group {
-        ErrorGroup::VitOnly => "errors-vit-only",
-        ErrorGroup::CnnOnly => "errors-cnn-only",
-        ErrorGroup::Both => "errors-both",
-    };
-    Ok(Some(lab.save(file, &contact_sheet(&cells, &SheetLayout::default())?)?))
 }

@@ -11,8 +11,8 @@ use archaeo_analysis::statistics::{
 
 use super::{Laboratory, StudyError};
 use crate::findings::{HeadAblation, HeadFindings, SelectedHead};
-use archaeo_random::stratified;
 use archaeo_training::images::{preprocess, to_tensor};
+use archaeo_random::stratified;
 
 /// Fewest images: another image's output needs another image, and an interval two values.
 pub const FEWEST_IMAGES: usize = 2;

@@ -10,8 +10,8 @@ use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
 
 use self::scores::{Baselines, Scores, findings};
 use super::{Laboratory, ROLES, StudyError};
-use crate::findings::{LocalisationFindings, Role};
 use archaeo_data::Image;
+use crate::findings::{LocalisationFindings, Role};
 use archaeo_training::images::{preprocess, preprocess_mask, to_tensor};
 
 /// Holds every heatmap against the true mask on a sample of the main split; `None` where the data knows no mask.

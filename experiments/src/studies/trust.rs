@@ -11,11 +11,11 @@ use archaeo_analysis::statistics::{
 
 use super::positive::positive_class;
 use super::{Laboratory, ROLES, StudyError};
+use archaeo_training::evaluate::Evaluation;
 use crate::findings::{
     BinaryScores, CONFIDENT, ClassAccuracy, ConfidentAnswers, Confusion, ConstantAnswer, FEWEST_OF_CLASS,
     MostCommonClass, SplitGap, Trust, TrustFindings, UsualAnswer,
 };
-use archaeo_training::evaluate::Evaluation;
 
 /// Headline numbers of both models on the main split, held against always giving one answer and against the split that models
 /// were chosen on.

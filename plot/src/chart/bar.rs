@@ -2,7 +2,8 @@
 
 use super::axis::{Axis, value_label};
 use super::frame::{ValueAxisSpec, draw_value_axis, heading, legend};
-use super::svg::{Anchor, LINE, Svg, WIDTH, fill, text_width, wrap};
+use super::svg::{Anchor, LINE, Svg, fill, text_width, wrap};
+use super::{Chart, Width};
 use super::{Measure, check_interval};
 use crate::{PlotError, Result};
 
@@ -35,11 +36,25 @@ pub struct BarChart {
 /// # Errors
 /// No categories, a series of another length, a logarithmic axis, a value that is not finite, or a reversed interval.
 pub fn bar_chart(chart: &BarChart) -> Result<String> {
+    chart.draw(Width::Wide)
+}
+
+impl Chart for BarChart {
+    fn draw(&self, width: Width) -> Result<String> {
+        draw(self, width)
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+}
+
+fn draw(chart: &BarChart, width: Width) -> Result<String> {
     check(chart)?;
     let bars = || chart.series.iter().flat_map(|series| series.bars.iter().flatten());
     let label = |bar: &Measure| value_label(bar.value, chart.value.scale);
 
-    let mut svg = Svg::new();
+    let mut svg = Svg::new(width);
     let mut top = heading(&mut svg, &chart.title);
     if chart.series.len() > 1 {
         top = legend(
@@ -49,7 +64,8 @@ pub fn bar_chart(chart: &BarChart) -> Result<String> {
         );
     }
     top += 4.0;
-    let names: Vec<Vec<String>> = chart.categories.iter().map(|name| wrap(name, WIDTH * 0.34, 3)).collect();
+    let names: Vec<Vec<String>> =
+        chart.categories.iter().map(|name| wrap(name, svg.width * 0.34, 3)).collect();
     let name_width = names.iter().flatten().map(|line| text_width(line)).fold(0.0, f64::max);
     let (thickness, between) = if chart.series.len() > 1 { (14.0, 10.0) } else { (14.0, 8.0) };
     let bars_height = thickness * chart.series.len() as f64;
@@ -60,11 +76,11 @@ pub fn bar_chart(chart: &BarChart) -> Result<String> {
         axis: &chart.value,
         values: bars().flat_map(Measure::extent).chain([0.0]).collect(),
         left: name_width + 8.0,
-        right: WIDTH - bars().map(|bar| text_width(&label(bar))).fold(0.0, f64::max) - 8.0,
+        right: svg.width - bars().map(|bar| text_width(&label(bar))).fold(0.0, f64::max) - 8.0,
         top,
         bottom,
     };
-    let x = draw_value_axis(&mut svg, spec)?;
+    let (x, end) = draw_value_axis(&mut svg, spec)?;
     let mut row_top = top;
     for (category, name) in names.iter().enumerate() {
         let middle = row_top + row_height(name) / 2.0;
@@ -75,20 +91,20 @@ pub fn bar_chart(chart: &BarChart) -> Result<String> {
             let y = middle - bars_height / 2.0 + thickness * series as f64;
             let (from, to) = (x.at(bar.value.min(0.0)), x.at(bar.value.max(0.0)));
             svg.rect([from, y + 1.0], [to - from, thickness - 2.0], &format!("bar {}", fill(series)), None);
-            let mut end = to;
+            let mut reach = to;
             if let Some((low, high)) = bar.interval {
                 let (y, low, high) = (y + thickness / 2.0, x.at(low), x.at(high));
                 svg.line([low, y], [high, y], "ink");
                 svg.line([low, y - 3.0], [low, y + 3.0], "ink");
                 svg.line([high, y - 3.0], [high, y + 3.0], "ink");
-                end = end.max(high);
+                reach = reach.max(high);
             }
-            svg.text([end + 6.0, y + thickness / 2.0 + 4.0], Anchor::Start, "number", &label(&bar));
+            svg.text([reach + 6.0, y + thickness / 2.0 + 4.0], Anchor::Start, "number", &label(&bar));
         }
         row_top += row_height(name);
     }
     svg.line([x.at(0.0), top], [x.at(0.0), bottom], "axis");
-    Ok(svg.finish(bottom + 41.0, &chart.title, &chart.description))
+    Ok(svg.finish(end, &chart.title, &chart.description))
 }
 
 fn check(chart: &BarChart) -> Result<()> {

@@ -2,7 +2,8 @@
 
 use super::axis::{Axis, value_label};
 use super::frame::{ValueAxisSpec, draw_value_axis, heading};
-use super::svg::{Anchor, LINE, Svg, WIDTH, stroke, text_width, wrap};
+use super::svg::{Anchor, LINE, SMALL, Svg, stroke, text_width, wrap};
+use super::{Chart, Width};
 use super::{Measure, check_interval};
 use crate::{PlotError, Result};
 
@@ -37,6 +38,20 @@ pub struct DotIntervalChart {
 /// # Errors
 /// No rows, a value that is not finite (or not positive on a logarithmic axis), or a reversed interval.
 pub fn dot_interval_chart(chart: &DotIntervalChart) -> Result<String> {
+    chart.draw(Width::Wide)
+}
+
+impl Chart for DotIntervalChart {
+    fn draw(&self, width: Width) -> Result<String> {
+        draw(self, width)
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+}
+
+fn draw(chart: &DotIntervalChart, width: Width) -> Result<String> {
     if chart.rows.is_empty() {
         return Err(PlotError::Empty { what: "a chart of estimates", reason: "it has no rows" });
     }
@@ -52,12 +67,12 @@ pub fn dot_interval_chart(chart: &DotIntervalChart) -> Result<String> {
         }
     };
     let numbers: Vec<(String, String)> = chart.rows.iter().map(|row| written(&row.measure)).collect();
-    let widest = numbers.iter().map(|(value, interval)| text_width(value).max(text_width(interval) * 0.88));
+    let widest = numbers.iter().map(|(value, interval)| text_width(value).max(text_width(interval) * SMALL));
     let number_width = widest.fold(0.0, f64::max);
 
-    let mut svg = Svg::new();
+    let mut svg = Svg::new(width);
     let mut top = heading(&mut svg, &chart.title);
-    let names: Vec<Vec<String>> = chart.rows.iter().map(|row| wrap(&row.label, WIDTH * 0.3, 3)).collect();
+    let names: Vec<Vec<String>> = chart.rows.iter().map(|row| wrap(&row.label, svg.width * 0.3, 3)).collect();
     let name_width = names.iter().flatten().map(|line| text_width(line)).fold(0.0, f64::max);
     let height = |row: usize| (LINE * names[row].len() as f64).max(28.0) + 5.0;
     if chart.reference.is_some() {
@@ -73,12 +88,12 @@ pub fn dot_interval_chart(chart: &DotIntervalChart) -> Result<String> {
             .chain(chart.reference.iter().map(|r| r.0))
             .collect(),
         left: name_width + 16.0,
-        right: WIDTH - number_width - 18.0,
+        right: svg.width - number_width - 18.0,
         top,
         bottom,
     };
     let (left, right) = (spec.left, spec.right);
-    let x = draw_value_axis(&mut svg, spec)?;
+    let (x, end) = draw_value_axis(&mut svg, spec)?;
     if let Some((value, name)) = &chart.reference {
         let half = text_width(name) / 2.0;
         svg.line([x.at(*value), top], [x.at(*value), bottom], "reference");
@@ -95,12 +110,12 @@ pub fn dot_interval_chart(chart: &DotIntervalChart) -> Result<String> {
         svg.marker(row.series, [x.at(row.measure.value), middle], "halo");
         let (value, interval) = &numbers[i];
         if interval.is_empty() {
-            svg.text([WIDTH, middle + 4.0], Anchor::End, "number", value);
+            svg.text([svg.width, middle + 4.0], Anchor::End, "number", value);
         } else {
-            svg.text([WIDTH, middle - 2.0], Anchor::End, "number", value);
-            svg.text([WIDTH, middle + 11.0], Anchor::End, "number quiet small", interval);
+            svg.text([svg.width, middle - 2.0], Anchor::End, "number", value);
+            svg.text([svg.width, middle + 11.0], Anchor::End, "number quiet small", interval);
         }
         row_top += height(i);
     }
-    Ok(svg.finish(bottom + 41.0, &chart.title, &chart.description))
+    Ok(svg.finish(end, &chart.title, &chart.description))
 }

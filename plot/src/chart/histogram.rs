@@ -3,6 +3,7 @@
 use super::axis::{Axis, Scale};
 use super::frame::{Plane, PlaneSpec, heading, legend};
 use super::svg::{Svg, fill, stroke};
+use super::{Chart, Width};
 use crate::{PlotError, Result};
 
 /// A named sample.
@@ -34,6 +35,20 @@ pub struct Histogram {
 /// # Errors
 /// No values, no bins, or a value that is not finite (or not positive on a logarithmic axis).
 pub fn histogram(chart: &Histogram) -> Result<String> {
+    chart.draw(Width::Wide)
+}
+
+impl Chart for Histogram {
+    fn draw(&self, width: Width) -> Result<String> {
+        draw(self, width)
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+}
+
+fn draw(chart: &Histogram, width: Width) -> Result<String> {
     let what = "a histogram";
     let values = || chart.groups.iter().flat_map(|group| group.values.iter().copied());
     if values().next().is_none() {
@@ -59,7 +74,7 @@ pub fn histogram(chart: &Histogram) -> Result<String> {
         })
         .collect();
 
-    let mut svg = Svg::new();
+    let mut svg = Svg::new(width);
     let mut top = heading(&mut svg, &chart.title);
     if several {
         top =

@@ -3,7 +3,8 @@
 use super::axis::Axis;
 use super::check_interval;
 use super::frame::{Plane, PlaneSpec, heading};
-use super::svg::{Anchor, LINE, Svg, WIDTH, fill, stroke, text_width, wrap};
+use super::svg::{Anchor, LINE, Svg, fill, stroke, text_width, wrap};
+use super::{Chart, Width};
 use crate::{PlotError, Result};
 
 /// A point of a curve.
@@ -60,6 +61,20 @@ const MOST_MARKERS: usize = 24;
 /// # Errors
 /// No points, a value that is not finite (or not positive on a logarithmic axis), or a reversed interval.
 pub fn line_chart(chart: &LineChart) -> Result<String> {
+    chart.draw(Width::Wide)
+}
+
+impl Chart for LineChart {
+    fn draw(&self, width: Width) -> Result<String> {
+        draw(self, width)
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+}
+
+fn draw(chart: &LineChart, width: Width) -> Result<String> {
     let points = || chart.series.iter().flat_map(|series| &series.points);
     if points().next().is_none() {
         return Err(PlotError::Empty { what: "a line chart", reason: "its series have no points" });
@@ -67,10 +82,10 @@ pub fn line_chart(chart: &LineChart) -> Result<String> {
     for series in &chart.series {
         series.points.iter().try_for_each(|point| check_interval(&series.name, point.interval))?;
     }
-    let mut svg = Svg::new();
+    let mut svg = Svg::new(width);
     let top = heading(&mut svg, &chart.title);
 
-    let label_width = WIDTH * 0.26;
+    let label_width = svg.width * 0.26;
     let labels: Vec<Vec<String>> =
         chart.series.iter().map(|series| wrap(&series.name, label_width, 3)).collect();
     let longest = labels.iter().flatten().map(|line| text_width(line)).fold(0.0, f64::max);

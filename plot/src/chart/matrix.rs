@@ -2,7 +2,8 @@
 
 use super::axis::fixed;
 use super::frame::heading;
-use super::svg::{Anchor, LINE, Svg, WIDTH, ellipsize, text_width};
+use super::svg::{Anchor, LINE, SMALL, Svg, ellipsize, text_width, wrap};
+use super::{Chart, Width};
 use crate::{PlotError, Result};
 
 /// How the numbers in the cells are written.
@@ -43,30 +44,45 @@ pub struct MatrixChart {
 /// Above this many cells the numbers are unreadable anyway, and naming each would only make the file large.
 const MOST_NAMED_CELLS: usize = 1024;
 
-/// Above this opacity a cell is dark enough (in the light theme) or bright enough (in the dark) for reversed text.
-const REVERSED_ABOVE: f64 = 0.7;
+/// Above this opacity a cell is dark enough (in the light theme) or bright enough (in the dark) for reversed text. The theme's
+/// colours are chosen so that black and white text can both be read on a cell of just this opacity.
+pub(super) const REVERSED_ABOVE: f64 = 0.77;
 
 /// Draws a matrix; values are written into the cells where they fit.
 ///
 /// # Errors
 /// No cells, `values` of the wrong length, or a value or range end that is not finite.
 pub fn matrix_chart(chart: &MatrixChart) -> Result<String> {
+    chart.draw(Width::Wide)
+}
+
+impl Chart for MatrixChart {
+    fn draw(&self, width: Width) -> Result<String> {
+        draw(self, width)
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+}
+
+fn draw(chart: &MatrixChart, width: Width) -> Result<String> {
     let shading = Shading::new(chart)?;
     let (rows, columns) = (chart.rows.len(), chart.columns.len());
-    let mut svg = Svg::new();
+    let mut svg = Svg::new(width);
     let heading_end = heading(&mut svg, &chart.title);
 
-    let row_names: Vec<String> = chart.rows.iter().map(|name| ellipsize(name, WIDTH * 0.28)).collect();
+    let row_names: Vec<String> = chart.rows.iter().map(|name| ellipsize(name, svg.width * 0.28)).collect();
     let left =
         8.0 + row_names.iter().map(|name| text_width(name)).fold(text_width(&chart.row_label), f64::max);
-    let left = left.min(WIDTH * 0.4);
+    let left = left.min(svg.width * 0.4);
     // Column names lie flat where all fit, and otherwise rise to the right, the last beyond its column.
     let column_names: Vec<String> = chart.columns.iter().map(|name| ellipsize(name, 96.0)).collect();
     let longest = column_names.iter().map(|name| text_width(name)).fold(0.0, f64::max);
-    let full_width = ((WIDTH - left) / columns as f64).min(64.0);
+    let full_width = ((svg.width - left) / columns as f64).min(64.0);
     let flat = longest <= full_width - 3.0;
     let overhang = if flat { 0.0 } else { 0.72 * column_names.last().map_or(0.0, |name| text_width(name)) };
-    let cell_width = full_width.min((WIDTH - left - 4.0 - overhang) / (columns as f64 - 0.5));
+    let cell_width = full_width.min((svg.width - left - 4.0 - overhang) / (columns as f64 - 0.5));
     let cell_height = (cell_width * 0.8).clamp(13.0, 28.0).min((600.0 / rows as f64).max(2.0));
 
     let rise = if flat { LINE } else { longest * 0.72 + 9.0 };
@@ -74,7 +90,7 @@ pub fn matrix_chart(chart: &MatrixChart) -> Result<String> {
         [left, heading_end + 10.0],
         Anchor::Start,
         "quiet",
-        &ellipsize(&chart.column_label, WIDTH - left),
+        &ellipsize(&chart.column_label, svg.width - left),
     );
     let top = heading_end + LINE + rise;
     svg.text([left - 8.0, top - 5.0], Anchor::End, "quiet", &ellipsize(&chart.row_label, left - 7.0));
@@ -86,7 +102,7 @@ pub fn matrix_chart(chart: &MatrixChart) -> Result<String> {
             svg.text([middle, top - 5.0], Anchor::Middle, "", name);
         } else {
             // Names near the right edge must not leave the chart.
-            let room = (WIDTH - middle) / 0.72;
+            let room = (svg.width - middle) / 0.72;
             svg.rising_text([middle + 4.0, top - 4.0], "", &ellipsize(name, room.max(24.0)));
         }
     }
@@ -118,7 +134,7 @@ fn draw_cells(svg: &mut Svg, chart: &MatrixChart, shading: &Shading, geometry: &
         .flatten()
         .map(|&value| text_width(&write(value, chart.format)))
         .fold(0.0, f64::max);
-    let (normal, small) = (widest <= cell_width - 5.0, widest * 0.88 <= cell_width - 3.0);
+    let (normal, small) = (widest <= cell_width - 5.0, widest * SMALL <= cell_width - 3.0);
     let numbers = (normal || small) && cell_height >= 13.0;
     let class = if normal { "number" } else { "number small" };
     let named = chart.values.len() <= MOST_NAMED_CELLS;
@@ -140,7 +156,8 @@ fn draw_cells(svg: &mut Svg, chart: &MatrixChart, shading: &Shading, geometry: &
             svg.rect(at, size, tone, Some(opacity));
         }
         if numbers {
-            let class = if opacity > REVERSED_ABOVE { format!("{class} paper") } else { class.to_string() };
+            let ground = if opacity > REVERSED_ABOVE { "full" } else { "faint" };
+            let class = format!("{class} {ground}");
             svg.text([at[0] + size[0] / 2.0, at[1] + size[1] / 2.0 + 4.0], Anchor::Middle, &class, &text);
         }
     }
@@ -224,11 +241,11 @@ impl Shading {
         svg.text([start - 6.0, top + 9.0], Anchor::End, "quiet number", &low);
         svg.text([start + width + 6.0, top + 9.0], Anchor::Start, "quiet number", &high);
         let after = start + width + 6.0 + text_width(&high) + 12.0;
-        if after + text_width(&chart.value_label) <= WIDTH {
+        if after + text_width(&chart.value_label) <= svg.width {
             svg.text([after, top + 9.0], Anchor::Start, "quiet", &chart.value_label);
             return top + 16.0;
         }
-        svg.text([left, top + 26.0], Anchor::Start, "quiet", &ellipsize(&chart.value_label, WIDTH - left));
-        top + 33.0
+        let lines = wrap(&chart.value_label, svg.width - left, 2);
+        svg.lines(left, top + 26.0, Anchor::Start, "quiet", &lines) - 8.0
     }
 }

@@ -19,9 +19,40 @@ pub use histogram::{Histogram, HistogramGroup, histogram};
 pub use line::{LineChart, LineSeries, Point, Uncertainty, line_chart};
 pub use matrix::{MatrixChart, ValueFormat, matrix_chart};
 pub use scatter::{Scatter, ScatterSeries, scatter};
-pub use svg::THEME_CSS;
+pub use svg::{THEME_CSS, svg_file};
 
 use crate::{PlotError, Result};
+
+/// What is drawn as SVG.
+pub trait Chart {
+    /// One `<svg>` element of this width.
+    ///
+    /// # Errors
+    /// As the function of the chart's name, such as [`bar_chart`].
+    fn draw(&self, width: Width) -> Result<String>;
+
+    /// What the chart shows, for readers who cannot see it.
+    fn description(&self) -> &str;
+}
+
+/// How wide a chart is in its own units. Text is 11 to 14 units high in either, so that one unit should be no less than a pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// 440 units: for pages and files.
+    Wide,
+    /// 320 units: for phones, and for two charts next to each other.
+    Narrow,
+}
+
+impl Width {
+    /// Units.
+    pub fn units(self) -> f64 {
+        match self {
+            Self::Wide => 440.0,
+            Self::Narrow => 320.0,
+        }
+    }
+}
 
 /// A measured value with its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]

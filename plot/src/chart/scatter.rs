@@ -3,6 +3,7 @@
 use super::axis::Axis;
 use super::frame::{Plane, PlaneSpec, heading, legend};
 use super::svg::Svg;
+use super::{Chart, Width};
 use crate::{PlotError, Result};
 
 /// A named cloud of points.
@@ -36,11 +37,25 @@ pub struct Scatter {
 /// # Errors
 /// No points, or a value that is not finite (or not positive on a logarithmic axis).
 pub fn scatter(chart: &Scatter) -> Result<String> {
+    chart.draw(Width::Wide)
+}
+
+impl Chart for Scatter {
+    fn draw(&self, width: Width) -> Result<String> {
+        draw(self, width)
+    }
+
+    fn description(&self) -> &str {
+        &self.description
+    }
+}
+
+fn draw(chart: &Scatter, width: Width) -> Result<String> {
     let points = || chart.series.iter().flat_map(|series| series.points.iter().copied());
     if points().next().is_none() {
         return Err(PlotError::Empty { what: "a scatter plot", reason: "its series have no points" });
     }
-    let mut svg = Svg::new();
+    let mut svg = Svg::new(width);
     let mut top = heading(&mut svg, &chart.title);
     if chart.series.len() > 1 {
         top = legend(

@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
+use super::Width;
+
 /// Colours of every chart for a page to include once, in light and dark; a page with its own switch sets the same
 /// variables. A chart without them falls back to the light values, and takes text and axes from `currentColor`.
 pub const THEME_CSS: &str = "\
-:root{--chart-1:#0072b2;--chart-2:#d55e00;--chart-3:#00846a;--chart-4:#b8578f;--chart-5:#8a6d00;--chart-6:#5b6573;\
---chart-high:#08519c;--chart-low:#a63603;--chart-paper:#fff}
+:root{--chart-1:#0072b2;--chart-2:#c05200;--chart-3:#00846a;--chart-4:#b2508a;--chart-5:#8a6d00;--chart-6:#5b6573;\
+--chart-high:#08519c;--chart-low:#a02c00;--chart-paper:#fff;--chart-ink:#1b1f26;--chart-faint:#000;--chart-full:#fff}
 @media(prefers-color-scheme:dark){:root{--chart-1:#5ab4f0;--chart-2:#ff9550;--chart-3:#2fc59b;--chart-4:#e79ac6;\
---chart-5:#e0c04c;--chart-6:#a0a9b5;--chart-high:#4a9bd8;--chart-low:#e07b39;--chart-paper:#14171c}}
+--chart-5:#e0c04c;--chart-6:#a0a9b5;--chart-high:#4a99d6;--chart-low:#dd783a;--chart-paper:#14171c;--chart-ink:#e4e7ec;--chart-faint:#fff;--chart-full:#000}}
 ";
 
 /// Colours before they repeat: those of Okabe & Ito (2008), safe for colour-blind readers, darkened where they would
@@ -20,7 +22,7 @@ const STYLE: &str = "\
 .archaeo-chart text{fill:currentColor;font-size:12px}\
 .archaeo-chart .title{font-size:14px;font-weight:600}\
 .archaeo-chart .quiet{fill-opacity:.74}\
-.archaeo-chart .small{font-size:10.5px}\
+.archaeo-chart .small{font-size:11px}\
 .archaeo-chart .number{font-variant-numeric:tabular-nums}\
 .archaeo-chart .grid{stroke:currentColor;stroke-opacity:.13}\
 .archaeo-chart .axis{stroke:currentColor;stroke-opacity:.5}\
@@ -35,18 +37,58 @@ const STYLE: &str = "\
 .archaeo-chart .whisker{fill:none;stroke-width:1.5}\
 .archaeo-chart .ink{fill:none;stroke:currentColor;stroke-width:1.25;stroke-opacity:.8}\
 .archaeo-chart .high{fill:var(--chart-high,#08519c)}\
-.archaeo-chart .low{fill:var(--chart-low,#a63603)}\
+.archaeo-chart .low{fill:var(--chart-low,#a02c00)}\
 .archaeo-chart .halo{stroke:var(--chart-paper,#fff);stroke-width:1.2}\
-.archaeo-chart text.paper{fill:var(--chart-paper,#fff)}\
+.archaeo-chart text.faint{fill:var(--chart-faint,#000)}\
+.archaeo-chart text.full{fill:var(--chart-full,#fff)}\
 .archaeo-chart .fill-1{fill:var(--chart-1,#0072b2)}.archaeo-chart .stroke-1{stroke:var(--chart-1,#0072b2)}\
-.archaeo-chart .fill-2{fill:var(--chart-2,#d55e00)}.archaeo-chart .stroke-2{stroke:var(--chart-2,#d55e00)}\
+.archaeo-chart .fill-2{fill:var(--chart-2,#c05200)}.archaeo-chart .stroke-2{stroke:var(--chart-2,#c05200)}\
 .archaeo-chart .fill-3{fill:var(--chart-3,#00846a)}.archaeo-chart .stroke-3{stroke:var(--chart-3,#00846a)}\
-.archaeo-chart .fill-4{fill:var(--chart-4,#b8578f)}.archaeo-chart .stroke-4{stroke:var(--chart-4,#b8578f)}\
+.archaeo-chart .fill-4{fill:var(--chart-4,#b2508a)}.archaeo-chart .stroke-4{stroke:var(--chart-4,#b2508a)}\
 .archaeo-chart .fill-5{fill:var(--chart-5,#8a6d00)}.archaeo-chart .stroke-5{stroke:var(--chart-5,#8a6d00)}\
 .archaeo-chart .fill-6{fill:var(--chart-6,#5b6573)}.archaeo-chart .stroke-6{stroke:var(--chart-6,#5b6573)}";
 
-/// Width of every chart in its own units. A phone shows them at about 0.8 pixels each, which keeps 12-unit text legible.
-pub const WIDTH: f64 = 440.0;
+/// How much narrower small text is than the 12 units that [`text_width`] measures.
+pub const SMALL: f64 = 11.0 / 12.0;
+
+/// A chart as a file of its own: with a size, and with the colours of [`THEME_CSS`] written out for readers of files that know no
+/// variables. In a dark viewer it is dark, ground included, so that text and ground always go together.
+pub fn svg_file(chart: &str) -> String {
+    let (light, dark) = THEME_CSS.split_once("@media").expect("the theme has two parts");
+    let style = |theme: &str| {
+        let ground = ".archaeo-chart{color:var(--chart-ink,#000);background:var(--chart-paper,#fff)}";
+        // A page stretches its charts; a file has a size.
+        let own = STYLE.replacen("display:block;width:100%;height:auto;", "", 1);
+        with_values(&format!("{ground}{own}"), theme)
+    };
+    let own = format!("<style>{}@media(prefers-color-scheme:dark){{{}}}</style>", style(light), style(dark));
+    let size: Vec<&str> = chart
+        .split("viewBox=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .map_or(Vec::new(), |view| view.split(' ').skip(2).collect());
+    let sized = match size[..] {
+        [width, height] => {
+            chart.replacen("<svg ", &format!("<svg width=\"{width}\" height=\"{height}\" "), 1)
+        }
+        _ => chart.into(),
+    };
+    sized.replacen(&format!("<style>{STYLE}</style>"), &own, 1)
+}
+
+/// `style` with every variable replaced by its value in `theme`, or by its fallback.
+fn with_values(style: &str, theme: &str) -> String {
+    let mut pieces = style.split("var(");
+    let mut written = String::from(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let (variable, after) = piece.split_once(')').expect("a variable's brackets close");
+        let (name, fallback) = variable.split_once(',').expect("every variable has a fallback");
+        let value = theme.split_once(&format!("{name}:")).map(|(_, rest)| rest.split([';', '}']).next());
+        written.push_str(value.flatten().unwrap_or(fallback));
+        written.push_str(after);
+    }
+    written
+}
 
 /// Height of a line of 12-unit text.
 pub const LINE: f64 = 15.0;
@@ -61,12 +103,14 @@ pub enum Anchor {
 
 /// An SVG element under construction.
 pub struct Svg {
+    /// Width of the chart in its own units.
+    pub width: f64,
     body: String,
 }
 
 impl Svg {
-    pub fn new() -> Self {
-        Self { body: String::new() }
+    pub fn new(width: Width) -> Self {
+        Self { width: width.units(), body: String::new() }
     }
 
     pub fn line(&mut self, [x1, y1]: [f64; 2], [x2, y2]: [f64; 2], class: &str) {
@@ -148,7 +192,7 @@ impl Svg {
 
     /// The finished element. `title` and `description` are what a screen reader says.
     pub fn finish(self, height: f64, title: &str, description: &str) -> String {
-        let (width, height) = (coordinate(WIDTH), coordinate(height));
+        let (width, height) = (coordinate(self.width), coordinate(height));
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"archaeo-chart\" viewBox=\"0 0 {width} {height}\" \
              role=\"img\" aria-label=\"{}\"><title>{}</title><desc>{}</desc><style>{STYLE}</style>\n{}</svg>\n",

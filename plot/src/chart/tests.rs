@@ -1,7 +1,8 @@
 //! Charts are well-formed XML, show their data at the right coordinates, and survive hostile text and numbers.
 
 use super::axis::{fixed, value_label};
-use super::svg::{WIDTH, coordinate, ellipsize, escape, text_width, wrap};
+use super::matrix::REVERSED_ABOVE;
+use super::svg::{coordinate, ellipsize, escape, text_width, wrap};
 use super::*;
 
 /// One start tag: its name and attributes.
@@ -88,7 +89,9 @@ fn tick(elements: &[Element], axis: &str, label: &str) -> f64 {
 /// Checks what holds for every chart: texts and marks lie inside it.
 fn check_inside(elements: &[Element]) {
     let size: Vec<f64> = elements[0].get("viewBox").split(' ').map(|v| v.parse().unwrap()).collect();
-    assert_eq!((elements[0].get("role"), size[2]), ("img", WIDTH));
+    let width_of_chart = size[2];
+    assert_eq!(elements[0].get("role"), "img");
+    assert!([Width::Wide, Width::Narrow].iter().any(|width| width.units() == width_of_chart), "{size:?}");
     for element in elements.iter().filter(|e| e.name == "text" && e.get("transform").is_empty()) {
         let (x, y, width) =
             (element.number("x"), element.number("y"), text_width(&element.text.replace("&amp;", "&")));
@@ -99,12 +102,15 @@ fn check_inside(elements: &[Element]) {
         };
         let slack = if element.has_class("title") { 60.0 } else { 1.0 };
         assert!(
-            left > -6.0 && left + width < WIDTH + slack && y > 0.0 && y <= size[3],
+            left > -6.0 && left + width < width_of_chart + slack && y > 0.0 && y <= size[3],
             "{element:?} leaves the chart"
         );
     }
     for element in elements.iter().filter(|e| e.name == "rect") {
-        assert!(element.number("x") >= 0.0 && element.number("x") + element.number("width") <= WIDTH + 0.1);
+        assert!(
+            element.number("x") >= 0.0
+                && element.number("x") + element.number("width") <= width_of_chart + 0.1
+        );
         assert!(element.number("y") + element.number("height") <= size[3] + 0.1);
     }
 }
@@ -450,4 +456,138 @@ fn the_same_chart_is_the_same_text() {
     let chart =
         line(&[(0.0, 0.1), (1.0, 0.7)], Axis::new("x", Scale::Linear), Axis::new("y", Scale::Percent));
     assert_eq!(line_chart(&chart).unwrap(), line_chart(&chart).unwrap());
+}
+
+/// One chart of each kind, with long names.
+fn every_kind() -> Vec<Box<dyn Chart>> {
+    let interval = |value: f64| Measure { value, interval: Some((value - 0.1, value + 0.1)) };
+    let long = |i: usize| format!("class {i} with quite a long name");
+    let titles = || ("A title of about this length".to_string(), "description".to_string());
+    let mut curves = line(
+        &[(0.0, 0.9), (1.0, 0.4), (8.0, 0.1)],
+        Axis::new("ε (largest change of a channel value, 1/255)", Scale::Linear),
+        Axis::new("share of the images still classified correctly", Scale::Percent),
+    );
+    curves.series.push(LineSeries { name: "a second model".into(), points: curves.series[0].points.clone() });
+    let [(title, description), second, third] = [titles(), titles(), titles()];
+    let bars = BarChart {
+        title,
+        description,
+        value: Axis::new("share of the images", Scale::Percent),
+        categories: (0..4).map(long).collect(),
+        series: (0..3)
+            .map(|i| BarSeries { name: format!("Only model {i} wrong"), bars: vec![Some(interval(0.4)); 4] })
+            .collect(),
+    };
+    let dots = DotIntervalChart {
+        title: second.0,
+        description: second.1,
+        value: Axis::new("loss increase (nats)", Scale::Linear),
+        rows: (0..4).map(|i| DotRow { label: long(i), measure: interval(i as f64), series: i }).collect(),
+        reference: Some((0.0, "no change".into())),
+    };
+    let points = vec![(0.1, 0.2), (0.4, 0.3)];
+    let cloud = Scatter {
+        title: third.0,
+        description: third.1,
+        x: Axis::new("mean replacement: loss increase (nats)", Scale::Linear),
+        y: Axis::new("mean |∂loss/∂gate|", Scale::Linear),
+        series: ["zero", "another image's"]
+            .map(|name| ScatterSeries { name: name.into(), points: points.clone() })
+            .into(),
+        identity: true,
+    };
+    let counts = Histogram {
+        title: "t".into(),
+        description: "d".into(),
+        x: Axis::new("rank correlation of rollout and Grad-CAM", Scale::Linear),
+        bins: 20,
+        groups: vec![HistogramGroup { name: "images".into(), values: vec![0.1, 0.4, 0.5] }],
+    };
+    let mut cells = matrix(12, 12, |i| Some(i as f64 / 143.0));
+    cells.value_label = "loss increase under mean replacement (nats)".into();
+    vec![Box::new(curves), Box::new(bars), Box::new(dots), Box::new(cloud), Box::new(counts), Box::new(cells)]
+}
+
+#[test]
+fn narrow_charts_hold_the_same_text_at_a_size_that_can_be_read() {
+    for chart in every_kind() {
+        let [wide, narrow] = [Width::Wide, Width::Narrow].map(|width| chart.draw(width).unwrap());
+        for drawn in [&wide, &narrow] {
+            let elements = parse(drawn);
+            check_inside(&elements);
+            // A phone of 360 px leaves 320 for a chart: a unit is a pixel there.
+            for size in drawn.split("font-size:").skip(1) {
+                let size: f64 = size.split("px").next().unwrap().parse().unwrap();
+                assert!(size >= 11.0, "text of {size} units");
+            }
+            let cut: Vec<&str> =
+                elements.iter().map(|e| e.text.as_str()).filter(|text| text.ends_with('…')).collect();
+            assert!(cut.is_empty(), "cut off: {cut:?}");
+        }
+        assert!(narrow.contains("viewBox=\"0 0 320 ") && wide.contains("viewBox=\"0 0 440 "));
+    }
+}
+
+#[test]
+fn a_chart_as_a_file_has_a_size_and_the_colours_of_both_themes() {
+    for chart in every_kind() {
+        let file = svg_file(&chart.draw(Width::Wide).unwrap());
+        let elements = parse(&file);
+        let size: Vec<&str> = elements[0].get("viewBox").split(' ').skip(2).collect();
+        assert_eq!([elements[0].get("width"), elements[0].get("height")], size[..]);
+        assert!(!file.contains("var(") && !file.contains("width:100%"), "{file:.900}");
+        let (light, dark) = file.split_once("@media(prefers-color-scheme:dark)").expect("a dark part");
+        for (part, ink, ground, first) in
+            [(light, "#1b1f26", "#fff", "#0072b2"), (dark, "#e4e7ec", "#14171c", "#5ab4f0")]
+        {
+            assert!(part.contains(&format!("color:{ink};background:{ground}")), "{part:.300}");
+            assert!(part.contains(&format!(".fill-1{{fill:{first}}}")));
+        }
+    }
+}
+
+/// Relative luminance of a colour over a ground, as WCAG 2.1 defines it.
+fn luminance(color: [f64; 3]) -> f64 {
+    let linear = |v: f64| if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) };
+    color.iter().zip([0.2126, 0.7152, 0.0722]).map(|(value, weight)| weight * linear(*value)).sum()
+}
+
+fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+#[test]
+fn text_can_be_read_on_every_ground_in_both_themes() {
+    let (light, dark) = THEME_CSS.split_once("@media").unwrap();
+    for theme in [light, dark] {
+        let color = |name: &str| -> [f64; 3] {
+            let (_, value) =
+                theme.split_once(&format!("--chart-{name}:#")).unwrap_or_else(|| panic!("no {name}"));
+            let digits: String = value.chars().take_while(char::is_ascii_hexdigit).collect();
+            let digit = |at: usize| match digits.len() {
+                3 => digits[at..=at].repeat(2),
+                _ => digits[2 * at..2 * at + 2].to_owned(),
+            };
+            [0, 1, 2].map(|at| f64::from(u8::from_str_radix(&digit(at), 16).unwrap()) / 255.0)
+        };
+        let paper = color("paper");
+        let over = |top: [f64; 3], opacity: f64| {
+            [0, 1, 2].map(|channel: usize| opacity * top[channel] + (1.0 - opacity) * paper[channel])
+        };
+        for series in 1..=6 {
+            let found = contrast(color(&series.to_string()), paper);
+            assert!(found >= 4.5, "series {series} on paper: {found}");
+        }
+        assert!(contrast(over(color("ink"), 0.74), paper) >= 4.5, "quiet text");
+        for tone in ["high", "low"] {
+            for step in 0..=100 {
+                let opacity = f64::from(step) / 100.0;
+                let text = color(if opacity > REVERSED_ABOVE { "full" } else { "faint" });
+                let found = contrast(text, over(color(tone), opacity));
+                assert!(found >= 4.5, "a number on {tone} at {opacity}: {found}");
+            }
+        }
+    }
 }

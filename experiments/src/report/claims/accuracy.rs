@@ -2,10 +2,10 @@
 
 use crate::findings::{AccuracyFindings, ModelScores, PairComparison, Role, SplitAccuracy};
 
-use super::super::names::{Names, ROLES, capitalised, listed, other};
-use super::Claim;
 use archaeo_report::evidence::{SIGNIFICANCE, Side, apart, side};
+use super::super::names::{Names, ROLES, capitalised, listed, other};
 use archaeo_report::numbers::{Unit, counted, p_value, percent};
+use super::Claim;
 
 /// Expected calibration error up to which probabilities are called close to the truth.
 const CLOSE_CALIBRATION: f64 = 0.05;

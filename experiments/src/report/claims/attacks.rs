@@ -2,10 +2,10 @@
 
 use crate::findings::{AttackComparison, AttackCurve, AttackFindings, PairedShares, Role};
 
-use super::super::names::{Names, ROLES, capitalised, listed, other};
-use super::Claim;
 use archaeo_report::evidence::SIGNIFICANCE;
+use super::super::names::{Names, ROLES, capitalised, listed, other};
 use archaeo_report::numbers::{count, counted, epsilon, p_value, percent};
+use super::Claim;
 
 pub(super) fn claims(findings: &AttackFindings, names: &Names) -> Vec<Claim> {
     attacks(findings).into_iter().filter_map(|attack| claim(findings, attack, names)).collect()

@@ -6,9 +6,9 @@ use archaeo_analysis::statistics::Measured;
 
 use crate::findings::{AttentionFindings, LayerAttention};
 
-use super::Claim;
 use archaeo_report::evidence::{SIGNIFICANCE, Side, side};
 use archaeo_report::numbers::{Unit, counted, p_value};
+use super::Claim;
 
 pub(super) fn claims(findings: &AttentionFindings) -> Vec<Claim> {
     trend_claim(findings).into_iter().chain(locality_claim(findings)).collect()

@@ -4,10 +4,10 @@ use archaeo_analysis::statistics::Measured;
 
 use crate::findings::{Agreement, AgreementGroup, ComparisonFindings, Role};
 
-use super::super::names::Names;
-use super::Claim;
 use archaeo_report::evidence::{Side, tested};
+use super::super::names::Names;
 use archaeo_report::numbers::{Unit, counted, p_value};
+use super::Claim;
 
 /// The claim is about what heatmaps of one image share beyond what heatmaps of different images share: two models that always
 /// mark the middle agree without having seen the same thing. `None` without comparisons.

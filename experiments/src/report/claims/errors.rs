@@ -4,10 +4,10 @@ use archaeo_analysis::statistics::Measured;
 
 use crate::findings::{ErrorFindings, ErrorGroup, Investigation, PairComparison, Role};
 
-use super::super::names::Names;
-use super::Claim;
 use archaeo_report::evidence::{SIGNIFICANCE, Side, side};
+use super::super::names::Names;
 use archaeo_report::numbers::{Unit, cannot, count, counted, p_value, percent};
+use super::Claim;
 
 pub(super) fn claims(findings: &ErrorFindings, investigation: &Investigation, names: &Names) -> Vec<Claim> {
     let mut claims = Vec::new();

@@ -2,10 +2,10 @@
 
 use crate::findings::{HeadAblation, HeadFindings, Role, SelectedHead};
 
-use super::super::names::Names;
-use super::Claim;
 use archaeo_report::evidence::{SIGNIFICANCE, Side, side};
+use super::super::names::Names;
 use archaeo_report::numbers::{Unit, counted, p_value};
+use super::Claim;
 
 /// Rank correlation from which on two rankings are called close.
 const CLOSE_AGREEMENT: f64 = 0.5;

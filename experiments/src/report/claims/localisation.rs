@@ -4,10 +4,10 @@ use archaeo_analysis::statistics::SignFlipTest;
 
 use crate::findings::{Gains, LocalisationFindings, LocalisationScore};
 
-use super::super::names::{Names, capitalised, listed};
-use super::Claim;
 use archaeo_report::evidence::{Side, tested};
+use super::super::names::{Names, capitalised, listed};
 use archaeo_report::numbers::{Unit, counted, p_value, percent};
+use super::Claim;
 
 /// A score's name, and what is gained by it.
 type Score = (&'static str, fn(&Gains) -> &SignFlipTest);

@@ -4,10 +4,10 @@ use archaeo_analysis::statistics::{Estimate, Measured};
 
 use crate::findings::{Role, ShapeBias, ShapeBiasFindings};
 
-use super::super::names::{Names, ROLES, listed};
-use super::Claim;
 use archaeo_report::evidence::{Side, tested};
+use super::super::names::{Names, ROLES, listed};
 use archaeo_report::numbers::{Unit, counted, p_value, percent};
+use super::Claim;
 
 /// The label is the shape: a perfect model has a shape bias of 100 %, and 50 % is where nothing turns. What has a zero is how
 /// much oftener the texture's class is named than by a model that takes no notice of textures.

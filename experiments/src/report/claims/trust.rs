@@ -10,10 +10,10 @@ use crate::findings::{
     TrustFindings,
 };
 
-use super::super::names::{Names, ROLES, listed, quoted};
-use super::Claim;
 use archaeo_report::evidence::{Side, side};
+use super::super::names::{Names, ROLES, listed, quoted};
 use archaeo_report::numbers::{Unit, cannot, count, counted, p_value, percent};
+use super::Claim;
 use verdict::Verdict;
 
 pub(in super::super) use verdict::{FEWEST_IMAGES, HALF, MOSTLY_ONE_CLASS, NEARLY_CONSTANT};

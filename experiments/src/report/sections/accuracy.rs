@@ -1,17 +1,15 @@
 //! How often each model is right, on every split and for every class.
 
 use archaeo_analysis::statistics::Measured;
-use archaeo_plot::{
-    Axis, BarChart, BarSeries, DotIntervalChart, DotRow, Scale, bar_chart, dot_interval_chart,
-};
+use archaeo_plot::{Axis, BarChart, BarSeries, DotIntervalChart, DotRow, Scale};
 
 use crate::findings::{AccuracyFindings, Investigation, Role, SplitAccuracy};
 
 use super::super::charts::{measure, series_of};
-use super::super::names::{Names, ROLES, class_name};
-use super::confusion;
 use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::names::{Names, ROLES, class_name};
 use archaeo_report::numbers::{Unit, cannot, count, counted, p_value, percent};
+use super::confusion;
 
 /// Above this many classes a bar for each is more than a page should hold.
 const MOST_CHARTED_CLASSES: usize = 30;
@@ -95,8 +93,8 @@ fn split_chart(findings: &AccuracyFindings, names: &Names) -> Block {
                   not cross zero shows one model ahead."
             .into(),
         panels: vec![
-            Panel::chart(dot_interval_chart(&accuracy)),
-            Panel::chart(dot_interval_chart(&difference)),
+            Panel::chart(&accuracy),
+            Panel::chart(&difference),
         ],
         data: None,
     })
@@ -174,7 +172,7 @@ fn per_class(findings: &AccuracyFindings, classes: &[String], names: &Names) -> 
             findings.main_split
         )
         .into(),
-        panels: vec![Panel::chart(bar_chart(&chart))],
+        panels: vec![Panel::chart(&chart)],
         data: Some(table),
     })
 }

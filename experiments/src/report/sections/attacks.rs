@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty, line_chart};
+use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty};
 
-use crate::findings::{AttackFindings, PairedShares, Role};
+use crate::findings::{AttackExample, AttackFindings, PairedShares, Role};
+use crate::studies::PERTURBATION_GAIN;
 
 use super::super::charts::point;
 use super::super::claims::{attacks, curve_of, halving_epsilon, zero_gradients};
+use archaeo_report::document::{
+    Block, Column, Figure, Gallery, GalleryItem, Legend, Panel, Picture, Section, Table, Text, Verdict,
+};
 use super::super::names::{Names, ROLES, class_name};
-use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use archaeo_report::numbers::{Unit, counted, epsilon, p_value, short};
+use super::super::shown::{MADE_EARLIER, title};
 
 pub(super) fn section(findings: &AttackFindings, classes: &[String], names: &Names) -> Section {
     let mut blocks = vec![curves(findings, names)];
@@ -18,42 +22,70 @@ pub(super) fn section(findings: &AttackFindings, classes: &[String], names: &Nam
     blocks.push(settings(findings, names));
     let warnings = attacks(findings).into_iter().filter_map(|attack| zero_gradients(findings, attack, names));
     blocks.extend(warnings.map(|warning| Block::Paragraph(warning.into())));
-    blocks.push(examples(findings, classes, names));
+    blocks.extend(examples(findings, classes, names));
     Section { id: "attacks", title: "Under attack", blocks }
 }
 
-fn examples(findings: &AttackFindings, classes: &[String], names: &Names) -> Block {
-    let which = match &findings.example_attack {
-        Some((attack, size)) => format!(", under {attack} of ε = {}", epsilon(*size)),
-        None => String::new(),
-    };
-    let rows = findings.example_answers.iter().map(|example| {
-        let answers = ROLES.iter().flat_map(|role| match example.answers.get(role) {
-            Some(answers) => answers.map(|class| Text::from(class_name(classes, class))),
-            None => ["–", "–"].map(Text::from),
-        });
-        let image = [Text::from(example.index.to_string()), class_name(classes, example.label).into()];
-        image.into_iter().chain(answers).collect()
-    });
-    let mut columns = vec![Column::numbers("Image"), Column::words("True class")];
-    for role in ROLES {
-        columns.push(Column::words(format!("{}, clean", names.bare(role))));
-        columns.push(Column::words(format!("{}, attacked", names.bare(role))));
+fn examples(findings: &AttackFindings, classes: &[String], names: &Names) -> Option<Block> {
+    let (attack, size) = findings.example_attack.as_ref()?;
+    if findings.example_answers.iter().all(|example| example.pictures.is_empty()) {
+        return Some(Block::Paragraph(MADE_EARLIER.into()));
     }
-    let answers =
-        Table { caption: "What each model says of these images.".into(), columns, rows: rows.collect() };
-    Block::Figure(Figure {
-        title: "Attacked images.".into(),
-        caption: format!(
-            "Clean image, perturbation (enlarged in strength to be seen) and attacked image, for both models{which}. Chosen \
-             from all classes to show images that fool each model and images that do not, where there are any; so their \
+    let size = format!("ε = {}", epsilon(*size));
+    let item = |group: usize, role: Role, example: &AttackExample| {
+        let [before, after] = *example.answers.get(&role)?;
+        let called = |class: usize| Text::new().strong(class_name(classes, class));
+        let [correct, kept] = [before, after].map(|class| class == example.label);
+        let says = |when: &str, correct: bool| {
+            Text::from(format!(
+                "{} {when}, {}: ",
+                names.bare(role),
+                if correct { "correct" } else { "wrong" }
+            ))
+        };
+        let mut verdicts = vec![Verdict { correct, text: says("before", correct).and(called(before)) }];
+        if correct {
+            let outcome = format!(" ({})", if kept { "not fooled" } else { "fooled" });
+            let text = says(&format!("under {attack}"), kept).and(called(after)).plain(outcome);
+            verdicts.push(Verdict { correct: kept, text });
+        }
+        let labels = if correct { ["before", "the change", "attacked"] } else { ["not attacked", "", ""] };
+        let pictures = example.pictures.get(&role)?.iter().zip(labels).map(|(path, label)| {
+            let alt = format!("{}, image {}: {label}", names.bare(role), example.index);
+            Picture::new(path, alt).labelled(label)
+        });
+        let line = match correct {
+            true => format!("{attack}, {size} in the L∞ norm"),
+            false => "Wrong without an attack, so none was made".into(),
+        };
+        Some(GalleryItem {
+            pictures: pictures.collect(),
+            group,
+            title: title(classes, example.label, example.index, &example.identifier),
+            verdicts,
+            lines: vec![line.into()],
+        })
+    };
+    let items = ROLES.into_iter().enumerate().flat_map(|(group, role)| {
+        findings.example_answers.iter().filter_map(move |example| item(group, role, example))
+    });
+    let range = 255.0 / 2.0 / f64::from(PERTURBATION_GAIN);
+    Some(Block::Gallery(Gallery {
+        caption: Text::new().strong("Attacked images.").plain(format!(
+            " Under {attack} of {size} in the L∞ norm: no channel of any pixel changes by more, on a scale from 0 to 1 before \
+             preprocessing. Each shows the image, the change ({PERTURBATION_GAIN} times as strong, to be seen) and the attacked image. \
+             Chosen from all classes to show images that fool each model and images that do not, where there are any; so their \
              number says nothing about how often an attack succeeds. These are the images at the model's input size: saved in \
              8 bits and read back at that size they fool it as shown; resized or cropped once more they need not."
-        )
-        .into(),
-        panels: vec![Panel::picture(&findings.examples, "Clean images, perturbations and attacked images")],
-        data: (!answers.rows.is_empty()).then_some(answers),
-    })
+        )),
+        legend: Some(Legend {
+            title: "Change of a channel value".into(),
+            colors: vec![[0; 3], [128; 3], [255; 3]],
+            ends: ["darker by", "brighter by"].map(|way| format!("{way} {} or more", epsilon(range))),
+        }),
+        groups: ROLES.map(|role| names.bare(role).into()).into(),
+        items: items.collect(),
+    }))
 }
 
 /// Both models on the same images, at each size of each attack.
@@ -105,14 +137,14 @@ fn curves(findings: &AttackFindings, names: &Names) -> Block {
             let points = curve.points.iter().filter_map(|p| point(p.epsilon, &p.accuracy)).collect();
             Some(LineSeries { name: names.bare(*role).into(), points })
         });
-        Panel::chart(line_chart(&LineChart {
+        Panel::chart(&LineChart {
             title: attack.into(),
             description: format!("Accuracy of each model under {attack} against the size of the attack"),
             x: Axis::new("ε (largest change of a channel value, 1/255)", Scale::Linear),
             y: Axis::new("robust accuracy", Scale::Percent).including(0.0, 1.0),
             series: series.collect(),
             uncertainty: Uncertainty::Band,
-        }))
+        })
     };
     Block::Figure(Figure {
         title: "Accuracy against the size of the attack.".into(),

@@ -4,16 +4,21 @@ use archaeo_analysis::statistics::Estimate;
 use archaeo_models::NetworkSpec;
 use archaeo_plot::{
     Axis, LineChart, LineSeries, MatrixChart, Scale, Scatter, ScatterSeries, Uncertainty, ValueFormat,
-    line_chart, matrix_chart, scatter,
 };
 
-use crate::findings::{AttentionFindings, HeadAttention, Investigation, Role};
+use crate::findings::{
+    AttentionFindings, ExplainedImage, HeadAttention, HeadMaps, ImageShown, Investigation, LayerMaps, Role,
+};
 
 use super::super::charts::point;
 use super::super::claims::even_distances;
-use super::super::names::{Names, sentence};
-use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::document::{
+    Block, Column, Figure, Gallery, GalleryItem, Panel, Picture, PictureGrid, PictureRow, Section, Table,
+    Text,
+};
+use super::super::names::{Names, class_name, listed, sentence};
 use archaeo_report::numbers::{Unit, counted};
+use super::super::shown::{MADE_EARLIER, cells_of, heat_legend, pictures, size, title, verdicts};
 
 pub(super) fn section(findings: &AttentionFindings, investigation: &Investigation, names: &Names) -> Section {
     let network =
@@ -35,31 +40,85 @@ pub(super) fn section(findings: &AttentionFindings, investigation: &Investigatio
         ),
         depth(findings),
         grids(findings, &images),
-        Block::Figure(Figure {
-            title: "Attention of every head for one image.".into(),
-            caption: format!(
-                "Rows are layers from the input down, columns are heads. Bright patches receive most of the weight of what is \
-                 read: {}.",
-                findings.read_out
-            )
-            .into(),
-            panels: vec![Panel::picture(&findings.head_maps, "Attention maps of every layer and head for one image")],
-            data: None,
-        }),
-        Block::Figure(Figure {
-            title: "Attention rollout.".into(),
-            caption: format!(
-                "Attention followed from {} through all layers to the input: which patches the answer can draw on. Raw attention \
-                 is no explanation by itself; where the data knows its objects, the report scores rollout against them.",
-                findings.read_out
-            )
-            .into(),
-            panels: vec![Panel::picture(&findings.rollouts, "Rollout heatmaps over several images")],
-            data: None,
-        }),
+        head_maps(findings, &investigation.data.classes),
+        rollouts(findings, &investigation.data.classes, names),
         Block::Folded { title: "All heads in numbers".into(), table: table(findings) },
     ];
     Section { id: "attention", title: "Attention", blocks }
+}
+
+/// A row of small maps for each layer.
+fn head_maps(findings: &AttentionFindings, classes: &[String]) -> Block {
+    let Some(HeadMaps { image, layers }) = &findings.head_maps_shown else {
+        return Block::Paragraph(MADE_EARLIER.into());
+    };
+    let heads = layers.iter().map(|layer| layer.heads.len()).max().unwrap_or(0);
+    let row = |(layer, maps): (usize, &LayerMaps)| {
+        let picture = |(head, path): (usize, &String)| {
+            let alt = format!("Layer {}, head {}: attention over image {}", layer + 1, head + 1, image.index);
+            Picture::new(path, alt)
+        };
+        PictureRow {
+            name: (layer + 1).to_string(),
+            pictures: maps.heads.iter().enumerate().map(picture).collect(),
+        }
+    };
+    let mut grids: Vec<[usize; 2]> = layers.iter().map(|layer| layer.grid).collect();
+    grids.dedup();
+    let grids: Vec<String> = grids.into_iter().map(size).collect();
+    let which = class_name(classes, image.label);
+    let alone = PictureRow {
+        name: format!("{which}: image {}, {}", image.index, image.identifier),
+        pictures: vec![Picture::new(&image.picture, format!("Image {} of class {which}", image.index))],
+    };
+    let maps = PictureGrid {
+        columns: Some(("Layer".into(), (1..=heads).map(|head| format!("Head {head}")).collect())),
+        rows: layers.iter().enumerate().map(row).collect(),
+        legend: Some(heat_legend("Weight on a patch")),
+    };
+    Block::Figure(Figure {
+        title: "Attention of every head for one image.".into(),
+        caption: format!(
+            "Layers from the input down. Bright patches receive most of the weight of what is read: {}. Each map has its own scale and \
+             is drawn as it was computed, patch by patch and without interpolation: {} patches.",
+            findings.read_out,
+            listed(&grids)
+        )
+        .into(),
+        panels: vec![
+            Panel::Pictures(PictureGrid { columns: None, rows: vec![alone], legend: None }),
+            Panel::Pictures(maps),
+        ],
+        data: None,
+    })
+}
+
+/// Images with the rollout of each.
+fn rollouts(findings: &AttentionFindings, classes: &[String], names: &Names) -> Block {
+    if findings.rollouts_shown.is_empty() {
+        return Block::Paragraph(MADE_EARLIER.into());
+    }
+    let item = |shown: &ExplainedImage| {
+        let ImageShown { index, identifier, label, .. } = &shown.image;
+        GalleryItem {
+            pictures: pictures(&shown.image, &shown.heatmaps, classes, names),
+            group: 0,
+            title: title(classes, *label, *index, identifier),
+            verdicts: verdicts(&shown.predictions, *label, classes, names),
+            lines: Vec::new(),
+        }
+    };
+    Block::Gallery(Gallery {
+        caption: Text::new().strong("Attention rollout.").plain(format!(
+            " Attention followed from {} through all layers to the input: which patches the answer can draw on. Raw attention \
+             is no explanation by itself; where the data knows its objects, the report scores rollout against them.{}",
+            findings.read_out,
+            cells_of(&findings.rollouts_shown, names)
+        )),
+        legend: Some(heat_legend("Rollout")),
+        groups: vec![String::new()],
+        items: findings.rollouts_shown.iter().map(item).collect(),
+    })
 }
 
 /// Names of layers and heads, counted from 1.
@@ -115,7 +174,7 @@ fn depth(findings: &AttentionFindings) -> Block {
             counted(findings.n, "image")
         )
         .into(),
-        panels: vec![Panel::chart(scatter(&distance)), Panel::chart(line_chart(&diversity))],
+        panels: vec![Panel::chart(&distance), Panel::chart(&diversity)],
         data: Some(Table {
             caption: "Each layer: mean distance over heads as a share of even attention's, and divergence between heads, nats."
                 .into(),
@@ -176,7 +235,7 @@ fn grids(findings: &AttentionFindings, images: &str) -> Block {
              {images}; intervals are in the table at the end of the section."
         )
         .into(),
-        panels: vec![Panel::chart(matrix_chart(&distance)), Panel::chart(matrix_chart(&entropy))],
+        panels: vec![Panel::chart(&distance), Panel::chart(&entropy)],
         data: None,
     })
 }

@@ -1,13 +1,14 @@
 //! The two models' explanations side by side, image by image.
 
 use archaeo_analysis::statistics::Measured;
-use archaeo_plot::{Axis, Histogram, HistogramGroup, Scale, histogram};
+use archaeo_plot::{Axis, Histogram, HistogramGroup, Scale};
 
-use crate::findings::{Comparison, ComparisonFindings, Investigation, Role};
+use crate::findings::{Comparison, ComparisonFindings, ImageShown, Investigation, Role};
 
+use archaeo_report::document::{Block, Figure, Gallery, GalleryItem, Panel, Section};
 use super::super::names::{Names, ROLES, class_name};
-use archaeo_report::document::{Block, Figure, Gallery, GalleryItem, Panel, Section, Text};
 use archaeo_report::numbers::{Unit, counted, decimal};
+use super::super::shown::{cells, heat_legend, pictures, title, verdicts};
 
 pub(super) fn section(
     findings: &ComparisonFindings,
@@ -19,15 +20,17 @@ pub(super) fn section(
     let mut blocks = vec![agreement(findings)];
     blocks.push(Block::Gallery(Gallery {
         caption: format!(
-            "{}: {}. Each row shows the image, the rollout of {}, which belongs to no class, and the Grad-CAM of {} for the class \
-             that it named. Agreement is the rank correlation of the two heatmaps over the patches: 1 the same order, 0 no \
+            "{}: {}. Each shows the image, the rollout of {}, which belongs to no class, and the Grad-CAM of {} for the class \
+             that it named.{} Agreement is the rank correlation of the two heatmaps over the patches: 1 the same order, 0 no \
              relation, −1 the reverse.",
             counted(findings.items.len(), "comparison"),
             findings.selection.trim_end_matches('.'),
             names.the(Role::Vit),
-            names.the(Role::Cnn)
+            names.the(Role::Cnn),
+            cells(findings.items.iter().map(|item| &item.heatmaps), names)
         )
         .into(),
+        legend: Some(heat_legend("Heatmaps")),
         groups: vec![
             "Both right".into(),
             format!("Only {} wrong", names.bare(Role::Vit)),
@@ -44,22 +47,13 @@ fn wrong(item: &Comparison, role: Role) -> bool {
 }
 
 fn gallery_item(item: &Comparison, classes: &[String], names: &Names) -> GalleryItem {
-    let truth = class_name(classes, item.label);
     let group = match (wrong(item, Role::Vit), wrong(item, Role::Cnn)) {
         (false, false) => 0,
         (true, false) => 1,
         (false, true) => 2,
         (true, true) => 3,
     };
-    let answers = ROLES.iter().filter_map(|role| {
-        let (class, probability) = item.predictions.get(role)?;
-        let mark = if *class == item.label { "✓" } else { "✗" };
-        let text = Text::from(format!("{mark} {}: ", names.bare(*role)))
-            .strong(class_name(classes, *class))
-            .plain(format!(" {}", Unit::Percent.value(*probability)));
-        Some(text)
-    });
-    let mut lines: Vec<Text> = answers.collect();
+    let mut lines = Vec::new();
     let explained = ROLES.iter().filter_map(|role| item.explains.get(role).copied().flatten());
     let different = |class: &usize| item.predictions.values().any(|(named, _)| named != class);
     if let Some(class) = explained.into_iter().find(different) {
@@ -75,16 +69,18 @@ fn gallery_item(item: &Comparison, classes: &[String], names: &Names) -> Gallery
         Measured::Known(agreement) => format!("Agreement {}", Unit::Coefficient.value(*agreement)),
         Measured::Undefined { undefined } => format!("Agreement cannot be computed, because {undefined}"),
     };
-    lines.push(Text::from(agreement).plain(" · ").code(item.identifier.clone()));
+    lines.push(agreement.into());
+    let image = ImageShown {
+        index: item.index,
+        identifier: item.identifier.clone(),
+        label: item.label,
+        picture: item.picture.clone(),
+    };
     GalleryItem {
-        path: item.picture.clone(),
-        alt: format!(
-            "Image {} of class {truth}: input, {} rollout, Grad-CAM",
-            item.index,
-            names.bare(Role::Vit)
-        ),
+        pictures: pictures(&image, &item.heatmaps, classes, names),
         group,
-        title: Text::new().strong(truth),
+        title: title(classes, item.label, item.index, &item.identifier),
+        verdicts: verdicts(&item.predictions, item.label, classes, names),
         lines,
     }
 }
@@ -140,7 +136,7 @@ fn agreement(findings: &ComparisonFindings) -> Block {
             left_out(findings)
         )
         .into(),
-        panels: vec![Panel::chart(histogram(&chart))],
+        panels: vec![Panel::chart(&chart)],
         data: None,
     })
 }

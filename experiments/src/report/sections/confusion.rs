@@ -1,11 +1,11 @@
 //! Which class is taken for which: a matrix where it can be read, otherwise the most common confusions.
 
-use archaeo_plot::{MatrixChart, ValueFormat, matrix_chart};
+use archaeo_plot::{MatrixChart, ValueFormat};
 
 use crate::findings::AccuracyFindings;
 
-use super::super::names::{Names, ROLES, class_name, class_names};
 use archaeo_report::document::{Block, Column, Figure, Panel, Table, Text};
+use super::super::names::{Names, ROLES, class_name, class_names};
 use archaeo_report::numbers::{count, percent};
 
 /// Above this many classes a matrix can no longer be read.
@@ -22,7 +22,7 @@ pub(super) fn blocks(findings: &AccuracyFindings, classes: &[String], names: &Na
     let panels: Vec<Panel> = ROLES
         .iter()
         .filter_map(|role| Some((role, findings.confusion.get(role)?)))
-        .map(|(role, counts)| Panel::chart(matrix_chart(&matrix(names.bare(*role), counts, classes))))
+        .map(|(role, counts)| Panel::chart(&matrix(names.bare(*role), counts, classes)))
         .collect();
     if panels.is_empty() {
         return Vec::new();

@@ -1,10 +1,13 @@
 //! What the models were shown.
 
-use crate::findings::{DataFindings, Investigation};
+use crate::findings::{DataFindings, ImageShown, Investigation};
 
+use archaeo_report::document::{
+    Block, Column, Figure, Panel, Picture, PictureGrid, PictureRow, Section, Table, Text,
+};
 use super::super::names::class_name;
-use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use archaeo_report::numbers::{count, counted};
+use super::super::shown::MADE_EARLIER;
 
 /// Above this many classes the table of counts by class is folded away.
 const MOST_OPEN_CLASSES: usize = 12;
@@ -30,11 +33,8 @@ pub(super) fn section(investigation: &Investigation) -> Section {
         ),
         Block::Figure(Figure {
             title: format!("Images of {}.", data.name),
-            caption: "A few images of each class, as the models see them before augmentation.".into(),
-            panels: vec![Panel::picture(
-                &data.contact_sheet,
-                format!("Contact sheet: images of each class of {}", data.name),
-            )],
+            caption: "The first images of each class, before they are brought to a model's size.".into(),
+            panels: vec![shown(data)],
             data: None,
         }),
         counts(data),
@@ -46,6 +46,22 @@ pub(super) fn section(investigation: &Investigation) -> Section {
         blocks.push(skipped(data));
     }
     Section { id: "data", title: "Data", blocks }
+}
+
+/// A row of images for each class.
+fn shown(data: &DataFindings) -> Panel {
+    if data.shown.is_empty() {
+        return Panel::Missing(MADE_EARLIER.into());
+    }
+    let of_class = |images: &[ImageShown]| {
+        let name = class_name(&data.classes, images[0].label);
+        let picture = |image: &ImageShown| {
+            Picture::new(&image.picture, format!("{name}: image {}, {}", image.index, image.identifier))
+        };
+        PictureRow { pictures: images.iter().map(picture).collect(), name }
+    };
+    let rows = data.shown.chunk_by(|one, other| one.label == other.label).map(of_class).collect();
+    Panel::Pictures(PictureGrid { columns: None, rows, legend: None })
 }
 
 /// A note, whose names stand in backquotes.

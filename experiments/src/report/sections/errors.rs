@@ -1,14 +1,17 @@
 //! Who errs where: errors of the ViT alone, of the CNN alone, of both.
 
 use archaeo_analysis::statistics::Measured;
-use archaeo_plot::{Axis, BarChart, BarSeries, Measure, Scale, bar_chart};
+use archaeo_plot::{Axis, BarChart, BarSeries, Measure, Scale};
 
-use crate::findings::{ClassErrors, ErrorFindings, ErrorGroup, ErrorGroupFindings, Investigation, Role};
+use crate::findings::{
+    ClassErrors, ErrorFindings, ErrorGroup, ExplainedImage, ImageShown, Investigation, Role,
+};
 
 use super::super::charts::measure;
-use super::super::names::{Names, class_name};
-use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::document::{Block, Column, Figure, Gallery, GalleryItem, Panel, Section, Table, Text};
+use super::super::names::{Names, class_name, listed};
 use archaeo_report::numbers::{Unit, count, counted, percent};
+use super::super::shown::{MADE_EARLIER, cells, heat_legend, pictures, title, verdicts};
 
 /// Classes in the chart; those with most errors come first, and all are in the table.
 const MOST_CHARTED_CLASSES: usize = 20;
@@ -19,9 +22,7 @@ const MOST_CONFUSIONS: usize = 5;
 pub(super) fn section(findings: &ErrorFindings, investigation: &Investigation, names: &Names) -> Section {
     let classes = &investigation.data.classes;
     let mut blocks = vec![groups(findings, classes, names), by_class(findings, classes, names)];
-    for (group, found) in &findings.groups {
-        blocks.extend(picture(*group, found, names));
-    }
+    blocks.push(gallery(findings, classes, names));
     Section { id: "errors", title: "Errors", blocks }
 }
 
@@ -130,7 +131,7 @@ fn by_class(findings: &ErrorFindings, classes: &[String], names: &Names) -> Bloc
             "Share of all images, with intervals, and of the images of each class, in each group. {which}"
         )
         .into(),
-        panels: vec![Panel::chart(bar_chart(&chart))],
+        panels: vec![Panel::chart(&chart)],
         data: Some(Table {
             caption: "Errors of each class.".into(),
             columns: vec![
@@ -145,21 +146,47 @@ fn by_class(findings: &ErrorFindings, classes: &[String], names: &Names) -> Bloc
     })
 }
 
-fn picture(group: ErrorGroup, found: &ErrorGroupFindings, names: &Names) -> Option<Block> {
-    let path = found.picture.as_ref()?;
-    let name = group_name(group, names);
-    Some(Block::Figure(Figure {
-        title: format!("{name}."),
-        caption: format!(
-            "Some of {}, with the true class and the wrong answer{}.",
-            counted(found.count, "image"),
-            match group {
-                ErrorGroup::Both => format!("s of {} and {}", names.the(Role::Vit), names.the(Role::Cnn)),
-                ErrorGroup::VitOnly | ErrorGroup::CnnOnly => String::new(),
-            }
-        )
-        .into(),
-        panels: vec![Panel::picture(path, format!("{name}: images with truth and wrong answers"))],
-        data: None,
-    }))
+/// The errors that the models were most confident of.
+fn gallery(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block {
+    let shown = || findings.groups.values().flat_map(|found| &found.surest);
+    if shown().next().is_none() && findings.groups.values().any(|found| found.count > 0) {
+        return Block::Paragraph(MADE_EARLIER.into());
+    }
+    let item = |group: usize, shown: &ExplainedImage| {
+        let ImageShown { index, identifier, label, .. } = &shown.image;
+        GalleryItem {
+            pictures: pictures(&shown.image, &shown.heatmaps, classes, names),
+            group,
+            title: title(classes, *label, *index, identifier),
+            verdicts: verdicts(&shown.predictions, *label, classes, names),
+            lines: Vec::new(),
+        }
+    };
+    let items = findings
+        .groups
+        .values()
+        .enumerate()
+        .flat_map(|(group, found)| found.surest.iter().map(move |shown| item(group, shown)));
+    let how_many = findings.groups.iter().map(|(group, found)| {
+        let whose = match group {
+            ErrorGroup::VitOnly => format!("only {} has", names.the(Role::Vit)),
+            ErrorGroup::CnnOnly => format!("only {} has", names.the(Role::Cnn)),
+            ErrorGroup::Both => "both models have".into(),
+        };
+        format!("{} of {} that {whose} wrong", found.surest.len(), count(found.count))
+    });
+    Block::Gallery(Gallery {
+        caption: Text::new().strong("The most confident errors.").plain(format!(
+            " The wrong answers with the largest probability, the largest first; where both models err, by the more confident of the two: {}. \
+             Each with its true class, the image's number and name, both answers with their probability, and what each model looked \
+             at: the rollout of {}, which belongs to no class, and the Grad-CAM of {} for the class that it named.{}",
+            listed(&how_many.collect::<Vec<_>>()),
+            names.the(Role::Vit),
+            names.the(Role::Cnn),
+            cells(shown().map(|shown| &shown.heatmaps), names)
+        )),
+        legend: Some(heat_legend("Heatmaps")),
+        groups: findings.groups.keys().map(|group| group_name(*group, names)).collect(),
+        items: items.collect(),
+    })
 }

@@ -1,16 +1,13 @@
 //! What each attention head is worth, measured by taking it away.
 
-use archaeo_plot::{
-    Axis, DotIntervalChart, DotRow, MatrixChart, Scale, Scatter, ScatterSeries, ValueFormat,
-    dot_interval_chart, matrix_chart, scatter,
-};
+use archaeo_plot::{Axis, DotIntervalChart, DotRow, MatrixChart, Scale, Scatter, ScatterSeries, ValueFormat};
 
 use crate::findings::{HeadFindings, Role};
 
 use super::super::charts::{NEUTRAL_SERIES, measure};
 use super::super::claims::{Verdict, head_name, verdict};
-use super::super::names::Names;
 use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::names::Names;
 use archaeo_report::numbers::{Unit, counted, p_value};
 
 /// Heads named in the ranked chart; all are in the table.
@@ -58,7 +55,7 @@ fn ranking(findings: &HeadFindings, images: &str) -> Block {
             findings.ranking.len().min(MOST_CHARTED_HEADS)
         )
         .into(),
-        panels: vec![Panel::chart(dot_interval_chart(&ranked)), Panel::chart(matrix_chart(&matrix(findings)))],
+        panels: vec![Panel::chart(&ranked), Panel::chart(&matrix(findings))],
         data: None,
     })
 }
@@ -124,7 +121,7 @@ fn three_ways(findings: &HeadFindings) -> Block {
             }
         )
         .into(),
-        panels: vec![Panel::chart(scatter(&replacements)), Panel::chart(scatter(&gradient))],
+        panels: vec![Panel::chart(&replacements), Panel::chart(&gradient)],
         data: None,
     })
 }
@@ -132,8 +129,8 @@ fn three_ways(findings: &HeadFindings) -> Block {
 fn table(findings: &HeadFindings) -> Table {
     let rows = findings.ranking.iter().enumerate().map(|(rank, head)| {
         vec![
-            Text::from((rank + 1).to_string()),
-            format!("{}.{}", head.layer + 1, head.head + 1).into(),
+            Text::from(format!("{}.{}", head.layer + 1, head.head + 1)),
+            (rank + 1).to_string().into(),
             Unit::Nats.cell(&head.mean),
             Unit::Nats.cell(&head.zero),
             Unit::Nats.cell(&head.resample),
@@ -148,8 +145,8 @@ fn table(findings: &HeadFindings) -> Table {
                   test that mean replacement changes the mean loss, adjusted by Benjamini-Hochberg."
             .into(),
         columns: vec![
-            Column::words("Rank"),
             Column::words("Head"),
+            Column::numbers("Rank"),
             Column::numbers("Mean"),
             Column::numbers("Zero"),
             Column::numbers("Resample"),

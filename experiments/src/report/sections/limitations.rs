@@ -3,8 +3,8 @@
 use crate::findings::{Investigation, Role};
 
 use super::super::claims::attacks as attacks_of;
-use super::super::names::{Names, listed};
 use archaeo_report::document::{Block, Section, Text};
+use super::super::names::{Names, listed};
 use archaeo_report::numbers::{count, counted};
 
 /// Ratio of parameters from which on the pair is called unequal.

@@ -1,13 +1,13 @@
 //! Explanations against the true object mask.
 
 use archaeo_analysis::statistics::{Estimate, SignFlipTest};
-use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale, dot_interval_chart};
+use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale};
 
 use crate::findings::{Gains, LocalisationFindings, LocalisationScore};
 
 use super::super::charts::{NEUTRAL_SERIES, measure, series_of};
-use super::super::names::{Names, capitalised};
 use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::names::{Names, capitalised};
 use archaeo_report::numbers::{Unit, counted, p_value};
 
 pub(super) fn section(findings: &LocalisationFindings, names: &Names) -> Section {
@@ -36,13 +36,13 @@ fn charts(findings: &LocalisationFindings, names: &Names) -> Block {
             let series = score.role.map_or(NEUTRAL_SERIES, series_of);
             Some(DotRow { label: label(score, names), measure: measure(of(score))?, series })
         });
-        Panel::chart(dot_interval_chart(&DotIntervalChart {
+        Panel::chart(&DotIntervalChart {
             title: title.into(),
             description: format!("{title} of every heatmap with its interval"),
             value,
             rows: rows.collect(),
             reference: chance.is_finite().then(|| (chance, "chance".into())),
-        }))
+        })
     };
     Block::Figure(Figure {
         title: "How well each heatmap finds the object.".into(),

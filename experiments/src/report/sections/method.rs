@@ -5,8 +5,8 @@ use archaeo_analysis::statistics::{Estimate, Measured};
 use crate::findings::{CONFIDENT, FEWEST_OF_CLASS, Investigation, Role, TrustFindings};
 
 use super::super::claims::{FEWEST_IMAGES, HALF, MOSTLY_ONE_CLASS, NEARLY_CONSTANT, TOO_SURE};
-use super::super::names::sentence;
 use archaeo_report::document::{Block, Column, Section, Table, Text};
+use super::super::names::sentence;
 
 pub(super) fn section(investigation: &Investigation) -> Section {
     let mut blocks = vec![Block::Definitions(definitions(investigation))];

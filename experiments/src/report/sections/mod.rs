@@ -20,8 +20,8 @@ mod trust;
 use crate::findings::Investigation;
 
 use super::claims::{Claim, claims};
-use super::names::Names;
 use archaeo_report::document::{Block, Document, Section};
+use super::names::Names;
 
 /// The whole report. Studies that have not run have no chapter; the limitations name them.
 pub(super) fn document(investigation: &Investigation) -> Document {

@@ -1,13 +1,13 @@
 //! The two models: what they are and how they were trained.
 
-use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty, line_chart};
+use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty};
 
-use crate::findings::{Investigation, ModelFindings, Role};
 use archaeo_training::EpochRecord;
+use crate::findings::{Investigation, ModelFindings, Role};
 
 use super::super::charts::bare_point;
-use super::super::names::Names;
 use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::names::Names;
 use archaeo_report::numbers::{Unit, count, decimal, duration, percent};
 
 pub(super) fn section(investigation: &Investigation) -> Section {
@@ -108,7 +108,7 @@ fn curves(trained: &[&ModelFindings], names: &Names) -> Block {
             "Accuracy on the validation split and losses after each epoch. Training loss includes whatever \
                   smoothing and mixing the recipe has, so that it may lie above the validation loss."
                 .into(),
-        panels: vec![Panel::chart(line_chart(&accuracy)), Panel::chart(line_chart(&loss))],
+        panels: vec![Panel::chart(&accuracy), Panel::chart(&loss)],
         data: Some(history_table(trained, names)),
     })
 }

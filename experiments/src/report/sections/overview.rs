@@ -4,11 +4,14 @@ use std::path::Path;
 
 use crate::findings::{Investigation, Role};
 
-use super::super::names::{Names, ROLES, capitalised, listed};
 use archaeo_report::document::Text;
+use super::super::names::{Names, ROLES, capitalised, listed};
 use archaeo_report::numbers::{Unit, count, duration, percent};
 
 pub(super) fn title(investigation: &Investigation) -> String {
+    if let Some(title) = &investigation.title {
+        return title.clone();
+    }
     let models: Vec<&str> = investigation.models.iter().map(|model| model.card.name.as_str()).collect();
     // The folder or file alone: where it lies is said under Provenance.
     let data = &investigation.data.name;

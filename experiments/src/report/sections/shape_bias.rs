@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use archaeo_analysis::statistics::Measured;
-use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale, dot_interval_chart};
+use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale};
 
 use crate::findings::ShapeBiasFindings;
 
 use super::super::charts::{measure, series_of};
-use super::super::names::{Names, ROLES};
 use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use super::super::names::{Names, ROLES};
 use archaeo_report::numbers::{Unit, count, counted, p_value, percent};
 
 pub(super) fn section(findings: &ShapeBiasFindings, names: &Names) -> Section {
@@ -122,7 +122,7 @@ fn chart(findings: &ShapeBiasFindings, names: &Names) -> Block {
             counted(findings.n, "image")
         )
         .into(),
-        panels: vec![Panel::chart(dot_interval_chart(&chart))],
+        panels: vec![Panel::chart(&chart)],
         data: None,
     })
 }

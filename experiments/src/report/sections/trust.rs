@@ -5,8 +5,8 @@ use archaeo_analysis::statistics::Measured;
 use crate::findings::{CONFIDENT, Role, Trust, TrustFindings};
 
 use super::super::claims::Claim;
-use super::super::names::{Names, ROLES, quoted};
 use archaeo_report::document::{Block, Column, Section, Table, Text};
+use super::super::names::{Names, ROLES, quoted};
 use archaeo_report::numbers::{Unit, count, counted};
 
 pub(super) fn section(

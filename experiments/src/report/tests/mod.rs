@@ -4,6 +4,7 @@ mod claims;
 mod numbers;
 mod page;
 mod pictures;
+mod shown;
 mod synthetic;
 mod trust;
 mod variants;

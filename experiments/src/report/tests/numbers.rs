@@ -1,8 +1,8 @@
 //! How numbers are written.
 
-use super::synthetic::estimate;
 use archaeo_report::document::Text;
 use archaeo_report::numbers::{Unit, count, counted, decimal, duration, epsilon, p_value, percent, short};
+use super::synthetic::estimate;
 
 #[test]
 fn numbers_have_true_minus_signs_no_negative_zero_and_a_word_for_nothing() {

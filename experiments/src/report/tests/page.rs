@@ -10,6 +10,9 @@ use super::pictures::{picture, stand_in};
 use super::synthetic::{EVEN_DISTANCE, investigation};
 use crate::findings::{Investigation, LayerAttention};
 
+/// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts and data.
+const PICTURES: usize = 50 * 3 + 9 * 3 + 4 * 2 * 3 + (1 + 6 * 4) + 2 * 2 + 6;
+
 /// Elements that have no end tag in HTML.
 const VOID: [&str; 5] = ["meta", "img", "input", "br", "hr"];
 
@@ -82,8 +85,7 @@ fn the_page_is_well_formed_and_loads_nothing() {
         assert!(allowed, "{before}{}", &page[at..at + 40]);
     }
     assert!(!page.contains("is missing from the run folder"));
-    let named = 50 + 3 + 3 + 1; // comparisons, errors, attention and attacks, contact sheet
-    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), named);
+    assert_eq!(page.matches("src=\"data:image/png;base64,").count(), PICTURES);
 }
 
 #[test]
@@ -111,8 +113,11 @@ fn markdown_tables_are_well_formed_and_pictures_are_linked() {
     let text = markdown(&investigation());
     assert_tables_well_formed(&text);
     assert!(text.matches("\n| ---").count() >= 12);
-    assert_eq!(text.matches("](<pictures/").count(), 57);
-    assert!(text.contains("![Contact sheet"));
+    assert_eq!(text.matches("](<pictures/").count(), PICTURES);
+    assert!(text.contains("![circle: image 0, test/00000.png](<pictures/data-image-00000.png>)"));
+    assert!(text.contains(
+        "| Layer | Head 1 | Head 2 | Head 3 | Head 4 |\n| --- | --- | --- | --- | --- |\n| 1 | ![Layer 1"
+    ));
 }
 
 #[test]
@@ -156,8 +161,20 @@ fn leaves(value: &Value, numbers: &mut Vec<f64>) {
 /// class, each image, each head but the first), so that a number made up would be noticed.
 fn quotable(found: &Investigation, section: &str) -> Vec<f64> {
     let mut study = serde_json::to_value(found).unwrap()[section.replace('-', "_")].take();
-    for unquoted in ["confusion", "per_class", "by_class", "layers", "items"] {
+    for unquoted in [
+        "confusion",
+        "per_class",
+        "by_class",
+        "layers",
+        "items",
+        "example_answers",
+        "rollouts_shown",
+        "head_maps_shown",
+    ] {
         study.as_object_mut().unwrap().remove(unquoted);
+    }
+    if let Some(groups) = study.get_mut("groups").and_then(Value::as_object_mut) {
+        groups.values_mut().for_each(|group| drop(group.as_object_mut().unwrap().remove("surest")));
     }
     let heads =
         study.get_mut("ranking").and_then(Value::as_array_mut).map(|ranking| ranking.split_off(1).len() + 1);
@@ -250,19 +267,19 @@ fn every_number_of_the_summary_is_in_the_findings() {
 fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("pictures")).unwrap();
-    std::fs::write(folder.path().join("pictures/attacks.png"), picture("pictures/attacks.png").unwrap())
-        .unwrap();
+    let there = "pictures/attack-image-00012-vit-clean.png";
+    std::fs::write(folder.path().join(there), picture(there).unwrap()).unwrap();
     let mut found = investigation();
-    found.attention.as_mut().unwrap().rollouts = "../outside.png".into();
+    found.attention.as_mut().unwrap().rollouts_shown[0].image.picture = "../outside.png".into();
     render(&found, folder.path()).unwrap();
     let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 1);
-    assert!(page.contains("The picture <code>pictures/head_maps.png</code> is missing from the run folder."));
+    assert!(page.contains("The picture <code>pictures/heads-0-0.png</code> is missing from the run folder."));
     assert!(page.contains("The picture <code>../outside.png</code> is missing from the run folder."));
     assert_eq!(std::fs::read_to_string(folder.path().join("report.md")).unwrap(), markdown(&found));
     let files: BTreeSet<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(files, ["pictures", "report.html", "report.md"].map(Into::into).into());
+    assert_eq!(files, ["charts", "pictures", "report.html", "report.md"].map(Into::into).into());
 }
 
 #[test]

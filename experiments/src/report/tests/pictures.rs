@@ -1,8 +1,9 @@
 //! Pictures for the made-up investigation, so that a report of it can be looked at.
 
-use archaeo_plot::{Cell, Grid, HeatmapStyle, Picture, SheetLayout, contact_sheet, overlay};
+use archaeo_plot::{Grid, Picture, overlay};
 
 use super::synthetic::uniform;
+use crate::studies::pictures::HEAT;
 
 /// A blob of colour on noise, 32 × 32.
 fn image(stream: u64) -> Picture {
@@ -24,22 +25,7 @@ fn image(stream: u64) -> Picture {
 fn explained(stream: u64) -> Picture {
     let values: Vec<f32> = (0..64).map(|i| uniform(stream + 7, i).powi(3) as f32).collect();
     let grid = Grid::new(&values, 8, 8).expect("finite values");
-    overlay(&image(stream), &grid, 0.6, &HeatmapStyle::default()).expect("an image")
-}
-
-fn sheet(stream: u64, rows: usize, columns: usize, captions: bool) -> Picture {
-    let cells: Vec<Cell> = (0..rows * columns)
-        .map(|i| Cell {
-            picture: if i % columns == 0 {
-                image(stream + i as u64)
-            } else {
-                explained(stream + (i - i % columns) as u64)
-            },
-            caption: if captions { "circle\nViT ring 0.61".into() } else { String::new() },
-        })
-        .collect();
-    let layout = SheetLayout { columns, cell: 96, ..SheetLayout::default() };
-    contact_sheet(&cells, &layout).expect("a sheet")
+    overlay(&image(stream), &grid, 0.6, &HEAT).expect("an image")
 }
 
 /// A picture of one pixel under every name: for tests of the page around it.
@@ -49,13 +35,8 @@ pub fn stand_in(_path: &str) -> Option<Vec<u8>> {
 
 /// Bytes of the picture that the made-up investigation names so.
 pub fn picture(path: &str) -> Option<Vec<u8>> {
-    let stream = path.bytes().map(u64::from).sum::<u64>() * 97;
-    let sheet = match path.strip_prefix("pictures/")?.strip_suffix(".png")? {
-        "head_maps" => sheet(stream, 6, 4, false),
-        "contact_sheet" | "attacks" | "rollouts" => sheet(stream, 3, 8, false),
-        errors if errors.starts_with("errors") => sheet(stream, 2, 6, true),
-        comparison if comparison.starts_with("comparison") => sheet(stream, 1, 3, false),
-        _ => return None,
-    };
-    sheet.to_png_bytes().ok()
+    let name = path.strip_prefix("pictures/")?.strip_suffix(".png")?;
+    let stream = name.bytes().map(u64::from).sum::<u64>() * 97;
+    let drawn = if name.contains("-image-") { image(stream) } else { explained(stream) };
+    drawn.enlarge(5).expect("a picture").to_png_bytes().ok()
 }

@@ -53,6 +53,7 @@ const TEST: usize = 2000;
 
 pub fn investigation() -> Investigation {
     Investigation {
+        title: None,
         provenance: provenance(),
         data: data(),
         models: models(),
@@ -142,8 +143,24 @@ fn data() -> DataFindings {
         fingerprint: "9b1c".repeat(16),
         skipped: Vec::new(),
         notes: Vec::new(),
-        contact_sheet: "pictures/contact_sheet.png".into(),
+        shown: (0..3).flat_map(|class| (0..2).map(move |i| shown("data", 10 * i + class))).collect(),
     }
+}
+
+/// Image `index` of the class that its last digit says.
+fn shown(name: &str, index: usize) -> ImageShown {
+    ImageShown {
+        index,
+        identifier: format!("test/{index:05}.png"),
+        label: index % CLASSES.len(),
+        picture: format!("pictures/{name}-image-{index:05}.png"),
+    }
+}
+
+fn heatmaps(name: &str, index: usize) -> BTreeMap<Role, HeatmapShown> {
+    let of =
+        |role: Role, grid| HeatmapShown { grid, picture: format!("pictures/{name}-{role}-{index:05}.png") };
+    both(of(Role::Vit, [8, 8]), of(Role::Cnn, [4, 4]))
 }
 
 pub fn model(role: Role, name: &str, classes: usize) -> ModelFindings {
@@ -345,8 +362,22 @@ fn attention() -> AttentionFindings {
         image_size: 32,
         trend: trend(1.0, 0.0028),
         layers: (0..LAYERS).map(layer).collect(),
-        head_maps: "pictures/head_maps.png".into(),
-        rollouts: "pictures/rollouts.png".into(),
+        head_maps_shown: Some(HeadMaps {
+            image: shown("heads", 7),
+            layers: (0..LAYERS)
+                .map(|layer| LayerMaps {
+                    grid: [8, 8],
+                    heads: (0..HEADS).map(|head| format!("pictures/heads-{layer}-{head}.png")).collect(),
+                })
+                .collect(),
+        }),
+        rollouts_shown: [5, 16]
+            .map(|index| ExplainedImage {
+                image: shown("rollout", index),
+                predictions: BTreeMap::from([(Role::Vit, (index % 10, 0.93))]),
+                heatmaps: BTreeMap::from([heatmaps("rollout", index).remove_entry(&Role::Vit).unwrap()]),
+            })
+            .into(),
     }
 }
 
@@ -391,7 +422,8 @@ fn comparisons() -> ComparisonFindings {
             explains: both(None, Some(predictions[&Role::Cnn].0)),
             predictions,
             agreement: Measured::Known(1.2 * uniform(35, i) - 0.4),
-            picture: format!("pictures/comparison_{i:02}.png"),
+            picture: format!("pictures/comparison-image-{i:02}.png"),
+            heatmaps: heatmaps("comparison", i),
         }
     };
     ComparisonFindings {
@@ -465,8 +497,14 @@ fn attacks() -> AttackFindings {
         robust: paired_shares(500, kept.map(|kept| kept + 10), [kept[0], kept[1] / 2], p),
         kept: Some(paired_shares(400, kept, [kept[0], kept[1] / 2], p)),
     };
+    let panels = |role: Role, index: usize, names: &[&str]| -> Vec<String> {
+        names.iter().map(|name| format!("pictures/attack-image-{index:05}-{role}-{name}.png")).collect()
+    };
+    let all = ["clean", "change", "attacked"];
     let example = |index: usize| AttackExample {
         index,
+        identifier: format!("test/{index:05}.png"),
+        pictures: both(panels(Role::Vit, index, &all), panels(Role::Cnn, index, &all)),
         label: index % 10,
         answers: both([index % 10, (index + 3) % 10], [index % 10, index % 10]),
     };
@@ -489,29 +527,33 @@ fn attacks() -> AttackFindings {
             compared("PGD", 4.0, [55, 50], 0.72),
             compared("PGD", 8.0, [7, 5], 0.81),
         ],
-        examples: "pictures/attacks.png".into(),
         example_attack: Some(("PGD".into(), 4.0)),
         example_answers: [12, 87, 205, 333].map(example).into(),
     }
 }
 
 fn errors() -> ErrorFindings {
-    let group = |count: usize, confusions: [(usize, usize, usize); 3], picture: &str| ErrorGroupFindings {
+    let surest = |index: usize, probability: f64, [vit, cnn]: [bool; 2]| {
+        let answer = |wrong: bool| ((index + usize::from(wrong)) % 10, probability);
+        ExplainedImage {
+            image: shown("errors", index),
+            predictions: both(answer(vit), answer(cnn)),
+            heatmaps: heatmaps("errors", index),
+        }
+    };
+    let group = |count: usize, confusions: [(usize, usize, usize); 3], wrong: [bool; 2]| ErrorGroupFindings {
         count,
         share: share(count, TEST),
         confusions: confusions.map(|(truth, predicted, count)| Confusion { truth, predicted, count }).into(),
         confidence: Some(0.4 + 0.001 * count as f64),
-        picture: Some(picture.into()),
+        surest: (0..3).map(|place| surest(count + place, 0.97 - 0.01 * place as f64, wrong)).collect(),
     };
     ErrorFindings {
         n: TEST,
         groups: BTreeMap::from([
-            (
-                ErrorGroup::VitOnly,
-                group(238, [(5, 0, 31), (7, 0, 22), (3, 4, 18)], "pictures/errors_vit.png"),
-            ),
-            (ErrorGroup::CnnOnly, group(60, [(6, 5, 9), (0, 7, 7), (2, 8, 5)], "pictures/errors_cnn.png")),
-            (ErrorGroup::Both, group(78, [(7, 0, 12), (5, 0, 11), (9, 2, 6)], "pictures/errors_both.png")),
+            (ErrorGroup::VitOnly, group(238, [(5, 0, 31), (7, 0, 22), (3, 4, 18)], [true, false])),
+            (ErrorGroup::CnnOnly, group(60, [(6, 5, 9), (0, 7, 7), (2, 8, 5)], [false, true])),
+            (ErrorGroup::Both, group(78, [(7, 0, 12), (5, 0, 11), (9, 2, 6)], [true, true])),
         ]),
         same_wrong_class: Some(share(41, 78)),
         same_answer: Some(Measured::Known(AnswerAgreement {

@@ -1,26 +1,26 @@
-//! The picture of attacked images: which are shown, and what is said of each.
+//! The attacked images that are shown: which, and what is said of each.
 
 use std::collections::BTreeMap;
 
 use archaeo_analysis::attacks::{Attack, attack};
-use archaeo_plot::{Cell, Picture, SheetLayout, contact_sheet};
+use archaeo_plot::Picture;
 use burn::tensor::Tensor;
 
-use super::super::pictures::panel;
+use super::super::pictures::{PANEL, panel};
 use super::super::{Laboratory, ROLES, StudyError};
 use super::Outcomes;
-use crate::findings::{AttackExample, Role};
 use archaeo_data::Image;
+use crate::findings::{AttackExample, Role};
 use archaeo_random::{Draw, keyed_rng};
 
-/// Images on the picture.
+/// Images shown.
 const SHOWN: usize = 6;
-/// Clean, perturbation, attacked.
-const PANELS_PER_EXAMPLE: usize = 3;
+/// Names of the panels of an example: without the attack, the change, attacked.
+const PANELS: [&str; 3] = ["clean", "change", "attacked"];
 /// How much a perturbation is enlarged to be seen.
-const PERTURBATION_GAIN: f32 = 10.0;
+pub(crate) const PERTURBATION_GAIN: f32 = 10.0;
 
-/// Draws the examples of one attack into the run folder: the picture's path, and what is on it, row by row.
+/// Draws the examples of one attack into the run folder, and says what they show.
 pub(super) fn examples(
     lab: &Laboratory,
     indices: &[usize],
@@ -28,13 +28,8 @@ pub(super) fn examples(
     outcomes: &[Outcomes],
     clean: &BTreeMap<Role, Vec<usize>>,
     shown: Option<(Attack, f64)>,
-) -> Result<(String, Vec<AttackExample>), StudyError> {
-    let Some((with, epsilon)) = shown else {
-        let caption = "no size of attack was asked for".into();
-        let blank = Cell { picture: Picture::filled(8, 8, [255; 3])?, caption };
-        let picture = contact_sheet(&[blank], &SheetLayout::default())?;
-        return Ok((lab.save("attack-examples", &picture)?, Vec::new()));
-    };
+) -> Result<Vec<AttackExample>, StudyError> {
+    let Some((with, epsilon)) = shown else { return Ok(Vec::new()) };
     let answers_of = |role: Role| -> Vec<[usize; 2]> {
         let outcomes = outcomes.iter().find(|of| of.role == role && of.attack == with.name());
         let outcome = outcomes.and_then(|of| of.under_attack.iter().find(|(size, _)| *size == epsilon));
@@ -47,38 +42,25 @@ pub(super) fn examples(
         .collect();
     let chosen = choose(labels, &fates, lab.seed, SHOWN);
 
-    let mut cells = vec![Vec::new(); chosen.len()];
+    let split = lab.split()?;
+    let example = |place: usize| AttackExample {
+        index: indices[place],
+        identifier: split.identifier(indices[place]),
+        label: labels[place],
+        answers: ROLES.into_iter().zip(&answers).map(|(role, answers)| (role, answers[place])).collect(),
+        pictures: BTreeMap::new(),
+    };
+    let mut found: Vec<AttackExample> = chosen.iter().map(|&place| example(place)).collect();
     for (model, role) in ROLES.into_iter().enumerate() {
         let shown: Vec<usize> = chosen.iter().map(|&place| indices[place]).collect();
         let wrong: Vec<bool> = chosen.iter().map(|&place| fates[place][model] == Fate::WrongBefore).collect();
-        let pictures = pictures(lab, &shown, &wrong, role, &with)?;
-        let name = &lab.model(role).card().name;
-        let classes = &lab.model(role).card().classes;
-        for ((row, &place), panels) in cells.iter_mut().zip(&chosen).zip(pictures) {
-            let [before, after] = answers[model][place].map(|class| classes[class].as_str());
-            let fate = fates[place][model];
-            let captions = [
-                format!("{name}\ntrue: {}\nclean: {before}", classes[labels[place]]),
-                match fate {
-                    Fate::WrongBefore => "no attack needed".to_owned(),
-                    _ => format!("{} {epsilon}/255\nthe change,\ntimes {PERTURBATION_GAIN}", with.name()),
-                },
-                format!("attacked:\n{after}\n{}", fate.in_words()),
-            ];
-            for (picture, caption) in panels.into_iter().zip(captions) {
-                row.push(Cell { picture, caption });
-            }
+        for (example, panels) in found.iter_mut().zip(pictures(lab, &shown, &wrong, role, &with)?) {
+            let name = |panel: &str| format!("attack-{:05}-{role}-{panel}", example.index);
+            let saved = panels.iter().zip(PANELS).map(|(picture, panel)| lab.save(&name(panel), picture));
+            example.pictures.insert(role, saved.collect::<Result<_, _>>()?);
         }
     }
-    let layout = SheetLayout { columns: 2 * PANELS_PER_EXAMPLE, ..SheetLayout::default() };
-    let picture = contact_sheet(&cells.concat(), &layout)?;
-    let said = chosen.iter().map(|&place| AttackExample {
-        index: indices[place],
-        label: labels[place],
-        answers: ROLES.into_iter().zip(&answers).map(|(role, answers)| (role, answers[place])).collect(),
-    });
-    let said = said.collect();
-    Ok((lab.save("attack-examples", &picture)?, said))
+    Ok(found)
 }
 
 /// What an attack did to one model on one image.
@@ -98,14 +80,6 @@ impl Fate {
             (false, _) => Self::WrongBefore,
             (true, false) => Self::Fooled,
             (true, true) => Self::Held,
-        }
-    }
-
-    fn in_words(self) -> &'static str {
-        match self {
-            Self::Fooled => "fooled",
-            Self::Held => "not fooled",
-            Self::WrongBefore => "wrong before",
         }
     }
 }
@@ -147,15 +121,15 @@ fn choose(labels: &[usize], fates: &[[Fate; 2]], seed: u64, count: usize) -> Vec
     chosen
 }
 
-/// Clean image, enlarged perturbation and attacked image of each of `indices`; those that are `wrong` without an attack stay
-/// as they are.
+/// Clean image, enlarged perturbation and attacked image of each of `indices`; of those that are `wrong` without an attack, the
+/// first alone.
 fn pictures(
     lab: &Laboratory,
     indices: &[usize],
     wrong: &[bool],
     role: Role,
     with: &Attack,
-) -> Result<Vec<[Picture; PANELS_PER_EXAMPLE]>, StudyError> {
+) -> Result<Vec<Vec<Picture>>, StudyError> {
     let model = lab.model(role);
     let mut found = Vec::new();
     lab.for_each_batch("adversarial examples", indices, model, |batch, samples, clean| {
@@ -166,14 +140,9 @@ fn pictures(
         let [clean, difference, adversarial] =
             [clean, difference, adversarial].map(|images| to_images(&images));
         for ((clean, difference), adversarial) in clean.iter().zip(&difference).zip(&adversarial) {
-            found.push(match wrong[found.len()] {
-                true => [
-                    panel(clean)?,
-                    panel(&Image::filled(clean.width, clean.height, [128; 3]))?,
-                    panel(clean)?,
-                ],
-                false => [panel(clean)?, panel(difference)?, panel(adversarial)?],
-            });
+            // What is wrong without an attack was not attacked.
+            let shown = if wrong[found.len()] { &[clean][..] } else { &[clean, difference, adversarial] };
+            found.push(shown.iter().map(|image| panel(image, PANEL)).collect::<Result<_, _>>()?);
         }
         Ok(())
     })?;

@@ -6,10 +6,10 @@ use burn::tensor::Device;
 
 use super::super::{Progress, StudySizes, accuracy, errors};
 use super::*;
-use crate::findings::{ErrorGroup, Role};
-use crate::predictions::arrays;
 use archaeo_data::{Dataset, OpenOptions, open};
 use archaeo_store::arrays::write_export;
+use crate::findings::{ErrorGroup, Role};
+use crate::predictions::arrays;
 
 const FEW: Resampling = Resampling { resamples: 1_000, level: 0.95, seed: 1 };
 

@@ -2,10 +2,10 @@
 
 use crate::findings::{CONFIDENT, ClassAccuracy, FEWEST_OF_CLASS, Trust};
 
-use super::super::super::names::listed;
-use super::{Model, percent_of, too_sure};
 use archaeo_report::evidence::{SIGNIFICANCE, Side, side};
+use super::super::super::names::listed;
 use archaeo_report::numbers::{Unit, count, counted, percent};
+use super::{Model, percent_of, too_sure};
 
 /// Images below which no verdict is given.
 pub(in super::super::super) const FEWEST_IMAGES: usize = 30;
