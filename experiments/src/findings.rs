@@ -3,28 +3,24 @@
 //! Each study's findings are one JSON file in the run folder, written as soon as the study is done. Pictures are named
 //! by their path within the run folder. Every number with a sampling error is an [`Estimate`].
 
-mod explanations;
 mod shown;
-mod trust;
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::statistics::{AnswerAgreement, Estimate, Measured};
 use archaeo_models::ModelCard;
-use serde::{Deserialize, Serialize};
-
+use archaeo_store::run_folder::Build;
 use archaeo_training::EpochRecord;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::classes::MatchedBy;
-use archaeo_store::run_folder::Build;
-pub use explanations::{
-    Agreement, AgreementGroup, AttentionFindings, Comparison, ComparisonFindings, Gains, HeadAttention,
-    LayerAttention, LocalisationFindings, LocalisationScore, ShapeBias, ShapeBiasFindings,
-};
-pub use shown::{ExplainedImage, HeadMaps, HeatmapShown, ImageShown, LayerMaps};
-pub use trust::*;
+use crate::study::Study;
+use crate::subjects::ModelName;
 
-/// Everything that one run of `archaeo excavate` found; a study that has not run yet is `None`.
+pub use crate::studies::findings::*;
+pub use shown::{ExplainedImage, HeadMaps, HeatmapShown, ImageShown, LayerMaps};
+
+/// Everything that one run of `archaeo excavate` found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Investigation {
     /// Title of the report, where one was given.
@@ -34,27 +30,38 @@ pub struct Investigation {
     pub provenance: Provenance,
     /// The data.
     pub data: DataFindings,
-    /// The models under investigation: first the ViT, then the CNN.
-    pub models: Vec<ModelFindings>,
-    /// Whether they can be trusted; missing from older findings.
+    /// The split that questions are asked on, and its number of images.
     #[serde(default)]
-    pub trust: Option<TrustFindings>,
-    /// How often each is right.
-    pub accuracy: Option<AccuracyFindings>,
-    /// What the ViT's heads attend to.
-    pub attention: Option<AttentionFindings>,
-    /// Pictures of both models' explanations side by side.
-    pub comparisons: Option<ComparisonFindings>,
-    /// What each head is worth.
-    pub heads: Option<HeadFindings>,
-    /// Accuracy under attack.
-    pub attacks: Option<AttackFindings>,
-    /// Who errs where.
-    pub errors: Option<ErrorFindings>,
-    /// Explanations against the true mask; only for data that knows it.
-    pub localisation: Option<LocalisationFindings>,
-    /// Shape against texture; only for data with conflicting cues.
-    pub shape_bias: Option<ShapeBiasFindings>,
+    pub main_split: Option<(String, usize)>,
+    /// The models under investigation, in the order in which they are shown.
+    pub models: Vec<ModelFindings>,
+    /// Studies that do not apply to these models and this data: which, and why.
+    #[serde(default)]
+    pub not_applicable: BTreeMap<String, String>,
+    /// What each study that has run found, by its name.
+    #[serde(flatten)]
+    pub studies: BTreeMap<String, Value>,
+}
+
+impl Investigation {
+    /// What a study found; `None` where it has not run.
+    ///
+    /// # Errors
+    /// Findings that are not this study's.
+    pub fn findings<S: Study>(&self) -> Result<Option<S::Findings>, serde_json::Error> {
+        self.studies.get(S::ID).map(S::Findings::deserialize).transpose()
+    }
+
+    /// Takes up what a study found.
+    pub fn insert<S: Study>(&mut self, findings: &S::Findings) {
+        let findings = serde_json::to_value(findings).expect("findings are plain data");
+        self.studies.insert(S::ID.into(), findings);
+    }
+
+    /// The model of a name.
+    pub fn model(&self, name: ModelName) -> Option<&ModelFindings> {
+        self.models.iter().find(|model| model.name == name)
+    }
 }
 
 /// Where every number of a run comes from.
@@ -109,30 +116,11 @@ pub struct DataFindings {
     pub shown: Vec<ImageShown>,
 }
 
-/// Whether a model is the ViT or the CNN of the pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The Vision Transformer.
-    Vit,
-    /// The convolutional network.
-    Cnn,
-}
-
-impl std::fmt::Display for Role {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Vit => "vit",
-            Self::Cnn => "cnn",
-        })
-    }
-}
-
 /// One model under investigation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelFindings {
-    /// Which of the pair.
-    pub role: Role,
+    /// What it is called in the investigation.
+    pub name: ModelName,
     /// Architecture, sizes, preprocessing.
     pub card: ModelCard,
     /// Trained parameters.
@@ -151,272 +139,11 @@ pub struct ModelFindings {
     pub history: Vec<EpochRecord>,
 }
 
-/// How often each model is right, on every evaluation split.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AccuracyFindings {
-    /// The split that all other studies use (`test`).
-    pub main_split: String,
-    /// One entry a split.
-    pub splits: Vec<SplitAccuracy>,
-    /// Confusion counts on the main split, `[role][truth][predicted]`.
-    pub confusion: BTreeMap<Role, Vec<Vec<usize>>>,
-    /// Accuracy of each class on the main split, `[role][class]`; `None` for a class without images there.
-    pub per_class: BTreeMap<Role, Vec<Option<Estimate>>>,
-}
-
-/// Both models on one split.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SplitAccuracy {
-    /// Name of the split.
-    pub split: String,
-    /// Number of images.
-    pub n: usize,
-    /// Scores of each model.
-    pub models: BTreeMap<Role, ModelScores>,
-    /// The pair compared image by image.
-    pub pair: PairComparison,
-}
-
-/// Scores of one model on one split.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ModelScores {
-    /// Share of images whose likeliest class is right.
-    pub top1: Estimate,
-    /// Share of images whose class is among the five likeliest; `None` for five classes or fewer.
-    pub top5: Option<Estimate>,
-    /// Mean negative log-likelihood, nats.
-    pub nll: Estimate,
-    /// Expected calibration error of the answer's probability (top label), 15 equal-mass bins.
-    pub ece: Estimate,
-    /// The error that a perfectly calibrated model with the same confidences would show by chance; missing from older findings.
-    #[serde(default)]
-    pub ece_by_chance: Option<f64>,
-}
-
-/// Two models on the same images.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PairComparison {
-    /// Images both have right.
-    pub both_right: usize,
-    /// Images only the ViT has right.
-    pub only_vit_right: usize,
-    /// Images only the CNN has right.
-    pub only_cnn_right: usize,
-    /// Images both have wrong.
-    pub both_wrong: usize,
-    /// Two-sided p-value of the exact McNemar test.
-    pub mcnemar_p: f64,
-    /// Accuracy of the ViT minus accuracy of the CNN, paired bootstrap.
-    pub difference: Estimate,
-    /// Error consistency κ (Geirhos et al., 2020); undefined where both models are always right or always wrong.
-    pub kappa: Measured,
-}
-
-/// What each attention head is worth.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct HeadFindings {
-    /// Images used.
-    pub n: usize,
-    /// Accuracy on them with all heads in place.
-    pub baseline: Estimate,
-    /// Every head, the most important first (by loss increase under mean replacement).
-    pub ranking: Vec<HeadAblation>,
-    /// The most important head of one half of the images, measured on the other half; `None` with fewer than four images, and
-    /// in older findings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub selected: Option<SelectedHead>,
-    /// Spearman correlation of the ranking by gradient with the ranking by mean ablation, over heads; `None` where it is
-    /// undefined: for fewer than four heads, or where one ranking puts all of them alike.
-    pub gradient_agreement: Option<Estimate>,
-}
-
-/// One head taken away, in three ways.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct HeadAblation {
-    /// Block, counted from 0.
-    pub layer: usize,
-    /// Head, counted from 0.
-    pub head: usize,
-    /// Loss increase when its output is replaced by its mean over images, nats, with the interval of the sign-flip test.
-    pub mean: Estimate,
-    /// Loss increase when its output is zero.
-    pub zero: Estimate,
-    /// Loss increase when its output is another image's.
-    pub resample: Estimate,
-    /// Accuracy lost under mean replacement, paired.
-    pub accuracy_drop: Estimate,
-    /// Mean of |∂loss/∂gate| (Michel et al., 2019).
-    pub gradient: Estimate,
-    /// Benjamini-Hochberg adjusted p-value that mean replacement changes the mean loss: of the two-sided sign-flip test that
-    /// `mean` has its interval from.
-    pub adjusted_p: f64,
-}
-
-/// A head chosen on some images and measured on others, so that its being the largest does not make it look larger.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SelectedHead {
-    /// Block, counted from 0.
-    pub layer: usize,
-    /// Head, counted from 0.
-    pub head: usize,
-    /// Images it was chosen on, by the largest loss increase under mean replacement.
-    pub chosen_on: usize,
-    /// Loss increase on the other images, nats, with the interval of the sign-flip test.
-    pub mean: Estimate,
-    /// Two-sided p-value of that test.
-    pub p_value: f64,
-    /// Accuracy lost on the other images, paired.
-    pub accuracy_drop: Estimate,
-}
-
-/// Accuracy under attack.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AttackFindings {
-    /// Images of the sample.
-    pub n: usize,
-    /// Unit of every ε.
-    #[serde(default = "epsilon_unit")]
-    pub unit: String,
-    /// One curve a model and attack.
-    pub curves: Vec<AttackCurve>,
-    /// Both models at each size of each attack; missing from older findings.
-    #[serde(default)]
-    pub comparisons: Vec<AttackComparison>,
-    /// The attack of the examples and its ε; `None` where no size was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub example_attack: Option<(String, f64)>,
-    /// The images that are shown.
-    #[serde(default)]
-    pub example_answers: Vec<AttackExample>,
-}
-
-/// What ε is counted in: levels of an 8-bit image.
-pub fn epsilon_unit() -> String {
-    "1/255".into()
-}
-
-/// Accuracy of one model against the size of one attack.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AttackCurve {
-    /// Which model.
-    pub role: Role,
-    /// Name of the attack (`FGSM`, `PGD`).
-    pub attack: String,
-    /// Its settings, in words.
-    pub settings: String,
-    /// Points of the curve, from ε = 0.
-    pub points: Vec<AttackPoint>,
-    /// Share of the attacked images whose gradient was zero in every pixel where the attack began, at the size with most of
-    /// them: images that were not attacked, only moved.
-    #[serde(default)]
-    pub zero_gradient: f64,
-}
-
-/// One point of an attack curve.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AttackPoint {
-    /// Largest change of a channel value, in units of 1/255.
-    pub epsilon: f64,
-    /// Robust accuracy: share of images that are classified correctly without the attack and under it, after rounding to 8
-    /// bits.
-    pub accuracy: Estimate,
-    /// Of the images classified correctly without the attack, the share that still is; `None` without any, and in older
-    /// findings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<Estimate>,
-}
-
-/// Both models under one attack of one size, on the same images.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AttackComparison {
-    /// Name of the attack.
-    pub attack: String,
-    /// Its size, in units of 1/255.
-    pub epsilon: f64,
-    /// Robust accuracy over all images of the sample.
-    pub robust: PairedShares,
-    /// Over the images that both models classify correctly without the attack: what the attack alone takes away. `None`
-    /// without any.
-    pub kept: Option<PairedShares>,
-}
-
-/// How many of the same images each of two models has.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PairedShares {
-    /// The ViT's share.
-    pub vit: Estimate,
-    /// The CNN's share.
-    pub cnn: Estimate,
-    /// Images that the ViT alone has.
-    pub only_vit: usize,
-    /// Images that the CNN alone has.
-    pub only_cnn: usize,
-    /// Two-sided p-value of the exact McNemar test.
-    pub p_value: f64,
-    /// The same, adjusted over all sizes and attacks (Benjamini and Hochberg, 1995).
-    pub adjusted_p: f64,
-}
-
-/// One image that is shown without and under an attack.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttackExample {
-    /// Index within the main split.
-    pub index: usize,
-    /// Name of the image within its source; missing from older findings.
-    #[serde(default)]
-    pub identifier: String,
-    /// True class.
-    pub label: usize,
-    /// Each model's answer without the attack and under it.
-    pub answers: BTreeMap<Role, [usize; 2]>,
-    /// Pictures for each model: the image without the attack, the change enlarged, the attacked image; the first alone where the
-    /// model is wrong without one. Missing from older findings.
-    #[serde(default)]
-    pub pictures: BTreeMap<Role, Vec<String>>,
-}
-
-/// Who errs where.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ErrorFindings {
-    /// Images.
-    pub n: usize,
-    /// Share of images in each group.
-    pub groups: BTreeMap<ErrorGroup, ErrorGroupFindings>,
-    /// Of the images both have wrong, the share where both name the same wrong class; `None` without such images.
-    pub same_wrong_class: Option<Estimate>,
-    /// That share against independent models with the same confusions; missing from older findings.
-    #[serde(default)]
-    pub same_answer: Option<Measured<AnswerAgreement>>,
-    /// Errors of each class: class, images, ViT only, CNN only, both.
-    pub by_class: Vec<ClassErrors>,
-}
-
-/// Which model errs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ErrorGroup {
-    /// Only the ViT.
-    VitOnly,
-    /// Only the CNN.
-    CnnOnly,
-    /// Both.
-    Both,
-}
-
-/// The images of one group.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ErrorGroupFindings {
-    /// Number of images.
-    pub count: usize,
-    /// Share of all images.
-    pub share: Estimate,
-    /// Most common confusions, most frequent first (for `Both`: of the ViT).
-    pub confusions: Vec<Confusion>,
-    /// Mean probability that the erring model (for `Both`: the ViT) gave to its wrong answer; `None` if empty.
-    pub confidence: Option<f64>,
-    /// The errors that the erring model (for `Both`: either) was surest of, the surest first; missing from older findings.
-    #[serde(default)]
-    pub surest: Vec<ExplainedImage>,
+impl ModelFindings {
+    /// Name and size, such as `vit_micro (0.8 M parameters)`.
+    pub fn title(&self) -> String {
+        format!("{} ({:.1} M parameters)", self.card.name, self.parameters as f64 / 1e6)
+    }
 }
 
 /// One class taken for another.
@@ -428,19 +155,4 @@ pub struct Confusion {
     pub predicted: usize,
     /// How often.
     pub count: usize,
-}
-
-/// Errors of one class.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClassErrors {
-    /// Class.
-    pub class: usize,
-    /// Images of it.
-    pub n: usize,
-    /// Only the ViT errs.
-    pub vit_only: usize,
-    /// Only the CNN errs.
-    pub cnn_only: usize,
-    /// Both err.
-    pub both: usize,
 }

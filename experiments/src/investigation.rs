@@ -1,4 +1,4 @@
-//! The whole investigation: data, two models, every study, the report.
+//! The whole investigation: data, models, every study, the report.
 //!
 //! [`excavate`] reads from top to bottom. What a part found is written as soon as it is done, under `findings/` in the run
 //! folder; a part whose findings are there is not done again, so that an interrupted run goes on where it stopped.
@@ -6,7 +6,7 @@
 mod classes;
 mod config;
 mod record;
-mod subject;
+mod examined;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,16 +18,18 @@ use burn::tensor::Device;
 use thiserror::Error;
 
 use archaeo_data::{DataError, Dataset, OpenOptions};
-use crate::findings::{DataFindings, ImageShown, Investigation, ModelFindings, Provenance, Role};
+use crate::findings::{DataFindings, ImageShown, Investigation, Provenance};
 use crate::report::{self, ReportError};
 use archaeo_store::run_folder::{Build, DataIdentity, Environment, RunFolder, RunFolderError};
 use crate::studies::pictures::panel;
-use crate::studies::{self, Laboratory, Progress, StudyError};
+use crate::scene::{Progress, Scene, StudyError};
+use crate::study::{Applicability, STUDIES};
+use crate::subjects::{ModelName, Subject};
 use archaeo_training::{Observer, RecipeError, TrainError};
 
 pub use config::InvestigationConfig;
 use record::Record;
-use subject::Subject;
+use examined::Examined;
 
 /// Why an investigation ended early.
 #[derive(Debug, Error)]
@@ -62,13 +64,13 @@ pub enum InvestigationError {
     /// The report.
     #[error(transparent)]
     Report(#[from] ReportError),
-    /// A checkpoint of the wrong kind for its role.
-    #[error("{path} holds {found}, but --{role} needs {needed}")]
+    /// A checkpoint of another kind than was asked for.
+    #[error("{path} holds {found}, but --{name} needs {needed}; give any model under a name of its own with --add NAME={path}")]
     WrongKind {
         /// Which file.
         path: PathBuf,
-        /// For which role.
-        role: Role,
+        /// Under which name.
+        name: ModelName,
         /// What it holds.
         found: &'static str,
         /// What is needed.
@@ -77,16 +79,22 @@ pub enum InvestigationError {
     /// A checkpoint whose classes cannot be matched with the data's.
     #[error(
         "the classes of the data cannot be told among those of {path}: {reason}; use the data it was trained on, or name its outputs \
-         in order with --{role}-class-names FILE"
+         in order with --class-names {name}=FILE"
     )]
     Classes {
         /// Which file.
         path: PathBuf,
-        /// For which role.
-        role: Role,
+        /// Under which name.
+        name: ModelName,
         /// What cannot be told.
         reason: String,
     },
+    /// A name that two models have, or that cannot be one.
+    #[error("`{0}` cannot name a model: names are of small letters, digits and hyphens, begin with a letter, and each is there once")]
+    Name(String),
+    /// No model at all.
+    #[error("there is no model to investigate; give one with --vit, --cnn or --add, or train those of the configuration")]
+    NoModel,
     /// Two checkpoints whose further classes differ.
     #[error(
         "{} and {} each know classes that neither the data nor the other knows, so that their answers cannot be compared; investigate \
@@ -105,9 +113,22 @@ pub enum InvestigationError {
     Nothing(PathBuf),
 }
 
+/// What a model may have to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One with attention heads.
+    Transformer,
+    /// One without.
+    ConvolutionalNetwork,
+}
+
 /// A trained model that is brought along.
 #[derive(Clone, Copy, Debug)]
 pub struct Given<'a> {
+    /// What it is called in the investigation.
+    pub name: ModelName,
+    /// What it has to be, where the way it was given says so.
+    pub kind: Option<Kind>,
     /// Its checkpoint: a file, or a folder with one.
     pub path: &'a Path,
     /// Its name, where the checkpoint does not say what it holds.
@@ -124,10 +145,10 @@ pub struct Request<'a> {
     pub strict: bool,
     /// Recipes and study sizes.
     pub config: InvestigationConfig,
-    /// A trained ViT, instead of training one.
-    pub vit: Option<Given<'a>>,
-    /// A trained CNN, instead of training one.
-    pub cnn: Option<Given<'a>>,
+    /// Trained models.
+    pub given: &'a [Given<'a>],
+    /// Models of the configuration that are to be trained.
+    pub train: &'a [ModelName],
     /// Run folder.
     pub out: &'a Path,
     /// Where to compute.
@@ -150,7 +171,7 @@ pub trait Watcher {
     fn finished(&self, part: &str, seconds: Option<f64>);
 }
 
-/// Investigates: trains or loads both models, asks every question, writes the report.
+/// Investigates: loads or trains the models, asks every question, writes the report.
 ///
 /// # Errors
 /// See [`InvestigationError`]; what was found until then is kept, and the same request goes on from there.
@@ -170,11 +191,12 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         classes: dataset.classes.clone(),
         counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
     };
-    let [vit, cnn] = Subject::given(request, &dataset)?;
-    for note in [&vit, &cnn].into_iter().flatten().flat_map(|subject| &subject.findings.class_notes) {
+    check_names(request)?;
+    let mut examined = Examined::given(request, &dataset)?;
+    for note in examined.iter().flat_map(|model| &model.findings.class_notes) {
         watcher.note(note);
     }
-    let config_text = config.to_toml(request.vit, request.cnn)?;
+    let config_text = config.to_toml(request.given, request.train)?;
     let folder = RunFolder::open(request.out, &config_text, &identity, &request.environment)?;
     for name in ["findings", "pictures"] {
         make_folder(&folder.file(name))?;
@@ -186,60 +208,60 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         let skipped = skipped.into_iter().map(|skipped| (skipped.identifier, skipped.reason)).collect();
         data_findings(request, &dataset, identity.fingerprint.clone(), skipped, &folder)
     })?;
-    let train = |role| Subject::train(role, request, &dataset, &identity, &folder, watcher);
-    let vit = vit.map_or_else(|| train(Role::Vit), Ok)?;
-    let cnn = cnn.map_or_else(|| train(Role::Cnn), Ok)?;
-    for subject in [&vit, &cnn] {
-        record.weights.push((subject.findings.card.name.clone(), subject.findings.weights.clone()));
-        record.seconds.push((format!("training {}", subject.findings.role), subject.seconds()));
+    for &name in request.train {
+        examined.push(Examined::train(name, request, &dataset, &identity, &folder, watcher)?);
+    }
+    // Whatever order they were asked for in, models with attention come first.
+    examined.sort_by_key(|model| !model.model.has_attention());
+    for model in &examined {
+        record.weights.push((model.findings.card.name.clone(), model.findings.weights.clone()));
+        record.seconds.push((format!("training {}", model.findings.name), model.seconds()));
     }
     // Labels may be indices into the classes of models that know more of them than the data shows.
-    let known = [&vit, &cnn].map(|subject| subject.model.card().classes.clone());
-    let more = known.iter().max_by_key(|classes| classes.len()).expect("there are two");
-    dataset.classes.extend(more.iter().skip(dataset.classes.len()).cloned());
+    let known = examined.iter().map(|model| model.model.card().classes.clone());
+    let more = known.max_by_key(Vec::len).unwrap_or_default();
+    dataset.classes.extend(more.into_iter().skip(dataset.classes.len()));
 
-    record.depends_on(&[&vit, &cnn].map(|subject| subject.findings.weights_sha256.as_str()));
+    let hashes: Vec<&str> = examined.iter().map(|model| model.findings.weights_sha256.as_str()).collect();
+    record.depends_on(&hashes);
     record.clear_predictions()?;
-    let models = record.part("models", || Ok(vec![vit.findings.clone(), cnn.findings.clone()]))?;
+    let models =
+        record.part("models", || Ok(examined.iter().map(|model| model.findings.clone()).collect::<Vec<_>>()))?;
 
-    let lab = Laboratory {
+    let subjects: Vec<Subject> = (examined.iter())
+        .map(|model| Subject { name: model.findings.name, model: &model.model })
+        .collect();
+    let scene = Scene {
         folder: folder.path(),
         dataset: &dataset,
         main_split: dataset.evaluation_split(),
         subset: None,
-        vit: &vit.model,
-        cnn: &cnn.model,
+        subjects: &subjects,
         device: request.device,
         sizes: &config.studies,
         seed: config.seed(),
         progress: watcher.progress(),
     };
-    let trust = record.study("trust", &lab, studies::trust)?;
-    let accuracy = record.study("accuracy", &lab, studies::accuracy)?;
-    let attention = record.study("attention", &lab, studies::attention)?;
-    let comparisons = record.study("comparisons", &lab, studies::comparisons)?;
-    // Another image's output takes a second image; of one, nothing can be said of heads.
-    let enough = lab.split()?.len() >= studies::FEWEST_ABLATED;
-    let heads = enough.then(|| record.study("heads", &lab, studies::heads)).transpose()?;
-    let attacks = record.study("attacks", &lab, studies::attacks)?;
-    let errors = record.study("errors", &lab, studies::errors)?;
-    let localisation = record.study("localisation", &lab, studies::localisation)?;
-    let shape_bias = record.study("shape_bias", &lab, studies::shape_bias)?;
+    let (mut found, mut not_applicable) = (BTreeMap::new(), BTreeMap::new());
+    for study in STUDIES {
+        match study.applies(&scene)? {
+            Applicability::Applies => {
+                found.insert(study.id().to_owned(), record.study(*study, &scene)?);
+            }
+            Applicability::No(reason) => {
+                not_applicable.insert(study.id().to_owned(), reason);
+            }
+        }
+    }
 
     let investigation = Investigation {
         title: request.title.map(str::to_owned),
-        provenance: provenance(request, config_text, record.earlier_builds()?, record.seconds),
+        provenance: provenance(request, config_text, record.earlier_builds(&subjects)?, record.seconds),
         data,
         models,
-        trust: Some(trust),
-        accuracy: Some(accuracy),
-        attention: Some(attention),
-        comparisons: Some(comparisons),
-        heads,
-        attacks: Some(attacks),
-        errors: Some(errors),
-        localisation,
-        shape_bias,
+        main_split: Some((scene.main_split.to_owned(), scene.split()?.len())),
+        not_applicable,
+        studies: found,
     };
     folder.write_json("investigation.json", &investigation)?;
     report::render(&investigation, folder.path())?;
@@ -259,6 +281,25 @@ pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation,
     report::render(&investigation, folder)?;
     Ok(investigation)
 }
+
+/// Names of models are names of files and of flags.
+fn check_names(request: &Request) -> Result<(), InvestigationError> {
+    let mut names: Vec<ModelName> = request.given.iter().map(|given| given.name).collect();
+    names.extend(request.train);
+    let allowed = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+    };
+    for (place, name) in names.iter().enumerate() {
+        if !allowed(name.as_str()) || RESERVED.contains(&name.as_str()) || names[..place].contains(name) {
+            return Err(InvestigationError::Name(name.to_string()));
+        }
+    }
+    if names.is_empty() { Err(InvestigationError::NoModel) } else { Ok(()) }
+}
+
+/// Folders of a run folder that are not a model's.
+const RESERVED: [&str; 4] = ["findings", "pictures", "predictions", "charts"];
 
 fn make_folder(path: &Path) -> Result<(), StudyError> {
     std::fs::create_dir_all(path).map_err(|source| StudyError::Io {
@@ -370,12 +411,4 @@ pub fn contact_sheet(
     }
     let layout = SheetLayout { columns: per_class, cell: 72, ..SheetLayout::default() };
     Ok(archaeo_plot::contact_sheet(&cells, &layout)?)
-}
-
-/// Headline of an investigation's models, for whoever lists them.
-impl ModelFindings {
-    /// Name and size, such as `vit_micro (0.8 M parameters)`.
-    pub fn title(&self) -> String {
-        format!("{} ({:.1} M parameters)", self.card.name, self.parameters as f64 / 1e6)
-    }
 }

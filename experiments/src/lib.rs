@@ -6,4 +6,7 @@ pub mod findings;
 pub mod investigation;
 pub mod predictions;
 pub mod report;
+pub mod scene;
 pub mod studies;
+pub mod study;
+pub mod subjects;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::findings::Role;
-use crate::studies::{Laboratory, StudyError};
+use crate::scene::{Scene, StudyError};
+use crate::subjects::ModelName;
 use archaeo_store::arrays::{ExportError, NamedArray, Values, read_export, write_export};
 use archaeo_training::evaluate::{Evaluation, evaluate};
 use archaeo_training::finite;
@@ -19,25 +19,25 @@ pub fn arrays(evaluation: &Evaluation) -> [NamedArray; 2] {
     ]
 }
 
-/// As [`Laboratory::predicted`].
-pub(crate) fn predicted(lab: &Laboratory, split_name: &str, role: Role) -> Result<Evaluation, StudyError> {
-    let folder = lab.folder.join("predictions");
-    let path = folder.join(format!("{split_name}-{role}.safetensors"));
-    let model = lab.model(role);
+/// As [`Scene::predicted`].
+pub(crate) fn predicted(scene: &Scene, split_name: &str, name: ModelName) -> Result<Evaluation, StudyError> {
+    let folder = scene.folder.join("predictions");
+    let path = folder.join(format!("{split_name}-{name}.safetensors"));
+    let model = scene.model(name);
     let classes = model.card().classes.len();
     if path.exists() {
         return read(&path, classes);
     }
-    let split = lab.dataset.split(split_name)?;
+    let split = scene.dataset.split(split_name)?;
     let source = Preprocessed { split, preprocessing: &model.card().preprocessing };
-    lab.progress.begin(&format!("{role} on {split_name}"), split.len());
+    scene.progress.begin(&format!("{name} on {split_name}"), split.len());
     let mut done = 0;
     let mut advance = |so_far: usize| {
-        lab.progress.advance(so_far - done);
+        scene.progress.advance(so_far - done);
         done = so_far;
     };
-    let evaluation = evaluate(model, &source, lab.sizes.batch_size, lab.device, &mut advance)?;
-    finite::check(model, &evaluation, &source, |image| split.identifier(image), lab.device)?;
+    let evaluation = evaluate(model, &source, scene.sizes.batch_size, scene.device, &mut advance)?;
+    finite::check(model, &evaluation, &source, |image| split.identifier(image), scene.device)?;
     fs::create_dir_all(&folder).map_err(|source| StudyError::Io {
         action: "make the folder",
         path: folder,

@@ -27,6 +27,13 @@ pub struct Section {
     pub blocks: Vec<Block>,
 }
 
+impl Section {
+    /// A section that holds nothing.
+    pub fn empty() -> Self {
+        Self { id: "", title: "", blocks: Vec::new() }
+    }
+}
+
 /// A piece of a section.
 #[derive(Debug)]
 pub enum Block {

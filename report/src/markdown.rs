@@ -10,6 +10,7 @@ pub const CHARTS: &str = "charts";
 
 /// The report, and the files that it links to besides pictures.
 pub struct Page {
+    /// The Markdown.
     pub text: String,
     /// Path within the run folder, and contents.
     pub charts: Vec<(String, String)>,

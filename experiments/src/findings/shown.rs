@@ -1,10 +1,8 @@
 //! Images that a report shows: which they are, and where their pictures lie in the run folder.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::Role;
+use crate::subjects::ByModel;
 
 /// One image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +42,9 @@ pub struct ExplainedImage {
     pub image: ImageShown,
     /// Each model's answer and its probability.
     #[serde(default)]
-    pub predictions: BTreeMap<Role, (usize, f64)>,
+    pub predictions: ByModel<(usize, f64)>,
     /// Each model's heatmap over the image as that model sees it.
-    pub heatmaps: BTreeMap<Role, HeatmapShown>,
+    pub heatmaps: ByModel<HeatmapShown>,
 }
 
 /// A heatmap.

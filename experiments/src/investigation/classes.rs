@@ -1,10 +1,11 @@
 //! The classes of models that are brought along: all in one order, the data's classes first.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::classes::{DataClasses, MatchedBy, Matching, Outputs, match_classes, same_outputs};
 use archaeo_data::Dataset;
-use crate::findings::Role;
+use crate::subjects::ModelName;
 
 use super::InvestigationError;
 
@@ -21,60 +22,82 @@ pub(super) struct Arranged {
 }
 
 /// Matches the outputs of each given model with the data's classes, and puts them in an order in which an index means the same
-/// to all: the data's classes, then outputs that several models have, then those of one.
+/// to all: the data's classes, then outputs that all models have, then those of fewer and fewer.
 ///
 /// # Errors
 /// Classes that cannot be matched; two models each with outputs that the other lacks.
 pub(super) fn arrange(
     dataset: &Dataset,
-    given: &[(Role, PathBuf, Outputs)],
+    given: &[(ModelName, PathBuf, Outputs)],
 ) -> Result<Vec<Arranged>, InvestigationError> {
     let mut matchings = Vec::new();
-    for (role, path, outputs) in given {
+    for (name, path, outputs) in given {
         let matching = match_classes(&DataClasses::all(dataset), outputs, None).map_err(|unmatched| {
-            InvestigationError::Classes { path: path.clone(), role: *role, reason: unmatched.to_string() }
+            InvestigationError::Classes { path: path.clone(), name: *name, reason: unmatched.to_string() }
         })?;
         matchings.push(matching);
     }
-    let mut others: Vec<Vec<usize>> = matchings.iter().map(others).collect();
-    // What the second one's further outputs are called: as in the first, where they are the same.
-    let mut called: Vec<Vec<String>> = (others.iter().zip(&matchings))
-        .map(|(others, matching)| {
-            others.iter().map(|&output| matching.outputs.names[output].clone()).collect()
-        })
-        .collect();
-    if let [first, second] = &matchings[..] {
-        let shared = same_outputs(&first.outputs, &others[0], &second.outputs, &others[1]);
-        if shared.len() < others[0].len() && shared.len() < others[1].len() {
-            return Err(InvestigationError::OtherOutputs { paths: [given[0].1.clone(), given[1].1.clone()] });
+    let further = further(&matchings);
+    // Each model's further outputs begin with all of those of any model that has fewer.
+    let mut by_number: Vec<usize> = (0..given.len()).collect();
+    by_number.sort_by_key(|&model| further.of_models[model].len());
+    let mut order: Vec<usize> = Vec::new();
+    for (place, &model) in by_number.iter().enumerate() {
+        let own = &further.of_models[model];
+        if order.iter().any(|class| !own.contains_key(class)) {
+            let paths = [by_number[place - 1], model].map(|model| given[model].1.clone());
+            return Err(InvestigationError::OtherOutputs { paths });
         }
-        let (of_first, of_second): (Vec<usize>, Vec<usize>) = shared.iter().copied().unzip();
-        let name = |&output: &usize| first.outputs.names[output].clone();
-        let names: Vec<String> = of_first.iter().map(name).collect();
-        for (others, (shared, (called, matching))) in
-            others.iter_mut().zip([of_first, of_second].into_iter().zip(called.iter_mut().zip(&matchings)))
-        {
-            let own: Vec<usize> = others.iter().copied().filter(|output| !shared.contains(output)).collect();
-            *called = names.clone();
-            called.extend(own.iter().map(|&output| matching.outputs.names[output].clone()));
-            *others = [shared, own].concat();
-        }
+        let mut new: Vec<usize> = own.keys().copied().filter(|class| !order.contains(class)).collect();
+        new.sort_unstable();
+        order.extend(new);
     }
-    let arranged = matchings.into_iter().zip(others).zip(called).zip(given);
+    let arranged = matchings.into_iter().zip(&further.of_models).zip(given);
     Ok(arranged
-        .map(|(((matching, others), called), (role, ..))| {
+        .map(|((matching, own), (name, ..))| {
             let of_data = matching.output_of.iter().map(|output| output.expect("every class was matched"));
-            let order = of_data.chain(others).collect();
+            let own_order = order.iter().filter(|class| own.contains_key(class));
+            let called = own_order.clone().map(|&class| further.names[class].clone());
             let names = dataset.classes.iter().cloned().chain(called).collect();
+            let order = of_data.chain(own_order.map(|class| own[class])).collect();
             let mut notes = matching.notes;
             if matching.uncertain {
-                notes.push(format!(
-                    "If that is wrong, name its outputs in order with --{role}-class-names FILE."
-                ));
+                notes.push(format!("If that is wrong, name its outputs in order with --class-names {name}=FILE."));
             }
             Arranged { order, names, by: matching.by, notes }
         })
         .collect())
+}
+
+/// Classes that models know and the data does not, numbered as they are met.
+struct Further {
+    /// What each is called by the first model that has it.
+    names: Vec<String>,
+    /// Of each model: which class is which of its outputs.
+    of_models: Vec<BTreeMap<usize, usize>>,
+}
+
+fn further(matchings: &[Matching]) -> Further {
+    let mut names: Vec<String> = Vec::new();
+    let mut of_models: Vec<BTreeMap<usize, usize>> = Vec::new();
+    for matching in matchings {
+        let mut open = others(matching);
+        let mut own = BTreeMap::new();
+        for (earlier, known) in matchings.iter().zip(&of_models) {
+            let theirs: Vec<usize> = known.values().copied().collect();
+            for (output, same) in same_outputs(&earlier.outputs, &theirs, &matching.outputs, &open) {
+                let class = known.iter().find(|(_, known)| **known == output).map(|(class, _)| *class);
+                own.insert(class.expect("it is one of theirs"), same);
+                open.retain(|output| *output != same);
+            }
+        }
+        for output in open {
+            own.insert(names.len(), output);
+            names.push(matching.outputs.names[output].clone());
+        }
+        of_models.push(own);
+    }
+    Further { names, of_models }
 }
 
 /// Outputs that belong to none of the data's classes, ascending.
@@ -105,8 +128,10 @@ mod tests {
         let forward = [first, &shapes].concat();
         shapes.reverse();
         let backward = [&shapes[..3], second, &shapes[3..]].concat();
-        let given = [(Role::Vit, forward), (Role::Cnn, backward)];
-        let given = given.map(|(role, names)| (role, PathBuf::from(format!("{role}.pth")), outputs(&names)));
+        let given = [("vit", forward), ("cnn", backward)];
+        let given = given.map(|(name, names)| {
+            (ModelName::new(name), PathBuf::from(format!("{name}.pth")), outputs(&names))
+        });
         arrange(&dataset, &given)
     }
 

@@ -1,4 +1,4 @@
-//! The configuration of an investigation: two recipes that share most of it, and how much each study looks at.
+//! The configuration of an investigation: recipes that share most of it, and how much each study looks at.
 
 use std::path::Path;
 
@@ -6,15 +6,17 @@ use archaeo_ops::Precision;
 use toml::{Table, Value};
 
 use super::Given;
-use crate::findings::Role;
+use crate::scene::StudySizes;
+use crate::subjects::ModelName;
 use archaeo_store::run_folder::{RunFolderError, sha256_checkpoint};
-use crate::studies::StudySizes;
 use archaeo_training::{Recipe, RecipeError, RecipeFile, from_table};
 
 /// What decides an investigation besides its data.
 #[derive(Clone, Debug)]
 pub struct InvestigationConfig {
     recipes: RecipeFile,
+    /// Models that it describes: those with attention first.
+    models: Vec<ModelName>,
     /// How much each study looks at.
     pub studies: StudySizes,
 }
@@ -34,7 +36,7 @@ impl InvestigationConfig {
             .map_err(|error| error.in_file(path, || Self::parse(&text, &[], quick).map(drop)))
     }
 
-    /// Reads a recipe file with the sections `[models.vit]` and `[models.cnn]` and, if it likes, `[studies]`; then
+    /// Reads a recipe file with a section `[models.NAME]` for each model and, if it likes, `[studies]`; then
     /// applies `key=value` overrides. With `quick`, study sizes that the file does not state are small, and its
     /// `[quick]` section overrides the rest of the file.
     ///
@@ -64,19 +66,36 @@ impl InvestigationConfig {
         studies.check()?;
 
         let text = toml::to_string(&table).expect("it was read from TOML");
-        let config = Self { recipes: RecipeFile::parse(&text, &for_recipes)?, studies };
-        for role in [Role::Vit, Role::Cnn] {
-            config.recipe(role)?;
+        let recipes = RecipeFile::parse(&text, &for_recipes)?;
+        if recipes.names().is_empty() {
+            let reason = "an investigation needs a section [models.NAME] for each model to train";
+            return Err(RecipeError::Value(reason.into()));
         }
-        Ok(config)
+        let mut models = Vec::new();
+        for name in recipes.names() {
+            let card = recipes.recipe(Some(name))?.card(&["one".into(), "other".into()])?;
+            models.push((card.network.attention_layers() == 0, ModelName::new(name)));
+        }
+        models.sort();
+        Ok(Self { recipes, models: models.into_iter().map(|(_, name)| name).collect(), studies })
     }
 
-    /// How the model of a role is trained.
+    /// The models that it describes, those with attention first.
+    pub fn models(&self) -> &[ModelName] {
+        &self.models
+    }
+
+    /// How a model is trained.
     ///
     /// # Errors
-    /// A file without that role's section.
-    pub fn recipe(&self, role: Role) -> Result<Recipe, RecipeError> {
-        self.recipes.recipe(Some(&role.to_string()))
+    /// A name that the configuration does not have.
+    pub fn recipe(&self, name: ModelName) -> Result<Recipe, RecipeError> {
+        self.recipes.recipe(Some(name.as_str()))
+    }
+
+    /// The recipe that says what all share.
+    fn first(&self) -> Option<Recipe> {
+        self.recipe(*self.models.first()?).ok()
     }
 
     /// What of the recipes is not used because of the rest of them, in sentences.
@@ -84,8 +103,10 @@ impl InvestigationConfig {
     /// # Errors
     /// As [`Self::recipe`].
     pub fn notes(&self) -> Result<Vec<&'static str>, RecipeError> {
-        let [vit, cnn] = [self.recipe(Role::Vit)?, self.recipe(Role::Cnn)?];
-        let mut notes: Vec<_> = [vit, cnn].iter().filter_map(|recipe| recipe.augment.note()).collect();
+        let mut notes = Vec::new();
+        for name in &self.models {
+            notes.extend(self.recipe(*name)?.augment.note());
+        }
         notes.dedup();
         Ok(notes)
     }
@@ -94,24 +115,27 @@ impl InvestigationConfig {
     ///
     /// # Errors
     /// As [`Self::recipe`].
-    pub fn precisions(&self) -> Result<[Precision; 3], RecipeError> {
-        let [vit, cnn] = [self.recipe(Role::Vit)?, self.recipe(Role::Cnn)?];
-        Ok([vit.precision, cnn.precision, self.studies.precision])
+    pub fn precisions(&self) -> Result<Vec<Precision>, RecipeError> {
+        let mut precisions = vec![self.studies.precision];
+        for name in &self.models {
+            precisions.push(self.recipe(*name)?.precision);
+        }
+        Ok(precisions)
     }
 
-    /// Key of every random choice of the studies: the ViT's.
+    /// Key of every random choice of the studies: the first model's.
     pub fn seed(&self) -> u64 {
-        self.recipe(Role::Vit).map_or(0, |recipe| recipe.seed)
+        self.first().map_or(0, |recipe| recipe.seed)
     }
 
     /// Seed of splits that are made where the source has none.
     pub fn split_seed(&self) -> u64 {
-        self.recipe(Role::Vit).map_or(0, |recipe| recipe.data.split_seed)
+        self.first().map_or(0, |recipe| recipe.data.split_seed)
     }
 
     /// Share of the training images that is held out where the source has no validation split.
     pub fn validation(&self) -> f64 {
-        self.recipe(Role::Vit).ok().and_then(|recipe| recipe.data.validation).unwrap_or(0.1)
+        self.first().and_then(|recipe| recipe.data.validation).unwrap_or(0.1)
     }
 
     /// The configuration in force as TOML, with the hashes and names of models that are given: two runs with the same text
@@ -119,18 +143,17 @@ impl InvestigationConfig {
     ///
     /// # Errors
     /// Weights that cannot be read.
-    pub fn to_toml(&self, vit: Option<Given>, cnn: Option<Given>) -> Result<String, RunFolderError> {
+    pub fn to_toml(&self, given: &[Given], train: &[ModelName]) -> Result<String, RunFolderError> {
         let mut table: Table = toml::from_str(&self.recipes.to_toml()).expect("it was written as TOML");
         table.insert(STUDIES.into(), Value::Table(Table::try_from(&self.studies).expect("plain data")));
         let (mut weights, mut names, mut outputs) = (Table::new(), Table::new(), Table::new());
-        for (role, given) in [(Role::Vit, vit), (Role::Cnn, cnn)] {
-            let Some(Given { path, model, class_names }) = given else { continue };
-            weights.insert(role.to_string(), Value::String(sha256_checkpoint(path)?));
+        for Given { name, path, model, class_names, .. } in given {
+            weights.insert(name.to_string(), Value::String(sha256_checkpoint(path)?));
             if let Some(class_names) = class_names {
                 let class_names = class_names.iter().cloned().map(Value::String).collect();
-                outputs.insert(role.to_string(), Value::Array(class_names));
+                outputs.insert(name.to_string(), Value::Array(class_names));
             }
-            names.extend(model.map(|model| (role.to_string(), Value::String(model.into()))));
+            names.extend(model.map(|model| (name.to_string(), Value::String(model.into()))));
         }
         for (section, entries) in
             [("weights_sha256", weights), ("models_given_as", names), ("class_names_given", outputs)]
@@ -139,6 +162,8 @@ impl InvestigationConfig {
                 table.insert(section.into(), Value::Table(entries));
             }
         }
+        let trained = train.iter().map(|name| Value::String(name.to_string())).collect();
+        table.insert("trained".into(), Value::Array(trained));
         Ok(toml::to_string(&table).expect("it is a table"))
     }
 }
@@ -166,7 +191,8 @@ mod tests {
     #[test]
     fn the_default_gives_both_models_the_same_budget() {
         let config = parse(&[], false).unwrap();
-        let [vit, cnn] = [Role::Vit, Role::Cnn].map(|role| config.recipe(role).unwrap());
+        let [vit, cnn] = ["vit", "cnn"].map(|name| config.recipe(ModelName::new(name)).unwrap());
+        assert_eq!(config.models(), ["vit", "cnn"].map(ModelName::new));
         assert_ne!(vit.model, cnn.model);
         assert_eq!((vit.epochs, vit.batch_size, &vit.augment), (cnn.epochs, cnn.batch_size, &cnn.augment));
         assert_eq!(config.studies, StudySizes::default());
@@ -177,14 +203,14 @@ mod tests {
         let config =
             parse(&["studies.comparisons=7", "epochs=2", "models.cnn.learning_rate=0.5"], true).unwrap();
         assert_eq!(config.studies, StudySizes { comparisons: 7, ..StudySizes::quick() });
-        assert_eq!(config.recipe(Role::Vit).unwrap().epochs, 2);
-        assert_eq!(config.recipe(Role::Cnn).unwrap().learning_rate, 0.5);
+        assert_eq!(config.recipe(ModelName::new("vit")).unwrap().epochs, 2);
+        assert_eq!(config.recipe(ModelName::new("cnn")).unwrap().learning_rate, 0.5);
     }
 
     #[test]
     fn quick_trains_less_than_the_default() {
-        for role in [Role::Vit, Role::Cnn] {
-            let epochs = |quick| parse(&[], quick).unwrap().recipe(role).unwrap().epochs;
+        for name in ["vit", "cnn"] {
+            let epochs = |quick| parse(&[], quick).unwrap().recipe(ModelName::new(name)).unwrap().epochs;
             assert!(epochs(true) < epochs(false));
         }
     }
@@ -231,9 +257,9 @@ mod tests {
     #[test]
     fn the_text_in_force_can_be_read_again() {
         let config = parse(&["studies.epsilons=[1.0, 2.0]"], true).unwrap();
-        let text = config.to_toml(None, None).unwrap();
+        let text = config.to_toml(&[], &[]).unwrap();
         let again = InvestigationConfig::parse(&text, &[], false).unwrap();
-        assert_eq!(again.to_toml(None, None).unwrap(), text);
+        assert_eq!(again.to_toml(&[], &[]).unwrap(), text);
         assert_eq!(again.studies.epsilons, [1.0, 2.0]);
     }
 }

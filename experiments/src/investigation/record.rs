@@ -10,10 +10,13 @@ use archaeo_ops::with_precision;
 use archaeo_store::StoreError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{InvestigationError, Watcher};
 use archaeo_store::run_folder::{Build, Environment, RunFolder, RunFolderError};
-use crate::studies::{Laboratory, StudyError};
+use crate::scene::{Scene, StudyError};
+use crate::study::AnyStudy;
+use crate::subjects::Subject;
 
 /// Who made a finding, and from what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,16 +129,11 @@ impl<'a> Record<'a> {
     }
 
     /// As [`Record::part`], of a study.
-    pub(super) fn study<T: Serialize + DeserializeOwned>(
-        &mut self,
-        part: &str,
-        lab: &Laboratory,
-        study: impl FnOnce(&Laboratory) -> Result<T, StudyError>,
-    ) -> Result<T, InvestigationError> {
+    pub(super) fn study(&mut self, study: &dyn AnyStudy, scene: &Scene) -> Result<Value, InvestigationError> {
         let weights = self.weights.clone();
         let file = |model: &str| weights.iter().find(|(name, _)| name == model).map(|(_, file)| file.clone());
-        self.part(part, || {
-            with_precision(lab.sizes.precision, || study(lab)).map_err(|error| match error {
+        self.part(study.id(), || {
+            with_precision(scene.sizes.precision, || study.run(scene)).map_err(|error| match error {
                 StudyError::NotFinite(error) => match file(&error.model) {
                     Some(file) => StudyError::NotFinite(error.of(file)).into(),
                     None => StudyError::NotFinite(error).into(),
@@ -161,10 +159,11 @@ impl<'a> Record<'a> {
 
     /// Other builds that were at work in the folder or in those of its models: whatever they found was found again, but a
     /// model that one of them trained was kept.
-    pub(super) fn earlier_builds(&self) -> Result<Vec<Build>, RunFolderError> {
+    pub(super) fn earlier_builds(&self, subjects: &[Subject]) -> Result<Vec<Build>, RunFolderError> {
         let mut builds = Vec::new();
-        for file in ["environment.json", "vit/environment.json", "cnn/environment.json"] {
-            let starts: Vec<Environment> = self.folder.read_json(file)?.unwrap_or_default();
+        let of_models = subjects.iter().map(|subject| format!("{}/environment.json", subject.name));
+        for file in std::iter::once("environment.json".to_owned()).chain(of_models) {
+            let starts: Vec<Environment> = self.folder.read_json(&file)?.unwrap_or_default();
             for build in starts.iter().map(Environment::build) {
                 if build != self.stamp.build && !builds.contains(&build) {
                     builds.push(build);

@@ -3,18 +3,8 @@
 use archaeo_analysis::statistics::Estimate;
 use archaeo_plot::{Measure, Point};
 
-use crate::findings::Role;
-
-/// Colour and marker of a model: the same in every chart.
-pub(super) fn series_of(role: Role) -> usize {
-    match role {
-        Role::Vit => 0,
-        Role::Cnn => 1,
-    }
-}
-
-/// Colour of what belongs to neither model, such as baselines.
-pub(super) const NEUTRAL_SERIES: usize = 5;
+/// Colour of what belongs to no model, such as baselines.
+pub(crate) const NEUTRAL_SERIES: usize = 5;
 
 fn interval(estimate: &Estimate) -> Option<(f64, f64)> {
     let (low, high) = (estimate.low, estimate.high);
@@ -22,18 +12,18 @@ fn interval(estimate: &Estimate) -> Option<(f64, f64)> {
 }
 
 /// `None` for an undefined value.
-pub(super) fn measure(estimate: &Estimate) -> Option<Measure> {
+pub(crate) fn measure(estimate: &Estimate) -> Option<Measure> {
     let Estimate { value, .. } = *estimate;
     value.is_finite().then(|| Measure { value, interval: interval(estimate) })
 }
 
 /// `None` for an undefined value.
-pub(super) fn point(x: f64, estimate: &Estimate) -> Option<Point> {
+pub(crate) fn point(x: f64, estimate: &Estimate) -> Option<Point> {
     let y = estimate.value;
     (x.is_finite() && y.is_finite()).then(|| Point { x, y, interval: interval(estimate) })
 }
 
 /// A point without uncertainty; `None` for an undefined value.
-pub(super) fn bare_point(x: f64, y: f64) -> Option<Point> {
+pub(crate) fn bare_point(x: f64, y: f64) -> Option<Point> {
     (x.is_finite() && y.is_finite()).then_some(Point { x, y, interval: None })
 }

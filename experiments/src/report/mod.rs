@@ -1,24 +1,28 @@
 //! The report of an investigation: one HTML page and one Markdown file that say the same.
 //!
-//! [`claims`] turns findings into sentences, `sections` into a document of text, tables and figures, and
-//! [`html()`] and [`markdown()`] print it. Nothing is measured here and nothing is read but the findings and the pictures
-//! that they name.
+//! Every study brings its own chapter; what stands here is folded from them and from what is known of data, models and the run.
+//! Nothing is measured here, no study is named, and nothing is read but the findings and the pictures that they name.
 
-mod charts;
-mod claims;
-mod names;
-mod sections;
-mod shown;
-#[cfg(test)]
-mod tests;
+pub(crate) mod charts;
+mod data;
+mod limitations;
+mod method;
+mod models;
+pub(crate) mod names;
+mod overview;
+mod provenance;
+pub(crate) mod shown;
 
 use std::path::{Component, Path};
 
+use archaeo_report::document::{Block, Document, Section};
 use archaeo_store::StoreError;
 
 use crate::findings::Investigation;
+use crate::study::{AnyStudy, Chapter, STUDIES};
 
-pub use claims::{Claim, claims};
+pub use archaeo_report::Claim;
+pub use names::Names;
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -26,17 +30,27 @@ pub enum ReportError {
     /// The report cannot be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Findings that another version made.
+    #[error("the findings of `{study}` are not as this version writes them ({reason}); run the investigation again")]
+    Findings {
+        /// Which study's.
+        study: &'static str,
+        /// What does not fit.
+        reason: String,
+    },
 }
 
 /// Writes `report.html`, `report.md` and the charts that the latter links to into `folder`, from which the pictures are read. Each
 /// file appears whole or not at all.
 ///
 /// # Errors
-/// The folder cannot be written. A picture that is missing is named in the report instead.
+/// The folder cannot be written, or findings of another version. A picture that is missing is named in the report instead.
 pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
+    let document = document(investigation)?;
     let pictures = |path: &str| picture(folder, path);
-    archaeo_store::write(&folder.join("report.html"), html(investigation, &pictures).as_bytes())?;
-    let markdown = archaeo_report::markdown::page(&sections::document(investigation));
+    let page = archaeo_report::html::page(&document, &pictures);
+    archaeo_store::write(&folder.join("report.html"), page.as_bytes())?;
+    let markdown = archaeo_report::markdown::page(&document);
     if !markdown.charts.is_empty() {
         let charts = folder.join(archaeo_report::markdown::CHARTS);
         std::fs::create_dir_all(&charts).map_err(StoreError::io("make the folder", &charts))?;
@@ -49,13 +63,106 @@ pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), Report
 }
 
 /// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.
-pub fn html(investigation: &Investigation, pictures: &dyn Fn(&str) -> Option<Vec<u8>>) -> String {
-    archaeo_report::html::page(&sections::document(investigation), pictures)
+///
+/// # Errors
+/// Findings of another version.
+pub fn html(
+    investigation: &Investigation,
+    pictures: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<String, ReportError> {
+    Ok(archaeo_report::html::page(&document(investigation)?, pictures))
 }
 
 /// The report as Markdown, with pictures and charts as links relative to the run folder.
-pub fn markdown(investigation: &Investigation) -> String {
-    archaeo_report::markdown::page(&sections::document(investigation)).text
+///
+/// # Errors
+/// Findings of another version.
+pub fn markdown(investigation: &Investigation) -> Result<String, ReportError> {
+    Ok(archaeo_report::markdown::page(&document(investigation)?).text)
+}
+
+/// What was found, in words.
+#[derive(Debug)]
+pub struct Told {
+    /// What opens the report: whether the models can be trusted.
+    pub opening: Vec<Claim>,
+    /// The summary.
+    pub summary: Vec<Claim>,
+}
+
+/// Everything that the finished studies allow to be said, in the order of the report.
+///
+/// # Errors
+/// Findings of another version.
+pub fn told(investigation: &Investigation) -> Result<Told, ReportError> {
+    let mut told = Told { opening: Vec::new(), summary: Vec::new() };
+    for (study, chapter) in chapters(investigation, &Names::of(investigation))? {
+        let claims = if study.opens() { &mut told.opening } else { &mut told.summary };
+        claims.extend(chapter.claims);
+    }
+    Ok(told)
+}
+
+/// The chapters of the studies that have run.
+fn chapters(
+    investigation: &Investigation,
+    names: &Names,
+) -> Result<Vec<(&'static dyn AnyStudy, Chapter)>, ReportError> {
+    let mut chapters = Vec::new();
+    for &study in STUDIES {
+        let chapter = study.chapter(investigation, names);
+        let chapter = chapter
+            .map_err(|error| ReportError::Findings { study: study.id(), reason: error.to_string() })?;
+        if let Some(mut chapter) = chapter {
+            // A sentence begins with a capital, even where it begins with the name of a method.
+            for claim in &mut chapter.claims {
+                claim.statement = names::capitalised(&claim.statement);
+            }
+            chapters.push((study, chapter));
+        }
+    }
+    Ok(chapters)
+}
+
+/// The whole report.
+fn document(investigation: &Investigation) -> Result<Document, ReportError> {
+    let names = Names::of(investigation);
+    let mut chapters = chapters(investigation, &names)?;
+    let title = overview::title(investigation);
+    let lead = overview::lead(investigation, &names, &chapters);
+    let facts = overview::facts(investigation, &chapters);
+    let method = method::section(&chapters);
+    let limitations = limitations::section(investigation, &chapters);
+    let provenance = provenance::section(investigation, &chapters);
+
+    let (mut opening, mut summary, mut told) = (Vec::new(), Vec::new(), Vec::new());
+    for (study, chapter) in &mut chapters {
+        let mut section = std::mem::replace(&mut chapter.section, Section::empty());
+        match study.opens() {
+            true => {
+                section.blocks.insert(0, Block::Claims(std::mem::take(&mut chapter.claims)));
+                opening.push(section);
+            }
+            false => {
+                summary.append(&mut chapter.claims);
+                told.push(section);
+            }
+        }
+    }
+    let mut sections = opening;
+    sections.extend([self::summary(summary), data::section(investigation), models::section(investigation, &names)]);
+    sections.append(&mut told);
+    sections.extend([method, limitations, provenance]);
+    Ok(Document { title, lead, facts, sections })
+}
+
+fn summary(claims: Vec<Claim>) -> Section {
+    let block = if claims.is_empty() {
+        Block::Paragraph("No study has finished yet.".into())
+    } else {
+        Block::Claims(claims)
+    };
+    Section { id: "summary", title: "What was found", blocks: vec![block] }
 }
 
 /// Findings may come from anywhere; a picture's path must not lead out of the run folder.

@@ -1,77 +1,108 @@
 //! What the models and classes are called in sentences.
 
-use crate::findings::{Investigation, Role};
+use crate::findings::Investigation;
+use crate::studies::explained;
+use crate::subjects::{ModelName, pairs};
 
-/// Short names of the pair, such as “ViT” and “ResNet”.
+/// What each model is called: by its family where no other is of it, such as “ViT”, and else by the name it was given.
 #[derive(Debug)]
-pub(super) struct Names {
-    vit: &'static str,
-    cnn: &'static str,
+pub struct Names(Vec<Named>);
+
+#[derive(Debug)]
+struct Named {
+    name: ModelName,
+    family: Option<&'static str>,
+    explained_by: &'static str,
 }
 
 impl Names {
+    /// Names of the models of an investigation.
     pub fn of(investigation: &Investigation) -> Self {
-        let family = |role: Role, unknown| {
-            let model = investigation.models.iter().find(|model| model.role == role);
-            model.map_or(unknown, |model| model.card.network.family())
-        };
-        Self { vit: family(Role::Vit, "ViT"), cnn: family(Role::Cnn, "CNN") }
+        let families: Vec<&'static str> =
+            investigation.models.iter().map(|model| model.card.network.family()).collect();
+        let named = investigation.models.iter().zip(&families).map(|(model, family)| {
+            let alone = families.iter().filter(|other| *other == family).count() == 1;
+            let explained_by = explained::method(&model.card.network);
+            Named { name: model.name, family: alone.then_some(*family), explained_by }
+        });
+        Self(named.collect())
+    }
+
+    /// The models, in the order in which they are shown.
+    pub fn models(&self) -> Vec<ModelName> {
+        self.0.iter().map(|named| named.name).collect()
+    }
+
+    /// Every pair of models, in their order.
+    pub fn pairs(&self) -> Vec<[ModelName; 2]> {
+        pairs(&self.models())
     }
 
     /// `ViT`.
-    pub fn bare(&self, role: Role) -> &'static str {
-        match role {
-            Role::Vit => self.vit,
-            Role::Cnn => self.cnn,
+    pub fn bare(&self, model: ModelName) -> &'static str {
+        let named = self.0.iter().find(|named| named.name == model);
+        named.and_then(|named| named.family).unwrap_or(model.as_str())
+    }
+
+    /// `the ViT`; a name that was given has no article.
+    pub fn the(&self, model: ModelName) -> String {
+        match self.0.iter().any(|named| named.name == model && named.family.is_some()) {
+            true => format!("the {}", self.bare(model)),
+            false => self.bare(model).to_owned(),
         }
     }
 
-    /// `the ViT`.
-    pub fn the(&self, role: Role) -> String {
-        format!("the {}", self.bare(role))
+    /// What its heatmap is called: `rollout`, `Grad-CAM`.
+    pub fn explained_by(&self, model: ModelName) -> &'static str {
+        self.0.iter().find(|named| named.name == model).map_or("heatmap", |named| named.explained_by)
     }
-}
 
-/// Both roles, in the order in which they are shown.
-pub(super) const ROLES: [Role; 2] = [Role::Vit, Role::Cnn];
+    /// Colour and marker of a model: the same in every chart.
+    pub fn series(&self, model: ModelName) -> usize {
+        let place = self.0.iter().position(|named| named.name == model).unwrap_or(0);
+        // The neutral colour belongs to no model.
+        if place < super::charts::NEUTRAL_SERIES { place } else { place + 1 }
+    }
 
-/// The other model of the pair.
-pub(super) fn other(role: Role) -> Role {
-    match role {
-        Role::Vit => Role::Cnn,
-        Role::Cnn => Role::Vit,
+    /// `the model`, `both models`, `all 3 models`.
+    pub fn all(&self) -> String {
+        match self.0.len() {
+            0 | 1 => "the model".into(),
+            2 => "both models".into(),
+            n => format!("all {n} models"),
+        }
     }
 }
 
 /// Name of a class, or its number where the data gives it none.
-pub(super) fn class_name(classes: &[String], class: usize) -> String {
+pub(crate) fn class_name(classes: &[String], class: usize) -> String {
     let named = classes.get(class).filter(|name| !name.trim().is_empty());
     named.cloned().unwrap_or_else(|| format!("class {class}"))
 }
 
 /// Name of a class in quotation marks, for sentences: “pneumonia”.
-pub(super) fn quoted(classes: &[String], class: usize) -> String {
+pub(crate) fn quoted(classes: &[String], class: usize) -> String {
     format!("“{}”", class_name(classes, class))
 }
 
 /// Names of all classes, in the order of their numbers.
-pub(super) fn class_names(classes: &[String]) -> Vec<String> {
+pub(crate) fn class_names(classes: &[String]) -> Vec<String> {
     (0..classes.len()).map(|class| class_name(classes, class)).collect()
 }
 
 /// With a capital first letter.
-pub(super) fn capitalised(text: &str) -> String {
+pub(crate) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// A description as a sentence of its own.
-pub(super) fn sentence(description: &str) -> String {
+pub(crate) fn sentence(description: &str) -> String {
     format!("{}.", capitalised(description.trim_end_matches('.')))
 }
 
 /// `a`, `a and b`, `a, b and c`.
-pub(super) fn listed(items: &[String]) -> String {
+pub(crate) fn listed(items: &[String]) -> String {
     match items {
         [] => String::new(),
         [only] => only.clone(),

@@ -1,9 +1,8 @@
 //! What is said of images that are shown: which they are, what models answered, what the colours mean. The same in every section.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::findings::{ExplainedImage, HeatmapShown, ImageShown, Role};
+use crate::findings::{ExplainedImage, HeatmapShown, ImageShown};
 use crate::studies::pictures::HEAT;
+use crate::subjects::{ByModel, ModelName};
 
 use archaeo_report::document::{Legend, Picture, Text, Verdict};
 use super::names::{Names, class_name, listed};
@@ -13,10 +12,10 @@ use archaeo_report::numbers::percent;
 const LEGEND_COLORS: u8 = 9;
 
 /// Said in the place of pictures that older findings do not have.
-pub(super) const MADE_EARLIER: &str = "These findings were made by a version that kept other pictures; run the investigation again to see them.";
+pub(crate) const MADE_EARLIER: &str = "These findings were made by a version that kept other pictures; run the investigation again to see them.";
 
 /// What the colours of heatmaps mean.
-pub(super) fn heat_legend(title: &str) -> Legend {
+pub(crate) fn heat_legend(title: &str) -> Legend {
     let color = |i: u8| HEAT.colormap.color(f32::from(i) / f32::from(LEGEND_COLORS - 1));
     Legend {
         title: title.into(),
@@ -25,22 +24,18 @@ pub(super) fn heat_legend(title: &str) -> Legend {
     }
 }
 
-/// What a model's heatmap is called: rollout for the transformer, Grad-CAM for the CNN.
-fn method(role: Role) -> &'static str {
-    match role {
-        Role::Vit => "rollout",
-        Role::Cnn => "Grad-CAM",
-    }
-}
-
 /// `A heatmap is drawn as it was computed, cell by cell and without interpolation: 8 × 8 for the ViT, 4 × 4 for the ResNet.`
-pub(super) fn cells<'a>(
-    heatmaps: impl Iterator<Item = &'a BTreeMap<Role, HeatmapShown>>,
+pub(crate) fn cells<'a>(
+    heatmaps: impl Iterator<Item = &'a ByModel<HeatmapShown>>,
     names: &Names,
 ) -> String {
-    let grids: BTreeSet<(Role, [usize; 2])> =
-        heatmaps.flatten().map(|(role, heatmap)| (*role, heatmap.grid)).collect();
-    let each = grids.iter().map(|(role, grid)| format!("{} for {}", size(*grid), names.the(*role)));
+    let mut grids: Vec<(ModelName, [usize; 2])> = Vec::new();
+    for (name, heatmap) in heatmaps.flat_map(ByModel::iter) {
+        if !grids.contains(&(name, heatmap.grid)) {
+            grids.push((name, heatmap.grid));
+        }
+    }
+    let each = grids.iter().map(|(name, grid)| format!("{} for {}", size(*grid), names.the(*name)));
     match listed(&each.collect::<Vec<_>>()) {
         none if none.is_empty() => String::new(),
         each => {
@@ -52,20 +47,20 @@ pub(super) fn cells<'a>(
 }
 
 /// `8 × 8`.
-pub(super) fn size([rows, columns]: [usize; 2]) -> String {
+pub(crate) fn size([rows, columns]: [usize; 2]) -> String {
     format!("{rows}\u{a0}×\u{a0}{columns}")
 }
 
 /// The true class, and which image it is.
-pub(super) fn title(classes: &[String], label: usize, index: usize, identifier: &str) -> Text {
+pub(crate) fn title(classes: &[String], label: usize, index: usize, identifier: &str) -> Text {
     let text = Text::new().strong(class_name(classes, label)).plain(format!(" · image {index}"));
     if identifier.is_empty() { text } else { text.plain(", ").code(identifier) }
 }
 
 /// The image and each model's heatmap of it.
-pub(super) fn pictures(
+pub(crate) fn pictures(
     image: &ImageShown,
-    heatmaps: &BTreeMap<Role, HeatmapShown>,
+    heatmaps: &ByModel<HeatmapShown>,
     classes: &[String],
     names: &Names,
 ) -> Vec<Picture> {
@@ -75,23 +70,23 @@ pub(super) fn pictures(
         format!("Image {} of class {}", image.index, class_name(classes, image.label)),
     );
     let mut pictures = vec![if heatmaps.is_empty() { first } else { first.labelled("image") }];
-    pictures.extend(heatmaps.iter().map(|(role, heatmap)| {
-        let explains = format!("{} {}", names.bare(*role), method(*role));
+    pictures.extend(heatmaps.iter().map(|(name, heatmap)| {
+        let explains = format!("{} {}", names.bare(name), names.explained_by(name));
         Picture::new(&heatmap.picture, format!("{explains} over {what}")).labelled(explains)
     }));
     pictures
 }
 
 /// What each model answered, and whether that is correct.
-pub(super) fn verdicts(
-    predictions: &BTreeMap<Role, (usize, f64)>,
+pub(crate) fn verdicts(
+    predictions: &ByModel<(usize, f64)>,
     label: usize,
     classes: &[String],
     names: &Names,
 ) -> Vec<Verdict> {
-    let verdict = |(role, (class, probability)): (&Role, &(usize, f64))| {
+    let verdict = |(name, (class, probability)): (ModelName, &(usize, f64))| {
         let correct = *class == label;
-        let says = format!("{} {}: ", names.bare(*role), if correct { "correct" } else { "wrong" });
+        let says = format!("{} {}: ", names.bare(name), if correct { "correct" } else { "wrong" });
         let text = Text::from(says)
             .strong(class_name(classes, *class))
             .plain(format!(", {}", percent(*probability)));
@@ -101,6 +96,6 @@ pub(super) fn verdicts(
 }
 
 /// Grids of heatmaps, as [`cells`] says them.
-pub(super) fn cells_of(images: &[ExplainedImage], names: &Names) -> String {
+pub(crate) fn cells_of(images: &[ExplainedImage], names: &Names) -> String {
     cells(images.iter().map(|image| &image.heatmaps), names)
 }

@@ -1,17 +1,16 @@
-//! What each model looks at: the rollout of the transformer, and the Grad-CAM of the CNN for the class that it names.
-
-use std::collections::BTreeMap;
+//! What each model looks at: the rollout of a model with attention, and else its Grad-CAM for the class that it names.
 
 use archaeo_analysis::attention_maps::AttentionMaps;
 use archaeo_analysis::grad_cam::grad_cam;
 use archaeo_analysis::heatmap::Heatmap;
 use archaeo_analysis::rollout::{RolloutOptions, rollout};
-use burn::tensor::Tensor;
-
-use super::{Laboratory, StudyError};
 use archaeo_data::{Image, Sample};
-use crate::findings::{HeatmapShown, Role};
+use archaeo_models::NetworkSpec;
 use archaeo_training::images::{preprocess, to_tensor};
+
+use crate::findings::HeatmapShown;
+use crate::scene::{Scene, StudyError};
+use crate::subjects::ByModel;
 
 /// One model's heatmap of one image.
 pub(super) struct Explanation {
@@ -21,35 +20,46 @@ pub(super) struct Explanation {
     pub heatmap: Heatmap,
 }
 
-/// Every model's explanation of each of `samples`, which are `for_vit` as the ViT wants them.
-///
-/// # Errors
-/// A ViT without attention.
-pub(super) fn explain(
-    lab: &Laboratory,
-    samples: &[Sample],
-    for_vit: Tensor<4>,
-) -> Result<Vec<BTreeMap<Role, Explanation>>, StudyError> {
-    let seen = |role: Role| -> Vec<Image> {
-        let preprocessing = &lab.model(role).card().preprocessing;
-        samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect()
-    };
-    let (by_vit, by_cnn) = (seen(Role::Vit), seen(Role::Cnn));
-    let rollouts = rollout(&AttentionMaps::record(lab.vit, for_vit)?, &RolloutOptions::default());
-    let grad_cams = grad_cam(lab.cnn, to_tensor(&by_cnn, lab.device), None);
-    let vit = by_vit.into_iter().zip(rollouts).map(|(seen, heatmap)| Explanation { seen, heatmap });
-    let cnn = by_cnn.into_iter().zip(grad_cams).map(|(seen, heatmap)| Explanation { seen, heatmap });
-    Ok(vit.zip(cnn).map(|(vit, cnn)| BTreeMap::from([(Role::Vit, vit), (Role::Cnn, cnn)])).collect())
+/// Name of the heatmap that a model is explained with.
+pub(crate) fn method(network: &NetworkSpec) -> &'static str {
+    if network.attention_layers() > 0 { "rollout" } else { "Grad-CAM" }
 }
 
-/// Saves the heatmaps of one image as `NAME-vit` and `NAME-cnn`.
+/// Whether that heatmap belongs to the class that the model names.
+pub(super) fn depends_on_class(network: &NetworkSpec) -> bool {
+    network.attention_layers() == 0
+}
+
+/// Every model's explanation of each of `samples`.
+///
+/// # Errors
+/// A model whose attention cannot be rolled out.
+pub(super) fn explain(scene: &Scene, samples: &[Sample]) -> Result<Vec<ByModel<Explanation>>, StudyError> {
+    let mut explained: Vec<ByModel<Explanation>> = samples.iter().map(|_| ByModel::default()).collect();
+    for subject in scene.subjects {
+        let preprocessing = &subject.model.card().preprocessing;
+        let seen: Vec<Image> =
+            samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect();
+        let images = to_tensor(&seen, scene.device);
+        let heatmaps = match !depends_on_class(&subject.model.card().network) {
+            true => rollout(&AttentionMaps::record(subject.model, images)?, &RolloutOptions::default()),
+            false => grad_cam(subject.model, images, None),
+        };
+        for ((of_image, seen), heatmap) in explained.iter_mut().zip(seen).zip(heatmaps) {
+            of_image.insert(subject.name, Explanation { seen, heatmap });
+        }
+    }
+    Ok(explained)
+}
+
+/// Saves the heatmaps of one image as `NAME-vit`, `NAME-cnn` and so on, after the names of the models.
 pub(super) fn save_heatmaps(
-    lab: &Laboratory,
+    scene: &Scene,
     name: &str,
-    explained: &BTreeMap<Role, Explanation>,
-) -> Result<BTreeMap<Role, HeatmapShown>, StudyError> {
-    let saved = explained.iter().map(|(role, Explanation { seen, heatmap })| {
-        Ok((*role, lab.save_heatmap(&format!("{name}-{role}"), seen, heatmap)?))
+    explained: &ByModel<Explanation>,
+) -> Result<ByModel<HeatmapShown>, StudyError> {
+    let saved = explained.iter().map(|(model, Explanation { seen, heatmap })| {
+        Ok((model, scene.save_heatmap(&format!("{name}-{model}"), seen, heatmap)?))
     });
     saved.collect()
 }

@@ -1,332 +1,38 @@
-//! The studies of an investigation: each asks one question of both models and returns its findings.
-//!
-//! A study sees the [`Laboratory`]: data, models, sizes, seed. It works on a keyed sample of the main split, batch by
-//! batch, and draws its pictures into the run folder. Nothing here decides when a study runs or where its findings go;
-//! that is [`crate::investigation`].
+//! The studies of an investigation, one folder each: the question (`mod.rs`), what is found (`findings.rs`), and the chapter that
+//! says so (`chapter.rs`, `claims.rs`).
 
 mod accuracy;
 mod attacks;
 mod attention;
 mod comparisons;
 mod errors;
-mod explained;
+pub(crate) mod explained;
 mod heads;
 mod localisation;
 pub(crate) mod pictures;
-mod positive;
 mod shape_bias;
 mod trust;
 
-use std::path::{Path, PathBuf};
-
-use archaeo_analysis::AnalysisError;
-use archaeo_analysis::attacks::Attack;
-use archaeo_analysis::statistics::{Resampling, StatisticsError};
-use archaeo_models::Classifier;
-use archaeo_ops::Precision;
-use archaeo_plot::PlotError;
-use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
-
-use archaeo_data::{DataError, Dataset, Sample, Split};
-use archaeo_training::evaluate::Evaluation;
-use archaeo_store::arrays::ExportError;
-use crate::findings::Role;
-use archaeo_training::finite::{AnswersError, NotFinite};
-use archaeo_training::images::{preprocess, to_tensor};
-use archaeo_training::precision_name;
-use archaeo_random::{spread, stratified};
-use archaeo_training::RecipeError;
-
-pub use accuracy::{accuracy, model_scores};
+pub use accuracy::{AccuracyStudy, model_scores};
+pub use attacks::AttacksStudy;
 pub(crate) use attacks::PERTURBATION_GAIN;
-pub use attacks::attacks;
-pub use attention::attention;
-pub use comparisons::comparisons;
-pub use errors::errors;
-pub use heads::{FEWEST_IMAGES as FEWEST_ABLATED, heads};
-pub use localisation::localisation;
-pub use shape_bias::shape_bias;
-pub use trust::{headlines, trust};
+pub use attention::AttentionStudy;
+pub use comparisons::ComparisonsStudy;
+pub use errors::ErrorsStudy;
+pub use heads::{HeadsStudy, of_model as heads_of_model};
+pub use localisation::LocalisationStudy;
+pub use shape_bias::ShapeBiasStudy;
+pub use trust::{TrustStudy, headlines};
 
-/// A study that could not be done.
-#[derive(Debug, Error)]
-pub enum StudyError {
-    /// The data.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The question does not suit the model.
-    #[error(transparent)]
-    Analysis(#[from] AnalysisError),
-    /// Too little, or nothing finite, to compute with.
-    #[error(transparent)]
-    Statistics(#[from] StatisticsError),
-    /// A picture.
-    #[error(transparent)]
-    Plot(#[from] PlotError),
-    /// Arrays on disk.
-    #[error(transparent)]
-    Export(#[from] ExportError),
-    /// The folder.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A finding on disk that does not parse.
-    #[error("{path} is damaged ({reason}); delete it and run the command again")]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Answers that are no numbers.
-    #[error(transparent)]
-    NotFinite(#[from] NotFinite),
-    /// The user asked to stop.
-    #[error("interrupted; run the same command again to go on from here")]
-    Interrupted,
-}
-
-impl From<AnswersError> for StudyError {
-    fn from(error: AnswersError) -> Self {
-        match error {
-            AnswersError::NotFinite(error) => error.into(),
-            AnswersError::Data(error) => error.into(),
-        }
-    }
-}
-
-/// How much each study looks at.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StudySizes {
-    /// Most images to learn from, drawn at random from the training split; all when not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub training_images: Option<usize>,
-    /// Images computed at once; no result depends on it.
-    pub batch_size: usize,
-    /// Images whose attention is measured (128 in the ViT paper), at least 2.
-    pub attention_images: usize,
-    /// Side-by-side comparisons.
-    pub comparisons: usize,
-    /// Images that every head is ablated on, at least 2.
-    pub ablation_images: usize,
-    /// Images attacked.
-    pub attack_images: usize,
-    /// Sizes of the perturbations, in units of 1/255, one level of an 8-bit image. At least 1: a smaller change is rounded
-    /// away.
-    pub epsilons: Vec<f64>,
-    /// Steps of PGD.
-    pub pgd_steps: usize,
-    /// Images whose heatmaps are held against the true mask, at least 2.
-    pub localisation_images: usize,
-    /// Bootstrap resamples.
-    pub resamples: usize,
-    /// How the models' matrix products and convolutions are computed.
-    #[serde(with = "precision_name")]
-    pub precision: Precision,
-}
-
-impl Default for StudySizes {
-    fn default() -> Self {
-        Self {
-            training_images: None,
-            batch_size: 64,
-            attention_images: 128,
-            comparisons: 50,
-            ablation_images: 400,
-            attack_images: 250,
-            epsilons: vec![1.0, 2.0, 4.0, 8.0],
-            pgd_steps: 10,
-            localisation_images: 400,
-            resamples: 10_000,
-            precision: Precision::F32,
-        }
-    }
-}
-
-impl StudySizes {
-    /// # Errors
-    /// A size that nothing can be found with.
-    pub(crate) fn check(&self) -> Result<(), RecipeError> {
-        // A mean has an interval from two values on.
-        let (one, two) = ("at least 1", "at least 2");
-        for (key, allowed, least, found) in [
-            ("studies.training_images", one, 1, self.training_images.unwrap_or(usize::MAX)),
-            ("studies.batch_size", one, 1, self.batch_size),
-            ("studies.attention_images", two, 2, self.attention_images),
-            ("studies.ablation_images", two, 2, self.ablation_images),
-            ("studies.attack_images", one, 1, self.attack_images),
-            ("studies.pgd_steps", one, 1, self.pgd_steps),
-            ("studies.localisation_images", two, 2, self.localisation_images),
-            ("studies.resamples", "at least 100", 100, self.resamples),
-        ] {
-            if found < least {
-                return Err(RecipeError::Range { key, allowed, found: found.to_string() });
-            }
-        }
-        // Accuracy without an attack belongs to every curve, asked for or not.
-        let attackable =
-            |epsilon: &f64| epsilon.is_finite() && !Attack::fgsm(epsilon / 255.0).is_rounded_away();
-        match self.epsilons.iter().find(|epsilon| **epsilon <= 0.0 || !attackable(epsilon)) {
-            None => Ok(()),
-            Some(epsilon) => Err(RecipeError::Range {
-                key: "studies.epsilons",
-                allowed: "sizes of at least 1 (the unit is 1/255, so write 8 for 8/255; images have 8 bits, and a smaller \
-                          change is rounded away)",
-                found: epsilon.to_string(),
-            }),
-        }
-    }
-
-    /// Enough to see every study work, not enough for a result.
-    pub fn quick() -> Self {
-        Self {
-            training_images: Some(6_000),
-            attention_images: 64,
-            ablation_images: 128,
-            attack_images: 96,
-            epsilons: vec![1.0, 4.0, 8.0],
-            localisation_images: 128,
-            resamples: 2_000,
-            ..Self::default()
-        }
-    }
-}
-
-/// Hears how far a study has come, and may ask it to stop.
-pub trait Progress {
-    /// A part of `total` steps begins.
-    fn begin(&self, what: &str, total: usize);
-    /// `steps` more are done.
-    fn advance(&self, steps: usize);
-    /// Whether to stop at the next opportunity.
-    fn interrupted(&self) -> bool;
-}
-
-/// Everything a study may use.
-pub struct Laboratory<'a> {
-    /// Run folder: pictures and arrays go here.
-    pub folder: &'a Path,
-    /// The data.
-    pub dataset: &'a Dataset,
-    /// Split that questions are asked on.
-    pub main_split: &'a str,
-    /// Images of that split that samples are drawn from, ascending; all of them when not given.
-    pub subset: Option<&'a [usize]>,
-    /// The Vision Transformer, frozen.
-    pub vit: &'a Classifier,
-    /// The convolutional network, frozen.
-    pub cnn: &'a Classifier,
-    /// Where to compute.
-    pub device: &'a Device,
-    /// How much to look at.
-    pub sizes: &'a StudySizes,
-    /// Key of every random choice.
-    pub seed: u64,
-    /// Who hears of progress.
-    pub progress: &'a dyn Progress,
-}
-
-/// Both roles, in the order in which they are shown.
-pub const ROLES: [Role; 2] = [Role::Vit, Role::Cnn];
-
-impl Laboratory<'_> {
-    /// The model of a role.
-    pub fn model(&self, role: Role) -> &Classifier {
-        match role {
-            Role::Vit => self.vit,
-            Role::Cnn => self.cnn,
-        }
-    }
-
-    /// The split that questions are asked on.
-    ///
-    /// # Errors
-    /// A split that does not exist.
-    pub fn split(&self) -> Result<&Split, StudyError> {
-        Ok(self.dataset.split(self.main_split)?)
-    }
-
-    /// Seeded resampling for a study's intervals.
-    pub fn resampling(&self) -> Resampling {
-        Resampling { resamples: self.sizes.resamples, ..Resampling::new(self.seed) }
-    }
-
-    /// Logits of a model on a whole split, computed once an investigation.
-    ///
-    /// # Errors
-    /// Data that cannot be read, or predictions on disk that are damaged.
-    pub fn predicted(&self, split: &str, role: Role) -> Result<Evaluation, StudyError> {
-        crate::predictions::predicted(self, split, role)
-    }
-
-    /// A random sample of `count` images of the main split (all, if there are fewer), in the split's order, with each class in
-    /// proportion ([`stratified`]); `study` keys it, so that studies do not all look at the same images.
-    ///
-    /// # Errors
-    /// A split that does not exist.
-    pub fn sample(&self, study: &str, count: usize) -> Result<Vec<usize>, StudyError> {
-        let split = self.split()?;
-        let Some(subset) = self.subset else {
-            return Ok(stratified(self.seed, study, &split.labels(), count));
-        };
-        let labels: Vec<usize> = subset.iter().map(|&index| split.label(index)).collect();
-        Ok(stratified(self.seed, study, &labels, count)
-            .into_iter()
-            .map(|position| subset[position])
-            .collect())
-    }
-
-    /// As [`Laboratory::sample`], but first come `shown` images spread over the classes ([`spread`]): those of which a study
-    /// makes pictures.
-    ///
-    /// # Errors
-    /// A split that does not exist.
-    pub fn sample_to_show(&self, study: &str, count: usize, shown: usize) -> Result<Vec<usize>, StudyError> {
-        let all = self.sample(study, count)?;
-        let first = spread(&self.split()?.labels(), &all, shown);
-        let rest = all.iter().filter(|index| !first.contains(index)).copied();
-        Ok(first.iter().copied().chain(rest).collect())
-    }
-
-    /// Calls `visit` with every batch of `indices` of the main split: the indices, the samples, and the images as
-    /// `model` wants them, `[batch, 3, height, width]` in [0, 1]. Reports progress.
-    ///
-    /// # Errors
-    /// Data that cannot be read, an interruption, and whatever `visit` returns.
-    pub fn for_each_batch(
-        &self,
-        what: &str,
-        indices: &[usize],
-        model: &Classifier,
-        mut visit: impl FnMut(&[usize], &[Sample], Tensor<4>) -> Result<(), StudyError>,
-    ) -> Result<(), StudyError> {
-        let split = self.split()?;
-        self.progress.begin(what, indices.len());
-        for batch in indices.chunks(self.sizes.batch_size) {
-            if self.progress.interrupted() {
-                return Err(StudyError::Interrupted);
-            }
-            let samples = split.batch(batch)?;
-            let fit = |sample: &Sample| preprocess(sample.image.clone(), &model.card().preprocessing);
-            let images: Vec<_> = samples.iter().map(fit).collect();
-            visit(batch, &samples, to_tensor(&images, self.device))?;
-            self.progress.advance(batch.len());
-        }
-        Ok(())
-    }
-
-    /// Path of a picture within the run folder, by name.
-    pub fn picture(&self, name: &str) -> (PathBuf, String) {
-        let relative = format!("pictures/{name}.png");
-        (self.folder.join(&relative), relative)
-    }
+/// What the studies find.
+pub mod findings {
+    pub use super::accuracy::findings::*;
+    pub use super::attacks::findings::*;
+    pub use super::attention::findings::*;
+    pub use super::comparisons::findings::*;
+    pub use super::errors::findings::*;
+    pub use super::heads::findings::*;
+    pub use super::localisation::findings::*;
+    pub use super::shape_bias::findings::*;
+    pub use super::trust::findings::*;
 }

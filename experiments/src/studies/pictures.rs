@@ -4,9 +4,10 @@
 use archaeo_analysis::heatmap::Heatmap;
 use archaeo_plot::{Colormap, Grid, HeatmapStyle, Picture, Range, Upsampling, overlay};
 
-use super::{Laboratory, StudyError};
 use archaeo_data::Image;
+
 use crate::findings::{HeatmapShown, ImageShown};
+use crate::scene::{Scene, StudyError};
 
 /// Side of one panel, in pixels: 32-pixel images are enlarged five times.
 pub(crate) const PANEL: usize = 160;
@@ -38,7 +39,7 @@ fn heat_panel(image: &Image, heatmap: &Heatmap) -> Result<Picture, StudyError> {
     Ok(overlay(&panel(image, PANEL)?, &grid, OPACITY, &HEAT)?)
 }
 
-impl Laboratory<'_> {
+impl Scene<'_> {
     /// Saves a picture in the run folder and returns its path within it.
     pub(super) fn save(&self, name: &str, picture: &Picture) -> Result<String, StudyError> {
         let (path, relative) = self.picture(name);

@@ -6,12 +6,14 @@ use archaeo_analysis::attacks::{Attack, attack};
 use archaeo_plot::Picture;
 use burn::tensor::Tensor;
 
-use super::super::pictures::{PANEL, panel};
-use super::super::{Laboratory, ROLES, StudyError};
-use super::Outcomes;
 use archaeo_data::Image;
-use crate::findings::{AttackExample, Role};
 use archaeo_random::{Draw, keyed_rng};
+
+use super::Outcomes;
+use super::findings::AttackExample;
+use crate::scene::{Scene, StudyError};
+use crate::studies::pictures::{PANEL, panel};
+use crate::subjects::{ByModel, Subject};
 
 /// Images shown.
 const SHOWN: usize = 6;
@@ -22,42 +24,42 @@ pub(crate) const PERTURBATION_GAIN: f32 = 10.0;
 
 /// Draws the examples of one attack into the run folder, and says what they show.
 pub(super) fn examples(
-    lab: &Laboratory,
+    scene: &Scene,
     indices: &[usize],
     labels: &[usize],
     outcomes: &[Outcomes],
-    clean: &BTreeMap<Role, Vec<usize>>,
+    clean: &ByModel<Vec<usize>>,
     shown: Option<(Attack, f64)>,
 ) -> Result<Vec<AttackExample>, StudyError> {
     let Some((with, epsilon)) = shown else { return Ok(Vec::new()) };
-    let answers_of = |role: Role| -> Vec<[usize; 2]> {
-        let outcomes = outcomes.iter().find(|of| of.role == role && of.attack == with.name());
+    let answers_of = |subject: &Subject| -> Vec<[usize; 2]> {
+        let outcomes = outcomes.iter().find(|of| of.model == subject.name && of.attack == with.name());
         let outcome = outcomes.and_then(|of| of.under_attack.iter().find(|(size, _)| *size == epsilon));
         let (_, outcome) = outcome.expect("the attack that is shown is among those that were made");
-        clean[&role].iter().zip(&outcome.answers).map(|(&before, &after)| [before, after]).collect()
+        clean[subject.name].iter().zip(&outcome.answers).map(|(&before, &after)| [before, after]).collect()
     };
-    let answers = ROLES.map(answers_of);
-    let fates: Vec<[Fate; 2]> = (0..indices.len())
-        .map(|place| [0, 1].map(|model: usize| Fate::of(answers[model][place], labels[place])))
+    let answers: Vec<Vec<[usize; 2]>> = scene.subjects.iter().map(answers_of).collect();
+    let fates: Vec<Vec<Fate>> = (0..indices.len())
+        .map(|place| answers.iter().map(|answers| Fate::of(answers[place], labels[place])).collect())
         .collect();
-    let chosen = choose(labels, &fates, lab.seed, SHOWN);
+    let chosen = choose(labels, &fates, scene.seed, SHOWN);
 
-    let split = lab.split()?;
+    let split = scene.split()?;
     let example = |place: usize| AttackExample {
         index: indices[place],
         identifier: split.identifier(indices[place]),
         label: labels[place],
-        answers: ROLES.into_iter().zip(&answers).map(|(role, answers)| (role, answers[place])).collect(),
-        pictures: BTreeMap::new(),
+        answers: scene.names().into_iter().zip(&answers).map(|(name, answers)| (name, answers[place])).collect(),
+        pictures: ByModel::default(),
     };
     let mut found: Vec<AttackExample> = chosen.iter().map(|&place| example(place)).collect();
-    for (model, role) in ROLES.into_iter().enumerate() {
+    for (model, subject) in scene.subjects.iter().enumerate() {
         let shown: Vec<usize> = chosen.iter().map(|&place| indices[place]).collect();
         let wrong: Vec<bool> = chosen.iter().map(|&place| fates[place][model] == Fate::WrongBefore).collect();
-        for (example, panels) in found.iter_mut().zip(pictures(lab, &shown, &wrong, role, &with)?) {
-            let name = |panel: &str| format!("attack-{:05}-{role}-{panel}", example.index);
-            let saved = panels.iter().zip(PANELS).map(|(picture, panel)| lab.save(&name(panel), picture));
-            example.pictures.insert(role, saved.collect::<Result<_, _>>()?);
+        for (example, panels) in found.iter_mut().zip(pictures(scene, &shown, &wrong, *subject, &with)?) {
+            let name = |panel: &str| format!("attack-{:05}-{}-{panel}", example.index, subject.name);
+            let saved = panels.iter().zip(PANELS).map(|(picture, panel)| scene.save(&name(panel), picture));
+            example.pictures.insert(subject.name, saved.collect::<Result<_, _>>()?);
         }
     }
     Ok(found)
@@ -84,16 +86,17 @@ impl Fate {
     }
 }
 
-/// Places of up to `count` images: in turn one that fools the first model, one that fools the second, one on which the first
-/// holds, one on which the second does, as long as there are any; each of the class that is shown least so far, at random
-/// among those. Images that both models have wrong without an attack come last.
-fn choose(labels: &[usize], fates: &[[Fate; 2]], seed: u64, count: usize) -> Vec<usize> {
+/// Places of up to `count` images: in turn one that fools the first model, one that fools the second and so on, one on which the
+/// first holds, one on which the second does, as long as there are any; each of the class that is shown least so far, at random
+/// among those. Images that every model has wrong without an attack come last.
+fn choose(labels: &[usize], fates: &[Vec<Fate>], seed: u64, count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..labels.len()).collect();
     let mut rng = keyed_rng(seed, "attack examples", 0, 0);
     for last in (1..order.len()).rev() {
         order.swap(last, rng.below(last + 1));
     }
-    let turns = [Fate::Fooled, Fate::Held].into_iter().flat_map(|fate| [(0, fate), (1, fate)]);
+    let models = fates.first().map_or(0, Vec::len);
+    let turns = [Fate::Fooled, Fate::Held].into_iter().flat_map(|fate| (0..models).map(move |model| (model, fate)));
     let turns: Vec<(usize, Fate)> = turns.collect();
     let mut chosen: Vec<usize> = Vec::new();
     let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
@@ -124,18 +127,17 @@ fn choose(labels: &[usize], fates: &[[Fate; 2]], seed: u64, count: usize) -> Vec
 /// Clean image, enlarged perturbation and attacked image of each of `indices`; of those that are `wrong` without an attack, the
 /// first alone.
 fn pictures(
-    lab: &Laboratory,
+    scene: &Scene,
     indices: &[usize],
     wrong: &[bool],
-    role: Role,
+    Subject { model, .. }: Subject,
     with: &Attack,
 ) -> Result<Vec<Vec<Picture>>, StudyError> {
-    let model = lab.model(role);
     let mut found = Vec::new();
-    lab.for_each_batch("adversarial examples", indices, model, |batch, samples, clean| {
+    scene.for_each_batch("adversarial examples", indices, model, |batch, samples, clean| {
         let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
         let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
-        let adversarial = attack(model, clean.clone(), &labels, &ids, with, lab.seed);
+        let adversarial = attack(model, clean.clone(), &labels, &ids, with, scene.seed);
         let difference = (adversarial.clone() - clean.clone()) * PERTURBATION_GAIN + 0.5;
         let [clean, difference, adversarial] =
             [clean, difference, adversarial].map(|images| to_images(&images));
@@ -170,16 +172,14 @@ fn to_images(images: &Tensor<4>) -> Vec<Image> {
 mod tests {
     use super::*;
 
-    const FOOLED: [Fate; 2] = [Fate::Fooled; 2];
-    const HELD: [Fate; 2] = [Fate::Held; 2];
 
     #[test]
     fn examples_are_spread_over_classes_and_show_successes_and_failures() {
         // Sorted by class, as folders are: the first hundred images are of one class, and nearly all are fooled.
         let labels: Vec<usize> = (0..600).map(|i| i / 100).collect();
-        let mut fates = vec![FOOLED; 600];
-        fates[205] = [Fate::Held, Fate::Fooled];
-        fates[470] = [Fate::Fooled, Fate::Held];
+        let mut fates = vec![vec![Fate::Fooled; 2]; 600];
+        fates[205] = vec![Fate::Held, Fate::Fooled];
+        fates[470] = vec![Fate::Fooled, Fate::Held];
         for seed in 0..20 {
             let chosen = choose(&labels, &fates, seed, 6);
             let mut classes: Vec<usize> = chosen.iter().map(|&place| labels[place]).collect();
@@ -197,12 +197,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_without_an_attack_comes_last() {
-        let wrong = [Fate::WrongBefore; 2];
-        let fates = [wrong, wrong, HELD, wrong, FOOLED, wrong];
+        let all = |fate| vec![fate; 2];
+        let wrong = || all(Fate::WrongBefore);
+        let fates = [wrong(), wrong(), all(Fate::Held), wrong(), all(Fate::Fooled), wrong()];
         let chosen = choose(&[0, 1, 0, 2, 0, 3], &fates, 4, 4);
         assert_eq!(chosen[..2], [4, 2]);
         assert_eq!(chosen.len(), 4);
-        assert_eq!(choose(&[0, 1], &[wrong; 2], 0, 6).len(), 2);
+        assert_eq!(choose(&[0, 1], &[wrong(), wrong()], 0, 6).len(), 2);
         assert!(choose(&[], &[], 0, 6).is_empty());
     }
 

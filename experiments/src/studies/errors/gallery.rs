@@ -1,17 +1,16 @@
-//! The errors that a model was surest of, each with what both models look at.
+//! The errors that a model was surest of, each with what every model looks at.
 
-use std::collections::BTreeMap;
-
-use super::super::explained::{explain, save_heatmaps};
-use super::super::{Laboratory, StudyError};
-use archaeo_training::evaluate::Evaluation;
-use crate::findings::{ErrorGroup, ExplainedImage, Role};
+use super::Answered;
+use crate::findings::ExplainedImage;
+use crate::scene::{Scene, StudyError};
+use crate::studies::explained::{explain, save_heatmaps};
+use crate::subjects::{ByModel, ModelName};
 
 /// Images shown of each group.
 const SHOWN: usize = 18;
 
 /// The images among `members` whose wrong answer has the largest probability, the largest first: of the model that errs, or of
-/// either where both do.
+/// any of those that do.
 fn surest(members: &[usize], probability: impl Fn(usize) -> f64) -> Vec<usize> {
     let mut ordered: Vec<(f64, usize)> = members.iter().map(|&image| (probability(image), image)).collect();
     ordered.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -23,34 +22,33 @@ fn surest(members: &[usize], probability: impl Fn(usize) -> f64) -> Vec<usize> {
 /// # Errors
 /// Data that cannot be read.
 pub(super) fn gallery(
-    lab: &Laboratory,
-    group: ErrorGroup,
+    scene: &Scene,
+    erring: &[ModelName],
     members: &[usize],
-    predicted: &BTreeMap<Role, (&Evaluation, &[usize])>,
+    answered: &ByModel<Answered>,
 ) -> Result<Vec<ExplainedImage>, StudyError> {
-    let answer = |role: &Role, image: usize| {
-        let (evaluation, answers) = &predicted[role];
+    let answer = |name: ModelName, image: usize| {
+        let Answered { evaluation, answers } = &answered[name];
         (answers[image], evaluation.probabilities(image)[answers[image]])
     };
-    let (erring, file): (&[Role], _) = match group {
-        ErrorGroup::VitOnly => (&[Role::Vit], "errors-vit-only"),
-        ErrorGroup::CnnOnly => (&[Role::Cnn], "errors-cnn-only"),
-        ErrorGroup::Both => (&[Role::Vit, Role::Cnn], "errors-both"),
-    };
     let chosen = surest(members, |image| {
-        erring.iter().map(|role| answer(role, image).1).fold(f64::NEG_INFINITY, f64::max)
+        erring.iter().map(|name| answer(*name, image).1).fold(f64::NEG_INFINITY, f64::max)
     });
     let mut found = Vec::new();
     if chosen.is_empty() {
         return Ok(found);
     }
-    lab.for_each_batch("errors explained", &chosen, lab.vit, |batch, samples, for_vit| {
-        for (&image, explained) in batch.iter().zip(explain(lab, samples, for_vit)?) {
+    let erring: Vec<&str> = erring.iter().map(|name| name.as_str()).collect();
+    let file = format!("errors-{}", erring.join("-"));
+    let first = scene.subjects[0].model;
+    scene.for_each_batch("errors explained", &chosen, first, |batch, samples, _| {
+        for (&image, explained) in batch.iter().zip(explain(scene, samples)?) {
             let name = format!("{file}-{:02}", found.len() + 1);
+            let seen = &explained.values().next().expect("a scene has a model").seen;
             found.push(ExplainedImage {
-                image: lab.save_image(&name, image, &explained[&Role::Vit].seen)?,
-                predictions: predicted.keys().map(|role| (*role, answer(role, image))).collect(),
-                heatmaps: save_heatmaps(lab, &name, &explained)?,
+                image: scene.save_image(&name, image, seen)?,
+                predictions: answered.names().map(|name| (name, answer(name, image))).collect(),
+                heatmaps: save_heatmaps(scene, &name, &explained)?,
             });
         }
         Ok(())

@@ -7,14 +7,15 @@ use archaeo_analysis::statistics::{
     sign_flip_test,
 };
 
-use super::super::StudyError;
-use crate::findings::{Gains, LocalisationScore, Role};
+use super::findings::{Gains, LocalisationScore};
+use crate::scene::StudyError;
+use crate::subjects::{ByModel, ModelName};
 
 /// One heatmap's scores, image by image.
 #[derive(Default)]
 pub(super) struct Scores {
     pub method: &'static str,
-    pub role: Option<Role>,
+    pub model: Option<ModelName>,
     constant: usize,
     mass: Vec<f64>,
     auroc: Vec<f64>,
@@ -37,8 +38,8 @@ impl Default for Baselines {
 }
 
 impl Scores {
-    pub(super) fn new(method: &'static str, role: Role) -> Self {
-        Self { method, role: Some(role), ..Self::default() }
+    pub(super) fn new(method: &'static str, model: ModelName) -> Self {
+        Self { method, model: Some(model), ..Self::default() }
     }
 
     /// `mask` has pixels of the object and others.
@@ -59,7 +60,7 @@ impl Scores {
     fn finding(&self, resampling: &Resampling) -> Result<LocalisationScore, StudyError> {
         Ok(LocalisationScore {
             method: self.method.into(),
-            role: self.role,
+            model: self.model,
             mass: mean_t(&self.mass, DEFAULT_LEVEL)?,
             auroc: mean_t(&self.auroc, DEFAULT_LEVEL)?,
             average_precision: mean_t(&self.average_precision, DEFAULT_LEVEL)?,
@@ -72,12 +73,12 @@ impl Scores {
 }
 
 /// Baselines first, as the first model sees the images; then `methods`, each held against the baselines of its own model.
-pub(super) fn findings(
+pub(super) fn scored(
     methods: &[Scores],
-    baselines: &[Baselines; 2],
+    baselines: &ByModel<Baselines>,
     resampling: &Resampling,
 ) -> Result<Vec<LocalisationScore>, StudyError> {
-    let first = &baselines[0];
+    let first = baselines.values().next().expect("there is a model");
     let mut found = [&first.random, &first.centre, &first.edges]
         .map(|scores| scores.finding(resampling))
         .into_iter()
@@ -85,7 +86,7 @@ pub(super) fn findings(
     let against = |of: fn(&Baselines) -> &Scores| {
         let pairs: Vec<_> = methods
             .iter()
-            .map(|scores| (scores, of(&baselines[usize::from(scores.role == Some(Role::Cnn))])))
+            .map(|scores| (scores, of(&baselines[scores.model.expect("an explanation has a model")])))
             .collect();
         gains(&pairs, resampling)
     };
@@ -118,16 +119,21 @@ fn gains(pairs: &[(&Scores, &Scores)], resampling: &Resampling) -> Result<Vec<Op
 mod tests {
     use super::*;
 
-    fn scored(images: usize, hit: impl Fn(usize) -> bool) -> (Scores, [Baselines; 2]) {
-        let mut method = Scores::new("test", Role::Cnn);
-        let mut baselines = [Baselines::default(), Baselines::default()];
+    fn models() -> [ModelName; 2] {
+        ["vit", "cnn"].map(ModelName::new)
+    }
+
+    fn hits(images: usize, hit: impl Fn(usize) -> bool) -> (Scores, ByModel<Baselines>) {
+        let mut method = Scores::new("test", models()[1]);
+        let mut baselines: ByModel<Baselines> =
+            models().into_iter().map(|model| (model, Baselines::default())).collect();
         let mask = [true, false, false, false];
         let at = |place: usize| {
             Heatmap::new(2, 2, (0..4).map(|pixel| if pixel == place { 1.0 } else { 0.1 }).collect())
         };
         for image in 0..images {
             method.add(&at(usize::from(!hit(image))), &mask);
-            for (model, all) in baselines.iter_mut().enumerate() {
+            for (model, all) in baselines.values_mut().enumerate() {
                 for baseline in [&mut all.random, &mut all.centre, &mut all.edges] {
                     // The second model's baselines never hit, the first's always do.
                     baseline.add(&at(model), &mask);
@@ -139,10 +145,10 @@ mod tests {
 
     #[test]
     fn a_method_is_held_against_the_baselines_of_its_own_model() {
-        let (method, baselines) = scored(20, |image| image % 4 > 0);
-        let found = findings(&[method], &baselines, &Resampling::new(0)).unwrap();
-        let names: Vec<_> = found.iter().map(|score| (score.method.as_str(), score.role)).collect();
-        assert_eq!(names, [("random", None), ("centre", None), ("edges", None), ("test", Some(Role::Cnn))]);
+        let (method, baselines) = hits(20, |image| image % 4 > 0);
+        let found = scored(&[method], &baselines, &Resampling::new(0)).unwrap();
+        let names: Vec<_> = found.iter().map(|score| (score.method.as_str(), score.model)).collect();
+        assert_eq!(names, [("random", None), ("centre", None), ("edges", None), ("test", Some(models()[1]))]);
         assert_eq!(found[1].pointing.value, 1.0, "baselines are shown as the first model sees the images");
         let gains = found[3].over_centre.as_ref().unwrap();
         // 15 of 20 hits. A map that hits has 1.0 of 1.3 of its mass on the object, one that misses 0.1 of 1.3.
@@ -159,16 +165,16 @@ mod tests {
 
     #[test]
     fn one_image_is_scored_without_interval_or_comparison() {
-        let (method, baselines) = scored(1, |_| true);
-        let found = findings(&[method], &baselines, &Resampling::new(0)).unwrap();
+        let (method, baselines) = hits(1, |_| true);
+        let found = scored(&[method], &baselines, &Resampling::new(0)).unwrap();
         assert_eq!((found[3].mass.n, found[3].mass.low.is_nan()), (1, true));
         assert!(found[3].over_centre.is_none() && found[3].over_random.is_none());
     }
 
     #[test]
     fn methods_that_never_differ_from_a_baseline_are_a_result() {
-        let (method, baselines) = scored(10, |_| false);
-        let found = findings(&[method], &baselines, &Resampling::new(0)).unwrap();
+        let (method, baselines) = hits(10, |_| false);
+        let found = scored(&[method], &baselines, &Resampling::new(0)).unwrap();
         let mass = &found[3].over_centre.as_ref().unwrap().mass;
         assert_eq!((mass.difference.value, mass.p_value), (0.0, 1.0));
     }

@@ -1,0 +1,70 @@
+//! The head of the report: title, what was done, the numbers to know first.
+
+use std::path::Path;
+
+use archaeo_report::document::Text;
+use archaeo_report::numbers::{count, duration};
+
+use super::names::{Names, capitalised, listed};
+use crate::findings::Investigation;
+use crate::study::{AnyStudy, Chapter};
+
+pub(super) fn title(investigation: &Investigation) -> String {
+    if let Some(title) = &investigation.title {
+        return title.clone();
+    }
+    let models: Vec<String> = investigation.models.iter().map(|model| model.card.name.clone()).collect();
+    // The folder or file alone: where it lies is said under Provenance.
+    let data = &investigation.data.name;
+    let data = Path::new(data).file_name().map_or(data.clone(), |name| name.to_string_lossy().into_owned());
+    if models.is_empty() { capitalised(&data) } else { format!("{} on {data}", listed(&models)) }
+}
+
+pub(super) fn lead(
+    investigation: &Investigation,
+    names: &Names,
+    chapters: &[(&dyn AnyStudy, Chapter)],
+) -> Text {
+    let asked: Vec<String> = chapters.iter().map(|(study, _)| study.question().to_owned()).collect();
+    let models = &investigation.models;
+    let each: Vec<String> = (models.iter())
+        .map(|model| {
+            let kind = match model.card.network.attention_layers() > 0 {
+                true => "a vision transformer",
+                false => "a convolutional network",
+            };
+            format!("{kind} ({})", names.bare(model.name))
+        })
+        .collect();
+    let subject = capitalised(&listed(&each));
+    let several = models.len() > 1;
+    let trained = !models.is_empty() && models.iter().all(|model| !model.history.is_empty());
+    let origin = match (trained, several) {
+        (true, true) => "trained on the same data",
+        (false, true) => "examined on the same data",
+        (true, false) => "trained here",
+        (false, false) => "examined",
+    };
+    match (asked.is_empty(), several) {
+        (true, _) => format!("{subject}, {origin}.").into(),
+        (false, true) => format!("{subject}, {origin} and asked the same questions: {}.", listed(&asked)).into(),
+        (false, false) => {
+            let asked = listed(&asked).replace(" each errs", " it errs").replace(" each ", " it ");
+            format!("{subject}, {origin} and asked: {asked}.").into()
+        }
+    }
+}
+
+pub(super) fn facts(
+    investigation: &Investigation,
+    chapters: &[(&dyn AnyStudy, Chapter)],
+) -> Vec<(String, Text)> {
+    let mut facts: Vec<(String, Text)> =
+        chapters.iter().flat_map(|(_, chapter)| chapter.facts.iter().cloned()).collect();
+    facts.push(("Classes".into(), count(investigation.data.classes.len()).into()));
+    let seconds: f64 = investigation.provenance.seconds.iter().map(|(_, seconds)| seconds).sum();
+    if seconds > 0.0 {
+        facts.push(("Computing time".into(), duration(seconds).into()));
+    }
+    facts
+}

@@ -1,0 +1,185 @@
+//! How small a change of the pixels fools each model, and how much of that was wrong anyway?
+
+mod chapter;
+mod comparison;
+mod examples;
+pub mod findings;
+
+use archaeo_analysis::attacks::{Attack, attack_and_examine, robust};
+use archaeo_analysis::predict::{logits, predicted_classes};
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, StatisticsError, wilson};
+
+use self::comparison::comparisons;
+pub(crate) use self::examples::PERTURBATION_GAIN;
+use self::examples::examples;
+use self::findings::{AttackCurve, AttackFindings, AttackPoint, epsilon_unit};
+use crate::findings::Investigation;
+use crate::report::Names;
+use crate::scene::{Scene, StudyError};
+use crate::study::{Applicability, Chapter, Study};
+use crate::subjects::{ByModel, ModelName, Subject};
+
+/// An attack of some size, in units of 1/255.
+type Family = fn(&Scene, f64) -> Attack;
+
+const FAMILIES: [Family; 2] = [
+    |_, epsilon| Attack::fgsm(epsilon / 255.0),
+    |scene, epsilon| Attack::pgd(epsilon / 255.0, scene.sizes.pgd_steps),
+];
+
+/// Size from which on a perturbation is shown, in units of 1/255; smaller ones are hard to see even enlarged.
+const SHOWN_EPSILON: f64 = 4.0;
+
+/// Robust accuracy of every model against FGSM and PGD of growing size, on a sample of the main split: of all images, and of
+/// those that are classified correctly without an attack.
+pub struct AttacksStudy;
+
+impl Study for AttacksStudy {
+    const ID: &'static str = "attacks";
+    const TITLE: &'static str = "Under attack";
+    const QUESTION: &'static str = "how each stands up to attack";
+    type Findings = AttackFindings;
+
+    fn applies(_: &Scene) -> Result<Applicability, StudyError> {
+        Ok(Applicability::Applies)
+    }
+
+    fn run(scene: &Scene) -> Result<AttackFindings, StudyError> {
+        let indices = scene.sample(Self::ID, scene.sizes.attack_images)?;
+        let split = scene.split()?;
+        let labels: Vec<usize> = indices.iter().map(|&index| split.label(index)).collect();
+        let mut clean = ByModel::default();
+        for &subject in scene.subjects {
+            clean.insert(subject.name, clean_answers(scene, &indices, subject)?);
+        }
+
+        let mut epsilons = scene.sizes.epsilons.clone();
+        epsilons.sort_by(f64::total_cmp);
+        epsilons.dedup();
+        let largest = epsilons.last().copied();
+
+        let (mut curves, mut outcomes) = (Vec::new(), Vec::new());
+        for &subject in scene.subjects {
+            let (name, clean) = (subject.name, &clean[subject.name]);
+            for family in FAMILIES {
+                let mut under_attack = Vec::new();
+                for &epsilon in &epsilons {
+                    let chosen = family(scene, epsilon);
+                    let what = format!("{name} under {} {epsilon}/255", chosen.name());
+                    let outcome = attacked(scene, &what, &indices, &labels, subject, clean, &chosen)?;
+                    under_attack.push((epsilon, outcome));
+                }
+                let largest = largest.unwrap_or(0.0);
+                curves.push(curve(name, &family(scene, largest), clean, &labels, &under_attack)?);
+                outcomes.push(Outcomes { model: name, attack: family(scene, 1.0).name(), under_attack });
+            }
+        }
+
+        let correct = clean.iter().map(|(name, clean)| (name, robust(clean, clean, &labels))).collect();
+        let comparisons = comparisons(&scene.pairs(), &outcomes, &correct)?;
+        let shown = epsilons.iter().copied().find(|&epsilon| epsilon >= SHOWN_EPSILON).or(largest);
+        let example_attack = shown.map(|epsilon| (family_shown(scene, epsilon), epsilon));
+        let example_answers = examples(scene, &indices, &labels, &outcomes, &clean, example_attack)?;
+        Ok(AttackFindings {
+            n: indices.len(),
+            unit: epsilon_unit(),
+            curves,
+            comparisons,
+            example_attack: example_attack.map(|(attack, epsilon)| (attack.name().into(), epsilon)),
+            example_answers,
+        })
+    }
+
+    fn chapter(findings: &AttackFindings, investigation: &Investigation, names: &Names) -> Chapter {
+        chapter::chapter(findings, investigation, names)
+    }
+}
+
+/// The strongest family, whose examples are shown.
+fn family_shown(scene: &Scene, epsilon: f64) -> Attack {
+    FAMILIES[FAMILIES.len() - 1](scene, epsilon)
+}
+
+/// One model under the sizes of one attack.
+struct Outcomes {
+    model: ModelName,
+    attack: &'static str,
+    /// Of each ε what became of the images.
+    under_attack: Vec<(f64, Outcome)>,
+}
+
+/// One model under one attack.
+struct Outcome {
+    /// The answer to every image of the sample; that without the attack where it is wrong already.
+    answers: Vec<usize>,
+    /// Whether the model is robust on each image.
+    robust: Vec<bool>,
+    /// Share of the attacked images whose gradient was zero where the attack began.
+    zero_gradient: f64,
+}
+
+fn clean_answers(scene: &Scene, indices: &[usize], subject: Subject) -> Result<Vec<usize>, StudyError> {
+    let Subject { name, model } = subject;
+    let mut answers = Vec::with_capacity(indices.len());
+    scene.for_each_batch(&format!("{name} unattacked"), indices, model, |_, _, images| {
+        answers.extend(predicted_classes(&logits(model, images), model.card().classes.len()));
+        Ok(())
+    })?;
+    Ok(answers)
+}
+
+/// What an attack makes of the images that the model classifies correctly; the others need none.
+fn attacked(
+    scene: &Scene,
+    what: &str,
+    indices: &[usize],
+    labels: &[usize],
+    Subject { model, .. }: Subject,
+    clean: &[usize],
+    with: &Attack,
+) -> Result<Outcome, StudyError> {
+    let places: Vec<usize> = (0..indices.len()).filter(|&place| clean[place] == labels[place]).collect();
+    let targets: Vec<usize> = places.iter().map(|&place| indices[place]).collect();
+    let (mut found, mut zero_gradients) = (Vec::new(), 0);
+    scene.for_each_batch(what, &targets, model, |batch, samples, images| {
+        let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
+        let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
+        let adversarial = attack_and_examine(model, images, &labels, &ids, with, scene.seed);
+        found.extend(predicted_classes(&logits(model, adversarial.images), model.card().classes.len()));
+        zero_gradients += adversarial.zero_gradient.iter().filter(|zero| **zero).count();
+        Ok(())
+    })?;
+    let mut answers = clean.to_vec();
+    places.iter().zip(&found).for_each(|(&place, &answer)| answers[place] = answer);
+    let zero_gradient = zero_gradients as f64 / places.len().max(1) as f64;
+    Ok(Outcome { robust: robust(clean, &answers, labels), answers, zero_gradient })
+}
+
+fn curve(
+    model: ModelName,
+    largest: &Attack,
+    clean: &[usize],
+    labels: &[usize],
+    under_attack: &[(f64, Outcome)],
+) -> Result<AttackCurve, StudyError> {
+    let correct = robust(clean, clean, labels);
+    let attackable = correct.iter().filter(|correct| **correct).count();
+    let point = |epsilon: f64, robust: &[bool]| -> Result<AttackPoint, StudyError> {
+        let standing = robust.iter().filter(|robust| **robust).count();
+        let share = |of: usize| -> Result<Estimate, StatisticsError> { wilson(standing, of, DEFAULT_LEVEL) };
+        let kept = if attackable > 0 { Some(share(attackable)?) } else { None };
+        Ok(AttackPoint { epsilon, accuracy: share(robust.len())?, kept })
+    };
+    let mut points = vec![point(0.0, &correct)?];
+    for (epsilon, outcome) in under_attack {
+        points.push(point(*epsilon, &outcome.robust)?);
+    }
+    let zero_gradient = under_attack.iter().map(|(_, outcome)| outcome.zero_gradient).fold(0.0, f64::max);
+    Ok(AttackCurve {
+        model,
+        attack: largest.name().into(),
+        settings: largest.describe(),
+        points,
+        zero_gradient,
+    })
+}

@@ -1,0 +1,227 @@
+//! What do the heads of each model with attention attend to?
+
+mod chapter;
+pub mod findings;
+
+use archaeo_analysis::attention_maps::AttentionMaps;
+use archaeo_analysis::attention_statistics::{
+    DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
+};
+use archaeo_analysis::rollout::{RolloutOptions, rollout};
+use archaeo_analysis::statistics::{
+    DEFAULT_LEVEL, Estimate, FEWEST_FOR_A_TREND, Measured, RankTrend, Resampling, StatisticsError, mean_t,
+    rank_trend,
+};
+
+use archaeo_data::Image;
+use archaeo_training::images::preprocess;
+
+use self::findings::{AttentionFindings, HeadAttention, LayerAttention};
+use crate::findings::{ExplainedImage, HeadMaps, HeatmapShown, Investigation, LayerMaps};
+use crate::report::Names;
+use crate::scene::{Scene, StudyError};
+use crate::study::{Applicability, Chapter, Study};
+use crate::subjects::{ByModel, Subject};
+
+/// Images whose rollout is shown.
+const ROLLOUTS_SHOWN: usize = 12;
+
+/// Statistics of every layer and head over a sample of the main split, with pictures of every head on one image and
+/// of the rollout on several.
+pub struct AttentionStudy;
+
+impl Study for AttentionStudy {
+    const ID: &'static str = "attention";
+    const TITLE: &'static str = "Attention";
+    const QUESTION: &'static str = "what the attention heads look at";
+    type Findings = ByModel<AttentionFindings>;
+
+    fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
+        Ok(Applicability::only_if(!scene.with_attention().is_empty(), "no model here has attention heads"))
+    }
+
+    fn run(scene: &Scene) -> Result<ByModel<AttentionFindings>, StudyError> {
+        scene.with_attention().into_iter().map(|subject| Ok((subject.name, of_model(scene, subject)?))).collect()
+    }
+
+    fn chapter(findings: &Self::Findings, investigation: &Investigation, names: &Names) -> Chapter {
+        chapter::chapter(findings, investigation, names)
+    }
+}
+
+fn of_model(scene: &Scene, Subject { name, model }: Subject) -> Result<AttentionFindings, StudyError> {
+    let indices = scene.sample_to_show("attention", scene.sizes.attention_images, ROLLOUTS_SHOWN)?;
+    let convention = DistanceConvention::default();
+    let mut images: Vec<Vec<LayerStatistics>> = Vec::new();
+    let predicted = scene.predicted(scene.main_split, name)?;
+    let answers = predicted.scores()?.predicted();
+    let answer = |image: usize| (answers[image], predicted.probabilities(image)[answers[image]]);
+    let (mut head_maps_shown, mut rollouts_shown, mut even_distances, mut read_out) =
+        (None, Vec::new(), Vec::new(), "");
+    scene.for_each_batch(&format!("attention of {name}"), &indices, model, |batch, samples, tensor| {
+        let maps = AttentionMaps::record(model, tensor)?;
+        images.extend(attention_statistics(&maps, convention));
+        let preprocessing = &model.card().preprocessing;
+        let seen = |place: usize| preprocess(samples[place].image.clone(), preprocessing);
+        if head_maps_shown.is_none() {
+            head_maps_shown = Some(head_maps(scene, &name.to_string(), &maps, batch[0], &seen(0))?);
+            read_out = maps.layers[0].site.read_out.describe();
+            even_distances = maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect();
+        }
+        let heatmaps = rollout(&maps, &RolloutOptions::default());
+        for (place, heatmap) in heatmaps.iter().enumerate().take(ROLLOUTS_SHOWN - rollouts_shown.len()) {
+            let file = format!("attention-{name}-image-{:02}", rollouts_shown.len() + 1);
+            let heatmap = scene.save_heatmap(&format!("{file}-rollout"), &seen(place), heatmap)?;
+            rollouts_shown.push(ExplainedImage {
+                image: scene.save_image(&file, batch[place], &seen(place))?,
+                predictions: [(name, answer(batch[place]))].into(),
+                heatmaps: [(name, heatmap)].into(),
+            });
+        }
+        Ok(())
+    })?;
+
+    let layers = even_distances
+        .iter()
+        .enumerate()
+        .map(|(layer, &even)| layer_findings(&images, layer, even))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(AttentionFindings {
+        n: images.len(),
+        convention: convention.describe().into(),
+        read_out: read_out.into(),
+        image_size: model.card().preprocessing.image_size,
+        trend: depth_trend(&layers, &scene.resampling())?,
+        layers,
+        head_maps_shown,
+        rollouts_shown,
+    })
+}
+
+/// Every head's attention for one image.
+fn head_maps(
+    scene: &Scene,
+    model: &str,
+    maps: &AttentionMaps,
+    index: usize,
+    seen: &Image,
+) -> Result<HeadMaps, StudyError> {
+    let head = |layer: usize, head: usize| {
+        let name = format!("attention-{model}-layer-{:02}-head-{:02}", layer + 1, head + 1);
+        scene.save_heatmap(&name, seen, &maps.readout_map(layer, 0, head))
+    };
+    let layers = maps.layers.iter().enumerate().map(|(layer, of_layer)| {
+        let heads: Vec<HeatmapShown> =
+            (0..of_layer.heads).map(|index| head(layer, index)).collect::<Result<_, StudyError>>()?;
+        let grid = heads.first().map_or([0, 0], |head| head.grid);
+        Ok(LayerMaps { grid, heads: heads.into_iter().map(|head| head.picture).collect() })
+    });
+    Ok(HeadMaps {
+        image: scene.save_image(&format!("attention-{model}-image"), index, seen)?,
+        layers: layers.collect::<Result<_, StudyError>>()?,
+    })
+}
+
+/// One layer, over images.
+fn layer_findings(
+    images: &[Vec<LayerStatistics>],
+    layer: usize,
+    even_distance: f64,
+) -> Result<LayerAttention, StudyError> {
+    let heads = (0..images[0][layer].heads.len()).map(|head| {
+        let of = |statistic: fn(&HeadStatistics) -> f64| -> Result<Estimate, StudyError> {
+            let values: Vec<f64> = images.iter().map(|image| statistic(&image[layer].heads[head])).collect();
+            Ok(mean_t(&values, DEFAULT_LEVEL)?)
+        };
+        // What a model has no token for is absent, not zero.
+        let of_token = |mass: fn(&HeadStatistics) -> Option<f64>| -> Result<Option<Estimate>, StudyError> {
+            let values: Option<Vec<f64>> =
+                images.iter().map(|image| mass(&image[layer].heads[head])).collect();
+            Ok(values.map(|values| mean_t(&values, DEFAULT_LEVEL)).transpose()?)
+        };
+        Ok(HeadAttention {
+            distance: of(|s| s.distance)?,
+            entropy: of(|s| s.entropy)?,
+            normalised_entropy: of(|s| s.normalised_entropy)?,
+            hoyer: of(|s| s.hoyer)?,
+            below_uniform: of(|s| s.below_uniform)?,
+            class_token_mass: of_token(|s| s.class_token_mass)?,
+            distillation_token_mass: of_token(|s| s.distillation_token_mass)?,
+            register_mass: of_token(|s| s.register_mass)?,
+        })
+    });
+    let heads = heads.collect::<Result<_, StudyError>>()?;
+    let diversity: Vec<f64> = images.iter().map(|image| image[layer].diversity).collect();
+    let diversity = mean_t(&diversity, DEFAULT_LEVEL)?;
+    let relative = |image: &Vec<LayerStatistics>| {
+        let heads = &image[layer].heads;
+        heads.iter().map(|head| head.distance).sum::<f64>() / heads.len() as f64 / even_distance
+    };
+    let relative_distance = (even_distance > 0.0)
+        .then(|| mean_t(&images.iter().map(relative).collect::<Vec<_>>(), DEFAULT_LEVEL))
+        .transpose()?;
+    Ok(LayerAttention { heads, diversity, even_distance, relative_distance })
+}
+
+/// Whether attention reaches further, or less far, with depth. The unit is the layer: heads of one layer are no independent
+/// witnesses of its depth. What is compared is the distance relative to even attention: in a windowed model even attention
+/// reaches further from stage to stage, because patches are merged.
+fn depth_trend(
+    layers: &[LayerAttention],
+    resampling: &Resampling,
+) -> Result<Measured<RankTrend>, StudyError> {
+    // Layers that differ by what rounding leaves do not differ.
+    let rounded = |found: &Estimate| (found.value * 1e6).round() / 1e6;
+    let relative: Vec<f64> =
+        layers.iter().filter_map(|layer| layer.relative_distance.as_ref()).map(rounded).collect();
+    Ok(match rank_trend(&relative, resampling) {
+        Err(StatisticsError::TooFew { found, .. }) => Measured::undefined(format!(
+            "it takes {FEWEST_FOR_A_TREND} or more layers to show one, and there {} {found}",
+            if found == 1 { "is" } else { "are" }
+        )),
+        Err(StatisticsError::Undefined { .. }) => {
+            Measured::undefined("attention reaches equally far in all layers, relative to even attention")
+        }
+        found => Measured::Known(found?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers(relative: &[Option<f64>]) -> Vec<LayerAttention> {
+        let nothing = || Estimate::of_one(0.0, DEFAULT_LEVEL);
+        let layer = |share: &Option<f64>| LayerAttention {
+            heads: Vec::new(),
+            diversity: nothing(),
+            even_distance: 1.0,
+            relative_distance: share.map(|share| Estimate::of_one(share, DEFAULT_LEVEL)),
+        };
+        relative.iter().map(layer).collect()
+    }
+
+    fn trend(relative: &[Option<f64>]) -> Measured<RankTrend> {
+        depth_trend(&layers(relative), &Resampling::new(0)).unwrap()
+    }
+
+    #[test]
+    fn the_trend_is_over_layers_that_have_a_distance() {
+        let found = trend(&[Some(0.5), Some(0.6), Some(0.7), Some(0.8), Some(0.9), None]);
+        let found = found.known().unwrap();
+        assert_eq!((found.n, (found.rho * 1e9).round()), (5, 1e9));
+        assert!((found.p_value - 2.0 / 120.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn few_layers_and_even_attention_are_results() {
+        let few = trend(&[Some(0.5), Some(0.6), Some(0.7), Some(0.8)]);
+        assert_eq!(few.reason(), Some("it takes 5 or more layers to show one, and there are 4"));
+        let few = trend(&[Some(0.5)]);
+        assert_eq!(few.reason(), Some("it takes 5 or more layers to show one, and there is 1"));
+        // Even attention, as rounding leaves it.
+        let even: Vec<_> = (0..12).map(|layer| Some(1.0 + 1e-12 * f64::from(layer))).collect();
+        let even = trend(&even);
+        assert!(even.reason().unwrap().starts_with("attention reaches equally far"), "{even:?}");
+    }
+}

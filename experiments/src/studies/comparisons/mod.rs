@@ -1,0 +1,232 @@
+//! The same images under every model's explanation, and how far the explanations of two models agree.
+
+mod chapter;
+pub mod findings;
+
+use archaeo_analysis::heatmap::{Heatmap, rank_correlation};
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, Resampling, mean_t, pairing_test};
+
+use self::findings::{Agreement, AgreementGroup, Comparison, ComparisonFindings, HeatmapAgreement};
+use crate::findings::Investigation;
+use crate::report::Names;
+use crate::scene::{Scene, StudyError};
+use crate::studies::explained::{depends_on_class, explain, method, save_heatmaps};
+use crate::studies::pictures::{PANEL, panel};
+use crate::study::{Applicability, Chapter, Study};
+use crate::subjects::{ByModel, ModelName};
+
+/// Explains a sample of the main split with every model.
+pub struct ComparisonsStudy;
+
+impl Study for ComparisonsStudy {
+    const ID: &'static str = "comparisons";
+    const TITLE: &'static str = "Explanations compared";
+    const QUESTION: &'static str = "what each looks at";
+    type Findings = ComparisonFindings;
+
+    fn applies(_: &Scene) -> Result<Applicability, StudyError> {
+        Ok(Applicability::Applies)
+    }
+
+    fn run(scene: &Scene) -> Result<ComparisonFindings, StudyError> {
+        let count = scene.sizes.comparisons;
+        let indices = scene.sample_to_show("comparisons", count, count)?;
+        let mut answered = ByModel::default();
+        for name in scene.names() {
+            let evaluation = scene.predicted(scene.main_split, name)?;
+            let answers = evaluation.scores()?.predicted();
+            answered.insert(name, (evaluation, answers));
+        }
+        let split = scene.split()?;
+        let pairs = scene.pairs();
+        let mut items = Vec::new();
+        let mut of_pairs: Vec<Vec<Pair>> = pairs.iter().map(|_| Vec::new()).collect();
+        let first = scene.subjects[0];
+        scene.for_each_batch("explanations compared", &indices, first.model, |batch, samples, _| {
+            for (&index, explained) in batch.iter().zip(explain(scene, samples)?) {
+                let answer = |model: ModelName| answered[model].1[index];
+                let compared: Vec<Pair> = (pairs.iter())
+                    .map(|&models| {
+                        let [first, second] = models.map(|model| &explained[model].heatmap);
+                        Pair {
+                            called: called(scene, models),
+                            first: first.clone(),
+                            second: second.resized(first.height, first.width),
+                            same_answer: answer(models[0]) == answer(models[1]),
+                        }
+                    })
+                    .collect();
+                let predicted = |(model, (evaluation, answers)): (ModelName, &(_, Vec<usize>))| {
+                    let evaluation: &archaeo_training::evaluate::Evaluation = evaluation;
+                    (model, (answers[index], evaluation.probabilities(index)[answers[index]]))
+                };
+                let name = format!("comparison-{index:05}");
+                items.push(Comparison {
+                    index,
+                    identifier: split.identifier(index),
+                    label: split.label(index),
+                    predictions: answered.iter().map(predicted).collect(),
+                    explains: (scene.subjects.iter())
+                        .map(|of| (of.name, depends_on_class(&of.model.card().network).then(|| answer(of.name))))
+                        .collect(),
+                    agreements: compared.iter().map(Pair::agreement).collect(),
+                    picture: scene.save(&name, &panel(&explained[first.name].seen, PANEL)?)?,
+                    heatmaps: save_heatmaps(scene, &name, &explained)?,
+                });
+                of_pairs.iter_mut().zip(compared).for_each(|(all, pair)| all.push(pair));
+            }
+            Ok(())
+        })?;
+        let selection = format!(
+            "{} images of the {} split, drawn at random with seed {}, each class in proportion",
+            items.len(),
+            scene.main_split,
+            scene.seed
+        );
+        let agree = |(models, compared): (&[ModelName; 2], &Vec<Pair>)| {
+            let constant = compared.iter().filter(|pair| pair.constant().is_some()).count();
+            let agreement = agreement(compared, &scene.resampling())?;
+            Ok(HeatmapAgreement { models: *models, constant, agreement })
+        };
+        Ok(ComparisonFindings {
+            selection,
+            items,
+            methods: scene.subjects.iter().map(|of| (of.name, method(&of.model.card().network).to_owned())).collect(),
+            pairs: pairs.iter().zip(&of_pairs).map(agree).collect::<Result<_, StudyError>>()?,
+        })
+    }
+
+    fn chapter(findings: &ComparisonFindings, investigation: &Investigation, names: &Names) -> Chapter {
+        chapter::chapter(findings, investigation, names)
+    }
+}
+
+/// What to call the heatmaps of two models: by their methods, and by their models where those are the same.
+fn called(scene: &Scene, models: [ModelName; 2]) -> [String; 2] {
+    let methods = models.map(|model| method(&scene.model(model).card().network));
+    match methods[0] == methods[1] {
+        true => models.map(|model| format!("the {} of {model}", methods[0])),
+        false => methods.map(|method| format!("the {method}")),
+    }
+}
+
+/// Two models' heatmaps of one image, on the grid of the first.
+struct Pair {
+    called: [String; 2],
+    first: Heatmap,
+    second: Heatmap,
+    /// Whether both models name the same class.
+    same_answer: bool,
+}
+
+impl Pair {
+    /// Which heatmap ranks nothing, as a reason why there is no agreement.
+    fn constant(&self) -> Option<String> {
+        match (self.first.is_constant(), self.second.is_constant()) {
+            (false, false) => None,
+            (true, false) => Some(format!("{} is constant", self.called[0])),
+            (false, true) => Some(format!("{} is constant", self.called[1])),
+            (true, true) => Some("both heatmaps are constant".into()),
+        }
+    }
+
+    fn agreement(&self) -> Measured<f64> {
+        match (self.constant(), rank_correlation(&self.first, &self.second)) {
+            (None, Some(agreement)) => Measured::Known(agreement),
+            (reason, _) => Measured::undefined(reason.unwrap_or("a heatmap is constant".into())),
+        }
+    }
+}
+
+/// Agreement of heatmaps of one image, held against that of heatmaps of different images: both models may mark the middle,
+/// whatever the image shows.
+fn agreement(pairs: &[Pair], resampling: &Resampling) -> Result<Measured<Agreement>, StudyError> {
+    let pairs: Vec<&Pair> = pairs.iter().filter(|pair| pair.constant().is_none()).collect();
+    let n = pairs.len();
+    if n < 2 {
+        let found = if n == 1 { "there is 1" } else { "there are 0" };
+        return Ok(Measured::undefined(format!(
+            "it takes two or more images with heatmaps that are not constant, and {found}"
+        )));
+    }
+    let table: Vec<f64> = pairs
+        .iter()
+        .flat_map(|first| pairs.iter().map(|second| rank_correlation(&first.first, &second.second)))
+        .map(|agreement| agreement.expect("constant heatmaps were left out"))
+        .collect();
+    let pairing = pairing_test(&table, n, resampling)?;
+    let group = |same_answer: bool| -> Result<AgreementGroup, StudyError> {
+        let chosen: Vec<usize> = (0..n).filter(|&i| pairs[i].same_answer == same_answer).collect();
+        let together: Vec<f64> = chosen.iter().map(|&i| table[i * n + i]).collect();
+        let differences: Vec<f64> = chosen.iter().map(|&i| pairing.excess[i]).collect();
+        let estimate =
+            |values: &[f64]| (!values.is_empty()).then(|| mean_t(values, DEFAULT_LEVEL)).transpose();
+        Ok(AgreementGroup {
+            n: chosen.len(),
+            together: estimate(&together)?,
+            difference: estimate(&differences)?,
+        })
+    };
+    let (same_answer, other_answer) = (group(true)?, group(false)?);
+    Ok(Measured::Known(Agreement { pairing, same_answer, other_answer }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A map of 3 × 3 with a peak at one place.
+    fn peak(place: usize) -> Heatmap {
+        Heatmap::new(3, 3, (0..9).map(|at| (at as f32 - place as f32).abs()).collect())
+    }
+
+    fn flat() -> Heatmap {
+        Heatmap::new(3, 3, vec![0.25; 9])
+    }
+
+    fn pair(first: Heatmap, second: Heatmap, same_answer: bool) -> Pair {
+        Pair { called: ["the rollout".into(), "the Grad-CAM".into()], first, second, same_answer }
+    }
+
+    fn agreement_of(pairs: &[Pair]) -> Measured<Agreement> {
+        agreement(pairs, &Resampling::new(0)).unwrap()
+    }
+
+    #[test]
+    fn maps_that_are_alike_for_all_images_agree_and_show_nothing() {
+        let pairs: Vec<Pair> = (0..8).map(|i| pair(peak(4), peak(4), i % 2 == 0)).collect();
+        let found = agreement_of(&pairs);
+        let pairing = &found.known().unwrap().pairing;
+        for value in [pairing.together.value, pairing.apart.value, 1.0 - pairing.difference.value] {
+            assert!((value - 1.0).abs() < 1e-12, "{pairing:?}");
+        }
+        assert_eq!(pairing.p_value, 1.0);
+    }
+
+    #[test]
+    fn maps_that_follow_their_image_agree_beyond_those_of_others() {
+        let pairs: Vec<Pair> = (0..9).map(|i| pair(peak(i), peak(i), i < 6)).collect();
+        let found = agreement_of(&pairs);
+        let found = found.known().unwrap();
+        assert!((found.pairing.together.value - 1.0).abs() < 1e-12);
+        assert!(found.pairing.difference.low > 0.0 && found.pairing.p_value < 0.001, "{found:?}");
+        assert_eq!((found.same_answer.n, found.other_answer.n), (6, 3));
+        assert!(agreement_of(&pairs[..6]).known().unwrap().other_answer.difference.is_none());
+    }
+
+    #[test]
+    fn constant_maps_are_left_out_with_a_reason() {
+        let constant = pair(flat(), peak(1), true);
+        assert_eq!(constant.agreement().reason(), Some("the rollout is constant"));
+        assert_eq!(pair(peak(1), flat(), true).agreement().reason(), Some("the Grad-CAM is constant"));
+        assert_eq!(pair(flat(), flat(), true).agreement().reason(), Some("both heatmaps are constant"));
+        let pairs = [pair(peak(0), peak(0), true), constant];
+        assert_eq!(
+            agreement_of(&pairs).reason(),
+            Some("it takes two or more images with heatmaps that are not constant, and there is 1")
+        );
+        assert!(agreement_of(&[]).reason().unwrap().ends_with("there are 0"));
+        let pairs = [pair(peak(0), peak(0), true), pair(flat(), flat(), true), pair(peak(8), peak(8), true)];
+        assert_eq!(agreement_of(&pairs).known().unwrap().pairing.together.n, 2);
+    }
+}

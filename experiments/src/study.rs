@@ -1,0 +1,173 @@
+//! The contract of a study: one question to the models, what was found, and the chapter that says so.
+//!
+//! A study is one folder under `studies/` and one line in [`STUDIES`]; the investigation and the report know nothing else of it.
+
+use std::marker::PhantomData;
+
+use archaeo_analysis::statistics::Estimate;
+use archaeo_report::Claim;
+use archaeo_report::document::{Section, Text};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::findings::Investigation;
+use crate::report::Names;
+use crate::scene::{Scene, StudyError};
+use crate::studies;
+
+/// Whether a question can be asked of these models and this data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applicability {
+    /// It can.
+    Applies,
+    /// It cannot, for this reason: the end of a sentence, such as `no model has attention heads`.
+    No(String),
+}
+
+impl Applicability {
+    /// Applies where `holds`; otherwise does not, for this reason.
+    pub fn only_if(holds: bool, otherwise: &str) -> Self {
+        if holds { Self::Applies } else { Self::No(otherwise.to_owned()) }
+    }
+}
+
+/// What a study contributes to the report.
+#[derive(Debug)]
+pub struct Chapter {
+    /// Text, tables and figures.
+    pub section: Section,
+    /// What was found, in sentences that the numbers choose: the summary's.
+    pub claims: Vec<Claim>,
+    /// What each quantity is, with its source: the method's.
+    pub definitions: Vec<(String, Text)>,
+    /// What the findings cannot show, a sentence each.
+    pub limitations: Vec<String>,
+    /// Numbers to know first: name, value.
+    pub facts: Vec<(String, Text)>,
+    /// What was looked at, where that is a sample: its name and number of images, such as (`head ablation`, 400).
+    pub sample: Option<(&'static str, usize)>,
+    /// One estimate of each kind, under the name of its quantity: how its interval was computed goes into the method.
+    pub intervals: Vec<(&'static str, Estimate)>,
+}
+
+impl Chapter {
+    /// A chapter of a section and its claims, to be filled with the rest.
+    pub fn new(section: Section, claims: Vec<Claim>) -> Self {
+        Self {
+            section,
+            claims,
+            definitions: Vec::new(),
+            limitations: Vec::new(),
+            facts: Vec::new(),
+            sample: None,
+            intervals: Vec::new(),
+        }
+    }
+}
+
+/// One question.
+pub trait Study {
+    /// Name of its findings: `findings/ID.json`.
+    const ID: &'static str;
+    /// Title of its chapter.
+    const TITLE: &'static str;
+    /// What it asks of each model, as part of a sentence: `how often each is right`.
+    const QUESTION: &'static str;
+    /// Whether its chapter, with its claims, opens the report.
+    const OPENS: bool = false;
+    /// What it finds.
+    type Findings: Serialize + DeserializeOwned;
+
+    /// Whether the question can be asked, and why not.
+    ///
+    /// # Errors
+    /// Data that cannot be read.
+    fn applies(scene: &Scene) -> Result<Applicability, StudyError>;
+
+    /// Asks the question.
+    ///
+    /// # Errors
+    /// Data that cannot be read, an interruption, answers that are not finite.
+    fn run(scene: &Scene) -> Result<Self::Findings, StudyError>;
+
+    /// What the findings say. Computes nothing that another program would need.
+    fn chapter(findings: &Self::Findings, investigation: &Investigation, names: &Names) -> Chapter;
+}
+
+/// A [`Study`] whatever its findings are.
+pub trait AnyStudy: Sync {
+    /// [`Study::ID`].
+    fn id(&self) -> &'static str;
+    /// [`Study::TITLE`].
+    fn title(&self) -> &'static str;
+    /// [`Study::QUESTION`].
+    fn question(&self) -> &'static str;
+    /// [`Study::OPENS`].
+    fn opens(&self) -> bool;
+    /// [`Study::applies`].
+    ///
+    /// # Errors
+    /// As there.
+    fn applies(&self, scene: &Scene) -> Result<Applicability, StudyError>;
+    /// [`Study::run`].
+    ///
+    /// # Errors
+    /// As there.
+    fn run(&self, scene: &Scene) -> Result<Value, StudyError>;
+    /// [`Study::chapter`]; `None` where the study has not run.
+    ///
+    /// # Errors
+    /// Findings that are not this study's.
+    fn chapter(&self, investigation: &Investigation, names: &Names) -> Result<Option<Chapter>, serde_json::Error>;
+}
+
+struct Erased<S>(PhantomData<fn() -> S>);
+
+impl<S: Study + 'static> AnyStudy for Erased<S> {
+    fn id(&self) -> &'static str {
+        S::ID
+    }
+
+    fn title(&self) -> &'static str {
+        S::TITLE
+    }
+
+    fn question(&self) -> &'static str {
+        S::QUESTION
+    }
+
+    fn opens(&self) -> bool {
+        S::OPENS
+    }
+
+    fn applies(&self, scene: &Scene) -> Result<Applicability, StudyError> {
+        S::applies(scene)
+    }
+
+    fn run(&self, scene: &Scene) -> Result<Value, StudyError> {
+        Ok(serde_json::to_value(S::run(scene)?).expect("findings are plain data"))
+    }
+
+    fn chapter(&self, investigation: &Investigation, names: &Names) -> Result<Option<Chapter>, serde_json::Error> {
+        let findings = investigation.findings::<S>()?;
+        Ok(findings.map(|findings| S::chapter(&findings, investigation, names)))
+    }
+}
+
+const fn study<S: Study + 'static>() -> &'static dyn AnyStudy {
+    &Erased::<S>(PhantomData)
+}
+
+/// Every study, in the order in which they run and are told.
+pub const STUDIES: &[&dyn AnyStudy] = &[
+    study::<studies::TrustStudy>(),
+    study::<studies::AccuracyStudy>(),
+    study::<studies::AttentionStudy>(),
+    study::<studies::ComparisonsStudy>(),
+    study::<studies::HeadsStudy>(),
+    study::<studies::AttacksStudy>(),
+    study::<studies::ErrorsStudy>(),
+    study::<studies::LocalisationStudy>(),
+    study::<studies::ShapeBiasStudy>(),
+];
