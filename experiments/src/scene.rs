@@ -220,6 +220,16 @@ impl<'a> Scene<'a> {
         self.subjects.iter().map(|subject| subject.name).collect()
     }
 
+    /// What to call a model in a finding's sentence: by its family where no other is of it (`the ViT`), and else by its name.
+    pub fn called(&self, name: ModelName) -> String {
+        let family = |model: &Classifier| model.card().network.family();
+        let own = family(self.model(name));
+        match self.subjects.iter().filter(|subject| family(subject.model) == own).count() {
+            1 => format!("the {own}"),
+            _ => name.to_string(),
+        }
+    }
+
     /// Every pair of models, in their order.
     pub fn pairs(&self) -> Vec<[ModelName; 2]> {
         pairs(&self.names())

@@ -59,8 +59,10 @@ pub(super) fn facts(
     investigation: &Investigation,
     chapters: &[(&dyn AnyStudy, Chapter)],
 ) -> Vec<(String, Text)> {
+    // What opens the report says more in its own words.
+    let of = |opens: bool| chapters.iter().filter(move |(study, _)| study.opens() == opens);
     let mut facts: Vec<(String, Text)> =
-        chapters.iter().flat_map(|(_, chapter)| chapter.facts.iter().cloned()).collect();
+        of(false).chain(of(true)).flat_map(|(_, chapter)| chapter.facts.iter().cloned()).collect();
     facts.push(("Classes".into(), count(investigation.data.classes.len()).into()));
     let seconds: f64 = investigation.provenance.seconds.iter().map(|(_, seconds)| seconds).sum();
     if seconds > 0.0 {

@@ -1,171 +1,157 @@
 //! Which model is more accurate, on every split, and whether their probabilities can be believed.
 
-use crate::findings::{AccuracyFindings, ModelScores, PairComparison, Role, SplitAccuracy};
-
-use archaeo_report::evidence::{SIGNIFICANCE, Side, apart, side};
-use super::super::names::{Names, ROLES, capitalised, listed, other};
+use archaeo_report::Claim;
+use archaeo_report::evidence::{SIGNIFICANCE, Side, side};
 use archaeo_report::numbers::{Unit, counted, p_value, percent};
-use super::Claim;
 
-/// Expected calibration error up to which probabilities are called close to the truth.
-const CLOSE_CALIBRATION: f64 = 0.05;
+use super::calibration;
+use super::findings::{AccuracyFindings, PairComparison, SplitAccuracy};
+use crate::report::Names;
+use crate::report::names::{capitalised, listed};
+use crate::subjects::ModelName;
+
+/// Pairs whose tests are told one by one.
+const MOST_PAIRS: usize = 3;
 
 pub(super) fn claims(findings: &AccuracyFindings, names: &Names) -> Vec<Claim> {
     let Some(main) = findings.splits.iter().find(|split| split.split == findings.main_split) else {
         return Vec::new();
     };
-    let (Some(vit), Some(cnn)) = (main.models.get(&Role::Vit), main.models.get(&Role::Cnn)) else {
+    if main.models.is_empty() {
         return Vec::new();
-    };
+    }
     let others = findings.splits.iter().filter(|split| split.split != findings.main_split);
-    let evidence =
-        [format!("On {} of the {} split, {}.", counted(main.n, "image"), main.split, pair(main, names))]
-            .into_iter()
-            .chain(others.map(|split| on_another_split(split, names)));
-    vec![
-        Claim {
-            section: "accuracy",
-            topic: "Accuracy",
-            statement: comparison(vit, cnn, &main.pair, names),
-            evidence: evidence.collect::<Vec<_>>().join(" "),
-        },
-        calibration(vit, cnn, names),
-    ]
+    let images = format!("{} of the {} split", counted(main.n, "image"), main.split);
+    let (statement, evidence) = match &main.pairs[..] {
+        [] => (alone(main, names), format!("Over {images}.")),
+        [pair] => (comparison(main, pair, names), format!("On {images}, {}.", tested(pair, names))),
+        pairs => (ranking(main, names), among_several(&images, pairs, names)),
+    };
+    let evidence = [evidence].into_iter().chain(others.map(|split| on_another_split(split, names)));
+    let accuracy = Claim {
+        section: "accuracy",
+        topic: "Accuracy",
+        statement,
+        evidence: evidence.collect::<Vec<_>>().join(" "),
+    };
+    vec![accuracy, calibration::claim(&main.models, names)]
 }
 
-/// The model that the paired evidence shows to be ahead; both the test and the interval must say so.
-fn better(pair: &PairComparison) -> Option<Role> {
+/// The model of a pair that the paired evidence shows to be ahead, then the other; both the test and the interval must say so.
+fn ahead(pair: &PairComparison) -> Option<[ModelName; 2]> {
+    let [first, second] = pair.models;
     match side(&pair.difference, 0.0) {
-        Side::Above if pair.mcnemar_p < SIGNIFICANCE => Some(Role::Vit),
-        Side::Below if pair.mcnemar_p < SIGNIFICANCE => Some(Role::Cnn),
+        Side::Above if pair.mcnemar_p < SIGNIFICANCE => Some([first, second]),
+        Side::Below if pair.mcnemar_p < SIGNIFICANCE => Some([second, first]),
         _ => None,
     }
 }
 
-/// Whether the models are right on the very same images, so that there is nothing to test.
+/// Whether two models are right on the very same images, so that there is nothing to test.
 fn never_differ(pair: &PairComparison) -> bool {
-    pair.only_vit_right + pair.only_cnn_right == 0
+    pair.only_first_right + pair.only_second_right == 0
 }
 
-fn comparison(vit: &ModelScores, cnn: &ModelScores, pair: &PairComparison, names: &Names) -> String {
-    let top1 = |role| percent(if role == Role::Vit { vit.top1.value } else { cnn.top1.value });
-    match better(pair) {
-        Some(role) => format!(
+fn top1(split: &SplitAccuracy, model: ModelName) -> String {
+    split.models.get(model).map_or_else(String::new, |scores| percent(scores.top1.value))
+}
+
+fn alone(main: &SplitAccuracy, names: &Names) -> String {
+    let each = main.models.iter().map(|(name, scores)| {
+        format!("{} is right on {}", names.the(name), Unit::Percent.sentence(&scores.top1))
+    });
+    format!("{}.", capitalised(&listed(&each.collect::<Vec<_>>())))
+}
+
+fn comparison(main: &SplitAccuracy, pair: &PairComparison, names: &Names) -> String {
+    let [first, second] = pair.models;
+    match ahead(pair) {
+        Some([better, worse]) => format!(
             "{} is more accurate than {}: {} against {}.",
-            capitalised(&names.the(role)),
-            names.the(other(role)),
-            top1(role),
-            top1(other(role))
+            capitalised(&names.the(better)),
+            names.the(worse),
+            top1(main, better),
+            top1(main, worse)
         ),
         None if never_differ(pair) => format!(
             "{} and {} are right on the very same images: both have an accuracy of {}.",
-            capitalised(&names.the(Role::Vit)),
-            names.the(Role::Cnn),
-            top1(Role::Vit)
+            capitalised(&names.the(first)),
+            names.the(second),
+            top1(main, first)
         ),
         None => format!(
             "No difference in accuracy between {} and {} can be shown: {} and {}.",
-            names.the(Role::Vit),
-            names.the(Role::Cnn),
-            top1(Role::Vit),
-            top1(Role::Cnn)
+            names.the(first),
+            names.the(second),
+            top1(main, first),
+            top1(main, second)
         ),
     }
 }
 
-fn pair(split: &SplitAccuracy, names: &Names) -> String {
-    let PairComparison { difference, mcnemar_p, .. } = &split.pair;
-    if never_differ(&split.pair) {
+/// Several models by their accuracy, and which of them the most accurate is shown to exceed.
+fn ranking(main: &SplitAccuracy, names: &Names) -> String {
+    let mut order: Vec<ModelName> = main.models.names().collect();
+    order.sort_by(|a, b| main.models[*b].top1.value.total_cmp(&main.models[*a].top1.value));
+    let first = order[0];
+    let behind: Vec<String> = order[1..]
+        .iter()
+        .filter(|other| main.pairs.iter().any(|pair| ahead(pair) == Some([first, **other])))
+        .map(|other| names.the(*other))
+        .collect();
+    let shown = match behind.len() {
+        0 => "no other is shown to be less accurate".to_owned(),
+        n if n + 1 == order.len() => "each of the others is shown to be less accurate".to_owned(),
+        _ => format!("it is shown to be more accurate than {}", listed(&behind)),
+    };
+    let scores: Vec<String> =
+        order.iter().map(|name| format!("{} {}", names.bare(*name), top1(main, *name))).collect();
+    format!("{} comes out most accurate, and {shown}: {}.", capitalised(&names.the(first)), scores.join(", "))
+}
+
+/// The test of one pair.
+fn tested(pair: &PairComparison, names: &Names) -> String {
+    if never_differ(pair) {
         return "there is no image on which only one of them is right, and so no difference to test".into();
     }
+    let [first, second] = pair.models.map(|name| names.bare(name));
     format!(
-        "the difference {} − {} is {}; exact McNemar {}",
-        names.bare(Role::Vit),
-        names.bare(Role::Cnn),
-        Unit::Points.sentence(difference),
-        p_value(*mcnemar_p)
+        "the difference {first} − {second} is {}; exact McNemar {}",
+        Unit::Points.sentence(&pair.difference),
+        p_value(pair.mcnemar_p)
     )
 }
 
-fn on_another_split(split: &SplitAccuracy, names: &Names) -> String {
-    let verdict = match better(&split.pair) {
-        Some(role) => format!("{} is ahead", names.the(role)),
-        None if never_differ(&split.pair) => "both are right on the very same images".into(),
-        None => "neither is shown to be ahead".into(),
-    };
-    let scores: Vec<String> = ROLES
-        .iter()
-        .filter_map(|role| {
-            Some(format!("{} {}", names.bare(*role), percent(split.models.get(role)?.top1.value)))
-        })
-        .collect();
-    format!("On {}, {verdict} ({}; {}).", split.split, scores.join(", "), p_value(split.pair.mcnemar_p))
+fn among_several(images: &str, pairs: &[PairComparison], names: &Names) -> String {
+    if pairs.len() > MOST_PAIRS {
+        return format!("On {images}; the tests of all {} pairs are in the section.", pairs.len());
+    }
+    let each = pairs.iter().map(|pair| {
+        let [first, second] = pair.models.map(|name| names.bare(name));
+        match never_differ(pair) {
+            true => format!("{first} and {second} are right on the very same images"),
+            false => tested(pair, names),
+        }
+    });
+    format!("On {images}, {}.", each.collect::<Vec<_>>().join("; "))
 }
 
-fn calibration(vit: &ModelScores, cnn: &ModelScores, names: &Names) -> Claim {
-    let worse = match apart(&vit.ece, &cnn.ece) {
-        Side::Above => Some(Role::Vit),
-        Side::Below => Some(Role::Cnn),
-        Side::Undecided => None,
-    };
-    let close: Vec<String> = [(Role::Vit, vit), (Role::Cnn, cnn)]
-        .into_iter()
-        .filter(|(_, scores)| side(&scores.ece, CLOSE_CALIBRATION) == Side::Below)
-        .map(|(role, _)| names.the(role))
+fn on_another_split(split: &SplitAccuracy, names: &Names) -> String {
+    let scores: Vec<String> = split
+        .models
+        .iter()
+        .map(|(name, scores)| format!("{} {}", names.bare(name), percent(scores.top1.value)))
         .collect();
-    let far =
-        [vit, cnn].into_iter().filter(|scores| side(&scores.ece, CLOSE_CALIBRATION) == Side::Above).count();
-    let threshold = Unit::Points.value(CLOSE_CALIBRATION);
-    let errors = format!(
-        "{} for {} and {} for {}",
-        Unit::Points.value(vit.ece.value),
-        names.the(Role::Vit),
-        Unit::Points.value(cnn.ece.value),
-        names.the(Role::Cnn)
-    );
-    let statement = match (worse, close.len()) {
-        (_, 2) => format!(
-            "The probability that a model gives its answer is on average within {threshold} of how often it is right, for both \
-             models: the gap is {errors}."
-        ),
-        (Some(role), _) => format!(
-            "The probabilities that {} gives its answers are further from the truth than those of {}: the gap is {errors}.",
-            names.the(role),
-            names.the(other(role))
-        ),
-        (None, 1) => format!(
-            "Only for {} is it shown that the probability of its answer is on average within {threshold} of how often it is right: \
-             the gap is {errors}.",
-            listed(&close)
-        ),
-        (None, _) if far == 2 => format!(
-            "For neither model can the probability of its answer be taken at its word: it is off by more than {threshold} on \
-             average, {errors}."
-        ),
-        (None, _) => format!(
-            "For neither model is it shown that the probability of its answer can be taken at its word: the gap is {errors}."
-        ),
-    };
-    let chance: Vec<String> = [(Role::Vit, vit), (Role::Cnn, cnn)]
-        .into_iter()
-        .filter_map(|(role, scores)| {
-            Some(format!("{} {}", names.bare(role), Unit::Points.value(scores.ece_by_chance?)))
-        })
-        .collect();
-    let mut evidence = format!(
-        "Expected calibration error of the top label, the mean gap between the probability of the answer given and accuracy: {} {}, \
-         {} {}.",
-        names.bare(Role::Vit),
-        Unit::Points.sentence(&vit.ece),
-        names.bare(Role::Cnn),
-        Unit::Points.sentence(&cnn.ece)
-    );
-    if !chance.is_empty() {
-        evidence += &format!(
-            " Perfectly calibrated models with the same probabilities would show by chance: {}.",
-            chance.join(", ")
-        );
+    let scores = scores.join(", ");
+    match &split.pairs[..] {
+        [pair] => {
+            let verdict = match ahead(pair) {
+                Some([better, _]) => format!("{} is ahead", names.the(better)),
+                None if never_differ(pair) => "both are right on the very same images".into(),
+                None => "neither is shown to be ahead".into(),
+            };
+            format!("On {}, {verdict} ({scores}; {}).", split.split, p_value(pair.mcnemar_p))
+        }
+        _ => format!("On {}: {scores}.", split.split),
     }
-    evidence += " The probabilities of the other classes are not judged.";
-    Claim { section: "accuracy", topic: "Calibration", statement, evidence }
 }

@@ -1,6 +1,10 @@
 //! How often is each model right, does it know when, and do they differ?
 
+mod calibration;
 mod chapter;
+mod claims;
+mod confusion;
+mod definitions;
 pub mod findings;
 
 use archaeo_analysis::statistics::{

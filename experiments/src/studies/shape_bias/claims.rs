@@ -1,13 +1,13 @@
 //! Which cue decides when shape and texture disagree.
 
-use archaeo_analysis::statistics::{Estimate, Measured};
-
-use crate::findings::{Role, ShapeBias, ShapeBiasFindings};
-
+use archaeo_analysis::statistics::Measured;
+use archaeo_report::Claim;
 use archaeo_report::evidence::{Side, tested};
-use super::super::names::{Names, ROLES, listed};
 use archaeo_report::numbers::{Unit, counted, p_value, percent};
-use super::Claim;
+
+use super::findings::{ShapeBias, ShapeBiasDifference, ShapeBiasFindings};
+use crate::report::Names;
+use crate::report::names::listed;
 
 /// The label is the shape: a perfect model has a shape bias of 100 %, and 50 % is where nothing turns. What has a zero is how
 /// much oftener the texture's class is named than by a model that takes no notice of textures.
@@ -25,9 +25,9 @@ fn sway(found: &ShapeBias) -> Option<Side> {
 }
 
 fn texture(findings: &ShapeBiasFindings, names: &Names) -> Claim {
-    let models = || ROLES.iter().filter_map(|role| Some((*role, findings.models.get(role)?)));
+    let models = || findings.models.iter();
     let on = |wanted: Option<Side>| -> Vec<String> {
-        models().filter(|(_, found)| sway(found) == wanted).map(|(role, _)| names.the(role)).collect()
+        models().filter(|(_, found)| sway(found) == wanted).map(|(name, _)| names.the(name)).collect()
     };
     let mut parts = Vec::new();
     for side in [Some(Side::Above), Some(Side::Below), Some(Side::Undecided), None] {
@@ -50,26 +50,26 @@ fn texture(findings: &ShapeBiasFindings, names: &Names) -> Claim {
     }
     let statement = format!("{}.", parts.join("; "));
     let numbers: Vec<String> = models()
-        .map(|(role, found)| {
-            let bare = names.bare(role);
+        .map(|(name, found)| {
+            let the = names.the(name);
             match &found.texture_following {
                 Measured::Known(following) => format!(
-                    "the {bare} names the texture's class on {} of the images, against {} if it took no notice of textures \
+                    "{the} names the texture's class on {} of the images, against {} if it took no notice of textures \
                      (difference {}, {})",
                     percent(following.observed.value),
                     percent(following.expected),
                     Unit::Points.sentence(&following.excess),
                     p_value(following.p_value)
                 ),
-                Measured::Undefined { undefined } => format!("for the {bare} there is no number, because {undefined}"),
+                Measured::Undefined { undefined } => format!("for {the} there is no number, because {undefined}"),
             }
         })
         .collect();
     let mut evidence =
         format!("Over {} with conflicting cues, {}.", counted(findings.n, "image"), numbers.join("; "));
     let gains: Vec<String> = models()
-        .filter_map(|(role, found)| {
-            Some(format!("{} {}", names.bare(role), Unit::Points.sentence(found.aligned_gain.as_ref()?)))
+        .filter_map(|(name, found)| {
+            Some(format!("{} {}", names.bare(name), Unit::Points.sentence(found.aligned_gain.as_ref()?)))
         })
         .collect();
     if !gains.is_empty() {
@@ -87,43 +87,60 @@ fn texture(findings: &ShapeBiasFindings, names: &Names) -> Claim {
     Claim { section: "shape-bias", topic: "Texture", statement, evidence }
 }
 
-fn shape(findings: &ShapeBiasFindings, names: &Names) -> Claim {
-    let (vit, cnn) = (names.the(Role::Vit), names.the(Role::Cnn));
-    let (statement, comparison) = match &findings.difference {
+/// Which of two models keeps to the shape more, and the test that says so.
+fn compared(pair: &ShapeBiasDifference, names: &Names) -> (String, String) {
+    let [first, second] = pair.models.map(|name| names.the(name));
+    match &pair.difference {
         Measured::Known(test) => {
             let statement = match tested(&test.difference, test.p_value) {
-                Side::Above => format!("{vit} keeps to the shape more than {cnn} does."),
-                Side::Below => format!("{cnn} keeps to the shape more than {vit} does."),
+                Side::Above => format!("{first} keeps to the shape more than {second} does."),
+                Side::Below => format!("{second} keeps to the shape more than {first} does."),
                 Side::Undecided => {
-                    format!("It cannot be told which of {vit} and {cnn} keeps to the shape more.")
+                    format!("It cannot be told which of {first} and {second} keeps to the shape more.")
                 }
             };
-            let comparison = format!(
-                "; difference on the same images {}, {}",
-                Unit::Points.sentence(&test.difference),
-                p_value(test.p_value)
-            );
+            let comparison =
+                format!("{}, {}", Unit::Points.sentence(&test.difference), p_value(test.p_value));
             (statement, comparison)
         }
         Measured::Undefined { undefined } => (
             format!(
-                "Which of {vit} and {cnn} keeps to the shape more cannot be computed, because {undefined}."
+                "Which of {first} and {second} keeps to the shape more cannot be computed, because {undefined}."
             ),
             String::new(),
         ),
-    };
-    let biases: Vec<String> = ROLES
+    }
+}
+
+fn shape(findings: &ShapeBiasFindings, names: &Names) -> Claim {
+    let biases: Vec<String> = findings
+        .models
         .iter()
-        .filter_map(|role| {
-            let bias: &Measured<Estimate> = &findings.models.get(role)?.bias;
-            Some(match bias {
-                Measured::Known(bias) => format!("{} {}", names.bare(*role), Unit::Percent.sentence(bias)),
-                Measured::Undefined { undefined } => {
-                    format!("{}: none, because {undefined}", names.bare(*role))
-                }
-            })
+        .map(|(name, found)| match &found.bias {
+            Measured::Known(bias) => format!("{} {}", names.bare(name), Unit::Percent.sentence(bias)),
+            Measured::Undefined { undefined } => format!("{}: none, because {undefined}", names.bare(name)),
         })
         .collect();
+    let (statement, comparison) = match &findings.pairs[..] {
+        [] => (format!("Shape decides against texture as follows: {}.", biases.join(", ")), String::new()),
+        [pair] => {
+            let (statement, test) = compared(pair, names);
+            let test = match test.is_empty() {
+                true => String::new(),
+                false => format!("; difference on the same images {test}"),
+            };
+            (statement, test)
+        }
+        pairs => {
+            let told: Vec<(String, String)> = pairs.iter().map(|pair| compared(pair, names)).collect();
+            let statement = told.iter().map(|(statement, _)| statement.as_str()).collect::<Vec<_>>().join(" ");
+            let tests = pairs.iter().zip(&told).filter(|(_, (_, test))| !test.is_empty()).map(|(pair, (_, test))| {
+                let [first, second] = pair.models.map(|name| names.bare(name));
+                format!("{first} − {second} {test}")
+            });
+            (statement, format!("; differences on the same images: {}", tests.collect::<Vec<_>>().join("; ")))
+        }
+    };
     Claim {
         section: "shape-bias",
         topic: "Shape or texture",

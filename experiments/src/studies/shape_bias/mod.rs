@@ -1,6 +1,7 @@
 //! Which cue decides when shape and texture disagree? (Geirhos et al., 2019)
 
 mod chapter;
+mod claims;
 pub mod findings;
 
 use std::collections::BTreeMap;
@@ -59,7 +60,7 @@ impl Study for ShapeBiasStudy {
             let difference = bias_difference(first, second, &scene.resampling());
             let never = pair.into_iter().find(|name| models[*name].bias.known().is_none());
             let difference = match never {
-                Some(name) => Measured::undefined(format!("{name} never decides for either cue")),
+                Some(name) => Measured::undefined(format!("{} never decides for either cue", scene.called(name))),
                 None => Measured::of(difference)?,
             };
             Ok(ShapeBiasDifference { models: pair, difference })

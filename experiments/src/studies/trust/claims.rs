@@ -1,50 +1,43 @@
 //! Can each model be trusted, and when does it fail? One verdict a model, by fixed rules, the numbers it rests on, and what none
 //! of them covers.
 
-mod verdict;
-
 use archaeo_analysis::statistics::{Estimate, Measured};
-
-use crate::findings::{
-    BinaryScores, CONFIDENT, ClassAccuracy, ConfidentAnswers, Investigation, MostCommonClass, Role, Trust,
-    TrustFindings,
-};
-
+use archaeo_report::Claim;
 use archaeo_report::evidence::{Side, side};
-use super::super::names::{Names, ROLES, listed, quoted};
 use archaeo_report::numbers::{Unit, cannot, count, counted, p_value, percent};
-use super::Claim;
-use verdict::Verdict;
 
-pub(in super::super) use verdict::{FEWEST_IMAGES, HALF, MOSTLY_ONE_CLASS, NEARLY_CONSTANT};
+use super::findings::{
+    BinaryScores, CONFIDENT, ClassAccuracy, ConfidentAnswers, MostCommonClass, Trust, TrustFindings,
+};
+use super::verdict::Verdict;
+use crate::findings::Investigation;
+use crate::report::Names;
+use crate::report::names::{listed, quoted};
+use crate::subjects::ModelName;
 
 /// Share of wrong answers among confident ones from which on confidence is warned of: what a probability of
 /// [`CONFIDENT`] leaves to be wrong at most.
-pub(in super::super) const TOO_SURE: f64 = 1.0 - CONFIDENT;
+pub(super) const TOO_SURE: f64 = 1.0 - CONFIDENT;
 
 /// How many times its even share of the images the most common class must have for the mix of classes to be mentioned.
 const UNEVEN: f64 = 1.5;
 
 pub(super) fn claims(findings: &TrustFindings, investigation: &Investigation, names: &Names) -> Vec<Claim> {
-    let models = ROLES.iter().filter_map(|role| {
-        let trust = findings.models.get(role)?;
-        Some(
-            Model { trust, findings, the: names.the(*role), classes: &investigation.data.classes }
-                .claim(*role, names),
-        )
+    let models = findings.models.iter().map(|(name, trust)| {
+        Model { trust, findings, the: names.the(name), classes: &investigation.data.classes }.claim(name, names)
     });
     models.chain([scope(findings, investigation)]).collect()
 }
 
-struct Model<'a> {
-    trust: &'a Trust,
+pub(super) struct Model<'a> {
+    pub(super) trust: &'a Trust,
     findings: &'a TrustFindings,
-    the: String,
-    classes: &'a [String],
+    pub(super) the: String,
+    pub(super) classes: &'a [String],
 }
 
 impl Model<'_> {
-    fn claim(&self, role: Role, names: &Names) -> Claim {
+    fn claim(&self, name: ModelName, names: &Names) -> Claim {
         let verdict = self.verdict();
         let worst = (!matches!(verdict, Verdict::Fails { .. })).then(|| self.worst()).flatten();
         let usual = &self.trust.usual;
@@ -61,18 +54,18 @@ impl Model<'_> {
         ];
         Claim {
             section: "trust",
-            topic: names.bare(role),
+            topic: names.bare(name),
             statement: self.statement(&verdict),
             evidence: sentences.into_iter().flatten().collect::<Vec<_>>().join(" "),
         }
     }
 
-    fn class(&self, class: usize) -> String {
+    pub(super) fn class(&self, class: usize) -> String {
         quoted(self.classes, class)
     }
 
     /// `gets 36.8 % (95 % interval 30.1 to 44.1) of its 234 images right and calls 63.2 % of them “1”`.
-    fn gets(&self, class: &ClassAccuracy) -> String {
+    pub(super) fn gets(&self, class: &ClassAccuracy) -> String {
         let accuracy = &class.accuracy;
         let taken = class.taken_for.as_ref().map_or_else(String::new, |taken| {
             let share = percent(taken.count as f64 / accuracy.n as f64);
@@ -151,7 +144,7 @@ impl Model<'_> {
     }
 
     /// Points by which it is shown to be better on the split that it was chosen on.
-    fn drop(&self) -> Option<f64> {
+    pub(super) fn drop(&self) -> Option<f64> {
         let gap = self.trust.gap.known()?;
         (side(&gap.difference, 0.0) == Side::Above).then_some(gap.difference.value)
     }
@@ -199,7 +192,7 @@ impl Model<'_> {
 }
 
 /// Share of confident answers that is wrong, where it is shown to exceed what their probability allows.
-fn too_sure(found: &ConfidentAnswers) -> Option<f64> {
+pub(super) fn too_sure(found: &ConfidentAnswers) -> Option<f64> {
     found
         .wrong
         .known()
@@ -207,7 +200,7 @@ fn too_sure(found: &ConfidentAnswers) -> Option<f64> {
         .map(|wrong| wrong.value)
 }
 
-fn percent_of(share: f64) -> String {
+pub(super) fn percent_of(share: f64) -> String {
     format!("{:.0}\u{a0}%", 100.0 * share)
 }
 

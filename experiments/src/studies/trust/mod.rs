@@ -1,8 +1,11 @@
 //! Can a model be trusted, and when does it fail? The few numbers that decide.
 
 mod chapter;
+mod claims;
+mod definitions;
 pub mod findings;
 mod positive;
+mod verdict;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

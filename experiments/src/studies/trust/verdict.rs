@@ -1,23 +1,23 @@
 //! The rules of a verdict, and its sentence.
 
-use crate::findings::{CONFIDENT, ClassAccuracy, FEWEST_OF_CLASS, Trust};
-
 use archaeo_report::evidence::{SIGNIFICANCE, Side, side};
-use super::super::super::names::listed;
 use archaeo_report::numbers::{Unit, count, counted, percent};
-use super::{Model, percent_of, too_sure};
+
+use super::claims::{Model, percent_of, too_sure};
+use super::findings::{CONFIDENT, ClassAccuracy, FEWEST_OF_CLASS, Trust};
+use crate::report::names::listed;
 
 /// Images below which no verdict is given.
-pub(in super::super::super) const FEWEST_IMAGES: usize = 30;
+pub(super) const FEWEST_IMAGES: usize = 30;
 
 /// Share of the images with one answer from which on a model is called nearly constant…
-pub(in super::super::super) const NEARLY_CONSTANT: f64 = 0.95;
+pub(super) const NEARLY_CONSTANT: f64 = 0.95;
 
 /// …unless at least this share of the images is of that class.
-pub(in super::super::super) const MOSTLY_ONE_CLASS: f64 = 0.9;
+pub(super) const MOSTLY_ONE_CLASS: f64 = 0.9;
 
 /// A class is failed where a model is right on at most this share of its images, or not shown to be right on more.
-pub(in super::super::super) const HALF: f64 = 0.5;
+pub(super) const HALF: f64 = 0.5;
 
 /// What the rules say of a model; the first that holds.
 #[derive(Debug)]

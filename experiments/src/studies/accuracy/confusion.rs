@@ -1,12 +1,12 @@
 //! Which class is taken for which: a matrix where it can be read, otherwise the most common confusions.
 
 use archaeo_plot::{MatrixChart, ValueFormat};
-
-use crate::findings::AccuracyFindings;
-
 use archaeo_report::document::{Block, Column, Figure, Panel, Table, Text};
-use super::super::names::{Names, ROLES, class_name, class_names};
 use archaeo_report::numbers::{count, percent};
+
+use super::findings::AccuracyFindings;
+use crate::report::Names;
+use crate::report::names::{class_name, class_names};
 
 /// Above this many classes a matrix can no longer be read.
 const MOST_CLASSES_IN_MATRIX: usize = 30;
@@ -19,10 +19,10 @@ pub(super) fn blocks(findings: &AccuracyFindings, classes: &[String], names: &Na
     if classes.len() > MOST_CLASSES_IN_MATRIX {
         return table.map(Block::Table).into_iter().collect();
     }
-    let panels: Vec<Panel> = ROLES
+    let panels: Vec<Panel> = findings
+        .confusion
         .iter()
-        .filter_map(|role| Some((role, findings.confusion.get(role)?)))
-        .map(|(role, counts)| Panel::chart(&matrix(names.bare(*role), counts, classes)))
+        .map(|(name, counts)| Panel::chart(&matrix(names.bare(name), counts, classes)))
         .collect();
     if panels.is_empty() {
         return Vec::new();
@@ -64,14 +64,14 @@ fn matrix(model: &str, counts: &[Vec<usize>], classes: &[String]) -> MatrixChart
     }
 }
 
-/// `None` if neither model confuses anything.
+/// `None` if no model confuses anything.
 fn top_confusions(findings: &AccuracyFindings, classes: &[String], names: &Names) -> Option<Table> {
     let mut confusions = Vec::new();
-    for role in ROLES {
-        for (truth, row) in findings.confusion.get(&role).into_iter().flatten().enumerate() {
+    for (name, counts) in findings.confusion.iter() {
+        for (truth, row) in counts.iter().enumerate() {
             let of_class: usize = row.iter().sum();
             let wrong = row.iter().enumerate().filter(|(predicted, n)| *predicted != truth && **n > 0);
-            confusions.extend(wrong.map(|(predicted, n)| (*n, role, truth, predicted, of_class)));
+            confusions.extend(wrong.map(|(predicted, n)| (*n, name, truth, predicted, of_class)));
         }
     }
     if confusions.is_empty() {
@@ -79,9 +79,9 @@ fn top_confusions(findings: &AccuracyFindings, classes: &[String], names: &Names
     }
     // The most frequent first; the sort is stable, so that equals stay in the order of model and class.
     confusions.sort_by_key(|(n, ..)| std::cmp::Reverse(*n));
-    let rows = confusions.iter().take(MOST_CONFUSIONS).map(|(n, role, truth, predicted, of_class)| {
+    let rows = confusions.iter().take(MOST_CONFUSIONS).map(|(n, name, truth, predicted, of_class)| {
         vec![
-            Text::from(names.bare(*role)),
+            Text::from(names.bare(*name)),
             class_name(classes, *truth).into(),
             class_name(classes, *predicted).into(),
             count(*n).into(),
