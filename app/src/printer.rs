@@ -1,10 +1,13 @@
-//! Where words go: results to stdout, talk to stderr, errors as one sentence. Names come from files and from the network, so
-//! that nothing is printed here that a terminal would take for a command.
+//! Where words go: results to stdout, talk to stderr. Names come from files and from the network, so that nothing is printed here
+//! that a terminal would take for a command.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
+use anyhow::Context;
 use serde::Serialize;
+
+use crate::talk;
 
 /// Prints results for a person or for a program.
 pub struct Printer {
@@ -26,25 +29,40 @@ impl Printer {
             true => escaped_json(&serde_json::to_string_pretty(result)?),
             false => printable_lines(&human(result)),
         };
+        self.raw(format!("{}\n", text.trim_end()).as_bytes())
+    }
+
+    /// Prints bytes as they are: a text that the program itself is made with.
+    ///
+    /// # Errors
+    /// When stdout cannot be written to.
+    pub fn raw(&self, bytes: &[u8]) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
-        match writeln!(stdout, "{}", text.trim_end()) {
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             // The reader has had enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => Ok(other?),
+            other => other.context("cannot write the result to stdout"),
         }
     }
 
-    /// Says something to the person, never on stdout.
-    pub fn say(&self, text: &str) {
-        eprintln!("{}", printable(text));
+    /// Something that was decided or noticed; never on stdout, and once a run.
+    pub fn note(&self, text: impl Display) {
+        talk::note(text);
     }
 
-    /// Says what went wrong.
-    pub fn error(&self, error: &anyhow::Error) {
-        let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-        // Library errors often name their cause in their own sentence; it is not said twice.
-        causes.dedup_by(|later, earlier| earlier.contains(later.as_str()));
-        eprintln!("error: {}", one_message(&causes.join(": ")));
+    /// Something that makes the result worse or narrower than was asked for; never on stdout, and once a run.
+    pub fn warning(&self, text: impl Display) {
+        talk::warning(text);
+    }
+
+    /// What to do about what was said just before.
+    pub fn hint(&self, text: impl Display) {
+        talk::hint(text);
+    }
+
+    /// What only `--verbose` tells.
+    pub fn detail(&self, text: impl Display) {
+        talk::detail(text);
     }
 }
 
@@ -58,8 +76,8 @@ pub fn printable_lines(text: &str) -> String {
     escaped(text, |character| character == '\n')
 }
 
-/// A message of several lines in which no line but the first can be taken for a message of its own.
-fn one_message(text: &str) -> String {
+/// A message of several lines in which no line but the first can be taken for a message of its own; hints stay hints.
+pub fn one_message(text: &str) -> String {
     let mut lines = printable_lines(text);
     while lines.ends_with('\n') {
         lines.pop();

@@ -158,14 +158,19 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         validation: Some(config.validation()),
         ..OpenOptions::default()
     };
+    let progress = watcher.progress();
+    progress.stage("reading the data");
     let mut dataset = data::open(request.source, &options)?;
-    let skipped = dataset.verify(&[])?;
+    progress.begin("checking images", dataset.images_to_verify(&[]));
+    let skipped = dataset.verify_watched(&[], &|images| progress.advance(images))?;
+    progress.stage("hashing the data");
     let identity = DataIdentity {
         source: request.source.into(),
         fingerprint: dataset.fingerprint(),
         classes: dataset.classes.clone(),
         counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
     };
+    progress.stage("reading the models");
     let [vit, cnn] = Subject::given(request, &dataset)?;
     for note in [&vit, &cnn].into_iter().flatten().flat_map(|subject| &subject.findings.class_notes) {
         watcher.note(note);
@@ -236,6 +241,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         localisation,
         shape_bias,
     };
+    progress.stage("writing the report");
     folder.write_json("investigation.json", &investigation)?;
     report::render(&investigation, folder.path())?;
     Ok(investigation)

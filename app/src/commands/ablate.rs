@@ -15,7 +15,7 @@ use serde_json::json;
 use super::subject::{Opened, Purpose, answers_error, not_finite, open};
 use crate::cli::{Ablate, Global};
 use crate::printer::Printer;
-use crate::progress::{Bars, listen_for_interrupt};
+use crate::progress::Bars;
 
 /// Runs the command.
 ///
@@ -26,7 +26,6 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
     let opened = open(subject, global, Purpose::Score, printer)?;
     opened.require_attention(subject)?;
     let Opened { model, dataset, split, indices, device, .. } = &opened;
-    listen_for_interrupt()?;
     let bars = Bars::default();
     let sizes = StudySizes {
         batch_size: subject.batch_size.into(),
@@ -51,7 +50,11 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
         indices: indices.clone(),
     };
     bars.begin("every head in place", indices.len());
-    let answers = evaluate(model, &images, sizes.batch_size, device, &mut |_| ())?;
+    let mut done = 0;
+    let answers = evaluate(model, &images, sizes.batch_size, device, &mut |so_far| {
+        bars.advance(so_far - done);
+        done = so_far;
+    })?;
     let named = |position: usize| lab.dataset.split(split).map(|split| split.identifier(indices[position]));
     finite::check(model, &answers, &images, |position| named(position).unwrap_or_default(), device)
         .map_err(|error| answers_error(error, subject, global))?;
@@ -96,7 +99,7 @@ fn table(findings: &HeadFindings) -> String {
         );
     }
     lines
-        + "\nlayers and heads are counted from 1\n"
+        + "\nlayers and heads are numbered from 1\n"
         + &match gradient_agreement {
             Some(agreement) => {
                 format!("rank correlation of gradient importance with mean ablation: {:.2}", agreement.value)

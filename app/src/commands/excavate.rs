@@ -9,16 +9,15 @@ use archaeo_models::read_card;
 use serde::Serialize;
 
 use super::classes::read_names;
+use super::configs::{self, BuiltIn};
 use super::subject::require_sherds_classes;
 use super::{environment, say_skipped};
 use crate::cli::{Excavate, Global};
 use crate::device;
 use crate::hub;
+use crate::interrupt;
 use crate::printer::Printer;
-use crate::progress::{Bars, listen_for_interrupt};
-
-/// What is investigated when no configuration is named.
-const DEFAULT_CONFIG: &str = include_str!("../../../configs/excavate.toml");
+use crate::progress::Bars;
 
 fn given<'a>(
     path: &'a Option<PathBuf>,
@@ -58,20 +57,25 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
     overrides.extend(global.overrides());
     overrides.extend(global.precision_as("studies.precision"));
     let config = match &arguments.config {
-        None => InvestigationConfig::parse(DEFAULT_CONFIG, &overrides, arguments.quick)?,
-        Some(path) => InvestigationConfig::read(path, &overrides, arguments.quick)?,
+        None => InvestigationConfig::parse(configs::EXCAVATE, &overrides, arguments.quick)?,
+        Some(path) => match BuiltIn::meant_by(path) {
+            Some(config) => InvestigationConfig::parse(config.text, &overrides, arguments.quick)?,
+            None => InvestigationConfig::read(path, &overrides, arguments.quick)?,
+        },
     };
     let device = device::by_name(&global.device, &config.precisions()?)?;
     for note in config.notes()? {
-        printer.say(note);
+        printer.note(note);
     }
     let resolve = |weights: &Option<PathBuf>| weights.as_deref().map(hub::resolve).transpose();
     let (vit, cnn) = (resolve(&arguments.vit)?, resolve(&arguments.cnn)?);
     let names = |file: &Option<PathBuf>| file.as_deref().map(read_names).transpose();
     let (vit_names, cnn_names) = (names(&arguments.vit_class_names)?, names(&arguments.cnn_class_names)?);
     let source = source(arguments, [&vit, &cnn])?;
-    listen_for_interrupt()?;
-
+    interrupt::keeps(format!(
+        "what was found until now is kept in {}; run the same command again to go on from there",
+        arguments.out.display()
+    ));
     let bars = Bars::default();
     let request = Request {
         source,
@@ -87,7 +91,7 @@ pub fn run(arguments: &Excavate, global: &Global, printer: &Printer) -> Result<(
     bars.finish();
     say_skipped(&investigation.data.skipped, printer);
     for note in &investigation.data.notes {
-        printer.say(note);
+        printer.note(note);
     }
 
     let path = |name: &str| arguments.out.join(name).display().to_string();

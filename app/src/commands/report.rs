@@ -6,13 +6,16 @@ use serde_json::json;
 
 use crate::cli::Report;
 use crate::printer::Printer;
+use crate::progress::stage;
 
 /// Runs the command.
 ///
 /// # Errors
 /// A folder without an investigation.
 pub fn run(arguments: &Report, printer: &Printer) -> Result<()> {
+    let writing = stage("writing the report");
     report_again(&arguments.folder)?;
+    drop(writing);
     let path = |name: &str| arguments.folder.join(name).display().to_string();
     let written = json!({ "html": path("report.html"), "markdown": path("report.md") });
     printer.result(&written, |_| format!("Report: {}", path("report.html")))

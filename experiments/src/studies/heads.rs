@@ -59,6 +59,7 @@ pub fn heads(lab: &Laboratory) -> Result<HeadFindings, StudyError> {
         }
         Ok(())
     })?;
+    lab.progress.stage("testing every head");
     findings(lab, &ablations, &gradients)
 }
 
