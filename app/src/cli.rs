@@ -18,7 +18,7 @@ use crate::talk::Loudness;
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, version, propagate_version = true, max_term_width = 100)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
-#[command(after_help = "`archaeo COMMAND -h` is a summary of a command, `archaeo COMMAND --help` all of it.")]
+#[command(after_help = "`archaeo COMMAND --help` shows all that a command takes, with examples.")]
 #[command(after_long_help = programs::AFTER_HELP)]
 pub struct Cli {
     /// What to do.
@@ -124,7 +124,7 @@ impl Global {
 /// The commands, one file each under `commands/`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Investigate a ViT and a CNN, trained here or given, and write a report
+    /// Investigate a ViT and a CNN, and write a report
     Excavate(Excavate),
     /// Train one model
     Train(Train),
@@ -154,44 +154,52 @@ pub enum Command {
 
 const SOURCES: &str = "\
 SOURCE is recognised by looking at it:
-  sherds                        the built-in data set (sherds:size=64,correlation=0.9 to vary it)
-  a folder of class folders     with or without train/ val/ test/, under their usual names
-  a folder of images and a list of them: labels.csv, metadata.csv or .jsonl,
-                                train.csv and test.csv
-  a .tar or .zip                of one of these
-  CIFAR-10/100 batches (binary or Python), MNIST's idx files, a Hugging Face image parquet file or folder,
-  Tiny ImageNet's layout, a MedMNIST .npz";
+  sherds                     the built-in data set
+  sherds:size=64,noise=0.1   the same with other parameters
+  a folder                   of class folders, with or without train/ val/ test/
+                             under their usual names; or of images with a list:
+                             labels.csv, metadata.csv or .jsonl, train.csv and
+                             test.csv
+  a .tar or .zip             of one of these
+  CIFAR-10 and CIFAR-100     batches, binary or Python
+  MNIST                      idx files
+  a .parquet                 of Hugging Face, or a folder of them
+  Tiny ImageNet              in its own layout
+  MedMNIST                   .npz";
 
 /// Arguments of `excavate`.
 #[derive(Debug, Args)]
 #[command(after_help = "`archaeo excavate --help` shows all options, kinds of data, and examples.")]
 #[command(after_long_help = format!("{SOURCES}\n
 Examples:
-  archaeo excavate                                    the built-in data set, nothing to download
-  archaeo excavate --data scans/ --quick              your own images, a first look
+  archaeo excavate                          the built-in data set
+  archaeo excavate --data scans/ --quick    your own images, a first look
   archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors
-  archaeo excavate --out runs/first                   again, to resume an interrupted one"))]
+  archaeo excavate --out runs/first         again, to resume an interrupted one"))]
 pub struct Excavate {
     /// Images; sherds when not given
-    ///
-    /// Sherds are taken when it is not given, unless a model is given that was not trained on them.
-    #[arg(long, value_name = "SOURCE")]
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        long_help = "Images to investigate on; sherds when not given, unless a model is given that was not trained on them."
+    )]
     pub data: Option<String>,
     /// Folder for what is found; the same again resumes
     #[arg(long, value_name = "DIR", default_value = "archaeo-out")]
     pub out: PathBuf,
     /// Short training, small samples: a first look
-    ///
-    /// A short training and small samples: a first look, not a result.
-    #[arg(long)]
+    #[arg(long, long_help = "A short training and small samples: a first look, not a result.")]
     pub quick: bool,
     /// Treat an unreadable image as an error instead of leaving it out
     #[arg(long, hide_short_help = true)]
     pub strict: bool,
     /// Trained transformer; trained here when not given
-    ///
-    /// A trained ViT, or another vision transformer, to investigate instead of training one.
-    #[arg(long, value_name = "FILE", help_heading = "Models")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Models",
+        long_help = "A trained ViT, or another vision transformer, to investigate instead of training one."
+    )]
     pub vit: Option<PathBuf>,
     /// Its name, where the checkpoint and its config.json do not say it
     #[arg(long, value_name = "NAME", requires = "vit", hide_short_help = true, help_heading = "Models")]
@@ -200,9 +208,12 @@ pub struct Excavate {
     #[arg(long, value_name = "FILE", requires = "vit", hide_short_help = true, help_heading = "Models")]
     pub vit_class_names: Option<PathBuf>,
     /// Trained CNN; trained here when not given
-    ///
-    /// A trained CNN to investigate instead of training one.
-    #[arg(long, value_name = "FILE", help_heading = "Models")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Models",
+        long_help = "A trained CNN to investigate instead of training one."
+    )]
     pub cnn: Option<PathBuf>,
     /// Its name, where the checkpoint and its config.json do not say it
     #[arg(long, value_name = "NAME", requires = "cnn", hide_short_help = true, help_heading = "Models")]
@@ -211,14 +222,21 @@ pub struct Excavate {
     #[arg(long, value_name = "FILE", requires = "cnn", hide_short_help = true, help_heading = "Models")]
     pub cnn_class_names: Option<PathBuf>,
     /// Recipe for training, and study sizes
-    ///
-    /// A TOML file, or a name that `archaeo configs` lists: how to train, and how much each study looks at.
-    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Configuration",
+        long_help = "A TOML file, or a name that `archaeo configs` lists: how to train, and how much each study looks at."
+    )]
     pub config: Option<PathBuf>,
     /// Change one entry of it, such as epochs=5
-    ///
-    /// Change one entry of the configuration, such as epochs=5, models.vit.learning_rate=0.0005 or studies.attack_images=500.
-    #[arg(long = "set", value_name = "KEY=VALUE", help_heading = "Configuration")]
+    #[arg(
+        long = "set",
+        value_name = "KEY=VALUE",
+        help_heading = "Configuration",
+        long_help = "Change one entry of the configuration, such as epochs=5, models.vit.learning_rate=0.0005 or \
+            studies.attack_images=500."
+    )]
     pub set: Vec<String>,
 }
 
@@ -227,8 +245,9 @@ pub struct Excavate {
 #[command(after_help = "`archaeo train --help` shows all options, kinds of data, and examples.")]
 #[command(after_long_help = format!("{SOURCES}\n
 Examples:
-  archaeo train --config sherds-vit --out runs/vit    a recipe that is in the program
-  archaeo train --config configs/cifar10-resnet.toml --data ../cifar10 --out runs/resnet --set epochs=10"))]
+  archaeo train --config sherds-vit --out runs/vit
+  archaeo train --config my.toml --data ../cifar10 --out runs/resnet
+  archaeo train --config my.toml --set epochs=10 --out runs/longer"))]
 pub struct Train {
     /// Recipe: a TOML file, or a name from `archaeo configs`
     #[arg(long, value_name = "FILE")]
@@ -252,55 +271,79 @@ pub struct Train {
 #[command(next_help_heading = "Model and data")]
 pub struct Subject {
     /// Trained weights: a file, a folder, hf:OWNER/NAME
-    ///
-    /// Trained weights: safetensors, PyTorch's .pth, .pt or .bin, .npz, a folder of one, or hf:OWNER/NAME@REVISION.
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        long_help = "Trained weights: safetensors, PyTorch's .pth, .pt or .bin, .npz, a folder of one, or \
+            hf:OWNER/NAME@REVISION."
+    )]
     pub weights: PathBuf,
     /// Its name, where the weights do not say it
-    ///
-    /// Name of the model (see `archaeo models`); not needed where the checkpoint or its config.json says it.
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        long_help = "Name of the model (see `archaeo models`); not needed where the checkpoint or its config.json says \
+            it."
+    )]
     pub model: Option<String>,
     /// Images; sherds when not given
-    ///
-    /// Images to use; sherds when not given, for models that were trained on them.
-    #[arg(long, value_name = "SOURCE")]
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        long_help = "Images to use; sherds when not given, for models that were trained on them."
+    )]
     pub data: Option<String>,
     /// Which split of them
     #[arg(long, default_value = "test")]
     pub split: String,
     /// Use so many of them, drawn by --seed
-    ///
-    /// Use only so many images: a sample drawn by --seed in which each class has its share of the split, and at least one
-    /// image where N allows it.
-    #[arg(long, value_name = "N")]
+    #[arg(
+        long,
+        value_name = "N",
+        long_help = "Use only so many images: a sample drawn by --seed in which each class has its share of the split, \
+            and at least one image where N allows it."
+    )]
     pub limit: Option<NonZeroUsize>,
     /// Treat an unreadable image as an error instead of leaving it out
     #[arg(long, hide_short_help = true)]
     pub strict: bool,
     /// Names of the outputs, one a line
-    ///
-    /// Names of the model's outputs in their order, one a line, where the checkpoint does not say them; with --prompts, what
-    /// the classes are called there (the data's own names when not given).
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "FILE",
+        long_help = "Names of the model's outputs in their order, one a line, where the checkpoint does not say them; \
+            with --prompts, what the classes are called there (the data's own names when not given)."
+    )]
     pub class_names: Option<PathBuf>,
     /// Which class of the data is which output
-    ///
-    /// Which class of the data is which output: a line for each, the data's class, a comma, and the model's by name, WordNet
-    /// identifier or number (from 0), or nothing to leave it out. Classes without a line are matched by name.
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "FILE",
+        long_help = "Which class of the data is which output: a line for each, the data's class, a comma, and the model's \
+            by name, WordNet identifier or number (from 0), or nothing to leave it out. Classes without a line \
+            are matched by name."
+    )]
     pub class_map: Option<PathBuf>,
     /// Zero-shot classes of a CLIP
-    ///
-    /// Zero-shot classes of CLIP: a file of templates such as `a photo of a {}.`, one a line, or imagenet or cifar for those
-    /// that CLIP was published with.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["allow_missing", "replace_head"])]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "FILE",
+        conflicts_with_all = ["allow_missing", "replace_head"],
+        long_help = "Zero-shot classes of CLIP: a file of templates such as `a photo of a {}.`, one a line, or imagenet \
+            or cifar for those that CLIP was published with."
+    )]
     pub prompts: Option<String>,
     /// Write what is behind the numbers
-    ///
-    /// Write what is behind the numbers, with names of images and labels, in the data set's own order: arrays to
-    /// .safetensors or .npz, a table to .csv or .parquet.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Output",
+        long_help = "Write what is behind the numbers, with names of images and labels, in the data set's own order: \
+            arrays to .safetensors or .npz, a table to .csv or .parquet."
+    )]
     pub export: Option<PathBuf>,
     /// Images computed at once; results do not depend on it
     #[arg(
@@ -426,14 +469,17 @@ fn three_numbers(text: &str) -> Result<[f32; 3], String> {
 #[derive(Debug, Args)]
 #[command(after_help = "`archaeo evaluate --help` shows all options, kinds of data, and examples.")]
 #[command(after_long_help = format!("{SOURCES}\n
-Classes of the data are matched with the model's outputs by name, WordNet identifier or number; ImageNet-1k's are known.
+Classes of the data are matched with the model's outputs by name, WordNet
+identifier or number; ImageNet-1k's are known.
 
-JSON holds top1, top5, n, nll, ece, top1_interval and how classes were matched. Arrays: logits (n, outputs) float32,
-labels, predicted and top_k int64 (numbers of outputs, from 0); a table has a row for each image.
+JSON holds top1, top5, n, nll, ece, top1_interval and how classes were matched.
+Arrays: logits (n, outputs) float32; labels, predicted and top_k int64 (numbers
+of outputs, from 0). A table has a row for each image.
 
 Examples:
-  archaeo evaluate --weights archaeo-out/vit/model.safetensors --data sherds --split conflict --json
-  archaeo evaluate --model clip_vit_base_patch32 --weights ViT-B-32.pt --prompts cifar --data ../cifar10"))]
+  archaeo evaluate --weights vit.safetensors --split conflict --json
+  archaeo evaluate --weights vit.safetensors --data scans/ --export answers.csv
+  archaeo evaluate --weights clip/ --prompts cifar --data ../cifar10"))]
 pub struct Evaluate {
     /// Model and data.
     #[command(flatten)]
@@ -444,33 +490,44 @@ pub struct Evaluate {
 #[derive(Debug, Args)]
 #[command(after_help = "`archaeo attention --help` shows all options, kinds of data, and examples.")]
 #[command(after_long_help = format!("{SOURCES}\n
-Layers and heads are numbered from 1, from the input. In JSON, `layers` holds the numbers of the layers, and each statistic
-an array for each of them with a value for each head, in order. Arrays: rollout (n, grid_h, grid_w), labels, and the
-statistics (layers, heads), such as attention_distance and attention_entropy, of which the first row is that of the first
-layer; where layers have different numbers of heads, as in a Swin Transformer, those with fewer end in NaN. A table has a
-row for each head. No head is needed that classifies.
+Layers and heads are numbered from 1, from the input. In JSON, `layers` holds
+the numbers of the layers, and each statistic holds an array for each of them,
+with a value for each head in order.
+
+Arrays: rollout (n, grid_h, grid_w), labels, and the statistics (layers, heads),
+such as attention_distance and attention_entropy; their first row is that of
+the first layer shown. Where layers have different numbers of heads, as in a
+Swin Transformer, those with fewer end in NaN. A table has a row for each head.
+
+The model needs no head that classifies.
 
 Examples:
-  archaeo attention --weights archaeo-out/vit/model.safetensors --limit 128 --export attention.safetensors
-  archaeo attention --weights archaeo-out/vit/model.safetensors --limit 128 --layer 1,4"))]
+  archaeo attention --weights vit.safetensors --limit 128
+  archaeo attention --weights vit.safetensors --layer 1,2
+  archaeo attention --weights vit.safetensors --data scans/ --export heads.npz"))]
 pub struct Attention {
     /// Layers to show, from 1; all when not given
-    ///
-    /// Layers to show, numbered from 1; all when not given. Rollout goes through all of them in any case.
     #[arg(
         long,
         value_name = "N,N",
         value_delimiter = ',',
         value_parser = from_one,
         allow_hyphen_values = true,
-        help_heading = "Attention"
+        help_heading = "Attention",
+        long_help = "Layers to show, numbered from 1; all when not given. Rollout goes through all of them in any case."
     )]
     pub layer: Vec<usize>,
     /// How heads are fused in the rollout
     #[arg(long, value_enum, default_value_t = Fusion::Mean, help_heading = "Attention")]
     pub fusion: Fusion,
     /// Share of the smallest weights of each row left out of the rollout
-    #[arg(long, hide_short_help = true, value_name = "RATIO", default_value_t = 0.0, help_heading = "Attention")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "RATIO",
+        default_value_t = 0.0,
+        help_heading = "Attention"
+    )]
     pub discard: f64,
     /// Keep the class token's column in the attention distance, without renormalising the rows
     #[arg(long, hide_short_help = true, help_heading = "Attention")]
@@ -504,22 +561,28 @@ pub enum Fusion {
 #[derive(Debug, Args)]
 #[command(after_help = "`archaeo attack --help` shows all options, kinds of data, and examples.")]
 #[command(after_long_help = format!("{SOURCES}\n
-The export holds labels and, for each epsilon, the predicted class of every image (numbers of outputs, from 0).
+The export holds labels and, for each ε, the predicted class of every image
+(numbers of outputs, from 0).
 
 Examples:
-  archaeo attack --weights archaeo-out/cnn/model.safetensors --attack pgd --epsilon 1,2,4,8 --limit 200
-  archaeo attack --weights archaeo-out/cnn/model.safetensors --attack fgsm --epsilon 8/255
-  archaeo attack --weights archaeo-out/cnn/model.safetensors --attack pgd-l2 --epsilon 0.5"))]
+  archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
+  archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255
+  archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5"))]
 pub struct Attack {
     /// Which attack, in which norm
     #[arg(long, value_enum, default_value_t = AttackKind::Pgd, help_heading = "Attack")]
     pub attack: AttackKind,
     /// Sizes of the perturbation, such as 2,8 or 8/255
-    ///
-    /// Sizes ε of the perturbation, in the attack's norm. fgsm and pgd (L∞): of a channel value in units of 1/255, where 8 and
-    /// 8/255 are the same (1,2,4,8 when not given). pgd-l2: the L2 norm, of values from 0 to 1, in units of 1 (0.25,0.5,1,2 when
-    /// not given).
-    #[arg(long, value_name = "ε,ε", value_delimiter = ',', allow_hyphen_values = true, help_heading = "Attack")]
+    #[arg(
+        long,
+        value_name = "ε,ε",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        help_heading = "Attack",
+        long_help = "Sizes ε of the perturbation, in the attack's norm. fgsm and pgd (L∞): of a channel value in units of \
+            1/255, where 8 and 8/255 are the same (1,2,4,8 when not given). pgd-l2: the L2 norm, of values from \
+            0 to 1, in units of 1 (0.25,0.5,1,2 when not given)."
+    )]
     pub epsilon: Vec<String>,
     /// Steps of pgd and pgd-l2
     #[arg(
@@ -550,12 +613,16 @@ pub enum AttackKind {
 #[derive(Debug, Args)]
 #[command(after_help = "`archaeo ablate --help` shows all options, kinds of data, and examples.")]
 #[command(after_long_help = format!("{SOURCES}\n
-Layers and heads are numbered from 1, from the input, in text, JSON and tables. Arrays: labels and predicted of the images,
-and for each kind of replacement loss_increase_KIND with its interval (layers, heads), of which the first row is that of the
-first layer; where layers have different numbers of heads, those with fewer end in NaN. A table has a row for each head.
+Layers and heads are numbered from 1, from the input, in text, JSON and tables.
 
-Example:
-  archaeo ablate --weights archaeo-out/vit/model.safetensors --limit 500 --json"))]
+Arrays: labels and predicted of the images, and for each kind of replacement
+loss_increase_KIND with its interval (layers, heads); their first row is that of
+layer 1. Where layers have different numbers of heads, those with fewer end in
+NaN. A table has a row for each head.
+
+Examples:
+  archaeo ablate --weights vit.safetensors --limit 500
+  archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv"))]
 pub struct Ablate {
     /// Model and data.
     #[command(flatten)]
@@ -567,21 +634,26 @@ pub struct Ablate {
 #[command(after_help = "`archaeo data --help` shows all options, kinds of data, and examples.")]
 #[command(after_long_help = format!("{SOURCES}\n
 Examples:
-  archaeo data scans/ --sheet sheet.png
+  archaeo data scans/
+  archaeo data scans/ --sheet sheet.png --per-class 5
   archaeo data sherds:correlation=0.9 --split train --sheet sherds.png"))]
 pub struct Data {
     /// Data to look at
     #[arg(value_name = "SOURCE", default_value = "sherds")]
     pub source: String,
     /// Draw a contact sheet: a row for each class
-    ///
-    /// Draw a contact sheet and write it there: a row of images for each class.
-    #[arg(long, value_name = "FILE.png")]
+    #[arg(
+        long,
+        value_name = "FILE.png",
+        long_help = "Draw a contact sheet and write it there: a row of images for each class."
+    )]
     pub sheet: Option<PathBuf>,
     /// Split to show on it
-    ///
-    /// Split to show on the contact sheet; the first of test, val, all when not given.
-    #[arg(long, requires = "sheet")]
+    #[arg(
+        long,
+        requires = "sheet",
+        long_help = "Split to show on the contact sheet; the first of test, val, all when not given."
+    )]
     pub split: Option<String>,
     /// Images of each class on it
     #[arg(
@@ -602,7 +674,9 @@ pub struct Data {
 #[command(after_help = "\
 Examples:
   archaeo models
-  archaeo models show resnet50")]
+  archaeo models show resnet50
+
+`archaeo models --help` shows all options.")]
 pub struct Models {
     /// What about them; without it, all names are listed
     #[command(subcommand)]
@@ -613,6 +687,7 @@ pub struct Models {
 #[derive(Debug, Subcommand)]
 pub enum ModelsAction {
     /// Layers, shapes, parameters, multiply-adds and preprocessing of one model
+    #[command(after_help = "`archaeo models show --help` shows all options.")]
     Show {
         /// A name such as vit_micro, a checkpoint, or a folder with one
         model: String,
@@ -627,15 +702,17 @@ Writes model.safetensors and config.json. In Python then:
   timm.create_model('local-dir:FOLDER', pretrained=True)
 
 Example:
-  archaeo export --weights archaeo-out/vit/model.safetensors --out exported/")]
+  archaeo export --weights vit.safetensors --out exported/")]
 pub struct Export {
     /// Trained weights, in any form that is read
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Its name, where the weights do not say it
-    ///
-    /// Name of the model, where the checkpoint and its config.json do not say it.
-    #[arg(long, value_name = "NAME")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        long_help = "Name of the model, where the checkpoint and its config.json do not say it."
+    )]
     pub model: Option<String>,
     /// Folder to write
     #[arg(long, value_name = "DIR")]
@@ -649,7 +726,9 @@ pub struct Export {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  archaeo report archaeo-out")]
+  archaeo report archaeo-out
+
+`archaeo report --help` shows all options.")]
 pub struct Report {
     /// Folder of an investigation
     #[arg(value_name = "DIR", default_value = "archaeo-out")]

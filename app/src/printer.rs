@@ -6,7 +6,9 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
+use crate::progress::terminal_columns;
 use crate::talk;
 
 /// Prints results for a person or for a program.
@@ -27,7 +29,10 @@ impl Printer {
     pub fn result<T: Serialize>(&self, result: &T, human: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
         let text = match self.json {
             true => escaped_json(&serde_json::to_string_pretty(result)?),
-            false => printable_lines(&human(result)),
+            false => match terminal_columns(io::stdout()) {
+                Some(columns) => paragraphs(&printable_lines(&human(result)), columns),
+                None => printable_lines(&human(result)),
+            },
         };
         self.raw(format!("{}\n", text.trim_end()).as_bytes())
     }
@@ -64,6 +69,35 @@ impl Printer {
     pub fn detail(&self, text: impl Display) {
         talk::detail(text);
     }
+}
+
+/// Lines with those that are prose, which are those of a list, broken between words.
+fn paragraphs(text: &str, columns: usize) -> String {
+    let broken = |line: &str| match line.starts_with("- ") {
+        true => broken(line, columns),
+        false => line.to_owned(),
+    };
+    text.lines().map(broken).collect::<Vec<_>>().join("\n")
+}
+
+/// A line of prose in lines of fewer than `columns` columns, as far as its words allow; those after the first are indented.
+pub fn broken(line: &str, columns: usize) -> String {
+    let mut text = String::new();
+    let mut width = 0;
+    for word in line.split(' ') {
+        let further = word.width() + 1;
+        if width == 0 {
+            width = word.width();
+        } else if width + further < columns {
+            text.push(' ');
+            width += further;
+        } else {
+            text.push_str("\n  ");
+            width = 2 + word.width();
+        }
+        text.push_str(word);
+    }
+    text
 }
 
 /// A text on one line, without what moves the cursor, changes colours or turns the direction of writing.
@@ -141,6 +175,16 @@ mod tests {
         let json = escaped_json(&serde_json::to_string_pretty(&[OWNED]).unwrap());
         assert!(json.chars().all(|character| character == '\n' || !is_command(character)), "{json}");
         assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [OWNED]);
+    }
+
+    #[test]
+    fn prose_is_broken_between_words() {
+        let text = "note: größe of the déjà vu averylongwordthatfitsnowhere and on";
+        let lines = broken(text, 16);
+        assert_eq!(lines, "note: größe of\n  the déjà vu\n  averylongwordthatfitsnowhere\n  and on");
+        assert_eq!(broken(text, 1000), text);
+        let table = "- one two three four\n1  2  3  4  5  6  7";
+        assert_eq!(paragraphs(table, 12), "- one two\n  three four\n1  2  3  4  5  6  7");
     }
 
     #[test]

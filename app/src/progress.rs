@@ -3,7 +3,7 @@
 
 mod line;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,8 +50,14 @@ pub fn without_bar(write: impl FnOnce()) {
 }
 
 fn columns() -> usize {
-    let size = terminal_size::terminal_size_of(io::stderr());
-    size.map_or(USUAL_COLUMNS, |(width, _)| width.0.into())
+    terminal_columns(io::stderr()).unwrap_or(USUAL_COLUMNS)
+}
+
+/// Columns of the terminal that a stream goes to; `None` where it goes elsewhere.
+pub fn terminal_columns(stream: impl IsTerminal) -> Option<usize> {
+    // All streams that go to a terminal go to the same one.
+    let size = || terminal_size::terminal_size().map(|(width, _)| width.0.into());
+    stream.is_terminal().then(size).flatten()
 }
 
 /// Replaces the line by one about other work; `total` is `None` where nothing is counted.
@@ -65,14 +71,22 @@ fn show(what: &str, total: Option<(u64, Unit)>) -> ProgressBar {
         let name = called.lock().unwrap_or_else(PoisonError::into_inner);
         let written = match total {
             _ if state.elapsed() < UNSEEN => Ok(()),
-            Some((total, unit)) => text.write_str(&line::line(columns(), &State {
-                what: &name,
-                done: state.pos(),
-                total,
-                unit,
-                rate: state.per_sec(),
-                left: state.eta(),
-            })),
+            // What was counted is done; something that follows from it is still being computed.
+            Some((total, _)) if state.pos() >= total => {
+                text.write_str(&line::waiting(columns(), &name, state.elapsed()))
+            }
+            Some((total, unit)) => text.write_str(&line::line(
+                columns(),
+                &State {
+                    what: &name,
+                    done: state.pos(),
+                    total,
+                    unit,
+                    rate: state.per_sec(),
+                    left: state.eta(),
+                    since: state.elapsed(),
+                },
+            )),
             None => text.write_str(&line::waiting(columns(), &name, state.elapsed())),
         };
         // Into a string of the bar's own.
@@ -138,6 +152,7 @@ pub struct DownloadBar(ProgressBar);
 impl DownloadBar {
     /// A bar over the `size` bytes of a file.
     pub fn new(name: &str, size: u64) -> Self {
+        interrupt::keeps("what was downloaded is kept; run the same command again to go on from there");
         Self(show(name, Some((size, Unit::Bytes))))
     }
 
@@ -211,17 +226,15 @@ impl Observer for TrainingBar {
         });
         if let Some(Shown { name, .. }) = &*shown() {
             *name.lock().unwrap_or_else(PoisonError::into_inner) =
-                format!("{} epoch {}/{}", printable(title), report.epoch, report.epochs);
+                format!("epoch {}/{} {}", report.epoch, report.epochs, printable(title));
         }
         bar.inc(report.images as u64);
     }
 
     fn epoch(&mut self, record: &EpochRecord) {
-        let EpochRecord {
-            epoch, train_loss, validation_loss, validation_accuracy, images_per_second, ..
-        } = record;
+        let EpochRecord { epoch, train_loss, validation_loss, validation_accuracy, .. } = record;
         talk::progress_line(format!(
-            "  {} epoch {epoch:>3}  train loss {train_loss:.3}  validation loss {validation_loss:.3}  accuracy {:.1} %  {images_per_second:.0} images/s",
+            "  {} epoch {epoch:>3}  loss {train_loss:.3} (validation {validation_loss:.3})  accuracy {:.1} %",
             self.title,
             100.0 * validation_accuracy
         ));

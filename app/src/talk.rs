@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use clap::ColorChoice;
 
-use crate::printer::{one_message, printable};
+use crate::printer::{broken, one_message, printable};
 use crate::progress;
 
 /// What a sentence on stderr is.
@@ -130,7 +130,7 @@ fn sentence(error: &anyhow::Error) -> String {
     // Library errors often name their cause in their own sentence; it is not said twice.
     causes.dedup_by(|later, earlier| earlier.contains(later.as_str()));
     let text = format!("{} {}", Kind::Error.prefix(), one_message(&causes.join(": ")));
-    text.lines().map(coloured).collect::<Vec<_>>().join("\n")
+    text.lines().map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// What is wrong with the command line, as clap says it, with this program's prefixes.
@@ -139,6 +139,14 @@ pub fn usage_error(error: &clap::Error) {
     let said = crate::printer::printable_lines(said.trim_end());
     let said = said.replace("\n  tip: ", "\nhint: ");
     write_line(&said.lines().map(coloured).collect::<Vec<_>>().join("\n"));
+}
+
+/// A message as it is shown: broken between words where there is a terminal.
+fn shown(line: &str) -> String {
+    match progress::terminal_columns(io::stderr()) {
+        Some(columns) => coloured(&broken(line, columns)),
+        None => coloured(line),
+    }
 }
 
 /// A line with its prefix, if it has one, in colour, if colour is wanted.
@@ -158,7 +166,7 @@ fn say(kind: Kind, text: &str) {
     let wanted = kind == Kind::Warning || loudness() != Loudness::Quiet;
     let line = format!("{} {}", kind.prefix(), printable(text));
     if wanted && is_new(&line) {
-        write_line(&coloured(&line));
+        write_line(&shown(&line));
     }
 }
 

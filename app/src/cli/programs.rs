@@ -16,13 +16,15 @@ pub const WRONG_COMMAND_LINE: u8 = 2;
 pub(super) const AFTER_HELP: &str = "\
 `archaeo COMMAND --help` shows what a command takes, with examples.
 
-Results go to stdout, everything else to stderr: progress, and lines that begin with note:, warning:, hint: or error:.
+Results go to stdout. Everything else goes to stderr: progress, and lines that
+begin with note:, warning:, hint: or error:.
 
 Exit status:
   0    done
   1    failed; the line that begins with error: says why
   2    the command line is wrong
-  130  interrupted (Ctrl-C); 143 by a request to terminate. What is kept is said, and how to go on
+  130  interrupted (Ctrl-C); the last line says what is kept and how to go on
+  143  the same by a request to terminate
 
 Examples:
   archaeo excavate --quick      a first look at everything, on built-in data
@@ -51,7 +53,9 @@ pub fn colour(words: &[OsString]) -> ColorChoice {
 #[command(after_help = "\
 Examples:
   archaeo configs
-  archaeo configs sherds-vit")]
+  archaeo configs sherds-vit
+
+`archaeo configs --help` shows all options.")]
 pub struct Configs {
     /// Print this one; without it, all names are listed
     #[arg(value_name = "NAME")]
@@ -61,10 +65,16 @@ pub struct Configs {
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Write it where the shell looks for it:
+  bash  ~/.local/share/bash-completion/completions/archaeo
+  zsh   _archaeo in a folder of $fpath
+  fish  ~/.config/fish/completions/archaeo.fish
+
 Examples:
-  archaeo completions bash      write it to ~/.local/share/bash-completion/completions/archaeo
-  archaeo completions zsh       write it to _archaeo in a folder of $fpath
-  archaeo completions fish      write it to ~/.config/fish/completions/archaeo.fish")]
+  archaeo completions bash
+  archaeo completions zsh
+
+`archaeo completions --help` shows all options.")]
 pub struct Completions {
     /// Which shell
     #[arg(value_name = "SHELL")]
@@ -75,10 +85,12 @@ pub struct Completions {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  archaeo man                   the page of the program, on stdout
-  archaeo man man1/             one page for each command, as files")]
+  archaeo man          the page of the program, on stdout
+  archaeo man man1/    a page for each command, as files
+
+`archaeo man --help` shows all options.")]
 pub struct Man {
-    /// Write the pages of all commands into this folder; without it, the program's own is printed
+    /// Folder for the pages of all commands; one page is printed without it
     #[arg(value_name = "DIR")]
     pub folder: Option<PathBuf>,
 }

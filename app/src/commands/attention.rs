@@ -162,9 +162,10 @@ fn write(
     let most = heads.iter().copied().max().unwrap_or(0);
     let places =
         || shown.iter().zip(&heads).flat_map(|(&layer, &heads)| (1..=heads).map(move |head| (layer, head)));
-    let [layers, numbers] = [|(layer, _)| layer, |(_, head): (usize, usize)| head].map(
-        |number: fn((usize, usize)) -> usize| Column::indices(&places().map(number).collect::<Vec<_>>()),
-    );
+    let [layers, numbers] =
+        [|(layer, _)| layer, |(_, head): (usize, usize)| head].map(|number: fn((usize, usize)) -> usize| {
+            Column::indices(&places().map(number).collect::<Vec<_>>())
+        });
     let mut table = Table::default().with("layer", layers).with("head", numbers);
     let mut arrays = vec![rollouts];
     if opened.dataset.has_labels() {

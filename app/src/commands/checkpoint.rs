@@ -66,7 +66,8 @@ pub fn find(
 fn say_details(path: &Path, checkpoint: &Checkpoint, described: &Described, printer: &Printer) {
     let Described { card, preprocessing, .. } = described;
     let (file, arrays) = (path.display(), checkpoint.state.len());
-    let from = checkpoint.entry.as_ref().map_or_else(String::new, |entry| format!(" from its entry `{entry}`"));
+    let from =
+        checkpoint.entry.as_ref().map_or_else(String::new, |entry| format!(" from its entry `{entry}`"));
     printer.detail(format!("{file}: {arrays} arrays are read{from}"));
     printer.detail(format!("{file}: the model is {}, a {}", card.name, card.network.describe()));
     let network = serde_json::to_value(&card.network).expect("plain data");

@@ -76,7 +76,8 @@ pub fn run(arguments: &Configs, printer: &Printer) -> Result<()> {
 }
 
 fn list(printer: &Printer) -> Result<()> {
-    let row = |config: &BuiltIn| json!({ "name": config.name, "command": config.command, "about": config.about });
+    let row =
+        |config: &BuiltIn| json!({ "name": config.name, "command": config.command, "about": config.about });
     let rows: Vec<Value> = BUILT_IN.iter().map(row).collect();
     printer.result(&rows, |_| {
         let widest = BUILT_IN.iter().map(|config| config.name.len()).max().unwrap_or(0);

@@ -8,6 +8,7 @@ use archaeo_experiments::investigation::contact_sheet;
 
 use super::{check_destination, reading_data, verify};
 use crate::cli::{Data, Global};
+use crate::interrupt;
 use crate::printer::Printer;
 use crate::progress::stage;
 
@@ -33,6 +34,7 @@ pub fn run(arguments: &Data, _: &Global, printer: &Printer) -> Result<()> {
         let _stage = stage("drawing the contact sheet");
         let sheet = contact_sheet(&dataset, &split, arguments.per_class.into(), dataset.classes.len())?;
         sheet.save_png(file)?;
+        interrupt::keeps("the contact sheet is kept; run the same command again for the rest");
         printer.note(format!("the contact sheet of `{split}` is {}", file.display()));
     }
     let summary = {

@@ -10,7 +10,7 @@ use clap_mangen::Man as Page;
 use serde_json::json;
 
 use super::check_destination;
-use crate::cli::{Cli, Man};
+use crate::cli::{Cli, Man, PROGRAM};
 use crate::printer::Printer;
 
 /// Runs the command.
@@ -18,7 +18,7 @@ use crate::printer::Printer;
 /// # Errors
 /// A folder that cannot be written to.
 pub fn run(arguments: &Man, printer: &Printer) -> Result<()> {
-    let mut program = Cli::command();
+    let mut program = in_full(Cli::command());
     // Gives the commands their full names and the options of every command.
     program.build();
     let Some(folder) = &arguments.folder else {
@@ -29,8 +29,19 @@ pub fn run(arguments: &Man, printer: &Printer) -> Result<()> {
     write(&program, folder, &mut written)?;
     let result = json!({ "folder": folder, "pages": written });
     printer.result(&result, |_| {
-        format!("{} manual pages are in {}; read one with `man -l FILE`", written.len(), folder.display())
+        let first = folder.join(format!("{PROGRAM}.1"));
+        format!(
+            "{} manual pages are in {}; read one with `man {}`",
+            written.len(),
+            folder.display(),
+            first.display()
+        )
     })
+}
+
+/// With what a summary leaves out.
+fn in_full(command: Command) -> Command {
+    command.mut_args(|argument| argument.hide_short_help(false)).mut_subcommands(in_full)
 }
 
 fn page(command: &Command) -> io::Result<Vec<u8>> {

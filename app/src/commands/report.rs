@@ -5,6 +5,7 @@ use archaeo_experiments::investigation::report_again;
 use serde_json::json;
 
 use crate::cli::Report;
+use crate::interrupt;
 use crate::printer::Printer;
 use crate::progress::stage;
 
@@ -13,6 +14,7 @@ use crate::progress::stage;
 /// # Errors
 /// A folder without an investigation.
 pub fn run(arguments: &Report, printer: &Printer) -> Result<()> {
+    interrupt::keeps("the findings are kept; run the same command again to write the report");
     let writing = stage("writing the report");
     report_again(&arguments.folder)?;
     drop(writing);

@@ -30,6 +30,8 @@ pub struct State<'a> {
     pub rate: f64,
     /// Time that is left.
     pub left: Duration,
+    /// Time since it began.
+    pub since: Duration,
 }
 
 /// Columns that a bar has at most, and at least where there is one.
@@ -39,16 +41,16 @@ const BAR: [usize; 2] = [8, 28];
 const NAME: usize = 8;
 
 /// A line of fewer than `columns` columns. What there is no room for is left out: first the bar shrinks and goes, then the rate,
-/// then the time; a long name loses its end.
+/// then the time, then the count; a long name loses its end.
 pub fn line(columns: usize, state: &State) -> String {
     let State { what, done, total, .. } = *state;
     // The last column stays free: some terminals go on to the next line after it.
     let room = columns.saturating_sub(1);
-    let parts = [count(state), rate(state), format!("{:>12}", format!("{} left", time(state.left)))];
     let width = |parts: &[String]| parts.iter().map(|part| part.width() + 2).sum::<usize>();
-    let shown = (1..=parts.len()).rev().find(|&count| 2 + NAME + width(&parts[..count]) <= room);
-    let parts = &parts[..shown.unwrap_or(0)];
-    let room = room.saturating_sub(2 + width(parts));
+    let (count, time) = (count(state), format!("{:>10}", remaining(state)));
+    let choices = [vec![count.clone(), rate(state), time.clone()], vec![count.clone(), time], vec![count]];
+    let parts = choices.into_iter().find(|parts| 2 + NAME + width(parts) <= room).unwrap_or_default();
+    let room = room.saturating_sub(2 + width(&parts));
     let with_bar = room >= NAME + 1 + BAR[0];
     let name = cut(what, if with_bar { room - 1 - BAR[0] } else { room });
     let mut text = format!("  {name}");
@@ -78,8 +80,19 @@ fn count(state: &State) -> String {
     }
 }
 
+/// How long it goes on; as long as nothing is known of that, how long it has taken.
+fn remaining(state: &State) -> String {
+    match state.done {
+        0 => time(state.since),
+        _ => format!("{} left", time(state.left)),
+    }
+}
+
 fn rate(state: &State) -> String {
     let State { rate, unit, .. } = *state;
+    if state.done == 0 {
+        return " ".repeat("12345 images/s".len());
+    }
     let number = if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") };
     match unit {
         Unit::Images => format!("{number:>5} images/s"),
@@ -96,12 +109,14 @@ fn bytes(count: f64) -> String {
     }
 }
 
-/// Seconds, minutes or hours, as precisely as one cares to know.
-pub fn time(duration: Duration) -> String {
+/// Seconds, or minutes or hours as a clock shows them.
+fn time(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
-        seconds @ 60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        seconds @ 3600..360_000 => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+        seconds @ 60..3600 => format!("{}:{:02}", seconds / 60, seconds % 60),
+        seconds @ 3600..360_000 => {
+            format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+        }
         _ => "days".into(),
     }
 }
@@ -141,6 +156,7 @@ mod tests {
         unit: Unit::Images,
         rate: 1234.0,
         left: Duration::from_secs(754),
+        since: Duration::from_secs(10),
     };
 
     #[test]
@@ -149,7 +165,8 @@ mod tests {
         let short = State { what: "heads", ..STATE };
         let bytes = State { unit: Unit::Bytes, total: 4_000_000_000, ..STATE };
         let slow = State { rate: 0.04, left: Duration::from_secs(1 << 40), ..STATE };
-        for state in [STATE, wide, short, bytes, slow] {
+        let begun = State { done: 0, ..STATE };
+        for state in [STATE, wide, short, bytes, slow, begun] {
             for columns in 0..200 {
                 let line = line(columns, &state);
                 assert!(line.width() < columns.max(3), "{columns}: {line}");
@@ -160,12 +177,18 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_there_at_80_and_at_60_columns() {
+    fn what_matters_stays_on_narrow_terminals() {
+        let state = State { what: "epoch 3/30 vit_micro", total: 100_000, ..STATE };
+        let at = |columns| line(columns, &state);
         assert_eq!(
-            line(80, &STATE),
-            "  vit_tiny_patch1… ────────  12345/1281167  1234 images/s  12 min 34 s left"
-                .replace("  12345/", "    12345/")
-                .replace("  1234 im", "   1234 im")
+            at(80),
+            "  epoch 3/30 vit_micro ━━─────────────   12345/100000   1234 images/s  12:34 left"
         );
+        assert_eq!(at(60), "  epoch 3/30 vi…   12345/100000   1234 images/s  12:34 left");
+        assert_eq!(at(40), "  epoch 3/30…   12345/100000  12:34 left");
+        assert_eq!(at(20), "  epoch 3/30 vit_m…");
+        let begun = State { done: 0, ..state };
+        assert_eq!(line(40, &begun).trim_end(), "  epoch 3/30…       0/100000        10 s");
+        assert_eq!(waiting(40, "reading a.safetensors", STATE.left), "  reading a.safetensors  12:34");
     }
 }
