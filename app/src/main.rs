@@ -7,15 +7,18 @@ mod cli;
 mod commands;
 mod device;
 mod hub;
+mod interrupt;
 mod printer;
 mod progress;
+mod talk;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use archaeo_ops::{keep_freed_memory, with_precision};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, WRONG_COMMAND_LINE};
 use crate::printer::Printer;
 
 #[global_allocator]
@@ -23,13 +26,41 @@ static ALLOCATOR: archaeo_ops::MiMalloc = archaeo_ops::MiMalloc;
 
 fn main() -> ExitCode {
     keep_freed_memory();
-    let Cli { command, global } = Cli::parse();
+    let Cli { command, global } = match understood(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(status) => return status,
+    };
     let printer = Printer::new(global.json);
-    match run(command, &global, &printer) {
+    match interrupt::listen().and_then(|()| run(command, &global, &printer)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            printer.error(&error);
+        // What stopped because it was asked to has not failed.
+        Err(error) => interrupt::ended().unwrap_or_else(|| {
+            talk::error(&error);
             ExitCode::FAILURE
+        }),
+    }
+}
+
+/// The command line; where there is nothing to do, because help was asked for or it is wrong, that is said and the exit status
+/// returned.
+fn understood(words: Vec<OsString>) -> Result<Cli, ExitCode> {
+    let colour = cli::colour(&words);
+    let parsed = Cli::command().color(colour).try_get_matches_from(words);
+    let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
+        Ok(cli) => {
+            talk::configure(cli.global.loudness(), colour);
+            Ok(cli)
+        }
+        Err(error) if error.use_stderr() => {
+            talk::configure(talk::Loudness::Usual, colour);
+            talk::usage_error(&error);
+            Err(ExitCode::from(WRONG_COMMAND_LINE))
+        }
+        Err(help) => {
+            // Nobody may be reading any more.
+            let _ = help.print();
+            Err(ExitCode::SUCCESS)
         }
     }
 }
@@ -54,7 +85,10 @@ fn execute(command: Command, global: &cli::Global, printer: &Printer) -> anyhow:
         Command::Ablate(arguments) => commands::ablate::run(&arguments, global, printer),
         Command::Data(arguments) => commands::data::run(&arguments, global, printer),
         Command::Models(arguments) => commands::models::run(&arguments, printer),
+        Command::Configs(arguments) => commands::configs::run(&arguments, printer),
         Command::Export(arguments) => commands::export::run(&arguments, printer),
         Command::Report(arguments) => commands::report::run(&arguments, printer),
+        Command::Completions(arguments) => commands::completions::run(&arguments, printer),
+        Command::Man(arguments) => commands::man::run(&arguments, printer),
     }
 }

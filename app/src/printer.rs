@@ -1,10 +1,15 @@
-//! Where words go: results to stdout, talk to stderr, errors as one sentence. Names come from files and from the network, so
-//! that nothing is printed here that a terminal would take for a command.
+//! Where words go: results to stdout, talk to stderr. Names come from files and from the network, so that nothing is printed here
+//! that a terminal would take for a command.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
 
+use anyhow::Context;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use crate::progress::terminal_columns;
+use crate::talk;
 
 /// Prints results for a person or for a program.
 pub struct Printer {
@@ -24,28 +29,75 @@ impl Printer {
     pub fn result<T: Serialize>(&self, result: &T, human: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
         let text = match self.json {
             true => escaped_json(&serde_json::to_string_pretty(result)?),
-            false => printable_lines(&human(result)),
+            false => match terminal_columns(io::stdout()) {
+                Some(columns) => paragraphs(&printable_lines(&human(result)), columns),
+                None => printable_lines(&human(result)),
+            },
         };
+        self.raw(format!("{}\n", text.trim_end()).as_bytes())
+    }
+
+    /// Prints bytes as they are: a text that the program itself is made with.
+    ///
+    /// # Errors
+    /// When stdout cannot be written to.
+    pub fn raw(&self, bytes: &[u8]) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
-        match writeln!(stdout, "{}", text.trim_end()) {
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             // The reader has had enough, as `head` does.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => Ok(other?),
+            other => other.context("cannot write the result to stdout"),
         }
     }
 
-    /// Says something to the person, never on stdout.
-    pub fn say(&self, text: &str) {
-        eprintln!("{}", printable(text));
+    /// Something that was decided or noticed; never on stdout, and once a run.
+    pub fn note(&self, text: impl Display) {
+        talk::note(text);
     }
 
-    /// Says what went wrong.
-    pub fn error(&self, error: &anyhow::Error) {
-        let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-        // Library errors often name their cause in their own sentence; it is not said twice.
-        causes.dedup_by(|later, earlier| earlier.contains(later.as_str()));
-        eprintln!("error: {}", one_message(&causes.join(": ")));
+    /// Something that makes the result worse or narrower than was asked for; never on stdout, and once a run.
+    pub fn warning(&self, text: impl Display) {
+        talk::warning(text);
     }
+
+    /// What to do about what was said just before.
+    pub fn hint(&self, text: impl Display) {
+        talk::hint(text);
+    }
+
+    /// What only `--verbose` tells.
+    pub fn detail(&self, text: impl Display) {
+        talk::detail(text);
+    }
+}
+
+/// Lines with those that are prose, which are those of a list, broken between words.
+fn paragraphs(text: &str, columns: usize) -> String {
+    let broken = |line: &str| match line.starts_with("- ") {
+        true => broken(line, columns),
+        false => line.to_owned(),
+    };
+    text.lines().map(broken).collect::<Vec<_>>().join("\n")
+}
+
+/// A line of prose in lines of fewer than `columns` columns, as far as its words allow; those after the first are indented.
+pub fn broken(line: &str, columns: usize) -> String {
+    let mut text = String::new();
+    let mut width = 0;
+    for word in line.split(' ') {
+        let further = word.width() + 1;
+        if width == 0 {
+            width = word.width();
+        } else if width + further < columns {
+            text.push(' ');
+            width += further;
+        } else {
+            text.push_str("\n  ");
+            width = 2 + word.width();
+        }
+        text.push_str(word);
+    }
+    text
 }
 
 /// A text on one line, without what moves the cursor, changes colours or turns the direction of writing.
@@ -58,8 +110,8 @@ pub fn printable_lines(text: &str) -> String {
     escaped(text, |character| character == '\n')
 }
 
-/// A message of several lines in which no line but the first can be taken for a message of its own.
-fn one_message(text: &str) -> String {
+/// A message of several lines in which no line but the first can be taken for a message of its own; hints stay hints.
+pub fn one_message(text: &str) -> String {
     let mut lines = printable_lines(text);
     while lines.ends_with('\n') {
         lines.pop();
@@ -123,6 +175,16 @@ mod tests {
         let json = escaped_json(&serde_json::to_string_pretty(&[OWNED]).unwrap());
         assert!(json.chars().all(|character| character == '\n' || !is_command(character)), "{json}");
         assert_eq!(serde_json::from_str::<Vec<String>>(&json).unwrap(), [OWNED]);
+    }
+
+    #[test]
+    fn prose_is_broken_between_words() {
+        let text = "note: größe of the déjà vu averylongwordthatfitsnowhere and on";
+        let lines = broken(text, 16);
+        assert_eq!(lines, "note: größe of\n  the déjà vu\n  averylongwordthatfitsnowhere\n  and on");
+        assert_eq!(broken(text, 1000), text);
+        let table = "- one two three four\n1  2  3  4  5  6  7";
+        assert_eq!(paragraphs(table, 12), "- one two\n  three four\n1  2  3  4  5  6  7");
     }
 
     #[test]

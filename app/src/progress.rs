@@ -1,57 +1,147 @@
-//! What a person sees while work goes on: bars with rate and time left on stderr, and Ctrl-C.
+//! What a person sees while work goes on: one line on stderr, with rate and time left, and lines that stay. Where stderr is no
+//! terminal there are only the lines that stay.
 
-use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod line;
 
-use anyhow::Result;
+use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use archaeo_experiments::investigation::Watcher;
-use archaeo_experiments::studies::Progress;
-use archaeo_training::EpochRecord;
-use archaeo_training::{Observer, StepReport};
-use indicatif::{ProgressBar, ProgressStyle};
+use archaeo_experiments::scene::Progress;
+use archaeo_training::{EpochRecord, Observer, StepReport};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::interrupt;
 use crate::printer::printable;
+use crate::talk::{self, Loudness};
+use line::{State, Unit};
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Columns where the terminal does not say how many it has.
+const USUAL_COLUMNS: usize = 80;
 
-/// Makes Ctrl-C ask for an orderly end; a second one ends at once.
-///
-/// # Errors
-/// When the handler cannot be set.
-pub fn listen_for_interrupt() -> Result<()> {
-    Ok(ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping; press Ctrl-C again to stop at once");
-    })?)
+/// What takes less time than this is not worth a line.
+const UNSEEN: Duration = Duration::from_millis(500);
+
+/// How often a line is drawn where nothing is counted.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The line that is shown, and the name and beginning of what it is about.
+struct Shown {
+    bar: ProgressBar,
+    name: Arc<Mutex<String>>,
+    since: Instant,
+}
+
+/// There is one terminal, so there is one line.
+static SHOWN: Mutex<Option<Shown>> = Mutex::new(None);
+
+fn shown() -> MutexGuard<'static, Option<Shown>> {
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does something to the terminal with the line out of the way.
+pub fn without_bar(write: impl FnOnce()) {
+    match &*shown() {
+        Some(Shown { bar, .. }) => bar.suspend(write),
+        None => write(),
+    }
+}
+
+fn columns() -> usize {
+    terminal_columns(io::stderr()).unwrap_or(USUAL_COLUMNS)
+}
+
+/// Columns of the terminal that a stream goes to; `None` where it goes elsewhere.
+pub fn terminal_columns(stream: impl IsTerminal) -> Option<usize> {
+    // All streams that go to a terminal go to the same one.
+    let size = || terminal_size::terminal_size().map(|(width, _)| width.0.into());
+    stream.is_terminal().then(size).flatten()
+}
+
+/// Replaces the line by one about other work; `total` is `None` where nothing is counted.
+fn show(what: &str, total: Option<(u64, Unit)>) -> ProgressBar {
+    clear();
+    let name = Arc::new(Mutex::new(printable(what)));
+    let hidden = talk::loudness() == Loudness::Quiet;
+    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let called = name.clone();
+    let draw = move |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        let name = called.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = match total {
+            _ if state.elapsed() < UNSEEN => Ok(()),
+            // What was counted is done; something that follows from it is still being computed.
+            Some((total, _)) if state.pos() >= total => {
+                text.write_str(&line::waiting(columns(), &name, state.elapsed()))
+            }
+            Some((total, unit)) => text.write_str(&line::line(
+                columns(),
+                &State {
+                    what: &name,
+                    done: state.pos(),
+                    total,
+                    unit,
+                    rate: state.per_sec(),
+                    left: state.eta(),
+                    since: state.elapsed(),
+                },
+            )),
+            None => text.write_str(&line::waiting(columns(), &name, state.elapsed())),
+        };
+        // Into a string of the bar's own.
+        let _ = written;
+    };
+    let style = ProgressStyle::with_template("{line}").expect("the template is valid").with_key("line", draw);
+    let bar = ProgressBar::with_draw_target(total.map(|(total, _)| total), target).with_style(style);
+    bar.enable_steady_tick(TICK);
+    *shown() = Some(Shown { bar: bar.clone(), name, since: Instant::now() });
+    bar
+}
+
+/// Clears the line, and with `--verbose` says how long that took.
+fn clear() {
+    let ended = shown().take();
+    if let Some(Shown { bar, name, since }) = ended {
+        bar.finish_and_clear();
+        let name = name.lock().unwrap_or_else(PoisonError::into_inner);
+        talk::detail(format!("{name}: {:.1} s", since.elapsed().as_secs_f64()));
+    }
+}
+
+/// Work that nobody counts, shown from here until it is dropped.
+pub struct Stage(());
+
+/// Shows that something is being done.
+pub fn stage(what: &str) -> Stage {
+    show(what, None);
+    Stage(())
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        clear();
+    }
 }
 
 /// Bars on stderr, one at a time.
 #[derive(Default)]
-pub struct Bars {
-    current: RefCell<Option<ProgressBar>>,
-}
-
-fn style(unit: &str) -> ProgressStyle {
-    let template = format!("  {{msg:28!}} {{bar:28}} {{pos}}/{{len}}  {{per_sec:.0}} {unit}  {{eta}} left");
-    ProgressStyle::with_template(&template).expect("the template is valid").progress_chars("━╸─")
-}
+pub struct Bars(());
 
 impl Bars {
-    /// Shows a bar of `total` steps.
-    pub fn start(&self, what: &str, total: u64, unit: &str) -> ProgressBar {
-        self.finish();
-        let bar = ProgressBar::new(total).with_style(style(unit)).with_message(printable(what));
-        *self.current.borrow_mut() = Some(bar.clone());
-        bar
+    /// Shows that prompts are read for so many classes.
+    pub fn prompts(&self, classes: usize) -> ProgressBar {
+        show("reading prompts", Some((classes as u64, Unit::Classes)))
     }
 
     /// Clears the bar that is shown.
     pub fn finish(&self) {
-        if let Some(bar) = self.current.borrow_mut().take() {
-            bar.finish_and_clear();
-        }
+        clear();
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        clear();
     }
 }
 
@@ -61,9 +151,8 @@ pub struct DownloadBar(ProgressBar);
 impl DownloadBar {
     /// A bar over the `size` bytes of a file.
     pub fn new(name: &str, size: u64) -> Self {
-        let template = "  {msg:28!} {bar:28} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
-        let style = ProgressStyle::with_template(template).expect("the template is valid");
-        Self(ProgressBar::new(size).with_style(style.progress_chars("━╸─")).with_message(printable(name)))
+        interrupt::keeps("what was downloaded is kept; run the same command again to go on from there");
+        Self(show(name, Some((size, Unit::Bytes))))
     }
 
     /// Shows that so many bytes are there.
@@ -74,35 +163,33 @@ impl DownloadBar {
 
 impl Drop for DownloadBar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
-impl Drop for Bars {
-    fn drop(&mut self) {
-        self.finish();
+        clear();
     }
 }
 
 impl Progress for Bars {
     fn begin(&self, what: &str, total: usize) {
-        self.start(what, total as u64, "images/s");
+        show(what, Some((total as u64, Unit::Images)));
     }
 
     fn advance(&self, steps: usize) {
-        if let Some(bar) = &*self.current.borrow() {
+        if let Some(Shown { bar, .. }) = &*shown() {
             bar.inc(steps as u64);
         }
     }
 
+    fn stage(&self, what: &str) {
+        show(what, None);
+    }
+
     fn interrupted(&self) -> bool {
-        INTERRUPTED.load(Ordering::SeqCst)
+        interrupt::asked()
     }
 }
 
 impl Watcher for Bars {
     fn training(&self, title: &str) -> Box<dyn Observer + '_> {
-        Box::new(TrainingBar { bars: self, title: title.to_owned(), bar: None })
+        Box::new(TrainingBar { title: title.to_owned(), bar: None })
     }
 
     fn progress(&self) -> &dyn Progress {
@@ -110,55 +197,49 @@ impl Watcher for Bars {
     }
 
     fn note(&self, text: &str) {
-        self.finish();
-        eprintln!("{}", printable(text));
+        talk::note(text);
     }
 
     fn finished(&self, part: &str, seconds: Option<f64>) {
-        self.finish();
-        match seconds {
-            Some(seconds) => eprintln!("  {part:<14} {seconds:6.1} s"),
-            None => eprintln!("  {part:<14} found before"),
-        }
+        clear();
+        talk::progress_line(match seconds {
+            Some(seconds) => format!("  {part:<14} {seconds:6.1} s"),
+            None => format!("  {part:<14} found before"),
+        });
     }
 }
 
 /// A bar over the images of a whole training.
-pub struct TrainingBar<'a> {
-    bars: &'a Bars,
+pub struct TrainingBar {
     title: String,
     bar: Option<ProgressBar>,
 }
 
-impl Observer for TrainingBar<'_> {
+impl Observer for TrainingBar {
     fn step(&mut self, report: &StepReport) {
-        let Self { bars, bar, .. } = self;
+        let Self { bar, title } = self;
         let bar = bar.get_or_insert_with(|| {
-            let bar = bars.start("", report.total_steps * report.images as u64, "images/s");
+            let bar = show(title, Some((report.total_steps * report.images as u64, Unit::Images)));
             // What an interrupted run did earlier is not this run's rate.
-            bar.with_position((report.step - 1) * report.images as u64)
-                .with_elapsed(std::time::Duration::ZERO)
+            bar.with_position((report.step - 1) * report.images as u64).with_elapsed(Duration::ZERO)
         });
-        bar.set_message(format!("{} epoch {}/{}", printable(&self.title), report.epoch, report.epochs));
+        if let Some(Shown { name, .. }) = &*shown() {
+            *name.lock().unwrap_or_else(PoisonError::into_inner) =
+                format!("epoch {}/{} {}", report.epoch, report.epochs, printable(title));
+        }
         bar.inc(report.images as u64);
     }
 
     fn epoch(&mut self, record: &EpochRecord) {
-        let EpochRecord {
-            epoch, train_loss, validation_loss, validation_accuracy, images_per_second, ..
-        } = record;
-        let line = format!(
-            "  {} epoch {epoch:>3}  train loss {train_loss:.3}  validation loss {validation_loss:.3}  accuracy {:.1} %  {images_per_second:.0} images/s",
-            printable(&self.title),
+        let EpochRecord { epoch, train_loss, validation_loss, validation_accuracy, .. } = record;
+        talk::progress_line(format!(
+            "  {} epoch {epoch:>3}  loss {train_loss:.3} (validation {validation_loss:.3})  accuracy {:.1} %",
+            self.title,
             100.0 * validation_accuracy
-        );
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
-        }
+        ));
     }
 
     fn should_stop(&self) -> bool {
-        INTERRUPTED.load(Ordering::SeqCst)
+        interrupt::asked()
     }
 }

@@ -216,7 +216,7 @@ fn ablation_ranks_every_head() {
     let mut heads: Vec<[u64; 2]> =
         ranking.iter().map(|head| ["layer", "head"].map(|key| head[key].as_u64().unwrap())).collect();
     heads.sort_unstable();
-    assert_eq!(heads, [[0, 0], [0, 1], [1, 0], [1, 1]]);
+    assert_eq!(heads, [[1, 1], [1, 2], [2, 1], [2, 2]]);
     let losses: Vec<f64> = ranking.iter().map(|head| head["mean"]["value"].as_f64().unwrap()).collect();
     assert!(losses.is_sorted_by(|a, b| a >= b), "{losses:?}");
     assert_eq!(json(trained.ask("ablate").args(["--limit", "20", "--batch-size", "3"])), result);

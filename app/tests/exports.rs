@@ -75,12 +75,12 @@ fn every_command_writes_what_it_computed_with_names_and_labels() {
         assert_eq!(right as f64 / 20.0, result["points"][point]["accuracy"].as_f64().unwrap(), "{name}");
     }
 
-    // Tables count from 1, JSON from 0.
+    // Tables and JSON number layers and heads from 1.
     let (rows, result) = csv("ablate");
     assert_eq!(rows.len(), 5);
     for (i, head) in result["ranking"].as_array().unwrap().iter().enumerate() {
         for place in ["layer", "head"] {
-            assert_eq!(column(&rows, place)[i].parse::<u64>().unwrap(), head[place].as_u64().unwrap() + 1);
+            assert_eq!(column(&rows, place)[i].parse::<u64>().unwrap(), head[place].as_u64().unwrap());
         }
         let increase: f64 = column(&rows, "loss_increase_zero")[i].parse().unwrap();
         assert_eq!(increase, head["zero"]["value"].as_f64().unwrap());

@@ -65,6 +65,24 @@ impl Dataset {
     /// With `strict`, the first bad image. A split of which no image is left, a class of which none is left
     /// to train on, a split that does not exist.
     pub fn verify(&mut self, names: &[&str]) -> Result<Vec<Skipped>, DataError> {
+        self.verify_watched(names, &|_| ())
+    }
+
+    /// How many images [`Dataset::verify`] looks at in the named splits, or in all of them.
+    pub fn images_to_verify(&self, names: &[&str]) -> usize {
+        let named = |name: &String| names.is_empty() || names.contains(&name.as_str());
+        self.splits.iter().filter(|(name, _)| named(name)).map(|(_, split)| split.len()).sum()
+    }
+
+    /// As [`Dataset::verify`]; `watch` is told how many more images have been looked at, by any thread.
+    ///
+    /// # Errors
+    /// As [`Dataset::verify`].
+    pub fn verify_watched(
+        &mut self,
+        names: &[&str],
+        watch: &(dyn Fn(usize) + Sync),
+    ) -> Result<Vec<Skipped>, DataError> {
         let mut skipped: Vec<Skipped> = Vec::new();
         let mut known: HashSet<Skipped> = HashSet::new();
         let names: Vec<String> = match names {
@@ -75,7 +93,7 @@ impl Dataset {
             self.split(&name)?;
             let Some(split) = self.splits.get_mut(&name) else { continue };
             let before: BTreeSet<usize> = split.labels().into_iter().collect();
-            split.verify();
+            split.verify(watch);
             let after: BTreeSet<usize> = split.labels().into_iter().collect();
             if let Some(first) = split.skipped().first().filter(|_| self.strict || after.is_empty()) {
                 return Err(DataError::BadImages {

@@ -215,14 +215,22 @@ impl Split {
     }
 
     /// Decodes every image once and drops those that cannot be used; [`Split::skipped`] names them. The rest
-    /// keeps its order.
-    pub fn verify(&mut self) {
-        let Items::Stored(records) = &mut self.items else { return };
+    /// keeps its order. `watch` is told how many more have been looked at, by any thread.
+    pub fn verify(&mut self, watch: &(dyn Fn(usize) + Sync)) {
+        let count = self.len();
+        let Items::Stored(records) = &mut self.items else {
+            watch(count);
+            return;
+        };
         let checked: Vec<_> = std::mem::take(records)
             .into_par_iter()
-            .map(|record| match record.content() {
-                Ok(content) => Ok((record, content)),
-                Err(reason) => Err(Skipped { identifier: record.identifier, reason }),
+            .map(|record| {
+                let content = record.content();
+                watch(1);
+                match content {
+                    Ok(content) => Ok((record, content)),
+                    Err(reason) => Err(Skipped { identifier: record.identifier, reason }),
+                }
             })
             .collect();
         let mut contents = Vec::with_capacity(checked.len());

@@ -3,6 +3,7 @@
 //! Each study's findings are one JSON file in the run folder, written as soon as the study is done. Pictures are named
 //! by their path within the run folder. Every number with a sampling error is an [`Estimate`].
 
+pub(crate) mod numbering;
 mod shown;
 
 use std::collections::BTreeMap;

@@ -183,8 +183,12 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         validation: Some(config.validation()),
         ..OpenOptions::default()
     };
+    let progress = watcher.progress();
+    progress.stage("reading the data");
     let mut dataset = archaeo_data::open(request.source, &options)?;
-    let skipped = dataset.verify(&[])?;
+    progress.begin("checking images", dataset.images_to_verify(&[]));
+    let skipped = dataset.verify_watched(&[], &|images| progress.advance(images))?;
+    progress.stage("hashing the data");
     let identity = DataIdentity {
         source: request.source.into(),
         fingerprint: dataset.fingerprint(),
@@ -192,6 +196,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
     };
     check_names(request)?;
+    progress.stage("reading the models");
     let mut examined = Examined::given(request, &dataset)?;
     for note in examined.iter().flat_map(|model| &model.findings.class_notes) {
         watcher.note(note);
@@ -263,6 +268,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         not_applicable,
         studies: found,
     };
+    progress.stage("writing the report");
     folder.write_json("investigation.json", &investigation)?;
     report::render(&investigation, folder.path())?;
     Ok(investigation)

@@ -174,11 +174,13 @@ impl StudySizes {
 }
 
 /// Hears how far a study has come, and may ask it to stop.
-pub trait Progress {
+pub trait Progress: Sync {
     /// A part of `total` steps begins.
     fn begin(&self, what: &str, total: usize);
     /// `steps` more are done.
     fn advance(&self, steps: usize);
+    /// Something begins that may take a while and is not counted.
+    fn stage(&self, _what: &str) {}
     /// Whether to stop at the next opportunity.
     fn interrupted(&self) -> bool;
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use archaeo_analysis::statistics::Estimate;
 use archaeo_experiments::findings::{HeadAblation, HeadFindings};
-use archaeo_experiments::studies::{Laboratory, Progress, StudyError, StudySizes, heads};
+use archaeo_experiments::scene::{Progress, Scene, StudyError, StudySizes};
+use archaeo_experiments::studies::heads_of_model;
+use archaeo_experiments::subjects::{ModelName, Subject};
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use archaeo_training::evaluate::{Evaluation, evaluate};
 use archaeo_training::finite;
@@ -15,7 +17,7 @@ use serde_json::json;
 use super::subject::{Opened, Purpose, answers_error, not_finite, open};
 use crate::cli::{Ablate, Global};
 use crate::printer::Printer;
-use crate::progress::{Bars, listen_for_interrupt};
+use crate::progress::Bars;
 
 /// Runs the command.
 ///
@@ -26,20 +28,19 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
     let opened = open(subject, global, Purpose::Score, printer)?;
     opened.require_attention(subject)?;
     let Opened { model, dataset, split, indices, device, .. } = &opened;
-    listen_for_interrupt()?;
     let bars = Bars::default();
     let sizes = StudySizes {
         batch_size: subject.batch_size.into(),
         ablation_images: indices.len(),
         ..StudySizes::default()
     };
-    let lab = Laboratory {
+    let examined = Subject { name: ModelName::new("model"), model };
+    let scene = Scene {
         folder: Path::new("."),
         dataset,
         main_split: split,
         subset: Some(indices),
-        vit: model,
-        cnn: model,
+        subjects: &[examined],
         device,
         sizes: &sizes,
         seed: global.seed.unwrap_or(0),
@@ -51,12 +52,16 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
         indices: indices.clone(),
     };
     bars.begin("every head in place", indices.len());
-    let answers = evaluate(model, &images, sizes.batch_size, device, &mut |_| ())?;
-    let named = |position: usize| lab.dataset.split(split).map(|split| split.identifier(indices[position]));
+    let mut done = 0;
+    let answers = evaluate(model, &images, sizes.batch_size, device, &mut |so_far| {
+        bars.advance(so_far - done);
+        done = so_far;
+    })?;
+    let named = |position: usize| scene.dataset.split(split).map(|split| split.identifier(indices[position]));
     finite::check(model, &answers, &images, |position| named(position).unwrap_or_default(), device)
         .map_err(|error| answers_error(error, subject, global))?;
 
-    let findings = heads(&lab).map_err(|error| match error {
+    let findings = heads_of_model(&scene, examined).map_err(|error| match error {
         StudyError::NotFinite(error) => not_finite(error, subject, global),
         other => other.into(),
     })?;
@@ -96,7 +101,7 @@ fn table(findings: &HeadFindings) -> String {
         );
     }
     lines
-        + "\nlayers and heads are counted from 1\n"
+        + "\nlayers and heads are numbered from 1\n"
         + &match gradient_agreement {
             Some(agreement) => {
                 format!("rank correlation of gradient importance with mean ablation: {:.2}", agreement.value)

@@ -7,7 +7,7 @@ use archaeo_analysis::attacks::{Attack as Attacker, attack_and_examine, robust};
 use archaeo_analysis::predict::{logits, predicted_classes};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
 use archaeo_experiments::epsilon::Norm;
-use archaeo_experiments::studies::Progress;
+use archaeo_experiments::scene::Progress;
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use archaeo_training::finite::{NotFinite, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};

@@ -3,13 +3,13 @@
 use std::iter::repeat_n;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use archaeo_analysis::attention_maps::AttentionMaps;
 use archaeo_analysis::attention_statistics::{
     DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
 use archaeo_analysis::rollout::{HeadFusion, RolloutOptions, rollout};
-use archaeo_experiments::studies::Progress;
+use archaeo_experiments::scene::Progress;
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use archaeo_training::finite::check_maps;
 use archaeo_training::images::{Batch, Preprocessed};
@@ -25,10 +25,11 @@ use crate::progress::Bars;
 /// # Errors
 /// A model without attention, or data that cannot be read.
 pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<()> {
-    anyhow::ensure!((0.0..1.0).contains(&arguments.discard), "--discard must be at least 0 and below 1");
+    ensure!((0.0..1.0).contains(&arguments.discard), "--discard must be at least 0 and below 1");
     let subject = &arguments.subject;
     let opened = open(subject, global, Purpose::Look, printer)?;
     opened.require_attention(subject)?;
+    let shown = shown(&arguments.layer, &opened)?;
     let Opened { model, indices, device, .. } = &opened;
     let convention = if arguments.raw { DistanceConvention::Raw } else { DistanceConvention::Renormalised };
     let fusion = match arguments.fusion {
@@ -50,7 +51,11 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         let maps = AttentionMaps::record(model, pixels.clone())?;
         check_maps(model, &maps, |row| (split.identifier(batch[row]), pixels.clone().narrow(0, row, 1)))
             .map_err(|error| not_finite(error, subject, global))?;
-        statistics.extend(attention_statistics(&maps, convention));
+        let of_shown = |image: Vec<LayerStatistics>| {
+            image.into_iter().zip(1..).filter(|(_, number)| shown.contains(number)).map(|(layer, _)| layer)
+        };
+        let all = attention_statistics(&maps, convention).into_iter();
+        statistics.extend(all.map(|image| of_shown(image).collect::<Vec<_>>()));
         rollouts.extend(rollout(&maps, &options).into_iter().flat_map(|heatmap| heatmap.values));
         grid = maps.grid();
         read_out = maps.layers[0].site.read_out.describe();
@@ -87,7 +92,7 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         let rollouts = NamedArray::floats("rollout", &[statistics.len(), grid[0], grid[1]], rollouts);
         let notes = [("distance", convention.describe()), ("model", &model.card().name)];
         let notes = notes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-        write(path, &opened, &tables, rollouts, notes)?;
+        write(path, &opened, &shown, &tables, rollouts, notes)?;
     }
     let mut result = json!({
         "model": model.card().name,
@@ -95,6 +100,8 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         "read_out": read_out,
         "n": statistics.len(),
         "distance_convention": convention.describe(),
+        // The numbers of the layers, one for each row of what follows.
+        "layers": shown,
     });
     for (name, table) in tables {
         result[name] = json!(table);
@@ -105,20 +112,31 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     printer.result(&result, |_| {
         let rows = |title: &str, table: &[Vec<f64>]| {
             let mut lines = format!("{title}\n");
-            for (layer, heads) in table.iter().enumerate() {
+            for (layer, heads) in shown.iter().zip(table) {
                 let cells: String = heads.iter().map(|value| format!("{value:8.2}")).collect();
-                lines += &format!("layer {:>2} {cells}\n", layer + 1);
+                lines += &format!("layer {layer:>2} {cells}\n");
             }
             lines
         };
         format!(
-            "{} on {} images; its head reads {read_out}; columns are attention heads, layers and heads are counted from 1\n\n{}\n{}",
+            "{} on {} images; its head reads {read_out}; columns are attention heads, layers and heads are numbered from 1\n\n{}\n{}",
             model.card().name,
             statistics.len(),
             rows(&format!("mean attention distance, pixels ({})", convention.describe()), &distance),
             rows("entropy, nats", &entropy)
         )
     })
+}
+
+/// Numbers of the layers that are shown, ascending, from 1.
+fn shown(asked: &[usize], opened: &Opened) -> Result<Vec<usize>> {
+    let card = opened.model.card();
+    let count = card.network.attention_layers();
+    if let Some(number) = asked.iter().find(|number| **number > count) {
+        ensure!(count > 1, "--layer {number}: {} has 1 layer", card.name);
+        anyhow::bail!("--layer {number}: {} has {count} layers, numbered from 1 to {count}", card.name);
+    }
+    Ok((1..=count).filter(|number| asked.is_empty() || asked.contains(number)).collect())
 }
 
 /// Mean weight on a kind of token, of each layer and head; `None` of a model that has no such token.
@@ -135,6 +153,7 @@ fn mass(images: &[Vec<LayerStatistics>], of: fn(&HeadStatistics) -> Option<f64>)
 fn write(
     path: &Path,
     opened: &Opened,
+    shown: &[usize],
     tables: &[(&str, Vec<Vec<f64>>)],
     rollouts: NamedArray,
     notes: Vec<(String, String)>,
@@ -142,10 +161,11 @@ fn write(
     let heads: Vec<usize> = tables[0].1.iter().map(Vec::len).collect();
     let most = heads.iter().copied().max().unwrap_or(0);
     let places =
-        || heads.iter().enumerate().flat_map(|(layer, &heads)| (0..heads).map(move |head| (layer, head)));
-    let [layers, numbers] = [|(layer, _)| layer + 1, |(_, head): (usize, usize)| head + 1].map(
-        |number: fn((usize, usize)) -> usize| Column::indices(&places().map(number).collect::<Vec<_>>()),
-    );
+        || shown.iter().zip(&heads).flat_map(|(&layer, &heads)| (1..=heads).map(move |head| (layer, head)));
+    let [layers, numbers] =
+        [|(layer, _)| layer, |(_, head): (usize, usize)| head].map(|number: fn((usize, usize)) -> usize| {
+            Column::indices(&places().map(number).collect::<Vec<_>>())
+        });
     let mut table = Table::default().with("layer", layers).with("head", numbers);
     let mut arrays = vec![rollouts];
     if opened.dataset.has_labels() {

@@ -11,9 +11,11 @@ use burn::tensor::{Device, Tensor};
 
 use serde_json::{Value, json};
 
+use super::models::said_by;
 use crate::cli::{Filter, Reading, Shape};
 use crate::hub;
 use crate::printer::Printer;
+use crate::progress::stage;
 
 /// A checkpoint that was read, and what it was found to be.
 pub struct Found {
@@ -35,7 +37,10 @@ pub fn find(
     printer: &Printer,
 ) -> Result<Found> {
     let options = ReadOptions { entry: reading.entry.clone() };
-    let checkpoint = checkpoint::read_with(&hub::resolve(path)?, &options)?;
+    let file = hub::resolve(path)?;
+    let reading_file = stage(&format!("reading {}", path.display()));
+    let checkpoint = checkpoint::read_with(&file, &options)?;
+    drop(reading_file);
     let request = ModelRequest {
         model: model.map(str::to_owned),
         preprocessing: choice(reading),
@@ -44,16 +49,35 @@ pub fn find(
     };
     let mut described = checkpoint.describe(&request)?;
     for note in &described.notes {
-        printer.say(&format!("{} {note}", path.display()));
+        printer.note(format!("{} {note}", path.display()));
     }
     if let Some(inferred) = &described.inferred {
-        printer.say(&format!("{} is {inferred}", path.display()));
+        printer.note(format!("{} is {inferred}", path.display()));
     }
+    say_details(path, &checkpoint, &described, printer);
     if reading.replace_head && !class_names.is_empty() {
         described.card.network = described.card.network.with_classes(class_names.len());
         described.card.classes = class_names.to_vec();
     }
     Ok(Found { checkpoint, described })
+}
+
+/// What was decided of a checkpoint, for those who want to know.
+fn say_details(path: &Path, checkpoint: &Checkpoint, described: &Described, printer: &Printer) {
+    let Described { card, preprocessing, .. } = described;
+    let (file, arrays) = (path.display(), checkpoint.state.len());
+    let from =
+        checkpoint.entry.as_ref().map_or_else(String::new, |entry| format!(" from its entry `{entry}`"));
+    printer.detail(format!("{file}: {arrays} arrays are read{from}"));
+    printer.detail(format!("{file}: the model is {}, a {}", card.name, card.network.describe()));
+    let network = serde_json::to_value(&card.network).expect("plain data");
+    if let Some(pooling) = network["pooling"].as_str() {
+        printer.detail(format!("{file}: the pooling is {pooling}"));
+    }
+    let values = serde_json::to_value(&preprocessing.values).expect("plain data");
+    for &(name, origin) in &preprocessing.origins {
+        printer.detail(format!("{file}: {name} is {}, from {}", values[name], said_by(origin)));
+    }
 }
 
 /// What a checkpoint may lack.

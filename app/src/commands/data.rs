@@ -6,9 +6,11 @@ use anyhow::Result;
 use archaeo_data::{OpenOptions, SplitSummary, Summary};
 use archaeo_experiments::investigation::contact_sheet;
 
-use super::{check_destination, verify};
+use super::{check_destination, reading_data, verify};
 use crate::cli::{Data, Global};
+use crate::interrupt;
 use crate::printer::Printer;
+use crate::progress::stage;
 
 /// Up to this many classes each has a row.
 const MOST_ROWS: usize = 40;
@@ -25,15 +27,21 @@ pub fn run(arguments: &Data, _: &Global, printer: &Printer) -> Result<()> {
         check_destination(sheet, &[Path::new(&arguments.source)])?;
     }
     let options = OpenOptions { strict: arguments.strict, ..OpenOptions::default() };
-    let mut dataset = archaeo_data::open(&arguments.source, &options)?;
+    let mut dataset = reading_data(|| archaeo_data::open(&arguments.source, &options))?;
     verify(&mut dataset, &[], printer)?;
     if let Some(file) = &arguments.sheet {
         let split = arguments.split.clone().unwrap_or_else(|| dataset.evaluation_split().to_owned());
+        let _stage = stage("drawing the contact sheet");
         let sheet = contact_sheet(&dataset, &split, arguments.per_class.into(), dataset.classes.len())?;
         sheet.save_png(file)?;
-        printer.say(&format!("contact sheet of `{split}`: {}", file.display()));
+        interrupt::keeps("the contact sheet is kept; run the same command again for the rest");
+        printer.note(format!("the contact sheet of `{split}` is {}", file.display()));
     }
-    printer.result(&dataset.summary(), table)
+    let summary = {
+        let _stage = stage("measuring the images");
+        dataset.summary()
+    };
+    printer.result(&summary, table)
 }
 
 /// Classes as rows and splits as columns, or a summary of the classes where they are many; then the sizes.

@@ -9,7 +9,9 @@ use super::check_inputs;
 use super::checkpoint::{Found, find, options};
 use super::subject::is_head;
 use crate::cli::Export;
+use crate::interrupt;
 use crate::printer::Printer;
+use crate::progress::stage;
 
 /// Runs the command.
 ///
@@ -21,9 +23,13 @@ pub fn run(arguments: &Export, printer: &Printer) -> Result<()> {
         .iter()
         .try_for_each(|name| check_inputs(&out.join(name), &[weights]))?;
     let Found { checkpoint, described } = find(weights, model.as_deref(), reading, &[], printer)?;
+    interrupt::keeps("what is in the folder may be incomplete; run the same command again");
+    let _stage = stage("writing the model");
     let model = checkpoint.into_model(Some(described.card), &options(reading), &Device::flex())?;
     if reading.replace_head || reading.allow_missing.iter().any(|name| is_head(name)) {
-        printer.say("What the checkpoint lacks of its head is drawn anew: its answers are random until it is trained.");
+        printer.warning(
+            "what the checkpoint lacks of its head is drawn anew: its answers are random until it is trained",
+        );
     }
     let library = export(out, &model)?;
     let folder = out.display();

@@ -3,10 +3,13 @@
 pub mod ablate;
 pub mod attack;
 pub mod attention;
+pub mod completions;
+pub mod configs;
 pub mod data;
 pub mod evaluate;
 pub mod excavate;
 pub mod export;
+pub mod man;
 pub mod models;
 pub mod report;
 pub mod train;
@@ -20,9 +23,11 @@ mod zero_shot;
 
 use archaeo_data::Dataset;
 use archaeo_store::run_folder::Environment;
+use archaeo_experiments::scene::Progress;
 
 use crate::cli::Global;
 use crate::printer::Printer;
+use crate::progress::{Bars, stage};
 
 pub use outputs::{check_destination, check_inputs};
 
@@ -35,16 +40,25 @@ pub fn environment(global: &Global) -> Environment {
     Environment::here(version, commit, &command, &global.device, rayon::current_num_threads())
 }
 
+/// What it takes to find and list the images of a source, shown while it lasts.
+pub fn reading_data<T>(open: impl FnOnce() -> T) -> T {
+    let _stage = stage("reading the data");
+    open()
+}
+
 /// Decodes every image once, and says which were left out.
 ///
 /// # Errors
 /// As [`Dataset::verify`].
 pub fn verify(dataset: &mut Dataset, splits: &[&str], printer: &Printer) -> anyhow::Result<()> {
-    let skipped = dataset.verify(splits)?;
+    let bars = Bars::default();
+    bars.begin("checking images", dataset.images_to_verify(splits));
+    let skipped = dataset.verify_watched(splits, &|images| bars.advance(images))?;
+    bars.finish();
     let skipped: Vec<_> = skipped.into_iter().map(|image| (image.identifier, image.reason)).collect();
     say_skipped(&skipped, printer);
     for note in &dataset.notes {
-        printer.say(note);
+        printer.note(note);
     }
     Ok(())
 }
@@ -55,12 +69,12 @@ const MOST_NAMED: usize = 20;
 /// Says which images were left out, and why.
 fn say_skipped(skipped: &[(String, String)], printer: &Printer) {
     for (image, reason) in skipped.iter().take(MOST_NAMED) {
-        printer.say(&format!("skipped {image}: {reason}"));
+        printer.warning(format!("skipped {image}: {reason}"));
     }
     if skipped.len() > MOST_NAMED {
-        printer.say(&format!("skipped {} more", skipped.len() - MOST_NAMED));
+        printer.warning(format!("skipped {} more", skipped.len() - MOST_NAMED));
     }
     if !skipped.is_empty() {
-        printer.say(&format!("{} image(s) could not be used and were left out", skipped.len()));
+        printer.warning(format!("{} image(s) could not be used and were left out", skipped.len()));
     }
 }

@@ -121,7 +121,7 @@ fn described(name: &str, printer: &Printer) -> Result<Described> {
     Ok(Described { card, preprocessing, inferred: None, notes: Vec::new(), doubt: None })
 }
 
-fn said_by(origin: Origin) -> &'static str {
+pub fn said_by(origin: Origin) -> &'static str {
     match origin {
         Origin::Card => "the checkpoint's card",
         Origin::Checkpoint => "a normaliser in the checkpoint",

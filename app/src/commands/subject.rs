@@ -13,10 +13,11 @@ use burn::tensor::Device;
 
 use super::checkpoint::{Found, find, options, require_decided};
 use super::zero_shot::zero_shot;
-use super::{check_destination, classes, verify};
+use super::{check_destination, classes, reading_data, verify};
 use crate::cli::{Global, Precision, Subject};
 use crate::device;
 use crate::printer::Printer;
+use crate::progress::stage;
 
 /// What a command wants of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +148,10 @@ pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Prin
     let preprocessing = described.preprocessing.clone();
     let model = match &subject.prompts {
         Some(prompts) => zero_shot(subject, prompts, found, &dataset.classes, &device)?,
-        None => load(subject, found, &device)?,
+        None => {
+            let _stage = stage("loading the model");
+            load(subject, found, &device)?
+        }
     };
     let matching = match purpose {
         Purpose::Look => None,
@@ -167,6 +171,7 @@ pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Prin
         }
     };
     let indices = chosen(dataset.split(&split)?, subject, global);
+    printer.detail(format!("{} of the images of {}/{split} are used", indices.len(), dataset.name));
     ensure!(!indices.is_empty(), "no image of {} is left to ask about; correct the class map", dataset.name);
     let side = model.card().preprocessing.image_size;
     let batch = usize::from(subject.batch_size).min(indices.len()) as f64;
@@ -200,7 +205,7 @@ fn refuse_random_head(subject: &Subject) -> Result<()> {
 
 fn open_data(source: &str, subject: &Subject, labels: Labels) -> Result<Dataset> {
     let options = OpenOptions { strict: subject.strict, labels, ..OpenOptions::default() };
-    Ok(archaeo_data::open(source, &options)?)
+    Ok(reading_data(|| archaeo_data::open(source, &options))?)
 }
 
 /// Sherds, for a model that was trained on them.
@@ -253,11 +258,14 @@ fn outputs(subject: &Subject, model: &Classifier, own: bool) -> Result<Outputs> 
 /// Makes the labels outputs of the model, and says how that was done.
 fn apply(matching: &Matching, dataset: &mut Dataset, split: &str, printer: &Printer) -> Result<()> {
     for note in &matching.notes {
-        printer.say(note);
+        match matching.uncertain {
+            true => printer.warning(note),
+            false => printer.note(note),
+        }
     }
     if matching.uncertain {
-        printer.say(
-            "If that is wrong, name its outputs in order with --class-names FILE, or say which class is which with --class-map FILE.",
+        printer.hint(
+            "if that is wrong, name its outputs in order with --class-names FILE, or say which class is which with --class-map FILE",
         );
     }
     let left_out: Vec<String> =
@@ -266,8 +274,8 @@ fn apply(matching: &Matching, dataset: &mut Dataset, split: &str, printer: &Prin
     if !left_out.is_empty() {
         let labels = dataset.split(split)?.labels();
         let images = labels.iter().filter(|&&label| label == NO_OUTPUT).count();
-        printer.say(&format!(
-            "The class map leaves out {} of the data's classes ({}), with {images} of {} images.",
+        printer.note(format!(
+            "the class map leaves out {} of the data's classes ({}), with {images} of {} images",
             left_out.len(),
             archaeo_experiments::classes::shortened(&left_out),
             labels.len()

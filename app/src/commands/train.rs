@@ -8,11 +8,13 @@ use archaeo_training::images::{Augmented, Preprocessed};
 use archaeo_training::{Job, Outcome, RecipeFile, train};
 use serde_json::json;
 
-use super::{environment, verify};
+use super::configs::BuiltIn;
+use super::{environment, reading_data, verify};
 use crate::cli::{Global, Train};
 use crate::device;
+use crate::interrupt;
 use crate::printer::Printer;
-use crate::progress::{Bars, listen_for_interrupt};
+use crate::progress::{Bars, stage};
 
 /// Runs the command.
 ///
@@ -21,10 +23,14 @@ use crate::progress::{Bars, listen_for_interrupt};
 pub fn run(arguments: &Train, global: &Global, printer: &Printer) -> Result<()> {
     let mut overrides = arguments.set.clone();
     overrides.extend(global.overrides());
-    let recipe = RecipeFile::read(&arguments.config, &overrides)?.recipe(None)?;
+    let file = match BuiltIn::meant_by(&arguments.config) {
+        Some(config) => RecipeFile::parse(config.text, &overrides)?,
+        None => RecipeFile::read(&arguments.config, &overrides)?,
+    };
+    let recipe = file.recipe(None)?;
     let device = device::by_name(&global.device, &[recipe.precision])?;
     if let Some(note) = recipe.augment.note() {
-        printer.say(note);
+        printer.note(note);
     }
 
     let source =
@@ -35,8 +41,9 @@ pub fn run(arguments: &Train, global: &Global, printer: &Printer) -> Result<()> 
         validation: Some(recipe.data.validation.unwrap_or(0.1)),
         ..OpenOptions::default()
     };
-    let mut dataset = archaeo_data::open(&source, &options)?;
+    let mut dataset = reading_data(|| archaeo_data::open(&source, &options))?;
     verify(&mut dataset, &[], printer)?;
+    let hashing = stage("hashing the data");
     let identity = DataIdentity {
         source,
         fingerprint: dataset.fingerprint(),
@@ -44,6 +51,7 @@ pub fn run(arguments: &Train, global: &Global, printer: &Printer) -> Result<()> 
         counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
     };
 
+    drop(hashing);
     let blank = recipe.build(&dataset.classes, &device)?;
     let images = Augmented {
         split: dataset.split("train")?,
@@ -64,13 +72,24 @@ pub fn run(arguments: &Train, global: &Global, printer: &Printer) -> Result<()> 
         device: &device,
     };
 
-    listen_for_interrupt()?;
+    let kept = |epochs: &str| {
+        format!(
+            "{epochs} kept in {}; run the same command again to go on from there",
+            arguments.out.display()
+        )
+    };
+    interrupt::keeps(kept("every finished epoch is"));
     let bars = Bars::default();
     let outcome = train(&job, &mut *bars.training(&blank.card().name))?;
     bars.finish();
     match outcome {
         Outcome::Stopped { epochs } => {
-            bail!("stopped after {epochs} epoch(s); run the same command again to go on from there")
+            interrupt::keeps(match epochs {
+                0 => "no epoch was finished, so nothing is kept; run the same command again".into(),
+                1 => kept("1 epoch is"),
+                _ => kept(&format!("{epochs} epochs are")),
+            });
+            bail!("interrupted")
         }
         Outcome::Finished(trained) => {
             let result = json!({

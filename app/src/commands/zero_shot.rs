@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use super::checkpoint::Found;
 use super::classes::read_names;
 use crate::cli::Subject;
-use crate::progress::Bars;
+use crate::progress::{Bars, stage};
 
 /// The image tower of the CLIP that was found, with a prototype for each class; `classes` are named in the prompts where no
 /// others are given.
@@ -50,10 +50,12 @@ pub fn zero_shot(
             .map_err(|error| anyhow::anyhow!("{prompts} {error}"))?,
     };
     let config = ClipConfig::named(&name, preprocessing.image_size).context("--model")?;
+    let loading = stage("loading the model");
     let clip = checkpoint.into_clip(&name, &config, device)?;
+    drop(loading);
     let network = NetworkSpec::ZeroShot(config.zero_shot(classes.len()));
     let bars = Bars::default();
-    let bar = bars.start("reading prompts", classes.len() as u64, "classes/s");
+    let bar = bars.prompts(classes.len());
     let card = ModelCard { name, network, preprocessing, classes };
     Ok(clip.classifier(card, &prompts, &mut |done| bar.set_position(done as u64))?)
 }

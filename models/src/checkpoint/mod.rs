@@ -57,6 +57,8 @@ pub struct Checkpoint {
     pub notes: Vec<String>,
     /// Who wrote the file, where that says more than the arrays.
     pub code: Option<TrainingCode>,
+    /// Where in the file the model is, such as `state_dict.model`; `None` where it is the file itself.
+    pub entry: Option<String>,
 }
 
 /// How a checkpoint is read.
@@ -117,6 +119,7 @@ pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Weigh
     checkpoint.state = state;
     checkpoint.notes = located.notes;
     checkpoint.code = located.code;
+    checkpoint.entry = located.entry;
     if let Some((mean, std)) = normaliser {
         checkpoint.normalisation = normalisation(&mean, &std);
         let name = located.normaliser.map(|(mean, _)| printable(&mean)).unwrap_or_default();

@@ -3,6 +3,8 @@
 use archaeo_analysis::statistics::Estimate;
 use serde::{Deserialize, Serialize};
 
+use crate::findings::numbering;
+
 /// What each attention head of one model is worth.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HeadFindings {
@@ -24,9 +26,11 @@ pub struct HeadFindings {
 /// One head taken away, in three ways.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HeadAblation {
-    /// Block, counted from 0.
+    /// Block, counted from 0; in files from 1.
+    #[serde(with = "numbering")]
     pub layer: usize,
-    /// Head, counted from 0.
+    /// Head, counted from 0; in files from 1.
+    #[serde(with = "numbering")]
     pub head: usize,
     /// Loss increase when its output is replaced by its mean over images, nats, with the interval of the sign-flip test.
     pub mean: Estimate,
@@ -46,9 +50,11 @@ pub struct HeadAblation {
 /// A head chosen on some images and measured on others, so that its being the largest does not make it look larger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SelectedHead {
-    /// Block, counted from 0.
+    /// Block, counted from 0; in files from 1.
+    #[serde(with = "numbering")]
     pub layer: usize,
-    /// Head, counted from 0.
+    /// Head, counted from 0; in files from 1.
+    #[serde(with = "numbering")]
     pub head: usize,
     /// Images it was chosen on, by the largest loss increase under mean replacement.
     pub chosen_on: usize,

@@ -93,6 +93,7 @@ pub fn of_model(scene: &Scene, Subject { name, model }: Subject) -> Result<HeadF
         }
         Ok(())
     })?;
+    scene.progress.stage("testing every head");
     found(scene, &ablations, &gradients)
 }
 

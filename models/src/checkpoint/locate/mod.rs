@@ -43,6 +43,8 @@ pub(super) struct Located {
     pub(super) notes: Vec<String>,
     /// Who wrote the file.
     pub(super) code: Option<TrainingCode>,
+    /// Where in the file the model is, such as `state_dict.model`; `None` where it is the file itself.
+    pub(super) entry: Option<String>,
 }
 
 impl Located {
@@ -107,7 +109,9 @@ pub(super) fn locate(shapes: &Shapes, entry: Option<&str>) -> Result<Option<Loca
     };
     let beside = Beside::sort(root, &names, rest, circumstances)?;
 
-    let mut located = Located { code, ..Located::default() };
+    let prefix = root.prefix.trim_end_matches('.');
+    let entry = (!prefix.is_empty()).then(|| super::printable(prefix));
+    let mut located = Located { code, entry, ..Located::default() };
     for name in body {
         located.arrays.insert(cleaned[name].clone(), root.bare(name));
     }

@@ -1,0 +1,199 @@
+//! Every example of a help text works, with small models and data in place of a person's own. An example that [`EXAMPLES`] does not
+//! list fails the test, and so does a line of the list that no help text has.
+
+mod support;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use archaeo_models::clip::{Clip, ClipConfig};
+use archaeo_models::random::{keyed_rng, standard_normal};
+use archaeo_models::{state_of, write_arrays};
+use archaeo_plot::Picture;
+use burn::tensor::Device;
+use support::{CONFIG, SHERDS, archaeo, excavate, stderr, stdout, succeed};
+
+/// What an example needs besides the files that every one finds in its folder (see [`fixtures`]): options that make it small.
+enum Small {
+    /// Nothing: it is small.
+    AsItIs,
+    /// The tiny configuration, on tiny Sherds.
+    ConfigAndSherds,
+    /// The tiny configuration, for few images.
+    Config,
+    /// Tiny Sherds, and one epoch on small images.
+    Sherds,
+    /// One epoch on batches that the few images fill.
+    OneEpoch,
+    /// Few images.
+    Limit,
+    /// A small CLIP, which its weights alone do not name.
+    Clip,
+}
+
+const EXAMPLES: [(&str, Small); 32] = [
+    ("archaeo excavate --quick", Small::ConfigAndSherds),
+    ("archaeo data scans/", Small::AsItIs),
+    ("archaeo configs sherds-vit", Small::AsItIs),
+    ("archaeo excavate", Small::ConfigAndSherds),
+    ("archaeo excavate --data scans/ --quick", Small::Config),
+    ("archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors", Small::Config),
+    ("archaeo excavate --out runs/first", Small::ConfigAndSherds),
+    ("archaeo train --config sherds-vit --out runs/vit", Small::Sherds),
+    ("archaeo train --config my.toml --data ../cifar10 --out runs/resnet", Small::OneEpoch),
+    ("archaeo train --config my.toml --set epochs=10 --out runs/longer", Small::Sherds),
+    ("archaeo evaluate --weights vit.safetensors --split conflict --json", Small::AsItIs),
+    ("archaeo evaluate --weights vit.safetensors --data scans/ --export answers.csv", Small::AsItIs),
+    ("archaeo evaluate --weights clip/ --prompts cifar --data ../cifar10", Small::Clip),
+    ("archaeo attention --weights vit.safetensors --limit 128", Small::AsItIs),
+    ("archaeo attention --weights vit.safetensors --layer 1,2", Small::Limit),
+    ("archaeo attention --weights vit.safetensors --data scans/ --export heads.npz", Small::AsItIs),
+    ("archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200", Small::AsItIs),
+    ("archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255", Small::Limit),
+    ("archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5", Small::Limit),
+    ("archaeo ablate --weights vit.safetensors --limit 500", Small::AsItIs),
+    ("archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv", Small::AsItIs),
+    ("archaeo data scans/ --sheet sheet.png --per-class 5", Small::AsItIs),
+    ("archaeo data sherds:correlation=0.9 --split train --sheet sherds.png", Small::AsItIs),
+    ("archaeo models", Small::AsItIs),
+    ("archaeo models show resnet50", Small::AsItIs),
+    ("archaeo configs", Small::AsItIs),
+    ("archaeo export --weights vit.safetensors --out exported/", Small::AsItIs),
+    ("archaeo report archaeo-out", Small::AsItIs),
+    ("archaeo completions bash", Small::AsItIs),
+    ("archaeo completions zsh", Small::AsItIs),
+    ("archaeo man", Small::AsItIs),
+    ("archaeo man man1/", Small::AsItIs),
+];
+
+impl Small {
+    fn options(&self) -> Vec<&str> {
+        match self {
+            Self::AsItIs => Vec::new(),
+            Self::ConfigAndSherds => vec!["--config", CONFIG, "--data", SHERDS, "--set", "epochs=1"],
+            Self::Config => vec!["--config", CONFIG, "--set", "epochs=1", "--set", "batch_size=8"],
+            Self::Sherds => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
+            Self::OneEpoch => vec!["--set", "epochs=1", "--set", "batch_size=8"],
+            Self::Limit => vec!["--limit", "20"],
+            Self::Clip => vec!["--model", "clip_vit_micro_patch4"],
+        }
+    }
+}
+
+/// The help texts of the program and of every command in it.
+fn helps() -> Vec<String> {
+    let mut helps = Vec::new();
+    let mut open = vec![Vec::<String>::new()];
+    while let Some(command) = open.pop() {
+        let words = command.iter().map(String::as_str).chain(["--help"]);
+        let help = stdout(&succeed(archaeo(words).env("COLUMNS", "80")));
+        let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+        for line in commands.take_while(|line| !line.is_empty()) {
+            let name = line.trim_start().split(' ').next().unwrap_or_default();
+            if line.starts_with("  ") && !line.starts_with("   ") && name != "help" {
+                open.push(command.iter().cloned().chain([name.to_owned()]).collect());
+            }
+        }
+        helps.push(help);
+    }
+    helps
+}
+
+/// The examples in a help text, without what is said about them.
+fn examples(help: &str) -> impl Iterator<Item = String> + '_ {
+    let lines =
+        help.lines().filter_map(|line| line.strip_prefix("  ").filter(|line| line.starts_with("archaeo ")));
+    lines.map(|line| line.split("  ").next().unwrap_or_default().to_owned())
+}
+
+fn picture(file: &Path, level: usize) {
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let pixels = (0..16 * 16 * 3).map(|i| ((level + i * (level % 7 + 1)) % 251) as u8).collect();
+    Picture::from_rgb(16, 16, pixels).unwrap().save_png(file).unwrap();
+}
+
+/// Models of two kinds, trained on Sherds; a CLIP; folders of images with some of Sherds' classes; a recipe; an investigation.
+fn fixtures(folder: &Path) {
+    let here = folder.join("here");
+    fs::create_dir(&here).unwrap();
+    let out = here.join("archaeo-out");
+    succeed(excavate(&out).args(["--set", "epochs=1"]));
+    for (role, names) in [("vit", ["vit", "a"]), ("cnn", ["cnn", "b"])] {
+        for name in names {
+            let file = here.join(format!("{name}.safetensors"));
+            fs::copy(out.join(role).join("model.safetensors"), file).unwrap();
+        }
+    }
+    for (class, level) in [("disc", 0), ("star", 100)] {
+        for image in 0..12 {
+            picture(&here.join(format!("scans/{class}/{image:02}.png")), level + 5 * image);
+            picture(&folder.join(format!("cifar10/{class}/{image:02}.png")), level + 5 * image);
+        }
+    }
+    let recipe = "image_size = 16\nepochs = 2\n[model]\narchitecture = \"resnet\"\nstem = \"cifar\"\nbranch = \"basic\"\n\
+                  blocks = [1, 1, 1, 1]\nwidth = 8\n";
+    fs::write(here.join("my.toml"), recipe).unwrap();
+    let clip = Clip::new(&ClipConfig::named("clip_vit_micro_patch4", 32).unwrap(), &Device::flex()).unwrap();
+    let mut state = state_of(&clip);
+    for (name, array) in state.iter_mut().filter(|(_, array)| array.shape.len() > 1) {
+        let mut rng = keyed_rng(0, name, 0, 0);
+        array.values.iter_mut().for_each(|value| *value = (0.3 * standard_normal(&mut rng)) as f32);
+    }
+    fs::create_dir(here.join("clip")).unwrap();
+    write_arrays(&here.join("clip/model.safetensors"), &state, HashMap::new()).unwrap();
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => copy(&path, &target),
+            false => drop(fs::copy(&path, &target).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn every_example_of_a_help_text_works() {
+    let written: BTreeSet<String> =
+        helps().iter().flat_map(|help| examples(help).collect::<Vec<_>>()).collect();
+    let listed: BTreeSet<String> = EXAMPLES.iter().map(|(example, _)| (*example).to_owned()).collect();
+    let unlisted: Vec<_> = written.difference(&listed).collect();
+    assert!(unlisted.is_empty(), "EXAMPLES says nothing of {unlisted:#?}");
+    let unwritten: Vec<_> = listed.difference(&written).collect();
+    assert!(unwritten.is_empty(), "no help text has {unwritten:#?}");
+
+    let world = tempfile::tempdir().unwrap();
+    fixtures(world.path());
+    let world = world.path();
+    let run = &|(place, (example, small)): (usize, &(&str, Small))| {
+        // A folder of its own, so that no example finds what another one wrote.
+        let own = world.join(place.to_string());
+        copy(&world.join("here"), &own.join("here"));
+        copy(&world.join("cifar10"), &own.join("cifar10"));
+        if example.starts_with("archaeo excavate") {
+            fs::remove_dir_all(own.join("here/archaeo-out")).unwrap();
+        }
+        let words = example.split(' ').skip(1).chain(small.options());
+        let output = archaeo(words).current_dir(own.join("here")).output().unwrap();
+        (!output.status.success()).then(|| format!("{example}\n{}", stderr(&output)))
+    };
+    let failures: Vec<String> = thread::scope(|scope| {
+        let halves = [0, 1].map(|half| {
+            scope.spawn(move || {
+                EXAMPLES
+                    .iter()
+                    .enumerate()
+                    .filter(|(place, _)| place % 2 == half)
+                    .filter_map(run)
+                    .collect::<Vec<_>>()
+            })
+        });
+        halves.into_iter().flat_map(|half| half.join().unwrap()).collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
