@@ -172,8 +172,10 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     };
     progress.stage("reading the models");
     let [vit, cnn] = Subject::given(request, &dataset)?;
-    for note in [&vit, &cnn].into_iter().flatten().flat_map(|subject| &subject.findings.class_notes) {
-        watcher.note(note);
+    for ModelFindings { role, class_notes, .. } in
+        [&vit, &cnn].into_iter().flatten().map(|given| &given.findings)
+    {
+        class_notes.iter().for_each(|note| watcher.note(&format!("--{role}: {note}")));
     }
     let config_text = config.to_toml(request.vit, request.cnn)?;
     let folder = RunFolder::open(request.out, &config_text, &identity, &request.environment)?;
