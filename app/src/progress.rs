@@ -197,7 +197,11 @@ impl Watcher for Bars {
     }
 
     fn note(&self, text: &str) {
-        talk::note(text);
+        // What to do where the note before it says too much.
+        match text.contains(": If that is wrong, ") {
+            true => talk::hint(text),
+            false => talk::note(text),
+        }
     }
 
     fn finished(&self, part: &str, seconds: Option<f64>) {

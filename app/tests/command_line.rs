@@ -150,12 +150,8 @@ fn what_is_wrong_with_a_command_line_is_said_with_the_same_prefixes() {
     assert!(said.starts_with("error: unexpected argument '--sheeet'"), "{said}");
     assert!(said.contains("\nhint: ") && !said.contains("tip:"), "{said}");
     // What was typed is not a command to the terminal.
-    let output = archaeo(["configs", "sherds-vit", "\u{1b}[31m"]).output().unwrap();
-    assert!(
-        stderr(&output).contains("\\u{1b}[31m") && !stderr(&output).contains('\u{1b}'),
-        "{}",
-        stderr(&output)
-    );
+    let said = stderr(&archaeo(["configs", "sherds-vit", "\u{1b}[31m\u{7}\u{202e}x"]).output().unwrap());
+    assert!(said.contains("\\u{202e}x") && !said.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{said}");
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn fixtures(folder: &Path) {
             picture(&folder.join(format!("cifar10/{class}/{image:02}.png")), level + 5 * image);
         }
     }
-    let recipe = "image_size = 16\nepochs = 2\n[model]\narchitecture = \"resnet\"\nstem = \"cifar\"\nbranch = \"basic\"\n\
+    let recipe = "image_size = 16\nepochs = 2\nbatch_size = 8\nlearning_rate = 0.01\n[model]\narchitecture = \"resnet\"\nstem = \"cifar\"\nbranch = \"basic\"\n\
                   blocks = [1, 1, 1, 1]\nwidth = 8\n";
     fs::write(here.join("my.toml"), recipe).unwrap();
     let clip = Clip::new(&ClipConfig::named("clip_vit_micro_patch4", 32).unwrap(), &Device::flex()).unwrap();

@@ -198,8 +198,9 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     check_names(request)?;
     progress.stage("reading the models");
     let mut examined = Examined::given(request, &dataset)?;
-    for note in examined.iter().flat_map(|model| &model.findings.class_notes) {
-        watcher.note(note);
+    for given in &examined {
+        let name = given.findings.name;
+        given.findings.class_notes.iter().for_each(|note| watcher.note(&format!("{name}: {note}")));
     }
     let config_text = config.to_toml(request.given, request.train)?;
     let folder = RunFolder::open(request.out, &config_text, &identity, &request.environment)?;
