@@ -191,7 +191,10 @@ fn the_report_shows_well_on_phones_tablets_and_laptops_in_light_and_dark() {
         assert_eq!(lightbox["steps"], serde_json::to_value(steps).unwrap(), "{seen}");
         let verdicts = lightbox["verdicts"].as_array().unwrap();
         assert!(verdicts.len() == 2 && verdicts.contains(&"wrong".into()), "{seen}");
-        assert!(lightbox["heads"].as_str().unwrap().starts_with("Layer 1, head 1: attention over image "), "{seen}");
+        assert!(
+            lightbox["heads"].as_str().unwrap().starts_with("Layer 1, head 1: attention over image "),
+            "{seen}"
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::{
-    CONFIG, archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed,
+    CONFIG, SHERDS, archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed,
 };
 
 /// Parts in the order in which they are found.
@@ -54,6 +54,16 @@ fn an_investigation_leaves_a_report_with_everything_behind_it() {
     assert_eq!(all["accuracy"]["splits"][0]["n"], 70);
     assert_eq!(all["comparisons"]["items"].as_array().unwrap().len(), 8);
     assert_eq!(all["heads"]["ranking"].as_array().unwrap().len(), 4);
+    for (group, role) in [("vit-only", "vit"), ("cnn-only", "cnn")] {
+        let surest = all["errors"]["groups"][group]["surest"].as_array().unwrap();
+        let probabilities: Vec<f64> =
+            surest.iter().map(|shown| shown["predictions"][role][1].as_f64().unwrap()).collect();
+        assert!(probabilities.is_sorted_by(|one, next| one >= next), "{group}: {probabilities:?}");
+        for shown in surest {
+            assert_ne!(shown["predictions"][role][0], shown["image"]["label"], "{group}: {shown}");
+            assert_eq!(shown["heatmaps"].as_object().unwrap().len(), 2, "{shown}");
+        }
+    }
     let charts = std::fs::read_dir(out.join("charts")).unwrap().count();
     assert_eq!(markdown.matches("](<charts/").count(), charts);
     assert!(charts >= 15, "{charts}");
@@ -63,7 +73,7 @@ fn an_investigation_leaves_a_report_with_everything_behind_it() {
         let text = std::fs::read_to_string(out.join(file)).unwrap();
         text.split("<title>").nth(1).unwrap_or(&text).split(['<', '\n']).next().unwrap().to_owned()
     };
-    assert_eq!(title("report.html"), "vit_tiny and resnet_tiny on sherds");
+    assert_eq!(title("report.html"), format!("custom and custom on {SHERDS}"));
     succeed(archaeo(["report", "--title", "Kiln 7"]).arg(&out));
     assert_eq!((title("report.html"), title("report.md")), ("Kiln 7".into(), "# Kiln 7".into()));
     succeed(excavate(&out).args(["--title", "Kiln 8"]));

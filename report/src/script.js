@@ -82,7 +82,11 @@ if (zoom.showModal) {
 // On a narrow screen the chapters fold, but for those that say what was found.
 const chapters = [...document.querySelectorAll("details.chapter")];
 const fold = () => {
-  for (const chapter of chapters) chapter.open = !narrow.matches || chapter.querySelector(".claims") !== null;
+  for (const chapter of chapters) {
+    chapter.open = !narrow.matches || chapter.querySelector(".claims") !== null;
+    // Where nothing folds, a heading is no button.
+    chapter.querySelector("summary").tabIndex = narrow.matches ? 0 : -1;
+  }
 };
 const unfold = () => {
   const target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;

@@ -9,7 +9,7 @@ use super::Width;
 pub const THEME_CSS: &str = "\
 :root{--chart-1:#0072b2;--chart-2:#c05200;--chart-3:#00846a;--chart-4:#b2508a;--chart-5:#8a6d00;--chart-6:#5b6573;\
 --chart-high:#08519c;--chart-low:#a02c00;--chart-paper:#fff;--chart-ink:#1b1f26;--chart-faint:#000;--chart-full:#fff}
-@media(prefers-color-scheme:dark){:root{--chart-1:#5ab4f0;--chart-2:#ff9550;--chart-3:#2fc59b;--chart-4:#e79ac6;\
+@media screen and (prefers-color-scheme:dark){:root{--chart-1:#5ab4f0;--chart-2:#ff9550;--chart-3:#2fc59b;--chart-4:#e79ac6;\
 --chart-5:#e0c04c;--chart-6:#a0a9b5;--chart-high:#4a99d6;--chart-low:#dd783a;--chart-paper:#14171c;--chart-ink:#e4e7ec;--chart-faint:#fff;--chart-full:#000}}
 ";
 
@@ -51,6 +51,9 @@ const STYLE: &str = "\
 /// How much narrower small text is than the 12 units that [`text_width`] measures.
 pub const SMALL: f64 = 11.0 / 12.0;
 
+/// Margin of a chart that is a file.
+const MARGIN: f64 = 10.0;
+
 /// A chart as a file of its own: with a size, and with the colours of [`THEME_CSS`] written out for readers of files that know no
 /// variables. In a dark viewer it is dark, ground included, so that text and ground always go together.
 pub fn svg_file(chart: &str) -> String {
@@ -62,14 +65,16 @@ pub fn svg_file(chart: &str) -> String {
         with_values(&format!("{ground}{own}"), theme)
     };
     let own = format!("<style>{}@media(prefers-color-scheme:dark){{{}}}</style>", style(light), style(dark));
-    let size: Vec<&str> = chart
-        .split("viewBox=\"")
-        .nth(1)
-        .and_then(|rest| rest.split('"').next())
-        .map_or(Vec::new(), |view| view.split(' ').skip(2).collect());
+    let view = chart.split("viewBox=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+    let size: Vec<f64> = view.split(' ').skip(2).filter_map(|side| side.parse().ok()).collect();
     let sized = match size[..] {
         [width, height] => {
-            chart.replacen("<svg ", &format!("<svg width=\"{width}\" height=\"{height}\" "), 1)
+            // A margin, so that no text touches the edge of the ground.
+            let [width, height] = [width + 2.0 * MARGIN, height + 2.0 * MARGIN].map(coordinate);
+            let attributes = format!(
+                "width=\"{width}\" height=\"{height}\" viewBox=\"-{MARGIN} -{MARGIN} {width} {height}\""
+            );
+            chart.replacen(&format!("viewBox=\"{view}\""), &attributes, 1)
         }
         _ => chart.into(),
     };
