@@ -247,7 +247,8 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
 /// A folder without one, or findings that do not parse.
 pub fn report_again(folder: &Path) -> Result<Investigation, InvestigationError> {
     let path = folder.join("investigation.json");
-    let bytes = std::fs::read(&path).map_err(|_| InvestigationError::Nothing(folder.to_owned()))?;
+    let bytes =
+        archaeo_store::read(&path).map_err(|_| InvestigationError::Nothing(folder.to_owned()))?;
     let investigation = serde_json::from_slice(&bytes)
         .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?;
     report::render(&investigation, folder)?;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use archaeo_store::NotAFile;
+
 /// Why a data set, or one of its images, cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -160,7 +162,10 @@ fn in_split(split: &Option<String>) -> String {
 
 impl DataError {
     pub(super) fn read(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        DataError::Read { path: path.into(), source }
+        match NotAFile::of(&source) {
+            Some(what) => DataError::malformed(path, what.to_string()),
+            None => DataError::Read { path: path.into(), source },
+        }
     }
 
     pub(super) fn malformed(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {

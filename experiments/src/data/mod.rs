@@ -27,6 +27,7 @@ mod medmnist;
 mod names;
 mod open;
 mod parquet;
+mod places;
 mod relabel;
 pub mod resize;
 pub mod sherds;

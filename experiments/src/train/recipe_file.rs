@@ -178,7 +178,7 @@ impl RecipeFile {
     /// # Errors
     /// As [`RecipeFile::parse`], or a file that cannot be read.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        let text = std::fs::read_to_string(path)
+        let text = archaeo_store::read_to_string(path)
             .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, overrides)
             .map_err(|error| error.in_file(path, || Self::parse(&text, &[]).map(drop)))

@@ -2,6 +2,7 @@
 
 mod classes;
 mod columns;
+mod crowd;
 mod files;
 mod table;
 

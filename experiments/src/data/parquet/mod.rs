@@ -111,7 +111,7 @@ struct Shard<'a> {
 
 impl<'a> Shard<'a> {
     fn open(path: &'a Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let file = archaeo_store::open(path).map_err(|error| DataError::read(path, error))?;
         let reader = SerializedFileReader::new(file).map_err(|error| damaged(path, &error))?;
         let metadata = reader.metadata().file_metadata();
         let features = metadata
