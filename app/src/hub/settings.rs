@@ -1,6 +1,5 @@
 //! How the hub is reached, as the environment says it: the variables of the hub's Python client, with their meanings.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 

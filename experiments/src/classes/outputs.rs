@@ -106,7 +106,7 @@ impl<'a> Catalogue<'a> {
             let parts = synonyms(without_wordnet_id(name)).chain(synonyms(others)).map(key);
             for alias in full.iter().cloned().chain(parts).filter(|alias| !alias.is_empty()) {
                 let outputs = bearers.entry(alias).or_default();
-                if !outputs.contains(&output) {
+                if outputs.last() != Some(&output) {
                     outputs.push(output);
                 }
             }

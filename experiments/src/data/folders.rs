@@ -70,7 +70,14 @@ fn labelled(origin: &str, listing: &Listing, images: &Images, labels: Labels) ->
     match (labels, unclear) {
         (Labels::Optional, _) => Ok(unlabelled(images, reason)),
         (Labels::Required, Some(error)) => Err(error),
-        (Labels::Required, None) => Err(DataError::Unlabelled { origin: origin.to_string(), reason }),
+        (Labels::Required, None) => {
+            let lists = listing.left_out.iter().find(|item| lists::is_list(&item.identifier));
+            let reason = match lists {
+                Some(list) => format!("{reason}, and {} was left out: {}", list.identifier, list.reason),
+                None => reason,
+            };
+            Err(DataError::Unlabelled { origin: origin.to_string(), reason })
+        }
     }
 }
 

@@ -39,7 +39,7 @@ mod tiny_imagenet;
 mod tree;
 
 pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions};
-pub use dataset::{Dataset, SplitSummary, Spread, Summary, contact_sheet};
+pub use dataset::{Dataset, SheetSize, SplitSummary, Spread, Summary, contact_sheet};
 pub use error::DataError;
 pub use open::{Labels, OpenOptions, open};
 pub use relabel::NO_OUTPUT;

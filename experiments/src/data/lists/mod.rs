@@ -63,6 +63,12 @@ pub(super) fn is_explicit(path: &str) -> bool {
     })
 }
 
+/// Whether a file is a list by its name, wherever it lies.
+pub(super) fn is_list(path: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    is_explicit(file) || ending(file).is_some_and(|ending| matches!(ending.as_str(), "csv" | "tsv" | "jsonl"))
+}
+
 /// Files that may be lists.
 pub(super) fn candidates(listing: &Listing) -> Vec<&str> {
     let is_list = |path: &&str| {
