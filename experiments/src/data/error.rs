@@ -160,6 +160,14 @@ fn in_split(split: &Option<String>) -> String {
     split.as_deref().map(|split| format!(" in its split `{split}`")).unwrap_or_default()
 }
 
+/// What libraries say of a file may repeat lines of it.
+fn one_line(reason: String) -> String {
+    match reason.contains(['\n', '\r']) {
+        false => reason,
+        true => reason.split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}
+
 impl DataError {
     pub(super) fn read(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         match NotAFile::of(&source) {
@@ -169,6 +177,6 @@ impl DataError {
     }
 
     pub(super) fn malformed(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
-        DataError::Malformed { path: path.into(), reason: reason.into() }
+        DataError::Malformed { path: path.into(), reason: one_line(reason.into()) }
     }
 }

@@ -109,9 +109,9 @@ fn no_images(origin: &str, listing: &Listing, images: &Images) -> DataError {
     let unrecognised = |reason: String| DataError::Unrecognised { origin: origin.to_string(), reason };
     match (images.note(), left_out(&listing.left_out).first(), listing.files.len()) {
         (Some(note), _, _) => unrecognised(format!("it holds no image that is read ({note})")),
-        (None, Some(note), 0) => unrecognised(format!("it holds no image that can be read ({note})")),
+        (None, Some(note), _) => unrecognised(format!("it holds no image that can be read ({note})")),
         (None, None, 0) => DataError::Empty { origin: origin.to_string(), split: None },
-        (None, _, files) => unrecognised(format!("none of its {files} files is an image")),
+        (None, None, files) => unrecognised(format!("none of its {files} files is an image")),
     }
 }
 
