@@ -8,12 +8,15 @@ use std::sync::Arc;
 use ::image::{ImageFormat, RgbImage};
 use tempfile::TempDir;
 
+use super::storage::Storage;
 use super::*;
 
 mod archives;
 mod copies;
 mod layouts;
 mod lists;
+mod many;
+mod special;
 mod unlabelled;
 
 fn options() -> OpenOptions {
