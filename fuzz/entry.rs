@@ -48,8 +48,10 @@ pub fn described_weights(path: &Path) -> Outcome {
 /// Understands a recipe, as `train` and as `excavate` do.
 pub fn recipe(text: &str) -> Outcome {
     let of_training = RecipeFile::parse(text, &[]).map(drop).map_err(|error| error.to_string());
-    let of_investigation = InvestigationConfig::parse(text, &[], true).map(drop).map_err(|error| error.to_string());
-    for sentence in [&of_training, &of_investigation].into_iter().filter_map(|outcome| outcome.as_ref().err()) {
+    let of_investigation =
+        InvestigationConfig::parse(text, &[], true).map(drop).map_err(|error| error.to_string());
+    for sentence in [&of_training, &of_investigation].into_iter().filter_map(|outcome| outcome.as_ref().err())
+    {
         check_sentence(sentence);
     }
     of_training.or(of_investigation)

@@ -65,7 +65,9 @@ fn survive(
         assert!(taken < MOST_MEMORY, "{kind}: input {i} takes {} MiB", taken >> 20);
         match outcome {
             Ok(outcome) => refused += usize::from(outcome.is_err()),
-            Err(_) => panic!("{kind}: input {i} ends in a panic: {}", bytes[..bytes.len().min(4000)].escape_ascii()),
+            Err(_) => {
+                panic!("{kind}: input {i} ends in a panic: {}", bytes[..bytes.len().min(4000)].escape_ascii())
+            }
         }
     }
     eprintln!("{kind}: {refused} of {count} refused, at most {} KiB", most >> 10);
@@ -85,7 +87,11 @@ fn as_file(name: &'static str, read: fn(&Path) -> Outcome) -> impl Fn(&[u8]) -> 
 }
 
 /// Reads bytes as the file `name` in a folder with other `files`, which is read as a whole.
-fn in_folder(name: &'static str, files: Vec<(String, Vec<u8>)>, read: fn(&Path) -> Outcome) -> impl Fn(&[u8]) -> Outcome {
+fn in_folder(
+    name: &'static str,
+    files: Vec<(String, Vec<u8>)>,
+    read: fn(&Path) -> Outcome,
+) -> impl Fn(&[u8]) -> Outcome {
     let folder = tempfile::tempdir().expect("a folder");
     for (other, bytes) in files {
         let path = folder.path().join(other);
@@ -128,9 +134,18 @@ fn parquet_files() {
 fn arrays_of_images() {
     // The arrays are mutated, not the archive around them.
     survive("npy", &seeds::image_arrays(), seeds::npz, |bytes| {
-        as_file("d.npz", entry::data_set)(&if bytes.starts_with(b"PK") { bytes.to_vec() } else { seeds::npz(bytes.to_vec()) })
+        as_file("d.npz", entry::data_set)(&if bytes.starts_with(b"PK") {
+            bytes.to_vec()
+        } else {
+            seeds::npz(bytes.to_vec())
+        })
     });
-    survive("npz", &[seeds::npz(seeds::image_arrays().remove(0))], as_it_is, as_file("d.npz", entry::data_set));
+    survive(
+        "npz",
+        &[seeds::npz(seeds::image_arrays().remove(0))],
+        as_it_is,
+        as_file("d.npz", entry::data_set),
+    );
 }
 
 #[test]
@@ -158,7 +173,12 @@ fn weights() {
 #[test]
 fn configurations_of_weights() {
     let weights = || vec![("model.safetensors".to_string(), seeds::vit_arrays())];
-    survive("config", &seeds::configurations(), as_it_is, in_folder("config.json", weights(), entry::described_weights));
+    survive(
+        "config",
+        &seeds::configurations(),
+        as_it_is,
+        in_folder("config.json", weights(), entry::described_weights),
+    );
 }
 
 #[test]

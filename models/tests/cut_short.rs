@@ -39,7 +39,10 @@ fn read_while_it_is_cut(path: &Path, whole: &[u8], expected: &State) {
                 Err(error) => {
                     refused += 1;
                     let sentence = error.to_string();
-                    assert!(sentence.contains(&path.display().to_string()) && !sentence.contains('\n'), "{sentence}");
+                    assert!(
+                        sentence.contains(&path.display().to_string()) && !sentence.contains('\n'),
+                        "{sentence}"
+                    );
                 }
             }
         }
@@ -69,7 +72,9 @@ fn numpy_archives_that_are_cut_while_they_are_read() {
         writer.start_file(format!("{name}.npy"), options).unwrap();
         let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1024, 1024), }";
         let header = format!("{header:<117}\n");
-        writer.write_all(&[b"\x93NUMPY\x01\x00".as_slice(), &118u16.to_le_bytes(), header.as_bytes()].concat()).unwrap();
+        writer
+            .write_all(&[b"\x93NUMPY\x01\x00".as_slice(), &118u16.to_le_bytes(), header.as_bytes()].concat())
+            .unwrap();
         let bytes: Vec<u8> = array.values.iter().flat_map(|value| value.to_le_bytes()).collect();
         writer.write_all(&bytes).unwrap();
     }
@@ -106,7 +111,8 @@ fn long_pickles_of_the_older_container_are_read_whole() {
     let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
     let tensor = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\
         \x00\x00cpuK\x04tQK\x00(K\x04t(K\x01t\x89NtR";
-    let mut file = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.\x80\x02}".to_vec();
+    let mut file =
+        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.\x80\x02}".to_vec();
     file.extend([text("note"), text(&"n".repeat(3 << 20)), b"s".to_vec()].concat());
     file.extend([text("w"), tensor.to_vec(), b"s.\x80\x02](X\x01\x00\x00\x000e.".to_vec()].concat());
     file.extend(4u64.to_le_bytes());

@@ -73,9 +73,7 @@ impl InputFile {
     fn check(&self, range: &Range<usize>) -> io::Result<()> {
         match range.start <= range.end && range.end <= self.length {
             true => Ok(()),
-            false => {
-                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ends before its own contents do"))
-            }
+            false => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ends before its own contents do")),
         }
     }
 

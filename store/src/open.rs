@@ -139,7 +139,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("file"), "text").unwrap();
-        assert_eq!((read(&path("file")).unwrap(), read_to_string(&path("file")).unwrap()), (b"text".into(), "text".into()));
+        assert_eq!(
+            (read(&path("file")).unwrap(), read_to_string(&path("file")).unwrap()),
+            (b"text".into(), "text".into())
+        );
         assert_eq!(read(&path("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(NotAFile::of(&open(folder.path()).unwrap_err()), Some(NotAFile::Folder));
         assert!(look(folder.path()).unwrap().is_dir());

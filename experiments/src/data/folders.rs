@@ -270,8 +270,7 @@ fn without_images(listing: &Listing, images: &Images, visited: &[String]) -> Vec
     }
     let visited: HashSet<&str> = visited.iter().map(String::as_str).collect();
     let parent = |path: &str| path.rsplit_once('/').map_or(0, |(parent, _)| parent.len());
-    let is_beside =
-        |path: &&String| !with.contains(path.as_str()) && visited.contains(&path[..parent(path)]);
+    let is_beside = |path: &&String| !with.contains(path.as_str()) && visited.contains(&path[..parent(path)]);
     listing.folders.iter().filter(is_beside).cloned().collect()
 }
 

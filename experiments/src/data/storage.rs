@@ -66,7 +66,9 @@ impl Storage {
             bytes
         };
         match self {
-            Storage::File(path) => archaeo_store::open(path).map(|mut file| start(&mut file)).unwrap_or_default(),
+            Storage::File(path) => {
+                archaeo_store::open(path).map(|mut file| start(&mut file)).unwrap_or_default()
+            }
             Storage::Range { file, offset, length } => archaeo_store::open(file)
                 .and_then(|mut file| {
                     file.seek(SeekFrom::Start(*offset))?;

@@ -202,7 +202,11 @@ fn encode(arrays: &[NamedArray], notes: &[(&str, &str)]) -> Vec<u8> {
 /// # Errors
 /// A file that cannot be read or is damaged.
 pub fn read_export(path: &Path) -> Result<Vec<NamedArray>, ExportError> {
-    let bytes = archaeo_store::read(path).map_err(|source| ExportError::Io { action: "read", path: path.to_owned(), source })?;
+    let bytes = archaeo_store::read(path).map_err(|source| ExportError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
     let damaged = |reason: String| ExportError::Damaged { path: path.to_owned(), reason };
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
     let mut arrays = file

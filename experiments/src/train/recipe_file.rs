@@ -121,7 +121,10 @@ impl RecipeError {
         Self::Syntax(match before {
             None => message,
             Some(before) => {
-                let (line, column) = (before.matches('\n').count() + 1, before.lines().last().map_or(0, |line| line.chars().count()));
+                let (line, column) = (
+                    before.matches('\n').count() + 1,
+                    before.lines().last().map_or(0, |line| line.chars().count()),
+                );
                 let column = if before.ends_with('\n') { 1 } else { column + 1 };
                 format!("line {line}, column {column}: {message}")
             }
@@ -204,8 +207,7 @@ impl RecipeFile {
     /// One sentence: bad syntax, an unknown key (with those like it), a missing key, a value of the wrong type or
     /// outside its range.
     pub fn parse(text: &str, overrides: &[String]) -> Result<Self, RecipeError> {
-        let mut shared: Table = toml::from_str(text)
-            .map_err(|error| RecipeError::syntax(text, &error))?;
+        let mut shared: Table = toml::from_str(text).map_err(|error| RecipeError::syntax(text, &error))?;
         let mut models = BTreeMap::new();
         if let Some(sections) = shared.remove("models") {
             let not_tables = || RecipeError::Value("`models` must hold sections like [models.vit]".into());

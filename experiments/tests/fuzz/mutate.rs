@@ -26,8 +26,24 @@ const NUMBERS: [u64; 16] = [
 
 /// The same in text, with what else stands for a number.
 const TEXTS: [&str; 18] = [
-    "-1", "0", "1", "1e400", "-0.0", "nan", "inf", "1.5", "4294967296", "1099511627776", "9223372036854775807",
-    "18446744073709551616", "null", "true", "[]", "{}", "\"\"", "\u{1b}[2J",
+    "-1",
+    "0",
+    "1",
+    "1e400",
+    "-0.0",
+    "nan",
+    "inf",
+    "1.5",
+    "4294967296",
+    "1099511627776",
+    "9223372036854775807",
+    "18446744073709551616",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "\"\"",
+    "\u{1b}[2J",
 ];
 
 /// One of the `seeds` with one to four changes.
@@ -48,7 +64,11 @@ pub fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
             2 => {
                 let number = NUMBERS[rng.random_range(0..NUMBERS.len())];
                 let width = [1, 2, 4, 8][rng.random_range(0..4)];
-                let number = if rng.random() { number.to_le_bytes()[..width].to_vec() } else { number.to_be_bytes()[8 - width..].to_vec() };
+                let number = if rng.random() {
+                    number.to_le_bytes()[..width].to_vec()
+                } else {
+                    number.to_be_bytes()[8 - width..].to_vec()
+                };
                 let end = (at + width).min(bytes.len());
                 bytes[at..end].copy_from_slice(&number[..end - at]);
             }

@@ -106,13 +106,17 @@ pub fn parquets() -> Vec<Vec<u8>> {
     let schema = "message schema { optional group image { optional binary bytes; optional binary path (UTF8); } optional int64 label; }";
     let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).expect("a schema"));
     let file = |compression, dictionary| {
-        let properties =
-            WriterProperties::builder().set_compression(compression).set_dictionary_enabled(dictionary).build();
+        let properties = WriterProperties::builder()
+            .set_compression(compression)
+            .set_dictionary_enabled(dictionary)
+            .build();
         let mut bytes = Vec::new();
-        let mut writer = SerializedFileWriter::new(&mut bytes, schema.clone(), Arc::new(properties)).expect("a writer");
+        let mut writer =
+            SerializedFileWriter::new(&mut bytes, schema.clone(), Arc::new(properties)).expect("a writer");
         let mut group = writer.next_row_group().expect("a group");
         for text in [false, true] {
-            let value = |i: u8| ByteArray::from(if text { format!("{i}.png").into_bytes() } else { png(i % 3) });
+            let value =
+                |i: u8| ByteArray::from(if text { format!("{i}.png").into_bytes() } else { png(i % 3) });
             let mut column = group.next_column().expect("ok").expect("a column");
             let values: Vec<ByteArray> = (0..8).map(value).collect();
             column.typed::<ByteArrayType>().write_batch(&values, Some(&[2; 8]), None).expect("written");
@@ -147,7 +151,9 @@ pub fn image_arrays() -> Vec<Vec<u8>> {
 /// An archive with these images and labels for eight of them.
 pub fn npz(images: Vec<u8>) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, bytes) in [("train_images.npy", images), ("train_labels.npy", npy("|u1", "(8, 1)", &[0, 1, 0, 1, 0, 1, 0, 1]))] {
+    for (name, bytes) in
+        [("train_images.npy", images), ("train_labels.npy", npy("|u1", "(8, 1)", &[0, 1, 0, 1, 0, 1, 0, 1]))]
+    {
         writer.start_file(name, SimpleFileOptions::default()).expect("a member");
         writer.write_all(&bytes).expect("its bytes");
     }

@@ -55,7 +55,9 @@ impl Crowd {
             Ordering::Equal
         };
         let first = self.by_end.partition_point(|member| order(member) == Ordering::Less);
-        found.extend(self.by_end[first..].iter().take_while(|member| order(member) == Ordering::Equal).take(MANY));
+        found.extend(
+            self.by_end[first..].iter().take_while(|member| order(member) == Ordering::Equal).take(MANY),
+        );
         found.sort_unstable();
         found.dedup();
         found

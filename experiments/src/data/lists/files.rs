@@ -190,10 +190,33 @@ mod tests {
     }
     #[test]
     fn a_crowd_of_one_name_is_found_as_a_few_are() {
-        let few = ["0.png", "images/0.png", "home/0.png", "part/a/0.png", "Data/b/0.PNG", "images/img/c/0.jpg", "x/images/0.png"];
+        let few = [
+            "0.png",
+            "images/0.png",
+            "home/0.png",
+            "part/a/0.png",
+            "Data/b/0.PNG",
+            "images/img/c/0.jpg",
+            "x/images/0.png",
+        ];
         let texts = [
-            "0.png", "0", "0.jpg", "images/0.png", "a/0.png", "part/a/0", "b/0.png", "/abs/b/0.png", "abs/c/0.jpg", "c/0",
-            "images/img/c/0.jpg", "x/images/0.png", "y/images/0.png", "home/0.png", "gone/0.png", "0.PNG", "A/0.png",
+            "0.png",
+            "0",
+            "0.jpg",
+            "images/0.png",
+            "a/0.png",
+            "part/a/0",
+            "b/0.png",
+            "/abs/b/0.png",
+            "abs/c/0.jpg",
+            "c/0",
+            "images/img/c/0.jpg",
+            "x/images/0.png",
+            "y/images/0.png",
+            "home/0.png",
+            "gone/0.png",
+            "0.PNG",
+            "A/0.png",
         ];
         // Others that none of the texts means, so many that the name is a crowd's.
         let others: Vec<String> = (0..2 * MANY).map(|i| format!("other/z{i}/0.png")).collect();

@@ -123,7 +123,7 @@ fn members_that_lead_out_are_named_and_make_no_class() {
         archive.0.append(&header, bytes.as_slice()).expect("a member");
     }
     archive.link(EntryType::Link, "bee/hard.png", "/ant/000.png");
-    archive.link(EntryType::Fifo, "bee/fifo.png", "");
+    archive.link(EntryType::Fifo, "bee/fifo.png", "nothing");
     archive.0.into_inner().expect("finished");
     let mut writer = ::zip::ZipWriter::new(std::fs::File::create(path("set.zip")).expect("a file"));
     let options = ::zip::write::SimpleFileOptions::default();
@@ -148,7 +148,11 @@ fn members_that_lead_out_are_named_and_make_no_class() {
             "3 files or folders were left out (a path that leads out of the archive): ../bee/outside.png",
             "was left out: a link that leads out of the archive",
         ] {
-            assert!(dataset.notes.iter().any(|note| note.contains(part)), "{source} lacks {part}: {:?}", dataset.notes);
+            assert!(
+                dataset.notes.iter().any(|note| note.contains(part)),
+                "{source} lacks {part}: {:?}",
+                dataset.notes
+            );
         }
     }
     let dataset = open_path(&path("set.tar")).expect("opens");
@@ -187,9 +191,10 @@ fn names_that_are_there_twice_are_told_of() {
 
     // The library does not write a name twice, so one is made another's.
     let mut writer = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, bytes) in [("bee/00A.png".to_string(), png(77))].iter().chain(
-        files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect::<Vec<_>>().iter(),
-    ) {
+    for (name, bytes) in [("bee/00A.png".to_string(), png(77))]
+        .iter()
+        .chain(files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect::<Vec<_>>().iter())
+    {
         writer.start_file(name.as_str(), ::zip::write::SimpleFileOptions::default()).expect("a member");
         writer.write_all(bytes).expect("its bytes");
     }

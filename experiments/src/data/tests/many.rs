@@ -15,11 +15,12 @@ fn in_a_minute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 
 #[test]
 fn a_list_of_images_of_one_name_in_thousands_of_folders() {
-    const COUNT: usize = 60_000;
+    const COUNT: usize = 40_000;
     let dataset = in_a_minute(|| {
         let folder = TempDir::new().expect("a folder");
         let path = folder.path().join("set.tar");
-        let mut builder = ::tar::Builder::new(std::io::BufWriter::new(std::fs::File::create(&path).expect("a file")));
+        let mut builder =
+            ::tar::Builder::new(std::io::BufWriter::new(std::fs::File::create(&path).expect("a file")));
         let mut member = |name: &str, bytes: &[u8]| {
             let mut header = ::tar::Header::new_ustar();
             header.set_size(bytes.len() as u64);
@@ -38,19 +39,23 @@ fn a_list_of_images_of_one_name_in_thousands_of_folders() {
 
 #[test]
 fn splits_of_tens_of_thousands_of_folders_and_classes_of_one_image() {
-    const COUNT: usize = 60_000;
+    const COUNT: usize = 40_000;
     let image = |path: String| (path, Storage::Missing("not needed"));
     let notes = in_a_minute(move || {
         let mut builder = listing::Builder::default();
         for i in 0..COUNT {
-            for name in [format!("x{i}_train/a/0.png"), format!("x{i}_test/a/0.png"), format!("other{i}/0.png")] {
+            for name in
+                [format!("x{i}_train/a/0.png"), format!("x{i}_test/a/0.png"), format!("other{i}/0.png")]
+            {
                 let (name, storage) = image(name);
                 builder.add(name.into_bytes(), listing::Node::File(storage));
             }
             builder.add(format!("empty{i}/b").into_bytes(), listing::Node::Folder);
-            builder.add(format!("x{i}_train/b/0.png").into_bytes(), listing::Node::File(image(String::new()).1));
+            builder
+                .add(format!("x{i}_train/b/0.png").into_bytes(), listing::Node::File(image(String::new()).1));
         }
-        let layout = folders::read("set", &builder.finish(places::Origin::Folder), &options()).expect("reads");
+        let layout =
+            folders::read("set", &builder.finish(places::Origin::Folder), &options()).expect("reads");
         assert_eq!((layout.splits["train"].len(), layout.splits["test"].len()), (2 * COUNT, COUNT));
         layout.notes
     });
@@ -58,12 +63,20 @@ fn splits_of_tens_of_thousands_of_folders_and_classes_of_one_image() {
     let splits = in_a_minute(|| {
         let mut builder = listing::Builder::default();
         for i in 0..4 * COUNT {
-            builder.add(format!("c{}/{i}.png", i.min(3 * COUNT)).into_bytes(), listing::Node::File(Storage::Missing("")));
+            builder.add(
+                format!("c{}/{i}.png", i.min(3 * COUNT)).into_bytes(),
+                listing::Node::File(Storage::Missing("")),
+            );
         }
-        let layout = folders::read("set", &builder.finish(places::Origin::Folder), &options()).expect("reads");
-        let few = divide::few_images(&layout.splits["all"].iter().map(|record| record.label).collect::<Vec<_>>());
+        let layout =
+            folders::read("set", &builder.finish(places::Origin::Folder), &options()).expect("reads");
+        let few =
+            divide::few_images(&layout.splits["all"].iter().map(|record| record.label).collect::<Vec<_>>());
         let records = &layout.splits["all"];
-        few.spare(records, divide::choose(records, 0.2, 0, "test")).into_iter().filter(|chosen| *chosen).count()
+        few.spare(records, divide::choose(records, 0.2, 0, "test"))
+            .into_iter()
+            .filter(|chosen| *chosen)
+            .count()
     });
     assert_eq!(splits, COUNT / 5);
 }
@@ -83,7 +96,11 @@ fn links_do_not_multiply_without_end() {
     std::fs::write(folder.path().join("set/d10/1.png"), png(1)).expect("a file");
     let dataset = open_path(&folder.path().join("set")).expect("opens");
     assert_eq!(dataset.split("all").expect("all").len(), 65);
-    assert!(dataset.notes.iter().any(|note| note.contains("more than 64 links lead to")), "{:?}", dataset.notes);
+    assert!(
+        dataset.notes.iter().any(|note| note.contains("more than 64 links lead to")),
+        "{:?}",
+        dataset.notes
+    );
 
     let path = folder.path().join("set.tar");
     let mut builder = ::tar::Builder::new(std::fs::File::create(&path).expect("a file"));
@@ -98,7 +115,12 @@ fn links_do_not_multiply_without_end() {
     builder.into_inner().expect("an archive");
     let dataset = open_path(&path).expect("opens");
     assert_eq!(dataset.split("all").expect("all").len(), 6 + 64 * 3);
-    assert!(dataset.notes.iter().any(|note| note.contains("136 files or folders were left out (a link to a folder that more")));
+    assert!(
+        dataset
+            .notes
+            .iter()
+            .any(|note| note.contains("136 files or folders were left out (a link to a folder that more"))
+    );
 }
 
 #[test]
@@ -125,7 +147,8 @@ fn folders_in_folders() {
     let (images, notes) = archive(&"r/".repeat(20_000), "x/");
     assert_eq!(images, 7, "{notes:?}");
     let (images, notes) = archive("", &"x/".repeat(20_000));
-    let note = notes.iter().find(|note| note.contains("was left out: more than 64 folders deep")).expect("a note");
+    let note =
+        notes.iter().find(|note| note.contains("was left out: more than 64 folders deep")).expect("a note");
     assert!(images == 6 && note.len() < 300, "{note}");
 }
 
@@ -136,22 +159,29 @@ fn objects_of_keys_that_all_differ() {
     let rows: String = (0..5000).map(|i| format!("{{\"key{i}\": {i}}}\n")).collect();
     std::fs::write(folder.path().join("metadata.jsonl"), rows).expect("a file");
     let said = complaint(folder.path());
-    assert!(said.contains("metadata.jsonl") && said.contains("different keys, of which each has few"), "{said}");
+    assert!(
+        said.contains("metadata.jsonl") && said.contains("different keys, of which each has few"),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_part_without_a_usable_image_does_not_refuse_the_others() {
     let folder = TempDir::new().expect("a folder");
     let mut files = class_folders("", &["ant", "bee"], 6);
-    let bad = |class: &str, count: usize| (0..count).map(move |i| (format!("{class}/x{i}.png"), b"bad".to_vec())).collect::<Vec<_>>();
+    let bad = |class: &str, count: usize| {
+        (0..count).map(move |i| (format!("{class}/x{i}.png"), b"bad".to_vec())).collect::<Vec<_>>()
+    };
     files.extend(bad("ant", 3000).into_iter().chain(bad("bee", 3000)));
     write(folder.path(), &files);
     let mut dataset = open_path(folder.path()).expect("opens");
     let skipped = dataset.verify(&[]).expect("verifies");
     assert_eq!((skipped.len(), dataset.split("all").expect("all").len()), (6000, 12));
-    let left: usize = ["train", "val", "test"].iter().filter_map(|name| dataset.split(name).ok()).map(Split::len).sum();
+    let left: usize =
+        ["train", "val", "test"].iter().filter_map(|name| dataset.split(name).ok()).map(Split::len).sum();
     let said = dataset.notes.iter().any(|note| note.contains("is left out: none of its"));
     assert!(left == 12 && said, "{:?}", dataset.notes);
-    let mut strict = open(folder.path().to_str().expect("text"), &OpenOptions { strict: true, ..options() }).expect("opens");
+    let mut strict = open(folder.path().to_str().expect("text"), &OpenOptions { strict: true, ..options() })
+        .expect("opens");
     assert!(strict.verify(&[]).is_err());
 }

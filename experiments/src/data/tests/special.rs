@@ -19,7 +19,10 @@ fn pipes_and_devices_are_named_and_not_waited_for() {
     std::os::unix::fs::symlink("pipe", path("link")).expect("a link");
     for name in ["pipe", "link"] {
         let said = complaint(&path(name));
-        assert!(said.contains(&format!("{name}: it is a pipe")) && said.contains("save what comes"), "{said}");
+        assert!(
+            said.contains(&format!("{name}: it is a pipe")) && said.contains("save what comes"),
+            "{said}"
+        );
     }
     let said = complaint(Path::new("/dev/zero"));
     assert!(said.starts_with("/dev/zero: it is a device"), "{said}");
@@ -27,7 +30,9 @@ fn pipes_and_devices_are_named_and_not_waited_for() {
     assert!(said.contains("standard input is not read"), "{said}");
 
     // In place of the files of every layout that is found by its files' names.
-    for name in ["data_batch_1.bin", "data_batch_1", "train-images-idx3-ubyte", "train-00000-of-00001.parquet"] {
+    for name in
+        ["data_batch_1.bin", "data_batch_1", "train-images-idx3-ubyte", "train-00000-of-00001.parquet"]
+    {
         let set = path(&format!("set of {name}"));
         std::fs::create_dir(&set).expect("a folder");
         pipe(&set.join(name));
