@@ -45,7 +45,7 @@ pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
     let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     let mut count = None;
     for path in batches {
-        let bytes = std::fs::read(path).map_err(|error| DataError::read(path, error))?;
+        let bytes = archaeo_store::read(path).map_err(|error| DataError::read(path, error))?;
         let (split, classes) = match batch(path) {
             Some(known) => known,
             // A lone file by another name: the size tells, unless it is a multiple of both record sizes.
@@ -95,7 +95,7 @@ pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
 
 fn class_names(folder: &Path, count: usize) -> Vec<String> {
     let list = if count == 10 { "batches.meta.txt" } else { "fine_label_names.txt" };
-    let text = std::fs::read_to_string(folder.join(list)).unwrap_or_default();
+    let text = archaeo_store::read_to_string(&folder.join(list)).unwrap_or_default();
     let names: Vec<String> = text.split_whitespace().map(str::to_string).collect();
     match (names.len() == count, count) {
         (true, _) => names,

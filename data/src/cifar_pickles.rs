@@ -59,7 +59,7 @@ fn split_of(path: &Path) -> Option<&'static str> {
 pub(super) fn begins_as_pickle(path: &Path) -> bool {
     use std::io::Read;
     let mut start = [0; 2];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    let read = archaeo_store::open(path).and_then(|mut file| file.read_exact(&mut start));
     read.is_ok() && is_pickle(&start)
 }
 
@@ -182,11 +182,11 @@ impl Batch {
 const MAX_CLASSES: usize = 100_000;
 
 fn whole(path: &Path) -> Result<Vec<u8>, DataError> {
-    let length = std::fs::metadata(path).map_err(|error| DataError::read(path, error))?.len();
+    let length = archaeo_store::look(path).map_err(|error| DataError::read(path, error))?.len();
     if length > MAX_BATCH {
         return Err(unreadable(path, &format!("it is larger than {} MiB", MAX_BATCH >> 20)));
     }
-    std::fs::read(path).map_err(|error| DataError::read(path, error))
+    archaeo_store::read(path).map_err(|error| DataError::read(path, error))
 }
 
 fn unreadable(path: &Path, reason: &str) -> DataError {

@@ -62,7 +62,7 @@ impl Dataset {
     /// and returns them; images without a fault keep their order. Images that are there twice, or of one colour, are noted.
     ///
     /// # Errors
-    /// With `strict`, the first bad image. A split of which no image is left, a class of which none is left
+    /// With `strict`, the first bad image. A split of which no image is left (if it is named, or the source's own), a class of which none is left
     /// to train on, a split that does not exist.
     pub fn verify(&mut self, names: &[&str]) -> Result<Vec<Skipped>, DataError> {
         self.verify_watched(names, &|_| ())
@@ -85,6 +85,7 @@ impl Dataset {
     ) -> Result<Vec<Skipped>, DataError> {
         let mut skipped: Vec<Skipped> = Vec::new();
         let mut known: HashSet<Skipped> = HashSet::new();
+        let (all_of_them, divided) = (names.is_empty(), self.splits.contains_key("all"));
         let names: Vec<String> = match names {
             [] => self.splits.keys().cloned().collect(),
             names => names.iter().map(ToString::to_string).collect(),
@@ -95,6 +96,14 @@ impl Dataset {
             let before: BTreeSet<usize> = split.labels().into_iter().collect();
             split.verify(watch);
             let after: BTreeSet<usize> = split.labels().into_iter().collect();
+            // Of the parts that were made here, one without a usable image says nothing against the others.
+            if all_of_them && !self.strict && after.is_empty() && name != "all" && divided {
+                let count = split.skipped().len();
+                self.notes.push(format!("`{name}` is left out: none of its {count} images can be used"));
+                skipped.extend(split.skipped().iter().filter(|bad| known.insert((*bad).clone())).cloned());
+                self.splits.remove(&name);
+                continue;
+            }
             if let Some(first) = split.skipped().first().filter(|_| self.strict || after.is_empty()) {
                 return Err(DataError::BadImages {
                     origin: self.name.clone(),
@@ -216,27 +225,42 @@ impl Spread {
     }
 }
 
-/// The first `per_class` usable images of each class of `split`, with the class's name: the rows of a contact
-/// sheet. A class without images gives an empty row; images without labels are one row.
+/// How much a contact sheet shows.
+#[derive(Debug, Clone, Copy)]
+pub struct SheetSize {
+    /// Images of each class.
+    pub per_class: usize,
+    /// Classes with images.
+    pub classes: usize,
+    /// Images in all.
+    pub images: usize,
+}
+
+/// The first usable images of each class of `split`, with the class's name: the rows of a contact sheet. A class without images
+/// gives an empty row; images without labels are one row. `keep` makes of an image what is kept of it.
 ///
 /// # Errors
 /// A split that does not exist.
-pub fn contact_sheet(
+pub fn contact_sheet<T>(
     dataset: &Dataset,
     split: &str,
-    per_class: usize,
-) -> Result<Vec<(String, Vec<Image>)>, DataError> {
+    most: SheetSize,
+    mut keep: impl FnMut(Image) -> T,
+) -> Result<Vec<(String, Vec<T>)>, DataError> {
     let split = dataset.split(split)?;
-    let mut rows: Vec<(String, Vec<Image>)> =
-        dataset.classes.iter().map(|class| (class.clone(), Vec::new())).collect();
-    if rows.is_empty() {
-        rows.push((String::new(), Vec::new()));
-    }
-    for i in 0..split.len() {
-        let row = &mut rows[split.label(i)].1;
-        if row.len() < per_class {
-            row.extend(split.load(i).ok().map(|sample| sample.image));
+    let names = if dataset.has_labels() { dataset.classes.clone() } else { vec![String::new()] };
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
+    (0..split.len()).for_each(|i| members[split.label(i)].push(i));
+    let (mut rows, mut classes, mut images) = (Vec::new(), 0, 0);
+    for (name, members) in names.into_iter().zip(members) {
+        if classes >= most.classes || images >= most.images {
+            break;
         }
+        let usable = members.into_iter().filter_map(|i| Some(split.load(i).ok()?.image));
+        let row: Vec<T> = usable.take(most.per_class.min(most.images - images)).map(&mut keep).collect();
+        classes += usize::from(!row.is_empty());
+        images += row.len();
+        rows.push((name, row));
     }
     Ok(rows)
 }

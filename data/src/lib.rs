@@ -30,6 +30,7 @@ mod medmnist;
 mod names;
 mod open;
 mod parquet;
+mod places;
 mod relabel;
 pub mod resize;
 pub mod sherds;
@@ -41,7 +42,7 @@ mod tiny_imagenet;
 mod tree;
 
 pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions};
-pub use dataset::{Dataset, SplitSummary, Spread, Summary, contact_sheet};
+pub use dataset::{Dataset, SheetSize, SplitSummary, Spread, Summary, contact_sheet};
 pub use error::DataError;
 pub use open::{Labels, OpenOptions, open};
 pub use relabel::NO_OUTPUT;

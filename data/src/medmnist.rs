@@ -99,6 +99,9 @@ fn read_split(
 fn array(path: &Path, archive: &mut Archive, name: &str) -> Result<(Vec<usize>, Vec<u8>), DataError> {
     let malformed = |reason: String| DataError::malformed(path, reason);
     let unreadable = |error: &dyn std::fmt::Display| {
+        // The parser of headers repeats them on the lines below the first.
+        let error = error.to_string();
+        let error = error.lines().next().unwrap_or_default().trim_end_matches(':');
         malformed(format!("the array `{name}` cannot be read ({error}); make or copy the file again"))
     };
     let member = archive.by_name(&format!("{name}.npy")).map_err(|error| unreadable(&error))?;

@@ -35,14 +35,14 @@ impl Storage {
         let unreadable = |error: std::io::Error| format!("it cannot be read ({error})");
         match self {
             Storage::File(path) => {
-                let file = File::open(path).map_err(unreadable)?;
+                let file = archaeo_store::open(path).map_err(unreadable)?;
                 read_at_most(file, MAX_FILE).map_err(unreadable).map(Cow::Owned)
             }
             Storage::Range { file, offset, length } => {
                 if *length > MAX_FILE {
                     return Err(too_large());
                 }
-                let mut file = File::open(file).map_err(unreadable)?;
+                let mut file = archaeo_store::open(file).map_err(unreadable)?;
                 file.seek(SeekFrom::Start(*offset)).map_err(unreadable)?;
                 let mut bytes = vec![0; *length as usize];
                 file.read_exact(&mut bytes).map_err(unreadable)?;
@@ -66,8 +66,10 @@ impl Storage {
             bytes
         };
         match self {
-            Storage::File(path) => File::open(path).map(|mut file| start(&mut file)).unwrap_or_default(),
-            Storage::Range { file, offset, length } => File::open(file)
+            Storage::File(path) => {
+                archaeo_store::open(path).map(|mut file| start(&mut file)).unwrap_or_default()
+            }
+            Storage::Range { file, offset, length } => archaeo_store::open(file)
                 .and_then(|mut file| {
                     file.seek(SeekFrom::Start(*offset))?;
                     Ok(start(&mut file.take(*length)))
@@ -136,7 +138,7 @@ impl ZipPool {
         let mut archive = match idle {
             Some(archive) => archive,
             None => {
-                let file = File::open(&self.path).map_err(|error| unreadable(&error))?;
+                let file = archaeo_store::open(&self.path).map_err(|error| unreadable(&error))?;
                 ZipArchive::new(BufReader::new(file)).map_err(|error| unreadable(&error))?
             }
         };

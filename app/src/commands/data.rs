@@ -1,5 +1,6 @@
 //! `archaeo data`: what a data set consists of.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
@@ -32,10 +33,17 @@ pub fn run(arguments: &Data, _: &Global, printer: &Printer) -> Result<()> {
     if let Some(file) = &arguments.sheet {
         let split = arguments.split.clone().unwrap_or_else(|| dataset.evaluation_split().to_owned());
         let _stage = stage("drawing the contact sheet");
-        let sheet = contact_sheet(&dataset, &split, arguments.per_class.into(), dataset.classes.len())?;
+        let (sheet, shown) = contact_sheet(&dataset, &split, arguments.per_class.into(), usize::MAX)?;
         sheet.save_png(file)?;
         interrupt::keeps("the contact sheet is kept; run the same command again for the rest");
         printer.note(format!("the contact sheet of `{split}` is {}", file.display()));
+        let present = dataset.split(&split)?.labels().into_iter().collect::<BTreeSet<_>>().len();
+        if shown < present {
+            let more = if arguments.per_class > 1 { "; a smaller --per-class shows more" } else { "" };
+            printer.note(format!(
+                "the sheet shows the first {shown} of the {present} classes with images, as many as fit{more}"
+            ));
+        }
     }
     let summary = {
         let _stage = stage("measuring the images");

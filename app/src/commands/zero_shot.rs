@@ -1,6 +1,5 @@
 //! Classifiers that are made of CLIP and prompts.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -61,5 +60,5 @@ pub fn zero_shot(
 }
 
 fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    archaeo_store::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }

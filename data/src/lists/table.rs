@@ -1,9 +1,14 @@
 //! A list as a table: whatever separates its fields.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 /// Lines that the separator is found by.
 const LOOKED_AT: usize = 100;
+
+/// Fields that a table of objects may have for each value that they give.
+const SPARSEST: usize = 64;
 
 /// Rows of texts, each with the number of its line.
 pub(crate) struct Table {
@@ -56,15 +61,17 @@ impl Table {
 
     /// The plain values of objects; what has parts of its own is left out.
     fn of_objects(text: &str) -> Result<Self, String> {
-        let mut names: Vec<String> = Vec::new();
+        let mut names: HashMap<String, usize> = HashMap::new();
         let mut rows = Vec::new();
+        // Objects of keys that are all different would make a table of as many columns as rows.
+        let (mut given, mut room) = (0usize, 0usize);
         for (number, line) in (1u64..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
             let object = match serde_json::from_str(line) {
                 Ok(Value::Object(object)) => object,
                 Ok(_) => return Err(format!("line {number} is not a JSON object; correct it")),
                 Err(error) => return Err(format!("line {number} is not JSON ({error}); correct it")),
             };
-            let mut fields = vec![String::new(); names.len()];
+            let mut fields = Vec::new();
             for (name, value) in object {
                 let text = match value {
                     Value::String(text) => text,
@@ -72,17 +79,26 @@ impl Table {
                     Value::Bool(truth) => truth.to_string(),
                     Value::Null | Value::Array(_) | Value::Object(_) => continue,
                 };
-                match names.iter().position(|known| *known == name) {
-                    Some(place) => fields[place] = text,
-                    None => {
-                        names.push(name);
-                        fields.push(text);
-                    }
+                given += 1;
+                let next = names.len();
+                let place = *names.entry(name).or_insert(next);
+                if place >= fields.len() {
+                    fields.resize(place + 1, String::new());
                 }
+                fields[place] = text;
+            }
+            room += fields.len();
+            if room > SPARSEST * (given + 1000) {
+                return Err(format!(
+                    "its objects have {} different keys, of which each has few; give all of them the same keys",
+                    names.len()
+                ));
             }
             rows.push((number, fields));
         }
-        rows.insert(0, (0, names));
+        let mut header = vec![String::new(); names.len()];
+        names.into_iter().for_each(|(name, place)| header[place] = name);
+        rows.insert(0, (0, header));
         Ok(Table { rows, has_names: true })
     }
 

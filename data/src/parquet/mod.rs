@@ -4,6 +4,7 @@
 
 mod classes;
 mod columns;
+mod places;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 use self::classes::{Label, MAX_CLASS, Row, classify};
 use self::columns::Columns;
+use self::places::check_places;
 use super::DataError;
 use super::folders::split_name;
 use super::open::Layout;
@@ -111,8 +113,10 @@ struct Shard<'a> {
 
 impl<'a> Shard<'a> {
     fn open(path: &'a Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let file = archaeo_store::open(path).map_err(|error| DataError::read(path, error))?;
+        let length = file.metadata().map_err(|error| DataError::read(path, error))?.len();
         let reader = SerializedFileReader::new(file).map_err(|error| damaged(path, &error))?;
+        check_places(reader.metadata(), length).map_err(|reason| damaged(path, &reason))?;
         let metadata = reader.metadata().file_metadata();
         let features = metadata
             .key_value_metadata()

@@ -30,7 +30,7 @@ impl InvestigationConfig {
     /// # Errors
     /// As [`InvestigationConfig::parse`], or a file that cannot be read.
     pub fn read(path: &Path, overrides: &[String], quick: bool) -> Result<Self, RecipeError> {
-        let text = std::fs::read_to_string(path)
+        let text = archaeo_store::read_to_string(path)
             .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, overrides, quick)
             .map_err(|error| error.in_file(path, || Self::parse(&text, &[], quick).map(drop)))
@@ -43,8 +43,7 @@ impl InvestigationConfig {
     /// # Errors
     /// As [`RecipeFile::parse`]: one sentence for a syntax error, an unknown key, or a value that does not fit.
     pub fn parse(text: &str, overrides: &[String], quick: bool) -> Result<Self, RecipeError> {
-        let mut table: Table = toml::from_str(text)
-            .map_err(|error| RecipeError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let mut table: Table = toml::from_str(text).map_err(|error| RecipeError::syntax(text, &error))?;
         let mut stated = section(&mut table, STUDIES)?;
         let mut quick_recipe = section(&mut table, "quick")?;
         if quick {

@@ -169,5 +169,5 @@ fn summary(claims: Vec<Claim>) -> Section {
 fn picture(folder: &Path, path: &str) -> Option<Vec<u8>> {
     let path = Path::new(path);
     let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    inside.then(|| std::fs::read(folder.join(path)).ok()).flatten()
+    inside.then(|| archaeo_store::read(&folder.join(path)).ok()).flatten()
 }

@@ -148,7 +148,8 @@ impl RunFolder {
             self.write_json(DATA, data)?;
             return Ok(crate::write(&config_path, config.as_bytes())?);
         }
-        let there = fs::read_to_string(&config_path).map_err(StoreError::io("read", &config_path))?;
+        let there =
+            crate::read_to_string(&config_path).map_err(StoreError::io("read", &config_path))?;
         if let Some(difference) = difference_of_configs(&there, config) {
             return Err(RunFolderError::OtherConfiguration { path: self.path.clone(), difference });
         }
@@ -207,7 +208,7 @@ impl RunFolder {
     /// A file that cannot be read or holds something else.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, RunFolderError> {
         let path = self.file(name);
-        let bytes = match fs::read(&path) {
+        let bytes = match crate::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StoreError::io("read", path)(source).into()),
             Ok(bytes) => bytes,
@@ -231,7 +232,7 @@ fn holds_only_beginnings(path: &Path) -> Result<bool, RunFolderError> {
         let name = entry.file_name();
         let ours = match name.to_str() {
             Some(LOCK) => true,
-            Some(DATA) => fs::read(entry.path())
+            Some(DATA) => crate::read(&entry.path())
                 .is_ok_and(|bytes| serde_json::from_slice::<DataIdentity>(&bytes).is_ok()),
             Some(CHECKPOINTS) => fs::read_dir(entry.path())
                 .is_ok_and(|inner| inner.flatten().all(|entry| is_temporary(&entry.file_name()))),
