@@ -6,7 +6,7 @@
 pub(crate) mod charts;
 mod data;
 mod limitations;
-mod method;
+pub(crate) mod method;
 mod models;
 pub(crate) mod names;
 mod overview;
