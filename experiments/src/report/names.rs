@@ -13,6 +13,7 @@ struct Named {
     name: ModelName,
     family: Option<&'static str>,
     explained_by: &'static str,
+    explains_answer: bool,
 }
 
 impl Names {
@@ -22,8 +23,12 @@ impl Names {
             investigation.models.iter().map(|model| model.card.network.family()).collect();
         let named = investigation.models.iter().zip(&families).map(|(model, family)| {
             let alone = families.iter().filter(|other| *other == family).count() == 1;
-            let explained_by = explained::method(&model.card.network);
-            Named { name: model.name, family: alone.then_some(*family), explained_by }
+            Named {
+                name: model.name,
+                family: alone.then_some(*family),
+                explained_by: explained::method(&model.card.network),
+                explains_answer: explained::depends_on_class(&model.card.network),
+            }
         });
         Self(named.collect())
     }
@@ -55,6 +60,11 @@ impl Names {
     /// What its heatmap is called: `rollout`, `Grad-CAM`.
     pub fn explained_by(&self, model: ModelName) -> &'static str {
         self.0.iter().find(|named| named.name == model).map_or("heatmap", |named| named.explained_by)
+    }
+
+    /// Whether that heatmap belongs to the class that the model names, and not to its whole view of the image.
+    pub fn explains_answer(&self, model: ModelName) -> bool {
+        self.0.iter().any(|named| named.name == model && named.explains_answer)
     }
 
     /// Colour and marker of a model: the same in every chart.

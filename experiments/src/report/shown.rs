@@ -5,7 +5,7 @@ use crate::studies::pictures::HEAT;
 use crate::subjects::{ByModel, ModelName};
 
 use archaeo_report::document::{Legend, Picture, Text, Verdict};
-use super::names::{Names, class_name, listed};
+use super::names::{Names, capitalised, class_name, listed};
 use archaeo_report::numbers::percent;
 
 /// Colours named in a legend, from the lowest to the highest value.
@@ -93,6 +93,49 @@ pub(crate) fn verdicts(
         Verdict { correct, text }
     };
     predictions.iter().map(verdict).collect()
+}
+
+/// Methods of heatmaps, each with those of `models` that it explains, in their order.
+pub(crate) fn methods(models: &[ModelName], names: &Names) -> Vec<(&'static str, Vec<ModelName>)> {
+    let mut methods: Vec<(&str, Vec<ModelName>)> = Vec::new();
+    for &model in models {
+        let method = names.explained_by(model);
+        match methods.iter_mut().find(|(known, _)| *known == method) {
+            Some((_, models)) => models.push(model),
+            None => methods.push((method, vec![model])),
+        }
+    }
+    methods
+}
+
+/// What the heatmaps are, models of one method together: `the rollout of the ViT, which belongs to no class`, `the Grad-CAM of the
+/// ResNet for the class that it named`.
+pub(crate) fn looked_at(names: &Names) -> Vec<String> {
+    let described = methods(&names.models(), names).into_iter().map(|(method, models)| {
+        let whose: Vec<String> = models.iter().map(|model| names.the(*model)).collect();
+        let class = match (names.explains_answer(models[0]), models.len()) {
+            (false, _) => ", which belongs to no class",
+            (true, 1) => " for the class that it named",
+            (true, _) => " for the class that each named",
+        };
+        format!("the {method} of {}{class}", listed(&whose))
+    });
+    described.collect()
+}
+
+/// The images that exactly `erring` have wrong: `Only ViT wrong`, `Both wrong`, `All right`.
+pub(crate) fn who_errs(erring: &[ModelName], names: &Names) -> String {
+    let all = names.models().len();
+    let outcome = if erring.is_empty() { "right" } else { "wrong" };
+    if !erring.is_empty() && erring.len() < all {
+        let whose: Vec<String> = erring.iter().map(|model| names.bare(*model).to_owned()).collect();
+        return format!("Only {} wrong", listed(&whose));
+    }
+    match all {
+        0 | 1 => capitalised(outcome),
+        2 => format!("Both {outcome}"),
+        _ => format!("All {outcome}"),
+    }
 }
 
 /// Grids of heatmaps, as [`cells`] says them.

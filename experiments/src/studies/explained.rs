@@ -26,7 +26,7 @@ pub(crate) fn method(network: &NetworkSpec) -> &'static str {
 }
 
 /// Whether that heatmap belongs to the class that the model names.
-pub(super) fn depends_on_class(network: &NetworkSpec) -> bool {
+pub(crate) fn depends_on_class(network: &NetworkSpec) -> bool {
     network.attention_layers() == 0
 }
 

@@ -15,7 +15,6 @@ mod trust;
 
 pub use accuracy::{AccuracyStudy, model_scores};
 pub use attacks::AttacksStudy;
-pub(crate) use attacks::PERTURBATION_GAIN;
 pub use attention::AttentionStudy;
 pub use comparisons::ComparisonsStudy;
 pub use errors::ErrorsStudy;

@@ -20,7 +20,7 @@ const SHOWN: usize = 6;
 /// Names of the panels of an example: without the attack, the change, attacked.
 const PANELS: [&str; 3] = ["clean", "change", "attacked"];
 /// How much a perturbation is enlarged to be seen.
-pub(crate) const PERTURBATION_GAIN: f32 = 10.0;
+pub(super) const PERTURBATION_GAIN: f32 = 10.0;
 
 /// Draws the examples of one attack into the run folder, and says what they show.
 pub(super) fn examples(

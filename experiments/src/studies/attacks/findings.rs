@@ -42,6 +42,10 @@ pub struct AttackCurve {
     pub settings: String,
     /// Points of the curve, from ε = 0.
     pub points: Vec<AttackPoint>,
+    /// The ε at which robust accuracy has fallen to half of the accuracy without an attack, by linear interpolation between the
+    /// points; `None` if it never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub half_at: Option<f64>,
     /// Share of the attacked images whose gradient was zero in every pixel where the attack began, at the size with most of
     /// them: images that were not attacked, only moved.
     #[serde(default)]
@@ -106,9 +110,9 @@ pub struct AttackExample {
     /// True class.
     pub label: usize,
     /// Each model's answer without the attack and under it.
-    pub answers: ByModel< [usize; 2]>,
+    pub answers: ByModel<[usize; 2]>,
     /// Pictures for each model: the image without the attack, the change enlarged, the attacked image; the first alone where the
     /// model is wrong without one. Missing from older findings.
     #[serde(default)]
-    pub pictures: ByModel< Vec<String>>,
+    pub pictures: ByModel<Vec<String>>,
 }

@@ -1,16 +1,20 @@
 //! How small a change of the pixels fools each model, and how much of that was wrong anyway?
 
 mod chapter;
+mod claims;
 mod comparison;
 mod examples;
 pub mod findings;
+mod ranking;
+mod shown;
+#[cfg(test)]
+mod tests;
 
 use archaeo_analysis::attacks::{Attack, attack_and_examine, robust};
 use archaeo_analysis::predict::{logits, predicted_classes};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, StatisticsError, wilson};
 
 use self::comparison::comparisons;
-pub(crate) use self::examples::PERTURBATION_GAIN;
 use self::examples::examples;
 use self::findings::{AttackCurve, AttackFindings, AttackPoint, epsilon_unit};
 use crate::findings::Investigation;
@@ -179,7 +183,19 @@ fn curve(
         model,
         attack: largest.name().into(),
         settings: largest.describe(),
+        half_at: halving_epsilon(&points),
         points,
         zero_gradient,
+    })
+}
+
+/// Smallest ε at which a curve reaches half its accuracy without an attack, by linear interpolation between the points; `None` if
+/// it never does.
+fn halving_epsilon(points: &[AttackPoint]) -> Option<f64> {
+    let clean = points.first().filter(|point| point.epsilon == 0.0)?.accuracy.value;
+    let half = clean / 2.0;
+    points.windows(2).find_map(|pair| {
+        let [(e0, a0), (e1, a1)] = [&pair[0], &pair[1]].map(|point| (point.epsilon, point.accuracy.value));
+        (a0 > half && a1 <= half).then(|| e0 + (e1 - e0) * (a0 - half) / (a0 - a1))
     })
 }

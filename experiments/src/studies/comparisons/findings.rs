@@ -28,6 +28,20 @@ pub struct HeatmapAgreement {
     pub constant: usize,
     /// How well the heatmaps of one image agree, against heatmaps of different images.
     pub agreement: Measured<Agreement>,
+    /// How the rank correlations of the images are spread; `None` where no image has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<Spread>,
+}
+
+/// Where the middle half of some values lies: by the values nearest to the quartiles.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    /// The value in the middle.
+    pub median: f64,
+    /// The value with a quarter of them below.
+    pub lower: f64,
+    /// The value with a quarter of them above.
+    pub upper: f64,
 }
 
 /// Agreement of two models' heatmaps over images.
@@ -62,9 +76,9 @@ pub struct Comparison {
     /// True class.
     pub label: usize,
     /// Predicted class and its probability, of each model.
-    pub predictions: ByModel< (usize, f64)>,
+    pub predictions: ByModel<(usize, f64)>,
     /// Class that each model's heatmap explains; `None` for one that belongs to no class, as rollout does.
-    pub explains: ByModel< Option<usize>>,
+    pub explains: ByModel<Option<usize>>,
     /// Rank correlation of every two models' heatmaps over the grid of the first, in the order of
     /// [`ComparisonFindings::pairs`].
     pub agreements: Vec<Measured<f64>>,
@@ -72,5 +86,5 @@ pub struct Comparison {
     pub picture: String,
     /// Each model's heatmap over the image as that model sees it; missing from older findings.
     #[serde(default)]
-    pub heatmaps: ByModel< HeatmapShown>,
+    pub heatmaps: ByModel<HeatmapShown>,
 }

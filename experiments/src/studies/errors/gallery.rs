@@ -7,7 +7,7 @@ use crate::studies::explained::{explain, save_heatmaps};
 use crate::subjects::{ByModel, ModelName};
 
 /// Images shown of each group.
-const SHOWN: usize = 18;
+pub(super) const SHOWN: usize = 18;
 
 /// The images among `members` whose wrong answer has the largest probability, the largest first: of the model that errs, or of
 /// any of those that do.

@@ -1,8 +1,11 @@
 //! Who errs where: mistakes of one model alone, of two, of all.
 
 mod chapter;
+mod claims;
 pub mod findings;
 mod gallery;
+mod many;
+mod shown;
 
 use archaeo_analysis::error_groups::{confusions, error_groups};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, answer_agreement, wilson};
