@@ -6,7 +6,7 @@
 pub(crate) mod charts;
 mod data;
 mod limitations;
-mod method;
+pub(crate) mod method;
 mod models;
 pub(crate) mod names;
 mod overview;
@@ -171,3 +171,6 @@ fn picture(folder: &Path, path: &str) -> Option<Vec<u8>> {
     let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     inside.then(|| std::fs::read(folder.join(path)).ok()).flatten()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;
