@@ -10,11 +10,14 @@ use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
 use archaeo_training::EpochRecord;
 
+use archaeo_report::Claim;
+use archaeo_report::document::{Document, Text};
 use archaeo_store::run_folder::Build;
 
 use crate::findings::*;
+use crate::report::Names;
 use crate::studies::*;
-use crate::study::Study;
+use crate::study::{Chapter, Study};
 use crate::subjects::{ByModel, ModelName, pairs};
 
 /// About the distance of even attention over 8 × 8 patches of 4 px.
@@ -139,6 +142,24 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
 /// What a study found.
 pub fn findings<S: Study>(found: &Investigation) -> S::Findings {
     found.findings::<S>().expect("findings of this study").expect("the study has run")
+}
+
+/// The chapter of a study.
+pub fn chapter_of<S: Study>(found: &Investigation) -> Chapter {
+    S::chapter(&findings::<S>(found), found, &Names::of(found))
+}
+
+/// The first claim of a study about a topic.
+pub fn claim_of<S: Study>(found: &Investigation, topic: &str) -> Claim {
+    let mut claims = chapter_of::<S>(found).claims;
+    let place = claims.iter().position(|claim| claim.topic == topic);
+    claims.remove(place.unwrap_or_else(|| panic!("no claim about {topic}")))
+}
+
+/// A chapter's section as Markdown.
+pub fn printed(chapter: Chapter) -> String {
+    let (title, lead, facts) = (String::new(), Text::new(), Vec::new());
+    archaeo_report::markdown::page(&Document { title, lead, facts, sections: vec![chapter.section] }).text
 }
 
 /// Changes what a study found.
@@ -471,6 +492,7 @@ fn attention(model: ModelName) -> AttentionFindings {
             diversity: estimate(0.28 - 0.03 * layer as f64 + 0.03 * uniform(24, layer), 0.01, 128),
             even_distance: EVEN_DISTANCE,
             relative_distance: Some(estimate(mean / EVEN_DISTANCE, 0.02, 128)),
+            mean_distance: Some(mean),
         }
     };
     AttentionFindings {
