@@ -37,6 +37,8 @@ impl Section {
 /// A piece of a section.
 #[derive(Debug)]
 pub enum Block {
+    /// What stands above a part of the section, such as the name of a model.
+    Heading(String),
     /// Running text.
     Paragraph(Text),
     /// Points.

@@ -115,6 +115,7 @@ impl Writer<'_> {
 
     fn block(&mut self, block: &Block, section: &str) -> Markup {
         match block {
+            Block::Heading(heading) => html! { h3 { (heading) } },
             Block::Paragraph(paragraph) => html! { p { (text(paragraph)) } },
             Block::List(items) => html! { ul { @for item in items { li { (text(item)) } } } },
             Block::Claims(claims) => self::claims(claims, section),

@@ -104,6 +104,7 @@ impl Writer {
 
     fn block(&mut self, block: &Block) {
         match block {
+            Block::Heading(heading) => self.paragraph(&format!("### {}", escape(heading))),
             Block::Paragraph(paragraph) => self.paragraph(&text(paragraph)),
             Block::List(items) => {
                 items.iter().for_each(|item| self.line(&format!("- {}", text(item))));

@@ -171,3 +171,6 @@ fn picture(folder: &Path, path: &str) -> Option<Vec<u8>> {
     let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     inside.then(|| archaeo_store::read(&folder.join(path)).ok()).flatten()
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -40,6 +40,9 @@ pub struct LayerAttention {
     /// Mean attention distance over heads, as a share of the even distance; `None` where a patch attends to itself alone and
     /// the even distance is zero.
     pub relative_distance: Option<Estimate>,
+    /// Mean attention distance over heads, pixels; `None` without heads, and in older findings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_distance: Option<f64>,
 }
 
 /// Statistics of one head.

@@ -1,7 +1,10 @@
 //! What do the heads of each model with attention attend to?
 
 mod chapter;
+mod claims;
 pub mod findings;
+mod method;
+mod table;
 
 use archaeo_analysis::attention_maps::AttentionMaps;
 use archaeo_analysis::attention_statistics::{
@@ -150,7 +153,7 @@ fn layer_findings(
             register_mass: of_token(|s| s.register_mass)?,
         })
     });
-    let heads = heads.collect::<Result<_, StudyError>>()?;
+    let heads = heads.collect::<Result<Vec<HeadAttention>, StudyError>>()?;
     let diversity: Vec<f64> = images.iter().map(|image| image[layer].diversity).collect();
     let diversity = mean_t(&diversity, DEFAULT_LEVEL)?;
     let relative = |image: &Vec<LayerStatistics>| {
@@ -160,7 +163,14 @@ fn layer_findings(
     let relative_distance = (even_distance > 0.0)
         .then(|| mean_t(&images.iter().map(relative).collect::<Vec<_>>(), DEFAULT_LEVEL))
         .transpose()?;
-    Ok(LayerAttention { heads, diversity, even_distance, relative_distance })
+    let mean_distance = mean_distance(&heads);
+    Ok(LayerAttention { heads, diversity, even_distance, relative_distance, mean_distance })
+}
+
+/// Over heads, in pixels; `None` without heads.
+fn mean_distance(heads: &[HeadAttention]) -> Option<f64> {
+    let sum: f64 = heads.iter().map(|head| head.distance.value).sum();
+    (!heads.is_empty()).then(|| sum / heads.len() as f64)
 }
 
 /// Whether attention reaches further, or less far, with depth. The unit is the layer: heads of one layer are no independent
@@ -187,41 +197,4 @@ fn depth_trend(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn layers(relative: &[Option<f64>]) -> Vec<LayerAttention> {
-        let nothing = || Estimate::of_one(0.0, DEFAULT_LEVEL);
-        let layer = |share: &Option<f64>| LayerAttention {
-            heads: Vec::new(),
-            diversity: nothing(),
-            even_distance: 1.0,
-            relative_distance: share.map(|share| Estimate::of_one(share, DEFAULT_LEVEL)),
-        };
-        relative.iter().map(layer).collect()
-    }
-
-    fn trend(relative: &[Option<f64>]) -> Measured<RankTrend> {
-        depth_trend(&layers(relative), &Resampling::new(0)).unwrap()
-    }
-
-    #[test]
-    fn the_trend_is_over_layers_that_have_a_distance() {
-        let found = trend(&[Some(0.5), Some(0.6), Some(0.7), Some(0.8), Some(0.9), None]);
-        let found = found.known().unwrap();
-        assert_eq!((found.n, (found.rho * 1e9).round()), (5, 1e9));
-        assert!((found.p_value - 2.0 / 120.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn few_layers_and_even_attention_are_results() {
-        let few = trend(&[Some(0.5), Some(0.6), Some(0.7), Some(0.8)]);
-        assert_eq!(few.reason(), Some("it takes 5 or more layers to show one, and there are 4"));
-        let few = trend(&[Some(0.5)]);
-        assert_eq!(few.reason(), Some("it takes 5 or more layers to show one, and there is 1"));
-        // Even attention, as rounding leaves it.
-        let even: Vec<_> = (0..12).map(|layer| Some(1.0 + 1e-12 * f64::from(layer))).collect();
-        let even = trend(&even);
-        assert!(even.reason().unwrap().starts_with("attention reaches equally far"), "{even:?}");
-    }
-}
+mod tests;

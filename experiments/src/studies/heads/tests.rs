@@ -1,7 +1,7 @@
 //! A head is not called important for being the luckiest of many.
 
 use archaeo_analysis::head_ablation::Answers;
-use archaeo_models::random::{keyed_rng, standard_normal};
+use archaeo_random::{keyed_rng, standard_normal};
 
 use super::*;
 

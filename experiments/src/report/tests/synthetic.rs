@@ -1,0 +1,795 @@
+//! Made-up investigations of one, two, three and more models in which every study has run, with numbers of a plausible size.
+//!
+//! That of two models, a ViT and a ResNet, has counts that fit together.
+
+use archaeo_analysis::statistics::{
+    AnswerAgreement, DEFAULT_LEVEL, Estimate, Measured, Pairing, RankTrend, SignFlipTest,
+    proportion_difference, wilson, wilson_of_family,
+};
+use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
+
+use archaeo_training::EpochRecord;
+
+use archaeo_report::Claim;
+use archaeo_report::document::{Document, Text};
+use archaeo_store::run_folder::Build;
+
+use crate::findings::*;
+use crate::report::Names;
+use crate::studies::*;
+use crate::study::{Chapter, Study};
+use crate::subjects::{ByModel, ModelName, pairs};
+
+/// About the distance of even attention over 8 × 8 patches of 4 px.
+pub const EVEN_DISTANCE: f64 = 16.7;
+
+/// A number in [0, 1) that depends on nothing but its arguments (SplitMix64).
+pub fn uniform(stream: u64, index: usize) -> f64 {
+    let mut bits = stream
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add((index as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9));
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((bits ^ (bits >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+pub fn estimate(value: f64, half_width: f64, n: usize) -> Estimate {
+    Estimate {
+        value,
+        low: value - half_width,
+        high: value + half_width,
+        level: DEFAULT_LEVEL,
+        n,
+        method: "percentile bootstrap, 10,000 resamples".into(),
+    }
+}
+
+pub fn share(successes: usize, n: usize) -> Estimate {
+    wilson(successes, n, DEFAULT_LEVEL).expect("a share of at least one image")
+}
+
+/// The transformer.
+pub fn vit() -> ModelName {
+    ModelName::new("vit")
+}
+
+/// The convolutional network.
+pub fn cnn() -> ModelName {
+    ModelName::new("cnn")
+}
+
+/// The transformer with windows.
+pub fn swin() -> ModelName {
+    ModelName::new("swin")
+}
+
+pub fn both<T>(of_vit: T, of_cnn: T) -> ByModel<T> {
+    [(vit(), of_vit), (cnn(), of_cnn)].into()
+}
+
+fn each<T>(models: &[ModelName], of: impl FnMut(ModelName) -> T) -> ByModel<T> {
+    let mut of = of;
+    models.iter().map(|&model| (model, of(model))).collect()
+}
+
+/// One of two values: that of models with attention or that of the others.
+fn by_kind<T>(model: ModelName, attention: T, convolution: T) -> T {
+    if model == cnn() { convolution } else { attention }
+}
+
+/// What a model is; those of other names are the transformer again.
+fn architecture(model: ModelName) -> (&'static str, usize) {
+    match model.as_str() {
+        "cnn" => ("resnet_micro", 32),
+        "swin" => ("swin_tiny_patch4_window7", 224),
+        _ => ("vit_micro", 32),
+    }
+}
+
+const CLASSES: [&str; 10] =
+    ["circle", "square", "triangle", "star", "cross", "ring", "crescent", "hexagon", "arrow", "heart"];
+const LAYERS: usize = 6;
+const HEADS: usize = 4;
+const TEST: usize = 2000;
+
+/// A ViT and a ResNet.
+pub fn investigation() -> Investigation {
+    investigation_of(&["vit", "cnn"])
+}
+
+/// A ViT alone.
+pub fn of_one() -> Investigation {
+    investigation_of(&["vit"])
+}
+
+/// A ViT, a Swin and a ResNet.
+pub fn of_three() -> Investigation {
+    investigation_of(&["vit", "swin", "cnn"])
+}
+
+/// Models under these names: `vit`, `cnn` and `swin` are what they say, all others are ViTs.
+pub fn investigation_of(names: &[&str]) -> Investigation {
+    let models: Vec<ModelName> = names.iter().map(|name| ModelName::new(name)).collect();
+    let models = models.as_slice();
+    let with_attention: Vec<ModelName> = models.iter().copied().filter(|&model| model != cnn()).collect();
+    let mut found = Investigation {
+        title: None,
+        provenance: provenance(models),
+        data: data(),
+        main_split: Some(("test".into(), TEST)),
+        models: models.iter().map(|&name| model(name, CLASSES.len())).collect(),
+        not_applicable: [].into(),
+        studies: [].into(),
+    };
+    found.insert::<TrustStudy>(&trust_findings(models));
+    found.insert::<AccuracyStudy>(&accuracy(models));
+    found.insert::<ComparisonsStudy>(&comparisons(models));
+    found.insert::<AttacksStudy>(&attacks(models));
+    found.insert::<ErrorsStudy>(&errors(models));
+    found.insert::<LocalisationStudy>(&localisation(models));
+    found.insert::<ShapeBiasStudy>(&shape_bias(models));
+    let not_applicable = [AttentionStudy::ID, HeadsStudy::ID].map(|id| (id.into(), "no model here has attention heads".into()));
+    match with_attention.as_slice() {
+        [] => found.not_applicable.extend(not_applicable),
+        some => {
+            found.insert::<AttentionStudy>(&each(some, attention));
+            found.insert::<HeadsStudy>(&each(some, heads));
+        }
+    }
+    found
+}
+
+/// What a study found.
+pub fn findings<S: Study>(found: &Investigation) -> S::Findings {
+    found.findings::<S>().expect("findings of this study").expect("the study has run")
+}
+
+/// The chapter of a study.
+pub fn chapter_of<S: Study>(found: &Investigation) -> Chapter {
+    S::chapter(&findings::<S>(found), found, &Names::of(found))
+}
+
+/// The first claim of a study about a topic.
+pub fn claim_of<S: Study>(found: &Investigation, topic: &str) -> Claim {
+    let mut claims = chapter_of::<S>(found).claims;
+    let place = claims.iter().position(|claim| claim.topic == topic);
+    claims.remove(place.unwrap_or_else(|| panic!("no claim about {topic}")))
+}
+
+/// A chapter's section as Markdown.
+pub fn printed(chapter: Chapter) -> String {
+    let (title, lead, facts) = (String::new(), Text::new(), Vec::new());
+    archaeo_report::markdown::page(&Document { title, lead, facts, sections: vec![chapter.section] }).text
+}
+
+/// Changes what a study found.
+pub fn change<S: Study>(found: &mut Investigation, change: impl FnOnce(&mut S::Findings)) {
+    let mut findings = findings::<S>(found);
+    change(&mut findings);
+    found.insert::<S>(&findings);
+}
+
+/// A paired comparison.
+pub fn paired(value: f64, half_width: f64, p_value: f64) -> SignFlipTest {
+    SignFlipTest { difference: estimate(value, half_width, 500), p_value }
+}
+
+/// How often the texture's class is named, and would be.
+pub fn following(observed: usize, expected: f64, p_value: f64) -> Measured<AnswerAgreement> {
+    let observed = share(observed, 1000);
+    let excess = estimate(observed.value - expected, 0.02, 1000);
+    Measured::Known(AnswerAgreement { observed, expected, excess, p_value, alone: 0 })
+}
+
+fn shape_bias(models: &[ModelName]) -> ShapeBiasFindings {
+    let of = |shape: usize, texture: usize, expected: f64, right: [usize; 3]| ShapeBias {
+        shape,
+        texture,
+        other: 1000 - shape - texture,
+        bias: Measured::Known(share(shape, shape + texture)),
+        texture_following: following(texture, expected, 0.0001),
+        accuracy: ["aligned", "test", "conflict"]
+            .into_iter()
+            .zip(right)
+            .map(|(split, right)| (split.to_owned(), share(right, 1000)))
+            .collect(),
+        aligned_gain: Some(estimate((right[0] as f64 - right[2] as f64) / 1000.0, 0.03, 1000)),
+    };
+    let difference = |models: [ModelName; 2]| ShapeBiasDifference {
+        models,
+        difference: Measured::Known(match models == [vit(), cnn()] {
+            true => paired(-0.171, 0.03, 0.0001),
+            false => paired(0.01, 0.03, 0.4),
+        }),
+    };
+    ShapeBiasFindings {
+        n: 1000,
+        models: each(models, |model| {
+            by_kind(model, of(620, 250, 0.051, [950, 842, 620]), of(840, 110, 0.031, [952, 931, 840]))
+        }),
+        pairs: pairs(models).into_iter().map(difference).collect(),
+        training_correlation: Some(share(703, 1000)),
+    }
+}
+
+fn provenance(models: &[ModelName]) -> Provenance {
+    let trained = models.iter().map(|model| (format!("train {model}"), by_kind(*model, 161.7, 139.2)));
+    let parts = [
+        ("accuracy", 6.4),
+        ("attention", 4.9),
+        ("comparisons", 2.2),
+        ("heads", 38.0),
+        ("attacks", 51.3),
+        ("errors", 0.8),
+        ("localisation", 7.5),
+        ("shape bias", 2.0),
+    ];
+    let parts = parts.map(|(part, seconds)| (part.to_owned(), seconds));
+    Provenance {
+        version: "0.1.0".into(),
+        commit: "4f1c2d09ab".into(),
+        earlier_builds: vec![Build { version: "0.0.9".into(), commit: "77aa88bb99".into() }],
+        command: "archaeo excavate --out runs/first".into(),
+        config: "[data]\nsource = \"sherds\"\ncorrelation = 0.7\n\n[train]\nepochs = 12\nbatch_size = 128\n"
+            .into(),
+        seed: 7,
+        threads: 2,
+        device: "cpu".into(),
+        processor: "Example Processor 3000".into(),
+        started: "2030-01-02T03:04:05Z".into(),
+        seconds: std::iter::once(("data".to_owned(), 3.1)).chain(trained).chain(parts).collect(),
+    }
+}
+
+fn data() -> DataFindings {
+    let counts = [("train", 1200), ("validation", 100), ("test", 200), ("aligned", 100), ("conflict", 100)];
+    DataFindings {
+        source: "sherds".into(),
+        name: "Sherds".into(),
+        classes: CLASSES.map(str::to_owned).into(),
+        counts: counts.map(|(split, each)| (split.to_owned(), vec![each; CLASSES.len()])).into(),
+        fingerprint: "9b1c".repeat(16),
+        skipped: Vec::new(),
+        notes: Vec::new(),
+        shown: (0..3).flat_map(|class| (0..2).map(move |i| shown("data", 10 * i + class))).collect(),
+    }
+}
+
+/// Image `index` of the class that its last digit says.
+fn shown(name: &str, index: usize) -> ImageShown {
+    ImageShown {
+        index,
+        identifier: format!("test/{index:05}.png"),
+        label: index % CLASSES.len(),
+        picture: format!("pictures/{name}-image-{index:05}.png"),
+    }
+}
+
+fn heatmaps(name: &str, index: usize, models: &[ModelName]) -> ByModel<HeatmapShown> {
+    each(models, |model| HeatmapShown {
+        grid: by_kind(model, [8, 8], [4, 4]),
+        picture: format!("pictures/{name}-{model}-{index:05}.png"),
+    })
+}
+
+pub fn model(model: ModelName, classes: usize) -> ModelFindings {
+    let (name, pixels) = architecture(model);
+    let network = NetworkSpec::named(name, classes, pixels).expect("a known model");
+    let (start, end) = by_kind(model, (0.31, 0.84), (0.48, 0.93));
+    let epoch = |epoch: usize| {
+        let done = epoch as f64 / 12.0;
+        let accuracy = start + (end - start) * (1.0 - (-3.0 * done).exp()) / 0.95 - 0.02 * uniform(1, epoch);
+        EpochRecord {
+            epoch,
+            step: 94 * epoch as u64,
+            learning_rate: 1e-3 * (1.0 - done).max(1e-3),
+            train_loss: 2.35 - 1.6 * accuracy,
+            validation_loss: 2.3 - 2.2 * accuracy + 0.05 * uniform(2, epoch),
+            validation_accuracy: accuracy.min(1.0),
+            images_per_second: 900.0 + 40.0 * uniform(3, epoch),
+            seconds: 13.4,
+        }
+    };
+    ModelFindings {
+        name: model,
+        card: ModelCard {
+            name: name.into(),
+            network,
+            preprocessing: Preprocessing::plain(pixels),
+            classes: (0..classes).map(|class| format!("class {class}")).collect(),
+        },
+        parameters: by_kind(model, 812_426, 795_010),
+        weights: format!("{name}.safetensors"),
+        weights_sha256: "c0ffee".repeat(10),
+        classes_matched_by: None,
+        class_notes: Vec::new(),
+        history: (1..=12).map(epoch).collect(),
+    }
+}
+
+fn scores(right: usize, n: usize, ece: f64) -> ModelScores {
+    ModelScores {
+        top1: share(right, n),
+        top5: Some(share((right + n) / 2, n)),
+        nll: estimate(1.9 - 1.7 * right as f64 / n as f64, 0.03, n),
+        ece: estimate(ece, 0.012, n),
+        ece_by_chance: Some(0.019),
+    }
+}
+
+/// A pair on one split from its contingency: both right, only the first, only the second, both wrong.
+pub fn pair(
+    models: [ModelName; 2],
+    [both_right, only_first_right, only_second_right, both_wrong]: [usize; 4],
+    mcnemar_p: f64,
+) -> PairComparison {
+    let n = both_right + only_first_right + only_second_right + both_wrong;
+    let difference = (only_first_right as f64 - only_second_right as f64) / n as f64;
+    PairComparison {
+        models,
+        both_right,
+        only_first_right,
+        only_second_right,
+        both_wrong,
+        mcnemar_p,
+        difference: estimate(difference, 0.016, n),
+        kappa: estimate(0.31, 0.06, n).into(),
+    }
+}
+
+/// Scores of one split from the contingency of the ViT and the ResNet: both right, only the ViT, only the ResNet, both wrong.
+pub fn split(name: &str, counts: [usize; 4], mcnemar_p: f64) -> SplitAccuracy {
+    split_of(name, &[vit(), cnn()], counts, mcnemar_p)
+}
+
+/// As [`split`], of some models of either kind: two of one kind have each the same number right.
+fn split_of(name: &str, models: &[ModelName], counts: [usize; 4], mcnemar_p: f64) -> SplitAccuracy {
+    let [both_right, only_vit, only_cnn, both_wrong] = counts;
+    let n = counts.iter().sum();
+    let of_pair = |models: [ModelName; 2]| match models.map(|model| model == cnn()) {
+        [false, true] => pair(models, counts, mcnemar_p),
+        [true, false] => pair(models, [both_right, only_cnn, only_vit, both_wrong], mcnemar_p),
+        [..] => {
+            let (right, apart) = (both_right + only_vit, only_vit / 2);
+            pair(models, [right - apart, apart, apart, n - right - apart], 1.0)
+        }
+    };
+    SplitAccuracy {
+        split: name.into(),
+        n,
+        models: each(models, |model| {
+            by_kind(model, scores(both_right + only_vit, n, 0.071), scores(both_right + only_cnn, n, 0.024))
+        }),
+        pairs: pairs(models).into_iter().map(of_pair).collect(),
+    }
+}
+
+/// A model's headline numbers from what it gets right of each class and what it takes the worst one for; a tenth of its answers
+/// are confident errors.
+pub fn trust(right: &[(usize, usize)], taken_for: usize, validation: (usize, usize)) -> Trust {
+    let (n, all_right) = right.iter().fold((0, 0), |sum, class| (sum.0 + class.0, sum.1 + class.1));
+    let (common, most) =
+        right.iter().map(|class| class.0).enumerate().rev().max_by_key(|class| class.1).unwrap();
+    let shares: Vec<f64> = right.iter().map(|&(images, right)| right as f64 / images as f64).collect();
+    let gain = all_right as f64 / n as f64 - most as f64 / n as f64;
+    let mut classes: Vec<ClassAccuracy> = right
+        .iter()
+        .enumerate()
+        .map(|(class, &(images, right_of_class))| ClassAccuracy {
+            class,
+            accuracy: wilson_of_family(right_of_class, images, DEFAULT_LEVEL, right.len()).unwrap(),
+            taken_for: (right_of_class < images).then_some(Confusion {
+                truth: class,
+                predicted: taken_for,
+                count: images - right_of_class,
+            }),
+        })
+        .collect();
+    classes.sort_by(|a, b| a.accuracy.value.total_cmp(&b.accuracy.value));
+    let errors = n - all_right;
+    Trust {
+        n,
+        accuracy: share(all_right, n),
+        constant: ConstantAnswer {
+            class: common,
+            images: most,
+            share: most as f64 / n as f64,
+            gain: estimate(gain, 0.02, n),
+            p_value: 1e-6,
+        },
+        usual: UsualAnswer { class: taken_for, share: share(n / 4, n), truth: 0.1 },
+        balanced: estimate(shares.iter().sum::<f64>() / shares.len() as f64, 0.02, n).into(),
+        classes,
+        too_small: 0,
+        gap: Measured::Known(SplitGap {
+            split: "validation".into(),
+            accuracy: share(validation.0, validation.1),
+            difference: proportion_difference(validation, (all_right, n), DEFAULT_LEVEL).unwrap(),
+        }),
+        confident: ConfidentAnswers {
+            errors,
+            confident_errors: errors / 5,
+            share_of_errors: share(errors / 5, errors).into(),
+            answers: n / 2,
+            wrong: share(errors / 5, n / 2).into(),
+        },
+        binary: (right.len() == 2).then(|| BinaryScores {
+            positive: 1,
+            by_name: true,
+            sensitivity: share(right[1].1, right[1].0).into(),
+            specificity: share(right[0].1, right[0].0).into(),
+            auc: estimate(0.93, 0.02, n).into(),
+        }),
+    }
+}
+
+fn trust_findings(models: &[ModelName]) -> TrustFindings {
+    let of_ten = |each: [usize; 10]| each.map(|right| (200, right));
+    let common = |split: &str, images, n| MostCommonClass { split: split.into(), class: 0, images, n };
+    TrustFindings {
+        split: "test".into(),
+        most_common: vec![common("train", 1200, 12_000), common("test", 200, 2000)],
+        models: each(models, |model| {
+            by_kind(
+                model,
+                trust(&of_ten([180, 175, 171, 160, 182, 149, 168, 162, 167, 170]), 4, (840, 1000)),
+                trust(&of_ten([190, 188, 186, 180, 192, 179, 187, 188, 186, 186]), 7, (930, 1000)),
+            )
+        }),
+    }
+}
+
+fn accuracy(models: &[ModelName]) -> AccuracyFindings {
+    let classes = CLASSES.len();
+    let confusion = |stream: u64, right: usize| -> Vec<Vec<usize>> {
+        let row = |truth: usize| {
+            let mut counts: Vec<usize> = (0..classes)
+                .map(|predicted| (6.0 * uniform(stream, truth * classes + predicted).powi(3)) as usize)
+                .collect();
+            counts[truth] = 0;
+            counts[truth] = (200 - counts.iter().sum::<usize>()).min(right);
+            counts
+        };
+        (0..classes).map(row).collect()
+    };
+    let confusion = each(models, |model| by_kind(model, confusion(11, 180), confusion(12, 192)));
+    let per_class = |counts: &[Vec<usize>]| -> Vec<Option<Estimate>> {
+        counts.iter().enumerate().map(|(class, row)| Some(share(row[class], row.iter().sum()))).collect()
+    };
+    AccuracyFindings {
+        main_split: "test".into(),
+        splits: vec![
+            split_of("test", models, [1624, 60, 238, 78], 1.3e-25),
+            split_of("aligned", models, [930, 20, 22, 28], 0.88),
+            split_of("conflict", models, [590, 40, 250, 120], 2.0e-33),
+        ],
+        per_class: each(models, |model| per_class(&confusion[model])),
+        confusion,
+    }
+}
+
+fn attention(model: ModelName) -> AttentionFindings {
+    let head = |layer: usize, head: usize| {
+        let index = layer * HEADS + head;
+        let distance = 4.5 + 1.9 * layer as f64 + 4.0 * (uniform(21, index) - 0.4);
+        let entropy = 0.45 + 0.07 * layer as f64 + 0.2 * (uniform(22, index) - 0.5);
+        HeadAttention {
+            distance: estimate(distance, 0.4, 128),
+            entropy: estimate(entropy * 65f64.ln(), 0.05, 128),
+            normalised_entropy: estimate(entropy, 0.01, 128),
+            hoyer: estimate(1.0 - entropy, 0.02, 128),
+            below_uniform: estimate(0.55 + 0.3 * (1.0 - entropy), 0.01, 128),
+            class_token_mass: Some(estimate(0.02 + 0.1 * uniform(23, index), 0.004, 128)),
+            distillation_token_mass: None,
+            register_mass: None,
+        }
+    };
+    let layer = |layer: usize| {
+        let heads: Vec<HeadAttention> = (0..HEADS).map(|index| head(layer, index)).collect();
+        let mean = heads.iter().map(|head| head.distance.value).sum::<f64>() / HEADS as f64;
+        LayerAttention {
+            heads,
+            diversity: estimate(0.28 - 0.03 * layer as f64 + 0.03 * uniform(24, layer), 0.01, 128),
+            even_distance: EVEN_DISTANCE,
+            relative_distance: Some(estimate(mean / EVEN_DISTANCE, 0.02, 128)),
+            mean_distance: Some(mean),
+        }
+    };
+    AttentionFindings {
+        n: 128,
+        convention: "The class token is left out and each row made to sum to one again.".into(),
+        read_out: "the class token".into(),
+        image_size: architecture(model).1,
+        trend: trend(1.0, 0.0028),
+        layers: (0..LAYERS).map(layer).collect(),
+        head_maps_shown: Some(HeadMaps {
+            image: shown("heads", 7),
+            layers: (0..LAYERS)
+                .map(|layer| LayerMaps {
+                    grid: [8, 8],
+                    heads: (0..HEADS).map(|head| format!("pictures/heads-{model}-{layer}-{head}.png")).collect(),
+                })
+                .collect(),
+        }),
+        rollouts_shown: [5, 16]
+            .map(|index| ExplainedImage {
+                image: shown("rollout", index),
+                predictions: [(model, (index % 10, 0.93))].into(),
+                heatmaps: heatmaps("rollout", index, &[model]),
+            })
+            .into(),
+    }
+}
+
+/// A trend over all layers.
+pub fn trend(rho: f64, p_value: f64) -> Measured<RankTrend> {
+    Measured::Known(RankTrend { rho, p_value, n: LAYERS, method: "Spearman's ρ, all orders".into() })
+}
+
+/// Agreement of heatmaps of one image and of different images.
+pub fn agreement(together: f64, apart: f64, p_value: f64) -> Measured<Agreement> {
+    let difference = together - apart;
+    let group = |n: usize, shift: f64| AgreementGroup {
+        n,
+        together: Some(estimate(together + shift, 0.06, n)),
+        difference: Some(estimate(difference + shift, 0.06, n)),
+    };
+    Measured::Known(Agreement {
+        pairing: Pairing {
+            together: estimate(together, 0.05, 50),
+            apart: estimate(apart, 0.03, 50),
+            difference: estimate(difference, 0.04, 50),
+            p_value,
+            excess: Vec::new(),
+        },
+        same_answer: group(33, 0.02),
+        other_answer: group(17, -0.04),
+    })
+}
+
+fn comparisons(models: &[ModelName]) -> ComparisonFindings {
+    let item = |i: usize| {
+        let label = i % 10;
+        let answer = |stream: u64, errs: f64| {
+            let wrong = uniform(stream, i) < errs;
+            (if wrong { (label + 3) % 10 } else { label }, 0.55 + 0.44 * uniform(stream + 1, i))
+        };
+        let predictions = each(models, |model| by_kind(model, answer(31, 0.3), answer(33, 0.2)));
+        Comparison {
+            index: 37 * i,
+            identifier: format!("test/{:05}", 37 * i),
+            label,
+            explains: each(models, |model| by_kind(model, None, Some(predictions[model].0))),
+            predictions,
+            agreements: pairs(models).iter().map(|_| Measured::Known(1.2 * uniform(35, i) - 0.4)).collect(),
+            picture: format!("pictures/comparison-image-{i:02}.png"),
+            heatmaps: heatmaps("comparison", i, models),
+        }
+    };
+    ComparisonFindings {
+        selection: "Drawn by seed: half at random, half where the models disagree".into(),
+        items: (0..50).map(item).collect(),
+        methods: each(models, |model| by_kind(model, "rollout", "Grad-CAM").to_owned()),
+        pairs: pairs(models)
+            .into_iter()
+            .map(|models| HeatmapAgreement { models, constant: 0, agreement: agreement(0.21, 0.13, 0.0004) })
+            .collect(),
+    }
+}
+
+fn heads(_: ModelName) -> HeadFindings {
+    let ablation = |index: usize| {
+        let strength = 0.35 * uniform(41, index).powi(4);
+        let value = strength - 0.004 * uniform(42, index);
+        HeadAblation {
+            layer: index / HEADS,
+            head: index % HEADS,
+            mean: estimate(value, 0.006 + 0.1 * value.abs(), 1000),
+            zero: estimate(1.5 * value + 0.01, 0.01 + 0.1 * value.abs(), 1000),
+            resample: estimate(1.2 * value + 0.005, 0.01 + 0.1 * value.abs(), 1000),
+            accuracy_drop: estimate(value / 4.0, 0.006, 1000),
+            gradient: estimate(0.02 + 0.2 * strength + 0.02 * uniform(43, index), 0.002, 1000),
+            adjusted_p: if value > 0.008 { 0.0004 } else { 0.2 + 0.5 * uniform(44, index) },
+        }
+    };
+    let mut ranking: Vec<HeadAblation> = (0..LAYERS * HEADS).map(ablation).collect();
+    ranking.sort_by(|a, b| b.mean.value.total_cmp(&a.mean.value));
+    HeadFindings {
+        n: 1000,
+        baseline: share(842, 1000),
+        selected: Some(SelectedHead {
+            layer: ranking[0].layer,
+            head: ranking[0].head,
+            chosen_on: 500,
+            mean: estimate(0.271, 0.034, 500),
+            p_value: 0.0001,
+            accuracy_drop: estimate(0.064, 0.012, 500),
+        }),
+        ranking,
+        gradient_agreement: Some(estimate(0.58, 0.25, 24)),
+    }
+}
+
+/// Two models on some images: what each has, and what each alone has.
+pub fn paired_shares(
+    n: usize,
+    [first, second]: [usize; 2],
+    [only_first, only_second]: [usize; 2],
+    p: f64,
+) -> PairedShares {
+    PairedShares {
+        first: share(first, n),
+        second: share(second, n),
+        only_first,
+        only_second,
+        p_value: p,
+        adjusted_p: p,
+    }
+}
+
+fn attacks(models: &[ModelName]) -> AttackFindings {
+    let curve = |model: ModelName, attack: &str, clean: f64, decay: f64| AttackCurve {
+        model,
+        attack: attack.into(),
+        settings: if attack == "PGD" { "10 steps of ε/4, random start".into() } else { "one step".into() },
+        points: [0.0, 1.0, 2.0, 4.0, 8.0]
+            .map(|epsilon: f64| {
+                let robust = (500.0 * clean * (-decay * epsilon).exp()) as usize;
+                let kept = Some(share(robust, (500.0 * clean) as usize));
+                AttackPoint { epsilon, accuracy: share(robust, 500), kept }
+            })
+            .into(),
+        zero_gradient: 0.0,
+    };
+    let compared = |models: [ModelName; 2], attack: &str, epsilon: f64, kept: [usize; 2], p: f64| AttackComparison {
+        models,
+        attack: attack.into(),
+        epsilon,
+        robust: paired_shares(500, kept.map(|kept| kept + 10), [kept[0], kept[1] / 2], p),
+        kept: Some(paired_shares(400, kept, [kept[0], kept[1] / 2], p)),
+    };
+    let panels = |model: ModelName, index: usize| -> Vec<String> {
+        let all = ["clean", "change", "attacked"];
+        all.map(|name| format!("pictures/attack-image-{index:05}-{model}-{name}.png")).into()
+    };
+    let example = |index: usize| AttackExample {
+        index,
+        identifier: format!("test/{index:05}.png"),
+        pictures: each(models, |model| panels(model, index)),
+        label: index % 10,
+        answers: each(models, |model| [index % 10, by_kind(model, (index + 3) % 10, index % 10)]),
+    };
+    AttackFindings {
+        n: 500,
+        unit: epsilon_unit(),
+        curves: ["FGSM", "PGD"]
+            .into_iter()
+            .flat_map(|attack| models.iter().map(move |&model| (attack, model)))
+            .map(|(attack, model)| match attack {
+                "FGSM" => curve(model, attack, by_kind(model, 0.84, 0.93), by_kind(model, 0.35, 0.62)),
+                _ => curve(model, attack, by_kind(model, 0.84, 0.93), by_kind(model, 0.5, 1.1)),
+            })
+            .collect(),
+        comparisons: pairs(models)
+            .into_iter()
+            .flat_map(|models| {
+                [
+                    compared(models, "FGSM", 1.0, [300, 240], 0.0001),
+                    compared(models, "FGSM", 2.0, [210, 130], 0.0001),
+                    compared(models, "FGSM", 4.0, [100, 80], 0.31),
+                    compared(models, "FGSM", 8.0, [20, 3], 0.02),
+                    compared(models, "PGD", 1.0, [250, 150], 0.0001),
+                    compared(models, "PGD", 2.0, [150, 50], 0.0001),
+                    compared(models, "PGD", 4.0, [55, 50], 0.72),
+                    compared(models, "PGD", 8.0, [7, 5], 0.81),
+                ]
+            })
+            .collect(),
+        example_attack: Some(("PGD".into(), 4.0)),
+        example_answers: [12, 87, 205, 333].map(example).into(),
+    }
+}
+
+/// The sets of models that err together: one alone, two, all of more.
+fn erring(models: &[ModelName]) -> Vec<Vec<ModelName>> {
+    let mut sets: Vec<Vec<ModelName>> = models.iter().map(|&model| vec![model]).collect();
+    sets.extend(pairs(models).iter().map(|pair| pair.to_vec()));
+    sets.extend((models.len() > 2).then(|| models.to_vec()));
+    sets
+}
+
+fn errors(models: &[ModelName]) -> ErrorFindings {
+    let surest = |index: usize, probability: f64, erring: &[ModelName]| {
+        let answer = |model| ((index + usize::from(erring.contains(&model))) % 10, probability);
+        ExplainedImage {
+            image: shown("errors", index),
+            predictions: each(models, answer),
+            heatmaps: heatmaps("errors", index, models),
+        }
+    };
+    let group = |(place, erring): (usize, Vec<ModelName>)| {
+        // As many as the splits of accuracy say of a ViT and a ResNet.
+        let (count, confusions) = match erring.as_slice() {
+            &[model] if model == vit() => (238, [(5, 0, 31), (7, 0, 22), (3, 4, 18)]),
+            &[model] if model == cnn() => (60, [(6, 5, 9), (0, 7, 7), (2, 8, 5)]),
+            &[first, second] if [first, second] == [vit(), cnn()] => (78, [(7, 0, 12), (5, 0, 11), (9, 2, 6)]),
+            _ => (40 + 3 * place, [(7, 0, 9), (5, 0, 8), (9, 2, 4)]),
+        };
+        ErrorGroup {
+            count,
+            share: share(count, TEST),
+            confusions: confusions
+                .map(|(truth, predicted, count)| Confusion { truth, predicted, count })
+                .into(),
+            confidence: Some(0.4 + 0.001 * count as f64),
+            surest: (0..3).map(|place| surest(count + place, 0.97 - 0.01 * place as f64, &erring)).collect(),
+            erring,
+        }
+    };
+    let groups: Vec<ErrorGroup> = erring(models).into_iter().enumerate().map(group).collect();
+    let shared = |models| SharedErrors {
+        models,
+        same_wrong_class: Some(share(41, 78)),
+        same_answer: Measured::Known(AnswerAgreement {
+            observed: share(40, 77),
+            expected: 0.237,
+            excess: estimate(40.0 / 77.0 - 0.237, 0.11, 77),
+            p_value: 0.0004,
+            alone: 1,
+        }),
+    };
+    let most = |place: usize| [48.0, 12.0, 16.0][place % 3];
+    ErrorFindings {
+        n: TEST,
+        pairs: pairs(models).into_iter().map(shared).collect(),
+        by_class: (0..10)
+            .map(|class| ClassErrors {
+                class,
+                n: 200,
+                counts: (0..groups.len())
+                    .map(|place| (most(place) * uniform(51 + place as u64, class)) as usize)
+                    .collect(),
+            })
+            .collect(),
+        groups,
+    }
+}
+
+/// Gains of an explanation with these scores over a baseline with those: mass, AUROC, average precision, pointing.
+fn gains(own: [f64; 4], baseline: [f64; 4]) -> Gains {
+    let [mass, auroc, average_precision, pointing] = [0, 1, 2, 3].map(|score| {
+        let gain = own[score] - baseline[score];
+        paired(gain, 0.013, if gain.abs() > 0.013 { 0.0003 } else { 0.4 })
+    });
+    Gains { mass, auroc, average_precision, pointing }
+}
+
+fn localisation(models: &[ModelName]) -> LocalisationFindings {
+    const RANDOM: [f64; 4] = [0.22, 0.5, 0.24, 0.224];
+    const CENTRE: [f64; 4] = [0.388, 0.74, 0.5, 0.704];
+    let score = |method: &str, model: Option<ModelName>, scores: [f64; 4]| LocalisationScore {
+        method: method.into(),
+        model,
+        mass: estimate(scores[0], 0.012, 500),
+        auroc: estimate(scores[1], 0.011, 500),
+        average_precision: estimate(scores[2], 0.014, 500),
+        pointing: share((500.0 * scores[3]) as usize, 500),
+        constant: 0,
+        over_random: model.map(|_| gains(scores, RANDOM)),
+        over_centre: model.map(|_| gains(scores, CENTRE)),
+    };
+    let mut methods = vec![
+        score("random", None, RANDOM),
+        score("centre", None, CENTRE),
+        score("edges", None, [0.36, 0.63, 0.38, 0.41]),
+    ];
+    for &model in models {
+        if model == cnn() {
+            methods.push(score("Grad-CAM", Some(model), [0.473, 0.81, 0.6, 0.862]));
+        } else {
+            methods.push(score("rollout", Some(model), [0.291, 0.66, 0.41, 0.582]));
+            methods.push(score("Grad-CAM", Some(model), [0.402, 0.71, 0.53, 0.676]));
+        }
+    }
+    LocalisationFindings { n: 500, left_out: 0, object_share: estimate(0.22, 0.008, 500), methods }
+}
