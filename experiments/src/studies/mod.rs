@@ -11,6 +11,8 @@ mod heads;
 mod localisation;
 pub(crate) mod pictures;
 mod shape_bias;
+#[cfg(test)]
+mod table_models;
 mod trust;
 
 pub use accuracy::{AccuracyStudy, model_scores};

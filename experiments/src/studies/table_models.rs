@@ -1,0 +1,198 @@
+//! Studies of answers on models that are tables: what each answers to each image is known, and so are the findings.
+
+use archaeo_data::{Dataset, OpenOptions, open};
+use archaeo_models::{Classifier, ModelCard, NetworkSpec, Preprocessing};
+use archaeo_store::arrays::write_export;
+use archaeo_training::evaluate::Evaluation;
+use burn::tensor::Device;
+
+use super::findings::{AccuracyFindings, ErrorFindings, ShapeBiasFindings, TrustFindings};
+use super::{AccuracyStudy, ErrorsStudy, ShapeBiasStudy, TrustStudy};
+use crate::predictions::arrays;
+use crate::scene::{Progress, Scene, StudySizes};
+use crate::study::Study;
+use crate::subjects::{ModelName, Subject};
+
+struct Silent;
+
+impl Progress for Silent {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, _: usize) {}
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// What a table model answers to an image, by its class and number.
+type Answer = fn(usize, usize) -> usize;
+
+struct Found {
+    trust: TrustFindings,
+    accuracy: AccuracyFindings,
+    errors: ErrorFindings,
+    shape_bias: ShapeBiasFindings,
+}
+
+fn name(place: usize) -> ModelName {
+    ModelName::new(["first", "second", "third"][place])
+}
+
+fn model(kind: &str, classes: &[String], device: &Device) -> Classifier {
+    let card = ModelCard {
+        name: kind.into(),
+        network: NetworkSpec::named(kind, classes.len(), 16).unwrap(),
+        preprocessing: Preprocessing::plain(16),
+        classes: classes.into(),
+    };
+    Classifier::new(card, 0, device).unwrap()
+}
+
+/// Runs the studies of answers on Sherds, with tables instead of models.
+fn studied(answers: &[Answer]) -> Found {
+    let folder = tempfile::tempdir().unwrap();
+    ["predictions", "pictures"]
+        .iter()
+        .for_each(|name| std::fs::create_dir(folder.path().join(name)).unwrap());
+    let dataset: Dataset =
+        open("sherds:size=16,train=20,val=20,test=60,aligned=20,conflict=20", &OpenOptions::default())
+            .unwrap();
+    for (split, images) in dataset.splits() {
+        for (place, answer) in answers.iter().enumerate() {
+            let labels = images.labels();
+            let logits = labels.iter().enumerate().flat_map(|(image, &label)| {
+                let answer = answer(label, image);
+                (0..10).map(move |class| if class == answer { 200.0 } else { 0.0 })
+            });
+            let evaluation = Evaluation { logits: logits.collect(), classes: 10, labels };
+            let path = folder.path().join(format!("predictions/{split}-{}.safetensors", name(place)));
+            write_export(&path, &arrays(&evaluation), &[]).unwrap();
+        }
+    }
+    let device = Device::default();
+    let kinds = ["vit_micro", "resnet_micro", "vit_micro"];
+    let models: Vec<Classifier> =
+        kinds.iter().take(answers.len()).map(|kind| model(kind, &dataset.classes, &device)).collect();
+    let subjects: Vec<Subject> = models
+        .iter()
+        .enumerate()
+        .map(|(place, model)| Subject { name: name(place), model })
+        .collect();
+    let sizes = StudySizes { resamples: 500, ..StudySizes::quick() };
+    let scene = Scene {
+        folder: folder.path(),
+        dataset: &dataset,
+        main_split: "test",
+        subset: None,
+        subjects: &subjects,
+        device: &device,
+        sizes: &sizes,
+        seed: 1,
+        progress: &Silent,
+    };
+    Found {
+        trust: TrustStudy::run(&scene).unwrap(),
+        accuracy: AccuracyStudy::run(&scene).unwrap(),
+        errors: ErrorsStudy::run(&scene).unwrap(),
+        shape_bias: ShapeBiasStudy::run(&scene).unwrap(),
+    }
+}
+
+fn right(label: usize, _: usize) -> usize {
+    label
+}
+
+fn wrong(label: usize, _: usize) -> usize {
+    (label + 1) % 10
+}
+
+/// Right on the first three of every four images.
+fn mostly_right(label: usize, image: usize) -> usize {
+    if image % 4 < 3 { label } else { (label + 1) % 10 }
+}
+
+/// Right on the first two of every four images.
+fn half_right(label: usize, image: usize) -> usize {
+    if image % 4 < 2 { label } else { (label + 2) % 10 }
+}
+
+#[test]
+fn two_perfect_models_are_a_result() {
+    let found = studied(&[right, right]);
+    let pair = &found.accuracy.splits[0].pairs[0];
+    assert_eq!(pair.kappa.reason(), Some("both models are right on every image"));
+    assert_eq!((pair.both_right, pair.mcnemar_p, pair.difference.value), (60, 1.0, 0.0));
+    assert_eq!(found.accuracy.splits[0].models[name(0)].ece.value, 0.0);
+    let both = &found.errors.groups[2];
+    assert_eq!((both.erring.as_slice(), both.count), ([name(0), name(1)].as_slice(), 0));
+    let shared = &found.errors.pairs[0];
+    assert!(shared.same_wrong_class.is_none());
+    assert_eq!(shared.same_answer.reason(), Some("there is no image that both have wrong"));
+    let of_first = &found.trust.models[name(0)];
+    assert_eq!(of_first.accuracy.value, 1.0);
+    assert!(of_first.balanced.known().unwrap().low < 0.97, "60 images do not prove perfection");
+}
+
+#[test]
+fn models_that_are_always_wrong_or_never_differ_are_results() {
+    let found = studied(&[wrong, wrong]);
+    let pair = &found.accuracy.splits[0].pairs[0];
+    assert_eq!(pair.kappa.reason(), Some("both models are wrong on every image"));
+    assert_eq!(found.trust.models[name(1)].accuracy.value, 0.0);
+    assert_eq!(found.errors.pairs[0].same_wrong_class.as_ref().unwrap().value, 1.0);
+
+    let found = studied(&[mostly_right, mostly_right]);
+    let pair = &found.accuracy.splits[0].pairs[0];
+    assert_eq!((pair.only_first_right, pair.only_second_right), (0, 0));
+    assert_eq!(pair.kappa.known().unwrap().value, 1.0);
+
+    let found = studied(&[|_, _| 3, right]);
+    let constant = &found.trust.models[name(0)];
+    assert_eq!((constant.usual.class, constant.usual.share.value), (3, 1.0));
+    assert_eq!(constant.balanced.known().unwrap().value, 0.1);
+}
+
+/// Exchanging two models must change what is said of each: every number belongs to one of them.
+#[test]
+fn numbers_belong_to_their_model() {
+    let found = studied(&[mostly_right, half_right]);
+    let split = &found.accuracy.splits[0];
+    assert_eq!((split.models[name(0)].top1.value, split.models[name(1)].top1.value), (0.75, 0.5));
+    let pair = &split.pairs[0];
+    assert_eq!(pair.models, [name(0), name(1)]);
+    assert_eq!((pair.both_right, pair.only_first_right), (30, 15));
+    assert_eq!((pair.only_second_right, pair.both_wrong), (0, 15));
+    assert!((pair.difference.value - 0.25).abs() < 1e-12 && pair.difference.low > 0.0);
+    let counts: Vec<usize> = found.errors.groups.iter().map(|group| group.count).collect();
+    assert_eq!(counts, [0, 15, 15]);
+    // The two give different wrong answers.
+    assert_eq!(found.errors.pairs[0].same_wrong_class.as_ref().unwrap().value, 0.0);
+    assert_eq!(found.trust.models[name(1)].accuracy.value, 0.5);
+
+    let exchanged = studied(&[half_right, mostly_right]);
+    let pair = &exchanged.accuracy.splits[0].pairs[0];
+    assert_eq!((pair.only_first_right, pair.only_second_right), (0, 15));
+    assert!((pair.difference.value + 0.25).abs() < 1e-12);
+}
+
+#[test]
+fn one_model_is_studied_alone() {
+    let found = studied(&[mostly_right]);
+    assert!(found.accuracy.splits[0].pairs.is_empty() && found.errors.pairs.is_empty());
+    assert_eq!(found.accuracy.splits[0].models[name(0)].top1.value, 0.75);
+    let group = &found.errors.groups[..];
+    assert!(group.len() == 1 && group[0].count == 15 && group[0].erring == [name(0)]);
+    assert!(found.shape_bias.pairs.is_empty() && found.shape_bias.models.len() == 1);
+}
+
+#[test]
+fn three_models_are_compared_two_by_two() {
+    let found = studied(&[right, mostly_right, half_right]);
+    let pairs: Vec<[ModelName; 2]> =
+        found.accuracy.splits[0].pairs.iter().map(|pair| pair.models).collect();
+    assert_eq!(pairs, [[name(0), name(1)], [name(0), name(2)], [name(1), name(2)]]);
+    // Alone: the third on a quarter; two of them: second and third on the last quarter.
+    let counts: Vec<(usize, usize)> =
+        found.errors.groups.iter().map(|group| (group.erring.len(), group.count)).collect();
+    assert_eq!(counts, [(1, 0), (1, 0), (1, 15), (2, 0), (2, 0), (2, 15), (3, 0)]);
+    assert_eq!(found.shape_bias.pairs.len(), 3);
+}
