@@ -5,8 +5,8 @@ use std::path::Path;
 
 use archaeo_data::{Labels, OpenOptions};
 use archaeo_experiments::investigation::InvestigationConfig;
-use archaeo_training::RecipeFile;
 use archaeo_models::{ModelRequest, checkpoint, read_card};
+use archaeo_training::RecipeFile;
 
 /// Read, or the sentence that says why not.
 pub type Outcome = Result<(), String>;

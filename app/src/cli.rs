@@ -172,7 +172,10 @@ fn named<T: std::str::FromStr>(text: &str) -> Result<(String, T), String>
 where
     T::Err: std::fmt::Display,
 {
-    let (name, value) = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty()).ok_or("must be of the form NAME=VALUE, such as swin=swin.safetensors")?;
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+        .ok_or("must be of the form NAME=VALUE, such as swin=swin.safetensors")?;
     Ok((name.into(), value.parse().map_err(|error: T::Err| error.to_string())?))
 }
 

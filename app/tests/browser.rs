@@ -155,7 +155,10 @@ addEventListener("load", () => {
 fn the_report_shows_well_on_phones_tablets_and_laptops_in_light_and_dark() {
     let Some(browser) = BROWSERS.iter().find(|name| Command::new(name).arg("--version").output().is_ok())
     else {
-        assert!(std::env::var_os("ARCHAEO_CI").is_none(), "no Chromium found, and ARCHAEO_CI says that none may be missing");
+        assert!(
+            std::env::var_os("ARCHAEO_CI").is_none(),
+            "no Chromium found, and ARCHAEO_CI says that none may be missing"
+        );
         eprintln!("SKIPPED: no Chromium found; the report was not opened in a browser");
         return;
     };

@@ -33,13 +33,14 @@ enum Small {
     Clip,
 }
 
-const EXAMPLES: [(&str, Small); 32] = [
+const EXAMPLES: [(&str, Small); 33] = [
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
     ("archaeo excavate", Small::ConfigAndSherds),
     ("archaeo excavate --data scans/ --quick", Small::Config),
     ("archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors", Small::Config),
+    ("archaeo excavate --data scans/ --vit a.safetensors --add swin=c.safetensors", Small::Config),
     ("archaeo excavate --out runs/first", Small::ConfigAndSherds),
     ("archaeo train --config sherds-vit --out runs/vit", Small::Sherds),
     ("archaeo train --config my.toml --data ../cifar10 --out runs/resnet", Small::OneEpoch),
@@ -120,7 +121,7 @@ fn fixtures(folder: &Path) {
     fs::create_dir(&here).unwrap();
     let out = here.join("archaeo-out");
     succeed(excavate(&out).args(["--set", "epochs=1"]));
-    for (role, names) in [("vit", ["vit", "a"]), ("cnn", ["cnn", "b"])] {
+    for (role, names) in [("vit", &["vit", "a"][..]), ("cnn", &["cnn", "b", "c"])] {
         for name in names {
             let file = here.join(format!("{name}.safetensors"));
             fs::copy(out.join(role).join("model.safetensors"), file).unwrap();

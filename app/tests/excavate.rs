@@ -53,9 +53,11 @@ fn an_investigation_leaves_a_report_with_everything_behind_it() {
     }
     assert_eq!(all["accuracy"]["splits"][0]["n"], 70);
     assert_eq!(all["comparisons"]["items"].as_array().unwrap().len(), 8);
-    assert_eq!(all["heads"]["ranking"].as_array().unwrap().len(), 4);
-    for (group, role) in [("vit-only", "vit"), ("cnn-only", "cnn")] {
-        let surest = all["errors"]["groups"][group]["surest"].as_array().unwrap();
+    assert_eq!(all["heads"]["vit"]["ranking"].as_array().unwrap().len(), 4);
+    for (group, role) in ["vit", "cnn"].into_iter().enumerate() {
+        let group = &all["errors"]["groups"][group];
+        assert_eq!(group["erring"], serde_json::json!([role]));
+        let surest = group["surest"].as_array().unwrap();
         let probabilities: Vec<f64> =
             surest.iter().map(|shown| shown["predictions"][role][1].as_f64().unwrap()).collect();
         assert!(probabilities.is_sorted_by(|one, next| one >= next), "{group}: {probabilities:?}");
@@ -270,9 +272,81 @@ fn trained_models_can_be_brought_along() {
     assert!(sentence.contains("model.safetensors holds a vision transformer"), "{sentence}");
     assert!(sentence.contains("--cnn needs a convolutional network"), "{sentence}");
     assert!(!out.exists(), "a refused request must not take the folder");
-    let sentence = fail(excavate(&out).args(["--set", "models.vit.model=resnet_micro"]));
-    assert!(sentence.contains("[models.vit] must describe a vision transformer"), "{sentence}");
+    let sentence = fail(excavate(&out).args(["--train", "swin"]));
+    assert!(sentence.contains("describes no model `swin`; it has cnn, vit"), "{sentence}");
+    let sentence =
+        fail(excavate(&out).arg("--vit").arg(&vit).arg("--add").arg(format!("vit={}", cnn.display())));
+    assert!(sentence.contains("`vit` cannot name a model"), "{sentence}");
     assert!(!out.exists());
+}
+
+#[test]
+fn one_model_or_three_are_investigated_as_two_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = folder.path().join("trained");
+    succeed(&mut excavate(&trained));
+    let [vit, cnn] = ["vit", "cnn"].map(|name| trained.join(name).join("model.safetensors"));
+
+    // A model alone, of either kind: what takes attention or a second model is said not to apply, or is not there.
+    for (option, weights, has_attention) in [("--vit", &vit, true), ("--cnn", &cnn, false)] {
+        let out = folder.path().join(&option[2..]);
+        let result = json(excavate(&out).arg(option).arg(weights));
+        let all = investigation(&out);
+        assert_eq!(all["models"].as_array().unwrap().len(), 1);
+        assert_eq!(all["accuracy"]["splits"][0]["pairs"], serde_json::json!([]));
+        for study in ["attention", "heads"] {
+            assert_eq!(all.get(study).is_some(), has_attention, "{study} of {option}");
+            let reason = all["not_applicable"].get(study);
+            assert_eq!(reason.is_some(), !has_attention, "{study} of {option}");
+        }
+        let report = std::fs::read_to_string(out.join("report.md")).unwrap();
+        for word in ["both models", "the other model", "neither model", "either model"] {
+            assert!(!report.to_lowercase().contains(word), "{option}: {word}\n{report}");
+        }
+        assert_eq!(report.contains("no model here has attention heads"), !has_attention);
+        assert!(!result["trust"].as_array().unwrap().is_empty());
+    }
+
+    // Three, one of them twice under another name: pairs of all, and the same numbers for the same weights.
+    let out = folder.path().join("three");
+    let again = format!("again={}", vit.display());
+    let mut command = excavate(&out);
+    succeed(command.arg("--vit").arg(&vit).arg("--add").arg(&again).arg("--cnn").arg(&cnn));
+    let all = investigation(&out);
+    let names: Vec<_> = all["models"].as_array().unwrap().iter().map(|model| &model["name"]).collect();
+    assert_eq!(names, ["vit", "again", "cnn"], "models with attention come first");
+    let split = &all["accuracy"]["splits"][0];
+    assert_eq!(split["pairs"].as_array().unwrap().len(), 3);
+    assert_eq!(split["models"]["vit"], split["models"]["again"]);
+    assert_eq!(split["pairs"][0]["difference"]["value"], 0.0);
+    for study in ["attention", "heads"] {
+        assert_eq!(all[study].as_object().unwrap().keys().collect::<Vec<_>>(), ["again", "vit"]);
+    }
+    let two = investigation(&trained);
+    for model in ["vit", "cnn"] {
+        assert_eq!(two["accuracy"]["splits"][0]["models"][model], split["models"][model]);
+    }
+    assert_eq!(two["attention"]["vit"]["layers"], all["attention"]["vit"]["layers"]);
+}
+
+/// What an investigation says of a model is what `evaluate` says of it.
+#[test]
+fn accuracy_in_the_findings_is_that_of_evaluate() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    succeed(&mut excavate(&out));
+    let all = investigation(&out);
+    for name in ["vit", "cnn"] {
+        let weights = out.join(name).join("model.safetensors");
+        for split in all["accuracy"]["splits"].as_array().unwrap() {
+            let mut command =
+                archaeo(["evaluate", "--data", SHERDS, "--split", split["split"].as_str().unwrap()]);
+            let result = json(command.arg("--weights").arg(weights));
+            let found = &split["models"][name];
+            assert_eq!(result["n"], split["n"], "{name} on {}", split["split"]);
+            assert_eq!(result["top1"], found["top1"]["value"], "{name} on {}", split["split"]);
+        }
+    }
 }
 
 /// Dark and light squares, which any model tells apart: `count` images of each class for a split.
@@ -299,7 +373,7 @@ fn two_perfect_models_end_in_a_report() {
     let mut command = archaeo(["excavate", "--config", CONFIG, "--set", "epochs=4", "--data"]);
     let result = json(command.arg(&data).arg("--out").arg(&out));
     let all = investigation(&out);
-    let pair = &all["accuracy"]["splits"][0]["pair"];
+    let pair = &all["accuracy"]["splits"][0]["pairs"][0];
     assert_eq!(
         (&pair["both_right"], &pair["both_wrong"]),
         (&40.into(), &0.into()),

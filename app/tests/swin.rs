@@ -43,7 +43,7 @@ fn a_swin_transformer_can_be_trained_questioned_and_investigated() {
     let out = folder.path().join("out");
     let mut command = archaeo(["excavate", "--config", CONFIG, "--data", SHERDS, "--vit", &weights, "--out"]);
     succeed(command.arg(&out));
-    assert_eq!(investigation(&out)["heads"]["ranking"].as_array().unwrap().len(), 12);
+    assert_eq!(investigation(&out)["heads"]["vit"]["ranking"].as_array().unwrap().len(), 12);
     let report = std::fs::read_to_string(out.join("report.md")).unwrap();
     assert!(report.contains("the Swin") && !report.contains("the ViT"), "{report}");
 }

@@ -5,8 +5,8 @@
 
 mod classes;
 mod config;
-mod record;
 mod examined;
+mod record;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,19 +17,19 @@ use archaeo_store::StoreError;
 use burn::tensor::Device;
 use thiserror::Error;
 
-use archaeo_data::{DataError, Dataset, OpenOptions, SheetSize};
 use crate::findings::{DataFindings, ImageShown, Investigation, Provenance};
 use crate::report::{self, ReportError};
-use archaeo_store::run_folder::{Build, DataIdentity, Environment, RunFolder, RunFolderError};
-use crate::studies::pictures::panel;
 use crate::scene::{Progress, Scene, StudyError};
+use crate::studies::pictures::panel;
 use crate::study::{Applicability, STUDIES};
 use crate::subjects::{ModelName, Subject};
+use archaeo_data::{DataError, Dataset, OpenOptions, SheetSize};
+use archaeo_store::run_folder::{Build, DataIdentity, Environment, RunFolder, RunFolderError};
 use archaeo_training::{Observer, RecipeError, TrainError};
 
 pub use config::InvestigationConfig;
-use record::Record;
 use examined::Examined;
+use record::Record;
 
 /// Why an investigation ended early.
 #[derive(Debug, Error)]
@@ -65,7 +65,9 @@ pub enum InvestigationError {
     #[error(transparent)]
     Report(#[from] ReportError),
     /// A checkpoint of another kind than was asked for.
-    #[error("{path} holds {found}, but --{name} needs {needed}; give any model under a name of its own with --add NAME={path}")]
+    #[error(
+        "{path} holds {found}, but --{name} needs {needed}; give any model under a name of its own with --add NAME={path}"
+    )]
     WrongKind {
         /// Which file.
         path: PathBuf,
@@ -90,10 +92,14 @@ pub enum InvestigationError {
         reason: String,
     },
     /// A name that two models have, or that cannot be one.
-    #[error("`{0}` cannot name a model: names are of small letters, digits and hyphens, begin with a letter, and each is there once")]
+    #[error(
+        "`{0}` cannot name a model: names are of small letters, digits and hyphens, begin with a letter, and each is there once"
+    )]
     Name(String),
     /// No model at all.
-    #[error("there is no model to investigate; give one with --vit, --cnn or --add, or train those of the configuration")]
+    #[error(
+        "there is no model to investigate; give one with --vit, --cnn or --add, or train those of the configuration"
+    )]
     NoModel,
     /// Two checkpoints whose further classes differ.
     #[error(
@@ -231,12 +237,11 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     let hashes: Vec<&str> = examined.iter().map(|model| model.findings.weights_sha256.as_str()).collect();
     record.depends_on(&hashes);
     record.clear_predictions()?;
-    let models =
-        record.part("models", || Ok(examined.iter().map(|model| model.findings.clone()).collect::<Vec<_>>()))?;
+    let models = record
+        .part("models", || Ok(examined.iter().map(|model| model.findings.clone()).collect::<Vec<_>>()))?;
 
-    let subjects: Vec<Subject> = (examined.iter())
-        .map(|model| Subject { name: model.findings.name, model: &model.model })
-        .collect();
+    let subjects: Vec<Subject> =
+        (examined.iter()).map(|model| Subject { name: model.findings.name, model: &model.model }).collect();
     let scene = Scene {
         folder: folder.path(),
         dataset: &dataset,

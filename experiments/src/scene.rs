@@ -12,15 +12,15 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use archaeo_data::{DataError, Dataset, Sample, Split};
-use archaeo_training::evaluate::Evaluation;
-use archaeo_store::arrays::ExportError;
 use crate::subjects::{ModelName, Subject, pairs};
+use archaeo_data::{DataError, Dataset, Sample, Split};
+use archaeo_random::{spread, stratified};
+use archaeo_store::arrays::ExportError;
+use archaeo_training::RecipeError;
+use archaeo_training::evaluate::Evaluation;
 use archaeo_training::finite::{AnswersError, NotFinite};
 use archaeo_training::images::{preprocess, to_tensor};
 use archaeo_training::precision_name;
-use archaeo_random::{spread, stratified};
-use archaeo_training::RecipeError;
 
 /// A study that could not be done.
 #[derive(Debug, Error)]

@@ -119,7 +119,11 @@ pub trait AnyStudy: Sync {
     ///
     /// # Errors
     /// Findings that are not this study's.
-    fn chapter(&self, investigation: &Investigation, names: &Names) -> Result<Option<Chapter>, serde_json::Error>;
+    fn chapter(
+        &self,
+        investigation: &Investigation,
+        names: &Names,
+    ) -> Result<Option<Chapter>, serde_json::Error>;
 }
 
 struct Erased<S>(PhantomData<fn() -> S>);
@@ -149,7 +153,11 @@ impl<S: Study + 'static> AnyStudy for Erased<S> {
         Ok(serde_json::to_value(S::run(scene)?).expect("findings are plain data"))
     }
 
-    fn chapter(&self, investigation: &Investigation, names: &Names) -> Result<Option<Chapter>, serde_json::Error> {
+    fn chapter(
+        &self,
+        investigation: &Investigation,
+        names: &Names,
+    ) -> Result<Option<Chapter>, serde_json::Error> {
         let findings = investigation.findings::<S>()?;
         Ok(findings.map(|findings| S::chapter(&findings, investigation, names)))
     }

@@ -53,7 +53,9 @@ fn trained(arguments: &Excavate) -> Result<Vec<Trained>> {
     found
         .into_iter()
         .map(|(name, kind, path, model, class_names)| {
-            let last = |of: &[(String, PathBuf)]| of.iter().rev().find(|(given, _)| given == name).map(|(_, path)| path.clone());
+            let last = |of: &[(String, PathBuf)]| {
+                of.iter().rev().find(|(given, _)| given == name).map(|(_, path)| path.clone())
+            };
             let named = arguments.model.iter().rev().find(|(given, _)| given == name);
             let class_names = class_names.or_else(|| last(&arguments.class_names));
             Ok(Trained {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::classes::{DataClasses, MatchedBy, Matching, Outputs, match_classes, same_outputs};
-use archaeo_data::Dataset;
 use crate::subjects::ModelName;
+use archaeo_data::Dataset;
 
 use super::InvestigationError;
 
@@ -62,7 +62,9 @@ pub(super) fn arrange(
             let order = of_data.chain(own_order.map(|class| own[class])).collect();
             let mut notes = matching.notes;
             if matching.uncertain {
-                notes.push(format!("If that is wrong, name its outputs in order with --class-names {name}=FILE."));
+                notes.push(format!(
+                    "If that is wrong, name its outputs in order with --class-names {name}=FILE."
+                ));
             }
             Arranged { order, names, by: matching.by, notes }
         })

@@ -8,13 +8,13 @@ use burn::tensor::Device;
 use super::classes::arrange;
 use super::{Given, InvestigationError, Kind, Request, Watcher};
 use crate::classes::Outputs;
-use archaeo_data::Dataset;
 use crate::findings::ModelFindings;
 use crate::scene::StudyError;
 use crate::subjects::ModelName;
-use archaeo_training::images::{Augmented, Preprocessed, Subset};
+use archaeo_data::Dataset;
 use archaeo_random::stratified;
 use archaeo_store::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
+use archaeo_training::images::{Augmented, Preprocessed, Subset};
 use archaeo_training::{Job, Outcome, train};
 
 /// What a model is and what it has to be, where these differ.
@@ -46,7 +46,9 @@ impl Examined {
             .map(|(given, (_, outputs))| (given.name, given.path.to_owned(), outputs.clone()))
             .collect();
         let mut examined = Vec::new();
-        for ((given, (model, _)), arranged) in request.given.iter().zip(loaded).zip(arrange(dataset, &outputs)?) {
+        for ((given, (model, _)), arranged) in
+            request.given.iter().zip(loaded).zip(arrange(dataset, &outputs)?)
+        {
             let model = model.with_outputs(&arranged.order, arranged.names);
             let path = given.path;
             let mut one = Self::new(given.name, model, path, path.display().to_string(), Vec::new())?;
@@ -79,12 +81,8 @@ impl Examined {
             split: dataset.split(validation_split)?,
             preprocessing: &blank.card().preprocessing,
         };
-        let own_folder = RunFolder::open(
-            &folder.file(name.as_str()),
-            &recipe.to_toml(),
-            identity,
-            &request.environment,
-        )?;
+        let own_folder =
+            RunFolder::open(&folder.file(name.as_str()), &recipe.to_toml(), identity, &request.environment)?;
         let job = Job {
             recipe: &recipe,
             classes: &dataset.classes,

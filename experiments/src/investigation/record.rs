@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{InvestigationError, Watcher};
-use archaeo_store::run_folder::{Build, Environment, RunFolder, RunFolderError};
 use crate::scene::{Scene, StudyError};
 use crate::study::AnyStudy;
 use crate::subjects::Subject;
+use archaeo_store::run_folder::{Build, Environment, RunFolder, RunFolderError};
 
 /// Who made a finding, and from what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,12 +2,12 @@
 
 use crate::findings::{DataFindings, ImageShown, Investigation};
 
+use super::names::class_name;
+use super::shown::MADE_EARLIER;
 use archaeo_report::document::{
     Block, Column, Figure, Panel, Picture, PictureGrid, PictureRow, Section, Table, Text,
 };
-use super::names::class_name;
 use archaeo_report::numbers::{count, counted};
-use super::shown::MADE_EARLIER;
 
 /// Above this many classes the table of counts by class is folded away.
 const MOST_OPEN_CLASSES: usize = 12;

@@ -66,8 +66,8 @@ fn training(investigation: &Investigation) -> Vec<String> {
 fn sizes(investigation: &Investigation) -> Option<String> {
     let largest = investigation.models.iter().max_by_key(|model| model.parameters)?;
     let smallest = investigation.models.iter().min_by_key(|model| model.parameters)?;
-    let unequal = smallest.parameters > 0
-        && largest.parameters as f64 / smallest.parameters as f64 > UNEQUAL_SIZES;
+    let unequal =
+        smallest.parameters > 0 && largest.parameters as f64 / smallest.parameters as f64 > UNEQUAL_SIZES;
     unequal.then(|| {
         format!(
             "The models differ in size ({} has {} parameters, {} {}), which differences between them may reflect.",
@@ -86,14 +86,24 @@ fn scope(investigation: &Investigation) -> String {
         n => format!("{n} models"),
     };
     format!("{number} on one data set: nothing here says that all models of their kinds are like these.")
-        .replace("their kinds are like these", if investigation.models.len() == 1 { "its kind are like this one" } else { "their kinds are like these" })
+        .replace(
+            "their kinds are like these",
+            if investigation.models.len() == 1 {
+                "its kind are like this one"
+            } else {
+                "their kinds are like these"
+            },
+        )
 }
 
 fn samples(investigation: &Investigation, chapters: &[(&dyn AnyStudy, Chapter)]) -> Vec<String> {
     let mut items = Vec::new();
     let Some((split, n)) = &investigation.main_split else { return items };
     if *n < SMALL_SPLIT {
-        items.push(format!("The {split} split has only {}: small differences cannot be seen.", counted(*n, "image")));
+        items.push(format!(
+            "The {split} split has only {}: small differences cannot be seen.",
+            counted(*n, "image")
+        ));
     }
     let samples = chapters.iter().filter_map(|(_, chapter)| chapter.sample);
     let fewer: Vec<String> = samples

@@ -31,7 +31,9 @@ pub enum ReportError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Findings that another version made.
-    #[error("the findings of `{study}` are not as this version writes them ({reason}); run the investigation again")]
+    #[error(
+        "the findings of `{study}` are not as this version writes them ({reason}); run the investigation again"
+    )]
     Findings {
         /// Which study's.
         study: &'static str,
@@ -150,7 +152,11 @@ fn document(investigation: &Investigation) -> Result<Document, ReportError> {
         }
     }
     let mut sections = opening;
-    sections.extend([self::summary(summary), data::section(investigation), models::section(investigation, &names)]);
+    sections.extend([
+        self::summary(summary),
+        data::section(investigation),
+        models::section(investigation, &names),
+    ]);
     sections.append(&mut told);
     sections.extend([method, limitations, provenance]);
     Ok(Document { title, lead, facts, sections })

@@ -2,12 +2,12 @@
 
 use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty};
 
-use archaeo_training::EpochRecord;
 use crate::findings::{Investigation, ModelFindings};
+use archaeo_training::EpochRecord;
 
 use super::charts::bare_point;
-use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use super::names::Names;
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use archaeo_report::numbers::{Unit, count, decimal, duration, percent};
 
 pub(super) fn section(investigation: &Investigation, names: &Names) -> Section {
@@ -70,24 +70,20 @@ fn median_speed(history: &[EpochRecord]) -> Option<f64> {
 }
 
 fn curves(trained: &[&ModelFindings], names: &Names) -> Block {
-    let series =
-        |suffix: &str, model: &ModelFindings, value: fn(&EpochRecord) -> f64| LineSeries {
-            name: format!("{}{suffix}", names.bare(model.name)),
-            points: model
-                .history
-                .iter()
-                .filter_map(|epoch| bare_point(epoch.epoch as f64, value(epoch)))
-                .collect(),
-        };
+    let series = |suffix: &str, model: &ModelFindings, value: fn(&EpochRecord) -> f64| LineSeries {
+        name: format!("{}{suffix}", names.bare(model.name)),
+        points: model
+            .history
+            .iter()
+            .filter_map(|epoch| bare_point(epoch.epoch as f64, value(epoch)))
+            .collect(),
+    };
     let accuracy = LineChart {
         title: "Validation accuracy".into(),
         description: "Accuracy on the validation split after each epoch, one curve a model".into(),
         x: Axis::new("epoch", Scale::Count),
         y: Axis::new("accuracy", Scale::Percent).including(0.0, 1.0),
-        series: trained
-            .iter()
-            .map(|model| series("", model, |e| e.validation_accuracy))
-            .collect(),
+        series: trained.iter().map(|model| series("", model, |e| e.validation_accuracy)).collect(),
         uncertainty: Uncertainty::Band,
     };
     let mut losses: Vec<LineSeries> =

@@ -47,7 +47,9 @@ pub(super) fn lead(
     };
     match (asked.is_empty(), several) {
         (true, _) => format!("{subject}, {origin}.").into(),
-        (false, true) => format!("{subject}, {origin} and asked the same questions: {}.", listed(&asked)).into(),
+        (false, true) => {
+            format!("{subject}, {origin} and asked the same questions: {}.", listed(&asked)).into()
+        }
         (false, false) => {
             let asked = listed(&asked).replace(" each errs", " it errs").replace(" each ", " it ");
             format!("{subject}, {origin} and asked: {asked}.").into()

@@ -49,9 +49,10 @@ pub(super) fn section(investigation: &Investigation, chapters: &[(&dyn AnyStudy,
 /// Which file in the run folder holds the numbers of which section.
 fn files(chapters: &[(&dyn AnyStudy, Chapter)]) -> Table {
     let studies = chapters.iter().map(|(study, _)| (study.title(), study.id()));
-    let rows = [("Data", "data"), ("Models and training", "models")].into_iter().chain(studies).map(
-        |(section, name)| vec![Text::from(section), Text::new().code(format!("findings/{name}.json"))],
-    );
+    let rows = [("Data", "data"), ("Models and training", "models")]
+        .into_iter()
+        .chain(studies)
+        .map(|(section, name)| vec![Text::from(section), Text::new().code(format!("findings/{name}.json"))]);
     Table {
         caption: "The numbers behind each section, in full precision, within the run folder.".into(),
         columns: vec![Column::words("Section"), Column::words("File")],

@@ -4,8 +4,8 @@ use crate::findings::{ExplainedImage, HeatmapShown, ImageShown};
 use crate::studies::pictures::HEAT;
 use crate::subjects::{ByModel, ModelName};
 
-use archaeo_report::document::{Legend, Picture, Text, Verdict};
 use super::names::{Names, capitalised, class_name, listed};
+use archaeo_report::document::{Legend, Picture, Text, Verdict};
 use archaeo_report::numbers::percent;
 
 /// Colours named in a legend, from the lowest to the highest value.
@@ -25,10 +25,7 @@ pub(crate) fn heat_legend(title: &str) -> Legend {
 }
 
 /// `A heatmap is drawn as it was computed, cell by cell and without interpolation: 8 × 8 for the ViT, 4 × 4 for the ResNet.`
-pub(crate) fn cells<'a>(
-    heatmaps: impl Iterator<Item = &'a ByModel<HeatmapShown>>,
-    names: &Names,
-) -> String {
+pub(crate) fn cells<'a>(heatmaps: impl Iterator<Item = &'a ByModel<HeatmapShown>>, names: &Names) -> String {
     let mut grids: Vec<(ModelName, [usize; 2])> = Vec::new();
     for (name, heatmap) in heatmaps.flat_map(ByModel::iter) {
         if !grids.contains(&(name, heatmap.grid)) {

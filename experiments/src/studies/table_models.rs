@@ -72,11 +72,8 @@ fn studied(answers: &[Answer]) -> Found {
     let kinds = ["vit_micro", "resnet_micro", "vit_micro"];
     let models: Vec<Classifier> =
         kinds.iter().take(answers.len()).map(|kind| model(kind, &dataset.classes, &device)).collect();
-    let subjects: Vec<Subject> = models
-        .iter()
-        .enumerate()
-        .map(|(place, model)| Subject { name: name(place), model })
-        .collect();
+    let subjects: Vec<Subject> =
+        models.iter().enumerate().map(|(place, model)| Subject { name: name(place), model }).collect();
     let sizes = StudySizes { resamples: 500, ..StudySizes::quick() };
     let scene = Scene {
         folder: folder.path(),
@@ -187,8 +184,7 @@ fn one_model_is_studied_alone() {
 #[test]
 fn three_models_are_compared_two_by_two() {
     let found = studied(&[right, mostly_right, half_right]);
-    let pairs: Vec<[ModelName; 2]> =
-        found.accuracy.splits[0].pairs.iter().map(|pair| pair.models).collect();
+    let pairs: Vec<[ModelName; 2]> = found.accuracy.splits[0].pairs.iter().map(|pair| pair.models).collect();
     assert_eq!(pairs, [[name(0), name(1)], [name(0), name(2)], [name(1), name(2)]]);
     // Alone: the third on a quarter; two of them: second and third on the last quarter.
     let counts: Vec<(usize, usize)> =

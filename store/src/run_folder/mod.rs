@@ -148,8 +148,7 @@ impl RunFolder {
             self.write_json(DATA, data)?;
             return Ok(crate::write(&config_path, config.as_bytes())?);
         }
-        let there =
-            crate::read_to_string(&config_path).map_err(StoreError::io("read", &config_path))?;
+        let there = crate::read_to_string(&config_path).map_err(StoreError::io("read", &config_path))?;
         if let Some(difference) = difference_of_configs(&there, config) {
             return Err(RunFolderError::OtherConfiguration { path: self.path.clone(), difference });
         }

@@ -92,9 +92,8 @@ fn two(
 }
 
 fn several(close: &[ModelName], far: &[ModelName], gap: &str, names: &Names) -> String {
-    let called = |models: &[ModelName]| {
-        listed(&models.iter().map(|name| names.the(*name)).collect::<Vec<String>>())
-    };
+    let called =
+        |models: &[ModelName]| listed(&models.iter().map(|name| names.the(*name)).collect::<Vec<String>>());
     let threshold = threshold();
     let mut parts = Vec::new();
     if !close.is_empty() {

@@ -5,11 +5,11 @@ use archaeo_plot::{Axis, BarChart, BarSeries, DotIntervalChart, DotRow, Scale};
 use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use archaeo_report::numbers::{Unit, cannot, count, counted, p_value, percent};
 
+use super::AccuracyStudy;
 use super::claims::claims;
 use super::confusion;
 use super::definitions::definitions;
 use super::findings::{AccuracyFindings, PairComparison, SplitAccuracy};
-use super::AccuracyStudy;
 use crate::findings::Investigation;
 use crate::report::Names;
 use crate::report::charts::measure;

@@ -13,9 +13,9 @@ pub struct AccuracyFindings {
     /// One entry a split.
     pub splits: Vec<SplitAccuracy>,
     /// Confusion counts on the main split, `[model][truth][predicted]`.
-    pub confusion: ByModel< Vec<Vec<usize>>>,
+    pub confusion: ByModel<Vec<Vec<usize>>>,
     /// Accuracy of each class on the main split, `[model][class]`; `None` for a class without images there.
-    pub per_class: ByModel< Vec<Option<Estimate>>>,
+    pub per_class: ByModel<Vec<Option<Estimate>>>,
 }
 
 /// Both models on one split.
@@ -26,7 +26,7 @@ pub struct SplitAccuracy {
     /// Number of images.
     pub n: usize,
     /// Scores of each model.
-    pub models: ByModel< ModelScores>,
+    pub models: ByModel<ModelScores>,
     /// Every two models compared image by image.
     pub pairs: Vec<PairComparison>,
 }

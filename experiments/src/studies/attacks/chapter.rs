@@ -94,7 +94,8 @@ fn points(findings: &AttackFindings, names: &Names) -> Table {
         epsilons.insert(point.epsilon.to_bits(), point.epsilon);
     }
     let mut columns = vec![Column::numbers("ε (1/255)")];
-    let called = |curve: &super::findings::AttackCurve| format!("{}, {}", curve.attack, names.bare(curve.model));
+    let called =
+        |curve: &super::findings::AttackCurve| format!("{}, {}", curve.attack, names.bare(curve.model));
     columns.extend(findings.curves.iter().map(|curve| Column::numbers(called(curve))));
     let rows = epsilons.values().map(|&epsilon| {
         let cells = findings.curves.iter().map(|curve| {
@@ -126,7 +127,9 @@ fn comparisons(findings: &AttackFindings, names: &Names) -> Option<Block> {
         return None;
     }
     match names.models()[..] {
-        [first, second] => Some(Block::Table(of_two(findings, [first, second].map(|model| names.bare(model))))),
+        [first, second] => {
+            Some(Block::Table(of_two(findings, [first, second].map(|model| names.bare(model)))))
+        }
         _ if names.pairs().len() <= FEW_PAIRS => Some(Block::Table(of_pairs(findings, names))),
         _ => {
             let title = format!("{} pairs of models on the same images", count(names.pairs().len()));

@@ -4,8 +4,8 @@ use archaeo_report::Claim;
 use archaeo_report::evidence::SIGNIFICANCE;
 use archaeo_report::numbers::{Unit, count, counted, epsilon, p_value, percent};
 
-use super::ranking::overall;
 use super::findings::{AttackComparison, AttackCurve, AttackFindings, PairedShares};
+use super::ranking::overall;
 use crate::report::Names;
 use crate::report::names::{capitalised, listed};
 use crate::subjects::ModelName;
@@ -149,7 +149,9 @@ fn of_pair(findings: &AttackFindings, attack: &str, pair: [ModelName; 2], names:
         [_, 0] => stands_better(attack, pair, names, &clean),
         [0, _] => stands_better(attack, [second, first], names, &clean),
         _ => {
-            format!("Under {attack} it depends on ε {which} keeps more of what it has without an attack{clean}.")
+            format!(
+                "Under {attack} it depends on ε {which} keeps more of what it has without an attack{clean}."
+            )
         }
     };
     let halving = pair.map(|model| halving(findings, attack, model, names));
@@ -200,12 +202,7 @@ fn no_robustness(
 }
 
 /// ` (without an attack: ViT 84.0 %, ResNet 93.0 %)`; a model that is alone is not named.
-fn clean_accuracies(
-    findings: &AttackFindings,
-    attack: &str,
-    models: &[ModelName],
-    names: &Names,
-) -> String {
+fn clean_accuracies(findings: &AttackFindings, attack: &str, models: &[ModelName], names: &Names) -> String {
     let clean = models.iter().filter_map(|&model| {
         let curve = curve_of(findings, attack, model)?;
         let accuracy = percent(curve.points.first().filter(|point| point.epsilon == 0.0)?.accuracy.value);

@@ -16,8 +16,11 @@ pub(super) fn comparisons(
     let of = |model: ModelName| outcomes.iter().filter(move |outcomes| outcomes.model == model);
     let mut comparisons = Vec::new();
     for &models in pairs {
-        let both: Vec<bool> =
-            correct[models[0]].iter().zip(&correct[models[1]]).map(|(first, second)| *first && *second).collect();
+        let both: Vec<bool> = correct[models[0]]
+            .iter()
+            .zip(&correct[models[1]])
+            .map(|(first, second)| *first && *second)
+            .collect();
         let chosen = |robust: &[bool]| -> Vec<bool> {
             robust.iter().zip(&both).filter(|(_, both)| **both).map(|(robust, _)| *robust).collect()
         };

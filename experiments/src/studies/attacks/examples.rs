@@ -49,7 +49,12 @@ pub(super) fn examples(
         index: indices[place],
         identifier: split.identifier(indices[place]),
         label: labels[place],
-        answers: scene.names().into_iter().zip(&answers).map(|(name, answers)| (name, answers[place])).collect(),
+        answers: scene
+            .names()
+            .into_iter()
+            .zip(&answers)
+            .map(|(name, answers)| (name, answers[place]))
+            .collect(),
         pictures: ByModel::default(),
     };
     let mut found: Vec<AttackExample> = chosen.iter().map(|&place| example(place)).collect();
@@ -96,7 +101,8 @@ fn choose(labels: &[usize], fates: &[Vec<Fate>], seed: u64, count: usize) -> Vec
         order.swap(last, rng.below(last + 1));
     }
     let models = fates.first().map_or(0, Vec::len);
-    let turns = [Fate::Fooled, Fate::Held].into_iter().flat_map(|fate| (0..models).map(move |model| (model, fate)));
+    let turns =
+        [Fate::Fooled, Fate::Held].into_iter().flat_map(|fate| (0..models).map(move |model| (model, fate)));
     let turns: Vec<(usize, Fate)> = turns.collect();
     let mut chosen: Vec<usize> = Vec::new();
     let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
@@ -171,7 +177,6 @@ fn to_images(images: &Tensor<4>) -> Vec<Image> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
 
     #[test]
     fn examples_are_spread_over_classes_and_show_successes_and_failures() {

@@ -5,7 +5,8 @@ use archaeo_plot::{
     Axis, LineChart, LineSeries, MatrixChart, Scale, Scatter, ScatterSeries, Uncertainty, ValueFormat,
 };
 use archaeo_report::document::{
-    Block, Column, Figure, Gallery, GalleryItem, Panel, Picture, PictureGrid, PictureRow, Section, Table, Text,
+    Block, Column, Figure, Gallery, GalleryItem, Panel, Picture, PictureGrid, PictureRow, Section, Table,
+    Text,
 };
 use archaeo_report::numbers::{Unit, counted};
 
@@ -43,7 +44,8 @@ pub(super) fn chapter(
         vec!["Attention shows where information can flow, not what decided the answer.".into()];
     chapter.sample = findings.values().next().map(|found| ("attention statistics", found.n));
     let head = findings.values().flat_map(|found| &found.layers).flat_map(|layer| &layer.heads).next();
-    chapter.intervals = head.map(|head| ("Attention statistics", head.distance.clone())).into_iter().collect();
+    chapter.intervals =
+        head.map(|head| ("Attention statistics", head.distance.clone())).into_iter().collect();
     chapter
 }
 

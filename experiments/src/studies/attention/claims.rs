@@ -109,7 +109,8 @@ impl<'a> Reach<'a> {
 
     /// All that is known, as a sentence without its stop.
     fn evidence(&self) -> String {
-        let reach = format!("as a share of the distance of even attention, the mean over heads is {}", self.ends);
+        let reach =
+            format!("as a share of the distance of even attention, the mean over heads is {}", self.ends);
         match self.trend {
             Measured::Known(trend) => format!(
                 "{reach}; Spearman's ρ between layer and this share over {} is {}, {} (permutations of the layers)",
@@ -124,7 +125,9 @@ impl<'a> Reach<'a> {
     /// The test alone.
     fn brief(&self) -> String {
         match self.trend {
-            Measured::Known(trend) => format!("{} ({})", Unit::Coefficient.value(trend.rho), p_value(trend.p_value)),
+            Measured::Known(trend) => {
+                format!("{} ({})", Unit::Coefficient.value(trend.rho), p_value(trend.p_value))
+            }
             Measured::Undefined { .. } => "undefined".into(),
         }
     }
@@ -134,15 +137,20 @@ fn depth_claim(found: &[(ModelName, Reach)], names: &Names) -> Option<Claim> {
     let (statement, evidence) = match found {
         [] => return None,
         [(_, only)] => (Trend::of(only.trend).sentence(None), only.evidence()),
-        several => (of_each_trend(several, names), of_each(several, names, Reach::evidence, |found| {
-            let each: Vec<String> =
-                found.iter().map(|(model, reach)| format!("{} {}", names.bare(*model), reach.brief())).collect();
-            format!(
-                "Spearman's ρ between layer and mean distance over heads as a share of that of even attention \
+        several => (
+            of_each_trend(several, names),
+            of_each(several, names, Reach::evidence, |found| {
+                let each: Vec<String> = found
+                    .iter()
+                    .map(|(model, reach)| format!("{} {}", names.bare(*model), reach.brief()))
+                    .collect();
+                format!(
+                    "Spearman's ρ between layer and mean distance over heads as a share of that of even attention \
                  (permutations of the layers): {}",
-                each.join(", ")
-            )
-        })),
+                    each.join(", ")
+                )
+            }),
+        ),
     };
     Some(Claim {
         section: super::AttentionStudy::ID,
@@ -206,12 +214,14 @@ impl Near {
             };
             findings.layers[layers].iter().map(of_layer).sum::<usize>()
         };
-        let heads = |layers: Range<usize>| findings.layers[layers].iter().map(|layer| layer.heads.len()).sum();
+        let heads =
+            |layers: Range<usize>| findings.layers[layers].iter().map(|layer| layer.heads.len()).sum();
         let depth = findings.layers.len();
         let shares = findings.layers.iter().enumerate().flat_map(|(layer, found)| {
             let even = found.even_distance;
             let each = found.heads.iter().map(|head| head.distance.value).enumerate();
-            each.filter(move |_| even > 0.0).map(move |(head, distance)| (layer, head, distance, distance / even))
+            each.filter(move |_| even > 0.0)
+                .map(move |(head, distance)| (layer, head, distance, distance / even))
         });
         let half = |layers: Range<usize>| (heads(layers.clone()), on(Side::Below, layers));
         Some(Self {

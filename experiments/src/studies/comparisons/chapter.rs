@@ -12,8 +12,8 @@ use super::shown::gallery;
 use crate::findings::Investigation;
 use crate::report::Names;
 use crate::report::method::definition;
-use crate::study::{Chapter, Study};
 use crate::studies::{AccuracyStudy, LocalisationStudy};
+use crate::study::{Chapter, Study};
 
 pub(super) fn chapter(
     findings: &ComparisonFindings,

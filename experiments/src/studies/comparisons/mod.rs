@@ -71,7 +71,9 @@ impl Study for ComparisonsStudy {
                     label: split.label(index),
                     predictions: answered.iter().map(predicted).collect(),
                     explains: (scene.subjects.iter())
-                        .map(|of| (of.name, depends_on_class(&of.model.card().network).then(|| answer(of.name))))
+                        .map(|of| {
+                            (of.name, depends_on_class(&of.model.card().network).then(|| answer(of.name)))
+                        })
                         .collect(),
                     agreements: compared.iter().map(Pair::agreement).collect(),
                     picture: scene.save(&name, &panel(&explained[first.name].seen, PANEL)?)?,
@@ -96,7 +98,11 @@ impl Study for ComparisonsStudy {
         Ok(ComparisonFindings {
             selection,
             items,
-            methods: scene.subjects.iter().map(|of| (of.name, method(&of.model.card().network).to_owned())).collect(),
+            methods: scene
+                .subjects
+                .iter()
+                .map(|of| (of.name, method(&of.model.card().network).to_owned()))
+                .collect(),
             pairs: pairs.iter().zip(&of_pairs).map(agree).collect::<Result<_, StudyError>>()?,
         })
     }

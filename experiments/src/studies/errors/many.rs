@@ -56,14 +56,15 @@ fn pair_of(models: [ModelName; 2], names: &Names) -> String {
 pub(super) fn overlaps(pairs: &[PairComparison], names: &Names) -> Option<Claim> {
     let known: Vec<([ModelName; 2], &Estimate)> =
         pairs.iter().filter_map(|pair| Some((pair.models, pair.kappa.known()?))).collect();
-    let by_value = |a: &&([ModelName; 2], &Estimate), b: &&([ModelName; 2], &Estimate)| {
-        a.1.value.total_cmp(&b.1.value)
-    };
+    let by_value =
+        |a: &&([ModelName; 2], &Estimate), b: &&([ModelName; 2], &Estimate)| a.1.value.total_cmp(&b.1.value);
     let (most, least) = (known.iter().max_by(by_value)?, known.iter().min_by(by_value)?);
     let on = |wanted: Side| known.iter().filter(|(_, kappa)| side(kappa, 0.0) == wanted).count();
     let all = count(pairs.len());
     let mut statement = match on(Side::Above) {
-        0 => format!("For none of the {all} pairs of models it can be shown that they tend to fail on the same images"),
+        0 => format!(
+            "For none of the {all} pairs of models it can be shown that they tend to fail on the same images"
+        ),
         same => format!("Of {all} pairs of models, {} tend to fail on the same images", count(same)),
     };
     match on(Side::Below) {
@@ -94,9 +95,9 @@ pub(super) fn same_answers(pairs: &[SharedErrors], names: &Names) -> Option<Clai
     let all = count(pairs.len());
     let than = "than independent models with the same confusions would";
     let mut statement = match on(Side::Above) {
-        0 => format!(
-            "No two models are shown to name the same wrong class more often {than}, of {all} pairs"
-        ),
+        0 => {
+            format!("No two models are shown to name the same wrong class more often {than}, of {all} pairs")
+        }
         more => format!(
             "Where both of a pair are wrong, {} of {all} pairs of models name the same wrong class more often {than}",
             count(more)

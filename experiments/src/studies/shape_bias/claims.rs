@@ -133,11 +133,13 @@ fn shape(findings: &ShapeBiasFindings, names: &Names) -> Claim {
         }
         pairs => {
             let told: Vec<(String, String)> = pairs.iter().map(|pair| compared(pair, names)).collect();
-            let statement = told.iter().map(|(statement, _)| statement.as_str()).collect::<Vec<_>>().join(" ");
-            let tests = pairs.iter().zip(&told).filter(|(_, (_, test))| !test.is_empty()).map(|(pair, (_, test))| {
-                let [first, second] = pair.models.map(|name| names.bare(name));
-                format!("{first} − {second} {test}")
-            });
+            let statement =
+                told.iter().map(|(statement, _)| statement.as_str()).collect::<Vec<_>>().join(" ");
+            let tests =
+                pairs.iter().zip(&told).filter(|(_, (_, test))| !test.is_empty()).map(|(pair, (_, test))| {
+                    let [first, second] = pair.models.map(|name| names.bare(name));
+                    format!("{first} − {second} {test}")
+                });
             (statement, format!("; differences on the same images: {}", tests.collect::<Vec<_>>().join("; ")))
         }
     };

@@ -40,7 +40,10 @@ impl Study for ShapeBiasStudy {
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
         let knows = scene.dataset.splits().contains_key(CONFLICT_SPLIT)
             && textures(scene, CONFLICT_SPLIT, 1)?.is_some();
-        Ok(Applicability::only_if(knows, "the data has no images whose shape and texture are known to disagree"))
+        Ok(Applicability::only_if(
+            knows,
+            "the data has no images whose shape and texture are known to disagree",
+        ))
     }
 
     fn run(scene: &Scene) -> Result<ShapeBiasFindings, StudyError> {
@@ -60,7 +63,9 @@ impl Study for ShapeBiasStudy {
             let difference = bias_difference(first, second, &scene.resampling());
             let never = pair.into_iter().find(|name| models[*name].bias.known().is_none());
             let difference = match never {
-                Some(name) => Measured::undefined(format!("{} never decides for either cue", scene.called(name))),
+                Some(name) => {
+                    Measured::undefined(format!("{} never decides for either cue", scene.called(name)))
+                }
                 None => Measured::of(difference)?,
             };
             Ok(ShapeBiasDifference { models: pair, difference })
@@ -92,8 +97,10 @@ fn of_one(
         if scene.dataset.splits().contains_key(split) {
             let predicted = scene.predicted(split, name)?;
             let correct = predicted.scores()?.correct(1);
-            right
-                .insert(split.to_owned(), (correct.iter().filter(|&&correct| correct).count(), correct.len()));
+            right.insert(
+                split.to_owned(),
+                (correct.iter().filter(|&&correct| correct).count(), correct.len()),
+            );
         }
     }
     let aligned_gain = match (right.get(ALIGNED_SPLIT), right.get(CONFLICT_SPLIT)) {

@@ -24,7 +24,8 @@ const UNEVEN: f64 = 1.5;
 
 pub(super) fn claims(findings: &TrustFindings, investigation: &Investigation, names: &Names) -> Vec<Claim> {
     let models = findings.models.iter().map(|(name, trust)| {
-        Model { trust, findings, the: names.the(name), classes: &investigation.data.classes }.claim(name, names)
+        Model { trust, findings, the: names.the(name), classes: &investigation.data.classes }
+            .claim(name, names)
     });
     models.chain([scope(findings, investigation)]).collect()
 }

@@ -47,7 +47,8 @@ impl Study for TrustStudy {
         let selection = scene.dataset.selection_split();
         let mut models = ByModel::default();
         for name in scene.names() {
-            let chosen_on = selection.map(|split| Ok::<_, StudyError>((split, scene.predicted(split, name)?)));
+            let chosen_on =
+                selection.map(|split| Ok::<_, StudyError>((split, scene.predicted(split, name)?)));
             let chosen_on = chosen_on.transpose()?;
             let predicted = scene.predicted(scene.main_split, name)?;
             let before = chosen_on.as_ref().map(|(split, predicted)| (*split, predicted));
