@@ -9,6 +9,8 @@ mod errors;
 pub(crate) mod explained;
 mod heads;
 mod localisation;
+#[cfg(test)]
+mod made_up;
 pub(crate) mod pictures;
 mod shape_bias;
 #[cfg(test)]

@@ -6,6 +6,8 @@ pub mod findings;
 mod gallery;
 mod many;
 mod shown;
+#[cfg(test)]
+mod tests;
 
 use archaeo_analysis::error_groups::{confusions, error_groups};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, answer_agreement, wilson};
@@ -125,20 +127,4 @@ fn shared_errors(
     let same_wrong_class =
         (!same.is_empty()).then(|| wilson(agreeing, same.len(), DEFAULT_LEVEL)).transpose()?;
     Ok(SharedErrors { models, same_wrong_class, same_answer })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_sorted_by_how_many_err() {
-        let models = ["a", "b", "c"].map(ModelName::new);
-        let found: Vec<String> = subsets(&models)
-            .iter()
-            .map(|erring| erring.iter().map(|name| name.as_str()).collect::<String>())
-            .collect();
-        assert_eq!(found, ["a", "b", "c", "ab", "ac", "bc", "abc"]);
-        assert_eq!(subsets(&models[..1]), [[models[0]]]);
-    }
 }

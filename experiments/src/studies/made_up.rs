@@ -1,0 +1,130 @@
+//! Made-up investigations of any models for the tests of chapters.
+
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, wilson};
+use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
+use archaeo_report::document::{Block, Document, Section, Text};
+use serde_json::json;
+
+use crate::findings::{HeatmapShown, ImageShown, Investigation, ModelFindings};
+use crate::study::Chapter;
+use crate::subjects::{ByModel, ModelName};
+
+/// Names and architectures, of which a test takes the first few.
+const MODELS: [(&str, &str, usize); 4] = [
+    ("vit", "vit_micro", 32),
+    ("cnn", "resnet_micro", 32),
+    ("swin", "swin_tiny_patch4_window7", 224),
+    ("cnn-2", "resnet18_cifar", 32),
+];
+
+const CLASSES: [&str; 5] = ["circle", "square", "triangle", "star", "cross"];
+
+/// Models of which nothing has been asked yet: a ViT, then a ResNet, then a Swin, then a second ResNet.
+pub(super) fn investigation(models: usize) -> Investigation {
+    let model = |(name, network, size): (&str, &str, usize)| ModelFindings {
+        name: ModelName::new(name),
+        card: ModelCard {
+            name: network.into(),
+            network: NetworkSpec::named(network, CLASSES.len(), size).unwrap(),
+            preprocessing: Preprocessing::plain(size),
+            classes: CLASSES.map(str::to_owned).into(),
+        },
+        parameters: 800_000,
+        weights: format!("{name}.safetensors"),
+        weights_sha256: "c0ffee".repeat(10),
+        classes_matched_by: None,
+        class_notes: Vec::new(),
+        history: Vec::new(),
+    };
+    let mut found: Investigation = serde_json::from_value(json!({
+        "provenance": {
+            "version": "0.1.0", "commit": "4f1c2d09ab", "command": "archaeo excavate", "config": "", "seed": 7, "threads": 2,
+            "device": "cpu", "processor": "Example", "started": "2030-01-02T03:04:05Z", "seconds": [],
+        },
+        "data": {
+            "source": "sherds", "name": "Sherds", "classes": CLASSES, "counts": {}, "fingerprint": "", "skipped": [],
+        },
+        "models": [],
+    }))
+    .unwrap();
+    found.models = MODELS[..models].iter().map(|model_of| model(*model_of)).collect();
+    found
+}
+
+/// The first few models' names.
+pub(super) fn names(models: usize) -> Vec<ModelName> {
+    MODELS[..models].iter().map(|(name, ..)| ModelName::new(name)).collect()
+}
+
+/// One value for each of the first few models.
+pub(super) fn each<T>(models: usize, of: impl Fn(usize) -> T) -> ByModel<T> {
+    names(models).into_iter().enumerate().map(|(place, name)| (name, of(place))).collect()
+}
+
+pub(super) fn estimate(value: f64, half_width: f64, n: usize) -> Estimate {
+    Estimate {
+        value,
+        low: value - half_width,
+        high: value + half_width,
+        level: DEFAULT_LEVEL,
+        n,
+        method: "percentile bootstrap".into(),
+    }
+}
+
+pub(super) fn share(successes: usize, n: usize) -> Estimate {
+    wilson(successes, n, DEFAULT_LEVEL).unwrap()
+}
+
+/// Image `index`, of the class that it leaves divided by their number.
+pub(super) fn image(index: usize) -> ImageShown {
+    ImageShown {
+        index,
+        identifier: format!("test/{index:05}.png"),
+        label: index % CLASSES.len(),
+        picture: format!("pictures/image-{index:05}.png"),
+    }
+}
+
+/// A heatmap of image `index` for each of the first few models.
+pub(super) fn heatmaps(models: usize, index: usize) -> ByModel<HeatmapShown> {
+    each(models, |place| HeatmapShown {
+        grid: [8 / (place + 1); 2],
+        picture: format!("pictures/map-{index:05}-{place}.png"),
+    })
+}
+
+/// A section as Markdown.
+pub(super) fn text(section: Section) -> String {
+    let document = Document {
+        title: "Made up".into(),
+        lead: Text::new(),
+        facts: Vec::new(),
+        sections: vec![section],
+    };
+    archaeo_report::markdown::page(&document).text
+}
+
+/// Everything that a chapter says: sentences, tables, claims, definitions and limitations.
+pub(super) fn everything(mut chapter: Chapter) -> String {
+    chapter.section.blocks.push(Block::Claims(std::mem::take(&mut chapter.claims)));
+    chapter.section.blocks.push(Block::Definitions(std::mem::take(&mut chapter.definitions)));
+    let limitations = chapter.limitations.iter().map(|item| Text::from(item.as_str())).collect();
+    chapter.section.blocks.push(Block::List(limitations));
+    text(chapter.section)
+}
+
+/// Whether a text speaks of two models where there are not two.
+pub(super) fn assert_speaks_of(models: usize, text: &str) {
+    assert!(!text.contains("NaN"), "{text}");
+    if models == 1 {
+        for word in ["oth models", "oth ", "the other", "Only ", "only ", "each model", "Each model", "the two"] {
+            assert!(!text.contains(word), "{word:?} with one model: {text}");
+        }
+    }
+    if models > 2 {
+        for word in ["oth models", "oth answers", "the other model", "Both wrong |", "the models fail"] {
+            assert!(!text.contains(word), "{word:?} with {models} models: {text}");
+        }
+    }
+}
