@@ -154,16 +154,8 @@ fn depth_claim(found: &[(ModelName, Reach)], names: &Names) -> Option<Claim> {
 
 /// Models of one trend share a sentence.
 fn of_each_trend(found: &[(ModelName, Reach)], names: &Names) -> String {
-    let mut groups: Vec<(Trend, Vec<String>)> = Vec::new();
-    for (model, reach) in found {
-        let trend = Trend::of(reach.trend);
-        match groups.iter_mut().find(|(known, _)| *known == trend) {
-            Some((_, models)) => models.push(names.the(*model)),
-            None => groups.push((trend, vec![names.the(*model)])),
-        }
-    }
-    let sentences = groups.iter().map(|(trend, models)| trend.sentence(Some(&listed(models))));
-    sentences.collect::<Vec<_>>().join("; ")
+    let groups = names.grouped(found.iter().map(|(model, reach)| (*model, Trend::of(reach.trend))));
+    groups.iter().map(|(trend, models)| trend.sentence(Some(models))).collect::<Vec<_>>().join("; ")
 }
 
 /// What is known of each of a few models, in full; of many `brief`.

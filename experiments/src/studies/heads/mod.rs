@@ -1,6 +1,7 @@
 //! What is each attention head of each model worth?
 
 mod chapter;
+mod claims;
 pub mod findings;
 
 use archaeo_analysis::head_ablation::{
@@ -46,8 +47,8 @@ impl Study for HeadsStudy {
         scene.with_attention().into_iter().map(|subject| Ok((subject.name, of_model(scene, subject)?))).collect()
     }
 
-    fn chapter(findings: &Self::Findings, investigation: &Investigation, names: &Names) -> Chapter {
-        chapter::chapter(findings, investigation, names)
+    fn chapter(findings: &Self::Findings, _: &Investigation, names: &Names) -> Chapter {
+        chapter::chapter(findings, names)
     }
 }
 
