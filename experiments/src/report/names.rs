@@ -65,7 +65,10 @@ impl Names {
     }
 
     /// Models of the same value together, as `the ViT and the Swin`: values in the order in which they first come.
-    pub(crate) fn grouped<K: PartialEq>(&self, models: impl IntoIterator<Item = (ModelName, K)>) -> Vec<(K, String)> {
+    pub(crate) fn grouped<K: PartialEq>(
+        &self,
+        models: impl IntoIterator<Item = (ModelName, K)>,
+    ) -> Vec<(K, String)> {
         let mut groups: Vec<(K, Vec<String>)> = Vec::new();
         for (model, value) in models {
             match groups.iter_mut().find(|(known, _)| *known == value) {

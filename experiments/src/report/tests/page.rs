@@ -292,7 +292,9 @@ fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
     render(&found, folder.path()).unwrap();
     let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 1);
-    assert!(page.contains("The picture <code>pictures/heads-vit-0-0.png</code> is missing from the run folder."));
+    assert!(
+        page.contains("The picture <code>pictures/heads-vit-0-0.png</code> is missing from the run folder.")
+    );
     assert!(page.contains("The picture <code>../outside.png</code> is missing from the run folder."));
     assert_eq!(std::fs::read_to_string(folder.path().join("report.md")).unwrap(), markdown(&found));
     let files: BTreeSet<_> =

@@ -128,7 +128,8 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
     found.insert::<ErrorsStudy>(&errors(models));
     found.insert::<LocalisationStudy>(&localisation(models));
     found.insert::<ShapeBiasStudy>(&shape_bias(models));
-    let not_applicable = [AttentionStudy::ID, HeadsStudy::ID].map(|id| (id.into(), "no model here has attention heads".into()));
+    let not_applicable = [AttentionStudy::ID, HeadsStudy::ID]
+        .map(|id| (id.into(), "no model here has attention heads".into()));
     match with_attention.as_slice() {
         [] => found.not_applicable.extend(not_applicable),
         some => {
@@ -507,7 +508,9 @@ fn attention(model: ModelName) -> AttentionFindings {
             layers: (0..LAYERS)
                 .map(|layer| LayerMaps {
                     grid: [8, 8],
-                    heads: (0..HEADS).map(|head| format!("pictures/heads-{model}-{layer}-{head}.png")).collect(),
+                    heads: (0..HEADS)
+                        .map(|head| format!("pictures/heads-{model}-{layer}-{head}.png"))
+                        .collect(),
                 })
                 .collect(),
         }),
@@ -641,13 +644,14 @@ fn attacks(models: &[ModelName]) -> AttackFindings {
             .into(),
         zero_gradient: 0.0,
     };
-    let compared = |models: [ModelName; 2], attack: &str, epsilon: f64, kept: [usize; 2], p: f64| AttackComparison {
-        models,
-        attack: attack.into(),
-        epsilon,
-        robust: paired_shares(500, kept.map(|kept| kept + 10), [kept[0], kept[1] / 2], p),
-        kept: Some(paired_shares(400, kept, [kept[0], kept[1] / 2], p)),
-    };
+    let compared =
+        |models: [ModelName; 2], attack: &str, epsilon: f64, kept: [usize; 2], p: f64| AttackComparison {
+            models,
+            attack: attack.into(),
+            epsilon,
+            robust: paired_shares(500, kept.map(|kept| kept + 10), [kept[0], kept[1] / 2], p),
+            kept: Some(paired_shares(400, kept, [kept[0], kept[1] / 2], p)),
+        };
     let panels = |model: ModelName, index: usize| -> Vec<String> {
         let all = ["clean", "change", "attacked"];
         all.map(|name| format!("pictures/attack-image-{index:05}-{model}-{name}.png")).into()
@@ -712,7 +716,9 @@ fn errors(models: &[ModelName]) -> ErrorFindings {
         let (count, confusions) = match erring.as_slice() {
             &[model] if model == vit() => (238, [(5, 0, 31), (7, 0, 22), (3, 4, 18)]),
             &[model] if model == cnn() => (60, [(6, 5, 9), (0, 7, 7), (2, 8, 5)]),
-            &[first, second] if [first, second] == [vit(), cnn()] => (78, [(7, 0, 12), (5, 0, 11), (9, 2, 6)]),
+            &[first, second] if [first, second] == [vit(), cnn()] => {
+                (78, [(7, 0, 12), (5, 0, 11), (9, 2, 6)])
+            }
             _ => (40 + 3 * place, [(7, 0, 9), (5, 0, 8), (9, 2, 4)]),
         };
         ErrorGroup {

@@ -5,7 +5,8 @@ use archaeo_analysis::statistics::{Estimate, Measured};
 use super::page::{assert_tables_well_formed, assert_well_formed};
 use super::pictures::stand_in;
 use super::synthetic::{
-    both, change, cnn, estimate, investigation, investigation_of, model, of_one, of_three, share, trust, uniform, vit,
+    both, change, cnn, estimate, investigation, investigation_of, model, of_one, of_three, share, trust,
+    uniform, vit,
 };
 use super::{claims, html, markdown};
 use crate::findings::*;
@@ -153,7 +154,8 @@ fn undefined() -> Investigation {
             for layer in &mut attention.layers {
                 (layer.diversity, layer.relative_distance, layer.mean_distance) = (nowhere(), None, None);
                 for head in &mut layer.heads {
-                    (head.distance, head.entropy, head.normalised_entropy) = (nowhere(), nowhere(), nowhere());
+                    (head.distance, head.entropy, head.normalised_entropy) =
+                        (nowhere(), nowhere(), nowhere());
                     (head.hoyer, head.below_uniform, head.class_token_mass) = (nowhere(), nowhere(), None);
                 }
             }

@@ -5,7 +5,8 @@ use archaeo_plot::{
     Axis, LineChart, LineSeries, MatrixChart, Scale, Scatter, ScatterSeries, Uncertainty, ValueFormat,
 };
 use archaeo_report::document::{
-    Block, Column, Figure, Gallery, GalleryItem, Panel, Picture, PictureGrid, PictureRow, Section, Table, Text,
+    Block, Column, Figure, Gallery, GalleryItem, Panel, Picture, PictureGrid, PictureRow, Section, Table,
+    Text,
 };
 use archaeo_report::numbers::{Unit, counted};
 
@@ -17,7 +18,7 @@ use super::table::{side_by_side, table};
 use crate::findings::{ExplainedImage, HeadMaps, ImageShown, Investigation, LayerMaps};
 use crate::report::Names;
 use crate::report::charts::point;
-use crate::report::names::{capitalised, class_name, listed, sentence};
+use crate::report::names::{class_name, listed, sentence};
 use crate::report::shown::{MADE_EARLIER, cells_of, heat_legend, pictures, size, title, verdicts};
 use crate::study::{Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
@@ -33,7 +34,7 @@ pub(super) fn chapter(
         blocks.push(Block::Table(side_by_side(findings, names)));
     }
     for (model, found) in findings.iter() {
-        blocks.extend(several.then(|| Block::Heading(capitalised(&names.the(model)))));
+        blocks.extend(several.then(|| Block::Heading(names.bare(model).into())));
         blocks.extend(of_model(found, model, investigation, names));
     }
     let section = Section { id: AttentionStudy::ID, title: AttentionStudy::TITLE, blocks };
@@ -43,7 +44,8 @@ pub(super) fn chapter(
         vec!["Attention shows where information can flow, not what decided the answer.".into()];
     chapter.sample = findings.values().next().map(|found| ("attention statistics", found.n));
     let head = findings.values().flat_map(|found| &found.layers).flat_map(|layer| &layer.heads).next();
-    chapter.intervals = head.map(|head| ("Attention statistics", head.distance.clone())).into_iter().collect();
+    chapter.intervals =
+        head.map(|head| ("Attention statistics", head.distance.clone())).into_iter().collect();
     chapter
 }
 

@@ -17,19 +17,17 @@ use crate::subjects::{ByModel, ModelName};
 const MOST_IN_FULL: usize = 3;
 
 pub(super) fn claims(findings: &ByModel<AttentionFindings>, names: &Names) -> Vec<Claim> {
-    let depth = sentences(findings, Reach::of).and_then(|found| depth_claim(&found, names));
-    let near = sentences(findings, Near::of).and_then(|found| near_claim(&found, names));
+    let depth = depth_claim(&known(findings, Reach::of), names);
+    let near = near_claim(&known(findings, Near::of), names);
     depth.into_iter().chain(near).collect()
 }
 
-/// What can be said of each model; `None` where nothing can be said of any.
-fn sentences<'a, T>(
+/// What is known of each model, where there is something.
+fn known<'a, T>(
     findings: &'a ByModel<AttentionFindings>,
     of: impl Fn(&'a AttentionFindings) -> Option<T>,
-) -> Option<Vec<(ModelName, T)>> {
-    let found: Vec<(ModelName, T)> =
-        findings.iter().filter_map(|(model, found)| Some((model, of(found)?))).collect();
-    (!found.is_empty()).then_some(found)
+) -> Vec<(ModelName, T)> {
+    findings.iter().filter_map(|(model, found)| Some((model, of(found)?))).collect()
 }
 
 /// What “far” and “near” are measured against, in a sentence: the even distance of all layers, which differs where
@@ -109,7 +107,8 @@ impl<'a> Reach<'a> {
 
     /// All that is known, as a sentence without its stop.
     fn evidence(&self) -> String {
-        let reach = format!("as a share of the distance of even attention, the mean over heads is {}", self.ends);
+        let reach =
+            format!("as a share of the distance of even attention, the mean over heads is {}", self.ends);
         match self.trend {
             Measured::Known(trend) => format!(
                 "{reach}; Spearman's ρ between layer and this share over {} is {}, {} (permutations of the layers)",
@@ -124,7 +123,9 @@ impl<'a> Reach<'a> {
     /// The test alone.
     fn brief(&self) -> String {
         match self.trend {
-            Measured::Known(trend) => format!("{} ({})", Unit::Coefficient.value(trend.rho), p_value(trend.p_value)),
+            Measured::Known(trend) => {
+                format!("{} ({})", Unit::Coefficient.value(trend.rho), p_value(trend.p_value))
+            }
             Measured::Undefined { .. } => "undefined".into(),
         }
     }
@@ -134,15 +135,20 @@ fn depth_claim(found: &[(ModelName, Reach)], names: &Names) -> Option<Claim> {
     let (statement, evidence) = match found {
         [] => return None,
         [(_, only)] => (Trend::of(only.trend).sentence(None), only.evidence()),
-        several => (of_each_trend(several, names), of_each(several, names, Reach::evidence, |found| {
-            let each: Vec<String> =
-                found.iter().map(|(model, reach)| format!("{} {}", names.bare(*model), reach.brief())).collect();
-            format!(
-                "Spearman's ρ between layer and mean distance over heads as a share of that of even attention \
+        several => (
+            of_each_trend(several, names),
+            of_each(several, names, Reach::evidence, |found| {
+                let each: Vec<String> = found
+                    .iter()
+                    .map(|(model, reach)| format!("{} {}", names.bare(*model), reach.brief()))
+                    .collect();
+                format!(
+                    "Spearman's ρ between layer and mean distance over heads as a share of that of even attention \
                  (permutations of the layers): {}",
-                each.join(", ")
-            )
-        })),
+                    each.join(", ")
+                )
+            }),
+        ),
     };
     Some(Claim {
         section: super::AttentionStudy::ID,
@@ -198,12 +204,14 @@ impl Near {
             };
             findings.layers[layers].iter().map(of_layer).sum::<usize>()
         };
-        let heads = |layers: Range<usize>| findings.layers[layers].iter().map(|layer| layer.heads.len()).sum();
+        let heads =
+            |layers: Range<usize>| findings.layers[layers].iter().map(|layer| layer.heads.len()).sum();
         let depth = findings.layers.len();
         let shares = findings.layers.iter().enumerate().flat_map(|(layer, found)| {
             let even = found.even_distance;
             let each = found.heads.iter().map(|head| head.distance.value).enumerate();
-            each.filter(move |_| even > 0.0).map(move |(head, distance)| (layer, head, distance, distance / even))
+            each.filter(move |_| even > 0.0)
+                .map(move |(head, distance)| (layer, head, distance, distance / even))
         });
         let half = |layers: Range<usize>| (heads(layers.clone()), on(Side::Below, layers));
         Some(Self {

@@ -44,7 +44,11 @@ impl Study for AttentionStudy {
     }
 
     fn run(scene: &Scene) -> Result<ByModel<AttentionFindings>, StudyError> {
-        scene.with_attention().into_iter().map(|subject| Ok((subject.name, of_model(scene, subject)?))).collect()
+        scene
+            .with_attention()
+            .into_iter()
+            .map(|subject| Ok((subject.name, of_model(scene, subject)?)))
+            .collect()
     }
 
     fn chapter(findings: &Self::Findings, investigation: &Investigation, names: &Names) -> Chapter {

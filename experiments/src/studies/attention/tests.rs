@@ -4,8 +4,8 @@ use archaeo_report::Claim;
 
 use super::*;
 use crate::report::tests::synthetic::{
-    EVEN_DISTANCE, change, chapter_of, claim_of, estimate, findings, investigation, investigation_of, of_one, of_three, printed,
-    swin, trend, vit,
+    EVEN_DISTANCE, change, chapter_of, claim_of, estimate, findings, investigation, investigation_of, of_one,
+    of_three, printed, swin, trend, vit,
 };
 
 fn layers(relative: &[Option<f64>]) -> Vec<LayerAttention> {
@@ -46,7 +46,9 @@ fn few_layers_and_even_attention_are_results() {
 
 fn with_trend(found_trend: Measured<RankTrend>) -> Claim {
     let mut found = investigation();
-    change::<AttentionStudy>(&mut found, |models| models.values_mut().for_each(|of| of.trend = found_trend.clone()));
+    change::<AttentionStudy>(&mut found, |models| {
+        models.values_mut().for_each(|of| of.trend = found_trend.clone())
+    });
     claim_of::<AttentionStudy>(&found, "Attention and depth")
 }
 
@@ -58,7 +60,9 @@ fn near(found: &Investigation) -> Claim {
 fn attention_trend_takes_direction_and_significance_from_one_statistic() {
     let further = with_trend(trend(0.94, 0.017));
     assert_eq!(further.statement, "Attention reaches further in deeper layers.");
-    assert!(further.evidence.starts_with("As a share of the distance of even attention, the mean over heads is "));
+    assert!(
+        further.evidence.starts_with("As a share of the distance of even attention, the mean over heads is ")
+    );
     assert!(
         further
             .evidence
@@ -94,12 +98,18 @@ fn near_heads_are_counted_against_even_attention() {
     });
     let claim = near(&found);
     assert_eq!(claim.statement, "1 of 24\u{a0}heads look nearer than attention spread evenly would.");
-    assert!(claim.evidence.starts_with("Spread evenly, attention would lie at 16.7\u{a0}px on average; a head is"));
+    assert!(
+        claim
+            .evidence
+            .starts_with("Spread evenly, attention would lie at 16.7\u{a0}px on average; a head is")
+    );
     assert!(claim.evidence.contains("and 1 of 24 are farther"), "{}", claim.evidence);
     assert!(claim.evidence.contains("The nearest, head 3 of layer 1, looks"), "{}", claim.evidence);
     assert!(claim.evidence.contains("far, 75.0\u{a0}% of the even distance."), "{}", claim.evidence);
     assert!(
-        claim.evidence.ends_with("In the first half of the layers 1 of 12 are nearer, in the second 0 of 12."),
+        claim
+            .evidence
+            .ends_with("In the first half of the layers 1 of 12 are nearer, in the second 0 of 12."),
         "{}",
         claim.evidence
     );
@@ -129,7 +139,9 @@ fn one_model_with_attention_reads_the_same_alone_and_next_to_another() {
     assert_eq!(alone.claims, two.claims);
     let (alone, two) = (printed(alone), printed(two));
     assert_eq!(alone, two);
-    assert!(alone.contains("Every layer of the ViT weighs every patch of the image against every other, once a head."));
+    assert!(alone.contains(
+        "Every layer of the ViT weighs every patch of the image against every other, once a head."
+    ));
     assert!(!alone.contains("\n### ") && !alone.contains("Each model with attention"));
 }
 
@@ -138,13 +150,22 @@ fn several_models_have_a_part_each_and_share_their_claims() {
     let mut found = of_three();
     let chapter = chapter_of::<AttentionStudy>(&found);
     assert_eq!(chapter.claims.len(), 2);
-    assert_eq!(chapter.claims[0].statement, "Attention of the ViT and the Swin reaches further in deeper layers.");
+    assert_eq!(
+        chapter.claims[0].statement,
+        "Attention of the ViT and the Swin reaches further in deeper layers."
+    );
     let each = &chapter.claims[0].evidence;
-    assert!(each.starts_with("The ViT: as a share of") && each.contains(". The Swin: as a share of"), "{each}");
+    assert!(
+        each.starts_with("The ViT: as a share of") && each.contains(". The Swin: as a share of"),
+        "{each}"
+    );
     let near = &chapter.claims[1].statement;
-    assert!(near.contains("heads of the ViT and ") && near.contains("heads of the Swin look nearer than"), "{near}");
+    assert!(
+        near.contains("heads of the ViT and ") && near.contains("heads of the Swin look nearer than"),
+        "{near}"
+    );
     let text = printed(chapter);
-    assert!(text.contains("\n### The ViT\n") && text.contains("\n### The Swin\n"));
+    assert!(text.contains("\n### ViT\n") && text.contains("\n### Swin\n"));
     assert!(text.contains("\n| ViT | 6 | 24 | ") && text.contains("\n| Swin | 6 | 24 | "));
     assert!(text.contains("Every layer of the Swin weighs every patch of a window of the image"));
     assert!(!text.contains("ResNet"), "a model without attention has no part here");

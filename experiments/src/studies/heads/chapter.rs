@@ -10,7 +10,6 @@ use super::findings::{HeadAblation, HeadFindings};
 use crate::report::Names;
 use crate::report::charts::{NEUTRAL_SERIES, measure};
 use crate::report::method::definition;
-use crate::report::names::capitalised;
 use crate::study::{Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
 
@@ -24,7 +23,7 @@ pub(super) fn chapter(findings: &ByModel<HeadFindings>, names: &Names) -> Chapte
         blocks.push(Block::Table(side_by_side(findings, names)));
     }
     for (model, found) in findings.iter() {
-        blocks.extend(several.then(|| Block::Heading(capitalised(&names.the(model)))));
+        blocks.extend(several.then(|| Block::Heading(names.bare(model).into())));
         blocks.extend(of_model(found, model, names));
     }
     let section = Section { id: HeadsStudy::ID, title: HeadsStudy::TITLE, blocks };

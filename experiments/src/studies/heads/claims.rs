@@ -188,7 +188,9 @@ impl Ranking {
             ),
             Self::Against => format!("the gradient ranks the heads{of} against what taking them away shows"),
             Self::NotShown => {
-                format!("no agreement between the gradient's ranking of heads{of} and taking them away can be shown")
+                format!(
+                    "no agreement between the gradient's ranking of heads{of} and taking them away can be shown"
+                )
             }
             Self::Undefined => {
                 format!("whether the gradient ranks the heads{of} as taking them away does cannot be said")

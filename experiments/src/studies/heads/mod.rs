@@ -44,7 +44,11 @@ impl Study for HeadsStudy {
     }
 
     fn run(scene: &Scene) -> Result<ByModel<HeadFindings>, StudyError> {
-        scene.with_attention().into_iter().map(|subject| Ok((subject.name, of_model(scene, subject)?))).collect()
+        scene
+            .with_attention()
+            .into_iter()
+            .map(|subject| Ok((subject.name, of_model(scene, subject)?)))
+            .collect()
     }
 
     fn chapter(findings: &Self::Findings, _: &Investigation, names: &Names) -> Chapter {
@@ -63,37 +67,48 @@ pub fn of_model(scene: &Scene, Subject { name, model }: Subject) -> Result<HeadF
         return Err(StatisticsError::TooFew { what, needed: FEWEST_IMAGES, found }.into());
     }
     let mut means = HeadMeans::default();
-    scene.for_each_batch(&format!("mean output of every head of {name}"), &indices, model, |_, _, images| {
-        means.add(model, images)?;
-        Ok(())
-    })?;
+    scene.for_each_batch(
+        &format!("mean output of every head of {name}"),
+        &indices,
+        model,
+        |_, _, images| {
+            means.add(model, images)?;
+            Ok(())
+        },
+    )?;
 
     let donor_of = donors(indices.len(), scene.seed);
     let mut ablations = HeadAblations::default();
     // Of each layer, head and image.
     let mut gradients: Vec<Vec<Vec<f64>>> = Vec::new();
     let mut done = 0;
-    scene.for_each_batch(&format!("heads of {name} ablated"), &indices, model, |batch, samples, images| {
-        let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
-        let donor_indices: Vec<usize> = (done..done + batch.len()).map(|i| indices[donor_of[i]]).collect();
-        done += batch.len();
-        let donors: Vec<_> = scene
-            .split()?
-            .batch(&donor_indices)?
-            .iter()
-            .map(|sample| preprocess(sample.image.clone(), &model.card().preprocessing))
-            .collect();
-        let donors = to_tensor(&donors, scene.device);
-        let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
-        ablations.append(ablate_heads(model, images.clone(), &labels, &substitutes)?);
-        let batch_gradients = gradient_importance(model, images, &labels)?;
-        gradients.resize(batch_gradients.len(), Vec::new());
-        for (layer, batch_heads) in gradients.iter_mut().zip(batch_gradients) {
-            layer.resize(batch_heads.len(), Vec::new());
-            layer.iter_mut().zip(batch_heads).for_each(|(head, images)| head.extend(images));
-        }
-        Ok(())
-    })?;
+    scene.for_each_batch(
+        &format!("heads of {name} ablated"),
+        &indices,
+        model,
+        |batch, samples, images| {
+            let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
+            let donor_indices: Vec<usize> =
+                (done..done + batch.len()).map(|i| indices[donor_of[i]]).collect();
+            done += batch.len();
+            let donors: Vec<_> = scene
+                .split()?
+                .batch(&donor_indices)?
+                .iter()
+                .map(|sample| preprocess(sample.image.clone(), &model.card().preprocessing))
+                .collect();
+            let donors = to_tensor(&donors, scene.device);
+            let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
+            ablations.append(ablate_heads(model, images.clone(), &labels, &substitutes)?);
+            let batch_gradients = gradient_importance(model, images, &labels)?;
+            gradients.resize(batch_gradients.len(), Vec::new());
+            for (layer, batch_heads) in gradients.iter_mut().zip(batch_gradients) {
+                layer.resize(batch_heads.len(), Vec::new());
+                layer.iter_mut().zip(batch_heads).for_each(|(head, images)| head.extend(images));
+            }
+            Ok(())
+        },
+    )?;
     found(scene, &ablations, &gradients)
 }
 

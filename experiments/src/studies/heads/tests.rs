@@ -1,13 +1,14 @@
 //! A head is not called important for being the luckiest of many, and sentences follow the numbers, of one model or of several.
 
 use archaeo_analysis::head_ablation::Answers;
-use archaeo_report::Claim;
 use archaeo_random::{keyed_rng, standard_normal};
+use archaeo_report::Claim;
 
 use super::claims::{Verdict, verdict};
 use super::*;
 use crate::report::tests::synthetic::{
-    change, chapter_of, claim_of, estimate, findings, investigation, investigation_of, of_one, of_three, printed, swin, vit,
+    change, chapter_of, claim_of, estimate, findings, investigation, investigation_of, of_one, of_three,
+    printed, swin, vit,
 };
 
 fn ablations(heads: usize, images: usize, loss: impl Fn(usize, usize) -> f64) -> HeadAblations {
@@ -61,7 +62,7 @@ fn too_few_images_choose_no_head() {
 
 #[test]
 fn rankings_that_cannot_be_compared_are_a_result() {
-    let estimate = |value: f64| super::tests::estimate(value, 0.0, 9);
+    let estimate = |value: f64| estimate(value, 0.0, 9);
     let head = |head: usize, mean: f64| HeadAblation {
         layer: 0,
         head,
@@ -130,9 +131,7 @@ fn the_worth_of_the_first_head_is_told_from_images_that_did_not_choose_it() {
         "{evidence}"
     );
     set(&mut found, |of_vit| of_vit.selected = None);
-    assert!(
-        heads(&found).evidence.contains("chosen as the largest on the same images, it is biased upward")
-    );
+    assert!(heads(&found).evidence.contains("chosen as the largest on the same images, it is biased upward"));
 }
 
 #[test]
@@ -204,14 +203,18 @@ fn several_models_have_a_part_each_and_share_their_claims() {
         "{}",
         needed.statement
     );
-    assert!(needed.evidence.contains(" The Swin: the head with the largest increase on "), "{}", needed.evidence);
+    assert!(
+        needed.evidence.contains(" The Swin: the head with the largest increase on "),
+        "{}",
+        needed.evidence
+    );
     assert_eq!(
         chapter.claims[1].statement,
         "The gradient's ranking of heads of the ViT agrees with taking them away, but is not shown to agree closely; whether the \
          gradient ranks the heads of the Swin as taking them away does cannot be said."
     );
     let text = printed(chapter);
-    assert!(text.contains("\n### The ViT\n") && text.contains("\n### The Swin\n"));
+    assert!(text.contains("\n### ViT\n") && text.contains("\n### Swin\n"));
     assert!(text.contains("\n| Swin | 84.2\u{a0}% [81.8, 86.3] | 24 | 0 | 0 | – |\n"), "{text}");
     assert!(!text.contains("ResNet"), "a model without attention has no part here");
 }

@@ -128,7 +128,10 @@ fn better<'a>(
         };
         let yet =
             if below.is_empty() { String::new() } else { format!(", and less well by {}", listed(&below)) };
-        format!("{} {verb} the object better than {baseline} by {by}{yet}.", capitalised(&subjects(&members, explanations.len())))
+        format!(
+            "{} {verb} the object better than {baseline} by {by}{yet}.",
+            capitalised(&subjects(&members, explanations.len()))
+        )
     };
     groups.into_iter().map(sentence).collect()
 }
@@ -170,7 +173,10 @@ fn against_centre(
         .map(|e| e.name.clone())
         .collect();
     if !under_random.is_empty() {
-        parts.push(format!("By every score a random heatmap is better than {}.", subjects(&under_random, explanations.len())));
+        parts.push(format!(
+            "By every score a random heatmap is better than {}.",
+            subjects(&under_random, explanations.len())
+        ));
     }
 
     let gains = each(
@@ -234,10 +240,16 @@ fn pointing(explanations: &[Explanation], centre: &LocalisationScore) -> Claim {
                 .into()
         }
         (false, true) => {
-            format!("{} to the object more often than the image's centre does.", capitalised(&pointing(&better)))
+            format!(
+                "{} to the object more often than the image's centre does.",
+                capitalised(&pointing(&better))
+            )
         }
         (true, false) => {
-            format!("{} to the object less often than the image's centre does.", capitalised(&pointing(&worse)))
+            format!(
+                "{} to the object less often than the image's centre does.",
+                capitalised(&pointing(&worse))
+            )
         }
         (false, false) => format!(
             "Compared with the image's centre, {} to the object more often, {} less often.",

@@ -36,7 +36,10 @@ impl Study for LocalisationStudy {
     type Findings = LocalisationFindings;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
-        let first = scene.sample(Self::ID, 1)?.first().map(|&index| scene.split()?.load(index).map_err(StudyError::from));
+        let first = scene
+            .sample(Self::ID, 1)?
+            .first()
+            .map(|&index| scene.split()?.load(index).map_err(StudyError::from));
         let knows_mask = first.transpose()?.is_some_and(|sample| sample.truth.is_some());
         Ok(Applicability::only_if(knows_mask, "the data has no object masks"))
     }
@@ -50,43 +53,48 @@ impl Study for LocalisationStudy {
             .flat_map(|subject| methods(subject).iter().map(|method| Scores::new(method, subject.name)))
             .collect();
         let (mut shares, mut left_out) = (Vec::new(), 0);
-        scene.for_each_batch("explanations against the mask", &indices, first.model, |batch, samples, _| {
-            let seen = |subject: &Subject| -> Vec<Image> {
-                let preprocessing = &subject.model.card().preprocessing;
-                samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect()
-            };
-            let seen: ByModel<Vec<Image>> =
-                scene.subjects.iter().map(|subject| (subject.name, seen(subject))).collect();
-            let mut heatmaps = Vec::new();
-            for subject in scene.subjects {
-                heatmaps.extend(explanations(subject, to_tensor(&seen[subject.name], scene.device))?);
-            }
-            for (i, (sample, &index)) in samples.iter().zip(batch).enumerate() {
-                let Some(truth) = &sample.truth else { continue };
-                let mask = |subject: &Subject| {
-                    (subject.name, preprocess_mask(&truth.mask, &subject.model.card().preprocessing))
+        scene.for_each_batch(
+            "explanations against the mask",
+            &indices,
+            first.model,
+            |batch, samples, _| {
+                let seen = |subject: &Subject| -> Vec<Image> {
+                    let preprocessing = &subject.model.card().preprocessing;
+                    samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect()
                 };
-                let masks: ByModel<Vec<bool>> = scene.subjects.iter().map(mask).collect();
-                if masks.values().any(|mask| [0.0, 1.0].contains(&object_share(mask))) {
-                    left_out += 1;
-                    continue;
+                let seen: ByModel<Vec<Image>> =
+                    scene.subjects.iter().map(|subject| (subject.name, seen(subject))).collect();
+                let mut heatmaps = Vec::new();
+                for subject in scene.subjects {
+                    heatmaps.extend(explanations(subject, to_tensor(&seen[subject.name], scene.device))?);
                 }
-                shares.push(object_share(&masks[first.name]));
-                for ((name, mask), of_model) in masks.iter().zip(baselines.values_mut()) {
-                    let image = &seen[name][i];
-                    let (height, width) = (image.height, image.width);
-                    of_model.random.add(&random_heatmap(height, width, scene.seed, index as u64), mask);
-                    of_model.centre.add(&centre_heatmap(height, width), mask);
-                    of_model.edges.add(&edge_heatmap(height, width, &brightness(image)), mask);
+                for (i, (sample, &index)) in samples.iter().zip(batch).enumerate() {
+                    let Some(truth) = &sample.truth else { continue };
+                    let mask = |subject: &Subject| {
+                        (subject.name, preprocess_mask(&truth.mask, &subject.model.card().preprocessing))
+                    };
+                    let masks: ByModel<Vec<bool>> = scene.subjects.iter().map(mask).collect();
+                    if masks.values().any(|mask| [0.0, 1.0].contains(&object_share(mask))) {
+                        left_out += 1;
+                        continue;
+                    }
+                    shares.push(object_share(&masks[first.name]));
+                    for ((name, mask), of_model) in masks.iter().zip(baselines.values_mut()) {
+                        let image = &seen[name][i];
+                        let (height, width) = (image.height, image.width);
+                        of_model.random.add(&random_heatmap(height, width, scene.seed, index as u64), mask);
+                        of_model.centre.add(&centre_heatmap(height, width), mask);
+                        of_model.edges.add(&edge_heatmap(height, width, &brightness(image)), mask);
+                    }
+                    for (scores, heatmaps) in methods.iter_mut().zip(&heatmaps) {
+                        let name = scores.model.expect("an explanation has a model");
+                        let Image { height, width, .. } = seen[name][i];
+                        scores.add(&heatmaps[i].resized(height, width), &masks[name]);
+                    }
                 }
-                for (scores, heatmaps) in methods.iter_mut().zip(&heatmaps) {
-                    let name = scores.model.expect("an explanation has a model");
-                    let Image { height, width, .. } = seen[name][i];
-                    scores.add(&heatmaps[i].resized(height, width), &masks[name]);
-                }
-            }
-            Ok(())
-        })?;
+                Ok(())
+            },
+        )?;
         let object_share = Measured::of(mean_t(&shares, DEFAULT_LEVEL))?.or_not_a_number();
         let methods = match shares.len() {
             0 => Vec::new(),

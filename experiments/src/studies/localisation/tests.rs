@@ -89,9 +89,13 @@ fn pointing_takes_direction_and_significance_from_the_paired_test() {
         "Compared with the image's centre, Grad-CAM (ResNet) points to the object more often, rollout (ViT) and Grad-CAM (ViT) \
          less often."
     );
-    explanations(&mut found, |_, score| score.over_centre.as_mut().unwrap().pointing = paired(0.1, 0.08, 0.06));
+    explanations(&mut found, |_, score| {
+        score.over_centre.as_mut().unwrap().pointing = paired(0.1, 0.08, 0.06)
+    });
     assert!(statement(&found, "Pointing").starts_with("No explanation is shown to point"));
-    explanations(&mut found, |_, score| score.over_centre.as_mut().unwrap().pointing = paired(0.1, 0.08, 0.01));
+    explanations(&mut found, |_, score| {
+        score.over_centre.as_mut().unwrap().pointing = paired(0.1, 0.08, 0.01)
+    });
     assert_eq!(
         statement(&found, "Pointing"),
         "All 3 explanations point to the object more often than the image's centre does."
@@ -115,9 +119,9 @@ fn one_model_is_not_told_apart_from_others() {
     assert_eq!(chapter.sample, Some(("explanations against the truth", 500)));
     assert_eq!(chapter.intervals.len(), 3);
     assert!(
-        chapter.claims[0].statement.ends_with(
-            "Both explanations find the object better than a random heatmap by every score."
-        ),
+        chapter.claims[0]
+            .statement
+            .ends_with("Both explanations find the object better than a random heatmap by every score."),
         "{}",
         chapter.claims[0].statement
     );
@@ -140,14 +144,21 @@ fn one_model_is_not_told_apart_from_others() {
 #[test]
 fn several_models_have_rows_of_their_own() {
     let text = printed(chapter_of::<LocalisationStudy>(&of_three()));
-    for row in ["| rollout | ViT |", "| rollout | Swin |", "| Grad-CAM | Swin |", "| Grad-CAM | ResNet |", "| random | baseline |"] {
+    for row in [
+        "| rollout | ViT |",
+        "| rollout | Swin |",
+        "| Grad-CAM | Swin |",
+        "| Grad-CAM | ResNet |",
+        "| random | baseline |",
+    ] {
         assert!(text.contains(row), "{row}");
     }
     assert!(text.contains("| Grad-CAM, Swin | "));
     assert!(text.contains("at which the first model sees the images"));
-    assert!(statement(&of_three(), "Pointing").contains(
-        "rollout (ViT), Grad-CAM (ViT), rollout (Swin) and Grad-CAM (Swin) less often"
-    ));
+    assert!(
+        statement(&of_three(), "Pointing")
+            .contains("rollout (ViT), Grad-CAM (ViT), rollout (Swin) and Grad-CAM (Swin) less often")
+    );
 }
 
 #[test]
@@ -159,7 +170,8 @@ fn of_many_explanations_the_extremes_are_told() {
         "Compared with the image's centre, Grad-CAM (ResNet) points to the object more often, 12 of 13 explanations less often."
     );
     assert!(
-        pointing.evidence.contains("; from Grad-CAM (ResNet) 86.2\u{a0}% (") && pointing.evidence.contains(" to rollout ("),
+        pointing.evidence.contains("; from Grad-CAM (ResNet) 86.2\u{a0}% (")
+            && pointing.evidence.contains(" to rollout ("),
         "{}",
         pointing.evidence
     );
