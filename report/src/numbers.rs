@@ -197,3 +197,6 @@ pub fn duration(seconds: f64) -> String {
 pub fn epsilon(in_255ths: f64) -> String {
     format!("{}/255", short(in_255ths))
 }
+
+#[cfg(test)]
+mod tests;

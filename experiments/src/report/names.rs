@@ -74,6 +74,21 @@ impl Names {
         if place < super::charts::NEUTRAL_SERIES { place } else { place + 1 }
     }
 
+    /// Models of the same value together, as `the ViT and the Swin`: values in the order in which they first come.
+    pub(crate) fn grouped<K: PartialEq>(
+        &self,
+        models: impl IntoIterator<Item = (ModelName, K)>,
+    ) -> Vec<(K, String)> {
+        let mut groups: Vec<(K, Vec<String>)> = Vec::new();
+        for (model, value) in models {
+            match groups.iter_mut().find(|(known, _)| *known == value) {
+                Some((_, members)) => members.push(self.the(model)),
+                None => groups.push((value, vec![self.the(model)])),
+            }
+        }
+        groups.into_iter().map(|(value, members)| (value, listed(&members))).collect()
+    }
+
     /// `the model`, `both models`, `all 3 models`.
     pub fn all(&self) -> String {
         match self.0.len() {

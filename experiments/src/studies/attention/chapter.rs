@@ -18,7 +18,7 @@ use super::table::{side_by_side, table};
 use crate::findings::{ExplainedImage, HeadMaps, ImageShown, Investigation, LayerMaps};
 use crate::report::Names;
 use crate::report::charts::point;
-use crate::report::names::{capitalised, class_name, listed, sentence};
+use crate::report::names::{class_name, listed, sentence};
 use crate::report::shown::{MADE_EARLIER, cells_of, heat_legend, pictures, size, title, verdicts};
 use crate::study::{Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
@@ -34,7 +34,7 @@ pub(super) fn chapter(
         blocks.push(Block::Table(side_by_side(findings, names)));
     }
     for (model, found) in findings.iter() {
-        blocks.extend(several.then(|| Block::Heading(capitalised(&names.the(model)))));
+        blocks.extend(several.then(|| Block::Heading(names.bare(model).into())));
         blocks.extend(of_model(found, model, investigation, names));
     }
     let section = Section { id: AttentionStudy::ID, title: AttentionStudy::TITLE, blocks };

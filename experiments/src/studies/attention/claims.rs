@@ -17,19 +17,17 @@ use crate::subjects::{ByModel, ModelName};
 const MOST_IN_FULL: usize = 3;
 
 pub(super) fn claims(findings: &ByModel<AttentionFindings>, names: &Names) -> Vec<Claim> {
-    let depth = sentences(findings, Reach::of).and_then(|found| depth_claim(&found, names));
-    let near = sentences(findings, Near::of).and_then(|found| near_claim(&found, names));
+    let depth = depth_claim(&known(findings, Reach::of), names);
+    let near = near_claim(&known(findings, Near::of), names);
     depth.into_iter().chain(near).collect()
 }
 
-/// What can be said of each model; `None` where nothing can be said of any.
-fn sentences<'a, T>(
+/// What is known of each model, where there is something.
+fn known<'a, T>(
     findings: &'a ByModel<AttentionFindings>,
     of: impl Fn(&'a AttentionFindings) -> Option<T>,
-) -> Option<Vec<(ModelName, T)>> {
-    let found: Vec<(ModelName, T)> =
-        findings.iter().filter_map(|(model, found)| Some((model, of(found)?))).collect();
-    (!found.is_empty()).then_some(found)
+) -> Vec<(ModelName, T)> {
+    findings.iter().filter_map(|(model, found)| Some((model, of(found)?))).collect()
 }
 
 /// What “far” and “near” are measured against, in a sentence: the even distance of all layers, which differs where
@@ -162,16 +160,8 @@ fn depth_claim(found: &[(ModelName, Reach)], names: &Names) -> Option<Claim> {
 
 /// Models of one trend share a sentence.
 fn of_each_trend(found: &[(ModelName, Reach)], names: &Names) -> String {
-    let mut groups: Vec<(Trend, Vec<String>)> = Vec::new();
-    for (model, reach) in found {
-        let trend = Trend::of(reach.trend);
-        match groups.iter_mut().find(|(known, _)| *known == trend) {
-            Some((_, models)) => models.push(names.the(*model)),
-            None => groups.push((trend, vec![names.the(*model)])),
-        }
-    }
-    let sentences = groups.iter().map(|(trend, models)| trend.sentence(Some(&listed(models))));
-    sentences.collect::<Vec<_>>().join("; ")
+    let groups = names.grouped(found.iter().map(|(model, reach)| (*model, Trend::of(reach.trend))));
+    groups.iter().map(|(trend, models)| trend.sentence(Some(models))).collect::<Vec<_>>().join("; ")
 }
 
 /// What is known of each of a few models, in full; of many `brief`.

@@ -165,7 +165,7 @@ fn several_models_have_a_part_each_and_share_their_claims() {
         "{near}"
     );
     let text = printed(chapter);
-    assert!(text.contains("\n### The ViT\n") && text.contains("\n### The Swin\n"));
+    assert!(text.contains("\n### ViT\n") && text.contains("\n### Swin\n"));
     assert!(text.contains("\n| ViT | 6 | 24 | ") && text.contains("\n| Swin | 6 | 24 | "));
     assert!(text.contains("Every layer of the Swin weighs every patch of a window of the image"));
     assert!(!text.contains("ResNet"), "a model without attention has no part here");

@@ -1,14 +1,233 @@
-//! The chapter.
+//! What each attention head is worth, measured by taking it away.
 
-use archaeo_report::document::Section;
+use archaeo_plot::{Axis, DotIntervalChart, DotRow, MatrixChart, Scale, Scatter, ScatterSeries, ValueFormat};
+use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
+use archaeo_report::numbers::{Unit, counted, p_value};
 
-use super::findings::HeadFindings;
-use crate::findings::Investigation;
+use super::HeadsStudy;
+use super::claims::{Verdict, claims, head_name, verdict, with};
+use super::findings::{HeadAblation, HeadFindings};
 use crate::report::Names;
+use crate::report::charts::{NEUTRAL_SERIES, measure};
+use crate::report::method::definition;
 use crate::study::{Chapter, Study};
-use crate::subjects::ByModel;
+use crate::subjects::{ByModel, ModelName};
 
-pub(super) fn chapter(_: &ByModel<HeadFindings>, _: &Investigation, _: &Names) -> Chapter {
-    let section = Section { id: super::HeadsStudy::ID, title: super::HeadsStudy::TITLE, blocks: Vec::new() };
-    Chapter::new(section, Vec::new())
+/// Heads named in the ranked chart; all are in the table.
+const MOST_CHARTED_HEADS: usize = 12;
+
+pub(super) fn chapter(findings: &ByModel<HeadFindings>, names: &Names) -> Chapter {
+    let mut blocks = Vec::new();
+    let several = findings.len() > 1;
+    if several {
+        blocks.push(Block::Table(side_by_side(findings, names)));
+    }
+    for (model, found) in findings.iter() {
+        blocks.extend(several.then(|| Block::Heading(names.bare(model).into())));
+        blocks.extend(of_model(found, model, names));
+    }
+    let section = Section { id: HeadsStudy::ID, title: HeadsStudy::TITLE, blocks };
+    let mut chapter = Chapter::new(section, claims(findings, names));
+    chapter.definitions = definitions();
+    chapter.limitations = vec![
+        "Heads were taken away one at a time: heads that stand in for each other look unimportant.".into(),
+    ];
+    if let Some(found) = findings.values().next() {
+        chapter.sample = Some(("head ablation", found.n));
+        let head = found.ranking.first().map(|head| ("Head ablation", head.mean.clone()));
+        let agreement = found.gradient_agreement.clone().map(|found| ("Gradient against ablation", found));
+        chapter.intervals = head.into_iter().chain(agreement).collect();
+    }
+    chapter
+}
+
+fn definitions() -> Vec<(String, Text)> {
+    vec![
+        definition(
+            "Head ablation",
+            "Change in loss when a head's output is replaced by its mean over images, by zero, or by another image's. \
+             Zero tends to overstate importance, so that the mean ranks. Whether a head is needed is decided by a \
+             two-sided sign-flip permutation test of the mean change in loss over the same images: how often random signs \
+             of the images' changes give a mean as large. Its interval inverts the test, so that the two agree. p-values \
+             are adjusted over all heads (Benjamini and Hochberg, 1995).",
+            &[],
+        ),
+        definition(
+            "Head importance by gradient",
+            "Mean over images of |∂loss/∂gate| for a gate on the head's output.",
+            &[("Michel et al., 2019", "https://arxiv.org/abs/1905.10650")],
+        ),
+    ]
+}
+
+/// What the claims rest on, model by model.
+fn side_by_side(findings: &ByModel<HeadFindings>, names: &Names) -> Table {
+    let row = |(model, found): (ModelName, &HeadFindings)| {
+        vec![
+            Text::from(names.bare(model)),
+            Unit::Percent.cell(&found.baseline),
+            found.ranking.len().to_string().into(),
+            with(found, Verdict::Needed).to_string().into(),
+            with(found, Verdict::BetterWithout).to_string().into(),
+            found.gradient_agreement.as_ref().map_or("–".into(), |found| Unit::Coefficient.cell(found)),
+        ]
+    };
+    Table {
+        caption: "Each model with attention: accuracy with all heads, how many of them it measurably needs, how many it would do \
+                  better without, and Spearman's ρ of their ranking by gradient with that by ablation."
+            .into(),
+        columns: vec![
+            Column::words("Model"),
+            Column::numbers("Accuracy"),
+            Column::numbers("Heads"),
+            Column::numbers("Needed"),
+            Column::numbers("Better without"),
+            Column::numbers("ρ of the gradient"),
+        ],
+        rows: findings.iter().map(row).collect(),
+    }
+}
+
+fn of_model(findings: &HeadFindings, model: ModelName, names: &Names) -> Vec<Block> {
+    let images = counted(findings.n, "image");
+    vec![
+        Block::Paragraph(
+            format!(
+                "Each of {} is taken away in turn and the loss measured again on the same {images}. With all heads \
+                 {} classifies {} of them correctly.",
+                counted(findings.ranking.len(), "head"),
+                names.the(model),
+                Unit::Percent.sentence(&findings.baseline)
+            )
+            .into(),
+        ),
+        ranking(findings, names.series(model), &images),
+        three_ways(findings),
+        Block::Folded { title: "All heads in numbers".into(), table: table(findings) },
+    ]
+}
+
+fn ranking(findings: &HeadFindings, own_series: usize, images: &str) -> Block {
+    let rows = findings.ranking.iter().take(MOST_CHARTED_HEADS).filter_map(|head| {
+        let series = if verdict(head) == Verdict::Undecided { NEUTRAL_SERIES } else { own_series };
+        Some(DotRow { label: head_name(head.layer, head.head), measure: measure(&head.mean)?, series })
+    });
+    let ranked = DotIntervalChart {
+        title: "The most important heads".into(),
+        description: "Loss increase when a head's output is replaced by its mean, largest first".into(),
+        value: Axis::new("loss increase (nats)", Scale::Linear),
+        rows: rows.collect(),
+        reference: Some((0.0, "no change".into())),
+    };
+    Block::Figure(Figure {
+        title: "Heads ranked by ablation.".into(),
+        caption: format!(
+            "How much the loss rises over {images} when a head's output is replaced by its mean: the first {} heads with \
+             their intervals, grey where no change is shown after correction for looking at all heads, and all heads by \
+             layer. Intervals and p-values come from one test, the sign-flip permutation of the paired mean. The order was \
+             chosen on the same images, so that the largest increases are somewhat too large.",
+            findings.ranking.len().min(MOST_CHARTED_HEADS)
+        )
+        .into(),
+        panels: vec![Panel::chart(&ranked), Panel::chart(&matrix(findings))],
+        data: None,
+    })
+}
+
+fn matrix(findings: &HeadFindings) -> MatrixChart {
+    let layers = findings.ranking.iter().map(|head| head.layer + 1).max().unwrap_or(0);
+    let heads = findings.ranking.iter().map(|head| head.head + 1).max().unwrap_or(0);
+    let mut values = vec![None; layers * heads];
+    for head in &findings.ranking {
+        values[head.layer * heads + head.head] = Some(head.mean.value).filter(|value| value.is_finite());
+    }
+    let numbered = |n: usize| (1..=n).map(|i| i.to_string()).collect();
+    MatrixChart {
+        title: "All layers and heads".into(),
+        description: "Loss increase under mean replacement of every layer (rows) and head (columns)".into(),
+        row_label: "layer".into(),
+        column_label: "head".into(),
+        value_label: "loss increase (nats)".into(),
+        rows: numbered(layers),
+        columns: numbered(heads),
+        values,
+        format: ValueFormat::Decimals(3),
+        range: None,
+    }
+}
+
+/// Mean against zero and resample replacement, and against the gradient.
+fn three_ways(findings: &HeadFindings) -> Block {
+    let against = |value: fn(&HeadAblation) -> f64| -> Vec<(f64, f64)> {
+        let pairs = findings.ranking.iter().map(|head| (head.mean.value, value(head)));
+        pairs.filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
+    };
+    let replacements = Scatter {
+        title: "Other replacements".into(),
+        description:
+            "Loss increase under zero and resample replacement against mean replacement, one dot a head"
+                .into(),
+        x: Axis::new("mean replacement: loss increase (nats)", Scale::Linear),
+        y: Axis::new("other replacement (nats)", Scale::Linear),
+        series: vec![
+            ScatterSeries { name: "zero".into(), points: against(|head| head.zero.value) },
+            ScatterSeries { name: "another image's".into(), points: against(|head| head.resample.value) },
+        ],
+        identity: true,
+    };
+    let gradient = Scatter {
+        title: "Gradient".into(),
+        description:
+            "Head importance by gradient against loss increase under mean replacement, one dot a head".into(),
+        x: Axis::new("mean replacement: loss increase (nats)", Scale::Linear),
+        y: Axis::new("mean |∂loss/∂gate|", Scale::Linear),
+        series: vec![ScatterSeries { name: "heads".into(), points: against(|head| head.gradient.value) }],
+        identity: false,
+    };
+    Block::Figure(Figure {
+        title: "Does the way of taking away matter?".into(),
+        caption: format!(
+            "Each dot is a head. Replacing its output by zeros or another image's: on the line this agrees with the mean, \
+             above it calls the head more important. What the gradient alone would have said: Spearman's ρ {}.",
+            match &findings.gradient_agreement {
+                Some(agreement) => format!("= {}", Unit::Coefficient.sentence(agreement)),
+                None => "is undefined".into(),
+            }
+        )
+        .into(),
+        panels: vec![Panel::chart(&replacements), Panel::chart(&gradient)],
+        data: None,
+    })
+}
+
+fn table(findings: &HeadFindings) -> Table {
+    let rows = findings.ranking.iter().enumerate().map(|(rank, head)| {
+        vec![
+            Text::from(format!("{}.{}", head.layer + 1, head.head + 1)),
+            (rank + 1).to_string().into(),
+            Unit::Nats.cell(&head.mean),
+            Unit::Nats.cell(&head.zero),
+            Unit::Nats.cell(&head.resample),
+            Unit::Points.cell(&head.accuracy_drop),
+            Unit::Nats.cell(&head.gradient),
+            p_value(head.adjusted_p).into(),
+        ]
+    });
+    Table {
+        caption: "Every head (layer.head), the most important first: loss increase in nats under three replacements, \
+                  accuracy lost under mean replacement in points, importance by gradient, and the p-value of the sign-flip \
+                  test that mean replacement changes the mean loss, adjusted by Benjamini-Hochberg."
+            .into(),
+        columns: vec![
+            Column::words("Head"),
+            Column::numbers("Rank"),
+            Column::numbers("Mean"),
+            Column::numbers("Zero"),
+            Column::numbers("Resample"),
+            Column::numbers("Accuracy lost"),
+            Column::numbers("Gradient"),
+            Column::numbers("Adjusted p"),
+        ],
+        rows: rows.collect(),
+    }
 }

@@ -1,33 +1,42 @@
 //! Which heads matter, and whether the gradient would have told.
 
-use crate::findings::{HeadAblation, HeadFindings, Role, SelectedHead};
-
+use archaeo_analysis::statistics::Estimate;
+use archaeo_report::Claim;
 use archaeo_report::evidence::{SIGNIFICANCE, Side, side};
-use super::super::names::Names;
 use archaeo_report::numbers::{Unit, counted, p_value};
-use super::Claim;
+
+use super::HeadsStudy;
+use super::findings::{HeadAblation, HeadFindings, SelectedHead};
+use crate::report::Names;
+use crate::report::names::capitalised;
+use crate::study::Study;
+use crate::subjects::{ByModel, ModelName};
 
 /// Rank correlation from which on two rankings are called close.
 const CLOSE_AGREEMENT: f64 = 0.5;
 
-pub(super) fn claims(findings: &HeadFindings, names: &Names) -> Vec<Claim> {
-    if findings.ranking.is_empty() {
-        return Vec::new();
-    }
-    vec![importance(findings, names), gradient(findings)]
+/// Models up to which all is said of each.
+const MOST_IN_FULL: usize = 3;
+
+/// A model and what is known of its heads.
+type Found<'a> = (ModelName, &'a HeadFindings);
+
+pub(super) fn claims(findings: &ByModel<HeadFindings>, names: &Names) -> Vec<Claim> {
+    let found: Vec<Found> = findings.iter().filter(|(_, found)| !found.ranking.is_empty()).collect();
+    if found.is_empty() { Vec::new() } else { vec![importance(&found, names), gradient(&found, names)] }
 }
 
 /// Whether the model needs a head, after correction for looking at all heads. The interval of the loss increase comes from
 /// the same test as the p-value, so that it lies on the side that the verdict names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Verdict {
+pub(super) enum Verdict {
     Needed,
     BetterWithout,
     Undecided,
 }
 
 /// What the data say of a head.
-pub(in super::super) fn verdict(head: &HeadAblation) -> Verdict {
+pub(super) fn verdict(head: &HeadAblation) -> Verdict {
     match head.mean.value {
         _ if head.adjusted_p.is_nan() || head.adjusted_p >= SIGNIFICANCE => Verdict::Undecided,
         increase if increase > 0.0 => Verdict::Needed,
@@ -36,29 +45,76 @@ pub(in super::super) fn verdict(head: &HeadAblation) -> Verdict {
     }
 }
 
+/// Heads with a verdict.
+pub(super) fn with(findings: &HeadFindings, wanted: Verdict) -> usize {
+    findings.ranking.iter().filter(|head| verdict(head) == wanted).count()
+}
+
 /// A head's name in sentences and tables, layers and heads counted from 1.
-pub(in super::super) fn head_name(layer: usize, head: usize) -> String {
+pub(super) fn head_name(layer: usize, head: usize) -> String {
     format!("layer {}, head {}", layer + 1, head + 1)
 }
 
-fn importance(findings: &HeadFindings, names: &Names) -> Claim {
-    let vit = names.the(Role::Vit);
-    let total = counted(findings.ranking.len(), "head");
-    let with = |wanted| findings.ranking.iter().filter(|head| verdict(head) == wanted).count();
-    let mut statement = match with(Verdict::Needed) {
-        0 => format!("For none of the {total} can it be shown that {vit} needs it."),
-        needed => format!("{vit} measurably needs {needed} of its {total}."),
+fn importance(found: &[Found], names: &Names) -> Claim {
+    let statement = match found {
+        few if few.len() <= MOST_IN_FULL => {
+            few.iter().map(|of| needed(*of, names)).collect::<Vec<_>>().join(" ")
+        }
+        many => extremes(many, names),
     };
-    let harmful = with(Verdict::BetterWithout);
-    if harmful > 0 {
-        statement += &format!(" Without {harmful} of them its loss would be lower.");
-    }
-    let images = counted(findings.n, "image");
+    let images = counted(found[0].1.n, "image");
     let mut evidence = format!(
         "Each head's output is replaced by its mean on {images}; a head counts when the sign-flip permutation test of the \
          mean change in loss, adjusted over all heads, has p\u{a0}<\u{a0}{SIGNIFICANCE}. "
     );
-    evidence += &match (&findings.selected, findings.ranking.first()) {
+    evidence += &match found {
+        [(_, only)] => largest(only),
+        few if few.len() <= MOST_IN_FULL => {
+            let each = few.iter().map(|(model, found)| {
+                format!("{}: {}", capitalised(&names.the(*model)), uncapitalised(&largest(found)))
+            });
+            each.collect::<Vec<_>>().join(" ")
+        }
+        many => {
+            let each = many.iter().map(|(model, found)| {
+                format!("{} {} of {}", names.bare(*model), with(found, Verdict::Needed), found.ranking.len())
+            });
+            format!("Needed are: {}.", each.collect::<Vec<_>>().join(", "))
+        }
+    };
+    Claim { section: HeadsStudy::ID, topic: "Heads", statement, evidence }
+}
+
+/// How many of its heads a model needs.
+fn needed((model, findings): Found, names: &Names) -> String {
+    let total = counted(findings.ranking.len(), "head");
+    let the_model = names.the(model);
+    let mut statement = match with(findings, Verdict::Needed) {
+        0 => format!("For none of the {total} can it be shown that {the_model} needs it."),
+        needed => format!("{} measurably needs {needed} of its {total}.", capitalised(&the_model)),
+    };
+    let harmful = with(findings, Verdict::BetterWithout);
+    if harmful > 0 {
+        statement += &format!(" Without {harmful} of them its loss would be lower.");
+    }
+    statement
+}
+
+/// The models that need the smallest and the largest share of their heads.
+fn extremes(found: &[Found], names: &Names) -> String {
+    let share = |(_, of): &Found| with(of, Verdict::Needed) as f64 / of.ranking.len() as f64;
+    let mut sorted: Vec<&Found> = found.iter().collect();
+    sorted.sort_by(|a, b| share(a).total_cmp(&share(b)));
+    let of = |(model, of): &Found| {
+        let total = counted(of.ranking.len(), "head");
+        format!("{} of the {total} of {}", with(of, Verdict::Needed), names.the(*model))
+    };
+    format!("From {} to {} are measurably needed.", of(sorted[0]), of(sorted[sorted.len() - 1]))
+}
+
+/// The most important head.
+fn largest(findings: &HeadFindings) -> String {
+    match (&findings.selected, findings.ranking.first()) {
         (Some(selected), _) => on_other_images(selected),
         (None, Some(first)) => format!(
             "The largest increase ({}) is {}; chosen as the largest on the same images, it is biased upward.",
@@ -66,8 +122,12 @@ fn importance(findings: &HeadFindings, names: &Names) -> Claim {
             Unit::Nats.sentence(&first.mean)
         ),
         (None, None) => String::new(),
-    };
-    Claim { section: "heads", topic: "Heads", statement, evidence }
+    }
+}
+
+fn uncapitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 /// The head that one half of the images chooses, on the other half.
@@ -97,31 +157,83 @@ fn on_other_images(selected: &SelectedHead) -> String {
     )
 }
 
-fn gradient(findings: &HeadFindings) -> Claim {
-    let heads = counted(findings.ranking.len(), "head");
-    let (statement, evidence) = match &findings.gradient_agreement {
-        None => (
-            "Whether the gradient ranks the heads as taking them away does cannot be said.",
-            format!(
-                "Spearman's ρ of the two rankings is undefined over {heads}: too few, or all alike in one of them."
+/// How the gradient ranks the heads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ranking {
+    Close,
+    Alike,
+    Against,
+    NotShown,
+    Undefined,
+}
+
+impl Ranking {
+    fn of(agreement: Option<&Estimate>) -> Self {
+        match agreement.map(|agreement| (side(agreement, 0.0), side(agreement, CLOSE_AGREEMENT))) {
+            None => Self::Undefined,
+            Some((Side::Above, Side::Above)) => Self::Close,
+            Some((Side::Above, _)) => Self::Alike,
+            Some((Side::Below, _)) => Self::Against,
+            Some((Side::Undecided, _)) => Self::NotShown,
+        }
+    }
+
+    /// A sentence without its stop, of the heads of `models` where there are several to tell apart.
+    fn sentence(self, models: Option<&str>) -> String {
+        let of = models.map_or_else(String::new, |models| format!(" of {models}"));
+        match self {
+            Self::Close => format!("the gradient ranks the heads{of} much as taking them away does"),
+            Self::Alike => format!(
+                "the gradient's ranking of heads{of} agrees with taking them away, but is not shown to agree closely"
             ),
-        ),
-        Some(agreement) => (
-            match (side(agreement, 0.0), side(agreement, CLOSE_AGREEMENT)) {
-                (Side::Above, Side::Above) => "The gradient ranks the heads much as taking them away does.",
-                (Side::Above, _) => {
-                    "The gradient's ranking of heads agrees with taking them away, but is not shown to agree closely."
-                }
-                (Side::Below, _) => "The gradient ranks the heads against what taking them away shows.",
-                (Side::Undecided, _) => {
-                    "No agreement between the gradient's ranking of heads and taking them away can be shown."
-                }
-            },
-            format!(
-                "Spearman's ρ of the two rankings over {heads}: {}.",
-                Unit::Coefficient.sentence(agreement)
-            ),
-        ),
+            Self::Against => format!("the gradient ranks the heads{of} against what taking them away shows"),
+            Self::NotShown => {
+                format!(
+                    "no agreement between the gradient's ranking of heads{of} and taking them away can be shown"
+                )
+            }
+            Self::Undefined => {
+                format!("whether the gradient ranks the heads{of} as taking them away does cannot be said")
+            }
+        }
+    }
+}
+
+fn gradient(found: &[Found], names: &Names) -> Claim {
+    let groups = found.iter().map(|(model, found)| (*model, Ranking::of(found.gradient_agreement.as_ref())));
+    let groups = names.grouped(groups);
+    let sentence = |(ranking, models): &(Ranking, String)| {
+        ranking.sentence((found.len() > 1).then_some(models.as_str()))
     };
-    Claim { section: "heads", topic: "Gradient against ablation", statement: statement.into(), evidence }
+    let statement = groups.iter().map(sentence).collect::<Vec<_>>().join("; ");
+    let evidence = match found {
+        [(_, only)] => {
+            let heads = counted(only.ranking.len(), "head");
+            match &only.gradient_agreement {
+                None => format!(
+                    "Spearman's ρ of the two rankings is undefined over {heads}: too few, or all alike in one of them."
+                ),
+                Some(agreement) => format!(
+                    "Spearman's ρ of the two rankings over {heads}: {}.",
+                    Unit::Coefficient.sentence(agreement)
+                ),
+            }
+        }
+        several => {
+            let each = several.iter().map(|(model, found)| {
+                let rho = found.gradient_agreement.as_ref().map_or_else(
+                    || "undefined (too few, or all alike in one of the rankings)".to_owned(),
+                    |agreement| Unit::Coefficient.sentence(agreement),
+                );
+                format!("{} {rho} over {}", names.bare(*model), counted(found.ranking.len(), "head"))
+            });
+            format!("Spearman's ρ of the two rankings: {}.", each.collect::<Vec<_>>().join("; "))
+        }
+    };
+    Claim {
+        section: HeadsStudy::ID,
+        topic: "Gradient against ablation",
+        statement: format!("{}.", capitalised(&statement)),
+        evidence,
+    }
 }

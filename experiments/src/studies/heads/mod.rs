@@ -1,6 +1,7 @@
 //! What is each attention head of each model worth?
 
 mod chapter;
+mod claims;
 pub mod findings;
 
 use archaeo_analysis::head_ablation::{
@@ -50,8 +51,8 @@ impl Study for HeadsStudy {
             .collect()
     }
 
-    fn chapter(findings: &Self::Findings, investigation: &Investigation, names: &Names) -> Chapter {
-        chapter::chapter(findings, investigation, names)
+    fn chapter(findings: &Self::Findings, _: &Investigation, names: &Names) -> Chapter {
+        chapter::chapter(findings, names)
     }
 }
 

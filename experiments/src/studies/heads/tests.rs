@@ -1,9 +1,15 @@
-//! A head is not called important for being the luckiest of many.
+//! A head is not called important for being the luckiest of many, and sentences follow the numbers, of one model or of several.
 
 use archaeo_analysis::head_ablation::Answers;
 use archaeo_random::{keyed_rng, standard_normal};
+use archaeo_report::Claim;
 
+use super::claims::{Verdict, verdict};
 use super::*;
+use crate::report::tests::synthetic::{
+    change, chapter_of, claim_of, estimate, findings, investigation, investigation_of, of_one, of_three,
+    printed, swin, vit,
+};
 
 fn ablations(heads: usize, images: usize, loss: impl Fn(usize, usize) -> f64) -> HeadAblations {
     let answers =
@@ -56,8 +62,7 @@ fn too_few_images_choose_no_head() {
 
 #[test]
 fn rankings_that_cannot_be_compared_are_a_result() {
-    let estimate =
-        |value: f64| Estimate { value, low: value, high: value, level: 0.95, n: 9, method: String::new() };
+    let estimate = |value: f64| estimate(value, 0.0, 9);
     let head = |head: usize, mean: f64| HeadAblation {
         layer: 0,
         head,
@@ -75,4 +80,173 @@ fn rankings_that_cannot_be_compared_are_a_result() {
     assert_eq!(of(&[0.1]), None);
     assert_eq!(of(&[0.0; 6]), None);
     assert!((of(&[0.1, 0.2, 0.3, 0.4, 0.5]).unwrap() - 1.0).abs() < 1e-12);
+}
+
+fn heads(found: &Investigation) -> Claim {
+    claim_of::<HeadsStudy>(found, "Heads")
+}
+
+fn set(found: &mut Investigation, of: impl FnOnce(&mut HeadFindings)) {
+    change::<HeadsStudy>(found, |models| of(models.values_mut().next().unwrap()));
+}
+
+#[test]
+fn heads_that_survive_correction_are_counted() {
+    let mut found = investigation();
+    let of_vit = findings::<HeadsStudy>(&found)[vit()].clone();
+    let needed = of_vit.ranking.iter().filter(|head| head.adjusted_p < 0.05).count();
+    assert!(needed > 1);
+    assert_eq!(heads(&found).statement, format!("The ViT measurably needs {needed} of its 24\u{a0}heads."));
+    set(&mut found, |of_vit| {
+        let last = of_vit.ranking.last_mut().unwrap();
+        (last.mean, last.adjusted_p) = (estimate(-0.02, 0.005, 1000), 0.01);
+    });
+    assert!(heads(&found).statement.ends_with("Without 1 of them its loss would be lower."));
+    let evidence = heads(&found).evidence;
+    assert!(
+        evidence.contains("sign-flip permutation test of the mean change in loss, adjusted over all heads")
+    );
+    set(&mut found, |of_vit| of_vit.ranking.iter_mut().for_each(|head| head.adjusted_p = 0.3));
+    assert!(heads(&found).statement.starts_with("For none of the 24\u{a0}heads"));
+}
+
+#[test]
+fn the_worth_of_the_first_head_is_told_from_images_that_did_not_choose_it() {
+    let mut found = investigation();
+    let evidence = heads(&found).evidence;
+    assert!(evidence.contains("The head with the largest increase on 500\u{a0}images (layer "), "{evidence}");
+    let raises = "raises the loss by 0.271\u{a0}nats (95\u{a0}% interval 0.237 to 0.305) on the other 500 and costs 6.4\u{a0}points";
+    assert!(evidence.contains(raises), "{evidence}");
+
+    set(&mut found, |of_vit| {
+        let selected = of_vit.selected.as_mut().unwrap();
+        (selected.mean, selected.accuracy_drop) = (estimate(-0.02, 0.01, 500), estimate(0.0, 0.02, 500));
+    });
+    let evidence = heads(&found).evidence;
+    assert!(
+        evidence.contains(
+            "lowers the loss by 0.020\u{a0}nats (change: 95\u{a0}% interval −0.030 to −0.010) on the other 500 and costs no \
+             accuracy that can be shown"
+        ),
+        "{evidence}"
+    );
+    set(&mut found, |of_vit| of_vit.selected = None);
+    assert!(heads(&found).evidence.contains("chosen as the largest on the same images, it is biased upward"));
+}
+
+#[test]
+fn a_verdict_on_a_head_has_the_side_of_its_mean() {
+    let mut head = findings::<HeadsStudy>(&investigation())[vit()].ranking[0].clone();
+    let mut of = |value: f64, adjusted_p: f64| {
+        (head.mean, head.adjusted_p) = (estimate(value, 0.001, 100), adjusted_p);
+        verdict(&head)
+    };
+    assert_eq!(of(0.02, 0.01), Verdict::Needed);
+    assert_eq!(of(-0.02, 0.01), Verdict::BetterWithout);
+    for (value, p) in [(0.02, 0.05), (-0.02, 0.4), (0.0, 0.01), (0.02, f64::NAN), (f64::NAN, 0.01)] {
+        assert_eq!(of(value, p), Verdict::Undecided);
+    }
+}
+
+#[test]
+fn gradient_agreement_is_graded_by_its_interval() {
+    let with = |agreement: Option<Estimate>| {
+        let mut found = investigation();
+        set(&mut found, |of_vit| of_vit.gradient_agreement = agreement);
+        claim_of::<HeadsStudy>(&found, "Gradient against ablation")
+    };
+    let graded = |value: f64, half_width: f64| with(Some(estimate(value, half_width, 24))).statement;
+    assert_eq!(graded(0.8, 0.1), "The gradient ranks the heads much as taking them away does.");
+    assert_eq!(
+        graded(0.5, 0.3),
+        "The gradient's ranking of heads agrees with taking them away, but is not shown to agree closely."
+    );
+    assert_eq!(
+        graded(0.2, 0.3),
+        "No agreement between the gradient's ranking of heads and taking them away can be shown."
+    );
+    assert!(graded(-0.6, 0.3).contains("against what taking them away shows"));
+    let undefined = with(None);
+    assert_eq!(
+        undefined.statement,
+        "Whether the gradient ranks the heads as taking them away does cannot be said."
+    );
+    assert!(undefined.evidence.contains("is undefined over 24\u{a0}heads"));
+}
+
+#[test]
+fn one_model_with_attention_reads_the_same_alone_and_next_to_another() {
+    let [alone, two] = [of_one(), investigation()].map(|found| chapter_of::<HeadsStudy>(&found));
+    assert_eq!(alone.claims, two.claims);
+    assert_eq!((alone.sample, alone.intervals.len()), (Some(("head ablation", 1000)), 2));
+    let (alone, two) = (printed(alone), printed(two));
+    assert_eq!(alone, two);
+    assert!(alone.contains("With all heads the ViT classifies 84.2\u{a0}%"));
+    assert!(!alone.contains("\n### ") && !alone.contains("Each model with attention"));
+}
+
+#[test]
+fn several_models_have_a_part_each_and_share_their_claims() {
+    let mut found = of_three();
+    change::<HeadsStudy>(&mut found, |models| {
+        let mut other = models[swin()].clone();
+        other.ranking.iter_mut().for_each(|head| head.adjusted_p = 0.3);
+        other.gradient_agreement = None;
+        models.insert(swin(), other);
+    });
+    let chapter = chapter_of::<HeadsStudy>(&found);
+    assert_eq!(chapter.claims.len(), 2);
+    let needed = &chapter.claims[0];
+    assert!(needed.statement.starts_with("The ViT measurably needs "), "{}", needed.statement);
+    assert!(
+        needed.statement.ends_with(" For none of the 24\u{a0}heads can it be shown that the Swin needs it."),
+        "{}",
+        needed.statement
+    );
+    assert!(
+        needed.evidence.contains(" The Swin: the head with the largest increase on "),
+        "{}",
+        needed.evidence
+    );
+    assert_eq!(
+        chapter.claims[1].statement,
+        "The gradient's ranking of heads of the ViT agrees with taking them away, but is not shown to agree closely; whether the \
+         gradient ranks the heads of the Swin as taking them away does cannot be said."
+    );
+    let text = printed(chapter);
+    assert!(text.contains("\n### ViT\n") && text.contains("\n### Swin\n"));
+    assert!(text.contains("\n| Swin | 84.2\u{a0}% [81.8, 86.3] | 24 | 0 | 0 | – |\n"), "{text}");
+    assert!(!text.contains("ResNet"), "a model without attention has no part here");
+}
+
+#[test]
+fn of_many_models_the_extremes_are_told() {
+    let mut found = investigation_of(&["vit", "swin", "a", "b", "cnn"]);
+    set(&mut found, |of_vit| of_vit.ranking.iter_mut().for_each(|head| head.adjusted_p = 0.3));
+    let claim = heads(&found);
+    assert!(
+        claim.statement.starts_with("From 0 of the 24\u{a0}heads of vit to ")
+            && claim.statement.ends_with(" are measurably needed."),
+        "{}",
+        claim.statement
+    );
+    assert!(claim.evidence.contains("Needed are: vit 0 of 24, Swin "), "{}", claim.evidence);
+}
+
+#[test]
+fn nothing_measured_claims_nothing() {
+    let found = investigation();
+    let mut models = findings::<HeadsStudy>(&found);
+    let of_vit = models.values_mut().next().unwrap();
+    let nowhere = || estimate(f64::NAN, 0.0, 0);
+    (of_vit.baseline, of_vit.gradient_agreement) = (nowhere(), Some(nowhere()));
+    for head in &mut of_vit.ranking {
+        (head.mean, head.zero, head.resample) = (nowhere(), nowhere(), nowhere());
+        (head.accuracy_drop, head.gradient, head.adjusted_p) = (nowhere(), nowhere(), f64::NAN);
+    }
+    let chapter = HeadsStudy::chapter(&models, &found, &Names::of(&found));
+    assert!(chapter.claims[0].statement.starts_with("For none of the 24\u{a0}heads"));
+    assert!(chapter.claims[1].statement.starts_with("No agreement between"));
+    models.values_mut().for_each(|of| of.ranking.clear());
+    assert!(HeadsStudy::chapter(&models, &found, &Names::of(&found)).claims.is_empty());
 }

@@ -2,12 +2,15 @@
 
 use archaeo_analysis::statistics::SignFlipTest;
 
-use crate::findings::{Gains, LocalisationFindings, LocalisationScore};
-
+use archaeo_report::Claim;
 use archaeo_report::evidence::{Side, tested};
-use super::super::names::{Names, capitalised, listed};
 use archaeo_report::numbers::{Unit, counted, p_value, percent};
-use super::Claim;
+
+use super::LocalisationStudy;
+use super::findings::{Gains, LocalisationFindings, LocalisationScore};
+use crate::report::Names;
+use crate::report::names::{capitalised, listed};
+use crate::study::Study;
 
 /// A score's name, and what is gained by it.
 type Score = (&'static str, fn(&Gains) -> &SignFlipTest);
@@ -18,6 +21,9 @@ const SCORES: [Score; 3] = [
     ("AUROC", |gains| &gains.auroc),
     ("average precision", |gains| &gains.average_precision),
 ];
+
+/// Explanations up to which each is named: those of a few models.
+const MOST_NAMED: usize = 12;
 
 /// An explanation with what it gains over the baselines.
 struct Explanation<'a> {
@@ -40,12 +46,12 @@ pub(super) fn claims(findings: &LocalisationFindings, names: &Names) -> Vec<Clai
             })
         })
         .collect();
-    let centre = findings.methods.iter().find(|score| score.role.is_none() && score.method == "centre");
+    let centre = findings.methods.iter().find(|score| score.model.is_none() && score.method == "centre");
     let Some(centre) = centre.filter(|_| !explanations.is_empty()) else {
         return findings
             .methods
             .iter()
-            .any(|score| score.role.is_some())
+            .any(|score| score.model.is_some())
             .then(|| undecided(findings))
             .into_iter()
             .collect();
@@ -54,7 +60,8 @@ pub(super) fn claims(findings: &LocalisationFindings, names: &Names) -> Vec<Clai
 }
 
 fn full_name(score: &LocalisationScore, names: &Names) -> String {
-    score.role.map_or_else(|| score.method.clone(), |role| format!("{} ({})", score.method, names.bare(role)))
+    let model = score.model.map(|model| format!("{} ({})", score.method, names.bare(model)));
+    model.unwrap_or_else(|| score.method.clone())
 }
 
 /// Where a paired comparison says that a method lies relative to its baseline.
@@ -66,6 +73,33 @@ fn verdict(test: &SignFlipTest) -> Side {
 fn on_side(gains: &Gains, wanted: Side) -> Vec<String> {
     let on = SCORES.iter().filter(|(_, of)| verdict(of(gains)) == wanted);
     on.map(|(name, _)| (*name).to_owned()).collect()
+}
+
+/// Some of `all` explanations as a subject: by name, where those are few.
+fn subjects(members: &[String], all: usize) -> String {
+    match members.len() {
+        2 if all == 2 => "both explanations".into(),
+        n if n == all && n > 1 => format!("all {n} explanations"),
+        n if n > 1 && all > MOST_NAMED => format!("{n} of {all} explanations"),
+        _ => listed(members),
+    }
+}
+
+/// What is said of each explanation; of many only of the first and the last by `value`.
+fn each(
+    explanations: &[Explanation],
+    value: impl Fn(&Explanation) -> f64,
+    said: impl Fn(&Explanation) -> String,
+) -> String {
+    if explanations.len() <= MOST_NAMED {
+        return explanations.iter().map(said).collect::<Vec<_>>().join("; ");
+    }
+    let mut sorted: Vec<&Explanation> = explanations.iter().filter(|e| value(e).is_finite()).collect();
+    sorted.sort_by(|a, b| value(b).total_cmp(&value(a)));
+    match sorted.as_slice() {
+        [first, .., last] => format!("from {} to {}", said(first), said(last)),
+        rest => rest.iter().map(|e| said(e)).collect(),
+    }
 }
 
 /// Which explanations find the object better than a baseline, by every score or by some; those that do the same share a
@@ -86,11 +120,7 @@ fn better<'a>(
     groups.retain(|([above, _], _)| !above.is_empty());
     groups.sort_by_key(|([above, _], _)| SCORES.len() - above.len());
     let sentence = |([above, below], members): ([Vec<String>; 2], Vec<String>)| {
-        let (subjects, verb) = match members.len() {
-            n if n == explanations.len() && n > 1 => (format!("all {n} explanations"), "find"),
-            1 => (listed(&members), "finds"),
-            _ => (listed(&members), "find"),
-        };
+        let verb = if members.len() == 1 { "finds" } else { "find" };
         let by = if above.len() == SCORES.len() {
             "every score".to_owned()
         } else {
@@ -98,14 +128,17 @@ fn better<'a>(
         };
         let yet =
             if below.is_empty() { String::new() } else { format!(", and less well by {}", listed(&below)) };
-        format!("{} {verb} the object better than {baseline} by {by}{yet}.", capitalised(&subjects))
+        format!(
+            "{} {verb} the object better than {baseline} by {by}{yet}.",
+            capitalised(&subjects(&members, explanations.len()))
+        )
     };
     groups.into_iter().map(sentence).collect()
 }
 
 fn undecided(findings: &LocalisationFindings) -> Claim {
     Claim {
-        section: "localisation",
+        section: LocalisationStudy::ID,
         topic: "Explanations against truth",
         statement: format!(
             "Whether an explanation finds the object better than chance cannot be tested on {}.",
@@ -140,25 +173,26 @@ fn against_centre(
         .map(|e| e.name.clone())
         .collect();
     if !under_random.is_empty() {
-        parts.push(format!("By every score a random heatmap is better than {}.", listed(&under_random)));
+        parts.push(format!(
+            "By every score a random heatmap is better than {}.",
+            subjects(&under_random, explanations.len())
+        ));
     }
 
-    let gains: Vec<String> = explanations
-        .iter()
-        .map(|e| {
-            format!(
-                "{} {} ({}, {})",
-                e.name,
-                percent(e.score.mass.value),
-                difference(&e.over_centre.mass),
-                p_value(e.over_centre.mass.p_value)
-            )
-        })
-        .collect();
-    let ranks: Vec<String> = explanations
-        .iter()
-        .map(|e| format!("{} {}", e.name, Unit::Coefficient.value(e.score.auroc.value)))
-        .collect();
+    let gains = each(
+        explanations,
+        |e| e.score.mass.value,
+        |e| {
+            let test = &e.over_centre.mass;
+            let gain = format!("{}, {}", difference(test), p_value(test.p_value));
+            format!("{} {} ({gain})", e.name, percent(e.score.mass.value))
+        },
+    );
+    let ranks = each(
+        explanations,
+        |e| e.score.auroc.value,
+        |e| format!("{} {}", e.name, Unit::Coefficient.value(e.score.auroc.value)),
+    );
     let left_out = match findings.left_out {
         0 => String::new(),
         n => format!(
@@ -172,12 +206,12 @@ fn against_centre(
         counted(findings.n, "image"),
         percent(findings.object_share.value),
         percent(centre.mass.value),
-        gains.join("; "),
+        gains,
         Unit::Coefficient.value(centre.auroc.value),
-        ranks.join("; "),
+        ranks,
     );
     Claim {
-        section: "localisation",
+        section: LocalisationStudy::ID,
         topic: "Explanations against truth",
         statement: parts.join(" "),
         evidence,
@@ -196,8 +230,9 @@ fn pointing(explanations: &[Explanation], centre: &LocalisationScore) -> Claim {
         chosen.map(|e| e.name.clone()).collect()
     };
     let (better, worse) = (named(Side::Above), named(Side::Below));
-    let pointing = |subjects: &[String]| {
-        format!("{} {}", listed(subjects), if subjects.len() == 1 { "points" } else { "point" })
+    let pointing = |named: &[String]| {
+        let verb = if named.len() == 1 { "points" } else { "point" };
+        format!("{} {verb}", subjects(named, explanations.len()))
     };
     let statement = match (better.is_empty(), worse.is_empty()) {
         (true, true) => {
@@ -205,35 +240,37 @@ fn pointing(explanations: &[Explanation], centre: &LocalisationScore) -> Claim {
                 .into()
         }
         (false, true) => {
-            format!("{} to the object more often than the image's centre does.", pointing(&better))
+            format!(
+                "{} to the object more often than the image's centre does.",
+                capitalised(&pointing(&better))
+            )
         }
         (true, false) => {
-            format!("{} to the object less often than the image's centre does.", pointing(&worse))
+            format!(
+                "{} to the object less often than the image's centre does.",
+                capitalised(&pointing(&worse))
+            )
         }
         (false, false) => format!(
             "Compared with the image's centre, {} to the object more often, {} less often.",
             pointing(&better),
-            listed(&worse)
+            subjects(&worse, explanations.len())
         ),
     };
-    let scores: Vec<String> = explanations
-        .iter()
-        .map(|e| {
+    let scores = each(
+        explanations,
+        |e| e.score.pointing.value,
+        |e| {
             let test = &e.over_centre.pointing;
-            format!(
-                "{} {} ({}, {})",
-                e.name,
-                percent(e.score.pointing.value),
-                difference(test),
-                p_value(test.p_value)
-            )
-        })
-        .collect();
+            let gain = format!("{}, {}", difference(test), p_value(test.p_value));
+            format!("{} {} ({gain})", e.name, percent(e.score.pointing.value))
+        },
+    );
     let evidence = format!(
         "Pointing game, the share of images whose hottest pixel lies on the object: centre {}; {} (in brackets, paired \
          difference from the centre, adjusted p).",
         percent(centre.pointing.value),
-        scores.join("; "),
+        scores,
     );
-    Claim { section: "localisation", topic: "Pointing", statement, evidence }
+    Claim { section: LocalisationStudy::ID, topic: "Pointing", statement, evidence }
 }

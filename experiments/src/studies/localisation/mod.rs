@@ -1,6 +1,7 @@
 //! Does an explanation point at the object? Only data that knows the object can answer.
 
 mod chapter;
+mod claims;
 pub mod findings;
 mod scores;
 
@@ -102,8 +103,8 @@ impl Study for LocalisationStudy {
         Ok(LocalisationFindings { n: shares.len(), left_out, object_share, methods })
     }
 
-    fn chapter(findings: &LocalisationFindings, investigation: &Investigation, names: &Names) -> Chapter {
-        chapter::chapter(findings, investigation, names)
+    fn chapter(findings: &LocalisationFindings, _: &Investigation, names: &Names) -> Chapter {
+        chapter::chapter(findings, names)
     }
 }
 
@@ -136,3 +137,6 @@ fn brightness(image: &Image) -> Vec<f32> {
     };
     image.pixels.chunks_exact(3).map(luma).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,11 @@
 //! How numbers are written.
 
-use archaeo_report::document::Text;
-use archaeo_report::numbers::{Unit, count, counted, decimal, duration, epsilon, p_value, percent, short};
-use super::synthetic::estimate;
+use super::*;
+
+fn estimate(value: f64, half_width: f64, n: usize) -> Estimate {
+    let (low, high) = (value - half_width, value + half_width);
+    Estimate { value, low, high, level: 0.95, n, method: "made up".into() }
+}
 
 #[test]
 fn numbers_have_true_minus_signs_no_negative_zero_and_a_word_for_nothing() {
@@ -44,6 +47,6 @@ fn estimates_carry_their_interval() {
     let found = estimate(0.089, 0.018, 100);
     assert_eq!(Unit::Points.sentence(&found), "8.9\u{a0}points (95\u{a0}% interval 7.1 to 10.7)");
     assert_eq!(Unit::Percent.cell(&found), Text::from("8.9\u{a0}%").interval("[7.1, 10.7]"));
-    let one_sided = archaeo_analysis::statistics::Estimate { high: f64::INFINITY, ..found };
+    let one_sided = Estimate { high: f64::INFINITY, ..found };
     assert_eq!(Unit::Percent.cell(&one_sided), Text::from("8.9\u{a0}%"));
 }

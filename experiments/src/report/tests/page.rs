@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use archaeo_analysis::statistics::Estimate;
 use serde_json::Value;
 
-use super::super::{claims, html, markdown, render};
+use super::super::render;
 use super::pictures::{picture, stand_in};
-use super::synthetic::{EVEN_DISTANCE, investigation};
+use super::synthetic::{EVEN_DISTANCE, change, findings, investigation, vit};
+use super::{claims, html, markdown};
 use crate::findings::{Investigation, LayerAttention};
+use crate::studies::*;
 
 /// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts and data.
 const PICTURES: usize = 50 * 3 + 9 * 3 + 4 * 2 * 3 + (1 + 6 * 4) + 2 * 2 + 6;
@@ -160,7 +162,11 @@ fn leaves(value: &Value, numbers: &mut Vec<f64>) {
 /// Numbers that the summary may draw on for claims of one section: the study's own, without what it never quotes (each
 /// class, each image, each head but the first), so that a number made up would be noticed.
 fn quotable(found: &Investigation, section: &str) -> Vec<f64> {
-    let mut study = serde_json::to_value(found).unwrap()[section.replace('-', "_")].take();
+    let mut study = found.studies[&section.replace('-', "_")].clone();
+    // Of each model.
+    if let Some(of_vit) = study.get_mut("vit") {
+        study = of_vit.take();
+    }
     for unquoted in [
         "confusion",
         "per_class",
@@ -173,8 +179,8 @@ fn quotable(found: &Investigation, section: &str) -> Vec<f64> {
     ] {
         study.as_object_mut().unwrap().remove(unquoted);
     }
-    if let Some(groups) = study.get_mut("groups").and_then(Value::as_object_mut) {
-        groups.values_mut().for_each(|group| drop(group.as_object_mut().unwrap().remove("surest")));
+    if let Some(groups) = study.get_mut("groups").and_then(Value::as_array_mut) {
+        groups.iter_mut().for_each(|group| drop(group.as_object_mut().unwrap().remove("surest")));
     }
     let heads =
         study.get_mut("ranking").and_then(Value::as_array_mut).map(|ranking| ranking.split_off(1).len() + 1);
@@ -186,13 +192,15 @@ fn quotable(found: &Investigation, section: &str) -> Vec<f64> {
 
 /// What the summary derives from the findings of a section, computed here in another way where there is one.
 fn derived(found: &Investigation, section: &str) -> Vec<f64> {
-    let layers = &found.attention.as_ref().unwrap().layers;
+    let attention = findings::<AttentionStudy>(found);
+    let layers = &attention[vit()].layers;
     let even = EVEN_DISTANCE;
     let interval = |estimate: &Estimate| [estimate.value, estimate.low, estimate.high];
     match section {
         // Shares of 2,000 images, 2,000 images as a half, and the rules' own numbers.
         "trust" => {
-            let models = found.trust.as_ref().unwrap().models.values();
+            let trust = findings::<TrustStudy>(found);
+            let models = trust.models.values();
             models
                 .flat_map(|trust| {
                     let worst = &trust.classes[0];
@@ -224,20 +232,28 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
             numbers.extend([(place % 4 + 1) as f64, (place / 4 + 1) as f64]);
             numbers
         }
-        "comparisons" => vec![found.comparisons.as_ref().unwrap().items.len() as f64],
+        "comparisons" => vec![findings::<ComparisonsStudy>(found).items.len() as f64],
         "heads" => {
-            let ranking = &found.heads.as_ref().unwrap().ranking;
+            let ranking = &findings::<HeadsStudy>(found)[vit()].ranking;
             let needed = ranking.iter().filter(|head| head.adjusted_p < 0.05).count();
             vec![needed as f64, ranking[0].layer as f64 + 1.0, ranking[0].head as f64 + 1.0, 0.05]
         }
         "attacks" => {
-            let curves = &found.attacks.as_ref().unwrap().curves;
-            let mut numbers: Vec<f64> = curves.iter().filter_map(claims::halving_epsilon).collect();
+            // Where accuracy falls to half of what it is without an attack: ln 2 over the decay, between sizes on a line.
+            let halving = |curve: &crate::findings::AttackCurve| {
+                let half = curve.points[0].accuracy.value / 2.0;
+                let segments = curve.points.windows(2).map(|ends| (&ends[0], &ends[1]));
+                let (start, end) = segments.into_iter().find(|(_, end)| end.accuracy.value <= half)?;
+                let fallen = (start.accuracy.value - half) / (start.accuracy.value - end.accuracy.value);
+                Some(start.epsilon + fallen * (end.epsilon - start.epsilon))
+            };
+            let mut numbers: Vec<f64> =
+                findings::<AttacksStudy>(found).curves.iter().filter_map(halving).collect();
             numbers.extend([255.0, 5.0, 4.0, 0.0]);
             numbers
         }
         "errors" => {
-            let pair = &found.accuracy.as_ref().unwrap().splits[0].pair;
+            let pair = &findings::<AccuracyStudy>(found).splits[0].pairs[0];
             interval(pair.kappa.known().unwrap()).to_vec()
         }
         "localisation" => vec![3.0],
@@ -270,11 +286,15 @@ fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
     let there = "pictures/attack-image-00012-vit-clean.png";
     std::fs::write(folder.path().join(there), picture(there).unwrap()).unwrap();
     let mut found = investigation();
-    found.attention.as_mut().unwrap().rollouts_shown[0].image.picture = "../outside.png".into();
+    change::<AttentionStudy>(&mut found, |models| {
+        models.values_mut().for_each(|of| of.rollouts_shown[0].image.picture = "../outside.png".into());
+    });
     render(&found, folder.path()).unwrap();
     let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 1);
-    assert!(page.contains("The picture <code>pictures/heads-0-0.png</code> is missing from the run folder."));
+    assert!(
+        page.contains("The picture <code>pictures/heads-vit-0-0.png</code> is missing from the run folder.")
+    );
     assert!(page.contains("The picture <code>../outside.png</code> is missing from the run folder."));
     assert_eq!(std::fs::read_to_string(folder.path().join("report.md")).unwrap(), markdown(&found));
     let files: BTreeSet<_> =

@@ -1,9 +1,11 @@
 //! Charts and pictures in the report: which are there, what is said of them, and that they suit narrow and dark screens.
 
-use super::super::{html, markdown, render};
+use super::super::render;
 use super::pictures::{picture, stand_in};
-use super::synthetic::investigation;
+use super::synthetic::{change, investigation, of_one, of_three};
+use super::{html, markdown};
 use crate::findings::Investigation;
+use crate::studies::AttacksStudy;
 
 fn page() -> String {
     html(&investigation(), &stand_in)
@@ -126,9 +128,11 @@ fn attacked_images_say_which_they_are_and_what_was_done_to_them() {
     }
     assert!(page.contains("on a scale from 0 to 1 before preprocessing"));
     let mut found = investigation();
-    let example = &mut found.attacks.as_mut().unwrap().example_answers[0];
-    example.answers.values_mut().for_each(|answers| answers[0] = 9);
-    example.pictures.values_mut().for_each(|pictures| pictures.truncate(1));
+    change::<AttacksStudy>(&mut found, |attacks| {
+        let example = &mut attacks.example_answers[0];
+        example.answers.values_mut().for_each(|answers| answers[0] = 9);
+        example.pictures.values_mut().for_each(|pictures| pictures.truncate(1));
+    });
     let page = html(&found, &stand_in);
     let items = self::items(&page, "Attacked images.");
     assert!(items[0].contains("Wrong without an attack, so none was made") && !items[0].contains("L∞"));
@@ -138,12 +142,11 @@ fn attacked_images_say_which_they_are_and_what_was_done_to_them() {
 #[test]
 fn findings_without_pictures_say_so() {
     let mut found = serde_json::to_value(investigation()).unwrap();
-    for (study, field) in
-        [("data", "shown"), ("attention", "head_maps_shown"), ("attention", "rollouts_shown")]
-    {
-        found[study].as_object_mut().unwrap().remove(field);
+    found["data"].as_object_mut().unwrap().remove("shown");
+    for field in ["head_maps_shown", "rollouts_shown"] {
+        found["attention"]["vit"].as_object_mut().unwrap().remove(field);
     }
-    for group in found["errors"]["groups"].as_object_mut().unwrap().values_mut() {
+    for group in found["errors"]["groups"].as_array_mut().unwrap() {
         group.as_object_mut().unwrap().remove("surest");
     }
     for example in found["attacks"]["example_answers"].as_array_mut().unwrap() {
@@ -170,4 +173,17 @@ fn a_title_that_was_given_stands_above_the_report() {
     assert!(markdown(&found).starts_with("# Kiln 7 \\<second\\> firing & after\n"));
     let usual = html(&investigation(), &picture);
     assert!(usual.contains("<h1>vit_micro and resnet_micro on Sherds</h1>"));
+}
+
+#[test]
+fn galleries_show_every_model() {
+    for (found, models) in [(of_one(), 1), (investigation(), 2), (of_three(), 3)] {
+        let page = html(&found, &stand_in);
+        let items = items(&page, "Attacked images.");
+        assert_eq!(items.len(), models * 4);
+        for item in self::items(&page, "The most confident errors.") {
+            assert_eq!(item.matches("<img").count(), 1 + models, "{item}");
+            assert_eq!(item.matches("class=\"verdict ").count(), models, "{item}");
+        }
+    }
 }
