@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(lines, "note: größe of\n  the déjà vu\n  averylongwordthatfitsnowhere\n  and on");
         assert_eq!(broken(text, 1000), text);
         let table = "- one two three four\n1  2  3  4  5  6  7";
-        assert_eq!(paragraphs(table, 12), "- one two\n  three four\n1  2  3  4  5  6  7");
+        assert_eq!(paragraphs(table, 13), "- one two\n  three four\n1  2  3  4  5  6  7");
     }
 
     #[test]

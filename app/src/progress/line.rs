@@ -182,7 +182,7 @@ mod tests {
         let at = |columns| line(columns, &state);
         assert_eq!(
             at(80),
-            "  epoch 3/30 vit_micro ━━─────────────   12345/100000   1234 images/s  12:34 left"
+            "  epoch 3/30 vit_micro ━────────────   12345/100000   1234 images/s  12:34 left"
         );
         assert_eq!(at(60), "  epoch 3/30 vi…   12345/100000   1234 images/s  12:34 left");
         assert_eq!(at(40), "  epoch 3/30…   12345/100000  12:34 left");
