@@ -8,6 +8,7 @@ mod tiff;
 
 use std::io::Cursor;
 
+use archaeo_store::memory::memory;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
@@ -81,34 +82,76 @@ pub const MAX_SIDE: u32 = 16_384;
 /// Most pixels of an image that is decoded.
 pub const MAX_PIXELS: u64 = 100_000_000;
 
+/// Why a file does not become a picture.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// What is wrong with it, as the end of a sentence.
+    Bad(String),
+    /// Decoding takes so many bytes, and there is no room for them.
+    NoRoom(u64),
+}
+
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        Refused::Bad(reason)
+    }
+}
+
 /// Decodes a PNG, JPEG, WebP, GIF, BMP, TIFF or PNM file to RGB as Pillow's `convert("RGB")` does, and turns it upright as its
 /// EXIF orientation says. Grey is repeated in the three channels, transparency is dropped, of several pictures the first is
 /// taken. 16 bits are rounded to 8, where Pillow cuts them off (colours) or clips them at 255 (grey).
 ///
 /// # Errors
 /// What is wrong with the file, as the end of a sentence: unknown format, damage, or a size above
-/// [`MAX_SIDE`] or [`MAX_PIXELS`], which is refused before memory is taken.
+/// [`MAX_SIDE`] or [`MAX_PIXELS`], or more memory than there is, which is refused before memory is taken.
 pub fn decode(bytes: &[u8]) -> Result<Image, String> {
-    if let Some(paletted) = Paletted::of(bytes) {
-        let grey = decode_plainly(&paletted.as_grey)?;
-        let pixels = grey.pixels.iter().step_by(3).flat_map(|&level| paletted.colour(level)).collect();
-        return Ok(Image { pixels, ..grey });
+    let mut room = None;
+    let decoded = decode_within(bytes, |needed| {
+        room = Some(memory().pass(needed));
+        matches!(room, Some(Ok(_)))
+    });
+    match (decoded, room) {
+        (Ok(image), _) => Ok(image),
+        (Err(Refused::NoRoom(_)), Some(Err(refused))) => Err(refused.to_string()),
+        (Err(Refused::NoRoom(_)), _) => Err("there is no room for it".to_string()),
+        (Err(Refused::Bad(reason)), _) => Err(reason),
     }
-    decode_plainly(bytes)
 }
 
-fn decode_plainly(bytes: &[u8]) -> Result<Image, String> {
-    let (mut picture, orientation) = match open(bytes)? {
+/// As [`decode`], if `admit` agrees to the bytes of memory that it takes at most next to the file itself.
+pub(super) fn decode_within(bytes: &[u8], admit: impl FnOnce(u64) -> bool) -> Result<Image, Refused> {
+    if let Some(paletted) = Paletted::of(bytes) {
+        // Next to the picture of grey levels there are a copy of the file and the picture of colours.
+        let copy = bytes.len() as u64;
+        let more = |(width, height): (usize, usize)| copy + 3 * (width * height) as u64;
+        let more = more(dimensions_plainly(&paletted.as_grey)?);
+        let grey = decode_plainly(&paletted.as_grey, |needed| admit(needed.saturating_add(more)))?;
+        let mut pixels = Vec::with_capacity(grey.pixels.len());
+        grey.pixels.iter().step_by(3).for_each(|&level| pixels.extend(paletted.colour(level)));
+        return Ok(Image { pixels, ..grey });
+    }
+    decode_plainly(bytes, admit)
+}
+
+fn decode_plainly(bytes: &[u8], admit: impl FnOnce(u64) -> bool) -> Result<Image, Refused> {
+    let opened = open(bytes)?;
+    let needed = opened.memory(bytes.len() as u64);
+    if !admit(needed) {
+        return Err(Refused::NoRoom(needed));
+    }
+    let (rgb, orientation) = match opened {
         Opened::Jpeg(header) => {
             let pixels = jpeg::decode(bytes, &header)?;
             let picture = RgbImage::from_raw(header.width, header.height, pixels);
-            (DynamicImage::from(picture.expect("as many pixels as that")), header.orientation)
+            (picture.expect("as many pixels as that"), header.orientation)
         }
-        Opened::Other(mut decoder) => {
+        Opened::Other(mut decoder, _) => {
             let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-            (DynamicImage::from_decoder(decoder).map_err(damage)?, orientation)
+            (DynamicImage::from_decoder(decoder).map_err(damage)?.into_rgb8(), orientation)
         }
     };
+    // Turned once it has 8 bits a channel, for a turn takes the picture's memory a second time.
+    let mut picture = DynamicImage::from(rgb);
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
     Ok(Image { width: rgb.width() as usize, height: rgb.height() as usize, pixels: rgb.into_raw() })
@@ -128,7 +171,7 @@ pub fn dimensions(bytes: &[u8]) -> Result<(usize, usize), String> {
 fn dimensions_plainly(bytes: &[u8]) -> Result<(usize, usize), String> {
     let ((width, height), orientation) = match open(bytes)? {
         Opened::Jpeg(header) => ((header.width, header.height), header.orientation),
-        Opened::Other(mut decoder) => {
+        Opened::Other(mut decoder, _) => {
             (decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms))
         }
     };
@@ -146,38 +189,85 @@ fn dimensions_plainly(bytes: &[u8]) -> Result<(usize, usize), String> {
 /// A file whose header has been read and whose size can be decoded.
 enum Opened<'a> {
     Jpeg(jpeg::Header),
-    Other(Box<dyn ImageDecoder + 'a>),
+    Other(Box<dyn ImageDecoder + 'a>, Kind),
+}
+
+impl Opened<'_> {
+    /// Bytes that decoding takes at most, next to the `length` bytes of the file: what the decoder works with, the picture as it
+    /// is stored, and the same with 8 bits in three channels.
+    fn memory(&self, length: u64) -> u64 {
+        let (pixels, stored, working) = match self {
+            Opened::Jpeg(header) => (header.pixels(), 0, header.working_memory()),
+            Opened::Other(decoder, kind) => {
+                let (width, height) = decoder.dimensions();
+                let (pixels, stored) = (u64::from(width) * u64::from(height), decoder.total_bytes());
+                (pixels, stored, working_memory(*kind, pixels, stored, length))
+            }
+        };
+        let picture = 3 * pixels;
+        // Either while it is decoded and converted, or while it is turned.
+        (stored + picture + working).max(2 * picture)
+    }
+}
+
+/// Bytes of metadata that may be unpacked of a file beyond its own length: profiles of colours have some hundred kilobytes.
+const METADATA: u64 = 16 << 20;
+
+/// Bytes that a decoder takes besides the picture that it gives, which has `stored` bytes.
+fn working_memory(kind: Kind, pixels: u64, stored: u64, length: u64) -> u64 {
+    let metadata = 2 * length + METADATA;
+    match kind {
+        // Rows; and chunks, of which the profile of colours is unpacked.
+        Kind::Png => metadata,
+        // The first frame, which may be a part of the picture.
+        Kind::Gif => stored + metadata,
+        // The picture once more, as it is laid out in the file: with a fourth ink, or in planes; and a strip of it.
+        Kind::Tiff => 2 * stored.max(4 * pixels) + metadata,
+        // Planes of luma and chroma with transparency and its prediction, or a canvas for the first frame.
+        Kind::WebP => 9 * pixels + metadata,
+        Kind::Jpeg | Kind::Bmp | Kind::Pnm => metadata,
+    }
 }
 
 fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
     if bytes.is_empty() {
         return Err("it is empty".to_string());
     }
-    let format = match Kind::of(bytes) {
-        Some(Kind::Jpeg) => {
+    let kind = Kind::of(bytes).ok_or_else(|| not_decoded(bytes))?;
+    let format = match kind {
+        Kind::Jpeg => {
             let header = jpeg::Header::read(bytes)?;
             check_size(header.width, header.height)?;
             return Ok(Opened::Jpeg(header));
         }
-        Some(Kind::Png) => ImageFormat::Png,
-        Some(Kind::WebP) => ImageFormat::WebP,
-        Some(Kind::Gif) => ImageFormat::Gif,
-        Some(Kind::Bmp) => ImageFormat::Bmp,
-        Some(Kind::Tiff) => ImageFormat::Tiff,
-        Some(Kind::Pnm) => ImageFormat::Pnm,
-        None => return Err(not_decoded(bytes)),
+        Kind::Png => ImageFormat::Png,
+        Kind::WebP => ImageFormat::WebP,
+        Kind::Gif => ImageFormat::Gif,
+        Kind::Bmp => ImageFormat::Bmp,
+        Kind::Tiff => ImageFormat::Tiff,
+        Kind::Pnm => ImageFormat::Pnm,
     };
+    let metadata = bytes.len() as u64 + METADATA;
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_PIXELS * 8);
+    // What is read before the size is known: chunks and tags.
+    limits.max_alloc = Some(metadata);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(damage)?;
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder().map_err(damage)?;
     // Decoders differ in which limits they heed, so the size is checked here as well.
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
-    Ok(Opened::Other(Box::new(decoder)))
+    // What they allocate for the picture itself counts as well.
+    let (pixels, stored) = (u64::from(width) * u64::from(height), decoder.total_bytes());
+    limits.max_alloc = Some(match kind {
+        Kind::Gif => stored + metadata,
+        Kind::Tiff => 2 * stored.max(4 * pixels) + metadata,
+        _ => metadata,
+    });
+    decoder.set_limits(limits).map_err(damage)?;
+    Ok(Opened::Other(Box::new(decoder), kind))
 }
 
 fn check_size(width: u32, height: u32) -> Result<(), String> {
