@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use archaeo_store::memory::memory;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::copies;
+use super::resize::{Filter, resize};
 use super::split::{Skipped, Split};
 use super::{DataError, Image};
 
@@ -199,7 +201,8 @@ impl Spread {
 }
 
 /// The first `per_class` usable images of each class of `split`, with the class's name: the rows of a contact
-/// sheet. A class without images gives an empty row; images without labels are one row.
+/// sheet. A class without images gives an empty row; images without labels are one row. Large images are made smaller, and where
+/// all of them would still take much of the memory, those that come last are missing.
 ///
 /// # Errors
 /// A split that does not exist.
@@ -214,11 +217,29 @@ pub fn contact_sheet(
     if rows.is_empty() {
         rows.push((String::new(), Vec::new()));
     }
+    let mut left = memory().left() / 4;
     for i in 0..split.len() {
         let row = &mut rows[split.label(i)].1;
-        if row.len() < per_class {
-            row.extend(split.load(i).ok().map(|sample| sample.image));
+        if row.len() < per_class
+            && let Ok(image) = split.with_image(i, shown)
+        {
+            let Some(less) = left.checked_sub(image.pixels.len() as u64) else { break };
+            left = less;
+            row.push(image);
         }
     }
     Ok(rows)
+}
+
+/// Longest side of an image on its way to a contact sheet, where it has a fraction of it.
+const SHOWN_SIDE: usize = 512;
+
+/// The image, smaller if it is large: all images of a contact sheet are in memory at once.
+fn shown(image: Image) -> Image {
+    let longer = image.width.max(image.height);
+    if longer <= SHOWN_SIDE {
+        return image;
+    }
+    let scaled = |side: usize| (side * SHOWN_SIDE / longer).max(1);
+    resize(&image, scaled(image.width), scaled(image.height), Filter::Bilinear)
 }

@@ -29,6 +29,7 @@ mod open;
 mod parquet;
 mod relabel;
 pub mod resize;
+mod room;
 pub mod sherds;
 mod split;
 mod split_lists;
@@ -37,7 +38,7 @@ mod text;
 mod tiny_imagenet;
 mod tree;
 
-pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions};
+pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions, memory_to_decode};
 pub use dataset::{Dataset, SplitSummary, Spread, Summary, contact_sheet};
 pub use error::DataError;
 pub use open::{Labels, OpenOptions, open};

@@ -95,7 +95,7 @@ fn with(
 
 fn first_pixels(split: &Split) -> Vec<u8> {
     let indices: Vec<usize> = (0..split.len()).collect();
-    split.batch(&indices).expect("decodes").iter().map(|sample| sample.image.pixels[0]).collect()
+    split.batch(&indices, |image| image).expect("decodes").iter().map(|sample| sample.image.pixels[0]).collect()
 }
 
 fn named(dataset: &Dataset) -> Vec<&str> {

@@ -3,9 +3,13 @@
 //! No byte is ever replaced: two names that differ stay two names.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use archaeo_store as store;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use super::DataError;
 
 /// Bytes that the guess of an encoding looks at.
 const LOOKED_AT: usize = 1 << 16;
@@ -15,6 +19,17 @@ pub(super) struct Text {
     pub(super) text: String,
     /// Its encoding, where that is not UTF-8.
     pub(super) encoding: Option<&'static str>,
+}
+
+/// Bytes of the longest text that is a list of names or of classes.
+pub(super) const LONGEST_LIST: u64 = 16 << 20;
+
+/// A short text file in UTF-8.
+///
+/// # Errors
+/// A file that cannot be read, or is longer than any such list.
+pub(super) fn small_text(path: &Path) -> Result<String, DataError> {
+    store::read_text(path, LONGEST_LIST).map_err(|error| DataError::read(path, error))
 }
 
 /// Decodes a file: by its byte order mark, as UTF-8, as UTF-16 without a mark, or in the most likely other encoding.

@@ -15,7 +15,6 @@ use super::pictures::{heat_panel, panel};
 use super::{Laboratory, StudyError};
 use crate::data::Image;
 use crate::findings::{AttentionFindings, HeadAttention, LayerAttention};
-use crate::images::preprocess;
 
 /// Images on the rollout picture.
 const ROLLOUTS_SHOWN: usize = 12;
@@ -33,19 +32,16 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
     lab.for_each_batch("attention", &indices, lab.vit, |_, samples, tensor| {
         let maps = AttentionMaps::record(lab.vit, tensor)?;
         images.extend(attention_statistics(&maps, convention));
-        let preprocessing = &lab.vit.card().preprocessing;
         if head_maps.is_none() {
-            let shown = preprocess(samples[0].image.clone(), preprocessing);
-            head_maps = Some(head_sheet(&maps, &shown)?);
+            head_maps = Some(head_sheet(&maps, &samples[0].image)?);
             read_out = maps.layers[0].site.read_out.describe();
             even_distances = maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect();
         }
         let room = ROLLOUTS_SHOWN - rollouts.len() / 2;
         for (sample, heatmap) in samples.iter().zip(rollout(&maps, &RolloutOptions::default())).take(room) {
-            let shown = preprocess(sample.image.clone(), preprocessing);
             let caption = lab.dataset.classes[sample.label].clone();
-            rollouts.push(Cell { picture: panel(&shown)?, caption });
-            rollouts.push(Cell { picture: heat_panel(&shown, &heatmap)?, caption: "rollout".into() });
+            rollouts.push(Cell { picture: panel(&sample.image)?, caption });
+            rollouts.push(Cell { picture: heat_panel(&sample.image, &heatmap)?, caption: "rollout".into() });
         }
         Ok(())
     })?;

@@ -12,7 +12,7 @@ use super::pictures::{heat_panel, panel, row};
 use super::{Laboratory, ROLES, StudyError};
 use crate::evaluate::Evaluation;
 use crate::findings::{Agreement, AgreementGroup, Comparison, ComparisonFindings, Role};
-use crate::images::{preprocess, to_tensor};
+use crate::images::to_tensor;
 
 /// Explains a sample of the main split with both models.
 ///
@@ -25,11 +25,9 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
     let answers = [vit.scores()?.predicted(), cnn.scores()?.predicted()];
     let split = lab.split()?;
     let (mut items, mut pairs) = (Vec::new(), Vec::new());
-    lab.for_each_batch("explanations compared", &indices, lab.vit, |batch, samples, for_vit| {
+    lab.for_each_batch("explanations compared", &indices, lab.vit, |batch, _, for_vit| {
         let rollouts = rollout(&AttentionMaps::record(lab.vit, for_vit)?, &RolloutOptions::default());
-        let preprocessing = &lab.cnn.card().preprocessing;
-        let shown: Vec<_> =
-            samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect();
+        let shown = lab.images_for(lab.cnn, batch)?;
         let grad_cams = grad_cam(lab.cnn, to_tensor(&shown, lab.device), None);
         for (((&index, image), rollout), grad_cam) in batch.iter().zip(&shown).zip(&rollouts).zip(&grad_cams)
         {

@@ -9,7 +9,6 @@ use archaeo_plot::{Cell, SheetLayout, contact_sheet};
 use super::pictures::panel;
 use super::{Laboratory, StudyError};
 use crate::findings::{ClassErrors, Confusion, ErrorFindings, ErrorGroup, ErrorGroupFindings, Role};
-use crate::images::preprocess;
 
 /// Confusions listed for each group.
 const CONFUSIONS_LISTED: usize = 8;
@@ -96,14 +95,14 @@ fn picture(
     let chosen: Vec<usize> = (0..shown).map(|i| members[i * members.len() / shown]).collect();
     let name = |class: usize| lab.dataset.classes[class].as_str();
     let mut cells = Vec::new();
-    for (sample, image) in lab.split()?.batch(&chosen)?.iter().zip(chosen) {
+    for (shown, image) in lab.images_for(lab.vit, &chosen)?.iter().zip(chosen) {
         let answers = match group {
             ErrorGroup::VitOnly => name(vit[image]).to_owned(),
             ErrorGroup::CnnOnly => name(cnn[image]).to_owned(),
             ErrorGroup::Both if vit[image] == cnn[image] => format!("{}, both", name(vit[image])),
             ErrorGroup::Both => format!("{}\nand {}", name(vit[image]), name(cnn[image])),
         };
-        let picture = panel(&preprocess(sample.image.clone(), &lab.vit.card().preprocessing))?;
+        let picture = panel(shown)?;
         cells.push(Cell { picture, caption: format!("{}\nas {answers}", name(labels[image])) });
     }
     let file = match group {

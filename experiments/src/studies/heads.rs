@@ -11,7 +11,7 @@ use archaeo_analysis::statistics::{
 
 use super::{Laboratory, StudyError};
 use crate::findings::{HeadAblation, HeadFindings, SelectedHead};
-use crate::images::{preprocess, to_tensor};
+use crate::images::to_tensor;
 use crate::random::stratified;
 
 /// Fewest images: another image's output needs another image, and an interval two values.
@@ -42,13 +42,7 @@ pub fn heads(lab: &Laboratory) -> Result<HeadFindings, StudyError> {
         let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
         let donor_indices: Vec<usize> = (done..done + batch.len()).map(|i| indices[donor_of[i]]).collect();
         done += batch.len();
-        let donors: Vec<_> = lab
-            .split()?
-            .batch(&donor_indices)?
-            .iter()
-            .map(|sample| preprocess(sample.image.clone(), &lab.vit.card().preprocessing))
-            .collect();
-        let donors = to_tensor(&donors, lab.device);
+        let donors = to_tensor(&lab.images_for(lab.vit, &donor_indices)?, lab.device);
         let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
         ablations.append(ablate_heads(lab.vit, images.clone(), &labels, &substitutes)?);
         let batch_gradients = gradient_importance(lab.vit, images, &labels)?;

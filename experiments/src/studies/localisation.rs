@@ -12,7 +12,7 @@ use self::scores::{Baselines, Scores, findings};
 use super::{Laboratory, ROLES, StudyError};
 use crate::data::Image;
 use crate::findings::{LocalisationFindings, Role};
-use crate::images::{preprocess, preprocess_mask, to_tensor};
+use crate::images::{preprocess_mask, to_tensor};
 
 /// Holds every heatmap against the true mask on a sample of the main split; `None` where the data knows no mask.
 ///
@@ -23,8 +23,8 @@ use crate::images::{preprocess, preprocess_mask, to_tensor};
 /// A ViT without attention, or data that cannot be read.
 pub fn localisation(lab: &Laboratory) -> Result<Option<LocalisationFindings>, StudyError> {
     let indices = lab.sample("localisation", lab.sizes.localisation_images)?;
-    let knows_mask = indices.first().map(|&i| lab.split()?.load(i).map_err(StudyError::from)).transpose()?;
-    if knows_mask.is_none_or(|sample| sample.truth.is_none()) {
+    let split = lab.split()?;
+    if indices.first().is_none_or(|&first| split.texture(first).is_none()) {
         return Ok(None);
     }
 
@@ -39,10 +39,8 @@ pub fn localisation(lab: &Laboratory) -> Result<Option<LocalisationFindings>, St
     let (mut shares, mut left_out) = (Vec::new(), 0);
     lab.for_each_batch("explanations against the mask", &indices, lab.vit, |batch, samples, for_vit| {
         let (weights, gradients) = AttentionMaps::record_with_gradients(lab.vit, for_vit.clone(), None)?;
-        let seen = ROLES.map(|role| -> Vec<Image> {
-            let preprocessing = &lab.model(role).card().preprocessing;
-            samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect()
-        });
+        let for_vit_again: Vec<Image> = samples.iter().map(|sample| sample.image.clone()).collect();
+        let seen = [for_vit_again, lab.images_for(lab.cnn, batch)?];
         let heatmaps = [
             rollout(&weights, &RolloutOptions::default()),
             gradient_rollout(&weights, &gradients),
