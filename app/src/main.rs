@@ -13,6 +13,7 @@ mod progress;
 use std::process::ExitCode;
 
 use archaeo_ops::{keep_freed_memory, with_precision};
+use archaeo_store::memory::memory;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
@@ -37,6 +38,9 @@ fn main() -> ExitCode {
 fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Result<()> {
     if global.offline {
         hub::stay_offline();
+    }
+    if let Some(bytes) = global.memory {
+        memory().allow(bytes);
     }
     if let Some(threads) = global.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;

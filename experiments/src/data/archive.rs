@@ -1,10 +1,11 @@
 //! The members of tar and zip archives.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use archaeo_models::checkpoint::table_of_contents;
 use archaeo_store::memory::{Budget, TooMuch};
 use archaeo_store::{Allowance, Metered};
 
@@ -72,7 +73,8 @@ impl Listing {
                     let mut bytes = Vec::with_capacity(size as usize);
                     entry.by_ref().take(size).read_to_end(&mut bytes).map_err(broken)?;
                     let length = bytes.len();
-                    Node::File(Storage::Shared { bytes: Arc::new(Held { bytes, budget }), offset: 0, length })
+                    let bytes = Arc::new(Held::new(bytes, budget));
+                    Node::File(Storage::Shared { bytes, offset: 0, length })
                 }
             } else if kind.is_file() || kind.is_contiguous() {
                 let (offset, size) = (entry.raw_file_position(), entry.size());
@@ -130,56 +132,20 @@ fn is_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> bool {
         .any(|extension| extension.key_bytes().starts_with(b"GNU.sparse."))
 }
 
-/// Bytes in memory for each entry of a zip archive's table of contents, besides twice its bytes in the file.
-const ENTRY: u64 = 512;
-
 /// Reads a zip archive's table of contents; also the budget of the file, of which that has been taken.
 pub(super) fn open_zip(path: &Path) -> Result<(Archive, Budget), DataError> {
     let unreadable = |error| DataError::read(path, error);
     let mut file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
-    let (entries, bytes) = claimed_contents(&mut file, length).map_err(unreadable)?;
     let mut budget = Budget::of_file(length);
-    // Entries that are in the file have 46 bytes or more.
-    if entries <= length / 46 {
-        let taken = budget.take(entries, ENTRY).and_then(|()| budget.take(bytes.min(length), 2));
-        taken.map_err(|refused| DataError::malformed(path, format!("its table of contents is large: {refused}")))?;
-    } else {
-        let reason = format!("its table of contents claims {entries} entries; make or copy it again");
-        return Err(DataError::malformed(path, reason));
-    }
+    let contents =
+        table_of_contents(&mut file, length).map_err(|error| DataError::malformed(path, error.to_string()))?;
+    budget.take(contents, 1).map_err(|refused| {
+        DataError::malformed(path, format!("its table of contents is large: {refused}"))
+    })?;
     let reader = Reopened::open(path).map_err(unreadable)?;
     let archive = zip::ZipArchive::new(reader).map_err(|error| damaged_zip(path, &error))?;
     Ok((archive, budget))
-}
-
-/// How many entries, and bytes of them, the records at a zip archive's end claim at most. There is one record behind them, followed
-/// by a comment, and in large archives another one before that.
-fn claimed_contents(file: &mut File, length: u64) -> std::io::Result<(u64, u64)> {
-    const LONGEST_END: u64 = (1 << 16) + 22 + 20 + 56;
-    let mut end = Vec::new();
-    file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_END)))?;
-    file.by_ref().take(LONGEST_END).read_to_end(&mut end)?;
-    let number = |bytes: &[u8], at: usize, width: usize| {
-        bytes.get(at..at + width).map_or(0, |bytes| bytes.iter().rev().fold(0, |n, &byte| n << 8 | u64::from(byte)))
-    };
-    let (mut entries, mut bytes) = (0, 0);
-    for at in 0..end.len() {
-        let rest = &end[at..];
-        if rest.starts_with(b"PK\x05\x06") {
-            entries = entries.max(number(rest, 10, 2));
-            bytes = bytes.max(number(rest, 12, 4));
-        } else if rest.starts_with(b"PK\x06\x06") {
-            entries = entries.max(number(rest, 32, 8));
-            bytes = bytes.max(number(rest, 40, 8));
-        }
-    }
-    // What only says that the number is in the other record.
-    let (entries, bytes) = match (entries, bytes) {
-        (0xFFFF, bytes) => (bytes.min(length) / 46, bytes.min(length)),
-        other => other,
-    };
-    Ok((entries, bytes))
 }
 
 fn damaged_zip(path: &Path, error: &zip::result::ZipError) -> DataError {

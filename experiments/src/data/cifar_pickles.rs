@@ -159,7 +159,7 @@ impl Batch {
                 })
             }
             Cow::Owned(bytes) => {
-                let bytes = Arc::new(Held { bytes, budget });
+                let bytes = Arc::new(Held::new(bytes, budget));
                 Box::new(move |i| Storage::Shared {
                     bytes: bytes.clone(),
                     offset: i * PIXELS,

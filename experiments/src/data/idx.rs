@@ -135,7 +135,7 @@ impl Images {
             None => {
                 let mut budget = Budget::of_file(file.length);
                 let bytes = file.values(&mut budget)?;
-                Pixels::InMemory(Arc::new(Held { bytes, budget }))
+                Pixels::InMemory(Arc::new(Held::new(bytes, budget)))
             }
         };
         check_size(width, height).map_err(|reason| file.malformed(format!("of its images: {reason}")))?;

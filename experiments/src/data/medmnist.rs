@@ -92,7 +92,7 @@ fn read_split(
     }
     let too_much = |refused: TooMuch| malformed(format!("the {images} images of `{split}`: {refused}"));
     budget.take(images as u64, RECORD).map_err(too_much)?;
-    let bytes = Arc::new(Held { bytes: pixels, budget });
+    let bytes = Arc::new(Held::new(pixels, budget));
     let length = height * width * channels;
     let record = |(i, label): (usize, u8)| Record {
         identifier: format!("{split}/{i}"),

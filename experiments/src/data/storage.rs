@@ -24,7 +24,7 @@ pub(super) enum Storage {
     /// A member of a zip archive.
     Zip { archive: Arc<ZipPool>, entry: usize },
     /// A value of a parquet column, a view into its decompressed page; and the memory that all of these take.
-    Memory(ByteArray, Arc<Budget>),
+    Memory { bytes: ByteArray, _budget: Arc<Budget> },
     /// Part of an array in memory.
     Shared { bytes: Arc<Held>, offset: usize, length: usize },
     /// Named by a list, absent from the source; why.
@@ -34,8 +34,14 @@ pub(super) enum Storage {
 /// Bytes that stay in memory, and what was taken of the budget for them.
 #[derive(Debug)]
 pub(super) struct Held {
-    pub(super) bytes: Vec<u8>,
-    pub(super) budget: Budget,
+    bytes: Vec<u8>,
+    _budget: Budget,
+}
+
+impl Held {
+    pub(super) fn new(bytes: Vec<u8>, budget: Budget) -> Self {
+        Held { bytes, _budget: budget }
+    }
 }
 
 impl Storage {
@@ -48,7 +54,7 @@ impl Storage {
             }
             Storage::Range { length, .. } => Ok((*length).min(MAX_FILE)),
             Storage::Zip { archive, entry } => archive.length(*entry).map(|length| length.min(MAX_FILE)),
-            Storage::Memory(..) | Storage::Shared { .. } | Storage::Missing(_) => Ok(0),
+            Storage::Memory { .. } | Storage::Shared { .. } | Storage::Missing(_) => Ok(0),
         }
     }
 
@@ -70,7 +76,7 @@ impl Storage {
                 Ok(Cow::Owned(bytes))
             }
             Storage::Zip { archive, entry } => archive.read(*entry, MAX_FILE).map(Cow::Owned),
-            Storage::Memory(bytes, _) => Ok(Cow::Borrowed(bytes.data())),
+            Storage::Memory { bytes, .. } => Ok(Cow::Borrowed(bytes.data())),
             Storage::Shared { bytes, offset, length } => {
                 Ok(Cow::Borrowed(&bytes.bytes[*offset..*offset + *length]))
             }
@@ -95,7 +101,7 @@ impl Storage {
                 })
                 .unwrap_or_default(),
             Storage::Zip { archive, entry } => archive.head(*entry, count).unwrap_or_default(),
-            Storage::Memory(..) | Storage::Shared { .. } | Storage::Missing(_) => {
+            Storage::Memory { .. } | Storage::Shared { .. } | Storage::Missing(_) => {
                 self.read().map(|bytes| bytes[..bytes.len().min(count)].to_vec()).unwrap_or_default()
             }
         }

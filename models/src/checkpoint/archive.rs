@@ -1,12 +1,12 @@
 //! Zip archives, the container of PyTorch's checkpoints and of NumPy's `.npz`.
 
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use archaeo_kernels::MappedFile;
+use archaeo_store::memory::Budget;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::element::Budget;
 use super::error::Fault;
 
 /// A zip archive in a mapped file.
@@ -25,7 +25,11 @@ pub(super) enum Entry<'a> {
 
 impl<'a> Archive<'a> {
     /// Reads the archive's directory.
+    /// What it takes is checked, and not kept of the budget.
     pub(super) fn open(file: &'a MappedFile) -> Result<Self, Fault> {
+        let mut reader = Cursor::new(file.bytes(0..file.len())?);
+        let mut budget = Budget::of_file(file.len() as u64);
+        budget.take(table_of_contents(&mut reader, file.len() as u64)?, 1)?;
         let zip = ZipArchive::new(Cursor::new(file.bytes(0..file.len())?)).map_err(damage)?;
         Ok(Self { file, zip })
     }
@@ -43,8 +47,8 @@ impl<'a> Archive<'a> {
         let mut entry = self.zip.by_name(name).map_err(damage)?;
         let length = usize::try_from(entry.size()).unwrap_or(usize::MAX);
         if entry.compression() != CompressionMethod::Stored {
-            budget.take(length, 1)?;
-            let mut contents = Vec::new();
+            budget.take(length as u64, 1)?;
+            let mut contents = Vec::with_capacity(length);
             // The reader ends with an error where there is more than the entry claims, or where the checksum differs.
             entry
                 .read_to_end(&mut contents)
@@ -68,7 +72,52 @@ impl<'a> Archive<'a> {
     }
 }
 
+/// Bytes in memory for each entry of a table of contents, besides twice its bytes in the file.
+const ENTRY: u64 = 512;
+
+/// Bytes of memory that a zip archive's table of contents takes, by the claims of the records at the archive's end: there is one
+/// behind it, followed by a comment, and in large archives another one before that. The file has `length` bytes.
+///
+/// # Errors
+/// What cannot be read, and more entries than the file has room for.
+pub fn table_of_contents(file: &mut (impl Read + Seek), length: u64) -> io::Result<u64> {
+    const LONGEST_END: u64 = (1 << 16) + 22 + 20 + 56;
+    // An entry has so many bytes or more.
+    const SHORTEST_ENTRY: u64 = 46;
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_END)))?;
+    file.take(LONGEST_END).read_to_end(&mut end)?;
+    let number = |bytes: &[u8], at: usize, width: usize| {
+        let little_endian = bytes.get(at..at + width).unwrap_or_default().iter().rev();
+        little_endian.fold(0, |number, &byte| number << 8 | u64::from(byte))
+    };
+    let (mut entries, mut bytes) = (0, 0);
+    for at in 0..end.len() {
+        let rest = &end[at..];
+        let (count, size) = match rest {
+            [b'P', b'K', 5, 6, ..] => (number(rest, 10, 2), number(rest, 12, 4)),
+            [b'P', b'K', 6, 6, ..] => (number(rest, 32, 8), number(rest, 40, 8)),
+            _ => continue,
+        };
+        // The largest number only says that the other record has it.
+        bytes = bytes.max(if size == 0xFFFF_FFFF { 0 } else { size });
+        entries = entries.max(if count == 0xFFFF { 0 } else { count });
+    }
+    if entries > length / SHORTEST_ENTRY {
+        let reason = format!("its table of contents claims {entries} entries, which have no room in it");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    Ok(entries * ENTRY + 2 * bytes.min(length))
+}
+
 impl Entry<'_> {
+    /// Gives the memory back that it took of the budget.
+    pub(super) fn give_back(self, budget: &mut Budget) {
+        if let Self::Inflated(contents) = self {
+            budget.give_back(contents.len() as u64);
+        }
+    }
+
     /// Bytes of the contents.
     pub(super) fn len(&self) -> usize {
         match self {

@@ -23,6 +23,9 @@ mod torch;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use archaeo_kernels::MappedFile;
+use archaeo_store::memory::Budget;
+
 use self::archive::Archive;
 use self::error::Fault;
 use self::locate::{Located, Shapes, locate};
@@ -31,6 +34,7 @@ use self::torch::Contents;
 use crate::describe::CARD_KEY;
 use crate::state::{Array, State};
 
+pub use self::archive::table_of_contents;
 pub use self::error::WeightsError;
 pub(crate) use self::error::printable;
 pub use self::load::{LoadOptions, load, read_card, save};
@@ -155,20 +159,32 @@ pub fn read_arrays(path: &Path) -> Result<(State, HashMap<String, String>), Weig
 
 fn read_file(path: &Path, search: &Search) -> Result<Contents, WeightsError> {
     let (file, format) = source::open(path)?;
-    let contents = match &format {
-        Format::Safetensors => safetensors::read(&file, search),
-        Format::Index => {
-            drop(file);
-            return read_shards(path, search);
+    if format == Format::Index {
+        drop(file);
+        return read_shards(path, search);
+    }
+    let mut budget = Budget::of_file(file.len() as u64);
+    read_opened(&file, &format, search, &mut budget).map_err(|fault| fault.of(path, format.name()))
+}
+
+/// The contents of one file, for which memory is taken from `budget`.
+fn read_opened(
+    file: &MappedFile,
+    format: &Format,
+    search: &Search,
+    budget: &mut Budget,
+) -> Result<Contents, Fault> {
+    match format {
+        Format::Safetensors => safetensors::read(file, search, budget),
+        Format::TorchArchive(pickle) => {
+            torch::read_archive(&mut Archive::open(file)?, pickle, search, budget)
         }
-        Format::TorchArchive(pickle) => Archive::open(&file)
-            .and_then(|mut archive| torch::read_archive(&file, &mut archive, pickle, search)),
-        Format::TorchLegacy => torch::read_legacy(&file, search),
-        Format::Numpy => Archive::open(&file)
-            .and_then(|mut archive| numpy::read(&file, &mut archive))
-            .map(|state| (state, BTreeMap::new(), None)),
-    };
-    contents.map_err(|fault| fault.of(path, format.name()))
+        Format::TorchLegacy => torch::read_legacy(file, search, budget),
+        Format::Numpy => {
+            numpy::read(&mut Archive::open(file)?, budget).map(|state| (state, BTreeMap::new(), None))
+        }
+        Format::Index => Err(Fault::malformed("it is a list of files itself")),
+    }
 }
 
 /// The arrays of all files of an index.
@@ -176,13 +192,16 @@ fn read_shards(index: &Path, search: &Search) -> Result<Contents, WeightsError> 
     let fault = |fault: Fault| fault.of(index, Format::Index.name());
     let shards = source::shards(index).map_err(fault)?;
     let (mut state, mut metadata) = (State::new(), BTreeMap::new());
+    // All files together are one checkpoint.
+    let length = shards.iter().filter_map(|shard| std::fs::metadata(shard).ok()).map(|shard| shard.len()).sum();
+    let mut budget = Budget::of_file(length);
     for shard in shards {
         let (file, format) = source::open(&shard)?;
-        drop(file);
         if format == Format::Index {
             return Err(fault(Fault::malformed("one of its files is a list of files itself")));
         }
-        let (mut arrays, mut notes, _) = read_file(&shard, &Search::Everything)?;
+        let contents = read_opened(&file, &format, &Search::Everything, &mut budget);
+        let (mut arrays, mut notes, _) = contents.map_err(|fault| fault.of(&shard, format.name()))?;
         state.append(&mut arrays);
         metadata.append(&mut notes);
     }

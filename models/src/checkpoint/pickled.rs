@@ -35,6 +35,7 @@ impl<'a> PickledDictionary<'a> {
             }
             Fault::Malformed(reason) => reason,
             Fault::Model(reason) => reason,
+            Fault::TooMuch(refused) => refused.to_string(),
             Fault::Dtype(..) | Fault::Io(_) => "its pickle cannot be read".to_string(),
         })?;
         match pickle.node(pickle.root) {

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use archaeo_kernels::MappedFile;
+use archaeo_store::memory::Budget;
 
 use super::Search;
 use super::archive::{Archive, Entry};
-use super::element::{Budget, Element};
+use super::element::{Element, room_for};
 use super::error::Fault;
 use super::locate::{Located, Shapes, locate};
 use super::pickle::{Node, Pickle, Value};
@@ -45,29 +46,31 @@ pub(super) type Contents = (State, BTreeMap<String, String>, Option<Located>);
 
 /// Reads a zip archive whose pickle is the entry `pickle`.
 pub(super) fn read_archive(
-    file: &MappedFile,
     archive: &mut Archive,
     pickle: &str,
     search: &Search,
+    budget: &mut Budget,
 ) -> Result<Contents, Fault> {
     let folder = pickle.trim_end_matches("data.pkl");
-    let mut budget = Budget::of_file(file.len());
     let order = format!("{folder}byteorder");
     if archive.names().contains(&order) {
-        let order = archive.entry(&order, &mut budget)?;
+        let order = archive.entry(&order, budget)?;
         if order.len() == 3 && order.bytes(0..3)? == b"big" {
             return Err(big_endian());
         }
     }
-    let pickle = archive.entry(pickle, &mut budget)?;
+    let pickle = archive.entry(pickle, budget)?;
     if pickle.len() > LARGEST_PICKLE {
         return Err(Fault::malformed(format!("its pickle has {} MiB", pickle.len() >> 20)));
     }
     let pickle = Pickle::parse(pickle.bytes(0..pickle.len())?)?;
     // Views of one storage follow each other, so the last storage is kept at hand.
     let mut last: Option<(String, Entry)> = None;
-    contents(&pickle, search, &mut budget, |tensor, budget| {
+    contents(&pickle, search, budget, |tensor, budget| {
         if last.as_ref().is_none_or(|(key, _)| *key != tensor.storage.key) {
+            if let Some((_, entry)) = last.take() {
+                entry.give_back(budget);
+            }
             let entry = archive.entry(&format!("{folder}data/{}", tensor.storage.key), budget)?;
             last = Some((tensor.storage.key.clone(), entry));
         }
@@ -77,15 +80,19 @@ pub(super) fn read_archive(
 }
 
 /// Reads the older container.
-pub(super) fn read_legacy(file: &MappedFile, search: &Search) -> Result<Contents, Fault> {
+pub(super) fn read_legacy(
+    file: &MappedFile,
+    search: &Search,
+    budget: &mut Budget,
+) -> Result<Contents, Fault> {
     let bytes = file.bytes(0..file.len())?;
     let Some(mut rest) = after_legacy_magic(bytes) else {
         // Perhaps some other pickle that would do harm: then that is what has to be said.
-        Pickle::parse(bytes)?;
+        Pickle::parse(start_of(bytes))?;
         return Err(Fault::malformed("it is a pickle, but torch.save did not write it"));
     };
     let mut next = || {
-        let pickle = Pickle::parse(rest)?;
+        let pickle = Pickle::parse(start_of(rest))?;
         rest = &rest[pickle.length..];
         Ok::<_, Fault>(pickle)
     };
@@ -97,13 +104,17 @@ pub(super) fn read_legacy(file: &MappedFile, search: &Search) -> Result<Contents
     }
     let start = bytes.len() - rest.len();
     let places = legacy_storages(bytes, start, &object, &keys)?;
-    let mut budget = Budget::of_file(file.len());
-    contents(&object, search, &mut budget, |tensor, budget| {
+    contents(&object, search, budget, |tensor, budget| {
         let place = places
             .get(&tensor.storage.key)
             .ok_or_else(|| Fault::malformed(format!("storage {} is not in the file", tensor.storage.key)))?;
         values(tensor, &Entry::Stored(file, place.clone()), budget)
     })
+}
+
+/// As much of `bytes` as a pickle may have: what is looked at of a mapped file is in memory, too.
+fn start_of(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(LARGEST_PICKLE)]
 }
 
 /// What follows the magic number of the older container. Before it stands the pickle's protocol, and a frame if that has any.
@@ -200,7 +211,7 @@ fn values(tensor: &Tensor, storage: &Entry, budget: &mut Budget) -> Result<Array
     let outside = || Fault::malformed("the tensor reaches beyond its storage");
     let Tensor { element, offset, shape, strides, .. } = tensor;
     let size = element.size();
-    let (mut values, count) = budget.values(shape)?;
+    let (mut values, count) = room_for(budget, shape)?;
     if count > 0 {
         let reach = shape.iter().zip(strides).try_fold(0usize, |reach, (length, stride)| {
             reach.checked_add((length - 1).checked_mul(*stride)?)

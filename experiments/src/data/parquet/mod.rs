@@ -73,7 +73,7 @@ pub(super) fn read(shards: &[PathBuf]) -> Result<Layout, DataError> {
                     identifier,
                     label,
                     storage: image.map_or(Storage::Missing("its row holds no image"), |bytes| {
-                        Storage::Memory(bytes, budget.clone())
+                        Storage::Memory { bytes, _budget: budget.clone() }
                     }),
                 };
                 splits.entry(split.to_string()).or_default().extend(rows.into_iter().map(row));
