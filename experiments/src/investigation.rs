@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 
 use archaeo_models::{SpecError, WeightsError};
 use archaeo_plot::{Cell, Picture, PlotError, SheetLayout};
-use archaeo_store::StoreError;
+use archaeo_store::{StoreError, read_bytes};
 use burn::tensor::Device;
 use thiserror::Error;
 
 use crate::data::{self, DataError, Dataset, OpenOptions};
 use crate::findings::{DataFindings, Investigation, ModelFindings, Provenance, Role};
 use crate::report::{self, ReportError};
-use crate::run_folder::{Build, DataIdentity, Environment, RunFolder, RunFolderError};
+use crate::run_folder::{Build, DataIdentity, Environment, LONGEST, RunFolder, RunFolderError};
 use crate::studies::{self, Laboratory, Progress, StudyError};
 use crate::train::{Observer, RecipeError, TrainError};
 
@@ -247,7 +247,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
 /// A folder without one, or findings that do not parse.
 pub fn report_again(folder: &Path) -> Result<Investigation, InvestigationError> {
     let path = folder.join("investigation.json");
-    let bytes = std::fs::read(&path).map_err(|_| InvestigationError::Nothing(folder.to_owned()))?;
+    let bytes = read_bytes(&path, LONGEST).map_err(|_| InvestigationError::Nothing(folder.to_owned()))?;
     let investigation = serde_json::from_slice(&bytes)
         .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?;
     report::render(&investigation, folder)?;

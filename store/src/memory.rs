@@ -104,10 +104,10 @@ impl TooMuch {
     }
 }
 
-/// The least round size of which files may take `needed` bytes; none where no machine has it.
+/// The least round size, from what there is by default on, of which files may take `needed` bytes; none where no machine has it.
 fn total_for(needed: u64) -> Option<String> {
-    let mut gibibytes = 1u64;
-    while gibibytes <= 1 << 20 {
+    let mut gibibytes = DEFAULT_MEMORY >> 30;
+    while gibibytes <= 1 << 12 {
         if files(gibibytes << 30) >= needed {
             return Some(format!("{gibibytes}GiB"));
         }

@@ -1,6 +1,5 @@
 //! Classifiers that are made of CLIP and prompts.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,6 +8,7 @@ use archaeo_models::clip::{ClipConfig, Prompts};
 use archaeo_models::{Classifier, ModelCard, NetworkSpec};
 use burn::tensor::Device;
 
+use super::LONGEST_LIST;
 use super::checkpoint::Found;
 use super::classes::read_names;
 use crate::cli::Subject;
@@ -59,5 +59,5 @@ pub fn zero_shot(
 }
 
 fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    archaeo_store::read_text(path, LONGEST_LIST).with_context(|| format!("cannot read {}", path.display()))
 }

@@ -71,8 +71,7 @@ impl Listing {
             0..=text::LONGEST_LIST => Ok(()),
             _ => Err(format!("it has {} MiB, more than any list of names", length >> 20)),
         };
-        let bytes = storage.length().and_then(short).and_then(|()| storage.read());
-        let text = bytes.and_then(|bytes| text::decode(&bytes)).map(|text| text.text);
+        let text = storage.length().and_then(short).and_then(|()| text::read(storage)).map(|text| text.text);
         Some(text.map_err(|reason| DataError::malformed(path, reason)))
     }
 }

@@ -103,6 +103,13 @@ fn read_split(
     Ok(labels.into_iter().enumerate().map(record).collect())
 }
 
+/// The types of values that are read.
+enum Element {
+    Byte,
+    Int,
+    Long,
+}
+
 /// Shape and values of an array of bytes, which are taken from the budget; labels of wider integers are narrowed.
 fn array(
     path: &Path,
@@ -124,6 +131,16 @@ fn array(
     if file.order() != Order::C {
         return Err(malformed(format!("`{name}` is stored column by column; save it in C order")));
     }
+    let element = match (kind.type_char(), kind.size_field()) {
+        (TypeChar::Uint, 1) => Element::Byte,
+        (TypeChar::Int, 8) => Element::Long,
+        (TypeChar::Int, 4) => Element::Int,
+        _ => {
+            return Err(malformed(format!(
+                "`{name}` is of type {kind}; images and labels must be of 8-bit integers"
+            )));
+        }
+    };
     let count = shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n as u64)).unwrap_or(u64::MAX);
     if count > stored {
         return Err(malformed(format!(
@@ -133,19 +150,14 @@ fn array(
     budget.take(count, 1).map_err(|refused| malformed(format!("the array `{name}`: {refused}")))?;
     let count = count as usize;
     let mut values = Vec::with_capacity(count);
-    match (kind.type_char(), kind.size_field()) {
-        (TypeChar::Uint, 1) => {
+    match element {
+        Element::Byte => {
             // One byte a value: the data as it is, read as a whole.
             let reader = file.into_inner();
             reader.take(count as u64).read_to_end(&mut values).map_err(|error| unreadable(&error))?;
         }
-        (TypeChar::Int, 8) => narrow::<i64>(file, &mut values).map_err(|error| unreadable(&error))?,
-        (TypeChar::Int, 4) => narrow::<i32>(file, &mut values).map_err(|error| unreadable(&error))?,
-        _ => {
-            return Err(malformed(format!(
-                "`{name}` is of type {kind}; images and labels must be of 8-bit integers"
-            )));
-        }
+        Element::Long => narrow::<i64>(file, &mut values).map_err(|error| unreadable(&error))?,
+        Element::Int => narrow::<i32>(file, &mut values).map_err(|error| unreadable(&error))?,
     }
     if values.len() != count {
         return Err(malformed(format!(

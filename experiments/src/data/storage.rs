@@ -63,7 +63,8 @@ impl Storage {
         match self {
             Storage::File(path) => {
                 let file = File::open(path).map_err(unreadable)?;
-                read_at_most(file, MAX_FILE, self.length()?).map_err(unreadable).map(Cow::Owned)
+                let length = file.metadata().map_err(unreadable)?.len();
+                read_at_most(file, MAX_FILE, length).map_err(unreadable).map(Cow::Owned)
             }
             Storage::Range { file, offset, length } => {
                 if *length > MAX_FILE {
@@ -113,10 +114,14 @@ fn unreadable(error: std::io::Error) -> String {
 }
 
 /// Everything, if that is no more than `limit`; `expected` bytes, mostly.
-fn read_at_most(reader: impl Read, limit: u64, expected: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(expected.min(limit) as usize);
-    reader.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
+fn read_at_most(mut reader: impl Read, limit: u64, expected: u64) -> std::io::Result<Vec<u8>> {
+    if expected > limit {
+        return Err(std::io::Error::other(too_large()));
+    }
+    let mut bytes = Vec::with_capacity(expected as usize);
+    (&mut reader).take(limit).read_to_end(&mut bytes)?;
+    // Whether there is more is not for the vector to find out, which would grow to twice its size.
+    if bytes.len() as u64 == limit && reader.read(&mut [0])? > 0 {
         return Err(std::io::Error::other(too_large()));
     }
     Ok(bytes)

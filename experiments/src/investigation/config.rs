@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use archaeo_ops::Precision;
+use archaeo_store::read_text;
 use toml::{Table, Value};
 
 use super::Given;
 use crate::findings::Role;
 use crate::run_folder::{RunFolderError, sha256_checkpoint};
 use crate::studies::StudySizes;
-use crate::train::{Recipe, RecipeError, RecipeFile, from_table};
+use crate::train::{LONGEST_RECIPE, Recipe, RecipeError, RecipeFile, from_table};
 
 /// What decides an investigation besides its data.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ impl InvestigationConfig {
     /// # Errors
     /// As [`InvestigationConfig::parse`], or a file that cannot be read.
     pub fn read(path: &Path, overrides: &[String], quick: bool) -> Result<Self, RecipeError> {
-        let text = std::fs::read_to_string(path)
+        let text = read_text(path, LONGEST_RECIPE)
             .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, overrides, quick)
             .map_err(|error| error.in_file(path, || Self::parse(&text, &[], quick).map(drop)))

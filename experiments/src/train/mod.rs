@@ -29,7 +29,7 @@ use thiserror::Error;
 pub use diagnosis::Divergence;
 pub use optimizer::{Algorithm, NamedGradients, Optimizer, decays};
 pub use recipe::{DataChoice, ModelChoice, Recipe};
-pub(crate) use recipe_file::from_table;
+pub(crate) use recipe_file::{LONGEST_RECIPE, from_table};
 pub use recipe_file::{RecipeError, RecipeFile};
 pub use schedule::Schedule;
 

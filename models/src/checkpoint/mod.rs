@@ -117,7 +117,7 @@ pub fn read(path: &Path) -> Result<Checkpoint, WeightsError> {
 pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Checkpoint, WeightsError> {
     let file = source::locate(path)?;
     let config = source::config_beside(&file)?;
-    let (state, metadata, located) = read_file(&file, &Search::Model(options.entry.clone()))?;
+    let (state, metadata, located) = read_file(&file, &Search::Model(options.entry.clone()), Budget::of_file)?;
     let mut checkpoint = Checkpoint { path: path.to_owned(), metadata, config, ..Checkpoint::default() };
     let Some(located) = located else { return Ok(Checkpoint { state, ..checkpoint }) };
     let (state, normaliser) = located.apply(state);
@@ -148,22 +148,24 @@ fn normalisation(mean: &Array, std: &Array) -> Option<([f32; 3], [f32; 3])> {
     usable.then(|| (mean.map(|mean| mean / scale), std.map(|std| std / scale)))
 }
 
-/// Reads every array of a checkpoint under its own name, and its metadata; for those who need nothing else of it.
+/// Reads every array of a checkpoint under its own name, and its metadata; for those who need nothing else of it. Meant for files
+/// that were written here: they may take a multiple of their length in memory, whatever else is there.
 ///
 /// # Errors
 /// As [`read`].
 pub fn read_arrays(path: &Path) -> Result<(State, HashMap<String, String>), WeightsError> {
-    let (state, metadata, _) = read_file(&source::locate(path)?, &Search::Everything)?;
+    let (state, metadata, _) = read_file(&source::locate(path)?, &Search::Everything, Budget::of_own_file)?;
     Ok((state, metadata.into_iter().collect()))
 }
 
-fn read_file(path: &Path, search: &Search) -> Result<Contents, WeightsError> {
+/// The contents of a file, or of all files of an index; `budget` says what so many bytes may take.
+fn read_file(path: &Path, search: &Search, budget: fn(u64) -> Budget) -> Result<Contents, WeightsError> {
     let (file, format) = source::open(path)?;
     if format == Format::Index {
         drop(file);
-        return read_shards(path, search);
+        return read_shards(path, search, budget);
     }
-    let mut budget = Budget::of_file(file.len() as u64);
+    let mut budget = budget(file.len() as u64);
     read_opened(&file, &format, search, &mut budget).map_err(|fault| fault.of(path, format.name()))
 }
 
@@ -188,13 +190,17 @@ fn read_opened(
 }
 
 /// The arrays of all files of an index.
-fn read_shards(index: &Path, search: &Search) -> Result<Contents, WeightsError> {
+fn read_shards(
+    index: &Path,
+    search: &Search,
+    budget: fn(u64) -> Budget,
+) -> Result<Contents, WeightsError> {
     let fault = |fault: Fault| fault.of(index, Format::Index.name());
     let shards = source::shards(index).map_err(fault)?;
     let (mut state, mut metadata) = (State::new(), BTreeMap::new());
     // All files together are one checkpoint.
     let length = shards.iter().filter_map(|shard| std::fs::metadata(shard).ok()).map(|shard| shard.len()).sum();
-    let mut budget = Budget::of_file(length);
+    let mut budget = budget(length);
     for shard in shards {
         let (file, format) = source::open(&shard)?;
         if format == Format::Index {

@@ -22,6 +22,13 @@ impl Budget {
         Self::within(memory(), length)
     }
 
+    /// The budget of a file that this program has written itself, of so many bytes: the multiple of its length, whatever other files
+    /// hold. Training, which wrote it, has room for it.
+    pub fn of_own_file(length: u64) -> Self {
+        static OWN: Memory = Memory::new(u64::MAX);
+        Self { room: Room { memory: &OWN, bytes: 0, stays: true }, length: Some(length) }
+    }
+
     pub(super) fn within(memory: &'static Memory, length: u64) -> Self {
         let length = (!memory.state().chosen).then_some(length);
         Self { room: Room { memory, bytes: 0, stays: true }, length }

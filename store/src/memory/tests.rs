@@ -91,7 +91,7 @@ fn a_file_takes_a_multiple_of_its_length() {
     assert_eq!(
         refused.to_string(),
         "it needs 129.0 MiB of memory, more than the 128.0 MiB that a file of 1.0 MiB may take; if it is what it should be, \
-         allow it with --memory 1GiB"
+         allow it with --memory 2GiB"
     );
     budget.take(28, 1 << 20).unwrap();
     assert_eq!((budget.taken(), budget.left()), (128 << 20, 0));

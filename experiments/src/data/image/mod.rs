@@ -246,7 +246,7 @@ impl Opened<'_> {
 
 /// Bytes of metadata that a file's own length does not bound: profiles of colours are compressed, and unpacked have some hundred
 /// kilobytes.
-const METADATA: u64 = 16 << 20;
+const METADATA: u64 = 4 << 20;
 
 /// Bytes that are taken to read a header, and stay until the picture is there. The file has `length` bytes.
 fn header_memory(kind: Kind, length: u64) -> u64 {
