@@ -93,7 +93,9 @@ impl TooMuch {
         };
         let allowed = bytes_in_words(self.allowed);
         let why = match self.length {
-            Some(length) => format!("more than the {allowed} that a file of {} may take", bytes_in_words(length)),
+            Some(length) => {
+                format!("more than the {allowed} that a file of {} may take", bytes_in_words(length))
+            }
             None => format!("more than the {allowed} that are left for what files hold"),
         };
         let remedy = match total_for(needed.saturating_add(self.held)) {

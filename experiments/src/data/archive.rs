@@ -138,8 +138,8 @@ pub(super) fn open_zip(path: &Path) -> Result<(Archive, Budget), DataError> {
     let mut file = File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let mut budget = Budget::of_file(length);
-    let contents =
-        table_of_contents(&mut file, length).map_err(|error| DataError::malformed(path, error.to_string()))?;
+    let contents = table_of_contents(&mut file, length)
+        .map_err(|error| DataError::malformed(path, error.to_string()))?;
     budget.take(contents, 1).map_err(|refused| {
         DataError::malformed(path, format!("its table of contents is large: {refused}"))
     })?;

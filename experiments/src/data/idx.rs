@@ -139,7 +139,13 @@ impl Images {
             }
         };
         check_size(width, height).map_err(|reason| file.malformed(format!("of its images: {reason}")))?;
-        Ok(Images { length: file.length, count: count as usize, height: height as usize, width: width as usize, pixels })
+        Ok(Images {
+            length: file.length,
+            count: count as usize,
+            height: height as usize,
+            width: width as usize,
+            pixels,
+        })
     }
 
     fn storage(&self, i: usize) -> Storage {

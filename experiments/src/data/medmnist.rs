@@ -77,7 +77,8 @@ fn read_split(
             "`{image_name}` has the shape {shape:?}; images have at least one row and one column"
         )));
     }
-    check_size(width as u64, height as u64).map_err(|reason| malformed(format!("an image in `{image_name}`: {reason}")))?;
+    check_size(width as u64, height as u64)
+        .map_err(|reason| malformed(format!("an image in `{image_name}`: {reason}")))?;
     let (label_shape, labels) = array(path, archive, label_name, &mut budget)?;
     if !matches!(label_shape.as_slice(), [_] | [_, 1]) {
         return Err(malformed(format!(
@@ -172,7 +173,10 @@ fn array(
 const RECORD: u64 = 192;
 
 /// Appends the values that fit into a byte, up to the first that does not.
-fn narrow<T: npyz::Deserialize + TryInto<u8>>(file: NpyFile<impl Read>, values: &mut Vec<u8>) -> io::Result<()> {
+fn narrow<T: npyz::Deserialize + TryInto<u8>>(
+    file: NpyFile<impl Read>,
+    values: &mut Vec<u8>,
+) -> io::Result<()> {
     for value in file.data::<T>().map_err(io::Error::other)? {
         match value?.try_into() {
             Ok(value) => values.push(value),

@@ -50,7 +50,9 @@ impl Record {
                 Ok(made) => return Ok(made),
                 Err(Refused::Bad(reason)) => return Err(reason),
                 // More than before, each time: what is needed only shows as the file is read.
-                Err(Refused::NoRoom(more)) => needed = needed.saturating_add(1).max(more + bytes.len() as u64),
+                Err(Refused::NoRoom(more)) => {
+                    needed = needed.saturating_add(1).max(more + bytes.len() as u64)
+                }
             }
         }
     }

@@ -204,10 +204,9 @@ impl Split {
         match &self.items {
             Items::Stored(records) => {
                 let record = &records[i];
-                record.with_picture(|_, image| then(image)).map_err(|reason| DataError::BadImage {
-                    identifier: record.identifier.clone(),
-                    reason,
-                })
+                record
+                    .with_picture(|_, image| then(image))
+                    .map_err(|reason| DataError::BadImage { identifier: record.identifier.clone(), reason })
             }
             Items::Drawn { sherds, split } => Ok(then(sherds.sample(*split, i).image)),
         }
@@ -230,7 +229,11 @@ impl Split {
     ///
     /// # Errors
     /// [`DataError::BadImage`] for the first damaged one among them.
-    pub fn batch(&self, indices: &[usize], fit: impl Fn(Image) -> Image + Sync) -> Result<Vec<Sample>, DataError> {
+    pub fn batch(
+        &self,
+        indices: &[usize],
+        fit: impl Fn(Image) -> Image + Sync,
+    ) -> Result<Vec<Sample>, DataError> {
         let load = |&i: &usize| match &self.items {
             Items::Stored(_) => {
                 Ok(Sample { image: self.with_image(i, &fit)?, label: self.label(i), truth: None })

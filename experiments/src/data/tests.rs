@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod archives;
+mod bombs;
 mod copies;
 mod layouts;
 mod lists;
@@ -95,7 +96,12 @@ fn with(
 
 fn first_pixels(split: &Split) -> Vec<u8> {
     let indices: Vec<usize> = (0..split.len()).collect();
-    split.batch(&indices, |image| image).expect("decodes").iter().map(|sample| sample.image.pixels[0]).collect()
+    split
+        .batch(&indices, |image| image)
+        .expect("decodes")
+        .iter()
+        .map(|sample| sample.image.pixels[0])
+        .collect()
 }
 
 fn named(dataset: &Dataset) -> Vec<&str> {

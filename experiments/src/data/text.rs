@@ -5,9 +5,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use archaeo_store::memory::memory;
 use archaeo_store::read_text;
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::DataError;

@@ -117,7 +117,8 @@ pub fn read(path: &Path) -> Result<Checkpoint, WeightsError> {
 pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Checkpoint, WeightsError> {
     let file = source::locate(path)?;
     let config = source::config_beside(&file)?;
-    let (state, metadata, located) = read_file(&file, &Search::Model(options.entry.clone()), Budget::of_file)?;
+    let (state, metadata, located) =
+        read_file(&file, &Search::Model(options.entry.clone()), Budget::of_file)?;
     let mut checkpoint = Checkpoint { path: path.to_owned(), metadata, config, ..Checkpoint::default() };
     let Some(located) = located else { return Ok(Checkpoint { state, ..checkpoint }) };
     let (state, normaliser) = located.apply(state);
@@ -190,16 +191,13 @@ fn read_opened(
 }
 
 /// The arrays of all files of an index.
-fn read_shards(
-    index: &Path,
-    search: &Search,
-    budget: fn(u64) -> Budget,
-) -> Result<Contents, WeightsError> {
+fn read_shards(index: &Path, search: &Search, budget: fn(u64) -> Budget) -> Result<Contents, WeightsError> {
     let fault = |fault: Fault| fault.of(index, Format::Index.name());
     let shards = source::shards(index).map_err(fault)?;
     let (mut state, mut metadata) = (State::new(), BTreeMap::new());
     // All files together are one checkpoint.
-    let length = shards.iter().filter_map(|shard| std::fs::metadata(shard).ok()).map(|shard| shard.len()).sum();
+    let length =
+        shards.iter().filter_map(|shard| std::fs::metadata(shard).ok()).map(|shard| shard.len()).sum();
     let mut budget = budget(length);
     for shard in shards {
         let (file, format) = source::open(&shard)?;

@@ -184,8 +184,7 @@ pub(super) fn read_json(path: &Path) -> Result<serde_json::Value, Fault> {
         io::ErrorKind::FileTooLarge => Fault::malformed(error.to_string()),
         _ => Fault::Io(error),
     })?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Fault::malformed(format!("it does not parse: {error}")))
+    serde_json::from_slice(&bytes).map_err(|error| Fault::malformed(format!("it does not parse: {error}")))
 }
 
 /// Opens a file and says what format it has.

@@ -19,8 +19,10 @@ const UNITS: [(&str, u64); 9] = [
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let unclear = || "it is not a size such as 4GiB or 512MiB".to_owned();
     let lower = text.trim().to_ascii_lowercase();
-    let (number, unit) =
-        UNITS.iter().find_map(|(unit, bytes)| Some((lower.strip_suffix(unit)?, *bytes))).ok_or_else(unclear)?;
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|(unit, bytes)| Some((lower.strip_suffix(unit)?, *bytes)))
+        .ok_or_else(unclear)?;
     let number = number.trim();
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Err(unclear());

@@ -27,7 +27,10 @@ fn threads_together_take_no_more_than_there_is() {
             scope.spawn(|| {
                 for _ in 0..20 {
                     let room = memory.pass(GIB / 2).unwrap();
-                    most.fetch_max(now.fetch_add(room.bytes(), Ordering::SeqCst) + room.bytes(), Ordering::SeqCst);
+                    most.fetch_max(
+                        now.fetch_add(room.bytes(), Ordering::SeqCst) + room.bytes(),
+                        Ordering::SeqCst,
+                    );
                     thread::yield_now();
                     now.fetch_sub(room.bytes(), Ordering::SeqCst);
                     drop(room);
@@ -126,7 +129,8 @@ fn sizes_are_numbers_with_units() {
     ] {
         assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
     }
-    for text in ["", "4", "GiB", "-1GiB", "4GiBs", "1e3GiB", "4 GiB 2", "..GiB", "nanGiB", "infGiB", "４GiB"] {
+    for text in ["", "4", "GiB", "-1GiB", "4GiBs", "1e3GiB", "4 GiB 2", "..GiB", "nanGiB", "infGiB", "４GiB"]
+    {
         assert!(parse_bytes(text).unwrap_err().contains("such as 4GiB"), "{text}");
     }
     for text in ["99999999999999999999GiB", "18446744073709551615TiB", "1e", "9007199254740993B"] {

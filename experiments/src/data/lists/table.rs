@@ -92,7 +92,9 @@ impl Table {
         for (number, line) in (1u64..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
             if line.len() > LONGEST_OBJECT {
                 let (has, most) = (line.len() >> 20, LONGEST_OBJECT >> 20);
-                return Err(format!("line {number} has {has} MiB, and lines of it at most {most}; correct it"));
+                return Err(format!(
+                    "line {number} has {has} MiB, and lines of it at most {most}; correct it"
+                ));
             }
             // The row has a field for every name so far.
             let needed = ROW + names.len() as u64 * size_of::<String>() as u64 + 3 * line.len() as u64;

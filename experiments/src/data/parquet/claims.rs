@@ -35,17 +35,25 @@ impl Claims {
     ///
     /// # Errors
     /// As the end of a sentence: pages that make no sense, or that unpack to more than they claim.
-    pub(super) fn of_pages(file: &mut File, place: Range<u64>, compression: Compression) -> Result<Self, String> {
+    pub(super) fn of_pages(
+        file: &mut File,
+        place: Range<u64>,
+        compression: Compression,
+    ) -> Result<Self, String> {
         let broken = |error: io::Error| format!("a page in it is damaged ({error})");
         let mut claims = Claims::default();
         let mut at = place.start;
         while at < place.end {
             file.seek(SeekFrom::Start(at)).map_err(broken)?;
-            let mut reader = Counted { inner: io::BufReader::new((&mut *file).take(LONGEST_HEADER)), read: 0 };
+            let mut reader =
+                Counted { inner: io::BufReader::new((&mut *file).take(LONGEST_HEADER)), read: 0 };
             let page = Page::read(&mut reader).map_err(broken)?;
             let start = at + reader.read;
             at = start.checked_add(page.stored).filter(|end| *end <= place.end).ok_or_else(|| {
-                format!("a page in it ends outside of its column ({} bytes from byte {start} on)", page.stored)
+                format!(
+                    "a page in it ends outside of its column ({} bytes from byte {start} on)",
+                    page.stored
+                )
             })?;
             claims.unpacked = claims.unpacked.saturating_add(page.unpacked);
             claims.longest = claims.longest.max(page.stored);
@@ -105,7 +113,9 @@ impl Page {
         };
         let found = io::copy(&mut (&mut unpacked).take(most), &mut io::sink());
         match found {
-            Ok(found) if found == most => Err(format!("a page in it unpacks to more than the {} bytes that it claims", self.unpacked)),
+            Ok(found) if found == most => {
+                Err(format!("a page in it unpacks to more than the {} bytes that it claims", self.unpacked))
+            }
             // What is damaged is left for the reader to tell; up to there it was no longer.
             Ok(_) | Err(_) => Ok(()),
         }

@@ -157,7 +157,8 @@ impl<'a> Shard<'a> {
             SerializedFileReader::new_with_options(file, options).map_err(|error| damaged(path, &error))?;
         let metadata = reader.metadata().file_metadata();
         let pairs = metadata.key_value_metadata().into_iter().flatten();
-        let json = pairs.filter(|pair| pair.key == "huggingface").filter_map(|pair| pair.value.as_deref()).next();
+        let json =
+            pairs.filter(|pair| pair.key == "huggingface").filter_map(|pair| pair.value.as_deref()).next();
         budget.take(json.map_or(0, str::len) as u64, JSON).map_err(too_much)?;
         let features = json
             .and_then(|json| serde_json::from_str::<Value>(json).ok())
@@ -177,8 +178,9 @@ impl<'a> Shard<'a> {
         let file = file_name(self.path);
         for group in 0..self.reader.num_row_groups() {
             let claimed = self.reader.metadata().row_group(group).num_rows().max(0) as u64;
-            let too_much =
-                |refused: TooMuch| DataError::malformed(self.path, format!("for its {claimed} rows {refused}"));
+            let too_much = |refused: TooMuch| {
+                DataError::malformed(self.path, format!("for its {claimed} rows {refused}"))
+            };
             budget.take(claimed, ROW).map_err(too_much)?;
             let first = rows.len() + unlabelled.map_or(0, |(count, _)| count);
             let images = self.bytes(group, self.columns.images, budget)?;
@@ -191,7 +193,8 @@ impl<'a> Shard<'a> {
                     Some(inner) => format!("{file}#{row} ({inner})"),
                     None => format!("{file}#{row}"),
                 };
-                let texts = identifier.len() + if let Some(Label::Text(text)) = &label { text.len() } else { 0 };
+                let texts =
+                    identifier.len() + if let Some(Label::Text(text)) = &label { text.len() } else { 0 };
                 budget.take(texts as u64, 1).map_err(too_much)?;
                 let Some(label) = label else {
                     unlabelled = Some(unlabelled.map_or((1, row), |(count, first)| (count + 1, first)));
@@ -221,7 +224,10 @@ impl<'a> Shard<'a> {
         let name = &self.columns.label_name;
         let wrong = |i: usize, label: &dyn std::fmt::Display, why: &str| {
             let row = first + i;
-            DataError::malformed(self.path, format!("row {row} has the label {label} in the column `{name}`; {why}"))
+            DataError::malformed(
+                self.path,
+                format!("row {row} has the label {label} in the column `{name}`; {why}"),
+            )
         };
         let number = |(i, label): (usize, Option<i128>)| match label {
             None | Some(-1) => Ok(None),
@@ -230,7 +236,9 @@ impl<'a> Shard<'a> {
                 _ => Err(wrong(
                     i,
                     &label,
-                    &format!("labels count from 0 to {MAX_CLASS} at most, so correct it, or give the labels as texts"),
+                    &format!(
+                        "labels count from 0 to {MAX_CLASS} at most, so correct it, or give the labels as texts"
+                    ),
                 )),
             },
         };
@@ -320,7 +328,8 @@ impl<'a> Shard<'a> {
         let reader = self.reader.get_row_group(group).map_err(|error| damaged(self.path, &error))?;
         let metadata = self.reader.metadata().row_group(group).column(column);
         let start = metadata.dictionary_page_offset().unwrap_or(metadata.data_page_offset());
-        let (Ok(start), Ok(length)) = (u64::try_from(start), u64::try_from(metadata.compressed_size())) else {
+        let (Ok(start), Ok(length)) = (u64::try_from(start), u64::try_from(metadata.compressed_size()))
+        else {
             return Err(damaged(self.path, &"a column has a negative place"));
         };
         let mut file = File::open(self.path).map_err(|error| DataError::read(self.path, error))?;
@@ -361,7 +370,10 @@ impl<'a> Shard<'a> {
                 .read_records(1, Some(&mut levels), None, &mut values)
                 .map_err(|error| damaged(self.path, &error))?;
             if read != 1 {
-                return Err(damaged(self.path, &format!("{row} of {} rows could be read", metadata.num_rows())));
+                return Err(damaged(
+                    self.path,
+                    &format!("{row} of {} rows could be read", metadata.num_rows()),
+                ));
             }
             let value = values.pop().filter(|_| full == 0 || levels.first() == Some(&full));
             let length = value.as_ref().map_or(0, ByteArray::len) as u64;
