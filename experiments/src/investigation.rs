@@ -16,7 +16,7 @@ use archaeo_store::{StoreError, read_bytes};
 use burn::tensor::Device;
 use thiserror::Error;
 
-use crate::data::{self, DataError, Dataset, OpenOptions};
+use crate::data::{self, DataError, Dataset, OpenOptions, SheetSize};
 use crate::findings::{DataFindings, Investigation, ModelFindings, Provenance, Role};
 use crate::report::{self, ReportError};
 use crate::run_folder::{Build, DataIdentity, Environment, LONGEST, RunFolder, RunFolderError};
@@ -247,7 +247,10 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
 /// A folder without one, or findings that do not parse.
 pub fn report_again(folder: &Path) -> Result<Investigation, InvestigationError> {
     let path = folder.join("investigation.json");
-    let bytes = read_bytes(&path, LONGEST).map_err(|_| InvestigationError::Nothing(folder.to_owned()))?;
+    let bytes = read_bytes(&path, LONGEST).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => InvestigationError::Nothing(folder.to_owned()),
+        _ => StudyError::Io { action: "read", path: path.clone(), source }.into(),
+    })?;
     let investigation = serde_json::from_slice(&bytes)
         .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?;
     report::render(&investigation, folder)?;
@@ -295,7 +298,7 @@ fn data_findings(
     folder: &RunFolder,
 ) -> Result<DataFindings, InvestigationError> {
     let [per_class, most_classes] = SHEET_SIZE;
-    let sheet = contact_sheet(dataset, dataset.evaluation_split(), per_class, most_classes)?;
+    let (sheet, _) = contact_sheet(dataset, dataset.evaluation_split(), per_class, most_classes)?;
     sheet.save_png(&folder.file("pictures/data.png"))?;
     let counts = dataset.splits().iter().map(|(name, split)| {
         let mut counts = vec![0; dataset.classes.len()];
@@ -314,7 +317,8 @@ fn data_findings(
     })
 }
 
-/// A row of images for each class of a split that has any, the first `most_classes` of them.
+/// A row of images for each class of a split that has any, the first `most_classes` of them or as many as fit on a sheet, and how
+/// many these are.
 ///
 /// # Errors
 /// A split that does not exist, or one without any image.
@@ -323,18 +327,21 @@ pub fn contact_sheet(
     split: &str,
     per_class: usize,
     most_classes: usize,
-) -> Result<Picture, InvestigationError> {
-    let mut cells = Vec::new();
-    let classes = data::contact_sheet(dataset, split, per_class)?.into_iter();
+) -> Result<(Picture, usize), InvestigationError> {
+    let layout = SheetLayout { columns: per_class, cell: 72, ..SheetLayout::default() };
+    let most = SheetSize { per_class, classes: most_classes, images: layout.most_cells(1) };
+    let rows = data::contact_sheet(dataset, split, most, |image| {
+        layout.shrunk(Picture::from_rgb(image.width, image.height, image.pixels)?)
+    })?;
+    let (mut cells, mut shown) = (Vec::new(), 0);
     // Labels may be indices into many classes of which the data shows few.
-    for (class, images) in classes.filter(|(_, images)| !images.is_empty()).take(most_classes) {
-        for image in images {
-            let picture = Picture::from_rgb(image.width, image.height, image.pixels)?;
-            cells.push(Cell { picture, caption: class.clone() });
+    for (class, pictures) in rows.into_iter().filter(|(_, pictures)| !pictures.is_empty()) {
+        shown += 1;
+        for picture in pictures {
+            cells.push(Cell { picture: picture?, caption: class.clone() });
         }
     }
-    let layout = SheetLayout { columns: per_class, cell: 72, ..SheetLayout::default() };
-    Ok(archaeo_plot::contact_sheet(&cells, &layout)?)
+    Ok((archaeo_plot::contact_sheet(&cells, &layout)?, shown))
 }
 
 /// Headline of an investigation's models, for whoever lists them.

@@ -5,10 +5,7 @@
 //! chosen at run time ([`Level`]), the threads are those of the current rayon pool, and no result depends
 //! on their number, nor an image's forward result on the batch that it is in. Outputs are slices that the
 //! caller allocates. Shapes are checked: a mismatch is a programmer's error and panics with a sentence.
-#![allow(
-    unsafe_code,
-    reason = "vector instructions, unchecked inner loops, a mapped file; the only crate that may"
-)]
+#![allow(unsafe_code, reason = "vector instructions, unchecked inner loops; the only crate that may")]
 
 mod activation;
 mod allocator;
@@ -19,7 +16,6 @@ mod gemm;
 mod heads;
 mod level;
 mod linear;
-mod mapped_file;
 mod math;
 mod matrix;
 mod mlp;
@@ -57,7 +53,6 @@ pub use linear::{
     PackedWeight, Weight, WeightLayout, WeightUse, linear_forward, linear_input_gradient,
     linear_weight_gradient,
 };
-pub use mapped_file::MappedFile;
 pub use matrix::{Matrix, MatrixMut};
 pub use mlp::{Layer, mlp_forward};
 pub use norm::{layer_norm_backward, layer_norm_forward};

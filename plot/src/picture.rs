@@ -1,10 +1,10 @@
 //! RGB pictures.
 
-use std::io::Cursor;
 use std::path::Path;
 
+use image::codecs::png::PngEncoder;
 use image::imageops::{self, FilterType};
-use image::{ImageFormat, RgbImage};
+use image::{ExtendedColorType, ImageEncoder, RgbImage};
 
 use crate::{PlotError, Result};
 
@@ -115,9 +115,12 @@ impl Picture {
     /// # Errors
     /// The picture has no pixels.
     pub fn to_png_bytes(&self) -> Result<Vec<u8>> {
-        let mut bytes = Cursor::new(Vec::new());
-        self.to_image().write_to(&mut bytes, ImageFormat::Png).map_err(PlotError::Encode)?;
-        Ok(bytes.into_inner())
+        let mut bytes = Vec::new();
+        // Without a copy of the pixels, which may be many.
+        PngEncoder::new(&mut bytes)
+            .write_image(&self.pixels, self.width as u32, self.height as u32, ExtendedColorType::Rgb8)
+            .map_err(PlotError::Encode)?;
+        Ok(bytes)
     }
 
     /// Writes a PNG file, which is there whole or not at all.

@@ -6,6 +6,15 @@ use crate::{Picture, PlotError, Result};
 const PAPER: [u8; 3] = [255; 3];
 const INK: [u8; 3] = [32, 36, 42];
 
+/// Space between a picture and its text, in pixels at scale 1.
+const PADDING: usize = 5;
+
+/// Pixels of a large sheet: 400 MB of memory.
+const MOST_PIXELS: usize = 1 << 27;
+
+/// Pixels of the tallest sheet: many programs open no more than 65,535.
+const TALLEST: usize = 65_000;
+
 /// One picture of a sheet.
 #[derive(Clone, Debug)]
 pub struct Cell {
@@ -36,6 +45,49 @@ impl Default for SheetLayout {
     }
 }
 
+impl SheetLayout {
+    /// The most pictures, each with `caption_lines` lines of caption, of which a sheet of this layout can still be looked at.
+    pub fn most_cells(&self, caption_lines: usize) -> usize {
+        let (width, row) = (self.width(self.columns), self.row_height(caption_lines));
+        let height = TALLEST.min(MOST_PIXELS / width.max(1));
+        (height.saturating_sub(self.top()) / row.max(1)).saturating_mul(self.columns)
+    }
+
+    /// The picture as a cell shows it if that is smaller, so that many can be held until the sheet is made.
+    ///
+    /// # Errors
+    /// A picture without pixels.
+    pub fn shrunk(&self, picture: Picture) -> Result<Picture> {
+        let side = self.cell.saturating_mul(self.scale);
+        if picture.width().max(picture.height()) <= side { Ok(picture) } else { fit(&picture, side) }
+    }
+
+    fn line(&self) -> usize {
+        (text::HEIGHT + 3).saturating_mul(self.scale)
+    }
+
+    /// Space above the first row.
+    fn top(&self) -> usize {
+        let gap = self.gap.saturating_mul(self.scale);
+        if self.headings.is_empty() { gap } else { gap.saturating_add(self.line() + PADDING * self.scale) }
+    }
+
+    /// A row with the space below it.
+    fn row_height(&self, caption_lines: usize) -> usize {
+        let caption = match caption_lines {
+            0 => 0,
+            lines => (PADDING * self.scale).saturating_add(lines.saturating_mul(self.line())),
+        };
+        let cell = self.cell.saturating_mul(self.scale);
+        cell.saturating_add(caption).saturating_add(self.gap.saturating_mul(self.scale))
+    }
+
+    fn width(&self, columns: usize) -> usize {
+        let [cell, gap] = [self.cell, self.gap].map(|length| length.saturating_mul(self.scale));
+        columns.saturating_mul(cell.saturating_add(gap)).saturating_add(gap)
+    }
+}
+
 /// Lays the cells out row by row on white.
 ///
 /// Pictures no larger than half a cell grow by a whole factor with sharp pixels, so that a 32-pixel input shows what the
@@ -53,16 +105,14 @@ pub fn contact_sheet(cells: &[Cell], layout: &SheetLayout) -> Result<Picture> {
     }
     let scale = layout.scale;
     let [cell, gap] = [layout.cell, layout.gap].map(|length| length.saturating_mul(scale));
-    let line = (text::HEIGHT + 3) * scale;
+    let line = layout.line();
     let caption_lines = cells.iter().map(|cell| cell.caption.lines().count()).max().unwrap_or(0);
-    let padding = 5 * scale; // between a picture and its text
+    let padding = PADDING * scale;
 
     let columns = layout.columns.min(cells.len().max(layout.headings.len()));
     let rows = cells.len().div_ceil(columns);
-    let top = if layout.headings.is_empty() { gap } else { gap + line + padding };
-    let caption_height = if caption_lines == 0 { 0 } else { padding + caption_lines * line };
-    let row_height = cell.saturating_add(caption_height + gap);
-    let width = columns.saturating_mul(cell.saturating_add(gap)).saturating_add(gap);
+    let (top, row_height) = (layout.top(), layout.row_height(caption_lines));
+    let width = layout.width(columns);
     let mut sheet = Picture::filled(width, rows.saturating_mul(row_height).saturating_add(top), PAPER)?;
 
     let left = |column: usize| gap + column * (cell + gap);
@@ -112,6 +162,34 @@ mod tests {
 
     fn layout(columns: usize, scale: usize) -> SheetLayout {
         SheetLayout { columns, cell: 64, gap: 8, scale, headings: vec![] }
+    }
+
+    #[test]
+    fn as_many_pictures_fit_as_are_said_to() {
+        let cell = plain(1, 1, PAPER, "a");
+        // A tall and a wide one.
+        for (columns, headings) in [(1, vec![]), (5, vec!["b".to_string()])] {
+            let layout = SheetLayout { columns, cell: 1500, gap: 40, scale: 2, headings };
+            let most = layout.most_cells(1);
+            let sheet = contact_sheet(&vec![cell.clone(); most], &layout).unwrap();
+            let [width, height] = [sheet.width(), sheet.height()];
+            assert!(height <= TALLEST && width * height <= MOST_PIXELS, "{width} × {height}");
+            let taller = height + layout.row_height(1);
+            assert!(taller > TALLEST || width * taller > MOST_PIXELS, "{width} × {height}");
+        }
+        assert_eq!(SheetLayout { cell: usize::MAX, ..layout(1, 1) }.most_cells(1), 0);
+    }
+
+    #[test]
+    fn shrunk_pictures_give_the_same_sheet() {
+        let pixels = (0..300 * 200 * 3).map(|i| (i * 7 % 253) as u8).collect();
+        let large = Cell { picture: Picture::from_rgb(300, 200, pixels).unwrap(), caption: "a".into() };
+        let layout = layout(2, 2);
+        let shrunk = Cell { picture: layout.shrunk(large.picture.clone()).unwrap(), ..large.clone() };
+        assert_eq!((shrunk.picture.width(), shrunk.picture.height()), (128, 85));
+        assert_eq!(contact_sheet(&[shrunk], &layout).unwrap(), contact_sheet(&[large], &layout).unwrap());
+        let small = plain(3, 2, PAPER, "").picture;
+        assert_eq!(layout.shrunk(small.clone()).unwrap(), small);
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl AppendFile {
     /// As [`crate::write()`], and a file that cannot be read.
     pub fn resume(path: &Path, keep: u64, start: &[u8]) -> Result<Self, StoreError> {
         let mut kept = Vec::new();
-        match File::open(path) {
+        match crate::open(path) {
             Ok(file) => drop(file.take(keep).read_to_end(&mut kept).map_err(StoreError::io("read", path))?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io("read", path)(error)),

@@ -1,6 +1,6 @@
 //! Hashes of files, in hexadecimal.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// What the file system says, with the path.
 pub fn sha256_file(path: &Path) -> Result<String, StoreError> {
     let read = || -> io::Result<String> {
-        let mut file = File::open(path)?;
+        let mut file = crate::open(path)?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0; PIECE];
         loop {

@@ -3,14 +3,19 @@
 //! [`write()`] and [`write_with`] are how every output of the program comes to be: a temporary file that nobody else can have
 //! made, in the folder of the file it is to become; then its contents, out to the disk; then one rename. A process that is
 //! killed leaves the file as it was before and a temporary that [`sweep`] removes.
+//!
+//! [`open`], [`read`], [`read_to_string`] and [`InputFile`] are how every input is read: a pipe, a device or a socket is named and
+//! not waited for, and a file that is cut short meanwhile is an error.
 
 mod append;
 mod destination;
 mod error;
 mod hash;
+mod input_file;
 mod lock;
 pub mod memory;
 mod metered;
+mod open;
 mod read;
 mod space;
 mod temporary;
@@ -20,8 +25,10 @@ pub use append::AppendFile;
 pub use destination::{check_destination, same_file};
 pub use error::StoreError;
 pub use hash::{Digest, Sha256, hex, sha256, sha256_file, sha256_path};
+pub use input_file::{InputFile, InputReader};
 pub use lock::Lock;
 pub use metered::{Allowance, Metered};
+pub use open::{NotAFile, look, open, read, read_to_string};
 pub use read::{read_bytes, read_text};
 pub use space::free_space;
 pub use temporary::{is_temporary, sweep};

@@ -1,6 +1,5 @@
 //! Short files, read whole.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -11,7 +10,7 @@ use crate::memory::bytes_in_words;
 /// # Errors
 /// What the system says, and [`io::ErrorKind::FileTooLarge`] for a longer file, of which no more than that is read.
 pub fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
+    let file = crate::open(path)?;
     let length = file.metadata()?.len();
     let mut bytes = Vec::with_capacity(length.min(most) as usize);
     // One more, to see whether there are more: not every length that a system states is true.
@@ -52,7 +51,7 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(error.to_string(), "it has 2 bytes, and files of its kind at most 1 bytes");
         // A hole of 8 GiB takes no disk, and would take that much memory.
-        File::create(&path).unwrap().set_len(8 << 30).unwrap();
+        std::fs::File::create(&path).unwrap().set_len(8 << 30).unwrap();
         assert!(read_bytes(&path, 1 << 20).unwrap_err().to_string().starts_with("it has 8.0 GiB"));
         std::fs::write(&path, b"\xff").unwrap();
         assert_eq!(read_text(&path, 9).unwrap_err().to_string(), "it is not text in UTF-8");

@@ -1,5 +1,6 @@
 //! `archaeo data`: what a data set consists of.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
@@ -29,9 +30,16 @@ pub fn run(arguments: &Data, _: &Global, printer: &Printer) -> Result<()> {
     verify(&mut dataset, &[], printer)?;
     if let Some(file) = &arguments.sheet {
         let split = arguments.split.clone().unwrap_or_else(|| dataset.evaluation_split().to_owned());
-        let sheet = contact_sheet(&dataset, &split, arguments.per_class.into(), dataset.classes.len())?;
+        let (sheet, shown) = contact_sheet(&dataset, &split, arguments.per_class.into(), usize::MAX)?;
         sheet.save_png(file)?;
         printer.say(&format!("contact sheet of `{split}`: {}", file.display()));
+        let present = dataset.split(&split)?.labels().into_iter().collect::<BTreeSet<_>>().len();
+        if shown < present {
+            let more = if arguments.per_class > 1 { "; a smaller --per-class shows more" } else { "" };
+            printer.say(&format!(
+                "the sheet shows the first {shown} of the {present} classes with images, as many as fit{more}"
+            ));
+        }
     }
     printer.result(&dataset.summary(), table)
 }

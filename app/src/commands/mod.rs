@@ -18,6 +18,8 @@ mod subject;
 mod trust;
 mod zero_shot;
 
+use std::collections::BTreeMap;
+
 use archaeo_experiments::data::Dataset;
 use archaeo_experiments::run_folder::Environment;
 
@@ -55,13 +57,31 @@ pub fn verify(dataset: &mut Dataset, splits: &[&str], printer: &Printer) -> anyh
 /// Skipped images that are named; the rest is counted.
 const MOST_NAMED: usize = 20;
 
+/// Reasons that are named; the rest is counted.
+const MOST_REASONS: usize = 3;
+
+/// Why images were left out, the most common reasons first.
+fn reasons(skipped: &[(String, String)]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    skipped.iter().for_each(|(_, reason)| *counts.entry(reason).or_default() += 1);
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let named: Vec<String> =
+        counts.iter().take(MOST_REASONS).map(|(reason, count)| format!("{count} × {reason}")).collect();
+    let more: usize = counts.iter().skip(MOST_REASONS).map(|(_, count)| count).sum();
+    match more {
+        0 => named.join(", "),
+        more => format!("{}, {more} for other reasons", named.join(", ")),
+    }
+}
+
 /// Says which images were left out, and why.
 fn say_skipped(skipped: &[(String, String)], printer: &Printer) {
     for (image, reason) in skipped.iter().take(MOST_NAMED) {
         printer.say(&format!("skipped {image}: {reason}"));
     }
-    if skipped.len() > MOST_NAMED {
-        printer.say(&format!("skipped {} more", skipped.len() - MOST_NAMED));
+    if let Some(rest) = skipped.get(MOST_NAMED..).filter(|rest| !rest.is_empty()) {
+        printer.say(&format!("skipped {} more: {}", rest.len(), reasons(rest)));
     }
     if !skipped.is_empty() {
         printer.say(&format!("{} image(s) could not be used and were left out", skipped.len()));

@@ -37,7 +37,7 @@ impl Repository {
 
     /// The folder of what a revision is known to be.
     pub fn snapshot_of(&self, revision: &str) -> PathBuf {
-        let commit = fs::read_to_string(self.folder.join("refs").join(revision));
+        let commit = archaeo_store::read_to_string(&self.folder.join("refs").join(revision));
         self.snapshot(commit.as_deref().unwrap_or(revision).trim())
     }
 

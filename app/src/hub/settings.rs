@@ -1,6 +1,5 @@
 //! How the hub is reached, as the environment says it: the variables of the hub's Python client, with their meanings.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,7 +55,7 @@ fn token(file: &PathBuf) -> Option<String> {
     if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
         return None;
     }
-    let stored = || fs::read_to_string(file).ok();
+    let stored = || archaeo_store::read_to_string(file).ok();
     let token = text("HF_TOKEN").or_else(stored)?.trim().to_owned();
     (!token.is_empty()).then_some(token)
 }

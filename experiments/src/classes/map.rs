@@ -1,6 +1,6 @@
 //! A file in which the user says which class is which output.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::names::{key, number, wordnet_id_in};
 use super::outputs::{Catalogue, Outputs};
@@ -76,17 +76,20 @@ impl ClassMap {
         outputs: &Outputs,
     ) -> Result<BTreeMap<usize, Option<usize>>, String> {
         let catalogue = Catalogue::new(outputs);
+        let classes = Classes::of(data);
         let (mut said, mut mistakes) = (BTreeMap::new(), Vec::new());
         for Row { line, class, output } in &self.rows {
-            let found = class_of(class, data).map_err(|()| {
-                let near = nearest(class, data);
+            // What may have been meant is looked for among all, and said of a few.
+            let few = mistakes.len() < MOST_MISTAKES;
+            let found = classes.find(class).ok_or_else(|| {
+                let near = if few { nearest(class, data) } else { String::new() };
                 format!("line {line}: the data has no class `{class}`{near}")
             });
             let output = match output {
                 None => Ok(None),
-                Some(name) => {
-                    output_of(name, &catalogue).map(Some).map_err(|reason| format!("line {line}: {reason}"))
-                }
+                Some(name) => output_of(name, &catalogue, few)
+                    .map(Some)
+                    .map_err(|reason| format!("line {line}: {reason}")),
             };
             match (found, output) {
                 (Ok(class), Ok(output)) => {
@@ -101,21 +104,43 @@ impl ClassMap {
     }
 }
 
+/// Mistakes that are listed; the rest is counted.
+const MOST_MISTAKES: usize = 10;
+
 fn wrong(file: &str, mistakes: &[String]) -> String {
-    format!("{file} cannot be used as a class map: {}; correct it", mistakes.join("; "))
+    let listed = mistakes[..mistakes.len().min(MOST_MISTAKES)].join("; ");
+    let more = match mistakes.len().saturating_sub(MOST_MISTAKES) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    format!("{file} cannot be used as a class map: {listed}{more}; correct it")
 }
 
-fn class_of(name: &str, data: &[String]) -> Result<usize, ()> {
-    if let Some(class) = data.iter().position(|class| class == name) {
-        return Ok(class);
+/// The classes of the data by their names.
+struct Classes<'a> {
+    names: HashMap<&'a str, usize>,
+    /// Under the key of their names; nothing where several have it.
+    keys: HashMap<String, Option<usize>>,
+}
+
+impl<'a> Classes<'a> {
+    fn of(data: &'a [String]) -> Self {
+        let (mut names, mut keys) = (HashMap::new(), HashMap::new());
+        for (class, name) in data.iter().enumerate() {
+            names.entry(name.as_str()).or_insert(class);
+            keys.entry(key(name)).and_modify(|only| *only = None).or_insert(Some(class));
+        }
+        Self { names, keys }
     }
-    let mut alike = data.iter().enumerate().filter(|(_, class)| key(class) == key(name));
-    alike.next().filter(|_| alike.next().is_none()).map(|(class, _)| class).ok_or(())
+
+    fn find(&self, name: &str) -> Option<usize> {
+        self.names.get(name).copied().or_else(|| *self.keys.get(&key(name))?)
+    }
 }
 
-fn output_of(name: &str, catalogue: &Catalogue) -> Result<usize, String> {
+fn output_of(name: &str, catalogue: &Catalogue, few: bool) -> Result<usize, String> {
     let outputs = &catalogue.outputs.names;
-    if let Some(output) = outputs.iter().position(|output| output == name) {
+    if let Some(output) = catalogue.named(name) {
         return Ok(output);
     }
     if let Some(output) = wordnet_id_in(name).and_then(|id| catalogue.with_id(id)) {
@@ -132,7 +157,10 @@ fn output_of(name: &str, catalogue: &Catalogue) -> Result<usize, String> {
             Some(output) => {
                 Err(format!("the model has no output {output}; they are 0 to {}", outputs.len() - 1))
             }
-            None => Err(format!("the model has no class `{name}`{}", nearest(name, outputs))),
+            None => {
+                let near = if few { nearest(name, outputs) } else { String::new() };
+                Err(format!("the model has no class `{name}`{near}"))
+            }
         },
         (several, _) => {
             let several: Vec<String> = several.iter().map(|&output| catalogue.describe(output)).collect();

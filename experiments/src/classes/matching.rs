@@ -9,7 +9,7 @@ use super::data::DataClasses;
 use super::map::ClassMap;
 use super::names::{number, shortened, wordnet_id_in};
 use super::notes::{TEXT_ORDER, name_notes, order_note, prompts_note};
-use super::outputs::{Catalogue, Naming, Outputs};
+use super::outputs::{Called, Catalogue, Naming, Outputs};
 use super::resolve::{Resolved, resolve};
 use super::{grouped, imagenet};
 
@@ -146,9 +146,10 @@ fn unmapped(
     }
 
     let catalogue = Catalogue::new(outputs);
+    let called = Called::of(data.names);
     let found: Vec<Resolved> = open
         .iter()
-        .map(|&class| resolve(&catalogue, &data.names[class], data.names, || data.path_id(class)))
+        .map(|&class| resolve(&catalogue, &data.names[class], &called, || data.path_id(class)))
         .collect();
     let nothing = found.iter().all(|found| *found == Resolved::Nothing);
     if nothing

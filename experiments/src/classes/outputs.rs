@@ -85,6 +85,11 @@ pub(super) struct Catalogue<'a> {
     whole: Vec<Vec<String>>,
     /// Index in ImageNet-1k of each output that is one of its classes.
     synsets: Vec<Option<usize>>,
+    /// Outputs with each WordNet identifier in their names, and with each class of ImageNet-1k.
+    by_id: HashMap<&'a str, Vec<usize>>,
+    by_synset: HashMap<usize, Vec<usize>>,
+    /// The first output of each name.
+    by_name: HashMap<&'a str, usize>,
 }
 
 impl<'a> Catalogue<'a> {
@@ -101,13 +106,25 @@ impl<'a> Catalogue<'a> {
             let parts = synonyms(without_wordnet_id(name)).chain(synonyms(others)).map(key);
             for alias in full.iter().cloned().chain(parts).filter(|alias| !alias.is_empty()) {
                 let outputs = bearers.entry(alias).or_default();
-                if !outputs.contains(&output) {
+                if outputs.last() != Some(&output) {
                     outputs.push(output);
                 }
             }
             whole.push(full);
         }
-        Self { outputs, bearers, whole, synsets }
+        let mut by_id: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut by_synset: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut by_name = HashMap::new();
+        for (output, name) in outputs.names.iter().enumerate() {
+            by_name.entry(name.as_str()).or_insert(output);
+            if let Some(id) = wordnet_id_in(name) {
+                by_id.entry(id).or_default().push(output);
+            }
+            if let Some(synset) = synsets[output] {
+                by_synset.entry(synset).or_default().push(output);
+            }
+        }
+        Self { outputs, bearers, whole, synsets, by_id, by_synset, by_name }
     }
 
     /// The outputs that bear `name`, or one of its synonyms.
@@ -128,12 +145,20 @@ impl<'a> Catalogue<'a> {
 
     /// The output with this WordNet identifier.
     pub(super) fn with_id(&self, id: &str) -> Option<usize> {
-        let by_table = imagenet::index_of(id);
-        let mut found = (0..self.outputs.len()).filter(|&output| {
-            wordnet_id_in(&self.outputs.names[output]) == Some(id)
-                || (by_table.is_some() && self.synsets[output] == by_table)
-        });
-        found.next().filter(|_| found.next().is_none())
+        let by_table = imagenet::index_of(id).and_then(|synset| self.by_synset.get(&synset));
+        let mut found = self.by_id.get(id).into_iter().chain(by_table).flatten();
+        let first = *found.next()?;
+        found.all(|&other| other == first).then_some(first)
+    }
+
+    /// The first output of exactly this name.
+    pub(super) fn named(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Whether one of the classes, other than `name`, is called as output `output` is as a whole.
+    pub(super) fn is_taken(&self, output: usize, name: &str, classes: &Called) -> bool {
+        self.whole[output].iter().any(|key| classes.is_by_other(key, name))
     }
 
     /// An output in a sentence: its number, name and WordNet identifier.
@@ -143,6 +168,31 @@ impl<'a> Catalogue<'a> {
             Some(id) if !name.contains(id) => format!("output {output} ({name}, {id})"),
             _ => format!("output {output} ({name})"),
         }
+    }
+}
+
+/// What the classes of a data set are called, under keys.
+pub(super) struct Called<'a> {
+    /// Two different names for each key at most: one of them is not the class's own.
+    bearers: HashMap<String, Vec<&'a str>>,
+}
+
+impl<'a> Called<'a> {
+    pub(super) fn of(names: &'a [String]) -> Self {
+        let mut bearers: HashMap<String, Vec<&str>> = HashMap::new();
+        for name in names {
+            for key in [key(name), key(without_wordnet_id(name))] {
+                let bearers = bearers.entry(key).or_default();
+                if bearers.len() < 2 && !bearers.contains(&name.as_str()) {
+                    bearers.push(name);
+                }
+            }
+        }
+        Self { bearers }
+    }
+
+    fn is_by_other(&self, key: &str, name: &str) -> bool {
+        self.bearers.get(key).is_some_and(|bearers| bearers.iter().any(|bearer| *bearer != name))
     }
 }
 

@@ -1,7 +1,9 @@
 //! The output of one class, by its name or its WordNet identifier.
 
+use std::collections::HashMap;
+
 use super::names::wordnet_id_in;
-use super::outputs::{Catalogue, Outputs};
+use super::outputs::{Called, Catalogue, Outputs};
 
 /// What belongs to a class of the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub(super) enum Resolved {
 pub(super) fn resolve(
     catalogue: &Catalogue,
     name: &str,
-    all: &[String],
+    all: &Called,
     path_id: impl Fn() -> Option<String>,
 ) -> Resolved {
     if let Some(output) = wordnet_id_in(name).and_then(|id| catalogue.with_id(id)) {
@@ -44,10 +46,10 @@ pub(super) fn resolve(
 
 /// The one output among those `found` that is called `name` as a whole. A name of several synonyms says enough; one alone
 /// only where each of the other outputs is another class's by the same token.
-fn whole(catalogue: &Catalogue, name: &str, found: &[usize], all: &[String]) -> Option<usize> {
+fn whole(catalogue: &Catalogue, name: &str, found: &[usize], all: &Called) -> Option<usize> {
     let mut called = found.iter().copied().filter(|&output| catalogue.is_called(output, name));
     let output = called.next().filter(|_| called.next().is_none())?;
-    let taken = |rival: usize| all.iter().any(|other| other != name && catalogue.is_called(rival, other));
+    let taken = |rival: usize| catalogue.is_taken(rival, name, all);
     let decided = name.contains(',') || found.iter().all(|&rival| rival == output || taken(rival));
     decided.then_some(output)
 }
@@ -61,15 +63,17 @@ pub fn same_outputs(
     others: &[usize],
 ) -> Vec<(usize, usize)> {
     let catalogue = Catalogue::new(second);
-    let mut open = others.to_vec();
+    let called = Called::of(&first.names);
+    let mut open: HashMap<usize, usize> = HashMap::new();
+    others.iter().for_each(|&other| *open.entry(other).or_default() += 1);
     let mut same = Vec::new();
     for &output in some {
-        let found = match resolve(&catalogue, &first.names[output], &first.names, || None) {
+        let found = match resolve(&catalogue, &first.names[output], &called, || None) {
             Resolved::Name(found) | Resolved::Id(found) => found,
             Resolved::Nothing | Resolved::Several(_) => continue,
         };
-        if let Some(position) = open.iter().position(|&other| other == found) {
-            open.remove(position);
+        if let Some(left) = open.get_mut(&found).filter(|left| **left > 0) {
+            *left -= 1;
             same.push((output, found));
         }
     }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use archaeo_models::checkpoint::table_of_contents;
 use archaeo_store::memory::{Budget, TooMuch};
-use archaeo_store::{Allowance, Metered};
+use archaeo_store::{Allowance, Metered, NotAFile};
 
 use super::DataError;
 use super::listing::{Builder, Listing, Node};
+use super::places::Origin;
 use super::storage::{Archive, Held, MAX_FILE, Reopened, Storage, ZipPool};
 
 /// A link's target is a path; longer ones no system takes.
@@ -31,7 +32,7 @@ impl Listing {
                 format!("the tar archive is damaged or truncated ({error}); make or copy it again"),
             )
         };
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let file = archaeo_store::open(path).map_err(|error| DataError::read(path, error))?;
         let length = file.metadata().map_err(|error| DataError::read(path, error))?.len();
         // A tar archive consists of blocks; a cut between two members shows nowhere else.
         if length % 512 != 0 {
@@ -87,14 +88,16 @@ impl Listing {
                 } else {
                     Node::File(Storage::Range { file: shared.clone(), offset, length: size })
                 }
-            } else if kind.is_fifo() || kind.is_character_special() || kind.is_block_special() {
-                Node::Unusable("neither a file nor a folder")
+            } else if kind.is_fifo() {
+                Node::Unusable(NotAFile::Pipe.kind())
+            } else if kind.is_character_special() || kind.is_block_special() {
+                Node::Unusable(NotAFile::Device.kind())
             } else {
                 continue;
             };
             builder.add(name, node);
         }
-        Ok(builder.finish(false))
+        Ok(builder.finish(Origin::Tar))
     }
 
     pub(super) fn of_zip(path: &Path) -> Result<Self, DataError> {
@@ -105,6 +108,8 @@ impl Listing {
             let entry = archive.by_index_data(i).map_err(broken)?;
             members.push((entry.name_raw().to_vec(), entry.is_symlink()));
         }
+        // The library keeps the last of them alone, as unpacking would.
+        let repeats = archive.has_duplicate_names();
         let pool = Arc::new(ZipPool::new(path, archive, budget));
         let mut builder = Builder::default();
         for (i, (name, is_link)) in members.into_iter().enumerate() {
@@ -118,7 +123,11 @@ impl Listing {
             };
             builder.add(name, node);
         }
-        Ok(builder.finish(true))
+        let mut listing = builder.finish(Origin::Zip);
+        if repeats {
+            listing.notes.push("some names are there more than once; the last of each counts".into());
+        }
+        Ok(listing)
     }
 }
 
@@ -135,7 +144,7 @@ fn is_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> bool {
 /// Reads a zip archive's table of contents; also the budget of the file, of which that has been taken.
 pub(super) fn open_zip(path: &Path) -> Result<(Archive, Budget), DataError> {
     let unreadable = |error| DataError::read(path, error);
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = archaeo_store::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     let mut budget = Budget::of_file(length);
     let contents = table_of_contents(&mut file, length)

@@ -49,7 +49,7 @@ pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
     let mut count = None;
     for path in batches {
         let unreadable = |error| DataError::read(path, error);
-        let file = File::open(path).map_err(unreadable)?;
+        let file = archaeo_store::open(path).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
         let (split, classes) = match batch(path) {
             Some(known) => known,

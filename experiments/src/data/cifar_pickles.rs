@@ -61,7 +61,7 @@ fn split_of(path: &Path) -> Option<&'static str> {
 pub(super) fn begins_as_pickle(path: &Path) -> bool {
     use std::io::Read;
     let mut start = [0; 2];
-    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    let read = archaeo_store::open(path).and_then(|mut file| file.read_exact(&mut start));
     read.is_ok() && is_pickle(&start)
 }
 
@@ -189,7 +189,7 @@ const RECORD: u64 = 192;
 
 /// The whole file, and what was taken for it and for the like of it that is unpacked.
 fn whole(path: &Path) -> Result<(Vec<u8>, Budget), DataError> {
-    let length = std::fs::metadata(path).map_err(|error| DataError::read(path, error))?.len();
+    let length = archaeo_store::look(path).map_err(|error| DataError::read(path, error))?.len();
     if length > MAX_BATCH {
         return Err(unreadable(path, &format!("it is larger than {} MiB", MAX_BATCH >> 20)));
     }

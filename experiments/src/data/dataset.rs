@@ -64,11 +64,12 @@ impl Dataset {
     /// and returns them; images without a fault keep their order. Images that are there twice, or of one colour, are noted.
     ///
     /// # Errors
-    /// With `strict`, the first bad image. A split of which no image is left, a class of which none is left
+    /// With `strict`, the first bad image. A split of which no image is left (if it is named, or the source's own), a class of which none is left
     /// to train on, a split that does not exist.
     pub fn verify(&mut self, names: &[&str]) -> Result<Vec<Skipped>, DataError> {
         let mut skipped: Vec<Skipped> = Vec::new();
         let mut known: HashSet<Skipped> = HashSet::new();
+        let (all_of_them, divided) = (names.is_empty(), self.splits.contains_key("all"));
         let names: Vec<String> = match names {
             [] => self.splits.keys().cloned().collect(),
             names => names.iter().map(ToString::to_string).collect(),
@@ -79,6 +80,14 @@ impl Dataset {
             let before: BTreeSet<usize> = split.labels().into_iter().collect();
             split.verify();
             let after: BTreeSet<usize> = split.labels().into_iter().collect();
+            // Of the parts that were made here, one without a usable image says nothing against the others.
+            if all_of_them && !self.strict && after.is_empty() && name != "all" && divided {
+                let count = split.skipped().len();
+                self.notes.push(format!("`{name}` is left out: none of its {count} images can be used"));
+                skipped.extend(split.skipped().iter().filter(|bad| known.insert((*bad).clone())).cloned());
+                self.splits.remove(&name);
+                continue;
+            }
             if let Some(first) = split.skipped().first().filter(|_| self.strict || after.is_empty()) {
                 return Err(DataError::BadImages {
                     origin: self.name.clone(),
@@ -200,46 +209,42 @@ impl Spread {
     }
 }
 
-/// The first `per_class` usable images of each class of `split`, with the class's name: the rows of a contact
-/// sheet. A class without images gives an empty row; images without labels are one row. Large images are made smaller, and where
-/// all of them would still take much of the memory, those that come last are missing.
+/// How much a contact sheet shows.
+#[derive(Debug, Clone, Copy)]
+pub struct SheetSize {
+    /// Images of each class.
+    pub per_class: usize,
+    /// Classes with images.
+    pub classes: usize,
+    /// Images in all.
+    pub images: usize,
+}
+
+/// The first usable images of each class of `split`, with the class's name: the rows of a contact sheet. A class without images
+/// gives an empty row; images without labels are one row. `keep` makes of an image what is kept of it.
 ///
 /// # Errors
 /// A split that does not exist.
-pub fn contact_sheet(
+pub fn contact_sheet<T>(
     dataset: &Dataset,
     split: &str,
-    per_class: usize,
-) -> Result<Vec<(String, Vec<Image>)>, DataError> {
+    most: SheetSize,
+    mut keep: impl FnMut(Image) -> T,
+) -> Result<Vec<(String, Vec<T>)>, DataError> {
     let split = dataset.split(split)?;
-    let mut rows: Vec<(String, Vec<Image>)> =
-        dataset.classes.iter().map(|class| (class.clone(), Vec::new())).collect();
-    if rows.is_empty() {
-        rows.push((String::new(), Vec::new()));
-    }
-    let mut left = memory().left() / 4;
-    for i in 0..split.len() {
-        let row = &mut rows[split.label(i)].1;
-        if row.len() < per_class
-            && let Ok(image) = split.with_image(i, shown)
-        {
-            let Some(less) = left.checked_sub(image.pixels.len() as u64) else { break };
-            left = less;
-            row.push(image);
+    let names = if dataset.has_labels() { dataset.classes.clone() } else { vec![String::new()] };
+    let mut members: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
+    (0..split.len()).for_each(|i| members[split.label(i)].push(i));
+    let (mut rows, mut classes, mut images) = (Vec::new(), 0, 0);
+    for (name, members) in names.into_iter().zip(members) {
+        if classes >= most.classes || images >= most.images {
+            break;
         }
+        let usable = members.into_iter().filter_map(|i| split.with_image(i, &mut keep).ok());
+        let row: Vec<T> = usable.take(most.per_class.min(most.images - images)).collect();
+        classes += usize::from(!row.is_empty());
+        images += row.len();
+        rows.push((name, row));
     }
     Ok(rows)
-}
-
-/// Longest side of an image on its way to a contact sheet, where it has a fraction of it.
-const SHOWN_SIDE: usize = 512;
-
-/// The image, smaller if it is large: all images of a contact sheet are in memory at once.
-fn shown(image: Image) -> Image {
-    let longer = image.width.max(image.height);
-    if longer <= SHOWN_SIDE {
-        return image;
-    }
-    let scaled = |side: usize| (side * SHOWN_SIDE / longer).max(1);
-    resize(&image, scaled(image.width), scaled(image.height), Filter::Bilinear)
 }

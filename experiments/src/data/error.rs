@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use archaeo_store::NotAFile;
+
 /// Why a data set, or one of its images, cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -158,12 +160,23 @@ fn in_split(split: &Option<String>) -> String {
     split.as_deref().map(|split| format!(" in its split `{split}`")).unwrap_or_default()
 }
 
+/// What libraries say of a file may repeat lines of it.
+fn one_line(reason: String) -> String {
+    match reason.contains(['\n', '\r']) {
+        false => reason,
+        true => reason.split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}
+
 impl DataError {
     pub(super) fn read(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        DataError::Read { path: path.into(), source }
+        match NotAFile::of(&source) {
+            Some(what) => DataError::malformed(path, what.to_string()),
+            None => DataError::Read { path: path.into(), source },
+        }
     }
 
     pub(super) fn malformed(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
-        DataError::Malformed { path: path.into(), reason: reason.into() }
+        DataError::Malformed { path: path.into(), reason: one_line(reason.into()) }
     }
 }

@@ -1,6 +1,6 @@
 //! Layouts made of files: class folders, images with lists, Tiny ImageNet's, and images without labels.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::DataError;
 use super::images::{Images, few};
@@ -70,7 +70,14 @@ fn labelled(origin: &str, listing: &Listing, images: &Images, labels: Labels) ->
     match (labels, unclear) {
         (Labels::Optional, _) => Ok(unlabelled(images, reason)),
         (Labels::Required, Some(error)) => Err(error),
-        (Labels::Required, None) => Err(DataError::Unlabelled { origin: origin.to_string(), reason }),
+        (Labels::Required, None) => {
+            let lists = listing.left_out.iter().find(|item| lists::is_list(&item.identifier));
+            let reason = match lists {
+                Some(list) => format!("{reason}, and {} was left out: {}", list.identifier, list.reason),
+                None => reason,
+            };
+            Err(DataError::Unlabelled { origin: origin.to_string(), reason })
+        }
     }
 }
 
@@ -102,9 +109,9 @@ fn no_images(origin: &str, listing: &Listing, images: &Images) -> DataError {
     let unrecognised = |reason: String| DataError::Unrecognised { origin: origin.to_string(), reason };
     match (images.note(), left_out(&listing.left_out).first(), listing.files.len()) {
         (Some(note), _, _) => unrecognised(format!("it holds no image that is read ({note})")),
-        (None, Some(note), 0) => unrecognised(format!("it holds no image that can be read ({note})")),
+        (None, Some(note), _) => unrecognised(format!("it holds no image that can be read ({note})")),
         (None, None, 0) => DataError::Empty { origin: origin.to_string(), split: None },
-        (None, _, files) => unrecognised(format!("none of its {files} files is an image")),
+        (None, None, files) => unrecognised(format!("none of its {files} files is an image")),
     }
 }
 
@@ -115,7 +122,7 @@ fn left_out(items: &[Skipped]) -> Vec<String> {
         reasons.entry(&item.reason).or_default().push(&item.identifier);
     }
     let note = |(reason, names): (&str, Vec<&str>)| match names.as_slice() {
-        [one] => format!("{one} was left out: {reason}"),
+        [one] => format!("{} was left out: {reason}", few(&[one])),
         several => format!("{} files or folders were left out ({reason}): {}", several.len(), few(several)),
     };
     reasons.into_iter().map(note).collect()
@@ -143,10 +150,15 @@ fn class_folders(
     arranged: Arrangement,
 ) -> Result<Layout, DataError> {
     let Arrangement { order, passed_over, visited, mut notes } = arranged;
+    let passed_over: HashSet<String> = passed_over.into_iter().collect();
+    let bases: HashMap<&str, &'static str> = match &order {
+        Order::Classes(bases) => bases.iter().map(|(split, base)| (base.as_str(), *split)).collect(),
+        Order::SplitsWithin(_) => HashMap::new(),
+    };
     let place = |path: &str| match &order {
-        Order::Classes(bases) => bases.iter().find_map(|(split, base)| {
+        Order::Classes(_) => ancestors(path).find_map(|base| {
             let (class, _) = below(path, base)?.split_once('/')?;
-            Some((*split, class.to_string()))
+            Some((*bases.get(base)?, class.to_string()))
         }),
         Order::SplitsWithin(base) => {
             let mut parts = below(path, base)?.split('/');
@@ -165,7 +177,7 @@ fn class_folders(
                 folders.entry(split).or_default().insert(class.clone());
                 placed.push((i, split, class));
             }
-            None if passed_over.iter().any(|folder| below(path, folder).is_some()) => {}
+            None if ancestors(path).any(|folder| passed_over.contains(folder)) => {}
             None => stray += 1,
         }
     }
@@ -176,8 +188,8 @@ fn class_folders(
     }
     let empty = without_images(listing, images, &visited);
     let classes = same_classes(origin, &folders, &empty, &mut notes)?;
-    let present =
-        |folder: &String| classes.iter().any(|class| folder.rsplit('/').next() == Some(class.as_str()));
+    let names: HashSet<&str> = classes.iter().map(String::as_str).collect();
+    let present = |folder: &String| folder.rsplit('/').next().is_some_and(|name| names.contains(name));
     let empty: Vec<String> = empty.into_iter().filter(|folder| !present(folder)).collect();
     match (classes.as_slice(), empty.as_slice()) {
         ([_], [class, ..]) => {
@@ -234,6 +246,11 @@ fn class_folders(
     Ok(Layout { classes, splits, notes, complete: true })
 }
 
+/// The folders that a path lies in, from the root, which is empty, on.
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::once("").chain(path.match_indices('/').map(|(at, _)| &path[..at]))
+}
+
 /// The rest of a path below a folder.
 fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
@@ -251,8 +268,9 @@ fn without_images(listing: &Listing, images: &Images, visited: &[String]) -> Vec
             parent = shorter;
         }
     }
-    let parent = |path: &str| path.rsplit_once('/').map_or(String::new(), |(parent, _)| parent.to_string());
-    let is_beside = |path: &&String| !with.contains(path.as_str()) && visited.contains(&parent(path));
+    let visited: HashSet<&str> = visited.iter().map(String::as_str).collect();
+    let parent = |path: &str| path.rsplit_once('/').map_or(0, |(parent, _)| parent.len());
+    let is_beside = |path: &&String| !with.contains(path.as_str()) && visited.contains(&path[..parent(path)]);
     listing.folders.iter().filter(is_beside).cloned().collect()
 }
 
@@ -272,11 +290,11 @@ fn same_classes(
         let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
         format!("{}{more}", shown.join(", "))
     };
+    let empty: HashSet<&str> = empty.iter().filter_map(|folder| folder.rsplit('/').next()).collect();
     for (split, classes) in folders {
         let missing: BTreeSet<_> = reference.difference(classes).collect();
         let extra: BTreeSet<_> = classes.difference(&reference).collect();
-        let in_empty =
-            |class: &&&String| empty.iter().any(|folder| folder.rsplit('/').next() == Some(class.as_str()));
+        let in_empty = |class: &&&String| empty.contains(class.as_str());
         if let Some(class) = extra.iter().find(in_empty) {
             let (split, class) = (name.to_string(), class.to_string());
             return Err(DataError::ClassWithoutImage { origin: origin.to_string(), split, class });

@@ -7,7 +7,6 @@ mod pairs;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -184,11 +183,11 @@ struct Idx {
 
 impl Idx {
     fn open(path: &Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let file = archaeo_store::open(path).map_err(|error| DataError::read(path, error))?;
         let length = file.metadata().map_err(|error| DataError::read(path, error))?.len();
         let mut start = [0; 2];
         let compressed = (&file).read_exact(&mut start).is_ok() && start == [0x1F, 0x8B];
-        let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let file = archaeo_store::open(path).map_err(|error| DataError::read(path, error))?;
         let reader = BufReader::new(file);
         let reader: Box<dyn Read> =
             if compressed { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) };

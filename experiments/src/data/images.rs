@@ -84,9 +84,16 @@ fn kind(path: &str, storage: &Storage) -> Kind {
     }
 }
 
+/// Characters of the longest name that is shown as a whole.
+const LONGEST: usize = 200;
+
 /// The first three, and how many more there are.
 pub(super) fn few(names: &[impl AsRef<str>]) -> String {
-    let shown: Vec<&str> = names.iter().take(3).map(AsRef::as_ref).collect();
+    let shorter = |name: &str| match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_string(),
+    };
+    let shown: Vec<String> = names.iter().take(3).map(|name| shorter(name.as_ref())).collect();
     match names.len() - shown.len() {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),

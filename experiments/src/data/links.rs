@@ -2,12 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::places::OUT;
 use super::split::Skipped;
 use super::storage::Storage;
 
 pub(super) const NOWHERE: &str = "a link that leads nowhere";
 pub(super) const CIRCLE: &str = "a link that leads in a circle";
-pub(super) const OUT: &str = "a path that leads out of the archive";
+pub(super) const TOO_MANY_LINKS: &str = "a link to a folder that more than 64 links lead to";
+const TOO_DEEP: &str = "a link that leads through too many folders";
+
+/// Links that may lead to one folder.
+pub(super) const MOST_LINKS: usize = 64;
+
+/// Parts of paths that a link is followed through.
+const MOST_PARTS: usize = 1024;
 
 /// What stands under a path.
 pub(super) enum Entry {
@@ -22,6 +30,7 @@ pub(super) fn resolve(known: &HashMap<String, Entry>) -> (Vec<(String, Storage)>
     let (mut files, mut broken) = (Vec::new(), Vec::new());
     // Only a link to a folder asks for all paths in order.
     let mut ordered: Option<BTreeMap<&str, &Entry>> = None;
+    let mut led: HashMap<String, usize> = HashMap::new();
     for (path, entry) in known {
         let Entry::Link { .. } = entry else { continue };
         let mut left_out =
@@ -40,6 +49,12 @@ pub(super) fn resolve(known: &HashMap<String, Entry>) -> (Vec<(String, Storage)>
         let start = format!("{real}/");
         if path.starts_with(&start) || real.is_empty() {
             left_out(CIRCLE);
+            continue;
+        }
+        let links = led.entry(real.clone()).or_default();
+        *links += 1;
+        if *links > MOST_LINKS {
+            left_out(TOO_MANY_LINKS);
             continue;
         }
         let ordered =
@@ -61,33 +76,38 @@ pub(super) fn resolve(known: &HashMap<String, Entry>) -> (Vec<(String, Storage)>
 
 /// The path that `path` leads to, through at most as many links as systems permit.
 fn follow(known: &HashMap<String, Entry>, path: &str) -> Result<String, &'static str> {
-    let parts = |text: &str| text.rsplit('/').map(str::to_string).collect::<Vec<_>>();
-    let mut pending = parts(path);
-    let mut done: Vec<String> = Vec::new();
-    let mut links = 0;
+    let is_absolute = |target: &str| target.starts_with('/');
+    let mut pending: Vec<&str> = path.rsplit('/').collect();
+    let mut done = String::new();
+    let (mut links, mut steps) = (0, 0);
     while let Some(part) = pending.pop() {
-        match part.as_str() {
+        steps += 1;
+        if steps > MOST_PARTS {
+            return Err(TOO_DEEP);
+        }
+        let parent = done.rfind('/').unwrap_or(0);
+        match part {
             "" | "." => continue,
+            ".." if done.is_empty() => return Err(OUT),
             ".." => {
-                done.pop().ok_or(OUT)?;
+                done.truncate(parent);
                 continue;
             }
-            _ => done.push(part),
+            _ if done.is_empty() => done.push_str(part),
+            _ => done.extend(["/", part]),
         }
-        if let Some(Entry::Link { target, hard }) = known.get(&done.join("/")) {
+        if let Some(Entry::Link { target, hard }) = known.get(&done) {
             links += 1;
             if links > 40 {
                 return Err(CIRCLE);
             }
-            if *hard {
-                done.clear();
-            } else if target.starts_with('/') {
+            if is_absolute(target) {
                 return Err("a link that leads out of the archive");
-            } else {
-                done.pop();
             }
-            pending.extend(parts(target));
+            // A hard link's target counts from the root, a symbolic one's from its folder.
+            done.truncate(if *hard { 0 } else { done.rfind('/').unwrap_or(0) });
+            pending.extend(target.rsplit('/'));
         }
     }
-    Ok(done.join("/"))
+    Ok(done)
 }

@@ -1,13 +1,18 @@
 //! The files of a folder, a tar or a zip archive, as one list that looks the same for all three.
 
-use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap, hash_map};
+use std::path::{Path, PathBuf};
+
+use archaeo_store::NotAFile;
 
 pub(super) use super::archive::open_zip;
 
 use super::DataError;
-use super::links::{CIRCLE, Entry, NOWHERE, OUT, resolve};
+use super::images::few;
+use super::links::{CIRCLE, Entry, MOST_LINKS, NOWHERE, TOO_MANY_LINKS, resolve};
 use super::names::split_name;
+use super::places::{Origin, TOO_DEEP, is_too_deep, path_within};
 use super::split::Skipped;
 use super::storage::Storage;
 use super::text::{self, decode_names};
@@ -32,10 +37,28 @@ impl Listing {
     pub(super) fn of_folder(root: &Path) -> Result<Self, DataError> {
         let mut builder = Builder::default();
         let walk = walkdir::WalkDir::new(root).follow_links(true).min_depth(1).sort_by_file_name();
+        // Links to folders with links to folders would give a folder without end, though none of them leads in a circle.
+        let links: RefCell<HashMap<PathBuf, usize>> = RefCell::default();
+        let many: RefCell<Vec<Vec<u8>>> = RefCell::default();
+        let is_one_too_many = |entry: &walkdir::DirEntry| {
+            if !(entry.path_is_symlink() && entry.file_type().is_dir()) {
+                return false;
+            }
+            let Ok(real) = entry.path().canonicalize() else { return false };
+            let mut links = links.borrow_mut();
+            let count = links.entry(real).or_default();
+            *count += 1;
+            if *count > MOST_LINKS {
+                many.borrow_mut().push(within(root, entry.path()));
+            }
+            *count > MOST_LINKS
+        };
         // The root may be called as it likes.
         let wanted = |entry: &walkdir::DirEntry| {
             entry.depth() == 0
-                || !(is_litter(&entry.file_name().to_string_lossy()) || is_run_folder(entry.path()))
+                || !(is_litter(&entry.file_name().to_string_lossy())
+                    || is_run_folder(entry.path())
+                    || is_one_too_many(entry))
         };
         for entry in walk.into_iter().filter_entry(wanted) {
             let entry = match entry {
@@ -52,16 +75,18 @@ impl Listing {
             } else if entry.file_type().is_file() {
                 Node::File(Storage::File(entry.path().to_path_buf()))
             } else {
-                Node::Unusable("neither a file nor a folder")
+                Node::Unusable(NotAFile::of_type(entry.file_type()).kind())
             };
             builder.add(within(root, entry.path()), node);
         }
-        Ok(builder.finish(false))
+        many.take().into_iter().for_each(|name| builder.add(name, Node::Unusable(TOO_MANY_LINKS)));
+        Ok(builder.finish(Origin::Folder))
     }
 
     /// The storage of the file at `path`.
     pub(super) fn file(&self, path: &str) -> Option<&Storage> {
-        self.files.iter().find(|(name, _)| name == path).map(|(_, storage)| storage)
+        let found = self.files.binary_search_by(|(name, _)| name.split('/').cmp(path.split('/')));
+        found.ok().map(|place| &self.files[place].1)
     }
 
     /// The text file at `path`, if it is listed.
@@ -126,23 +151,29 @@ impl Builder {
         self.nodes.push(node);
     }
 
-    pub(super) fn finish(self, backslashes: bool) -> Listing {
+    pub(super) fn finish(self, origin: Origin) -> Listing {
         let Builder { mut names, nodes } = self;
         let count = names.len();
         names.extend(nodes.iter().map(|node| match node {
             Node::Link { target, .. } => target.clone(),
             _ => Vec::new(),
         }));
-        let (mut names, encoding) = decode_names(&names, backslashes);
+        let (mut names, encoding) = decode_names(&names, origin == Origin::Zip);
         let targets = names.split_off(count);
-        let notes = encoding.map(|encoding| format!("names that are not in UTF-8 were read as {encoding}"));
+        let mut notes: Vec<String> = encoding
+            .map(|encoding| format!("names that are not in UTF-8 were read as {encoding}"))
+            .into_iter()
+            .collect();
 
-        let mut left_out = Vec::new();
+        let (mut left_out, mut repeated) = (Vec::new(), Vec::new());
         let mut known: HashMap<String, Entry> = HashMap::with_capacity(count);
         for ((name, node), target) in names.into_iter().zip(nodes).zip(targets) {
-            let Some(path) = normalised(&name) else {
-                left_out.push(Skipped { identifier: name, reason: OUT.to_string() });
-                continue;
+            let path = match path_within(&name, origin) {
+                Ok(path) => path,
+                Err(reason) => {
+                    left_out.push(Skipped { identifier: name, reason: reason.to_string() });
+                    continue;
+                }
             };
             if path.is_empty() || path.split('/').any(is_litter) {
                 continue;
@@ -154,7 +185,27 @@ impl Builder {
                 Node::Link { hard, .. } => Entry::Link { target, hard },
                 Node::Unusable(reason) => Entry::Unusable(reason),
             };
-            known.insert(path, entry);
+            let is_folder = matches!(entry, Entry::Folder);
+            match known.entry(path) {
+                hash_map::Entry::Vacant(place) => _ = place.insert(entry),
+                hash_map::Entry::Occupied(mut place) => {
+                    if !(is_folder && matches!(place.get(), Entry::Folder)) {
+                        repeated.push(place.key().clone());
+                    }
+                    place.insert(entry);
+                }
+            }
+        }
+        repeated.sort_unstable();
+        repeated.dedup();
+        match repeated.as_slice() {
+            [] => {}
+            [one] => notes.push(format!("{one} is there more than once; the last one counts")),
+            several => notes.push(format!(
+                "{} names are there more than once; the last of each counts: {}",
+                several.len(),
+                few(several)
+            )),
         }
         let (linked, broken) = resolve(&known);
         left_out.extend(broken);
@@ -174,7 +225,6 @@ impl Builder {
         files.sort_unstable_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
         // A link to a folder may give a name that is there as well.
         files.dedup_by(|(a, _), (b, _)| a == b);
-        left_out.sort_unstable_by(|a, b| a.identifier.cmp(&b.identifier));
 
         let root = common_root(&files, &folders);
         if root > 0 {
@@ -186,6 +236,11 @@ impl Builder {
                 .map(str::to_string)
                 .collect();
         }
+        for (path, _) in files.extract_if(.., |(path, _)| is_too_deep(path)) {
+            left_out.push(Skipped { identifier: path, reason: TOO_DEEP.to_string() });
+        }
+        folders.retain(|path| !is_too_deep(path));
+        left_out.sort_unstable_by(|a, b| a.identifier.cmp(&b.identifier));
         for (path, _) in &files {
             let mut parent = path.as_str();
             while let Some((shorter, _)) = parent.rsplit_once('/') {
@@ -203,21 +258,8 @@ impl Builder {
                 parent = shorter;
             }
         }
-        Listing { files, folders, left_out, notes: notes.into_iter().collect() }
+        Listing { files, folders, left_out, notes }
     }
-}
-
-/// The path without empty parts, `.` and `..`; nothing if it leads out of its root.
-fn normalised(path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => _ = parts.pop()?,
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 /// How many leading folders everything has in common, as long as folders remain below and none is a split by its name.

@@ -60,7 +60,7 @@ fn read_split(
     label_name: &str,
 ) -> Result<Vec<Record>, DataError> {
     let malformed = |reason: String| DataError::malformed(path, reason);
-    let file_length = std::fs::metadata(path).map_err(|error| DataError::read(path, error))?.len();
+    let file_length = archaeo_store::look(path).map_err(|error| DataError::read(path, error))?.len();
     let mut budget = Budget::of_file(file_length);
     let (shape, pixels) = array(path, archive, image_name, &mut budget)?;
     let (images, height, width, channels) = match *shape.as_slice() {
@@ -120,6 +120,9 @@ fn array(
 ) -> Result<(Vec<usize>, Vec<u8>), DataError> {
     let malformed = |reason: String| DataError::malformed(path, reason);
     let unreadable = |error: &dyn std::fmt::Display| {
+        // The parser of headers repeats them on the lines below the first.
+        let error = error.to_string();
+        let error = error.lines().next().unwrap_or_default().trim_end_matches(':');
         malformed(format!("the array `{name}` cannot be read ({error}); make or copy the file again"))
     };
     let member = archive.by_name(&format!("{name}.npy")).map_err(|error| unreadable(&error))?;

@@ -27,6 +27,7 @@ mod medmnist;
 mod names;
 mod open;
 mod parquet;
+mod places;
 mod relabel;
 pub mod resize;
 mod room;
@@ -39,7 +40,7 @@ mod tiny_imagenet;
 mod tree;
 
 pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions, memory_to_decode};
-pub use dataset::{Dataset, SplitSummary, Spread, Summary, contact_sheet};
+pub use dataset::{Dataset, SheetSize, SplitSummary, Spread, Summary, contact_sheet};
 pub use error::DataError;
 pub use open::{Labels, OpenOptions, open};
 pub use relabel::NO_OUTPUT;

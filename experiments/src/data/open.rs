@@ -1,7 +1,6 @@
 //! Recognising a source by looking at it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,7 +105,7 @@ fn recognise(source: &str, options: &OpenOptions) -> Result<Layout, DataError> {
     let path = Path::new(source);
     let unrecognised =
         |reason: &str| DataError::Unrecognised { origin: source.to_string(), reason: reason.to_string() };
-    let metadata = std::fs::metadata(path).map_err(|error| DataError::read(path, error))?;
+    let metadata = archaeo_store::look(path).map_err(|error| DataError::read(path, error))?;
     if metadata.is_dir() {
         let folder = only_folder_within(path)?;
         if let Some(batches) = cifar::batches_in(&folder)? {
@@ -223,7 +222,7 @@ enum Look {
 
 fn look(path: &Path) -> Result<Look, DataError> {
     let mut start = Vec::new();
-    let file = File::open(path).map_err(|error| DataError::read(path, error))?;
+    let file = archaeo_store::open(path).map_err(|error| DataError::read(path, error))?;
     file.take(512).read_to_end(&mut start).map_err(|error| DataError::read(path, error))?;
     let named_tar = path.extension().is_some_and(|extension| extension == "tar");
     Ok(if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {

@@ -62,7 +62,7 @@ impl Storage {
     pub(super) fn read(&self) -> Result<Cow<'_, [u8]>, String> {
         match self {
             Storage::File(path) => {
-                let file = File::open(path).map_err(unreadable)?;
+                let file = archaeo_store::open(path).map_err(unreadable)?;
                 let length = file.metadata().map_err(unreadable)?.len();
                 read_at_most(file, MAX_FILE, length).map_err(unreadable).map(Cow::Owned)
             }
@@ -70,7 +70,7 @@ impl Storage {
                 if *length > MAX_FILE {
                     return Err(too_large());
                 }
-                let mut file = File::open(file).map_err(unreadable)?;
+                let mut file = archaeo_store::open(file).map_err(unreadable)?;
                 file.seek(SeekFrom::Start(*offset)).map_err(unreadable)?;
                 let mut bytes = vec![0; *length as usize];
                 file.read_exact(&mut bytes).map_err(unreadable)?;
@@ -94,8 +94,10 @@ impl Storage {
             bytes
         };
         match self {
-            Storage::File(path) => File::open(path).map(|mut file| start(&mut file)).unwrap_or_default(),
-            Storage::Range { file, offset, length } => File::open(file)
+            Storage::File(path) => {
+                archaeo_store::open(path).map(|mut file| start(&mut file)).unwrap_or_default()
+            }
+            Storage::Range { file, offset, length } => archaeo_store::open(file)
                 .and_then(|mut file| {
                     file.seek(SeekFrom::Start(*offset))?;
                     Ok(start(&mut file.take(*length)))
@@ -199,13 +201,13 @@ pub(super) struct Reopened {
 
 impl Reopened {
     pub(super) fn open(path: &Path) -> std::io::Result<Self> {
-        let file = File::open(path)?;
+        let file = archaeo_store::open(path)?;
         Ok(Reopened { path: path.into(), reader: Some(BufReader::new(file)) })
     }
 
     fn reader(&mut self) -> std::io::Result<&mut BufReader<File>> {
         if self.reader.is_none() {
-            self.reader = Some(BufReader::new(File::open(&self.path)?));
+            self.reader = Some(BufReader::new(archaeo_store::open(&self.path)?));
         }
         Ok(self.reader.as_mut().expect("it was opened"))
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ::image::{ImageFormat, RgbImage};
 use tempfile::TempDir;
 
+use super::storage::Storage;
 use super::*;
 
 mod archives;
@@ -15,6 +16,8 @@ mod bombs;
 mod copies;
 mod layouts;
 mod lists;
+mod many;
+mod special;
 mod unlabelled;
 
 fn options() -> OpenOptions {
@@ -802,9 +805,17 @@ fn summaries_and_contact_sheets_describe_what_is_there() {
     assert_eq!(train.width, Some(Spread { min: 6, median: 6, max: 20 }));
     assert_eq!(train.height, Some(Spread { min: 3, median: 4, max: 4 }));
     assert!(serde_json::to_string(&summary).expect("serialises").contains("\"per_class\":[5,4]"));
-    let rows = contact_sheet(&dataset, "train", 2).expect("rows");
+    let most = SheetSize { per_class: 2, classes: 9, images: 9 };
+    let rows = contact_sheet(&dataset, "train", most, |image| image).expect("rows");
     assert_eq!(rows[1].0, "bee");
     assert_eq!(rows[1].1.iter().map(|image| image.pixels[0]).collect::<Vec<_>>(), [100, 101]);
+    let lengths = |most| -> Vec<usize> {
+        let rows = contact_sheet(&dataset, "train", most, |image| image.width).expect("rows");
+        rows.into_iter().map(|(_, row)| row.len()).collect()
+    };
+    assert_eq!(lengths(SheetSize { classes: 1, ..most }), [2]);
+    assert_eq!(lengths(SheetSize { images: 3, ..most }), [2, 1]);
+    assert_eq!(lengths(SheetSize { images: 2, ..most }), [2]);
 }
 
 #[test]

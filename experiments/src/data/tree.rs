@@ -1,7 +1,8 @@
 //! What the folders that images lie in mean: splits, classes, or neither.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::images::few;
 use super::names::{Part, are_parts, is_auxiliary, is_container};
 
 /// A folder with images somewhere below it.
@@ -142,11 +143,13 @@ fn splits(
 ) -> Result<Option<Vec<(&'static str, String)>>, String> {
     let named: BTreeMap<&str, (Part, String)> =
         folder.folders.keys().filter_map(|name| Some((*name, Part::of_name(name)?))).collect();
+    let mut parts: HashMap<&str, BTreeSet<Part>> = HashMap::new();
+    for (part, besides) in named.values() {
+        parts.entry(besides).or_default().insert(*part);
+    }
     // `cars_train` is a split next to `cars_test`, not by itself.
     let is_split = |name: &str| {
-        named.get(name).is_some_and(|(part, besides)| {
-            besides.is_empty() || named.values().any(|(other, also)| other != part && also == besides)
-        })
+        named.get(name).is_some_and(|(_, besides)| besides.is_empty() || parts[besides.as_str()].len() > 1)
     };
     let (splits, others): (Vec<_>, Vec<_>) = folder.folders.iter().partition(|(name, _)| is_split(name));
     let mut bases = Vec::new();
@@ -174,18 +177,26 @@ fn splits(
     }
     if !others.is_empty() {
         let names: Vec<String> = others.iter().map(|(name, _)| join(path, name)).collect();
-        found.notes.push(format!("these folders are not splits and were passed over: {}", names.join(", ")));
+        found.notes.push(format!("these folders are not splits and were passed over: {}", few(&names)));
         found.passed_over.extend(names);
     }
-    for place in unlabelled {
-        found.notes.push(format!("`{place}` has no class folders, so no labels, and was passed over"));
-        found.passed_over.push(place);
+    match unlabelled.as_slice() {
+        [] => {}
+        [place] => {
+            found.notes.push(format!("`{place}` has no class folders, so no labels, and was passed over"));
+        }
+        several => found.notes.push(format!(
+            "{} folders have no class folders, so no labels, and were passed over: {}",
+            several.len(),
+            few(several)
+        )),
     }
+    found.passed_over.extend(unlabelled);
     bases.sort();
     if bases.iter().any(|(part, base)| part.name() != base.as_str()) {
         let names: Vec<String> =
             bases.iter().map(|(part, base)| format!("`{base}` is `{}`", part.name())).collect();
-        found.notes.push(format!("the splits by their folders: {}", names.join(", ")));
+        found.notes.push(format!("the splits by their folders: {}", few(&names)));
     }
     found.visited.extend(bases.iter().map(|(_, base)| base.clone()));
     Ok(Some(bases.into_iter().map(|(part, base)| (part.name(), base)).collect()))

@@ -4,7 +4,6 @@ mod npz;
 mod table;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorInfo;
@@ -203,8 +202,11 @@ fn encode(arrays: &[NamedArray], notes: &[(&str, &str)]) -> Vec<u8> {
 /// # Errors
 /// A file that cannot be read or is damaged.
 pub fn read_export(path: &Path) -> Result<Vec<NamedArray>, ExportError> {
-    let bytes =
-        fs::read(path).map_err(|source| ExportError::Io { action: "read", path: path.to_owned(), source })?;
+    let bytes = archaeo_store::read(path).map_err(|source| ExportError::Io {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
     let damaged = |reason: String| ExportError::Damaged { path: path.to_owned(), reason };
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
     let mut arrays = file
@@ -228,6 +230,8 @@ fn words<const N: usize, T>(bytes: &[u8], decode: impl Fn([u8; N]) -> T) -> Vec<
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn export() -> Export {

@@ -42,8 +42,7 @@ impl InvestigationConfig {
     /// # Errors
     /// As [`RecipeFile::parse`]: one sentence for a syntax error, an unknown key, or a value that does not fit.
     pub fn parse(text: &str, overrides: &[String], quick: bool) -> Result<Self, RecipeError> {
-        let mut table: Table = toml::from_str(text)
-            .map_err(|error| RecipeError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let mut table: Table = toml::from_str(text).map_err(|error| RecipeError::syntax(text, &error))?;
         let mut stated = section(&mut table, STUDIES)?;
         let mut quick_recipe = section(&mut table, "quick")?;
         if quick {

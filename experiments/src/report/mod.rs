@@ -56,5 +56,5 @@ pub fn markdown(investigation: &Investigation) -> String {
 fn picture(folder: &Path, path: &str) -> Option<Vec<u8>> {
     let path = Path::new(path);
     let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    inside.then(|| std::fs::read(folder.join(path)).ok()).flatten()
+    inside.then(|| archaeo_store::read(&folder.join(path)).ok()).flatten()
 }

@@ -2,7 +2,6 @@
 //! epoch.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -71,7 +70,7 @@ fn earlier_records(metrics: &Path, count: usize) -> Result<Vec<EpochRecord>, Str
         return Ok(Vec::new());
     }
     let cannot = |error: std::io::Error| format!("{} says nothing: {error}", metrics.display());
-    let mut lines = BufReader::new(File::open(metrics).map_err(cannot)?).lines();
+    let mut lines = BufReader::new(archaeo_store::open(metrics).map_err(cannot)?).lines();
     let mut record = |epoch| {
         let line = lines.next().transpose().map_err(cannot)?.unwrap_or_default();
         let record = serde_json::from_str::<EpochRecord>(&line).ok().filter(|record| record.epoch == epoch);

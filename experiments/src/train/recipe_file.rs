@@ -115,6 +115,23 @@ pub enum RecipeError {
 }
 
 impl RecipeError {
+    /// What the parser says of `text`, on one line: its own words repeat the line at fault below.
+    pub(crate) fn syntax(text: &str, error: &toml::de::Error) -> Self {
+        let message = error.message().lines().collect::<Vec<_>>().join(", ");
+        let before = error.span().and_then(|span| text.get(..span.start));
+        Self::Syntax(match before {
+            None => message,
+            Some(before) => {
+                let (line, column) = (
+                    before.matches('\n').count() + 1,
+                    before.lines().last().map_or(0, |line| line.chars().count()),
+                );
+                let column = if before.ends_with('\n') { 1 } else { column + 1 };
+                format!("line {line}, column {column}: {message}")
+            }
+        })
+    }
+
     /// The same error as one of the file at `path`, if that has it `without_overrides` too.
     pub(crate) fn in_file(
         self,
@@ -194,8 +211,7 @@ impl RecipeFile {
     /// One sentence: bad syntax, an unknown key (with those like it), a missing key, a value of the wrong type or
     /// outside its range.
     pub fn parse(text: &str, overrides: &[String]) -> Result<Self, RecipeError> {
-        let mut shared: Table = toml::from_str(text)
-            .map_err(|error| RecipeError::Syntax(error.to_string().trim_end().to_owned()))?;
+        let mut shared: Table = toml::from_str(text).map_err(|error| RecipeError::syntax(text, &error))?;
         let mut models = BTreeMap::new();
         if let Some(sections) = shared.remove("models") {
             let not_tables = || RecipeError::Value("`models` must hold sections like [models.vit]".into());

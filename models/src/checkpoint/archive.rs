@@ -1,24 +1,25 @@
 //! Zip archives, the container of PyTorch's checkpoints and of NumPy's `.npz`.
 
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::borrow::Cow;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use archaeo_kernels::MappedFile;
 use archaeo_store::memory::Budget;
+use archaeo_store::{InputFile, InputReader};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::error::Fault;
 
-/// A zip archive in a mapped file.
+/// A zip archive in a file.
 pub(super) struct Archive<'a> {
-    file: &'a MappedFile,
-    zip: ZipArchive<Cursor<&'a [u8]>>,
+    file: &'a InputFile,
+    zip: ZipArchive<BufReader<InputReader<'a>>>,
 }
 
 /// The contents of an entry, their checksum verified where there is one.
 pub(super) enum Entry<'a> {
     /// Where they lie in the file.
-    Stored(&'a MappedFile, Range<usize>),
+    Stored(&'a InputFile, Range<usize>),
     /// Unpacked.
     Inflated(Vec<u8>),
 }
@@ -26,11 +27,11 @@ pub(super) enum Entry<'a> {
 impl<'a> Archive<'a> {
     /// Reads the archive's directory.
     /// What it takes is checked, and not kept of the budget.
-    pub(super) fn open(file: &'a MappedFile) -> Result<Self, Fault> {
-        let mut reader = Cursor::new(file.bytes(0..file.len())?);
-        let mut budget = Budget::of_file(file.len() as u64);
-        budget.take(table_of_contents(&mut reader, file.len() as u64)?, 1)?;
-        let zip = ZipArchive::new(Cursor::new(file.bytes(0..file.len())?)).map_err(damage)?;
+    pub(super) fn open(file: &'a InputFile) -> Result<Self, Fault> {
+        let length = file.len() as u64;
+        let mut budget = Budget::of_file(length);
+        budget.take(table_of_contents(&mut file.reader(), length)?, 1)?;
+        let zip = ZipArchive::new(BufReader::new(file.reader())).map_err(damage)?;
         Ok(Self { file, zip })
     }
 
@@ -127,25 +128,27 @@ impl Entry<'_> {
     }
 
     /// A part of the contents.
-    pub(super) fn bytes(&self, range: Range<usize>) -> Result<&[u8], Fault> {
+    pub(super) fn bytes(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>, Fault> {
         let outside = || Fault::malformed("an array is longer than what is stored for it");
         if range.end > self.len() || range.start > range.end {
             return Err(outside());
         }
         match self {
-            Self::Stored(file, place) => Ok(file.bytes(place.start + range.start..place.start + range.end)?),
-            Self::Inflated(contents) => contents.get(range).ok_or_else(outside),
+            Self::Stored(file, place) => {
+                Ok(Cow::Owned(file.bytes(place.start + range.start..place.start + range.end)?))
+            }
+            Self::Inflated(contents) => contents.get(range).map(Cow::Borrowed).ok_or_else(outside),
         }
     }
 
-    /// Hands a part of the contents to `reader`, piece by piece as [`MappedFile::pieces`] does.
+    /// Hands a part of the contents to `reader`, piece by piece as [`InputFile::pieces`] does.
     pub(super) fn pieces(&self, range: Range<usize>, mut reader: impl FnMut(&[u8])) -> Result<(), Fault> {
         match self {
             Self::Stored(file, place) if range.end <= place.len() => {
                 Ok(file.pieces(place.start + range.start..place.start + range.end, reader)?)
             }
             _ => {
-                reader(self.bytes(range)?);
+                reader(&self.bytes(range)?);
                 Ok(())
             }
         }

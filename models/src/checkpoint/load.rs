@@ -168,11 +168,11 @@ pub fn load(path: &Path, card: Option<ModelCard>, device: &Device) -> Result<Cla
 /// A file that cannot be read or is malformed.
 pub fn read_card(path: &Path) -> Result<Option<ModelCard>, WeightsError> {
     let file = source::locate(path)?;
-    let (mapped, format) = source::open(&file)?;
+    let (opened, format) = source::open(&file)?;
     if format != Format::Safetensors {
         return Ok(None);
     }
-    let (header, _) = safetensors::header(&mapped).map_err(|fault| fault.of(&file, format.name()))?;
+    let (header, _) = safetensors::header(&opened).map_err(|fault| fault.of(&file, format.name()))?;
     parse_card(&file, &safetensors::metadata(&header))
 }
 

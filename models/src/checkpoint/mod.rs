@@ -100,7 +100,7 @@ impl Search {
 
 /// Reads a checkpoint, recognised by looking at it.
 ///
-/// Files are mapped and read array by array: next to the result, memory holds no more than a few megabytes of the file. What
+/// Files are read array by array: next to the result, memory holds no more than a few megabytes of the file. What
 /// an array claims is compared with the file before memory is taken for it.
 ///
 /// # Errors

@@ -37,6 +37,7 @@ pub(super) fn read(archive: &mut Archive, budget: &mut Budget) -> Result<State, 
 fn read_array(name: &str, entry: &Entry, budget: &mut Budget) -> Result<Option<Array>, Fault> {
     let malformed = |reason: &str| Fault::malformed(format!("`{name}` {reason}"));
     let start = entry.bytes(0..entry.len().min(12))?;
+    let start = start.as_ref();
     let &[major, _, a, b, ..] = start.strip_prefix(MAGIC).unwrap_or_default() else {
         return Err(malformed("is no NumPy array"));
     };
@@ -47,7 +48,7 @@ fn read_array(name: &str, entry: &Entry, budget: &mut Budget) -> Result<Option<A
     };
     let data = header_start + header_length;
     let header = entry.bytes(header_start..data).map_err(|_| malformed("has a header that is cut short"))?;
-    let header = str::from_utf8(header).map_err(|_| malformed("has a header that is no text"))?;
+    let header = str::from_utf8(&header).map_err(|_| malformed("has a header that is no text"))?;
 
     let unreadable = || malformed("has a header that cannot be understood");
     let fortran_order = field(header, "fortran_order").ok_or_else(unreadable)?.starts_with("True");
@@ -71,7 +72,7 @@ fn read_array(name: &str, entry: &Entry, budget: &mut Budget) -> Result<Option<A
     let (mut values, count) = room_for(budget, &shape)?;
     if fortran_order && shape.len() > 1 && count > 0 {
         let strides: Vec<usize> = (0..shape.len()).map(|axis| shape[..axis].iter().product()).collect();
-        element.gather(entry.bytes(data..entry.len())?, &shape, &strides, &mut values);
+        element.gather(&entry.bytes(data..entry.len())?, &shape, &strides, &mut values);
     } else {
         entry.pieces(data..entry.len(), |piece| element.widen(piece, &mut values))?;
     }

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use archaeo_kernels::MappedFile;
+use archaeo_store::InputFile;
 use archaeo_store::memory::Budget;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
@@ -33,7 +33,7 @@ pub(super) fn recognises(start: &[u8]) -> bool {
 }
 
 /// A header, checked against the file's length, and where the first array begins.
-pub(super) fn header(file: &MappedFile) -> Result<(Metadata, usize), Fault> {
+pub(super) fn header(file: &InputFile) -> Result<(Metadata, usize), Fault> {
     let file_length = file.len() as u64;
     if file_length < 8 {
         return Err(Fault::malformed(format!("it has {file_length} bytes, fewer than any such file")));
@@ -46,7 +46,7 @@ pub(super) fn header(file: &MappedFile) -> Result<(Metadata, usize), Fault> {
     }
     let start = 8 + length as usize;
     // Parsing checks that the arrays' places follow each other without a gap and fit their shapes.
-    let header: Metadata = serde_json::from_slice(file.bytes(8..start)?)
+    let header: Metadata = serde_json::from_slice(&file.bytes(8..start)?)
         .map_err(|error| Fault::malformed(format!("its header does not parse: {error}")))?;
     let expected = start as u64 + header.data_len() as u64;
     if expected != file_length {
@@ -57,7 +57,7 @@ pub(super) fn header(file: &MappedFile) -> Result<(Metadata, usize), Fault> {
 
 /// The arrays of floats that `search` wants, the metadata, and how the model was found. Integers, which are counters, indices
 /// or masks, are left out.
-pub(super) fn read(file: &MappedFile, search: &Search, budget: &mut Budget) -> Result<Contents, Fault> {
+pub(super) fn read(file: &InputFile, search: &Search, budget: &mut Budget) -> Result<Contents, Fault> {
     let (header, start) = header(file)?;
     let located = search.in_shapes(&metadata(&header), || {
         let info = |name: String| {

@@ -4,8 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use archaeo_kernels::MappedFile;
-use archaeo_store::read_bytes;
+use archaeo_store::{InputFile, read_bytes};
 
 use super::error::{Fault, WeightsError};
 use super::{archive, numpy, safetensors, torch};
@@ -101,7 +100,7 @@ impl Format {
 /// # Errors
 /// Nothing of that name, or a folder without a checkpoint or with several.
 pub(super) fn locate(path: &Path) -> Result<PathBuf, WeightsError> {
-    let metadata = fs::metadata(path).map_err(|error| Fault::from(error).of(path, ""))?;
+    let metadata = archaeo_store::look(path).map_err(|error| Fault::from(error).of(path, ""))?;
     if !metadata.is_dir() {
         return Ok(path.to_owned());
     }
@@ -191,10 +190,11 @@ pub(super) fn read_json(path: &Path) -> Result<serde_json::Value, Fault> {
 ///
 /// # Errors
 /// A file that cannot be read or has no known format.
-pub(super) fn open(path: &Path) -> Result<(MappedFile, Format), WeightsError> {
+pub(super) fn open(path: &Path) -> Result<(InputFile, Format), WeightsError> {
     let fault = |fault: Fault, format| fault.of(path, format);
-    let file = MappedFile::open(path).map_err(|error| fault(error.into(), ""))?;
+    let file = InputFile::open(path).map_err(|error| fault(error.into(), ""))?;
     let start = file.bytes(0..file.len().min(64)).map_err(|error| fault(error.into(), ""))?;
+    let start = start.as_slice();
     let unrecognised =
         |reason: &str| WeightsError::Unrecognised { path: path.to_owned(), reason: reason.into() };
     let format = if start.starts_with(b"PK\x03\x04") {

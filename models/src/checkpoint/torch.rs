@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use archaeo_kernels::MappedFile;
+use archaeo_store::InputFile;
 use archaeo_store::memory::Budget;
 
 use super::Search;
@@ -28,6 +28,9 @@ const LEGACY_MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 
 /// Bytes of the largest pickle that is read out of an archive; that of a model of a thousand arrays has about 200,000.
 const LARGEST_PICKLE: usize = 64 << 20;
+
+/// Bytes of the older container that are read first for its pickles, which have no length that could be known before.
+const FIRST_LOOK: usize = 1 << 20;
 
 /// Whether a file begins as PyTorch's older container, or as some other pickle.
 pub(super) fn recognises_legacy(start: &[u8]) -> bool {
@@ -55,7 +58,7 @@ pub(super) fn read_archive(
     let order = format!("{folder}byteorder");
     if archive.names().contains(&order) {
         let order = archive.entry(&order, budget)?;
-        if order.len() == 3 && order.bytes(0..3)? == b"big" {
+        if order.len() == 3 && *order.bytes(0..3)? == *b"big" {
             return Err(big_endian());
         }
     }
@@ -63,7 +66,8 @@ pub(super) fn read_archive(
     if pickle.len() > LARGEST_PICKLE {
         return Err(Fault::malformed(format!("its pickle has {} MiB", pickle.len() >> 20)));
     }
-    let pickle = Pickle::parse(pickle.bytes(0..pickle.len())?)?;
+    let pickle = pickle.bytes(0..pickle.len())?;
+    let pickle = Pickle::parse(&pickle)?;
     // Views of one storage follow each other, so the last storage is kept at hand.
     let mut last: Option<(String, Entry)> = None;
     contents(&pickle, search, budget, |tensor, budget| {
@@ -80,41 +84,58 @@ pub(super) fn read_archive(
 }
 
 /// Reads the older container.
-pub(super) fn read_legacy(
-    file: &MappedFile,
-    search: &Search,
-    budget: &mut Budget,
-) -> Result<Contents, Fault> {
-    let bytes = file.bytes(0..file.len())?;
-    let Some(mut rest) = after_legacy_magic(bytes) else {
-        // Perhaps some other pickle that would do harm: then that is what has to be said.
-        Pickle::parse(start_of(bytes))?;
-        return Err(Fault::malformed("it is a pickle, but torch.save did not write it"));
-    };
-    let mut next = || {
-        let pickle = Pickle::parse(start_of(rest))?;
-        rest = &rest[pickle.length..];
-        Ok::<_, Fault>(pickle)
-    };
-    let (_version, system, object, keys) = (next()?, next()?, next()?, next()?);
-    if let Some(Node::Dictionary(system)) = system.node(system.root)
-        && system.contains(&(Value::Text("little_endian"), Value::Bool(false)))
-    {
-        return Err(big_endian());
+pub(super) fn read_legacy(file: &InputFile, search: &Search, budget: &mut Budget) -> Result<Contents, Fault> {
+    let most = file.len().min(LARGEST_PICKLE);
+    let mut length = most.min(FIRST_LOOK);
+    loop {
+        let bytes = file.bytes(0..length)?;
+        match LegacyPickles::parse(&bytes) {
+            Ok(pickles) => return pickles.contents(file, search, budget),
+            Err(fault) if length == most => return Err(fault),
+            // Perhaps the pickles are only longer than what was looked at.
+            Err(_) => length = most.min(4 * length),
+        }
     }
-    let start = bytes.len() - rest.len();
-    let places = legacy_storages(bytes, start, &object, &keys)?;
-    contents(&object, search, budget, |tensor, budget| {
-        let place = places
-            .get(&tensor.storage.key)
-            .ok_or_else(|| Fault::malformed(format!("storage {} is not in the file", tensor.storage.key)))?;
-        values(tensor, &Entry::Stored(file, place.clone()), budget)
-    })
 }
 
-/// As much of `bytes` as a pickle may have: what is looked at of a mapped file is in memory, too.
-fn start_of(bytes: &[u8]) -> &[u8] {
-    &bytes[..bytes.len().min(LARGEST_PICKLE)]
+/// The pickles that the older container begins with.
+struct LegacyPickles<'a> {
+    object: Pickle<'a>,
+    keys: Pickle<'a>,
+    /// Where the storages begin.
+    end: usize,
+}
+
+impl<'a> LegacyPickles<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
+        let Some(mut rest) = after_legacy_magic(bytes) else {
+            // Perhaps some other pickle that would do harm: then that is what has to be said.
+            Pickle::parse(bytes)?;
+            return Err(Fault::malformed("it is a pickle, but torch.save did not write it"));
+        };
+        let mut next = || {
+            let pickle = Pickle::parse(rest)?;
+            rest = &rest[pickle.length..];
+            Ok::<_, Fault>(pickle)
+        };
+        let (_version, system, object, keys) = (next()?, next()?, next()?, next()?);
+        if let Some(Node::Dictionary(system)) = system.node(system.root)
+            && system.contains(&(Value::Text("little_endian"), Value::Bool(false)))
+        {
+            return Err(big_endian());
+        }
+        Ok(Self { object, keys, end: bytes.len() - rest.len() })
+    }
+
+    fn contents(&self, file: &InputFile, search: &Search, budget: &mut Budget) -> Result<Contents, Fault> {
+        let places = legacy_storages(file, self.end, &self.object, &self.keys)?;
+        contents(&self.object, search, budget, |tensor, budget| {
+            let place = places.get(&tensor.storage.key).ok_or_else(|| {
+                Fault::malformed(format!("storage {} is not in the file", tensor.storage.key))
+            })?;
+            values(tensor, &Entry::Stored(file, place.clone()), budget)
+        })
+    }
 }
 
 /// What follows the magic number of the older container. Before it stands the pickle's protocol, and a frame if that has any.
@@ -129,7 +150,7 @@ fn after_legacy_magic(bytes: &[u8]) -> Option<&[u8]> {
 
 /// Where each storage lies behind the pickles: its number of elements in eight bytes, then the elements.
 fn legacy_storages(
-    bytes: &[u8],
+    file: &InputFile,
     mut at: usize,
     object: &Pickle,
     keys: &Pickle,
@@ -141,11 +162,11 @@ fn legacy_storages(
         let key = tensors::storage_key(key).ok_or_else(|| Fault::malformed("a storage has no name"))?;
         let element = elements.get(&key);
         let element = element.ok_or_else(|| Fault::malformed(format!("no tensor has storage {key}")))?;
-        let count = bytes.get(at..).and_then(|rest| rest.first_chunk()).ok_or_else(cut)?;
-        let length = u64::from_le_bytes(*count).checked_mul(element.size() as u64);
-        let length = length.and_then(|length| usize::try_from(length).ok()).ok_or_else(cut)?;
         let start = at + 8;
-        at = start.checked_add(length).filter(|end| *end <= bytes.len()).ok_or_else(cut)?;
+        let count = file.bytes(at..start)?.try_into().expect("eight bytes");
+        let length = u64::from_le_bytes(count).checked_mul(element.size() as u64);
+        let length = length.and_then(|length| usize::try_from(length).ok()).ok_or_else(cut)?;
+        at = start.checked_add(length).filter(|end| *end <= file.len()).ok_or_else(cut)?;
         places.insert(key, start..at);
     }
     Ok(places)
@@ -227,7 +248,7 @@ fn values(tensor: &Tensor, storage: &Entry, budget: &mut Budget) -> Result<Array
         if tensor.is_contiguous() {
             storage.pieces(span, |piece| element.widen(piece, &mut values))?;
         } else {
-            element.gather(storage.bytes(span)?, shape, strides, &mut values);
+            element.gather(&storage.bytes(span)?, shape, strides, &mut values);
         }
     }
     Ok(Array { shape: shape.clone(), values })

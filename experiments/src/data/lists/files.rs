@@ -1,15 +1,38 @@
 //! Which image a list means by a path, a name, or a name without its ending.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use super::super::image::{IMAGE_ENDINGS, undecodable_kind};
 use super::super::names::{ending, is_container};
+use super::crowd::{Crowd, MANY};
 
 /// The images that a list may name, by their names.
 pub(in crate::data) struct Index<'a> {
     images: Vec<&'a str>,
-    names: HashMap<String, Vec<u32>>,
-    stems: HashMap<String, Vec<u32>>,
+    names: HashMap<String, Group>,
+    stems: HashMap<String, Group>,
+}
+
+/// The images of one name.
+#[derive(Default)]
+struct Group {
+    members: Vec<u32>,
+    crowd: OnceLock<Crowd>,
+}
+
+impl Group {
+    /// Those among which the one must be that lies in the folders `wanted`.
+    fn candidates(&self, images: &[&str], wanted: &[&str], home: &str) -> Cow<'_, [u32]> {
+        match self.members.len() {
+            0..=MANY => Cow::Borrowed(&self.members),
+            _ => {
+                let crowd = self.crowd.get_or_init(|| Crowd::of(images, &self.members));
+                Cow::Owned(crowd.candidates(images, wanted, home))
+            }
+        }
+    }
 }
 
 /// What a text stands for.
@@ -27,8 +50,8 @@ impl<'a> Index<'a> {
         let mut index = Index { images: images.collect(), names: HashMap::new(), stems: HashMap::new() };
         for (i, path) in index.images.iter().enumerate() {
             let name = last(path).to_lowercase();
-            index.stems.entry(stem(&name).to_string()).or_default().push(i as u32);
-            index.names.entry(name).or_default().push(i as u32);
+            index.stems.entry(stem(&name).to_string()).or_default().members.push(i as u32);
+            index.names.entry(name).or_default().members.push(i as u32);
         }
         index
     }
@@ -40,7 +63,7 @@ impl<'a> Index<'a> {
         let wanted: Vec<&str> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         let Some(&name) = wanted.last() else { return Match::None };
         let lower = name.to_lowercase();
-        let candidates = self.names.get(&lower).or_else(|| {
+        let group = self.names.get(&lower).or_else(|| {
             // `im.1` may be the name of im.1.png.
             self.stems.get(&lower).or_else(|| self.stems.get(stem(&lower)))
         });
@@ -55,7 +78,8 @@ impl<'a> Index<'a> {
         };
         let mut best: Option<((usize, usize, bool), usize)> = None;
         let mut shared = false;
-        for &i in candidates.into_iter().flatten() {
+        let Some(group) = group else { return Match::None };
+        for &i in group.candidates(&self.images, &wanted[..wanted.len() - 1], home).iter() {
             let path = self.images[i as usize];
             let Some(common) = common_end(path, &wanted) else { continue };
             let place = match path {
@@ -163,5 +187,45 @@ mod tests {
         }
         assert_eq!(index.find("im9.png", "train"), Match::One(6));
         assert!(Index::looks_like_name("x/gone.JPG") && !Index::looks_like_name("cat"));
+    }
+    #[test]
+    fn a_crowd_of_one_name_is_found_as_a_few_are() {
+        let few = [
+            "0.png",
+            "images/0.png",
+            "home/0.png",
+            "part/a/0.png",
+            "Data/b/0.PNG",
+            "images/img/c/0.jpg",
+            "x/images/0.png",
+        ];
+        let texts = [
+            "0.png",
+            "0",
+            "0.jpg",
+            "images/0.png",
+            "a/0.png",
+            "part/a/0",
+            "b/0.png",
+            "/abs/b/0.png",
+            "abs/c/0.jpg",
+            "c/0",
+            "images/img/c/0.jpg",
+            "x/images/0.png",
+            "y/images/0.png",
+            "home/0.png",
+            "gone/0.png",
+            "0.PNG",
+            "A/0.png",
+        ];
+        // Others that none of the texts means, so many that the name is a crowd's.
+        let others: Vec<String> = (0..2 * MANY).map(|i| format!("other/z{i}/0.png")).collect();
+        let crowd = Index::of(few.into_iter().chain(others.iter().map(String::as_str)));
+        let compared = Index::of(few.into_iter().chain(others.iter().take(2).map(String::as_str)));
+        for (text, home) in texts.into_iter().flat_map(|text| [(text, ""), (text, "home"), (text, "part")]) {
+            assert_eq!(crowd.find(text, home), compared.find(text, home), "{text} in {home}");
+        }
+        assert_eq!(crowd.find("z77/0.png", ""), Match::One(few.len() + 77));
+        assert_eq!(crowd.find("other/Z5/0", ""), Match::One(few.len() + 5));
     }
 }

@@ -2,6 +2,7 @@
 
 mod classes;
 mod columns;
+mod crowd;
 mod files;
 mod table;
 
@@ -60,6 +61,12 @@ pub(super) fn is_explicit(path: &str) -> bool {
             .iter()
             .any(|ending| lower.strip_prefix(stem) == Some(&format!(".{ending}")))
     })
+}
+
+/// Whether a file is a list by its name, wherever it lies.
+pub(super) fn is_list(path: &str) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    is_explicit(file) || ending(file).is_some_and(|ending| matches!(ending.as_str(), "csv" | "tsv" | "jsonl"))
 }
 
 /// Files that may be lists.

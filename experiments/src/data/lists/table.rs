@@ -1,5 +1,7 @@
 //! A list as a table: whatever separates its fields.
 
+use std::collections::HashMap;
+
 use archaeo_store::memory::{Budget, TooMuch};
 use serde_json::Value;
 
@@ -8,6 +10,9 @@ const SEPARATORS: [u8; 4] = [b'|', b'\t', b';', b','];
 
 /// Lines that the separator is found by.
 const LOOKED_AT: usize = 100;
+
+/// Fields that a table of objects may have for each value that they give.
+const SPARSEST: usize = 64;
 
 /// Rows of texts, each with the number of its line.
 pub(in crate::data) struct Table {
@@ -87,8 +92,10 @@ impl Table {
 
     /// The plain values of objects; what has parts of its own is left out.
     fn of_objects(text: &str, mut budget: Budget) -> Result<Self, String> {
-        let mut names: Vec<String> = Vec::new();
+        let mut names: HashMap<String, usize> = HashMap::new();
         let mut rows = Vec::new();
+        // Objects of keys that are all different would make a table of as many columns as rows.
+        let (mut given, mut room) = (0usize, 0usize);
         for (number, line) in (1u64..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
             if line.len() > LONGEST_OBJECT {
                 let (has, most) = (line.len() >> 20, LONGEST_OBJECT >> 20);
@@ -104,7 +111,7 @@ impl Table {
                 Ok(_) => return Err(format!("line {number} is not a JSON object; correct it")),
                 Err(error) => return Err(format!("line {number} is not JSON ({error}); correct it")),
             };
-            let mut fields = vec![String::new(); names.len()];
+            let mut fields = Vec::new();
             for (name, value) in object {
                 let text = match value {
                     Value::String(text) => text,
@@ -112,17 +119,26 @@ impl Table {
                     Value::Bool(truth) => truth.to_string(),
                     Value::Null | Value::Array(_) | Value::Object(_) => continue,
                 };
-                match names.iter().position(|known| *known == name) {
-                    Some(place) => fields[place] = text,
-                    None => {
-                        names.push(name);
-                        fields.push(text);
-                    }
+                given += 1;
+                let next = names.len();
+                let place = *names.entry(name).or_insert(next);
+                if place >= fields.len() {
+                    fields.resize(place + 1, String::new());
                 }
+                fields[place] = text;
+            }
+            room += fields.len();
+            if room > SPARSEST * (given + 1000) {
+                return Err(format!(
+                    "its objects have {} different keys, of which each has few; give all of them the same keys",
+                    names.len()
+                ));
             }
             rows.push((number, fields));
         }
-        rows.insert(0, (0, names));
+        let mut header = vec![String::new(); names.len()];
+        names.into_iter().for_each(|(name, place)| header[place] = name);
+        rows.insert(0, (0, header));
         Ok(Table { rows, has_names: true, _budget: budget })
     }
 

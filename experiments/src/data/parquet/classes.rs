@@ -50,7 +50,7 @@ pub(super) fn classify(
             ));
         }
         // Names that are not those of the texts are of something else.
-        Some(names) if texts.iter().all(|text| names.iter().any(|name| name == text)) => names,
+        Some(names) if texts.is_subset(&names.iter().map(String::as_str).collect()) => names,
         None if texts.is_empty() => numbers.iter().map(ToString::to_string).collect(),
         _ => {
             let mut texts: Vec<String> = texts.iter().map(ToString::to_string).collect();

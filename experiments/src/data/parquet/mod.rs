@@ -5,6 +5,7 @@
 mod claims;
 mod classes;
 mod columns;
+mod places;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use serde_json::Value;
 use self::claims::Claims;
 use self::classes::{Label, MAX_CLASS, Row, classify};
 use self::columns::Columns;
+use self::places::check_places;
 use super::DataError;
 use super::folders::split_name;
 use super::open::Layout;
@@ -142,7 +144,7 @@ struct Shard<'a> {
 impl<'a> Shard<'a> {
     /// The file, and its budget, of which its metadata have been taken.
     fn open(path: &'a Path) -> Result<(Self, Budget), DataError> {
-        let mut file = File::open(path).map_err(|error| DataError::read(path, error))?;
+        let mut file = archaeo_store::open(path).map_err(|error| DataError::read(path, error))?;
         let length = file.metadata().map_err(|error| DataError::read(path, error))?.len();
         let mut budget = Budget::of_file(length);
         let too_much = |refused: TooMuch| DataError::malformed(path, format!("for its metadata {refused}"));
@@ -155,6 +157,7 @@ impl<'a> Shard<'a> {
         let options = ReadOptionsBuilder::new().with_reader_properties(properties).build();
         let reader =
             SerializedFileReader::new_with_options(file, options).map_err(|error| damaged(path, &error))?;
+        check_places(reader.metadata(), length).map_err(|reason| damaged(path, &reason))?;
         let metadata = reader.metadata().file_metadata();
         let pairs = metadata.key_value_metadata().into_iter().flatten();
         let json =
@@ -332,7 +335,7 @@ impl<'a> Shard<'a> {
         else {
             return Err(damaged(self.path, &"a column has a negative place"));
         };
-        let mut file = File::open(self.path).map_err(|error| DataError::read(self.path, error))?;
+        let mut file = archaeo_store::open(self.path).map_err(|error| DataError::read(self.path, error))?;
         let place = start..start.saturating_add(length);
         let claims = Claims::of_pages(&mut file, place, metadata.compression())
             .map_err(|reason| damaged(self.path, &reason))?;

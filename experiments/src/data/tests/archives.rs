@@ -95,16 +95,26 @@ fn the_order_of_members_changes_nothing_and_the_last_of_a_name_counts() {
 }
 
 #[test]
-fn members_that_lead_out_or_are_stored_with_holes_are_no_surprise() {
+fn members_that_lead_out_are_named_and_make_no_class() {
     let folder = TempDir::new().expect("a folder");
-    let path = folder.path().join("set.tar");
-    write(&folder.path().join("plain"), &class_folders("", &["ant", "bee"], 3));
-    let mut archive = Archive::new(&path);
-    for (name, bytes) in class_folders("", &["ant", "bee"], 3) {
-        archive.file(&name, &bytes);
+    let path = |name: &str| folder.path().join(name);
+    let files = class_folders("", &["ant", "bee"], 3);
+    let outside = [
+        "/etc/absolute.png",
+        "/ant/absolute.png",
+        "\\cow\\absolute.png",
+        "C:\\cow\\drive.png",
+        "d:/cow/drive.png",
+        "../bee/outside.png",
+        "ant/../../cow/outside.png",
+        "..\\cow\\outside.png",
+    ];
+    let mut archive = Archive::new(&path("set.tar"));
+    for (name, bytes) in &files {
+        archive.file(name, bytes);
     }
     // The library does not write these names, so they are put in by hand.
-    for name in ["/ant/absolute.png", "../bee/outside.png"] {
+    for name in outside.iter().chain(&["./bee/inside.png", "ant/../bee/inside too.png"]) {
         let bytes = png(5);
         let mut header = Header::new_gnu();
         header.set_size(bytes.len() as u64);
@@ -112,19 +122,95 @@ fn members_that_lead_out_or_are_stored_with_holes_are_no_surprise() {
         header.set_cksum();
         archive.0.append(&header, bytes.as_slice()).expect("a member");
     }
+    archive.link(EntryType::Link, "bee/hard.png", "/ant/000.png");
+    archive.link(EntryType::Fifo, "bee/fifo.png", "nothing");
     archive.0.into_inner().expect("finished");
-    let dataset = open_path(&path).expect("opens");
-    assert_eq!(dataset.classes, ["ant", "bee"]);
-    assert_eq!(
-        dataset.split("all").expect("all").len(),
-        7,
-        "the absolute path counts from the archive's root"
-    );
-    assert!(
-        dataset
-            .notes
-            .contains(&"../bee/outside.png was left out: a path that leads out of the archive".to_string())
-    );
+    let mut writer = ::zip::ZipWriter::new(std::fs::File::create(path("set.zip")).expect("a file"));
+    let options = ::zip::write::SimpleFileOptions::default();
+    for (name, bytes) in &files {
+        writer.start_file(name.as_str(), options).expect("a member");
+        writer.write_all(bytes).expect("its bytes");
+    }
+    for name in outside.iter().chain(&["./bee/inside.png", "ant/../bee/inside too.png"]) {
+        writer.start_file(*name, options).expect("a member");
+        writer.write_all(&png(5)).expect("its bytes");
+    }
+    writer.add_symlink("bee/link.png", "..\\ant\\000.png", options).expect("a link");
+    writer.add_symlink("bee/out.png", "/etc/hostname", options).expect("a link");
+    writer.finish().expect("an archive");
+
+    for (source, images) in [("set.tar", 8), ("set.zip", 9)] {
+        let dataset = open_path(&path(source)).expect("opens");
+        assert_eq!(dataset.classes, ["ant", "bee"], "{source}");
+        assert_eq!(dataset.split("all").expect("all").len(), images, "{source}: {:?}", dataset.notes);
+        for part in [
+            "5 files or folders were left out (an absolute path; pack it again from within its folder): /ant/absolute.png",
+            "3 files or folders were left out (a path that leads out of the archive): ../bee/outside.png",
+            "was left out: a link that leads out of the archive",
+        ] {
+            assert!(
+                dataset.notes.iter().any(|note| note.contains(part)),
+                "{source} lacks {part}: {:?}",
+                dataset.notes
+            );
+        }
+    }
+    let dataset = open_path(&path("set.tar")).expect("opens");
+    assert!(dataset.notes.contains(&"bee/fifo.png was left out: a pipe".to_string()), "{:?}", dataset.notes);
+}
+
+#[test]
+fn an_archive_of_absolute_paths_says_what_to_do() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("set.tar");
+    let mut archive = Archive::new(&path);
+    for (name, bytes) in class_folders("/home/set/", &["ant", "bee"], 3) {
+        let mut header = Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        archive.0.append(&header, bytes.as_slice()).expect("a member");
+    }
+    archive.0.into_inner().expect("finished");
+    let said = complaint(&path);
+    assert!(said.contains("6 files or folders were left out (an absolute path; pack it again"), "{said}");
+}
+
+#[test]
+fn names_that_are_there_twice_are_told_of() {
+    let folder = TempDir::new().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let files = class_folders("", &["ant", "bee"], 3);
+    let mut archive = Archive::new(&path("set.tar"));
+    archive.file("bee/000.png", &png(77));
+    files.iter().for_each(|(name, bytes)| archive.file(name, bytes));
+    archive.0.into_inner().expect("finished");
+    let tar = open_path(&path("set.tar")).expect("opens");
+    let note = "bee/000.png is there more than once; the last one counts".to_string();
+    assert!(tar.notes.contains(&note), "{:?}", tar.notes);
+
+    // The library does not write a name twice, so one is made another's.
+    let mut writer = ::zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in [("bee/00A.png".to_string(), png(77))]
+        .iter()
+        .chain(files.iter().map(|(name, bytes)| (name.clone(), bytes.clone())).collect::<Vec<_>>().iter())
+    {
+        writer.start_file(name.as_str(), ::zip::write::SimpleFileOptions::default()).expect("a member");
+        writer.write_all(bytes).expect("its bytes");
+    }
+    let mut bytes = writer.finish().expect("an archive").into_inner();
+    for at in 0..bytes.len() - 11 {
+        if &bytes[at..at + 11] == b"bee/00A.png" {
+            bytes[at + 6] = b'0';
+        }
+    }
+    std::fs::write(path("set.zip"), bytes).expect("a file");
+    let zip = open_path(&path("set.zip")).expect("opens");
+    let note = "some names are there more than once; the last of each counts".to_string();
+    assert!(zip.notes.contains(&note), "{:?}", zip.notes);
+    for dataset in [tar, zip] {
+        assert_eq!(first_pixels(dataset.split("all").expect("all")), [0, 1, 2, 100, 101, 102]);
+    }
 }
 
 /// A zip archive whose names are these bytes: placeholders as long are written and then replaced everywhere.

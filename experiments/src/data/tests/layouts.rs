@@ -267,7 +267,7 @@ fn what_cannot_be_read_is_named_and_left_out() {
     );
     has_note(&dataset, &["ant/link.png was left out: a link that leads nowhere"]);
     has_note(&dataset, &["ant/up was left out: a link that leads in a circle"]);
-    has_note(&dataset, &["bee/socket.png was left out: neither a file nor a folder"]);
+    has_note(&dataset, &["bee/socket.png was left out: a socket"]);
     // The superuser may read everything.
     if std::fs::read_dir(&locked).is_err() {
         has_note(&dataset, &["locked was left out: permission to read it is missing"]);
