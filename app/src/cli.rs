@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use archaeo_store::memory::{LEAST_MEMORY, bytes_in_words, parse_bytes};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use programs::{Completions, Configs, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
 
@@ -60,6 +62,10 @@ pub struct Global {
     /// Ask no network: of hf:OWNER/NAME, take what is in the cache (as HF_HUB_OFFLINE=1 does)
     #[arg(long, global = true, hide_short_help = true)]
     pub offline: bool,
+    /// Memory that what is read may take in all, such as 8GiB; a file may then take as much of it as it needs. When not given, 2GiB,
+    /// and no file more than 64 times its length
+    #[arg(long, global = true, value_name = "SIZE", value_parser = memory_size, help_heading = "Global options")]
+    pub memory: Option<u64>,
     /// Seed of every random choice; the configuration's, or 0, when not given
     #[arg(long, global = true, hide_short_help = true)]
     pub seed: Option<u64>,
@@ -72,6 +78,14 @@ pub struct Global {
     /// Print the version
     #[arg(short = 'V', long, global = true, hide_short_help = true, action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+fn memory_size(text: &str) -> Result<u64, String> {
+    let bytes = parse_bytes(text)?;
+    if bytes < LEAST_MEMORY {
+        return Err(format!("it must be {} or more", bytes_in_words(LEAST_MEMORY)));
+    }
+    Ok(bytes)
 }
 
 /// What the operands of matrix products and convolutions are rounded to.

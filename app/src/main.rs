@@ -17,6 +17,8 @@ use std::process::ExitCode;
 
 use archaeo_ops::{keep_freed_memory, with_precision};
 use clap::{CommandFactory, FromArgMatches};
+use archaeo_store::memory::memory;
+use clap::Parser;
 
 use crate::cli::{Cli, Command, WRONG_COMMAND_LINE};
 use crate::printer::Printer;
@@ -68,6 +70,9 @@ fn understood(words: Vec<OsString>) -> Result<Cli, ExitCode> {
 fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Result<()> {
     if global.offline {
         hub::stay_offline();
+    }
+    if let Some(bytes) = global.memory {
+        memory().allow(bytes);
     }
     if let Some(threads) = global.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread;
 
 use archaeo_models::clip::{Clip, ClipConfig};
-use archaeo_models::random::{keyed_rng, standard_normal};
+use archaeo_random::{keyed_rng, standard_normal};
 use archaeo_models::{state_of, write_arrays};
 use archaeo_plot::Picture;
 use burn::tensor::Device;

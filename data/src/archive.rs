@@ -1,19 +1,26 @@
 //! The members of tar and zip archives.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use archaeo_store::NotAFile;
+use archaeo_store::memory::{Budget, TooMuch};
+use archaeo_store::{Allowance, Metered, NotAFile};
 
 use super::DataError;
 use super::listing::{Builder, Listing, Node};
 use super::places::Origin;
-use super::storage::{MAX_FILE, Storage, ZipPool};
+use super::storage::{Archive, Held, MAX_FILE, Reopened, Storage, ZipPool};
 
 /// A link's target is a path; longer ones no system takes.
 const LONGEST_TARGET: u64 = 4096;
+
+/// Bytes that are read at most of a member of a tar archive before its contents: its header, its name and a link's target where
+/// they are long, and extended headers.
+const LONGEST_HEADER: u64 = 1 << 20;
+
+/// Bytes in memory for each member besides its name, which is there several times over while names are understood.
+const NODE: u64 = 256;
 
 impl Listing {
     pub(super) fn of_tar(path: &Path) -> Result<Self, DataError> {
@@ -30,11 +37,20 @@ impl Listing {
             return Err(broken(std::io::Error::other("its size is not a multiple of 512 bytes")));
         }
         let shared: Arc<Path> = path.into();
-        let mut archive = tar::Archive::new(file);
+        let allowance = Allowance::of(LONGEST_HEADER);
+        let mut archive = tar::Archive::new(Metered::new(file, allowance.clone(), "the name of a member"));
         let mut builder = Builder::default();
-        for entry in archive.entries_with_seek().map_err(broken)? {
+        let mut budget = Budget::of_file(length);
+        let large = |refused: TooMuch| {
+            DataError::malformed(path, format!("the names of its members are many: {refused}"))
+        };
+        let mut entries = archive.entries_with_seek().map_err(broken)?;
+        loop {
+            allowance.set(LONGEST_HEADER);
+            let Some(entry) = entries.next() else { break };
             let mut entry = entry.map_err(broken)?;
             let name = entry.path_bytes().into_owned();
+            budget.take(NODE + 4 * name.len() as u64, 1).map_err(large)?;
             let kind = entry.header().entry_type();
             let node = if kind.is_dir() {
                 Node::Folder
@@ -43,9 +59,22 @@ impl Listing {
                 Node::Link { target, hard: kind.is_hard_link() }
             } else if kind.is_gnu_sparse() {
                 // Its holes are stored nowhere, so it is put together now.
-                let mut bytes = Vec::new();
-                entry.by_ref().take(MAX_FILE).read_to_end(&mut bytes).map_err(broken)?;
-                Node::File(Storage::Shared { length: bytes.len(), bytes: bytes.into(), offset: 0 })
+                let size = entry.size();
+                if size > MAX_FILE {
+                    Node::Unusable("larger than any image")
+                } else {
+                    let mut budget = Budget::of_file(length);
+                    budget.take(size, 1).map_err(|refused| {
+                        let name = String::from_utf8_lossy(&name);
+                        DataError::malformed(path, format!("its member {name} has holes: {refused}"))
+                    })?;
+                    allowance.set(size);
+                    let mut bytes = Vec::with_capacity(size as usize);
+                    entry.by_ref().take(size).read_to_end(&mut bytes).map_err(broken)?;
+                    let length = bytes.len();
+                    let bytes = Arc::new(Held::new(bytes, budget));
+                    Node::File(Storage::Shared { bytes, offset: 0, length })
+                }
             } else if kind.is_file() || kind.is_contiguous() {
                 let (offset, size) = (entry.raw_file_position(), entry.size());
                 if offset.checked_add(size).is_none_or(|end| end > length) {
@@ -71,7 +100,7 @@ impl Listing {
 
     pub(super) fn of_zip(path: &Path) -> Result<Self, DataError> {
         let broken = |error: zip::result::ZipError| damaged_zip(path, &error);
-        let archive = open_zip(path)?;
+        let (archive, budget) = open_zip(path)?;
         let mut members = Vec::with_capacity(archive.len());
         for i in 0..archive.len() {
             let entry = archive.by_index_data(i).map_err(broken)?;
@@ -79,7 +108,7 @@ impl Listing {
         }
         // The library keeps the last of them alone, as unpacking would.
         let repeats = archive.has_duplicate_names();
-        let pool = Arc::new(ZipPool::new(path, archive));
+        let pool = Arc::new(ZipPool::new(path, archive, budget));
         let mut builder = Builder::default();
         for (i, (name, is_link)) in members.into_iter().enumerate() {
             let node = match is_link {
@@ -110,10 +139,20 @@ fn is_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> bool {
         .any(|extension| extension.key_bytes().starts_with(b"GNU.sparse."))
 }
 
-/// Reads a zip archive's table of contents.
-pub(super) fn open_zip(path: &Path) -> Result<zip::ZipArchive<BufReader<File>>, DataError> {
-    let file = archaeo_store::open(path).map_err(|error| DataError::read(path, error))?;
-    zip::ZipArchive::new(BufReader::new(file)).map_err(|error| damaged_zip(path, &error))
+/// Reads a zip archive's table of contents; also the budget of the file, of which that has been taken.
+pub(super) fn open_zip(path: &Path) -> Result<(Archive, Budget), DataError> {
+    let unreadable = |error| DataError::read(path, error);
+    let mut file = archaeo_store::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let mut budget = Budget::of_file(length);
+    let contents = archaeo_store::zip_contents(&mut file, length)
+        .map_err(|error| DataError::malformed(path, error.to_string()))?;
+    budget.take(contents, 1).map_err(|refused| {
+        DataError::malformed(path, format!("its table of contents is large: {refused}"))
+    })?;
+    let reader = Reopened::open(path).map_err(unreadable)?;
+    let archive = zip::ZipArchive::new(reader).map_err(|error| damaged_zip(path, &error))?;
+    Ok((archive, budget))
 }
 
 fn damaged_zip(path: &Path, error: &zip::result::ZipError) -> DataError {

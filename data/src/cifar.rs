@@ -2,6 +2,7 @@
 //! two, coarse and fine (CIFAR-100), then 3 × 32 × 32 planar pixels.
 
 use std::collections::BTreeMap;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use super::DataError;
 use super::open::Layout;
 use super::split::{Encoding, Record};
 use super::storage::Storage;
+use super::text::small_text;
 
 pub(super) const SIDE: usize = 32;
 pub(super) const PIXELS: usize = 3 * SIDE * SIDE;
@@ -45,21 +47,23 @@ pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
     let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     let mut count = None;
     for path in batches {
-        let bytes = archaeo_store::read(path).map_err(|error| DataError::read(path, error))?;
+        let unreadable = |error| DataError::read(path, error);
+        let file = archaeo_store::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
         let (split, classes) = match batch(path) {
             Some(known) => known,
             // A lone file by another name: the size tells, unless it is a multiple of both record sizes.
-            None => ("all", if bytes.len() % (PIXELS + 1) == 0 { 10 } else { 100 }),
+            None => ("all", if length % (PIXELS as u64 + 1) == 0 { 10 } else { 100 }),
         };
         let header = if classes == 10 { 1 } else { 2 };
-        if bytes.is_empty() || bytes.len() % (header + PIXELS) != 0 {
+        let size = header + PIXELS;
+        if length == 0 || length % size as u64 != 0 {
             return Err(DataError::malformed(
                 path,
                 format!(
                     "{} bytes are not a whole number of CIFAR-{classes} records of {} bytes; the file is truncated \
                      or something else, so copy it again",
-                    bytes.len(),
-                    header + PIXELS
+                    length, size
                 ),
             ));
         }
@@ -69,17 +73,21 @@ pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
                 "CIFAR-10 and CIFAR-100 batches lie in one folder; separate them",
             ));
         }
+        let mut reader = BufReader::new(file);
         let file: Arc<Path> = path.as_path().into();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let records = splits.entry(split.to_string()).or_default();
-        for (i, record) in bytes.chunks_exact(header + PIXELS).enumerate() {
+        // Record by record: of each, only the label stays in memory.
+        let mut record = vec![0; size];
+        for i in 0..length / size as u64 {
+            reader.read_exact(&mut record).map_err(unreadable)?;
             let label = usize::from(record[header - 1]);
             let identifier = format!("{name}#{i}");
             if label >= classes {
                 let origin = path.display().to_string();
                 return Err(DataError::LabelOutOfRange { origin, identifier, label: label as i64, classes });
             }
-            let offset = (i * (header + PIXELS) + header) as u64;
+            let offset = i * size as u64 + header as u64;
             records.push(Record {
                 identifier,
                 label,
@@ -95,7 +103,7 @@ pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
 
 fn class_names(folder: &Path, count: usize) -> Vec<String> {
     let list = if count == 10 { "batches.meta.txt" } else { "fine_label_names.txt" };
-    let text = archaeo_store::read_to_string(&folder.join(list)).unwrap_or_default();
+    let text = small_text(&folder.join(list)).unwrap_or_default();
     let names: Vec<String> = text.split_whitespace().map(str::to_string).collect();
     match (names.len() == count, count) {
         (true, _) => names,

@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use archaeo_pickle::PickledDictionary;
+use archaeo_store::memory::Budget;
+use archaeo_store::read_bytes;
 
 use super::DataError;
 use super::cifar::{CIFAR10, PIXELS, SIDE};
 use super::open::Layout;
 use super::split::{Encoding, Record};
-use super::storage::Storage;
+use super::storage::{Held, Storage};
 
 /// A batch larger than this is none: that of CIFAR-100 for training has 155 MB.
-const MAX_BATCH: u64 = 1 << 30;
+const MAX_BATCH: u64 = 512 << 20;
 
 /// Most files and folders that are looked at for batches: these data sets have a dozen, folders of images a million.
 const MOST_ENTRIES: usize = 2000;
@@ -103,7 +105,7 @@ fn class_names(folder: &Path, fine: bool) -> Result<Option<Vec<String>>, DataErr
     if !path.is_file() {
         return Ok(None);
     }
-    let bytes = whole(&path)?;
+    let (bytes, _budget) = whole(&path)?;
     let meta = PickledDictionary::read(&bytes).map_err(|reason| unreadable(&path, &reason))?;
     let names =
         meta.texts(key).ok_or_else(|| unreadable(&path, &format!("it has no list of texts `{key}`")))?;
@@ -119,7 +121,7 @@ struct Batch {
 
 impl Batch {
     fn read(path: &Path) -> Result<Self, DataError> {
-        let file = whole(path)?;
+        let (file, mut budget) = whole(path)?;
         let batch = PickledDictionary::read(&file).map_err(|reason| unreadable(path, &reason))?;
         let wrong = |reason: String| unreadable(path, &reason);
         let fine = batch.keys().iter().any(|key| key == "fine_labels");
@@ -132,6 +134,7 @@ impl Batch {
             )));
         };
         let images = labels.len();
+        budget.take(images as u64, RECORD).map_err(|refused| wrong(refused.to_string()))?;
         let expected = images.checked_mul(PIXELS);
         let plain = matches!(data.shape.as_slice(), [n, 3072] | [n, 3, 32, 32] if *n == images);
         if data.dtype != "u1" || !plain || data.fortran || Some(data.bytes.len()) != expected {
@@ -156,7 +159,7 @@ impl Batch {
                 })
             }
             Cow::Owned(bytes) => {
-                let bytes: Arc<[u8]> = bytes.into();
+                let bytes = Arc::new(Held::new(bytes, budget));
                 Box::new(move |i| Storage::Shared {
                     bytes: bytes.clone(),
                     offset: i * PIXELS,
@@ -181,12 +184,19 @@ impl Batch {
 /// A label beyond this is a slip, not a class.
 const MAX_CLASSES: usize = 100_000;
 
-fn whole(path: &Path) -> Result<Vec<u8>, DataError> {
+/// Bytes of a record in memory, with its name.
+const RECORD: u64 = 192;
+
+/// The whole file, and what was taken for it and for the like of it that is unpacked.
+fn whole(path: &Path) -> Result<(Vec<u8>, Budget), DataError> {
     let length = archaeo_store::look(path).map_err(|error| DataError::read(path, error))?.len();
     if length > MAX_BATCH {
         return Err(unreadable(path, &format!("it is larger than {} MiB", MAX_BATCH >> 20)));
     }
-    archaeo_store::read(path).map_err(|error| DataError::read(path, error))
+    let mut budget = Budget::of_file(length);
+    budget.take(length, 2).map_err(|refused| unreadable(path, &refused.to_string()))?;
+    let bytes = read_bytes(path, MAX_BATCH).map_err(|error| DataError::read(path, error))?;
+    Ok((bytes, budget))
 }
 
 fn unreadable(path: &Path, reason: &str) -> DataError {

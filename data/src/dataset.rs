@@ -256,8 +256,8 @@ pub fn contact_sheet<T>(
         if classes >= most.classes || images >= most.images {
             break;
         }
-        let usable = members.into_iter().filter_map(|i| Some(split.load(i).ok()?.image));
-        let row: Vec<T> = usable.take(most.per_class.min(most.images - images)).map(&mut keep).collect();
+        let usable = members.into_iter().filter_map(|i| split.with_image(i, &mut keep).ok());
+        let row: Vec<T> = usable.take(most.per_class.min(most.images - images)).collect();
         classes += usize::from(!row.is_empty());
         images += row.len();
         rows.push((name, row));

@@ -11,21 +11,24 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use archaeo_store::memory::Budget;
 use flate2::bufread::MultiGzDecoder;
 
 pub(super) use self::pairs::{Pair, pair, pairs_in};
 use super::DataError;
+use super::image::check_size;
 use super::open::Layout;
 use super::split::{Encoding, Record};
-use super::storage::Storage;
+use super::storage::{Held, Storage};
+use super::text::small_text;
 
-/// Bytes of pixels that a compressed file may hold; EMNIST's largest holds 547 MB.
-const MAX_PIXELS: u64 = 1 << 30;
+/// Bytes of a record in memory, with its name.
+const RECORD: u64 = 192;
 
 /// Reads the labels of all pairs, and the images of compressed files, which then stay in memory.
 pub(super) fn read(pairs: &[Pair]) -> Result<Layout, DataError> {
     let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
-    let mut notes = Vec::new();
+    let (mut notes, mut budgets) = (Vec::new(), Vec::new());
     let names = pairs.first().map_or(Ok(None), mapping)?;
     for pair in pairs {
         let images = Images::read(&pair.images)?;
@@ -41,6 +44,11 @@ pub(super) fn read(pairs: &[Pair]) -> Result<Layout, DataError> {
                 ),
             ));
         }
+        let mut budget = Budget::of_file(images.length);
+        budget.take(images.count as u64, RECORD).map_err(|refused| {
+            DataError::malformed(&pair.images, format!("for its {} images {refused}", images.count))
+        })?;
+        budgets.push(budget);
         let file = file_name(&pair.images);
         let records = splits.entry(pair.split.to_string()).or_default();
         for (i, label) in labels.into_iter().enumerate() {
@@ -81,7 +89,7 @@ fn mapping(pair: &Pair) -> Result<Option<Vec<(u8, String)>>, DataError> {
     if pair.set.is_empty() || !path.is_file() {
         return Ok(None);
     }
-    let text = archaeo_store::read_to_string(&path).map_err(|error| DataError::read(&path, error))?;
+    let text = small_text(&path)?;
     let line = |line: &str| {
         let mut numbers = line.split_whitespace();
         let label = numbers.next()?.parse().ok()?;
@@ -96,6 +104,8 @@ fn mapping(pair: &Pair) -> Result<Option<Vec<(u8, String)>>, DataError> {
 
 /// The images of a file.
 struct Images {
+    /// Bytes of the file.
+    length: u64,
     count: usize,
     height: usize,
     width: usize,
@@ -105,7 +115,7 @@ struct Images {
 enum Pixels {
     /// In the file, from this byte on.
     InFile(Arc<Path>, u64),
-    InMemory(Arc<[u8]>),
+    InMemory(Arc<Held>),
 }
 
 impl Images {
@@ -121,9 +131,20 @@ impl Images {
         let pixels = match file.stored {
             Some(stored) if stored == expected => Pixels::InFile(path.into(), file.header),
             Some(stored) => return Err(file.wrong_length(&stored.to_string())),
-            None => Pixels::InMemory(file.values()?.into()),
+            None => {
+                let mut budget = Budget::of_file(file.length);
+                let bytes = file.values(&mut budget)?;
+                Pixels::InMemory(Arc::new(Held::new(bytes, budget)))
+            }
         };
-        Ok(Images { count: count as usize, height: height as usize, width: width as usize, pixels })
+        check_size(width, height).map_err(|reason| file.malformed(format!("of its images: {reason}")))?;
+        Ok(Images {
+            length: file.length,
+            count: count as usize,
+            height: height as usize,
+            width: width as usize,
+            pixels,
+        })
     }
 
     fn storage(&self, i: usize) -> Storage {
@@ -144,7 +165,7 @@ fn labels(path: &Path) -> Result<Vec<u8>, DataError> {
     if file.extents.len() != 1 {
         return Err(file.malformed(format!("its shape is {:?}; labels have one axis", file.extents)));
     }
-    file.values()
+    file.values(&mut Budget::of_file(file.length))
 }
 
 /// A file whose header has been read.
@@ -152,6 +173,8 @@ struct Idx {
     path: PathBuf,
     reader: Box<dyn Read>,
     extents: Vec<u32>,
+    /// Bytes of the file.
+    length: u64,
     /// Bytes of the header.
     header: u64,
     /// Bytes behind it, where the file is not compressed.
@@ -168,7 +191,8 @@ impl Idx {
         let reader = BufReader::new(file);
         let reader: Box<dyn Read> =
             if compressed { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) };
-        let mut idx = Idx { path: path.to_path_buf(), reader, extents: Vec::new(), header: 0, stored: None };
+        let mut idx =
+            Idx { path: path.to_path_buf(), reader, extents: Vec::new(), length, header: 0, stored: None };
         let unreadable =
             |idx: &Idx, error: io::Error| idx.malformed(format!("its header cannot be read ({error})"));
         let mut magic = [0; 4];
@@ -191,18 +215,16 @@ impl Idx {
         self.extents.iter().fold(1, |product: u64, &extent| product.saturating_mul(extent.into()))
     }
 
-    /// All values. What the header claims is not trusted with memory: they are taken as they come.
-    fn values(&mut self) -> Result<Vec<u8>, DataError> {
+    /// All values, and for each of them room for a record of it, from the budget.
+    fn values(&mut self, budget: &mut Budget) -> Result<Vec<u8>, DataError> {
         let expected = self.expected();
-        if expected > MAX_PIXELS {
-            let most = MAX_PIXELS >> 20;
-            return Err(self.malformed(format!(
-                "it claims {expected} values, more than the {most} MiB that are taken from one file"
-            )));
+        if let Some(stored) = self.stored.filter(|stored| *stored != expected) {
+            return Err(self.wrong_length(&stored.to_string()));
         }
-        let mut values = Vec::new();
+        budget.take(expected, 1).map_err(|refused| DataError::malformed(&self.path, refused.to_string()))?;
+        let mut values = Vec::with_capacity(expected as usize);
         // One more than there should be, to see whether there are more.
-        let read = (&mut self.reader).take(expected + 1).read_to_end(&mut values);
+        let read = (&mut self.reader).take(expected.saturating_add(1)).read_to_end(&mut values);
         read.map_err(|error| self.malformed(format!("it is damaged or cut short ({error})")))?;
         match values.len() as u64 {
             found if found == expected => Ok(values),

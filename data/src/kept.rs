@@ -1,53 +1,74 @@
 //! Decoded images that stay in memory, because training asks for each of them in every epoch.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+
+use archaeo_store::memory::memory;
 
 use super::Image;
 
-/// Bytes of pixels that the images of one split may take.
-const ROOM: usize = 512 << 20;
+/// Bytes of pixels that stay in memory at the moment, of all splits.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
 
 /// A place for every image of a split. Clones share the places.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
-    places: Arc<[OnceLock<Image>]>,
-    /// Bytes that are free.
-    room: Arc<AtomicUsize>,
+pub(super) struct Kept(Arc<Places>);
+
+#[derive(Debug)]
+struct Places {
+    images: usize,
+    /// Made when the first image is to stay: most splits keep none.
+    places: OnceLock<Box<[OnceLock<Box<Image>>]>>,
+    /// Bytes that they take of those that all may.
+    taken: AtomicU64,
 }
 
 impl Kept {
     pub(super) fn new(images: usize) -> Self {
-        Self::with_room(images, ROOM)
+        Kept(Arc::new(Places { images, places: OnceLock::new(), taken: AtomicU64::new(0) }))
     }
 
-    fn with_room(images: usize, room: usize) -> Self {
-        let places = (0..images).map(|_| OnceLock::new()).collect();
-        Kept { places, room: Arc::new(AtomicUsize::new(room)) }
+    /// Image `i`, if it is here.
+    pub(super) fn get(&self, i: usize) -> Option<&Image> {
+        self.0.places.get()?[i].get().map(AsRef::as_ref)
     }
 
-    /// Image `i`: what lies in its place, or what `load` gives, which from then on lies there if there is room for it.
-    pub(super) fn image<E>(
-        &self,
-        i: usize,
-        load: impl FnOnce() -> Result<Image, E>,
-    ) -> Result<Cow<'_, Image>, E> {
-        let place = &self.places[i];
-        if let Some(image) = place.get() {
-            return Ok(Cow::Borrowed(image));
+    /// Keeps image `i`, if there is room for it, and gives it back.
+    pub(super) fn keep(&self, i: usize, image: Image) -> Cow<'_, Image> {
+        let places = self.0.places.get_or_init(|| (0..self.0.images).map(|_| OnceLock::new()).collect());
+        let bytes = image.pixels.len() as u64;
+        if !self.0.take(bytes) {
+            return Cow::Owned(image);
         }
-        let image = load()?;
-        let bytes = image.pixels.len();
-        let take = |room: usize| room.checked_sub(bytes);
-        if self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
-            return Ok(Cow::Owned(image));
-        }
-        if place.set(image).is_err() {
+        if places[i].set(Box::new(image)).is_err() {
             // Another thread has loaded it meanwhile.
-            self.room.fetch_add(bytes, Ordering::Relaxed);
+            self.0.give_back(bytes);
         }
-        Ok(Cow::Borrowed(place.wait()))
+        Cow::Borrowed(places[i].wait())
+    }
+}
+
+impl Places {
+    fn take(&self, bytes: u64) -> bool {
+        let most = memory().for_pictures();
+        let take = |taken: u64| taken.checked_add(bytes).filter(|taken| *taken <= most);
+        let taken = TAKEN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+        if taken {
+            self.taken.fetch_add(bytes, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+        TAKEN.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        TAKEN.fetch_sub(*self.taken.get_mut(), Ordering::Relaxed);
     }
 }
 
@@ -56,44 +77,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_there_is_room_for_is_loaded_once() {
-        // Two of three images of 12 bytes fit into 30.
-        let kept = Kept::with_room(3, 30);
-        let loads = AtomicUsize::new(0);
-        let image = |i: usize| {
-            let load = || {
-                loads.fetch_add(1, Ordering::Relaxed);
-                Ok::<_, String>(Image::filled(2, 2, [i as u8; 3]))
-            };
-            kept.image(i, load).unwrap()
-        };
-        for (i, loaded) in [(0, 1), (1, 2), (2, 3), (0, 3), (1, 3), (2, 4)] {
-            assert_eq!(*image(i), Image::filled(2, 2, [i as u8; 3]));
-            assert_eq!(loads.load(Ordering::Relaxed), loaded, "after image {i}");
-        }
-        assert_eq!(kept.room.load(Ordering::Relaxed), 6);
+    fn what_there_is_room_for_stays() {
+        let kept = Kept::new(2);
+        assert!(kept.get(0).is_none());
+        let image = Image::filled(2, 2, [7; 3]);
+        assert!(matches!(kept.keep(0, image.clone()), Cow::Borrowed(_)));
+        assert_eq!((kept.get(0), kept.get(1)), (Some(&image), None));
+        assert_eq!(kept.clone().get(0), Some(&image), "clones share the places");
+        assert_eq!(kept.0.taken.load(Ordering::Relaxed), 12);
+
+        let most = memory().for_pictures();
+        assert!(!kept.0.take(most));
+        assert_eq!(kept.0.taken.load(Ordering::Relaxed), 12, "nothing is taken of what does not fit");
     }
 
     #[test]
     fn threads_that_load_the_same_image_take_its_room_once() {
-        let kept = Kept::with_room(1, 30);
+        let kept = Kept::new(1);
         let both_load = std::sync::Barrier::new(2);
         let load = || {
             both_load.wait();
-            Ok::<_, String>(Image::filled(2, 2, [7; 3]))
+            kept.keep(0, Image::filled(2, 2, [7; 3]))
         };
         std::thread::scope(|scope| {
-            for thread in [scope.spawn(|| kept.image(0, load)), scope.spawn(|| kept.image(0, load))] {
-                assert_eq!(*thread.join().unwrap().unwrap(), Image::filled(2, 2, [7; 3]));
+            for thread in [scope.spawn(load), scope.spawn(load)] {
+                assert_eq!(*thread.join().unwrap(), Image::filled(2, 2, [7; 3]));
             }
         });
-        assert_eq!(kept.room.load(Ordering::Relaxed), 18);
-    }
-
-    #[test]
-    fn what_cannot_be_loaded_is_tried_again() {
-        let kept = Kept::new(1);
-        assert_eq!(kept.image(0, || Err("it is empty")), Err("it is empty"));
-        assert!(kept.image(0, || Ok::<_, &str>(Image::filled(1, 1, [0; 3]))).is_ok());
+        assert_eq!(kept.0.taken.load(Ordering::Relaxed), 12);
     }
 }

@@ -33,6 +33,7 @@ mod parquet;
 mod places;
 mod relabel;
 pub mod resize;
+mod room;
 pub mod sherds;
 mod split;
 mod split_lists;
@@ -41,7 +42,7 @@ mod text;
 mod tiny_imagenet;
 mod tree;
 
-pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions};
+pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions, memory_to_decode};
 pub use dataset::{Dataset, SheetSize, SplitSummary, Spread, Summary, contact_sheet};
 pub use error::DataError;
 pub use open::{Labels, OpenOptions, open};

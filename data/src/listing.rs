@@ -91,8 +91,12 @@ impl Listing {
 
     /// The text file at `path`, if it is listed.
     pub(super) fn text(&self, path: &str) -> Option<Result<String, DataError>> {
-        let bytes = self.file(path)?.read();
-        let text = bytes.and_then(|bytes| text::decode(&bytes)).map(|text| text.text);
+        let storage = self.file(path)?;
+        let short = |length: u64| match length {
+            0..=text::LONGEST_LIST => Ok(()),
+            _ => Err(format!("it has {} MiB, more than any list of names", length >> 20)),
+        };
+        let text = storage.length().and_then(short).and_then(|()| text::read(storage)).map(|text| text.text);
         Some(text.map_err(|reason| DataError::malformed(path, reason)))
     }
 }

@@ -3,31 +3,29 @@
 //! `x_train`, `y_train`, `x_test` and `y_test`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use archaeo_store::memory::{Budget, TooMuch};
 use npyz::{NpyFile, Order, TypeChar};
-use zip::ZipArchive;
 
 use super::DataError;
+use super::image::check_size;
 use super::listing::open_zip;
 use super::open::Layout;
 use super::split::{Encoding, Record};
-use super::storage::Storage;
-
-type Archive = ZipArchive<BufReader<File>>;
+use super::storage::{Archive, Held, Storage};
 
 /// Whether a zip archive is an archive of arrays.
 pub(super) fn is_npz(path: &Path) -> Result<bool, DataError> {
     let named = path.extension().is_some_and(|extension| extension == "npz");
-    Ok(named || open_zip(path)?.file_names().flatten().any(|name| name.ends_with("_images.npy")))
+    Ok(named || open_zip(path)?.0.file_names().flatten().any(|name| name.ends_with("_images.npy")))
 }
 
 /// Reads all arrays; the images stay in memory as the bytes they are.
 pub(super) fn read(path: &Path) -> Result<Layout, DataError> {
-    let mut archive = open_zip(path)?;
+    let (mut archive, _contents) = open_zip(path)?;
     let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for split in ["train", "val", "test"] {
         let names = [
@@ -62,7 +60,9 @@ fn read_split(
     label_name: &str,
 ) -> Result<Vec<Record>, DataError> {
     let malformed = |reason: String| DataError::malformed(path, reason);
-    let (shape, pixels) = array(path, archive, image_name)?;
+    let file_length = archaeo_store::look(path).map_err(|error| DataError::read(path, error))?.len();
+    let mut budget = Budget::of_file(file_length);
+    let (shape, pixels) = array(path, archive, image_name, &mut budget)?;
     let (images, height, width, channels) = match *shape.as_slice() {
         [n, height, width] => (n, height, width, 1),
         [n, height, width, 3] => (n, height, width, 3),
@@ -72,7 +72,14 @@ fn read_split(
             )));
         }
     };
-    let (label_shape, labels) = array(path, archive, label_name)?;
+    if height == 0 || width == 0 {
+        return Err(malformed(format!(
+            "`{image_name}` has the shape {shape:?}; images have at least one row and one column"
+        )));
+    }
+    check_size(width as u64, height as u64)
+        .map_err(|reason| malformed(format!("an image in `{image_name}`: {reason}")))?;
+    let (label_shape, labels) = array(path, archive, label_name, &mut budget)?;
     if !matches!(label_shape.as_slice(), [_] | [_, 1]) {
         return Err(malformed(format!(
             "`{label_name}` has the shape {label_shape:?}; only one label an image, (n,) or (n, 1), can be used"
@@ -84,7 +91,9 @@ fn read_split(
             labels.len()
         )));
     }
-    let bytes: Arc<[u8]> = pixels.into();
+    let too_much = |refused: TooMuch| malformed(format!("the {images} images of `{split}`: {refused}"));
+    budget.take(images as u64, RECORD).map_err(too_much)?;
+    let bytes = Arc::new(Held::new(pixels, budget));
     let length = height * width * channels;
     let record = |(i, label): (usize, u8)| Record {
         identifier: format!("{split}/{i}"),
@@ -95,8 +104,20 @@ fn read_split(
     Ok(labels.into_iter().enumerate().map(record).collect())
 }
 
-/// Shape and values of an array of bytes; labels of wider integers are narrowed.
-fn array(path: &Path, archive: &mut Archive, name: &str) -> Result<(Vec<usize>, Vec<u8>), DataError> {
+/// The types of values that are read.
+enum Element {
+    Byte,
+    Int,
+    Long,
+}
+
+/// Shape and values of an array of bytes, which are taken from the budget; labels of wider integers are narrowed.
+fn array(
+    path: &Path,
+    archive: &mut Archive,
+    name: &str,
+    budget: &mut Budget,
+) -> Result<(Vec<usize>, Vec<u8>), DataError> {
     let malformed = |reason: String| DataError::malformed(path, reason);
     let unreadable = |error: &dyn std::fmt::Display| {
         // The parser of headers repeats them on the lines below the first.
@@ -105,6 +126,7 @@ fn array(path: &Path, archive: &mut Archive, name: &str) -> Result<(Vec<usize>, 
         malformed(format!("the array `{name}` cannot be read ({error}); make or copy the file again"))
     };
     let member = archive.by_name(&format!("{name}.npy")).map_err(|error| unreadable(&error))?;
+    let stored = member.size();
     let file = checked_header(member).and_then(NpyFile::new).map_err(|error| unreadable(&error))?;
     let shape: Vec<usize> = file.shape().iter().map(|&n| n as usize).collect();
     let npyz::DType::Plain(kind) = file.dtype() else {
@@ -113,23 +135,34 @@ fn array(path: &Path, archive: &mut Archive, name: &str) -> Result<(Vec<usize>, 
     if file.order() != Order::C {
         return Err(malformed(format!("`{name}` is stored column by column; save it in C order")));
     }
-    let count = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n)).unwrap_or(usize::MAX);
-    let values = match (kind.type_char(), kind.size_field()) {
-        (TypeChar::Uint, 1) => {
-            // One byte a value: the data as it is, read as a whole. The header's count is not trusted with memory.
-            let mut bytes = Vec::new();
-            let mut reader = file.into_inner();
-            reader.by_ref().take(count as u64).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-            bytes
-        }
-        (TypeChar::Int, 8) => narrow(file.into_vec::<i64>().map_err(|error| unreadable(&error))?),
-        (TypeChar::Int, 4) => narrow(file.into_vec::<i32>().map_err(|error| unreadable(&error))?),
+    let element = match (kind.type_char(), kind.size_field()) {
+        (TypeChar::Uint, 1) => Element::Byte,
+        (TypeChar::Int, 8) => Element::Long,
+        (TypeChar::Int, 4) => Element::Int,
         _ => {
             return Err(malformed(format!(
                 "`{name}` is of type {kind}; images and labels must be of 8-bit integers"
             )));
         }
     };
+    let count = shape.iter().try_fold(1u64, |product, &n| product.checked_mul(n as u64)).unwrap_or(u64::MAX);
+    if count > stored {
+        return Err(malformed(format!(
+            "`{name}` has the shape {shape:?} and only {stored} bytes in the archive; make or copy the file again"
+        )));
+    }
+    budget.take(count, 1).map_err(|refused| malformed(format!("the array `{name}`: {refused}")))?;
+    let count = count as usize;
+    let mut values = Vec::with_capacity(count);
+    match element {
+        Element::Byte => {
+            // One byte a value: the data as it is, read as a whole.
+            let reader = file.into_inner();
+            reader.take(count as u64).read_to_end(&mut values).map_err(|error| unreadable(&error))?;
+        }
+        Element::Long => narrow::<i64>(file, &mut values).map_err(|error| unreadable(&error))?,
+        Element::Int => narrow::<i32>(file, &mut values).map_err(|error| unreadable(&error))?,
+    }
     if values.len() != count {
         return Err(malformed(format!(
             "`{name}` should hold {count} values from 0 to 255 but holds {}; make or copy the file again",
@@ -139,9 +172,21 @@ fn array(path: &Path, archive: &mut Archive, name: &str) -> Result<(Vec<usize>, 
     Ok((shape, values))
 }
 
-/// Values that fit into a byte; a shorter result than the input tells of others.
-fn narrow<T: TryInto<u8>>(values: Vec<T>) -> Vec<u8> {
-    values.into_iter().map_while(|value| value.try_into().ok()).collect()
+/// Bytes of a record in memory, with its name.
+const RECORD: u64 = 192;
+
+/// Appends the values that fit into a byte, up to the first that does not.
+fn narrow<T: npyz::Deserialize + TryInto<u8>>(
+    file: NpyFile<impl Read>,
+    values: &mut Vec<u8>,
+) -> io::Result<()> {
+    for value in file.data::<T>().map_err(io::Error::other)? {
+        match value?.try_into() {
+            Ok(value) => values.push(value),
+            Err(_) => break,
+        }
+    }
+    Ok(())
 }
 
 /// Bytes of the longest header that is read, and the deepest nesting in it; honest ones have about a hundred, and two.
@@ -178,5 +223,5 @@ fn checked_header(mut file: impl Read) -> io::Result<impl Read> {
             return refused("its header is nested too deeply");
         }
     }
-    Ok(io::Cursor::new(start).chain(file))
+    Ok(io::BufReader::new(io::Cursor::new(start).chain(file)))
 }

@@ -1,15 +1,14 @@
 //! A split: images that are decoded, or drawn, only when they are asked for.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::image::{decode, dimensions};
+use super::image::{Refused, decode_within};
 use super::kept::Kept;
-use super::sherds::{Sherds, SherdsSplit};
+use super::sherds::{Sherds, SherdsSplit, Texture};
 use super::storage::Storage;
 use super::{DataError, Image, Sample};
 
@@ -43,29 +42,37 @@ pub(super) struct Content {
 }
 
 impl Record {
-    fn decode(&self) -> Result<Image, String> {
-        self.picture(&self.storage.read()?)
-    }
-
     fn content(&self) -> Result<Content, String> {
-        let bytes = self.storage.read()?;
-        let image = self.picture(&bytes)?;
-        let blank = image.pixels.chunks_exact(3).all(|pixel| pixel == &image.pixels[..3]);
-        Ok(Content { digest: Sha256::digest(&bytes).into(), blank })
+        self.with_picture(|bytes, image| {
+            let blank = image.pixels.chunks_exact(3).all(|pixel| pixel == &image.pixels[..3]);
+            Content { digest: Sha256::digest(bytes).into(), blank }
+        })
     }
 
-    /// The picture that the stored bytes hold.
-    fn picture(&self, bytes: &[u8]) -> Result<Image, String> {
+    /// The picture that the stored bytes hold, if `admit` agrees to what it takes.
+    pub(super) fn picture(&self, bytes: &[u8], mut admit: impl FnMut(u64) -> bool) -> Result<Image, Refused> {
+        if let Some((width, height)) = self.bare_dimensions() {
+            let needed = 3 * (width as u64).saturating_mul(height as u64);
+            if !admit(needed) {
+                return Err(Refused::NoRoom(needed));
+            }
+        }
         match self.encoding {
-            Encoding::Compressed => decode(bytes),
+            Encoding::Compressed => decode_within(bytes, admit),
             Encoding::Planar { width, height } => {
                 let plane = width * height;
                 let pixels = (0..plane).flat_map(|i| [bytes[i], bytes[plane + i], bytes[2 * plane + i]]);
-                Ok(Image { width, height, pixels: pixels.collect() })
+                let mut interleaved = Vec::with_capacity(3 * plane);
+                interleaved.extend(pixels);
+                Ok(Image { width, height, pixels: interleaved })
             }
             Encoding::Interleaved { width, height, channels } => {
                 let pixels = match channels {
-                    1 => bytes.iter().flat_map(|&grey| [grey; 3]).collect(),
+                    1 => {
+                        let mut pixels = Vec::with_capacity(3 * bytes.len());
+                        bytes.iter().for_each(|&grey| pixels.extend([grey; 3]));
+                        pixels
+                    }
                     _ => bytes.to_vec(),
                 };
                 Ok(Image { width, height, pixels })
@@ -73,11 +80,12 @@ impl Record {
         }
     }
 
-    fn dimensions(&self) -> Result<(usize, usize), String> {
+    /// Width and height of bare pixels.
+    pub(super) fn bare_dimensions(&self) -> Option<(usize, usize)> {
         match self.encoding {
-            Encoding::Compressed => dimensions(&self.storage.read()?),
+            Encoding::Compressed => None,
             Encoding::Planar { width, height } | Encoding::Interleaved { width, height, .. } => {
-                Ok((width, height))
+                Some((width, height))
             }
         }
     }
@@ -179,34 +187,72 @@ impl Split {
     /// [`DataError::BadImage`] if it is damaged.
     pub fn load(&self, i: usize) -> Result<Sample, DataError> {
         match &self.items {
-            Items::Stored(records) => {
-                let record = &records[i];
-                let image = record.decode().map_err(|reason| DataError::BadImage {
-                    identifier: record.identifier.clone(),
-                    reason,
-                })?;
+            Items::Stored(_) => {
+                let image = self.with_image(i, |image| image)?;
                 Ok(Sample { image, label: self.label(i), truth: None })
             }
             Items::Drawn { sherds, split } => Ok(Sample { label: self.label(i), ..sherds.sample(*split, i) }),
         }
     }
 
-    /// The image that [`Split::load`] gives, for those who will ask for it again: it stays in memory, if the images of this split
-    /// that already do leave room for it (half a GiB of pixels in all).
+    /// What `then` makes of image `i`. While it works there is room in memory for the image, however many threads decode others;
+    /// what [`Split::load`] hands out is large where the image is, and nobody counts it.
+    ///
+    /// # Errors
+    /// [`DataError::BadImage`] if it is damaged, or larger than memory.
+    pub fn with_image<T>(&self, i: usize, then: impl FnOnce(Image) -> T) -> Result<T, DataError> {
+        match &self.items {
+            Items::Stored(records) => {
+                let record = &records[i];
+                record
+                    .with_picture(|_, image| then(image))
+                    .map_err(|reason| DataError::BadImage { identifier: record.identifier.clone(), reason })
+            }
+            Items::Drawn { sherds, split } => Ok(then(sherds.sample(*split, i).image)),
+        }
+    }
+
+    /// As [`Split::with_image`], for those who will ask for the image again: it stays in memory, if the images of this split that
+    /// already do leave room for it (half a GiB of pixels in all, or less where there is less memory).
     ///
     /// # Errors
     /// As there.
-    pub fn load_and_keep(&self, i: usize) -> Result<Cow<'_, Image>, DataError> {
-        self.kept.image(i, || Ok(self.load(i)?.image))
+    pub fn with_kept_image<T>(&self, i: usize, then: impl FnOnce(&Image) -> T) -> Result<T, DataError> {
+        if let Some(image) = self.kept.get(i) {
+            return Ok(then(image));
+        }
+        self.with_image(i, |image| then(&self.kept.keep(i, image)))
     }
 
-    /// Loads the images at `indices` on all threads, in the order of `indices`.
+    /// Loads the images at `indices` on all threads, in the order of `indices`, each as `fit` makes it: smaller, mostly, for all
+    /// of them are in memory at once.
     ///
     /// # Errors
     /// [`DataError::BadImage`] for the first damaged one among them.
-    pub fn batch(&self, indices: &[usize]) -> Result<Vec<Sample>, DataError> {
-        let loaded: Vec<_> = indices.par_iter().map(|&i| self.load(i)).collect();
+    pub fn batch(
+        &self,
+        indices: &[usize],
+        fit: impl Fn(Image) -> Image + Sync,
+    ) -> Result<Vec<Sample>, DataError> {
+        let load = |&i: &usize| match &self.items {
+            Items::Stored(_) => {
+                Ok(Sample { image: self.with_image(i, &fit)?, label: self.label(i), truth: None })
+            }
+            Items::Drawn { sherds, split } => {
+                let sample = sherds.sample(*split, i);
+                Ok(Sample { image: fit(sample.image), label: self.label(i), ..sample })
+            }
+        };
+        let loaded: Vec<_> = indices.par_iter().map(load).collect();
         loaded.into_iter().collect()
+    }
+
+    /// The texture of the object on image `i`, where it is known what the image really shows.
+    pub fn texture(&self, i: usize) -> Option<Texture> {
+        match &self.items {
+            Items::Stored(_) => None,
+            Items::Drawn { sherds, split } => Some(sherds.texture(*split, i)),
+        }
     }
 
     /// Images left out by [`Split::verify`].
@@ -271,8 +317,8 @@ impl Split {
                     None => records
                         .par_iter()
                         // An unreadable image counts as itself: its complaint.
-                        .map(|record| match record.storage.read() {
-                            Ok(bytes) => Sha256::digest(&bytes).into(),
+                        .map(|record| match record.with_bytes(|bytes| Sha256::digest(bytes).into()) {
+                            Ok(digest) => digest,
                             Err(reason) => Sha256::digest(reason.as_bytes()).into(),
                         })
                         .collect(),

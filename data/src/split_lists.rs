@@ -81,8 +81,8 @@ fn folders_of<'a>(lists: &[(&'a str, Vec<Match>)]) -> BTreeSet<&'a str> {
 
 /// What each line of a list means, if it names images.
 fn named_images(listing: &Listing, index: &Index, path: &str) -> Option<Vec<Match>> {
-    let bytes = listing.file(path)?.read().ok()?;
-    let table = Table::parse(&text::decode(&bytes).ok()?.text, &ending(path)?).ok()?;
+    let text = text::read(listing.file(path)?).ok()?.text;
+    let table = Table::parse(&text, &ending(path)?).ok()?;
     let find = |(_, row): &(u64, Vec<String>), column| index.find(Table::field(row, column), folder_of(path));
     let is_there = |row: &&(u64, Vec<String>), column| find(row, column) != Match::None;
     let matches =
@@ -121,8 +121,8 @@ fn cub<'a>(
         folder => format!("{folder}/{name}"),
     };
     let numbers = |path: &str| {
-        let bytes = listing.file(path)?.read().ok()?;
-        let table = Table::parse(&text::decode(&bytes).ok()?.text, "txt").ok()?;
+        let text = text::read(listing.file(path)?).ok()?.text;
+        let table = Table::parse(&text, "txt").ok()?;
         Some(table.rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>())
     };
     let is_train: HashMap<String, bool> = numbers(&beside("train_test_split.txt"))?

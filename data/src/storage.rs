@@ -6,8 +6,10 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use archaeo_store::memory::Budget;
 use parquet::data_type::ByteArray;
 use zip::ZipArchive;
+use zip::result::ZipError;
 
 /// A stored image larger than this is refused: no photograph is, and a hostile archive may be.
 pub(super) const MAX_FILE: u64 = 256 << 20;
@@ -21,22 +23,48 @@ pub(super) enum Storage {
     Range { file: Arc<Path>, offset: u64, length: u64 },
     /// A member of a zip archive.
     Zip { archive: Arc<ZipPool>, entry: usize },
-    /// A value of a parquet column, a view into its decompressed page.
-    Memory(ByteArray),
+    /// A value of a parquet column, a view into its decompressed page; and the memory that all of these take.
+    Memory { bytes: ByteArray, _budget: Arc<Budget> },
     /// Part of an array in memory.
-    Shared { bytes: Arc<[u8]>, offset: usize, length: usize },
+    Shared { bytes: Arc<Held>, offset: usize, length: usize },
     /// Named by a list, absent from the source; why.
     Missing(&'static str),
 }
 
+/// Bytes that stay in memory, and what was taken of the budget for them.
+#[derive(Debug)]
+pub(super) struct Held {
+    bytes: Vec<u8>,
+    _budget: Budget,
+}
+
+impl Held {
+    pub(super) fn new(bytes: Vec<u8>, budget: Budget) -> Self {
+        Held { bytes, _budget: budget }
+    }
+}
+
 impl Storage {
+    /// Bytes that [`Storage::read`] takes into memory, or what is wrong as the end of a sentence. No more than that are read.
+    pub(super) fn length(&self) -> Result<u64, String> {
+        match self {
+            Storage::File(path) => {
+                let metadata = std::fs::metadata(path);
+                metadata.map(|metadata| metadata.len().min(MAX_FILE)).map_err(unreadable)
+            }
+            Storage::Range { length, .. } => Ok((*length).min(MAX_FILE)),
+            Storage::Zip { archive, entry } => archive.length(*entry).map(|length| length.min(MAX_FILE)),
+            Storage::Memory { .. } | Storage::Shared { .. } | Storage::Missing(_) => Ok(0),
+        }
+    }
+
     /// The bytes, or what is wrong with them as the end of a sentence.
     pub(super) fn read(&self) -> Result<Cow<'_, [u8]>, String> {
-        let unreadable = |error: std::io::Error| format!("it cannot be read ({error})");
         match self {
             Storage::File(path) => {
                 let file = archaeo_store::open(path).map_err(unreadable)?;
-                read_at_most(file, MAX_FILE).map_err(unreadable).map(Cow::Owned)
+                let length = file.metadata().map_err(unreadable)?.len();
+                read_at_most(file, MAX_FILE, length).map_err(unreadable).map(Cow::Owned)
             }
             Storage::Range { file, offset, length } => {
                 if *length > MAX_FILE {
@@ -49,9 +77,9 @@ impl Storage {
                 Ok(Cow::Owned(bytes))
             }
             Storage::Zip { archive, entry } => archive.read(*entry, MAX_FILE).map(Cow::Owned),
-            Storage::Memory(bytes) => Ok(Cow::Borrowed(bytes.data())),
+            Storage::Memory { bytes, .. } => Ok(Cow::Borrowed(bytes.data())),
             Storage::Shared { bytes, offset, length } => {
-                Ok(Cow::Borrowed(&bytes[*offset..*offset + *length]))
+                Ok(Cow::Borrowed(&bytes.bytes[*offset..*offset + *length]))
             }
             Storage::Missing(reason) => Err((*reason).to_string()),
         }
@@ -76,17 +104,26 @@ impl Storage {
                 })
                 .unwrap_or_default(),
             Storage::Zip { archive, entry } => archive.head(*entry, count).unwrap_or_default(),
-            Storage::Memory(_) | Storage::Shared { .. } | Storage::Missing(_) => {
+            Storage::Memory { .. } | Storage::Shared { .. } | Storage::Missing(_) => {
                 self.read().map(|bytes| bytes[..bytes.len().min(count)].to_vec()).unwrap_or_default()
             }
         }
     }
 }
 
-fn read_at_most(reader: impl Read, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
+fn unreadable(error: std::io::Error) -> String {
+    format!("it cannot be read ({error})")
+}
+
+/// Everything, if that is no more than `limit`; `expected` bytes, mostly.
+fn read_at_most(mut reader: impl Read, limit: u64, expected: u64) -> std::io::Result<Vec<u8>> {
+    if expected > limit {
+        return Err(std::io::Error::other(too_large()));
+    }
+    let mut bytes = Vec::with_capacity(expected as usize);
+    (&mut reader).take(limit).read_to_end(&mut bytes)?;
+    // Whether there is more is not for the vector to find out, which would grow to twice its size.
+    if bytes.len() as u64 == limit && reader.read(&mut [0])? > 0 {
         return Err(std::io::Error::other(too_large()));
     }
     Ok(bytes)
@@ -96,10 +133,17 @@ fn too_large() -> String {
     format!("it is larger than {} MiB", MAX_FILE >> 20)
 }
 
-/// A zip archive open several times over, once for each thread that reads it at the same moment.
+/// An archive as a thread reads it.
+pub(super) type Archive = ZipArchive<Reopened>;
+
+/// A zip archive open several times over, once for each thread that reads it at the same moment. The table of contents is there
+/// once.
 pub(super) struct ZipPool {
     path: PathBuf,
-    idle: Mutex<Vec<ZipArchive<BufReader<File>>>>,
+    idle: Mutex<Vec<Archive>>,
+    first: Archive,
+    /// What the table of contents takes.
+    _budget: Budget,
 }
 
 impl std::fmt::Debug for ZipPool {
@@ -109,45 +153,84 @@ impl std::fmt::Debug for ZipPool {
 }
 
 impl ZipPool {
-    pub(super) fn new(path: &Path, archive: ZipArchive<BufReader<File>>) -> Self {
-        ZipPool { path: path.to_path_buf(), idle: Mutex::new(vec![archive]) }
+    pub(super) fn new(path: &Path, archive: Archive, budget: Budget) -> Self {
+        ZipPool { path: path.to_path_buf(), idle: Mutex::default(), first: archive, _budget: budget }
     }
 
     /// A whole member, if it is no longer than `limit`.
     pub(super) fn read(&self, entry: usize, limit: u64) -> Result<Vec<u8>, String> {
-        self.with(entry, |file| read_at_most(file, limit))
+        self.archive(|archive| {
+            let mut file = archive.by_index(entry)?;
+            // The reader fails where there is more than the member claims.
+            let claimed = file.size();
+            Ok(read_at_most(&mut file, limit, claimed)?)
+        })
+    }
+
+    /// Bytes that a member claims to have; reading it fails where it has more.
+    fn length(&self, entry: usize) -> Result<u64, String> {
+        self.archive(|archive| Ok(archive.by_index_raw(entry)?.size()))
     }
 
     /// The first bytes of a member.
     fn head(&self, entry: usize, count: usize) -> Result<Vec<u8>, String> {
-        self.with(entry, |file| {
+        self.archive(|archive| {
             let mut bytes = Vec::new();
-            file.take(count as u64).read_to_end(&mut bytes)?;
+            archive.by_index(entry)?.take(count as u64).read_to_end(&mut bytes)?;
             Ok(bytes)
         })
     }
 
-    fn with(
-        &self,
-        entry: usize,
-        read: impl FnOnce(&mut dyn Read) -> std::io::Result<Vec<u8>>,
-    ) -> Result<Vec<u8>, String> {
-        let unreadable =
-            |error: &dyn std::fmt::Display| format!("it cannot be read from the archive ({error})");
-        let idle = self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
-        let mut archive = match idle {
-            Some(archive) => archive,
-            None => {
-                let file = archaeo_store::open(&self.path).map_err(|error| unreadable(&error))?;
-                ZipArchive::new(BufReader::new(file)).map_err(|error| unreadable(&error))?
-            }
-        };
-        let bytes = archive
-            .by_index(entry)
-            .map_err(|error| unreadable(&error))
-            .and_then(|mut file| read(&mut file).map_err(|error| unreadable(&error)));
-        // Also after a bad member: reading the table of contents anew takes as long as it has entries.
-        self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(archive);
-        bytes
+    fn archive<T>(&self, with: impl FnOnce(&mut Archive) -> Result<T, ZipError>) -> Result<T, String> {
+        let idle = || self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let waiting = idle().pop();
+        let mut archive = waiting.unwrap_or_else(|| self.first.clone());
+        let made =
+            with(&mut archive).map_err(|error| format!("it cannot be read from the archive ({error})"));
+        idle().push(archive);
+        made
+    }
+}
+
+/// A file, of which a clone is opened anew when it is first read.
+#[derive(Debug)]
+pub(super) struct Reopened {
+    path: Arc<Path>,
+    reader: Option<BufReader<File>>,
+}
+
+impl Reopened {
+    pub(super) fn open(path: &Path) -> std::io::Result<Self> {
+        let file = archaeo_store::open(path)?;
+        Ok(Reopened { path: path.into(), reader: Some(BufReader::new(file)) })
+    }
+
+    fn reader(&mut self) -> std::io::Result<&mut BufReader<File>> {
+        if self.reader.is_none() {
+            self.reader = Some(BufReader::new(archaeo_store::open(&self.path)?));
+        }
+        Ok(self.reader.as_mut().expect("it was opened"))
+    }
+}
+
+impl Clone for Reopened {
+    fn clone(&self) -> Self {
+        Reopened { path: self.path.clone(), reader: None }
+    }
+}
+
+impl Read for Reopened {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.reader()?.read(buffer)
+    }
+}
+
+impl Seek for Reopened {
+    fn seek(&mut self, position: SeekFrom) -> std::io::Result<u64> {
+        self.reader()?.seek(position)
+    }
+
+    fn stream_position(&mut self) -> std::io::Result<u64> {
+        self.reader()?.stream_position()
     }
 }

@@ -12,6 +12,7 @@ use super::storage::Storage;
 use super::*;
 
 mod archives;
+mod bombs;
 mod copies;
 mod layouts;
 mod lists;
@@ -98,7 +99,12 @@ fn with(
 
 fn first_pixels(split: &Split) -> Vec<u8> {
     let indices: Vec<usize> = (0..split.len()).collect();
-    split.batch(&indices).expect("decodes").iter().map(|sample| sample.image.pixels[0]).collect()
+    split
+        .batch(&indices, |image| image)
+        .expect("decodes")
+        .iter()
+        .map(|sample| sample.image.pixels[0])
+        .collect()
 }
 
 fn named(dataset: &Dataset) -> Vec<&str> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use archaeo_models::{SpecError, WeightsError};
 use archaeo_plot::{Cell, Picture, PlotError, SheetLayout};
-use archaeo_store::StoreError;
+use archaeo_store::{StoreError, read_bytes};
 use burn::tensor::Device;
 use thiserror::Error;
 
@@ -24,7 +24,7 @@ use crate::studies::pictures::panel;
 use crate::study::{Applicability, STUDIES};
 use crate::subjects::{ModelName, Subject};
 use archaeo_data::{DataError, Dataset, OpenOptions, SheetSize};
-use archaeo_store::run_folder::{Build, DataIdentity, Environment, RunFolder, RunFolderError};
+use archaeo_store::run_folder::{Build, DataIdentity, Environment, LONGEST, RunFolder, RunFolderError};
 use archaeo_training::{Observer, RecipeError, TrainError};
 
 pub use config::InvestigationConfig;
@@ -286,7 +286,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
 /// A folder without one, or findings that do not parse.
 pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation, InvestigationError> {
     let path = folder.join("investigation.json");
-    let bytes = archaeo_store::read(&path).map_err(|source| match source.kind() {
+    let bytes = read_bytes(&path, LONGEST).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => InvestigationError::Nothing(folder.to_owned()),
         _ => StudyError::Io { action: "read", path: path.clone(), source }.into(),
     })?;
@@ -370,9 +370,10 @@ fn save_images(
     }
     let mut shown = Vec::new();
     for (label, images) in of_class.into_iter().take(most_classes) {
-        for (place, (sample, index)) in split.batch(&images)?.iter().zip(images).enumerate() {
+        for (place, index) in images.into_iter().enumerate() {
             let picture = format!("pictures/data-{:03}-{}.png", label + 1, place + 1);
-            panel(&sample.image, SHOWN_SIDE)?.save_png(&folder.file(&picture))?;
+            let drawn = split.with_image(index, |image| panel(&image, SHOWN_SIDE))?;
+            drawn?.save_png(&folder.file(&picture))?;
             shown.push(ImageShown { index, identifier: split.identifier(index), label, picture });
         }
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::subjects::{ModelName, Subject, pairs};
-use archaeo_data::{DataError, Dataset, Sample, Split};
+use archaeo_data::{DataError, Dataset, Image, Sample, Split};
 use archaeo_random::{spread, stratified};
 use archaeo_store::arrays::ExportError;
 use archaeo_training::RecipeError;
@@ -292,8 +292,17 @@ impl<'a> Scene<'a> {
         Ok(first.iter().copied().chain(rest).collect())
     }
 
-    /// Calls `visit` with every batch of `indices` of the main split: the indices, the samples, and the images as
-    /// `model` wants them, `[batch, 3, height, width]` in [0, 1]. Reports progress.
+    /// Images of the main split as `model` wants them.
+    ///
+    /// # Errors
+    /// Data that cannot be read.
+    pub fn images_for(&self, model: &Classifier, indices: &[usize]) -> Result<Vec<Image>, StudyError> {
+        let samples = self.split()?.batch(indices, |image| preprocess(image, &model.card().preprocessing))?;
+        Ok(samples.into_iter().map(|sample| sample.image).collect())
+    }
+
+    /// Calls `visit` with every batch of `indices` of the main split: the indices, the samples with their images as `model` wants
+    /// them, and these images as a tensor, `[batch, 3, height, width]` in [0, 1]. Reports progress.
     ///
     /// # Errors
     /// Data that cannot be read, an interruption, and whatever `visit` returns.
@@ -310,9 +319,8 @@ impl<'a> Scene<'a> {
             if self.progress.interrupted() {
                 return Err(StudyError::Interrupted);
             }
-            let samples = split.batch(batch)?;
-            let fit = |sample: &Sample| preprocess(sample.image.clone(), &model.card().preprocessing);
-            let images: Vec<_> = samples.iter().map(fit).collect();
+            let samples = split.batch(batch, |image| preprocess(image, &model.card().preprocessing))?;
+            let images: Vec<_> = samples.iter().map(|sample| sample.image.clone()).collect();
             visit(batch, &samples, to_tensor(&images, self.device))?;
             self.progress.advance(batch.len());
         }

@@ -54,7 +54,7 @@ impl ImageSource for Preprocessed<'_> {
     }
 
     fn image(&self, index: usize, _: u64) -> Result<Image, DataError> {
-        Ok(preprocess(self.split.load(index)?.image, self.preprocessing))
+        self.split.with_image(index, |image| preprocess(image, self.preprocessing))
     }
 }
 
@@ -110,8 +110,7 @@ impl ImageSource for Augmented<'_> {
 
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
         let key = AugmentKey { seed: self.seed, image: index as u64, epoch };
-        let image = self.split.load_and_keep(index)?;
-        Ok(augment(&image, self.augment, self.image_size, key))
+        self.split.with_kept_image(index, |image| augment(image, self.augment, self.image_size, key))
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use archaeo_models::{SpecError, TooLarge};
 use archaeo_ops::Precision;
+use archaeo_store::read_text;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use toml::{Table, Value};
@@ -175,6 +176,9 @@ fn did_you_mean(near: &[String]) -> String {
     }
 }
 
+/// Bytes of the longest recipe that is read.
+pub const LONGEST_RECIPE: u64 = 1 << 20;
+
 /// Sections that [`crate::investigation::InvestigationConfig`] takes out of its file before it reads the recipes.
 const INVESTIGATION_SECTIONS: [&str; 2] = ["studies", "quick"];
 
@@ -191,7 +195,7 @@ impl RecipeFile {
     /// # Errors
     /// As [`RecipeFile::parse`], or a file that cannot be read.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        let text = archaeo_store::read_to_string(path)
+        let text = read_text(path, LONGEST_RECIPE)
             .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, overrides)
             .map_err(|error| error.in_file(path, || Self::parse(&text, &[]).map(drop)))

@@ -7,6 +7,7 @@ use archaeo_data::Dataset;
 use archaeo_experiments::classes::{ClassMap, DataClasses, Matching, Outputs, Unmatched, match_classes};
 use serde_json::{Value, json};
 
+use super::LONGEST_LIST;
 use crate::cli::Subject;
 
 /// Names, one a line.
@@ -14,8 +15,8 @@ use crate::cli::Subject;
 /// # Errors
 /// A file that cannot be read, or without a name.
 pub fn read_names(path: &Path) -> Result<Vec<String>> {
-    let text =
-        archaeo_store::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = archaeo_store::read_text(path, LONGEST_LIST)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     let names: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
     ensure!(!names.is_empty(), "{} names no class; write one name a line", path.display());
@@ -70,8 +71,8 @@ pub fn matched(
 }
 
 fn read_map(path: &Path) -> Result<ClassMap> {
-    let text =
-        archaeo_store::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = archaeo_store::read_text(path, LONGEST_LIST)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     match ClassMap::parse(&path.display().to_string(), &text) {
         Ok(map) => Ok(map),
         Err(sentence) => bail!(sentence),

@@ -33,6 +33,9 @@ use crate::progress::{Bars, stage};
 
 pub use outputs::{check_destination, check_inputs};
 
+/// Bytes of the longest list of names or of templates that is read.
+const LONGEST_LIST: u64 = 16 << 20;
+
 /// Where and with what this process runs, for run folders.
 pub fn environment(global: &Global) -> Environment {
     // Names of files need not be UTF-8; for the record they are as they can be shown.

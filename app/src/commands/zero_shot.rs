@@ -8,6 +8,7 @@ use archaeo_models::clip::{ClipConfig, Prompts};
 use archaeo_models::{Classifier, ModelCard, NetworkSpec};
 use burn::tensor::Device;
 
+use super::LONGEST_LIST;
 use super::checkpoint::Found;
 use super::classes::read_names;
 use crate::cli::Subject;
@@ -60,5 +61,5 @@ pub fn zero_shot(
 }
 
 fn read(path: &Path) -> Result<String> {
-    archaeo_store::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    archaeo_store::read_text(path, LONGEST_LIST).with_context(|| format!("cannot read {}", path.display()))
 }

@@ -30,6 +30,10 @@ pub(super) struct Header {
     complete: bool,
     /// Fewest bits that its data can have.
     fewest_bits: u64,
+    /// Coefficients of all components, whose blocks are filled up.
+    coefficients: u64,
+    /// Whether it has to be held as a whole before it can be shown, as its frame says.
+    progressive: bool,
 }
 
 impl Header {
@@ -45,6 +49,8 @@ impl Header {
             scans: 0,
             complete: false,
             fewest_bits: 0,
+            coefficients: 0,
+            progressive: false,
         };
         let mut framed = false;
         for (marker, body) in Segments::of(bytes) {
@@ -58,6 +64,14 @@ impl Header {
                     let (across, down) =
                         factors.fold((1, 1), |(h, v), factor| (h.max(factor >> 4), v.max(factor & 15)));
                     let units = |pixels: u32, factor: u8| u64::from(pixels.div_ceil(8 * u32::from(factor)));
+                    // A component has at most as many blocks as the one that is sampled most finely.
+                    let blocks = |pixels: u32, factor: u8| {
+                        units(pixels, factor.max(1)).saturating_mul(factor.max(1).into())
+                    };
+                    header.coefficients = (64 * u64::from(parts))
+                        .saturating_mul(blocks(header.width, across))
+                        .saturating_mul(blocks(header.height, down));
+                    header.progressive = matches!(marker, 0xC2 | 0xC6 | 0xCA | 0xCE);
                     if marker < 0xC9 {
                         header.fewest_bits = units(header.width, across) * units(header.height, down);
                     }
@@ -77,6 +91,19 @@ impl Header {
             (false, true) => Err("it is damaged (a JPEG without a frame)".to_string()),
             (false, false) => Err(TRUNCATED.to_string()),
         }
+    }
+}
+
+impl Header {
+    /// Pixels of the picture.
+    pub(super) fn pixels(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// Bytes that decoding takes besides the picture: rows, and all coefficients, of 16 bits, where they come in several scans.
+    pub(super) fn working_memory(&self) -> u64 {
+        let held = if self.progressive || self.scans > 1 { self.coefficients } else { 0 };
+        2 * held + 64 * u64::from(self.width) * ROWS as u64 + (1 << 20)
     }
 }
 

@@ -8,8 +8,9 @@ mod tiff;
 
 use std::io::Cursor;
 
+use archaeo_store::memory::memory;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 
 use self::kinds::Kind;
 use self::tiff::Paletted;
@@ -81,34 +82,98 @@ pub const MAX_SIDE: u32 = 16_384;
 /// Most pixels of an image that is decoded.
 pub const MAX_PIXELS: u64 = 100_000_000;
 
+/// Why a file does not become a picture.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// What is wrong with it, as the end of a sentence.
+    Bad(String),
+    /// Decoding takes so many bytes, and there is no room for them.
+    NoRoom(u64),
+}
+
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        Refused::Bad(reason)
+    }
+}
+
 /// Decodes a PNG, JPEG, WebP, GIF, BMP, TIFF or PNM file to RGB as Pillow's `convert("RGB")` does, and turns it upright as its
 /// EXIF orientation says. Grey is repeated in the three channels, transparency is dropped, of several pictures the first is
 /// taken. 16 bits are rounded to 8, where Pillow cuts them off (colours) or clips them at 255 (grey).
 ///
 /// # Errors
 /// What is wrong with the file, as the end of a sentence: unknown format, damage, or a size above
-/// [`MAX_SIDE`] or [`MAX_PIXELS`], which is refused before memory is taken.
+/// [`MAX_SIDE`] or [`MAX_PIXELS`], or more memory than there is, which is refused before memory is taken.
 pub fn decode(bytes: &[u8]) -> Result<Image, String> {
-    if let Some(paletted) = Paletted::of(bytes) {
-        let grey = decode_plainly(&paletted.as_grey)?;
-        let pixels = grey.pixels.iter().step_by(3).flat_map(|&level| paletted.colour(level)).collect();
-        return Ok(Image { pixels, ..grey });
+    let mut needed = 0;
+    loop {
+        let mut room = memory().pass(needed).map_err(|refused| refused.to_string())?;
+        match decode_within(bytes, |more| room.grow_to(more)) {
+            Ok(image) => return Ok(image),
+            Err(Refused::Bad(reason)) => return Err(reason),
+            // Next time it is asked for at once.
+            Err(Refused::NoRoom(more)) => needed = more,
+        }
     }
-    decode_plainly(bytes)
 }
 
-fn decode_plainly(bytes: &[u8]) -> Result<Image, String> {
-    let (mut picture, orientation) = match open(bytes)? {
+/// Bytes of memory that [`decode`] takes at most next to `bytes` themselves, by the header alone.
+///
+/// # Errors
+/// As for [`decode`], as far as the header shows.
+pub fn memory_to_decode(bytes: &[u8]) -> Result<u64, String> {
+    let mut needed = 0;
+    let decoded = decode_within(bytes, |more| {
+        let header = needed == 0;
+        needed = more;
+        header
+    });
+    match decoded {
+        Err(Refused::Bad(reason)) => Err(reason),
+        Ok(_) | Err(Refused::NoRoom(_)) => Ok(needed),
+    }
+}
+
+/// As [`decode`], if `admit` agrees to the bytes of memory that it takes at most next to the file itself: it is asked before the
+/// header is read, and again, for all of it, once the size is known.
+pub(super) fn decode_within(bytes: &[u8], mut admit: impl FnMut(u64) -> bool) -> Result<Image, Refused> {
+    admit_header(bytes, &mut admit)?;
+    if let Some(paletted) = Paletted::of(bytes) {
+        // Next to the picture of grey levels there is one of colours.
+        let (width, height) = dimensions_plainly(&paletted.as_grey)?;
+        let more = 3 * (width * height) as u64;
+        let grey = decode_plainly(&paletted.as_grey, |needed| admit(needed.saturating_add(more)))?;
+        let mut pixels = Vec::with_capacity(grey.pixels.len());
+        grey.pixels.iter().step_by(3).for_each(|&level| pixels.extend(paletted.colour(level)));
+        return Ok(Image { pixels, ..grey });
+    }
+    decode_plainly(bytes, admit)
+}
+
+fn admit_header(bytes: &[u8], admit: &mut impl FnMut(u64) -> bool) -> Result<(), Refused> {
+    let needed = Kind::of(bytes).map_or(0, |kind| header_memory(kind, bytes.len() as u64));
+    if admit(needed) { Ok(()) } else { Err(Refused::NoRoom(needed)) }
+}
+
+fn decode_plainly(bytes: &[u8], mut admit: impl FnMut(u64) -> bool) -> Result<Image, Refused> {
+    let opened = open(bytes)?;
+    let needed = opened.memory(bytes.len() as u64);
+    if !admit(needed) {
+        return Err(Refused::NoRoom(needed));
+    }
+    let (rgb, orientation) = match opened {
         Opened::Jpeg(header) => {
             let pixels = jpeg::decode(bytes, &header)?;
             let picture = RgbImage::from_raw(header.width, header.height, pixels);
-            (DynamicImage::from(picture.expect("as many pixels as that")), header.orientation)
+            (picture.expect("as many pixels as that"), header.orientation)
         }
-        Opened::Other(mut decoder) => {
+        Opened::Other(mut decoder, _) => {
             let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-            (DynamicImage::from_decoder(decoder).map_err(damage)?, orientation)
+            (DynamicImage::from_decoder(decoder).map_err(damage)?.into_rgb8(), orientation)
         }
     };
+    // Turned once it has 8 bits a channel, for a turn takes the picture's memory a second time.
+    let mut picture = DynamicImage::from(rgb);
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
     Ok(Image { width: rgb.width() as usize, height: rgb.height() as usize, pixels: rgb.into_raw() })
@@ -119,16 +184,28 @@ fn decode_plainly(bytes: &[u8]) -> Result<Image, String> {
 /// # Errors
 /// As for [`decode`], as far as the header shows.
 pub fn dimensions(bytes: &[u8]) -> Result<(usize, usize), String> {
+    dimensions_within(bytes, |_| true).map_err(|refused| match refused {
+        Refused::Bad(reason) => reason,
+        Refused::NoRoom(_) => "there is no room for it".to_string(),
+    })
+}
+
+/// As [`dimensions`], if `admit` agrees to the bytes of memory that the header takes.
+pub(super) fn dimensions_within(
+    bytes: &[u8],
+    mut admit: impl FnMut(u64) -> bool,
+) -> Result<(usize, usize), Refused> {
+    admit_header(bytes, &mut admit)?;
     if let Some(paletted) = Paletted::of(bytes) {
-        return dimensions_plainly(&paletted.as_grey);
+        return Ok(dimensions_plainly(&paletted.as_grey)?);
     }
-    dimensions_plainly(bytes)
+    Ok(dimensions_plainly(bytes)?)
 }
 
 fn dimensions_plainly(bytes: &[u8]) -> Result<(usize, usize), String> {
     let ((width, height), orientation) = match open(bytes)? {
         Opened::Jpeg(header) => ((header.width, header.height), header.orientation),
-        Opened::Other(mut decoder) => {
+        Opened::Other(mut decoder, _) => {
             (decoder.dimensions(), decoder.orientation().unwrap_or(Orientation::NoTransforms))
         }
     };
@@ -146,42 +223,109 @@ fn dimensions_plainly(bytes: &[u8]) -> Result<(usize, usize), String> {
 /// A file whose header has been read and whose size can be decoded.
 enum Opened<'a> {
     Jpeg(jpeg::Header),
-    Other(Box<dyn ImageDecoder + 'a>),
+    Other(Box<dyn ImageDecoder + 'a>, Kind),
+}
+
+impl Opened<'_> {
+    /// Bytes that decoding takes at most, next to the `length` bytes of the file: what its header takes, what the decoder works
+    /// with, the picture as it is stored, and the same with 8 bits in three channels.
+    fn memory(&self, length: u64) -> u64 {
+        let (kind, pixels, stored, working) = match self {
+            Opened::Jpeg(header) => (Kind::Jpeg, header.pixels(), 0, header.working_memory()),
+            Opened::Other(decoder, kind) => {
+                let (width, height) = decoder.dimensions();
+                let pixels = u64::from(width) * u64::from(height);
+                (*kind, pixels, decoder.total_bytes(), working_memory(decoder, *kind, pixels))
+            }
+        };
+        let picture = 3 * pixels;
+        // Either while it is decoded and converted, or while it is turned.
+        header_memory(kind, length) + (stored + picture + working).max(2 * picture)
+    }
+}
+
+/// Bytes of metadata that a file's own length does not bound: profiles of colours are compressed, and unpacked have some hundred
+/// kilobytes.
+const METADATA: u64 = 4 << 20;
+
+/// Bytes that are taken to read a header, and stay until the picture is there. The file has `length` bytes.
+fn header_memory(kind: Kind, length: u64) -> u64 {
+    match kind {
+        // Chunks as they are, and the profile of colours.
+        Kind::Png => 2 * length + METADATA.min((1 << 20) + 1100 * length),
+        // Each number of a list is a value of its own; a copy of the file where it has a palette.
+        Kind::Tiff => 12 * length + METADATA.min(64 * length),
+        Kind::Gif | Kind::WebP | Kind::Bmp | Kind::Pnm => length + (1 << 20),
+        Kind::Jpeg => 0,
+    }
+}
+
+/// Bytes that a decoder takes besides the picture that it gives.
+fn working_memory(decoder: &impl ImageDecoder, kind: Kind, pixels: u64) -> u64 {
+    let stored = decoder.total_bytes();
+    match kind {
+        // The first frame, which may be a part of the picture.
+        Kind::Gif => stored,
+        // The picture once more, as it is laid out in the file: perhaps in planes, or with a fourth ink.
+        Kind::Tiff => match decoder.original_color_type() {
+            ExtendedColorType::Cmyk8 => 4 * pixels,
+            ExtendedColorType::Cmyk16 => 8 * pixels,
+            _ => stored,
+        },
+        // Planes of luma and chroma with transparency and its prediction, or a canvas for the first frame.
+        Kind::WebP => 9 * pixels,
+        Kind::Jpeg | Kind::Png | Kind::Bmp | Kind::Pnm => 0,
+    }
 }
 
 fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
     if bytes.is_empty() {
         return Err("it is empty".to_string());
     }
-    let format = match Kind::of(bytes) {
-        Some(Kind::Jpeg) => {
+    let kind = Kind::of(bytes).ok_or_else(|| not_decoded(bytes))?;
+    let format = match kind {
+        Kind::Jpeg => {
             let header = jpeg::Header::read(bytes)?;
             check_size(header.width, header.height)?;
             return Ok(Opened::Jpeg(header));
         }
-        Some(Kind::Png) => ImageFormat::Png,
-        Some(Kind::WebP) => ImageFormat::WebP,
-        Some(Kind::Gif) => ImageFormat::Gif,
-        Some(Kind::Bmp) => ImageFormat::Bmp,
-        Some(Kind::Tiff) => ImageFormat::Tiff,
-        Some(Kind::Pnm) => ImageFormat::Pnm,
-        None => return Err(not_decoded(bytes)),
+        Kind::Png => ImageFormat::Png,
+        Kind::WebP => ImageFormat::WebP,
+        Kind::Gif => ImageFormat::Gif,
+        Kind::Bmp => ImageFormat::Bmp,
+        Kind::Tiff => ImageFormat::Tiff,
+        Kind::Pnm => ImageFormat::Pnm,
     };
+    if kind == Kind::Tiff {
+        tiff::check(bytes)?;
+    }
+    // What is read before the size is known: chunks and tags.
+    let header = header_memory(kind, bytes.len() as u64);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
-    limits.max_alloc = Some(MAX_PIXELS * 8);
+    limits.max_alloc = Some(header);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(damage)?;
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder().map_err(damage)?;
     // Decoders differ in which limits they heed, so the size is checked here as well.
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
-    Ok(Opened::Other(Box::new(decoder)))
+    // To those that heed it, what they take for the picture counts as well.
+    let working = working_memory(&decoder, kind, u64::from(width) * u64::from(height));
+    limits.max_alloc = Some(header + working);
+    decoder.set_limits(limits).map_err(damage)?;
+    Ok(Opened::Other(Box::new(decoder), kind))
 }
 
-fn check_size(width: u32, height: u32) -> Result<(), String> {
-    if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
+/// Refuses pictures that are larger than those that are decoded, and those without a pixel.
+///
+/// # Errors
+/// As the end of a sentence.
+pub(super) fn check_size(width: impl Into<u64>, height: impl Into<u64>) -> Result<(), String> {
+    let (width, height): (u64, u64) = (width.into(), height.into());
+    let most = u64::from(MAX_SIDE);
+    if width > most || height > most || width * height > MAX_PIXELS {
         return Err(format!(
             "it is {width} × {height} pixels, more than the {MAX_SIDE} a side or {} million in all that are decoded",
             MAX_PIXELS / 1_000_000

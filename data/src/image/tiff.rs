@@ -1,5 +1,59 @@
 //! TIFF images of a palette, which the decoder does not know: to it they are shown as grey ones, whose levels are then looked up.
 
+const SAMPLES: u16 = 277;
+const TILE_WIDTH: u16 = 322;
+const TILE_LENGTH: u16 = 323;
+
+/// Most samples of a pixel, and most pixels of a tile's side: a row of a tile is taken into memory, however small the picture is.
+const MOST_SAMPLES: u64 = 64;
+const LARGEST_TILE: u64 = 1 << 16;
+
+/// Refuses tiles and pixels that are larger than any in use. Also of BigTIFF, whose places have eight bytes.
+///
+/// # Errors
+/// What is wrong, as the end of a sentence.
+pub(super) fn check(file: &[u8]) -> Result<(), String> {
+    for (tag, most, what) in [
+        (SAMPLES, MOST_SAMPLES, "samples a pixel"),
+        (TILE_WIDTH, LARGEST_TILE, "pixels across a tile"),
+        (TILE_LENGTH, LARGEST_TILE, "pixels down a tile"),
+    ] {
+        if let Some(claimed) = number(file, tag).filter(|claimed| *claimed > most) {
+            return Err(format!("it is damaged ({claimed} {what})"));
+        }
+    }
+    Ok(())
+}
+
+/// The largest number that the first directory gives for `tag`.
+fn number(file: &[u8], tag: u16) -> Option<u64> {
+    let big_endian = file.starts_with(b"MM");
+    let unsigned = |at: u64, width: usize| {
+        let start = usize::try_from(at).ok()?;
+        let bytes = file.get(start..start.checked_add(width)?)?;
+        let fold = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
+        Some(if big_endian { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) })
+    };
+    let is_big = unsigned(2, 2)? == 43;
+    // Widths of a place and of the number of entries, and bytes of an entry.
+    let (place, counter, entry) = if is_big { (8, 8, 20) } else { (4, 2, 12) };
+    let directory = unsigned(if is_big { 8 } else { 4 }, place)?;
+    let first = directory.checked_add(counter as u64)?;
+    let entries = (0..unsigned(directory, counter)?.min(file.len() as u64 / entry))
+        .map_while(|i| first.checked_add(entry * i))
+        .filter(|&at| unsigned(at, 2) == Some(tag.into()));
+    let values = entries.filter_map(|at| {
+        let width = match unsigned(at + 2, 2)? {
+            3 => 2,
+            4 => 4,
+            16 => 8,
+            _ => return None,
+        };
+        unsigned(at + 4 + place as u64, width.min(place))
+    });
+    values.max()
+}
+
 /// A TIFF of a palette, told as one of grey levels.
 #[derive(Debug)]
 pub(super) struct Paletted {

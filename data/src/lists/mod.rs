@@ -135,7 +135,7 @@ impl List<'_> {
 fn read(origin: &str, listing: &Listing, path: &str, notes: &mut Vec<String>) -> Result<Table, DataError> {
     let malformed = |reason: String| DataError::malformed(format!("{path} of {origin}"), reason);
     let storage = listing.file(path).ok_or_else(|| malformed("it is not there".into()))?;
-    let text = storage.read().and_then(|bytes| text::decode(&bytes)).map_err(malformed)?;
+    let text = text::read(storage).map_err(malformed)?;
     if let Some(encoding) = text.encoding {
         notes.push(format!("{path} is not in UTF-8 and was read as {encoding}"));
     }

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
+use archaeo_store::memory::{Budget, TooMuch};
 use serde_json::Value;
+
+/// What may separate the fields of a line. The later of equals is taken, so the most usual comes last.
+const SEPARATORS: [u8; 4] = [b'|', b'\t', b';', b','];
 
 /// Lines that the separator is found by.
 const LOOKED_AT: usize = 100;
@@ -15,7 +19,18 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<(u64, Vec<String>)>,
     /// Whether the first row is one of names for certain, as the keys of objects are.
     pub(crate) has_names: bool,
+    /// What its rows take.
+    _budget: Budget,
 }
+
+/// Bytes in memory for a row and for each of its fields, besides their texts.
+const ROW: u64 = 64;
+const FIELD: u64 = 56;
+/// The same for a field whose texts are short, as long as it is not taken into the table.
+const PLACE: u64 = 24;
+
+/// Longest line that is an object: in memory it may take a hundred times as much.
+const LONGEST_OBJECT: usize = 1 << 20;
 
 impl Table {
     /// Fields separated by commas, semicolons, tabs, bars or spaces, or one JSON object a line.
@@ -23,27 +38,43 @@ impl Table {
     /// # Errors
     /// Why it is none, as the end of a sentence.
     pub(crate) fn parse(text: &str, ending: &str) -> Result<Self, String> {
+        let mut budget = Budget::of_file(text.len() as u64);
         if ending == "jsonl" {
-            return Self::of_objects(text);
+            return Self::of_objects(text, budget);
         }
-        match separator(text) {
-            Some(separator) => Self::separated(text, separator),
-            None => Ok(Self::of_words(text)),
+        let too_much = |refused: TooMuch| format!("of its rows and columns {refused}");
+        let count = |found: &dyn Fn(u8) -> bool| text.bytes().filter(|&byte| found(byte)).count() as u64;
+        let lines = count(&|byte| byte == b'\n') + 1;
+        // A line of separators is a field for each of them.
+        let most = SEPARATORS.iter().map(|&separator| count(&|byte| byte == separator)).max().unwrap_or(0);
+        budget.take(most, PLACE).map_err(too_much)?;
+        let separator = separator(text);
+        budget.give_back(most * PLACE);
+        let fields = lines
+            + match separator {
+                Some(separator) => count(&|byte| byte == separator),
+                None => count(&|byte| byte.is_ascii_whitespace()),
+            };
+        let taken = budget.take(lines, ROW).and_then(|()| budget.take(fields, FIELD + PLACE));
+        taken.and_then(|()| budget.take(text.len() as u64, 1)).map_err(too_much)?;
+        match separator {
+            Some(separator) => Self::separated(text, separator, budget),
+            None => Ok(Self::of_words(text, budget)),
         }
     }
 
-    fn separated(text: &str, separator: u8) -> Result<Self, String> {
+    fn separated(text: &str, separator: u8, budget: Budget) -> Result<Self, String> {
         let mut rows = Vec::new();
         for row in reader(text, separator).records() {
             let row = row.map_err(|error| format!("it cannot be read ({error}); correct it"))?;
             let line = row.position().map_or(0, |position| position.line());
             rows.push((line, row.iter().map(str::to_string).collect()));
         }
-        Ok(Table { rows, has_names: false })
+        Ok(Table { rows, has_names: false, _budget: budget })
     }
 
     /// Words, if every line has as many; else a path, in which there may be spaces, and a last word.
-    fn of_words(text: &str) -> Self {
+    fn of_words(text: &str, budget: Budget) -> Self {
         let lines = || (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
         let words = |line: &str| line.split_whitespace().count();
         let first = lines().next().map_or(0, |(_, line)| words(line));
@@ -56,16 +87,25 @@ impl Table {
             };
             (number, fields)
         });
-        Table { rows: rows.collect(), has_names: false }
+        Table { rows: rows.collect(), has_names: false, _budget: budget }
     }
 
     /// The plain values of objects; what has parts of its own is left out.
-    fn of_objects(text: &str) -> Result<Self, String> {
+    fn of_objects(text: &str, mut budget: Budget) -> Result<Self, String> {
         let mut names: HashMap<String, usize> = HashMap::new();
         let mut rows = Vec::new();
         // Objects of keys that are all different would make a table of as many columns as rows.
         let (mut given, mut room) = (0usize, 0usize);
         for (number, line) in (1u64..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+            if line.len() > LONGEST_OBJECT {
+                let (has, most) = (line.len() >> 20, LONGEST_OBJECT >> 20);
+                return Err(format!(
+                    "line {number} has {has} MiB, and lines of it at most {most}; correct it"
+                ));
+            }
+            // The row has a field for every name so far.
+            let needed = ROW + names.len() as u64 * size_of::<String>() as u64 + 3 * line.len() as u64;
+            budget.take(needed, 1).map_err(|refused| format!("of its first {number} lines {refused}"))?;
             let object = match serde_json::from_str(line) {
                 Ok(Value::Object(object)) => object,
                 Ok(_) => return Err(format!("line {number} is not a JSON object; correct it")),
@@ -99,7 +139,7 @@ impl Table {
         let mut header = vec![String::new(); names.len()];
         names.into_iter().for_each(|(name, place)| header[place] = name);
         rows.insert(0, (0, header));
-        Ok(Table { rows, has_names: true })
+        Ok(Table { rows, has_names: true, _budget: budget })
     }
 
     /// The field in `column` of a row; empty where the row is short.
@@ -134,8 +174,7 @@ fn separator(text: &str) -> Option<u8> {
         let even = counts.iter().filter(|&&count| count == first).count();
         (10 * even >= 9 * counts.len()).then_some((even, first))
     };
-    // The later of equals is taken, so the most usual comes last.
-    [b'|', b'\t', b';', b',']
+    SEPARATORS
         .into_iter()
         .filter_map(|separator| Some((fits(separator)?, separator)))
         .max_by_key(|(fit, _)| *fit)

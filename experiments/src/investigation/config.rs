@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use archaeo_ops::Precision;
+use archaeo_store::read_text;
 use toml::{Table, Value};
 
 use super::Given;
 use crate::scene::StudySizes;
 use crate::subjects::ModelName;
 use archaeo_store::run_folder::{RunFolderError, sha256_checkpoint};
-use archaeo_training::{Recipe, RecipeError, RecipeFile, from_table};
+use archaeo_training::{LONGEST_RECIPE, Recipe, RecipeError, RecipeFile, from_table};
 
 /// What decides an investigation besides its data.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ impl InvestigationConfig {
     /// # Errors
     /// As [`InvestigationConfig::parse`], or a file that cannot be read.
     pub fn read(path: &Path, overrides: &[String], quick: bool) -> Result<Self, RecipeError> {
-        let text = archaeo_store::read_to_string(path)
+        let text = read_text(path, LONGEST_RECIPE)
             .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, overrides, quick)
             .map_err(|error| error.in_file(path, || Self::parse(&text, &[], quick).map(drop)))

@@ -4,9 +4,9 @@ use archaeo_analysis::attention_maps::AttentionMaps;
 use archaeo_analysis::grad_cam::grad_cam;
 use archaeo_analysis::heatmap::Heatmap;
 use archaeo_analysis::rollout::{RolloutOptions, rollout};
-use archaeo_data::{Image, Sample};
+use archaeo_data::Image;
 use archaeo_models::NetworkSpec;
-use archaeo_training::images::{preprocess, to_tensor};
+use archaeo_training::images::to_tensor;
 
 use crate::findings::HeatmapShown;
 use crate::scene::{Scene, StudyError};
@@ -30,16 +30,14 @@ pub(crate) fn depends_on_class(network: &NetworkSpec) -> bool {
     network.attention_layers() == 0
 }
 
-/// Every model's explanation of each of `samples`.
+/// Every model's explanation of each of `indices` of the main split.
 ///
 /// # Errors
 /// A model whose attention cannot be rolled out.
-pub(super) fn explain(scene: &Scene, samples: &[Sample]) -> Result<Vec<ByModel<Explanation>>, StudyError> {
-    let mut explained: Vec<ByModel<Explanation>> = samples.iter().map(|_| ByModel::default()).collect();
+pub(super) fn explain(scene: &Scene, indices: &[usize]) -> Result<Vec<ByModel<Explanation>>, StudyError> {
+    let mut explained: Vec<ByModel<Explanation>> = indices.iter().map(|_| ByModel::default()).collect();
     for subject in scene.subjects {
-        let preprocessing = &subject.model.card().preprocessing;
-        let seen: Vec<Image> =
-            samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect();
+        let seen = scene.images_for(subject.model, indices)?;
         let images = to_tensor(&seen, scene.device);
         let heatmaps = match !depends_on_class(&subject.model.card().network) {
             true => rollout(&AttentionMaps::record(subject.model, images)?, &RolloutOptions::default()),

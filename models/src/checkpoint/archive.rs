@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::io::{BufReader, Read};
 use std::ops::Range;
 
+use archaeo_store::memory::Budget;
 use archaeo_store::{InputFile, InputReader};
 use zip::{CompressionMethod, ZipArchive};
 
-use super::element::Budget;
 use super::error::Fault;
 
 /// A zip archive in a file.
@@ -26,7 +26,11 @@ pub(super) enum Entry<'a> {
 
 impl<'a> Archive<'a> {
     /// Reads the archive's directory.
+    /// What it takes is checked, and not kept of the budget.
     pub(super) fn open(file: &'a InputFile) -> Result<Self, Fault> {
+        let length = file.len() as u64;
+        let mut budget = Budget::of_file(length);
+        budget.take(archaeo_store::zip_contents(&mut file.reader(), length)?, 1)?;
         let zip = ZipArchive::new(BufReader::new(file.reader())).map_err(damage)?;
         Ok(Self { file, zip })
     }
@@ -44,8 +48,8 @@ impl<'a> Archive<'a> {
         let mut entry = self.zip.by_name(name).map_err(damage)?;
         let length = usize::try_from(entry.size()).unwrap_or(usize::MAX);
         if entry.compression() != CompressionMethod::Stored {
-            budget.take(length, 1)?;
-            let mut contents = Vec::new();
+            budget.take(length as u64, 1)?;
+            let mut contents = Vec::with_capacity(length);
             // The reader ends with an error where there is more than the entry claims, or where the checksum differs.
             entry
                 .read_to_end(&mut contents)
@@ -70,6 +74,13 @@ impl<'a> Archive<'a> {
 }
 
 impl Entry<'_> {
+    /// Gives the memory back that it took of the budget.
+    pub(super) fn give_back(self, budget: &mut Budget) {
+        if let Self::Inflated(contents) = self {
+            budget.give_back(contents.len() as u64);
+        }
+    }
+
     /// Bytes of the contents.
     pub(super) fn len(&self) -> usize {
         match self {

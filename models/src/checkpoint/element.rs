@@ -1,5 +1,6 @@
 //! Numbers of any width, widened to 32-bit floats within a budget.
 
+use archaeo_store::memory::Budget;
 use burn::tensor::{bf16, f16};
 
 use super::error::Fault;
@@ -78,46 +79,15 @@ pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length))
 }
 
-/// Memory that the arrays of a file may take together.
+/// Room for the values of an array of `shape`, taken from the budget of its file, and their number.
 ///
-/// Weights hardly compress and are rarely shared, so that honest arrays are at most a few times as large as their file. A
-/// compressed run of zeros or one array under a million names may be a thousand times as large: it is refused before any
-/// memory is taken.
-pub(super) struct Budget {
-    left: usize,
-    all: usize,
-}
-
-impl Budget {
-    /// What arrays from a file of so many bytes may take: sixteen times as much, and a few for small files of zeros.
-    pub(super) fn of_file(length: usize) -> Self {
-        let all = length.saturating_mul(16).saturating_add(64 << 20);
-        Self { left: all, all }
-    }
-
-    /// Takes what `count` elements of `size` bytes need.
-    ///
-    /// # Errors
-    /// When that is more than is left.
-    pub(super) fn take(&mut self, count: usize, size: usize) -> Result<(), Fault> {
-        let needed = count.checked_mul(size).filter(|needed| *needed <= self.left);
-        let Some(needed) = needed else {
-            let most = self.all >> 20;
-            return Err(Fault::malformed(format!(
-                "its arrays claim more than {most} MiB, which a file of its size cannot need"
-            )));
-        };
-        self.left -= needed;
-        Ok(())
-    }
-
-    /// Room for the values of an array of `shape`, and their number.
-    ///
-    /// # Errors
-    /// When that is more than is left.
-    pub(super) fn values(&mut self, shape: &[usize]) -> Result<(Vec<f32>, usize), Fault> {
-        let count = element_count(shape).unwrap_or(usize::MAX);
-        self.take(count, size_of::<f32>())?;
-        Ok((Vec::with_capacity(count), count))
-    }
+/// Weights hardly compress and are rarely shared, so that honest arrays are at most a few times as large as their file. A compressed
+/// run of zeros or one array under a million names may be a thousand times as large: it is refused before any memory is taken.
+///
+/// # Errors
+/// When the file may not take that.
+pub(super) fn room_for(budget: &mut Budget, shape: &[usize]) -> Result<(Vec<f32>, usize), Fault> {
+    let count = element_count(shape).unwrap_or(usize::MAX);
+    budget.take(count as u64, size_of::<f32>() as u64)?;
+    Ok((Vec::with_capacity(count), count))
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use archaeo_store::StoreError;
+use archaeo_store::memory::TooMuch;
 use thiserror::Error;
 
 use crate::describe::DescribeError;
@@ -126,6 +127,14 @@ pub enum WeightsError {
         /// How much it takes.
         source: TooLarge,
     },
+    /// Its arrays take more memory than they may.
+    #[error("{path} is too large: {source}")]
+    Memory {
+        /// Which file.
+        path: PathBuf,
+        /// What they take, and what they may.
+        source: TooMuch,
+    },
     /// The model that the file is said to hold cannot be built.
     #[error("cannot build the model of {path}: {source}")]
     Spec {
@@ -149,6 +158,14 @@ pub(super) enum Fault {
     WouldRun(String),
     /// It cannot be told which of its arrays are the model, or they cannot be used; the end of a sentence.
     Model(String),
+    /// Its arrays take more memory than they may.
+    TooMuch(TooMuch),
+}
+
+impl From<TooMuch> for Fault {
+    fn from(refused: TooMuch) -> Self {
+        Self::TooMuch(refused)
+    }
 }
 
 impl From<io::Error> for Fault {
@@ -186,6 +203,7 @@ impl Fault {
                 WeightsError::Dtype { path, name: printable(&name), dtype: printable(&dtype) }
             }
             Self::WouldRun(function) => WeightsError::WouldRun { path, function: printable(&function) },
+            Self::TooMuch(source) => WeightsError::Memory { path, source },
             Self::Model(reason) => WeightsError::Model { path, reason: printable(&reason) },
         }
     }

@@ -21,6 +21,9 @@ mod torch;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use archaeo_store::InputFile;
+use archaeo_store::memory::Budget;
+
 use self::archive::Archive;
 use self::error::Fault;
 use self::locate::{Located, Shapes, locate};
@@ -112,7 +115,8 @@ pub fn read(path: &Path) -> Result<Checkpoint, WeightsError> {
 pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Checkpoint, WeightsError> {
     let file = source::locate(path)?;
     let config = source::config_beside(&file)?;
-    let (state, metadata, located) = read_file(&file, &Search::Model(options.entry.clone()))?;
+    let (state, metadata, located) =
+        read_file(&file, &Search::Model(options.entry.clone()), Budget::of_file)?;
     let mut checkpoint = Checkpoint { path: path.to_owned(), metadata, config, ..Checkpoint::default() };
     let Some(located) = located else { return Ok(Checkpoint { state, ..checkpoint }) };
     let (state, normaliser) = located.apply(state);
@@ -144,45 +148,63 @@ fn normalisation(mean: &Array, std: &Array) -> Option<([f32; 3], [f32; 3])> {
     usable.then(|| (mean.map(|mean| mean / scale), std.map(|std| std / scale)))
 }
 
-/// Reads every array of a checkpoint under its own name, and its metadata; for those who need nothing else of it.
+/// Reads every array of a checkpoint under its own name, and its metadata; for those who need nothing else of it. Meant for files
+/// that were written here: they may take a multiple of their length in memory, whatever else is there.
 ///
 /// # Errors
 /// As [`read`].
 pub fn read_arrays(path: &Path) -> Result<(State, HashMap<String, String>), WeightsError> {
-    let (state, metadata, _) = read_file(&source::locate(path)?, &Search::Everything)?;
+    let (state, metadata, _) = read_file(&source::locate(path)?, &Search::Everything, Budget::of_own_file)?;
     Ok((state, metadata.into_iter().collect()))
 }
 
-fn read_file(path: &Path, search: &Search) -> Result<Contents, WeightsError> {
+/// The contents of a file, or of all files of an index; `budget` says what so many bytes may take.
+fn read_file(path: &Path, search: &Search, budget: fn(u64) -> Budget) -> Result<Contents, WeightsError> {
     let (file, format) = source::open(path)?;
-    let contents = match &format {
-        Format::Safetensors => safetensors::read(&file, search),
-        Format::Index => {
-            drop(file);
-            return read_shards(path, search);
+    if format == Format::Index {
+        drop(file);
+        return read_shards(path, search, budget);
+    }
+    let mut budget = budget(file.len() as u64);
+    read_opened(&file, &format, search, &mut budget).map_err(|fault| fault.of(path, format.name()))
+}
+
+/// The contents of one file, for which memory is taken from `budget`.
+fn read_opened(
+    file: &InputFile,
+    format: &Format,
+    search: &Search,
+    budget: &mut Budget,
+) -> Result<Contents, Fault> {
+    match format {
+        Format::Safetensors => safetensors::read(file, search, budget),
+        Format::TorchArchive(pickle) => {
+            torch::read_archive(&mut Archive::open(file)?, pickle, search, budget)
         }
-        Format::TorchArchive(pickle) => Archive::open(&file)
-            .and_then(|mut archive| torch::read_archive(&file, &mut archive, pickle, search)),
-        Format::TorchLegacy => torch::read_legacy(&file, search),
-        Format::Numpy => Archive::open(&file)
-            .and_then(|mut archive| numpy::read(&file, &mut archive))
-            .map(|state| (state, BTreeMap::new(), None)),
-    };
-    contents.map_err(|fault| fault.of(path, format.name()))
+        Format::TorchLegacy => torch::read_legacy(file, search, budget),
+        Format::Numpy => {
+            numpy::read(&mut Archive::open(file)?, budget).map(|state| (state, BTreeMap::new(), None))
+        }
+        Format::Index => Err(Fault::malformed("it is a list of files itself")),
+    }
 }
 
 /// The arrays of all files of an index.
-fn read_shards(index: &Path, search: &Search) -> Result<Contents, WeightsError> {
+fn read_shards(index: &Path, search: &Search, budget: fn(u64) -> Budget) -> Result<Contents, WeightsError> {
     let fault = |fault: Fault| fault.of(index, Format::Index.name());
     let shards = source::shards(index).map_err(fault)?;
     let (mut state, mut metadata) = (State::new(), BTreeMap::new());
+    // All files together are one checkpoint.
+    let length =
+        shards.iter().filter_map(|shard| std::fs::metadata(shard).ok()).map(|shard| shard.len()).sum();
+    let mut budget = budget(length);
     for shard in shards {
         let (file, format) = source::open(&shard)?;
-        drop(file);
         if format == Format::Index {
             return Err(fault(Fault::malformed("one of its files is a list of files itself")));
         }
-        let (mut arrays, mut notes, _) = read_file(&shard, &Search::Everything)?;
+        let contents = read_opened(&file, &format, &Search::Everything, &mut budget);
+        let (mut arrays, mut notes, _) = contents.map_err(|fault| fault.of(&shard, format.name()))?;
         state.append(&mut arrays);
         metadata.append(&mut notes);
     }

@@ -4,10 +4,10 @@
 //! entries. It is looked at with a few string searches instead of a parser for such literals: what is nested without end is
 //! then no danger to the stack.
 
-use archaeo_store::InputFile;
+use archaeo_store::memory::Budget;
 
 use super::archive::{Archive, Entry};
-use super::element::{Budget, Element, element_count};
+use super::element::{Element, element_count, room_for};
 use super::error::Fault;
 use crate::state::{Array, State};
 
@@ -20,15 +20,15 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 const MOST_AXES: usize = 16;
 
 /// Every array of floats of an archive, under its own name.
-pub(super) fn read(file: &InputFile, archive: &mut Archive) -> Result<State, Fault> {
-    let mut budget = Budget::of_file(file.len());
+pub(super) fn read(archive: &mut Archive, budget: &mut Budget) -> Result<State, Fault> {
     let mut state = State::new();
     for name in archive.names() {
         let Some(array_name) = name.strip_suffix(".npy") else { continue };
-        let entry = archive.entry(&name, &mut budget)?;
-        if let Some(array) = read_array(array_name, &entry, &mut budget)? {
+        let entry = archive.entry(&name, budget)?;
+        if let Some(array) = read_array(array_name, &entry, budget)? {
             state.insert(array_name.to_owned(), array);
         }
+        entry.give_back(budget);
     }
     Ok(state)
 }
@@ -69,7 +69,7 @@ fn read_array(name: &str, entry: &Entry, budget: &mut Budget) -> Result<Option<A
     if length != Some(entry.len() - data) {
         return Err(malformed(&format!("has shape {shape:?} but {} bytes", entry.len() - data)));
     }
-    let (mut values, count) = budget.values(&shape)?;
+    let (mut values, count) = room_for(budget, &shape)?;
     if fortran_order && shape.len() > 1 && count > 0 {
         let strides: Vec<usize> = (0..shape.len()).map(|axis| shape[..axis].iter().product()).collect();
         element.gather(&entry.bytes(data..entry.len())?, &shape, &strides, &mut values);

@@ -8,11 +8,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use archaeo_store::InputFile;
+use archaeo_store::memory::Budget;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::Search;
-use super::element::{Budget, Element};
+use super::element::{Element, room_for};
 use super::error::{Fault, WeightsError};
 use super::torch::Contents;
 use crate::state::{Array, State};
@@ -56,7 +57,7 @@ pub(super) fn header(file: &InputFile) -> Result<(Metadata, usize), Fault> {
 
 /// The arrays of floats that `search` wants, the metadata, and how the model was found. Integers, which are counters, indices
 /// or masks, are left out.
-pub(super) fn read(file: &InputFile, search: &Search) -> Result<Contents, Fault> {
+pub(super) fn read(file: &InputFile, search: &Search, budget: &mut Budget) -> Result<Contents, Fault> {
     let (header, start) = header(file)?;
     let located = search.in_shapes(&metadata(&header), || {
         let info = |name: String| {
@@ -66,7 +67,6 @@ pub(super) fn read(file: &InputFile, search: &Search) -> Result<Contents, Fault>
         };
         header.offset_keys().into_iter().filter_map(info).collect()
     })?;
-    let mut budget = Budget::of_file(file.len());
     let mut state = State::new();
     for name in header.offset_keys() {
         let Some(TensorInfo { dtype, shape, data_offsets: (begin, end) }) = header.info(&name) else {
@@ -80,7 +80,7 @@ pub(super) fn read(file: &InputFile, search: &Search) -> Result<Contents, Fault>
             Some(element) => element,
             None => return Err(Fault::Dtype(name, dtype.to_string())),
         };
-        let (mut values, _) = budget.values(shape)?;
+        let (mut values, _) = room_for(budget, shape)?;
         file.pieces(start + begin..start + end, |piece| element.widen(piece, &mut values))?;
         state.insert(name, Array { shape: shape.clone(), values });
     }

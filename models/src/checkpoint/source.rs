@@ -1,9 +1,10 @@
 //! Which file a path means, and what is in it: both are found by looking, not by the name's ending.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use archaeo_store::InputFile;
+use archaeo_store::{InputFile, read_bytes};
 
 use super::error::{Fault, WeightsError};
 use super::{archive, numpy, safetensors, torch};
@@ -64,8 +65,8 @@ const OPEN_CLIP: &str = "open_clip_config.json";
 /// How `transformers` prepares images, next to that, and the key under which it is handed on.
 const PREPROCESSOR: (&str, &str) = ("preprocessor_config.json", "preprocessor");
 
-/// Bytes of the largest JSON file that is read.
-const LARGEST_JSON: u64 = 16 << 20;
+/// Bytes of the largest JSON file that is read: in memory it takes up to a hundred times as much.
+const LARGEST_JSON: u64 = 4 << 20;
 
 /// The format of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,12 +179,11 @@ pub(super) fn config_beside(file: &Path) -> Result<Option<serde_json::Value>, We
 
 /// A JSON file of reasonable size.
 pub(super) fn read_json(path: &Path) -> Result<serde_json::Value, Fault> {
-    let length = archaeo_store::look(path)?.len();
-    if length > LARGEST_JSON {
-        return Err(Fault::malformed(format!("it has {} MiB", length >> 20)));
-    }
-    serde_json::from_slice(&archaeo_store::read(path)?)
-        .map_err(|error| Fault::malformed(format!("it does not parse: {error}")))
+    let bytes = read_bytes(path, LARGEST_JSON).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => Fault::malformed(error.to_string()),
+        _ => Fault::Io(error),
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| Fault::malformed(format!("it does not parse: {error}")))
 }
 
 /// Opens a file and says what format it has.

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use archaeo_store::InputFile;
+use archaeo_store::memory::Budget;
 
 use super::Search;
 use super::archive::{Archive, Entry};
-use super::element::{Budget, Element};
+use super::element::{Element, room_for};
 use super::error::Fault;
 use super::locate::{Located, Shapes, locate};
 use super::state_dict::{Leaf, Leaves, everything, find_model};
@@ -48,21 +49,20 @@ pub(super) type Contents = (State, BTreeMap<String, String>, Option<Located>);
 
 /// Reads a zip archive whose pickle is the entry `pickle`.
 pub(super) fn read_archive(
-    file: &InputFile,
     archive: &mut Archive,
     pickle: &str,
     search: &Search,
+    budget: &mut Budget,
 ) -> Result<Contents, Fault> {
     let folder = pickle.trim_end_matches("data.pkl");
-    let mut budget = Budget::of_file(file.len());
     let order = format!("{folder}byteorder");
     if archive.names().contains(&order) {
-        let order = archive.entry(&order, &mut budget)?;
+        let order = archive.entry(&order, budget)?;
         if order.len() == 3 && *order.bytes(0..3)? == *b"big" {
             return Err(big_endian());
         }
     }
-    let pickle = archive.entry(pickle, &mut budget)?;
+    let pickle = archive.entry(pickle, budget)?;
     if pickle.len() > LARGEST_PICKLE {
         return Err(Fault::malformed(format!("its pickle has {} MiB", pickle.len() >> 20)));
     }
@@ -70,8 +70,11 @@ pub(super) fn read_archive(
     let pickle = Pickle::parse(&pickle)?;
     // Views of one storage follow each other, so the last storage is kept at hand.
     let mut last: Option<(String, Entry)> = None;
-    contents(&pickle, search, &mut budget, |tensor, budget| {
+    contents(&pickle, search, budget, |tensor, budget| {
         if last.as_ref().is_none_or(|(key, _)| *key != tensor.storage.key) {
+            if let Some((_, entry)) = last.take() {
+                entry.give_back(budget);
+            }
             let entry = archive.entry(&format!("{folder}data/{}", tensor.storage.key), budget)?;
             last = Some((tensor.storage.key.clone(), entry));
         }
@@ -81,13 +84,13 @@ pub(super) fn read_archive(
 }
 
 /// Reads the older container.
-pub(super) fn read_legacy(file: &InputFile, search: &Search) -> Result<Contents, Fault> {
+pub(super) fn read_legacy(file: &InputFile, search: &Search, budget: &mut Budget) -> Result<Contents, Fault> {
     let most = file.len().min(LARGEST_PICKLE);
     let mut length = most.min(FIRST_LOOK);
     loop {
         let bytes = file.bytes(0..length)?;
         match LegacyPickles::parse(&bytes) {
-            Ok(pickles) => return pickles.contents(file, search),
+            Ok(pickles) => return pickles.contents(file, search, budget),
             Err(fault) if length == most => return Err(fault),
             // Perhaps the pickles are only longer than what was looked at.
             Err(_) => length = most.min(4 * length),
@@ -124,10 +127,9 @@ impl<'a> LegacyPickles<'a> {
         Ok(Self { object, keys, end: bytes.len() - rest.len() })
     }
 
-    fn contents(&self, file: &InputFile, search: &Search) -> Result<Contents, Fault> {
+    fn contents(&self, file: &InputFile, search: &Search, budget: &mut Budget) -> Result<Contents, Fault> {
         let places = legacy_storages(file, self.end, &self.object, &self.keys)?;
-        let mut budget = Budget::of_file(file.len());
-        contents(&self.object, search, &mut budget, |tensor, budget| {
+        contents(&self.object, search, budget, |tensor, budget| {
             let place = places.get(&tensor.storage.key).ok_or_else(|| {
                 Fault::malformed(format!("storage {} is not in the file", tensor.storage.key))
             })?;
@@ -230,7 +232,7 @@ fn values(tensor: &Tensor, storage: &Entry, budget: &mut Budget) -> Result<Array
     let outside = || Fault::malformed("the tensor reaches beyond its storage");
     let Tensor { element, offset, shape, strides, .. } = tensor;
     let size = element.size();
-    let (mut values, count) = budget.values(shape)?;
+    let (mut values, count) = room_for(budget, shape)?;
     if count > 0 {
         let reach = shape.iter().zip(strides).try_fold(0usize, |reach, (length, stride)| {
             reach.checked_add((length - 1).checked_mul(*stride)?)

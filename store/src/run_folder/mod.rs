@@ -26,7 +26,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::{Lock, StoreError, sweep};
+use crate::{Lock, StoreError, read_bytes, read_text, sweep};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
@@ -90,6 +90,9 @@ pub struct DataIdentity {
 }
 
 /// Files of a start, and of what follows.
+/// Bytes of the longest record that is read.
+pub const LONGEST: u64 = 64 << 20;
+
 const LOCK: &str = "lock";
 const CONFIG: &str = "config.toml";
 const DATA: &str = "data.json";
@@ -148,7 +151,7 @@ impl RunFolder {
             self.write_json(DATA, data)?;
             return Ok(crate::write(&config_path, config.as_bytes())?);
         }
-        let there = crate::read_to_string(&config_path).map_err(StoreError::io("read", &config_path))?;
+        let there = read_text(&config_path, LONGEST).map_err(StoreError::io("read", &config_path))?;
         if let Some(difference) = difference_of_configs(&there, config) {
             return Err(RunFolderError::OtherConfiguration { path: self.path.clone(), difference });
         }
@@ -207,7 +210,7 @@ impl RunFolder {
     /// A file that cannot be read or holds something else.
     pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, RunFolderError> {
         let path = self.file(name);
-        let bytes = match crate::read(&path) {
+        let bytes = match read_bytes(&path, LONGEST) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(StoreError::io("read", path)(source).into()),
             Ok(bytes) => bytes,
@@ -231,7 +234,7 @@ fn holds_only_beginnings(path: &Path) -> Result<bool, RunFolderError> {
         let name = entry.file_name();
         let ours = match name.to_str() {
             Some(LOCK) => true,
-            Some(DATA) => crate::read(&entry.path())
+            Some(DATA) => read_bytes(&entry.path(), LONGEST)
                 .is_ok_and(|bytes| serde_json::from_slice::<DataIdentity>(&bytes).is_ok()),
             Some(CHECKPOINTS) => fs::read_dir(entry.path())
                 .is_ok_and(|inner| inner.flatten().all(|entry| is_temporary(&entry.file_name()))),

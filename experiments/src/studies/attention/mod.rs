@@ -17,7 +17,6 @@ use archaeo_analysis::statistics::{
 };
 
 use archaeo_data::Image;
-use archaeo_training::images::preprocess;
 
 use self::findings::{AttentionFindings, HeadAttention, LayerAttention};
 use crate::findings::{ExplainedImage, HeadMaps, HeatmapShown, Investigation, LayerMaps};
@@ -68,19 +67,18 @@ fn of_model(scene: &Scene, Subject { name, model }: Subject) -> Result<Attention
     scene.for_each_batch(&format!("attention of {name}"), &indices, model, |batch, samples, tensor| {
         let maps = AttentionMaps::record(model, tensor)?;
         images.extend(attention_statistics(&maps, convention));
-        let preprocessing = &model.card().preprocessing;
-        let seen = |place: usize| preprocess(samples[place].image.clone(), preprocessing);
+        let seen = |place: usize| &samples[place].image;
         if head_maps_shown.is_none() {
-            head_maps_shown = Some(head_maps(scene, &name.to_string(), &maps, batch[0], &seen(0))?);
+            head_maps_shown = Some(head_maps(scene, &name.to_string(), &maps, batch[0], seen(0))?);
             read_out = maps.layers[0].site.read_out.describe();
             even_distances = maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect();
         }
         let heatmaps = rollout(&maps, &RolloutOptions::default());
         for (place, heatmap) in heatmaps.iter().enumerate().take(ROLLOUTS_SHOWN - rollouts_shown.len()) {
             let file = format!("attention-{name}-image-{:02}", rollouts_shown.len() + 1);
-            let heatmap = scene.save_heatmap(&format!("{file}-rollout"), &seen(place), heatmap)?;
+            let heatmap = scene.save_heatmap(&format!("{file}-rollout"), seen(place), heatmap)?;
             rollouts_shown.push(ExplainedImage {
-                image: scene.save_image(&file, batch[place], &seen(place))?,
+                image: scene.save_image(&file, batch[place], seen(place))?,
                 predictions: [(name, answer(batch[place]))].into(),
                 heatmaps: [(name, heatmap)].into(),
             });

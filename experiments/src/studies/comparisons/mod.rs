@@ -46,8 +46,8 @@ impl Study for ComparisonsStudy {
         let mut items = Vec::new();
         let mut of_pairs: Vec<Vec<Pair>> = pairs.iter().map(|_| Vec::new()).collect();
         let first = scene.subjects[0];
-        scene.for_each_batch("explanations compared", &indices, first.model, |batch, samples, _| {
-            for (&index, explained) in batch.iter().zip(explain(scene, samples)?) {
+        scene.for_each_batch("explanations compared", &indices, first.model, |batch, _, _| {
+            for (&index, explained) in batch.iter().zip(explain(scene, batch)?) {
                 let answer = |model: ModelName| answered[model].1[index];
                 let compared: Vec<Pair> = (pairs.iter())
                     .map(|&models| {

@@ -41,8 +41,8 @@ pub(super) fn gallery(
     let erring: Vec<&str> = erring.iter().map(|name| name.as_str()).collect();
     let file = format!("errors-{}", erring.join("-"));
     let first = scene.subjects[0].model;
-    scene.for_each_batch("errors explained", &chosen, first, |batch, samples, _| {
-        for (&image, explained) in batch.iter().zip(explain(scene, samples)?) {
+    scene.for_each_batch("errors explained", &chosen, first, |batch, _, _| {
+        for (&image, explained) in batch.iter().zip(explain(scene, batch)?) {
             let name = format!("{file}-{:02}", found.len() + 1);
             let seen = &explained.values().next().expect("a scene has a model").seen;
             found.push(ExplainedImage {

@@ -14,7 +14,7 @@ use archaeo_analysis::statistics::{
 };
 
 use archaeo_random::stratified;
-use archaeo_training::images::{preprocess, to_tensor};
+use archaeo_training::images::to_tensor;
 
 use self::findings::{HeadAblation, HeadFindings, SelectedHead};
 use crate::findings::Investigation;
@@ -91,13 +91,7 @@ pub fn of_model(scene: &Scene, Subject { name, model }: Subject) -> Result<HeadF
             let donor_indices: Vec<usize> =
                 (done..done + batch.len()).map(|i| indices[donor_of[i]]).collect();
             done += batch.len();
-            let donors: Vec<_> = scene
-                .split()?
-                .batch(&donor_indices)?
-                .iter()
-                .map(|sample| preprocess(sample.image.clone(), &model.card().preprocessing))
-                .collect();
-            let donors = to_tensor(&donors, scene.device);
+            let donors = to_tensor(&scene.images_for(model, &donor_indices)?, scene.device);
             let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
             ablations.append(ablate_heads(model, images.clone(), &labels, &substitutes)?);
             let batch_gradients = gradient_importance(model, images, &labels)?;

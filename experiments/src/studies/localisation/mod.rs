@@ -12,7 +12,7 @@ use archaeo_analysis::localisation::{centre_heatmap, edge_heatmap, object_share,
 use archaeo_analysis::rollout::{RolloutOptions, attention_relevance, gradient_rollout, rollout};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
 use archaeo_data::Image;
-use archaeo_training::images::{preprocess, preprocess_mask, to_tensor};
+use archaeo_training::images::{preprocess_mask, to_tensor};
 use burn::tensor::Tensor;
 
 use self::findings::LocalisationFindings;
@@ -36,11 +36,9 @@ impl Study for LocalisationStudy {
     type Findings = LocalisationFindings;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
-        let first = scene
-            .sample(Self::ID, 1)?
-            .first()
-            .map(|&index| scene.split()?.load(index).map_err(StudyError::from));
-        let knows_mask = first.transpose()?.is_some_and(|sample| sample.truth.is_some());
+        let split = scene.split()?;
+        let knows_mask =
+            scene.sample(Self::ID, 1)?.first().is_some_and(|&first| split.texture(first).is_some());
         Ok(Applicability::only_if(knows_mask, "the data has no object masks"))
     }
 
@@ -58,12 +56,10 @@ impl Study for LocalisationStudy {
             &indices,
             first.model,
             |batch, samples, _| {
-                let seen = |subject: &Subject| -> Vec<Image> {
-                    let preprocessing = &subject.model.card().preprocessing;
-                    samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect()
-                };
-                let seen: ByModel<Vec<Image>> =
-                    scene.subjects.iter().map(|subject| (subject.name, seen(subject))).collect();
+                let mut seen = ByModel::default();
+                for subject in scene.subjects {
+                    seen.insert(subject.name, scene.images_for(subject.model, batch)?);
+                }
                 let mut heatmaps = Vec::new();
                 for subject in scene.subjects {
                     heatmaps.extend(explanations(subject, to_tensor(&seen[subject.name], scene.device))?);

@@ -115,13 +115,10 @@ fn of_one(
 /// Texture of the first `count` images of a split; `None` where the data does not know it.
 fn textures(scene: &Scene, split: &str, count: usize) -> Result<Option<Vec<usize>>, StudyError> {
     let split = scene.dataset.split(split)?;
-    let all: Vec<usize> = (0..count.min(split.len())).collect();
-    let mut textures = Vec::with_capacity(all.len());
-    for batch in all.chunks(scene.sizes.batch_size) {
-        for sample in split.batch(batch)? {
-            let Some(truth) = sample.truth else { return Ok(None) };
-            textures.push(truth.texture as usize);
-        }
+    let mut textures = Vec::new();
+    for index in 0..count.min(split.len()) {
+        let Some(texture) = split.texture(index) else { return Ok(None) };
+        textures.push(texture as usize);
     }
     Ok(Some(textures))
 }

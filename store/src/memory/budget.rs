@@ -1,0 +1,84 @@
+//! What one file may take of the memory.
+
+use super::{Memory, Room, TooMuch, memory};
+
+/// A file may take so many times its length, and this much besides: what is in it is rarely compressed as well as that, and a
+/// small file of zeros is.
+const MULTIPLE: u64 = 64;
+const BESIDES: u64 = 64 << 20;
+
+/// The memory that one file may take for what it holds: a multiple of its length, and no more than there is for all files.
+/// Where that was chosen with [`Memory::allow`], the length does not matter. What was taken is given back when this is dropped.
+#[derive(Debug)]
+pub struct Budget {
+    room: Room,
+    /// Length of the file, where it matters.
+    length: Option<u64>,
+}
+
+impl Budget {
+    /// The budget of a file of so many bytes, or of several together.
+    pub fn of_file(length: u64) -> Self {
+        Self::within(memory(), length)
+    }
+
+    /// The budget of a file that this program has written itself, of so many bytes: the multiple of its length, whatever other files
+    /// hold. Training, which wrote it, has room for it.
+    pub fn of_own_file(length: u64) -> Self {
+        static OWN: Memory = Memory::new(u64::MAX);
+        Self { room: Room { memory: &OWN, bytes: 0, stays: true }, length: Some(length) }
+    }
+
+    pub(super) fn within(memory: &'static Memory, length: u64) -> Self {
+        let length = (!memory.state().chosen).then_some(length);
+        Self { room: Room { memory, bytes: 0, stays: true }, length }
+    }
+
+    /// Takes `count` times `size` bytes.
+    ///
+    /// # Errors
+    /// When that is more than the file may take; it names the need of the whole file.
+    pub fn take(&mut self, count: u64, size: u64) -> Result<(), TooMuch> {
+        let needed = count.checked_mul(size).and_then(|more| self.room.bytes.checked_add(more));
+        let by_length = self.length.map(|length| length.saturating_mul(MULTIPLE).saturating_add(BESIDES));
+        let left = self.room.memory.left();
+        let Some(needed) = needed else {
+            return Err(TooMuch { needed: None, allowed: left, length: None, held: 0 });
+        };
+        if let Some(allowed) = by_length.filter(|allowed| needed > *allowed) {
+            // What others hold counts for the remedy.
+            let held = self.room.memory.state().held.saturating_sub(self.room.bytes);
+            return Err(TooMuch { needed: Some(needed), allowed, length: self.length, held });
+        }
+        let more = needed - self.room.bytes;
+        self.room.memory.hold(more).map_err(|refused| TooMuch {
+            needed: Some(needed),
+            allowed: refused.allowed.saturating_add(self.room.bytes),
+            held: refused.held.saturating_sub(self.room.bytes),
+            ..refused
+        })?;
+        self.room.bytes = needed;
+        Ok(())
+    }
+
+    /// Gives `bytes` back of what was taken.
+    pub fn give_back(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.room.bytes);
+        self.room.bytes -= bytes;
+        self.room.memory.give_back(bytes, true);
+    }
+
+    /// Bytes taken so far.
+    pub fn taken(&self) -> u64 {
+        self.room.bytes
+    }
+
+    /// Bytes that may still be taken.
+    pub fn left(&self) -> u64 {
+        let of_all = self.room.memory.left();
+        let by_length = self.length.map(|length| {
+            length.saturating_mul(MULTIPLE).saturating_add(BESIDES).saturating_sub(self.room.bytes)
+        });
+        by_length.map_or(of_all, |left| left.min(of_all))
+    }
+}
