@@ -170,7 +170,7 @@ fn faulty_files_get_a_sentence_and_no_memory() {
         (whole.clone(), whole.clone(), "its shape is [3, 2, 3]; labels have one axis"),
         (labels(&[1]), labels(&[1]), "its shape is [1]; images have three axes"),
         (idx(&[u32::MAX, u32::MAX, u32::MAX], &[]), labels(&[]), "but holds 0"),
-        (gzip(&idx(&[u32::MAX, 28, 28], &[0; 99])), labels(&[]), "more than the 1024 MiB"),
+        (gzip(&idx(&[u32::MAX, 28, 28], &[0; 99])), labels(&[]), "more than the 64.0 MiB that a file of"),
         (idx(&[3, 0, 3], &[]), labels(&[0, 1, 0]), "its images have 3 × 0 pixels"),
         (b"\0\0\x0D\x03".to_vec(), labels(&[]), "does not begin as an idx file of 8-bit values"),
         (b"\0\0".to_vec(), labels(&[]), "its header cannot be read"),

@@ -95,7 +95,7 @@ fn lists_take_memory_for_their_fields_before_they_are_read() {
         std::fs::write(path.join(list), text).unwrap();
         complaint(&path)
     };
-    assert!(write("commas", &b",".repeat(40 << 20)).contains("--memory"));
+    assert!(write("commas", &b",".repeat(60 << 20)).contains("--memory"));
     let line = [&b"{\"file\":["[..], &b"[],".repeat(1 << 20)].concat();
     assert!(write("one", &line).contains("line 1 has 3 MiB"));
     let keys: Vec<String> = (0..20_000).map(|key| format!("\"k{key}\":1")).collect();
