@@ -18,7 +18,6 @@ use std::process::ExitCode;
 use archaeo_ops::{keep_freed_memory, with_precision};
 use clap::{CommandFactory, FromArgMatches};
 use archaeo_store::memory::memory;
-use clap::Parser;
 
 use crate::cli::{Cli, Command, WRONG_COMMAND_LINE};
 use crate::printer::Printer;
