@@ -167,9 +167,8 @@ mod tests {
     #[test]
     fn as_many_pictures_fit_as_are_said_to() {
         let cell = plain(1, 1, PAPER, "a");
-        // A tall and a wide one.
-        for (columns, headings) in [(1, vec![]), (5, vec!["b".to_string()])] {
-            let layout = SheetLayout { columns, cell: 1500, gap: 40, scale: 2, headings };
+        for (columns, headings) in [(1, vec![]), (3, vec!["b".to_string()])] {
+            let layout = SheetLayout { columns, cell: 100, gap: 8, scale: 1, headings };
             let most = layout.most_cells(1);
             let sheet = contact_sheet(&vec![cell.clone(); most], &layout).unwrap();
             let [width, height] = [sheet.width(), sheet.height()];
@@ -177,6 +176,10 @@ mod tests {
             let taller = height + layout.row_height(1);
             assert!(taller > TALLEST || width * taller > MOST_PIXELS, "{width} × {height}");
         }
+        // A wide one has fewer rows.
+        let wide = layout(100, 10);
+        let rows = wide.most_cells(1) / 100;
+        assert!(rows > 0 && rows * wide.row_height(1) * wide.width(100) <= MOST_PIXELS, "{rows}");
         assert_eq!(SheetLayout { cell: usize::MAX, ..layout(1, 1) }.most_cells(1), 0);
     }
 
