@@ -185,10 +185,10 @@ mod tests {
             "  epoch 3/30 vit_micro ━────────────   12345/100000   1234 images/s  12:34 left"
         );
         assert_eq!(at(60), "  epoch 3/30 vi…   12345/100000   1234 images/s  12:34 left");
-        assert_eq!(at(40), "  epoch 3/30…   12345/100000  12:34 left");
-        assert_eq!(at(20), "  epoch 3/30 vit_m…");
+        assert_eq!(at(40), "  epoch 3/3…   12345/100000  12:34 left");
+        assert_eq!(at(20), "  epoch 3… ────────");
         let begun = State { done: 0, ..state };
-        assert_eq!(line(40, &begun).trim_end(), "  epoch 3/30…       0/100000        10 s");
+        assert_eq!(line(40, &begun).trim_end(), "  epoch 3/3…       0/100000        10 s");
         assert_eq!(waiting(40, "reading a.safetensors", STATE.left), "  reading a.safetensors  12:34");
     }
 }
