@@ -5,8 +5,8 @@ mod programs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use archaeo_store::memory::{LEAST_MEMORY, bytes_in_words, parse_bytes};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use programs::{Completions, Configs, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
 

@@ -16,8 +16,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use archaeo_ops::{keep_freed_memory, with_precision};
-use clap::{CommandFactory, FromArgMatches};
 use archaeo_store::memory::memory;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Command, WRONG_COMMAND_LINE};
 use crate::printer::Printer;

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::thread;
 
 use archaeo_models::clip::{Clip, ClipConfig};
-use archaeo_random::{keyed_rng, standard_normal};
 use archaeo_models::{state_of, write_arrays};
 use archaeo_plot::Picture;
+use archaeo_random::{keyed_rng, standard_normal};
 use burn::tensor::Device;
 use support::{CONFIG, SHERDS, archaeo, excavate, stderr, stdout, succeed};
 

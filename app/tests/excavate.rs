@@ -341,7 +341,7 @@ fn accuracy_in_the_findings_is_that_of_evaluate() {
         for split in all["accuracy"]["splits"].as_array().unwrap() {
             let mut command =
                 archaeo(["evaluate", "--data", SHERDS, "--split", split["split"].as_str().unwrap()]);
-            let result = json(command.arg("--weights").arg(weights));
+            let result = json(command.arg("--weights").arg(&weights));
             let found = &split["models"][name];
             assert_eq!(result["n"], split["n"], "{name} on {}", split["split"]);
             assert_eq!(result["top1"], found["top1"]["value"], "{name} on {}", split["split"]);

@@ -180,10 +180,7 @@ mod tests {
     fn what_matters_stays_on_narrow_terminals() {
         let state = State { what: "epoch 3/30 vit_micro", total: 100_000, ..STATE };
         let at = |columns| line(columns, &state);
-        assert_eq!(
-            at(80),
-            "  epoch 3/30 vit_micro ━────────────   12345/100000   1234 images/s  12:34 left"
-        );
+        assert_eq!(at(80), "  epoch 3/30 vit_micro ━────────────   12345/100000   1234 images/s  12:34 left");
         assert_eq!(at(60), "  epoch 3/30 vi…   12345/100000   1234 images/s  12:34 left");
         assert_eq!(at(40), "  epoch 3/3…   12345/100000  12:34 left");
         assert_eq!(at(20), "  epoch 3… ────────");

@@ -96,12 +96,8 @@ pub(super) fn heatmaps(models: usize, index: usize) -> ByModel<HeatmapShown> {
 
 /// A section as Markdown.
 pub(super) fn text(section: Section) -> String {
-    let document = Document {
-        title: "Made up".into(),
-        lead: Text::new(),
-        facts: Vec::new(),
-        sections: vec![section],
-    };
+    let document =
+        Document { title: "Made up".into(), lead: Text::new(), facts: Vec::new(), sections: vec![section] };
     archaeo_report::markdown::page(&document).text
 }
 
@@ -118,7 +114,9 @@ pub(super) fn everything(mut chapter: Chapter) -> String {
 pub(super) fn assert_speaks_of(models: usize, text: &str) {
     assert!(!text.contains("NaN"), "{text}");
     if models == 1 {
-        for word in ["oth models", "oth ", "the other", "Only ", "only ", "each model", "Each model", "the two"] {
+        for word in
+            ["oth models", "oth ", "the other", "Only ", "only ", "each model", "Each model", "the two"]
+        {
             assert!(!text.contains(word), "{word:?} with one model: {text}");
         }
     }

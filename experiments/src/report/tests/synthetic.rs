@@ -575,7 +575,12 @@ fn comparisons(models: &[ModelName]) -> ComparisonFindings {
         methods: each(models, |model| by_kind(model, "rollout", "Grad-CAM").to_owned()),
         pairs: pairs(models)
             .into_iter()
-            .map(|models| HeatmapAgreement { models, constant: 0, agreement: agreement(0.21, 0.13, 0.0004) })
+            .map(|models| HeatmapAgreement {
+                models,
+                constant: 0,
+                spread: Some(Spread { median: 0.2, lower: -0.1, upper: 0.5 }),
+                agreement: agreement(0.21, 0.13, 0.0004),
+            })
             .collect(),
     }
 }
@@ -642,6 +647,7 @@ fn attacks(models: &[ModelName]) -> AttackFindings {
                 AttackPoint { epsilon, accuracy: share(robust, 500), kept }
             })
             .into(),
+        half_at: Some(0.7 / decay),
         zero_gradient: 0.0,
     };
     let compared =

@@ -47,12 +47,8 @@ fn found(models: usize) -> AttackFindings {
             kept: Some(paired(400, kept, only, p)),
         }
     };
-    let sizes = [
-        (1.0, [250, 150], 0.0001),
-        (2.0, [150, 50], 0.0001),
-        (4.0, [55, 50], 0.72),
-        (8.0, [7, 5], 0.81),
-    ];
+    let sizes =
+        [(1.0, [250, 150], 0.0001), (2.0, [150, 50], 0.0001), (4.0, [55, 50], 0.72), (8.0, [7, 5], 0.81)];
     let all = names(models);
     let of_pair = |pair: [ModelName; 2]| {
         let of = move |attack| sizes.map(|(epsilon, kept, p)| compared(attack, pair, epsilon, kept, p));
@@ -64,7 +60,9 @@ fn found(models: usize) -> AttackFindings {
         label: index % 5,
         answers: each(models, |place| [index % 5, if place == 0 { (index + 3) % 5 } else { index % 5 }]),
         pictures: each(models, |place| {
-            ["clean", "change", "attacked"].map(|panel| format!("pictures/{index}-{place}-{panel}.png")).into()
+            ["clean", "change", "attacked"]
+                .map(|panel| format!("pictures/{index}-{place}-{panel}.png"))
+                .into()
         }),
     };
     AttackFindings {
@@ -72,7 +70,9 @@ fn found(models: usize) -> AttackFindings {
         unit: epsilon_unit(),
         curves: ["FGSM", "PGD"]
             .into_iter()
-            .flat_map(|attack| (0..models).map(move |place| curve_of(place, attack, 0.5 + 0.6 * place as f64)))
+            .flat_map(|attack| {
+                (0..models).map(move |place| curve_of(place, attack, 0.5 + 0.6 * place as f64))
+            })
             .collect(),
         comparisons: crate::subjects::pairs(&all).into_iter().flat_map(of_pair).collect(),
         example_attack: Some(("PGD".into(), 4.0)),
@@ -209,7 +209,10 @@ fn one_model_is_told_without_a_second_one() {
     assert!(evidence.starts_with(
         "Robust accuracy, correct without the attack and under it, on 500\u{a0}images: 84.0\u{a0}% (95\u{a0}% interval"
     ));
-    assert!(evidence.contains(") without an attack; ") && evidence.ends_with(") at ε = 8/255."), "{evidence}");
+    assert!(
+        evidence.contains(") without an attack; ") && evidence.ends_with(") at ε = 8/255."),
+        "{evidence}"
+    );
     assert_eq!(chapter.sample, Some(("attacks", 500)));
     let text = everything(chapter);
     assert!(!text.contains("McNemar") && text.contains("| PGD | ViT |"), "{text}");
@@ -224,7 +227,10 @@ fn three_models_have_a_sentence_for_each_pair_and_a_row_for_each() {
     let chapter = chapter_of(3, &found);
     let said: Vec<&str> = chapter.claims.iter().map(|claim| claim.statement.as_str()).collect();
     assert_eq!(said.len(), 6);
-    assert!(said[1].contains("the ViT keeps more of what it classifies correctly without an attack than the Swin"));
+    assert!(
+        said[1]
+            .contains("the ViT keeps more of what it classifies correctly without an attack than the Swin")
+    );
     assert!(said[1].ends_with("(without an attack: ViT 84.0\u{a0}%, Swin 90.0\u{a0}%)."), "{said:?}");
     assert!(chapter.claims[0].evidence.contains("adjusted over pairs of models, sizes and attacks"));
     let charts = chapter.section.blocks.iter().find_map(|block| match block {
@@ -239,7 +245,11 @@ fn three_models_have_a_sentence_for_each_pair_and_a_row_for_each() {
     }
     let text = everything(chapter);
     assert_eq!(text.matches("| PGD | 4 | ").count(), 3, "a row for each pair");
-    assert_eq!(text.matches(", Swin").count(), 2 + text.matches("%, Swin").count(), "a column for each attack");
+    assert_eq!(
+        text.matches(", Swin").count(),
+        2 + text.matches("%, Swin").count(),
+        "a column for each attack"
+    );
     assert_speaks_of(3, &text);
 }
 

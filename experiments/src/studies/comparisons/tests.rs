@@ -91,7 +91,8 @@ fn found(models: usize) -> ComparisonFindings {
     let pairs = crate::subjects::pairs(&names(models));
     let item = |index: usize| {
         let image = made_image(index);
-        let answer = |place: usize| if index % (place + 3) == 0 { (image.label + 1 + place) % 5 } else { image.label };
+        let answer =
+            |place: usize| if index % (place + 3) == 0 { (image.label + 1 + place) % 5 } else { image.label };
         let agreement = |(place, _)| Measured::Known(0.1 * place as f64 + 0.02 * index as f64);
         Comparison {
             index,
@@ -218,7 +219,11 @@ fn three_models_are_compared_two_by_two() {
     assert_eq!(said.len(), 3);
     assert!(said[1].contains("the ViT and the Swin agree more"), "{said:?}");
     // Both have attention.
-    assert!(chapter.claims[1].evidence.starts_with("Mean rank correlation of the rollouts of the ViT and the Swin over"));
+    assert!(
+        chapter.claims[1]
+            .evidence
+            .starts_with("Mean rank correlation of the rollouts of the ViT and the Swin over")
+    );
     assert!(chapter.claims[1].evidence.contains("Rollout belongs to no class. Selection"));
     assert!(chapter.claims[0].evidence.contains("Where the two name the same class"));
     let panels = chapter.section.blocks.iter().find_map(|block| match block {
@@ -255,7 +260,11 @@ fn of_many_pairs_the_claim_says_the_extremes_and_a_table_the_rest() {
     assert!(claim.evidence.contains("most for the Swin and cnn-2 (0.58"), "{}", claim.evidence);
     assert!(claim.evidence.contains("least for the ViT and cnn (0.08"), "{}", claim.evidence);
     assert!(
-        !chapter.section.blocks.iter().any(|block| matches!(block, archaeo_report::document::Block::Figure(_)))
+        !chapter
+            .section
+            .blocks
+            .iter()
+            .any(|block| matches!(block, archaeo_report::document::Block::Figure(_)))
     );
     let text = everything(chapter);
     assert!(text.contains("Agreement: most Swin and cnn-2 0.52; least ViT and cnn 0.02"), "{text}");

@@ -1,7 +1,9 @@
 use super::*;
 use crate::findings::{AccuracyFindings, ExplainedImage, PairComparison, SplitAccuracy};
 use crate::studies::AccuracyStudy;
-use crate::studies::made_up::{assert_speaks_of, each, estimate, everything, heatmaps, image, investigation, names, share};
+use crate::studies::made_up::{
+    assert_speaks_of, each, estimate, everything, heatmaps, image, investigation, names, share,
+};
 use archaeo_analysis::statistics::{AnswerAgreement, Estimate};
 use archaeo_report::Claim;
 use archaeo_report::document::{Block, Panel};
@@ -182,7 +184,9 @@ fn with_two_classes_no_wrong_answer_is_shared_by_choice() {
         let mut found = found(models);
         found.by_class.truncate(2);
         let text = everything(chapter_of(models, &found, usual()));
-        assert!(!text.contains("Shared mistakes") && !text.contains("Wrong answers that every two models share"));
+        assert!(
+            !text.contains("Shared mistakes") && !text.contains("Wrong answers that every two models share")
+        );
     }
 }
 
@@ -235,10 +239,17 @@ fn three_models_are_told_together_and_two_by_two() {
     let chapter = chapter_of(3, &found(3), usual());
     let said: Vec<&str> = chapter.claims.iter().map(|claim| claim.statement.as_str()).collect();
     assert_eq!(said.len(), 7, "{said:?}");
-    assert_eq!(said[0], "All 3 models have 12 of 2,000\u{a0}images wrong; 470 are wrong for some of them only.");
+    assert_eq!(
+        said[0],
+        "All 3 models have 12 of 2,000\u{a0}images wrong; 470 are wrong for some of them only."
+    );
     assert_eq!(said[2], "The ViT and the Swin tend to fail on the same images.");
     assert!(chapter.claims[2].evidence.contains("238 are wrong for the ViT but not for the Swin"));
-    assert!(said[5].starts_with("Where both the ViT and the Swin are wrong, they name the same wrong class more often"));
+    assert!(
+        said[5].starts_with(
+            "Where both the ViT and the Swin are wrong, they name the same wrong class more often"
+        )
+    );
     let charted = chapter.section.blocks.iter().find_map(|block| match block {
         Block::Figure(figure) => figure.panels.first(),
         _ => None,
@@ -272,8 +283,14 @@ fn of_many_models_the_claims_say_the_extremes() {
     assert_eq!(said.len(), 3, "{said:?}");
     assert!(said[0].starts_with("All 4 models have 2 of 2,000\u{a0}images wrong"));
     assert_eq!(said[1], "Of 6 pairs of models, 6 tend to fail on the same images.");
-    assert!(said[2].starts_with("Where both of a pair are wrong, 6 of 6 pairs of models name the same wrong class more often"));
-    assert!(chapter.claims[2].evidence.contains("largest for cnn and cnn-2 (77.9\u{a0}% against"), "{:?}", chapter.claims[2]);
+    assert!(said[2].starts_with(
+        "Where both of a pair are wrong, 6 of 6 pairs of models name the same wrong class more often"
+    ));
+    assert!(
+        chapter.claims[2].evidence.contains("largest for cnn and cnn-2 (77.9\u{a0}% against"),
+        "{:?}",
+        chapter.claims[2]
+    );
     let text = everything(chapter);
     assert!(text.contains("up to 18 of each group"), "{text}");
     assert_speaks_of(4, &text);
