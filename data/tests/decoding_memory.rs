@@ -4,7 +4,7 @@
 
 use std::io::Cursor;
 
-use archaeo_experiments::data::{decode, memory_to_decode};
+use archaeo_data::{decode, memory_to_decode};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use peak_alloc::PeakAlloc;
 
