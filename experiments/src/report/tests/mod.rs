@@ -10,17 +10,17 @@ use super::Claim;
 use crate::findings::Investigation;
 
 /// [`super::html`] of findings of this version.
-fn html(found: &Investigation, pictures: &dyn Fn(&str) -> Option<Vec<u8>>) -> String {
+pub(crate) fn html(found: &Investigation, pictures: &dyn Fn(&str) -> Option<Vec<u8>>) -> String {
     super::html(found, pictures).expect("findings of this version")
 }
 
 /// [`super::markdown`] of findings of this version.
-fn markdown(found: &Investigation) -> String {
+pub(crate) fn markdown(found: &Investigation) -> String {
     super::markdown(found).expect("findings of this version")
 }
 
 /// Every claim, in the order of the report.
-fn claims(found: &Investigation) -> Vec<Claim> {
+pub(crate) fn claims(found: &Investigation) -> Vec<Claim> {
     let told = super::told(found).expect("findings of this version");
     told.opening.into_iter().chain(told.summary).collect()
 }

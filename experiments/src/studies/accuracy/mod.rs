@@ -118,3 +118,6 @@ pub fn model_scores(predicted: &Evaluation, resampling: &Resampling) -> Result<M
         ece_by_chance: Some(calibration.noise_floor),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,3 +133,6 @@ fn training_correlation(scene: &Scene) -> Result<Option<Estimate>, StudyError> {
         textures.iter().enumerate().filter(|(index, texture)| training.label(*index) == **texture).count();
     Ok(Some(wilson(own, textures.len(), DEFAULT_LEVEL)?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,3 +226,5 @@ fn binary(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod verdict_tests;

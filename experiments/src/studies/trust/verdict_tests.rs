@@ -1,18 +1,21 @@
 //! The verdicts: each rule, its threshold, and what is said of it.
 
 use archaeo_analysis::statistics::Measured;
+use archaeo_report::Claim;
 
-use super::super::{Claim, claims, html, markdown};
-use super::pictures::stand_in;
-use super::synthetic::{both, estimate, investigation, share, trust};
-use crate::findings::{Investigation, MostCommonClass, Role, Trust, TrustFindings};
+use super::TrustStudy;
+use super::findings::{MostCommonClass, Trust, TrustFindings};
+use crate::findings::Investigation;
+use crate::report::tests::pictures::stand_in;
+use crate::report::tests::synthetic::{both, change, estimate, investigation, share, trust, vit};
+use crate::report::tests::{claims, html, markdown};
 
 /// An investigation of two classes in which both models have these headline numbers.
 fn with(names: [&str; 2], model: Trust) -> Investigation {
     let mut found = investigation();
     found.data.classes = names.map(str::to_owned).into();
     let common = |split: &str, images, n| MostCommonClass { split: split.into(), class: 1, images, n };
-    found.trust = Some(TrustFindings {
+    found.insert::<TrustStudy>(&TrustFindings {
         split: "test".into(),
         most_common: vec![common("train", 900, 1000), common("test", 390, 624)],
         models: both(model.clone(), model),
@@ -146,8 +149,8 @@ fn a_class_counts_as_failed_by_its_share_and_as_doubtful_by_its_interval() {
     // Many classes: they are counted, the worst is named.
     let ten = |each: [usize; 10]| {
         let mut found = investigation();
-        let models = &mut found.trust.as_mut().unwrap().models;
-        models.insert(Role::Vit, trust(&each.map(|right| (200, right)), 3, (840, 1000)));
+        let ten = trust(&each.map(|right| (200, right)), 3, (840, 1000));
+        change::<TrustStudy>(&mut found, |trust| trust.models.insert(vit(), ten));
         first(&found).statement
     };
     assert_eq!(
