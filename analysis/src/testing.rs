@@ -10,7 +10,7 @@ use archaeo_random::{keyed_rng, standard_normal};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
-use crate::attention_maps::{AttentionMaps, LayerMaps};
+use crate::attention::{AttentionMaps, LayerMaps};
 
 pub(crate) const CLASSES: usize = 5;
 

@@ -9,7 +9,7 @@ use archaeo_models::{Classifier, Pass};
 use archaeo_ops as ops;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::predict::predicted_classes;
+use crate::answers::predicted_classes;
 use crate::tensors::values;
 
 /// What rises as the answer leaves the label y.

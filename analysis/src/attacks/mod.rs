@@ -25,7 +25,7 @@ use archaeo_models::Classifier;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::predict::{logits, predicted_classes};
+use crate::answers::{logits, predicted_classes};
 use crate::tensors::{per_image, values};
 use ascent::{Ascent, Loss, ascent};
 use ball::{ascend, is_grey, start_at_random};

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use archaeo_analysis::answers::{logits, predicted_classes};
 use archaeo_analysis::attacks::{Attack as Attacker, attack_and_examine, robust};
-use archaeo_analysis::predict::{logits, predicted_classes};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
 use archaeo_experiments::epsilon::Norm;
 use archaeo_experiments::studies::Progress;

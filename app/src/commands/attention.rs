@@ -4,11 +4,10 @@ use std::iter::repeat_n;
 use std::path::Path;
 
 use anyhow::Result;
-use archaeo_analysis::attention_maps::AttentionMaps;
-use archaeo_analysis::attention_statistics::{
-    DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
+use archaeo_analysis::attention::{
+    AttentionMaps, DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
-use archaeo_analysis::rollout::{HeadFusion, RolloutOptions, rollout};
+use archaeo_analysis::attribution::{HeadFusion, RolloutOptions, rollout};
 use archaeo_experiments::studies::Progress;
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use archaeo_training::finite::check_maps;

@@ -5,8 +5,8 @@ mod examples;
 
 use std::collections::BTreeMap;
 
+use archaeo_analysis::answers::{logits, predicted_classes};
 use archaeo_analysis::attacks::{Attack, attack_and_examine, robust};
-use archaeo_analysis::predict::{logits, predicted_classes};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, StatisticsError, wilson};
 
 use super::{Laboratory, ROLES, StudyError};

@@ -1,10 +1,9 @@
 //! What do the transformer's heads attend to?
 
-use archaeo_analysis::attention_maps::AttentionMaps;
-use archaeo_analysis::attention_statistics::{
-    DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
+use archaeo_analysis::attention::{
+    AttentionMaps, DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
-use archaeo_analysis::rollout::{RolloutOptions, rollout};
+use archaeo_analysis::attribution::{RolloutOptions, rollout};
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, FEWEST_FOR_A_TREND, Measured, RankTrend, Resampling, StatisticsError, mean_t,
     rank_trend,

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::attention_maps::AttentionMaps;
-use archaeo_analysis::grad_cam::grad_cam;
-use archaeo_analysis::heatmap::{Heatmap, rank_correlation};
-use archaeo_analysis::rollout::{RolloutOptions, rollout};
+use archaeo_analysis::attention::AttentionMaps;
+use archaeo_analysis::attribution::{Heatmap, RolloutOptions, grad_cam, rank_correlation, rollout};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, Resampling, mean_t, pairing_test};
 
 use super::pictures::{heat_panel, panel, row};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::error_groups::{confusions, error_groups};
+use archaeo_analysis::answers::{confusions, error_groups};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, answer_agreement, wilson};
 use archaeo_plot::{Cell, SheetLayout, contact_sheet};
 

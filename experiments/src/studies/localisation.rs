@@ -2,10 +2,11 @@
 
 mod scores;
 
-use archaeo_analysis::attention_maps::AttentionMaps;
-use archaeo_analysis::grad_cam::grad_cam;
-use archaeo_analysis::localisation::{centre_heatmap, edge_heatmap, object_share, random_heatmap};
-use archaeo_analysis::rollout::{RolloutOptions, attention_relevance, gradient_rollout, rollout};
+use archaeo_analysis::attention::AttentionMaps;
+use archaeo_analysis::attribution::{
+    RolloutOptions, attention_relevance, grad_cam, gradient_rollout, rollout,
+};
+use archaeo_analysis::faithfulness::{centre_heatmap, edge_heatmap, object_share, random_heatmap};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
 
 use self::scores::{Baselines, Scores, findings};

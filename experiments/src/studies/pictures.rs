@@ -1,6 +1,6 @@
 //! How studies draw: small images enlarged, heatmaps laid over them.
 
-use archaeo_analysis::heatmap::Heatmap;
+use archaeo_analysis::attribution::Heatmap;
 use archaeo_plot::{Grid, HeatmapStyle, Picture, overlay};
 
 use super::{Laboratory, StudyError};

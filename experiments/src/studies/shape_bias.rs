@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::shape_bias::{CueDecisions, Decision, bias_difference, decisions, texture_following};
+use archaeo_analysis::answers::{CueDecisions, Decision, bias_difference, decisions, texture_following};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, Measured, proportion_difference, wilson};
 
 use super::{Laboratory, ROLES, StudyError};

@@ -1,7 +1,7 @@
 //! Scores of heatmaps over images, and what they gain over baselines.
 
-use archaeo_analysis::heatmap::Heatmap;
-use archaeo_analysis::localisation::{auroc, average_precision, mass_in_mask, pointing_score};
+use archaeo_analysis::attribution::Heatmap;
+use archaeo_analysis::faithfulness::{auroc, average_precision, mass_in_mask, pointing_score};
 use archaeo_analysis::statistics::{
     BootstrapInterval, DEFAULT_LEVEL, Resampling, SignFlipTest, benjamini_hochberg, mean_bootstrap, mean_t,
     sign_flip_test,

@@ -3,8 +3,8 @@
 use archaeo_models::{Classifier, Pass};
 use burn::tensor::Tensor;
 
-use crate::attention_maps::target_score;
-use crate::heatmap::Heatmap;
+use super::Heatmap;
+use crate::attention::target_score;
 use crate::probes::FeatureTap;
 use crate::tensors::{per_image, values};
 
@@ -99,8 +99,8 @@ mod tests {
         let images = random_images(4, 2);
         for model in [fixture.vit(), fixture.resnet(), pooled_vit()] {
             let together = grad_cam(&model, images.clone(), None);
-            let logits = crate::predict::logits(&model, images.clone());
-            let predicted = crate::predict::predicted_classes(&logits, 5);
+            let logits = crate::answers::logits(&model, images.clone());
+            let predicted = crate::answers::predicted_classes(&logits, 5);
             for image in 0..4 {
                 let alone =
                     grad_cam(&model, images.clone().narrow(0, image, 1), Some(&predicted[image..=image]));

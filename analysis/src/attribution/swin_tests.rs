@@ -4,13 +4,9 @@
 use archaeo_models::{Classifier, Pass, Probe};
 use burn::tensor::Tensor;
 
-use crate::attention_maps::AttentionMaps;
-use crate::attention_statistics::{DistanceConvention, HeadStatistics, attention_statistics};
-use crate::grad_cam::grad_cam;
-use crate::head_ablation::{HeadMeans, Substitute, ablate_heads};
-use crate::head_gradient::gradient_importance;
-use crate::heatmap::Heatmap;
-use crate::rollout::{RolloutOptions, attention_relevance, gradient_rollout, rollout};
+use crate::ablation::{HeadMeans, Substitute, ablate_heads, gradient_importance};
+use crate::attention::{AttentionMaps, DistanceConvention, HeadStatistics, attention_statistics};
+use crate::attribution::{Heatmap, RolloutOptions, attention_relevance, grad_cam, gradient_rollout, rollout};
 use crate::statistics::Predictions;
 use crate::tensors::values;
 use crate::testing::{Fixture, Silenced, assert_close};

@@ -6,8 +6,8 @@ use archaeo_models::{AttentionSite, Classifier, Pass};
 use burn::tensor::Tensor;
 
 use crate::AnalysisError;
-use crate::heatmap::Heatmap;
-use crate::predict::predicted_classes;
+use crate::answers::predicted_classes;
+use crate::attribution::Heatmap;
 use crate::probes::{AttentionRecorder, GradientTap};
 use crate::tensors::{class_indices, values};
 

@@ -15,8 +15,8 @@
 use archaeo_models::merged_tokens;
 use serde::{Deserialize, Serialize};
 
-use crate::attention_maps::{AttentionMaps, Group, LayerMaps};
-use crate::heatmap::Heatmap;
+use super::Heatmap;
+use crate::attention::{AttentionMaps, Group, LayerMaps};
 
 /// How the heads of a layer become one matrix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

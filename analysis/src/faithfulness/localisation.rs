@@ -8,7 +8,7 @@
 use archaeo_random::keyed_rng;
 use rand::RngExt;
 
-use crate::heatmap::Heatmap;
+use crate::attribution::Heatmap;
 use crate::statistics::average_ranks;
 
 /// Pointing game (Zhang et al., 2018, section 4.2) without tolerance: 1 if the hottest pixel lies on the object, 0 if not.
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn scores_are_those_of_brute_force_and_scipy_with_all_ties() {
         let written: serde_json::Value =
-            serde_json::from_str(include_str!("../tests/fixtures/localisation.json")).unwrap();
+            serde_json::from_str(include_str!("../../tests/fixtures/localisation.json")).unwrap();
         for case in written["cases"].as_array().unwrap() {
             let numbers = |key: &str| -> Vec<f32> { serde_json::from_value(case[key].clone()).unwrap() };
             let mask: Vec<bool> = serde_json::from_value(case["mask"].clone()).unwrap();

@@ -7,11 +7,8 @@ use archaeo_models::{
 };
 use burn::tensor::{Device, Tensor};
 
-use crate::attention_maps::{AttentionMaps, target_score};
-use crate::attention_statistics::{DistanceConvention, attention_statistics};
-use crate::grad_cam::grad_cam;
-use crate::heatmap::Heatmap;
-use crate::rollout::{RolloutOptions, attention_relevance, gradient_rollout, rollout};
+use crate::attention::{AttentionMaps, DistanceConvention, attention_statistics, target_score};
+use crate::attribution::{Heatmap, RolloutOptions, attention_relevance, grad_cam, gradient_rollout, rollout};
 use crate::tensors::values;
 use crate::testing::{CLASSES, assert_close, random_images, random_values, vit_config};
 
