@@ -123,7 +123,7 @@ fn shuffled(seed: u64, epoch: u64, images: usize) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::RecipeFile;
+    use crate::RecipeFile;
     use archaeo_data::Image;
 
     #[test]

@@ -35,7 +35,7 @@ fn least_bytes(recipe: &Recipe, network: &NetworkSpec) -> Result<f64, RecipeErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::RecipeFile;
+    use crate::RecipeFile;
 
     fn needed(overrides: &[&str]) -> Result<f64, RecipeError> {
         let text = "model = \"vit_micro\"\nimage_size = 32\nepochs = 1\nbatch_size = 8\nlearning_rate = 1\n";

@@ -369,7 +369,7 @@ mod tests {
 
     fn follows(name: &str, algorithm: Algorithm) {
         let fixture: Fixture =
-            serde_json::from_str(include_str!("../../tests/fixtures/optimizer.json")).unwrap();
+            serde_json::from_str(include_str!("../tests/fixtures/optimizer.json")).unwrap();
         let run = &fixture.runs[name];
         let device = Device::flex().autodiff();
         let mut model = Three::new(&run.initial, &fixture.shapes, &device);

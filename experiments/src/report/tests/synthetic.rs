@@ -8,6 +8,8 @@ use archaeo_analysis::statistics::{
 };
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
+use archaeo_training::EpochRecord;
+
 use crate::findings::*;
 use archaeo_store::run_folder::Build;
 
