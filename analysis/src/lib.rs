@@ -21,6 +21,8 @@ pub mod attention;
 pub mod attribution;
 mod error;
 pub mod faithfulness;
+mod keys;
+mod paper;
 pub mod probes;
 pub mod statistics;
 mod tensors;
@@ -28,3 +30,5 @@ mod tensors;
 mod testing;
 
 pub use error::AnalysisError;
+pub use keys::Keys;
+pub use paper::Paper;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::choices;
+
 /// A forensic laboratory for vision models.
 ///
 /// Trains a Vision Transformer and a convolutional network side by side (or takes yours), and finds out what they
@@ -358,8 +360,8 @@ pub struct Evaluate {
 /// Arguments of `attention`.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{SOURCES}\n
-Arrays: rollout (n, grid_h, grid_w), labels, and the statistics (layers, heads), such as attention_distance and
-attention_entropy; where layers have different numbers of heads, as in a Swin Transformer, those with fewer end in NaN.
+Arrays: a heatmap (n, rows, columns) for each method, such as rollout, on the method's own grid; labels, and the statistics
+(layers, heads), such as attention_distance and attention_entropy; where layers have different numbers of heads, as in a Swin Transformer, those with fewer end in NaN.
 A table has a row for each head; tables and text number layers and heads from 1, JSON from 0. No head is needed that
 classifies.
 
@@ -372,6 +374,9 @@ pub struct Attention {
     /// Keep the class token's column in the attention distance, without renormalising the rows
     #[arg(long)]
     pub raw: bool,
+    /// Heatmaps in the export, several separated by commas; those that depend on a class explain the predicted one
+    #[arg(long = "method", value_name = "NAME", value_delimiter = ',', default_value = "rollout", value_parser = choices::methods())]
+    pub methods: Vec<String>,
     /// How heads are fused in the rollout
     #[arg(long, value_enum, default_value_t = Fusion::Mean)]
     pub fusion: Fusion,

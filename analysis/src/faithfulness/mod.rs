@@ -2,7 +2,4 @@
 
 mod localisation;
 
-pub use localisation::{
-    auroc, average_precision, centre_heatmap, edge_heatmap, mass_in_mask, object_share, pointing_score,
-    random_heatmap,
-};
+pub use localisation::{auroc, average_precision, mass_in_mask, object_share, pointing_score};

@@ -3,14 +3,18 @@
 use std::iter::repeat_n;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use archaeo_analysis::Keys;
 use archaeo_analysis::attention::{
-    AttentionMaps, DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
+    DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
-use archaeo_analysis::attribution::{HeadFusion, RolloutOptions, rollout};
+use archaeo_analysis::attribution::{
+    Attribution, Evidence, HeadFusion, Heatmap, Rollout, RolloutOptions, method,
+};
 use archaeo_experiments::studies::Progress;
+use archaeo_models::Classifier;
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
-use archaeo_training::finite::check_maps;
+use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};
 use serde_json::json;
 
@@ -35,7 +39,8 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         Fusion::Max => HeadFusion::Max,
         Fusion::Min => HeadFusion::Min,
     };
-    let options = RolloutOptions { fusion, discard: arguments.discard };
+    let rollout = Rollout { options: RolloutOptions { fusion, discard: arguments.discard } };
+    let methods = chosen(&arguments.methods, &rollout, model)?;
 
     let split = opened.split()?;
     let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
@@ -43,15 +48,25 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     bars.begin(&model.card().name, indices.len());
     let mut statistics: Vec<Vec<LayerStatistics>> = Vec::new();
     let mut read_out = "";
-    let (mut rollouts, mut grid) = (Vec::new(), [0, 0]);
+    let mut heatmaps: Vec<Vec<Heatmap>> = vec![Vec::new(); methods.len()];
     for batch in indices.chunks(subject.batch_size.into()) {
         let pixels = Batch::load(&images, batch, 0)?.tensor(device);
-        let maps = AttentionMaps::record(model, pixels.clone())?;
-        check_maps(model, &maps, |row| (split.identifier(batch[row]), pixels.clone().narrow(0, row, 1)))
-            .map_err(|error| not_finite(error, subject, global))?;
-        statistics.extend(attention_statistics(&maps, convention));
-        rollouts.extend(rollout(&maps, &options).into_iter().flat_map(|heatmap| heatmap.values));
-        grid = maps.grid();
+        let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
+        let keys = Keys { seed: global.seed.unwrap_or(0), images: &ids };
+        let evidence = Evidence::new(model, pixels.clone(), keys);
+        let maps = evidence.attention()?;
+        let image = |row: usize| (split.identifier(batch[row]), pixels.clone().narrow(0, row, 1));
+        check_maps(model, maps, image).map_err(|error| not_finite(error, subject, global))?;
+        statistics.extend(attention_statistics(maps, convention));
+        for (of_method, method) in heatmaps.iter_mut().zip(&methods) {
+            if method.info().depends_on_class
+                && let Some(row) = first_not_finite(evidence.logits(), model.card().classes.len())
+            {
+                let (name, image) = image(row);
+                return Err(not_finite(NotFinite::traced(model, &name, image), subject, global));
+            }
+            of_method.extend(method.explain_predicted(&evidence)?);
+        }
         read_out = maps.layers[0].site.read_out.describe();
         bars.advance(batch.len());
     }
@@ -83,15 +98,17 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     ];
     tables.extend(masses.iter().filter_map(|(name, table)| Some((*name, table.clone()?))));
     if let Some(path) = &subject.export {
-        let rollouts = NamedArray::floats("rollout", &[statistics.len(), grid[0], grid[1]], rollouts);
+        let heatmaps =
+            methods.iter().zip(&heatmaps).map(|(method, of_images)| array(*method, of_images)).collect();
         let notes = [("distance", convention.describe()), ("model", &model.card().name)];
         let notes = notes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-        write(path, &opened, &tables, rollouts, notes)?;
+        write(path, &opened, &tables, heatmaps, notes)?;
     }
     let mut result = json!({
         "model": model.card().name,
         "precision": global.precision_name(),
         "read_out": read_out,
+        "heatmaps": methods.iter().map(|method| method.info()).collect::<Vec<_>>(),
         "n": statistics.len(),
         "distance_convention": convention.describe(),
     });
@@ -120,6 +137,29 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     })
 }
 
+/// The methods of these ids, rollout with its options; none twice.
+fn chosen<'a>(ids: &[String], rollout: &'a Rollout, model: &Classifier) -> Result<Vec<&'a dyn Attribution>> {
+    let mut methods: Vec<&dyn Attribution> = Vec::new();
+    for id in ids {
+        let found = method(id).expect("the command line offers the methods that there are");
+        if let Some(reason) = found.applies(model).reason() {
+            bail!("--method {id}: {reason}");
+        }
+        let found = if found.info() == rollout.info() { rollout } else { found };
+        if methods.iter().all(|method| method.info() != found.info()) {
+            methods.push(found);
+        }
+    }
+    Ok(methods)
+}
+
+/// Heatmaps of one method and size, `(n, rows, columns)`, under the method's name.
+fn array(method: &dyn Attribution, heatmaps: &[Heatmap]) -> NamedArray {
+    let [rows, columns] = heatmaps.first().map_or([0, 0], |heatmap| [heatmap.height, heatmap.width]);
+    let values = heatmaps.iter().flat_map(|heatmap| heatmap.values.iter().copied()).collect();
+    NamedArray::floats(&method.info().id.replace('-', "_"), &[heatmaps.len(), rows, columns], values)
+}
+
 /// Mean weight on a kind of token, of each layer and head; `None` of a model that has no such token.
 fn mass(images: &[Vec<LayerStatistics>], of: fn(&HeadStatistics) -> Option<f64>) -> Option<Vec<Vec<f64>>> {
     let mean = |layer: usize, head: usize| -> Option<f64> {
@@ -135,7 +175,7 @@ fn write(
     path: &Path,
     opened: &Opened,
     tables: &[(&str, Vec<Vec<f64>>)],
-    rollouts: NamedArray,
+    heatmaps: Vec<NamedArray>,
     notes: Vec<(String, String)>,
 ) -> Result<()> {
     let heads: Vec<usize> = tables[0].1.iter().map(Vec::len).collect();
@@ -146,7 +186,7 @@ fn write(
         |number: fn((usize, usize)) -> usize| Column::indices(&places().map(number).collect::<Vec<_>>()),
     );
     let mut table = Table::default().with("layer", layers).with("head", numbers);
-    let mut arrays = vec![rollouts];
+    let mut arrays = heatmaps;
     if opened.dataset.has_labels() {
         arrays.push(NamedArray::indices("labels", &opened.labels()?));
     }

@@ -1,9 +1,10 @@
 //! What do the transformer's heads attend to?
 
+use archaeo_analysis::Keys;
 use archaeo_analysis::attention::{
     AttentionMaps, DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
-use archaeo_analysis::attribution::{RolloutOptions, rollout};
+use archaeo_analysis::attribution::{Attribution, Evidence, Rollout};
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, FEWEST_FOR_A_TREND, Measured, RankTrend, Resampling, StatisticsError, mean_t,
     rank_trend,
@@ -29,18 +30,20 @@ pub fn attention(lab: &Laboratory) -> Result<AttentionFindings, StudyError> {
     let convention = DistanceConvention::default();
     let mut images: Vec<Vec<LayerStatistics>> = Vec::new();
     let (mut head_maps, mut rollouts, mut even_distances, mut read_out) = (None, Vec::new(), Vec::new(), "");
-    lab.for_each_batch("attention", &indices, lab.vit, |_, samples, tensor| {
-        let maps = AttentionMaps::record(lab.vit, tensor)?;
-        images.extend(attention_statistics(&maps, convention));
+    lab.for_each_batch("attention", &indices, lab.vit, |batch, samples, tensor| {
+        let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
+        let evidence = Evidence::new(lab.vit, tensor, Keys { seed: lab.seed, images: &ids });
+        let maps = evidence.attention()?;
+        images.extend(attention_statistics(maps, convention));
         let preprocessing = &lab.vit.card().preprocessing;
         if head_maps.is_none() {
             let shown = preprocess(samples[0].image.clone(), preprocessing);
-            head_maps = Some(head_sheet(&maps, &shown)?);
+            head_maps = Some(head_sheet(maps, &shown)?);
             read_out = maps.layers[0].site.read_out.describe();
             even_distances = maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect();
         }
         let room = ROLLOUTS_SHOWN - rollouts.len() / 2;
-        for (sample, heatmap) in samples.iter().zip(rollout(&maps, &RolloutOptions::default())).take(room) {
+        for (sample, heatmap) in samples.iter().zip(Rollout::USUAL.explain(&evidence, &[])?).take(room) {
             let shown = preprocess(sample.image.clone(), preprocessing);
             let caption = lab.dataset.classes[sample.label].clone();
             rollouts.push(Cell { picture: panel(&shown)?, caption });

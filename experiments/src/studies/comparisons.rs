@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::attention::AttentionMaps;
-use archaeo_analysis::attribution::{Heatmap, RolloutOptions, grad_cam, rank_correlation, rollout};
+use archaeo_analysis::Keys;
+use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, Kind, methods_for, rank_correlation};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, Resampling, mean_t, pairing_test};
+
+use archaeo_models::Classifier;
 
 use super::pictures::{heat_panel, panel, row};
 use super::{Laboratory, ROLES, StudyError};
@@ -22,13 +24,19 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
     let (vit, cnn) = (lab.predicted(lab.main_split, Role::Vit)?, lab.predicted(lab.main_split, Role::Cnn)?);
     let answers = [vit.scores()?.predicted(), cnn.scores()?.predicted()];
     let split = lab.split()?;
+    let methods = ROLES.map(|role| usual(lab.model(role)));
     let (mut items, mut pairs) = (Vec::new(), Vec::new());
     lab.for_each_batch("explanations compared", &indices, lab.vit, |batch, samples, for_vit| {
-        let rollouts = rollout(&AttentionMaps::record(lab.vit, for_vit)?, &RolloutOptions::default());
+        let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
+        let explained = |place: usize, images| {
+            let keys = Keys { seed: lab.seed, images: &ids };
+            methods[place].explain_predicted(&Evidence::new(lab.model(ROLES[place]), images, keys))
+        };
+        let rollouts = explained(0, for_vit)?;
         let preprocessing = &lab.cnn.card().preprocessing;
         let shown: Vec<_> =
             samples.iter().map(|sample| preprocess(sample.image.clone(), preprocessing)).collect();
-        let grad_cams = grad_cam(lab.cnn, to_tensor(&shown, lab.device), None);
+        let grad_cams = explained(1, to_tensor(&shown, lab.device))?;
         for (((&index, image), rollout), grad_cam) in batch.iter().zip(&shown).zip(&rollouts).zip(&grad_cams)
         {
             let picture = row(&[panel(image)?, heat_panel(image, rollout)?, heat_panel(image, grad_cam)?])?;
@@ -46,8 +54,13 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
                 identifier: split.identifier(index),
                 label: split.label(index),
                 predictions: BTreeMap::from([answer(0, &vit), answer(1, &cnn)]),
-                // Rollout belongs to no class; Grad-CAM explains the class that its model names.
-                explains: BTreeMap::from([(Role::Vit, None), (Role::Cnn, Some(answers[1][index]))]),
+                // A method that belongs to a class explains the one that its model names.
+                explains: [0, 1]
+                    .map(|place: usize| {
+                        let class = answers[place][index];
+                        (ROLES[place], methods[place].info().depends_on_class.then_some(class))
+                    })
+                    .into(),
                 agreement: pair.agreement(),
                 picture: lab.save(&format!("comparison-{index:05}"), &picture)?,
             });
@@ -64,6 +77,11 @@ pub fn comparisons(lab: &Laboratory) -> Result<ComparisonFindings, StudyError> {
     let constant = pairs.iter().filter(|pair| pair.constant().is_some()).count();
     let agreement = agreement(&pairs, &lab.resampling())?;
     Ok(ComparisonFindings { selection, items, constant, agreement })
+}
+
+/// The method that a model is shown by.
+fn usual(model: &Classifier) -> &'static dyn Attribution {
+    *methods_for(model, Kind::Explanation).first().expect("Grad-CAM applies to every classifier")
 }
 
 /// Both models' heatmaps of one image, on the grid of the first.
