@@ -399,7 +399,9 @@ pub enum Fusion {
 /// Arguments of `attack`.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{SOURCES}\n
-The export holds labels and, for each epsilon, the predicted class of every image (numbers of outputs).
+The export holds labels and, for each epsilon, the predicted class of every image (numbers of outputs). JSON says for each
+epsilon how often the model was asked (queries, mean over images), and how much the images that fool it were changed (fooled:
+linf, l2, l1, of values from 0 to 1; l0, values that changed; steps).
 
 Examples:
   archaeo attack --weights archaeo-out/cnn/model.safetensors --attack pgd --epsilon 1,2,4,8 --limit 200
@@ -410,26 +412,14 @@ pub struct Attack {
     #[command(flatten)]
     pub subject: Subject,
     /// Which attack
-    #[arg(long, value_enum, default_value_t = AttackKind::Pgd)]
-    pub attack: AttackKind,
-    /// Sizes of the perturbation. fgsm and pgd: of a channel value in units of 1/255, where 8 and 8/255 are the same (1,2,4,8
-    /// when not given). pgd-l2: the L2 norm, of values from 0 to 1, in units of 1 (0.25,0.5,1,2 when not given)
-    #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
+    #[arg(long, value_name = "NAME", default_value = "pgd", value_parser = choices::attacks())]
+    pub attack: String,
+    #[arg(long, value_delimiter = ',', allow_hyphen_values = true, help = choices::attack_sizes())]
+    #[allow(missing_docs)]
     pub epsilon: Vec<String>,
     /// Steps of the iterated attacks
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub steps: u16,
-}
-
-/// Which attack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AttackKind {
-    /// One step along the gradient's sign (Goodfellow et al., 2015)
-    Fgsm,
-    /// Iterated steps inside the L∞ ball from a random start (Madry et al., 2018)
-    Pgd,
-    /// Iterated steps inside the L2 ball
-    PgdL2,
 }
 
 /// Arguments of `ablate`.

@@ -5,8 +5,9 @@ mod examples;
 
 use std::collections::BTreeMap;
 
+use archaeo_analysis::Keys;
 use archaeo_analysis::answers::{logits, predicted_classes};
-use archaeo_analysis::attacks::{Attack, attack_and_examine, robust};
+use archaeo_analysis::attacks::{Attack, Batch, Family, Norm, all, robust};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, StatisticsError, wilson};
 
 use super::{Laboratory, ROLES, StudyError};
@@ -14,18 +15,15 @@ use crate::findings::{AttackCurve, AttackFindings, AttackPoint, Role, epsilon_un
 use comparison::comparisons;
 use examples::examples;
 
-/// An attack of some size, in units of 1/255.
-type Family = fn(&Laboratory, f64) -> Attack;
-
-const FAMILIES: [Family; 2] = [
-    |_, epsilon| Attack::fgsm(epsilon / 255.0),
-    |lab, epsilon| Attack::pgd(epsilon / 255.0, lab.sizes.pgd_steps),
-];
+/// Every attack whose size is counted in levels of an 8-bit image.
+fn families() -> impl Iterator<Item = &'static Family> {
+    all().iter().filter(|family| family.info.norm == Norm::Linf)
+}
 
 /// Size from which on a perturbation is shown, in units of 1/255; smaller ones are hard to see even enlarged.
 const SHOWN_EPSILON: f64 = 4.0;
 
-/// Robust accuracy of both models against FGSM and PGD of growing size, on a sample of the main split: of all images, and of
+/// Robust accuracy of both models against attacks of growing size in L∞, on a sample of the main split: of all images, and of
 /// those that are classified correctly without an attack.
 ///
 /// # Errors
@@ -46,39 +44,36 @@ pub fn attacks(lab: &Laboratory) -> Result<AttackFindings, StudyError> {
 
     let (mut curves, mut outcomes) = (Vec::new(), Vec::new());
     for role in ROLES {
-        for family in FAMILIES {
+        for family in families() {
             let mut under_attack = Vec::new();
             for &epsilon in &epsilons {
-                let chosen = family(lab, epsilon);
-                let what = format!("{} under {} {epsilon}/255", lab.model(role).card().name, chosen.name());
-                let outcome = attacked(lab, &what, &indices, &labels, role, &clean[&role], &chosen)?;
+                let chosen = family.sized(epsilon, lab.sizes.pgd_steps);
+                let what =
+                    format!("{} under {} {epsilon}/255", lab.model(role).card().name, family.info.title);
+                let outcome = attacked(lab, &what, &indices, &labels, role, &clean[&role], &*chosen)?;
                 under_attack.push((epsilon, outcome));
             }
-            let largest = largest.unwrap_or(0.0);
-            curves.push(curve(role, &family(lab, largest), &clean[&role], &labels, &under_attack)?);
-            outcomes.push(Outcomes { role, attack: family(lab, 1.0).name(), under_attack });
+            let largest = family.sized(largest.unwrap_or(0.0), lab.sizes.pgd_steps);
+            curves.push(curve(role, &*largest, &clean[&role], &labels, &under_attack)?);
+            outcomes.push(Outcomes { role, attack: family.info.title, under_attack });
         }
     }
 
     let before = |role: Role| robust(&clean[&role], &clean[&role], &labels);
     let comparisons = comparisons(&outcomes, [before(Role::Vit), before(Role::Cnn)])?;
     let shown = epsilons.iter().copied().find(|&epsilon| epsilon >= SHOWN_EPSILON).or(largest);
-    let example_attack = shown.map(|epsilon| (family_shown(lab, epsilon), epsilon));
-    let (examples, example_answers) = examples(lab, &indices, &labels, &outcomes, &clean, example_attack)?;
+    // The strongest attack is the last.
+    let shown = families().last().zip(shown);
+    let (examples, example_answers) = examples(lab, &indices, &labels, &outcomes, &clean, shown)?;
     Ok(AttackFindings {
         n: indices.len(),
         unit: epsilon_unit(),
         curves,
         comparisons,
         examples,
-        example_attack: example_attack.map(|(attack, epsilon)| (attack.name().into(), epsilon)),
+        example_attack: shown.map(|(family, epsilon)| (family.info.title.into(), epsilon)),
         example_answers,
     })
-}
-
-/// The strongest family, whose examples are shown.
-fn family_shown(lab: &Laboratory, epsilon: f64) -> Attack {
-    FAMILIES[FAMILIES.len() - 1](lab, epsilon)
 }
 
 /// One model under the sizes of one attack.
@@ -117,7 +112,7 @@ fn attacked(
     labels: &[usize],
     role: Role,
     clean: &[usize],
-    with: &Attack,
+    with: &dyn Attack,
 ) -> Result<Outcome, StudyError> {
     let model = lab.model(role);
     let places: Vec<usize> = (0..indices.len()).filter(|&place| clean[place] == labels[place]).collect();
@@ -126,9 +121,10 @@ fn attacked(
     lab.for_each_batch(what, &targets, model, |batch, samples, images| {
         let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
         let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
-        let adversarial = attack_and_examine(model, images, &labels, &ids, with, lab.seed);
-        found.extend(predicted_classes(&logits(model, adversarial.images), model.card().classes.len()));
-        zero_gradients += adversarial.zero_gradient.iter().filter(|zero| **zero).count();
+        let keys = Keys { seed: lab.seed, images: &ids };
+        let outcomes = with.run(model, &Batch { images, labels: &labels }, &keys);
+        zero_gradients += outcomes.iter().filter(|outcome| outcome.zero_gradient).count();
+        found.extend(outcomes.iter().map(|outcome| outcome.answer));
         Ok(())
     })?;
     let mut answers = clean.to_vec();
@@ -139,7 +135,7 @@ fn attacked(
 
 fn curve(
     role: Role,
-    largest: &Attack,
+    largest: &dyn Attack,
     clean: &[usize],
     labels: &[usize],
     under_attack: &[(f64, Outcome)],
@@ -159,7 +155,7 @@ fn curve(
     let zero_gradient = under_attack.iter().map(|(_, outcome)| outcome.zero_gradient).fold(0.0, f64::max);
     Ok(AttackCurve {
         role,
-        attack: largest.name().into(),
+        attack: largest.info().title.into(),
         settings: largest.describe(),
         points,
         zero_gradient,

@@ -19,7 +19,7 @@ mod trust;
 use std::path::{Path, PathBuf};
 
 use archaeo_analysis::AnalysisError;
-use archaeo_analysis::attacks::Attack;
+use archaeo_analysis::attacks::Norm;
 use archaeo_analysis::statistics::{Resampling, StatisticsError};
 use archaeo_models::Classifier;
 use archaeo_ops::Precision;
@@ -172,7 +172,7 @@ impl StudySizes {
         }
         // Accuracy without an attack belongs to every curve, asked for or not.
         let attackable =
-            |epsilon: &f64| epsilon.is_finite() && !Attack::fgsm(epsilon / 255.0).is_rounded_away();
+            |epsilon: &f64| epsilon.is_finite() && !Norm::Linf.threat(*epsilon).is_rounded_away();
         match self.epsilons.iter().find(|epsilon| **epsilon <= 0.0 || !attackable(epsilon)) {
             None => Ok(()),
             Some(epsilon) => Err(RecipeError::Range {

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::attacks::{Attack, attack};
+use archaeo_analysis::Keys;
+use archaeo_analysis::attacks::{Attack, Batch, Family, images};
 use archaeo_plot::{Cell, Picture, SheetLayout, contact_sheet};
 use burn::tensor::Tensor;
 
@@ -27,16 +28,16 @@ pub(super) fn examples(
     labels: &[usize],
     outcomes: &[Outcomes],
     clean: &BTreeMap<Role, Vec<usize>>,
-    shown: Option<(Attack, f64)>,
+    shown: Option<(&Family, f64)>,
 ) -> Result<(String, Vec<AttackExample>), StudyError> {
-    let Some((with, epsilon)) = shown else {
+    let Some((family, epsilon)) = shown else {
         let caption = "no size of attack was asked for".into();
         let blank = Cell { picture: Picture::filled(8, 8, [255; 3])?, caption };
         let picture = contact_sheet(&[blank], &SheetLayout::default())?;
         return Ok((lab.save("attack-examples", &picture)?, Vec::new()));
     };
     let answers_of = |role: Role| -> Vec<[usize; 2]> {
-        let outcomes = outcomes.iter().find(|of| of.role == role && of.attack == with.name());
+        let outcomes = outcomes.iter().find(|of| of.role == role && of.attack == family.info.title);
         let outcome = outcomes.and_then(|of| of.under_attack.iter().find(|(size, _)| *size == epsilon));
         let (_, outcome) = outcome.expect("the attack that is shown is among those that were made");
         clean[&role].iter().zip(&outcome.answers).map(|(&before, &after)| [before, after]).collect()
@@ -51,7 +52,8 @@ pub(super) fn examples(
     for (model, role) in ROLES.into_iter().enumerate() {
         let shown: Vec<usize> = chosen.iter().map(|&place| indices[place]).collect();
         let wrong: Vec<bool> = chosen.iter().map(|&place| fates[place][model] == Fate::WrongBefore).collect();
-        let pictures = pictures(lab, &shown, &wrong, role, &with)?;
+        let with = family.sized(epsilon, lab.sizes.pgd_steps);
+        let pictures = pictures(lab, &shown, &wrong, role, &*with)?;
         let name = &lab.model(role).card().name;
         let classes = &lab.model(role).card().classes;
         for ((row, &place), panels) in cells.iter_mut().zip(&chosen).zip(pictures) {
@@ -61,7 +63,10 @@ pub(super) fn examples(
                 format!("{name}\ntrue: {}\nclean: {before}", classes[labels[place]]),
                 match fate {
                     Fate::WrongBefore => "no attack needed".to_owned(),
-                    _ => format!("{} {epsilon}/255\nthe change,\ntimes {PERTURBATION_GAIN}", with.name()),
+                    _ => {
+                        let attack = family.info.title;
+                        format!("{attack} {epsilon}/255\nthe change,\ntimes {PERTURBATION_GAIN}")
+                    }
                 },
                 format!("attacked:\n{after}\n{}", fate.in_words()),
             ];
@@ -154,14 +159,16 @@ fn pictures(
     indices: &[usize],
     wrong: &[bool],
     role: Role,
-    with: &Attack,
+    with: &dyn Attack,
 ) -> Result<Vec<[Picture; PANELS_PER_EXAMPLE]>, StudyError> {
     let model = lab.model(role);
     let mut found = Vec::new();
     lab.for_each_batch("adversarial examples", indices, model, |batch, samples, clean| {
         let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
         let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
-        let adversarial = attack(model, clean.clone(), &labels, &ids, with, lab.seed);
+        let keys = Keys { seed: lab.seed, images: &ids };
+        let outcomes = with.run(model, &Batch { images: clean.clone(), labels: &labels }, &keys);
+        let adversarial = images(&outcomes, &clean);
         let difference = (adversarial.clone() - clean.clone()) * PERTURBATION_GAIN + 0.5;
         let [clean, difference, adversarial] =
             [clean, difference, adversarial].map(|images| to_images(&images));
