@@ -400,8 +400,8 @@ pub enum Fusion {
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{SOURCES}\n
 The export holds labels and, for each epsilon, the predicted class of every image (numbers of outputs). JSON says for each
-epsilon how often the model was asked (queries, mean over images), and how much the images that fool it were changed (fooled:
-linf, l2, l1, of values from 0 to 1; l0, values that changed; steps).
+epsilon how often the model was asked (queries, mean over images), and how much the images were changed whose answer became
+wrong (fooled, means: linf, l2 and l1 of values from 0 to 1; l0, how many values changed; steps).
 
 Examples:
   archaeo attack --weights archaeo-out/cnn/model.safetensors --attack pgd --epsilon 1,2,4,8 --limit 200

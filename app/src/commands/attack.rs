@@ -52,7 +52,10 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
                     let (images, labels) = (clean.clone(), &loaded.labels);
                     let keys = Keys { seed, images: &ids };
                     let outcomes = attack(epsilon).run(model, &Attacked { images, labels }, &keys);
-                    outcomes.iter().for_each(|outcome| tally.add(outcome));
+                    let before = answered[0].1[answers.len()..].iter();
+                    for ((outcome, answer), label) in outcomes.iter().zip(before).zip(labels) {
+                        tally.add(outcome, answer == label);
+                    }
                     let logits = outcomes.iter().flat_map(|outcome| outcome.logits.iter().copied());
                     (attacks::images(&outcomes, &clean), logits.collect())
                 }
@@ -122,17 +125,17 @@ struct Tally {
     /// Images whose gradient was zero where the attack began.
     zero_gradient: usize,
     queries: usize,
-    /// Images whose answer is wrong in the end, and the sums over them of linf, l2, l1, l0 and steps.
+    /// Images whose answer the attack made wrong, and the sums over them of linf, l2, l1, l0 and steps.
     fooled: usize,
     sums: [f64; 5],
 }
 
 impl Tally {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, outcome: &Outcome, correct_before: bool) {
         self.images += 1;
         self.zero_gradient += usize::from(outcome.zero_gradient);
         self.queries += outcome.queries;
-        if outcome.success {
+        if outcome.success && correct_before {
             self.fooled += 1;
             let Outcome { linf, l2, l1, l0, best_step, .. } = *outcome;
             for (sum, value) in self.sums.iter_mut().zip([linf, l2, l1, l0 as f64, best_step as f64]) {
@@ -150,7 +153,7 @@ impl Tally {
         (self.images > 0).then(|| self.queries as f64 / self.images as f64)
     }
 
-    /// Means over the images that fool the model.
+    /// Means over the images whose answer the attack made wrong.
     fn fooled(&self) -> serde_json::Value {
         if self.fooled == 0 {
             return serde_json::Value::Null;

@@ -3,8 +3,7 @@
 use archaeo_analysis::attribution::{Heatmap, Kind, MethodInfo};
 use archaeo_analysis::faithfulness::{auroc, average_precision, mass_in_mask, pointing_score};
 use archaeo_analysis::statistics::{
-    BootstrapInterval, DEFAULT_LEVEL, Resampling, SignFlipTest, benjamini_hochberg, mean_bootstrap, mean_t,
-    sign_flip_test,
+    DEFAULT_LEVEL, Resampling, SignFlipTest, benjamini_hochberg, mean_bootstrap, mean_t, sign_flip_test,
 };
 
 use super::super::StudyError;
@@ -56,7 +55,7 @@ impl Scores {
             mass: mean_t(&self.mass, DEFAULT_LEVEL)?,
             auroc: mean_t(&self.auroc, DEFAULT_LEVEL)?,
             average_precision: mean_t(&self.average_precision, DEFAULT_LEVEL)?,
-            pointing: mean_bootstrap(&self.pointing, BootstrapInterval::Percentile, resampling)?,
+            pointing: mean_bootstrap(&self.pointing, resampling)?,
             constant: self.constant,
             over_random: None,
             over_centre: None,
