@@ -476,13 +476,17 @@ fn a_budget_attack_succeeds_just_above_a_linear_models_distance_and_fails_just_b
     target.constant = 20.5 / 255.0 * absolute - target.margin(&clean);
     let in_l2 = 20.5 / 255.0 * absolute / length;
     let found = |chosen: &dyn Attack| run(&target, images.clone(), &[1], &[0], chosen, 0).remove(0);
+    // From a random place of a ball in L2 the way to the boundary is longer than the steps together reach.
+    let straight = |size: f64| -> Box<dyn Attack> {
+        Box::new(Pgd { random_start: false, ..Pgd::usual(Threat::L2(size), 20) })
+    };
     for (chosen, success) in [
         (fgsm(20.0 / 255.0), false),
         (fgsm(21.0 / 255.0), true),
         (pgd(20.0 / 255.0, 20), false),
         (pgd(21.0 / 255.0, 20), true),
-        (pgd_l2(0.97 * in_l2, 20), false),
-        (pgd_l2(1.03 * in_l2, 20), true),
+        (straight(0.97 * in_l2), false),
+        (straight(1.03 * in_l2), true),
     ] {
         target.asked.set(0);
         let outcome = found(&*chosen);
