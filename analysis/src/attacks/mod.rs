@@ -38,11 +38,16 @@ pub use target::{Target, TargetGradient};
 pub use threat::{Clean, Threat};
 
 /// Every attack; of those in one norm, the strongest last.
-static ALL: [Family; 3] = [fgsm::FGSM, pgd::PGD, pgd::PGD_L2];
+static ALL: &[Family] = &[
+    fgsm::FGSM,
+    pgd::PGD,
+    // In L2.
+    pgd::PGD_L2,
+];
 
 /// Every attack.
 pub fn all() -> &'static [Family] {
-    &ALL
+    ALL
 }
 
 /// The attack of that id.

@@ -27,12 +27,20 @@ pub use method::{Applicability, Attribution, Capability, Kind, MethodInfo, Resol
 pub use rollout::{AttentionRelevance, GradientRollout, HeadFusion, Rollout, RolloutOptions};
 
 /// Every method: explanations first, the one that a model is usually shown by before others, then baselines.
-static METHODS: [&dyn Attribution; 7] =
-    [&Rollout::USUAL, &GradientRollout, &AttentionRelevance, &GradCam, &Random, &Centre, &Edges];
+static METHODS: &[&dyn Attribution] = &[
+    &Rollout::USUAL,
+    &GradientRollout,
+    &AttentionRelevance,
+    &GradCam,
+    // Baselines.
+    &Random,
+    &Centre,
+    &Edges,
+];
 
 /// Every method.
 pub fn methods() -> &'static [&'static dyn Attribution] {
-    &METHODS
+    METHODS
 }
 
 /// The method of that id.
