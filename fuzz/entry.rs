@@ -14,7 +14,7 @@ pub type Outcome = Result<(), String>;
 /// Decodes an image.
 pub fn image(bytes: &[u8]) -> Outcome {
     // The two may differ: a header may be whole where the rest is not.
-    let _ = data::dimensions(bytes);
+    let _ = archaeo_data::dimensions(bytes);
     archaeo_data::decode(bytes).map(drop)
 }
 

@@ -11,7 +11,13 @@ pub enum AnalysisError {
         /// Name of the model.
         model: String,
     },
-    /// Answers that are no numbers.
+    /// A question about a class, asked of a model without a head.
+    #[error("{model} has no head, so there is no class whose score could be explained")]
+    NoClasses {
+        /// Name of the model.
+        model: String,
+    },
+    /// Answers that are not numbers.
     #[error(
         "{model} gives answers that are not finite with one of its heads replaced; take another checkpoint"
     )]

@@ -6,37 +6,29 @@
 //!
 //! | question | where |
 //! |---|---|
-//! | what does the model say? | [`predict`] |
-//! | what does each head attend to? | [`attention_maps`], [`attention_statistics`] |
-//! | which patches reach the output? | [`rollout`] |
-//! | which places speak for the answer? | [`grad_cam`] |
-//! | does a heatmap find the object, and do two heatmaps agree? | [`heatmap`], [`localisation`] |
-//! | what is each head worth? | [`head_ablation`], [`head_gradient`] |
+//! | what does the model answer, who errs where, on which cue? | [`answers`] |
+//! | what does each head attend to? | [`attention`] |
+//! | which places speak for the answer? | [`attribution`] |
+//! | does an explanation tell the truth? | [`faithfulness`] |
+//! | what is each head worth? | [`ablation`] |
 //! | how small a change fools the model? | [`attacks`] |
-//! | who errs where, and on which cue? | [`error_groups`], [`shape_bias`] |
 //! | how sure is a number? | [`statistics`] |
 
+pub mod ablation;
+pub mod answers;
 pub mod attacks;
-pub mod attention_maps;
-pub mod attention_statistics;
+pub mod attention;
+pub mod attribution;
 mod error;
-pub mod error_groups;
-pub mod grad_cam;
-pub mod head_ablation;
-pub mod head_gradient;
-pub mod heatmap;
-pub mod localisation;
-pub mod predict;
+pub mod faithfulness;
+mod keys;
+mod paper;
 pub mod probes;
-#[cfg(test)]
-mod read_out_tests;
-pub mod rollout;
-pub mod shape_bias;
 pub mod statistics;
-#[cfg(test)]
-mod swin_tests;
 mod tensors;
 #[cfg(test)]
 mod testing;
 
 pub use error::AnalysisError;
+pub use keys::Keys;
+pub use paper::Paper;

@@ -10,7 +10,9 @@ use archaeo_random::{keyed_rng, standard_normal};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
-use crate::attention_maps::{AttentionMaps, LayerMaps};
+use crate::attention::{AttentionMaps, LayerMaps};
+use crate::attribution::{Attribution, Evidence, Heatmap};
+use crate::{AnalysisError, Keys};
 
 pub(crate) const CLASSES: usize = 5;
 
@@ -170,6 +172,51 @@ pub(crate) fn random_attention(
         LayerMaps { site, heads, windows: 1, places: tokens, values: rows.collect() }
     };
     AttentionMaps { images, image_size: [16, 24], layers: (0..3).map(&mut layer).collect() }
+}
+
+impl AttentionMaps {
+    pub(crate) fn record(model: &Classifier, images: Tensor<4>) -> Result<Self, AnalysisError> {
+        with_evidence(model, images, |evidence| evidence.attention().cloned())
+    }
+
+    pub(crate) fn record_with_gradients(
+        model: &Classifier,
+        images: Tensor<4>,
+        targets: &[usize],
+    ) -> Result<(Self, Self), AnalysisError> {
+        with_evidence(model, images, |evidence| {
+            let gradients = evidence.attention_gradients(targets)?;
+            Ok((evidence.attention()?.clone(), AttentionMaps::clone(&gradients)))
+        })
+    }
+}
+
+/// Of images that are numbered from 0.
+pub(crate) fn with_evidence<T>(model: &Classifier, images: Tensor<4>, ask: impl FnOnce(&Evidence) -> T) -> T {
+    let ids: Vec<u64> = (0..images.dims()[0] as u64).collect();
+    ask(&Evidence::new(model, images, Keys { seed: 0, images: &ids }))
+}
+
+/// A model without a head.
+pub(crate) fn headless_vit() -> Classifier {
+    let network = NetworkSpec::Vit(VitConfig { classes: 0, ..vit_config(Pooling::ClassToken) });
+    let preprocessing = Preprocessing::plain(32);
+    let card = ModelCard { name: "headless".into(), network, preprocessing, classes: Vec::new() };
+    Classifier::new(card, 0, &Device::flex()).unwrap()
+}
+
+/// A method's heatmaps of images numbered from 0, for the class that the model names where `targets` is `None`.
+pub(crate) fn explained(
+    method: &dyn Attribution,
+    model: &Classifier,
+    images: Tensor<4>,
+    targets: Option<&[usize]>,
+) -> Vec<Heatmap> {
+    with_evidence(model, images, |evidence| match targets {
+        Some(targets) => method.explain(evidence, targets),
+        None => method.explain_predicted(evidence),
+    })
+    .unwrap()
 }
 
 /// Absolute and relative tolerance alike.

@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use programs::{Completions, Configs, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
 
+use crate::choices;
 use crate::talk::Loudness;
 
 /// A forensic laboratory for vision models
@@ -560,8 +561,8 @@ Layers and heads are numbered from 1, from the input. In JSON, `layers` holds
 the numbers of the layers, and each statistic holds an array for each of them,
 with a value for each head in order.
 
-Arrays: rollout (n, grid_h, grid_w), labels, and the statistics (layers, heads),
-such as attention_distance and attention_entropy; their first row is that of
+Arrays: a heatmap (n, rows, columns) of each method, such as rollout, on the
+method's own grid; labels, and the statistics (layers, heads), such as attention_distance and attention_entropy; their first row is that of
 the first layer shown. Where layers have different numbers of heads, as in a
 Swin Transformer, those with fewer end in NaN. A table has a row for each head.
 
@@ -583,6 +584,18 @@ pub struct Attention {
         long_help = "Layers to show, numbered from 1; all when not given. Rollout goes through all of them in any case."
     )]
     pub layer: Vec<usize>,
+    /// Heatmaps in the export
+    #[arg(
+        long = "method",
+        value_name = "NAME,NAME",
+        value_delimiter = ',',
+        default_value = "rollout",
+        value_parser = choices::methods(),
+        hide_short_help = true,
+        help_heading = "Attention",
+        long_help = "Heatmaps in the export; those that depend on a class explain the predicted one."
+    )]
+    pub methods: Vec<String>,
     /// How heads are fused in the rollout
     #[arg(long, value_enum, default_value_t = Fusion::Mean, help_heading = "Attention")]
     pub fusion: Fusion,
@@ -628,7 +641,10 @@ pub enum Fusion {
 #[command(after_help = "`archaeo attack --help` shows all options, kinds of data, and examples.")]
 #[command(after_long_help = format!("{SOURCES}\n
 The export holds labels and, for each ε, the predicted class of every image
-(numbers of outputs, from 0).
+(numbers of outputs, from 0). JSON says for each ε how often the model was asked
+(queries, mean over images), and how much the images were changed whose answer
+became wrong (fooled, means: linf, l2 and l1 of values from 0 to 1; l0, how many
+values changed; steps).
 
 Examples:
   archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
@@ -636,8 +652,8 @@ Examples:
   archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5"))]
 pub struct Attack {
     /// Which attack, in which norm
-    #[arg(long, value_enum, default_value_t = AttackKind::Pgd, help_heading = "Attack")]
-    pub attack: AttackKind,
+    #[arg(long, value_name = "NAME", default_value = "pgd", value_parser = choices::attacks(), help_heading = "Attack")]
+    pub attack: String,
     /// Sizes of the perturbation, such as 2,8 or 8/255
     #[arg(
         long,
@@ -645,9 +661,7 @@ pub struct Attack {
         value_delimiter = ',',
         allow_hyphen_values = true,
         help_heading = "Attack",
-        long_help = "Sizes ε of the perturbation, in the attack's norm. fgsm and pgd (L∞): of a channel value in units of \
-            1/255, where 8 and 8/255 are the same (1,2,4,8 when not given). pgd-l2: the L2 norm, of values from \
-            0 to 1, in units of 1 (0.25,0.5,1,2 when not given)."
+        long_help = choices::attack_sizes()
     )]
     pub epsilon: Vec<String>,
     /// Steps of pgd and pgd-l2
@@ -662,17 +676,6 @@ pub struct Attack {
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
-}
-
-/// Which attack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AttackKind {
-    /// L∞: one step along the gradient's sign (Goodfellow et al., 2015)
-    Fgsm,
-    /// L∞: iterated steps inside the ball from a random start (Madry et al., 2018)
-    Pgd,
-    /// L2: the same inside the ball of that norm
-    PgdL2,
 }
 
 /// Arguments of `ablate`.

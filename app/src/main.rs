@@ -3,6 +3,7 @@
 //! One command, one file under `commands/`. A command parses nothing and computes nothing: it opens data and models,
 //! calls the library, and hands the result to the [`printer`].
 
+mod choices;
 mod cli;
 mod commands;
 mod device;

@@ -1,7 +1,6 @@
 //! Subjects, studies, their findings and chapters, and the investigation.
 
 pub mod classes;
-pub mod epsilon;
 pub mod findings;
 pub mod investigation;
 pub mod predictions;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use archaeo_analysis::AnalysisError;
-use archaeo_analysis::attacks::Attack;
+use archaeo_analysis::attacks::Threat;
 use archaeo_analysis::statistics::{Resampling, StatisticsError};
 use archaeo_models::Classifier;
 use archaeo_ops::Precision;
@@ -146,7 +146,7 @@ impl StudySizes {
         }
         // Accuracy without an attack belongs to every curve, asked for or not.
         let attackable =
-            |epsilon: &f64| epsilon.is_finite() && !Attack::fgsm(epsilon / 255.0).is_rounded_away();
+            |epsilon: &f64| epsilon.is_finite() && !Threat::Linf(epsilon / 255.0).is_rounded_away();
         match self.epsilons.iter().find(|epsilon| **epsilon <= 0.0 || !attackable(epsilon)) {
             None => Ok(()),
             Some(epsilon) => Err(RecipeError::Range {

@@ -16,7 +16,7 @@ pub struct Pooling {
     /// Steps between windows.
     pub stride: [usize; 2],
     /// Rows and columns around the input, on either side, at most half the window: they are never the
-    /// maximum, and count as zeros in an average.
+    /// maximum.
     pub padding: [usize; 2],
 }
 
@@ -208,33 +208,6 @@ pub fn max_pool_backward(shape: &Pooling, indices: &[u32], dy: &[f32], dx: &mut 
     });
 }
 
-/// The mean of each window, padding counted as zeros.
-///
-/// # Panics
-/// If lengths do not fit.
-pub fn average_pool_forward(shape: &Pooling, x: &[f32], y: &mut [f32]) {
-    let [input, output] = shape.plane_sizes(x.len(), y.len());
-    let (windows, scale) = (shape.windows(), 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
-    x.par_chunks(input).zip(y.par_chunks_mut(output)).for_each(|(x, y)| {
-        y.fill(0.0);
-        windows.visit(|position, i| y[position] += x[i]);
-        y.iter_mut().for_each(|y| *y *= scale);
-    });
-}
-
-/// The gradient of [`average_pool_forward`].
-///
-/// # Panics
-/// If lengths do not fit.
-pub fn average_pool_backward(shape: &Pooling, dy: &[f32], dx: &mut [f32]) {
-    let [input, output] = shape.plane_sizes(dx.len(), dy.len());
-    let (windows, scale) = (shape.windows(), 1.0 / (shape.kernel[0] * shape.kernel[1]) as f32);
-    dx.par_chunks_mut(input).zip(dy.par_chunks(output)).for_each(|(dx, dy)| {
-        dx.fill(0.0);
-        windows.visit(|position, i| dx[i] += dy[position] * scale);
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,32 +248,22 @@ mod tests {
             let [input, output] = [shape.input_size.iter().product::<usize>(), rows * columns];
             let (x, dy) = (random.numbers(planes * input), random.numbers(planes * output));
             let zeros = |n: usize| vec![0.0; n];
-            let [mut maxima, mut means] = [zeros(dy.len()), zeros(dy.len())];
-            let [mut dmax, mut dmean] = [zeros(x.len()), zeros(x.len())];
+            let (mut maxima, mut dmax) = (zeros(dy.len()), zeros(x.len()));
             for i in 0..planes * output {
                 let (plane, row, column) = (i / output, i % output / columns, i % columns);
                 let elements = window(&shape, row, column);
-                let size = (shape.kernel[0] * shape.kernel[1]) as f64;
                 let largest = *elements
                     .iter()
                     .max_by(|a, b| x[plane * input + **a].total_cmp(&x[plane * input + **b]))
                     .expect("a window meets its input");
                 maxima[i] = f64::from(x[plane * input + largest]);
                 dmax[plane * input + largest] += f64::from(dy[i]);
-                for element in elements {
-                    means[i] += f64::from(x[plane * input + element]) / size;
-                    dmean[plane * input + element] += f64::from(dy[i]) / size;
-                }
             }
             let (mut y, mut dx, mut indices) = (vec![0.0; dy.len()], vec![0.0; x.len()], vec![0; dy.len()]);
             max_pool_forward(&shape, &x, &mut y, &mut indices);
             assert_close("maximum", &y, &maxima, 0.0);
             max_pool_backward(&shape, &indices, &dy, &mut dx);
             assert_close("maximum's gradient", &dx, &dmax, 1e-6);
-            average_pool_forward(&shape, &x, &mut y);
-            assert_close("average", &y, &means, 1e-6);
-            average_pool_backward(&shape, &dy, &mut dx);
-            assert_close("average's gradient", &dx, &dmean, 1e-6);
         }
     }
 
@@ -322,11 +285,10 @@ mod tests {
         let x = Random(71).numbers(20 * 81);
         assert_thread_count_is_irrelevant("pooling", || {
             let (mut y, mut indices) = (vec![0.0; 20 * 25], vec![0; 20 * 25]);
-            let (mut dx, mut means) = (vec![0.0; x.len()], vec![0.0; 20 * 25]);
+            let mut dx = vec![0.0; x.len()];
             max_pool_forward(&shape, &x, &mut y, &mut indices);
             max_pool_backward(&shape, &indices, &y, &mut dx);
-            average_pool_forward(&shape, &x, &mut means);
-            [y, dx, means].concat()
+            [y, dx].concat()
         });
     }
 }

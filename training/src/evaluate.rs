@@ -1,6 +1,6 @@
 //! What a model answers on every image of a split.
 
-use archaeo_analysis::predict::probabilities;
+use archaeo_analysis::answers::probabilities;
 use archaeo_analysis::statistics::{Predictions, StatisticsError};
 use archaeo_models::{Classifier, Pass};
 use archaeo_ops::in_pool;

@@ -1,6 +1,6 @@
 //! Answers that are no numbers: finite weights whose activations overflow, found where they begin.
 
-use archaeo_analysis::attention_maps::{AttentionMaps, LayerMaps};
+use archaeo_analysis::attention::{AttentionMaps, LayerMaps};
 use archaeo_models::{AttentionSite, Classifier, FeatureSite, Pass, Probe, TokenPlace, TokenSite};
 use archaeo_ops::in_pool;
 use burn::module::Module;

@@ -2,24 +2,15 @@
 //!
 //! In L∞, a value goes to the nearest of the levels k/255 that lie within ε of the clean value. In L2, all values go to
 //! their nearest levels; if that lengthens the change beyond ε, the change is shrunk before rounding, as little as bisection
-//! finds necessary. A clean value that is no 8-bit level itself, and has none within ε, goes to the level nearest to it: an
+//! finds necessary. A clean value that is not an 8-bit level itself, and has none within ε, goes to the level nearest to it: an
 //! image that exists cannot be nearer.
 
-use super::Attack;
-use super::ball::euclidean_length;
+use super::threat::euclidean_length;
 
 /// Levels computed from ε and from 32-bit values meet whole numbers only up to rounding; far below what shows.
 pub(super) const SLACK: f64 = 1e-4;
 
-/// Rounds the values `x` of one image in place.
-pub(super) fn round(attack: &Attack, x: &mut [f32], clean: &[f32]) {
-    match *attack {
-        Attack::Fgsm { epsilon } | Attack::Pgd { epsilon, .. } => round_in_cube(x, clean, epsilon),
-        Attack::PgdL2 { epsilon, .. } => round_in_ball(x, clean, epsilon),
-    }
-}
-
-fn round_in_cube(x: &mut [f32], clean: &[f32], epsilon: f64) {
+pub(super) fn round_in_cube(x: &mut [f32], clean: &[f32], epsilon: f64) {
     for (x, &clean) in x.iter_mut().zip(clean) {
         let centre = f64::from(clean) * 255.0;
         let lowest = (centre - epsilon * 255.0 - SLACK).ceil().max(0.0);
@@ -33,7 +24,7 @@ fn round_in_cube(x: &mut [f32], clean: &[f32], epsilon: f64) {
     }
 }
 
-fn round_in_ball(x: &mut [f32], clean: &[f32], epsilon: f64) {
+pub(super) fn round_in_ball(x: &mut [f32], clean: &[f32], epsilon: f64) {
     let rounded = |keep: f64| -> Vec<f32> {
         let shrunk = x.iter().zip(clean).map(|(&x, &clean)| {
             let clean = f64::from(clean);

@@ -3,18 +3,63 @@
 use archaeo_models::{Classifier, State, state_of, with_state};
 use burn::tensor::Device;
 
-use super::ball::euclidean_length;
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
+use archaeo_random::keyed_rng;
+use burn::tensor::{Tensor, TensorData};
+
+use super::loss::Loss;
+use super::threat::euclidean_length;
 use super::*;
+use crate::Keys;
+use crate::answers::{logits, predicted_classes};
+use crate::tensors::{per_image, values};
 use crate::testing::{CLASSES, Fixture, assert_close, random_images};
 
 const EIGHT: f64 = 8.0 / 255.0;
+
+fn fgsm(size: f64) -> Box<dyn Attack> {
+    Box::new(Fgsm { threat: Threat::Linf(size) })
+}
+
+fn pgd(size: f64, steps: usize) -> Box<dyn Attack> {
+    Box::new(Pgd::usual(Threat::Linf(size), steps))
+}
+
+fn pgd_l2(size: f64, steps: usize) -> Box<dyn Attack> {
+    Box::new(Pgd::usual(Threat::L2(size), steps))
+}
+
+fn run(
+    target: &dyn Target,
+    images: Tensor<4>,
+    labels: &[usize],
+    ids: &[u64],
+    chosen: &dyn Attack,
+    seed: u64,
+) -> Vec<Outcome> {
+    chosen.run(target, &Batch { images, labels }, &Keys { seed, images: ids })
+}
+
+/// The adversarial images alone.
+fn attack(
+    target: &dyn Target,
+    clean: Tensor<4>,
+    labels: &[usize],
+    ids: &[u64],
+    chosen: &dyn Attack,
+    seed: u64,
+) -> Tensor<4> {
+    images(&run(target, clean.clone(), labels, ids, chosen, seed), &clean)
+}
 
 fn levels(images: Tensor<4>) -> Vec<i32> {
     values(images)
         .into_iter()
         .map(|value| {
             let level = (value * 255.0).round();
-            assert_eq!(value, level / 255.0, "{value} is no 8-bit value");
+            assert_eq!(value, level / 255.0, "{value} is not an 8-bit value");
             level as i32
         })
         .collect()
@@ -26,7 +71,9 @@ fn the_gradient_points_where_pytorchs_cross_entropy_rises() {
     let fixture = Fixture::load();
     for (name, model) in [("vit_input_gradient", fixture.vit()), ("resnet_input_gradient", fixture.resnet())]
     {
-        let found = ascent(&model, fixture.images(), &fixture.targets(), Loss::LogOdds).gradient;
+        let targets = fixture.targets();
+        let slopes = |image: usize, logits: &[f32]| Loss::LogOdds.slopes(logits, targets[image]);
+        let found = model.gradient(fixture.images(), &slopes).gradient;
         let scaled = |values: &[f32]| -> Vec<f32> {
             let image = |image: &[f32]| {
                 let largest = image.iter().fold(0f32, |largest, g| largest.max(g.abs()));
@@ -67,7 +114,7 @@ fn on_a_linear_model_fgsm_is_the_sign_of_its_weights() {
     let model = brightness_model(&fixture);
     let images = random_images(4, 1);
     // Class 0 is bright: its loss rises by darkening, any other's by brightening.
-    let found = attack(&model, images.clone(), &[0, 0, 1, 2], &[0, 1, 2, 3], &Attack::fgsm(EIGHT), 0);
+    let found = attack(&model, images.clone(), &[0, 0, 1, 2], &[0, 1, 2, 3], &*fgsm(EIGHT), 0);
     let (found, clean) = (levels(found), levels(images));
     for (index, (&found, &clean)) in found.iter().zip(&clean).enumerate() {
         let darker = index / (3 * 32 * 32) < 2;
@@ -83,16 +130,15 @@ fn everything_stays_in_ball_and_box_after_rounding() {
     let labels = [0, 1, 2, 3, 4];
     for model in [fixture.vit(), fixture.resnet()] {
         for (size, whole) in [(0.0, 0), (1.0, 1), (2.5, 2), (8.0, 8), (16.0, 16)] {
-            for chosen in [Attack::fgsm(size / 255.0), Attack::pgd(size / 255.0, 4)] {
-                let found = levels(attack(&model, images.clone(), &labels, &[0, 1, 2, 3, 4], &chosen, 7));
+            for chosen in [fgsm(size / 255.0), pgd(size / 255.0, 4)] {
+                let found = levels(attack(&model, images.clone(), &labels, &[0, 1, 2, 3, 4], &*chosen, 7));
                 let largest = found.iter().zip(&clean).map(|(a, b)| (a - b).abs()).max().unwrap();
-                assert_eq!(largest, whole, "{chosen:?}");
+                assert_eq!(largest, whole, "{}", chosen.describe());
                 assert!(found.iter().all(|level| (0..=255).contains(level)));
             }
         }
         for epsilon in [0.0, 0.05, 0.5, 2.0] {
-            let found =
-                attack(&model, images.clone(), &labels, &[0, 1, 2, 3, 4], &Attack::pgd_l2(epsilon, 4), 7);
+            let found = attack(&model, images.clone(), &labels, &[0, 1, 2, 3, 4], &*pgd_l2(epsilon, 4), 7);
             for (found, clean) in levels(found).chunks(3072).zip(clean.chunks(3072)) {
                 let squares: i32 = found.iter().zip(clean).map(|(a, b)| (a - b).pow(2)).sum();
                 let length = f64::from(squares).sqrt() / 255.0;
@@ -109,7 +155,7 @@ fn pixels_between_two_levels_go_to_the_nearest_within_reach() {
     let clean = [10.4 / 255.0, 10.4 / 255.0, 0.0, 1.0];
     let rounded = |size: f64, x: [f32; 4]| {
         let mut x = x;
-        eight_bit::round(&Attack::fgsm(size / 255.0), &mut x, &clean);
+        eight_bit::round_in_cube(&mut x, &clean, size / 255.0);
         x.map(|value| (value * 255.0).round() as i32)
     };
     // Within 2 of 10.4 lie levels 9 to 12; within 0.2 lies none, and 10 is nearest.
@@ -118,7 +164,7 @@ fn pixels_between_two_levels_go_to_the_nearest_within_reach() {
 }
 
 /// How many of twelve images a model still answers as it did before the attack.
-fn standing(model: &Classifier, images: &Tensor<4>, chosen: &Attack) -> usize {
+fn standing(model: &Classifier, images: &Tensor<4>, chosen: &dyn Attack) -> usize {
     let ids: Vec<u64> = (0..images.dims()[0] as u64).collect();
     let labels = predicted_classes(&logits(model, images.clone()), CLASSES);
     let found = attack(model, images.clone(), &labels, &ids, chosen, 1);
@@ -134,16 +180,14 @@ fn more_steps_and_a_larger_ball_hurt_more() {
     for model in [fixture.vit(), fixture.resnet()] {
         for size in [1.0, 2.0, 4.0, 8.0] {
             let size = size / 255.0;
-            let (fgsm, pgd) = (
-                standing(&model, &images, &Attack::fgsm(size)),
-                standing(&model, &images, &Attack::pgd(size, 10)),
-            );
-            assert!(pgd <= fgsm, "at {size}: FGSM leaves {fgsm}, PGD {pgd}");
-            assert!(standing(&model, &images, &Attack::pgd(2.0 * size, 10)) <= pgd);
-            fallen[0] += 24 - fgsm;
-            fallen[1] += 24 - pgd;
+            let left = |chosen: Box<dyn Attack>| standing(&model, &images, &*chosen);
+            let (by_one_step, by_ten) = (left(fgsm(size)), left(pgd(size, 10)));
+            assert!(by_ten <= by_one_step, "at {size}: FGSM leaves {by_one_step}, PGD {by_ten}");
+            assert!(left(pgd(2.0 * size, 10)) <= by_ten);
+            fallen[0] += 24 - by_one_step;
+            fallen[1] += 24 - by_ten;
         }
-        let [small, large] = [0.05, 0.15].map(|size| standing(&model, &images, &Attack::pgd_l2(size, 10)));
+        let [small, large] = [0.05, 0.15].map(|size| standing(&model, &images, &*pgd_l2(size, 10)));
         assert!(large <= small);
         fallen[2] += 24 - small;
         fallen[3] += 24 - large;
@@ -171,16 +215,17 @@ fn scaled_logits_hide_nothing() {
         for factor in [1e3, 1e6, 1e30, 1e-6, 1e-20] {
             let loud = scaled(model.clone(), factor);
             for size in [1.0, 2.0, 4.0, 8.0] {
-                let mut attacks = vec![Attack::pgd(size / 255.0, 5), Attack::pgd_l2(size / 20.0, 5)];
+                let mut attacks = vec![pgd(size / 255.0, 5), pgd_l2(size / 20.0, 5)];
                 // By its definition FGSM weighs all wrong classes alike where the logits hardly differ.
                 if factor > 1.0 {
-                    attacks.push(Attack::fgsm(size / 255.0));
+                    attacks.push(fgsm(size / 255.0));
                 }
                 for chosen in attacks {
-                    let [quiet, loud] = [&model, &loud].map(|model| standing(model, &images, &chosen));
+                    let [quiet, loud] = [&model, &loud].map(|model| standing(model, &images, &*chosen));
                     assert!(
                         quiet.abs_diff(loud) <= 1,
-                        "{chosen:?}, times {factor}: {quiet} and {loud} stand"
+                        "{}, times {factor}: {quiet} and {loud} stand",
+                        chosen.describe()
                     );
                     between += usize::from(quiet > 0 && quiet < 24);
                 }
@@ -194,16 +239,17 @@ fn scaled_logits_hide_nothing() {
 fn a_model_that_does_not_see_its_input_is_called_out() {
     let fixture = Fixture::load();
     let images = random_images(4, 8);
-    let examine = |model: &Classifier, chosen: &Attack| {
-        attack_and_examine(model, images.clone(), &[0, 1, 2, 3], &[0, 1, 2, 3], chosen, 0).zero_gradient
+    let examine = |model: &Classifier, chosen: &dyn Attack| {
+        let found = run(model, images.clone(), &[0, 1, 2, 3], &[0, 1, 2, 3], chosen, 0);
+        found.iter().map(|outcome| outcome.zero_gradient).collect::<Vec<_>>()
     };
     let mut state: State = state_of(&fixture.resnet());
     state.get_mut("conv1.weight").unwrap().values.fill(0.0);
     let blind = with_state(fixture.resnet(), state).unwrap();
-    for chosen in [Attack::fgsm(EIGHT), Attack::pgd(EIGHT, 3), Attack::pgd_l2(1.0, 3)] {
-        assert_eq!(examine(&blind, &chosen), [true; 4]);
-        assert_eq!(examine(&fixture.resnet(), &chosen), [false; 4]);
-        assert_eq!(examine(&scaled(fixture.vit(), 1e3), &chosen), [false; 4]);
+    for chosen in [fgsm(EIGHT), pgd(EIGHT, 3), pgd_l2(1.0, 3)] {
+        assert_eq!(examine(&blind, &*chosen), [true; 4]);
+        assert_eq!(examine(&fixture.resnet(), &*chosen), [false; 4]);
+        assert_eq!(examine(&scaled(fixture.vit(), 1e3), &*chosen), [false; 4]);
     }
 }
 
@@ -219,7 +265,8 @@ fn a_fooling_image_met_on_the_way_counts() {
     state.get_mut("fc.bias").unwrap().values[1] = row[0] * 1.000_01;
     let model = with_state(model, state).unwrap();
     assert_eq!(predicted_classes(&logits(&model, images.clone()), CLASSES), [1]);
-    let chosen = Attack::Pgd { epsilon: EIGHT, step: 2.0 / 255.0, steps: 4, random_start: false };
+    let threat = Threat::Linf(EIGHT);
+    let chosen = Pgd { threat, step: 2.0 / 255.0, steps: 4, random_start: false };
     let found = attack(&model, images.clone(), &[1], &[0], &chosen, 0);
     assert_eq!(predicted_classes(&logits(&model, found.clone()), CLASSES), [0]);
     // One step was enough, and no further one was made.
@@ -234,14 +281,18 @@ fn grey_images_get_grey_changes() {
     let images = Tensor::cat(vec![grey, random_images(1, 10)], 0);
     for model in [fixture.vit(), fixture.resnet()] {
         let labels = predicted_classes(&logits(&model, images.clone()), CLASSES);
-        for chosen in [Attack::fgsm(EIGHT), Attack::pgd(EIGHT, 3), Attack::pgd_l2(1.0, 3)] {
-            let found = levels(attack(&model, images.clone(), &labels, &[0, 1], &chosen, 3));
+        for chosen in [fgsm(EIGHT), pgd(EIGHT, 3), pgd_l2(1.0, 3)] {
+            let found = levels(attack(&model, images.clone(), &labels, &[0, 1], &*chosen, 3));
             let [grey, coloured] = [&found[..3072], &found[3072..]];
-            assert!(grey[..1024] == grey[1024..2048] && grey[..1024] == grey[2048..], "{chosen:?}");
+            assert!(
+                grey[..1024] == grey[1024..2048] && grey[..1024] == grey[2048..],
+                "{}",
+                chosen.describe()
+            );
             assert!(coloured[..1024] != coloured[1024..2048]);
             let clean = levels(images.clone());
-            assert!(grey.iter().zip(&clean).any(|(a, b)| a != b), "{chosen:?} does nothing");
-            if let Attack::PgdL2 { epsilon, .. } = chosen {
+            assert!(grey.iter().zip(&clean).any(|(a, b)| a != b), "{} does nothing", chosen.describe());
+            if let Threat::L2(epsilon) = chosen.threat() {
                 let squares: i32 = grey.iter().zip(&clean).map(|(a, b)| (a - b).pow(2)).sum();
                 let length = f64::from(squares).sqrt() / 255.0;
                 assert!(length <= epsilon + 1e-6 && length > 0.7 * epsilon, "{length}");
@@ -253,23 +304,19 @@ fn grey_images_get_grey_changes() {
 /// On a linear model whose channels pull apart, the best grey step follows their sum.
 #[test]
 fn a_grey_step_follows_the_sum_of_the_channels() {
-    let clean = [0.5f32; 3];
-    let mut x = clean;
-    ascend(&Attack::fgsm(EIGHT), &mut x, &clean, true, &[1.0, 1.0, -3.0]);
-    assert_eq!(x, [0.5 - EIGHT as f32; 3]);
-    let mut x = clean;
-    ascend(&Attack::fgsm(EIGHT), &mut x, &clean, false, &[1.0, 1.0, -3.0]);
-    assert_eq!(x, [0.5 + EIGHT as f32, 0.5 + EIGHT as f32, 0.5 - EIGHT as f32]);
-    let mut x = clean;
-    ascend(
-        &Attack::PgdL2 { epsilon: 1.0, step: 0.3, steps: 1, random_start: false },
-        &mut x,
-        &clean,
-        true,
-        &[1.0, 1.0, -3.0],
-    );
-    for value in x {
-        assert!((value - (0.5 - 0.3 / 3f32.sqrt())).abs() < 1e-6, "{x:?}");
+    let grey = Clean::new(vec![0.5; 3]);
+    let apart = Clean { grey: false, ..grey.clone() };
+    let stepped = |threat: Threat, clean: &Clean, step: f64| {
+        let mut x = clean.values.clone();
+        threat.ascend(&mut x, clean, &[1.0, 1.0, -3.0], step);
+        x
+    };
+    let (down, up) = (0.5 - EIGHT as f32, 0.5 + EIGHT as f32);
+    assert!(grey.grey);
+    assert_eq!(stepped(Threat::Linf(EIGHT), &grey, EIGHT), [down; 3]);
+    assert_eq!(stepped(Threat::Linf(EIGHT), &apart, EIGHT), [up, up, down]);
+    for value in stepped(Threat::L2(1.0), &grey, 0.3) {
+        assert!((value - (0.5 - 0.3 / 3f32.sqrt())).abs() < 1e-6, "{value}");
     }
 }
 
@@ -282,8 +329,8 @@ fn robust_is_correct_before_and_under_the_attack() {
 fn what_rounding_leaves_nothing_of() {
     for (size, gone) in [(0.0, false), (0.0314, true), (0.5, true), (0.999, true), (1.0, false), (1.5, false)]
     {
-        assert_eq!(Attack::fgsm(size / 255.0).is_rounded_away(), gone, "{size}");
-        assert_eq!(Attack::pgd_l2(size / 255.0, 10).is_rounded_away(), gone, "{size}");
+        assert_eq!(Threat::Linf(size / 255.0).is_rounded_away(), gone, "{size}");
+        assert_eq!(Threat::L2(size / 255.0).is_rounded_away(), gone, "{size}");
     }
 }
 
@@ -294,21 +341,21 @@ fn an_image_is_attacked_alike_in_any_batch() {
     let labels = [0, 1, 2, 3, 4, 0];
     let ids = [10, 11, 12, 13, 14, 15];
     for model in [fixture.vit(), fixture.resnet()] {
-        for chosen in [Attack::fgsm(EIGHT), Attack::pgd(EIGHT, 3), Attack::pgd_l2(1.0, 3)] {
-            let together = levels(attack(&model, images.clone(), &labels, &ids, &chosen, 2));
+        for chosen in [fgsm(EIGHT), pgd(EIGHT, 3), pgd_l2(1.0, 3)] {
+            let together = levels(attack(&model, images.clone(), &labels, &ids, &*chosen, 2));
             for image in [0, 5] {
                 let alone = attack(
                     &model,
                     images.clone().narrow(0, image, 1),
                     &labels[image..=image],
                     &ids[image..=image],
-                    &chosen,
+                    &*chosen,
                     2,
                 );
                 // A gradient that rounds to the other side of zero flips a step: allow it one value in a thousand.
                 let together = &together[image * 3072..][..3072];
                 let differing = levels(alone).iter().zip(together).filter(|(a, b)| a != b).count();
-                assert!(differing <= 3, "{differing} of 3072 values differ under {chosen:?}");
+                assert!(differing <= 3, "{differing} of 3072 values differ under {}", chosen.describe());
             }
         }
     }
@@ -316,25 +363,24 @@ fn an_image_is_attacked_alike_in_any_batch() {
 
 #[test]
 fn a_random_start_is_keyed_by_seed_and_image_and_lies_in_the_ball() {
-    let clean = vec![0.5f32; 3072];
-    for chosen in [Attack::pgd(EIGHT, 1), Attack::pgd_l2(0.5, 1)] {
-        let start = |seed, id| {
-            let mut x = clean.clone();
-            start_at_random(&chosen, &mut x, &clean, false, seed, id);
-            x
-        };
+    let values: Vec<f32> = (0..3072).map(|i| if i == 0 { 0.25 } else { 0.5 }).collect();
+    let clean = Clean::new(values);
+    for threat in [Threat::Linf(EIGHT), Threat::L2(0.5)] {
+        let start = |seed, id| threat.start(&clean, &mut keyed_rng(seed, "attack start", id, 0));
         assert_eq!(start(1, 2), start(1, 2));
         assert_ne!(start(1, 2), start(2, 2));
         assert_ne!(start(1, 2), start(1, 3));
-        let change: Vec<f64> = start(1, 2).iter().map(|&x| f64::from(x) - 0.5).collect();
+        let places = start(1, 2);
+        let change: Vec<f64> =
+            places.iter().zip(&clean.values).map(|(&x, &clean)| f64::from(x) - f64::from(clean)).collect();
         let length = euclidean_length(change.iter().copied());
         let largest = change.iter().fold(0f64, |largest, c| largest.max(c.abs()));
-        match chosen {
-            Attack::PgdL2 { epsilon, .. } => assert!(length <= epsilon + 1e-6 && length > 0.9 * epsilon),
-            _ => {
-                assert!(largest <= EIGHT + 1e-7 && largest > 0.99 * EIGHT);
+        match threat {
+            Threat::L2(size) => assert!(length <= size + 1e-6 && length > 0.9 * size),
+            Threat::Linf(size) => {
+                assert!(largest <= size + 1e-7 && largest > 0.99 * size);
                 // A uniform value on ±ε has variance ε²/3.
-                let expected = EIGHT * (3072.0f64 / 3.0).sqrt();
+                let expected = size * (3072.0f64 / 3.0).sqrt();
                 assert!((length / expected - 1.0).abs() < 0.05, "{length}, not {expected}");
             }
         }
@@ -342,24 +388,187 @@ fn a_random_start_is_keyed_by_seed_and_image_and_lies_in_the_ball() {
 }
 
 #[test]
-fn settings_read_well_and_survive_json() {
-    let pgd = Attack::pgd(EIGHT, 10);
+fn the_start_of_an_attack_is_that_of_its_seed_and_image() {
+    let fixture = Fixture::load();
+    let model = fixture.resnet();
+    let images = random_images(2, 4);
+    let start = |seed, ids: &[u64]| {
+        let chosen = Pgd { step: 0.0, ..Pgd::usual(Threat::Linf(EIGHT), 1) };
+        levels(attack(&model, images.clone(), &[0, 1], ids, &chosen, seed))
+    };
+    let first = start(1, &[5, 6]);
+    assert_eq!(first, start(1, &[5, 6]));
+    assert_ne!(first, start(2, &[5, 6]));
+    assert_eq!(first[..3072], start(1, &[5, 7])[..3072]);
+    assert_ne!(first[3072..], start(1, &[5, 7])[3072..]);
+}
+
+#[test]
+fn projections_are_those_of_closed_forms() {
+    let clean = Clean::new(vec![0.5, 0.25, 0.9]);
+    let project = |threat: Threat, moved: [f64; 3]| {
+        let mut x = clean.values.clone();
+        threat.project(&moved, &clean, &mut x);
+        x
+    };
+    // Each value on its own, then the box.
+    assert_close(&project(Threat::Linf(0.2), [0.8, 0.2, 1.5]), &[0.7, 0.2, 1.0], 1e-7);
+    // A change of (0.3, 0, −0.4) has length 0.5: of a ball of 0.25 it keeps the half.
+    let moved = [0.8, 0.25, f64::from(0.9f32) - 0.4];
+    assert_close(&project(Threat::L2(0.25), moved), &[0.65, 0.25, 0.7], 1e-6);
+    assert_close(&project(Threat::L2(0.75), moved), &[0.8, 0.25, 0.5], 1e-6);
+    // What lies inside stays, and projecting twice is projecting once.
+    for threat in [Threat::Linf(0.1), Threat::L2(0.1)] {
+        let once = project(threat, [0.9, 0.9, 0.1]);
+        let twice = project(threat, [0, 1, 2].map(|i: usize| f64::from(once[i])));
+        assert_close(&twice, &once, 1e-7);
+    }
+}
+
+/// Two classes; the margin of class 1 over class 0 is the sum of the pixels, weighted, and a constant.
+struct Linear {
+    weights: Vec<f32>,
+    constant: f64,
+    asked: Cell<usize>,
+}
+
+impl Linear {
+    fn margin(&self, image: &[f32]) -> f64 {
+        let sum: f64 = image.iter().zip(&self.weights).map(|(&x, &w)| f64::from(x) * f64::from(w)).sum();
+        sum + self.constant
+    }
+}
+
+impl Target for Linear {
+    fn classes(&self) -> usize {
+        2
+    }
+
+    fn logits(&self, images: Tensor<4>) -> Vec<f32> {
+        let batch = images.dims()[0];
+        self.asked.set(self.asked.get() + batch);
+        let values = values(images);
+        per_image(&values, batch).flat_map(|image| [0.0, self.margin(image) as f32]).collect()
+    }
+
+    fn gradient(
+        &self,
+        images: Tensor<4>,
+        slopes: &(dyn Fn(usize, &[f32]) -> Vec<f32> + Sync),
+    ) -> TargetGradient {
+        let logits = self.logits(images);
+        let factors = logits.chunks_exact(2).enumerate().map(|(image, row)| slopes(image, row)[1]);
+        let gradient = factors.flat_map(|factor| self.weights.iter().map(move |w| w * factor)).collect();
+        TargetGradient { logits, gradient }
+    }
+}
+
+/// A linear model's distance to its boundary is known, in every norm: |w·x + b| over the length of w in the dual norm.
+#[test]
+fn a_budget_attack_succeeds_just_above_a_linear_models_distance_and_fails_just_below() {
+    let weights: Vec<f32> = (0..3 * 16).map(|i| ((i * 7 % 11) as f32 - 5.3) / 10.0).collect();
+    let clean: Vec<f32> = (0..3 * 16).map(|i| (100 + i) as f32 / 255.0).collect();
+    let images = Tensor::from_data(TensorData::new(clean.clone(), [1, 3, 4, 4]), &Device::flex());
+    let absolute: f64 = weights.iter().map(|w| f64::from(w.abs())).sum();
+    let length = euclidean_length(weights.iter().map(|&w| f64::from(w)));
+    let mut target = Linear { weights, constant: 0.0, asked: Cell::new(0) };
+    // The boundary is 20.5 levels away in L∞.
+    target.constant = 20.5 / 255.0 * absolute - target.margin(&clean);
+    let in_l2 = 20.5 / 255.0 * absolute / length;
+    let found = |chosen: &dyn Attack| run(&target, images.clone(), &[1], &[0], chosen, 0).remove(0);
+    // From a random place of a ball in L2 the way to the boundary is longer than the steps together reach.
+    let straight = |size: f64| -> Box<dyn Attack> {
+        Box::new(Pgd { random_start: false, ..Pgd::usual(Threat::L2(size), 20) })
+    };
+    for (chosen, success) in [
+        (fgsm(20.0 / 255.0), false),
+        (fgsm(21.0 / 255.0), true),
+        (pgd(20.0 / 255.0, 20), false),
+        (pgd(21.0 / 255.0, 20), true),
+        (straight(0.97 * in_l2), false),
+        (straight(1.03 * in_l2), true),
+    ] {
+        target.asked.set(0);
+        let outcome = found(&*chosen);
+        let what = chosen.describe();
+        assert_eq!((outcome.success, outcome.answer), (success, usize::from(!success)), "{what}");
+        assert_eq!(outcome.queries, target.asked.get(), "{what}");
+        assert!((f64::from(outcome.logits[1]) - target.margin(&outcome.image)).abs() < 1e-5, "{what}");
+        let change: Vec<f64> =
+            outcome.image.iter().zip(&clean).map(|(&x, &clean)| f64::from(x) - f64::from(clean)).collect();
+        let distances = [
+            (outcome.linf, change.iter().fold(0.0, |largest: f64, c| largest.max(c.abs()))),
+            (outcome.l2, change.iter().map(|c| c * c).sum::<f64>().sqrt()),
+            (outcome.l1, change.iter().map(|c| c.abs()).sum()),
+            (outcome.l0 as f64, change.iter().filter(|c| **c != 0.0).count() as f64),
+        ];
+        assert!(distances.iter().all(|(found, expected)| (found - expected).abs() < 1e-9), "{distances:?}");
+        let reached = if chosen.info().norm == Norm::L2 { outcome.l2 } else { outcome.linf };
+        assert!(reached <= chosen.threat().size() + 1e-6, "{what}");
+        if !success {
+            assert_eq!(outcome.best_step, if chosen.info().iterated { 20 } else { 1 });
+        }
+    }
+    // One question for the gradient, one for the answer; no weight is 0, so that every value moves.
+    let outcome = found(&*fgsm(4.0 / 255.0));
+    assert_eq!((outcome.queries, outcome.l0), (2, 48));
+}
+
+#[test]
+fn nothing_to_attack_gives_no_outcomes() {
+    let model = Fixture::load().resnet();
+    let none = Tensor::<4>::zeros([0, 3, 32, 32], &Device::flex());
+    for family in all() {
+        assert!(run(&model, none.clone(), &[], &[], &*family.sized(1.0, 2), 0).is_empty());
+    }
+}
+
+#[test]
+fn every_attack_has_a_name_of_its_own_and_runs_on_every_model() {
+    let ids: BTreeSet<_> = all().iter().map(|family| family.info.id).collect();
+    let titles: BTreeSet<_> = all().iter().map(|family| family.info.title).collect();
+    assert_eq!((ids.len(), titles.len()), (all().len(), all().len()));
+    let fixture = Fixture::load();
+    let images = random_images(2, 5);
+    for family in all() {
+        let info = family.info;
+        assert!(info.id.bytes().all(|byte| byte.is_ascii_lowercase() || b"-0123456789".contains(&byte)));
+        assert_eq!(by_id(info.id).unwrap().info, info);
+        assert!(!info.summary.is_empty() && !info.summary.ends_with('.'));
+        for size in info.norm.usual() {
+            let chosen = family.sized(size, 2);
+            assert_eq!((chosen.info(), chosen.threat()), (info, info.norm.threat(size)));
+            assert!(!chosen.describe().is_empty());
+            for model in [fixture.vit(), fixture.resnet()] {
+                let found = run(&model, images.clone(), &[0, 1], &[0, 1], &*chosen, 0);
+                for (outcome, label) in found.iter().zip([0, 1]) {
+                    let reached = if info.norm == Norm::L2 { outcome.l2 } else { outcome.linf };
+                    assert!(reached <= chosen.threat().size() + 1e-6, "{}", info.id);
+                    assert_eq!(outcome.success, outcome.answer != label);
+                    assert!(outcome.queries > 0);
+                }
+                let again = logits(&model, super::images(&found, &images));
+                assert_close(&found.iter().flat_map(|o| o.logits.clone()).collect::<Vec<_>>(), &again, 1e-6);
+            }
+        }
+    }
+    assert!(by_id("no-such").is_none());
+}
+
+#[test]
+fn settings_read_well() {
     assert_eq!(
-        pgd.describe(),
+        pgd(EIGHT, 10).describe(),
         "L∞ ball of 8/255, at most 10 signed gradient steps of 2/255, a random start; rounded to 8 bits; grey images get grey \
          changes"
     );
     assert_eq!(
-        Attack::fgsm(2.5 / 255.0).describe(),
+        fgsm(2.5 / 255.0).describe(),
         "one signed gradient step of 2.5/255 (after rounding 2/255); rounded to 8 bits; grey images get grey changes"
     );
     assert_eq!(
-        Attack::pgd_l2(1.0, 10).describe(),
+        pgd_l2(1.0, 10).describe(),
         "L2 ball of 1, at most 10 gradient steps of length 0.2, a random start; rounded to 8 bits; grey images get grey \
          changes"
     );
-    let json = serde_json::to_string(&pgd).unwrap();
-    assert!(json.starts_with(r#"{"attack":"pgd","epsilon":"#), "{json}");
-    assert_eq!(serde_json::from_str::<Attack>(&json).unwrap(), pgd);
-    assert!(serde_json::from_str::<Attack>(r#"{"attack":"fgsm","epsilon":0.1,"steps":3}"#).is_err());
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::resampling::BootstrapInterval::Percentile;
 use super::{DEFAULT_LEVEL, Estimate, Resampling, Result, StatisticsError, check_lengths, wilson};
 
 /// Outcome of [`answer_agreement`].
@@ -69,7 +68,7 @@ pub fn answer_agreement(
     let same = pairs.cells.iter().filter(|(first, second)| first == second).count();
     let observed = wilson(same, n, DEFAULT_LEVEL)?;
     let everything: Vec<usize> = (0..n).collect();
-    let excess = resampling.bootstrap(what, n, Percentile, |indices| pairs.excess(indices))?;
+    let excess = resampling.bootstrap(what, n, |indices| pairs.excess(indices))?;
 
     let groups = pairs.groups();
     let centre = pairs.agreements_by_chance();

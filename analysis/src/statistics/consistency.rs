@@ -1,6 +1,5 @@
 //! Error consistency: do two models fail on the same images, beyond what their accuracies imply?
 
-use super::resampling::BootstrapInterval::Percentile;
 use super::{Estimate, Resampling, Result, StatisticsError, check_count, check_lengths};
 
 /// Error consistency κ (Geirhos, Meding & Wichmann 2020, *NeurIPS*, equations 1 to 3), paired bootstrap interval.
@@ -39,5 +38,5 @@ pub fn error_consistency(
         };
         return Err(StatisticsError::Undefined { what, reason });
     }
-    resampling.bootstrap(what, first_correct.len(), Percentile, kappa)
+    resampling.bootstrap(what, first_correct.len(), kappa)
 }

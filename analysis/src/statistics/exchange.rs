@@ -1,7 +1,6 @@
 //! Does a statistic of two models' answers to the same images differ between them?
 
 use super::permutation::SignFlipTest;
-use super::resampling::BootstrapInterval::Percentile;
 use super::{Resampling, Result, check_count};
 
 /// Fewest random exchanges, whatever the number of bootstrap resamples.
@@ -25,7 +24,7 @@ pub fn exchange_test(
 ) -> Result<SignFlipTest> {
     check_count(what, 1, n)?;
     let as_given = vec![false; n];
-    let mut estimate = resampling.bootstrap(what, n, Percentile, |indices| difference(indices, &as_given))?;
+    let mut estimate = resampling.bootstrap(what, n, |indices| difference(indices, &as_given))?;
     estimate.method.insert_str(0, "paired ");
 
     let everything: Vec<usize> = (0..n).collect();

@@ -49,7 +49,7 @@ pub fn mcnemar(first_correct: &[bool], second_correct: &[bool]) -> Result<McNema
 }
 
 /// Two-sided p-value and mid-p-value of `a` against `b` outcomes of a fair coin; both 1 without any outcome.
-pub(super) fn two_sided_fair_binomial(a: usize, b: usize) -> (f64, f64) {
+fn two_sided_fair_binomial(a: usize, b: usize) -> (f64, f64) {
     let (smaller, n) = (a.min(b), a + b);
     if n == 0 {
         return (1.0, 1.0);

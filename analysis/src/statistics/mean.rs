@@ -1,6 +1,5 @@
 //! Means of per-image scores, alone and compared on the same images.
 
-use super::resampling::BootstrapInterval::{self, Percentile};
 use super::special::student_t_two_sided;
 use super::{Estimate, Resampling, Result, check_count, check_finite, check_lengths, check_level, mean};
 
@@ -29,13 +28,9 @@ pub fn mean_t(values: &[f64], level: f64) -> Result<Estimate> {
 ///
 /// # Errors
 /// No values, a value that is not finite, or impossible resampling parameters.
-pub fn mean_bootstrap(
-    values: &[f64],
-    interval: BootstrapInterval,
-    resampling: &Resampling,
-) -> Result<Estimate> {
+pub fn mean_bootstrap(values: &[f64], resampling: &Resampling) -> Result<Estimate> {
     check_finite("a sample", values)?;
-    resampling.bootstrap("a mean", values.len(), interval, |indices| mean_at(values, indices))
+    resampling.bootstrap("a mean", values.len(), |indices| mean_at(values, indices))
 }
 
 /// Mean of `first − second` over the same images, with the percentile interval of the paired bootstrap.
@@ -47,10 +42,8 @@ pub fn mean_difference(first: &[f64], second: &[f64], resampling: &Resampling) -
     check_finite("the first sample", first)?;
     check_finite("the second sample", second)?;
     let differences: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
-    let mut estimate =
-        resampling.bootstrap("a paired difference", differences.len(), Percentile, |indices| {
-            mean_at(&differences, indices)
-        })?;
+    let mut estimate = resampling
+        .bootstrap("a paired difference", differences.len(), |indices| mean_at(&differences, indices))?;
     estimate.method.insert_str(0, "paired ");
     Ok(estimate)
 }

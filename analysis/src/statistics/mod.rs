@@ -7,17 +7,16 @@
 //!
 //! | question | function |
 //! |---|---|
-//! | how accurate is a model? | [`wilson`], [`clopper_pearson`], [`Predictions::correct`] |
+//! | how accurate is a model? | [`wilson`], [`Predictions::correct`] |
 //! | what is the mean of a score? | [`mean_t`], [`mean_bootstrap`] |
-//! | do two models differ on the same images? | [`mcnemar`], [`accuracy_difference`], [`mean_difference`], [`sign_flip_test`], [`wilcoxon_signed_rank`], [`sign_test`] |
+//! | do two models differ on the same images? | [`mcnemar`], [`accuracy_difference`], [`mean_difference`], [`sign_flip_test`] |
 //! | do they fail on the same images, and in the same way? | [`error_consistency`], [`answer_agreement`] |
 //! | is every class recognised, and is one ranked before the other? | [`balanced_accuracy`], [`wilson_of_family`], [`roc_auc`] |
 //! | do two sets of images differ? | [`proportion_difference`] |
 //! | do two rankings agree, does a number rise along an order? | [`spearman`], [`rank_trend`] |
 //! | do two descriptions of one thing agree more than of two? | [`pairing_test`] |
 //! | does a ratio differ between two models? | [`exchange_test`] |
-//! | does a model know when it is right? | [`expected_calibration_error`], [`Predictions::nll`], [`Predictions::brier`] |
-//! | how good is an explanation along a curve? | [`area_under_curve`], [`areas_under_curves`] |
+//! | does a model know when it is right? | [`expected_calibration_error`], [`Predictions::nll`] |
 //! | which of many p-values survive? | [`benjamini_hochberg`] |
 //!
 //! What has no value for some data is a [`Measured`] with the reason in words.
@@ -26,7 +25,6 @@ mod agreement;
 mod balanced;
 mod calibration;
 mod consistency;
-mod curve;
 mod exchange;
 mod mcnemar;
 mod mean;
@@ -39,7 +37,6 @@ mod proportion;
 mod ranks;
 mod resampling;
 mod roc;
-mod signed_rank;
 mod special;
 #[cfg(test)]
 mod tests;
@@ -53,7 +50,6 @@ pub use agreement::{AnswerAgreement, answer_agreement};
 pub use balanced::balanced_accuracy;
 pub use calibration::{Calibration, ReliabilityBin, expected_calibration_error};
 pub use consistency::error_consistency;
-pub use curve::{area_under_curve, areas_under_curves};
 pub use exchange::exchange_test;
 pub use mcnemar::{McNemar, mcnemar};
 pub use mean::{accuracy_difference, mean_bootstrap, mean_difference, mean_t};
@@ -63,12 +59,11 @@ pub use pairing::{Pairing, pairing_test};
 pub use permutation::{SignFlipTest, sign_flip_test};
 pub use predictions::{ConfusionMatrix, Predictions};
 pub(crate) use predictions::{first_largest, softmax};
-pub use proportion::{clopper_pearson, proportion_difference, wilson, wilson_of_family};
+pub use proportion::{proportion_difference, wilson, wilson_of_family};
 pub use ranks::{RankCorrelation, spearman};
 pub(crate) use ranks::{average_ranks, rank_coefficient};
-pub use resampling::{BootstrapInterval, Resampling};
+pub use resampling::Resampling;
 pub use roc::roc_auc;
-pub use signed_rank::{PairedTest, sign_test, wilcoxon_signed_rank};
 pub use trend::{FEWEST_FOR_A_TREND, RankTrend, rank_trend};
 
 /// The confidence level of every interval unless a caller says otherwise.

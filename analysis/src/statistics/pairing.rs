@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::resampling::BootstrapInterval::Percentile;
 use super::{Estimate, Resampling, Result, check_count, check_finite, check_lengths, mean};
 
 /// Outcome of [`pairing_test`].
@@ -61,7 +60,7 @@ pub fn pairing_test(agreement: &[f64], n: usize, resampling: &Resampling) -> Res
     let interval = |values: &[f64]| {
         let mean_at =
             |indices: &[usize]| indices.iter().map(|&i| values[i]).sum::<f64>() / indices.len() as f64;
-        resampling.bootstrap(what, n, Percentile, mean_at)
+        resampling.bootstrap(what, n, mean_at)
     };
 
     let centre = mean(agreement);

@@ -83,16 +83,6 @@ impl<'a> Predictions<'a> {
             .collect()
     }
 
-    /// Brier score Σ_k (p_k − [k = label])² of each image, in `[0, 2]` (Brier 1950, equation 2).
-    pub fn brier(&self) -> Vec<f64> {
-        self.rows()
-            .map(|(row, label)| {
-                let target = |class| if class == label { 1.0 } else { 0.0 };
-                softmax(row).into_iter().enumerate().map(|(class, p)| (p - target(class)).powi(2)).sum()
-            })
-            .collect()
-    }
-
     /// Counts of (label, predicted class).
     pub fn confusion_matrix(&self) -> ConfusionMatrix {
         let mut counts = vec![0; self.classes * self.classes];

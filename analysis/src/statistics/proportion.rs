@@ -1,6 +1,6 @@
 //! Intervals of a proportion, such as an accuracy.
 
-use super::special::{beta_quantile, normal_quantile};
+use super::special::normal_quantile;
 use super::{Estimate, Result, StatisticsError, check_count, check_level};
 
 /// Wilson's score interval (Wilson 1927, *JASA* 22): our default for accuracies.
@@ -21,18 +21,6 @@ pub fn wilson(successes: usize, n: usize, level: f64) -> Result<Estimate> {
     let low = if successes == 0 { 0.0 } else { centre - half_width };
     let high = if successes == n { 1.0 } else { centre + half_width };
     Ok(Estimate { value: p, low, high, level, n, method: "Wilson score interval".into() })
-}
-
-/// Exact interval (Clopper & Pearson 1934, *Biometrika* 26): covers with at least `level`, so it is wider.
-///
-/// # Errors
-/// No trials, more successes than trials, or a `level` outside `(0, 1)`.
-pub fn clopper_pearson(successes: usize, n: usize, level: f64) -> Result<Estimate> {
-    check(successes, n, level)?;
-    let (k, trials, tail) = (successes as f64, n as f64, (1.0 - level) / 2.0);
-    let low = if successes == 0 { 0.0 } else { beta_quantile(tail, k, trials - k + 1.0) };
-    let high = if successes == n { 1.0 } else { beta_quantile(1.0 - tail, k + 1.0, trials - k) };
-    Ok(Estimate { value: k / trials, low, high, level, n, method: "exact Clopper-Pearson interval".into() })
 }
 
 /// Wilson's score interval of one of `family` proportions that was picked by its value, such as the worst class's accuracy:

@@ -4,8 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::special::{normal_cdf, normal_quantile};
-use super::{DEFAULT_LEVEL, Estimate, Result, StatisticsError, check_count, check_level, mean};
+use super::{DEFAULT_LEVEL, Estimate, Result, StatisticsError, check_count, check_level};
 
 /// How to resample: how often, for which level, from which seed.
 ///
@@ -21,23 +20,14 @@ pub struct Resampling {
     pub seed: u64,
 }
 
-/// How a bootstrap distribution becomes an interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BootstrapInterval {
-    /// Quantiles of the bootstrap distribution (Efron & Tibshirani 1993, chapter 13).
-    Percentile,
-    /// Bias-corrected and accelerated quantiles (Efron 1987, *JASA* 82); better for skewed statistics, at the price
-    /// of one more evaluation for each observation (the jackknife).
-    Bca,
-}
-
 impl Resampling {
     /// 10,000 resamples at the 95 % level.
     pub fn new(seed: u64) -> Self {
         Self { resamples: 10_000, level: DEFAULT_LEVEL, seed }
     }
 
-    /// Bootstraps `statistic`, which receives the indices (into `0..n`, with repetition) that form one sample.
+    /// Bootstraps `statistic`, which receives the indices (into `0..n`, with repetition) that form one sample. The interval are
+    /// quantiles of the bootstrap distribution (Efron & Tibshirani 1993, chapter 13).
     ///
     /// A resample for which the statistic is not finite is left out, and the method's text says how many were.
     ///
@@ -49,7 +39,6 @@ impl Resampling {
         &self,
         what: &'static str,
         n: usize,
-        interval: BootstrapInterval,
         statistic: impl Fn(&[usize]) -> f64,
     ) -> Result<Estimate> {
         check_count(what, 1, n)?;
@@ -65,21 +54,13 @@ impl Resampling {
         }
         let distribution = self.distribution(what, n, &statistic)?;
         let tail = (1.0 - self.level) / 2.0;
-        let (tails, name) = match interval {
-            BootstrapInterval::Percentile => ([tail, 1.0 - tail], "percentile"),
-            BootstrapInterval::Bca => {
-                let bias = bias_correction(value, &distribution);
-                let acceleration = acceleration(&everything, &statistic);
-                ([tail, 1.0 - tail].map(|p| bca_probability(p, bias, acceleration)), "BCa")
-            }
-        };
         Ok(Estimate {
             value,
-            low: quantile(&distribution, tails[0]),
-            high: quantile(&distribution, tails[1]),
+            low: quantile(&distribution, tail),
+            high: quantile(&distribution, 1.0 - tail),
             level: self.level,
             n,
-            method: self.describe(name, distribution.len()),
+            method: self.describe("percentile", distribution.len()),
         })
     }
 
@@ -191,44 +172,4 @@ pub(super) fn quantile(sorted: &[f64], probability: f64) -> f64 {
     let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);
     sorted[below] + (position - below as f64) * (sorted[above] - sorted[below])
-}
-
-/// z₀ of Efron (1987): the median bias, with half of the ties counted.
-fn bias_correction(value: f64, sorted: &[f64]) -> f64 {
-    let less = sorted.partition_point(|&v| v < value);
-    let not_greater = sorted.partition_point(|&v| v <= value);
-    normal_quantile((less + not_greater) as f64 / (2 * sorted.len()) as f64)
-}
-
-/// The acceleration of Efron (1987) from the jackknife.
-fn acceleration(everything: &[usize], statistic: impl Fn(&[usize]) -> f64) -> f64 {
-    let mut others = Vec::with_capacity(everything.len());
-    let jackknife: Vec<f64> = everything
-        .iter()
-        .map(|&left_out| {
-            others.clear();
-            others.extend(everything.iter().copied().filter(|&i| i != left_out));
-            statistic(&others)
-        })
-        .filter(|value| value.is_finite())
-        .collect();
-    if jackknife.is_empty() {
-        return 0.0;
-    }
-    let centre = mean(&jackknife);
-    let (squares, cubes) = jackknife.iter().fold((0.0, 0.0), |(squares, cubes), value| {
-        let deviation = centre - value;
-        (squares + deviation.powi(2), cubes + deviation.powi(3))
-    });
-    if squares > 0.0 { cubes / (6.0 * squares.powf(1.5)) } else { 0.0 }
-}
-
-/// The bootstrap quantile that BCa reads instead of `probability` (Efron 1987, equation 2.3).
-fn bca_probability(probability: f64, bias: f64, acceleration: f64) -> f64 {
-    if !bias.is_finite() {
-        // Every resample lies on one side of the value: there is no bias correction to speak of.
-        return probability;
-    }
-    let z = bias + normal_quantile(probability);
-    normal_cdf(bias + z / (1.0 - acceleration * z))
 }

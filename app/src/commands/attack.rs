@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use archaeo_analysis::attacks::{Attack as Attacker, attack_and_examine, robust};
-use archaeo_analysis::predict::{logits, predicted_classes};
+use archaeo_analysis::Keys;
+use archaeo_analysis::answers::{logits, predicted_classes};
+use archaeo_analysis::attacks::{self, Batch as Attacked, Norm, Outcome, by_id, robust};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
-use archaeo_experiments::epsilon::Norm;
 use archaeo_experiments::scene::Progress;
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use archaeo_training::finite::{NotFinite, first_not_finite};
@@ -14,7 +14,7 @@ use archaeo_training::images::{Batch, Preprocessed};
 use serde_json::json;
 
 use super::subject::{Opened, Purpose, not_finite, open};
-use crate::cli::{Attack, AttackKind, Global};
+use crate::cli::{Attack, Global};
 use crate::printer::Printer;
 use crate::progress::Bars;
 
@@ -23,20 +23,14 @@ use crate::progress::Bars;
 /// # Errors
 /// A size that is no size, or data that cannot be read.
 pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()> {
-    let norm = match arguments.attack {
-        AttackKind::Fgsm | AttackKind::Pgd => Norm::Linf,
-        AttackKind::PgdL2 => Norm::L2,
-    };
+    let family = by_id(&arguments.attack).expect("the command line offers the attacks that there are");
+    let norm = family.info.norm;
     let sizes = sizes(&arguments.epsilon, norm)?;
     let subject = &arguments.subject;
     let opened = open(subject, global, Purpose::Score, printer)?;
     let Opened { model, indices, device, .. } = &opened;
     let steps = arguments.steps.into();
-    let attacker = |epsilon: f64| match arguments.attack {
-        AttackKind::Fgsm => Attacker::fgsm(epsilon / 255.0),
-        AttackKind::Pgd => Attacker::pgd(epsilon / 255.0, steps),
-        AttackKind::PgdL2 => Attacker::pgd_l2(epsilon, steps),
-    };
+    let attack = |epsilon: f64| family.sized(epsilon, steps);
 
     let split = opened.split()?;
     let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
@@ -46,25 +40,29 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
     let mut points = Vec::new();
     let mut answered: Vec<(f64, Vec<usize>)> = Vec::new();
     for epsilon in std::iter::once(0.0).chain(sizes.iter().copied().filter(|epsilon| *epsilon > 0.0)) {
-        bars.begin(&format!("{} at {epsilon}", attacker(epsilon).name()), indices.len());
-        let (mut answers, mut zero_gradients) = (Vec::new(), 0);
+        bars.begin(&format!("{} at {epsilon}", family.info.title), indices.len());
+        let (mut answers, mut tally) = (Vec::new(), Tally::default());
         for batch in indices.chunks(subject.batch_size.into()) {
             let loaded = Batch::load(&images, batch, 0)?;
             let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
             let clean = loaded.tensor(device);
             let seed = global.seed.unwrap_or(0);
-            let attacked = match epsilon > 0.0 {
+            let (asked, logits) = match epsilon > 0.0 {
                 true => {
-                    let attacker = attacker(epsilon);
-                    let found = attack_and_examine(model, clean, &loaded.labels, &ids, &attacker, seed);
-                    zero_gradients += found.zero_gradient.iter().filter(|&&zero| zero).count();
-                    found.images
+                    let (images, labels) = (clean.clone(), &loaded.labels);
+                    let keys = Keys { seed, images: &ids };
+                    let outcomes = attack(epsilon).run(model, &Attacked { images, labels }, &keys);
+                    let before = answered[0].1[answers.len()..].iter();
+                    for ((outcome, answer), label) in outcomes.iter().zip(before).zip(labels) {
+                        tally.add(outcome, answer == label);
+                    }
+                    let logits = outcomes.iter().flat_map(|outcome| outcome.logits.iter().copied());
+                    (attacks::images(&outcomes, &clean), logits.collect())
                 }
-                false => clean,
+                false => (clean.clone(), logits(model, clean)),
             };
-            let logits = logits(model, attacked.clone());
             if let Some(row) = first_not_finite(&logits, classes) {
-                let image = attacked.narrow(0, row, 1);
+                let image = asked.narrow(0, row, 1);
                 let error = NotFinite::traced(model, &split.identifier(batch[row]), image);
                 return Err(not_finite(error, subject, global));
             }
@@ -73,27 +71,27 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
         }
         let clean: &[usize] = answered.first().map_or(&answers, |(_, clean)| clean);
         let correct = robust(clean, &answers, &labels).into_iter().filter(|&robust| robust).count();
-        let zero_gradient = zero_gradients as f64 / labels.len() as f64;
-        points.push((epsilon, wilson(correct, labels.len(), DEFAULT_LEVEL)?, zero_gradient));
+        let accuracy = wilson(correct, labels.len(), DEFAULT_LEVEL)?;
+        points.push((epsilon, accuracy, tally));
         answered.push((epsilon, answers));
     }
     bars.finish();
     if let Some(path) = &subject.export {
-        write(path, &opened, &labels, &answered, attacker(1.0).name(), norm)?;
+        write(path, &opened, &labels, &answered, family.info.title, norm)?;
     }
-    let described: Vec<String> = sizes.iter().map(|&epsilon| attacker(epsilon).describe()).collect();
+    let described: Vec<String> = sizes.iter().map(|&epsilon| attack(epsilon).describe()).collect();
     let result = json!({
         "model": model.card().name,
-        "attack": attacker(1.0).name(),
+        "attack": family.info.title,
         "norm": norm,
         "unit": norm.unit(),
         "settings": described,
         "precision": global.precision_name(),
         "classes": opened.described_classes(),
         "n": indices.len(),
-        "points": points.iter().map(|(epsilon, accuracy, zero_gradient)| json!({
+        "points": points.iter().map(|(epsilon, accuracy, tally)| json!({
             "epsilon": epsilon, "accuracy": accuracy.value, "interval": [accuracy.low, accuracy.high],
-            "zero_gradient": zero_gradient,
+            "zero_gradient": tally.zero_gradient(), "queries": tally.queries(), "fooled": tally.fooled(),
         })).collect::<Vec<_>>(),
     });
     printer.result(&result, |_| {
@@ -101,14 +99,15 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
         let mut lines = format!(
             "{} under {} ({norm}) on {} images\n",
             model.card().name,
-            attacker(1.0).name(),
+            family.info.title,
             indices.len()
         );
-        for (epsilon, accuracy, zero_gradient) in &points {
+        for (epsilon, accuracy, tally) in &points {
             let [value, low, high] = [accuracy.value, accuracy.low, accuracy.high].map(|x| 100.0 * x);
             let size = format!("{epsilon}{unit}");
             lines += &format!("ε = {size:<8} robust accuracy {value:6.2} %  ({low:.1} to {high:.1})\n");
-            if *zero_gradient > 0.0 {
+            let zero_gradient = tally.zero_gradient();
+            if zero_gradient > 0.0 {
                 lines += &format!(
                     "             no gradient on {:.1} % of the images: robustness there may be an illusion\n",
                     100.0 * zero_gradient
@@ -117,6 +116,51 @@ pub fn run(arguments: &Attack, global: &Global, printer: &Printer) -> Result<()>
         }
         lines + "robust: correctly classified before the attack and under it"
     })
+}
+
+/// What an attack of one size did to the images, added up.
+#[derive(Default)]
+struct Tally {
+    images: usize,
+    /// Images whose gradient was zero where the attack began.
+    zero_gradient: usize,
+    queries: usize,
+    /// Images whose answer the attack made wrong, and the sums over them of linf, l2, l1, l0 and steps.
+    fooled: usize,
+    sums: [f64; 5],
+}
+
+impl Tally {
+    fn add(&mut self, outcome: &Outcome, correct_before: bool) {
+        self.images += 1;
+        self.zero_gradient += usize::from(outcome.zero_gradient);
+        self.queries += outcome.queries;
+        if outcome.success && correct_before {
+            self.fooled += 1;
+            let Outcome { linf, l2, l1, l0, best_step, .. } = *outcome;
+            for (sum, value) in self.sums.iter_mut().zip([linf, l2, l1, l0 as f64, best_step as f64]) {
+                *sum += value;
+            }
+        }
+    }
+
+    fn zero_gradient(&self) -> f64 {
+        self.zero_gradient as f64 / self.images.max(1) as f64
+    }
+
+    /// Mean over images of how often the model was asked; `None` without an attack.
+    fn queries(&self) -> Option<f64> {
+        (self.images > 0).then(|| self.queries as f64 / self.images as f64)
+    }
+
+    /// Means over the images whose answer the attack made wrong.
+    fn fooled(&self) -> serde_json::Value {
+        if self.fooled == 0 {
+            return serde_json::Value::Null;
+        }
+        let [linf, l2, l1, l0, steps] = self.sums.map(|sum| sum / self.fooled as f64);
+        json!({ "n": self.fooled, "linf": linf, "l2": l2, "l1": l1, "l0": l0, "steps": steps })
+    }
 }
 
 /// Sizes in the norm's unit: those that are written, or the usual ones.

@@ -3,15 +3,18 @@
 use std::iter::repeat_n;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
-use archaeo_analysis::attention_maps::AttentionMaps;
-use archaeo_analysis::attention_statistics::{
+use anyhow::{Result, bail, ensure};
+use archaeo_analysis::Keys;
+use archaeo_analysis::attention::{
     DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
-use archaeo_analysis::rollout::{HeadFusion, RolloutOptions, rollout};
+use archaeo_analysis::attribution::{
+    Attribution, Evidence, HeadFusion, Heatmap, Rollout, RolloutOptions, method,
+};
 use archaeo_experiments::scene::Progress;
+use archaeo_models::Classifier;
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
-use archaeo_training::finite::check_maps;
+use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};
 use serde_json::json;
 
@@ -37,7 +40,8 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         Fusion::Max => HeadFusion::Max,
         Fusion::Min => HeadFusion::Min,
     };
-    let options = RolloutOptions { fusion, discard: arguments.discard };
+    let rollout = Rollout { options: RolloutOptions { fusion, discard: arguments.discard } };
+    let methods = chosen(&arguments.methods, &rollout, model)?;
 
     let split = opened.split()?;
     let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
@@ -45,19 +49,29 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     bars.begin(&model.card().name, indices.len());
     let mut statistics: Vec<Vec<LayerStatistics>> = Vec::new();
     let mut read_out = "";
-    let (mut rollouts, mut grid) = (Vec::new(), [0, 0]);
+    let mut heatmaps: Vec<Vec<Heatmap>> = vec![Vec::new(); methods.len()];
     for batch in indices.chunks(subject.batch_size.into()) {
         let pixels = Batch::load(&images, batch, 0)?.tensor(device);
-        let maps = AttentionMaps::record(model, pixels.clone())?;
-        check_maps(model, &maps, |row| (split.identifier(batch[row]), pixels.clone().narrow(0, row, 1)))
-            .map_err(|error| not_finite(error, subject, global))?;
+        let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
+        let keys = Keys { seed: global.seed.unwrap_or(0), images: &ids };
+        let evidence = Evidence::new(model, pixels.clone(), keys);
+        let maps = evidence.attention()?;
+        let image = |row: usize| (split.identifier(batch[row]), pixels.clone().narrow(0, row, 1));
+        check_maps(model, maps, image).map_err(|error| not_finite(error, subject, global))?;
         let of_shown = |image: Vec<LayerStatistics>| {
             image.into_iter().zip(1..).filter(|(_, number)| shown.contains(number)).map(|(layer, _)| layer)
         };
-        let all = attention_statistics(&maps, convention).into_iter();
+        let all = attention_statistics(maps, convention).into_iter();
         statistics.extend(all.map(|image| of_shown(image).collect::<Vec<_>>()));
-        rollouts.extend(rollout(&maps, &options).into_iter().flat_map(|heatmap| heatmap.values));
-        grid = maps.grid();
+        for (of_method, method) in heatmaps.iter_mut().zip(&methods) {
+            if method.info().depends_on_class
+                && let Some(row) = first_not_finite(evidence.logits(), model.card().classes.len())
+            {
+                let (name, image) = image(row);
+                return Err(not_finite(NotFinite::traced(model, &name, image), subject, global));
+            }
+            of_method.extend(method.explain_predicted(&evidence)?);
+        }
         read_out = maps.layers[0].site.read_out.describe();
         bars.advance(batch.len());
     }
@@ -89,15 +103,17 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
     ];
     tables.extend(masses.iter().filter_map(|(name, table)| Some((*name, table.clone()?))));
     if let Some(path) = &subject.export {
-        let rollouts = NamedArray::floats("rollout", &[statistics.len(), grid[0], grid[1]], rollouts);
+        let heatmaps =
+            methods.iter().zip(&heatmaps).map(|(method, of_images)| array(*method, of_images)).collect();
         let notes = [("distance", convention.describe()), ("model", &model.card().name)];
         let notes = notes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-        write(path, &opened, &shown, &tables, rollouts, notes)?;
+        write(path, &opened, &shown, &tables, heatmaps, notes)?;
     }
     let mut result = json!({
         "model": model.card().name,
         "precision": global.precision_name(),
         "read_out": read_out,
+        "heatmaps": methods.iter().map(|method| method.info()).collect::<Vec<_>>(),
         "n": statistics.len(),
         "distance_convention": convention.describe(),
         // The numbers of the layers, one for each row of what follows.
@@ -134,9 +150,32 @@ fn shown(asked: &[usize], opened: &Opened) -> Result<Vec<usize>> {
     let count = card.network.attention_layers();
     if let Some(number) = asked.iter().find(|number| **number > count) {
         ensure!(count > 1, "--layer {number}: {} has 1 layer", card.name);
-        anyhow::bail!("--layer {number}: {} has {count} layers, numbered from 1 to {count}", card.name);
+        bail!("--layer {number}: {} has {count} layers, numbered from 1 to {count}", card.name);
     }
     Ok((1..=count).filter(|number| asked.is_empty() || asked.contains(number)).collect())
+}
+
+/// The methods of these ids, rollout with its options; none twice.
+fn chosen<'a>(ids: &[String], rollout: &'a Rollout, model: &Classifier) -> Result<Vec<&'a dyn Attribution>> {
+    let mut methods: Vec<&dyn Attribution> = Vec::new();
+    for id in ids {
+        let found = method(id).expect("the command line offers the methods that there are");
+        if let Some(reason) = found.applies(model).reason() {
+            bail!("--method {id}: {reason}");
+        }
+        let found = if found.info() == rollout.info() { rollout } else { found };
+        if methods.iter().all(|method| method.info() != found.info()) {
+            methods.push(found);
+        }
+    }
+    Ok(methods)
+}
+
+/// Heatmaps of one method and size, `(n, rows, columns)`, under the method's name.
+fn array(method: &dyn Attribution, heatmaps: &[Heatmap]) -> NamedArray {
+    let [rows, columns] = heatmaps.first().map_or([0, 0], |heatmap| [heatmap.height, heatmap.width]);
+    let values = heatmaps.iter().flat_map(|heatmap| heatmap.values.iter().copied()).collect();
+    NamedArray::floats(&method.info().id.replace('-', "_"), &[heatmaps.len(), rows, columns], values)
 }
 
 /// Mean weight on a kind of token, of each layer and head; `None` of a model that has no such token.
@@ -155,7 +194,7 @@ fn write(
     opened: &Opened,
     shown: &[usize],
     tables: &[(&str, Vec<Vec<f64>>)],
-    rollouts: NamedArray,
+    heatmaps: Vec<NamedArray>,
     notes: Vec<(String, String)>,
 ) -> Result<()> {
     let heads: Vec<usize> = tables[0].1.iter().map(Vec::len).collect();
@@ -167,7 +206,7 @@ fn write(
             Column::indices(&places().map(number).collect::<Vec<_>>())
         });
     let mut table = Table::default().with("layer", layers).with("head", numbers);
-    let mut arrays = vec![rollouts];
+    let mut arrays = heatmaps;
     if opened.dataset.has_labels() {
         arrays.push(NamedArray::indices("labels", &opened.labels()?));
     }

@@ -1,7 +1,7 @@
 //! How studies draw: small images enlarged, heatmaps laid over them cell by cell. What is said of a picture stands next to it in
 //! the report, not in it.
 
-use archaeo_analysis::heatmap::Heatmap;
+use archaeo_analysis::attribution::Heatmap;
 use archaeo_plot::{Colormap, Grid, HeatmapStyle, Picture, Range, Upsampling, overlay};
 
 use archaeo_data::Image;

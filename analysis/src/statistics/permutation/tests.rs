@@ -4,7 +4,7 @@ use archaeo_random::{keyed_rng, standard_normal};
 use rand::RngExt;
 use serde_json::Value;
 
-use super::super::{benjamini_hochberg, wilcoxon_signed_rank};
+use super::super::benjamini_hochberg;
 use super::*;
 
 const RESAMPLING: Resampling = Resampling { resamples: 100, level: 0.95, seed: 5 };
@@ -50,11 +50,10 @@ fn many_pairs_come_within_chance_of_scipy() {
 
 #[test]
 fn many_small_losses_and_few_large_gains_are_no_difference() {
-    // The mean is +0.00005, and nineteen of twenty values are negative: direction from one and significance from the other
-    // statistic called the head "needed".
+    // The mean is +0.00005, and nineteen of twenty values are negative: a test of ranks finds a difference, and in the other
+    // direction than the mean.
     let differences: Vec<f64> = (0..100).map(|i| if i < 95 { -0.001 } else { 0.02 }).collect();
-    let ranks = wilcoxon_signed_rank(&differences, &[0.0; 100]).unwrap();
-    assert!(ranks.p_value < 1e-6 && mean(&differences) > 0.0);
+    assert!(mean(&differences) > 0.0);
     let found = test(&differences);
     assert!(found.p_value > 0.5, "{found:?}");
     assert!(found.difference.low < 0.0 && 0.0 < found.difference.high, "{found:?}");

@@ -8,7 +8,7 @@ mod definitions;
 pub mod findings;
 
 use archaeo_analysis::statistics::{
-    BootstrapInterval, Measured, Resampling, accuracy_difference, error_consistency,
+    Measured, Resampling, accuracy_difference, error_consistency,
     expected_calibration_error, mcnemar, mean_bootstrap,
 };
 use archaeo_training::evaluate::Evaluation;
@@ -113,7 +113,7 @@ pub fn model_scores(predicted: &Evaluation, resampling: &Resampling) -> Result<M
     Ok(ModelScores {
         top1: scores.top_k_accuracy(1)?,
         top5: (predicted.classes > 5).then(|| scores.top_k_accuracy(5)).transpose()?,
-        nll: mean_bootstrap(&scores.nll(), BootstrapInterval::Percentile, resampling)?,
+        nll: mean_bootstrap(&scores.nll(), resampling)?,
         ece: calibration.error,
         ece_by_chance: Some(calibration.noise_floor),
     })

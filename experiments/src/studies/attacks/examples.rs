@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::attacks::{Attack, attack};
+use archaeo_analysis::Keys;
+use archaeo_analysis::attacks::{Attack, Batch, Family, images};
 use archaeo_plot::Picture;
 use burn::tensor::Tensor;
 
@@ -29,11 +30,11 @@ pub(super) fn examples(
     labels: &[usize],
     outcomes: &[Outcomes],
     clean: &ByModel<Vec<usize>>,
-    shown: Option<(Attack, f64)>,
+    shown: Option<(&Family, f64)>,
 ) -> Result<Vec<AttackExample>, StudyError> {
-    let Some((with, epsilon)) = shown else { return Ok(Vec::new()) };
+    let Some((family, epsilon)) = shown else { return Ok(Vec::new()) };
     let answers_of = |subject: &Subject| -> Vec<[usize; 2]> {
-        let outcomes = outcomes.iter().find(|of| of.model == subject.name && of.attack == with.name());
+        let outcomes = outcomes.iter().find(|of| of.model == subject.name && of.attack == family.info.title);
         let outcome = outcomes.and_then(|of| of.under_attack.iter().find(|(size, _)| *size == epsilon));
         let (_, outcome) = outcome.expect("the attack that is shown is among those that were made");
         clean[subject.name].iter().zip(&outcome.answers).map(|(&before, &after)| [before, after]).collect()
@@ -43,6 +44,7 @@ pub(super) fn examples(
         .map(|place| answers.iter().map(|answers| Fate::of(answers[place], labels[place])).collect())
         .collect();
     let chosen = choose(labels, &fates, scene.seed, SHOWN);
+    let with = family.sized(epsilon, scene.sizes.pgd_steps);
 
     let split = scene.split()?;
     let example = |place: usize| AttackExample {
@@ -61,7 +63,7 @@ pub(super) fn examples(
     for (model, subject) in scene.subjects.iter().enumerate() {
         let shown: Vec<usize> = chosen.iter().map(|&place| indices[place]).collect();
         let wrong: Vec<bool> = chosen.iter().map(|&place| fates[place][model] == Fate::WrongBefore).collect();
-        for (example, panels) in found.iter_mut().zip(pictures(scene, &shown, &wrong, *subject, &with)?) {
+        for (example, panels) in found.iter_mut().zip(pictures(scene, &shown, &wrong, *subject, &*with)?) {
             let name = |panel: &str| format!("attack-{:05}-{}-{panel}", example.index, subject.name);
             let saved = panels.iter().zip(PANELS).map(|(picture, panel)| scene.save(&name(panel), picture));
             example.pictures.insert(subject.name, saved.collect::<Result<_, _>>()?);
@@ -137,13 +139,15 @@ fn pictures(
     indices: &[usize],
     wrong: &[bool],
     Subject { model, .. }: Subject,
-    with: &Attack,
+    with: &dyn Attack,
 ) -> Result<Vec<Vec<Picture>>, StudyError> {
     let mut found = Vec::new();
     scene.for_each_batch("adversarial examples", indices, model, |batch, samples, clean| {
         let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
         let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
-        let adversarial = attack(model, clean.clone(), &labels, &ids, with, scene.seed);
+        let keys = Keys { seed: scene.seed, images: &ids };
+        let outcomes = with.run(model, &Batch { images: clean.clone(), labels: &labels }, &keys);
+        let adversarial = images(&outcomes, &clean);
         let difference = (adversarial.clone() - clean.clone()) * PERTURBATION_GAIN + 0.5;
         let [clean, difference, adversarial] =
             [clean, difference, adversarial].map(|images| to_images(&images));

@@ -10,8 +10,9 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
-use archaeo_analysis::attacks::{Attack, attack_and_examine, robust};
-use archaeo_analysis::predict::{logits, predicted_classes};
+use archaeo_analysis::Keys;
+use archaeo_analysis::answers::{logits, predicted_classes};
+use archaeo_analysis::attacks::{Attack, Batch, Family, Norm, all, robust};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, StatisticsError, wilson};
 
 use self::comparison::comparisons;
@@ -23,13 +24,10 @@ use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::{ByModel, ModelName, Subject};
 
-/// An attack of some size, in units of 1/255.
-type Family = fn(&Scene, f64) -> Attack;
-
-const FAMILIES: [Family; 2] = [
-    |_, epsilon| Attack::fgsm(epsilon / 255.0),
-    |scene, epsilon| Attack::pgd(epsilon / 255.0, scene.sizes.pgd_steps),
-];
+/// Every attack whose size is counted in levels of an 8-bit image; the strongest is the last.
+fn families() -> impl Iterator<Item = &'static Family> {
+    all().iter().filter(|family| family.info.norm == Norm::Linf)
+}
 
 /// Size from which on a perturbation is shown, in units of 1/255; smaller ones are hard to see even enlarged.
 const SHOWN_EPSILON: f64 = 4.0;
@@ -65,31 +63,31 @@ impl Study for AttacksStudy {
         let (mut curves, mut outcomes) = (Vec::new(), Vec::new());
         for &subject in scene.subjects {
             let (name, clean) = (subject.name, &clean[subject.name]);
-            for family in FAMILIES {
+            for family in families() {
                 let mut under_attack = Vec::new();
                 for &epsilon in &epsilons {
-                    let chosen = family(scene, epsilon);
-                    let what = format!("{name} under {} {epsilon}/255", chosen.name());
-                    let outcome = attacked(scene, &what, &indices, &labels, subject, clean, &chosen)?;
+                    let chosen = family.sized(epsilon, scene.sizes.pgd_steps);
+                    let what = format!("{name} under {} {epsilon}/255", family.info.title);
+                    let outcome = attacked(scene, &what, &indices, &labels, subject, clean, &*chosen)?;
                     under_attack.push((epsilon, outcome));
                 }
-                let largest = largest.unwrap_or(0.0);
-                curves.push(curve(name, &family(scene, largest), clean, &labels, &under_attack)?);
-                outcomes.push(Outcomes { model: name, attack: family(scene, 1.0).name(), under_attack });
+                let largest = family.sized(largest.unwrap_or(0.0), scene.sizes.pgd_steps);
+                curves.push(curve(name, &*largest, clean, &labels, &under_attack)?);
+                outcomes.push(Outcomes { model: name, attack: family.info.title, under_attack });
             }
         }
 
         let correct = clean.iter().map(|(name, clean)| (name, robust(clean, clean, &labels))).collect();
         let comparisons = comparisons(&scene.pairs(), &outcomes, &correct)?;
         let shown = epsilons.iter().copied().find(|&epsilon| epsilon >= SHOWN_EPSILON).or(largest);
-        let example_attack = shown.map(|epsilon| (family_shown(scene, epsilon), epsilon));
-        let example_answers = examples(scene, &indices, &labels, &outcomes, &clean, example_attack)?;
+        let shown = families().last().zip(shown);
+        let example_answers = examples(scene, &indices, &labels, &outcomes, &clean, shown)?;
         Ok(AttackFindings {
             n: indices.len(),
             unit: epsilon_unit(),
             curves,
             comparisons,
-            example_attack: example_attack.map(|(attack, epsilon)| (attack.name().into(), epsilon)),
+            example_attack: shown.map(|(family, epsilon)| (family.info.title.into(), epsilon)),
             example_answers,
         })
     }
@@ -97,11 +95,6 @@ impl Study for AttacksStudy {
     fn chapter(findings: &AttackFindings, investigation: &Investigation, names: &Names) -> Chapter {
         chapter::chapter(findings, investigation, names)
     }
-}
-
-/// The strongest family, whose examples are shown.
-fn family_shown(scene: &Scene, epsilon: f64) -> Attack {
-    FAMILIES[FAMILIES.len() - 1](scene, epsilon)
 }
 
 /// One model under the sizes of one attack.
@@ -140,7 +133,7 @@ fn attacked(
     labels: &[usize],
     Subject { model, .. }: Subject,
     clean: &[usize],
-    with: &Attack,
+    with: &dyn Attack,
 ) -> Result<Outcome, StudyError> {
     let places: Vec<usize> = (0..indices.len()).filter(|&place| clean[place] == labels[place]).collect();
     let targets: Vec<usize> = places.iter().map(|&place| indices[place]).collect();
@@ -148,9 +141,10 @@ fn attacked(
     scene.for_each_batch(what, &targets, model, |batch, samples, images| {
         let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
         let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
-        let adversarial = attack_and_examine(model, images, &labels, &ids, with, scene.seed);
-        found.extend(predicted_classes(&logits(model, adversarial.images), model.card().classes.len()));
-        zero_gradients += adversarial.zero_gradient.iter().filter(|zero| **zero).count();
+        let keys = Keys { seed: scene.seed, images: &ids };
+        let outcomes = with.run(model, &Batch { images, labels: &labels }, &keys);
+        zero_gradients += outcomes.iter().filter(|outcome| outcome.zero_gradient).count();
+        found.extend(outcomes.iter().map(|outcome| outcome.answer));
         Ok(())
     })?;
     let mut answers = clean.to_vec();
@@ -161,7 +155,7 @@ fn attacked(
 
 fn curve(
     model: ModelName,
-    largest: &Attack,
+    largest: &dyn Attack,
     clean: &[usize],
     labels: &[usize],
     under_attack: &[(f64, Outcome)],
@@ -181,7 +175,7 @@ fn curve(
     let zero_gradient = under_attack.iter().map(|(_, outcome)| outcome.zero_gradient).fold(0.0, f64::max);
     Ok(AttackCurve {
         model,
-        attack: largest.name().into(),
+        attack: largest.info().title.into(),
         settings: largest.describe(),
         half_at: halving_epsilon(&points),
         points,

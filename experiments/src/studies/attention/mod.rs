@@ -6,11 +6,11 @@ pub mod findings;
 mod method;
 mod table;
 
-use archaeo_analysis::attention_maps::AttentionMaps;
-use archaeo_analysis::attention_statistics::{
-    DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
+use archaeo_analysis::Keys;
+use archaeo_analysis::attention::{
+    AttentionMaps, DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
-use archaeo_analysis::rollout::{RolloutOptions, rollout};
+use archaeo_analysis::attribution::{Attribution, Evidence, Rollout};
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, FEWEST_FOR_A_TREND, Measured, RankTrend, Resampling, StatisticsError, mean_t,
     rank_trend,
@@ -65,15 +65,17 @@ fn of_model(scene: &Scene, Subject { name, model }: Subject) -> Result<Attention
     let (mut head_maps_shown, mut rollouts_shown, mut even_distances, mut read_out) =
         (None, Vec::new(), Vec::new(), "");
     scene.for_each_batch(&format!("attention of {name}"), &indices, model, |batch, samples, tensor| {
-        let maps = AttentionMaps::record(model, tensor)?;
-        images.extend(attention_statistics(&maps, convention));
+        let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
+        let evidence = Evidence::new(model, tensor, Keys { seed: scene.seed, images: &ids });
+        let maps = evidence.attention()?;
+        images.extend(attention_statistics(maps, convention));
         let seen = |place: usize| &samples[place].image;
         if head_maps_shown.is_none() {
-            head_maps_shown = Some(head_maps(scene, &name.to_string(), &maps, batch[0], seen(0))?);
+            head_maps_shown = Some(head_maps(scene, &name.to_string(), maps, batch[0], seen(0))?);
             read_out = maps.layers[0].site.read_out.describe();
             even_distances = maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect();
         }
-        let heatmaps = rollout(&maps, &RolloutOptions::default());
+        let heatmaps = Rollout::USUAL.explain(&evidence, &[])?;
         for (place, heatmap) in heatmaps.iter().enumerate().take(ROLLOUTS_SHOWN - rollouts_shown.len()) {
             let file = format!("attention-{name}-image-{:02}", rollouts_shown.len() + 1);
             let heatmap = scene.save_heatmap(&format!("{file}-rollout"), seen(place), heatmap)?;

@@ -7,7 +7,7 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
-use archaeo_analysis::heatmap::{Heatmap, rank_correlation};
+use archaeo_analysis::attribution::{Heatmap, rank_correlation};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, Resampling, mean_t, pairing_test};
 
 use self::findings::{Agreement, AgreementGroup, Comparison, ComparisonFindings, HeatmapAgreement, Spread};

@@ -9,7 +9,7 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
-use archaeo_analysis::error_groups::{confusions, error_groups};
+use archaeo_analysis::answers::{confusions, error_groups};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, answer_agreement, wilson};
 use archaeo_training::evaluate::Evaluation;
 

@@ -4,10 +4,9 @@ mod chapter;
 mod claims;
 pub mod findings;
 
-use archaeo_analysis::head_ablation::{
-    AblatedHead, HeadAblations, HeadMeans, Replacement, Substitute, ablate_heads, donors,
+use archaeo_analysis::ablation::{
+    AblatedHead, HeadAblations, HeadMeans, Replacement, Substitute, ablate_heads, donors, gradient_importance,
 };
-use archaeo_analysis::head_gradient::gradient_importance;
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, Resampling, SignFlipTest, StatisticsError, accuracy_difference,
     benjamini_hochberg, mean_t, sign_flip_test, spearman, wilson,

@@ -1,6 +1,6 @@
 //! A head is not called important for being the luckiest of many, and sentences follow the numbers, of one model or of several.
 
-use archaeo_analysis::head_ablation::Answers;
+use archaeo_analysis::ablation::Answers;
 use archaeo_random::{keyed_rng, standard_normal};
 use archaeo_report::Claim;
 

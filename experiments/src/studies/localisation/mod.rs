@@ -5,18 +5,14 @@ mod claims;
 pub mod findings;
 mod scores;
 
-use archaeo_analysis::attention_maps::AttentionMaps;
-use archaeo_analysis::grad_cam::grad_cam;
-use archaeo_analysis::heatmap::Heatmap;
-use archaeo_analysis::localisation::{centre_heatmap, edge_heatmap, object_share, random_heatmap};
-use archaeo_analysis::rollout::{RolloutOptions, attention_relevance, gradient_rollout, rollout};
+use archaeo_analysis::Keys;
+use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, Kind, explain_all, methods_for};
+use archaeo_analysis::faithfulness::object_share;
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
-use archaeo_data::Image;
 use archaeo_training::images::{preprocess_mask, to_tensor};
-use burn::tensor::Tensor;
 
 use self::findings::LocalisationFindings;
-use self::scores::{Baselines, Scores, scored};
+use self::scores::{Scores, scored};
 use crate::findings::Investigation;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
@@ -45,10 +41,16 @@ impl Study for LocalisationStudy {
     fn run(scene: &Scene) -> Result<LocalisationFindings, StudyError> {
         let indices = scene.sample(Self::ID, scene.sizes.localisation_images)?;
         let first = scene.subjects[0];
-        let mut baselines: ByModel<Baselines> =
-            scene.names().into_iter().map(|name| (name, Baselines::default())).collect();
-        let mut methods: Vec<Scores> = (scene.subjects.iter())
-            .flat_map(|subject| methods(subject).iter().map(|method| Scores::new(method, subject.name)))
+        // Of each model, explanations and then baselines.
+        let methods_of = |subject: &Subject| {
+            let of = |kind| methods_for(subject.model, kind);
+            [of(Kind::Explanation), of(Kind::Baseline)].concat()
+        };
+        let mut scores: ByModel<Vec<Scores>> = (scene.subjects.iter())
+            .map(|subject| {
+                let scores = |method: &&dyn Attribution| Scores::new(method.info(), subject.name);
+                (subject.name, methods_of(subject).iter().map(scores).collect())
+            })
             .collect();
         let (mut shares, mut left_out) = (Vec::new(), 0);
         scene.for_each_batch(
@@ -56,15 +58,16 @@ impl Study for LocalisationStudy {
             &indices,
             first.model,
             |batch, samples, _| {
-                let mut seen = ByModel::default();
+                let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
+                let mut heatmaps: ByModel<Vec<Vec<Heatmap>>> = ByModel::default();
                 for subject in scene.subjects {
-                    seen.insert(subject.name, scene.images_for(subject.model, batch)?);
+                    let images = to_tensor(&scene.images_for(subject.model, batch)?, scene.device);
+                    let keys = Keys { seed: scene.seed, images: &ids };
+                    let evidence = Evidence::new(subject.model, images, keys);
+                    let found = explain_all(&methods_of(subject), &evidence, &evidence.predicted()?)?;
+                    heatmaps.insert(subject.name, found);
                 }
-                let mut heatmaps = Vec::new();
-                for subject in scene.subjects {
-                    heatmaps.extend(explanations(subject, to_tensor(&seen[subject.name], scene.device))?);
-                }
-                for (i, (sample, &index)) in samples.iter().zip(batch).enumerate() {
+                for (i, sample) in samples.iter().enumerate() {
                     let Some(truth) = &sample.truth else { continue };
                     let mask = |subject: &Subject| {
                         (subject.name, preprocess_mask(&truth.mask, &subject.model.card().preprocessing))
@@ -75,17 +78,11 @@ impl Study for LocalisationStudy {
                         continue;
                     }
                     shares.push(object_share(&masks[first.name]));
-                    for ((name, mask), of_model) in masks.iter().zip(baselines.values_mut()) {
-                        let image = &seen[name][i];
-                        let (height, width) = (image.height, image.width);
-                        of_model.random.add(&random_heatmap(height, width, scene.seed, index as u64), mask);
-                        of_model.centre.add(&centre_heatmap(height, width), mask);
-                        of_model.edges.add(&edge_heatmap(height, width, &brightness(image)), mask);
-                    }
-                    for (scores, heatmaps) in methods.iter_mut().zip(&heatmaps) {
-                        let name = scores.model.expect("an explanation has a model");
-                        let Image { height, width, .. } = seen[name][i];
-                        scores.add(&heatmaps[i].resized(height, width), &masks[name]);
+                    for ((name, mask), of_model) in masks.iter().zip(scores.values_mut()) {
+                        let side = scene.model(name).card().preprocessing.image_size;
+                        for (scores, heatmaps) in of_model.iter_mut().zip(&heatmaps[name]) {
+                            scores.add(&heatmaps[i].resized(side, side), mask);
+                        }
                     }
                 }
                 Ok(())
@@ -94,7 +91,7 @@ impl Study for LocalisationStudy {
         let object_share = Measured::of(mean_t(&shares, DEFAULT_LEVEL))?.or_not_a_number();
         let methods = match shares.len() {
             0 => Vec::new(),
-            _ => scored(&methods, &baselines, &scene.resampling())?,
+            _ => scored(&scores, &scene.resampling())?,
         };
         Ok(LocalisationFindings { n: shares.len(), left_out, object_share, methods })
     }
@@ -102,36 +99,6 @@ impl Study for LocalisationStudy {
     fn chapter(findings: &LocalisationFindings, _: &Investigation, names: &Names) -> Chapter {
         chapter::chapter(findings, names)
     }
-}
-
-/// The explanations that a model has, in the order of [`explanations`].
-fn methods(subject: &Subject) -> &'static [&'static str] {
-    match subject.model.has_attention() {
-        true => &["rollout", "gradient rollout", "attention relevance", "Grad-CAM"],
-        false => &["Grad-CAM"],
-    }
-}
-
-/// Every explanation of a model, image by image.
-fn explanations(subject: &Subject, images: Tensor<4>) -> Result<Vec<Vec<Heatmap>>, StudyError> {
-    let model = subject.model;
-    let mut found = Vec::new();
-    if model.has_attention() {
-        let (weights, gradients) = AttentionMaps::record_with_gradients(model, images.clone(), None)?;
-        found.push(rollout(&weights, &RolloutOptions::default()));
-        found.push(gradient_rollout(&weights, &gradients));
-        found.push(attention_relevance(&weights, &gradients));
-    }
-    found.push(grad_cam(model, images, None));
-    Ok(found)
-}
-
-/// Luma of ITU-R BT.601, one value a pixel.
-fn brightness(image: &Image) -> Vec<f32> {
-    let luma = |pixel: &[u8]| {
-        0.299 * f32::from(pixel[0]) + 0.587 * f32::from(pixel[1]) + 0.114 * f32::from(pixel[2])
-    };
-    image.pixels.chunks_exact(3).map(luma).collect()
 }
 
 #[cfg(test)]

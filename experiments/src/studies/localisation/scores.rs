@@ -1,21 +1,19 @@
 //! Scores of heatmaps over images, and what they gain over baselines.
 
-use archaeo_analysis::heatmap::Heatmap;
-use archaeo_analysis::localisation::{auroc, average_precision, mass_in_mask, pointing_score};
+use archaeo_analysis::attribution::{Heatmap, Kind, MethodInfo};
+use archaeo_analysis::faithfulness::{auroc, average_precision, mass_in_mask, pointing_score};
 use archaeo_analysis::statistics::{
-    BootstrapInterval, DEFAULT_LEVEL, Resampling, SignFlipTest, benjamini_hochberg, mean_bootstrap, mean_t,
-    sign_flip_test,
+    DEFAULT_LEVEL, Resampling, SignFlipTest, benjamini_hochberg, mean_bootstrap, mean_t, sign_flip_test,
 };
 
 use super::findings::{Gains, LocalisationScore};
 use crate::scene::StudyError;
 use crate::subjects::{ByModel, ModelName};
 
-/// One heatmap's scores, image by image.
-#[derive(Default)]
+/// One method's scores for one model, image by image.
 pub(super) struct Scores {
-    pub method: &'static str,
-    pub model: Option<ModelName>,
+    pub method: &'static MethodInfo,
+    pub model: ModelName,
     constant: usize,
     mass: Vec<f64>,
     auroc: Vec<f64>,
@@ -23,23 +21,17 @@ pub(super) struct Scores {
     pointing: Vec<f64>,
 }
 
-/// Heatmaps that know nothing of a model, at the size of its input.
-pub(super) struct Baselines {
-    pub random: Scores,
-    pub centre: Scores,
-    pub edges: Scores,
-}
-
-impl Default for Baselines {
-    fn default() -> Self {
-        let of = |method| Scores { method, ..Scores::default() };
-        Self { random: of("random"), centre: of("centre"), edges: of("edges") }
-    }
-}
-
 impl Scores {
-    pub(super) fn new(method: &'static str, model: ModelName) -> Self {
-        Self { method, model: Some(model), ..Self::default() }
+    pub(super) fn new(method: &'static MethodInfo, model: ModelName) -> Self {
+        Self {
+            method,
+            model,
+            constant: 0,
+            mass: Vec::new(),
+            auroc: Vec::new(),
+            average_precision: Vec::new(),
+            pointing: Vec::new(),
+        }
     }
 
     /// `mask` has pixels of the object and others.
@@ -59,12 +51,12 @@ impl Scores {
 
     fn finding(&self, resampling: &Resampling) -> Result<LocalisationScore, StudyError> {
         Ok(LocalisationScore {
-            method: self.method.into(),
-            model: self.model,
+            method: self.method.title.into(),
+            model: (self.method.kind == Kind::Explanation).then_some(self.model),
             mass: mean_t(&self.mass, DEFAULT_LEVEL)?,
             auroc: mean_t(&self.auroc, DEFAULT_LEVEL)?,
             average_precision: mean_t(&self.average_precision, DEFAULT_LEVEL)?,
-            pointing: mean_bootstrap(&self.pointing, BootstrapInterval::Percentile, resampling)?,
+            pointing: mean_bootstrap(&self.pointing, resampling)?,
             constant: self.constant,
             over_random: None,
             over_centre: None,
@@ -72,26 +64,29 @@ impl Scores {
     }
 }
 
-/// Baselines first, as the first model sees the images; then `methods`, each held against the baselines of its own model.
+/// Baselines first, as the first model sees the images; then the explanations of each model, held against the baselines of
+/// that model.
 pub(super) fn scored(
-    methods: &[Scores],
-    baselines: &ByModel<Baselines>,
+    models: &ByModel<Vec<Scores>>,
     resampling: &Resampling,
 ) -> Result<Vec<LocalisationScore>, StudyError> {
-    let first = baselines.values().next().expect("there is a model");
-    let mut found = [&first.random, &first.centre, &first.edges]
-        .map(|scores| scores.finding(resampling))
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?;
-    let against = |of: fn(&Baselines) -> &Scores| {
-        let pairs: Vec<_> = methods
+    let of = |kind: Kind| move |scores: &&Scores| scores.method.kind == kind;
+    let mut found = Vec::new();
+    for baseline in models.values().take(1).flatten().filter(of(Kind::Baseline)) {
+        found.push(baseline.finding(resampling)?);
+    }
+    let explanations: Vec<&Scores> = models.values().flatten().filter(of(Kind::Explanation)).collect();
+    let against = |id: &str| {
+        let baselines = models.values().flatten().filter(|scores| scores.method.id == id);
+        let baselines: Vec<&Scores> = baselines.collect();
+        let pairs: Vec<_> = explanations
             .iter()
-            .map(|scores| (scores, of(&baselines[scores.model.expect("an explanation has a model")])))
+            .filter_map(|scores| Some((*scores, *baselines.iter().find(|other| other.model == scores.model)?)))
             .collect();
         gains(&pairs, resampling)
     };
-    let (over_random, over_centre) = (against(|all| &all.random)?, against(|all| &all.centre)?);
-    for ((scores, over_random), over_centre) in methods.iter().zip(over_random).zip(over_centre) {
+    let (over_random, over_centre) = (against("random")?, against("centre")?);
+    for ((scores, over_random), over_centre) in explanations.iter().zip(over_random).zip(over_centre) {
         found.push(LocalisationScore { over_random, over_centre, ..scores.finding(resampling)? });
     }
     Ok(found)
@@ -117,38 +112,47 @@ fn gains(pairs: &[(&Scores, &Scores)], resampling: &Resampling) -> Result<Vec<Op
 
 #[cfg(test)]
 mod tests {
+    use archaeo_analysis::attribution::method;
+
     use super::*;
 
-    fn models() -> [ModelName; 2] {
+    fn names() -> [ModelName; 2] {
         ["vit", "cnn"].map(ModelName::new)
     }
 
-    fn hits(images: usize, hit: impl Fn(usize) -> bool) -> (Scores, ByModel<Baselines>) {
-        let mut method = Scores::new("test", models()[1]);
-        let mut baselines: ByModel<Baselines> =
-            models().into_iter().map(|model| (model, Baselines::default())).collect();
+    fn info(id: &str) -> &'static MethodInfo {
+        method(id).unwrap().info()
+    }
+
+    /// The ViT with baselines that always hit, and the CNN with ones that never do and an explanation that hits where it is
+    /// told to.
+    fn hits(images: usize, hit: impl Fn(usize) -> bool) -> ByModel<Vec<Scores>> {
+        let baselines = ["random", "centre", "edges"];
+        let of = |name| move |id| Scores::new(info(id), name);
+        let mut vit: Vec<Scores> = baselines.map(of(names()[0])).into();
+        let mut cnn: Vec<Scores> = baselines.map(of(names()[1])).into();
+        cnn.insert(0, Scores::new(info("grad-cam"), names()[1]));
         let mask = [true, false, false, false];
         let at = |place: usize| {
             Heatmap::new(2, 2, (0..4).map(|pixel| if pixel == place { 1.0 } else { 0.1 }).collect())
         };
         for image in 0..images {
-            method.add(&at(usize::from(!hit(image))), &mask);
-            for (model, all) in baselines.values_mut().enumerate() {
-                for baseline in [&mut all.random, &mut all.centre, &mut all.edges] {
-                    // The second model's baselines never hit, the first's always do.
-                    baseline.add(&at(model), &mask);
-                }
-            }
+            vit.iter_mut().for_each(|scores| scores.add(&at(0), &mask));
+            cnn[1..].iter_mut().for_each(|scores| scores.add(&at(1), &mask));
+            cnn[0].add(&at(usize::from(!hit(image))), &mask);
         }
-        (method, baselines)
+        names().into_iter().zip([vit, cnn]).collect()
     }
 
     #[test]
     fn a_method_is_held_against_the_baselines_of_its_own_model() {
-        let (method, baselines) = hits(20, |image| image % 4 > 0);
-        let found = scored(&[method], &baselines, &Resampling::new(0)).unwrap();
-        let names: Vec<_> = found.iter().map(|score| (score.method.as_str(), score.model)).collect();
-        assert_eq!(names, [("random", None), ("centre", None), ("edges", None), ("test", Some(models()[1]))]);
+        let models = hits(20, |image| image % 4 > 0);
+        let found = scored(&models, &Resampling::new(0)).unwrap();
+        let listed: Vec<_> = found.iter().map(|score| (score.method.as_str(), score.model)).collect();
+        assert_eq!(
+            listed,
+            [("random", None), ("centre", None), ("edges", None), ("Grad-CAM", Some(names()[1]))]
+        );
         assert_eq!(found[1].pointing.value, 1.0, "baselines are shown as the first model sees the images");
         let gains = found[3].over_centre.as_ref().unwrap();
         // 15 of 20 hits. A map that hits has 1.0 of 1.3 of its mass on the object, one that misses 0.1 of 1.3.
@@ -165,16 +169,16 @@ mod tests {
 
     #[test]
     fn one_image_is_scored_without_interval_or_comparison() {
-        let (method, baselines) = hits(1, |_| true);
-        let found = scored(&[method], &baselines, &Resampling::new(0)).unwrap();
+        let models = hits(1, |_| true);
+        let found = scored(&models, &Resampling::new(0)).unwrap();
         assert_eq!((found[3].mass.n, found[3].mass.low.is_nan()), (1, true));
         assert!(found[3].over_centre.is_none() && found[3].over_random.is_none());
     }
 
     #[test]
     fn methods_that_never_differ_from_a_baseline_are_a_result() {
-        let (method, baselines) = hits(10, |_| false);
-        let found = scored(&[method], &baselines, &Resampling::new(0)).unwrap();
+        let models = hits(10, |_| false);
+        let found = scored(&models, &Resampling::new(0)).unwrap();
         let mass = &found[3].over_centre.as_ref().unwrap().mass;
         assert_eq!((mass.difference.value, mass.p_value), (0.0, 1.0));
     }

@@ -6,7 +6,7 @@ pub mod findings;
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::shape_bias::{CueDecisions, Decision, bias_difference, decisions, texture_following};
+use archaeo_analysis::answers::{CueDecisions, Decision, bias_difference, decisions, texture_following};
 use archaeo_analysis::statistics::{
     AnswerAgreement, DEFAULT_LEVEL, Estimate, Measured, proportion_difference, wilson,
 };

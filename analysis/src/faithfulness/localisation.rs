@@ -1,14 +1,11 @@
-//! Whether a heatmap finds the object: scores against the object's true mask, and heatmaps that know nothing of the model.
+//! Whether a heatmap finds the object: scores against the object's true mask.
 //!
 //! Methods have scales of their own, so that masses are compared only after one normalisation, the same for every heatmap
 //! ([`Heatmap::unit_mass`]): negative values to zero, the minimum not subtracted, everything divided by the sum. A shift of a
 //! heatmap still moves its mass; the scores by rank, [`auroc`] and [`average_precision`], do not change with any shift or
 //! stretch.
 
-use archaeo_random::keyed_rng;
-use rand::RngExt;
-
-use crate::heatmap::Heatmap;
+use crate::attribution::Heatmap;
 use crate::statistics::average_ranks;
 
 /// Pointing game (Zhang et al., 2018, section 4.2) without tolerance: 1 if the hottest pixel lies on the object, 0 if not.
@@ -87,50 +84,6 @@ pub fn object_share(mask: &[bool]) -> f64 {
     mask.iter().filter(|&&object| object).count() as f64 / mask.len() as f64
 }
 
-/// Independent uniform values, from a generator keyed by (seed, image): the heatmap to beat.
-pub fn random_heatmap(height: usize, width: usize, seed: u64, image: u64) -> Heatmap {
-    let mut rng = keyed_rng(seed, "random heatmap", image, 0);
-    Heatmap::new(height, width, (0..height * width).map(|_| rng.random::<f32>()).collect())
-}
-
-/// A Gaussian at the centre with a standard deviation of a quarter of each side: what photographers' habit alone gives.
-pub fn centre_heatmap(height: usize, width: usize) -> Heatmap {
-    let offset = |index: usize, side: usize| ((index as f64 + 0.5) / side as f64 - 0.5) / 0.25;
-    let value = |index: usize| {
-        let (y, x) = (offset(index / width, height), offset(index % width, width));
-        (-(y * y + x * x) / 2.0).exp() as f32
-    };
-    Heatmap::new(height, width, (0..height * width).map(value).collect())
-}
-
-/// Edges of the image: the magnitude of Sobel's gradient of its brightness (`(height, width)` values, row by row), edges
-/// repeated. It marks what any image holds, whatever a model makes of it (Adebayo et al., 2018).
-///
-/// # Panics
-/// If there are not `height · width` values.
-pub fn edge_heatmap(height: usize, width: usize, brightness: &[f32]) -> Heatmap {
-    assert_eq!(brightness.len(), height * width, "an image has a brightness for each pixel");
-    let at = |y: usize, x: usize, down: isize, along: isize| {
-        let [y, x] = [(y, down, height), (x, along, width)]
-            .map(|(place, step, side)| place.saturating_add_signed(step).min(side - 1));
-        f64::from(brightness[y * width + x])
-    };
-    let value = |index: usize| {
-        let (y, x) = (index / width, index % width);
-        let slope = |towards: &dyn Fn(isize, isize) -> (isize, isize)| -> f64 {
-            let side = |sign: isize| {
-                [(-1, 1.0), (0, 2.0), (1, 1.0)].map(|(across, weight)| {
-                    let (down, along) = towards(sign, across);
-                    weight * at(y, x, down, along)
-                })
-            };
-            side(1).iter().sum::<f64>() - side(-1).iter().sum::<f64>()
-        };
-        slope(&|sign, across| (sign, across)).hypot(slope(&|sign, across| (across, sign))) as f32
-    };
-    Heatmap::new(height, width, (0..height * width).map(value).collect())
-}
-
 fn check_size(heatmap: &Heatmap, mask: &[bool]) {
     assert_eq!(heatmap.values.len(), mask.len(), "a mask needs one entry for each pixel of the heatmap");
     assert!(!mask.is_empty(), "an image without pixels cannot be scored");
@@ -164,7 +117,7 @@ mod tests {
     #[test]
     fn scores_are_those_of_brute_force_and_scipy_with_all_ties() {
         let written: serde_json::Value =
-            serde_json::from_str(include_str!("../tests/fixtures/localisation.json")).unwrap();
+            serde_json::from_str(include_str!("../../tests/fixtures/localisation.json")).unwrap();
         for case in written["cases"].as_array().unwrap() {
             let numbers = |key: &str| -> Vec<f32> { serde_json::from_value(case[key].clone()).unwrap() };
             let mask: Vec<bool> = serde_json::from_value(case["mask"].clone()).unwrap();
@@ -179,10 +132,6 @@ mod tests {
                 assert!((found - expected).abs() < 1e-12, "{name}: {found}, not {expected}");
             }
         }
-        let edges = &written["edges"];
-        let numbers = |key: &str| -> Vec<f32> { serde_json::from_value(edges[key].clone()).unwrap() };
-        let found = edge_heatmap(6, 9, &numbers("grey"));
-        crate::testing::assert_close(&found.values, &numbers("sobel"), 1e-5);
     }
 
     #[test]
@@ -206,34 +155,5 @@ mod tests {
             assert_eq!((auroc(&flat, &mask), average_precision(&flat, &mask)), (None, None));
         }
         assert_eq!(heatmap(&[0.0, -1.0, 0.0, 0.0]).unit_mass(), None);
-    }
-
-    #[test]
-    fn random_heatmaps_score_the_objects_share() {
-        let mask: Vec<bool> = (0..64).map(|i| i % 8 < 2).collect();
-        let images = 4000;
-        let (mut pointing, mut mass) = (0.0, 0.0);
-        for image in 0..images {
-            let heatmap = random_heatmap(8, 8, 5, image);
-            pointing += pointing_score(&heatmap, &mask) / images as f64;
-            mass += mass_in_mask(&heatmap, &mask) / images as f64;
-        }
-        // Standard error of the pointing score: √(0.25 · 0.75 / 4000) = 0.007.
-        assert!((pointing - 0.25).abs() < 0.03, "{pointing}");
-        assert!((mass - 0.25).abs() < 0.005, "{mass}");
-        assert_eq!(random_heatmap(8, 8, 5, 1), random_heatmap(8, 8, 5, 1));
-        assert_ne!(random_heatmap(8, 8, 5, 1), random_heatmap(8, 8, 5, 2));
-        assert_ne!(random_heatmap(8, 8, 5, 1), random_heatmap(8, 8, 6, 1));
-    }
-
-    #[test]
-    fn the_centre_heatmap_is_a_gaussian_about_the_centre() {
-        let map = centre_heatmap(4, 8);
-        let mut reversed = map.values.clone();
-        reversed.reverse();
-        assert_eq!(map.values, reversed);
-        // Pixel (1, 2): half a quarter-side up of the centre, three quarters of one left of it.
-        let expected = (-(0.5f64.powi(2) + 0.75f64.powi(2)) / 2.0).exp();
-        assert!((f64::from(map.values[8 + 2]) - expected).abs() < 1e-7);
     }
 }

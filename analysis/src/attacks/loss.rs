@@ -5,16 +5,9 @@
 //! multiplied by 1,000 then looks robust. The losses here never take the softmax over the label, so that they cannot saturate,
 //! and are divided by the spread of the image's logits, so that no gradient over- or underflows.
 
-use archaeo_models::{Classifier, Pass};
-use archaeo_ops as ops;
-use burn::tensor::{Tensor, TensorData};
-
-use crate::predict::predicted_classes;
-use crate::tensors::values;
-
 /// What rises as the answer leaves the label y.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(crate) enum Loss {
     /// ln((1 − p_y) / p_y) = logsumexp_{k≠y} z_k − z_y, a rising function of cross-entropy −ln p_y: its gradient has the same
     /// direction, whatever the confidence. The loss of FGSM's definition, without its blindness.
     LogOdds,
@@ -34,7 +27,7 @@ fn temperature(logits: &[f64]) -> f64 {
 
 impl Loss {
     /// ∂loss/∂logits of one image, divided by the spread of its logits.
-    fn slopes(self, logits: &[f32], label: usize) -> Vec<f32> {
+    pub fn slopes(self, logits: &[f32], label: usize) -> Vec<f32> {
         if logits.len() < 2 {
             return vec![0.0; logits.len()];
         }
@@ -57,40 +50,6 @@ impl Loss {
         };
         slopes.into_iter().map(|slope| (slope / scale) as f32).collect()
     }
-}
-
-/// Where images stand, and the way up.
-pub(super) struct Ascent {
-    /// The model's answers.
-    pub answers: Vec<usize>,
-    /// ∂loss/∂image of every image's own loss, up to a positive factor, in the images' layout.
-    pub gradient: Vec<f32>,
-}
-
-/// Answers and gradients at images `[batch, 3, height, width]`.
-///
-/// # Panics
-/// If there is not one label an image, or a label is not among the classes.
-pub(super) fn ascent(model: &Classifier, images: Tensor<4>, labels: &[usize], loss: Loss) -> Ascent {
-    ops::in_pool(|| {
-        let images = images.inner().autodiff().require_grad();
-        let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));
-        let [batch, classes] = logits.dims();
-        assert_eq!(labels.len(), batch, "one label per image is needed");
-        assert!(
-            labels.iter().all(|&label| label < classes),
-            "a label is not among the model's {classes} classes"
-        );
-        let plain = values(logits.clone());
-        let rows = plain.chunks_exact(classes).zip(labels);
-        let slopes: Vec<f32> = rows.flat_map(|(row, &label)| loss.slopes(row, label)).collect();
-        // A sum of the logits with fixed factors: its gradient is the losses', each image's its own.
-        let slopes: Tensor<2> =
-            Tensor::from_data(TensorData::new(slopes, [batch, classes]), &logits.device());
-        let gradients = (logits * slopes).sum().backward();
-        let gradient = images.grad(&gradients).unwrap_or_else(|| images.inner().zeros_like());
-        Ascent { answers: predicted_classes(&plain, classes), gradient: values(gradient) }
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::attention_maps::{AttentionMaps, Group, LayerMaps, patch_distances};
+use super::{AttentionMaps, Group, LayerMaps, patch_distances};
 
 /// How the attention distance treats weight that goes to tokens without a place (class token, registers).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,13 +7,10 @@ use archaeo_models::{
 };
 use burn::tensor::{Device, Tensor};
 
-use crate::attention_maps::{AttentionMaps, target_score};
-use crate::attention_statistics::{DistanceConvention, attention_statistics};
-use crate::grad_cam::grad_cam;
-use crate::heatmap::Heatmap;
-use crate::rollout::{RolloutOptions, attention_relevance, gradient_rollout, rollout};
+use crate::attention::{AttentionMaps, DistanceConvention, attention_statistics, target_score};
+use crate::attribution::{AttentionRelevance, Attribution, GradCam, GradientRollout, Heatmap, Rollout};
 use crate::tensors::values;
-use crate::testing::{CLASSES, assert_close, random_images, random_values, vit_config};
+use crate::testing::{CLASSES, assert_close, explained, random_images, random_values, vit_config};
 
 type Matrix = Vec<Vec<f64>>;
 
@@ -120,12 +117,12 @@ fn rollouts_start_from_the_tokens_that_are_read() {
     let images = random_images(2, 4);
     for Kind { name, model, shares, .. } in kinds() {
         let (weights, gradients) =
-            AttentionMaps::record_with_gradients(&model, images.clone(), Some(&TARGETS)).unwrap();
+            AttentionMaps::record_with_gradients(&model, images.clone(), &TARGETS).unwrap();
         let depth = weights.layers.len();
         let identity = |i: usize, j: usize| f64::from(u8::from(i == j));
-        let plain = rollout(&weights, &RolloutOptions::default());
-        let by_gradient = gradient_rollout(&weights, &gradients);
-        let relevance = attention_relevance(&weights, &gradients);
+        let of = |method: &dyn Attribution| explained(method, &model, images.clone(), Some(&TARGETS));
+        let (plain, by_gradient) = (of(&Rollout::USUAL), of(&GradientRollout));
+        let relevance = of(&AttentionRelevance);
         for image in 0..2 {
             let attention = |l: usize, i: usize, j: usize| entry(&[&weights], l, image, i, j);
             let positive = |l: usize, i: usize, j: usize| entry(&[&weights, &gradients], l, image, i, j);
@@ -203,7 +200,7 @@ impl Probe for At {
 fn tokens_and_gradients(model: &Classifier, layer: usize, place: TokenPlace) -> [Tensor<3>; 2] {
     let mut probe = At { place: (layer, place), tokens: None };
     let logits = model.logits(random_images(2, 4), &mut Pass::evaluate(&mut probe));
-    let gradients = target_score(logits, Some(&TARGETS)).backward();
+    let gradients = target_score(logits, &TARGETS).backward();
     let (tokens, zeros) = probe.tokens.unwrap();
     [tokens.inner(), zeros.grad(&gradients).unwrap()]
 }
@@ -216,7 +213,9 @@ fn grad_cam_looks_at_the_patches_that_enter_the_last_attention() {
         let before: usize = prefix.iter().sum();
         assert_eq!(n, before + PATCHES);
         let (tokens, slopes) = (values(tokens), values(slopes));
-        for (image, found) in grad_cam(&model, random_images(2, 4), Some(&TARGETS)).iter().enumerate() {
+        for (image, found) in
+            explained(&GradCam, &model, random_images(2, 4), Some(&TARGETS)).iter().enumerate()
+        {
             let at = |of: &[f32], token: usize, c: usize| f64::from(of[(image * n + token) * width + c]);
             let weight = |c: usize| (before..n).map(|t| at(&slopes, t, c)).sum::<f64>() / PATCHES as f64;
             let weights: Vec<f64> = (0..width).map(weight).collect();

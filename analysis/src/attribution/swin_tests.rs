@@ -4,16 +4,12 @@
 use archaeo_models::{Classifier, Pass, Probe};
 use burn::tensor::Tensor;
 
-use crate::attention_maps::AttentionMaps;
-use crate::attention_statistics::{DistanceConvention, HeadStatistics, attention_statistics};
-use crate::grad_cam::grad_cam;
-use crate::head_ablation::{HeadMeans, Substitute, ablate_heads};
-use crate::head_gradient::gradient_importance;
-use crate::heatmap::Heatmap;
-use crate::rollout::{RolloutOptions, attention_relevance, gradient_rollout, rollout};
+use crate::ablation::{HeadMeans, Substitute, ablate_heads, gradient_importance};
+use crate::attention::{AttentionMaps, DistanceConvention, HeadStatistics, attention_statistics};
+use crate::attribution::{AttentionRelevance, Attribution, GradCam, GradientRollout, Heatmap, Rollout};
 use crate::statistics::Predictions;
 use crate::tensors::values;
-use crate::testing::{Fixture, Silenced, assert_close};
+use crate::testing::{Fixture, Silenced, assert_close, explained};
 
 const HEADS: [usize; 6] = [2, 2, 2, 2, 4, 4];
 
@@ -64,17 +60,17 @@ fn statistics_within_windows_are_numpys() {
 fn rollout_through_windows_and_merging_is_the_product_of_whole_matrices() {
     let fixture = Fixture::load_swin();
     let targets = fixture.targets();
-    let (weights, gradients) =
-        AttentionMaps::record_with_gradients(&fixture.swin(), fixture.images(), Some(&targets)).unwrap();
-    let plain = rollout(&weights, &RolloutOptions::default());
+    let (swin, images) = (fixture.swin(), fixture.images());
+    let of = |method: &dyn Attribution| explained(method, &swin, images.clone(), Some(&targets));
+    let plain = of(&Rollout::USUAL);
     assert!(plain.iter().all(|map| (map.height, map.width) == (7, 7)));
     for map in &plain {
         assert!((map.values.iter().sum::<f32>() - 1.0).abs() < 1e-6, "nothing is lost on the way");
     }
     for (name, found) in [
         ("rollout", plain),
-        ("gradient_rollout", gradient_rollout(&weights, &gradients)),
-        ("attention_relevance", attention_relevance(&weights, &gradients)),
+        ("gradient_rollout", of(&GradientRollout)),
+        ("attention_relevance", of(&AttentionRelevance)),
     ] {
         let (found, expected) = (joined(found), fixture.values(name));
         let scale = expected.iter().copied().fold(0.0, f32::max);
@@ -86,7 +82,7 @@ fn rollout_through_windows_and_merging_is_the_product_of_whole_matrices() {
 #[test]
 fn grad_cam_is_captums() {
     let fixture = Fixture::load_swin();
-    let maps = grad_cam(&fixture.swin(), fixture.images(), Some(&fixture.targets()));
+    let maps = explained(&GradCam, &fixture.swin(), fixture.images(), Some(&fixture.targets()));
     let scaled = maps.iter().map(Heatmap::min_max_scaled).collect();
     assert_close(&joined(scaled), fixture.values("grad_cam"), 1e-3);
 }

@@ -15,8 +15,10 @@
 use archaeo_models::merged_tokens;
 use serde::{Deserialize, Serialize};
 
-use crate::attention_maps::{AttentionMaps, Group, LayerMaps};
-use crate::heatmap::Heatmap;
+use super::Heatmap;
+use super::{Attribution, Capability, Evidence, Kind, MethodInfo, Resolution};
+use crate::attention::{AttentionMaps, Group, LayerMaps};
+use crate::{AnalysisError, Paper};
 
 /// How the heads of a layer become one matrix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +33,7 @@ pub enum HeadFusion {
     Min,
 }
 
-/// How [`rollout`] treats a layer.
+/// How [`Rollout`] treats a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RolloutOptions {
@@ -45,11 +47,94 @@ pub struct RolloutOptions {
 /// Attention rollout (Abnar & Zuidema, 2020, equation 1): `M = (A + I) / 2` with A the fused heads, its rows normalised to
 /// sum to one (after discarding, where asked).
 ///
-/// One heatmap an image, over the patch grid. With mean fusion its sum is the share that does not end in prefix tokens.
-///
-/// # Panics
-/// If the discard ratio lies outside [0, 1).
-pub fn rollout(maps: &AttentionMaps, options: &RolloutOptions) -> Vec<Heatmap> {
+/// With mean fusion the sum of a heatmap is the share that does not end in prefix tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rollout {
+    /// How layers are treated. The discard ratio lies in [0, 1); another one panics.
+    pub options: RolloutOptions,
+}
+
+impl Rollout {
+    /// As in the paper: the mean over heads, with nothing discarded.
+    pub const USUAL: Self = Self { options: RolloutOptions { fusion: HeadFusion::Mean, discard: 0.0 } };
+}
+
+/// Gradient rollout: as [`Rollout`], with `A = mean over heads of max(weights ⊙ gradients, 0)`, each layer with its own
+/// gradients.
+#[derive(Clone, Copy, Debug)]
+pub struct GradientRollout;
+
+/// Relevance of attention (Chefer et al., ICCV 2021, equations 5 and 6, self-attention): `M = I + A` with
+/// `A = mean over heads of max(weights ⊙ gradients, 0)`, rows not normalised.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionRelevance;
+
+static ROLLOUT: MethodInfo = MethodInfo {
+    id: "rollout",
+    title: "rollout",
+    summary: "attention multiplied through all layers, half of it for the residual path",
+    kind: Kind::Explanation,
+    paper: Some(Paper { citation: "Abnar and Zuidema, 2020", url: "https://arxiv.org/abs/2005.00928" }),
+    needs: &[Capability::Attention],
+    depends_on_class: false,
+    resolution: Resolution::Patches,
+};
+
+static GRADIENT_ROLLOUT: MethodInfo = MethodInfo {
+    id: "gradient-rollout",
+    title: "gradient rollout",
+    summary: "rollout of the attention that raises the class's logit",
+    kind: Kind::Explanation,
+    paper: None,
+    needs: &[Capability::Attention, Capability::Gradients],
+    depends_on_class: true,
+    resolution: Resolution::Patches,
+};
+
+static RELEVANCE: MethodInfo = MethodInfo {
+    id: "relevance",
+    title: "attention relevance",
+    summary: "attention that raises the class's logit, added up along the residual path",
+    kind: Kind::Explanation,
+    paper: Some(Paper { citation: "Chefer et al., 2021", url: "https://arxiv.org/abs/2103.15679" }),
+    needs: &[Capability::Attention, Capability::Gradients],
+    depends_on_class: true,
+    resolution: Resolution::Patches,
+};
+
+impl Attribution for Rollout {
+    fn info(&self) -> &'static MethodInfo {
+        &ROLLOUT
+    }
+
+    fn explain(&self, evidence: &Evidence, _: &[usize]) -> Result<Vec<Heatmap>, AnalysisError> {
+        Ok(rollout(evidence.attention()?, &self.options))
+    }
+}
+
+impl Attribution for GradientRollout {
+    fn info(&self) -> &'static MethodInfo {
+        &GRADIENT_ROLLOUT
+    }
+
+    fn explain(&self, evidence: &Evidence, targets: &[usize]) -> Result<Vec<Heatmap>, AnalysisError> {
+        let gradients = evidence.attention_gradients(targets)?;
+        Ok(gradient_rollout(evidence.attention()?, &gradients))
+    }
+}
+
+impl Attribution for AttentionRelevance {
+    fn info(&self) -> &'static MethodInfo {
+        &RELEVANCE
+    }
+
+    fn explain(&self, evidence: &Evidence, targets: &[usize]) -> Result<Vec<Heatmap>, AnalysisError> {
+        let gradients = evidence.attention_gradients(targets)?;
+        Ok(attention_relevance(evidence.attention()?, &gradients))
+    }
+}
+
+fn rollout(maps: &AttentionMaps, options: &RolloutOptions) -> Vec<Heatmap> {
     assert!((0.0..1.0).contains(&options.discard), "a discard ratio lies in [0, 1), not {}", options.discard);
     pull_back(maps, |Place { image, layer, group, query }| {
         let heads = 0..maps.layers[layer].heads;
@@ -60,15 +145,11 @@ pub fn rollout(maps: &AttentionMaps, options: &RolloutOptions) -> Vec<Heatmap> {
     })
 }
 
-/// Gradient rollout: as [`rollout`], with `A = mean over heads of max(weights ⊙ gradients, 0)`, each layer with its own
-/// gradients.
-pub fn gradient_rollout(weights: &AttentionMaps, gradients: &AttentionMaps) -> Vec<Heatmap> {
+fn gradient_rollout(weights: &AttentionMaps, gradients: &AttentionMaps) -> Vec<Heatmap> {
     pull_back(weights, |place| with_residual(positive_relevance(weights, gradients, &place), place.query))
 }
 
-/// Relevance of attention (Chefer et al., ICCV 2021, equations 5 and 6, self-attention): `M = I + A` with
-/// `A = mean over heads of max(weights ⊙ gradients, 0)`, rows not normalised.
-pub fn attention_relevance(weights: &AttentionMaps, gradients: &AttentionMaps) -> Vec<Heatmap> {
+fn attention_relevance(weights: &AttentionMaps, gradients: &AttentionMaps) -> Vec<Heatmap> {
     pull_back(weights, |place| {
         let mut row = positive_relevance(weights, gradients, &place);
         row[place.query] += 1.0;

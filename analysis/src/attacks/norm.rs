@@ -1,8 +1,10 @@
-//! How large a perturbation may be, as people write it.
+//! What a perturbation's size is measured in, and how people write it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use super::Threat;
 
 /// What a perturbation's size is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,25 @@ pub enum Norm {
 }
 
 impl Norm {
+    /// Every norm.
+    pub const ALL: [Self; 2] = [Self::Linf, Self::L2];
+
+    /// What an attack may do when its size is `size`, in this norm's unit.
+    pub fn threat(self, size: f64) -> Threat {
+        match self {
+            Self::Linf => Threat::Linf(size / 255.0),
+            Self::L2 => Threat::L2(size),
+        }
+    }
+
+    /// What a size is, in words that can follow a name and a colon.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Linf => "of a channel value in units of 1/255, where 8 and 8/255 are the same",
+            Self::L2 => "the L2 norm, of values from 0 to 1, in units of 1",
+        }
+    }
+
     /// The unit as JSON and reports have it.
     pub fn unit(self) -> &'static str {
         match self {

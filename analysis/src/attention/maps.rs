@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_models::{AttentionSite, Classifier, Pass};
+use archaeo_models::AttentionSite;
 use burn::tensor::Tensor;
 
-use crate::AnalysisError;
-use crate::heatmap::Heatmap;
-use crate::predict::predicted_classes;
-use crate::probes::{AttentionRecorder, GradientTap};
-use crate::tensors::{class_indices, values};
+use crate::attribution::Heatmap;
+use crate::tensors::class_indices;
 
 /// The attention of one layer for a batch of images: the weights, or their gradients.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,54 +136,15 @@ impl AttentionMaps {
         self.layers[0].site.grid
     }
 
-    /// The weights after softmax, of every layer.
-    ///
-    /// # Errors
-    /// A model without attention.
-    pub fn record(model: &Classifier, images: Tensor<4>) -> Result<Self, AnalysisError> {
-        let [batch, _, height, width] = images.dims();
-        let mut recorder = AttentionRecorder::default();
-        model.logits(images, &mut Pass::evaluate(&mut recorder));
-        Self::gathered(model, [batch, height, width], recorder.layers)
-    }
-
-    /// The weights of every layer, and the gradients at them of each image's logit of its target class (the predicted
-    /// class where `targets` is `None`).
-    ///
-    /// # Errors
-    /// A model without attention.
-    ///
-    /// # Panics
-    /// If `targets` does not name a class for each image.
-    pub fn record_with_gradients(
-        model: &Classifier,
-        images: Tensor<4>,
-        targets: Option<&[usize]>,
-    ) -> Result<(Self, Self), AnalysisError> {
-        let [batch, _, height, width] = images.dims();
-        let mut tap = GradientTap::default();
-        let logits = model.logits(images, &mut Pass::evaluate(&mut tap));
-        if tap.layers.is_empty() {
-            return Err(AnalysisError::NoAttention { model: model.card().name.clone() });
-        }
-        let gradients = target_score(logits, targets).backward();
-        let weights = tap.layers.iter().map(|(site, layer)| (*site, layer.value())).collect();
-        let slopes = tap.layers.iter().map(|(site, layer)| (*site, layer.gradient(&gradients))).collect();
-        let gather = |layers| Self::gathered(model, [batch, height, width], layers);
-        Ok((gather(weights)?, gather(slopes)?))
-    }
-
-    fn gathered(
-        model: &Classifier,
+    /// Of a pass's layers, from the input to the output; `None` without any.
+    pub(crate) fn gathered(
         [images, height, width]: [usize; 3],
         layers: Vec<(AttentionSite, Tensor<4>)>,
-    ) -> Result<Self, AnalysisError> {
+    ) -> Option<Self> {
         let image_size = [height, width];
-        if layers.is_empty() {
-            return Err(AnalysisError::NoAttention { model: model.card().name.clone() });
-        }
-        let layers = layers.into_iter().map(|(site, values)| LayerMaps::new(site, values, images)).collect();
-        Ok(Self { images, image_size, layers })
+        let layers: Vec<_> =
+            layers.into_iter().map(|(site, values)| LayerMaps::new(site, values, images)).collect();
+        (!layers.is_empty()).then_some(Self { images, image_size, layers })
     }
 
     /// What one head sends from the patches to the tokens that the model's head reads, each by its share in what is read
@@ -215,16 +173,8 @@ impl AttentionMaps {
 
 /// Sum over images of the logit of each one's target class, `[batch, classes]` → `[1]`. Images do not influence each other
 /// in a frozen model, so that the gradient of the sum holds every image's own.
-pub(crate) fn target_score(logits: Tensor<2>, targets: Option<&[usize]>) -> Tensor<1> {
-    let [batch, classes] = logits.dims();
-    let predicted;
-    let targets = match targets {
-        Some(targets) => targets,
-        None => {
-            predicted = predicted_classes(&values(logits.clone()), classes);
-            &predicted
-        }
-    };
+pub(crate) fn target_score(logits: Tensor<2>, targets: &[usize]) -> Tensor<1> {
+    let batch = logits.dims()[0];
     let indices = class_indices(targets, &logits).reshape([batch, 1]);
     logits.gather(1, indices).sum()
 }
@@ -240,7 +190,7 @@ mod tests {
         let targets = fixture.targets();
         let vit = fixture.vit();
         let (weights, gradients) =
-            AttentionMaps::record_with_gradients(&vit, fixture.images(), Some(&targets)).unwrap();
+            AttentionMaps::record_with_gradients(&vit, fixture.images(), &targets).unwrap();
         for (found, name) in [(&weights, "attention"), (&gradients, "attention_gradient")] {
             let expected = fixture.attention(name);
             let site = class_token_site(2, [4, 4]);
@@ -258,15 +208,6 @@ mod tests {
         }
         let class_row = &weights.layers[1].head(2, 0, 3)[1..17];
         assert_eq!(weights.readout_map(1, 2, 3).values, class_row);
-    }
-
-    #[test]
-    fn the_target_is_the_predicted_class_by_default() {
-        let fixture = Fixture::load();
-        let vit = fixture.vit();
-        let predicted = predicted_classes(fixture.values("vit_logits"), 5);
-        let named = AttentionMaps::record_with_gradients(&vit, fixture.images(), Some(&predicted)).unwrap();
-        assert_eq!(AttentionMaps::record_with_gradients(&vit, fixture.images(), None).unwrap(), named);
     }
 
     #[test]

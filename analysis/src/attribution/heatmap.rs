@@ -52,7 +52,7 @@ impl Heatmap {
     }
 
     /// Bilinear interpolation between the centres of pixels, edges extended: PyTorch's `interpolate(mode="bilinear",
-    /// align_corners=False)`. It does not smooth, so shrink with [`Heatmap::block_means`] instead.
+    /// align_corners=False)`. It does not smooth when it shrinks.
     pub fn resized(&self, height: usize, width: usize) -> Self {
         let rows: Vec<_> = (0..height).map(|y| neighbours(y, height, self.height)).collect();
         let columns: Vec<_> = (0..width).map(|x| neighbours(x, width, self.width)).collect();
@@ -66,28 +66,6 @@ impl Heatmap {
             }
         }
         Self { height, width, values }
-    }
-
-    /// Mean over equal blocks, as to bring a heatmap of an image's size to a grid of patches.
-    ///
-    /// # Panics
-    /// If `height` and `width` do not divide the heatmap's own.
-    pub fn block_means(&self, height: usize, width: usize) -> Self {
-        assert!(
-            self.height.is_multiple_of(height) && self.width.is_multiple_of(width),
-            "a {} × {} heatmap has no {height} × {width} equal blocks",
-            self.height,
-            self.width
-        );
-        let (block_height, block_width) = (self.height / height, self.width / width);
-        let mut sums = vec![0f64; height * width];
-        for (row, values) in self.values.chunks_exact(self.width).enumerate() {
-            for (column, &value) in values.iter().enumerate() {
-                sums[row / block_height * width + column / block_width] += f64::from(value);
-            }
-        }
-        let size = (block_height * block_width) as f64;
-        Self { height, width, values: sums.into_iter().map(|sum| (sum / size) as f32).collect() }
     }
 }
 
@@ -138,13 +116,6 @@ mod tests {
         let scaled = Heatmap::new(1, 3, vec![-2.0, 0.0, 6.0]).min_max_scaled();
         assert_close(&scaled.values, &[0.0, 0.25, 1.0], 1e-6);
         assert_eq!(Heatmap::new(1, 2, vec![7.0; 2]).min_max_scaled().values, [0.0; 2]);
-    }
-
-    #[test]
-    fn block_means_are_means_of_blocks() {
-        let map = Heatmap::new(2, 4, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
-        assert_eq!(map.block_means(1, 2).values, [3.5, 5.5]);
-        assert_eq!(map.block_means(2, 4), map);
     }
 
     #[test]

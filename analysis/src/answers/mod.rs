@@ -1,0 +1,9 @@
+//! What does a model answer, who errs where, and which cue decides.
+
+mod error_groups;
+mod predict;
+mod shape_bias;
+
+pub use error_groups::{ClassErrorCounts, ErrorGroups, confusions, error_groups};
+pub use predict::{logits, predicted_classes, probabilities};
+pub use shape_bias::{CueDecisions, Decision, bias_difference, decisions, texture_following};

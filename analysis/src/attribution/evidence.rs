@@ -1,0 +1,228 @@
+//! What methods look at: the passes of one model over one batch of images, each made once, when it is first asked for.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+
+use archaeo_models::{AttentionSite, Classifier, Pass, Probe, TokenSite};
+use archaeo_ops::in_pool;
+use burn::tensor::Tensor;
+
+use crate::answers::predicted_classes;
+use crate::attention::{AttentionMaps, target_score};
+use crate::probes::{AttentionRecorder, FeatureTap, GradientTap, Tap};
+use crate::tensors::values;
+use crate::{AnalysisError, Keys};
+
+/// One model and one batch of images, with what was computed of them so far.
+///
+/// Three passes are all there is: one that taps the last spatial representation, which also gives the logits; one that
+/// records the attention weights; and one for their gradients, which gives the weights too, so that the second is not made
+/// any more after it. Gradients belong to the classes they were asked for, and only the latest are kept.
+pub struct Evidence<'a> {
+    model: &'a Classifier,
+    images: Tensor<4>,
+    keys: Keys<'a>,
+    passes: Cell<usize>,
+    features: OnceCell<FeaturePass>,
+    feature_gradients: Latest<Tensor<4>>,
+    attention: OnceCell<AttentionMaps>,
+    attention_gradients: Latest<AttentionMaps>,
+}
+
+/// What was computed last, and for which classes.
+type Latest<T> = RefCell<Option<(Vec<usize>, Rc<T>)>>;
+
+/// A pass that tapped the last spatial representation.
+struct FeaturePass {
+    tap: SpatialTap,
+    /// `(batch, classes)`, row by row.
+    plain: Vec<f32>,
+    /// With the graph that goes back to the tap, until it is used.
+    logits: RefCell<Option<Tensor<2>>>,
+}
+
+enum SpatialTap {
+    Maps(Tap<4>),
+    Tokens(TokenSite, Tap<3>),
+}
+
+impl<'a> Evidence<'a> {
+    /// Nothing is computed yet. `images` are `[batch, 3, height, width]` in [0, 1].
+    ///
+    /// # Panics
+    /// If there is not one key for each image.
+    pub fn new(model: &'a Classifier, images: Tensor<4>, keys: Keys<'a>) -> Self {
+        assert_eq!(images.dims()[0], keys.images.len(), "one key for each image is needed");
+        Self {
+            model,
+            images,
+            keys,
+            passes: Cell::new(0),
+            features: OnceCell::new(),
+            feature_gradients: RefCell::default(),
+            attention: OnceCell::new(),
+            attention_gradients: RefCell::default(),
+        }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Classifier {
+        self.model
+    }
+
+    /// The images, `[batch, 3, height, width]` in [0, 1].
+    pub fn images(&self) -> &Tensor<4> {
+        &self.images
+    }
+
+    /// The key of random numbers.
+    pub fn keys(&self) -> Keys<'a> {
+        self.keys
+    }
+
+    /// Logits, `(batch, classes)` row by row.
+    pub fn logits(&self) -> &[f32] {
+        &self.feature_pass().plain
+    }
+
+    /// The class of each image's largest logit.
+    ///
+    /// # Errors
+    /// A model without a head.
+    pub fn predicted(&self) -> Result<Vec<usize>, AnalysisError> {
+        Ok(predicted_classes(self.logits(), self.classes()?))
+    }
+
+    /// The last spatial representation, `[batch, channels, height, width]`: a convolutional network's last feature map, or
+    /// what enters the attention of a transformer's last block, without prefix tokens. Under a head that reads the class token,
+    /// nothing after that has a gradient at the patches.
+    pub fn features(&self) -> Tensor<4> {
+        match &self.feature_pass().tap {
+            SpatialTap::Maps(tap) => tap.value(),
+            SpatialTap::Tokens(site, tap) => on_grid(site, tap.value()),
+        }
+    }
+
+    /// The gradients at [`Evidence::features`] of each image's logit of its class.
+    ///
+    /// # Errors
+    /// A model without a head.
+    ///
+    /// # Panics
+    /// If `targets` does not name a class for each image.
+    pub fn feature_gradients(&self, targets: &[usize]) -> Result<Rc<Tensor<4>>, AnalysisError> {
+        self.classes()?;
+        Ok(latest(&self.feature_gradients, targets, || {
+            let first = self.feature_pass();
+            let again;
+            let (tap, logits) = match first.logits.take() {
+                Some(logits) => (&first.tap, logits),
+                // `backward` consumes the graph: for other classes it takes another pass.
+                None => {
+                    again = self.tap_features();
+                    (&again.tap, again.logits.take().expect("a pass that was just made has its graph"))
+                }
+            };
+            let gradients = target_score(logits, targets).backward();
+            match tap {
+                SpatialTap::Maps(tap) => tap.gradient(&gradients),
+                SpatialTap::Tokens(site, tap) => on_grid(site, tap.gradient(&gradients)),
+            }
+        }))
+    }
+
+    /// The attention weights of every layer.
+    ///
+    /// # Errors
+    /// A model without attention.
+    pub fn attention(&self) -> Result<&AttentionMaps, AnalysisError> {
+        self.require_attention()?;
+        Ok(self.attention.get_or_init(|| {
+            let mut recorder = AttentionRecorder::default();
+            self.pass(&mut recorder);
+            self.gathered(recorder.layers)
+        }))
+    }
+
+    /// The gradients at the attention weights of each image's logit of its class.
+    ///
+    /// # Errors
+    /// A model without attention or without a head.
+    ///
+    /// # Panics
+    /// If `targets` does not name a class for each image.
+    pub fn attention_gradients(&self, targets: &[usize]) -> Result<Rc<AttentionMaps>, AnalysisError> {
+        self.require_attention()?;
+        self.classes()?;
+        Ok(latest(&self.attention_gradients, targets, || {
+            let mut tap = GradientTap::default();
+            let gradients = target_score(self.pass(&mut tap), targets).backward();
+            let weights = || tap.layers.iter().map(|(site, layer)| (*site, layer.value())).collect();
+            self.attention.get_or_init(|| self.gathered(weights()));
+            let slopes = tap.layers.iter().map(|(site, layer)| (*site, layer.gradient(&gradients)));
+            self.gathered(slopes.collect())
+        }))
+    }
+
+    /// Forward passes made so far.
+    pub fn passes(&self) -> usize {
+        self.passes.get()
+    }
+
+    fn pass(&self, probe: &mut (dyn Probe + Send)) -> Tensor<2> {
+        self.passes.set(self.passes.get() + 1);
+        let (model, images) = (self.model, self.images.clone());
+        in_pool(|| model.logits(images, &mut Pass::evaluate(probe)))
+    }
+
+    fn gathered(&self, layers: Vec<(AttentionSite, Tensor<4>)>) -> AttentionMaps {
+        let [batch, _, height, width] = self.images.dims();
+        AttentionMaps::gathered([batch, height, width], layers).expect("a model with attention hands it over")
+    }
+
+    fn require_attention(&self) -> Result<(), AnalysisError> {
+        let refused = || AnalysisError::NoAttention { model: self.model.card().name.clone() };
+        self.model.has_attention().then_some(()).ok_or_else(refused)
+    }
+
+    fn classes(&self) -> Result<usize, AnalysisError> {
+        match self.model.card().classes.len() {
+            0 => Err(AnalysisError::NoClasses { model: self.model.card().name.clone() }),
+            classes => Ok(classes),
+        }
+    }
+
+    fn feature_pass(&self) -> &FeaturePass {
+        self.features.get_or_init(|| self.tap_features())
+    }
+
+    fn tap_features(&self) -> FeaturePass {
+        let mut tap = FeatureTap::new(self.model.card().network.attention_layers().saturating_sub(1));
+        let logits = self.pass(&mut tap);
+        let tap = match (tap.features, tap.tokens) {
+            (Some(maps), _) => SpatialTap::Maps(maps),
+            (None, Some((site, tokens))) => SpatialTap::Tokens(site, tokens),
+            (None, None) => unreachable!("every network hands its last representation to the probe"),
+        };
+        FeaturePass { tap, plain: values(logits.clone()), logits: RefCell::new(Some(logits)) }
+    }
+}
+
+/// What is kept for these classes, or what `compute` gives.
+fn latest<T>(kept: &Latest<T>, targets: &[usize], compute: impl FnOnce() -> T) -> Rc<T> {
+    if let Some((of, found)) = &*kept.borrow()
+        && of == targets
+    {
+        return found.clone();
+    }
+    let found = Rc::new(compute());
+    *kept.borrow_mut() = Some((targets.to_vec(), found.clone()));
+    found
+}
+
+/// Tokens `[batch, tokens, width]` without prefix tokens on their grid, `[batch, width, rows, columns]`.
+fn on_grid(site: &TokenSite, tokens: Tensor<3>) -> Tensor<4> {
+    let [batch, count, width] = tokens.dims();
+    let patches = tokens.narrow(1, site.prefix_tokens, count - site.prefix_tokens);
+    patches.swap_dims(1, 2).reshape([batch, width, site.grid[0], site.grid[1]])
+}

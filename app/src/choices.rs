@@ -1,0 +1,49 @@
+//! What the command line lets one choose from, as the libraries list it.
+
+use archaeo_analysis::attacks::{self, Norm};
+use archaeo_analysis::attribution;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+
+/// Every method that makes heatmaps.
+pub fn methods() -> PossibleValuesParser {
+    let listed = attribution::methods().iter().map(|method| method.info());
+    listed
+        .map(|info| choice(info.id, info.summary, info.paper.map(|paper| paper.citation)))
+        .collect::<Vec<_>>()
+        .into()
+}
+
+/// Every attack.
+pub fn attacks() -> PossibleValuesParser {
+    let listed = attacks::all().iter().map(|family| family.info);
+    listed
+        .map(|info| choice(info.id, info.summary, info.paper.map(|paper| paper.citation)))
+        .collect::<Vec<_>>()
+        .into()
+}
+
+/// What sizes of attacks are, norm by norm.
+pub fn attack_sizes() -> String {
+    let of_norm = |norm: Norm| {
+        let ids: Vec<&str> = attacks::all()
+            .iter()
+            .filter(|family| family.info.norm == norm)
+            .map(|family| family.info.id)
+            .collect();
+        let usual = norm.usual().map(|size| size.to_string()).join(",");
+        format!("{}: {} ({usual} when not given)", ids.join(" and "), norm.describe())
+    };
+    format!("Sizes of the perturbation. {}", Norm::ALL.map(of_norm).join(". "))
+}
+
+fn choice(id: &'static str, summary: &str, citation: Option<&str>) -> PossibleValue {
+    let mut words = summary.to_owned();
+    let mut letters = summary.chars();
+    if let Some(first) = letters.next() {
+        words = first.to_uppercase().chain(letters).collect();
+    }
+    if let Some(citation) = citation {
+        words += &format!(" ({citation})");
+    }
+    PossibleValue::new(id).help(words)
+}
