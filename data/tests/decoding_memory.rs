@@ -41,7 +41,8 @@ fn decoding_takes_no_more_than_it_says() {
                 continue;
             }
             let file = file.into_inner();
-            let stated = memory_to_decode(&file).expect("a header");
+            // A portable map with transparency is of a kind that is not decoded.
+            let Ok(stated) = memory_to_decode(&file) else { continue };
             let before = MEMORY.current_usage();
             MEMORY.reset_peak_usage();
             let image = decode(&file).expect("a picture");

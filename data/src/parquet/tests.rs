@@ -134,6 +134,91 @@ fn rows_without_a_label_and_labels_out_of_range_are_refused() {
 }
 
 #[test]
+fn labels_beyond_any_class_are_refused_with_their_row() {
+    for (kind, labels, words) in [
+        (
+            "required int64 label (INTEGER(64,false))",
+            Column::Large(vec![0, 1, -1, 1]),
+            "row 2 has the label 18446744073709551615",
+        ),
+        (
+            "required int64 label",
+            Column::Large(vec![0, i64::MIN, 1, 1]),
+            "row 1 has the label -9223372036854775808",
+        ),
+        (
+            "required double label",
+            Column::Floats(vec![0.0, 1.0, 1e15, 1.0]),
+            "row 2 has the label 1000000000000000",
+        ),
+        (
+            "required double label",
+            Column::Floats(vec![f64::INFINITY, 1.0, 0.0, 1.0]),
+            "row 0 has the label inf",
+        ),
+    ] {
+        let said = with_labels(kind, labels, "").map(|dataset| dataset.name).expect_err(kind).to_string();
+        assert!(said.contains(words) && said.contains("train-00000-of-00001.parquet"), "{said}");
+    }
+}
+
+#[test]
+fn pages_that_unpack_to_much_are_refused_before_they_are() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("train.parquet");
+    let schema = format!("{IMAGE} required int64 label;");
+    for compression in [
+        Compression::GZIP(GzipLevel::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::ZSTD(ZstdLevel::default()),
+    ] {
+        let zeros = vec![0; 100 << 20];
+        let columns = [Column::Bytes(vec![zeros; 2]), texts(&NAMES[..2]), Column::Large(vec![0, 1])];
+        table(&path, &schema, &columns, "", compression);
+        assert!(std::fs::metadata(&path).expect("a file").len() < 1 << 20, "{compression:?}");
+        let said = complaint(&path);
+        assert!(
+            said.contains("for its column `image.bytes` it needs") && said.contains("--memory"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn values_that_repeat_the_one_before_count_each_time() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("train.parquet");
+    let write = |images: Vec<Vec<u8>>| {
+        let schema = parse_message_type("message schema { required binary image; required int64 label; }");
+        let image = ::parquet::schema::types::ColumnPath::from("image");
+        let properties = WriterProperties::builder()
+            .set_dictionary_enabled(false)
+            .set_column_encoding(image, ::parquet::basic::Encoding::DELTA_BYTE_ARRAY)
+            .build();
+        let labels: Vec<i64> = (0..images.len() as i64).map(|i| i % 2).collect();
+        let images: Vec<ByteArray> = images.into_iter().map(ByteArray::from).collect();
+        let file = std::fs::File::create(&path).expect("a file");
+        let schema = Arc::new(schema.expect("a schema"));
+        let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).expect("a writer");
+        let mut group = writer.next_row_group().expect("a group");
+        let mut column = group.next_column().expect("ok").expect("a column");
+        column.typed::<ByteArrayType>().write_batch(&images, None, None).expect("values");
+        column.close().expect("closed");
+        let mut column = group.next_column().expect("ok").expect("a column");
+        column.typed::<Int64Type>().write_batch(&labels, None, None).expect("values");
+        column.close().expect("closed");
+        group.close().expect("closed");
+        writer.close().expect("closed");
+    };
+    write((0..4).map(png).collect());
+    let dataset = open_path(&path).expect("opens");
+    assert_eq!(dataset.split("all").expect("all").load(2).expect("decodes").image.pixels[0], 2);
+    write(vec![vec![7; 1 << 20]; 200]);
+    assert!(std::fs::metadata(&path).expect("a file").len() < 2 << 20);
+    assert!(complaint(&path).contains("--memory"));
+}
+
+#[test]
 fn every_compression_is_read() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("train.parquet");

@@ -238,20 +238,8 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
             let needed = ranking.iter().filter(|head| head.adjusted_p < 0.05).count();
             vec![needed as f64, ranking[0].layer as f64 + 1.0, ranking[0].head as f64 + 1.0, 0.05]
         }
-        "attacks" => {
-            // Where accuracy falls to half of what it is without an attack: ln 2 over the decay, between sizes on a line.
-            let halving = |curve: &crate::findings::AttackCurve| {
-                let half = curve.points[0].accuracy.value / 2.0;
-                let segments = curve.points.windows(2).map(|ends| (&ends[0], &ends[1]));
-                let (start, end) = segments.into_iter().find(|(_, end)| end.accuracy.value <= half)?;
-                let fallen = (start.accuracy.value - half) / (start.accuracy.value - end.accuracy.value);
-                Some(start.epsilon + fallen * (end.epsilon - start.epsilon))
-            };
-            let mut numbers: Vec<f64> =
-                findings::<AttacksStudy>(found).curves.iter().filter_map(halving).collect();
-            numbers.extend([255.0, 5.0, 4.0, 0.0]);
-            numbers
-        }
+        // ε is in units of 1/255, and there are five points on each of four curves, from ε = 0.
+        "attacks" => vec![255.0, 5.0, 4.0, 0.0],
         "errors" => {
             let pair = &findings::<AccuracyStudy>(found).splits[0].pairs[0];
             interval(pair.kappa.known().unwrap()).to_vec()

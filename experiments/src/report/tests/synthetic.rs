@@ -647,7 +647,8 @@ fn attacks(models: &[ModelName]) -> AttackFindings {
                 AttackPoint { epsilon, accuracy: share(robust, 500), kept }
             })
             .into(),
-        half_at: Some(0.7 / decay),
+        // Exponential decay, as the points have it.
+        half_at: Some(std::f64::consts::LN_2 / decay),
         zero_gradient: 0.0,
     };
     let compared =
