@@ -8,8 +8,8 @@ mod definitions;
 pub mod findings;
 
 use archaeo_analysis::statistics::{
-    Measured, Resampling, accuracy_difference, error_consistency,
-    expected_calibration_error, mcnemar, mean_bootstrap,
+    Measured, Resampling, accuracy_difference, error_consistency, expected_calibration_error, mcnemar,
+    mean_bootstrap,
 };
 use archaeo_training::evaluate::Evaluation;
 

@@ -81,7 +81,9 @@ pub(super) fn scored(
         let baselines: Vec<&Scores> = baselines.collect();
         let pairs: Vec<_> = explanations
             .iter()
-            .filter_map(|scores| Some((*scores, *baselines.iter().find(|other| other.model == scores.model)?)))
+            .filter_map(|scores| {
+                Some((*scores, *baselines.iter().find(|other| other.model == scores.model)?))
+            })
             .collect();
         gains(&pairs, resampling)
     };
