@@ -64,7 +64,7 @@ pub struct Global {
     pub offline: bool,
     /// Memory that what is read may take in all, such as 8GiB; a file may then take as much of it as it needs. When not given, 2GiB,
     /// and no file more than 64 times its length
-    #[arg(long, global = true, value_name = "SIZE", value_parser = memory_size, help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = memory_size, hide_short_help = true)]
     pub memory: Option<u64>,
     /// Seed of every random choice; the configuration's, or 0, when not given
     #[arg(long, global = true, hide_short_help = true)]
@@ -138,7 +138,7 @@ impl Global {
 /// The commands, one file each under `commands/`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Investigate a ViT and a CNN, and write a report
+    /// Investigate models, and write a report
     Excavate(Excavate),
     /// Train one model
     Train(Train),

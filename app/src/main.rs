@@ -18,10 +18,11 @@ use std::process::ExitCode;
 
 use archaeo_ops::{keep_freed_memory, with_precision};
 use archaeo_store::memory::memory;
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Command, WRONG_COMMAND_LINE};
-use crate::printer::Printer;
+use crate::printer::{Printer, printable};
 
 #[global_allocator]
 static ALLOCATOR: archaeo_ops::MiMalloc = archaeo_ops::MiMalloc;
@@ -56,7 +57,7 @@ fn understood(words: Vec<OsString>) -> Result<Cli, ExitCode> {
         }
         Err(error) if error.use_stderr() => {
             talk::configure(talk::Loudness::Usual, colour);
-            talk::usage_error(&error);
+            talk::usage_error(&shown_safely(error));
             Err(ExitCode::from(WRONG_COMMAND_LINE))
         }
         Err(help) => {
@@ -65,6 +66,20 @@ fn understood(words: Vec<OsString>) -> Result<Cli, ExitCode> {
             Err(ExitCode::SUCCESS)
         }
     }
+}
+
+/// The error with what it repeats of the command line on one line and without what would move the cursor.
+fn shown_safely(mut error: clap::Error) -> clap::Error {
+    let repeated: Vec<(ContextKind, String)> = (error.context())
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) => Some((kind, printable(text))),
+            _ => None,
+        })
+        .collect();
+    for (kind, text) in repeated {
+        error.insert(kind, ContextValue::String(text));
+    }
+    error
 }
 
 fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Result<()> {

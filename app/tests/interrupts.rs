@@ -108,7 +108,15 @@ fn other_commands_end_at_once() {
     }
     // Before anything is kept, nothing else is claimed.
     let mut child = start(
-        archaeo(["excavate", "--config", CONFIG, "--data", many, "--out"]).arg(folder.path().join("out")),
+        archaeo([
+            "excavate",
+            "--config",
+            CONFIG,
+            "--data",
+            &many.replace("train=8,val=8", "train=64,val=64"),
+            "--out",
+        ])
+        .arg(folder.path().join("out")),
     );
     std::thread::sleep(Duration::from_millis(300));
     send("-INT", &child);

@@ -72,7 +72,7 @@ pub trait Study {
     const ID: &'static str;
     /// Title of its chapter.
     const TITLE: &'static str;
-    /// What it asks of each model, as part of a sentence: `how often each is right`.
+    /// What it asks, as part of a sentence in which `{it}` is a model: `how often {it} is right`.
     const QUESTION: &'static str;
     /// Whether its chapter, with its claims, opens the report.
     const OPENS: bool = false;

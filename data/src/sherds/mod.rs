@@ -171,7 +171,9 @@ fn parameters() -> String {
     let Ok(serde_json::Value::Object(table)) = serde_json::to_value(SherdsConfig::default()) else {
         return String::new();
     };
-    table.keys().cloned().collect::<Vec<_>>().join(", ")
+    let mut names: Vec<&str> = table.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names.join(", ")
 }
 
 /// A number, or two as `low..high`.

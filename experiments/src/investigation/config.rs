@@ -162,8 +162,10 @@ impl InvestigationConfig {
                 table.insert(section.into(), Value::Table(entries));
             }
         }
-        let trained = train.iter().map(|name| Value::String(name.to_string())).collect();
-        table.insert("trained".into(), Value::Array(trained));
+        if !train.is_empty() && train != self.models {
+            let trained = train.iter().map(|name| Value::String(name.to_string())).collect();
+            table.insert("trained".into(), Value::Array(trained));
+        }
         Ok(toml::to_string(&table).expect("it is a table"))
     }
 }

@@ -25,8 +25,9 @@ pub(super) fn lead(
     names: &Names,
     chapters: &[(&dyn AnyStudy, Chapter)],
 ) -> Text {
-    let asked: Vec<String> = chapters.iter().map(|(study, _)| study.question().to_owned()).collect();
     let models = &investigation.models;
+    let it = if models.len() > 1 { "each" } else { "it" };
+    let asked: Vec<String> = chapters.iter().map(|(study, _)| study.question().replace("{it}", it)).collect();
     let each: Vec<String> = (models.iter())
         .map(|model| {
             let kind = match model.card.network.attention_layers() > 0 {
@@ -50,10 +51,7 @@ pub(super) fn lead(
         (false, true) => {
             format!("{subject}, {origin} and asked the same questions: {}.", listed(&asked)).into()
         }
-        (false, false) => {
-            let asked = listed(&asked).replace(" each errs", " it errs").replace(" each ", " it ");
-            format!("{subject}, {origin} and asked: {asked}.").into()
-        }
+        (false, false) => format!("{subject}, {origin} and asked: {}.", listed(&asked)).into(),
     }
 }
 

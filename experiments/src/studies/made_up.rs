@@ -115,13 +115,13 @@ pub(super) fn assert_speaks_of(models: usize, text: &str) {
     assert!(!text.contains("NaN"), "{text}");
     if models == 1 {
         for word in
-            ["oth models", "oth ", "the other", "Only ", "only ", "each model", "Each model", "the two"]
+            ["oth models", "oth answers", "the other", "Only ", "only ", "each model", "Each model", "the two"]
         {
             assert!(!text.contains(word), "{word:?} with one model: {text}");
         }
     }
     if models > 2 {
-        for word in ["oth models", "oth answers", "the other model", "Both wrong |", "the models fail"] {
+        for word in ["oth models", "oth answers", "the other model", "the models fail"] {
             assert!(!text.contains(word), "{word:?} with {models} models: {text}");
         }
     }

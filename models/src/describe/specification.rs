@@ -81,7 +81,9 @@ fn keys(fields: &Value, prefix: &str) -> Vec<String> {
         Value::Object(_) => keys(value, &format!("{prefix}{key}.")),
         _ => vec![format!("{prefix}{key}")],
     };
-    object.iter().filter(|(key, _)| *key != TAG).flat_map(of_field).collect()
+    let mut keys: Vec<String> = object.iter().filter(|(key, _)| *key != TAG).flat_map(of_field).collect();
+    keys.sort_unstable();
+    keys
 }
 
 fn place<'v>(fields: &'v mut Value, key: &str) -> Option<&'v mut Value> {

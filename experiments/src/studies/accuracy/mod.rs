@@ -29,7 +29,7 @@ pub struct AccuracyStudy;
 impl Study for AccuracyStudy {
     const ID: &'static str = "accuracy";
     const TITLE: &'static str = "Accuracy";
-    const QUESTION: &'static str = "how often each is right";
+    const QUESTION: &'static str = "how often {it} is right";
     type Findings = AccuracyFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {

@@ -39,7 +39,7 @@ pub struct AttacksStudy;
 impl Study for AttacksStudy {
     const ID: &'static str = "attacks";
     const TITLE: &'static str = "Under attack";
-    const QUESTION: &'static str = "how each stands up to attack";
+    const QUESTION: &'static str = "how {it} stands up to attack";
     type Findings = AttackFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {

@@ -203,7 +203,7 @@ fn one_model_is_told_without_a_second_one() {
     assert_eq!(chapter.claims.len(), 2);
     assert_eq!(
         chapter.claims[1].statement,
-        "Under PGD, the ViT loses half its clean accuracy at ε = 1.42/255 (without an attack: 84.0\u{a0}%)."
+        "Under PGD, the ViT loses half its clean accuracy at ε = 1.44/255 (without an attack: 84.0\u{a0}%)."
     );
     let evidence = &chapter.claims[1].evidence;
     assert!(evidence.starts_with(

@@ -25,7 +25,7 @@ pub struct ComparisonsStudy;
 impl Study for ComparisonsStudy {
     const ID: &'static str = "comparisons";
     const TITLE: &'static str = "Explanations compared";
-    const QUESTION: &'static str = "what each looks at";
+    const QUESTION: &'static str = "what {it} looks at";
     type Findings = ComparisonFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {

@@ -34,6 +34,7 @@ pub struct ErrorGroup {
     /// Mean probability that the first of them gave to its wrong answer; `None` if empty.
     pub confidence: Option<f64>,
     /// The errors that one of them was surest of, the surest first.
+    #[serde(default)]
     pub surest: Vec<ExplainedImage>,
 }
 

@@ -33,7 +33,7 @@ pub struct ErrorsStudy;
 impl Study for ErrorsStudy {
     const ID: &'static str = "errors";
     const TITLE: &'static str = "Errors";
-    const QUESTION: &'static str = "where each errs";
+    const QUESTION: &'static str = "where {it} errs";
     type Findings = ErrorFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {

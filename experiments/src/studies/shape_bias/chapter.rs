@@ -26,12 +26,18 @@ pub(super) fn chapter(findings: &ShapeBiasFindings, _: &Investigation, names: &N
             .collect(),
     };
     let mut chapter = Chapter::new(section, claims(findings, names));
+    let compared = match findings.pairs.is_empty() {
+        true => "",
+        false => " Two models are compared by exchanging their answers at random image by image.",
+    };
     chapter.definitions.push(definition(
         "Shape bias",
-        "On images whose shape and texture belong to different classes: shape decisions over shape and texture \
-         decisions. The label is the shape, so that 50 % is not neutral. Influence of the texture: how often its class is named, \
-         minus how often it would be if the model's answers were dealt out anew among the images of a shape (permutation \
-         test). Two models are compared by exchanging their answers at random image by image.",
+        &format!(
+            "On images whose shape and texture belong to different classes: shape decisions over shape and texture \
+             decisions. The label is the shape, so that 50 % is not neutral. Influence of the texture: how often its class is named, \
+             minus how often it would be if the model's answers were dealt out anew among the images of a shape (permutation \
+             test).{compared}"
+        ),
         &[("Geirhos et al., 2019", "https://arxiv.org/abs/1811.12231")],
     ));
     let bias = findings.models.values().find_map(|found| found.bias.known());

@@ -7,7 +7,7 @@ use archaeo_report::numbers::{Unit, counted, p_value, percent};
 
 use super::findings::{ShapeBias, ShapeBiasDifference, ShapeBiasFindings};
 use crate::report::Names;
-use crate::report::names::listed;
+use crate::report::names::{capitalised, listed};
 
 /// The label is the shape: a perfect model has a shape bias of 100 %, and 50 % is where nothing turns. What has a zero is how
 /// much oftener the texture's class is named than by a model that takes no notice of textures.
@@ -48,7 +48,7 @@ fn texture(findings: &ShapeBiasFindings, names: &Names) -> Claim {
             None => format!("whether texture sways {models} cannot be computed"),
         });
     }
-    let statement = format!("{}.", parts.join("; "));
+    let statement = capitalised(&format!("{}.", parts.join("; ")));
     let numbers: Vec<String> = models()
         .map(|(name, found)| {
             let the = names.the(name);
@@ -93,8 +93,8 @@ fn compared(pair: &ShapeBiasDifference, names: &Names) -> (String, String) {
     match &pair.difference {
         Measured::Known(test) => {
             let statement = match tested(&test.difference, test.p_value) {
-                Side::Above => format!("{first} keeps to the shape more than {second} does."),
-                Side::Below => format!("{second} keeps to the shape more than {first} does."),
+                Side::Above => capitalised(&format!("{first} keeps to the shape more than {second} does.")),
+                Side::Below => capitalised(&format!("{second} keeps to the shape more than {first} does.")),
                 Side::Undecided => {
                     format!("It cannot be told which of {first} and {second} keeps to the shape more.")
                 }

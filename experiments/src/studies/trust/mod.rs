@@ -35,7 +35,7 @@ pub struct TrustStudy;
 impl Study for TrustStudy {
     const ID: &'static str = "trust";
     const TITLE: &'static str = "Can it be trusted, and when does it fail?";
-    const QUESTION: &'static str = "whether each can be trusted";
+    const QUESTION: &'static str = "whether {it} can be trusted";
     const OPENS: bool = true;
     type Findings = TrustFindings;
 
