@@ -1,7 +1,7 @@
 //! What an investigation found: plain data that studies write and the report reads; neither reaches into the other.
 //!
 //! Each study's findings are one JSON file in the run folder, written as soon as the study is done. Pictures are named
-//! by their path within the run folder. Every number with a sampling error is an [`Estimate`].
+//! by their path within the run folder. Every number with a sampling error is an [`Estimate`](archaeo_analysis::statistics::Estimate).
 
 pub(crate) mod numbering;
 mod shown;

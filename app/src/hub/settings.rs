@@ -1,6 +1,6 @@
 //! How the hub is reached, as the environment says it: the variables of the hub's Python client, with their meanings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where models are when `HF_ENDPOINT` does not say it.
@@ -51,7 +51,7 @@ fn reason(variable: &'static str) -> &'static str {
     }
 }
 
-fn token(file: &PathBuf) -> Option<String> {
+fn token(file: &Path) -> Option<String> {
     if is_set("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
         return None;
     }

@@ -49,11 +49,11 @@ impl Names {
         named.and_then(|named| named.family).unwrap_or(model.as_str())
     }
 
-    /// `the ViT`; a name that was given has no article.
+    /// `the ViT`; a name that was given stands in quotation marks.
     pub fn the(&self, model: ModelName) -> String {
         match self.0.iter().any(|named| named.name == model && named.family.is_some()) {
             true => format!("the {}", self.bare(model)),
-            false => self.bare(model).to_owned(),
+            false => format!("“{model}”"),
         }
     }
 

@@ -720,10 +720,10 @@ fn errors(models: &[ModelName]) -> ErrorFindings {
     };
     let group = |(place, erring): (usize, Vec<ModelName>)| {
         // As many as the splits of accuracy say of a ViT and a ResNet.
-        let (count, confusions) = match erring.as_slice() {
-            &[model] if model == vit() => (238, [(5, 0, 31), (7, 0, 22), (3, 4, 18)]),
-            &[model] if model == cnn() => (60, [(6, 5, 9), (0, 7, 7), (2, 8, 5)]),
-            &[first, second] if [first, second] == [vit(), cnn()] => {
+        let (count, confusions) = match *erring.as_slice() {
+            [model] if model == vit() => (238, [(5, 0, 31), (7, 0, 22), (3, 4, 18)]),
+            [model] if model == cnn() => (60, [(6, 5, 9), (0, 7, 7), (2, 8, 5)]),
+            [first, second] if [first, second] == [vit(), cnn()] => {
                 (78, [(7, 0, 12), (5, 0, 11), (9, 2, 6)])
             }
             _ => (40 + 3 * place, [(7, 0, 9), (5, 0, 8), (9, 2, 4)]),

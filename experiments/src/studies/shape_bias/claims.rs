@@ -112,6 +112,19 @@ fn compared(pair: &ShapeBiasDifference, names: &Names) -> (String, String) {
     }
 }
 
+/// What decides for a model that there is none to compare with.
+fn alone(findings: &ShapeBiasFindings, names: &Names) -> String {
+    let each = findings.models.iter().map(|(name, found)| match &found.bias {
+        Measured::Known(bias) => format!(
+            "where {} decides for either cue, it is the shape in {} of its decisions",
+            names.the(name),
+            percent(bias.value)
+        ),
+        Measured::Undefined { .. } => format!("{} never decides for either cue", names.the(name)),
+    });
+    capitalised(&format!("{}.", each.collect::<Vec<_>>().join("; ")))
+}
+
 fn shape(findings: &ShapeBiasFindings, names: &Names) -> Claim {
     let biases: Vec<String> = findings
         .models
@@ -122,7 +135,7 @@ fn shape(findings: &ShapeBiasFindings, names: &Names) -> Claim {
         })
         .collect();
     let (statement, comparison) = match &findings.pairs[..] {
-        [] => (format!("Shape decides against texture as follows: {}.", biases.join(", ")), String::new()),
+        [] => (alone(findings, names), String::new()),
         [pair] => {
             let (statement, test) = compared(pair, names);
             let test = match test.is_empty() {

@@ -76,7 +76,7 @@ fn shape_biases_are_compared_on_the_same_images_and_not_with_one_half() {
 #[test]
 fn one_model_and_three_have_sentences_of_their_own() {
     let alone = claim(&of_one(), "Shape or texture").statement;
-    assert!(alone.starts_with("Shape decides against texture as follows: ViT "), "{alone}");
+    assert!(alone.starts_with("Where the ViT decides for either cue, it is the shape in "), "{alone}");
     let three = claim(&of_three(), "Shape or texture");
     assert_eq!(three.statement.matches("keeps to the shape more").count(), 3, "{}", three.statement);
     assert!(three.evidence.contains("differences on the same images: "), "{}", three.evidence);
