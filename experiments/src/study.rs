@@ -1,6 +1,7 @@
 //! The contract of a study: one question to the models, what was found, and the chapter that says so.
 //!
-//! A study is one folder under `studies/` and one line in [`STUDIES`]; the investigation and the report know nothing else of it.
+//! A study is one file or folder under `studies/` and one line in [`STUDIES`](crate::studies::STUDIES); the investigation and the report
+//! know nothing else of it.
 
 use std::marker::PhantomData;
 
@@ -14,7 +15,6 @@ use serde_json::Value;
 use crate::findings::Investigation;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
-use crate::studies;
 
 /// Whether a question can be asked of these models and this data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,19 +163,7 @@ impl<S: Study + 'static> AnyStudy for Erased<S> {
     }
 }
 
-const fn study<S: Study + 'static>() -> &'static dyn AnyStudy {
+/// A study as a member of the list.
+pub(crate) const fn study<S: Study + 'static>() -> &'static dyn AnyStudy {
     &Erased::<S>(PhantomData)
 }
-
-/// Every study, in the order in which they run and are told.
-pub const STUDIES: &[&dyn AnyStudy] = &[
-    study::<studies::TrustStudy>(),
-    study::<studies::AccuracyStudy>(),
-    study::<studies::AttentionStudy>(),
-    study::<studies::ComparisonsStudy>(),
-    study::<studies::HeadsStudy>(),
-    study::<studies::AttacksStudy>(),
-    study::<studies::ErrorsStudy>(),
-    study::<studies::LocalisationStudy>(),
-    study::<studies::ShapeBiasStudy>(),
-];

@@ -5,7 +5,8 @@ use archaeo_report::numbers::{count, counted};
 
 use super::names::listed;
 use crate::findings::Investigation;
-use crate::study::{AnyStudy, Chapter, STUDIES};
+use crate::studies::STUDIES;
+use crate::study::{AnyStudy, Chapter};
 
 /// Ratio of parameters from which on models are called unequal.
 const UNEQUAL_SIZES: f64 = 1.5;

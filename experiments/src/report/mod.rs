@@ -19,7 +19,8 @@ use archaeo_report::document::{Block, Document, Section};
 use archaeo_store::StoreError;
 
 use crate::findings::Investigation;
-use crate::study::{AnyStudy, Chapter, STUDIES};
+use crate::studies::STUDIES;
+use crate::study::{AnyStudy, Chapter};
 
 pub use archaeo_report::Claim;
 pub use names::Names;

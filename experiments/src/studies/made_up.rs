@@ -114,9 +114,16 @@ pub(super) fn everything(mut chapter: Chapter) -> String {
 pub(super) fn assert_speaks_of(models: usize, text: &str) {
     assert!(!text.contains("NaN"), "{text}");
     if models == 1 {
-        for word in
-            ["oth models", "oth answers", "the other", "Only ", "only ", "each model", "Each model", "the two"]
-        {
+        for word in [
+            "oth models",
+            "oth answers",
+            "the other",
+            "Only ",
+            "only ",
+            "each model",
+            "Each model",
+            "the two",
+        ] {
             assert!(!text.contains(word), "{word:?} with one model: {text}");
         }
     }

@@ -17,6 +17,8 @@ mod shape_bias;
 mod table_models;
 mod trust;
 
+use crate::study::{AnyStudy, study};
+
 pub use accuracy::{AccuracyStudy, model_scores};
 pub use attacks::AttacksStudy;
 pub use attention::AttentionStudy;
@@ -26,6 +28,19 @@ pub use heads::{HeadsStudy, of_model as heads_of_model};
 pub use localisation::LocalisationStudy;
 pub use shape_bias::ShapeBiasStudy;
 pub use trust::{TrustStudy, headlines};
+
+/// Every study, in the order in which they run and are told.
+pub const STUDIES: &[&dyn AnyStudy] = &[
+    study::<TrustStudy>(),
+    study::<AccuracyStudy>(),
+    study::<AttentionStudy>(),
+    study::<ComparisonsStudy>(),
+    study::<HeadsStudy>(),
+    study::<AttacksStudy>(),
+    study::<ErrorsStudy>(),
+    study::<LocalisationStudy>(),
+    study::<ShapeBiasStudy>(),
+];
 
 /// What the studies find.
 pub mod findings {

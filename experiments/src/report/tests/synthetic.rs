@@ -723,9 +723,7 @@ fn errors(models: &[ModelName]) -> ErrorFindings {
         let (count, confusions) = match *erring.as_slice() {
             [model] if model == vit() => (238, [(5, 0, 31), (7, 0, 22), (3, 4, 18)]),
             [model] if model == cnn() => (60, [(6, 5, 9), (0, 7, 7), (2, 8, 5)]),
-            [first, second] if [first, second] == [vit(), cnn()] => {
-                (78, [(7, 0, 12), (5, 0, 11), (9, 2, 6)])
-            }
+            [first, second] if [first, second] == [vit(), cnn()] => (78, [(7, 0, 12), (5, 0, 11), (9, 2, 6)]),
             _ => (40 + 3 * place, [(7, 0, 9), (5, 0, 8), (9, 2, 4)]),
         };
         ErrorGroup {

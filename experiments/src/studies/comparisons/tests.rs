@@ -91,8 +91,9 @@ fn found(models: usize) -> ComparisonFindings {
     let pairs = crate::subjects::pairs(&names(models));
     let item = |index: usize| {
         let image = made_image(index);
-        let answer =
-            |place: usize| if index.is_multiple_of(place + 3) { (image.label + 1 + place) % 5 } else { image.label };
+        let answer = |place: usize| {
+            if index.is_multiple_of(place + 3) { (image.label + 1 + place) % 5 } else { image.label }
+        };
         let agreement = |(place, _)| Measured::Known(0.1 * place as f64 + 0.02 * index as f64);
         Comparison {
             index,
