@@ -261,7 +261,7 @@ fn many_models_are_ranked_in_one_sentence_for_each_attack() {
     // The first of every pair is ahead.
     assert_eq!(
         said(&found)[0].statement,
-        "Under FGSM, the ViT keeps more of what both classify correctly without an attack than 3 of the 3 other models; cnn-2 \
+        "Under FGSM, the ViT keeps more of what both classify correctly without an attack than 3 of the 3 other models; “cnn-2” \
          keeps less than 3 of them."
     );
     assert!(said(&found)[0].evidence.contains("6\u{a0}pairs compared by exact McNemar tests"));

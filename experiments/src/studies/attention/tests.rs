@@ -189,10 +189,13 @@ fn of_many_models_the_extremes_are_told() {
         heads.for_each(|head| head.distance = estimate(EVEN_DISTANCE, 0.1, 128));
     });
     let near = near(&found);
-    assert!(near.statement.starts_with("From 0 of 24\u{a0}heads of vit to "), "{}", near.statement);
+    assert!(near.statement.starts_with("From 0 of 24\u{a0}heads of “vit” to "), "{}", near.statement);
     assert!(near.evidence.contains("vit 0 of 24, Swin "), "{}", near.evidence);
     let depth = claim_of::<AttentionStudy>(&found, "Attention and depth");
-    assert_eq!(depth.statement, "Attention of vit, the Swin, a and b reaches further in deeper layers.");
+    assert_eq!(
+        depth.statement,
+        "Attention of “vit”, the Swin, “a” and “b” reaches further in deeper layers."
+    );
     assert!(depth.evidence.ends_with(": vit 1.00 (p\u{a0}=\u{a0}0.003), Swin 1.00 (p\u{a0}=\u{a0}0.003), a 1.00 (p\u{a0}=\u{a0}0.003), b 1.00 (p\u{a0}=\u{a0}0.003)."), "{}", depth.evidence);
 }
 

@@ -258,8 +258,8 @@ fn of_many_pairs_the_claim_says_the_extremes_and_a_table_the_rest() {
         claim.statement,
         "The explanations of 6 of the 6 pairs of models agree more on the same image than on different images."
     );
-    assert!(claim.evidence.contains("most for the Swin and cnn-2 (0.58"), "{}", claim.evidence);
-    assert!(claim.evidence.contains("least for the ViT and cnn (0.08"), "{}", claim.evidence);
+    assert!(claim.evidence.contains("most for the Swin and “cnn-2” (0.58"), "{}", claim.evidence);
+    assert!(claim.evidence.contains("least for the ViT and “cnn” (0.08"), "{}", claim.evidence);
     assert!(
         !chapter
             .section

@@ -287,7 +287,7 @@ fn of_many_models_the_claims_say_the_extremes() {
         "Where both of a pair are wrong, 6 of 6 pairs of models name the same wrong class more often"
     ));
     assert!(
-        chapter.claims[2].evidence.contains("largest for cnn and cnn-2 (77.9\u{a0}% against"),
+        chapter.claims[2].evidence.contains("largest for “cnn” and “cnn-2” (77.9\u{a0}% against"),
         "{:?}",
         chapter.claims[2]
     );

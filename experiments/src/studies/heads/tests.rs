@@ -225,7 +225,7 @@ fn of_many_models_the_extremes_are_told() {
     set(&mut found, |of_vit| of_vit.ranking.iter_mut().for_each(|head| head.adjusted_p = 0.3));
     let claim = heads(&found);
     assert!(
-        claim.statement.starts_with("From 0 of the 24\u{a0}heads of vit to ")
+        claim.statement.starts_with("From 0 of the 24\u{a0}heads of “vit” to ")
             && claim.statement.ends_with(" are measurably needed."),
         "{}",
         claim.statement
