@@ -187,6 +187,8 @@ fn findings_of_another_build_are_made_again_and_it_is_named() {
         // A number that this build does not find, in a form that it would not even read.
         finding["findings"] = "42".into();
     });
+    // One that this build would find, too: it is taken over, and the report names who made it.
+    edit("findings/attacks.json", &|finding| earlier(&mut finding["made_by"]));
     edit("predictions/made_by.json", &earlier);
     edit("findings/heads.json", &|finding| drop(finding.as_object_mut().unwrap().remove("made_by")));
 
@@ -200,7 +202,7 @@ fn findings_of_another_build_are_made_again_and_it_is_named() {
     assert!(!said.contains("epoch"), "nothing is trained again:\n{said}");
     assert_eq!(investigation(&out), before);
     let markdown = std::fs::read_to_string(out.join("report.md")).unwrap();
-    assert!(markdown.contains("9.9.9, commit `f00d`; its findings were made again"), "{markdown}");
+    assert!(markdown.contains("9.9.9, commit `f00d`; it made the findings attacks, and"), "{markdown}");
     let said = stderr(&succeed(&mut excavate(&out)));
     assert!(!said.contains("made again"), "{said}");
 }

@@ -72,10 +72,12 @@ pub struct Provenance {
     pub version: String,
     /// Commit the program was built from, with `-dirty` where the tree had changes; `unknown` outside a repository.
     pub commit: String,
-    /// Other builds that were at work in the run folder: whatever they found was found again by this one, but a model that one
-    /// of them trained was kept.
+    /// Other builds that were at work in the run folder: models that one of them trained were kept.
     #[serde(default)]
     pub earlier_builds: Vec<Build>,
+    /// Findings that one of them made, by the names of their files.
+    #[serde(default)]
+    pub taken_over: Vec<(String, Build)>,
     /// The command line.
     pub command: String,
     /// The configuration in force, as TOML.

@@ -268,7 +268,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
 
     let investigation = Investigation {
         title: request.title.map(str::to_owned),
-        provenance: provenance(request, config_text, record.earlier_builds(&subjects)?, record.seconds),
+        provenance: provenance(request, config_text, record.earlier_builds(&subjects)?, record),
         data,
         models,
         main_split: Some((scene.main_split.to_owned(), scene.split()?.len())),
@@ -325,17 +325,13 @@ fn make_folder(path: &Path) -> Result<(), StudyError> {
     })
 }
 
-fn provenance(
-    request: &Request,
-    config: String,
-    earlier_builds: Vec<Build>,
-    seconds: Vec<(String, f64)>,
-) -> Provenance {
+fn provenance(request: &Request, config: String, earlier_builds: Vec<Build>, record: Record) -> Provenance {
     let environment = &request.environment;
     Provenance {
         version: environment.version.clone(),
         commit: environment.commit.clone(),
         earlier_builds,
+        taken_over: record.taken_over,
         command: environment.command.clone(),
         config,
         seed: request.config.seed(),
@@ -343,7 +339,7 @@ fn provenance(
         device: environment.device.clone(),
         processor: environment.processor.clone(),
         started: environment.started.clone(),
-        seconds,
+        seconds: record.seconds,
     }
 }
 

@@ -8,8 +8,8 @@ use std::marker::PhantomData;
 use archaeo_analysis::statistics::Estimate;
 use archaeo_report::Claim;
 use archaeo_report::document::{Section, Text};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::findings::Investigation;
@@ -76,6 +76,8 @@ pub trait Study {
     const QUESTION: &'static str;
     /// Whether its chapter, with its claims, opens the report.
     const OPENS: bool = false;
+    /// Counted up whenever findings mean something else or are written in another way: those under another number are made again.
+    const SCHEMA: u32 = 1;
     /// What it finds.
     type Findings: Serialize + DeserializeOwned;
 
@@ -105,6 +107,10 @@ pub trait AnyStudy: Sync {
     fn question(&self) -> &'static str;
     /// [`Study::OPENS`].
     fn opens(&self) -> bool;
+    /// [`Study::SCHEMA`].
+    fn schema(&self) -> u32;
+    /// Whether these are findings of this study.
+    fn reads(&self, findings: &Value) -> bool;
     /// [`Study::applies`].
     ///
     /// # Errors
@@ -143,6 +149,14 @@ impl<S: Study + 'static> AnyStudy for Erased<S> {
 
     fn opens(&self) -> bool {
         S::OPENS
+    }
+
+    fn schema(&self) -> u32 {
+        S::SCHEMA
+    }
+
+    fn reads(&self, findings: &Value) -> bool {
+        S::Findings::deserialize(findings).is_ok()
     }
 
     fn applies(&self, scene: &Scene) -> Result<Applicability, StudyError> {

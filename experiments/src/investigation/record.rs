@@ -1,7 +1,7 @@
 //! What is kept of an investigation as it goes on: one file a part, and who made it from what.
 //!
-//! A finding is taken over only where the same build of the program made it from the same configuration, data and weights; any
-//! other is made again. So every number of a report is led back to one build.
+//! A finding is taken over only where it was made from the same configuration, data and weights, under the same schema; any other is
+//! made again. It keeps the build that made it, so that every number of a report is led back to one.
 
 use std::fs;
 use std::time::Instant;
@@ -26,6 +26,16 @@ struct Stamp {
     build: Build,
     /// SHA-256 over configuration, data and, once they are there, weights.
     inputs: String,
+    /// What the findings mean and how they are written: a study counts it up when that changes.
+    #[serde(default)]
+    schema: u32,
+}
+
+impl Stamp {
+    /// Whether findings under the other stamp are those that would be made under this one.
+    fn agrees(&self, other: &Self) -> bool {
+        (&self.inputs, self.schema) == (&other.inputs, other.schema)
+    }
 }
 
 /// A part's findings and how long they took: what a file under `findings/` holds.
@@ -42,6 +52,9 @@ struct Origin {
     made_by: Option<Stamp>,
 }
 
+/// Of what is found of data and models, and of what models answer.
+const SCHEMA: u32 = 1;
+
 /// What each model answered on each split is stamped once, for all of its files.
 const PREDICTIONS: &str = "predictions";
 const PREDICTIONS_STAMP: &str = "predictions/made_by.json";
@@ -56,6 +69,8 @@ pub(super) struct Record<'a> {
     pub(super) seconds: Vec<(String, f64)>,
     /// Name and file of each model, for what is said of answers that are not finite.
     pub(super) weights: Vec<(String, String)>,
+    /// Parts that another build made, and which.
+    pub(super) taken_over: Vec<(String, Build)>,
 }
 
 impl<'a> Record<'a> {
@@ -66,9 +81,16 @@ impl<'a> Record<'a> {
         build: Build,
         inputs: &[&str],
     ) -> Self {
-        let stamp = Stamp { build, inputs: String::new() };
-        let mut record =
-            Self { folder, watcher, stamp, said: false, seconds: Vec::new(), weights: Vec::new() };
+        let stamp = Stamp { build, inputs: String::new(), schema: SCHEMA };
+        let mut record = Self {
+            folder,
+            watcher,
+            stamp,
+            said: false,
+            seconds: Vec::new(),
+            weights: Vec::new(),
+            taken_over: Vec::new(),
+        };
         record.depends_on(inputs);
         record
     }
@@ -87,10 +109,27 @@ impl<'a> Record<'a> {
         part: &str,
         find: impl FnOnce() -> Result<T, InvestigationError>,
     ) -> Result<T, InvestigationError> {
+        self.part_of(part, SCHEMA, |_| true, find)
+    }
+
+    fn part_of<T: Serialize + DeserializeOwned>(
+        &mut self,
+        part: &str,
+        schema: u32,
+        can_be_told: impl Fn(&T) -> bool,
+        find: impl FnOnce() -> Result<T, InvestigationError>,
+    ) -> Result<T, InvestigationError> {
         let file = format!("findings/{part}.json");
+        let stamp = Stamp { schema, ..self.stamp.clone() };
         if let Some(Origin { made_by }) = self.folder.read_json(&file)? {
-            if made_by.as_ref() == Some(&self.stamp) {
-                let Finding { seconds, findings, .. } = self.read(&file)?;
+            let agreeing = made_by.as_ref().filter(|made_by| stamp.agrees(made_by));
+            let there = agreeing.map(|made_by| Ok::<_, RunFolderError>((made_by, self.read::<T>(&file)?)));
+            if let Some((made_by, Finding { seconds, findings, .. })) = there.transpose()?
+                && can_be_told(&findings)
+            {
+                if made_by.build != stamp.build {
+                    self.taken_over.push((part.into(), made_by.build.clone()));
+                }
                 self.seconds.push((part.into(), seconds));
                 self.watcher.finished(part, None);
                 return Ok(findings);
@@ -100,7 +139,7 @@ impl<'a> Record<'a> {
         let started = Instant::now();
         let findings = find()?;
         let seconds = started.elapsed().as_secs_f64();
-        self.folder.write_json(&file, &Finding { seconds, made_by: self.stamp.clone(), findings })?;
+        self.folder.write_json(&file, &Finding { seconds, made_by: stamp, findings })?;
         self.seconds.push((part.into(), seconds));
         self.watcher.finished(part, Some(seconds));
         // Read back, so that a run that goes on from here computes with the very same digits.
@@ -132,21 +171,26 @@ impl<'a> Record<'a> {
     pub(super) fn study(&mut self, study: &dyn AnyStudy, scene: &Scene) -> Result<Value, InvestigationError> {
         let weights = self.weights.clone();
         let file = |model: &str| weights.iter().find(|(name, _)| name == model).map(|(_, file)| file.clone());
-        self.part(study.id(), || {
-            with_precision(scene.sizes.precision, || study.run(scene)).map_err(|error| match error {
-                StudyError::NotFinite(error) => match file(&error.model) {
-                    Some(file) => StudyError::NotFinite(error.of(file)).into(),
-                    None => StudyError::NotFinite(error).into(),
-                },
-                other => other.into(),
-            })
-        })
+        self.part_of(
+            study.id(),
+            study.schema(),
+            |findings| study.reads(findings),
+            || {
+                with_precision(scene.sizes.precision, || study.run(scene)).map_err(|error| match error {
+                    StudyError::NotFinite(error) => match file(&error.model) {
+                        Some(file) => StudyError::NotFinite(error.of(file)).into(),
+                        None => StudyError::NotFinite(error).into(),
+                    },
+                    other => other.into(),
+                })
+            },
+        )
     }
 
-    /// Removes what models answered in another build, or other models.
+    /// Removes what other models answered.
     pub(super) fn clear_predictions(&self) -> Result<(), InvestigationError> {
         let there = self.folder.read_json::<Stamp>(PREDICTIONS_STAMP);
-        if there.is_ok_and(|there| there.as_ref() == Some(&self.stamp)) {
+        if there.is_ok_and(|there| there.is_some_and(|there| self.stamp.agrees(&there))) {
             return Ok(());
         }
         let folder = self.folder.file(PREDICTIONS);
@@ -157,8 +201,8 @@ impl<'a> Record<'a> {
         Ok(self.folder.write_json(PREDICTIONS_STAMP, &self.stamp)?)
     }
 
-    /// Other builds that were at work in the folder or in those of its models: whatever they found was found again, but a
-    /// model that one of them trained was kept.
+    /// Other builds that were at work in the folder or in those of its models: models that one of them trained are kept, and so are
+    /// findings under the same schema.
     pub(super) fn earlier_builds(&self, subjects: &[Subject]) -> Result<Vec<Build>, RunFolderError> {
         let mut builds = Vec::new();
         let of_models = subjects.iter().map(|subject| format!("{}/environment.json", subject.name));

@@ -1,5 +1,6 @@
 //! Where every number comes from.
 
+use super::names::listed;
 use crate::findings::Investigation;
 use crate::study::{AnyStudy, Chapter};
 
@@ -22,7 +23,14 @@ pub(super) fn section(investigation: &Investigation, chapters: &[(&dyn AnyStudy,
         fact("Data fingerprint (SHA-256)", code(&investigation.data.fingerprint)),
     ];
     for build in &provenance.earlier_builds {
-        let kept = "; its findings were made again, models that it trained were kept";
+        let of_build = provenance.taken_over.iter().filter(|(_, made_by)| made_by == build);
+        let parts: Vec<String> = of_build.map(|(part, _)| part.clone()).collect();
+        let kept = match parts.is_empty() {
+            true => "; its findings were made again, models that it trained were kept".to_owned(),
+            false => {
+                format!("; it made the findings {}, and models that it trained were kept", listed(&parts))
+            }
+        };
         rows.push(fact(
             "Earlier build",
             Text::from(format!("{}, commit ", build.version)).code(&build.commit).plain(kept),

@@ -230,6 +230,7 @@ fn provenance(models: &[ModelName]) -> Provenance {
         version: "0.1.0".into(),
         commit: "4f1c2d09ab".into(),
         earlier_builds: vec![Build { version: "0.0.9".into(), commit: "77aa88bb99".into() }],
+        taken_over: Vec::new(),
         command: "archaeo excavate --out runs/first".into(),
         config: "[data]\nsource = \"sherds\"\ncorrelation = 0.7\n\n[train]\nepochs = 12\nbatch_size = 128\n"
             .into(),
