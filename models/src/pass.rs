@@ -1,4 +1,4 @@
-//! What one forward pass is told beside its images: who watches, and whether it is a training step.
+//! What one forward pass is told in addition to its images: who watches, and whether it is a training step.
 
 use archaeo_ops::BatchMoments;
 use burn::module::ParamId;

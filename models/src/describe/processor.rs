@@ -135,7 +135,7 @@ fn shape(config: &Value, processor: &Processor) -> Result<(usize, f64, Fit), Str
             false => (resized, 1.0, Fit::Squash),
         });
     }
-    // Files that state a crop beside a shorter side mean it, whatever their class does.
+    // Files that state a crop next to a shorter side mean it, whatever their class does.
     let crops = processor.crop.is_some() || (fit == Fit::Crop && config.get("crop_size").is_some());
     let cropped = match truth(config, "do_center_crop", crops) {
         false => None,

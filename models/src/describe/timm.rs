@@ -67,7 +67,7 @@ fn name_of(architecture: &str, network: &NetworkSpec, side: usize) -> String {
     found.unwrap_or_else(|| network.family().to_owned())
 }
 
-/// What timm's `VisionTransformer` was built with beside the architecture's own sizes.
+/// What timm's `VisionTransformer` was built with besides the architecture's own sizes.
 fn apply(vit: &mut VitConfig, arguments: &Value) -> Result<(), String> {
     for key in arguments.as_object().expect("seen to be an object").keys() {
         match key.as_str() {

@@ -216,7 +216,7 @@ fn exponent(value: f64) -> String {
     format!("{}e{power}", digits.trim_end_matches('0').trim_end_matches('.')).replace('-', "−")
 }
 
-/// How the value of a mark is written beside it.
+/// How the value of a mark is written next to it.
 pub fn value_label(value: f64, scale: Scale) -> String {
     if scale == Scale::Percent {
         return format!("{}%", fixed(100.0 * value, 1));

@@ -144,7 +144,7 @@ fn draw_uncertainty(svg: &mut Svg, plane: &Plane, series: usize, curve: &[Point]
     }
 }
 
-/// Names beside the curves' last points, pushed apart where they would overlap.
+/// Names next to the curves' last points, pushed apart where they would overlap.
 fn draw_labels(svg: &mut Svg, plane: &Plane, curves: &[Vec<Point>], labels: &[Vec<String>]) {
     let mut blocks: Vec<(f64, usize)> = curves
         .iter()

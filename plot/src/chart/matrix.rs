@@ -26,7 +26,7 @@ pub struct MatrixChart {
     pub row_label: String,
     /// What the columns are.
     pub column_label: String,
-    /// What the values are, with their unit; beside the colour scale.
+    /// What the values are, with their unit; next to the colour scale.
     pub value_label: String,
     /// Names of the rows, from the top.
     pub rows: Vec<String>,
