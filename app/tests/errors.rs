@@ -191,11 +191,11 @@ fn configurations_that_cannot_work_are_refused_before_anything_is_done() {
         ("studies.atack_images=8", "no recipe has a key `studies.atack_images`"),
         (
             "studies.attacks.imags=8",
-            "`studies.attacks` does not fit: unknown field `imags`, expected one of `images`",
+            "`studies.attacks.imags` does not fit: unknown field `imags`, expected one of `images`",
         ),
         ("studies.attacks=8", "`studies.attacks` does not fit: it is a section"),
         ("studies.attacks.images=0", "`studies.attacks.images` must be at least 1, not 0"),
-        ("studies.errors.images=8", "`studies.errors` does not fit: unknown field `images`"),
+        ("studies.errors.images=8", "`studies.errors.images` does not fit: unknown field `images`"),
         ("nonsense=8", "(keys: accumulation, augment.*, batch_size,"),
         ("studies.batch_size=0", "`studies.batch_size` must be at least 1, not 0"),
         ("studies.attack_images=0", "`studies.attack_images` must be at least 1, not 0"),

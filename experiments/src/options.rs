@@ -103,14 +103,14 @@ impl StudyOptions {
         Self { training_images: Some(6_000), resamples: 2_000, own: sections(true), ..Self::default() }
     }
 
-    /// The values in force where `stated` is laid over the defaults, or over those of `--quick`.
+    /// The values in force where what is stated is laid over the defaults, or over those of `--quick`, one layer over the other.
     ///
     /// # Errors
     /// A key that does not exist, a value of the wrong type or out of range, each under the name that was stated.
-    pub fn read(stated: &Table, quick: bool) -> Result<Self, RecipeError> {
+    pub fn read(layers: &[Table], quick: bool) -> Result<Self, RecipeError> {
         let base = if quick { Self::quick() } else { Self::default() };
         let (mut table, mut earlier) = (base.to_table(), Vec::new());
-        for (key, value) in stated {
+        for (key, value) in layers.iter().flatten() {
             let full = format!("studies.{key}");
             let renamed = EARLIER.iter().find(|(name, ..)| *name == full && !value.is_table());
             let (key, value) = match renamed {

@@ -45,16 +45,20 @@ impl InvestigationConfig {
     /// As [`RecipeFile::parse`]: one sentence for a syntax error, an unknown key, or a value that does not fit.
     pub fn parse(text: &str, overrides: &[String], quick: bool) -> Result<Self, RecipeError> {
         let mut table: Table = toml::from_str(text).map_err(|error| RecipeError::syntax(text, &error))?;
-        let quick_table = section(&mut table, "quick")?;
+        let mut quick_table = section(&mut table, "quick")?;
+        let mut stated = vec![section(&mut table, STUDIES)?];
         if quick {
+            stated.push(section(&mut quick_table, STUDIES)?);
             merge(&mut table, &quick_table);
         }
         let (for_studies, for_recipes): (Vec<_>, Vec<_>) =
             overrides.iter().cloned().partition(|change| change.starts_with("studies."));
+        let mut changes = Table::new();
         for change in &for_studies {
-            assign_text(&mut table, change)?;
+            assign_text(&mut changes, change)?;
         }
-        let studies = StudyOptions::read(&section(&mut table, STUDIES)?, quick)?;
+        stated.push(section(&mut changes, STUDIES)?);
+        let studies = StudyOptions::read(&stated, quick)?;
 
         let text = toml::to_string(&table).expect("it was read from TOML");
         let recipes = RecipeFile::parse(&text, &for_recipes)?;
@@ -244,6 +248,9 @@ mod tests {
         };
         assert_eq!(of(earlier).studies, of(now).studies);
         assert_eq!(of(now).studies.of::<AttacksStudy>().images, 3);
+        let text = DEFAULT.replace("[studies.attacks]", "[studies.attacks]\nimages = 9");
+        let over = InvestigationConfig::parse(&text, &["studies.attack_images=7".into()], false).unwrap();
+        assert_eq!(over.studies.of::<AttacksStudy>().images, 7, "an override wins under either name");
         let refused = parse(&["studies.pgd_steps=many"], false).unwrap_err();
         assert!(refused.starts_with("`studies.pgd_steps` does not fit"), "{refused}");
     }
