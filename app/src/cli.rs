@@ -302,7 +302,7 @@ pub struct Excavate {
         value_name = "KEY=VALUE",
         help_heading = "Configuration",
         long_help = "Change one entry of the configuration, such as epochs=5, models.vit.learning_rate=0.0005 or \
-            studies.attack_images=500."
+            studies.attacks.images=500."
     )]
     pub set: Vec<String>,
 }

@@ -146,6 +146,19 @@ fn a_second_run_finds_the_same_without_doing_anything_again() {
     let sentence = fail(archaeo(other).arg(&out));
     assert!(sentence.contains("other data") && sentence.contains("use another --out"), "{sentence}");
     assert_eq!(found(&out), findings, "what is refused changes nothing");
+
+    // What was chosen of one study concerns that one alone.
+    let said = stderr(&succeed(excavate(&out).args(["--set", "studies.attacks.images=12"])));
+    for part in PARTS {
+        let done = said.lines().find(|line| line.trim_start().starts_with(part)).unwrap();
+        assert_eq!(done.ends_with("found before"), part != "attacks", "{said}");
+    }
+    assert!(!said.contains("epoch"), "nothing is trained again:\n{said}");
+    let now = investigation(&out);
+    assert_eq!((&all["attacks"]["n"], &now["attacks"]["n"]), (&16.into(), &12.into()));
+    assert_eq!(all["heads"], now["heads"]);
+    let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(config.contains("[studies.attacks]\nepsilons = [1.0, 4.0]\nimages = 12\n"), "{config}");
 }
 
 #[test]

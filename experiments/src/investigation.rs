@@ -210,12 +210,15 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         given.findings.class_notes.iter().for_each(|note| watcher.note(&format!("{name}: {note}")));
     }
     let config_text = config.to_toml(request.given, request.train)?;
-    let folder = RunFolder::open(request.out, &config_text, &identity, &request.environment)?;
+    let shared_text = config.shared_toml(request.given, request.train)?;
+    // A study's own options may change: it alone is done again.
+    let own: Vec<String> = STUDIES.iter().map(|study| format!("studies.{}.", study.id())).collect();
+    let folder = RunFolder::open_changing(request.out, &config_text, &own, &identity, &request.environment)?;
     for name in ["findings", "pictures"] {
         make_folder(&folder.file(name))?;
     }
     let build = request.environment.build();
-    let mut record = Record::new(&folder, watcher, build, &[&config_text, &identity.fingerprint]);
+    let mut record = Record::new(&folder, watcher, build, &[&shared_text, &identity.fingerprint]);
 
     let data = record.part("data", || {
         let skipped = skipped.into_iter().map(|skipped| (skipped.identifier, skipped.reason)).collect();
@@ -250,7 +253,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         subset: None,
         subjects: &subjects,
         device: request.device,
-        sizes: &config.studies,
+        options: &config.studies,
         seed: config.seed(),
         progress: watcher.progress(),
     };

@@ -3,6 +3,7 @@
 pub mod classes;
 pub mod findings;
 pub mod investigation;
+pub mod options;
 pub mod predictions;
 pub mod report;
 pub mod scene;

@@ -36,7 +36,7 @@ pub(crate) fn predicted(scene: &Scene, split_name: &str, name: ModelName) -> Res
         scene.progress.advance(so_far - done);
         done = so_far;
     };
-    let evaluation = evaluate(model, &source, scene.sizes.batch_size, scene.device, &mut advance)?;
+    let evaluation = evaluate(model, &source, scene.options.batch_size, scene.device, &mut advance)?;
     finite::check(model, &evaluation, &source, |image| split.identifier(image), scene.device)?;
     fs::create_dir_all(&folder).map_err(|source| StudyError::Io {
         action: "make the folder",

@@ -3,24 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use archaeo_analysis::AnalysisError;
-use archaeo_analysis::attacks::Threat;
 use archaeo_analysis::statistics::{Resampling, StatisticsError};
 use archaeo_models::Classifier;
-use archaeo_ops::Precision;
 use archaeo_plot::PlotError;
 use burn::tensor::{Device, Tensor};
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::options::StudyOptions;
 use crate::subjects::{ModelName, Subject, pairs};
 use archaeo_data::{DataError, Dataset, Image, Sample, Split};
 use archaeo_random::{spread, stratified};
 use archaeo_store::arrays::ExportError;
-use archaeo_training::RecipeError;
 use archaeo_training::evaluate::Evaluation;
 use archaeo_training::finite::{AnswersError, NotFinite};
 use archaeo_training::images::{preprocess, to_tensor};
-use archaeo_training::precision_name;
 
 /// A study that could not be done.
 #[derive(Debug, Error)]
@@ -75,104 +71,6 @@ impl From<AnswersError> for StudyError {
     }
 }
 
-/// How much each study looks at.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StudySizes {
-    /// Most images to learn from, drawn at random from the training split; all when not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub training_images: Option<usize>,
-    /// Images computed at once; no result depends on it.
-    pub batch_size: usize,
-    /// Images whose attention is measured (128 in the ViT paper), at least 2.
-    pub attention_images: usize,
-    /// Side-by-side comparisons.
-    pub comparisons: usize,
-    /// Images that every head is ablated on, at least 2.
-    pub ablation_images: usize,
-    /// Images attacked.
-    pub attack_images: usize,
-    /// Sizes of the perturbations, in units of 1/255, one level of an 8-bit image. At least 1: a smaller change is rounded
-    /// away.
-    pub epsilons: Vec<f64>,
-    /// Steps of PGD.
-    pub pgd_steps: usize,
-    /// Images whose heatmaps are held against the true mask, at least 2.
-    pub localisation_images: usize,
-    /// Bootstrap resamples.
-    pub resamples: usize,
-    /// How the models' matrix products and convolutions are computed.
-    #[serde(with = "precision_name")]
-    pub precision: Precision,
-}
-
-impl Default for StudySizes {
-    fn default() -> Self {
-        Self {
-            training_images: None,
-            batch_size: 64,
-            attention_images: 128,
-            comparisons: 50,
-            ablation_images: 400,
-            attack_images: 250,
-            epsilons: vec![1.0, 2.0, 4.0, 8.0],
-            pgd_steps: 10,
-            localisation_images: 400,
-            resamples: 10_000,
-            precision: Precision::F32,
-        }
-    }
-}
-
-impl StudySizes {
-    /// # Errors
-    /// A size that nothing can be found with.
-    pub(crate) fn check(&self) -> Result<(), RecipeError> {
-        // A mean has an interval from two values on.
-        let (one, two) = ("at least 1", "at least 2");
-        for (key, allowed, least, found) in [
-            ("studies.training_images", one, 1, self.training_images.unwrap_or(usize::MAX)),
-            ("studies.batch_size", one, 1, self.batch_size),
-            ("studies.attention_images", two, 2, self.attention_images),
-            ("studies.ablation_images", two, 2, self.ablation_images),
-            ("studies.attack_images", one, 1, self.attack_images),
-            ("studies.pgd_steps", one, 1, self.pgd_steps),
-            ("studies.localisation_images", two, 2, self.localisation_images),
-            ("studies.resamples", "at least 100", 100, self.resamples),
-        ] {
-            if found < least {
-                return Err(RecipeError::Range { key, allowed, found: found.to_string() });
-            }
-        }
-        // Accuracy without an attack belongs to every curve, asked for or not.
-        let attackable =
-            |epsilon: &f64| epsilon.is_finite() && !Threat::Linf(epsilon / 255.0).is_rounded_away();
-        match self.epsilons.iter().find(|epsilon| **epsilon <= 0.0 || !attackable(epsilon)) {
-            None => Ok(()),
-            Some(epsilon) => Err(RecipeError::Range {
-                key: "studies.epsilons",
-                allowed: "sizes of at least 1 (the unit is 1/255, so write 8 for 8/255; images have 8 bits, and a smaller \
-                          change is rounded away)",
-                found: epsilon.to_string(),
-            }),
-        }
-    }
-
-    /// Enough to see every study work, not enough for a result.
-    pub fn quick() -> Self {
-        Self {
-            training_images: Some(6_000),
-            attention_images: 64,
-            ablation_images: 128,
-            attack_images: 96,
-            epsilons: vec![1.0, 4.0, 8.0],
-            localisation_images: 128,
-            resamples: 2_000,
-            ..Self::default()
-        }
-    }
-}
-
 /// Hears how far a study has come, and may ask it to stop.
 pub trait Progress: Sync {
     /// A part of `total` steps begins.
@@ -199,8 +97,8 @@ pub struct Scene<'a> {
     pub subjects: &'a [Subject<'a>],
     /// Where to compute.
     pub device: &'a Device,
-    /// How much to look at.
-    pub sizes: &'a StudySizes,
+    /// What was chosen of the studies.
+    pub options: &'a StudyOptions,
     /// Key of every random choice.
     pub seed: u64,
     /// Who hears of progress.
@@ -252,7 +150,7 @@ impl<'a> Scene<'a> {
 
     /// Seeded resampling for a study's intervals.
     pub fn resampling(&self) -> Resampling {
-        Resampling { resamples: self.sizes.resamples, ..Resampling::new(self.seed) }
+        Resampling { resamples: self.options.resamples, ..Resampling::new(self.seed) }
     }
 
     /// Logits of a model on a whole split, computed once an investigation.
@@ -315,7 +213,7 @@ impl<'a> Scene<'a> {
     ) -> Result<(), StudyError> {
         let split = self.split()?;
         self.progress.begin(what, indices.len());
-        for batch in indices.chunks(self.sizes.batch_size) {
+        for batch in indices.chunks(self.options.batch_size) {
             if self.progress.interrupted() {
                 return Err(StudyError::Interrupted);
             }

@@ -12,7 +12,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use archaeo_training::{RecipeError, from_table};
+use toml::Table;
+
 use crate::findings::Investigation;
+use crate::options::Options;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 
@@ -78,6 +82,8 @@ pub trait Study {
     const OPENS: bool = false;
     /// Counted up whenever findings mean something else or are written in another way: those under another number are made again.
     const SCHEMA: u32 = 1;
+    /// What a user may choose of it, under `[studies.ID]`; [`NoOptions`](crate::options::NoOptions) where that is nothing.
+    type Options: Options;
     /// What it finds.
     type Findings: Serialize + DeserializeOwned;
 
@@ -109,6 +115,13 @@ pub trait AnyStudy: Sync {
     fn opens(&self) -> bool;
     /// [`Study::SCHEMA`].
     fn schema(&self) -> u32;
+    /// [`Study::Options`] when nothing is chosen, with or without `--quick`.
+    fn options(&self, quick: bool) -> Table;
+    /// [`Study::Options`] of its section, complete.
+    ///
+    /// # Errors
+    /// A key that it does not have, a value of the wrong type or out of range.
+    fn checked_options(&self, section: Table) -> Result<Table, RecipeError>;
     /// Whether these are findings of this study.
     fn reads(&self, findings: &Value) -> bool;
     /// [`Study::applies`].
@@ -153,6 +166,17 @@ impl<S: Study + 'static> AnyStudy for Erased<S> {
 
     fn schema(&self) -> u32 {
         S::SCHEMA
+    }
+
+    fn options(&self, quick: bool) -> Table {
+        let options = if quick { S::Options::quick() } else { S::Options::default() };
+        Table::try_from(options).expect("options are plain data")
+    }
+
+    fn checked_options(&self, section: Table) -> Result<Table, RecipeError> {
+        let options: S::Options = from_table(section, &format!("studies.{}", S::ID))?;
+        options.check()?;
+        Ok(Table::try_from(options).expect("options are plain data"))
     }
 
     fn reads(&self, findings: &Value) -> bool {

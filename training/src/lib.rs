@@ -36,7 +36,7 @@ pub use diagnosis::Divergence;
 pub use optimizer::{Algorithm, NamedGradients, Optimizer, decays};
 pub use precision::precision_name;
 pub use recipe::{DataChoice, ModelChoice, Recipe};
-pub use recipe_file::{LONGEST_RECIPE, RecipeError, RecipeFile, from_table};
+pub use recipe_file::{LONGEST_RECIPE, RecipeError, RecipeFile, assign_text, from_table, merge, unknown_key};
 pub use schedule::Schedule;
 
 use crate::evaluate::evaluate;

@@ -4,7 +4,7 @@
 //! the file, so that two models can be trained on the same data with the same augmentation and budget and differ in
 //! nothing but what is said there. Unknown keys are refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use archaeo_models::{SpecError, TooLarge};
@@ -33,12 +33,14 @@ pub enum RecipeError {
     #[error("the recipe is not valid TOML: {0}")]
     Syntax(String),
     /// A key that means nothing.
-    #[error("no recipe has a key `{key}`{}", did_you_mean(near))]
+    #[error("no recipe has a key `{key}`{} (keys: {})", did_you_mean(near), known.join(", "))]
     UnknownKey {
         /// The key, with dots.
         key: String,
         /// Known keys like it, the likeliest first.
         near: Vec<String>,
+        /// The keys of its section; `section.*` for a section in it.
+        known: Vec<String>,
     },
     /// A file of several models, or with an investigation's sections, where one model is asked for.
     #[error(
@@ -171,7 +173,7 @@ fn in_words(message: &str) -> String {
 
 fn did_you_mean(near: &[String]) -> String {
     match near {
-        [] => "; configs/ shows those that exist".to_owned(),
+        [] => String::new(),
         near => format!("; did you mean {}?", near.join(" or ")),
     }
 }
@@ -272,20 +274,12 @@ impl RecipeFile {
 
     /// Applies one `key=value`; keys have dots, and text needs no quotes.
     fn set(&mut self, text: &str) -> Result<(), RecipeError> {
-        let (key, value) = text.split_once('=').ok_or_else(|| RecipeError::Override(text.to_owned()))?;
-        let (key, value) = (key.trim(), value.trim());
+        let (key, value) = assignment(text)?;
         let mut parts: Vec<&str> = key.split('.').collect();
         // What is not about one model or the studies is about training, and may say so.
         if parts.len() > 1 && parts[0] == "training" {
             parts.remove(0);
         }
-        if value.is_empty() || parts.contains(&"") {
-            return Err(RecipeError::Override(text.to_owned()));
-        }
-        let value = toml::from_str::<Table>(&format!("value = {value}"))
-            .ok()
-            .and_then(|mut table| table.remove("value"))
-            .unwrap_or_else(|| Value::String(value.to_owned()));
         match parts.as_slice() {
             ["models", model, rest @ ..] if !rest.is_empty() => {
                 let Some(own) = self.models.get_mut(*model) else { return Err(self.no_such_model(model)) };
@@ -303,9 +297,31 @@ impl RecipeFile {
     }
 }
 
+/// Applies one `key=value` to a table; keys have dots, and text needs no quotes.
+///
+/// # Errors
+/// [`RecipeError::Override`] for other text, and a key below one that is not a section.
+pub fn assign_text(table: &mut Table, text: &str) -> Result<(), RecipeError> {
+    let (key, value) = assignment(text)?;
+    assign(table, &key.split('.').collect::<Vec<_>>(), value)
+}
+
+/// Key and value of `key=value`.
+fn assignment(text: &str) -> Result<(&str, Value), RecipeError> {
+    let malformed = || RecipeError::Override(text.to_owned());
+    let (key, value) = text.split_once('=').ok_or_else(malformed)?;
+    let (key, value) = (key.trim(), value.trim());
+    if value.is_empty() || key.split('.').any(str::is_empty) {
+        return Err(malformed());
+    }
+    let parsed = toml::from_str::<Table>(&format!("value = {value}")).ok();
+    let parsed = parsed.and_then(|mut table| table.remove("value"));
+    Ok((key, parsed.unwrap_or_else(|| Value::String(value.to_owned()))))
+}
+
 /// Lays `over` over `base`, key by key. A section that says what it is (`name`, `architecture`) replaces the other as a
 /// whole, since the keys of another optimiser or architecture mean nothing to it.
-fn merge(base: &mut Table, over: &Table) {
+pub fn merge(base: &mut Table, over: &Table) {
     for (key, value) in over {
         match (base.get_mut(key), value) {
             (Some(Value::Table(base)), Value::Table(over))
@@ -406,10 +422,29 @@ fn refuse_unknown_keys(table: &Table, known: &[String], prefix: &str) -> Result<
             Value::Table(inner) if known.iter().any(|known| known.starts_with(&section)) => {
                 refuse_unknown_keys(inner, known, &section)?;
             }
-            _ => return Err(RecipeError::UnknownKey { near: near_names(&key, known), key }),
+            _ => return Err(unknown_key(&key, known)),
         }
     }
     Ok(())
+}
+
+/// What is said of a key that is not among the `known` ones, all with dots.
+pub fn unknown_key(key: &str, known: &[String]) -> RecipeError {
+    let section = key.rsplit_once('.').map_or("", |(section, _)| section);
+    let in_section = |known: &String| {
+        let rest = if section.is_empty() { known } else { known.strip_prefix(section)?.strip_prefix('.')? };
+        let first = match rest.split_once('.') {
+            None => rest.to_owned(),
+            Some((inner, _)) => format!("{inner}.*"),
+        };
+        Some(if section.is_empty() { first } else { format!("{section}.{first}") })
+    };
+    let of_section: BTreeSet<String> = known.iter().filter_map(in_section).collect();
+    RecipeError::UnknownKey {
+        near: near_names(key, known),
+        key: key.to_owned(),
+        known: of_section.into_iter().collect(),
+    }
 }
 
 /// At most three of `known` that `key` may be a slip of, the likeliest first.
@@ -501,7 +536,7 @@ mod tests {
             (SMALL, "flip=0.5", "did you mean `augment.flip`"),
             (SMALL, "augment.erasing.probabilty=1", "did you mean `augment.erasing.probability`"),
             (SMALL, "optimizer.nestorov=true", "did you mean `optimizer.nesterov`"),
-            (SMALL, "xyzzy=1", "configs/ shows those that exist"),
+            (SMALL, "xyzzy=1", "no recipe has a key `xyzzy` (keys: accumulation, augment.*, batch_size, "),
             (SMALL, "epochs", "not of the form key=value"),
             (SMALL, "epochs=", "not of the form key=value"),
             (SMALL, "epochs.count=3", "`epochs` is not a section"),

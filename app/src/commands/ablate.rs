@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Result;
 use archaeo_analysis::statistics::Estimate;
 use archaeo_experiments::findings::{HeadAblation, HeadFindings};
-use archaeo_experiments::scene::{Progress, Scene, StudyError, StudySizes};
-use archaeo_experiments::studies::heads_of_model;
+use archaeo_experiments::options::StudyOptions;
+use archaeo_experiments::scene::{Progress, Scene, StudyError};
+use archaeo_experiments::studies::{HeadsOptions, HeadsStudy, heads_of_model};
 use archaeo_experiments::subjects::{ModelName, Subject};
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use archaeo_training::evaluate::{Evaluation, evaluate};
@@ -29,11 +30,8 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
     opened.require_attention(subject)?;
     let Opened { model, dataset, split, indices, device, .. } = &opened;
     let bars = Bars::default();
-    let sizes = StudySizes {
-        batch_size: subject.batch_size.into(),
-        ablation_images: indices.len(),
-        ..StudySizes::default()
-    };
+    let mut options = StudyOptions::default().with::<HeadsStudy>(&HeadsOptions { images: indices.len() });
+    options.batch_size = subject.batch_size.into();
     let examined = Subject { name: ModelName::new("model"), model };
     let scene = Scene {
         folder: Path::new("."),
@@ -42,7 +40,7 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
         subset: Some(indices),
         subjects: &[examined],
         device,
-        sizes: &sizes,
+        options: &options,
         seed: global.seed.unwrap_or(0),
         progress: &bars,
     };
@@ -53,7 +51,7 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
     };
     bars.begin("every head in place", indices.len());
     let mut done = 0;
-    let answers = evaluate(model, &images, sizes.batch_size, device, &mut |so_far| {
+    let answers = evaluate(model, &images, options.batch_size, device, &mut |so_far| {
         bars.advance(so_far - done);
         done = so_far;
     })?;

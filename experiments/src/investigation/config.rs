@@ -7,10 +7,10 @@ use archaeo_store::read_text;
 use toml::{Table, Value};
 
 use super::Given;
-use crate::scene::StudySizes;
+use crate::options::StudyOptions;
 use crate::subjects::ModelName;
 use archaeo_store::run_folder::{RunFolderError, sha256_checkpoint};
-use archaeo_training::{LONGEST_RECIPE, Recipe, RecipeError, RecipeFile, from_table};
+use archaeo_training::{LONGEST_RECIPE, Recipe, RecipeError, RecipeFile, assign_text, merge};
 
 /// What decides an investigation besides its data.
 #[derive(Clone, Debug)]
@@ -18,8 +18,8 @@ pub struct InvestigationConfig {
     recipes: RecipeFile,
     /// Models that it describes: those with attention first.
     models: Vec<ModelName>,
-    /// How much each study looks at.
-    pub studies: StudySizes,
+    /// What was chosen of the studies.
+    pub studies: StudyOptions,
 }
 
 /// Prefix of the overrides that concern the studies.
@@ -45,25 +45,20 @@ impl InvestigationConfig {
     /// As [`RecipeFile::parse`]: one sentence for a syntax error, an unknown key, or a value that does not fit.
     pub fn parse(text: &str, overrides: &[String], quick: bool) -> Result<Self, RecipeError> {
         let mut table: Table = toml::from_str(text).map_err(|error| RecipeError::syntax(text, &error))?;
-        let mut stated = section(&mut table, STUDIES)?;
-        let mut quick_recipe = section(&mut table, "quick")?;
+        let mut quick_table = section(&mut table, "quick")?;
+        let mut stated = vec![section(&mut table, STUDIES)?];
         if quick {
-            stated.extend(section(&mut quick_recipe, STUDIES)?);
-            table.extend(quick_recipe);
+            stated.push(section(&mut quick_table, STUDIES)?);
+            merge(&mut table, &quick_table);
         }
-
         let (for_studies, for_recipes): (Vec<_>, Vec<_>) =
             overrides.iter().cloned().partition(|change| change.starts_with("studies."));
-        for change in for_studies {
-            let malformed = || RecipeError::Override(change.clone());
-            let assignment = change.strip_prefix("studies.").ok_or_else(malformed)?;
-            stated.extend(toml::from_str::<Table>(assignment).map_err(|_| malformed())?);
+        let mut changes = Table::new();
+        for change in &for_studies {
+            assign_text(&mut changes, change)?;
         }
-        let base = if quick { StudySizes::quick() } else { StudySizes::default() };
-        let mut sizes = Table::try_from(&base).expect("plain data");
-        sizes.extend(stated);
-        let studies: StudySizes = from_table(sizes, STUDIES)?;
-        studies.check()?;
+        stated.push(section(&mut changes, STUDIES)?);
+        let studies = StudyOptions::read(&stated, quick)?;
 
         let text = toml::to_string(&table).expect("it was read from TOML");
         let recipes = RecipeFile::parse(&text, &for_recipes)?;
@@ -144,8 +139,22 @@ impl InvestigationConfig {
     /// # Errors
     /// Weights that cannot be read.
     pub fn to_toml(&self, given: &[Given], train: &[ModelName]) -> Result<String, RunFolderError> {
+        self.toml_with(self.studies.to_table(), given, train)
+    }
+
+    /// As [`Self::to_toml`], without what was chosen of one study alone.
+    pub(super) fn shared_toml(&self, given: &[Given], train: &[ModelName]) -> Result<String, RunFolderError> {
+        self.toml_with(self.studies.shared(), given, train)
+    }
+
+    fn toml_with(
+        &self,
+        studies: Table,
+        given: &[Given],
+        train: &[ModelName],
+    ) -> Result<String, RunFolderError> {
         let mut table: Table = toml::from_str(&self.recipes.to_toml()).expect("it was written as TOML");
-        table.insert(STUDIES.into(), Value::Table(Table::try_from(&self.studies).expect("plain data")));
+        table.insert(STUDIES.into(), Value::Table(studies));
         let (mut weights, mut names, mut outputs) = (Table::new(), Table::new(), Table::new());
         for Given { name, path, model, class_names, .. } in given {
             weights.insert(name.to_string(), Value::String(sha256_checkpoint(path)?));
@@ -182,6 +191,7 @@ fn section(table: &mut Table, name: &str) -> Result<Table, RecipeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::studies::{AttacksStudy, ComparisonsOptions, ComparisonsStudy};
 
     const DEFAULT: &str = include_str!("../../../configs/excavate.toml");
 
@@ -197,16 +207,65 @@ mod tests {
         assert_eq!(config.models(), ["vit", "cnn"].map(ModelName::new));
         assert_ne!(vit.model, cnn.model);
         assert_eq!((vit.epochs, vit.batch_size, &vit.augment), (cnn.epochs, cnn.batch_size, &cnn.augment));
-        assert_eq!(config.studies, StudySizes::default());
+        assert_eq!(config.studies, StudyOptions::default());
     }
 
     #[test]
-    fn quick_is_smaller_and_overrides_go_over_it() {
+    fn quick_is_smaller_and_overrides_win() {
         let config =
             parse(&["studies.comparisons=7", "epochs=2", "models.cnn.learning_rate=0.5"], true).unwrap();
-        assert_eq!(config.studies, StudySizes { comparisons: 7, ..StudySizes::quick() });
+        assert_eq!(
+            config.studies,
+            StudyOptions::quick().with::<ComparisonsStudy>(&ComparisonsOptions { images: 7 })
+        );
         assert_eq!(config.recipe(ModelName::new("vit")).unwrap().epochs, 2);
         assert_eq!(config.recipe(ModelName::new("cnn")).unwrap().learning_rate, 0.5);
+    }
+
+    /// What configs/excavate.toml shows of the studies is what is in force without it.
+    #[test]
+    fn the_options_that_are_shown_are_the_defaults() {
+        let keys =
+            |line: &str| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).map(str::to_owned);
+        let shown: Vec<String> =
+            DEFAULT.lines().map(|line| keys(line).unwrap_or_else(|| line.to_owned())).collect();
+        let shown = InvestigationConfig::parse(&shown.join("\n"), &[], false).unwrap().studies;
+        assert_eq!(shown.training_images, Some(6_000));
+        let mut defaults = StudyOptions::default();
+        defaults.training_images = shown.training_images;
+        assert_eq!(shown, defaults);
+    }
+
+    #[test]
+    fn earlier_names_of_options_are_understood() {
+        let (earlier, now) = (
+            ["attack_images=3", "epsilons=[2]", "pgd_steps=4", "comparisons=5"],
+            ["attacks.images=3", "attacks.epsilons=[2]", "attacks.pgd_steps=4", "comparisons.images=5"],
+        );
+        let of = |keys: [&str; 4]| {
+            let overrides = keys.map(|key| format!("studies.{key}"));
+            parse(&overrides.each_ref().map(String::as_str), false).unwrap()
+        };
+        assert_eq!(of(earlier).studies, of(now).studies);
+        assert_eq!(of(now).studies.of::<AttacksStudy>().images, 3);
+        let text = DEFAULT.replace("[studies.attacks]", "[studies.attacks]\nimages = 9");
+        let over = InvestigationConfig::parse(&text, &["studies.attack_images=7".into()], false).unwrap();
+        assert_eq!(over.studies.of::<AttacksStudy>().images, 7, "an override wins under either name");
+        let refused = parse(&["studies.pgd_steps=many"], false).unwrap_err();
+        assert!(refused.starts_with("`studies.pgd_steps` does not fit"), "{refused}");
+    }
+
+    #[test]
+    fn quick_is_laid_over_the_file_key_by_key() {
+        let text = format!(
+            "{DEFAULT}\n[quick.augment]\npad_crop = 2\n[quick.models.cnn]\nlearning_rate = 0.25\n[quick.studies.attacks]\npgd_steps = 3"
+        );
+        let config = InvestigationConfig::parse(&text, &[], true).unwrap();
+        let cnn = config.recipe(ModelName::new("cnn")).unwrap();
+        assert_eq!((cnn.augment.pad_crop, cnn.augment.flip, cnn.learning_rate), (2, 0.5, 0.25));
+        assert_eq!(config.models().len(), 2);
+        let attacks = config.studies.of::<AttacksStudy>();
+        assert_eq!((attacks.pgd_steps, attacks.images), (3, 96));
     }
 
     #[test]
@@ -220,7 +279,14 @@ mod tests {
     #[test]
     fn sizes_that_find_nothing_are_refused_before_training() {
         let refused = |change: &str| parse(&[change], false).unwrap_err();
-        for key in ["ablation_images", "attention_images", "localisation_images"] {
+        for key in [
+            "ablation_images",
+            "attention_images",
+            "localisation_images",
+            "heads.images",
+            "attention.images",
+            "localisation.images",
+        ] {
             let expected = format!("`studies.{key}` must be at least 2, not 1");
             assert_eq!(refused(&format!("studies.{key}=1")), expected);
         }
@@ -231,13 +297,9 @@ mod tests {
         for size in ["1", "1.5", "16"] {
             assert!(parse(&[&format!("studies.epsilons=[{size}]")], false).is_ok());
         }
-        assert!(
-            StudySizes::default()
-                .epsilons
-                .iter()
-                .chain(&StudySizes::quick().epsilons)
-                .all(|size| *size >= 1.0)
-        );
+        for options in [StudyOptions::default(), StudyOptions::quick()] {
+            assert!(options.of::<AttacksStudy>().epsilons.iter().all(|size| *size >= 1.0));
+        }
     }
 
     #[test]
@@ -262,6 +324,6 @@ mod tests {
         let text = config.to_toml(&[], &[]).unwrap();
         let again = InvestigationConfig::parse(&text, &[], false).unwrap();
         assert_eq!(again.to_toml(&[], &[]).unwrap(), text);
-        assert_eq!(again.studies.epsilons, [1.0, 2.0]);
+        assert_eq!(again.studies.of::<AttacksStudy>().epsilons, [1.0, 2.0]);
     }
 }

@@ -29,12 +29,15 @@ struct Stamp {
     /// What the findings mean and how they are written: a study counts it up when that changes.
     #[serde(default)]
     schema: u32,
+    /// What was chosen of the study.
+    #[serde(default)]
+    options: String,
 }
 
 impl Stamp {
     /// Whether findings under the other stamp are those that would be made under this one.
     fn agrees(&self, other: &Self) -> bool {
-        (&self.inputs, self.schema) == (&other.inputs, other.schema)
+        (&self.inputs, self.schema, &self.options) == (&other.inputs, other.schema, &other.options)
     }
 }
 
@@ -81,7 +84,7 @@ impl<'a> Record<'a> {
         build: Build,
         inputs: &[&str],
     ) -> Self {
-        let stamp = Stamp { build, inputs: String::new(), schema: SCHEMA };
+        let stamp = Stamp { build, inputs: String::new(), schema: SCHEMA, options: String::new() };
         let mut record = Self {
             folder,
             watcher,
@@ -109,18 +112,19 @@ impl<'a> Record<'a> {
         part: &str,
         find: impl FnOnce() -> Result<T, InvestigationError>,
     ) -> Result<T, InvestigationError> {
-        self.part_of(part, SCHEMA, |_| true, find)
+        self.part_of(part, SCHEMA, "", |_| true, find)
     }
 
     fn part_of<T: Serialize + DeserializeOwned>(
         &mut self,
         part: &str,
         schema: u32,
+        options: &str,
         can_be_told: impl Fn(&T) -> bool,
         find: impl FnOnce() -> Result<T, InvestigationError>,
     ) -> Result<T, InvestigationError> {
         let file = format!("findings/{part}.json");
-        let stamp = Stamp { schema, ..self.stamp.clone() };
+        let stamp = Stamp { schema, options: options.into(), ..self.stamp.clone() };
         if let Some(Origin { made_by }) = self.folder.read_json(&file)? {
             let agreeing = made_by.as_ref().filter(|made_by| stamp.agrees(made_by));
             let there = agreeing.map(|made_by| Ok::<_, RunFolderError>((made_by, self.read::<T>(&file)?)));
@@ -174,9 +178,10 @@ impl<'a> Record<'a> {
         self.part_of(
             study.id(),
             study.schema(),
+            &scene.options.text_of(study),
             |findings| study.reads(findings),
             || {
-                with_precision(scene.sizes.precision, || study.run(scene)).map_err(|error| match error {
+                with_precision(scene.options.precision, || study.run(scene)).map_err(|error| match error {
                     StudyError::NotFinite(error) => match file(&error.model) {
                         Some(file) => StudyError::NotFinite(error.of(file)).into(),
                         None => StudyError::NotFinite(error).into(),

@@ -8,8 +8,9 @@ use burn::tensor::Device;
 
 use super::findings::{AccuracyFindings, ErrorFindings, ShapeBiasFindings, TrustFindings};
 use super::{AccuracyStudy, ErrorsStudy, ShapeBiasStudy, TrustStudy};
+use crate::options::StudyOptions;
 use crate::predictions::arrays;
-use crate::scene::{Progress, Scene, StudySizes};
+use crate::scene::{Progress, Scene};
 use crate::study::Study;
 use crate::subjects::{ModelName, Subject};
 
@@ -74,7 +75,8 @@ fn studied(answers: &[Answer]) -> Found {
         kinds.iter().take(answers.len()).map(|kind| model(kind, &dataset.classes, &device)).collect();
     let subjects: Vec<Subject> =
         models.iter().enumerate().map(|(place, model)| Subject { name: name(place), model }).collect();
-    let sizes = StudySizes { resamples: 500, ..StudySizes::quick() };
+    let mut options = StudyOptions::quick();
+    options.resamples = 500;
     let scene = Scene {
         folder: folder.path(),
         dataset: &dataset,
@@ -82,7 +84,7 @@ fn studied(answers: &[Answer]) -> Found {
         subset: None,
         subjects: &subjects,
         device: &device,
-        sizes: &sizes,
+        options: &options,
         seed: 1,
         progress: &Silent,
     };

@@ -6,8 +6,9 @@ use toml::{Table, Value};
 
 use super::DataIdentity;
 
-/// The first differences between two configurations, in words; `None` if they say the same.
-pub(super) fn difference_of_configs(there: &str, here: &str) -> Option<String> {
+/// The first differences between two configurations, in words, but for keys that begin with one of `free`; `None` if they say the
+/// same.
+pub(super) fn difference_of_configs(there: &str, here: &str, free: &[String]) -> Option<String> {
     let flat = |text: &str| -> Option<BTreeMap<String, String>> {
         let mut flat = BTreeMap::new();
         flatten(&toml::from_str::<Table>(text).ok()?, "", &mut flat);
@@ -20,7 +21,7 @@ pub(super) fn difference_of_configs(there: &str, here: &str) -> Option<String> {
     let keys: BTreeSet<&String> = there.keys().chain(here.keys()).collect();
     let differences: Vec<String> = keys
         .into_iter()
-        .filter(|key| there.get(*key) != here.get(*key))
+        .filter(|key| there.get(*key) != here.get(*key) && !free.iter().any(|free| key.starts_with(free)))
         .map(|key| {
             let (there, here) = (there.get(key).unwrap_or(&missing), here.get(key).unwrap_or(&missing));
             format!("{key} is {there} there and {here} here")

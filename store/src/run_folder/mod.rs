@@ -120,6 +120,21 @@ impl RunFolder {
         data: &DataIdentity,
         environment: &Environment,
     ) -> Result<Self, RunFolderError> {
+        Self::open_changing(path, config, &[], data, environment)
+    }
+
+    /// As [`RunFolder::open`]; keys of the configuration that begin with one of `free` may differ from those of the run there, and
+    /// are replaced.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_changing(
+        path: &Path,
+        config: &str,
+        free: &[String],
+        data: &DataIdentity,
+        environment: &Environment,
+    ) -> Result<Self, RunFolderError> {
         if let Some(file) = path.ancestors().find(|part| part.is_file()) {
             return Err(RunFolderError::File(file.to_owned()));
         }
@@ -137,7 +152,7 @@ impl RunFolder {
         folder.sweep();
         let checkpoints = folder.file(CHECKPOINTS);
         fs::create_dir_all(&checkpoints).map_err(StoreError::io("create", checkpoints))?;
-        folder.claim(config, data)?;
+        folder.claim(config, free, data)?;
         let mut environments = folder.environments()?;
         environments.push(environment.clone());
         folder.write_json(ENVIRONMENT, &environments)?;
@@ -145,23 +160,27 @@ impl RunFolder {
     }
 
     /// Compares configuration and data with those of the folder, or writes them where there are none.
-    fn claim(&self, config: &str, data: &DataIdentity) -> Result<(), RunFolderError> {
+    fn claim(&self, config: &str, free: &[String], data: &DataIdentity) -> Result<(), RunFolderError> {
         let config_path = self.file(CONFIG);
         if !config_path.exists() {
             self.write_json(DATA, data)?;
             return Ok(crate::write(&config_path, config.as_bytes())?);
         }
         let there = read_text(&config_path, LONGEST).map_err(StoreError::io("read", &config_path))?;
-        if let Some(difference) = difference_of_configs(&there, config) {
+        if let Some(difference) = difference_of_configs(&there, config, free) {
             return Err(RunFolderError::OtherConfiguration { path: self.path.clone(), difference });
         }
         match self.read_json::<DataIdentity>(DATA)? {
             Some(there) if there.fingerprint != data.fingerprint => {
                 let difference = difference_of_data(&there, data);
-                Err(RunFolderError::OtherData { path: self.path.clone(), difference })
+                return Err(RunFolderError::OtherData { path: self.path.clone(), difference });
             }
-            Some(_) => Ok(()),
-            None => self.write_json(DATA, data),
+            Some(_) => {}
+            None => self.write_json(DATA, data)?,
+        }
+        match difference_of_configs(&there, config, &[]) {
+            None => Ok(()),
+            Some(_) => Ok(crate::write(&config_path, config.as_bytes())?),
         }
     }
 

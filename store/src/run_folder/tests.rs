@@ -40,6 +40,21 @@ fn a_folder_is_resumed_only_by_its_own_configuration_and_data() {
 }
 
 #[test]
+fn keys_that_are_free_may_change_and_are_kept_as_they_are_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let free = ["studies.attacks.".to_owned()];
+    let open = |config: &str| RunFolder::open_changing(&path, config, &free, &identity("aa"), &here());
+    drop(open("epochs = 3\n[studies.attacks]\nimages = 4\n").unwrap());
+    let changed = "epochs = 3\n[studies.attacks]\nimages = 5\n";
+    drop(open(changed).unwrap());
+    assert_eq!(fs::read_to_string(path.join("config.toml")).unwrap(), changed);
+    let error = open("epochs = 4\n[studies.attacks]\nimages = 6\n").unwrap_err().to_string();
+    assert!(error.contains("epochs is 3 there and 4 here") && !error.contains("images"), "{error}");
+    assert_eq!(fs::read_to_string(path.join("config.toml")).unwrap(), changed);
+}
+
+#[test]
 fn a_folder_of_something_else_is_left_alone() {
     // A site has a config.toml too, other programs have locks, and a data.json may be anybody's.
     let foreign: [&[(&str, &str)]; 5] = [

@@ -15,6 +15,7 @@ use archaeo_training::evaluate::Evaluation;
 
 use self::findings::{AccuracyFindings, ModelScores, PairComparison, SplitAccuracy};
 use crate::findings::Investigation;
+use crate::options::NoOptions;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
@@ -30,6 +31,7 @@ impl Study for AccuracyStudy {
     const ID: &'static str = "accuracy";
     const TITLE: &'static str = "Accuracy";
     const QUESTION: &'static str = "how often {it} is right";
+    type Options = NoOptions;
     type Findings = AccuracyFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {

@@ -10,8 +10,8 @@ use burn::tensor::Tensor;
 use archaeo_data::Image;
 use archaeo_random::{Draw, keyed_rng};
 
-use super::Outcomes;
 use super::findings::AttackExample;
+use super::{AttacksStudy, Outcomes};
 use crate::scene::{Scene, StudyError};
 use crate::studies::pictures::{PANEL, panel};
 use crate::subjects::{ByModel, Subject};
@@ -44,7 +44,7 @@ pub(super) fn examples(
         .map(|place| answers.iter().map(|answers| Fate::of(answers[place], labels[place])).collect())
         .collect();
     let chosen = choose(labels, &fates, scene.seed, SHOWN);
-    let with = family.sized(epsilon, scene.sizes.pgd_steps);
+    let with = family.sized(epsilon, scene.options.of::<AttacksStudy>().pgd_steps);
 
     let split = scene.split()?;
     let example = |place: usize| AttackExample {

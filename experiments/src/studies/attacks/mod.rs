@@ -12,13 +12,16 @@ mod tests;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::answers::{logits, predicted_classes};
-use archaeo_analysis::attacks::{Attack, Batch, Family, Norm, all, robust};
+use archaeo_analysis::attacks::{Attack, Batch, Family, Norm, Threat, all, robust};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, StatisticsError, wilson};
+use archaeo_training::RecipeError;
+use serde::{Deserialize, Serialize};
 
 use self::comparison::comparisons;
 use self::examples::examples;
 use self::findings::{AttackCurve, AttackFindings, AttackPoint, epsilon_unit};
 use crate::findings::Investigation;
+use crate::options::{Options, at_least};
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
@@ -32,6 +35,48 @@ fn families() -> impl Iterator<Item = &'static Family> {
 /// Size from which on a perturbation is shown, in units of 1/255; smaller ones are hard to see even enlarged.
 const SHOWN_EPSILON: f64 = 4.0;
 
+/// What a user may choose of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AttacksOptions {
+    /// Images attacked.
+    pub images: usize,
+    /// Sizes of the perturbations, in units of 1/255, one level of an 8-bit image. At least 1: a smaller change is rounded
+    /// away.
+    pub epsilons: Vec<f64>,
+    /// Steps of PGD.
+    pub pgd_steps: usize,
+}
+
+impl Default for AttacksOptions {
+    fn default() -> Self {
+        Self { images: 250, epsilons: vec![1.0, 2.0, 4.0, 8.0], pgd_steps: 10 }
+    }
+}
+
+impl Options for AttacksOptions {
+    fn quick() -> Self {
+        Self { images: 96, epsilons: vec![1.0, 4.0, 8.0], ..Self::default() }
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        at_least("studies.attacks.images", 1, "at least 1", self.images)?;
+        at_least("studies.attacks.pgd_steps", 1, "at least 1", self.pgd_steps)?;
+        // Accuracy without an attack belongs to every curve, asked for or not.
+        let attackable =
+            |epsilon: &f64| epsilon.is_finite() && !Threat::Linf(epsilon / 255.0).is_rounded_away();
+        match self.epsilons.iter().find(|epsilon| **epsilon <= 0.0 || !attackable(epsilon)) {
+            None => Ok(()),
+            Some(epsilon) => Err(RecipeError::Range {
+                key: "studies.attacks.epsilons",
+                allowed: "sizes of at least 1 (the unit is 1/255, so write 8 for 8/255; images have 8 bits, and a smaller \
+                          change is rounded away)",
+                found: epsilon.to_string(),
+            }),
+        }
+    }
+}
+
 /// Robust accuracy of every model against FGSM and PGD of growing size, on a sample of the main split: of all images, and of
 /// those that are classified correctly without an attack.
 pub struct AttacksStudy;
@@ -40,6 +85,7 @@ impl Study for AttacksStudy {
     const ID: &'static str = "attacks";
     const TITLE: &'static str = "Under attack";
     const QUESTION: &'static str = "how {it} stands up to attack";
+    type Options = AttacksOptions;
     type Findings = AttackFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {
@@ -47,7 +93,8 @@ impl Study for AttacksStudy {
     }
 
     fn run(scene: &Scene) -> Result<AttackFindings, StudyError> {
-        let indices = scene.sample(Self::ID, scene.sizes.attack_images)?;
+        let options = scene.options.of::<Self>();
+        let indices = scene.sample(Self::ID, options.images)?;
         let split = scene.split()?;
         let labels: Vec<usize> = indices.iter().map(|&index| split.label(index)).collect();
         let mut clean = ByModel::default();
@@ -55,7 +102,7 @@ impl Study for AttacksStudy {
             clean.insert(subject.name, clean_answers(scene, &indices, subject)?);
         }
 
-        let mut epsilons = scene.sizes.epsilons.clone();
+        let mut epsilons = options.epsilons.clone();
         epsilons.sort_by(f64::total_cmp);
         epsilons.dedup();
         let largest = epsilons.last().copied();
@@ -66,12 +113,12 @@ impl Study for AttacksStudy {
             for family in families() {
                 let mut under_attack = Vec::new();
                 for &epsilon in &epsilons {
-                    let chosen = family.sized(epsilon, scene.sizes.pgd_steps);
+                    let chosen = family.sized(epsilon, options.pgd_steps);
                     let what = format!("{name} under {} {epsilon}/255", family.info.title);
                     let outcome = attacked(scene, &what, &indices, &labels, subject, clean, &*chosen)?;
                     under_attack.push((epsilon, outcome));
                 }
-                let largest = family.sized(largest.unwrap_or(0.0), scene.sizes.pgd_steps);
+                let largest = family.sized(largest.unwrap_or(0.0), options.pgd_steps);
                 curves.push(curve(name, &*largest, clean, &labels, &under_attack)?);
                 outcomes.push(Outcomes { model: name, attack: family.info.title, under_attack });
             }

@@ -17,9 +17,12 @@ use archaeo_analysis::statistics::{
 };
 
 use archaeo_data::Image;
+use archaeo_training::RecipeError;
+use serde::{Deserialize, Serialize};
 
 use self::findings::{AttentionFindings, HeadAttention, LayerAttention};
 use crate::findings::{ExplainedImage, HeadMaps, HeatmapShown, Investigation, LayerMaps};
+use crate::options::{Options, at_least};
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
@@ -27,6 +30,30 @@ use crate::subjects::{ByModel, Subject};
 
 /// Images whose rollout is shown.
 const ROLLOUTS_SHOWN: usize = 12;
+
+/// What a user may choose of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AttentionOptions {
+    /// Images whose attention is measured (128 in the ViT paper), at least 2: a mean has an interval from two values on.
+    pub images: usize,
+}
+
+impl Default for AttentionOptions {
+    fn default() -> Self {
+        Self { images: 128 }
+    }
+}
+
+impl Options for AttentionOptions {
+    fn quick() -> Self {
+        Self { images: 64 }
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        at_least("studies.attention.images", 2, "at least 2", self.images)
+    }
+}
 
 /// Statistics of every layer and head over a sample of the main split, with pictures of every head on one image and
 /// of the rollout on several.
@@ -36,6 +63,7 @@ impl Study for AttentionStudy {
     const ID: &'static str = "attention";
     const TITLE: &'static str = "Attention";
     const QUESTION: &'static str = "what the attention heads look at";
+    type Options = AttentionOptions;
     type Findings = ByModel<AttentionFindings>;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
@@ -56,7 +84,8 @@ impl Study for AttentionStudy {
 }
 
 fn of_model(scene: &Scene, Subject { name, model }: Subject) -> Result<AttentionFindings, StudyError> {
-    let indices = scene.sample_to_show("attention", scene.sizes.attention_images, ROLLOUTS_SHOWN)?;
+    let indices =
+        scene.sample_to_show("attention", scene.options.of::<AttentionStudy>().images, ROLLOUTS_SHOWN)?;
     let convention = DistanceConvention::default();
     let mut images: Vec<Vec<LayerStatistics>> = Vec::new();
     let predicted = scene.predicted(scene.main_split, name)?;

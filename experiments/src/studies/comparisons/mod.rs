@@ -9,15 +9,33 @@ mod tests;
 
 use archaeo_analysis::attribution::{Heatmap, rank_correlation};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, Resampling, mean_t, pairing_test};
+use serde::{Deserialize, Serialize};
 
 use self::findings::{Agreement, AgreementGroup, Comparison, ComparisonFindings, HeatmapAgreement, Spread};
 use crate::findings::Investigation;
+use crate::options::Options;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::studies::explained::{depends_on_class, explain, method, save_heatmaps};
 use crate::studies::pictures::{PANEL, panel};
 use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
+
+/// What a user may choose of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ComparisonsOptions {
+    /// Side-by-side comparisons.
+    pub images: usize,
+}
+
+impl Default for ComparisonsOptions {
+    fn default() -> Self {
+        Self { images: 50 }
+    }
+}
+
+impl Options for ComparisonsOptions {}
 
 /// Explains a sample of the main split with every model.
 pub struct ComparisonsStudy;
@@ -26,6 +44,7 @@ impl Study for ComparisonsStudy {
     const ID: &'static str = "comparisons";
     const TITLE: &'static str = "Explanations compared";
     const QUESTION: &'static str = "what {it} looks at";
+    type Options = ComparisonsOptions;
     type Findings = ComparisonFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {
@@ -33,7 +52,7 @@ impl Study for ComparisonsStudy {
     }
 
     fn run(scene: &Scene) -> Result<ComparisonFindings, StudyError> {
-        let count = scene.sizes.comparisons;
+        let count = scene.options.of::<Self>().images;
         let indices = scene.sample_to_show("comparisons", count, count)?;
         let mut answered = ByModel::default();
         for name in scene.names() {

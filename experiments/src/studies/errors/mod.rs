@@ -16,6 +16,7 @@ use archaeo_training::evaluate::Evaluation;
 use self::findings::{ClassErrors, ErrorFindings, ErrorGroup, SharedErrors};
 use self::gallery::gallery;
 use crate::findings::{Confusion, Investigation};
+use crate::options::NoOptions;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
@@ -34,6 +35,7 @@ impl Study for ErrorsStudy {
     const ID: &'static str = "errors";
     const TITLE: &'static str = "Errors";
     const QUESTION: &'static str = "where {it} errs";
+    type Options = NoOptions;
     type Findings = ErrorFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {

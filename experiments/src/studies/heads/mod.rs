@@ -13,10 +13,13 @@ use archaeo_analysis::statistics::{
 };
 
 use archaeo_random::stratified;
+use archaeo_training::RecipeError;
 use archaeo_training::images::to_tensor;
+use serde::{Deserialize, Serialize};
 
 use self::findings::{HeadAblation, HeadFindings, SelectedHead};
 use crate::findings::Investigation;
+use crate::options::{Options, at_least};
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
@@ -25,6 +28,30 @@ use crate::subjects::{ByModel, Subject};
 /// Fewest images: another image's output needs another image, and an interval two values.
 pub const FEWEST_IMAGES: usize = 2;
 
+/// What a user may choose of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HeadsOptions {
+    /// Images that every head is ablated on, at least 2.
+    pub images: usize,
+}
+
+impl Default for HeadsOptions {
+    fn default() -> Self {
+        Self { images: 400 }
+    }
+}
+
+impl Options for HeadsOptions {
+    fn quick() -> Self {
+        Self { images: 128 }
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        at_least("studies.heads.images", FEWEST_IMAGES, "at least 2", self.images)
+    }
+}
+
 /// Takes every head away in three ways, and asks the gradient.
 pub struct HeadsStudy;
 
@@ -32,6 +59,7 @@ impl Study for HeadsStudy {
     const ID: &'static str = "heads";
     const TITLE: &'static str = "What each head is worth";
     const QUESTION: &'static str = "what each head is worth";
+    type Options = HeadsOptions;
     type Findings = ByModel<HeadFindings>;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
@@ -60,7 +88,7 @@ impl Study for HeadsStudy {
 /// # Errors
 /// A model without attention, fewer than two images, or data that cannot be read.
 pub fn of_model(scene: &Scene, Subject { name, model }: Subject) -> Result<HeadFindings, StudyError> {
-    let indices = scene.sample("heads", scene.sizes.ablation_images)?;
+    let indices = scene.sample("heads", scene.options.of::<HeadsStudy>().images)?;
     if indices.len() < FEWEST_IMAGES {
         let (what, found) = ("head ablation", indices.len());
         return Err(StatisticsError::TooFew { what, needed: FEWEST_IMAGES, found }.into());

@@ -9,15 +9,42 @@ use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, Kind, explain_all, methods_for};
 use archaeo_analysis::faithfulness::object_share;
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
+use archaeo_training::RecipeError;
 use archaeo_training::images::{preprocess_mask, to_tensor};
+use serde::{Deserialize, Serialize};
 
 use self::findings::LocalisationFindings;
 use self::scores::{Scores, scored};
 use crate::findings::Investigation;
+use crate::options::{Options, at_least};
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::{ByModel, Subject};
+
+/// What a user may choose of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LocalisationOptions {
+    /// Images whose heatmaps are held against the true mask, at least 2: a mean has an interval from two values on.
+    pub images: usize,
+}
+
+impl Default for LocalisationOptions {
+    fn default() -> Self {
+        Self { images: 400 }
+    }
+}
+
+impl Options for LocalisationOptions {
+    fn quick() -> Self {
+        Self { images: 128 }
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        at_least("studies.localisation.images", 2, "at least 2", self.images)
+    }
+}
 
 /// Holds every heatmap against the true mask on a sample of the main split.
 ///
@@ -29,6 +56,7 @@ impl Study for LocalisationStudy {
     const ID: &'static str = "localisation";
     const TITLE: &'static str = "Explanations against the truth";
     const QUESTION: &'static str = "whether the explanations are true";
+    type Options = LocalisationOptions;
     type Findings = LocalisationFindings;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
@@ -39,7 +67,7 @@ impl Study for LocalisationStudy {
     }
 
     fn run(scene: &Scene) -> Result<LocalisationFindings, StudyError> {
-        let indices = scene.sample(Self::ID, scene.sizes.localisation_images)?;
+        let indices = scene.sample(Self::ID, scene.options.of::<Self>().images)?;
         let first = scene.subjects[0];
         // Of each model, explanations and then baselines.
         let methods_of = |subject: &Subject| {

@@ -13,6 +13,7 @@ use archaeo_analysis::statistics::{
 
 use self::findings::{ShapeBias, ShapeBiasDifference, ShapeBiasFindings};
 use crate::findings::Investigation;
+use crate::options::NoOptions;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
@@ -35,6 +36,7 @@ impl Study for ShapeBiasStudy {
     const ID: &'static str = "shape_bias";
     const TITLE: &'static str = "Shape or texture";
     const QUESTION: &'static str = "whether shape or texture decides";
+    type Options = NoOptions;
     type Findings = ShapeBiasFindings;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {

@@ -23,6 +23,7 @@ use self::findings::{
 };
 use self::positive::positive_class;
 use crate::findings::{Confusion, Investigation};
+use crate::options::NoOptions;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
@@ -37,6 +38,7 @@ impl Study for TrustStudy {
     const TITLE: &'static str = "Can it be trusted, and when does it fail?";
     const QUESTION: &'static str = "whether {it} can be trusted";
     const OPENS: bool = true;
+    type Options = NoOptions;
     type Findings = TrustFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {
