@@ -150,7 +150,7 @@ pub struct Request<'a> {
     pub source: &'a str,
     /// Whether a bad image is an error.
     pub strict: bool,
-    /// Recipes and study sizes.
+    /// Recipes and options of the studies.
     pub config: InvestigationConfig,
     /// Trained models.
     pub given: &'a [Given<'a>],

@@ -38,7 +38,7 @@ impl InvestigationConfig {
     }
 
     /// Reads a recipe file with a section `[models.NAME]` for each model and, if it likes, `[studies]`; then
-    /// applies `key=value` overrides. With `quick`, study sizes that the file does not state are small, and its
+    /// applies `key=value` overrides. With `quick`, options that the file does not state have their quick values, and its
     /// `[quick]` section overrides the rest of the file.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
 //! Made-up investigations of any models for the tests of chapters.
 
-use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, wilson};
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, Measured, Pairing, wilson};
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 use archaeo_report::document::{Block, Document, Section, Text};
 use serde_json::json;
 
 use crate::findings::{HeatmapShown, ImageShown, Investigation, ModelFindings};
+use crate::studies::findings::{Agreement, AgreementGroup};
 use crate::study::Chapter;
 use crate::subjects::{ByModel, ModelName};
 
@@ -59,17 +60,6 @@ pub(super) fn names(models: usize) -> Vec<ModelName> {
 /// One value for each of the first few models.
 pub(super) fn each<T>(models: usize, of: impl Fn(usize) -> T) -> ByModel<T> {
     names(models).into_iter().enumerate().map(|(place, name)| (name, of(place))).collect()
-}
-
-pub(super) fn estimate(value: f64, half_width: f64, n: usize) -> Estimate {
-    Estimate {
-        value,
-        low: value - half_width,
-        high: value + half_width,
-        level: DEFAULT_LEVEL,
-        n,
-        method: "percentile bootstrap".into(),
-    }
 }
 
 pub(super) fn share(successes: usize, n: usize) -> Estimate {
@@ -132,4 +122,36 @@ pub(super) fn assert_speaks_of(models: usize, text: &str) {
             assert!(!text.contains(word), "{word:?} with {models} models: {text}");
         }
     }
+}
+
+pub(crate) fn estimate(value: f64, half_width: f64, n: usize) -> Estimate {
+    Estimate {
+        value,
+        low: value - half_width,
+        high: value + half_width,
+        level: DEFAULT_LEVEL,
+        n,
+        method: "percentile bootstrap, 10,000 resamples".into(),
+    }
+}
+
+/// Agreement of heatmaps of one image and of different images.
+pub(crate) fn agreement(together: f64, apart: f64, p_value: f64) -> Measured<Agreement> {
+    let difference = together - apart;
+    let group = |n: usize, shift: f64| AgreementGroup {
+        n,
+        together: Some(estimate(together + shift, 0.06, n)),
+        difference: Some(estimate(difference + shift, 0.06, n)),
+    };
+    Measured::Known(Agreement {
+        pairing: Pairing {
+            together: estimate(together, 0.05, 50),
+            apart: estimate(apart, 0.03, 50),
+            difference: estimate(difference, 0.04, 50),
+            p_value,
+            excess: Vec::new(),
+        },
+        same_answer: group(33, 0.02),
+        other_answer: group(17, -0.04),
+    })
 }

@@ -10,7 +10,7 @@ pub(crate) mod explained;
 mod heads;
 mod localisation;
 #[cfg(test)]
-mod made_up;
+pub(crate) mod made_up;
 pub(crate) mod pictures;
 mod shape_bias;
 #[cfg(test)]

@@ -89,10 +89,10 @@ pub struct DataIdentity {
     pub counts: BTreeMap<String, usize>,
 }
 
-/// Files of a start, and of what follows.
 /// Bytes of the longest record that is read.
 pub const LONGEST: u64 = 64 << 20;
 
+// Files of a start, and of what follows.
 const LOCK: &str = "lock";
 const CONFIG: &str = "config.toml";
 const DATA: &str = "data.json";

@@ -3,8 +3,8 @@
 //! That of two models, a ViT and a ResNet, has counts that fit together.
 
 use archaeo_analysis::statistics::{
-    AnswerAgreement, DEFAULT_LEVEL, Estimate, Measured, Pairing, RankTrend, SignFlipTest,
-    proportion_difference, wilson, wilson_of_family,
+    AnswerAgreement, DEFAULT_LEVEL, Estimate, Measured, RankTrend, SignFlipTest, proportion_difference,
+    wilson, wilson_of_family,
 };
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
@@ -16,6 +16,8 @@ use archaeo_store::run_folder::Build;
 
 use crate::findings::*;
 use crate::report::Names;
+use crate::studies::made_up::agreement;
+pub(crate) use crate::studies::made_up::estimate;
 use crate::studies::*;
 use crate::study::{Chapter, Study};
 use crate::subjects::{ByModel, ModelName, pairs};
@@ -31,17 +33,6 @@ pub fn uniform(stream: u64, index: usize) -> f64 {
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((bits ^ (bits >> 31)) >> 11) as f64 / (1u64 << 53) as f64
-}
-
-pub fn estimate(value: f64, half_width: f64, n: usize) -> Estimate {
-    Estimate {
-        value,
-        low: value - half_width,
-        high: value + half_width,
-        level: DEFAULT_LEVEL,
-        n,
-        method: "percentile bootstrap, 10,000 resamples".into(),
-    }
 }
 
 pub fn share(successes: usize, n: usize) -> Estimate {
@@ -528,27 +519,6 @@ fn attention(model: ModelName) -> AttentionFindings {
 /// A trend over all layers.
 pub fn trend(rho: f64, p_value: f64) -> Measured<RankTrend> {
     Measured::Known(RankTrend { rho, p_value, n: LAYERS, method: "Spearman's ρ, all orders".into() })
-}
-
-/// Agreement of heatmaps of one image and of different images.
-pub fn agreement(together: f64, apart: f64, p_value: f64) -> Measured<Agreement> {
-    let difference = together - apart;
-    let group = |n: usize, shift: f64| AgreementGroup {
-        n,
-        together: Some(estimate(together + shift, 0.06, n)),
-        difference: Some(estimate(difference + shift, 0.06, n)),
-    };
-    Measured::Known(Agreement {
-        pairing: Pairing {
-            together: estimate(together, 0.05, 50),
-            apart: estimate(apart, 0.03, 50),
-            difference: estimate(difference, 0.04, 50),
-            p_value,
-            excess: Vec::new(),
-        },
-        same_answer: group(33, 0.02),
-        other_answer: group(17, -0.04),
-    })
 }
 
 fn comparisons(models: &[ModelName]) -> ComparisonFindings {

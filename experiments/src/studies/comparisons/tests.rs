@@ -1,6 +1,5 @@
 use super::*;
-use crate::studies::made_up::{assert_speaks_of, each, estimate, everything, heatmaps, investigation, names};
-use archaeo_analysis::statistics::Pairing;
+use crate::studies::made_up::{self, assert_speaks_of, each, everything, heatmaps, investigation, names};
 use archaeo_report::Claim;
 
 /// A map of 3 × 3 with a peak at one place.
@@ -65,27 +64,6 @@ fn the_middle_half_lies_between_the_values_nearest_to_the_quartiles() {
     assert_eq!(spread(vec![f64::NAN]), None);
 }
 
-/// Agreement of heatmaps of one image and of different images.
-fn agreeing(together: f64, apart: f64, p_value: f64) -> Measured<Agreement> {
-    let difference = together - apart;
-    let group = |n: usize, shift: f64| AgreementGroup {
-        n,
-        together: Some(estimate(together + shift, 0.06, n)),
-        difference: Some(estimate(difference + shift, 0.06, n)),
-    };
-    Measured::Known(Agreement {
-        pairing: Pairing {
-            together: estimate(together, 0.05, 50),
-            apart: estimate(apart, 0.03, 50),
-            difference: estimate(difference, 0.04, 50),
-            p_value,
-            excess: Vec::new(),
-        },
-        same_answer: group(33, 0.02),
-        other_answer: group(17, -0.04),
-    })
-}
-
 /// Twenty images, of which model `place` has every one wrong whose number is a multiple of `place + 3`.
 fn found(models: usize) -> ComparisonFindings {
     let pairs = crate::subjects::pairs(&names(models));
@@ -109,7 +87,7 @@ fn found(models: usize) -> ComparisonFindings {
     let pair = |(place, models): (usize, &[ModelName; 2])| HeatmapAgreement {
         models: *models,
         constant: 0,
-        agreement: agreeing(0.21 + 0.1 * place as f64, 0.13, 0.0004),
+        agreement: made_up::agreement(0.21 + 0.1 * place as f64, 0.13, 0.0004),
         spread: Some(Spread { median: 0.2, lower: 0.1, upper: 0.3 }),
     };
     ComparisonFindings {
@@ -121,7 +99,7 @@ fn found(models: usize) -> ComparisonFindings {
 }
 
 fn made_image(index: usize) -> crate::findings::ImageShown {
-    crate::studies::made_up::image(index)
+    made_up::image(index)
 }
 
 fn chapter_of(models: usize, found: &ComparisonFindings) -> Chapter {
@@ -140,7 +118,7 @@ fn agreement_of_heatmaps_is_held_against_different_images() {
         (found.pairs[0].agreement, found.pairs[0].constant) = (agreement, constant);
         claims_of(2, &found).remove(0)
     };
-    let more = with(agreeing(0.21, 0.13, 0.0004), 0);
+    let more = with(made_up::agreement(0.21, 0.13, 0.0004), 0);
     assert_eq!(
         more.statement,
         "The explanations of the ViT and the ResNet agree more on the same image than on different images."
@@ -154,14 +132,14 @@ fn agreement_of_heatmaps_is_held_against_different_images() {
         assert!(more.evidence.contains(said), "{said}: {}", more.evidence);
     }
     // A high agreement that maps of different images have as well is none.
-    let none = with(agreeing(0.6, 0.59, 0.3), 3);
+    let none = with(made_up::agreement(0.6, 0.59, 0.3), 3);
     assert_eq!(
         none.statement,
         "It cannot be shown that the explanations of the ViT and the ResNet agree more on the same image than on different \
          images."
     );
     assert!(none.evidence.contains("3\u{a0}images have a constant heatmap"), "{}", none.evidence);
-    assert!(with(agreeing(0.1, 0.3, 0.001), 0).statement.contains("agree less on the same image"));
+    assert!(with(made_up::agreement(0.1, 0.3, 0.001), 0).statement.contains("agree less on the same image"));
     let undefined = with(Measured::undefined("there is 1"), 49);
     assert!(
         undefined.statement.ends_with("cannot be computed, because there is 1."),
