@@ -66,7 +66,7 @@ def size_of(model, image):
 
 
 def serve(name, size, batch, task, precision, variant):
-    """The other side of the protocol that `Worker` speaks: see `serve` in experiments/benches/steps.rs."""
+    """The other side of the protocol that `Worker` speaks: see `serve` in training/benches/steps.rs."""
     import torch
 
     torch.set_num_threads(int(os.environ["RAYON_NUM_THREADS"]))

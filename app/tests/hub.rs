@@ -4,14 +4,16 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use archaeo_store::sha256;
 use serde_json::json;
+use support::http::send;
 use support::{SHERDS, VIT_CONFIG, archaeo, fail, json as json_of, succeed};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -90,15 +92,11 @@ fn answer(
     if revisions.iter().any(|revision| path == format!("/api/models/owner/tiny/revision/{revision}")) {
         let names: Vec<_> = files.keys().map(|name| json!({ "rfilename": name })).collect();
         let body = json!({ "siblings": names, "sha": COMMIT }).to_string();
-        return respond(
-            &mut stream,
-            "200 OK",
-            &[("content-type", "application/json".into())],
-            body.as_bytes(),
-        );
+        let kind = ("content-type", "application/json".into());
+        return send_whole(&mut stream, "200 OK", &[kind], body.as_bytes());
     }
     let file = path.strip_prefix(&format!("/owner/tiny/resolve/{COMMIT}/")).and_then(|name| files.get(name));
-    let Some(file) = file else { return respond(&mut stream, "404 Not Found", &[], b"nothing here") };
+    let Some(file) = file else { return send_whole(&mut stream, "404 Not Found", &[], b"nothing here") };
     let mut contents = file.clone();
     if behaviour.flip {
         *contents.last_mut().expect("no file is empty") ^= 1;
@@ -112,7 +110,7 @@ fn answer(
         _ => (0, contents.len()),
     };
     if start >= contents.len() {
-        return respond(&mut stream, "416 Range Not Satisfiable", &[], b"");
+        return send_whole(&mut stream, "416 Range Not Satisfiable", &[], b"");
     }
     let checksum = behaviour.checksum.clone().unwrap_or_else(|| sha256(file));
     let headers = [
@@ -123,30 +121,17 @@ fn answer(
     ];
     let body = &contents[start..end];
     let sent = behaviour.cut.map_or(body.len(), |cut| cut.min(body.len()));
-    respond(&mut stream, "206 Partial Content", &headers, &body[..sent])
+    send(&mut stream, "206 Partial Content", &headers, &body[..sent])
 }
 
-fn respond(
+/// As [`send`], with the length of the body announced.
+fn send_whole(
     stream: &mut TcpStream,
     status: &str,
     headers: &[(&str, String)],
     body: &[u8],
 ) -> std::io::Result<()> {
-    let mut head = format!("HTTP/1.1 {status}\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    if !headers.iter().any(|(name, _)| *name == "content-length") {
-        head += &format!("content-length: {}\r\n", body.len());
-    }
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(b"\r\n")?;
-    stream.write_all(body)
-}
-
-fn sha256(contents: &[u8]) -> String {
-    use sha2::Digest;
-    sha2::Sha256::digest(contents).iter().map(|byte| format!("{byte:02x}")).collect()
+    send(stream, status, &[headers, &[("content-length", body.len().to_string())]].concat(), body)
 }
 
 /// A checkpoint of a trained model, as `archaeo train` writes it.

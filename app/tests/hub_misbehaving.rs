@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use archaeo_store::sha256;
 use serde_json::json;
+use support::http::send;
 use support::{archaeo, fail, stderr};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -69,28 +71,9 @@ fn read_request(stream: &TcpStream, here: String) -> Option<Request> {
     Some(Request { path, range, token, here })
 }
 
-fn send(
-    stream: &mut TcpStream,
-    status: &str,
-    headers: &[(&str, String)],
-    body: &[u8],
-) -> std::io::Result<()> {
-    let mut head = format!("HTTP/1.1 {status}\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    stream.write_all((head + "\r\n").as_bytes())?;
-    stream.write_all(body)
-}
-
 /// Weights that no test here needs to load.
 fn weights() -> Vec<u8> {
     (0..300_000u32).map(|i| (i * 7 / 3) as u8).collect()
-}
-
-fn sha256(contents: &[u8]) -> String {
-    use sha2::Digest;
-    sha2::Sha256::digest(contents).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// First and last byte that a request asks for.

@@ -2,10 +2,11 @@
 //!
 //! One test in a file of its own, for the counter counts every thread's memory.
 
-use std::io::Cursor;
+mod formats;
 
 use archaeo_data::{decode, memory_to_decode};
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use formats::encoded;
+use image::{DynamicImage, Rgb, RgbImage};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -26,32 +27,16 @@ fn decoding_takes_no_more_than_it_says() {
         colour.to_rgba32f().into(),
     ];
     let mut measured = 0;
-    for format in [
-        ImageFormat::Png,
-        ImageFormat::Jpeg,
-        ImageFormat::WebP,
-        ImageFormat::Gif,
-        ImageFormat::Bmp,
-        ImageFormat::Tiff,
-        ImageFormat::Pnm,
-    ] {
-        for picture in &pictures {
-            let mut file = Cursor::new(Vec::new());
-            if picture.write_to(&mut file, format).is_err() {
-                continue;
-            }
-            let file = file.into_inner();
-            // A portable map with transparency is of a kind that is not decoded.
-            let Ok(stated) = memory_to_decode(&file) else { continue };
-            let before = MEMORY.current_usage();
-            MEMORY.reset_peak_usage();
-            let image = decode(&file).expect("a picture");
-            let taken = (MEMORY.peak_usage() - before) as u64;
-            let what = format!("{format:?} of {:?}", picture.color());
-            assert!(taken <= stated, "{what} took {taken} bytes, not {stated}");
-            assert!(taken >= image.pixels.len() as u64, "{what}: {taken}");
-            measured += 1;
-        }
+    for (what, file) in encoded(&pictures) {
+        // A portable map with transparency is of a kind that is not decoded.
+        let Ok(stated) = memory_to_decode(&file) else { continue };
+        let before = MEMORY.current_usage();
+        MEMORY.reset_peak_usage();
+        let image = decode(&file).expect("a picture");
+        let taken = (MEMORY.peak_usage() - before) as u64;
+        assert!(taken <= stated, "{what} took {taken} bytes, not {stated}");
+        assert!(taken >= image.pixels.len() as u64, "{what}: {taken}");
+        measured += 1;
     }
     assert!(measured >= 20, "{measured}");
 }

@@ -2,9 +2,12 @@
 //!
 //! `ARCHAEO_FUZZ_CASES` inputs are tried, 2,000 where that is not set. It was run with 100,000.
 
+mod formats;
+
 use std::io::{Cursor, Read};
 
 use archaeo_data::{MAX_PIXELS, decode, dimensions};
+use formats::encoded;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
@@ -22,23 +25,7 @@ fn originals() -> Vec<Vec<u8>> {
         RgbImage::from_fn(23, 17, |x, y| image::Rgb([(x * 11) as u8, (y * 15) as u8, (x * y) as u8]));
     let colour = DynamicImage::from(picture);
     let pictures = [colour.clone(), colour.to_luma8().into(), colour.to_rgba8().into()];
-    let mut files = Vec::new();
-    for format in [
-        ImageFormat::Png,
-        ImageFormat::Jpeg,
-        ImageFormat::WebP,
-        ImageFormat::Gif,
-        ImageFormat::Bmp,
-        ImageFormat::Tiff,
-        ImageFormat::Pnm,
-    ] {
-        for picture in &pictures {
-            let mut file = Cursor::new(Vec::new());
-            if picture.write_to(&mut file, format).is_ok() {
-                files.push(file.into_inner());
-            }
-        }
-    }
+    let mut files: Vec<Vec<u8>> = encoded(&pictures).into_iter().map(|(_, file)| file).collect();
     // Of all that libjpeg has to read: scans for each component, progressive ones, restarts, four inks, arithmetic coding.
     files.extend(jpegs());
     let mut deep = Cursor::new(Vec::new());

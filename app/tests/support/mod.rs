@@ -3,6 +3,8 @@
 // Every test file compiles this for itself, and none uses all of it.
 #![allow(dead_code)]
 
+pub mod http;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

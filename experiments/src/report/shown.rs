@@ -5,7 +5,7 @@ use crate::studies::pictures::HEAT;
 use crate::subjects::{ByModel, ModelName};
 
 use super::names::{Names, capitalised, class_name, listed};
-use archaeo_report::document::{Legend, Picture, Text, Verdict};
+use archaeo_report::document::{Block, Legend, Picture, Table, Text, Verdict};
 use archaeo_report::numbers::percent;
 
 /// Colours named in a legend, from the lowest to the highest value.
@@ -13,6 +13,22 @@ const LEGEND_COLORS: u8 = 9;
 
 /// Said in the place of pictures that older findings do not have.
 pub(crate) const MADE_EARLIER: &str = "These findings were made by a version that kept other pictures; run the investigation again to see them.";
+
+/// What a chapter has on each of its models: where there are several, a table of all first, and each under its name.
+pub(crate) fn model_by_model<T>(
+    findings: &ByModel<T>,
+    names: &Names,
+    side_by_side: impl FnOnce() -> Table,
+    of_model: impl Fn(&T, ModelName) -> Vec<Block>,
+) -> Vec<Block> {
+    let several = findings.len() > 1;
+    let mut blocks: Vec<Block> = several.then(|| Block::Table(side_by_side())).into_iter().collect();
+    for (model, found) in findings.iter() {
+        blocks.extend(several.then(|| Block::Heading(names.bare(model).into())));
+        blocks.extend(of_model(found, model));
+    }
+    blocks
+}
 
 /// What the colours of heatmaps mean.
 pub(crate) fn heat_legend(title: &str) -> Legend {

@@ -19,7 +19,9 @@ use crate::findings::{ExplainedImage, HeadMaps, ImageShown, Investigation, Layer
 use crate::report::Names;
 use crate::report::charts::point;
 use crate::report::names::{class_name, listed, sentence};
-use crate::report::shown::{MADE_EARLIER, cells_of, heat_legend, pictures, size, title, verdicts};
+use crate::report::shown::{
+    MADE_EARLIER, cells_of, heat_legend, model_by_model, pictures, size, title, verdicts,
+};
 use crate::study::{Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
 
@@ -28,15 +30,9 @@ pub(super) fn chapter(
     investigation: &Investigation,
     names: &Names,
 ) -> Chapter {
-    let mut blocks = Vec::new();
-    let several = findings.len() > 1;
-    if several {
-        blocks.push(Block::Table(side_by_side(findings, names)));
-    }
-    for (model, found) in findings.iter() {
-        blocks.extend(several.then(|| Block::Heading(names.bare(model).into())));
-        blocks.extend(of_model(found, model, investigation, names));
-    }
+    let side_by_side = || side_by_side(findings, names);
+    let of_model = |found: &AttentionFindings, model| of_model(found, model, investigation, names);
+    let blocks = model_by_model(findings, names, side_by_side, of_model);
     let section = Section { id: AttentionStudy::ID, title: AttentionStudy::TITLE, blocks };
     let mut chapter = Chapter::new(section, claims(findings, names));
     chapter.definitions = definitions(findings);

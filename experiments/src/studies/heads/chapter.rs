@@ -10,6 +10,7 @@ use super::findings::{HeadAblation, HeadFindings};
 use crate::report::Names;
 use crate::report::charts::{NEUTRAL_SERIES, measure};
 use crate::report::method::definition;
+use crate::report::shown::model_by_model;
 use crate::study::{Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
 
@@ -17,15 +18,9 @@ use crate::subjects::{ByModel, ModelName};
 const MOST_CHARTED_HEADS: usize = 12;
 
 pub(super) fn chapter(findings: &ByModel<HeadFindings>, names: &Names) -> Chapter {
-    let mut blocks = Vec::new();
-    let several = findings.len() > 1;
-    if several {
-        blocks.push(Block::Table(side_by_side(findings, names)));
-    }
-    for (model, found) in findings.iter() {
-        blocks.extend(several.then(|| Block::Heading(names.bare(model).into())));
-        blocks.extend(of_model(found, model, names));
-    }
+    let side_by_side = || side_by_side(findings, names);
+    let of_model = |found: &HeadFindings, model| of_model(found, model, names);
+    let blocks = model_by_model(findings, names, side_by_side, of_model);
     let section = Section { id: HeadsStudy::ID, title: HeadsStudy::TITLE, blocks };
     let mut chapter = Chapter::new(section, claims(findings, names));
     chapter.definitions = definitions();
