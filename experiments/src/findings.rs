@@ -128,6 +128,9 @@ pub struct ModelFindings {
     pub card: ModelCard,
     /// Trained parameters.
     pub parameters: usize,
+    /// Seed of its training, where that was here; of several runs the first's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Weights file, within the run folder or as given.
     pub weights: String,
     /// SHA-256 of the weights file.
@@ -139,6 +142,22 @@ pub struct ModelFindings {
     #[serde(default)]
     pub class_notes: Vec<String>,
     /// One entry an epoch; empty for a model that was loaded.
+    pub history: Vec<EpochRecord>,
+    /// Further runs of the same network, from other seeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_runs: Vec<RunFindings>,
+}
+
+/// A run of a model after the first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunFindings {
+    /// Seed of its training, where that was here.
+    pub seed: Option<u64>,
+    /// Weights file, within the run folder or as given.
+    pub weights: String,
+    /// SHA-256 of the weights file.
+    pub weights_sha256: String,
+    /// Its training; empty where it was loaded.
     pub history: Vec<EpochRecord>,
 }
 

@@ -102,6 +102,17 @@ pub enum InvestigationError {
         "there is no model to investigate; give one with --vit, --cnn or --add, or train those of the configuration"
     )]
     NoModel,
+    /// Runs of one model that are not runs of one recipe.
+    #[error(
+        "{path} holds another network, or one for other images or classes, than the first checkpoint of `{name}`; runs of a model \
+         differ in their seed alone: give it under a name of its own with --add NAME={path}"
+    )]
+    OtherNetwork {
+        /// Which file.
+        path: PathBuf,
+        /// Under which name.
+        name: ModelName,
+    },
     /// Two checkpoints whose further classes differ.
     #[error(
         "{} and {} each know classes that neither the data nor the other knows, so that their answers cannot be compared; investigate \
@@ -132,7 +143,7 @@ pub enum Kind {
 /// A trained model that is brought along.
 #[derive(Clone, Copy, Debug)]
 pub struct Given<'a> {
-    /// What it is called in the investigation.
+    /// What it is called in the investigation; several of one name are runs of one model.
     pub name: ModelName,
     /// What it has to be, where the way it was given says so.
     pub kind: Option<Kind>,
@@ -238,14 +249,13 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     let more = known.max_by_key(Vec::len).unwrap_or_default();
     dataset.classes.extend(more.into_iter().skip(dataset.classes.len()));
 
-    let hashes: Vec<&str> = examined.iter().map(|model| model.findings.weights_sha256.as_str()).collect();
+    let hashes: Vec<&str> = examined.iter().flat_map(Examined::hashes).collect();
     record.depends_on(&hashes);
     record.clear_predictions()?;
     let models = record
         .part("models", || Ok(examined.iter().map(|model| model.findings.clone()).collect::<Vec<_>>()))?;
 
-    let subjects: Vec<Subject> =
-        (examined.iter()).map(|model| Subject { name: model.findings.name, model: &model.model }).collect();
+    let subjects: Vec<Subject> = examined.iter().map(Examined::subject).collect();
     let scene = Scene {
         folder: folder.path(),
         dataset: &dataset,
@@ -303,7 +313,10 @@ pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation,
 
 /// Names of models are names of files and of flags.
 fn check_names(request: &Request) -> Result<(), InvestigationError> {
+    // Several of one name are runs of one model.
     let mut names: Vec<ModelName> = request.given.iter().map(|given| given.name).collect();
+    names.sort();
+    names.dedup();
     names.extend(request.train);
     let allowed = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_lowercase())
@@ -318,7 +331,7 @@ fn check_names(request: &Request) -> Result<(), InvestigationError> {
 }
 
 /// Folders of a run folder that are not a model's.
-const RESERVED: [&str; 4] = ["findings", "pictures", "predictions", "charts"];
+const RESERVED: [&str; 5] = ["findings", "pictures", "predictions", "records", "charts"];
 
 fn make_folder(path: &Path) -> Result<(), StudyError> {
     std::fs::create_dir_all(path).map_err(|source| StudyError::Io {

@@ -10,3 +10,4 @@ pub mod scene;
 pub mod studies;
 pub mod study;
 pub mod subjects;
+pub mod units;

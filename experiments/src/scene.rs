@@ -13,6 +13,7 @@ use crate::options::StudyOptions;
 use crate::subjects::{ModelName, Subject, pairs};
 use archaeo_data::{DataError, Dataset, Image, Sample, Split};
 use archaeo_random::{spread, stratified};
+use archaeo_store::StoreError;
 use archaeo_store::arrays::ExportError;
 use archaeo_training::evaluate::Evaluation;
 use archaeo_training::finite::{AnswersError, NotFinite};
@@ -36,6 +37,9 @@ pub enum StudyError {
     /// Arrays on disk.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// A file of the run folder.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The folder.
     #[error("cannot {action} {path}: {source}")]
     Io {
@@ -111,8 +115,12 @@ impl<'a> Scene<'a> {
     /// # Panics
     /// A name that no model here has.
     pub fn model(&self, name: ModelName) -> &'a Classifier {
+        self.subject(name).model
+    }
+
+    fn subject(&self, name: ModelName) -> &Subject<'a> {
         let found = self.subjects.iter().find(|subject| subject.name == name);
-        found.unwrap_or_else(|| panic!("there is no model {name}")).model
+        found.unwrap_or_else(|| panic!("there is no model {name}"))
     }
 
     /// The names of the models, in their order.
@@ -158,7 +166,23 @@ impl<'a> Scene<'a> {
     /// # Errors
     /// Data that cannot be read, or predictions on disk that are damaged.
     pub fn predicted(&self, split: &str, name: ModelName) -> Result<Evaluation, StudyError> {
-        crate::predictions::predicted(self, split, name)
+        self.predicted_by_run(split, name, 0)
+    }
+
+    /// As [`Scene::predicted`], of one run, counted from 0.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Panics
+    /// A run that is not there.
+    pub fn predicted_by_run(
+        &self,
+        split: &str,
+        name: ModelName,
+        run: usize,
+    ) -> Result<Evaluation, StudyError> {
+        crate::predictions::predicted(self, split, self.subject(name), run)
     }
 
     /// A random sample of `count` images of the main split (all, if there are fewer), in the split's order, with each class in

@@ -19,6 +19,7 @@ use crate::findings::Investigation;
 use crate::options::Options;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
+use crate::units::{Keep, Recorded, Recorder, Unit, ask};
 
 /// Whether a question can be asked of these models and this data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,8 @@ pub trait Study {
     const SCHEMA: u32 = 1;
     /// What a user may choose of it, under `[studies.ID]`; [`NoOptions`](crate::options::NoOptions) where that is nothing.
     type Options: Options;
+    /// What it records of one image; [`NoRecord`](crate::units::NoRecord) where what the models answer is enough.
+    type Record: Serialize + DeserializeOwned;
     /// What it finds.
     type Findings: Serialize + DeserializeOwned;
 
@@ -93,11 +96,28 @@ pub trait Study {
     /// Data that cannot be read.
     fn applies(scene: &Scene) -> Result<Applicability, StudyError>;
 
-    /// Asks the question.
+    /// What is to be recorded image by image; what models answer to whole splits needs no unit ([`Scene::predicted`]).
+    ///
+    /// # Errors
+    /// Data that cannot be read.
+    fn units(_: &Scene) -> Result<Vec<Unit>, StudyError> {
+        Ok(Vec::new())
+    }
+
+    /// Prepares what the images of a unit share, and returns what records a batch of them. A record depends on its image, the
+    /// model, the options and the seed alone; pictures that are saved on the way are named after the image or its place.
+    ///
+    /// # Errors
+    /// Data that cannot be read, a question that does not suit the model.
+    fn recorder<'a>(_: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, Self::Record>, StudyError> {
+        unreachable!("{} has no unit {unit:?}", Self::ID)
+    }
+
+    /// Concludes from what was recorded of every unit, in their order.
     ///
     /// # Errors
     /// Data that cannot be read, an interruption, answers that are not finite.
-    fn run(scene: &Scene) -> Result<Self::Findings, StudyError>;
+    fn conclude(scene: &Scene, recorded: Vec<Recorded<Self::Record>>) -> Result<Self::Findings, StudyError>;
 
     /// What the findings say. Computes nothing that another program would need.
     fn chapter(findings: &Self::Findings, investigation: &Investigation, names: &Names) -> Chapter;
@@ -129,11 +149,11 @@ pub trait AnyStudy: Sync {
     /// # Errors
     /// As there.
     fn applies(&self, scene: &Scene) -> Result<Applicability, StudyError>;
-    /// [`Study::run`].
+    /// Records what is not kept yet, and concludes.
     ///
     /// # Errors
-    /// As there.
-    fn run(&self, scene: &Scene) -> Result<Value, StudyError>;
+    /// As [`Study::recorder`] and [`Study::conclude`]; a log that cannot be read or written.
+    fn run(&self, scene: &Scene, keep: Option<Keep>) -> Result<Value, StudyError>;
     /// [`Study::chapter`]; `None` where the study has not run.
     ///
     /// # Errors
@@ -187,8 +207,8 @@ impl<S: Study + 'static> AnyStudy for Erased<S> {
         S::applies(scene)
     }
 
-    fn run(&self, scene: &Scene) -> Result<Value, StudyError> {
-        Ok(serde_json::to_value(S::run(scene)?).expect("findings are plain data"))
+    fn run(&self, scene: &Scene, keep: Option<Keep>) -> Result<Value, StudyError> {
+        Ok(serde_json::to_value(ask::<S>(scene, keep)?).expect("findings are plain data"))
     }
 
     fn chapter(

@@ -170,13 +170,60 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for ByModel<T> {
     }
 }
 
-/// A frozen model and what it is called.
+/// One run of a model: frozen weights, and the seed that they were trained with, where that is known.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The seed.
+    pub seed: Option<u64>,
+    /// The weights, in the model's network.
+    pub model: Classifier,
+}
+
+/// A model under investigation and what it is called.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// Its name in the investigation.
     pub name: ModelName,
-    /// The model.
+    /// The model; of several runs the first.
     pub model: &'a Classifier,
+    /// Seed of the first run, where it is known.
+    pub first_seed: Option<u64>,
+    /// Further runs of the same network, trained from other seeds.
+    pub more_runs: &'a [Run],
+}
+
+impl<'a> Subject<'a> {
+    /// A model with a single run.
+    pub fn new(name: ModelName, model: &'a Classifier) -> Self {
+        Self { name, model, first_seed: None, more_runs: &[] }
+    }
+
+    /// Number of runs, at least one.
+    pub fn runs(&self) -> usize {
+        1 + self.more_runs.len()
+    }
+
+    /// The weights of a run, counted from 0.
+    ///
+    /// # Panics
+    /// A run that is not there.
+    pub fn run(&self, run: usize) -> &'a Classifier {
+        match run {
+            0 => self.model,
+            _ => &self.more_runs[run - 1].model,
+        }
+    }
+
+    /// The seed of a run, where it is known.
+    ///
+    /// # Panics
+    /// A run that is not there.
+    pub fn seed(&self, run: usize) -> Option<u64> {
+        match run {
+            0 => self.first_seed,
+            _ => self.more_runs[run - 1].seed,
+        }
+    }
 }
 
 /// Every pair of some items, in their order.

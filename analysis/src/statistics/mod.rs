@@ -13,6 +13,7 @@
 //! | do they fail on the same images, and in the same way? | [`error_consistency`], [`answer_agreement`] |
 //! | is every class recognised, and is one ranked before the other? | [`balanced_accuracy`], [`wilson_of_family`], [`roc_auc`] |
 //! | do two sets of images differ? | [`proportion_difference`] |
+//! | do two recipes differ over their seeds? | [`welch`] |
 //! | do two rankings agree, does a number rise along an order? | [`spearman`], [`rank_trend`] |
 //! | do two descriptions of one thing agree more than of two? | [`pairing_test`] |
 //! | does a ratio differ between two models? | [`exchange_test`] |
@@ -43,6 +44,7 @@ mod tests;
 mod trend;
 #[cfg(test)]
 mod trust_tests;
+mod welch;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +67,7 @@ pub(crate) use ranks::{average_ranks, rank_coefficient};
 pub use resampling::Resampling;
 pub use roc::roc_auc;
 pub use trend::{FEWEST_FOR_A_TREND, RankTrend, rank_trend};
+pub use welch::{Welch, welch};
 
 /// The confidence level of every interval unless a caller says otherwise.
 pub const DEFAULT_LEVEL: f64 = 0.95;

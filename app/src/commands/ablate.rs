@@ -7,8 +7,9 @@ use archaeo_analysis::statistics::Estimate;
 use archaeo_experiments::findings::{HeadAblation, HeadFindings};
 use archaeo_experiments::options::StudyOptions;
 use archaeo_experiments::scene::{Progress, Scene, StudyError};
-use archaeo_experiments::studies::{HeadsOptions, HeadsStudy, heads_of_model};
+use archaeo_experiments::studies::{HeadsOptions, HeadsStudy};
 use archaeo_experiments::subjects::{ModelName, Subject};
+use archaeo_experiments::units::ask;
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use archaeo_training::evaluate::{Evaluation, evaluate};
 use archaeo_training::finite;
@@ -32,7 +33,7 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
     let bars = Bars::default();
     let mut options = StudyOptions::default().with::<HeadsStudy>(&HeadsOptions { images: indices.len() });
     options.batch_size = subject.batch_size.into();
-    let examined = Subject { name: ModelName::new("model"), model };
+    let examined = Subject::new(ModelName::new("model"), model);
     let scene = Scene {
         folder: Path::new("."),
         dataset,
@@ -59,13 +60,14 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
     finite::check(model, &answers, &images, |position| named(position).unwrap_or_default(), device)
         .map_err(|error| answers_error(error, subject, global))?;
 
-    let findings = heads_of_model(&scene, examined).map_err(|error| match error {
+    let findings = ask::<HeadsStudy>(&scene, None).map_err(|error| match error {
         StudyError::NotFinite(error) => not_finite(error, subject, global),
         other => other.into(),
     })?;
+    let findings = &findings[examined.name];
     bars.finish();
     if let Some(path) = &subject.export {
-        write(path, &opened, &answers, &findings)?;
+        write(path, &opened, &answers, findings)?;
     }
     let mut result = json!({
         "model": model.card().name,
@@ -73,8 +75,8 @@ pub fn run(arguments: &Ablate, global: &Global, printer: &Printer) -> Result<()>
         "classes": opened.described_classes(),
     });
     let fields = result.as_object_mut().expect("just made");
-    fields.extend(serde_json::to_value(&findings)?.as_object().cloned().unwrap_or_default());
-    printer.result(&result, |_| table(&findings))
+    fields.extend(serde_json::to_value(findings)?.as_object().cloned().unwrap_or_default());
+    printer.result(&result, |_| table(findings))
 }
 
 fn table(findings: &HeadFindings) -> String {

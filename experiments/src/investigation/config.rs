@@ -160,8 +160,12 @@ impl InvestigationConfig {
         let mut table: Table = toml::from_str(&self.recipes.to_toml()).expect("it was written as TOML");
         table.insert(STUDIES.into(), Value::Table(studies));
         let (mut weights, mut names, mut outputs) = (Table::new(), Table::new(), Table::new());
-        for Given { name, path, model, class_names, .. } in given {
-            weights.insert(name.to_string(), Value::String(sha256_checkpoint(path)?));
+        for (place, Given { name, path, model, class_names, .. }) in given.iter().enumerate() {
+            let key = match given[..place].iter().filter(|earlier| earlier.name == *name).count() {
+                0 => name.to_string(),
+                run => format!("{name}.run-{run}"),
+            };
+            weights.insert(key, Value::String(sha256_checkpoint(path)?));
             if let Some(class_names) = class_names {
                 let class_names = class_names.iter().cloned().map(Value::String).collect();
                 outputs.insert(name.to_string(), Value::Array(class_names));

@@ -8,14 +8,14 @@ use burn::tensor::Device;
 use super::classes::arrange;
 use super::{Given, InvestigationError, Kind, Request, Watcher};
 use crate::classes::Outputs;
-use crate::findings::ModelFindings;
+use crate::findings::{ModelFindings, RunFindings};
 use crate::scene::StudyError;
-use crate::subjects::ModelName;
+use crate::subjects::{ModelName, Run, Subject};
 use archaeo_data::Dataset;
 use archaeo_random::stratified;
 use archaeo_store::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
 use archaeo_training::images::{Augmented, Preprocessed, Subset};
-use archaeo_training::{Job, Outcome, train};
+use archaeo_training::{Job, Outcome, Recipe, Trained, open_runs, train};
 
 /// What a model is and what it has to be, where these differ.
 fn wrong_kind(card: &ModelCard, kind: Option<Kind>) -> Option<(&'static str, &'static str)> {
@@ -32,6 +32,8 @@ fn wrong_kind(card: &ModelCard, kind: Option<Kind>) -> Option<(&'static str, &'s
 pub(super) struct Examined {
     pub(super) model: Classifier,
     pub(super) findings: ModelFindings,
+    /// Runs after the first.
+    pub(super) more_runs: Vec<Run>,
 }
 
 impl Examined {
@@ -45,21 +47,27 @@ impl Examined {
         let outputs: Vec<_> = (request.given.iter().zip(&loaded))
             .map(|(given, (_, outputs))| (given.name, given.path.to_owned(), outputs.clone()))
             .collect();
-        let mut examined = Vec::new();
+        let mut examined: Vec<Self> = Vec::new();
         for ((given, (model, _)), arranged) in
             request.given.iter().zip(loaded).zip(arrange(dataset, &outputs)?)
         {
             let model = model.with_outputs(&arranged.order, arranged.names);
             let path = given.path;
-            let mut one = Self::new(given.name, model, path, path.display().to_string(), Vec::new())?;
+            let mut one = Self::new(given.name, model, None, path, path.display().to_string(), Vec::new())?;
             one.findings.classes_matched_by = Some(arranged.by);
             one.findings.class_notes = arranged.notes;
-            examined.push(one);
+            match examined.iter_mut().find(|known| known.findings.name == given.name) {
+                None => examined.push(one),
+                Some(first) if first.findings.card == one.findings.card => first.add_run(one),
+                Some(_) => {
+                    return Err(InvestigationError::OtherNetwork { path: path.into(), name: given.name });
+                }
+            }
         }
         Ok(examined)
     }
 
-    /// Trains a model, or goes on with its training, in a folder of its own.
+    /// Trains every run of a model, or goes on with their training, in a folder of its own. All runs learn from the same images.
     pub(super) fn train(
         name: ModelName,
         request: &Request,
@@ -69,40 +77,39 @@ impl Examined {
         watcher: &dyn Watcher,
     ) -> Result<Self, InvestigationError> {
         let recipe = request.config.recipe(name)?;
-        let split = dataset.split("train")?;
-        let images =
-            Augmented { split, augment: &recipe.augment, image_size: recipe.image_size, seed: recipe.seed };
         let count = request.config.studies.training_images.unwrap_or(usize::MAX);
-        let indices = stratified(recipe.seed, "training subset", &split.labels(), count);
-        let images = Subset { images, indices };
-        let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
-        let blank = recipe.build(&dataset.classes, request.device)?;
-        let validation = Preprocessed {
-            split: dataset.split(validation_split)?,
-            preprocessing: &blank.card().preprocessing,
+        let indices = stratified(recipe.seed, "training subset", &dataset.split("train")?.labels(), count);
+        let (own_folder, runs) = (folder.file(name.as_str()), recipe.runs());
+        let _several = match runs.len() {
+            1 => None,
+            _ => Some(open_runs(&recipe, &own_folder, identity, &request.environment)?),
         };
-        let own_folder =
-            RunFolder::open(&folder.file(name.as_str()), &recipe.to_toml(), identity, &request.environment)?;
-        let job = Job {
-            recipe: &recipe,
-            classes: &dataset.classes,
-            images: &images,
-            validation: &validation,
-            folder: &own_folder,
-            device: request.device,
-        };
-        match train(&job, &mut *watcher.training(&blank.card().name))? {
-            Outcome::Stopped { .. } => Err(StudyError::Interrupted.into()),
-            Outcome::Finished(trained) => {
-                let weights = format!("{name}/model.safetensors");
-                Self::new(name, trained.model, &trained.weights, weights, trained.history)
+        let mut examined: Option<Self> = None;
+        for run in &runs {
+            let run_folder = run.open(&own_folder, identity, &request.environment)?;
+            let trained = train_run(&run.recipe, indices.clone(), request, dataset, &run_folder, watcher)?;
+            let place = run.folder.as_ref().map_or_else(|| name.to_string(), |run| format!("{name}/{run}"));
+            let weights = format!("{place}/model.safetensors");
+            let seed = Some(run.recipe.seed);
+            let one = Self::new(name, trained.model, seed, &trained.weights, weights, trained.history)?;
+            match &mut examined {
+                None => examined = Some(one),
+                Some(first) => first.add_run(one),
             }
         }
+        Ok(examined.expect("a recipe has a run"))
+    }
+
+    fn add_run(&mut self, run: Self) {
+        let ModelFindings { seed, weights, weights_sha256, history, .. } = run.findings;
+        self.findings.more_runs.push(RunFindings { seed, weights, weights_sha256, history });
+        self.more_runs.push(Run { seed, model: run.model });
     }
 
     fn new(
         name: ModelName,
         model: Classifier,
+        seed: Option<u64>,
         path: &Path,
         weights: String,
         history: Vec<archaeo_training::EpochRecord>,
@@ -111,18 +118,68 @@ impl Examined {
             name,
             card: model.card().clone(),
             parameters: model.parameter_count(),
+            seed,
             weights,
             weights_sha256: sha256_checkpoint(path)?,
             classes_matched_by: None,
             class_notes: Vec::new(),
             history,
+            more_runs: Vec::new(),
         };
-        Ok(Self { model, findings })
+        Ok(Self { model, findings, more_runs: Vec::new() })
     }
 
-    /// Seconds that its training took.
+    /// It and its runs, as studies see them.
+    pub(super) fn subject(&self) -> Subject<'_> {
+        Subject {
+            name: self.findings.name,
+            model: &self.model,
+            first_seed: self.findings.seed,
+            more_runs: &self.more_runs,
+        }
+    }
+
+    /// Hashes of the weights of every run.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = &str> {
+        let more = self.findings.more_runs.iter().map(|run| run.weights_sha256.as_str());
+        std::iter::once(self.findings.weights_sha256.as_str()).chain(more)
+    }
+
+    /// Seconds that the training of all runs took.
     pub(super) fn seconds(&self) -> f64 {
-        self.findings.history.iter().map(|epoch| epoch.seconds).sum()
+        let more = self.findings.more_runs.iter().flat_map(|run| &run.history);
+        self.findings.history.iter().chain(more).map(|epoch| epoch.seconds).sum()
+    }
+}
+
+/// Trains one run.
+fn train_run(
+    recipe: &Recipe,
+    indices: Vec<usize>,
+    request: &Request,
+    dataset: &Dataset,
+    folder: &RunFolder,
+    watcher: &dyn Watcher,
+) -> Result<Trained, InvestigationError> {
+    let split = dataset.split("train")?;
+    let images =
+        Augmented { split, augment: &recipe.augment, image_size: recipe.image_size, seed: recipe.seed };
+    let images = Subset { images, indices };
+    let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
+    let blank = recipe.build(&dataset.classes, request.device)?;
+    let validation =
+        Preprocessed { split: dataset.split(validation_split)?, preprocessing: &blank.card().preprocessing };
+    let job = Job {
+        recipe,
+        classes: &dataset.classes,
+        images: &images,
+        validation: &validation,
+        folder,
+        device: request.device,
+    };
+    match train(&job, &mut *watcher.training(&blank.card().name))? {
+        Outcome::Stopped { .. } => Err(StudyError::Interrupted.into()),
+        Outcome::Finished(trained) => Ok(trained),
     }
 }
 

@@ -16,6 +16,7 @@ use super::{InvestigationError, Watcher};
 use crate::scene::{Scene, StudyError};
 use crate::study::AnyStudy;
 use crate::subjects::Subject;
+use crate::units::Keep;
 use archaeo_store::run_folder::{Build, Environment, RunFolder, RunFolderError};
 
 /// Who made a finding, and from what.
@@ -57,6 +58,9 @@ struct Origin {
 
 /// Of what is found of data and models, and of what models answer.
 const SCHEMA: u32 = 1;
+
+/// What studies record image by image, one folder each.
+const RECORDS: &str = "records";
 
 /// What each model answered on each split is stamped once, for all of its files.
 const PREDICTIONS: &str = "predictions";
@@ -175,18 +179,26 @@ impl<'a> Record<'a> {
     pub(super) fn study(&mut self, study: &dyn AnyStudy, scene: &Scene) -> Result<Value, InvestigationError> {
         let weights = self.weights.clone();
         let file = |model: &str| weights.iter().find(|(name, _)| name == model).map(|(_, file)| file.clone());
+        let options = scene.options.text_of(study);
+        // Unlike findings, records of another build are made again: findings are made by one.
+        let stamp = Stamp { schema: study.schema(), options: options.clone(), ..self.stamp.clone() };
+        let made_from = serde_json::to_string(&stamp).expect("plain data");
+        let records = self.folder.file(&format!("{RECORDS}/{}", study.id()));
         self.part_of(
             study.id(),
             study.schema(),
-            &scene.options.text_of(study),
+            &options,
             |findings| study.reads(findings),
             || {
-                with_precision(scene.options.precision, || study.run(scene)).map_err(|error| match error {
-                    StudyError::NotFinite(error) => match file(&error.model) {
-                        Some(file) => StudyError::NotFinite(error.of(file)).into(),
-                        None => StudyError::NotFinite(error).into(),
-                    },
-                    other => other.into(),
+                let keep = Keep { folder: &records, made_from: &made_from };
+                with_precision(scene.options.precision, || study.run(scene, Some(keep))).map_err(|error| {
+                    match error {
+                        StudyError::NotFinite(error) => match file(&error.model) {
+                            Some(file) => StudyError::NotFinite(error.of(file)).into(),
+                            None => StudyError::NotFinite(error).into(),
+                        },
+                        other => other.into(),
+                    }
                 })
             },
         )

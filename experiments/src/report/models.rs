@@ -35,7 +35,7 @@ fn overview(models: &[ModelFindings]) -> Block {
     let row = |name: &str, cell: &dyn Fn(&ModelFindings) -> Text| -> Vec<Text> {
         std::iter::once(name.into()).chain(models.iter().map(cell)).collect()
     };
-    let rows = vec![
+    let mut rows = vec![
         row("Architecture", &|model| model.card.network.describe().into()),
         row("Parameters", &|model| count(model.parameters).into()),
         row("Input", &|model| {
@@ -59,8 +59,24 @@ fn overview(models: &[ModelFindings]) -> Block {
             None => "–".into(),
         }),
     ];
+    if models.iter().any(|model| !model.more_runs.is_empty()) {
+        rows.push(row("Runs", &|model| runs(model).into()));
+    }
     let caption = "The models. Speed is the median over epochs; validation accuracy that of the last epoch.";
     Block::Table(Table { caption: caption.into(), columns, rows })
+}
+
+/// Number of runs, with their seeds where all are known.
+fn runs(model: &ModelFindings) -> String {
+    let more = model.more_runs.iter().map(|run| run.seed);
+    let seeds: Vec<Option<u64>> = std::iter::once(model.seed).chain(more).collect();
+    match seeds.iter().copied().collect::<Option<Vec<u64>>>() {
+        Some(known) => {
+            let known: Vec<String> = known.iter().map(u64::to_string).collect();
+            format!("{}, seeds {}", seeds.len(), known.join(", "))
+        }
+        None => seeds.len().to_string(),
+    }
 }
 
 fn median_speed(history: &[EpochRecord]) -> Option<f64> {

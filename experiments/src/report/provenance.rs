@@ -39,6 +39,11 @@ pub(super) fn section(investigation: &Investigation, chapters: &[(&dyn AnyStudy,
     for model in &investigation.models {
         rows.push(fact(&format!("Weights of {}", model.card.name), code(&model.weights)));
         rows.push(fact(&format!("SHA-256 of {}", model.card.name), code(&model.weights_sha256)));
+        for (place, run) in model.more_runs.iter().enumerate() {
+            let called = format!("{}, run {}", model.card.name, place + 2);
+            rows.push(fact(&format!("Weights of {called}"), code(&run.weights)));
+            rows.push(fact(&format!("SHA-256 of {called}"), code(&run.weights_sha256)));
+        }
     }
     let run = Table {
         caption: "The run. The same program, command and data give the same numbers.".into(),

@@ -31,11 +31,13 @@ pub(super) fn investigation(models: usize) -> Investigation {
             classes: CLASSES.map(str::to_owned).into(),
         },
         parameters: 800_000,
+        seed: None,
         weights: format!("{name}.safetensors"),
         weights_sha256: "c0ffee".repeat(10),
         classes_matched_by: None,
         class_notes: Vec::new(),
         history: Vec::new(),
+        more_runs: Vec::new(),
     };
     let mut found: Investigation = serde_json::from_value(json!({
         "provenance": {

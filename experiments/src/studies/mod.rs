@@ -12,6 +12,7 @@ mod localisation;
 #[cfg(test)]
 pub(crate) mod made_up;
 pub(crate) mod pictures;
+mod seeds;
 mod shape_bias;
 #[cfg(test)]
 mod table_models;
@@ -24,8 +25,9 @@ pub use attacks::AttacksStudy;
 pub use attention::AttentionStudy;
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
 pub use errors::ErrorsStudy;
-pub use heads::{HeadsOptions, HeadsStudy, of_model as heads_of_model};
+pub use heads::{HeadsOptions, HeadsStudy};
 pub use localisation::LocalisationStudy;
+pub use seeds::SeedsStudy;
 pub use shape_bias::ShapeBiasStudy;
 pub use trust::{TrustStudy, headlines};
 
@@ -33,6 +35,7 @@ pub use trust::{TrustStudy, headlines};
 pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<TrustStudy>(),
     study::<AccuracyStudy>(),
+    study::<SeedsStudy>(),
     study::<AttentionStudy>(),
     study::<ComparisonsStudy>(),
     study::<HeadsStudy>(),
@@ -51,6 +54,7 @@ pub mod findings {
     pub use super::errors::findings::*;
     pub use super::heads::findings::*;
     pub use super::localisation::findings::*;
+    pub use super::seeds::findings::*;
     pub use super::shape_bias::findings::*;
     pub use super::trust::findings::*;
 }

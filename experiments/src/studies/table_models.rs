@@ -7,12 +7,13 @@ use archaeo_training::evaluate::Evaluation;
 use burn::tensor::Device;
 
 use super::findings::{AccuracyFindings, ErrorFindings, ShapeBiasFindings, TrustFindings};
-use super::{AccuracyStudy, ErrorsStudy, ShapeBiasStudy, TrustStudy};
+use super::{AccuracyStudy, ErrorsStudy, SeedsStudy, ShapeBiasStudy, TrustStudy};
 use crate::options::StudyOptions;
 use crate::predictions::arrays;
 use crate::scene::{Progress, Scene};
-use crate::study::Study;
-use crate::subjects::{ModelName, Subject};
+use crate::study::{Applicability, Study};
+use crate::subjects::{ModelName, Run, Subject};
+use crate::units::ask;
 
 struct Silent;
 
@@ -48,8 +49,8 @@ fn model(kind: &str, classes: &[String], device: &Device) -> Classifier {
     Classifier::new(card, 0, device).unwrap()
 }
 
-/// Runs the studies of answers on Sherds, with tables instead of models.
-fn studied(answers: &[Answer]) -> Found {
+/// Asks of models on Sherds, of each one or more runs, with tables instead of weights.
+fn in_scene<T>(answers: &[&[Answer]], ask: impl FnOnce(&Scene) -> T) -> T {
     let folder = tempfile::tempdir().unwrap();
     ["predictions", "pictures"]
         .iter()
@@ -58,26 +59,37 @@ fn studied(answers: &[Answer]) -> Found {
         open("sherds:size=16,train=20,val=20,test=60,aligned=20,conflict=20", &OpenOptions::default())
             .unwrap();
     for (split, images) in dataset.splits() {
-        for (place, answer) in answers.iter().enumerate() {
-            let labels = images.labels();
-            let logits = labels.iter().enumerate().flat_map(|(image, &label)| {
-                let answer = answer(label, image);
-                (0..10).map(move |class| if class == answer { 200.0 } else { 0.0 })
-            });
-            let evaluation = Evaluation { logits: logits.collect(), classes: 10, labels };
-            let path = folder.path().join(format!("predictions/{split}-{}.safetensors", name(place)));
-            write_export(&path, &arrays(&evaluation), &[]).unwrap();
+        for (place, runs) in answers.iter().enumerate() {
+            for (run, answer) in runs.iter().enumerate() {
+                let labels = images.labels();
+                let logits = labels.iter().enumerate().flat_map(|(image, &label)| {
+                    let answer = answer(label, image);
+                    (0..10).map(move |class| if class == answer { 200.0 } else { 0.0 })
+                });
+                let evaluation = Evaluation { logits: logits.collect(), classes: 10, labels };
+                let run = if run == 0 { String::new() } else { format!(".run-{run}") };
+                let path =
+                    folder.path().join(format!("predictions/{split}-{}{run}.safetensors", name(place)));
+                write_export(&path, &arrays(&evaluation), &[]).unwrap();
+            }
         }
     }
     let device = Device::default();
     let kinds = ["vit_micro", "resnet_micro", "vit_micro"];
     let models: Vec<Classifier> =
         kinds.iter().take(answers.len()).map(|kind| model(kind, &dataset.classes, &device)).collect();
-    let subjects: Vec<Subject> =
-        models.iter().enumerate().map(|(place, model)| Subject { name: name(place), model }).collect();
+    let run = |model: &Classifier, run: usize| Run { seed: Some(run as u64), model: model.clone() };
+    let more_runs: Vec<Vec<Run>> = (models.iter().zip(answers))
+        .map(|(model, runs)| (1..runs.len()).map(|number| run(model, number)).collect())
+        .collect();
+    let mut subjects: Vec<Subject> =
+        models.iter().enumerate().map(|(place, model)| Subject::new(name(place), model)).collect();
+    for (subject, more_runs) in subjects.iter_mut().zip(&more_runs) {
+        (subject.first_seed, subject.more_runs) = (Some(0), more_runs);
+    }
     let mut options = StudyOptions::quick();
     options.resamples = 500;
-    let scene = Scene {
+    ask(&Scene {
         folder: folder.path(),
         dataset: &dataset,
         main_split: "test",
@@ -87,13 +99,18 @@ fn studied(answers: &[Answer]) -> Found {
         options: &options,
         seed: 1,
         progress: &Silent,
-    };
-    Found {
-        trust: TrustStudy::run(&scene).unwrap(),
-        accuracy: AccuracyStudy::run(&scene).unwrap(),
-        errors: ErrorsStudy::run(&scene).unwrap(),
-        shape_bias: ShapeBiasStudy::run(&scene).unwrap(),
-    }
+    })
+}
+
+/// The studies of answers, of models with one run each.
+fn studied(answers: &[Answer]) -> Found {
+    let answers: Vec<&[Answer]> = answers.chunks(1).collect();
+    in_scene(&answers, |scene| Found {
+        trust: ask::<TrustStudy>(scene, None).unwrap(),
+        accuracy: ask::<AccuracyStudy>(scene, None).unwrap(),
+        errors: ask::<ErrorsStudy>(scene, None).unwrap(),
+        shape_bias: ask::<ShapeBiasStudy>(scene, None).unwrap(),
+    })
 }
 
 fn right(label: usize, _: usize) -> usize {
@@ -193,4 +210,39 @@ fn three_models_are_compared_two_by_two() {
         found.errors.groups.iter().map(|group| (group.erring.len(), group.count)).collect();
     assert_eq!(counts, [(1, 0), (1, 0), (1, 15), (2, 0), (2, 0), (2, 15), (3, 0)]);
     assert_eq!(found.shape_bias.pairs.len(), 3);
+}
+
+/// Runs of one model are held against one another, and models by their runs.
+#[test]
+fn runs_of_a_model_are_told_apart() {
+    let alone: [&[Answer]; 2] = [&[right], &[wrong]];
+    let applies = in_scene(&alone, |scene| SeedsStudy::applies(scene).unwrap());
+    assert_eq!(applies, Applicability::No("every model is there once, trained from one seed".into()));
+
+    let found = in_scene(&[&[mostly_right, half_right], &[right]], |scene| {
+        assert_eq!(SeedsStudy::applies(scene).unwrap(), Applicability::Applies);
+        ask::<SeedsStudy>(scene, None).unwrap()
+    });
+    assert!(found.pairs.is_empty() && found.models.names().eq([name(0)]), "a single run has no spread");
+    let over = &found.models[name(0)];
+    let runs: Vec<_> = over.runs.iter().map(|run| (run.seed, run.accuracy.value)).collect();
+    assert_eq!(runs, [(Some(0), 0.75), (Some(1), 0.5)]);
+    assert_eq!((over.accuracy.value, over.accuracy.n, over.always_right.value), (0.625, 2, 0.5));
+    assert!((over.deviation - 0.25 / 2f64.sqrt()).abs() < 1e-12);
+    // Of every four images, one is right in the first run alone, and one wrong in both, with different answers.
+    assert_eq!((over.disagreement.value, over.always_wrong.value), (0.5, 0.25));
+
+    let found = in_scene(&[&[mostly_right, half_right, mostly_right], &[wrong, wrong]], |scene| {
+        ask::<SeedsStudy>(scene, None).unwrap()
+    });
+    // Runs 1 and 2 against 0 differ on half of the images, runs 0 and 2 nowhere.
+    assert!((found.models[name(0)].disagreement.value - 1.0 / 3.0).abs() < 1e-12);
+    let pair = &found.pairs[0];
+    assert_eq!(pair.models, [name(0), name(1)]);
+    let difference = &pair.difference.known().unwrap().difference;
+    assert!((difference.value - 2.0 / 3.0).abs() < 1e-12 && difference.n == 5);
+
+    let same = in_scene(&[&[right, right], &[wrong, wrong]], |scene| ask::<SeedsStudy>(scene, None).unwrap());
+    let reason = same.pairs[0].difference.reason();
+    assert_eq!(reason, Some("the accuracy of neither differs from run to run"));
 }

@@ -292,11 +292,13 @@ pub fn model(model: ModelName, classes: usize) -> ModelFindings {
             classes: (0..classes).map(|class| format!("class {class}")).collect(),
         },
         parameters: by_kind(model, 812_426, 795_010),
+        seed: None,
         weights: format!("{name}.safetensors"),
         weights_sha256: "c0ffee".repeat(10),
         classes_matched_by: None,
         class_notes: Vec::new(),
         history: (1..=12).map(epoch).collect(),
+        more_runs: Vec::new(),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
+use crate::units::{NoRecord, Recorded};
 
 /// Equal-mass bins of the calibration error.
 const CALIBRATION_BINS: usize = 15;
@@ -32,13 +33,14 @@ impl Study for AccuracyStudy {
     const TITLE: &'static str = "Accuracy";
     const QUESTION: &'static str = "how often {it} is right";
     type Options = NoOptions;
+    type Record = NoRecord;
     type Findings = AccuracyFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {
         Ok(Applicability::Applies)
     }
 
-    fn run(scene: &Scene) -> Result<AccuracyFindings, StudyError> {
+    fn conclude(scene: &Scene, _: Vec<Recorded<NoRecord>>) -> Result<AccuracyFindings, StudyError> {
         let is_asked = |name: &&str| !["train", "val", "holdout"].contains(name) || *name == scene.main_split;
         let mut splits: Vec<&str> =
             scene.dataset.splits().keys().map(String::as_str).filter(is_asked).collect();

@@ -11,7 +11,6 @@ mod shown;
 mod tests;
 
 use archaeo_analysis::Keys;
-use archaeo_analysis::answers::{logits, predicted_classes};
 use archaeo_analysis::attacks::{Attack, Batch, Family, Norm, Threat, all, robust};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, StatisticsError, wilson};
 use archaeo_training::RecipeError;
@@ -25,7 +24,8 @@ use crate::options::{Options, at_least};
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
-use crate::subjects::{ByModel, ModelName, Subject};
+use crate::subjects::{ByModel, ModelName};
+use crate::units::{Recorded, Recorder, Unit};
 
 /// Every attack whose size is counted in levels of an 8-bit image; the strongest is the last.
 fn families() -> impl Iterator<Item = &'static Family> {
@@ -86,49 +86,73 @@ impl Study for AttacksStudy {
     const TITLE: &'static str = "Under attack";
     const QUESTION: &'static str = "how {it} stands up to attack";
     type Options = AttacksOptions;
+    type Record = Attacked;
     type Findings = AttackFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {
         Ok(Applicability::Applies)
     }
 
-    fn run(scene: &Scene) -> Result<AttackFindings, StudyError> {
-        let options = scene.options.of::<Self>();
-        let indices = scene.sample(Self::ID, options.images)?;
-        let split = scene.split()?;
-        let labels: Vec<usize> = indices.iter().map(|&index| split.label(index)).collect();
-        let mut clean = ByModel::default();
-        for &subject in scene.subjects {
-            clean.insert(subject.name, clean_answers(scene, &indices, subject)?);
+    /// Every attack of every size, on the images that the model classifies correctly; the others need none.
+    fn units(scene: &Scene) -> Result<Vec<Unit>, StudyError> {
+        let (sample, epsilons) = (Sample::of(scene)?, epsilons(scene));
+        let mut units = Vec::new();
+        for name in scene.names() {
+            let places = sample.correct(name);
+            for (family, &epsilon) in
+                families().flat_map(|family| epsilons.iter().map(move |of| (family, of)))
+            {
+                units.push(Unit {
+                    model: name,
+                    aspect: aspect(family, epsilon),
+                    title: format!("{name} under {} {epsilon}/255", family.info.title),
+                    images: places.iter().map(|&place| sample.indices[place]).collect(),
+                });
+            }
         }
+        Ok(units)
+    }
 
-        let mut epsilons = options.epsilons.clone();
-        epsilons.sort_by(f64::total_cmp);
-        epsilons.dedup();
-        let largest = epsilons.last().copied();
+    fn recorder<'a>(scene: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, Attacked>, StudyError> {
+        let epsilons = epsilons(scene);
+        let mut all = families().flat_map(|family| epsilons.iter().map(move |epsilon| (family, *epsilon)));
+        let found = all.find(|(family, epsilon)| aspect(family, *epsilon) == unit.aspect);
+        let (family, epsilon) = found.expect("a unit is of an attack and a size");
+        let attack = family.sized(epsilon, scene.options.of::<Self>().pgd_steps);
+        let model = scene.model(unit.model);
+        Ok(Box::new(move |batch| {
+            let (labels, ids) = (batch.labels(), batch.ids());
+            let keys = Keys { seed: scene.seed, images: &ids };
+            let attacked = Batch { images: batch.images.clone(), labels: &labels };
+            let outcomes = attack.run(model, &attacked, &keys).into_iter();
+            Ok(outcomes.map(|of| Attacked { answer: of.answer, zero_gradient: of.zero_gradient }).collect())
+        }))
+    }
 
+    fn conclude(scene: &Scene, recorded: Vec<Recorded<Attacked>>) -> Result<AttackFindings, StudyError> {
+        let (sample, epsilons) = (Sample::of(scene)?, epsilons(scene));
+        let Sample { indices, labels, clean } = &sample;
+        let (largest, steps) = (epsilons.last().copied(), scene.options.of::<Self>().pgd_steps);
+        let mut recorded = recorded.into_iter();
         let (mut curves, mut outcomes) = (Vec::new(), Vec::new());
-        for &subject in scene.subjects {
-            let (name, clean) = (subject.name, &clean[subject.name]);
+        for name in scene.names() {
             for family in families() {
-                let mut under_attack = Vec::new();
-                for &epsilon in &epsilons {
-                    let chosen = family.sized(epsilon, options.pgd_steps);
-                    let what = format!("{name} under {} {epsilon}/255", family.info.title);
-                    let outcome = attacked(scene, &what, &indices, &labels, subject, clean, &*chosen)?;
-                    under_attack.push((epsilon, outcome));
-                }
-                let largest = family.sized(largest.unwrap_or(0.0), options.pgd_steps);
-                curves.push(curve(name, &*largest, clean, &labels, &under_attack)?);
+                let of_size = |&epsilon: &f64| {
+                    let Recorded { records, .. } = recorded.next().expect("a unit of every attack and size");
+                    (epsilon, sample.outcome(name, &records))
+                };
+                let under_attack: Vec<_> = epsilons.iter().map(of_size).collect();
+                let largest = family.sized(largest.unwrap_or(0.0), steps);
+                curves.push(curve(name, &*largest, &clean[name], labels, &under_attack)?);
                 outcomes.push(Outcomes { model: name, attack: family.info.title, under_attack });
             }
         }
 
-        let correct = clean.iter().map(|(name, clean)| (name, robust(clean, clean, &labels))).collect();
+        let correct = clean.iter().map(|(name, clean)| (name, robust(clean, clean, labels))).collect();
         let comparisons = comparisons(&scene.pairs(), &outcomes, &correct)?;
         let shown = epsilons.iter().copied().find(|&epsilon| epsilon >= SHOWN_EPSILON).or(largest);
         let shown = families().last().zip(shown);
-        let example_answers = examples(scene, &indices, &labels, &outcomes, &clean, shown)?;
+        let example_answers = examples(scene, indices, labels, &outcomes, clean, shown)?;
         Ok(AttackFindings {
             n: indices.len(),
             unit: epsilon_unit(),
@@ -141,6 +165,66 @@ impl Study for AttacksStudy {
 
     fn chapter(findings: &AttackFindings, investigation: &Investigation, names: &Names) -> Chapter {
         chapter::chapter(findings, investigation, names)
+    }
+}
+
+/// What became of an attacked image.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Attacked {
+    answer: usize,
+    /// Whether the gradient was zero where the attack began.
+    zero_gradient: bool,
+}
+
+/// The sizes asked for, ascending.
+fn epsilons(scene: &Scene) -> Vec<f64> {
+    let mut epsilons = scene.options.of::<AttacksStudy>().epsilons;
+    epsilons.sort_by(f64::total_cmp);
+    epsilons.dedup();
+    epsilons
+}
+
+fn aspect(family: &Family, epsilon: f64) -> String {
+    format!("{}-{epsilon}", family.info.id)
+}
+
+/// The images that are attacked, and what every model answers to them without an attack.
+struct Sample {
+    indices: Vec<usize>,
+    labels: Vec<usize>,
+    clean: ByModel<Vec<usize>>,
+}
+
+impl Sample {
+    fn of(scene: &Scene) -> Result<Self, StudyError> {
+        let indices = scene.sample(AttacksStudy::ID, scene.options.of::<AttacksStudy>().images)?;
+        let split = scene.split()?;
+        let labels = indices.iter().map(|&index| split.label(index)).collect();
+        let mut clean = ByModel::default();
+        for name in scene.names() {
+            let answers = scene.predicted(scene.main_split, name)?.scores()?.predicted();
+            clean.insert(name, indices.iter().map(|&index| answers[index]).collect());
+        }
+        Ok(Self { indices, labels, clean })
+    }
+
+    /// Places of the images that a model classifies correctly.
+    fn correct(&self, model: ModelName) -> Vec<usize> {
+        let clean = &self.clean[model];
+        (0..self.labels.len()).filter(|&place| clean[place] == self.labels[place]).collect()
+    }
+
+    /// What an attack makes of every image, from what was recorded of those that it was tried on.
+    fn outcome(&self, model: ModelName, recorded: &[Attacked]) -> Outcome {
+        let (places, clean) = (self.correct(model), &self.clean[model]);
+        let mut answers = clean.clone();
+        places.iter().zip(recorded).for_each(|(&place, attacked)| answers[place] = attacked.answer);
+        let zero_gradients = recorded.iter().filter(|attacked| attacked.zero_gradient).count();
+        Outcome {
+            robust: robust(clean, &answers, &self.labels),
+            answers,
+            zero_gradient: zero_gradients as f64 / places.len().max(1) as f64,
+        }
     }
 }
 
@@ -160,44 +244,6 @@ struct Outcome {
     robust: Vec<bool>,
     /// Share of the attacked images whose gradient was zero where the attack began.
     zero_gradient: f64,
-}
-
-fn clean_answers(scene: &Scene, indices: &[usize], subject: Subject) -> Result<Vec<usize>, StudyError> {
-    let Subject { name, model } = subject;
-    let mut answers = Vec::with_capacity(indices.len());
-    scene.for_each_batch(&format!("{name} unattacked"), indices, model, |_, _, images| {
-        answers.extend(predicted_classes(&logits(model, images), model.card().classes.len()));
-        Ok(())
-    })?;
-    Ok(answers)
-}
-
-/// What an attack makes of the images that the model classifies correctly; the others need none.
-fn attacked(
-    scene: &Scene,
-    what: &str,
-    indices: &[usize],
-    labels: &[usize],
-    Subject { model, .. }: Subject,
-    clean: &[usize],
-    with: &dyn Attack,
-) -> Result<Outcome, StudyError> {
-    let places: Vec<usize> = (0..indices.len()).filter(|&place| clean[place] == labels[place]).collect();
-    let targets: Vec<usize> = places.iter().map(|&place| indices[place]).collect();
-    let (mut found, mut zero_gradients) = (Vec::new(), 0);
-    scene.for_each_batch(what, &targets, model, |batch, samples, images| {
-        let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
-        let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
-        let keys = Keys { seed: scene.seed, images: &ids };
-        let outcomes = with.run(model, &Batch { images, labels: &labels }, &keys);
-        zero_gradients += outcomes.iter().filter(|outcome| outcome.zero_gradient).count();
-        found.extend(outcomes.iter().map(|outcome| outcome.answer));
-        Ok(())
-    })?;
-    let mut answers = clean.to_vec();
-    places.iter().zip(&found).for_each(|(&place, &answer)| answers[place] = answer);
-    let zero_gradient = zero_gradients as f64 / places.len().max(1) as f64;
-    Ok(Outcome { robust: robust(clean, &answers, labels), answers, zero_gradient })
 }
 
 fn curve(

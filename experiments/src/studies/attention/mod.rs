@@ -26,7 +26,11 @@ use crate::options::{Options, at_least};
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
-use crate::subjects::{ByModel, Subject};
+use crate::subjects::{ByModel, ModelName, Subject};
+use crate::units::{Recorded, Recorder, Unit};
+
+/// How weight on tokens without a place counts in distances.
+const CONVENTION: DistanceConvention = DistanceConvention::Renormalised;
 
 /// Images whose rollout is shown.
 const ROLLOUTS_SHOWN: usize = 12;
@@ -64,18 +68,57 @@ impl Study for AttentionStudy {
     const TITLE: &'static str = "Attention";
     const QUESTION: &'static str = "what the attention heads look at";
     type Options = AttentionOptions;
+    type Record = AttentionRecord;
     type Findings = ByModel<AttentionFindings>;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
         Ok(Applicability::only_if(!scene.with_attention().is_empty(), "no model here has attention heads"))
     }
 
-    fn run(scene: &Scene) -> Result<ByModel<AttentionFindings>, StudyError> {
-        scene
-            .with_attention()
-            .into_iter()
-            .map(|subject| Ok((subject.name, of_model(scene, subject)?)))
-            .collect()
+    fn units(scene: &Scene) -> Result<Vec<Unit>, StudyError> {
+        let images = scene.sample_to_show(Self::ID, scene.options.of::<Self>().images, ROLLOUTS_SHOWN)?;
+        let unit = |Subject { name, .. }| Unit::whole(name, format!("attention of {name}"), images.clone());
+        Ok(scene.with_attention().into_iter().map(unit).collect())
+    }
+
+    fn recorder<'a>(scene: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, AttentionRecord>, StudyError> {
+        let (name, model) = (unit.model, scene.model(unit.model));
+        let predicted = scene.predicted(scene.main_split, name)?;
+        let answers = predicted.scores()?.predicted();
+        Ok(Box::new(move |batch| {
+            let ids = batch.ids();
+            let keys = Keys { seed: scene.seed, images: &ids };
+            let evidence = Evidence::new(model, batch.images.clone(), keys);
+            let maps = evidence.attention()?;
+            let rollouts = match batch.places.iter().any(|&place| place < ROLLOUTS_SHOWN) {
+                true => Rollout::USUAL.explain(&evidence, &[])?,
+                false => Vec::new(),
+            };
+            let statistics = attention_statistics(maps, CONVENTION);
+            let record = |(i, layers): (usize, Vec<LayerStatistics>)| {
+                let (place, index, seen) = (batch.places[i], batch.indices[i], &batch.samples[i].image);
+                let answer = (answers[index], predicted.probabilities(index)[answers[index]]);
+                let rollout = (place < ROLLOUTS_SHOWN).then(|| -> Result<_, StudyError> {
+                    let file = format!("attention-{name}-image-{:02}", place + 1);
+                    let heatmap = scene.save_heatmap(&format!("{file}-rollout"), seen, &rollouts[i])?;
+                    Ok(ExplainedImage {
+                        image: scene.save_image(&file, index, seen)?,
+                        predictions: [(name, answer)].into(),
+                        heatmaps: [(name, heatmap)].into(),
+                    })
+                });
+                let first = (place == 0).then(|| FirstImage::of(scene, name, maps, i, index, seen));
+                Ok(AttentionRecord { layers, rollout: rollout.transpose()?, first: first.transpose()? })
+            };
+            statistics.into_iter().enumerate().map(record).collect()
+        }))
+    }
+
+    fn conclude(
+        scene: &Scene,
+        recorded: Vec<Recorded<AttentionRecord>>,
+    ) -> Result<ByModel<AttentionFindings>, StudyError> {
+        recorded.into_iter().map(|of| Ok((of.unit.model, of_model(scene, of)?))).collect()
     }
 
     fn chapter(findings: &Self::Findings, investigation: &Investigation, names: &Names) -> Chapter {
@@ -83,53 +126,64 @@ impl Study for AttentionStudy {
     }
 }
 
-fn of_model(scene: &Scene, Subject { name, model }: Subject) -> Result<AttentionFindings, StudyError> {
-    let indices =
-        scene.sample_to_show("attention", scene.options.of::<AttentionStudy>().images, ROLLOUTS_SHOWN)?;
-    let convention = DistanceConvention::default();
-    let mut images: Vec<Vec<LayerStatistics>> = Vec::new();
-    let predicted = scene.predicted(scene.main_split, name)?;
-    let answers = predicted.scores()?.predicted();
-    let answer = |image: usize| (answers[image], predicted.probabilities(image)[answers[image]]);
-    let (mut head_maps_shown, mut rollouts_shown, mut even_distances, mut read_out) =
-        (None, Vec::new(), Vec::new(), "");
-    scene.for_each_batch(&format!("attention of {name}"), &indices, model, |batch, samples, tensor| {
-        let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
-        let evidence = Evidence::new(model, tensor, Keys { seed: scene.seed, images: &ids });
-        let maps = evidence.attention()?;
-        images.extend(attention_statistics(maps, convention));
-        let seen = |place: usize| &samples[place].image;
-        if head_maps_shown.is_none() {
-            head_maps_shown = Some(head_maps(scene, &name.to_string(), maps, batch[0], seen(0))?);
-            read_out = maps.layers[0].site.read_out.describe();
-            even_distances = maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect();
-        }
-        let heatmaps = Rollout::USUAL.explain(&evidence, &[])?;
-        for (place, heatmap) in heatmaps.iter().enumerate().take(ROLLOUTS_SHOWN - rollouts_shown.len()) {
-            let file = format!("attention-{name}-image-{:02}", rollouts_shown.len() + 1);
-            let heatmap = scene.save_heatmap(&format!("{file}-rollout"), seen(place), heatmap)?;
-            rollouts_shown.push(ExplainedImage {
-                image: scene.save_image(&file, batch[place], seen(place))?,
-                predictions: [(name, answer(batch[place]))].into(),
-                heatmaps: [(name, heatmap)].into(),
-            });
-        }
-        Ok(())
-    })?;
+/// What is recorded of one image.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AttentionRecord {
+    layers: Vec<LayerStatistics>,
+    /// Of the images whose rollout is shown.
+    rollout: Option<ExplainedImage>,
+    /// Of the first image.
+    first: Option<FirstImage>,
+}
 
-    let layers = even_distances
-        .iter()
-        .enumerate()
+/// Every head on the first image, and what is the same for all images.
+#[derive(Debug, Serialize, Deserialize)]
+struct FirstImage {
+    head_maps: HeadMaps,
+    /// What the model's answer is read from, in words.
+    read_out: String,
+    /// Of each layer, pixels.
+    even_distances: Vec<f64>,
+}
+
+impl FirstImage {
+    fn of(
+        scene: &Scene,
+        name: ModelName,
+        maps: &AttentionMaps,
+        place: usize,
+        index: usize,
+        seen: &Image,
+    ) -> Result<Self, StudyError> {
+        Ok(Self {
+            head_maps: head_maps(scene, name.as_str(), maps, place, index, seen)?,
+            read_out: maps.layers[0].site.read_out.describe().into(),
+            even_distances: maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect(),
+        })
+    }
+}
+
+fn of_model(scene: &Scene, recorded: Recorded<AttentionRecord>) -> Result<AttentionFindings, StudyError> {
+    let (mut images, mut rollouts_shown, mut first) = (Vec::new(), Vec::new(), None);
+    for record in recorded.records {
+        images.push(record.layers);
+        rollouts_shown.extend(record.rollout);
+        first = first.or(record.first);
+    }
+    let Some(first) = first else {
+        return Err(StatisticsError::TooFew { what: "attention", needed: 1, found: 0 }.into());
+    };
+    let layers = (first.even_distances.iter().enumerate())
         .map(|(layer, &even)| layer_findings(&images, layer, even))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(AttentionFindings {
         n: images.len(),
-        convention: convention.describe().into(),
-        read_out: read_out.into(),
-        image_size: model.card().preprocessing.image_size,
+        convention: CONVENTION.describe().into(),
+        read_out: first.read_out,
+        image_size: scene.model(recorded.unit.model).card().preprocessing.image_size,
         trend: depth_trend(&layers, &scene.resampling())?,
         layers,
-        head_maps_shown,
+        head_maps_shown: Some(first.head_maps),
         rollouts_shown,
     })
 }
@@ -139,12 +193,13 @@ fn head_maps(
     scene: &Scene,
     model: &str,
     maps: &AttentionMaps,
+    place: usize,
     index: usize,
     seen: &Image,
 ) -> Result<HeadMaps, StudyError> {
     let head = |layer: usize, head: usize| {
         let name = format!("attention-{model}-layer-{:02}-head-{:02}", layer + 1, head + 1);
-        scene.save_heatmap(&name, seen, &maps.readout_map(layer, 0, head))
+        scene.save_heatmap(&name, seen, &maps.readout_map(layer, place, head))
     };
     let layers = maps.layers.iter().enumerate().map(|(layer, of_layer)| {
         let heads: Vec<HeatmapShown> =

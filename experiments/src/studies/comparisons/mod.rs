@@ -7,19 +7,22 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
-use archaeo_analysis::attribution::{Heatmap, rank_correlation};
+use archaeo_analysis::Keys;
+use archaeo_analysis::attribution::{Evidence, Heatmap, rank_correlation};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, Resampling, mean_t, pairing_test};
+use archaeo_training::evaluate::Evaluation;
 use serde::{Deserialize, Serialize};
 
 use self::findings::{Agreement, AgreementGroup, Comparison, ComparisonFindings, HeatmapAgreement, Spread};
-use crate::findings::Investigation;
+use crate::findings::{HeatmapShown, Investigation};
 use crate::options::Options;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
-use crate::studies::explained::{depends_on_class, explain, method, save_heatmaps};
+use crate::studies::explained::{depends_on_class, method, usual};
 use crate::studies::pictures::{PANEL, panel};
 use crate::study::{Applicability, Chapter, Study};
-use crate::subjects::{ByModel, ModelName};
+use crate::subjects::{ByModel, ModelName, Subject};
+use crate::units::{Recorded, Recorder, Unit};
 
 /// What a user may choose of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,15 +48,40 @@ impl Study for ComparisonsStudy {
     const TITLE: &'static str = "Explanations compared";
     const QUESTION: &'static str = "what {it} looks at";
     type Options = ComparisonsOptions;
+    type Record = Explained;
     type Findings = ComparisonFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {
         Ok(Applicability::Applies)
     }
 
-    fn run(scene: &Scene) -> Result<ComparisonFindings, StudyError> {
+    fn units(scene: &Scene) -> Result<Vec<Unit>, StudyError> {
         let count = scene.options.of::<Self>().images;
-        let indices = scene.sample_to_show("comparisons", count, count)?;
+        let images = scene.sample_to_show(Self::ID, count, count)?;
+        let unit = |name| Unit::whole(name, format!("explanations of {name}"), images.clone());
+        Ok(scene.names().into_iter().map(unit).collect())
+    }
+
+    fn recorder<'a>(scene: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, Explained>, StudyError> {
+        let model = scene.model(unit.model);
+        let usual = usual(&model.card().network);
+        let is_first = unit.model == scene.subjects[0].name;
+        Ok(Box::new(move |batch| {
+            let ids = batch.ids();
+            let keys = Keys { seed: scene.seed, images: &ids };
+            let evidence = Evidence::new(model, batch.images.clone(), keys);
+            let heatmaps = usual.explain_predicted(&evidence)?;
+            let record = |(i, heatmap): (usize, Heatmap)| -> Result<Explained, StudyError> {
+                let (name, seen) = (picture_name(batch.indices[i]), &batch.samples[i].image);
+                let picture = is_first.then(|| scene.save(&name, &panel(seen, PANEL)?));
+                let shown = scene.save_heatmap(&format!("{name}-{}", unit.model), seen, &heatmap)?;
+                Ok(Explained { heatmap, shown, picture: picture.transpose()? })
+            };
+            heatmaps.into_iter().enumerate().map(record).collect()
+        }))
+    }
+
+    fn conclude(scene: &Scene, recorded: Vec<Recorded<Explained>>) -> Result<ComparisonFindings, StudyError> {
         let mut answered = ByModel::default();
         for name in scene.names() {
             let evaluation = scene.predicted(scene.main_split, name)?;
@@ -62,46 +90,42 @@ impl Study for ComparisonsStudy {
         }
         let split = scene.split()?;
         let pairs = scene.pairs();
+        let explained: ByModel<&[Explained]> =
+            recorded.iter().map(|of| (of.unit.model, of.records.as_slice())).collect();
         let mut items = Vec::new();
         let mut of_pairs: Vec<Vec<Pair>> = pairs.iter().map(|_| Vec::new()).collect();
-        let first = scene.subjects[0];
-        scene.for_each_batch("explanations compared", &indices, first.model, |batch, _, _| {
-            for (&index, explained) in batch.iter().zip(explain(scene, batch)?) {
-                let answer = |model: ModelName| answered[model].1[index];
-                let compared: Vec<Pair> = (pairs.iter())
-                    .map(|&models| {
-                        let [first, second] = models.map(|model| &explained[model].heatmap);
-                        Pair {
-                            called: called(scene, models),
-                            first: first.clone(),
-                            second: second.resized(first.height, first.width),
-                            same_answer: answer(models[0]) == answer(models[1]),
-                        }
-                    })
-                    .collect();
-                let predicted = |(model, (evaluation, answers)): (ModelName, &(_, Vec<usize>))| {
-                    let evaluation: &archaeo_training::evaluate::Evaluation = evaluation;
-                    (model, (answers[index], evaluation.probabilities(index)[answers[index]]))
-                };
-                let name = format!("comparison-{index:05}");
-                items.push(Comparison {
-                    index,
-                    identifier: split.identifier(index),
-                    label: split.label(index),
-                    predictions: answered.iter().map(predicted).collect(),
-                    explains: (scene.subjects.iter())
-                        .map(|of| {
-                            (of.name, depends_on_class(&of.model.card().network).then(|| answer(of.name)))
-                        })
-                        .collect(),
-                    agreements: compared.iter().map(Pair::agreement).collect(),
-                    picture: scene.save(&name, &panel(&explained[first.name].seen, PANEL)?)?,
-                    heatmaps: save_heatmaps(scene, &name, &explained)?,
-                });
-                of_pairs.iter_mut().zip(compared).for_each(|(all, pair)| all.push(pair));
-            }
-            Ok(())
-        })?;
+        for (place, &index) in recorded.first().map_or(&[][..], |of| &of.unit.images).iter().enumerate() {
+            let answer = |model: ModelName| answered[model].1[index];
+            let compared: Vec<Pair> = (pairs.iter())
+                .map(|&models| {
+                    let [first, second] = models.map(|model| &explained[model][place].heatmap);
+                    Pair {
+                        called: called(scene, models),
+                        first: first.clone(),
+                        second: second.resized(first.height, first.width),
+                        same_answer: answer(models[0]) == answer(models[1]),
+                    }
+                })
+                .collect();
+            let predicted = |(model, (evaluation, answers)): (ModelName, &(Evaluation, Vec<usize>))| {
+                (model, (answers[index], evaluation.probabilities(index)[answers[index]]))
+            };
+            let explains = |of: &Subject| {
+                let depends = depends_on_class(&of.model.card().network);
+                (of.name, depends.then(|| answer(of.name)))
+            };
+            items.push(Comparison {
+                index,
+                identifier: split.identifier(index),
+                label: split.label(index),
+                predictions: answered.iter().map(predicted).collect(),
+                explains: scene.subjects.iter().map(explains).collect(),
+                agreements: compared.iter().map(Pair::agreement).collect(),
+                picture: explained.values().find_map(|of| of[place].picture.clone()).unwrap_or_default(),
+                heatmaps: explained.iter().map(|(model, of)| (model, of[place].shown.clone())).collect(),
+            });
+            of_pairs.iter_mut().zip(compared).for_each(|(all, pair)| all.push(pair));
+        }
         let selection = format!(
             "{} images of the {} split, drawn at random with seed {}, each class in proportion",
             items.len(),
@@ -129,6 +153,20 @@ impl Study for ComparisonsStudy {
     fn chapter(findings: &ComparisonFindings, investigation: &Investigation, names: &Names) -> Chapter {
         chapter::chapter(findings, investigation, names)
     }
+}
+
+/// What is recorded of one image and model.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Explained {
+    /// On the model's own grid.
+    heatmap: Heatmap,
+    shown: HeatmapShown,
+    /// The image as the first model sees it.
+    picture: Option<String>,
+}
+
+fn picture_name(index: usize) -> String {
+    format!("comparison-{index:05}")
 }
 
 /// What to call the heatmaps of two models: by their methods, and by their models where those are the same.

@@ -21,6 +21,7 @@ use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
+use crate::units::{NoRecord, Recorded};
 
 /// Confusions listed for each group.
 const CONFUSIONS_LISTED: usize = 8;
@@ -36,13 +37,14 @@ impl Study for ErrorsStudy {
     const TITLE: &'static str = "Errors";
     const QUESTION: &'static str = "where {it} errs";
     type Options = NoOptions;
+    type Record = NoRecord;
     type Findings = ErrorFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {
         Ok(Applicability::Applies)
     }
 
-    fn run(scene: &Scene) -> Result<ErrorFindings, StudyError> {
+    fn conclude(scene: &Scene, _: Vec<Recorded<NoRecord>>) -> Result<ErrorFindings, StudyError> {
         let mut answered = ByModel::default();
         for name in scene.names() {
             let evaluation = scene.predicted(scene.main_split, name)?;

@@ -5,7 +5,8 @@ mod claims;
 pub mod findings;
 
 use archaeo_analysis::ablation::{
-    AblatedHead, HeadAblations, HeadMeans, Replacement, Substitute, ablate_heads, donors, gradient_importance,
+    AblatedHead, Answers, HeadAblations, HeadMeans, Replacement, Substitute, ablate_heads, donors,
+    gradient_importance,
 };
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, Resampling, SignFlipTest, StatisticsError, accuracy_difference,
@@ -24,6 +25,7 @@ use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::{ByModel, Subject};
+use crate::units::{Recorded, Recorder, Unit};
 
 /// Fewest images: another image's output needs another image, and an interval two values.
 pub const FEWEST_IMAGES: usize = 2;
@@ -60,6 +62,7 @@ impl Study for HeadsStudy {
     const TITLE: &'static str = "What each head is worth";
     const QUESTION: &'static str = "what each head is worth";
     type Options = HeadsOptions;
+    type Record = HeadsRecord;
     type Findings = ByModel<HeadFindings>;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
@@ -70,12 +73,40 @@ impl Study for HeadsStudy {
         })
     }
 
-    fn run(scene: &Scene) -> Result<ByModel<HeadFindings>, StudyError> {
-        scene
-            .with_attention()
-            .into_iter()
-            .map(|subject| Ok((subject.name, of_model(scene, subject)?)))
-            .collect()
+    fn units(scene: &Scene) -> Result<Vec<Unit>, StudyError> {
+        let images = scene.sample(Self::ID, scene.options.of::<Self>().images)?;
+        if images.len() < FEWEST_IMAGES {
+            let (what, found) = ("head ablation", images.len());
+            return Err(StatisticsError::TooFew { what, needed: FEWEST_IMAGES, found }.into());
+        }
+        let unit =
+            |Subject { name, .. }| Unit::whole(name, format!("heads of {name} ablated"), images.clone());
+        Ok(scene.with_attention().into_iter().map(unit).collect())
+    }
+
+    fn recorder<'a>(scene: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, HeadsRecord>, StudyError> {
+        let (name, model) = (unit.model, scene.model(unit.model));
+        let mut means = HeadMeans::default();
+        let what = format!("mean output of every head of {name}");
+        scene.for_each_batch(&what, &unit.images, model, |_, _, images| Ok(means.add(model, images)?))?;
+        let donor_of = donors(unit.images.len(), scene.seed);
+        Ok(Box::new(move |batch| {
+            let labels = batch.labels();
+            let donors: Vec<usize> = batch.places.iter().map(|&place| unit.images[donor_of[place]]).collect();
+            let donors = to_tensor(&scene.images_for(model, &donors)?, scene.device);
+            let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
+            let ablations = ablate_heads(model, batch.images.clone(), &labels, &substitutes)?;
+            let gradients = gradient_importance(model, batch.images.clone(), &labels)?;
+            Ok((0..labels.len()).map(|image| HeadsRecord::of(image, &ablations, &gradients)).collect())
+        }))
+    }
+
+    fn conclude(
+        scene: &Scene,
+        recorded: Vec<Recorded<HeadsRecord>>,
+    ) -> Result<ByModel<HeadFindings>, StudyError> {
+        scene.progress.stage("testing every head");
+        recorded.into_iter().map(|of| Ok((of.unit.model, found(scene, &of.records)?))).collect()
     }
 
     fn chapter(findings: &Self::Findings, _: &Investigation, names: &Names) -> Chapter {
@@ -83,62 +114,58 @@ impl Study for HeadsStudy {
     }
 }
 
-/// Takes every head of one model away in three ways, and asks the gradient, on a sample of the main split.
-///
-/// # Errors
-/// A model without attention, fewer than two images, or data that cannot be read.
-pub fn of_model(scene: &Scene, Subject { name, model }: Subject) -> Result<HeadFindings, StudyError> {
-    let indices = scene.sample("heads", scene.options.of::<HeadsStudy>().images)?;
-    if indices.len() < FEWEST_IMAGES {
-        let (what, found) = ("head ablation", indices.len());
-        return Err(StatisticsError::TooFew { what, needed: FEWEST_IMAGES, found }.into());
-    }
-    let mut means = HeadMeans::default();
-    scene.for_each_batch(
-        &format!("mean output of every head of {name}"),
-        &indices,
-        model,
-        |_, _, images| {
-            means.add(model, images)?;
-            Ok(())
-        },
-    )?;
+/// The ways in which a head is replaced, in the order of what is recorded.
+const REPLACEMENTS: [Replacement; 3] = [Replacement::Mean, Replacement::Zero, Replacement::Resample];
 
-    let donor_of = donors(indices.len(), scene.seed);
-    let mut ablations = HeadAblations::default();
-    // Of each layer, head and image.
-    let mut gradients: Vec<Vec<Vec<f64>>> = Vec::new();
-    let mut done = 0;
-    scene.for_each_batch(
-        &format!("heads of {name} ablated"),
-        &indices,
-        model,
-        |batch, samples, images| {
-            let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
-            let donor_indices: Vec<usize> =
-                (done..done + batch.len()).map(|i| indices[donor_of[i]]).collect();
-            done += batch.len();
-            let donors = to_tensor(&scene.images_for(model, &donor_indices)?, scene.device);
-            let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
-            ablations.append(ablate_heads(model, images.clone(), &labels, &substitutes)?);
-            let batch_gradients = gradient_importance(model, images, &labels)?;
-            gradients.resize(batch_gradients.len(), Vec::new());
-            for (layer, batch_heads) in gradients.iter_mut().zip(batch_gradients) {
-                layer.resize(batch_heads.len(), Vec::new());
-                layer.iter_mut().zip(batch_heads).for_each(|(head, images)| head.extend(images));
-            }
-            Ok(())
-        },
-    )?;
-    scene.progress.stage("testing every head");
-    found(scene, &ablations, &gradients)
+/// What one image answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HeadsRecord {
+    /// Loss in nats and whether the answer is correct, with every head in place.
+    baseline: (f64, bool),
+    /// The same with one head replaced: of every layer, head and replacement, in this order.
+    ablated: Vec<(f64, bool)>,
+    /// Importance by gradient, of every layer and head.
+    gradient: Vec<Vec<f64>>,
 }
 
-fn found(
-    scene: &Scene,
-    ablations: &HeadAblations,
-    gradients: &[Vec<Vec<f64>>],
-) -> Result<HeadFindings, StudyError> {
+impl HeadsRecord {
+    fn of(image: usize, ablations: &HeadAblations, gradients: &[Vec<Vec<f64>>]) -> Self {
+        let answer = |answers: &Answers| (answers.losses[image], answers.correct[image]);
+        Self {
+            baseline: answer(&ablations.baseline),
+            ablated: ablations.heads.iter().map(|head| answer(&head.answers)).collect(),
+            gradient: gradients
+                .iter()
+                .map(|heads| heads.iter().map(|images| images[image]).collect())
+                .collect(),
+        }
+    }
+}
+
+/// Answers to all images.
+fn ablations(records: &[HeadsRecord]) -> HeadAblations {
+    let answers = |of: &dyn Fn(&HeadsRecord) -> (f64, bool)| {
+        let (losses, correct) = records.iter().map(of).unzip();
+        Answers { losses, correct }
+    };
+    let layers = records.first().map_or(&[][..], |record| &record.gradient).iter().map(Vec::len).enumerate();
+    let keys = layers.flat_map(|(layer, heads)| {
+        (0..heads).flat_map(move |head| REPLACEMENTS.map(|replacement| (layer, head, replacement)))
+    });
+    let ablated = |(place, (layer, head, replacement))| AblatedHead {
+        layer,
+        head,
+        replacement,
+        answers: answers(&|record: &HeadsRecord| record.ablated[place]),
+    };
+    HeadAblations {
+        baseline: answers(&|record| record.baseline),
+        heads: keys.enumerate().map(ablated).collect(),
+    }
+}
+
+fn found(scene: &Scene, records: &[HeadsRecord]) -> Result<HeadFindings, StudyError> {
+    let ablations = ablations(records);
     let (resampling, baseline) = (scene.resampling(), &ablations.baseline);
     let answers = |layer: usize, head: usize, replacement: Replacement| {
         let of =
@@ -148,8 +175,9 @@ fn found(
 
     let mut ranking = Vec::new();
     let mut p_values = Vec::new();
-    for (layer, heads) in gradients.iter().enumerate() {
-        for (head, of_images) in heads.iter().enumerate() {
+    for (layer, heads) in records[0].gradient.iter().map(Vec::len).enumerate() {
+        for head in 0..heads {
+            let gradients: Vec<f64> = records.iter().map(|record| record.gradient[layer][head]).collect();
             let loss_increase = |replacement| {
                 sign_flip_test(&answers(layer, head, replacement).losses, &baseline.losses, &resampling)
             };
@@ -163,7 +191,7 @@ fn found(
                 zero: loss_increase(Replacement::Zero)?.difference,
                 resample: loss_increase(Replacement::Resample)?.difference,
                 accuracy_drop: accuracy_difference(&baseline.correct, &by_mean.correct, &resampling)?,
-                gradient: mean_t(of_images, DEFAULT_LEVEL)?,
+                gradient: mean_t(&gradients, DEFAULT_LEVEL)?,
                 adjusted_p: 1.0,
             });
         }
@@ -181,7 +209,7 @@ fn found(
         n: baseline.correct.len(),
         baseline: wilson(right, baseline.correct.len(), DEFAULT_LEVEL)?,
         ranking,
-        selected: selected(ablations, &resampling)?,
+        selected: selected(&ablations, &resampling)?,
         gradient_agreement,
     })
 }

@@ -9,18 +9,21 @@ use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, Kind, explain_all, methods_for};
 use archaeo_analysis::faithfulness::object_share;
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
+use archaeo_data::Sample;
+use archaeo_models::Classifier;
 use archaeo_training::RecipeError;
-use archaeo_training::images::{preprocess_mask, to_tensor};
+use archaeo_training::images::preprocess_mask;
 use serde::{Deserialize, Serialize};
 
 use self::findings::LocalisationFindings;
-use self::scores::{Scores, scored};
+use self::scores::{ImageScores, Scores};
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
-use crate::subjects::{ByModel, Subject};
+use crate::subjects::ByModel;
+use crate::units::{Recorded, Recorder, Unit};
 
 /// What a user may choose of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +60,7 @@ impl Study for LocalisationStudy {
     const TITLE: &'static str = "Explanations against the truth";
     const QUESTION: &'static str = "whether the explanations are true";
     type Options = LocalisationOptions;
+    type Record = Scored;
     type Findings = LocalisationFindings;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
@@ -66,67 +70,85 @@ impl Study for LocalisationStudy {
         Ok(Applicability::only_if(knows_mask, "the data has no object masks"))
     }
 
-    fn run(scene: &Scene) -> Result<LocalisationFindings, StudyError> {
-        let indices = scene.sample(Self::ID, scene.options.of::<Self>().images)?;
-        let first = scene.subjects[0];
-        // Of each model, explanations and then baselines.
-        let methods_of = |subject: &Subject| {
-            let of = |kind| methods_for(subject.model, kind);
-            [of(Kind::Explanation), of(Kind::Baseline)].concat()
-        };
-        let mut scores: ByModel<Vec<Scores>> = (scene.subjects.iter())
-            .map(|subject| {
-                let scores = |method: &&dyn Attribution| Scores::new(method.info(), subject.name);
-                (subject.name, methods_of(subject).iter().map(scores).collect())
+    fn units(scene: &Scene) -> Result<Vec<Unit>, StudyError> {
+        let images = scene.sample(Self::ID, scene.options.of::<Self>().images)?;
+        let unit =
+            |name| Unit::whole(name, format!("explanations of {name} against the mask"), images.clone());
+        Ok(scene.names().into_iter().map(unit).collect())
+    }
+
+    fn recorder<'a>(scene: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, Scored>, StudyError> {
+        let model = scene.model(unit.model);
+        let preprocessing = &model.card().preprocessing;
+        let methods = methods_of(model);
+        Ok(Box::new(move |batch| {
+            let ids = batch.ids();
+            let keys = Keys { seed: scene.seed, images: &ids };
+            let evidence = Evidence::new(model, batch.images.clone(), keys);
+            let heatmaps = explain_all(&methods, &evidence, &evidence.predicted()?)?;
+            let record = |(i, sample): (usize, &Sample)| {
+                let Some(truth) = &sample.truth else { return Scored::default() };
+                let mask = preprocess_mask(&truth.mask, preprocessing);
+                let object_share = object_share(&mask);
+                if [0.0, 1.0].contains(&object_share) {
+                    return Scored { object_share: Some(object_share), scores: None };
+                }
+                let side = preprocessing.image_size;
+                let scores =
+                    |heatmaps: &Vec<Heatmap>| ImageScores::of(&heatmaps[i].resized(side, side), &mask);
+                Scored {
+                    object_share: Some(object_share),
+                    scores: Some(heatmaps.iter().map(scores).collect()),
+                }
+            };
+            Ok(batch.samples.iter().enumerate().map(record).collect())
+        }))
+    }
+
+    fn conclude(scene: &Scene, recorded: Vec<Recorded<Scored>>) -> Result<LocalisationFindings, StudyError> {
+        let images = recorded.first().map_or(0, |of_model| of_model.records.len());
+        let known = |image: &usize| recorded.iter().all(|of| of.records[*image].object_share.is_some());
+        let (scored, left_out): (Vec<usize>, Vec<usize>) = (0..images)
+            .filter(known)
+            .partition(|&image| recorded.iter().all(|of| of.records[image].scores.is_some()));
+        let scores: ByModel<Vec<Scores>> = (recorded.iter())
+            .map(|Recorded { unit, records }| {
+                let of_method = |(place, method): (usize, &&dyn Attribution)| {
+                    let of_image =
+                        |&image: &usize| records[image].scores.as_ref().expect("it is scored")[place];
+                    Scores::new(method.info(), unit.model, scored.iter().map(of_image))
+                };
+                let methods = methods_of(scene.model(unit.model));
+                (unit.model, methods.iter().enumerate().map(of_method).collect())
             })
             .collect();
-        let (mut shares, mut left_out) = (Vec::new(), 0);
-        scene.for_each_batch(
-            "explanations against the mask",
-            &indices,
-            first.model,
-            |batch, samples, _| {
-                let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
-                let mut heatmaps: ByModel<Vec<Vec<Heatmap>>> = ByModel::default();
-                for subject in scene.subjects {
-                    let images = to_tensor(&scene.images_for(subject.model, batch)?, scene.device);
-                    let keys = Keys { seed: scene.seed, images: &ids };
-                    let evidence = Evidence::new(subject.model, images, keys);
-                    let found = explain_all(&methods_of(subject), &evidence, &evidence.predicted()?)?;
-                    heatmaps.insert(subject.name, found);
-                }
-                for (i, sample) in samples.iter().enumerate() {
-                    let Some(truth) = &sample.truth else { continue };
-                    let mask = |subject: &Subject| {
-                        (subject.name, preprocess_mask(&truth.mask, &subject.model.card().preprocessing))
-                    };
-                    let masks: ByModel<Vec<bool>> = scene.subjects.iter().map(mask).collect();
-                    if masks.values().any(|mask| [0.0, 1.0].contains(&object_share(mask))) {
-                        left_out += 1;
-                        continue;
-                    }
-                    shares.push(object_share(&masks[first.name]));
-                    for ((name, mask), of_model) in masks.iter().zip(scores.values_mut()) {
-                        let side = scene.model(name).card().preprocessing.image_size;
-                        for (scores, heatmaps) in of_model.iter_mut().zip(&heatmaps[name]) {
-                            scores.add(&heatmaps[i].resized(side, side), mask);
-                        }
-                    }
-                }
-                Ok(())
-            },
-        )?;
+        let share = |&image: &usize| recorded[0].records[image].object_share.expect("its mask is known");
+        let shares: Vec<f64> = scored.iter().map(share).collect();
         let object_share = Measured::of(mean_t(&shares, DEFAULT_LEVEL))?.or_not_a_number();
         let methods = match shares.len() {
             0 => Vec::new(),
-            _ => scored(&scores, &scene.resampling())?,
+            _ => scores::scored(&scores, &scene.resampling())?,
         };
-        Ok(LocalisationFindings { n: shares.len(), left_out, object_share, methods })
+        Ok(LocalisationFindings { n: shares.len(), left_out: left_out.len(), object_share, methods })
     }
 
     fn chapter(findings: &LocalisationFindings, _: &Investigation, names: &Names) -> Chapter {
         chapter::chapter(findings, names)
     }
+}
+
+/// What is recorded of one image and model.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Scored {
+    /// Share of the model's input that is the object; `None` where its mask is not known.
+    object_share: Option<f64>,
+    /// Of every method, explanations and then baselines; `None` where the model sees nothing of the object, or nothing else.
+    scores: Option<Vec<ImageScores>>,
+}
+
+/// The explanations that apply to a model, and then the baselines.
+fn methods_of(model: &Classifier) -> Vec<&'static dyn Attribution> {
+    [Kind::Explanation, Kind::Baseline].map(|kind| methods_for(model, kind)).concat()
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Resampling, SignFlipTest, benjamini_hochberg, mean_bootstrap, mean_t, sign_flip_test,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::findings::{Gains, LocalisationScore};
 use crate::scene::StudyError;
 use crate::subjects::{ByModel, ModelName};
@@ -21,27 +23,47 @@ pub(super) struct Scores {
     pointing: Vec<f64>,
 }
 
+/// The scores of one heatmap.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct ImageScores {
+    constant: bool,
+    mass: f64,
+    auroc: f64,
+    average_precision: f64,
+    pointing: f64,
+}
+
+impl ImageScores {
+    /// `mask` has pixels of the object and others.
+    pub(super) fn of(heatmap: &Heatmap, mask: &[bool]) -> Self {
+        let both = "an object that covers nothing or everything is not scored";
+        Self {
+            constant: heatmap.is_constant(),
+            mass: mass_in_mask(heatmap, mask),
+            auroc: auroc(heatmap, mask).expect(both),
+            average_precision: average_precision(heatmap, mask).expect(both),
+            pointing: pointing_score(heatmap, mask),
+        }
+    }
+}
+
 impl Scores {
-    pub(super) fn new(method: &'static MethodInfo, model: ModelName) -> Self {
+    pub(super) fn new(
+        method: &'static MethodInfo,
+        model: ModelName,
+        images: impl Iterator<Item = ImageScores>,
+    ) -> Self {
+        let images: Vec<ImageScores> = images.collect();
+        let of = |score: fn(&ImageScores) -> f64| images.iter().map(score).collect();
         Self {
             method,
             model,
-            constant: 0,
-            mass: Vec::new(),
-            auroc: Vec::new(),
-            average_precision: Vec::new(),
-            pointing: Vec::new(),
+            constant: images.iter().filter(|image| image.constant).count(),
+            mass: of(|image| image.mass),
+            auroc: of(|image| image.auroc),
+            average_precision: of(|image| image.average_precision),
+            pointing: of(|image| image.pointing),
         }
-    }
-
-    /// `mask` has pixels of the object and others.
-    pub(super) fn add(&mut self, heatmap: &Heatmap, mask: &[bool]) {
-        let both = "an object that covers nothing or everything is not scored";
-        self.constant += usize::from(heatmap.is_constant());
-        self.mass.push(mass_in_mask(heatmap, mask));
-        self.auroc.push(auroc(heatmap, mask).expect(both));
-        self.average_precision.push(average_precision(heatmap, mask).expect(both));
-        self.pointing.push(pointing_score(heatmap, mask));
     }
 
     /// Every score, in the order of [`gains`].
@@ -129,20 +151,18 @@ mod tests {
     /// The ViT with baselines that always hit, and the CNN with ones that never do and an explanation that hits where it is
     /// told to.
     fn hits(images: usize, hit: impl Fn(usize) -> bool) -> ByModel<Vec<Scores>> {
-        let baselines = ["random", "centre", "edges"];
-        let of = |name| move |id| Scores::new(info(id), name);
-        let mut vit: Vec<Scores> = baselines.map(of(names()[0])).into();
-        let mut cnn: Vec<Scores> = baselines.map(of(names()[1])).into();
-        cnn.insert(0, Scores::new(info("grad-cam"), names()[1]));
         let mask = [true, false, false, false];
         let at = |place: usize| {
-            Heatmap::new(2, 2, (0..4).map(|pixel| if pixel == place { 1.0 } else { 0.1 }).collect())
+            let values = (0..4).map(|pixel| if pixel == place { 1.0 } else { 0.1 }).collect();
+            ImageScores::of(&Heatmap::new(2, 2, values), &mask)
         };
-        for image in 0..images {
-            vit.iter_mut().for_each(|scores| scores.add(&at(0), &mask));
-            cnn[1..].iter_mut().for_each(|scores| scores.add(&at(1), &mask));
-            cnn[0].add(&at(usize::from(!hit(image))), &mask);
-        }
+        let of = |name, id, place: &dyn Fn(usize) -> usize| {
+            Scores::new(info(id), name, (0..images).map(|image| at(place(image))))
+        };
+        let baselines = ["random", "centre", "edges"];
+        let vit: Vec<Scores> = baselines.map(|id| of(names()[0], id, &|_| 0)).into();
+        let mut cnn: Vec<Scores> = baselines.map(|id| of(names()[1], id, &|_| 1)).into();
+        cnn.insert(0, of(names()[1], "grad-cam", &|image| usize::from(!hit(image))));
         names().into_iter().zip([vit, cnn]).collect()
     }
 

@@ -18,6 +18,7 @@ use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
+use crate::units::{NoRecord, Recorded};
 
 /// Split of images whose texture is another class's.
 const CONFLICT_SPLIT: &str = "conflict";
@@ -37,6 +38,7 @@ impl Study for ShapeBiasStudy {
     const TITLE: &'static str = "Shape or texture";
     const QUESTION: &'static str = "whether shape or texture decides";
     type Options = NoOptions;
+    type Record = NoRecord;
     type Findings = ShapeBiasFindings;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
@@ -48,7 +50,7 @@ impl Study for ShapeBiasStudy {
         ))
     }
 
-    fn run(scene: &Scene) -> Result<ShapeBiasFindings, StudyError> {
+    fn conclude(scene: &Scene, _: Vec<Recorded<NoRecord>>) -> Result<ShapeBiasFindings, StudyError> {
         let split = scene.dataset.split(CONFLICT_SPLIT)?;
         let textures = textures(scene, CONFLICT_SPLIT, split.len())?.unwrap_or_default();
         let (mut models, mut decided) = (ByModel::default(), ByModel::default());

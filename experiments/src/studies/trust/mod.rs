@@ -28,6 +28,7 @@ use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::ByModel;
+use crate::units::{NoRecord, Recorded};
 
 /// Headline numbers of every model on the main split, held against always giving one answer and against the split that models
 /// were chosen on.
@@ -39,13 +40,14 @@ impl Study for TrustStudy {
     const QUESTION: &'static str = "whether {it} can be trusted";
     const OPENS: bool = true;
     type Options = NoOptions;
+    type Record = NoRecord;
     type Findings = TrustFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {
         Ok(Applicability::Applies)
     }
 
-    fn run(scene: &Scene) -> Result<TrustFindings, StudyError> {
+    fn conclude(scene: &Scene, _: Vec<Recorded<NoRecord>>) -> Result<TrustFindings, StudyError> {
         let selection = scene.dataset.selection_split();
         let mut models = ByModel::default();
         for name in scene.names() {
