@@ -6,7 +6,7 @@ use std::path::Path;
 use archaeo_data::{Labels, OpenOptions};
 use archaeo_experiments::investigation::InvestigationConfig;
 use archaeo_models::{ModelRequest, checkpoint, read_card};
-use archaeo_training::RecipeFile;
+use archaeo_training::{RecipeFile, events};
 
 /// Read, or the sentence that says why not.
 pub type Outcome = Result<(), String>;
@@ -55,6 +55,15 @@ pub fn recipe(text: &str) -> Outcome {
         check_sentence(sentence);
     }
     of_training.or(of_investigation)
+}
+
+/// Reads the log of a training.
+pub fn event_log(path: &Path) -> Outcome {
+    let events = events::read(path).map_err(|error| error.to_string())?;
+    // What is wrong with a line does not keep those after it from being read.
+    let faults: Vec<String> = events.filter_map(|event| event.err().map(|error| error.to_string())).collect();
+    faults.iter().for_each(|sentence| check_sentence(sentence));
+    faults.into_iter().next().map_or(Ok(()), Err)
 }
 
 /// What is said fits on a line. Names may hold anything; the program shows them without what would move the cursor.

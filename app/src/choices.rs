@@ -2,6 +2,7 @@
 
 use archaeo_analysis::attacks::{self, Norm};
 use archaeo_analysis::attribution;
+use archaeo_training::trackers;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 /// Every method that makes heatmaps.
@@ -20,6 +21,12 @@ pub fn attacks() -> PossibleValuesParser {
         .map(|info| choice(info.id, info.summary, info.paper.map(|paper| paper.citation)))
         .collect::<Vec<_>>()
         .into()
+}
+
+/// Every tracker.
+pub fn trackers() -> PossibleValuesParser {
+    let listed = trackers::all().iter().map(|kind| choice(kind.id, kind.title, None));
+    listed.collect::<Vec<_>>().into()
 }
 
 /// What sizes of attacks are, norm by norm.

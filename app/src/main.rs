@@ -99,6 +99,7 @@ fn execute(command: Command, global: &cli::Global, printer: &Printer) -> anyhow:
     match command {
         Command::Excavate(arguments) => commands::excavate::run(&arguments, global, printer),
         Command::Train(arguments) => commands::train::run(&arguments, global, printer),
+        Command::Track(arguments) => commands::track::run(&arguments, printer),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, global, printer),
         Command::Attention(arguments) => commands::attention::run(&arguments, global, printer),
         Command::Attack(arguments) => commands::attack::run(&arguments, global, printer),

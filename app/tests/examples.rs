@@ -33,7 +33,7 @@ enum Small {
     Clip,
 }
 
-const EXAMPLES: [(&str, Small); 33] = [
+const EXAMPLES: [(&str, Small); 36] = [
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -45,6 +45,9 @@ const EXAMPLES: [(&str, Small); 33] = [
     ("archaeo train --config sherds-vit --out runs/vit", Small::Sherds),
     ("archaeo train --config my.toml --data ../cifar10 --out runs/resnet", Small::OneEpoch),
     ("archaeo train --config my.toml --set epochs=10 --out runs/longer", Small::Sherds),
+    ("archaeo train --config my.toml --seeds 3 --out runs/three", Small::Sherds),
+    ("archaeo train --config my.toml --tracker csv --out runs/table", Small::Sherds),
+    ("archaeo track archaeo-out/vit --tracker csv", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --split conflict --json", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --data scans/ --export answers.csv", Small::AsItIs),
     ("archaeo evaluate --weights clip/ --prompts cifar --data ../cifar10", Small::Clip),

@@ -182,6 +182,11 @@ fn configurations_of_weights() {
 }
 
 #[test]
+fn event_logs() {
+    survive("event log", &[seeds::event_log()], as_it_is, as_file("events.jsonl", entry::event_log));
+}
+
+#[test]
 fn recipes() {
     survive("recipe", &seeds::recipes(), as_it_is, |bytes| entry::recipe(&String::from_utf8_lossy(bytes)));
 }

@@ -41,13 +41,21 @@ impl AppendFile {
         Self::create(path, if whole { &kept } else { start })
     }
 
-    /// Writes `record` at the end, out to the disk.
+    /// Writes `record` at the end, out to the disk with all that [`AppendFile::write`] has written.
     ///
     /// # Errors
     /// What the file system says.
     pub fn append(&mut self, record: &[u8]) -> io::Result<()> {
+        self.write(record)?;
+        self.file.sync_data()
+    }
+
+    /// Writes `record` at the end for other processes to see; should the machine go down, it may be lost.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write(&mut self, record: &[u8]) -> io::Result<()> {
         self.file.write_all(record)?;
-        self.file.sync_data()?;
         self.length += record.len() as u64;
         Ok(())
     }

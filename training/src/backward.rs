@@ -1,33 +1,88 @@
 //! One batch forwards and backwards: in one go, or block by block where the recipe asks for less memory.
 
 use archaeo_models::{Classifier, Pass, TrainingStep};
-use archaeo_ops::{in_pool, soft_cross_entropy, with_precision};
-use burn::tensor::Tensor;
+use archaeo_ops::{in_pool, with_precision};
+use burn::module::Module;
+use burn::tensor::{Gradients, Tensor};
 
-use super::Recipe;
 use super::optimizer::NamedGradients;
+use super::{Recipe, TrainError};
+use crate::objective::{Examples, Objective};
+
+/// Identities of the images of a further view, to what is drawn for each image: beyond those of any data set.
+const VIEW: u64 = 1 << 48;
 
 /// What one batch adds to the loss of its optimiser step, in nats, and to the gradients: the shares of the step's batches
 /// add up to the mean over all its images.
-///
-/// `images`: `[batch, 3, height, width]`, `targets`: `[batch, classes]`, both on the model's device.
-pub(super) fn loss_and_gradients(
-    recipe: &Recipe,
-    model: &Classifier,
-    images: Tensor<4>,
-    targets: Tensor<2>,
-    step: &mut TrainingStep,
-) -> (f64, NamedGradients) {
-    let share = |logits| soft_cross_entropy(logits, targets) / recipe.accumulation as f64;
-    let (loss, mut parts) = with_precision(recipe.precision, || {
-        in_pool(|| {
-            if recipe.gradient_checkpointing {
-                return model.backward_by_block(images, step, share);
-            }
-            let loss = share(model.logits(images, &mut Pass::train(&mut (), step)));
-            let gradients = loss.backward();
-            (loss.inner(), vec![gradients])
-        })
-    });
-    (f64::from(loss.into_scalar::<f32>()), NamedGradients::take_parts(model, &mut parts))
+#[derive(Debug)]
+pub struct Share {
+    pub(super) loss: f64,
+    pub(super) gradients: NamedGradients,
+}
+
+/// The model in one training step, about to learn from one batch.
+pub struct Student<'a> {
+    pub(super) recipe: &'a Recipe,
+    pub(super) model: &'a Classifier,
+    pub(super) step: &'a mut TrainingStep,
+}
+
+impl Student<'_> {
+    /// The student as a constant: what is asked of it adds nothing to the gradients of its parameters.
+    pub fn frozen(&self) -> Classifier {
+        self.model.valid()
+    }
+
+    /// The keys of this step's randomness: seed, step and the identity of each image of the batch.
+    pub fn step(&self) -> &TrainingStep {
+        self.step
+    }
+
+    /// Learns from images with values in [0, 1] what lowers `loss`, a function of the logits.
+    ///
+    /// # Shapes
+    /// `images`: `[views · batch, 3, height, width]`, where there are several views of each image one view after the other, each
+    /// with dropout of its own; `loss` takes `[views · batch, classes]` to `[1]`
+    pub fn learn_from_logits(self, images: Tensor<4>, loss: impl FnOnce(Tensor<2>) -> Tensor<1>) -> Share {
+        let Self { recipe, model, step } = self;
+        let batch = step.images.clone();
+        let views = (images.dims()[0] / batch.len().max(1)) as u64;
+        step.images.extend((1..views).flat_map(|view| batch.iter().map(move |image| image + view * VIEW)));
+
+        if recipe.gradient_checkpointing {
+            let share = |logits| loss(logits) / recipe.accumulation as f64;
+            let (loss, parts) = model.backward_by_block(images, step, share);
+            return Share::new(model, loss, parts);
+        }
+        Self { recipe, model, step }
+            .learn(|model, step| loss(model.logits(images, &mut Pass::train(&mut (), step))))
+    }
+
+    /// Learns what lowers `loss`, which makes the forward pass itself; the [`Pass`] is one of training, with the step it is handed.
+    /// Every activation is kept until the gradients are there, whatever the recipe says of gradient checkpointing.
+    ///
+    /// # Shapes
+    /// `loss` gives `[1]`
+    pub fn learn(self, loss: impl FnOnce(&Classifier, &mut TrainingStep) -> Tensor<1>) -> Share {
+        let Self { recipe, model, step } = self;
+        let loss = loss(model, step) / recipe.accumulation as f64;
+        let gradients = loss.backward();
+        Share::new(model, loss.inner(), vec![gradients])
+    }
+}
+
+impl Share {
+    fn new(model: &Classifier, loss: Tensor<1>, mut parts: Vec<Gradients>) -> Self {
+        let loss = f64::from(loss.into_scalar::<f32>());
+        Self { loss, gradients: NamedGradients::take_parts(model, &mut parts) }
+    }
+}
+
+/// What the student learns from a batch, in the recipe's precision.
+pub(super) fn share_of(
+    objective: &dyn Objective,
+    student: Student,
+    examples: Examples,
+) -> Result<Share, TrainError> {
+    with_precision(student.recipe.precision, || in_pool(|| objective.learn(student, examples)))
 }

@@ -2,7 +2,6 @@
 //! epoch.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use archaeo_models::{Classifier, State, WeightsError, read_arrays, state_of, with_state, write_arrays};
@@ -13,13 +12,14 @@ use super::average::WeightAverage;
 use super::optimizer::Optimizer;
 use super::{Recipe, TrainError};
 use crate::EpochRecord;
+use crate::events::{self, Happening};
 
 /// Key of the metadata entry that holds a [`Progress`], as TOML: its floats read back to the last bit, which those of
 /// serde_json do not without a feature.
 const PROGRESS_KEY: &str = "archaeo.progress";
 
 /// Epochs whose records a checkpoint holds, the last ones: enough that a training of usual length needs no other file to go
-/// on, and few enough that a checkpoint does not grow with the training. `metrics.jsonl` has the earlier ones.
+/// on, and few enough that a checkpoint does not grow with the training. The event log has the earlier ones.
 const RECORDS_KEPT: usize = 100;
 
 /// How far a training is, besides its arrays.
@@ -29,8 +29,9 @@ pub(super) struct Progress {
     pub step: u64,
     /// One entry a finished epoch.
     pub history: Vec<EpochRecord>,
-    /// Length of the TensorBoard file, in bytes.
-    pub events_length: u64,
+    /// Length of the event log, in bytes. A checkpoint of before there was one has none.
+    #[serde(default)]
+    pub log_length: u64,
 }
 
 /// What of a [`Progress`] is in the checkpoint.
@@ -38,43 +39,46 @@ pub(super) struct Progress {
 struct Kept<'a> {
     step: u64,
     history: &'a [EpochRecord],
-    events_length: u64,
+    log_length: u64,
 }
 
 impl Progress {
     fn to_toml(&self) -> String {
-        let Self { step, history, events_length } = self;
+        let Self { step, history, log_length } = self;
         let history = &history[history.len().saturating_sub(RECORDS_KEPT)..];
-        let kept = Kept { step: *step, history, events_length: *events_length };
+        let kept = Kept { step: *step, history, log_length: *log_length };
         toml::to_string(&kept).expect("progress is plain data")
     }
 
-    /// What [`Progress::to_toml`] wrote, with the records that only `metrics` has.
-    fn from_toml(text: &str, metrics: &Path) -> Result<Self, String> {
+    /// What [`Progress::to_toml`] wrote, with the records that only the event log has.
+    fn from_toml(text: &str, log: &Path) -> Result<Self, String> {
         let mut progress: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         let first = progress.history.first().map_or(1, |record| record.epoch);
         let consecutive = progress.history.iter().zip(first..).all(|(record, epoch)| record.epoch == epoch);
         if first == 0 || !consecutive {
             return Err("its epochs do not follow one another".into());
         }
-        let earlier = earlier_records(metrics, first - 1);
+        let earlier = earlier_records(log, first - 1);
         let earlier = earlier.map_err(|reason| format!("of the epochs before {first}, {reason}"))?;
         progress.history.splice(0..0, earlier);
         Ok(progress)
     }
 }
 
-/// The records of epochs 1 to `count`, from `metrics.jsonl`.
-fn earlier_records(metrics: &Path, count: usize) -> Result<Vec<EpochRecord>, String> {
+/// The records of epochs 1 to `count`, from the event log.
+fn earlier_records(log: &Path, count: usize) -> Result<Vec<EpochRecord>, String> {
     if count == 0 {
         return Ok(Vec::new());
     }
-    let cannot = |error: std::io::Error| format!("{} says nothing: {error}", metrics.display());
-    let mut lines = BufReader::new(archaeo_store::open(metrics).map_err(cannot)?).lines();
+    let events = events::read(log).map_err(|error| error.to_string())?;
+    let mut records = events.filter_map(|event| match event.map(|event| event.what) {
+        Ok(Happening::Epoch(record)) => Some(Ok(record)),
+        Ok(_) => None,
+        Err(error) => Some(Err(error.to_string())),
+    });
     let mut record = |epoch| {
-        let line = lines.next().transpose().map_err(cannot)?.unwrap_or_default();
-        let record = serde_json::from_str::<EpochRecord>(&line).ok().filter(|record| record.epoch == epoch);
-        record.ok_or_else(|| format!("{} lacks epoch {epoch}", metrics.display()))
+        let record = records.next().transpose()?.filter(|record| record.epoch == epoch);
+        record.ok_or_else(|| format!("{} lacks epoch {epoch}", log.display()))
     };
     (1..=count).map(&mut record).collect()
 }
@@ -142,13 +146,8 @@ impl Training {
         Ok(write_arrays(path, &arrays, HashMap::from([(PROGRESS_KEY.to_owned(), progress)]))?)
     }
 
-    /// Goes on from a checkpoint of the same recipe; `model` is a fresh one, `metrics` the records of all epochs.
-    pub fn resume(
-        recipe: &Recipe,
-        model: Classifier,
-        path: &Path,
-        metrics: &Path,
-    ) -> Result<Self, TrainError> {
+    /// Goes on from a checkpoint of the same recipe; `model` is a fresh one, `log` the run's event log.
+    pub fn resume(recipe: &Recipe, model: Classifier, path: &Path, log: &Path) -> Result<Self, TrainError> {
         let damaged = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
         let (arrays, metadata) = read_arrays(path).map_err(|error| match error {
             error @ (WeightsError::Io { .. } | WeightsError::Missing(_)) => error.into(),
@@ -159,7 +158,7 @@ impl Training {
             other => damaged(other.to_string()),
         })?;
         let progress = metadata.get(PROGRESS_KEY).ok_or_else(|| damaged("it holds no training".into()))?;
-        let progress = Progress::from_toml(progress, metrics).map_err(damaged)?;
+        let progress = Progress::from_toml(progress, log).map_err(damaged)?;
         let mut parts =
             HashMap::from([("model", State::new()), ("optimizer", State::new()), ("average", State::new())]);
         for (name, array) in arrays {

@@ -10,8 +10,7 @@ use thiserror::Error;
 use super::{Job, NamedGradients, StepReport};
 use crate::EpochRecord;
 
-/// A loss this many times that of guessing, ln(classes), is taken for an explosion: a model never does as badly by
-/// being merely wrong.
+/// A loss this many times that of guessing is taken for an explosion: a model never does as badly by being merely wrong.
 const EXPLODED: f64 = 20.0;
 
 /// A training whose numbers blew up.
@@ -44,14 +43,15 @@ fn where_kept(path: &Option<PathBuf>) -> String {
         .map_or_else(String::new, |path| format!(" (the last finished epoch is kept in {})", path.display()))
 }
 
-/// Refuses to go on from a step whose loss or gradient is not finite, or whose loss has exploded.
+/// Refuses to go on from a step whose loss or gradient is not finite, or whose loss has exploded; `guessing` is the loss of a
+/// model that guesses.
 pub(super) fn check(
     step: &StepReport,
     model: &Classifier,
     gradients: &NamedGradients,
+    guessing: f64,
     job: &Job,
 ) -> Result<(), Divergence> {
-    let guessing = (job.classes.len().max(2) as f64).ln();
     let symptom = if !step.loss.is_finite() {
         format!("the loss is {}", step.loss)
     } else if !step.gradient_norm.is_finite() {

@@ -7,11 +7,13 @@ use archaeo_models::TrainingStep;
 use archaeo_ops::in_pool;
 use burn::tensor::{Tensor, TensorData};
 
-use super::backward::loss_and_gradients;
+use super::backward::{Student, share_of};
 use super::checkpoint::Training;
+use super::journal::Journal;
 use super::optimizer::NamedGradients;
 use super::{Job, Observer, Recipe, StepReport, TrainError, diagnosis};
 use crate::images::{Batch, load_ahead};
+use crate::objective::{Examples, Objective};
 use archaeo_data::augment::{mix_images, mix_plan, soft_targets};
 use archaeo_random::{Draw, keyed_rng};
 
@@ -32,8 +34,10 @@ pub(super) struct EpochSummary {
 pub(super) fn train_epoch<'scope>(
     scope: &'scope Scope<'scope, '_>,
     job: &'scope Job<'scope>,
+    objective: &dyn Objective,
     epoch: usize,
     training: &mut Training,
+    journal: &mut Journal,
     observer: &mut dyn Observer,
 ) -> Result<Option<EpochSummary>, TrainError> {
     let Job { recipe, images, .. } = *job;
@@ -52,12 +56,12 @@ pub(super) fn train_epoch<'scope>(
         let (batch, targets) = mixed(recipe, job.classes.len(), epoch as u64, batch?);
         let identities = batch.indices.iter().map(|&index| index as u64).collect();
         let mut step = TrainingStep::new(recipe.seed, training.progress.step, identities);
-
-        let (images, targets) = (batch.tensor(&device), Tensor::from_data(targets, &device));
-        let (batch_loss, batch_gradients) =
-            loss_and_gradients(recipe, training.model(), images, targets, &mut step);
-        loss += batch_loss;
-        gradients.add(batch_gradients);
+        let targets = Tensor::from_data(targets, &device);
+        let examples = Examples::new(&batch, targets, images, epoch as u64, &device);
+        let student = Student { recipe, model: training.model(), step: &mut step };
+        let share = share_of(objective, student, examples)?;
+        loss += share.loss;
+        gradients.add(share.gradients);
         training.update(|model, _| model.absorb_moments(step.moments, MOMENT_MOMENTUM));
         if (index + 1) % recipe.accumulation != 0 {
             continue;
@@ -76,13 +80,15 @@ pub(super) fn train_epoch<'scope>(
             learning_rate,
             gradient_norm,
         };
-        diagnosis::check(&report, training.model(), &gradients, job)?;
+        let guessing = objective.guessing(job.classes.len());
+        diagnosis::check(&report, training.model(), &gradients, guessing, job)?;
         if let Some(limit) = recipe.gradient_clip.filter(|limit| gradient_norm > *limit) {
             gradients.scale((limit / gradient_norm) as f32);
         }
         training.update(|model, optimizer| in_pool(|| optimizer.step(model, &gradients, learning_rate)));
         training.follow();
 
+        journal.step(&report)?;
         observer.step(&report);
         if observer.should_stop() {
             return Ok(None);

@@ -1,45 +1,71 @@
-//! What a training writes after every epoch.
-
-use std::io;
-use std::time::{SystemTime, UNIX_EPOCH};
+//! What a training writes as it goes: its log, what trackers make of it, and checkpoints.
 
 use archaeo_models::{Classifier, save};
-use archaeo_store::{AppendFile, StoreError};
-
-use super::TrainError;
-use super::checkpoint::Training;
-use crate::EpochRecord;
-use crate::tensorboard::EventFile;
 use archaeo_store::run_folder::RunFolder;
 
-/// The files that grow with every epoch.
+use super::checkpoint::Training;
+use super::{Job, Outcome, StepReport, TrainError};
+use crate::EpochRecord;
+use crate::events::{self, Event, EventLog, Happening, LOG, Start, Step};
+use crate::trackers::{Tracking, chosen};
+
+/// Name of the trained model, within the run folder.
+pub(super) const WEIGHTS: &str = "model.safetensors";
+
+/// The files that grow with a training.
 pub(super) struct Journal<'a> {
     folder: &'a RunFolder,
-    events: EventFile,
-    metrics: AppendFile,
+    log: EventLog,
+    tracking: Tracking,
     /// The best accuracy on validation so far.
     best: Option<f64>,
+    /// Whether an earlier start has finished the run: then there is nothing to add.
+    finished: bool,
 }
 
-/// Names of the files, within the run folder.
-const EVENTS: &str = "events.out.tfevents.archaeo";
-pub(super) const METRICS: &str = "metrics.jsonl";
-
 impl<'a> Journal<'a> {
-    /// Goes on where `training` stands: what was written after its checkpoint is dropped.
-    pub fn open(folder: &'a RunFolder, training: &Training) -> Result<Self, TrainError> {
+    /// Goes on where `training` stands: what was logged after its checkpoint is dropped.
+    pub fn open(job: &Job<'a>, training: &Training) -> Result<Self, TrainError> {
+        let Job { recipe, folder, .. } = *job;
         let progress = &training.progress;
-        let events = EventFile::open(&folder.file(EVENTS), progress.events_length, seconds_since_1970())?;
-        let lines: String = progress.history.iter().map(line).collect();
-        let metrics = AppendFile::create(&folder.file(METRICS), lines.as_bytes())?;
+        let path = folder.file(LOG);
+        let end = match progress.history.len() == recipe.epochs {
+            true => events::end_of_finished(&path, progress.log_length),
+            false => None,
+        };
+        let keep = end.unwrap_or(progress.log_length);
+        let log = EventLog::resume(path.clone(), keep, &progress.history)?;
+        let tracking = Tracking::begin(folder.path(), &chosen(&recipe.trackers)?, events::read(&path)?)?;
         let best = progress.history.iter().map(|record| record.validation_accuracy).reduce(f64::max);
-        Ok(Self { folder, events, metrics, best })
+        let mut journal = Self { folder, log, tracking, best, finished: end.is_some() };
+        journal.started(job, training)?;
+        Ok(journal)
+    }
+
+    fn started(&mut self, job: &Job, training: &Training) -> Result<(), TrainError> {
+        let Job { recipe, folder, .. } = *job;
+        let start = Start {
+            epochs_done: training.progress.history.len(),
+            total_steps: recipe.schedule(job.images.len()).total_steps,
+            model: training.model().card().name.clone(),
+            parameters: training.model().parameter_count(),
+            seed: recipe.seed,
+            recipe: serde_json::to_value(recipe).expect("a recipe is plain data"),
+            data: folder.data()?,
+            environment: folder.environments()?.pop(),
+        };
+        self.add(Happening::Started(Box::new(start)))
+    }
+
+    /// Logs an optimiser step.
+    pub fn step(&mut self, report: &StepReport) -> Result<(), TrainError> {
+        self.add(Happening::Step(Step::from(report)))
     }
 
     /// Adds an epoch to the history and writes everything, at a cost that does not grow with the history. The checkpoint
-    /// decides what has happened, so it comes after all that a rerun would write again in the same way, and before the
-    /// metrics that are made from it.
-    pub fn write(
+    /// decides what has happened, so it comes after all that a rerun would write again in the same way, and before what trackers
+    /// make of the log.
+    pub fn epoch(
         &mut self,
         training: &mut Training,
         result: &Classifier,
@@ -50,32 +76,29 @@ impl<'a> Journal<'a> {
             save(&folder.file("checkpoints/best.safetensors"), result, &[])?;
             self.best = Some(record.validation_accuracy);
         }
-        let write = |name| StoreError::io("write", folder.file(name));
-        self.add_events(&record).map_err(write(EVENTS))?;
-        training.progress.events_length = self.events.length();
-        let line = line(&record);
+        let event = Event::now(Happening::Epoch(record.clone()));
+        self.log.append(&event)?;
+        training.progress.log_length = self.log.length();
         training.progress.history.push(record);
         training.write(&folder.file("checkpoints/last.safetensors"))?;
-        Ok(self.metrics.append(line.as_bytes()).map_err(write(METRICS))?)
+        Ok(self.tracking.log(&event)?)
     }
 
-    fn add_events(&mut self, record: &EpochRecord) -> io::Result<()> {
-        let scalars = [
-            ("loss/train", record.train_loss),
-            ("loss/validation", record.validation_loss),
-            ("accuracy/validation", record.validation_accuracy),
-            ("learning_rate", record.learning_rate),
-            ("images_per_second", record.images_per_second),
-        ];
-        self.events.scalars(seconds_since_1970(), record.step, &scalars)
+    /// Logs how it ended.
+    pub fn ended(&mut self, outcome: &Result<Outcome, TrainError>) -> Result<(), TrainError> {
+        self.add(match outcome {
+            Ok(Outcome::Finished(_)) => Happening::Finished { weights: WEIGHTS.into() },
+            Ok(Outcome::Stopped { epochs }) => Happening::Stopped { epochs: *epochs },
+            Err(error) => Happening::Failed { reason: error.to_string() },
+        })
     }
-}
 
-/// An epoch as one line of `metrics.jsonl`.
-fn line(record: &EpochRecord) -> String {
-    serde_json::to_string(record).expect("plain data") + "\n"
-}
-
-fn seconds_since_1970() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    fn add(&mut self, what: Happening) -> Result<(), TrainError> {
+        if self.finished {
+            return Ok(());
+        }
+        let event = Event::now(what);
+        self.log.append(&event)?;
+        Ok(self.tracking.log(&event)?)
+    }
 }

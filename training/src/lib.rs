@@ -10,16 +10,19 @@ mod checkpoint;
 mod diagnosis;
 mod epoch;
 pub mod evaluate;
+pub mod events;
 pub mod finite;
 pub mod images;
 mod journal;
 mod memory;
+pub mod objective;
 mod optimizer;
 mod precision;
 mod recipe;
 mod recipe_file;
+mod runs;
 mod schedule;
-pub mod tensorboard;
+pub mod trackers;
 
 use std::path::PathBuf;
 use std::thread::Scope;
@@ -32,20 +35,25 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use backward::{Share, Student};
 pub use diagnosis::Divergence;
+pub use objective::{NoOptions, ObjectiveChoice};
 pub use optimizer::{Algorithm, NamedGradients, Optimizer, decays};
 pub use precision::precision_name;
 pub use recipe::{DataChoice, ModelChoice, Recipe};
 pub use recipe_file::{LONGEST_RECIPE, RecipeError, RecipeFile, assign_text, from_table, merge, unknown_key};
+pub use runs::{OverRuns, Run, Spread, open_runs, run_folders};
 pub use schedule::Schedule;
 
 use crate::evaluate::evaluate;
 use crate::images::ImageSource;
+use crate::objective::Objective;
 use archaeo_data::DataError;
 use archaeo_store::run_folder::{RunFolder, RunFolderError};
 use checkpoint::Training;
 use epoch::train_epoch;
-use journal::{Journal, METRICS};
+use events::LOG;
+use journal::{Journal, WEIGHTS};
 
 /// One epoch of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +105,25 @@ pub enum TrainError {
         /// What is wrong.
         reason: String,
     },
+    /// A line of a log that is not an event.
+    #[error("{} is damaged at line {line} ({reason}); remove it to go on without it", path.display())]
+    Event {
+        /// Which log.
+        path: PathBuf,
+        /// Which line, counted from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A folder without a log.
+    #[error(
+        "{} holds no {LOG}, which `archaeo train` writes and trackers read; give the run folder of a training",
+        .0.display()
+    )]
+    NoLog(PathBuf),
+    /// A folder of one run, where there are to be several.
+    #[error("{} holds a single run; give --out another folder for several seeds", .0.display())]
+    SingleRun(PathBuf),
     /// Not enough images.
     #[error("the {split} split holds {found} images, but at least {needed} are needed; {remedy}")]
     TooFewImages {
@@ -210,17 +237,32 @@ fn train_within<'scope>(
     check_counts(job)?;
     let checkpoint = folder.file("checkpoints/last.safetensors");
     let fresh = recipe.build(job.classes, &job.device.clone().autodiff())?;
-    let mut training = match checkpoint.exists() {
-        true => Training::resume(recipe, fresh, &checkpoint, &folder.file(METRICS))?,
+    let objective = recipe.objective.begin(job)?;
+    let training = match checkpoint.exists() {
+        true => Training::resume(recipe, fresh, &checkpoint, &folder.file(LOG))?,
         false => Training::begin(recipe, fresh),
     };
-    let mut journal = Journal::open(folder, &training)?;
+    let mut journal = Journal::open(job, &training)?;
+    let outcome = learn(scope, job, &*objective, training, &mut journal, observer);
+    let logged = journal.ended(&outcome);
+    // What went wrong first is what is said.
+    outcome.and_then(|outcome| logged.map(|()| outcome))
+}
 
+/// All epochs that are left.
+fn learn<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    job: &'scope Job<'scope>,
+    objective: &dyn Objective,
+    mut training: Training,
+    journal: &mut Journal,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let Job { recipe, folder, .. } = *job;
     for epoch in training.progress.history.len()..recipe.epochs {
         let started = Instant::now();
-        let Some(summary) = train_epoch(scope, job, epoch, &mut training, observer)? else {
-            return Ok(Outcome::Stopped { epochs: epoch });
-        };
+        let summary = train_epoch(scope, job, objective, epoch, &mut training, journal, observer)?;
+        let Some(summary) = summary else { return Ok(Outcome::Stopped { epochs: epoch }) };
         let result = training.result();
         let answers = with_precision(recipe.precision, || {
             evaluate(&result, job.validation, VALIDATION_BATCH, job.device, &mut |_| ())
@@ -236,12 +278,12 @@ fn train_within<'scope>(
             seconds: started.elapsed().as_secs_f64(),
         };
         diagnosis::check_validation(&record, &result, job)?;
-        journal.write(&mut training, &result, record.clone())?;
+        journal.epoch(&mut training, &result, record.clone())?;
         observer.epoch(&record);
     }
 
     let model = training.result();
-    let weights = folder.file("model.safetensors");
+    let weights = folder.file(WEIGHTS);
     save(&weights, &model, &[("archaeo.recipe", &recipe.to_toml())])?;
     // With this next to the weights, timm builds the model by itself.
     write_configuration(folder.path(), model.card())?;

@@ -95,6 +95,12 @@ impl NamedGradients {
         collector.taken
     }
 
+    /// Name and values of each gradient, by name.
+    #[cfg(test)]
+    pub(crate) fn arrays(&self) -> impl Iterator<Item = (&str, &[f32])> {
+        self.arrays.iter().map(|(name, data)| (name.as_str(), values(data)))
+    }
+
     /// Adds another backward pass's gradients.
     pub fn add(&mut self, other: Self) {
         for (name, data) in other.arrays {

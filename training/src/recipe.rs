@@ -9,7 +9,9 @@ use super::memory;
 use super::optimizer::Algorithm;
 use super::recipe_file::RecipeError;
 use super::schedule::Schedule;
+use crate::objective::ObjectiveChoice;
 use crate::precision::precision_name;
+use crate::trackers;
 use archaeo_data::augment::AugmentConfig;
 
 /// Which model to train: a name, or an architecture with all its sizes.
@@ -47,6 +49,9 @@ pub struct Recipe {
     /// Seed of the initial values, the order of the images, augmentation, dropout and stochastic depth.
     #[serde(default)]
     pub seed: u64,
+    /// Runs that differ in their seed alone: `seed`, `seed + 1`, … ([`Recipe::runs`]).
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub seeds: usize,
     /// Passes over the training split.
     pub epochs: usize,
     /// Images that go through the model at once.
@@ -95,6 +100,12 @@ pub struct Recipe {
     /// else are 32-bit floats either way.
     #[serde(default, with = "precision_name")]
     pub precision: Precision,
+    /// What a step minimises.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub objective: ObjectiveChoice,
+    /// What is written of the course of the training, by the ids of [`trackers::all`].
+    #[serde(default = "trackers::usual", skip_serializing_if = "trackers::are_usual")]
+    pub trackers: Vec<String>,
     /// How gradients become updates.
     #[serde(default)]
     pub optimizer: Algorithm,
@@ -112,8 +123,20 @@ const LARGEST_IMAGE: usize = 1 << 16;
 /// Most images of an optimiser step, far beyond any data set.
 const MOST_STEP_IMAGES: usize = 1 << 40;
 
+/// Most runs of one recipe.
+const MOST_SEEDS: usize = 1000;
+
 fn one() -> usize {
     1
+}
+
+// What is as usual is not written, so that the recipe of an earlier run says the same.
+fn is_one(value: &usize) -> bool {
+    *value == 1
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Recipe {
@@ -225,6 +248,15 @@ impl Recipe {
             "from 1 to 65536",
             (1..=LARGEST_IMAGE).contains(&self.image_size),
         )?;
+        range("seeds", self.seeds as f64, "from 1 to 1000", (1..=MOST_SEEDS).contains(&self.seeds))?;
+        // TOML has no larger whole number, and each run writes its seed into its own recipe.
+        let last_seed = self.seed.checked_add(self.seeds as u64 - 1);
+        if last_seed.is_none_or(|last| i64::try_from(last).is_err()) {
+            return Err(RecipeError::Value(format!(
+                "`seed` is {}, so that no seed is left for each of the {} of `seeds`; lower it",
+                self.seed, self.seeds
+            )));
+        }
         at_least_one("epochs", self.epochs)?;
         at_least_one("batch_size", self.batch_size)?;
         at_least_one("accumulation", self.accumulation)?;
@@ -274,6 +306,15 @@ impl Recipe {
                     .into(),
             ));
         }
+        self.objective.check()?;
+        let objective = self.objective.kind()?;
+        if self.gradient_checkpointing && !objective.of_logits {
+            return Err(RecipeError::Value(format!(
+                "`gradient_checkpointing` needs an objective that is a function of the logits, and `{}` is not; leave the key out",
+                objective.id
+            )));
+        }
+        trackers::chosen(&self.trackers)?;
         self.augment.check()?;
         match self.optimizer {
             Algorithm::Adamw { beta1, beta2, epsilon } => {

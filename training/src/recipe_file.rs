@@ -16,6 +16,7 @@ use toml::{Table, Value};
 
 use super::optimizer::Algorithm;
 use super::recipe::{DataChoice, ModelChoice, Recipe};
+use crate::objective::ObjectiveChoice;
 use archaeo_data::augment::{AugmentConfig, AugmentError, Erasing, RandAugment, RandomResizedCrop};
 
 /// Why a recipe cannot be used.
@@ -88,6 +89,18 @@ pub enum RecipeError {
         allowed: &'static str,
         /// Its value.
         found: String,
+    },
+    /// A name that is none of those to choose from.
+    #[error("`{key}` cannot be `{found}`{} (choices: {})", did_you_mean(near), known.join(", "))]
+    UnknownChoice {
+        /// The key.
+        key: &'static str,
+        /// The name.
+        found: String,
+        /// Names like it, the likeliest first.
+        near: Vec<String>,
+        /// The names there are.
+        known: Vec<&'static str>,
     },
     /// An override that is not `key=value`.
     #[error("`--set {0}` is not of the form key=value, such as --set epochs=3 or --set augment.flip=false")]
@@ -319,13 +332,13 @@ fn assignment(text: &str) -> Result<(&str, Value), RecipeError> {
     Ok((key, parsed.unwrap_or_else(|| Value::String(value.to_owned()))))
 }
 
-/// Lays `over` over `base`, key by key. A section that says what it is (`name`, `architecture`) replaces the other as a
-/// whole, since the keys of another optimiser or architecture mean nothing to it.
+/// Lays `over` over `base`, key by key. A section that says what it is (`name`, `architecture`, `kind`) replaces the
+/// other as a whole, since the keys of another optimiser, architecture or objective mean nothing to it.
 pub fn merge(base: &mut Table, over: &Table) {
     for (key, value) in over {
         match (base.get_mut(key), value) {
             (Some(Value::Table(base)), Value::Table(over))
-                if !over.contains_key("name") && !over.contains_key("architecture") =>
+                if !["name", "architecture", "kind"].iter().any(|says| over.contains_key(*says)) =>
             {
                 merge(base, over);
             }
@@ -364,6 +377,7 @@ fn known_keys() -> Vec<String> {
         model: ModelChoice::Named(String::new()),
         image_size: 1,
         seed: 0,
+        seeds: 2,
         epochs: 1,
         batch_size: 1,
         accumulation: 1,
@@ -380,6 +394,8 @@ fn known_keys() -> Vec<String> {
         dropout: 0.0,
         ema_decay: Some(0.0),
         precision: Precision::F32,
+        objective: ObjectiveChoice::new("", Table::new()),
+        trackers: Vec::new(),
         optimizer: Algorithm::default(),
         augment: AugmentConfig {
             random_resized_crop: Some(RandomResizedCrop::default()),
@@ -413,7 +429,7 @@ fn refuse_unknown_keys(table: &Table, known: &[String], prefix: &str) -> Result<
     }
     for (key, value) in table {
         let key = format!("{prefix}{key}");
-        // A model's sizes are checked by the architecture they belong to.
+        // A model's sizes are checked by the architecture they belong to, an objective's options by the objective.
         if key == "model" || known.contains(&key) {
             continue;
         }
@@ -445,6 +461,13 @@ pub fn unknown_key(key: &str, known: &[String]) -> RecipeError {
         key: key.to_owned(),
         known: of_section.into_iter().collect(),
     }
+}
+
+/// What is said of a name that is not among the `known` ones.
+pub(super) fn unknown_choice(key: &'static str, found: &str, known: &[&'static str]) -> RecipeError {
+    let names: Vec<String> = known.iter().map(|&name| name.to_owned()).collect();
+    let near = near_names(found, &names);
+    RecipeError::UnknownChoice { key, found: found.to_owned(), near, known: known.to_vec() }
 }
 
 /// At most three of `known` that `key` may be a slip of, the likeliest first.

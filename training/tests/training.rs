@@ -1,121 +1,16 @@
 //! Training from the outside: it learns, it is the same for any number of threads, and stopping it changes nothing.
 
-use std::collections::BTreeMap;
+mod common;
+
 use std::path::Path;
 
-use archaeo_data::{DataError, Image};
 use archaeo_models::{Array, State, load, read_arrays, write_arrays};
-use archaeo_random::{Draw, keyed_rng};
-use archaeo_store::run_folder::{DataIdentity, Environment, RunFolder};
 use archaeo_training::EpochRecord;
 use archaeo_training::evaluate::evaluate;
-use archaeo_training::images::ImageSource;
-use archaeo_training::{Job, Observer, Outcome, Recipe, RecipeFile, StepReport, TrainError, Trained, train};
+use archaeo_training::events::LOG;
+use archaeo_training::{Observer, Outcome, StepReport, TrainError};
 use burn::tensor::Device;
-
-/// Noisy images of 8 × 8 whose left half, upper half or nothing is brighter.
-struct Halves {
-    count: usize,
-    seed: u64,
-}
-
-impl ImageSource for Halves {
-    fn len(&self) -> usize {
-        self.count
-    }
-
-    fn label(&self, index: usize) -> usize {
-        index % 3
-    }
-
-    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
-        let mut rng = keyed_rng(self.seed, "halves", index as u64, epoch);
-        let bright = |x: usize, y: usize| match self.label(index) {
-            0 => x < 4,
-            1 => y < 4,
-            _ => false,
-        };
-        let mut image = Image::filled(8, 8, [0; 3]);
-        for (place, value) in image.pixels.iter_mut().enumerate() {
-            let (x, y) = (place / 3 % 8, place / 24);
-            *value = 60 + rng.below(90) as u8 + if bright(x, y) { 60 } else { 0 };
-        }
-        Ok(image)
-    }
-}
-
-const VIT: &str = r#"
-    image_size = 8
-    epochs = 4
-    batch_size = 16
-    learning_rate = 5e-3
-    weight_decay = 0.05
-    warmup_epochs = 0.5
-    gradient_clip = 1.0
-    [model]
-    architecture = "vit"
-    patch_size = 2
-    width = 16
-    depth = 2
-    heads = 2
-    mlp_width = 32
-    pooling = "class-token"
-    position = "learned"
-"#;
-
-const RESNET: &str = r#"
-    image_size = 8
-    epochs = 4
-    batch_size = 16
-    learning_rate = 0.1
-    weight_decay = 5e-4
-    [model]
-    architecture = "resnet"
-    stem = "cifar"
-    branch = "basic"
-    blocks = [1, 1, 1, 1]
-    width = 4
-    [optimizer]
-    name = "sgd"
-    momentum = 0.9
-    nesterov = true
-"#;
-
-fn recipe(text: &str, overrides: &[&str]) -> Recipe {
-    let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
-    RecipeFile::parse(text, &overrides).unwrap().recipe(None).unwrap()
-}
-
-fn run(recipe: &Recipe, folder: &Path, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    let classes: Vec<String> = ["left", "top", "none"].map(String::from).into();
-    let data = DataIdentity {
-        source: "halves".into(),
-        fingerprint: "f".into(),
-        classes: classes.clone(),
-        counts: BTreeMap::new(),
-    };
-    let environment = Environment::here("0", "none", "test", "flex", 1);
-    let folder = RunFolder::open(folder, &recipe.to_toml(), &data, &environment)?;
-    let (images, validation) = (Halves { count: 200, seed: 1 }, Halves { count: 60, seed: 2 });
-    let device = Device::flex();
-    let (images, validation): (&dyn ImageSource, &dyn ImageSource) = (&images, &validation);
-    train(&Job { recipe, classes: &classes, images, validation, folder: &folder, device: &device }, observer)
-}
-
-fn finish(recipe: &Recipe, folder: &Path) -> Trained {
-    match run(recipe, folder, &mut ()).unwrap() {
-        Outcome::Finished(trained) => trained,
-        Outcome::Stopped { epochs } => panic!("stopped after {epochs} epochs"),
-    }
-}
-
-fn bits(path: &Path) -> BTreeMap<String, Vec<u32>> {
-    let (state, _) = read_arrays(path).unwrap();
-    state
-        .into_iter()
-        .map(|(name, array)| (name, array.values.iter().map(|v| v.to_bits()).collect()))
-        .collect()
-}
+use common::{Halves, RESNET, StopAt, VIT, bits, finish, recipe, run};
 
 /// A history without its clocks.
 fn losses(history: &[EpochRecord]) -> Vec<(usize, u64, u64, u64, u64)> {
@@ -170,19 +65,6 @@ fn a_run_folder_holds_a_model_that_loads_and_a_history() {
     for (read, kept) in records.iter().zip(&trained.history) {
         assert_eq!((read.epoch, read.step), (kept.epoch, kept.step));
         assert!((read.train_loss - kept.train_loss).abs() < 1e-12, "{read:?} {kept:?}");
-    }
-}
-
-/// Stops at a step.
-struct StopAt(u64, u64);
-
-impl Observer for StopAt {
-    fn step(&mut self, report: &StepReport) {
-        self.1 = report.step;
-    }
-
-    fn should_stop(&self) -> bool {
-        self.1 >= self.0
     }
 }
 
@@ -384,18 +266,18 @@ fn a_long_training_keeps_its_checkpoint_small_and_its_history_whole() {
     let (_, metadata) = read_arrays(&checkpoint).unwrap();
     assert_eq!(metadata["archaeo.progress"].matches("[[history]]").count(), 100);
 
-    let metrics = resumed.path().join("metrics.jsonl");
-    let lines = std::fs::read_to_string(&metrics).unwrap();
-    for damaged in ["", &lines[..20], &lines[lines.find('\n').unwrap() + 1..]] {
-        std::fs::write(&metrics, damaged).unwrap();
+    let log = resumed.path().join(LOG);
+    let lines = std::fs::read_to_string(&log).unwrap();
+    let second = lines.find("\"event\":\"epoch\",\"epoch\":2").unwrap();
+    let without_first = &lines[lines[..second].rfind('\n').unwrap() + 1..];
+    for damaged in ["", &lines[..20], without_first] {
+        std::fs::write(&log, damaged).unwrap();
         let error = run(&recipe, resumed.path(), &mut ()).unwrap_err().to_string();
-        assert!(
-            error.contains("metrics.jsonl lacks epoch 1") && error.contains("to start afresh"),
-            "{error}"
-        );
+        assert!(error.contains("events.jsonl lacks epoch 1") && error.contains("to start afresh"), "{error}");
     }
     // Half a line at the end is what a kill leaves; the checkpoint has that epoch.
-    std::fs::write(&metrics, &lines[..lines.len() - 30]).unwrap();
+    let last = lines.rfind("\"event\":\"epoch\"").unwrap();
+    std::fs::write(&log, &lines[..last + 30]).unwrap();
     let rest = finish(&recipe, resumed.path());
     assert_eq!(losses(&whole.history), losses(&rest.history));
     for root in [&straight, &resumed] {

@@ -18,10 +18,23 @@ pub fn mean_t(values: &[f64], level: f64) -> Result<Estimate> {
     }
     let n = values.len() as f64;
     let value = mean(values);
-    let variance = values.iter().map(|v| (v - value).powi(2)).sum::<f64>() / (n - 1.0);
-    let half_width = student_t_two_sided(level, n - 1.0) * (variance / n).sqrt();
+    let half_width = student_t_two_sided(level, n - 1.0) * (variance(values, value) / n).sqrt();
     let method = "mean with Student's t interval".into();
     Ok(Estimate { value, low: value - half_width, high: value + half_width, level, n: values.len(), method })
+}
+
+/// Standard deviation of a sample, with `n − 1`.
+///
+/// # Errors
+/// Fewer than two values, or one that is not finite.
+pub fn standard_deviation(values: &[f64]) -> Result<f64> {
+    check_count("a standard deviation", 2, values.len())?;
+    check_finite("a sample", values)?;
+    Ok(variance(values, mean(values)).sqrt())
+}
+
+fn variance(values: &[f64], mean: f64) -> f64 {
+    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)
 }
 
 /// Mean with a bootstrap interval, for skewed scores such as losses.

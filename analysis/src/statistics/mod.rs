@@ -8,7 +8,7 @@
 //! | question | function |
 //! |---|---|
 //! | how accurate is a model? | [`wilson`], [`Predictions::correct`] |
-//! | what is the mean of a score? | [`mean_t`], [`mean_bootstrap`] |
+//! | what is the mean of a score, and how much does it vary? | [`mean_t`], [`mean_bootstrap`], [`standard_deviation`] |
 //! | do two models differ on the same images? | [`mcnemar`], [`accuracy_difference`], [`mean_difference`], [`sign_flip_test`] |
 //! | do they fail on the same images, and in the same way? | [`error_consistency`], [`answer_agreement`] |
 //! | is every class recognised, and is one ranked before the other? | [`balanced_accuracy`], [`wilson_of_family`], [`roc_auc`] |
@@ -52,7 +52,7 @@ pub use calibration::{Calibration, ReliabilityBin, expected_calibration_error};
 pub use consistency::error_consistency;
 pub use exchange::exchange_test;
 pub use mcnemar::{McNemar, mcnemar};
-pub use mean::{accuracy_difference, mean_bootstrap, mean_difference, mean_t};
+pub use mean::{accuracy_difference, mean_bootstrap, mean_difference, mean_t, standard_deviation};
 pub use measured::Measured;
 pub use multiple::benjamini_hochberg;
 pub use pairing::{Pairing, pairing_test};

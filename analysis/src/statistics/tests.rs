@@ -101,6 +101,9 @@ fn means_and_their_intervals_match_scipy() {
     for (end, expected) in [t.low, t.high].iter().zip(numbers(&expected["t"])) {
         assert_close(*end, expected, 1e-11);
     }
+    // The squares of the deviations from 5 add up to 32.
+    let deviation = standard_deviation(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
+    assert_close(deviation, (32.0f64 / 7.0).sqrt(), 1e-15);
     // Two different random generators: 10,000 and 200,000 resamples agree to their Monte Carlo error.
     let estimate = mean_bootstrap(&values, &Resampling::new(1)).unwrap();
     for (end, expected) in [estimate.low, estimate.high].iter().zip(numbers(&expected["percentile"])) {
@@ -309,6 +312,7 @@ fn bad_input_is_refused_with_a_sentence() {
         message(mean_t(&[1.0, f64::NAN], 0.95)),
         "a sample holds the value NaN at position 1; every entry must be finite"
     );
+    assert!(standard_deviation(&[1.0]).is_err());
     assert!(mean_t(&[], 0.95).is_err() && mean_bootstrap(&[], &FEW).is_err());
     assert_eq!(
         message(accuracy_difference(&[true], &[true, false], &FEW)),

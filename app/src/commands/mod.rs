@@ -12,6 +12,7 @@ pub mod export;
 pub mod man;
 pub mod models;
 pub mod report;
+pub mod track;
 pub mod train;
 
 mod checkpoint;

@@ -68,6 +68,10 @@ impl InvestigationConfig {
         }
         let mut models = Vec::new();
         for name in recipes.names() {
+            if recipes.recipe(Some(name))?.seeds > 1 {
+                let reason = "`seeds` is for `archaeo train`; an investigation trains each model once";
+                return Err(RecipeError::Value(reason.into()));
+            }
             let card = recipes.recipe(Some(name))?.card(&["one".into(), "other".into()])?;
             models.push((card.network.attention_layers() == 0, ModelName::new(name)));
         }
@@ -220,6 +224,12 @@ mod tests {
         );
         assert_eq!(config.recipe(ModelName::new("vit")).unwrap().epochs, 2);
         assert_eq!(config.recipe(ModelName::new("cnn")).unwrap().learning_rate, 0.5);
+    }
+
+    #[test]
+    fn several_seeds_are_not_taken_for_one() {
+        let sentence = parse(&["seeds=2"], false).unwrap_err();
+        assert!(sentence.contains("`seeds` is for `archaeo train`"), "{sentence}");
     }
 
     /// What configs/excavate.toml shows of the studies is what is in force without it.

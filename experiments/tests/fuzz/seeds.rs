@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use archaeo_models::{Array, State, write_arrays};
+use archaeo_training::EpochRecord;
+use archaeo_training::events::{Event, Happening, Start, Step};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
@@ -260,4 +262,39 @@ pub fn recipes() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs");
     let names = ["excavate.toml", "sherds-vit.toml", "cifar10-resnet.toml"];
     names.iter().map(|name| fs::read(folder.join(name)).expect("a recipe")).collect()
+}
+
+/// The log of a training that was stopped and finished.
+pub fn event_log() -> Vec<u8> {
+    let record = EpochRecord {
+        epoch: 1,
+        step: 2,
+        learning_rate: 1e-3,
+        train_loss: 2.25,
+        validation_loss: 2.5,
+        validation_accuracy: 0.125,
+        images_per_second: 1000.0,
+        seconds: 0.5,
+    };
+    let start = Start {
+        epochs_done: 0,
+        total_steps: 2,
+        model: "vit_micro".into(),
+        parameters: 300_000,
+        seed: 7,
+        recipe: serde_json::json!({ "epochs": 1, "augment": { "flip": 0.5 } }),
+        data: None,
+        environment: None,
+    };
+    let step = Step { epoch: 1, step: 1, loss: 2.3, learning_rate: 1e-3, gradient_norm: 1.5 };
+    let happened = [
+        Happening::Started(Box::new(start)),
+        Happening::Step(step),
+        Happening::Epoch(record),
+        Happening::Stopped { epochs: 1 },
+        Happening::Failed { reason: "the loss is NaN".into() },
+        Happening::Finished { weights: "model.safetensors".into() },
+    ];
+    let line = |what| serde_json::to_string(&Event { time: 1.7e9, what }).expect("plain data") + "\n";
+    happened.map(line).concat().into_bytes()
 }

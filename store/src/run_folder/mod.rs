@@ -7,8 +7,8 @@
 //! | `config.toml` | the configuration in force |
 //! | `data.json` | the data's source, fingerprint, classes and counts |
 //! | `environment.json` | one entry a start: program, commit, command, machine |
-//! | `metrics.jsonl` | one line an epoch |
-//! | `events.out.tfevents.archaeo` | the same for TensorBoard |
+//! | `events.jsonl` | what happened, one event a line |
+//! | `metrics.jsonl`, `events.out.tfevents.archaeo` | what trackers make of it: one line an epoch, the same for TensorBoard |
 //! | `checkpoints/` | `last.safetensors` (to resume), `best.safetensors` (best on validation) |
 //! | `model.safetensors` | the trained model |
 //!
@@ -170,7 +170,7 @@ impl RunFolder {
         if let Some(difference) = difference_of_configs(&there, config, free) {
             return Err(RunFolderError::OtherConfiguration { path: self.path.clone(), difference });
         }
-        match self.read_json::<DataIdentity>(DATA)? {
+        match self.data()? {
             Some(there) if there.fingerprint != data.fingerprint => {
                 let difference = difference_of_data(&there, data);
                 return Err(RunFolderError::OtherData { path: self.path.clone(), difference });
@@ -203,6 +203,14 @@ impl RunFolder {
     /// A file or folder in it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// What the run sees.
+    ///
+    /// # Errors
+    /// As [`RunFolder::read_json`].
+    pub fn data(&self) -> Result<Option<DataIdentity>, RunFolderError> {
+        self.read_json(DATA)
     }
 
     /// Every start so far, this one included.

@@ -5,46 +5,59 @@
 //! `summary.proto`: Event {1 wall_time, 2 step, 3 file_version, 5 summary}, Summary {1 value}, Value {1 tag,
 //! 2 simple_value}.
 
-use std::io;
-use std::path::Path;
+use super::{Files, Tracker, TrackerKind};
+use crate::EpochRecord;
+use crate::events::{Event, Happening};
 
-use archaeo_store::{AppendFile, StoreError};
+const FILE: &str = "events.out.tfevents.archaeo";
 
-/// An event file that is being written.
-#[derive(Debug)]
-pub struct EventFile(AppendFile);
+pub(super) static TENSORBOARD: TrackerKind = TrackerKind {
+    id: "tensorboard",
+    title: "a TensorBoard event file of the epochs",
+    files: &[(FILE, "")],
+    begin: || Box::new(TensorBoard { begun: false }),
+};
 
-impl EventFile {
-    /// Goes on with the file at `path` after its first `keep` bytes, dropping the rest; 0 starts it afresh. `time` is
-    /// in seconds since 1970.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn open(path: &Path, keep: u64, time: f64) -> Result<Self, StoreError> {
-        let start = record(&event(time, 0, 3, b"brain.Event:2"));
-        AppendFile::resume(path, keep, &start).map(Self)
-    }
+struct TensorBoard {
+    /// Whether the record that every file begins with is there.
+    begun: bool,
+}
 
-    /// Adds the values of some scalars at a step.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn scalars(&mut self, time: f64, step: u64, scalars: &[(&str, f64)]) -> io::Result<()> {
-        let mut summary = Vec::new();
-        for (tag, value) in scalars {
-            let mut message = Vec::new();
-            bytes_field(&mut message, 1, tag.as_bytes());
-            message.push(2 << 3 | FIXED32);
-            message.extend((*value as f32).to_le_bytes());
-            bytes_field(&mut summary, 1, &message);
+impl Tracker for TensorBoard {
+    fn log(&mut self, event: &Event, files: &mut Files) {
+        if !std::mem::replace(&mut self.begun, true) {
+            files.append(FILE, version(event.time));
         }
-        self.0.append(&record(&event(time, step, 5, &summary)))
+        let Happening::Epoch(record) = &event.what else { return };
+        let EpochRecord { step, learning_rate, train_loss, .. } = *record;
+        let EpochRecord { validation_loss, validation_accuracy, images_per_second, .. } = *record;
+        let values = [
+            ("loss/train", train_loss),
+            ("loss/validation", validation_loss),
+            ("accuracy/validation", validation_accuracy),
+            ("learning_rate", learning_rate),
+            ("images_per_second", images_per_second),
+        ];
+        files.append(FILE, scalars(event.time, step, &values));
     }
+}
 
-    /// Bytes written so far: what to keep when the next run goes on from here.
-    pub fn length(&self) -> u64 {
-        self.0.length()
+/// What a file begins with. `time` is in seconds since 1970.
+fn version(time: f64) -> Vec<u8> {
+    record(&event(time, 0, 3, b"brain.Event:2"))
+}
+
+/// The values of some scalars at a step.
+fn scalars(time: f64, step: u64, scalars: &[(&str, f64)]) -> Vec<u8> {
+    let mut summary = Vec::new();
+    for (tag, value) in scalars {
+        let mut message = Vec::new();
+        bytes_field(&mut message, 1, tag.as_bytes());
+        message.push(2 << 3 | FIXED32);
+        message.extend((*value as f32).to_le_bytes());
+        bytes_field(&mut summary, 1, &message);
     }
+    record(&event(time, step, 5, &summary))
 }
 
 /// Protocol-buffer wire types.
@@ -100,38 +113,17 @@ mod tests {
 
     use super::*;
 
-    fn write(path: &Path) -> EventFile {
-        let mut events = EventFile::open(path, 0, 1.7e9).unwrap();
-        events.scalars(1.7e9 + 1.0, 300, &[("loss/train", 2.25), ("accuracy/validation", 0.5)]).unwrap();
-        events.scalars(1.7e9 + 2.0, 600, &[("loss/train", 1.125), ("accuracy/validation", 0.75)]).unwrap();
-        events
+    fn file() -> Vec<u8> {
+        let epochs = [
+            scalars(1.7e9 + 1.0, 300, &[("loss/train", 2.25), ("accuracy/validation", 0.5)]),
+            scalars(1.7e9 + 2.0, 600, &[("loss/train", 1.125), ("accuracy/validation", 0.75)]),
+        ];
+        [version(1.7e9), epochs.concat()].concat()
     }
 
     #[test]
     fn the_bytes_are_those_of_tensorboards_own_writer() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("events");
-        let events = write(&path);
-        let bytes = std::fs::read(&path).unwrap();
-        assert_eq!(bytes, include_bytes!("../tests/fixtures/events.tfevents"));
-        assert_eq!(events.length(), bytes.len() as u64);
-    }
-
-    #[test]
-    fn what_was_written_after_a_checkpoint_is_dropped() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("events");
-        let mut events = EventFile::open(&path, 0, 0.0).unwrap();
-        events.scalars(1.0, 1, &[("a", 1.0)]).unwrap();
-        let (kept, bytes) = (events.length(), std::fs::read(&path).unwrap());
-        events.scalars(2.0, 2, &[("a", 2.0)]).unwrap();
-        drop(events);
-        assert_eq!(EventFile::open(&path, kept, 9.0).unwrap().length(), kept);
-        assert_eq!(std::fs::read(&path).unwrap(), bytes);
-        // A file that has gone missing starts afresh.
-        std::fs::remove_file(&path).unwrap();
-        let fresh = EventFile::open(&path, kept, 0.0).unwrap().length();
-        assert!(fresh > 0 && fresh < kept);
+        assert_eq!(file(), include_bytes!("../../tests/fixtures/events.tfevents"));
     }
 
     #[test]
@@ -143,7 +135,7 @@ mod tests {
             return;
         }
         let root = tempfile::tempdir().unwrap();
-        write(&root.path().join("events.out.tfevents.archaeo"));
+        std::fs::write(root.path().join(FILE), file()).unwrap();
         let script = "import sys\n\
             from tensorboard.backend.event_processing.event_accumulator import EventAccumulator\n\
             events = EventAccumulator(sys.argv[1]); events.Reload()\n\

@@ -1,0 +1,151 @@
+//! `train` with several seeds and other trackers, and `track`.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, read_json, stderr, stdout, succeed};
+
+fn train(out: &Path, options: &[&str]) -> Command {
+    let mut command = archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--out"]);
+    command.arg(out).args(options);
+    command
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_run_folder_holds_what_it_always_held_and_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let said = stdout(&succeed(&mut train(&out, &[])));
+    assert_eq!(said, format!("Model: {}\n", out.join("model.safetensors").display()));
+    let expected = [
+        "checkpoints",
+        "config.json",
+        "config.toml",
+        "data.json",
+        "environment.json",
+        "events.jsonl",
+        "events.out.tfevents.archaeo",
+        "lock",
+        "metrics.jsonl",
+        "model.safetensors",
+    ];
+    assert_eq!(names(&out), expected.map(String::from).into());
+    let recipe = fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(!["objective", "trackers", "seeds"].iter().any(|key| recipe.contains(key)), "{recipe}");
+}
+
+#[test]
+fn several_seeds_end_with_how_much_they_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("runs");
+    let seeds = ["--seeds", "3", "--seed", "4"];
+    let result = json(&mut train(&out, &seeds));
+    assert_eq!(read_json(&out.join("runs.json")), result);
+
+    let runs = result["runs"].as_array().unwrap();
+    let losses: Vec<f64> =
+        runs.iter().map(|run| run["validation"]["validation_loss"].as_f64().unwrap()).collect();
+    for (index, run) in runs.iter().enumerate() {
+        assert_eq!(run["seed"], 4 + index);
+        let model = out.join(format!("run-{index}/model.safetensors"));
+        assert_eq!(run["model"], model.display().to_string());
+        assert!(model.exists() && model.with_file_name("metrics.jsonl").exists());
+    }
+    let spread = &result["spread"]["validation_loss"];
+    let mean = losses.iter().sum::<f64>() / 3.0;
+    let deviation = (losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+    let number = |name: &str| spread["mean"][name].as_f64().unwrap();
+    assert!((number("value") - mean).abs() < 1e-12 && deviation > 0.0, "{spread}");
+    assert!((spread["standard_deviation"].as_f64().unwrap() - deviation).abs() < 1e-12, "{spread}");
+    // The 97.5th percentile of Student's t with two degrees of freedom.
+    assert!((number("high") - mean - 4.302_652_729_9 * deviation / 3f64.sqrt()).abs() < 1e-9, "{spread}");
+    assert_eq!(spread["mean"]["n"], 3);
+
+    // All of it is there already; the data of the first run is that of the others.
+    let said = stdout(&succeed(&mut train(&out, &seeds)));
+    assert!(said.contains("over 3 runs that differ in their seed"), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[3].starts_with("validation accuracy  ") && lines[3].contains("95 % interval"), "{said}");
+    assert!(lines[4].starts_with(&format!("validation loss      {mean:.4}")), "{said}");
+    let data = |run: &str| read_json(&out.join(run).join("data.json"));
+    assert_eq!(data("run-0"), data("run-2"));
+
+    // A fourth run, without another training of the first three.
+    let more = json(&mut train(&out, &["--seeds", "4", "--seed", "4"]));
+    assert_eq!(more["runs"].as_array().unwrap()[..3], runs[..]);
+    let sentence = fail(&mut train(&out, &["--seed", "4"]));
+    assert!(sentence.contains("seeds is 4 there and not set here"), "{sentence}");
+}
+
+#[cfg(unix)]
+#[test]
+fn killed_runs_go_on_to_the_same_models() {
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    let options = ["--seeds", "2", "--set", "epochs=40"];
+    succeed(&mut train(&whole, &options));
+    // Within the first run, and within the second.
+    for run in ["run-0", "run-1"] {
+        let mut child = train(&killed, &options).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        while !killed.join(run).join("checkpoints/last.safetensors").exists() {
+            assert!(begun.elapsed() < Duration::from_secs(120), "{run} never began");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    succeed(&mut train(&killed, &options));
+    for run in ["run-0", "run-1"] {
+        let model = |of: &Path| fs::read(of.join(run).join("model.safetensors")).unwrap();
+        assert!(model(&whole) == model(&killed), "{run} differs");
+    }
+}
+
+#[test]
+fn trackers_are_chosen_and_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("runs");
+    succeed(&mut train(&out, &["--seeds", "2", "--tracker", "csv"]));
+    let tables = ["run-0/metrics.csv", "run-0/steps.csv", "run-1/metrics.csv", "run-1/steps.csv"];
+    let read = || tables.map(|table| fs::read(out.join(table)).unwrap());
+    let live = read();
+    assert!(!out.join("run-0/metrics.jsonl").exists());
+
+    tables.iter().for_each(|table| fs::remove_file(out.join(table)).unwrap());
+    let mut command = archaeo(["track", "--tracker", "csv,metrics"]);
+    let result = json(command.arg(&out));
+    assert_eq!(result["files"].as_array().unwrap().len(), 6);
+    assert_eq!(read(), live);
+    assert_eq!(fs::read_to_string(out.join("run-1/metrics.jsonl")).unwrap().lines().count(), 2);
+
+    // Trackers decide no result, so that a folder goes on with others.
+    succeed(&mut train(&out, &["--seeds", "2"]));
+    assert!(out.join("run-0/events.out.tfevents.archaeo").exists());
+
+    let sentence = fail(archaeo(["track", "--tracker", "csv"]).arg(folder.path()));
+    assert!(sentence.contains("holds no events.jsonl"), "{sentence}");
+    let sentence = fail(&mut train(&folder.path().join("other"), &["--set", "trackers=[\"tensorbord\"]"]));
+    assert!(
+        sentence.contains("`trackers` cannot be `tensorbord`; did you mean `tensorboard`?"),
+        "{sentence}"
+    );
+    let output = train(&folder.path().join("other"), &["--tracker", "cvs"]).output().unwrap();
+    assert!(
+        output.status.code() == Some(2) && stderr(&output).contains("tensorboard"),
+        "{}",
+        stderr(&output)
+    );
+}

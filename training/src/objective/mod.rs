@@ -1,0 +1,138 @@
+//! What a training step minimises.
+//!
+//! Every objective is an [`Objective`] and stands in one list, [`all`]: recipes name it by its id, `objective = "cross-entropy"`,
+//! or in a section that also holds its options:
+//!
+//! ```toml
+//! [objective]
+//! kind = "distillation"
+//! temperature = 3.0
+//! ```
+//!
+//! An objective is handed the [`Student`] and the [`Examples`] of one batch. It decides which images go through the student and
+//! what the loss of the answer is, and the student turns that loss into gradients; accumulation, precision and gradient
+//! checkpointing are the student's business. What that admits:
+//!
+//! | objective | how |
+//! |---|---|
+//! | cross-entropy (`cross_entropy.rs`) | the loss of the student's logits and the targets |
+//! | distillation (Hinton et al., 2015; Touvron et al., 2021) | [`ObjectiveKind::begin`] loads the teacher, which sees the very pixels that the student sees, [`Examples::images`] |
+//! | adversarial training (Madry et al., 2018) | attacks [`Student::frozen`], keyed by [`Student::step`], and learns from the images found; with TRADES (Zhang et al., 2019) from both, as two views |
+//! | contrastive (Chen et al., 2020) | learns from [`Examples::images`] and [`Examples::view`] as one batch |
+//! | masked images (Xie et al., 2022) | [`Student::learn`] with a probe that replaces tokens |
+//!
+//! What is random is keyed by [`Student::step`]. An objective has no parameters of its own and remembers nothing from one step
+//! to the next, so that a checkpoint need not hold it.
+
+mod choice;
+mod cross_entropy;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use burn::tensor::{Device, Tensor};
+use toml::Table;
+
+use crate::backward::{Share, Student};
+use crate::images::{Batch, ImageSource, to_tensor};
+use crate::{Job, RecipeError, TrainError};
+use archaeo_data::DataError;
+
+pub use choice::{NoOptions, ObjectiveChoice, options};
+
+/// What a training step minimises.
+pub trait Objective: Send + Sync {
+    /// The student's loss on a batch, a mean over its images in nats, and the gradients that follow from it.
+    ///
+    /// # Errors
+    /// A view of an image that cannot be decoded.
+    fn learn(&self, student: Student, examples: Examples) -> Result<Share, TrainError>;
+
+    /// The loss of a student that guesses, in nats: a loss many times as large is taken for an explosion.
+    fn guessing(&self, classes: usize) -> f64 {
+        (classes.max(2) as f64).ln()
+    }
+}
+
+/// An objective, begun.
+pub type Begun = Result<Box<dyn Objective>, TrainError>;
+
+/// An objective whose options are still open: an entry of the list of objectives.
+pub struct ObjectiveKind {
+    /// What a recipe calls it.
+    pub id: &'static str,
+    /// What it is, in a few words.
+    pub title: &'static str,
+    /// Whether it learns by [`Student::learn_from_logits`] alone, as gradient checkpointing needs.
+    pub of_logits: bool,
+    /// Refuses options that do not exist or are out of range: the section `[objective]` without `kind`. See [`options`].
+    pub check: fn(&Table) -> Result<(), RecipeError>,
+    /// The objective of a training, with options that were checked.
+    pub begin: fn(&Table, &Job) -> Begun,
+}
+
+/// Every objective.
+static ALL: &[&ObjectiveKind] = &[&cross_entropy::CROSS_ENTROPY];
+
+/// Every objective.
+pub fn all() -> &'static [&'static ObjectiveKind] {
+    ALL
+}
+
+/// The objective of that id.
+pub fn by_id(id: &str) -> Option<&'static ObjectiveKind> {
+    all().iter().copied().find(|kind| kind.id == id)
+}
+
+impl fmt::Debug for ObjectiveKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectiveKind({})", self.id)
+    }
+}
+
+/// Epochs' keys of a further view of an image: so far from those of its first one that no training has so many epochs.
+const VIEW: u64 = 1 << 32;
+
+/// The images of one batch, and what is to be learned from them.
+pub struct Examples<'a> {
+    /// The images, augmented and mixed as the recipe says, `[batch, 3, height, width]` in [0, 1].
+    pub images: Tensor<4>,
+    /// A distribution over classes for each image, smoothed and mixed as the recipe says, `[batch, classes]`.
+    pub targets: Tensor<2>,
+    /// The true class of each image before it was mixed.
+    pub labels: &'a [usize],
+    /// Index of each image in the training split.
+    pub indices: &'a [usize],
+    pub(crate) source: &'a dyn ImageSource,
+    pub(crate) epoch: u64,
+}
+
+impl<'a> Examples<'a> {
+    /// The images and targets of a batch on `device`; `source` has further views of the images.
+    pub(crate) fn new(
+        batch: &'a Batch,
+        targets: Tensor<2>,
+        source: &'a dyn ImageSource,
+        epoch: u64,
+        device: &Device,
+    ) -> Self {
+        Self {
+            images: batch.tensor(device),
+            targets,
+            labels: &batch.labels,
+            indices: &batch.indices,
+            source,
+            epoch,
+        }
+    }
+
+    /// View `number` of each image, from 1: augmented anew and not mixed, `[batch, 3, height, width]`.
+    ///
+    /// # Errors
+    /// An image that cannot be decoded.
+    pub fn view(&self, number: u32) -> Result<Tensor<4>, DataError> {
+        let epoch = self.epoch + u64::from(number) * VIEW;
+        Ok(to_tensor(&Batch::load(self.source, self.indices, epoch)?.images, &self.images.device()))
+    }
+}
