@@ -130,15 +130,14 @@ fn kept(runs: usize, epochs: Option<usize>, out: &Path) -> String {
         1 => format!("1 {what}"),
         _ => format!("{count} {what}s"),
     };
+    let are = |count: usize| if count == 1 { "is" } else { "are" };
     let what = match (runs, epochs) {
         (0, Some(0)) => {
             return "no epoch was finished, so nothing is kept; run the same command again".into();
         }
         (0, None) => "every finished epoch is".into(),
-        (0, Some(1)) => "1 epoch is".into(),
-        (0, Some(epochs)) => format!("{epochs} epochs are"),
-        (1, Some(0)) => "1 run is".into(),
-        (_, Some(0)) => format!("{runs} runs are"),
+        (0, Some(epochs)) => format!("{} {}", counted(epochs, "epoch"), are(epochs)),
+        (_, Some(0)) => format!("{} {}", counted(runs, "run"), are(runs)),
         (_, None) => format!("{} and every finished epoch of the next are", counted(runs, "run")),
         (_, Some(epochs)) => {
             format!("{} and {} of the next are", counted(runs, "run"), counted(epochs, "epoch"))
@@ -163,8 +162,8 @@ fn several(folder: &RunFolder, results: &[Finished], printer: &Printer) -> Resul
         let Spread { validation_accuracy, validation_loss } = &spread;
         let percent = |share: f64| format!("{:.2}", 100.0 * share);
         let nats = |loss: f64| format!("{loss:.4}");
-        lines += &line("validation accuracy", validation_accuracy, percent, " %");
-        lines += &line("validation loss", validation_loss, nats, "");
+        lines += &line("validation accuracy", validation_accuracy, percent, [" %", " points"]);
+        lines += &line("validation loss", validation_loss, nats, ["", ""]);
         lines
             + &format!(
                 "over {} runs that differ in their seed; intervals are Student's t over runs",
@@ -173,12 +172,14 @@ fn several(folder: &RunFolder, results: &[Finished], printer: &Printer) -> Resul
     })
 }
 
-fn line(title: &str, over: &OverRuns, number: impl Fn(f64) -> String, unit: &str) -> String {
+/// `units`: of the number, and of its standard deviation.
+fn line(title: &str, over: &OverRuns, number: impl Fn(f64) -> String, units: [&str; 2]) -> String {
     let OverRuns { mean, standard_deviation } = over;
     let [value, deviation, low, high] =
         [mean.value, *standard_deviation, mean.low, mean.high].map(|value| number(value));
+    let [unit, of_deviation] = units;
     format!(
-        "{title:<20} {value}{unit}  (standard deviation {deviation}{unit}, {:.0} % interval {low} to {high}{unit})\n",
+        "{title:<20} {value}{unit}  (standard deviation {deviation}{of_deviation}, {:.0} % interval {low} to {high}{unit})\n",
         100.0 * mean.level
     )
 }

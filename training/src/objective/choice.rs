@@ -4,9 +4,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::{Objective, ObjectiveKind, all, by_id};
+use super::{Begun, ObjectiveKind, all, by_id};
 use crate::recipe_file::{from_table, unknown_choice, unknown_key};
-use crate::{Job, RecipeError, TrainError};
+use crate::{Job, RecipeError};
 
 /// Key of the section that says which objective it is.
 const KIND: &str = "kind";
@@ -80,7 +80,7 @@ impl ObjectiveChoice {
     ///
     /// # Errors
     /// As [`ObjectiveChoice::check`], and what the objective needs and cannot have, such as a teacher's weights.
-    pub(crate) fn begin(&self, job: &Job) -> Result<Box<dyn Objective>, TrainError> {
+    pub(crate) fn begin(&self, job: &Job) -> Begun {
         (self.kind()?.begin)(&self.options, job)
     }
 }

@@ -55,6 +55,9 @@ pub trait Objective: Send + Sync {
     }
 }
 
+/// An objective, begun.
+pub type Begun = Result<Box<dyn Objective>, TrainError>;
+
 /// An objective whose options are still open: an entry of the list of objectives.
 pub struct ObjectiveKind {
     /// What a recipe calls it.
@@ -66,7 +69,7 @@ pub struct ObjectiveKind {
     /// Refuses options that do not exist or are out of range: the section `[objective]` without `kind`. See [`options`].
     pub check: fn(&Table) -> Result<(), RecipeError>,
     /// The objective of a training, with options that were checked.
-    pub begin: fn(&Table, &Job) -> Result<Box<dyn Objective>, TrainError>,
+    pub begin: fn(&Table, &Job) -> Begun,
 }
 
 /// Every objective.
