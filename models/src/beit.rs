@@ -2,7 +2,7 @@
 //! names: a ViT whose tokens know where they are by what each block adds to the attention scores for their relative
 //! position, whose keys have no bias, and whose head reads the mean of the patches.
 
-use archaeo_ops as ops;
+use archaeo_ops::{self as ops, Precision};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -109,18 +109,19 @@ impl BeitAttention {
         let head_dim = width / self.heads;
         let query_bias = self.q_bias.val();
         let bias = Tensor::cat(vec![query_bias.clone(), query_bias.zeros_like(), self.v_bias.val()], 0);
-        let packed = ops::linear(x, self.qkv.weight.val(), Some(bias));
+        let precision = pass.precision;
+        let packed = ops::linear(x, self.qkv.weight.val(), Some(bias), precision);
         let packed = packed.reshape([batch, tokens, 3, self.heads, head_dim]);
         let scale = (head_dim as f64).powf(-0.5);
         let bias = Some(self.position_bias(site.grid));
         let context = if pass.probe.wants_attention(site) {
-            let weights = ops::self_attention_weights(packed.clone(), bias, scale);
-            ops::self_attention_context(pass.probe.attention(site, weights), packed)
+            let weights = ops::self_attention_weights(packed.clone(), bias, scale, precision);
+            ops::self_attention_context(pass.probe.attention(site, weights), packed, precision)
         } else {
-            ops::self_attention(packed, bias, scale)
+            ops::self_attention(packed, bias, scale, precision)
         };
         let gathered = pass.probe.heads(site, context.swap_dims(1, 2));
-        self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]))
+        self.proj.forward(gathered.swap_dims(1, 2).reshape([batch, tokens, width]), precision)
     }
 
     /// `[1, heads, tokens, tokens]`
@@ -243,10 +244,10 @@ impl Transformer for Beit {
         self.blocks.len()
     }
 
-    fn stem(&self, images: Tensor<4>, _: &mut Pass) -> Tokens {
+    fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tokens {
         let [batch, _, height, width] = images.dims();
         let grid = [height / self.config.patch_size, width / self.config.patch_size];
-        let patches = self.patch_embed.forward(images);
+        let patches = self.patch_embed.forward(images, pass.precision);
         let token = self.cls_token.val().expand([batch, 1, self.config.width]);
         Tokens { values: Tensor::cat(vec![token, patches], 1), grid }
     }
@@ -257,12 +258,12 @@ impl Transformer for Beit {
         Tokens { values: self.blocks[layer].forward(values, &site, pass), grid }
     }
 
-    fn read_out(&self, tokens: Tokens) -> Tensor<2> {
+    fn read_out(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
         let x = tokens.values;
         let [batch, tokens, width] = x.dims();
         let pooled = self.fc_norm.forward(x.narrow(1, 1, tokens - 1).mean_dim(1).reshape([batch, width]));
         match &self.head {
-            Some(head) => head.forward(pooled),
+            Some(head) => head.forward(pooled, precision),
             None => pooled,
         }
     }

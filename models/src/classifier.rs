@@ -1,5 +1,6 @@
 //! A model as the rest of the program sees it: images in [0, 1] in, logits out.
 
+use archaeo_ops::Precision;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,8 @@ pub struct Classifier {
     pub network: Network,
     #[module(skip)]
     card: ModelCard,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Classifier {
@@ -145,7 +148,7 @@ impl Classifier {
                 card.name, card.preprocessing.image_size
             )));
         }
-        Ok(Self { network: Network::new(&card.network, device)?, card })
+        Ok(Self { network: Network::new(&card.network, device)?, card, precision: Precision::F32 })
     }
 
     /// Everything about the model but its numbers.
@@ -159,17 +162,29 @@ impl Classifier {
         self
     }
 
+    /// The same model, whose every pass is made in `precision` from here on; a new one is in 32-bit floats. It belongs to the
+    /// model at work, not to its card: a file does not hold it.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// What the operands of its matrix products and convolutions are rounded to.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Trained parameters, buffers not counted.
     pub fn parameter_count(&self) -> usize {
         trained_parameters(self)
     }
 
     /// Logits of images with values in [0, 1]; normalisation happens inside, so that a perturbation is measured in
-    /// pixels whatever the model.
+    /// pixels whatever the model. The pass is made in the model's own precision.
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, classes]`
     pub fn logits(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        pass.precision = self.precision;
         self.network.forward(self.normalised(images), pass)
     }
 
@@ -203,6 +218,7 @@ impl Classifier {
         grid: [usize; 2],
         pass: &mut Pass,
     ) -> Tensor<2> {
+        pass.precision = self.precision;
         let transformer = self.network.transformer().expect("a network without attention has no tokens");
         transformer.forward_from(layer, Tokens { values: tokens, grid }, pass)
     }

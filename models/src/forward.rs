@@ -1,5 +1,6 @@
 //! The one forward pass of every transformer, in its parts: stem, blocks, read-out.
 
+use archaeo_ops::Precision;
 use burn::tensor::Tensor;
 
 use crate::pass::Pass;
@@ -25,7 +26,7 @@ pub trait Transformer {
     fn block(&self, layer: usize, tokens: Tokens, pass: &mut Pass) -> Tokens;
 
     /// What the last block gives → `[batch, classes]`; of a model without a head `[batch, features]`
-    fn read_out(&self, tokens: Tokens) -> Tensor<2>;
+    fn read_out(&self, tokens: Tokens, precision: Precision) -> Tensor<2>;
 
     /// Logits of normalised images.
     ///
@@ -45,6 +46,6 @@ pub trait Transformer {
         for layer in layer..self.depth() {
             tokens = self.block(layer, tokens, pass);
         }
-        self.read_out(tokens)
+        self.read_out(tokens, pass.precision)
     }
 }

@@ -234,6 +234,6 @@ impl ResNet {
                 x = pass.probe.features(&FeatureSite { stage, block, last }, x);
             }
         }
-        self.fc.forward(ops::global_mean_pool(x))
+        self.fc.forward(ops::global_mean_pool(x), pass.precision)
     }
 }

@@ -158,7 +158,7 @@ impl CifarResNet {
                 x = pass.probe.features(&FeatureSite { stage, block, last }, x);
             }
         }
-        self.linear.forward(ops::global_mean_pool(x))
+        self.linear.forward(ops::global_mean_pool(x), pass.precision)
     }
 }
 

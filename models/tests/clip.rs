@@ -9,6 +9,7 @@ use archaeo_models::{
     Array, Classifier, FeedForward, IMAGENET_MOMENTS, ModelCard, NetworkSpec, Pass, VitConfig, checkpoint,
     load, save, state_of, with_state, write_arrays,
 };
+use archaeo_ops::Precision;
 use burn::tensor::Device;
 use common::{
     Fixture, card, compare_with_library, fixture_path, largest, largest_difference, random_images, values,
@@ -75,7 +76,7 @@ fn zero_shot_card(config: &ClipConfig) -> ModelCard {
 fn zero_shot(path: &Path, feed_forward: FeedForward) -> Classifier {
     let prompts = Prompts::parse(TEMPLATES).unwrap();
     let clip = load_clip(path, feed_forward);
-    clip.classifier(zero_shot_card(&tiny(feed_forward)), &prompts, &mut |_| {}).unwrap()
+    clip.classifier(zero_shot_card(&tiny(feed_forward)), &prompts, Precision::F32, &mut |_| {}).unwrap()
 }
 
 fn assert_close(name: &str, what: &str, ours: &[f32], theirs: &[f32]) {
@@ -116,7 +117,7 @@ fn both_towers_give_the_features_of_their_library() {
         let images = (fixture.tensor::<4>("images", &device) - channel(mean)) / channel(std);
         let ours = values(clip.image_features(images, &mut Pass::evaluate(&mut ())));
         assert_close(name, "image features", &ours, &fixture.array("logits").values);
-        let ours = values(clip.text_features(&texts()));
+        let ours = values(clip.text_features(&texts(), Precision::F32));
         assert_close(name, "text features", &ours, &fixture.array("text_features").values);
     }
 }

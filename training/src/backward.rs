@@ -1,7 +1,7 @@
 //! One batch forwards and backwards: in one go, or block by block where the recipe asks for less memory.
 
 use archaeo_models::{Classifier, Pass, TrainingStep};
-use archaeo_ops::{in_pool, soft_cross_entropy, with_precision};
+use archaeo_ops::{in_pool, soft_cross_entropy};
 use burn::tensor::Tensor;
 
 use super::Recipe;
@@ -19,15 +19,13 @@ pub(super) fn loss_and_gradients(
     step: &mut TrainingStep,
 ) -> (f64, NamedGradients) {
     let share = |logits| soft_cross_entropy(logits, targets) / recipe.accumulation as f64;
-    let (loss, mut parts) = with_precision(recipe.precision, || {
-        in_pool(|| {
-            if recipe.gradient_checkpointing {
-                return model.backward_by_block(images, step, share);
-            }
-            let loss = share(model.logits(images, &mut Pass::train(&mut (), step)));
-            let gradients = loss.backward();
-            (loss.inner(), vec![gradients])
-        })
+    let (loss, mut parts) = in_pool(|| {
+        if recipe.gradient_checkpointing {
+            return model.backward_by_block(images, step, share);
+        }
+        let loss = share(model.logits(images, &mut Pass::train(&mut (), step)));
+        let gradients = loss.backward();
+        (loss.inner(), vec![gradients])
     });
     (f64::from(loss.into_scalar::<f32>()), NamedGradients::take_parts(model, &mut parts))
 }

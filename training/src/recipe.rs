@@ -179,7 +179,8 @@ impl Recipe {
         classes: &[String],
         device: &burn::tensor::Device,
     ) -> Result<Classifier, RecipeError> {
-        Ok(Classifier::new(self.card_within_memory(classes)?, self.seed, device)?)
+        let model = Classifier::new(self.card_within_memory(classes)?, self.seed, device)?;
+        Ok(model.in_precision(self.precision))
     }
 
     /// As [`Recipe::card`], and refuses a training that is certain to take more memory than there is.

@@ -147,10 +147,10 @@ pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Prin
     let described = found.described.clone();
     let preprocessing = described.preprocessing.clone();
     let model = match &subject.prompts {
-        Some(prompts) => zero_shot(subject, prompts, found, &dataset.classes, &device)?,
+        Some(prompts) => zero_shot(subject, prompts, found, &dataset.classes, global.precision(), &device)?,
         None => {
             let _stage = stage("loading the model");
-            load(subject, found, &device)?
+            load(subject, found, &device)?.in_precision(global.precision())
         }
     };
     let matching = match purpose {

@@ -49,7 +49,9 @@ impl Examined {
         for ((given, (model, _)), arranged) in
             request.given.iter().zip(loaded).zip(arrange(dataset, &outputs)?)
         {
-            let model = model.with_outputs(&arranged.order, arranged.names);
+            let model = model
+                .with_outputs(&arranged.order, arranged.names)
+                .in_precision(request.config.studies.precision);
             let path = given.path;
             let mut one = Self::new(given.name, model, path, path.display().to_string(), Vec::new())?;
             one.findings.classes_matched_by = Some(arranged.by);
@@ -95,7 +97,8 @@ impl Examined {
             Outcome::Stopped { .. } => Err(StudyError::Interrupted.into()),
             Outcome::Finished(trained) => {
                 let weights = format!("{name}/model.safetensors");
-                Self::new(name, trained.model, &trained.weights, weights, trained.history)
+                let model = trained.model.in_precision(request.config.studies.precision);
+                Self::new(name, model, &trained.weights, weights, trained.history)
             }
         }
     }

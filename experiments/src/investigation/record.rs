@@ -6,7 +6,6 @@
 use std::fs;
 use std::time::Instant;
 
-use archaeo_ops::with_precision;
 use archaeo_store::StoreError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -181,7 +180,7 @@ impl<'a> Record<'a> {
             &scene.options.text_of(study),
             |findings| study.reads(findings),
             || {
-                with_precision(scene.options.precision, || study.run(scene)).map_err(|error| match error {
+                study.run(scene).map_err(|error| match error {
                     StudyError::NotFinite(error) => match file(&error.model) {
                         Some(file) => StudyError::NotFinite(error.of(file)).into(),
                         None => StudyError::NotFinite(error).into(),

@@ -10,6 +10,7 @@ mod text;
 mod tokenizer;
 mod zero_shot;
 
+use archaeo_ops::Precision;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -66,7 +67,8 @@ impl Clip {
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, embedding]`
     pub fn image_features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        self.visual_projection.forward(self.visual.forward(images, pass))
+        let pooled = self.visual.forward(images, pass);
+        self.visual_projection.forward(pooled, pass.precision)
     }
 
     /// Features of texts as [`tokenize`] makes them, not brought to length 1.
@@ -76,8 +78,8 @@ impl Clip {
     ///
     /// # Panics
     /// Without texts, or with one that [`tokenize`] would not make.
-    pub fn text_features(&self, texts: &[Vec<u32>]) -> Tensor<2> {
-        self.text_projection.forward(self.text.forward(texts))
+    pub fn text_features(&self, texts: &[Vec<u32>], precision: Precision) -> Tensor<2> {
+        self.text_projection.forward(self.text.forward(texts, precision), precision)
     }
 
     /// One direction a class: the mean of the directions of all its prompts (Radford et al., 2021, section 3.1.4). `progress`
@@ -92,19 +94,21 @@ impl Clip {
         &self,
         classes: &[String],
         prompts: &Prompts,
+        precision: Precision,
         progress: &mut dyn FnMut(usize),
     ) -> Tensor<2> {
         let mut rows = Vec::with_capacity(classes.len());
         for (index, class) in classes.iter().enumerate() {
             let texts: Vec<Vec<u32>> = prompts.of(class).iter().map(|text| tokenize(text)).collect();
-            let features = texts.chunks(TEXTS_AT_ONCE).map(|texts| unit(self.text_features(texts)));
+            let features =
+                texts.chunks(TEXTS_AT_ONCE).map(|texts| unit(self.text_features(texts, precision)));
             rows.push(unit(Tensor::cat(features.collect(), 0).mean_dim(0)));
             progress(index + 1);
         }
         Tensor::cat(rows, 0)
     }
 
-    /// The image tower with the prototypes of the card's classes.
+    /// The image tower with the prototypes of the card's classes; both are computed in `precision`.
     ///
     /// # Errors
     /// A card of another model than this one's [`ClipConfig::zero_shot`].
@@ -112,10 +116,11 @@ impl Clip {
         self,
         card: ModelCard,
         prompts: &Prompts,
+        precision: Precision,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Classifier, SpecError> {
-        let prototypes = self.prototypes(&card.classes, prompts, progress);
-        let mut classifier = Classifier::blank(card, &prototypes.device())?;
+        let prototypes = self.prototypes(&card.classes, prompts, precision, progress);
+        let mut classifier = Classifier::blank(card, &prototypes.device())?.in_precision(precision);
         let Self { visual, visual_projection, logit_scale, .. } = self;
         let prototypes = Param::from_tensor(prototypes);
         classifier.network =

@@ -1,6 +1,7 @@
 //! CLIP's text tower (Radford et al., 2021, section 2.4): a pre-norm transformer in which a token sees itself and those before
 //! it, read where the text ends.
 
+use archaeo_ops::Precision;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -28,9 +29,9 @@ pub struct TextBlock {
 }
 
 impl TextBlock {
-    fn forward(&self, x: Tensor<3>, layer: usize, hidden: &Tensor<4>) -> Tensor<3> {
-        let x = self.attn.forward_biased(self.norm1.forward(x.clone()), x, hidden.clone());
-        self.mlp.forward(self.norm2.forward(x.clone()), Some(x), layer, &Pass::evaluate(&mut ()))
+    fn forward(&self, x: Tensor<3>, layer: usize, hidden: &Tensor<4>, pass: &Pass) -> Tensor<3> {
+        let x = self.attn.forward_biased(self.norm1.forward(x.clone()), x, hidden.clone(), pass.precision);
+        self.mlp.forward(self.norm2.forward(x.clone()), Some(x), layer, pass)
     }
 }
 
@@ -73,7 +74,7 @@ impl TextTower {
     ///
     /// # Panics
     /// Without texts, or with one that is empty, longer than the context or not made of tokens of the vocabulary.
-    pub(super) fn forward(&self, texts: &[Vec<u32>]) -> Tensor<2> {
+    pub(super) fn forward(&self, texts: &[Vec<u32>], precision: Precision) -> Tensor<2> {
         let length = texts.iter().map(Vec::len).max().expect("there are texts");
         let device = self.token_embedding.val().device();
         let padded = texts.iter().flat_map(|text| {
@@ -89,8 +90,10 @@ impl TextTower {
         let positions = self.positional_embedding.val().narrow(0, 0, length);
         let mut x = embedded.reshape([texts.len(), length, width]) + positions.unsqueeze();
         let hidden = later_tokens(length, &device).expand([1, self.heads, length, length]);
+        let mut nobody = ();
+        let pass = Pass::evaluate(&mut nobody).in_precision(precision);
         for (layer, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, layer, &hidden);
+            x = block.forward(x, layer, &hidden, &pass);
         }
         let ends = texts.iter().enumerate().map(|(index, text)| (index * length + text.len() - 1) as i64);
         self.norm.forward(x.reshape([texts.len() * length, width]).select(0, ints(ends.collect())))

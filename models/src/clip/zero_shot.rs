@@ -1,6 +1,6 @@
 //! An image tower of CLIP as a classifier: an image belongs to the class whose prototype its feature is most like.
 
-use archaeo_ops as ops;
+use archaeo_ops::{self as ops, Precision};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -43,9 +43,9 @@ impl ZeroShot {
         })
     }
 
-    fn compare(&self, pooled: Tensor<2>) -> Tensor<2> {
-        let features = unit(self.visual_projection.forward(pooled));
-        let cosines = ops::linear(features, unit(self.prototypes.val()), None);
+    fn compare(&self, pooled: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let features = unit(self.visual_projection.forward(pooled, precision));
+        let cosines = ops::linear(features, unit(self.prototypes.val()), None, precision);
         cosines * self.logit_scale.val().exp().unsqueeze()
     }
 }
@@ -63,8 +63,8 @@ impl Transformer for ZeroShot {
         self.visual.block(layer, tokens, pass)
     }
 
-    fn read_out(&self, tokens: Tokens) -> Tensor<2> {
-        self.compare(self.visual.read_out(tokens))
+    fn read_out(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
+        self.compare(self.visual.read_out(tokens, precision), precision)
     }
 }
 

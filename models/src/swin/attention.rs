@@ -60,19 +60,21 @@ impl WindowAttention {
 
         let at_places = window.tokens(site.grid);
         let x = ops::gather_rows(x, &at_places).reshape([batch * windows, places, width]);
-        let packed = self.qkv.forward(x).reshape([batch * windows, places, 3, self.heads, head_dim]);
+        let precision = pass.precision;
+        let packed =
+            self.qkv.forward(x, precision).reshape([batch * windows, places, 3, self.heads, head_dim]);
         let bias = Some(self.score_bias(window, site.grid, &device));
         let dropping = pass.training.is_some() && self.weight_dropout > 0.0;
         let context = if pass.probe.wants_attention(site) || dropping {
-            let weights = ops::self_attention_weights(packed.clone(), bias, scale);
+            let weights = ops::self_attention_weights(packed.clone(), bias, scale, precision);
             let weights = pass.probe.attention(site, weights);
             let shape = weights.dims();
             let of_images = weights.reshape([batch, windows, self.heads, places * places]);
             let stream = format!("attention weight dropout {}", site.layer);
             let of_images = pass.dropout(of_images, self.weight_dropout, &stream);
-            ops::self_attention_context(of_images.reshape(shape), packed)
+            ops::self_attention_context(of_images.reshape(shape), packed, precision)
         } else {
-            ops::self_attention(packed, bias, scale)
+            ops::self_attention(packed, bias, scale, precision)
         };
 
         let mut place_of = vec![None; tokens];

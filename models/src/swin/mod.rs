@@ -4,6 +4,7 @@
 mod attention;
 mod config;
 
+use archaeo_ops::{self as ops, Precision};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -99,12 +100,11 @@ pub struct PatchMerging {
 impl PatchMerging {
     /// `[batch, rows · columns, width]` → `[batch, ⌈rows / 2⌉ · ⌈columns / 2⌉, 2 · width]`: upper left, lower left, upper
     /// right, lower right; zeros beyond an odd edge.
-    fn forward(&self, x: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, grid: [usize; 2], precision: Precision) -> Tensor<3> {
         let [batch, _, width] = x.dims();
         let neighbours = merged_tokens(grid).into_iter().flatten().collect::<Vec<_>>();
-        let merged =
-            archaeo_ops::gather_rows(x, &neighbours).reshape([batch, neighbours.len() / 4, 4 * width]);
-        self.reduction.forward(self.norm.forward(merged))
+        let merged = ops::gather_rows(x, &neighbours).reshape([batch, neighbours.len() / 4, 4 * width]);
+        self.reduction.forward(self.norm.forward(merged), precision)
     }
 }
 
@@ -216,10 +216,13 @@ impl Transformer for Swin {
         self.config.blocks()
     }
 
-    fn stem(&self, images: Tensor<4>, _: &mut Pass) -> Tokens {
+    fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tokens {
         let [_, _, height, width] = images.dims();
         let grid = [height / self.config.patch_size, width / self.config.patch_size];
-        Tokens { values: self.patch_embed.norm.forward(self.patch_embed.proj.forward(images)), grid }
+        Tokens {
+            values: self.patch_embed.norm.forward(self.patch_embed.proj.forward(images, pass.precision)),
+            grid,
+        }
     }
 
     /// The last block of a stage is followed by the merging that the next one begins with.
@@ -231,19 +234,20 @@ impl Transformer for Swin {
         let values = blocks[index].forward(values, layer, window, grid, pass);
         let following = self.layers.get(stage + 1).filter(|_| index + 1 == blocks.len());
         match following.and_then(|stage| stage.downsample.as_ref()) {
-            Some(merging) => {
-                Tokens { values: merging.forward(values, grid), grid: grid.map(|length| length.div_ceil(2)) }
-            }
+            Some(merging) => Tokens {
+                values: merging.forward(values, grid, pass.precision),
+                grid: grid.map(|length| length.div_ceil(2)),
+            },
             None => Tokens { values, grid },
         }
     }
 
-    fn read_out(&self, tokens: Tokens) -> Tensor<2> {
+    fn read_out(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
         let x = tokens.values;
         let [batch, _, width] = x.dims();
         let pooled = self.norm.forward(x).mean_dim(1).reshape([batch, width]);
         match &self.head {
-            Some(head) => head.fc.forward(pooled),
+            Some(head) => head.fc.forward(pooled, precision),
             None => pooled,
         }
     }

@@ -5,6 +5,7 @@
 mod config;
 mod positions;
 
+use archaeo_ops::{self as ops, Precision};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -41,8 +42,8 @@ impl PatchEmbed {
     }
 
     /// As [`PatchProjection::forward`].
-    pub(crate) fn forward(&self, images: Tensor<4>) -> Tensor<3> {
-        self.proj.forward(images)
+    pub(crate) fn forward(&self, images: Tensor<4>, precision: Precision) -> Tensor<3> {
+        self.proj.forward(images, precision)
     }
 }
 
@@ -53,7 +54,7 @@ impl PatchProjection {
     }
 
     /// `[batch, 3, height, width]` → `[batch, rows · columns, features]`, patches in reading order.
-    pub(crate) fn forward(&self, images: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn forward(&self, images: Tensor<4>, precision: Precision) -> Tensor<3> {
         let weight = self.weight.val();
         let [features, channels, patch, _] = weight.dims();
         let [batch, _, height, width] = images.dims();
@@ -63,7 +64,7 @@ impl PatchProjection {
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([batch, rows * columns, channels * patch * patch]);
         let weight = weight.reshape([features, channels * patch * patch]);
-        archaeo_ops::linear(patches, weight, self.bias.as_ref().map(Param::val))
+        ops::linear(patches, weight, self.bias.as_ref().map(Param::val), precision)
     }
 }
 
@@ -196,7 +197,8 @@ impl Transformer for Vit {
     fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tokens {
         let [_, _, height, width] = images.dims();
         let grid = [height / self.config.patch_size, width / self.config.patch_size];
-        let mut values = self.with_positions(self.patch_embed.forward(images), grid);
+        let patches = self.patch_embed.forward(images, pass.precision);
+        let mut values = self.with_positions(patches, grid);
         values = pass.dropout(values, self.config.dropout, "token dropout");
         if let Some(norm) = &self.norm_pre {
             values = norm.forward(values);
@@ -210,7 +212,7 @@ impl Transformer for Vit {
         Tokens { values: self.blocks[layer].forward(values, &site, pass), grid }
     }
 
-    fn read_out(&self, tokens: Tokens) -> Tensor<2> {
+    fn read_out(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
         let x = match &self.norm {
             Some(norm) => norm.forward(tokens.values),
             None => tokens.values,
@@ -230,8 +232,10 @@ impl Transformer for Vit {
             None => pooled,
         };
         match (&self.head, &self.head_dist) {
-            (Some(head), Some(head_dist)) => (head.forward(pooled) + head_dist.forward(token(1))) / 2.0,
-            (Some(head), None) => head.forward(pooled),
+            (Some(head), Some(head_dist)) => {
+                (head.forward(pooled, precision) + head_dist.forward(token(1), precision)) / 2.0
+            }
+            (Some(head), None) => head.forward(pooled, precision),
             (None, _) => pooled,
         }
     }
