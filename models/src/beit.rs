@@ -7,7 +7,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::forward::{Tokens, Transformer};
+use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear, constant, zeros};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
@@ -239,9 +239,40 @@ impl Beit {
     }
 }
 
+/// The features are what `fc_norm` makes of the mean of the patches.
+impl ForwardPass for Beit {
+    fn feature_dim(&self) -> usize {
+        self.config.width
+    }
+
+    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let tokens = self.stem(images, pass);
+        self.features_from(0, tokens, pass)
+    }
+
+    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
+        match &self.head {
+            Some(head) => head.forward(features, precision),
+            None => features,
+        }
+    }
+
+    fn transformer(&self) -> Option<&dyn Transformer> {
+        Some(self)
+    }
+}
+
 impl Transformer for Beit {
     fn depth(&self) -> usize {
         self.blocks.len()
+    }
+
+    fn prefix(&self) -> PrefixTokens {
+        PrefixTokens::CLASS
+    }
+
+    fn read_out(&self) -> ReadOut {
+        ReadOut::MeanOfPatches
     }
 
     fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tokens {
@@ -253,18 +284,14 @@ impl Transformer for Beit {
     }
 
     fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
-        let (prefix, read_out) = (PrefixTokens::CLASS, ReadOut::MeanOfPatches);
+        let (prefix, read_out) = (self.prefix(), self.read_out());
         let site = AttentionSite { layer, grid, prefix, read_out, window: None };
         Tokens { values: self.blocks[layer].forward(values, &site, pass), grid }
     }
 
-    fn read_out(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
+    fn pool(&self, tokens: Tokens, _: Precision) -> Tensor<2> {
         let x = tokens.values;
         let [batch, tokens, width] = x.dims();
-        let pooled = self.fc_norm.forward(x.narrow(1, 1, tokens - 1).mean_dim(1).reshape([batch, width]));
-        match &self.head {
-            Some(head) => head.forward(pooled, precision),
-            None => pooled,
-        }
+        self.fc_norm.forward(x.narrow(1, 1, tokens - 1).mean_dim(1).reshape([batch, width]))
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::beit::Beit;
 use crate::clip::ZeroShot;
-use crate::forward::{Tokens, Transformer};
+use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
 use crate::preprocessing::Preprocessing;
@@ -48,27 +48,21 @@ impl Network {
         })
     }
 
-    /// Logits of normalised images, `[batch, 3, height, width]` → `[batch, classes]`.
-    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+    /// What it does with an image.
+    pub fn parts(&self) -> &dyn ForwardPass {
         match self {
-            Self::Vit(vit) => vit.forward(images, pass),
-            Self::Beit(beit) => beit.forward(images, pass),
-            Self::Swin(swin) => swin.forward(images, pass),
-            Self::ZeroShot(tower) => tower.forward(images, pass),
-            Self::Resnet(resnet) => resnet.forward(images, pass),
-            Self::CifarResnet(resnet) => resnet.forward(images, pass),
+            Self::Vit(vit) => vit,
+            Self::Beit(beit) => beit,
+            Self::Swin(swin) => swin,
+            Self::ZeroShot(tower) => tower,
+            Self::Resnet(resnet) => resnet,
+            Self::CifarResnet(resnet) => resnet,
         }
     }
 
     /// The network as a sequence of blocks; `None` of a residual network.
     pub fn transformer(&self) -> Option<&dyn Transformer> {
-        match self {
-            Self::Vit(vit) => Some(vit),
-            Self::Beit(beit) => Some(beit),
-            Self::Swin(swin) => Some(swin),
-            Self::ZeroShot(tower) => Some(tower),
-            Self::Resnet(_) | Self::CifarResnet(_) => None,
-        }
+        self.parts().transformer()
     }
 }
 
@@ -185,7 +179,32 @@ impl Classifier {
     /// `[batch, 3, height, width]` → `[batch, classes]`
     pub fn logits(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         pass.precision = self.precision;
-        self.network.forward(self.normalised(images), pass)
+        self.network.parts().forward(self.normalised(images), pass)
+    }
+
+    /// What the head reads of images with values in [0, 1]: of a transformer the tokens that its
+    /// [`read_out`](Transformer::read_out) names after the last norm, of a distilled one with both heads the class token and then
+    /// the distillation token; of CLIP the embedding, projected and at length 1; of a residual network the mean of the last feature
+    /// map. To the last bit, [`Classifier::head`] makes of them what [`Classifier::logits`] gives.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, feature_dim]`
+    pub fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        pass.precision = self.precision;
+        self.network.parts().features(self.normalised(images), pass)
+    }
+
+    /// Numbers of an image that the head reads.
+    pub fn feature_dim(&self) -> usize {
+        self.network.parts().feature_dim()
+    }
+
+    /// Logits of [`Classifier::features`]; a model without a head hands them back.
+    ///
+    /// # Shapes
+    /// `[batch, feature_dim]` → `[batch, classes]`
+    pub fn head(&self, features: Tensor<2>) -> Tensor<2> {
+        self.network.parts().head(features, self.precision)
     }
 
     /// Images as the network expects them, `[batch, 3, height, width]`.

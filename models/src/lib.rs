@@ -45,7 +45,7 @@ pub use checkpoint::{
 pub use classifier::{Classifier, ModelCard, Network};
 pub use describe::{DescribeError, Described, ModelRequest};
 pub use export::{Library, configuration, export, write_configuration};
-pub use forward::{Tokens, Transformer};
+pub use forward::{ForwardPass, Tokens, Transformer};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
 pub use memory::{TooLarge, check_memory};

@@ -1,11 +1,12 @@
 //! Residual networks for ImageNet (He et al., 2016, table 1) with torchvision's parameter names, and the same with the
 //! small stem that 32-pixel images need.
 
-use archaeo_ops::{self as ops, ChannelEpilogue};
+use archaeo_ops::{self as ops, ChannelEpilogue, Precision};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::forward::ForwardPass;
 use crate::layers::{BatchNorm2d, Conv2d, Linear};
 use crate::pass::Pass;
 use crate::probe::FeatureSite;
@@ -217,12 +218,15 @@ impl ResNet {
     pub fn config(&self) -> &ResNetConfig {
         &self.config
     }
+}
 
-    /// Logits of normalised images.
-    ///
-    /// # Shapes
-    /// `[batch, 3, height, width]` → `[batch, classes]`
-    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+/// The features are the mean of the last feature map over its positions.
+impl ForwardPass for ResNet {
+    fn feature_dim(&self) -> usize {
+        self.fc.weight.lazy_shape()[1]
+    }
+
+    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         let mut x = self.bn1.forward(&self.conv1, images, ChannelEpilogue::relu(), pass);
         if self.config.stem == Stem::Imagenet {
             x = ops::max_pool2d(x, 3, 2, 1);
@@ -234,6 +238,10 @@ impl ResNet {
                 x = pass.probe.features(&FeatureSite { stage, block, last }, x);
             }
         }
-        self.fc.forward(ops::global_mean_pool(x), pass.precision)
+        ops::global_mean_pool(x)
+    }
+
+    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
+        self.fc.forward(features, precision)
     }
 }

@@ -2,11 +2,12 @@
 //! without parameters (option A: every second pixel, new channels zero) or, as many codes have them, with projections (option
 //! B).
 
-use archaeo_ops::{self as ops, ChannelEpilogue};
+use archaeo_ops::{self as ops, ChannelEpilogue, Precision};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::forward::ForwardPass;
 use crate::layers::{BatchNorm2d, Conv2d, Linear};
 use crate::pass::Pass;
 use crate::probe::FeatureSite;
@@ -144,12 +145,15 @@ impl CifarResNet {
     pub fn config(&self) -> &CifarResNetConfig {
         &self.config
     }
+}
 
-    /// Logits of normalised images.
-    ///
-    /// # Shapes
-    /// `[batch, 3, height, width]` → `[batch, classes]`
-    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+/// The features are the mean of the last feature map over its positions.
+impl ForwardPass for CifarResNet {
+    fn feature_dim(&self) -> usize {
+        self.linear.weight.lazy_shape()[1]
+    }
+
+    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         let mut x = self.bn1.forward(&self.conv1, images, ChannelEpilogue::relu(), pass);
         for (stage, blocks) in (1..).zip([&self.layer1, &self.layer2, &self.layer3]) {
             for (block, residual) in blocks.iter().enumerate() {
@@ -158,7 +162,11 @@ impl CifarResNet {
                 x = pass.probe.features(&FeatureSite { stage, block, last }, x);
             }
         }
-        self.linear.forward(ops::global_mean_pool(x), pass.precision)
+        ops::global_mean_pool(x)
+    }
+
+    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
+        self.linear.forward(features, precision)
     }
 }
 

@@ -132,6 +132,14 @@ fn zero_shot_logits_and_gradients_are_those_of_the_library() {
         let model = zero_shot(&path, feed_forward);
         let prototypes = &state_of(&model)["prototypes"].values;
         assert_close(name, "prototypes", prototypes, &fixture.array("zero_shot.prototypes").values);
+        let features =
+            model.features(fixture.tensor("images", &Device::flex()), &mut Pass::evaluate(&mut ()));
+        let embedded = fixture.array("logits").values.chunks(EMBEDDING);
+        let unit = embedded.flat_map(|row| {
+            let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+            row.iter().map(move |x| x / length)
+        });
+        assert_close(name, "features", &values(features), &unit.collect::<Vec<_>>());
         let device = Device::flex().autodiff();
         let images = fixture.tensor::<4>("images", &device).require_grad();
         let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));

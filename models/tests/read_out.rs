@@ -43,8 +43,11 @@ fn told_and_found(network: NetworkSpec) -> (Vec<f64>, Vec<f32>) {
     let gradient = probe.zeros.unwrap().grad(&gradients).unwrap();
     let [_, tokens, width] = gradient.dims();
     let sizes = values(gradient).chunks(width).map(|row| row.iter().map(|g| g.abs()).sum()).collect();
-    let told = probe.site.unwrap().read_out_weights();
+    let site = probe.site.unwrap();
+    let told = site.read_out_weights();
     assert_eq!(told.len(), tokens);
+    let transformer = model.network.transformer().unwrap();
+    assert_eq!((transformer.prefix(), transformer.read_out()), (site.prefix, site.read_out));
     (told, sizes)
 }
 

@@ -21,7 +21,7 @@ pub use self::tokenizer::{CONTEXT, VOCABULARY, tokenize};
 pub use self::zero_shot::ZeroShot;
 use self::zero_shot::{initial_logit_scale, unit};
 use crate::classifier::{Classifier, ModelCard, Network};
-use crate::forward::Transformer;
+use crate::forward::ForwardPass;
 use crate::layers::Linear;
 use crate::pass::Pass;
 use crate::spec::SpecError;
@@ -67,7 +67,7 @@ impl Clip {
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, embedding]`
     pub fn image_features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let pooled = self.visual.forward(images, pass);
+        let pooled = self.visual.features(images, pass);
         self.visual_projection.forward(pooled, pass.precision)
     }
 

@@ -5,9 +5,10 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::config::ZeroShotConfig;
-use crate::forward::{Tokens, Transformer};
+use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{Linear, constant, zeros};
 use crate::pass::Pass;
+use crate::read_out::{PrefixTokens, ReadOut};
 use crate::spec::SpecError;
 use crate::vit::Vit;
 
@@ -42,17 +43,40 @@ impl ZeroShot {
             logit_scale: initial_logit_scale(device),
         })
     }
+}
 
-    fn compare(&self, pooled: Tensor<2>, precision: Precision) -> Tensor<2> {
-        let features = unit(self.visual_projection.forward(pooled, precision));
+/// The features are CLIP's embedding of an image: projected, at length 1.
+impl ForwardPass for ZeroShot {
+    fn feature_dim(&self) -> usize {
+        self.prototypes.lazy_shape()[1]
+    }
+
+    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let tokens = self.stem(images, pass);
+        self.features_from(0, tokens, pass)
+    }
+
+    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
         let cosines = ops::linear(features, unit(self.prototypes.val()), None, precision);
         cosines * self.logit_scale.val().exp().unsqueeze()
+    }
+
+    fn transformer(&self) -> Option<&dyn Transformer> {
+        Some(self)
     }
 }
 
 impl Transformer for ZeroShot {
     fn depth(&self) -> usize {
         self.visual.depth()
+    }
+
+    fn prefix(&self) -> PrefixTokens {
+        self.visual.prefix()
+    }
+
+    fn read_out(&self) -> ReadOut {
+        self.visual.read_out()
     }
 
     fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tokens {
@@ -63,8 +87,9 @@ impl Transformer for ZeroShot {
         self.visual.block(layer, tokens, pass)
     }
 
-    fn read_out(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
-        self.compare(self.visual.read_out(tokens, precision), precision)
+    fn pool(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
+        let pooled = self.visual.pool(tokens, precision);
+        unit(self.visual_projection.forward(pooled, precision))
     }
 }
 

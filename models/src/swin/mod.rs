@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 
 pub use self::attention::WindowAttention;
 pub use self::config::SwinConfig;
-use crate::forward::{Tokens, Transformer};
+use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
@@ -64,23 +64,15 @@ impl SwinBlock {
         }
     }
 
-    /// `[batch, tokens, width]` → the same, as block `layer` of the model.
-    fn forward(
-        &self,
-        x: Tensor<3>,
-        layer: usize,
-        window: Window,
-        grid: [usize; 2],
-        pass: &mut Pass,
-    ) -> Tensor<3> {
+    /// `[batch, tokens, width]` → the same.
+    fn forward(&self, x: Tensor<3>, window: Window, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
+        let AttentionSite { layer, grid, .. } = *site;
         let at = |place| TokenSite { layer, place, grid, prefix_tokens: 0 };
-        let (prefix, read_out) = (PrefixTokens::NONE, ReadOut::MeanOfPatches);
-        let site = AttentionSite { layer, grid, prefix, read_out, window: Some(window) };
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
         let path = (self.drop_path, format!("attention path {layer}"));
-        let x = add_branch(x, None, path, pass, |x, pass| self.attn.forward(normed, x, &window, &site, pass));
+        let x = add_branch(x, None, path, pass, |x, pass| self.attn.forward(normed, x, &window, site, pass));
         let normed = self.norm2.forward(x.clone());
         let path = (self.drop_path, format!("mlp path {layer}"));
         let x = add_branch(x, None, path, pass, |x, pass| self.mlp.forward(normed, x, layer, pass));
@@ -211,9 +203,40 @@ impl Swin {
     }
 }
 
+/// The features are the mean of all tokens of the last stage after `norm`.
+impl ForwardPass for Swin {
+    fn feature_dim(&self) -> usize {
+        self.config.width << (self.config.depths.len() - 1)
+    }
+
+    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let tokens = self.stem(images, pass);
+        self.features_from(0, tokens, pass)
+    }
+
+    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
+        match &self.head {
+            Some(head) => head.fc.forward(features, precision),
+            None => features,
+        }
+    }
+
+    fn transformer(&self) -> Option<&dyn Transformer> {
+        Some(self)
+    }
+}
+
 impl Transformer for Swin {
     fn depth(&self) -> usize {
         self.config.blocks()
+    }
+
+    fn prefix(&self) -> PrefixTokens {
+        PrefixTokens::NONE
+    }
+
+    fn read_out(&self) -> ReadOut {
+        ReadOut::MeanOfPatches
     }
 
     fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tokens {
@@ -231,7 +254,9 @@ impl Transformer for Swin {
         let (stage, index) = self.place(layer);
         let blocks = &self.layers[stage].blocks;
         let window = Window::on(grid, window_size, blocks[index].shifted, window_padding);
-        let values = blocks[index].forward(values, layer, window, grid, pass);
+        let (prefix, read_out) = (self.prefix(), self.read_out());
+        let site = AttentionSite { layer, grid, prefix, read_out, window: Some(window) };
+        let values = blocks[index].forward(values, window, &site, pass);
         let following = self.layers.get(stage + 1).filter(|_| index + 1 == blocks.len());
         match following.and_then(|stage| stage.downsample.as_ref()) {
             Some(merging) => Tokens {
@@ -242,13 +267,9 @@ impl Transformer for Swin {
         }
     }
 
-    fn read_out(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
+    fn pool(&self, tokens: Tokens, _: Precision) -> Tensor<2> {
         let x = tokens.values;
         let [batch, _, width] = x.dims();
-        let pooled = self.norm.forward(x).mean_dim(1).reshape([batch, width]);
-        match &self.head {
-            Some(head) => head.fc.forward(pooled, precision),
-            None => pooled,
-        }
+        self.norm.forward(x).mean_dim(1).reshape([batch, width])
     }
 }

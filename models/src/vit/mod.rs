@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor};
 pub use self::config::{Pooling, Position, PositionResampling, VitConfig};
 pub use self::positions::sine_positions;
 pub(crate) use self::positions::{fixed_positions, resample_positions};
-use crate::forward::{Tokens, Transformer};
+use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear, zeros};
 use crate::pass::Pass;
 use crate::probe::AttentionSite;
@@ -146,25 +146,6 @@ impl Vit {
         &self.config
     }
 
-    /// Told by the tokens that are there.
-    fn prefix(&self) -> PrefixTokens {
-        PrefixTokens {
-            class: self.cls_token.is_some(),
-            distillation: self.dist_token.is_some(),
-            registers: self.config.registers,
-        }
-    }
-
-    /// Which tokens [`Transformer::read_out`] reads: of a distilled model both only where both heads are there.
-    fn tokens_read(&self) -> ReadOut {
-        match self.config.pooling {
-            Pooling::ClassToken if self.head_dist.is_some() => ReadOut::ClassAndDistillationTokens,
-            Pooling::ClassToken => ReadOut::ClassToken,
-            Pooling::Mean | Pooling::MeanBesideClassToken => ReadOut::MeanOfPatches,
-            Pooling::ClassTokenAndMean => ReadOut::ClassTokenAndMean,
-        }
-    }
-
     /// Patches `[batch, patches, width]` → `[batch, tokens, width]`: prefix tokens put before them, positions added.
     fn with_positions(&self, patches: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
         let [batch, _, width] = patches.dims();
@@ -189,9 +170,57 @@ impl Vit {
     }
 }
 
+/// The features are what `norm`, or `fc_norm`, gives: the class token, the mean of the patches, or both one after the other. Of
+/// a distilled model with both heads, the class token and then the distillation token.
+impl ForwardPass for Vit {
+    fn feature_dim(&self) -> usize {
+        self.config.features() + if self.head_dist.is_some() { self.config.width } else { 0 }
+    }
+
+    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let tokens = self.stem(images, pass);
+        self.features_from(0, tokens, pass)
+    }
+
+    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
+        match (&self.head, &self.head_dist) {
+            (Some(head), Some(head_dist)) => {
+                let width = self.config.width;
+                let token = |index: usize| features.clone().narrow(1, index * width, width);
+                (head.forward(token(0), precision) + head_dist.forward(token(1), precision)) / 2.0
+            }
+            (Some(head), None) => head.forward(features, precision),
+            (None, _) => features,
+        }
+    }
+
+    fn transformer(&self) -> Option<&dyn Transformer> {
+        Some(self)
+    }
+}
+
 impl Transformer for Vit {
     fn depth(&self) -> usize {
         self.blocks.len()
+    }
+
+    /// Told by the tokens that are there.
+    fn prefix(&self) -> PrefixTokens {
+        PrefixTokens {
+            class: self.cls_token.is_some(),
+            distillation: self.dist_token.is_some(),
+            registers: self.config.registers,
+        }
+    }
+
+    /// Of a distilled model both tokens only where both heads are there.
+    fn read_out(&self) -> ReadOut {
+        match self.config.pooling {
+            Pooling::ClassToken if self.head_dist.is_some() => ReadOut::ClassAndDistillationTokens,
+            Pooling::ClassToken => ReadOut::ClassToken,
+            Pooling::Mean | Pooling::MeanBesideClassToken => ReadOut::MeanOfPatches,
+            Pooling::ClassTokenAndMean => ReadOut::ClassTokenAndMean,
+        }
     }
 
     fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tokens {
@@ -207,12 +236,12 @@ impl Transformer for Vit {
     }
 
     fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
-        let (prefix, read_out) = (self.prefix(), self.tokens_read());
+        let (prefix, read_out) = (self.prefix(), self.read_out());
         let site = AttentionSite { layer, grid, prefix, read_out, window: None };
         Tokens { values: self.blocks[layer].forward(values, &site, pass), grid }
     }
 
-    fn read_out(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
+    fn pool(&self, tokens: Tokens, _: Precision) -> Tensor<2> {
         let x = match &self.norm {
             Some(norm) => norm.forward(tokens.values),
             None => tokens.values,
@@ -231,12 +260,9 @@ impl Transformer for Vit {
             Some(norm) => norm.forward(pooled),
             None => pooled,
         };
-        match (&self.head, &self.head_dist) {
-            (Some(head), Some(head_dist)) => {
-                (head.forward(pooled, precision) + head_dist.forward(token(1), precision)) / 2.0
-            }
-            (Some(head), None) => head.forward(pooled, precision),
-            (None, _) => pooled,
+        match &self.head_dist {
+            Some(_) => Tensor::cat(vec![pooled, token(1)], 1),
+            None => pooled,
         }
     }
 }
