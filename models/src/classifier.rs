@@ -5,61 +5,15 @@ use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::beit::Beit;
-use crate::clip::ZeroShot;
-use crate::forward::{ForwardPass, Tokens, Transformer};
+use crate::architectures::{Network, NetworkSpec};
+use crate::forward::{Tokens, Transformer};
 use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
 use crate::preprocessing::Preprocessing;
-use crate::resnet::ResNet;
-use crate::resnet_cifar::CifarResNet;
-use crate::spec::{NetworkSpec, SpecError};
+use crate::spec::SpecError;
 use crate::state::shapes_of;
-use crate::swin::Swin;
-use crate::vit::Vit;
-
-/// One of the architectures.
-#[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant)] // one or two exist in a program
-pub enum Network {
-    /// Vision Transformer.
-    Vit(Vit),
-    /// BEiT.
-    Beit(Beit),
-    /// Swin Transformer.
-    Swin(Swin),
-    /// Image tower of CLIP with a prototype for each class.
-    ZeroShot(ZeroShot),
-    /// ImageNet-style residual network.
-    Resnet(ResNet),
-    /// CIFAR-style residual network.
-    CifarResnet(CifarResNet),
-}
 
 impl Network {
-    fn new(spec: &NetworkSpec, device: &Device) -> Result<Self, SpecError> {
-        Ok(match spec {
-            NetworkSpec::Vit(config) => Self::Vit(Vit::new(config, device)?),
-            NetworkSpec::Beit(config) => Self::Beit(Beit::new(config, device)?),
-            NetworkSpec::Swin(config) => Self::Swin(Swin::new(config, device)?),
-            NetworkSpec::ZeroShot(config) => Self::ZeroShot(ZeroShot::new(config, device)?),
-            NetworkSpec::Resnet(config) => Self::Resnet(ResNet::new(config, device)?),
-            NetworkSpec::CifarResnet(config) => Self::CifarResnet(CifarResNet::new(config, device)?),
-        })
-    }
-
-    /// What it does with an image.
-    pub fn parts(&self) -> &dyn ForwardPass {
-        match self {
-            Self::Vit(vit) => vit,
-            Self::Beit(beit) => beit,
-            Self::Swin(swin) => swin,
-            Self::ZeroShot(tower) => tower,
-            Self::Resnet(resnet) => resnet,
-            Self::CifarResnet(resnet) => resnet,
-        }
-    }
-
     /// The network as a sequence of blocks; `None` of a residual network.
     pub fn transformer(&self) -> Option<&dyn Transformer> {
         self.parts().transformer()

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail, ensure};
 use archaeo_data::{Dataset, Labels, NO_OUTPUT, OpenOptions, Split, sherds};
 use archaeo_experiments::classes::{Matching, Naming, Outputs};
-use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing, check_memory};
+use archaeo_models::{Classifier, SourcedPreprocessing, check_memory};
 use archaeo_random::stratified;
 use archaeo_store::arrays::Format;
 use archaeo_training::finite::{AnswersError, NotFinite};
@@ -230,7 +230,7 @@ pub fn require_sherds_classes(weights: &Path, classes: &[String]) -> Result<()> 
 fn load(subject: &Subject, Found { checkpoint, described }: Found, device: &Device) -> Result<Classifier> {
     let network = &described.card.network;
     ensure!(
-        !matches!(network, NetworkSpec::ZeroShot(_)) || network.classes() > 0,
+        !network.classes_are_prompts() || network.classes() > 0,
         "{} holds {}, whose classes are what prompts say; give them with --prompts, such as a file or cifar",
         subject.weights.display(),
         described.card.name

@@ -29,11 +29,11 @@ pub fn zero_shot(
     device: &Device,
 ) -> Result<Classifier> {
     let ModelCard { name, network, preprocessing, .. } = described.card;
-    let NetworkSpec::ZeroShot(_) = network else {
+    if !network.classes_are_prompts() {
         bail!(
             "--prompts goes with CLIP, but {name} is none; name one with --model, such as clip_vit_base_patch32"
         );
-    };
+    }
     let classes = match &subject.class_names {
         Some(path) => read_names(path)?,
         None => {
@@ -55,7 +55,7 @@ pub fn zero_shot(
     let loading = stage("loading the model");
     let clip = checkpoint.into_clip(&name, &config, device)?;
     drop(loading);
-    let network = NetworkSpec::ZeroShot(config.zero_shot(classes.len()));
+    let network = NetworkSpec::from(config.zero_shot(classes.len()));
     let bars = Bars::default();
     let bar = bars.prompts(classes.len());
     let card = ModelCard { name, network, preprocessing, classes };

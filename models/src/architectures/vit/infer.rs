@@ -1,45 +1,36 @@
 //! Vision Transformers: no array shows the number of their heads, nor, without a norm of its own, what is read.
 
-use super::{Found, Hints, check_channels, count, shape, square};
+use super::names::renamed;
+use super::presets::VIT_SIZES;
+use super::{Pooling, Position, PositionResampling, VitConfig};
 use crate::checkpoint::TrainingCode;
-use crate::describe::DescribeError;
-use crate::presets::VIT_SIZES;
-use crate::spec::NetworkSpec;
+use crate::describe::{DescribeError, Doubt, Found, Hints, check_channels, count, shape, square};
 use crate::state::State;
 use crate::transformer::FeedForward;
-use crate::vit::{Pooling, Position, PositionResampling, VitConfig};
 
 /// Width, and who publishes plain ViTs of that width with other heads than the standard ones: their number. MAE-Lite: Wang et
 /// al., 2023 ("A Closer Look at Self-Supervised Lightweight Vision Transformers", section 2); MoCo v3: Chen et al., 2021,
 /// table 4.
 const OTHER_HEADS: [(usize, &str, usize); 2] = [(192, "MAE-Lite", 12), (384, "MoCo v3", 12)];
 
-/// Heads that two published families of one shape do not agree on.
-pub(super) struct HeadsDoubt {
-    heads: usize,
-    other: usize,
-    family: &'static str,
-}
-
-impl HeadsDoubt {
-    /// The end of a sentence about the file; `name` is a model that it may be.
-    pub(super) fn sentence(&self, name: Option<&str>) -> String {
-        let Self { heads, other, family } = self;
+/// The end of a sentence about the file: two published families of one shape have `heads`, and `family` has `other`.
+fn doubt(heads: usize, other: usize, family: &'static str) -> Doubt {
+    Box::new(move |name| {
         let named = name.map(|name| format!(" or --model {name}")).unwrap_or_default();
         format!(
             "holds a Vision Transformer whose number of attention heads no array shows: published models of these shapes have \
              {heads} (timm, DeiT, DINO) or {other} ({family}); say it with --heads, such as --heads {heads}{named}"
         )
-    }
+    })
 }
 
-pub(super) fn vit(state: &State, hints: &Hints) -> Result<Option<Found>, DescribeError> {
+pub(super) fn found_in(state: &State, hints: &Hints) -> Result<Option<Found>, DescribeError> {
     let hugging_face =
         state.keys().any(|name| name.ends_with("embeddings.patch_embeddings.projection.weight"));
     let torchvision = state.contains_key("conv_proj.weight");
     let hub_registers = shape(state, "register_tokens").map(|shape| shape.get(1).copied().unwrap_or(0));
     let state = &match hugging_face || torchvision {
-        true => crate::names::vit_renamed(state.clone()),
+        true => renamed(state.clone()),
         false => state.clone(),
     };
     let Some(patches) = shape(state, "patch_embed.proj.weight") else { return Ok(None) };
@@ -116,7 +107,7 @@ pub(super) fn vit(state: &State, hints: &Hints) -> Result<Option<Found>, Describ
             _ => format!("{heads} heads, as no array shows their number (--heads says otherwise)"),
         });
     }
-    Ok(Some(Found { network: NetworkSpec::Vit(config), assumed, doubt }))
+    Ok(Some(Found { network: config.into(), assumed, doubt }))
 }
 
 /// The side of the grid of patches, and which tokens have a position.
@@ -147,7 +138,7 @@ fn heads(
     config: &VitConfig,
     torchvision: bool,
     hints: &Hints,
-) -> Result<(usize, Option<HeadsDoubt>), DescribeError> {
+) -> Result<(usize, Option<Doubt>), DescribeError> {
     let &VitConfig { width, depth, mlp_width, .. } = config;
     if let Some(heads) = hints.heads {
         return Ok((heads, None));
@@ -171,7 +162,7 @@ fn heads(
         (Some(TrainingCode::MocoV3), Some(&(_, "MoCo v3", heads))) => (heads, None),
         (Some(TrainingCode::SelfDistillation), _) => (heads, None),
         (_, Some(&(_, family, other))) if is_plain && !torchvision => {
-            (heads, Some(HeadsDoubt { heads, other, family }))
+            (heads, Some(doubt(heads, other, family)))
         }
         _ => (heads, None),
     })

@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-const IMAGENET: &str = include_str!("../../data/imagenet_prompts.txt");
-const CIFAR: &str = include_str!("../../data/cifar_prompts.txt");
+const IMAGENET: &str = include_str!("../../../data/imagenet_prompts.txt");
+const CIFAR: &str = include_str!("../../../data/cifar_prompts.txt");
 
 /// Where the name goes.
 const PLACE: &str = "{}";

@@ -1,5 +1,6 @@
 //! Residual networks under the names of Hugging Face `transformers`. torchvision's and timm's are the models' own.
 
+use crate::names::without_prefix;
 use crate::state::State;
 
 /// What `transformers` calls the parts of a block, and the models here.
@@ -24,23 +25,14 @@ const ENDS: [(&str, &str); 4] = [
 
 /// The arrays of a residual network under torchvision's names.
 pub(super) fn canonical(state: State) -> State {
-    let state = super::without_prefix(state, &["resnet."]);
+    let state = without_prefix(state, &["resnet."]);
     let renamed = |name: String| in_block(&name).or_else(|| replaced(&ENDS, &name)).unwrap_or(name);
     let renamed = |name: String| projections(renamed(name));
     state.into_iter().map(|(name, array)| (renamed(name), array)).collect()
 }
 
-/// Those of one of three stages.
-pub(super) fn canonical_cifar(state: State) -> State {
-    let renamed = |name: String| match name.strip_prefix("fc.") {
-        Some(rest) => format!("linear.{rest}"),
-        None => projections(name),
-    };
-    state.into_iter().map(|(name, array)| (renamed(name), array)).collect()
-}
-
 /// Most codes for CIFAR call a projection `shortcut`, torchvision `downsample`.
-fn projections(name: String) -> String {
+pub(crate) fn projections(name: String) -> String {
     match name.starts_with("layer") {
         true => name.replacen(".shortcut.", ".downsample.", 1),
         false => name,

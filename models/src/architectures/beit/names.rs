@@ -1,7 +1,8 @@
 //! BEiT under the names of Hugging Face `transformers` and of the original release (timm's, but for what is shared).
 
-use super::rules::{Rule, rename, stack};
-use crate::beit::BeitConfig;
+use super::BeitConfig;
+use crate::names::rules::{Rule, rename, stack};
+use crate::names::without_prefix;
 use crate::state::State;
 
 /// From `transformers`, whose names changed with version 5: both are listed.
@@ -43,7 +44,7 @@ const SHARED_TABLE: &str = "rel_pos_bias.relative_position_bias_table";
 
 /// The arrays of a BEiT under timm's names.
 pub(super) fn canonical(state: State, config: &BeitConfig) -> State {
-    let state = rename(super::without_prefix(state, &["beit."]), HUGGING_FACE);
+    let state = rename(without_prefix(state, &["beit."]), HUGGING_FACE);
     let mut state = stack(state, &["query", "key", "value"], "qkv");
     if let Some(table) = state.remove(SHARED_TABLE) {
         for layer in 0..config.depth {

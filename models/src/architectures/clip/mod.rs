@@ -4,7 +4,9 @@
 //! The text tower is needed once: [`Clip::classifier`] turns prompts into one prototype a class, and what is left is an image
 //! tower with fixed prototypes, [`ZeroShot`], a classifier like any other.
 
+mod architecture;
 mod config;
+pub(crate) mod names;
 mod prompts;
 mod text;
 mod tokenizer;
@@ -20,12 +22,13 @@ pub use self::text::{TextBlock, TextTower};
 pub use self::tokenizer::{CONTEXT, VOCABULARY, tokenize};
 pub use self::zero_shot::ZeroShot;
 use self::zero_shot::{initial_logit_scale, unit};
-use crate::classifier::{Classifier, ModelCard, Network};
+use crate::architectures::Network;
+use crate::architectures::vit::Vit;
+use crate::classifier::{Classifier, ModelCard};
 use crate::forward::ForwardPass;
 use crate::layers::Linear;
 use crate::pass::Pass;
 use crate::spec::SpecError;
-use crate::vit::Vit;
 
 /// Texts that are embedded at once.
 const TEXTS_AT_ONCE: usize = 64;

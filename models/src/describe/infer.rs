@@ -1,26 +1,19 @@
 //! Which model arrays belong to, where names and shapes leave no doubt; where they leave one, it is said.
 
-mod resnet;
-mod transformers;
-mod vit;
-
 use super::{DescribeError, foreign};
+use crate::architectures::{ALL, NetworkSpec};
 use crate::checkpoint::TrainingCode;
-use crate::spec::NetworkSpec;
 use crate::state::{Array, State};
-use crate::transformer::FeedForward;
-use crate::vit::PositionResampling;
-use crate::window::WindowPadding;
 
 /// What is known of a checkpoint besides its arrays.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Hints<'a> {
+pub(crate) struct Hints<'a> {
     /// How many attention heads there are said to be.
-    pub(super) heads: Option<usize>,
+    pub(crate) heads: Option<usize>,
     /// Who wrote it.
-    pub(super) code: Option<TrainingCode>,
+    pub(crate) code: Option<TrainingCode>,
     /// The name of its file.
-    pub(super) file: &'a str,
+    pub(crate) file: &'a str,
 }
 
 /// What the arrays allow.
@@ -38,14 +31,19 @@ pub(super) struct Inferred {
 }
 
 /// An architecture read off the arrays.
-struct Found {
-    network: NetworkSpec,
-    assumed: Vec<String>,
-    doubt: Option<vit::HeadsDoubt>,
+pub(crate) struct Found {
+    pub(crate) network: NetworkSpec,
+    /// As [`Inferred::assumed`].
+    pub(crate) assumed: Vec<String>,
+    /// As [`Inferred::doubt`].
+    pub(crate) doubt: Option<Doubt>,
 }
 
+/// The end of a sentence about a file, where it is given the name of a model that the file may hold, or none.
+pub(crate) type Doubt = Box<dyn Fn(Option<&str>) -> String>;
+
 impl Found {
-    fn certain(network: NetworkSpec) -> Self {
+    pub(crate) fn certain(network: NetworkSpec) -> Self {
         Self { network, assumed: Vec::new(), doubt: None }
     }
 }
@@ -62,13 +60,13 @@ pub(super) fn network(state: &State, hints: &Hints) -> Result<Inferred, Describe
     if let Some(what) = foreign::by_arrays(state) {
         return Err(DescribeError::Foreign { what: what.into() });
     }
-    let found = match transformers::beit(state).or_else(|| transformers::swin(state)) {
-        Some(network) => Some(Found::certain(network)),
-        None => match vit::vit(state, hints)? {
-            Some(found) => Some(found),
-            None => resnet::resnet(state)?,
-        },
-    };
+    let mut found = None;
+    for architecture in ALL.iter().rev() {
+        found = (architecture.found_in)(state, hints)?;
+        if found.is_some() {
+            break;
+        }
+    }
     let Found { network: found, mut assumed, doubt } = found.ok_or(DescribeError::Unknown)?;
 
     let side = found.image_size().unwrap_or(224);
@@ -86,34 +84,21 @@ pub(super) fn network(state: &State, hints: &Hints) -> Result<Inferred, Describe
         (names, networks) = (vec![names.swap_remove(chosen)], vec![networks.swap_remove(chosen)]);
     }
     let Some(first) = networks.first() else {
-        let name = match &found {
-            NetworkSpec::CifarResnet(config) => format!("resnet{}_cifar", 6 * config.blocks + 2),
-            NetworkSpec::Resnet(config) => resnet::unnamed(config).into(),
-            network => network.family().to_lowercase(),
-        };
-        let doubt = doubt.map(|doubt| doubt.sentence(None));
+        let name = found.sizes().unnamed();
+        let doubt = doubt.map(|doubt| doubt(None));
         return Ok(Inferred { names: vec![name], network: found, by_file_name: false, assumed, doubt });
     };
     if !networks.iter().all(|network| network == first) {
         return Err(DescribeError::Ambiguous(names));
     }
     // A file that is called by a model's name says which it is.
-    let doubt = doubt.filter(|_| by_file_name.is_none()).map(|doubt| doubt.sentence(Some(&names[0])));
+    let doubt = doubt.filter(|_| by_file_name.is_none()).map(|doubt| doubt(Some(&names[0])));
     if by_file_name.is_some() {
         assumed.clear();
     }
-    let network = as_written(first.clone(), &found);
+    let mut network = first.clone();
+    network.as_written(&found);
     Ok(Inferred { names, network, by_file_name: by_file_name.is_some(), assumed, doubt })
-}
-
-/// The named model with what the library that wrote the file does in its own way.
-fn as_written(mut network: NetworkSpec, found: &NetworkSpec) -> NetworkSpec {
-    if let (NetworkSpec::Vit(vit), NetworkSpec::Vit(found)) = (&mut network, found)
-        && found.resampling == PositionResampling::Exact
-    {
-        (vit.resampling, vit.epsilon) = (found.resampling, found.epsilon);
-    }
-    network
 }
 
 /// The longest of `names` that a file's name holds.
@@ -136,26 +121,17 @@ fn named_by_file(names: &[String], file: &str) -> Option<usize> {
 
 /// The same without what no array shows.
 fn shaped_alike(mut network: NetworkSpec) -> NetworkSpec {
-    match &mut network {
-        NetworkSpec::Vit(vit) => {
-            (vit.resampling, vit.epsilon) = (PositionResampling::default(), 0.0);
-            if vit.feed_forward == FeedForward::QuickGelu {
-                vit.feed_forward = FeedForward::Gelu;
-            }
-        }
-        NetworkSpec::Beit(beit) => beit.epsilon = 0.0,
-        NetworkSpec::Swin(swin) => swin.window_padding = WindowPadding::default(),
-        NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) | NetworkSpec::ZeroShot(_) => {}
-    }
+    network.sizes_mut().forget_what_no_array_shows();
     network
 }
 
-fn shape<'a>(state: &'a State, name: &str) -> Option<&'a [usize]> {
+/// The shape of an array.
+pub(crate) fn shape<'a>(state: &'a State, name: &str) -> Option<&'a [usize]> {
     state.get(name).map(|array| array.shape.as_slice())
 }
 
 /// Numbers that follow `prefix` in some name, from 0 without a gap.
-fn count(state: &State, prefix: &str) -> usize {
+pub(crate) fn count(state: &State, prefix: &str) -> usize {
     let exists = |index: &usize| {
         let start = format!("{prefix}{index}.");
         state.range(start.clone()..).next().is_some_and(|(name, _)| name.starts_with(&start))
@@ -164,17 +140,17 @@ fn count(state: &State, prefix: &str) -> usize {
 }
 
 /// The side of a square of so many places.
-fn square(count: usize) -> Option<usize> {
+pub(crate) fn square(count: usize) -> Option<usize> {
     Some(count.isqrt()).filter(|side| side * side == count)
 }
 
 /// Outputs of the layer `name`, none where there is no such layer.
-fn outputs(state: &State, name: &str) -> usize {
+pub(crate) fn outputs(state: &State, name: &str) -> usize {
     shape(state, name).and_then(|shape| shape.first().copied()).unwrap_or(0)
 }
 
 /// Refuses a first layer that takes something else than three channels.
-fn check_channels(first_layer: &str, shape: &[usize]) -> Result<(), DescribeError> {
+pub(crate) fn check_channels(first_layer: &str, shape: &[usize]) -> Result<(), DescribeError> {
     match *shape {
         [_, 3, _, _] => Ok(()),
         [_, channels, _, _] => Err(DescribeError::Unusable(format!(

@@ -2,6 +2,9 @@
 //! names: a ViT whose tokens know where they are by what each block adds to the attention scores for their relative
 //! position, whose keys have no bias, and whose head reads the mean of the patches.
 
+mod architecture;
+mod names;
+
 use archaeo_ops::{self as ops, Precision};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -10,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear, constant, zeros};
 use crate::pass::Pass;
+use crate::patches::PatchEmbed;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
 use crate::read_out::{PrefixTokens, ReadOut};
 use crate::spec::{
     SpecError, check_depths, check_epsilon, check_heads, check_patches, check_rates, check_sizes,
 };
 use crate::transformer::{FeedForward, Mlp, drop_path_at};
-use crate::vit::PatchEmbed;
 
 /// Scale of the residual branches of a fresh model (timm's `init_values` for the base size).
 const INITIAL_SCALE: f32 = 0.1;

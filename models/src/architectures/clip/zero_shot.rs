@@ -5,12 +5,12 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::config::ZeroShotConfig;
+use crate::architectures::vit::Vit;
 use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{Linear, constant, zeros};
 use crate::pass::Pass;
 use crate::read_out::{PrefixTokens, ReadOut};
 use crate::spec::SpecError;
-use crate::vit::Vit;
 
 /// The logarithm of the scale of a fresh model's logits, 1 / 0.07 (Radford et al., 2021, section 2.5).
 const INITIAL_LOGIT_SCALE: f32 = 2.659_26;

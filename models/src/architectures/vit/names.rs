@@ -1,9 +1,11 @@
 //! Vision Transformers under the names of Hugging Face `transformers`, torchvision, DINOv2's hub and the original release.
 
-use super::rules::{Rule, rename, stack};
-use super::{clip, google};
+use super::google;
+use super::{Position, VitConfig, fixed_positions, resample_positions};
+use crate::architectures::clip::names as clip;
+use crate::names::rules::{Rule, rename, stack};
+use crate::names::without_prefix;
 use crate::state::{Array, State};
-use crate::vit::{Position, VitConfig, fixed_positions, resample_positions};
 
 /// What Hugging Face and DINOv2's hub put before the names of a model that has a head next to it.
 const MODELS_BESIDE_HEADS: [&str; 5] = ["vit.", "deit.", "dinov2.", "dinov2_with_registers.", "backbone."];
@@ -88,7 +90,7 @@ const DINOV2: &[Rule] = &[
 ];
 
 /// The arrays of a Vision Transformer under timm's names, its positions brought to the number of patches.
-pub(super) fn canonical(mut state: State, config: &VitConfig) -> State {
+pub(crate) fn canonical(mut state: State, config: &VitConfig) -> State {
     if clip::recognises(&state) {
         state = clip::image_tower(state, config);
     }
@@ -118,7 +120,7 @@ pub(super) fn canonical(mut state: State, config: &VitConfig) -> State {
 
 /// The arrays under timm's names, whose values need not be there.
 pub(super) fn renamed(mut state: State) -> State {
-    state = super::without_prefix(state, &MODELS_BESIDE_HEADS);
+    state = without_prefix(state, &MODELS_BESIDE_HEADS);
     for rules in [HUGGING_FACE, TORCHVISION, DINOV2] {
         state = rename(state, rules);
     }

@@ -1,9 +1,10 @@
 //! CLIP under the names of OpenAI's release, which are open_clip's, and of Hugging Face `transformers`.
 
-use super::rules::{Rule, permuted, rename, stack};
-use super::vit;
+use crate::architectures::vit::VitConfig;
+use crate::architectures::vit::names as vit;
+use crate::names::rules::{Rule, permuted, rename, stack};
+use crate::names::without_prefix;
 use crate::state::{Array, State};
-use crate::vit::VitConfig;
 
 /// From OpenAI and open_clip.
 const OPENAI: &[Rule] = &[
@@ -70,16 +71,16 @@ const TEXT_PROJECTION: &str = "text_projection.weight";
 const VISUAL: &str = "visual.";
 
 /// Whether these are arrays of a CLIP, or of its image tower, under one of its libraries' names.
-pub(super) fn recognises(state: &State) -> bool {
+pub(crate) fn recognises(state: &State) -> bool {
     let marks = ["visual.conv1.weight", "vision_model.embeddings.patch_embedding.weight"];
     marks.iter().any(|mark| state.contains_key(*mark))
 }
 
-/// The arrays of both towers under the names of [`Clip`](crate::clip::Clip); positions brought to the number of patches.
-pub(super) fn canonical(state: State, image: &VitConfig) -> State {
+/// The arrays of both towers under the names of [`Clip`](crate::architectures::clip::Clip); positions brought to the number of patches.
+pub(crate) fn canonical(state: State, image: &VitConfig) -> State {
     // open_clip's newer files keep the text tower apart.
     let state = match state.contains_key("text.token_embedding.weight") {
-        true => super::without_prefix(state, &["text."]),
+        true => without_prefix(state, &["text."]),
         false => state,
     };
     let state = match state.contains_key("visual.conv1.weight") {
@@ -93,7 +94,7 @@ pub(super) fn canonical(state: State, image: &VitConfig) -> State {
         }
     }
     let (tower, mut rest): (State, State) = state.into_iter().partition(|(name, _)| name.starts_with(VISUAL));
-    let tower = vit::canonical(super::without_prefix(tower, &[VISUAL]), image);
+    let tower = vit::canonical(without_prefix(tower, &[VISUAL]), image);
     rest.extend(tower.into_iter().map(|(name, array)| (format!("{VISUAL}{name}"), array)));
     rest
 }
@@ -111,7 +112,7 @@ fn projections_turned(mut state: State) -> State {
 }
 
 /// The image tower alone, under timm's names: a model with a head has CLIP's projection as its weight, and zeros as its bias.
-pub(super) fn image_tower(state: State, config: &VitConfig) -> State {
+pub(crate) fn image_tower(state: State, config: &VitConfig) -> State {
     let state = canonical(state, &VitConfig { classes: 0, ..config.clone() });
     let mut tower = State::new();
     for (name, array) in state {

@@ -3,7 +3,8 @@
 //! Dense kernels are `(in, out)`, convolutions `(height, width, in, out)`, and the heads of attention have an axis of
 //! their own: `(width, heads, head_dim)` on the way in, `(heads, head_dim, width)` on the way out.
 
-use super::rules::{Rule, permuted, rename};
+use crate::names::rules::{Rule, permuted, rename};
+use crate::names::without_prefix;
 use crate::state::{Array, State};
 
 /// Where an optimiser's or a training framework's file keeps the model.
@@ -33,7 +34,7 @@ pub(super) fn recognises(state: &State) -> bool {
 /// The arrays with PyTorch's axes and under timm's names, but for query, key and value, which stay apart.
 pub(super) fn renamed(state: State) -> State {
     let dotted = state.into_iter().map(|(name, array)| (name.replace('/', "."), array)).collect();
-    let state = rename(super::without_prefix(dotted, &WRAPPERS), RULES);
+    let state = rename(without_prefix(dotted, &WRAPPERS), RULES);
     state.into_iter().map(|(name, array)| turned(name, array)).collect()
 }
 

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::presets::clip_named;
+use super::architecture::named;
+use crate::architectures::vit::VitConfig;
 use crate::spec::{SpecError, check_depths, check_sizes};
-use crate::vit::VitConfig;
 
 /// Of both towers' layer norms.
 pub(crate) const EPSILON: f64 = 1e-5;
@@ -41,7 +41,7 @@ impl ClipConfig {
     /// # Errors
     /// As [`NetworkSpec::named`](crate::NetworkSpec::named), of which these are the names that begin with `clip_`.
     pub fn named(name: &str, image_size: usize) -> Result<Self, SpecError> {
-        let config = clip_named(name, image_size).ok_or_else(|| SpecError::unknown(name))?;
+        let config = named(name, image_size).ok_or_else(|| SpecError::unknown(name))?;
         config.validate()?;
         Ok(config)
     }

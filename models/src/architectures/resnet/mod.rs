@@ -1,6 +1,10 @@
 //! Residual networks for ImageNet (He et al., 2016, table 1) with torchvision's parameter names, and the same with the
 //! small stem that 32-pixel images need.
 
+mod architecture;
+pub(crate) mod infer;
+pub(crate) mod names;
+
 use archaeo_ops::{self as ops, ChannelEpilogue, Precision};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

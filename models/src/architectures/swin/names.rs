@@ -1,8 +1,9 @@
 //! Swin Transformers under the names of Microsoft's release, torchvision and Hugging Face `transformers`.
 
-use super::rules::{Rule, rename, stack};
+use super::SwinConfig;
+use crate::names::rules::{Rule, rename, stack};
+use crate::names::without_prefix;
 use crate::state::State;
-use crate::swin::SwinConfig;
 
 /// From Microsoft's release, whose names are timm's but for these. Masks and indices follow from the sizes.
 const MICROSOFT: &[Rule] = &[
@@ -59,7 +60,7 @@ const HUGGING_FACE: &[Rule] = &[
 /// The arrays of a Swin Transformer under timm's names.
 pub(super) fn canonical(mut state: State, config: &SwinConfig) -> State {
     let torchvision = state.keys().any(|name| name.starts_with("features."));
-    state = super::without_prefix(state, &["swin."]);
+    state = without_prefix(state, &["swin."]);
     for rules in [HUGGING_FACE, TORCHVISION, MICROSOFT] {
         state = rename(state, rules);
     }

@@ -2,16 +2,18 @@
 //! without parameters (option A: every second pixel, new channels zero) or, as many codes have them, with projections (option
 //! B).
 
+mod architecture;
+
 use archaeo_ops::{self as ops, ChannelEpilogue, Precision};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::architectures::resnet::Downsample;
 use crate::forward::ForwardPass;
 use crate::layers::{BatchNorm2d, Conv2d, Linear};
 use crate::pass::Pass;
 use crate::probe::FeatureSite;
-use crate::resnet::Downsample;
 use crate::spec::{SpecError, check_depths, check_sizes};
 
 /// Sizes of a CIFAR residual network of depth `6 · blocks + 2`.

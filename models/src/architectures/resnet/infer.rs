@@ -1,39 +1,52 @@
 //! Residual networks: every size is in their arrays, but not the strides.
 
-use super::{Found, check_channels, count, outputs, shape};
-use crate::describe::DescribeError;
-use crate::presets::RESNET_SIZES;
-use crate::resnet::{BranchKind, ResNetConfig, Stem};
-use crate::resnet_cifar::CifarResNetConfig;
-use crate::spec::NetworkSpec;
+use super::architecture::SIZES;
+use super::{BranchKind, ResNetConfig, Stem};
+use crate::describe::{DescribeError, Found, check_channels, count, outputs, shape};
 use crate::state::State;
 
-/// What one of no standard size is called.
-pub(super) fn unnamed(config: &ResNetConfig) -> &'static str {
-    match config.stem {
-        Stem::Imagenet => "resnet",
-        Stem::Cifar => "resnet_cifar",
+/// What residual networks of three and of four stages have in common.
+pub(crate) struct Trunk {
+    /// Channels of the first layer.
+    pub(crate) width: usize,
+    /// Side of its kernel.
+    pub(crate) kernel: usize,
+    /// Whether branches have three convolutions.
+    pub(crate) bottleneck: bool,
+    /// Blocks of each stage; 0 where there is none.
+    pub(crate) blocks: [usize; 4],
+}
+
+impl Trunk {
+    /// `None` of arrays that are no residual network's.
+    ///
+    /// # Errors
+    /// A residual network of a kind that is not here.
+    pub(crate) fn of(state: &State) -> Result<Option<Self>, DescribeError> {
+        let (Some(stem), Some(_)) = (shape(state, "conv1.weight"), shape(state, "layer1.0.conv1.weight"))
+        else {
+            return Ok(None);
+        };
+        check_channels("conv1.weight", stem)?;
+        let &[width, _, kernel, _] = stem else { return Ok(None) };
+        if !state.contains_key("bn1.weight") {
+            let what = match state.contains_key("layer1.0.bn1.weight") {
+                true => "a ResNet with pre-activation (ResNet V2)",
+                false => "a ResNet without batch norm",
+            };
+            return Err(DescribeError::Foreign { what: what.into() });
+        }
+        let bottleneck = state.contains_key("layer1.0.conv3.weight");
+        check_branch(state, width, bottleneck)?;
+        let blocks = [1, 2, 3, 4].map(|stage| count(state, &format!("layer{stage}.")));
+        Ok(Some(Self { width, kernel, bottleneck, blocks }))
     }
 }
 
-pub(super) fn resnet(state: &State) -> Result<Option<Found>, DescribeError> {
-    let (Some(stem), Some(_)) = (shape(state, "conv1.weight"), shape(state, "layer1.0.conv1.weight")) else {
-        return Ok(None);
-    };
-    check_channels("conv1.weight", stem)?;
-    let &[width, _, kernel, _] = stem else { return Ok(None) };
-    if !state.contains_key("bn1.weight") {
-        let what = match state.contains_key("layer1.0.bn1.weight") {
-            true => "a ResNet with pre-activation (ResNet V2)",
-            false => "a ResNet without batch norm",
-        };
-        return Err(DescribeError::Foreign { what: what.into() });
-    }
-    let bottleneck = state.contains_key("layer1.0.conv3.weight");
-    check_branch(state, width, bottleneck)?;
-    let blocks = [1, 2, 3, 4].map(|stage| count(state, &format!("layer{stage}.")));
+pub(super) fn found_in(state: &State) -> Result<Option<Found>, DescribeError> {
+    let Some(Trunk { width, kernel, bottleneck, blocks }) = Trunk::of(state)? else { return Ok(None) };
     if blocks[3] == 0 {
-        return cifar(state, width, kernel, blocks);
+        return Ok(None);
     }
     let classes = outputs(state, "fc.weight").max(outputs(state, "linear.weight"));
     check_classifier(classes)?;
@@ -49,8 +62,8 @@ pub(super) fn resnet(state: &State) -> Result<Option<Found>, DescribeError> {
         }
     };
     let branch = if bottleneck { BranchKind::Bottleneck } else { BranchKind::Basic };
-    let network = NetworkSpec::Resnet(ResNetConfig { stem, branch, blocks, width, classes });
-    let standard = RESNET_SIZES.iter().any(|row| (row.1, row.2, row.3) == (branch, blocks, width));
+    let network = ResNetConfig { stem, branch, blocks, width, classes }.into();
+    let standard = SIZES.iter().any(|row| (row.1, row.2, row.3) == (branch, blocks, width));
     let assumed = assumed.filter(|_| !standard).map(str::to_owned).into_iter().collect();
     Ok(Some(Found { network, assumed, doubt: None }))
 }
@@ -80,7 +93,8 @@ fn check_branch(state: &State, width: usize, bottleneck: bool) -> Result<(), Des
     }
 }
 
-fn check_classifier(classes: usize) -> Result<(), DescribeError> {
+/// Refuses a network without a head.
+pub(crate) fn check_classifier(classes: usize) -> Result<(), DescribeError> {
     match classes {
         0 => Err(DescribeError::Unusable(
             "holds a ResNet without a classifier: it gives features, not answers; add the `fc` of its fine-tuning or of its \
@@ -89,25 +103,4 @@ fn check_classifier(classes: usize) -> Result<(), DescribeError> {
         )),
         _ => Ok(()),
     }
-}
-
-/// The thin networks of three stages.
-fn cifar(
-    state: &State,
-    width: usize,
-    kernel: usize,
-    blocks: [usize; 4],
-) -> Result<Option<Found>, DescribeError> {
-    let [first, second, third, _] = blocks;
-    let classes = outputs(state, "linear.weight").max(outputs(state, "fc.weight"));
-    check_classifier(classes)?;
-    if kernel != 3 || first != second || second != third || state.contains_key("layer1.0.conv3.weight") {
-        return Err(DescribeError::Unusable(format!(
-            "cannot be used: it is a ResNet of the stages {first}-{second}-{third}, and those with three stages have as many blocks \
-             of two convolutions in each here"
-        )));
-    }
-    let projection = state.contains_key("layer2.0.downsample.0.weight");
-    let config = CifarResNetConfig { blocks: first, width, projection, classes };
-    Ok(Some(Found::certain(NetworkSpec::CifarResnet(config))))
 }

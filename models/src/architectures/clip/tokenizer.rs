@@ -24,7 +24,7 @@ const CONTRACTIONS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 const LONG_S: &str = "'ſ";
 
 /// The merges, one a line, the best first.
-const MERGES: &[u8] = include_bytes!("../../data/clip_merges.txt.gz");
+const MERGES: &[u8] = include_bytes!("../../../data/clip_merges.txt.gz");
 
 static VOCABULARY_OF_CLIP: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::read);
 

@@ -1,8 +1,11 @@
 //! Swin Transformer (Liu et al., 2021), with timm's parameter names and timm's arrangement: a stage merges patches before
 //! its blocks.
 
+mod architecture;
 mod attention;
 mod config;
+mod libraries;
+mod names;
 
 use archaeo_ops::{self as ops, Precision};
 use burn::module::Module;
@@ -13,11 +16,11 @@ pub use self::config::SwinConfig;
 use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear};
 use crate::pass::Pass;
+use crate::patches::PatchProjection;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
 use crate::read_out::{PrefixTokens, ReadOut};
 use crate::spec::SpecError;
 use crate::transformer::{FeedForward, Mlp, add_branch, drop_path_at};
-use crate::vit::PatchProjection;
 use crate::window::Window;
 
 /// Of every layer norm.
