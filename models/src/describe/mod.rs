@@ -11,12 +11,12 @@ mod processor;
 mod specification;
 mod timm;
 
-pub(crate) use self::infer::{Doubt, Found, Hints, check_channels, count, outputs, shape, square};
 use std::path::Path;
 
 use serde_json::Value;
 use thiserror::Error;
 
+pub(crate) use self::infer::{Doubt, Found, Hints, check_channels, count, outputs, shape, square};
 use crate::architectures::NetworkSpec;
 use crate::catalogue::{usual, usual_of};
 use crate::checkpoint::{Checkpoint, WeightsError, printable};
