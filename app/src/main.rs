@@ -16,7 +16,7 @@ mod talk;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use archaeo_ops::{keep_freed_memory, with_precision};
+use archaeo_ops::keep_freed_memory;
 use archaeo_store::memory::memory;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches};
@@ -92,7 +92,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
     if let Some(threads) = global.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
-    with_precision(global.precision(), || execute(command, global, printer))
+    execute(command, global, printer)
 }
 
 fn execute(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Result<()> {

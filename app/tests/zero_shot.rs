@@ -9,6 +9,7 @@ use std::process::Command;
 
 use archaeo_models::clip::{Clip, ClipConfig, Prompts};
 use archaeo_models::{ModelCard, NetworkSpec, checkpoint, save, state_of, usual, write_arrays};
+use archaeo_ops::Precision;
 use archaeo_random::{keyed_rng, standard_normal};
 use archaeo_store::arrays::{Values, read_export};
 use burn::tensor::Device;
@@ -101,7 +102,7 @@ fn logits_follow_the_names_and_are_those_of_the_library() {
         classes: CLASSES.map(str::to_owned).to_vec(),
     };
     let templates = Prompts::parse(&fs::read_to_string(&prompts).unwrap()).unwrap();
-    let model = clip.classifier(card, &templates, &mut |_| {}).unwrap();
+    let model = clip.classifier(card, &templates, Precision::F32, &mut |_| {}).unwrap();
     let saved = world.path("saved.safetensors");
     save(&saved, &model, &[]).unwrap();
     let export = world.path("saved-logits.safetensors");

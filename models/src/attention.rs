@@ -1,6 +1,6 @@
 //! Multi-head self-attention (Vaswani et al., 2017, section 3.2) with one packed projection for query, key and value.
 
-use archaeo_ops as ops;
+use archaeo_ops::{self as ops, Precision};
 use burn::module::Module;
 use burn::tensor::{Bool, Device, Tensor};
 
@@ -37,10 +37,10 @@ pub(crate) fn project_onto(
 ) -> Tensor<3> {
     match residual {
         Some(residual) if pass.drops(dropout) => {
-            residual + pass.dropout(projection.forward(x), dropout, stream)
+            residual + pass.dropout(projection.forward(x, pass.precision), dropout, stream)
         }
-        Some(residual) => projection.forward_onto(residual, x),
-        None => pass.dropout(projection.forward(x), dropout, stream),
+        Some(residual) => projection.forward_onto(residual, x, pass.precision),
+        None => pass.dropout(projection.forward(x, pass.precision), dropout, stream),
     }
 }
 
@@ -93,19 +93,21 @@ impl MultiHeadAttention {
         let [batch, tokens, width] = x.dims();
         let head_dim = width / self.heads;
         let scale = (head_dim as f64).powf(-0.5);
-        let packed = self.qkv.forward(x).reshape([batch, tokens, 3, self.heads, head_dim]);
+        let precision = pass.precision;
+        let packed = self.qkv.forward(x, precision).reshape([batch, tokens, 3, self.heads, head_dim]);
         let dropping = pass.training.is_some() && self.weight_dropout > 0.0;
         let context = if pass.probe.wants_attention(site) || dropping {
-            let weights =
-                pass.probe.attention(site, ops::self_attention_weights(packed.clone(), None, scale));
+            let weights = pass
+                .probe
+                .attention(site, ops::self_attention_weights(packed.clone(), None, scale, precision));
             let weights = pass.dropout(
                 weights,
                 self.weight_dropout,
                 &format!("attention weight dropout {}", site.layer),
             );
-            ops::self_attention_context(weights, packed)
+            ops::self_attention_context(weights, packed, precision)
         } else {
-            ops::self_attention(packed, None, scale)
+            ops::self_attention(packed, None, scale, precision)
         };
         let gathered = pass.probe.heads(site, context.swap_dims(1, 2));
         let gathered = gathered.swap_dims(1, 2).reshape([batch, tokens, width]);
@@ -117,11 +119,17 @@ impl MultiHeadAttention {
     ///
     /// # Shapes
     /// `[batch, tokens, width]`, bias `[1, heads, tokens, tokens]` → `[batch, tokens, width]`
-    pub(crate) fn forward_biased(&self, x: Tensor<3>, residual: Tensor<3>, bias: Tensor<4>) -> Tensor<3> {
+    pub(crate) fn forward_biased(
+        &self,
+        x: Tensor<3>,
+        residual: Tensor<3>,
+        bias: Tensor<4>,
+        precision: Precision,
+    ) -> Tensor<3> {
         let [batch, tokens, width] = x.dims();
         let head_dim = width / self.heads;
-        let packed = self.qkv.forward(x).reshape([batch, tokens, 3, self.heads, head_dim]);
-        let context = ops::self_attention(packed, Some(bias), (head_dim as f64).powf(-0.5));
-        self.proj.forward_onto(residual, context.reshape([batch, tokens, width]))
+        let packed = self.qkv.forward(x, precision).reshape([batch, tokens, 3, self.heads, head_dim]);
+        let context = ops::self_attention(packed, Some(bias), (head_dim as f64).powf(-0.5), precision);
+        self.proj.forward_onto(residual, context.reshape([batch, tokens, width]), precision)
     }
 }

@@ -1,6 +1,7 @@
 //! What the published checkpoints of a named model expect.
 
-use crate::preprocessing::{CLIP_MOMENTS, IMAGENET_MOMENTS, Interpolation, Preprocessing, crop_share};
+use crate::architectures::ALL;
+use crate::preprocessing::{IMAGENET_MOMENTS, Interpolation, Preprocessing, crop_share};
 use crate::state::State;
 
 /// What a named model is usually made for.
@@ -13,32 +14,23 @@ pub struct Usual {
 }
 
 /// Beginning and end of a name (of a model, or of a family in the words of `transformers`), and what its published
-/// checkpoints were trained with: side, crop, filter, moments. The first row that fits counts. timm's `pretrained_cfg` of
-/// the default weights; torchvision's first weights (`IMAGENET1K_V1`); OpenAI's CLIP.
-const ROWS: &[(&str, &str, usize, f64, Interpolation, Moments)] = &[
-    ("vit_micro", "", 32, 1.0, Interpolation::Bicubic, HALF),
-    ("clip_vit_micro", "", 32, 1.0, Interpolation::Bicubic, CLIP_MOMENTS),
-    ("resnet_micro", "", 32, 1.0, Interpolation::Bicubic, HALF),
-    ("resnet", "_cifar", 32, 1.0, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    ("resnet", "", 224, 0.875, Interpolation::Bilinear, IMAGENET_MOMENTS),
-    ("dinov2", "", 224, 0.875, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    // Those of that size are DINO's.
-    ("vit_small_patch8", "", 224, 0.9, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    ("vit_", "_dinov2", 518, 1.0, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    ("vit_", "_clip", 224, 1.0, Interpolation::Bicubic, CLIP_MOMENTS),
-    ("vit_", "_clip_quickgelu", 224, 1.0, Interpolation::Bicubic, CLIP_MOMENTS),
-    ("clip", "", 224, 1.0, Interpolation::Bicubic, CLIP_MOMENTS),
-    ("deit", "", 224, 0.9, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    ("swin", "", 224, 0.9, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    ("beitv2_large", "", 224, 0.95, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    ("beitv2", "", 224, 0.9, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    ("beit", "", 224, 0.9, Interpolation::Bicubic, HALF),
-    ("vit", "", 224, 0.9, Interpolation::Bicubic, HALF),
-];
+/// checkpoints were trained with: side, crop, filter, moments. The first row of an architecture that fits counts. timm's
+/// `pretrained_cfg` of the default weights; torchvision's first weights (`IMAGENET1K_V1`); OpenAI's CLIP.
+pub(crate) type Published = (&'static str, &'static str, usize, f64, Interpolation, Moments);
 
 type Moments = ([f32; 3], [f32; 3]);
 
-const HALF: Moments = ([0.5; 3], [0.5; 3]);
+pub(crate) const HALF: Moments = ([0.5; 3], [0.5; 3]);
+
+/// What torchvision's first weights (`IMAGENET1K_V1`) of an architecture were trained with at 224 px, where that is not what
+/// timm's were.
+#[derive(Clone, Copy)]
+pub(crate) struct Torchvision {
+    /// The end of an array's name that torchvision alone has.
+    pub(crate) mark: &'static str,
+    /// Beginning of the model's name, shorter side before the crop, filter.
+    pub(crate) rows: &'static [(&'static str, usize, Interpolation)],
+}
 
 /// Sides from which on timm's checkpoints see the whole image.
 const LARGE_IMAGE: usize = 384;
@@ -49,7 +41,8 @@ pub fn usual(name: &str) -> Usual {
         Some((stem, Ok(pixels))) => (stem, Some(pixels)),
         _ => (name, None),
     };
-    let row = ROWS.iter().find(|(start, end, ..)| stem.starts_with(start) && stem.ends_with(end));
+    let mut rows = ALL.iter().flat_map(|architecture| architecture.published);
+    let row = rows.find(|(start, end, ..)| stem.starts_with(start) && stem.ends_with(end));
     let Some(&(_, _, side, crop, interpolation, (mean, std))) = row else {
         return Usual { classes: 1000, preprocessing: Preprocessing::plain(pixels.unwrap_or(224)) };
     };
@@ -60,27 +53,17 @@ pub fn usual(name: &str) -> Usual {
     Usual { classes, preprocessing }
 }
 
-/// torchvision's transformers at 224 px: beginning of the name, shorter side before the crop, filter. Its first weights
-/// (`IMAGENET1K_V1`).
-const TORCHVISION: &[(&str, usize, Interpolation)] = &[
-    ("vit_large_patch16", 242, Interpolation::Bilinear),
-    ("vit_", 256, Interpolation::Bilinear),
-    ("swin_tiny_", 232, Interpolation::Bicubic),
-    ("swin_small_", 246, Interpolation::Bicubic),
-    ("swin_base_", 238, Interpolation::Bicubic),
-];
-
 /// What the model of `name` with these arrays is usually made for. Where their names are torchvision's, so is the
 /// preprocessing; its residual networks cannot be told from timm's.
 pub(crate) fn usual_of(name: &str, state: &State) -> Usual {
     let usual = usual(name);
-    let torchvision = |name: &String| {
-        name.ends_with("conv_proj.weight") || name.ends_with("features.1.0.attn.relative_position_bias_table")
-    };
-    let row = TORCHVISION.iter().find(|(start, ..)| name.starts_with(start));
-    let Some(&(_, resized, interpolation)) =
-        row.filter(|_| usual.preprocessing.image_size == 224 && state.keys().any(torchvision))
-    else {
+    let known = ALL.iter().filter_map(|architecture| architecture.torchvision);
+    let row = known.flat_map(|known| known.rows.iter().map(move |row| (known.mark, row)));
+    let Some((_, &(_, resized, interpolation))) = row.into_iter().find(|(mark, row)| {
+        name.starts_with(row.0)
+            && usual.preprocessing.image_size == 224
+            && state.keys().any(|array| array.ends_with(mark))
+    }) else {
         return usual;
     };
     let (mean, std) = IMAGENET_MOMENTS;

@@ -1,73 +1,22 @@
 //! A model as the rest of the program sees it: images in [0, 1] in, logits out.
 
+use archaeo_ops::Precision;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use crate::beit::Beit;
-use crate::clip::ZeroShot;
+use crate::architectures::{Network, NetworkSpec};
 use crate::forward::{Tokens, Transformer};
 use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
 use crate::preprocessing::Preprocessing;
-use crate::resnet::ResNet;
-use crate::resnet_cifar::CifarResNet;
-use crate::spec::{NetworkSpec, SpecError};
+use crate::spec::SpecError;
 use crate::state::shapes_of;
-use crate::swin::Swin;
-use crate::vit::Vit;
-
-/// One of the architectures.
-#[derive(Module, Debug)]
-#[allow(clippy::large_enum_variant)] // one or two exist in a program
-pub enum Network {
-    /// Vision Transformer.
-    Vit(Vit),
-    /// BEiT.
-    Beit(Beit),
-    /// Swin Transformer.
-    Swin(Swin),
-    /// Image tower of CLIP with a prototype for each class.
-    ZeroShot(ZeroShot),
-    /// ImageNet-style residual network.
-    Resnet(ResNet),
-    /// CIFAR-style residual network.
-    CifarResnet(CifarResNet),
-}
 
 impl Network {
-    fn new(spec: &NetworkSpec, device: &Device) -> Result<Self, SpecError> {
-        Ok(match spec {
-            NetworkSpec::Vit(config) => Self::Vit(Vit::new(config, device)?),
-            NetworkSpec::Beit(config) => Self::Beit(Beit::new(config, device)?),
-            NetworkSpec::Swin(config) => Self::Swin(Swin::new(config, device)?),
-            NetworkSpec::ZeroShot(config) => Self::ZeroShot(ZeroShot::new(config, device)?),
-            NetworkSpec::Resnet(config) => Self::Resnet(ResNet::new(config, device)?),
-            NetworkSpec::CifarResnet(config) => Self::CifarResnet(CifarResNet::new(config, device)?),
-        })
-    }
-
-    /// Logits of normalised images, `[batch, 3, height, width]` → `[batch, classes]`.
-    pub fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        match self {
-            Self::Vit(vit) => vit.forward(images, pass),
-            Self::Beit(beit) => beit.forward(images, pass),
-            Self::Swin(swin) => swin.forward(images, pass),
-            Self::ZeroShot(tower) => tower.forward(images, pass),
-            Self::Resnet(resnet) => resnet.forward(images, pass),
-            Self::CifarResnet(resnet) => resnet.forward(images, pass),
-        }
-    }
-
     /// The network as a sequence of blocks; `None` of a residual network.
     pub fn transformer(&self) -> Option<&dyn Transformer> {
-        match self {
-            Self::Vit(vit) => Some(vit),
-            Self::Beit(beit) => Some(beit),
-            Self::Swin(swin) => Some(swin),
-            Self::ZeroShot(tower) => Some(tower),
-            Self::Resnet(_) | Self::CifarResnet(_) => None,
-        }
+        self.parts().transformer()
     }
 }
 
@@ -115,6 +64,8 @@ pub struct Classifier {
     pub network: Network,
     #[module(skip)]
     card: ModelCard,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Classifier {
@@ -145,7 +96,7 @@ impl Classifier {
                 card.name, card.preprocessing.image_size
             )));
         }
-        Ok(Self { network: Network::new(&card.network, device)?, card })
+        Ok(Self { network: Network::new(&card.network, device)?, card, precision: Precision::F32 })
     }
 
     /// Everything about the model but its numbers.
@@ -159,18 +110,55 @@ impl Classifier {
         self
     }
 
+    /// The same model, whose every pass is made in `precision` from here on; a new one is in 32-bit floats. It belongs to the
+    /// model at work, not to its card: a file does not hold it.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// What the operands of its matrix products and convolutions are rounded to.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// Trained parameters, buffers not counted.
     pub fn parameter_count(&self) -> usize {
         trained_parameters(self)
     }
 
     /// Logits of images with values in [0, 1]; normalisation happens inside, so that a perturbation is measured in
-    /// pixels whatever the model.
+    /// pixels whatever the model. The pass is made in the model's own precision.
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, classes]`
     pub fn logits(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        self.network.forward(self.normalised(images), pass)
+        pass.precision = self.precision;
+        self.network.parts().forward(self.normalised(images), pass)
+    }
+
+    /// What the head reads of images with values in [0, 1]: of a transformer the tokens that its
+    /// [`read_out`](Transformer::read_out) names after the last norm, of a distilled one with both heads the class token and then
+    /// the distillation token; of CLIP the embedding, projected and at length 1; of a residual network the mean of the last feature
+    /// map. To the last bit, [`Classifier::head`] makes of them what [`Classifier::logits`] gives.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, feature_dim]`
+    pub fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        pass.precision = self.precision;
+        self.network.parts().features(self.normalised(images), pass)
+    }
+
+    /// Numbers of an image that the head reads.
+    pub fn feature_dim(&self) -> usize {
+        self.network.parts().feature_dim()
+    }
+
+    /// Logits of [`Classifier::features`]; a model without a head hands them back.
+    ///
+    /// # Shapes
+    /// `[batch, feature_dim]` → `[batch, classes]`
+    pub fn head(&self, features: Tensor<2>) -> Tensor<2> {
+        self.network.parts().head(features, self.precision)
     }
 
     /// Images as the network expects them, `[batch, 3, height, width]`.
@@ -203,6 +191,7 @@ impl Classifier {
         grid: [usize; 2],
         pass: &mut Pass,
     ) -> Tensor<2> {
+        pass.precision = self.precision;
         let transformer = self.network.transformer().expect("a network without attention has no tokens");
         transformer.forward_from(layer, Tokens { values: tokens, grid }, pass)
     }

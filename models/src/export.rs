@@ -7,17 +7,13 @@ use std::path::Path;
 use archaeo_store::StoreError;
 use serde_json::{Map, Value, json};
 
-use crate::beit::BeitConfig;
+use crate::architectures::Architecture;
 use crate::checkpoint::{WeightsError, save};
 use crate::classifier::{Classifier, ModelCard};
 use crate::preprocessing::{Fit, Interpolation};
-use crate::spec::NetworkSpec;
-use crate::swin::SwinConfig;
-use crate::transformer::FeedForward;
-use crate::vit::{Pooling, Position, VitConfig};
 
 /// Epsilon of timm's layer norms, but for CLIP's.
-const TIMM_EPSILON: f64 = 1e-6;
+pub(crate) const TIMM_EPSILON: f64 = 1e-6;
 
 /// Which library builds an exported model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +24,22 @@ pub enum Library {
     Torchvision,
     /// None of them has this model; the file is read by `archaeo` alone.
     Archaeo,
+}
+
+/// How timm builds a model.
+pub(crate) struct TimmModel {
+    pub(crate) library: Library,
+    /// The name of a model that it knows.
+    pub(crate) architecture: String,
+    /// What is otherwise than in that model.
+    pub(crate) arguments: Map<String, Value>,
+}
+
+impl TimmModel {
+    /// A model that no other library has.
+    pub(crate) fn of_none(name: &str) -> Self {
+        Self { library: Library::Archaeo, architecture: name.to_owned(), arguments: Map::new() }
+    }
 }
 
 /// Writes `model.safetensors` and `config.json` into `folder`, each to a temporary name first, and says who can load them.
@@ -53,14 +65,7 @@ pub fn write_configuration(folder: &Path, card: &ModelCard) -> Result<Library, W
 
 /// timm's `config.json` for a model, and who can build it.
 pub fn configuration(card: &ModelCard) -> (Library, Value) {
-    let (library, architecture, arguments) = match &card.network {
-        NetworkSpec::Vit(config) => vit(config),
-        NetworkSpec::Beit(config) => beit(config),
-        NetworkSpec::Swin(config) => swin(config),
-        // Logits that are cosines are no layer of theirs.
-        NetworkSpec::ZeroShot(_) => (Library::Archaeo, "clip_zero_shot".into(), Map::new()),
-        NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => residual(card),
-    };
+    let TimmModel { library, architecture, arguments } = card.network.sizes().timm(&card.name);
     let preprocessing = &card.preprocessing;
     let side = preprocessing.image_size;
     let mut config = json!({
@@ -92,7 +97,7 @@ pub fn configuration(card: &ModelCard) -> (Library, Value) {
     (library, config)
 }
 
-fn arguments(value: Value) -> Map<String, Value> {
+pub(crate) fn arguments(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(arguments) => arguments,
         _ => unreachable!("arguments are written as an object"),
@@ -100,7 +105,9 @@ fn arguments(value: Value) -> Map<String, Value> {
 }
 
 /// What timm calls the sizes of a transformer of equal blocks.
-fn sizes([image_size, patch_size, width, depth, heads, mlp_width]: [usize; 6]) -> Map<String, Value> {
+pub(crate) fn sizes(
+    [image_size, patch_size, width, depth, heads, mlp_width]: [usize; 6],
+) -> Map<String, Value> {
     arguments(json!({
         "img_size": image_size,
         "patch_size": patch_size,
@@ -111,66 +118,14 @@ fn sizes([image_size, patch_size, width, depth, heads, mlp_width]: [usize; 6]) -
     }))
 }
 
-/// timm's constructor takes every size, but not the epsilon of the norms nor the kind of a gated perceptron: those come with
-/// an architecture's name.
-fn vit(config: &VitConfig) -> (Library, String, Map<String, Value>) {
-    let architecture = match (config.distilled, config.pre_norm) {
-        (true, _) => "deit_tiny_distilled_patch16_224",
-        (false, true) => "vit_base_patch32_clip_224",
-        (false, false) => "vit_tiny_patch16_224",
-    };
-    let mean = !matches!(config.pooling, Pooling::ClassToken | Pooling::ClassTokenAndMean);
-    let VitConfig { image_size, patch_size, width, depth, heads, mlp_width, .. } = *config;
-    let mut made = sizes([image_size, patch_size, width, depth, heads, mlp_width]);
-    let mut add = |needed: bool, key: &str, value: Value| {
-        if needed {
-            made.insert(key.into(), value);
-        }
-    };
-    add(!config.has_class_token(), "class_token", json!(false));
-    add(mean, "global_pool", json!("avg"));
-    add(mean || config.norm_after_pooling, "fc_norm", json!(config.norm_after_pooling));
-    add(config.registers > 0, "reg_tokens", json!(config.registers));
-    add(config.layer_scale, "init_values", json!(1e-5));
-    add(config.position == Position::LearnedOnPatches, "no_embed_class", json!(true));
-    add(config.position == Position::None, "pos_embed", json!("none"));
-    add(config.feed_forward == FeedForward::QuickGelu, "act_layer", json!("quick_gelu"));
-    let epsilon = if config.pre_norm { 1e-5 } else { TIMM_EPSILON };
-    let known = config.feed_forward != FeedForward::SwiGlu
-        && config.pooling != Pooling::ClassTokenAndMean
-        && config.epsilon == epsilon;
-    (if known { Library::Timm } else { Library::Archaeo }, architecture.into(), made)
-}
-
-fn beit(config: &BeitConfig) -> (Library, String, Map<String, Value>) {
-    let BeitConfig { image_size, patch_size, width, depth, heads, mlp_width, .. } = *config;
-    let made = sizes([image_size, patch_size, width, depth, heads, mlp_width]);
-    let library = if config.epsilon == TIMM_EPSILON { Library::Timm } else { Library::Archaeo };
-    (library, "beit_base_patch16_224".into(), made)
-}
-
-fn swin(config: &SwinConfig) -> (Library, String, Map<String, Value>) {
-    let made = arguments(json!({
-        "img_size": config.image_size,
-        "patch_size": config.patch_size,
-        "window_size": config.window_size,
-        "embed_dim": config.width,
-        "depths": config.depths,
-        "num_heads": config.heads,
-        "mlp_ratio": config.mlp_ratio,
-    }));
-    (Library::Timm, "swin_tiny_patch4_window7_224".into(), made)
-}
-
 /// The standard sizes are timm's and torchvision's own; stems for small images and other widths are built from torchvision's
 /// blocks.
-fn residual(card: &ModelCard) -> (Library, String, Map<String, Value>) {
-    let classes = card.network.classes();
-    let same = |name: &String| NetworkSpec::named(name, classes, 224).ok().as_ref() == Some(&card.network);
-    let named = NetworkSpec::names().into_iter().find(same);
+pub(crate) fn by_own_name<A: Architecture + PartialEq>(sizes: &A, name: &str) -> TimmModel {
+    let same = |name: &String| A::named(name, sizes.classes(), 224).is_some_and(|named| named == *sizes);
+    let named = A::names().into_iter().find(same);
     let library = match &named {
         Some(name) if !name.contains('_') => Library::Timm,
         _ => Library::Torchvision,
     };
-    (library, named.unwrap_or_else(|| card.name.clone()), Map::new())
+    TimmModel { library, architecture: named.unwrap_or_else(|| name.to_owned()), arguments: Map::new() }
 }

@@ -1,8 +1,43 @@
-//! The one forward pass of every transformer, in its parts: stem, blocks, read-out.
+//! The one forward pass of every network, in its parts: images become features, features become logits; in a transformer, a stem,
+//! blocks and a pooling give the features.
 
+use archaeo_ops::Precision;
 use burn::tensor::Tensor;
 
 use crate::pass::Pass;
+use crate::read_out::{PrefixTokens, ReadOut};
+
+/// A network that makes features of an image, and logits of features.
+pub trait ForwardPass {
+    /// Numbers of an image that the head reads.
+    fn feature_dim(&self) -> usize;
+
+    /// What the head reads of normalised images.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, feature_dim]`
+    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2>;
+
+    /// Logits of features; a model without a head hands the features back.
+    ///
+    /// # Shapes
+    /// `[batch, feature_dim]` → `[batch, classes]`
+    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2>;
+
+    /// Logits of normalised images.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, classes]`; of a model without a head `[batch, feature_dim]`
+    fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let features = self.features(images, pass);
+        self.head(features, pass.precision)
+    }
+
+    /// The network as a sequence of blocks; `None` of a residual network.
+    fn transformer(&self) -> Option<&dyn Transformer> {
+        None
+    }
+}
 
 /// The residual stream between two blocks.
 #[derive(Clone, Debug)]
@@ -13,38 +48,44 @@ pub struct Tokens {
     pub grid: [usize; 2],
 }
 
-/// A network whose forward pass is a stem, blocks on a residual stream and a read-out.
-pub trait Transformer {
+/// A network whose features are made by a stem, blocks on a residual stream and a pooling.
+pub trait Transformer: ForwardPass {
     /// Blocks, one or more.
     fn depth(&self) -> usize;
+
+    /// Tokens before the first patch.
+    fn prefix(&self) -> PrefixTokens;
+
+    /// Which tokens [`Transformer::pool`] reads, and what share each has ([`ReadOut::weights`]).
+    fn read_out(&self) -> ReadOut;
 
     /// `[batch, 3, height, width]`, normalised → tokens as the first block receives them
     fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tokens;
 
-    /// Tokens as block `layer` receives them → tokens as the next one, or the read-out, does.
+    /// Tokens as block `layer` receives them → tokens as the next one, or the pooling, does.
     fn block(&self, layer: usize, tokens: Tokens, pass: &mut Pass) -> Tokens;
 
-    /// What the last block gives → `[batch, classes]`; of a model without a head `[batch, features]`
-    fn read_out(&self, tokens: Tokens) -> Tensor<2>;
+    /// What the last block gives → `[batch, feature_dim]`, after the last norm
+    fn pool(&self, tokens: Tokens, precision: Precision) -> Tensor<2>;
 
-    /// Logits of normalised images.
+    /// Features from the tokens as block `layer` receives them, for a pass that resumes there: to the last bit what
+    /// [`ForwardPass::features`] gives.
     ///
     /// # Shapes
-    /// `[batch, 3, height, width]` → `[batch, classes]`; of a model without a head `[batch, features]`
-    fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let tokens = self.stem(images, pass);
-        self.forward_from(0, tokens, pass)
-    }
-
-    /// Logits from the tokens as block `layer` receives them, for a pass that resumes there: to the last bit what
-    /// [`Transformer::forward`] gives.
-    ///
-    /// # Shapes
-    /// `[batch, tokens, width]` → `[batch, classes]`
-    fn forward_from(&self, layer: usize, mut tokens: Tokens, pass: &mut Pass) -> Tensor<2> {
+    /// `[batch, tokens, width]` → `[batch, feature_dim]`
+    fn features_from(&self, layer: usize, mut tokens: Tokens, pass: &mut Pass) -> Tensor<2> {
         for layer in layer..self.depth() {
             tokens = self.block(layer, tokens, pass);
         }
-        self.read_out(tokens)
+        self.pool(tokens, pass.precision)
+    }
+
+    /// Logits from the tokens as block `layer` receives them: to the last bit what [`ForwardPass::forward`] gives.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, classes]`
+    fn forward_from(&self, layer: usize, tokens: Tokens, pass: &mut Pass) -> Tensor<2> {
+        let features = self.features_from(layer, tokens, pass);
+        self.head(features, pass.precision)
     }
 }

@@ -4,7 +4,7 @@
 //! its way in or out. Layers are built with neutral values (ones for scales, zeros elsewhere); [`crate::initialize`]
 //! draws those that must not start equal.
 
-use archaeo_ops::{self as ops, ChannelEpilogue, Convolution};
+use archaeo_ops::{self as ops, ChannelEpilogue, Convolution, Precision};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
@@ -46,13 +46,18 @@ impl Linear {
     }
 
     /// `[.., in]` → `[.., out]`
-    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        ops::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    pub fn forward<const D: usize>(&self, x: Tensor<D>, precision: Precision) -> Tensor<D> {
+        ops::linear(x, self.weight.val(), self.bias.as_ref().map(Param::val), precision)
     }
 
     /// `residual` `[.., out]` plus [`Linear::forward`].
-    pub(crate) fn forward_onto<const D: usize>(&self, residual: Tensor<D>, x: Tensor<D>) -> Tensor<D> {
-        ops::linear_onto(residual, x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    pub(crate) fn forward_onto<const D: usize>(
+        &self,
+        residual: Tensor<D>,
+        x: Tensor<D>,
+        precision: Precision,
+    ) -> Tensor<D> {
+        ops::linear_onto(residual, x, self.weight.val(), self.bias.as_ref().map(Param::val), precision)
     }
 }
 
@@ -140,16 +145,16 @@ impl BatchNorm2d {
     /// step moves the running ones ([`crate::Classifier::absorb_moments`]).
     pub fn forward(&self, conv: &Conv2d, x: Tensor<4>, then: ChannelEpilogue, pass: &mut Pass) -> Tensor<4> {
         let (kernel, geometry) = (conv.weight.val(), conv.geometry());
-        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let affine = [self.weight.val(), self.bias.val()];
+        let (epsilon, precision) = (self.epsilon, pass.precision);
         match &mut pass.training {
             None => {
                 let moments = [self.running_mean.val(), self.running_var.val()];
-                ops::conv2d_batch_norm(x, kernel, geometry, [weight, bias], moments, self.epsilon, then)
+                ops::conv2d_batch_norm(x, kernel, geometry, affine, moments, epsilon, then, precision)
             }
             Some(step) => {
-                let affine = [weight, bias];
                 let (y, batch) =
-                    ops::conv2d_batch_norm_train(x, kernel, geometry, affine, self.epsilon, then);
+                    ops::conv2d_batch_norm_train(x, kernel, geometry, affine, epsilon, then, precision);
                 let (running_mean, running_var) = (self.running_mean.id, self.running_var.id);
                 step.moments.push(LayerMoments { running_mean, running_var, batch });
                 y

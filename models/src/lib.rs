@@ -4,12 +4,11 @@
 //! [`Probe`] that watches (and may alter) attention, tokens and feature maps, and the [`TrainingStep`] at training.
 //! Nothing here knows why it is watched.
 
+pub mod architectures;
 mod attention;
-mod beit;
 mod catalogue;
 pub mod checkpoint;
 mod classifier;
-pub mod clip;
 mod describe;
 mod export;
 mod flops;
@@ -21,52 +20,49 @@ mod names;
 mod nearest;
 mod outputs;
 mod pass;
+mod patches;
 mod preprocessing;
-mod presets;
 mod probe;
 mod read_out;
 mod recompute;
-mod resnet;
-mod resnet_cifar;
 mod spec;
 mod state;
-mod swin;
 mod transformer;
-mod vit;
 mod window;
 
+pub use architectures::beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
+pub use architectures::clip;
+pub use architectures::resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, Stem};
+pub use architectures::resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};
+pub use architectures::swin::{
+    PatchMerging, Swin, SwinBlock, SwinConfig, SwinHead, SwinPatchEmbed, SwinStage, WindowAttention,
+    merged_tokens,
+};
+pub use architectures::vit::{Pooling, Position, PositionResampling, Vit, VitConfig, sine_positions};
+pub use architectures::{Network, NetworkSpec};
 pub use attention::{MultiHeadAttention, scaled_dot_product_attention};
-pub use beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
 pub use catalogue::{Usual, usual};
 pub use checkpoint::{
     Checkpoint, LoadOptions, ReadOptions, TrainingCode, WeightsError, load, read_arrays, read_card, save,
     write_arrays,
 };
-pub use classifier::{Classifier, ModelCard, Network};
+pub use classifier::{Classifier, ModelCard};
 pub use describe::{DescribeError, Described, ModelRequest};
 pub use export::{Library, configuration, export, write_configuration};
-pub use forward::{Tokens, Transformer};
+pub use forward::{ForwardPass, Tokens, Transformer};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
 pub use memory::{TooLarge, check_memory};
 pub use nearest::nearest;
 pub use pass::{LayerMoments, Pass, TrainingStep};
+pub use patches::{PatchEmbed, PatchProjection};
 pub use preprocessing::{
     CLIP_MOMENTS, Fit, IMAGENET_MOMENTS, Interpolation, Origin, Preprocessing, PreprocessingChoice,
     SourcedPreprocessing,
 };
 pub use probe::{AttentionSite, FeatureSite, Probe, TokenPlace, TokenSite};
 pub use read_out::{PrefixTokens, ReadOut};
-pub use resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, Stem};
-pub use resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};
-pub use spec::{NetworkSpec, SpecError};
+pub use spec::SpecError;
 pub use state::{Array, Mismatch, ParameterPath, State, shapes_of, state_of, with_state};
-pub use swin::{
-    PatchMerging, Swin, SwinBlock, SwinConfig, SwinHead, SwinPatchEmbed, SwinStage, WindowAttention,
-    merged_tokens,
-};
 pub use transformer::{Block, BlockConfig, FeedForward, LayerScale, Mlp};
-pub use vit::{
-    PatchEmbed, PatchProjection, Pooling, Position, PositionResampling, Vit, VitConfig, sine_positions,
-};
 pub use window::{Window, WindowPadding};

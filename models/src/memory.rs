@@ -4,7 +4,7 @@ use std::fs;
 
 use thiserror::Error;
 
-use crate::spec::NetworkSpec;
+use crate::architectures::NetworkSpec;
 
 /// What takes more memory than there is.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -56,27 +56,23 @@ impl NetworkSpec {
 
     /// Values that the first block, whose are the most, is given for one image.
     pub fn values_of_a_block(&self, image_size: usize) -> f64 {
-        let tokens = |patch: usize| (image_size as f64 / patch.max(1) as f64).floor().powi(2);
-        match self {
-            Self::Vit(vit) => tokens(vit.patch_size) * vit.width as f64,
-            Self::Beit(beit) => tokens(beit.patch_size) * beit.width as f64,
-            Self::ZeroShot(tower) => tokens(tower.image.patch_size) * tower.image.width as f64,
-            Self::Swin(swin) => tokens(swin.patch_size) * swin.width as f64,
-            // Sixteen channels or more, at a quarter of the side or more.
-            Self::Resnet(_) | Self::CifarResnet(_) => 16.0 * tokens(4),
-        }
+        self.sizes().values_of_a_block(image_size)
     }
 
     /// Blocks that work on as many values as the first.
     pub fn largest_blocks(&self) -> usize {
-        match self {
-            Self::Vit(vit) => vit.depth,
-            Self::Beit(beit) => beit.depth,
-            Self::ZeroShot(tower) => tower.image.depth,
-            Self::Swin(swin) => swin.depths.first().copied().unwrap_or(1),
-            Self::Resnet(_) | Self::CifarResnet(_) => 1,
-        }
+        self.sizes().largest_blocks()
     }
+}
+
+/// Of the tokens of patches.
+pub(crate) fn values_of_tokens(image_size: usize, patch_size: usize, width: usize) -> f64 {
+    (image_size as f64 / patch_size.max(1) as f64).floor().powi(2) * width as f64
+}
+
+/// Of a residual network's maps: sixteen channels or more, at a quarter of the side or more.
+pub(crate) fn values_of_maps(image_size: usize) -> f64 {
+    values_of_tokens(image_size, 4, 16)
 }
 
 #[cfg(test)]

@@ -71,10 +71,10 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::architectures::NetworkSpec;
     use crate::classifier::ModelCard;
     use crate::pass::Pass;
     use crate::preprocessing::Preprocessing;
-    use crate::spec::NetworkSpec;
 
     #[test]
     fn logits_follow_the_order_whatever_the_head_is_called() {

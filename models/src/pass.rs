@@ -1,6 +1,7 @@
-//! What one forward pass is told in addition to its images: who watches, and whether it is a training step.
+//! What one forward pass is told in addition to its images: who watches, how exactly it is computed, and whether it is a
+//! training step.
 
-use archaeo_ops::BatchMoments;
+use archaeo_ops::{BatchMoments, Precision};
 use burn::module::ParamId;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
@@ -8,10 +9,12 @@ use rand::RngExt;
 use crate::probe::Probe;
 use archaeo_random::keyed_rng;
 
-/// One forward pass: a probe, and the training step it belongs to, if any.
+/// One forward pass: a probe, a precision, and the training step it belongs to, if any.
 pub struct Pass<'a> {
     /// Sees every site of the pass.
     pub probe: &'a mut dyn Probe,
+    /// Of its matrix products and convolutions, and of their gradients. A [`Classifier`](crate::Classifier) puts its own here.
+    pub precision: Precision,
     /// `None` at evaluation: no dropout, no stochastic depth, batch norm with its running moments.
     pub training: Option<&'a mut TrainingStep>,
 }
@@ -19,12 +22,17 @@ pub struct Pass<'a> {
 impl<'a> Pass<'a> {
     /// A pass at evaluation, watched by `probe` (`&mut ()` for nobody).
     pub fn evaluate(probe: &'a mut dyn Probe) -> Self {
-        Self { probe, training: None }
+        Self { probe, precision: Precision::F32, training: None }
     }
 
     /// A pass at training, watched by `probe`.
     pub fn train(probe: &'a mut dyn Probe, step: &'a mut TrainingStep) -> Self {
-        Self { probe, training: Some(step) }
+        Self { probe, precision: Precision::F32, training: Some(step) }
+    }
+
+    /// The same pass in another precision; a new one is in 32-bit floats.
+    pub fn in_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Inverted dropout (Srivastava et al., 2014) on each element with probability `rate`; nothing at evaluation.

@@ -50,7 +50,7 @@ impl Classifier {
         let transformer = self.network.transformer().expect("a residual network has no blocks to recompute");
         let last = transformer.depth() - 1;
         let mut probe = ();
-        let mut pass = Pass::train(&mut probe, step);
+        let mut pass = Pass::train(&mut probe, step).in_precision(self.precision());
 
         let stem = transformer.stem(self.normalised(images), &mut pass);
         let mut inputs = vec![stem.constant()];

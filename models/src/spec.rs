@@ -1,14 +1,9 @@
 //! What model is meant: an architecture with its sizes, by name or in full.
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::beit::BeitConfig;
-use crate::clip::ZeroShotConfig;
-use crate::resnet::ResNetConfig;
-use crate::resnet_cifar::CifarResNetConfig;
-use crate::swin::SwinConfig;
-use crate::vit::{Pooling, VitConfig};
+use crate::architectures::{ALL, NetworkSpec};
+use crate::nearest::nearest;
 
 /// A model that cannot be built.
 #[derive(Debug, Error)]
@@ -88,147 +83,78 @@ pub(crate) fn check_rates(rates: &[(&str, f64)]) -> Result<(), SpecError> {
     }
 }
 
-/// An architecture with its sizes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "architecture", rename_all = "kebab-case")]
-pub enum NetworkSpec {
-    /// Vision Transformer.
-    Vit(VitConfig),
-    /// BEiT.
-    Beit(BeitConfig),
-    /// Swin Transformer.
-    Swin(SwinConfig),
-    /// Image tower of CLIP with a prototype for each class.
-    ZeroShot(ZeroShotConfig),
-    /// ImageNet-style residual network.
-    Resnet(ResNetConfig),
-    /// CIFAR-style residual network.
-    CifarResnet(CifarResNetConfig),
-}
-
 impl NetworkSpec {
+    /// The model of a name: one of [`NetworkSpec::names`], for transformers with `_PIXELS` after it where `image_size` is not
+    /// meant.
+    ///
+    /// # Errors
+    /// [`SpecError::Unknown`] for any other name, [`SpecError::Sizes`] for patches that do not tile the image.
+    pub fn named(name: &str, classes: usize, image_size: usize) -> Result<Self, SpecError> {
+        let found = ALL.iter().find_map(|architecture| (architecture.named)(name, classes, image_size));
+        let spec = found.ok_or_else(|| SpecError::unknown(name))?;
+        spec.validate()?;
+        Ok(spec)
+    }
+
+    /// Every name that [`NetworkSpec::named`] knows, without the optional `_PIXELS`.
+    pub fn names() -> Vec<String> {
+        ALL.iter().flat_map(|architecture| (architecture.names)()).collect()
+    }
+
     /// Checks that the sizes fit together.
     ///
     /// # Errors
     /// One sentence naming the sizes that do not.
     pub fn validate(&self) -> Result<(), SpecError> {
-        match self {
-            Self::Vit(config) => config.validate(),
-            Self::Beit(config) => config.validate(),
-            Self::Swin(config) => config.validate(),
-            Self::ZeroShot(config) => config.validate(),
-            Self::Resnet(config) => config.validate(),
-            Self::CifarResnet(config) => config.validate(),
-        }
+        self.sizes().validate()
     }
 
     /// What a sentence calls models of this architecture.
     pub fn family(&self) -> &'static str {
-        match self {
-            Self::Vit(_) => "ViT",
-            Self::Beit(_) => "BEiT",
-            Self::Swin(_) => "Swin",
-            Self::ZeroShot(_) => "CLIP",
-            Self::Resnet(_) | Self::CifarResnet(_) => "ResNet",
-        }
+        self.sizes().family()
     }
 
     /// Architecture and sizes in words.
     pub fn describe(&self) -> String {
-        match self {
-            Self::Vit(VitConfig { depth, heads, width, patch_size, pooling, .. }) => {
-                let read = match pooling {
-                    Pooling::ClassToken => "",
-                    Pooling::Mean | Pooling::MeanBesideClassToken => ", the mean of the patches read",
-                    Pooling::ClassTokenAndMean => ", the class token and the mean of the patches read",
-                };
-                format!(
-                    "Vision Transformer: {depth} layers of {heads} heads, width {width}, patches of {patch_size} px{read}"
-                )
-            }
-            Self::Beit(BeitConfig { depth, heads, width, patch_size, .. }) => {
-                format!("BEiT: {depth} layers of {heads} heads, width {width}, patches of {patch_size} px")
-            }
-            Self::Swin(SwinConfig { depths, heads, width, patch_size, window_size, .. }) => {
-                let joined =
-                    |counts: &[usize]| counts.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-                format!(
-                    "Swin Transformer: {} layers of {} heads a stage, first width {width}, patches of {patch_size} px, \
-                     windows of {window_size} × {window_size} tokens",
-                    joined(depths),
-                    joined(heads)
-                )
-            }
-            Self::ZeroShot(ZeroShotConfig { image, embedding, .. }) => {
-                let VitConfig { depth, heads, width, patch_size, .. } = image;
-                format!(
-                    "Image tower of CLIP: {depth} layers of {heads} heads, width {width}, patches of {patch_size} px, \
-                     compared with prototypes of {embedding} numbers"
-                )
-            }
-            Self::Resnet(ResNetConfig { blocks, width, .. }) => {
-                let blocks = blocks.map(|count| count.to_string()).join("-");
-                format!("Residual network: {blocks} blocks a stage, first width {width}")
-            }
-            Self::CifarResnet(CifarResNetConfig { blocks, width, .. }) => {
-                format!("CIFAR residual network: 3 stages of {blocks} blocks, first width {width}")
-            }
-        }
+        self.sizes().describe()
     }
 
     /// Number of layers with attention; a convolutional network has none.
     pub fn attention_layers(&self) -> usize {
-        match self {
-            Self::Vit(config) => config.depth,
-            Self::Beit(config) => config.depth,
-            Self::Swin(config) => config.blocks(),
-            Self::ZeroShot(config) => config.image.depth,
-            Self::Resnet(_) | Self::CifarResnet(_) => 0,
-        }
+        self.sizes().attention_layers()
     }
 
     /// Whether tokens attend to those of their window alone.
     pub fn attends_within_windows(&self) -> bool {
-        matches!(self, Self::Swin(_))
+        self.sizes().attends_within_windows()
+    }
+
+    /// Whether its classes are what prompts say ([`crate::clip`]).
+    pub fn classes_are_prompts(&self) -> bool {
+        self.sizes().classes_are_prompts()
+    }
+
+    /// Multiply-adds for one image of `image_size` pixels a side: of convolutions, dense layers and the two products of
+    /// attention, each once.
+    pub fn multiply_adds(&self, image_size: usize) -> u64 {
+        self.sizes().multiply_adds(image_size)
     }
 
     /// The same sizes with these rates of stochastic depth and dropout at training, where the architecture has them.
     pub fn with_rates(mut self, drop_path: f64, dropout: f64) -> Self {
-        match &mut self {
-            Self::Vit(config) => (config.drop_path, config.dropout) = (drop_path, dropout),
-            Self::Beit(config) => config.drop_path = drop_path,
-            Self::Swin(config) => (config.drop_path, config.dropout) = (drop_path, dropout),
-            Self::ZeroShot(ZeroShotConfig { image, .. }) => {
-                (image.drop_path, image.dropout) = (drop_path, dropout);
-            }
-            Self::Resnet(_) | Self::CifarResnet(_) => {}
-        }
+        self.sizes_mut().set_rates(drop_path, dropout);
         self
     }
 
     /// The same with a head for another number of classes.
     pub fn with_classes(mut self, classes: usize) -> Self {
-        match &mut self {
-            Self::Vit(config) => config.classes = classes,
-            Self::Beit(config) => config.classes = classes,
-            Self::Swin(config) => config.classes = classes,
-            Self::ZeroShot(config) => config.classes = classes,
-            Self::Resnet(config) => config.classes = classes,
-            Self::CifarResnet(config) => config.classes = classes,
-        }
+        self.sizes_mut().set_classes(classes);
         self
     }
 
     /// Number of classes.
     pub fn classes(&self) -> usize {
-        match self {
-            Self::Vit(config) => config.classes,
-            Self::Beit(config) => config.classes,
-            Self::Swin(config) => config.classes,
-            Self::ZeroShot(config) => config.classes,
-            Self::Resnet(config) => config.classes,
-            Self::CifarResnet(config) => config.classes,
-        }
+        self.sizes().classes()
     }
 
     /// The same for images of another size, to which learned positions are resampled when a checkpoint is loaded.
@@ -236,25 +162,52 @@ impl NetworkSpec {
     /// # Errors
     /// Patches that do not tile the image.
     pub fn for_image_size(mut self, image_size: usize) -> Result<Self, SpecError> {
-        match &mut self {
-            Self::Vit(config) => config.image_size = image_size,
-            Self::Beit(config) => config.image_size = image_size,
-            Self::Swin(config) => config.image_size = image_size,
-            Self::ZeroShot(config) => config.image.image_size = image_size,
-            Self::Resnet(_) | Self::CifarResnet(_) => {}
-        }
+        self.sizes_mut().set_image_size(image_size);
         self.validate()?;
         Ok(self)
     }
 
+    /// Whether models of the architecture that a recipe calls `architecture` take images of any size, so that their sizes have no
+    /// `image_size`; not of one that is not known.
+    pub fn takes_any_image_size(architecture: &str) -> bool {
+        ALL.iter().any(|known| known.tag == architecture && known.any_image_size)
+    }
+
     /// Side of the only input the model takes, in pixels; `None` where any will do.
     pub fn image_size(&self) -> Option<usize> {
-        match self {
-            Self::Vit(config) => Some(config.image_size),
-            Self::Beit(config) => Some(config.image_size),
-            Self::Swin(config) => Some(config.image_size),
-            Self::ZeroShot(config) => Some(config.image.image_size),
-            Self::Resnet(_) | Self::CifarResnet(_) => None,
+        self.sizes().image_size()
+    }
+}
+
+impl SpecError {
+    /// An unknown name, with the known one that it may be a slip of.
+    pub(crate) fn unknown(name: &str) -> Self {
+        let (stem, _) = with_pixels(name).unwrap_or((name, 0));
+        let near = nearest(stem, NetworkSpec::names().iter().map(String::as_str)).map(str::to_owned);
+        Self::Unknown { name: name.to_owned(), near }
+    }
+}
+
+/// A name without the pixels at its end, and those.
+pub(crate) fn with_pixels(name: &str) -> Option<(&str, usize)> {
+    let (stem, pixels) = name.rsplit_once('_')?;
+    Some((stem, pixels.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::usual;
+
+    #[test]
+    fn an_architecture_takes_any_size_if_its_models_do() {
+        for name in NetworkSpec::names() {
+            let network = NetworkSpec::named(&name, 10, usual(&name).preprocessing.image_size).unwrap();
+            let written = serde_json::to_value(&network).unwrap();
+            let any = NetworkSpec::takes_any_image_size(written["architecture"].as_str().unwrap());
+            assert_eq!(any, network.image_size().is_none(), "{name}");
+            assert_eq!(any, written.get("image_size").or(written["image"].get("image_size")).is_none());
         }
+        assert!(!NetworkSpec::takes_any_image_size("resnext"));
     }
 }

@@ -68,9 +68,10 @@ impl Mlp {
         if let (Some(activation), false) = (activation, dropping) {
             let weights = [self.fc1.weight.val(), self.fc2.weight.val()];
             let bias = |layer: &Linear| layer.bias.as_ref().expect("both layers are made with a bias").val();
-            return ops::mlp(x, weights, [bias(&self.fc1), bias(&self.fc2)], activation, residual);
+            let biases = [bias(&self.fc1), bias(&self.fc2)];
+            return ops::mlp(x, weights, biases, activation, residual, pass.precision);
         }
-        let x = self.fc1.forward(x);
+        let x = self.fc1.forward(x, pass.precision);
         let hidden = match self.feed_forward {
             FeedForward::Gelu => ops::gelu(x),
             FeedForward::QuickGelu => ops::quick_gelu(x),

@@ -9,6 +9,7 @@ use archaeo_models::{
     Array, Classifier, FeedForward, IMAGENET_MOMENTS, ModelCard, NetworkSpec, Pass, VitConfig, checkpoint,
     load, save, state_of, with_state, write_arrays,
 };
+use archaeo_ops::Precision;
 use burn::tensor::Device;
 use common::{
     Fixture, card, compare_with_library, fixture_path, largest, largest_difference, random_images, values,
@@ -75,7 +76,7 @@ fn zero_shot_card(config: &ClipConfig) -> ModelCard {
 fn zero_shot(path: &Path, feed_forward: FeedForward) -> Classifier {
     let prompts = Prompts::parse(TEMPLATES).unwrap();
     let clip = load_clip(path, feed_forward);
-    clip.classifier(zero_shot_card(&tiny(feed_forward)), &prompts, &mut |_| {}).unwrap()
+    clip.classifier(zero_shot_card(&tiny(feed_forward)), &prompts, Precision::F32, &mut |_| {}).unwrap()
 }
 
 fn assert_close(name: &str, what: &str, ours: &[f32], theirs: &[f32]) {
@@ -116,7 +117,7 @@ fn both_towers_give_the_features_of_their_library() {
         let images = (fixture.tensor::<4>("images", &device) - channel(mean)) / channel(std);
         let ours = values(clip.image_features(images, &mut Pass::evaluate(&mut ())));
         assert_close(name, "image features", &ours, &fixture.array("logits").values);
-        let ours = values(clip.text_features(&texts()));
+        let ours = values(clip.text_features(&texts(), Precision::F32));
         assert_close(name, "text features", &ours, &fixture.array("text_features").values);
     }
 }
@@ -131,6 +132,14 @@ fn zero_shot_logits_and_gradients_are_those_of_the_library() {
         let model = zero_shot(&path, feed_forward);
         let prototypes = &state_of(&model)["prototypes"].values;
         assert_close(name, "prototypes", prototypes, &fixture.array("zero_shot.prototypes").values);
+        let features =
+            model.features(fixture.tensor("images", &Device::flex()), &mut Pass::evaluate(&mut ()));
+        let embedded = fixture.array("logits").values.chunks(EMBEDDING);
+        let unit = embedded.flat_map(|row| {
+            let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+            row.iter().map(move |x| x / length)
+        });
+        assert_close(name, "features", &values(features), &unit.collect::<Vec<_>>());
         let device = Device::flex().autodiff();
         let images = fixture.tensor::<4>("images", &device).require_grad();
         let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));

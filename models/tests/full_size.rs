@@ -7,6 +7,7 @@ use std::path::Path;
 
 use archaeo_models::clip::{ClipConfig, Prompts, tokenize};
 use archaeo_models::{NetworkSpec, VitConfig, checkpoint, write_arrays};
+use archaeo_ops::Precision;
 use burn::tensor::Device;
 use common::{Fixture, card, differences_from_library, largest, largest_difference, values};
 
@@ -59,9 +60,11 @@ fn compare_text_tower(name: &str, fixture: &Fixture, config: &ClipConfig) {
         let theirs = &fixture.array(what).values;
         largest_difference(&ours, theirs) / largest(theirs)
     };
-    let features = relative("text_features", values(clip.text_features(&texts)));
-    let prototypes =
-        relative("zero_shot.prototypes", values(clip.prototypes(&classes, &prompts, &mut |_| {})));
+    let features = relative("text_features", values(clip.text_features(&texts, Precision::F32)));
+    let prototypes = relative(
+        "zero_shot.prototypes",
+        values(clip.prototypes(&classes, &prompts, Precision::F32, &mut |_| {})),
+    );
     println!("{name}: text features {features:.1e}, prototypes {prototypes:.1e}");
     assert!(features <= 1e-4 && prototypes <= 1e-4, "{name}: {features:e} {prototypes:e}");
 }

@@ -3,12 +3,11 @@
 mod common;
 
 use archaeo_models::{
-    AttentionSite, BeitConfig, Classifier, NetworkSpec, Pass, Pooling, Position, Probe, SwinConfig,
-    TokenPlace, TokenSite, VitConfig, clip::ZeroShotConfig,
+    AttentionSite, Classifier, NetworkSpec, Pass, Pooling, Position, Probe, TokenPlace, TokenSite, VitConfig,
 };
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use common::{CLASSES, random_images, random_model, tiny_vit, values};
+use common::{random_images, random_model, tiny_beit, tiny_swin, tiny_vit, tiny_zero_shot, values};
 
 /// Adds zeros whose gradient is wanted to what the last block gives.
 struct LastTokens {
@@ -44,8 +43,11 @@ fn told_and_found(network: NetworkSpec) -> (Vec<f64>, Vec<f32>) {
     let gradient = probe.zeros.unwrap().grad(&gradients).unwrap();
     let [_, tokens, width] = gradient.dims();
     let sizes = values(gradient).chunks(width).map(|row| row.iter().map(|g| g.abs()).sum()).collect();
-    let told = probe.site.unwrap().read_out_weights();
+    let site = probe.site.unwrap();
+    let told = site.read_out_weights();
     assert_eq!(told.len(), tokens);
+    let transformer = model.network.transformer().unwrap();
+    assert_eq!((transformer.prefix(), transformer.read_out()), (site.prefix, site.read_out));
     (told, sizes)
 }
 
@@ -53,30 +55,6 @@ fn told_and_found(network: NetworkSpec) -> (Vec<f64>, Vec<f32>) {
 /// as it has them) and of one patch.
 fn kinds() -> Vec<(&'static str, NetworkSpec, Vec<f64>, f64)> {
     let vit = |change: VitConfig| NetworkSpec::Vit(change);
-    let beit = BeitConfig {
-        image_size: 16,
-        patch_size: 4,
-        width: 32,
-        depth: 2,
-        heads: 2,
-        mlp_width: 64,
-        classes: CLASSES,
-        epsilon: 1e-6,
-        drop_path: 0.0,
-    };
-    let swin = SwinConfig {
-        image_size: 16,
-        patch_size: 2,
-        window_size: 4,
-        width: 8,
-        depths: vec![1, 1],
-        heads: vec![2, 2],
-        mlp_ratio: 2,
-        classes: CLASSES,
-        ..SwinConfig::default()
-    };
-    let tower = VitConfig { classes: 0, pre_norm: true, ..tiny_vit() };
-    let clip = ZeroShotConfig { image: tower, embedding: 8, classes: CLASSES };
     let position = Position::LearnedOnPatches;
     let mean = 1.0 / 16.0;
     vec![
@@ -125,9 +103,9 @@ fn kinds() -> Vec<(&'static str, NetworkSpec, Vec<f64>, f64)> {
             vec![0.5, 0.5, 0.0],
             0.0,
         ),
-        ("BEiT", NetworkSpec::Beit(beit), vec![0.0], mean),
-        ("Swin", NetworkSpec::Swin(swin), vec![], mean),
-        ("CLIP", NetworkSpec::ZeroShot(clip), vec![1.0], 0.0),
+        ("BEiT", NetworkSpec::Beit(tiny_beit()), vec![0.0], mean),
+        ("Swin", NetworkSpec::Swin(tiny_swin()), vec![], mean),
+        ("CLIP", NetworkSpec::ZeroShot(tiny_zero_shot()), vec![1.0], 0.0),
     ]
 }
 

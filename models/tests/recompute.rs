@@ -8,7 +8,7 @@ use archaeo_models::clip::ZeroShotConfig;
 use archaeo_models::{
     BeitConfig, Classifier, FeedForward, NetworkSpec, Pass, Pooling, SwinConfig, TrainingStep, VitConfig,
 };
-use archaeo_ops::{Precision, soft_cross_entropy, with_precision};
+use archaeo_ops::{Precision, soft_cross_entropy};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use common::{CLASSES, gradients_by_name, random_images, random_model, tiny_cifar_resnet, tiny_vit, values};
 
@@ -29,8 +29,8 @@ fn soft_loss(logits: Tensor<2>) -> Tensor<1> {
     soft_cross_entropy(logits.clone(), Tensor::from_data(targets, &logits.device()))
 }
 
-/// Both ways of one training step in `precision`.
-fn both_ways(model: &Classifier, image_size: usize, precision: Precision) -> [Bits; 2] {
+/// Both ways of one training step in the model's precision.
+fn both_ways(model: &Classifier, image_size: usize) -> [Bits; 2] {
     let images = || random_images(&IMAGES, image_size, &Device::flex().autodiff());
     let step = || TrainingStep::new(9, 4, IMAGES.to_vec());
     let bits = |loss: Tensor<1>, parts: &[Gradients]| {
@@ -41,11 +41,10 @@ fn both_ways(model: &Classifier, image_size: usize, precision: Precision) -> [Bi
         }
         (values(loss)[0].to_bits(), found)
     };
-    let logits = with_precision(precision, || model.logits(images(), &mut Pass::train(&mut (), &mut step())));
+    let logits = model.logits(images(), &mut Pass::train(&mut (), &mut step()));
     let loss = soft_loss(logits);
     let gradients = loss.backward();
-    let (recomputed, parts) =
-        with_precision(precision, || model.backward_by_block(images(), &mut step(), soft_loss));
+    let (recomputed, parts) = model.backward_by_block(images(), &mut step(), soft_loss);
     [bits(loss, &[gradients]), bits(recomputed, &parts)]
 }
 
@@ -53,7 +52,8 @@ fn both_ways(model: &Classifier, image_size: usize, precision: Precision) -> [Bi
 fn compare(network: NetworkSpec, image_size: usize) {
     let model = random_model(network.clone(), image_size, 3, &Device::flex().autodiff());
     let [exact, rounded] = [Precision::F32, Precision::Bf16].map(|precision| {
-        let [(loss, gradients), (recomputed_loss, recomputed)] = both_ways(&model, image_size, precision);
+        let [(loss, gradients), (recomputed_loss, recomputed)] =
+            both_ways(&model.clone().in_precision(precision), image_size);
         assert_eq!(loss, recomputed_loss, "{network:?}: the losses differ");
         assert_eq!(gradients.len(), archaeo_models::state_of(&model).len());
         assert!(gradients.keys().eq(recomputed.keys()), "{network:?}: {:?}", recomputed.keys());

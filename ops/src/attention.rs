@@ -4,7 +4,7 @@
 
 use burn::tensor::{Bool, Tensor, activation::softmax};
 
-use crate::kernels;
+use crate::{Precision, kernels};
 
 /// `softmax(scale · query · keyᵀ)` over the keys.
 ///
@@ -44,11 +44,16 @@ pub fn attention_context(weights: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
 /// `packed` `[batch, tokens, 3, heads, head_dim]`: queries, keys, values; `bias` `[period, heads, tokens, tokens]`, where
 /// `period` divides `batch` and repeats along it (1 for all alike; Swin's windows stand one after the other along the
 /// batch) → `[batch, heads, tokens, tokens]`
-pub fn self_attention_weights(packed: Tensor<5>, bias: Option<Tensor<4>>, scale: f64) -> Tensor<4> {
+pub fn self_attention_weights(
+    packed: Tensor<5>,
+    bias: Option<Tensor<4>>,
+    scale: f64,
+    precision: Precision,
+) -> Tensor<4> {
     if kernels::serve(&packed.device()) {
         return match bias {
-            Some(bias) => kernels::biased_self_attention_weights(packed, bias, scale),
-            None => kernels::self_attention_weights(packed, scale),
+            Some(bias) => kernels::biased_self_attention_weights(packed, bias, scale, precision),
+            None => kernels::self_attention_weights(packed, scale, precision),
         };
     }
     let Some(bias) = bias else {
@@ -66,9 +71,9 @@ pub fn self_attention_weights(packed: Tensor<5>, bias: Option<Tensor<4>>, scale:
 /// # Shapes
 /// `weights` `[batch, heads, tokens, tokens]`, `packed` `[batch, tokens, 3, heads, head_dim]`
 /// → `[batch, tokens, heads, head_dim]`
-pub fn self_attention_context(weights: Tensor<4>, packed: Tensor<5>) -> Tensor<4> {
+pub fn self_attention_context(weights: Tensor<4>, packed: Tensor<5>, precision: Precision) -> Tensor<4> {
     if kernels::serve(&weights.device()) {
-        return kernels::self_attention_context(weights, packed);
+        return kernels::self_attention_context(weights, packed, precision);
     }
     attention_context(weights, part(&packed, 2)).swap_dims(1, 2)
 }
@@ -79,14 +84,19 @@ pub fn self_attention_context(weights: Tensor<4>, packed: Tensor<5>) -> Tensor<4
 /// # Shapes
 /// `packed` `[batch, tokens, 3, heads, head_dim]`, `bias` `[period, heads, tokens, tokens]`
 /// → `[batch, tokens, heads, head_dim]`
-pub fn self_attention(packed: Tensor<5>, bias: Option<Tensor<4>>, scale: f64) -> Tensor<4> {
+pub fn self_attention(
+    packed: Tensor<5>,
+    bias: Option<Tensor<4>>,
+    scale: f64,
+    precision: Precision,
+) -> Tensor<4> {
     if kernels::serve(&packed.device()) {
         return match bias {
-            Some(bias) => kernels::biased_self_attention(packed, bias, scale),
-            None => kernels::self_attention(packed, scale),
+            Some(bias) => kernels::biased_self_attention(packed, bias, scale, precision),
+            None => kernels::self_attention(packed, scale, precision),
         };
     }
-    self_attention_context(self_attention_weights(packed.clone(), bias, scale), packed)
+    self_attention_context(self_attention_weights(packed.clone(), bias, scale, precision), packed, precision)
 }
 
 /// Queries (0), keys (1) or values (2) of a packed projection, `[batch, heads, tokens, head_dim]`.

@@ -6,7 +6,7 @@ use burn::tensor::{
     ops::{ConvOptions, MaxPoolOptions},
 };
 
-use crate::kernels;
+use crate::{Precision, kernels};
 
 /// Geometry of a square two-dimensional convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +24,15 @@ pub struct Convolution {
 /// # Shapes
 /// `x` `[batch, in, height, width]`, `weight` `[out, in / groups, kernel, kernel]`, `bias` `[out]`
 /// → `[batch, out, height', width']`
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Option<Tensor<1>>, geometry: Convolution) -> Tensor<4> {
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Option<Tensor<1>>,
+    geometry: Convolution,
+    precision: Precision,
+) -> Tensor<4> {
     if kernels::serve(&x.device()) {
-        let y = kernels::conv2d(x, weight, geometry);
+        let y = kernels::conv2d(x, weight, geometry, precision);
         return match bias {
             Some(bias) => {
                 let channels = bias.dims()[0];

@@ -5,14 +5,19 @@ use std::f64::consts::SQRT_2;
 use archaeo_kernels::Activation;
 use burn::tensor::{Tensor, activation};
 
-use crate::kernels;
+use crate::{Precision, kernels};
 
 /// `x · weightᵀ + bias` over the last axis.
 ///
 /// # Shapes
 /// `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]` → `[.., out]`
-pub fn linear<const D: usize>(x: Tensor<D>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<D> {
-    onto(None, x, weight, bias)
+pub fn linear<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    precision: Precision,
+) -> Tensor<D> {
+    onto(None, x, weight, bias, precision)
 }
 
 /// `residual` plus [`linear`], added while the product is still in cache.
@@ -24,8 +29,9 @@ pub fn linear_onto<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
+    precision: Precision,
 ) -> Tensor<D> {
-    onto(Some(residual), x, weight, bias)
+    onto(Some(residual), x, weight, bias, precision)
 }
 
 fn onto<const D: usize>(
@@ -33,6 +39,7 @@ fn onto<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
+    precision: Precision,
 ) -> Tensor<D> {
     let mut shape = x.dims();
     let [out_features, in_features] = weight.dims();
@@ -42,7 +49,7 @@ fn onto<const D: usize>(
     let residual = residual.map(|residual| residual.reshape([rows, out_features]));
     let y = if kernels::serve(&x.device()) {
         let bias = bias.unwrap_or_else(|| Tensor::zeros([out_features], &weight.device()));
-        kernels::linear(x, weight, bias, residual)
+        kernels::linear(x, weight, bias, residual, precision)
     } else {
         let mut y = x.matmul(weight.transpose());
         if let Some(bias) = bias {
@@ -104,15 +111,16 @@ pub fn mlp<const D: usize>(
     biases: [Tensor<1>; 2],
     activation: MlpActivation,
     residual: Option<Tensor<D>>,
+    precision: Precision,
 ) -> Tensor<D> {
     if !kernels::serve(&x.device()) {
         let ([first_weight, second_weight], [first_bias, second_bias]) = (weights, biases);
-        let hidden = linear(x, first_weight, Some(first_bias));
+        let hidden = linear(x, first_weight, Some(first_bias), precision);
         let hidden = match activation {
             MlpActivation::Gelu => gelu(hidden),
             MlpActivation::QuickGelu => quick_gelu(hidden),
         };
-        return onto(residual, hidden, second_weight, Some(second_bias));
+        return onto(residual, hidden, second_weight, Some(second_bias), precision);
     }
     let mut shape = x.dims();
     let rows = shape[..D - 1].iter().product::<usize>();
@@ -123,7 +131,7 @@ pub fn mlp<const D: usize>(
         MlpActivation::QuickGelu => Activation::QuickGelu,
     };
     let residual = residual.map(|residual| residual.reshape([rows, shape[D - 1]]));
-    kernels::mlp(x, weights, biases, activation, residual).reshape(shape)
+    kernels::mlp(x, weights, biases, activation, residual, precision).reshape(shape)
 }
 
 /// What stands between the two layers of [`mlp`].

@@ -26,5 +26,5 @@ pub use loss::{cross_entropy, per_image_cross_entropy, soft_cross_entropy};
 pub use normalization::{
     BatchMoments, ChannelEpilogue, batch_norm, conv2d_batch_norm, conv2d_batch_norm_train, layer_norm,
 };
-pub use precision::{Precision, in_pool, with_precision};
+pub use precision::{Precision, in_pool};
 pub use rows::gather_rows;

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, module};
 
-use crate::{Convolution, conv2d, kernels, relu};
+use crate::{Convolution, Precision, conv2d, kernels, relu};
 
 /// Normalises the last axis (Ba et al., 2016): `(x − mean) / √(variance + epsilon) · weight + bias`.
 ///
@@ -75,12 +75,14 @@ pub fn conv2d_batch_norm_train(
     affine: [Tensor<1>; 2],
     epsilon: f64,
     then: ChannelEpilogue,
+    precision: Precision,
 ) -> (Tensor<4>, BatchMoments) {
     let (y, mean, variance) = if kernels::serve(&x.device()) {
-        kernels::conv2d_batch_norm(x, weight, geometry, affine, epsilon, then)
+        kernels::conv2d_batch_norm(x, weight, geometry, affine, epsilon, then, precision)
     } else {
         let [scale, shift] = affine;
-        let result = module::batch_norm_train(conv2d(x, weight, None, geometry), scale, shift, epsilon);
+        let result =
+            module::batch_norm_train(conv2d(x, weight, None, geometry, precision), scale, shift, epsilon);
         (then.apply(result.output), result.mean, result.variance)
     };
     let [batch, _, height, width] = y.dims();
@@ -114,6 +116,7 @@ fn folded([weight, bias]: [Tensor<1>; 2], [mean, variance]: [Tensor<1>; 2], epsi
 ///
 /// # Shapes
 /// `x` and `weight` as in [`conv2d`], the arrays of `affine` and `moments` `[out]` → `[batch, out, height', width']`
+#[allow(clippy::too_many_arguments, reason = "the arguments of one mathematical operation")]
 pub fn conv2d_batch_norm(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -122,10 +125,18 @@ pub fn conv2d_batch_norm(
     moments: [Tensor<1>; 2],
     epsilon: f64,
     then: ChannelEpilogue,
+    precision: Precision,
 ) -> Tensor<4> {
     let constant = !weight.is_tracked() && affine.iter().chain(&moments).all(|array| !array.is_tracked());
     if kernels::serve(&x.device()) && constant {
-        return kernels::conv2d_scale_shift(x, weight, geometry, folded(affine, moments, epsilon), then);
+        return kernels::conv2d_scale_shift(
+            x,
+            weight,
+            geometry,
+            folded(affine, moments, epsilon),
+            then,
+            precision,
+        );
     }
-    batch_norm(conv2d(x, weight, None, geometry), affine, moments, epsilon, then)
+    batch_norm(conv2d(x, weight, None, geometry, precision), affine, moments, epsilon, then)
 }

@@ -8,7 +8,8 @@
 mod common;
 
 use archaeo_ops as ops;
-use archaeo_ops::{ChannelEpilogue, Convolution, MlpActivation, Precision};
+use archaeo_ops::Precision::{self, F32};
+use archaeo_ops::{ChannelEpilogue, Convolution, MlpActivation};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use common::{Input, devices, input};
 
@@ -105,7 +106,7 @@ fn linear_is_x_times_weight_transposed_plus_bias() {
             |v| {
                 let x = v[0].clone().reshape([rows, features]);
                 let weight = v[1].clone().reshape([outputs, features]);
-                ops::linear(x, weight, Some(v[2].clone())).reshape([-1])
+                ops::linear(x, weight, Some(v[2].clone()), F32).reshape([-1])
             },
             |v| product(v, &|out| v[2][out]),
         );
@@ -114,7 +115,7 @@ fn linear_is_x_times_weight_transposed_plus_bias() {
             &inputs[..2],
             |v| {
                 let x = v[0].clone().reshape([1, rows, features]);
-                ops::linear(x, v[1].clone().reshape([outputs, features]), None).reshape([-1])
+                ops::linear(x, v[1].clone().reshape([outputs, features]), None, F32).reshape([-1])
             },
             |v| product(v, &|_| 0.0),
         );
@@ -126,7 +127,7 @@ fn linear_is_x_times_weight_transposed_plus_bias() {
                 let x = v[0].clone().reshape([rows, features]);
                 let weight = v[1].clone().reshape([outputs, features]);
                 let residual = v[3].clone().reshape([rows, outputs]);
-                ops::linear_onto(residual, x, weight, Some(v[2].clone())).reshape([-1])
+                ops::linear_onto(residual, x, weight, Some(v[2].clone()), F32).reshape([-1])
             },
             |v| product(v, &|out| v[2][out]).iter().zip(&v[3]).map(|(y, residual)| y + residual).collect(),
         );
@@ -141,7 +142,7 @@ fn a_constant_weight_is_followed_wherever_it_goes() {
     for device in devices() {
         let x: Tensor<2> = tensor(&numbers(1, &[rows, inputs]), [rows, inputs], &device);
         let weight = |seed| tensor::<2>(&numbers(seed, &[outputs, inputs]), [outputs, inputs], &device);
-        let product = |weight: &Tensor<2>| values(ops::linear(x.clone(), weight.clone(), None));
+        let product = |weight: &Tensor<2>| values(ops::linear(x.clone(), weight.clone(), None, F32));
         // Memory is given back and used again for other weights, each of which is multiplied often enough to be kept.
         for seed in 2..40 {
             let mut weight = weight(seed);
@@ -175,7 +176,7 @@ fn a_constant_weight_is_followed_wherever_it_goes() {
             .map(|_| {
                 let x: Tensor<2> =
                     tensor(&numbers(1, &[rows, inputs]), [rows, inputs], &device).require_grad();
-                let gradients = ops::linear(x.clone(), weight.clone(), None).sum().backward();
+                let gradients = ops::linear(x.clone(), weight.clone(), None, F32).sum().backward();
                 values(x.grad(&gradients).expect("a gradient"))
             })
             .collect();
@@ -277,7 +278,7 @@ fn mlp_has_the_bits_of_its_parts_and_the_gradients_of_its_definition() {
     };
     let mlp = |v: &[Tensor<1>], activation| {
         let (x, weights, biases) = parts(v);
-        ops::mlp(x, weights, biases, activation, None).reshape([-1])
+        ops::mlp(x, weights, biases, activation, None, F32).reshape([-1])
     };
     let gelu = |x: f64| x * normal_cdf(x);
     check("mlp", &inputs, |v| mlp(v, MlpActivation::Gelu), |v| exact(v, &gelu));
@@ -290,7 +291,7 @@ fn mlp_has_the_bits_of_its_parts_and_the_gradients_of_its_definition() {
         |v| {
             let (x, weights, biases) = parts(v);
             let residual = v[5].clone().reshape([1, rows, out]);
-            ops::mlp(x, weights, biases, MlpActivation::Gelu, Some(residual)).reshape([-1])
+            ops::mlp(x, weights, biases, MlpActivation::Gelu, Some(residual), F32).reshape([-1])
         },
         |v| exact(v, &gelu).iter().zip(&v[5]).map(|(y, residual)| y + residual).collect(),
     );
@@ -299,7 +300,8 @@ fn mlp_has_the_bits_of_its_parts_and_the_gradients_of_its_definition() {
     let leaves: Vec<Tensor<1>> =
         inputs.iter().map(|i| tensor(&i.values, [i.values.len()], &device)).collect();
     let (x, [first, second], [first_bias, second_bias]) = parts(&leaves);
-    let separate = ops::linear(ops::gelu(ops::linear(x, first, Some(first_bias))), second, Some(second_bias));
+    let separate =
+        ops::linear(ops::gelu(ops::linear(x, first, Some(first_bias), F32)), second, Some(second_bias), F32);
     assert_eq!(values(mlp(&leaves, MlpActivation::Gelu)), values(separate));
 }
 
@@ -308,29 +310,19 @@ fn bfloat16_rounds_operands_of_values_and_gradients_and_nothing_else() {
     let device = Device::flex().autodiff();
     let [rows, width, hidden, out] = [5, 19, 37, 23];
     let inputs = perceptron([rows, width, hidden, out]);
-    let run = |precision: Option<Precision>, gradient_precision: Option<Precision>| {
+    let run = |precision: Precision| {
         let leaves: Vec<Tensor<1>> =
             inputs.iter().map(|i| tensor::<1>(&i.values, [i.values.len()], &device).require_grad()).collect();
-        let operation = || {
-            let x = leaves[0].clone().reshape([rows, width]);
-            let weights =
-                [leaves[1].clone().reshape([hidden, width]), leaves[3].clone().reshape([out, hidden])];
-            ops::mlp(x, weights, [leaves[2].clone(), leaves[4].clone()], MlpActivation::Gelu, None)
-        };
-        let y = match precision {
-            Some(precision) => ops::with_precision(precision, operation),
-            None => operation(),
-        };
-        let backward = || y.clone().powi_scalar(2).sum().backward();
-        let gradients = match gradient_precision {
-            Some(precision) => ops::with_precision(precision, backward),
-            None => backward(),
-        };
+        let x = leaves[0].clone().reshape([rows, width]);
+        let weights = [leaves[1].clone().reshape([hidden, width]), leaves[3].clone().reshape([out, hidden])];
+        let biases = [leaves[2].clone(), leaves[4].clone()];
+        let y = ops::mlp(x, weights, biases, MlpActivation::Gelu, None, precision);
+        let gradients = y.clone().powi_scalar(2).sum().backward();
         let gradients = leaves.iter().map(|leaf| values(leaf.grad(&gradients).unwrap())).collect::<Vec<_>>();
         (values(y), gradients)
     };
-    let (exact, exact_gradients) = run(None, None);
-    let (rounded, rounded_gradients) = run(Some(Precision::Bf16), None);
+    let (exact, exact_gradients) = run(F32);
+    let (rounded, rounded_gradients) = run(Precision::Bf16);
     let relative = |ours: &[f64], exact: &[f64]| {
         let largest = exact.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
         ours.iter().zip(exact).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / largest
@@ -343,9 +335,6 @@ fn bfloat16_rounds_operands_of_values_and_gradients_and_nothing_else() {
     for (index, (ours, exact)) in rounded_gradients.iter().zip(&exact_gradients).enumerate() {
         within(&format!("gradient of input {index}"), relative(ours, exact));
     }
-    // A gradient is computed as its value was, whatever is in force when it is asked for.
-    assert_eq!(run(Some(Precision::Bf16), Some(Precision::F32)), (rounded, rounded_gradients));
-    assert_eq!(run(Some(Precision::F32), Some(Precision::Bf16)), (exact, exact_gradients));
 }
 
 #[test]
@@ -450,6 +439,7 @@ fn batch_norm_at_training_uses_and_reports_the_batchs_moments() {
             [Tensor::ones([channels], &device), Tensor::zeros([channels], &device)],
             epsilon,
             ChannelEpilogue::default(),
+            F32,
         );
         assert_eq!(moments.count, batch * positions);
         assert_close("mean", &values(moments.mean), &means, 1e-6);
@@ -464,7 +454,7 @@ fn batch_norm_at_training_uses_and_reports_the_batchs_moments() {
             |v| {
                 let (x, kernel) = (v[0].clone().reshape(x_dims), v[1].clone().reshape(kernel_dims));
                 let (affine, then) = ([v[2].clone(), v[3].clone()], epilogue(v.get(4), dims, relu));
-                let (y, _) = ops::conv2d_batch_norm_train(x, kernel, geometry, affine, epsilon, then);
+                let (y, _) = ops::conv2d_batch_norm_train(x, kernel, geometry, affine, epsilon, then, F32);
                 y.reshape([-1])
             },
             |v| {
@@ -498,18 +488,15 @@ fn what_a_bfloat16_convolution_hands_to_its_batch_norm_is_rounded_and_no_more() 
     for (with_residual, relu) in EPILOGUES {
         let inputs = if with_residual { &inputs[..] } else { &inputs[..4] };
         // The output, then the gradients.
-        let [exact, rounded] = [Precision::F32, Precision::Bf16].map(|precision| {
+        let [exact, rounded] = [F32, Precision::Bf16].map(|precision| {
             let leaves: Vec<Tensor<1>> = inputs
                 .iter()
                 .map(|i| tensor::<1>(&i.values, [i.values.len()], &device).require_grad())
                 .collect();
-            let operation = || {
-                let (x, kernel) = (leaves[0].clone().reshape(x_dims), leaves[1].clone().reshape(kernel_dims));
-                let (affine, then) =
-                    ([leaves[2].clone(), leaves[3].clone()], epilogue(leaves.get(4), dims, relu));
-                ops::conv2d_batch_norm_train(x, kernel, geometry, affine, 1e-5, then).0
-            };
-            let y = ops::with_precision(precision, operation);
+            let (x, kernel) = (leaves[0].clone().reshape(x_dims), leaves[1].clone().reshape(kernel_dims));
+            let affine = [leaves[2].clone(), leaves[3].clone()];
+            let then = epilogue(leaves.get(4), dims, relu);
+            let (y, _) = ops::conv2d_batch_norm_train(x, kernel, geometry, affine, 1e-5, then, precision);
             let gradients = (y.clone() * tensor(&towards, dims, &device)).sum().backward();
             let gradients = leaves.iter().map(|leaf| values(leaf.grad(&gradients).unwrap()));
             std::iter::once(values(y.reshape([-1]))).chain(gradients).collect::<Vec<_>>()
@@ -564,7 +551,8 @@ fn batch_norm_at_evaluation_uses_the_moments_it_is_given() {
                 let (x, then) = (v[0].clone().reshape(dims), epilogue(v.get(1), dims, relu));
                 let kernel = tensor(&kernel, [channels, channels, 1, 1], &device);
                 let geometry = Convolution { stride: 1, padding: 0, groups: 1 };
-                let y = ops::conv2d_batch_norm(x, kernel, geometry, affine, moments(&device), epsilon, then);
+                let y =
+                    ops::conv2d_batch_norm(x, kernel, geometry, affine, moments(&device), epsilon, then, F32);
                 y.reshape([-1])
             },
             |v| after(definition(&mixed(&v[0]), &frozen[0], &frozen[1]), v.get(1), relu),
@@ -632,7 +620,8 @@ fn conv2d_is_cross_correlation() {
         };
         let operation = |v: &[Tensor<1>]| {
             let (x, weight) = (v[0].clone().reshape(dims), v[1].clone().reshape(weight_dims));
-            ops::conv2d(x, weight, v.get(2).cloned(), Convolution { stride, padding, groups }).reshape([-1])
+            ops::conv2d(x, weight, v.get(2).cloned(), Convolution { stride, padding, groups }, F32)
+                .reshape([-1])
         };
         let all = [input(&dims, 17, 1.0), input(&weight_dims, 18, 1.0), input(&[outputs], 19, 1.0)];
         let name = format!("conv2d {kernel}×{kernel} stride {stride} padding {padding} groups {groups}");
@@ -791,7 +780,10 @@ fn self_attention_is_attention_over_the_parts_of_a_packed_projection() {
         check(
             "self_attention_weights",
             &[packed()],
-            |v| ops::self_attention_weights(v[0].clone().reshape(packed_shape), None, scale).reshape([-1]),
+            |v| {
+                ops::self_attention_weights(v[0].clone().reshape(packed_shape), None, scale, F32)
+                    .reshape([-1])
+            },
             |v| weights(&v[0], &[]),
         );
         check(
@@ -799,14 +791,14 @@ fn self_attention_is_attention_over_the_parts_of_a_packed_projection() {
             &[packed(), input(&[batch, heads, tokens, tokens], 28, 1.0)],
             |v| {
                 let weights = v[1].clone().reshape([batch, heads, tokens, tokens]);
-                ops::self_attention_context(weights, v[0].clone().reshape(packed_shape)).reshape([-1])
+                ops::self_attention_context(weights, v[0].clone().reshape(packed_shape), F32).reshape([-1])
             },
             |v| context(&v[0], &v[1]),
         );
         check(
             "self_attention",
             &[packed()],
-            |v| ops::self_attention(v[0].clone().reshape(packed_shape), None, scale).reshape([-1]),
+            |v| ops::self_attention(v[0].clone().reshape(packed_shape), None, scale, F32).reshape([-1]),
             |v| context(&v[0], &weights(&v[0], &[])),
         );
         for period in [1, batch] {
@@ -819,7 +811,7 @@ fn self_attention_is_attention_over_the_parts_of_a_packed_projection() {
                 &inputs,
                 |v| {
                     let (packed, bias) = both(v);
-                    ops::self_attention_weights(packed, Some(bias), scale).reshape([-1])
+                    ops::self_attention_weights(packed, Some(bias), scale, F32).reshape([-1])
                 },
                 |v| weights(&v[0], &v[1]),
             );
@@ -828,7 +820,7 @@ fn self_attention_is_attention_over_the_parts_of_a_packed_projection() {
                 &inputs,
                 |v| {
                     let (packed, bias) = both(v);
-                    ops::self_attention(packed, Some(bias), scale).reshape([-1])
+                    ops::self_attention(packed, Some(bias), scale, F32).reshape([-1])
                 },
                 |v| context(&v[0], &weights(&v[0], &v[1])),
             );
@@ -842,9 +834,9 @@ fn self_attention_is_attention_over_the_parts_of_a_packed_projection() {
             &device,
         );
         for bias in [None, Some(bias)] {
-            let weights = ops::self_attention_weights(packed.clone(), bias.clone(), scale);
-            let seen = values(ops::self_attention_context(weights, packed.clone()));
-            let unseen = values(ops::self_attention(packed.clone(), bias, scale));
+            let weights = ops::self_attention_weights(packed.clone(), bias.clone(), scale, F32);
+            let seen = values(ops::self_attention_context(weights, packed.clone(), F32));
+            let unseen = values(ops::self_attention(packed.clone(), bias, scale, F32));
             assert_eq!(unseen, seen, "watching must not change a bit");
         }
     }

@@ -8,7 +8,8 @@
 mod common;
 
 use archaeo_ops as ops;
-use archaeo_ops::{ChannelEpilogue, Convolution, MlpActivation, Precision};
+use archaeo_ops::Precision::{self, F32};
+use archaeo_ops::{ChannelEpilogue, Convolution, MlpActivation};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 use common::{Input, input, other_devices};
 use rand::RngExt;
@@ -102,7 +103,7 @@ fn linear() {
             compare(&format!("linear {rows} × {features} → {outputs}"), inputs, |v| {
                 let x = v[0].clone().reshape([1, rows, features]);
                 let weight = v[1].clone().reshape([outputs, features]);
-                vec![ops::linear(x, weight, v.get(2).cloned()).reshape([-1])]
+                vec![ops::linear(x, weight, v.get(2).cloned(), F32).reshape([-1])]
             });
         }
         let onto = [&inputs[..], &[input(&[rows, outputs], 5, 1.0)]].concat();
@@ -110,7 +111,7 @@ fn linear() {
             let x = v[0].clone().reshape([rows, features]);
             let weight = v[1].clone().reshape([outputs, features]);
             let residual = v[3].clone().reshape([rows, outputs]);
-            vec![ops::linear_onto(residual, x, weight, Some(v[2].clone())).reshape([-1])]
+            vec![ops::linear_onto(residual, x, weight, Some(v[2].clone()), F32).reshape([-1])]
         });
     }
 }
@@ -139,7 +140,7 @@ fn mlp() {
             let weights = [v[1].clone().reshape([hidden, width]), v[3].clone().reshape([outputs, hidden])];
             let residual = v[5].clone().reshape([rows, outputs]);
             let biases = [v[2].clone(), v[4].clone()];
-            vec![ops::mlp(x, weights, biases, MlpActivation::Gelu, Some(residual)).reshape([-1])]
+            vec![ops::mlp(x, weights, biases, MlpActivation::Gelu, Some(residual), F32).reshape([-1])]
         });
         for activation in [MlpActivation::Gelu, MlpActivation::QuickGelu] {
             compare(
@@ -149,7 +150,10 @@ fn mlp() {
                     let x = v[0].clone().reshape([rows, 1, width]);
                     let weights =
                         [v[1].clone().reshape([hidden, width]), v[3].clone().reshape([outputs, hidden])];
-                    vec![ops::mlp(x, weights, [v[2].clone(), v[4].clone()], activation, None).reshape([-1])]
+                    vec![
+                        ops::mlp(x, weights, [v[2].clone(), v[4].clone()], activation, None, F32)
+                            .reshape([-1]),
+                    ]
                 },
             );
         }
@@ -210,7 +214,7 @@ fn batch_norm_at_training() {
                 let (x, kernel) = (v[0].clone().reshape(x_dims), v[1].clone().reshape(kernel_dims));
                 let (affine, then) = ([v[2].clone(), v[3].clone()], then(residual));
                 let geometry = Convolution { stride: 1, padding: 1, groups: 1 };
-                let (y, moments) = ops::conv2d_batch_norm_train(x, kernel, geometry, affine, 1e-5, then);
+                let (y, moments) = ops::conv2d_batch_norm_train(x, kernel, geometry, affine, 1e-5, then, F32);
                 assert_eq!(moments.count, dims[0] * dims[2] * dims[3]);
                 vec![y.reshape([-1]), moments.mean, moments.variance]
             };
@@ -271,7 +275,8 @@ fn batch_norm_at_evaluation() {
                 let kernel = TensorData::new(kernel.singles(), [channels, channels, 3, 3]);
                 let (x, kernel) = (x.clone().reshape(dims), Tensor::from_data(kernel, &device));
                 let geometry = Convolution { stride: 1, padding: 1, groups: 1 };
-                let y = ops::conv2d_batch_norm(x, kernel, geometry, affine, moments, 1e-5, then(residual));
+                let y =
+                    ops::conv2d_batch_norm(x, kernel, geometry, affine, moments, 1e-5, then(residual), F32);
                 vec![y.reshape([-1])]
             };
             let what = format!("frozen conv2d_batch_norm {dims:?}, {ending}");
@@ -311,7 +316,7 @@ fn conv2d() {
                 compare(&what, some, |v| {
                     let (x, weight) = (v[0].clone().reshape(dims), v[1].clone().reshape(weight_dims));
                     let geometry = Convolution { stride, padding, groups };
-                    vec![ops::conv2d(x, weight, v.get(2).cloned(), geometry).reshape([-1])]
+                    vec![ops::conv2d(x, weight, v.get(2).cloned(), geometry, F32).reshape([-1])]
                 });
             }
         }
@@ -320,7 +325,9 @@ fn conv2d() {
     let (dims, weight_dims) = ([2, 7, 9, 11], [7, 1, 3, 3]);
     compare("depthwise conv2d", &[input(&dims, 53, 1.0), input(&weight_dims, 54, 1.0)], |v| {
         let (x, weight) = (v[0].clone().reshape(dims), v[1].clone().reshape(weight_dims));
-        vec![ops::conv2d(x, weight, None, Convolution { stride: 2, padding: 1, groups: 7 }).reshape([-1])]
+        vec![
+            ops::conv2d(x, weight, None, Convolution { stride: 2, padding: 1, groups: 7 }, F32).reshape([-1]),
+        ]
     });
 }
 
@@ -388,16 +395,16 @@ fn self_attention() {
         for some in [&inputs[..1], &inputs[..2]] {
             let what = format!("of {dims:?}, {} biases", windows * (some.len() - 1));
             compare(&format!("self_attention_weights {what}"), some, |v| {
-                vec![ops::self_attention_weights(packed(v), bias(v), 0.3).reshape([-1])]
+                vec![ops::self_attention_weights(packed(v), bias(v), 0.3, F32).reshape([-1])]
             });
             compare(&format!("self_attention {what}"), some, |v| {
-                vec![ops::self_attention(packed(v), bias(v), 0.3).reshape([-1])]
+                vec![ops::self_attention(packed(v), bias(v), 0.3, F32).reshape([-1])]
             });
         }
         let [packed_input, _, weights] = inputs;
         compare(&format!("self_attention_context {dims:?}"), &[packed_input, weights], |v| {
             let weights = v[1].clone().reshape([batch, heads, tokens, tokens]);
-            vec![ops::self_attention_context(weights, packed(v)).reshape([-1])]
+            vec![ops::self_attention_context(weights, packed(v), F32).reshape([-1])]
         });
     }
 }
@@ -424,12 +431,15 @@ fn losses() {
 #[test]
 fn bfloat16_is_the_kernels_alone() {
     let inputs = [input(&[9, 37], 68, 1.0), input(&[21, 37], 69, 1.0)];
-    let operation = |v: &[Tensor<1>]| {
-        vec![ops::linear(v[0].clone().reshape([9, 37]), v[1].clone().reshape([21, 37]), None).reshape([-1])]
+    let operation = |precision| {
+        move |v: &[Tensor<1>]| {
+            let (x, weight) = (v[0].clone().reshape([9, 37]), v[1].clone().reshape([21, 37]));
+            vec![ops::linear(x, weight, None, precision).reshape([-1])]
+        }
     };
     for device in other_devices() {
-        let [exact, asked] = [Precision::F32, Precision::Bf16]
-            .map(|precision| ops::with_precision(precision, || outcome(&device, &inputs, &operation)));
+        let [exact, asked] =
+            [F32, Precision::Bf16].map(|precision| outcome(&device, &inputs, &operation(precision)));
         assert_eq!(exact.recorded, asked.recorded, "{device:?}");
         assert_eq!(exact.gradients, asked.gradients, "{device:?}");
     }

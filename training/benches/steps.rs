@@ -9,7 +9,7 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use archaeo_models::{Classifier, ModelCard, NetworkSpec, Pass, Preprocessing, TrainingStep};
-use archaeo_ops::{Precision, cross_entropy, in_pool, keep_freed_memory, with_precision};
+use archaeo_ops::{Precision, cross_entropy, in_pool, keep_freed_memory};
 use archaeo_training::{Algorithm, NamedGradients, Optimizer};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -46,7 +46,6 @@ struct Subject {
     images: TensorData,
     labels: Vec<i64>,
     task: Task,
-    precision: Precision,
     step: u64,
 }
 
@@ -64,13 +63,13 @@ impl Subject {
             Task::Infer => Device::flex(),
         };
         let values = (0..batch * 3 * size * size).map(|i| (i * 7919 % 257) as f32 / 257.0).collect();
+        let model = Classifier::new(card, 0, &device).expect("a model that can be built");
         Self {
-            model: Some(Classifier::new(card, 0, &device).expect("a model that can be built")),
+            model: Some(model.in_precision(precision)),
             optimizer: Optimizer::new(Algorithm::default(), 0.05),
             images: TensorData::new(values, [batch, 3, size, size]),
             labels: (0..batch).map(|i| (i % classes) as i64).collect(),
             task,
-            precision,
             step: 0,
         }
     }
@@ -78,11 +77,9 @@ impl Subject {
     /// One forward pass, or one whole step of training as `archaeo train` makes it; its seconds.
     fn run(&mut self) -> f64 {
         let started = Instant::now();
-        with_precision(self.precision, || {
-            in_pool(|| match self.task {
-                Task::Train => self.train(),
-                Task::Infer => self.infer(),
-            })
+        in_pool(|| match self.task {
+            Task::Train => self.train(),
+            Task::Infer => self.infer(),
         });
         started.elapsed().as_secs_f64()
     }

@@ -1,7 +1,7 @@
 //! One batch forwards and backwards: in one go, or block by block where the recipe asks for less memory.
 
 use archaeo_models::{Classifier, Pass, TrainingStep};
-use archaeo_ops::{in_pool, with_precision};
+use archaeo_ops::in_pool;
 use burn::module::Module;
 use burn::tensor::{Gradients, Tensor};
 
@@ -78,11 +78,11 @@ impl Share {
     }
 }
 
-/// What the student learns from a batch, in the recipe's precision.
+/// What the student learns from a batch.
 pub(super) fn share_of(
     objective: &dyn Objective,
     student: Student,
     examples: Examples,
 ) -> Result<Share, TrainError> {
-    with_precision(student.recipe.precision, || in_pool(|| objective.learn(student, examples)))
+    in_pool(|| objective.learn(student, examples))
 }

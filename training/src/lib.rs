@@ -29,7 +29,6 @@ use std::thread::Scope;
 use std::time::Instant;
 
 use archaeo_models::{Classifier, WeightsError, save, write_configuration};
-use archaeo_ops::with_precision;
 use archaeo_store::StoreError;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -264,9 +263,7 @@ fn learn<'scope>(
         let summary = train_epoch(scope, job, objective, epoch, &mut training, journal, observer)?;
         let Some(summary) = summary else { return Ok(Outcome::Stopped { epochs: epoch }) };
         let result = training.result();
-        let answers = with_precision(recipe.precision, || {
-            evaluate(&result, job.validation, VALIDATION_BATCH, job.device, &mut |_| ())
-        })?;
+        let answers = evaluate(&result, job.validation, VALIDATION_BATCH, job.device, &mut |_| ())?;
         let record = EpochRecord {
             epoch: epoch + 1,
             step: training.progress.step,

@@ -164,23 +164,11 @@ impl Recipe {
     /// # Errors
     /// An unknown model, or sizes that do not fit together.
     pub fn card(&self, classes: &[String]) -> Result<ModelCard, RecipeError> {
-        let (name, network) = match &self.model {
-            ModelChoice::Named(name) => {
-                (name.clone(), NetworkSpec::named(name, classes.len(), self.image_size)?)
-            }
-            ModelChoice::Sizes(table) => {
-                let mut table = table.clone();
-                let mut default = |key: &str, value: usize| {
-                    table.entry(key).or_insert(Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)));
-                };
-                default("classes", classes.len());
-                if !self.is_residual() {
-                    default("image_size", self.image_size);
-                }
-                let spec: NetworkSpec = super::recipe_file::from_table(table, "model")?;
-                ("custom".to_owned(), spec)
-            }
+        let name = match &self.model {
+            ModelChoice::Named(name) => name.clone(),
+            ModelChoice::Sizes(_) => "custom".to_owned(),
         };
+        let network = self.network(classes.len())?;
         if let Some(taken) = network.image_size().filter(|taken| *taken != self.image_size) {
             return Err(RecipeError::Value(format!(
                 "the model takes images of {taken} px, but `image_size` is {}; set one like the other",
@@ -193,6 +181,24 @@ impl Recipe {
         Ok(ModelCard { name, network, preprocessing, classes: classes.to_vec() })
     }
 
+    fn network(&self, classes: usize) -> Result<NetworkSpec, RecipeError> {
+        let table = match &self.model {
+            ModelChoice::Named(name) => return Ok(NetworkSpec::named(name, classes, self.image_size)?),
+            ModelChoice::Sizes(table) => table,
+        };
+        let mut table = table.clone();
+        let architecture = table.get("architecture").and_then(Value::as_str);
+        let any_size = architecture.is_some_and(NetworkSpec::takes_any_image_size);
+        let mut default = |key: &str, value: usize| {
+            table.entry(key).or_insert(Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)));
+        };
+        default("classes", classes);
+        if !any_size {
+            default("image_size", self.image_size);
+        }
+        super::recipe_file::from_table(table, "model")
+    }
+
     /// A freshly initialised model for data of these classes, by the recipe's seed.
     ///
     /// # Errors
@@ -202,7 +208,8 @@ impl Recipe {
         classes: &[String],
         device: &burn::tensor::Device,
     ) -> Result<Classifier, RecipeError> {
-        Ok(Classifier::new(self.card_within_memory(classes)?, self.seed, device)?)
+        let model = Classifier::new(self.card_within_memory(classes)?, self.seed, device)?;
+        Ok(model.in_precision(self.precision))
     }
 
     /// As [`Recipe::card`], and refuses a training that is certain to take more memory than there is.
@@ -215,13 +222,10 @@ impl Recipe {
         Ok(card)
     }
 
-    /// Residual networks take images of any size and have neither stochastic depth nor dropout.
-    fn is_residual(&self) -> bool {
-        let architecture = match &self.model {
-            ModelChoice::Named(name) => Some(name.as_str()),
-            ModelChoice::Sizes(table) => table.get("architecture").and_then(Value::as_str),
-        };
-        architecture.is_some_and(|name| name.contains("resnet"))
+    /// Whether it is certain that the model is no transformer: others have neither stochastic depth nor dropout nor blocks to
+    /// compute twice.
+    fn is_no_transformer(&self) -> bool {
+        self.network(1).is_ok_and(|network| network.attention_layers() == 0)
     }
 
     /// The recipe as TOML, defaults written out.
@@ -294,15 +298,15 @@ impl Recipe {
         ] {
             share(key, value)?;
         }
-        if self.drop_path + self.dropout > 0.0 && self.is_residual() {
+        if self.drop_path + self.dropout > 0.0 && self.is_no_transformer() {
             return Err(RecipeError::Value(
                 "`drop_path` and `dropout` are for transformers; the model of this recipe has neither".into(),
             ));
         }
-        if self.gradient_checkpointing && self.is_residual() {
+        if self.gradient_checkpointing && self.is_no_transformer() {
             return Err(RecipeError::Value(
-                "`gradient_checkpointing` computes the blocks of a transformer twice, and the model of this recipe is a \
-                 residual network; leave the key out, or set it under the [models.NAME] of a transformer alone"
+                "`gradient_checkpointing` computes the blocks of a transformer twice, and the model of this recipe is none; \
+                 leave the key out, or set it under the [models.NAME] of a transformer alone"
                     .into(),
             ));
         }

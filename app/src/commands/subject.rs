@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail, ensure};
 use archaeo_data::{Dataset, Labels, NO_OUTPUT, OpenOptions, Split, sherds};
 use archaeo_experiments::classes::{Matching, Naming, Outputs};
-use archaeo_models::{Classifier, NetworkSpec, SourcedPreprocessing, check_memory};
+use archaeo_models::{Classifier, SourcedPreprocessing, check_memory};
 use archaeo_random::stratified;
 use archaeo_store::arrays::Format;
 use archaeo_training::finite::{AnswersError, NotFinite};
@@ -147,10 +147,10 @@ pub fn open(subject: &Subject, global: &Global, purpose: Purpose, printer: &Prin
     let described = found.described.clone();
     let preprocessing = described.preprocessing.clone();
     let model = match &subject.prompts {
-        Some(prompts) => zero_shot(subject, prompts, found, &dataset.classes, &device)?,
+        Some(prompts) => zero_shot(subject, prompts, found, &dataset.classes, global.precision(), &device)?,
         None => {
             let _stage = stage("loading the model");
-            load(subject, found, &device)?
+            load(subject, found, &device)?.in_precision(global.precision())
         }
     };
     let matching = match purpose {
@@ -230,7 +230,7 @@ pub fn require_sherds_classes(weights: &Path, classes: &[String]) -> Result<()> 
 fn load(subject: &Subject, Found { checkpoint, described }: Found, device: &Device) -> Result<Classifier> {
     let network = &described.card.network;
     ensure!(
-        !matches!(network, NetworkSpec::ZeroShot(_)) || network.classes() > 0,
+        !network.classes_are_prompts() || network.classes() > 0,
         "{} holds {}, whose classes are what prompts say; give them with --prompts, such as a file or cifar",
         subject.weights.display(),
         described.card.name

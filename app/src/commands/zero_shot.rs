@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use archaeo_experiments::classes::{are_wordnet_ids, shortened};
 use archaeo_models::clip::{ClipConfig, Prompts};
 use archaeo_models::{Classifier, ModelCard, NetworkSpec};
+use archaeo_ops::Precision;
 use burn::tensor::Device;
 
 use super::LONGEST_LIST;
@@ -14,7 +15,7 @@ use super::classes::read_names;
 use crate::cli::Subject;
 use crate::progress::{Bars, stage};
 
-/// The image tower of the CLIP that was found, with a prototype for each class; `classes` are named in the prompts where no
+/// The image tower of the CLIP that was found, with a prototype for each class, in `precision`; `classes` are named in the prompts where no
 /// others are given.
 ///
 /// # Errors
@@ -24,14 +25,15 @@ pub fn zero_shot(
     prompts: &str,
     Found { checkpoint, described }: Found,
     classes: &[String],
+    precision: Precision,
     device: &Device,
 ) -> Result<Classifier> {
     let ModelCard { name, network, preprocessing, .. } = described.card;
-    let NetworkSpec::ZeroShot(_) = network else {
+    if !network.classes_are_prompts() {
         bail!(
             "--prompts goes with CLIP, but {name} is none; name one with --model, such as clip_vit_base_patch32"
         );
-    };
+    }
     let classes = match &subject.class_names {
         Some(path) => read_names(path)?,
         None => {
@@ -53,11 +55,11 @@ pub fn zero_shot(
     let loading = stage("loading the model");
     let clip = checkpoint.into_clip(&name, &config, device)?;
     drop(loading);
-    let network = NetworkSpec::ZeroShot(config.zero_shot(classes.len()));
+    let network = NetworkSpec::from(config.zero_shot(classes.len()));
     let bars = Bars::default();
     let bar = bars.prompts(classes.len());
     let card = ModelCard { name, network, preprocessing, classes };
-    Ok(clip.classifier(card, &prompts, &mut |done| bar.set_position(done as u64))?)
+    Ok(clip.classifier(card, &prompts, precision, &mut |done| bar.set_position(done as u64))?)
 }
 
 fn read(path: &Path) -> Result<String> {

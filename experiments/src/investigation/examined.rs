@@ -51,7 +51,9 @@ impl Examined {
         for ((given, (model, _)), arranged) in
             request.given.iter().zip(loaded).zip(arrange(dataset, &outputs)?)
         {
-            let model = model.with_outputs(&arranged.order, arranged.names);
+            let model = model
+                .with_outputs(&arranged.order, arranged.names)
+                .in_precision(request.config.studies.precision);
             let path = given.path;
             let mut one = Self::new(given.name, model, None, path, path.display().to_string(), Vec::new())?;
             one.findings.classes_matched_by = Some(arranged.by);
@@ -91,7 +93,8 @@ impl Examined {
             let place = run.folder.as_ref().map_or_else(|| name.to_string(), |run| format!("{name}/{run}"));
             let weights = format!("{place}/model.safetensors");
             let seed = Some(run.recipe.seed);
-            let one = Self::new(name, trained.model, seed, &trained.weights, weights, trained.history)?;
+            let model = trained.model.in_precision(request.config.studies.precision);
+            let one = Self::new(name, model, seed, &trained.weights, weights, trained.history)?;
             match &mut examined {
                 None => examined = Some(one),
                 Some(first) => first.add_run(one),

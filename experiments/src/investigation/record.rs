@@ -6,7 +6,6 @@
 use std::fs;
 use std::time::Instant;
 
-use archaeo_ops::with_precision;
 use archaeo_store::StoreError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -191,14 +190,12 @@ impl<'a> Record<'a> {
             |findings| study.reads(findings),
             || {
                 let keep = Keep { folder: &records, made_from: &made_from };
-                with_precision(scene.options.precision, || study.run(scene, Some(keep))).map_err(|error| {
-                    match error {
-                        StudyError::NotFinite(error) => match file(&error.model) {
-                            Some(file) => StudyError::NotFinite(error.of(file)).into(),
-                            None => StudyError::NotFinite(error).into(),
-                        },
-                        other => other.into(),
-                    }
+                study.run(scene, Some(keep)).map_err(|error| match error {
+                    StudyError::NotFinite(error) => match file(&error.model) {
+                        Some(file) => StudyError::NotFinite(error.of(file)).into(),
+                        None => StudyError::NotFinite(error).into(),
+                    },
+                    other => other.into(),
                 })
             },
         )

@@ -8,14 +8,12 @@ use burn::tensor::Device;
 use super::error::{WeightsError, printable};
 use super::source::{self, Format};
 use super::{Checkpoint, read, safetensors, write_arrays};
+use crate::architectures::clip::{self, Clip, ClipConfig};
 use crate::classifier::{Classifier, ModelCard};
-use crate::clip::{Clip, ClipConfig};
 use crate::describe::{CARD_KEY, Described, ModelRequest, describe};
 use crate::memory::check_memory;
 use crate::names;
-use crate::spec::NetworkSpec;
 use crate::state::{Array, State, shapes_of, state_of, with_state};
-use crate::vit::{Position, fixed_positions};
 
 /// What classifiers are called in the models: timm's and torchvision's names.
 const HEADS: [&str; 4] = ["head", "head_dist", "fc", "linear"];
@@ -108,7 +106,7 @@ impl Checkpoint {
     pub fn into_clip(self, name: &str, config: &ClipConfig, device: &Device) -> Result<Clip, WeightsError> {
         self.check_finite()?;
         let Self { path, state, .. } = self;
-        let state = names::canonical_clip(state, &config.image);
+        let state = clip::names::canonical(names::unwrapped(state), &config.image);
         let spec_error = |source| WeightsError::Spec { path: path.clone(), source };
         let blank = Clip::new(config, device).map_err(spec_error)?;
         let model = name.to_owned();
@@ -189,11 +187,7 @@ fn parse_card(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Option
 /// of that kind, but learned ones may have their values.
 fn portable_state(model: &Classifier) -> State {
     let mut state = state_of(model);
-    if let NetworkSpec::Vit(vit) = &model.card().network
-        && vit.position == Position::Sine
-    {
-        state.insert("pos_embed".into(), fixed_positions(vit));
-    }
+    model.card().network.sizes().add_portable(&mut state);
     state
 }
 

@@ -1,10 +1,23 @@
 //! Architectures that are not here, told by the names of their arrays or in a configuration, so that a message can say what a
 //! file holds instead of asking for a name that does not exist.
 
+use crate::architectures::ALL;
 use crate::state::State;
 
 /// What is supported, as the end of a sentence.
-pub(super) const SUPPORTED: &str = "supported are Vision Transformers (also DeiT, DINOv2 and CLIP), BEiT, Swin Transformers of version 1 and ResNets";
+pub(super) fn supported() -> String {
+    let all = ALL.iter().map(|architecture| architecture.supported).filter(|words| !words.is_empty());
+    format!("supported are {}", listed(&all.collect::<Vec<_>>()))
+}
+
+/// `a, b and c`.
+pub(super) fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [others @ .., last] => format!("{} and {last}", others.join(", ")),
+    }
+}
 
 /// Parts of names that arrays of an architecture have; all of them have to occur. The first row that fits counts.
 const ARRAYS: &[(&[&str], &str)] = &[

@@ -3,9 +3,9 @@
 
 mod adapt;
 mod foreign;
-mod hugging_face;
+pub(crate) mod hugging_face;
 mod infer;
-mod json;
+pub(crate) mod json;
 mod open_clip;
 mod processor;
 mod specification;
@@ -16,11 +16,13 @@ use std::path::Path;
 use serde_json::Value;
 use thiserror::Error;
 
+pub(crate) use self::infer::{Doubt, Found, Hints, check_channels, count, outputs, shape, square};
+use crate::architectures::NetworkSpec;
 use crate::catalogue::{usual, usual_of};
 use crate::checkpoint::{Checkpoint, WeightsError, printable};
 use crate::classifier::ModelCard;
 use crate::preprocessing::{Origin, PreprocessingChoice, SourcedPreprocessing};
-use crate::spec::{NetworkSpec, SpecError};
+use crate::spec::SpecError;
 use crate::state::State;
 
 /// Key of the metadata entry that holds a [`ModelCard`] as JSON.
@@ -33,7 +35,7 @@ pub enum DescribeError {
     #[error("does not say which model it holds; name it with --model (see `archaeo models`)")]
     Unknown,
     /// It is of an architecture that is not here.
-    #[error("holds {what}, which is not supported; {supported}", supported = foreign::SUPPORTED)]
+    #[error("holds {what}, which is not supported; {supported}", supported = foreign::supported())]
     Foreign {
         /// What it is, with its article.
         what: String,
@@ -119,6 +121,22 @@ struct Configured {
     class_names: Option<Vec<String>>,
 }
 
+/// A model in the words of a configuration.
+pub(crate) struct FromConfig {
+    pub(crate) network: NetworkSpec,
+    /// The name of a model of these sizes, where it goes by that and not by the file's word.
+    pub(crate) known_as: Option<String>,
+    /// The side of its images, where the configuration has it elsewhere than the others do.
+    pub(crate) image_size: Option<usize>,
+}
+
+impl FromConfig {
+    /// A model of sizes that the configuration lists.
+    pub(crate) fn of(network: impl Into<NetworkSpec>) -> Self {
+        Self { network: network.into(), known_as: None, image_size: None }
+    }
+}
+
 /// The card of a checkpoint: its own, or what a name, the `config.json` (with a `preprocessor_config.json` under the key
 /// `preprocessor`) or the arrays say.
 ///
@@ -146,7 +164,7 @@ pub(crate) fn describe(checkpoint: &Checkpoint, request: &ModelRequest) -> Resul
         return finished(Basis { class_names, ..basis }, checkpoint, request);
     }
     let file = checkpoint.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let hints = infer::Hints { heads: request.heads(), code: checkpoint.code, file };
+    let hints = Hints { heads: request.heads(), code: checkpoint.code, file };
     let inferred = infer::network(state, &hints)?;
     finished(from_arrays(inferred, state), checkpoint, request)
 }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::DescribeError;
+use crate::architectures::NetworkSpec;
 use crate::nearest::nearest;
-use crate::spec::NetworkSpec;
 use crate::state::State;
 
 /// The tag of a specification, which is no field of it.

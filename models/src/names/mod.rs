@@ -3,17 +3,10 @@
 //! A model's own names are timm's (transformers) and torchvision's (residual networks). Everything else is translated to
 //! them on its way in.
 
-mod beit;
-mod clip;
-mod google;
-mod resnet;
-mod rules;
-mod swin;
-mod vit;
+pub(crate) mod rules;
 
-use crate::spec::NetworkSpec;
+use crate::architectures::NetworkSpec;
 use crate::state::State;
-use crate::vit::VitConfig;
 
 /// What wrappers put before every name of the model they wrap: `DataParallel`, `torch.compile`, training frameworks,
 /// self-distillation.
@@ -30,14 +23,7 @@ const HEAD_PREFIXES: [&str; 4] = ["head.", "fc.", "linear.", "classifier."];
 /// the comparison with the model to list.
 pub(crate) fn canonical(state: State, network: &NetworkSpec) -> State {
     let state = unwrapped(state);
-    let mut state = match network {
-        NetworkSpec::ZeroShot(config) => return clip::canonical(state, &config.image),
-        NetworkSpec::Vit(config) => vit::canonical(state, config),
-        NetworkSpec::Beit(config) => beit::canonical(state, config),
-        NetworkSpec::Swin(config) => swin::canonical(state, config),
-        NetworkSpec::Resnet(_) => resnet::canonical(state),
-        NetworkSpec::CifarResnet(_) => resnet::canonical_cifar(state),
-    };
+    let mut state = network.sizes().canonical(state);
     if network.classes() == 2 {
         ["head", "head_dist", "head.fc", "fc", "linear"]
             .iter()
@@ -61,16 +47,6 @@ fn two_classes(state: &mut State, head: &str) {
     }
 }
 
-/// The arrays of a Vision Transformer under timm's names, where they have those of another library; values are not read.
-pub(crate) fn vit_renamed(state: State) -> State {
-    vit::renamed(state)
-}
-
-/// As [`canonical`], for both towers of a CLIP with such an image tower.
-pub(crate) fn canonical_clip(state: State, image: &VitConfig) -> State {
-    clip::canonical(unwrapped(state), image)
-}
-
 /// The arrays without what wrappers put before all of their names.
 pub(crate) fn unwrapped(mut state: State) -> State {
     while let Some(prefix) = WRAPPER_PREFIXES.into_iter().find(|prefix| wraps(prefix, &state)) {
@@ -90,7 +66,7 @@ fn wraps(prefix: &str, state: &State) -> bool {
 }
 
 /// Takes off the first of `prefixes` that a name has, name by name: heads often stand outside of what is wrapped.
-fn without_prefix(state: State, prefixes: &[&str]) -> State {
+pub(crate) fn without_prefix(state: State, prefixes: &[&str]) -> State {
     let bare = |name: String| match prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)) {
         Some(bare) => bare.to_owned(),
         None => name,

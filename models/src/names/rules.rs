@@ -5,10 +5,10 @@ use crate::state::{Array, State};
 /// What an array is called elsewhere, and here. Both are the first segments of a name, and the rest of it is kept: with
 /// `("encoder.layer.*.norm1", "blocks.*.norm1")`, `encoder.layer.3.norm1.bias` becomes `blocks.3.norm1.bias`. `*` at
 /// the end of a segment stands for a number that is kept, `#` for one that is dropped; an empty right side drops the array.
-pub(super) type Rule = (&'static str, &'static str);
+pub(crate) type Rule = (&'static str, &'static str);
 
 /// Gives every array the name that the first rule that fits says; arrays that no rule fits keep theirs.
-pub(super) fn rename(state: State, rules: &[Rule]) -> State {
+pub(crate) fn rename(state: State, rules: &[Rule]) -> State {
     let renamed = |name: String| match rules.iter().find_map(|rule| apply(rule, &name)) {
         Some(name) => name,
         None => name,
@@ -53,7 +53,7 @@ fn is_number(text: &str) -> bool {
 
 /// Stacks arrays along their first axis: `STEM.a.weight`, `STEM.b.weight`, … become `STEM.whole.weight`, and so on for
 /// every ending. Where one of the parts is missing, all keep their names.
-pub(super) fn stack(mut state: State, parts: &[&str], whole: &str) -> State {
+pub(crate) fn stack(mut state: State, parts: &[&str], whole: &str) -> State {
     let name_of = |stem: &str, part: &str, ending: &str| format!("{stem}.{part}.{ending}");
     let first = parts[0];
     let places: Vec<(String, String)> = state
@@ -81,7 +81,7 @@ pub(super) fn stack(mut state: State, parts: &[&str], whole: &str) -> State {
 ///
 /// # Panics
 /// If `order` does not name each axis once.
-pub(super) fn permuted(array: &Array, order: &[usize]) -> Array {
+pub(crate) fn permuted(array: &Array, order: &[usize]) -> Array {
     let mut strides = vec![1; array.shape.len()];
     for axis in (1..strides.len()).rev() {
         strides[axis - 1] = strides[axis] * array.shape[axis];

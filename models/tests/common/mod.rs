@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use archaeo_models::{
-    Array, AttentionSite, BranchKind, CifarResNetConfig, Classifier, FeatureSite, IMAGENET_MOMENTS,
-    ModelCard, NetworkSpec, ParameterPath, Pass, Pooling, Preprocessing, Probe, ResNetConfig, State, Stem,
-    TokenPlace, TokenSite, VitConfig, load, read_arrays, with_state, write_arrays,
+    Array, AttentionSite, BeitConfig, BranchKind, CifarResNetConfig, Classifier, FeatureSite,
+    IMAGENET_MOMENTS, ModelCard, NetworkSpec, ParameterPath, Pass, Pooling, Preprocessing, Probe,
+    ResNetConfig, State, Stem, SwinConfig, TokenPlace, TokenSite, VitConfig, clip::ZeroShotConfig, load,
+    read_arrays, with_state, write_arrays,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -37,6 +38,56 @@ pub fn tiny_resnet(stem: Stem, branch: BranchKind) -> NetworkSpec {
 /// A CIFAR ResNet of depth 14, four channels wide.
 pub fn tiny_cifar_resnet() -> NetworkSpec {
     NetworkSpec::CifarResnet(CifarResNetConfig { blocks: 2, width: 4, projection: false, classes: CLASSES })
+}
+
+/// A BEiT of two blocks for images of 16 px.
+pub fn tiny_beit() -> BeitConfig {
+    BeitConfig {
+        image_size: 16,
+        patch_size: 4,
+        width: 32,
+        depth: 2,
+        heads: 2,
+        mlp_width: 64,
+        classes: CLASSES,
+        epsilon: 1e-6,
+        drop_path: 0.0,
+    }
+}
+
+/// A Swin Transformer of two stages of one block for images of 16 px.
+pub fn tiny_swin() -> SwinConfig {
+    SwinConfig {
+        image_size: 16,
+        patch_size: 2,
+        window_size: 4,
+        width: 8,
+        depths: vec![1, 1],
+        heads: vec![2, 2],
+        mlp_ratio: 2,
+        classes: CLASSES,
+        ..SwinConfig::default()
+    }
+}
+
+/// An image tower of CLIP of two blocks for images of 16 px.
+pub fn tiny_zero_shot() -> ZeroShotConfig {
+    let image = VitConfig { classes: 0, pre_norm: true, ..tiny_vit() };
+    ZeroShotConfig { image, embedding: 8, classes: CLASSES }
+}
+
+/// A model of every architecture, for images of 16 px.
+pub fn tiny_networks() -> Vec<(&'static str, NetworkSpec)> {
+    vec![
+        ("ViT", NetworkSpec::Vit(tiny_vit())),
+        ("distilled ViT", NetworkSpec::Vit(VitConfig { distilled: true, ..tiny_vit() })),
+        ("BEiT", NetworkSpec::Beit(tiny_beit())),
+        ("Swin", NetworkSpec::Swin(tiny_swin())),
+        ("CLIP", NetworkSpec::ZeroShot(tiny_zero_shot())),
+        ("ResNet", tiny_resnet(Stem::Imagenet, BranchKind::Bottleneck)),
+        ("ResNet for small images", tiny_resnet(Stem::Cifar, BranchKind::Basic)),
+        ("CIFAR ResNet", tiny_cifar_resnet()),
+    ]
 }
 
 /// A card with ImageNet's normalisation.

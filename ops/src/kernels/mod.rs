@@ -10,7 +10,7 @@ use archaeo_kernels::{Activation, Precision};
 use burn::backend::{Backend, Dispatch, DispatchDevice, backend_extension, tensor::FloatTensor};
 use burn::tensor::{Device, Tensor};
 
-use crate::{ChannelEpilogue, Convolution, precision};
+use crate::{ChannelEpilogue, Convolution};
 
 /// Whether tensors of this device live where the kernels can read them.
 pub(crate) fn serve(device: &Device) -> bool {
@@ -26,9 +26,9 @@ pub(crate) struct LinearSettings {
 }
 
 impl LinearSettings {
-    fn of(weights: &[&Tensor<2>]) -> Self {
+    fn of(weights: &[&Tensor<2>], precision: Precision) -> Self {
         let constant_weights = weights.iter().all(|weight| !weight.is_tracked());
-        Self { precision: precision::current(), constant_weights }
+        Self { precision, constant_weights }
     }
 }
 
@@ -43,8 +43,8 @@ pub(crate) struct FusedConvolution {
 }
 
 impl FusedConvolution {
-    fn new(Convolution { stride, padding, groups }: Convolution, relu: bool) -> Self {
-        Self { geometry: [stride, padding, groups], relu, precision: precision::current() }
+    fn new(Convolution { stride, padding, groups }: Convolution, relu: bool, precision: Precision) -> Self {
+        Self { geometry: [stride, padding, groups], relu, precision }
     }
 }
 
@@ -210,8 +210,9 @@ pub(crate) fn linear(
     weight: Tensor<2>,
     bias: Tensor<1>,
     residual: Option<Tensor<2>>,
+    precision: Precision,
 ) -> Tensor<2> {
-    let settings = LinearSettings::of(&[&weight]);
+    let settings = LinearSettings::of(&[&weight], precision);
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(match residual {
         None => <Dispatch as KernelOperations>::kernel_linear(x, weight, bias, settings),
@@ -254,8 +255,9 @@ pub(crate) fn mlp(
     biases: [Tensor<1>; 2],
     activation: Activation,
     residual: Option<Tensor<2>>,
+    precision: Precision,
 ) -> Tensor<2> {
-    let settings = LinearSettings::of(&[&weights[0], &weights[1]]);
+    let settings = LinearSettings::of(&[&weights[0], &weights[1]], precision);
     let x = x.into_dispatch();
     let ([first, second], [first_bias, second_bias]) =
         (weights.map(Tensor::into_dispatch), biases.map(Tensor::into_dispatch));
@@ -283,66 +285,83 @@ pub(crate) fn mlp(
 }
 
 /// As [`crate::self_attention_weights`].
-pub(crate) fn self_attention_weights(packed: Tensor<5>, scale: f64) -> Tensor<4> {
+pub(crate) fn self_attention_weights(packed: Tensor<5>, scale: f64, precision: Precision) -> Tensor<4> {
     let packed = packed.into_dispatch();
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention_weights(
         packed,
         scale as f32,
-        precision::current(),
+        precision,
     ))
 }
 
 /// As [`crate::self_attention_context`].
-pub(crate) fn self_attention_context(weights: Tensor<4>, packed: Tensor<5>) -> Tensor<4> {
+pub(crate) fn self_attention_context(
+    weights: Tensor<4>,
+    packed: Tensor<5>,
+    precision: Precision,
+) -> Tensor<4> {
     let (weights, packed) = (weights.into_dispatch(), packed.into_dispatch());
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention_context(
-        weights,
-        packed,
-        precision::current(),
+        weights, packed, precision,
     ))
 }
 
 /// As [`crate::self_attention`].
-pub(crate) fn self_attention(packed: Tensor<5>, scale: f64) -> Tensor<4> {
+pub(crate) fn self_attention(packed: Tensor<5>, scale: f64, precision: Precision) -> Tensor<4> {
     let packed = packed.into_dispatch();
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_self_attention(
         packed,
         scale as f32,
-        precision::current(),
+        precision,
     ))
 }
 
 /// As [`crate::self_attention_weights`], with a bias.
-pub(crate) fn biased_self_attention_weights(packed: Tensor<5>, bias: Tensor<4>, scale: f64) -> Tensor<4> {
+pub(crate) fn biased_self_attention_weights(
+    packed: Tensor<5>,
+    bias: Tensor<4>,
+    scale: f64,
+    precision: Precision,
+) -> Tensor<4> {
     let (packed, bias) = (packed.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_biased_self_attention_weights(
         packed,
         bias,
         scale as f32,
-        precision::current(),
+        precision,
     ))
 }
 
 /// As [`crate::self_attention`], with a bias.
-pub(crate) fn biased_self_attention(packed: Tensor<5>, bias: Tensor<4>, scale: f64) -> Tensor<4> {
+pub(crate) fn biased_self_attention(
+    packed: Tensor<5>,
+    bias: Tensor<4>,
+    scale: f64,
+    precision: Precision,
+) -> Tensor<4> {
     let (packed, bias) = (packed.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_biased_self_attention(
         packed,
         bias,
         scale as f32,
-        precision::current(),
+        precision,
     ))
 }
 
 /// As [`crate::conv2d`], without bias.
-pub(crate) fn conv2d(x: Tensor<4>, weight: Tensor<4>, geometry: Convolution) -> Tensor<4> {
+pub(crate) fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    geometry: Convolution,
+    precision: Precision,
+) -> Tensor<4> {
     let Convolution { stride, padding, groups } = geometry;
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_conv2d(
         x,
         weight,
         [stride, padding, groups],
-        precision::current(),
+        precision,
     ))
 }
 
@@ -359,10 +378,11 @@ pub(crate) fn conv2d_batch_norm(
     affine: [Tensor<1>; 2],
     epsilon: f64,
     then: ChannelEpilogue,
+    precision: Precision,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     let [gamma, beta] = affine.map(Tensor::into_dispatch);
-    let (epsilon, settings) = (epsilon as f32, FusedConvolution::new(geometry, then.relu));
+    let (epsilon, settings) = (epsilon as f32, FusedConvolution::new(geometry, then.relu, precision));
     let (y, mean, variance) = match then.residual {
         None => <Dispatch as KernelOperations>::kernel_conv2d_batch_norm(
             x, weight, gamma, beta, epsilon, settings,
@@ -384,10 +404,11 @@ pub(crate) fn conv2d_scale_shift(
     geometry: Convolution,
     affine: [Tensor<1>; 2],
     then: ChannelEpilogue,
+    precision: Precision,
 ) -> Tensor<4> {
     let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
     let [scale, shift] = affine.map(Tensor::into_dispatch);
-    let settings = FusedConvolution::new(geometry, then.relu);
+    let settings = FusedConvolution::new(geometry, then.relu, precision);
     Tensor::from_dispatch(match then.residual {
         None => <Dispatch as KernelOperations>::kernel_conv2d_scale_shift(x, weight, scale, shift, settings),
         Some(residual) => {

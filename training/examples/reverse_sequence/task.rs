@@ -7,6 +7,7 @@
 //! the layer would copy the position along with the value.
 
 use archaeo_models::{Linear, scaled_dot_product_attention, state_of, with_state};
+use archaeo_ops::Precision::F32;
 use archaeo_random::{keyed_rng, standard_normal};
 use archaeo_training::{Algorithm, NamedGradients, Optimizer};
 use burn::module::{Module, Param};
@@ -88,12 +89,12 @@ impl Reverser {
         };
         let heads = |x: Tensor<3>| x.reshape([BATCH, LENGTH, HEADS, WIDTH / HEADS]).swap_dims(1, 2);
         let (context, weights) = scaled_dot_product_attention(
-            heads(self.query.forward(for_keys.clone())),
-            heads(self.key.forward(for_keys)),
-            heads(self.value.forward(for_values)),
+            heads(self.query.forward(for_keys.clone(), F32)),
+            heads(self.key.forward(for_keys, F32)),
+            heads(self.value.forward(for_values, F32)),
             None,
         );
-        (self.output.forward(context.swap_dims(1, 2).reshape([BATCH, LENGTH, WIDTH])), weights)
+        (self.output.forward(context.swap_dims(1, 2).reshape([BATCH, LENGTH, WIDTH]), F32), weights)
     }
 }
 

@@ -1,0 +1,94 @@
+//! The architectures, a folder each, and their list. A folder says everything about its architecture: sizes, network, named
+//! models, what other libraries call its arrays and sizes, how a checkpoint shows it, what it costs.
+
+pub mod beit;
+pub mod clip;
+mod contract;
+pub mod resnet;
+pub mod resnet_cifar;
+pub mod swin;
+pub mod vit;
+
+use burn::module::Module;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::contract::{Architecture, Entry, Sizes};
+use crate::forward::ForwardPass;
+use crate::spec::SpecError;
+
+/// What recipes and model cards call it, sizes, network, words.
+macro_rules! architectures {
+    ($($tag:literal: $name:ident($folder:ident::$sizes:ident, $network:ident), $doc:literal;)+) => {
+        /// An architecture with its sizes.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "architecture")]
+        pub enum NetworkSpec {
+            $(#[doc = $doc] #[serde(rename = $tag)] $name($folder::$sizes),)+
+        }
+
+        /// One of the architectures.
+        #[derive(Module, Debug)]
+        #[allow(clippy::large_enum_variant)] // one or two exist in a program
+        pub enum Network {
+            $(#[doc = $doc] $name($folder::$network),)+
+        }
+
+        /// In the order of their names in lists.
+        pub(crate) const ALL: &[Entry] = &[$(Entry::of::<$folder::$sizes>($tag)),+];
+
+        $(impl From<$folder::$sizes> for NetworkSpec {
+            fn from(sizes: $folder::$sizes) -> Self {
+                Self::$name(sizes)
+            }
+        })+
+
+        impl NetworkSpec {
+            pub(crate) fn sizes(&self) -> &dyn Sizes {
+                match self {
+                    $(Self::$name(sizes) => sizes,)+
+                }
+            }
+
+            pub(crate) fn sizes_mut(&mut self) -> &mut dyn Sizes {
+                match self {
+                    $(Self::$name(sizes) => sizes,)+
+                }
+            }
+
+            /// This model with what the library that wrote a file does in its own way ([`Architecture::as_written`]).
+            pub(crate) fn as_written(&mut self, found: &Self) {
+                match (self, found) {
+                    $((Self::$name(sizes), Self::$name(found)) => sizes.as_written(found),)+
+                    _ => {}
+                }
+            }
+        }
+
+        impl Network {
+            /// A network of neutral values.
+            pub(crate) fn new(spec: &NetworkSpec, device: &Device) -> Result<Self, SpecError> {
+                Ok(match spec {
+                    $(NetworkSpec::$name(sizes) => Self::$name(sizes.build(device)?),)+
+                })
+            }
+
+            /// What it does with an image.
+            pub fn parts(&self) -> &dyn ForwardPass {
+                match self {
+                    $(Self::$name(network) => network,)+
+                }
+            }
+        }
+    };
+}
+
+// Files are asked about from the last to the first: whose arrays are among those of others comes before them.
+architectures! {
+    "vit": Vit(vit::VitConfig, Vit), "Vision Transformer.";
+    "beit": Beit(beit::BeitConfig, Beit), "BEiT.";
+    "swin": Swin(swin::SwinConfig, Swin), "Swin Transformer.";
+    "zero-shot": ZeroShot(clip::ZeroShotConfig, ZeroShot), "Image tower of CLIP with a prototype for each class.";
+    "resnet": Resnet(resnet::ResNetConfig, ResNet), "ImageNet-style residual network.";
+    "cifar-resnet": CifarResnet(resnet_cifar::CifarResNetConfig, CifarResNet), "CIFAR-style residual network.";
+}
