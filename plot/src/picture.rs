@@ -99,14 +99,14 @@ impl Picture {
         }
     }
 
-    /// Fills a rectangle; what does not fit is cut off.
-    pub(crate) fn fill(&mut self, x: usize, y: usize, width: usize, height: usize, color: [u8; 3]) {
-        let right = (x + width).min(self.width);
-        for row in y..(y + height).min(self.height) {
-            for column in x..right {
-                let at = 3 * (row * self.width + column);
-                self.pixels[at..at + 3].copy_from_slice(&color);
-            }
+    /// Covers the pixel at `(x, y)` with `color`: 0 leaves it as it is, 1 hides it. Nothing happens outside the picture.
+    pub(crate) fn blend(&mut self, x: usize, y: usize, coverage: f32, color: [u8; 3]) {
+        if x >= self.width || y >= self.height {
+            return;
+        }
+        let at = 3 * (y * self.width + x);
+        for (below, above) in self.pixels[at..at + 3].iter_mut().zip(color) {
+            *below = (coverage * f32::from(above) + (1.0 - coverage) * f32::from(*below)).round() as u8;
         }
     }
 

@@ -7,7 +7,10 @@ const PAPER: [u8; 3] = [255; 3];
 const INK: [u8; 3] = [32, 36, 42];
 
 /// Space between a picture and its text, in pixels at scale 1.
-const PADDING: usize = 5;
+const PADDING: usize = 4;
+
+/// Space between two lines of text, in pixels at scale 1.
+const LEADING: usize = 1;
 
 /// Pixels of a large sheet: 400 MB of memory.
 const MOST_PIXELS: usize = 1 << 27;
@@ -20,7 +23,7 @@ const TALLEST: usize = 65_000;
 pub struct Cell {
     /// Shrunk or grown to the sheet's cell size without distortion.
     pub picture: Picture,
-    /// Text below the picture; `\n` begins a new line. A line too long for the cell ends in dots.
+    /// Text below the picture; `\n` begins a new line. A line too long for the cell ends in an ellipsis.
     pub caption: String,
 }
 
@@ -63,7 +66,7 @@ impl SheetLayout {
     }
 
     fn line(&self) -> usize {
-        (text::HEIGHT + 3).saturating_mul(self.scale)
+        (text::HEIGHT + LEADING).saturating_mul(self.scale)
     }
 
     /// Space above the first row.
@@ -117,7 +120,7 @@ pub fn contact_sheet(cells: &[Cell], layout: &SheetLayout) -> Result<Picture> {
 
     let left = |column: usize| gap + column * (cell + gap);
     for (column, heading) in layout.headings.iter().take(columns).enumerate() {
-        text::draw(&mut sheet, &text::ellipsize(heading, layout.cell), left(column), gap, scale, INK);
+        text::draw(&mut sheet, &text::ellipsize(heading, cell, scale), left(column), gap, scale, INK);
     }
     for (i, entry) in cells.iter().enumerate() {
         let (x, y) = (left(i % columns), top + i / columns * row_height);
@@ -125,7 +128,7 @@ pub fn contact_sheet(cells: &[Cell], layout: &SheetLayout) -> Result<Picture> {
         // Left aligned with its caption; a flat picture stands on the caption's line.
         sheet.blit(&picture, x, y + (cell - picture.height()));
         for (l, caption) in entry.caption.lines().enumerate() {
-            let caption = text::ellipsize(caption, layout.cell);
+            let caption = text::ellipsize(caption, cell, scale);
             text::draw(&mut sheet, &caption, x, y + cell + padding + l * line, scale, INK);
         }
     }
@@ -204,7 +207,7 @@ mod tests {
         ];
         let sheet = contact_sheet(&cells, &layout(2, 1)).unwrap();
         assert_eq!(sheet.width(), 2 * 64 + 3 * 8);
-        let row = 64 + 5 + 2 * 11 + 8;
+        let row = 64 + 4 + 2 * 13 + 8;
         assert_eq!(sheet.height(), 8 + 2 * row);
         for (x, y) in [(8, 8), (71, 71)] {
             assert_eq!(pixel(&sheet, x, y), [255, 0, 0]);
@@ -216,6 +219,7 @@ mod tests {
         assert_eq!(pixel(&sheet, 7, 8), PAPER);
     }
 
+    /// All but the text, which is drawn at its size.
     #[test]
     fn twice_the_scale_is_the_same_sheet_enlarged() {
         let cells =
@@ -224,7 +228,14 @@ mod tests {
         let at = |scale| {
             contact_sheet(&cells, &SheetLayout { headings: headings.clone(), ..layout(2, scale) }).unwrap()
         };
-        assert_eq!(at(2), at(1).enlarge(2).unwrap());
+        let (small, large) = (at(1).enlarge(2).unwrap(), at(2));
+        assert_eq!((small.width(), small.height()), (large.width(), large.height()));
+        let line = text::HEIGHT + LEADING;
+        let pictures = 2 * (8 + line + PADDING)..2 * (8 + line + PADDING + 64);
+        for y in 0..large.height() {
+            let row = |sheet: &Picture| sheet.pixels()[3 * y * sheet.width()..][..3 * sheet.width()].to_vec();
+            assert!(!pictures.contains(&y) || row(&small) == row(&large), "row {y}");
+        }
     }
 
     #[test]
