@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use archaeo_models::{SpecError, WeightsError};
-use archaeo_plot::{Cell, Picture, PlotError, SheetLayout};
+use archaeo_plot::{Cell, PlotError, SheetLayout, contact_sheet, save_png};
 use archaeo_store::{StoreError, read_bytes};
 use burn::tensor::Device;
 use thiserror::Error;
@@ -24,7 +24,7 @@ use crate::studies::STUDIES;
 use crate::studies::pictures::panel;
 use crate::study::Applicability;
 use crate::subjects::{ModelName, Subject};
-use archaeo_data::{DataError, Dataset, OpenOptions, SheetSize};
+use archaeo_data::{DataError, Dataset, ExampleLimits, OpenOptions};
 use archaeo_store::run_folder::{Build, DataIdentity, Environment, LONGEST, RunFolder, RunFolderError};
 use archaeo_training::{Observer, RecipeError, TrainError};
 
@@ -373,7 +373,7 @@ fn save_images(
         for (place, index) in images.into_iter().enumerate() {
             let picture = format!("pictures/data-{:03}-{}.png", label + 1, place + 1);
             let drawn = split.with_image(index, |image| panel(&image, SHOWN_SIDE))?;
-            drawn?.save_png(&folder.file(&picture))?;
+            save_png(&drawn?, &folder.file(&picture))?;
             shown.push(ImageShown { index, identifier: split.identifier(index), label, picture });
         }
     }
@@ -406,22 +406,20 @@ fn data_findings(
     })
 }
 
-/// A row of images for each class of a split that has any, the first `most_classes` of them or as many as fit on a sheet, and how
-/// many these are.
+/// Writes to `file` a row of images for each class of a split that has any, of as many classes as fit on a sheet, and says how many these
+/// are.
 ///
 /// # Errors
-/// A split that does not exist, or one without any image.
-pub fn contact_sheet(
+/// A split that does not exist, one without any image, or a file that cannot be written.
+pub fn save_sheet_of_classes(
     dataset: &Dataset,
     split: &str,
     per_class: usize,
-    most_classes: usize,
-) -> Result<(Picture, usize), InvestigationError> {
+    file: &Path,
+) -> Result<usize, InvestigationError> {
     let layout = SheetLayout { columns: per_class, cell: 72, ..SheetLayout::default() };
-    let most = SheetSize { per_class, classes: most_classes, images: layout.most_cells(1) };
-    let rows = archaeo_data::contact_sheet(dataset, split, most, |image| {
-        layout.shrunk(Picture::from_rgb(image.width, image.height, image.pixels)?)
-    })?;
+    let most = ExampleLimits { per_class, images: layout.most_cells(1) };
+    let rows = archaeo_data::examples(dataset, split, most, |image| layout.shrunk(image))?;
     let (mut cells, mut shown) = (Vec::new(), 0);
     // Labels may be indices into many classes of which the data shows few.
     for (class, pictures) in rows.into_iter().filter(|(_, pictures)| !pictures.is_empty()) {
@@ -430,5 +428,6 @@ pub fn contact_sheet(
             cells.push(Cell { picture: picture?, caption: class.clone() });
         }
     }
-    Ok((archaeo_plot::contact_sheet(&cells, &layout)?, shown))
+    save_png(&contact_sheet(&cells, &layout)?, file)?;
+    Ok(shown)
 }

@@ -13,7 +13,8 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use self::glyph::Glyph;
-use crate::Picture;
+use crate::Image;
+use crate::picture::blend;
 
 /// Height of a line at scale 1, in pixels: from the top of an accent to the foot of a `g`.
 pub const HEIGHT: usize = 12;
@@ -26,13 +27,13 @@ const BASELINE: usize = 9;
 
 /// Draws one line in the box whose top left corner is at `(x, y)`, [`HEIGHT`] · `scale` pixels tall; what does not fit into the picture
 /// is cut off.
-pub fn draw(picture: &mut Picture, text: &str, x: usize, y: usize, scale: usize, color: [u8; 3]) {
+pub fn draw(picture: &mut Image, text: &str, x: usize, y: usize, scale: usize, color: [u8; 3]) {
     // Set at the origin and then moved by whole pixels: a line looks the same wherever it stands.
     for Placed { glyph, left } in Line::set(text, scale).glyphs {
         glyph.ink(left, scale, |column, row, coverage| {
             let (column, row) = (x.checked_add_signed(column), y.checked_add_signed(row));
             if let (Some(column), Some(row)) = (column, row) {
-                picture.blend(column, row, coverage, color);
+                blend(picture, column, row, coverage, color);
             }
         });
     }

@@ -1,13 +1,14 @@
 use super::*;
+use crate::picture::{blit, enlarge};
 
-fn drawn(text: &str, scale: usize) -> Picture {
-    let mut picture = Picture::filled(width(text, scale).max(1), HEIGHT * scale, [255; 3]).unwrap();
+fn drawn(text: &str, scale: usize) -> Image {
+    let mut picture = Image::filled(width(text, scale).max(1), HEIGHT * scale, [255; 3]);
     draw(&mut picture, text, 0, 0, scale, [0; 3]);
     picture
 }
 
 /// How much of each pixel is covered, row by row.
-fn coverage(picture: &Picture) -> Vec<Vec<f64>> {
+fn coverage(picture: &Image) -> Vec<Vec<f64>> {
     let rows = picture.pixels().chunks_exact(3 * picture.width());
     rows.map(|row| row.chunks_exact(3).map(|p| f64::from(255 - p[0]) / 255.0).collect()).collect()
 }
@@ -68,10 +69,10 @@ fn lines_are_as_wide_as_the_font_says() {
 #[test]
 fn a_line_looks_the_same_wherever_it_stands() {
     let once = drawn("Rollout 日本", 2);
-    let mut moved = Picture::filled(4000, 100, [255; 3]).unwrap();
+    let mut moved = Image::filled(4000, 100, [255; 3]);
     draw(&mut moved, "Rollout 日本", 3707, 31, 2, [0; 3]);
-    let mut expected = Picture::filled(4000, 100, [255; 3]).unwrap();
-    expected.blit(&once, 3707, 31);
+    let mut expected = Image::filled(4000, 100, [255; 3]);
+    blit(&mut expected, &once, 3707, 31);
     assert_eq!(moved, expected);
 }
 
@@ -91,7 +92,7 @@ fn characters_without_a_glyph_show_their_number() {
     let rows = inked("\u{e1fe}", 1);
     assert_eq!(rows[..9], expected.map(|row| format!("{row}.")));
     assert!(rows[9..].iter().all(|row| !row.contains('#')), "it stands on the baseline");
-    assert_eq!(drawn("\u{e1fe}", 3), drawn("\u{e1fe}", 1).enlarge(3).unwrap());
+    assert_eq!(drawn("\u{e1fe}", 3), enlarge(&drawn("\u{e1fe}", 1), 3).unwrap());
     // Five digits and six, and a control character.
     assert_eq!(width("\u{1f408}", 1), 5 * 4 + 4);
     assert_eq!(width("\u{10fffd}", 1), 6 * 4 + 4);
@@ -114,9 +115,9 @@ fn scripts_that_the_first_font_lacks_come_from_the_second() {
     let cell = |scale: usize, first: usize, rows: usize| {
         let line = drawn("中", scale);
         let pixels = line.pixels()[3 * line.width() * first..][..3 * line.width() * rows].to_vec();
-        Picture::from_rgb(line.width(), rows, pixels).unwrap()
+        Image::new(line.width(), rows, pixels)
     };
-    assert_eq!(cell(3, 2, 32), cell(2, 4, 16).enlarge(2).unwrap());
+    assert_eq!(cell(3, 2, 32), enlarge(&cell(2, 4, 16), 2).unwrap());
 }
 
 /// Every character of the basic plane leaves ink, except spaces and those that have no appearance.
