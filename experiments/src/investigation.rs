@@ -292,7 +292,7 @@ pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation,
     let path = folder.join("investigation.json");
     let bytes = read_bytes(&path, LONGEST).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => InvestigationError::Nothing(folder.to_owned()),
-        _ => StudyError::Io { action: "read", path: path.clone(), source }.into(),
+        _ => StoreError::io("read", &path)(source).into(),
     })?;
     let mut investigation: Investigation = serde_json::from_slice(&bytes)
         .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?;
@@ -320,12 +320,8 @@ fn check_names(request: &Request) -> Result<(), InvestigationError> {
 /// Folders of a run folder that are not a model's.
 const RESERVED: [&str; 4] = ["findings", "pictures", "predictions", "charts"];
 
-fn make_folder(path: &Path) -> Result<(), StudyError> {
-    std::fs::create_dir_all(path).map_err(|source| StudyError::Io {
-        action: "make the folder",
-        path: path.to_owned(),
-        source,
-    })
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    std::fs::create_dir_all(path).map_err(StoreError::io("make the folder", path))
 }
 
 fn provenance(request: &Request, config: String, earlier_builds: Vec<Build>, record: Record) -> Provenance {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::scene::{Scene, StudyError};
 use crate::subjects::ModelName;
+use archaeo_store::StoreError;
 use archaeo_store::arrays::{ExportError, NamedArray, Values, read_export, write_export};
 use archaeo_training::evaluate::{Evaluation, evaluate};
 use archaeo_training::finite;
@@ -38,11 +39,7 @@ pub(crate) fn predicted(scene: &Scene, split_name: &str, name: ModelName) -> Res
     };
     let evaluation = evaluate(model, &source, scene.options.batch_size, scene.device, &mut advance)?;
     finite::check(model, &evaluation, &source, |image| split.identifier(image), scene.device)?;
-    fs::create_dir_all(&folder).map_err(|source| StudyError::Io {
-        action: "make the folder",
-        path: folder,
-        source,
-    })?;
+    fs::create_dir_all(&folder).map_err(StoreError::io("make the folder", &folder))?;
     write_export(&path, &arrays(&evaluation), &[("split", split_name), ("model", &model.card().name)])?;
     Ok(evaluation)
 }

@@ -13,6 +13,7 @@ use crate::options::StudyOptions;
 use crate::subjects::{ModelName, Subject, pairs};
 use archaeo_data::{DataError, Dataset, Image, Sample, Split};
 use archaeo_random::{spread, stratified};
+use archaeo_store::StoreError;
 use archaeo_store::arrays::ExportError;
 use archaeo_training::evaluate::Evaluation;
 use archaeo_training::finite::{AnswersError, NotFinite};
@@ -36,16 +37,9 @@ pub enum StudyError {
     /// Arrays on disk.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// The folder.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
+    /// A file or folder cannot be read or made.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A finding on disk that does not parse.
     #[error("{path} is damaged ({reason}); delete it and run the command again")]
     Damaged {
