@@ -5,7 +5,9 @@ mod programs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use archaeo_models::Interpolation;
 use archaeo_store::memory::{LEAST_MEMORY, bytes_in_words, parse_bytes};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use programs::{Completions, Configs, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
@@ -521,8 +523,8 @@ pub struct Reading {
     #[arg(long, hide_short_help = true, help_heading = "Preprocessing", value_name = "SHARE")]
     pub crop: Option<f64>,
     /// Filter of the resize
-    #[arg(long, hide_short_help = true, help_heading = "Preprocessing", value_enum)]
-    pub interpolation: Option<Filter>,
+    #[arg(long, hide_short_help = true, help_heading = "Preprocessing", value_parser = interpolation())]
+    pub interpolation: Option<Interpolation>,
     /// Whether images are cropped to a square or squashed to it
     #[arg(long, hide_short_help = true, help_heading = "Preprocessing", value_enum)]
     pub fit: Option<Shape>,
@@ -559,15 +561,17 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
     pair.filter(|(key, _)| !key.is_empty()).ok_or_else(|| "it is not of the form key=value".into())
 }
 
-/// Filter with which images are resized.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Filter {
-    /// Triangle
-    Bilinear,
-    /// Cubic, as Pillow's
-    Bicubic,
-    /// Windowed sinc, as Pillow's
-    Lanczos,
+/// The names of the filters.
+fn interpolation() -> impl TypedValueParser<Value = Interpolation> {
+    let names = Interpolation::ALL.map(|filter| {
+        PossibleValue::new(filter.name()).help(match filter {
+            Interpolation::Bilinear => "Triangle",
+            Interpolation::Bicubic => "Cubic, as Pillow's",
+            Interpolation::Lanczos => "Windowed sinc, as Pillow's",
+        })
+    });
+    let named = |name: String| Interpolation::named(&name).expect("one of the names");
+    PossibleValuesParser::new(names).map(named)
 }
 
 /// How an image that is not square becomes so.

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use archaeo_models::{State, read_arrays, write_arrays};
-use archaeo_plot::Picture;
+use archaeo_plot::{Image, save_png};
 use archaeo_store::arrays::{NamedArray, Values, read_export};
 use serde_json::{Value, json as value};
 use support::{SHERDS, VIT_CONFIG, archaeo, excavate, fail, json, stderr, succeed};
@@ -37,10 +37,7 @@ fn pictures(folder: &Path, names: [&str; 4]) -> PathBuf {
                 let shade =
                     |i: usize| usize::from(colour[i % 3]).saturating_sub((i * (image + 3)) % 23) as u8;
                 let pixels = (0..16 * 16 * 3).map(shade).collect();
-                Picture::from_rgb(16, 16, pixels)
-                    .unwrap()
-                    .save_png(&class.join(format!("{image:02}.png")))
-                    .unwrap();
+                save_png(&Image::new(16, 16, pixels), &class.join(format!("{image:02}.png"))).unwrap();
             }
         }
     }

@@ -187,7 +187,7 @@ fn pictures(folder: &Path) -> PathBuf {
                 let shade = level + 20 * image + usize::from(split == "test") * 7;
                 let pixels = (0..8 * 8 * 3).map(|i| (shade + i % 13) as u8).collect();
                 let file = source.join(split).join(class).join(format!("{image}.png"));
-                archaeo_plot::Picture::from_rgb(8, 8, pixels).unwrap().save_png(&file).unwrap();
+                archaeo_plot::save_png(&archaeo_plot::Image::new(8, 8, pixels), &file).unwrap();
             }
         }
     }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use archaeo_plot::Picture;
+use archaeo_plot::{Image, save_png};
 use support::{CONFIG, SHERDS, VIT_CONFIG, archaeo, excavate, fail, json, stderr, succeed};
 
 /// Asserts that a command fails with a sentence that holds all of `expected`.
@@ -352,10 +352,7 @@ fn images_that_claim_to_be_enormous() {
         fs::create_dir_all(&class).unwrap();
         for number in 0..3 {
             let pixels = (0..16_000 * 3).map(|i| (i * (number + 3) % 251) as u8).collect();
-            Picture::from_rgb(16_000, 1, pixels)
-                .unwrap()
-                .save_png(&class.join(format!("{number}.png")))
-                .unwrap();
+            save_png(&Image::new(16_000, 1, pixels), &class.join(format!("{number}.png"))).unwrap();
         }
     }
     succeed(archaeo(["data", "--sheet"]).arg(&sheet).arg(folder.path().join("thin")));
@@ -364,5 +361,5 @@ fn images_that_claim_to_be_enormous() {
 /// A picture of 20 × 16 pixels that no other number gives.
 fn photograph(path: &Path, number: usize) {
     let pixels = (0..20 * 16 * 3).map(|i| (i * (number + 3) % 251) as u8).collect();
-    Picture::from_rgb(20, 16, pixels).unwrap().save_png(path).unwrap();
+    save_png(&Image::new(20, 16, pixels), path).unwrap();
 }

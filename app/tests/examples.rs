@@ -10,7 +10,7 @@ use std::thread;
 
 use archaeo_models::clip::{Clip, ClipConfig};
 use archaeo_models::{state_of, write_arrays};
-use archaeo_plot::Picture;
+use archaeo_plot::{Image, save_png};
 use archaeo_random::{keyed_rng, standard_normal};
 use burn::tensor::Device;
 use support::{CONFIG, SHERDS, archaeo, excavate, stderr, stdout, succeed};
@@ -115,7 +115,7 @@ fn examples(help: &str) -> impl Iterator<Item = String> + '_ {
 fn picture(file: &Path, level: usize) {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     let pixels = (0..16 * 16 * 3).map(|i| ((level + i * (level % 7 + 1)) % 251) as u8).collect();
-    Picture::from_rgb(16, 16, pixels).unwrap().save_png(file).unwrap();
+    save_png(&Image::new(16, 16, pixels), file).unwrap();
 }
 
 /// Models of two kinds, trained on Sherds; a CLIP; folders of images with some of Sherds' classes; a recipe; an investigation.

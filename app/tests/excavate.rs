@@ -377,8 +377,8 @@ fn squares(folder: &Path, split: &str, count: usize) {
         for image in 0..count {
             let pixels =
                 (0..16 * 16 * 3).map(|i| level + ((i * (2 * image + 5) + image) % 31) as u8).collect();
-            let picture = archaeo_plot::Picture::from_rgb(16, 16, pixels).unwrap();
-            picture.save_png(&class.join(format!("{image:02}.png"))).unwrap();
+            let picture = archaeo_plot::Image::new(16, 16, pixels);
+            archaeo_plot::save_png(&picture, &class.join(format!("{image:02}.png"))).unwrap();
         }
     }
 }

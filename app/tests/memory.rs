@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use archaeo_plot::Picture;
+use archaeo_plot::{Image, save_png};
 use support::{SHERDS, VIT_CONFIG, archaeo, fail, stderr};
 
 /// Runs a command; also the most memory that it had, in MiB, as the system counts it.
@@ -40,7 +40,7 @@ fn class_folders(folder: &Path) {
         for number in 0..3 {
             let pixels = (0..8 * 8 * 3).map(|i| (i * (number + 3) + class.len()) as u8).collect();
             let path = folder.join(class).join(format!("{number}.png"));
-            Picture::from_rgb(8, 8, pixels).unwrap().save_png(&path).unwrap();
+            save_png(&Image::new(8, 8, pixels), &path).unwrap();
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use archaeo_plot::Picture;
+use archaeo_plot::{Image, save_png};
 use support::{SHERDS, VIT_CONFIG, archaeo, fail, succeed};
 
 fn train(folder: &Path) -> PathBuf {
@@ -73,8 +73,8 @@ fn a_contact_sheet_does_not_replace_an_image() {
     for class in ["a", "b"] {
         fs::create_dir(folder.path().join(class)).unwrap();
         for i in 0..4 {
-            let picture = Picture::filled(8, 8, [40 * i, 9, 200]).unwrap();
-            picture.save_png(&folder.path().join(format!("{class}/{i}.png"))).unwrap();
+            let picture = Image::filled(8, 8, [40 * i, 9, 200]);
+            save_png(&picture, &folder.path().join(format!("{class}/{i}.png"))).unwrap();
         }
     }
     let image = folder.path().join("a/0.png");

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use archaeo_plot::Picture;
+use archaeo_plot::{Image, save_png};
 use support::{SHERDS, VIT_CONFIG, archaeo, fail, stderr, succeed};
 
 /// A pipe that nobody writes to.
@@ -62,8 +62,8 @@ fn bad_images_are_summed_up_by_reason() {
         let place = folder.path().join(class);
         fs::create_dir(&place).unwrap();
         for number in 0..4u8 {
-            let picture = Picture::filled(8, 8, [number, 9, 9]).unwrap();
-            picture.save_png(&place.join(format!("{number}.png"))).unwrap();
+            let picture = Image::filled(8, 8, [number, 9, 9]);
+            save_png(&picture, &place.join(format!("{number}.png"))).unwrap();
         }
         for number in 0..300 {
             fs::write(place.join(format!("x{number}.png")), "bad").unwrap();
@@ -78,7 +78,7 @@ fn bad_images_are_summed_up_by_reason() {
 #[test]
 fn a_sheet_shows_as_many_classes_as_fit() {
     let folder = tempfile::tempdir().unwrap();
-    Picture::filled(8, 8, [1, 2, 3]).unwrap().save_png(&folder.path().join("0.png")).unwrap();
+    save_png(&Image::filled(8, 8, [1, 2, 3]), &folder.path().join("0.png")).unwrap();
     let rows: String = (0..400).map(|class| format!("0.png,class {class}\n")).collect();
     fs::write(folder.path().join("labels.csv"), format!("file,label\n{rows}")).unwrap();
     let sheet = folder.path().join("sheet.png");

@@ -5,14 +5,14 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use archaeo_plot::Picture;
+use archaeo_plot::{Image, save_png};
 use support::{CONFIG, SHERDS, VIT_CONFIG, archaeo, fail, json, stderr, stdout, succeed};
 
 /// A picture of 20 × 16 pixels that no other number gives.
 fn photograph(path: &Path, number: usize) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let pixels = (0..20 * 16 * 3).map(|i| (i * (number + 3) % 251) as u8).collect();
-    Picture::from_rgb(20, 16, pixels).unwrap().save_png(path).unwrap();
+    save_png(&Image::new(20, 16, pixels), path).unwrap();
 }
 
 #[test]

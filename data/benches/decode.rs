@@ -22,8 +22,8 @@ fn main() {
             .collect();
         paths.sort();
         let files: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).expect("readable")).collect();
-        let pixels: usize = files.iter().map(|file| decode(file).expect("a JPEG").pixels.len() / 3).sum();
-        let ours = |file: &[u8]| decode(file).expect("a JPEG").pixels;
+        let pixels: usize = files.iter().map(|file| decode(file).expect("a JPEG").pixels().len() / 3).sum();
+        let ours = |file: &[u8]| decode(file).expect("a JPEG").into_pixels();
         let theirs = |file: &[u8]| {
             let picture =
                 image::load_from_memory_with_format(file, image::ImageFormat::Jpeg).expect("a JPEG");

@@ -149,7 +149,7 @@ impl Dataset {
             hash.update((split.len() as u64).to_le_bytes());
             split.hash_into(&mut hash);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(hash.finalize())
     }
 
     /// Counts and sizes, for a table.
@@ -225,40 +225,37 @@ impl Spread {
     }
 }
 
-/// How much a contact sheet shows.
+/// How many examples are taken at most.
 #[derive(Debug, Clone, Copy)]
-pub struct SheetSize {
+pub struct ExampleLimits {
     /// Images of each class.
     pub per_class: usize,
-    /// Classes with images.
-    pub classes: usize,
     /// Images in all.
     pub images: usize,
 }
 
-/// The first usable images of each class of `split`, with the class's name: the rows of a contact sheet. A class without images
+/// The first usable images of each class of `split`, with the class's name. A class without images
 /// gives an empty row; images without labels are one row. `keep` makes of an image what is kept of it.
 ///
 /// # Errors
 /// A split that does not exist.
-pub fn contact_sheet<T>(
+pub fn examples<T>(
     dataset: &Dataset,
     split: &str,
-    most: SheetSize,
+    most: ExampleLimits,
     mut keep: impl FnMut(Image) -> T,
 ) -> Result<Vec<(String, Vec<T>)>, DataError> {
     let split = dataset.split(split)?;
     let names = if dataset.has_labels() { dataset.classes.clone() } else { vec![String::new()] };
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
     (0..split.len()).for_each(|i| members[split.label(i)].push(i));
-    let (mut rows, mut classes, mut images) = (Vec::new(), 0, 0);
+    let (mut rows, mut images) = (Vec::new(), 0);
     for (name, members) in names.into_iter().zip(members) {
-        if classes >= most.classes || images >= most.images {
+        if images >= most.images {
             break;
         }
         let usable = members.into_iter().filter_map(|i| split.with_image(i, &mut keep).ok());
         let row: Vec<T> = usable.take(most.per_class.min(most.images - images)).collect();
-        classes += usize::from(!row.is_empty());
         images += row.len();
         rows.push((name, row));
     }

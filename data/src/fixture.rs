@@ -26,16 +26,16 @@ impl Pillow {
         let header = npyz::NpyHeader::from_reader(&mut cursor).expect("an array");
         let start = cursor.stream_position().expect("a place") as usize;
         let (height, width) = (header.shape()[0] as usize, header.shape()[1] as usize);
-        Image { width, height, pixels: cursor.into_inner()[start..].to_vec() }
+        Image::new(width, height, cursor.into_inner()[start..].to_vec())
     }
 }
 
 /// Largest difference of two pictures of one size in grey levels, and the share of equal values.
 pub(crate) fn difference(a: &Image, b: &Image) -> (u8, f64) {
-    assert_eq!((a.width, a.height), (b.width, b.height), "sizes");
-    let pairs = || a.pixels.iter().zip(&b.pixels);
+    assert_eq!((a.width(), a.height()), (b.width(), b.height()), "sizes");
+    let pairs = || a.pixels().iter().zip(b.pixels());
     let largest = pairs().map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
-    (largest, pairs().filter(|(a, b)| a == b).count() as f64 / a.pixels.len() as f64)
+    (largest, pairs().filter(|(a, b)| a == b).count() as f64 / a.pixels().len() as f64)
 }
 
 /// Files that a script has put into one archive, each with its name and what a reference implementation made of it.
@@ -73,7 +73,7 @@ impl Files {
         let mut rest = array("pixels").map(bytes).unwrap_or_default();
         let image = |size: &[usize; 2]| {
             let [width, height] = *size;
-            Image { width, height, pixels: rest.drain(..width * height * 3).collect() }
+            Image::new(width, height, rest.drain(..width * height * 3).collect())
         };
         let images = sizes.as_chunks::<2>().0.iter().map(image).collect();
         Files { names: names.lines().map(str::to_string).collect(), files, images }

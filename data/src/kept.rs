@@ -37,7 +37,7 @@ impl Kept {
     /// Keeps image `i`, if there is room for it, and gives it back.
     pub(super) fn keep(&self, i: usize, image: Image) -> Cow<'_, Image> {
         let places = self.0.places.get_or_init(|| (0..self.0.images).map(|_| OnceLock::new()).collect());
-        let bytes = image.pixels.len() as u64;
+        let bytes = image.pixels().len() as u64;
         if !self.0.take(bytes) {
             return Cow::Owned(image);
         }

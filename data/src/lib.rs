@@ -42,8 +42,9 @@ mod text;
 mod tiny_imagenet;
 mod tree;
 
-pub use self::image::{Image, MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions, memory_to_decode};
-pub use dataset::{Dataset, SheetSize, SplitSummary, Spread, Summary, contact_sheet};
+pub use self::image::{MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions, memory_to_decode};
+pub use archaeo_raster::{Image, Interpolation};
+pub use dataset::{Dataset, ExampleLimits, SplitSummary, Spread, Summary, examples};
 pub use error::DataError;
 pub use open::{Labels, OpenOptions, open};
 pub use relabel::NO_OUTPUT;

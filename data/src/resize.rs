@@ -6,48 +6,34 @@
 
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
+use crate::{Image, Interpolation};
 
-use super::Image;
-
-/// An interpolation kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Filter {
-    /// Triangle of half-width 1.
-    Bilinear,
-    /// Keys' cubic with a = −1/2, half-width 2.
-    Bicubic,
-    /// Sinc windowed by a wider sinc, half-width 3.
-    Lanczos,
+/// Half the width of a filter's kernel.
+fn support(filter: Interpolation) -> f64 {
+    match filter {
+        Interpolation::Bilinear => 1.0,
+        Interpolation::Bicubic => 2.0,
+        Interpolation::Lanczos => 3.0,
+    }
 }
 
-impl Filter {
-    fn support(self) -> f64 {
-        match self {
-            Filter::Bilinear => 1.0,
-            Filter::Bicubic => 2.0,
-            Filter::Lanczos => 3.0,
-        }
-    }
-
-    fn weight(self, x: f64) -> f64 {
-        let distance = x.abs();
-        match self {
-            Filter::Bilinear => (1.0 - distance).max(0.0),
-            Filter::Bicubic => {
-                const A: f64 = -0.5;
-                if distance < 1.0 {
-                    ((A + 2.0) * distance - (A + 3.0)) * distance * distance + 1.0
-                } else if distance < 2.0 {
-                    (((distance - 5.0) * distance + 8.0) * distance - 4.0) * A
-                } else {
-                    0.0
-                }
+/// The kernel at a distance of `x` pixels.
+fn weight(filter: Interpolation, x: f64) -> f64 {
+    let distance = x.abs();
+    match filter {
+        Interpolation::Bilinear => (1.0 - distance).max(0.0),
+        Interpolation::Bicubic => {
+            const A: f64 = -0.5;
+            if distance < 1.0 {
+                ((A + 2.0) * distance - (A + 3.0)) * distance * distance + 1.0
+            } else if distance < 2.0 {
+                (((distance - 5.0) * distance + 8.0) * distance - 4.0) * A
+            } else {
+                0.0
             }
-            Filter::Lanczos if distance < 3.0 => sinc(x) * sinc(x / 3.0),
-            Filter::Lanczos => 0.0,
         }
+        Interpolation::Lanczos if distance < 3.0 => sinc(x) * sinc(x / 3.0),
+        Interpolation::Lanczos => 0.0,
     }
 }
 
@@ -69,17 +55,17 @@ struct Taps {
 }
 
 /// The taps of some of the output positions along one axis.
-fn taps(input: usize, output: usize, positions: Range<usize>, filter: Filter) -> Vec<Taps> {
+fn taps(input: usize, output: usize, positions: Range<usize>, filter: Interpolation) -> Vec<Taps> {
     let scale = input as f64 / output as f64;
     let stretch = scale.max(1.0);
-    let support = filter.support() * stretch;
+    let support = support(filter) * stretch;
     let position = |i: usize| {
         let centre = (i as f64 + 0.5) * scale;
         // Conversion to an unsigned integer truncates, and clamps at zero.
         let start = (centre - support + 0.5) as usize;
         let end = ((centre + support + 0.5) as usize).min(input);
         let weights: Vec<f64> =
-            (start..end).map(|x| filter.weight((x as f64 - centre + 0.5) / stretch)).collect();
+            (start..end).map(|x| weight(filter, (x as f64 - centre + 0.5) / stretch)).collect();
         let sum: f64 = weights.iter().sum();
         let fixed = |weight: f64| {
             let scaled = weight / sum * f64::from(1u32 << PRECISION);
@@ -100,7 +86,7 @@ const HALF: i32 = 1 << (PRECISION - 1);
 ///
 /// # Panics
 /// If the image or the result has no pixels.
-pub fn resize(image: &Image, width: usize, height: usize, filter: Filter) -> Image {
+pub fn resize(image: &Image, width: usize, height: usize, filter: Interpolation) -> Image {
     resize_part(image, (width, height), 0..width, 0..height, filter)
 }
 
@@ -111,13 +97,13 @@ fn resize_part(
     (width, height): (usize, usize),
     columns: Range<usize>,
     rows: Range<usize>,
-    filter: Filter,
+    filter: Interpolation,
 ) -> Image {
-    assert!(image.width > 0 && image.height > 0 && width > 0 && height > 0, "an image without pixels");
+    assert!(image.width() > 0 && image.height() > 0 && width > 0 && height > 0, "an image without pixels");
     // Rounding between the passes makes their order visible. Since version 13 Pillow takes the columns first
     // where the height loses more than twice the pixels that the width loses.
     let loss = |from: usize, to: usize| from as i64 - to as i64;
-    let (lost_width, lost_height) = (loss(image.width, width), loss(image.height, height));
+    let (lost_width, lost_height) = (loss(image.width(), width), loss(image.height(), height));
     if lost_height > 0 && lost_height > 2 * lost_width {
         resize_rows(&resize_columns(image, height, rows, filter), width, columns, filter)
     } else {
@@ -126,13 +112,13 @@ fn resize_part(
 }
 
 /// The given columns of `image` at another width.
-fn resize_rows(image: &Image, width: usize, columns: Range<usize>, filter: Filter) -> Image {
-    if width == image.width {
-        return crop(image, columns.start as i64, 0, columns.len(), image.height);
+fn resize_rows(image: &Image, width: usize, columns: Range<usize>, filter: Interpolation) -> Image {
+    if width == image.width() {
+        return crop(image, columns.start as i64, 0, columns.len(), image.height());
     }
-    let taps = taps(image.width, width, columns, filter);
-    let mut pixels = Vec::with_capacity(taps.len() * image.height * 3);
-    for row in image.pixels.chunks_exact(image.width * 3) {
+    let taps = taps(image.width(), width, columns, filter);
+    let mut pixels = Vec::with_capacity(taps.len() * image.height() * 3);
+    for row in image.pixels().chunks_exact(image.width() * 3) {
         for Taps { start, weights } in &taps {
             let mut sums = [HALF; 3];
             for (pixel, &weight) in row[start * 3..].chunks_exact(3).zip(weights) {
@@ -143,34 +129,34 @@ fn resize_rows(image: &Image, width: usize, columns: Range<usize>, filter: Filte
             pixels.extend(sums.map(to_grey_level));
         }
     }
-    Image { width: taps.len(), height: image.height, pixels }
+    Image::new(taps.len(), image.height(), pixels)
 }
 
 /// The given rows of `image` at another height.
-fn resize_columns(image: &Image, height: usize, rows: Range<usize>, filter: Filter) -> Image {
-    if height == image.height {
-        return crop(image, 0, rows.start as i64, image.width, rows.len());
+fn resize_columns(image: &Image, height: usize, rows: Range<usize>, filter: Interpolation) -> Image {
+    if height == image.height() {
+        return crop(image, 0, rows.start as i64, image.width(), rows.len());
     }
-    let stride = image.width * 3;
-    let taps = taps(image.height, height, rows, filter);
+    let stride = image.width() * 3;
+    let taps = taps(image.height(), height, rows, filter);
     let mut pixels = Vec::with_capacity(stride * taps.len());
     let mut sums = vec![HALF; stride];
     for Taps { start, weights } in &taps {
         sums.fill(HALF);
-        for (row, weight) in image.pixels[start * stride..].chunks_exact(stride).zip(weights) {
+        for (row, weight) in image.pixels()[start * stride..].chunks_exact(stride).zip(weights) {
             for (sum, &value) in sums.iter_mut().zip(row) {
                 *sum += i32::from(value) * weight;
             }
         }
         pixels.extend(sums.iter().map(|&sum| to_grey_level(sum)));
     }
-    Image { width: image.width, height: taps.len(), pixels }
+    Image::new(image.width(), taps.len(), pixels)
 }
 
 /// `image`'s size once its shorter side is `size` pixels long, the longer side in proportion and rounded down, as
 /// torchvision's `Resize(size)` has it.
 pub fn with_shorter_side(image: &Image, size: usize) -> (usize, usize) {
-    let (width, height) = (image.width, image.height);
+    let (width, height) = (image.width(), image.height());
     if width <= height { (size, size * height / width) } else { (size * width / height, size) }
 }
 
@@ -182,7 +168,7 @@ pub fn resize_and_center_crop(
     image: &Image,
     (width, height): (usize, usize),
     side: usize,
-    filter: Filter,
+    filter: Interpolation,
 ) -> Image {
     assert!(side <= width && side <= height, "a crop of {side} pixels out of {width} × {height}");
     let (left, top) = (centre_offset(width, side) as usize, centre_offset(height, side) as usize);
@@ -192,7 +178,7 @@ pub fn resize_and_center_crop(
 /// The middle `width` × `height` of `image`, black where the image is smaller. An odd remainder is halved to
 /// the nearest even number, as Python's `round` in torchvision's `CenterCrop` does.
 pub fn center_crop(image: &Image, width: usize, height: usize) -> Image {
-    crop(image, centre_offset(image.width, width), centre_offset(image.height, height), width, height)
+    crop(image, centre_offset(image.width(), width), centre_offset(image.height(), height), width, height)
 }
 
 /// Where the middle `part` of `whole` begins; below 0 where it is longer.
@@ -209,16 +195,16 @@ fn centre_offset(whole: usize, part: usize) -> i64 {
 /// The `width` × `height` of `image` whose first pixel is (`left`, `top`), black outside the image.
 pub fn crop(image: &Image, left: i64, top: i64, width: usize, height: usize) -> Image {
     let mut result = Image::filled(width, height, [0; 3]);
-    let (first, last) = overlap(left, width, image.width);
+    let (first, last) = overlap(left, width, image.width());
     if first == last {
         return result;
     }
-    let (top_row, bottom_row) = overlap(top, height, image.height);
+    let (top_row, bottom_row) = overlap(top, height, image.height());
     for row in top_row..bottom_row {
-        let from = ((row as i64 + top) as usize * image.width + (first as i64 + left) as usize) * 3;
+        let from = ((row as i64 + top) as usize * image.width() + (first as i64 + left) as usize) * 3;
         let to = (row * width + first) * 3;
         let length = (last - first) * 3;
-        result.pixels[to..to + length].copy_from_slice(&image.pixels[from..from + length]);
+        result.pixels_mut()[to..to + length].copy_from_slice(&image.pixels()[from..from + length]);
     }
     result
 }
@@ -235,7 +221,7 @@ mod tests {
     use super::*;
     use crate::fixture::{Pillow, difference};
 
-    fn resize_shorter_side(image: &Image, size: usize, filter: Filter) -> Image {
+    fn resize_shorter_side(image: &Image, size: usize, filter: Interpolation) -> Image {
         let (width, height) = with_shorter_side(image, size);
         resize(image, width, height, filter)
     }
@@ -244,39 +230,34 @@ mod tests {
     fn agrees_with_pillow_and_torchvision() {
         let mut pillow = Pillow::open();
         let image = pillow.image("image");
-        let turned = Image {
-            width: image.height,
-            height: image.width,
-            pixels: (0..image.width)
-                .flat_map(|x| (0..image.height).map(move |y| (x, y)))
-                .flat_map(|(x, y)| image.pixel(x, y))
-                .collect(),
-        };
+        let places = (0..image.width()).flat_map(|x| (0..image.height()).map(move |y| (x, y)));
+        let pixels = places.flat_map(|(x, y)| image.pixel(x, y)).collect();
+        let turned = Image::new(image.height(), image.width(), pixels);
         let (mut compared, mut values, mut unequal) = (0, 0, Vec::new());
         for name in pillow.names() {
             let expected = pillow.image(&name);
             let parts: Vec<&str> = name.split('/').collect();
-            let (width, height) = (expected.width, expected.height);
+            let (width, height) = (expected.width(), expected.height());
             let ours = match parts.as_slice() {
-                ["resize", "bilinear", _] => resize(&image, width, height, Filter::Bilinear),
-                ["resize", "bicubic", _] => resize(&image, width, height, Filter::Bicubic),
-                ["resize", "lanczos", _] => resize(&image, width, height, Filter::Lanczos),
+                ["resize", "bilinear", _] => resize(&image, width, height, Interpolation::Bilinear),
+                ["resize", "bicubic", _] => resize(&image, width, height, Interpolation::Bicubic),
+                ["resize", "lanczos", _] => resize(&image, width, height, Interpolation::Lanczos),
                 ["shorter", size] => {
-                    resize_shorter_side(&image, size.parse().expect("a size"), Filter::Bicubic)
+                    resize_shorter_side(&image, size.parse().expect("a size"), Interpolation::Bicubic)
                 }
                 ["shorter_turned", size] => {
-                    resize_shorter_side(&turned, size.parse().expect("a size"), Filter::Bicubic)
+                    resize_shorter_side(&turned, size.parse().expect("a size"), Interpolation::Bicubic)
                 }
                 ["center", _] => center_crop(&image, width, height),
                 _ => continue,
             };
             let (largest, _) = difference(&ours, &expected);
-            let different = ours.pixels.iter().zip(&expected.pixels).filter(|(a, b)| a != b).count();
+            let different = ours.pixels().iter().zip(expected.pixels()).filter(|(a, b)| a != b).count();
             assert!(largest <= 1, "{name} differs by {largest} grey levels");
             if different > 0 {
                 unequal.push((name, different));
             }
-            values += ours.pixels.len();
+            values += ours.pixels().len();
             compared += 1;
         }
         assert_eq!(compared, 18 + 4 + 4);
@@ -287,7 +268,7 @@ mod tests {
     #[test]
     fn a_part_of_a_resize_is_cut_out_of_the_whole() {
         let image = Pillow::open().image("image");
-        for filter in [Filter::Bilinear, Filter::Bicubic, Filter::Lanczos] {
+        for filter in Interpolation::ALL {
             for (size, side) in [(32, 32), (32, 31), (45, 45), (45, 20), (61, 44), (90, 77)] {
                 let whole = center_crop(&resize_shorter_side(&image, size, filter), side, side);
                 let size = with_shorter_side(&image, size);
@@ -297,7 +278,7 @@ mod tests {
         // Enlarged as a whole, this would have 800 million pixels.
         let thread = Image::filled(16_000, 1, [1, 2, 3]);
         let size = with_shorter_side(&thread, 224);
-        let part = resize_and_center_crop(&thread, size, 224, Filter::Bicubic);
+        let part = resize_and_center_crop(&thread, size, 224, Interpolation::Bicubic);
         assert_eq!(part, Image::filled(224, 224, [1, 2, 3]));
     }
 

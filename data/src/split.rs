@@ -44,7 +44,7 @@ pub(super) struct Content {
 impl Record {
     fn content(&self) -> Result<Content, String> {
         self.with_picture(|bytes, image| {
-            let blank = image.pixels.chunks_exact(3).all(|pixel| pixel == &image.pixels[..3]);
+            let blank = image.pixels().chunks_exact(3).all(|pixel| pixel == &image.pixels()[..3]);
             Content { digest: Sha256::digest(bytes).into(), blank }
         })
     }
@@ -64,7 +64,7 @@ impl Record {
                 let pixels = (0..plane).flat_map(|i| [bytes[i], bytes[plane + i], bytes[2 * plane + i]]);
                 let mut interleaved = Vec::with_capacity(3 * plane);
                 interleaved.extend(pixels);
-                Ok(Image { width, height, pixels: interleaved })
+                Ok(Image::new(width, height, interleaved))
             }
             Encoding::Interleaved { width, height, channels } => {
                 let pixels = match channels {
@@ -75,7 +75,7 @@ impl Record {
                     }
                     _ => bytes.to_vec(),
                 };
-                Ok(Image { width, height, pixels })
+                Ok(Image::new(width, height, pixels))
             }
         }
     }

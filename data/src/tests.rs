@@ -103,7 +103,7 @@ fn first_pixels(split: &Split) -> Vec<u8> {
         .batch(&indices, |image| image)
         .expect("decodes")
         .iter()
-        .map(|sample| sample.image.pixels[0])
+        .map(|sample| sample.image.pixels()[0])
         .collect()
 }
 
@@ -135,7 +135,7 @@ fn class_folders_with_splits_are_read_alike_from_a_folder_a_tar_and_a_zip() {
         assert_eq!(first_pixels(train), [0, 1, 2, 100, 101, 102], "{source}");
         assert_eq!(train.identifier(4), "train/bee/001.png");
         let sample = train.load(5).expect("decodes");
-        assert_eq!((sample.image.width, sample.image.height, sample.label), (6, 4, 1));
+        assert_eq!((sample.image.width(), sample.image.height(), sample.label), (6, 4, 1));
         assert_eq!(sample.image.pixel(5, 3), [102, 5, 3]);
         assert_eq!(dataset.split("val").expect("val").len(), 4);
         assert_eq!(dataset.evaluation_split(), "test");
@@ -308,7 +308,7 @@ fn cifar_batches_are_planar_records() {
     assert_eq!(dataset.split("train").expect("train").labels(), [3, 9, 0]);
     let test = dataset.split("test").expect("test");
     let image = test.load(2).expect("decodes").image;
-    assert_eq!((image.width, image.height), (32, 32));
+    assert_eq!((image.width(), image.height()), (32, 32));
     let at = |x: usize, y: usize, plane: u32| {
         let i = plane * 1024 + y as u32 * 32 + x as u32;
         (i as u8).wrapping_mul(7).wrapping_add(2).wrapping_add(plane as u8 * 80)
@@ -360,7 +360,7 @@ fn medmnist_arrays_are_grey_or_rgb() {
     let dataset = open_path(&path).expect("opens");
     assert_eq!(dataset.classes, ["0", "1"]);
     let image = dataset.split("train").expect("train").load(1).expect("decodes").image;
-    assert_eq!((image.width, image.height, image.pixel(2, 1)), (3, 2, [11; 3]));
+    assert_eq!((image.width(), image.height(), image.pixel(2, 1)), (3, 2, [11; 3]));
     assert_eq!(
         dataset.split("test").expect("test").load(0).expect("decodes").image.pixel(0, 1),
         [109, 110, 111]
@@ -606,9 +606,9 @@ fn exif_orientation_is_applied() {
         for file in oriented(&picture, orientation) {
             let image = decode(&file).expect("decodes");
             let size = if orientation < 5 { (32, 16) } else { (16, 32) };
-            assert_eq!((image.width, image.height), size);
+            assert_eq!((image.width(), image.height()), size);
             assert_eq!(dimensions(&file).expect("a header"), size);
-            let (right, bottom) = (image.width - 4, image.height - 4);
+            let (right, bottom) = (image.width() - 4, image.height() - 4);
             let corners = [(3, 3), (right, 3), (3, bottom), (right, bottom)].map(|(x, y)| image.pixel(x, y));
             for (found, place) in corners.into_iter().zip(expected) {
                 let near = found.iter().zip(colours[place]).all(|(a, b)| a.abs_diff(b) < 12);
@@ -792,7 +792,7 @@ fn an_unknown_split_names_those_that_exist() {
 }
 
 #[test]
-fn summaries_and_contact_sheets_describe_what_is_there() {
+fn summaries_and_examples_describe_what_is_there() {
     let folder = TempDir::new().expect("a folder");
     let mut files =
         with(class_folders("train/", &["ant", "bee"], 4), class_folders("test/", &["ant", "bee"], 1));
@@ -805,17 +805,16 @@ fn summaries_and_contact_sheets_describe_what_is_there() {
     assert_eq!(train.width, Some(Spread { min: 6, median: 6, max: 20 }));
     assert_eq!(train.height, Some(Spread { min: 3, median: 4, max: 4 }));
     assert!(serde_json::to_string(&summary).expect("serialises").contains("\"per_class\":[5,4]"));
-    let most = SheetSize { per_class: 2, classes: 9, images: 9 };
-    let rows = contact_sheet(&dataset, "train", most, |image| image).expect("rows");
+    let most = ExampleLimits { per_class: 2, images: 9 };
+    let rows = examples(&dataset, "train", most, |image| image).expect("rows");
     assert_eq!(rows[1].0, "bee");
-    assert_eq!(rows[1].1.iter().map(|image| image.pixels[0]).collect::<Vec<_>>(), [100, 101]);
+    assert_eq!(rows[1].1.iter().map(|image| image.pixels()[0]).collect::<Vec<_>>(), [100, 101]);
     let lengths = |most| -> Vec<usize> {
-        let rows = contact_sheet(&dataset, "train", most, |image| image.width).expect("rows");
+        let rows = examples(&dataset, "train", most, |image| image.width()).expect("rows");
         rows.into_iter().map(|(_, row)| row.len()).collect()
     };
-    assert_eq!(lengths(SheetSize { classes: 1, ..most }), [2]);
-    assert_eq!(lengths(SheetSize { images: 3, ..most }), [2, 1]);
-    assert_eq!(lengths(SheetSize { images: 2, ..most }), [2]);
+    assert_eq!(lengths(ExampleLimits { images: 3, ..most }), [2, 1]);
+    assert_eq!(lengths(ExampleLimits { images: 2, ..most }), [2]);
 }
 
 #[test]
@@ -890,7 +889,7 @@ fn real_pneumoniamnist() {
     let dataset = open_path(&path).expect("opens");
     assert_eq!(lengths(&dataset), [("test", 624), ("train", 3_882), ("val", 524)]);
     let image = dataset.split("test").expect("test").load(0).expect("decodes").image;
-    assert_eq!((image.width, image.height), (28, 28));
+    assert_eq!((image.width(), image.height()), (28, 28));
 }
 
 #[test]

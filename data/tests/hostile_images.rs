@@ -101,8 +101,8 @@ fn mutated_images() {
         outcomes.borrow_mut()[usize::from(decoded.is_ok())] += 1;
         match decoded {
             Ok(image) => {
-                prop_assert_eq!(image.pixels.len(), image.width * image.height * 3);
-                prop_assert_eq!(size, Ok((image.width, image.height)));
+                prop_assert_eq!(image.pixels().len(), image.width() * image.height() * 3);
+                prop_assert_eq!(size, Ok((image.width(), image.height())));
             }
             Err(reason) => {
                 prop_assert!(reason.starts_with("it") && reason.lines().count() == 1, "{}", reason)

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use archaeo_models::{SpecError, WeightsError};
-use archaeo_plot::{Cell, Picture, PlotError, SheetLayout};
+use archaeo_plot::{Cell, PlotError, SheetLayout, contact_sheet, save_png};
 use archaeo_store::{StoreError, read_bytes};
 use burn::tensor::Device;
 use thiserror::Error;
@@ -24,7 +24,7 @@ use crate::studies::STUDIES;
 use crate::studies::pictures::panel;
 use crate::study::Applicability;
 use crate::subjects::{ModelName, Subject};
-use archaeo_data::{DataError, Dataset, OpenOptions, SheetSize};
+use archaeo_data::{DataError, Dataset, ExampleLimits, OpenOptions};
 use archaeo_store::run_folder::{Build, DataIdentity, Environment, LONGEST, RunFolder, RunFolderError};
 use archaeo_training::{Observer, RecipeError, TrainError};
 
@@ -302,7 +302,7 @@ pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation,
     let path = folder.join("investigation.json");
     let bytes = read_bytes(&path, LONGEST).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => InvestigationError::Nothing(folder.to_owned()),
-        _ => StudyError::Io { action: "read", path: path.clone(), source }.into(),
+        _ => StoreError::io("read", &path)(source).into(),
     })?;
     let mut investigation: Investigation = serde_json::from_slice(&bytes)
         .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?;
@@ -333,12 +333,8 @@ fn check_names(request: &Request) -> Result<(), InvestigationError> {
 /// Folders of a run folder that are not a model's.
 const RESERVED: [&str; 5] = ["findings", "pictures", "predictions", "records", "charts"];
 
-fn make_folder(path: &Path) -> Result<(), StudyError> {
-    std::fs::create_dir_all(path).map_err(|source| StudyError::Io {
-        action: "make the folder",
-        path: path.to_owned(),
-        source,
-    })
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    std::fs::create_dir_all(path).map_err(StoreError::io("make the folder", path))
 }
 
 fn provenance(request: &Request, config: String, earlier_builds: Vec<Build>, record: Record) -> Provenance {
@@ -386,7 +382,7 @@ fn save_images(
         for (place, index) in images.into_iter().enumerate() {
             let picture = format!("pictures/data-{:03}-{}.png", label + 1, place + 1);
             let drawn = split.with_image(index, |image| panel(&image, SHOWN_SIDE))?;
-            drawn?.save_png(&folder.file(&picture))?;
+            save_png(&drawn?, &folder.file(&picture))?;
             shown.push(ImageShown { index, identifier: split.identifier(index), label, picture });
         }
     }
@@ -419,22 +415,20 @@ fn data_findings(
     })
 }
 
-/// A row of images for each class of a split that has any, the first `most_classes` of them or as many as fit on a sheet, and how
-/// many these are.
+/// Writes to `file` a row of images for each class of a split that has any, of as many classes as fit on a sheet, and says how many these
+/// are.
 ///
 /// # Errors
-/// A split that does not exist, or one without any image.
-pub fn contact_sheet(
+/// A split that does not exist, one without any image, or a file that cannot be written.
+pub fn save_sheet_of_classes(
     dataset: &Dataset,
     split: &str,
     per_class: usize,
-    most_classes: usize,
-) -> Result<(Picture, usize), InvestigationError> {
+    file: &Path,
+) -> Result<usize, InvestigationError> {
     let layout = SheetLayout { columns: per_class, cell: 72, ..SheetLayout::default() };
-    let most = SheetSize { per_class, classes: most_classes, images: layout.most_cells(1) };
-    let rows = archaeo_data::contact_sheet(dataset, split, most, |image| {
-        layout.shrunk(Picture::from_rgb(image.width, image.height, image.pixels)?)
-    })?;
+    let most = ExampleLimits { per_class, images: layout.most_cells(1) };
+    let rows = archaeo_data::examples(dataset, split, most, |image| layout.shrunk(image))?;
     let (mut cells, mut shown) = (Vec::new(), 0);
     // Labels may be indices into many classes of which the data shows few.
     for (class, pictures) in rows.into_iter().filter(|(_, pictures)| !pictures.is_empty()) {
@@ -443,5 +437,6 @@ pub fn contact_sheet(
             cells.push(Cell { picture: picture?, caption: class.clone() });
         }
     }
-    Ok((archaeo_plot::contact_sheet(&cells, &layout)?, shown))
+    save_png(&contact_sheet(&cells, &layout)?, file)?;
+    Ok(shown)
 }

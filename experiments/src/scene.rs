@@ -37,19 +37,9 @@ pub enum StudyError {
     /// Arrays on disk.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// A file of the run folder.
+    /// A file or folder cannot be read or made.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The folder.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
     /// A finding on disk that does not parse.
     #[error("{path} is damaged ({reason}); delete it and run the command again")]
     Damaged {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::architectures::Architecture;
 use crate::checkpoint::{WeightsError, save};
 use crate::classifier::{Classifier, ModelCard};
-use crate::preprocessing::{Fit, Interpolation};
+use crate::preprocessing::Fit;
 
 /// Epsilon of timm's layer norms, but for CLIP's.
 pub(crate) const TIMM_EPSILON: f64 = 1e-6;
@@ -75,11 +75,7 @@ pub fn configuration(card: &ModelCard) -> (Library, Value) {
         "pretrained_cfg": {
             "input_size": [3, side, side],
             "fixed_input_size": card.network.image_size().is_some(),
-            "interpolation": match preprocessing.interpolation {
-                Interpolation::Bilinear => "bilinear",
-                Interpolation::Bicubic => "bicubic",
-                Interpolation::Lanczos => "lanczos",
-            },
+            "interpolation": preprocessing.interpolation,
             "crop_pct": preprocessing.crop,
             "crop_mode": match preprocessing.fit {
                 Fit::Crop => "center",

@@ -1,20 +1,9 @@
 //! What is done to an image before a model sees it, and who said so.
 
+pub use archaeo_raster::Interpolation;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{SpecError, check_sizes};
-
-/// Filter with which an image is brought to the model's size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Interpolation {
-    /// Triangle filter.
-    Bilinear,
-    /// Cubic filter with a = −0.5, as Pillow.
-    Bicubic,
-    /// Sinc windowed by a wider sinc, half-width 3.
-    Lanczos,
-}
 
 /// How an image that is not square becomes so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -30,7 +30,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
          figure{{margin:0;max-width:34rem}}</style>\n{figures}</html>\n"
     );
     fs::write(folder.join("gallery.html"), page)?;
-    sheet()?.save_png(&folder.join("sheet.png"))?;
+    save_png(&sheet()?, &folder.join("sheet.png"))?;
     Ok(())
 }
 
@@ -238,7 +238,7 @@ fn agreement() -> Result<String> {
     })
 }
 
-fn sheet() -> Result<Picture> {
+fn sheet() -> Result<Image> {
     let picture = |k: usize| {
         let pixels = (0..32 * 32).flat_map(|i| {
             let (x, y) = ((i % 32) as f64 - 16.0, (i / 32) as f64 - 14.0 - k as f64);
@@ -246,11 +246,11 @@ fn sheet() -> Result<Picture> {
             let v = 120.0 + 60.0 * wave(i + 31 * k);
             if inside { [220, 90 + (20 * k) as u8, 40] } else { [v as u8, (v * 0.9) as u8, (v * 0.8) as u8] }
         });
-        Picture::from_rgb(32, 32, pixels.collect())
+        Image::new(32, 32, pixels.collect())
     };
     let mut cells = Vec::new();
     for k in 0..3 {
-        let input = picture(k)?.enlarge(7)?;
+        let input = enlarge(&picture(k), 7)?;
         let values: Vec<f32> = (0..64)
             .map(|i| {
                 let (x, y) = ((i % 8) as f32 - 3.5, (i / 8) as f32 - 3.3 - k as f32 * 0.25);
@@ -266,7 +266,7 @@ fn sheet() -> Result<Picture> {
         };
         let signed = HeatmapStyle { colormap: Colormap::BlueRed, range: Range::Symmetric, ..cells_only };
         let centred: Vec<f32> = values.iter().map(|v| v - 0.4).collect();
-        cells.push(Cell { picture: picture(k)?, caption: format!("#{k} circle\nViT: circle 0.9{k}") });
+        cells.push(Cell { picture: picture(k), caption: format!("#{k} circle\nViT: circle 0.9{k}") });
         cells.push(Cell { picture: heat, caption: "mass in mask 0.71\nan explanation that runs on".into() });
         cells.push(Cell { picture: heatmap(&grid, 224, 224, &cells_only)?, caption: "8×8 cells".into() });
         let signed = heatmap(&Grid::new(&centred, 8, 8)?, 224, 224, &signed)?;

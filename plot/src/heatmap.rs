@@ -3,7 +3,8 @@
 use image::imageops::{self, FilterType};
 use image::{ImageBuffer, Luma};
 
-use crate::{Colormap, Picture, PlotError, Result};
+use crate::picture::filled;
+use crate::{Colormap, Image, PlotError, Result};
 
 /// A checked grid of finite values, row by row.
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +76,8 @@ impl Default for HeatmapStyle {
 ///
 /// # Errors
 /// A side is 0 or the picture is too large.
-pub fn heatmap(grid: &Grid, width: usize, height: usize, style: &HeatmapStyle) -> Result<Picture> {
-    let mut picture = Picture::filled(width, height, [0; 3])?;
+pub fn heatmap(grid: &Grid, width: usize, height: usize, style: &HeatmapStyle) -> Result<Image> {
+    let mut picture = filled(width, height, [0; 3])?;
     if width * height == 0 {
         return Err(PlotError::Empty { what: "a heatmap", reason: "one of its sides is 0" });
     }
@@ -90,7 +91,7 @@ pub fn heatmap(grid: &Grid, width: usize, height: usize, style: &HeatmapStyle) -
 ///
 /// # Errors
 /// The image has no pixels or `opacity` lies outside `[0, 1]`.
-pub fn overlay(image: &Picture, grid: &Grid, opacity: f32, style: &HeatmapStyle) -> Result<Picture> {
+pub fn overlay(image: &Image, grid: &Grid, opacity: f32, style: &HeatmapStyle) -> Result<Image> {
     if !(0.0..=1.0).contains(&opacity) {
         let reason = "the opacity must lie in [0, 1]";
         return Err(PlotError::BadValue { what: "an overlay".into(), value: f64::from(opacity), reason });
@@ -143,7 +144,7 @@ mod tests {
     const CELLS: HeatmapStyle =
         HeatmapStyle { colormap: Colormap::Viridis, range: Range::MinMax, upsampling: Upsampling::Nearest };
 
-    fn pixel(picture: &Picture, x: usize, y: usize) -> [u8; 3] {
+    fn pixel(picture: &Image, x: usize, y: usize) -> [u8; 3] {
         let at = 3 * (y * picture.width() + x);
         picture.pixels()[at..at + 3].try_into().unwrap()
     }
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn overlay_blends() {
-        let image = Picture::filled(6, 4, [200, 100, 0]).unwrap();
+        let image = Image::filled(6, 4, [200, 100, 0]);
         let grid = Grid::new(&[1.0; 4], 2, 2).unwrap();
         assert_eq!(overlay(&image, &grid, 0.0, &CELLS).unwrap(), image);
         assert_eq!(overlay(&image, &grid, 1.0, &CELLS).unwrap(), heatmap(&grid, 6, 4, &CELLS).unwrap());

@@ -2,7 +2,7 @@
 //!
 //! Two kinds of output, neither of which knows what a tensor is:
 //!
-//! - [`Picture`]: RGB pixels. [`heatmap()`], [`overlay`] and [`contact_sheet`] make them from plain numbers.
+//! - Pictures of RGB pixels, as [`Image`]: [`heatmap()`], [`overlay`] and [`contact_sheet`] make them from plain numbers.
 //! - SVG text: [`line_chart`], [`bar_chart`], [`matrix_chart`], [`dot_interval_chart`], [`histogram`] and [`scatter`]
 //!   describe a chart as plain data and return one self-contained `<svg>` element for a page or a file.
 //!
@@ -15,6 +15,7 @@ mod picture;
 mod sheet;
 mod text;
 
+pub use archaeo_raster::Image;
 pub use chart::{
     Axis, BarChart, BarSeries, Chart, DotIntervalChart, DotRow, Histogram, HistogramGroup, LineChart,
     LineSeries, MatrixChart, Measure, Point, Scale, Scatter, ScatterSeries, THEME_CSS, Uncertainty,
@@ -23,7 +24,7 @@ pub use chart::{
 };
 pub use colormap::Colormap;
 pub use heatmap::{Grid, HeatmapStyle, Range, Upsampling, heatmap, overlay};
-pub use picture::Picture;
+pub use picture::{enlarge, resize_bilinear, save_png, to_png};
 pub use sheet::{Cell, SheetLayout, contact_sheet};
 
 /// Why a picture or chart could not be made.

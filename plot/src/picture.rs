@@ -1,7 +1,8 @@
-//! RGB pictures.
+//! What is done to pictures: enlarging, resizing, putting one into another, writing them as PNG files.
 
 use std::path::Path;
 
+use archaeo_raster::Image;
 use image::codecs::png::PngEncoder;
 use image::imageops::{self, FilterType};
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
@@ -11,130 +12,83 @@ use crate::{PlotError, Result};
 /// The most pixels a picture may have: a mistaken size must end in a sentence, not in exhausted memory.
 const MAX_PIXELS: usize = 1 << 28;
 
-/// An 8-bit RGB picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Picture {
-    width: usize,
-    height: usize,
-    pixels: Vec<u8>,
+/// A picture of one color.
+///
+/// # Errors
+/// The picture is too large.
+pub(crate) fn filled(width: usize, height: usize, color: [u8; 3]) -> Result<Image> {
+    check_size(width, height)?;
+    Ok(Image::filled(width, height, color))
 }
 
-impl Picture {
-    /// A picture from its `pixels`: `height` rows of `width` RGB triples.
-    ///
-    /// # Errors
-    /// The length is not `3 · width · height`, or the picture is too large.
-    pub fn from_rgb(width: usize, height: usize, pixels: Vec<u8>) -> Result<Self> {
-        let expected = 3 * check_size(width, height)?;
-        if pixels.len() != expected {
-            let found = pixels.len();
-            return Err(PlotError::WrongLength { what: "an RGB picture", width, height, expected, found });
-        }
-        Ok(Self { width, height, pixels })
-    }
+/// Every pixel repeated `factor` times in both directions: small inputs shown as the model sees them.
+///
+/// # Errors
+/// The result is too large or has no pixels.
+pub fn enlarge(image: &Image, factor: usize) -> Result<Image> {
+    let [width, height] = [image.width(), image.height()].map(|length| length.saturating_mul(factor));
+    resized(image, width, height, FilterType::Nearest)
+}
 
-    /// A picture of one color.
-    ///
-    /// # Errors
-    /// The picture is too large.
-    pub fn filled(width: usize, height: usize, color: [u8; 3]) -> Result<Self> {
-        Ok(Self { width, height, pixels: color.repeat(check_size(width, height)?) })
-    }
+/// Resized with a triangle filter: bilinear where it grows, antialiased where it shrinks.
+///
+/// # Errors
+/// The result is too large, or it or the image has no pixels.
+pub fn resize_bilinear(image: &Image, width: usize, height: usize) -> Result<Image> {
+    resized(image, width, height, FilterType::Triangle)
+}
 
-    /// Width in pixels.
-    pub fn width(&self) -> usize {
-        self.width
+fn resized(image: &Image, width: usize, height: usize, filter: FilterType) -> Result<Image> {
+    if check_size(width, height)? == 0 || image.pixels().is_empty() {
+        return Err(PlotError::Empty { what: "a resized picture", reason: "one of its sides is 0" });
     }
+    let pixels = RgbImage::from_raw(image.width() as u32, image.height() as u32, image.pixels().to_vec())
+        .expect("an image has as many values as its size says");
+    let resized = imageops::resize(&pixels, width as u32, height as u32, filter);
+    Ok(Image::new(width, height, resized.into_raw()))
+}
 
-    /// Height in pixels.
-    pub fn height(&self) -> usize {
-        self.height
+/// Copies `part` into `image` with its top left corner at `(x, y)`; what does not fit is cut off.
+pub(crate) fn blit(image: &mut Image, part: &Image, x: usize, y: usize) {
+    let columns = part.width().min(image.width().saturating_sub(x));
+    let rows = part.height().min(image.height().saturating_sub(y));
+    for row in 0..rows {
+        let to = 3 * ((y + row) * image.width() + x);
+        let from = 3 * row * part.width();
+        image.pixels_mut()[to..to + 3 * columns].copy_from_slice(&part.pixels()[from..from + 3 * columns]);
     }
+}
 
-    /// `height` rows of `width` RGB triples.
-    pub fn pixels(&self) -> &[u8] {
-        &self.pixels
+/// Covers the pixel at `(x, y)` with `color`: 0 leaves it as it is, 1 hides it. Nothing happens outside the image.
+pub(crate) fn blend(image: &mut Image, x: usize, y: usize, coverage: f32, color: [u8; 3]) {
+    if x >= image.width() || y >= image.height() {
+        return;
     }
+    let at = 3 * (y * image.width() + x);
+    for (below, above) in image.pixels_mut()[at..at + 3].iter_mut().zip(color) {
+        *below = (coverage * f32::from(above) + (1.0 - coverage) * f32::from(*below)).round() as u8;
+    }
+}
 
-    pub(crate) fn pixels_mut(&mut self) -> &mut [u8] {
-        &mut self.pixels
-    }
+/// The image as a PNG file's bytes.
+///
+/// # Errors
+/// The image has no pixels.
+pub fn to_png(image: &Image) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // Without a copy of the pixels, which may be many.
+    PngEncoder::new(&mut bytes)
+        .write_image(image.pixels(), image.width() as u32, image.height() as u32, ExtendedColorType::Rgb8)
+        .map_err(PlotError::Encode)?;
+    Ok(bytes)
+}
 
-    /// Every pixel repeated `factor` times in both directions: small inputs shown as the model sees them.
-    ///
-    /// # Errors
-    /// The result is too large or `factor` is 0.
-    pub fn enlarge(&self, factor: usize) -> Result<Self> {
-        self.resized(
-            self.width.saturating_mul(factor),
-            self.height.saturating_mul(factor),
-            FilterType::Nearest,
-        )
-    }
-
-    /// Resized with a triangle filter: bilinear where it grows, antialiased where it shrinks.
-    ///
-    /// # Errors
-    /// The result is too large or a side is 0.
-    pub fn resize_bilinear(&self, width: usize, height: usize) -> Result<Self> {
-        self.resized(width, height, FilterType::Triangle)
-    }
-
-    fn resized(&self, width: usize, height: usize, filter: FilterType) -> Result<Self> {
-        if check_size(width, height)? == 0 || self.pixels.is_empty() {
-            return Err(PlotError::Empty { what: "a resized picture", reason: "one of its sides is 0" });
-        }
-        let resized = imageops::resize(&self.to_image(), width as u32, height as u32, filter);
-        Ok(Self { width, height, pixels: resized.into_raw() })
-    }
-
-    /// Copies `other` with its top left corner at `(x, y)`; what does not fit is cut off.
-    pub fn blit(&mut self, other: &Self, x: usize, y: usize) {
-        let columns = other.width.min(self.width.saturating_sub(x));
-        let rows = other.height.min(self.height.saturating_sub(y));
-        for row in 0..rows {
-            let to = 3 * ((y + row) * self.width + x);
-            let from = 3 * row * other.width;
-            self.pixels[to..to + 3 * columns].copy_from_slice(&other.pixels[from..from + 3 * columns]);
-        }
-    }
-
-    /// Fills a rectangle; what does not fit is cut off.
-    pub(crate) fn fill(&mut self, x: usize, y: usize, width: usize, height: usize, color: [u8; 3]) {
-        let right = (x + width).min(self.width);
-        for row in y..(y + height).min(self.height) {
-            for column in x..right {
-                let at = 3 * (row * self.width + column);
-                self.pixels[at..at + 3].copy_from_slice(&color);
-            }
-        }
-    }
-
-    /// The picture as a PNG file's bytes.
-    ///
-    /// # Errors
-    /// The picture has no pixels.
-    pub fn to_png_bytes(&self) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        // Without a copy of the pixels, which may be many.
-        PngEncoder::new(&mut bytes)
-            .write_image(&self.pixels, self.width as u32, self.height as u32, ExtendedColorType::Rgb8)
-            .map_err(PlotError::Encode)?;
-        Ok(bytes)
-    }
-
-    /// Writes a PNG file, which is there whole or not at all.
-    ///
-    /// # Errors
-    /// The picture has no pixels, or the system refuses (missing folder, full disk).
-    pub fn save_png(&self, path: &Path) -> Result<()> {
-        Ok(archaeo_store::write(path, &self.to_png_bytes()?)?)
-    }
-
-    fn to_image(&self) -> RgbImage {
-        RgbImage::from_raw(self.width as u32, self.height as u32, self.pixels.clone())
-            .expect("the length was checked when the picture was made")
-    }
+/// Writes the image as a PNG file, which is there whole or not at all.
+///
+/// # Errors
+/// The image has no pixels, or the system refuses (missing folder, full disk).
+pub fn save_png(image: &Image, path: &Path) -> Result<()> {
+    Ok(archaeo_store::write(path, &to_png(image)?)?)
 }
 
 fn check_size(width: usize, height: usize) -> Result<usize> {
@@ -150,40 +104,40 @@ mod tests {
 
     use super::*;
 
-    fn gradient(width: usize, height: usize) -> Picture {
-        Picture::from_rgb(width, height, (0..3 * width * height).map(|i| (i * 7) as u8).collect()).unwrap()
+    fn gradient(width: usize, height: usize) -> Image {
+        Image::new(width, height, (0..3 * width * height).map(|i| (i * 7) as u8).collect())
     }
 
     #[test]
     fn enlarging_repeats_pixels() {
         let small = gradient(3, 2);
-        let large = small.enlarge(4).unwrap();
+        let large = enlarge(&small, 4).unwrap();
         assert_eq!((large.width(), large.height()), (12, 8));
         for (i, pixel) in large.pixels().chunks(3).enumerate() {
             let from = 3 * (i / 12 / 4 * 3 + i % 12 / 4);
             assert_eq!(pixel, &small.pixels()[from..from + 3]);
         }
-        assert!(small.enlarge(0).is_err());
+        assert!(enlarge(&small, 0).is_err());
     }
 
     #[test]
     fn bilinear_is_linear_between_pixel_centres() {
-        let two = Picture::from_rgb(2, 1, vec![0, 0, 0, 200, 100, 40]).unwrap();
-        let four = two.resize_bilinear(4, 1).unwrap();
+        let two = Image::new(2, 1, vec![0, 0, 0, 200, 100, 40]);
+        let four = resize_bilinear(&two, 4, 1).unwrap();
         // Centres of the new pixels lie at −0.25, 0.25, 0.75 and 1.25 of the old.
         assert_eq!(four.pixels(), [0, 0, 0, 50, 25, 10, 150, 75, 30, 200, 100, 40]);
         // Shrinking averages instead of dropping pixels.
-        let stripes = Picture::from_rgb(8, 1, [[0; 3], [200; 3]].concat().repeat(4)).unwrap();
-        assert!(stripes.resize_bilinear(2, 1).unwrap().pixels().iter().all(|v| v.abs_diff(100) < 26));
+        let stripes = Image::new(8, 1, [[0; 3], [200; 3]].concat().repeat(4));
+        assert!(resize_bilinear(&stripes, 2, 1).unwrap().pixels().iter().all(|v| v.abs_diff(100) < 26));
     }
 
     #[test]
     fn blit_cuts_at_the_border() {
-        let mut canvas = Picture::filled(4, 3, [9; 3]).unwrap();
-        canvas.blit(&gradient(3, 3), 2, 1);
+        let mut canvas = Image::filled(4, 3, [9; 3]);
+        blit(&mut canvas, &gradient(3, 3), 2, 1);
         assert_eq!(&canvas.pixels()[..12], [9; 12]);
         assert_eq!(&canvas.pixels()[12 + 6..12 + 12], &gradient(3, 3).pixels()[..6]);
-        canvas.blit(&gradient(3, 3), 40, 40);
+        blit(&mut canvas, &gradient(3, 3), 40, 40);
     }
 
     #[test]
@@ -192,23 +146,21 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let path = folder.join("a.png");
         let picture = gradient(5, 4);
-        picture.save_png(&path).unwrap();
-        picture.save_png(&path).unwrap();
+        save_png(&picture, &path).unwrap();
+        save_png(&picture, &path).unwrap();
         assert_eq!(image::open(&path).unwrap().into_rgb8().into_raw(), picture.pixels());
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file stays");
         let missing = folder.join("none/a.png");
-        let error = picture.save_png(&missing).unwrap_err().to_string();
+        let error = save_png(&picture, &missing).unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot write {}: ", missing.display())), "{error}");
         fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
     fn impossible_sizes_are_refused() {
-        let error = Picture::from_rgb(2, 2, vec![0; 11]).unwrap_err().to_string();
-        assert_eq!(error, "an RGB picture of 2×2 needs 12 values, but 11 were given");
-        assert!(Picture::filled(1 << 20, 1 << 20, [0; 3]).is_err());
-        assert!(Picture::filled(usize::MAX, 2, [0; 3]).is_err());
-        assert!(gradient(2, 2).enlarge(1 << 40).is_err());
-        assert!(Picture::filled(0, 0, [0; 3]).unwrap().to_png_bytes().is_err());
+        assert!(filled(1 << 20, 1 << 20, [0; 3]).is_err());
+        assert!(filled(usize::MAX, 2, [0; 3]).is_err());
+        assert!(enlarge(&gradient(2, 2), 1 << 40).is_err());
+        assert!(to_png(&Image::filled(0, 0, [0; 3])).is_err());
     }
 }

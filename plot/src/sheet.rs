@@ -1,13 +1,17 @@
 //! Contact sheets: many small pictures side by side, each with its caption.
 
+use crate::picture::{blit, enlarge, filled, resize_bilinear};
 use crate::text;
-use crate::{Picture, PlotError, Result};
+use crate::{Image, PlotError, Result};
 
 const PAPER: [u8; 3] = [255; 3];
 const INK: [u8; 3] = [32, 36, 42];
 
 /// Space between a picture and its text, in pixels at scale 1.
-const PADDING: usize = 5;
+const PADDING: usize = 4;
+
+/// Space between two lines of text, in pixels at scale 1.
+const LEADING: usize = 1;
 
 /// Pixels of a large sheet: 400 MB of memory.
 const MOST_PIXELS: usize = 1 << 27;
@@ -19,8 +23,8 @@ const TALLEST: usize = 65_000;
 #[derive(Clone, Debug)]
 pub struct Cell {
     /// Shrunk or grown to the sheet's cell size without distortion.
-    pub picture: Picture,
-    /// Text below the picture; `\n` begins a new line. A line too long for the cell ends in dots.
+    pub picture: Image,
+    /// Text below the picture; `\n` begins a new line. A line too long for the cell ends in an ellipsis.
     pub caption: String,
 }
 
@@ -57,13 +61,13 @@ impl SheetLayout {
     ///
     /// # Errors
     /// A picture without pixels.
-    pub fn shrunk(&self, picture: Picture) -> Result<Picture> {
+    pub fn shrunk(&self, picture: Image) -> Result<Image> {
         let side = self.cell.saturating_mul(self.scale);
         if picture.width().max(picture.height()) <= side { Ok(picture) } else { fit(&picture, side) }
     }
 
     fn line(&self) -> usize {
-        (text::HEIGHT + 3).saturating_mul(self.scale)
+        (text::HEIGHT + LEADING).saturating_mul(self.scale)
     }
 
     /// Space above the first row.
@@ -95,7 +99,7 @@ impl SheetLayout {
 ///
 /// # Errors
 /// No cells, no columns, a cell size or scale of 0, a picture without pixels, or a sheet that would be too large.
-pub fn contact_sheet(cells: &[Cell], layout: &SheetLayout) -> Result<Picture> {
+pub fn contact_sheet(cells: &[Cell], layout: &SheetLayout) -> Result<Image> {
     let what = "a contact sheet";
     if cells.is_empty() {
         return Err(PlotError::Empty { what, reason: "there are no pictures" });
@@ -113,26 +117,26 @@ pub fn contact_sheet(cells: &[Cell], layout: &SheetLayout) -> Result<Picture> {
     let rows = cells.len().div_ceil(columns);
     let (top, row_height) = (layout.top(), layout.row_height(caption_lines));
     let width = layout.width(columns);
-    let mut sheet = Picture::filled(width, rows.saturating_mul(row_height).saturating_add(top), PAPER)?;
+    let mut sheet = filled(width, rows.saturating_mul(row_height).saturating_add(top), PAPER)?;
 
     let left = |column: usize| gap + column * (cell + gap);
     for (column, heading) in layout.headings.iter().take(columns).enumerate() {
-        text::draw(&mut sheet, &text::ellipsize(heading, layout.cell), left(column), gap, scale, INK);
+        text::draw(&mut sheet, &text::ellipsize(heading, cell, scale), left(column), gap, scale, INK);
     }
     for (i, entry) in cells.iter().enumerate() {
         let (x, y) = (left(i % columns), top + i / columns * row_height);
         let picture = fit(&entry.picture, cell)?;
         // Left aligned with its caption; a flat picture stands on the caption's line.
-        sheet.blit(&picture, x, y + (cell - picture.height()));
+        blit(&mut sheet, &picture, x, y + (cell - picture.height()));
         for (l, caption) in entry.caption.lines().enumerate() {
-            let caption = text::ellipsize(caption, layout.cell);
+            let caption = text::ellipsize(caption, cell, scale);
             text::draw(&mut sheet, &caption, x, y + cell + padding + l * line, scale, INK);
         }
     }
     Ok(sheet)
 }
 
-fn fit(picture: &Picture, side: usize) -> Result<Picture> {
+fn fit(picture: &Image, side: usize) -> Result<Image> {
     let longer = picture.width().max(picture.height());
     if picture.pixels().is_empty() {
         return Err(PlotError::Empty {
@@ -141,10 +145,10 @@ fn fit(picture: &Picture, side: usize) -> Result<Picture> {
         });
     }
     if longer * 2 <= side {
-        return picture.enlarge(side / longer);
+        return enlarge(picture, side / longer);
     }
     let scaled = |length: usize| ((length * side + longer / 2) / longer).max(1);
-    picture.resize_bilinear(scaled(picture.width()), scaled(picture.height()))
+    resize_bilinear(picture, scaled(picture.width()), scaled(picture.height()))
 }
 
 #[cfg(test)]
@@ -152,10 +156,10 @@ mod tests {
     use super::*;
 
     fn plain(width: usize, height: usize, color: [u8; 3], caption: &str) -> Cell {
-        Cell { picture: Picture::filled(width, height, color).unwrap(), caption: caption.into() }
+        Cell { picture: Image::filled(width, height, color), caption: caption.into() }
     }
 
-    fn pixel(picture: &Picture, x: usize, y: usize) -> [u8; 3] {
+    fn pixel(picture: &Image, x: usize, y: usize) -> [u8; 3] {
         let at = 3 * (y * picture.width() + x);
         picture.pixels()[at..at + 3].try_into().unwrap()
     }
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn shrunk_pictures_give_the_same_sheet() {
         let pixels = (0..300 * 200 * 3).map(|i| (i * 7 % 253) as u8).collect();
-        let large = Cell { picture: Picture::from_rgb(300, 200, pixels).unwrap(), caption: "a".into() };
+        let large = Cell { picture: Image::new(300, 200, pixels), caption: "a".into() };
         let layout = layout(2, 2);
         let shrunk = Cell { picture: layout.shrunk(large.picture.clone()).unwrap(), ..large.clone() };
         assert_eq!((shrunk.picture.width(), shrunk.picture.height()), (128, 85));
@@ -204,7 +208,7 @@ mod tests {
         ];
         let sheet = contact_sheet(&cells, &layout(2, 1)).unwrap();
         assert_eq!(sheet.width(), 2 * 64 + 3 * 8);
-        let row = 64 + 5 + 2 * 11 + 8;
+        let row = 64 + 4 + 2 * 13 + 8;
         assert_eq!(sheet.height(), 8 + 2 * row);
         for (x, y) in [(8, 8), (71, 71)] {
             assert_eq!(pixel(&sheet, x, y), [255, 0, 0]);
@@ -216,6 +220,7 @@ mod tests {
         assert_eq!(pixel(&sheet, 7, 8), PAPER);
     }
 
+    /// All but the text, which is drawn at its size.
     #[test]
     fn twice_the_scale_is_the_same_sheet_enlarged() {
         let cells =
@@ -224,7 +229,14 @@ mod tests {
         let at = |scale| {
             contact_sheet(&cells, &SheetLayout { headings: headings.clone(), ..layout(2, scale) }).unwrap()
         };
-        assert_eq!(at(2), at(1).enlarge(2).unwrap());
+        let (small, large) = (enlarge(&at(1), 2).unwrap(), at(2));
+        assert_eq!((small.width(), small.height()), (large.width(), large.height()));
+        let line = text::HEIGHT + LEADING;
+        let pictures = 2 * (8 + line + PADDING)..2 * (8 + line + PADDING + 64);
+        for y in 0..large.height() {
+            let row = |sheet: &Image| sheet.pixels()[3 * y * sheet.width()..][..3 * sheet.width()].to_vec();
+            assert!(!pictures.contains(&y) || row(&small) == row(&large), "row {y}");
+        }
     }
 
     #[test]

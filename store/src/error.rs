@@ -48,6 +48,7 @@ fn remedy(action: &str, error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; free some space and run the same command again"
         }
+        io::ErrorKind::PermissionDenied if action == "read" => "; change its permissions",
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "; name a place that can be written to, or change its permissions"
         }

@@ -11,14 +11,9 @@ use crate::StoreError;
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 18;
 
-/// A digest in hexadecimal.
-pub fn hex(digest: impl AsRef<[u8]>) -> String {
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// SHA-256 of bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    hex(Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// SHA-256 of a file, in hexadecimal.
@@ -32,7 +27,7 @@ pub fn sha256_file(path: &Path) -> Result<String, StoreError> {
         let mut buffer = vec![0; PIECE];
         loop {
             match file.read(&mut buffer)? {
-                0 => return Ok(hex(hash.finalize())),
+                0 => return Ok(hex::encode(hash.finalize())),
                 read => hash.update(&buffer[..read]),
             }
         }
@@ -61,7 +56,7 @@ pub fn sha256_path(path: &Path) -> Result<String, StoreError> {
         hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());
         hash.update(sha256_file(&file)?);
     }
-    Ok(hex(hash.finalize()))
+    Ok(hex::encode(hash.finalize()))
 }
 
 #[cfg(test)]

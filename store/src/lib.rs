@@ -29,7 +29,7 @@ mod zip_contents;
 pub use append::AppendFile;
 pub use destination::{check_destination, same_file};
 pub use error::StoreError;
-pub use hash::{Digest, Sha256, hex, sha256, sha256_file, sha256_path};
+pub use hash::{Digest, Sha256, sha256, sha256_file, sha256_path};
 pub use input_file::{InputFile, InputReader};
 pub use lock::Lock;
 pub use metered::{Allowance, Metered};

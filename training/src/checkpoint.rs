@@ -150,7 +150,7 @@ impl Training {
     pub fn resume(recipe: &Recipe, model: Classifier, path: &Path, log: &Path) -> Result<Self, TrainError> {
         let damaged = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
         let (arrays, metadata) = read_arrays(path).map_err(|error| match error {
-            error @ (WeightsError::Io { .. } | WeightsError::Missing(_)) => error.into(),
+            error @ (WeightsError::Store(_) | WeightsError::Missing(_)) => error.into(),
             // What is said of checkpoints from elsewhere, such as to download them again, is of no use here.
             WeightsError::Malformed { reason, .. } | WeightsError::Unrecognised { reason, .. } => {
                 damaged(reason)

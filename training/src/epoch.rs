@@ -157,7 +157,7 @@ mod tests {
         let targets = targets.try_into_vec::<f32>().unwrap();
         let mut between = 0;
         for (image, target) in batch.images.iter().zip(targets.chunks_exact(2)) {
-            let white = image.pixels.iter().filter(|&&value| value == 255).count() as f32 / 48.0;
+            let white = image.pixels().iter().filter(|&&value| value == 255).count() as f32 / 48.0;
             assert!((target[1] - (0.05 + 0.9 * white)).abs() < 1e-6, "{white} {target:?}");
             assert!((target[0] + target[1] - 1.0).abs() < 1e-6);
             between += usize::from(white > 0.0 && white < 1.0);

@@ -3,12 +3,12 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 
-use archaeo_models::{Fit, Interpolation, Preprocessing};
+use archaeo_models::{Fit, Preprocessing};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use archaeo_data::augment::{AugmentConfig, AugmentKey, augment};
-use archaeo_data::resize::{Filter, center_crop, resize_and_center_crop, with_shorter_side};
+use archaeo_data::resize::{center_crop, resize_and_center_crop, with_shorter_side};
 use archaeo_data::{DataError, Image, Mask, Split};
 
 /// Batches that wait, decoded, for the model.
@@ -61,20 +61,15 @@ impl ImageSource for Preprocessed<'_> {
 /// An image brought to the model's size as [`Fit`] says; one that has it already is left as it is.
 pub fn preprocess(image: Image, preprocessing: &Preprocessing) -> Image {
     let Preprocessing { image_size, crop, fit, interpolation, .. } = *preprocessing;
-    let filter = match interpolation {
-        Interpolation::Bilinear => Filter::Bilinear,
-        Interpolation::Bicubic => Filter::Bicubic,
-        Interpolation::Lanczos => Filter::Lanczos,
-    };
     let side = (image_size as f64 / crop).floor() as usize;
     let size = match fit {
         Fit::Crop => with_shorter_side(&image, side),
         Fit::Squash => (side, side),
     };
-    match (image.width, image.height) {
+    match (image.width(), image.height()) {
         current if current == size && size == (image_size, image_size) => image,
         current if current == size => center_crop(&image, image_size, image_size),
-        _ => resize_and_center_crop(&image, size, image_size, filter),
+        _ => resize_and_center_crop(&image, size, image_size, interpolation),
     }
 }
 
@@ -82,8 +77,8 @@ pub fn preprocess(image: Image, preprocessing: &Preprocessing) -> Image {
 /// input is at least half object, row by row.
 pub fn preprocess_mask(mask: &Mask, preprocessing: &Preprocessing) -> Vec<bool> {
     let pixels = mask.inside.iter().flat_map(|&inside| [if inside { 255 } else { 0 }; 3]).collect();
-    let fitted = preprocess(Image { width: mask.width, height: mask.height, pixels }, preprocessing);
-    fitted.pixels.iter().step_by(3).map(|&value| value >= 128).collect()
+    let fitted = preprocess(Image::new(mask.width, mask.height, pixels), preprocessing);
+    fitted.pixels().iter().step_by(3).map(|&value| value >= 128).collect()
 }
 
 /// A split as a model is trained on it: every image changed at random, in each epoch in another way.
@@ -168,12 +163,12 @@ impl Batch {
 
 /// Images of one size with values in [0, 1], `[batch, 3, height, width]`.
 pub fn to_tensor(images: &[Image], device: &Device) -> Tensor<4> {
-    let (height, width) = images.first().map_or((0, 0), |image| (image.height, image.width));
+    let (height, width) = images.first().map_or((0, 0), |image| (image.height(), image.width()));
     let plane = height * width;
     let mut values = vec![0f32; images.len() * 3 * plane];
     values.par_chunks_mut((3 * plane).max(1)).zip(images).for_each(|(values, image)| {
         for (channel, plane) in values.chunks_exact_mut(plane).enumerate() {
-            for (value, pixel) in plane.iter_mut().zip(image.pixels.chunks_exact(3)) {
+            for (value, pixel) in plane.iter_mut().zip(image.pixels().chunks_exact(3)) {
                 *value = f32::from(pixel[channel]) / 255.0;
             }
         }
@@ -209,7 +204,7 @@ pub fn load_ahead<'scope>(
 mod tests {
     use super::*;
     use archaeo_data::resize::resize;
-    use archaeo_data::{OpenOptions, open};
+    use archaeo_data::{Interpolation, OpenOptions, open};
 
     /// Four one-pixel images, of which the third is damaged.
     struct Four;
@@ -226,7 +221,7 @@ mod tests {
         fn image(&self, index: usize, _: u64) -> Result<Image, DataError> {
             match index {
                 2 => Err(DataError::BadImage { identifier: "2.png".into(), reason: "it is empty".into() }),
-                _ => Ok(Image { width: 2, height: 1, pixels: vec![0, 51, 102, 153, 204, 255] }),
+                _ => Ok(Image::new(2, 1, vec![0, 51, 102, 153, 204, 255])),
             }
         }
     }
@@ -263,12 +258,12 @@ mod tests {
     fn preprocessing_resizes_the_shorter_side_and_crops() {
         let card = |image_size, crop| Preprocessing { crop, ..Preprocessing::plain(image_size) };
         let mut image = Image::filled(40, 20, [0; 3]);
-        image.pixels[20 * 3..21 * 3].fill(255);
+        image.pixels_mut()[20 * 3..21 * 3].fill(255);
         assert_eq!(preprocess(image.clone(), &card(20, 1.0)), center_crop(&image, 20, 20));
         // ⌊18 / 0.875⌋ = 20: the image is cropped without a resize.
         assert_eq!(preprocess(image.clone(), &card(18, 0.875)), center_crop(&image, 18, 18));
         // ⌊10 / 0.9⌋ = 11.
-        let expected = center_crop(&resize(&image, 22, 11, Filter::Bicubic), 10, 10);
+        let expected = center_crop(&resize(&image, 22, 11, Interpolation::Bicubic), 10, 10);
         assert_eq!(preprocess(image, &card(10, 0.9)), expected);
     }
 

@@ -31,7 +31,7 @@ fn images_are_prepared_as_the_processors_of_transformers_do_it() {
     let (arrays, _) = read_arrays(&fixture("processors.safetensors")).unwrap();
     let Array { shape, values } = &arrays["image"];
     let pixels = values.iter().map(|&value| value as u8).collect();
-    let image = Image { height: shape[0], width: shape[1], pixels };
+    let image = Image::new(shape[1], shape[0], pixels);
 
     for (name, file) in files {
         let folder = tempfile::TempDir::new().unwrap();
@@ -57,7 +57,7 @@ fn images_are_prepared_as_the_processors_of_transformers_do_it() {
             let (mean, std) = (preprocessing.mean[channel], preprocessing.std[channel]);
             for (place, theirs) in theirs.values[channel * side * side..][..side * side].iter().enumerate() {
                 let (row, column) = (place / side * step, place % side * step);
-                let ours = ours.pixels[(row * ours.width + column) * 3 + channel];
+                let ours = ours.pixels()[(row * ours.width() + column) * 3 + channel];
                 let theirs = (theirs * std + mean) * 255.0;
                 let difference = (f32::from(ours) - theirs).abs();
                 largest = largest.max(difference);

@@ -4,15 +4,15 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use archaeo_models::{
-    Checkpoint, Classifier, Described, Fit, Interpolation, LoadOptions, ModelRequest, Pass,
-    PreprocessingChoice, ReadOptions, SourcedPreprocessing, checkpoint,
+    Checkpoint, Classifier, Described, Fit, LoadOptions, ModelRequest, Pass, PreprocessingChoice,
+    ReadOptions, SourcedPreprocessing, checkpoint,
 };
 use burn::tensor::{Device, Tensor};
 
 use serde_json::{Value, json};
 
 use super::models::said_by;
-use crate::cli::{Filter, Reading, Shape};
+use crate::cli::{Reading, Shape};
 use crate::hub;
 use crate::printer::Printer;
 use crate::progress::stage;
@@ -125,11 +125,7 @@ fn choice(reading: &Reading) -> PreprocessingChoice {
             Shape::Crop => Fit::Crop,
             Shape::Squash => Fit::Squash,
         }),
-        interpolation: reading.interpolation.map(|filter| match filter {
-            Filter::Bilinear => Interpolation::Bilinear,
-            Filter::Bicubic => Interpolation::Bicubic,
-            Filter::Lanczos => Interpolation::Lanczos,
-        }),
+        interpolation: reading.interpolation,
         mean: reading.mean,
         std: reading.std,
     }

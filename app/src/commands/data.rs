@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use archaeo_data::{OpenOptions, SplitSummary, Summary};
-use archaeo_experiments::investigation::contact_sheet;
+use archaeo_experiments::investigation::save_sheet_of_classes;
 
 use super::{check_destination, reading_data, verify};
 use crate::cli::{Data, Global};
@@ -33,8 +33,7 @@ pub fn run(arguments: &Data, _: &Global, printer: &Printer) -> Result<()> {
     if let Some(file) = &arguments.sheet {
         let split = arguments.split.clone().unwrap_or_else(|| dataset.evaluation_split().to_owned());
         let _stage = stage("drawing the contact sheet");
-        let (sheet, shown) = contact_sheet(&dataset, &split, arguments.per_class.into(), usize::MAX)?;
-        sheet.save_png(file)?;
+        let shown = save_sheet_of_classes(&dataset, &split, arguments.per_class.into(), file)?;
         interrupt::keeps("the contact sheet is kept; run the same command again for the rest");
         printer.note(format!("the contact sheet of `{split}` is {}", file.display()));
         let present = dataset.split(&split)?.labels().into_iter().collect::<BTreeSet<_>>().len();

@@ -97,7 +97,7 @@ fn show(name: &str, printer: &Printer) -> Result<()> {
             image_size.to_string(),
             crop.to_string(),
             format!("{fit:?}").to_lowercase(),
-            format!("{interpolation:?}").to_lowercase(),
+            interpolation.name().to_owned(),
             format!("{mean:?}"),
             format!("{std:?}"),
         ];

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use archaeo_store::{Digest, Sha256, check_destination, free_space, hex};
+use archaeo_store::{Digest, Sha256, check_destination, free_space};
 
 use super::cache::{Repository, make_folder_of};
 use super::client::{Client, content_range, text};
@@ -181,7 +181,7 @@ fn digest<D: Digest>(mut digest: D, contents: &mut impl Read) -> io::Result<Stri
     let mut buffer = vec![0; 1 << 18];
     loop {
         match contents.read(&mut buffer)? {
-            0 => return Ok(hex(digest.finalize())),
+            0 => return Ok(hex::encode(digest.finalize())),
             read => digest.update(&buffer[..read]),
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn brightness(image: &Image, factor: f32) -> Image {
 
 /// The mean grey at 0, unchanged at 1.
 pub(super) fn contrast(image: &Image, factor: f32) -> Image {
-    let pixels = image.pixels.as_chunks::<3>().0;
+    let pixels = image.pixels().as_chunks::<3>().0;
     let sum: u64 = pixels.iter().map(|pixel| u64::from(luma(*pixel))).sum();
     let mean = (sum as f64 / pixels.len() as f64 + 0.5) as u8;
     table(image, |value| blend(mean, value, factor))
@@ -34,7 +34,7 @@ pub(super) fn contrast(image: &Image, factor: f32) -> Image {
 /// Grey at 0, unchanged at 1.
 pub(super) fn saturation(image: &Image, factor: f32) -> Image {
     let mut result = image.clone();
-    for pixel in result.pixels.as_chunks_mut::<3>().0 {
+    for pixel in result.pixels_mut().as_chunks_mut::<3>().0 {
         let grey = luma(*pixel);
         *pixel = pixel.map(|value| blend(grey, value, factor));
     }
@@ -45,15 +45,15 @@ pub(super) fn saturation(image: &Image, factor: f32) -> Image {
 /// are left as they are.
 pub(super) fn sharpness(image: &Image, factor: f32) -> Image {
     let mut result = image.clone();
-    let stride = image.width * 3;
-    for y in 1..image.height.saturating_sub(1) {
+    let stride = image.width() * 3;
+    for y in 1..image.height().saturating_sub(1) {
         for at in y * stride + 3..(y + 1) * stride - 3 {
             let above = at - stride;
             let below = at + stride;
             let ring = [above - 3, above, above + 3, at - 3, at + 3, below - 3, below, below + 3];
-            let sum: u32 = ring.iter().map(|&i| u32::from(image.pixels[i])).sum();
-            let smooth = (sum + 5 * u32::from(image.pixels[at])) as f32 / 13.0 + 0.5;
-            result.pixels[at] = blend(smooth as u8, image.pixels[at], factor);
+            let sum: u32 = ring.iter().map(|&i| u32::from(image.pixels()[i])).sum();
+            let smooth = (sum + 5 * u32::from(image.pixels()[at])) as f32 / 13.0 + 0.5;
+            result.pixels_mut()[at] = blend(smooth as u8, image.pixels()[at], factor);
         }
     }
     result
@@ -128,17 +128,20 @@ fn identity() -> [u8; 256] {
 
 fn table(image: &Image, of: impl Fn(u8) -> u8) -> Image {
     let table = identity().map(of);
-    let pixels = image.pixels.iter().map(|&value| table[usize::from(value)]).collect();
-    Image { pixels, ..*image }
+    let pixels = image.pixels().iter().map(|&value| table[usize::from(value)]).collect();
+    Image::new(image.width(), image.height(), pixels)
 }
 
 fn per_channel(image: &Image, table_of: impl Fn([usize; 256]) -> [u8; 256]) -> Image {
     let mut result = image.clone();
     for channel in 0..3 {
         let mut counts = [0; 256];
-        image.pixels[channel..].iter().step_by(3).for_each(|&value| counts[usize::from(value)] += 1);
+        image.pixels()[channel..].iter().step_by(3).for_each(|&value| counts[usize::from(value)] += 1);
         let table = table_of(counts);
-        result.pixels[channel..].iter_mut().step_by(3).for_each(|value| *value = table[usize::from(*value)]);
+        result.pixels_mut()[channel..]
+            .iter_mut()
+            .step_by(3)
+            .for_each(|value| *value = table[usize::from(*value)]);
     }
     result
 }

@@ -3,16 +3,16 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::RandomResizedCrop;
-use crate::Image;
-use crate::resize::{Filter, center_crop, crop, resize, resize_and_center_crop, with_shorter_side};
+use crate::resize::{center_crop, crop, resize, resize_and_center_crop, with_shorter_side};
+use crate::{Image, Interpolation};
 use archaeo_random::Draw;
 
 /// Resized to cover `size` × `size`, and the middle of that.
 pub(super) fn fit(image: &Image, size: usize) -> Image {
-    if (image.width, image.height) == (size, size) {
+    if (image.width(), image.height()) == (size, size) {
         return image.clone();
     }
-    resize_and_center_crop(image, with_shorter_side(image, size), size, Filter::Bicubic)
+    resize_and_center_crop(image, with_shorter_side(image, size), size, Interpolation::Bicubic)
 }
 
 /// A part of random area and shape, resized; after ten failures the largest middle part of permitted shape.
@@ -22,15 +22,15 @@ pub(super) fn random_resized(
     size: usize,
     rng: &mut ChaCha8Rng,
 ) -> Image {
-    let (width, height) = (image.width as f32, image.height as f32);
+    let (width, height) = (image.width() as f32, image.height() as f32);
     let (low, high) = parameters.ratio;
     for _ in 0..10 {
         let area = width * height * rng.between(parameters.scale.0, parameters.scale.1);
         let ratio = rng.between(low.ln(), high.ln()).exp();
         let (w, h) = ((area * ratio).sqrt().round() as usize, (area / ratio).sqrt().round() as usize);
-        if (1..=image.width).contains(&w) && (1..=image.height).contains(&h) {
-            let left = rng.below(image.width - w + 1) as i64;
-            let top = rng.below(image.height - h + 1) as i64;
+        if (1..=image.width()).contains(&w) && (1..=image.height()).contains(&h) {
+            let left = rng.below(image.width() - w + 1) as i64;
+            let top = rng.below(image.height() - h + 1) as i64;
             return resize(&crop(image, left, top, w, h), size, size, parameters.filter);
         }
     }
@@ -49,12 +49,13 @@ pub(super) fn random_resized(
 pub(super) fn pad(image: &Image, padding: usize, rng: &mut ChaCha8Rng) -> Image {
     let mut offset = || rng.below(2 * padding + 1) as i64 - padding as i64;
     let (left, top) = (offset(), offset());
-    crop(image, left, top, image.width, image.height)
+    crop(image, left, top, image.width(), image.height())
 }
 
 /// Left and right exchanged.
 pub(super) fn flip(image: &mut Image) {
-    for row in image.pixels.chunks_exact_mut(image.width * 3) {
+    let width = image.width();
+    for row in image.pixels_mut().chunks_exact_mut(width * 3) {
         let (pixels, _) = row.as_chunks_mut::<3>();
         pixels.reverse();
     }

@@ -51,20 +51,20 @@ impl Erasing {
         if !rng.chance(self.probability) {
             return;
         }
-        let whole = (image.width * image.height) as f32;
+        let whole = (image.width() * image.height()) as f32;
         for _ in 0..10 {
             let area = whole * rng.between(self.area.0, self.area.1);
             let ratio = rng.between(LEAST_RATIO.ln(), -LEAST_RATIO.ln()).exp();
             let (width, height) =
                 ((area / ratio).sqrt().round() as usize, (area * ratio).sqrt().round() as usize);
-            if width >= image.width || height >= image.height {
+            if width >= image.width() || height >= image.height() {
                 continue;
             }
-            let left = rng.below(image.width - width + 1);
-            let top = rng.below(image.height - height + 1);
+            let left = rng.below(image.width() - width + 1);
+            let top = rng.below(image.height() - height + 1);
             for y in top..top + height {
-                let start = (y * image.width + left) * 3;
-                for value in &mut image.pixels[start..start + width * 3] {
+                let start = (y * image.width() + left) * 3;
+                for value in &mut image.pixels_mut()[start..start + width * 3] {
                     *value = match self.fill {
                         Fill::Constant => 128,
                         Fill::Noise => noise(rng.sample(StandardNormal)),

@@ -98,17 +98,21 @@ pub fn mix_images(images: &[Image], plan: &[Mix]) -> Vec<Image> {
     assert_eq!(images.len(), plan.len(), "a plan for another batch");
     let mixed = |(image, mix): (&Image, &Mix)| {
         let partner = &images[mix.partner];
-        assert_eq!((image.width, image.height), (partner.width, partner.height), "images of one size");
+        assert_eq!(
+            (image.width(), image.height()),
+            (partner.width(), partner.height()),
+            "images of one size"
+        );
         let mut result = image.clone();
         match mix.region {
             Some(Region { left, top, right, bottom }) => {
                 for y in top..bottom {
-                    let row = (y * image.width + left) * 3..(y * image.width + right) * 3;
-                    result.pixels[row.clone()].copy_from_slice(&partner.pixels[row]);
+                    let row = (y * image.width() + left) * 3..(y * image.width() + right) * 3;
+                    result.pixels_mut()[row.clone()].copy_from_slice(&partner.pixels()[row]);
                 }
             }
             None if mix.weight < 1.0 => {
-                for (value, &other) in result.pixels.iter_mut().zip(&partner.pixels) {
+                for (value, &other) in result.pixels_mut().iter_mut().zip(partner.pixels()) {
                     let blend = mix.weight * f32::from(*value) + (1.0 - mix.weight) * f32::from(other);
                     *value = (blend + 0.5) as u8;
                 }

@@ -16,8 +16,7 @@ mod rand_augment;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::Image;
-use crate::resize::Filter;
+use crate::{Image, Interpolation};
 use archaeo_random::{Draw, keyed_rng};
 
 pub use erase::{Erasing, Fill};
@@ -82,12 +81,16 @@ pub struct RandomResizedCrop {
     /// Smallest and largest width divided by height.
     pub ratio: (f32, f32),
     /// How the part is resized.
-    pub filter: Filter,
+    pub filter: Interpolation,
 }
 
 impl Default for RandomResizedCrop {
     fn default() -> Self {
-        RandomResizedCrop { scale: (0.08, 1.0), ratio: (3.0 / 4.0, 4.0 / 3.0), filter: Filter::Bicubic }
+        RandomResizedCrop {
+            scale: (0.08, 1.0),
+            ratio: (3.0 / 4.0, 4.0 / 3.0),
+            filter: Interpolation::Bicubic,
+        }
     }
 }
 

@@ -93,10 +93,10 @@ impl Operation {
             Operation::ShearX => affine(image, [1.0, 0.3 * reach, 0.0, 0.0, 1.0, 0.0]),
             Operation::ShearY => affine(image, [1.0, 0.0, 0.0, 0.3 * reach, 1.0, 0.0]),
             Operation::TranslateX => {
-                affine(image, [1.0, 0.0, 0.45 * reach * image.width as f64, 0.0, 1.0, 0.0])
+                affine(image, [1.0, 0.0, 0.45 * reach * image.width() as f64, 0.0, 1.0, 0.0])
             }
             Operation::TranslateY => {
-                affine(image, [1.0, 0.0, 0.0, 0.0, 1.0, 0.45 * reach * image.height as f64])
+                affine(image, [1.0, 0.0, 0.0, 0.0, 1.0, 0.45 * reach * image.height() as f64])
             }
         }
     }
@@ -120,15 +120,15 @@ impl RandAugment {
 /// Counter-clockwise about the middle.
 fn rotate(image: &Image, degrees: f64) -> Image {
     let (sin, cos) = degrees.to_radians().sin_cos();
-    let (x, y) = (image.width as f64 / 2.0, image.height as f64 / 2.0);
+    let (x, y) = (image.width() as f64 / 2.0, image.height() as f64 / 2.0);
     affine(image, [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y])
 }
 
 /// Output pixel (x, y) is taken from (a x + b y + c, d x + e y + f), coordinates at pixel centres, with
 /// bilinear interpolation that repeats the border's pixels; [`OUTSIDE`] beyond it.
 pub(super) fn affine(image: &Image, [a, b, c, d, e, f]: [f64; 6]) -> Image {
-    let (width, height) = (image.width, image.height);
-    let mut pixels = Vec::with_capacity(image.pixels.len());
+    let (width, height) = (image.width(), image.height());
+    let mut pixels = Vec::with_capacity(image.pixels().len());
     for row in 0..height {
         for column in 0..width {
             let (x, y) = (column as f64 + 0.5, row as f64 + 0.5);
@@ -152,5 +152,5 @@ pub(super) fn affine(image: &Image, [a, b, c, d, e, f]: [f64; 6]) -> Image {
             }
         }
     }
-    Image { width, height, pixels }
+    Image::new(width, height, pixels)
 }

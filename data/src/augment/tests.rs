@@ -67,11 +67,8 @@ fn two_flips_are_none_and_one_moves_every_column() {
 
 #[test]
 fn pad_crop_shifts_by_at_most_the_padding_and_by_every_amount() {
-    let image = Image {
-        width: 32,
-        height: 32,
-        pixels: (0..32 * 32).flat_map(|i| [i as u8, (i >> 8) as u8 + 1, 7]).collect(),
-    };
+    let pixels = (0..32 * 32).flat_map(|i| [i as u8, (i >> 8) as u8 + 1, 7]).collect();
+    let image = Image::new(32, 32, pixels);
     let config = AugmentConfig { pad_crop: 4, ..AugmentConfig::default() };
     let mut seen = std::collections::BTreeSet::new();
     for epoch in 0..1000 {
@@ -80,7 +77,7 @@ fn pad_crop_shifts_by_at_most_the_padding_and_by_every_amount() {
         let [low, high, _] = moved.pixel(16, 16);
         let place = i32::from(low) + 256 * (i32::from(high) - 1);
         seen.insert((place % 32 - 16, place / 32 - 16));
-        let black = moved.pixels.chunks(3).filter(|pixel| *pixel == [0, 0, 0]).count() as i32;
+        let black = moved.pixels().chunks(3).filter(|pixel| *pixel == [0, 0, 0]).count() as i32;
         let (dx, dy) = (place % 32 - 16, place / 32 - 16);
         assert_eq!(black, 32 * 32 - (32 - dx.abs()) * (32 - dy.abs()));
     }
@@ -97,7 +94,7 @@ fn a_resized_crop_of_everything_is_a_resize() {
         ..RandomResizedCrop::default()
     };
     let config = AugmentConfig { random_resized_crop: Some(whole), ..AugmentConfig::default() };
-    let expected = crate::resize::resize(&image, 32, 32, Filter::Bicubic);
+    let expected = crate::resize::resize(&image, 32, 32, Interpolation::Bicubic);
     assert_eq!(augment(&image, &config, 32, key(0, 0)), expected);
 }
 
@@ -106,9 +103,12 @@ fn a_resized_crop_of_everything_is_a_resize() {
 fn resized_crops_have_the_stated_area_and_ratio() {
     let side = 200;
     let pixels = (0..side * side).flat_map(|i| [(i % side) as u8, (i / side) as u8, 0]).collect();
-    let image = Image { width: side, height: side, pixels };
+    let image = Image::new(side, side, pixels);
     let config = AugmentConfig {
-        random_resized_crop: Some(RandomResizedCrop { filter: Filter::Bilinear, ..Default::default() }),
+        random_resized_crop: Some(RandomResizedCrop {
+            filter: Interpolation::Bilinear,
+            ..Default::default()
+        }),
         ..AugmentConfig::default()
     };
     let (mut smallest, mut largest) = (1.0f32, 0.0f32);
@@ -168,7 +168,7 @@ fn every_operation_of_rand_augment_is_idle_or_changes_the_picture_with_strength(
     let image = picture(2);
     for operation in Operation::ALL {
         let strong = operation.apply(&image, 0.9, 1.0);
-        assert_eq!((strong.width, strong.height), (32, 32));
+        assert_eq!((strong.width(), strong.height()), (32, 32));
         assert_ne!(strong, image, "{operation:?}");
         let graded = !matches!(
             operation,
@@ -187,8 +187,8 @@ fn erasing_covers_the_stated_area_and_nothing_else() {
     let config = AugmentConfig { erasing: Some(erasing), ..AugmentConfig::default() };
     for epoch in 0..200 {
         let erased = augment(&white, &config, 64, key(0, epoch));
-        let grey = erased.pixels.chunks(3).filter(|pixel| *pixel == [128; 3]).count() as f32 / 4096.0;
-        let rest = erased.pixels.chunks(3).filter(|pixel| *pixel == [255; 3]).count() as f32 / 4096.0;
+        let grey = erased.pixels().chunks(3).filter(|pixel| *pixel == [128; 3]).count() as f32 / 4096.0;
+        let rest = erased.pixels().chunks(3).filter(|pixel| *pixel == [255; 3]).count() as f32 / 4096.0;
         assert!((0.09..0.21).contains(&grey), "{grey}");
         assert_eq!(grey + rest, 1.0);
     }
@@ -202,7 +202,7 @@ fn erasing_noise_is_standard_normal_for_the_model() {
     let (mut values, black) = (Vec::new(), Image::filled(64, 64, [7, 77, 177]));
     for epoch in 0..60 {
         let erased = augment(&black, &config, 64, key(0, epoch));
-        let pixels = erased.pixels.chunks(3).filter(|pixel| *pixel != [7, 77, 177]);
+        let pixels = erased.pixels().chunks(3).filter(|pixel| *pixel != [7, 77, 177]);
         values.extend(pixels.flatten().map(|&value| (f64::from(value) / 255.0 - 0.5) / 0.5));
     }
     let share =
@@ -273,8 +273,8 @@ fn pixels_and_weights_agree() {
     ] {
         let plan = mix_plan(&config, &[0, 1, 2, 3, 4, 5, 6, 7], (16, 24), 9, 0);
         for (i, (mixed, mix)) in mix_images(&images, &plan).iter().zip(&plan).enumerate() {
-            let mean =
-                mixed.pixels.iter().map(|&value| f32::from(value)).sum::<f32>() / mixed.pixels.len() as f32;
+            let mean = mixed.pixels().iter().map(|&value| f32::from(value)).sum::<f32>()
+                / mixed.pixels().len() as f32;
             let expected = 30.0 * (mix.weight * i as f32 + (1.0 - mix.weight) * mix.partner as f32);
             assert!((mean - expected).abs() <= 0.51, "{mean} {expected}");
         }

@@ -38,7 +38,7 @@ fn batches_of_every_protocol_and_of_python_2_are_read() {
         let train = dataset.split("train").expect("train");
         assert_eq!((train.labels(), train.identifier(2)), (vec![6, 9, 6, 9], "data_batch_2#0".to_string()));
         let test = dataset.split("test").expect("test").load(1).expect("decodes").image;
-        assert_eq!((test.width, test.height), (32, 32));
+        assert_eq!((test.width(), test.height()), (32, 32));
         for (x, y) in [(0, 0), (4, 3), (31, 31)] {
             let at = |plane: usize| value(1, plane * 1024 + y * 32 + x);
             assert_eq!(test.pixel(x, y), [at(0), at(1), at(2)], "{writer}: column {x} of row {y}");

@@ -86,7 +86,7 @@ fn files_are_read_plain_and_compressed_under_all_their_names() {
         assert_eq!(dataset.split("train").expect("train").labels(), [5, 0, 5], "{what}");
         let test = dataset.split("test").expect("test");
         let image = test.load(1).expect("decodes").image;
-        assert_eq!((image.width, image.height, image.pixel(2, 1)), (3, 2, [85; 3]), "{what}");
+        assert_eq!((image.width(), image.height(), image.pixel(2, 1)), (3, 2, [85; 3]), "{what}");
         assert_eq!(test.len(), 2, "{what}");
     }
 }

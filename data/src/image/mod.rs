@@ -1,4 +1,4 @@
-//! Pictures in memory, and how files become pictures.
+//! How files become pictures.
 
 mod jpeg;
 mod kinds;
@@ -8,6 +8,7 @@ mod tiff;
 
 use std::io::Cursor;
 
+use archaeo_raster::Image;
 use archaeo_store::memory::memory;
 use image::metadata::Orientation;
 use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
@@ -16,34 +17,6 @@ use self::kinds::Kind;
 use self::tiff::Paletted;
 
 pub(super) use self::kinds::{IMAGE_ENDINGS, looks_like_image, undecodable_kind};
-
-/// An RGB picture of 8 bits a channel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// Pixels in a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-    /// `height × width × 3` values, row by row, red, green, blue.
-    pub pixels: Vec<u8>,
-}
-
-impl Image {
-    /// One colour everywhere.
-    pub fn filled(width: usize, height: usize, colour: [u8; 3]) -> Self {
-        Image { width, height, pixels: colour.repeat(width * height) }
-    }
-
-    /// Red, green and blue at column `x` of row `y`.
-    ///
-    /// # Panics
-    /// Outside the image.
-    pub fn pixel(&self, x: usize, y: usize) -> [u8; 3] {
-        assert!(x < self.width, "column {x} of an image {} wide", self.width);
-        let at = (y * self.width + x) * 3;
-        [self.pixels[at], self.pixels[at + 1], self.pixels[at + 2]]
-    }
-}
 
 /// Which pixels of an image belong to its object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,9 +116,9 @@ pub(super) fn decode_within(bytes: &[u8], mut admit: impl FnMut(u64) -> bool) ->
         let (width, height) = dimensions_plainly(&paletted.as_grey)?;
         let more = 3 * (width * height) as u64;
         let grey = decode_plainly(&paletted.as_grey, |needed| admit(needed.saturating_add(more)))?;
-        let mut pixels = Vec::with_capacity(grey.pixels.len());
-        grey.pixels.iter().step_by(3).for_each(|&level| pixels.extend(paletted.colour(level)));
-        return Ok(Image { pixels, ..grey });
+        let mut pixels = Vec::with_capacity(grey.pixels().len());
+        grey.pixels().iter().step_by(3).for_each(|&level| pixels.extend(paletted.colour(level)));
+        return Ok(Image::new(grey.width(), grey.height(), pixels));
     }
     decode_plainly(bytes, admit)
 }
@@ -176,7 +149,7 @@ fn decode_plainly(bytes: &[u8], mut admit: impl FnMut(u64) -> bool) -> Result<Im
     let mut picture = DynamicImage::from(rgb);
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
-    Ok(Image { width: rgb.width() as usize, height: rgb.height() as usize, pixels: rgb.into_raw() })
+    Ok(Image::new(rgb.width() as usize, rgb.height() as usize, rgb.into_raw()))
 }
 
 /// Width and height that [`decode`] would give, from the header alone.

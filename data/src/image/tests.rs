@@ -17,7 +17,7 @@ fn compare(fixture: &str) {
             }
             Ok(_) => {}
         }
-        if dimensions(file) != Ok((expected.width, expected.height)) {
+        if dimensions(file) != Ok((expected.width(), expected.height())) {
             faults.push(format!("{name}: the size {:?}", dimensions(file)));
         }
         assert!(looks_like_image(&file[..file.len().min(32)]), "{name}");
@@ -65,7 +65,7 @@ fn sixteen_bits_are_rounded_to_eight() {
         DynamicImage::from(grey.clone()).write_to(&mut file, format).expect("encodes");
         let image = decode(file.get_ref()).expect("decodes");
         let expected: Vec<u8> = rounded.iter().flat_map(|&level| [level; 3]).collect();
-        assert_eq!(image.pixels, expected, "{format:?}");
+        assert_eq!(image.pixels(), expected, "{format:?}");
     }
 }
 

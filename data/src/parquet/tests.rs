@@ -107,7 +107,7 @@ fn labels_are_integers_of_any_width_truths_or_texts() {
         assert_eq!(dataset.classes.join(" "), classes, "{kind}");
         let all = dataset.split("all").expect("all");
         assert_eq!(all.labels(), expected, "{kind}");
-        assert_eq!(all.load(3).expect("decodes").image.pixels[0], 3);
+        assert_eq!(all.load(3).expect("decodes").image.pixels()[0], 3);
         assert_eq!(all.identifier(3), "train-00000-of-00001.parquet#3 (3.png)");
     }
     let features = r#""label":{"_type":"ClassLabel","names":["eel","dog","cat","ant"]}"#;
@@ -212,7 +212,7 @@ fn values_that_repeat_the_one_before_count_each_time() {
     };
     write((0..4).map(png).collect());
     let dataset = open_path(&path).expect("opens");
-    assert_eq!(dataset.split("all").expect("all").load(2).expect("decodes").image.pixels[0], 2);
+    assert_eq!(dataset.split("all").expect("all").load(2).expect("decodes").image.pixels()[0], 2);
     write(vec![vec![7; 1 << 20]; 200]);
     assert!(std::fs::metadata(&path).expect("a file").len() < 2 << 20);
     assert!(complaint(&path).contains("--memory"));
@@ -234,7 +234,7 @@ fn every_compression_is_read() {
         let columns = [images(4), texts(&NAMES), Column::Large(vec![0, 1, 0, 1])];
         table(&path, &format!("{IMAGE} required int64 label;"), &columns, "", compression);
         let dataset = open_path(&path).unwrap_or_else(|error| panic!("{compression:?}: {error}"));
-        assert_eq!(dataset.split("all").expect("all").load(2).expect("decodes").image.pixels[0], 2);
+        assert_eq!(dataset.split("all").expect("all").load(2).expect("decodes").image.pixels()[0], 2);
     }
 }
 
@@ -254,7 +254,7 @@ fn columns_are_taken_by_their_names_or_asked_for() {
     let taken = || {
         open_path(&path).map(|dataset| {
             let all = dataset.split("all").expect("all");
-            (all.load(2).expect("decodes").image.pixels[0], all.labels(), dataset.notes)
+            (all.load(2).expect("decodes").image.pixels()[0], all.labels(), dataset.notes)
         })
     };
     for (first, second) in [

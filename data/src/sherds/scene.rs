@@ -250,7 +250,7 @@ impl Canvas {
             let noisy = value + noise * rng.rough_normal();
             pixels.push((noisy * 255.0 + 0.5) as u8);
         }
-        (Image { width: self.size, height: self.size, pixels }, self.mask)
+        (Image::new(self.size, self.size, pixels), self.mask)
     }
 }
 

@@ -73,6 +73,6 @@ fn archives_that_are_cut_after_they_were_opened_are_bad_images() {
         file.set_len(length / 3).expect("is cut");
         let said = all.load(5).map(|sample| sample.label).expect_err("an error").to_string();
         assert!(said.starts_with("bee/002.png cannot be used: it cannot be read"), "{name}: {said}");
-        assert_eq!(all.load(0).expect("what is left").image.pixels[0], 0, "{name}");
+        assert_eq!(all.load(0).expect("what is left").image.pixels()[0], 0, "{name}");
     }
 }

@@ -33,8 +33,8 @@ fn an_image_a_flat_folder_and_one_class_are_taken_without_labels_or_refused() {
         assert_eq!(lengths(&dataset), [("all", images)], "{source}");
         assert_eq!(dataset.evaluation_split(), "all");
         assert!(dataset.summary().splits["all"].per_class.is_empty());
-        let most = SheetSize { per_class: 2, classes: 9, images: 9 };
-        let rows = contact_sheet(&dataset, "all", most, |image| image.width).expect("rows");
+        let most = ExampleLimits { per_class: 2, images: 9 };
+        let rows = examples(&dataset, "all", most, |image| image.width()).expect("rows");
         assert_eq!(rows[0].1.len(), images.min(2));
         let error = complaint(&at(source));
         assert!(

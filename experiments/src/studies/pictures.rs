@@ -2,7 +2,9 @@
 //! the report, not in it.
 
 use archaeo_analysis::attribution::Heatmap;
-use archaeo_plot::{Colormap, Grid, HeatmapStyle, Picture, Range, Upsampling, overlay};
+use archaeo_plot::{
+    Colormap, Grid, HeatmapStyle, Range, Upsampling, enlarge, overlay, resize_bilinear, save_png,
+};
 
 use archaeo_data::Image;
 
@@ -21,19 +23,19 @@ pub(crate) const HEAT: HeatmapStyle =
 const OPACITY: f32 = 0.55;
 
 /// An image as a panel of about `side` pixels; small images keep their hard pixels.
-pub(crate) fn panel(image: &Image, side: usize) -> Result<Picture, StudyError> {
-    let picture = Picture::from_rgb(image.width, image.height, image.pixels.clone())?;
-    let longer = image.width.max(image.height);
+pub(crate) fn panel(image: &Image, side: usize) -> Result<Image, StudyError> {
+    let (width, height) = (image.width(), image.height());
+    let longer = width.max(height);
     let scaled = |length: usize| (length * side / longer).max(1);
     Ok(match side / longer {
-        0 => picture.resize_bilinear(scaled(image.width), scaled(image.height))?,
-        1 => picture,
-        factor => picture.enlarge(factor)?,
+        0 => resize_bilinear(image, scaled(width), scaled(height))?,
+        1 => image.clone(),
+        factor => enlarge(image, factor)?,
     })
 }
 
 /// A heatmap, stretched to its own range, over an image.
-fn heat_panel(image: &Image, heatmap: &Heatmap) -> Result<Picture, StudyError> {
+fn heat_panel(image: &Image, heatmap: &Heatmap) -> Result<Image, StudyError> {
     let scaled = heatmap.min_max_scaled();
     let grid = Grid::new(&scaled.values, scaled.height, scaled.width)?;
     Ok(overlay(&panel(image, PANEL)?, &grid, OPACITY, &HEAT)?)
@@ -41,9 +43,9 @@ fn heat_panel(image: &Image, heatmap: &Heatmap) -> Result<Picture, StudyError> {
 
 impl Scene<'_> {
     /// Saves a picture in the run folder and returns its path within it.
-    pub(super) fn save(&self, name: &str, picture: &Picture) -> Result<String, StudyError> {
+    pub(super) fn save(&self, name: &str, picture: &Image) -> Result<String, StudyError> {
         let (path, relative) = self.picture(name);
-        picture.save_png(&path)?;
+        save_png(picture, &path)?;
         Ok(relative)
     }
 
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
 
     fn image(width: usize, height: usize) -> Image {
-        Image { width, height, pixels: (0..width * height * 3).map(|i| (i * 37 % 200) as u8).collect() }
+        Image::new(width, height, (0..width * height * 3).map(|i| (i * 37 % 200) as u8).collect())
     }
 
     /// Nothing but the image: a margin or a caption in it would be a white slab on a dark page.
@@ -100,7 +102,7 @@ mod tests {
     /// A map of 7 × 7 over an image shows 49 squares, and no colour between two of them.
     #[test]
     fn a_heatmap_is_drawn_cell_by_cell() {
-        let flat = Image { width: 224, height: 224, pixels: vec![0; 224 * 224 * 3] };
+        let flat = Image::filled(224, 224, [0; 3]);
         let values: Vec<f32> = (0..49).map(|i| (i * 31 % 49) as f32).collect();
         let drawn = heat_panel(&flat, &Heatmap::new(7, 7, values)).unwrap();
         let mut colors: Vec<&[u8]> = drawn.pixels().chunks(3).collect();

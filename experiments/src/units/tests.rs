@@ -53,7 +53,7 @@ impl Study for Means {
                 assert_eq!(unit.images[place], index);
                 RECORDED.with_borrow_mut(|all| all.push((unit.aspect.clone(), index)));
                 match unit.aspect.as_str() {
-                    "pixel" => f64::from(sample.image.pixels[0]) / 255.0,
+                    "pixel" => f64::from(sample.image.pixels()[0]) / 255.0,
                     _ => (index * index) as f64 / 7.0,
                 }
             };

@@ -16,17 +16,7 @@ use crate::state::Mismatch;
 /// A checkpoint that cannot be read or written.
 #[derive(Debug, Error)]
 pub enum WeightsError {
-    /// The file system refused.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The file cannot be written.
+    /// The file cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// There is nothing of that name.
@@ -197,7 +187,7 @@ impl Fault {
         let path = path.to_owned();
         match self {
             Self::Io(source) if source.kind() == io::ErrorKind::NotFound => WeightsError::Missing(path),
-            Self::Io(source) => WeightsError::Io { action: "read", path, source },
+            Self::Io(source) => StoreError::io("read", path)(source).into(),
             Self::Malformed(reason) => WeightsError::Malformed { path, format, reason: printable(&reason) },
             Self::Dtype(name, dtype) => {
                 WeightsError::Dtype { path, name: printable(&name), dtype: printable(&dtype) }

@@ -47,11 +47,8 @@ fn side_of(value: &Value) -> Option<usize> {
 }
 
 fn preprocessing(config: &Value) -> Result<PreprocessingChoice, String> {
-    let interpolation = text(config, "interpolation").map(|name| match name {
-        "bilinear" => Ok(Interpolation::Bilinear),
-        "bicubic" => Ok(Interpolation::Bicubic),
-        "lanczos" => Ok(Interpolation::Lanczos),
-        other => Err(format!("its interpolation, `{other}`, is not known here")),
+    let interpolation = text(config, "interpolation").map(|name| {
+        Interpolation::named(name).ok_or_else(|| format!("its interpolation, `{name}`, is not known here"))
     });
     let fit = text(config, "crop_mode").map(|mode| match mode {
         "center" => Ok(Fit::Crop),

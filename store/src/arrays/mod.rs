@@ -13,27 +13,19 @@ use thiserror::Error;
 
 pub use table::{Column, Table};
 
+use crate::StoreError;
+
 /// A file of arrays that cannot be written or read.
 #[derive(Debug, Error)]
 pub enum ExportError {
-    /// The file system refused.
-    #[error("cannot {action} {path}: {source}")]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
     /// An ending that stands for no format.
     #[error(
         "{0} cannot be written: its ending must be .safetensors, .npz, .csv or .parquet, and says the format"
     )]
     Format(PathBuf),
-    /// The file cannot be written.
+    /// The file cannot be written or read.
     #[error(transparent)]
-    Store(#[from] crate::StoreError),
+    Store(#[from] StoreError),
     /// The file is not what this program wrote there.
     #[error("{path} is damaged ({reason}); delete it and run the command again")]
     Damaged {
@@ -202,11 +194,7 @@ fn encode(arrays: &[NamedArray], notes: &[(&str, &str)]) -> Vec<u8> {
 /// # Errors
 /// A file that cannot be read or is damaged.
 pub fn read_export(path: &Path) -> Result<Vec<NamedArray>, ExportError> {
-    let bytes = crate::read(path).map_err(|source| ExportError::Io {
-        action: "read",
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = crate::read(path).map_err(StoreError::io("read", path))?;
     let damaged = |reason: String| ExportError::Damaged { path: path.to_owned(), reason };
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
     let mut arrays = file

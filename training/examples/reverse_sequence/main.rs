@@ -10,7 +10,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use archaeo_plot::{
-    Cell, Colormap, Grid, HeatmapStyle, Range, SheetLayout, Upsampling, contact_sheet, heatmap,
+    Cell, Colormap, Grid, HeatmapStyle, Range, SheetLayout, Upsampling, contact_sheet, heatmap, save_png,
 };
 use task::{LENGTH, Numbers, Positions, train};
 
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         });
     }
     let layout = SheetLayout { columns: variants.len(), cell: 16 * LENGTH, ..SheetLayout::default() };
-    contact_sheet(&cells, &layout)?.save_png(&picture)?;
+    save_png(&contact_sheet(&cells, &layout)?, &picture)?;
     eprintln!("attention weights (rows are queries, columns are keys) drawn to {}", picture.display());
     Ok(())
 }

@@ -41,7 +41,7 @@ impl ImageSource for Halves {
             _ => false,
         };
         let mut image = Image::filled(8, 8, [0; 3]);
-        for (place, value) in image.pixels.iter_mut().enumerate() {
+        for (place, value) in image.pixels_mut().iter_mut().enumerate() {
             let (x, y) = (place / 3 % 8, place / 24);
             *value = 60 + rng.below(90) as u8 + if bright(x, y) { 60 } else { 0 };
         }

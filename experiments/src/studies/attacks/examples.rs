@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::attacks::{Attack, Batch, Family, images};
-use archaeo_plot::Picture;
 use burn::tensor::Tensor;
 
 use archaeo_data::Image;
@@ -140,7 +139,7 @@ fn pictures(
     wrong: &[bool],
     Subject { model, .. }: Subject,
     with: &dyn Attack,
-) -> Result<Vec<Vec<Picture>>, StudyError> {
+) -> Result<Vec<Vec<Image>>, StudyError> {
     let mut found = Vec::new();
     scene.for_each_batch("adversarial examples", indices, model, |batch, samples, clean| {
         let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
@@ -173,7 +172,7 @@ fn to_images(images: &Tensor<4>) -> Vec<Image> {
                 .flat_map(|i| [0, 1, 2].map(|channel| image[channel * plane + i]))
                 .map(|value| (value * 255.0).round().clamp(0.0, 255.0) as u8)
                 .collect();
-            Image { width, height, pixels }
+            Image::new(width, height, pixels)
         })
         .collect()
 }
