@@ -139,6 +139,7 @@ impl Global {
             memory: self.memory,
             offline: self.offline,
             command: words.join(" "),
+            ..SessionOptions::default()
         }
     }
 }

@@ -47,7 +47,7 @@ pub use evaluate::Evaluated;
 pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};
 pub use export::Exported;
 #[cfg(feature = "hub")]
-pub use hub::HubError;
+pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
 pub use opened::Opened;
 pub use reference::is_reference;

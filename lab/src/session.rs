@@ -12,6 +12,8 @@ use burn::tensor::Device;
 
 use crate::device::{self, DeviceError};
 use crate::error::LabError;
+#[cfg(feature = "hub")]
+use crate::hub::HubSettings;
 use crate::listener::{Amount, Kind, Listener, Unit, Work};
 
 /// What can be chosen of a session.
@@ -27,8 +29,11 @@ pub struct SessionOptions {
     pub threads: Option<usize>,
     /// Bytes that what is read may take, in the whole process; [`memory`]'s own rule when not given.
     pub memory: Option<u64>,
-    /// Whether no network is asked.
+    /// Whether no network is asked, whatever `hub` says.
     pub offline: bool,
+    /// How the hub is reached; as the environment says when not given.
+    #[cfg(feature = "hub")]
+    pub hub: Option<HubSettings>,
     /// What asks, for the record of run folders: a command line, say.
     pub command: String,
 }
@@ -42,6 +47,8 @@ impl Default for SessionOptions {
             threads: None,
             memory: None,
             offline: false,
+            #[cfg(feature = "hub")]
+            hub: None,
             command: String::new(),
         }
     }
@@ -172,9 +179,18 @@ impl Session {
             return Ok(path.to_owned());
         }
         #[cfg(feature = "hub")]
-        return Ok(crate::hub::resolve(path, self.options.offline, self.listener())?);
+        return Ok(crate::hub::resolve(path, &self.hub(), self.listener())?);
         #[cfg(not(feature = "hub"))]
         return Err(LabError::NoHub(path.to_owned()));
+    }
+
+    #[cfg(feature = "hub")]
+    fn hub(&self) -> HubSettings {
+        let mut hub = self.options.hub.clone().unwrap_or_else(HubSettings::from_environment);
+        if self.options.offline {
+            hub.offline = Some("--offline is given");
+        }
+        hub
     }
 
     /// Asks an opened model in the precision of this session: the one place that knows how that is done.

@@ -30,26 +30,30 @@ use client::{Client, content_range, text};
 use download::Blob;
 use failure::Failure;
 use reference::Reference;
-use settings::Settings;
 
 use crate::listener::Listener;
 
 pub use error::HubError;
+pub use settings::HubSettings;
 
 /// What is fetched next to the weights, where it exists: which architecture they are, and how its images are prepared.
 const CONFIGS: [&str; 3] = ["config.json", "preprocessor_config.json", "open_clip_config.json"];
 
-/// The files that a name on the hub means, downloaded where they are not in the cache, unless `offline` forbids it.
+/// The files that a name on the hub means, downloaded where they are not in the cache.
 ///
 /// # Errors
 /// See [`HubError`].
-pub(crate) fn resolve(path: &Path, offline: bool, listener: &dyn Listener) -> Result<PathBuf, HubError> {
+pub(crate) fn resolve(
+    path: &Path,
+    settings: &HubSettings,
+    listener: &dyn Listener,
+) -> Result<PathBuf, HubError> {
     let reference = Reference::parse(path.to_str().unwrap_or_default())?;
-    Hub { settings: Settings::from_environment(offline), listener }.fetch(&reference)
+    Hub { settings, listener }.fetch(&reference)
 }
 
 struct Hub<'a> {
-    settings: Settings,
+    settings: &'a HubSettings,
     listener: &'a dyn Listener,
 }
 
@@ -101,8 +105,8 @@ impl Hub<'_> {
 
     /// Fetches the checkpoint and its configuration, all of the commit that the revision is now.
     fn download(&self, reference: &Reference) -> Result<PathBuf, Failure> {
-        let client = Client::new(&self.settings)?;
-        let Settings { endpoint, cache, .. } = &self.settings;
+        let client = Client::new(self.settings)?;
+        let HubSettings { endpoint, cache, .. } = self.settings;
         let Reference { repository, revision } = reference;
         let address = format!("{endpoint}/api/models/{repository}/revision/{}", escaped(revision));
         let info: Info = serde_json::from_str(&client.get_text(&address)?)
@@ -134,7 +138,7 @@ impl Hub<'_> {
     }
 
     fn explained(&self, failure: Failure, reference: &Reference) -> HubError {
-        let Settings { endpoint, cache, .. } = &self.settings;
+        let HubSettings { endpoint, cache, .. } = self.settings;
         let (endpoint, by_hand) = (endpoint.clone(), self.by_hand(reference));
         let reference = reference.to_string();
         match failure {
