@@ -61,7 +61,7 @@ impl Session {
         let device = self.device()?;
         let found = self.find(source)?;
         let preprocessing = found.described.preprocessing.clone();
-        let model = self.load(source, found, &[], &device)?;
+        let model = self.in_precision(|| self.load(source, found, &[], &device))?;
         Ok(OpenedModel { model, preprocessing })
     }
 

@@ -51,7 +51,7 @@ pub enum LabError {
     Data(#[from] DataError),
     /// The checkpoint.
     #[error(transparent)]
-    Weights(#[from] WeightsError),
+    Weights(Box<WeightsError>),
     /// Sizes of a model that do not fit together, or a name that is not known.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -69,7 +69,7 @@ pub enum LabError {
     Folder(#[from] RunFolderError),
     /// A training.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Train(Box<TrainError>),
     /// A question that does not suit the model.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
@@ -285,11 +285,18 @@ pub enum LabError {
     },
 }
 
-impl From<InvestigationError> for LabError {
-    fn from(error: InvestigationError) -> Self {
-        Self::Investigation(Box::new(error))
-    }
+/// Large errors are boxed, so that a result is not larger for them.
+macro_rules! boxed {
+    ($($variant:ident($error:ident)),*) => {$(
+        impl From<$error> for LabError {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        }
+    )*};
 }
+
+boxed!(Weights(WeightsError), Train(TrainError), Investigation(InvestigationError));
 
 fn layers(count: usize) -> String {
     match count {

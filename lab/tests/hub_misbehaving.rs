@@ -456,7 +456,8 @@ fn two_at_once_fetch_one_file_once() {
         let hub = hub(&endpoint, home.path());
         thread::spawn(move || ask(hub).unwrap())
     });
-    both.map(|thread| thread.join().unwrap());
+    let [one, other] = both.map(|thread| thread.join().unwrap());
+    assert_eq!(one, other);
     assert!(arrived(home.path()));
     let fetched = |request: &&Request| request.range.as_deref() == Some("bytes=0-");
     assert_eq!(requests.lock().unwrap().iter().filter(fetched).count(), 1);
