@@ -1,13 +1,11 @@
 //! `archaeo`, a forensic laboratory for vision models: the command line.
 //!
-//! One command, one file under `commands/`. A command parses nothing and computes nothing: it opens data and models,
-//! calls the library, and hands the result to the [`printer`].
+//! One command, one file under `commands/`. A command parses nothing and computes nothing: it turns the command line into a
+//! question for the [`Session`], and hands the answer to the [`printer`].
 
 mod choices;
 mod cli;
 mod commands;
-mod device;
-mod hub;
 mod interrupt;
 mod printer;
 mod progress;
@@ -15,14 +13,16 @@ mod talk;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use archaeo_lab::Session;
 use archaeo_ops::keep_freed_memory;
-use archaeo_store::memory::memory;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::{Cli, Command, WRONG_COMMAND_LINE};
 use crate::printer::{Printer, printable};
+use crate::progress::Terminal;
 
 #[global_allocator]
 static ALLOCATOR: archaeo_ops::MiMalloc = archaeo_ops::MiMalloc;
@@ -83,32 +83,21 @@ fn shown_safely(mut error: clap::Error) -> clap::Error {
 }
 
 fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Result<()> {
-    if global.offline {
-        hub::stay_offline();
-    }
-    if let Some(bytes) = global.memory {
-        memory().allow(bytes);
-    }
-    if let Some(threads) = global.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
-    }
-    execute(command, global, printer)
-}
-
-fn execute(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Result<()> {
+    let session = Session::new(global.session(), Arc::new(Terminal))?;
+    let session = &session;
     match command {
-        Command::Excavate(arguments) => commands::excavate::run(&arguments, global, printer),
-        Command::Train(arguments) => commands::train::run(&arguments, global, printer),
+        Command::Excavate(arguments) => commands::excavate::run(&arguments, session, printer),
+        Command::Train(arguments) => commands::train::run(&arguments, session, printer),
         Command::Track(arguments) => commands::track::run(&arguments, printer),
-        Command::Evaluate(arguments) => commands::evaluate::run(&arguments, global, printer),
-        Command::Attention(arguments) => commands::attention::run(&arguments, global, printer),
-        Command::Attack(arguments) => commands::attack::run(&arguments, global, printer),
-        Command::Ablate(arguments) => commands::ablate::run(&arguments, global, printer),
-        Command::Data(arguments) => commands::data::run(&arguments, global, printer),
-        Command::Models(arguments) => commands::models::run(&arguments, printer),
+        Command::Evaluate(arguments) => commands::evaluate::run(&arguments, session, printer),
+        Command::Attention(arguments) => commands::attention::run(&arguments, session, printer),
+        Command::Attack(arguments) => commands::attack::run(&arguments, session, printer),
+        Command::Ablate(arguments) => commands::ablate::run(&arguments, session, printer),
+        Command::Data(arguments) => commands::data::run(&arguments, session, printer),
+        Command::Models(arguments) => commands::models::run(&arguments, session, printer),
         Command::Configs(arguments) => commands::configs::run(&arguments, printer),
-        Command::Export(arguments) => commands::export::run(&arguments, printer),
-        Command::Report(arguments) => commands::report::run(&arguments, printer),
+        Command::Export(arguments) => commands::export::run(&arguments, session, printer),
+        Command::Report(arguments) => commands::report::run(&arguments, session, printer),
         Command::Completions(arguments) => commands::completions::run(&arguments, printer),
         Command::Man(arguments) => commands::man::run(&arguments, printer),
     }

@@ -1,7 +1,7 @@
 //! Where words go: results to stdout, talk to stderr. Names come from files and from the network, so that nothing is printed here
 //! that a terminal would take for a command.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use anyhow::Context;
@@ -9,7 +9,6 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::progress::terminal_columns;
-use crate::talk;
 
 /// Prints results for a person or for a program.
 pub struct Printer {
@@ -48,26 +47,6 @@ impl Printer {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other.context("cannot write the result to stdout"),
         }
-    }
-
-    /// Something that was decided or noticed; never on stdout, and once a run.
-    pub fn note(&self, text: impl Display) {
-        talk::note(text);
-    }
-
-    /// Something that makes the result worse or narrower than was asked for; never on stdout, and once a run.
-    pub fn warning(&self, text: impl Display) {
-        talk::warning(text);
-    }
-
-    /// What to do about what was said just before.
-    pub fn hint(&self, text: impl Display) {
-        talk::hint(text);
-    }
-
-    /// What only `--verbose` tells.
-    pub fn detail(&self, text: impl Display) {
-        talk::detail(text);
     }
 }
 

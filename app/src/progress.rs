@@ -7,15 +7,15 @@ use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use archaeo_experiments::investigation::Watcher;
-use archaeo_experiments::scene::Progress;
+use archaeo_lab::{Amount, Kept, Kind, Listener, Unit};
 use archaeo_training::{EpochRecord, Observer, StepReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::commands::train;
 use crate::interrupt;
 use crate::printer::printable;
 use crate::talk::{self, Loudness};
-use line::{State, Unit};
+use line::State;
 
 /// Columns where the terminal does not say how many it has.
 const USUAL_COLUMNS: usize = 80;
@@ -108,100 +108,47 @@ fn clear() {
     }
 }
 
-/// Work that nobody counts, shown from here until it is dropped.
-pub struct Stage(());
+/// The terminal as a session's listener: sentences, one line of progress, and lines that stay.
+pub struct Terminal;
 
-/// Shows that something is being done.
-pub fn stage(what: &str) -> Stage {
-    show(what, None);
-    Stage(())
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        clear();
-    }
-}
-
-/// Bars on stderr, one at a time.
-#[derive(Default)]
-pub struct Bars(());
-
-impl Bars {
-    /// Shows that prompts are read for so many classes.
-    pub fn prompts(&self, classes: usize) -> ProgressBar {
-        show("reading prompts", Some((classes as u64, Unit::Classes)))
+impl Listener for Terminal {
+    fn say(&self, kind: Kind, text: &str) {
+        match kind {
+            Kind::Note => talk::note(text),
+            Kind::Warning => talk::warning(text),
+            Kind::Hint => talk::hint(text),
+            Kind::Detail => talk::detail(text),
+        }
     }
 
-    /// Clears the bar that is shown.
-    pub fn finish(&self) {
-        clear();
-    }
-}
-
-impl Drop for Bars {
-    fn drop(&mut self) {
-        clear();
-    }
-}
-
-/// A bar over the bytes of a file that is fetched.
-pub struct DownloadBar(ProgressBar);
-
-impl DownloadBar {
-    /// A bar over the `size` bytes of a file.
-    pub fn new(name: &str, size: u64) -> Self {
-        interrupt::keeps("what was downloaded is kept; run the same command again to go on from there");
-        Self(show(name, Some((size, Unit::Bytes))))
+    fn begin(&self, what: &str, amount: Option<Amount>) {
+        show(what, amount.map(|Amount { total, unit }| (total, unit)));
     }
 
-    /// Shows that so many bytes are there.
-    pub fn at(&self, position: u64) {
-        self.0.set_position(position);
-    }
-}
-
-impl Drop for DownloadBar {
-    fn drop(&mut self) {
-        clear();
-    }
-}
-
-impl Progress for Bars {
-    fn begin(&self, what: &str, total: usize) {
-        show(what, Some((total as u64, Unit::Images)));
-    }
-
-    fn advance(&self, steps: usize) {
+    fn advance(&self, units: u64) {
         if let Some(Shown { bar, .. }) = &*shown() {
-            bar.inc(steps as u64);
+            bar.inc(units);
         }
     }
 
-    fn stage(&self, what: &str) {
-        show(what, None);
+    fn end(&self) {
+        clear();
     }
 
-    fn interrupted(&self) -> bool {
-        interrupt::asked()
-    }
-}
-
-impl Watcher for Bars {
-    fn training(&self, title: &str) -> Box<dyn Observer + '_> {
-        Box::new(TrainingBar { title: title.to_owned(), bar: None })
-    }
-
-    fn progress(&self) -> &dyn Progress {
-        self
-    }
-
-    fn note(&self, text: &str) {
-        // What to do where the note before it says too much.
-        match text.contains(": If that is wrong, ") {
-            true => talk::hint(text),
-            false => talk::note(text),
-        }
+    fn keeps(&self, kept: Kept) {
+        interrupt::keeps(match kept {
+            Kept::Download => {
+                "what was downloaded is kept; run the same command again to go on from there".into()
+            }
+            Kept::Epochs { runs, folder } => train::kept(runs, None, folder),
+            Kept::Findings(folder) => format!(
+                "what was found until now is kept in {}; run the same command again to go on from there",
+                folder.display()
+            ),
+            Kept::IncompleteExport => {
+                "what is in the folder may be incomplete; run the same command again".into()
+            }
+        });
     }
 
     fn finished(&self, part: &str, seconds: Option<f64>) {
@@ -210,6 +157,14 @@ impl Watcher for Bars {
             Some(seconds) => format!("  {part:<14} {seconds:6.1} s"),
             None => format!("  {part:<14} found before"),
         });
+    }
+
+    fn training(&self, title: &str) -> Box<dyn Observer + '_> {
+        Box::new(TrainingBar { title: title.to_owned(), bar: None })
+    }
+
+    fn interrupted(&self) -> bool {
+        interrupt::asked()
     }
 }
 

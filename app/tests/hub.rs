@@ -287,6 +287,8 @@ fn what_cannot_be_fetched_is_explained() {
         said("http://127.0.0.1:9", "hf:owner/tiny", false),
         &["cannot fetch hf:owner/tiny from http://127.0.0.1:9 (", put],
     );
+    let offline = fail(asking(address, &home, &SHOW).arg("--offline"));
+    has(offline, &["hf:owner/tiny is not in the cache and --offline is given"]);
     let offline = said(address, "hf:owner/tiny", true);
     has(
         offline,

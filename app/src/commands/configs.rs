@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
+use archaeo_lab::Toml;
 use serde_json::{Value, json};
 
 use crate::cli::Configs;
@@ -53,6 +54,11 @@ impl BuiltIn {
         let ending = path.extension().is_none_or(|ending| ending == "toml");
         let name = path.file_stem()?.to_str()?;
         BUILT_IN.iter().find(|config| known && ending && !path.exists() && config.name == name)
+    }
+
+    /// What `--config` means: one of these, or the file.
+    pub fn or_file(path: &Path) -> Toml<'_> {
+        Self::meant_by(path).map_or(Toml::File(path), |config| Toml::Text(config.text))
     }
 }
 

@@ -5,13 +5,11 @@ use std::path::Path;
 
 use anyhow::Result;
 use archaeo_data::{OpenOptions, SplitSummary, Summary};
-use archaeo_experiments::investigation::save_sheet_of_classes;
+use archaeo_lab::{Session, check_destination};
 
-use super::{check_destination, reading_data, verify};
-use crate::cli::{Data, Global};
+use crate::cli::Data;
 use crate::interrupt;
 use crate::printer::Printer;
-use crate::progress::stage;
 
 /// Up to this many classes each has a row.
 const MOST_ROWS: usize = 40;
@@ -23,32 +21,27 @@ const EXTREMES: usize = 5;
 ///
 /// # Errors
 /// One sentence for data that cannot be used.
-pub fn run(arguments: &Data, _: &Global, printer: &Printer) -> Result<()> {
+pub fn run(arguments: &Data, session: &Session, printer: &Printer) -> Result<()> {
     if let Some(sheet) = &arguments.sheet {
         check_destination(sheet, &[Path::new(&arguments.source)])?;
     }
     let options = OpenOptions { strict: arguments.strict, ..OpenOptions::default() };
-    let mut dataset = reading_data(|| archaeo_data::open(&arguments.source, &options))?;
-    verify(&mut dataset, &[], printer)?;
+    let mut dataset = session.open_data(&arguments.source, &options)?;
+    session.verify(&mut dataset, &[])?;
     if let Some(file) = &arguments.sheet {
         let split = arguments.split.clone().unwrap_or_else(|| dataset.evaluation_split().to_owned());
-        let _stage = stage("drawing the contact sheet");
-        let shown = save_sheet_of_classes(&dataset, &split, arguments.per_class.into(), file)?;
+        let shown = session.contact_sheet(&dataset, &split, arguments.per_class.into(), file)?;
         interrupt::keeps("the contact sheet is kept; run the same command again for the rest");
-        printer.note(format!("the contact sheet of `{split}` is {}", file.display()));
+        session.note(format!("the contact sheet of `{split}` is {}", file.display()));
         let present = dataset.split(&split)?.labels().into_iter().collect::<BTreeSet<_>>().len();
         if shown < present {
             let more = if arguments.per_class > 1 { "; a smaller --per-class shows more" } else { "" };
-            printer.note(format!(
+            session.note(format!(
                 "the sheet shows the first {shown} of the {present} classes with images, as many as fit{more}"
             ));
         }
     }
-    let summary = {
-        let _stage = stage("measuring the images");
-        dataset.summary()
-    };
-    printer.result(&summary, table)
+    printer.result(&session.summary(&dataset), table)
 }
 
 /// Classes as rows and splits as columns, or a summary of the classes where they are many; then the sizes.

@@ -5,11 +5,11 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use archaeo_lab::check_destination;
 use clap::{Command, CommandFactory};
 use clap_mangen::Man as Page;
 use serde_json::json;
 
-use super::check_destination;
 use crate::cli::{Cli, Man, PROGRAM};
 use crate::printer::Printer;
 

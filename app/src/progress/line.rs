@@ -2,18 +2,8 @@
 
 use std::time::Duration;
 
+use archaeo_lab::Unit;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// Images.
-    Images,
-    /// Classes of which prompts are read.
-    Classes,
-    /// Bytes that arrive.
-    Bytes,
-}
 
 /// Work as it stands.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 // Every test file compiles this for itself, and none uses all of it.
 #![allow(dead_code)]
 
+#[path = "../../../lab/tests/support/http.rs"]
 pub mod http;
 
 use std::collections::BTreeMap;

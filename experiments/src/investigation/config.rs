@@ -68,10 +68,6 @@ impl InvestigationConfig {
         }
         let mut models = Vec::new();
         for name in recipes.names() {
-            if recipes.recipe(Some(name))?.seeds > 1 {
-                let reason = "`seeds` is for `archaeo train`; an investigation trains each model once";
-                return Err(RecipeError::Value(reason.into()));
-            }
             let card = recipes.recipe(Some(name))?.card(&["one".into(), "other".into()])?;
             models.push((card.network.attention_layers() == 0, ModelName::new(name)));
         }
@@ -231,9 +227,13 @@ mod tests {
     }
 
     #[test]
-    fn several_seeds_are_not_taken_for_one() {
-        let sentence = parse(&["seeds=2"], false).unwrap_err();
-        assert!(sentence.contains("`seeds` is for `archaeo train`"), "{sentence}");
+    fn a_model_may_have_several_seeds() {
+        let config = parse(&["models.vit.seeds=2", "seed=5"], false).unwrap();
+        let seeds = |name: &str| -> Vec<u64> {
+            let recipe = config.recipe(ModelName::new(name)).unwrap();
+            recipe.runs().iter().map(|run| run.recipe.seed).collect()
+        };
+        assert_eq!((seeds("vit"), seeds("cnn")), (vec![5, 6], vec![5]));
     }
 
     /// What configs/excavate.toml shows of the studies is what is in force without it.

@@ -30,7 +30,7 @@ impl Study for Means {
     const QUESTION: &'static str = "what {it} means";
     type Options = NoOptions;
     type Record = f64;
-    type Findings = Vec<(String, Vec<f64>)>;
+    type Findings = Given;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {
         Ok(Applicability::Applies)
@@ -87,13 +87,16 @@ impl Progress for Interrupting {
     }
 }
 
+/// What each unit gave.
+type Given = Vec<(String, Vec<f64>)>;
+
 /// What is found, or `None` after an interruption, and which images were recorded.
 fn asked(
     folder: Option<&Path>,
     made_from: &str,
     batch_size: usize,
     batches: usize,
-) -> (Option<Vec<(String, Vec<f64>)>>, Vec<(String, usize)>) {
+) -> (Option<Given>, Vec<(String, usize)>) {
     let device = Device::default();
     let dataset = open("sherds:size=16,train=10,val=10,test=30", &OpenOptions::default()).unwrap();
     let card = ModelCard {

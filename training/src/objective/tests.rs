@@ -50,7 +50,7 @@ impl ImageSource for Noise {
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
         let mut rng = keyed_rng(3, "noise", index as u64, epoch);
         let mut image = Image::filled(8, 8, [0; 3]);
-        image.pixels.iter_mut().for_each(|value| *value = rng.below(256) as u8);
+        image.pixels_mut().iter_mut().for_each(|value| *value = rng.below(256) as u8);
         Ok(image)
     }
 }

@@ -1,50 +1,43 @@
-//! Where results may be written: to an ordinary file that the command does not read itself.
+//! Where results may be written: to an ordinary file that the question does not read itself.
 
 use std::fs;
 use std::path::Path;
 
-use anyhow::ensure;
 use archaeo_models::checkpoint;
 use archaeo_store::same_file;
 
-/// Refuses a file that could not be written once the work is done, or that is one of those that the command reads.
+use crate::error::LabError;
+
+/// Refuses a file that could not be written once the work is done, or that is one of those that are read.
 ///
 /// # Errors
 /// Something else than a file in the file's place, no folder to put it in, or one of `inputs`.
-pub fn check_destination(file: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
+pub fn check_destination(file: &Path, inputs: &[&Path]) -> Result<(), LabError> {
     archaeo_store::check_destination(file)?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    ensure!(
-        folder.is_dir(),
-        "cannot write {}: there is no folder {}; create it first",
-        file.display(),
-        folder.display()
-    );
-    check_inputs(file, inputs)
+    match folder.is_dir() {
+        true => check_inputs(file, inputs),
+        false => Err(LabError::NoFolder { file: file.to_owned(), folder: folder.to_owned() }),
+    }
 }
 
-/// Refuses to write over what a command reads.
+/// Refuses to write over what is read.
 ///
 /// # Errors
 /// A file that is one of `inputs`, one next to it that is read with it, or one that is read from a folder among them.
-pub fn check_inputs(file: &Path, inputs: &[&Path]) -> anyhow::Result<()> {
-    for input in inputs {
-        ensure!(
-            !reads(input, file),
-            "{} would be written over what this command reads from {}; name another file to write to",
-            file.display(),
-            input.display()
-        );
+pub fn check_inputs(file: &Path, inputs: &[&Path]) -> Result<(), LabError> {
+    match inputs.iter().find(|input| reads(input, file)) {
+        None => Ok(()),
+        Some(input) => Err(LabError::Overwrites { file: file.to_owned(), input: input.to_path_buf() }),
     }
-    Ok(())
 }
 
-/// Whether a command that is given `input` reads `file`.
+/// Whether a question about `input` reads `file`.
 fn reads(input: &Path, file: &Path) -> bool {
     if same_file(input, file) {
         return true;
     }
-    // Beside weights lie the configurations that describe them, and the parts of an index.
+    // Next to weights lie the configurations that describe them, and the parts of an index.
     let folder = if input.is_dir() { Some(input) } else { input.parent().filter(|_| input.is_file()) };
     let Some(folder) = folder else { return false };
     let in_folder = |name: &str| folder.join(name);

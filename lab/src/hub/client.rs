@@ -8,7 +8,7 @@ use ureq::{Agent, Body};
 
 use super::address::Address;
 use super::failure::Failure;
-use super::settings::Settings;
+use super::settings::HubSettings;
 
 /// Redirects that are followed.
 const REDIRECTS: usize = 10;
@@ -41,7 +41,7 @@ pub(super) struct Answer {
 }
 
 impl Client {
-    pub fn new(settings: &Settings) -> Result<Self, Failure> {
+    pub fn new(settings: &HubSettings) -> Result<Self, Failure> {
         let endpoint = Address::parse(&settings.endpoint).map_err(Failure::Nonsense)?;
         let authorization = settings.token.as_ref().map(|token| format!("Bearer {token}"));
         if authorization

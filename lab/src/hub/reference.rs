@@ -1,9 +1,7 @@
 //! Names on the hub.
 
-use anyhow::{Result, bail};
-
-/// What stands before a name on the hub.
-pub(super) const PREFIX: &str = "hf:";
+use super::error::HubError;
+use crate::reference::PREFIX;
 
 /// A name on the hub.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,7 +11,7 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    pub fn parse(text: &str) -> Result<Self> {
+    pub fn parse(text: &str) -> Result<Self, HubError> {
         let name = text.strip_prefix(PREFIX).unwrap_or(text);
         let (repository, revision) = name.split_once('@').unwrap_or((name, "main"));
         // They become parts of paths and addresses.
@@ -23,7 +21,7 @@ impl Reference {
         };
         let owner_and_name = repository.split('/').count() == 2 && repository.split('/').all(plain);
         if !owner_and_name || !revision.split('/').all(plain) {
-            bail!("{text} is no name on the hub; give hf:OWNER/NAME or hf:OWNER/NAME@REVISION");
+            return Err(HubError::Name(text.into()));
         }
         Ok(Self { repository: repository.to_owned(), revision: revision.to_owned() })
     }

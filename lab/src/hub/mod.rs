@@ -7,62 +7,54 @@
 //! `settings.rs` reads the environment; `client.rs` asks, and sees to it that the token stays with the endpoint; `download.rs`
 //! fetches one file; `cache.rs` knows where things lie.
 //!
-//! Here because the program alone knows of a network: everything below takes paths.
+//! All that knows of a network is here: everything else takes paths.
 
 mod address;
 mod cache;
 mod client;
 mod download;
+mod error;
 mod failure;
 mod reference;
 mod settings;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, bail};
 use archaeo_models::checkpoint;
 use serde::Deserialize;
 
 use address::escaped;
 use cache::{Repository, folder_name};
 use client::{Client, content_range, text};
-use download::{ATTEMPTS, Blob};
+use download::Blob;
 use failure::Failure;
-use reference::{PREFIX, Reference};
-use settings::Settings;
+use reference::Reference;
+
+use crate::listener::Listener;
+
+pub use error::HubError;
+pub use settings::HubSettings;
 
 /// What is fetched next to the weights, where it exists: which architecture they are, and how its images are prepared.
 const CONFIGS: [&str; 3] = ["config.json", "preprocessor_config.json", "open_clip_config.json"];
 
-/// Whether the command line forbids to ask the network; said once, before any command runs.
-static OFFLINE: AtomicBool = AtomicBool::new(false);
-
-/// From now on nothing is fetched.
-pub fn stay_offline() {
-    OFFLINE.store(true, Ordering::SeqCst);
-}
-
-/// Whether a path is really a name on the hub.
-pub fn is_reference(path: &Path) -> bool {
-    path.to_str().is_some_and(|text| text.starts_with(PREFIX))
-}
-
-/// The files that a name on the hub means, downloaded where they are not in the cache; any other path is left as it is.
+/// The files that a name on the hub means, downloaded where they are not in the cache.
 ///
 /// # Errors
-/// One sentence for a name that does not exist, a connection that fails, or a file that arrived damaged.
-pub fn resolve(path: &Path) -> Result<PathBuf> {
-    if !is_reference(path) {
-        return Ok(path.to_owned());
-    }
+/// See [`HubError`].
+pub(crate) fn resolve(
+    path: &Path,
+    settings: &HubSettings,
+    listener: &dyn Listener,
+) -> Result<PathBuf, HubError> {
     let reference = Reference::parse(path.to_str().unwrap_or_default())?;
-    Hub { settings: Settings::from_environment(OFFLINE.load(Ordering::SeqCst)) }.fetch(&reference)
+    Hub { settings, listener }.fetch(&reference)
 }
 
-struct Hub {
-    settings: Settings,
+struct Hub<'a> {
+    settings: &'a HubSettings,
+    listener: &'a dyn Listener,
 }
 
 /// What the hub says of a revision.
@@ -77,8 +69,8 @@ struct Sibling {
     rfilename: String,
 }
 
-impl Hub {
-    fn fetch(&self, reference: &Reference) -> Result<PathBuf> {
+impl Hub<'_> {
+    fn fetch(&self, reference: &Reference) -> Result<PathBuf, HubError> {
         let cached = self.cached(reference);
         let offline = self.settings.offline;
         if let Some(checkpoint) = &cached
@@ -87,7 +79,8 @@ impl Hub {
             return Ok(as_given(checkpoint));
         }
         if let Some(reason) = offline {
-            bail!("{reference} is not in the cache and {reason}; {}", self.by_hand(reference));
+            let by_hand = self.by_hand(reference);
+            return Err(HubError::Offline { reference: reference.to_string(), reason, by_hand });
         }
         match (self.download(reference), cached) {
             (Ok(checkpoint), _) => Ok(as_given(&checkpoint)),
@@ -112,8 +105,8 @@ impl Hub {
 
     /// Fetches the checkpoint and its configuration, all of the commit that the revision is now.
     fn download(&self, reference: &Reference) -> Result<PathBuf, Failure> {
-        let client = Client::new(&self.settings)?;
-        let Settings { endpoint, cache, .. } = &self.settings;
+        let client = Client::new(self.settings)?;
+        let HubSettings { endpoint, cache, .. } = self.settings;
         let Reference { repository, revision } = reference;
         let address = format!("{endpoint}/api/models/{repository}/revision/{}", escaped(revision));
         let info: Info = serde_json::from_str(&client.get_text(&address)?)
@@ -122,7 +115,8 @@ impl Hub {
             return Err(Failure::Nonsense(format!("`{}` is no commit", shortened(&info.sha))));
         }
         let repository = Repository::new(cache, reference);
-        let files = Files { client, repository, endpoint, reference, commit: &info.sha };
+        let commit = &info.sha;
+        let files = Files { client, repository, endpoint, reference, commit, listener: self.listener };
         let names = || info.siblings.iter().map(|file| file.rfilename.as_str());
         // Files in folders belong to other frameworks or to earlier steps of the training.
         let chosen = checkpoint::choose(names().filter(|name| !name.contains(['/', '\\'])));
@@ -143,33 +137,19 @@ impl Hub {
         Ok(checkpoint)
     }
 
-    fn explained(&self, failure: Failure, reference: &Reference) -> anyhow::Error {
-        let Settings { endpoint, cache, .. } = &self.settings;
-        anyhow::Error::msg(match failure {
-            Failure::NotFound => format!(
-                "{endpoint} has no {reference}; check owner, name and revision, or set HF_TOKEN if it is private"
-            ),
-            Failure::Forbidden => format!(
-                "{endpoint} does not give {reference} to everyone; ask for access there and set HF_TOKEN"
-            ),
-            Failure::Unreachable(reason) => {
-                format!("cannot fetch {reference} from {endpoint} ({reason}); {}", self.by_hand(reference))
-            }
-            Failure::Damaged(reason) => format!(
-                "{reference} arrived damaged {ATTEMPTS} times ({reason}); try again later, or {}",
-                self.by_hand(reference)
-            ),
-            Failure::Contents(reason) => format!(
-                "{reference} holds no checkpoint that is recognised: {reason}; download the file that is meant and give its path"
-            ),
-            Failure::Nonsense(reason) => {
-                format!("{endpoint} answers as no hub does ({reason}); check HF_ENDPOINT")
-            }
-            Failure::Disk(reason) => format!(
-                "cannot keep {reference} in {}: {reason}; set HF_HOME to a folder with room for it",
-                cache.display()
-            ),
-        })
+    fn explained(&self, failure: Failure, reference: &Reference) -> HubError {
+        let HubSettings { endpoint, cache, .. } = self.settings;
+        let (endpoint, by_hand) = (endpoint.clone(), self.by_hand(reference));
+        let reference = reference.to_string();
+        match failure {
+            Failure::NotFound => HubError::NotFound { endpoint, reference },
+            Failure::Forbidden => HubError::Forbidden { endpoint, reference },
+            Failure::Unreachable(reason) => HubError::Unreachable { reference, endpoint, reason, by_hand },
+            Failure::Damaged(reason) => HubError::Damaged { reference, reason, by_hand },
+            Failure::Contents(reason) => HubError::Contents { reference, reason },
+            Failure::Nonsense(reason) => HubError::NoHub { endpoint, reason },
+            Failure::Disk(reason) => HubError::Disk { reference, cache: cache.clone(), reason },
+        }
     }
 
     /// What to put where when there is no connection.
@@ -192,12 +172,13 @@ struct Files<'a> {
     endpoint: &'a str,
     reference: &'a Reference,
     commit: &'a str,
+    listener: &'a dyn Listener,
 }
 
 impl Files<'_> {
     /// One file, verified; its path in the cache.
     fn fetch(&self, name: &str) -> Result<PathBuf, Failure> {
-        let Self { client, repository, endpoint, reference, commit } = self;
+        let Self { client, repository, endpoint, reference, commit, listener } = self;
         let address = format!("{endpoint}/{}/resolve/{commit}/{}", reference.repository, escaped(name));
         // Its first byte alone: not all that answers to GET does so to HEAD.
         let answer = client.get(&address, Some("bytes=0-0"))?;
@@ -216,7 +197,8 @@ impl Files<'_> {
         });
         let size = size.ok_or_else(|| Failure::Nonsense(format!("it does not say how long {name} is")))?;
         drop(answer.response);
-        Blob { repository, name, address: &address, checksum: &checksum, size }.fetch(client)?;
+        Blob { repository, name, address: &address, checksum: &checksum, size, listener: *listener }
+            .fetch(client)?;
         Ok(repository.link(commit, name, &checksum)?)
     }
 }
@@ -234,14 +216,4 @@ fn is_hexadecimal(text: &str) -> bool {
 /// What a stranger says, as far as it is shown.
 fn shortened(text: &str) -> String {
     text.chars().take(80).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_begins_with_the_prefix_is_a_reference() {
-        assert!(is_reference(Path::new("hf:a/b")) && !is_reference(Path::new("a/hf:b")));
-    }
 }

@@ -1,21 +1,21 @@
 //! Hubs that misbehave, each a server of a few lines on the loopback device: every one ends in a sentence, soon, with nothing
 //! given away and nothing left that is not what was announced.
 
-mod support;
+#[path = "support/http.rs"]
+mod http;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use archaeo_lab::{HubSettings, Session, SessionOptions, Silent};
 use archaeo_store::sha256;
+use http::send;
 use serde_json::json;
-use support::http::send;
-use support::{archaeo, fail, stderr};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -119,19 +119,27 @@ fn honest(request: &Request, stream: &mut TcpStream) -> std::io::Result<()> {
     send(stream, "206 Partial Content", &honest_headers(request), &body[first..=last])
 }
 
-/// The program, asking for a model that it cannot load once it is there.
-fn ask(endpoint: &str, home: &Path) -> Command {
-    let mut command = archaeo(["models", "show", "hf:owner/tiny"]);
-    for (name, _) in std::env::vars().filter(|(name, _)| {
-        name.starts_with("HF_")
-            || name == "TRANSFORMERS_OFFLINE"
-            || name.to_ascii_lowercase().ends_with("_proxy")
-    }) {
-        command.env_remove(name);
+/// A hub at `endpoint`, with its cache in `home`, that may be silent for half a second.
+fn hub(endpoint: &str, home: &Path) -> HubSettings {
+    let patience = Duration::from_millis(500);
+    HubSettings {
+        endpoint: endpoint.into(),
+        cache: home.join("hub"),
+        token: None,
+        offline: None,
+        answer_time: patience,
+        silence: patience,
     }
-    command.env("HF_ENDPOINT", endpoint).env("HF_HOME", home).env("HF_HUB_ETAG_TIMEOUT", "0.5");
-    command.env("HF_HUB_DOWNLOAD_TIMEOUT", "0.5");
-    command
+}
+
+/// What `hf:owner/tiny` becomes, or the sentence that says why it becomes nothing.
+fn ask(hub: HubSettings) -> Result<PathBuf, String> {
+    resolve(SessionOptions { hub: Some(hub), ..SessionOptions::default() })
+}
+
+fn resolve(options: SessionOptions) -> Result<PathBuf, String> {
+    let session = Session::new(options, Arc::new(Silent)).unwrap();
+    session.resolve(Path::new("hf:owner/tiny")).map_err(|error| error.to_string())
 }
 
 /// Whether the whole file is in the cache.
@@ -159,7 +167,7 @@ fn ends_with_a_sentence(
     let home = tempfile::tempdir().unwrap();
     let (endpoint, requests) = serve(answer);
     let started = Instant::now();
-    let sentence = fail(&mut ask(&endpoint, home.path()));
+    let sentence = ask(hub(&endpoint, home.path())).unwrap_err();
     for part in expected {
         assert!(sentence.contains(part), "{sentence}\nlacks: {part}");
     }
@@ -195,9 +203,8 @@ fn the_token_stays_with_the_endpoint() {
         send(stream, status, &headers, b"")
     });
     // The name of the host alone is no excuse: both are on this machine.
-    let mut command = ask(&endpoint, home.path());
-    let output = command.env("HF_TOKEN", "hf_secret").output().unwrap();
-    assert!(arrived(home.path()), "{}", stderr(&output));
+    ask(HubSettings { token: Some("hf_secret".into()), ..hub(&endpoint, home.path()) }).unwrap();
+    assert!(arrived(home.path()));
     let (asked, of_other) = (asked.lock().unwrap(), asked_of_other.lock().unwrap());
     assert!(
         asked.len() >= 5 && asked.iter().all(|request| request.token.as_deref() == Some("Bearer hf_secret")),
@@ -207,27 +214,13 @@ fn the_token_stays_with_the_endpoint() {
 }
 
 #[test]
-fn the_token_may_be_in_a_file() {
+fn a_token_is_one_line() {
     let home = tempfile::tempdir().unwrap();
     let (endpoint, requests) = serve(honest);
-    let tokens = || -> Vec<Option<String>> {
-        requests.lock().unwrap().drain(..).map(|request| request.token).collect()
-    };
-    fs::write(home.path().join("token"), "hf_stored\n").unwrap();
-    ask(&endpoint, home.path()).output().unwrap();
-    assert!(tokens().iter().all(|token| token.as_deref() == Some("Bearer hf_stored")));
-    let elsewhere = home.path().join("elsewhere");
-    fs::write(&elsewhere, "hf_elsewhere").unwrap();
-    let cache = home.path().join("second");
-    ask(&endpoint, home.path())
-        .env("HF_TOKEN_PATH", &elsewhere)
-        .env("HF_HUB_CACHE", &cache)
-        .output()
-        .unwrap();
-    assert!(tokens().iter().all(|token| token.as_deref() == Some("Bearer hf_elsewhere")));
-    assert!(cache.join("models--owner--tiny").is_dir());
-    let sentence = fail(ask(&endpoint, &home.path().join("none")).env("HF_TOKEN", "two\nlines"));
+    let wrong = HubSettings { token: Some("two\nlines".into()), ..hub(&endpoint, home.path()) };
+    let sentence = ask(wrong).unwrap_err();
     assert!(sentence.contains("set HF_TOKEN anew"), "{sentence}");
+    assert!(requests.lock().unwrap().is_empty());
 }
 
 #[test]
@@ -315,8 +308,8 @@ fn slow_but_steady_arrives() {
         }
         Ok(())
     });
-    let output = ask(&endpoint, home.path()).output().unwrap();
-    assert!(arrived(home.path()), "{}", stderr(&output));
+    ask(hub(&endpoint, home.path())).unwrap();
+    assert!(arrived(home.path()));
 }
 
 #[test]
@@ -420,7 +413,7 @@ fn headers_that_make_no_sense() {
     ends_with_a_sentence(broken, &["cannot fetch", "http status 503"]);
     let home = tempfile::tempdir().unwrap();
     for endpoint in ["huggingface.co", "file:///etc", "http://", "http://a b"] {
-        let sentence = fail(&mut ask(endpoint, home.path()));
+        let sentence = ask(hub(endpoint, home.path())).unwrap_err();
         assert!(sentence.contains("is no address") && sentence.contains("check HF_ENDPOINT"), "{sentence}");
     }
 }
@@ -440,8 +433,8 @@ fn a_server_that_knows_no_parts_is_read_from_the_beginning() {
             [("etag", format!("W/\"{}\"", sha256(&body))), ("content-length", body.len().to_string())];
         send(stream, "200 OK", &headers, &body)
     });
-    let output = ask(&endpoint, home.path()).output().unwrap();
-    assert!(arrived(home.path()), "{}", stderr(&output));
+    ask(hub(&endpoint, home.path())).unwrap();
+    assert!(arrived(home.path()));
     let asked = requests.lock().unwrap();
     assert_eq!(asked.last().unwrap().range.as_deref(), Some("bytes=1000-"));
     assert_eq!(fs::read_dir(&blobs).unwrap().count(), 1, "nothing incomplete is left");
@@ -460,12 +453,11 @@ fn two_at_once_fetch_one_file_once() {
         honest(request, stream)
     });
     let both = [(); 2].map(|()| {
-        let mut command = ask(&endpoint, home.path());
-        thread::spawn(move || command.output().unwrap())
+        let hub = hub(&endpoint, home.path());
+        thread::spawn(move || ask(hub).unwrap())
     });
-    for output in both.map(|thread| thread.join().unwrap()) {
-        assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
-    }
+    let [one, other] = both.map(|thread| thread.join().unwrap());
+    assert_eq!(one, other);
     assert!(arrived(home.path()));
     let fetched = |request: &&Request| request.range.as_deref() == Some("bytes=0-");
     assert_eq!(requests.lock().unwrap().iter().filter(fetched).count(), 1);
@@ -475,14 +467,17 @@ fn two_at_once_fetch_one_file_once() {
 fn offline_asks_nobody() {
     let home = tempfile::tempdir().unwrap();
     let (endpoint, requests) = serve(honest);
-    let sentence = fail(ask(&endpoint, home.path()).arg("--offline"));
+    let reached = || hub(&endpoint, home.path());
+    let offline =
+        || resolve(SessionOptions { offline: true, hub: Some(reached()), ..SessionOptions::default() });
+    let sentence = offline().unwrap_err();
     assert!(sentence.contains("hf:owner/tiny is not in the cache and --offline is given"), "{sentence}");
-    let sentence = fail(ask(&endpoint, home.path()).env("HF_HUB_OFFLINE", "TRUE"));
+    let forbidden = HubSettings { offline: Some("HF_HUB_OFFLINE is set"), ..reached() };
+    let sentence = ask(forbidden).unwrap_err();
     assert!(sentence.contains("HF_HUB_OFFLINE is set"), "{sentence}");
     assert!(requests.lock().unwrap().is_empty());
-    ask(&endpoint, home.path()).output().unwrap();
+    let fetched = ask(reached()).unwrap();
     let asked = requests.lock().unwrap().len();
-    // What is in the cache is found, though it is no model.
-    let sentence = fail(ask(&endpoint, home.path()).arg("--offline"));
-    assert!(sentence.contains(COMMIT) && requests.lock().unwrap().len() == asked, "{sentence}");
+    assert_eq!(offline().unwrap(), fetched);
+    assert!(fetched.to_str().unwrap().contains(COMMIT) && requests.lock().unwrap().len() == asked);
 }

@@ -10,7 +10,7 @@ use archaeo_store::{Digest, Sha256, check_destination, free_space};
 use super::cache::{Repository, make_folder_of};
 use super::client::{Client, content_range, text};
 use super::failure::Failure;
-use crate::progress::DownloadBar;
+use crate::listener::{Amount, Kept, Listener, Unit, Work};
 
 /// How often a file is asked for, as long as each attempt brings some of it.
 pub(super) const ATTEMPTS: usize = 4;
@@ -26,6 +26,7 @@ pub(super) struct Blob<'a> {
     pub address: &'a str,
     pub checksum: &'a str,
     pub size: u64,
+    pub listener: &'a dyn Listener,
 }
 
 impl Blob<'_> {
@@ -133,13 +134,15 @@ impl Blob<'_> {
 
     /// Copies up to the announced end and no further.
     fn copy(&self, body: impl Read, file: &mut File, start: u64) -> Result<(), Failure> {
-        let bar = DownloadBar::new(self.name, self.size);
+        self.listener.keeps(Kept::Download);
+        let amount = Amount { total: self.size, unit: Unit::Bytes };
+        let work = Work::begin(self.listener, self.name, Some(amount));
+        self.listener.advance(start);
         let mut body = body.take(self.size - start);
         let mut buffer = vec![0; 1 << 16];
         let mut position = start;
         let (mut window, mut in_window) = (Instant::now(), 0);
         while position < self.size {
-            bar.at(position);
             let failed = |error: &io::Error, position| Failure::of_reading(error, position, self.size);
             let read = body.read(&mut buffer).map_err(|error| failed(&error, position))?;
             if read == 0 {
@@ -147,6 +150,7 @@ impl Blob<'_> {
             }
             file.write_all(&buffer[..read]).map_err(|error| Failure::of_disk(&error))?;
             position += read as u64;
+            work.advance(read);
             in_window += read as u64;
             if window.elapsed() > WINDOW {
                 if in_window < LEAST {

@@ -1,0 +1,161 @@
+//! `archaeo excavate` and `archaeo report`: an investigation, and its report once more.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::SOURCES;
+
+/// Arguments of `excavate`.
+#[derive(Debug, Args)]
+#[command(after_help = "`archaeo excavate --help` shows all options, kinds of data, and examples.")]
+#[command(after_long_help = format!("{SOURCES}\n
+Examples:
+  archaeo excavate                          the built-in data set
+  archaeo excavate --data scans/ --quick    your own images, a first look
+  archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors
+  archaeo excavate --data scans/ --vit a.safetensors --add swin=c.safetensors
+  archaeo excavate --out runs/first         again, to resume an interrupted one"))]
+pub struct Excavate {
+    /// Images; sherds when not given
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        long_help = "Images to investigate on; sherds when not given, unless a model is given that was not trained on them."
+    )]
+    pub data: Option<String>,
+    /// Folder for what is found; the same again resumes
+    #[arg(long, value_name = "DIR", default_value = "archaeo-out")]
+    pub out: PathBuf,
+    /// Short training, small samples: a first look
+    #[arg(long, long_help = "A short training and small samples: a first look, not a result.")]
+    pub quick: bool,
+    /// Title of the report; the names of the models and of the data when not given
+    #[arg(long, value_name = "TEXT", value_parser = title, hide_short_help = true)]
+    pub title: Option<String>,
+    /// Treat an unreadable image as an error instead of leaving it out
+    #[arg(long, hide_short_help = true)]
+    pub strict: bool,
+    /// Trained vision transformer
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Models",
+        long_help = "A trained ViT, or another vision transformer, under the name `vit`. Where any model is given, those alone are \
+            investigated; where none is, those of the configuration are trained first."
+    )]
+    pub vit: Option<PathBuf>,
+    /// Its name, where the checkpoint and its config.json do not say it
+    #[arg(long, value_name = "NAME", requires = "vit", hide_short_help = true, help_heading = "Models")]
+    pub vit_model: Option<String>,
+    /// Names of its outputs in their order, one a line, where the checkpoint does not say them
+    #[arg(long, value_name = "FILE", requires = "vit", hide_short_help = true, help_heading = "Models")]
+    pub vit_class_names: Option<PathBuf>,
+    /// Trained CNN
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Models",
+        long_help = "A trained CNN, under the name `cnn`."
+    )]
+    pub cnn: Option<PathBuf>,
+    /// Its name, where the checkpoint and its config.json do not say it
+    #[arg(long, value_name = "NAME", requires = "cnn", hide_short_help = true, help_heading = "Models")]
+    pub cnn_model: Option<String>,
+    /// Names of its outputs in their order, one a line, where the checkpoint does not say them
+    #[arg(long, value_name = "FILE", requires = "cnn", hide_short_help = true, help_heading = "Models")]
+    pub cnn_class_names: Option<PathBuf>,
+    /// One more trained model, under a name of its own
+    #[arg(
+        long,
+        value_name = "NAME=FILE",
+        value_parser = named::<PathBuf>,
+        help_heading = "Models",
+        long_help = "One more trained model of any kind, under a name of its own: --add swin=swin.safetensors. May be given again."
+    )]
+    pub add: Vec<(String, PathBuf)>,
+    /// What the model of a name is, where its checkpoint and config.json do not say it
+    #[arg(
+        long = "model",
+        value_name = "NAME=MODEL",
+        value_parser = named::<String>,
+        hide_short_help = true,
+        help_heading = "Models"
+    )]
+    pub model: Vec<(String, String)>,
+    /// Names of the outputs of the model of a name in their order, one a line, where its checkpoint does not say them
+    #[arg(
+        long = "class-names",
+        value_name = "NAME=FILE",
+        value_parser = named::<PathBuf>,
+        hide_short_help = true,
+        help_heading = "Models"
+    )]
+    pub class_names: Vec<(String, PathBuf)>,
+    /// Train this model of the configuration
+    #[arg(
+        long,
+        value_name = "NAME",
+        help_heading = "Models",
+        long_help = "Train this model of the configuration, and investigate it with those that are given; may be given again. Where \
+            neither this nor a trained model is given, all of the configuration are trained."
+    )]
+    pub train: Vec<String>,
+    /// Recipe for training, and study sizes
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Configuration",
+        long_help = "A TOML file, or a name that `archaeo configs` lists: how to train, and how much each study looks at."
+    )]
+    pub config: Option<PathBuf>,
+    /// Change one entry of it, such as epochs=5
+    #[arg(
+        long = "set",
+        value_name = "KEY=VALUE",
+        help_heading = "Configuration",
+        long_help = "Change one entry of the configuration, such as epochs=5, models.vit.learning_rate=0.0005 or \
+            studies.attacks.images=500."
+    )]
+    pub set: Vec<String>,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  archaeo report archaeo-out
+
+`archaeo report --help` shows all options.")]
+pub struct Report {
+    /// Folder of an investigation
+    #[arg(value_name = "DIR", default_value = "archaeo-out")]
+    pub folder: PathBuf,
+    /// Title of the report; that of the investigation, or the names of its models and data, when not given
+    #[arg(long, value_name = "TEXT", value_parser = title)]
+    pub title: Option<String>,
+}
+
+/// `NAME=VALUE`.
+fn named<T: std::str::FromStr>(text: &str) -> Result<(String, T), String>
+where
+    T::Err: std::fmt::Display,
+{
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+        .ok_or("must be of the form NAME=VALUE, such as swin=swin.safetensors")?;
+    Ok((name.into(), value.parse().map_err(|error: T::Err| error.to_string())?))
+}
+
+/// A title is one line with something on it.
+fn title(text: &str) -> Result<String, String> {
+    let title = text.trim();
+    match title {
+        "" => Err("a title needs a letter or two; leave --title away for the usual one".into()),
+        _ if title.chars().any(char::is_control) => {
+            Err("a title is one line of text, without tabs, line breaks or other control characters".into())
+        }
+        _ => Ok(title.into()),
+    }
+}

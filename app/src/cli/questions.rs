@@ -1,0 +1,172 @@
+//! The questions that are asked of a model: `evaluate`, `attention`, `attack`, `ablate`.
+
+use clap::{Args, ValueEnum};
+
+use super::{SOURCES, Subject};
+use crate::choices;
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+#[command(after_help = "`archaeo evaluate --help` shows all options, kinds of data, and examples.")]
+#[command(after_long_help = format!("{SOURCES}\n
+Classes of the data are matched with the model's outputs by name, WordNet
+identifier or number; ImageNet-1k's are known.
+
+JSON holds top1, top5, n, nll, ece, top1_interval and how classes were matched.
+Arrays: logits (n, outputs) float32; labels, predicted and top_k int64 (numbers
+of outputs, from 0). A table has a row for each image.
+
+Examples:
+  archaeo evaluate --weights vit.safetensors --split conflict --json
+  archaeo evaluate --weights vit.safetensors --data scans/ --export answers.csv
+  archaeo evaluate --weights clip/ --prompts cifar --data ../cifar10"))]
+pub struct Evaluate {
+    /// Model and data.
+    #[command(flatten)]
+    pub subject: Subject,
+}
+
+/// Arguments of `attention`.
+#[derive(Debug, Args)]
+#[command(after_help = "`archaeo attention --help` shows all options, kinds of data, and examples.")]
+#[command(after_long_help = format!("{SOURCES}\n
+Layers and heads are numbered from 1, from the input. In JSON, `layers` holds
+the numbers of the layers, and each statistic holds an array for each of them,
+with a value for each head in order.
+
+Arrays: a heatmap (n, rows, columns) of each method, such as rollout, on the
+method's own grid; labels, and the statistics (layers, heads), such as attention_distance and attention_entropy; their first row is that of
+the first layer shown. Where layers have different numbers of heads, as in a
+Swin Transformer, those with fewer end in NaN. A table has a row for each head.
+
+The model needs no head that classifies.
+
+Examples:
+  archaeo attention --weights vit.safetensors --limit 128
+  archaeo attention --weights vit.safetensors --layer 1,2
+  archaeo attention --weights vit.safetensors --data scans/ --export heads.npz"))]
+pub struct Attention {
+    /// Layers to show, from 1; all when not given
+    #[arg(
+        long,
+        value_name = "N,N",
+        value_delimiter = ',',
+        value_parser = from_one,
+        allow_hyphen_values = true,
+        help_heading = "Attention",
+        long_help = "Layers to show, numbered from 1; all when not given. Rollout goes through all of them in any case."
+    )]
+    pub layer: Vec<usize>,
+    /// Heatmaps in the export
+    #[arg(
+        long = "method",
+        value_name = "NAME,NAME",
+        value_delimiter = ',',
+        default_value = "rollout",
+        value_parser = choices::methods(),
+        hide_short_help = true,
+        help_heading = "Attention",
+        long_help = "Heatmaps in the export; those that depend on a class explain the predicted one."
+    )]
+    pub methods: Vec<String>,
+    /// How heads are fused in the rollout
+    #[arg(long, value_enum, default_value_t = Fusion::Mean, help_heading = "Attention")]
+    pub fusion: Fusion,
+    /// Share of the smallest weights of each row left out of the rollout
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "RATIO",
+        default_value_t = 0.0,
+        help_heading = "Attention"
+    )]
+    pub discard: f64,
+    /// Keep the class token's column in the attention distance, without renormalising the rows
+    #[arg(long, hide_short_help = true, help_heading = "Attention")]
+    pub raw: bool,
+    /// Model and data.
+    #[command(flatten)]
+    pub subject: Subject,
+}
+
+/// The number of a layer.
+fn from_one(text: &str) -> Result<usize, String> {
+    match text.trim().parse() {
+        Ok(0) => Err("layers are numbered from 1".into()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("it is not the number of a layer, such as 1".into()),
+    }
+}
+
+/// How the heads of a layer become one matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fusion {
+    /// Mean over heads.
+    Mean,
+    /// Largest over heads.
+    Max,
+    /// Smallest over heads.
+    Min,
+}
+
+/// Arguments of `attack`.
+#[derive(Debug, Args)]
+#[command(after_help = "`archaeo attack --help` shows all options, kinds of data, and examples.")]
+#[command(after_long_help = format!("{SOURCES}\n
+The export holds labels and, for each ε, the predicted class of every image
+(numbers of outputs, from 0). JSON says for each ε how often the model was asked
+(queries, mean over images), and how much the images were changed whose answer
+became wrong (fooled, means: linf, l2 and l1 of values from 0 to 1; l0, how many
+values changed; steps).
+
+Examples:
+  archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
+  archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255
+  archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5"))]
+pub struct Attack {
+    /// Which attack, in which norm
+    #[arg(long, value_name = "NAME", default_value = "pgd", value_parser = choices::attacks(), help_heading = "Attack")]
+    pub attack: String,
+    /// Sizes of the perturbation, such as 2,8 or 8/255
+    #[arg(
+        long,
+        value_name = "ε,ε",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        help_heading = "Attack",
+        long_help = choices::attack_sizes()
+    )]
+    pub epsilon: Vec<String>,
+    /// Steps of pgd and pgd-l2
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Attack"
+    )]
+    pub steps: u16,
+    /// Model and data.
+    #[command(flatten)]
+    pub subject: Subject,
+}
+
+/// Arguments of `ablate`.
+#[derive(Debug, Args)]
+#[command(after_help = "`archaeo ablate --help` shows all options, kinds of data, and examples.")]
+#[command(after_long_help = format!("{SOURCES}\n
+Layers and heads are numbered from 1, from the input, in text, JSON and tables.
+
+Arrays: labels and predicted of the images, and for each kind of replacement
+loss_increase_KIND with its interval (layers, heads); their first row is that of
+layer 1. Where layers have different numbers of heads, those with fewer end in
+NaN. A table has a row for each head.
+
+Examples:
+  archaeo ablate --weights vit.safetensors --limit 500
+  archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv"))]
+pub struct Ablate {
+    /// Model and data.
+    #[command(flatten)]
+    pub subject: Subject,
+}

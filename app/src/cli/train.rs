@@ -1,0 +1,86 @@
+//! `archaeo train`: a recipe and where its model goes.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::SOURCES;
+use crate::choices;
+
+/// Arguments of `train`.
+#[derive(Debug, Args)]
+#[command(after_help = "`archaeo train --help` shows all options, kinds of data, and examples.")]
+#[command(after_long_help = format!("{SOURCES}\n
+Examples:
+  archaeo train --config sherds-vit --out runs/vit
+  archaeo train --config my.toml --data ../cifar10 --out runs/resnet
+  archaeo train --config my.toml --set epochs=10 --out runs/longer
+  archaeo train --config my.toml --seeds 3 --out runs/three
+  archaeo train --config my.toml --tracker csv --out runs/table"))]
+pub struct Train {
+    /// Recipe: a TOML file, or a name from `archaeo configs`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Images; the recipe's when not given, else sherds
+    #[arg(long, value_name = "SOURCE")]
+    pub data: Option<String>,
+    /// Change one entry of the recipe, such as epochs=5
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Run folder; the same again resumes
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Number of runs, each with a seed of its own
+    #[arg(
+        long,
+        value_name = "N",
+        long_help = "Number of runs: with the seeds SEED, SEED + 1, … in the folders run-0, run-1, … of the run folder. It ends with how \
+            much their results differ. The same as `seeds` in the recipe; the data is split alike for all runs."
+    )]
+    pub seeds: Option<NonZeroUsize>,
+    /// What is written of the training's course
+    #[arg(
+        long = "tracker",
+        value_name = "NAME,NAME",
+        value_delimiter = ',',
+        value_parser = choices::trackers(),
+        hide_short_help = true,
+        long_help = "What is written of the training's course: metrics,tensorboard when not given. The same as `trackers` in the recipe."
+    )]
+    pub trackers: Vec<String>,
+    /// Treat an unreadable image as an error instead of leaving it out
+    #[arg(long, hide_short_help = true)]
+    pub strict: bool,
+}
+
+impl Train {
+    /// What is said on the command line, as overrides of the recipe's entries.
+    pub fn overrides(&self) -> Vec<String> {
+        let seeds = self.seeds.map(|seeds| format!("seeds={seeds}"));
+        let trackers = (!self.trackers.is_empty()).then(|| format!("trackers={:?}", self.trackers));
+        self.set.iter().cloned().chain(seeds).chain(trackers).collect()
+    }
+}
+
+/// Arguments of `track`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  archaeo track archaeo-out/vit --tracker csv
+
+`archaeo track --help` shows all options.")]
+pub struct Track {
+    /// Run folder of a training, or of several seeds
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// What to write, from events.jsonl in the run folder
+    #[arg(
+        long = "tracker",
+        value_name = "NAME,NAME",
+        value_delimiter = ',',
+        required = true,
+        value_parser = choices::trackers()
+    )]
+    pub trackers: Vec<String>,
+}

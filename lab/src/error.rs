@@ -1,0 +1,306 @@
+//! Why a question has no answer, each as one sentence with its remedy.
+
+use std::io;
+use std::path::PathBuf;
+
+use archaeo_analysis::AnalysisError;
+use archaeo_analysis::statistics::StatisticsError;
+use archaeo_data::DataError;
+use archaeo_experiments::investigation::InvestigationError;
+use archaeo_experiments::report::ReportError;
+use archaeo_experiments::scene::StudyError;
+use archaeo_models::clip::PromptError;
+use archaeo_models::{SpecError, TooLarge, WeightsError};
+use archaeo_store::StoreError;
+use archaeo_store::arrays::ExportError;
+use archaeo_store::run_folder::RunFolderError;
+use archaeo_training::finite::NotFinite;
+use archaeo_training::{RecipeError, TrainError};
+use thiserror::Error;
+
+use crate::device::DeviceError;
+#[cfg(feature = "hub")]
+use crate::hub::HubError;
+
+/// A question that has no answer. [`Display`](std::fmt::Display) is the whole sentence.
+#[derive(Debug, Error)]
+pub enum LabError {
+    /// Another number of threads than that which computes already.
+    #[error(
+        "{running} threads compute in this process already, and their number stays; ask for {running}, not {asked}"
+    )]
+    Threads {
+        /// What was asked for.
+        asked: usize,
+        /// What there is.
+        running: usize,
+    },
+    /// The device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A name on the hub.
+    #[cfg(feature = "hub")]
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// A name on the hub, where none is known.
+    #[cfg(not(feature = "hub"))]
+    #[error("{0}: this program was built without the hub; download the checkpoint and give its path")]
+    NoHub(PathBuf),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The checkpoint.
+    #[error(transparent)]
+    Weights(Box<WeightsError>),
+    /// Sizes of a model that do not fit together, or a name that is not known.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// A file that cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Arrays and tables that cannot be written.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// A recipe or a configuration.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A run folder.
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
+    /// A training.
+    #[error(transparent)]
+    Train(Box<TrainError>),
+    /// A question that does not suit the model.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+    /// Too little, or nothing finite, to compute with.
+    #[error(transparent)]
+    Statistics(#[from] StatisticsError),
+    /// A study.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// An investigation.
+    #[error(transparent)]
+    Investigation(Box<InvestigationError>),
+    /// What an investigation tells.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// Answers that are not finite.
+    #[error(transparent)]
+    NotFinite(#[from] NotFinite),
+    /// A small file that cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+
+    /// No folder for what is to be written.
+    #[error("cannot write {}: there is no folder {}; create it first", file.display(), folder.display())]
+    NoFolder {
+        /// What is to be written.
+        file: PathBuf,
+        /// Where.
+        folder: PathBuf,
+    },
+    /// A result that would replace what it is made of.
+    #[error(
+        "{} would be written over what this command reads from {}; name another file to write to",
+        file.display(),
+        input.display()
+    )]
+    Overwrites {
+        /// What is to be written.
+        file: PathBuf,
+        /// What is read.
+        input: PathBuf,
+    },
+
+    /// Data that nobody named, for a model of other classes.
+    #[error(
+        "{} was not trained on Sherds, which are the data when none are given; say which images to use with --data SOURCE",
+        .0.display()
+    )]
+    NotOfSherds(PathBuf),
+    /// No image is left.
+    #[error("no image of {0} is left to ask about; correct the class map")]
+    NoImage(String),
+    /// A batch that does not fit into memory.
+    #[error("a batch of images of {side} px {reason}; lower --batch-size")]
+    Batch {
+        /// Side of the images.
+        side: usize,
+        /// What is needed, and what there is.
+        reason: TooLarge,
+    },
+
+    /// A list of names without one.
+    #[error("{} names no class; write one name a line", .0.display())]
+    NoName(PathBuf),
+    /// A list of names of another length.
+    #[error(
+        "{} names {names} classes, but {} has {count} outputs; write one name a line, in the order of the outputs",
+        path.display(),
+        weights.display()
+    )]
+    OtherNames {
+        /// Which list.
+        path: PathBuf,
+        /// Its names.
+        names: usize,
+        /// Which checkpoint.
+        weights: PathBuf,
+        /// Its outputs.
+        count: usize,
+    },
+    /// A class map with mistakes, or classes that cannot be matched.
+    #[error("{0}")]
+    Classes(String),
+    /// The same, where the logits were written.
+    #[error("{} holds the logits, but nothing was scored: {sentence}", export.display())]
+    Unscored {
+        /// Where the logits are.
+        export: PathBuf,
+        /// What cannot be matched.
+        sentence: String,
+    },
+
+    /// A head that is drawn anew.
+    #[error(
+        "--replace-head: a head that is drawn anew answers at random, so there is nothing to score; give the checkpoint that was \
+         trained on these classes, or, for part of its classes or for others of the same kind, --class-map FILE (`archaeo attention` \
+         needs no head)"
+    )]
+    ReplacedHead,
+    /// A head of which arrays are drawn anew.
+    #[error(
+        "--allow-missing {0}: a head that is drawn anew answers at random, so there is nothing to score; give a checkpoint with its \
+         head (`archaeo attention` needs none)"
+    )]
+    MissingHead(String),
+    /// A model without a head.
+    #[error(
+        "{} has no head: it gives features, not answers; give the checkpoint of a classifier (`archaeo attention` needs no head)",
+        .0.display()
+    )]
+    NoHead(PathBuf),
+    /// A model without attention.
+    #[error("{} holds {model}, which has no attention heads; give a vision transformer", weights.display())]
+    NoAttention {
+        /// Which checkpoint.
+        weights: PathBuf,
+        /// Its model.
+        model: String,
+    },
+    /// A model of which no array shows what published ones have otherwise.
+    #[error("{} {doubt}", weights.display())]
+    Undecided {
+        /// Which checkpoint.
+        weights: PathBuf,
+        /// The end of the sentence.
+        doubt: String,
+    },
+    /// The same, where it answers nothing either way.
+    #[error(
+        "{} gives answers that are not finite; the training that wrote it diverged, take an earlier checkpoint",
+        .0.display()
+    )]
+    Diverged(PathBuf),
+
+    /// CLIP without prompts.
+    #[error(
+        "{} holds {model}, whose classes are what prompts say; give them with --prompts, such as a file or cifar",
+        weights.display()
+    )]
+    NoPrompts {
+        /// Which checkpoint.
+        weights: PathBuf,
+        /// Its model.
+        model: String,
+    },
+    /// Prompts for another model.
+    #[error(
+        "--prompts goes with CLIP, but {0} is none; name one with --model, such as clip_vit_base_patch32"
+    )]
+    NotClip(String),
+    /// A CLIP that is not known.
+    #[error("--model: {0}")]
+    UnknownClip(SpecError),
+    /// Classes that no prompt can name.
+    #[error(
+        "the data's classes are called by WordNet identifiers ({0}), which no prompt can be made of; name them with \
+         --class-names FILE"
+    )]
+    Unspeakable(String),
+    /// Prompts without classes to put into them.
+    #[error("--prompts needs the classes that are to be told apart; name them with --class-names FILE")]
+    NoClasses,
+    /// Templates with mistakes.
+    #[error("{prompts} {reason}")]
+    Prompts {
+        /// Which file.
+        prompts: String,
+        /// What is wrong.
+        reason: PromptError,
+    },
+
+    /// A share that is none.
+    #[error("--discard must be at least 0 and below 1")]
+    Discard,
+    /// A layer that the model does not have.
+    #[error("--layer {number}: {model} {}", layers(*count))]
+    Layer {
+        /// What was asked for.
+        number: usize,
+        /// Which model.
+        model: String,
+        /// Its layers.
+        count: usize,
+    },
+    /// A method that is not known, or does not apply to the model.
+    #[error("--method {id}: {reason}")]
+    Method {
+        /// Its name.
+        id: String,
+        /// Why not.
+        reason: String,
+    },
+    /// An attack that is not known.
+    #[error("--attack {id}: there is no such attack; there are {}", known.join(", "))]
+    Attack {
+        /// Its name.
+        id: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
+    /// A size that is none.
+    #[error("--epsilon {text}: {reason}")]
+    Epsilon {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Large errors are boxed, so that a result is not larger for them.
+macro_rules! boxed {
+    ($($variant:ident($error:ident)),*) => {$(
+        impl From<$error> for LabError {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        }
+    )*};
+}
+
+boxed!(Weights(WeightsError), Train(TrainError), Investigation(InvestigationError));
+
+fn layers(count: usize) -> String {
+    match count {
+        1 => "has 1 layer".into(),
+        _ => format!("has {count} layers, numbered from 1 to {count}"),
+    }
+}

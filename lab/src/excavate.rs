@@ -1,0 +1,186 @@
+//! The whole investigation.
+
+use std::path::{Path, PathBuf};
+
+use archaeo_experiments::findings::Investigation;
+use archaeo_experiments::investigation::{Given, InvestigationConfig, Kind, Request, excavate, report_again};
+use archaeo_experiments::report::{Claim, told};
+use archaeo_experiments::subjects::ModelName;
+use archaeo_models::read_card;
+use serde::Serialize;
+
+use crate::classes::read_names;
+use crate::data::require_sherds_classes;
+use crate::error::LabError;
+use crate::listener::{Followed, Kept};
+use crate::session::Session;
+
+/// A trained model under the name that it has in an investigation.
+#[derive(Clone, Debug)]
+pub struct NamedModel {
+    /// What it is called.
+    pub name: String,
+    /// What it has to be, where the way it is given says so.
+    pub kind: Option<Kind>,
+    /// Its weights: a file, a folder with one, or `hf:OWNER/NAME@REVISION`.
+    pub weights: PathBuf,
+    /// Its own name, where the weights do not say it.
+    pub model: Option<String>,
+    /// File of the names of its outputs, where the weights do not say them.
+    pub class_names: Option<PathBuf>,
+}
+
+/// What is to be investigated.
+#[derive(Clone, Debug)]
+pub struct Excavation {
+    /// The images; Sherds when not given, unless a model is given that was not trained on them.
+    pub data: Option<String>,
+    /// Whether an unreadable image is an error instead of being left out.
+    pub strict: bool,
+    /// Recipes and options of the studies, as [`Session::configuration`] reads them.
+    pub config: InvestigationConfig,
+    /// Trained models.
+    pub models: Vec<NamedModel>,
+    /// Models of the configuration to train; all of them where this and `models` are empty.
+    pub train: Vec<String>,
+    /// Folder for what is found; the same again resumes.
+    pub out: PathBuf,
+    /// Title of the report; the names of the models and of the data when not given.
+    pub title: Option<String>,
+}
+
+/// What an investigation tells.
+#[derive(Clone, Debug, Serialize)]
+pub struct Excavated {
+    /// The report.
+    pub report: String,
+    /// The folder of the findings.
+    pub findings: String,
+    /// Whether the models can be trusted, a paragraph per model.
+    pub trust: Vec<String>,
+    /// What was found, a paragraph each.
+    pub headlines: Vec<String>,
+    /// All of it.
+    #[serde(skip)]
+    pub investigation: Investigation,
+}
+
+/// The files of a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReportFiles {
+    /// The page.
+    pub html: String,
+    /// The text.
+    pub markdown: String,
+}
+
+/// A trained model whose files are there.
+struct Trained {
+    name: ModelName,
+    kind: Option<Kind>,
+    path: PathBuf,
+    model: Option<String>,
+    class_names: Option<Vec<String>>,
+}
+
+impl Session {
+    /// Investigates: loads or trains the models, asks every question, writes the report.
+    ///
+    /// # Errors
+    /// One sentence; what was found until then is kept, and the same request goes on from there.
+    pub fn excavate(&self, excavation: &Excavation) -> Result<Excavated, LabError> {
+        let Excavation { strict, config, out, title, .. } = excavation;
+        let device = self.device_for(&config.precisions()?)?;
+        config.notes()?.into_iter().for_each(|note| self.note(note));
+        let trained = excavation.models.iter().map(|model| self.trained(model));
+        let trained = trained.collect::<Result<Vec<_>, _>>()?;
+        let train = to_train(excavation)?;
+        let given: Vec<Given> = trained.iter().map(Trained::given).collect();
+        let source = source(excavation, &trained)?;
+        self.listener().keeps(Kept::Findings(out));
+        let request = Request {
+            source,
+            strict: *strict,
+            config: config.clone(),
+            given: &given,
+            train: &train,
+            out,
+            device: &device,
+            environment: self.environment(),
+            title: title.as_deref(),
+        };
+        let watcher = Followed(self.listener());
+        let investigation = excavate(&request, &watcher)?;
+        drop(watcher);
+        self.say_skipped(&investigation.data.skipped);
+        investigation.data.notes.iter().for_each(|note| self.note(note));
+
+        let path = |name: &str| out.join(name).display().to_string();
+        let told = told(&investigation)?;
+        let sentences = |claims: Vec<Claim>| -> Vec<String> {
+            claims.into_iter().map(|claim| format!("{} {}", claim.statement, claim.evidence)).collect()
+        };
+        Ok(Excavated {
+            report: path("report.html"),
+            findings: path("findings"),
+            trust: sentences(told.opening),
+            headlines: sentences(told.summary),
+            investigation,
+        })
+    }
+
+    fn trained(&self, model: &NamedModel) -> Result<Trained, LabError> {
+        Ok(Trained {
+            name: ModelName::new(&model.name),
+            kind: model.kind,
+            path: self.resolve(&model.weights)?,
+            model: model.model.clone(),
+            class_names: model.class_names.as_deref().map(read_names).transpose()?,
+        })
+    }
+
+    /// Writes the report of an investigation again, under another title where one is given.
+    ///
+    /// # Errors
+    /// A folder without an investigation.
+    pub fn report_again(&self, folder: &Path, title: Option<&str>) -> Result<ReportFiles, LabError> {
+        let _stage = self.stage("writing the report");
+        report_again(folder, title)?;
+        let path = |name: &str| folder.join(name).display().to_string();
+        Ok(ReportFiles { html: path("report.html"), markdown: path("report.md") })
+    }
+}
+
+impl Trained {
+    fn given(&self) -> Given<'_> {
+        Given {
+            name: self.name,
+            kind: self.kind,
+            path: &self.path,
+            model: self.model.as_deref(),
+            class_names: self.class_names.as_deref(),
+        }
+    }
+}
+
+/// The models of the configuration that are to be trained: those that were asked for, and all where no model was.
+fn to_train(Excavation { train, models, config, .. }: &Excavation) -> Result<Vec<ModelName>, LabError> {
+    if train.is_empty() && models.is_empty() {
+        return Ok(config.models().to_vec());
+    }
+    let names: Vec<ModelName> = train.iter().map(|name| ModelName::new(name)).collect();
+    names.iter().try_for_each(|name| config.recipe(*name).map(drop))?;
+    Ok(names)
+}
+
+/// The data, or Sherds where none are given and no model is that was trained on others.
+fn source<'a>(excavation: &'a Excavation, trained: &[Trained]) -> Result<&'a str, LabError> {
+    if let Some(source) = &excavation.data {
+        return Ok(source);
+    }
+    for Trained { path, .. } in trained {
+        let card = read_card(path)?;
+        require_sherds_classes(path, &card.map(|card| card.classes).unwrap_or_default())?;
+    }
+    Ok("sherds")
+}

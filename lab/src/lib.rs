@@ -1,0 +1,57 @@
+//! A session: data and models are opened, and every question about them is asked, through one object that the command line, a
+//! server and Python share.
+//!
+//! A [`Session`] is what stays the same from question to question: device, precision, threads, seed, whether there is a network,
+//! and a [`Listener`] that hears what is decided and how far work has come. It opens data ([`Session::open_data`]), models
+//! ([`Session::open_model`]) or both ([`Session::open`]), and a question is a method that takes what was opened and gives plain
+//! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::attack`], [`Session::ablate`],
+//! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
+//!
+//! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
+//! remedy; remedies name the options of the command line.
+
+mod ablate;
+mod attack;
+mod attention;
+mod checkpoint;
+mod classes;
+mod data;
+mod describe;
+mod destination;
+mod device;
+mod error;
+mod evaluate;
+mod excavate;
+mod export;
+#[cfg(feature = "hub")]
+mod hub;
+mod listener;
+mod opened;
+mod reference;
+mod session;
+mod subject;
+mod train;
+mod trust;
+mod zero_shot;
+
+pub use ablate::Ablated;
+pub use attack::{AttackOptions, Attacked, Fooled, Point};
+pub use attention::{Attended, AttentionOptions, ByHead, Statistics};
+pub use checkpoint::{OpenedModel, Reading, said_by};
+pub use classes::ClassesMatched;
+pub use describe::{KnownModel, ModelDescription, known_models};
+pub use destination::{check_destination, check_inputs};
+pub use device::DeviceError;
+pub use error::LabError;
+pub use evaluate::Evaluated;
+pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};
+pub use export::Exported;
+#[cfg(feature = "hub")]
+pub use hub::{HubError, HubSettings};
+pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
+pub use opened::Opened;
+pub use reference::is_reference;
+pub use session::{Session, SessionOptions, Toml};
+pub use subject::{ModelSource, Purpose, Subject};
+pub use train::{SeveralRuns, Training, TrainingEnd, TrainingResult};
+pub use trust::Headlines;

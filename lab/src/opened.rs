@@ -1,0 +1,186 @@
+//! The model and the images that a question is about.
+
+use archaeo_data::{Dataset, Labels, NO_OUTPUT, OpenOptions, Split};
+use archaeo_experiments::classes::Matching;
+use archaeo_models::{Classifier, SourcedPreprocessing, check_memory};
+use archaeo_ops::Precision;
+use archaeo_random::stratified;
+use archaeo_store::arrays::Format;
+use archaeo_training::finite::{AnswersError, NotFinite};
+use burn::tensor::Device;
+
+use crate::checkpoint::require_decided;
+use crate::classes::{ClassesMatched, matched, outputs};
+use crate::data::require_sherds_classes;
+use crate::destination::check_destination;
+use crate::error::LabError;
+use crate::session::Session;
+use crate::subject::{Purpose, Subject};
+
+/// A loaded model, an opened data set, and the images of it that are asked about.
+pub struct Opened {
+    /// What was asked for.
+    pub subject: Subject,
+    /// The model, frozen.
+    pub model: Classifier,
+    /// How its images are prepared, and who said so.
+    pub preprocessing: SourcedPreprocessing,
+    /// The data; where answers are scored, labels and classes are the model's outputs.
+    pub dataset: Dataset,
+    /// Which class is which output, or why that cannot be told; `None` where nothing is scored.
+    pub matching: Option<Result<Matching, String>>,
+    /// Name of the split.
+    pub split: String,
+    /// Images of the split to ask about, ascending; at least one.
+    pub indices: Vec<usize>,
+    /// Where to compute.
+    pub device: Device,
+}
+
+impl Opened {
+    /// Refuses a model that has no attention heads to ask about.
+    pub(crate) fn require_attention(&self) -> Result<(), LabError> {
+        match self.model.has_attention() {
+            true => Ok(()),
+            false => Err(LabError::NoAttention {
+                weights: self.subject.model.weights.clone(),
+                model: self.model.card().name.clone(),
+            }),
+        }
+    }
+
+    /// The split asked about.
+    ///
+    /// # Errors
+    /// A split that does not exist.
+    pub fn split(&self) -> Result<&Split, LabError> {
+        Ok(self.dataset.split(&self.split)?)
+    }
+
+    /// Names of the images asked about.
+    ///
+    /// # Errors
+    /// A split that does not exist.
+    pub fn images(&self) -> Result<Vec<String>, LabError> {
+        let split = self.split()?;
+        Ok(self.indices.iter().map(|&index| split.identifier(index)).collect())
+    }
+
+    /// Their labels.
+    ///
+    /// # Errors
+    /// A split that does not exist.
+    pub fn labels(&self) -> Result<Vec<usize>, LabError> {
+        let split = self.split()?;
+        Ok(self.indices.iter().map(|&index| split.label(index)).collect())
+    }
+
+    /// How classes were matched; `None` where they were not.
+    pub fn classes_matched(&self) -> Option<ClassesMatched> {
+        match &self.matching {
+            Some(Ok(matching)) => Some(ClassesMatched::of(matching)),
+            Some(Err(_)) | None => None,
+        }
+    }
+
+    /// Images at once.
+    pub(crate) fn batch_size(&self) -> usize {
+        self.subject.batch_size.into()
+    }
+}
+
+impl Session {
+    /// Opens what a question is about.
+    ///
+    /// # Errors
+    /// An export that could not be written, data or weights that cannot be used, or that do not fit each other.
+    pub fn open(&self, subject: Subject, purpose: Purpose) -> Result<Opened, LabError> {
+        if let Some(file) = &subject.export {
+            check_destination(file, &subject.inputs())?;
+            Format::of(file)?;
+        }
+        if purpose != Purpose::Look {
+            subject.refuse_random_head()?;
+        }
+        let device = self.device()?;
+        let labels = if purpose == Purpose::Look { Labels::Optional } else { Labels::Required };
+        let open = |source: &str, labels| {
+            let options = OpenOptions { strict: subject.strict, labels, ..OpenOptions::default() };
+            self.open_data(source, &options)
+        };
+        let dataset = subject.data.as_deref().map(|source| open(source, labels)).transpose()?;
+        let found = self.find(&subject.model)?;
+        let weights = &subject.model.weights;
+        let mut dataset = match dataset {
+            Some(dataset) => dataset,
+            None => {
+                require_sherds_classes(weights, &found.described.card.classes)?;
+                open("sherds", Labels::Required)?
+            }
+        };
+        // A source without splits is asked about as a whole.
+        let split = match dataset.splits().contains_key(&subject.split) {
+            false if subject.split == "test" => dataset.evaluation_split().to_owned(),
+            _ => subject.split.clone(),
+        };
+        self.verify(&mut dataset, &[&split])?;
+
+        let own = subject.model.name.is_none() && matches!(found.checkpoint.card(), Ok(Some(_)));
+        let described = found.described.clone();
+        let model = self.load(&subject.model, found, &dataset.classes, &device)?;
+        let matching = match purpose {
+            Purpose::Look => None,
+            Purpose::Score | Purpose::ScoreOrExport => {
+                let outputs = outputs(&subject, &model, own)?;
+                require_decided(weights, &described, &model, &device)?;
+                let logits_alone = purpose == Purpose::ScoreOrExport && subject.export.is_some();
+                match matched(&subject, &dataset, &split, &outputs)? {
+                    Err(sentence) if !logits_alone => return Err(LabError::Classes(sentence)),
+                    Err(sentence) => Some(Err(sentence)),
+                    Ok(matching) => {
+                        self.relabel(&matching, &mut dataset, &split)?;
+                        Some(Ok(matching))
+                    }
+                }
+            }
+        };
+        let indices = self.chosen(dataset.split(&split)?, &subject);
+        self.detail(format!("{} of the images of {}/{split} are used", indices.len(), dataset.name));
+        if indices.is_empty() {
+            return Err(LabError::NoImage(dataset.name));
+        }
+        let side = model.card().preprocessing.image_size;
+        let batch = usize::from(subject.batch_size).min(indices.len()) as f64;
+        check_memory(batch * model.card().network.least_bytes_per_image(side))
+            .map_err(|reason| LabError::Batch { side, reason })?;
+        let preprocessing = described.preprocessing;
+        Ok(Opened { subject, model, preprocessing, dataset, matching, split, indices, device })
+    }
+
+    /// The images to use: those with a label, or a sample of them.
+    fn chosen(&self, split: &Split, subject: &Subject) -> Vec<usize> {
+        let labels = split.labels();
+        let usable: Vec<usize> = (0..labels.len()).filter(|&index| labels[index] != NO_OUTPUT).collect();
+        let labels: Vec<usize> = usable.iter().map(|&index| labels[index]).collect();
+        let count = subject.limit.map_or(usize::MAX, usize::from);
+        let sample = stratified(self.seed(), "limit", &labels, count);
+        sample.into_iter().map(|position| usable[position]).collect()
+    }
+
+    /// Answers that are not finite, about the file that gives them.
+    pub(crate) fn not_finite(&self, error: NotFinite, opened: &Opened) -> LabError {
+        let mut error = error.of(opened.subject.model.weights.display().to_string());
+        if self.precision() == Precision::Bf16 {
+            error.remedy = "try --precision f32, or take another checkpoint";
+        }
+        error.into()
+    }
+
+    /// As [`Session::not_finite`], where it may be the data that went wrong.
+    pub(crate) fn answers_error(&self, error: AnswersError, opened: &Opened) -> LabError {
+        match error {
+            AnswersError::NotFinite(error) => self.not_finite(error, opened),
+            AnswersError::Data(error) => error.into(),
+        }
+    }
+}

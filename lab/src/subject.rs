@@ -1,0 +1,106 @@
+//! What a question is about, before anything of it is opened.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::Reading;
+use crate::error::LabError;
+
+/// A trained model, and what is said of it.
+#[derive(Clone, Debug, Default)]
+pub struct ModelSource {
+    /// Weights: a file, a folder with one, or `hf:OWNER/NAME@REVISION`.
+    pub weights: PathBuf,
+    /// Its name, where the weights do not say it.
+    pub name: Option<String>,
+    /// File of the names of its outputs in their order, one a line; with prompts, of what the classes are called there.
+    pub class_names: Option<PathBuf>,
+    /// Zero-shot classes of CLIP: a file of templates, or the name of built-in ones.
+    pub prompts: Option<String>,
+    /// How the checkpoint is read.
+    pub reading: Reading,
+}
+
+impl ModelSource {
+    /// Weights that say all else themselves.
+    pub fn new(weights: impl Into<PathBuf>) -> Self {
+        Self { weights: weights.into(), ..Self::default() }
+    }
+}
+
+/// A model, and the images that it is asked about.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// The model.
+    pub model: ModelSource,
+    /// The images; Sherds when not given, for models that were trained on them.
+    pub data: Option<String>,
+    /// Which split of them; data without splits are asked about as a whole.
+    pub split: String,
+    /// How many of them, drawn by the session's seed so that each class has its share.
+    pub limit: Option<NonZeroUsize>,
+    /// Whether an unreadable image is an error instead of being left out.
+    pub strict: bool,
+    /// File that says which class of the data is which output.
+    pub class_map: Option<PathBuf>,
+    /// File for the arrays and tables behind the answer: `.safetensors`, `.npz`, `.csv` or `.parquet`.
+    pub export: Option<PathBuf>,
+    /// Images at once. No result depends on it.
+    pub batch_size: NonZeroUsize,
+}
+
+/// Images at once where nobody says how many.
+const USUAL_BATCH: NonZeroUsize = NonZeroUsize::new(64).expect("it is more than 0");
+
+impl Subject {
+    /// A model on the test images of `data`, or on Sherds.
+    pub fn new(model: ModelSource, data: Option<String>) -> Self {
+        Self {
+            model,
+            data,
+            split: "test".into(),
+            limit: None,
+            strict: false,
+            class_map: None,
+            export: None,
+            batch_size: USUAL_BATCH,
+        }
+    }
+
+    /// The files and folders that are read; some of them may be names of something else.
+    pub(crate) fn inputs(&self) -> Vec<&Path> {
+        let ModelSource { weights, class_names, prompts, .. } = &self.model;
+        let texts = [self.data.as_deref(), prompts.as_deref()].into_iter().flatten().map(Path::new);
+        let files = [class_names.as_deref(), self.class_map.as_deref()].into_iter().flatten();
+        texts.chain([weights.as_path()]).chain(files).collect()
+    }
+
+    /// Refuses to score a head that would be drawn anew.
+    pub(crate) fn refuse_random_head(&self) -> Result<(), LabError> {
+        let Reading { replace_head, allow_missing, .. } = &self.model.reading;
+        if *replace_head {
+            return Err(LabError::ReplacedHead);
+        }
+        match allow_missing.iter().find(|name| is_head(name)) {
+            Some(name) => Err(LabError::MissingHead(name.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a question wants of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Answers that are held against the labels.
+    Score,
+    /// The same, or the logits alone where classes cannot be matched and an export is asked for.
+    ScoreOrExport,
+    /// What happens inside; labels and head do not matter.
+    Look,
+}
+
+/// Whether an array, or a module, is a classifier's or in it, by the names that libraries give them.
+pub(crate) fn is_head(name: &str) -> bool {
+    const HEADS: [&str; 7] = ["head", "heads", "head_dist", "fc", "linear", "classifier", "cls_classifier"];
+    HEADS.contains(&name.split('.').next().unwrap_or(""))
+}
