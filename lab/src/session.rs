@@ -111,11 +111,6 @@ impl Session {
         self.options.precision.unwrap_or(Precision::F32)
     }
 
-    /// The precision that was asked for, where one was.
-    pub fn precision_asked(&self) -> Option<Precision> {
-        self.options.precision
-    }
-
     /// `f32` or `bf16`.
     pub fn precision_name(&self) -> &'static str {
         match self.precision() {
