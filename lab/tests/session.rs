@@ -6,11 +6,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 use archaeo_data::OpenOptions;
 use archaeo_lab::{
     Amount, AttackOptions, AttentionOptions, Kept, Kind, LabError, Listener, ModelSource, Opened, Purpose,
-    Session, SessionOptions, Silent, Subject, Toml, Training, TrainingResult,
+    Session, SessionOptions, Silent, Subject, Toml, Training, TrainingEnd,
 };
 use archaeo_ops::Precision;
 use archaeo_store::arrays::Format;
-use archaeo_training::Outcome;
 
 /// Sherds of a few images of 16 px.
 const SHERDS: &str = "sherds:size=16,train=256,val=64,test=70,aligned=32,conflict=32";
@@ -62,7 +61,7 @@ impl Listener for Heard {
     }
 
     fn keeps(&self, kept: Kept) {
-        if let Kept::Epochs(folder) = kept {
+        if let Kept::Epochs { folder, .. } = kept {
             self.push(format!("keeps the epochs in {}", folder.display()));
         }
     }
@@ -75,10 +74,11 @@ fn session(options: SessionOptions) -> Session {
 fn train(session: &Session, out: &Path) -> PathBuf {
     let recipe = session.recipe(RECIPE, &[]).unwrap();
     let training = Training { recipe: &recipe, data: Some(SHERDS), out, strict: false };
-    let Outcome::Finished(trained) = session.train(&training).unwrap() else { panic!("nobody stopped it") };
-    let result = TrainingResult::of(&trained);
+    let TrainingEnd::Finished(result) = session.train(&training).unwrap() else {
+        panic!("one run, and nobody stopped it")
+    };
     assert_eq!((result.epochs, result.validation.map(|record| record.epoch)), (1, Some(1)));
-    trained.weights
+    result.model.into()
 }
 
 /// One model for all tests.
