@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use archaeo_store::memory::{LEAST_MEMORY, bytes_in_words, parse_bytes};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-pub use programs::{Completions, Configs, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
+pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
 
 use crate::choices;
 use crate::talk::Loudness;
@@ -156,6 +156,8 @@ pub enum Command {
     Models(Models),
     /// The recipes and configurations that are in the program
     Configs(Configs),
+    /// Write one of them to a file, to start from
+    Init(Init),
     /// Write a model as timm or torchvision loads it
     Export(Export),
     /// Write the report of an investigation again

@@ -7,6 +7,7 @@ mod choices;
 mod cli;
 mod commands;
 mod device;
+#[cfg_attr(not(feature = "hub"), path = "without_hub.rs")]
 mod hub;
 mod interrupt;
 mod printer;
@@ -106,6 +107,7 @@ fn execute(command: Command, global: &cli::Global, printer: &Printer) -> anyhow:
         Command::Data(arguments) => commands::data::run(&arguments, global, printer),
         Command::Models(arguments) => commands::models::run(&arguments, printer),
         Command::Configs(arguments) => commands::configs::run(&arguments, printer),
+        Command::Init(arguments) => commands::init::run(&arguments, printer),
         Command::Export(arguments) => commands::export::run(&arguments, printer),
         Command::Report(arguments) => commands::report::run(&arguments, printer),
         Command::Completions(arguments) => commands::completions::run(&arguments, printer),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, stderr, stdout, succeed};
 
 /// Every command and command below one.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "",
     "excavate",
     "train",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 15] = [
     "models",
     "models show",
     "configs",
+    "init",
     "export",
     "report",
     "completions",
@@ -360,6 +361,35 @@ fn configurations_come_with_the_program() {
     fs::write(folder.path().join("sherds-vit"), "epocs = 1").unwrap();
     let mut command = archaeo(["train", "--config", "sherds-vit", "--data", SHERDS, "--out", "never"]);
     assert!(fail(command.current_dir(folder.path())).contains("epocs"));
+}
+
+#[test]
+fn a_configuration_is_written_to_start_from_and_nothing_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = |options: &[&str]| {
+        let mut command = archaeo(["init"]);
+        command.args(options).current_dir(folder.path());
+        command
+    };
+    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    let built_in = |name: &str| succeed(&mut archaeo(["configs", name])).stdout;
+
+    let said = stdout(&succeed(&mut init(&[])));
+    assert!(said.contains("`archaeo excavate --config excavate.toml`"), "{said}");
+    assert_eq!(read("excavate.toml"), built_in("excavate"));
+    fs::write(folder.path().join("excavate.toml"), "mine").unwrap();
+    let refused = fail(&mut init(&[]));
+    assert!(refused.contains("excavate.toml is there already") && refused.contains("--force"), "{refused}");
+    assert_eq!(read("excavate.toml"), b"mine");
+    succeed(&mut init(&["--force"]));
+    assert_eq!(read("excavate.toml"), built_in("excavate"));
+
+    let written = json(&mut init(&["sherds-vit", "--out", "my.toml"]));
+    assert_eq!((&written["file"], &written["name"]), (&"my.toml".into(), &"sherds-vit".into()));
+    assert_eq!(written["next"], "archaeo train --config my.toml --out runs/sherds-vit");
+    assert_eq!(read("my.toml"), built_in("sherds-vit"));
+    assert!(fail(&mut init(&["sherds-vat"])).contains("there is no configuration `sherds-vat`"));
+    assert!(fail(&mut init(&["--out", "none/my.toml"])).contains("there is no folder none"));
 }
 
 #[test]
