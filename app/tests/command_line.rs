@@ -7,27 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, stderr, stdout, succeed};
-
-/// Every command and command below one.
-const COMMANDS: [&str; 16] = [
-    "",
-    "excavate",
-    "train",
-    "evaluate",
-    "attention",
-    "attack",
-    "ablate",
-    "data",
-    "models",
-    "models show",
-    "configs",
-    "init",
-    "export",
-    "report",
-    "completions",
-    "man",
-];
+use support::{COMMANDS, SHERDS, VIT_CONFIG, archaeo, fail, json, stderr, stdout, succeed};
 
 /// A command line as it is typed, on a screen of 80 columns.
 fn typed(line: &str) -> Command {
@@ -63,22 +43,6 @@ fn a_summary_fits_a_screen_and_says_how_to_see_the_rest() {
             };
             assert!(listed(&full) && !listed(&help), "{command}: {option}");
         }
-    }
-}
-
-/// With `ARCHAEO_WRITE_SNAPSHOTS=1` the snapshots are written instead of compared.
-#[test]
-fn summaries_are_as_they_were() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
-    for command in ["", "excavate", "train", "evaluate", "attention", "attack", "data"] {
-        let help = stdout(&succeed(&mut typed(&format!("{command} -h"))));
-        let name = if command.is_empty() { "archaeo" } else { command };
-        let file = folder.join(format!("{name}-h.txt"));
-        if std::env::var_os("ARCHAEO_WRITE_SNAPSHOTS").is_some() {
-            fs::write(&file, &help).unwrap();
-        }
-        let expected = fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(help, expected, "if that is meant, run this test with ARCHAEO_WRITE_SNAPSHOTS=1");
     }
 }
 

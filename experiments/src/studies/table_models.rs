@@ -69,7 +69,7 @@ fn studied(answers: &[Answer]) -> Found {
             write_export(&path, &arrays(&evaluation), &[]).unwrap();
         }
     }
-    let device = Device::default();
+    let device = Device::flex();
     let kinds = ["vit_micro", "resnet_micro", "vit_micro"];
     let models: Vec<Classifier> =
         kinds.iter().take(answers.len()).map(|kind| model(kind, &dataset.classes, &device)).collect();
