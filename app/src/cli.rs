@@ -14,7 +14,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use excavate::{Excavate, Report};
 pub use looks::{Data, Export, Models, ModelsAction};
-pub use programs::{Completions, Configs, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
+pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
 pub use questions::{Ablate, Attack, Attention, Evaluate, Fusion};
 pub use reading::Reading;
 pub use subject::Subject;
@@ -167,6 +167,8 @@ pub enum Command {
     Models(Models),
     /// The recipes and configurations that are in the program
     Configs(Configs),
+    /// Write one of them to a file, to start from
+    Init(Init),
     /// Write a model as timm or torchvision loads it
     Export(Export),
     /// Write the report of an investigation again

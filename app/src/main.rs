@@ -96,6 +96,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
         Command::Data(arguments) => commands::data::run(&arguments, session, printer),
         Command::Models(arguments) => commands::models::run(&arguments, session, printer),
         Command::Configs(arguments) => commands::configs::run(&arguments, printer),
+        Command::Init(arguments) => commands::init::run(&arguments, printer),
         Command::Export(arguments) => commands::export::run(&arguments, session, printer),
         Command::Report(arguments) => commands::report::run(&arguments, session, printer),
         Command::Completions(arguments) => commands::completions::run(&arguments, printer),

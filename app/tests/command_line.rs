@@ -7,27 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, stderr, stdout, succeed};
-
-/// Every command and command below one.
-const COMMANDS: [&str; 16] = [
-    "",
-    "excavate",
-    "train",
-    "track",
-    "evaluate",
-    "attention",
-    "attack",
-    "ablate",
-    "data",
-    "models",
-    "models show",
-    "configs",
-    "export",
-    "report",
-    "completions",
-    "man",
-];
+use support::{COMMANDS, SHERDS, VIT_CONFIG, archaeo, fail, json, stderr, stdout, succeed};
 
 /// A command line as it is typed, on a screen of 80 columns.
 fn typed(line: &str) -> Command {
@@ -70,22 +50,6 @@ fn a_summary_fits_a_screen_and_says_how_to_see_the_rest() {
             };
             assert!(listed(&full) && !listed(&help), "{command}: {option}");
         }
-    }
-}
-
-/// With `ARCHAEO_WRITE_SNAPSHOTS=1` the snapshots are written instead of compared.
-#[test]
-fn summaries_are_as_they_were() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
-    for command in ["", "excavate", "train", "evaluate", "attention", "attack", "data"] {
-        let help = stdout(&succeed(&mut typed(&format!("{command} -h"))));
-        let name = if command.is_empty() { "archaeo" } else { command };
-        let file = folder.join(format!("{name}-h.txt"));
-        if std::env::var_os("ARCHAEO_WRITE_SNAPSHOTS").is_some() {
-            fs::write(&file, &help).unwrap();
-        }
-        let expected = fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(help, expected, "if that is meant, run this test with ARCHAEO_WRITE_SNAPSHOTS=1");
     }
 }
 
@@ -368,6 +332,35 @@ fn configurations_come_with_the_program() {
     fs::write(folder.path().join("sherds-vit"), "epocs = 1").unwrap();
     let mut command = archaeo(["train", "--config", "sherds-vit", "--data", SHERDS, "--out", "never"]);
     assert!(fail(command.current_dir(folder.path())).contains("epocs"));
+}
+
+#[test]
+fn a_configuration_is_written_to_start_from_and_nothing_is_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = |options: &[&str]| {
+        let mut command = archaeo(["init"]);
+        command.args(options).current_dir(folder.path());
+        command
+    };
+    let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    let built_in = |name: &str| succeed(&mut archaeo(["configs", name])).stdout;
+
+    let said = stdout(&succeed(&mut init(&[])));
+    assert!(said.contains("`archaeo excavate --config excavate.toml`"), "{said}");
+    assert_eq!(read("excavate.toml"), built_in("excavate"));
+    fs::write(folder.path().join("excavate.toml"), "mine").unwrap();
+    let refused = fail(&mut init(&[]));
+    assert!(refused.contains("excavate.toml is there already") && refused.contains("--force"), "{refused}");
+    assert_eq!(read("excavate.toml"), b"mine");
+    succeed(&mut init(&["--force"]));
+    assert_eq!(read("excavate.toml"), built_in("excavate"));
+
+    let written = json(&mut init(&["sherds-vit", "--out", "my.toml"]));
+    assert_eq!((&written["file"], &written["name"]), (&"my.toml".into(), &"sherds-vit".into()));
+    assert_eq!(written["next"], "archaeo train --config my.toml --out runs/sherds-vit");
+    assert_eq!(read("my.toml"), built_in("sherds-vit"));
+    assert!(fail(&mut init(&["sherds-vat"])).contains("there is no configuration `sherds-vat`"));
+    assert!(fail(&mut init(&["--out", "none/my.toml"])).contains("there is no folder none"));
 }
 
 #[test]

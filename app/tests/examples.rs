@@ -33,7 +33,7 @@ enum Small {
     Clip,
 }
 
-const EXAMPLES: [(&str, Small); 36] = [
+const EXAMPLES: [(&str, Small); 37] = [
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -64,6 +64,8 @@ const EXAMPLES: [(&str, Small); 36] = [
     ("archaeo models", Small::AsItIs),
     ("archaeo models show resnet50", Small::AsItIs),
     ("archaeo configs", Small::AsItIs),
+    ("archaeo init", Small::AsItIs),
+    ("archaeo init sherds-vit --out my-vit.toml", Small::AsItIs),
     ("archaeo export --weights vit.safetensors --out exported/", Small::AsItIs),
     ("archaeo report archaeo-out", Small::AsItIs),
     ("archaeo completions bash", Small::AsItIs),

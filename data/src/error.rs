@@ -28,6 +28,13 @@ pub enum DataError {
         /// What was found instead.
         reason: String,
     },
+    /// A parquet file, where the feature `parquet` is left out.
+    #[error(
+        "{} is a parquet file, and this program was built without the feature `parquet` that reads them; build it with \
+         `cargo build --release -p archaeo --features parquet`, or save the images as files",
+        .0.display()
+    )]
+    WithoutParquet(PathBuf),
     /// Images without classes where classes are needed.
     #[error(
         "{origin} has no labels, which are needed to train or to score a model: {reason}; put its images into one folder \

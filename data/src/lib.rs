@@ -29,6 +29,7 @@ mod lists;
 mod medmnist;
 mod names;
 mod open;
+#[cfg_attr(not(feature = "parquet"), path = "without_parquet.rs")]
 mod parquet;
 mod places;
 mod relabel;

@@ -118,7 +118,7 @@ fn recognise(source: &str, options: &OpenOptions) -> Result<Layout, DataError> {
         if !pairs.is_empty() {
             return idx::read(&pairs);
         }
-        let shards = parquet::shards_in(&folder)?;
+        let shards = parquet_files_in(&folder)?;
         if !shards.is_empty() {
             return parquet::read(&shards);
         }
@@ -145,6 +145,21 @@ fn recognise(source: &str, options: &OpenOptions) -> Result<Layout, DataError> {
         Look::Unknown if metadata.len() == 0 => Err(unrecognised("it is an empty file")),
         Look::Unknown => Err(unrecognised("its first bytes belong to none of the known formats")),
     }
+}
+
+/// All parquet files below `folder`, sorted.
+fn parquet_files_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut shards = Vec::new();
+    for entry in walkdir::WalkDir::new(folder).max_depth(3).sort_by_file_name() {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(folder).to_path_buf();
+            DataError::read(path, error.into())
+        })?;
+        if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == "parquet") {
+            shards.push(entry.into_path());
+        }
+    }
+    Ok(shards)
 }
 
 fn single_image(path: &Path) -> Layout {

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use archaeo_store::memory::Budget;
-use parquet::data_type::ByteArray;
 use zip::ZipArchive;
 use zip::result::ZipError;
+
+use super::parquet;
 
 /// A stored image larger than this is refused: no photograph is, and a hostile archive may be.
 pub(super) const MAX_FILE: u64 = 256 << 20;
@@ -23,8 +24,9 @@ pub(super) enum Storage {
     Range { file: Arc<Path>, offset: u64, length: u64 },
     /// A member of a zip archive.
     Zip { archive: Arc<ZipPool>, entry: usize },
-    /// A value of a parquet column, a view into its decompressed page; and the memory that all of these take.
-    Memory { bytes: ByteArray, _budget: Arc<Budget> },
+    /// A value of a parquet column; and the memory that all of these take.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "nothing else is made of it"))]
+    Memory { bytes: parquet::Bytes, _budget: Arc<Budget> },
     /// Part of an array in memory.
     Shared { bytes: Arc<Held>, offset: usize, length: usize },
     /// Named by a list, absent from the source; why.

@@ -1,8 +1,8 @@
-//! Every layout made small in a temporary folder, every error, and real data where it is present.
+//! Every layout made small in a temporary folder, and every error. Real data: `app/tests/needs/`.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ::image::{ImageFormat, RgbImage};
@@ -403,6 +403,7 @@ fn medmnist_arrays_are_grey_or_rgb() {
 }
 
 /// Writes a file as the `datasets` library does: image {bytes, path}, label, names in the metadata.
+#[cfg(feature = "parquet")]
 fn parquet_file(path: &Path, rows: &[(Option<Vec<u8>>, i64)], names: Option<&str>, groups: usize) {
     use ::parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
     use ::parquet::file::metadata::KeyValue;
@@ -441,6 +442,7 @@ fn parquet_file(path: &Path, rows: &[(Option<Vec<u8>>, i64)], names: Option<&str
     writer.close().expect("closed");
 }
 
+#[cfg(feature = "parquet")]
 #[test]
 fn parquet_shards_are_joined_in_order_with_their_class_names() {
     let folder = TempDir::new().expect("a folder");
@@ -835,78 +837,6 @@ fn fingerprints_follow_content() {
     assert_ne!(sherds("sherds"), sherds("sherds:seed=1"));
 }
 
-/// The path of a real data set, or nothing with a word about it.
-fn real(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("ARCHAEO_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-    let path = folder.join(name);
-    if !path.exists() {
-        eprintln!("skipped: {} is not there (set ARCHAEO_DATA to the folder of real data)", path.display());
-        return None;
-    }
-    Some(path)
-}
-
 fn lengths(dataset: &Dataset) -> Vec<(&str, usize)> {
     dataset.splits().iter().map(|(name, split)| (name.as_str(), split.len())).collect()
-}
-
-#[test]
-fn real_cifar10_as_parquet() {
-    let Some(path) = real("cifar10-jpeg") else { return };
-    let mut dataset = open_path(&path).expect("opens");
-    assert_eq!(lengths(&dataset), [("test", 10_000), ("train", 50_000)]);
-    assert_eq!(dataset.classes.len(), 10);
-    assert!(dataset.classes.contains(&"frog".to_string()), "{:?}", dataset.classes);
-    assert!(dataset.verify(&["test"]).expect("verifies").is_empty());
-    let summary = dataset.summary();
-    assert_eq!(summary.splits["test"].per_class, [1000; 10]);
-    assert_eq!(summary.splits["train"].width, Some(Spread { min: 32, median: 32, max: 32 }));
-}
-
-#[test]
-fn real_tiny_imagenet() {
-    let Some(path) = real("tiny-imagenet-20.tar") else { return };
-    let mut dataset = open_path(&path).expect("opens");
-    assert_eq!(lengths(&dataset), [("train", 10_000), ("val", 1_000)]);
-    assert_eq!((dataset.classes.len(), dataset.classes[0].as_str()), (20, "trilobite"));
-    assert_eq!(dataset.split("val").expect("val").identifier(0), "val/images/val_3.JPEG");
-    assert!(dataset.verify(&["val"]).expect("verifies").is_empty());
-}
-
-#[test]
-fn real_mednist() {
-    let Some(path) = real("mednist-6x1200.tar") else { return };
-    let mut dataset = open_path(&path).expect("opens");
-    assert_eq!(lengths(&dataset), [("test", 1_200), ("train", 6_000)]);
-    assert_eq!(dataset.classes[0], "AbdomenCT");
-    assert!(dataset.verify(&[]).expect("verifies").is_empty());
-}
-
-#[test]
-fn real_pneumoniamnist() {
-    let Some(path) = real("pneumoniamnist.npz") else { return };
-    let dataset = open_path(&path).expect("opens");
-    assert_eq!(lengths(&dataset), [("test", 624), ("train", 3_882), ("val", 524)]);
-    let image = dataset.split("test").expect("test").load(0).expect("decodes").image;
-    assert_eq!((image.width(), image.height()), (28, 28));
-}
-
-#[test]
-fn real_photographs_with_labels() {
-    let Some(path) = real("imagenet-photos-128.tar") else { return };
-    let mut dataset = open_path(&path).expect("opens");
-    assert_eq!(lengths(&dataset), [("all", 128)]);
-    let all = dataset.split("all").expect("all");
-    assert_eq!(all.identifier(0), "images/3efa3df701898afd.png");
-    assert_eq!((dataset.classes.len(), dataset.classes[all.label(0)].as_str()), (115, "736"));
-    assert!(dataset.verify(&[]).expect("verifies").is_empty());
-}
-
-#[test]
-fn real_cifar_batches() {
-    let Some(path) = real("cifar-10-batches-bin") else { return };
-    let dataset = open_path(&path).expect("opens");
-    assert_eq!(lengths(&dataset), [("all", 4_000), ("test", 800), ("train", 2_800), ("val", 400)]);
-    assert_eq!(dataset.classes[6], "frog");
 }

@@ -44,7 +44,10 @@ pub enum LabError {
     Hub(#[from] HubError),
     /// A name on the hub, where none is known.
     #[cfg(not(feature = "hub"))]
-    #[error("{0}: this program was built without the hub; download the checkpoint and give its path")]
+    #[error(
+        "{0} is on the Hugging Face hub, and this program was built without the feature `hub` that downloads from there; build it with \
+         `cargo build --release -p archaeo --features hub`, or give the path of a checkpoint"
+    )]
     NoHub(PathBuf),
     /// The data.
     #[error(transparent)]

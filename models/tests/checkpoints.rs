@@ -331,22 +331,3 @@ fn a_head_of_other_classes_is_replaced_only_when_asked() {
     assert_eq!(state_of(&read_with(&path, network(5), &replace).unwrap()), state_of(&model));
     assert!(read_card(&path).unwrap().is_some() && read_card(&fixture("plain.pth")).unwrap().is_none());
 }
-
-#[test]
-fn published_cifar_resnets_load_from_their_pickles() {
-    for (file, name, parameters) in [
-        ("resnet20-12fca82f.th", "resnet20_cifar", 269_722),
-        ("resnet56-4bfd9763.th", "resnet56_cifar", 853_018),
-    ] {
-        let shared = std::env::var_os("ARCHAEO_DATA")
-            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-        let path = shared.join(file);
-        if !path.exists() {
-            println!("SKIPPED: {} is not there", path.display());
-            continue;
-        }
-        let model =
-            load(&path, Some(card(NetworkSpec::named(name, 10, 32).unwrap(), 32)), &Device::flex()).unwrap();
-        assert_eq!(model.parameter_count(), parameters);
-    }
-}

@@ -29,7 +29,7 @@ Exit status:
 Examples:
   archaeo excavate --quick      a first look at everything, on built-in data
   archaeo data scans/           what is in a data set, and what is wrong with it
-  archaeo configs sherds-vit    a recipe to start from";
+  archaeo init                  a file with all that can be set, to start from";
 
 /// Whether to colour, said before the rest of the command line is understood, because what is wrong with it is coloured too.
 pub fn colour(words: &[OsString]) -> ColorChoice {
@@ -60,6 +60,26 @@ pub struct Configs {
     /// Print this one; without it, all names are listed
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  archaeo init
+  archaeo init sherds-vit --out my-vit.toml
+
+`archaeo init --help` shows all options.")]
+pub struct Init {
+    /// Which one, by its name in `archaeo configs`
+    #[arg(value_name = "NAME", default_value = "excavate")]
+    pub name: String,
+    /// File to write; NAME.toml when not given
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Arguments of `completions`.

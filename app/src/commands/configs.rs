@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use archaeo_lab::Toml;
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ pub struct BuiltIn {
     /// Its text.
     pub text: &'static str,
     /// Which command takes it.
-    command: &'static str,
+    pub command: &'static str,
     /// What it is, in a few words.
     about: &'static str,
 }
@@ -60,6 +60,18 @@ impl BuiltIn {
     pub fn or_file(path: &Path) -> Toml<'_> {
         Self::meant_by(path).map_or(Toml::File(path), |config| Toml::Text(config.text))
     }
+
+    /// The one of this name, with or without its ending.
+    ///
+    /// # Errors
+    /// A name that is not known.
+    pub fn named(name: &str) -> Result<&'static Self> {
+        let known = BUILT_IN.iter().find(|config| config.name == name.trim_end_matches(".toml"));
+        known.with_context(|| {
+            let names: Vec<&str> = BUILT_IN.iter().map(|config| config.name).collect();
+            format!("there is no configuration `{name}` in the program; it has {}", names.join(", "))
+        })
+    }
 }
 
 /// Runs the command.
@@ -70,11 +82,7 @@ pub fn run(arguments: &Configs, printer: &Printer) -> Result<()> {
     match &arguments.name {
         None => list(printer),
         Some(name) => {
-            let known = BUILT_IN.iter().find(|config| config.name == name.trim_end_matches(".toml"));
-            let Some(config) = known else {
-                let names: Vec<&str> = BUILT_IN.iter().map(|config| config.name).collect();
-                bail!("there is no configuration `{name}` in the program; it has {}", names.join(", "));
-            };
+            let config = BuiltIn::named(name)?;
             let result = json!({ "name": config.name, "command": config.command, "toml": config.text });
             printer.result(&result, |_| config.text.to_owned())
         }
@@ -89,7 +97,7 @@ fn list(printer: &Printer) -> Result<()> {
         let widest = BUILT_IN.iter().map(|config| config.name.len()).max().unwrap_or(0);
         let row = |config: &BuiltIn| format!("{:<widest$}  {}\n", config.name, config.about);
         let rows: String = BUILT_IN.iter().map(row).collect();
-        rows + "\nUse one as `--config NAME`, or change a copy: `archaeo configs NAME > my.toml`"
+        rows + "\nUse one as `--config NAME`, or change a copy: `archaeo init NAME`"
     })
 }
 

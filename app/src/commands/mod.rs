@@ -9,6 +9,7 @@ pub mod data;
 pub mod evaluate;
 pub mod excavate;
 pub mod export;
+pub mod init;
 pub mod man;
 pub mod models;
 pub mod report;

@@ -8,7 +8,7 @@ pub mod http;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use archaeo_store::run_folder::sha256_file;
@@ -22,6 +22,27 @@ pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tin
 
 /// The ViT of [`CONFIG`] alone.
 pub const VIT_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny-vit.toml");
+
+/// Every command and command below one.
+pub const COMMANDS: [&str; 17] = [
+    "",
+    "excavate",
+    "train",
+    "track",
+    "evaluate",
+    "attention",
+    "attack",
+    "ablate",
+    "data",
+    "models",
+    "models show",
+    "configs",
+    "init",
+    "export",
+    "report",
+    "completions",
+    "man",
+];
 
 /// The program, about to be run.
 pub fn archaeo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
@@ -151,15 +172,4 @@ fn without_time(mut value: Value) -> Value {
         _ => {}
     }
     value
-}
-
-/// A file of real data, in `$ARCHAEO_DATA` or beside the workspace; says so where there is none.
-pub fn real_data(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("ARCHAEO_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-    let path = folder.join(name);
-    if !path.exists() {
-        eprintln!("SKIPPED: {} is not there", path.display());
-    }
-    path.exists().then_some(path)
 }

@@ -9,6 +9,9 @@ mod places;
 #[cfg(test)]
 mod tests;
 
+/// A value of a column, a view into its decompressed page.
+pub(super) use parquet::data_type::ByteArray as Bytes;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -32,21 +35,6 @@ use super::DataError;
 use super::folders::split_name;
 use super::open::Layout;
 use super::storage::Storage;
-
-/// All parquet files below `folder`, sorted.
-pub(super) fn shards_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut shards = Vec::new();
-    for entry in walkdir::WalkDir::new(folder).max_depth(3).sort_by_file_name() {
-        let entry = entry.map_err(|error| {
-            let path = error.path().unwrap_or(folder).to_path_buf();
-            DataError::read(path, error.into())
-        })?;
-        if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == "parquet") {
-            shards.push(entry.into_path());
-        }
-    }
-    Ok(shards)
-}
 
 /// Reads all rows of `shards`; the images stay in memory as they are encoded.
 pub(super) fn read(shards: &[PathBuf]) -> Result<Layout, DataError> {

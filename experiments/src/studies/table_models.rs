@@ -74,7 +74,7 @@ fn in_scene<T>(answers: &[&[Answer]], ask: impl FnOnce(&Scene) -> T) -> T {
             }
         }
     }
-    let device = Device::default();
+    let device = Device::flex();
     let kinds = ["vit_micro", "resnet_micro", "vit_micro"];
     let models: Vec<Classifier> =
         kinds.iter().take(answers.len()).map(|kind| model(kind, &dataset.classes, &device)).collect();

@@ -1,6 +1,8 @@
 //! The arrays and tables behind numbers and pictures, in formats that any program reads: the ending of the file decides.
 
 mod npz;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod table;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,12 @@ pub enum ExportError {
         "{0} cannot be written: its ending must be .safetensors, .npz, .csv or .parquet, and says the format"
     )]
     Format(PathBuf),
+    /// A table as Parquet, where the feature `parquet` is left out.
+    #[error(
+        "{0} cannot be written: this program was built without the feature `parquet`; build it with `cargo build --release -p \
+         archaeo --features parquet`, or name a .csv"
+    )]
+    WithoutParquet(PathBuf),
     /// The file cannot be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -84,6 +92,7 @@ pub enum Format {
     /// A table as text.
     Csv,
     /// A table.
+    #[cfg(feature = "parquet")]
     Parquet,
 }
 
@@ -91,14 +100,17 @@ impl Format {
     /// The format that the ending of `path` says.
     ///
     /// # Errors
-    /// An ending that stands for none.
+    /// An ending that stands for none, or for one that is left out.
     pub fn of(path: &Path) -> Result<Self, ExportError> {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         match ending.as_deref() {
             Some("safetensors") => Ok(Self::Safetensors),
             Some("npz") => Ok(Self::Npz),
             Some("csv") => Ok(Self::Csv),
+            #[cfg(feature = "parquet")]
             Some("parquet") => Ok(Self::Parquet),
+            #[cfg(not(feature = "parquet"))]
+            Some("parquet") => Err(ExportError::WithoutParquet(path.to_owned())),
             _ => Err(ExportError::Format(path.to_owned())),
         }
     }
@@ -134,6 +146,7 @@ impl Export {
             }
             Format::Npz => npz::encode(self),
             Format::Csv => self.table.csv(),
+            #[cfg(feature = "parquet")]
             Format::Parquet => self.table.parquet(),
         };
         write_bytes(path, &bytes)
