@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::check_destination;
 use super::configs::BuiltIn;
 use crate::cli::Init;
 use crate::printer::Printer;
+use archaeo_lab::check_destination;
 
 /// Runs the command.
 ///

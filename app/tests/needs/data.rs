@@ -43,7 +43,7 @@ pub fn pneumoniamnist() {
     let dataset = opened("pneumoniamnist.npz");
     assert_eq!(lengths(&dataset), [("test", 624), ("train", 3_882), ("val", 524)]);
     let image = dataset.split("test").expect("test").load(0).expect("decodes").image;
-    assert_eq!((image.width, image.height), (28, 28));
+    assert_eq!((image.width(), image.height()), (28, 28));
 }
 
 pub fn photographs_with_labels() {
