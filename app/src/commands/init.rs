@@ -27,7 +27,7 @@ pub fn run(arguments: &Init, printer: &Printer) -> Result<()> {
     let next = next(config, &file.display().to_string());
     let result = json!({ "name": config.name, "file": file, "next": next });
     printer.result(&result, |_| {
-        format!("{} is `{}`, with comments; change it, then run `{next}`", file.display(), config.name)
+        format!("{} holds the configuration `{}`; change it, then run `{next}`", file.display(), config.name)
     })
 }
 
