@@ -33,7 +33,7 @@ enum Small {
     Clip,
 }
 
-const EXAMPLES: [(&str, Small); 37] = [
+const EXAMPLES: [(&str, Small); 38] = [
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
