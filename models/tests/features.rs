@@ -99,7 +99,7 @@ fn pooled(state: &State, at: &str, config: &VitConfig, tokens: &[Vec<f64>]) -> V
     if config.distilled && config.classes > 0 { [read, tokens[1].clone()].concat() } else { read }
 }
 
-/// Features and logits of one image, from what its last block gave.
+/// Features and logits of one image, from what its last block gave; where nothing else is said, the mean of a map and `head`.
 fn reference(network: &NetworkSpec, state: &State, last: &[Vec<f64>]) -> [Vec<f64>; 2] {
     let features = match network {
         NetworkSpec::Vit(config) => pooled(state, "", config, last),
@@ -110,9 +110,7 @@ fn reference(network: &NetworkSpec, state: &State, last: &[Vec<f64>]) -> [Vec<f6
         NetworkSpec::ZeroShot(config) => {
             unit(&linear(state, "visual_projection", &pooled(state, "visual.", &config.image, last)))
         }
-        NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => {
-            last.iter().map(|channel| channel.iter().sum::<f64>() / channel.len() as f64).collect()
-        }
+        _ => last.iter().map(|channel| channel.iter().sum::<f64>() / channel.len() as f64).collect(),
     };
     let logits = match network {
         _ if network.classes() == 0 => features.clone(),
@@ -127,10 +125,10 @@ fn reference(network: &NetworkSpec, state: &State, last: &[Vec<f64>]) -> [Vec<f6
             let cosine = |row: &[f64]| unit(row).iter().zip(&features).map(|(a, b)| a * b).sum::<f64>();
             prototypes.chunks(features.len()).map(|row| scale * cosine(row)).collect()
         }
-        NetworkSpec::Vit(_) | NetworkSpec::Beit(_) => linear(state, "head", &features),
         NetworkSpec::Swin(_) => linear(state, "head.fc", &features),
         NetworkSpec::Resnet(_) => linear(state, "fc", &features),
         NetworkSpec::CifarResnet(_) => linear(state, "linear", &features),
+        _ => linear(state, "head", &features),
     };
     [features, logits]
 }
