@@ -33,7 +33,7 @@ enum Small {
     Clip,
 }
 
-const EXAMPLES: [(&str, Small); 38] = [
+const EXAMPLES: [(&str, Small); 39] = [
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -41,6 +41,7 @@ const EXAMPLES: [(&str, Small); 38] = [
     ("archaeo excavate --data scans/ --quick", Small::Config),
     ("archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors", Small::Config),
     ("archaeo excavate --data scans/ --vit a.safetensors --add swin=c.safetensors", Small::Config),
+    ("archaeo excavate --set models.vit.seeds=3", Small::ConfigAndSherds),
     ("archaeo excavate --out runs/first", Small::ConfigAndSherds),
     ("archaeo train --config sherds-vit --out runs/vit", Small::Sherds),
     ("archaeo train --config my.toml --data ../cifar10 --out runs/resnet", Small::OneEpoch),

@@ -15,6 +15,7 @@ Examples:
   archaeo excavate --data scans/ --quick    your own images, a first look
   archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors
   archaeo excavate --data scans/ --vit a.safetensors --add swin=c.safetensors
+  archaeo excavate --set models.vit.seeds=3 the ViT from three seeds
   archaeo excavate --out runs/first         again, to resume an interrupted one"))]
 pub struct Excavate {
     /// Images; sherds when not given
@@ -71,7 +72,8 @@ pub struct Excavate {
         value_name = "NAME=FILE",
         value_parser = named::<PathBuf>,
         help_heading = "Models",
-        long_help = "One more trained model of any kind, under a name of its own: --add swin=swin.safetensors. May be given again."
+        long_help = "One more trained model of any kind, under a name of its own: --add swin=swin.safetensors. May be given again; files of \
+            one name are runs of one model, trained from other seeds."
     )]
     pub add: Vec<(String, PathBuf)>,
     /// What the model of a name is, where its checkpoint and config.json do not say it
