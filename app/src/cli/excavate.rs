@@ -15,7 +15,7 @@ Examples:
   archaeo excavate --data scans/ --quick    your own images, a first look
   archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors
   archaeo excavate --data scans/ --vit a.safetensors --add swin=c.safetensors
-  archaeo excavate --set models.vit.seeds=3 the ViT from three seeds
+  archaeo excavate --set models.vit.seeds=3  the ViT from three seeds
   archaeo excavate --out runs/first         again, to resume an interrupted one"))]
 pub struct Excavate {
     /// Images; sherds when not given
