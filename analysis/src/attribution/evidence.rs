@@ -3,21 +3,22 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use archaeo_models::{AttentionSite, Classifier, Pass, Probe, TokenSite};
+use archaeo_models::{AttentionSite, Classifier, Network, Pass, Probe, TokenSite, Tokens};
 use archaeo_ops::in_pool;
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 
 use crate::answers::predicted_classes;
 use crate::attention::{AttentionMaps, target_score};
-use crate::probes::{AttentionRecorder, FeatureTap, GradientTap, Tap};
-use crate::tensors::values;
+use crate::probes::{AttentionRecorder, FeatureTap, GradientTap, StreamRecorder, Tap};
+use crate::tensors::{per_image, values};
 use crate::{AnalysisError, Keys};
 
 /// One model and one batch of images, with what was computed of them so far.
 ///
-/// Three passes are all there is: one that taps the last spatial representation, which also gives the logits; one that
-/// records the attention weights; and one for their gradients, which gives the weights too, so that the second is not made
-/// any more after it. Gradients belong to the classes they were asked for, and only the latest are kept.
+/// Two passes serve most methods: one that taps the last spatial representation, which also gives the logits; and one for the
+/// gradients at the attention weights and at the pixels, which keeps the weights and the residual stream too. What is asked for
+/// alone, and first, takes a smaller pass of its own. Gradients belong to the classes they were asked for, and only the latest are
+/// kept. Methods that look at other images than the batch's make passes of their own.
 pub struct Evidence<'a> {
     model: &'a Classifier,
     images: Tensor<4>,
@@ -27,7 +28,23 @@ pub struct Evidence<'a> {
     feature_gradients: Latest<Tensor<4>>,
     attention: OnceCell<AttentionMaps>,
     attention_gradients: Latest<AttentionMaps>,
+    pixel_gradients: Latest<Tensor<4>>,
+    stream: OnceCell<Stream>,
 }
+
+/// A transformer's residual stream.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Before the first block and after each, `[batch, tokens, width]`.
+    pub tokens: Vec<Tensor<3>>,
+    /// Patch tokens as rows and columns.
+    pub grid: [usize; 2],
+    /// Tokens before the first patch.
+    pub prefix_tokens: usize,
+}
+
+/// Images that are answered in one pass, where a method alters each image many times.
+const VARIANTS_AT_ONCE: usize = 64;
 
 /// What was computed last, and for which classes.
 type Latest<T> = RefCell<Option<(Vec<usize>, Rc<T>)>>;
@@ -62,6 +79,8 @@ impl<'a> Evidence<'a> {
             feature_gradients: RefCell::default(),
             attention: OnceCell::new(),
             attention_gradients: RefCell::default(),
+            pixel_gradients: RefCell::default(),
+            stream: OnceCell::new(),
         }
     }
 
@@ -155,12 +174,107 @@ impl<'a> Evidence<'a> {
         self.require_attention()?;
         self.classes()?;
         Ok(latest(&self.attention_gradients, targets, || {
-            let mut tap = GradientTap::default();
-            let gradients = target_score(self.pass(&mut tap), targets).backward();
+            let stream = self.has_one_stream().then(StreamRecorder::default);
+            let mut tap = GradientTap { stream, ..GradientTap::default() };
+            let (pixels, images) = Tap::new(self.images.clone());
+            let gradients = target_score(self.pass_of(images, &mut tap), targets).backward();
+            latest(&self.pixel_gradients, targets, || pixels.gradient(&gradients));
+            if let Some(stream) = tap.stream.take().and_then(gathered_stream) {
+                self.stream.get_or_init(|| stream);
+            }
             let weights = || tap.layers.iter().map(|(site, layer)| (*site, layer.value())).collect();
             self.attention.get_or_init(|| self.gathered(weights()));
             let slopes = tap.layers.iter().map(|(site, layer)| (*site, layer.gradient(&gradients)));
             self.gathered(slopes.collect())
+        }))
+    }
+
+    /// The gradients at the pixels, in [0, 1], of each image's logit of its class, `[batch, 3, height, width]`.
+    ///
+    /// # Errors
+    /// A model without a head.
+    ///
+    /// # Panics
+    /// If `targets` does not name a class for each image.
+    pub fn pixel_gradients(&self, targets: &[usize]) -> Result<Rc<Tensor<4>>, AnalysisError> {
+        self.classes()?;
+        Ok(latest(&self.pixel_gradients, targets, || self.gradients_at(self.images.clone(), targets)))
+    }
+
+    /// The gradients of each image's logit of its class at other `images` than the batch's, of its shape.
+    ///
+    /// # Panics
+    /// If `targets` does not name a class for each image.
+    pub(super) fn gradients_at(&self, images: Tensor<4>, targets: &[usize]) -> Tensor<4> {
+        let (pixels, images) = Tap::new(images);
+        let gradients = target_score(self.pass_of(images, &mut ()), targets).backward();
+        pixels.gradient(&gradients)
+    }
+
+    /// Each image's logit of its class, of other `images` than the batch's.
+    ///
+    /// # Panics
+    /// If `targets` does not name a class for each image.
+    pub(super) fn target_logits(&self, images: Tensor<4>, targets: &[usize]) -> Vec<f32> {
+        let logits = self.pass_of(images, &mut ());
+        assert_eq!(logits.dims()[0], targets.len(), "one class is needed for each image");
+        let classes = logits.dims()[1];
+        values(logits).chunks_exact(classes).zip(targets).map(|(row, &class)| row[class]).collect()
+    }
+
+    /// The logits of every image in each of `variants` altered forms, `[image][variant][class]`:
+    /// `alter(image, variant, pixels)` alters the image at that position of the batch, `(3, height, width)`.
+    pub(super) fn logits_of_variants(
+        &self,
+        variants: usize,
+        alter: impl Fn(usize, usize, &mut [f32]),
+    ) -> Vec<Vec<Vec<f32>>> {
+        let all: Vec<usize> = (0..self.images.dims()[0]).collect();
+        self.logits_of_variants_of(&all, variants, alter)
+    }
+
+    /// As [`Evidence::logits_of_variants`], of the images at some positions of the batch alone.
+    pub(super) fn logits_of_variants_of(
+        &self,
+        images: &[usize],
+        variants: usize,
+        alter: impl Fn(usize, usize, &mut [f32]),
+    ) -> Vec<Vec<Vec<f32>>> {
+        let [batch, colours, height, width] = self.images.dims();
+        let pixels = values(self.images.clone());
+        let originals: Vec<&[f32]> = per_image(&pixels, batch).collect();
+        let pairs: Vec<(usize, usize)> =
+            (0..images.len()).flat_map(|row| (0..variants).map(move |variant| (row, variant))).collect();
+        let mut answers: Vec<Vec<Vec<f32>>> = vec![Vec::with_capacity(variants); images.len()];
+        for chunk in pairs.chunks(VARIANTS_AT_ONCE) {
+            let mut altered = Vec::with_capacity(chunk.len() * colours * height * width);
+            for &(row, variant) in chunk {
+                let start = altered.len();
+                altered.extend_from_slice(originals[images[row]]);
+                alter(images[row], variant, &mut altered[start..]);
+            }
+            let data = TensorData::new(altered, [chunk.len(), colours, height, width]);
+            let logits = values(self.pass_of(Tensor::from_data(data, &self.images.device()), &mut ()));
+            for (answer, &(row, _)) in per_image(&logits, chunk.len()).zip(chunk) {
+                answers[row].push(answer.to_vec());
+            }
+        }
+        answers
+    }
+
+    /// The residual stream of a transformer whose tokens keep their width.
+    ///
+    /// # Errors
+    /// A model without attention, or one whose tokens change their width.
+    pub fn stream(&self) -> Result<&Stream, AnalysisError> {
+        self.require_attention()?;
+        if !self.has_one_stream() {
+            return Err(AnalysisError::SeveralWidths { model: self.model.card().name.clone() });
+        }
+        Ok(self.stream.get_or_init(|| {
+            let mut recorder = StreamRecorder::default();
+            self.pass(&mut recorder);
+            gathered_stream(recorder).expect("a transformer has a block")
         }))
     }
 
@@ -170,9 +284,29 @@ impl<'a> Evidence<'a> {
     }
 
     fn pass(&self, probe: &mut (dyn Probe + Send)) -> Tensor<2> {
+        self.pass_of(self.images.clone(), probe)
+    }
+
+    fn pass_of(&self, images: Tensor<4>, probe: &mut (dyn Probe + Send)) -> Tensor<2> {
         self.passes.set(self.passes.get() + 1);
-        let (model, images) = (self.model, self.images.clone());
+        let model = self.model;
         in_pool(|| model.logits(images, &mut Pass::evaluate(probe)))
+    }
+
+    /// What the head says if it reads the stream after the block counted `layer` from 0, that block alone watched by `probe`.
+    pub(super) fn answer_after_block(&self, layer: usize, probe: &mut (dyn Probe + Send)) -> Tensor<2> {
+        let stream = self.stream().expect("asked of a model with one stream");
+        let (model, values, grid) = (self.model, stream.tokens[layer].clone(), stream.grid);
+        in_pool(|| {
+            let transformer = model.network.transformer().expect("a model with a stream has blocks");
+            let mut pass = Pass::evaluate(probe).in_precision(model.precision());
+            let tokens = transformer.block(layer, Tokens { values, grid }, &mut pass);
+            model.head(transformer.pool(tokens, model.precision()))
+        })
+    }
+
+    fn has_one_stream(&self) -> bool {
+        self.model.has_attention() && !matches!(self.model.network, Network::Swin(_))
     }
 
     fn gathered(&self, layers: Vec<(AttentionSite, Tensor<4>)>) -> AttentionMaps {
@@ -206,6 +340,11 @@ impl<'a> Evidence<'a> {
         };
         FeaturePass { tap, plain: values(logits.clone()), logits: RefCell::new(Some(logits)) }
     }
+}
+
+fn gathered_stream(recorder: StreamRecorder) -> Option<Stream> {
+    let (TokenSite { grid, prefix_tokens, .. }, tokens) = recorder.finish()?;
+    Some(Stream { tokens, grid, prefix_tokens })
 }
 
 /// What is kept for these classes, or what `compute` gives.

@@ -40,7 +40,8 @@ pub fn run(arguments: &Attention, global: &Global, printer: &Printer) -> Result<
         Fusion::Max => HeadFusion::Max,
         Fusion::Min => HeadFusion::Min,
     };
-    let rollout = Rollout { options: RolloutOptions { fusion, discard: arguments.discard } };
+    let rollout =
+        Rollout { options: RolloutOptions { fusion, discard: arguments.discard, ..RolloutOptions::USUAL } };
     let methods = chosen(&arguments.methods, &rollout, model)?;
 
     let split = opened.split()?;

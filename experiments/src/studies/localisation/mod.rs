@@ -6,7 +6,9 @@ pub mod findings;
 mod scores;
 
 use archaeo_analysis::Keys;
-use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, Kind, explain_all, methods_for};
+use archaeo_analysis::attribution::{
+    Attribution, Cost, Evidence, Heatmap, Kind, explain_all, method, methods_for,
+};
 use archaeo_analysis::faithfulness::object_share;
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
 use archaeo_training::RecipeError;
@@ -28,21 +30,43 @@ use crate::subjects::{ByModel, Subject};
 pub struct LocalisationOptions {
     /// Images whose heatmaps are held against the true mask, at least 2: a mean has an interval from two values on.
     pub images: usize,
+    /// Explanations that are scored, by their IDs, each of the models that it applies to; when empty, all that make few passes of
+    /// their own.
+    pub methods: Vec<String>,
 }
 
 impl Default for LocalisationOptions {
     fn default() -> Self {
-        Self { images: 400 }
+        Self { images: 400, methods: Vec::new() }
+    }
+}
+
+impl LocalisationOptions {
+    fn wants(&self, method: &dyn Attribution) -> bool {
+        let info = method.info();
+        match self.methods.is_empty() {
+            true => info.cost == Cost::Shared,
+            false => self.methods.iter().any(|id| id == info.id),
+        }
     }
 }
 
 impl Options for LocalisationOptions {
     fn quick() -> Self {
-        Self { images: 128 }
+        Self { images: 128, ..Self::default() }
     }
 
     fn check(&self) -> Result<(), RecipeError> {
-        at_least("studies.localisation.images", 2, "at least 2", self.images)
+        at_least("studies.localisation.images", 2, "at least 2", self.images)?;
+        let known = |id: &&String| method(id).is_some_and(|method| method.info().kind == Kind::Explanation);
+        match self.methods.iter().find(|id| !known(id)) {
+            None => Ok(()),
+            Some(unknown) => Err(RecipeError::Range {
+                key: "studies.localisation.methods",
+                allowed: "explanations that `archaeo attention --help` lists",
+                found: format!("`{unknown}`"),
+            }),
+        }
     }
 }
 
@@ -56,6 +80,8 @@ impl Study for LocalisationStudy {
     const ID: &'static str = "localisation";
     const TITLE: &'static str = "Explanations against the truth";
     const QUESTION: &'static str = "whether the explanations are true";
+    /// 2: with every explanation that makes few passes.
+    const SCHEMA: u32 = 2;
     type Options = LocalisationOptions;
     type Findings = LocalisationFindings;
 
@@ -67,12 +93,15 @@ impl Study for LocalisationStudy {
     }
 
     fn run(scene: &Scene) -> Result<LocalisationFindings, StudyError> {
-        let indices = scene.sample(Self::ID, scene.options.of::<Self>().images)?;
+        let options = scene.options.of::<Self>();
+        let indices = scene.sample(Self::ID, options.images)?;
         let first = scene.subjects[0];
         // Of each model, explanations and then baselines.
         let methods_of = |subject: &Subject| {
             let of = |kind| methods_for(subject.model, kind);
-            [of(Kind::Explanation), of(Kind::Baseline)].concat()
+            let mut explanations = of(Kind::Explanation);
+            explanations.retain(|method| options.wants(*method));
+            [explanations, of(Kind::Baseline)].concat()
         };
         let mut scores: ByModel<Vec<Scores>> = (scene.subjects.iter())
             .map(|subject| {
