@@ -1,7 +1,7 @@
 //! Transformer interpretability beyond attention visualisation (Chefer et al., CVPR 2021): rollout of gradients times relevance, which
 //! is handed down from the class's logit to every attention matrix of a Vision Transformer.
 
-use archaeo_models::{AttentionSite, Block, FeedForward, Linear, Network, Pooling, Vit};
+use archaeo_models::{Block, FeedForward, LayerScale, Linear, Network, Pooling, Vit};
 use archaeo_ops::{self as ops, Precision, in_pool};
 use burn::tensor::{Tensor, TensorData, activation::softmax};
 
@@ -45,25 +45,31 @@ impl Attribution for CheferLrp {
         self.require(evidence)?;
         let gradients = evidence.attention_gradients(targets)?;
         let (stream, model) = (evidence.stream()?.tokens.clone(), evidence.model());
-        let sites: Vec<AttentionSite> = gradients.layers.iter().map(|layer| layer.site).collect();
         let relevance = in_pool(|| {
             let Network::Vit(vit) = &model.network else { unreachable!("asked of a plain transformer") };
-            let (output, inputs) = stream.split_last().expect("a stream has a beginning and an end");
-            let mut relevance = of_read_out(vit, output.clone(), targets);
-            let mut of_attention = Vec::new();
-            for ((block, input), &site) in vit.blocks.iter().zip(inputs).zip(&sites).rev() {
-                let (above, attention) = through_block(block, vit, input.clone(), relevance);
-                relevance = above;
-                of_attention.push((site, attention));
-            }
-            of_attention.reverse();
-            of_attention
+            propagate(vit, &stream, targets).1
         });
+        let sites = gradients.layers.iter().map(|layer| layer.site);
         let [batch, _, height, width] = evidence.images().dims();
-        let maps =
-            AttentionMaps::gathered([batch, height, width], relevance).expect("a transformer has a block");
+        let maps = AttentionMaps::gathered([batch, height, width], sites.zip(relevance).collect())
+            .expect("a transformer has a block");
         Ok(gained_relevance(&maps, &gradients))
     }
+}
+
+/// Relevance of the tokens that enter the first block, and of every layer's attention weights, given the stream before the first
+/// block and after each.
+fn propagate(vit: &Vit, stream: &[Tensor<3>], targets: &[usize]) -> (Tensor<3>, Vec<Tensor<4>>) {
+    let (output, inputs) = stream.split_last().expect("a stream has a beginning and an end");
+    let mut relevance = of_read_out(vit, output.clone(), targets);
+    let mut of_attention = Vec::new();
+    for (block, input) in vit.blocks.iter().zip(inputs).rev() {
+        let (below, attention) = through_block(block, vit, input.clone(), relevance);
+        relevance = below;
+        of_attention.push(attention);
+    }
+    of_attention.reverse();
+    (relevance, of_attention)
 }
 
 /// Relevance of the tokens that leave the last block.
@@ -116,7 +122,7 @@ fn of_read_out(vit: &Vit, tokens: Tensor<3>, targets: &[usize]) -> Tensor<3> {
 
 /// Relevance of what enters a block, and of its attention weights, `[batch, heads, tokens, tokens]`.
 fn through_block(block: &Block, vit: &Vit, x: Tensor<3>, relevance: Tensor<3>) -> (Tensor<3>, Tensor<4>) {
-    let scaled = |branch: Tensor<3>, scale: &Option<archaeo_models::LayerScale>| match scale {
+    let scaled = |branch: Tensor<3>, scale: &Option<LayerScale>| match scale {
         Some(scale) => branch * scale.gamma.val().unsqueeze(),
         None => branch,
     };
@@ -208,4 +214,40 @@ fn between(first: Tensor<4>, second: Tensor<4>, product: Tensor<4>, relevance: T
 fn stabilised<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let signs = x.clone().greater_equal_elem(0.0).float() * 2.0 - 1.0;
     x + signs * STABILISER
+}
+
+#[cfg(test)]
+mod tests {
+    use archaeo_models::{NetworkSpec, Position, VitConfig};
+
+    use super::*;
+    use crate::tensors::{per_image, values};
+    use crate::testing::{random_images, random_values, vit_config, with_evidence};
+
+    /// Nothing is lost on the way down, whatever is read, and attention gets what its branch has.
+    #[test]
+    fn relevance_is_conserved() {
+        let usual = vit_config(Pooling::ClassToken);
+        for config in [
+            usual.clone(),
+            VitConfig { distilled: true, ..usual.clone() },
+            VitConfig { registers: 2, position: Position::LearnedOnPatches, ..usual.clone() },
+            VitConfig { layer_scale: true, feed_forward: FeedForward::SwiGlu, ..usual },
+            vit_config(Pooling::Mean),
+            vit_config(Pooling::MeanBesideClassToken),
+            VitConfig { norm_after_pooling: true, ..vit_config(Pooling::ClassTokenAndMean) },
+        ] {
+            let model = random_values(NetworkSpec::Vit(config.clone()));
+            with_evidence(&model, random_images(2, 6), |evidence| {
+                let Network::Vit(vit) = &model.network else { unreachable!() };
+                let (below, attention) = propagate(vit, &evidence.stream().unwrap().tokens, &[1, 3]);
+                assert_eq!(attention.len(), 3);
+                for relevance in per_image(&values(below), 2) {
+                    let sum: f64 = relevance.iter().map(|&value| f64::from(value)).sum();
+                    let size: f64 = relevance.iter().map(|&value| f64::from(value).abs()).sum();
+                    assert!((sum - 1.0).abs() < 1e-4 + 1e-6 * size, "{config:?}: {sum} of {size}");
+                }
+            });
+        }
+    }
 }

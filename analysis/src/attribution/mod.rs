@@ -26,6 +26,7 @@ mod method;
 mod occlusion;
 #[cfg(test)]
 mod oracle_tests;
+mod own_passes;
 mod pixels;
 #[cfg(test)]
 mod read_out_tests;

@@ -4,8 +4,12 @@
 
 use std::collections::BTreeSet;
 
+use archaeo_models::{NetworkSpec, Pooling, state_of, with_state};
+
 use super::*;
-use crate::testing::{MethodFixture, assert_relative, explained, joined};
+use crate::testing::{
+    MethodFixture, assert_close, assert_relative, explained, joined, random_images, random_values, vit_config,
+};
 
 /// With a coarse window that does not tile the image.
 const WINDOWS: Occlusion = Occlusion { window: Some([7, 5]), fill: Fill::Black };
@@ -52,4 +56,26 @@ fn every_method_is_what_other_programs_say() {
     }
     assert!(wrong.is_empty(), "{wrong:?}");
     assert_eq!(seen.len(), COMPARED.len(), "every method is compared somewhere: {seen:?}");
+}
+
+/// Queries and keys of zeros: every token gathers from all n tokens alike. With U the matrix of 1/n, `((I + U) / 2)^L` is
+/// `U + (I − U) / 2^L`.
+#[test]
+fn even_attention_spreads_evenly() {
+    let model = random_values(NetworkSpec::Vit(vit_config(Pooling::ClassToken)));
+    let mut state = state_of(&model);
+    for (name, array) in state.iter_mut().filter(|(name, _)| name.contains("attn.qkv")) {
+        let of_queries_and_keys = array.values.len() / 3 * 2;
+        assert!(name.ends_with("weight") || name.ends_with("bias"));
+        array.values[..of_queries_and_keys].fill(0.0);
+    }
+    let even = with_state(model, state).unwrap();
+    let n = 17.0;
+    for (method, expected) in
+        [(&AttentionMap::USUAL as &dyn Attribution, 1.0 / n), (&Rollout::USUAL, (1.0 - 0.125) / n)]
+    {
+        for map in explained(method, &even, random_images(2, 3), None) {
+            assert_close(&map.values, &[expected as f32; 16], 1e-6);
+        }
+    }
 }
