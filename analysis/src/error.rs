@@ -17,6 +17,34 @@ pub enum AnalysisError {
         /// Name of the model.
         model: String,
     },
+    /// A question about every block's tokens under the head, asked of a model whose tokens change their width.
+    #[error(
+        "{model} changes the width of its tokens between stages, so that its head reads those of the last stage alone"
+    )]
+    SeveralWidths {
+        /// Name of the model.
+        model: String,
+    },
+    /// A flow through more patches than can be waited for.
+    #[error("{model} has more than {most} patches; attention flow is for smaller grids")]
+    LargeGrid {
+        /// Name of the model.
+        model: String,
+        /// The most that are allowed.
+        most: usize,
+    },
+    /// Rules for the layers of a Vision Transformer, asked of another model.
+    #[error("{model} is not a plain Vision Transformer, for whose layers alone this method has rules")]
+    NotPlainTransformer {
+        /// Name of the model.
+        model: String,
+    },
+    /// Rules for the layers of a residual network, asked of another model.
+    #[error("{model} is not a residual network, for whose layers alone this method has rules")]
+    NotResidual {
+        /// Name of the model.
+        model: String,
+    },
     /// Answers that are not numbers.
     #[error(
         "{model} gives answers that are not finite with one of its heads replaced; take another checkpoint"

@@ -50,6 +50,8 @@ impl Probe for AttentionRecorder {
 pub struct GradientTap {
     /// One entry a layer: where, and the tapped weights `[batch, heads, tokens, tokens]`.
     pub layers: Vec<(AttentionSite, Tap<4>)>,
+    /// The residual stream, where it is wanted.
+    pub stream: Option<StreamRecorder>,
 }
 
 impl Probe for GradientTap {
@@ -57,6 +59,47 @@ impl Probe for GradientTap {
         let (tap, weights) = Tap::new(weights);
         self.layers.push((*site, tap));
         weights
+    }
+
+    fn tokens(&mut self, site: &TokenSite, tokens: Tensor<3>) -> Tensor<3> {
+        match &mut self.stream {
+            Some(stream) => stream.tokens(site, tokens),
+            None => tokens,
+        }
+    }
+}
+
+/// Keeps the residual stream before the first block and after every block.
+#[derive(Debug, Default)]
+pub struct StreamRecorder {
+    /// As each block receives it, `[batch, tokens, width]`, outside the gradient graph.
+    inputs: Vec<Tensor<3>>,
+    /// As the latest block left it.
+    output: Option<(TokenSite, Tensor<3>)>,
+}
+
+impl StreamRecorder {
+    /// Where the last block's output stands, and the stream before the first block and after each one; `None` where no block
+    /// was met.
+    pub fn finish(mut self) -> Option<(TokenSite, Vec<Tensor<3>>)> {
+        let (site, output) = self.output?;
+        self.inputs.push(output);
+        Some((site, self.inputs))
+    }
+}
+
+impl Probe for StreamRecorder {
+    fn wants_attention(&self, _: &AttentionSite) -> bool {
+        false
+    }
+
+    fn tokens(&mut self, site: &TokenSite, tokens: Tensor<3>) -> Tensor<3> {
+        match site.place {
+            TokenPlace::BlockInput => self.inputs.push(tokens.clone().inner()),
+            TokenPlace::BlockOutput => self.output = Some((*site, tokens.clone().inner())),
+            TokenPlace::AttentionInput => {}
+        }
+        tokens
     }
 }
 

@@ -205,6 +205,74 @@ pub(crate) fn headless_vit() -> Classifier {
     Classifier::new(card, 0, &Device::flex()).unwrap()
 }
 
+/// Values of all heatmaps, one after the other.
+pub(crate) fn joined(heatmaps: &[Heatmap]) -> Vec<f32> {
+    heatmaps.iter().flat_map(|map| map.values.iter().copied()).collect()
+}
+
+/// What other programs say of methods, by `make_methods.py`, with the tiny models that it says it of.
+pub(crate) struct MethodFixture {
+    own: Fixture,
+    vit_and_resnet: Fixture,
+    swin: Fixture,
+}
+
+/// A tiny model with what it is asked about.
+pub(crate) struct Subject {
+    pub name: &'static str,
+    pub model: Classifier,
+    pub images: Tensor<4>,
+    pub targets: Vec<usize>,
+}
+
+impl MethodFixture {
+    pub(crate) fn load() -> Self {
+        Self {
+            own: Fixture::read("methods.safetensors"),
+            vit_and_resnet: Fixture::load(),
+            swin: Fixture::load_swin(),
+        }
+    }
+
+    /// A ViT that reads its class token first.
+    pub(crate) fn subjects(&self) -> Vec<Subject> {
+        let (first, images) = (&self.vit_and_resnet, self.vit_and_resnet.images().narrow(0, 0, 2));
+        let small = |pooling, distilled| {
+            let sizes =
+                VitConfig { width: 16, depth: 2, heads: 2, mlp_width: 32, distilled, ..vit_config(pooling) };
+            NetworkSpec::Vit(sizes)
+        };
+        let of = |name, model| Subject {
+            name,
+            model,
+            images: images.clone(),
+            targets: first.targets()[..2].to_vec(),
+        };
+        let (mean, distilled) = (small(Pooling::Mean, false), small(Pooling::ClassToken, true));
+        vec![
+            of("vit", first.vit()),
+            of("mean", self.own.model("mean_model.", mean)),
+            of("distilled", self.own.model("distilled_model.", distilled)),
+            of("resnet", first.resnet()),
+            Subject {
+                name: "swin",
+                model: self.swin.swin(),
+                images: self.swin.images(),
+                targets: self.swin.targets(),
+            },
+        ]
+    }
+
+    /// What is known of `name` by `method`; `None` where nothing is.
+    pub(crate) fn find(&self, name: &str) -> Option<&[f32]> {
+        self.own.0.get(name).map(|array| array.values.as_slice())
+    }
+
+    pub(crate) fn values(&self, name: &str) -> &[f32] {
+        self.own.values(name)
+    }
+}
+
 /// A method's heatmaps of images numbered from 0, for the class that the model names where `targets` is `None`.
 pub(crate) fn explained(
     method: &dyn Attribution,
@@ -228,6 +296,17 @@ pub(crate) fn assert_close(actual: &[f32], expected: &[f32], tolerance: f32) {
             (a - b).abs() <= tolerance * b.abs().max(1.0),
             "at {index}: {a} is not within {tolerance} of {b}"
         );
+    }
+}
+
+/// Within `tolerance` of the largest magnitude that is expected.
+#[track_caller]
+pub(crate) fn assert_relative(actual: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(actual.len(), expected.len());
+    let scale = expected.iter().map(|value| value.abs()).fold(0.0, f32::max);
+    assert!(scale > 0.0, "nothing but zeros tells nothing");
+    for (index, (a, b)) in actual.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() <= tolerance * scale, "at {index}: {a}, not {b}, on a scale of {scale}");
     }
 }
 

@@ -9,7 +9,11 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 pub fn methods() -> PossibleValuesParser {
     let listed = attribution::methods().iter().map(|method| method.info());
     listed
-        .map(|info| choice(info.id, info.summary, info.paper.map(|paper| paper.citation)))
+        .map(|info| {
+            let earlier = attribution::EARLIER_IDS.iter().filter(|(_, id)| *id == info.id);
+            choice(info.id, info.summary, info.paper.map(|paper| paper.citation))
+                .aliases(earlier.map(|(earlier, _)| *earlier))
+        })
         .collect::<Vec<_>>()
         .into()
 }

@@ -162,7 +162,7 @@ impl Classifier {
     }
 
     /// Images as the network expects them, `[batch, 3, height, width]`.
-    pub(crate) fn normalised(&self, images: Tensor<4>) -> Tensor<4> {
+    pub fn normalised(&self, images: Tensor<4>) -> Tensor<4> {
         let Preprocessing { mean, std, .. } = self.card.preprocessing;
         let channel = |values: [f32; 3]| {
             Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, 3, 1, 1]), &images.device())

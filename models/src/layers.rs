@@ -104,6 +104,17 @@ impl Conv2d {
     }
 }
 
+/// A convolution that does what one did with the normalisation after it, at evaluation.
+#[derive(Clone, Debug)]
+pub struct FoldedConvolution {
+    /// `[out, in, kernel, kernel]`
+    pub weight: Tensor<4>,
+    /// `[out]`
+    pub bias: Tensor<1>,
+    /// Stride and padding.
+    pub geometry: Convolution,
+}
+
 /// Batch normalisation over images and positions.
 #[derive(Module, Debug)]
 pub struct BatchNorm2d {
@@ -138,6 +149,15 @@ impl BatchNorm2d {
             running_var: buffer(1.0, channels, device),
             epsilon: 1e-5,
         }
+    }
+
+    /// The convolution `conv` and its normalisation with the running moments as one convolution with a bias.
+    pub fn folded(&self, conv: &Conv2d) -> FoldedConvolution {
+        let scale = self.weight.val() / (self.running_var.val() + self.epsilon).sqrt();
+        let bias = self.bias.val() - self.running_mean.val() * scale.clone();
+        let channels = scale.dims()[0];
+        let weight = conv.weight.val() * scale.reshape([channels, 1, 1, 1]);
+        FoldedConvolution { weight, bias, geometry: conv.geometry() }
     }
 
     /// The convolution `conv`, its normalisation, then what `then` says, `[batch, in, height, width]` →

@@ -51,7 +51,7 @@ pub use describe::{DescribeError, Described, ModelRequest};
 pub use export::{Library, configuration, export, write_configuration};
 pub use forward::{ForwardPass, Tokens, Transformer};
 pub use initialize::initialize;
-pub use layers::{BatchNorm2d, Conv2d, LayerNorm, Linear};
+pub use layers::{BatchNorm2d, Conv2d, FoldedConvolution, LayerNorm, Linear};
 pub use memory::{TooLarge, check_memory};
 pub use nearest::nearest;
 pub use pass::{LayerMoments, Pass, TrainingStep};

@@ -151,8 +151,12 @@ impl AttentionMaps {
     /// ([`AttentionSite::read_out_weights`]): to the class token, to all patches on average, or to both. On the layer's own
     /// grid; weight on filled-up places is left out.
     pub fn readout_map(&self, layer: usize, image: usize, head: usize) -> Heatmap {
+        self.map_towards(layer, image, head, &self.layers[layer].site.read_out_weights())
+    }
+
+    /// What one head sends from the patches to all tokens, each by its entry in `shares`, as [`AttentionMaps::readout_map`].
+    pub(crate) fn map_towards(&self, layer: usize, image: usize, head: usize, shares: &[f64]) -> Heatmap {
         let layer = &self.layers[layer];
-        let shares = layer.site.read_out_weights();
         let mut received = vec![0f64; layer.tokens()];
         for group in layer.groups() {
             let readers = group.tokens.iter().enumerate().filter(|(_, token)| shares[**token] != 0.0);

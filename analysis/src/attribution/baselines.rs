@@ -3,7 +3,7 @@
 use archaeo_random::keyed_rng;
 use rand::RngExt;
 
-use super::{Attribution, Evidence, Heatmap, Kind, MethodInfo, Resolution};
+use super::{Attribution, Cost, Evidence, Heatmap, Kind, MethodInfo, Resolution};
 use crate::tensors::{per_image, values};
 use crate::{AnalysisError, Paper};
 
@@ -34,7 +34,9 @@ const fn baseline(
         paper,
         needs: &[],
         depends_on_class: false,
+        signed: false,
         resolution: Resolution::Pixels,
+        cost: Cost::Shared,
     }
 }
 

@@ -3,21 +3,22 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use archaeo_models::{AttentionSite, Classifier, Pass, Probe, TokenSite};
+use archaeo_models::{AttentionSite, Classifier, Network, Pass, Probe, TokenSite};
 use archaeo_ops::in_pool;
 use burn::tensor::Tensor;
 
 use crate::answers::predicted_classes;
 use crate::attention::{AttentionMaps, target_score};
-use crate::probes::{AttentionRecorder, FeatureTap, GradientTap, Tap};
+use crate::probes::{AttentionRecorder, FeatureTap, GradientTap, StreamRecorder, Tap};
 use crate::tensors::values;
 use crate::{AnalysisError, Keys};
 
 /// One model and one batch of images, with what was computed of them so far.
 ///
-/// Three passes are all there is: one that taps the last spatial representation, which also gives the logits; one that
-/// records the attention weights; and one for their gradients, which gives the weights too, so that the second is not made
-/// any more after it. Gradients belong to the classes they were asked for, and only the latest are kept.
+/// Two passes serve most methods: one that taps the last spatial representation, which also gives the logits; and one for the
+/// gradients at the attention weights and at the pixels, which keeps the weights and the residual stream too. What is asked for
+/// alone, and first, takes a smaller pass of its own. Gradients belong to the classes they were asked for, and only the latest are
+/// kept. Methods that look at other images than the batch's make passes of their own.
 pub struct Evidence<'a> {
     model: &'a Classifier,
     images: Tensor<4>,
@@ -27,6 +28,19 @@ pub struct Evidence<'a> {
     feature_gradients: Latest<Tensor<4>>,
     attention: OnceCell<AttentionMaps>,
     attention_gradients: Latest<AttentionMaps>,
+    pixel_gradients: Latest<Tensor<4>>,
+    stream: OnceCell<Stream>,
+}
+
+/// A transformer's residual stream.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Before the first block and after each, `[batch, tokens, width]`.
+    pub tokens: Vec<Tensor<3>>,
+    /// Patch tokens as rows and columns.
+    pub grid: [usize; 2],
+    /// Tokens before the first patch.
+    pub prefix_tokens: usize,
 }
 
 /// What was computed last, and for which classes.
@@ -62,6 +76,8 @@ impl<'a> Evidence<'a> {
             feature_gradients: RefCell::default(),
             attention: OnceCell::new(),
             attention_gradients: RefCell::default(),
+            pixel_gradients: RefCell::default(),
+            stream: OnceCell::new(),
         }
     }
 
@@ -155,12 +171,46 @@ impl<'a> Evidence<'a> {
         self.require_attention()?;
         self.classes()?;
         Ok(latest(&self.attention_gradients, targets, || {
-            let mut tap = GradientTap::default();
-            let gradients = target_score(self.pass(&mut tap), targets).backward();
+            let stream = self.has_one_stream().then(StreamRecorder::default);
+            let mut tap = GradientTap { stream, ..GradientTap::default() };
+            let (pixels, images) = Tap::new(self.images.clone());
+            let gradients = target_score(self.pass_of(images, &mut tap), targets).backward();
+            latest(&self.pixel_gradients, targets, || pixels.gradient(&gradients));
+            if let Some(stream) = tap.stream.take().and_then(gathered_stream) {
+                self.stream.get_or_init(|| stream);
+            }
             let weights = || tap.layers.iter().map(|(site, layer)| (*site, layer.value())).collect();
             self.attention.get_or_init(|| self.gathered(weights()));
             let slopes = tap.layers.iter().map(|(site, layer)| (*site, layer.gradient(&gradients)));
             self.gathered(slopes.collect())
+        }))
+    }
+
+    /// The gradients at the pixels, in [0, 1], of each image's logit of its class, `[batch, 3, height, width]`.
+    ///
+    /// # Errors
+    /// A model without a head.
+    ///
+    /// # Panics
+    /// If `targets` does not name a class for each image.
+    pub fn pixel_gradients(&self, targets: &[usize]) -> Result<Rc<Tensor<4>>, AnalysisError> {
+        self.classes()?;
+        Ok(latest(&self.pixel_gradients, targets, || self.gradients_at(self.images.clone(), targets)))
+    }
+
+    /// The residual stream of a transformer whose tokens keep their width.
+    ///
+    /// # Errors
+    /// A model without attention, or one whose tokens change their width.
+    pub fn stream(&self) -> Result<&Stream, AnalysisError> {
+        self.require_attention()?;
+        if !self.has_one_stream() {
+            return Err(AnalysisError::SeveralWidths { model: self.model.card().name.clone() });
+        }
+        Ok(self.stream.get_or_init(|| {
+            let mut recorder = StreamRecorder::default();
+            self.pass(&mut recorder);
+            gathered_stream(recorder).expect("a transformer has a block")
         }))
     }
 
@@ -170,9 +220,17 @@ impl<'a> Evidence<'a> {
     }
 
     fn pass(&self, probe: &mut (dyn Probe + Send)) -> Tensor<2> {
+        self.pass_of(self.images.clone(), probe)
+    }
+
+    pub(super) fn pass_of(&self, images: Tensor<4>, probe: &mut (dyn Probe + Send)) -> Tensor<2> {
         self.passes.set(self.passes.get() + 1);
-        let (model, images) = (self.model, self.images.clone());
+        let model = self.model;
         in_pool(|| model.logits(images, &mut Pass::evaluate(probe)))
+    }
+
+    fn has_one_stream(&self) -> bool {
+        self.model.has_attention() && !matches!(self.model.network, Network::Swin(_))
     }
 
     fn gathered(&self, layers: Vec<(AttentionSite, Tensor<4>)>) -> AttentionMaps {
@@ -206,6 +264,11 @@ impl<'a> Evidence<'a> {
         };
         FeaturePass { tap, plain: values(logits.clone()), logits: RefCell::new(Some(logits)) }
     }
+}
+
+fn gathered_stream(recorder: StreamRecorder) -> Option<Stream> {
+    let (TokenSite { grid, prefix_tokens, .. }, tokens) = recorder.finish()?;
+    Some(Stream { tokens, grid, prefix_tokens })
 }
 
 /// What is kept for these classes, or what `compute` gives.

@@ -1,9 +1,6 @@
 //! Grad-CAM (Selvaraju et al., 2017): which places of the last spatial representation speak for a class.
 
-use burn::tensor::Tensor;
-
-use super::{Attribution, Capability, Evidence, Heatmap, Kind, MethodInfo, Resolution};
-use crate::tensors::{per_image, values};
+use super::{Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, Resolution, channels};
 use crate::{AnalysisError, Paper};
 
 /// Each channel of the last spatial representation ([`Evidence::features`]) is weighted by the spatial mean of the gradient of
@@ -21,7 +18,9 @@ static GRAD_CAM: MethodInfo = MethodInfo {
     paper: Some(Paper { citation: "Selvaraju et al., 2017", url: "https://arxiv.org/abs/1610.02391" }),
     needs: &[Capability::FeatureMaps, Capability::Gradients],
     depends_on_class: true,
+    signed: false,
     resolution: Resolution::FeatureMap,
+    cost: Cost::Shared,
 };
 
 impl Attribution for GradCam {
@@ -30,28 +29,11 @@ impl Attribution for GradCam {
     }
 
     fn explain(&self, evidence: &Evidence, targets: &[usize]) -> Result<Vec<Heatmap>, AnalysisError> {
-        let gradients = evidence.feature_gradients(targets)?;
-        Ok(class_activation(evidence.features(), Tensor::clone(&gradients)))
-    }
-}
-
-/// Both `[batch, channels, height, width]`.
-fn class_activation(features: Tensor<4>, gradients: Tensor<4>) -> Vec<Heatmap> {
-    let [batch, _, height, width] = features.dims();
-    let (features, gradients) = (values(features), values(gradients));
-    per_image(&features, batch)
-        .zip(per_image(&gradients, batch))
-        .map(|(features, gradients)| {
-            let places = height * width;
-            let mut sum = vec![0f64; places];
-            for (channel, slope) in features.chunks_exact(places).zip(gradients.chunks_exact(places)) {
-                let weight = slope.iter().map(|&value| f64::from(value)).sum::<f64>() / places as f64;
-                sum.iter_mut().zip(channel).for_each(|(sum, &value)| *sum += weight * f64::from(value));
-            }
-            let positive = sum.into_iter().map(|value| value.max(0.0) as f32).collect();
-            Heatmap::new(height, width, positive)
+        channels::summed(evidence, targets, |channel, slopes, sum| {
+            let weight = slopes.iter().map(|&value| f64::from(value)).sum::<f64>() / slopes.len() as f64;
+            sum.iter_mut().zip(channel).for_each(|(sum, &value)| *sum += weight * f64::from(value));
         })
-        .collect()
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The contract of a method, and what it says about itself.
 
-use archaeo_models::Classifier;
+use archaeo_models::{Classifier, Network, NetworkSpec};
 use serde::Serialize;
 
 use super::{Evidence, Heatmap};
@@ -26,6 +26,17 @@ pub trait Attribution: Sync {
         match self.info().needs.iter().find_map(|need| need.lacking(model)) {
             None => Applicability::Applies,
             Some(reason) => Applicability::DoesNot(reason),
+        }
+    }
+
+    /// Nothing where the method applies to the model of `evidence`.
+    ///
+    /// # Errors
+    /// The reason why it does not.
+    fn require(&self, evidence: &Evidence) -> Result<(), AnalysisError> {
+        match self.applies(evidence.model()) {
+            Applicability::Applies => Ok(()),
+            Applicability::DoesNot(reason) => Err(reason),
         }
     }
 
@@ -56,8 +67,24 @@ pub struct MethodInfo {
     pub needs: &'static [Capability],
     /// Whether another class gives another heatmap.
     pub depends_on_class: bool,
+    /// Whether values below zero speak against the class; otherwise there are none.
+    pub signed: bool,
     /// What a value of the heatmap stands for.
     pub resolution: Resolution,
+    /// How much work an image is.
+    pub cost: Cost,
+}
+
+/// How much work a method makes of an image, in passes through the model; the cheapest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cost {
+    /// At most one pass and its gradient beyond those that [`Evidence`] keeps for all methods.
+    Shared,
+    /// Some dozens of passes of its own.
+    Dozens,
+    /// A hundred passes or more, or as much time.
+    Hundreds,
 }
 
 /// What a method is for.
@@ -80,7 +107,20 @@ pub enum Capability {
     FeatureMaps,
     /// Gradients of a class's logit.
     Gradients,
+    /// Logits of classes.
+    Classes,
+    /// Tokens of one width from the first block to the last, so that the head can read them after any block.
+    OneStream,
+    /// At most [`LARGEST_FLOW`] patches.
+    SmallGrid,
+    /// The blocks of a Vision Transformer without windows and biases of position, of which every layer is known.
+    PlainTransformer,
+    /// The layers of a residual network.
+    ResidualNetwork,
 }
+
+/// The most patches between which a maximum flow is looked for.
+pub const LARGEST_FLOW: usize = 100;
 
 impl Capability {
     /// Why a model cannot be asked for this; `None` where it can.
@@ -88,13 +128,42 @@ impl Capability {
         let name = || model.card().name.clone();
         match self {
             Self::Attention if !model.has_attention() => Some(AnalysisError::NoAttention { model: name() }),
-            Self::Gradients if model.card().classes.is_empty() => {
+            Self::Gradients | Self::Classes if model.card().classes.is_empty() => {
                 Some(AnalysisError::NoClasses { model: name() })
             }
+            Self::OneStream if matches!(model.network, Network::Swin(_)) => {
+                Some(AnalysisError::SeveralWidths { model: name() })
+            }
+            Self::SmallGrid if patches(model).is_some_and(|patches| patches > LARGEST_FLOW) => {
+                Some(AnalysisError::LargeGrid { model: name(), most: LARGEST_FLOW })
+            }
+            Self::PlainTransformer if !matches!(model.network, Network::Vit(_)) => {
+                Some(AnalysisError::NotPlainTransformer { model: name() })
+            }
+            Self::ResidualNetwork
+                if !matches!(model.network, Network::Resnet(_) | Network::CifarResnet(_)) =>
+            {
+                Some(AnalysisError::NotResidual { model: name() })
+            }
             // Every network hands its last representation to the probe.
-            Self::Attention | Self::FeatureMaps | Self::Gradients => None,
+            _ => None,
         }
     }
+}
+
+/// Side of a transformer's patches in pixels; `None` of a residual network.
+pub(super) fn patch_size(model: &Classifier) -> Option<usize> {
+    match &model.card().network {
+        NetworkSpec::Vit(config) => Some(config.patch_size),
+        NetworkSpec::Beit(config) => Some(config.patch_size),
+        NetworkSpec::Swin(config) => Some(config.patch_size),
+        NetworkSpec::ZeroShot(config) => Some(config.image.patch_size),
+        NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => None,
+    }
+}
+
+fn patches(model: &Classifier) -> Option<usize> {
+    Some((model.card().preprocessing.image_size / patch_size(model)?).pow(2))
 }
 
 /// What a value of a heatmap stands for.
@@ -103,6 +172,8 @@ impl Capability {
 pub enum Resolution {
     /// A patch of the first layer's grid.
     Patches,
+    /// A token of the last layer's grid: of a Swin Transformer several patches, of others one.
+    LastLayer,
     /// A place of the last spatial representation.
     FeatureMap,
     /// A pixel of the model's input.

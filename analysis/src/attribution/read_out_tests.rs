@@ -8,9 +8,14 @@ use archaeo_models::{
 use burn::tensor::{Device, Tensor};
 
 use crate::attention::{AttentionMaps, DistanceConvention, attention_statistics, target_score};
-use crate::attribution::{AttentionRelevance, Attribution, GradCam, GradientRollout, Heatmap, Rollout};
+use crate::attribution::{
+    AttentionMap, AttentionRelevance, AttentionXGradient, Attribution, GradCam, GradientRollout, Heatmap,
+    LeGrad, LogitLens, Rollout,
+};
 use crate::tensors::values;
-use crate::testing::{CLASSES, assert_close, explained, random_images, random_values, vit_config};
+use crate::testing::{
+    CLASSES, assert_close, explained, random_images, random_values, vit_config, with_evidence,
+};
 
 type Matrix = Vec<Vec<f64>>;
 
@@ -123,6 +128,7 @@ fn rollouts_start_from_the_tokens_that_are_read() {
         let of = |method: &dyn Attribution| explained(method, &model, images.clone(), Some(&TARGETS));
         let (plain, by_gradient) = (of(&Rollout::USUAL), of(&GradientRollout));
         let relevance = of(&AttentionRelevance);
+        let (last_relevance, last_attention) = (of(&AttentionXGradient), of(&AttentionMap::USUAL));
         for image in 0..2 {
             let attention = |l: usize, i: usize, j: usize| entry(&[&weights], l, image, i, j);
             let positive = |l: usize, i: usize, j: usize| entry(&[&weights, &gradients], l, image, i, j);
@@ -135,6 +141,10 @@ fn rollouts_start_from_the_tokens_that_are_read() {
             check(&format!("{name}: gradient rollout"), &by_gradient[image], &expected);
             let expected = read(&shares, depth, |l, i, j| positive(l, i, j) + identity(i, j));
             check(&format!("{name}: relevance"), &relevance[image], &expected);
+            let expected = read(&shares, 1, |_, i, j| positive(depth - 1, i, j));
+            check(&format!("{name}: attention x gradient"), &last_relevance[image], &expected);
+            let expected = read(&shares, 1, |_, i, j| attention(depth - 1, i, j));
+            check(&format!("{name}: attention"), &last_attention[image], &expected);
             for layer in 0..depth {
                 let n = shares.len();
                 let row = weights.layers[layer].head(image, 0, 2);
@@ -223,6 +233,32 @@ fn grad_cam_looks_at_the_patches_that_enter_the_last_attention() {
             let expected: Vec<f32> = (before..n).map(|t| sum(t) as f32).collect();
             check(&format!("{name}: Grad-CAM"), found, &expected);
         }
+    }
+}
+
+/// For a model with any tokens before its patches, a block that is the last is read as the model itself is.
+#[test]
+fn what_the_head_says_after_the_last_block_is_the_answer() {
+    let images = random_images(2, 4);
+    for Kind { name, model, shares, .. } in kinds() {
+        let (weights, gradients) =
+            AttentionMaps::record_with_gradients(&model, images.clone(), &TARGETS).unwrap();
+        let n = shares.len();
+        let found = with_evidence(&model, images.clone(), |evidence| {
+            let after: Vec<f32> = values(evidence.answer_after_block(2, &mut ()));
+            assert_close(&after, evidence.logits(), 1e-4);
+            let first = LeGrad.explain(evidence, &TARGETS).unwrap();
+            assert!(first.iter().all(|map| map.values.len() == PATCHES && !map.is_constant()), "{name}");
+            LogitLens::USUAL.logits(evidence).unwrap()
+        });
+        assert_eq!(found.len(), 2 * PATCHES * CLASSES, "{name}");
+        // A head that is linear in what it reads says of the mean what it says of the patches on average, but for norms and
+        // squashing: nothing exact; that every patch is read alone is.
+        let other = with_evidence(&model, images.clone().flip([0]), |evidence| {
+            LogitLens::USUAL.logits(evidence).unwrap()
+        });
+        assert_close(&found[..PATCHES * CLASSES], &other[PATCHES * CLASSES..], 1e-3);
+        assert_eq!((weights.layers[2].places, gradients.layers[2].places), (n, n));
     }
 }
 

@@ -16,7 +16,7 @@ use archaeo_models::merged_tokens;
 use serde::{Deserialize, Serialize};
 
 use super::Heatmap;
-use super::{Attribution, Capability, Evidence, Kind, MethodInfo, Resolution};
+use super::{Attribution, Capability, Cost, Evidence, Kind, MethodInfo, Resolution};
 use crate::attention::{AttentionMaps, Group, LayerMaps};
 use crate::{AnalysisError, Paper};
 
@@ -34,7 +34,7 @@ pub enum HeadFusion {
 }
 
 /// How [`Rollout`] treats a layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RolloutOptions {
     /// How the heads become one matrix.
@@ -42,6 +42,19 @@ pub struct RolloutOptions {
     /// Share of each row's entries, the smallest, that are set to zero, in [0, 1). The count is rounded down; among equal
     /// entries the earlier keys go first.
     pub discard: f64,
+    /// The first layer whose attention counts, numbered from 1; those before it are left out, as if every token kept to itself.
+    pub start_layer: usize,
+}
+
+impl RolloutOptions {
+    /// As in the paper: the mean over heads of every layer, with nothing discarded.
+    pub const USUAL: Self = Self { fusion: HeadFusion::Mean, discard: 0.0, start_layer: 1 };
+}
+
+impl Default for RolloutOptions {
+    fn default() -> Self {
+        Self::USUAL
+    }
 }
 
 /// Attention rollout (Abnar & Zuidema, 2020, equation 1): `M = (A + I) / 2` with A the fused heads, its rows normalised to
@@ -50,13 +63,13 @@ pub struct RolloutOptions {
 /// With mean fusion the sum of a heatmap is the share that does not end in prefix tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rollout {
-    /// How layers are treated. The discard ratio lies in [0, 1); another one panics.
+    /// How layers are treated. The discard ratio lies in [0, 1) and the start layer among the model's; others panic.
     pub options: RolloutOptions,
 }
 
 impl Rollout {
-    /// As in the paper: the mean over heads, with nothing discarded.
-    pub const USUAL: Self = Self { options: RolloutOptions { fusion: HeadFusion::Mean, discard: 0.0 } };
+    /// With [`RolloutOptions::USUAL`].
+    pub const USUAL: Self = Self { options: RolloutOptions::USUAL };
 }
 
 /// Gradient rollout: as [`Rollout`], with `A = mean over heads of max(weights ⊙ gradients, 0)`, each layer with its own
@@ -77,7 +90,9 @@ static ROLLOUT: MethodInfo = MethodInfo {
     paper: Some(Paper { citation: "Abnar and Zuidema, 2020", url: "https://arxiv.org/abs/2005.00928" }),
     needs: &[Capability::Attention],
     depends_on_class: false,
+    signed: false,
     resolution: Resolution::Patches,
+    cost: Cost::Shared,
 };
 
 static GRADIENT_ROLLOUT: MethodInfo = MethodInfo {
@@ -88,18 +103,22 @@ static GRADIENT_ROLLOUT: MethodInfo = MethodInfo {
     paper: None,
     needs: &[Capability::Attention, Capability::Gradients],
     depends_on_class: true,
+    signed: false,
     resolution: Resolution::Patches,
+    cost: Cost::Shared,
 };
 
 static RELEVANCE: MethodInfo = MethodInfo {
-    id: "relevance",
+    id: "chefer",
     title: "attention relevance",
     summary: "attention that raises the class's logit, added up along the residual path",
     kind: Kind::Explanation,
     paper: Some(Paper { citation: "Chefer et al., 2021", url: "https://arxiv.org/abs/2103.15679" }),
     needs: &[Capability::Attention, Capability::Gradients],
     depends_on_class: true,
+    signed: false,
     resolution: Resolution::Patches,
+    cost: Cost::Shared,
 };
 
 impl Attribution for Rollout {
@@ -136,7 +155,18 @@ impl Attribution for AttentionRelevance {
 
 fn rollout(maps: &AttentionMaps, options: &RolloutOptions) -> Vec<Heatmap> {
     assert!((0.0..1.0).contains(&options.discard), "a discard ratio lies in [0, 1), not {}", options.discard);
-    pull_back(maps, |Place { image, layer, group, query }| {
+    let layers = 1..=maps.layers.len();
+    assert!(
+        layers.contains(&options.start_layer),
+        "a rollout starts at a layer in {layers:?}, not {}",
+        options.start_layer
+    );
+    pull_back(maps, 0, |Place { image, layer, group, query }| {
+        if layer + 1 < options.start_layer {
+            let mut row = vec![0.0; group.tokens.len()];
+            row[query] = 1.0;
+            return row;
+        }
         let heads = 0..maps.layers[layer].heads;
         let mut row =
             fuse(heads.map(|head| maps.layers[layer].weights(image, head, group, query)), options.fusion);
@@ -146,19 +176,36 @@ fn rollout(maps: &AttentionMaps, options: &RolloutOptions) -> Vec<Heatmap> {
 }
 
 fn gradient_rollout(weights: &AttentionMaps, gradients: &AttentionMaps) -> Vec<Heatmap> {
-    pull_back(weights, |place| with_residual(positive_relevance(weights, gradients, &place), place.query))
+    pull_back(weights, 0, |place| with_residual(positive_relevance(weights, gradients, &place), place.query))
 }
 
 fn attention_relevance(weights: &AttentionMaps, gradients: &AttentionMaps) -> Vec<Heatmap> {
-    pull_back(weights, |place| {
-        let mut row = positive_relevance(weights, gradients, &place);
-        row[place.query] += 1.0;
-        row
-    })
+    pull_back(weights, 0, |place| relevance_with_residual(weights, gradients, place))
+}
+
+/// [`attention_relevance`] of `weights` on one grid, without what the identities alone leave at each patch, the patch's own share in
+/// what is read.
+pub(super) fn gained_relevance(weights: &AttentionMaps, gradients: &AttentionMaps) -> Vec<Heatmap> {
+    let site = &weights.layers[0].site;
+    let own = site.read_out_weights().split_off(site.prefix.count());
+    let [rows, columns] = site.grid;
+    let heatmap = |row: Vec<f64>| {
+        let gained = row.iter().zip(&own).map(|(sum, own)| (sum - own).max(0.0) as f32);
+        Heatmap::new(rows, columns, gained.collect())
+    };
+    let all = rows_at_patches(weights, 0, |place| relevance_with_residual(weights, gradients, place));
+    all.into_iter().map(heatmap).collect()
+}
+
+/// A row of `I + mean over heads of max(weights ⊙ gradients, 0)`.
+fn relevance_with_residual(weights: &AttentionMaps, gradients: &AttentionMaps, place: Place) -> Vec<f64> {
+    let mut row = positive_relevance(weights, gradients, &place);
+    row[place.query] += 1.0;
+    row
 }
 
 /// A row of a layer's matrix: that of a query of one group.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     image: usize,
     layer: usize,
     group: &'a Group,
@@ -166,13 +213,26 @@ struct Place<'a> {
     query: usize,
 }
 
-/// The read tokens' row of `M_L · … · M_1`, patch columns only; `row_of` gives a row of `M`, one entry a token of the group.
-fn pull_back(maps: &AttentionMaps, row_of: impl Fn(Place) -> Vec<f64>) -> Vec<Heatmap> {
+/// The read tokens' row of `M_L · … · M_first`, patch columns only, on the grid of layer `first`, counted from 0; `row_of` gives a
+/// row of `M`, one entry for each token of the group.
+pub(super) fn pull_back(
+    maps: &AttentionMaps,
+    first: usize,
+    row_of: impl Fn(Place) -> Vec<f64>,
+) -> Vec<Heatmap> {
+    let [rows, columns] = maps.layers[first].site.grid;
+    let heatmap =
+        |row: Vec<f64>| Heatmap::new(rows, columns, row.iter().map(|&value| value as f32).collect());
+    rows_at_patches(maps, first, row_of).into_iter().map(heatmap).collect()
+}
+
+/// [`pull_back`] before it is rounded to 32 bits.
+fn rows_at_patches(maps: &AttentionMaps, first: usize, row_of: impl Fn(Place) -> Vec<f64>) -> Vec<Vec<f64>> {
     let groups: Vec<Vec<Group>> = maps.layers.iter().map(LayerMaps::groups).collect();
     let last = maps.layers.last().expect("maps have a layer");
     let one_image = |image: usize| {
         let mut row = last.site.read_out_weights();
-        for (layer, groups) in groups.iter().enumerate().rev() {
+        for (layer, groups) in groups.iter().enumerate().skip(first).rev() {
             let mut next = vec![0.0; row.len()];
             for group in groups {
                 for (query, &token) in
@@ -182,14 +242,13 @@ fn pull_back(maps: &AttentionMaps, row_of: impl Fn(Place) -> Vec<f64>) -> Vec<He
                     group.tokens.iter().zip(shares).for_each(|(&key, share)| next[key] += row[token] * share);
                 }
             }
-            row = match layer.checked_sub(1).map(|before| maps.layers[before].site.grid) {
-                Some(before) if before != maps.layers[layer].site.grid => before_merging(&next, before),
-                _ => next,
+            let before = maps.layers[layer.saturating_sub(1).max(first)].site.grid;
+            row = match before == maps.layers[layer].site.grid {
+                true => next,
+                false => before_merging(&next, before),
             };
         }
-        let patches = row[maps.layers[0].site.prefix.count()..].iter().map(|&value| value as f32).collect();
-        let [rows, columns] = maps.grid();
-        Heatmap::new(rows, columns, patches)
+        row.split_off(maps.layers[first].site.prefix.count())
     };
     (0..maps.images).map(one_image).collect()
 }
@@ -246,7 +305,12 @@ fn with_residual(mut row: Vec<f64>, query: usize) -> Vec<f64> {
     row
 }
 
-fn positive_relevance(weights: &AttentionMaps, gradients: &AttentionMaps, place: &Place) -> Vec<f64> {
+/// A row of the mean over heads of `max(weights ⊙ gradients, 0)`.
+pub(super) fn positive_relevance(
+    weights: &AttentionMaps,
+    gradients: &AttentionMaps,
+    place: &Place,
+) -> Vec<f64> {
     let Place { image, layer, group, query } = *place;
     let (weights, gradients) = (&weights.layers[layer], &gradients.layers[layer]);
     let mut mean = vec![0.0; group.tokens.len()];
@@ -280,7 +344,7 @@ mod tests {
             ("rollout_min", HeadFusion::Min, 0.0),
             ("rollout_discard", HeadFusion::Mean, 0.4),
         ] {
-            let found = joined(rollout(&weights, &RolloutOptions { fusion, discard }));
+            let found = joined(rollout(&weights, &RolloutOptions { fusion, discard, start_layer: 1 }));
             assert_close(&found, fixture.values(name), 1e-6);
         }
         assert_close(
@@ -357,10 +421,21 @@ mod tests {
     fn without_a_class_token_nothing_is_lost() {
         let maps = random_attention(2, 3, PrefixTokens::NONE, ReadOut::MeanOfPatches);
         for discard in [0.0, 0.5, 0.9] {
-            for heatmap in rollout(&maps, &RolloutOptions { fusion: HeadFusion::Max, discard }) {
+            for heatmap in
+                rollout(&maps, &RolloutOptions { fusion: HeadFusion::Max, discard, start_layer: 2 })
+            {
                 assert!((heatmap.values.iter().sum::<f32>() - 1.0).abs() < 1e-6);
             }
         }
+    }
+
+    #[test]
+    fn a_later_start_leaves_the_first_layers_out() {
+        let maps = random_attention(2, 3, PrefixTokens::CLASS, ReadOut::ClassToken);
+        let start = |start_layer| RolloutOptions { start_layer, ..RolloutOptions::USUAL };
+        let shorter = AttentionMaps { layers: maps.layers[1..].to_vec(), ..maps.clone() };
+        assert_eq!(rollout(&maps, &start(2)), rollout(&shorter, &start(1)));
+        assert_ne!(rollout(&maps, &start(2)), rollout(&maps, &start(1)));
     }
 
     #[test]

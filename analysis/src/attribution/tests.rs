@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use archaeo_models::Classifier;
+use archaeo_models::{Classifier, Pass};
+use archaeo_ops::in_pool;
 
 use super::*;
+use crate::attention::target_score;
+use crate::probes::GradientTap;
+use crate::tensors::values;
 use crate::testing::{Fixture, assert_close, headless_vit, pooled_vit, random_images, with_evidence};
 
 fn models() -> Vec<Classifier> {
@@ -30,6 +34,27 @@ fn every_method_has_a_name_of_its_own() {
         assert!(info.paper.is_none_or(|paper| paper.url.starts_with("https://")), "{}", info.id);
     }
     assert!(method("no-such").is_none());
+    for (earlier, id) in EARLIER_IDS {
+        assert!(!ids.contains(earlier) && method(earlier).unwrap().info().id == id);
+    }
+}
+
+#[test]
+fn every_method_has_a_page() {
+    let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/methods");
+    for method in methods() {
+        let info = method.info();
+        let page = std::fs::read_to_string(pages.join(format!("{}.md", info.id))).expect(info.id);
+        assert!(page.lines().count() <= 40, "{}", info.id);
+        assert!(info.paper.is_none_or(|paper| page.contains(paper.url)), "{} names its paper", info.id);
+        assert_eq!(
+            page.contains("does not depend on the class"),
+            !info.depends_on_class && info.kind == Kind::Explanation,
+            "{}",
+            info.id
+        );
+        assert_eq!(page.contains(", signed"), info.signed, "{}", info.id);
+    }
 }
 
 #[test]
@@ -49,6 +74,9 @@ fn every_method_runs_where_it_applies_and_refuses_with_its_reason_elsewhere() {
                         let [rows, columns] = match info.resolution {
                             Resolution::Pixels => [height, width],
                             Resolution::Patches => evidence.attention().unwrap().grid(),
+                            Resolution::LastLayer => {
+                                evidence.attention().unwrap().layers.last().unwrap().site.grid
+                            }
                             Resolution::FeatureMap => {
                                 let [_, _, rows, columns] = evidence.features().dims();
                                 [rows, columns]
@@ -59,6 +87,8 @@ fn every_method_runs_where_it_applies_and_refuses_with_its_reason_elsewhere() {
                             "{}",
                             info.id
                         );
+                        let negative = maps.iter().flat_map(|map| &map.values).any(|&value| value < 0.0);
+                        assert!(!negative || info.signed, "{}", info.id);
                     }
                     Applicability::DoesNot(reason) => {
                         refused += 1;
@@ -69,9 +99,20 @@ fn every_method_runs_where_it_applies_and_refuses_with_its_reason_elsewhere() {
             }
         });
     }
-    let needing = |need| methods().iter().filter(|method| method.info().needs.contains(&need)).count();
-    // Of the residual network those of attention, of the headless one those of gradients.
-    assert_eq!(refused, needing(Capability::Attention) + needing(Capability::Gradients));
+    let needing = |needs: &[Capability]| {
+        methods().iter().filter(|method| method.info().needs.iter().any(|need| needs.contains(need))).count()
+    };
+    let expected = [
+        // The ViT and the one without a class token are not residual networks.
+        needing(&[Capability::ResidualNetwork]) * 2,
+        // Neither is the Swin Transformer, and its tokens change their width.
+        needing(&[Capability::ResidualNetwork, Capability::OneStream, Capability::PlainTransformer]),
+        // The residual network has no attention.
+        needing(&[Capability::Attention, Capability::PlainTransformer]),
+        // The ViT without a head has no classes.
+        needing(&[Capability::Gradients, Capability::Classes, Capability::ResidualNetwork]),
+    ];
+    assert_eq!(refused, expected.iter().sum::<usize>());
 }
 
 #[test]
@@ -109,6 +150,12 @@ fn another_class_gives_another_heatmap_only_where_the_method_says_so() {
     }
 }
 
+/// Those that make few passes of a model, and share them.
+fn affordable(model: &Classifier) -> Vec<&'static dyn Attribution> {
+    let few = |method: &&dyn Attribution| method.info().cost == Cost::Shared && method.applies(model).holds();
+    methods().iter().copied().filter(few).collect()
+}
+
 #[test]
 fn evidence_is_gathered_when_it_is_first_asked_for_and_once() {
     let fixture = Fixture::load();
@@ -117,15 +164,33 @@ fn evidence_is_gathered_when_it_is_first_asked_for_and_once() {
         assert_eq!(evidence.passes(), 0);
         let classes = evidence.predicted().unwrap();
         assert_eq!(evidence.passes(), 1);
-        // The logits' pass serves Grad-CAM; one with gradients serves all that need attention.
-        let all = explain_all(methods(), evidence, &classes).unwrap();
+        // The logits' pass serves the maps of class activation; one with gradients serves all that need attention or gradients at
+        // the pixels, and gives the residual stream.
+        let methods = affordable(&vit);
+        let all = explain_all(&methods, evidence, &classes).unwrap();
         assert_eq!(evidence.passes(), 2);
-        assert_eq!(explain_all(methods(), evidence, &classes).unwrap(), all);
+        assert_eq!(explain_all(&methods, evidence, &classes).unwrap(), all);
         assert_eq!(evidence.passes(), 2);
         // Other classes take other gradients, each with a pass of its own.
         let others: Vec<usize> = classes.iter().map(|class| (class + 1) % 5).collect();
-        assert_ne!(explain_all(methods(), evidence, &others).unwrap(), all);
+        assert_ne!(explain_all(&methods, evidence, &others).unwrap(), all);
         assert_eq!(evidence.passes(), 4);
+    });
+    with_evidence(&vit, fixture.images(), |evidence| {
+        Saliency.explain(evidence, &[0, 1, 2]).unwrap();
+        assert_eq!(evidence.passes(), 1, "without attention, where nobody asks for it");
+        LogitLens::USUAL.explain(evidence, &[0, 1, 2]).unwrap();
+        assert_eq!(evidence.passes(), 2);
+        // 25 copies; 50 points and both ends; 16 patches and the image itself, 51 in one pass.
+        for (method, passes) in [
+            (&SmoothGrad::USUAL as &dyn Attribution, 25),
+            (&IntegratedGradients::USUAL, 52),
+            (&Occlusion::USUAL, 1),
+        ] {
+            let before = evidence.passes();
+            method.explain(evidence, &[0, 1, 2]).unwrap();
+            assert_eq!(evidence.passes() - before, passes, "{}", method.info().id);
+        }
     });
     with_evidence(&resnet, fixture.images(), |evidence| {
         let usual = methods_for(&resnet, Kind::Explanation)[0];
@@ -157,8 +222,36 @@ fn what_is_kept_is_what_a_fresh_pass_gives() {
             }
         });
     }
-    // With gradients the device may round otherwise.
     let vit = fixture.vit();
+    // Gradients at the pixels are those of any pass, in company or alone.
+    let [alone, together] = [false, true].map(|together| {
+        with_evidence(&vit, fixture.images(), |evidence| {
+            if together {
+                evidence.attention_gradients(&[0, 1, 2]).unwrap();
+            }
+            Saliency.explain(evidence, &[0, 1, 2]).unwrap()
+        })
+    });
+    for (alone, together) in alone.iter().zip(&together) {
+        assert_close(&alone.values, &together.values, 1e-5);
+    }
+    // That gradients reach the pixels changes no bit of the attention, nor of its gradients.
+    for (model, images) in [
+        (fixture.vit(), fixture.images()),
+        (Fixture::load_swin().swin(), Fixture::load_swin().images().repeat_dim(0, 2).narrow(0, 0, 3)),
+    ] {
+        let mut tap = GradientTap::default();
+        let logits = in_pool(|| model.logits(images.clone(), &mut Pass::evaluate(&mut tap)));
+        let gradients = target_score(logits, &[0, 1, 2]).backward();
+        with_evidence(&model, images, |evidence| {
+            let found = evidence.attention_gradients(&[0, 1, 2]).unwrap();
+            for (layer, (_, alone)) in tap.layers.iter().enumerate() {
+                assert_eq!(evidence.attention().unwrap().layers[layer].values, values(alone.value()));
+                assert_eq!(found.layers[layer].values, values(alone.gradient(&gradients)));
+            }
+        });
+    }
+    // With gradients the device may round otherwise.
     let plain = with_evidence(&vit, fixture.images(), |e| Rollout::USUAL.explain(e, &[]).unwrap());
     let tapped = with_evidence(&vit, fixture.images(), |evidence| {
         evidence.attention_gradients(&[0, 1, 2]).unwrap();

@@ -28,7 +28,7 @@ fn options(arguments: &Attention) -> AttentionOptions {
     AttentionOptions {
         layers: arguments.layer.clone(),
         methods: arguments.methods.clone(),
-        rollout: RolloutOptions { fusion, discard: arguments.discard },
+        rollout: RolloutOptions { fusion, discard: arguments.discard, ..RolloutOptions::USUAL },
         convention: if arguments.raw { DistanceConvention::Raw } else { DistanceConvention::Renormalised },
     }
 }

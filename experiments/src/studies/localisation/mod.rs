@@ -6,7 +6,9 @@ pub mod findings;
 mod scores;
 
 use archaeo_analysis::Keys;
-use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, Kind, explain_all, methods_for};
+use archaeo_analysis::attribution::{
+    Attribution, Cost, Evidence, Heatmap, Kind, explain_all, method as method_of_id, methods_for,
+};
 use archaeo_analysis::faithfulness::object_share;
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
 use archaeo_data::Sample;
@@ -31,21 +33,44 @@ use crate::units::{Recorded, Recorder, Unit};
 pub struct LocalisationOptions {
     /// Images whose heatmaps are held against the true mask, at least 2: a mean has an interval from two values on.
     pub images: usize,
+    /// Explanations that are scored, by their IDs, each of the models that it applies to; when empty, all that make few passes of
+    /// their own.
+    pub methods: Vec<String>,
 }
 
 impl Default for LocalisationOptions {
     fn default() -> Self {
-        Self { images: 400 }
+        Self { images: 400, methods: Vec::new() }
+    }
+}
+
+impl LocalisationOptions {
+    fn wants(&self, method: &dyn Attribution) -> bool {
+        let info = method.info();
+        match self.methods.is_empty() {
+            true => info.cost == Cost::Shared,
+            false => self.methods.iter().any(|id| method_of_id(id).is_some_and(|of| of.info().id == info.id)),
+        }
     }
 }
 
 impl Options for LocalisationOptions {
     fn quick() -> Self {
-        Self { images: 128 }
+        Self { images: 128, ..Self::default() }
     }
 
     fn check(&self) -> Result<(), RecipeError> {
-        at_least("studies.localisation.images", 2, "at least 2", self.images)
+        at_least("studies.localisation.images", 2, "at least 2", self.images)?;
+        let known =
+            |id: &&String| method_of_id(id).is_some_and(|method| method.info().kind == Kind::Explanation);
+        match self.methods.iter().find(|id| !known(id)) {
+            None => Ok(()),
+            Some(unknown) => Err(RecipeError::Range {
+                key: "studies.localisation.methods",
+                allowed: "explanations that `archaeo attention --help` lists",
+                found: format!("`{unknown}`"),
+            }),
+        }
     }
 }
 
@@ -59,6 +84,8 @@ impl Study for LocalisationStudy {
     const ID: &'static str = "localisation";
     const TITLE: &'static str = "Explanations against the truth";
     const QUESTION: &'static str = "whether the explanations are true";
+    /// 2: with every explanation that makes few passes.
+    const SCHEMA: u32 = 2;
     type Options = LocalisationOptions;
     type Record = Scored;
     type Findings = LocalisationFindings;
@@ -80,7 +107,8 @@ impl Study for LocalisationStudy {
     fn recorder<'a>(scene: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, Scored>, StudyError> {
         let model = scene.model(unit.model);
         let preprocessing = &model.card().preprocessing;
-        let methods = methods_of(model);
+        let options = scene.options.of::<Self>();
+        let methods = methods_of(model, &options);
         Ok(Box::new(move |batch| {
             let ids = batch.ids();
             let keys = Keys { seed: scene.seed, images: &ids };
@@ -106,6 +134,7 @@ impl Study for LocalisationStudy {
     }
 
     fn conclude(scene: &Scene, recorded: Vec<Recorded<Scored>>) -> Result<LocalisationFindings, StudyError> {
+        let options = scene.options.of::<Self>();
         let images = recorded.first().map_or(0, |of_model| of_model.records.len());
         let known = |image: &usize| recorded.iter().all(|of| of.records[*image].object_share.is_some());
         let (scored, left_out): (Vec<usize>, Vec<usize>) = (0..images)
@@ -118,7 +147,7 @@ impl Study for LocalisationStudy {
                         |&image: &usize| records[image].scores.as_ref().expect("it is scored")[place];
                     Scores::new(method.info(), unit.model, scored.iter().map(of_image))
                 };
-                let methods = methods_of(scene.model(unit.model));
+                let methods = methods_of(scene.model(unit.model), &options);
                 (unit.model, methods.iter().enumerate().map(of_method).collect())
             })
             .collect();
@@ -146,9 +175,11 @@ pub struct Scored {
     scores: Option<Vec<ImageScores>>,
 }
 
-/// The explanations that apply to a model, and then the baselines.
-fn methods_of(model: &Classifier) -> Vec<&'static dyn Attribution> {
-    [Kind::Explanation, Kind::Baseline].map(|kind| methods_for(model, kind)).concat()
+/// The explanations that are asked for and apply to a model, and then the baselines.
+fn methods_of(model: &Classifier, options: &LocalisationOptions) -> Vec<&'static dyn Attribution> {
+    let mut explanations = methods_for(model, Kind::Explanation);
+    explanations.retain(|method| options.wants(*method));
+    [explanations, methods_for(model, Kind::Baseline)].concat()
 }
 
 #[cfg(test)]

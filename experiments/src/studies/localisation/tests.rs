@@ -177,3 +177,28 @@ fn of_many_explanations_the_extremes_are_told() {
     );
     assert!(statement(&found, TRUTH).contains(" 6 of 13 explanations find the object better"));
 }
+
+#[test]
+fn explanations_are_chosen_by_their_ids_and_by_cost_where_none_is() {
+    let wanted = |methods: &[&str]| {
+        let options = LocalisationOptions {
+            methods: methods.iter().map(|id| (*id).to_owned()).collect(),
+            ..LocalisationOptions::default()
+        };
+        options.check()?;
+        let wanted = archaeo_analysis::attribution::methods().iter().filter(|method| options.wants(**method));
+        Ok(wanted.map(|method| method.info().id).collect::<Vec<_>>())
+    };
+    let usual = wanted(&[]).unwrap();
+    assert!(usual.contains(&"rollout") && usual.contains(&"grad-cam") && usual.contains(&"saliency"));
+    assert!(!usual.contains(&"occlusion") && !usual.contains(&"scorecam") && !usual.contains(&"smoothgrad"));
+    assert_eq!(wanted(&["occlusion", "rollout"]).unwrap(), ["rollout", "occlusion"]);
+    for unknown in ["no-such", "random"] {
+        let refused: RecipeError = wanted(&[unknown]).unwrap_err();
+        let sentence = refused.to_string();
+        assert!(
+            sentence.contains("studies.localisation.methods") && sentence.contains(unknown),
+            "{sentence}"
+        );
+    }
+}
