@@ -102,7 +102,7 @@ impl Search {
 /// an array claims is compared with the file before memory is taken for it.
 ///
 /// # Errors
-/// Nothing of that name, no known format, a file that is damaged, cut short or made to do harm, arrays of quantised or
+/// The path does not exist, no known format, a file that is damaged, cut short or made to do harm, arrays of quantised or
 /// complex numbers, or several models of which none is the obvious one.
 pub fn read(path: &Path) -> Result<Checkpoint, WeightsError> {
     read_with(path, &ReadOptions::default())

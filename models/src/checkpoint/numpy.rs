@@ -11,7 +11,7 @@ use super::element::{Element, element_count, room_for};
 use super::error::Fault;
 use crate::state::{Array, State};
 
-/// What such files are called in messages.
+/// Name of the format in messages.
 pub(super) const FORMAT: &str = "NumPy archive";
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -92,13 +92,13 @@ fn shape(literal: &str) -> Option<Vec<usize>> {
     (axes.len() <= MOST_AXES).then_some(axes)
 }
 
-/// What NumPy's type string means; `None` for what no weights are made of.
+/// Element type of a NumPy type string; `None` for types that cannot hold weights.
 fn element(descriptor: &str) -> Option<Element> {
     Some(match descriptor {
         "<f8" => Element::F64,
         "<f4" => Element::F32,
         "<f2" => Element::F16,
-        // NumPy knows no bfloat16: JAX writes it as two bytes of unknown meaning.
+        // NumPy has no bfloat16; JAX writes it as two opaque bytes.
         "|V2" | "<V2" => Element::Bf16,
         "|b1" | "|u1" => Element::Integer(1),
         "<i2" | "<u2" => Element::Integer(2),
