@@ -88,7 +88,7 @@ pub trait Probe {
         weights
     }
 
-    /// What each head gathered, before the heads are mixed, `[batch, heads, tokens, head_dim]`, windows or not.
+    /// Head outputs before the output projection, `[batch, heads, tokens, head_dim]`, with or without windows.
     fn heads(&mut self, _site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
         outputs
     }
@@ -104,7 +104,7 @@ pub trait Probe {
     }
 }
 
-/// Nobody is looking.
+/// Observes nothing.
 impl Probe for () {
     fn wants_attention(&self, _site: &AttentionSite) -> bool {
         false

@@ -29,7 +29,7 @@ pub enum FeedForward {
 /// Two-layer perceptron.
 #[derive(Module, Debug)]
 pub struct Mlp {
-    /// `[hidden, width]`; gate and value one after the other, `[2 · hidden, width]`, for SwiGLU.
+    /// `[hidden, width]`; gate and value stacked, `[2 · hidden, width]`, for SwiGLU.
     pub fc1: Linear,
     /// `[width, hidden]`
     pub fc2: Linear,
@@ -95,8 +95,8 @@ impl LayerScale {
     }
 }
 
-/// `x` plus a residual branch, which is scaled and, by stochastic depth of a rate and a stream, dropped. A branch that nothing scales
-/// or drops is given `x`, for its last product to add.
+/// `x` plus a residual branch, which is scaled and, by stochastic depth with a rate and a stream, dropped. A branch without
+/// either is given `x`, so that its last product adds it.
 pub(crate) fn add_branch(
     x: Tensor<3>,
     scale: Option<&LayerScale>,
@@ -134,13 +134,13 @@ pub struct BlockConfig {
     pub feed_forward: FeedForward,
     /// Whether each residual branch has a [`LayerScale`].
     pub layer_scale: bool,
-    /// Dropout after every dense layer but the one of query, key and value (Dosovitskiy et al., 2021, appendix B.1).
+    /// Dropout after every dense layer except query, key and value (Dosovitskiy et al., 2021, appendix B.1).
     pub dropout: f64,
     /// Dropout on the attention weights.
     pub attention_dropout: f64,
     /// Probability that a branch is dropped for an image.
     pub drop_path: f64,
-    /// Of both layer norms.
+    /// Epsilon of both layer norms.
     pub epsilon: f64,
 }
 
@@ -151,7 +151,7 @@ pub struct Block {
     pub norm1: LayerNorm,
     /// Self-attention.
     pub attn: MultiHeadAttention,
-    /// Scales what the attention adds.
+    /// Scale of the attention branch.
     pub ls1: Option<LayerScale>,
     /// Before the perceptron.
     pub norm2: LayerNorm,
@@ -163,7 +163,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// A block of neutral values.
+    /// A block with placeholder weights.
     pub fn new(config: &BlockConfig, device: &Device) -> Self {
         let BlockConfig { width, heads, mlp_width, dropout, attention_dropout, drop_path, epsilon, .. } =
             *config;

@@ -15,10 +15,10 @@ pub(crate) trait Sizes {
     /// Checks that they fit together: one sentence naming those that do not.
     fn validate(&self) -> Result<(), SpecError>;
 
-    /// What a sentence calls models of this architecture.
+    /// Name of the architecture's models, for use in a sentence.
     fn family(&self) -> &'static str;
 
-    /// Architecture and sizes in words.
+    /// Description of architecture and sizes.
     fn describe(&self) -> String;
 
     /// Number of classes.
@@ -43,7 +43,7 @@ pub(crate) trait Sizes {
         0
     }
 
-    /// Whether tokens attend to those of their window alone.
+    /// Whether attention is confined to windows.
     fn attends_within_windows(&self) -> bool {
         false
     }

@@ -36,7 +36,7 @@ pub enum WeightsError {
     /// A file of a known format that is damaged, cut short or made to do harm.
     #[error("{path} is not a readable {format} ({reason}); download or export it again")]
     Malformed {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// What kind of file it was taken for.
         format: &'static str,
@@ -49,7 +49,7 @@ pub enum WeightsError {
          not trust the file"
     )]
     WouldRun {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// What it calls.
         function: String,
@@ -57,7 +57,7 @@ pub enum WeightsError {
     /// It cannot be told which of its arrays are the model, or they cannot be used.
     #[error("{path} {reason}")]
     Model {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// The end of a sentence about it.
         reason: String,
@@ -65,7 +65,7 @@ pub enum WeightsError {
     /// An array of something else than floats.
     #[error("{path} holds `{name}` as {dtype}; export it with 16-, 32- or 64-bit floats")]
     Dtype {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Which array.
         name: String,
@@ -78,7 +78,7 @@ pub enum WeightsError {
     /// Nothing says which model it is, or what does cannot be used.
     #[error("{path} {source}")]
     Description {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Why not.
         source: DescribeError,
@@ -88,7 +88,7 @@ pub enum WeightsError {
         "{path} does not fit {model}:\n{mismatch}hint: --model may name another architecture or class count than the file holds"
     )]
     Mismatch {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Which model.
         model: String,
@@ -100,7 +100,7 @@ pub enum WeightsError {
         "{path} holds a value that is not finite in `{name}`; the training that wrote it diverged, take an earlier checkpoint"
     )]
     NotFinite {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Which array.
         name: String,
@@ -110,7 +110,7 @@ pub enum WeightsError {
         "{path} is to be given images of {image_size} px, of which one {source}; set a smaller --image-size"
     )]
     TooLarge {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Side of the images, in pixels.
         image_size: usize,
@@ -120,7 +120,7 @@ pub enum WeightsError {
     /// Its arrays take more memory than they may.
     #[error("{path} is too large: {source}")]
     Memory {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// What they take, and what they may.
         source: TooMuch,
@@ -128,7 +128,7 @@ pub enum WeightsError {
     /// The model that the file is said to hold cannot be built.
     #[error("cannot build the model of {path}: {source}")]
     Spec {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Why not.
         source: SpecError,

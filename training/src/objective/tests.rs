@@ -1,5 +1,4 @@
-//! That the contract admits what the module says it does: each objective of its table in a few lines, against what follows from the
-//! formulas without it.
+//! Each objective of the module's table, implemented in a few lines and compared with the formulas.
 
 use std::collections::BTreeMap;
 
