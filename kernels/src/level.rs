@@ -1,7 +1,7 @@
-//! Which instructions this processor offers, found once at run time.
+//! The instruction sets of this processor, detected once at run time.
 //!
 //! A plain `cargo build --release` holds the code of every level; the public functions read
-//! [`Level::current`] once at their entry and hand it down, so one call never mixes levels.
+//! [`Level::current`] once at their entry and pass it down, so one call never mixes levels.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
