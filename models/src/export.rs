@@ -45,7 +45,7 @@ impl TimmModel {
 /// Writes `model.safetensors` and `config.json` into `folder`, atomically, and returns the library that can load them.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// An I/O error, with the path.
 pub fn export(folder: &Path, model: &Classifier) -> Result<Library, WeightsError> {
     fs::create_dir_all(folder).map_err(StoreError::io("make the folder", folder))?;
     save(&folder.join("model.safetensors"), model, &[])?;
@@ -55,7 +55,7 @@ pub fn export(folder: &Path, model: &Classifier) -> Result<Library, WeightsError
 /// Writes `config.json` into `folder`, atomically, and returns the library that can load the `model.safetensors` next to it.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// An I/O error, with the path.
 pub fn write_configuration(folder: &Path, card: &ModelCard) -> Result<Library, WeightsError> {
     let (library, config) = configuration(card);
     let text = serde_json::to_string_pretty(&config).expect("a configuration is plain data") + "\n";

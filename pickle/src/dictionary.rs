@@ -1,4 +1,4 @@
-//! Dictionaries of lists and NumPy arrays that Python pickled: data sets, not models. Nothing in them is run.
+//! Dictionaries of lists and NumPy arrays that Python pickled: data sets, not models. Nothing in them is executed.
 
 use std::borrow::Cow;
 
@@ -25,8 +25,8 @@ impl<'a> PickledDictionary<'a> {
     /// Reads the pickle that `bytes` begin with, of any protocol.
     ///
     /// # Errors
-    /// As the end of a sentence: a pickle that is cut short or makes no sense, that holds something else than a dictionary, or
-    /// that would run a function which does harm.
+    /// As the end of a sentence: a truncated or invalid pickle, one that does not hold a dictionary, or one that would run a
+    /// harmful function.
     pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let pickle = Pickle::parse(bytes).map_err(|error| error.to_string())?;
         match pickle.node(pickle.root) {

@@ -1,4 +1,4 @@
-//! The stack machine that a pickle is a program for.
+//! The stack machine that runs pickles.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::{Call, Node, Value, broken};
 use crate::PickleError;
 
-/// Modules of Python of which weights need nothing, and every call does something to the machine.
+/// Python modules that weights never need, and whose calls have side effects.
 const HARMFUL_MODULES: [&str; 23] = [
     "_pickle",
     "_posixsubprocess",
@@ -33,7 +33,7 @@ const HARMFUL_MODULES: [&str; 23] = [
     "webbrowser",
 ];
 
-/// The like among Python's own functions.
+/// The same among Python's built-in functions.
 const HARMFUL_BUILTINS: [&str; 9] =
     ["__import__", "breakpoint", "compile", "eval", "exec", "execfile", "file", "input", "open"];
 
@@ -397,7 +397,7 @@ impl<'a> Machine<'a> {
         items.into_iter().filter_map(pair).collect()
     }
 
-    /// Pushes what stands outside of the pickle. Where whole models were pickled, their classes do, with their source code.
+    /// Pushes a persistent reference. Pickled whole models refer to their classes this way, with source code.
     fn persistent(&mut self, identity: Value<'a>) {
         if let Value::Node(index) = identity
             && let Node::Sequence(parts) = &self.nodes[index]

@@ -1,4 +1,4 @@
-//! What a zip archive's table of contents takes, before it is read.
+//! Memory of a zip archive's table of contents, before it is read.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -9,7 +9,7 @@ const ENTRY: u64 = 512;
 /// behind it, followed by a comment, and in large archives another one before that. The file has `length` bytes.
 ///
 /// # Errors
-/// What cannot be read, and more entries than the file has room for.
+/// I/O errors, and more entries than the file has room for.
 pub fn zip_contents(file: &mut (impl Read + Seek), length: u64) -> io::Result<u64> {
     const LONGEST_END: u64 = (1 << 16) + 22 + 20 + 56;
     // An entry has so many bytes or more.

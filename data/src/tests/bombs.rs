@@ -1,4 +1,4 @@
-//! Small files that claim much: refused with the file's name before memory is taken, or read for what they are.
+//! Small files with large claims: refused by name before memory is allocated, or read correctly.
 
 use std::fs::File;
 use std::io::Write;

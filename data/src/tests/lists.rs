@@ -1,4 +1,4 @@
-//! Lists as people have them.
+//! Lists as found in practice.
 
 use super::*;
 

@@ -140,7 +140,7 @@ pub enum WeightsError {
 pub(super) enum Fault {
     /// The system refused.
     Io(io::Error),
-    /// The contents make no sense, for this reason.
+    /// Invalid contents, with the reason.
     Malformed(String),
     /// This array has elements of this type, which are no weights.
     Dtype(String, String),

@@ -194,7 +194,7 @@ fn portable_state(model: &Classifier) -> State {
 /// Writes a model with its card; `notes` are further metadata entries (what trained it, and how).
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// An I/O error, with the path.
 pub fn save(path: &Path, model: &Classifier, notes: &[(&str, &str)]) -> Result<(), WeightsError> {
     let mut metadata: HashMap<String, String> =
         notes.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();

@@ -111,7 +111,7 @@ fn element(dtype: Dtype) -> Option<Element> {
 /// Equal input gives equal bytes: names and metadata are sorted, so that a file's hash identifies its contents.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// An I/O error, with the path.
 pub fn write_arrays(
     path: &Path,
     state: &State,

@@ -235,7 +235,7 @@ pub fn stroke(series: usize) -> String {
     format!("stroke-{}", series % SERIES_COLORS + 1)
 }
 
-/// A coordinate with at most two decimals: the same text on every machine, and no longer than the eye can tell.
+/// A coordinate with at most two decimals: the same text on every machine, without invisible digits.
 pub fn coordinate(value: f64) -> String {
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
