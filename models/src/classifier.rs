@@ -147,7 +147,7 @@ impl Classifier {
         self.network.parts().features(self.normalised(images), pass)
     }
 
-    /// Numbers of an image that the head reads.
+    /// Number of features per image that the head reads.
     pub fn feature_dim(&self) -> usize {
         self.network.parts().feature_dim()
     }

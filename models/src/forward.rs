@@ -9,7 +9,7 @@ use crate::read_out::{PrefixTokens, ReadOut};
 
 /// A network that computes features from an image and logits from features.
 pub trait ForwardPass {
-    /// Numbers of an image that the head reads.
+    /// Number of features per image that the head reads.
     fn feature_dim(&self) -> usize;
 
     /// Features of normalised images: the input of the head.

@@ -54,12 +54,12 @@ impl NetworkSpec {
         3.0 * pixels * (1.0 + 4.0) + 4.0 * self.values_of_a_block(image_size)
     }
 
-    /// Values that the first block, whose are the most, is given for one image.
+    /// Input values of the first block for one image; no later block has more.
     pub fn values_of_a_block(&self, image_size: usize) -> f64 {
         self.sizes().values_of_a_block(image_size)
     }
 
-    /// Blocks that work on as many values as the first.
+    /// Number of blocks with as many input values as the first.
     pub fn largest_blocks(&self) -> usize {
         self.sizes().largest_blocks()
     }

@@ -13,7 +13,7 @@ use crate::probe::{AttentionSite, TokenPlace, TokenSite};
 /// Layer scale of a fresh model (Touvron et al., 2021, "Going deeper", section 2.2: 1e-5 for 18 to 24 blocks).
 const INITIAL_SCALE: f32 = 1e-5;
 
-/// What a block's perceptron computes between its two layers.
+/// What a block's MLP computes between its two layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FeedForward {
@@ -26,7 +26,7 @@ pub enum FeedForward {
     SwiGlu,
 }
 
-/// Two-layer perceptron.
+/// MLP of two layers.
 #[derive(Module, Debug)]
 pub struct Mlp {
     /// `[hidden, width]`; gate and value stacked, `[2 · hidden, width]`, for SwiGLU.
@@ -39,7 +39,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// A perceptron of zeros.
+    /// An MLP of zeros.
     pub fn new(
         width: usize,
         hidden: usize,
@@ -128,9 +128,9 @@ pub struct BlockConfig {
     pub width: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Hidden width of the perceptron.
+    /// Hidden width of the MLP.
     pub mlp_width: usize,
-    /// What the perceptron computes.
+    /// What the MLP computes.
     pub feed_forward: FeedForward,
     /// Whether each residual branch has a [`LayerScale`].
     pub layer_scale: bool,
@@ -147,17 +147,17 @@ pub struct BlockConfig {
 /// `x + ls1 · attention(norm1(x))`, then `x + ls2 · mlp(norm2(x))`; without layer scale both factors are 1.
 #[derive(Module, Debug)]
 pub struct Block {
-    /// Before the attention.
+    /// Layer norm before the attention, `[width]`.
     pub norm1: LayerNorm,
     /// Self-attention.
     pub attn: MultiHeadAttention,
     /// Scale of the attention branch.
     pub ls1: Option<LayerScale>,
-    /// Before the perceptron.
+    /// Layer norm before the MLP, `[width]`.
     pub norm2: LayerNorm,
-    /// Perceptron.
+    /// MLP of two layers.
     pub mlp: Mlp,
-    /// Scales what the perceptron adds.
+    /// Scale of the MLP branch.
     pub ls2: Option<LayerScale>,
     drop_path: f64,
 }

@@ -69,7 +69,7 @@ fn compare(network: NetworkSpec, image_size: usize) {
 #[test]
 fn vision_transformers() {
     compare(NetworkSpec::Vit(restless(tiny_vit())), 16);
-    // No dropout within the perceptrons is another kernel.
+    // No dropout within the MLPs is another kernel.
     compare(NetworkSpec::Vit(VitConfig { dropout: 0.0, attention_dropout: 0.0, ..restless(tiny_vit()) }), 16);
     compare(NetworkSpec::Vit(VitConfig { depth: 1, ..tiny_vit() }), 16);
 }

@@ -101,7 +101,7 @@ pub enum TrainError {
     Checkpoint {
         /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong, in parentheses in the sentence.
         reason: String,
     },
     /// A line of a log that is not an event.
@@ -111,7 +111,7 @@ pub enum TrainError {
         path: PathBuf,
         /// Line number, counted from 1.
         line: usize,
-        /// What is wrong.
+        /// What is wrong, in parentheses in the sentence.
         reason: String,
     },
     /// A folder without a log.

@@ -90,7 +90,7 @@ pub struct Recipe {
     /// Stochastic depth of the last block; ViT only.
     #[serde(default)]
     pub drop_path: f64,
-    /// Dropout on tokens and within the perceptrons; ViT only.
+    /// Dropout on tokens and within the MLPs; ViT only.
     #[serde(default)]
     pub dropout: f64,
     /// Decay per step of an exponential moving average of all weights; if set, the average is evaluated and saved.

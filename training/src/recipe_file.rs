@@ -27,7 +27,7 @@ pub enum RecipeError {
     Read {
         /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
     /// The file is not TOML.
@@ -65,7 +65,7 @@ pub enum RecipeError {
     In {
         /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong, in parentheses in the sentence.
         error: Box<RecipeError>,
     },
     /// A training too large for the memory.
@@ -73,7 +73,7 @@ pub enum RecipeError {
         "training this model {source}; lower image_size ({image_size}) or batch_size ({batch_size}), or name a smaller model"
     )]
     Memory {
-        /// How much it takes.
+        /// The memory it needs and the memory available.
         source: TooLarge,
         /// The recipe's.
         image_size: usize,

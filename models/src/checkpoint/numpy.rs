@@ -1,8 +1,8 @@
-//! NumPy's `.npz`, in which the original Vision Transformers were released: a zip archive with one `.npy` for each array.
+//! NumPy's `.npz`, in which the original Vision Transformers were released: a zip archive with one `.npy` per array.
 //!
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is a Python literal of three
-//! entries. It is looked at with a few string searches instead of a parser for such literals: what is nested without end is
-//! then no danger to the stack.
+//! entries. It is read with a few string searches instead of a parser for such literals, so deep nesting cannot overflow the
+//! stack.
 
 use archaeo_store::memory::Budget;
 

@@ -1,4 +1,4 @@
-//! Classifiers under the names that people give them.
+//! Classifiers under their common names.
 
 use super::Shapes;
 
@@ -27,14 +27,14 @@ const HEADS: [&str; 18] = [
 /// Those of a distillation token, each next to one of the others.
 const DISTILLED: [&str; 2] = ["head_dist", "distillation_classifier"];
 
-/// What stands under the name of a classifier.
+/// What is found under the name of a classifier.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Head {
     /// One linear layer: its weight, its bias, and the shape of the weight.
     Linear { weight: String, bias: Option<String>, outputs: usize, inputs: usize },
-    /// No matrix, which is no classifier: arrays that the comparison with the model lists.
+    /// No matrix, hence no classifier: the comparison with the model lists these arrays.
     Nothing,
-    /// Anything else, as a message says it.
+    /// Anything else, described for a message.
     Other(String),
 }
 
