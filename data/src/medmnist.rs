@@ -83,7 +83,7 @@ fn read_split(
     let (label_shape, labels) = array(path, archive, label_name, &mut budget)?;
     if !matches!(label_shape.as_slice(), [_] | [_, 1]) {
         return Err(malformed(format!(
-            "`{label_name}` has the shape {label_shape:?}; only one label an image, (n,) or (n, 1), can be used"
+            "`{label_name}` has the shape {label_shape:?}; only one label per image, (n,) or (n, 1), can be used"
         )));
     }
     if labels.len() != images {

@@ -131,7 +131,7 @@ pub(super) fn is_auxiliary(name: &str) -> bool {
     )
 }
 
-/// Whether the folders are numbered parts of one heap of images: `images_001`, `images_002`, …
+/// Whether the folders are numbered parts of one collection of images: `images_001`, `images_002`, …
 pub(super) fn are_parts<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     const HEAPS: [&str; 9] =
         ["image", "img", "part", "batch", "chunk", "shard", "archive", "folder", "photo"];

@@ -30,8 +30,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// Windows of side `size`, moved by half a window where `shifted`. Along an axis that is no longer than a window there
-    /// is one window of the axis' own length, and no shift.
+    /// Windows of side `size`, moved by half a window where `shifted`. Along an axis that is at most as long as a window there is
+    /// one window of the axis' own length, and no shift.
     pub fn on(grid: [usize; 2], size: usize, shifted: bool, padding: WindowPadding) -> Self {
         let shift = |length: usize| if shifted && length > size { size / 2 } else { 0 };
         Self { size: grid.map(|length| length.min(size)), shift: grid.map(shift), padding }

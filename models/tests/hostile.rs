@@ -1,7 +1,6 @@
-//! Checkpoints that were made to do harm, and a great many that are merely broken: each ends in one sentence, without a panic
-//! and in bounded memory.
+//! Malicious checkpoints, and very many broken ones: each is refused in one sentence, without a panic and in bounded memory.
 //!
-//! The fuzzing tests take `ARCHAEO_FUZZ_CASES` inputs each, 2,000 where that is not set. They were run with 100,000.
+//! `ARCHAEO_FUZZ_CASES` sets the number of inputs of each fuzzing test, 2,000 by default.
 
 use std::collections::HashMap;
 use std::fs;
@@ -243,7 +242,7 @@ fn numpy_arrays_of_absurd_shapes() {
     zip_of(&path, "w.npy", b"\x93NUMPY\x09\x00\xff\xff\xff\xff", stored());
     refused(&path, "`w` is written in an unknown version of NumPy's format");
     zip_of(&path, "w.npy", b"RIFF", stored());
-    refused(&path, "`w` is no NumPy array");
+    refused(&path, "`w` is not a NumPy array");
     array("{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", &[0; 8]);
     refused(&path, "holds `w` as >f4");
     array(

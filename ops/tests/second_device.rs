@@ -2,7 +2,7 @@
 //! and without gradients, and the gradient to every input, at sizes that are too large for the finite differences of
 //! `operations.rs`.
 //!
-//! Without one of the features `ndarray` and `vulkan` there is no such device, and nothing here.
+//! Without one of the features `ndarray` and `vulkan` there is no such device, and this file is empty.
 #![cfg(any(feature = "ndarray", feature = "vulkan"))]
 
 mod common;

@@ -319,7 +319,7 @@ impl<'a> Machine<'a> {
             Node::Sequence(sequence) => sequence.extend(items),
             Node::Call(call) => call.items.extend(items.into_iter().map(|item| (Value::Nothing, item))),
             Node::Dictionary(_) | Node::Persistent(_) => {
-                return Err(broken("it appends to something that is no list"));
+                return Err(broken("it appends to something that is not a list"));
             }
         }
         Ok(())
@@ -331,7 +331,7 @@ impl<'a> Machine<'a> {
             Node::Dictionary(dictionary) => dictionary.extend(items),
             Node::Call(call) => call.items.extend(items),
             Node::Sequence(_) | Node::Persistent(_) => {
-                return Err(broken("it sets entries of something that is no dictionary"));
+                return Err(broken("it sets entries of something that is not a dictionary"));
             }
         }
         Ok(())

@@ -159,7 +159,7 @@ mod tests {
     fn what_is_no_file_is_named_and_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        // Nobody writes to it: an ordinary opening would never come back.
+        // No process writes to it, so an ordinary open would never return.
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), mode).unwrap();
         std::os::unix::fs::symlink("pipe", path("link")).unwrap();

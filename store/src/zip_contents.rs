@@ -12,7 +12,7 @@ const ENTRY: u64 = 512;
 /// I/O errors, and more entries than the file has room for.
 pub fn zip_contents(file: &mut (impl Read + Seek), length: u64) -> io::Result<u64> {
     const LONGEST_END: u64 = (1 << 16) + 22 + 20 + 56;
-    // An entry has so many bytes or more.
+    // Least bytes of an entry.
     const SHORTEST_ENTRY: u64 = 46;
     let mut end = Vec::new();
     file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_END)))?;

@@ -165,7 +165,7 @@ impl Training {
             let (part, name) = name.split_once('.').unwrap_or_default();
             match parts.get_mut(part) {
                 Some(state) => drop(state.insert(name.to_owned(), array)),
-                None => return Err(damaged(format!("`{part}.{name}` is no part of a checkpoint"))),
+                None => return Err(damaged(format!("`{part}.{name}` is not part of a checkpoint"))),
             }
         }
         let mut part = |name| parts.remove(name).expect("it was put in above");

@@ -16,7 +16,7 @@ pub(crate) struct Columns {
     pub(crate) names: Option<Vec<String>>,
 }
 
-/// Where the classes are.
+/// Location of the classes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Label {
     Column(usize),
@@ -265,7 +265,7 @@ impl Columns {
         match one_hot(rows, &others) {
             Some(Ok(columns)) => found(Label::OneHot(columns)),
             Some(Err(line)) => Err(Unfit::Unclear(format!(
-                "its columns of 0 and 1 do not give each image exactly one class (line {line}); only one class an image can be used"
+                "its columns of 0 and 1 do not give each image exactly one class (line {line}); only one class per image can be used"
             ))),
             None => Err(unclear(&shown())),
         }

@@ -114,7 +114,7 @@ fn label_column(
     let mut lists = in_lists.filter(|(column, name)| column.max_rep_level() > 0 && LABELS.contains(name));
     if let Some((_, name)) = lists.next() {
         return Err(format!(
-            "its column `{name}` holds several labels a row; only one label an image can be used"
+            "its column `{name}` holds several labels per row; only one label per image can be used"
         ));
     }
     if likely.len() > 1 {

@@ -39,7 +39,7 @@ fn read_array(name: &str, entry: &Entry, budget: &mut Budget) -> Result<Option<A
     let start = entry.bytes(0..entry.len().min(12))?;
     let start = start.as_ref();
     let &[major, _, a, b, ..] = start.strip_prefix(MAGIC).unwrap_or_default() else {
-        return Err(malformed("is no NumPy array"));
+        return Err(malformed("is not a NumPy array"));
     };
     let (header_start, header_length) = match (major, start) {
         (1, _) => (10, usize::from(u16::from_le_bytes([a, b]))),
@@ -48,7 +48,7 @@ fn read_array(name: &str, entry: &Entry, budget: &mut Budget) -> Result<Option<A
     };
     let data = header_start + header_length;
     let header = entry.bytes(header_start..data).map_err(|_| malformed("has a header that is cut short"))?;
-    let header = str::from_utf8(&header).map_err(|_| malformed("has a header that is no text"))?;
+    let header = str::from_utf8(&header).map_err(|_| malformed("has a header that is not text"))?;
 
     let unreadable = || malformed("has a header that cannot be understood");
     let fortran_order = field(header, "fortran_order").ok_or_else(unreadable)?.starts_with("True");

@@ -158,6 +158,6 @@ fn side(size: &Value, key: &str) -> Result<Option<usize>, String> {
     let (Some(height), Some(width)) = (size.get("height"), size.get("width")) else { return Ok(whole(size)) };
     match height == width {
         true => Ok(whole(height)),
-        false => Err(format!("its `{key}` is no square, and models are known here for squares alone")),
+        false => Err(format!("its `{key}` is not square, and only models for square images are supported")),
     }
 }

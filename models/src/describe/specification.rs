@@ -64,7 +64,7 @@ fn image_size(fields: &Value, text: &str) -> Result<String, DescribeError> {
         [Some(side)] => *side,
         [Some(rows), Some(columns)] if rows == columns => *rows,
         [Some(_), Some(_)] => {
-            return wrong(format!("a grid of {text} patches is no square, and models here take squares"));
+            return wrong(format!("a grid of {text} patches is not square, and models here take squares"));
         }
         _ => return wrong(format!("a grid is given by the patches along a side, such as 14, not by {text}")),
     };

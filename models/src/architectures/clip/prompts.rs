@@ -12,7 +12,7 @@ const PLACE: &str = "{}";
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PromptError {
     /// There are none.
-    #[error("holds no prompt templates; write one a line, such as `a photo of a {{}}.`")]
+    #[error("holds no prompt templates; write one per line, such as `a photo of a {{}}.`")]
     Empty,
     /// One without a placeholder, which is the same for every class.
     #[error(

@@ -80,7 +80,7 @@ impl SwinConfig {
         let stages = self.depths.len();
         if stages == 0 || stages > MOST_STAGES || self.heads.len() != stages {
             return refuse(format!(
-                "depths and heads need one entry a stage, from 1 to {MOST_STAGES} of them, not {stages} and {}",
+                "depths and heads need one entry per stage, from 1 to {MOST_STAGES} of them, not {stages} and {}",
                 self.heads.len()
             ));
         }

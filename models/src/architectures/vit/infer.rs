@@ -146,7 +146,7 @@ fn heads(
     let standard = VIT_SIZES.iter().find(|row| (row.1, row.2, row.4) == (width, depth, mlp_width));
     let Some(heads) = standard.map(|row| row.3) else {
         return Err(DescribeError::Unusable(format!(
-            "holds a Vision Transformer of {depth} layers, width {width} and MLP width {mlp_width}, which is no standard size; no \
+            "holds a Vision Transformer of {depth} layers, width {width} and MLP width {mlp_width}, which is not a standard size; no \
              array shows its number of attention heads, so say it with --heads, such as --heads {}",
             (width / 64).max(1)
         )));

@@ -59,7 +59,7 @@ pub(super) fn head(names: &[String], shapes: &Shapes) -> Head {
         several => return Head::Other(format!("{} layers ({})", several.len(), listed(several))),
     };
     let Some(stem) = weight.strip_suffix(".weight") else {
-        return Head::Other(format!("an array that is no plain weight (`{weight}`)"));
+        return Head::Other(format!("an array that is not a plain weight (`{weight}`)"));
     };
     let bias = format!("{stem}.bias");
     let own = |name: &&String| *name != weight && **name != bias;

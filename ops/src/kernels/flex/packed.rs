@@ -69,7 +69,7 @@ fn entries() -> MutexGuard<'static, HashMap<Key, Entry>> {
     entries
 }
 
-/// A fully connected layer's weight, packed for a product of so many rows, if it is kept.
+/// A fully connected layer's weight, packed for a product of `rows` rows, if it is kept.
 pub(super) fn packed_weight(
     weight: &FlexTensor,
     weight_use: WeightUse,
