@@ -202,7 +202,7 @@ pub struct SplitSummary {
     pub width: Option<Spread>,
     /// Heights in pixels.
     pub height: Option<Spread>,
-    /// Images left out by [`Dataset::verify`].
+    /// Images skipped by [`Dataset::verify`].
     pub skipped: Vec<Skipped>,
 }
 

@@ -160,7 +160,7 @@ pub fn with_shorter_side(image: &Image, size: usize) -> (usize, usize) {
     if width <= height { (size, size * height / width) } else { (size * width / height, size) }
 }
 
-/// The middle `side` × `side` pixels of `image` at the size `(width, height)`; nothing else of it is computed.
+/// The central `side` × `side` pixels of `image` at the size `(width, height)`; nothing else of it is computed.
 ///
 /// # Panics
 /// As [`resize`], and if `side` is more than width or height.

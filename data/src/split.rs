@@ -255,7 +255,7 @@ impl Split {
         }
     }
 
-    /// Images left out by [`Split::verify`].
+    /// Images skipped by [`Split::verify`].
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }

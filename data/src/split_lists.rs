@@ -91,7 +91,7 @@ fn named_images(listing: &Listing, index: &Index, path: &str) -> Option<Vec<Matc
     Some(table.rows.iter().map(|row| find(row, column)).collect())
 }
 
-/// The split of each image by lists of train and another part, whose every image is there and in no other.
+/// The split of each image by lists of train and another part, if all their images exist and are in only one list.
 fn disjoint(lists: &BTreeMap<Part, &(&str, Vec<Match>)>, images: usize) -> Option<Vec<Option<&'static str>>> {
     if lists.len() < 2 || !lists.contains_key(&Part::Train) {
         return None;

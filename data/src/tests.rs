@@ -593,7 +593,7 @@ fn exif_orientation_is_applied() {
     let picture = RgbImage::from_fn(32, 16, |x, y| {
         ::image::Rgb(colours[usize::from(x >= 16) + 2 * usize::from(y >= 8)])
     });
-    // Which of them come to stand at the top left, top right, bottom left and bottom right, by the standard's figure.
+    // Which of them end up at the top left, top right, bottom left and bottom right, by the standard's figure.
     let places = [
         [0, 1, 2, 3],
         [1, 0, 3, 2],

@@ -25,7 +25,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// Every level, slowest first, whether this processor has it or not.
+    /// Every level, slowest first, whether or not this processor supports it.
     pub const ALL: [Level; 5] =
         [Level::Portable, Level::Neon, Level::Avx2Fma, Level::Avx512, Level::Avx512Bf16];
 

@@ -30,12 +30,12 @@ const LARGEST_SIZE: usize = 1 << 16;
 /// The largest accepted number of blocks; each takes memory even without weights.
 const LARGEST_DEPTH: usize = 1 << 10;
 
-/// Checks that each of `sizes` (widths, pixels, counts) is at least 1 and below the limit.
+/// Checks that each of `sizes` (widths, pixels, counts) is at least 1 and within the limit.
 pub(crate) fn check_sizes(name: &str, sizes: &[usize]) -> Result<(), SpecError> {
     check_range(name, sizes, LARGEST_SIZE)
 }
 
-/// Checks that each of `depths` (numbers of blocks) is at least 1 and below the limit.
+/// Checks that each of `depths` (numbers of blocks) is at least 1 and within the limit.
 pub(crate) fn check_depths(name: &str, depths: &[usize]) -> Result<(), SpecError> {
     check_range(name, depths, LARGEST_DEPTH)
 }

@@ -103,7 +103,7 @@ fn pipes_are_named_and_not_waited_for() {
     assert!(sentence.contains("part.safetensors: it is a pipe"), "{sentence}");
 }
 
-/// An older container whose pickles are longer than what is read of it first.
+/// An older container whose pickles are longer than the part read first.
 #[test]
 fn long_pickles_of_the_older_container_are_read_whole() {
     let folder = tempfile::tempdir().unwrap();

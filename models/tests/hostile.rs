@@ -19,7 +19,7 @@ use zip::write::SimpleFileOptions;
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// Bytes that reading any of the files here may take at most: the 64 MiB that are granted to arrays of small files, and
-/// what a walk through a pickle of a megabyte needs.
+/// what a traversal of a one-megabyte pickle needs.
 const MOST_MEMORY: usize = 200 << 20;
 
 /// Reads a checkpoint and checks what must hold whatever is in it. One at a time, or the memory would be another's.
@@ -136,7 +136,7 @@ fn one_storage_under_a_great_many_names() {
 #[test]
 fn pickles_that_grow_without_end() {
     let (_folder, path) = scratch("growth.pth");
-    // Ten lists, each of ten times the one before: a walk through them would look at ten billion places.
+    // Ten lists, each of ten times the one before: a traversal would visit ten billion places.
     let mut laughs = b"]q\x00".to_vec();
     for i in 0..10u8 {
         laughs.extend_from_slice(b"](");

@@ -77,7 +77,7 @@ impl<'a> PickledDictionary<'a> {
         if !module.starts_with("numpy") {
             return None;
         }
-        // Protocols to 4 make an empty array and hand it its state; protocol 5 makes it of a buffer.
+        // Protocols up to 4 create an empty array and set its state; protocol 5 creates it from a buffer.
         let (dtype, shape, fortran, bytes) = match (name, self.0.sequence(call.arguments)) {
             ("_reconstruct", _) => match *self.0.sequence(call.state) {
                 [_, shape, dtype, Value::Bool(fortran), bytes] => (dtype, shape, fortran, bytes),

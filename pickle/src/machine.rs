@@ -374,7 +374,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The entries of a dictionary that is made of a list of pairs, as Python 2 pickled ordered ones. The list is
+    /// The entries of a dictionary built from a list of pairs, as in Python 2's pickled ordered dictionaries. The list is
     /// emptied, so that a pickle which makes many dictionaries of one list is not larger here than there.
     fn entries(&mut self, arguments: Value<'a>) -> Vec<(Value<'a>, Value<'a>)> {
         let node = |value: Value| match value {

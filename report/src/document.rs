@@ -55,14 +55,14 @@ pub enum Block {
     Gallery(Gallery),
     /// Verbatim text, folded until opened.
     Listing {
-        /// What is shown of it while folded.
+        /// Text shown while folded.
         title: String,
         /// The text.
         text: String,
     },
     /// A long table, folded until opened.
     Folded {
-        /// What is shown of it while folded.
+        /// Text shown while folded.
         title: String,
         /// The table.
         table: Table,
@@ -179,7 +179,7 @@ pub struct DrawnChart {
     pub narrow: String,
 }
 
-/// A file of the run folder. What is said of it is text next to it, never drawn in it.
+/// A file of the run folder. Its description is text next to it, never drawn in it.
 #[derive(Debug)]
 pub struct Picture {
     /// Its path within the run folder.

@@ -27,7 +27,7 @@ pub enum StoreError {
     /// A pipe, a device or a socket where a file is to be written.
     #[error("{} is {kind}, not a file; name a file to write to", path.display())]
     Special {
-        /// What is there.
+        /// The path.
         path: PathBuf,
         /// Kind of file, with its article.
         kind: &'static str,

@@ -184,7 +184,7 @@ mod tests {
         let file = InputFile::open(&path).unwrap();
         let mut sum = 0;
         let cut = file.pieces(0..3 * PIECE, |piece| {
-            // Cut while the piece is at hand: the rest of it can still be looked at.
+            // Truncated while a piece is held: the rest of the piece can still be read.
             File::options().write(true).open(&path).unwrap().set_len(1).unwrap();
             sum += piece.iter().map(|&byte| usize::from(byte)).sum::<usize>();
         });

@@ -198,7 +198,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// Bytes of it.
+    /// Size of the reservation, in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

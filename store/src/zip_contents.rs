@@ -29,7 +29,7 @@ pub fn zip_contents(file: &mut (impl Read + Seek), length: u64) -> io::Result<u6
             [b'P', b'K', 6, 6, ..] => (number(rest, 32, 8), number(rest, 40, 8)),
             _ => continue,
         };
-        // The largest number only says that the other record has it.
+        // The largest number means that the other record holds the value.
         bytes = bytes.max(if size == 0xFFFF_FFFF { 0 } else { size });
         entries = entries.max(if count == 0xFFFF { 0 } else { count });
     }

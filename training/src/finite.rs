@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// A model with one array multiplied by 1e30, and what is said of it on a grey image.
+    /// A model with one array multiplied by 1e30, and its error on a grey image.
     fn said(name: &str, arrays: &[&str]) -> String {
         let network = NetworkSpec::named(name, 3, 32).unwrap();
         let classes = ["a", "b", "c"].map(String::from).to_vec();

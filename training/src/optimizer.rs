@@ -63,8 +63,8 @@ impl Default for Algorithm {
 }
 
 /// Whether weight decay acts on an array: on matrices and kernels, not on biases, norms, scales of branches, tokens and
-/// positions, be these learned (ViT), relative (Swin, BEiT: one bias for each offset of query and key) or of text (CLIP). As
-/// timm's models have it in `no_weight_decay`, and DeiT and Swin in their papers' code.
+/// positions, be these learned (ViT), relative (Swin, BEiT: one bias for each offset of query and key) or of text (CLIP). As in
+/// `no_weight_decay` of timm's models, and in the code of the DeiT and Swin papers.
 pub fn decays(name: &str, shape: &[usize]) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     let position = ["pos_embed", "positional_embedding", "position_embedding", "relative_position"];

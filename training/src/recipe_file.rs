@@ -289,7 +289,7 @@ impl RecipeFile {
     fn set(&mut self, text: &str) -> Result<(), RecipeError> {
         let (key, value) = assignment(text)?;
         let mut parts: Vec<&str> = key.split('.').collect();
-        // Keys that concern neither one model nor the studies concern training, and may have the prefix `train`.
+        // Keys that concern neither one model nor the studies concern training, and may have the prefix `training`.
         if parts.len() > 1 && parts[0] == "training" {
             parts.remove(0);
         }

@@ -1,4 +1,4 @@
-//! An image prepared as a `preprocessor_config.json` says, compared with what the processors of transformers make of it
+//! Preprocessing by a `preprocessor_config.json`, compared with the processors of transformers
 //! (`fixtures/make_processors.py`).
 
 use std::collections::BTreeMap;

@@ -109,7 +109,7 @@ fn live_and_rebuilt_files_are_the_same_bytes_stopped_or_not() {
     assert_eq!(letters(straight.path()), "S............E............E............E............EF");
     assert_rebuilt_alike(straight.path());
 
-    // In the middle of the second epoch: what is lost is told until it is made again.
+    // In the middle of the second epoch: lost steps stay in the log until they are repeated.
     let outcome = run(&recipe, resumed.path(), &mut StopAt(15, 0)).unwrap();
     assert!(matches!(outcome, Outcome::Stopped { epochs: 1 }), "{outcome:?}");
     assert_eq!(letters(resumed.path()), "S............E...!");

@@ -22,7 +22,7 @@ fn losses(history: &[EpochRecord]) -> Vec<(usize, u64, u64, u64, u64)> {
     history.iter().map(bits).collect()
 }
 
-/// Everything that has a state or a random number of its own.
+/// Everything with a state or randomness.
 const EVERYTHING: [&str; 5] =
     ["accumulation=2", "ema_decay=0.9", "label_smoothing=0.1", "augment.mixup=0.8", "augment.cutmix=1.0"];
 

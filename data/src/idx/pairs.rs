@@ -57,7 +57,7 @@ pub(crate) fn pairs_in(folder: &Path) -> Result<Vec<Pair>, DataError> {
     }
 }
 
-/// Where a file lies: in its folder, or in the one above where it was unpacked into a folder of its own name.
+/// Folder of a file, or its parent if the file was unpacked into a folder of the same name.
 fn place(path: &Path) -> &Path {
     let folder = path.parent().unwrap_or(Path::new(""));
     match (folder.file_name(), folder.parent()) {

@@ -226,7 +226,7 @@ fn header_memory(kind: Kind, length: u64) -> u64 {
     match kind {
         // Chunks as they are, and the profile of colours.
         Kind::Png => 2 * length + METADATA.min((1 << 20) + 1100 * length),
-        // Each number of a list is a value of its own; a copy of the file where it has a palette.
+        // Each number of a list is a separate value; plus a copy of a file with a palette.
         Kind::Tiff => 12 * length + METADATA.min(64 * length),
         Kind::Gif | Kind::WebP | Kind::Bmp | Kind::Pnm => length + (1 << 20),
         Kind::Jpeg => 0,

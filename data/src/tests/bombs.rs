@@ -13,7 +13,7 @@ fn complaint(path: &Path) -> String {
     said
 }
 
-/// An array of 8-bit integers with this shape, followed by `count` zeros.
+/// An array of 8-bit integers with this shape, followed by `zeros` zero bytes.
 fn array(archive: &mut zip::ZipWriter<File>, name: &str, kind: &str, shape: &str, zeros: usize) {
     let options =
         zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);

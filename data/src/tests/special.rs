@@ -50,7 +50,7 @@ fn pipes_and_devices_are_named_and_not_waited_for() {
     let mut dataset = open_path(&path("set")).expect("opens");
     assert_eq!(dataset.split("all").expect("all").len(), 6);
     assert!(dataset.notes.contains(&"ant/pipe.png was left out: a pipe".to_string()), "{:?}", dataset.notes);
-    // A file that disappears after it was listed.
+    // A file that is replaced by a pipe after it was listed.
     std::fs::remove_file(path("set/ant/000.png")).expect("removed");
     pipe(&path("set/ant/000.png"));
     let bad = dataset.verify(&["all"]).expect("verifies");

@@ -125,7 +125,7 @@ pub enum WeightsError {
         /// The memory they need and the budget.
         source: TooMuch,
     },
-    /// The model that the file is said to hold cannot be built.
+    /// The file's model cannot be built.
     #[error("cannot build the model of {path}: {source}")]
     Spec {
         /// Path of the file.

@@ -55,7 +55,7 @@ pub struct Checkpoint {
     pub config: Option<serde_json::Value>,
     /// Mean and standard deviation of the channels, if the file has a normaliser next to the model.
     pub normalisation: Option<([f32; 3], [f32; 3])>,
-    /// Which arrays were taken for the model and which were skipped: ends of sentences about the file.
+    /// Which arrays were identified as the model and which were skipped: ends of sentences about the file.
     pub notes: Vec<String>,
     /// Training code that wrote the file, where that determines more than the arrays.
     pub code: Option<TrainingCode>,

@@ -54,7 +54,7 @@ pub const SMALL: f64 = 11.0 / 12.0;
 /// Margin of a chart that is a file.
 const MARGIN: f64 = 10.0;
 
-/// A chart as a file of its own: with a size, and with the colours of [`THEME_CSS`] written out for readers of files that know no
+/// A chart as a separate file: with a size, and with the colours of [`THEME_CSS`] written out for viewers without support for
 /// variables. In a dark viewer it is dark, ground included, so that text and ground always go together.
 pub fn svg_file(chart: &str) -> String {
     let (light, dark) = THEME_CSS.split_once("@media").expect("the theme has two parts");

@@ -136,7 +136,7 @@ pub(super) fn named(name: &str, image_size: usize) -> Option<ClipConfig> {
     Some(ClipConfig { image, text, embedding: width })
 }
 
-/// CLIP goes by the name of its sizes: its head is made of prompts, for which both towers are built anew.
+/// CLIP is identified by the name of its sizes: its head is built from prompts, for which both towers are built again.
 fn from_transformers(config: &Value) -> Result<FromConfig, String> {
     let vision = config.get("vision_config").unwrap_or(&Value::Null);
     let [width, patch_size, side] = [("hidden_size", 768), ("patch_size", 32), ("image_size", 224)]

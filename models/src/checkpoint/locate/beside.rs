@@ -87,7 +87,7 @@ pub(super) struct Beside {
     pub(super) zeros: Vec<(String, usize)>,
     /// A normaliser's mean and standard deviation.
     pub(super) normaliser: Option<(String, String)>,
-    /// What was left out.
+    /// What was skipped.
     pub(super) notes: Vec<String>,
 }
 
@@ -293,7 +293,7 @@ fn example_entry(root: &Root) -> &str {
     }
 }
 
-/// What was left out, in groups.
+/// What was skipped, in groups.
 fn summary(left_out: &[&String], root: &str) -> Option<String> {
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
     for name in left_out {
