@@ -2,7 +2,7 @@
 
     python bench/compare.py [--quick] [--only NAME] [--json FILE] [--markdown FILE]
 
-See README.md beside this file for what is installed first and what is measured.
+See README.md next to this file for what is installed first and what is measured.
 """
 
 import argparse

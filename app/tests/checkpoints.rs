@@ -72,7 +72,7 @@ fn without_card_and_configuration_arrays_are_recognised_or_a_sentence_asks() {
     let (_folder, path) = foreign(false, |_| {});
     let sentence = fail(&mut evaluate(&path));
     let expected =
-        "which is no standard size; no array shows its number of attention heads, so say it with --heads";
+        "which is not a standard size; no array shows its number of attention heads, so say it with --heads";
     assert!(
         sentence.starts_with(&format!("error: {} holds a Vision Transformer of", path.display())),
         "{sentence}"

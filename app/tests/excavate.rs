@@ -166,8 +166,13 @@ fn a_killed_run_goes_on_to_the_same_findings() {
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
     succeed(&mut excavate(&whole));
-    // In the ViT's training, between the two trainings, and between two studies.
-    for moment in ["vit/checkpoints/last.safetensors", "cnn/config.toml", "findings/accuracy.json"] {
+    // In the ViT's training, between the two trainings, between two studies, and inside one.
+    for moment in [
+        "vit/checkpoints/last.safetensors",
+        "cnn/config.toml",
+        "findings/accuracy.json",
+        "records/attacks/vit.pgd-4.jsonl",
+    ] {
         let out = folder.path().join(moment.replace('/', "-"));
         let killed = run_until(&out, &out.join(moment));
         let said = stderr(&succeed(&mut excavate(&out)));
@@ -296,8 +301,49 @@ fn trained_models_can_be_brought_along() {
     assert!(sentence.contains("describes no model `swin`; it has cnn, vit"), "{sentence}");
     let sentence =
         fail(excavate(&out).arg("--vit").arg(&vit).arg("--add").arg(format!("vit={}", cnn.display())));
+    assert!(sentence.contains("holds another network") && sentence.contains("--add NAME="), "{sentence}");
+    let sentence = fail(excavate(&out).arg("--vit").arg(&vit).args(["--train", "vit"]));
     assert!(sentence.contains("`vit` cannot name a model"), "{sentence}");
     assert!(!out.exists());
+}
+
+/// Runs from several seeds, trained here or brought along, are held against one another; what else is found is of the first.
+#[test]
+fn a_model_may_have_several_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, two, given] = ["one", "two", "given"].map(|name| folder.path().join(name));
+    succeed(&mut excavate(&one));
+    succeed(excavate(&two).args(["--set", "models.vit.seeds=2"]));
+    let (of_one, of_two) = (investigation(&one), investigation(&two));
+    assert!(of_one["not_applicable"]["seeds"].as_str().unwrap().contains("one seed"));
+    let runs = &of_two["seeds"]["models"]["vit"]["runs"];
+    assert_eq!(
+        (&runs[0]["seed"], &runs[1]["seed"], runs.as_array().unwrap().len()),
+        (&0.into(), &1.into(), 2)
+    );
+    assert!(
+        of_two["seeds"]["models"].get("cnn").is_none() && of_two["seeds"]["pairs"] == serde_json::json!([])
+    );
+    for part in ["accuracy", "heads", "attacks"] {
+        assert_eq!(of_one[part], of_two[part], "{part}");
+    }
+    let report = std::fs::read_to_string(two.join("report.md")).unwrap();
+    assert!(report.contains("From seed to seed, the accuracy of the ViT ranges from"), "{report}");
+    assert!(report.contains("2, seeds 0, 1"), "{report}");
+
+    let weights = [0, 1].map(|run| two.join(format!("vit/run-{run}/model.safetensors")));
+    let mut command = excavate(&given);
+    for file in &weights {
+        command.arg("--add").arg(format!("vit={}", file.display()));
+    }
+    succeed(&mut command);
+    let given = investigation(&given);
+    for (run, file) in weights.iter().enumerate() {
+        let evaluated = json(archaeo(["evaluate", "--data", SHERDS, "--weights"]).arg(file));
+        for found in [runs, &given["seeds"]["models"]["vit"]["runs"]] {
+            assert_eq!(evaluated["top1"], found[run]["accuracy"]["value"], "run {run}");
+        }
+    }
 }
 
 #[test]

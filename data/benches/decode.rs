@@ -1,5 +1,5 @@
-//! How long it takes to decode JPEG files, next to the decoder of the `image` crate (zune-jpeg), which is faster and has other
-//! pixels: `cargo bench --bench decode -- FOLDER …`.
+//! How long it takes to decode JPEG files, next to the decoder of the `image` crate (zune-jpeg), which is faster but decodes to
+//! different pixels: `cargo bench --bench decode -- FOLDER …`.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use archaeo_data::decode;
 
-/// Each decoder decodes all files so many times, in turn; the fastest counts.
+/// Rounds in which the decoders take turns on all files; the fastest counts.
 const ROUNDS: usize = 7;
 
 fn main() {
@@ -47,7 +47,7 @@ fn main() {
 
 type Decoder<'a> = &'a dyn Fn(&[u8]) -> Vec<u8>;
 
-/// Seconds that each decoder takes for all files.
+/// Seconds per decoder for all files.
 fn fastest(decoders: [Decoder; 2], files: &[Vec<u8>]) -> [f64; 2] {
     let mut best = [f64::INFINITY; 2];
     for _ in 0..ROUNDS {

@@ -12,14 +12,13 @@ use super::listing::{Builder, Listing, Node};
 use super::places::Origin;
 use super::storage::{Archive, Held, MAX_FILE, Reopened, Storage, ZipPool};
 
-/// A link's target is a path; longer ones no system takes.
+/// Longest link target; no system accepts longer paths.
 const LONGEST_TARGET: u64 = 4096;
 
-/// Bytes that are read at most of a member of a tar archive before its contents: its header, its name and a link's target where
-/// they are long, and extended headers.
+/// Most bytes read of a tar member before its contents: its header, a long name or link target, and extended headers.
 const LONGEST_HEADER: u64 = 1 << 20;
 
-/// Bytes in memory for each member besides its name, which is there several times over while names are understood.
+/// Bytes in memory per member besides its name, which exists several times while names are parsed.
 const NODE: u64 = 256;
 
 impl Listing {
@@ -32,7 +31,7 @@ impl Listing {
         };
         let file = archaeo_store::open(path).map_err(|error| DataError::read(path, error))?;
         let length = file.metadata().map_err(|error| DataError::read(path, error))?.len();
-        // A tar archive consists of blocks; a cut between two members shows nowhere else.
+        // A tar archive consists of blocks; truncation between two members shows nowhere else.
         if length % 512 != 0 {
             return Err(broken(std::io::Error::other("its size is not a multiple of 512 bytes")));
         }
@@ -58,7 +57,7 @@ impl Listing {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
                 Node::Link { target, hard: kind.is_hard_link() }
             } else if kind.is_gnu_sparse() {
-                // Its holes are stored nowhere, so it is put together now.
+                // Its holes are not stored, so it is assembled here.
                 let size = entry.size();
                 if size > MAX_FILE {
                     Node::Unusable("larger than any image")
@@ -106,7 +105,7 @@ impl Listing {
             let entry = archive.by_index_data(i).map_err(broken)?;
             members.push((entry.name_raw().to_vec(), entry.is_symlink()));
         }
-        // The library keeps the last of them alone, as unpacking would.
+        // The library keeps only the last of them, as unpacking would.
         let repeats = archive.has_duplicate_names();
         let pool = Arc::new(ZipPool::new(path, archive, budget));
         let mut builder = Builder::default();
@@ -116,7 +115,7 @@ impl Listing {
                     Ok(target) => Node::Link { target, hard: false },
                     Err(_) => Node::Unusable("a link that cannot be read"),
                 },
-                // A name that ends with a separator is a folder's.
+                // A name that ends with a separator denotes a folder.
                 false => Node::File(Storage::Zip { archive: pool.clone(), entry: i }),
             };
             builder.add(name, node);
@@ -139,7 +138,7 @@ fn is_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> bool {
         .any(|extension| extension.key_bytes().starts_with(b"GNU.sparse."))
 }
 
-/// Reads a zip archive's table of contents; also the budget of the file, of which that has been taken.
+/// Reads a zip archive's table of contents; also returns the budget of the file, from which its memory was taken.
 pub(super) fn open_zip(path: &Path) -> Result<(Archive, Budget), DataError> {
     let unreadable = |error| DataError::read(path, error);
     let mut file = archaeo_store::open(path).map_err(unreadable)?;

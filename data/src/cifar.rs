@@ -17,7 +17,7 @@ pub(super) const PIXELS: usize = 3 * SIDE * SIDE;
 pub(super) const CIFAR10: [&str; 10] =
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// The batches that lie in `folder`, sorted, if there are any.
+/// The batches in `folder`, sorted, if any.
 pub(super) fn batches_in(folder: &Path) -> Result<Option<Vec<PathBuf>>, DataError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|error| DataError::read(folder, error))? {
@@ -52,7 +52,7 @@ pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
         let length = file.metadata().map_err(unreadable)?.len();
         let (split, classes) = match batch(path) {
             Some(known) => known,
-            // A lone file by another name: the size tells, unless it is a multiple of both record sizes.
+            // A lone file with another name is identified by its size, unless that is a multiple of both record sizes.
             None => ("all", if length % (PIXELS as u64 + 1) == 0 { 10 } else { 100 }),
         };
         let header = if classes == 10 { 1 } else { 2 };
@@ -77,7 +77,7 @@ pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
         let file: Arc<Path> = path.as_path().into();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let records = splits.entry(split.to_string()).or_default();
-        // Record by record: of each, only the label stays in memory.
+        // Record by record: only the labels stay in memory.
         let mut record = vec![0; size];
         for i in 0..length / size as u64 {
             reader.read_exact(&mut record).map_err(unreadable)?;

@@ -1,4 +1,4 @@
-//! CIFAR-10 and CIFAR-100 as Python's pickles (Krizhevsky 2009), the version that torchvision and Keras keep: dictionaries of
+//! CIFAR-10 and CIFAR-100 as Python's pickles (Krizhevsky 2009), the version that torchvision and Keras use: dictionaries of
 //! `data`, an array (n, 3072) of planar pixels, and `labels` or `fine_labels`; `batches.meta` or `meta` names the classes.
 
 use std::borrow::Cow;
@@ -16,10 +16,10 @@ use super::open::Layout;
 use super::split::{Encoding, Record};
 use super::storage::{Held, Storage};
 
-/// A batch larger than this is none: that of CIFAR-100 for training has 155 MB.
+/// Largest size of a batch; CIFAR-100's training batch has 155 MB.
 const MAX_BATCH: u64 = 512 << 20;
 
-/// Most files and folders that are looked at for batches: these data sets have a dozen, folders of images a million.
+/// Most files and folders that are searched for batches: these data sets have a dozen, folders of images a million.
 const MOST_ENTRIES: usize = 2000;
 
 /// The batches in `folder`, or in the one folder below it that has some, sorted.
@@ -70,7 +70,7 @@ pub(super) fn is_pickle(start: &[u8]) -> bool {
     matches!(start, [0x80, 2..=5, ..])
 }
 
-/// Reads the labels of `batches`; the pixels stay in their files where they lie there as they are.
+/// Reads the labels of `batches`; the pixels stay in their files if stored there verbatim.
 pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
     let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     let mut notes = Vec::new();
@@ -112,7 +112,7 @@ fn class_names(folder: &Path, fine: bool) -> Result<Option<Vec<String>>, DataErr
     Ok(Some(names.into_iter().map(Cow::into_owned).collect()))
 }
 
-/// What one file holds.
+/// Contents of one file.
 struct Batch {
     records: Vec<Record>,
     /// Whether the labels are the fine ones of CIFAR-100.
@@ -149,7 +149,7 @@ impl Batch {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let shared: Arc<Path> = path.into();
         let stored: Box<dyn Fn(usize) -> Storage> = match data.bytes {
-            // Where the file holds the pixels as they are: a place in it.
+            // Pixels stored verbatim in the file: their position.
             Cow::Borrowed(bytes) => {
                 let start = bytes.as_ptr().addr() - file.as_ptr().addr();
                 Box::new(move |i| Storage::Range {
@@ -181,13 +181,13 @@ impl Batch {
     }
 }
 
-/// A label beyond this is a slip, not a class.
+/// A label beyond this is an error, not a class.
 const MAX_CLASSES: usize = 100_000;
 
-/// Bytes of a record in memory, with its name.
+/// Bytes of a record in memory, including its name.
 const RECORD: u64 = 192;
 
-/// The whole file, and what was taken for it and for the like of it that is unpacked.
+/// The whole file, and the memory taken for it and for its unpacked contents.
 fn whole(path: &Path) -> Result<(Vec<u8>, Budget), DataError> {
     let length = archaeo_store::look(path).map_err(|error| DataError::read(path, error))?.len();
     if length > MAX_BATCH {

@@ -1,4 +1,4 @@
-//! Archives and compressed files that are not read, recognised so that it can be said what to do.
+//! Unsupported archives and compressed files, recognised so that the error can say what to do.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ impl Compression {
         MAGIC.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, kind)| *kind)
     }
 
-    /// What stands in the way of reading the file at `path`, and what to do.
+    /// Why the file at `path` cannot be read, and what to do.
     pub(super) fn reason(self, path: &Path) -> String {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let lower = name.to_lowercase();

@@ -1,16 +1,16 @@
-//! Images that a data set holds more than once, and images that show nothing.
+//! Duplicate images and blank images.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::images::few;
 use super::split::{Content, Split};
 
-/// Where an image lies: the place of its split, and its own in it.
+/// Position of an image: that of its split, and its own in it.
 type Place = (usize, usize);
 
-/// What to say of the splits that have been verified. Stored bytes are compared, so a copy that was encoded anew is not found.
+/// Notes on the verified splits. Stored bytes are compared, so a re-encoded copy is not found.
 pub(super) fn notes(classes: &[String], splits: &BTreeMap<String, Split>) -> Vec<String> {
-    // The parts of `all` speak for it.
+    // The parts of `all` cover it.
     let divided = splits.len() > 1;
     let mut parts: Vec<(&str, &Split, &[Content])> = splits
         .iter()

@@ -12,11 +12,11 @@ use super::{DataError, Image};
 /// Labelled images in named splits.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// The source as it was given.
+    /// The source as given.
     pub name: String,
-    /// Class names; a label is an index into them. None where the images have no labels; see [`Dataset::has_labels`].
+    /// Class names; a label is an index into them. Empty if the images have no labels; see [`Dataset::has_labels`].
     pub classes: Vec<String>,
-    /// What a user should know about how the source was read, and what [`Dataset::verify`] noticed, each a sentence.
+    /// Notes on how the source was read, and findings of [`Dataset::verify`], one sentence each.
     pub notes: Vec<String>,
     pub(super) splits: BTreeMap<String, Split>,
     pub(super) strict: bool,
@@ -28,7 +28,7 @@ impl Dataset {
         &self.splits
     }
 
-    /// Whether the images have classes; without, their labels mean nothing. See [`Labels`](super::Labels).
+    /// Whether the images have classes; otherwise their labels are meaningless. See [`Labels`](super::Labels).
     pub fn has_labels(&self) -> bool {
         !self.classes.is_empty()
     }
@@ -51,19 +51,19 @@ impl Dataset {
         ["test", "val"].into_iter().find(|name| self.splits.contains_key(*name)).unwrap_or("all")
     }
 
-    /// The split that checkpoints may be chosen on, if there is one that final numbers are not measured on:
-    /// `val`, or `holdout` where `val` plays the part of the test.
+    /// The split for selecting checkpoints, if one exists besides the evaluation split: `val`, or `holdout` where `val` serves as
+    /// the test split.
     pub fn selection_split(&self) -> Option<&'static str> {
         let evaluation = self.evaluation_split();
         ["val", "holdout"].into_iter().find(|name| *name != evaluation && self.splits.contains_key(*name))
     }
 
-    /// Decodes every image of the named splits once (of all of them if `names` is empty), drops the bad ones
-    /// and returns them; images without a fault keep their order. Images that are there twice, or of one colour, are noted.
+    /// Decodes every image of the named splits once (of all of them if `names` is empty), drops the bad ones and returns them;
+    /// the others keep their order. Duplicate and single-coloured images are noted.
     ///
     /// # Errors
-    /// With `strict`, the first bad image. A split of which no image is left (if it is named, or the source's own), a class of which none is left
-    /// to train on, a split that does not exist.
+    /// With `strict`, the first bad image. A split without usable images (if it is named, or the source's own), a class without
+    /// usable training images, a split that does not exist.
     pub fn verify(&mut self, names: &[&str]) -> Result<Vec<Skipped>, DataError> {
         self.verify_watched(names, &|_| ())
     }
@@ -74,7 +74,7 @@ impl Dataset {
         self.splits.iter().filter(|(name, _)| named(name)).map(|(_, split)| split.len()).sum()
     }
 
-    /// As [`Dataset::verify`]; `watch` is told how many more images have been looked at, by any thread.
+    /// As [`Dataset::verify`]; `watch` receives the number of further images checked, from any thread.
     ///
     /// # Errors
     /// As [`Dataset::verify`].
@@ -96,7 +96,7 @@ impl Dataset {
             let before: BTreeSet<usize> = split.labels().into_iter().collect();
             split.verify(watch);
             let after: BTreeSet<usize> = split.labels().into_iter().collect();
-            // Of the parts that were made here, one without a usable image says nothing against the others.
+            // A part divided here that has no usable image does not invalidate the others.
             if all_of_them && !self.strict && after.is_empty() && name != "all" && divided {
                 let count = split.skipped().len();
                 self.notes.push(format!("`{name}` is left out: none of its {count} images can be used"));
@@ -135,8 +135,8 @@ impl Dataset {
         Ok(skipped)
     }
 
-    /// SHA-256 in hexadecimal of all that determines the data: class names and, for each split, labels and
-    /// stored bytes in order, or the generator's parameters. File names do not count.
+    /// SHA-256 in hexadecimal of everything that determines the data: class names and, for each split, labels and
+    /// stored bytes in order, or the generator's parameters. File names are not included.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         let mut part = |text: &str| {
@@ -178,20 +178,20 @@ impl Dataset {
     }
 }
 
-/// What a data set consists of.
+/// Contents of a data set.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
-    /// The source as it was given.
+    /// The source as given.
     pub source: String,
     /// Class names.
     pub classes: Vec<String>,
     /// Every split by name.
     pub splits: BTreeMap<String, SplitSummary>,
-    /// What to know about how the source was read.
+    /// Notes on how the source was read.
     pub notes: Vec<String>,
 }
 
-/// What a split consists of.
+/// Contents of a split.
 #[derive(Debug, Clone, Serialize)]
 pub struct SplitSummary {
     /// Number of images.
@@ -202,7 +202,7 @@ pub struct SplitSummary {
     pub width: Option<Spread>,
     /// Heights in pixels.
     pub height: Option<Spread>,
-    /// Images left out by [`Dataset::verify`].
+    /// Images skipped by [`Dataset::verify`].
     pub skipped: Vec<Skipped>,
 }
 
@@ -225,7 +225,7 @@ impl Spread {
     }
 }
 
-/// How many examples are taken at most.
+/// Limits on the number of examples.
 #[derive(Debug, Clone, Copy)]
 pub struct ExampleLimits {
     /// Images of each class.
@@ -234,8 +234,8 @@ pub struct ExampleLimits {
     pub images: usize,
 }
 
-/// The first usable images of each class of `split`, with the class's name. A class without images
-/// gives an empty row; images without labels are one row. `keep` makes of an image what is kept of it.
+/// The first usable images of each class of `split`, with the class's name. A class without images gives an empty row; images
+/// without labels are one row. `keep` maps an image to the value that is kept.
 ///
 /// # Errors
 /// A split that does not exist.

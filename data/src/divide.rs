@@ -1,4 +1,4 @@
-//! Dividing images into splits by seed, where a source does not say.
+//! Dividing images into splits by seed, if the source has none.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ const FEWEST: usize = 3;
 pub(super) struct FewImages {
     /// Their labels, in order, each with the number of images.
     classes: Vec<(usize, usize)>,
-    /// Whether they hold most of the images, so that what can be divided is not the data set.
+    /// Whether they hold most of the images, so that the rest does not represent the data set.
     pub(super) most: bool,
     /// Whether there are no other classes.
     pub(super) all: bool,
@@ -44,7 +44,7 @@ impl FewImages {
         example.map_or(String::new(), |&(label, images)| format!(" (class `{}` has {images})", names[label]))
     }
 
-    /// What is done with them, if there are any.
+    /// A note on how they are handled, if there are any.
     pub(super) fn note(&self, names: &[String]) -> Option<String> {
         let named: Vec<String> =
             self.classes.iter().map(|&(label, images)| format!("`{}` ({images})", names[label])).collect();
@@ -64,12 +64,10 @@ impl FewImages {
     }
 }
 
-/// For each record whether it belongs to the `share` of its class that comes first in an order fixed by
-/// (`seed`, `purpose`, identifier). At least one and at most all but one of a class with two or more images;
-/// none of a class with one.
+/// For each record, whether it is among the first `share` of its class in an order fixed by (`seed`, `purpose`, identifier). At
+/// least one and at most all but one image of a class with two or more; none of a class with one.
 ///
-/// The order depends on names alone, so an image stays in its part when others are added or when the folder
-/// is packed into an archive.
+/// The order depends only on names, so an image stays in its part when others are added or the folder is packed into an archive.
 pub(super) fn choose(records: &[Record], share: f64, seed: u64, purpose: &str) -> Vec<bool> {
     let mut classes: BTreeMap<usize, Vec<([u8; 32], usize)>> = BTreeMap::new();
     for (i, record) in records.iter().enumerate() {

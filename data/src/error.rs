@@ -1,4 +1,4 @@
-//! What can be wrong with a data set, each as one sentence with its remedy.
+//! What can be wrong with a data set: one sentence each, with its remedy.
 
 use std::path::PathBuf;
 
@@ -8,16 +8,16 @@ use archaeo_store::NotAFile;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// A file that exists by name cannot be opened or read.
+    /// A file that exists but cannot be opened or read.
     #[error("cannot read {}: {source}; check the path and its permissions", path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// Nothing known by its look.
+    /// A source of no known kind.
     #[error(
         "{origin} is not a data set that is recognised: {reason}; give `sherds`, a folder of class folders, a .tar or \
          .zip of one or of images/ and labels.csv, CIFAR batches, idx files as of MNIST, image parquet files, or a MedMNIST .npz"
@@ -28,7 +28,7 @@ pub enum DataError {
         /// What was found instead.
         reason: String,
     },
-    /// A parquet file, where the feature `parquet` is left out.
+    /// A parquet file, without the feature `parquet`.
     #[error(
         "{} is a parquet file, and this program was built without the feature `parquet` that reads them; build it with \
          `cargo build --release -p archaeo --features parquet`, or save the images as files",
@@ -46,7 +46,7 @@ pub enum DataError {
         /// Why there are none.
         reason: String,
     },
-    /// Files that cannot be used, where none may be left out.
+    /// Unusable files, in strict mode.
     #[error(
         "{count} of the files and folders of {origin} cannot be used, the first is {identifier}: {reason}; mend or remove \
          them (without --strict, they are left out)"
@@ -77,7 +77,7 @@ pub enum DataError {
         /// The split, if only that is empty.
         split: Option<String>,
     },
-    /// A class folder without an image, or a class whose every image is bad.
+    /// A class folder without images, or a class with only bad images.
     #[error("class `{class}` has no image in `{split}` of {origin}; add images to it or remove the class")]
     ClassWithoutImage {
         /// The source as given.
@@ -97,7 +97,7 @@ pub enum DataError {
         /// How it differs.
         difference: String,
     },
-    /// A label that names no class.
+    /// A label without a class.
     #[error(
         "{identifier} in {origin} has label {label}, but there are {classes} classes (labels 0 to {last}); \
          correct the label or the list of classes",
@@ -113,7 +113,7 @@ pub enum DataError {
         /// Number of classes.
         classes: usize,
     },
-    /// A split by a name that does not exist.
+    /// A split that does not exist.
     #[error("{origin} has no split `{split}`; it has {available}{}", note.as_deref().map(|n| format!(" ({n})")).unwrap_or_default())]
     NoSplit {
         /// The source as given.
@@ -133,7 +133,7 @@ pub enum DataError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Bad images where none is permitted, or nothing but bad images.
+    /// Bad images in strict mode, or only bad images.
     #[error(
         "{count} of the {of} images in `{split}` of {origin} are bad, the first is {identifier}: {reason}; replace \
          them, or remove them (without --strict, bad images are skipped as long as good ones are left)"
@@ -152,13 +152,13 @@ pub enum DataError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A parameter of the built-in data set.
+    /// An invalid parameter of the built-in data set.
     #[error("sherds: {reason}")]
     Sherds {
         /// What is wrong with it.
         reason: String,
     },
-    /// An option that makes no sense.
+    /// An invalid option.
     #[error("{0}")]
     Option(String),
 }
@@ -167,7 +167,7 @@ fn in_split(split: &Option<String>) -> String {
     split.as_deref().map(|split| format!(" in its split `{split}`")).unwrap_or_default()
 }
 
-/// What libraries say of a file may repeat lines of it.
+/// Library errors may quote lines of the file.
 fn one_line(reason: String) -> String {
     match reason.contains(['\n', '\r']) {
         false => reason,

@@ -1,4 +1,4 @@
-//! Reading what a reference implementation left for the tests.
+//! Reading stored outputs of reference implementations, for tests.
 
 use std::io::{Read, Seek};
 
@@ -38,7 +38,7 @@ pub(crate) fn difference(a: &Image, b: &Image) -> (u8, f64) {
     (largest, pairs().filter(|(a, b)| a == b).count() as f64 / a.pixels().len() as f64)
 }
 
-/// Files that a script has put into one archive, each with its name and what a reference implementation made of it.
+/// Files that a script has put into one archive, each with its name and a reference implementation's output.
 pub(crate) struct Files {
     pub(crate) names: Vec<String>,
     pub(crate) files: Vec<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! Layouts made of files: class folders, images with lists, Tiny ImageNet's, and images without labels.
+//! Layouts of image files: class folders, images with lists, Tiny ImageNet's, and images without labels.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -115,7 +115,7 @@ fn no_images(origin: &str, listing: &Listing, images: &Images) -> DataError {
     }
 }
 
-/// What cannot be read, by why.
+/// Files that cannot be read, grouped by reason.
 fn left_out(items: &[Skipped]) -> Vec<String> {
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for item in items {
@@ -224,7 +224,7 @@ fn class_folders(
     let index: BTreeMap<&str, usize> =
         classes.iter().enumerate().map(|(i, class)| (class.as_str(), i)).collect();
 
-    // Folders that are all of one split may be divided by lists next to them.
+    // Folders of a single split may be divided by lists next to them.
     let listed = match &order {
         Order::Classes(bases) if bases.iter().all(|(split, _)| *split == "all") => {
             split_lists::splits(listing, images, &placed, &mut notes)
@@ -246,7 +246,7 @@ fn class_folders(
     Ok(Layout { classes, splits, notes, complete: true })
 }
 
-/// The folders that a path lies in, from the root, which is empty, on.
+/// The folders that contain a path, starting at the root, which is empty.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::once("").chain(path.match_indices('/').map(|(at, _)| &path[..at]))
 }
@@ -256,7 +256,7 @@ fn below<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
 }
 
-/// Folders without an image right below those that were gone through.
+/// Folders without images directly below those visited.
 fn without_images(listing: &Listing, images: &Images, visited: &[String]) -> Vec<String> {
     let mut with: BTreeSet<&str> = BTreeSet::new();
     for (path, _) in &images.files {
@@ -274,7 +274,7 @@ fn without_images(listing: &Listing, images: &Images, visited: &[String]) -> Vec
     listing.folders.iter().filter(is_beside).cloned().collect()
 }
 
-/// The classes of `train`, or of all splits where there is none; no other split may have more.
+/// The classes of `train`, or of all splits without one; no other split may have more.
 fn same_classes(
     origin: &str,
     folders: &BTreeMap<&'static str, BTreeSet<String>>,

@@ -22,7 +22,7 @@ use super::split::{Encoding, Record};
 use super::storage::{Held, Storage};
 use super::text::small_text;
 
-/// Bytes of a record in memory, with its name.
+/// Bytes of a record in memory, including its name.
 const RECORD: u64 = 192;
 
 /// Reads the labels of all pairs, and the images of compressed files, which then stay in memory.
@@ -177,7 +177,7 @@ struct Idx {
     length: u64,
     /// Bytes of the header.
     header: u64,
-    /// Bytes behind it, where the file is not compressed.
+    /// Bytes after the header, if the file is not compressed.
     stored: Option<u64>,
 }
 
@@ -215,7 +215,7 @@ impl Idx {
         self.extents.iter().fold(1, |product: u64, &extent| product.saturating_mul(extent.into()))
     }
 
-    /// All values, and for each of them room for a record of it, from the budget.
+    /// All values, and memory for one record each, from the budget.
     fn values(&mut self, budget: &mut Budget) -> Result<Vec<u8>, DataError> {
         let expected = self.expected();
         if let Some(stored) = self.stored.filter(|stored| *stored != expected) {
@@ -223,7 +223,7 @@ impl Idx {
         }
         budget.take(expected, 1).map_err(|refused| DataError::malformed(&self.path, refused.to_string()))?;
         let mut values = Vec::with_capacity(expected as usize);
-        // One more than there should be, to see whether there are more.
+        // One byte more than expected, to detect surplus data.
         let read = (&mut self.reader).take(expected.saturating_add(1)).read_to_end(&mut values);
         read.map_err(|error| self.malformed(format!("it is damaged or cut short ({error})")))?;
         match values.len() as u64 {

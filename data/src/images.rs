@@ -1,4 +1,4 @@
-//! Which of the files are images.
+//! Finds the images among files.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use super::names::{ending, is_other_ending};
 use super::split::Skipped;
 use super::storage::Storage;
 
-/// First bytes of a file that its kind shows in.
+/// Number of first bytes that identify a file's kind.
 const HEAD: usize = 512;
 
 /// The images among the files, in their order.
 pub(super) struct Images<'a> {
     pub(super) files: Vec<(&'a str, &'a Storage)>,
-    /// Images of kinds that are not decoded.
+    /// Images of unsupported kinds.
     pub(super) undecodable: Vec<Skipped>,
 }
 
@@ -27,7 +27,7 @@ enum Kind {
 }
 
 impl<'a> Images<'a> {
-    /// By their endings; where that says nothing, by their first bytes.
+    /// By file extension; if that is not conclusive, by the first bytes.
     pub(super) fn of(listing: &'a Listing) -> Self {
         let kinds: Vec<Kind> = listing.files.par_iter().map(|(path, storage)| kind(path, storage)).collect();
         let mut images = Images { files: Vec::new(), undecodable: Vec::new() };
@@ -43,7 +43,7 @@ impl<'a> Images<'a> {
         images
     }
 
-    /// What to say about the images of other kinds, if there are any.
+    /// A note on images of unsupported kinds, if there are any.
     pub(super) fn note(&self) -> Option<String> {
         let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for image in &self.undecodable {

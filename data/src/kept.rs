@@ -1,4 +1,4 @@
-//! Decoded images that stay in memory, because training asks for each of them in every epoch.
+//! A cache of decoded images, because training asks for each of them in every epoch.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,16 +11,16 @@ use super::Image;
 /// Bytes of pixels that stay in memory at the moment, of all splits.
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
-/// A place for every image of a split. Clones share the places.
+/// A slot for every image of a split. Clones share the slots.
 #[derive(Debug, Clone)]
 pub(super) struct Kept(Arc<Places>);
 
 #[derive(Debug)]
 struct Places {
     images: usize,
-    /// Made when the first image is to stay: most splits keep none.
+    /// Allocated when the first image is kept: most splits keep none.
     places: OnceLock<Box<[OnceLock<Box<Image>>]>>,
-    /// Bytes that they take of those that all may.
+    /// Bytes used of the common limit.
     taken: AtomicU64,
 }
 
@@ -29,12 +29,12 @@ impl Kept {
         Kept(Arc::new(Places { images, places: OnceLock::new(), taken: AtomicU64::new(0) }))
     }
 
-    /// Image `i`, if it is here.
+    /// Image `i`, if it is cached.
     pub(super) fn get(&self, i: usize) -> Option<&Image> {
         self.0.places.get()?[i].get().map(AsRef::as_ref)
     }
 
-    /// Keeps image `i`, if there is room for it, and gives it back.
+    /// Caches image `i` if there is room, and returns it.
     pub(super) fn keep(&self, i: usize, image: Image) -> Cow<'_, Image> {
         let places = self.0.places.get_or_init(|| (0..self.0.images).map(|_| OnceLock::new()).collect());
         let bytes = image.pixels().len() as u64;

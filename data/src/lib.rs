@@ -1,11 +1,11 @@
-//! Data sets: what `--data SOURCE` names, whatever its format.
+//! Data sets of any format that `--data SOURCE` accepts.
 //!
-//! [`open`] recognises a source by looking at it and gives a [`Dataset`]: class names and splits. A [`Split`]
-//! knows its labels but decodes (or draws) an image only when it is loaded, so a data set larger than memory
-//! can be used; only parquet files and `.npz` archives are held in memory, as stored bytes.
+//! [`open`] detects the kind of a source from its contents and returns a [`Dataset`]: class names and splits. A [`Split`] holds
+//! labels but decodes (or draws) an image only when it is loaded, so a data set larger than memory can be used; only parquet
+//! files and `.npz` archives are held in memory, as stored bytes.
 //!
-//! Nothing here resizes or normalises: images keep the size they have. [`resize`] holds the operations that
-//! preprocessing and augmentation do that with.
+//! Nothing here resizes or normalises: images keep their size. [`resize`] holds the operations for preprocessing and
+//! augmentation.
 
 mod archive;
 pub mod augment;
@@ -58,14 +58,14 @@ pub struct Sample {
     pub image: Image,
     /// Its class.
     pub label: usize,
-    /// What is really shown, where that is known: on Sherds.
+    /// Ground truth, available for Sherds.
     pub truth: Option<Truth>,
 }
 
-/// What a generated image shows.
+/// Ground truth of a generated image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Truth {
-    /// The pixels that show the object (what lies in front of it hides the rest), in the image's own resolution.
+    /// The visible pixels of the object (clutter in front may hide the rest), at the image's resolution.
     pub mask: Mask,
     /// The object's shape.
     pub shape: sherds::Shape,

@@ -1,4 +1,4 @@
-//! Links in archives, which are files under further names.
+//! Links in archives: additional names of files.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,7 +17,7 @@ pub(super) const MOST_LINKS: usize = 64;
 /// Parts of paths that a link is followed through.
 const MOST_PARTS: usize = 1024;
 
-/// What stands under a path.
+/// What a path refers to.
 pub(super) enum Entry {
     Folder,
     File(Storage),
@@ -25,10 +25,10 @@ pub(super) enum Entry {
     Unusable(&'static str),
 }
 
-/// The files that links stand for, under the links' names, and the links that stand for nothing.
+/// The files that links point to, under the links' names, and the broken links.
 pub(super) fn resolve(known: &HashMap<String, Entry>) -> (Vec<(String, Storage)>, Vec<Skipped>) {
     let (mut files, mut broken) = (Vec::new(), Vec::new());
-    // Only a link to a folder asks for all paths in order.
+    // Only a link to a folder needs all paths in order.
     let mut ordered: Option<BTreeMap<&str, &Entry>> = None;
     let mut led: HashMap<String, usize> = HashMap::new();
     for (path, entry) in known {
@@ -74,7 +74,7 @@ pub(super) fn resolve(known: &HashMap<String, Entry>) -> (Vec<(String, Storage)>
     (files, broken)
 }
 
-/// The path that `path` leads to, through at most as many links as systems permit.
+/// The path that `path` resolves to, through at most as many links as systems permit.
 fn follow(known: &HashMap<String, Entry>, path: &str) -> Result<String, &'static str> {
     let is_absolute = |target: &str| target.starts_with('/');
     let mut pending: Vec<&str> = path.rsplit('/').collect();
@@ -104,7 +104,7 @@ fn follow(known: &HashMap<String, Entry>, path: &str) -> Result<String, &'static
             if is_absolute(target) {
                 return Err("a link that leads out of the archive");
             }
-            // A hard link's target counts from the root, a symbolic one's from its folder.
+            // A hard link's target is relative to the root, a symbolic one's to its folder.
             done.truncate(if *hard { 0 } else { done.rfind('/').unwrap_or(0) });
             pending.extend(target.rsplit('/'));
         }

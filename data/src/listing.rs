@@ -1,4 +1,4 @@
-//! The files of a folder, a tar or a zip archive, as one list that looks the same for all three.
+//! The files of a folder, a tar or a zip archive, as one list with the same form for all three.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, hash_map};
@@ -17,15 +17,15 @@ use super::split::Skipped;
 use super::storage::Storage;
 use super::text::{self, decode_names};
 
-/// Paths with `/` between their parts, without the folder that everything lies in.
+/// Paths with `/` between their parts, without the common root folder.
 pub(super) struct Listing {
-    /// Files with their storage, sorted part by part of their paths, whatever order they are stored in.
+    /// Files with their storage, sorted by the parts of their paths, independent of the stored order.
     pub(super) files: Vec<(String, Storage)>,
     /// Every folder, also the empty ones.
     pub(super) folders: BTreeSet<String>,
-    /// What has a name but no content: links that lead nowhere, folders that may not be read.
+    /// Names without content: broken links, unreadable folders.
     pub(super) left_out: Vec<Skipped>,
-    /// What to know about how the names were read.
+    /// Notes on how the names were read.
     pub(super) notes: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Listing {
     pub(super) fn of_folder(root: &Path) -> Result<Self, DataError> {
         let mut builder = Builder::default();
         let walk = walkdir::WalkDir::new(root).follow_links(true).min_depth(1).sort_by_file_name();
-        // Links to folders with links to folders would give a folder without end, though none of them leads in a circle.
+        // Links to folders containing links to folders could multiply without bound, even without a cycle.
         let links: RefCell<HashMap<PathBuf, usize>> = RefCell::default();
         let many: RefCell<Vec<Vec<u8>>> = RefCell::default();
         let is_one_too_many = |entry: &walkdir::DirEntry| {
@@ -53,7 +53,7 @@ impl Listing {
             }
             *count > MOST_LINKS
         };
-        // The root may be called as it likes.
+        // The root may have any name.
         let wanted = |entry: &walkdir::DirEntry| {
             entry.depth() == 0
                 || !(is_litter(&entry.file_name().to_string_lossy())
@@ -101,7 +101,7 @@ impl Listing {
     }
 }
 
-/// Whether a folder is one that this program keeps a run in: its pictures are no data, even where `--out` lies among them.
+/// Whether a folder is a run folder of this program: its pictures are not data, even if `--out` lies among the images.
 pub(super) fn is_run_folder(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).is_file();
     has("lock") && ["config.toml", "data.json", "environment.json"].into_iter().any(has)
@@ -123,21 +123,20 @@ fn why_unreadable(error: &walkdir::Error) -> &'static str {
     }
 }
 
-/// What stands under a name.
+/// What a name refers to.
 pub(super) enum Node {
     Folder,
     File(Storage),
-    /// A name for another one: in a tar archive, a hard link's target counts from the archive's root, a symbolic one's
-    /// from the folder that the link lies in.
+    /// A link: in a tar archive, a hard link's target is relative to the archive's root, a symbolic one's to the link's folder.
     Link {
         target: Vec<u8>,
         hard: bool,
     },
-    /// What is left out, and why.
+    /// A skipped entry, with the reason.
     Unusable(&'static str),
 }
 
-/// Collects names as bytes, for their encoding shows in all of them together.
+/// Collects names as bytes, because their encoding is determined from all of them together.
 #[derive(Default)]
 pub(super) struct Builder {
     names: Vec<Vec<u8>>,
@@ -223,7 +222,7 @@ impl Builder {
             }
         }
         files.sort_unstable_by(|(a, _), (b, _)| a.split('/').cmp(b.split('/')));
-        // A link to a folder may give a name that is there as well.
+        // A link to a folder may produce a name that already exists.
         files.dedup_by(|(a, _), (b, _)| a == b);
 
         let root = common_root(&files, &folders);
@@ -244,7 +243,7 @@ impl Builder {
         for (path, _) in &files {
             let mut parent = path.as_str();
             while let Some((shorter, _)) = parent.rsplit_once('/') {
-                // A folder that is known has known parents.
+                // The parents of a known folder are known.
                 if !folders.insert(shorter.to_string()) {
                     break;
                 }
@@ -262,7 +261,7 @@ impl Builder {
     }
 }
 
-/// How many leading folders everything has in common, as long as folders remain below and none is a split by its name.
+/// Number of leading folders common to all paths, as long as folders remain below and none is named like a split.
 fn common_root(files: &[(String, Storage)], folders: &BTreeSet<String>) -> usize {
     let Some((first, _)) = files.first() else { return 0 };
     let parts: Vec<&str> = first.split('/').collect();
@@ -276,7 +275,7 @@ fn common_root(files: &[(String, Storage)], folders: &BTreeSet<String>) -> usize
     for folder in folders {
         let depth = folder.split('/').count();
         let shared = shared(folder);
-        // What lies above the common folder takes nothing from it.
+        // Files above the common folder do not affect it.
         if shared < depth {
             common = common.min(shared);
         }
@@ -291,7 +290,7 @@ fn below(path: &str, count: usize) -> &str {
     path.splitn(count + 1, '/').nth(count).unwrap_or_default()
 }
 
-/// Hidden files and folders, and what systems, drives and programs leave lying about.
+/// Hidden files and folders, and leftovers of systems, drives and programs.
 pub(super) fn is_litter(part: &str) -> bool {
     part.starts_with('.')
         || part.starts_with("@eaDir")

@@ -1,5 +1,6 @@
 //! MedMNIST archives (Yang et al. 2023): a `.npz` with `train_images`, `train_labels`, and the same for `val`
-//! and `test`; images (n, height, width) or (n, height, width, 3) of 8 bits, labels (n,) or (n, 1). Keras keeps MNIST alike, as
+//! and `test`; images (n, height, width) or (n, height, width, 3) of 8 bits, labels (n,) or (n, 1). Keras stores MNIST in the
+//! same way, as
 //! `x_train`, `y_train`, `x_test` and `y_test`.
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ pub(super) fn is_npz(path: &Path) -> Result<bool, DataError> {
     Ok(named || open_zip(path)?.0.file_names().flatten().any(|name| name.ends_with("_images.npy")))
 }
 
-/// Reads all arrays; the images stay in memory as the bytes they are.
+/// Reads all arrays; the images stay in memory as raw bytes.
 pub(super) fn read(path: &Path) -> Result<Layout, DataError> {
     let (mut archive, _contents) = open_zip(path)?;
     let mut splits: BTreeMap<String, Vec<Record>> = BTreeMap::new();
@@ -82,7 +83,7 @@ fn read_split(
     let (label_shape, labels) = array(path, archive, label_name, &mut budget)?;
     if !matches!(label_shape.as_slice(), [_] | [_, 1]) {
         return Err(malformed(format!(
-            "`{label_name}` has the shape {label_shape:?}; only one label an image, (n,) or (n, 1), can be used"
+            "`{label_name}` has the shape {label_shape:?}; only one label per image, (n,) or (n, 1), can be used"
         )));
     }
     if labels.len() != images {
@@ -111,7 +112,7 @@ enum Element {
     Long,
 }
 
-/// Shape and values of an array of bytes, which are taken from the budget; labels of wider integers are narrowed.
+/// Shape and values of an array of bytes, whose memory is taken from the budget; wider label types are narrowed.
 fn array(
     path: &Path,
     archive: &mut Archive,
@@ -156,7 +157,7 @@ fn array(
     let mut values = Vec::with_capacity(count);
     match element {
         Element::Byte => {
-            // One byte a value: the data as it is, read as a whole.
+            // One byte per value: the raw data, read at once.
             let reader = file.into_inner();
             reader.take(count as u64).read_to_end(&mut values).map_err(|error| unreadable(&error))?;
         }
@@ -172,7 +173,7 @@ fn array(
     Ok((shape, values))
 }
 
-/// Bytes of a record in memory, with its name.
+/// Bytes of a record in memory, including its name.
 const RECORD: u64 = 192;
 
 /// Appends the values that fit into a byte, up to the first that does not.
@@ -189,12 +190,13 @@ fn narrow<T: npyz::Deserialize + TryInto<u8>>(
     Ok(())
 }
 
-/// Bytes of the longest header that is read, and the deepest nesting in it; honest ones have about a hundred, and two.
+/// Bytes of the longest header that is read, and the deepest nesting in it; legitimate ones have about a hundred bytes and two
+/// levels.
 const LONGEST_HEADER: usize = 4096;
 const DEEPEST_HEADER: usize = 8;
 
-/// An array's file, its header looked at: the parser of headers takes as much memory as their length claims, goes down as deep
-/// as they are nested, and repeats them whole, on several lines, when it complains.
+/// An array's file after checking its header: the parser of headers allocates the claimed length, recurses as deep as the
+/// nesting, and quotes the whole header, on several lines, in its errors.
 fn checked_header(mut file: impl Read) -> io::Result<impl Read> {
     let refused = |reason: &str| Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     let mut start = vec![0; 10];

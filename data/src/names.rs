@@ -1,6 +1,6 @@
-//! What names of folders and files say: splits, images, and what stands next to them.
+//! Meaning of folder and file names: splits, images, and auxiliary files.
 
-/// Part of a data set, by a name that is in use for it.
+/// Part of a data set, by one of its common names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Train,
@@ -11,7 +11,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// The split's name here.
+    /// The split's standard name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Part::Train => "train",
@@ -33,8 +33,8 @@ impl Part {
         })
     }
 
-    /// The part that a name stands for, and what it says besides: `seg_train`, `TrainingSet` and `val2017` say nothing more,
-    /// `cars_test` says `cars`. A name of two parts stands for neither.
+    /// The part that a name denotes, and the rest of the name: empty for `seg_train`, `TrainingSet` and `val2017`, `cars` for
+    /// `cars_test`. A name of two parts denotes neither.
     pub(super) fn of_name(name: &str) -> Option<(Self, String)> {
         let lower = name.to_lowercase();
         let mut part = None;
@@ -59,13 +59,13 @@ impl Part {
     }
 }
 
-/// Words that say nothing about which images a folder holds.
+/// Words that do not indicate which images a folder holds.
 const FILLERS: [&str; 18] = [
     "set", "sets", "dataset", "data", "images", "image", "imgs", "img", "jpg", "jpeg", "png", "photos",
     "pictures", "split", "folder", "seg", "raw", "ilsvrc",
 ];
 
-/// `train`, `val` or `test` under the names that are in use for them.
+/// `train`, `val` or `test` under their common names.
 pub(super) fn split_name(text: &str) -> Option<&'static str> {
     let (part, besides) = Part::of_name(text)?;
     (part != Part::Unlabelled && besides.is_empty()).then(|| part.name())
@@ -75,7 +75,7 @@ fn plain(name: &str) -> String {
     name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// Folders that class folders, or images of all classes, lie in.
+/// Folders that contain class folders, or images of all classes.
 pub(super) fn is_container(name: &str) -> bool {
     matches!(
         plain(name).as_str(),
@@ -131,7 +131,7 @@ pub(super) fn is_auxiliary(name: &str) -> bool {
     )
 }
 
-/// Whether the folders are numbered parts of one heap of images: `images_001`, `images_002`, …
+/// Whether the folders are numbered parts of one collection of images: `images_001`, `images_002`, …
 pub(super) fn are_parts<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     const HEAPS: [&str; 9] =
         ["image", "img", "part", "batch", "chunk", "shard", "archive", "folder", "photo"];
@@ -144,14 +144,14 @@ pub(super) fn are_parts<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     })
 }
 
-/// The ending of a file's name in lower case, or nothing.
+/// The file extension in lower case, or an empty string.
 pub(super) fn ending(path: &str) -> Option<String> {
     let file = path.rsplit('/').next().unwrap_or(path);
     let (stem, ending) = file.rsplit_once('.')?;
     (!stem.is_empty()).then(|| ending.to_lowercase())
 }
 
-/// Whether files of this ending are something else than images, so that nobody needs to look into them.
+/// Whether files with this extension are not images and need not be read.
 pub(super) fn is_other_ending(ending: &str) -> bool {
     matches!(
         ending,

@@ -1,4 +1,4 @@
-//! Recognising a source by looking at it.
+//! Detecting the kind of a source from its contents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -21,7 +21,7 @@ pub enum Labels {
     /// A source without classes is an error.
     #[default]
     Required,
-    /// A single image, or images that do not lie in class folders, are taken without labels, all in the split `all`; see
+    /// A single image, or images outside class folders, are opened without labels, all in the split `all`; see
     /// [`Dataset::has_labels`].
     Optional,
 }
@@ -29,36 +29,36 @@ pub enum Labels {
 /// How a source is opened.
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
-    /// Seed of the splits that are made where a source has none. Keep it apart from the seed of training, or
-    /// a model is tested on images that it was trained on.
+    /// Seed of the splits that are drawn if a source has none. It must not follow the seed of training, or a model is tested on
+    /// images that it was trained on.
     pub split_seed: u64,
     /// Whether a bad image is an error instead of being skipped.
     pub strict: bool,
     /// Whether images without labels may be opened.
     pub labels: Labels,
-    /// Share of `train` to hold out for choosing checkpoints where the source has no split for that.
+    /// Share of `train` to hold out for selecting checkpoints if the source has no split for that.
     pub validation: Option<f64>,
     /// Parameters of Sherds, which `sherds:parameter=value,…` overrides.
     pub sherds: SherdsConfig,
 }
 
-/// What a format's reader found.
+/// Result of a format's reader.
 pub(super) struct Layout {
     /// None where the images have no labels.
     pub(super) classes: Vec<String>,
     /// Records by split, in the source's order; the one key `all` where the source has no splits.
     pub(super) splits: BTreeMap<String, Vec<Record>>,
     pub(super) notes: Vec<String>,
-    /// Whether every class must have an image in `train`, as folders promise and lists do not.
+    /// Whether every class must have an image in `train`, as for class folders, but not for lists.
     pub(super) complete: bool,
 }
 
 /// Opens the data set that `source` names: `sherds`, `sherds:size=64,train=5000`, or a path.
 ///
-/// Splits are named `train`, `val` and `test`. Where the source has none (or only `train`), the split `all`
-/// holds everything in the source's order, and `train`, `val` and `test` are 70, 10 and 20 % of each class,
-/// chosen by [`OpenOptions::split_seed`] and each image's name; a class of fewer than three images stays in `train`.
-/// A source that is one `val` or `test`, by its folder's name, is that split as a whole.
+/// Splits are named `train`, `val` and `test`. If the source has none (or only `train`), the split `all` holds everything in the
+/// source's order, and `train`, `val` and `test` are 70, 10 and 20 % of each class, chosen by [`OpenOptions::split_seed`] and
+/// each image's name; a class of fewer than three images stays in `train`. A source that is one `val` or `test`, by its folder's
+/// name, is that split as a whole.
 ///
 /// # Errors
 /// A sentence that names the file and the remedy: for a source that is missing, unrecognised, damaged or
@@ -173,9 +173,9 @@ fn single_image(path: &Path) -> Layout {
     }
 }
 
-/// A folder of class folders that is called `val` or `test`, and lies next to one called `train`, is that split as a whole.
+/// A folder of class folders named `val` or `test`, next to one named `train`, is that whole split.
 fn whole_split(path: &Path, layout: &mut Layout) {
-    // `.` is called something as well.
+    // `.` has a name as well.
     let Ok(path) = std::path::absolute(path).and_then(|path| path.canonicalize().or(Ok(path))) else {
         return;
     };
@@ -194,7 +194,7 @@ fn whole_split(path: &Path, layout: &mut Layout) {
     }
 }
 
-/// Follows folders that hold nothing but one folder, as unpacked archives often do; the name of a split means something.
+/// Descends into folders that contain only one folder, as unpacked archives often do, unless it is named like a split.
 fn only_folder_within(path: &Path) -> Result<PathBuf, DataError> {
     let mut path = path.to_path_buf();
     loop {

@@ -1,6 +1,6 @@
-//! Where in a source a name leads to.
+//! Resolving names within a source.
 
-/// What the names are those of.
+/// Kind of source that the names come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     /// A folder: the system gave them, and they lead nowhere else.
@@ -14,16 +14,15 @@ pub(super) enum Origin {
 pub(super) const ABSOLUTE: &str = "an absolute path; pack it again from within its folder";
 pub(super) const OUT: &str = "a path that leads out of the archive";
 
-/// Folders that a file may lie in below what all have in common. What is made of each of them is then no more than a multiple of
-/// the names themselves.
+/// Greatest depth of a file below the common root, which keeps derived data within a multiple of the names themselves.
 const DEEPEST: usize = 64;
 pub(super) const TOO_DEEP: &str = "more than 64 folders deep";
 
 /// The path of a member without empty parts, `.` and `..`.
 ///
 /// # Errors
-/// Why it cannot be one: an absolute path, with a drive's letter or without, or one that leads out. Other systems take backslashes
-/// for what separates parts, so what leads out only there is refused as well.
+/// Why it cannot be one: an absolute path, with a drive's letter or without, or one that leads out. Other systems treat
+/// backslashes as separators, so paths that lead out only there are refused as well.
 pub(super) fn path_within(name: &str, origin: Origin) -> Result<String, &'static str> {
     if origin != Origin::Folder {
         let separators = ['/', '\\'];

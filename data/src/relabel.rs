@@ -1,13 +1,13 @@
-//! Labels as indices into other classes than the data's own.
+//! Labels as indices into classes other than the data's own.
 
 use super::Dataset;
 
-/// Label of an image whose class has no output: it is to be left out, and nothing may take it for a class.
+/// Label of an image whose class has no output: it must be skipped and is never a class.
 pub const NO_OUTPUT: usize = usize::MAX;
 
 impl Dataset {
     /// Makes every label the index that `output_of` gives for its class, and `classes` the classes: the outputs of a model,
-    /// say. Images of a class without one get [`NO_OUTPUT`]; callers must leave them out.
+    /// say. Images of a class without one get [`NO_OUTPUT`]; callers must skip them.
     ///
     /// # Panics
     /// If there is not one entry for each of the data's classes.

@@ -1,4 +1,4 @@
-//! Resizing as Pillow does it, so that a checkpoint sees the pixels that it was trained on.
+//! Resizing as in Pillow, so that a checkpoint sees the pixels that it was trained on.
 //!
 //! Pillow resamples in two passes, along rows and along columns, each with fixed-point weights and
 //! rounding to 8 bits. When it shrinks, the filter grows with the factor: the result is antialiased. Both
@@ -82,7 +82,7 @@ fn to_grey_level(sum: i32) -> u8 {
 
 const HALF: i32 = 1 << (PRECISION - 1);
 
-/// `image` at `width` × `height`, as Pillow's `Image.resize` gives it.
+/// `image` at `width` × `height`, as by Pillow's `Image.resize`.
 ///
 /// # Panics
 /// If the image or the result has no pixels.
@@ -90,8 +90,8 @@ pub fn resize(image: &Image, width: usize, height: usize, filter: Interpolation)
     resize_part(image, (width, height), 0..width, 0..height, filter)
 }
 
-/// The given columns and rows of `image` at the size `(width, height)`; nothing else of it is computed, so that a long and
-/// thin image, which is enormous once its shorter side has been enlarged, costs no more than another.
+/// The given columns and rows of `image` at the size `(width, height)`; nothing else of it is computed, so that a long and thin
+/// image, which would be enormous with its shorter side enlarged, costs no more than others.
 fn resize_part(
     image: &Image,
     (width, height): (usize, usize),
@@ -153,14 +153,14 @@ fn resize_columns(image: &Image, height: usize, rows: Range<usize>, filter: Inte
     Image::new(image.width(), taps.len(), pixels)
 }
 
-/// `image`'s size once its shorter side is `size` pixels long, the longer side in proportion and rounded down, as
-/// torchvision's `Resize(size)` has it.
+/// `image`'s size once its shorter side is `size` pixels long, the longer side in proportion and rounded down, as in
+/// torchvision's `Resize(size)`.
 pub fn with_shorter_side(image: &Image, size: usize) -> (usize, usize) {
     let (width, height) = (image.width(), image.height());
     if width <= height { (size, size * height / width) } else { (size * width / height, size) }
 }
 
-/// The middle `side` × `side` pixels of `image` at the size `(width, height)`; nothing else of it is computed.
+/// The central `side` × `side` pixels of `image` at the size `(width, height)`; nothing else of it is computed.
 ///
 /// # Panics
 /// As [`resize`], and if `side` is more than width or height.

@@ -1,4 +1,4 @@
-//! Pictures within the one budget of memory, whichever thread decodes them.
+//! Decoding within the shared memory budget, on any thread.
 
 use archaeo_store::memory::{Room, memory};
 
@@ -6,15 +6,15 @@ use super::Image;
 use super::image::{Refused, dimensions_within};
 use super::split::Record;
 
-/// What stands in for a fault while it is not known whether the file is bad or there only is no room for it at the moment.
+/// Result of an attempt: either the file is bad, or memory is short at the moment.
 type Attempt<T> = Result<T, Refused>;
 
 impl Record {
-    /// What `then` makes of the stored bytes and of the picture in them. From before the bytes are read until it returns, there is
-    /// room for both, and for what decoding takes; what it returns should be small.
+    /// Calls `then` with the stored bytes and the decoded picture. Memory for both, and for decoding, is reserved from before the
+    /// bytes are read until it returns; its result should be small.
     ///
     /// # Errors
-    /// What is wrong with the image, as the end of a sentence; also that it can never fit.
+    /// What is wrong with the image, as the end of a sentence; including that it can never fit.
     pub(super) fn with_picture<T>(&self, then: impl FnOnce(&[u8], Image) -> T) -> Result<T, String> {
         let mut then = Some(then);
         self.within_room(|bytes, room| {
@@ -34,13 +34,13 @@ impl Record {
         }
     }
 
-    /// What `then` makes of the stored bytes, for which there is room.
+    /// Calls `then` with the stored bytes, for which memory is reserved.
     pub(super) fn with_bytes<T>(&self, mut then: impl FnMut(&[u8]) -> T) -> Result<T, String> {
         self.within_room(|bytes, _| Ok(then(bytes)))
     }
 
-    /// Tries with as much room as the stored bytes take; where that turns out to be too little and there is no more at the
-    /// moment, gives all of it back and waits for as much as is needed.
+    /// Tries with as much memory as the stored bytes take; if that is too little and no more is available, releases all of it and
+    /// waits for as much as is needed.
     fn within_room<T>(&self, mut attempt: impl FnMut(&[u8], &mut Room) -> Attempt<T>) -> Result<T, String> {
         let mut needed = self.storage.length()?;
         loop {

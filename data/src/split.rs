@@ -1,4 +1,4 @@
-//! A split: images that are decoded, or drawn, only when they are asked for.
+//! A split: images that are decoded, or drawn, only on request.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::sherds::{Sherds, SherdsSplit, Texture};
 use super::storage::Storage;
 use super::{DataError, Image, Sample};
 
-/// How the stored bytes of an image are to be read.
+/// Encoding of the stored bytes of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     /// A file of any format that [`decode`] reads.
@@ -32,12 +32,12 @@ pub(super) struct Record {
     pub(super) encoding: Encoding,
 }
 
-/// What [`Split::verify`] saw of an image.
+/// What [`Split::verify`] found for an image.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Content {
     /// SHA-256 of the stored bytes.
     pub(super) digest: [u8; 32],
-    /// Whether all its pixels are of one colour.
+    /// Whether all its pixels have one colour.
     pub(super) blank: bool,
 }
 
@@ -49,7 +49,7 @@ impl Record {
         })
     }
 
-    /// The picture that the stored bytes hold, if `admit` agrees to what it takes.
+    /// The decoded picture, if `admit` accepts its memory.
     pub(super) fn picture(&self, bytes: &[u8], mut admit: impl FnMut(u64) -> bool) -> Result<Image, Refused> {
         if let Some((width, height)) = self.bare_dimensions() {
             let needed = 3 * (width as u64).saturating_mul(height as u64);
@@ -91,7 +91,7 @@ impl Record {
     }
 }
 
-/// An image that was left out, and why.
+/// A skipped image, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Skipped {
     /// The image.
@@ -105,10 +105,10 @@ pub struct Skipped {
 pub struct Split {
     items: Items,
     skipped: Vec<Skipped>,
-    /// Of every image, once they have been verified.
+    /// Findings for every image, once verified.
     contents: Option<Vec<Content>>,
     kept: Kept,
-    /// The label that stands for each of the source's own; these themselves when not given.
+    /// The new label for each of the source's labels; `None` for the source's own.
     relabelled: Option<Arc<[usize]>>,
 }
 
@@ -163,7 +163,7 @@ impl Split {
         self.relabelled.as_ref().map_or(own, |labels| labels[own])
     }
 
-    /// Makes every label from now on what `labels` says of it.
+    /// Replaces every label by its entry in `labels`.
     pub(super) fn relabel(&mut self, labels: &[usize]) {
         self.relabelled = Some(labels.into());
     }
@@ -195,8 +195,8 @@ impl Split {
         }
     }
 
-    /// What `then` makes of image `i`. While it works there is room in memory for the image, however many threads decode others;
-    /// what [`Split::load`] hands out is large where the image is, and nobody counts it.
+    /// Calls `then` with image `i`. Memory for the image is reserved meanwhile, however many threads decode others; the result of
+    /// [`Split::load`] is not counted.
     ///
     /// # Errors
     /// [`DataError::BadImage`] if it is damaged, or larger than memory.
@@ -212,8 +212,8 @@ impl Split {
         }
     }
 
-    /// As [`Split::with_image`], for those who will ask for the image again: it stays in memory, if the images of this split that
-    /// already do leave room for it (half a GiB of pixels in all, or less where there is less memory).
+    /// As [`Split::with_image`], for images that will be needed again: the image stays in memory, if those already kept leave
+    /// room for it (half a GiB of pixels in all, or less where there is less memory).
     ///
     /// # Errors
     /// As there.
@@ -224,8 +224,8 @@ impl Split {
         self.with_image(i, |image| then(&self.kept.keep(i, image)))
     }
 
-    /// Loads the images at `indices` on all threads, in the order of `indices`, each as `fit` makes it: smaller, mostly, for all
-    /// of them are in memory at once.
+    /// Loads the images at `indices` on all threads, in the order of `indices`, each mapped by `fit`, usually to a smaller size,
+    /// because all of them are in memory at once.
     ///
     /// # Errors
     /// [`DataError::BadImage`] for the first damaged one among them.
@@ -247,7 +247,7 @@ impl Split {
         loaded.into_iter().collect()
     }
 
-    /// The texture of the object on image `i`, where it is known what the image really shows.
+    /// The texture of the object on image `i`, if its ground truth is known.
     pub fn texture(&self, i: usize) -> Option<Texture> {
         match &self.items {
             Items::Stored(_) => None,
@@ -255,13 +255,13 @@ impl Split {
         }
     }
 
-    /// Images left out by [`Split::verify`].
+    /// Images skipped by [`Split::verify`].
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 
     /// Decodes every image once and drops those that cannot be used; [`Split::skipped`] names them. The rest
-    /// keeps its order. `watch` is told how many more have been looked at, by any thread.
+    /// keeps its order. `watch` receives the number of further images checked, from any thread.
     pub fn verify(&mut self, watch: &(dyn Fn(usize) + Sync)) {
         let count = self.len();
         let Items::Stored(records) = &mut self.items else {
@@ -293,12 +293,12 @@ impl Split {
         self.kept = Kept::new(self.len());
     }
 
-    /// What [`Split::verify`] saw of every image, in order; nothing before it, and of images that are drawn.
+    /// What [`Split::verify`] found for every image, in order; `None` before, and for generated images.
     pub(super) fn contents(&self) -> Option<&[Content]> {
         self.contents.as_deref()
     }
 
-    /// Widths and heights of all images, from their headers; damaged ones are passed over.
+    /// Widths and heights of all images, from their headers; damaged ones are skipped.
     pub(super) fn sizes(&self) -> Vec<(usize, usize)> {
         match &self.items {
             Items::Stored(records) => {
@@ -308,7 +308,7 @@ impl Split {
         }
     }
 
-    /// Mixes what determines the images into `hash`: labels and stored bytes, or the generator's parameters.
+    /// Adds everything that determines the images to `hash`: labels and stored bytes, or the generator's parameters.
     pub(super) fn hash_into(&self, hash: &mut Sha256) {
         match &self.items {
             Items::Stored(records) => {
@@ -316,7 +316,7 @@ impl Split {
                     Some(contents) => contents.iter().map(|content| content.digest).collect(),
                     None => records
                         .par_iter()
-                        // An unreadable image counts as itself: its complaint.
+                        // An unreadable image is hashed by its error.
                         .map(|record| match record.with_bytes(|bytes| Sha256::digest(bytes).into()) {
                             Ok(digest) => digest,
                             Err(reason) => Sha256::digest(reason.as_bytes()).into(),
@@ -332,7 +332,7 @@ impl Split {
         }
     }
 
-    /// Moves the images that `choose` flags to a split of their own.
+    /// Moves the images that `choose` flags to a separate split.
     pub(super) fn part(&mut self, choose: impl FnOnce(&[Record]) -> Vec<bool>) -> Split {
         let Items::Stored(records) = &mut self.items else { return Split::stored(Vec::new()) };
         let mut flags = choose(records).into_iter();

@@ -1,4 +1,4 @@
-//! Splits of class folders that lists next to them give: Food-101's `meta/train.txt`, CUB's `train_test_split.txt`.
+//! Splits of class folders from lists next to them: Food-101's `meta/train.txt`, CUB's `train_test_split.txt`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,11 +8,11 @@ use super::lists::{self, Index, Match, Table};
 use super::names::{Part, ending};
 use super::text;
 
-/// Rows by which it is told whether a list names images at all.
+/// Number of rows that decide whether a list names images.
 const LOOKED_AT: usize = 50;
 
-/// The split of each image of `images`, nothing for those that no list names; or nothing at all without such lists. Lists speak
-/// of the images in class folders, whose places are those of `placed`.
+/// The split of each image of `images`, `None` for those that no list names; or nothing without such lists. Lists refer to the
+/// images in class folders, whose indices are in `placed`.
 pub(super) fn splits(
     listing: &Listing,
     images: &Images,
@@ -91,7 +91,7 @@ fn named_images(listing: &Listing, index: &Index, path: &str) -> Option<Vec<Matc
     Some(table.rows.iter().map(|row| find(row, column)).collect())
 }
 
-/// The split of each image by lists of train and another part, whose every image is there and in no other.
+/// The split of each image by lists of train and another part, if all their images exist and are in only one list.
 fn disjoint(lists: &BTreeMap<Part, &(&str, Vec<Match>)>, images: usize) -> Option<Vec<Option<&'static str>>> {
     if lists.len() < 2 || !lists.contains_key(&Part::Train) {
         return None;
@@ -109,7 +109,7 @@ fn disjoint(lists: &BTreeMap<Part, &(&str, Vec<Match>)>, images: usize) -> Optio
     Some(splits)
 }
 
-/// CUB's: `images.txt` numbers the images, `train_test_split.txt` has a 1 after the numbers of those to train on.
+/// CUB's: `images.txt` numbers the images, `train_test_split.txt` marks training images with a 1.
 fn cub<'a>(
     listing: &Listing,
     named: &[(&'a str, Vec<Match>)],

@@ -1,4 +1,4 @@
-//! Where the bytes of an image lie until they are needed.
+//! Location of the bytes of an image.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -12,10 +12,10 @@ use zip::result::ZipError;
 
 use super::parquet;
 
-/// A stored image larger than this is refused: no photograph is, and a hostile archive may be.
+/// Largest stored image: no photograph is larger, but a hostile archive may be.
 pub(super) const MAX_FILE: u64 = 256 << 20;
 
-/// One stored item. Small, whatever the item's size: a data set is a list of these.
+/// One stored item. Kept small, because a data set is a list of these.
 #[derive(Debug, Clone)]
 pub(super) enum Storage {
     /// A whole file.
@@ -24,12 +24,12 @@ pub(super) enum Storage {
     Range { file: Arc<Path>, offset: u64, length: u64 },
     /// A member of a zip archive.
     Zip { archive: Arc<ZipPool>, entry: usize },
-    /// A value of a parquet column; and the memory that all of these take.
+    /// A value of a parquet column, with the memory budget that all of them share.
     #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "nothing else is made of it"))]
     Memory { bytes: parquet::Bytes, _budget: Arc<Budget> },
     /// Part of an array in memory.
     Shared { bytes: Arc<Held>, offset: usize, length: usize },
-    /// A row without an image; why.
+    /// A row without an image, with the reason.
     #[cfg_attr(
         not(feature = "parquet"),
         expect(dead_code, reason = "only Parquet has rows without an image")
@@ -37,7 +37,7 @@ pub(super) enum Storage {
     Missing(&'static str),
 }
 
-/// Bytes that stay in memory, and what was taken of the budget for them.
+/// Bytes that stay in memory, and the budget they take.
 #[derive(Debug)]
 pub(super) struct Held {
     bytes: Vec<u8>,
@@ -51,7 +51,7 @@ impl Held {
 }
 
 impl Storage {
-    /// Bytes that [`Storage::read`] takes into memory, or what is wrong as the end of a sentence. No more than that are read.
+    /// Number of bytes that [`Storage::read`] returns at most, or what is wrong as the end of a sentence.
     pub(super) fn length(&self) -> Result<u64, String> {
         match self {
             Storage::File(path) => {
@@ -91,11 +91,11 @@ impl Storage {
         }
     }
 
-    /// The first bytes, at most `count`; none where they cannot be read.
+    /// The first bytes, at most `count`; empty if they cannot be read.
     pub(super) fn head(&self, count: usize) -> Vec<u8> {
         let start = |reader: &mut dyn Read| {
             let mut bytes = Vec::new();
-            // What cannot be read is said when the whole is asked for.
+            // Errors are reported when the whole is read.
             _ = reader.take(count as u64).read_to_end(&mut bytes);
             bytes
         };
@@ -121,14 +121,14 @@ fn unreadable(error: std::io::Error) -> String {
     format!("it cannot be read ({error})")
 }
 
-/// Everything, if that is no more than `limit`; `expected` bytes, mostly.
+/// Everything, if that is at most `limit`; usually `expected` bytes.
 fn read_at_most(mut reader: impl Read, limit: u64, expected: u64) -> std::io::Result<Vec<u8>> {
     if expected > limit {
         return Err(std::io::Error::other(too_large()));
     }
     let mut bytes = Vec::with_capacity(expected as usize);
     (&mut reader).take(limit).read_to_end(&mut bytes)?;
-    // Whether there is more is not for the vector to find out, which would grow to twice its size.
+    // The check for surplus data must not grow the vector to twice its size.
     if bytes.len() as u64 == limit && reader.read(&mut [0])? > 0 {
         return Err(std::io::Error::other(too_large()));
     }
@@ -142,8 +142,7 @@ fn too_large() -> String {
 /// An archive as a thread reads it.
 pub(super) type Archive = ZipArchive<Reopened>;
 
-/// A zip archive open several times over, once for each thread that reads it at the same moment. The table of contents is there
-/// once.
+/// A zip archive opened once per concurrent reader, with a shared table of contents.
 pub(super) struct ZipPool {
     path: PathBuf,
     idle: Mutex<Vec<Archive>>,
@@ -163,17 +162,17 @@ impl ZipPool {
         ZipPool { path: path.to_path_buf(), idle: Mutex::default(), first: archive, _budget: budget }
     }
 
-    /// A whole member, if it is no longer than `limit`.
+    /// A whole member, if it is at most `limit` bytes long.
     pub(super) fn read(&self, entry: usize, limit: u64) -> Result<Vec<u8>, String> {
         self.archive(|archive| {
             let mut file = archive.by_index(entry)?;
-            // The reader fails where there is more than the member claims.
+            // The reader fails if there is more data than the member claims.
             let claimed = file.size();
             Ok(read_at_most(&mut file, limit, claimed)?)
         })
     }
 
-    /// Bytes that a member claims to have; reading it fails where it has more.
+    /// Claimed size of a member; reading it fails if it is larger.
     fn length(&self, entry: usize) -> Result<u64, String> {
         self.archive(|archive| Ok(archive.by_index_raw(entry)?.size()))
     }
@@ -198,7 +197,7 @@ impl ZipPool {
     }
 }
 
-/// A file, of which a clone is opened anew when it is first read.
+/// A file whose clones are reopened on first use.
 #[derive(Debug)]
 pub(super) struct Reopened {
     path: Arc<Path>,

@@ -1,4 +1,4 @@
-//! Every layout made small in a temporary folder, and every error. Real data: `app/tests/needs/`.
+//! Small versions of every layout in a temporary folder, and every error. Real data: `app/tests/needs/`.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
@@ -32,7 +32,7 @@ fn complaint(path: &Path) -> String {
     open_path(path).map(|dataset| dataset.name).expect_err("an error").to_string()
 }
 
-/// A 6 × 4 picture that says its number in every pixel.
+/// A 6 × 4 picture with its number in every pixel.
 fn numbered(number: u8) -> RgbImage {
     RgbImage::from_fn(6, 4, |x, y| ::image::Rgb([number, x as u8, y as u8]))
 }
@@ -371,7 +371,7 @@ fn medmnist_arrays_are_grey_or_rgb() {
     assert!(complaint(&path).contains("`train` has 4 images but 3 labels"));
     files.insert("train_labels.npy".into(), array(&[4, 2], vec![0; 8]));
     zip(&path, "", &files);
-    assert!(complaint(&path).contains("only one label an image"));
+    assert!(complaint(&path).contains("only one label per image"));
     let whole = array(&[4, 2, 3], (0..24).collect());
     files.insert("train_images.npy".into(), whole[..whole.len() - 5].to_vec());
     zip(&path, "", &files);
@@ -505,7 +505,7 @@ fn grey_palette_alpha_and_deep_images_become_rgb() {
     assert_eq!(decode(&encoded(&deep, ImageFormat::Png)).expect("decodes").pixel(0, 0), [0xAB; 3]);
     let webp = encoded(&numbered(9).into(), ImageFormat::WebP);
     assert_eq!(decode(&webp).expect("decodes").pixel(5, 3), [9, 5, 3]);
-    // A palette of two colours, one bit a pixel: pixels 0 1 0 in one row.
+    // A palette of two colours, one bit per pixel: pixels 0 1 0 in one row.
     let palette = palette_png();
     let image = decode(&palette).expect("decodes");
     assert_eq!(
@@ -593,7 +593,7 @@ fn exif_orientation_is_applied() {
     let picture = RgbImage::from_fn(32, 16, |x, y| {
         ::image::Rgb(colours[usize::from(x >= 16) + 2 * usize::from(y >= 8)])
     });
-    // Which of them come to stand at the top left, top right, bottom left and bottom right, by the standard's figure.
+    // Which of them end up at the top left, top right, bottom left and bottom right, by the standard's figure.
     let places = [
         [0, 1, 2, 3],
         [1, 0, 3, 2],
@@ -654,7 +654,7 @@ fn damaged_and_hostile_images_get_a_sentence() {
             }
         }
     }
-    // Headers that claim more than is decoded, the third as much as 2.7 GB of zeros.
+    // Headers that claim more than the limits, the third as much as 2.7 GB of zeros.
     for (width, height) in [(100_000u32, 1u32), (1, 100_000), (30_000, 30_000), (16_000, 16_000)] {
         let mut bomb = whole.clone();
         bomb[16..20].copy_from_slice(&width.to_be_bytes());

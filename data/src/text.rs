@@ -1,6 +1,6 @@
-//! Text in the encodings that people have: names in archives and on disks, and lists.
+//! Text in common encodings: names in archives and on disks, and lists.
 //!
-//! No byte is ever replaced: two names that differ stay two names.
+//! No byte is ever replaced, so different names stay different.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -13,21 +13,21 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use super::DataError;
 use super::storage::Storage;
 
-/// Bytes that the guess of an encoding looks at.
+/// Number of bytes used to guess an encoding.
 const LOOKED_AT: usize = 1 << 16;
 
-/// What a text turned out to be.
+/// A decoded text.
 pub(super) struct Text {
     pub(super) text: String,
-    /// Its encoding, where that is not UTF-8.
+    /// Its encoding, if not UTF-8.
     pub(super) encoding: Option<&'static str>,
 }
 
-/// Bytes of the longest text that is a list of names or of classes.
+/// Longest text of a list of names or classes, in bytes.
 pub(super) const LONGEST_LIST: u64 = 16 << 20;
 
-/// The text of a list, whatever its encoding. While it is decoded there is room for the file and for the text, which is up to three
-/// times as long; the text itself should not be kept.
+/// The text of a list in any encoding. Memory for the file and for the text, up to three times as long, is reserved while it is
+/// decoded; the text itself should not be kept.
 ///
 /// # Errors
 /// As the end of a sentence.
@@ -50,7 +50,7 @@ pub(super) fn small_text(path: &Path) -> Result<String, DataError> {
 /// Decodes a file: by its byte order mark, as UTF-8, as UTF-16 without a mark, or in the most likely other encoding.
 ///
 /// # Errors
-/// As the end of a sentence, for bytes that no such encoding gives.
+/// As the end of a sentence, for bytes that are invalid in all of them.
 pub(super) fn decode(bytes: &[u8]) -> Result<Text, String> {
     let encoding = match Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding,
@@ -85,8 +85,8 @@ fn likely(bytes: &[u8]) -> &'static Encoding {
     detector.guess(None, Utf8Detection::Deny)
 }
 
-/// Names as text: those that are UTF-8 as they are, all others in the one encoding that is most likely for them, and bytes that
-/// it does not know as `\x83`. Names that differ give texts that differ. Also what to call that encoding, if there are others.
+/// Names as text: UTF-8 names unchanged, all others in their most likely common encoding, and its invalid bytes as `\x83`.
+/// Different names give different texts. Also the name of that encoding, if it was used.
 ///
 /// With `backslashes`, a backslash separates the parts of a path as `/` does, unless it is the second byte of a character.
 pub(super) fn decode_names(raw: &[Vec<u8>], backslashes: bool) -> (Vec<String>, Option<&'static str>) {
@@ -120,7 +120,7 @@ fn escaped(name: &[u8]) -> String {
 
 #[derive(Clone, Copy)]
 enum Charset {
-    /// What zip archives are in by the format's own words, and what Windows writes in Western Europe, as far as letters go.
+    /// The encoding of zip archives by specification, and of Western European Windows, as far as letters go.
     Cp437,
     Other(&'static Encoding),
 }

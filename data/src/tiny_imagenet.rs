@@ -13,7 +13,7 @@ use super::storage::Storage;
 pub(super) const ANNOTATIONS: &str = "val/val_annotations.txt";
 
 /// `train/WNID/images/…`, and `val/images/…` labelled by `annotations`, or `val/WNID/…`; `words.txt` gives the names. Classes
-/// are in the order of their WordNet identifiers, as tools that sort folders have it.
+/// are in the order of their WordNet identifiers, as in tools that sort folders.
 pub(super) fn read(
     origin: &str,
     listing: &Listing,

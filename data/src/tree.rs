@@ -1,4 +1,4 @@
-//! What the folders that images lie in mean: splits, classes, or neither.
+//! The meaning of folders with images: splits, classes, or neither.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -35,11 +35,11 @@ impl<'a> Folder<'a> {
         self.folders.is_empty()
     }
 
-    /// The one folder in it that class folders, or images of all classes, lie in, where all that lies next to it describes them.
+    /// The only folder in it that contains class folders, or images of all classes, if everything next to it is auxiliary.
     fn container(&self) -> Option<(&'a str, &Folder<'a>)> {
         let named = self.folders.iter().find(|(name, _)| is_container(name));
         let mut rest = self.folders.iter().filter(|(name, _)| !is_auxiliary(name));
-        // Whatever it is called, if it holds folders and others there do not.
+        // With any name, if it holds folders and its neighbours do not.
         let only = rest.next().filter(|(_, folder)| rest.next().is_none() && !folder.is_flat());
         let (name, folder) = named.or(only.filter(|_| self.folders.len() > 1))?;
         let rest_describes = self.folders.keys().all(|other| other == name || is_auxiliary(other));
@@ -47,13 +47,13 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// Where images with labels lie.
+/// Location of labelled images.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Arrangement {
     pub(super) order: Order,
-    /// Folders with images that are part of no split and no class.
+    /// Folders with images that belong to no split and no class.
     pub(super) passed_over: Vec<String>,
-    /// The folders that were gone through: what else lies in them is worth a word.
+    /// The visited folders, whose other contents are noted.
     pub(super) visited: Vec<String>,
     pub(super) notes: Vec<String>,
 }
@@ -68,7 +68,7 @@ pub(super) enum Order {
 
 const NO_CLASSES: &str = "its images do not lie in class folders";
 
-/// Where the classes are.
+/// Location of the classes.
 ///
 /// # Errors
 /// Why there are none, as part of a sentence.
@@ -271,7 +271,7 @@ mod tests {
                 &["train/images/a", "train/images/b", "val/images/a"],
                 &[("train", "train/images"), ("val", "val/images")],
             ),
-            // Tiny ImageNet's `images` in each class is no container.
+            // Tiny ImageNet's `images` in each class is not a container.
             (&["train/a/images", "train/b/images", "val/a/images"], &[("train", "train"), ("val", "val")]),
             (&["val/a", "val/b"], &[("val", "val")]),
             (&["bird", "cat", "test", "tube"], &[("all", "")]),

@@ -1,4 +1,4 @@
-//! In place of `parquet/` where the feature `parquet` is left out: its files are recognised and refused.
+//! Replaces `parquet/` without the feature `parquet`: its files are recognised and refused.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ pub(super) fn read(shards: &[PathBuf]) -> Result<Layout, DataError> {
     Err(DataError::WithoutParquet(shards[0].clone()))
 }
 
-/// What is never read.
+/// A value that is never constructed.
 #[derive(Clone, Debug)]
 pub(super) enum Bytes {}
 

@@ -1,6 +1,6 @@
-//! What decoding is said to take is what it takes at most: that is what threads wait for each other by.
+//! The stated memory of decoding is an upper bound, on which the waiting of threads relies.
 //!
-//! One test in a file of its own, for the counter counts every thread's memory.
+//! The only test of this file, because the counter counts every thread's memory.
 
 mod formats;
 

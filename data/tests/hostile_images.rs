@@ -1,6 +1,6 @@
-//! A great many broken images: each ends in a picture or in one sentence, without a panic and in bounded memory.
+//! Very many broken images: each gives a picture or one sentence, without a panic and in bounded memory.
 //!
-//! `ARCHAEO_FUZZ_CASES` inputs are tried, 2,000 where that is not set. It was run with 100,000.
+//! `ARCHAEO_FUZZ_CASES` sets the number of inputs, 2,000 by default.
 
 mod formats;
 
@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, TestRunner};
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Bytes that decoding may take: the decoder's eight a pixel of the largest image, and the result next to them.
+/// Bytes that decoding may take: the decoder's eight per pixel of the largest image, and the result next to them.
 const MOST_MEMORY: usize = MAX_PIXELS as usize * 12;
 
 fn originals() -> Vec<Vec<u8>> {
@@ -51,7 +51,7 @@ fn jpegs() -> Vec<Vec<u8>> {
     files.into_iter().step_by(5).collect()
 }
 
-/// PNG's checksums cover everything: where they are not mended, nothing behind them is looked at.
+/// PNG's checksums cover everything: without valid ones, nothing behind them is reached.
 fn mended(mut file: Vec<u8>) -> Vec<u8> {
     let mut at = 8;
     while let Some(length) = file.get(at..at + 4) {

@@ -10,7 +10,7 @@ use archaeo_kernels::{
     linear_input_gradient, linear_weight_gradient, max_pool_forward, softmax_forward,
 };
 
-/// A kernel by name, and how often it runs.
+/// Name of a kernel, its repetitions, and the kernel.
 type Case = (&'static str, usize, fn());
 
 const CASES: [Case; 20] = [
@@ -54,7 +54,7 @@ enum Product {
     WeightGradient,
 }
 
-/// All alike, for making others would count too.
+/// All equal, because generating others would be counted too.
 fn numbers(count: usize) -> Vec<f32> {
     vec![0.25; count]
 }

@@ -1,8 +1,8 @@
-//! Prints how fast the kernels run here: `cargo run --release --example throughput`, or with `linear`, `attention`,
-//! `convolution` or `passes` after `--` for these alone.
+//! Prints how fast the kernels run here: `cargo run --release --example throughput`, or with `linear`, `attention`, `convolution`
+//! or `passes` after `--` for one group.
 //!
-//! On a machine with other work, `RAYON_NUM_THREADS=1 PROCESSOR_TIME=1` before the command counts only the
-//! time that the one thread really ran (Linux).
+//! On a machine with other work, `RAYON_NUM_THREADS=1 PROCESSOR_TIME=1` before the command counts only the processor time of the
+//! one thread (Linux).
 
 use archaeo_kernels::{
     Activation, AdamW, BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape, Convolution,
@@ -129,7 +129,7 @@ fn convolutions(precision: Precision) {
     }
 }
 
-/// Speeds in gigabytes of input and output a second.
+/// Speeds in gigabytes of input and output per second.
 fn elementwise() {
     println!("\nelement-wise, GB/s");
     let report = |name: &str, numbers: usize, time: f64| {
@@ -196,7 +196,7 @@ fn best(mut work: impl FnMut()) -> f64 {
     work();
     let mut best = f64::INFINITY;
     for _ in 0..5 {
-        // Short work is repeated, for the clock of processor time is coarse.
+        // Short work is repeated, because the processor-time clock is coarse.
         let (start, mut runs) = (seconds(), 0.0);
         while runs == 0.0 || (seconds() - start < 0.02) {
             work();

@@ -27,7 +27,7 @@ impl Activation {
         match self {
             Activation::Relu => {
                 let zero = simd.splat(0.0);
-                // This order keeps what is not a number.
+                // This order keeps NaN.
                 simd.select_gt(zero, x, zero, x)
             }
             Activation::Gelu => gelu(simd, x),
@@ -182,7 +182,7 @@ mod tests {
     const ALL: [Activation; 4] =
         [Activation::Relu, Activation::Gelu, Activation::QuickGelu, Activation::Silu];
 
-    /// erf by its Taylor series, or one minus the continued fraction of erfc: another way than the kernel's.
+    /// erf by its Taylor series, or one minus the continued fraction of erfc: a different method from the kernel's.
     fn erf(x: f64) -> f64 {
         if x.abs() < 3.0 {
             let (mut term, mut sum) = (x, x);

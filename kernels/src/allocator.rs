@@ -1,29 +1,28 @@
-//! The program's memory: its allocator and how that is set up, and room for results.
+//! The program's memory: allocator settings, and uninitialised buffers for results.
 
 use crate::Stored;
 use std::ffi::c_long;
 
 pub use mimalloc::MiMalloc;
 
-/// `mi_option_purge_delay`, which the bindings leave out: milliseconds until freed memory goes back to the system.
+/// `mi_option_purge_delay`, which the bindings leave out: milliseconds until freed memory returns to the system.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 const NEVER: c_long = -1;
 
-/// Tells [`MiMalloc`] to keep what is freed, and to ask for pages of megabytes; without effect where another allocator is
-/// the program's.
+/// Tells [`MiMalloc`] to keep freed memory, and to request huge pages; without effect under another allocator.
 ///
-/// Tensors of megabytes come and go with every operation. Memory that is given back to the system meanwhile is faulted in
-/// again page by page, and zeroed, which cost up to a quarter of a training step.
+/// Every operation allocates and frees tensors of megabytes. Memory returned to the system in between is faulted in again page by
+/// page, and zeroed, which costs up to a quarter of a training step.
 pub fn keep_freed_memory() {
-    // SAFETY: sets two numbers, which any thread may do at any time.
+    // SAFETY: sets two options, which any thread may do at any time.
     unsafe {
         libmimalloc_sys::mi_option_set(PURGE_DELAY, NEVER);
         libmimalloc_sys::mi_option_set(libmimalloc_sys::mi_option_large_os_pages, 1);
     }
 }
 
-/// Room for `length` numbers that are all about to be written: their values are unspecified, and not numbers in a debug
-/// build. Zeros, written by one thread before all threads begin, cost a tenth of a training step and more.
+/// A buffer of `length` numbers that are all about to be written: their values are unspecified, and NaN in a debug build. Zeros,
+/// written by one thread before all threads begin, would cost 10 % of a training step or more.
 pub fn unspecified<N: Stored>(length: usize) -> Vec<N> {
     if cfg!(miri) {
         return vec![N::default(); length];
@@ -31,7 +30,7 @@ pub fn unspecified<N: Stored>(length: usize) -> Vec<N> {
     let mut room = Vec::<N>::with_capacity(length);
     // SAFETY: the capacity is there, and every pattern of bits is a number. To the compiler the empty assembly, which is
     // given the address and may write memory, has written the numbers; so they are some numbers, the same at every read.
-    // The pages stay as they are meanwhile, for the allocator lends no memory that the system may still take away.
+    // The pages do not change in between, because the allocator hands out no memory that the system may still reclaim.
     unsafe {
         std::arch::asm!("/* {0} */", in(reg) room.as_mut_ptr(), options(nostack, preserves_flags));
         room.set_len(length);

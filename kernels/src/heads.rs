@@ -1,10 +1,10 @@
-//! Views of the vectors of attention heads, wherever they lie.
+//! Views of the vectors of attention heads in any layout.
 
 use crate::matrix::Matrix;
 use crate::parallel::Shared;
 use std::marker::PhantomData;
 
-/// How many vectors of which length.
+/// Number and length of the vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadsShape {
     /// Images.

@@ -1,7 +1,7 @@
-//! Which instructions this processor offers, found once at run time.
+//! The instruction sets of this processor, detected once at run time.
 //!
 //! A plain `cargo build --release` holds the code of every level; the public functions read
-//! [`Level::current`] once at their entry and hand it down, so one call never mixes levels.
+//! [`Level::current`] once at their entry and pass it down, so one call never mixes levels.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -25,7 +25,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// Every level, slowest first, whether this processor has it or not.
+    /// Every level, slowest first, whether or not this processor supports it.
     pub const ALL: [Level; 5] =
         [Level::Portable, Level::Neon, Level::Avx2Fma, Level::Avx512, Level::Avx512Bf16];
 

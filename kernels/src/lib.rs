@@ -1,10 +1,9 @@
-//! The CPU operations that decide the speed of archaeo: slices and strides in, slices out.
+//! The CPU operations that dominate archaeo's run time: slices and strides in, slices out.
 //!
-//! Everything is `f32`, but products may round their operands to bfloat16 ([`Precision`]), and what lies between a
-//! convolution and its batch norm may be held as such ([`Stored`]). The instructions are
-//! chosen at run time ([`Level`]), the threads are those of the current rayon pool, and no result depends
-//! on their number, nor an image's forward result on the batch that it is in. Outputs are slices that the
-//! caller allocates. Shapes are checked: a mismatch is a programmer's error and panics with a sentence.
+//! Everything is `f32`, but products may round their operands to bfloat16 ([`Precision`]), and values between a convolution and
+//! its batch norm may be stored as bfloat16 ([`Stored`]). The instructions are chosen at run time ([`Level`]), the threads are
+//! those of the current rayon pool, and no result depends on their number, nor an image's forward result on its batch. Outputs
+//! are slices that the caller allocates. Shapes are checked: a mismatch is a programming error and panics with a sentence.
 #![allow(unsafe_code, reason = "vector instructions, unchecked inner loops; the only crate that may")]
 
 mod activation;
@@ -65,7 +64,7 @@ pub use rows::gather_rows;
 pub use softmax::{softmax_backward, softmax_forward};
 pub use stored::{Bf16, Stored};
 
-/// What the operands of a matrix product are rounded to; sums are always `f32`.
+/// Precision to which the operands of a matrix product are rounded; sums are always `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Not at all.

@@ -11,9 +11,9 @@ use crate::{Level, Precision};
 /// The order of a weight matrix's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WeightLayout {
-    /// `[inputs, outputs]`, as Burn keeps it.
+    /// `[inputs, outputs]`, as in Burn.
     InputOutput,
-    /// `[outputs, inputs]`, as PyTorch keeps it.
+    /// `[outputs, inputs]`, as in PyTorch.
     OutputInput,
 }
 
@@ -27,7 +27,7 @@ pub struct Weight<'a> {
     packed: Option<&'a PackedWeight>,
 }
 
-/// What a weight is multiplied by.
+/// The operand that a weight is multiplied by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WeightUse {
     /// Inputs, in [`linear_forward`] and [`mlp_forward`](crate::mlp_forward).
@@ -53,7 +53,7 @@ impl PackedWeight {
         PackedWeight { right: PackedRight::new(Level::current(), &right, precision), weight_use }
     }
 
-    /// Memory that it takes.
+    /// Memory used, in bytes.
     pub fn bytes(&self) -> usize {
         self.right.bytes()
     }
@@ -69,7 +69,7 @@ impl<'a> Weight<'a> {
         Weight { data, inputs, outputs, layout, packed: None }
     }
 
-    /// The same weight, with what [`PackedWeight::new`] made of it: products read that instead. Results have the same bits.
+    /// The same weight with its [`PackedWeight`], which products read instead. Results are bit-identical.
     pub fn packed(self, packed: &'a PackedWeight) -> Self {
         Weight { packed: Some(packed), ..self }
     }
@@ -88,7 +88,7 @@ impl<'a> Weight<'a> {
         }
     }
 
-    /// The number of rows of `x` and `y`, once their lengths are seen to fit.
+    /// The number of rows of `x` and `y`, after checking their lengths.
     fn rows(&self, x: &[f32], y: &[f32]) -> usize {
         let rows = x.len().checked_div(self.inputs).or(y.len().checked_div(self.outputs)).unwrap_or(0);
         assert_eq!(x.len(), rows * self.inputs, "x is whole rows of {} inputs", self.inputs);
@@ -145,7 +145,7 @@ pub fn linear_input_gradient(
         ..Product::new(Level::current(), dy, weight.matrix().transposed(), precision)
     };
     let dx = Shared::new(dx);
-    // SAFETY: `dx` is borrowed uniquely and has the product's shape; each finished part is handed out once.
+    // SAFETY: `dx` is borrowed uniquely and has the product's shape; each finished part is passed on once.
     unsafe {
         product.run(dx, stride, Threads::Pool, &|rows, columns| {
             let Some((activation, input)) = activation else { return };

@@ -1,4 +1,4 @@
-//! Functions of vectors that no instruction computes.
+//! Vector functions without an instruction.
 
 use crate::simd::Simd;
 
@@ -72,7 +72,7 @@ pub(crate) fn gelu_derivative<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
 }
 
 /// ½ + x · P(2 (x / limit)² − 1), x limited to ±`limit`. The polynomials, their highest power first, are fitted by
-/// `scripts/gelu_polynomial.py`; there is no exponential in them, which would take twice the time.
+/// `scripts/gelu_polynomial.py`; they avoid an exponential, which would take twice the time.
 #[inline(always)]
 fn half_plus_odd<S: Simd, const N: usize>(
     simd: S,
@@ -80,7 +80,7 @@ fn half_plus_odd<S: Simd, const N: usize>(
     limit: f32,
     polynomial: [f32; N],
 ) -> S::Vector {
-    // What is not a number passes both.
+    // NaN passes both.
     let clamped = simd.min(simd.splat(limit), simd.max(simd.splat(-limit), x));
     let scale = (2.0 / (f64::from(limit) * f64::from(limit))) as f32;
     let t = simd.mul_add(simd.mul(clamped, clamped), simd.splat(scale), simd.splat(-1.0));

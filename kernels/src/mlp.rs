@@ -18,15 +18,14 @@ const STRIPS_PER_TASK: usize = 8;
 pub struct Layer<'a> {
     /// Its weight.
     pub weight: Weight<'a>,
-    /// One number for each output.
+    /// One value per output.
     pub bias: &'a [f32],
 }
 
-/// y = activation(x · W₁ + bias₁) · W₂ + bias₂ + residual for rows of `x`, with the bits of three separate steps; the activation's
-/// input is left in `before` where that is wanted for the gradient.
+/// y = activation(x · W₁ + bias₁) · W₂ + bias₂ + residual for rows of `x`, with the bits of three separate steps; the
+/// activation's input is stored in `before` if the gradient needs it.
 ///
-/// Some rows at a time go all the way, so that what is between the layers, the largest of all, never leaves the second-level
-/// cache.
+/// Some rows at a time pass through both layers, so that the hidden values, the largest array, stay in the second-level cache.
 ///
 /// # Panics
 /// If lengths do not fit.
@@ -53,7 +52,7 @@ pub fn mlp_forward(
     let level = Level::current();
     let strips = rows.div_ceil(tile_shape(level).rows);
     let threads = rayon::current_num_threads();
-    // As many for each thread, of about the same size.
+    // The same number for each thread, of about equal size.
     let tasks = match rows * hidden * (width + outputs) < WORTH_THREADS {
         true => 1,
         false => threads * strips.div_ceil(threads * STRIPS_PER_TASK),
@@ -72,7 +71,7 @@ pub fn mlp_forward(
         parallel::for_each(tasks, |task| {
             let rows = first_row(task)..first_row(task + 1);
             let x = &x[rows.start * width..rows.end * width];
-            // SAFETY: tasks have rows of their own.
+            // SAFETY: every task has its own rows.
             let (y, before) = unsafe {
                 (
                     y.slice(rows.start * outputs, rows.len() * outputs),
@@ -93,7 +92,7 @@ struct Mlp<'a> {
 }
 
 impl Mlp<'_> {
-    /// `rows` rows all the way, on this thread.
+    /// Both layers for `rows` rows, on this thread.
     fn run(
         &self,
         rows: usize,

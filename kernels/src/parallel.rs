@@ -6,8 +6,7 @@
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Numbers in one task of an element-wise pass: large enough to outweigh its start, small enough for the
-/// second-level cache.
+/// Values in one task of an element-wise pass: large enough to outweigh its overhead, small enough for the second-level cache.
 pub(crate) const CHUNK: usize = 16 * 1024;
 
 /// Runs `task(0)` to `task(tasks - 1)`, each once, the next free thread taking the next one.
@@ -35,7 +34,7 @@ pub(crate) fn for_each(tasks: usize, task: impl Fn(usize) + Sync) {
 }
 
 /// Runs `work` on a thread of the current rayon pool, whose threads share the kernels' work: from there each kernel starts at
-/// once, where a caller from outside sleeps until the pool is done and has to be woken.
+/// once, whereas an outside caller sleeps until the pool is done and has to be woken.
 pub fn enter<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     match rayon::current_thread_index() {
         Some(_) => work(),
@@ -48,11 +47,11 @@ pub(crate) fn map(x: &[f32], y: &mut [f32], pass: impl Fn(&[f32], &mut [f32]) + 
     x.par_chunks(CHUNK).zip(y.par_chunks_mut(CHUNK)).for_each(|(x, y)| pass(x, y));
 }
 
-/// A pointer that tasks on other threads may use; each writes elements that no other touches.
+/// A pointer that tasks on other threads may use; each task writes elements that no other uses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shared<T>(*mut T);
 
-// SAFETY: dereferencing is unsafe anyway, and whoever does it vouches for disjoint elements.
+// SAFETY: dereferencing is unsafe, and its caller must ensure disjoint elements.
 unsafe impl<T> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T> Sync for Shared<T> {}
@@ -62,7 +61,7 @@ impl<T> Shared<T> {
         Shared(slice.as_mut_ptr())
     }
 
-    /// The pointer moved on; it need not stay inside as long as nothing is read or written there.
+    /// The pointer advanced; it may lie outside as long as nothing is read or written there.
     pub(crate) fn offset(self, elements: usize) -> Self {
         Shared(self.0.wrapping_add(elements))
     }
@@ -75,7 +74,7 @@ impl<T> Shared<T> {
     /// `offset..offset + length` lies within the slice, and no other task uses any of it meanwhile.
     #[allow(clippy::mut_from_ref, reason = "the caller vouches for disjoint ranges")]
     pub(crate) unsafe fn slice<'a>(self, offset: usize, length: usize) -> &'a mut [T] {
-        // SAFETY: the caller vouches for it.
+        // SAFETY: the caller ensures this.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), length) }
     }
 }

@@ -1,13 +1,13 @@
-//! The yardstick of matrix products: how many multiply-adds the processor can do at most.
+//! The peak multiply-add rate of the processor, the yardstick of matrix products.
 
 use crate::Level;
 use crate::simd::simd_fn;
 
-/// Independent chains, enough to hide the latency of a multiply-add on any processor so far.
+/// Independent chains, enough to hide the latency of a multiply-add on any current processor.
 const CHAINS: usize = 12;
 
 /// Runs `iterations` rounds of independent vector multiply-adds in registers on this thread, and returns the
-/// number of floating-point operations done (a multiply-add counts two). Time it to learn the peak.
+/// number of floating-point operations done (a multiply-add counts two). Timing it gives the peak.
 pub fn multiply_add_burst(iterations: usize) -> f64 {
     let level = Level::current();
     let (sum, lanes) = burst(level, iterations);

@@ -37,7 +37,7 @@ impl Pooling {
         })
     }
 
-    /// Elements of an input and an output plane, once the lengths are seen to hold the same number of planes.
+    /// Elements of an input and an output plane, after checking that both hold the same number of planes.
     fn plane_sizes(&self, input: usize, output: usize) -> [usize; 2] {
         let sizes = [self.input_size, self.output_size()].map(|size| size.iter().product::<usize>());
         assert!(sizes[0] > 0 && self.kernel.iter().all(|k| *k > 0), "nothing to pool: {self:?}");
@@ -64,7 +64,7 @@ impl Pooling {
     }
 }
 
-/// Of each output row and column, the input rows and columns that its windows cover.
+/// The input rows and columns covered by the windows of each output row and column.
 struct Windows {
     rows: Vec<Range<usize>>,
     columns: Vec<Range<usize>>,
@@ -92,8 +92,8 @@ impl Windows {
 const WHOLE_NUMBERS: usize = 1 << 24;
 
 simd_fn! {
-    /// The maxima of one plane and their indices, if all its numbers are finite; otherwise false, and what it has written
-    /// means nothing. `rows` are the input rows of each output row.
+    /// The maxima of one plane and their indices, if all its numbers are finite; otherwise false, and the output is undefined.
+    /// `rows` are the input rows of each output row.
     fn maxima_of_finite(
         simd: S,
         shape: &Pooling,
@@ -122,7 +122,7 @@ simd_fn! {
                 store_some(simd, &mut target[..numbers.len()], vector);
             }
         }
-        // Zero times what is not finite is not a number.
+        // Zero times a non-finite value is NaN.
         if simd.sum(check) != 0.0 {
             return false;
         }
@@ -169,8 +169,7 @@ simd_fn! {
     }
 }
 
-/// The maximum of each window, and its index within its plane: the first of equals; what is not a number
-/// counts as the largest.
+/// The maximum of each window, and its index within its plane: the first of equals; NaN counts as the largest.
 ///
 /// # Panics
 /// If lengths do not fit.
@@ -223,7 +222,7 @@ mod tests {
         }
     }
 
-    /// The elements of a window, by walking all of its places.
+    /// The elements of a window, by visiting all of its places.
     fn window(shape: &Pooling, row: usize, column: usize) -> Vec<usize> {
         let mut elements = Vec::new();
         for i in 0..shape.kernel[0] {

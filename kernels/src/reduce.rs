@@ -1,4 +1,4 @@
-//! Sums over rows, in an order that no number of threads changes.
+//! Sums over rows, in an order that does not depend on the number of threads.
 
 use crate::Level;
 use crate::parallel::{self, Shared};
@@ -9,7 +9,7 @@ use rayon::prelude::*;
 /// y = the sum of the parts of `x` that are as long as `y`, in their order.
 ///
 /// # Panics
-/// If `x` is no whole number of such parts.
+/// If the length of `x` is not a multiple of that of `y`.
 pub fn sum_of_parts(x: &[f32], y: &mut [f32]) {
     y.fill(0.0);
     if y.is_empty() {
@@ -41,7 +41,7 @@ pub(crate) fn sum_over_rows(
     let mut partial = Scratch::take(tasks * width);
     let shared = Shared::new(&mut partial);
     parallel::for_each(tasks, |i| {
-        // SAFETY: every task has sums of its own.
+        // SAFETY: every task has its own sums.
         let sums = unsafe { shared.slice(i * width, width) };
         sums.fill(0.0);
         task(i * ROWS_PER_TASK..((i + 1) * ROWS_PER_TASK).min(rows), sums);

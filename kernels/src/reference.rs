@@ -1,4 +1,4 @@
-//! What the tests compare with: seeded numbers, comparisons, and every level and thread count.
+//! Test helpers: seeded numbers, comparisons, and runs at every level and thread count.
 
 use crate::{Level, with_level};
 

@@ -1,15 +1,15 @@
-//! Rows moved from place to place: what cuts a map of tokens into windows and puts it together again.
+//! Gathering rows, which divides a map of tokens into windows and reassembles it.
 
 use rayon::prelude::*;
 
-/// Numbers below which threads cost more than they gain.
+/// Values below which threads do not pay.
 const WORTH_THREADS: usize = 1 << 14;
 
 /// Row r of each image of y is row `sources[r]` of the same image of x, or zeros: `x` `[batch, rows, width]` → `y`
 /// `[batch, sources, width]`.
 ///
 /// # Panics
-/// If lengths do not fit, or a source is no row.
+/// If lengths do not fit, or a source is out of range.
 pub fn gather_rows(x: &[f32], [rows, width]: [usize; 2], sources: &[Option<usize>], y: &mut [f32]) {
     assert!(sources.iter().flatten().all(|source| *source < rows), "a source is one of {rows} rows");
     if y.is_empty() {

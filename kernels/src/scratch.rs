@@ -55,7 +55,7 @@ impl Scratch {
         let needed = length.div_ceil(LINE);
         let mut lines = STORE.with_borrow_mut(|store| best(store, needed)).unwrap_or_default();
         if lines.len() < needed {
-            // Nothing in it is worth copying to larger memory.
+            // The contents need not be copied to larger memory.
             lines.clear();
             lines.resize(needed, Line([0.0; LINE]));
         }
@@ -64,7 +64,7 @@ impl Scratch {
 }
 
 /// The smallest buffer of at least `needed` lines; if there is none, the largest, which is then enlarged. Any other choice would
-/// let every buffer grow to the size of the largest in time.
+/// eventually grow every buffer to the size of the largest.
 fn best(store: &mut Vec<Vec<Line>>, needed: usize) -> Option<Vec<Line>> {
     let enough = (0..store.len()).filter(|&i| store[i].len() >= needed).min_by_key(|&i| store[i].len());
     let best = enough.or_else(|| (0..store.len()).max_by_key(|&i| store[i].len()))?;

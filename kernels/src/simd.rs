@@ -1,4 +1,4 @@
-//! Vectors of `f32`, one vocabulary for every processor.
+//! Vectors of `f32`, one interface for every processor.
 //!
 //! A kernel is written once, generic over [`Simd`], and [`simd_fn!`] compiles it for each [`Level`] and
 //! chooses at the call. A value of a [`Simd`] type is proof that the processor has its instructions: only
@@ -27,7 +27,7 @@ pub(crate) const MAX_TILE_VECTORS: usize = 3;
 pub(crate) const MAX_LANES: usize = 16;
 
 /// To bfloat16, ties to even, as the processor's own conversion does it: numbers below the smallest normal
-/// one become zero, and what is not a number stays so. In the low half of the result.
+/// one become zero, and NaN stays NaN. In the low half of the result.
 #[inline(always)]
 pub(crate) fn round_to_bf16(x: f32) -> u32 {
     let bits = x.to_bits();
@@ -78,13 +78,13 @@ pub trait Simd: Copy + Send + Sync {
     /// `indices` is readable for `LANES` numbers, `source + index` for the index of every set bit.
     unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> Self::Vector;
 
-    /// Asks for the cache line at `source` before it is read. It may be any address.
+    /// Prefetches the cache line at `source`, which may be any address.
     #[inline(always)]
     fn prefetch(self, source: *const f32) {
         let _ = source;
     }
 
-    /// Half a vector from `first` and half a one from `second`, side by side; lanes of a half whose bit in its mask is clear are
+    /// Half a vector from `first` and half from `second`, side by side; lanes of a half whose bit in its mask is clear are
     /// zero, and their memory is not touched.
     ///
     /// # Safety
@@ -107,7 +107,7 @@ pub trait Simd: Copy + Send + Sync {
     unsafe fn load_every_second(self, source: *const f32) -> Self::Vector {
         let mut numbers = [0.0; MAX_LANES];
         for (lane, number) in numbers[..Self::LANES].iter_mut().enumerate() {
-            // SAFETY: the caller vouches for the numbers.
+            // SAFETY: the caller ensures the numbers.
             *number = unsafe { *source.add(2 * lane) };
         }
         // SAFETY: no level has more than MAX_LANES lanes.
@@ -121,7 +121,7 @@ pub trait Simd: Copy + Send + Sync {
     #[inline(always)]
     unsafe fn store_halves(self, first: *mut f32, second: *mut f32, vector: Self::Vector) {
         let (mut numbers, half) = ([0.0; MAX_LANES], Self::LANES / 2);
-        // SAFETY: no level has more than MAX_LANES lanes; the caller vouches for the targets.
+        // SAFETY: no level has more than MAX_LANES lanes; the caller ensures the targets.
         unsafe {
             self.store(numbers.as_mut_ptr(), vector);
             first.copy_from_nonoverlapping(numbers.as_ptr(), half);
@@ -137,7 +137,7 @@ pub trait Simd: Copy + Send + Sync {
     unsafe fn load_bf16(self, source: *const u16) -> Self::Vector {
         let mut numbers = [0.0; MAX_LANES];
         for (lane, number) in numbers[..Self::LANES].iter_mut().enumerate() {
-            // SAFETY: the caller vouches for the numbers.
+            // SAFETY: the caller ensures the numbers.
             *number = f32::from_bits(u32::from(unsafe { *source.add(lane) }) << 16);
         }
         // SAFETY: no level has more than MAX_LANES lanes.
@@ -152,7 +152,7 @@ pub trait Simd: Copy + Send + Sync {
         let mut numbers = [0.0; MAX_LANES];
         for (lane, number) in numbers[..Self::LANES].iter_mut().enumerate() {
             if mask >> lane & 1 == 1 {
-                // SAFETY: the caller vouches for lanes whose bit is set.
+                // SAFETY: the caller ensures the lanes whose bit is set.
                 *number = f32::from_bits(u32::from(unsafe { *source.wrapping_add(lane) }) << 16);
             }
         }
@@ -172,7 +172,7 @@ pub trait Simd: Copy + Send + Sync {
             self.add(self.load_bf16_masked(first, masks[0]), second)
         }
     }
-    /// Rounds as [`round_to_bf16`] does it.
+    /// Rounds as [`round_to_bf16`] does.
     ///
     /// # Safety
     /// `target` is writable for `LANES` numbers.
@@ -188,7 +188,7 @@ pub trait Simd: Copy + Send + Sync {
     #[inline(always)]
     unsafe fn store_bf16_masked(self, target: *mut u16, mask: u32, vector: Self::Vector) {
         let mut numbers = [0.0; MAX_LANES];
-        // SAFETY: no level has more than MAX_LANES lanes; the caller vouches for lanes whose bit is set.
+        // SAFETY: no level has more than MAX_LANES lanes; the caller ensures the lanes whose bit is set.
         unsafe {
             self.store(numbers.as_mut_ptr(), vector);
             for (lane, number) in numbers[..Self::LANES].iter().enumerate() {
@@ -227,7 +227,7 @@ pub trait Simd: Copy + Send + Sync {
     fn dot_bf16(self, a: Self::Vector, b: Self::Vector, accumulator: Self::Vector) -> Self::Vector;
 
     /// In each 32-bit lane two bfloat16 numbers for [`Simd::dot_bf16`]: `low` in the low half, `high` in the high half,
-    /// rounded as [`round_to_bf16`] does it.
+    /// rounded as by [`round_to_bf16`].
     #[inline(always)]
     fn pair_bf16(self, low: Self::Vector, high: Self::Vector) -> Self::Vector {
         let (mut lows, mut highs) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
@@ -297,11 +297,11 @@ pub(crate) fn load_some<S: Simd, N: Stored>(simd: S, source: &[N]) -> S::Vector 
     unsafe { load_lanes(simd, source.as_ptr(), first_lanes(simd, source.len())) }
 }
 
-/// Numbers between what a pass through planes reads and what it asks for from memory: the processor does not foresee that after
-/// one plane, or one image's part of a channel, the next will be read.
+/// Distance, in values, between reading and prefetching in a pass through planes: the processor does not predict the step from
+/// one plane, or one image's part of a channel, to the next.
 pub(crate) const AHEAD: usize = 512;
 
-/// As [`load_some`], and asks for what lies [`AHEAD`]. There may be nothing at that address.
+/// As [`load_some`], and prefetches [`AHEAD`], which may be an invalid address.
 #[inline(always)]
 pub(crate) fn load_ahead<S: Simd, N: Stored>(simd: S, source: &[N]) -> S::Vector {
     simd.prefetch(source.as_ptr().wrapping_add(AHEAD).cast());

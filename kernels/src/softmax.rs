@@ -7,7 +7,7 @@ use crate::simd::{load_some, simd_fn, store_some};
 use rayon::prelude::*;
 
 /// Softmax of rows of `columns` numbers, after adding `mask` (the length of one row, for all rows, or of all
-/// rows). A row that is −∞ throughout becomes zeros.
+/// rows). A row of only −∞ becomes zeros.
 ///
 /// # Panics
 /// If lengths do not fit.
@@ -54,7 +54,7 @@ pub fn softmax_backward(y: &[f32], dy: &[f32], columns: usize, dx: &mut [f32]) {
     });
 }
 
-/// Rows that go through each step together, so that none waits for the sum of another's lanes.
+/// Rows that go through each step together, to hide the latency of sums over lanes.
 const ROWS: usize = 4;
 
 simd_fn! {

@@ -1,10 +1,10 @@
-//! Numbers as memory holds them: a kernel that is generic over [`Stored`] computes in `f32` and reads or writes either.
+//! Storage formats: a kernel generic over [`Stored`] computes in `f32` and reads or writes either format.
 
 use crate::Level;
 use crate::scratch::Scratch;
 use crate::simd::{MAX_LANES, Simd, load_some, round_to_bf16, simd_fn, store_some};
 
-/// A bfloat16 number: the upper half of the bits of an `f32`. Equal are equal bits.
+/// A bfloat16 number: the upper half of the bits of an `f32`. Equality compares bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Bf16(u16);
@@ -22,13 +22,13 @@ impl From<Bf16> for f32 {
     }
 }
 
-/// What images may be held as: `f32` or [`Bf16`].
+/// Storage format of images: `f32` or [`Bf16`].
 pub trait Stored: Access {}
 
 impl Stored for f32 {}
 impl Stored for Bf16 {}
 
-/// How vectors of `f32` are made of stored numbers and become such. Nobody outside can implement it.
+/// Conversion between vectors of `f32` and stored numbers. Sealed.
 pub trait Access: Copy + Default + Send + Sync + From<f32> + Into<f32> + 'static {
     /// Whether it is [`Bf16`].
     const BF16: bool;
@@ -67,7 +67,7 @@ pub trait Access: Copy + Default + Send + Sync + From<f32> + Into<f32> + 'static
     unsafe fn store_masked<S: Simd>(simd: S, target: *mut Self, mask: u32, vector: S::Vector);
 }
 
-/// Methods that hand pointers on to a vector operation, whose conditions are the caller's.
+/// Methods that hand pointers on to a vector operation, whose conditions the caller ensures.
 macro_rules! hand_on {
     ($(fn $name:ident($($arg:ident: $type:ty),*) $(-> $vector:ty)? = $method:ident($($value:expr),*);)*) => {$(
         #[inline(always)]
@@ -139,7 +139,7 @@ impl Access for Bf16 {
     #[inline(always)]
     unsafe fn gather<S: Simd>(simd: S, source: *const Bf16, indices: *const i32, mask: u32) -> S::Vector {
         each_lane(simd, |lane| match mask >> lane & 1 {
-            // SAFETY: the caller vouches for the indices, and for the elements of set lanes.
+            // SAFETY: the caller ensures the indices, and for the elements of set lanes.
             1 => unsafe { *source.offset(*indices.add(lane) as isize) }.into(),
             _ => 0.0,
         })
@@ -157,7 +157,7 @@ fn each_lane<S: Simd>(simd: S, value: impl Fn(usize) -> f32) -> S::Vector {
 }
 
 simd_fn! {
-    /// Copies numbers to where they are stored otherwise.
+    /// Copies numbers to another storage format.
     pub(crate) fn convert<From: Stored, To: Stored>(simd: S, numbers: &[From], converted: &mut [To]) {
         for (numbers, converted) in numbers.chunks(S::LANES).zip(converted.chunks_mut(S::LANES)) {
             store_some(simd, converted, load_some(simd, numbers));
@@ -184,7 +184,7 @@ mod tests {
     use crate::reference::{Random, at_every_level};
 
     simd_fn! {
-        /// What the vector operations make of `numbers`: a copy by whole vectors and a last one in part; halves of the two ends;
+        /// Results of the vector operations on `numbers`: a copy by whole vectors and a last one in part; halves of the two ends;
         /// every second number; numbers in reversed order.
         fn accesses<N: Stored>(simd: S, numbers: &[N], copy: &mut [N], others: &mut Vec<f32>) {
             for (numbers, copy) in numbers.chunks(S::LANES).zip(copy.chunks_mut(S::LANES)) {

@@ -78,8 +78,8 @@ impl MultiHeadAttention {
         }
     }
 
-    /// Attention of all tokens over one another, added to `residual` where there is one. The weights exist where the probe
-    /// wants them; where it does not, one kernel does both halves, with the same bits.
+    /// Attention of all tokens over one another, added to `residual` where there is one. The weights are computed separately
+    /// where the probe asks for them; otherwise one kernel does both halves, with bit-identical results.
     ///
     /// # Shapes
     /// `[batch, tokens, width]` → `[batch, tokens, width]`
@@ -115,7 +115,7 @@ impl MultiHeadAttention {
         project_onto(residual, &self.proj, gathered, self.output_dropout, &stream, pass)
     }
 
-    /// `residual` plus unwatched attention at evaluation, with `bias` added to the scaled scores.
+    /// `residual` plus attention without a probe, at evaluation, with `bias` added to the scaled scores.
     ///
     /// # Shapes
     /// `[batch, tokens, width]`, bias `[1, heads, tokens, tokens]` → `[batch, tokens, width]`

@@ -4,7 +4,7 @@ use crate::architectures::ALL;
 use crate::preprocessing::{IMAGENET_MOMENTS, Interpolation, Preprocessing, crop_share};
 use crate::state::State;
 
-/// What a named model is usually made for.
+/// Usual classes and preprocessing of a named model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Usual {
     /// Number of classes.
@@ -13,8 +13,8 @@ pub struct Usual {
     pub preprocessing: Preprocessing,
 }
 
-/// Beginning and end of a name (of a model, or of a family in the words of `transformers`), and what its published
-/// checkpoints were trained with: side, crop, filter, moments. The first row of an architecture that fits counts. timm's
+/// Prefix and suffix of a name (of a model, or of a family as `transformers` calls it), and what its published checkpoints were
+/// trained with: side, crop, filter, moments. The first matching row of an architecture applies. timm's
 /// `pretrained_cfg` of the default weights; torchvision's first weights (`IMAGENET1K_V1`); OpenAI's CLIP.
 pub(crate) type Published = (&'static str, &'static str, usize, f64, Interpolation, Moments);
 
@@ -22,20 +22,20 @@ type Moments = ([f32; 3], [f32; 3]);
 
 pub(crate) const HALF: Moments = ([0.5; 3], [0.5; 3]);
 
-/// What torchvision's first weights (`IMAGENET1K_V1`) of an architecture were trained with at 224 px, where that is not what
-/// timm's were.
+/// What torchvision's first weights (`IMAGENET1K_V1`) of an architecture were trained with at 224 px, where that differs from
+/// timm's.
 #[derive(Clone, Copy)]
 pub(crate) struct Torchvision {
-    /// The end of an array's name that torchvision alone has.
+    /// Suffix of an array name that only torchvision has.
     pub(crate) mark: &'static str,
-    /// Beginning of the model's name, shorter side before the crop, filter.
+    /// Prefix of the model's name, shorter side before the crop, filter.
     pub(crate) rows: &'static [(&'static str, usize, Interpolation)],
 }
 
-/// Sides from which on timm's checkpoints see the whole image.
+/// Side, in pixels, from which timm's checkpoints are evaluated without cropping.
 const LARGE_IMAGE: usize = 384;
 
-/// What the model of `name` is usually made for; `_PIXELS` at the end of a name says the side.
+/// Usual classes and preprocessing of the model `name`; a suffix `_PIXELS` gives the side.
 pub fn usual(name: &str) -> Usual {
     let (stem, pixels) = match name.rsplit_once('_').map(|(stem, pixels)| (stem, pixels.parse::<usize>())) {
         Some((stem, Ok(pixels))) => (stem, Some(pixels)),
@@ -53,8 +53,8 @@ pub fn usual(name: &str) -> Usual {
     Usual { classes, preprocessing }
 }
 
-/// What the model of `name` with these arrays is usually made for. Where their names are torchvision's, so is the
-/// preprocessing; its residual networks cannot be told from timm's.
+/// As [`usual`], for a model with these arrays. If their names are torchvision's, so is the preprocessing; its residual networks
+/// cannot be distinguished from timm's.
 pub(crate) fn usual_of(name: &str, state: &State) -> Usual {
     let usual = usual(name);
     let known = ALL.iter().filter_map(|architecture| architecture.torchvision);

@@ -14,14 +14,14 @@ use crate::spec::SpecError;
 use crate::state::shapes_of;
 
 impl Network {
-    /// The network as a sequence of blocks; `None` of a residual network.
+    /// The network as a sequence of blocks; `None` for a residual network.
     pub fn transformer(&self) -> Option<&dyn Transformer> {
         self.parts().transformer()
     }
 }
 
 impl NetworkSpec {
-    /// Name and shape of every array of a model of these sizes, buffers included, sorted; nothing of that size is allocated.
+    /// Name and shape of every array of a model of these sizes, buffers included, sorted; the arrays are not allocated.
     ///
     /// # Errors
     /// Sizes that do not fit together.
@@ -29,7 +29,7 @@ impl NetworkSpec {
         Ok(shapes_of(&Network::new(self, &Device::flex())?).into_iter().collect())
     }
 
-    /// Trained parameters of a model of these sizes, buffers not counted; nothing of that size is allocated.
+    /// Trained parameters of a model of these sizes, excluding buffers; the arrays are not allocated.
     ///
     /// # Errors
     /// Sizes that do not fit together.
@@ -44,14 +44,14 @@ fn trained_parameters<M: Module>(model: &M) -> usize {
     trained.map(|(_, shape)| shape.iter().product::<usize>()).sum()
 }
 
-/// Everything about a model but its numbers.
+/// Everything about a model except its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelCard {
-    /// Name to call it by.
+    /// Name of the model, for reports and messages.
     pub name: String,
     /// Architecture and sizes.
     pub network: NetworkSpec,
-    /// What is done to an image first.
+    /// Preprocessing of images.
     pub preprocessing: Preprocessing,
     /// Names of the classes, in the order of the logits.
     pub classes: Vec<String>,
@@ -78,7 +78,7 @@ impl Classifier {
         Ok(initialize(blank, seed))
     }
 
-    /// A model of neutral values, to be loaded.
+    /// A model with placeholder weights, to be loaded.
     pub(crate) fn blank(card: ModelCard, device: &Device) -> Result<Self, SpecError> {
         if card.classes.len() != card.network.classes() {
             return Err(SpecError::Sizes(format!(
@@ -99,35 +99,34 @@ impl Classifier {
         Ok(Self { network: Network::new(&card.network, device)?, card, precision: Precision::F32 })
     }
 
-    /// Everything about the model but its numbers.
+    /// Everything about the model except its weights.
     pub fn card(&self) -> &ModelCard {
         &self.card
     }
 
-    /// The same with other names of classes.
+    /// The same model with other class names.
     pub(crate) fn renamed(mut self, classes: Vec<String>) -> Self {
         self.card.classes = classes;
         self
     }
 
-    /// The same model, whose every pass is made in `precision` from here on; a new one is in 32-bit floats. It belongs to the
-    /// model at work, not to its card: a file does not hold it.
+    /// The same model, with every pass in `precision`; a new model uses f32. Precision is not part of the card and is not saved.
     pub fn in_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
 
-    /// What the operands of its matrix products and convolutions are rounded to.
+    /// Precision to which the operands of matrix products and convolutions are rounded.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// Trained parameters, buffers not counted.
+    /// Number of trained parameters, excluding buffers.
     pub fn parameter_count(&self) -> usize {
         trained_parameters(self)
     }
 
-    /// Logits of images with values in [0, 1]; normalisation happens inside, so that a perturbation is measured in
-    /// pixels whatever the model. The pass is made in the model's own precision.
+    /// Logits of images with values in [0, 1]; normalisation happens inside, so that perturbations of all models are measured in
+    /// the same units. The pass uses the model's own precision.
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, classes]`
@@ -136,10 +135,10 @@ impl Classifier {
         self.network.parts().forward(self.normalised(images), pass)
     }
 
-    /// What the head reads of images with values in [0, 1]: of a transformer the tokens that its
-    /// [`read_out`](Transformer::read_out) names after the last norm, of a distilled one with both heads the class token and then
-    /// the distillation token; of CLIP the embedding, projected and at length 1; of a residual network the mean of the last feature
-    /// map. To the last bit, [`Classifier::head`] makes of them what [`Classifier::logits`] gives.
+    /// The input of the head for images with values in [0, 1]: for a transformer the tokens of its
+    /// [`read_out`](Transformer::read_out) after the last norm, for a distilled one with both heads the class token and then the
+    /// distillation token; for CLIP the projected embedding of unit length; for a residual network the mean of the last feature
+    /// map. [`Classifier::head`] of them equals [`Classifier::logits`] to the last bit.
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, feature_dim]`
@@ -148,12 +147,12 @@ impl Classifier {
         self.network.parts().features(self.normalised(images), pass)
     }
 
-    /// Numbers of an image that the head reads.
+    /// Number of features per image that the head reads.
     pub fn feature_dim(&self) -> usize {
         self.network.parts().feature_dim()
     }
 
-    /// Logits of [`Classifier::features`]; a model without a head hands them back.
+    /// Logits of [`Classifier::features`]; a model without a head returns the features.
     ///
     /// # Shapes
     /// `[batch, feature_dim]` → `[batch, classes]`
@@ -170,14 +169,14 @@ impl Classifier {
         (images.clone() - channel(mean)) / channel(std)
     }
 
-    /// Whether there are attention heads to ask about.
+    /// Whether the model has attention heads.
     pub fn has_attention(&self) -> bool {
         self.card.network.attention_layers() > 0
     }
 
     /// Logits from the residual stream as the block of attention layer `layer` receives it
-    /// ([`TokenPlace::BlockInput`](crate::TokenPlace)), for a pass that resumes there: to the last bit what
-    /// [`Classifier::logits`] gives. `grid` is that site's.
+    /// ([`TokenPlace::BlockInput`](crate::TokenPlace)), for a pass that resumes there: equal to [`Classifier::logits`] to the
+    /// last bit. `grid` is that of the site.
     ///
     /// # Shapes
     /// `[batch, tokens, width]` → `[batch, classes]`
@@ -196,7 +195,7 @@ impl Classifier {
         transformer.forward_from(layer, Tokens { values: tokens, grid }, pass)
     }
 
-    /// Moves the running moments of every batch-norm layer towards what it saw in a training step:
+    /// Moves the running moments of every batch-norm layer towards the moments of a training step:
     /// `(1 − momentum) · running + momentum · batch`, the variance unbiased, as in PyTorch.
     pub fn absorb_moments(self, moments: Vec<LayerMoments>, momentum: f64) -> Self {
         if moments.is_empty() {

@@ -1,5 +1,5 @@
-//! Models as other libraries load them: `model.safetensors` under timm's or torchvision's names, and a `config.json` in
-//! timm's form that says how to build the model and how its images are prepared.
+//! Export for other libraries: `model.safetensors` under timm's or torchvision's names, and a `config.json` in timm's format with
+//! the model's sizes and preprocessing.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::checkpoint::{WeightsError, save};
 use crate::classifier::{Classifier, ModelCard};
 use crate::preprocessing::Fit;
 
-/// Epsilon of timm's layer norms, but for CLIP's.
+/// Epsilon of timm's layer norms, except CLIP's.
 pub(crate) const TIMM_EPSILON: f64 = 1e-6;
 
 /// Which library builds an exported model.
@@ -22,40 +22,40 @@ pub enum Library {
     Timm,
     /// torchvision's `ResNet` with another stem or other widths; `docs/export.md` shows how.
     Torchvision,
-    /// None of them has this model; the file is read by `archaeo` alone.
+    /// No other library has this model; only `archaeo` reads the file.
     Archaeo,
 }
 
 /// How timm builds a model.
 pub(crate) struct TimmModel {
     pub(crate) library: Library,
-    /// The name of a model that it knows.
+    /// Name of a timm model.
     pub(crate) architecture: String,
-    /// What is otherwise than in that model.
+    /// Arguments that differ from that model's.
     pub(crate) arguments: Map<String, Value>,
 }
 
 impl TimmModel {
-    /// A model that no other library has.
+    /// A model that timm does not have.
     pub(crate) fn of_none(name: &str) -> Self {
         Self { library: Library::Archaeo, architecture: name.to_owned(), arguments: Map::new() }
     }
 }
 
-/// Writes `model.safetensors` and `config.json` into `folder`, each to a temporary name first, and says who can load them.
+/// Writes `model.safetensors` and `config.json` into `folder`, atomically, and returns the library that can load them.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// An I/O error, with the path.
 pub fn export(folder: &Path, model: &Classifier) -> Result<Library, WeightsError> {
     fs::create_dir_all(folder).map_err(StoreError::io("make the folder", folder))?;
     save(&folder.join("model.safetensors"), model, &[])?;
     write_configuration(folder, model.card())
 }
 
-/// Writes `config.json` into `folder`, to a temporary name first, and says who can load the `model.safetensors` next to it.
+/// Writes `config.json` into `folder`, atomically, and returns the library that can load the `model.safetensors` next to it.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// An I/O error, with the path.
 pub fn write_configuration(folder: &Path, card: &ModelCard) -> Result<Library, WeightsError> {
     let (library, config) = configuration(card);
     let text = serde_json::to_string_pretty(&config).expect("a configuration is plain data") + "\n";
@@ -63,7 +63,7 @@ pub fn write_configuration(folder: &Path, card: &ModelCard) -> Result<Library, W
     Ok(library)
 }
 
-/// timm's `config.json` for a model, and who can build it.
+/// timm's `config.json` for a model, and the library that can build it.
 pub fn configuration(card: &ModelCard) -> (Library, Value) {
     let TimmModel { library, architecture, arguments } = card.network.sizes().timm(&card.name);
     let preprocessing = &card.preprocessing;
@@ -100,7 +100,7 @@ pub(crate) fn arguments(value: Value) -> Map<String, Value> {
     }
 }
 
-/// What timm calls the sizes of a transformer of equal blocks.
+/// timm's arguments for the sizes of a transformer with equal blocks.
 pub(crate) fn sizes(
     [image_size, patch_size, width, depth, heads, mlp_width]: [usize; 6],
 ) -> Map<String, Value> {

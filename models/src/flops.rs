@@ -1,11 +1,10 @@
-//! What a forward pass costs, counted in closed form from the sizes.
+//! Cost of a forward pass, in closed form from the sizes.
 //!
 //! Counted are the multiply-adds of convolutions, dense layers and the two products of attention, each once: the usual
-//! meaning of "FLOPs" in papers and of GMACs in timm's tables. Norms, activations, softmax and pooling are left out; with them
-//! the common models come to less than one per cent more.
+//! meaning of "FLOPs" in papers and of GMACs in timm's tables. Norms, activations, softmax and pooling are left out; for common
+//! models they add less than one per cent.
 
-/// Blocks of full attention over `tokens`: projections, both products, and a perceptron whose layers have `mlp` weights in
-/// all.
+/// Blocks of full attention over `tokens`: projections, both products, and an MLP with `mlp` weights in total.
 pub(crate) fn blocks(depth: usize, tokens: usize, width: usize, mlp: usize) -> u64 {
     let [depth, tokens, width, mlp] = [depth, tokens, width, mlp].map(|size| size as u64);
     depth * tokens * (4 * width * width + 2 * tokens * width + mlp)

@@ -1,5 +1,5 @@
 //! The one forward pass of every network, in its parts: images become features, features become logits; in a transformer, a stem,
-//! blocks and a pooling give the features.
+//! blocks and a pooling compute the features.
 
 use archaeo_ops::Precision;
 use burn::tensor::Tensor;
@@ -7,18 +7,18 @@ use burn::tensor::Tensor;
 use crate::pass::Pass;
 use crate::read_out::{PrefixTokens, ReadOut};
 
-/// A network that makes features of an image, and logits of features.
+/// A network that computes features from an image and logits from features.
 pub trait ForwardPass {
-    /// Numbers of an image that the head reads.
+    /// Number of features per image that the head reads.
     fn feature_dim(&self) -> usize;
 
-    /// What the head reads of normalised images.
+    /// Features of normalised images: the input of the head.
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, feature_dim]`
     fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2>;
 
-    /// Logits of features; a model without a head hands the features back.
+    /// Logits of features; a model without a head returns the features.
     ///
     /// # Shapes
     /// `[batch, feature_dim]` → `[batch, classes]`
@@ -27,13 +27,13 @@ pub trait ForwardPass {
     /// Logits of normalised images.
     ///
     /// # Shapes
-    /// `[batch, 3, height, width]` → `[batch, classes]`; of a model without a head `[batch, feature_dim]`
+    /// `[batch, 3, height, width]` → `[batch, classes]`; without a head `[batch, feature_dim]`
     fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
         let features = self.features(images, pass);
         self.head(features, pass.precision)
     }
 
-    /// The network as a sequence of blocks; `None` of a residual network.
+    /// The network as a sequence of blocks; `None` for a residual network.
     fn transformer(&self) -> Option<&dyn Transformer> {
         None
     }
@@ -44,19 +44,19 @@ pub trait ForwardPass {
 pub struct Tokens {
     /// `[batch, tokens, width]`
     pub values: Tensor<3>,
-    /// The patch tokens as rows and columns.
+    /// Rows and columns of the patch tokens.
     pub grid: [usize; 2],
 }
 
-/// A network whose features are made by a stem, blocks on a residual stream and a pooling.
+/// A network of a stem, blocks on a residual stream and a pooling.
 pub trait Transformer: ForwardPass {
-    /// Blocks, one or more.
+    /// Number of blocks, at least one.
     fn depth(&self) -> usize;
 
     /// Tokens before the first patch.
     fn prefix(&self) -> PrefixTokens;
 
-    /// Which tokens [`Transformer::pool`] reads, and what share each has ([`ReadOut::weights`]).
+    /// Tokens that [`Transformer::pool`] reads, and the share of each ([`ReadOut::weights`]).
     fn read_out(&self) -> ReadOut;
 
     /// `[batch, 3, height, width]`, normalised → tokens as the first block receives them
@@ -65,11 +65,11 @@ pub trait Transformer: ForwardPass {
     /// Tokens as block `layer` receives them → tokens as the next one, or the pooling, does.
     fn block(&self, layer: usize, tokens: Tokens, pass: &mut Pass) -> Tokens;
 
-    /// What the last block gives → `[batch, feature_dim]`, after the last norm
+    /// Output of the last block → `[batch, feature_dim]`, after the last norm
     fn pool(&self, tokens: Tokens, precision: Precision) -> Tensor<2>;
 
-    /// Features from the tokens as block `layer` receives them, for a pass that resumes there: to the last bit what
-    /// [`ForwardPass::features`] gives.
+    /// Features from the tokens as block `layer` receives them, for a pass that resumes there: equal to [`ForwardPass::features`]
+    /// to the last bit.
     ///
     /// # Shapes
     /// `[batch, tokens, width]` → `[batch, feature_dim]`
@@ -80,7 +80,7 @@ pub trait Transformer: ForwardPass {
         self.pool(tokens, pass.precision)
     }
 
-    /// Logits from the tokens as block `layer` receives them: to the last bit what [`ForwardPass::forward`] gives.
+    /// Logits from the tokens as block `layer` receives them: equal to [`ForwardPass::forward`] to the last bit.
     ///
     /// # Shapes
     /// `[batch, tokens, width]` → `[batch, classes]`

@@ -1,5 +1,5 @@
-//! Initial values of a model's parameters, each drawn from a generator of its own: a layer's values do not depend on
-//! what other layers a model has.
+//! Initial values of a model's parameters, each drawn from its own generator, so a layer's values do not depend on the model's
+//! other layers.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -8,12 +8,12 @@ use rand::RngExt;
 use crate::state::ParameterPath;
 use archaeo_random::{keyed_rng, standard_normal};
 
-/// Fills a model of neutral values for training from scratch.
+/// Initialises a model for training from scratch.
 ///
-/// ViT and Swin as in timm's default: linear weights, positions and position biases from a normal of deviation 0.02 (timm cuts it, but at a
-/// hundred deviations), prefix tokens 1e-6, patch projection uniform within `1 / √fan_in`. ResNet as in torchvision:
-/// convolutions from He et al.'s normal (2015, equation 14, over the outputs), heads uniform within `1 / √fan_in`.
-/// Biases are zero, and everything else keeps its neutral value.
+/// ViT and Swin as in timm's default: linear weights, positions and position biases from a normal with standard deviation 0.02
+/// (timm truncates it, but at a hundred standard deviations), prefix tokens 1e-6, patch projection uniform within `1 / √fan_in`.
+/// ResNet as in torchvision: convolutions from He et al.'s normal (2015, equation 14, over the outputs), heads uniform within `1
+/// / √fan_in`. Biases are zero, and everything else keeps its initial value.
 pub fn initialize<M: Module>(model: M, seed: u64) -> M {
     model.map(&mut Initializer { seed, path: ParameterPath::default() })
 }
@@ -23,7 +23,7 @@ struct Initializer {
     path: ParameterPath,
 }
 
-/// How one array is filled.
+/// Distribution of one array's initial values.
 enum Fill {
     Normal(f64),
     Uniform(f64),

@@ -1,8 +1,8 @@
 //! The parameterised layers of every model, with PyTorch's names and array layouts.
 //!
-//! A module's path of field names is then the checkpoint's name for the same array, and no array is ever transposed on
-//! its way in or out. Layers are built with neutral values (ones for scales, zeros elsewhere); [`crate::initialize`]
-//! draws those that must not start equal.
+//! A module's path of field names is then the checkpoint's name for the same array, and no array is transposed on reading or
+//! writing. Layers are built with placeholder weights (ones for scales, zeros elsewhere); [`crate::initialize`] draws the random
+//! ones.
 
 use archaeo_ops::{self as ops, ChannelEpilogue, Convolution, Precision};
 use burn::module::{Module, Param, ParamId};
@@ -15,8 +15,8 @@ pub(crate) fn zeros<const D: usize>(shape: [usize; D], device: &Device) -> Param
     constant(0.0, shape, device)
 }
 
-/// A trainable parameter. Its memory is taken when it is first read, so that building a model only to load it costs
-/// nothing, whatever sizes its description claims.
+/// A trainable parameter. Its memory is allocated on first use, so building a model only to load it costs nothing, whatever sizes
+/// its description claims.
 pub(crate) fn constant<const D: usize>(value: f32, shape: [usize; D], device: &Device) -> Param<Tensor<D>> {
     let fill = move |device: &Device, require_grad| {
         Tensor::full(shape, value, device).set_require_grad(require_grad)
@@ -72,7 +72,7 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// The identity but for the normalisation itself.
+    /// Scale 1 and shift 0.
     pub fn new(features: usize, epsilon: f64, device: &Device) -> Self {
         Self { weight: constant(1.0, [features], device), bias: zeros([features], device), epsilon }
     }
@@ -83,7 +83,7 @@ impl LayerNorm {
     }
 }
 
-/// Convolution without bias, as residual networks use it.
+/// Convolution without bias, as in residual networks.
 #[derive(Module, Debug)]
 pub struct Conv2d {
     /// `[out, in, kernel, kernel]`
@@ -160,9 +160,9 @@ impl BatchNorm2d {
         FoldedConvolution { weight, bias, geometry: conv.geometry() }
     }
 
-    /// The convolution `conv`, its normalisation, then what `then` says, `[batch, in, height, width]` →
-    /// `[batch, out, height', width']`. At training the batch's moments are left in the pass; whoever takes the optimiser
-    /// step moves the running ones ([`crate::Classifier::absorb_moments`]).
+    /// The convolution `conv`, its normalisation, then the activation or residual of `then`, `[batch, in, height, width]` →
+    /// `[batch, out, height', width']`. In training the batch's moments are stored in the pass; the optimiser step updates the
+    /// running ones ([`crate::Classifier::absorb_moments`]).
     pub fn forward(&self, conv: &Conv2d, x: Tensor<4>, then: ChannelEpilogue, pass: &mut Pass) -> Tensor<4> {
         let (kernel, geometry) = (conv.weight.val(), conv.geometry());
         let affine = [self.weight.val(), self.bias.val()];

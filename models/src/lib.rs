@@ -1,8 +1,8 @@
 //! Vision Transformers and residual networks with one observable forward pass.
 //!
-//! A [`Classifier`] takes images in [0, 1] and gives logits. Its one forward pass takes a [`Pass`], which carries the
-//! [`Probe`] that watches (and may alter) attention, tokens and feature maps, and the [`TrainingStep`] at training.
-//! Nothing here knows why it is watched.
+//! A [`Classifier`] maps images in [0, 1] to logits. Its one forward pass takes a [`Pass`], which carries a [`Probe`] that
+//! observes (and may alter) attention, tokens and feature maps, and, in training, a [`TrainingStep`]. The models know nothing
+//! about what probes are for.
 
 pub mod architectures;
 mod attention;

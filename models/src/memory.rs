@@ -1,4 +1,4 @@
-//! How much memory a model takes at the very least, so that what cannot fit is refused before any of it is taken.
+//! A lower bound on a model's memory, so that what cannot fit is refused before anything is allocated.
 
 use std::fs;
 
@@ -6,13 +6,13 @@ use thiserror::Error;
 
 use crate::architectures::NetworkSpec;
 
-/// What takes more memory than there is.
+/// More memory is needed than is available.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error("takes at least {} of memory, and {} are all there is", gigabytes(*needed), gigabytes(*available))]
 pub struct TooLarge {
     /// Bytes needed.
     pub needed: f64,
-    /// Bytes that this process may have.
+    /// Bytes available to this process.
     pub available: f64,
 }
 
@@ -20,11 +20,11 @@ fn gigabytes(bytes: f64) -> String {
     format!("{:.1} GB", bytes / 1e9)
 }
 
-/// Refuses what needs more bytes than this process may have: of the machine, of its control group, of its address space.
-/// Where the system does not say how much that is, nothing is refused.
+/// Refuses a need for more bytes than this process may use, by the machine's memory, its control group or its address space.
+/// Where the system does not report a limit, nothing is refused.
 ///
 /// # Errors
-/// Such a need.
+/// If `needed` exceeds the limit.
 pub fn check_memory(needed: f64) -> Result<(), TooLarge> {
     match available_memory() {
         Some(available) if needed > available => Err(TooLarge { needed, available }),
@@ -47,30 +47,30 @@ fn available_memory() -> Option<f64> {
 }
 
 impl NetworkSpec {
-    /// Bytes of one image of `image_size` pixels a side on its way into the network: as bytes and as floats, and what the first
-    /// block is given. A lower bound of what a forward pass takes for it.
+    /// Bytes of one image with sides of `image_size` pixels on its way into the network: as bytes, as floats, and as input of the
+    /// first block. A lower bound for a forward pass.
     pub fn least_bytes_per_image(&self, image_size: usize) -> f64 {
         let pixels = image_size as f64 * image_size as f64;
         3.0 * pixels * (1.0 + 4.0) + 4.0 * self.values_of_a_block(image_size)
     }
 
-    /// Values that the first block, whose are the most, is given for one image.
+    /// Input values of the first block for one image; no later block has more.
     pub fn values_of_a_block(&self, image_size: usize) -> f64 {
         self.sizes().values_of_a_block(image_size)
     }
 
-    /// Blocks that work on as many values as the first.
+    /// Number of blocks with as many input values as the first.
     pub fn largest_blocks(&self) -> usize {
         self.sizes().largest_blocks()
     }
 }
 
-/// Of the tokens of patches.
+/// Input values of the first block of a transformer on patches.
 pub(crate) fn values_of_tokens(image_size: usize, patch_size: usize, width: usize) -> f64 {
     (image_size as f64 / patch_size.max(1) as f64).floor().powi(2) * width as f64
 }
 
-/// Of a residual network's maps: sixteen channels or more, at a quarter of the side or more.
+/// Input values of a residual network's first block: at least sixteen channels, at a quarter of the side or more.
 pub(crate) fn values_of_maps(image_size: usize) -> f64 {
     values_of_tokens(image_size, 4, 16)
 }

@@ -1,9 +1,9 @@
-//! The name that somebody may have meant.
+//! Suggestions for misspelled names.
 
-/// Least likeness of a slip.
+/// Least similarity of a misspelling.
 const LEAST_LIKENESS: f64 = 0.8;
 
-/// The one of `known` that `name` may be a slip of; the shorter of two that are equally near.
+/// The one of `known` that `name` may be a misspelling of; of equally similar ones the shorter.
 pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let name = name.to_lowercase();
     let likeness = |candidate: &str| {

@@ -10,10 +10,10 @@ use crate::state::{ParameterPath, replaced};
 const HEADS: [&str; 5] = ["head", "head_dist", "fc", "linear", "prototypes"];
 
 impl Classifier {
-    /// The same model whose output `i` is what output `order[i]` was; `names` are the outputs' from now on.
+    /// The same model with output `order[i]` as its output `i`, named `names[i]`.
     ///
     /// # Panics
-    /// If `order` is no permutation of the outputs, or there is not a name for each.
+    /// If `order` is not a permutation of the outputs, or there is not one name per output.
     pub fn with_outputs(self, order: &[usize], names: Vec<String>) -> Self {
         let classes = self.card().classes.len();
         let mut sorted = order.to_vec();

@@ -1,5 +1,4 @@
-//! What one forward pass is told in addition to its images: who watches, how exactly it is computed, and whether it is a
-//! training step.
+//! The arguments of a forward pass besides its images: a probe, a precision, and the training step if it is one.
 
 use archaeo_ops::{BatchMoments, Precision};
 use burn::module::ParamId;
@@ -13,24 +12,24 @@ use archaeo_random::keyed_rng;
 pub struct Pass<'a> {
     /// Sees every site of the pass.
     pub probe: &'a mut dyn Probe,
-    /// Of its matrix products and convolutions, and of their gradients. A [`Classifier`](crate::Classifier) puts its own here.
+    /// Precision of matrix products, convolutions and their gradients. A [`Classifier`](crate::Classifier) sets its own.
     pub precision: Precision,
     /// `None` at evaluation: no dropout, no stochastic depth, batch norm with its running moments.
     pub training: Option<&'a mut TrainingStep>,
 }
 
 impl<'a> Pass<'a> {
-    /// A pass at evaluation, watched by `probe` (`&mut ()` for nobody).
+    /// A pass at evaluation, observed by `probe` (`&mut ()` for none).
     pub fn evaluate(probe: &'a mut dyn Probe) -> Self {
         Self { probe, precision: Precision::F32, training: None }
     }
 
-    /// A pass at training, watched by `probe`.
+    /// A pass in training, observed by `probe`.
     pub fn train(probe: &'a mut dyn Probe, step: &'a mut TrainingStep) -> Self {
         Self { probe, precision: Precision::F32, training: Some(step) }
     }
 
-    /// The same pass in another precision; a new one is in 32-bit floats.
+    /// The same pass in another precision; the default is f32.
     pub fn in_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
@@ -47,7 +46,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Whether something is dropped at a rate: only in training.
+    /// Whether anything is dropped at this rate: only in training, and if it is not 0.
     pub(crate) fn drops(&self, rate: f64) -> bool {
         self.training.is_some() && rate > 0.0
     }
@@ -66,7 +65,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// One training step: the key of its randomness, and what its batch-norm layers saw.
+/// One training step: the key of its randomness, and the moments of its batch-norm layers.
 #[derive(Debug)]
 pub struct TrainingStep {
     /// Seed of the run.
@@ -75,28 +74,28 @@ pub struct TrainingStep {
     pub step: u64,
     /// Identity of each image of the batch: with seed and step, the key of its random numbers.
     pub images: Vec<u64>,
-    /// Filled by the pass, one entry a batch-norm layer.
+    /// Filled by the pass, one entry per batch-norm layer.
     pub moments: Vec<LayerMoments>,
 }
 
-/// The moments one batch-norm layer saw, and which running averages they belong to.
+/// The batch moments of one batch-norm layer, and the running averages they belong to.
 #[derive(Debug)]
 pub struct LayerMoments {
     /// The layer's `running_mean` parameter.
     pub running_mean: ParamId,
     /// The layer's `running_var` parameter.
     pub running_var: ParamId,
-    /// What it saw.
+    /// Moments of the batch.
     pub batch: BatchMoments,
 }
 
 impl TrainingStep {
-    /// A step that has seen nothing yet.
+    /// A step without moments.
     pub fn new(seed: u64, step: u64, images: Vec<u64>) -> Self {
         Self { seed, step, images, moments: Vec::new() }
     }
 
-    /// Zero where dropped, `1 / (1 − rate)` where kept; `per_image` draws for each image from its own generator.
+    /// Zero where dropped, `1 / (1 − rate)` where kept; `per_image` draws once per image, each from its own generator.
     fn survivors<const D: usize>(
         &self,
         rate: f64,

@@ -1,30 +1,30 @@
-//! What is done to an image before a model sees it, and who said so.
+//! Image preprocessing, and the source of each of its values.
 
 pub use archaeo_raster::Interpolation;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{SpecError, check_sizes};
 
-/// How an image that is not square becomes so.
+/// How a non-square image becomes square.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
-    /// The shorter side is resized to ⌊size / crop⌋, then the middle is cut out.
+    /// The shorter side is resized to ⌊size / crop⌋, then the centre is cropped.
     #[default]
     Crop,
-    /// Both sides are resized to ⌊size / crop⌋, whatever becomes of the proportions, then the middle is cut out (most
+    /// Both sides are resized to ⌊size / crop⌋, regardless of proportions, then the centre is cropped (most
     /// processors of `transformers`).
     Squash,
 }
 
-/// What is done to an image before a model sees it.
+/// Preprocessing of an image for a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// Side of the square input, in pixels.
     pub image_size: usize,
     /// Share of the resized image that the centre crop keeps.
     pub crop: f64,
-    /// How an image that is not square becomes so.
+    /// How a non-square image becomes square.
     #[serde(default)]
     pub fit: Fit,
     /// Resize filter.
@@ -42,17 +42,17 @@ pub const IMAGENET_MOMENTS: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.22
 pub const CLIP_MOMENTS: ([f32; 3], [f32; 3]) =
     ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_6, 0.275_777_1]);
 
-/// The smallest share that can be meant; what is cropped away has to be resized before.
+/// The smallest accepted share: everything that is cropped away has to be resized first.
 const SMALLEST_CROP: f64 = 0.1;
 
-/// The share of `resized` that `cropped` is, so that ⌊cropped / share⌋ is `resized` again.
+/// `cropped` as a share of `resized`, such that ⌊cropped / share⌋ is `resized` again.
 pub(crate) fn crop_share(cropped: usize, resized: usize) -> f64 {
     let share = cropped as f64 / resized as f64;
     if (cropped as f64 / share).floor() as usize == resized { share } else { share.next_down() }
 }
 
 impl Preprocessing {
-    /// The whole image, scaled to `image_size`, with mean and deviation of 0.5: how models are trained here.
+    /// The whole image, scaled to `image_size`, with mean and standard deviation 0.5, as models are trained here.
     pub fn plain(image_size: usize) -> Self {
         Self {
             image_size,
@@ -67,7 +67,7 @@ impl Preprocessing {
     /// Checks every value.
     ///
     /// # Errors
-    /// One sentence naming what cannot be.
+    /// One sentence naming the invalid value.
     pub fn validate(&self) -> Result<(), SpecError> {
         if !(SMALLEST_CROP..=1.0).contains(&self.crop) {
             return Err(SpecError::Sizes(format!(
@@ -86,7 +86,7 @@ impl Preprocessing {
     }
 }
 
-/// Some of the values of a [`Preprocessing`], to go before others.
+/// Some of the values of a [`Preprocessing`], which override others.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PreprocessingChoice {
     /// As [`Preprocessing::image_size`].
@@ -103,39 +103,39 @@ pub struct PreprocessingChoice {
     pub std: Option<[f32; 3]>,
 }
 
-/// Who said how images are prepared.
+/// Source of the preprocessing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// The checkpoint's own card.
     Card,
-    /// A normaliser that stands next to the model in the checkpoint.
+    /// A normaliser next to the model in the checkpoint.
     Checkpoint,
     /// The published checkpoints of that name.
     Catalogue,
     /// The `config.json` or `preprocessor_config.json` next to the checkpoint.
     Config,
-    /// Whoever asked.
+    /// The caller's request, such as a command-line option.
     Request,
 }
 
 /// A preprocessing and the origin of each of its values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourcedPreprocessing {
-    /// The values in force.
+    /// The resulting values.
     pub values: Preprocessing,
-    /// Name of each value, as in [`Preprocessing`], and who said it.
+    /// Name of each value, as in [`Preprocessing`], and its source.
     pub origins: [(&'static str, Origin); 6],
 }
 
 impl SourcedPreprocessing {
-    /// All values from one place.
+    /// All values from one source.
     pub fn new(values: Preprocessing, origin: Origin) -> Self {
         let names = ["image_size", "crop", "fit", "interpolation", "mean", "std"];
         Self { values, origins: names.map(|name| (name, origin)) }
     }
 
-    /// The same with the values of `choice` before the others.
+    /// The same, overridden by the values of `choice`.
     pub fn with(mut self, choice: &PreprocessingChoice, origin: Origin) -> Self {
         fn take<T: Clone>(value: &mut T, chosen: &Option<T>, from: &mut Origin, origin: Origin) {
             if let Some(chosen) = chosen {

@@ -1,24 +1,24 @@
-//! Probes: how a forward pass is watched and altered without there being a second one.
+//! Probes: observing and altering a forward pass without a second one.
 //!
-//! A forward pass meets a few named sites. At each it hands the value to the probe and goes on with what the probe
-//! hands back. Recorders, gradient taps, head masks and Grad-CAM are small structs that implement [`Probe`]; models
-//! know nothing of them.
+//! A forward pass has a few named sites. At each it passes the value to the probe and continues with the value that the probe
+//! returns. Recorders, gradient taps, head masks and Grad-CAM are small structs that implement [`Probe`]; models know nothing of
+//! them.
 
 use burn::tensor::Tensor;
 
 use crate::read_out::{PrefixTokens, ReadOut};
 use crate::window::Window;
 
-/// Where in a model an attention matrix or its heads' outputs stand.
+/// Position of an attention matrix, or of its heads' outputs, in a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionSite {
     /// Index of the transformer block, counted from the input.
     pub layer: usize,
-    /// Patch tokens as rows and columns.
+    /// Rows and columns of the patch tokens.
     pub grid: [usize; 2],
     /// Tokens before the first patch token.
     pub prefix: PrefixTokens,
-    /// Which tokens the model's head reads, after the last block.
+    /// Tokens that the model's head reads after the last block.
     pub read_out: ReadOut,
     /// The windows within which tokens attend to one another; `None` where all attend to all.
     pub window: Option<Window>,
@@ -30,14 +30,14 @@ impl AttentionSite {
         self.prefix.count() + self.grid[0] * self.grid[1]
     }
 
-    /// The share that each token of this layer would have in the answer if the head read this layer, `(tokens)`, prefix
-    /// tokens first ([`ReadOut::weights`]); in the last layer, the share that it has.
+    /// The share of each token if the head read this layer, `(tokens)`, prefix tokens first ([`ReadOut::weights`]); in the last
+    /// layer, its actual share.
     pub fn read_out_weights(&self) -> Vec<f64> {
         self.read_out.weights(self.prefix, self.grid[0] * self.grid[1])
     }
 }
 
-/// Where in a block a sequence of tokens stands.
+/// Position of a sequence of tokens in a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenPlace {
     /// The residual stream as the block receives it.
@@ -48,47 +48,47 @@ pub enum TokenPlace {
     BlockOutput,
 }
 
-/// Where in a transformer a sequence of tokens stands.
+/// Position of a sequence of tokens in a transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenSite {
     /// Index of the transformer block, counted from the input.
     pub layer: usize,
-    /// Where in that block.
+    /// Position in that block.
     pub place: TokenPlace,
-    /// Patch tokens as rows and columns.
+    /// Rows and columns of the patch tokens.
     pub grid: [usize; 2],
     /// Tokens before the first patch token.
     pub prefix_tokens: usize,
 }
 
-/// Where in a convolutional network a feature map stands: the output of one residual block.
+/// Position of a feature map in a convolutional network: the output of one residual block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeatureSite {
     /// Stage, counted from 1 as in the names `layer1` to `layer4`; 0 is the stem.
     pub stage: usize,
     /// Block within the stage, counted from 0.
     pub block: usize,
-    /// Whether this is the last feature map of the network, the one Grad-CAM looks at.
+    /// Whether this is the last feature map of the network, the one Grad-CAM uses.
     pub last: bool,
 }
 
-/// Something that watches a forward pass, and may alter it.
+/// An observer of a forward pass, which may alter it.
 ///
-/// Every method receives a value and returns the one to go on with; the default hands it back untouched.
+/// Every method receives a value and returns the value to continue with; the default returns it unchanged.
 pub trait Probe {
-    /// Whether [`Probe::attention`] wants the weights of this site. Where it does not, the model may use a kernel that
-    /// never writes them out; its numbers are the same to the last bit.
+    /// Whether [`Probe::attention`] needs the weights of this site. If not, the model may use a kernel that never writes them;
+    /// the results are bit-identical.
     fn wants_attention(&self, _site: &AttentionSite) -> bool {
         true
     }
 
     /// Attention weights after softmax, `[batch, heads, queries, keys]`; with windows `[batch · windows, heads, places,
-    /// places]`, an image's windows one after the other ([`Window::tokens`]).
+    /// places]`, the windows of an image in a row ([`Window::tokens`]).
     fn attention(&mut self, _site: &AttentionSite, weights: Tensor<4>) -> Tensor<4> {
         weights
     }
 
-    /// What each head gathered, before the heads are mixed, `[batch, heads, tokens, head_dim]`, windows or not.
+    /// Head outputs before the output projection, `[batch, heads, tokens, head_dim]`, with or without windows.
     fn heads(&mut self, _site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
         outputs
     }
@@ -104,7 +104,7 @@ pub trait Probe {
     }
 }
 
-/// Nobody is looking.
+/// Observes nothing.
 impl Probe for () {
     fn wants_attention(&self, _site: &AttentionSite) -> bool {
         false

@@ -1,23 +1,23 @@
-//! Which tokens an answer is read from: what a question about attention has to start with.
+//! The tokens that a model's output is read from, where questions about attention start.
 
-/// The tokens before the first patch, in the order in which they stand: class, distillation, registers.
+/// The tokens before the first patch, in order: class, distillation, registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PrefixTokens {
     /// Whether there is a class token, read or not.
     pub class: bool,
     /// Whether there is a distillation token, read or not.
     pub distillation: bool,
-    /// Registers: tokens that nobody reads.
+    /// Number of registers: tokens that no head reads.
     pub registers: usize,
 }
 
 impl PrefixTokens {
     /// A class token and nothing else.
     pub const CLASS: Self = Self { class: true, distillation: false, registers: 0 };
-    /// No token but the patches.
+    /// No prefix tokens.
     pub const NONE: Self = Self { class: false, distillation: false, registers: 0 };
 
-    /// How many there are.
+    /// Number of prefix tokens.
     pub fn count(self) -> usize {
         usize::from(self.class) + usize::from(self.distillation) + self.registers
     }
@@ -43,23 +43,23 @@ impl PrefixTokens {
 pub enum ReadOut {
     /// The class token alone.
     ClassToken,
-    /// The mean of all patches, whether or not there is a class token that nobody reads.
+    /// The mean of all patches, whether or not there is an unread class token.
     MeanOfPatches,
-    /// The class token and, next to it, the mean of all patches.
+    /// The class token and the mean of all patches, concatenated.
     ClassTokenAndMean,
     /// The class token by one head and the distillation token by another, whose logits are averaged.
     ClassAndDistillationTokens,
 }
 
 impl ReadOut {
-    /// The share that each token has in what is read, prefix tokens first; shares sum to one.
+    /// The share of each token in what the head reads, prefix tokens first; shares sum to one.
     ///
-    /// Two things that are read next to one another (class token and mean of patches, class and distillation token) count
-    /// half each. For the two tokens of a distilled model that is what its mean of two heads says; where one head reads both
-    /// features, how much it makes of each is a matter of its weights, and equal shares are our convention.
+    /// Two features that are read together (class token and mean of patches, class and distillation token) count half each. For a
+    /// distilled model this follows from the mean of its two heads; where one head reads both features, their influence depends
+    /// on its weights, and equal shares are a convention.
     ///
     /// # Panics
-    /// Without patches, or if a token that is read is not there.
+    /// Without patches, or if a token that is read does not exist.
     pub fn weights(self, prefix: PrefixTokens, patches: usize) -> Vec<f64> {
         assert!(patches > 0, "an image has a patch");
         let class = || prefix.class_token().expect("a class token that is read is there");
@@ -83,7 +83,7 @@ impl ReadOut {
         weights
     }
 
-    /// What is read, in words that follow “starts from”.
+    /// Description of what is read, to follow “starts from”.
     pub fn describe(self) -> &'static str {
         match self {
             Self::ClassToken => "the class token",

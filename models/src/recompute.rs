@@ -1,6 +1,6 @@
-//! Gradient checkpointing: a backward pass for which the forward pass keeps the input of every block and nothing from within,
-//! and which computes each block once more when its turn comes (Chen et al., 2016, "Training Deep Nets with Sublinear
-//! Memory Cost", section 3, with a block as the segment). Memory then grows with the depth by one array of tokens a block.
+//! Gradient checkpointing: the forward pass keeps only the input of every block, and the backward pass recomputes each block when
+//! its gradient is needed (Chen et al., 2016, "Training Deep Nets with Sublinear Memory Cost", section 3, with a block as the
+//! segment). Memory then grows by one array of tokens per block.
 
 use burn::module::Module;
 use burn::tensor::{Gradients, Tensor};
@@ -9,21 +9,21 @@ use crate::classifier::Classifier;
 use crate::forward::Tokens;
 use crate::pass::{Pass, TrainingStep};
 
-/// Why a gradient that was asked for must be there.
+/// Message if a requested gradient is missing, which cannot happen.
 const REACHED: &str = "the residual stream leads from every block to the loss";
 
 impl Tokens {
-    /// The same values without a past.
+    /// The same values without a graph.
     fn constant(&self) -> Self {
         Self { values: self.values.clone().inner(), grid: self.grid }
     }
 
-    /// Constant values as the beginning of a graph that ends with a gradient for them.
+    /// Constant values as leaves of a new graph.
     fn leaf(self) -> Self {
         Self { values: Tensor::from_inner(self.values).require_grad(), ..self }
     }
 
-    /// The gradients of all that these tokens came from, when the loss has the gradient `upstream` at them.
+    /// The gradients of everything these tokens depend on, given the gradient `upstream` of the loss with respect to them.
     fn backward(self, upstream: Tensor<3>) -> Gradients {
         // The gradient of this sum at the tokens is `upstream` itself, to the last bit.
         (self.values * Tensor::from_inner(upstream)).sum().backward()
@@ -31,16 +31,16 @@ impl Tokens {
 }
 
 impl Classifier {
-    /// A training step's loss and the gradients of all parameters, to the last bit those of
-    /// `loss(self.logits(images, …)).backward()`, in less memory and for one more forward pass of all blocks but the last,
-    /// whose values are used at once. The gradients of one parameter are all in one of the parts.
+    /// A training step's loss and the gradients of all parameters, bit-identical to `loss(self.logits(images, …)).backward()`, in
+    /// less memory, at the cost of one more forward pass of all blocks except the last. All gradients of a parameter are in one
+    /// of the parts.
     ///
     /// # Shapes
     /// `images`: `[batch, 3, height, width]`, values in [0, 1], on a device with autodiff, as the model is; `loss` takes
     /// `[batch, classes]` to `[1]`
     ///
     /// # Panics
-    /// Of a residual network, which is no [`Transformer`](crate::Transformer).
+    /// For a residual network, which is not a [`Transformer`](crate::Transformer).
     pub fn backward_by_block(
         &self,
         images: Tensor<4>,
@@ -54,7 +54,7 @@ impl Classifier {
 
         let stem = transformer.stem(self.normalised(images), &mut pass);
         let mut inputs = vec![stem.constant()];
-        // Without autodiff, no operation keeps anything for its gradient.
+        // Without autodiff, no operation saves anything for its gradient.
         let network = self.network.valid();
         let constant = network.transformer().expect("it is the same network");
         for layer in 0..last {

@@ -1,4 +1,4 @@
-//! What model is meant: an architecture with its sizes, by name or in full.
+//! Model specifications: an architecture with its sizes, by name or in full.
 
 use thiserror::Error;
 
@@ -11,7 +11,7 @@ pub enum SpecError {
     /// Sizes that do not fit together.
     #[error("{0}")]
     Sizes(String),
-    /// A name that is not known.
+    /// An unknown name.
     #[error(
         "no model is called `{name}`; {}`archaeo models` lists the names, such as vit_micro, vit_tiny_patch16_224 or resnet18_cifar",
         .near.as_ref().map(|near| format!("did you mean `{near}`? ")).unwrap_or_default()
@@ -19,23 +19,23 @@ pub enum SpecError {
     Unknown {
         /// The name.
         name: String,
-        /// One that it may be a slip of.
+        /// A known name that it may be a misspelling of.
         near: Option<String>,
     },
 }
 
-/// The largest width, image or number of classes that can be meant; products of such sizes do not overflow.
+/// The largest accepted width, image or number of classes; products of such sizes do not overflow.
 const LARGEST_SIZE: usize = 1 << 16;
 
-/// The most blocks that can be meant; each takes memory before its weights do.
+/// The largest accepted number of blocks; each takes memory even without weights.
 const LARGEST_DEPTH: usize = 1 << 10;
 
-/// Checks that each of `sizes` (widths, pixels, counts) is at least 1 and no absurdity.
+/// Checks that each of `sizes` (widths, pixels, counts) is at least 1 and within the limit.
 pub(crate) fn check_sizes(name: &str, sizes: &[usize]) -> Result<(), SpecError> {
     check_range(name, sizes, LARGEST_SIZE)
 }
 
-/// Checks that each of `depths` (numbers of blocks) is at least 1 and no absurdity.
+/// Checks that each of `depths` (numbers of blocks) is at least 1 and within the limit.
 pub(crate) fn check_depths(name: &str, depths: &[usize]) -> Result<(), SpecError> {
     check_range(name, depths, LARGEST_DEPTH)
 }
@@ -57,7 +57,7 @@ pub(crate) fn check_patches(image_size: usize, patch_size: usize) -> Result<(), 
     }
 }
 
-/// Checks that heads of one size fill a width.
+/// Checks that `heads` divides the width.
 pub(crate) fn check_heads(width: usize, heads: usize) -> Result<(), SpecError> {
     match width.is_multiple_of(heads) {
         true => Ok(()),
@@ -65,7 +65,7 @@ pub(crate) fn check_heads(width: usize, heads: usize) -> Result<(), SpecError> {
     }
 }
 
-/// Checks that a norm's epsilon keeps it from dividing by zero and from doing nothing.
+/// Checks that a norm's epsilon is positive and not so large that the norm has no effect.
 pub(crate) fn check_epsilon(epsilon: f64) -> Result<(), SpecError> {
     match epsilon > 0.0 && epsilon < 1.0 {
         true => Ok(()),
@@ -84,8 +84,8 @@ pub(crate) fn check_rates(rates: &[(&str, f64)]) -> Result<(), SpecError> {
 }
 
 impl NetworkSpec {
-    /// The model of a name: one of [`NetworkSpec::names`], for transformers with `_PIXELS` after it where `image_size` is not
-    /// meant.
+    /// The model of a name: one of [`NetworkSpec::names`], for transformers with the suffix `_PIXELS` where it differs from
+    /// `image_size`.
     ///
     /// # Errors
     /// [`SpecError::Unknown`] for any other name, [`SpecError::Sizes`] for patches that do not tile the image.
@@ -109,12 +109,12 @@ impl NetworkSpec {
         self.sizes().validate()
     }
 
-    /// What a sentence calls models of this architecture.
+    /// Name of the architecture's models, for use in a sentence.
     pub fn family(&self) -> &'static str {
         self.sizes().family()
     }
 
-    /// Architecture and sizes in words.
+    /// Description of architecture and sizes.
     pub fn describe(&self) -> String {
         self.sizes().describe()
     }
@@ -124,23 +124,23 @@ impl NetworkSpec {
         self.sizes().attention_layers()
     }
 
-    /// Whether tokens attend to those of their window alone.
+    /// Whether attention is confined to windows.
     pub fn attends_within_windows(&self) -> bool {
         self.sizes().attends_within_windows()
     }
 
-    /// Whether its classes are what prompts say ([`crate::clip`]).
+    /// Whether its classes are defined by prompts ([`crate::clip`]).
     pub fn classes_are_prompts(&self) -> bool {
         self.sizes().classes_are_prompts()
     }
 
-    /// Multiply-adds for one image of `image_size` pixels a side: of convolutions, dense layers and the two products of
+    /// Multiply-adds for one image with sides of `image_size` pixels: of convolutions, dense layers and the two products of
     /// attention, each once.
     pub fn multiply_adds(&self, image_size: usize) -> u64 {
         self.sizes().multiply_adds(image_size)
     }
 
-    /// The same sizes with these rates of stochastic depth and dropout at training, where the architecture has them.
+    /// The same sizes with these rates of stochastic depth and dropout in training, if the architecture supports them.
     pub fn with_rates(mut self, drop_path: f64, dropout: f64) -> Self {
         self.sizes_mut().set_rates(drop_path, dropout);
         self
@@ -168,7 +168,7 @@ impl NetworkSpec {
     }
 
     /// Whether models of the architecture that a recipe calls `architecture` take images of any size, so that their sizes have no
-    /// `image_size`; not of one that is not known.
+    /// `image_size`; false for an unknown architecture.
     pub fn takes_any_image_size(architecture: &str) -> bool {
         ALL.iter().any(|known| known.tag == architecture && known.any_image_size)
     }
@@ -180,7 +180,7 @@ impl NetworkSpec {
 }
 
 impl SpecError {
-    /// An unknown name, with the known one that it may be a slip of.
+    /// An unknown name, with the known one that it may be a misspelling of.
     pub(crate) fn unknown(name: &str) -> Self {
         let (stem, _) = with_pixels(name).unwrap_or((name, 0));
         let near = nearest(stem, NetworkSpec::names().iter().map(String::as_str)).map(str::to_owned);
@@ -188,7 +188,7 @@ impl SpecError {
     }
 }
 
-/// A name without the pixels at its end, and those.
+/// A name without the pixels at its end, and the pixels.
 pub(crate) fn with_pixels(name: &str) -> Option<(&str, usize)> {
     let (stem, pixels) = name.rsplit_once('_')?;
     Some((stem, pixels.parse().ok()?))

@@ -19,12 +19,12 @@ pub struct Array {
 /// Arrays by name, sorted.
 pub type State = BTreeMap<String, Array>;
 
-/// The name of the parameter that a walk through a model has reached.
+/// The name of the parameter reached while visiting a model.
 #[derive(Default)]
 pub struct ParameterPath(Vec<Option<String>>);
 
 impl ParameterPath {
-    /// Goes into a field. The variants of [`crate::Network`] are choices, not fields: they have no name in a checkpoint.
+    /// Enters a field. The variants of [`crate::Network`] are choices, not fields: they have no name in a checkpoint.
     pub fn enter(&mut self, name: &str, container: &str) {
         let name = match (container.strip_prefix("Enum:").is_some(), name) {
             (true, _) | (false, "network") => None,
@@ -35,7 +35,7 @@ impl ParameterPath {
         self.0.push(name.map(str::to_owned));
     }
 
-    /// Comes out of a field.
+    /// Leaves a field.
     pub fn exit(&mut self) {
         self.0.pop();
     }
@@ -46,7 +46,7 @@ impl ParameterPath {
     }
 }
 
-/// `param` with other values, on the device and with the need of a gradient that it had; the old ones are not read.
+/// `param` with other values, on the same device and with the same `require_grad`; the old values are not read.
 pub(crate) fn replaced<const D: usize>(param: Param<Tensor<D>>, values: TensorData) -> Param<Tensor<D>> {
     let fresh = Tensor::from_data(values, &param.lazy_device());
     let id = param.id;
@@ -108,7 +108,7 @@ impl ModuleVisitor for Collector {
     }
 }
 
-/// What keeps a set of arrays from being a model's state.
+/// Differences between a set of arrays and a model's state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mismatch {
     /// Names the model has and the arrays lack.

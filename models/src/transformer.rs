@@ -13,7 +13,7 @@ use crate::probe::{AttentionSite, TokenPlace, TokenSite};
 /// Layer scale of a fresh model (Touvron et al., 2021, "Going deeper", section 2.2: 1e-5 for 18 to 24 blocks).
 const INITIAL_SCALE: f32 = 1e-5;
 
-/// What a block's perceptron computes between its two layers.
+/// What a block's MLP computes between its two layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FeedForward {
@@ -26,10 +26,10 @@ pub enum FeedForward {
     SwiGlu,
 }
 
-/// Two-layer perceptron.
+/// MLP of two layers.
 #[derive(Module, Debug)]
 pub struct Mlp {
-    /// `[hidden, width]`; gate and value one after the other, `[2 · hidden, width]`, for SwiGLU.
+    /// `[hidden, width]`; gate and value stacked, `[2 · hidden, width]`, for SwiGLU.
     pub fc1: Linear,
     /// `[width, hidden]`
     pub fc2: Linear,
@@ -39,7 +39,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// A perceptron of zeros.
+    /// An MLP of zeros.
     pub fn new(
         width: usize,
         hidden: usize,
@@ -95,8 +95,8 @@ impl LayerScale {
     }
 }
 
-/// `x` plus a residual branch, which is scaled and, by stochastic depth of a rate and a stream, dropped. A branch that nothing scales
-/// or drops is given `x`, for its last product to add.
+/// `x` plus a residual branch, which is scaled and, by stochastic depth with a rate and a stream, dropped. A branch without
+/// either is given `x`, so that its last product adds it.
 pub(crate) fn add_branch(
     x: Tensor<3>,
     scale: Option<&LayerScale>,
@@ -128,42 +128,42 @@ pub struct BlockConfig {
     pub width: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Hidden width of the perceptron.
+    /// Hidden width of the MLP.
     pub mlp_width: usize,
-    /// What the perceptron computes.
+    /// What the MLP computes.
     pub feed_forward: FeedForward,
     /// Whether each residual branch has a [`LayerScale`].
     pub layer_scale: bool,
-    /// Dropout after every dense layer but the one of query, key and value (Dosovitskiy et al., 2021, appendix B.1).
+    /// Dropout after every dense layer except query, key and value (Dosovitskiy et al., 2021, appendix B.1).
     pub dropout: f64,
     /// Dropout on the attention weights.
     pub attention_dropout: f64,
     /// Probability that a branch is dropped for an image.
     pub drop_path: f64,
-    /// Of both layer norms.
+    /// Epsilon of both layer norms.
     pub epsilon: f64,
 }
 
 /// `x + ls1 · attention(norm1(x))`, then `x + ls2 · mlp(norm2(x))`; without layer scale both factors are 1.
 #[derive(Module, Debug)]
 pub struct Block {
-    /// Before the attention.
+    /// Layer norm before the attention, `[width]`.
     pub norm1: LayerNorm,
     /// Self-attention.
     pub attn: MultiHeadAttention,
-    /// Scales what the attention adds.
+    /// Scale of the attention branch.
     pub ls1: Option<LayerScale>,
-    /// Before the perceptron.
+    /// Layer norm before the MLP, `[width]`.
     pub norm2: LayerNorm,
-    /// Perceptron.
+    /// MLP of two layers.
     pub mlp: Mlp,
-    /// Scales what the perceptron adds.
+    /// Scale of the MLP branch.
     pub ls2: Option<LayerScale>,
     drop_path: f64,
 }
 
 impl Block {
-    /// A block of neutral values.
+    /// A block with placeholder weights.
     pub fn new(config: &BlockConfig, device: &Device) -> Self {
         let BlockConfig { width, heads, mlp_width, dropout, attention_dropout, drop_path, epsilon, .. } =
             *config;

@@ -1,20 +1,20 @@
-//! Windows of a grid of tokens, cut after a cyclic shift (Liu et al., 2021, section 3.2): the geometry that a windowed model
-//! and the questions about its attention share.
+//! Windows of a grid of tokens, cut after a cyclic shift (Liu et al., 2021, section 3.2): the geometry shared by windowed models
+//! and questions about their attention.
 
 use serde::{Deserialize, Serialize};
 
-/// When a map that the windows do not tile is filled up with zeros. Only shifted windows can tell the difference.
+/// When a map that the windows do not tile is padded with zeros. It matters only for shifted windows.
 ///
-/// Either way the places filled up are keys and queries like all others: they are attended to within their window, with
-/// the projections' biases as their keys and values, and what they gather is cut off again.
+/// Either way the padded places are keys and queries like all others: they are attended to within their window, with the
+/// projections' biases as keys and values, and their outputs are cropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WindowPadding {
-    /// After the shift, as timm does it. The shift wraps around the map itself, while the mask is that of the padded map,
+    /// After the shift, as in timm. The shift wraps around the map itself, while the mask is that of the padded map,
     /// so that some tokens of opposite edges share a region and attend to one another.
     #[default]
     AfterShift,
-    /// Before the shift, as torchvision and Hugging Face `transformers` do it: opposite edges never meet.
+    /// Before the shift, as in torchvision and Hugging Face `transformers`: opposite edges never meet.
     BeforeShift,
 }
 
@@ -23,15 +23,15 @@ pub enum WindowPadding {
 pub struct Window {
     /// Rows and columns of a window.
     pub size: [usize; 2],
-    /// Rows and columns by which the map is moved up and left, cyclically, before it is cut.
+    /// Rows and columns by which the map is moved up and left, cyclically, before it is divided.
     pub shift: [usize; 2],
-    /// When the map is filled up to whole windows.
+    /// When the map is padded to whole windows.
     pub padding: WindowPadding,
 }
 
 impl Window {
-    /// Windows of side `size`, moved by half a window where `shifted`. Along an axis that is no longer than a window there
-    /// is one window of the axis' own length, and no shift.
+    /// Windows of side `size`, moved by half a window where `shifted`. Along an axis that is at most as long as a window there is
+    /// one window of the axis' own length, and no shift.
     pub fn on(grid: [usize; 2], size: usize, shifted: bool, padding: WindowPadding) -> Self {
         let shift = |length: usize| if shifted && length > size { size / 2 } else { 0 };
         Self { size: grid.map(|length| length.min(size)), shift: grid.map(shift), padding }
@@ -47,15 +47,14 @@ impl Window {
         grid[0].div_ceil(self.size[0]) * grid[1].div_ceil(self.size[1])
     }
 
-    /// The token at every place: windows in reading order, and the places of a window in reading order. `None` where the
-    /// map was filled up.
+    /// The token at every place: windows in reading order, and the places of a window in reading order. `None` for padding.
     pub fn tokens(&self, grid: [usize; 2]) -> Vec<Option<usize>> {
         let axes = [0, 1].map(|axis| self.sources(axis, grid[axis]));
         self.places(grid).map(|[row, column]| Some(axes[0][row]? * grid[1] + axes[1][column]?)).collect()
     }
 
     /// The region of every place, in the order of [`Window::tokens`]. Places of one window attend to one another only
-    /// within a region: what the cyclic shift brought together from opposite edges stays apart.
+    /// within a region: places from opposite edges, joined by the cyclic shift, stay separate.
     pub fn regions(&self, grid: [usize; 2]) -> Vec<usize> {
         let axis_region = |axis: usize, place: usize| {
             let length = grid[axis].next_multiple_of(self.size[axis]);
@@ -69,7 +68,7 @@ impl Window {
         self.places(grid).map(|[row, column]| 3 * axis_region(0, row) + axis_region(1, column)).collect()
     }
 
-    /// For each place along an axis of the shifted and padded map, the row or column of the grid that stands there.
+    /// For each place along an axis of the shifted and padded map, its row or column of the grid.
     fn sources(&self, axis: usize, length: usize) -> Vec<Option<usize>> {
         let padded = length.next_multiple_of(self.size[axis]);
         let source = |place: usize| match self.padding {

@@ -1,4 +1,4 @@
-//! What is said of models by name, compared with what timm and torchvision state of their published checkpoints, and models
+//! Properties of models by name, compared with those that timm and torchvision state for their published checkpoints, and models
 //! recognised by their arrays alone (`fixtures/make_catalogue.py`).
 
 mod common;
@@ -65,7 +65,7 @@ fn torchvisions_arrays_are_prepared_for_as_torchvision_states() {
     }
 }
 
-/// The model that arrays are taken for, with what is said of it; or all that it may be.
+/// The model recognised from arrays, with its notes; or all candidates.
 fn recognised(checkpoint: &Checkpoint) -> Result<Described, String> {
     checkpoint.describe(&ModelRequest::default()).map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! Checkpoints of every format, as the libraries write them and as those write them who mean harm.
+//! Checkpoints of every format, as written by the libraries, and malicious ones.
 
 mod common;
 
@@ -30,7 +30,7 @@ fn assert_error(path: &Path, part: &str) {
     assert!(error.contains(part), "{error}\nlacks: {part}");
 }
 
-/// What each file of `make_checkpoints.py` holds.
+/// Contents of each file of `make_checkpoints.py`.
 fn expected() -> BTreeMap<String, State> {
     let mut files: BTreeMap<String, State> = BTreeMap::new();
     for (name, array) in checkpoint::read(&fixture("expected.safetensors")).unwrap().state {
@@ -47,7 +47,7 @@ fn what_torch_and_numpy_write_is_read() {
     for (file, expected) in files {
         let mut found = checkpoint::read(&fixture(&file)).unwrap().state;
         if file == "dino.pth" {
-            // The teacher is what DINO evaluates; it is stored as it is wrapped.
+            // DINO evaluates the teacher; it is stored with its wrapper.
             assert!(found.keys().all(|name| name.starts_with("backbone.")));
         }
         assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{file}");
@@ -258,7 +258,7 @@ fn wrapped_names_load_from_every_kind_of_checkpoint() {
         let loaded = load(&path, Some(model.card().clone()), &Device::flex()).unwrap();
         assert_eq!(state_of(&loaded), state_of(&model));
     }
-    // What stands outside of the model's place, or stands there twice, is no part of it.
+    // Arrays outside of the model's entry, or there twice, are not part of it.
     let outside =
         wrapped(&|name| if name.starts_with("bn1.") { name.to_owned() } else { format!("backbone.{name}") });
     let mut twice = wrapped(&|name| format!("backbone.{name}"));
@@ -302,7 +302,7 @@ fn only_what_was_named_may_be_missing() {
         let expected = state.get(&name).unwrap_or(&fresh[&name]);
         assert_eq!(&array, expected, "{name}");
     }
-    // What is missing may be missing; what is there and does not belong is still an error.
+    // Listed arrays may be missing; surplus arrays are still an error.
     state.insert("extra".into(), Array { shape: vec![1], values: vec![0.0] });
     write_arrays(&path, &state, HashMap::new()).unwrap();
     let error = read_with(&path, network(), &allowing(&["head", "blocks.1"])).unwrap_err();

@@ -1,4 +1,4 @@
-//! Checkpoints that are no ordinary files, or that another program cuts short while they are read.
+//! Checkpoints that are not ordinary files, or that another program truncates while they are read.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -15,8 +15,8 @@ fn arrays() -> State {
     (0..8).map(|i| (format!("array{i}"), array.clone())).collect()
 }
 
-/// Loads the file at `path` over and over while another thread cuts it short and puts it back: each time it is read as it was, or
-/// refused in a sentence. Behind the end of a mapped file the system would end the process.
+/// Loads the file at `path` repeatedly while another thread truncates and restores it: each time it is read as it was, or refused
+/// in a sentence. With a mapped file the system would kill the process.
 fn read_while_it_is_cut(path: &Path, whole: &[u8], expected: &State) {
     let done = AtomicBool::new(false);
     let (mut read, mut refused) = (0, 0);
@@ -103,7 +103,7 @@ fn pipes_are_named_and_not_waited_for() {
     assert!(sentence.contains("part.safetensors: it is a pipe"), "{sentence}");
 }
 
-/// An older container whose pickles are longer than what is read of it first.
+/// An older container whose pickles are longer than the part read first.
 #[test]
 fn long_pickles_of_the_older_container_are_read_whole() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! What a checkpoint is found to hold: by its card, a name, the `config.json` of timm or transformers, or its arrays alone.
+//! What a checkpoint holds, determined by its card, a name, the `config.json` of timm or transformers, or its arrays alone.
 
 mod common;
 
@@ -198,11 +198,11 @@ fn arrays_alone_are_recognised_where_they_leave_no_doubt() {
         assert_eq!(card.network, network, "{name}");
         assert!(inferred.unwrap().starts_with("taken for "), "{name}");
     }
-    // Heads cannot be counted in shapes, and this is no standard size.
+    // Shapes do not show the number of heads, and this is not a standard size.
     let odd = random_model(NetworkSpec::Vit(tiny_vit()), 16, 0, &device);
     write_arrays(&path, &state_of(&odd), HashMap::new()).unwrap();
     let said = complaint(&path);
-    assert!(said.contains("2 layers, width 32 and MLP width 64, which is no standard size"), "{said}");
+    assert!(said.contains("2 layers, width 32 and MLP width 64, which is not a standard size"), "{said}");
     assert!(said.contains("say it with --heads"), "{said}");
 }
 
@@ -407,7 +407,7 @@ fn heads_that_published_models_do_not_agree_on_are_asked_for() {
     );
     assert!(said.contains("--heads 6 or --model vit_small_patch16_64"), "{said}");
 
-    // Whoever says it, decides it: the command line, a name, or the name of the file.
+    // It is settled by the command line, a name, or the name of the file.
     let asked = describe(&vit_small("model.pth", ""), &[("heads", "12")]).unwrap();
     assert_eq!((heads(&asked), &asked.doubt), (12, &None));
     let named = ModelRequest { model: Some("vit_small_patch16".into()), ..ModelRequest::default() };
@@ -450,7 +450,7 @@ fn fields_of_the_specification_are_changed_and_unknown_ones_named() {
         ("heads", "six", "`heads` cannot be six"),
         ("heads", "5", "5 heads do not divide a width of 384"),
         ("pooling", "max", "`pooling` cannot be max"),
-        ("grid", "14x7", "a grid of 14x7 patches is no square"),
+        ("grid", "14x7", "a grid of 14x7 patches is not square"),
         ("architecture", "swin", "a ViT has no `architecture`"),
     ] {
         let said = describe(key, value).unwrap_err();

@@ -1,5 +1,5 @@
-//! That a model's features are what its head reads: computed here in double precision from what the last block gave and from the
-//! arrays under their names, and so are the logits.
+//! A model's features are the input of its head: features and logits are computed here in double precision from the output of the
+//! last block and the named arrays.
 
 mod common;
 
@@ -12,7 +12,7 @@ use common::{random_images, random_model, tiny_networks, tiny_vit, values};
 
 const IMAGES: [u64; 3] = [5, 6, 7];
 
-/// Keeps what the last block gives: rows of tokens, or channels of positions.
+/// Records the output of the last block: rows of tokens, or channels of positions.
 #[derive(Default)]
 struct LastBlock {
     /// Rows and columns of one image.
@@ -99,7 +99,7 @@ fn pooled(state: &State, at: &str, config: &VitConfig, tokens: &[Vec<f64>]) -> V
     if config.distilled && config.classes > 0 { [read, tokens[1].clone()].concat() } else { read }
 }
 
-/// Features and logits of one image, from what its last block gave; where nothing else is said, the mean of a map and `head`.
+/// Features and logits of one image, from the output of its last block; by default the mean of a map and `head`.
 fn reference(network: &NetworkSpec, state: &State, last: &[Vec<f64>]) -> [Vec<f64>; 2] {
     let features = match network {
         NetworkSpec::Vit(config) => pooled(state, "", config, last),

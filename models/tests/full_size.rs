@@ -1,5 +1,6 @@
-//! Published architectures in full size with random weights, compared with timm and torchvision in double precision. The
-//! last column is what PyTorch's own single precision makes of the gradient. Their fixtures are too large to be kept: `fixtures/make_full_size.py` makes them and says how this test is run.
+//! Published architectures in full size with random weights, compared with timm and torchvision in double precision. The last
+//! column is the gradient in PyTorch's own single precision. The fixtures are too large to store: `fixtures/make_full_size.py`
+//! makes them and says how this test is run.
 
 mod common;
 
@@ -37,7 +38,7 @@ fn full_size_models_agree_with_their_libraries() {
         let cells = differences.map(|(_, difference)| format!("{difference:.1e}"));
         println!("| {name} | {} | {pytorch:.1e} |", cells.join(" | "));
         for (what, difference) in differences {
-            // A rectifier whose input is within rounding of zero is on in one program and off in the other.
+            // A ReLU whose input is within rounding error of zero is on in one program and off in the other.
             let tolerance = if what == "gradient" { (10.0 * pytorch).max(1e-4) } else { 1e-4 };
             assert!(difference <= tolerance, "{name}: {what} differs by {difference:e} of its largest value");
         }

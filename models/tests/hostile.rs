@@ -1,7 +1,6 @@
-//! Checkpoints that were made to do harm, and a great many that are merely broken: each ends in one sentence, without a panic
-//! and in bounded memory.
+//! Malicious checkpoints, and very many broken ones: each is refused in one sentence, without a panic and in bounded memory.
 //!
-//! The fuzzing tests take `ARCHAEO_FUZZ_CASES` inputs each, 2,000 where that is not set. They were run with 100,000.
+//! `ARCHAEO_FUZZ_CASES` sets the number of inputs of each fuzzing test, 2,000 by default.
 
 use std::collections::HashMap;
 use std::fs;
@@ -20,7 +19,7 @@ use zip::write::SimpleFileOptions;
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// Bytes that reading any of the files here may take at most: the 64 MiB that are granted to arrays of small files, and
-/// what a walk through a pickle of a megabyte needs.
+/// what a traversal of a one-megabyte pickle needs.
 const MOST_MEMORY: usize = 200 << 20;
 
 /// Reads a checkpoint and checks what must hold whatever is in it. One at a time, or the memory would be another's.
@@ -137,7 +136,7 @@ fn one_storage_under_a_great_many_names() {
 #[test]
 fn pickles_that_grow_without_end() {
     let (_folder, path) = scratch("growth.pth");
-    // Ten lists, each of ten times the one before: a walk through them would look at ten billion places.
+    // Ten lists, each of ten times the one before: a traversal would visit ten billion places.
     let mut laughs = b"]q\x00".to_vec();
     for i in 0..10u8 {
         laughs.extend_from_slice(b"](");
@@ -243,7 +242,7 @@ fn numpy_arrays_of_absurd_shapes() {
     zip_of(&path, "w.npy", b"\x93NUMPY\x09\x00\xff\xff\xff\xff", stored());
     refused(&path, "`w` is written in an unknown version of NumPy's format");
     zip_of(&path, "w.npy", b"RIFF", stored());
-    refused(&path, "`w` is no NumPy array");
+    refused(&path, "`w` is not a NumPy array");
     array("{'descr': '>f4', 'fortran_order': False, 'shape': (2,), }", &[0; 8]);
     refused(&path, "holds `w` as >f4");
     array(

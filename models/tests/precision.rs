@@ -1,4 +1,4 @@
-//! That a model computes in its own precision wherever its passes are made.
+//! A model computes in its own precision in every kind of pass.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! What a probe sees, what it may change, and that the gradients it taps are right.
+//! What a probe sees and may change, and the correctness of tapped gradients.
 
 mod common;
 
@@ -32,7 +32,7 @@ fn evaluate(model: &Classifier, images: &Tensor<4>, probe: &mut dyn Probe) -> Ve
     values(model.logits(images.clone(), &mut Pass::evaluate(probe)))
 }
 
-/// Looks at everything, keeps what it saw, changes nothing.
+/// Records everything, changes nothing.
 #[derive(Default)]
 struct Recorder {
     attention: Vec<(AttentionSite, Tensor<4>)>,
@@ -121,7 +121,7 @@ fn a_recorder_meets_every_block_of_a_resnet_in_order() {
     assert_eq!(seen.features, expected);
 }
 
-/// Replaces what it is told to by zeros.
+/// Replaces the chosen values by zeros.
 enum Silence {
     Attention,
     Heads,

@@ -1,4 +1,4 @@
-//! An image's numbers are its own: they depend on no other image of the batch, in evaluation or in training.
+//! An image's results do not depend on other images of the batch, in evaluation or in training.
 
 mod common;
 

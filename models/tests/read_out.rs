@@ -1,4 +1,4 @@
-//! That a model reads exactly the tokens it says it reads: those of the last block at which the logits have a gradient.
+//! A model reads exactly the tokens it declares: those of the last block with a nonzero gradient of the logits.
 
 mod common;
 
@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use common::{random_images, random_model, tiny_beit, tiny_swin, tiny_vit, tiny_zero_shot, values};
 
-/// Adds zeros whose gradient is wanted to what the last block gives.
+/// Adds zeros that require a gradient to the output of the last block.
 struct LastTokens {
     depth: usize,
     zeros: Option<Tensor<3>>,
@@ -31,7 +31,7 @@ impl Probe for LastTokens {
     }
 }
 
-/// The share of each token of the last block by the model's own account, and the size of the gradient at it.
+/// The declared share of each token of the last block, and the size of its gradient.
 fn told_and_found(network: NetworkSpec) -> (Vec<f64>, Vec<f32>) {
     let device = Device::flex().autodiff();
     let image_size = network.image_size().unwrap();

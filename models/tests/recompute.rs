@@ -1,4 +1,4 @@
-//! Blocks that are computed twice give the loss and the gradients of the ordinary backward pass, to the last bit.
+//! Recomputed blocks give the loss and gradients of the ordinary backward pass, to the last bit.
 
 mod common;
 
@@ -69,7 +69,7 @@ fn compare(network: NetworkSpec, image_size: usize) {
 #[test]
 fn vision_transformers() {
     compare(NetworkSpec::Vit(restless(tiny_vit())), 16);
-    // No dropout within the perceptrons is another kernel.
+    // Without dropout in the MLPs, another kernel is used.
     compare(NetworkSpec::Vit(VitConfig { dropout: 0.0, attention_dropout: 0.0, ..restless(tiny_vit()) }), 16);
     compare(NetworkSpec::Vit(VitConfig { depth: 1, ..tiny_vit() }), 16);
 }

@@ -1,7 +1,7 @@
 //! Whole models on devices without kernels of ours, against the same models on the CPU: logits, and the gradient of every
 //! array in training.
 //!
-//! Without one of the features `ndarray` and `vulkan` there is no such device, and nothing here.
+//! Without one of the features `ndarray` and `vulkan` there is no such device, and this file is empty.
 #![cfg(any(feature = "ndarray", feature = "vulkan"))]
 
 mod common;
@@ -19,7 +19,7 @@ use common::{
 };
 use devices::other_devices;
 
-/// A probe that wants to see every attention matrix, so that none may be skipped.
+/// A probe that requests every attention matrix, so that none may be skipped.
 struct Watch;
 
 impl Probe for Watch {
@@ -28,7 +28,7 @@ impl Probe for Watch {
     }
 }
 
-/// What a model gives on one device.
+/// Results of a model on one device.
 struct Outcome {
     logits: Vec<f32>,
     watched: Vec<f32>,

@@ -205,6 +205,6 @@ fn sizes_that_do_not_fit_get_a_sentence() {
         "3 heads do not divide the width of 32 of stage 3"
     );
     let sentence = refused(SwinConfig { heads: vec![2], ..tiny(28, 3) });
-    assert_eq!(sentence, "depths and heads need one entry a stage, from 1 to 8 of them, not 3 and 1");
+    assert_eq!(sentence, "depths and heads need one entry per stage, from 1 to 8 of them, not 3 and 1");
     assert_eq!(refused(tiny(30, 3)), "patches of 4 px do not tile an image of 30 px");
 }

@@ -1,5 +1,5 @@
-//! Checkpoints as training codes write them: the model is found, gives the logits that PyTorch computes from it
-//! (`fixtures/make_training_files.py`), and what was chosen and left out is said.
+//! Checkpoints as training codes write them: the model is found, gives PyTorch's logits (`fixtures/make_training_files.py`), and
+//! the choice and the skipped arrays are reported.
 
 mod common;
 
@@ -215,7 +215,7 @@ fn a_classifier_of_several_layers_is_refused_by_its_name() {
     let said = read(&path, None).unwrap_err();
     assert!(said.contains("has a classifier `fc` of 2 layers (`fc.0.weight`, `fc.2.weight`)"), "{said}");
 
-    // What goes on from the model's answers is no part of it either.
+    // Layers after the model's output are not part of it either.
     let mut state = renamed(&resnet(), |name| format!("backbone.{name}"));
     state.insert("fc2.weight".into(), array(&[2, 5]));
     let (_folder, path) = written(&state);

@@ -1,4 +1,4 @@
-//! Checkpoints: what is written is what is read, and what cannot be read gets one sentence.
+//! Checkpoints: a round trip preserves them, and unreadable ones get one sentence.
 
 mod common;
 
@@ -155,7 +155,7 @@ fn wrapper_prefixes_are_taken_off_when_all_names_have_them() {
 fn a_state_that_does_not_fit_is_listed_whole() {
     let model = vit();
     let mut state = state_of(&model);
-    // A classifier may be without bias: of a file that lacks it alone, zeros take its place.
+    // A classifier may lack a bias, which zeros replace.
     let bias = state.remove("head.bias").unwrap();
     state.remove("blocks.1.norm2.weight");
     state.insert("head_dist.bias".into(), bias);

@@ -27,7 +27,7 @@ pub fn attention_weights(
     weights.mask_fill(hidden, 0.0)
 }
 
-/// `weights · value`: what each query gathers.
+/// `weights · value`: the context of each query.
 ///
 /// # Shapes
 /// `weights` `[batch, heads, queries, keys]`, `value` `[batch, heads, keys, head_dim]`
@@ -42,8 +42,8 @@ pub fn attention_context(weights: Tensor<4>, value: Tensor<4>) -> Tensor<4> {
 ///
 /// # Shapes
 /// `packed` `[batch, tokens, 3, heads, head_dim]`: queries, keys, values; `bias` `[period, heads, tokens, tokens]`, where
-/// `period` divides `batch` and repeats along it (1 for all alike; Swin's windows stand one after the other along the
-/// batch) → `[batch, heads, tokens, tokens]`
+/// `period` divides `batch` and repeats along it (1 for a common bias; Swin's windows follow one another along the batch) →
+/// `[batch, heads, tokens, tokens]`
 pub fn self_attention_weights(
     packed: Tensor<5>,
     bias: Option<Tensor<4>>,
@@ -66,7 +66,7 @@ pub fn self_attention_weights(
     softmax(repeated.reshape([batch, heads, tokens, tokens]), 3)
 }
 
-/// What each token gathers from the values of a packed projection: as [`attention_context`], heads side by side.
+/// The context of each token from a packed projection: as [`attention_context`], heads side by side.
 ///
 /// # Shapes
 /// `weights` `[batch, heads, tokens, tokens]`, `packed` `[batch, tokens, 3, heads, head_dim]`
@@ -78,8 +78,8 @@ pub fn self_attention_context(weights: Tensor<4>, packed: Tensor<5>, precision: 
     attention_context(weights, part(&packed, 2)).swap_dims(1, 2)
 }
 
-/// [`self_attention_weights`] and [`self_attention_context`] in one, with the same bits, for when nobody wants to see the
-/// weights: they are not written out unless a gradient will need them.
+/// [`self_attention_weights`] and [`self_attention_context`] in one, with bit-identical results, for passes without a probe: the
+/// weights are not written unless a gradient needs them.
 ///
 /// # Shapes
 /// `packed` `[batch, tokens, 3, heads, head_dim]`, `bias` `[period, heads, tokens, tokens]`

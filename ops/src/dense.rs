@@ -69,7 +69,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if kernels::serve(&x.device()) {
         return kernels::activation(x, Activation::Gelu);
     }
-    // Not Burn's own: of its exact GELU it takes the derivative of the tanh approximation, which is off by up to 4e-4.
+    // Not Burn's own, which differentiates its exact GELU as the tanh approximation, off by up to 4e-4.
     let twice_the_distribution = (x.clone() / SQRT_2).erf() + 1.0;
     x * twice_the_distribution / 2.0
 }
@@ -100,7 +100,7 @@ pub fn swiglu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 /// Two fully connected layers with an activation between them, with the bits of [`linear`], [`gelu`] or [`quick_gelu`], and
-/// [`linear`]: one operation, so that the activation and its derivative are applied while products are still in cache.
+/// [`linear`]: a single operation, so that the activation and its derivative are applied while products are still in cache.
 ///
 /// # Shapes
 /// `x` `[.., width]`, `weights` `[hidden, width]` and `[out, hidden]`, `biases` `[hidden]` and `[out]`; `residual`
@@ -134,7 +134,7 @@ pub fn mlp<const D: usize>(
     kernels::mlp(x, weights, biases, activation, residual, precision).reshape(shape)
 }
 
-/// What stands between the two layers of [`mlp`].
+/// Activation between the two layers of [`mlp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MlpActivation {
     /// [`gelu`].

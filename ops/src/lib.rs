@@ -1,8 +1,8 @@
 //! The operations that models call, with gradients, on any device.
 //!
-//! One function an operation, named and shaped as in PyTorch (`weight` of a linear layer is `[out, in]`), so that a
-//! checkpoint's arrays are used as they are stored. Nothing is computed here that a caller could compute: models call
-//! these functions, and these functions alone decide how the work is done on the device at hand.
+//! One function per operation, named and shaped as in PyTorch (`weight` of a linear layer is `[out, in]`), so that a checkpoint's
+//! arrays are used as stored. Models call these functions, and only these functions decide how the work is done on the device at
+//! hand.
 
 mod attention;
 mod convolution;

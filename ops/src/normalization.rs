@@ -23,18 +23,18 @@ pub fn layer_norm<const D: usize>(
     kernels::layer_norm(x.reshape([rows, features]), weight, bias, epsilon).reshape(shape)
 }
 
-/// What a batch-normalisation layer saw of a training batch, cut from the gradient graph.
+/// Moments of a batch-normalisation layer on a training batch, detached from the gradient graph.
 #[derive(Clone, Debug)]
 pub struct BatchMoments {
     /// Mean of each channel, `[channels]`.
     pub mean: Tensor<1>,
     /// Biased (population) variance of each channel, `[channels]`.
     pub variance: Tensor<1>,
-    /// Values per channel that both were taken over: batch · height · width.
+    /// Number of values per channel: batch · height · width.
     pub count: usize,
 }
 
-/// What follows a channel-wise operation: plus residual, then ReLU. One pass over memory does all.
+/// Epilogue of a channel-wise operation: plus residual, then ReLU, in one pass over memory.
 #[derive(Clone, Debug, Default)]
 pub struct ChannelEpilogue {
     /// Added, of the shape of the output.
@@ -64,7 +64,7 @@ impl ChannelEpilogue {
 }
 
 /// [`conv2d`] without bias, then batch normalisation with the batch's own moments (Ioffe & Szegedy, 2015, algorithm 1), then
-/// what `then` says. In bfloat16 the convolution's output is rounded too.
+/// `then`. In bfloat16 the convolution's output is rounded too.
 ///
 /// # Shapes
 /// `x` and `weight` as in [`conv2d`], the arrays of `affine` (scale and shift) `[out]` → `[batch, out, height', width']`
@@ -89,7 +89,7 @@ pub fn conv2d_batch_norm_train(
     (y, BatchMoments { mean: mean.inner(), variance: variance.inner(), count: batch * height * width })
 }
 
-/// Batch normalisation with given moments, as at evaluation (Ioffe & Szegedy, 2015, algorithm 2), then what `then` says.
+/// Batch normalisation with given moments, as at evaluation (Ioffe & Szegedy, 2015, algorithm 2), then `then`.
 ///
 /// # Shapes
 /// `x` `[batch, channels, height, width]`, the arrays of `affine` and `moments` `[channels]` → like `x`
@@ -105,7 +105,7 @@ pub fn batch_norm(
     then.apply(x * scale.reshape([1, channels, 1, 1]) + shift.reshape([1, channels, 1, 1]))
 }
 
-/// Scale and shift of each channel that are the same as a batch normalisation with given moments.
+/// Scale and shift of each channel equivalent to a batch normalisation with given moments.
 fn folded([weight, bias]: [Tensor<1>; 2], [mean, variance]: [Tensor<1>; 2], epsilon: f64) -> [Tensor<1>; 2] {
     let scale = weight / (variance + epsilon).sqrt();
     let shift = bias - mean * scale.clone();

@@ -1,13 +1,12 @@
-//! How exactly matrix products and convolutions are computed, and on which threads.
+//! Precision of matrix products and convolutions, and their threads.
 
-/// What the operands of matrix products and convolutions are rounded to, on devices that have the choice: the CPU; others
-/// compute in 32-bit floats. Everything else, and every sum, stays in 32-bit floats; so do 3×3 convolutions that Winograd's
-/// algorithm suits, which are faster so (all but their gradients to the weights, which are not). An operation's gradient is
-/// computed as its value was.
+/// Precision to which the operands of matrix products and convolutions are rounded on the CPU; other devices compute in f32.
+/// Everything else, and every sum, stays in f32. So do 3×3 convolutions by Winograd's algorithm, which are faster that way
+/// (except for their gradients to the weights). An operation's gradient has the precision of its value.
 pub use archaeo_kernels::Precision;
 
-/// Runs `operations` on one of the threads that share the work of each operation on the CPU: a tenth of the time of a small
-/// forward pass is saved, for from there no operation has to wake them. Operations must not wait for another thread meanwhile.
+/// Runs `operations` on one of the threads that share the work of each operation on the CPU: it saves 10 % of a small forward
+/// pass, because no operation has to wake the threads. Operations must not wait for another thread meanwhile.
 pub fn in_pool<R: Send>(operations: impl FnOnce() -> R + Send) -> R {
     archaeo_kernels::enter(operations)
 }

@@ -1,17 +1,17 @@
-//! Rows moved from place to place.
+//! Gathering rows.
 
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::kernels;
 
-/// Rows of each image by their numbers, zeros where there is none. Where gradients are wanted, no row may be asked for twice:
-/// windows cut a map into parts, and put it together again.
+/// Rows of each image by index, zeros for `None`. If gradients are needed, no row may be requested twice, as when windows divide
+/// a map and reassemble it.
 ///
 /// # Shapes
 /// `x` `[batch, rows, width]` → `[batch, sources, width]`
 ///
 /// # Panics
-/// If a source is no row.
+/// If a source is out of range.
 pub fn gather_rows(x: Tensor<3>, sources: &[Option<usize>]) -> Tensor<3> {
     let ([batch, rows, width], device) = (x.dims(), x.device());
     if kernels::serve(&device) {

@@ -2,8 +2,7 @@
 //! to every input against central differences of that definition; on the CPU, and on every other device that the build
 //! has.
 //!
-//! Nothing here knows how an operation is carried out, so the tests stay when that changes. Sizes are odd, so that
-//! vector code meets its tails.
+//! Nothing here depends on how an operation is implemented. Sizes are odd, so that vector code reaches its tails.
 
 mod common;
 
@@ -134,7 +133,7 @@ fn linear_is_x_times_weight_transposed_plus_bias() {
     }
 }
 
-/// A weight that nobody differentiates is rearranged once and kept: that may never show.
+/// A weight without gradients is packed once and kept, which must not affect results.
 #[test]
 fn a_constant_weight_is_followed_wherever_it_goes() {
     let (rows, inputs, outputs) = (5, 37, 70);
@@ -143,7 +142,7 @@ fn a_constant_weight_is_followed_wherever_it_goes() {
         let x: Tensor<2> = tensor(&numbers(1, &[rows, inputs]), [rows, inputs], &device);
         let weight = |seed| tensor::<2>(&numbers(seed, &[outputs, inputs]), [outputs, inputs], &device);
         let product = |weight: &Tensor<2>| values(ops::linear(x.clone(), weight.clone(), None, F32));
-        // Memory is given back and used again for other weights, each of which is multiplied often enough to be kept.
+        // Memory is freed and reused for other weights, each of which is multiplied often enough to be kept.
         for seed in 2..40 {
             let mut weight = weight(seed);
             let expected = values(x.clone().matmul(weight.clone().transpose()));
@@ -244,7 +243,7 @@ fn swiglu_is_the_silu_of_the_first_half_times_the_second() {
     check("swiglu", &[input(&[rows, 2 * hidden], 6, 3.0)], operation, exact);
 }
 
-/// Inputs of a perceptron: `x`, weights and biases of both layers.
+/// Inputs of an MLP: `x`, weights and biases of both layers.
 fn perceptron([rows, width, hidden, out]: [usize; 4]) -> [Input; 5] {
     [
         input(&[rows, width], 11, 1.0),
@@ -512,7 +511,7 @@ fn what_a_bfloat16_convolution_hands_to_its_batch_norm_is_rounded_and_no_more() 
                 4 | 5 if !relu => assert_eq!(difference, 0.0, "{what}"),
                 // A few roundings of 2^-9 at most.
                 _ if index == 0 || !relu => assert!((5e-4..8e-3).contains(&difference), "{what}"),
-                // Where the ReLU lets through what it did not before, or the other way round, a whole gradient is lost or won.
+                // Where the ReLU switches between active and inactive, a whole gradient is lost or gained.
                 _ => assert!(difference < 0.08, "{what}"),
             }
         }
@@ -635,7 +634,7 @@ fn max_pool2d_takes_the_largest_and_never_the_padding() {
     for (kernel, stride, padding) in [(3, 2, 1), (2, 2, 0), (3, 1, 1)] {
         let dims = [2, 3, 7, 6];
         let [rows, columns] = [7, 6].map(|length| output_length(length, kernel, stride, padding));
-        // All below zero, for a padding of zeros would win; in disorder, and no two close enough for a difference to
+        // All below zero, because a padding of zeros would win; in disorder, and no two close enough for a difference to
         // change the winner.
         let mut x = input(&dims, 20, 1.0);
         x.values.iter_mut().enumerate().for_each(|(i, x)| *x = -0.125 * (1 + i * 101 % 252) as f64);

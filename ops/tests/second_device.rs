@@ -2,7 +2,7 @@
 //! and without gradients, and the gradient to every input, at sizes that are too large for the finite differences of
 //! `operations.rs`.
 //!
-//! Without one of the features `ndarray` and `vulkan` there is no such device, and nothing here.
+//! Without one of the features `ndarray` and `vulkan` there is no such device, and this file is empty.
 #![cfg(any(feature = "ndarray", feature = "vulkan"))]
 
 mod common;
@@ -18,7 +18,7 @@ use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 /// Sums of a few hundred products in two orders differ by less, relative to the largest value.
 const TOLERANCE: f32 = 1e-5;
 
-/// What an operation gives on one device.
+/// Results of an operation on one device.
 struct Outcome {
     /// Its results, with gradients being recorded.
     recorded: Vec<Vec<f32>>,
@@ -321,7 +321,7 @@ fn conv2d() {
             }
         }
     }
-    // One group a channel.
+    // One group per channel.
     let (dims, weight_dims) = ([2, 7, 9, 11], [7, 1, 3, 3]);
     compare("depthwise conv2d", &[input(&dims, 53, 1.0), input(&weight_dims, 54, 1.0)], |v| {
         let (x, weight) = (v[0].clone().reshape(dims), v[1].clone().reshape(weight_dims));

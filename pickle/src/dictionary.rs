@@ -1,4 +1,4 @@
-//! Dictionaries of lists and NumPy arrays that Python pickled: data sets, not models. Nothing in them is run.
+//! Dictionaries of lists and NumPy arrays that Python pickled: data sets, not models. Nothing in them is executed.
 
 use std::borrow::Cow;
 
@@ -25,8 +25,8 @@ impl<'a> PickledDictionary<'a> {
     /// Reads the pickle that `bytes` begin with, of any protocol.
     ///
     /// # Errors
-    /// As the end of a sentence: a pickle that is cut short or makes no sense, that holds something else than a dictionary, or
-    /// that would run a function which does harm.
+    /// As the end of a sentence: a truncated or invalid pickle, one that does not hold a dictionary, or one that would run a
+    /// harmful function.
     pub fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let pickle = Pickle::parse(bytes).map_err(|error| error.to_string())?;
         match pickle.node(pickle.root) {
@@ -77,7 +77,7 @@ impl<'a> PickledDictionary<'a> {
         if !module.starts_with("numpy") {
             return None;
         }
-        // Protocols to 4 make an empty array and hand it its state; protocol 5 makes it of a buffer.
+        // Protocols up to 4 create an empty array and set its state; protocol 5 creates it from a buffer.
         let (dtype, shape, fortran, bytes) = match (name, self.0.sequence(call.arguments)) {
             ("_reconstruct", _) => match *self.0.sequence(call.state) {
                 [_, shape, dtype, Value::Bool(fortran), bytes] => (dtype, shape, fortran, bytes),

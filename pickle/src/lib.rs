@@ -1,11 +1,11 @@
-//! Python's pickles, read without running anything.
+//! Python's pickles, read without executing anything.
 //!
 //! A pickle is a program for a small stack machine whose `REDUCE` calls any function of the reader's Python. Here nothing is
-//! called: a call becomes an inert [`Node::Call`] that says what would have been called with what, and
-//! its reader recognises the few calls that stand for what it looks for. The opcodes are those of CPython's
+//! called: a call becomes an inert [`Node::Call`] with the function and its arguments, and the caller interprets the few calls it
+//! needs. The opcodes are those of CPython's
 //! `pickletools` module.
 //!
-//! Memory is linear in the pickle's length: texts are borrowed, an opcode adds one value or node at most, and containers take
+//! Memory is linear in the pickle's length: texts are borrowed, an opcode adds one value or node at most, and containers move
 //! their items off the stack instead of copying them.
 
 mod dictionary;
@@ -20,10 +20,10 @@ use self::machine::Machine;
 /// A pickle that is not read, in words that end a sentence about its file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PickleError {
-    /// The contents make no sense, for this reason.
+    /// Invalid contents, with the reason.
     #[error("{0}")]
     Malformed(String),
-    /// The pickle calls this function, which does harm.
+    /// The pickle calls this harmful function.
     #[error("it would run `{0}` on the machine of anyone who loads it with Python; do not trust it")]
     WouldRun(String),
 }
@@ -44,7 +44,7 @@ pub enum Value<'a> {
     Float(f64),
     /// A text, or bytes that are one.
     Text(&'a str),
-    /// Bytes that are no text.
+    /// Bytes that are not UTF-8.
     Bytes(&'a [u8]),
     /// A class or function: module and name.
     Global(&'a str, &'a str),
@@ -59,13 +59,13 @@ pub enum Node<'a> {
     Sequence(Vec<Value<'a>>),
     /// A dictionary, in the order of its making.
     Dictionary(Vec<(Value<'a>, Value<'a>)>),
-    /// What stands outside of the pickle: the storage of a tensor.
+    /// A reference outside of the pickle: the storage of a tensor.
     Persistent(Value<'a>),
-    /// What calling a class or function would have made.
+    /// An unevaluated call of a class or function.
     Call(Box<Call<'a>>),
 }
 
-/// What calling a class or function would have made.
+/// An unevaluated call of a class or function.
 #[derive(Debug)]
 pub struct Call<'a> {
     /// The class or function.
@@ -74,7 +74,7 @@ pub struct Call<'a> {
     pub arguments: Value<'a>,
     /// What the object was given afterwards: mostly a dictionary of its attributes.
     pub state: Value<'a>,
-    /// Items that it was given as a dictionary or list, the latter without keys.
+    /// Items added as to a dictionary or list, the latter without keys.
     pub items: Vec<(Value<'a>, Value<'a>)>,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Pickle<'a> {
     /// Reads the pickle that `bytes` begin with.
     ///
     /// # Errors
-    /// A pickle that is cut short or makes no sense, or one that would run a function which does harm.
+    /// A truncated or invalid pickle, or one that would run a harmful function.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, PickleError> {
         let mut machine = Machine::new(bytes);
         for _ in 0..MOST_OPCODES {

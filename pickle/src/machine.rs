@@ -1,4 +1,4 @@
-//! The stack machine that a pickle is a program for.
+//! The stack machine that runs pickles.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use super::reader::Reader;
 use super::{Call, Node, Value, broken};
 use crate::PickleError;
 
-/// Modules of Python of which weights need nothing, and every call does something to the machine.
+/// Python modules that weights never need, and whose calls have side effects.
 const HARMFUL_MODULES: [&str; 23] = [
     "_pickle",
     "_posixsubprocess",
@@ -33,7 +33,7 @@ const HARMFUL_MODULES: [&str; 23] = [
     "webbrowser",
 ];
 
-/// The like among Python's own functions.
+/// The same among Python's built-in functions.
 const HARMFUL_BUILTINS: [&str; 9] =
     ["__import__", "breakpoint", "compile", "eval", "exec", "execfile", "file", "input", "open"];
 
@@ -319,7 +319,7 @@ impl<'a> Machine<'a> {
             Node::Sequence(sequence) => sequence.extend(items),
             Node::Call(call) => call.items.extend(items.into_iter().map(|item| (Value::Nothing, item))),
             Node::Dictionary(_) | Node::Persistent(_) => {
-                return Err(broken("it appends to something that is no list"));
+                return Err(broken("it appends to something that is not a list"));
             }
         }
         Ok(())
@@ -331,7 +331,7 @@ impl<'a> Machine<'a> {
             Node::Dictionary(dictionary) => dictionary.extend(items),
             Node::Call(call) => call.items.extend(items),
             Node::Sequence(_) | Node::Persistent(_) => {
-                return Err(broken("it sets entries of something that is no dictionary"));
+                return Err(broken("it sets entries of something that is not a dictionary"));
             }
         }
         Ok(())
@@ -374,7 +374,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The entries of a dictionary that is made of a list of pairs, as Python 2 pickled ordered ones. The list is
+    /// The entries of a dictionary built from a list of pairs, as in Python 2's pickled ordered dictionaries. The list is
     /// emptied, so that a pickle which makes many dictionaries of one list is not larger here than there.
     fn entries(&mut self, arguments: Value<'a>) -> Vec<(Value<'a>, Value<'a>)> {
         let node = |value: Value| match value {
@@ -397,7 +397,7 @@ impl<'a> Machine<'a> {
         items.into_iter().filter_map(pair).collect()
     }
 
-    /// Pushes what stands outside of the pickle. Where whole models were pickled, their classes do, with their source code.
+    /// Pushes a persistent reference. Pickled whole models refer to their classes this way, with source code.
     fn persistent(&mut self, identity: Value<'a>) {
         if let Value::Node(index) = identity
             && let Node::Sequence(parts) = &self.nodes[index]

@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
         let rest = self.take(self.bytes.len() - self.at)?;
         let end = rest.iter().position(|&byte| byte == b'\n').ok_or_else(|| broken("it is cut short"))?;
         self.at = self.bytes.len() - rest.len() + end + 1;
-        str::from_utf8(&rest[..end]).map_err(|_| broken("a name in it is no text"))
+        str::from_utf8(&rest[..end]).map_err(|_| broken("a name in it is not text"))
     }
 
     /// An unsigned number of `width` bytes, as a length or a key.

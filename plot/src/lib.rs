@@ -52,7 +52,7 @@ pub enum PlotError {
         /// What is missing.
         reason: &'static str,
     },
-    /// A picture larger than any screen or memory should be asked for.
+    /// A picture larger than any screen or memory.
     #[error("a picture of {width}×{height} pixels is larger than the limit of 2^28 pixels")]
     TooLarge {
         /// Width asked for.

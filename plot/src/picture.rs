@@ -1,4 +1,4 @@
-//! What is done to pictures: enlarging, resizing, putting one into another, writing them as PNG files.
+//! Operations on pictures: enlarging, resizing, inserting one into another, writing them as PNG files.
 
 use std::path::Path;
 
@@ -48,7 +48,7 @@ fn resized(image: &Image, width: usize, height: usize, filter: FilterType) -> Re
     Ok(Image::new(width, height, resized.into_raw()))
 }
 
-/// Copies `part` into `image` with its top left corner at `(x, y)`; what does not fit is cut off.
+/// Copies `part` into `image` with its top left corner at `(x, y)`; the rest is cropped.
 pub(crate) fn blit(image: &mut Image, part: &Image, x: usize, y: usize) {
     let columns = part.width().min(image.width().saturating_sub(x));
     let rows = part.height().min(image.height().saturating_sub(y));
@@ -59,7 +59,7 @@ pub(crate) fn blit(image: &mut Image, part: &Image, x: usize, y: usize) {
     }
 }
 
-/// Covers the pixel at `(x, y)` with `color`: 0 leaves it as it is, 1 hides it. Nothing happens outside the image.
+/// Covers the pixel at `(x, y)` with `color`: 0 leaves it unchanged, 1 hides it. Nothing happens outside the image.
 pub(crate) fn blend(image: &mut Image, x: usize, y: usize, coverage: f32, color: [u8; 3]) {
     if x >= image.width() || y >= image.height() {
         return;
@@ -83,7 +83,7 @@ pub fn to_png(image: &Image) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes the image as a PNG file, which is there whole or not at all.
+/// Writes the image as a PNG file, atomically.
 ///
 /// # Errors
 /// The image has no pixels, or the system refuses (missing folder, full disk).

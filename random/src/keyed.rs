@@ -1,9 +1,9 @@
-//! Random numbers as an argument: keyed by what they are for, never drawn from a shared stream.
+//! Random numbers as an argument: keyed by their purpose, never drawn from a shared stream.
 
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-/// A generator whose numbers depend on the four words of its key alone.
+/// A generator whose numbers depend only on the four parts of its key.
 ///
 /// Two images never share a generator, so what is drawn for one does not depend on which others are in its batch or on
 /// the order in which threads reach them. `stream` names the purpose ("stochastic depth, block 3").

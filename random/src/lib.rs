@@ -1,6 +1,6 @@
 //! Randomness as an argument.
 //!
-//! Every random number comes from a generator keyed by what it is for: a seed, a named stream, an image and a step. Nothing is
+//! Every random number comes from a generator keyed by its purpose: a seed, a named stream, an image and a step. Nothing is
 //! drawn from a shared generator, so results depend neither on the order of the work, nor on the batch an image sits in, nor on
 //! the number of threads.
 

@@ -1,4 +1,4 @@
-//! Samples that keep the shares of classes, and draws of a generator.
+//! Stratified samples, and draws from a generator.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use crate::keyed_rng;
 
 /// `count` of the images with these `labels` at random (all, if there are fewer), ascending, each class in proportion to
-/// its size: the largest remainders decide where shares are no whole numbers, and every class has at least one image where
-/// `count` allows it. `stream` names the purpose. A class's images are ranked by draws of their own, so that a larger sample
-/// holds most of a smaller one.
+/// its size: fractional shares are settled by largest remainders, and every class has at least one image if `count` allows it.
+/// `stream` names the purpose. The images of each class are ranked by separate draws, so that a larger sample contains most of a
+/// smaller one.
 pub fn stratified(seed: u64, stream: &str, labels: &[usize], count: usize) -> Vec<usize> {
     let mut members: BTreeMap<usize, Vec<(u64, usize)>> = BTreeMap::new();
     for (index, &label) in labels.iter().enumerate() {
@@ -18,7 +18,7 @@ pub fn stratified(seed: u64, stream: &str, labels: &[usize], count: usize) -> Ve
         members.entry(label).or_default().push((draw, index));
     }
     let sizes: Vec<usize> = members.values().map(Vec::len).collect();
-    // Classes of equal claims are drawn among, or those that come first would always be preferred.
+    // Ties between classes are broken by lot, or the first classes would always be preferred.
     let lots: Vec<u64> =
         members.keys().map(|&label| keyed_rng(seed, stream, label as u64, 1).next_u64()).collect();
     let mut chosen = Vec::new();
@@ -70,7 +70,7 @@ pub fn spread(labels: &[usize], indices: &[usize], count: usize) -> Vec<usize> {
     turns.copied().take(count).collect()
 }
 
-/// The few draws that data and augmentation are made of.
+/// The elementary draws of data and augmentation.
 ///
 /// They are our own, in exactly rounded arithmetic and without mathematical functions, because generated
 /// data must stay the same for every platform and every version of a library.

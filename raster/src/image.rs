@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An RGB picture of 8 bits a channel.
+/// An RGB picture with 8 bits per channel.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Image {
     width: usize,
@@ -41,7 +41,7 @@ impl Image {
         &self.pixels
     }
 
-    /// As [`pixels`](Self::pixels), to be changed.
+    /// As [`pixels`](Self::pixels), mutable.
     pub fn pixels_mut(&mut self) -> &mut [u8] {
         &mut self.pixels
     }

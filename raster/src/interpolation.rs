@@ -18,7 +18,7 @@ impl Interpolation {
     /// Every filter.
     pub const ALL: [Self; 3] = [Self::Bilinear, Self::Bicubic, Self::Lanczos];
 
-    /// The name under which files and the command line know it.
+    /// The name in files and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bilinear => "bilinear",

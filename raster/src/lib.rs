@@ -1,4 +1,4 @@
-//! What a picture is, and how the filters are called that resize one: the words that data, models and drawing share.
+//! The picture type and the names of the resizing filters, shared by data, models and drawing.
 
 mod image;
 mod interpolation;

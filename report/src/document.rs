@@ -1,5 +1,5 @@
-//! What a report says, free of how it looks: sections write a [`Document`], [`html`](crate::html) and [`markdown`](crate::markdown)
-//! print it. So both formats say the same, and neither is assembled from strings.
+//! The contents of a report, independent of its appearance: sections write a [`Document`], [`html`](crate::html) and
+//! [`markdown`](crate::markdown) print it. So both formats say the same, and neither is assembled from strings.
 
 use archaeo_plot::{Chart, Width};
 
@@ -21,9 +21,9 @@ pub struct Document {
 pub struct Section {
     /// Anchor, unique in the document.
     pub id: &'static str,
-    /// What stands above it.
+    /// Title.
     pub title: &'static str,
-    /// What it holds, from top to bottom.
+    /// Contents, from top to bottom.
     pub blocks: Vec<Block>,
 }
 
@@ -37,7 +37,7 @@ impl Section {
 /// A piece of a section.
 #[derive(Debug)]
 pub enum Block {
-    /// What stands above a part of the section, such as the name of a model.
+    /// Heading of a part of the section, such as the name of a model.
     Heading(String),
     /// Running text.
     Paragraph(Text),
@@ -53,16 +53,16 @@ pub enum Block {
     Figure(Figure),
     /// Many pictures.
     Gallery(Gallery),
-    /// Verbatim text that is folded away until asked for.
+    /// Verbatim text, folded until opened.
     Listing {
-        /// What is shown of it while folded.
+        /// Text shown while folded.
         title: String,
         /// The text.
         text: String,
     },
-    /// A table too long to stand open.
+    /// A long table, folded until opened.
     Folded {
-        /// What is shown of it while folded.
+        /// Text shown while folded.
         title: String,
         /// The table.
         table: Table,
@@ -96,7 +96,7 @@ pub struct Table {
 /// Head of a column.
 #[derive(Debug)]
 pub struct Column {
-    /// What stands above it.
+    /// Title.
     pub title: String,
     /// How it is set.
     pub kind: ColumnKind,
@@ -179,7 +179,7 @@ pub struct DrawnChart {
     pub narrow: String,
 }
 
-/// A file of the run folder. What is said of it is text next to it, never drawn in it.
+/// A file of the run folder. Its description is text next to it, never drawn in it.
 #[derive(Debug)]
 pub struct Picture {
     /// Its path within the run folder.
@@ -255,13 +255,13 @@ pub struct GalleryItem {
     pub group: usize,
     /// What stands under them first.
     pub title: Text,
-    /// Which answers were correct.
+    /// Verdict on each prediction.
     pub verdicts: Vec<Verdict>,
     /// What follows.
     pub lines: Vec<Text>,
 }
 
-/// Whether an answer is correct, and what it is.
+/// A prediction, and whether it is correct.
 #[derive(Debug)]
 pub struct Verdict {
     /// Whether it is correct.

@@ -1,11 +1,11 @@
-//! What an interval allows to be said. Every conditional sentence of the report asks here.
+//! Which statements an interval supports. Every conditional sentence of the report is decided here.
 
 use archaeo_analysis::statistics::Estimate;
 
 /// Threshold of p-values, adjusted ones included.
 pub const SIGNIFICANCE: f64 = 0.05;
 
-/// Where a number lies relative to another, as far as the data tell.
+/// Where a number lies relative to another, as far as the data show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The whole interval is larger.
@@ -27,8 +27,8 @@ pub fn side(estimate: &Estimate, reference: f64) -> Side {
     }
 }
 
-/// Side of zero on which a tested difference lies: test and interval have to agree, so that no sentence says what the interval
-/// printed next to it does not.
+/// Side of zero on which a tested difference lies: test and interval have to agree, so that no sentence contradicts the interval
+/// printed next to it.
 pub fn tested(difference: &Estimate, p_value: f64) -> Side {
     if p_value < SIGNIFICANCE { side(difference, 0.0) } else { Side::Undecided }
 }

@@ -199,7 +199,7 @@ fn table(table: &Table, number: Option<usize>) -> Markup {
         div.table role="group" tabindex="0" aria-label="Table, scrolls sideways where it is wide" {
             table {
                 caption {
-                    // A box of its own stays in view while a wide table scrolls.
+                    // A separate box stays in view while a wide table scrolls.
                     span {
                         @if let Some(number) = number { strong { "Table " (number) ". " } }
                         (text(&table.caption))

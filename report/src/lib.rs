@@ -1,5 +1,5 @@
-//! What a report says, free of what it is about: a [`document`] of text, tables and figures, printed as one page of [`html`] or as
-//! [`markdown`]; how numbers are written ([`numbers`]) and what an interval allows to be said ([`evidence`]).
+//! A report, independent of its subject: a [`document`] of text, tables and figures, printed as one page of [`html`] or as
+//! [`markdown`]; number formatting ([`numbers`]) and the statements that an interval supports ([`evidence`]).
 
 pub mod document;
 pub mod evidence;

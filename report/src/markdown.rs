@@ -33,7 +33,7 @@ pub fn page(document: &Document) -> Page {
     Page { text: writer.out, charts: writer.charts }
 }
 
-/// Escapes what would be taken for markup or break a table's row, and nothing else: the file is also read as it is.
+/// Escapes only what would be parsed as markup or break a table row: the file is also read as it is.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut previous = ' ';

@@ -7,7 +7,7 @@ use crate::document::Text;
 /// Between a number and its unit, so that no line breaks there.
 const SPACE: char = '\u{a0}';
 
-/// What is written for a value that does not exist.
+/// Text for an undefined value.
 const UNDEFINED: &str = "n/a";
 
 /// Unit in which a quantity is shown.
@@ -114,7 +114,7 @@ impl Unit {
     }
 }
 
-/// `digits` decimals, a true minus sign, no negative zero; `n/a` for what is no number.
+/// `digits` decimals, a true minus sign, no negative zero; `n/a` for NaN.
 pub fn decimal(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return UNDEFINED.into();
@@ -124,7 +124,7 @@ pub fn decimal(value: f64, digits: usize) -> String {
     if value < 0.0 && !zero { format!("\u{2212}{text}") } else { text }
 }
 
-/// What is said of a number that does not exist: `cannot be computed, because both models are right on every image`.
+/// Text for an undefined number: `cannot be computed, because both models are right on every image`.
 pub fn cannot(reason: &str) -> String {
     format!("cannot be computed, because {reason}")
 }

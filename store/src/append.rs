@@ -1,4 +1,4 @@
-//! Files that grow by a record at a time, such as a training's metrics.
+//! Files that grow one record at a time, such as a training's metrics.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::StoreError;
 use crate::write::open_with;
 
-/// A file of this process alone that is written at its end.
+/// A file owned by this process and written at its end.
 #[derive(Debug)]
 pub struct AppendFile {
     file: File,
@@ -15,8 +15,8 @@ pub struct AppendFile {
 }
 
 impl AppendFile {
-    /// Starts the file at `path` with `contents`, in place of the one that may be there. It is a new file, so that no other
-    /// name or link of the old one is written through.
+    /// Starts the file at `path` with `contents`, replacing any existing one. It is a new file, so that nothing is written
+    /// through other names or links of the old one.
     ///
     /// # Errors
     /// As [`crate::write()`].
@@ -25,8 +25,8 @@ impl AppendFile {
         Ok(Self { file, length: contents.len() as u64 })
     }
 
-    /// Goes on with the file at `path` after its first `keep` bytes, dropping the rest; with `start` where it is shorter, or
-    /// where there is none.
+    /// Continues the file at `path` after its first `keep` bytes, dropping the rest; starts with `start` if it is shorter or
+    /// missing.
     ///
     /// # Errors
     /// As [`crate::write()`], and a file that cannot be read.
@@ -41,19 +41,19 @@ impl AppendFile {
         Self::create(path, if whole { &kept } else { start })
     }
 
-    /// Writes `record` at the end, out to the disk with all that [`AppendFile::write`] has written.
+    /// Writes `record` at the end and flushes it to disk, with everything from [`AppendFile::write`].
     ///
     /// # Errors
-    /// What the file system says.
+    /// An I/O error.
     pub fn append(&mut self, record: &[u8]) -> io::Result<()> {
         self.write(record)?;
         self.file.sync_data()
     }
 
-    /// Writes `record` at the end for other processes to see; should the machine go down, it may be lost.
+    /// Writes `record` at the end, visible to other processes; it may be lost if the machine fails.
     ///
     /// # Errors
-    /// What the file system says.
+    /// An I/O error.
     pub fn write(&mut self, record: &[u8]) -> io::Result<()> {
         self.file.write_all(record)?;
         self.length += record.len() as u64;

@@ -1,4 +1,4 @@
-//! What a file must not be written over.
+//! Checks that output does not overwrite anything but an ordinary file.
 
 use std::fs;
 use std::io;
@@ -6,11 +6,10 @@ use std::path::Path;
 
 use crate::StoreError;
 
-/// Refuses a place that holds something else than an ordinary file: a folder, a link, a pipe, a device, a socket. A rename
-/// would put a file in its stead.
+/// Refuses a path that is not an ordinary file: a folder, a link, a pipe, a device, a socket. A rename would replace it.
 ///
 /// # Errors
-/// One sentence that says what is there.
+/// One sentence that says what the path is.
 pub fn check_destination(path: &Path) -> Result<(), StoreError> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found.file_type(),
@@ -43,7 +42,7 @@ fn kind(_: &fs::FileType) -> &'static str {
     "a device"
 }
 
-/// Whether two paths lead to the same file: by the same name, through links, or as two names of one file.
+/// Whether two paths refer to the same file: by the same name, through links, or as two names of one file.
 pub fn same_file(one: &Path, other: &Path) -> bool {
     let canonical = |path: &Path| {
         // Of a file that does not exist, its folder may still be reached by two ways.

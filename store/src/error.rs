@@ -1,4 +1,4 @@
-//! Why a file cannot be written, read or locked, each as one sentence with its remedy.
+//! Why a file cannot be written, read or locked: one sentence each, with its remedy.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use thiserror::Error;
 /// A file that cannot be used.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The file system refused.
+    /// An I/O error.
     #[error("cannot {action} {}: {source}{}", path.display(), remedy(action, source))]
     Io {
-        /// What was tried.
+        /// The attempted action.
         action: &'static str,
         /// Which file or folder.
         path: PathBuf,
@@ -21,15 +21,15 @@ pub enum StoreError {
     /// A folder where a file is to be written.
     #[error("{} is a folder; name a file in it to write to", .0.display())]
     Folder(PathBuf),
-    /// A link where a file is to be written: neither it nor what it leads to is replaced.
+    /// A link where a file is to be written: neither the link nor its target is replaced.
     #[error("{} is a link; name the file itself, or one that does not exist yet, to write to", .0.display())]
     Link(PathBuf),
     /// A pipe, a device or a socket where a file is to be written.
     #[error("{} is {kind}, not a file; name a file to write to", path.display())]
     Special {
-        /// What is there.
+        /// The path.
         path: PathBuf,
-        /// What kind of thing it is, with its article.
+        /// Kind of file, with its article.
         kind: &'static str,
     },
 }

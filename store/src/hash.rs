@@ -19,7 +19,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// SHA-256 of a file, in hexadecimal.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// An I/O error, with the path.
 pub fn sha256_file(path: &Path) -> Result<String, StoreError> {
     let read = || -> io::Result<String> {
         let mut file = crate::open(path)?;
@@ -35,7 +35,7 @@ pub fn sha256_file(path: &Path) -> Result<String, StoreError> {
     read().map_err(StoreError::io("read", path))
 }
 
-/// SHA-256 in hexadecimal: of a file its own, of a folder that of the names and hashes of the files in it.
+/// SHA-256 in hexadecimal: of a file's contents, or of the names and hashes of the files in a folder.
 ///
 /// # Errors
 /// A file or folder that cannot be read.

@@ -1,18 +1,17 @@
-//! A file of which parts are read where they are wanted.
+//! A file read in parts, on demand.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
-/// Bytes of one piece: it fits a core's cache, so that what is made of a piece is made of what is still at hand. A multiple of
-/// every element's size.
+/// Bytes of one piece, which fits a core's cache. A multiple of every element size.
 const PIECE: usize = 256 << 10;
 
 /// A file that was opened for reading, and its length at that time.
 ///
-/// It is read into the program's own memory and never mapped: where another program cuts a mapped file short, the system kills
-/// the process that looks behind the new end. Here that is an error like others.
+/// It is read into the program's own memory and never mapped: if another program truncates a mapped file, the system kills a
+/// process that reads beyond the new end. Here that is an ordinary error.
 #[derive(Debug)]
 pub struct InputFile {
     file: File,
@@ -39,7 +38,7 @@ impl InputFile {
     /// A part of the file.
     ///
     /// # Errors
-    /// A range outside of the file, before any memory is taken for it; a file that was cut since it was opened.
+    /// A range outside of the file, before memory is allocated for it; a file truncated since it was opened.
     pub fn bytes(&self, range: Range<usize>) -> io::Result<Vec<u8>> {
         self.check(&range)?;
         let mut bytes = vec![0; range.len()];
@@ -47,8 +46,8 @@ impl InputFile {
         Ok(bytes)
     }
 
-    /// Hands a part of the file to `reader` in pieces, all but the last a multiple of 8 bytes, so that memory never holds more
-    /// than one of them.
+    /// Passes a part of the file to `reader` in pieces, all but the last a multiple of 8 bytes, so that memory holds only one of
+    /// them.
     ///
     /// # Errors
     /// As [`bytes`](Self::bytes).
@@ -65,7 +64,7 @@ impl InputFile {
         Ok(())
     }
 
-    /// A reader with a place of its own, for those who want one.
+    /// A reader with its own position.
     pub fn reader(&self) -> InputReader<'_> {
         InputReader { file: self, at: 0 }
     }
@@ -104,7 +103,7 @@ fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, bytes, offset)
 }
 
-/// Reads an [`InputFile`] from any place on.
+/// Reads an [`InputFile`] from any position.
 #[derive(Debug)]
 pub struct InputReader<'a> {
     file: &'a InputFile,
@@ -185,7 +184,7 @@ mod tests {
         let file = InputFile::open(&path).unwrap();
         let mut sum = 0;
         let cut = file.pieces(0..3 * PIECE, |piece| {
-            // Cut while the piece is at hand: the rest of it can still be looked at.
+            // Truncated while a piece is held: the rest of the piece can still be read.
             File::options().write(true).open(&path).unwrap().set_len(1).unwrap();
             sum += piece.iter().map(|&byte| usize::from(byte)).sum::<usize>();
         });

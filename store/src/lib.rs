@@ -1,12 +1,12 @@
-//! Files: written whole or not at all, locked, hashed; arrays and tables in formats that any program reads; run folders.
-//! Nothing here knows what is in them.
+//! Files: written atomically, locked, hashed; arrays and tables in common formats; run folders. Nothing here depends on their
+//! contents.
 //!
-//! [`write()`] and [`write_with`] are how every output of the program comes to be: a temporary file that nobody else can have
-//! made, in the folder of the file it is to become; then its contents, out to the disk; then one rename. A process that is
-//! killed leaves the file as it was before and a temporary that [`sweep`] removes.
+//! [`write()`] and [`write_with`] write every output of the program: a new, exclusively created temporary file in the target's
+//! folder, its contents flushed to disk, then one rename. A process that is killed leaves the old file unchanged and a temporary
+//! that [`sweep`] removes.
 //!
-//! [`open`], [`read`], [`read_to_string`] and [`InputFile`] are how every input is read: a pipe, a device or a socket is named and
-//! not waited for, and a file that is cut short meanwhile is an error.
+//! [`open`], [`read`], [`read_to_string`] and [`InputFile`] read every input: a pipe, a device or a socket is refused by name
+//! instead of waited for, and a file truncated meanwhile is an error.
 
 mod append;
 pub mod arrays;

@@ -1,4 +1,4 @@
-//! Locks between processes, each a file that the system unlocks however its holder ends.
+//! Locks between processes, files that the system unlocks however their holder ends.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::Path;
@@ -12,11 +12,11 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of the file at `path`, which is made where there is none; `None` where another process has it. What is
-    /// in the file stays.
+    /// Takes the lock of the file at `path`, which is created if missing; `None` if another process holds it. The contents are
+    /// unchanged.
     ///
     /// # Errors
-    /// What the file system says, with the path; a place that holds something else than a file.
+    /// An I/O error, with the path; a path that is not an ordinary file.
     pub fn try_take(path: &Path) -> Result<Option<Self>, StoreError> {
         check_destination(path)?;
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);

@@ -1,11 +1,11 @@
-//! Room in memory: one budget for what files hold and claim, whatever their format, over all threads.
+//! One memory budget for the contents and claims of files of all formats, over all threads.
 //!
 //! A few kilobytes can claim gigabytes: a picture of one colour, a dictionary whose one entry is a million rows, a length in a
-//! header. Whoever reads a file asks here before memory is taken for what it says. What passes through, such as a picture on
-//! its way to a model's size, is taken with [`Memory::pass`], which waits for other threads to give back; what stays, such as the
-//! arrays of an archive, with a [`Budget`]. What can never fit is refused with [`TooMuch`].
+//! header. Readers reserve memory here before allocating what a file claims. Transient data, such as a picture being resized, is
+//! reserved with [`Memory::pass`], which waits for other threads to release memory; persistent data, such as the arrays of an
+//! archive, with a [`Budget`]. Data that can never fit is refused with [`TooMuch`].
 //!
-//! Whether something is refused depends on what stays, never on what other threads do at that moment.
+//! A refusal depends only on persistent data, never on what other threads do at that moment.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 
@@ -19,14 +19,14 @@ mod tests;
 pub use budget::Budget;
 pub use size::{bytes_in_words, parse_bytes};
 
-/// Bytes that the program takes at most for what it reads, unless it is told otherwise.
+/// Default budget for reading, in bytes.
 pub const DEFAULT_MEMORY: u64 = 2 << 30;
 
-/// The least that it can be told.
+/// Smallest accepted budget, in bytes.
 pub const LEAST_MEMORY: u64 = 64 << 20;
 
-/// What the program itself takes of that, and what decoded pictures take that are kept because they will be asked for again:
-/// at most so much, and at most such a part.
+/// Parts of the budget for the program itself, and for the cache of decoded pictures: an upper limit in bytes, and a largest
+/// share.
 const PROGRAM: (u64, u64) = (256 << 20, 8);
 const PICTURES: (u64, u64) = (512 << 20, 4);
 
@@ -49,11 +49,11 @@ pub struct Memory {
 struct State {
     /// Bytes in all.
     total: u64,
-    /// Whether that is somebody's own word.
+    /// Whether the user set it.
     chosen: bool,
-    /// What stays.
+    /// Bytes of persistent data.
     held: u64,
-    /// What passes through.
+    /// Bytes of transient data.
     passing: u64,
 }
 
@@ -72,15 +72,15 @@ fn share(total: u64, (most, part): (u64, u64)) -> u64 {
     most.min(total / part)
 }
 
-/// What takes more memory than it may; the end of a sentence about the file.
+/// Memory beyond the budget; the end of a sentence about the file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{}", self.sentence())]
 pub struct TooMuch {
-    /// Bytes that it needs, if a number holds them.
+    /// Bytes needed, unless they overflow.
     pub needed: Option<u64>,
-    /// Bytes that it may take.
+    /// Bytes allowed.
     pub allowed: u64,
-    /// Bytes of the file, where these are what is allowed by.
+    /// Bytes of the file, if its length sets the limit.
     pub length: Option<u64>,
     /// Bytes that other files hold meanwhile.
     held: u64,
@@ -106,7 +106,7 @@ impl TooMuch {
     }
 }
 
-/// The least round size, from what there is by default on, of which files may take `needed` bytes; none where no machine has it.
+/// The smallest round budget, at least the default, in which files may take `needed` bytes; `None` if no machine has it.
 fn total_for(needed: u64) -> Option<String> {
     let mut gibibytes = DEFAULT_MEMORY >> 30;
     while gibibytes <= 1 << 12 {
@@ -120,7 +120,7 @@ fn total_for(needed: u64) -> Option<String> {
 }
 
 impl Memory {
-    /// A budget of so many bytes.
+    /// A budget of this many bytes.
     pub const fn new(total: u64) -> Self {
         let state = State { total, chosen: false, held: 0, passing: 0 };
         Self { state: Mutex::new(state), given_back: Condvar::new() }
@@ -130,29 +130,29 @@ impl Memory {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Allows so many bytes, by somebody's own word: a file's length then no longer matters.
+    /// Sets the budget at the user's request; the length of a file then does not limit it.
     pub fn allow(&self, total: u64) {
         let mut state = self.state();
         (state.total, state.chosen) = (total, true);
         self.given_back.notify_all();
     }
 
-    /// Bytes that pictures may take that are kept because they will be asked for again.
+    /// Bytes for the cache of decoded pictures.
     pub fn for_pictures(&self) -> u64 {
         share(self.state().total, PICTURES)
     }
 
-    /// Bytes that files may still take, whatever is passing through at the moment.
+    /// Bytes still available to files, not counting transient data.
     pub fn left(&self) -> u64 {
         let state = self.state();
         state.files().saturating_sub(state.held)
     }
 
-    /// Takes `bytes` for what passes through, and waits until other threads have given back what is missing. A thread must not
-    /// ask while it has some: see [`Room::grow_to`].
+    /// Reserves `bytes` for transient data, waiting until other threads have released enough. A thread must not call it while it
+    /// holds a reservation: see [`Room::grow_to`].
     ///
     /// # Errors
-    /// When that can never be there.
+    /// If that can never be available.
     pub fn pass(&'static self, bytes: u64) -> Result<Room, TooMuch> {
         let mut state = self.state();
         loop {
@@ -168,7 +168,7 @@ impl Memory {
         }
     }
 
-    /// Takes `bytes` for what stays.
+    /// Reserves `bytes` for persistent data.
     fn hold(&self, bytes: u64) -> Result<(), TooMuch> {
         let mut state = self.state();
         let left = state.files().saturating_sub(state.held);
@@ -176,7 +176,7 @@ impl Memory {
             return Err(TooMuch { needed: Some(bytes), allowed: left, length: None, held: state.held });
         }
         state.held += bytes;
-        // There may now be too little for those who wait.
+        // Waiting threads may now have too little.
         self.given_back.notify_all();
         Ok(())
     }
@@ -189,7 +189,7 @@ impl Memory {
     }
 }
 
-/// Memory that was taken from a budget; dropping it gives it back.
+/// Memory reserved from a budget; dropping it releases it.
 #[derive(Debug)]
 pub struct Room {
     memory: &'static Memory,
@@ -198,13 +198,13 @@ pub struct Room {
 }
 
 impl Room {
-    /// Bytes of it.
+    /// Size of the reservation, in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Makes it as large as `bytes`, if that is possible without waiting; if not, whoever needs more gives this back and asks
-    /// for all of it with [`Memory::pass`]. Two threads that wait with half of what they need in their hands would wait for ever.
+    /// Grows it to `bytes`, if possible without waiting; otherwise the caller must release it and reserve the total with
+    /// [`Memory::pass`]. Two threads that waited while holding half of what they need would deadlock.
     pub fn grow_to(&mut self, bytes: u64) -> bool {
         let Some(more) = bytes.checked_sub(self.bytes) else { return true };
         let mut state = self.memory.state();

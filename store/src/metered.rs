@@ -1,37 +1,37 @@
-//! A reader that gives no more than it is allowed to.
+//! A reader with a limit on the bytes it returns.
 
 use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-/// How many bytes a [`Metered`] reader may still give; clones share it.
+/// Bytes that a [`Metered`] reader may still return; shared by clones.
 #[derive(Clone, Debug)]
 pub struct Allowance(Rc<Cell<u64>>);
 
 impl Allowance {
-    /// So many.
+    /// An allowance of `bytes`.
     pub fn of(bytes: u64) -> Self {
         Self(Rc::new(Cell::new(bytes)))
     }
 
-    /// So many from now on.
+    /// Resets the allowance to `bytes`.
     pub fn set(&self, bytes: u64) {
         self.0.set(bytes);
     }
 }
 
-/// A reader that fails once it has given as many bytes as it is allowed to. Readers of archives take tables of contents and names
-/// into memory as long as they come: this is where they stop.
+/// A reader that fails once its allowance is used up. Archive readers load tables of contents and names of any length; this
+/// bounds them.
 #[derive(Debug)]
 pub struct Metered<R> {
     inner: R,
     allowance: Allowance,
-    /// What is longer, for the message.
+    /// What is too long, for the message.
     what: &'static str,
 }
 
 impl<R> Metered<R> {
-    /// Of `what`, such as `its table of contents`, no more than the allowance is read.
+    /// Limits reading of `what`, such as `its table of contents`, to the allowance.
     pub fn new(inner: R, allowance: Allowance, what: &'static str) -> Self {
         Self { inner, allowance, what }
     }

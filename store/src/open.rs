@@ -1,4 +1,4 @@
-//! Opening files to read: ordinary ones alone. A pipe would be waited for until somebody writes to it, and a device has no end.
+//! Opening ordinary files for reading. Opening a pipe would block until another process writes to it, and a device has no end.
 
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
@@ -6,21 +6,21 @@ use std::path::Path;
 
 use thiserror::Error;
 
-/// Something else than a file where one is to be read; the end of a sentence about its path, with the remedy.
+/// A path that is not a file; the end of a sentence about it, with the remedy.
 ///
-/// It is what [`open`] and its kin put into their [`io::Error`]: see [`NotAFile::of`].
+/// Carried by the [`io::Error`] of [`open`] and related functions: see [`NotAFile::of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum NotAFile {
     /// A named pipe, or one that a shell made.
     #[error("it is a pipe, which is not read; save what comes through it to a file and give that")]
     Pipe,
-    /// The standard input, under whatever name.
+    /// Standard input, under any name.
     #[error("standard input is not read; save it to a file and give that")]
     StandardInput,
     /// A socket.
     #[error("it is a socket, not a file; give a file")]
     Socket,
-    /// A device, or whatever else a system has.
+    /// A device, or any other kind of file.
     #[error("it is a device, not a file; copy what is to be read to a file and give that")]
     Device,
     /// A folder.
@@ -29,12 +29,12 @@ pub enum NotAFile {
 }
 
 impl NotAFile {
-    /// What stands in place of a file, if that is what the error is about.
+    /// The kind of path, if the error is about that.
     pub fn of(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
 
-    /// The kind of thing, with its article.
+    /// Description with its article.
     pub fn kind(self) -> &'static str {
         match self {
             Self::Pipe | Self::StandardInput => "a pipe",
@@ -44,7 +44,7 @@ impl NotAFile {
         }
     }
 
-    /// What a type other than a file's is.
+    /// The kind for a type that is not a file.
     pub fn of_type(found: FileType) -> Self {
         #[cfg(unix)]
         {
@@ -66,10 +66,10 @@ impl From<NotAFile> for io::Error {
     }
 }
 
-/// What stands at `path`, through links: a file or a folder.
+/// The type of `path`, following links: a file or a folder.
 ///
 /// # Errors
-/// What the system says, and [`NotAFile`] for anything else.
+/// I/O errors, and [`NotAFile`] for anything else.
 pub fn look(path: &Path) -> io::Result<Metadata> {
     let found = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound && path == Path::new("-") => {
@@ -84,12 +84,12 @@ pub fn look(path: &Path) -> io::Result<Metadata> {
     Err(if is_standard_input { NotAFile::StandardInput } else { NotAFile::of_type(found.file_type()) }.into())
 }
 
-/// Opens the file at `path`, or that a link there leads to, for reading.
+/// Opens the file at `path`, following links, for reading.
 ///
 /// # Errors
-/// What the system says, and [`NotAFile`], at once, for a pipe, a socket, a device or a folder.
+/// I/O errors, and [`NotAFile`], without blocking, for a pipe, a socket, a device or a folder.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Looked at first, because already the opening of a device may do something.
+    // Checked first, because opening a device may have side effects.
     if look(path)?.is_dir() {
         return Err(NotAFile::Folder.into());
     }
@@ -98,7 +98,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Of no meaning for a file; a pipe that took its place meanwhile is not waited for.
+        // Without effect on a file; does not block on a pipe that replaced it meanwhile.
         let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
         options.custom_flags(flags.bits() as i32);
     }
@@ -159,7 +159,7 @@ mod tests {
     fn what_is_no_file_is_named_and_not_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        // Nobody writes to it: an ordinary opening would never come back.
+        // No process writes to it, so an ordinary open would never return.
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), mode).unwrap();
         std::os::unix::fs::symlink("pipe", path("link")).unwrap();

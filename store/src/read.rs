@@ -1,4 +1,4 @@
-//! Short files, read whole.
+//! Reading short files at once.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -8,12 +8,12 @@ use crate::memory::bytes_in_words;
 /// The bytes of a file that should have at most `most`: configurations, lists, records of runs.
 ///
 /// # Errors
-/// What the system says, and [`io::ErrorKind::FileTooLarge`] for a longer file, of which no more than that is read.
+/// I/O errors, and [`io::ErrorKind::FileTooLarge`] for a longer file, which is not read further.
 pub fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = crate::open(path)?;
     let length = file.metadata()?.len();
     let mut bytes = Vec::with_capacity(length.min(most) as usize);
-    // One more, to see whether there are more: not every length that a system states is true.
+    // One byte more, to detect surplus data: reported lengths are not always true.
     if length <= most {
         file.take(most + 1).read_to_end(&mut bytes)?;
     }
@@ -31,7 +31,7 @@ pub fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// As [`read_bytes`], of a file in UTF-8.
 ///
 /// # Errors
-/// As there, and bytes that are no text.
+/// As there, and bytes that are not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(read_bytes(path, most)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"))

@@ -1,4 +1,4 @@
-//! Logs of what long work has found so far, from which it goes on after an interruption.
+//! Logs of partial results, from which interrupted work resumes.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ pub struct RecordLog {
 }
 
 impl RecordLog {
-    /// Opens the log at `path`, and returns it with its records in their order. A log under another `header` is started anew, and a
-    /// last record that was cut short is dropped.
+    /// Opens the log at `path`, and returns it with its records in their order. A log with another `header` is restarted, and a
+    /// truncated last record is dropped.
     ///
     /// # Errors
     /// A file that cannot be read or written.
@@ -42,7 +42,7 @@ impl RecordLog {
         Ok((Self { path: path.to_owned(), file }, records))
     }
 
-    /// Writes a record out to the disk.
+    /// Appends a record and flushes it to disk.
     ///
     /// # Errors
     /// A file that cannot be written.

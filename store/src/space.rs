@@ -1,4 +1,4 @@
-//! Room on the disk.
+//! Free disk space.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Temporary files: made exclusively, under names that nobody can foresee, and swept when their process is gone.
+//! Temporary files: created exclusively, under unpredictable names, and removed when their process is gone.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};
@@ -10,27 +10,27 @@ use std::path::{Path, PathBuf};
 const PREFIX: &str = ".archaeo-";
 const SUFFIX: &str = ".tmp";
 
-/// How many names are tried; with 128 random bits each, a second try means that something else is wrong.
+/// Number of names tried; with 128 random bits each, a second try means that something else is wrong.
 const ATTEMPTS: usize = 8;
 
-/// A file of this process alone, removed when the value is dropped before [`Temporary::persist`].
+/// A file owned by this process, removed if the value is dropped before [`Temporary::persist`].
 pub(crate) struct Temporary {
     path: PathBuf,
     kept: bool,
 }
 
 impl Temporary {
-    /// A new, empty file in the folder of `destination`, where a rename needs no copy. It is locked while it is open, so
-    /// that [`sweep`] can tell it from what a dead process has left.
+    /// A new, empty file in the folder of `destination`, where a rename needs no copy. It is locked while it is open, so that
+    /// [`sweep`] can distinguish it from leftovers of dead processes.
     pub fn beside(destination: &Path) -> io::Result<(Self, File)> {
         let mut attempt = 0;
         loop {
             let path = destination.with_file_name(format!("{PREFIX}{}{SUFFIX}", unforeseeable()));
             attempt += 1;
-            // `create_new` follows no link and opens nothing that is there.
+            // `create_new` follows no link and opens no existing file.
             match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
                 Ok(file) => {
-                    // Some file systems know no locks; then nothing can be swept there either.
+                    // Some file systems have no locks; nothing is swept there either.
                     let _ = file.try_lock();
                     return Ok((Self { path, kept: false }, file));
                 }
@@ -40,7 +40,7 @@ impl Temporary {
         }
     }
 
-    /// Gives the file its name, in place of the file that has it.
+    /// Renames the file to its destination, replacing any file there.
     pub fn persist(mut self, destination: &Path) -> io::Result<()> {
         fs::rename(&self.path, destination)?;
         self.kept = true;
@@ -51,7 +51,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.kept {
-            // What is left of a failed write is of no use, and the failure itself is what is reported.
+            // The remains of a failed write are useless, and the failure itself is reported.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -65,7 +65,7 @@ fn unforeseeable() -> String {
 
 /// Removes the temporaries that dead processes have left in `folder`; those of living ones are locked, and stay.
 ///
-/// What cannot be removed is left alone: it is in nobody's way.
+/// Files that cannot be removed are left alone: they do no harm.
 pub fn sweep(folder: &Path) {
     for path in temporaries(folder) {
         let is_abandoned = || {

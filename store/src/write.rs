@@ -1,4 +1,4 @@
-//! The one way in which a file is written.
+//! The only function that writes files.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -7,10 +7,10 @@ use std::path::Path;
 use crate::temporary::Temporary;
 use crate::{StoreError, check_destination};
 
-/// Writes a file so that it is there whole or as it was before, even if the process is killed or the disk is full.
+/// Writes a file atomically: it is complete or unchanged, even if the process is killed or the disk is full.
 ///
 /// # Errors
-/// What the file system says, with the path; a place that holds something else than a file.
+/// An I/O error, with the path; a path that is not an ordinary file.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     write_with(path, |file| file.write_all(bytes))
 }
@@ -39,7 +39,7 @@ pub(crate) fn open_with(
         let file = file.into_inner()?;
         file.sync_all()?;
         temporary.persist(path)?;
-        // It is no temporary any more, and whoever reads it may want a lock of their own.
+        // It is not temporary any more, and readers may need their own lock.
         let _ = file.unlock();
         Ok(file)
     };

@@ -1,4 +1,4 @@
-//! What a zip archive's table of contents takes, before it is read.
+//! Memory of a zip archive's table of contents, before it is read.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -9,10 +9,10 @@ const ENTRY: u64 = 512;
 /// behind it, followed by a comment, and in large archives another one before that. The file has `length` bytes.
 ///
 /// # Errors
-/// What cannot be read, and more entries than the file has room for.
+/// I/O errors, and more entries than the file has room for.
 pub fn zip_contents(file: &mut (impl Read + Seek), length: u64) -> io::Result<u64> {
     const LONGEST_END: u64 = (1 << 16) + 22 + 20 + 56;
-    // An entry has so many bytes or more.
+    // Least bytes of an entry.
     const SHORTEST_ENTRY: u64 = 46;
     let mut end = Vec::new();
     file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_END)))?;
@@ -29,7 +29,7 @@ pub fn zip_contents(file: &mut (impl Read + Seek), length: u64) -> io::Result<u6
             [b'P', b'K', 6, 6, ..] => (number(rest, 32, 8), number(rest, 40, 8)),
             _ => continue,
         };
-        // The largest number only says that the other record has it.
+        // The largest number means that the other record holds the value.
         bytes = bytes.max(if size == 0xFFFF_FFFF { 0 } else { size });
         entries = entries.max(if count == 0xFFFF { 0 } else { count });
     }

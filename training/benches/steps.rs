@@ -1,9 +1,9 @@
-//! How long a training step and a forward pass take: `cargo bench --bench steps`, or `cargo bench --bench steps -- resnet`
-//! for the cases whose name contains that.
+//! How long a training step and a forward pass take: `cargo bench --bench steps`, or `cargo bench --bench steps -- resnet` for
+//! the cases whose name contains `resnet`.
 //!
 //! With `--worker MODEL SIZE BATCH train|infer f32|bf16` it serves `bench/compare.py`: it prints the model's parameters and
-//! the multiply-adds of one image, so that nobody compares two models of one name; then each line on stdin is a number of
-//! steps to make, answered by the seconds of each; at the end of the input it prints the largest memory it ever held.
+//! the multiply-adds of one image, so that different models of one name are not compared; then each line on stdin is a number of
+//! steps to make, answered by the seconds of each; at the end of the input it prints its peak memory.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -17,7 +17,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 #[global_allocator]
 static ALLOCATOR: archaeo_ops::MiMalloc = archaeo_ops::MiMalloc;
 
-/// Name of a model, side of its images in pixels, images of a batch.
+/// Name of a model, side of its images in pixels, batch size.
 const CASES: [(&str, usize, usize); 9] = [
     ("vit_micro", 32, 64),
     ("vit_tiny_patch4", 32, 64),
@@ -30,7 +30,7 @@ const CASES: [(&str, usize, usize); 9] = [
     ("resnet50", 224, 1),
 ];
 
-/// Steps that are timed of each case; the first one is not.
+/// Steps per case, of which the first is not timed.
 const STEPS: usize = 7;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -152,7 +152,7 @@ fn serve(arguments: &[String]) {
     println!("{}", peak_kibibytes().unwrap_or(0));
 }
 
-/// The most memory this process ever held; known on Linux only.
+/// Peak memory of this process; available on Linux only.
 fn peak_kibibytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

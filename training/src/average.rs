@@ -17,17 +17,17 @@ impl WeightAverage {
         Self { decay, state: state_of(model) }
     }
 
-    /// Goes on from what [`WeightAverage::state`] gave for a model like `model`.
+    /// Restores an average from [`WeightAverage::state`] for a model like `model`.
     ///
     /// # Errors
-    /// Arrays that are not those of the model.
+    /// Arrays that do not match the model.
     pub fn restore(decay: f64, state: State, model: &Classifier) -> Result<Self, Mismatch> {
         Mismatch::check(&shapes_of(model), &state)?;
         Ok(Self { decay, state })
     }
 
-    /// Takes in the weights after a step, counted from 1. Early on the decay is `(1 + step) / (10 + step)`, so that
-    /// the initial weights are soon forgotten.
+    /// Updates the average with the weights after a step, counted from 1. Early on the decay is `(1 + step) / (10 + step)`, so
+    /// that the initial weights are soon forgotten.
     pub fn follow(&mut self, model: &Classifier, step: u64) {
         let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
         let weight = (1.0 - decay) as f32;

@@ -1,4 +1,4 @@
-//! One batch forwards and backwards: in one go, or block by block where the recipe asks for less memory.
+//! Forward and backward pass of one batch: at once, or block by block with gradient checkpointing.
 
 use archaeo_models::{Classifier, Pass, TrainingStep};
 use archaeo_ops::in_pool;
@@ -9,11 +9,11 @@ use super::optimizer::NamedGradients;
 use super::{Recipe, TrainError};
 use crate::objective::{Examples, Objective};
 
-/// Identities of the images of a further view, to what is drawn for each image: beyond those of any data set.
+/// Offset of image identities in additional views, larger than any data set.
 const VIEW: u64 = 1 << 48;
 
-/// What one batch adds to the loss of its optimiser step, in nats, and to the gradients: the shares of the step's batches
-/// add up to the mean over all its images.
+/// Contribution of one batch to the loss of its optimiser step, in nats, and to the gradients: the contributions of the step's
+/// batches sum to the mean over all its images.
 #[derive(Debug)]
 pub struct Share {
     pub(super) loss: f64,
@@ -28,7 +28,7 @@ pub struct Student<'a> {
 }
 
 impl Student<'_> {
-    /// The student as a constant: what is asked of it adds nothing to the gradients of its parameters.
+    /// The student as a constant: its passes contribute nothing to the gradients of its parameters.
     pub fn frozen(&self) -> Classifier {
         self.model.valid()
     }
@@ -38,11 +38,11 @@ impl Student<'_> {
         self.step
     }
 
-    /// Learns from images with values in [0, 1] what lowers `loss`, a function of the logits.
+    /// Computes the gradients of `loss`, a function of the logits, on images with values in [0, 1].
     ///
     /// # Shapes
-    /// `images`: `[views · batch, 3, height, width]`, where there are several views of each image one view after the other, each
-    /// with dropout of its own; `loss` takes `[views · batch, classes]` to `[1]`
+    /// `images`: `[views · batch, 3, height, width]`, with several views of each image, one view after the other, each with its
+    /// own dropout; `loss` takes `[views · batch, classes]` to `[1]`
     pub fn learn_from_logits(self, images: Tensor<4>, loss: impl FnOnce(Tensor<2>) -> Tensor<1>) -> Share {
         let Self { recipe, model, step } = self;
         let batch = step.images.clone();
@@ -58,8 +58,8 @@ impl Student<'_> {
             .learn(|model, step| loss(model.logits(images, &mut Pass::train(&mut (), step))))
     }
 
-    /// Learns what lowers `loss`, which makes the forward pass itself; the [`Pass`] is one of training, with the step it is handed.
-    /// Every activation is kept until the gradients are there, whatever the recipe says of gradient checkpointing.
+    /// Computes the gradients of `loss`, which runs the forward pass itself with a training [`Pass`] of this step. Every
+    /// activation is kept until the gradients are computed, regardless of the recipe's gradient checkpointing.
     ///
     /// # Shapes
     /// `loss` gives `[1]`
@@ -78,7 +78,7 @@ impl Share {
     }
 }
 
-/// What the student learns from a batch.
+/// The student's loss and gradients on a batch.
 pub(super) fn share_of(
     objective: &dyn Objective,
     student: Student,

@@ -1,4 +1,4 @@
-//! What a training needs to go on as if it had never stopped: one safetensors file, written whole at the end of each
+//! Everything a training needs to resume as if it had never stopped: one safetensors file, written atomically at the end of each
 //! epoch.
 
 use std::collections::HashMap;
@@ -14,27 +14,27 @@ use super::{Recipe, TrainError};
 use crate::EpochRecord;
 use crate::events::{self, Happening};
 
-/// Key of the metadata entry that holds a [`Progress`], as TOML: its floats read back to the last bit, which those of
-/// serde_json do not without a feature.
+/// Key of the metadata entry that holds a [`Progress`], as TOML: its floats read back exactly, which serde_json does only with a
+/// feature.
 const PROGRESS_KEY: &str = "archaeo.progress";
 
-/// Epochs whose records a checkpoint holds, the last ones: enough that a training of usual length needs no other file to go
-/// on, and few enough that a checkpoint does not grow with the training. The event log has the earlier ones.
+/// Number of last epochs whose records a checkpoint holds: enough for a training of usual length to resume without another file,
+/// and bounded so that checkpoints do not grow. The event log has the earlier ones.
 const RECORDS_KEPT: usize = 100;
 
-/// How far a training is, besides its arrays.
+/// Progress of a training, besides its arrays.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(super) struct Progress {
     /// Optimiser steps taken.
     pub step: u64,
-    /// One entry a finished epoch.
+    /// One entry per finished epoch.
     pub history: Vec<EpochRecord>,
-    /// Length of the event log, in bytes. A checkpoint of before there was one has none.
+    /// Length of the event log, in bytes. 0 in a checkpoint without a log.
     #[serde(default)]
     pub log_length: u64,
 }
 
-/// What of a [`Progress`] is in the checkpoint.
+/// The part of a [`Progress`] that is stored in the checkpoint.
 #[derive(Serialize)]
 struct Kept<'a> {
     step: u64,
@@ -50,7 +50,7 @@ impl Progress {
         toml::to_string(&kept).expect("progress is plain data")
     }
 
-    /// What [`Progress::to_toml`] wrote, with the records that only the event log has.
+    /// Reads the output of [`Progress::to_toml`], completed with the records that only the event log has.
     fn from_toml(text: &str, log: &Path) -> Result<Self, String> {
         let mut progress: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         let first = progress.history.first().map_or(1, |record| record.epoch);
@@ -83,20 +83,20 @@ fn earlier_records(log: &Path, count: usize) -> Result<Vec<EpochRecord>, String>
     (1..=count).map(&mut record).collect()
 }
 
-/// All that changes in the course of a training.
+/// Everything that changes during a training.
 pub(super) struct Training {
-    /// The model as the optimiser has it; absent only while it is being changed, so that nothing else holds its arrays
-    /// and they can be changed in place.
+    /// The model under optimisation; absent only during an update, so that its arrays have no other owner and can be changed in
+    /// place.
     model: Option<Classifier>,
     optimizer: Optimizer,
-    /// The averaged weights, where the recipe asks for them.
+    /// The averaged weights, if the recipe enables them.
     average: Option<WeightAverage>,
-    /// How far it is.
+    /// Progress of the training.
     pub progress: Progress,
 }
 
 impl Training {
-    /// Before the first step.
+    /// State before the first step.
     pub fn begin(recipe: &Recipe, model: Classifier) -> Self {
         Self {
             optimizer: Optimizer::new(recipe.optimizer.clone(), recipe.weight_decay),
@@ -106,24 +106,24 @@ impl Training {
         }
     }
 
-    /// The model as the optimiser has it.
+    /// The model under optimisation, not averaged.
     pub fn model(&self) -> &Classifier {
         self.model.as_ref().expect("it is there between two changes")
     }
 
-    /// Changes the model.
+    /// Replaces the model by `change(model)`.
     pub fn update(&mut self, change: impl FnOnce(Classifier, &mut Optimizer) -> Classifier) {
         self.model = self.model.take().map(|model| change(model, &mut self.optimizer));
     }
 
-    /// Takes the model into the averaged weights.
+    /// Updates the averaged weights.
     pub fn follow(&mut self) {
         if let (Some(average), Some(model)) = (&mut self.average, &self.model) {
             average.follow(model, self.progress.step);
         }
     }
 
-    /// The model that is evaluated and saved: averaged where the recipe asks for that.
+    /// The model that is evaluated and saved: averaged if the recipe enables it.
     pub fn result(&self) -> Classifier {
         match &self.average {
             Some(average) => average.applied_to(self.model()),
@@ -146,12 +146,12 @@ impl Training {
         Ok(write_arrays(path, &arrays, HashMap::from([(PROGRESS_KEY.to_owned(), progress)]))?)
     }
 
-    /// Goes on from a checkpoint of the same recipe; `model` is a fresh one, `log` the run's event log.
+    /// Resumes from a checkpoint of the same recipe; `model` is a fresh one, `log` the run's event log.
     pub fn resume(recipe: &Recipe, model: Classifier, path: &Path, log: &Path) -> Result<Self, TrainError> {
         let damaged = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
         let (arrays, metadata) = read_arrays(path).map_err(|error| match error {
             error @ (WeightsError::Store(_) | WeightsError::Missing(_)) => error.into(),
-            // What is said of checkpoints from elsewhere, such as to download them again, is of no use here.
+            // Advice for other checkpoints, such as downloading them again, does not apply here.
             WeightsError::Malformed { reason, .. } | WeightsError::Unrecognised { reason, .. } => {
                 damaged(reason)
             }
@@ -165,7 +165,7 @@ impl Training {
             let (part, name) = name.split_once('.').unwrap_or_default();
             match parts.get_mut(part) {
                 Some(state) => drop(state.insert(name.to_owned(), array)),
-                None => return Err(damaged(format!("`{part}.{name}` is no part of a checkpoint"))),
+                None => return Err(damaged(format!("`{part}.{name}` is not part of a checkpoint"))),
             }
         }
         let mut part = |name| parts.remove(name).expect("it was put in above");

@@ -1,4 +1,4 @@
-//! When numbers blow up: what happened, where it started, and what to change.
+//! Diagnosis of diverging trainings: what happened, where it started, and what to change.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,10 @@ use thiserror::Error;
 use super::{Job, NamedGradients, StepReport};
 use crate::EpochRecord;
 
-/// A loss this many times that of guessing is taken for an explosion: a model never does as badly by being merely wrong.
+/// A loss of this many times that of guessing counts as divergence: merely wrong models are never this bad.
 const EXPLODED: f64 = 20.0;
 
-/// A training whose numbers blew up.
+/// A training that diverged.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[error(
     "the training diverged at step {step} (epoch {epoch}): {symptom}, at learning rate {learning_rate:.3e} and gradient \
@@ -30,7 +30,7 @@ pub struct Divergence {
     pub learning_rate: f64,
     /// Norm of its gradient.
     pub gradient_norm: f64,
-    /// What was seen.
+    /// The symptom, in a sentence.
     pub symptom: String,
     /// The first array that is not finite, in words.
     pub origin: String,
@@ -43,7 +43,7 @@ fn where_kept(path: &Option<PathBuf>) -> String {
         .map_or_else(String::new, |path| format!(" (the last finished epoch is kept in {})", path.display()))
 }
 
-/// Refuses to go on from a step whose loss or gradient is not finite, or whose loss has exploded; `guessing` is the loss of a
+/// Refuses to continue after a step whose loss or gradient is not finite, or whose loss has diverged; `guessing` is the loss of a
 /// model that guesses.
 pub(super) fn check(
     step: &StepReport,
@@ -72,7 +72,7 @@ pub(super) fn check(
     Err(Divergence { epoch, step, learning_rate, gradient_norm, symptom, origin, kept: last_checkpoint(job) })
 }
 
-/// Refuses to keep an epoch whose model gives losses that are not finite.
+/// Refuses to keep an epoch whose model has non-finite losses.
 pub(super) fn check_validation(
     record: &EpochRecord,
     model: &Classifier,
@@ -95,7 +95,7 @@ fn last_checkpoint(job: &Job) -> Option<PathBuf> {
     Some(job.folder.file("checkpoints/last.safetensors")).filter(|path| path.exists())
 }
 
-/// The first array of a model, from the input on, that holds a value that is not finite.
+/// The first array of a model, starting at the input, with a non-finite value.
 fn first_not_finite(model: &Classifier) -> Option<String> {
     let mut finder = Finder::default();
     model.visit(&mut finder);

@@ -17,16 +17,16 @@ use crate::objective::{Examples, Objective};
 use archaeo_data::augment::{mix_images, mix_plan, soft_targets};
 use archaeo_random::{Draw, keyed_rng};
 
-/// Share of the batch's moments that batch norm's running moments take in each step, as in PyTorch.
+/// Weight of the batch's moments in batch norm's running moments, as in PyTorch.
 const MOMENT_MOMENTUM: f64 = 0.1;
 
-/// What an epoch was like.
+/// Summary of an epoch.
 pub(super) struct EpochSummary {
     /// Mean training loss, nats.
     pub loss: f64,
     /// Learning rate of the last step.
     pub learning_rate: f64,
-    /// Training images a second.
+    /// Training images per second.
     pub images_per_second: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What a model answers on every image of a split.
+//! A model's logits on every image of a split.
 
 use archaeo_analysis::answers::probabilities;
 use archaeo_analysis::statistics::{Predictions, StatisticsError};
@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use crate::images::{ImageSource, load_ahead};
 use archaeo_data::DataError;
 
-/// The answers of a model on a split, in the split's own order.
+/// The logits of a model on a split, in the split's own order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// `(n, classes)`, row by row.
@@ -52,7 +52,7 @@ impl Evaluation {
             / self.len() as f64
     }
 
-    /// For the statistics that reports are made of.
+    /// Scores for the statistics of reports.
     ///
     /// # Errors
     /// No images, or a logit that is not finite.
@@ -66,7 +66,7 @@ impl Evaluation {
     }
 }
 
-/// Runs `model` over all images of `source`, `batch_size` at a time; `progress` is told the number of images done.
+/// Runs `model` over all images of `source`, `batch_size` at a time; `progress` receives the number of images done.
 ///
 /// # Errors
 /// An image that cannot be decoded.

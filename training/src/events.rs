@@ -1,8 +1,7 @@
-//! What happens in a run, event by event: `events.jsonl` in its folder, which is the truth about the run's course.
+//! The event log of a run: `events.jsonl` in its folder, the complete record of its course.
 //!
-//! One line is one [`Event`] as JSON. What is written for people and other programs ([`crate::trackers`]) follows from this log
-//! alone and can be made from it again. A run that goes on cuts the log to what its checkpoint knows of, so that what was lost is
-//! not told.
+//! One line is one [`Event`] as JSON. Files for people and other programs ([`crate::trackers`]) follow from this log alone and
+//! can be rebuilt from it. A run that resumes truncates the log to its checkpoint, so that lost steps do not appear.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -21,7 +20,7 @@ pub const LOG: &str = "events.jsonl";
 /// One line of a run's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// When, in seconds since 1970.
+    /// Time, in seconds since 1970.
     pub time: f64,
     /// What.
     #[serde(flatten)]
@@ -32,7 +31,7 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Happening {
-    /// A training began, or went on where an earlier start had left it.
+    /// A training began or resumed.
     Started(Box<Start>),
     /// An optimiser step was taken.
     Step(Step),
@@ -40,7 +39,7 @@ pub enum Happening {
     Epoch(EpochRecord),
     /// All epochs are done and the model is saved.
     Finished {
-        /// Its file, within the run folder.
+        /// File of the weights, within the run folder.
         weights: String,
     },
     /// The training was stopped from outside; steps since the last epoch are lost.
@@ -48,31 +47,31 @@ pub enum Happening {
         /// Epochs kept.
         epochs: usize,
     },
-    /// The training could not go on.
+    /// The training failed.
     Failed {
-        /// Why, in a sentence.
+        /// The reason, in a sentence.
         reason: String,
     },
 }
 
-/// What a run is.
+/// Description of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Start {
-    /// Epochs that earlier starts have done.
+    /// Epochs completed by earlier starts.
     pub epochs_done: usize,
     /// Optimiser steps in all.
     pub total_steps: u64,
     /// Name of the model.
     pub model: String,
-    /// Its trained parameters.
+    /// Number of trained parameters.
     pub parameters: usize,
-    /// Key of all that is random.
+    /// Seed of all randomness.
     pub seed: u64,
     /// The recipe in force.
     pub recipe: serde_json::Value,
-    /// What the model learns from.
+    /// The training data.
     pub data: Option<DataIdentity>,
-    /// Where and with what it runs.
+    /// Machine and software of the run.
     pub environment: Option<Environment>,
 }
 
@@ -99,7 +98,7 @@ impl From<&StepReport> for Step {
 }
 
 impl Event {
-    /// What happens at this moment.
+    /// An event with the current time.
     pub(crate) fn now(what: Happening) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self { time: since.map_or(0.0, |since| since.as_secs_f64()), what }
@@ -110,15 +109,15 @@ impl Event {
     }
 }
 
-/// A run's log, open at its end.
+/// A run's log, open for appending.
 pub(crate) struct EventLog {
     path: PathBuf,
     file: AppendFile,
 }
 
 impl EventLog {
-    /// Goes on with the log at `path` after its first `keep` bytes, dropping the rest. A log that is gone or too short is begun
-    /// anew with `epochs`, which a checkpoint has kept; their steps are lost.
+    /// Continues the log at `path` after its first `keep` bytes, dropping the rest. A missing or too short log is rebuilt from
+    /// `epochs`, which the checkpoint has kept, without their steps.
     pub fn resume(path: PathBuf, keep: u64, epochs: &[EpochRecord]) -> Result<Self, StoreError> {
         let known: String =
             epochs.iter().map(|record| Event::now(Happening::Epoch(record.clone())).line()).collect();
@@ -126,8 +125,8 @@ impl EventLog {
         Ok(Self { path, file })
     }
 
-    /// Adds an event. It is out on the disk when this returns, unless it is a step: steps are lost in any case where a run ends
-    /// before their epoch does.
+    /// Adds an event, flushed to disk before returning unless it is a step: steps are lost anyway if a run ends before their
+    /// epoch does.
     pub fn append(&mut self, event: &Event) -> Result<(), StoreError> {
         let line = event.line();
         let written = match event.what {
@@ -143,8 +142,8 @@ impl EventLog {
     }
 }
 
-/// Where in the log at `path` the line ends that says, right after the first `keep` bytes, that the run is finished; `None` if
-/// nothing says so.
+/// End of the line, directly after the first `keep` bytes of the log at `path`, that marks the run as finished; `None` without
+/// one.
 pub(crate) fn end_of_finished(path: &Path, keep: u64) -> Option<u64> {
     let mut file = archaeo_store::open(path).ok()?;
     file.seek(SeekFrom::Start(keep)).ok()?;
@@ -155,13 +154,13 @@ pub(crate) fn end_of_finished(path: &Path, keep: u64) -> Option<u64> {
         .then(|| keep + line.len() as u64)
 }
 
-/// Bytes of the longest line that is read: the names of the classes are in one.
+/// Longest line that is read, in bytes; one line holds the names of the classes.
 const LONGEST_LINE: u64 = 16 << 20;
 
-/// The events of the log at `path`, in order. What a kill left of a line at the end is none.
+/// The events of the log at `path`, in order. An incomplete last line is ignored.
 ///
 /// # Errors
-/// A log that cannot be read; then, in the place of an event, a line that is none.
+/// A log that cannot be read; the iterator yields an error for a line that is not an event.
 pub fn read(path: &Path) -> Result<Events, TrainError> {
     let file = archaeo_store::open(path).map_err(StoreError::io("read", path))?;
     Ok(Events { path: path.to_owned(), reader: BufReader::new(file), line: 0 })

@@ -1,4 +1,4 @@
-//! Answers that are no numbers: finite weights whose activations overflow, found where they begin.
+//! Non-finite outputs: finite weights whose activations overflow, traced to where they begin.
 
 use archaeo_analysis::attention::{AttentionMaps, LayerMaps};
 use archaeo_models::{AttentionSite, Classifier, FeatureSite, Pass, Probe, TokenPlace, TokenSite};
@@ -11,22 +11,22 @@ use crate::evaluate::Evaluation;
 use crate::images::{Batch, ImageSource};
 use archaeo_data::DataError;
 
-/// A model whose answer to an image is not finite.
+/// A model whose output for an image is not finite.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{model} gives answers that are not finite, for example on {image} (first {place}); {remedy}")]
 pub struct NotFinite {
-    /// What to call the model: its name, or its file.
+    /// Name or file of the model.
     pub model: String,
-    /// The image.
+    /// Name of the image.
     pub image: String,
-    /// The first value on the way that is not finite.
+    /// The first non-finite value in the forward pass.
     pub place: String,
-    /// What can be done.
+    /// Advice, as a sentence.
     pub remedy: &'static str,
 }
 
 impl NotFinite {
-    /// Follows `image`, `[1, 3, height, width]` in [0, 1], through `model` to the first value that is not finite.
+    /// Follows `image`, `[1, 3, height, width]` in [0, 1], through `model` to the first non-finite value.
     pub fn traced(model: &Classifier, name: &str, image: Tensor<4>) -> Self {
         let mut watch = Watch { blocks: model.card().network.attention_layers(), place: None };
         let logits = in_pool(|| model.logits(image, &mut Pass::evaluate(&mut watch)));
@@ -36,19 +36,19 @@ impl NotFinite {
         Self { model: model.card().name.clone(), image: name.into(), place, remedy }
     }
 
-    /// The same about a model that is called `model`.
+    /// The same error with the name `model`.
     pub fn of(self, model: impl Into<String>) -> Self {
         Self { model: model.into(), ..self }
     }
 }
 
-/// Answers that cannot be scored.
+/// Outputs that cannot be scored.
 #[derive(Debug, Error)]
 pub enum AnswersError {
     /// They are not finite.
     #[error(transparent)]
     NotFinite(#[from] NotFinite),
-    /// The image they are about cannot be read again.
+    /// The image cannot be read again.
     #[error(transparent)]
     Data(#[from] DataError),
 }
@@ -58,10 +58,10 @@ pub fn first_not_finite(values: &[f32], width: usize) -> Option<usize> {
     values.iter().position(|value| !value.is_finite()).map(|position| position / width)
 }
 
-/// Refuses answers of `model` to the images of `source` that are not finite; `name` calls the image at a position of it.
+/// Refuses non-finite outputs of `model` on the images of `source`; `name` returns the name of the image at a position.
 ///
 /// # Errors
-/// The first such answer, with the place in the model where it begins.
+/// The first such output, with the place in the model where it begins.
 pub fn check(
     model: &Classifier,
     answers: &Evaluation,
@@ -94,7 +94,7 @@ pub fn check_maps(
     }
 }
 
-/// Looks at every site of a pass, and remembers the first value that is not finite.
+/// Checks every site of a pass and remembers the first non-finite value.
 struct Watch {
     blocks: usize,
     place: Option<String>,
@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// A model with one array multiplied by 1e30, and what is said of it on a grey image.
+    /// A model with one array multiplied by 1e30, and its error on a grey image.
     fn said(name: &str, arrays: &[&str]) -> String {
         let network = NetworkSpec::named(name, 3, 32).unwrap();
         let classes = ["a", "b", "c"].map(String::from).to_vec();

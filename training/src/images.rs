@@ -1,4 +1,4 @@
-//! Images on their way into a model: brought to its size, decoded ahead on another thread while the model computes.
+//! Loading images for a model: resized to its input, decoded ahead on another thread while the model computes.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
@@ -11,7 +11,7 @@ use archaeo_data::augment::{AugmentConfig, AugmentKey, augment};
 use archaeo_data::resize::{center_crop, resize_and_center_crop, with_shorter_side};
 use archaeo_data::{DataError, Image, Mask, Split};
 
-/// Batches that wait, decoded, for the model.
+/// Number of batches decoded ahead.
 const AHEAD: usize = 2;
 
 /// Labelled images as a model takes them: square, all of one size.
@@ -27,20 +27,19 @@ pub trait ImageSource: Sync {
     /// Class index of an image.
     fn label(&self, index: usize) -> usize;
 
-    /// Image `index`. A source that augments does so as `epoch` and `index` say, and nothing else; one that does not
-    /// ignores `epoch`.
+    /// Image `index`. Augmentation depends only on `epoch` and `index`; a source without augmentation ignores `epoch`.
     ///
     /// # Errors
     /// An image that cannot be decoded.
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError>;
 }
 
-/// A split as a model is evaluated on it.
+/// A split with a model's evaluation preprocessing.
 #[derive(Clone, Debug)]
 pub struct Preprocessed<'a> {
     /// The images.
     pub split: &'a Split,
-    /// What the model's card says.
+    /// Preprocessing from the model's card.
     pub preprocessing: &'a Preprocessing,
 }
 
@@ -58,7 +57,7 @@ impl ImageSource for Preprocessed<'_> {
     }
 }
 
-/// An image brought to the model's size as [`Fit`] says; one that has it already is left as it is.
+/// An image resized and cropped to the model's input by [`Fit`]; one of that size is left unchanged.
 pub fn preprocess(image: Image, preprocessing: &Preprocessing) -> Image {
     let Preprocessing { image_size, crop, fit, interpolation, .. } = *preprocessing;
     let side = (image_size as f64 / crop).floor() as usize;
@@ -81,16 +80,16 @@ pub fn preprocess_mask(mask: &Mask, preprocessing: &Preprocessing) -> Vec<bool> 
     fitted.pixels().iter().step_by(3).map(|&value| value >= 128).collect()
 }
 
-/// A split as a model is trained on it: every image changed at random, in each epoch in another way.
+/// A split with training augmentation, different for every image and epoch.
 #[derive(Clone, Debug)]
 pub struct Augmented<'a> {
     /// The images.
     pub split: &'a Split,
-    /// What is done to them.
+    /// The augmentation.
     pub augment: &'a AugmentConfig,
     /// Side of the model's input, in pixels.
     pub image_size: usize,
-    /// Seed of the changes.
+    /// Seed of the augmentation.
     pub seed: u64,
 }
 
@@ -114,7 +113,7 @@ impl ImageSource for Augmented<'_> {
 pub struct Subset<S> {
     /// All images.
     pub images: S,
-    /// Which of them.
+    /// The selected indices.
     pub indices: Vec<usize>,
 }
 
@@ -132,7 +131,7 @@ impl<S: ImageSource> ImageSource for Subset<S> {
     }
 }
 
-/// Images that go through a model together.
+/// A batch of images of one size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Index of each image in its source.
@@ -176,7 +175,7 @@ pub fn to_tensor(images: &[Image], device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, [images.len(), 3, height, width]), device)
 }
 
-/// Decodes batch after batch of `order` on a thread of `scope`, a few ahead of the one that is asked for. Dropping the
+/// Decodes the batches of `order` in sequence on a thread of `scope`, a few ahead of the consumer. Dropping the
 /// receiver ends it.
 ///
 /// Decoding runs on rayon's global threads, so the caller must not be one of them: it would wait for itself.

@@ -1,4 +1,4 @@
-//! What a training writes as it goes: its log, what trackers make of it, and checkpoints.
+//! Files written during a training: its log, the trackers' files, and checkpoints.
 
 use archaeo_models::{Classifier, save};
 use archaeo_store::run_folder::RunFolder;
@@ -19,12 +19,12 @@ pub(super) struct Journal<'a> {
     tracking: Tracking,
     /// The best accuracy on validation so far.
     best: Option<f64>,
-    /// Whether an earlier start has finished the run: then there is nothing to add.
+    /// Whether an earlier start has finished the run, so that nothing is added.
     finished: bool,
 }
 
 impl<'a> Journal<'a> {
-    /// Goes on where `training` stands: what was logged after its checkpoint is dropped.
+    /// Continues at the state of `training`; log entries after its checkpoint are dropped.
     pub fn open(job: &Job<'a>, training: &Training) -> Result<Self, TrainError> {
         let Job { recipe, folder, .. } = *job;
         let progress = &training.progress;
@@ -62,9 +62,8 @@ impl<'a> Journal<'a> {
         self.add(Happening::Step(Step::from(report)))
     }
 
-    /// Adds an epoch to the history and writes everything, at a cost that does not grow with the history. The checkpoint
-    /// decides what has happened, so it comes after all that a rerun would write again in the same way, and before what trackers
-    /// make of the log.
+    /// Adds an epoch to the history and writes everything, at a cost that does not grow with the history. The checkpoint is
+    /// authoritative, so it is written after everything that a rerun would rewrite identically, and before the trackers' files.
     pub fn epoch(
         &mut self,
         training: &mut Training,
@@ -84,7 +83,7 @@ impl<'a> Journal<'a> {
         Ok(self.tracking.log(&event)?)
     }
 
-    /// Logs how it ended.
+    /// Logs how the training ended.
     pub fn ended(&mut self, outcome: &Result<Outcome, TrainError>) -> Result<(), TrainError> {
         self.add(match outcome {
             Ok(Outcome::Finished(_)) => Happening::Finished { weights: WEIGHTS.into() },

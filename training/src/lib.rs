@@ -1,8 +1,8 @@
 //! Training: one loop, from a [`Recipe`] and images to a model and its history.
 //!
 //! [`train`] is the outer loop: epoch, evaluation, checkpoint. `epoch.rs` is the inner one: batch, forward pass,
-//! backward pass, update. Every random number is keyed by (seed, epoch or step, image), so that a training that was
-//! killed and resumed ends with the same bits as one that never stopped.
+//! backward pass, update. Every random number is keyed by (seed, epoch or step, image), so a training that was killed and resumed
+//! ends with the same bits as one that never stopped.
 
 mod average;
 mod backward;
@@ -69,19 +69,19 @@ pub struct EpochRecord {
     pub validation_loss: f64,
     /// Accuracy on the validation split.
     pub validation_accuracy: f64,
-    /// Training images a second.
+    /// Training images per second.
     pub images_per_second: f64,
     /// Wall-clock seconds of the epoch, validation included.
     pub seconds: f64,
 }
 
-/// Images that are evaluated at once after an epoch.
+/// Batch size of the validation after each epoch.
 const VALIDATION_BATCH: usize = 128;
 
-/// Why a training ended early.
+/// Errors that end a training.
 #[derive(Debug, Error)]
 pub enum TrainError {
-    /// The recipe does not fit.
+    /// The recipe is invalid.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
     /// An image cannot be used.
@@ -96,22 +96,22 @@ pub enum TrainError {
     /// A checkpoint or the model cannot be read or written.
     #[error(transparent)]
     Weights(#[from] WeightsError),
-    /// A checkpoint is not what this program writes.
+    /// A checkpoint was not written by this program.
     #[error("{} cannot be resumed from ({reason}); remove it to start afresh", path.display())]
     Checkpoint {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong, in parentheses in the sentence.
         reason: String,
     },
     /// A line of a log that is not an event.
     #[error("{} is damaged at line {line} ({reason}); remove it to go on without it", path.display())]
     Event {
-        /// Which log.
+        /// Path of the log.
         path: PathBuf,
-        /// Which line, counted from 1.
+        /// Line number, counted from 1.
         line: usize,
-        /// What is wrong.
+        /// What is wrong, in parentheses in the sentence.
         reason: String,
     },
     /// A folder without a log.
@@ -120,27 +120,27 @@ pub enum TrainError {
         .0.display()
     )]
     NoLog(PathBuf),
-    /// A folder of one run, where there are to be several.
+    /// A folder of a single run, where several are expected.
     #[error("{} holds a single run; give --out another folder for several seeds", .0.display())]
     SingleRun(PathBuf),
     /// Not enough images.
     #[error("the {split} split holds {found} images, but at least {needed} are needed; {remedy}")]
     TooFewImages {
-        /// Which split.
+        /// Name of the split.
         split: &'static str,
         /// Its images.
         found: usize,
         /// Images needed.
         needed: usize,
-        /// What to change.
+        /// Advice, as a clause.
         remedy: &'static str,
     },
-    /// The numbers blew up.
+    /// The training diverged.
     #[error(transparent)]
     Diverged(#[from] Divergence),
 }
 
-/// What a model is trained on, and where the results go.
+/// A training: recipe, data, and destination.
 pub struct Job<'a> {
     /// How.
     pub recipe: &'a Recipe,
@@ -150,9 +150,9 @@ pub struct Job<'a> {
     pub images: &'a dyn ImageSource,
     /// Images to validate on after every epoch, not augmented.
     pub validation: &'a dyn ImageSource,
-    /// Where checkpoints, metrics and the model go. What is there is resumed.
+    /// Folder for checkpoints, metrics and the model; an existing run is resumed.
     pub folder: &'a RunFolder,
-    /// Where to compute, without autodiff.
+    /// Device, without autodiff.
     pub device: &'a Device,
 }
 
@@ -167,7 +167,7 @@ pub struct StepReport {
     pub step: u64,
     /// Steps in all.
     pub total_steps: u64,
-    /// Images that went into it.
+    /// Images in the step.
     pub images: usize,
     /// Its training loss, nats.
     pub loss: f64,
@@ -177,22 +177,21 @@ pub struct StepReport {
     pub gradient_norm: f64,
 }
 
-/// Someone who follows a training, and may end it.
+/// Follows a training, and may stop it.
 pub trait Observer {
-    /// After every optimiser step.
+    /// Called after every optimiser step.
     fn step(&mut self, _report: &StepReport) {}
 
-    /// After every epoch, its checkpoint written.
+    /// Called after every epoch, once its checkpoint is written.
     fn epoch(&mut self, _record: &EpochRecord) {}
 
-    /// Asked after every step: whether to stop there. The current epoch is lost, the checkpoint of the one before it
-    /// stays.
+    /// Whether to stop, asked after every step. The current epoch is lost; the checkpoint of the previous one remains.
     fn should_stop(&self) -> bool {
         false
     }
 }
 
-/// Nobody is looking.
+/// Observes nothing.
 impl Observer for () {}
 
 /// How a training ended.
@@ -201,7 +200,7 @@ impl Observer for () {}
 pub enum Outcome {
     /// All epochs are done.
     Finished(Trained),
-    /// The observer stopped it; `epochs` are kept and the same job goes on from there.
+    /// The observer stopped it; `epochs` are kept and the same job resumes from there.
     Stopped {
         /// Epochs kept.
         epochs: usize,
@@ -211,18 +210,18 @@ pub enum Outcome {
 /// A trained model.
 #[derive(Debug)]
 pub struct Trained {
-    /// The model, without autodiff; with averaged weights where the recipe asks for them.
+    /// The model, without autodiff; with averaged weights if the recipe enables them.
     pub model: Classifier,
-    /// One entry an epoch.
+    /// One entry per epoch.
     pub history: Vec<EpochRecord>,
     /// The file it was saved to.
     pub weights: PathBuf,
 }
 
-/// Trains a model, or goes on where an earlier call with the same job was stopped or killed.
+/// Trains a model, or resumes where an earlier call with the same job was stopped or killed.
 ///
 /// # Errors
-/// See [`TrainError`]. The checkpoint of the last finished epoch stays in any case.
+/// See [`TrainError`]. The checkpoint of the last finished epoch remains in any case.
 pub fn train(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
     std::thread::scope(|scope| train_within(scope, job, observer))
 }
@@ -244,11 +243,11 @@ fn train_within<'scope>(
     let mut journal = Journal::open(job, &training)?;
     let outcome = learn(scope, job, &*objective, training, &mut journal, observer);
     let logged = journal.ended(&outcome);
-    // What went wrong first is what is said.
+    // The first error is reported.
     outcome.and_then(|outcome| logged.map(|()| outcome))
 }
 
-/// All epochs that are left.
+/// Runs the remaining epochs.
 fn learn<'scope>(
     scope: &'scope Scope<'scope, '_>,
     job: &'scope Job<'scope>,

@@ -1,4 +1,4 @@
-//! Whether a training can fit into the memory there is, before any of it is taken.
+//! Whether a training fits into memory, checked before anything is allocated.
 
 use archaeo_models::{NetworkSpec, check_memory};
 
@@ -6,8 +6,8 @@ use super::optimizer::Algorithm;
 use super::recipe::Recipe;
 use super::recipe_file::RecipeError;
 
-/// Refuses a training that is certain to take more memory than the process may have. What is counted is a lower bound: a
-/// training that passes may still be too large.
+/// Refuses a training that certainly exceeds the memory of the process. The estimate is a lower bound: a training that passes may
+/// still be too large.
 pub(super) fn check(recipe: &Recipe, network: &NetworkSpec) -> Result<(), RecipeError> {
     check_memory(least_bytes(recipe, network)?).map_err(|source| RecipeError::Memory {
         source,
@@ -16,8 +16,8 @@ pub(super) fn check(recipe: &Recipe, network: &NetworkSpec) -> Result<(), Recipe
     })
 }
 
-/// Bytes that a training takes at the very least: weights, gradients, the optimiser's moments and averaged weights; and of each
-/// image of a batch its pixels and what every block hands to the next.
+/// A lower bound of a training's memory in bytes: weights, gradients, the optimiser's moments and averaged weights, and for each
+/// image of a batch its pixels and the output of every block.
 fn least_bytes(recipe: &Recipe, network: &NetworkSpec) -> Result<f64, RecipeError> {
     let product = |shape: &[usize]| shape.iter().map(|&side| side as f64).product::<f64>();
     let parameters: f64 = network.arrays()?.iter().map(|(_, shape)| product(shape)).sum();

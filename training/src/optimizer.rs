@@ -1,4 +1,4 @@
-//! AdamW and SGD, to the formula as PyTorch has them, and gradients as plain numbers.
+//! AdamW and SGD by PyTorch's formulas, and gradients as plain numbers.
 //!
 //! Every array is updated in place where its model owns it alone. All sums run in one fixed order, and the update is
 //! element by element, so that neither depends on the number of threads.
@@ -12,7 +12,7 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// Elements that one task scales or sums: large enough to be worth handing to a thread.
+/// Elements per task when scaling or summing: large enough to be worth a thread.
 const CHUNK: usize = 1 << 15;
 
 /// A rule that turns gradients into updates.
@@ -63,8 +63,8 @@ impl Default for Algorithm {
 }
 
 /// Whether weight decay acts on an array: on matrices and kernels, not on biases, norms, scales of branches, tokens and
-/// positions, be these learned (ViT), relative (Swin, BEiT: one bias for each offset of query and key) or of text (CLIP). As
-/// timm's models have it in `no_weight_decay`, and DeiT and Swin in their papers' code.
+/// positions, be these learned (ViT), relative (Swin, BEiT: one bias for each offset of query and key) or of text (CLIP). As in
+/// `no_weight_decay` of timm's models, and in the code of the DeiT and Swin papers.
 pub fn decays(name: &str, shape: &[usize]) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     let position = ["pos_embed", "positional_embedding", "position_embedding", "relative_position"];
@@ -83,7 +83,7 @@ pub struct NamedGradients {
 }
 
 impl NamedGradients {
-    /// Takes the gradients of `model`'s parameters out of what a backward pass left.
+    /// Takes the gradients of `model`'s parameters from the result of a backward pass.
     pub fn take<M: Module>(model: &M, gradients: &mut Gradients) -> Self {
         Self::take_parts(model, std::slice::from_mut(gradients))
     }
@@ -220,7 +220,7 @@ impl Optimizer {
         }
     }
 
-    /// Everything but the settings, to be stored: arrays named `first.NAME` and `second.NAME`, shaped as vectors.
+    /// The state without the settings, for a checkpoint: arrays named `first.NAME` and `second.NAME`, shaped as vectors.
     pub fn state(&self) -> State {
         let named = |prefix: &'static str, arrays: &BTreeMap<String, Vec<f32>>| -> Vec<(String, Array)> {
             let array = |values: &Vec<f32>| Array { shape: vec![values.len()], values: values.clone() };
@@ -229,7 +229,7 @@ impl Optimizer {
         named("first", &self.first).into_iter().chain(named("second", &self.second)).collect()
     }
 
-    /// Takes up where another optimiser's [`Optimizer::state`] stopped after `steps` steps with `model`.
+    /// Restores an optimiser from [`Optimizer::state`] after `steps` steps with `model`.
     ///
     /// # Errors
     /// Arrays that are not those of an optimiser that has moved every trained array of the model.
@@ -258,7 +258,7 @@ impl Optimizer {
     }
 }
 
-/// Number of elements of every array that training moves.
+/// Number of elements of every trained array.
 #[derive(Default)]
 struct Trained {
     path: ParameterPath,

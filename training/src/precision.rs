@@ -23,7 +23,7 @@ pub mod precision_name {
     /// Reads the name.
     ///
     /// # Errors
-    /// Another name.
+    /// An unknown name.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Precision, D::Error> {
         Name::deserialize(deserializer)
     }

@@ -24,17 +24,17 @@ pub enum ModelChoice {
     Sizes(Table),
 }
 
-/// What a model learns from.
+/// The training data.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataChoice {
-    /// The data set, as `--data` takes it; the command line goes before it.
+    /// The data set, as `--data` takes it; overridden by the command line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Share of the training split to hold out for validation where the source has no split for that.
+    /// Share of the training split to hold out for validation if the source has no such split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation: Option<f64>,
-    /// Seed of the splits that are made where the source has none.
+    /// Seed of the splits that are drawn if the source has none.
     pub split_seed: u64,
 }
 
@@ -49,24 +49,24 @@ pub struct Recipe {
     /// Seed of the initial values, the order of the images, augmentation, dropout and stochastic depth.
     #[serde(default)]
     pub seed: u64,
-    /// Runs that differ in their seed alone: `seed`, `seed + 1`, … ([`Recipe::runs`]).
+    /// Runs that differ only in their seed: `seed`, `seed + 1`, … ([`Recipe::runs`]).
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub seeds: usize,
     /// Passes over the training split.
     pub epochs: usize,
-    /// Images that go through the model at once.
+    /// Batch size.
     pub batch_size: usize,
     /// Batches whose gradients are averaged into one optimiser step.
     #[serde(default = "one")]
     pub accumulation: usize,
-    /// Whether a step keeps of every block only its input and computes the block once more for its gradient (Chen et al.,
-    /// 2016): less memory for one more forward pass, and the same gradients to the last bit; transformers only.
+    /// Whether a step keeps only the input of every block and recomputes the block for its gradient (Chen et al.,
+    /// 2016): less memory at the cost of one more forward pass, with bit-identical gradients; transformers only.
     #[serde(default)]
     pub gradient_checkpointing: bool,
     /// Peak learning rate.
     pub learning_rate: f64,
-    /// Images a step (`batch_size · accumulation`) for which `learning_rate` is meant: with others it is scaled in
-    /// proportion (Goyal et al., 2017, section 2.1). Left out, it is used as it stands.
+    /// Images per step (`batch_size · accumulation`) for which `learning_rate` is given; for other sizes it is scaled in
+    /// proportion (Goyal et al., 2017, section 2.1). Without it, the rate is used unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate_batch: Option<usize>,
     /// Weight decay; biases, norms, tokens and positions have none.
@@ -90,29 +90,29 @@ pub struct Recipe {
     /// Stochastic depth of the last block; ViT only.
     #[serde(default)]
     pub drop_path: f64,
-    /// Dropout on tokens and within the perceptrons; ViT only.
+    /// Dropout on tokens and within the MLPs; ViT only.
     #[serde(default)]
     pub dropout: f64,
-    /// Decay a step of an exponential moving average of all weights, which is then what is evaluated and saved.
+    /// Decay per step of an exponential moving average of all weights; if set, the average is evaluated and saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema_decay: Option<f64>,
-    /// How matrix products and convolutions are computed, in training and in validation; weights, sums and everything
-    /// else are 32-bit floats either way.
+    /// How matrix products and convolutions are computed, in training and in validation; weights, sums and everything else are
+    /// f32 in any case.
     #[serde(default, with = "precision_name")]
     pub precision: Precision,
     /// What a step minimises.
     #[serde(default, skip_serializing_if = "is_default")]
     pub objective: ObjectiveChoice,
-    /// What is written of the course of the training, by the ids of [`trackers::all`].
+    /// Trackers of the training, by the ids of [`trackers::all`].
     #[serde(default = "trackers::usual", skip_serializing_if = "trackers::are_usual")]
     pub trackers: Vec<String>,
     /// How gradients become updates.
     #[serde(default)]
     pub optimizer: Algorithm,
-    /// What is done to the training images.
+    /// Augmentation of the training images.
     #[serde(default)]
     pub augment: AugmentConfig,
-    /// What a model learns from.
+    /// The training data.
     #[serde(default)]
     pub data: DataChoice,
 }
@@ -130,7 +130,7 @@ fn one() -> usize {
     1
 }
 
-// What is as usual is not written, so that the recipe of an earlier run says the same.
+// Default values are not written, so that recipes of earlier runs stay equal.
 fn is_one(value: &usize) -> bool {
     *value == 1
 }
@@ -202,7 +202,7 @@ impl Recipe {
     /// A freshly initialised model for data of these classes, by the recipe's seed.
     ///
     /// # Errors
-    /// As [`Recipe::card`], and a training that is certain to take more memory than there is.
+    /// As [`Recipe::card`], and a training that certainly exceeds the memory.
     pub fn build(
         &self,
         classes: &[String],
@@ -212,7 +212,7 @@ impl Recipe {
         Ok(model.in_precision(self.precision))
     }
 
-    /// As [`Recipe::card`], and refuses a training that is certain to take more memory than there is.
+    /// As [`Recipe::card`], and refuses a training that certainly exceeds the memory.
     ///
     /// # Errors
     /// Such a training.
@@ -222,8 +222,7 @@ impl Recipe {
         Ok(card)
     }
 
-    /// Whether it is certain that the model is no transformer: others have neither stochastic depth nor dropout nor blocks to
-    /// compute twice.
+    /// Whether the model is certainly not a transformer, and so has no stochastic depth, dropout or blocks to recompute.
     fn is_no_transformer(&self) -> bool {
         self.network(1).is_ok_and(|network| network.attention_layers() == 0)
     }

@@ -1,8 +1,8 @@
 //! Recipe files: TOML, with overrides from the command line.
 //!
-//! A file holds one recipe, or several that share most of it: what stands under `[models.NAME]` overrides the rest of
-//! the file, so that two models can be trained on the same data with the same augmentation and budget and differ in
-//! nothing but what is said there. Unknown keys are refused.
+//! A file holds one recipe, or several that share most of it: `[models.NAME]` overrides the rest of the file, so that two models
+//! can be trained on the same data with the same augmentation and budget and differ only in that section. Unknown keys are
+//! refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,22 +25,22 @@ pub enum RecipeError {
     /// The file cannot be read.
     #[error("cannot read the recipe {}: {source}; the recipes that come with the program are in configs/", path.display())]
     Read {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
     /// The file is not TOML.
     #[error("the recipe is not valid TOML: {0}")]
     Syntax(String),
-    /// A key that means nothing.
+    /// An unknown key.
     #[error("no recipe has a key `{key}`{} (keys: {})", did_you_mean(near), known.join(", "))]
     UnknownKey {
         /// The key, with dots.
         key: String,
-        /// Known keys like it, the likeliest first.
+        /// Similar known keys, most similar first.
         near: Vec<String>,
-        /// The keys of its section; `section.*` for a section in it.
+        /// The keys of its section; `section.*` for a subsection.
         known: Vec<String>,
     },
     /// A file of several models, or with an investigation's sections, where one model is asked for.
@@ -57,23 +57,23 @@ pub enum RecipeError {
     Type {
         /// The key, with dots.
         key: String,
-        /// What was expected, and what is there.
+        /// What was expected, and what was found.
         reason: String,
     },
-    /// What is wrong with the file, not with an override.
+    /// An error in the file rather than in an override.
     #[error("{}: {error}", path.display())]
     In {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong, in parentheses in the sentence.
         error: Box<RecipeError>,
     },
-    /// A training that no memory holds.
+    /// A training too large for the memory.
     #[error(
         "training this model {source}; lower image_size ({image_size}) or batch_size ({batch_size}), or name a smaller model"
     )]
     Memory {
-        /// How much it takes.
+        /// The memory it needs and the memory available.
         source: TooLarge,
         /// The recipe's.
         image_size: usize,
@@ -90,16 +90,16 @@ pub enum RecipeError {
         /// Its value.
         found: String,
     },
-    /// A name that is none of those to choose from.
+    /// A name that is not one of the choices.
     #[error("`{key}` cannot be `{found}`{} (choices: {})", did_you_mean(near), known.join(", "))]
     UnknownChoice {
         /// The key.
         key: &'static str,
         /// The name.
         found: String,
-        /// Names like it, the likeliest first.
+        /// Similar names, most similar first.
         near: Vec<String>,
-        /// The names there are.
+        /// The known names.
         known: Vec<&'static str>,
     },
     /// An override that is not `key=value`.
@@ -110,7 +110,7 @@ pub enum RecipeError {
     Shadowed {
         /// The key.
         key: String,
-        /// Who has its own.
+        /// Name of that model.
         model: String,
     },
     /// A model that the file does not describe.
@@ -118,7 +118,7 @@ pub enum RecipeError {
     NoSuchModel {
         /// The name asked for.
         name: String,
-        /// The names there are.
+        /// The known names.
         known: Vec<String>,
     },
     /// An augmentation outside its range.
@@ -130,7 +130,7 @@ pub enum RecipeError {
 }
 
 impl RecipeError {
-    /// What the parser says of `text`, on one line: its own words repeat the line at fault below.
+    /// What the parser says of `text`, on one line: without the quoted line of the parser's own message.
     pub fn syntax(text: &str, error: &toml::de::Error) -> Self {
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
         let before = error.span().and_then(|span| text.get(..span.start));
@@ -147,7 +147,7 @@ impl RecipeError {
         })
     }
 
-    /// The same error as one of the file at `path`, if that has it `without_overrides` too.
+    /// The error attributed to the file at `path`, if it also occurs `without_overrides`.
     pub fn in_file(self, path: &Path, without_overrides: impl FnOnce() -> Result<(), RecipeError>) -> Self {
         match without_overrides() {
             Err(error) if error.to_string() == self.to_string() => {
@@ -158,7 +158,7 @@ impl RecipeError {
     }
 }
 
-/// Reads plain data, naming the key of a value that does not fit; `section` stands before it.
+/// Reads plain data, naming the key of a value that does not fit; `section` is prepended to it.
 pub fn from_table<T: DeserializeOwned>(table: Table, section: &str) -> Result<T, RecipeError> {
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
@@ -216,7 +216,7 @@ impl RecipeFile {
             .map_err(|error| error.in_file(path, || Self::parse(&text, &[]).map(drop)))
     }
 
-    /// Understands a recipe file and applies `--set key=value` overrides; every recipe in it is checked.
+    /// Parses a recipe file and applies `--set key=value` overrides; every recipe in it is checked.
     ///
     /// # Errors
     /// One sentence: bad syntax, an unknown key (with those like it), a missing key, a value of the wrong type or
@@ -289,7 +289,7 @@ impl RecipeFile {
     fn set(&mut self, text: &str) -> Result<(), RecipeError> {
         let (key, value) = assignment(text)?;
         let mut parts: Vec<&str> = key.split('.').collect();
-        // What is not about one model or the studies is about training, and may say so.
+        // Keys that concern neither one model nor the studies concern training, and may have the prefix `training`.
         if parts.len() > 1 && parts[0] == "training" {
             parts.remove(0);
         }
@@ -332,8 +332,8 @@ fn assignment(text: &str) -> Result<(&str, Value), RecipeError> {
     Ok((key, parsed.unwrap_or_else(|| Value::String(value.to_owned()))))
 }
 
-/// Lays `over` over `base`, key by key. A section that says what it is (`name`, `architecture`, `kind`) replaces the
-/// other as a whole, since the keys of another optimiser, architecture or objective mean nothing to it.
+/// Overrides `base` by `over`, key by key. A tagged section (`name`, `architecture`, `kind`) replaces the other as a whole, since
+/// the keys of another optimiser, architecture or objective do not apply to it.
 pub fn merge(base: &mut Table, over: &Table) {
     for (key, value) in over {
         match (base.get_mut(key), value) {
@@ -371,7 +371,7 @@ fn assign(table: &mut Table, parts: &[&str], value: Value) -> Result<(), RecipeE
     }
 }
 
-/// Every key a recipe can have, with dots. The compiler sees to it that none is forgotten here.
+/// Every key a recipe can have, with dots. The compiler ensures that the list is complete.
 fn known_keys() -> Vec<String> {
     let full = Recipe {
         model: ModelChoice::Named(String::new()),
@@ -444,7 +444,7 @@ fn refuse_unknown_keys(table: &Table, known: &[String], prefix: &str) -> Result<
     Ok(())
 }
 
-/// What is said of a key that is not among the `known` ones, all with dots.
+/// The error for a key that is not among the `known` ones, all with dots.
 pub fn unknown_key(key: &str, known: &[String]) -> RecipeError {
     let section = key.rsplit_once('.').map_or("", |(section, _)| section);
     let in_section = |known: &String| {
@@ -463,14 +463,14 @@ pub fn unknown_key(key: &str, known: &[String]) -> RecipeError {
     }
 }
 
-/// What is said of a name that is not among the `known` ones.
+/// The error for a name that is not among the `known` ones.
 pub(super) fn unknown_choice(key: &'static str, found: &str, known: &[&'static str]) -> RecipeError {
     let names: Vec<String> = known.iter().map(|&name| name.to_owned()).collect();
     let near = near_names(found, &names);
     RecipeError::UnknownChoice { key, found: found.to_owned(), near, known: known.to_vec() }
 }
 
-/// At most three of `known` that `key` may be a slip of, the likeliest first.
+/// At most three of `known` that `key` may be a misspelling of, most similar first.
 fn near_names(key: &str, known: &[String]) -> Vec<String> {
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let likeness = |candidate: &String| {
@@ -627,7 +627,7 @@ mod tests {
         );
         assert!(complaint(&wrong, &["seed=3"]).contains("mine.toml: `epochs`"));
         assert!(complaint("epochs = ", &[]).contains("mine.toml: the recipe is not valid TOML"));
-        // An override is at fault for what the file alone does not have.
+        // An error that the file alone does not have comes from an override.
         assert!(complaint(SMALL, &["epochs=two"]).starts_with("`epochs` does not fit"));
         assert!(
             complaint(&format!("{SMALL}\n[models.a]\nepochs = -1\n"), &[]).contains("mine.toml: `epochs`")

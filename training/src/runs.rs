@@ -1,10 +1,10 @@
-//! Several runs of one recipe that differ in their seed alone, and how much their results differ.
+//! Several runs of one recipe that differ only in their seed, and how much their results differ.
 //!
 //! `seeds = 3` in a recipe asks for runs 0, 1 and 2, with the seeds `seed`, `seed + 1` and `seed + 2`, in the folders `run-0`,
 //! `run-1` and `run-2` of the run folder; each of them is a run folder like any other, and resumes like any other. A single run
-//! has the run folder to itself. The seed decides initial values, order of the images, augmentation, dropout and stochastic
-//! depth. It does not decide the data: splits that are made where the source has none follow `data.split_seed`
-//! ([`crate::DataChoice`]), which all runs share, so that all are validated on the same images.
+//! uses the run folder itself. The seed decides initial values, order of the images, augmentation, dropout and stochastic depth.
+//! It does not decide the data: splits that are made where the source has none follow `data.split_seed` ([`crate::DataChoice`]),
+//! which all runs share, so that all are validated on the same images.
 
 use std::path::{Path, PathBuf};
 
@@ -15,15 +15,15 @@ use serde::Serialize;
 use crate::events::LOG;
 use crate::{EpochRecord, Recipe, TrainError};
 
-/// Keys of a recipe that decide no result, so that a run folder may go on with others.
+/// Keys of a recipe that do not affect results, so that a run may resume with other values.
 const FREE: [&str; 2] = ["trackers", "seeds"];
 
 /// One run of a recipe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// Its recipe: that of all runs, with a seed of its own.
+    /// Its recipe: that of all runs with the seed of this one.
     pub recipe: Recipe,
-    /// Its folder within that of all runs; `None` where it is the only one.
+    /// Its folder within that of all runs; `None` if it is the only run.
     pub folder: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl Run {
         self.folder.as_ref().map_or_else(|| of.to_owned(), |name| of.join(name))
     }
 
-    /// Takes its folder within that `of` all runs; what is there is resumed.
+    /// Opens its folder within that `of` all runs; an existing run is resumed.
     ///
     /// # Errors
     /// As [`RunFolder::open`].
@@ -59,7 +59,7 @@ impl Run {
     }
 }
 
-/// Takes the folder at `path` for several runs of a recipe. More of them, or fewer, may be asked for later.
+/// Opens the folder at `path` for several runs of a recipe. Later calls may ask for more or fewer runs.
 ///
 /// # Errors
 /// As [`RunFolder::open`], and a folder that holds a single run.
@@ -75,7 +75,7 @@ pub fn open_runs(
     Ok(RunFolder::open_changing(path, &recipe.to_toml(), &FREE.map(String::from), data, environment)?)
 }
 
-/// The folders of the runs in the folder at `path`, in their order; itself, where it is not one of several runs.
+/// The folders of the runs in the folder at `path`, in their order; the folder itself, if it holds a single run.
 pub fn run_folders(path: &Path) -> Vec<PathBuf> {
     let of_run = |index: usize| path.join(name(index));
     let several: Vec<PathBuf> = (0..).map(of_run).take_while(|folder| folder.is_dir()).collect();
@@ -96,7 +96,7 @@ pub struct Spread {
     pub validation_loss: OverRuns,
 }
 
-/// A number over several runs.
+/// A quantity over several runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OverRuns {
     /// Mean over runs, with Student's t interval; its `n` is the number of runs.
@@ -106,8 +106,8 @@ pub struct OverRuns {
 }
 
 impl Spread {
-    /// Of runs that ended with these epochs: the last ones, whose models are saved. The best epoch of each run would be chosen by
-    /// the very images that it is measured on.
+    /// Spread over the last epochs of runs, whose models are saved. The best epoch of each run would be selected on the images
+    /// that it is measured on.
     ///
     /// # Errors
     /// Fewer than two runs.

@@ -1,4 +1,4 @@
-//! An image prepared as a `preprocessor_config.json` says, compared with what the processors of transformers make of it
+//! Preprocessing by a `preprocessor_config.json`, compared with the processors of transformers
 //! (`fixtures/make_processors.py`).
 
 use std::collections::BTreeMap;
@@ -85,7 +85,7 @@ fn a_processor_that_does_something_else_is_refused() {
         ),
         (
             json!({"size": {"height": 24, "width": 32}}),
-            "its `size` is no square, and models are known here for squares alone",
+            "its `size` is not square, and only models for square images are supported",
         ),
         (json!({"size": {"longest_edge": 24}}), "its `size`, {\"longest_edge\":24}, is not known here"),
         (json!({"resample": 0}), "its `resample`, 0, is neither Lanczos (1), bilinear (2) nor bicubic (3)"),

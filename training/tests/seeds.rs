@@ -1,4 +1,4 @@
-//! Several seeds: runs that differ in their seed alone, each of which resumes as any other.
+//! Several seeds: runs that differ only in their seed, each of which resumes like any other.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! The event log of a training, and what trackers make of it: live, resumed and rebuilt.
+//! The event log of a training, and the trackers' files: live, resumed and rebuilt.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn log(folder: &Path) -> Vec<Event> {
     events::read(&folder.join(LOG)).unwrap().map(Result::unwrap).collect()
 }
 
-/// The log in one letter for each event.
+/// The log, one letter per event.
 fn letters(folder: &Path) -> String {
     let letter = |event: &Event| match event.what {
         Happening::Started(_) => 'S',
@@ -102,14 +102,14 @@ fn the_log_tells_what_happened_and_tables_follow_from_it() {
 
 #[test]
 fn live_and_rebuilt_files_are_the_same_bytes_stopped_or_not() {
-    // Six steps an epoch, four epochs.
+    // Six steps per epoch, four epochs.
     let recipe = every_tracker(&[]);
     let (straight, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     finish(&recipe, straight.path());
     assert_eq!(letters(straight.path()), "S............E............E............E............EF");
     assert_rebuilt_alike(straight.path());
 
-    // In the middle of the second epoch: what is lost is told until it is made again.
+    // In the middle of the second epoch: lost steps stay in the log until they are repeated.
     let outcome = run(&recipe, resumed.path(), &mut StopAt(15, 0)).unwrap();
     assert!(matches!(outcome, Outcome::Stopped { epochs: 1 }), "{outcome:?}");
     assert_eq!(letters(resumed.path()), "S............E...!");

@@ -22,7 +22,7 @@ fn losses(history: &[EpochRecord]) -> Vec<(usize, u64, u64, u64, u64)> {
     history.iter().map(bits).collect()
 }
 
-/// Everything that has a state or a random number of its own.
+/// Everything with a state or randomness.
 const EVERYTHING: [&str; 5] =
     ["accumulation=2", "ema_decay=0.9", "label_smoothing=0.1", "augment.mixup=0.8", "augment.cutmix=1.0"];
 
@@ -75,7 +75,7 @@ fn resuming_gives_the_bits_of_never_having_stopped() {
         let (straight, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let whole = finish(&recipe, straight.path());
 
-        // 200 images and 32 a step are 6 steps an epoch: in the middle of the third, and again in the fourth.
+        // 200 images and 32 per step are 6 steps per epoch: in the middle of the third, and again in the fourth.
         for (stop, kept) in [(14, 2), (19, 3)] {
             let outcome = run(&recipe, resumed.path(), &mut StopAt(stop, 0)).unwrap();
             assert!(matches!(outcome, Outcome::Stopped { epochs } if epochs == kept), "{outcome:?}");
@@ -256,7 +256,7 @@ fn optimizer_and_average_must_be_those_of_the_model() {
 
 #[test]
 fn a_long_training_keeps_its_checkpoint_small_and_its_history_whole() {
-    // Two steps an epoch, of which the checkpoint keeps the last hundred.
+    // Two steps per epoch, of which the checkpoint keeps the last hundred.
     let recipe = recipe(VIT, &["epochs=104", "batch_size=100", "model.depth=1", "model.width=8"]);
     let (straight, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let whole = finish(&recipe, straight.path());

@@ -41,8 +41,7 @@ pub(super) fn saturation(image: &Image, factor: f32) -> Image {
     result
 }
 
-/// Smoothed at 0, unchanged at 1. The smoothing kernel is (1 1 1; 1 5 1; 1 1 1) / 13; the outermost pixels
-/// are left as they are.
+/// Smoothed at 0, unchanged at 1. The smoothing kernel is (1 1 1; 1 5 1; 1 1 1) / 13; the outermost pixels are unchanged.
 pub(super) fn sharpness(image: &Image, factor: f32) -> Image {
     let mut result = image.clone();
     let stride = image.width() * 3;

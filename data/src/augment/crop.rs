@@ -1,4 +1,4 @@
-//! Where the picture is taken from: crops and mirroring.
+//! Crops and mirroring.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -7,7 +7,7 @@ use crate::resize::{center_crop, crop, resize, resize_and_center_crop, with_shor
 use crate::{Image, Interpolation};
 use archaeo_random::Draw;
 
-/// Resized to cover `size` × `size`, and the middle of that.
+/// Resized to cover `size` × `size`, then cropped to the centre.
 pub(super) fn fit(image: &Image, size: usize) -> Image {
     if (image.width(), image.height()) == (size, size) {
         return image.clone();
@@ -15,7 +15,7 @@ pub(super) fn fit(image: &Image, size: usize) -> Image {
     resize_and_center_crop(image, with_shorter_side(image, size), size, Interpolation::Bicubic)
 }
 
-/// A part of random area and shape, resized; after ten failures the largest middle part of permitted shape.
+/// A part of random area and shape, resized; after ten failures the largest central part of permitted shape.
 pub(super) fn random_resized(
     image: &Image,
     parameters: &RandomResizedCrop,

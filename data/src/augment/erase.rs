@@ -12,7 +12,7 @@ use archaeo_random::Draw;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Erasing {
-    /// Probability that an image is touched.
+    /// Probability that an image is erased.
     pub probability: f32,
     /// Smallest and largest share of the image's area.
     pub area: (f32, f32),
@@ -24,11 +24,11 @@ pub struct Erasing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fill {
-    /// Middle grey: zero after the normalisation of models that are trained here.
+    /// Middle grey: zero after the normalisation of models trained here.
     Constant,
-    /// Standard normal noise, in the units of the model's input: values have mean 0 and deviation 1 after the normalisation
-    /// of models that are trained here (mean and deviation ½), as timm's mode `pixel` has them. Unlike timm's, which is drawn
-    /// after normalisation, the noise is cut to what an image can hold, −1 to 1, and rounded to 8 bits.
+    /// Standard normal noise, in the units of the model's input: values have mean 0 and standard deviation 1 after the
+    /// normalisation of models trained here (mean and standard deviation ½), as in timm's mode `pixel`. Unlike timm's, which is
+    /// drawn after normalisation, the noise is clipped to the range of an image, −1 to 1, and rounded to 8 bits.
     Noise,
 }
 
@@ -38,7 +38,7 @@ impl Default for Erasing {
     }
 }
 
-/// The 8-bit value that normalisation by a mean and deviation of ½ turns into `normalised`, or the nearest that there is.
+/// The 8-bit value nearest to `normalised` under normalisation by mean and standard deviation ½.
 fn noise(normalised: f32) -> u8 {
     (255.0 * (0.5 + 0.5 * normalised)).round().clamp(0.0, 255.0) as u8
 }

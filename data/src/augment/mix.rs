@@ -1,4 +1,4 @@
-//! Mixup (Zhang et al. 2018) and cutmix (Yun et al. 2019), drawn for each image on its own, and soft targets.
+//! Mixup (Zhang et al. 2018) and cutmix (Yun et al. 2019), drawn per image, and soft targets.
 //!
 //! ```text
 //! mixup    image ← λ image + (1 − λ) partner                λ ~ Beta(α, α)
@@ -19,7 +19,7 @@ use archaeo_random::Draw;
 pub struct Mix {
     /// Place of the other image in the batch.
     pub partner: usize,
-    /// λ, the weight of the image itself; 1 leaves it as it is.
+    /// λ, the weight of the image itself; 1 leaves it unchanged.
     pub weight: f32,
     /// The part that cutmix takes from the partner; none for mixup.
     pub region: Option<Region>,
@@ -72,7 +72,7 @@ pub fn mix_plan(
     images.iter().enumerate().map(plan).collect()
 }
 
-/// Beta(α, α); α = 0 never gets here, and any other α that has no such distribution leaves the image alone.
+/// Beta(α, α); α = 0 is handled before; any other invalid α leaves the image unchanged.
 fn beta(alpha: f32, rng: &mut ChaCha8Rng) -> f32 {
     Beta::new(alpha, alpha).map_or(1.0, |beta| rng.sample(beta))
 }
@@ -126,7 +126,7 @@ pub fn mix_images(images: &[Image], plan: &[Mix]) -> Vec<Image> {
 
 /// Target probabilities (batch × classes, row by row): the label's class gets 1 − `smoothing`, and
 /// `smoothing` is spread evenly over all classes (Szegedy et al. 2016); mixed images get both targets by
-/// weight. An empty `plan` means that nothing is mixed. Every row sums to one.
+/// weight. An empty `plan` means no mixing. Every row sums to one.
 ///
 /// # Panics
 /// If a label is not below `classes` or `plan` is for another batch.

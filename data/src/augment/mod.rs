@@ -1,8 +1,8 @@
-//! Augmentation: the random changes that training images undergo.
+//! Augmentation: random changes of training images.
 //!
 //! [`augment`] changes one image; [`mix`] blends the images of a batch and their targets. Both work on 8-bit
-//! pictures, before normalisation. Every random number is keyed by (seed, image, epoch), so an epoch gives
-//! the same pictures whatever the number of threads.
+//! pictures, before normalisation. Every random number is keyed by (seed, image, epoch), so an epoch yields the same pictures
+//! with any number of threads.
 //!
 //! Order and constants are those of DeiT (Touvron et al. 2021) in timm: crop, flip, RandAugment or else colour jitter,
 //! erasing, then mixup or cutmix.
@@ -23,21 +23,21 @@ pub use erase::{Erasing, Fill};
 pub use mix::{Mix, mix_images, mix_plan, soft_targets};
 pub use rand_augment::RandAugment;
 
-/// What is done to training images. By default nothing.
+/// Augmentation of training images. By default none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentConfig {
     /// A random part of the image, resized. Replaces the plain resize.
     pub random_resized_crop: Option<RandomResizedCrop>,
-    /// Pixels of black around the image before a random crop back to its size; 0 is off, 4 is usual at 32 px.
+    /// Black padding in pixels before a random crop back to the image's size; 0 is off, 4 is usual at 32 px.
     pub pad_crop: usize,
     /// Probability of mirroring left and right.
     pub flip: f32,
     /// RandAugment.
     pub rand_augment: Option<RandAugment>,
-    /// Brightness, contrast and saturation each change by a factor uniform on 1 ± this. Not used with RandAugment, which has
-    /// changes of colour of its own, unless [`force_color_jitter`](Self::force_color_jitter) is on: so timm has it, and so
-    /// DeiT was trained, whose recipe names both.
+    /// Brightness, contrast and saturation each change by a factor uniform on 1 ± this. Not used with RandAugment, which changes
+    /// colours itself, unless [`force_color_jitter`](Self::force_color_jitter) is on. This is timm's rule, under which DeiT was
+    /// trained, whose recipe names both.
     pub color_jitter: f32,
     /// Whether colours are jittered with RandAugment too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -50,7 +50,7 @@ pub struct AugmentConfig {
     pub cutmix: f32,
     /// Probability that an image is mixed at all.
     pub mix_probability: f32,
-    /// Probability of cutmix where both are on.
+    /// Probability of cutmix if both are enabled.
     pub mix_switch: f32,
 }
 
@@ -72,7 +72,7 @@ impl Default for AugmentConfig {
     }
 }
 
-/// A part of random area and shape (Szegedy et al. 2015), as torchvision draws it.
+/// A part of random area and shape (Szegedy et al. 2015), as in torchvision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RandomResizedCrop {
@@ -138,7 +138,7 @@ impl AugmentConfig {
         Ok(())
     }
 
-    /// What of the configuration is not used because of the rest of it, in a sentence.
+    /// A sentence about options that have no effect because of others.
     pub fn note(&self) -> Option<&'static str> {
         (self.color_jitter > 0.0 && self.rand_augment.is_some() && !self.force_color_jitter).then_some(
             "`augment.color_jitter` is not used next to `augment.rand_augment`, as in timm and in DeiT's training; set \
@@ -152,7 +152,7 @@ impl AugmentConfig {
     }
 }
 
-/// What the random numbers of one image are keyed by.
+/// Key of the random numbers of one image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AugmentKey {
     /// Seed of the run.
@@ -169,13 +169,13 @@ impl AugmentKey {
     }
 }
 
-/// `image` at `size` × `size` after the changes in `config`, mixing excepted. With nothing turned on it is
-/// resized (shorter side, bicubic) and cropped to its middle, or returned as it is if it has the size.
+/// `image` at `size` × `size` after the changes in `config`, mixing excepted. With everything off it is resized (shorter side,
+/// bicubic) and centre-cropped, or returned unchanged if it has that size.
 ///
 /// # Panics
 /// If the image or the result has no pixels.
 pub fn augment(image: &Image, config: &AugmentConfig, size: usize, key: AugmentKey) -> Image {
-    // One stream a step: turning one on does not change what the others draw.
+    // One stream per step: enabling one does not change the draws of the others.
     let mut result = match &config.random_resized_crop {
         Some(parameters) => crop::random_resized(image, parameters, size, &mut key.rng("augment/crop")),
         None => crop::fit(image, size),

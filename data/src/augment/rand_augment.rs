@@ -12,20 +12,20 @@ use archaeo_random::Draw;
 
 /// Magnitudes are stated on a scale of ten.
 const FULL: f32 = 10.0;
-/// What lies outside the picture after a movement.
+/// Fill colour outside the picture after a geometric operation.
 const OUTSIDE: [u8; 3] = [128; 3];
 
 /// A few random operations on each image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RandAugment {
-    /// Number of operations an image is offered.
+    /// Number of operations drawn per image.
     pub operations: usize,
-    /// Probability that an offered operation is carried out.
+    /// Probability that a drawn operation is applied.
     pub probability: f32,
     /// Strength from 0 to 10.
     pub magnitude: f32,
-    /// Standard deviation of the strength, drawn anew for every operation.
+    /// Standard deviation of the strength, drawn separately for every operation.
     pub std: f32,
 }
 
@@ -73,7 +73,7 @@ impl Operation {
         Operation::TranslateY,
     ];
 
-    /// Carries out the operation at `strength` from 0 to 1, in the direction `sign`.
+    /// Applies the operation at `strength` from 0 to 1, in the direction `sign`.
     pub(super) fn apply(self, image: &Image, strength: f32, sign: f32) -> Image {
         // Further from 1 with strength, either way.
         let factor = (1.0 + sign * 0.9 * strength).max(0.1);

@@ -73,7 +73,7 @@ fn pad_crop_shifts_by_at_most_the_padding_and_by_every_amount() {
     let mut seen = std::collections::BTreeSet::new();
     for epoch in 0..1000 {
         let moved = augment(&image, &config, 32, key(0, epoch));
-        // The pixel in the middle tells where it came from.
+        // The centre pixel shows where it came from.
         let [low, high, _] = moved.pixel(16, 16);
         let place = i32::from(low) + 256 * (i32::from(high) - 1);
         seen.insert((place % 32 - 16, place / 32 - 16));
@@ -126,7 +126,7 @@ fn resized_crops_have_the_stated_area_and_ratio() {
     assert!(smallest < 0.15 && largest > 0.8, "{smallest} {largest}");
 }
 
-/// Pillow's own results: equal, but for a few pixels of movements that differ by one grey level.
+/// Pillow's own results: equal, except for a few pixels of geometric operations that differ by one grey level.
 #[test]
 fn colours_and_movements_agree_with_pillow() {
     use rand_augment::{Operation, affine};

@@ -1,4 +1,4 @@
-//! Batches that Python wrote, and such that nobody should have.
+//! Batches written by Python, and malicious ones.
 
 use std::path::Path;
 

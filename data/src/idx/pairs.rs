@@ -1,11 +1,11 @@
-//! Which files belong together, by their names.
+//! Pairing files by their names.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::DataError;
 
-/// Most files and folders that are looked at for such files.
+/// Most files and folders that are searched for such files.
 const MOST_ENTRIES: usize = 2000;
 
 /// A file of images with its file of labels.
@@ -14,7 +14,7 @@ pub(crate) struct Pair {
     pub(super) images: PathBuf,
     pub(super) labels: PathBuf,
     pub(super) split: &'static str,
-    /// What their names begin with: `emnist-letters-`, mostly nothing.
+    /// Prefix of their names: `emnist-letters-`, usually empty.
     pub(super) set: String,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn pairs_in(folder: &Path) -> Result<Vec<Pair>, DataError> {
             Some(Err(error)) => alone = alone.or(Some(error)),
             Some(Ok(pair)) => {
                 let set = sets.entry((place(path).to_path_buf(), pair.set.clone())).or_default();
-                // Of two copies, that which is not compressed.
+                // Of two copies, the uncompressed one.
                 if has_ending(path, "gz") && set.contains_key(pair.split) {
                     continue;
                 }
@@ -57,7 +57,7 @@ pub(crate) fn pairs_in(folder: &Path) -> Result<Vec<Pair>, DataError> {
     }
 }
 
-/// Where a file lies: in its folder, or in the one above where it was unpacked into a folder of its own name.
+/// Folder of a file, or its parent if the file was unpacked into a folder of the same name.
 fn place(path: &Path) -> &Path {
     let folder = path.parent().unwrap_or(Path::new(""));
     match (folder.file_name(), folder.parent()) {
@@ -101,7 +101,7 @@ pub(crate) fn pair(path: &Path) -> Option<Result<Pair, DataError>> {
     Some(labels.map(|labels| Pair { images: path.to_path_buf(), labels, split, set: set.to_string() }))
 }
 
-/// How a file of images ends.
+/// Suffix of a file of images.
 const IMAGES: &str = "-idx3-ubyte";
 
 fn has_ending(path: &Path, ending: &str) -> bool {

@@ -1,4 +1,4 @@
-//! MNIST's files made small, and faulty ones.
+//! Small versions of MNIST's files, and faulty ones.
 
 use std::io::Write;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn idx(extents: &[u32], values: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Images of 3 × 2 pixels, each of which says its number.
+/// Images of 3 × 2 pixels, each filled with its number.
 fn images(numbers: &[u8]) -> Vec<u8> {
     let pixels: Vec<u8> = numbers.iter().flat_map(|&n| (0..6).map(move |i| n * 10 + i)).collect();
     idx(&[numbers.len() as u32, 2, 3], &pixels)

@@ -1,21 +1,21 @@
-//! JPEG, decoded by libjpeg as Pillow has it decoded: integer inverse DCT, colours interpolated where they are subsampled.
+//! JPEG, decoded by libjpeg with Pillow's settings: integer inverse DCT, interpolated chroma.
 //!
-//! What libjpeg must not be handed is found out before, by walking through the file's segments: files without their end, which
-//! it would fill with grey, and files whose many passes over a large image would take hours.
+//! The file's segments are checked first to refuse what libjpeg must not receive: truncated files, which it would fill with grey,
+//! and files whose many passes over a large image would take hours.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::metadata::Orientation;
 use mozjpeg::{ColorSpace, Decompress};
 
-/// Most scans of a file. Usual progressive files have 10, those of one scan for every coefficient of every colour about 200.
+/// Most scans of a file. Typical progressive files have 10, those with one scan per coefficient and component about 200.
 const MAX_SCANS: u64 = 256;
-/// Most pixels of all scans together: each is a pass over the whole image, whatever little the file holds of it.
+/// Most pixels of all scans together: each is a pass over the whole image, however little data it has.
 const MAX_SCANNED: u64 = 20 * super::MAX_PIXELS;
 /// Rows of a CMYK image that are converted at once.
 const ROWS: usize = 16;
 
-/// What a file's segments say.
+/// Information from a file's segments.
 #[derive(Debug)]
 pub(super) struct Header {
     /// Stored width, before the image is turned upright.
@@ -26,18 +26,18 @@ pub(super) struct Header {
     pub(super) orientation: Orientation,
     /// Passes over the image.
     scans: u64,
-    /// Whether its end marker is there.
+    /// Whether it has an end marker.
     complete: bool,
-    /// Fewest bits that its data can have.
+    /// Lower bound of the bits of its data.
     fewest_bits: u64,
-    /// Coefficients of all components, whose blocks are filled up.
+    /// Coefficients of all components, in whole blocks.
     coefficients: u64,
-    /// Whether it has to be held as a whole before it can be shown, as its frame says.
+    /// Whether its frame is progressive, so that all coefficients are held in memory.
     progressive: bool,
 }
 
 impl Header {
-    /// Walks through the segments of `bytes`, as far as they are there.
+    /// Reads the segments of `bytes`, as far as they go.
     ///
     /// # Errors
     /// A file without a frame, as the end of a sentence.
@@ -59,7 +59,7 @@ impl Header {
                     let [_, high, low, wide, narrow, parts, ..] = *body else { break };
                     header.height = u16::from_be_bytes([high, low]).into();
                     header.width = u16::from_be_bytes([wide, narrow]).into();
-                    // Each block of a Huffman code has a bit or more; an arithmetic code may have less.
+                    // A Huffman-coded block has at least one bit; an arithmetic-coded one may have less.
                     let factors = body[6..].chunks_exact(3).take(parts.into()).map(|part| part[1]);
                     let (across, down) =
                         factors.fold((1, 1), |(h, v), factor| (h.max(factor >> 4), v.max(factor & 15)));
@@ -124,7 +124,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Vec<u8>, String> {
             header.scans
         ));
     }
-    // The decoder unwinds with a text where the file is at fault.
+    // The decoder unwinds with a message if the file is faulty.
     let outcome = catch_unwind(AssertUnwindSafe(|| decompress(bytes, header)));
     let complaint = match outcome {
         Ok(Ok(pixels)) => return Ok(pixels),
@@ -162,7 +162,7 @@ fn decompress(bytes: &[u8], header: &Header) -> std::io::Result<Vec<u8>> {
 /// Red, green and blue of cyan, magenta, yellow and black, which are stored inverted, as Adobe does.
 fn without_ink([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
     let lit = |ink: u8| {
-        // What is left of the light by the ink, of that by black: in Pillow's rounding of a product by 255.
+        // Light left by the ink times light left by black, with Pillow's rounding of products by 255.
         let product = u32::from(255 - ink) * u32::from(black) + 128;
         black - (((product >> 8) + product) >> 8) as u8
     };
@@ -172,7 +172,7 @@ fn without_ink([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
 const START_OF_SCAN: u8 = 0xDA;
 const END: u8 = 0xD9;
 
-/// Markers with their segments, up to the end marker. The coded data behind a scan's header is passed over.
+/// Markers with their segments, up to the end marker. The coded data after a scan's header is skipped.
 struct Segments<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -189,7 +189,7 @@ impl<'a> Iterator for Segments<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            // Whatever stands before a marker is passed over, as decoders do it: coded data, and what does not belong there.
+            // Everything before a marker is skipped, as in decoders: coded data, and garbage.
             let rest = self.bytes.get(self.at..)?;
             self.at += rest.iter().position(|&byte| byte == 0xFF)? + 1;
             let marker = *self.bytes.get(self.at)?;

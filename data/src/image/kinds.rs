@@ -1,13 +1,12 @@
-//! What a file is, by its first bytes and by its ending: an image that is decoded, an image of a kind that is not, or no image.
+//! Classifies a file by its first bytes and extension: a supported image, an unsupported image, or something else.
 
-/// Endings, in lower case, under which images that are decoded are kept. A file without one of them may be an image as well,
-/// which its first bytes tell.
+/// File extensions of supported images, in lower case. A file without one of them may also be an image, by its first bytes.
 pub(crate) const IMAGE_ENDINGS: &[&str] = &[
     "apng", "bmp", "dib", "gif", "jfi", "jfif", "jif", "jpe", "jpeg", "jpg", "mpo", "pbm", "pgm", "pjp",
     "pjpeg", "png", "pnm", "ppm", "tif", "tiff", "webp",
 ];
 
-/// Endings of images that are not decoded, with what they are called.
+/// File extensions of unsupported images, with the names of their formats.
 const UNDECODABLE_ENDINGS: &[(&str, &[&str])] = &[
     ("AVIF", &["avif", "avifs"]),
     ("HEIC", &["heic", "heics", "heif", "heifs", "hif"]),
@@ -47,22 +46,21 @@ const UNDECODABLE_ENDINGS: &[(&str, &[&str])] = &[
     ("microscope image", &["czi", "lif", "lsm", "nd2", "oib", "oif"]),
 ];
 
-/// Files of cameras and slide scanners often begin as a TIFF, whose first page is a thumbnail: there the ending decides.
+/// Files of cameras and slide scanners often start like a TIFF whose first page is a thumbnail, so the extension decides.
 const RAW_ENDINGS: &[&str] = &[
     "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "iiq", "k25", "kdc", "mef", "mos", "mrw",
     "nef", "nrw", "orf", "pef", "raf", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
 ];
 const SLIDE_ENDINGS: &[&str] = &["bif", "mrxs", "ndpi", "scn", "svs", "svslide", "vms"];
 
-/// Whether `head`, the first bytes of a file (32 are enough), begins an image that is decoded. Where the whole name of the file
-/// is known, ask [`undecodable_kind`] first: cameras' raw files begin as a TIFF does.
+/// Whether `head`, the first bytes of a file (32 are enough), begins a supported image. If the file name is known, ask
+/// [`undecodable_kind`] first: raw camera files start like a TIFF.
 pub(crate) fn looks_like_image(head: &[u8]) -> bool {
     Kind::of(head).is_some()
 }
 
-/// What an image is called whose kind is not decoded, by the first bytes of its file (512 are enough) or else by the ending of
-/// its name, with or without its dot and in whatever case; both may be empty. Nothing for an image that is decoded, whatever
-/// its name, and for what is no image.
+/// The format of an unsupported image, by the first bytes of its file (512 are enough) or else by its file extension, with or
+/// without the dot, in any case; both may be empty. `None` for a supported image, whatever its name, and for other files.
 pub(crate) fn undecodable_kind(head: &[u8], ending: &str) -> Option<&'static str> {
     let ending = ending.trim_start_matches('.').to_ascii_lowercase();
     let by_ending = || {
@@ -83,7 +81,7 @@ pub(crate) fn undecodable_kind(head: &[u8], ending: &str) -> Option<&'static str
     }
 }
 
-/// The formats that are decoded.
+/// The supported formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Png,
@@ -122,7 +120,7 @@ impl Kind {
     }
 }
 
-/// Two letters are too few to tell a bitmap by: what follows is the size of one of the known headers.
+/// Two letters are too few to identify a bitmap: the size of a known header must follow.
 fn is_bitmap(head: &[u8]) -> bool {
     const HEADERS: [u32; 7] = [12, 40, 52, 56, 64, 108, 124];
     let size = head.get(14..18).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
@@ -199,7 +197,7 @@ fn undecodable_content(head: &[u8]) -> Option<&'static str> {
     if let Some((_, _, kind)) = MAGIC.iter().find(|(offset, magic, _)| at(*offset, magic)) {
         return Some(kind);
     }
-    // A vector graphic is text: a tag at its beginning, or behind a declaration and comments.
+    // A vector graphic is text: a tag at its start, or after a declaration and comments.
     let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).trim_ascii_start();
     let tag = text.windows(4).any(|window| window == b"<svg");
     let declared =

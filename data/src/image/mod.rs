@@ -1,4 +1,4 @@
-//! How files become pictures.
+//! Decoding image files.
 
 mod jpeg;
 mod kinds;
@@ -30,7 +30,7 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// No pixel inside.
+    /// A mask without object pixels.
     pub fn empty(width: usize, height: usize) -> Self {
         Mask { width, height, inside: vec![false; width * height] }
     }
@@ -50,17 +50,17 @@ impl Mask {
     }
 }
 
-/// Longest side of an image that is decoded.
+/// Longest side of a supported image, in pixels.
 pub const MAX_SIDE: u32 = 16_384;
-/// Most pixels of an image that is decoded.
+/// Most pixels of a supported image.
 pub const MAX_PIXELS: u64 = 100_000_000;
 
-/// Why a file does not become a picture.
+/// Why a file is not decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// What is wrong with it, as the end of a sentence.
     Bad(String),
-    /// Decoding takes so many bytes, and there is no room for them.
+    /// Decoding takes this many bytes, which are not available.
     NoRoom(u64),
 }
 
@@ -70,13 +70,13 @@ impl From<String> for Refused {
     }
 }
 
-/// Decodes a PNG, JPEG, WebP, GIF, BMP, TIFF or PNM file to RGB as Pillow's `convert("RGB")` does, and turns it upright as its
-/// EXIF orientation says. Grey is repeated in the three channels, transparency is dropped, of several pictures the first is
-/// taken. 16 bits are rounded to 8, where Pillow cuts them off (colours) or clips them at 255 (grey).
+/// Decodes a PNG, JPEG, WebP, GIF, BMP, TIFF or PNM file to RGB as Pillow's `convert("RGB")` does, and turns it upright by its
+/// EXIF orientation. Grey is repeated in the three channels, transparency is dropped, the first of several pictures is taken. 16
+/// bits are rounded to 8, where Pillow truncates (colours) or clips at 255 (grey).
 ///
 /// # Errors
 /// What is wrong with the file, as the end of a sentence: unknown format, damage, or a size above
-/// [`MAX_SIDE`] or [`MAX_PIXELS`], or more memory than there is, which is refused before memory is taken.
+/// [`MAX_SIDE`] or [`MAX_PIXELS`], or more memory than available, which is refused before anything is allocated.
 pub fn decode(bytes: &[u8]) -> Result<Image, String> {
     let mut needed = 0;
     loop {
@@ -84,13 +84,13 @@ pub fn decode(bytes: &[u8]) -> Result<Image, String> {
         match decode_within(bytes, |more| room.grow_to(more)) {
             Ok(image) => return Ok(image),
             Err(Refused::Bad(reason)) => return Err(reason),
-            // Next time it is asked for at once.
+            // The next attempt asks for all of it.
             Err(Refused::NoRoom(more)) => needed = more,
         }
     }
 }
 
-/// Bytes of memory that [`decode`] takes at most next to `bytes` themselves, by the header alone.
+/// Upper bound of the memory of [`decode`] in bytes, besides `bytes`, from the header alone.
 ///
 /// # Errors
 /// As for [`decode`], as far as the header shows.
@@ -107,12 +107,12 @@ pub fn memory_to_decode(bytes: &[u8]) -> Result<u64, String> {
     }
 }
 
-/// As [`decode`], if `admit` agrees to the bytes of memory that it takes at most next to the file itself: it is asked before the
-/// header is read, and again, for all of it, once the size is known.
+/// As [`decode`], if `admit` accepts the upper bound of its memory in bytes besides the file: it is asked before the header is
+/// read, and again, for the total, once the size is known.
 pub(super) fn decode_within(bytes: &[u8], mut admit: impl FnMut(u64) -> bool) -> Result<Image, Refused> {
     admit_header(bytes, &mut admit)?;
     if let Some(paletted) = Paletted::of(bytes) {
-        // Next to the picture of grey levels there is one of colours.
+        // The grey picture and the coloured one exist at the same time.
         let (width, height) = dimensions_plainly(&paletted.as_grey)?;
         let more = 3 * (width * height) as u64;
         let grey = decode_plainly(&paletted.as_grey, |needed| admit(needed.saturating_add(more)))?;
@@ -145,14 +145,14 @@ fn decode_plainly(bytes: &[u8], mut admit: impl FnMut(u64) -> bool) -> Result<Im
             (DynamicImage::from_decoder(decoder).map_err(damage)?.into_rgb8(), orientation)
         }
     };
-    // Turned once it has 8 bits a channel, for a turn takes the picture's memory a second time.
+    // Rotated once it has 8 bits per channel, because rotation takes the picture's memory a second time.
     let mut picture = DynamicImage::from(rgb);
     picture.apply_orientation(orientation);
     let rgb = picture.into_rgb8();
     Ok(Image::new(rgb.width() as usize, rgb.height() as usize, rgb.into_raw()))
 }
 
-/// Width and height that [`decode`] would give, from the header alone.
+/// Width and height of [`decode`]'s result, from the header alone.
 ///
 /// # Errors
 /// As for [`decode`], as far as the header shows.
@@ -163,7 +163,7 @@ pub fn dimensions(bytes: &[u8]) -> Result<(usize, usize), String> {
     })
 }
 
-/// As [`dimensions`], if `admit` agrees to the bytes of memory that the header takes.
+/// As [`dimensions`], if `admit` accepts the memory of the header in bytes.
 pub(super) fn dimensions_within(
     bytes: &[u8],
     mut admit: impl FnMut(u64) -> bool,
@@ -200,8 +200,8 @@ enum Opened<'a> {
 }
 
 impl Opened<'_> {
-    /// Bytes that decoding takes at most, next to the `length` bytes of the file: what its header takes, what the decoder works
-    /// with, the picture as it is stored, and the same with 8 bits in three channels.
+    /// Upper bound of decoding's memory in bytes, besides the `length` bytes of the file: its header, the decoder's working
+    /// memory, the picture as stored, and the picture with 8 bits in three channels.
     fn memory(&self, length: u64) -> u64 {
         let (kind, pixels, stored, working) = match self {
             Opened::Jpeg(header) => (Kind::Jpeg, header.pixels(), 0, header.working_memory()),
@@ -217,29 +217,29 @@ impl Opened<'_> {
     }
 }
 
-/// Bytes of metadata that a file's own length does not bound: profiles of colours are compressed, and unpacked have some hundred
-/// kilobytes.
+/// Bytes of metadata that the length of the file does not bound: colour profiles are compressed, and have some hundred kilobytes
+/// unpacked.
 const METADATA: u64 = 4 << 20;
 
-/// Bytes that are taken to read a header, and stay until the picture is there. The file has `length` bytes.
+/// Bytes needed to read a header, held until the picture is decoded. The file has `length` bytes.
 fn header_memory(kind: Kind, length: u64) -> u64 {
     match kind {
         // Chunks as they are, and the profile of colours.
         Kind::Png => 2 * length + METADATA.min((1 << 20) + 1100 * length),
-        // Each number of a list is a value of its own; a copy of the file where it has a palette.
+        // Each number of a list is a separate value; plus a copy of a file with a palette.
         Kind::Tiff => 12 * length + METADATA.min(64 * length),
         Kind::Gif | Kind::WebP | Kind::Bmp | Kind::Pnm => length + (1 << 20),
         Kind::Jpeg => 0,
     }
 }
 
-/// Bytes that a decoder takes besides the picture that it gives.
+/// Working memory of a decoder in bytes, besides its output.
 fn working_memory(decoder: &impl ImageDecoder, kind: Kind, pixels: u64) -> u64 {
     let stored = decoder.total_bytes();
     match kind {
         // The first frame, which may be a part of the picture.
         Kind::Gif => stored,
-        // The picture once more, as it is laid out in the file: perhaps in planes, or with a fourth ink.
+        // The picture once more in the file's layout: perhaps in planes, or with a fourth ink.
         Kind::Tiff => match decoder.original_color_type() {
             ExtendedColorType::Cmyk8 => 4 * pixels,
             ExtendedColorType::Cmyk16 => 8 * pixels,
@@ -272,7 +272,7 @@ fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
     if kind == Kind::Tiff {
         tiff::check(bytes)?;
     }
-    // What is read before the size is known: chunks and tags.
+    // Data read before the size is known: chunks and tags.
     let header = header_memory(kind, bytes.len() as u64);
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
@@ -281,17 +281,17 @@ fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(damage)?;
-    // Decoders differ in which limits they heed, so the size is checked here as well.
+    // Decoders enforce different limits, so the size is checked here as well.
     let (width, height) = decoder.dimensions();
     check_size(width, height)?;
-    // To those that heed it, what they take for the picture counts as well.
+    // For decoders with a limit, their memory for the picture counts as well.
     let working = working_memory(&decoder, kind, u64::from(width) * u64::from(height));
     limits.max_alloc = Some(header + working);
     decoder.set_limits(limits).map_err(damage)?;
     Ok(Opened::Other(Box::new(decoder), kind))
 }
 
-/// Refuses pictures that are larger than those that are decoded, and those without a pixel.
+/// Refuses pictures above the size limits, and those without pixels.
 ///
 /// # Errors
 /// As the end of a sentence.

@@ -1,4 +1,4 @@
-//! Decoding held against Pillow, and what is refused.
+//! Decoding compared with Pillow, and refusals.
 
 use super::*;
 use crate::fixture::{Files, difference};
@@ -38,7 +38,7 @@ fn other_formats_have_the_pixels_of_pillow() {
 
 #[test]
 fn an_unsupported_variant_of_a_format_is_named() {
-    // A TIFF of one pixel of 3 bits, which no program writes.
+    // A TIFF with one pixel of 3 bits, an unsupported depth.
     let entry = |tag: u16, value: u16| {
         [&tag.to_le_bytes()[..], &[3, 0, 1, 0, 0, 0], &value.to_le_bytes(), &[0; 2]].concat()
     };

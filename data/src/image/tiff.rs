@@ -1,14 +1,15 @@
-//! TIFF images of a palette, which the decoder does not know: to it they are shown as grey ones, whose levels are then looked up.
+//! TIFF images with a palette, which the decoder does not support: they are presented to it as grey images, whose levels are then
+//! looked up.
 
 const SAMPLES: u16 = 277;
 const TILE_WIDTH: u16 = 322;
 const TILE_LENGTH: u16 = 323;
 
-/// Most samples of a pixel, and most pixels of a tile's side: a row of a tile is taken into memory, however small the picture is.
+/// Most samples of a pixel, and most pixels of a tile's side: a row of a tile is held in memory, however small the picture is.
 const MOST_SAMPLES: u64 = 64;
 const LARGEST_TILE: u64 = 1 << 16;
 
-/// Refuses tiles and pixels that are larger than any in use. Also of BigTIFF, whose places have eight bytes.
+/// Refuses tiles and pixels larger than any in use, also in BigTIFF, whose offsets have eight bytes.
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence.
@@ -54,7 +55,7 @@ fn number(file: &[u8], tag: u16) -> Option<u64> {
     values.max()
 }
 
-/// A TIFF of a palette, told as one of grey levels.
+/// A TIFF with a palette, presented as grey.
 #[derive(Debug)]
 pub(super) struct Paletted {
     /// The file with its interpretation changed from a palette to grey levels.
@@ -67,7 +68,7 @@ const BITS: u16 = 258;
 const COLOUR_MAP: u16 = 320;
 
 impl Paletted {
-    /// What `file` is, if its first picture has a palette and 8 bits or one a pixel.
+    /// Parses `file`, if its first picture has a palette and 8 bits or one bit per pixel.
     pub(super) fn of(file: &[u8]) -> Option<Self> {
         let big_endian = file.starts_with(b"MM");
         if !big_endian && !file.starts_with(b"II") {

@@ -88,7 +88,7 @@ pub(super) fn classes(
     }
 }
 
-/// One name a line, or a number and a name, by the number.
+/// One name per line, or a number and a name, by the number.
 fn class_names(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let numbered = |line: &&str| {
@@ -109,7 +109,7 @@ fn class_names(text: &str) -> Vec<String> {
 fn whole_numbers<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<Vec<i64>> {
     let number = |field: &str| {
         field.parse::<i64>().ok().or_else(|| {
-            // As tables with a gap somewhere are saved.
+            // As in tables saved with missing values.
             let value: f64 = field.parse().ok()?;
             (value.fract() == 0.0 && value.abs() < 1e15).then_some(value as i64)
         })
@@ -120,7 +120,7 @@ fn whole_numbers<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<Vec<i6
     })
 }
 
-/// Names in their order, or by number where all are whole numbers.
+/// Names sorted alphabetically, or by number if all are whole numbers.
 pub(crate) fn in_order(names: BTreeSet<String>) -> Vec<String> {
     match whole_numbers(names.iter().map(String::as_str)) {
         None => names.into_iter().collect(),

@@ -1,4 +1,4 @@
-//! Which columns of a list hold the files, the classes and the splits.
+//! Finds the columns of a list that hold files, classes and splits.
 
 use std::collections::BTreeMap;
 
@@ -12,26 +12,26 @@ pub(crate) struct Columns {
     pub(crate) file: usize,
     pub(crate) label: Label,
     pub(crate) split: Option<usize>,
-    /// The names of the columns, where the first row has them.
+    /// The names of the columns, if the first row is a header.
     pub(crate) names: Option<Vec<String>>,
 }
 
-/// Where the classes are.
+/// Location of the classes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Label {
     Column(usize),
-    /// One column a class, with a 1 in that of the image.
+    /// One column per class, with a 1 in that of the image.
     OneHot(Vec<usize>),
 }
 
-/// Why a table is not taken for a list of images.
+/// Why a table is not used as a list of images.
 #[derive(Debug)]
 pub(crate) enum Unfit {
-    /// It does not speak of images that are there.
+    /// It does not name existing images.
     Unrelated(String),
     /// It names images without their classes.
     Unlabelled,
-    /// It names images, but more cannot be told; the end of a sentence.
+    /// It names images, but is ambiguous otherwise; the end of a sentence.
     Unclear(String),
 }
 
@@ -92,7 +92,7 @@ const LABELS: &[&str] = &[
     "labelindex",
     "categoryid",
 ];
-/// Names that say what the classes are.
+/// Column names that describe classes.
 const KINDS: &[&str] = &[
     "species",
     "diagnosis",
@@ -132,13 +132,13 @@ const KINDS: &[&str] = &[
 ];
 const SPLITS: &[&str] = &["split", "subset", "partition", "set", "dataset", "usage", "fold", "phase"];
 
-/// Lower case without anything between the words.
+/// Lower case without separators.
 fn plain(name: &str) -> String {
     name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 impl Columns {
-    /// By the names of the columns and by which of them name images that `index` has; the list lies in the folder `home`.
+    /// Chooses columns by their names and by which of them name images of `index`; the list lies in the folder `home`.
     ///
     /// # Errors
     /// See [`Unfit`].
@@ -164,7 +164,7 @@ impl Columns {
         };
         let (files, labels, kinds) = (known(FILES), known(LABELS), known(KINDS));
         let is_there = |field: &str| index.find(field, home) != Match::None;
-        // A name may by chance be that of an image; then those below it are not.
+        // A header may by chance name an image; then the rows below it do not.
         let is_image = |(column, field): (usize, &String)| {
             let below = || table.rows[1..].iter().map(|(_, row)| Table::field(row, column)).take(ENOUGH);
             Index::looks_like_name(field)
@@ -184,7 +184,7 @@ impl Columns {
             fields.filter(|field| is_there(field)).take(ENOUGH).count()
         };
         let most = |columns: &[usize]| {
-            // The first of equals: names are in the order of how usual they are.
+            // The first of equals: names are ordered by how common they are.
             let counts = columns.iter().map(|&column| (matches(column), column));
             counts
                 .rev()
@@ -228,7 +228,7 @@ impl Columns {
                 ))),
             };
         }
-        // What is called `split` is one, whatever it holds, and then is held to it.
+        // A column called `split` is one, whatever it holds, and is validated as such.
         let called =
             |column: &usize| names.get(*column).is_some_and(|name| name == "split" || name == "subset");
         let split = known(SPLITS)
@@ -265,7 +265,7 @@ impl Columns {
         match one_hot(rows, &others) {
             Some(Ok(columns)) => found(Label::OneHot(columns)),
             Some(Err(line)) => Err(Unfit::Unclear(format!(
-                "its columns of 0 and 1 do not give each image exactly one class (line {line}); only one class an image can be used"
+                "its columns of 0 and 1 do not give each image exactly one class (line {line}); only one class per image can be used"
             ))),
             None => Err(unclear(&shown())),
         }
@@ -278,7 +278,7 @@ fn unclear(columns: &str) -> Unfit {
     ))
 }
 
-/// The one of `columns` to take where all of them tell the same classes apart: names before numbers.
+/// The preferred one of `columns` if all of them encode the same classes: names before numbers.
 fn same_classes(rows: &[(u64, Vec<String>)], columns: &[usize]) -> Option<usize> {
     let (&first, rest) = columns.split_first()?;
     for &other in rest {
@@ -311,7 +311,7 @@ fn one_hot(rows: &[(u64, Vec<String>)], columns: &[usize]) -> Option<Result<Vec<
     })
 }
 
-/// Whether a field of a one-hot column says yes.
+/// Whether a field of a one-hot column is 1.
 pub(crate) fn is_one(field: &str) -> bool {
     field.parse() == Ok(1.0)
 }
@@ -332,7 +332,7 @@ mod tests {
             ("file,label\na.png,1\n", 0, 1, None),
             ("Image Index,Finding Labels,Age\na.png,mass,3\n", 0, 1, None),
             ("lesion_id,image_id,dx,sex\n7,a,nv,m\n", 1, 2, None),
-            // Which of `id` and `name` holds the files shows in their values.
+            // The values show which of `id` and `name` holds the files.
             ("id,name,breed\n1,a.png,pug\n2,b.png,lab\n", 1, 2, None),
             ("LABEL;FILENAME;Split\n1;a.png;Train\n", 1, 0, Some(2)),
             ("filename,set,label\na.png,5,1\n", 0, 2, None),

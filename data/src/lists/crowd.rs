@@ -1,4 +1,4 @@
-//! Images of one name, where they are so many that they cannot all be compared with every line of a list: `0.png` in each of
+//! Images that share a name, when there are too many to compare all of them with every line of a list: `0.png` in each of
 //! thousands of class folders.
 
 use std::cmp::Ordering;
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::super::names::is_container;
 
-/// Images of one name from which on a crowd is worth it.
+/// Number of images with one name from which a crowd is used.
 pub(super) const MANY: usize = 64;
 
 /// The images of one name, by the folders that they lie in.
@@ -30,8 +30,8 @@ impl Crowd {
         Crowd { by_folders, by_end }
     }
 
-    /// Those that a text may mean whose folders are `wanted`, in a list that lies in the folder `home`. Of many that fit alike
-    /// there are enough to see that they are several.
+    /// The images that a text with the folders `wanted` may mean, in a list that lies in the folder `home`. Of many equal
+    /// matches, enough are returned to show that there are several.
     pub(super) fn candidates(&self, images: &[&str], wanted: &[&str], home: &str) -> Vec<u32> {
         let from_home: Vec<&str> =
             home.split('/').filter(|folder| !folder.is_empty()).chain(wanted.iter().copied()).collect();
@@ -42,7 +42,7 @@ impl Crowd {
             .flat_map(|members| members.iter().take(MANY))
             .copied()
             .collect();
-        // Those that have more folders in front of those that are wanted.
+        // Those with further folders before the given ones.
         let order = |member: &u32| -> Ordering {
             let mut have = backwards(images[*member as usize]);
             for folder in wanted.iter().rev() {

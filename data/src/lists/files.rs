@@ -1,4 +1,4 @@
-//! Which image a list means by a path, a name, or a name without its ending.
+//! Matches the paths, names, or names without extension in a list with images.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ struct Group {
 }
 
 impl Group {
-    /// Those among which the one must be that lies in the folders `wanted`.
+    /// The candidates for an image in the folders `wanted`.
     fn candidates(&self, images: &[&str], wanted: &[&str], home: &str) -> Cow<'_, [u32]> {
         match self.members.len() {
             0..=MANY => Cow::Borrowed(&self.members),
@@ -35,12 +35,12 @@ impl Group {
     }
 }
 
-/// What a text stands for.
+/// What a text refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Match {
-    /// The image of this place among all.
+    /// The image with this index.
     One(usize),
-    /// Several images alike.
+    /// Several images match equally.
     Several,
     None,
 }
@@ -57,7 +57,7 @@ impl<'a> Index<'a> {
     }
 
     /// The image that `text` means in a list that lies in the folder `home`: a path from there, from the root or from
-    /// `images/`, or as much of the end of a path as two have in common, in whatever case and without its ending if need be.
+    /// `images/`, or a common suffix of paths, ignoring case and, if necessary, the extension.
     pub(crate) fn find(&self, text: &str, home: &str) -> Match {
         let text = text.trim().replace('\\', "/");
         let wanted: Vec<&str> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
@@ -105,7 +105,7 @@ impl<'a> Index<'a> {
         }
     }
 
-    /// Whether the text could name an image, there or not.
+    /// Whether the text could name an image, existing or not.
     pub(crate) fn looks_like_name(text: &str) -> bool {
         let ending = ending(&text.replace('\\', "/"));
         ending.is_some_and(|ending| {
@@ -118,7 +118,7 @@ fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The name without an ending of images; other dots belong to the name.
+/// The name without an image extension; other dots belong to the name.
 fn stem(name: &str) -> &str {
     match name.rsplit_once('.') {
         Some((stem, ending))
@@ -131,8 +131,8 @@ fn stem(name: &str) -> &str {
     }
 }
 
-/// How many folders the ends of both paths have in common, if that is all there is to one of them, or what the image's path has
-/// besides are folders of all classes.
+/// Number of trailing folders that both paths share, if that covers one of them, or if the rest of the image's path consists of
+/// folders of all classes.
 fn common_end(path: &str, wanted: &[&str]) -> Option<usize> {
     let have: Vec<&str> = path.split('/').collect();
     let (have, wanted) = (&have[..have.len() - 1], &wanted[..wanted.len() - 1]);

@@ -1,4 +1,4 @@
-//! Lists of images and their classes, as people have them: `labels.csv`, `metadata.jsonl`, `train.csv` and `test.csv`.
+//! Lists of images and their classes, in common forms: `labels.csv`, `metadata.jsonl`, `train.csv` and `test.csv`.
 
 mod classes;
 mod columns;
@@ -22,11 +22,11 @@ use super::split::{Encoding, Record};
 use super::storage::Storage;
 use super::text;
 
-/// Lists that are looked at, and how many folders deep they may lie.
+/// Most lists that are read, and their greatest depth in folders.
 const MOST_LISTS: usize = 50;
 const DEEPEST: usize = 3;
 
-/// Words in the names of lists that say nothing about which images they speak of.
+/// Words in the names of lists that do not indicate which images they cover.
 const LIST_WORDS: &[&str] = &[
     "label",
     "labels",
@@ -46,14 +46,14 @@ const LIST_WORDS: &[&str] = &[
     "classification",
 ];
 
-/// What the lists gave.
+/// Result of reading the lists.
 pub(super) enum Outcome {
     Found(Layout),
-    /// Nothing that could be used; what is wrong with the likeliest list, if there is one.
+    /// Nothing usable; the error of the likeliest list, if there is one.
     None(Option<DataError>),
 }
 
-/// Whether a file is the list that is asked first: `labels.csv` next to the images.
+/// Whether a file is the preferred list: `labels.csv` next to the images.
 pub(super) fn is_explicit(path: &str) -> bool {
     let lower = path.to_lowercase();
     ["labels", "label"].iter().any(|stem| {
@@ -63,7 +63,7 @@ pub(super) fn is_explicit(path: &str) -> bool {
     })
 }
 
-/// Whether a file is a list by its name, wherever it lies.
+/// Whether a file is named like a list, in any folder.
 pub(super) fn is_list(path: &str) -> bool {
     let file = path.rsplit('/').next().unwrap_or(path);
     is_explicit(file) || ending(file).is_some_and(|ending| matches!(ending.as_str(), "csv" | "tsv" | "jsonl"))
@@ -142,7 +142,7 @@ fn read(origin: &str, listing: &Listing, path: &str, notes: &mut Vec<String>) ->
     Table::parse(&text.text, &ending(path).unwrap_or_default()).map_err(malformed)
 }
 
-/// The part of the data that a list of this name speaks of.
+/// The part of the data that a list of this name covers.
 pub(super) fn part(path: &str) -> Option<Part> {
     let by_name = Part::of_name(stem(path))
         .filter(|(_, besides)| besides.split(' ').all(|word| word.is_empty() || LIST_WORDS.contains(&word)));
@@ -152,7 +152,7 @@ pub(super) fn part(path: &str) -> Option<Part> {
     by_name.or_else(by_folder).map(|(part, _)| part)
 }
 
-/// Reads the lists at `paths` that speak of images that are there.
+/// Reads the lists at `paths` that name existing images.
 pub(super) fn labelled(
     origin: &str,
     listing: &Listing,
@@ -206,7 +206,7 @@ pub(super) fn labelled(
     layout(origin, listing, images, &index, &lists, notes).map(Outcome::Found)
 }
 
-/// A line of a list whose image is there.
+/// A line of a list whose image exists.
 struct Row<'a> {
     image: usize,
     label: &'a str,
@@ -249,7 +249,7 @@ pub(super) fn compressed(path: &str, label: usize, storage: &Storage) -> Record 
     Record { identifier: path.to_string(), label, storage: storage.clone(), encoding: Encoding::Compressed }
 }
 
-/// The rows of a list whose images are there, in its order, each once; those of absent images are counted.
+/// The rows of a list whose images exist, in order, each once; rows of missing images are counted.
 fn rows_of<'a>(
     origin: &str,
     index: &Index,
@@ -290,7 +290,7 @@ fn rows_of<'a>(
             Match::None => missing.push(file),
             Match::Several => several.push(file),
             Match::One(image) => {
-                // Texts that differ mean different images, or one of them means one that is not there.
+                // Different texts mean different images, or one of them means a missing image.
                 let other = *texts.entry(image).or_insert(file);
                 if other != file && !same_path(other, file) {
                     return Err(malformed(format!(
@@ -332,13 +332,13 @@ fn rows_of<'a>(
     Ok(rows)
 }
 
-/// Whether two texts are one path but for what does not matter in it.
+/// Whether two texts are the same path up to irrelevant differences.
 fn same_path(a: &str, b: &str) -> bool {
     let plain = |text: &str| text.replace('\\', "/").trim_start_matches("./").to_lowercase();
     plain(a) == plain(b)
 }
 
-/// Where a list says nothing of splits, but all its images lie in folders named for them.
+/// Splits of a list without a split column whose images all lie in folders named after splits.
 fn splits_by_folder(rows: &mut [Row], images: &Images, notes: &mut Vec<String>) {
     let split = |row: &Row| {
         let (folders, _) = images.files[row.image].0.rsplit_once('/')?;

@@ -1,23 +1,23 @@
-//! A list as a table: whatever separates its fields.
+//! A list as a table, with any common separator.
 
 use std::collections::HashMap;
 
 use archaeo_store::memory::{Budget, TooMuch};
 use serde_json::Value;
 
-/// What may separate the fields of a line. The later of equals is taken, so the most usual comes last.
+/// Separators of fields. The last of equally good ones is taken, so the most common comes last.
 const SEPARATORS: [u8; 4] = [b'|', b'\t', b';', b','];
 
-/// Lines that the separator is found by.
+/// Number of lines used to find the separator.
 const LOOKED_AT: usize = 100;
 
-/// Fields that a table of objects may have for each value that they give.
+/// Most fields per given value in a table of objects.
 const SPARSEST: usize = 64;
 
-/// Rows of texts, each with the number of its line.
+/// Rows of fields, each with its line number.
 pub(crate) struct Table {
     pub(crate) rows: Vec<(u64, Vec<String>)>,
-    /// Whether the first row is one of names for certain, as the keys of objects are.
+    /// Whether the first row is certainly a header, as are the keys of objects.
     pub(crate) has_names: bool,
     /// What its rows take.
     _budget: Budget,
@@ -33,10 +33,10 @@ const PLACE: u64 = 24;
 const LONGEST_OBJECT: usize = 1 << 20;
 
 impl Table {
-    /// Fields separated by commas, semicolons, tabs, bars or spaces, or one JSON object a line.
+    /// Fields separated by commas, semicolons, tabs, bars or spaces, or one JSON object per line.
     ///
     /// # Errors
-    /// Why it is none, as the end of a sentence.
+    /// Why it is not a table, as the end of a sentence.
     pub(crate) fn parse(text: &str, ending: &str) -> Result<Self, String> {
         let mut budget = Budget::of_file(text.len() as u64);
         if ending == "jsonl" {
@@ -45,7 +45,7 @@ impl Table {
         let too_much = |refused: TooMuch| format!("of its rows and columns {refused}");
         let count = |found: &dyn Fn(u8) -> bool| text.bytes().filter(|&byte| found(byte)).count() as u64;
         let lines = count(&|byte| byte == b'\n') + 1;
-        // A line of separators is a field for each of them.
+        // A line of separators has one field for each of them.
         let most = SEPARATORS.iter().map(|&separator| count(&|byte| byte == separator)).max().unwrap_or(0);
         budget.take(most, PLACE).map_err(too_much)?;
         let separator = separator(text);
@@ -73,7 +73,7 @@ impl Table {
         Ok(Table { rows, has_names: false, _budget: budget })
     }
 
-    /// Words, if every line has as many; else a path, in which there may be spaces, and a last word.
+    /// Words, if every line has the same number; otherwise a path, which may contain spaces, and a last word.
     fn of_words(text: &str, budget: Budget) -> Self {
         let lines = || (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
         let words = |line: &str| line.split_whitespace().count();
@@ -90,11 +90,11 @@ impl Table {
         Table { rows: rows.collect(), has_names: false, _budget: budget }
     }
 
-    /// The plain values of objects; what has parts of its own is left out.
+    /// The plain values of objects; nested values are skipped.
     fn of_objects(text: &str, mut budget: Budget) -> Result<Self, String> {
         let mut names: HashMap<String, usize> = HashMap::new();
         let mut rows = Vec::new();
-        // Objects of keys that are all different would make a table of as many columns as rows.
+        // Objects with all different keys would make a table with as many columns as rows.
         let (mut given, mut room) = (0usize, 0usize);
         for (number, line) in (1u64..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
             if line.len() > LONGEST_OBJECT {
@@ -162,7 +162,7 @@ fn reader(text: &str, separator: u8) -> csv::Reader<&[u8]> {
         .from_reader(text.as_bytes())
 }
 
-/// The separator that cuts most lines into as many fields as the first, which are the more the better.
+/// The separator that splits the most lines into as many fields as the first line; more fields are better.
 fn separator(text: &str) -> Option<u8> {
     let fits = |separator: u8| {
         let counts: Vec<usize> = reader(text, separator)

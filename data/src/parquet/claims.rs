@@ -1,8 +1,8 @@
-//! What a parquet file claims, read before memory is taken for it.
+//! Sizes that a parquet file claims, read before memory is allocated.
 //!
-//! Footers and page headers are structures of Thrift's compact protocol; of these only the few numbers that cost memory are
-//! looked at. Pages are walked through from header to header without unpacking them, so that what is counted is what the reader
-//! will meet, whatever the footer says. Format: <https://github.com/apache/parquet-format>.
+//! Footers and page headers are structures of Thrift's compact protocol; only the few numbers that determine memory are read.
+//! Pages are visited from header to header without unpacking them, so that the count is what the reader will meet, whatever the
+//! footer claims. Format: <https://github.com/apache/parquet-format>.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,13 +11,13 @@ use std::ops::Range;
 use flate2::read::MultiGzDecoder;
 use parquet::basic::Compression;
 
-/// Longest header of a page that is read; honest ones have some dozen bytes, and statistics.
+/// Longest header of a page that is read; legitimate ones have some dozen bytes, and statistics.
 const LONGEST_HEADER: u64 = 1 << 20;
 
 /// Deepest nesting of structures and lists.
 const DEEPEST: usize = 32;
 
-/// What the pages of a column claim together.
+/// Total claims of a column's pages.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Claims {
     /// Bytes of all pages once they are unpacked.
@@ -26,7 +26,7 @@ pub(super) struct Claims {
     pub(super) longest: u64,
     /// Entries of dictionaries.
     pub(super) entries: u64,
-    /// Whether values are given as differences from the one before, so that they may be any number of times as long as the page.
+    /// Whether values are encoded as differences from the previous one, so that they may be arbitrarily longer than the page.
     pub(super) incremental: bool,
 }
 
@@ -34,7 +34,7 @@ impl Claims {
     /// Walks through the pages that lie in `place`.
     ///
     /// # Errors
-    /// As the end of a sentence: pages that make no sense, or that unpack to more than they claim.
+    /// As the end of a sentence: invalid pages, or pages that unpack to more than they claim.
     pub(super) fn of_pages(
         file: &mut File,
         place: Range<u64>,
@@ -67,7 +67,7 @@ impl Claims {
     }
 }
 
-/// The encoding of byte arrays as the length that a value has in common with the one before it, and the rest.
+/// The encoding of byte arrays as the length of the prefix shared with the previous value, and the rest.
 const DELTA_BYTE_ARRAY: u64 = 7;
 
 /// A page's header.
@@ -98,7 +98,7 @@ impl Page {
         Ok(page)
     }
 
-    /// Whether a page of a compression whose reader takes what comes, however much it is, unpacks to no more than it claims.
+    /// Checks that a page unpacks to no more than it claims, for codecs whose reader does not check.
     fn check(&self, file: &mut File, start: u64, compression: Compression) -> Result<(), String> {
         let levels = self.levels.min(self.stored);
         let most = (self.unpacked + 1).saturating_sub(levels);
@@ -108,7 +108,7 @@ impl Page {
         let mut unpacked: Box<dyn Read + '_> = match compression {
             Compression::GZIP(_) => Box::new(MultiGzDecoder::new(packed)),
             Compression::BROTLI(_) => Box::new(brotli::Decompressor::new(packed, 1 << 16)),
-            // Of the others the reader takes no more than is claimed.
+            // For the others the reader enforces the claim.
             _ => return Ok(()),
         };
         let found = io::copy(&mut (&mut unpacked).take(most), &mut io::sink());
@@ -116,7 +116,7 @@ impl Page {
             Ok(found) if found == most => {
                 Err(format!("a page in it unpacks to more than the {} bytes that it claims", self.unpacked))
             }
-            // What is damaged is left for the reader to tell; up to there it was no longer.
+            // Damage is left for the reader to report; up to there it was not too long.
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -125,7 +125,7 @@ impl Page {
 /// Elements of all lists in a footer: its memory grows with them.
 ///
 /// # Errors
-/// A footer that makes no sense.
+/// An invalid footer.
 pub(super) fn elements(mut footer: &[u8]) -> io::Result<u64> {
     let mut elements = 0u64;
     structure(&mut footer, DEEPEST, &mut |_, _| elements += 1)?;

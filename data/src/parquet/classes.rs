@@ -1,4 +1,4 @@
-//! From labels as a table has them, numbers or texts, to classes.
+//! Classes from a table's labels, which are numbers or texts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub(super) enum Label {
     Text(String),
 }
 
-/// A label beyond this is a slip, not a class.
+/// A label beyond this is an error, not a class.
 pub(super) const MAX_CLASS: usize = 999_999;
 
 /// Records by split.
@@ -49,7 +49,7 @@ pub(super) fn classify(
                 "some of its files have numbers for labels and others texts; give them labels of one kind",
             ));
         }
-        // Names that are not those of the texts are of something else.
+        // Names that do not match the texts belong to something else.
         Some(names) if texts.is_subset(&names.iter().map(String::as_str).collect()) => names,
         None if texts.is_empty() => numbers.iter().map(ToString::to_string).collect(),
         _ => {

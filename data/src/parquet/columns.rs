@@ -1,4 +1,4 @@
-//! Which columns of a table hold its images and its labels.
+//! Finds the columns of a table that hold images and labels.
 
 use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
@@ -15,7 +15,7 @@ pub(super) struct Columns {
     pub(super) labels: usize,
     /// The name of the column of labels.
     pub(super) label_name: String,
-    /// What to know about the choice.
+    /// Notes on the choice.
     pub(super) notes: Vec<String>,
 }
 
@@ -23,7 +23,7 @@ impl Columns {
     /// Chooses by the schema and by the `features` of Hugging Face's metadata.
     ///
     /// # Errors
-    /// As the end of a sentence: no column of images or labels, or several of which none is named as such.
+    /// As the end of a sentence: no column of images or labels, or several without a telling name.
     pub(super) fn choose(schema: &SchemaDescriptor, features: &Value) -> Result<Self, String> {
         let (image_name, images) = image_column(schema, features)?;
         let (label_name, labels, others) = label_column(schema, features, &image_name)?;
@@ -80,7 +80,7 @@ fn image_column(schema: &SchemaDescriptor, features: &Value) -> Result<(String, 
     }
 }
 
-/// Names that labels go by, the likeliest first.
+/// Common names of label columns, likeliest first.
 const LABELS: [&str; 8] =
     ["label", "labels", "fine_label", "target", "class", "category", "class_label", "label_id"];
 
@@ -114,7 +114,7 @@ fn label_column(
     let mut lists = in_lists.filter(|(column, name)| column.max_rep_level() > 0 && LABELS.contains(name));
     if let Some((_, name)) = lists.next() {
         return Err(format!(
-            "its column `{name}` holds several labels a row; only one label an image can be used"
+            "its column `{name}` holds several labels per row; only one label per image can be used"
         ));
     }
     if likely.len() > 1 {
@@ -134,7 +134,7 @@ fn label_column(
     })
 }
 
-/// Whether a column of bytes is one of texts.
+/// Whether a column of bytes holds texts.
 fn is_text(column: &ColumnDescriptor) -> bool {
     matches!(column.logical_type_ref(), Some(LogicalType::String | LogicalType::Enum))
         || matches!(column.converted_type(), ConvertedType::UTF8 | ConvertedType::ENUM)

@@ -57,7 +57,7 @@ pub(super) fn read(shards: &[PathBuf]) -> Result<Layout, DataError> {
         names = first;
         match shard.rows(&mut budget)? {
             Some(rows) => {
-                // What the images take stays taken as long as one of them is there.
+                // The images' memory stays reserved as long as one of them exists.
                 let budget = Arc::new(budget);
                 let row = |(identifier, label, image): (String, Label, Option<ByteArray>)| Row {
                     identifier,
@@ -140,7 +140,7 @@ impl<'a> Shard<'a> {
         let elements = claims::elements(&footer).map_err(|error| damaged(path, &error))?;
         budget.take(elements, ELEMENT).map_err(too_much)?;
         drop(footer);
-        // Without tries at other forms of it, one of which takes whatever comes.
+        // Without fallback to other decoders, one of which does not check sizes.
         let properties = ReaderProperties::builder().set_backward_compatible_lz4(false).build();
         let options = ReadOptionsBuilder::new().with_reader_properties(properties).build();
         let reader =
@@ -204,7 +204,7 @@ impl<'a> Shard<'a> {
         }
     }
 
-    /// One label a row; `None` for a null, for -1 and for an empty text, which stand for no label.
+    /// One label per row; `None` for a null, for -1 and for an empty text, which mean no label.
     fn labels(
         &self,
         group: usize,
@@ -236,7 +236,7 @@ impl<'a> Shard<'a> {
         let numbers = |labels: Vec<Option<i128>>| {
             labels.into_iter().enumerate().map(number).collect::<Result<Vec<_>, _>>()
         };
-        // What is not a number stands for no label.
+        // NaN means no label.
         let whole = |(i, label): (usize, Option<f64>)| match label {
             None => Ok(None),
             Some(label) if label.is_nan() => Ok(None),
@@ -340,7 +340,8 @@ impl<'a> Shard<'a> {
         Ok((reader, claims.incremental))
     }
 
-    /// As [`Shard::values`]. Where each value may be as long as all before it, they are read one by one, and taken from the budget.
+    /// As [`Shard::values`]. If each value may be as long as all previous ones, they are read one by one, and their memory is
+    /// taken from the budget.
     fn byte_arrays(
         &self,
         group: usize,
@@ -374,7 +375,7 @@ impl<'a> Shard<'a> {
         Ok(all)
     }
 
-    /// One value a row, `None` where the value or anything around it is null.
+    /// One value per row, `None` if the value or any enclosing group is null.
     fn values<T: DataType>(
         &self,
         group: usize,

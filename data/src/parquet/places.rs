@@ -2,7 +2,7 @@
 
 use parquet::file::metadata::ParquetMetaData;
 
-/// Looks at the places and sizes of all columns of a file of `length` bytes.
+/// Checks the positions and sizes of all columns of a file of `length` bytes.
 ///
 /// # Errors
 /// What cannot be, as a phrase.

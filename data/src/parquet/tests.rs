@@ -1,4 +1,4 @@
-//! Tables as people write them: which columns are taken, labels of every type, every compression.
+//! Tables as found in practice: choice of columns, labels of every type, every compression.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,12 +1,11 @@
 //! Sherds, the built-in data set: a scientific instrument, generated from a seed.
 //!
-//! Each image shows one of ten shapes, filled with one of ten textures, in random colours, place, scale and
-//! rotation, on a cluttered background and with two pieces of clutter in front of it. **The class is the shape.**
-//! In training the texture follows the class with probability [`SherdsConfig::correlation`], so a model is tempted
-//! to learn the texture instead; where clutter hides what tells two shapes apart, the texture is even the best
-//! evidence there is. The other splits measure how far a model follows it. Every image knows its shape, its texture
-//! and the exact mask of what can be seen of its object, so an explanation can be checked against what the image
-//! really shows.
+//! Each image shows one of ten shapes, filled with one of ten textures, with random colours, position, scale and rotation, on a
+//! cluttered background and with two pieces of clutter in front of it. **The class is the shape.** In training the texture
+//! follows the class with probability [`SherdsConfig::correlation`], so a model is tempted to learn the texture instead; where
+//! clutter hides what distinguishes two shapes, the texture is even the best evidence. The other splits measure how far a model
+//! follows it. Every image comes with its shape, its texture and the exact mask of the visible part of its object, so
+//! explanations can be checked against the ground truth.
 //!
 //! | split | texture |
 //! |---|---|
@@ -30,10 +29,10 @@ use serde::{Deserialize, Serialize};
 use super::{DataError, Image, Mask, Sample, Truth};
 use archaeo_random::{Draw, keyed_rng};
 
-/// Grows whenever the same configuration would give other images.
+/// Incremented whenever the same configuration would give different images.
 pub const SHERDS_VERSION: u32 = 2;
 
-/// What Sherds consists of.
+/// Configuration of Sherds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SherdsConfig {
@@ -51,7 +50,7 @@ pub struct SherdsConfig {
     pub aligned: usize,
     /// Images in `conflict`.
     pub conflict: usize,
-    /// Probability that a training image's texture is its class's own; 0.1 is no correlation at all.
+    /// Probability that a training image's texture is its class's own; 0.1 means no correlation.
     pub correlation: f32,
     /// Smallest and largest radius of the object, as a share of the image's side.
     pub scale: (f32, f32),
@@ -108,7 +107,7 @@ impl SherdsConfig {
     /// Reads `size=64,train=5000,correlation=0.9` on top of `self`: the part after `sherds:` of a source.
     ///
     /// # Errors
-    /// An unknown parameter, or a value that is no number of the right kind.
+    /// An unknown parameter, or a value that is not a number of the right kind.
     pub fn with_parameters(&self, text: &str) -> Result<Self, DataError> {
         let invalid = |reason: String| DataError::Sherds { reason };
         let mut table = serde_json::to_value(self).map_err(|error| invalid(error.to_string()))?;
@@ -187,7 +186,7 @@ fn parse_value(text: &str) -> Option<serde_json::Value> {
     }
 }
 
-/// A split of Sherds; what it fixes is the relation of texture and shape.
+/// A split of Sherds, defined by the relation of texture and shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SherdsSplit {
     /// Texture correlated with the class.
@@ -255,7 +254,7 @@ impl Sherds {
 
     /// The texture of image `index` of `split`.
     ///
-    /// Where the split asks for equal shares, textures take turns as well: the crossing of shape and texture
+    /// Where the split has equal shares, textures take turns as well: the crossing of shape and texture
     /// is then exactly balanced in every run of 100 (test) or 90 (conflict) images.
     pub fn texture(&self, split: SherdsSplit, index: usize) -> Texture {
         let classes = Texture::ALL.len();
@@ -287,7 +286,7 @@ impl Sherds {
         scene::draw(&self.config, shape, texture, rng)
     }
 
-    /// All that determines the images, as text.
+    /// Everything that determines the images, as text.
     pub fn description(&self) -> String {
         format!("sherds {SHERDS_VERSION} {:?}", self.config)
     }

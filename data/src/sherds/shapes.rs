@@ -1,6 +1,6 @@
 //! The ten shapes that are the classes of Sherds.
 
-/// A silhouette, told from the others under any rotation.
+/// A silhouette, distinguishable from the others under any rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
@@ -59,7 +59,7 @@ impl Shape {
 
     /// Whether the point (x, y), y upwards, lies inside the shape drawn in the unit disc.
     ///
-    /// Sizes are chosen by eye so that no shape is told by its area alone. Only sums, products and
+    /// Sizes are chosen by eye so that no shape is identified by its area alone. Only sums, products and
     /// comparisons: the same on every processor.
     pub fn contains(self, x: f32, y: f32) -> bool {
         let square = x * x + y * y;

@@ -1,4 +1,4 @@
-//! Small files that claim much: refused with the file's name before memory is taken, or read for what they are.
+//! Small files with large claims: refused by name before memory is allocated, or read correctly.
 
 use std::fs::File;
 use std::io::Write;
@@ -13,7 +13,7 @@ fn complaint(path: &Path) -> String {
     said
 }
 
-/// An array of 8-bit integers with this shape, followed by so many zeros.
+/// An array of 8-bit integers with this shape, followed by `zeros` zero bytes.
 fn array(archive: &mut zip::ZipWriter<File>, name: &str, kind: &str, shape: &str, zeros: usize) {
     let options =
         zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);

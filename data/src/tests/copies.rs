@@ -1,4 +1,4 @@
-//! Images that are there twice, and images that show nothing.
+//! Duplicate images and blank images.
 
 use super::*;
 

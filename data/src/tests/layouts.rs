@@ -1,4 +1,4 @@
-//! Folders as people have them.
+//! Folders as found in practice.
 
 use super::*;
 

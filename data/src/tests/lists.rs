@@ -1,4 +1,4 @@
-//! Lists as people have them.
+//! Lists as found in practice.
 
 use super::*;
 
@@ -112,7 +112,7 @@ fn lists_of_splits_and_columns_of_splits() {
     ]);
     let dataset = open_path(folder.path()).expect("opens");
     assert_eq!(lengths(&dataset), [("test", 4), ("train", 6), ("val", 2)]);
-    // As competitions have it.
+    // As in competitions.
     let unlabelled: String = (6..12).map(|i| format!("im{i}.png\n")).collect();
     let unlabelled = format!("image\n{unlabelled}").into_bytes();
     let folder = listed(&[
@@ -236,7 +236,7 @@ fn absent_images_are_counted_and_strict_about_nothing_else() {
         ],
     );
     has_note(&dataset, &["3 images are not in labels.csv"]);
-    // A list of which nearly nothing is there: its rows are gone through once, and named by their number.
+    // A list whose images are nearly all missing: its rows are visited once, and counted.
     let many: String = (0..100_000).map(|i| format!("x{i}.png,{}\n", cat_or_dog(i))).collect();
     let text = format!("file,label\n{many}im0.png,cat\nim1.png,dog\n");
     let folder = listed(&[("labels.csv", text.as_bytes())]);

@@ -1,4 +1,4 @@
-//! A great many of something: what is done with each must not depend on how many there are.
+//! Very many of something: the cost per item must not depend on their number.
 
 use std::sync::mpsc;
 use std::time::Duration;

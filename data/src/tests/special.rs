@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::*;
 
-/// A pipe that nobody writes to: whoever opens it as a file waits for ever.
+/// A pipe without a writer: opening it as a file would wait for ever.
 fn pipe(path: &Path) {
     let made = Command::new("mkfifo").arg(path).status().expect("mkfifo is part of every Unix");
     assert!(made.success());
@@ -29,7 +29,7 @@ fn pipes_and_devices_are_named_and_not_waited_for() {
     let said = open("-", &options()).map(|dataset| dataset.name).expect_err("an error").to_string();
     assert!(said.contains("standard input is not read"), "{said}");
 
-    // In place of the files of every layout that is found by its files' names.
+    // Replaces the files of every layout that is found by file names.
     for name in
         ["data_batch_1.bin", "data_batch_1", "train-images-idx3-ubyte", "train-00000-of-00001.parquet"]
     {
@@ -39,7 +39,7 @@ fn pipes_and_devices_are_named_and_not_waited_for() {
         let said = complaint(&set);
         assert!(said.contains(name) && said.contains("a pipe"), "{said}");
     }
-    // A list that cannot be read is said to be one where labels are missing.
+    // An unreadable list is reported where labels are missing.
     write(&path("flat"), &BTreeMap::from([("1.png".into(), png(1)), ("2.png".into(), png(2))]));
     pipe(&path("flat/labels.csv"));
     let said = complaint(&path("flat"));
@@ -50,7 +50,7 @@ fn pipes_and_devices_are_named_and_not_waited_for() {
     let mut dataset = open_path(&path("set")).expect("opens");
     assert_eq!(dataset.split("all").expect("all").len(), 6);
     assert!(dataset.notes.contains(&"ant/pipe.png was left out: a pipe".to_string()), "{:?}", dataset.notes);
-    // A file that was one when it was listed.
+    // A file that is replaced by a pipe after it was listed.
     std::fs::remove_file(path("set/ant/000.png")).expect("removed");
     pipe(&path("set/ant/000.png"));
     let bad = dataset.verify(&["all"]).expect("verifies");

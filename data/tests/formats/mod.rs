@@ -1,4 +1,4 @@
-//! Pictures as files of every format that is read.
+//! Pictures as files of every supported format.
 
 use std::io::Cursor;
 

@@ -32,9 +32,18 @@ fn is_quick(investigation: &Investigation) -> bool {
 fn training(investigation: &Investigation) -> Vec<String> {
     let mut items = Vec::new();
     let trained: Vec<_> = investigation.models.iter().filter(|model| !model.history.is_empty()).collect();
-    if !trained.is_empty() {
+    let once: Vec<String> = (trained.iter())
+        .filter(|model| model.more_runs.is_empty())
+        .map(|model| model.card.name.clone())
+        .collect();
+    if !once.is_empty() {
+        let (which, was) = match once.len() {
+            all if all == trained.len() => ("Each model".to_owned(), "was"),
+            1 => (listed(&once), "was"),
+            _ => (listed(&once), "were"),
+        };
         items.push(format!(
-            "Each model was trained once, with seed {}. Intervals tell how the numbers would vary with other images, not with \
+            "{which} {was} trained once, with seed {}. Intervals tell how the numbers would vary with other images, not with \
              another training run.",
             investigation.provenance.seed
         ));

@@ -40,8 +40,8 @@ pub fn attention_context_backward(
     });
 }
 
-/// The gradients of [`attention_weights`](super::attention_weights) to queries and keys, and to the scores (before the biases) where
-/// those are wanted: a bias's gradient is their sum over what it was repeated along.
+/// The gradients of [`attention_weights`](super::attention_weights) to queries and keys, and to the scores (before the biases) if
+/// requested: a bias's gradient is their sum over what it was repeated along.
 ///
 /// # Panics
 /// If shapes do not fit.
@@ -66,9 +66,10 @@ pub fn attention_weights_backward(
     });
 }
 
-/// The gradients of [`attention_forward`](super::attention_forward) to queries, keys, values and, where wanted, scores, with the bits
-/// of [`attention_context_backward`] followed by [`attention_weights_backward`]. The weights are computed again, head by head:
-/// kept, they are a fifth of what a Vision Transformer of 197 tokens keeps for its gradients; computed, a fiftieth of its time.
+/// The gradients of [`attention_forward`](super::attention_forward) to queries, keys, values and, if requested, scores, with the bits
+/// of [`attention_context_backward`] followed by [`attention_weights_backward`]. The weights are recomputed head by head: storing
+/// them would take a fifth of what a Vision Transformer of 197 tokens keeps for its gradients, recomputing takes a fiftieth of
+/// its time.
 ///
 /// # Panics
 /// If shapes do not fit.
@@ -163,7 +164,7 @@ impl<'a> ScoreGradient<'a> {
         }
     }
 
-    /// Without queries or without keys nothing flows back to the other.
+    /// Without queries or keys the gradient of the other is zero.
     fn zero(&self, image: usize, head: usize) {
         for heads in [&self.dq, &self.dk] {
             let (target, stride) = heads.target(image, head);

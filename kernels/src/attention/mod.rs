@@ -17,10 +17,10 @@ use crate::softmax::softmax_in_place;
 use crate::{Level, Precision};
 use std::ops::Range;
 
-/// Numbers added to the scores before the softmax: a mask (0 or −∞), relative position biases.
+/// Values added to the scores before the softmax: a mask (0 or −∞), relative position biases.
 ///
-/// `[images, heads, queries, keys]`, where `images` divides the batch and repeats along it (so a mask for
-/// each of Swin's windows serves every image), and `heads` and `queries` may be 1.
+/// `[images, heads, queries, keys]`, where `images` divides the batch and repeats along it (so one mask per Swin window serves
+/// every image), and `heads` and `queries` may be 1.
 #[derive(Clone, Copy, Debug)]
 pub struct ScoreBias<'a> {
     data: &'a [f32],
@@ -94,7 +94,7 @@ impl Scores {
 /// A · B, times `scale`, written on this thread.
 ///
 /// # Safety
-/// `c` is writable for the product's rows, `stride` apart, and nobody else uses them.
+/// `c` is writable for the product's rows, `stride` apart, and not used elsewhere.
 unsafe fn multiply(
     level: Level,
     a: Matrix<'_>,
@@ -195,7 +195,7 @@ fn check_context(scores: &Scores, v: Heads<'_>, context: crate::HeadsShape) {
     );
 }
 
-/// Queries whose weights are held at once when nobody wants to keep them.
+/// Queries whose weights are held at once when they are not kept.
 const QUERIES_AT_ONCE: usize = 256;
 
 /// [`attention_weights`] and [`attention_context`] in one pass, with the same bits; the weights are not kept.

@@ -50,18 +50,18 @@ impl ChannelShape {
 /// What follows the normalisation: plus residual, then ReLU.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChannelEpilogue<'a> {
-    /// Numbers of the output's shape.
+    /// Values of the output's shape.
     pub residual: Option<&'a [f32]>,
     /// Replace negative results by zero.
     pub relu: bool,
 }
 
-/// What the forward pass learns of each channel.
+/// Statistics of each channel from the forward pass.
 #[derive(Debug)]
 pub struct BatchStatistics<'a> {
     /// The mean over images and positions.
     pub mean: &'a mut [f32],
-    /// The variance, divided by the count (running estimates want it divided by the count less one).
+    /// The variance, divided by the count (running estimates divide by the count less one).
     pub variance: &'a mut [f32],
     /// 1 / √(variance + ε), which the gradient needs.
     pub reciprocal_deviation: &'a mut [f32],
@@ -119,24 +119,24 @@ pub fn batch_norm_forward<N: Stored>(
 /// The gradients of [`batch_norm_forward`].
 #[derive(Debug)]
 pub struct BatchNormGradients<'a, N = f32> {
-    /// To the input, stored as it is.
+    /// Gradient of the input, stored in the input's format.
     pub dx: &'a mut [N],
-    /// To γ.
+    /// Gradient of γ, `[channels]`.
     pub dgamma: &'a mut [f32],
-    /// To β.
+    /// Gradient of β, `[channels]`.
     pub dbeta: &'a mut [f32],
-    /// To the residual: dy where the ReLU let through.
+    /// Gradient of the residual: dy where the ReLU is active.
     pub dresidual: Option<&'a mut [f32]>,
 }
 
-/// Where the ReLU of [`batch_norm_forward`] let through.
+/// Where the ReLU of [`batch_norm_forward`] is active.
 #[derive(Clone, Copy, Debug)]
 pub enum ReluMask<'a> {
-    /// There was no ReLU.
+    /// No ReLU.
     Absent,
     /// Where this output y is positive.
     Output(&'a [f32]),
-    /// There was no residual: where the normalisation with this β is positive, which is quicker to compute than to read.
+    /// Without a residual: where the normalisation with this β is positive, which is faster to compute than to read.
     Beta(&'a [f32]),
 }
 
@@ -221,7 +221,7 @@ pub fn batch_norm_backward<N: Stored>(
     });
 }
 
-/// The gradients of y = x · scale + shift by channel, plus residual, then ReLU, to x and, where wanted, the residual, for
+/// The gradients of y = x · scale + shift by channel, plus residual, then ReLU, to x and, if requested, the residual, for
 /// constant scale and shift; `relu_output` is y if there was a ReLU.
 ///
 /// # Panics

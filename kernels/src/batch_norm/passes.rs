@@ -2,7 +2,7 @@
 
 use crate::simd::{Simd, load_ahead, load_some, simd_fn, store_some};
 
-/// y = (x − centre) · scale + shift, then ReLU if wanted.
+/// y = (x − centre) · scale + shift, then ReLU if requested.
 #[derive(Clone, Copy)]
 pub(super) struct Affine {
     pub(super) centre: f32,
@@ -44,18 +44,18 @@ simd_fn! {
     }
 }
 
-/// Where the ReLU after the normalisation let through: where its output is positive.
+/// Where the ReLU after the normalisation is active: where its output is positive.
 #[derive(Clone, Copy)]
 pub(super) enum Passed<'a> {
-    /// There was none.
+    /// No ReLU.
     Everywhere,
-    /// Its output.
+    /// The stored output of the ReLU.
     Output(&'a [f32]),
-    /// Nothing was added before it: its output is computed again.
+    /// No residual before it: its output is recomputed.
     Again(Affine),
 }
 
-/// dy where the ReLU let through.
+/// dy where the ReLU is active.
 #[inline(always)]
 fn masked<S: Simd>(simd: S, passed: Passed<'_>, x: S::Vector, dy: &[f32], first: usize) -> S::Vector {
     let gradient = load_ahead(simd, &dy[first..]);

@@ -1,7 +1,7 @@
-//! Convolution as a matrix product for each image: weights `[out_channels, in_channels · kernel]` by patches
+//! Convolution as one matrix product per image: weights `[out_channels, in_channels · kernel]` by patches
 //! `[in_channels · kernel, positions]`.
 //!
-//! The patches are packed straight from the image into the product's panels ([`super::patches`]), so the patch matrix never
+//! The patches are packed directly from the image into the product's panels ([`super::patches`]), so the patch matrix never
 //! exists. Several small images share a panel. Sums run over k = (channel, kernel row, kernel column) in blocks.
 
 use super::filters::{FilterOperand, Filters};
@@ -54,13 +54,13 @@ pub(super) fn forward<X: Stored, Y: Stored>(
     });
 }
 
-/// Panels that are packed together, so that what is read of a channel is one long piece.
+/// Panels packed together, so that a channel is read in one long piece.
 const PANELS_PER_TASK: usize = 8;
 /// Numbers that are packed together: they stay in the second-level cache.
 const PACKED: usize = 1 << 17;
 /// Tasks below which a task has fewer panels.
 const TASKS: usize = 32;
-/// Output channels that a task multiplies by one panel before it turns to the next: their weights stay in the second-level
+/// Output channels that a task multiplies by one panel before moving to the next: their weights stay in the second-level
 /// cache for all its panels.
 const CHANNELS_AT_ONCE: usize = 64;
 
@@ -77,7 +77,7 @@ struct Forward<'a, X, Y> {
 }
 
 impl<X: Stored, Y: Stored> Forward<'_, X, Y> {
-    /// Computes some output channels of a group at the positions of some vectors, which are all images' own or all shared.
+    /// Computes some output channels of a group at the positions of some vectors, either all of single images or all shared.
     fn panels(&self, group: usize, channels: Range<usize>, vectors: Range<usize>) {
         let (shape, lanes) = (self.shape, self.tile.lanes);
         let per_panel = self.tile.columns / lanes;
@@ -178,14 +178,14 @@ impl<X: Stored, Y: Stored> Forward<'_, X, Y> {
         }
     }
 
-    /// Brings the rows of gathered vectors, of the channels from `channel` on, to their images.
+    /// Copies the rows of gathered vectors, for channels from `channel` on, to their images.
     fn sort(&self, channel: usize, vectors: Range<usize>, sums: &[f32]) {
         let (shape, positions, lanes) = (self.shape, self.shape.positions(), self.tile.lanes);
         let leftover = self.table.leftover();
         let ConvolutionEpilogue { residual, relu, .. } = self.epilogue;
         let store = |image: usize, channel: usize, position: usize, sums: &[f32]| {
             let start = (image * shape.out_channels + channel) * positions + position;
-            // SAFETY: a task alone writes its channels' positions.
+            // SAFETY: only this task writes its channels' positions.
             let y = unsafe { self.y.slice(start, sums.len()) };
             match residual {
                 None => convert(self.level, sums, y),
@@ -209,7 +209,7 @@ impl<X: Stored, Y: Stored> Forward<'_, X, Y> {
         }
     }
 
-    /// What is done to the sums from `first_channel` on; where they are gathered, a residual comes later.
+    /// The epilogue of the sums from `first_channel` on; where they are gathered, a residual is added later.
     fn finish(&self, first_channel: usize, gathered: bool) -> Finish {
         let positions = self.shape.positions();
         let residual = self.epilogue.residual.filter(|_| !gathered);

@@ -33,8 +33,7 @@ impl<'a> From<&'a Vec<f32>> for Filters<'a> {
 }
 
 impl<'a> Filters<'a> {
-    /// The same weights, with what [`PackedFilters::new`] made of them: a convolution in bfloat16 reads that instead. Results have
-    /// the same bits.
+    /// The same weights with their [`PackedFilters`], which a convolution in bfloat16 reads instead. Results are bit-identical.
     pub fn packed(self, packed: &'a PackedFilters) -> Self {
         Filters { packed: Some(packed), ..self }
     }
@@ -50,7 +49,7 @@ pub struct PackedFilters {
 }
 
 impl PackedFilters {
-    /// Rounds `weight`; nothing where the convolution does not read weights in bfloat16: 3×3 kernels by Winograd's algorithm.
+    /// Rounds `weight`; empty if the convolution does not read weights in bfloat16, as for 3×3 kernels by Winograd's algorithm.
     ///
     /// # Panics
     /// If the weight is not one of `shape`.
@@ -64,13 +63,13 @@ impl PackedFilters {
         Some(PackedFilters { level, taps: shape.taps(), lengths: lengths(shape), words })
     }
 
-    /// Memory that they take.
+    /// Memory used, in bytes.
     pub fn bytes(&self) -> usize {
         self.words.iter().map(|words| size_of_val(&**words)).sum()
     }
 }
 
-/// Outputs of a group, and numbers that each is summed over.
+/// Outputs of a group, and the number of products in each sum.
 fn lengths(shape: &Convolution) -> [usize; 2] {
     [shape.group_outputs(), shape.patch_len()]
 }
@@ -82,7 +81,7 @@ fn blocks(shape: &Convolution) -> Vec<Range<usize>> {
     (0..inputs).step_by(channels).map(|c| c..(c + channels).min(inputs)).collect()
 }
 
-/// bfloat16 words of each group and block in turn, in memory of the length that `memory` is asked for.
+/// bfloat16 words of each group and block in turn, in memory allocated by `memory`.
 fn pack<M: std::ops::DerefMut<Target = [f32]>>(
     level: Level,
     shape: &Convolution,
@@ -113,7 +112,7 @@ fn pack_rows(level: Level, matrix: &Matrix<'_>, k: Range<usize>, packed: &mut [f
     parallel::for_each(matrix.rows.div_ceil(rows_per_task), |task| {
         let rows = task * rows_per_task..((task + 1) * rows_per_task).min(matrix.rows);
         let length = rows.len().next_multiple_of(tile_rows) * depth;
-        // SAFETY: tasks have whole strips of their own.
+        // SAFETY: each task has its own whole strips.
         let strips = unsafe { shared.slice(rows.start * depth, length) };
         pack_left(level, matrix, rows, k.clone(), Precision::Bf16, strips);
     });

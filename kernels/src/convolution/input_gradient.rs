@@ -32,7 +32,7 @@ pub fn convolution_input_gradient<N: Stored>(
     }
 }
 
-/// At stride 1 the gradient is itself a convolution, by the kernel turned half round, with the roles of input
+/// At stride 1 the gradient is itself a convolution, by the kernel rotated by 180°, with the roles of input
 /// and output channels exchanged.
 fn by_reversed_kernel<N: Stored>(
     shape: &Convolution,
@@ -57,7 +57,7 @@ fn by_reversed_kernel<N: Stored>(
     convolution_forward(&transposed, dy, &reversed[..], ConvolutionEpilogue::default(), dx, precision);
 }
 
-/// Input channels whose kernels one task turns: their numbers for an output are read as one piece.
+/// Input channels whose kernels one task reverses: their values for an output are contiguous.
 const REVERSED_PER_TASK: usize = 16;
 
 /// `[output, input, tap]` becomes `[input, output, reversed tap]`.
@@ -76,7 +76,7 @@ fn reverse(weight: &[f32], [outputs, inputs, taps]: [usize; 3], reversed: &mut [
     });
 }
 
-/// The kernel turned half round. Of the usual size, known to the compiler, it stays in registers.
+/// The kernel rotated by 180°. With the usual size known at compile time, it stays in registers.
 fn turn(kernel: &[f32], turned: &mut [f32]) {
     match (<&[f32; 9]>::try_from(kernel), <&mut [f32; 9]>::try_from(&mut *turned)) {
         (Ok(kernel), Ok(turned)) => *turned = std::array::from_fn(|tap| kernel[8 - tap]),
@@ -100,7 +100,7 @@ fn by_scattering<N: Stored>(
     let (positions, plane) = (shape.positions(), shape.input_positions());
     let channels = (PATCH_NUMBERS / (taps * positions)).clamp(1, inputs);
     let blocks = inputs.div_ceil(channels);
-    // Of each group Wᵀ, whose rows every image's product then reads as they lie.
+    // Wᵀ of each group, whose rows every image's product then reads in place.
     let mut transposed = Scratch::take(weight.len());
     let group_len = outputs * inputs * taps;
     for (weight, transposed) in weight.chunks(group_len).zip(transposed.chunks_mut(group_len)) {
@@ -119,7 +119,7 @@ fn by_scattering<N: Stored>(
         let b = Matrix::new(dy, outputs, positions);
         let mut patches = Scratch::take(channels * taps * positions);
         let product = Product::new(level, a, b, precision);
-        // SAFETY: the scratch is this task's own and has the product's shape.
+        // SAFETY: the scratch belongs to this task and has the product's shape.
         unsafe { product.run(Shared::new(&mut patches), positions, Threads::One, &|_, _| {}) }
         let channel = image * shape.in_channels + group * inputs + first;
         // SAFETY: tasks have disjoint channels of disjoint images.
@@ -131,7 +131,7 @@ fn by_scattering<N: Stored>(
     });
 }
 
-/// Adds one channel's patch gradient `[taps, positions]` to the elements that it was made of.
+/// Adds one channel's patch gradient `[taps, positions]` to the elements it came from.
 fn scatter(shape: &Convolution, patches: &[f32], plane: &mut [f32]) {
     let [height, width] = shape.input_size;
     let [output_height, output_width] = shape.output_size();

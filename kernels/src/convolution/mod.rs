@@ -1,7 +1,7 @@
 //! Two-dimensional convolution of `[batch, channels, height, width]` images (cross-correlation, as usual).
 //!
-//! 3×3 kernels at stride 1 go by [`winograd`]'s algorithm where that pays, everything else by the sum itself ([`direct`]); which
-//! one depends on the layer only, as the order of each sum does, so an image's output does not depend on its batch.
+//! 3×3 kernels at stride 1 use [`winograd`]'s algorithm where that is faster, all others the sum itself ([`direct`]). The choice
+//! and the order of each sum depend only on the layer, so an image's output does not depend on its batch.
 
 mod direct;
 mod filters;
@@ -18,20 +18,20 @@ pub use weight_gradient::convolution_weight_gradient;
 
 use crate::{Precision, Stored};
 
-/// What is done to a convolution's sums before they are stored: times scale, plus bias, plus residual, then ReLU.
+/// Epilogue of a convolution's sums before they are stored: times scale, plus bias, plus residual, then ReLU.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConvolutionEpilogue<'a> {
-    /// One factor for each output channel; only together with a bias.
+    /// One factor per output channel; only together with a bias.
     pub scale: Option<&'a [f32]>,
-    /// One number for each output channel.
+    /// One value per output channel.
     pub bias: Option<&'a [f32]>,
-    /// Numbers of the output's shape.
+    /// Values of the output's shape.
     pub residual: Option<&'a [f32]>,
     /// Replace negative results by zero.
     pub relu: bool,
 }
 
-/// y = convolution of `x` by `filters`, plus what `epilogue` says.
+/// y = convolution of `x` by `filters`, followed by `epilogue`.
 ///
 /// # Panics
 /// If lengths do not fit.
@@ -65,7 +65,7 @@ pub fn convolution_forward<'a, X: Stored, Y: Stored>(
     direct::forward(shape, x, filters, epilogue, y, precision);
 }
 
-/// y = values + residual, then ReLU if wanted.
+/// y = values + residual, then ReLU if requested.
 #[inline(always)]
 fn add_residual<Y: Stored>(values: &[f32], residual: &[f32], relu: bool, y: &mut [Y]) {
     for ((y, value), residual) in y.iter_mut().zip(values).zip(residual) {

@@ -1,25 +1,25 @@
-//! Which input elements the kernel meets at each output position, and their packing.
+//! The input elements under the kernel at each output position, and their packing.
 
 use super::Convolution;
 use crate::simd::{Simd, WHOLE, load_lanes, simd_fn};
 use crate::{Precision, Stored};
 use std::ops::Range;
 
-/// For every vector of output positions and every kernel element ("tap"): which lanes meet the input rather than the
-/// padding, and where. The same for every image and channel.
+/// For every vector of output positions and every kernel element ("tap"): which lanes lie in the input rather than the padding,
+/// and where. The table is the same for every image and channel.
 ///
-/// A vector holds neighbouring positions of one image. Where an image's last vector would be half empty or more, the
-/// positions left over of several images share one. What a position meets at a tap lies at the sum of an offset of the
-/// position and one of the tap.
+/// A vector holds neighbouring positions of one image. Where an image's last vector would be half empty or more, the remaining
+/// positions of several images share one. The element of a position at a tap lies at the sum of an offset of the position and one
+/// of the tap.
 pub(super) struct PatchTable {
     lanes: usize,
-    /// Vectors of every image.
+    /// Vectors per image.
     own: usize,
-    /// Vectors of the whole batch that come after all images' own.
+    /// Shared vectors of the whole batch, which come after those of single images.
     shared: usize,
     leftover: Leftover,
     image_len: usize,
-    /// From an element to the one that is asked for when it is read.
+    /// Distance from an element to the one prefetched when it is read.
     ahead: isize,
     batch: usize,
     /// Offsets of the taps; those in the padding are negative.
@@ -40,21 +40,21 @@ enum Step {
     Any,
 }
 
-/// Channels between what is packed and what is asked for from memory. The processor does not foresee the way from plane to plane.
+/// Distance, in channels, between packing and prefetching. The processor does not predict the step from plane to plane.
 const CHANNELS_AHEAD: usize = 8;
 
-/// The positions of each image in a shared vector, and the images that share one; none where nothing is shared.
+/// The positions of each image in a shared vector, and the images that share one; none if nothing is shared.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Leftover {
     pub(super) positions: usize,
     pub(super) images: usize,
 }
 
-/// A vector of positions that is to be packed.
+/// A vector of positions to be packed.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     step: Step,
-    /// Of its (first) image in the input, and of its first lane.
+    /// Offset of its (first) image in the input, and of its first lane.
     image: usize,
     first: isize,
     /// Its masks and its lanes' offsets in the table.
@@ -62,13 +62,13 @@ pub(super) struct Place {
     positions: usize,
     /// Lanes whose image exists.
     lanes: u32,
-    /// Where its first row goes, and the numbers to the next one.
+    /// Target of its first row, and the stride to the next one.
     target: usize,
     row_stride: usize,
 }
 
 impl PatchTable {
-    /// With `share`, images share vectors where that saves some.
+    /// With `share`, images share vectors if that saves any.
     pub(super) fn new(shape: &Convolution, lanes: usize, share: bool) -> Self {
         let [height, width] = shape.input_size;
         let [_, output_width] = shape.output_size();
@@ -101,7 +101,7 @@ impl PatchTable {
             masks: Vec::with_capacity((own + 1) * shape.taps()),
         };
         for vector in 0..own + shared.min(1) {
-            // Lanes whose row at each row of the kernel, and whose column at each column, lie inside.
+            // Lanes whose row, for each row of the kernel, and column, for each column, lie inside.
             let (mut inside_rows, mut inside_columns) = (vec![0; rows], vec![0; columns]);
             for lane in 0..lanes {
                 let (image, position) = match vector < own {
@@ -152,7 +152,7 @@ impl PatchTable {
         self.leftover
     }
 
-    /// The image of a vector of one image's own, and the vector's number in it.
+    /// The image of an unshared vector, and the vector's index in it.
     pub(super) fn locate(&self, vector: usize) -> (usize, usize) {
         (vector / self.own, vector % self.own)
     }
@@ -245,7 +245,7 @@ impl PatchTable {
 
 simd_fn! {
     /// Packs the patches of input channels `channels` at `places`: one row for each (channel, tap), or for each pair of them
-    /// in bfloat16, whose last one is filled up with zeros. Lanes that meet the padding, or are no position, are zero.
+    /// in bfloat16, of which the last is padded with zeros. Lanes in the padding, or without a position, are zero.
     pub(super) fn pack_patches<N: Stored>(
         simd: S,
         table: &PatchTable,
@@ -310,7 +310,7 @@ simd_fn! {
 
 simd_fn! {
     /// Packs the patches of input channels `channels` in bfloat16 with pairs of positions: one row for each (channel, tap), whose words
-    /// are neighbours among the lanes of two places, the second of which may be nowhere.
+    /// are neighbours among the lanes of two places, the second of which may be empty.
     pub(super) fn pack_position_pairs(
         simd: S,
         table: &PatchTable,

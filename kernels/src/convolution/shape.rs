@@ -1,4 +1,4 @@
-//! The shape of a convolution and what follows from it.
+//! The shape of a convolution and derived sizes.
 
 /// The shape of a convolution: input `[batch, in_channels, height, width]`, weight
 /// `[out_channels, in_channels / groups, kernel…]`, output `[batch, out_channels, output_size…]`.
@@ -15,11 +15,11 @@ pub struct Convolution {
     pub input_size: [usize; 2],
     /// Height and width of the kernel.
     pub kernel: [usize; 2],
-    /// Steps between the kernel's places.
+    /// Step between output positions, in pixels.
     pub stride: [usize; 2],
     /// Zeros around the input, on either side.
     pub padding: [usize; 2],
-    /// Groups of channels that see only each other; `in_channels` for a depthwise convolution.
+    /// Number of independent channel groups; `in_channels` for a depthwise convolution.
     pub groups: usize,
 }
 
@@ -92,7 +92,7 @@ impl Convolution {
         self.out_channels / self.groups
     }
 
-    /// Numbers that one output element is summed over.
+    /// Number of products in the sum of one output element.
     pub(super) fn patch_len(&self) -> usize {
         self.group_inputs() * self.taps()
     }

@@ -18,18 +18,18 @@ use crate::{Level, Precision, Stored};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of the weight gradient's transpose (pairs of input channel and tap) in one task, at least and at most.
+/// Least and most rows of the weight gradient's transpose (pairs of input channel and tap) in one task.
 const ROWS_PER_TASK: [usize; 2] = [64, 576];
 /// Tasks that the weight gradient is divided into, if it is large enough.
 const TASKS: usize = 16;
-/// Positions for which it is worth to have sums of their own, added to the others' in the end.
+/// Positions that justify separate sums, added to the others at the end.
 const POSITIONS_PER_SEGMENT: usize = 2048;
 /// Positions that are packed at once.
 const POSITIONS: usize = 256;
 /// Blocks of rows for which dy is packed once for all of them.
 const SHARING_BLOCKS: usize = 3;
 
-/// dweight and, where wanted, dbias from `x` and `dy`.
+/// dweight and, if requested, dbias from `x` and `dy`.
 ///
 /// # Panics
 /// If lengths do not fit.
@@ -119,13 +119,13 @@ struct WeightGradient<'a, N> {
 /// Positions that are packed together.
 struct Chunk {
     pieces: Vec<Piece>,
-    /// The steps of the product over them, and those of all chunks before.
+    /// The steps of the product over them, and those of all previous chunks.
     depth: usize,
     before: usize,
 }
 
 impl<N: Stored> WeightGradient<'_, N> {
-    /// The chunks of each segment, which is some images, and the steps of all of them.
+    /// The chunks of each segment (a group of images), and the steps of all of them.
     fn chunks(&self, segments: usize) -> (Vec<Vec<Chunk>>, usize) {
         let per_image = self.table.own_vectors() / self.shape.batch;
         let per_chunk = (POSITIONS * per_image / self.shape.positions()).max(1);
@@ -157,7 +157,7 @@ impl<N: Stored> WeightGradient<'_, N> {
             let (group, rest) = (task / (chunks.len() * panels), task % (chunks.len() * panels));
             let (chunk, columns) = (chunks[rest / panels], self.columns(rest % panels));
             let start = group * of_group + chunk.before * width + chunk.depth * columns.start;
-            // SAFETY: tasks have panels of their own.
+            // SAFETY: each task has its own panels.
             let panel =
                 unsafe { shared.slice(start, chunk.depth * columns.len().next_multiple_of(self.tile.lanes)) };
             self.pack_gradients(group, columns, &chunk.pieces, panel);
@@ -234,7 +234,7 @@ impl<N: Stored> WeightGradient<'_, N> {
         first..(first + self.tile.columns).min(self.shape.group_outputs())
     }
 
-    /// The patches of some input channels at a chunk's positions: a row for each channel and tap.
+    /// The patches of some input channels at a chunk's positions: one row per channel and tap.
     fn pack_chunk(&self, inputs: Range<usize>, chunk: &Chunk, patches: &mut [f32]) {
         let (level, table, shape) = (self.level, &self.table, self.shape);
         match self.precision {
@@ -249,7 +249,7 @@ impl<N: Stored> WeightGradient<'_, N> {
         }
     }
 
-    /// The part of each image that some vectors are.
+    /// The part of each image that some vectors cover.
     fn pieces(&self, vectors: Range<usize>) -> Vec<Piece> {
         let per_image = self.table.own_vectors() / self.shape.batch;
         let mut pieces = Vec::new();
@@ -273,8 +273,8 @@ impl<N: Stored> WeightGradient<'_, N> {
         }
     }
 
-    /// Where the patches at a chunk's positions are packed, one piece after the other: as many vectors as there are numbers in a word
-    /// go to the same place.
+    /// Where the patches at a chunk's positions are packed, one piece after the other: as many vectors as there are values in a
+    /// word share a target.
     fn places(&self, chunk: &Chunk, numbers: usize) -> Vec<Place> {
         let (lanes, per_image) = (self.tile.lanes, self.table.own_vectors() / self.shape.batch);
         let mut start = 0;

@@ -15,21 +15,21 @@ pub(crate) struct Left {
     pub(crate) k_stride: usize,
 }
 
-/// Where a tile goes: row r of vector v to `pointer + r · row_stride + offsets[v]`, lanes of `masks[v]`.
+/// Target of a tile: row r of vector v to `pointer + r · row_stride + offsets[v]`, lanes of `masks[v]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) pointer: *mut f32,
     pub(crate) row_stride: usize,
     pub(crate) offsets: [usize; MAX_TILE_VECTORS],
     pub(crate) masks: [u32; MAX_TILE_VECTORS],
-    /// Add to what is there rather than replace it.
+    /// Adds to the target rather than replacing it.
     pub(crate) accumulate: bool,
-    /// It holds bfloat16 numbers rather than `f32`, which strides and offsets then count; nothing is added to such.
+    /// The target holds bfloat16 rather than `f32`, as do strides and offsets; accumulation is not supported then.
     pub(crate) bf16: bool,
 }
 
 impl Target {
-    /// The pointer moved on by some numbers.
+    /// The target advanced by some elements.
     #[inline(always)]
     fn after(&self, numbers: usize) -> *mut f32 {
         match self.bf16 {
@@ -39,15 +39,15 @@ impl Target {
     }
 }
 
-/// What is done to the finished sums before they are stored.
+/// Epilogue of the finished sums before they are stored.
 ///
 /// In order: times `scale`, plus the column's bias, times the row's scale plus the row's bias, plus the residual, then ReLU.
 #[derive(Clone, Copy)]
 pub(crate) struct Finish {
     pub(crate) scale: f32,
-    /// The bias of the tile's first column; further ones lie as the columns do.
+    /// The bias of the tile's first column; the others follow the layout of the columns.
     pub(crate) column_bias: Option<*const f32>,
-    /// One factor for each row; only together with `row_bias`.
+    /// One factor per row; only together with `row_bias`.
     pub(crate) row_scale: Option<*const f32>,
     pub(crate) row_bias: Option<*const f32>,
     /// Laid out by the target's offsets; its row stride.
@@ -69,9 +69,8 @@ impl Finish {
 
 /// One panel of the right operand and the rows of the left operand to multiply by it.
 ///
-/// Whoever makes one vouches for its pointers: `left` is readable for `rows` rows and `depth` steps,
-/// `right` for `depth · vectors` vectors, and `target` and `finish` are valid for the lanes of the masks,
-/// the target for nobody else.
+/// The creator must ensure that `left` is readable for `rows` rows and `depth` steps, `right` for `depth · vectors` vectors, and
+/// that `target` and `finish` are valid for the lanes of the masks, the target exclusively.
 #[derive(Clone, Copy)]
 pub(crate) struct Panel {
     pub(crate) rows: usize,
@@ -83,7 +82,7 @@ pub(crate) struct Panel {
     /// From one strip of `TILE_ROWS` rows of the left operand to the next.
     pub(crate) strip_stride: usize,
     pub(crate) right: *const f32,
-    /// What will be read next, as long as `right`: it is brought into the cache meanwhile. It may be any address.
+    /// Data read next, as long as `right`, which is prefetched meanwhile. It may be any address.
     pub(crate) upcoming: *const f32,
     pub(crate) target: Target,
     pub(crate) finish: Finish,
@@ -92,8 +91,7 @@ pub(crate) struct Panel {
 /// Numbers in a cache line.
 const LINE: usize = 16;
 
-/// The right operand of a tile, and what is asked for from memory meanwhile: at each step, the line at `upcoming`, which then
-/// moves on.
+/// The right operand of a tile, and the prefetch address: at each step the line at `upcoming`, which then advances.
 #[derive(Clone, Copy)]
 struct Right {
     pointer: *const f32,
@@ -104,9 +102,8 @@ struct Right {
 simd_fn! {
     /// Multiplies all rows by the panel, tile by tile.
     ///
-    /// Every element is a chain of fused multiply-adds over k from zero, in ascending order, whatever the
-    /// size of the tile that it falls in. That order is what makes results independent of the batch and of
-    /// the partition among threads.
+    /// Every element is a chain of fused multiply-adds over k from zero, in ascending order, regardless of the size of its tile.
+    /// That order is what makes results independent of the batch and of the partition among threads.
     pub(crate) fn multiply_panel(simd: S, panel: &Panel) {
         let Panel { mut left, mut target, mut finish, .. } = *panel;
         for (strip, row) in (0..panel.rows).step_by(S::TILE_ROWS).enumerate() {
@@ -188,7 +185,7 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
 ) {
     let mut sums = [[simd.splat(0.0); VECTORS]; ROWS];
     let Right { pointer: mut right, mut upcoming, upcoming_stride } = right;
-    // SAFETY: the caller vouches for `k` steps of both operands, and for the target, the biases and the
+    // SAFETY: the caller ensures `k` steps of both operands, and for the target, the biases and the
     // residual where the masks are set.
     unsafe {
         if let Some((residual, stride)) = finish.residual {
@@ -271,8 +268,8 @@ unsafe fn fixed_tile<S: Simd, const BF16: bool, const ROWS: usize, const VECTORS
                 }
             }
         }
-        // Sums to be rounded pass through a block: were they rounded here, the loops around that would be too long to unroll, and
-        // all tiles would have their sums in memory rather than in registers.
+        // Sums to be rounded pass through a block: rounded here, the surrounding loops would be too long to unroll, and all tiles
+        // would keep their sums in memory rather than in registers.
         let mut block = MaybeUninit::<[f32; MAX_TILE_ROWS * MAX_TILE_VECTORS * MAX_LANES]>::uninit();
         let (pointer, row_stride) = match target.bf16 {
             true => (block.as_mut_ptr().cast::<f32>(), VECTORS * S::LANES),

@@ -1,10 +1,10 @@
-//! Matrix products: C = A · B with bias, residual and a last pass over the finished rows.
+//! Matrix products: C = A · B with bias, residual and a final pass over the finished rows.
 //!
 //! The loops are those of Goto and van de Geijn ("Anatomy of high-performance matrix multiplication",
 //! 2008): k in blocks, B packed into panels that stay in the second-level cache, and a register tile
 //! ([`micro`]). Every element of C is summed over k in one order: within a block a chain of fused
-//! multiply-adds from zero, the blocks' sums added in ascending order. Block sizes depend on k (and on
-//! whether A's rows are contiguous) and on nothing else.
+//! multiply-adds from zero, the blocks' sums added in ascending order. Block sizes depend on k (and on whether A's rows are
+//! contiguous) only.
 
 pub(crate) mod micro;
 pub(crate) mod pack;
@@ -20,20 +20,20 @@ use pack::{LeftLayout, LeftOperand, pack_left, pack_right, steps};
 use packed::PackedRight;
 use std::ops::Range;
 
-/// What is added to a product before it is stored.
+/// Terms added to a product before it is stored.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Epilogue<'a> {
-    /// One number for each column.
+    /// One value per column.
     pub bias: Option<&'a [f32]>,
     /// A matrix of the product's shape with contiguous rows.
     pub residual: Option<Matrix<'a>>,
-    /// Add the product to what C holds rather than replace it.
+    /// Adds the product to C rather than replacing it.
     pub accumulate: bool,
 }
 
-/// C = A · B, plus what `epilogue` says.
+/// C = A · B, followed by `epilogue`.
 ///
-/// An operand is transposed by its view ([`Matrix::transposed`]). With k = 0 the product is zero.
+/// Operands are transposed by their view ([`Matrix::transposed`]). With k = 0 the product is zero.
 ///
 /// # Panics
 /// If shapes do not fit.
@@ -57,12 +57,12 @@ pub fn gemm(a: Matrix<'_>, b: Matrix<'_>, c: MatrixMut<'_>, epilogue: Epilogue<'
     unsafe { product.run(Shared::new(c.data), c.row_stride, Threads::Pool, &|_, _| {}) }
 }
 
-/// Whether a product may be shared among threads. It makes no difference to the result.
+/// Whether a product may be shared among threads. The result does not depend on it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Threads {
     /// On this thread: the caller is one of many tasks.
     One,
-    /// On the pool, if there is enough to do.
+    /// On the pool, if there is enough work.
     Pool,
 }
 
@@ -81,16 +81,16 @@ pub(crate) struct Product<'a> {
     pub(crate) accumulate: bool,
 }
 
-/// Multiply-adds below which starting threads costs more than it gains.
+/// Multiply-adds below which starting threads does not pay.
 pub(crate) const WORTH_THREADS: usize = 1 << 18;
-/// The longest block of k where A's rows are read in place.
+/// Longest block of k where A's rows are read in place.
 const K_BLOCK_ROWS: usize = 1024;
 /// The longest block of k where A is packed from columns: strips of all rows share the cache with a panel.
 const K_BLOCK_COLUMNS: usize = 512;
 /// Strips of the register tile in one task.
 const STRIPS_PER_TASK: usize = 16;
 
-/// The numbers that the division of work among tasks needs to know of a level.
+/// Properties of a level that determine how work is divided among tasks.
 #[derive(Clone, Copy)]
 pub(crate) struct TileShape {
     pub(crate) rows: usize,
@@ -113,12 +113,12 @@ simd_fn! {
 }
 
 impl<'a> Product<'a> {
-    /// A · B and nothing else.
+    /// A · B without an epilogue.
     pub(crate) fn new(level: Level, a: Matrix<'a>, b: Matrix<'a>, precision: Precision) -> Self {
         Self::of(level, LeftOperand::Numbers(a), b, precision)
     }
 
-    /// The same of A in any form.
+    /// The same for A in any form.
     pub(crate) fn of(level: Level, a: LeftOperand<'a>, b: Matrix<'a>, precision: Precision) -> Self {
         assert_eq!(a.columns(), b.rows, "A has as many columns as B has rows");
         if let LeftOperand::Words { words, rows, columns } = a {
@@ -138,11 +138,10 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Writes the product to `c`, and calls `finished(rows, columns)` on the thread that has just written
-    /// the last of that part of it.
+    /// Writes the product to `c`, and calls `finished(rows, columns)` on the thread that completed that part.
     ///
     /// # Safety
-    /// `c` is writable for A's rows, `c_stride` apart, by B's columns, and nobody else uses it meanwhile.
+    /// `c` is writable for A's rows, `c_stride` apart, by B's columns, and not used elsewhere meanwhile.
     pub(crate) unsafe fn run(
         &self,
         c: Shared<f32>,
@@ -211,19 +210,19 @@ impl<'a> Product<'a> {
             for_each(right_tasks + left_tasks, &|task| {
                 if let Some(row) = task.checked_sub(right_tasks) {
                     let rows = row * row_block..(row * row_block + row_block).min(m);
-                    // SAFETY: every task has strips of its own.
+                    // SAFETY: every task has its own strips.
                     let strips = unsafe { left_shared.slice(row * strips_size, strips_size) };
                     if let LeftOperand::Numbers(a) = &self.a {
                         pack_left(self.level, a, rows, block.clone(), self.precision, strips);
                     }
                 } else {
                     let columns = task * shape.columns..(task * shape.columns + shape.columns).min(n);
-                    // SAFETY: every task has a panel of its own.
+                    // SAFETY: every task has its own panel.
                     let panel = unsafe { right_shared.slice(task * panel_size, panel_size) };
                     pack_right(self.level, &self.b, block.clone(), columns, self.precision, panel);
                 }
             });
-            // SAFETY of the block: the caller vouches for C, and the tasks below write disjoint parts of it.
+            // SAFETY of the block: the caller ensures that C is writable, and the tasks below write disjoint parts of it.
             let work = Block {
                 product: self,
                 k: block.clone(),
@@ -261,8 +260,8 @@ fn k_blocks(k: usize, layout: LeftLayout) -> Vec<Range<usize>> {
     (0..count).map(|i| (i * length).min(k)..((i + 1) * length).min(k)).collect()
 }
 
-/// One block of k with its packed operands. Whoever makes one vouches that `c` is writable for the product,
-/// and that tasks are given disjoint parts of it.
+/// One block of k with its packed operands. The creator must ensure that `c` is writable for the product, and that tasks get
+/// disjoint parts of it.
 struct Block<'a> {
     product: &'a Product<'a>,
     k: Range<usize>,
@@ -334,7 +333,7 @@ impl Block<'_> {
         }
     }
 
-    /// What is done to the panel's tiles from (`row`, `column`).
+    /// The epilogue of the panel's tiles from (`row`, `column`).
     fn finish(&self, row: usize, column: usize) -> Finish {
         if !self.last {
             return Finish::NOTHING;

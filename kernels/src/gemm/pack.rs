@@ -1,8 +1,8 @@
 //! Operands rearranged into the order in which the register tile reads them.
 //!
-//! The right operand becomes panels of `TILE_COLUMNS` columns, each `[k][columns]` with the last vector
-//! filled up with zeros. The left operand becomes strips of `TILE_ROWS` rows where it cannot be read in
-//! place. With bfloat16 operands a 32-bit word holds the numbers of steps k (low half) and k + 1.
+//! The right operand becomes panels of `TILE_COLUMNS` columns, each `[k][columns]` with the last vector padded with zeros. The
+//! left operand becomes strips of `TILE_ROWS` rows where it cannot be read in place. With bfloat16 operands a 32-bit word holds
+//! the numbers of steps k (low half) and k + 1.
 
 use crate::matrix::Matrix;
 use crate::simd::{MAX_LANES, Simd, first_lanes, load_lanes, load_some, round_to_bf16, simd_fn, store_some};
@@ -17,13 +17,13 @@ pub(crate) fn steps(k: usize, precision: Precision) -> usize {
     }
 }
 
-/// Rows between what is packed and what is asked for from memory. The processor does not foresee the way from row to row.
+/// Distance, in rows, between packing and prefetching. The processor does not predict the step from row to row.
 const ROWS_AHEAD: usize = 16;
 
-/// Blocks of a transposition between what is packed and what is asked for from memory.
+/// Distance, in blocks of a transposition, between packing and prefetching.
 const BLOCKS_AHEAD: usize = 2;
 
-/// Asks for the first line of as many columns as there are lanes.
+/// Prefetches the first line of as many columns as there are lanes.
 #[inline(always)]
 fn prefetch_block<S: Simd, N: Stored>(simd: S, source: *const N, stride: usize) {
     for lane in 0..S::LANES {
@@ -185,7 +185,7 @@ fn element<N: Stored>(matrix: &Matrix<'_, N>, row: usize, column: usize) -> f32 
 #[derive(Clone, Copy)]
 pub(crate) enum LeftOperand<'a> {
     Numbers(Matrix<'a>),
-    /// Rows of bfloat16 words, one after the other, for products in bfloat16: what [`narrow_row`] makes of contiguous rows.
+    /// Rows of bfloat16 words, one after the other, for products in bfloat16: the output of [`narrow_row`] for contiguous rows.
     Words {
         words: &'a [f32],
         rows: usize,
@@ -298,7 +298,7 @@ fn pack_strips_together<S: Simd, const BF16: bool>(
                 if S::LANES == 2 * S::TILE_ROWS {
                     simd.store_halves(place, place.add(strip), words);
                 } else if step + 1 < steps {
-                    // What it has too much falls where the next step's words will be.
+                    // The excess is overwritten by the next step's words.
                     simd.store(place, words);
                 } else {
                     simd.store_masked(place, mask, words);
@@ -311,7 +311,7 @@ fn pack_strips_together<S: Simd, const BF16: bool>(
 
 simd_fn! {
     /// Packs rows `rows` and columns `k` of `left` into strips of `TILE_ROWS`; rows missing in the last strip
-    /// are left as they were, for the tile does not read them.
+    /// are left as they were, because the tile does not read them.
     pub(crate) fn pack_left(
         simd: S,
         left: &Matrix<'_>,

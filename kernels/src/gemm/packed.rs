@@ -1,4 +1,4 @@
-//! A right operand that is packed once for many products.
+//! A right operand packed once for many products.
 
 use super::pack::{LeftLayout, pack_right, steps};
 use super::{k_blocks, tile_shape};
@@ -19,7 +19,7 @@ pub(crate) struct PackedRight {
     numbers: Memory,
 }
 
-/// Memory for long, or for the duration of a call.
+/// Owned memory, or scratch memory for the duration of a call.
 #[derive(Debug)]
 enum Memory {
     Kept(Numbers),
@@ -31,7 +31,7 @@ impl PackedRight {
         Self::pack(level, right, precision, |length| Memory::Kept(Numbers::zeros(length)))
     }
 
-    /// The same in working memory.
+    /// The same in scratch memory.
     pub(crate) fn for_now(level: Level, right: &Matrix<'_>, precision: Precision) -> Self {
         Self::pack(level, right, precision, |length| Memory::Lent(Scratch::take(length)))
     }
@@ -62,7 +62,7 @@ impl PackedRight {
             let (block, panel) = (task / panels, task % panels);
             let columns = panel * shape.columns..((panel + 1) * shape.columns).min(columns);
             let start = starts[block] + panel * panel_size(block);
-            // SAFETY: every task has a panel of its own.
+            // SAFETY: every task has its own panel.
             let panel = unsafe { shared.slice(start, panel_size(block)) };
             pack_right(level, right, blocks[block].clone(), columns, precision, panel);
         });
@@ -81,7 +81,7 @@ impl PackedRight {
         &self.numbers()[self.starts[index]..]
     }
 
-    /// Memory that the panels take.
+    /// Memory used by the panels, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(self.numbers())
     }

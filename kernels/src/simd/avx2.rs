@@ -25,7 +25,7 @@ impl Avx2Fma {
         }
     }
 
-    /// To bfloat16 in the low half of each lane, as [`super::round_to_bf16`] does it; the high half is zero.
+    /// To bfloat16 in the low half of each lane, as [`super::round_to_bf16`] does; the high half is zero.
     #[inline(always)]
     fn round_to_bf16(self, x: __m256) -> __m256i {
         // SAFETY: the token proves the instructions.
@@ -88,7 +88,7 @@ impl Simd for Avx2Fma {
 
     #[inline(always)]
     fn prefetch(self, source: *const f32) {
-        // SAFETY: the instruction reads nothing; addresses that cannot be read are passed over.
+        // SAFETY: the instruction reads nothing; invalid addresses are ignored.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(source.cast()) }
     }
     #[inline(always)]
@@ -98,12 +98,12 @@ impl Simd for Avx2Fma {
     }
     #[inline(always)]
     unsafe fn load(self, source: *const f32) -> __m256 {
-        // SAFETY: the caller vouches for eight numbers.
+        // SAFETY: the caller ensures eight numbers.
         unsafe { _mm256_loadu_ps(source) }
     }
     #[inline(always)]
     unsafe fn store(self, target: *mut f32, vector: __m256) {
-        // SAFETY: the caller vouches for eight numbers.
+        // SAFETY: the caller ensures eight numbers.
         unsafe { _mm256_storeu_ps(target, vector) }
     }
     #[inline(always)]
@@ -118,7 +118,7 @@ impl Simd for Avx2Fma {
     }
     #[inline(always)]
     unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> __m256 {
-        // SAFETY: the caller vouches for the indices and for the elements of set lanes; others are not read.
+        // SAFETY: the caller ensures the indices and for the elements of set lanes; others are not read.
         unsafe {
             _mm256_mask_i32gather_ps::<4>(
                 _mm256_setzero_ps(),
@@ -130,7 +130,7 @@ impl Simd for Avx2Fma {
     }
     #[inline(always)]
     unsafe fn load_every_second(self, source: *const f32) -> __m256 {
-        // SAFETY: the caller vouches for 15 numbers, of which the second load takes the last eight.
+        // SAFETY: the caller ensures 15 numbers, of which the second load takes the last eight.
         unsafe {
             let (first, second) = (_mm256_loadu_ps(source), _mm256_loadu_ps(source.add(7)));
             // Two of the first and two of the second in each half; then the pairs in order.
@@ -140,7 +140,7 @@ impl Simd for Avx2Fma {
     }
     #[inline(always)]
     unsafe fn load_bf16(self, source: *const u16) -> __m256 {
-        // SAFETY: the caller vouches for eight numbers.
+        // SAFETY: the caller ensures eight numbers.
         unsafe {
             let numbers = _mm256_cvtepu16_epi32(_mm_loadu_si128(source.cast()));
             _mm256_castsi256_ps(_mm256_slli_epi32::<16>(numbers))
@@ -149,7 +149,7 @@ impl Simd for Avx2Fma {
     #[inline(always)]
     unsafe fn store_bf16(self, target: *mut u16, vector: __m256) {
         let rounded = self.round_to_bf16(vector);
-        // SAFETY: the caller vouches for eight numbers.
+        // SAFETY: the caller ensures eight numbers.
         unsafe {
             // Four in each half, twice; then one of each.
             let fours = _mm256_packus_epi32(rounded, rounded);
@@ -185,7 +185,7 @@ impl Simd for Avx2Fma {
         target: *mut f32,
         target_stride: usize,
     ) {
-        // Macros, for a closure would not have the instructions and call each of them as a function.
+        // Macros, because a closure would lack the target features and call each instruction as a function.
         macro_rules! pair {
             ($i:expr) => {{
                 let a = _mm256_loadu_ps(source.add($i * source_stride));
@@ -204,7 +204,7 @@ impl Simd for Avx2Fma {
                 ]
             }};
         }
-        // SAFETY: the caller vouches for both blocks; the token proves the instructions.
+        // SAFETY: the caller ensures both blocks; the token proves the instructions.
         unsafe {
             // Pairs, then quadruples of rows within each half, then the halves.
             let (upper, lower) = (four!(0), four!(4));

@@ -38,7 +38,7 @@ impl Avx512 {
         }
     }
 
-    /// Rounded as [`super::round_to_bf16`] does it.
+    /// Rounded as by [`super::round_to_bf16`].
     #[inline(always)]
     fn rounded(self, x: __m512) -> __m256i {
         // SAFETY: the token proves the instructions.
@@ -77,7 +77,7 @@ impl Avx512Bf16 {
         }
     }
 
-    /// Rounded as [`super::round_to_bf16`] does it.
+    /// Rounded as by [`super::round_to_bf16`].
     #[inline(always)]
     fn rounded(self, x: __m512) -> __m256i {
         // SAFETY: the token proves the instruction; both types are 256 bits of plain data.
@@ -120,7 +120,7 @@ macro_rules! implement_simd {
             }
             #[inline(always)]
             fn prefetch(self, source: *const f32) {
-                // SAFETY: the instruction reads nothing; addresses that cannot be read are passed over.
+                // SAFETY: the instruction reads nothing; invalid addresses are ignored.
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(source.cast()) }
             }
             #[inline(always)]
@@ -130,12 +130,12 @@ macro_rules! implement_simd {
             }
             #[inline(always)]
             unsafe fn load(self, source: *const f32) -> __m512 {
-                // SAFETY: the caller vouches for sixteen numbers.
+                // SAFETY: the caller ensures sixteen numbers.
                 unsafe { _mm512_loadu_ps(source) }
             }
             #[inline(always)]
             unsafe fn store(self, target: *mut f32, vector: __m512) {
-                // SAFETY: the caller vouches for sixteen numbers.
+                // SAFETY: the caller ensures sixteen numbers.
                 unsafe { _mm512_storeu_ps(target, vector) }
             }
             #[inline(always)]
@@ -150,7 +150,7 @@ macro_rules! implement_simd {
             }
             #[inline(always)]
             unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> __m512 {
-                // SAFETY: the caller vouches for the indices and the elements of set lanes; others are
+                // SAFETY: the caller ensures the indices and the elements of set lanes; others are
                 // not read.
                 unsafe {
                     _mm512_mask_i32gather_ps::<4>(
@@ -163,7 +163,7 @@ macro_rules! implement_simd {
             }
             #[inline(always)]
             unsafe fn load_halves(self, first: *const f32, second: *const f32, masks: [u32; 2]) -> __m512 {
-                // SAFETY: the caller vouches for the lanes that are set.
+                // SAFETY: the caller ensures the lanes that are set.
                 unsafe {
                     let first = _mm256_maskz_loadu_ps(masks[0] as __mmask8, first);
                     let second = _mm256_maskz_loadu_ps(masks[1] as __mmask8, second);
@@ -172,7 +172,7 @@ macro_rules! implement_simd {
             }
             #[inline(always)]
             unsafe fn load_every_second(self, source: *const f32) -> __m512 {
-                // SAFETY: the caller vouches for 31 numbers, of which the second load takes the last 16.
+                // SAFETY: the caller ensures 31 numbers, of which the second load takes the last 16.
                 unsafe {
                     let (first, second) = (_mm512_loadu_ps(source), _mm512_loadu_ps(source.add(15)));
                     let lanes =
@@ -182,7 +182,7 @@ macro_rules! implement_simd {
             }
             #[inline(always)]
             unsafe fn store_halves(self, first: *mut f32, second: *mut f32, vector: __m512) {
-                // SAFETY: the caller vouches for eight numbers each.
+                // SAFETY: the caller ensures eight numbers each.
                 unsafe {
                     _mm256_storeu_ps(first, _mm512_castps512_ps256(vector));
                     _mm256_storeu_ps(second, _mm512_extractf32x8_ps::<1>(vector))
@@ -190,7 +190,7 @@ macro_rules! implement_simd {
             }
             #[inline(always)]
             unsafe fn load_bf16(self, source: *const u16) -> __m512 {
-                // SAFETY: the caller vouches for sixteen numbers.
+                // SAFETY: the caller ensures sixteen numbers.
                 unsafe { widened(_mm256_loadu_si256(source.cast())) }
             }
             #[inline(always)]
@@ -205,7 +205,7 @@ macro_rules! implement_simd {
                 second: *const u16,
                 masks: [u32; 2],
             ) -> __m512 {
-                // SAFETY: the caller vouches for the lanes that are set.
+                // SAFETY: the caller ensures the lanes that are set.
                 unsafe {
                     let first = _mm_maskz_loadu_epi16(masks[0] as __mmask8, first.cast());
                     let second = _mm_maskz_loadu_epi16(masks[1] as __mmask8, second.cast());
@@ -214,7 +214,7 @@ macro_rules! implement_simd {
             }
             #[inline(always)]
             unsafe fn store_bf16(self, target: *mut u16, vector: __m512) {
-                // SAFETY: the caller vouches for sixteen numbers.
+                // SAFETY: the caller ensures sixteen numbers.
                 unsafe { _mm256_storeu_si256(target.cast(), self.rounded(vector)) }
             }
             #[inline(always)]
@@ -240,7 +240,7 @@ macro_rules! implement_simd {
                 target: *mut f32,
                 target_stride: usize,
             ) {
-                // SAFETY: the caller vouches for both blocks; the token proves the instructions.
+                // SAFETY: the caller ensures both blocks; the token proves the instructions.
                 unsafe { transpose16(source, source_stride, target, target_stride) }
             }
         }
@@ -272,18 +272,18 @@ implement_simd!(
 /// Sixteen bfloat16 numbers as `f32`.
 ///
 /// # Safety
-/// AVX-512 F is there.
+/// The processor has AVX-512 F.
 #[inline(always)]
 unsafe fn widened(numbers: __m256i) -> __m512 {
-    // SAFETY: the caller vouches for the instructions.
+    // SAFETY: the caller ensures the instructions.
     unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(numbers))) }
 }
 
 /// # Safety
-/// AVX-512 F is there, and sixteen rows of sixteen numbers lie in bounds on both sides.
+/// The processor has AVX-512 F, and sixteen rows of sixteen numbers lie in bounds on both sides.
 #[inline(always)]
 unsafe fn transpose16(source: *const f32, source_stride: usize, target: *mut f32, target_stride: usize) {
-    // Macros, for a closure would not have the instructions and call each of them as a function.
+    // Macros, because a closure would lack the target features and call each instruction as a function.
     macro_rules! pair {
         ($i:expr) => {{
             let a = _mm512_loadu_ps(source.add($i * source_stride));
@@ -307,7 +307,7 @@ unsafe fn transpose16(source: *const f32, source_stride: usize, target: *mut f32
             _mm512_storeu_ps(target.add($i * target_stride), _mm512_shuffle_f32x4::<$which>($even, $odd))
         };
     }
-    // SAFETY: the caller vouches for all of it.
+    // SAFETY: the caller ensures this.
     unsafe {
         // Within each 128-bit quarter: pairs of rows, then quadruples of rows.
         let rows = [four!(0), four!(4), four!(8), four!(12)];

@@ -4,11 +4,11 @@ use super::portable::Portable;
 use super::{Simd, register_only};
 use std::arch::aarch64::*;
 
-/// Proof of NEON, which is part of the target: anybody may have one.
+/// Proof of NEON, which is part of the target and so always available.
 #[derive(Clone, Copy)]
 pub(crate) struct Neon;
 
-/// To bfloat16 in the high half of each lane, as [`super::round_to_bf16`] does it; the low half is zero.
+/// To bfloat16 in the high half of each lane, as [`super::round_to_bf16`] does; the low half is zero.
 #[inline(always)]
 fn round_to_bf16(x: float32x4_t) -> uint32x4_t {
     // SAFETY: the target has the instructions.
@@ -39,7 +39,7 @@ impl Simd for Neon {
         fn sub(a, b) = vsubq_f32(a, b);
         fn mul(a, b) = vmulq_f32(a, b);
         fn div(a, b) = vdivq_f32(a, b);
-        // Not vmaxq_f32 and vminq_f32, which give what is not a number wherever it stands.
+        // Not vmaxq_f32 and vminq_f32, which return NaN for NaN in either operand.
         fn max(a, b) = vbslq_f32(vcgtq_f32(a, b), a, b);
         fn min(a, b) = vbslq_f32(vcltq_f32(a, b), a, b);
         fn mul_add(a, b, c) = vfmaq_f32(c, a, b);
@@ -68,12 +68,12 @@ impl Simd for Neon {
 
     #[inline(always)]
     unsafe fn load_bf16(self, source: *const u16) -> float32x4_t {
-        // SAFETY: the caller vouches for four numbers.
+        // SAFETY: the caller ensures four numbers.
         unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(source))) }
     }
     #[inline(always)]
     unsafe fn store_bf16(self, target: *mut u16, vector: float32x4_t) {
-        // SAFETY: the caller vouches for four numbers.
+        // SAFETY: the caller ensures four numbers.
         unsafe { vst1_u16(target, vshrn_n_u32::<16>(round_to_bf16(vector))) }
     }
     #[inline(always)]
@@ -83,12 +83,12 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn load(self, source: *const f32) -> float32x4_t {
-        // SAFETY: the caller vouches for four numbers.
+        // SAFETY: the caller ensures four numbers.
         unsafe { vld1q_f32(source) }
     }
     #[inline(always)]
     unsafe fn store(self, target: *mut f32, vector: float32x4_t) {
-        // SAFETY: the caller vouches for four numbers.
+        // SAFETY: the caller ensures four numbers.
         unsafe { vst1q_f32(target, vector) }
     }
     #[inline(always)]
@@ -112,7 +112,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn load_every_second(self, source: *const f32) -> float32x4_t {
-        // SAFETY: both loads together are the seven numbers that the caller vouches for.
+        // SAFETY: both loads together are the seven numbers that the caller ensures.
         unsafe {
             let (first, last) = (vld1q_f32(source), vld1q_f32(source.add(3)));
             vuzp1q_f32(first, vextq_f32::<1>(last, last))
@@ -136,7 +136,7 @@ impl Simd for Neon {
         target: *mut f32,
         target_stride: usize,
     ) {
-        // SAFETY: the caller vouches for both blocks.
+        // SAFETY: the caller ensures both blocks.
         unsafe {
             let row = |i: usize| vld1q_f32(source.add(i * source_stride));
             // Two rows' even and odd columns, then four rows' halves.

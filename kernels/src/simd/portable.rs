@@ -2,7 +2,7 @@
 
 use super::Simd;
 
-/// The level without special instructions; always there.
+/// The level without special instructions; always available.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
@@ -32,7 +32,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn load(self, source: *const f32) -> Vector {
-        // SAFETY: the caller vouches for four numbers; an array of f32 needs no more than their alignment.
+        // SAFETY: the caller ensures four numbers; an array of f32 needs no more than their alignment.
         unsafe { source.cast::<Vector>().read_unaligned() }
     }
     #[inline(always)]
@@ -43,7 +43,7 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn load_masked(self, source: *const f32, mask: u32) -> Vector {
         std::array::from_fn(|lane| {
-            // SAFETY: the caller vouches for lanes whose bit is set, and only those are read.
+            // SAFETY: the caller ensures the lanes whose bit is set, and only those are read.
             if mask >> lane & 1 == 1 { unsafe { *source.wrapping_add(lane) } } else { 0.0 }
         })
     }
@@ -51,7 +51,7 @@ impl Simd for Portable {
     unsafe fn store_masked(self, target: *mut f32, mask: u32, vector: Vector) {
         for (lane, value) in vector.into_iter().enumerate() {
             if mask >> lane & 1 == 1 {
-                // SAFETY: the caller vouches for lanes whose bit is set.
+                // SAFETY: the caller ensures the lanes whose bit is set.
                 unsafe { *target.wrapping_add(lane) = value }
             }
         }
@@ -60,7 +60,7 @@ impl Simd for Portable {
     unsafe fn gather(self, source: *const f32, indices: *const i32, mask: u32) -> Vector {
         std::array::from_fn(|lane| {
             if mask >> lane & 1 == 1 {
-                // SAFETY: the caller vouches for the indices and for the elements of set bits.
+                // SAFETY: the caller ensures the indices and for the elements of set bits.
                 unsafe { *source.offset(*indices.add(lane) as isize) }
             } else {
                 0.0
@@ -107,7 +107,7 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn round(self, a: Vector) -> Vector {
-        // Adding and taking away 1.5 · 2^23 rounds in hardware; the library's function is a slow call on
+        // Adding and subtracting 1.5 · 2^23 rounds in hardware; the library's function is a slow call on
         // baseline x86-64. Its callers stay far below 2^22.
         const SHIFT: f32 = 12_582_912.0;
         a.map(|a| (a + SHIFT) - SHIFT)
@@ -146,7 +146,7 @@ impl Simd for Portable {
     ) {
         for row in 0..4 {
             for column in 0..4 {
-                // SAFETY: the caller vouches for both blocks.
+                // SAFETY: the caller ensures both blocks.
                 unsafe {
                     *target.add(column * target_stride + row) = *source.add(row * source_stride + column)
                 }

@@ -1,4 +1,4 @@
-//! What an architecture says of itself.
+//! The contract that an architecture implements.
 
 use burn::tensor::Device;
 use serde_json::Value;
@@ -10,21 +10,21 @@ use crate::export::TimmModel;
 use crate::spec::SpecError;
 use crate::state::State;
 
-/// What is asked of the sizes of a model, whatever its architecture.
+/// Operations on the sizes of a model of any architecture.
 pub(crate) trait Sizes {
     /// Checks that they fit together: one sentence naming those that do not.
     fn validate(&self) -> Result<(), SpecError>;
 
-    /// What a sentence calls models of this architecture.
+    /// Name of the architecture's models, for use in a sentence.
     fn family(&self) -> &'static str;
 
-    /// Architecture and sizes in words.
+    /// Description of architecture and sizes.
     fn describe(&self) -> String;
 
     /// Number of classes.
     fn classes(&self) -> usize;
 
-    /// Another number of classes.
+    /// Changes the number of classes.
     fn set_classes(&mut self, classes: usize);
 
     /// Side of the only input the model takes, in pixels; `None` where any will do.
@@ -32,10 +32,10 @@ pub(crate) trait Sizes {
         None
     }
 
-    /// Images of another size, where only one is taken.
+    /// Changes the image size, where the model takes only one.
     fn set_image_size(&mut self, _image_size: usize) {}
 
-    /// Stochastic depth and dropout at training, as far as the architecture has them.
+    /// Sets stochastic depth and dropout for training, as far as the architecture supports them.
     fn set_rates(&mut self, _drop_path: f64, _dropout: f64) {}
 
     /// Number of layers with attention.
@@ -43,28 +43,28 @@ pub(crate) trait Sizes {
         0
     }
 
-    /// Whether tokens attend to those of their window alone.
+    /// Whether attention is confined to windows.
     fn attends_within_windows(&self) -> bool {
         false
     }
 
-    /// Whether its classes are what prompts say.
+    /// Whether its classes are defined by prompts.
     fn classes_are_prompts(&self) -> bool {
         false
     }
 
-    /// Multiply-adds for one image of `image_size` pixels a side ([`crate::flops`]).
+    /// Multiply-adds for one image with sides of `image_size` pixels ([`crate::flops`]).
     fn multiply_adds(&self, image_size: usize) -> u64;
 
-    /// Values that the first block, whose are the most, is given for one image.
+    /// Input values of the first block for one image; no later block has more.
     fn values_of_a_block(&self, image_size: usize) -> f64;
 
-    /// Blocks that work on as many values as the first.
+    /// Number of blocks with as many input values as the first.
     fn largest_blocks(&self) -> usize {
         1
     }
 
-    /// The arrays of a checkpoint under the model's own names. Those that are not recognised stay as they are.
+    /// The arrays of a checkpoint under the model's own names. Unrecognised arrays are left unchanged.
     fn canonical(&self, state: State) -> State {
         state
     }
@@ -72,7 +72,7 @@ pub(crate) trait Sizes {
     /// Adds to a model's arrays those that other libraries expect and the model itself computes.
     fn add_portable(&self, _state: &mut State) {}
 
-    /// How timm builds the model; `name` is what it is called here.
+    /// How timm builds the model that is called `name` here.
     fn timm(&self, name: &str) -> TimmModel {
         TimmModel::of_none(name)
     }
@@ -88,15 +88,15 @@ pub(crate) trait Sizes {
         Ok(())
     }
 
-    /// What a model of no standard size is called.
+    /// Name for models of a non-standard size.
     fn unnamed(&self) -> String {
         self.family().to_lowercase()
     }
 
-    /// Puts usual values where no array shows any, so that two models of the same arrays are equal.
+    /// Resets values that no array determines to their defaults, so that models with the same arrays compare equal.
     fn forget_what_no_array_shows(&mut self) {}
 
-    /// Takes over from the arrays what a model's name leaves open.
+    /// Sets from the arrays what a model's name leaves open.
     fn as_arrays_show(&mut self, _state: &State) {}
 
     /// The side of the images that learned positions were made for, where the model called `name` does not state it.
@@ -105,18 +105,18 @@ pub(crate) trait Sizes {
     }
 }
 
-/// What an architecture knows before there are sizes.
+/// Properties of an architecture, independent of sizes.
 pub(crate) trait Architecture: Sizes + Sized + Into<NetworkSpec> {
-    /// What is built of the sizes.
+    /// The network built from the sizes.
     type Network;
 
-    /// The beginning of what is supported, as a list in a sentence has it; nothing where another's words cover it.
+    /// The architecture's entry in the list of supported models, in a sentence; empty where another entry covers it.
     const SUPPORTED: &'static str = "";
 
-    /// What published checkpoints expect, by beginning and end of the name ([`crate::catalogue`]).
+    /// What published checkpoints expect, by prefix and suffix of the name ([`crate::catalogue`]).
     const PUBLISHED: &'static [Published] = &[];
 
-    /// What torchvision's do, where that is something else.
+    /// What torchvision's checkpoints expect, where that differs.
     const TORCHVISION: Option<Torchvision> = None;
 
     /// Its `model_type`s in `transformers`.
@@ -125,7 +125,7 @@ pub(crate) trait Architecture: Sizes + Sized + Into<NetworkSpec> {
     /// Whether models of it take images of any size, so that their sizes have no `image_size`.
     const ANY_IMAGE_SIZE: bool = false;
 
-    /// A network of neutral values.
+    /// A network with placeholder weights.
     fn build(&self, device: &Device) -> Result<Self::Network, SpecError>;
 
     /// Names of the standard sizes, without the optional `_PIXELS`.
@@ -134,10 +134,10 @@ pub(crate) trait Architecture: Sizes + Sized + Into<NetworkSpec> {
     /// The model of one of these names; the sizes need not fit.
     fn named(name: &str, classes: usize, image_size: usize) -> Option<Self>;
 
-    /// The model whose arrays these are, which are bare of wrappers and hollow; `None` for those of another architecture.
+    /// The model of these arrays, which have shapes but no values and no wrapper prefixes; `None` for another architecture.
     ///
     /// # Errors
-    /// Arrays of a variant that is not here, said as what it is.
+    /// Arrays of an unsupported variant, which the error names.
     fn found_in(_state: &State, _hints: &Hints) -> Result<Option<Found>, DescribeError> {
         Ok(None)
     }
@@ -147,13 +147,13 @@ pub(crate) trait Architecture: Sizes + Sized + Into<NetworkSpec> {
         unreachable!("it has no `model_type`")
     }
 
-    /// Takes over from `found`, read off the arrays of a file, what the library that wrote it does in its own way.
+    /// Takes from `found`, which was read from the arrays of a file, the conventions of the library that wrote it.
     fn as_written(&mut self, _found: &Self) {}
 }
 
 /// An [`Architecture`] as an entry of a list.
 pub(crate) struct Entry {
-    /// What recipes and model cards call it.
+    /// Tag in recipes and model cards.
     pub(crate) tag: &'static str,
     pub(crate) any_image_size: bool,
     pub(crate) supported: &'static str,

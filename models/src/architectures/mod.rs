@@ -1,5 +1,5 @@
-//! The architectures, a folder each, and their list. A folder says everything about its architecture: sizes, network, named
-//! models, what other libraries call its arrays and sizes, how a checkpoint shows it, what it costs.
+//! The architectures, one folder each, and their list. A folder holds everything about its architecture: sizes, network, named
+//! models, the names other libraries use for its arrays and sizes, how a checkpoint is recognised, its cost.
 
 pub mod beit;
 pub mod clip;
@@ -17,7 +17,7 @@ pub(crate) use self::contract::{Architecture, Entry, Sizes};
 use crate::forward::ForwardPass;
 use crate::spec::SpecError;
 
-/// What recipes and model cards call it, sizes, network, words.
+/// Tag in recipes and model cards, sizes, network, documentation.
 macro_rules! architectures {
     ($($tag:literal: $name:ident($folder:ident::$sizes:ident, $network:ident), $doc:literal;)+) => {
         /// An architecture with its sizes.
@@ -56,7 +56,7 @@ macro_rules! architectures {
                 }
             }
 
-            /// This model with what the library that wrote a file does in its own way ([`Architecture::as_written`]).
+            /// Applies the conventions of the library that wrote a file ([`Architecture::as_written`]).
             pub(crate) fn as_written(&mut self, found: &Self) {
                 match (self, found) {
                     $((Self::$name(sizes), Self::$name(found)) => sizes.as_written(found),)+
@@ -66,14 +66,14 @@ macro_rules! architectures {
         }
 
         impl Network {
-            /// A network of neutral values.
+            /// A network with placeholder weights.
             pub(crate) fn new(spec: &NetworkSpec, device: &Device) -> Result<Self, SpecError> {
                 Ok(match spec {
                     $(NetworkSpec::$name(sizes) => Self::$name(sizes.build(device)?),)+
                 })
             }
 
-            /// What it does with an image.
+            /// Its forward pass.
             pub fn parts(&self) -> &dyn ForwardPass {
                 match self {
                     $(Self::$name(network) => network,)+
@@ -83,7 +83,7 @@ macro_rules! architectures {
     };
 }
 
-// Files are asked about from the last to the first: whose arrays are among those of others comes before them.
+// Files are matched from the last entry to the first: an architecture whose arrays are a subset of another's comes before it.
 architectures! {
     "vit": Vit(vit::VitConfig, Vit), "Vision Transformer.";
     "beit": Beit(beit::BeitConfig, Beit), "BEiT.";

@@ -25,8 +25,7 @@ pub(super) enum Entry<'a> {
 }
 
 impl<'a> Archive<'a> {
-    /// Reads the archive's directory.
-    /// What it takes is checked, and not kept of the budget.
+    /// Reads the archive's directory. Its size is checked against the budget, but not kept.
     pub(super) fn open(file: &'a InputFile) -> Result<Self, Fault> {
         let length = file.len() as u64;
         let mut budget = Budget::of_file(length);
@@ -43,14 +42,14 @@ impl<'a> Archive<'a> {
         names
     }
 
-    /// The contents of an entry. What has to be unpacked is taken from `budget`.
+    /// The contents of an entry. Memory for decompressed entries is taken from `budget`.
     pub(super) fn entry(&mut self, name: &str, budget: &mut Budget) -> Result<Entry<'a>, Fault> {
         let mut entry = self.zip.by_name(name).map_err(damage)?;
         let length = usize::try_from(entry.size()).unwrap_or(usize::MAX);
         if entry.compression() != CompressionMethod::Stored {
             budget.take(length as u64, 1)?;
             let mut contents = Vec::with_capacity(length);
-            // The reader ends with an error where there is more than the entry claims, or where the checksum differs.
+            // The reader returns an error if there is more data than the entry claims, or if the checksum differs.
             entry
                 .read_to_end(&mut contents)
                 .map_err(|error| Fault::malformed(format!("`{name}`: {error}")))?;
@@ -74,7 +73,7 @@ impl<'a> Archive<'a> {
 }
 
 impl Entry<'_> {
-    /// Gives the memory back that it took of the budget.
+    /// Returns the memory it took from the budget.
     pub(super) fn give_back(self, budget: &mut Budget) {
         if let Self::Inflated(contents) = self {
             budget.give_back(contents.len() as u64);

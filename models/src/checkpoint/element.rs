@@ -5,7 +5,7 @@ use burn::tensor::{bf16, f16};
 
 use super::error::Fault;
 
-/// What the elements of a stored array are.
+/// Element type of a stored array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Element {
     /// 64-bit floats.
@@ -16,9 +16,9 @@ pub(super) enum Element {
     F16,
     /// 16-bit floats with the exponent of 32-bit ones.
     Bf16,
-    /// Integers or truth values of so many bytes: counters, indices and masks, never weights.
+    /// Integers or booleans of this many bytes: counters, indices and masks, never weights.
     Integer(usize),
-    /// Something of so many bytes that is no plain number, such as complex or quantised values.
+    /// Elements of this many bytes that are not plain numbers, such as complex or quantised values.
     Foreign(usize, &'static str),
 }
 
@@ -33,7 +33,7 @@ impl Element {
         }
     }
 
-    /// Appends little-endian floats to `values`; bytes that make no whole element are left.
+    /// Appends little-endian floats to `values`; trailing bytes that are not a whole element are ignored.
     pub(super) fn widen(self, bytes: &[u8], values: &mut Vec<f32>) {
         fn each<const N: usize>(bytes: &[u8], values: &mut Vec<f32>, value: impl Fn([u8; N]) -> f32) {
             values.extend(bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)));
@@ -74,18 +74,19 @@ impl Element {
     }
 }
 
-/// Number of elements of an array; `None` where it does not fit a machine word.
+/// Number of elements of an array; `None` on overflow.
 pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
     shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length))
 }
 
-/// Room for the values of an array of `shape`, taken from the budget of its file, and their number.
+/// Memory for the values of an array of `shape`, taken from the budget of its file, and their number.
 ///
-/// Weights hardly compress and are rarely shared, so that honest arrays are at most a few times as large as their file. A compressed
-/// run of zeros or one array under a million names may be a thousand times as large: it is refused before any memory is taken.
+/// Weights hardly compress and are rarely shared, so legitimate arrays are at most a few times as large as their file. A compressed
+/// run of zeros or one array under a million names may be a thousand times as large: it is refused before any memory is
+/// allocated.
 ///
 /// # Errors
-/// When the file may not take that.
+/// If the budget does not allow it.
 pub(super) fn room_for(budget: &mut Budget, shape: &[usize]) -> Result<(Vec<f32>, usize), Fault> {
     let count = element_count(shape).unwrap_or(usize::MAX);
     budget.take(count as u64, size_of::<f32>() as u64)?;

@@ -1,4 +1,4 @@
-//! What can be wrong with a checkpoint, each as one sentence with its remedy.
+//! What can be wrong with a checkpoint: one sentence each, with its remedy.
 
 use archaeo_pickle::PickleError;
 use std::io;
@@ -19,7 +19,7 @@ pub enum WeightsError {
     /// The file cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// There is nothing of that name.
+    /// The path does not exist.
     #[error("cannot read {0}: No such file or folder; check the path")]
     Missing(PathBuf),
     /// A file of no known format, or a folder without a checkpoint.
@@ -28,127 +28,127 @@ pub enum WeightsError {
          the original ViT release, or a folder with one of them"
     )]
     Unrecognised {
-        /// Which file or folder.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// What was found instead.
+        /// What was found instead, as the end of a sentence.
         reason: String,
     },
-    /// A file of a known format that is damaged, cut short or made to do harm.
+    /// A file of a known format that is damaged, truncated or malicious.
     #[error("{path} is not a readable {format} ({reason}); download or export it again")]
     Malformed {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What kind of file it was taken for.
+        /// Name of the format.
         format: &'static str,
-        /// What is wrong.
+        /// What is wrong, in parentheses in the sentence.
         reason: String,
     },
-    /// A pickle that calls what loading weights never needs.
+    /// A pickle that calls a function which loading weights never needs.
     #[error(
         "{path} would run `{function}` on the machine of anyone who loads it with Python; nothing of it was run here, but do \
          not trust the file"
     )]
     WouldRun {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What it calls.
+        /// The function it calls, as `module.name`.
         function: String,
     },
-    /// It cannot be told which of its arrays are the model, or they cannot be used.
+    /// The arrays of the model cannot be identified or cannot be used.
     #[error("{path} {reason}")]
     Model {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// The end of a sentence about it.
         reason: String,
     },
-    /// An array of something else than floats.
+    /// An array whose elements are not floats.
     #[error("{path} holds `{name}` as {dtype}; export it with 16-, 32- or 64-bit floats")]
     Dtype {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Which array.
+        /// Name of the array.
         name: String,
-        /// Its type, in the format's own word.
+        /// Its type, as the format calls it.
         dtype: String,
     },
     /// The file does not say what model it is.
     #[error("{0} does not say which model it holds; name it with --model (see `archaeo models`)")]
     NoCard(PathBuf),
-    /// Nothing says which model it is, or what does cannot be used.
+    /// The model cannot be determined, or its description cannot be used.
     #[error("{path} {source}")]
     Description {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: DescribeError,
     },
-    /// The arrays are not those of the model.
+    /// The arrays do not match the model.
     #[error(
         "{path} does not fit {model}:\n{mismatch}hint: --model may name another architecture or class count than the file holds"
     )]
     Mismatch {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Which model.
         model: String,
-        /// Every difference.
+        /// All differences.
         mismatch: Mismatch,
     },
-    /// A value that is no number.
+    /// A value that is not a finite number.
     #[error(
         "{path} holds a value that is not finite in `{name}`; the training that wrote it diverged, take an earlier checkpoint"
     )]
     NotFinite {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Which array.
+        /// Name of the array.
         name: String,
     },
-    /// One image takes more memory than there is.
+    /// One image takes more memory than the machine has.
     #[error(
         "{path} is to be given images of {image_size} px, of which one {source}; set a smaller --image-size"
     )]
     TooLarge {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Side of the images, in pixels.
         image_size: usize,
-        /// How much it takes.
+        /// The memory it needs and the memory available.
         source: TooLarge,
     },
-    /// Its arrays take more memory than they may.
+    /// Its arrays exceed the memory budget.
     #[error("{path} is too large: {source}")]
     Memory {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What they take, and what they may.
+        /// The memory they need and the budget.
         source: TooMuch,
     },
-    /// The model that the file is said to hold cannot be built.
+    /// The file's model cannot be built.
     #[error("cannot build the model of {path}: {source}")]
     Spec {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: SpecError,
     },
 }
 
-/// What a format's reader finds wrong, before it is known which file it was.
+/// An error of a format's reader, before the path is attached.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The system refused.
+    /// An I/O error.
     Io(io::Error),
-    /// The contents make no sense, for this reason.
+    /// Invalid contents, with the reason.
     Malformed(String),
-    /// This array has elements of this type, which are no weights.
+    /// This array has elements of this type, which cannot be weights.
     Dtype(String, String),
     /// The file calls this function.
     WouldRun(String),
-    /// It cannot be told which of its arrays are the model, or they cannot be used; the end of a sentence.
+    /// The arrays of the model cannot be identified or cannot be used; the end of a sentence.
     Model(String),
-    /// Its arrays take more memory than they may.
+    /// Its arrays exceed the memory budget.
     TooMuch(TooMuch),
 }
 
@@ -177,12 +177,12 @@ impl From<PickleError> for Fault {
 }
 
 impl Fault {
-    /// Contents that make no sense.
+    /// A fault for invalid contents.
     pub(super) fn malformed(reason: impl Into<String>) -> Self {
         Self::Malformed(reason.into())
     }
 
-    /// The fault as one of the file at `path`, which was read as a `format`.
+    /// The error for the file at `path`, read as `format`.
     pub(super) fn of(self, path: &Path, format: &'static str) -> WeightsError {
         let path = path.to_owned();
         match self {
@@ -199,10 +199,10 @@ impl Fault {
     }
 }
 
-/// Longest text of a file that is repeated in a message.
+/// Longest text from a file that is quoted in a message.
 const LONGEST_QUOTE: usize = 400;
 
-/// A text out of a file as it may be shown on a terminal: on one line, without what would move the cursor, and not too long.
+/// A text from a file made safe for a terminal: one line, without control characters, truncated.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::new();
     for (count, character) in text.chars().enumerate() {

@@ -15,16 +15,16 @@ use crate::memory::check_memory;
 use crate::names;
 use crate::state::{Array, State, shapes_of, state_of, with_state};
 
-/// What classifiers are called in the models: timm's and torchvision's names.
+/// Names of classifiers in the models: timm's and torchvision's names.
 const HEADS: [&str; 4] = ["head", "head_dist", "fc", "linear"];
 
-/// What a checkpoint may lack of the model that is loaded from it. By default nothing: a model is loaded whole or not at all.
+/// Arrays that a checkpoint may lack. By default none: a model is loaded completely or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
     /// Names of arrays, or of the modules that hold them, which the checkpoint may lack: `head` stands for `head.weight` and
     /// `head.bias`. They get the values of a freshly initialised model of seed 0.
     pub allow_missing: Vec<String>,
-    /// Initialise the classifier anew, as above, where the checkpoint's has another number of classes than the model.
+    /// Reinitialise the classifier, as above, where the checkpoint's has a different number of classes.
     pub replace_head: bool,
 }
 
@@ -34,7 +34,7 @@ impl LoadOptions {
     }
 }
 
-/// Whether `name` is that of a module or of something in it.
+/// Whether `name` is `module` or lies inside it.
 fn is_below(name: &str, module: &str) -> bool {
     name.strip_prefix(module.trim_end_matches('.'))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -53,14 +53,14 @@ impl Checkpoint {
     /// `config.json`, or its arrays alone.
     ///
     /// # Errors
-    /// Nothing says what it holds, or what does cannot be used.
+    /// The model cannot be determined, or its description cannot be used.
     pub fn describe(&self, request: &ModelRequest) -> Result<Described, WeightsError> {
         let described = describe(self, request);
         described.map_err(|source| WeightsError::Description { path: self.path.clone(), source })
     }
 
-    /// The model. `card` says what the file holds; without it the file must say so itself. Names of other libraries are
-    /// translated, and prefixes that wrappers put before every name are taken off.
+    /// The model. `card` describes the model; without it the file must contain a card. Names of other libraries are translated
+    /// and wrapper prefixes removed.
     ///
     /// # Errors
     /// A file that names no model, holds other arrays than the model needs (all of them listed), or a value that is not
@@ -124,7 +124,7 @@ impl Checkpoint {
     }
 }
 
-/// Puts into `state` what it may lack of `blank`, taken from a `fresh` model.
+/// Completes `state` with the arrays of `blank` that it may lack, taken from a `fresh` model.
 fn complete<E>(
     state: &mut State,
     blank: &Classifier,
@@ -151,8 +151,7 @@ fn complete<E>(
     Ok(())
 }
 
-/// Reads a model, whole. `card` says what the file holds; without it the file must say so itself, as those written by
-/// [`save`] do.
+/// Reads a complete model. `card` describes the model; without it the file must contain a card, as those written by [`save`] do.
 ///
 /// # Errors
 /// As [`read`] and [`Checkpoint::into_model`].
@@ -183,18 +182,18 @@ fn parse_card(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Option
     })
 }
 
-/// The arrays that other libraries expect. Of a Vision Transformer with fixed positions these are among them: timm has none
-/// of that kind, but learned ones may have their values.
+/// The arrays that other libraries expect. Includes the fixed positions of a Vision Transformer, which timm loads as learned
+/// ones.
 fn portable_state(model: &Classifier) -> State {
     let mut state = state_of(model);
     model.card().network.sizes().add_portable(&mut state);
     state
 }
 
-/// Writes a model with its card; `notes` are further metadata entries (what trained it, and how).
+/// Writes a model with its card; `notes` are further metadata entries (the training behind it).
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// An I/O error, with the path.
 pub fn save(path: &Path, model: &Classifier, notes: &[(&str, &str)]) -> Result<(), WeightsError> {
     let mut metadata: HashMap<String, String> =
         notes.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();

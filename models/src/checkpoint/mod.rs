@@ -1,10 +1,10 @@
 //! Models on disk.
 //!
 //! [`read`] takes any format that vision models are published in: safetensors (one file or several with an index), PyTorch's
-//! pickles (nothing in them is run), the `.npz` of the original Vision Transformers, or a folder with one of them and its
+//! pickles (nothing in them is executed), the `.npz` of the original Vision Transformers, or a folder with one of them and its
 //! `config.json`. Which arrays are the model is found by `locate/`; [`Checkpoint::into_model`] translates their names.
 //!
-//! What `archaeo` writes is safetensors whose metadata carries the model's card, so that one file says all.
+//! `archaeo` writes safetensors whose metadata carries the model's card, so one file is complete.
 
 mod archive;
 mod element;
@@ -39,39 +39,38 @@ pub use self::locate::TrainingCode;
 pub use self::safetensors::write_arrays;
 pub use self::source::{choose, parts};
 
-/// What a checkpoint holds.
+/// Contents of a checkpoint.
 #[derive(Clone, Debug, Default)]
 pub struct Checkpoint {
     /// The file, or the folder, that was read.
     pub path: PathBuf,
-    /// Its arrays of floats, widened to 32 bits. Of a model of a known architecture these are its own alone, without the
-    /// prefix that wrappers put before them and with the classifier under the model's name for it; else all arrays, under
-    /// the file's names. Integers are left out: counters such as `num_batches_tracked`, indices and masks, which models here
-    /// have as code.
+    /// Its arrays of floats, widened to 32 bits. For a model of a known architecture only its own arrays, without wrapper
+    /// prefixes and with the classifier under the model's name for it; otherwise all arrays, under the file's names. Integers are
+    /// skipped: counters such as `num_batches_tracked`, indices and masks, which models here compute.
     pub state: State,
-    /// What the file says besides: the metadata of safetensors, or numbers and texts that a training script saved with the
+    /// Further information in the file: the metadata of safetensors, or numbers and texts that a training script saved with the
     /// model, such as `epoch` and `arch`.
     pub metadata: BTreeMap<String, String>,
     /// The `config.json` of Hugging Face or timm next to it, or the `open_clip_config.json` of open_clip.
     pub config: Option<serde_json::Value>,
-    /// Mean and standard deviation of the channels, where a normaliser stands next to the model.
+    /// Mean and standard deviation of the channels, if the file has a normaliser next to the model.
     pub normalisation: Option<([f32; 3], [f32; 3])>,
-    /// Which arrays were taken for the model and which were left out: ends of sentences about the file.
+    /// Which arrays were identified as the model and which were skipped: ends of sentences about the file.
     pub notes: Vec<String>,
-    /// Who wrote the file, where that says more than the arrays.
+    /// Training code that wrote the file, where that determines more than the arrays.
     pub code: Option<TrainingCode>,
-    /// Where in the file the model is, such as `state_dict.model`; `None` where it is the file itself.
+    /// Path of the model within the file, such as `state_dict.model`; `None` if it is the whole file.
     pub entry: Option<String>,
 }
 
-/// How a checkpoint is read.
+/// Options for reading a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     /// Where in the file the model is, such as `teacher` or `state_dict.model`, for a file with several.
     pub entry: Option<String>,
 }
 
-/// What is looked for in a file.
+/// What to read from a file.
 #[derive(Clone, Debug)]
 enum Search {
     /// Every array.
@@ -81,7 +80,7 @@ enum Search {
 }
 
 impl Search {
-    /// Finds the model among arrays of these shapes, unless everything is wanted or the file was written here.
+    /// Finds the model among arrays of these shapes, unless everything is requested or the file was written by `archaeo`.
     fn in_shapes(
         &self,
         metadata: &BTreeMap<String, String>,
@@ -96,19 +95,19 @@ impl Search {
     }
 }
 
-/// Reads a checkpoint, recognised by looking at it.
+/// Reads a checkpoint, whose format is detected from its contents.
 ///
-/// Files are read array by array: next to the result, memory holds no more than a few megabytes of the file. What
-/// an array claims is compared with the file before memory is taken for it.
+/// Files are read array by array: besides the result, memory holds only a few megabytes of the file. An array's claimed size is
+/// compared with the file before memory is allocated.
 ///
 /// # Errors
-/// Nothing of that name, no known format, a file that is damaged, cut short or made to do harm, arrays of quantised or
+/// The path does not exist, no known format, a file that is damaged, truncated or malicious, arrays of quantised or
 /// complex numbers, or several models of which none is the obvious one.
 pub fn read(path: &Path) -> Result<Checkpoint, WeightsError> {
     read_with(path, &ReadOptions::default())
 }
 
-/// As [`read`], with a word on where the model is.
+/// As [`read`], with options such as the place of the model in the file.
 ///
 /// # Errors
 /// As [`read`], and nothing in the entry that was named.
@@ -137,7 +136,7 @@ pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Weigh
     Ok(checkpoint)
 }
 
-/// A normaliser's numbers for images in [0, 1]; those for images in [0, 255] are brought to that.
+/// A normaliser's numbers for images in [0, 1]; those for images in [0, 255] are rescaled.
 fn normalisation(mean: &Array, std: &Array) -> Option<([f32; 3], [f32; 3])> {
     let three = |array: &Array| <[f32; 3]>::try_from(array.values.as_slice()).ok();
     let (mean, std) = (three(mean)?, three(std)?);
@@ -148,8 +147,8 @@ fn normalisation(mean: &Array, std: &Array) -> Option<([f32; 3], [f32; 3])> {
     usable.then(|| (mean.map(|mean| mean / scale), std.map(|std| std / scale)))
 }
 
-/// Reads every array of a checkpoint under its own name, and its metadata; for those who need nothing else of it. Meant for files
-/// that were written here: they may take a multiple of their length in memory, whatever else is there.
+/// Reads every array of a checkpoint under its own name, and its metadata; nothing else is interpreted. Meant for files written
+/// by `archaeo`: they may take a multiple of their length in memory.
 ///
 /// # Errors
 /// As [`read`].
@@ -158,7 +157,7 @@ pub fn read_arrays(path: &Path) -> Result<(State, HashMap<String, String>), Weig
     Ok((state, metadata.into_iter().collect()))
 }
 
-/// The contents of a file, or of all files of an index; `budget` says what so many bytes may take.
+/// The contents of a file, or of all files of an index; `budget` maps a length to the memory it may take.
 fn read_file(path: &Path, search: &Search, budget: fn(u64) -> Budget) -> Result<Contents, WeightsError> {
     let (file, format) = source::open(path)?;
     if format == Format::Index {

@@ -1,8 +1,8 @@
-//! NumPy's `.npz`, in which the original Vision Transformers were released: a zip archive with one `.npy` for each array.
+//! NumPy's `.npz`, in which the original Vision Transformers were released: a zip archive with one `.npy` per array.
 //!
 //! Format: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header is a Python literal of three
-//! entries. It is looked at with a few string searches instead of a parser for such literals: what is nested without end is
-//! then no danger to the stack.
+//! entries. It is read with a few string searches instead of a parser for such literals, so deep nesting cannot overflow the
+//! stack.
 
 use archaeo_store::memory::Budget;
 
@@ -11,7 +11,7 @@ use super::element::{Element, element_count, room_for};
 use super::error::Fault;
 use crate::state::{Array, State};
 
-/// What such files are called in messages.
+/// Name of the format in messages.
 pub(super) const FORMAT: &str = "NumPy archive";
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -39,7 +39,7 @@ fn read_array(name: &str, entry: &Entry, budget: &mut Budget) -> Result<Option<A
     let start = entry.bytes(0..entry.len().min(12))?;
     let start = start.as_ref();
     let &[major, _, a, b, ..] = start.strip_prefix(MAGIC).unwrap_or_default() else {
-        return Err(malformed("is no NumPy array"));
+        return Err(malformed("is not a NumPy array"));
     };
     let (header_start, header_length) = match (major, start) {
         (1, _) => (10, usize::from(u16::from_le_bytes([a, b]))),
@@ -48,7 +48,7 @@ fn read_array(name: &str, entry: &Entry, budget: &mut Budget) -> Result<Option<A
     };
     let data = header_start + header_length;
     let header = entry.bytes(header_start..data).map_err(|_| malformed("has a header that is cut short"))?;
-    let header = str::from_utf8(&header).map_err(|_| malformed("has a header that is no text"))?;
+    let header = str::from_utf8(&header).map_err(|_| malformed("has a header that is not text"))?;
 
     let unreadable = || malformed("has a header that cannot be understood");
     let fortran_order = field(header, "fortran_order").ok_or_else(unreadable)?.starts_with("True");
@@ -92,13 +92,13 @@ fn shape(literal: &str) -> Option<Vec<usize>> {
     (axes.len() <= MOST_AXES).then_some(axes)
 }
 
-/// What NumPy's type string means; `None` for what no weights are made of.
+/// Element type of a NumPy type string; `None` for types that cannot hold weights.
 fn element(descriptor: &str) -> Option<Element> {
     Some(match descriptor {
         "<f8" => Element::F64,
         "<f4" => Element::F32,
         "<f2" => Element::F16,
-        // NumPy knows no bfloat16: JAX writes it as two bytes of unknown meaning.
+        // NumPy has no bfloat16; JAX writes it as two opaque bytes.
         "|V2" | "<V2" => Element::Bf16,
         "|b1" | "|u1" => Element::Integer(1),
         "<i2" | "<u2" => Element::Integer(2),

@@ -1,4 +1,4 @@
-//! Safetensors: a JSON header with every array's place, then the arrays.
+//! Safetensors: a JSON header with the position of every array, then the arrays.
 //!
 //! Format: <https://huggingface.co/docs/safetensors>.
 
@@ -18,16 +18,16 @@ use super::error::{Fault, WeightsError};
 use super::torch::Contents;
 use crate::state::{Array, State};
 
-/// What such files are called in messages.
+/// Name of the format in messages.
 pub(super) const FORMAT: &str = "safetensors file";
 
 /// Key of the metadata in a header.
 const METADATA_KEY: &str = "__metadata__";
 
-/// Bytes of the largest header that is read; that of a model of a thousand arrays has about 100,000.
+/// Largest header that is read, in bytes; for a model of a thousand arrays it has about 100,000.
 const LARGEST_HEADER: u64 = 16 << 20;
 
-/// Whether a file begins as safetensors do: with the length of a JSON object.
+/// Whether a file starts like safetensors: with the length of a JSON object.
 pub(super) fn recognises(start: &[u8]) -> bool {
     start.get(8).is_some_and(|&first| first == b'{')
 }
@@ -45,7 +45,7 @@ pub(super) fn header(file: &InputFile) -> Result<(Metadata, usize), Fault> {
         )));
     }
     let start = 8 + length as usize;
-    // Parsing checks that the arrays' places follow each other without a gap and fit their shapes.
+    // Parsing checks that the arrays are contiguous and match their shapes.
     let header: Metadata = serde_json::from_slice(&file.bytes(8..start)?)
         .map_err(|error| Fault::malformed(format!("its header does not parse: {error}")))?;
     let expected = start as u64 + header.data_len() as u64;
@@ -55,8 +55,8 @@ pub(super) fn header(file: &InputFile) -> Result<(Metadata, usize), Fault> {
     Ok((header, start))
 }
 
-/// The arrays of floats that `search` wants, the metadata, and how the model was found. Integers, which are counters, indices
-/// or masks, are left out.
+/// The float arrays that `search` selects, the metadata, and how the model was found. Integers (counters, indices, masks) are
+/// skipped.
 pub(super) fn read(file: &InputFile, search: &Search, budget: &mut Budget) -> Result<Contents, Fault> {
     let (header, start) = header(file)?;
     let located = search.in_shapes(&metadata(&header), || {
@@ -106,12 +106,12 @@ fn element(dtype: Dtype) -> Option<Element> {
     })
 }
 
-/// Writes arrays and string metadata; `path` is never half a file.
+/// Writes arrays and string metadata; `path` is written atomically.
 ///
 /// Equal input gives equal bytes: names and metadata are sorted, so that a file's hash identifies its contents.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// An I/O error, with the path.
 pub fn write_arrays(
     path: &Path,
     state: &State,
@@ -121,7 +121,7 @@ pub fn write_arrays(
 }
 
 fn write_to(file: &mut BufWriter<File>, state: &State, metadata: HashMap<String, String>) -> io::Result<()> {
-    // The crate's own writer takes the metadata as a hash map and writes it in a different order every time.
+    // The crate's own writer takes metadata as a hash map, whose order differs between runs.
     let metadata: BTreeMap<String, String> = metadata.into_iter().collect();
     let mut header = serde_json::Map::new();
     header.insert(METADATA_KEY.into(), serde_json::to_value(metadata)?);

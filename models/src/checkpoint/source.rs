@@ -1,4 +1,4 @@
-//! Which file a path means, and what is in it: both are found by looking, not by the name's ending.
+//! Which file a path means, and its format: both are determined from contents, not from the extension.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use archaeo_store::{InputFile, read_bytes};
 use super::error::{Fault, WeightsError};
 use super::{archive, numpy, safetensors, torch};
 
-/// What files of each kind are called in a folder, the preferred first: Hugging Face's names and timm's, which are the same.
+/// File names of each kind in a folder, preferred first: the names of Hugging Face and timm, which agree.
 const FILES_IN_FOLDERS: [&str; 6] = [
     "model.safetensors",
     "model.safetensors.index.json",
@@ -19,10 +19,10 @@ const FILES_IN_FOLDERS: [&str; 6] = [
     "open_clip_pytorch_model.bin",
 ];
 
-/// How the names of checkpoints end.
+/// File extensions of checkpoints.
 const ENDINGS: [&str; 6] = ["safetensors", "bin", "pth", "pt", "th", "npz"];
 
-/// How the names of other libraries' checkpoints end.
+/// File extensions of other libraries' checkpoints.
 const FOREIGN: [&str; 11] = [
     ".msgpack",
     ".h5",
@@ -37,7 +37,7 @@ const FOREIGN: [&str; 11] = [
     ".orbax",
 ];
 
-/// What begins like a checkpoint of another library: where in the file, with what bytes, and what it is.
+/// Signatures of other libraries' checkpoints: offset, bytes, and what the file is.
 const FOREIGN_STARTS: [(usize, &[u8], &str); 5] = [
     (0, b"GGUF", "it is a GGUF file of llama.cpp"),
     (0, b"\x89HDF\r\n\x1a\n", "it is an HDF5 file, as Keras and TensorFlow write them"),
@@ -46,7 +46,7 @@ const FOREIGN_STARTS: [(usize, &[u8], &str); 5] = [
     (0, b"BZh", "it is compressed with bzip2; unpack it first"),
 ];
 
-/// The same by the ending, for formats that begin like nothing in particular.
+/// The same by extension, for formats without a signature.
 const FOREIGN_ENDINGS: [(&str, &str); 6] = [
     ("onnx", "it is an ONNX model"),
     ("msgpack", "it is a msgpack file of Flax"),
@@ -59,13 +59,14 @@ const FOREIGN_ENDINGS: [(&str, &str); 6] = [
 /// The configuration next to them.
 const CONFIG: &str = "config.json";
 
-/// The configuration of open_clip, which says what the weights are where there is no other, or where they are open_clip's own.
+/// The configuration of open_clip, which describes the weights where there is no other, or where they are in open_clip's own
+/// format.
 const OPEN_CLIP: &str = "open_clip_config.json";
 
-/// How `transformers` prepares images, next to that, and the key under which it is handed on.
+/// How `transformers` prepares images, next to that file, and the key under which it is passed on.
 const PREPROCESSOR: (&str, &str) = ("preprocessor_config.json", "preprocessor");
 
-/// Bytes of the largest JSON file that is read: in memory it takes up to a hundred times as much.
+/// Largest JSON file that is read, in bytes; in memory it takes up to a hundred times as much.
 const LARGEST_JSON: u64 = 4 << 20;
 
 /// The format of a file.
@@ -84,7 +85,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// What such files are called in messages.
+    /// Name of the format in messages.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Safetensors => safetensors::FORMAT,
@@ -98,7 +99,7 @@ impl Format {
 /// The file that `path` means: itself, or the checkpoint in a folder.
 ///
 /// # Errors
-/// Nothing of that name, or a folder without a checkpoint or with several.
+/// The path does not exist, or is a folder without a checkpoint or with several.
 pub(super) fn locate(path: &Path) -> Result<PathBuf, WeightsError> {
     let metadata = archaeo_store::look(path).map_err(|error| Fault::from(error).of(path, ""))?;
     if !metadata.is_dir() {
@@ -111,8 +112,8 @@ pub(super) fn locate(path: &Path) -> Result<PathBuf, WeightsError> {
     Ok(path.join(chosen.map_err(unrecognised)?))
 }
 
-/// Which of the files of a folder, or of a repository, is the checkpoint: one of the usual names, or else the only one whose
-/// name ends like a checkpoint's.
+/// Which of the files of a folder, or of a repository, is the checkpoint: one of the usual names, or else the only file with a
+/// checkpoint's extension.
 ///
 /// # Errors
 /// No such file or several, as the end of a sentence.
@@ -139,10 +140,10 @@ pub fn choose<'a>(names: impl Iterator<Item = &'a str>) -> Result<&'a str, Strin
     }
 }
 
-/// The files that make up the checkpoint at `path`: itself, or the ones that it lists as an index.
+/// The files that make up the checkpoint at `path`: itself, or, if it is an index, the files it lists.
 ///
 /// # Errors
-/// A file that cannot be read, or an index that makes no sense.
+/// A file that cannot be read, or an invalid index.
 pub fn parts(path: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     match open(path)? {
         (_, Format::Index) => shards(path).map_err(|fault| fault.of(path, Format::Index.name())),
@@ -150,11 +151,11 @@ pub fn parts(path: &Path) -> Result<Vec<PathBuf>, WeightsError> {
     }
 }
 
-/// The `config.json` next to a checkpoint that has one of the usual names, with what a `preprocessor_config.json` says under the
-/// key `preprocessor`. Beside any other file it may belong to something else.
+/// The `config.json` next to a checkpoint that has one of the usual names, with the contents of `preprocessor_config.json` under
+/// the key `preprocessor`. Next to any other file it may belong to something else.
 ///
 /// # Errors
-/// A file that cannot be read or is no JSON.
+/// A file that cannot be read or is not JSON.
 pub(super) fn config_beside(file: &Path) -> Result<Option<serde_json::Value>, WeightsError> {
     let usual = file.file_name().and_then(|name| name.to_str());
     if !usual.is_some_and(|name| FILES_IN_FOLDERS.contains(&name)) {
@@ -186,7 +187,7 @@ pub(super) fn read_json(path: &Path) -> Result<serde_json::Value, Fault> {
     serde_json::from_slice(&bytes).map_err(|error| Fault::malformed(format!("it does not parse: {error}")))
 }
 
-/// Opens a file and says what format it has.
+/// Opens a file and detects its format.
 ///
 /// # Errors
 /// A file that cannot be read or has no known format.
@@ -218,7 +219,7 @@ pub(super) fn open(path: &Path) -> Result<(InputFile, Format), WeightsError> {
     } else if start.trim_ascii_start().starts_with(b"<") {
         return Err(unrecognised("it is a web page, as some sites send instead of the file"));
     } else if path.extension().is_some_and(|ending| ending == "safetensors") {
-        // What is so damaged that it no longer begins as one is still best described as what it was to be.
+        // A file too damaged for its signature is still best reported under the format of its extension.
         Format::Safetensors
     } else if let Some(what) = foreign(start, path) {
         return Err(unrecognised(what));
@@ -230,7 +231,7 @@ pub(super) fn open(path: &Path) -> Result<(InputFile, Format), WeightsError> {
     Ok((file, format))
 }
 
-/// What a file of another library is.
+/// Identifies the file of another library.
 fn foreign(start: &[u8], path: &Path) -> Option<&'static str> {
     let begins =
         |(at, bytes, _): &&(usize, &[u8], &str)| start.get(*at..).is_some_and(|rest| rest.starts_with(bytes));
@@ -243,7 +244,7 @@ fn foreign(start: &[u8], path: &Path) -> Option<&'static str> {
 /// The files that an index spreads arrays over, sorted, each next to the index.
 ///
 /// # Errors
-/// JSON that is no such index, or one that names files elsewhere.
+/// JSON that is not an index, or an index with files elsewhere.
 pub(super) fn shards(index: &Path) -> Result<Vec<PathBuf>, Fault> {
     let json = read_json(index)?;
     let map = json.get("weight_map").and_then(|map| map.as_object());

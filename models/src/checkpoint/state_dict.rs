@@ -1,5 +1,5 @@
-//! Where in a PyTorch checkpoint the model is: the dictionary of its arrays, by itself or among an optimizer, counters and
-//! settings, or a pickled module with its arrays as attributes.
+//! Finds the model in a PyTorch checkpoint: a dictionary of arrays, alone or next to an optimizer, counters and settings, or a
+//! pickled module with arrays as attributes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,20 +8,19 @@ use super::error::Fault;
 use super::tensors::{self, Tensor};
 use archaeo_pickle::{Call, Node, Pickle, Value};
 
-/// What stands where a model's array may be.
+/// A value where a model's array may be.
 pub(super) enum Leaf {
     /// A tensor.
     Tensor(Tensor),
-    /// A tensor that is no plain array, as the end of a sentence.
+    /// A tensor that is not a plain array, as the end of a sentence.
     Unsupported(String),
 }
 
 /// Arrays by name.
 pub(super) type Leaves = BTreeMap<String, Leaf>;
 
-/// Names under which training scripts put a model of no known architecture next to other things, the likelier first; an
-/// average of the weights over the training comes before the weights themselves, as timm takes it, and a teacher, which is
-/// what DINO evaluates, before the student.
+/// Keys under which training scripts store a model, likeliest first, for models of unknown architecture. An average of the
+/// weights comes before the weights themselves, as in timm, and a teacher, which DINO evaluates, before the student.
 const MODEL_ENTRIES: [&str; 13] = [
     "state_dict_ema",
     "model_ema",
@@ -38,11 +37,11 @@ const MODEL_ENTRIES: [&str; 13] = [
     "params",
 ];
 
-/// How the names of other things begin that hold tensors too.
+/// Prefixes of other keys that hold tensors.
 const OTHER_ENTRIES: [&str; 4] = ["optim", "sched", "scaler", "amp"];
 
-/// Every tensor of a checkpoint by the path that leads to it, but for those of optimizers and the like; `None` of one with
-/// more places than are looked at.
+/// Every tensor of a checkpoint by its path, except those of optimizers and the like; `None` if there are too many places to
+/// visit.
 pub(super) fn everything(pickle: &Pickle) -> Option<Leaves> {
     let mut walk = Walk { pickle, path: vec![pickle.root], places: 0, name_bytes: 0 };
     let mut leaves = Leaves::new();
@@ -62,16 +61,16 @@ pub(super) fn everything(pickle: &Pickle) -> Option<Leaves> {
 /// Deepest nesting that is followed.
 const DEEPEST: usize = 48;
 
-/// Most places that are looked at: one object may stand in many.
+/// Most places that are visited: one object may appear in many.
 const MOST_PLACES: usize = 200_000;
 
 /// Most bytes of all names together.
 const LONGEST_NAMES: usize = 64 << 20;
 
-/// The arrays of the model that a checkpoint holds, wherever in it they are.
+/// The arrays of the model in a checkpoint, wherever they are.
 ///
 /// # Errors
-/// A checkpoint without tensors, or one that is made to be walked through without end.
+/// A checkpoint without tensors, or one constructed so that a traversal would not end.
 pub(super) fn find_model(pickle: &Pickle) -> Result<Leaves, Fault> {
     let mut walk = Walk { pickle, path: Vec::new(), places: 0, name_bytes: 0 };
     let mut root = pickle.root;
@@ -87,7 +86,7 @@ pub(super) fn find_model(pickle: &Pickle) -> Result<Leaves, Fault> {
 
 struct Walk<'p, 'a> {
     pickle: &'p Pickle<'a>,
-    /// The nodes on the way from the root: an object that holds itself is not entered again.
+    /// The nodes on the way from the root: an object that contains itself is not entered again.
     path: Vec<Value<'a>>,
     places: usize,
     name_bytes: usize,
@@ -108,7 +107,7 @@ impl<'a> Walk<'_, 'a> {
         Ok(None)
     }
 
-    /// The tensors of the model alone: what holds tensors itself is one; else it is the entry with the most of them.
+    /// The tensors of the model: a dictionary of tensors is a model; otherwise the entry with the most tensors is.
     fn model(&mut self, value: Value<'a>) -> Result<Leaves, Fault> {
         if matches!(self.pickle.node(value), Some(Node::Call(_))) {
             return self.leaves(value);
@@ -139,7 +138,7 @@ impl<'a> Walk<'_, 'a> {
         Ok(own)
     }
 
-    /// All tensors below a value, by the path of names that leads there.
+    /// All tensors below a value, by path.
     fn leaves(&mut self, value: Value<'a>) -> Result<Leaves, Fault> {
         let mut leaves = Leaves::new();
         self.collect(value, "", &mut leaves)?;
@@ -203,7 +202,7 @@ impl<'a> Walk<'_, 'a> {
     }
 }
 
-/// A tensor, if a value is one.
+/// The tensor that a value describes, if any.
 fn leaf(pickle: &Pickle, value: Value) -> Option<Leaf> {
     let Some(Node::Call(call)) = pickle.node(value) else { return None };
     let Call { function: Value::Global(module, name), arguments, .. } = **call else { return None };

@@ -1,4 +1,4 @@
-//! How PyTorch's pickles describe tensors: a call that would rebuild one from a storage, an offset, a shape and strides.
+//! Tensors in PyTorch's pickles: a call that would rebuild one from a storage, an offset, a shape and strides.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,11 @@ const DEEPEST: usize = 4;
 pub(super) struct Tensor {
     pub(super) storage: Storage,
     pub(super) element: Element,
-    /// First element in the storage.
+    /// Index of the first element in the storage.
     pub(super) offset: usize,
     /// Length of each axis.
     pub(super) shape: Vec<usize>,
-    /// Elements of the storage from one index of an axis to the next.
+    /// Strides, in elements of the storage.
     pub(super) strides: Vec<usize>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Tensor {
 pub(super) struct Storage {
     pub(super) key: String,
     element: Element,
-    /// Where this view of it begins, in elements; old files have views of storages.
+    /// Start of this view, in elements; old files have views of storages.
     pub(super) start: usize,
 }
 
@@ -45,8 +45,8 @@ impl Tensor {
     }
 }
 
-/// The tensor that a call of `module.name` would make; `None` if it makes something else, the end of a sentence if it makes
-/// a tensor that is no plain array.
+/// The tensor that a call of `module.name` would make; `None` if it makes something else; an error, the end of a sentence, if the
+/// tensor is not a plain array.
 pub(super) fn tensor(
     pickle: &Pickle,
     module: &str,
@@ -125,14 +125,14 @@ fn storage(pickle: &Pickle, identity: Value) -> Option<Storage> {
 /// The name of a storage: a number, as text or not.
 pub(super) fn storage_key(value: Value) -> Option<String> {
     match value {
-        // What is longer names no entry of an archive either.
+        // Longer names cannot be entries of an archive.
         Value::Text(key) if key.len() <= 64 => Some(key.to_owned()),
         Value::Int(key) => Some(key.to_string()),
         _ => None,
     }
 }
 
-/// Every storage that a pickle names, with what its elements are.
+/// Every storage that a pickle names, with its element type.
 pub(super) fn storages(pickle: &Pickle) -> BTreeMap<String, Element> {
     let named = |node: &Node| match node {
         Node::Persistent(identity) => {

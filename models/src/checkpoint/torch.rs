@@ -1,8 +1,8 @@
-//! PyTorch's checkpoints: a pickle of names and tensors, and next to it the tensors' storages.
+//! PyTorch's checkpoints: a pickle of names and tensors, and the tensors' storages.
 //!
-//! Two containers are in use. Since version 1.6 `torch.save` writes a zip archive with `data.pkl` and one entry for each
-//! storage (TorchScript archives are of the same kind). Before that, and on request since, it writes several pickles one after
-//! the other, followed by the storages.
+//! Two containers are in use. Since version 1.6 `torch.save` writes a zip archive with `data.pkl` and one entry per storage (as
+//! do TorchScript archives). The older container, still available on request, is several pickles in a row, followed by the
+//! storages.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -20,19 +20,19 @@ use super::tensors::{self, Tensor};
 use crate::state::{Array, State};
 use archaeo_pickle::{Node, Pickle, Value};
 
-/// What such files are called in messages.
+/// Name of the format in messages.
 pub(super) const FORMAT: &str = "PyTorch checkpoint";
 
-/// What the older container begins with, pickled: the integer 0x1950a86a20f9469cfc6c.
+/// First value of the older container, pickled: the integer 0x1950a86a20f9469cfc6c.
 const LEGACY_MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 
-/// Bytes of the largest pickle that is read out of an archive; that of a model of a thousand arrays has about 200,000.
+/// Largest pickle that is read from an archive, in bytes; for a model of a thousand arrays it has about 200,000.
 const LARGEST_PICKLE: usize = 64 << 20;
 
-/// Bytes of the older container that are read first for its pickles, which have no length that could be known before.
+/// Bytes of the older container that are read first for its pickles, whose length is not known in advance.
 const FIRST_LOOK: usize = 1 << 20;
 
-/// Whether a file begins as PyTorch's older container, or as some other pickle.
+/// Whether a file starts like PyTorch's older container, or like any other pickle.
 pub(super) fn recognises_legacy(start: &[u8]) -> bool {
     matches!(start, [0x80, 1..=5, ..])
 }
@@ -40,11 +40,11 @@ pub(super) fn recognises_legacy(start: &[u8]) -> bool {
 /// The entry of an archive that holds the pickle, if it is PyTorch's.
 pub(super) fn pickle_entry(archive: &Archive) -> Option<String> {
     let is_pickle = |name: &String| name == "data.pkl" || name.ends_with("/data.pkl");
-    // The archive's own pickle lies higher than any that it may carry along.
+    // The archive's own pickle is at a higher level than any other it may contain.
     archive.names().into_iter().filter(is_pickle).min_by_key(|name| name.matches('/').count())
 }
 
-/// What a checkpoint holds: the arrays of the model, what else was said of it, and how the model was found.
+/// Contents of a checkpoint: the arrays of the model, its metadata, and how the model was found.
 pub(super) type Contents = (State, BTreeMap<String, String>, Option<Located>);
 
 /// Reads a zip archive whose pickle is the entry `pickle`.
@@ -68,7 +68,7 @@ pub(super) fn read_archive(
     }
     let pickle = pickle.bytes(0..pickle.len())?;
     let pickle = Pickle::parse(&pickle)?;
-    // Views of one storage follow each other, so the last storage is kept at hand.
+    // Views of one storage are adjacent, so the last storage is kept.
     let mut last: Option<(String, Entry)> = None;
     contents(&pickle, search, budget, |tensor, budget| {
         if last.as_ref().is_none_or(|(key, _)| *key != tensor.storage.key) {
@@ -92,13 +92,13 @@ pub(super) fn read_legacy(file: &InputFile, search: &Search, budget: &mut Budget
         match LegacyPickles::parse(&bytes) {
             Ok(pickles) => return pickles.contents(file, search, budget),
             Err(fault) if length == most => return Err(fault),
-            // Perhaps the pickles are only longer than what was looked at.
+            // The pickles may be longer than the part read so far.
             Err(_) => length = most.min(4 * length),
         }
     }
 }
 
-/// The pickles that the older container begins with.
+/// The pickles at the start of the older container.
 struct LegacyPickles<'a> {
     object: Pickle<'a>,
     keys: Pickle<'a>,
@@ -109,7 +109,7 @@ struct LegacyPickles<'a> {
 impl<'a> LegacyPickles<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
         let Some(mut rest) = after_legacy_magic(bytes) else {
-            // Perhaps some other pickle that would do harm: then that is what has to be said.
+            // Reports any other pickle that would be harmful.
             Pickle::parse(bytes)?;
             return Err(Fault::malformed("it is a pickle, but torch.save did not write it"));
         };
@@ -138,7 +138,8 @@ impl<'a> LegacyPickles<'a> {
     }
 }
 
-/// What follows the magic number of the older container. Before it stands the pickle's protocol, and a frame if that has any.
+/// What follows the magic number of the older container. It is preceded by the pickle's protocol, and a frame if the protocol has
+/// any.
 fn after_legacy_magic(bytes: &[u8]) -> Option<&[u8]> {
     let [0x80, _protocol, rest @ ..] = bytes else { return None };
     let rest = match rest {
@@ -148,7 +149,7 @@ fn after_legacy_magic(bytes: &[u8]) -> Option<&[u8]> {
     rest.strip_prefix(LEGACY_MAGIC)
 }
 
-/// Where each storage lies behind the pickles: its number of elements in eight bytes, then the elements.
+/// Position of each storage after the pickles: its number of elements in eight bytes, then the elements.
 fn legacy_storages(
     file: &InputFile,
     mut at: usize,
@@ -172,7 +173,7 @@ fn legacy_storages(
     Ok(places)
 }
 
-/// The model's arrays, each read by `read`, and what else the checkpoint says.
+/// The model's arrays, each read by `read`, and the checkpoint's metadata.
 fn contents(
     pickle: &Pickle,
     search: &Search,
@@ -184,7 +185,7 @@ fn contents(
         None => (find_model(pickle)?, None),
     };
     let mut state = State::new();
-    // In the order of the storages, not of the names: neighbours in a file are read one after the other.
+    // In the order of the storages, not of the names, so that the file is read sequentially.
     let mut ordered: Vec<(&String, &Leaf)> = model.iter().collect();
     ordered.sort_by_key(|(_, leaf)| match leaf {
         Leaf::Tensor(tensor) => Some(tensor.storage.key.as_str()),
@@ -258,10 +259,10 @@ fn big_endian() -> Fault {
     Fault::malformed("it was written on a big-endian machine")
 }
 
-/// Longest remark that is kept.
+/// Longest text that is kept as metadata, in bytes.
 const LONGEST_REMARK: usize = 4096;
 
-/// Numbers and texts that stand next to the model, such as the epoch and the name of the architecture.
+/// Numbers and texts next to the model, such as the epoch and the name of the architecture.
 fn remarks(pickle: &Pickle) -> BTreeMap<String, String> {
     let Some(Node::Dictionary(entries)) = pickle.node(pickle.root) else { return BTreeMap::new() };
     let remark = |&(key, value): &(Value, Value)| {

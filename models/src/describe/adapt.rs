@@ -1,4 +1,4 @@
-//! A model that is asked for by name, with what the checkpoint's own arrays show of it.
+//! A model requested by name, completed from the checkpoint's arrays.
 
 use super::{Basis, DescribeError, ModelRequest, head_outputs};
 use crate::architectures::NetworkSpec;
@@ -7,8 +7,7 @@ use crate::preprocessing::{Origin, PreprocessingChoice, SourcedPreprocessing};
 use crate::spec::with_pixels;
 use crate::state::State;
 
-/// The model called `name`, for the number of classes that the arrays have; `choice` is what a configuration says of the
-/// preprocessing.
+/// The model called `name`, for the number of classes that the arrays have; `choice` is the preprocessing of a configuration.
 pub(super) fn named(
     name: &str,
     choice: PreprocessingChoice,

@@ -1,10 +1,10 @@
-//! Architectures that are not here, told by the names of their arrays or in a configuration, so that a message can say what a
-//! file holds instead of asking for a name that does not exist.
+//! Unsupported architectures, recognised from array names or a configuration, so that a message can name what a file holds
+//! instead of asking for a name that does not exist.
 
 use crate::architectures::ALL;
 use crate::state::State;
 
-/// What is supported, as the end of a sentence.
+/// The supported models, as the end of a sentence.
 pub(super) fn supported() -> String {
     let all = ALL.iter().map(|architecture| architecture.supported).filter(|words| !words.is_empty());
     format!("supported are {}", listed(&all.collect::<Vec<_>>()))
@@ -19,7 +19,7 @@ pub(super) fn listed(words: &[&str]) -> String {
     }
 }
 
-/// Parts of names that arrays of an architecture have; all of them have to occur. The first row that fits counts.
+/// Parts of the array names of an architecture, all of which must occur. The first matching row applies.
 const ARRAYS: &[(&[&str], &str)] = &[
     (&["lora_A"], "a LoRA adapter, which is only what changes in a model"),
     (&["lora_down"], "a LoRA adapter, which is only what changes in a model"),
@@ -112,7 +112,7 @@ const ARRAYS: &[(&[&str], &str)] = &[
     (&["down_blocks.0.resnets"], "a diffusion U-Net"),
 ];
 
-/// VGG and AlexNet have no names of their own, but numbers and shapes.
+/// VGG and AlexNet have no characteristic names, only numbers and shapes.
 fn plain_convolutions(state: &State) -> Option<&'static str> {
     let shape = |name: &str| state.get(name).map(|array| array.shape.as_slice());
     match (shape("features.0.weight")?, shape("classifier.6.weight").or(shape("classifier.1.weight"))) {
@@ -123,14 +123,14 @@ fn plain_convolutions(state: &State) -> Option<&'static str> {
     }
 }
 
-/// What the arrays are of, if that is an architecture that is not here.
+/// The unsupported architecture of these arrays, if any.
 pub(super) fn by_arrays(state: &State) -> Option<&'static str> {
     let has = |part: &&str| state.keys().any(|name| name.contains(*part));
     let row = ARRAYS.iter().find(|(parts, _)| parts.iter().all(has));
     row.map(|(_, what)| *what).or_else(|| plain_convolutions(state))
 }
 
-/// How names of architectures begin in configurations of timm and of `transformers`.
+/// Prefixes of architecture names in configurations of timm and `transformers`.
 const NAMES: &[(&str, &str)] = &[
     ("swinv2", "a Swin Transformer V2"),
     ("swin_v2", "a Swin Transformer V2"),
@@ -190,7 +190,7 @@ const NAMES: &[(&str, &str)] = &[
     ("t5", "a language model"),
 ];
 
-/// What an architecture's name in a configuration means, if that is one that is not here.
+/// The unsupported architecture behind a name in a configuration, if any.
 pub(super) fn by_name(name: &str) -> Option<&'static str> {
     let siglip = name.contains("siglip").then_some("a SigLIP");
     let dinov3 = name.contains("dinov3").then_some("a DINOv3");

@@ -46,7 +46,7 @@ pub(super) fn read(config: &Value) -> Result<Configured, String> {
     Ok(Configured { name, catalogue_name: kind.to_owned(), class_names, network, preprocessing })
 }
 
-/// Whether the architecture that was saved ends in a classifier.
+/// Whether the saved architecture ends in a classifier.
 pub(crate) fn classifies(config: &Value) -> bool {
     let named = |list: &Vec<Value>| {
         list.iter().filter_map(Value::as_str).any(|name| name.contains("ForImageClassification"))
@@ -60,7 +60,7 @@ pub(crate) fn classes(config: &Value) -> Result<usize, String> {
         return Ok(0);
     }
     let named = config.get("id2label").and_then(Value::as_object).map(serde_json::Map::len);
-    // transformers leaves the names out where there are two classes without a name.
+    // transformers omits the names of two unnamed classes.
     Ok(named.or(number(config, "num_labels")?).unwrap_or(2))
 }
 

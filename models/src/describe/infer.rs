@@ -1,36 +1,36 @@
-//! Which model arrays belong to, where names and shapes leave no doubt; where they leave one, it is said.
+//! The model that arrays belong to, from names and shapes; remaining doubts are reported.
 
 use super::{DescribeError, foreign};
 use crate::architectures::{ALL, NetworkSpec};
 use crate::checkpoint::TrainingCode;
 use crate::state::{Array, State};
 
-/// What is known of a checkpoint besides its arrays.
+/// Information about a checkpoint besides its arrays.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hints<'a> {
-    /// How many attention heads there are said to be.
+    /// Number of attention heads, as given by the user.
     pub(crate) heads: Option<usize>,
-    /// Who wrote it.
+    /// Training code that wrote it.
     pub(crate) code: Option<TrainingCode>,
-    /// The name of its file.
+    /// Name of the file.
     pub(crate) file: &'a str,
 }
 
-/// What the arrays allow.
+/// Models that match the arrays.
 #[derive(Debug, PartialEq)]
 pub(super) struct Inferred {
-    /// The model's name; further ones are of models with the same arrays that compute the same.
+    /// The model's name; further names are of equivalent models with the same arrays.
     pub(super) names: Vec<String>,
     pub(super) network: NetworkSpec,
-    /// Whether the file's name decided.
+    /// Whether the name of the file decided.
     pub(super) by_file_name: bool,
-    /// What no array shows and was taken for granted.
+    /// What no array shows and was assumed.
     pub(super) assumed: Vec<String>,
-    /// What should be asked before numbers are made of it; the end of a sentence.
+    /// What should be settled before measuring with this model; the end of a sentence.
     pub(super) doubt: Option<String>,
 }
 
-/// An architecture read off the arrays.
+/// An architecture determined from the arrays.
 pub(crate) struct Found {
     pub(crate) network: NetworkSpec,
     /// As [`Inferred::assumed`].
@@ -39,7 +39,7 @@ pub(crate) struct Found {
     pub(crate) doubt: Option<Doubt>,
 }
 
-/// The end of a sentence about a file, where it is given the name of a model that the file may hold, or none.
+/// The end of a sentence about a file, given the name of a model that the file may hold, if any.
 pub(crate) type Doubt = Box<dyn Fn(Option<&str>) -> String>;
 
 impl Found {
@@ -48,12 +48,12 @@ impl Found {
     }
 }
 
-/// The model that has these arrays. Libraries call them otherwise than timm, which is seen through where it matters.
+/// The model that has these arrays. Names of libraries other than timm are recognised where it matters.
 ///
 /// # Errors
-/// Nothing known, an architecture that is not here, or a variant that cannot be, each said as what it is.
+/// An unknown or unsupported architecture, or an invalid variant, which the error names.
 pub(super) fn network(state: &State, hints: &Hints) -> Result<Inferred, DescribeError> {
-    // The values do not matter, and may be as large as memory allows.
+    // The values do not matter, and could fill the memory.
     let hollow = |array: &Array| Array { shape: array.shape.clone(), values: Vec::new() };
     let state = state.iter().map(|(name, array)| (name.clone(), hollow(array))).collect();
     let state = &crate::names::unwrapped(state);
@@ -91,7 +91,7 @@ pub(super) fn network(state: &State, hints: &Hints) -> Result<Inferred, Describe
     if !networks.iter().all(|network| network == first) {
         return Err(DescribeError::Ambiguous(names));
     }
-    // A file that is called by a model's name says which it is.
+    // A file named after a model identifies the model.
     let doubt = doubt.filter(|_| by_file_name.is_none()).map(|doubt| doubt(Some(&names[0])));
     if by_file_name.is_some() {
         assumed.clear();
@@ -101,7 +101,7 @@ pub(super) fn network(state: &State, hints: &Hints) -> Result<Inferred, Describe
     Ok(Inferred { names, network, by_file_name: by_file_name.is_some(), assumed, doubt })
 }
 
-/// The longest of `names` that a file's name holds.
+/// The longest of `names` that a file's name contains.
 fn named_by_file(names: &[String], file: &str) -> Option<usize> {
     let file = file.to_lowercase().replace('-', "_");
     let stem = |name: &String| match name.rsplit_once('_') {
@@ -119,7 +119,7 @@ fn named_by_file(names: &[String], file: &str) -> Option<usize> {
     held.max_by_key(|(_, name)| name.len()).map(|(index, _)| index)
 }
 
-/// The same without what no array shows.
+/// The same network without the values that no array shows.
 fn shaped_alike(mut network: NetworkSpec) -> NetworkSpec {
     network.sizes_mut().forget_what_no_array_shows();
     network
@@ -139,17 +139,17 @@ pub(crate) fn count(state: &State, prefix: &str) -> usize {
     (0..).take_while(exists).count()
 }
 
-/// The side of a square of so many places.
+/// The side of a square of `count` places, if it is one.
 pub(crate) fn square(count: usize) -> Option<usize> {
     Some(count.isqrt()).filter(|side| side * side == count)
 }
 
-/// Outputs of the layer `name`, none where there is no such layer.
+/// Number of outputs of the layer `name`; 0 without such a layer.
 pub(crate) fn outputs(state: &State, name: &str) -> usize {
     shape(state, name).and_then(|shape| shape.first().copied()).unwrap_or(0)
 }
 
-/// Refuses a first layer that takes something else than three channels.
+/// Refuses a first layer without three input channels.
 pub(crate) fn check_channels(first_layer: &str, shape: &[usize]) -> Result<(), DescribeError> {
     match *shape {
         [_, 3, _, _] => Ok(()),

@@ -1,4 +1,4 @@
-//! Values of a configuration, with sentences for what is not as it should be.
+//! Values of a configuration, with a sentence for each invalid one.
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub(crate) fn numbers(config: &Value, key: &str) -> Result<Option<Vec<usize>>, S
     list.map(Some).ok_or_else(|| format!("`{key}` must be a list of whole numbers, not {value}"))
 }
 
-/// A whole number that has to be there.
+/// A whole number that must be present.
 pub(crate) fn needed(config: &Value, key: &str) -> Result<usize, String> {
     number(config, key)?.ok_or_else(|| format!("it has no `{key}`"))
 }
@@ -34,7 +34,7 @@ pub(crate) fn real(config: &Value, key: &str, usual: f64) -> Result<f64, String>
     }
 }
 
-/// Whether `key` is true; `usual` where it is not there.
+/// The boolean under `key`, or `usual`.
 pub(crate) fn truth(config: &Value, key: &str, usual: bool) -> bool {
     config.get(key).and_then(Value::as_bool).unwrap_or(usual)
 }
@@ -44,7 +44,7 @@ pub(crate) fn text<'a>(config: &'a Value, key: &str) -> Option<&'a str> {
     config.get(key).and_then(Value::as_str)
 }
 
-/// Three numbers under `key`, one a channel.
+/// Three numbers under `key`, one per channel.
 pub(crate) fn channels(config: &Value, key: &str) -> Result<Option<[f32; 3]>, String> {
     let Some(value) = config.get(key).filter(|value| !value.is_null()) else { return Ok(None) };
     let numbers: Option<Vec<f32>> =

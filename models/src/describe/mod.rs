@@ -1,5 +1,5 @@
-//! Which model a checkpoint holds: what it says itself, what was asked for, what its `config.json` says, or what its arrays
-//! allow no doubt about, in this order.
+//! Which model a checkpoint holds, from, in this order: its own card, the request, its `config.json`, or its arrays if they are
+//! unambiguous.
 
 mod adapt;
 mod foreign;
@@ -28,25 +28,25 @@ use crate::state::State;
 /// Key of the metadata entry that holds a [`ModelCard`] as JSON.
 pub(crate) const CARD_KEY: &str = "archaeo.model";
 
-/// A checkpoint whose model cannot be told.
+/// A checkpoint whose model cannot be determined.
 #[derive(Debug, Error)]
 pub enum DescribeError {
-    /// Nothing says what it is.
+    /// Nothing identifies the model.
     #[error("does not say which model it holds; name it with --model (see `archaeo models`)")]
     Unknown,
-    /// It is of an architecture that is not here.
+    /// The architecture is not supported.
     #[error("holds {what}, which is not supported; {supported}", supported = foreign::supported())]
     Foreign {
-        /// What it is, with its article.
+        /// Name of the architecture, with its article.
         what: String,
     },
-    /// It is of a known architecture, but of a variant that is not here.
+    /// The architecture is supported, but not this variant.
     #[error("{0}")]
     Unusable(String),
-    /// What was asked for cannot be.
+    /// The request cannot be met.
     #[error("cannot be read as asked for: {0}")]
     Specification(String),
-    /// Nothing says what it is, and several models have its arrays.
+    /// Nothing identifies the model, and several models have its arrays.
     #[error("does not say which model it holds, and its arrays are those of {}; name it with --model", .0.join(" and of "))]
     Ambiguous(Vec<String>),
     /// Its card does not parse.
@@ -60,49 +60,49 @@ pub enum DescribeError {
     Spec(#[from] SpecError),
 }
 
-/// What the one who loads a checkpoint says of it.
+/// What the caller specifies about a checkpoint.
 #[derive(Clone, Debug, Default)]
 pub struct ModelRequest {
-    /// Name of the model, if not the checkpoint's own word.
+    /// Name of the model; overrides the checkpoint's own.
     pub model: Option<String>,
-    /// How images are prepared, before what the checkpoint says.
+    /// Preprocessing values; override the checkpoint's.
     pub preprocessing: PreprocessingChoice,
-    /// Names of the classes, used where the checkpoint has none and their number is right.
+    /// Names of the classes, used where the checkpoint has none and their number matches.
     pub class_names: Vec<String>,
-    /// Fields of the specification that are said, each with its value as JSON or a plain word: `heads` and `6`. They come
-    /// before what anything else says.
+    /// Fields of the specification, each with its value as JSON or a plain word: `heads` and `6`. They override all other
+    /// sources.
     pub specification: Vec<(String, String)>,
 }
 
 impl ModelRequest {
-    /// The number of heads that is asked for.
+    /// The requested number of heads.
     fn heads(&self) -> Option<usize> {
         let said = self.specification.iter().rev().find(|(key, _)| key == "heads");
         said.and_then(|(_, value)| value.parse().ok())
     }
 }
 
-/// A model card and how it came about.
+/// A model card and its sources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Described {
-    /// Everything about the model but its numbers.
+    /// Everything about the model except its weights.
     pub card: ModelCard,
-    /// Who said how images are prepared.
+    /// Source of the preprocessing.
     pub preprocessing: SourcedPreprocessing,
-    /// What was concluded from names and shapes alone, for the user to check.
+    /// What was inferred from names and shapes alone, for the user to check.
     pub inferred: Option<String>,
-    /// What else was decided: ends of sentences about the checkpoint.
+    /// Other decisions: ends of sentences about the checkpoint.
     pub notes: Vec<String>,
-    /// What no array shows and published models do not agree on, as the end of a sentence about the checkpoint: nothing
-    /// should be measured before it is said.
+    /// What no array shows and published models disagree on, as the end of a sentence about the checkpoint; it should be settled
+    /// before anything is measured.
     pub doubt: Option<String>,
 }
 
 impl Described {
-    /// Refuses a model of which something was only assumed that other published models of the same arrays have otherwise.
+    /// Refuses a model with an assumed value on which published models with the same arrays disagree.
     ///
     /// # Errors
-    /// Such a model, with what to say.
+    /// Such a model, with the option that settles it.
     pub fn decided(&self, path: &Path) -> Result<(), WeightsError> {
         match &self.doubt {
             None => Ok(()),
@@ -111,22 +111,22 @@ impl Described {
     }
 }
 
-/// What a library's configuration says.
+/// Contents of a library's configuration.
 struct Configured {
     name: String,
-    /// Under which name the catalogue says what the configuration does not.
+    /// Name in the catalogue, for what the configuration leaves out.
     catalogue_name: String,
     network: NetworkSpec,
     preprocessing: PreprocessingChoice,
     class_names: Option<Vec<String>>,
 }
 
-/// A model in the words of a configuration.
+/// A model described by a configuration.
 pub(crate) struct FromConfig {
     pub(crate) network: NetworkSpec,
-    /// The name of a model of these sizes, where it goes by that and not by the file's word.
+    /// The name of the model, if it follows from its sizes and not from the file.
     pub(crate) known_as: Option<String>,
-    /// The side of its images, where the configuration has it elsewhere than the others do.
+    /// The side of its images, if the configuration keeps it in an unusual place.
     pub(crate) image_size: Option<usize>,
 }
 
@@ -138,10 +138,10 @@ impl FromConfig {
 }
 
 /// The card of a checkpoint: its own, or what a name, the `config.json` (with a `preprocessor_config.json` under the key
-/// `preprocessor`) or the arrays say.
+/// `preprocessor`) or the arrays.
 ///
 /// # Errors
-/// The end of a sentence about the checkpoint: nothing says what it is, or what does cannot be used.
+/// The end of a sentence about the checkpoint: its model cannot be determined, or its description cannot be used.
 pub(crate) fn describe(checkpoint: &Checkpoint, request: &ModelRequest) -> Result<Described, DescribeError> {
     let state = &checkpoint.state;
     let own = checkpoint.metadata.get(CARD_KEY).map(|json| serde_json::from_str::<ModelCard>(json));
@@ -153,7 +153,7 @@ pub(crate) fn describe(checkpoint: &Checkpoint, request: &ModelRequest) -> Resul
     }
     let configured = checkpoint.config.as_ref().map(|config| configured(config, state)).transpose();
     if let Some(name) = &request.model {
-        // What else the configuration says of another architecture does not matter here.
+        // The rest of the configuration of another architecture does not matter here.
         let choice = configured.ok().flatten().map(|configured| configured.preprocessing).unwrap_or_default();
         return finished(adapt::named(name, choice, state, request)?, checkpoint, request);
     }
@@ -169,7 +169,7 @@ pub(crate) fn describe(checkpoint: &Checkpoint, request: &ModelRequest) -> Resul
     finished(from_arrays(inferred, state), checkpoint, request)
 }
 
-/// What is known of a model before the request's word on it.
+/// A model before the request is applied.
 struct Basis {
     name: String,
     network: NetworkSpec,
@@ -185,7 +185,7 @@ impl Basis {
     }
 }
 
-/// The model that arrays show, and what is said of it.
+/// The model inferred from arrays, with its notes.
 fn from_arrays(inferred: infer::Inferred, state: &State) -> Basis {
     let infer::Inferred { names, network, by_file_name, assumed, doubt } = inferred;
     let name = names[0].clone();
@@ -212,7 +212,7 @@ fn from_arrays(inferred: infer::Inferred, state: &State) -> Basis {
     Basis { inferred: Some(said), doubt, ..Basis::new(name, network, sourced) }
 }
 
-/// Puts the checkpoint's normaliser and the request before the rest, and names the classes.
+/// Applies the checkpoint's normaliser and the request, and names the classes.
 fn finished(
     basis: Basis,
     checkpoint: &Checkpoint,
@@ -271,13 +271,13 @@ fn configured(config: &Value, state: &State) -> Result<Configured, DescribeError
     })
 }
 
-/// The architecture that is not here which a configuration names.
+/// The unsupported architecture that a configuration names.
 fn foreign_in(config: &Value) -> Option<&'static str> {
     let name = ["architecture", "model_type"].iter().find_map(|key| config.get(key)?.as_str());
     name.and_then(foreign::by_name)
 }
 
-/// Height of the last layer, under whatever name libraries give it.
+/// Outputs of the last layer, under any library's name for it.
 fn head_outputs(state: &State) -> Option<usize> {
     const HEADS: [&str; 11] = [
         "head.weight",

@@ -6,7 +6,7 @@ use super::json::{channels, text, truth};
 use super::{Configured, hugging_face};
 use crate::preprocessing::{Fit, Interpolation};
 
-/// The keys are other ones than those of `transformers`, the models the same.
+/// The keys differ from those of `transformers`, the models do not.
 pub(super) fn read(config: &Value) -> Result<Configured, String> {
     let model = config.get("model_cfg").unwrap_or(&Value::Null);
     let vision = model.get("vision_cfg").unwrap_or(&Value::Null);

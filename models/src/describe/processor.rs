@@ -1,20 +1,20 @@
-//! How `transformers` prepares images: its image processors, and what a `preprocessor_config.json` changes in them.
+//! How `transformers` prepares images: its image processors, as modified by a `preprocessor_config.json`.
 
 use serde_json::Value;
 
 use super::json::{channels, number, real, text, truth};
 use crate::preprocessing::{CLIP_MOMENTS, Fit, Interpolation, PreprocessingChoice, crop_share};
 
-/// A class of processors, and what it does where the file says nothing.
+/// A class of processors with its defaults.
 struct Processor {
-    /// Its name without `ImageProcessor`, or `FeatureExtractor` as they were called before.
+    /// Its name without `ImageProcessor`, or `FeatureExtractor`, the older suffix.
     name: &'static str,
-    /// The `model_type`s that have it where the file does not name its class.
+    /// The `model_type`s that use it when the file names no class.
     models: &'static [&'static str],
-    /// To what an image is resized, and how a size without further words is meant.
+    /// Default size to which an image is resized, and the meaning of a bare number.
     size: usize,
     fit: Fit,
-    /// What is cut out of the middle.
+    /// Side of the centre crop, in pixels.
     crop: Option<usize>,
     interpolation: Interpolation,
     moments: ([f32; 3], [f32; 3]),
@@ -56,10 +56,10 @@ const CONVNEXT: Processor =
 
 const PROCESSORS: [Processor; 6] = [VIT, DEIT, BEIT, CLIP, BIT, CONVNEXT];
 
-/// From this size on ConvNeXt's processor squashes; below it, it crops a share that goes by the name of `crop_pct`.
+/// From this size, ConvNeXt's processor resizes without regard to proportions; below it, it crops the share `crop_pct`.
 const CONVNEXT_SQUASHES_FROM: usize = 384;
 
-/// What the file says of a model of type `kind`.
+/// Preprocessing from the file for a model of type `kind`.
 ///
 /// # Errors
 /// The end of a sentence about it.
@@ -117,7 +117,7 @@ fn processor(config: &Value, kind: &str) -> Result<&'static Processor, String> {
     })
 }
 
-/// The model's input, the share of the resized image that it is, and how that was resized.
+/// The side of the model's input, its share of the resized image, and how that is resized.
 fn shape(config: &Value, processor: &Processor) -> Result<(usize, f64, Fit), String> {
     let (resized, fit) = match config.get("size").filter(|size| !size.is_null()) {
         None => (processor.size, processor.fit),
@@ -135,7 +135,7 @@ fn shape(config: &Value, processor: &Processor) -> Result<(usize, f64, Fit), Str
             false => (resized, 1.0, Fit::Squash),
         });
     }
-    // Files that state a crop next to a shorter side mean it, whatever their class does.
+    // A crop next to a shorter side is applied, whatever the default of the class.
     let crops = processor.crop.is_some() || (fit == Fit::Crop && config.get("crop_size").is_some());
     let cropped = match truth(config, "do_center_crop", crops) {
         false => None,
@@ -145,7 +145,7 @@ fn shape(config: &Value, processor: &Processor) -> Result<(usize, f64, Fit), Str
         },
     };
     match cropped {
-        // A model takes squares: of an image that is merely resized, it is the middle that can be shown to it.
+        // A model takes squares, so an image that is only resized is cropped to its centre.
         None => Ok((resized, 1.0, fit)),
         Some(cropped) if (1..=resized).contains(&cropped) => Ok((cropped, crop_share(cropped, resized), fit)),
         Some(cropped) => Err(format!("{cropped} px cannot be cut out of {resized} px")),
@@ -158,6 +158,6 @@ fn side(size: &Value, key: &str) -> Result<Option<usize>, String> {
     let (Some(height), Some(width)) = (size.get("height"), size.get("width")) else { return Ok(whole(size)) };
     match height == width {
         true => Ok(whole(height)),
-        false => Err(format!("its `{key}` is no square, and models are known here for squares alone")),
+        false => Err(format!("its `{key}` is not square, and only models for square images are supported")),
     }
 }

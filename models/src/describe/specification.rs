@@ -1,4 +1,4 @@
-//! Fields of a specification that are said on the command line, where no array and no configuration says them.
+//! Fields of a specification given on the command line, where neither arrays nor a configuration determine them.
 
 use serde_json::{Map, Value};
 
@@ -7,16 +7,16 @@ use crate::architectures::NetworkSpec;
 use crate::nearest::nearest;
 use crate::state::State;
 
-/// The tag of a specification, which is no field of it.
+/// The tag of a specification, which is not one of its fields.
 const TAG: &str = "architecture";
 
 /// `network` with the fields of `changes`, each a key and a value as JSON or a plain word.
 ///
 /// Two keys are understood beyond the fields: `grid`, the patches along each side of the image, and `pooling=mean` of a model
-/// with a class token, which is then not read.
+/// with a class token, which the head then does not read.
 ///
 /// # Errors
-/// A key that the architecture does not have, with the nearest and all of them; a value that cannot be.
+/// An unknown key, with the nearest and all valid ones; an invalid value.
 pub(super) fn changed(
     network: NetworkSpec,
     changes: &[(String, String)],
@@ -47,7 +47,7 @@ pub(super) fn changed(
             )));
         };
         *place = value;
-        // One after the other, so that the message names the one that cannot be.
+        // One at a time, so that the message names the invalid one.
         serde_json::from_value::<NetworkSpec>(fields.clone())
             .map_err(|error| DescribeError::Specification(format!("`{key}` cannot be {text}: {error}")))?;
     }
@@ -56,7 +56,7 @@ pub(super) fn changed(
     Ok(network)
 }
 
-/// The side in pixels of so many patches: `14`, or `14x14`.
+/// The side in pixels for a number of patches: `14`, or `14x14`.
 fn image_size(fields: &Value, text: &str) -> Result<String, DescribeError> {
     let wrong = |reason: String| Err(DescribeError::Specification(reason));
     let sides: Vec<Option<usize>> = text.split(['x', '×']).map(|side| side.trim().parse().ok()).collect();
@@ -64,7 +64,7 @@ fn image_size(fields: &Value, text: &str) -> Result<String, DescribeError> {
         [Some(side)] => *side,
         [Some(rows), Some(columns)] if rows == columns => *rows,
         [Some(_), Some(_)] => {
-            return wrong(format!("a grid of {text} patches is no square, and models here take squares"));
+            return wrong(format!("a grid of {text} patches is not square, and models here take squares"));
         }
         _ => return wrong(format!("a grid is given by the patches along a side, such as 14, not by {text}")),
     };
@@ -74,7 +74,7 @@ fn image_size(fields: &Value, text: &str) -> Result<String, DescribeError> {
     }
 }
 
-/// Every field, those of fields by a dot.
+/// All fields, nested ones joined by dots.
 fn keys(fields: &Value, prefix: &str) -> Vec<String> {
     let Some(object) = fields.as_object() else { return Vec::new() };
     let of_field = |(key, value): (&String, &Value)| match value {

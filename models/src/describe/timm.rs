@@ -8,7 +8,7 @@ use crate::architectures::NetworkSpec;
 use crate::catalogue::usual;
 use crate::preprocessing::{Fit, Interpolation, PreprocessingChoice};
 
-/// `head` is the number of classes that the arrays themselves show, which goes before the file's word.
+/// `head` is the number of classes that the arrays themselves show, which overrides the file's.
 pub(super) fn read(config: &Value, head: Option<usize>) -> Result<Configured, String> {
     let name = text(config, "architecture").ok_or("it has no `architecture`")?.to_owned();
     let pretrained = config.get("pretrained_cfg").unwrap_or(config);
@@ -29,7 +29,7 @@ pub(super) fn read(config: &Value, head: Option<usize>) -> Result<Configured, St
     Ok(Configured { name: own_name, catalogue_name: name, network, preprocessing, class_names })
 }
 
-/// The architecture's name unless its arguments made another model of it: that model's name, or else its family's.
+/// The architecture's name, or, if its arguments change the model, the name of that model or of its family.
 fn name_of(architecture: &str, network: &NetworkSpec, side: usize) -> String {
     let is_this =
         |name: &str| NetworkSpec::named(name, network.classes(), side).is_ok_and(|named| named == *network);

@@ -1,26 +1,26 @@
-//! What other libraries call the arrays of a model, apart from the models themselves.
+//! Names of a model's arrays in other libraries.
 //!
-//! A model's own names are timm's (transformers) and torchvision's (residual networks). Everything else is translated to
-//! them on its way in.
+//! A model's own names are timm's (transformers) and torchvision's (residual networks). All others are translated to them on
+//! reading.
 
 pub(crate) mod rules;
 
 use crate::architectures::NetworkSpec;
 use crate::state::State;
 
-/// What wrappers put before every name of the model they wrap: `DataParallel`, `torch.compile`, training frameworks,
+/// Prefixes that wrappers add to every name of a model: `DataParallel`, `torch.compile`, training frameworks,
 /// self-distillation.
 const WRAPPER_PREFIXES: [&str; 7] =
     ["module.", "_orig_mod.", "model.", "student.", "teacher.", "backbone.", "encoder."];
 
-/// The last of these wrap what a head is put on, which then stands next to them.
+/// Prefixes of a wrapped backbone, next to which its head is stored.
 const BACKBONE_PREFIXES: [&str; 2] = ["backbone.", "encoder."];
 
-/// How the names of such a head begin.
+/// Prefixes of such a head.
 const HEAD_PREFIXES: [&str; 4] = ["head.", "fc.", "linear.", "classifier."];
 
-/// The arrays of a checkpoint of `network` under the model's own names. Names that are not recognised stay as they are, for
-/// the comparison with the model to list.
+/// The arrays of a checkpoint of `network` under the model's own names. Unrecognised names are left unchanged, for the comparison
+/// with the model to list.
 pub(crate) fn canonical(state: State, network: &NetworkSpec) -> State {
     let state = unwrapped(state);
     let mut state = network.sizes().canonical(state);
@@ -47,7 +47,7 @@ fn two_classes(state: &mut State, head: &str) {
     }
 }
 
-/// The arrays without what wrappers put before all of their names.
+/// The arrays without the prefixes that wrappers add to all names.
 pub(crate) fn unwrapped(mut state: State) -> State {
     while let Some(prefix) = WRAPPER_PREFIXES.into_iter().find(|prefix| wraps(prefix, &state)) {
         state = without_prefix(state, &[prefix]);
@@ -55,7 +55,7 @@ pub(crate) fn unwrapped(mut state: State) -> State {
     state
 }
 
-/// Whether all names have a prefix, or all but those of a head.
+/// Whether all names, except those of a head, have the prefix.
 fn wraps(prefix: &str, state: &State) -> bool {
     let is_head = |name: &str| {
         BACKBONE_PREFIXES.contains(&prefix) && HEAD_PREFIXES.iter().any(|head| name.starts_with(head))
@@ -65,7 +65,7 @@ fn wraps(prefix: &str, state: &State) -> bool {
         && state.keys().all(|name| (name.starts_with(prefix) || is_head(name)) && !collides(name))
 }
 
-/// Takes off the first of `prefixes` that a name has, name by name: heads often stand outside of what is wrapped.
+/// Removes the first matching one of `prefixes` from each name separately, since heads are often outside the wrapper.
 pub(crate) fn without_prefix(state: State, prefixes: &[&str]) -> State {
     let bare = |name: String| match prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)) {
         Some(bare) => bare.to_owned(),

@@ -1,13 +1,13 @@
-//! Renaming by tables, and the rearrangements that go with it.
+//! Renaming by tables, and the rearrangements it requires.
 
 use crate::state::{Array, State};
 
-/// What an array is called elsewhere, and here. Both are the first segments of a name, and the rest of it is kept: with
+/// The name of an array elsewhere, and here. Both are leading segments of a name; the rest is kept: with
 /// `("encoder.layer.*.norm1", "blocks.*.norm1")`, `encoder.layer.3.norm1.bias` becomes `blocks.3.norm1.bias`. `*` at
 /// the end of a segment stands for a number that is kept, `#` for one that is dropped; an empty right side drops the array.
 pub(crate) type Rule = (&'static str, &'static str);
 
-/// Gives every array the name that the first rule that fits says; arrays that no rule fits keep theirs.
+/// Renames every array by the first matching rule; arrays without one keep their names.
 pub(crate) fn rename(state: State, rules: &[Rule]) -> State {
     let renamed = |name: String| match rules.iter().find_map(|rule| apply(rule, &name)) {
         Some(name) => name,
@@ -51,8 +51,8 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Stacks arrays along their first axis: `STEM.a.weight`, `STEM.b.weight`, … become `STEM.whole.weight`, and so on for
-/// every ending. Where one of the parts is missing, all keep their names.
+/// Stacks arrays along their first axis: `STEM.a.weight`, `STEM.b.weight`, … become `STEM.whole.weight`, and so on for every
+/// suffix. Where one of the parts is missing, all keep their names.
 pub(crate) fn stack(mut state: State, parts: &[&str], whole: &str) -> State {
     let name_of = |stem: &str, part: &str, ending: &str| format!("{stem}.{part}.{ending}");
     let first = parts[0];

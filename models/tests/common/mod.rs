@@ -1,4 +1,4 @@
-//! What the integration tests share: fixtures, small models, gradients by name.
+//! Helpers of the integration tests: fixtures, small models, gradients by name.
 #![allow(dead_code)] // every test file uses some of it
 
 use std::path::{Path, PathBuf};

@@ -21,7 +21,7 @@ pub(crate) fn serve(device: &Device) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinearSettings {
     pub(crate) precision: Precision,
-    /// Nobody differentiates the weights, so that they are likely to be used again as they are.
+    /// The weights have no gradients, so they are likely to be used again unchanged.
     pub(crate) constant_weights: bool,
 }
 
@@ -32,7 +32,7 @@ impl LinearSettings {
     }
 }
 
-/// How a convolution and what follows it by channel are computed.
+/// How a convolution and its channel-wise epilogue are computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FusedConvolution {
     /// Stride, padding and groups.
@@ -68,7 +68,7 @@ pub(crate) trait KernelOperations: Backend {
         settings: LinearSettings,
     ) -> FloatTensor<Self>;
 
-    /// `x` `[batch, rows, width]` → `[batch, sources, width]`: each row from its source, which is no other's, or zeros.
+    /// `x` `[batch, rows, width]` → `[batch, sources, width]`: each row from its source, no two from the same, or zeros.
     fn kernel_gather_rows(x: FloatTensor<Self>, sources: Vec<Option<usize>>) -> FloatTensor<Self>;
 
     /// `x` `[rows, features]`, `weight` and `bias` `[features]` → like `x`
@@ -397,7 +397,7 @@ pub(crate) fn conv2d_batch_norm(
     (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
 }
 
-/// [`conv2d`], then `· scale + shift` by channel, then what `then` says; weight, scale and shift get no gradient.
+/// [`conv2d`], then `· scale + shift` by channel, then `then`; weight, scale and shift get no gradient.
 pub(crate) fn conv2d_scale_shift(
     x: Tensor<4>,
     weight: Tensor<4>,

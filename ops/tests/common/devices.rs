@@ -1,4 +1,4 @@
-//! The devices beside the CPU; the tests of `models/` take this file too.
+//! The devices other than the CPU; the tests of `models/` take this file too.
 
 use burn::tensor::Device;
 

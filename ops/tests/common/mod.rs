@@ -1,4 +1,4 @@
-//! What both test files share.
+//! Helpers shared by both test files.
 #![allow(dead_code)] // each of them uses some of it
 
 mod devices;

@@ -23,7 +23,7 @@ pub use svg::{THEME_CSS, svg_file};
 
 use crate::{PlotError, Result};
 
-/// What is drawn as SVG.
+/// A chart that is drawn as SVG.
 pub trait Chart {
     /// One `<svg>` element of this width.
     ///

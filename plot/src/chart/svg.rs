@@ -54,7 +54,7 @@ pub const SMALL: f64 = 11.0 / 12.0;
 /// Margin of a chart that is a file.
 const MARGIN: f64 = 10.0;
 
-/// A chart as a file of its own: with a size, and with the colours of [`THEME_CSS`] written out for readers of files that know no
+/// A chart as a separate file: with a size, and with the colours of [`THEME_CSS`] written out for viewers without support for
 /// variables. In a dark viewer it is dark, ground included, so that text and ground always go together.
 pub fn svg_file(chart: &str) -> String {
     let (light, dark) = THEME_CSS.split_once("@media").expect("the theme has two parts");
@@ -235,7 +235,7 @@ pub fn stroke(series: usize) -> String {
     format!("stroke-{}", series % SERIES_COLORS + 1)
 }
 
-/// A coordinate with at most two decimals: the same text on every machine, and no longer than the eye can tell.
+/// A coordinate with at most two decimals: the same text on every machine, without invisible digits.
 pub fn coordinate(value: f64) -> String {
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');

@@ -1,4 +1,4 @@
-//! The box that stands for a character without a glyph: its code point in hexadecimal digits, at least four.
+//! The box drawn for a character without a glyph: its code point in hexadecimal digits, at least four.
 
 /// Height of the box at scale 1, in pixels.
 pub const HEIGHT: usize = DIGIT[1] + 2 * FRAME;

@@ -1,4 +1,4 @@
-//! What is drawn for a character.
+//! The glyph of a character.
 
 use std::sync::LazyLock;
 
@@ -20,7 +20,7 @@ pub enum Glyph {
     Outline(GlyphId),
     /// A bitmap of GNU Unifont.
     Bitmap(&'static unifont::Glyph),
-    /// No font has it: a box with its code point.
+    /// A character in no font: a box with its code point.
     CodePoint(char),
     /// A space.
     Space,

@@ -3,7 +3,7 @@
 //!
 //! A line is composed (NFC), put in the order in which it is read (Unicode's bidirectional algorithm) and set glyph by glyph with
 //! kerning. That is all: Arabic letters are not joined, syllables of Indic scripts not shaped, and marks that do not compose stand
-//! where the font puts them. The text can be read, though it is not typeset as its readers would.
+//! where the font puts them. The text is legible, but not fully typeset.
 
 mod code_point;
 mod glyph;

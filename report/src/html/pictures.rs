@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::super::document::{Gallery, GalleryItem, Legend, Picture, PictureGrid};
 use super::{Writer, text};
 
-/// The enlarged view, which the script fills with an item's pictures and what is said of them.
+/// The enlarged view, which the script fills with an item's pictures and their text.
 pub fn lightbox() -> Markup {
     html! {
         dialog #zoom aria-label="Enlarged pictures" {

@@ -1,4 +1,4 @@
-//! The arrays and tables behind numbers and pictures, in formats that any program reads: the ending of the file decides.
+//! The arrays and tables behind numbers and pictures, in common formats chosen by the file extension.
 
 mod npz;
 #[cfg(feature = "parquet")]
@@ -20,12 +20,12 @@ use crate::StoreError;
 /// A file of arrays that cannot be written or read.
 #[derive(Debug, Error)]
 pub enum ExportError {
-    /// An ending that stands for no format.
+    /// An extension without a format.
     #[error(
         "{0} cannot be written: its ending must be .safetensors, .npz, .csv or .parquet, and says the format"
     )]
     Format(PathBuf),
-    /// A table as Parquet, where the feature `parquet` is left out.
+    /// A table as Parquet, without the feature `parquet`.
     #[error(
         "{0} cannot be written: this program was built without the feature `parquet`; build it with `cargo build --release -p \
          archaeo --features parquet`, or name a .csv"
@@ -34,7 +34,7 @@ pub enum ExportError {
     /// The file cannot be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The file is not what this program wrote there.
+    /// The file was not written by this program.
     #[error("{path} is damaged ({reason}); delete it and run the command again")]
     Damaged {
         /// Which file.
@@ -82,7 +82,7 @@ impl NamedArray {
     }
 }
 
-/// What a file is written as.
+/// Format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Arrays, with the names of the images as JSON in the metadata.
@@ -97,10 +97,10 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that the ending of `path` says.
+    /// The format of the extension of `path`.
     ///
     /// # Errors
-    /// An ending that stands for none, or for one that is left out.
+    /// An unknown extension, or one whose feature is left out.
     pub fn of(path: &Path) -> Result<Self, ExportError> {
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
         match ending.as_deref() {
@@ -116,24 +116,24 @@ impl Format {
     }
 }
 
-/// What a command found, to be written in whichever format is asked for.
+/// A command's results, to be written in the requested format.
 #[derive(Clone, Debug, Default)]
 pub struct Export {
     /// Arrays of any number of axes, for `.safetensors` and `.npz`.
     pub arrays: Vec<NamedArray>,
     /// Name of each image in its source, in the order of the arrays' axis of images.
     pub images: Vec<String>,
-    /// What of it is a table, for `.csv` and `.parquet`.
+    /// The table, for `.csv` and `.parquet`.
     pub table: Table,
-    /// Where it comes from.
+    /// Provenance.
     pub notes: Vec<(String, String)>,
 }
 
 impl Export {
-    /// Writes the file, under a temporary name first. Equal input gives equal bytes.
+    /// Writes the file atomically. Equal input gives equal bytes.
     ///
     /// # Errors
-    /// An ending that stands for no format, and what the file system says.
+    /// An extension without a format, and I/O errors.
     ///
     /// # Panics
     /// If an array does not have as many values as its shape says.
@@ -153,10 +153,10 @@ impl Export {
     }
 }
 
-/// Writes arrays with string `notes` as safetensors, under a temporary name first. Equal input gives equal bytes.
+/// Writes arrays with string `notes` as safetensors, atomically. Equal input gives equal bytes.
 ///
 /// # Errors
-/// What the file system says, with the path.
+/// An I/O error, with the path.
 ///
 /// # Panics
 /// If an array does not have as many values as its shape says.
@@ -169,7 +169,7 @@ fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {
 }
 
 fn encode(arrays: &[NamedArray], notes: &[(&str, &str)]) -> Vec<u8> {
-    // The crate's own writer takes the notes as a hash map and writes them in a different order every time.
+    // The crate's own writer takes notes as a hash map, whose order differs between runs.
     let notes: BTreeMap<&str, &str> = notes.iter().copied().collect();
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".into(), json!(notes));
@@ -202,7 +202,7 @@ fn encode(arrays: &[NamedArray], notes: &[(&str, &str)]) -> Vec<u8> {
     [(header.len() as u64).to_le_bytes().to_vec(), header, data].concat()
 }
 
-/// Reads back what [`write_export`] wrote, in the order of names.
+/// Reads the output of [`write_export`], in the order of names.
 ///
 /// # Errors
 /// A file that cannot be read or is damaged.

@@ -1,4 +1,4 @@
-//! NumPy's `.npz`: a zip archive with a `.npy` file for each array.
+//! NumPy's `.npz`: a zip archive with one `.npy` file per array.
 
 use std::io::{Cursor, Write};
 
@@ -38,7 +38,7 @@ fn npy(NamedArray { name, shape, values }: &NamedArray) -> Vec<u8> {
     [header(kind, shape), data].concat()
 }
 
-/// Text as NumPy keeps it: code points of 32 bits, all texts as long as the longest.
+/// Text as in NumPy: code points of 32 bits, all texts as long as the longest.
 fn npy_of_text(texts: &[String], shape: &[usize]) -> Vec<u8> {
     let longest = texts.iter().map(|text| text.chars().count()).max().unwrap_or(0).max(1);
     let padded = |text: &String| -> Vec<u8> {

@@ -40,7 +40,7 @@ impl Column {
 }
 
 impl Table {
-    /// One group of rows, every value required, not compressed.
+    /// One row group, all values required, uncompressed.
     pub(super) fn parquet(&self) -> Vec<u8> {
         let fields = self.columns.iter().map(|(name, column)| Arc::new(column.schema(name))).collect();
         let schema = Type::group_type_builder("table").with_fields(fields).build().expect("plain types");

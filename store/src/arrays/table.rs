@@ -7,7 +7,7 @@ pub enum Column {
     Text(Vec<String>),
     /// Whole numbers.
     Integers(Vec<i64>),
-    /// Numbers; what is not a number is an empty field in text.
+    /// Numbers; NaN is an empty field in text.
     Numbers(Vec<f64>),
     /// True or false.
     Flags(Vec<bool>),

@@ -1,29 +1,29 @@
-//! What one file may take of the memory.
+//! Memory budget of one file.
 
 use super::{Memory, Room, TooMuch, memory};
 
-/// A file may take so many times its length, and this much besides: what is in it is rarely compressed as well as that, and a
-/// small file of zeros is.
+/// A file may take this multiple of its length, plus this many bytes: real contents rarely compress that well, but a small file
+/// of zeros does.
 const MULTIPLE: u64 = 64;
 const BESIDES: u64 = 64 << 20;
 
-/// The memory that one file may take for what it holds: a multiple of its length, and no more than there is for all files.
-/// Where that was chosen with [`Memory::allow`], the length does not matter. What was taken is given back when this is dropped.
+/// The memory that one file may take for what it holds: a multiple of its length, and no more than the budget of all files. With
+/// a budget set by [`Memory::allow`], the length does not matter. Dropping it releases the memory.
 #[derive(Debug)]
 pub struct Budget {
     room: Room,
-    /// Length of the file, where it matters.
+    /// Length of the file, if it matters.
     length: Option<u64>,
 }
 
 impl Budget {
-    /// The budget of a file of so many bytes, or of several together.
+    /// The budget of a file of this many bytes, or of several files together.
     pub fn of_file(length: u64) -> Self {
         Self::within(memory(), length)
     }
 
-    /// The budget of a file that this program has written itself, of so many bytes: the multiple of its length, whatever other files
-    /// hold. Training, which wrote it, has room for it.
+    /// The budget of a file that this program has written itself, of this many bytes: the multiple of its length, whatever other
+    /// files hold. The training that wrote it has memory for it.
     pub fn of_own_file(length: u64) -> Self {
         static OWN: Memory = Memory::new(u64::MAX);
         Self { room: Room { memory: &OWN, bytes: 0, stays: true }, length: Some(length) }
@@ -37,7 +37,7 @@ impl Budget {
     /// Takes `count` times `size` bytes.
     ///
     /// # Errors
-    /// When that is more than the file may take; it names the need of the whole file.
+    /// If that exceeds the file's budget; the error names the need of the whole file.
     pub fn take(&mut self, count: u64, size: u64) -> Result<(), TooMuch> {
         let needed = count.checked_mul(size).and_then(|more| self.room.bytes.checked_add(more));
         let by_length = self.length.map(|length| length.saturating_mul(MULTIPLE).saturating_add(BESIDES));
@@ -46,7 +46,7 @@ impl Budget {
             return Err(TooMuch { needed: None, allowed: left, length: None, held: 0 });
         };
         if let Some(allowed) = by_length.filter(|allowed| needed > *allowed) {
-            // What others hold counts for the remedy.
+            // Memory held by others counts in the remedy.
             let held = self.room.memory.state().held.saturating_sub(self.room.bytes);
             return Err(TooMuch { needed: Some(needed), allowed, length: self.length, held });
         }
@@ -61,7 +61,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Gives `bytes` back of what was taken.
+    /// Releases `bytes`.
     pub fn give_back(&mut self, bytes: u64) {
         let bytes = bytes.min(self.room.bytes);
         self.room.bytes -= bytes;
@@ -73,7 +73,7 @@ impl Budget {
         self.room.bytes
     }
 
-    /// Bytes that may still be taken.
+    /// Bytes still available.
     pub fn left(&self) -> u64 {
         let of_all = self.room.memory.left();
         let by_length = self.length.map(|length| {

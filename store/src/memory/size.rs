@@ -1,4 +1,4 @@
-//! Sizes in bytes, as people write them.
+//! Sizes in bytes, in human-readable form.
 
 const UNITS: [(&str, u64); 9] = [
     ("kib", 1 << 10),
@@ -12,10 +12,10 @@ const UNITS: [(&str, u64); 9] = [
     ("b", 1),
 ];
 
-/// Understands `4GiB`, `512MiB`, `1.5 GB`.
+/// Parses `4GiB`, `512MiB`, `1.5 GB`.
 ///
 /// # Errors
-/// As the end of a sentence: what is no number with a unit, or larger than any memory.
+/// As the end of a sentence: text that is not a number with a unit, or a size larger than any memory.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let unclear = || "it is not a size such as 4GiB or 512MiB".to_owned();
     let lower = text.trim().to_ascii_lowercase();

@@ -65,7 +65,7 @@ fn whoever_waits_is_refused_once_it_can_no_longer_fit() {
         let waiting = scope.spawn(|| memory.pass(GIB).map(|room| room.bytes()));
         let mut budget = Budget::within(memory, GIB);
         budget.take(1, GIB / 2).unwrap();
-        // Nothing that passes through is given back meanwhile: without the refusal this would wait for ever.
+        // No transient memory is released meanwhile: without the refusal this would wait for ever.
         assert!(waiting.join().unwrap().is_err());
     });
     drop(first);

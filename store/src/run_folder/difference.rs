@@ -1,4 +1,4 @@
-//! What two configurations or data sets differ in, in words.
+//! Differences between two configurations or data sets, in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,8 @@ use toml::{Table, Value};
 
 use super::DataIdentity;
 
-/// The first differences between two configurations, in words, but for keys that begin with one of `free`; `None` if they say the
-/// same.
+/// The first differences between two configurations, in words, except for keys that begin with one of `free`; `None` if they are
+/// equal.
 pub(super) fn difference_of_configs(there: &str, here: &str, free: &[String]) -> Option<String> {
     let flat = |text: &str| -> Option<BTreeMap<String, String>> {
         let mut flat = BTreeMap::new();

@@ -1,11 +1,11 @@
-//! Where and with what a run ran.
+//! The environment of a run.
 
 use std::fs;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What a run's numbers depend on besides configuration and data: where and with what it ran.
+/// Software and machine of a run, on which its numbers depend besides configuration and data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// Version of the program.
@@ -26,7 +26,7 @@ pub struct Environment {
     pub started: String,
 }
 
-/// A build of the program: what a number is led back to.
+/// A build of the program, for provenance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
     /// Version of the program.
@@ -42,7 +42,7 @@ impl std::fmt::Display for Build {
 }
 
 impl Environment {
-    /// The program itself.
+    /// The build part of the environment.
     pub fn build(&self) -> Build {
         Build { version: self.version.clone(), commit: self.commit.clone() }
     }

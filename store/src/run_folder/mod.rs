@@ -1,19 +1,18 @@
-//! Run folders: where a run keeps its configuration, its surroundings and what came out, so that every number can be
-//! led back to them.
+//! Run folders: where a run keeps its configuration, environment and results, so that every number is traceable.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `lock` | nothing; locked by the process that is at work there |
+//! | `lock` | empty; locked by the process using the folder |
 //! | `config.toml` | the configuration in force |
 //! | `data.json` | the data's source, fingerprint, classes and counts |
-//! | `environment.json` | one entry a start: program, commit, command, machine |
-//! | `events.jsonl` | what happened, one event a line |
-//! | `metrics.jsonl`, `events.out.tfevents.archaeo` | what trackers make of it: one line an epoch, the same for TensorBoard |
+//! | `environment.json` | one entry per start: program, commit, command, machine |
+//! | `events.jsonl` | the event log, one event per line |
+//! | `metrics.jsonl`, `events.out.tfevents.archaeo` | files derived by trackers: one line per epoch, the same for TensorBoard |
 //! | `checkpoints/` | `last.safetensors` (to resume), `best.safetensors` (best on validation) |
 //! | `model.safetensors` | the trained model |
 //!
-//! The lock comes first, so that two runs never look at the same beginnings; `config.toml` comes last of what a start
-//! writes, so that where it is, the rest is.
+//! The lock comes first, so that two runs never see the same partial folder; a start writes `config.toml` last, so that its
+//! presence implies the rest.
 
 mod difference;
 mod environment;
@@ -38,10 +37,10 @@ use difference::{difference_of_configs, difference_of_data};
 /// Why a run folder cannot be used.
 #[derive(Debug, Error)]
 pub enum RunFolderError {
-    /// The file system refused, or something else than a file is in a file's place.
+    /// An I/O error, or a path that is not an ordinary file.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A file in the folder is not what this program writes.
+    /// A file in the folder was not written by this program.
     #[error("{} is damaged ({reason}); remove it, or use another --out", path.display())]
     Damaged {
         /// Which file.
@@ -52,7 +51,7 @@ pub enum RunFolderError {
     /// There is a file where the folder, or one that it is in, should be.
     #[error("{} is a file; give --out a new or an empty folder", .0.display())]
     File(PathBuf),
-    /// The folder holds something else.
+    /// The folder holds other files.
     #[error("{} is not empty and no run folder; give --out a new or an empty folder", .0.display())]
     Foreign(PathBuf),
     /// The folder holds a run of another configuration.
@@ -76,12 +75,12 @@ pub enum RunFolderError {
     InUse(PathBuf),
 }
 
-/// The data of a run, as far as it decides whether two runs saw the same.
+/// The identity of a run's data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataIdentity {
     /// As given on the command line.
     pub source: String,
-    /// SHA-256 over all that determines the data.
+    /// SHA-256 of everything that determines the data.
     pub fingerprint: String,
     /// Class names in label order.
     pub classes: Vec<String>,
@@ -92,14 +91,14 @@ pub struct DataIdentity {
 /// Bytes of the longest record that is read.
 pub const LONGEST: u64 = 64 << 20;
 
-// Files of a start, and of what follows.
+// Files of a run folder.
 const LOCK: &str = "lock";
 const CONFIG: &str = "config.toml";
 const DATA: &str = "data.json";
 const ENVIRONMENT: &str = "environment.json";
 const CHECKPOINTS: &str = "checkpoints";
 
-/// A run folder, held by this process alone while the value lives.
+/// A run folder, locked by this process while the value lives.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -107,13 +106,11 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Takes the folder at `path` for a run with this configuration on this data: creates it, or goes on with the one
-    /// there. `environment` is added to those that it was run in before, and what killed runs have left half written is
-    /// removed.
+    /// Opens the folder at `path` for a run with this configuration on this data: creates it, or resumes the existing one.
+    /// `environment` is appended to the earlier ones, and temporary files of killed runs are removed.
     ///
     /// # Errors
-    /// One sentence: a folder of something else, of another configuration or other data, one in use, or what the file
-    /// system says.
+    /// One sentence: a folder of something else, of another configuration or other data, one in use, or an I/O error.
     pub fn open(
         path: &Path,
         config: &str,
@@ -140,7 +137,7 @@ impl RunFolder {
         }
         fs::create_dir_all(path).map_err(StoreError::io("create", path))?;
         let lock_path = path.join(LOCK);
-        // A stranger's folder is left as it is: without even a lock in it.
+        // A folder of another program is left unchanged, without even a lock.
         if !Lock::exists(&lock_path) && !is_plainly_ours(path)? {
             return Err(RunFolderError::Foreign(path.to_owned()));
         }
@@ -159,7 +156,7 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Compares configuration and data with those of the folder, or writes them where there are none.
+    /// Compares configuration and data with those of the folder, or writes them if missing.
     fn claim(&self, config: &str, free: &[String], data: &DataIdentity) -> Result<(), RunFolderError> {
         let config_path = self.file(CONFIG);
         if !config_path.exists() {
@@ -184,7 +181,7 @@ impl RunFolder {
         }
     }
 
-    /// Removes what killed runs have left half written, here and in the folders in it that are not run folders themselves.
+    /// Removes temporary files of killed runs, here and in subfolders that are not run folders themselves.
     fn sweep(&self) {
         let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
         let inner = entries.filter(|entry| entry.file_type().is_ok_and(|found| found.is_dir()));
@@ -205,7 +202,7 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// What the run sees.
+    /// The data of the run.
     ///
     /// # Errors
     /// As [`RunFolder::read_json`].
@@ -231,7 +228,7 @@ impl RunFolder {
         Ok(crate::write(&self.file(name), &json)?)
     }
 
-    /// Reads what [`RunFolder::write_json`] wrote; `None` if it never did.
+    /// Reads the output of [`RunFolder::write_json`]; `None` if there is none.
     ///
     /// # Errors
     /// A file that cannot be read or holds something else.
@@ -295,7 +292,7 @@ fn sweep_earlier(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_file = entry.file_type().is_ok_and(|found| found.is_file());
         if is_file && is_earlier_temporary(&entry.file_name()) {
-            // In nobody's way if it cannot be removed.
+            // Harmless if it cannot be removed.
             let _ = fs::remove_file(entry.path());
         }
     }

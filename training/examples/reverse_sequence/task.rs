@@ -3,7 +3,7 @@
 //! Attention treats its tokens as a set: what a token gathers does not depend on the order of the others. Without
 //! positions the layer cannot know which token is the mirror image of which, and the best it can do is to answer with
 //! the mean of the other nine, whose squared error is 8/9 of the variance of the data. With positions on queries and
-//! keys it can look at the mirrored place and copy what stands there. Positions on the values as well are in the way:
+//! keys it can look at the mirrored place and copy what stands there. Positions on the values as well do harm:
 //! the layer would copy the position along with the value.
 
 use archaeo_models::{Linear, scaled_dot_product_attention, state_of, with_state};
@@ -24,7 +24,7 @@ const HEADS: usize = 4;
 const STEPS: u64 = 500;
 const LEARNING_RATE: f64 = 1e-3;
 
-/// Where the layer learns which token stands where.
+/// Where positions are added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Positions {
     /// Nowhere.
@@ -35,7 +35,7 @@ pub enum Positions {
     Everywhere,
 }
 
-/// What the numbers of a token are drawn from.
+/// Distribution of a token's numbers.
 #[derive(Clone, Copy, Debug)]
 pub enum Numbers {
     /// The standard normal distribution, of variance 1.
@@ -44,7 +44,7 @@ pub enum Numbers {
     Uniform,
 }
 
-/// What a training came to.
+/// Result of a training.
 pub struct Outcome {
     /// Mean squared error, mean of the last ten steps.
     pub loss: f64,

@@ -1,4 +1,4 @@
-//! Which objective a recipe chooses, and how its options are read.
+//! The objective of a recipe, and its options.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::{Begun, ObjectiveKind, all, by_id};
 use crate::recipe_file::{from_table, unknown_choice, unknown_key};
 use crate::{Job, RecipeError};
 
-/// Key of the section that says which objective it is.
+/// Key of the section that names the objective.
 const KIND: &str = "kind";
 
 /// Name of the section.
@@ -59,10 +59,10 @@ impl ObjectiveChoice {
         Self { id: id.to_owned(), options }
     }
 
-    /// The entry of the list of objectives.
+    /// The objective's entry in the list.
     ///
     /// # Errors
-    /// An id that none has, with those there are.
+    /// An unknown id, with the known ones.
     pub fn kind(&self) -> Result<&'static ObjectiveKind, RecipeError> {
         let known = || all().iter().map(|kind| kind.id).collect::<Vec<_>>();
         by_id(&self.id).ok_or_else(|| unknown_choice(SECTION, &self.id, &known()))
@@ -99,7 +99,7 @@ pub fn options<T: Default + Serialize + DeserializeOwned>(table: &Table) -> Resu
     }
 }
 
-/// The options of what leaves nothing to choose.
+/// No options.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoOptions {}

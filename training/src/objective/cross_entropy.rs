@@ -1,4 +1,4 @@
-//! Cross-entropy with the targets, which label smoothing and mixing make soft.
+//! Cross-entropy with the targets, softened by label smoothing and mixing.
 
 use archaeo_ops::soft_cross_entropy;
 

@@ -1,6 +1,6 @@
 //! What a training step minimises.
 //!
-//! Every objective is an [`Objective`] and stands in one list, [`all`]: recipes name it by its id, `objective = "cross-entropy"`,
+//! Every objective is an [`Objective`] in one list, [`all`]: recipes name it by its id, `objective = "cross-entropy"`,
 //! or in a section that also holds its options:
 //!
 //! ```toml
@@ -9,20 +9,20 @@
 //! temperature = 3.0
 //! ```
 //!
-//! An objective is handed the [`Student`] and the [`Examples`] of one batch. It decides which images go through the student and
-//! what the loss of the answer is, and the student turns that loss into gradients; accumulation, precision and gradient
-//! checkpointing are the student's business. What that admits:
+//! An objective receives the [`Student`] and the [`Examples`] of one batch. It decides which images go through the student and
+//! how the output is scored, and the student turns that loss into gradients; accumulation, precision and gradient checkpointing
+//! are up to the student. This covers:
 //!
 //! | objective | how |
 //! |---|---|
 //! | cross-entropy (`cross_entropy.rs`) | the loss of the student's logits and the targets |
-//! | distillation (Hinton et al., 2015; Touvron et al., 2021) | [`ObjectiveKind::begin`] loads the teacher, which sees the very pixels that the student sees, [`Examples::images`] |
+//! | distillation (Hinton et al., 2015; Touvron et al., 2021) | [`ObjectiveKind::begin`] loads the teacher, which sees the same pixels as the student, [`Examples::images`] |
 //! | adversarial training (Madry et al., 2018) | attacks [`Student::frozen`], keyed by [`Student::step`], and learns from the images found; with TRADES (Zhang et al., 2019) from both, as two views |
 //! | contrastive (Chen et al., 2020) | learns from [`Examples::images`] and [`Examples::view`] as one batch |
 //! | masked images (Xie et al., 2022) | [`Student::learn`] with a probe that replaces tokens |
 //!
-//! What is random is keyed by [`Student::step`]. An objective has no parameters of its own and remembers nothing from one step
-//! to the next, so that a checkpoint need not hold it.
+//! Randomness is keyed by [`Student::step`]. An objective has no parameters and no state between steps, so checkpoints need not
+//! store it.
 
 mod choice;
 mod cross_entropy;
@@ -49,22 +49,22 @@ pub trait Objective: Send + Sync {
     /// A view of an image that cannot be decoded.
     fn learn(&self, student: Student, examples: Examples) -> Result<Share, TrainError>;
 
-    /// The loss of a student that guesses, in nats: a loss many times as large is taken for an explosion.
+    /// The loss of a guessing student, in nats: a loss many times as large counts as divergence.
     fn guessing(&self, classes: usize) -> f64 {
         (classes.max(2) as f64).ln()
     }
 }
 
-/// An objective, begun.
+/// An objective ready for training.
 pub type Begun = Result<Box<dyn Objective>, TrainError>;
 
 /// An objective whose options are still open: an entry of the list of objectives.
 pub struct ObjectiveKind {
-    /// What a recipe calls it.
+    /// Id in recipes.
     pub id: &'static str,
-    /// What it is, in a few words.
+    /// Short description.
     pub title: &'static str,
-    /// Whether it learns by [`Student::learn_from_logits`] alone, as gradient checkpointing needs.
+    /// Whether it uses only [`Student::learn_from_logits`], as gradient checkpointing requires.
     pub of_logits: bool,
     /// Refuses options that do not exist or are out of range: the section `[objective]` without `kind`. See [`options`].
     pub check: fn(&Table) -> Result<(), RecipeError>,
@@ -91,16 +91,16 @@ impl fmt::Debug for ObjectiveKind {
     }
 }
 
-/// Epochs' keys of a further view of an image: so far from those of its first one that no training has so many epochs.
+/// Offset of the epoch key for additional views of an image, larger than the epochs of any training.
 const VIEW: u64 = 1 << 32;
 
-/// The images of one batch, and what is to be learned from them.
+/// The images and targets of one batch.
 pub struct Examples<'a> {
-    /// The images, augmented and mixed as the recipe says, `[batch, 3, height, width]` in [0, 1].
+    /// The images, augmented and mixed according to the recipe, `[batch, 3, height, width]` in [0, 1].
     pub images: Tensor<4>,
-    /// A distribution over classes for each image, smoothed and mixed as the recipe says, `[batch, classes]`.
+    /// A distribution over classes for each image, smoothed and mixed according to the recipe, `[batch, classes]`.
     pub targets: Tensor<2>,
-    /// The true class of each image before it was mixed.
+    /// The true class of each image before mixing.
     pub labels: &'a [usize],
     /// Index of each image in the training split.
     pub indices: &'a [usize],
@@ -109,7 +109,7 @@ pub struct Examples<'a> {
 }
 
 impl<'a> Examples<'a> {
-    /// The images and targets of a batch on `device`; `source` has further views of the images.
+    /// The images and targets of a batch on `device`; `source` provides additional views of the images.
     pub(crate) fn new(
         batch: &'a Batch,
         targets: Tensor<2>,
@@ -127,7 +127,7 @@ impl<'a> Examples<'a> {
         }
     }
 
-    /// View `number` of each image, from 1: augmented anew and not mixed, `[batch, 3, height, width]`.
+    /// View `number` of each image, from 1: freshly augmented and not mixed, `[batch, 3, height, width]`.
     ///
     /// # Errors
     /// An image that cannot be decoded.

@@ -1,5 +1,4 @@
-//! That the contract admits what the module says it does: each objective of its table in a few lines, against what follows from the
-//! formulas without it.
+//! Each objective of the module's table, implemented in a few lines and compared with the formulas.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +34,7 @@ const RECIPE: &str = r#"
     position = "learned"
 "#;
 
-/// Noise, anew for each image and epoch.
+/// Noise, drawn for each image and epoch.
 struct Noise;
 
 impl ImageSource for Noise {
@@ -89,7 +88,7 @@ fn learned(objective: &dyn Objective, recipe: &Recipe) -> Learned {
     (share.loss.to_bits(), share.gradients.arrays().map(bits).collect())
 }
 
-/// An objective made of a function.
+/// An objective from a function.
 struct Made<F>(F);
 
 impl<F: Fn(Student, Examples) -> Share + Send + Sync> Objective for Made<F> {
@@ -154,7 +153,7 @@ fn a_student_can_learn_from_images_that_fool_it() {
         let found = Tensor::from_inner(attacked(&student, &images, labels));
         student.learn_from_logits(found, |logits| soft_cross_entropy(logits, targets))
     });
-    // Both at once, as TRADES has it: two views of one batch.
+    // Both at once, as in TRADES: two views of one batch.
     let both = Made(|student: Student, Examples { images, targets, labels, .. }: Examples| {
         let found = Tensor::from_inner(attacked(&student, &images, labels));
         let count = labels.len();

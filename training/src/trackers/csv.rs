@@ -1,4 +1,4 @@
-//! Tables with a row for each epoch and for each step.
+//! Tables with one row per epoch and one per step.
 
 use super::{Files, Tracker, TrackerKind};
 use crate::EpochRecord;

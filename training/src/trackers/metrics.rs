@@ -1,4 +1,4 @@
-//! One line of JSON an epoch.
+//! One line of JSON per epoch.
 
 use super::{Files, Tracker, TrackerKind};
 use crate::events::{Event, Happening};

@@ -1,8 +1,8 @@
-//! What is written of a training's course, for people and for other programs.
+//! Trackers: files about a training for people and other programs.
 //!
-//! Every tracker is a [`Tracker`] and stands in one list, [`all`]; a recipe chooses with `trackers = ["metrics", "csv"]`. What a
-//! tracker writes follows from the run's event log alone ([`crate::events`]), event by event: so that a training that is resumed
-//! begins by making its files again, [`track`] makes them of a run at any time, and both are the same to the last byte.
+//! Every tracker is a [`Tracker`] in one list, [`all`]; a recipe chooses with `trackers = ["metrics", "csv"]`. What a
+//! tracker writes follows from the run's event log alone ([`crate::events`]), event by event. A resumed training first rebuilds
+//! the files, [`track`] builds them for any run, and both are identical to the last byte.
 
 mod csv;
 mod metrics;
@@ -19,20 +19,20 @@ use crate::events::{self, Event, Happening};
 use crate::recipe_file::unknown_choice;
 use crate::{RecipeError, TrainError};
 
-/// What makes files of a run's events.
+/// Derives files from a run's events.
 pub trait Tracker {
-    /// Takes in the next event of the log, and adds to `files` what follows from it. Nothing else may decide what that is: no
-    /// clock, no other file.
+    /// Processes the next event of the log and appends to `files` what follows from it, using nothing else: no clock, no other
+    /// file.
     fn log(&mut self, event: &Event, files: &mut Files);
 }
 
-/// A tracker that has seen no event: an entry of the list of trackers.
+/// An entry of the list of trackers, which creates trackers.
 pub struct TrackerKind {
-    /// What a recipe calls it.
+    /// Id in recipes.
     pub id: &'static str,
-    /// What it is, in a few words.
+    /// Short description.
     pub title: &'static str,
-    /// Names of the files that it writes, within the run folder, each with what it begins with.
+    /// Names of the files that it writes, within the run folder, each with its header.
     pub files: &'static [(&'static str, &'static str)],
     /// The tracker.
     pub begin: fn() -> Box<dyn Tracker>,
@@ -41,7 +41,7 @@ pub struct TrackerKind {
 /// Every tracker.
 static ALL: &[&TrackerKind] = &[&metrics::METRICS, &tensorboard::TENSORBOARD, &csv::CSV];
 
-/// Those of a recipe that chooses none.
+/// The default trackers.
 const USUAL: [&str; 2] = ["metrics", "tensorboard"];
 
 /// Every tracker.
@@ -49,7 +49,7 @@ pub fn all() -> &'static [&'static TrackerKind] {
     ALL
 }
 
-/// Ids of the trackers of a recipe that chooses none.
+/// Ids of the default trackers.
 pub fn usual() -> Vec<String> {
     USUAL.map(String::from).into()
 }
@@ -61,7 +61,7 @@ pub(crate) fn are_usual(ids: &[String]) -> bool {
 /// The trackers of these ids, each once.
 ///
 /// # Errors
-/// An id that none has, with those there are.
+/// An unknown id, with the known ones.
 pub fn chosen(ids: &[String]) -> Result<Vec<&'static TrackerKind>, RecipeError> {
     let known = || all().iter().map(|kind| kind.id).collect::<Vec<_>>();
     let by_id = |id: &String| {
@@ -80,7 +80,7 @@ impl fmt::Debug for TrackerKind {
     }
 }
 
-/// What trackers add to their files.
+/// Pending additions to a tracker's files.
 #[derive(Debug, Default)]
 pub struct Files(BTreeMap<&'static str, Vec<u8>>);
 
@@ -88,23 +88,23 @@ impl Files {
     /// Adds `bytes` to the end of a file.
     ///
     /// # Panics
-    /// If that is none of the tracker's [`TrackerKind::files`].
+    /// If the file is not one of the tracker's [`TrackerKind::files`].
     pub fn append(&mut self, name: &str, bytes: impl AsRef<[u8]>) {
         let file = self.0.get_mut(name).unwrap_or_else(|| panic!("no tracker says that it writes `{name}`"));
         file.extend_from_slice(bytes.as_ref());
     }
 }
 
-/// Trackers at work, with their files open at their ends.
+/// Running trackers, with their files open for appending.
 pub(crate) struct Tracking {
     trackers: Vec<Box<dyn Tracker>>,
-    /// What is not written yet.
+    /// Additions not yet written.
     files: Files,
     open: BTreeMap<&'static str, (PathBuf, AppendFile)>,
 }
 
 impl Tracking {
-    /// Begins with what follows from the events so far; each file is replaced whole.
+    /// Starts by rebuilding the files from the events so far; each is replaced as a whole.
     pub fn begin(
         folder: &Path,
         kinds: &[&TrackerKind],
@@ -126,13 +126,13 @@ impl Tracking {
         Ok(Self { trackers, files, open })
     }
 
-    /// Takes in one more event.
+    /// Processes one more event.
     pub fn log(&mut self, event: &Event) -> Result<(), StoreError> {
         let Self { trackers, files, open } = self;
         trackers.iter_mut().for_each(|tracker| tracker.log(event, files));
         for (name, bytes) in files.0.iter_mut().filter(|(_, bytes)| !bytes.is_empty()) {
             let (path, file) = open.get_mut(name).expect("every file was opened");
-            // A step waits for its epoch to be out on the disk.
+            // Steps are written to disk with their epoch.
             let written = match event.what {
                 Happening::Step(_) => file.write(bytes),
                 _ => file.append(bytes),
@@ -144,10 +144,10 @@ impl Tracking {
     }
 }
 
-/// Makes the files of these trackers again from the log of the run in `folder`; gives their paths.
+/// Rebuilds the files of these trackers from the log of the run in `folder`, and returns their paths.
 ///
 /// # Errors
-/// A folder without a log, one that is in use, a log that is damaged, and what the file system says.
+/// A folder without a log, one that is in use, a damaged log, and I/O errors.
 pub fn track(folder: &Path, kinds: &[&TrackerKind]) -> Result<Vec<PathBuf>, TrainError> {
     let log = folder.join(events::LOG);
     if !log.is_file() {

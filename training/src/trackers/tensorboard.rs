@@ -19,7 +19,7 @@ pub(super) static TENSORBOARD: TrackerKind = TrackerKind {
 };
 
 struct TensorBoard {
-    /// Whether the record that every file begins with is there.
+    /// Whether the file's first record is written.
     begun: bool,
 }
 
@@ -42,7 +42,7 @@ impl Tracker for TensorBoard {
     }
 }
 
-/// What a file begins with. `time` is in seconds since 1970.
+/// The first record of a file. `time` is in seconds since 1970.
 fn version(time: f64) -> Vec<u8> {
     record(&event(time, 0, 3, b"brain.Event:2"))
 }
@@ -102,7 +102,7 @@ fn record(payload: &[u8]) -> Vec<u8> {
     record
 }
 
-/// CRC-32C, turned and shifted so that a checksum of data that holds checksums stays sound.
+/// CRC-32C, rotated and offset, as TFRecord requires, so that checksums of data containing checksums stay sound.
 fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -1,4 +1,4 @@
-//! What tests of whole trainings share: images, recipes, a run.
+//! Helpers for tests of whole trainings: images, recipes, a run.
 
 // Every test file compiles this for itself, and none uses all of it.
 #![allow(dead_code)]

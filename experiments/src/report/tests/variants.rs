@@ -298,7 +298,9 @@ fn missing_studies_leave_no_section_but_a_line() {
     assert!(page.contains("No study has finished yet."));
     assert!(page.contains("Not part of this report: “What each head is worth”, because it has not run."));
     assert!(!page.contains("findings/heads.json"));
-    assert!(!html(&investigation(), &stand_in).contains("Not part of this report"));
+    let page = html(&investigation(), &stand_in);
+    assert!(page.contains("Not part of this report: “From seed to seed”, because every model is there once"));
+    assert_eq!(page.matches("Not part of this report").count(), 1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Outputs by Winograd's algorithm; the gradient to the inputs is one too, of the kernels turned half round.
+//! Outputs by Winograd's algorithm; the gradient to the inputs is computed in the same way, with the kernels rotated by 180°.
 
 use super::passes::{Elements, transform_filters, transform_products, transform_tiles};
 use super::tiles::{TilePlace, Tiles};
@@ -46,8 +46,8 @@ struct Forward<'a, X, Y> {
 }
 
 impl<X: Stored, Y: Stored> Forward<'_, X, Y> {
-    /// The filters are transformed once; then each task goes all the way for one panel of tiles, whose transforms do not leave
-    /// the cache.
+    /// The filters are transformed once; then each task processes one panel of tiles completely, whose transforms stay in the
+    /// cache.
     fn by_panels(&self) {
         let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
         let parts: Vec<_> = (0..outputs.div_ceil(OUTPUTS_PER_TASK))
@@ -68,8 +68,8 @@ impl<X: Stored, Y: Stored> Forward<'_, X, Y> {
         });
     }
 
-    /// As many panels as are held at once are transformed, then multiplied by the filters of some channels at a time, which are
-    /// transformed for that.
+    /// A group of panels is transformed, then multiplied by the filters of some channels at a time, which are transformed on
+    /// demand.
     fn by_channels(&self) {
         let (inputs, outputs) = (self.shape.in_channels, self.shape.out_channels);
         let most = (HELD / self.panel_size()).clamp(1, self.panels());

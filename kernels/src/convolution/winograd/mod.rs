@@ -1,13 +1,13 @@
 //! 3×3 convolutions at stride 1 by Winograd's minimal filtering F(4×4, 3×3) (Lavin and Gray, "Fast algorithms for
 //! convolutional neural networks", 2016): a quarter of the multiplications.
 //!
-//! Outputs are cut into 4×4 tiles. The 6×6 inputs that a tile depends on and each filter are transformed; then each of the 36
+//! Outputs are divided into 4×4 tiles. The 6×6 inputs that a tile depends on and each filter are transformed; then each of the 36
 //! elements is a matrix product over the channels, U · V, and the products are transformed back: Y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A.
 //! The gradient to the weights is the same formula's: dU = (A dY Aᵀ) · Vᵀ, then Gᵀ dU G.
 //!
-//! Sums are always `f32`, whatever the precision asked for: values and gradients to the input are faster so than by bfloat16
-//! products of all nine taps, and closer. (Gradients to the weights are not faster, and in bfloat16 are computed as such.) The
-//! sums' error is about twice that of the direct sum (see [`transforms`]'s choice of points, and the test here).
+//! Sums are always `f32`, regardless of the requested precision: for values and gradients to the input this is faster than
+//! bfloat16 products of all nine taps, and more accurate. (Gradients to the weights are not faster, and use bfloat16 if
+//! requested.) The sums' error is about twice that of the direct sum (see [`transforms`]'s choice of points, and the test here).
 //! Each output is summed over the channels in order, so no result depends on the batch or the threads.
 
 mod forward;
@@ -27,12 +27,12 @@ use tiles::Tiles;
 pub(super) use forward::forward;
 pub(super) use gradient::weight_gradient;
 
-/// Channels on either side below which the transforms cost more than the multiplications that they save.
+/// Channels on either side below which the transforms cost more than they save.
 const FEWEST_CHANNELS: usize = 32;
 /// Outputs that a tile must yield on average: one of 16 costs 36 multiplications rather than 144.
 const FEWEST_OUTPUTS: usize = 8;
 
-/// Whether this is the way to compute a convolution and its gradients. It depends on the layer only.
+/// Whether the algorithm is used for a convolution and its gradients. It depends on the layer only.
 pub(super) fn suits(shape: &Convolution) -> bool {
     shape.kernel == [3, 3]
         && shape.stride == [1, 1]
@@ -46,8 +46,8 @@ const HELD: usize = 2 << 20;
 /// Output channels of a task: their filters and products stay in the second-level cache.
 const OUTPUTS_PER_TASK: usize = 16;
 
-/// A stride of at least `numbers` between the elements of tiles: an odd number of cache lines, for 36 lines that are written
-/// together would evict one another if they were a power of two apart.
+/// A stride of at least `numbers` between the elements of tiles: an odd number of cache lines, because 36 lines written together
+/// would evict one another if they were a power of two apart.
 fn apart(numbers: usize) -> usize {
     (numbers.div_ceil(16) | 1) * 16
 }
@@ -64,7 +64,7 @@ struct Product {
 }
 
 impl Product {
-    /// Whoever calls it vouches for the operands and the target: `rows` rows, `columns` columns.
+    /// The caller must ensure that operands and target are valid: `rows` rows, `columns` columns.
     fn multiply(&self, level: Level, tile: TileShape, rows: usize, columns: usize) {
         let vectors = columns.div_ceil(tile.lanes);
         let mut masks = [0; MAX_TILE_VECTORS];

@@ -1,7 +1,7 @@
 //! Images into transformed tiles and back, filters into transformed filters and back.
 //!
-//! A vector's lanes hold one element of as many tiles, or of one tile in as many channels. Each lane's numbers are first
-//! laid side by side in a small buffer, whose transpose then is what the transforms work on.
+//! A vector's lanes hold one element of as many tiles, or of one tile in as many channels. Each lane's values are first gathered
+//! in a small buffer, whose transpose the transforms work on.
 
 use super::tiles::TilePlace;
 use super::transforms::{OUTPUTS, SIDE, both_ways, filter, filter_gradient, input, output, output_gradient};
@@ -30,9 +30,8 @@ impl<const N: usize> Aligned<N> {
 type InputTiles = Aligned<{ MAX_LANES * TILE }>;
 type OutputTiles = Aligned<{ MAX_LANES * OUTPUT_TILE }>;
 
-/// Where element `e` of row `r` of a pass's results begins: at `pointer + e · element_stride + r · row_stride`. Whoever makes
-/// one vouches that whole vectors are writable there for every row and every vector of the pass, and that tasks are given
-/// disjoint parts.
+/// Where element `e` of row `r` of a pass's results begins: at `pointer + e · element_stride + r · row_stride`. The creator must
+/// ensure that whole vectors are writable there for every row and every vector of the pass, and that tasks get disjoint parts.
 #[derive(Clone, Copy)]
 pub(super) struct Elements {
     pub(super) pointer: Shared<f32>,
@@ -41,7 +40,7 @@ pub(super) struct Elements {
 }
 
 impl Elements {
-    /// The same from a row and a lane on.
+    /// The same, starting at a row and a lane.
     #[inline(always)]
     pub(super) fn at(self, row: usize, lane: usize) -> Self {
         Elements { pointer: self.pointer.offset(row * self.row_stride + lane), ..self }
@@ -55,7 +54,7 @@ impl Elements {
 }
 
 simd_fn! {
-    /// Bᵀ · d · B of the tiles at `places`: a row for each of `channels`, a lane for each tile.
+    /// Bᵀ · d · B of the tiles at `places`: one row per channel of `channels`, one lane per tile.
     pub(super) fn transform_tiles<N: Stored>(
         simd: S,
         shape: &Convolution,
@@ -80,7 +79,7 @@ simd_fn! {
 }
 
 simd_fn! {
-    /// Bᵀ · d · B of the tiles at `places`: a row for each tile, a lane for each of `channels`.
+    /// Bᵀ · d · B of the tiles at `places`: one row per tile, one lane per channel of `channels`.
     pub(super) fn transform_channels(
         simd: S,
         shape: &Convolution,
@@ -103,13 +102,13 @@ simd_fn! {
     }
 }
 
-/// Inputs that no cache holds: from so many numbers on, channels are asked for before their turn.
+/// Input size, in values, that exceeds the caches, from which channels are prefetched.
 const BEYOND_CACHES: usize = 2 << 20;
-/// How many channels before.
+/// Prefetch distance, in channels.
 const CHANNELS_AHEAD: usize = 4;
 
-/// Lays a tile's rows side by side in `buffer`, zeros for the padding: whole vectors, as they will be read. Where `ahead` is not
-/// zero, asks for what lies so many numbers further on.
+/// Copies a tile's rows into `buffer`, with zeros for the padding, as whole vectors. If `ahead` is not zero, prefetches that many
+/// values further on.
 #[inline(always)]
 fn copy_input<S: Simd, N: Stored>(
     simd: S,
@@ -168,14 +167,14 @@ unsafe fn load_shifted<S: Simd>(
     }
 }
 
-/// Transforms the tiles of a buffer, one a lane.
+/// Transforms the tiles of a buffer, one per lane.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
 fn transform_input<S: Simd>(simd: S, buffer: &InputTiles, target: Elements) {
     let mut lanes = InputTiles::ZERO;
     let mut tile = [[simd.splat(0.0); SIDE]; SIDE];
-    // SAFETY: the buffer holds a tile for each lane, `lanes` a vector for each number of a tile; whoever made the target
-    // vouches for its vectors.
+    // SAFETY: the buffer holds a tile for each lane, `lanes` a vector for each number of a tile; the creator of the target
+    // ensures its vectors.
     unsafe {
         for first in (0..TILE).step_by(S::LANES) {
             let block = lanes.0.as_mut_ptr().add(first * S::LANES);
@@ -191,7 +190,7 @@ fn transform_input<S: Simd>(simd: S, buffer: &InputTiles, target: Elements) {
 }
 
 simd_fn! {
-    /// A · dy · Aᵀ of the tiles at `places`: a row for each of `channels`, a lane for each tile.
+    /// A · dy · Aᵀ of the tiles at `places`: one row per channel of `channels`, one lane per tile.
     #[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
     pub(super) fn transform_output_gradient(
         simd: S,
@@ -212,8 +211,8 @@ simd_fn! {
                     copy_output(simd, shape, plane, place, &mut buffer.0[lane * OUTPUT_TILE..]);
                 }
                 let target = target.at(row, vector * S::LANES);
-                // SAFETY: the buffer holds a tile for each lane, `lanes` a vector for each number of a tile; whoever made
-                // the target vouches for its vectors.
+                // SAFETY: the buffer holds a tile for each lane, `lanes` a vector for each number of a tile; the creator of the
+                // target ensures its vectors.
                 unsafe {
                     for first in (0..OUTPUT_TILE).step_by(S::LANES) {
                         let block = lanes.0.as_mut_ptr().add(first * S::LANES);
@@ -231,7 +230,7 @@ simd_fn! {
     }
 }
 
-/// Lays a tile's rows of outputs side by side in `buffer`, zeros beyond the image.
+/// Copies a tile's output rows into `buffer`, with zeros beyond the image.
 #[inline(always)]
 fn copy_output<S: Simd>(
     simd: S,
@@ -255,10 +254,10 @@ fn copy_output<S: Simd>(
 }
 
 simd_fn! {
-    /// Aᵀ · m · A, then what `epilogue` says, to the tiles of y at `places`, for each of `channels`.
+    /// Aᵀ · m · A, then `epilogue`, to the tiles of y at `places`, for each of `channels`.
     ///
     /// # Safety
-    /// For whoever calls it: nobody else writes these channels of these tiles.
+    /// The caller must ensure that nothing else writes these channels of these tiles.
     #[allow(clippy::needless_range_loop, reason = "the indices are what unrolls into registers")]
     pub(super) fn transform_products<N: Stored>(
         simd: S,
@@ -279,7 +278,7 @@ simd_fn! {
             let scale = simd.splat(epilogue.scale.map_or(1.0, |scale| scale[channel]));
             for (vector, places) in places.chunks(S::LANES).enumerate() {
                 let products = products.at(row, vector * S::LANES);
-                // SAFETY: whoever made the products vouches for their vectors; `lanes` and `tiles` hold a vector for each
+                // SAFETY: the creator of the products ensures their vectors; `lanes` and `tiles` hold a vector for each
                 // number of a tile.
                 unsafe {
                     let outputs = both_ways!(simd, output, load_elements(simd, products, WHOLE), 6, 4);
@@ -305,7 +304,7 @@ simd_fn! {
                     let stored = N::narrowed(simd, tile, &mut narrow).chunks_exact(OUTPUTS);
                     for (i, (values, stored)) in tile.chunks_exact(OUTPUTS).zip(stored).take(place.output_rows).enumerate() {
                         let start = start + i * width;
-                        // SAFETY: the place's rows and columns lie in the output, which the caller vouches for.
+                        // SAFETY: the place's rows and columns lie in the output, which the caller ensures.
                         let y = unsafe { y.slice(start, place.output_columns) };
                         match epilogue.residual {
                             None if y.len() == OUTPUTS => y.copy_from_slice(stored),
@@ -339,8 +338,8 @@ simd_fn! {
                 &last.0
             };
             let mask = first_lanes(simd, filters.len() / TAPS);
-            // SAFETY: the source holds a filter more than there are lanes, `lanes` a vector for each number of a vector; whoever
-            // made the target vouches for its vectors.
+            // SAFETY: the source holds a filter more than there are lanes, `lanes` a vector for each number of a vector; the
+            // creator of the target ensures its vectors.
             unsafe {
                 for tap in (0..TAPS).step_by(S::LANES) {
                     let block = lanes.0.as_mut_ptr().add(tap * S::LANES);
@@ -367,7 +366,7 @@ simd_fn! {
         for first in (0..inputs).step_by(S::LANES) {
             let mask = first_lanes(simd, inputs - first);
             let transformed = transformed.at(0, first);
-            // SAFETY: whoever made `transformed` vouches for the mask's lanes; `lanes` holds a vector for each tap.
+            // SAFETY: the creator of `transformed` ensures the mask's lanes; `lanes` holds a vector for each tap.
             unsafe {
                 let tile = load_elements(simd, transformed, mask);
                 let taps = both_ways!(simd, filter_gradient, tile, 6, 3);

@@ -45,7 +45,7 @@ fn relative_error(found: &[f32], expected: &[f64]) -> f64 {
     (squares / expected.iter().map(|e| e * e).sum::<f64>()).sqrt()
 }
 
-/// What the documentation says of the error, on sums of 9 · 256 products.
+/// The documented error, on sums of 9 · 256 products.
 #[test]
 fn the_error_is_within_four_times_that_of_the_direct_sum() {
     let mut random = Random(71);

@@ -1,4 +1,4 @@
-//! Where the tiles of a convolution lie.
+//! The layout of a convolution's tiles.
 
 use super::transforms::{OUTPUTS, SIDE};
 use crate::convolution::Convolution;
@@ -12,15 +12,15 @@ pub(super) struct Tiles {
     columns: usize,
 }
 
-/// Where a tile lies.
+/// The position of a tile.
 #[derive(Clone, Copy)]
 pub(super) struct TilePlace {
-    /// Of its upper left input in channel 0; that may lie in the padding.
+    /// Offset of its upper left input in channel 0, which may lie in the padding.
     pub(super) input: isize,
     /// Its input rows that lie in the image, and a mask of the columns that do.
     pub(super) input_rows: (usize, usize),
     pub(super) input_columns: u32,
-    /// Of its upper left output in channel 0.
+    /// Offset of its upper left output in channel 0.
     pub(super) output: usize,
     pub(super) output_rows: usize,
     pub(super) output_columns: usize,

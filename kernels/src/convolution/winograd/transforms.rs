@@ -1,8 +1,8 @@
-//! The one-dimensional transforms of F(4, 3) and their transposes, and the two-dimensional ones made of them.
+//! The one-dimensional transforms of F(4, 3) and their transposes, and the two-dimensional ones built from them.
 //!
-//! The points of interpolation are 0, ±2/3, ±3/2 and ∞. Neighbouring powers of these are of similar size, which loses
-//! less than half the digits that the usual 0, ±1, ±2, ∞ do (Barabasz et al., "Error analysis and improving the accuracy of
-//! Winograd convolution for deep neural networks", 2020, on the choice of points).
+//! The points of interpolation are 0, ±2/3, ±3/2 and ∞. Neighbouring powers of these are of similar size, which loses less than
+//! half as many digits as the usual 0, ±1, ±2, ∞ (Barabasz et al., "Error analysis and improving the accuracy of Winograd
+//! convolution for deep neural networks", 2020, on the choice of points).
 
 use crate::simd::Simd;
 
@@ -127,8 +127,8 @@ transforms! {
     }
 }
 
-/// Applies a one-dimensional transform to the columns of a matrix of vectors, then to its rows. A macro, for a function
-/// passed as an argument would be called rather than inlined, and would not have the level's instructions.
+/// Applies a one-dimensional transform to the columns of a matrix of vectors, then to its rows. A macro, because a function
+/// passed as an argument would be called rather than inlined, without the level's instructions.
 macro_rules! both_ways {
     ($simd:ident, $transform:path, $x:expr, $inputs:literal, $outputs:literal) => {{
         let x = $x;

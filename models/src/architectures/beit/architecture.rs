@@ -1,4 +1,4 @@
-//! What the program asks of a BEiT.
+//! BEiT's implementation of the architecture contract.
 
 use burn::tensor::Device;
 use serde_json::Value;
@@ -167,7 +167,7 @@ impl Architecture for BeitConfig {
     }
 }
 
-/// Every size but that of the image is in the arrays.
+/// Every size except that of the image can be read from the arrays.
 fn beit(state: &State) -> Option<BeitConfig> {
     let &[width, 3, patch_size, _] = shape(state, "patch_embed.proj.weight")? else { return None };
     let &[places, heads] = shape(state, "blocks.0.attn.relative_position_bias_table")? else { return None };

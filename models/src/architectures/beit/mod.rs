@@ -1,6 +1,6 @@
 //! BEiT (Bao et al., 2022, arXiv 2106.08254) and BEiT v2 (Peng et al., 2022) as image classifiers, with timm's parameter
-//! names: a ViT whose tokens know where they are by what each block adds to the attention scores for their relative
-//! position, whose keys have no bias, and whose head reads the mean of the patches.
+//! names: a ViT that encodes positions as a relative bias on each block's attention scores, whose keys have no bias, and whose
+//! head reads the mean of the patches.
 
 mod architecture;
 mod names;
@@ -36,13 +36,13 @@ pub struct BeitConfig {
     pub width: usize,
     /// Number of blocks.
     pub depth: usize,
-    /// Attention heads a block.
+    /// Attention heads per block.
     pub heads: usize,
-    /// Hidden width of the perceptrons.
+    /// Hidden width of the MLPs.
     pub mlp_width: usize,
-    /// Number of classes; 0 for a backbone without a head, which gives the features that a head would read.
+    /// Number of classes; 0 for a backbone without a head, which returns the features that a head would read.
     pub classes: usize,
-    /// Of every layer norm: 1e-6 in timm, 1e-12 in transformers.
+    /// Epsilon of every layer norm: 1e-6 in timm, 1e-12 in transformers.
     pub epsilon: f64,
     /// Stochastic depth of the last block; earlier blocks have linearly less.
     #[serde(default)]
@@ -159,17 +159,17 @@ fn relative_positions(grid: [usize; 2]) -> Vec<i64> {
 /// `x + gamma_1 · attention(norm1(x))`, then `x + gamma_2 · mlp(norm2(x))`.
 #[derive(Module, Debug)]
 pub struct BeitBlock {
-    /// Before the attention.
+    /// Layer norm before the attention, `[width]`.
     pub norm1: LayerNorm,
     /// Self-attention.
     pub attn: BeitAttention,
-    /// Scales what the attention adds, `[width]`.
+    /// Scale of the attention branch, `[width]`.
     pub gamma_1: Param<Tensor<1>>,
-    /// Before the perceptron.
+    /// Layer norm before the MLP, `[width]`.
     pub norm2: LayerNorm,
-    /// Perceptron.
+    /// MLP of two layers.
     pub mlp: Mlp,
-    /// Scales what the perceptron adds, `[width]`.
+    /// Scale of the MLP branch, `[width]`.
     pub gamma_2: Param<Tensor<1>>,
     drop_path: f64,
 }
@@ -209,7 +209,7 @@ pub struct Beit {
 }
 
 impl Beit {
-    /// A BEiT of neutral values.
+    /// A BEiT with placeholder weights.
     ///
     /// # Errors
     /// As [`BeitConfig::validate`].
@@ -242,7 +242,7 @@ impl Beit {
     }
 }
 
-/// The features are what `fc_norm` makes of the mean of the patches.
+/// The features are the mean of the patches after `fc_norm`.
 impl ForwardPass for Beit {
     fn feature_dim(&self) -> usize {
         self.config.width

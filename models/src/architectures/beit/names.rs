@@ -1,4 +1,4 @@
-//! BEiT under the names of Hugging Face `transformers` and of the original release (timm's, but for what is shared).
+//! BEiT under the names of Hugging Face `transformers` and of the original release (timm's, except for the shared table).
 
 use super::BeitConfig;
 use crate::names::rules::{Rule, rename, stack};
@@ -39,7 +39,7 @@ const HUGGING_FACE: &[Rule] = &[
     ("classifier", "head"),
 ];
 
-/// One table for all blocks, as models are pre-trained.
+/// One table for all blocks, as in pretraining.
 const SHARED_TABLE: &str = "rel_pos_bias.relative_position_bias_table";
 
 /// The arrays of a BEiT under timm's names.
@@ -51,7 +51,7 @@ pub(super) fn canonical(state: State, config: &BeitConfig) -> State {
             state.insert(format!("blocks.{layer}.attn.relative_position_bias_table"), table.clone());
         }
     }
-    // Computed from the grid, not learned; older files hold it all the same.
+    // Computed from the grid, not learned; older files contain it.
     state.retain(|name, _| !name.ends_with(".relative_position_index"));
     state
 }

@@ -1,4 +1,4 @@
-//! What the program asks of an image tower of CLIP.
+//! The implementation of the architecture contract for CLIP's image tower.
 
 use burn::tensor::Device;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::transformer::FeedForward;
 
 /// Image tower, width of the text tower and of the common space, depth of the text tower (Radford et al., 2021, table 20);
-/// heads are 64 wide, perceptrons four times the width. `micro` is for images of 32 px.
+/// heads are 64 wide, MLPs four times the width. `micro` is for images of 32 px.
 const SIZES: [(&str, usize, usize); 4] = [
     ("vit_micro_patch4", 64, 2),
     ("vit_base_patch32", 512, 12),
@@ -69,7 +69,7 @@ impl Sizes for ZeroShotConfig {
         true
     }
 
-    /// The text tower has been read before.
+    /// The text tower runs only once, before any image.
     fn multiply_adds(&self, image_size: usize) -> u64 {
         let Self { image, embedding, classes } = self;
         image.multiply_adds(image_size) + (embedding * (image.features() + classes)) as u64
@@ -87,7 +87,7 @@ impl Sizes for ZeroShotConfig {
         arrays::canonical(state, &self.image)
     }
 
-    /// Logits that are cosines are no layer of timm's.
+    /// timm has no layer whose logits are cosines.
     fn timm(&self, _name: &str) -> TimmModel {
         TimmModel::of_none("clip_zero_shot")
     }
@@ -136,7 +136,7 @@ pub(super) fn named(name: &str, image_size: usize) -> Option<ClipConfig> {
     Some(ClipConfig { image, text, embedding: width })
 }
 
-/// CLIP goes by the name of its sizes: its head is made of prompts, for which both towers are built anew.
+/// CLIP is identified by the name of its sizes: its head is built from prompts, for which both towers are built again.
 fn from_transformers(config: &Value) -> Result<FromConfig, String> {
     let vision = config.get("vision_config").unwrap_or(&Value::Null);
     let [width, patch_size, side] = [("hidden_size", 768), ("patch_size", 32), ("image_size", 224)]

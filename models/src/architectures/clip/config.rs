@@ -6,10 +6,10 @@ use super::architecture::named;
 use crate::architectures::vit::VitConfig;
 use crate::spec::{SpecError, check_depths, check_sizes};
 
-/// Of both towers' layer norms.
+/// Epsilon of both towers' layer norms.
 pub(crate) const EPSILON: f64 = 1e-5;
 
-/// Sizes of the text tower; what its perceptrons compute is what those of the image tower do.
+/// Sizes of the text tower; its MLPs have the activation of the image tower's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextConfig {
@@ -17,9 +17,9 @@ pub struct TextConfig {
     pub width: usize,
     /// Number of blocks.
     pub depth: usize,
-    /// Attention heads a block.
+    /// Attention heads per block.
     pub heads: usize,
-    /// Hidden width of the perceptrons.
+    /// Hidden width of the MLPs.
     pub mlp_width: usize,
 }
 
@@ -30,7 +30,7 @@ pub struct ClipConfig {
     pub image: VitConfig,
     /// Text tower.
     pub text: TextConfig,
-    /// Width of the space that both towers project into.
+    /// Width of the joint embedding space.
     pub embedding: usize,
 }
 
@@ -39,7 +39,7 @@ impl ClipConfig {
     /// it those of OpenAI.
     ///
     /// # Errors
-    /// As [`NetworkSpec::named`](crate::NetworkSpec::named), of which these are the names that begin with `clip_`.
+    /// As [`NetworkSpec::named`](crate::NetworkSpec::named), for the names that begin with `clip_`.
     pub fn named(name: &str, image_size: usize) -> Result<Self, SpecError> {
         let config = named(name, image_size).ok_or_else(|| SpecError::unknown(name))?;
         config.validate()?;
@@ -68,15 +68,15 @@ impl ClipConfig {
     }
 }
 
-/// Sizes of an image tower that tells classes apart by their prototypes.
+/// Sizes of an image tower that classifies by class prototypes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ZeroShotConfig {
     /// Image tower, a backbone: `classes` is 0.
     pub image: VitConfig,
-    /// Width of the space that it projects into.
+    /// Width of the embedding space.
     pub embedding: usize,
-    /// Number of classes; 0 as long as no prompts have been read.
+    /// Number of classes; 0 before any prompts are read.
     pub classes: usize,
 }
 

@@ -1,8 +1,7 @@
-//! CLIP (Radford et al., 2021): an image tower and a text tower that project into one space, and classifiers that are made
-//! of the two.
+//! CLIP (Radford et al., 2021): an image tower and a text tower that project into one space, and classifiers built from the two.
 //!
-//! The text tower is needed once: [`Clip::classifier`] turns prompts into one prototype a class, and what is left is an image
-//! tower with fixed prototypes, [`ZeroShot`], a classifier like any other.
+//! The text tower is needed once: [`Clip::classifier`] turns prompts into one prototype per class, which leaves an image tower
+//! with fixed prototypes, [`ZeroShot`], a classifier like any other.
 
 mod architecture;
 mod config;
@@ -30,7 +29,7 @@ use crate::layers::Linear;
 use crate::pass::Pass;
 use crate::spec::SpecError;
 
-/// Texts that are embedded at once.
+/// Texts embedded per batch.
 const TEXTS_AT_ONCE: usize = 64;
 
 /// Both towers.
@@ -44,12 +43,12 @@ pub struct Clip {
     pub text: TextTower,
     /// `[embedding, width of the text tower]`
     pub text_projection: Linear,
-    /// Logarithm of what cosines are multiplied with, `[1]`.
+    /// Logarithm of the scale of the cosines, `[1]`.
     pub logit_scale: Param<Tensor<1>>,
 }
 
 impl Clip {
-    /// A CLIP of neutral values.
+    /// A CLIP with placeholder weights.
     ///
     /// # Errors
     /// As [`ClipConfig::validate`].
@@ -65,7 +64,7 @@ impl Clip {
         })
     }
 
-    /// Features of normalised images, not brought to length 1.
+    /// Features of normalised images, not normalised to unit length.
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, embedding]`
@@ -74,22 +73,22 @@ impl Clip {
         self.visual_projection.forward(pooled, pass.precision)
     }
 
-    /// Features of texts as [`tokenize`] makes them, not brought to length 1.
+    /// Features of texts as [`tokenize`] makes them, not normalised to unit length.
     ///
     /// # Shapes
     /// → `[texts, embedding]`
     ///
     /// # Panics
-    /// Without texts, or with one that [`tokenize`] would not make.
+    /// Without texts, or with one that [`tokenize`] cannot return.
     pub fn text_features(&self, texts: &[Vec<u32>], precision: Precision) -> Tensor<2> {
         self.text_projection.forward(self.text.forward(texts, precision), precision)
     }
 
-    /// One direction a class: the mean of the directions of all its prompts (Radford et al., 2021, section 3.1.4). `progress`
-    /// hears the number of classes that are done.
+    /// One direction per class: the mean of the directions of all its prompts (Radford et al., 2021, section 3.1.4). `progress`
+    /// receives the number of classes that are done.
     ///
     /// # Shapes
-    /// → `[classes, embedding]`, rows of length 1
+    /// → `[classes, embedding]`, rows of unit length
     ///
     /// # Panics
     /// Without classes.

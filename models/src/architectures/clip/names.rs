@@ -76,7 +76,8 @@ pub(crate) fn recognises(state: &State) -> bool {
     marks.iter().any(|mark| state.contains_key(*mark))
 }
 
-/// The arrays of both towers under the names of [`Clip`](crate::architectures::clip::Clip); positions brought to the number of patches.
+/// The arrays of both towers under the names of [`Clip`](crate::architectures::clip::Clip); positions resampled to the number of
+/// patches.
 pub(crate) fn canonical(state: State, image: &VitConfig) -> State {
     // open_clip's newer files keep the text tower apart.
     let state = match state.contains_key("text.token_embedding.weight") {
@@ -99,7 +100,7 @@ pub(crate) fn canonical(state: State, image: &VitConfig) -> State {
     rest
 }
 
-/// OpenAI's projections are matrices that stand to the right of a feature; a linear layer's stands to the left.
+/// OpenAI multiplies features by its projections from the right; a linear layer's weight is the transpose.
 fn projections_turned(mut state: State) -> State {
     for name in [VISUAL_PROJECTION, TEXT_PROJECTION] {
         if let Some(array) = state.get_mut(name)

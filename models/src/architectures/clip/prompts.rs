@@ -1,27 +1,27 @@
-//! Prompt templates: sentences with a place for a class's name.
+//! Prompt templates: sentences with a placeholder for the class name.
 
 use thiserror::Error;
 
 const IMAGENET: &str = include_str!("../../../data/imagenet_prompts.txt");
 const CIFAR: &str = include_str!("../../../data/cifar_prompts.txt");
 
-/// Where the name goes.
+/// The placeholder for the class name.
 const PLACE: &str = "{}";
 
 /// Templates that cannot be used; the end of a sentence about where they come from.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PromptError {
     /// There are none.
-    #[error("holds no prompt templates; write one a line, such as `a photo of a {{}}.`")]
+    #[error("holds no prompt templates; write one per line, such as `a photo of a {{}}.`")]
     Empty,
-    /// One that says the same of every class.
+    /// One without a placeholder, which is the same for every class.
     #[error(
         "line {line}, `{template}`, has no {{}} where a class's name would go; write it as in `a photo of a {{}}.`"
     )]
     NoPlace {
         /// Counted from 1.
         line: usize,
-        /// The template.
+        /// The template as written.
         template: String,
     },
 }
@@ -31,7 +31,7 @@ pub enum PromptError {
 pub struct Prompts(Vec<String>);
 
 impl Prompts {
-    /// Templates, one a line; lines without anything are left out.
+    /// Templates, one per line; empty lines are skipped.
     ///
     /// # Errors
     /// No template, or one without `{}`.
@@ -55,12 +55,12 @@ impl Prompts {
         Some(Self::parse(text).expect("the built-in templates have places"))
     }
 
-    /// Every template with the name in its place.
+    /// Every template with the class name filled in.
     pub fn of(&self, class: &str) -> Vec<String> {
         self.0.iter().map(|template| template.replace(PLACE, class)).collect()
     }
 
-    /// The templates.
+    /// The templates, in the order they were given.
     pub fn templates(&self) -> &[String] {
         &self.0
     }

@@ -1,5 +1,5 @@
-//! CLIP's text tower (Radford et al., 2021, section 2.4): a pre-norm transformer in which a token sees itself and those before
-//! it, read where the text ends.
+//! CLIP's text tower (Radford et al., 2021, section 2.4): a pre-norm transformer with causal attention, read at the end of the
+//! text.
 
 use archaeo_ops::Precision;
 use burn::module::{Module, Param};
@@ -12,19 +12,19 @@ use crate::layers::{LayerNorm, zeros};
 use crate::pass::Pass;
 use crate::transformer::{FeedForward, Mlp};
 
-/// A score that hides its key.
+/// Attention score of a masked key.
 const HIDDEN: f32 = -1e30;
 
-/// A block of the text tower. Nobody watches it: the text is read once, before any question is asked about images.
+/// A block of the text tower. It takes no probe: the text is read once, before any question is asked about images.
 #[derive(Module, Debug)]
 pub struct TextBlock {
-    /// Before the attention.
+    /// Layer norm before the attention, `[width]`.
     pub norm1: LayerNorm,
     /// Self-attention.
     pub attn: MultiHeadAttention,
-    /// Before the perceptron.
+    /// Layer norm before the MLP, `[width]`.
     pub norm2: LayerNorm,
-    /// Perceptron.
+    /// MLP of two layers.
     pub mlp: Mlp,
 }
 
@@ -68,9 +68,9 @@ impl TextTower {
         }
     }
 
-    /// What the last block makes of each text's end, normalised by `norm`: `[texts, width]`.
+    /// The last block's output at the end of each text, normalised by `norm`: `[texts, width]`.
     ///
-    /// No token sees those after it, so that what stands after the longest text is not computed.
+    /// Attention is causal, so positions after the longest text are not computed.
     ///
     /// # Panics
     /// Without texts, or with one that is empty, longer than the context or not made of tokens of the vocabulary.

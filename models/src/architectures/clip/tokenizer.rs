@@ -10,29 +10,29 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 /// Tokens in the vocabulary.
 pub const VOCABULARY: usize = 49_408;
 
-/// The most tokens of a text.
+/// Most tokens in a text.
 pub const CONTEXT: usize = 77;
 
-/// The two last tokens of the vocabulary, and how they are written out.
+/// The two last tokens of the vocabulary, and their text forms.
 const START: (&str, u32) = ("<start_of_text>", VOCABULARY as u32 - 2);
 const END: (&str, u32) = ("<end_of_text>", VOCABULARY as u32 - 1);
 
-/// What is a word of its own after an apostrophe.
+/// Contractions that are tokenised as words.
 const CONTRACTIONS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 
-/// A letter's s that is not written s: it counts as one in `'s`, as letters are compared without their case.
+/// The long s, which counts as an s in `'s` because letters are compared without case.
 const LONG_S: &str = "'ſ";
 
-/// The merges, one a line, the best first.
+/// The merges, one per line, highest priority first.
 const MERGES: &[u8] = include_bytes!("../../../data/clip_merges.txt.gz");
 
 static VOCABULARY_OF_CLIP: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::read);
 
-/// What symbols there are, and which of them merge.
+/// The symbols and their merges.
 struct Vocabulary {
     /// Token of each byte in the middle of a word; at its end, 256 more.
     bytes: [u32; 256],
-    /// Pairs of neighbours that merge: the rank of the merge, lower first, and what comes of it.
+    /// Pairs of neighbours that merge: the rank of the merge, lower first, and the resulting symbol.
     merges: HashMap<(u32, u32), (u32, u32)>,
 }
 
@@ -90,13 +90,13 @@ fn alphabet() -> Vec<(u8, char)> {
     itself.chain(others.zip('\u{100}'..)).collect()
 }
 
-/// A text as the text tower takes it: start, the tokens of the text, end; at most [`CONTEXT`] tokens. Of a text that is too
-/// long the first are kept.
+/// The input of the text tower: start, the tokens of the text, end; at most [`CONTEXT`] tokens. A text that is too long is
+/// truncated.
 ///
 /// A text is cleaned first as open_clip does it by default: HTML's character references are resolved, twice, runs of white
-/// space become one space, and letters become lower case. Not done is what the package ftfy does before: text that was
-/// decoded with the wrong encoding is not repaired, curly quotes stay curly, full-width letters wide and ligatures joined,
-/// and letters are not composed (NFC).
+/// space become one space, and letters become lower case. The repairs of the package ftfy, which comes first there, are not done:
+/// text that was decoded with the wrong encoding is not repaired, curly quotes stay curly, full-width letters wide and ligatures
+/// joined, and letters are not composed (NFC).
 pub fn tokenize(text: &str) -> Vec<u32> {
     let vocabulary = &*VOCABULARY_OF_CLIP;
     let text = htmlize::unescape(htmlize::unescape(text));

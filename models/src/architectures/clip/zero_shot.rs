@@ -1,4 +1,4 @@
-//! An image tower of CLIP as a classifier: an image belongs to the class whose prototype its feature is most like.
+//! An image tower of CLIP as a classifier: an image belongs to the class whose prototype is most similar to its feature.
 
 use archaeo_ops::{self as ops, Precision};
 use burn::module::{Module, Param};
@@ -22,14 +22,14 @@ pub struct ZeroShot {
     pub visual: Vit,
     /// To the space of the prototypes, `[embedding, width]`.
     pub visual_projection: Linear,
-    /// `[classes, embedding]`; only their directions count.
+    /// `[classes, embedding]`; only their directions matter.
     pub prototypes: Param<Tensor<2>>,
     /// `[1]`
     pub logit_scale: Param<Tensor<1>>,
 }
 
 impl ZeroShot {
-    /// A classifier of neutral values.
+    /// A classifier with placeholder weights.
     ///
     /// # Errors
     /// As [`ZeroShotConfig::validate`].
@@ -45,7 +45,7 @@ impl ZeroShot {
     }
 }
 
-/// The features are CLIP's embedding of an image: projected, at length 1.
+/// The features are CLIP's embedding of an image: projected, of unit length.
 impl ForwardPass for ZeroShot {
     fn feature_dim(&self) -> usize {
         self.prototypes.lazy_shape()[1]
@@ -100,7 +100,7 @@ pub(super) fn initial_logit_scale(device: &Device) -> Param<Tensor<1>> {
 /// Square of the length below which a row has no direction: it stays all but zero.
 const SHORTEST: f32 = 1e-24;
 
-/// Each row at length 1.
+/// Each row scaled to unit length.
 pub(super) fn unit(rows: Tensor<2>) -> Tensor<2> {
     let lengths = rows.clone().powi_scalar(2).sum_dim(1).clamp_min(SHORTEST).sqrt();
     rows / lengths

@@ -1,4 +1,4 @@
-//! What the program asks of a residual network.
+//! The implementation of the architecture contract for residual networks.
 
 use burn::tensor::Device;
 use serde_json::Value;

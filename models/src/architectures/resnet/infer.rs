@@ -1,4 +1,4 @@
-//! Residual networks: every size is in their arrays, but not the strides.
+//! Residual networks: every size can be read from their arrays, except the strides.
 
 use super::architecture::SIZES;
 use super::{BranchKind, ResNetConfig, Stem};
@@ -11,17 +11,17 @@ pub(crate) struct Trunk {
     pub(crate) width: usize,
     /// Side of its kernel.
     pub(crate) kernel: usize,
-    /// Whether branches have three convolutions.
+    /// Whether branches have three convolutions (bottleneck) instead of two.
     pub(crate) bottleneck: bool,
     /// Blocks of each stage; 0 where there is none.
     pub(crate) blocks: [usize; 4],
 }
 
 impl Trunk {
-    /// `None` of arrays that are no residual network's.
+    /// `None` for arrays that do not belong to a residual network.
     ///
     /// # Errors
-    /// A residual network of a kind that is not here.
+    /// A residual network of an unsupported kind.
     pub(crate) fn of(state: &State) -> Result<Option<Self>, DescribeError> {
         let (Some(stem), Some(_)) = (shape(state, "conv1.weight"), shape(state, "layer1.0.conv1.weight"))
         else {
@@ -52,7 +52,7 @@ pub(super) fn found_in(state: &State) -> Result<Option<Found>, DescribeError> {
     check_classifier(classes)?;
     let (stem, assumed) = match kernel {
         7 => (Stem::Imagenet, None),
-        // The convolution's stride and a pooling after it are in no array.
+        // No array shows the convolution's stride or a pooling after it.
         3 => (Stem::Cifar, Some("its first layer has stride 1 and no pooling after it, as for small images")),
         _ => {
             return Err(DescribeError::Unusable(format!(
@@ -68,7 +68,7 @@ pub(super) fn found_in(state: &State) -> Result<Option<Found>, DescribeError> {
     Ok(Some(Found { network, assumed, doubt: None }))
 }
 
-/// Refuses branches of other widths than a ResNet's.
+/// Refuses branches whose widths are not a ResNet's.
 fn check_branch(state: &State, width: usize, bottleneck: bool) -> Result<(), DescribeError> {
     let &[inner, ..] = shape(state, "layer1.0.conv1.weight").unwrap_or_default() else { return Ok(()) };
     let per_group =

@@ -16,7 +16,7 @@ use crate::pass::Pass;
 use crate::probe::FeatureSite;
 use crate::spec::{SpecError, check_depths, check_sizes};
 
-/// How an image enters the network.
+/// First layers of a residual network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stem {
@@ -49,7 +49,7 @@ impl BranchKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResNetConfig {
-    /// How an image enters.
+    /// First layers of the network.
     pub stem: Stem,
     /// Kind of residual branch.
     pub branch: BranchKind,
@@ -182,7 +182,7 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    /// A network of neutral values.
+    /// A network with placeholder weights.
     ///
     /// # Errors
     /// As [`ResNetConfig::validate`].

@@ -3,7 +3,7 @@
 use crate::names::without_prefix;
 use crate::state::State;
 
-/// What `transformers` calls the parts of a block, and the models here.
+/// Names of the parts of a block in `transformers`, and here.
 const PARTS: [(&str, &str); 8] = [
     ("layer.0.convolution.", "conv1."),
     ("layer.0.normalization.", "bn1."),
@@ -15,7 +15,7 @@ const PARTS: [(&str, &str); 8] = [
     ("shortcut.normalization.", "downsample.1."),
 ];
 
-/// And those outside of the blocks.
+/// Names of the arrays outside the blocks.
 const ENDS: [(&str, &str); 4] = [
     ("linear.", "fc."),
     ("embedder.embedder.convolution.", "conv1."),
@@ -31,7 +31,7 @@ pub(super) fn canonical(state: State) -> State {
     state.into_iter().map(|(name, array)| (renamed(name), array)).collect()
 }
 
-/// Most codes for CIFAR call a projection `shortcut`, torchvision `downsample`.
+/// Most CIFAR implementations call a projection `shortcut`, torchvision `downsample`.
 pub(crate) fn projections(name: String) -> String {
     match name.starts_with("layer") {
         true => name.replacen(".shortcut.", ".downsample.", 1),

@@ -1,4 +1,4 @@
-//! What the program asks of a CIFAR residual network.
+//! The implementation of the architecture contract for CIFAR residual networks.
 
 use burn::tensor::Device;
 
@@ -13,8 +13,8 @@ use crate::memory::values_of_maps;
 use crate::spec::SpecError;
 use crate::state::State;
 
-/// Name and blocks of each of the three stages. What their checkpoints expect is what all of a ResNet's names that end in
-/// `_cifar` do.
+/// Name and blocks of each of the three stages. Their checkpoints expect the same preprocessing as all ResNets with names that
+/// end in `_cifar`.
 const SIZES: [(&str, usize); 2] = [("resnet20_cifar", 3), ("resnet56_cifar", 9)];
 
 impl Sizes for CifarResNetConfig {

@@ -1,5 +1,5 @@
 //! The residual networks that He et al. (2016, section 4.2) designed for CIFAR-10: three thin stages and shortcuts
-//! without parameters (option A: every second pixel, new channels zero) or, as many codes have them, with projections (option
+//! without parameters (option A: every second pixel, new channels zero) or, as in many implementations, with projections (option
 //! B).
 
 mod architecture;
@@ -54,7 +54,7 @@ pub struct CifarBlock {
     pub conv2: Conv2d,
     /// After `conv2`.
     pub bn2: BatchNorm2d,
-    /// Projection of the shortcut, of option B where the resolution changes.
+    /// Projection of the shortcut, for option B where the resolution changes.
     pub downsample: Option<Downsample>,
 }
 
@@ -115,7 +115,7 @@ pub struct CifarResNet {
 }
 
 impl CifarResNet {
-    /// A network of neutral values.
+    /// A network with placeholder weights.
     ///
     /// # Errors
     /// As [`CifarResNetConfig::validate`].

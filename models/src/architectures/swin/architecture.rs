@@ -1,4 +1,4 @@
-//! What the program asks of a Swin Transformer.
+//! Swin's implementation of the architecture contract.
 
 use burn::tensor::Device;
 use serde_json::Value;
@@ -74,7 +74,7 @@ impl Sizes for SwinConfig {
         true
     }
 
-    /// Queries, keys and values are computed on the padded map; what the windows gathered is mixed on the map itself.
+    /// Queries, keys and values are computed on the padded map; the output projection runs on the map itself.
     fn multiply_adds(&self, _image_size: usize) -> u64 {
         let mut sum = patches(self.side(0), self.patch_size, self.width);
         for (stage, &depth) in self.depths.iter().enumerate() {
@@ -162,7 +162,7 @@ impl Architecture for SwinConfig {
     }
 }
 
-/// Every size but that of the image is in the arrays.
+/// Every size except that of the image can be read from the arrays.
 fn swin(state: &State) -> Option<SwinConfig> {
     let &[width, 3, patch_size, _] = shape(state, "patch_embed.proj.weight")? else { return None };
     let stages = count(state, "layers.");
@@ -172,7 +172,7 @@ fn swin(state: &State) -> Option<SwinConfig> {
     };
     let heads = (0..stages).map(|stage| Some(table(stage)?[1])).collect::<Option<Vec<_>>>()?;
     let window_size = square(table(0)?[0])?.div_ceil(2);
-    // The size of the image is in no shape: it is the one whose last stage is a single window.
+    // No shape shows the size of the image; assumed is the size whose last stage is a single window.
     let image_size = (patch_size * window_size).checked_shl(u32::try_from(stages).ok()?.checked_sub(1)?)?;
     Some(SwinConfig {
         image_size,

@@ -13,10 +13,10 @@ use crate::window::Window;
 /// Added to the score of a key in another region: every implementation uses this number, not −∞.
 const MASKED: f32 = -100.0;
 
-/// Self-attention within windows, with a learned bias for every offset between two places.
+/// Self-attention within windows, with a learned bias for every relative offset.
 #[derive(Module, Debug)]
 pub struct WindowAttention {
-    /// `[(2 · side − 1)², heads]`: of each offset of rows and columns, row by row.
+    /// `[(2 · side − 1)², heads]`: one row per offset of rows and columns, in reading order.
     pub relative_position_bias_table: Param<Tensor<2>>,
     /// Query, key and value stacked along the outputs, `[3 · width, width]`.
     pub qkv: Linear,
@@ -28,7 +28,7 @@ pub struct WindowAttention {
 }
 
 impl WindowAttention {
-    /// Attention of neutral values, for windows of side `side`.
+    /// Attention with placeholder weights, for windows of side `side`.
     pub(super) fn new(width: usize, heads: usize, side: usize, dropout: [f64; 2], device: &Device) -> Self {
         let [weight_dropout, output_dropout] = dropout;
         let offsets = 2 * side - 1;
@@ -42,8 +42,8 @@ impl WindowAttention {
         }
     }
 
-    /// The tokens of a map, `[batch, tokens, width]` → the same, added to `residual` where there is one. The probe meets the weights as
-    /// `[batch · windows, heads, places, places]` and what each head gathered as `[batch, heads, tokens, head_dim]`.
+    /// The tokens of a map, `[batch, tokens, width]` → the same, added to `residual` where there is one. The probe sees the
+    /// weights as `[batch · windows, heads, places, places]` and the head outputs as `[batch, heads, tokens, head_dim]`.
     pub(super) fn forward(
         &self,
         x: Tensor<3>,

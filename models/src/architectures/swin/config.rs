@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::spec::{SpecError, check_depths, check_patches, check_rates, check_sizes};
 use crate::window::WindowPadding;
 
-/// More stages would halve any image away.
+/// More stages would halve any image to nothing.
 const MOST_STAGES: usize = 8;
 
 /// Sizes of a Swin Transformer.
@@ -16,7 +16,7 @@ pub struct SwinConfig {
     pub image_size: usize,
     /// Side of a patch, in pixels.
     pub patch_size: usize,
-    /// Side of a window, in tokens. Where a stage's map is smaller, the window is the map.
+    /// Side of a window, in tokens. Where a stage's map is smaller, the window is the whole map.
     pub window_size: usize,
     /// Width of the first stage's residual stream; every later stage doubles it.
     pub width: usize,
@@ -24,14 +24,14 @@ pub struct SwinConfig {
     pub depths: Vec<usize>,
     /// Attention heads of each stage.
     pub heads: Vec<usize>,
-    /// Hidden width of the perceptrons, in widths of their stage.
+    /// Hidden width of the MLPs, as a multiple of their stage's width.
     pub mlp_ratio: usize,
     /// Number of classes; 0 for a backbone without a head.
     pub classes: usize,
-    /// When maps that windows do not tile are filled up.
+    /// When maps that are not a multiple of the window size are padded.
     #[serde(default)]
     pub window_padding: WindowPadding,
-    /// Dropout after every dense layer of the blocks but the one of query, key and value.
+    /// Dropout after every dense layer of the blocks except query, key and value.
     #[serde(default)]
     pub dropout: f64,
     /// Dropout on the attention weights.
@@ -80,7 +80,7 @@ impl SwinConfig {
         let stages = self.depths.len();
         if stages == 0 || stages > MOST_STAGES || self.heads.len() != stages {
             return refuse(format!(
-                "depths and heads need one entry a stage, from 1 to {MOST_STAGES} of them, not {stages} and {}",
+                "depths and heads need one entry per stage, from 1 to {MOST_STAGES} of them, not {stages} and {}",
                 self.heads.len()
             ));
         }

@@ -1,5 +1,4 @@
-//! Swin Transformer (Liu et al., 2021), with timm's parameter names and timm's arrangement: a stage merges patches before
-//! its blocks.
+//! Swin Transformer (Liu et al., 2021), with timm's parameter names and timm's layout: a stage merges patches before its blocks.
 
 mod architecture;
 mod attention;
@@ -23,10 +22,10 @@ use crate::spec::SpecError;
 use crate::transformer::{FeedForward, Mlp, add_branch, drop_path_at};
 use crate::window::Window;
 
-/// Of every layer norm.
+/// Epsilon of every layer norm.
 const EPSILON: f64 = 1e-5;
 
-/// Projects patches, and normalises them.
+/// Patch embedding: a projection and a layer norm.
 #[derive(Module, Debug)]
 pub struct SwinPatchEmbed {
     /// The projection.
@@ -38,13 +37,13 @@ pub struct SwinPatchEmbed {
 /// `x + attention(norm1(x))`, then `x + mlp(norm2(x))`.
 #[derive(Module, Debug)]
 pub struct SwinBlock {
-    /// Before the attention.
+    /// Layer norm before the attention, `[width]`.
     pub norm1: LayerNorm,
     /// Attention within windows.
     pub attn: WindowAttention,
-    /// Before the perceptron.
+    /// Layer norm before the MLP, `[width]`.
     pub norm2: LayerNorm,
-    /// Perceptron.
+    /// MLP of two layers.
     pub mlp: Mlp,
     #[module(skip)]
     shifted: bool,
@@ -86,7 +85,7 @@ impl SwinBlock {
 /// Four neighbours become one token of twice the width (section 3.1, patch merging).
 #[derive(Module, Debug)]
 pub struct PatchMerging {
-    /// Over the four neighbours' values, one after the other.
+    /// Layer norm over the concatenated values of four neighbours, `[4 · width]`.
     pub norm: LayerNorm,
     /// `[2 · width, 4 · width]`, without bias.
     pub reduction: Linear,
@@ -103,7 +102,7 @@ impl PatchMerging {
     }
 }
 
-/// The four tokens that patch merging joins to each new one, in the order in which their values follow one another; `None`
+/// The four tokens that patch merging joins to each new one, in the order of concatenation; `None`
 /// beyond an odd edge.
 pub fn merged_tokens([rows, columns]: [usize; 2]) -> Vec<[Option<usize>; 4]> {
     let across = columns.div_ceil(2);
@@ -123,7 +122,7 @@ pub fn merged_tokens([rows, columns]: [usize; 2]) -> Vec<[Option<usize>; 4]> {
 pub struct SwinStage {
     /// Before the blocks; none in the first stage.
     pub downsample: Option<PatchMerging>,
-    /// Every second one with shifted windows.
+    /// Transformer blocks; every second one has shifted windows.
     pub blocks: Vec<SwinBlock>,
 }
 
@@ -139,7 +138,7 @@ pub struct SwinHead {
 pub struct Swin {
     /// Patches to tokens.
     pub patch_embed: SwinPatchEmbed,
-    /// Stages, each on half the grid of the one before.
+    /// Stages, each on half the grid of the previous one.
     pub layers: Vec<SwinStage>,
     /// Before the pooling.
     pub norm: LayerNorm,
@@ -150,7 +149,7 @@ pub struct Swin {
 }
 
 impl Swin {
-    /// A Swin Transformer of neutral values.
+    /// A Swin Transformer with placeholder weights.
     ///
     /// # Errors
     /// As [`SwinConfig::validate`].
@@ -251,7 +250,7 @@ impl Transformer for Swin {
         }
     }
 
-    /// The last block of a stage is followed by the merging that the next one begins with.
+    /// The last block of a stage is followed by the patch merging at the start of the next one.
     fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
         let SwinConfig { window_size, window_padding, .. } = self.config;
         let (stage, index) = self.place(layer);

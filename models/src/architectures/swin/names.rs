@@ -5,7 +5,7 @@ use crate::names::rules::{Rule, rename, stack};
 use crate::names::without_prefix;
 use crate::state::State;
 
-/// From Microsoft's release, whose names are timm's but for these. Masks and indices follow from the sizes.
+/// From Microsoft's release, whose names are timm's except for these. Masks and indices follow from the sizes.
 const MICROSOFT: &[Rule] = &[
     ("layers.*.blocks.*.attn_mask", ""),
     ("layers.*.blocks.*.attn.relative_position_index", ""),
@@ -13,7 +13,7 @@ const MICROSOFT: &[Rule] = &[
     ("head.bias", "head.fc.bias"),
 ];
 
-/// From torchvision, where stages and mergings alternate: their numbers are told apart by what they hold.
+/// From torchvision, where stages and mergings alternate: they are distinguished by their contents.
 const TORCHVISION: &[Rule] = &[
     ("features.0.0", "patch_embed.proj"),
     ("features.0.2", "patch_embed.norm"),
@@ -29,7 +29,7 @@ const TORCHVISION: &[Rule] = &[
 const HUGGING_FACE: &[Rule] = &[
     ("embeddings.patch_embeddings.projection", "patch_embed.proj"),
     ("embeddings.norm", "patch_embed.norm"),
-    // Stands in for hidden patches while a model is trained to fill them in; no image has one.
+    // Replaces masked patches in masked-image pretraining; unused otherwise.
     ("embeddings.mask_token", ""),
     ("encoder.layers.*.downsample", "layers.*.downsample"),
     ("encoder.layers.*.blocks.*.layernorm_before", "layers.*.blocks.*.norm1"),
@@ -72,7 +72,7 @@ pub(super) fn canonical(mut state: State, config: &SwinConfig) -> State {
             renumbered(state, "features.", 2 * stage + 1, "blocks", stage)
         });
     }
-    // Everyone but timm merges patches at the end of a stage, so that the first has a merging and the last has none.
+    // All libraries except timm merge patches at the end of a stage, so the first stage has a merging and the last has none.
     match state.keys().any(|name| name.starts_with("layers.0.downsample.")) {
         true => (0..stages)
             .rev()

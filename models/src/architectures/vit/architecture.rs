@@ -1,4 +1,4 @@
-//! What the program asks of a Vision Transformer.
+//! ViT's implementation of the architecture contract.
 
 use burn::tensor::Device;
 use serde_json::Value;
@@ -84,7 +84,7 @@ impl Sizes for VitConfig {
         names::canonical(state, self)
     }
 
-    /// timm has no fixed positions, but learned ones may have their values.
+    /// timm has no fixed positions; learned ones with the same values replace them.
     fn add_portable(&self, state: &mut State) {
         if self.position == Position::Sine {
             state.insert("pos_embed".into(), fixed_positions(self));
@@ -106,7 +106,7 @@ impl Sizes for VitConfig {
         }
     }
 
-    /// Names say nothing of the pooling, and of a distillation token only that it is read.
+    /// Names do not show the pooling, and of a distillation token only that it is read.
     fn as_arrays_show(&mut self, state: &State) {
         let has = |name: &str| state.contains_key(name);
         if has("fc_norm.weight") && !has("norm.weight") {
@@ -119,7 +119,7 @@ impl Sizes for VitConfig {
         }
     }
 
-    /// DINOv2's hub shows smaller images than that to its models.
+    /// DINOv2's hub models are evaluated on smaller images than that.
     fn side_of_positions(&self, name: &str, state: &State) -> Option<usize> {
         if name.starts_with("dinov2") {
             return None;
@@ -165,7 +165,7 @@ impl Architecture for VitConfig {
         libraries::from_transformers(config, model_type)
     }
 
-    /// `transformers` resamples positions in its own way, with an epsilon of its own.
+    /// `transformers` has its own position resampling and its own epsilon.
     fn as_written(&mut self, found: &Self) {
         if found.resampling == PositionResampling::Exact {
             (self.resampling, self.epsilon) = (found.resampling, found.epsilon);

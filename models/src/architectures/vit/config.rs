@@ -18,25 +18,25 @@ pub enum Pooling {
     /// The mean of all patch tokens; the class token takes part in attention but is not read (timm's
     /// `global_pool='avg'`).
     MeanBesideClassToken,
-    /// The class token and the mean of all patch tokens, one after the other (DINOv2's linear classifiers).
+    /// The class token and the mean of all patch tokens, concatenated (DINOv2's linear classifiers).
     ClassTokenAndMean,
 }
 
-/// How tokens learn where they are.
+/// How positions are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Position {
-    /// One learned vector a token.
+    /// One learned vector per token.
     Learned,
-    /// One learned vector a patch; prefix tokens have none (timm's `no_embed_class`).
+    /// One learned vector per patch; prefix tokens have none (timm's `no_embed_class`).
     LearnedOnPatches,
     /// Fixed sines and cosines of row and column (Chen et al., 2021, MoCo v3).
     Sine,
-    /// Not at all.
+    /// No position encoding.
     None,
 }
 
-/// How learned positions are brought to another number of patches.
+/// How learned positions are resampled to another number of patches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PositionResampling {
@@ -62,20 +62,20 @@ pub struct VitConfig {
     pub width: usize,
     /// Number of blocks.
     pub depth: usize,
-    /// Attention heads a block.
+    /// Attention heads per block.
     pub heads: usize,
-    /// Hidden width of the perceptrons.
+    /// Hidden width of the MLPs.
     pub mlp_width: usize,
-    /// Number of classes; 0 for a backbone without a head, which gives the features that a head would read.
+    /// Number of classes; 0 for a backbone without a head, which returns the features that a head would read.
     pub classes: usize,
     /// What the head reads.
     pub pooling: Pooling,
-    /// How tokens learn where they are.
+    /// How positions are encoded.
     pub position: Position,
-    /// How learned positions are brought to another number of patches when a checkpoint is loaded.
+    /// How learned positions are resampled to another number of patches when a checkpoint is loaded.
     #[serde(default)]
     pub resampling: PositionResampling,
-    /// Registers: learned tokens after the class token that nobody reads (Darcet et al., 2024).
+    /// Registers: learned tokens after the class token that the head does not read (Darcet et al., 2024).
     #[serde(default)]
     pub registers: usize,
     /// A distillation token after the class token, with a head of its own: the logits are the mean of both heads'
@@ -88,16 +88,16 @@ pub struct VitConfig {
     /// A norm before the first block, and patches projected without bias (Radford et al., 2021: CLIP).
     #[serde(default)]
     pub pre_norm: bool,
-    /// The last norm stands after the pooling instead of before it (timm's `fc_norm`).
+    /// The last norm comes after the pooling instead of before it (timm's `fc_norm`).
     #[serde(default)]
     pub norm_after_pooling: bool,
-    /// What the perceptrons compute.
+    /// What the MLPs compute.
     #[serde(default)]
     pub feed_forward: FeedForward,
-    /// Of every layer norm.
+    /// Epsilon of every layer norm.
     #[serde(default = "VitConfig::usual_epsilon")]
     pub epsilon: f64,
-    /// Dropout on the embedded tokens and after every dense layer but the one of query, key and value.
+    /// Dropout on the embedded tokens and after every dense layer except query, key and value.
     #[serde(default)]
     pub dropout: f64,
     /// Dropout on the attention weights.
@@ -194,7 +194,7 @@ impl VitConfig {
         if self.position == Position::Learned { self.prefix_tokens() } else { 0 }
     }
 
-    /// Numbers of an image that the head reads.
+    /// Number of features per image that the head reads.
     pub fn features(&self) -> usize {
         if self.pooling == Pooling::ClassTokenAndMean { 2 * self.width } else { self.width }
     }

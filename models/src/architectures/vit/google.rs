@@ -1,7 +1,7 @@
 //! The names and axes of the original ViT release (Dosovitskiy et al., 2021: Flax arrays in `.npz`).
 //!
-//! Dense kernels are `(in, out)`, convolutions `(height, width, in, out)`, and the heads of attention have an axis of
-//! their own: `(width, heads, head_dim)` on the way in, `(heads, head_dim, width)` on the way out.
+//! Dense kernels are `(in, out)`, convolutions `(height, width, in, out)`, and attention heads are a separate axis: `(width,
+//! heads, head_dim)` for query, key and value, `(heads, head_dim, width)` for the output.
 
 use crate::names::rules::{Rule, permuted, rename};
 use crate::names::without_prefix;
@@ -31,7 +31,7 @@ pub(super) fn recognises(state: &State) -> bool {
     state.keys().any(|name| name.ends_with("embedding/kernel"))
 }
 
-/// The arrays with PyTorch's axes and under timm's names, but for query, key and value, which stay apart.
+/// The arrays with PyTorch's axes and under timm's names, except query, key and value, which stay separate.
 pub(super) fn renamed(state: State) -> State {
     let dotted = state.into_iter().map(|(name, array)| (name.replace('/', "."), array)).collect();
     let state = rename(without_prefix(dotted, &WRAPPERS), RULES);

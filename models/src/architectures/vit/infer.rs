@@ -1,4 +1,4 @@
-//! Vision Transformers: no array shows the number of their heads, nor, without a norm of its own, what is read.
+//! Vision Transformers: no array shows the number of heads, nor, without a norm of its own, the pooling.
 
 use super::names::renamed;
 use super::presets::VIT_SIZES;
@@ -8,7 +8,7 @@ use crate::describe::{DescribeError, Doubt, Found, Hints, check_channels, count,
 use crate::state::State;
 use crate::transformer::FeedForward;
 
-/// Width, and who publishes plain ViTs of that width with other heads than the standard ones: their number. MAE-Lite: Wang et
+/// Width, publisher of plain ViTs of that width with a non-standard number of heads, and that number. MAE-Lite: Wang et
 /// al., 2023 ("A Closer Look at Self-Supervised Lightweight Vision Transformers", section 2); MoCo v3: Chen et al., 2021,
 /// table 4.
 const OTHER_HEADS: [(usize, &str, usize); 2] = [(192, "MAE-Lite", 12), (384, "MoCo v3", 12)];
@@ -120,7 +120,7 @@ fn positions(state: &State, prefix: usize, hub_registers: bool) -> Result<(usize
         ));
     };
     match (tokens.checked_sub(prefix).and_then(square), square(tokens)) {
-        // The hub's class token has a position, its registers have none; read, they stand on the patches alone.
+        // The hub's class token has a position, its registers have none; once read, only the patches have positions.
         (Some(grid), _) if hub_registers => Ok((grid, Position::LearnedOnPatches)),
         (Some(grid), _) => Ok((grid, Position::Learned)),
         (None, Some(grid)) => Ok((grid, Position::LearnedOnPatches)),
@@ -132,8 +132,8 @@ fn positions(state: &State, prefix: usize, hub_registers: bool) -> Result<(usize
     }
 }
 
-/// The number of heads, which is in no shape: what was said, what the training code has, or that of the standard size of the
-/// same width and depth; and whether published models do not agree on it.
+/// The number of heads, which no shape shows: as given, as the training code has it, or that of the standard size of the same
+/// width and depth; and whether published models disagree on it.
 fn heads(
     config: &VitConfig,
     torchvision: bool,
@@ -146,13 +146,13 @@ fn heads(
     let standard = VIT_SIZES.iter().find(|row| (row.1, row.2, row.4) == (width, depth, mlp_width));
     let Some(heads) = standard.map(|row| row.3) else {
         return Err(DescribeError::Unusable(format!(
-            "holds a Vision Transformer of {depth} layers, width {width} and MLP width {mlp_width}, which is no standard size; no \
+            "holds a Vision Transformer of {depth} layers, width {width} and MLP width {mlp_width}, which is not a standard size; no \
              array shows its number of attention heads, so say it with --heads, such as --heads {}",
             (width / 64).max(1)
         )));
     };
     let other = OTHER_HEADS.iter().find(|row| row.0 == width);
-    // Only the plain ViT is shared by codes that differ: the others each come from one.
+    // Only the plain ViT is shared by implementations that differ; the other variants come from one each.
     let plain = VitConfig { pooling: Pooling::ClassToken, ..VitConfig::default() };
     let is_plain = (config.pooling, config.position, config.registers, config.distilled, config.layer_scale)
         == (plain.pooling, plain.position, 0, false, false)

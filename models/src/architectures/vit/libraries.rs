@@ -9,8 +9,8 @@ use crate::describe::json::{needed, number, real, text, truth};
 use crate::export::{Library, TIMM_EPSILON, TimmModel, sizes};
 use crate::transformer::FeedForward;
 
-/// timm's constructor takes every size, but not the epsilon of the norms nor the kind of a gated perceptron: those come with
-/// an architecture's name.
+/// timm's constructor takes every size, but neither the epsilon of the norms nor the kind of a gated MLP: those come with the
+/// name of the architecture.
 pub(super) fn timm(config: &VitConfig) -> TimmModel {
     let architecture = match (config.distilled, config.pre_norm) {
         (true, _) => "deit_tiny_distilled_patch16_224",
@@ -133,7 +133,7 @@ pub(super) fn from_transformers(config: &Value, kind: &str) -> Result<FromConfig
         width,
         depth: needed(config, "num_hidden_layers")?,
         heads: needed(config, "num_attention_heads")?,
-        // Of a gated perceptron two thirds, rounded up to a multiple of eight.
+        // Two thirds for a gated MLP, rounded up to a multiple of eight.
         mlp_width: if gated { (hidden * 2 / 3).div_ceil(8) * 8 } else { hidden },
         classes: classes(config)?,
         pooling: if read_patches { Pooling::ClassTokenAndMean } else { Pooling::ClassToken },
@@ -142,7 +142,7 @@ pub(super) fn from_transformers(config: &Value, kind: &str) -> Result<FromConfig
             "dinov2_with_registers" => PositionResampling::Antialiased,
             _ => PositionResampling::Exact,
         },
-        // Without its teacher's head a DeiT keeps the distillation token, which nobody reads then.
+        // Without its teacher's head a DeiT keeps the distillation token, which no head reads then.
         registers: if kind == "deit" && !with_teacher { 1 } else { registers },
         distilled: kind == "deit" && with_teacher,
         layer_scale: dinov2,

@@ -38,7 +38,7 @@ pub struct Vit {
     pub dist_token: Option<Param<Tensor<3>>>,
     /// `[1, registers, width]`
     pub reg_token: Option<Param<Tensor<3>>>,
-    /// `[1, tokens, width]`, learned positions only; of all tokens or of the patches.
+    /// `[1, tokens, width]`, learned positions only; for all tokens or for the patches only.
     pub pos_embed: Option<Param<Tensor<3>>>,
     /// Before the first block.
     pub norm_pre: Option<LayerNorm>,
@@ -57,7 +57,7 @@ pub struct Vit {
 }
 
 impl Vit {
-    /// A ViT of neutral values.
+    /// A ViT with placeholder weights.
     ///
     /// # Errors
     /// As [`VitConfig::validate`].
@@ -105,7 +105,7 @@ impl Vit {
         &self.config
     }
 
-    /// Patches `[batch, patches, width]` → `[batch, tokens, width]`: prefix tokens put before them, positions added.
+    /// Patches `[batch, patches, width]` → `[batch, tokens, width]`: prefix tokens prepended, positions added.
     fn with_positions(&self, patches: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
         let [batch, _, width] = patches.dims();
         let prefix = |patches: Tensor<3>| {
@@ -129,8 +129,8 @@ impl Vit {
     }
 }
 
-/// The features are what `norm`, or `fc_norm`, gives: the class token, the mean of the patches, or both one after the other. Of
-/// a distilled model with both heads, the class token and then the distillation token.
+/// The features are the output of `norm` or `fc_norm`: the class token, the mean of the patches, or both concatenated. In a
+/// distilled model with both heads, the class token followed by the distillation token.
 impl ForwardPass for Vit {
     fn feature_dim(&self) -> usize {
         self.config.features() + if self.head_dist.is_some() { self.config.width } else { 0 }
@@ -163,7 +163,7 @@ impl Transformer for Vit {
         self.blocks.len()
     }
 
-    /// Told by the tokens that are there.
+    /// Determined by the tokens that exist.
     fn prefix(&self) -> PrefixTokens {
         PrefixTokens {
             class: self.cls_token.is_some(),
@@ -172,7 +172,7 @@ impl Transformer for Vit {
         }
     }
 
-    /// Of a distilled model both tokens only where both heads are there.
+    /// A distilled model reads both tokens only if it has both heads.
     fn read_out(&self) -> ReadOut {
         match self.config.pooling {
             Pooling::ClassToken if self.head_dist.is_some() => ReadOut::ClassAndDistillationTokens,

@@ -7,7 +7,7 @@ use crate::names::rules::{Rule, rename, stack};
 use crate::names::without_prefix;
 use crate::state::{Array, State};
 
-/// What Hugging Face and DINOv2's hub put before the names of a model that has a head next to it.
+/// Prefixes of Hugging Face and DINOv2's hub for a model with a head next to it.
 const MODELS_BESIDE_HEADS: [&str; 5] = ["vit.", "deit.", "dinov2.", "dinov2_with_registers.", "backbone."];
 
 /// From `transformers`, whose names changed with version 5: both are listed.
@@ -17,7 +17,7 @@ const HUGGING_FACE: &[Rule] = &[
     ("embeddings.register_tokens", "reg_token"),
     ("embeddings.position_embeddings", "pos_embed"),
     ("embeddings.patch_embeddings.projection", "patch_embed.proj"),
-    // Stands in for hidden patches while a model is trained to fill them in; no image has one.
+    // Replaces masked patches in masked-image pretraining; unused otherwise.
     ("embeddings.mask_token", ""),
     ("encoder.layer.*.layernorm_before", "blocks.*.norm1"),
     ("encoder.layer.*.norm1", "blocks.*.norm1"),
@@ -76,11 +76,11 @@ const TORCHVISION: &[Rule] = &[
     ("heads.head", "head"),
 ];
 
-/// From DINOv2's hub, whose names are timm's but for these.
+/// From DINOv2's hub, whose names are timm's except for these.
 const DINOV2: &[Rule] = &[
     ("register_tokens", "reg_token"),
     ("mask_token", ""),
-    // Training in chunks numbers the chunk before the block.
+    // Training in chunks puts the chunk's number before the block's.
     ("blocks.#.*.mlp.w12", "blocks.*.mlp.fc1"),
     ("blocks.#.*.mlp.w3", "blocks.*.mlp.fc2"),
     ("blocks.#.*", "blocks.*"),
@@ -89,7 +89,7 @@ const DINOV2: &[Rule] = &[
     ("linear_head", "head"),
 ];
 
-/// The arrays of a Vision Transformer under timm's names, its positions brought to the number of patches.
+/// The arrays of a Vision Transformer under timm's names, its positions resampled to the number of patches.
 pub(crate) fn canonical(mut state: State, config: &VitConfig) -> State {
     if clip::recognises(&state) {
         state = clip::image_tower(state, config);
@@ -118,7 +118,7 @@ pub(crate) fn canonical(mut state: State, config: &VitConfig) -> State {
     state
 }
 
-/// The arrays under timm's names, whose values need not be there.
+/// The arrays under timm's names, whose values may be missing.
 pub(super) fn renamed(mut state: State) -> State {
     state = without_prefix(state, &MODELS_BESIDE_HEADS);
     for rules in [HUGGING_FACE, TORCHVISION, DINOV2] {
@@ -128,7 +128,7 @@ pub(super) fn renamed(mut state: State) -> State {
     stack(state, &["gate", "value"], "fc1")
 }
 
-/// Where the model has positions on its patches alone, a position of the class token is added to the token itself, which
+/// Where the model has positions only on its patches, a position of the class token is added to the token itself, which
 /// is the same sum (DINOv2 with registers).
 fn on_patches(mut positions: Array, state: &mut State, config: &VitConfig) -> Array {
     let &[1, tokens, width] = positions.shape.as_slice() else { return positions };
@@ -142,7 +142,7 @@ fn on_patches(mut positions: Array, state: &mut State, config: &VitConfig) -> Ar
     positions
 }
 
-/// Positions for the model's number of patches; those of prefix tokens stay as they are.
+/// Positions for the model's number of patches; those of prefix tokens are unchanged.
 fn fitted(positions: Array, config: &VitConfig) -> Array {
     let &[1, tokens, width] = positions.shape.as_slice() else { return positions };
     let prefix = config.placed_prefix_tokens();

@@ -1,4 +1,4 @@
-//! Positions that are computed: fixed sines and cosines, and learned ones brought to another number of patches.
+//! Positions that are computed: fixed sines and cosines, and learned ones resampled to another number of patches.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -27,7 +27,7 @@ pub fn sine_positions(grid: [usize; 2], prefix_tokens: usize, width: usize, devi
     Tensor::from_data(TensorData::new(values, [1, tokens, width]), device)
 }
 
-/// What [`sine_positions`] gives a model of this configuration, as the array `pos_embed` of a checkpoint.
+/// The output of [`sine_positions`] for a model of this configuration, as the array `pos_embed` of a checkpoint.
 pub(crate) fn fixed_positions(config: &VitConfig) -> Array {
     let positions = sine_positions([config.grid(); 2], config.prefix_tokens(), config.width, &Device::flex());
     let data = positions.into_data();
@@ -35,10 +35,10 @@ pub(crate) fn fixed_positions(config: &VitConfig) -> Array {
     Array { shape, values: data.try_into_vec().expect("positions are 32-bit floats") }
 }
 
-/// Brings learned positions of a square grid to another: `(from · from, width)` → `(to · to, width)`, rows first.
+/// Resamples learned positions of a square grid to another: `(from · from, width)` → `(to · to, width)`, rows first.
 ///
-/// Cubic convolution on each axis (Keys, 1981), with a as [`PositionResampling`] says; outside the grid, antialiased
-/// sampling has nothing and renormalises its weights, the other repeats the edge.
+/// Cubic convolution on each axis (Keys, 1981), with a as in [`PositionResampling`]; outside the grid, antialiased sampling drops
+/// the taps and renormalises the weights, the others repeat the edge.
 pub(crate) fn resample_positions(
     values: &[f32],
     width: usize,
@@ -72,7 +72,7 @@ pub(crate) fn resample_positions(
 }
 
 impl PositionResampling {
-    /// Which old positions a new one is made of, and with what weights.
+    /// Old positions that contribute to a new one, with their weights.
     fn taps(self, index: usize, from: usize, to: usize) -> Vec<(usize, f64)> {
         match self {
             Self::Antialiased => {

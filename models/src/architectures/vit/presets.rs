@@ -1,6 +1,6 @@
-//! The Vision Transformers that are known by name, with the sizes that their papers state.
+//! The named Vision Transformers, with the sizes from their papers.
 //!
-//! Names are timm's. `micro` is a size for images of 32 pixels that a laptop trains in minutes, with fixed positions.
+//! Names are timm's. `micro` is a size for images of 32 pixels that trains on a laptop in minutes, with fixed positions.
 
 use super::{Pooling, Position, PositionResampling, VitConfig};
 use crate::catalogue::{HALF, Published, Torchvision};
@@ -8,8 +8,8 @@ use crate::preprocessing::{CLIP_MOMENTS, IMAGENET_MOMENTS, Interpolation};
 use crate::spec::with_pixels;
 use crate::transformer::FeedForward;
 
-/// Name, width, depth, heads and perceptron width of the standard ViT sizes (Dosovitskiy et al., 2021, table 1;
-/// tiny and small: Touvron et al., 2021, table 1; giant, whose perceptrons are gated: Oquab et al., 2024, table 17).
+/// Name, width, depth, heads and MLP width of the standard ViT sizes (Dosovitskiy et al., 2021, table 1;
+/// tiny and small: Touvron et al., 2021, table 1; giant, whose MLPs are gated: Oquab et al., 2024, table 17).
 pub(crate) const VIT_SIZES: [(&str, usize, usize, usize, usize); 6] = [
     ("micro", 96, 4, 3, 192),
     ("tiny", 192, 12, 3, 768),
@@ -21,7 +21,7 @@ pub(crate) const VIT_SIZES: [(&str, usize, usize, usize, usize); 6] = [
 
 const PATCH_SIZES: [usize; 5] = [4, 8, 14, 16, 32];
 
-/// The descendants of the ViT that are known in some sizes: what comes before and after the size in their names.
+/// Named ViT variants: what precedes and follows the size in their names, and the sizes.
 const VIT_VARIANTS: &[(&str, &[&str], &str)] = &[
     ("deit", &["tiny", "small", "base"], "patch16"),
     ("deit", &["tiny", "small", "base"], "distilled_patch16"),
@@ -48,7 +48,7 @@ const DINOV2_NAMES: [(&str, &str); 4] = [
 pub(super) const PUBLISHED: &[Published] = &[
     ("vit_micro", "", 32, 1.0, Interpolation::Bicubic, HALF),
     ("dinov2", "", 224, 0.875, Interpolation::Bicubic, IMAGENET_MOMENTS),
-    // Those of that size are DINO's.
+    // The published weights of this size are DINO's.
     ("vit_small_patch8", "", 224, 0.9, Interpolation::Bicubic, IMAGENET_MOMENTS),
     ("vit_", "_dinov2", 518, 1.0, Interpolation::Bicubic, IMAGENET_MOMENTS),
     ("vit_", "_clip", 224, 1.0, Interpolation::Bicubic, CLIP_MOMENTS),
@@ -95,17 +95,17 @@ fn dinov2_named(name: &str, classes: usize, image_size: usize) -> Option<VitConf
 
 /// The parts of a name such as `deit_base_distilled_patch16`.
 pub(crate) struct Parts<'a> {
-    /// Before the size.
+    /// Part of the name before the size.
     pub(crate) family: &'a str,
     /// One of [`VIT_SIZES`].
     pub(crate) size: (&'static str, usize, usize, usize, usize),
-    /// In pixels.
+    /// Side of a patch, in pixels.
     pub(crate) patch_size: usize,
-    /// What else stands with the size of the patches.
+    /// Part of the name after the patch size.
     pub(crate) variant: &'a str,
 }
 
-/// Takes apart the name of a transformer of equal blocks.
+/// Splits the name of a transformer with equal blocks.
 pub(crate) fn parts(name: &str) -> Option<Parts<'_>> {
     let mut parts = name.splitn(3, '_');
     let (family, size) = (parts.next()?, parts.next()?);
@@ -130,7 +130,7 @@ fn timm_named(name: &str, classes: usize, image_size: usize) -> Option<VitConfig
     };
     let clip = VitConfig { pre_norm: true, epsilon: 1e-5, ..plain.clone() };
     Some(match (family, variant) {
-        // With fixed positions a small model learns from few images what it else spends epochs on.
+        // With learned positions a small model spends epochs on learning the layout of the image.
         ("vit", "") if size == "micro" => VitConfig { position: Position::Sine, ..plain },
         ("vit", "") if size != "giant" => plain,
         ("vit", "dinov2") => VitConfig { resampling: PositionResampling::Offset, ..dinov2 },

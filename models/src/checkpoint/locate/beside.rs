@@ -1,4 +1,4 @@
-//! What stands next to a model's own arrays: its classifier, a normaliser, and what takes no part in its answers.
+//! What stands next to a model's own arrays: its classifier, a normaliser, and arrays that do not affect its output.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +62,7 @@ const LEFT_OUT: [&str; 51] = [
     "tokenizer",
 ];
 
-/// Names of a normaliser's two arrays, of whoever wrote it: Madry's library, RobustBench, wrappers of many codes, detection.
+/// Names of a normaliser's two arrays in Madry's library, RobustBench, common wrappers and detection code.
 const NORMALISERS: [(&str, &str); 9] = [
     ("new_mean", "new_std"),
     ("mean", "std"),
@@ -81,17 +81,17 @@ const MOST_LISTED: usize = 6;
 /// What was found next to the model.
 #[derive(Default)]
 pub(super) struct Beside {
-    /// Arrays that belong to it after all: the file's name, and the one under which it goes on.
+    /// Arrays that belong to the model: the name in the file and the name to use.
     pub(super) model: Vec<(String, String)>,
     /// Biases that the classifier lacks.
     pub(super) zeros: Vec<(String, usize)>,
     /// A normaliser's mean and standard deviation.
     pub(super) normaliser: Option<(String, String)>,
-    /// What was left out.
+    /// What was skipped.
     pub(super) notes: Vec<String>,
 }
 
-/// Where an array stands: so many segments above the root, and its name from there.
+/// Location of an array: segments above the root, and its name from there.
 struct Place<'n> {
     above: usize,
     from_there: &'n str,
@@ -101,8 +101,7 @@ impl Beside {
     /// Sorts `rest`, the arrays of a file that belong to no model's body.
     ///
     /// # Errors
-    /// The end of a sentence about the file: a classifier that is no linear layer, or something that goes on from the
-    /// model's answers.
+    /// The end of a sentence about the file: a classifier that is not a linear layer, or further layers after the model's output.
     pub(super) fn sort<'n>(
         root: &Root,
         names: &'n Shapes,
@@ -122,7 +121,7 @@ impl Beside {
             let reads = |width: &usize| names[name].len() == 2 && names[name].last() == Some(width);
             let read_from = outputs.map_or_else(|| root.features.clone(), |outputs| vec![outputs]);
             if place.above == 0 && !harmless {
-                // It may well matter: the comparison with the model lists it.
+                // It may matter: the comparison with the model lists it.
                 beside.model.push((name.clone(), place.from_there.to_owned()));
             } else if !harmless && circumstances == Circumstances::Usual && read_from.iter().any(reads) {
                 return Err(format!(
@@ -139,7 +138,7 @@ impl Beside {
         Ok(beside)
     }
 
-    /// The classifier, which may stand next to the root, or above it; gives its number of outputs.
+    /// The classifier, next to the root or above it; returns its number of outputs.
     fn take_classifier<'n>(
         &mut self,
         root: &Root,
@@ -244,14 +243,14 @@ impl Beside {
     }
 }
 
-/// What is known of the file, which decides how much has to be accounted for.
+/// What is known about the file, which decides how many arrays must be accounted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Circumstances {
-    /// Nothing more: whatever could belong to the model has to fit.
+    /// Nothing: every array that could belong to the model has to fit.
     Usual,
-    /// Self-supervised training: what looks like a classifier is a projection.
+    /// Self-supervised training: an apparent classifier is a projection head.
     SelfSupervised,
-    /// The model was named on the command line: what else there is does not matter.
+    /// The model was named on the command line: other arrays do not matter.
     Named,
 }
 
@@ -267,7 +266,7 @@ fn place<'n>(root: &str, name: &'n str) -> Place<'n> {
     Place { above: 0, from_there: &name[shared..] }
 }
 
-/// The pair of arrays of three numbers that stands nearest to the root.
+/// The pair of arrays of three numbers nearest to the root.
 fn normaliser(rest: &BTreeMap<&String, Place>, names: &Shapes) -> Option<(String, String)> {
     let three = |name: &String| names.get(name).is_some_and(|shape| shape.iter().product::<usize>() == 3);
     let mut found: Vec<(bool, usize, String, String)> = Vec::new();
@@ -294,7 +293,7 @@ fn example_entry(root: &Root) -> &str {
     }
 }
 
-/// What was left out, in groups.
+/// What was skipped, in groups.
 fn summary(left_out: &[&String], root: &str) -> Option<String> {
     let mut groups: BTreeMap<String, usize> = BTreeMap::new();
     for name in left_out {

@@ -1,18 +1,18 @@
-//! Which of several models in a file is meant: the one that the code that wrote it evaluates, or that timm takes; else none.
+//! Selects one of several models in a file: the one that the code that wrote it evaluates, or that timm takes; otherwise none.
 
 use super::roots::Root;
 use super::{Shapes, TrainingCode};
 
-/// What part a copy of a model plays in training, as the names on the way to it say.
+/// Role of a copy of a model in training, according to its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     /// Average of the weights over the training.
     Average,
-    /// What an average stands next to, in Lightning's `WeightAveraging`.
+    /// The current weights next to an average, in Lightning's `WeightAveraging`.
     Current,
-    /// A slowly moving copy that gives the targets of self-supervision.
+    /// A momentum copy that provides the targets of self-supervision.
     Momentum,
-    /// DINO's teacher, or one to distil from.
+    /// DINO's teacher, or a distillation teacher.
     Teacher,
     /// Its student.
     Student,
@@ -49,13 +49,13 @@ impl Part {
     }
 }
 
-/// Copies that are passed over where another stands next to them.
+/// Copies that are skipped where another is present.
 struct Step {
-    /// In files of this code; `None` in all.
+    /// Restricted to files of this code; `None` for all files.
     code: Option<TrainingCode>,
     leaves: Part,
     stays: &'static [Part],
-    /// What the note says.
+    /// Text of the note.
     why: &'static str,
 }
 
@@ -92,8 +92,8 @@ const STEPS: [Step; 5] = [
     },
 ];
 
-/// The root that `entry` names: its prefix, or one or more segments of it. Several copies below it are chosen among as if
-/// they were all.
+/// The root that `entry` names: its prefix, or one or more segments of it. Among several copies below it, the usual choice is
+/// made.
 pub(super) fn by_entry<'r>(roots: &'r [Root], entry: &str) -> Option<&'r Root> {
     let entry = entry.trim_matches('.');
     let wanted = if entry.is_empty() { ".".to_owned() } else { format!(".{entry}.") };
@@ -105,7 +105,7 @@ pub(super) fn by_entry<'r>(roots: &'r [Root], entry: &str) -> Option<&'r Root> {
     roots.iter().find(|root| root.prefix == chosen)
 }
 
-/// The root that is meant; what decided goes to `notes`.
+/// The selected root; the reason goes to `notes`.
 pub(super) fn choose<'r>(
     roots: &'r [Root],
     code: Option<TrainingCode>,
@@ -151,7 +151,7 @@ pub(super) fn choose<'r>(
     }
 }
 
-/// Whether arrays stand next to the model that only self-supervised training has.
+/// Whether arrays next to the model belong to self-supervised training.
 pub(super) fn is_self_supervised(names: &Shapes) -> bool {
     const MARKS: [&str; 9] = [
         "predictor",

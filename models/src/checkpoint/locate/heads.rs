@@ -1,4 +1,4 @@
-//! Classifiers under the names that people give them.
+//! Classifiers under their common names.
 
 use super::Shapes;
 
@@ -27,14 +27,14 @@ const HEADS: [&str; 18] = [
 /// Those of a distillation token, each next to one of the others.
 const DISTILLED: [&str; 2] = ["head_dist", "distillation_classifier"];
 
-/// What stands under the name of a classifier.
+/// What is found under the name of a classifier.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Head {
     /// One linear layer: its weight, its bias, and the shape of the weight.
     Linear { weight: String, bias: Option<String>, outputs: usize, inputs: usize },
-    /// No matrix, which is no classifier: arrays that the comparison with the model lists.
+    /// No matrix, hence no classifier: the comparison with the model lists these arrays.
     Nothing,
-    /// Anything else, as a message says it.
+    /// Anything else, described for a message.
     Other(String),
 }
 
@@ -59,7 +59,7 @@ pub(super) fn head(names: &[String], shapes: &Shapes) -> Head {
         several => return Head::Other(format!("{} layers ({})", several.len(), listed(several))),
     };
     let Some(stem) = weight.strip_suffix(".weight") else {
-        return Head::Other(format!("an array that is no plain weight (`{weight}`)"));
+        return Head::Other(format!("an array that is not a plain weight (`{weight}`)"));
     };
     let bias = format!("{stem}.bias");
     let own = |name: &&String| *name != weight && **name != bias;

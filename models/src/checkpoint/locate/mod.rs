@@ -1,9 +1,9 @@
-//! Which arrays of a file are the model: they may have a prefix, stand next to a loss, a decoder or a teacher, or be there
-//! several times.
+//! Which arrays of a file are the model: they may have a prefix, lie next to a loss, a decoder or a teacher, or exist several
+//! times.
 //!
-//! Only names and shapes are looked at. A *root* is a prefix below which stand the arrays of an architecture that is known
-//! here, whatever the prefix is called. Where a file has several, [`choice`] takes the one that the training code evaluates, or
-//! none. What stands next to the root is sorted into a classifier, a normaliser, and what is left out; all of it is said.
+//! Only names and shapes are used. A *root* is a prefix, of any name, of the arrays of a known architecture. Where a file has
+//! several, [`choice`] takes the one that the training code evaluates, or none. Arrays next to the root are sorted into a
+//! classifier, a normaliser, and arrays that are skipped; all of this is reported.
 
 mod beside;
 mod choice;
@@ -19,7 +19,7 @@ use crate::state::{Array, State};
 /// Shape of every array of floats of a file, by its name.
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
-/// Training code that is recognised by the names of its arrays, where it says more than they do.
+/// Training code that is recognised by the names of its arrays and determines more than they show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrainingCode {
     /// DINO, iBOT and DINOv2: a student, a teacher and projection heads.
@@ -30,20 +30,20 @@ pub enum TrainingCode {
     MaskedAutoencoder,
 }
 
-/// What of a file is the model.
+/// The part of a file that is the model.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Located {
-    /// Arrays to read: the file's name for each, and the one under which it goes on.
+    /// Arrays to read: the name in the file and the name to use.
     pub(super) arrays: BTreeMap<String, String>,
     /// Biases of zeros to add, with their lengths: a classifier without bias computes the same with them.
     pub(super) zeros: Vec<(String, usize)>,
     /// Names of the means and the standard deviations of a normaliser.
     pub(super) normaliser: Option<(String, String)>,
-    /// What was chosen and what was left out, one sentence each, each beginning in the middle of one about the file.
+    /// What was chosen and what was skipped: one clause each, to continue a sentence about the file.
     pub(super) notes: Vec<String>,
-    /// Who wrote the file.
+    /// Training code that wrote the file.
     pub(super) code: Option<TrainingCode>,
-    /// Where in the file the model is, such as `state_dict.model`; `None` where it is the file itself.
+    /// Path of the model within the file, such as `state_dict.model`; `None` if it is the whole file.
     pub(super) entry: Option<String>,
 }
 
@@ -54,7 +54,7 @@ impl Located {
         self.arrays.contains_key(name) || self.normaliser.as_ref().is_some_and(of_normaliser)
     }
 
-    /// Arrays that were read, under the names that the model's have, and the normaliser's two.
+    /// The arrays read, under the model's names, and the normaliser's two.
     pub(super) fn apply(&self, mut state: State) -> (State, Option<(Array, Array)>) {
         let normaliser = self.normaliser.as_ref();
         let normaliser = normaliser.and_then(|(mean, std)| Some((state.remove(mean)?, state.remove(std)?)));
@@ -76,7 +76,7 @@ impl Located {
 /// one layer, or nothing of the name `entry`.
 pub(super) fn locate(shapes: &Shapes, entry: Option<&str>) -> Result<Option<Located>, String> {
     let cleaned = roots::without_inner_wrappers(shapes);
-    // Averages turn these counters of integers, which are read nowhere, into floats.
+    // Averaging turns these unused integer counters into floats.
     let counts = |name: &String| name.ends_with("num_batches_tracked");
     let names = cleaned.iter().filter(|(name, _)| !counts(name));
     let names: Shapes = names.map(|(name, file)| (name.clone(), shapes[file].clone())).collect();
@@ -94,7 +94,7 @@ pub(super) fn locate(shapes: &Shapes, entry: Option<&str>) -> Result<Option<Loca
         None => choice::choose(&all, code, &mut notes)?,
     };
     let body: BTreeSet<&String> = root.body(&names).collect();
-    // What belongs to another copy of the model was spoken of when this one was chosen.
+    // Other copies of the model are mentioned where this one is chosen.
     let elsewhere = |name: &String| {
         let mut others = all.iter().filter(|other| !root.prefix.starts_with(&other.prefix));
         others.any(|other| name.starts_with(&other.prefix)) && !name.starts_with(&root.prefix)

@@ -1,10 +1,10 @@
-//! Prefixes below which stand the arrays of a known architecture.
+//! Prefixes of the arrays of a known architecture.
 
 use std::collections::BTreeMap;
 
 use super::Shapes;
 
-/// Whose names the arrays have.
+/// Naming scheme of the arrays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
     /// timm's transformers, which DINO, DINOv2's hub, BEiT and Microsoft's Swin share.
@@ -23,11 +23,11 @@ pub(super) enum Naming {
     OpenaiClip,
     /// The same of Hugging Face.
     HuggingFaceClip,
-    /// Both towers of CLIP under the names that they have here.
+    /// Both towers of CLIP under our own names.
     Clip,
 }
 
-/// The array by which each is recognised, and the beginning of others that have to be there as well.
+/// The array by which each is recognised, and the prefix of others that must exist as well.
 const ANCHORS: [(&str, &str, Naming); 10] = [
     ("patch_embed.proj.weight", "blocks.", Naming::Timm),
     ("patch_embed.proj.weight", "layers.0.blocks.", Naming::Timm),
@@ -41,7 +41,7 @@ const ANCHORS: [(&str, &str, Naming); 10] = [
     ("visual.patch_embed.proj.weight", "visual_projection.", Naming::Clip),
 ];
 
-/// How the names of the model's own arrays begin, apart from its classifier.
+/// Prefixes of the model's own arrays, excluding its classifier.
 const BODIES: [(Naming, &[&str]); 6] = [
     (
         Naming::Timm,
@@ -70,25 +70,25 @@ const BODIES: [(Naming, &[&str]); 6] = [
     (Naming::Resnet, &["conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4."]),
 ];
 
-/// Segments that wrappers put into the middle of names.
+/// Segments that wrappers insert into names.
 const INNER_WRAPPERS: [&str; 4] =
     ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module"];
 
-/// A prefix below which stands a model.
+/// A prefix of a model's arrays.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Root {
     /// With the dot at its end, or empty.
     pub(super) prefix: String,
     pub(super) naming: Naming,
-    /// Numbers that a classifier may read.
+    /// Feature widths that a classifier may read.
     pub(super) features: Vec<usize>,
     /// Stages of a residual network, or of a Swin Transformer, else 0.
     pub(super) stages: usize,
-    /// Names and shapes of the body, without the prefix: equal of copies of one model.
+    /// Names and shapes of the body, without the prefix: equal for copies of one model.
     pub(super) signature: Vec<(String, Vec<usize>)>,
 }
 
-/// Every name without what wrappers put into it, and the file's own. Where two would become one, all stay as they are.
+/// Every name without the segments inserted by wrappers, and the file's own name. If two would coincide, all are left unchanged.
 pub(super) fn without_inner_wrappers(shapes: &Shapes) -> BTreeMap<String, String> {
     let bare = |name: &String| {
         let kept = name.split('.').filter(|segment| !INNER_WRAPPERS.contains(segment));
@@ -116,7 +116,7 @@ pub(super) fn find(shapes: &Shapes) -> Vec<Root> {
             }
         }
     }
-    // An image tower that is named as timm's models are is not a model of its own where there is a text tower, too.
+    // An image tower under timm's names is not a separate model if there is a text tower too.
     let clips: Vec<String> =
         roots.values().filter(|root| root.naming == Naming::Clip).map(|root| root.prefix.clone()).collect();
     let in_clip = |prefix: &str| clips.iter().any(|clip| prefix != clip && prefix.starts_with(clip.as_str()));
@@ -182,12 +182,12 @@ impl Root {
         }
     }
 
-    /// Whether this is no transformer.
+    /// Whether this is a convolutional network.
     pub(super) fn is_convolutional(&self) -> bool {
         matches!(self.naming, Naming::Resnet | Naming::HuggingFaceResnet)
     }
 
-    /// The model's arrays but for its classifier, under the file's names.
+    /// The model's arrays without its classifier, under the file's names.
     pub(super) fn body<'a>(&'a self, shapes: &'a Shapes) -> impl Iterator<Item = &'a String> {
         let below = shapes.range(self.prefix.clone()..).map(|(name, _)| name);
         below.take_while(|name| name.starts_with(&self.prefix)).filter(|name| self.owns(name))
@@ -197,11 +197,11 @@ impl Root {
     pub(super) fn owns(&self, name: &str) -> bool {
         let Some(bare) = name.strip_prefix(&self.prefix) else { return false };
         let starts = BODIES.iter().find(|(naming, _)| *naming == self.naming).map(|(_, starts)| *starts);
-        // Both towers of a CLIP are all that there is below its prefix.
+        // Nothing but the two towers of a CLIP lies below its prefix.
         starts.is_none_or(|starts| starts.iter().any(|start| bare.starts_with(start)))
     }
 
-    /// A name of the file without the prefix, and with torchvision's word for what has several.
+    /// A name from the file without the prefix, and with torchvision's term where there are several.
     pub(super) fn bare(&self, name: &str) -> String {
         let bare = &name[self.prefix.len()..];
         match self.naming {
@@ -210,7 +210,7 @@ impl Root {
         }
     }
 
-    /// What the classifier is called in the models here.
+    /// The model's name for the classifier.
     pub(super) fn head(&self) -> &'static str {
         match self.naming {
             Naming::Resnet if self.stages == 3 => "linear",
@@ -220,7 +220,7 @@ impl Root {
         }
     }
 
-    /// The prefix as a message calls it.
+    /// The prefix for use in a message.
     pub(super) fn called(&self) -> String {
         match self.prefix.trim_end_matches('.') {
             "" => "the file itself".to_owned(),

@@ -1,4 +1,4 @@
-//! Dense layers, layer norm, activations, and rows moved: their backward passes.
+//! Dense layers, layer norm, activations and row gathering: backward passes.
 
 use archaeo_kernels::Activation;
 use burn::backend::Flex;
@@ -19,7 +19,7 @@ pub(super) struct LinearState {
 }
 
 impl LinearState {
-    /// Those of the gradients of input, weight and bias that are wanted; the last two come together.
+    /// The requested gradients of input, weight and bias; the last two come together.
     fn gradients(self, dy: &FlexTensor, wanted: [bool; 3]) -> [Option<FlexTensor>; 3] {
         let (Self { x, weight, settings }, [input, weight_wanted, bias_wanted]) = (self, wanted);
         let dx = input.then(|| flex::linear_input_gradient(dy, &weight, settings));
@@ -62,7 +62,7 @@ impl Backward<Flex, 4> for LinearResidual {
 pub(super) struct GatherRows;
 
 impl Backward<Flex, 1> for GatherRows {
-    /// Of each row of the input, the row of the output that it became.
+    /// For each row of the input, its row in the output.
     type State = Vec<Option<usize>>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -93,7 +93,7 @@ impl Backward<Flex, 3> for LayerNorm {
 pub(super) struct Pointwise;
 
 impl Backward<Flex, 1> for Pointwise {
-    /// Input and what was applied to it.
+    /// Input and activation.
     type State = (FlexTensor, Activation);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -125,14 +125,14 @@ pub(super) struct MlpState {
     pub(super) x: FlexTensor,
     pub(super) first_weight: FlexTensor,
     pub(super) second_weight: FlexTensor,
-    /// The activation's input. Its output is computed again: to keep it would take the most memory of all that a block keeps.
+    /// The activation's input. Its output is recomputed: it would be the largest array that a block keeps.
     pub(super) before: FlexTensor,
     pub(super) activation: Activation,
     pub(super) settings: LinearSettings,
 }
 
 impl MlpState {
-    /// Those of the gradients of the input and, layer by layer, of weight and bias that are wanted; the last two come together.
+    /// The requested gradients of the input and, per layer, of weight and bias; the last two come together.
     fn gradients(self, dy: &FlexTensor, wanted: [bool; 5]) -> [Option<FlexTensor>; 5] {
         let MlpState { x, first_weight, second_weight, before, activation, settings } = self;
         let [input, first, first_bias, second, second_bias] = wanted;

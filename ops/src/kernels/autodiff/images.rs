@@ -35,7 +35,7 @@ impl Backward<Flex, 2> for Conv2d {
 pub(super) struct MaxPool2d;
 
 impl Backward<Flex, 1> for MaxPool2d {
-    /// The input's shape, the window, where each largest value stood.
+    /// The input's shape, the window, the index of each largest value.
     type State = (Shape, [usize; 3], Vec<u32>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -45,7 +45,7 @@ impl Backward<Flex, 1> for MaxPool2d {
     }
 }
 
-/// What a channel-wise operation keeps: its output only if a ReLU made it, for where that let through.
+/// What a channel-wise operation keeps: its output only after a ReLU, to know where that is active.
 pub(super) fn relu_output(y: &FlexTensor, relu: bool) -> Option<FlexTensor> {
     relu.then(|| y.clone())
 }
@@ -62,7 +62,7 @@ pub(super) struct ConvBatchNormState {
 }
 
 impl ConvBatchNormState {
-    /// The gradients of input, weight, γ, β and residual, those with large memory only where they are wanted.
+    /// The gradients of input, weight, γ, β and residual, the large ones only if requested.
     fn gradients(self, dy: FlexTensor, wanted: [bool; 5]) -> [Option<FlexTensor>; 5] {
         let Self { x, weight, gamma, normalised, relu, settings } = self;
         let FusedConvolution { geometry, precision, .. } = settings;
@@ -111,7 +111,7 @@ pub(super) struct ConvScaleShiftState {
 }
 
 impl ConvScaleShiftState {
-    /// Gradients of the input and, where wanted, the residual.
+    /// Gradients of the input and, if requested, the residual.
     fn gradients(self, dy: &FlexTensor, with_residual: bool) -> (FlexTensor, Option<FlexTensor>) {
         let relu_output = self.relu_output.as_ref();
         let (dz, dresidual) = flex::scale_shift_gradients(&self.scale, relu_output, dy, with_residual);

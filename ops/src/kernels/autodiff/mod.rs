@@ -15,7 +15,7 @@ use attention::*;
 use dense::*;
 use images::*;
 
-/// Gives the gradient `compute` yields to a parent, if anyone wants it.
+/// Registers the gradient `compute` for a parent that requires it.
 macro_rules! register {
     ($grads:ident, $parent:expr, $compute:expr) => {
         if let Some(parent) = $parent {
@@ -24,7 +24,7 @@ macro_rules! register {
     };
 }
 
-/// Gives each parent that wants one its gradient.
+/// Registers the gradients of all parents that require one.
 macro_rules! register_all {
     ($grads:ident, $parents:expr, $gradients:expr) => {
         for (parent, gradient) in $parents.into_iter().zip($gradients) {

@@ -17,7 +17,7 @@ fn context_shape(heads: HeadsShape) -> [usize; 4] {
     [heads.batch, heads.tokens, heads.heads, heads.head_dim]
 }
 
-/// A bias as the kernels take it, a list of none or one.
+/// A bias in the form the kernels take, a list of none or one.
 fn score_bias(bias: Option<&FlexTensor>) -> Vec<ScoreBias<'_>> {
     let one = |bias| {
         let shape = FlexTensor::shape(bias);
@@ -47,7 +47,7 @@ pub(in crate::kernels) fn self_attention_weights(
     tensor(weights, [batch, heads, tokens, tokens])
 }
 
-/// Gradients of the packed projection, where the part of the values is zero, and of the bias.
+/// Gradients of the packed projection, with zeros for the values, and of the bias.
 pub(in crate::kernels) fn self_attention_weights_gradient(
     packed: &FlexTensor,
     bias: Option<&FlexTensor>,
@@ -87,7 +87,7 @@ pub(in crate::kernels) fn self_attention_context(
     tensor(context, context_shape(shape))
 }
 
-/// Gradients of the weights and of the packed projection; its parts of queries and keys are zero.
+/// Gradients of the weights and of the packed projection, with zeros for queries and keys.
 pub(in crate::kernels) fn self_attention_context_gradients(
     weights: &FlexTensor,
     packed: &FlexTensor,
@@ -121,7 +121,7 @@ pub(in crate::kernels) fn self_attention(
     tensor(context, context_shape(shape))
 }
 
-/// Gradients of the packed projection and, where asked for, of the bias.
+/// Gradients of the packed projection and, if requested, of the bias.
 pub(in crate::kernels) fn self_attention_gradient(
     packed: &FlexTensor,
     bias: Option<&FlexTensor>,

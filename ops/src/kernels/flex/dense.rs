@@ -1,4 +1,4 @@
-//! Dense layers, layer norm, activations, and rows moved.
+//! Dense layers, layer norm, activations and row gathering.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(super) fn weight(x: &FlexTensor) -> Weight<'_> {
     Weight::new(values(x), inputs, outputs, LAYOUT)
 }
 
-/// The weight, with what is kept of it.
+/// The weight, with its packed form if kept.
 fn weight_with<'a>(x: &'a FlexTensor, packed: &'a Option<Arc<PackedWeight>>) -> Weight<'a> {
     match packed {
         Some(packed) => weight(x).packed(packed),
@@ -138,8 +138,8 @@ pub(in crate::kernels) fn swiglu_gradient(x: &FlexTensor, dy: &FlexTensor) -> Fl
     tensor(dx, x.shape())
 }
 
-/// Two fully connected layers with an activation between them, plus `residual` where there is one; and the activation's input
-/// where it is to be kept.
+/// Two fully connected layers with an activation between them, plus `residual` where there is one; and the activation's input if
+/// it is to be kept.
 pub(in crate::kernels) fn mlp(
     x: &FlexTensor,
     weights: [&FlexTensor; 2],

@@ -54,7 +54,7 @@ pub(in crate::kernels) fn conv2d(
     tensor(y, shape)
 }
 
-/// As [`conv2d`], then by channel `· scale + shift`, plus `residual`, then ReLU; the weight may be kept as the product reads it.
+/// As [`conv2d`], then by channel `· scale + shift`, plus `residual`, then ReLU; the weight may be kept packed.
 pub(in crate::kernels) fn conv2d_scale_shift(
     x: &FlexTensor,
     weight: &FlexTensor,
@@ -114,7 +114,7 @@ fn pooling(shape: &Shape, [kernel, stride, padding]: [usize; 3]) -> Pooling {
     }
 }
 
-/// The largest value of each window, and where in its plane it stands.
+/// The largest value of each window, and its index in the plane.
 pub(in crate::kernels) fn max_pool2d(x: &FlexTensor, window: [usize; 3]) -> (FlexTensor, Vec<u32>) {
     let shape = x.shape();
     let pooling = pooling(&shape, window);

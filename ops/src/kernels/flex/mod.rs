@@ -34,7 +34,7 @@ pub(super) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape.into()), DType::F32)
 }
 
-/// Room for `length` results, which a kernel then writes all of.
+/// A buffer of `length` results, all of which a kernel then writes.
 pub(super) fn room<N: Stored>(length: usize) -> Vec<N> {
     kernels::unspecified(length)
 }

@@ -1,4 +1,4 @@
-//! Batch norm, and the scale and shift that it is at evaluation.
+//! Batch norm, and the scale and shift that replace it at evaluation.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn channel_shape([batch, channels, height, width]: [usize; 4]) -> ChannelShape {
     ChannelShape { batch, channels, positions: height * width }
 }
 
-/// What a convolution gave to the batch norm behind it, or the gradient to that: in bfloat16 where the convolution's operands are.
+/// The input of a batch norm after a convolution, or its gradient: in bfloat16 if the convolution's operands are.
 #[derive(Clone, Debug)]
 pub(in crate::kernels) enum Convolved {
     F32(Arc<Vec<f32>>),
@@ -36,7 +36,7 @@ impl From<Vec<Bf16>> for Convolved {
 }
 
 impl Convolved {
-    /// The gradients of the convolution's input and weight of which this is the output's, where they are wanted.
+    /// The requested gradients of the convolution's input and weight, from this gradient of its output.
     pub(in crate::kernels) fn conv2d_gradients(
         &self,
         x: &FlexTensor,
@@ -74,7 +74,7 @@ pub(in crate::kernels) struct ChannelMoments {
     pub(in crate::kernels) reciprocal_deviation: FlexTensor,
 }
 
-/// What a batch norm normalised, and by what.
+/// Input and statistics of a batch norm.
 #[derive(Clone, Debug)]
 pub(in crate::kernels) struct Normalised {
     pub(in crate::kernels) convolved: Convolved,
@@ -137,7 +137,7 @@ where
     (tensor(y, shape), Normalised { convolved: z.into(), moments })
 }
 
-/// Where the ReLU after a batch norm let through: see [`kernels::ReluMask`].
+/// Where the ReLU after a batch norm is active: see [`kernels::ReluMask`].
 #[derive(Clone, Debug)]
 pub(in crate::kernels) enum ReluMask {
     Absent,
@@ -147,15 +147,15 @@ pub(in crate::kernels) enum ReluMask {
 
 /// The gradients of a batch norm.
 pub(in crate::kernels) struct BatchNormGradients {
-    /// To what the convolution gave it.
+    /// Gradient of the convolution's output.
     pub(in crate::kernels) dz: Convolved,
     pub(in crate::kernels) dgamma: FlexTensor,
     pub(in crate::kernels) dbeta: FlexTensor,
-    /// Where wanted.
+    /// Gradient of the residual, if requested.
     pub(in crate::kernels) dresidual: Option<FlexTensor>,
 }
 
-/// The gradients of a batch norm. What only they need is given up for them.
+/// The gradients of a batch norm. Arrays needed only here are consumed.
 pub(in crate::kernels) fn batch_norm_gradients(
     normalised: Normalised,
     gamma: &FlexTensor,

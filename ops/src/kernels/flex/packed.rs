@@ -1,8 +1,8 @@
-//! Weights that do not change, kept as products read them.
+//! Constant weights, kept in the packed form that products read.
 //!
-//! To rearrange a weight takes a twentieth of a product by a batch of images, and a fifth of one by a single image. A weight that
-//! nobody differentiates is kept rearranged from its second product on, for as long as it lives: most are those of a trained
-//! model; what is used only once costs nothing here.
+//! Packing a weight takes 5 % of a product with a batch of images, and 20 % of one with a single image. A weight without
+//! gradients is kept packed from its second product on, for as long as it lives: most are those of a trained model. A weight that
+//! is used once costs nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
@@ -14,13 +14,12 @@ use burn_std::Bytes;
 use super::{dense, values};
 use crate::kernels::LinearSettings;
 
-/// Rows of a product from which rearranging the weight is below a hundredth of it.
+/// Rows of a product from which packing the weight takes less than 1 % of it.
 const MOST_ROWS: usize = 8192;
-/// Memory that kept weights may take, in bytes. Those beyond are rearranged each time.
+/// Memory that kept weights may take, in bytes. Weights beyond this are packed each time.
 const MOST_BYTES: usize = 512 << 20;
 
-/// A part of a tensor's memory, and what it is wanted for. The address cannot come to mean another tensor while an entry has a
-/// [`Weak`] of it.
+/// A part of a tensor's memory, and its use. The address cannot be reused by another tensor while an entry has a [`Weak`] of it.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     storage: usize,
@@ -34,13 +33,13 @@ struct Key {
 #[derive(PartialEq, Eq, Hash)]
 enum Purpose {
     Linear(WeightUse, Precision),
-    /// In bfloat16, of so many groups.
+    /// In bfloat16, with the number of groups.
     Convolution(usize),
 }
 
-/// A weight that was seen once, or is kept.
+/// A weight that was used once, or is kept.
 struct Entry {
-    /// Whoever writes to the tensor needs it for himself, and then either moves it away from here or makes a copy.
+    /// Writing to the tensor requires unique ownership, which either moves the data or copies it.
     storage: Weak<Bytes>,
     kept: Option<Kept>,
 }
@@ -62,7 +61,7 @@ impl Kept {
 
 static ENTRIES: LazyLock<Mutex<HashMap<Key, Entry>>> = LazyLock::new(Mutex::default);
 
-/// The entries of weights that still live.
+/// The entries of live weights.
 fn entries() -> MutexGuard<'static, HashMap<Key, Entry>> {
     // Each change is a single insertion, so that entries are whole even if a thread panicked with them.
     let mut entries = ENTRIES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,7 +69,7 @@ fn entries() -> MutexGuard<'static, HashMap<Key, Entry>> {
     entries
 }
 
-/// A fully connected layer's weight, packed for a product of so many rows, if it is kept.
+/// A fully connected layer's weight, packed for a product of `rows` rows, if it is kept.
 pub(super) fn packed_weight(
     weight: &FlexTensor,
     weight_use: WeightUse,
@@ -79,7 +78,7 @@ pub(super) fn packed_weight(
 ) -> Option<Arc<PackedWeight>> {
     let LinearSettings { precision, constant_weights } = settings;
     if !constant_weights || rows > MOST_ROWS {
-        // What was kept of a model before training went on is not kept during it.
+        // Weights kept before training resumed are not kept during it.
         drop(entries());
         return None;
     }
@@ -94,7 +93,7 @@ pub(super) fn packed_weight(
     }
 }
 
-/// A convolution's weight, which nobody differentiates, packed for products in bfloat16, if it is kept.
+/// A convolution's weight, without gradients, packed for products in bfloat16, if it is kept.
 pub(super) fn packed_filters(weight: &FlexTensor, shape: &Convolution) -> Option<Arc<PackedFilters>> {
     let pack = || Some(Kept::Filters(Arc::new(PackedFilters::new(shape, values(weight))?)));
     let lengths =
@@ -105,7 +104,7 @@ pub(super) fn packed_filters(weight: &FlexTensor, shape: &Convolution) -> Option
     }
 }
 
-/// What is kept of a weight; from its second time on, what `pack` makes of it.
+/// The packed form of a weight: from its second use on, the result of `pack`.
 fn kept(
     weight: &FlexTensor,
     shape: [usize; 3],
@@ -134,7 +133,7 @@ fn kept(
     if taken + size_of_val(values(weight)) > MOST_BYTES {
         return None;
     }
-    // Other threads go on meanwhile; should one of them pack the same, the later one stays.
+    // Other threads go on meanwhile; if one of them packs the same weight, the later result stays.
     drop(entries_now);
     let packed = pack()?;
     entries().insert(key, Entry { storage, kept: Some(packed.clone()) });
