@@ -79,7 +79,7 @@ pub struct MethodInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cost {
-    /// At most one pass and its gradient beyond those that [`Evidence`] keeps for all methods.
+    /// About one pass and its gradient, or less, beyond those that [`Evidence`] keeps for all methods.
     Shared,
     /// Some dozens of passes of its own.
     Dozens,

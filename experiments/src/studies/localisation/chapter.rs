@@ -1,5 +1,6 @@
 //! Explanations against the true object mask.
 
+use archaeo_analysis::attribution::{Kind, MethodInfo, methods};
 use archaeo_analysis::statistics::{Estimate, SignFlipTest};
 use archaeo_plot::{Axis, DotIntervalChart, DotRow, Scale};
 use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
@@ -28,7 +29,7 @@ pub(super) fn chapter(findings: &LocalisationFindings, names: &Names) -> Chapter
     blocks.extend(remarks(findings, names));
     let section = Section { id: LocalisationStudy::ID, title: LocalisationStudy::TITLE, blocks };
     let mut chapter = Chapter::new(section, claims(findings, names));
-    chapter.definitions = vec![scores()];
+    chapter.definitions = [Some(scores()), explanations(findings)].into_iter().flatten().collect();
     chapter.sample = Some(("explanations against the truth", findings.n));
     let first = findings.methods.first();
     chapter.intervals.extend(first.map(|score| ("Pointing game", score.pointing.clone())));
@@ -48,6 +49,25 @@ fn scores() -> (String, Text) {
          hottest pixel lies on the object. Baselines are scored on the same images and compared image by image.",
         &[("Zhang et al., 2018", "https://arxiv.org/abs/1608.00507")],
     )
+}
+
+/// What the explanations are, each in the words of its method.
+fn explanations(findings: &LocalisationFindings) -> Option<(String, Text)> {
+    let scored = |info: &&MethodInfo| {
+        let found = |score: &LocalisationScore| score.model.is_some() && score.method == info.title;
+        info.kind == Kind::Explanation && findings.methods.iter().any(found)
+    };
+    let infos: Vec<&MethodInfo> = methods().iter().map(|method| method.info()).filter(scored).collect();
+    let meanings: Vec<String> =
+        infos.iter().map(|info| format!("{}: {}", info.title, info.summary)).collect();
+    let mut sources: Vec<(&str, &str)> = Vec::new();
+    for paper in infos.iter().filter_map(|info| info.paper) {
+        if !sources.contains(&(paper.citation, paper.url)) {
+            sources.push((paper.citation, paper.url));
+        }
+    }
+    let meaning = format!("{}.", capitalised(&meanings.join("; ")));
+    (!infos.is_empty()).then(|| definition("Explanations that are scored", &meaning, &sources))
 }
 
 fn label(score: &LocalisationScore, names: &Names) -> String {

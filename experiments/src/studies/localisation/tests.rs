@@ -1,5 +1,7 @@
 //! Explanations are held against the centre before chance, and sentences follow the numbers, of one model or of several.
 
+use archaeo_report::document::Block;
+
 use super::*;
 use crate::findings::LocalisationScore;
 use crate::report::tests::synthetic::{
@@ -201,4 +203,23 @@ fn explanations_are_chosen_by_their_ids_and_by_cost_where_none_is() {
             "{sentence}"
         );
     }
+}
+
+#[test]
+fn what_each_explanation_is_stands_under_method() {
+    // After the definition of the scores.
+    let defined = |found: &Investigation| {
+        let mut chapter = chapter_of::<LocalisationStudy>(found);
+        chapter.section.blocks = vec![Block::Definitions(chapter.definitions.split_off(1))];
+        printed(chapter)
+    };
+    let words = defined(&investigation());
+    assert!(words.contains("Rollout: attention multiplied through all layers"), "{words}");
+    assert!(
+        words.contains("Grad-CAM: channels of the last feature map") && !words.contains("Grad-CAM++"),
+        "{words}"
+    );
+    let mut without = investigation();
+    change::<LocalisationStudy>(&mut without, |findings| findings.methods.clear());
+    assert!(!defined(&without).contains("rollout"));
 }
