@@ -18,6 +18,21 @@ pub fn methods() -> PossibleValuesParser {
         .into()
 }
 
+/// Every method, or all.
+pub fn all_or_methods() -> PossibleValuesParser {
+    let listed = attribution::methods().iter().map(|method| PossibleValue::new(method.info().id));
+    [PossibleValue::new("all")].into_iter().chain(listed).collect::<Vec<_>>().into()
+}
+
+/// What methods there are, in one sentence.
+pub fn methods_in_words() -> String {
+    let ids: Vec<&str> = attribution::methods().iter().map(|method| method.info().id).collect();
+    format!(
+        "Heatmaps to make; all that apply to the model when not given. There are {}; `archaeo attention --help` says what each computes.",
+        ids.join(", ")
+    )
+}
+
 /// Every attack.
 pub fn attacks() -> PossibleValuesParser {
     let listed = attacks::all().iter().map(|family| family.info);

@@ -1,6 +1,7 @@
 //! What can be typed after `archaeo`.
 
 mod excavate;
+mod explain;
 mod looks;
 mod programs;
 mod questions;
@@ -13,6 +14,7 @@ use archaeo_store::memory::{LEAST_MEMORY, bytes_in_words, parse_bytes};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use excavate::{Excavate, Report};
+pub use explain::Explain;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
 pub use questions::{Ablate, Attack, Attention, Evaluate, Fusion};
@@ -155,6 +157,8 @@ pub enum Command {
     Track(Track),
     /// Score a model on a data set
     Evaluate(Evaluate),
+    /// What a model looks at, image by image, in pictures
+    Explain(Explain),
     /// What a transformer's heads attend to
     Attention(Attention),
     /// Accuracy of a model under attack

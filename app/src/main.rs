@@ -90,6 +90,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
         Command::Train(arguments) => commands::train::run(&arguments, session, printer),
         Command::Track(arguments) => commands::track::run(&arguments, printer),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, session, printer),
+        Command::Explain(arguments) => commands::explain::run(&arguments, session, printer),
         Command::Attention(arguments) => commands::attention::run(&arguments, session, printer),
         Command::Attack(arguments) => commands::attack::run(&arguments, session, printer),
         Command::Ablate(arguments) => commands::ablate::run(&arguments, session, printer),

@@ -145,6 +145,10 @@ impl Listener for Terminal {
                 "what was found until now is kept in {}; run the same command again to go on from there",
                 folder.display()
             ),
+            Kept::Pictures(folder) => format!(
+                "pictures of the images that were done are kept in {}; run the same command again for all",
+                folder.display()
+            ),
             Kept::IncompleteExport => {
                 "what is in the folder may be incomplete; run the same command again".into()
             }

@@ -33,7 +33,7 @@ enum Small {
     Clip,
 }
 
-const EXAMPLES: [(&str, Small); 39] = [
+const EXAMPLES: [(&str, Small); 43] = [
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -52,6 +52,10 @@ const EXAMPLES: [(&str, Small); 39] = [
     ("archaeo evaluate --weights vit.safetensors --split conflict --json", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --data scans/ --export answers.csv", Small::AsItIs),
     ("archaeo evaluate --weights clip/ --prompts cifar --data ../cifar10", Small::Clip),
+    ("archaeo explain photo.jpg --weights vit.safetensors", Small::AsItIs),
+    ("archaeo explain scans/ --weights vit.safetensors --methods rollout,grad-cam", Small::AsItIs),
+    ("archaeo explain photo.jpg --weights vit.safetensors --target star --layer 1", Small::AsItIs),
+    ("archaeo explain --weights vit.safetensors --limit 20 --export maps.npz", Small::AsItIs),
     ("archaeo attention --weights vit.safetensors --limit 128", Small::AsItIs),
     ("archaeo attention --weights vit.safetensors --layer 1,2", Small::Limit),
     ("archaeo attention --weights vit.safetensors --data scans/ --export heads.npz", Small::AsItIs),
@@ -139,6 +143,8 @@ fn fixtures(folder: &Path) {
             picture(&folder.join(format!("cifar10/{class}/{image:02}.png")), level + 5 * image);
         }
     }
+    // Images are recognised by their first bytes, whatever their ending.
+    picture(&here.join("photo.jpg"), 40);
     let recipe = "image_size = 16\nepochs = 2\nbatch_size = 8\nlearning_rate = 0.01\n[model]\narchitecture = \"resnet\"\nstem = \"cifar\"\nbranch = \"basic\"\n\
                   blocks = [1, 1, 1, 1]\nwidth = 8\n";
     fs::write(here.join("my.toml"), recipe).unwrap();

@@ -11,6 +11,7 @@ use archaeo_experiments::report::ReportError;
 use archaeo_experiments::scene::StudyError;
 use archaeo_models::clip::PromptError;
 use archaeo_models::{SpecError, TooLarge, WeightsError};
+use archaeo_plot::PlotError;
 use archaeo_store::StoreError;
 use archaeo_store::arrays::ExportError;
 use archaeo_store::run_folder::RunFolderError;
@@ -270,6 +271,47 @@ pub enum LabError {
         /// Why not.
         reason: String,
     },
+    /// One of several methods that is not known, or does not apply to the model.
+    #[error("--methods {id}: {reason}")]
+    Methods {
+        /// Its name.
+        id: String,
+        /// Why not.
+        reason: String,
+    },
+    /// None of all methods applies to the model.
+    #[error("no method explains {0}; give a vision transformer, or a classifier")]
+    NoMethod(String),
+    /// A class that the model does not have, or has several times.
+    #[error("--target {class}: {reason}")]
+    Target {
+        /// What was asked for.
+        class: String,
+        /// What is wrong with it, and what there is.
+        reason: String,
+    },
+    /// Arrays that do not fit into memory.
+    #[error(
+        "the arrays of {images} images {reason}; lower --limit, name fewer --methods, or leave out --export"
+    )]
+    Arrays {
+        /// Images.
+        images: usize,
+        /// What is needed, and what there is.
+        reason: TooLarge,
+    },
+    /// A folder for pictures that holds something else.
+    #[error(
+        "{} is there already and holds no explanations of this program; give --out a new or an empty folder",
+        .0.display()
+    )]
+    OtherFolder(PathBuf),
+    /// A picture that cannot be drawn or written.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// The listener asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// An attack that is not known.
     #[error("--attack {id}: there is no such attack; there are {}", known.join(", "))]
     Attack {

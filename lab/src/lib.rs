@@ -4,7 +4,7 @@
 //! A [`Session`] is what stays the same from question to question: device, precision, threads, seed, whether there is a network,
 //! and a [`Listener`] that hears what is decided and how far work has come. It opens data ([`Session::open_data`]), models
 //! ([`Session::open_model`]) or both ([`Session::open`]), and a question is a method that takes what was opened and gives plain
-//! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::attack`], [`Session::ablate`],
+//! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::ablate`],
 //! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -22,6 +22,7 @@ mod device;
 mod error;
 mod evaluate;
 mod excavate;
+mod explain;
 mod export;
 #[cfg(feature = "hub")]
 mod hub;
@@ -45,6 +46,10 @@ pub use device::DeviceError;
 pub use error::LabError;
 pub use evaluate::Evaluated;
 pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};
+pub use explain::{
+    Answer, Better, Exhibit, ExplainOptions, Explained, ExplainedImage, HeatmapRange, ImageScores, LeftOut,
+    Localisation, LocalisationScore, MethodChoice, Over, Target,
+};
 pub use export::Exported;
 #[cfg(feature = "hub")]
 pub use hub::{HubError, HubSettings};

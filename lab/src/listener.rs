@@ -53,6 +53,8 @@ pub enum Kept<'a> {
     },
     /// What an investigation has found, in its folder.
     Findings(&'a Path),
+    /// Pictures of the images that are done, in this folder: the request has to be made again.
+    Pictures(&'a Path),
     /// An incomplete folder of an exported model: the request has to be made again.
     IncompleteExport,
 }

@@ -1,7 +1,7 @@
 //! The model and the images that a question is about.
 
 use archaeo_data::{Dataset, Labels, NO_OUTPUT, OpenOptions, Split};
-use archaeo_experiments::classes::Matching;
+use archaeo_experiments::classes::{Matching, Outputs};
 use archaeo_models::{Classifier, SourcedPreprocessing, check_memory};
 use archaeo_ops::Precision;
 use archaeo_random::stratified;
@@ -35,6 +35,10 @@ pub struct Opened {
     pub indices: Vec<usize>,
     /// Where to compute.
     pub device: Device,
+    /// Whether the checkpoint carries this program's card, so that it names its classes itself.
+    own: bool,
+    /// What published models have otherwise that no array shows, as the end of a sentence about the checkpoint.
+    doubt: Option<String>,
 }
 
 impl Opened {
@@ -75,6 +79,22 @@ impl Opened {
         Ok(self.indices.iter().map(|&index| split.label(index)).collect())
     }
 
+    /// Names of the model's outputs, in their order; none of a model without a head.
+    ///
+    /// # Errors
+    /// A list of names that cannot be read or has another length.
+    pub fn outputs(&self) -> Result<Outputs, LabError> {
+        match self.model.card().classes.is_empty() {
+            true => Ok(Outputs::named(Vec::new())),
+            false => outputs(&self.subject, &self.model, self.own),
+        }
+    }
+
+    /// What may be wrong with the model, as the end of a sentence about its checkpoint.
+    pub(crate) fn doubt(&self) -> Option<&str> {
+        self.doubt.as_deref()
+    }
+
     /// How classes were matched; `None` where they were not.
     pub fn classes_matched(&self) -> Option<ClassesMatched> {
         match &self.matching {
@@ -95,8 +115,28 @@ impl Session {
     /// # Errors
     /// An export that could not be written, data or weights that cannot be used, or that do not fit each other.
     pub fn open(&self, subject: Subject, purpose: Purpose) -> Result<Opened, LabError> {
+        let source = subject.data.clone();
+        let mut opened = self.open_sources(subject, &[source], purpose)?;
+        Ok(opened.remove(0))
+    }
+
+    /// Opens a model once, and several sources of images that it is asked about, in place of [`Subject::data`]: one [`Opened`] for
+    /// each, in their order.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub fn open_sources(
+        &self,
+        subject: Subject,
+        sources: &[Option<String>],
+        purpose: Purpose,
+    ) -> Result<Vec<Opened>, LabError> {
+        let about = |source: &Option<String>| Subject { data: source.clone(), ..subject.clone() };
+        let subjects: Vec<Subject> = sources.iter().map(about).collect();
         if let Some(file) = &subject.export {
-            check_destination(file, &subject.inputs())?;
+            for subject in &subjects {
+                check_destination(file, &subject.inputs())?;
+            }
             Format::of(file)?;
         }
         if purpose != Purpose::Look {
@@ -108,53 +148,80 @@ impl Session {
             let options = OpenOptions { strict: subject.strict, labels, ..OpenOptions::default() };
             self.open_data(source, &options)
         };
-        let dataset = subject.data.as_deref().map(|source| open(source, labels)).transpose()?;
+        let named: Vec<Option<Dataset>> = (sources.iter())
+            .map(|source| source.as_deref().map(|source| open(source, labels)).transpose())
+            .collect::<Result<_, _>>()?;
         let found = self.find(&subject.model)?;
-        let weights = &subject.model.weights;
-        let mut dataset = match dataset {
-            Some(dataset) => dataset,
-            None => {
-                require_sherds_classes(weights, &found.described.card.classes)?;
-                open("sherds", Labels::Required)?
-            }
-        };
-        // A source without splits is asked about as a whole.
-        let split = match dataset.splits().contains_key(&subject.split) {
-            false if subject.split == "test" => dataset.evaluation_split().to_owned(),
-            _ => subject.split.clone(),
-        };
-        self.verify(&mut dataset, &[&split])?;
+        let mut data = Vec::new();
+        for dataset in named {
+            let mut dataset = match dataset {
+                Some(dataset) => dataset,
+                None => {
+                    require_sherds_classes(&subject.model.weights, &found.described.card.classes)?;
+                    open("sherds", Labels::Required)?
+                }
+            };
+            // A source without splits is asked about as a whole.
+            let split = match dataset.splits().contains_key(&subject.split) {
+                false if subject.split == "test" => dataset.evaluation_split().to_owned(),
+                _ => subject.split.clone(),
+            };
+            self.verify(&mut dataset, &[&split])?;
+            data.push((dataset, split));
+        }
 
         let own = subject.model.name.is_none() && matches!(found.checkpoint.card(), Ok(Some(_)));
         let described = found.described.clone();
-        let model = self.load(&subject.model, found, &dataset.classes, &device)?;
-        let matching = match purpose {
+        let classes = data.first().map(|(dataset, _)| dataset.classes.clone()).unwrap_or_default();
+        let model = self.load(&subject.model, found, &classes, &device)?;
+        let outputs = match purpose {
             Purpose::Look => None,
             Purpose::Score | Purpose::ScoreOrExport => {
                 let outputs = outputs(&subject, &model, own)?;
-                require_decided(weights, &described, &model, &device)?;
-                let logits_alone = purpose == Purpose::ScoreOrExport && subject.export.is_some();
-                match matched(&subject, &dataset, &split, &outputs)? {
-                    Err(sentence) if !logits_alone => return Err(LabError::Classes(sentence)),
-                    Err(sentence) => Some(Err(sentence)),
-                    Ok(matching) => {
-                        self.relabel(&matching, &mut dataset, &split)?;
-                        Some(Ok(matching))
-                    }
-                }
+                require_decided(&subject.model.weights, &described, &model, &device)?;
+                Some(outputs)
             }
         };
-        let indices = self.chosen(dataset.split(&split)?, &subject);
-        self.detail(format!("{} of the images of {}/{split} are used", indices.len(), dataset.name));
-        if indices.is_empty() {
-            return Err(LabError::NoImage(dataset.name));
-        }
-        let side = model.card().preprocessing.image_size;
-        let batch = usize::from(subject.batch_size).min(indices.len()) as f64;
-        check_memory(batch * model.card().network.least_bytes_per_image(side))
-            .map_err(|reason| LabError::Batch { side, reason })?;
-        let preprocessing = described.preprocessing;
-        Ok(Opened { subject, model, preprocessing, dataset, matching, split, indices, device })
+        let one = |(subject, (mut dataset, split)): (Subject, (Dataset, String))| {
+            let matching = match &outputs {
+                None => None,
+                Some(outputs) => {
+                    let logits_alone = purpose == Purpose::ScoreOrExport && subject.export.is_some();
+                    match matched(&subject, &dataset, &split, outputs)? {
+                        Err(sentence) if !logits_alone => return Err(LabError::Classes(sentence)),
+                        Err(sentence) => Some(Err(sentence)),
+                        Ok(matching) => {
+                            self.relabel(&matching, &mut dataset, &split)?;
+                            Some(Ok(matching))
+                        }
+                    }
+                }
+            };
+            let indices = self.chosen(dataset.split(&split)?, &subject);
+            self.detail(format!("{} of the images of {}/{split} are used", indices.len(), dataset.name));
+            if indices.is_empty() {
+                return Err(LabError::NoImage(dataset.name));
+            }
+            let side = model.card().preprocessing.image_size;
+            let batch = usize::from(subject.batch_size).min(indices.len()) as f64;
+            check_memory(batch * model.card().network.least_bytes_per_image(side))
+                .map_err(|reason| LabError::Batch { side, reason })?;
+            let (model, device) = (model.clone(), device.clone());
+            let (preprocessing, doubt) = (described.preprocessing.clone(), described.doubt.clone());
+            Ok(Opened {
+                subject,
+                model,
+                preprocessing,
+                dataset,
+                matching,
+                split,
+                indices,
+                device,
+                own,
+                doubt,
+            })
+        };
+        subjects.into_iter().zip(data).map(one).collect()
     }
 
     /// The images to use: those with a label, or a sample of them.

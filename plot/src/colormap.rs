@@ -15,11 +15,7 @@ pub enum Colormap {
 impl Colormap {
     /// The colour of `value`, linearly interpolated between the anchors; values outside `[0, 1]` take the nearest end.
     pub fn color(self, value: f32) -> [u8; 3] {
-        let anchors: &[u32] = match self {
-            Self::Viridis => &VIRIDIS,
-            Self::Inferno => &INFERNO,
-            Self::BlueRed => &BLUE_RED,
-        };
+        let anchors = self.table();
         let position = value.clamp(0.0, 1.0) * (anchors.len() - 1) as f32;
         let below = (position as usize).min(anchors.len() - 2);
         let fraction = position - below as f32;
@@ -28,6 +24,21 @@ impl Colormap {
             let (low, high) = (f32::from(low[c]), f32::from(high[c]));
             (low + fraction * (high - low)).round() as u8
         })
+    }
+}
+
+impl Colormap {
+    /// Colours between which the map is linear, at equal distances.
+    pub(crate) fn anchors(self) -> usize {
+        self.table().len()
+    }
+
+    fn table(self) -> &'static [u32] {
+        match self {
+            Self::Viridis => &VIRIDIS,
+            Self::Inferno => &INFERNO,
+            Self::BlueRed => &BLUE_RED,
+        }
     }
 }
 

@@ -33,6 +33,20 @@ impl<'a> Grid<'a> {
         }
         Ok(Self { values, height, width })
     }
+
+    /// Number of rows.
+    pub(crate) fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Number of columns.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(crate) fn value(&self, row: usize, column: usize) -> f32 {
+        self.values[row * self.width + column]
+    }
 }
 
 /// Which values take the ends of the colour map.

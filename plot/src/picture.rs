@@ -38,6 +38,14 @@ pub fn resize_bilinear(image: &Image, width: usize, height: usize) -> Result<Ima
     resized(image, width, height, FilterType::Triangle)
 }
 
+/// Resized with every pixel of the nearest colour.
+///
+/// # Errors
+/// As [`resize_bilinear`].
+pub(crate) fn resize_nearest(image: &Image, width: usize, height: usize) -> Result<Image> {
+    resized(image, width, height, FilterType::Nearest)
+}
+
 fn resized(image: &Image, width: usize, height: usize, filter: FilterType) -> Result<Image> {
     if check_size(width, height)? == 0 || image.pixels().is_empty() {
         return Err(PlotError::Empty { what: "a resized picture", reason: "one of its sides is 0" });

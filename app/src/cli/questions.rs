@@ -90,7 +90,7 @@ pub struct Attention {
 }
 
 /// The number of a layer.
-fn from_one(text: &str) -> Result<usize, String> {
+pub(super) fn from_one(text: &str) -> Result<usize, String> {
     match text.trim().parse() {
         Ok(0) => Err("layers are numbered from 1".into()),
         Ok(number) => Ok(number),

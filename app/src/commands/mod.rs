@@ -8,6 +8,7 @@ pub mod configs;
 pub mod data;
 pub mod evaluate;
 pub mod excavate;
+pub mod explain;
 pub mod export;
 pub mod init;
 pub mod man;

@@ -24,12 +24,13 @@ pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tin
 pub const VIT_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny-vit.toml");
 
 /// Every command and command below one.
-pub const COMMANDS: [&str; 17] = [
+pub const COMMANDS: [&str; 18] = [
     "",
     "excavate",
     "train",
     "track",
     "evaluate",
+    "explain",
     "attention",
     "attack",
     "ablate",

@@ -19,6 +19,7 @@ pub use histogram::{Histogram, HistogramGroup, histogram};
 pub use line::{LineChart, LineSeries, Point, Uncertainty, line_chart};
 pub use matrix::{MatrixChart, ValueFormat, matrix_chart};
 pub use scatter::{Scatter, ScatterSeries, scatter};
+pub(crate) use svg::escape;
 pub use svg::{THEME_CSS, svg_file};
 
 use crate::{PlotError, Result};

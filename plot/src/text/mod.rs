@@ -20,10 +20,10 @@ use crate::picture::blend;
 pub const HEIGHT: usize = 12;
 
 /// Side of the em square at scale 1, in pixels.
-const EM: usize = 10;
+pub const EM: usize = 10;
 
 /// Pixels from the top of a line to its baseline at scale 1.
-const BASELINE: usize = 9;
+pub const BASELINE: usize = 9;
 
 /// Draws one line in the box whose top left corner is at `(x, y)`, [`HEIGHT`] · `scale` pixels tall; what does not fit into the picture
 /// is cut off.

@@ -1,0 +1,84 @@
+//! `explain`: what a model looks at, image by image.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::questions::from_one;
+use super::{SOURCES, Subject};
+use crate::choices;
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+#[command(mut_arg("batch_size", |argument| argument.default_value("8")))]
+#[command(after_help = "`archaeo explain --help` shows all options, kinds of data, and examples.")]
+#[command(after_long_help = format!("{SOURCES}\n
+DIR has a folder for each image:
+  input.png            the image as the model takes it
+  methods.png, .svg    every method, each on its own scale
+  method-ID.png, .svg  one method
+  layers.png, .svg     attention of what the head reads, layer by layer, mean over
+                       heads, on one scale
+  heads-layer-N.png, .svg  the same of each head of layer N
+and explained.json, which is what --json prints. Colours from black to yellow
+stand for values from the smallest to the largest; blue and red for values below
+and above 0. A colour bar ends at the 99.5 % quantile where there are more than
+1024 values. Layers and heads are numbered from 1, outputs from 0.
+
+Arrays: a heatmap (n, rows, columns) of each method, such as grad_cam, on the
+method's own grid; targets and predicted (numbers of outputs). A table has a row
+for each image.
+
+On Sherds, which know where the object is, each method is held against it, and
+against random and centre from 10 images on.
+
+Examples:
+  archaeo explain photo.jpg --weights vit.safetensors
+  archaeo explain scans/ --weights vit.safetensors --methods rollout,grad-cam
+  archaeo explain photo.jpg --weights vit.safetensors --target star --layer 1
+  archaeo explain --weights vit.safetensors --limit 20 --export maps.npz"))]
+pub struct Explain {
+    /// Images: files, folders, or any SOURCE
+    #[arg(
+        value_name = "IMAGE",
+        long_help = "Images to explain: files, folders, or any SOURCE; those of --data when not given."
+    )]
+    pub images: Vec<String>,
+    /// Heatmaps to make; all that apply to the model when not given
+    #[arg(
+        long,
+        value_name = "NAME,NAME",
+        value_delimiter = ',',
+        default_value = "all",
+        value_parser = choices::all_or_methods(),
+        hide_possible_values = true,
+        help_heading = "Explanation",
+        long_help = choices::methods_in_words()
+    )]
+    pub methods: Vec<String>,
+    /// Class to explain: predicted, label, or a class
+    #[arg(
+        long,
+        value_name = "CLASS",
+        default_value = "predicted",
+        help_heading = "Explanation",
+        long_help = "Class to explain: the predicted one, that of the label, or one for all images by its name, its WordNet \
+            identifier, or the number of its output, from 0."
+    )]
+    pub target: String,
+    /// Layer whose heads are shown, from 1; the last when not given
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = from_one,
+        allow_hyphen_values = true,
+        help_heading = "Explanation"
+    )]
+    pub layer: Option<usize>,
+    /// Folder for the pictures
+    #[arg(long, value_name = "DIR", default_value = "archaeo-explained", help_heading = "Output")]
+    pub out: PathBuf,
+    /// Model and data.
+    #[command(flatten)]
+    pub subject: Subject,
+}

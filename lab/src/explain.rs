@@ -1,0 +1,376 @@
+//! What a model looks at, image by image: its answer, a heatmap of every method, the layers one after another, the heads of one.
+//!
+//! Images go through the model in batches, and every method of a batch takes its passes from the same [`Evidence`]. What is known of
+//! an image is handed on as an [`Exhibit`] and dropped, so that memory holds one batch whatever the number of images.
+
+mod arrays;
+mod folder;
+mod localisation;
+mod methods;
+mod pictures;
+mod target;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use archaeo_analysis::Keys;
+use archaeo_analysis::attention::AttentionMaps;
+use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo, explain_all};
+use archaeo_plot::Image;
+use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
+use archaeo_training::images::{Batch, Preprocessed};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use self::folder::Folder;
+use self::localisation::Truths;
+pub use self::localisation::{Better, ImageScores, Localisation, LocalisationScore, Over};
+use self::methods::chosen;
+pub use self::methods::{LeftOut, MethodChoice};
+pub use self::target::Target;
+use self::target::Targets;
+use crate::error::LabError;
+use crate::listener::Kept;
+use crate::opened::Opened;
+use crate::session::Session;
+
+/// Answers that are listed of an image.
+const ANSWERS: usize = 5;
+
+/// What is asked about images.
+#[derive(Clone, Debug, Default)]
+pub struct ExplainOptions {
+    /// Which heatmaps.
+    pub methods: MethodChoice,
+    /// Which class they explain. [`Target::Label`] takes images that were opened to be scored.
+    pub target: Target,
+    /// The layer whose heads are shown, from 1; the last when not given.
+    pub layer: Option<usize>,
+}
+
+/// What was found about all images.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// Name of the model.
+    pub model: String,
+    /// `f32` or `bf16`.
+    pub precision: &'static str,
+    /// Where the pictures are; `None` where none were written.
+    pub folder: Option<PathBuf>,
+    /// Whether every image is in it.
+    pub complete: bool,
+    /// Images.
+    pub n: usize,
+    /// What the model's head reads; `None` of a model without attention.
+    pub read_out: Option<&'static str>,
+    /// The layer whose heads are shown, from 1; `None` of a model without attention.
+    pub layer: Option<usize>,
+    /// The methods, in the order of the registry.
+    pub methods: Vec<MethodInfo>,
+    /// Methods that do not apply to the model.
+    pub left_out: Vec<LeftOut>,
+    /// How the methods score where the images say where the object is; `None` where they do not.
+    pub localisation: Option<Localisation>,
+    /// The images, source by source.
+    pub images: Vec<ExplainedImage>,
+}
+
+/// What was found about one image.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedImage {
+    /// Its name in its source.
+    pub image: String,
+    /// The source.
+    pub source: String,
+    /// Its folder of pictures, within [`Explained::folder`]; `None` where none were written.
+    pub folder: Option<String>,
+    /// What the data call it; `None` without labels.
+    pub label: Option<String>,
+    /// The class that is explained; `None` of a model without classes.
+    pub target: Option<Answer>,
+    /// The most probable classes, that of the largest probability first.
+    pub predictions: Vec<Answer>,
+    /// Smallest and largest value of each heatmap, by the method's ID.
+    pub heatmaps: BTreeMap<&'static str, HeatmapRange>,
+    /// How the heatmaps agree with the true mask; `None` where it is not known, or holds everything or nothing of the image.
+    pub localisation: Option<ImageScores>,
+}
+
+/// A class, and what the model gives it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Answer {
+    /// Number of the output, from 0.
+    pub class: usize,
+    /// What it is called.
+    pub name: String,
+    /// Softmax of the logits.
+    pub probability: f64,
+}
+
+/// What the colours of a heatmap stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct HeatmapRange {
+    /// Number of rows.
+    pub rows: usize,
+    /// Number of columns.
+    pub columns: usize,
+    /// Smallest value.
+    pub lowest: f32,
+    /// Largest value.
+    pub highest: f32,
+}
+
+/// One image with its heatmaps.
+#[derive(Clone, Debug)]
+pub struct Exhibit {
+    /// What is known of it.
+    pub found: ExplainedImage,
+    /// The image as the model takes it.
+    pub picture: Image,
+    /// One heatmap for each of [`Explained::methods`].
+    pub heatmaps: Vec<Heatmap>,
+    /// What the read tokens receive from the patches in each layer, mean over heads, on the layer's grid; none of a model without
+    /// attention.
+    pub layers: Vec<Heatmap>,
+    /// The same of each head of [`Explained::layer`].
+    pub heads: Vec<Heatmap>,
+}
+
+/// What is asked of every image.
+struct Question<'a> {
+    methods: &'a [&'static dyn Attribution],
+    targets: Targets,
+    names: &'a [String],
+    /// From 0.
+    layer: Option<usize>,
+}
+
+impl Session {
+    /// Explains what a model answers to images, batch after batch; `each` is handed the exhibits of a batch.
+    ///
+    /// # Errors
+    /// A method that is not known or does not apply, a class or a layer that the model does not have, images that cannot be read,
+    /// answers that are not finite, an export that cannot be written or would not fit into memory, what `each` returns, and
+    /// [`LabError::Interrupted`].
+    ///
+    /// # Panics
+    /// If nothing was opened.
+    pub fn explain(
+        &self,
+        opened: &[Opened],
+        options: &ExplainOptions,
+        each: &mut dyn FnMut(&Explained, &mut [Exhibit]) -> Result<(), LabError>,
+    ) -> Result<Explained, LabError> {
+        let first = opened.first().expect("images were opened");
+        let model = &first.model;
+        let outputs = first.outputs()?;
+        let (methods, left_out) = chosen(&options.methods, model)?;
+        let layer = shown_layer(options.layer, first)?;
+        let targets = Targets::of(&options.target, &outputs, first)?;
+        if let Some(doubt) = first.doubt() {
+            self.warning(format!("{} {doubt}", first.subject.model.weights.display()));
+        }
+        methods::reasons(&left_out).iter().for_each(|note| self.note(note));
+        let mut explained = Explained {
+            model: model.card().name.clone(),
+            precision: self.precision_name(),
+            folder: None,
+            complete: false,
+            n: 0,
+            read_out: None,
+            layer: layer.map(|layer| layer + 1),
+            methods: methods.iter().map(|method| *method.info()).collect(),
+            left_out,
+            localisation: None,
+            images: Vec::new(),
+        };
+        let question = Question { methods: &methods, targets, names: &outputs.names, layer };
+        let count: usize = opened.iter().map(|opened| opened.indices.len()).sum();
+        let mut gathered =
+            first.subject.export.as_deref().map(|_| arrays::Gathered::new(count, methods.len()));
+        let mut truths = Truths::new(&methods);
+        let work = self.counting(&model.card().name, count);
+        for opened in opened {
+            for batch in opened.indices.chunks(opened.batch_size()) {
+                if self.listener().interrupted() {
+                    return Err(LabError::Interrupted);
+                }
+                let (mut exhibits, read_out) = self.exhibits(opened, batch, &question, &mut truths)?;
+                explained.read_out = read_out;
+                each(&explained, &mut exhibits)?;
+                if let Some(gathered) = &mut gathered {
+                    gathered.add(&exhibits)?;
+                }
+                explained.images.extend(exhibits.into_iter().map(|exhibit| exhibit.found));
+                work.advance(batch.len());
+            }
+        }
+        explained.n = explained.images.len();
+        explained.complete = true;
+        explained.localisation = truths.concluded(self.seed())?;
+        if let (Some(path), Some(gathered)) = (&first.subject.export, gathered) {
+            gathered.write(path, &explained)?;
+        }
+        Ok(explained)
+    }
+
+    /// As [`Session::explain`], with pictures in `folder`: a folder for each image with one picture for each method, one of all of
+    /// them, one of the layers and one of the heads of a layer, each as PNG and as SVG; and `explained.json`.
+    ///
+    /// # Errors
+    /// As [`Session::explain`]; a folder that holds something else, or that cannot be written.
+    pub fn explain_into(
+        &self,
+        opened: &[Opened],
+        options: &ExplainOptions,
+        folder: &Path,
+    ) -> Result<Explained, LabError> {
+        let inputs = opened.iter().flat_map(|opened| opened.subject.inputs());
+        let mut folder = Folder::new(folder, &inputs.collect::<Vec<_>>())?;
+        let mut explained = self.explain(opened, options, &mut |explained, exhibits| {
+            // What is refused before the first image leaves no folder.
+            if folder.begin(explained)? {
+                self.listener().keeps(Kept::Pictures(folder.path()));
+            }
+            exhibits
+                .iter_mut()
+                .for_each(|exhibit| exhibit.found.folder = Some(folder.name_for(&exhibit.found.image)));
+            exhibits.par_iter().try_for_each(|exhibit| folder.write(explained, exhibit))
+        })?;
+        folder.end(&mut explained)?;
+        Ok(explained)
+    }
+
+    /// What is known of a batch of images, and what the model's head reads.
+    fn exhibits(
+        &self,
+        opened: &Opened,
+        batch: &[usize],
+        question: &Question,
+        truths: &mut Truths,
+    ) -> Result<(Vec<Exhibit>, Option<&'static str>), LabError> {
+        let Opened { model, device, dataset, .. } = opened;
+        let split = opened.split()?;
+        let preprocessing = &model.card().preprocessing;
+        let loaded = Batch::load(&Preprocessed { split, preprocessing }, batch, 0)?;
+        let pixels = loaded.tensor(device);
+        let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
+        let evidence = Evidence::new(model, pixels.clone(), Keys { seed: self.seed(), images: &ids });
+
+        let classes = question.names.len();
+        let image = |row: usize| (split.identifier(batch[row]), pixels.clone().narrow(0, row, 1));
+        if classes > 0
+            && let Some(row) = first_not_finite(evidence.logits(), classes)
+        {
+            let (name, image) = image(row);
+            return Err(self.not_finite(NotFinite::traced(model, &name, image), opened));
+        }
+        let probabilities: Vec<Vec<f64>> = match classes {
+            0 => vec![Vec::new(); batch.len()],
+            _ => evidence.logits().chunks(classes).map(softmax).collect(),
+        };
+        let targets = question.targets.classes(&evidence, &loaded.labels)?;
+        let mut by_method = explain_all(question.methods, &evidence, targets.as_deref().unwrap_or_default())?;
+        let attention = model.has_attention().then(|| evidence.attention()).transpose()?;
+        if let Some(maps) = attention {
+            check_maps(model, maps, image).map_err(|error| self.not_finite(error, opened))?;
+        }
+        let scores = truths.score(opened, batch, &evidence, &by_method)?;
+
+        let mut exhibits = Vec::new();
+        // From the last row on, so that heatmaps are moved out of their methods.
+        for (row, (picture, localisation)) in loaded.images.into_iter().zip(scores).enumerate().rev() {
+            let heatmaps: Vec<Heatmap> = by_method.iter_mut().filter_map(Vec::pop).collect();
+            let answer = |class: usize| Answer {
+                class,
+                name: question.names[class].clone(),
+                probability: probabilities[row][class],
+            };
+            let label = || match opened.matching.is_some() {
+                true => question.names.get(loaded.labels[row]).cloned(),
+                false => dataset.classes.get(loaded.labels[row]).cloned(),
+            };
+            let found = ExplainedImage {
+                image: split.identifier(batch[row]),
+                source: dataset.name.clone(),
+                folder: None,
+                label: if dataset.has_labels() { label() } else { None },
+                target: targets.as_ref().map(|targets| answer(targets[row])),
+                predictions: most_probable(&probabilities[row]).into_iter().map(answer).collect(),
+                heatmaps: question
+                    .methods
+                    .iter()
+                    .zip(&heatmaps)
+                    .map(|(method, map)| (method.info().id, range(map)))
+                    .collect(),
+                localisation,
+            };
+            let layers = attention.map_or_else(Vec::new, |maps| each_layer(maps, row));
+            let heads = match (attention, question.layer) {
+                (Some(maps), Some(layer)) => each_head(maps, layer, row),
+                _ => Vec::new(),
+            };
+            exhibits.push(Exhibit { found, picture, heatmaps, layers, heads });
+        }
+        exhibits.reverse();
+        Ok((exhibits, attention.map(|maps| maps.layers[0].site.read_out.describe())))
+    }
+}
+
+/// The layer whose heads are shown, from 0.
+fn shown_layer(asked: Option<usize>, opened: &Opened) -> Result<Option<usize>, LabError> {
+    let card = opened.model.card();
+    let count = card.network.attention_layers();
+    match asked {
+        None => Ok(count.checked_sub(1)),
+        Some(number) => {
+            opened.require_attention()?;
+            match (1..=count).contains(&number) {
+                true => Ok(Some(number - 1)),
+                false => Err(LabError::Layer { number, model: card.name.clone(), count }),
+            }
+        }
+    }
+}
+
+fn each_head(maps: &AttentionMaps, layer: usize, image: usize) -> Vec<Heatmap> {
+    (0..maps.layers[layer].heads).map(|head| maps.readout_map(layer, image, head)).collect()
+}
+
+/// Mean over heads of what the read tokens receive, layer by layer.
+fn each_layer(maps: &AttentionMaps, image: usize) -> Vec<Heatmap> {
+    let mean = |layer: usize| {
+        let heads = each_head(maps, layer, image);
+        let [rows, columns] = [heads[0].height, heads[0].width];
+        let at = |place: usize| {
+            heads.iter().map(|map| f64::from(map.values[place])).sum::<f64>() / heads.len() as f64
+        };
+        Heatmap::new(rows, columns, (0..rows * columns).map(|place| at(place) as f32).collect())
+    };
+    (0..maps.layers.len()).map(mean).collect()
+}
+
+fn softmax(logits: &[f32]) -> Vec<f64> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - largest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+/// The classes of the largest probabilities; of equal ones the first come first.
+fn most_probable(probabilities: &[f64]) -> Vec<usize> {
+    let mut classes: Vec<usize> = (0..probabilities.len()).collect();
+    classes.sort_by(|&one, &other| probabilities[other].total_cmp(&probabilities[one]));
+    classes.truncate(ANSWERS);
+    classes
+}
+
+fn range(map: &Heatmap) -> HeatmapRange {
+    let bound = |start: f32, pick: fn(f32, f32) -> f32| map.values.iter().copied().fold(start, pick);
+    HeatmapRange {
+        rows: map.height,
+        columns: map.width,
+        lowest: bound(f32::INFINITY, f32::min),
+        highest: bound(f32::NEG_INFINITY, f32::max),
+    }
+}

@@ -1,0 +1,225 @@
+//! The pictures of one image: each method, all of them, the layers, the heads.
+
+use archaeo_analysis::attribution::{Heatmap, Kind, MethodInfo};
+use archaeo_plot::{Bars, Colormap, Figure, Grid, Heat, Image, Panel, to_png};
+
+use super::{Answer, Exhibit, Explained};
+use crate::error::LabError;
+
+/// How much of the picture the heatmap hides.
+const OPACITY: f32 = 0.65;
+
+/// CSS pixels of the longer side of a picture on its own.
+const ALONE: usize = 280;
+
+/// The same of one among others.
+const AMONG: usize = 168;
+
+/// Values of a heatmap from which on its scale ends at a quantile: a single pixel would leave all others dark.
+const MANY: usize = 1024;
+
+/// Share of the values of such a heatmap that its scale holds.
+const HELD: f64 = 0.995;
+
+/// Names and contents of the files.
+pub(super) fn pictures(explained: &Explained, exhibit: &Exhibit) -> Result<Vec<(String, Vec<u8>)>, LabError> {
+    let scene = Scene { explained, exhibit, grey: grey(&exhibit.picture) };
+    let mut files = vec![("input.png".to_owned(), to_png(&exhibit.picture)?)];
+    let mut add = |name: String, figure: &Figure| -> Result<(), LabError> {
+        files.push((format!("{name}.png"), to_png(&figure.to_image()?)?));
+        files.push((format!("{name}.svg"), figure.to_svg()?.into_bytes()));
+        Ok(())
+    };
+    for (method, map) in explained.methods.iter().zip(&exhibit.heatmaps) {
+        add(format!("method-{}", method.id), &scene.method(method, map)?)?;
+    }
+    add("methods".into(), &scene.methods()?)?;
+    if !exhibit.layers.is_empty() {
+        add("layers".into(), &scene.layers()?)?;
+    }
+    if let (Some(layer), false) = (explained.layer, exhibit.heads.is_empty()) {
+        add(format!("heads-layer-{layer}"), &scene.heads(layer)?)?;
+    }
+    Ok(files)
+}
+
+/// One image, and what is told of it.
+struct Scene<'a> {
+    explained: &'a Explained,
+    exhibit: &'a Exhibit,
+    /// The picture below heatmaps: colours are the heatmap's alone.
+    grey: Image,
+}
+
+impl Scene<'_> {
+    fn method<'a>(&'a self, method: &MethodInfo, map: &'a Heatmap) -> Result<Figure<'a>, LabError> {
+        Ok(Figure {
+            title: capitalised(method.title),
+            lines: vec![self.exhibit.found.image.clone(), self.explained_class(method)],
+            panels: vec![self.panel(String::new(), map, scale(map))?],
+            columns: 1,
+            side: ALONE,
+            bars: Bars::Each,
+        })
+    }
+
+    fn methods(&self) -> Result<Figure<'_>, LabError> {
+        let mut panels = vec![Panel {
+            title: "input".into(),
+            note: self
+                .exhibit
+                .found
+                .label
+                .as_ref()
+                .map_or_else(String::new, |label| format!("label: {label}")),
+            picture: &self.exhibit.picture,
+            heat: None,
+        }];
+        for (method, map) in self.explained.methods.iter().zip(&self.exhibit.heatmaps) {
+            let baseline = if method.kind == Kind::Baseline { " (baseline)" } else { "" };
+            panels.push(self.panel(format!("{}{baseline}", method.title), map, scale(map))?);
+        }
+        let mut lines = Vec::new();
+        if let Some(target) = &self.exhibit.found.target {
+            lines.push(self.answers());
+            lines.push(format!("explained: {}; each method has its own scale", described(target)));
+        }
+        Ok(self.several(lines, panels, Bars::Each))
+    }
+
+    /// One scale for all layers.
+    fn layers(&self) -> Result<Figure<'_>, LabError> {
+        let maps = &self.exhibit.layers;
+        let lines = vec![format!(
+            "Attention of {} to each patch, layer by layer, mean over heads",
+            self.explained.read_out.unwrap_or("the read tokens")
+        )];
+        self.compared(lines, maps.iter().zip(1..).map(|(map, number)| (format!("layer {number}"), map)))
+    }
+
+    /// One scale for all heads.
+    fn heads(&self, layer: usize) -> Result<Figure<'_>, LabError> {
+        let lines = vec![format!(
+            "Attention of {} to each patch in layer {layer} of {}, head by head",
+            self.explained.read_out.unwrap_or("the read tokens"),
+            self.exhibit.layers.len()
+        )];
+        let maps = &self.exhibit.heads;
+        self.compared(lines, maps.iter().zip(1..).map(|(map, number)| (format!("head {number}"), map)))
+    }
+
+    fn compared<'a>(
+        &'a self,
+        lines: Vec<String>,
+        maps: impl Iterator<Item = (String, &'a Heatmap)> + Clone,
+    ) -> Result<Figure<'a>, LabError> {
+        let values: Vec<f32> = maps.clone().flat_map(|(_, map)| map.values.iter().copied()).collect();
+        let shared = Scale { colormap: Colormap::Inferno, range: [0.0, largest(values)] };
+        let panels = maps.map(|(title, map)| self.panel(title, map, shared)).collect::<Result<_, _>>()?;
+        Ok(self.several(lines, panels, Bars::Shared("attention weight".into())))
+    }
+
+    fn several<'a>(&self, lines: Vec<String>, panels: Vec<Panel<'a>>, bars: Bars) -> Figure<'a> {
+        let columns = columns(panels.len());
+        Figure { title: self.exhibit.found.image.clone(), lines, panels, columns, side: AMONG, bars }
+    }
+
+    fn panel<'a>(&'a self, title: String, map: &'a Heatmap, scale: Scale) -> Result<Panel<'a>, LabError> {
+        let Scale { colormap, range } = scale;
+        let grid = Grid::new(&map.values, map.height, map.width)?;
+        let heat = Heat { grid, colormap, range, opacity: OPACITY };
+        Ok(Panel { title, note: String::new(), picture: &self.grey, heat: Some(heat) })
+    }
+
+    /// What the model answers.
+    fn answers(&self) -> String {
+        let answers: Vec<String> = self.exhibit.found.predictions.iter().map(described).collect();
+        format!("{} answers {}", self.explained.model, answers.join(", "))
+    }
+
+    /// Which class a method explains.
+    fn explained_class(&self, method: &MethodInfo) -> String {
+        match &self.exhibit.found.target {
+            Some(target) if method.depends_on_class => format!("explained: {}", described(target)),
+            _ => "the same for every class".into(),
+        }
+    }
+}
+
+/// Colours, and the values at their ends.
+#[derive(Clone, Copy)]
+struct Scale {
+    colormap: Colormap,
+    range: [f32; 2],
+}
+
+/// From minus to plus the largest magnitude where there are negative values, else from the smallest to the largest.
+fn scale(map: &Heatmap) -> Scale {
+    let lowest = map.values.iter().copied().fold(f32::INFINITY, f32::min);
+    if lowest < 0.0 {
+        let end = largest(map.values.iter().map(|value| value.abs()).collect());
+        return Scale { colormap: Colormap::BlueRed, range: [-end, end] };
+    }
+    Scale { colormap: Colormap::Inferno, range: [lowest, largest(map.values.clone())] }
+}
+
+/// The largest of few values; of many, that which [`HELD`] of them do not exceed, unless it is nothing.
+fn largest(mut values: Vec<f32>) -> f32 {
+    values.sort_by(f32::total_cmp);
+    let Some(&last) = values.last() else { return 0.0 };
+    let held = values[((values.len() - 1) as f64 * HELD) as usize];
+    if values.len() >= MANY && held > 0.0 { held } else { last }
+}
+
+/// Pictures in a row, so that the last row is full where that is possible.
+fn columns(panels: usize) -> usize {
+    match panels {
+        ..=6 => panels,
+        _ => [6, 5, 4].into_iter().find(|columns| panels.is_multiple_of(*columns)).unwrap_or(6),
+    }
+}
+
+fn described(answer: &Answer) -> String {
+    format!("{} {:.1} %", answer.name, 100.0 * answer.probability)
+}
+
+fn capitalised(title: &str) -> String {
+    let mut letters = title.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The luma of ITU-R BT.601, as grey.
+fn grey(picture: &Image) -> Image {
+    let luma = |pixel: &[u8]| {
+        let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
+        (0.299 * red + 0.587 * green + 0.114 * blue).round() as u8
+    };
+    let pixels = picture.pixels().chunks_exact(3).flat_map(|pixel| [luma(pixel); 3]).collect();
+    Image::new(picture.width(), picture.height(), pixels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_holds_what_a_heatmap_has() {
+        let of = |values: &[f32]| scale(&Heatmap::new(1, values.len(), values.to_vec()));
+        let unsigned = of(&[0.25, 0.5, 2.0]);
+        assert_eq!((unsigned.colormap, unsigned.range), (Colormap::Inferno, [0.25, 2.0]));
+        let signed = of(&[-3.0, 0.5, 2.0]);
+        assert_eq!((signed.colormap, signed.range), (Colormap::BlueRed, [-3.0, 3.0]));
+        // One pixel of many does not decide the scale.
+        let mut many = vec![1.0; 2000];
+        many[7] = 100.0;
+        assert_eq!(of(&many).range, [1.0, 1.0]);
+        let mut sparse = vec![0.0; 2000];
+        sparse[7] = 100.0;
+        assert_eq!(of(&sparse).range, [0.0, 100.0]);
+    }
+
+    #[test]
+    fn rows_are_full_where_they_can_be() {
+        assert_eq!([1, 3, 6, 7, 8, 10, 12, 25].map(columns), [1, 3, 6, 6, 4, 5, 6, 5]);
+    }
+}

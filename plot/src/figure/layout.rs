@@ -1,0 +1,220 @@
+//! Where everything of a figure stands, in CSS pixels.
+
+use super::{Bars, Figure, Heat, Panel, number};
+use crate::text;
+use crate::{Colormap, Image, Result};
+
+/// Pixels of the PNG to a CSS pixel.
+pub(super) const DENSITY: usize = 2;
+
+/// Space around the figure.
+const MARGIN: usize = 12;
+
+/// Space between pictures.
+const GAP: usize = 12;
+
+/// Space between a picture and its text or colour bar.
+const PADDING: usize = 4;
+
+/// Thickness of a colour bar.
+const BAR: usize = 10;
+
+/// Narrowest space for the title, so that the names in it can be read.
+const NARROWEST: usize = 300;
+
+/// Size of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    Title,
+    Body,
+}
+
+impl Size {
+    /// Pixels of the PNG to a pixel of the font at scale 1.
+    pub(super) fn scale(self) -> usize {
+        match self {
+            Self::Title => 3,
+            Self::Body => 2,
+        }
+    }
+
+    /// Height of a line.
+    pub(super) fn line(self) -> usize {
+        (text::HEIGHT * self.scale()).div_ceil(DENSITY) + 1
+    }
+
+    fn width(self, line: &str) -> usize {
+        text::width(line, self.scale()).div_ceil(DENSITY)
+    }
+
+    fn cut(self, line: &str, width: usize) -> String {
+        text::ellipsize(line, width * DENSITY, self.scale())
+    }
+}
+
+/// Which end of a text stands at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Anchor {
+    Start,
+    End,
+}
+
+/// Something drawn; `at` is the left top corner as x and y.
+#[derive(Clone, Debug)]
+pub(super) enum Mark<'a> {
+    Picture { at: [usize; 2], size: [usize; 2], picture: &'a Image },
+    Heat { at: [usize; 2], size: [usize; 2], heat: Heat<'a> },
+    Bar { at: [usize; 2], size: [usize; 2], colormap: Colormap },
+    Text { at: [usize; 2], text: String, size: Size, anchor: Anchor, quiet: bool },
+}
+
+/// A figure with everything in its place.
+pub(super) struct LaidOut<'a> {
+    pub width: usize,
+    pub height: usize,
+    pub title: String,
+    pub marks: Vec<Mark<'a>>,
+}
+
+pub(super) fn laid_out<'a>(figure: &Figure<'a>) -> Result<LaidOut<'a>> {
+    figure.check()?;
+    let columns = figure.columns.min(figure.panels.len());
+    let row_width = columns.saturating_mul(figure.side.saturating_add(GAP)) - GAP;
+    let shared = shared_bar(figure);
+    let bar_width = shared.as_ref().map_or(0, |bar| GAP + bar.width());
+    let inner = row_width.saturating_add(bar_width).max(NARROWEST);
+    let mut marks = Vec::new();
+    let mut y = header(figure, inner, &mut marks);
+    let top = y;
+    for row in figure.panels.chunks(columns) {
+        y = y.saturating_add(panels(figure, row, y, &mut marks)).saturating_add(GAP);
+    }
+    if let Some(bar) = shared {
+        let title = Size::Body.line() + PADDING;
+        bar.place([MARGIN + row_width + GAP, top + title], figure.side, &mut marks);
+    }
+    let title = [figure.title.clone()].into_iter().chain(figure.lines.clone()).collect::<Vec<_>>().join("; ");
+    Ok(LaidOut { width: inner.saturating_add(2 * MARGIN), height: y - GAP + MARGIN, title, marks })
+}
+
+/// Title and lines; gives where what follows begins.
+fn header(figure: &Figure, width: usize, marks: &mut Vec<Mark>) -> usize {
+    let mut y = MARGIN;
+    let mut put = |text: String, size: Size, quiet| {
+        marks.push(Mark::Text { at: [MARGIN, y], text, size, anchor: Anchor::Start, quiet });
+        y += size.line() + 1;
+    };
+    if !figure.title.is_empty() {
+        put(Size::Title.cut(&figure.title, width), Size::Title, false);
+    }
+    for line in figure.lines.iter().flat_map(|line| broken(line, width)) {
+        put(line, Size::Body, true);
+    }
+    y + PADDING
+}
+
+/// A line in two where it does not fit into one.
+fn broken(line: &str, width: usize) -> Vec<String> {
+    if Size::Body.width(line) <= width {
+        return vec![line.into()];
+    }
+    let fits = |end: &usize| Size::Body.width(&line[..*end]) <= width;
+    match line.match_indices(' ').map(|(end, _)| end).take_while(fits).last() {
+        Some(end) => vec![line[..end].into(), Size::Body.cut(&line[end + 1..], width)],
+        None => vec![Size::Body.cut(line, width)],
+    }
+}
+
+/// One row of panels; gives its height.
+fn panels<'a>(figure: &Figure<'a>, row: &[Panel<'a>], top: usize, marks: &mut Vec<Mark<'a>>) -> usize {
+    let side = figure.side;
+    let line = Size::Body.line();
+    let mut height = line + PADDING + side;
+    let picture_top = top + line + PADDING;
+    for (column, panel) in row.iter().enumerate() {
+        let x = MARGIN + column * (side + GAP);
+        let title = Size::Body.cut(&panel.title, side);
+        marks.push(Mark::Text {
+            at: [x, top],
+            text: title,
+            size: Size::Body,
+            anchor: Anchor::Start,
+            quiet: false,
+        });
+        let size = fitted(panel.picture, side);
+        let at = [x, picture_top];
+        marks.push(Mark::Picture { at, size, picture: panel.picture });
+        if let Some(heat) = panel.heat {
+            marks.push(Mark::Heat { at, size, heat });
+        }
+        let mut y = picture_top + side + PADDING;
+        if let (Bars::Each, Some(heat)) = (&figure.bars, panel.heat) {
+            y += each_bar(&heat, [x, y], side, marks);
+        }
+        if !panel.note.is_empty() {
+            let text = Size::Body.cut(&panel.note, side);
+            marks.push(Mark::Text { at: [x, y], text, size: Size::Body, anchor: Anchor::Start, quiet: true });
+            y += line;
+        }
+        height = height.max(y - top);
+    }
+    height
+}
+
+/// A horizontal bar with its two numbers below; gives its height.
+fn each_bar<'a>(heat: &Heat<'a>, [x, y]: [usize; 2], width: usize, marks: &mut Vec<Mark<'a>>) -> usize {
+    marks.push(Mark::Bar { at: [x, y], size: [width, BAR], colormap: heat.colormap });
+    let below = y + BAR + 2;
+    for (value, at, anchor) in
+        [(heat.range[0], [x, below], Anchor::Start), (heat.range[1], [x + width, below], Anchor::End)]
+    {
+        marks.push(Mark::Text { at, text: number(value), size: Size::Body, anchor, quiet: true });
+    }
+    BAR + 2 + Size::Body.line()
+}
+
+/// A vertical bar for all panels, with what its numbers are below it.
+struct SharedBar {
+    colormap: Colormap,
+    high: String,
+    low: String,
+    /// What the numbers are, a word in a line.
+    label: Vec<String>,
+}
+
+fn shared_bar(figure: &Figure) -> Option<SharedBar> {
+    let Bars::Shared(label) = &figure.bars else { return None };
+    let heat = figure.panels.iter().find_map(|panel| panel.heat)?;
+    let [low, high] = heat.range.map(number);
+    let label = label.split_whitespace().map(str::to_owned).collect();
+    Some(SharedBar { colormap: heat.colormap, high, low, label })
+}
+
+impl SharedBar {
+    fn width(&self) -> usize {
+        let numbers = [&self.high, &self.low].map(|text| BAR + PADDING + Size::Body.width(text));
+        let words = self.label.iter().map(|word| Size::Body.width(word));
+        numbers.into_iter().chain(words).max().unwrap_or(BAR)
+    }
+
+    fn place(self, [x, y]: [usize; 2], height: usize, marks: &mut Vec<Mark>) {
+        let line = Size::Body.line();
+        let label = self.label.len() * line + PADDING;
+        let length = height.saturating_sub(label).max(2 * line);
+        let mut put = |at, text| {
+            marks.push(Mark::Text { at, text, size: Size::Body, anchor: Anchor::Start, quiet: true });
+        };
+        put([x + BAR + PADDING, y], self.high);
+        put([x + BAR + PADDING, y + length - line], self.low);
+        for (number, word) in self.label.into_iter().enumerate() {
+            put([x, y + length + PADDING + number * line], word);
+        }
+        marks.push(Mark::Bar { at: [x, y], size: [BAR, length], colormap: self.colormap });
+    }
+}
+
+/// Width and height of a picture whose longer side is `side`.
+fn fitted(picture: &Image, side: usize) -> [usize; 2] {
+    let longer = picture.width().max(picture.height());
+    [picture.width(), picture.height()].map(|length| ((length * side + longer / 2) / longer).max(1))
+}
