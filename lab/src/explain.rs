@@ -145,6 +145,9 @@ struct Question<'a> {
     layer: Option<usize>,
 }
 
+/// Takes what was found so far, and the images of one batch with what is shown of each.
+pub type Each<'a> = dyn FnMut(&Explained, &mut [Exhibit]) -> Result<(), LabError> + 'a;
+
 impl Session {
     /// Explains what a model answers to images, batch after batch; `each` is handed the exhibits of a batch.
     ///
@@ -159,7 +162,7 @@ impl Session {
         &self,
         opened: &[Opened],
         options: &ExplainOptions,
-        each: &mut dyn FnMut(&Explained, &mut [Exhibit]) -> Result<(), LabError>,
+        each: &mut Each,
     ) -> Result<Explained, LabError> {
         let first = opened.first().expect("images were opened");
         let model = &first.model;
