@@ -22,8 +22,8 @@ DIR has a folder for each image:
   heads-layer-N.png, .svg  the same of each head of layer N
 and explained.json, which is what --json prints. Colours from black to yellow
 stand for values from the smallest to the largest; blue and red for values below
-and above 0. A colour bar ends at the 99.5 % quantile where there are more than
-1024 values. Layers and heads are numbered from 1, outputs from 0.
+and above 0. Of 1024 values or more, a few may lie beyond the scale (≥). Layers
+and heads are numbered from 1, outputs from 0.
 
 Arrays: a heatmap (n, rows, columns) of each method, such as grad_cam, on the
 method's own grid; targets and predicted (numbers of outputs). A table has a row
