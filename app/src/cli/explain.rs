@@ -41,10 +41,11 @@ pub struct Explain {
     /// Images: files, folders, or any SOURCE
     #[arg(
         value_name = "IMAGE",
+        help_heading = "Explanation",
         long_help = "Images to explain: files, folders, or any SOURCE; those of --data when not given."
     )]
     pub images: Vec<String>,
-    /// Heatmaps to make; all that apply to the model when not given
+    /// Heatmaps: all, or some of them
     #[arg(
         long,
         value_name = "NAME,NAME",
@@ -56,7 +57,7 @@ pub struct Explain {
         long_help = choices::methods_in_words()
     )]
     pub methods: Vec<String>,
-    /// Class to explain: predicted, label, or a class
+    /// Class to explain, or label
     #[arg(
         long,
         value_name = "CLASS",
@@ -71,6 +72,7 @@ pub struct Explain {
         long,
         value_name = "N",
         value_parser = from_one,
+        hide_short_help = true,
         allow_hyphen_values = true,
         help_heading = "Explanation"
     )]
