@@ -44,6 +44,12 @@ impl<'a> Grid<'a> {
         self.width
     }
 
+    /// Smallest and largest value.
+    pub(crate) fn bounds(&self) -> [f32; 2] {
+        let bound = |start: f32, pick: fn(f32, f32) -> f32| self.values.iter().copied().fold(start, pick);
+        [bound(f32::INFINITY, f32::min), bound(f32::NEG_INFINITY, f32::max)]
+    }
+
     pub(crate) fn value(&self, row: usize, column: usize) -> f32 {
         self.values[row * self.width + column]
     }

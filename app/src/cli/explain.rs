@@ -22,8 +22,8 @@ DIR has a folder for each image:
   heads-layer-N.png, .svg  the same of each head of layer N
 and explained.json, which is what --json prints. Colours from black to yellow
 stand for values from the smallest to the largest; blue and red for values below
-and above 0. A colour bar ends at the 99.5 % quantile where there are more than
-1024 values. Layers and heads are numbered from 1, outputs from 0.
+and above 0. Of 1024 values or more, a few may lie beyond the scale (≥). Layers
+and heads are numbered from 1, outputs from 0.
 
 Arrays: a heatmap (n, rows, columns) of each method, such as grad_cam, on the
 method's own grid; targets and predicted (numbers of outputs). A table has a row
@@ -41,10 +41,11 @@ pub struct Explain {
     /// Images: files, folders, or any SOURCE
     #[arg(
         value_name = "IMAGE",
+        help_heading = "Explanation",
         long_help = "Images to explain: files, folders, or any SOURCE; those of --data when not given."
     )]
     pub images: Vec<String>,
-    /// Heatmaps to make; all that apply to the model when not given
+    /// Heatmaps: all, or some of them
     #[arg(
         long,
         value_name = "NAME,NAME",
@@ -56,7 +57,7 @@ pub struct Explain {
         long_help = choices::methods_in_words()
     )]
     pub methods: Vec<String>,
-    /// Class to explain: predicted, label, or a class
+    /// Class to explain, or label
     #[arg(
         long,
         value_name = "CLASS",
@@ -71,6 +72,7 @@ pub struct Explain {
         long,
         value_name = "N",
         value_parser = from_one,
+        hide_short_help = true,
         allow_hyphen_values = true,
         help_heading = "Explanation"
     )]

@@ -7,10 +7,10 @@ use super::{Answer, Exhibit, Explained};
 use crate::error::LabError;
 
 /// How much of the picture the heatmap hides.
-const OPACITY: f32 = 0.65;
+const OPACITY: f32 = 0.6;
 
 /// CSS pixels of the longer side of a picture on its own.
-const ALONE: usize = 280;
+const ALONE: usize = 304;
 
 /// The same of one among others.
 const AMONG: usize = 168;
@@ -188,11 +188,11 @@ fn capitalised(title: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The luma of ITU-R BT.601, as grey.
+/// The luma of ITU-R BT.601 in the brighter three quarters of grey, so that something is seen of it below dark colours.
 fn grey(picture: &Image) -> Image {
     let luma = |pixel: &[u8]| {
         let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
-        (0.299 * red + 0.587 * green + 0.114 * blue).round() as u8
+        (64.0 + 0.75 * (0.299 * red + 0.587 * green + 0.114 * blue)).round() as u8
     };
     let pixels = picture.pixels().chunks_exact(3).flat_map(|pixel| [luma(pixel); 3]).collect();
     Image::new(picture.width(), picture.height(), pixels)

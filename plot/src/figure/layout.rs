@@ -90,8 +90,8 @@ pub(super) fn laid_out<'a>(figure: &Figure<'a>) -> Result<LaidOut<'a>> {
         y = y.saturating_add(panels(figure, row, y, &mut marks)).saturating_add(GAP);
     }
     if let Some(bar) = shared {
-        let title = Size::Body.line() + PADDING;
-        bar.place([MARGIN + row_width + GAP, top + title], figure.side, &mut marks);
+        let at = [MARGIN + row_width + GAP, top + title_height(figure)];
+        bar.place(at, figure.side, &mut marks);
     }
     let title = [figure.title.clone()].into_iter().chain(figure.lines.clone()).collect::<Vec<_>>().join("; ");
     Ok(LaidOut { width: inner.saturating_add(2 * MARGIN), height: y - GAP + MARGIN, title, marks })
@@ -125,12 +125,30 @@ fn broken(line: &str, width: usize) -> Vec<String> {
     }
 }
 
+/// Space for the titles of panels, where there are some.
+fn title_height(figure: &Figure) -> usize {
+    let titled = figure.panels.iter().any(|panel| !panel.title.is_empty());
+    if titled { Size::Body.line() + PADDING } else { 0 }
+}
+
+/// The numbers at the ends of a colour bar; values beyond them are said to be there.
+fn ends<'a>(range: [f32; 2], heats: impl Iterator<Item = Heat<'a>>) -> [String; 2] {
+    let [mut below, mut above] = [false; 2];
+    for heat in heats {
+        let [lowest, highest] = heat.grid.bounds();
+        below |= lowest < range[0];
+        above |= highest > range[1];
+    }
+    let [low, high] = range.map(number);
+    [if below { format!("≤ {low}") } else { low }, if above { format!("≥ {high}") } else { high }]
+}
+
 /// One row of panels; gives its height.
 fn panels<'a>(figure: &Figure<'a>, row: &[Panel<'a>], top: usize, marks: &mut Vec<Mark<'a>>) -> usize {
     let side = figure.side;
     let line = Size::Body.line();
-    let mut height = line + PADDING + side;
-    let picture_top = top + line + PADDING;
+    let picture_top = top + title_height(figure);
+    let mut height = title_height(figure) + side;
     for (column, panel) in row.iter().enumerate() {
         let x = MARGIN + column * (side + GAP);
         let title = Size::Body.cut(&panel.title, side);
@@ -165,10 +183,9 @@ fn panels<'a>(figure: &Figure<'a>, row: &[Panel<'a>], top: usize, marks: &mut Ve
 fn each_bar<'a>(heat: &Heat<'a>, [x, y]: [usize; 2], width: usize, marks: &mut Vec<Mark<'a>>) -> usize {
     marks.push(Mark::Bar { at: [x, y], size: [width, BAR], colormap: heat.colormap });
     let below = y + BAR + 2;
-    for (value, at, anchor) in
-        [(heat.range[0], [x, below], Anchor::Start), (heat.range[1], [x + width, below], Anchor::End)]
-    {
-        marks.push(Mark::Text { at, text: number(value), size: Size::Body, anchor, quiet: true });
+    let [low, high] = ends(heat.range, [*heat].into_iter());
+    for (text, at, anchor) in [(low, [x, below], Anchor::Start), (high, [x + width, below], Anchor::End)] {
+        marks.push(Mark::Text { at, text, size: Size::Body, anchor, quiet: true });
     }
     BAR + 2 + Size::Body.line()
 }
@@ -185,7 +202,7 @@ struct SharedBar {
 fn shared_bar(figure: &Figure) -> Option<SharedBar> {
     let Bars::Shared(label) = &figure.bars else { return None };
     let heat = figure.panels.iter().find_map(|panel| panel.heat)?;
-    let [low, high] = heat.range.map(number);
+    let [low, high] = ends(heat.range, figure.panels.iter().filter_map(|panel| panel.heat));
     let label = label.split_whitespace().map(str::to_owned).collect();
     Some(SharedBar { colormap: heat.colormap, high, low, label })
 }

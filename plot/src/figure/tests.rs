@@ -121,6 +121,20 @@ fn numbers_are_short() {
 }
 
 #[test]
+fn values_beyond_the_scale_are_said_to_be_there() {
+    let photo = photo();
+    let ends = |values: &[f32], bars: Bars| {
+        let svg = Figure { bars, ..figure(&photo, values, [1, 2], 0.5) }.to_svg().unwrap();
+        [svg.contains(">≤ 0</text>"), svg.contains(">≥ 1</text>")]
+    };
+    for bars in [Bars::Each, Bars::Shared("weight".into())] {
+        assert_eq!(ends(&[0.0, 1.0], bars.clone()), [false, false]);
+        assert_eq!(ends(&[0.5, 1.5], bars.clone()), [false, true]);
+        assert_eq!(ends(&[-0.5, 1.5], bars), [true, true]);
+    }
+}
+
+#[test]
 fn a_scale_without_extent_has_one_colour() {
     let grid = Grid::new(&[0.0], 1, 1).unwrap();
     let color = |colormap| Heat { grid, colormap, range: [0.0, 0.0], opacity: 1.0 }.color(0, 0);
