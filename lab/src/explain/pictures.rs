@@ -56,7 +56,7 @@ impl Scene<'_> {
         Ok(Figure {
             title: capitalised(method.title),
             lines: vec![self.exhibit.found.image.clone(), self.explained_class(method)],
-            panels: vec![self.panel(String::new(), map, scale(map))?],
+            panels: vec![self.panel(String::new(), map, scale(method, map))?],
             columns: 1,
             side: ALONE,
             bars: Bars::Each,
@@ -77,7 +77,7 @@ impl Scene<'_> {
         }];
         for (method, map) in self.explained.methods.iter().zip(&self.exhibit.heatmaps) {
             let baseline = if method.kind == Kind::Baseline { " (baseline)" } else { "" };
-            panels.push(self.panel(format!("{}{baseline}", method.title), map, scale(map))?);
+            panels.push(self.panel(format!("{}{baseline}", method.title), map, scale(method, map))?);
         }
         let mut lines = Vec::new();
         if let Some(target) = &self.exhibit.found.target {
@@ -153,10 +153,10 @@ struct Scale {
     range: [f32; 2],
 }
 
-/// From minus to plus the largest magnitude where there are negative values, else from the smallest to the largest.
-fn scale(map: &Heatmap) -> Scale {
+/// From minus to plus the largest magnitude where the method has signs, else from the smallest to the largest.
+fn scale(method: &MethodInfo, map: &Heatmap) -> Scale {
     let lowest = map.values.iter().copied().fold(f32::INFINITY, f32::min);
-    if lowest < 0.0 {
+    if method.signed {
         let end = largest(map.values.iter().map(|value| value.abs()).collect());
         return Scale { colormap: Colormap::BlueRed, range: [-end, end] };
     }
@@ -200,15 +200,22 @@ fn grey(picture: &Image) -> Image {
 
 #[cfg(test)]
 mod tests {
+    use archaeo_analysis::attribution::method;
+
     use super::*;
 
     #[test]
     fn a_scale_holds_what_a_heatmap_has() {
-        let of = |values: &[f32]| scale(&Heatmap::new(1, values.len(), values.to_vec()));
+        let of_method = |id: &str, values: &[f32]| {
+            scale(method(id).unwrap().info(), &Heatmap::new(1, values.len(), values.to_vec()))
+        };
+        let of = |values: &[f32]| of_method("rollout", values);
         let unsigned = of(&[0.25, 0.5, 2.0]);
         assert_eq!((unsigned.colormap, unsigned.range), (Colormap::Inferno, [0.25, 2.0]));
-        let signed = of(&[-3.0, 0.5, 2.0]);
+        let signed = of_method("occlusion", &[-3.0, 0.5, 2.0]);
         assert_eq!((signed.colormap, signed.range), (Colormap::BlueRed, [-3.0, 3.0]));
+        // Signs belong to the method, whatever this image has.
+        assert_eq!(of_method("occlusion", &[0.5, 2.0]).range, [-2.0, 2.0]);
         // One pixel of many does not decide the scale.
         let mut many = vec![1.0; 2000];
         many[7] = 100.0;
