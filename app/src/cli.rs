@@ -129,6 +129,8 @@ impl Global {
     }
 
     /// What every question of this command line shares.
+    // Without the hub, whose settings are left as they are, no field is left.
+    #[cfg_attr(not(feature = "hub"), allow(clippy::needless_update))]
     pub fn session(&self) -> SessionOptions {
         // Names of files need not be UTF-8; for the record they are as they can be shown.
         let words: Vec<String> =
