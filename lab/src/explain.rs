@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use archaeo_analysis::Keys;
+use archaeo_analysis::answers::probabilities;
 use archaeo_analysis::attention::AttentionMaps;
 use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo, explain_all};
 use archaeo_plot::Image;
@@ -268,10 +269,11 @@ impl Session {
             let (name, image) = image(row);
             return Err(self.not_finite(NotFinite::traced(model, &name, image), opened));
         }
-        let probabilities: Vec<Vec<f64>> = match classes {
-            0 => vec![Vec::new(); batch.len()],
-            _ => evidence.logits().chunks(classes).map(softmax).collect(),
+        let probabilities: Vec<f64> = match classes {
+            0 => Vec::new(),
+            _ => probabilities(evidence.logits(), classes),
         };
+        let of_image = |row: usize| &probabilities[row * classes..][..classes];
         let targets = question.targets.classes(&evidence, &loaded.labels)?;
         let mut by_method = explain_all(question.methods, &evidence, targets.as_deref().unwrap_or_default())?;
         let attention = model.has_attention().then(|| evidence.attention()).transpose()?;
@@ -287,7 +289,7 @@ impl Session {
             let answer = |class: usize| Answer {
                 class,
                 name: question.names[class].clone(),
-                probability: probabilities[row][class],
+                probability: of_image(row)[class],
             };
             let label = || match opened.matching.is_some() {
                 true => question.names.get(loaded.labels[row]).cloned(),
@@ -299,7 +301,7 @@ impl Session {
                 folder: None,
                 label: if dataset.has_labels() { label() } else { None },
                 target: targets.as_ref().map(|targets| answer(targets[row])),
-                predictions: most_probable(&probabilities[row]).into_iter().map(answer).collect(),
+                predictions: most_probable(of_image(row)).into_iter().map(answer).collect(),
                 heatmaps: question
                     .methods
                     .iter()
@@ -351,13 +353,6 @@ fn each_layer(maps: &AttentionMaps, image: usize) -> Vec<Heatmap> {
         Heatmap::new(rows, columns, (0..rows * columns).map(|place| at(place) as f32).collect())
     };
     (0..maps.layers.len()).map(mean).collect()
-}
-
-fn softmax(logits: &[f32]) -> Vec<f64> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - largest).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
 }
 
 /// The classes of the largest probabilities; of equal ones the first come first.
