@@ -28,7 +28,7 @@ pub fn all_or_methods() -> PossibleValuesParser {
 pub fn methods_in_words() -> String {
     let ids: Vec<&str> = attribution::methods().iter().map(|method| method.info().id).collect();
     format!(
-        "Heatmaps to make; all that apply to the model when not given. There are {}; `archaeo attention --help` says what each computes.",
+        "Heatmaps to make; by default all that apply to the model. There are {}; `archaeo attention --help` says what each computes.",
         ids.join(", ")
     )
 }
@@ -57,7 +57,7 @@ pub fn attack_sizes() -> String {
             .map(|family| family.info.id)
             .collect();
         let usual = norm.usual().map(|size| size.to_string()).join(",");
-        format!("{}: {} ({usual} when not given)", ids.join(" and "), norm.describe())
+        format!("{}: {} (default {usual})", ids.join(" and "), norm.describe())
     };
     format!("Sizes of the perturbation. {}", Norm::ALL.map(of_norm).join(". "))
 }

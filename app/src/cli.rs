@@ -67,7 +67,7 @@ pub struct Global {
     /// Where to compute: cpu, or what this program was built with (vulkan, wgpu, metal, cuda, rocm)
     #[arg(long, global = true, hide_short_help = true, default_value = "cpu")]
     pub device: String,
-    /// How matrix products and convolutions are computed on the CPU; the recipe's, or f32, when not given
+    /// Precision of matrix products and convolutions on the CPU; by default the recipe's, or f32
     #[arg(long, global = true, hide_short_help = true, value_enum)]
     pub precision: Option<Precision>,
     /// Ask no network: of hf:OWNER/NAME, take what is in the cache (as HF_HUB_OFFLINE=1 does)
@@ -77,10 +77,10 @@ pub struct Global {
     /// and no file more than 64 times its length
     #[arg(long, global = true, value_name = "SIZE", value_parser = memory_size, hide_short_help = true)]
     pub memory: Option<u64>,
-    /// Seed of every random choice; the configuration's, or 0, when not given
+    /// Seed of every random choice; by default the configuration's, or 0
     #[arg(long, global = true, hide_short_help = true)]
     pub seed: Option<u64>,
-    /// Threads to compute with; all processors when not given. Results do not depend on it
+    /// Number of threads [default: all processors]; results do not depend on it
     #[arg(long, global = true, hide_short_help = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Print help: a summary with -h, all of it with --help

@@ -67,7 +67,7 @@ pub enum InvestigationError {
     Report(#[from] ReportError),
     /// A checkpoint of another kind than was asked for.
     #[error(
-        "{path} holds {found}, but --{name} needs {needed}; give any model under a name of its own with --add NAME={path}"
+        "{path} holds {found}, but --{name} needs {needed}; give any model under another name with --add NAME={path}"
     )]
     WrongKind {
         /// Which file.
@@ -105,7 +105,7 @@ pub enum InvestigationError {
     /// Runs of one model that are not runs of one recipe.
     #[error(
         "{path} holds another network, or one for other images or classes, than the first checkpoint of `{name}`; runs of a model \
-         differ in their seed alone: give it under a name of its own with --add NAME={path}"
+         differ only in their seed: give it under another name with --add NAME={path}"
     )]
     OtherNetwork {
         /// Which file.

@@ -1,4 +1,4 @@
-//! The models under investigation: any number of them, each under a name of its own.
+//! The models under investigation: any number of them, each under its own name.
 //!
 //! Nothing is decided by a name. What can be asked of a model is what it can do (`Classifier::has_attention`), and findings are
 //! kept by name ([`ByModel`]); statistics of two models are kept by the pair.

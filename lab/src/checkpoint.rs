@@ -14,16 +14,16 @@ use crate::error::LabError;
 use crate::session::Session;
 use crate::subject::ModelSource;
 
-/// How a checkpoint is read, and how images are prepared for its model.
+/// How a checkpoint is read and images are preprocessed for its model.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// Where in the checkpoint the model is, if it holds several.
     pub entry: Option<String>,
     /// Fields of the model's specification that are said, each with its value as JSON or a plain word: `heads` and `6`.
     pub specification: Vec<(String, String)>,
-    /// Arrays, or modules, that the checkpoint may lack; they are initialised anew.
+    /// Arrays, or modules, that the checkpoint may lack; they are initialised randomly.
     pub allow_missing: Vec<String>,
-    /// Whether a head of another number of classes is initialised anew.
+    /// Whether a head with another number of classes is replaced by a randomly initialised one.
     pub replace_head: bool,
     /// How images are prepared, before what the checkpoint says.
     pub preprocessing: PreprocessingChoice,

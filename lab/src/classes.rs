@@ -52,7 +52,7 @@ pub(crate) fn read_list(path: &Path) -> Result<String, LabError> {
         .map_err(|source| LabError::Read { path: path.to_owned(), source })
 }
 
-/// Names, one a line.
+/// Names, one per line.
 ///
 /// # Errors
 /// A file that cannot be read, or without a name.

@@ -171,16 +171,16 @@ pub enum LabError {
         sentence: String,
     },
 
-    /// A head that is drawn anew.
+    /// A randomly initialised head.
     #[error(
-        "--replace-head: a head that is drawn anew answers at random, so there is nothing to score; give the checkpoint that was \
+        "--replace-head: a randomly initialised head predicts at random, so there is nothing to score; give the checkpoint that was \
          trained on these classes, or, for part of its classes or for others of the same kind, --class-map FILE (`archaeo attention` \
          needs no head)"
     )]
     ReplacedHead,
-    /// A head of which arrays are drawn anew.
+    /// A head with randomly initialised arrays.
     #[error(
-        "--allow-missing {0}: a head that is drawn anew answers at random, so there is nothing to score; give a checkpoint with its \
+        "--allow-missing {0}: a randomly initialised head predicts at random, so there is nothing to score; give a checkpoint with its \
          head (`archaeo attention` needs none)"
     )]
     MissingHead(String),

@@ -24,7 +24,7 @@ pub struct NamedModel {
     pub kind: Option<Kind>,
     /// Its weights: a file, a folder with one, or `hf:OWNER/NAME@REVISION`.
     pub weights: PathBuf,
-    /// Its own name, where the weights do not say it.
+    /// The model's name, if the checkpoint does not tell.
     pub model: Option<String>,
     /// File of the names of its outputs, where the weights do not say them.
     pub class_names: Option<PathBuf>,
@@ -33,7 +33,7 @@ pub struct NamedModel {
 /// What is to be investigated.
 #[derive(Clone, Debug)]
 pub struct Excavation {
-    /// The images; Sherds when not given, unless a model is given that was not trained on them.
+    /// The images; by default Sherds, unless one of the given models was trained on other data.
     pub data: Option<String>,
     /// Whether an unreadable image is an error instead of being left out.
     pub strict: bool,
@@ -43,9 +43,9 @@ pub struct Excavation {
     pub models: Vec<NamedModel>,
     /// Models of the configuration to train; all of them where this and `models` are empty.
     pub train: Vec<String>,
-    /// Folder for what is found; the same again resumes.
+    /// Folder for the results; the same folder resumes an interrupted run.
     pub out: PathBuf,
-    /// Title of the report; the names of the models and of the data when not given.
+    /// Title of the report; by default the names of the models and of the data.
     pub title: Option<String>,
 }
 

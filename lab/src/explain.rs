@@ -45,7 +45,7 @@ pub struct ExplainOptions {
     pub methods: MethodChoice,
     /// Which class they explain. [`Target::Label`] takes images that were opened to be scored.
     pub target: Target,
-    /// The layer whose heads are shown, from 1; the last when not given.
+    /// The layer whose heads are shown, counted from 1; by default the last.
     pub layer: Option<usize>,
 }
 

@@ -40,7 +40,7 @@ impl Session {
         let model = checkpoint.into_model(Some(described.card), &reading.load_options(), &Device::flex())?;
         if reading.replace_head || reading.allow_missing.iter().any(|name| is_head(name)) {
             self.warning(
-                "what the checkpoint lacks of its head is drawn anew: its answers are random until it is trained",
+                "the part of the head that the checkpoint lacks is initialised randomly: its predictions are random until it is trained",
             );
         }
         let library = export(folder, &model)?;

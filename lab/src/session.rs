@@ -21,17 +21,17 @@ use crate::listener::{Amount, Kind, Listener, Unit, Work};
 pub struct SessionOptions {
     /// Where to compute: `cpu`, or what this was built with.
     pub device: String,
-    /// How matrix products and convolutions are computed on the CPU; a recipe's own, or f32, when not given.
+    /// Precision of matrix products and convolutions on the CPU; by default the recipe's, or f32.
     pub precision: Option<Precision>,
-    /// Seed of every random choice; a recipe's own, or 0, when not given.
+    /// Seed of every random choice; by default the recipe's, or 0.
     pub seed: Option<u64>,
-    /// Threads to compute with; all processors when not given. One number for the whole process.
+    /// Number of threads, for the whole process; by default all processors.
     pub threads: Option<usize>,
     /// Bytes that what is read may take, in the whole process; [`memory`]'s own rule when not given.
     pub memory: Option<u64>,
     /// Whether no network is asked, whatever `hub` says.
     pub offline: bool,
-    /// How the hub is reached; as the environment says when not given.
+    /// Connection to the hub; by default from the environment.
     #[cfg(feature = "hub")]
     pub hub: Option<HubSettings>,
     /// What asks, for the record of run folders: a command line, say.

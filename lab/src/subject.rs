@@ -11,9 +11,9 @@ use crate::error::LabError;
 pub struct ModelSource {
     /// Weights: a file, a folder with one, or `hf:OWNER/NAME@REVISION`.
     pub weights: PathBuf,
-    /// Its name, where the weights do not say it.
+    /// Model name, if the checkpoint does not tell.
     pub name: Option<String>,
-    /// File of the names of its outputs in their order, one a line; with prompts, of what the classes are called there.
+    /// File with the names of its outputs in order, one per line; with prompts, the class names to insert into them.
     pub class_names: Option<PathBuf>,
     /// Zero-shot classes of CLIP: a file of templates, or the name of built-in ones.
     pub prompts: Option<String>,
@@ -33,7 +33,7 @@ impl ModelSource {
 pub struct Subject {
     /// The model.
     pub model: ModelSource,
-    /// The images; Sherds when not given, for models that were trained on them.
+    /// The images; by default Sherds, for models trained on it.
     pub data: Option<String>,
     /// Which split of them; data without splits are asked about as a whole.
     pub split: String,
@@ -75,7 +75,7 @@ impl Subject {
         texts.chain([weights.as_path()]).chain(files).collect()
     }
 
-    /// Refuses to score a head that would be drawn anew.
+    /// Refuses to score a head that would be randomly initialised.
     pub(crate) fn refuse_random_head(&self) -> Result<(), LabError> {
         let Reading { replace_head, allow_missing, .. } = &self.model.reading;
         if *replace_head {

@@ -17,9 +17,9 @@ use crate::session::Session;
 pub struct Training<'a> {
     /// How, as [`Session::recipe`] reads it.
     pub recipe: &'a RecipeFile,
-    /// The images; the recipe's when not given, else Sherds.
+    /// The images; by default the recipe's, else Sherds.
     pub data: Option<&'a str>,
-    /// The run folder; the same again resumes.
+    /// The run folder; the same folder resumes an interrupted run.
     pub out: &'a Path,
     /// Whether an unreadable image is an error instead of being left out.
     pub strict: bool,

@@ -18,20 +18,20 @@ Examples:
   archaeo excavate --set models.vit.seeds=3  the ViT from three seeds
   archaeo excavate --out runs/first         again, to resume an interrupted one"))]
 pub struct Excavate {
-    /// Images; sherds when not given
+    /// Images [default: sherds]
     #[arg(
         long,
         value_name = "SOURCE",
-        long_help = "Images to investigate on; sherds when not given, unless a model is given that was not trained on them."
+        long_help = "Images to investigate; by default sherds, unless one of the given models was trained on other data."
     )]
     pub data: Option<String>,
-    /// Folder for what is found; the same again resumes
+    /// Folder for the results; the same folder resumes an interrupted run
     #[arg(long, value_name = "DIR", default_value = "archaeo-out")]
     pub out: PathBuf,
-    /// Short training, small samples: a first look
+    /// Short training and small samples: a first look
     #[arg(long, long_help = "A short training and small samples: a first look, not a result.")]
     pub quick: bool,
-    /// Title of the report; the names of the models and of the data when not given
+    /// Title of the report; by default the names of the models and of the data
     #[arg(long, value_name = "TEXT", value_parser = title, hide_short_help = true)]
     pub title: Option<String>,
     /// Treat an unreadable image as an error instead of leaving it out
@@ -46,10 +46,10 @@ pub struct Excavate {
             investigated; where none is, those of the configuration are trained first."
     )]
     pub vit: Option<PathBuf>,
-    /// Its name, where the checkpoint and its config.json do not say it
+    /// Model name, if the checkpoint and its config.json do not tell
     #[arg(long, value_name = "NAME", requires = "vit", hide_short_help = true, help_heading = "Models")]
     pub vit_model: Option<String>,
-    /// Names of its outputs in their order, one a line, where the checkpoint does not say them
+    /// File with the names of its outputs in order, one per line, if the checkpoint does not have them
     #[arg(long, value_name = "FILE", requires = "vit", hide_short_help = true, help_heading = "Models")]
     pub vit_class_names: Option<PathBuf>,
     /// Trained CNN
@@ -60,23 +60,23 @@ pub struct Excavate {
         long_help = "A trained CNN, under the name `cnn`."
     )]
     pub cnn: Option<PathBuf>,
-    /// Its name, where the checkpoint and its config.json do not say it
+    /// Model name, if the checkpoint and its config.json do not tell
     #[arg(long, value_name = "NAME", requires = "cnn", hide_short_help = true, help_heading = "Models")]
     pub cnn_model: Option<String>,
-    /// Names of its outputs in their order, one a line, where the checkpoint does not say them
+    /// File with the names of its outputs in order, one per line, if the checkpoint does not have them
     #[arg(long, value_name = "FILE", requires = "cnn", hide_short_help = true, help_heading = "Models")]
     pub cnn_class_names: Option<PathBuf>,
-    /// One more trained model, under a name of its own
+    /// Another trained model, under a name
     #[arg(
         long,
         value_name = "NAME=FILE",
         value_parser = named::<PathBuf>,
         help_heading = "Models",
-        long_help = "One more trained model of any kind, under a name of its own: --add swin=swin.safetensors. May be given again; files of \
+        long_help = "Another trained model of any kind, under a name: --add swin=swin.safetensors. May be repeated; files of \
             one name are runs of one model, trained from other seeds."
     )]
     pub add: Vec<(String, PathBuf)>,
-    /// What the model of a name is, where its checkpoint and config.json do not say it
+    /// Architecture of the model NAME, if its checkpoint and config.json do not tell
     #[arg(
         long = "model",
         value_name = "NAME=MODEL",
@@ -85,7 +85,7 @@ pub struct Excavate {
         help_heading = "Models"
     )]
     pub model: Vec<(String, String)>,
-    /// Names of the outputs of the model of a name in their order, one a line, where its checkpoint does not say them
+    /// File with the names of the outputs of the model NAME in order, one per line, if its checkpoint does not have them
     #[arg(
         long = "class-names",
         value_name = "NAME=FILE",
@@ -111,12 +111,12 @@ pub struct Excavate {
         long_help = "A TOML file, or a name that `archaeo configs` lists: how to train, and how much each study looks at."
     )]
     pub config: Option<PathBuf>,
-    /// Change one entry of it, such as epochs=5
+    /// Override one entry of the configuration, such as epochs=5
     #[arg(
         long = "set",
         value_name = "KEY=VALUE",
         help_heading = "Configuration",
-        long_help = "Change one entry of the configuration, such as epochs=5, models.vit.learning_rate=0.0005 or \
+        long_help = "Override one entry of the configuration, such as epochs=5, models.vit.learning_rate=0.0005 or \
             studies.attacks.images=500."
     )]
     pub set: Vec<String>,
@@ -133,7 +133,7 @@ pub struct Report {
     /// Folder of an investigation
     #[arg(value_name = "DIR", default_value = "archaeo-out")]
     pub folder: PathBuf,
-    /// Title of the report; that of the investigation, or the names of its models and data, when not given
+    /// Title of the report; by default that of the investigation, or the names of its models and data
     #[arg(long, value_name = "TEXT", value_parser = title)]
     pub title: Option<String>,
 }

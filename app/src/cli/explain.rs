@@ -42,7 +42,7 @@ pub struct Explain {
     #[arg(
         value_name = "IMAGE",
         help_heading = "Explanation",
-        long_help = "Images to explain: files, folders, or any SOURCE; those of --data when not given."
+        long_help = "Images to explain: files, folders, or any SOURCE; by default those of --data."
     )]
     pub images: Vec<String>,
     /// Heatmaps: all, or some of them
@@ -67,7 +67,7 @@ pub struct Explain {
             identifier, or the number of its output, from 0."
     )]
     pub target: String,
-    /// Layer whose heads are shown, from 1; the last when not given
+    /// Layer whose heads are shown, counted from 1 [default: the last]
     #[arg(
         long,
         value_name = "N",

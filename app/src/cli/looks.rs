@@ -30,7 +30,7 @@ pub struct Data {
     #[arg(
         long,
         requires = "sheet",
-        long_help = "Split to show on the contact sheet; the first of test, val, all when not given."
+        long_help = "Split to show on the contact sheet; by default the first of test, val, all."
     )]
     pub split: Option<String>,
     /// Images of each class on it
@@ -56,7 +56,7 @@ Examples:
 
 `archaeo models --help` shows all options.")]
 pub struct Models {
-    /// What about them; without it, all names are listed
+    /// What to show; without it, all names are listed
     #[command(subcommand)]
     pub action: Option<ModelsAction>,
 }
@@ -82,20 +82,20 @@ Writes model.safetensors and config.json. In Python then:
 Example:
   archaeo export --weights vit.safetensors --out exported/")]
 pub struct Export {
-    /// Trained weights, in any form that is read
+    /// Trained weights in any supported format
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
-    /// Its name, where the weights do not say it
+    /// Model name, if the checkpoint does not tell
     #[arg(
         long,
         value_name = "NAME",
-        long_help = "Name of the model, where the checkpoint and its config.json do not say it."
+        long_help = "Name of the model, if the checkpoint and its config.json do not tell."
     )]
     pub model: Option<String>,
     /// Folder to write
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// How the checkpoint is read, and its images prepared.
+    /// How the checkpoint is read and images are preprocessed.
     #[command(flatten)]
     pub reading: Reading,
 }

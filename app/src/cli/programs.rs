@@ -74,7 +74,7 @@ pub struct Init {
     /// Which one, by its name in `archaeo configs`
     #[arg(value_name = "NAME", default_value = "excavate")]
     pub name: String,
-    /// File to write; NAME.toml when not given
+    /// File to write [default: NAME.toml]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Replace a file that is there

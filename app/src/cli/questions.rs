@@ -46,7 +46,7 @@ Examples:
   archaeo attention --weights vit.safetensors --layer 1,2
   archaeo attention --weights vit.safetensors --data scans/ --export heads.npz"))]
 pub struct Attention {
-    /// Layers to show, from 1; all when not given
+    /// Layers to show, counted from 1 [default: all]
     #[arg(
         long,
         value_name = "N,N",
@@ -54,7 +54,7 @@ pub struct Attention {
         value_parser = from_one,
         allow_hyphen_values = true,
         help_heading = "Attention",
-        long_help = "Layers to show, numbered from 1; all when not given. Rollout goes through all of them in any case."
+        long_help = "Layers to show, counted from 1; by default all. Rollout always uses all of them."
     )]
     pub layer: Vec<usize>,
     /// Heatmaps in the export
@@ -72,7 +72,7 @@ pub struct Attention {
     /// How heads are fused in the rollout
     #[arg(long, value_enum, default_value_t = Fusion::Mean, help_heading = "Attention")]
     pub fusion: Fusion,
-    /// Share of the smallest weights of each row left out of the rollout
+    /// Share of the smallest weights of each row that the rollout discards
     #[arg(
         long,
         hide_short_help = true,

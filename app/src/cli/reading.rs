@@ -1,4 +1,4 @@
-//! How a checkpoint is read, and how images are prepared for its model.
+//! How a checkpoint is read and images are preprocessed for its model.
 
 use std::num::NonZeroUsize;
 
@@ -6,17 +6,17 @@ use archaeo_models::{Fit, Interpolation, PreprocessingChoice};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-/// How a checkpoint is read, and how images are prepared for its model.
+/// How a checkpoint is read and images are preprocessed for its model.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Checkpoint")]
 pub struct Reading {
-    /// Where in the checkpoint the model is, if it holds several, such as teacher or state_dict
+    /// Key of the model in the checkpoint if it holds several, such as teacher or state_dict
     #[arg(long, hide_short_help = true, value_name = "NAME")]
     pub entry: Option<String>,
-    /// Attention heads per layer of a Vision Transformer, which no array shows
+    /// Attention heads per layer of a vision transformer, if the arrays do not tell
     #[arg(long, hide_short_help = true, value_name = "N")]
     pub heads: Option<NonZeroUsize>,
-    /// What the head of a Vision Transformer reads
+    /// What the head of a vision transformer reads
     #[arg(long, hide_short_help = true, value_enum)]
     pub pooling: Option<ReadOut>,
     /// Patches along each side of the image, such as 14
@@ -25,10 +25,10 @@ pub struct Reading {
     /// Any field of the model's specification, such as epsilon=1e-5 (see `network` of `archaeo models show NAME --json`)
     #[arg(long, hide_short_help = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub spec: Vec<(String, String)>,
-    /// Let the checkpoint lack these arrays, which are then initialised anew (a name, or a module such as head)
+    /// Accept a checkpoint without these arrays and initialise them randomly (a name, or a module such as head)
     #[arg(long, hide_short_help = true, value_name = "NAME", value_delimiter = ',')]
     pub allow_missing: Vec<String>,
-    /// Initialise the head anew where the checkpoint's has another number of classes than the data
+    /// Replace the head by a randomly initialised one if its number of classes differs from the data's
     #[arg(long, hide_short_help = true)]
     pub replace_head: bool,
     /// Side of the model's input in pixels; learned positions are resampled to it
@@ -78,7 +78,7 @@ impl Reading {
     }
 }
 
-/// What the head of a Vision Transformer reads.
+/// What the head of a vision transformer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ReadOut {
     /// The class token
@@ -121,7 +121,7 @@ fn interpolation() -> impl TypedValueParser<Value = Interpolation> {
 pub enum Shape {
     /// Resize the shorter side and cut out the middle
     Crop,
-    /// Resize both sides, whatever becomes of the proportions
+    /// Resize both sides to the model's size, ignoring the aspect ratio
     Squash,
 }
 

@@ -20,7 +20,7 @@ pub struct Subject {
             hf:OWNER/NAME@REVISION."
     )]
     pub weights: PathBuf,
-    /// Its name, where the weights do not say it
+    /// Model name, if the checkpoint does not tell
     #[arg(
         long,
         value_name = "NAME",
@@ -28,42 +28,42 @@ pub struct Subject {
             it."
     )]
     pub model: Option<String>,
-    /// Images; sherds when not given
+    /// Images [default: sherds]
     #[arg(
         long,
         value_name = "SOURCE",
-        long_help = "Images to use; sherds when not given, for models that were trained on them."
+        long_help = "Images to use; by default sherds, for models trained on it."
     )]
     pub data: Option<String>,
     /// Which split of them
     #[arg(long, default_value = "test")]
     pub split: String,
-    /// Use so many of them, drawn by --seed
+    /// Use only N of them, sampled with --seed
     #[arg(
         long,
         value_name = "N",
-        long_help = "Use only so many images: a sample drawn by --seed in which each class has its share of the split, \
+        long_help = "Use only N images: a stratified sample drawn with --seed, with the classes' shares of the split \
             and at least one image where N allows it."
     )]
     pub limit: Option<NonZeroUsize>,
     /// Treat an unreadable image as an error instead of leaving it out
     #[arg(long, hide_short_help = true)]
     pub strict: bool,
-    /// Names of the outputs, one a line
+    /// File with the names of the outputs, one per line
     #[arg(
         long,
         hide_short_help = true,
         value_name = "FILE",
-        long_help = "Names of the model's outputs in their order, one a line, where the checkpoint does not say them; \
-            with --prompts, what the classes are called there (the data's own names when not given)."
+        long_help = "File with the names of the model's outputs in order, one per line, if the checkpoint does not have them; \
+            with --prompts, the class names to insert into them (by default those of the data)."
     )]
     pub class_names: Option<PathBuf>,
-    /// Which class of the data is which output
+    /// Map from the data's classes to the model's outputs
     #[arg(
         long,
         hide_short_help = true,
         value_name = "FILE",
-        long_help = "Which class of the data is which output: a line for each, the data's class, a comma, and the model's \
+        long_help = "Map from the data's classes to the model's outputs: one line per class with the data's class, a comma, and the model's \
             by name, WordNet identifier or number (from 0), or nothing to leave it out. Classes without a line \
             are matched by name."
     )]
@@ -74,20 +74,20 @@ pub struct Subject {
         hide_short_help = true,
         value_name = "FILE",
         conflicts_with_all = ["allow_missing", "replace_head"],
-        long_help = "Zero-shot classes of CLIP: a file of templates such as `a photo of a {}.`, one a line, or imagenet \
+        long_help = "Zero-shot classes of CLIP: a file of templates such as `a photo of a {}.`, one per line, or imagenet \
             or cifar for those that CLIP was published with."
     )]
     pub prompts: Option<String>,
-    /// Write what is behind the numbers
+    /// Write per-image results
     #[arg(
         long,
         value_name = "FILE",
         help_heading = "Output",
-        long_help = "Write what is behind the numbers, with names of images and labels, in the data set's own order: \
+        long_help = "Write per-image results, with image names and labels, in the order of the data set: \
             arrays to .safetensors or .npz, a table to .csv or .parquet."
     )]
     pub export: Option<PathBuf>,
-    /// Images computed at once; results do not depend on it
+    /// Images per batch; results do not depend on it
     #[arg(
         long,
         value_name = "N",
@@ -97,7 +97,7 @@ pub struct Subject {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub batch_size: u16,
-    /// How the checkpoint is read, and its images prepared.
+    /// How the checkpoint is read and images are preprocessed.
     #[command(flatten)]
     pub reading: Reading,
 }

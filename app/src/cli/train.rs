@@ -22,16 +22,16 @@ pub struct Train {
     /// Recipe: a TOML file, or a name from `archaeo configs`
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Images; the recipe's when not given, else sherds
+    /// Images; by default the recipe's, else sherds
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
-    /// Change one entry of the recipe, such as epochs=5
+    /// Override one entry of the recipe, such as epochs=5
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Run folder; the same again resumes
+    /// Run folder; the same folder resumes an interrupted run
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Number of runs, each with a seed of its own
+    /// Number of runs with different seeds
     #[arg(
         long,
         value_name = "N",
@@ -39,14 +39,14 @@ pub struct Train {
             much their results differ. The same as `seeds` in the recipe; the data is split alike for all runs."
     )]
     pub seeds: Option<NonZeroUsize>,
-    /// What is written of the training's course
+    /// Logs of the training to write
     #[arg(
         long = "tracker",
         value_name = "NAME,NAME",
         value_delimiter = ',',
         value_parser = choices::trackers(),
         hide_short_help = true,
-        long_help = "What is written of the training's course: metrics,tensorboard when not given. The same as `trackers` in the recipe."
+        long_help = "Logs of the training to write [default: metrics,tensorboard]. The same as `trackers` in the recipe."
     )]
     pub trackers: Vec<String>,
     /// Treat an unreadable image as an error instead of leaving it out

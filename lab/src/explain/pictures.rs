@@ -43,7 +43,7 @@ pub(super) fn pictures(explained: &Explained, exhibit: &Exhibit) -> Result<Vec<(
     Ok(files)
 }
 
-/// One image, and what is told of it.
+/// One image and its caption.
 struct Scene<'a> {
     explained: &'a Explained,
     exhibit: &'a Exhibit,

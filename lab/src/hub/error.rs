@@ -10,7 +10,7 @@ use super::download::ATTEMPTS;
 #[derive(Debug, Error)]
 pub enum HubError {
     /// It cannot be a name on the hub.
-    #[error("{0} is no name on the hub; give hf:OWNER/NAME or hf:OWNER/NAME@REVISION")]
+    #[error("{0} is not a name of a model on the hub; give hf:OWNER/NAME or hf:OWNER/NAME@REVISION")]
     Name(String),
     /// It was never downloaded, and no network may be asked.
     #[error("{reference} is not in the cache and {reason}; {by_hand}")]

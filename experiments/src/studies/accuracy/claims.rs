@@ -10,7 +10,7 @@ use crate::report::Names;
 use crate::report::names::{capitalised, listed};
 use crate::subjects::ModelName;
 
-/// Pairs whose tests are told one by one.
+/// Pairs whose tests are reported one by one.
 const MOST_PAIRS: usize = 3;
 
 pub(super) fn claims(findings: &AccuracyFindings, names: &Names) -> Vec<Claim> {
