@@ -73,8 +73,8 @@ pub struct Global {
     /// Ask no network: of hf:OWNER/NAME, take what is in the cache (as HF_HUB_OFFLINE=1 does)
     #[arg(long, global = true, hide_short_help = true)]
     pub offline: bool,
-    /// Memory that what is read may take in all, such as 8GiB; a file may then take as much of it as it needs. When not given, 2GiB,
-    /// and no file more than 64 times its length
+    /// Memory that reading may use in all, such as 8GiB; a file may then use as much of it as it needs. By default 2GiB, and at most
+    /// 64 times its length per file
     #[arg(long, global = true, value_name = "SIZE", value_parser = memory_size, hide_short_help = true)]
     pub memory: Option<u64>,
     /// Seed of every random choice; by default the configuration's, or 0

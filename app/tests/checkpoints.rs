@@ -154,7 +154,7 @@ fn what_is_missing_is_listed_unless_it_is_allowed() {
     let sentence = fail(&mut attention("head.weight"));
     assert!(sentence.contains("does not fit"), "{sentence}");
     let sentence = fail(evaluate(folder.path()).args(["--allow-missing", "head"]));
-    assert!(sentence.contains("a head that is drawn anew answers at random"), "{sentence}");
+    assert!(sentence.contains("a randomly initialised head predicts at random"), "{sentence}");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_head_of_other_classes_is_refused_and_not_replaced_by_one_that_answers_at_ra
     assert!(sentence.contains("it has no output for any of the data's classes"), "{sentence}");
     assert!(sentence.contains("its outputs are a, b, c, d"), "{sentence}");
     let sentence = fail(evaluate(folder.path()).arg("--replace-head"));
-    assert!(sentence.contains("a head that is drawn anew answers at random"), "{sentence}");
+    assert!(sentence.contains("a randomly initialised head predicts at random"), "{sentence}");
 }
 
 #[test]

@@ -332,7 +332,7 @@ fn a_head_that_is_drawn_anew_is_not_scored() {
         for options in [&["--replace-head"][..], &["--allow-missing", "linear.bias"]] {
             let sentence = fail(ask(command, &weights, &data).args(options));
             assert!(
-                sentence.contains(options[0]) && sentence.contains("drawn anew answers at random"),
+                sentence.contains(options[0]) && sentence.contains("initialised head predicts at random"),
                 "{sentence}"
             );
         }

@@ -265,7 +265,10 @@ fn what_cannot_be_fetched_is_explained() {
         &[address, "has no hf:owner/none; check owner, name and revision"],
     );
     has(said(address, "hf:owner/tiny@none", false), &["has no hf:owner/tiny@none"]);
-    has(said(address, "hf:tiny", false), &["hf:tiny is no name on the hub; give hf:OWNER/NAME"]);
+    has(
+        said(address, "hf:tiny", false),
+        &["hf:tiny is not a name of a model on the hub; give hf:OWNER/NAME"],
+    );
 
     server.behave(Behaviour { flip: true, ..Behaviour::default() });
     let damaged = said(address, "hf:owner/tiny", false);

@@ -219,7 +219,7 @@ fn a_token_is_one_line() {
     let (endpoint, requests) = serve(honest);
     let wrong = HubSettings { token: Some("two\nlines".into()), ..hub(&endpoint, home.path()) };
     let sentence = ask(wrong).unwrap_err();
-    assert!(sentence.contains("set HF_TOKEN anew"), "{sentence}");
+    assert!(sentence.contains("correct HF_TOKEN"), "{sentence}");
     assert!(requests.lock().unwrap().is_empty());
 }
 
@@ -414,7 +414,10 @@ fn headers_that_make_no_sense() {
     let home = tempfile::tempdir().unwrap();
     for endpoint in ["huggingface.co", "file:///etc", "http://", "http://a b"] {
         let sentence = ask(hub(endpoint, home.path())).unwrap_err();
-        assert!(sentence.contains("is no address") && sentence.contains("check HF_ENDPOINT"), "{sentence}");
+        assert!(
+            sentence.contains("is not a valid address") && sentence.contains("check HF_ENDPOINT"),
+            "{sentence}"
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which cue decides when shape and texture disagree (Geirhos et al., 2019).
 //!
-//! Where the label is the shape, as in Sherds, a perfect model has a shape bias of 1, and ½ is no point of indifference: a
+//! Where the label is the shape, as in Sherds, a perfect model has a shape bias of 1, and ½ is not a neutral value: a
 //! model that does not look at textures at all is far above it. What has a zero is how much oftener the texture's class is
 //! named than by a model that errs as often but takes no notice of the texture ([`texture_following`]).
 

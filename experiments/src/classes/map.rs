@@ -44,7 +44,8 @@ impl ClassMap {
             .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
         let (mut rows, mut mistakes) = (Vec::new(), Vec::new());
         for (i, record) in reader.records().enumerate() {
-            let record = record.map_err(|error| format!("{file} is no table ({error}); correct it"))?;
+            let record =
+                record.map_err(|error| format!("{file} is not a valid table ({error}); correct it"))?;
             let line = record.position().map_or(i as u64 + 1, csv::Position::line);
             let mut fields = record.iter();
             let class = fields.next().unwrap_or("").to_owned();

@@ -1,4 +1,4 @@
-//! Map from the data's classes to the model's outputs of a model.
+//! Which class of the data is which output of a model.
 //!
 //! A label is an index into the data's classes, in an order that the data set has (folders by name, say); a model's output
 //! is an index into the classes it was trained on, in an order of its own. [`match_classes`] finds out what belongs together

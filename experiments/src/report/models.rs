@@ -117,7 +117,7 @@ fn curves(trained: &[&ModelFindings], names: &Names) -> Block {
         title: "Training.".into(),
         caption:
             "Accuracy on the validation split and losses after each epoch. Training loss includes whatever \
-                  smoothing and mixing the recipe has, so that it may lie above the validation loss."
+                  smoothing and mixing the recipe has, so it may exceed the validation loss."
                 .into(),
         panels: vec![Panel::chart(&accuracy), Panel::chart(&loss)],
         data: Some(history_table(trained, names)),

@@ -12,7 +12,7 @@ impl Address {
     /// # Errors
     /// The text, as a reason.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no address");
+        let wrong = || format!("`{text}` is not a valid address");
         let uri: Uri = text.split('#').next().unwrap_or_default().parse().map_err(|_| wrong())?;
         let known = matches!(uri.scheme_str(), Some("http" | "https"));
         let has_host = uri.host().is_some_and(|host| !host.is_empty());

@@ -48,9 +48,7 @@ impl Client {
             .as_ref()
             .is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '))
         {
-            return Err(Failure::Nonsense(
-                "the token holds characters that no token has; set HF_TOKEN anew".into(),
-            ));
+            return Err(Failure::Nonsense("the token contains invalid characters; correct HF_TOKEN".into()));
         }
         let agent = Agent::config_builder()
             .max_redirects(0)
@@ -110,7 +108,7 @@ impl Client {
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut bounded, &mut bytes)
             .map_err(|error| Failure::Unreachable(error.to_string()))?;
-        String::from_utf8(bytes).map_err(|_| Failure::Nonsense("its answer is no text".into()))
+        String::from_utf8(bytes).map_err(|_| Failure::Nonsense("its response is not text".into()))
     }
 }
 

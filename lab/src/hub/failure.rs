@@ -26,7 +26,7 @@ impl Failure {
     pub fn of_request(error: ureq::Error) -> Self {
         match error {
             ureq::Error::Timeout(_) => Self::Unreachable("it did not answer in time".into()),
-            ureq::Error::BadUri(address) => Self::Nonsense(format!("`{address}` is no address")),
+            ureq::Error::BadUri(address) => Self::Nonsense(format!("`{address}` is not a valid address")),
             ureq::Error::Http(error) => Self::Nonsense(error.to_string()),
             ureq::Error::LargeResponseHeader(..) => Self::Nonsense("its headers have no end".into()),
             error => Self::Unreachable(error.to_string()),

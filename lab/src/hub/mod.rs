@@ -112,7 +112,7 @@ impl Hub<'_> {
         let info: Info = serde_json::from_str(&client.get_text(&address)?)
             .map_err(|error| Failure::Nonsense(error.to_string()))?;
         if !is_hexadecimal(&info.sha) {
-            return Err(Failure::Nonsense(format!("`{}` is no commit", shortened(&info.sha))));
+            return Err(Failure::Nonsense(format!("`{}` is not a commit", shortened(&info.sha))));
         }
         let repository = Repository::new(cache, reference);
         let commit = &info.sha;

@@ -35,7 +35,7 @@ pub(super) fn chapter(findings: &ShapeBiasFindings, _: &Investigation, names: &N
         &format!(
             "On images whose shape and texture belong to different classes: shape decisions over shape and texture \
              decisions. The label is the shape, so that 50 % is not neutral. Influence of the texture: how often its class is named, \
-             minus how often it would be if the model's answers were dealt out anew among the images of a shape (permutation \
+             minus how often it would be if the model's answers were permuted among the images of a shape (permutation \
              test).{compared}"
         ),
         &[("Geirhos et al., 2019", "https://arxiv.org/abs/1811.12231")],
@@ -63,8 +63,8 @@ fn following(findings: &ShapeBiasFindings, names: &Names) -> Block {
     });
     Block::Table(Table {
         caption: "How often the texture's class is named, and how often it would be by a model with the same answers to each shape \
-                  that takes no notice of textures (its answers dealt out anew within the shape); the difference is in points, and 0 \
-                  is no influence."
+                  that takes no notice of textures (its answers permuted within the shape); the difference is in points, and 0 \
+                  means no influence."
             .into(),
         columns: vec![
             Column::words("Model"),
@@ -135,7 +135,7 @@ fn chart(findings: &ShapeBiasFindings, names: &Names) -> Block {
         title: "Which cue decides.".into(),
         caption: format!(
             "On {} the shape is of one class and the texture of another. Shown is how often the shape's class is named, among \
-             answers that name either. The label is the shape: 100 % is right, and 50 % is no point of indifference, for a model \
+             answers that name either. The label is the shape: 100 % is right, and 50 % is not a neutral value, for a model \
              that takes no notice of textures names a texture's class only by mistake. Lines are intervals. It can be compared with \
              models trained on the same data, and with the same model's accuracy where textures agree with the class or are \
              independent of it; not with figures for models of photographs.",

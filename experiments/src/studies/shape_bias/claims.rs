@@ -162,7 +162,7 @@ fn shape(findings: &ShapeBiasFindings, names: &Names) -> Claim {
         statement,
         evidence: format!(
             "Shape decisions among decisions for shape or texture: {}{comparison}. The label is the shape, so that 100\u{a0}% is \
-             right and 50\u{a0}% no point of indifference; the figure compares models trained on the same data, not with models of \
+             right and 50\u{a0}% not a neutral value; the figure compares models trained on the same data, not with models of \
              photographs.",
             biases.join(", "),
         ),

@@ -20,7 +20,7 @@ pub(super) fn definitions(found: &TrustFindings) -> Vec<(String, Text)> {
                  difference, and exact McNemar p < 0.05): not to be trusted. A class with {FEWEST_OF_CLASS} or more images \
                  of which at most {} are right: not to be trusted on that class; one of which more are right, but whose interval, \
                  which holds for all classes at once, includes {}: not shown to be right more often than wrong on it. Else the model is said to be right \
-                 as often as it is on images like these, which is no promise for others.",
+                 as often as it is on images like these, which says nothing about other images.",
                 percent(NEARLY_CONSTANT),
                 percent(MOSTLY_ONE_CLASS),
                 percent(HALF),
