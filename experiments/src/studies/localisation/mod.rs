@@ -7,9 +7,9 @@ mod scores;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{
-    Attribution, Cost, Evidence, Heatmap, Kind, explain_all, method as method_of_id, methods_for,
+    Attribution, Cost, Evidence, Kind, explain_all, method as method_of_id, methods_for,
 };
-use archaeo_analysis::faithfulness::object_share;
+use archaeo_analysis::faithfulness::{MaskScores, object_share};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
 use archaeo_data::Sample;
 use archaeo_models::Classifier;
@@ -18,7 +18,7 @@ use archaeo_training::images::preprocess_mask;
 use serde::{Deserialize, Serialize};
 
 use self::findings::LocalisationFindings;
-use self::scores::{ImageScores, Scores};
+use self::scores::Scores;
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
 use crate::report::Names;
@@ -117,17 +117,9 @@ impl Study for LocalisationStudy {
             let record = |(i, sample): (usize, &Sample)| {
                 let Some(truth) = &sample.truth else { return Scored::default() };
                 let mask = preprocess_mask(&truth.mask, preprocessing);
-                let object_share = object_share(&mask);
-                if [0.0, 1.0].contains(&object_share) {
-                    return Scored { object_share: Some(object_share), scores: None };
-                }
-                let side = preprocessing.image_size;
-                let scores =
-                    |heatmaps: &Vec<Heatmap>| ImageScores::of(&heatmaps[i].resized(side, side), &mask);
-                Scored {
-                    object_share: Some(object_share),
-                    scores: Some(heatmaps.iter().map(scores).collect()),
-                }
+                let size = [preprocessing.image_size; 2];
+                let scores = heatmaps.iter().map(|of_method| MaskScores::of(&of_method[i], &mask, size));
+                Scored { object_share: Some(object_share(&mask)), scores: scores.collect() }
             };
             Ok(batch.samples.iter().enumerate().map(record).collect())
         }))
@@ -172,7 +164,7 @@ pub struct Scored {
     /// Share of the model's input that is the object; `None` where its mask is not known.
     object_share: Option<f64>,
     /// Of every method, explanations and then baselines; `None` where the model sees nothing of the object, or nothing else.
-    scores: Option<Vec<ImageScores>>,
+    scores: Option<Vec<MaskScores>>,
 }
 
 /// The explanations that are asked for and apply to a model, and then the baselines.
