@@ -6,19 +6,17 @@ pub mod findings;
 mod scores;
 
 use archaeo_analysis::Keys;
-use archaeo_analysis::attribution::{
-    Attribution, Cost, Evidence, Kind, explain_all, method as method_of_id, methods_for,
-};
+use archaeo_analysis::attribution::{Attribution, Evidence, explain_all};
 use archaeo_analysis::faithfulness::{MaskScores, object_share};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
 use archaeo_data::Sample;
-use archaeo_models::Classifier;
 use archaeo_training::RecipeError;
 use archaeo_training::images::preprocess_mask;
 use serde::{Deserialize, Serialize};
 
 use self::findings::LocalisationFindings;
 use self::scores::Scores;
+use super::explained::{check_methods, scored_methods};
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
 use crate::report::Names;
@@ -44,16 +42,6 @@ impl Default for LocalisationOptions {
     }
 }
 
-impl LocalisationOptions {
-    fn wants(&self, method: &dyn Attribution) -> bool {
-        let info = method.info();
-        match self.methods.is_empty() {
-            true => info.cost == Cost::Shared,
-            false => self.methods.iter().any(|id| method_of_id(id).is_some_and(|of| of.info().id == info.id)),
-        }
-    }
-}
-
 impl Options for LocalisationOptions {
     fn quick() -> Self {
         Self { images: 128, ..Self::default() }
@@ -61,16 +49,7 @@ impl Options for LocalisationOptions {
 
     fn check(&self) -> Result<(), RecipeError> {
         at_least("studies.localisation.images", 2, "at least 2", self.images)?;
-        let known =
-            |id: &&String| method_of_id(id).is_some_and(|method| method.info().kind == Kind::Explanation);
-        match self.methods.iter().find(|id| !known(id)) {
-            None => Ok(()),
-            Some(unknown) => Err(RecipeError::Range {
-                key: "studies.localisation.methods",
-                allowed: "explanations that `archaeo attention --help` lists",
-                found: format!("`{unknown}`"),
-            }),
-        }
+        check_methods("studies.localisation.methods", &self.methods)
     }
 }
 
@@ -108,7 +87,7 @@ impl Study for LocalisationStudy {
         let model = scene.model(unit.model);
         let preprocessing = &model.card().preprocessing;
         let options = scene.options.of::<Self>();
-        let methods = methods_of(model, &options);
+        let methods = scored_methods(model, &options.methods);
         Ok(Box::new(move |batch| {
             let ids = batch.ids();
             let keys = Keys { seed: scene.seed, images: &ids };
@@ -139,7 +118,7 @@ impl Study for LocalisationStudy {
                         |&image: &usize| records[image].scores.as_ref().expect("it is scored")[place];
                     Scores::new(method.info(), unit.model, scored.iter().map(of_image))
                 };
-                let methods = methods_of(scene.model(unit.model), &options);
+                let methods = scored_methods(scene.model(unit.model), &options.methods);
                 (unit.model, methods.iter().enumerate().map(of_method).collect())
             })
             .collect();
@@ -165,13 +144,6 @@ pub struct Scored {
     object_share: Option<f64>,
     /// Of every method, explanations and then baselines; `None` where the model sees nothing of the object, or nothing else.
     scores: Option<Vec<MaskScores>>,
-}
-
-/// The explanations that are asked for and apply to a model, and then the baselines.
-fn methods_of(model: &Classifier, options: &LocalisationOptions) -> Vec<&'static dyn Attribution> {
-    let mut explanations = methods_for(model, Kind::Explanation);
-    explanations.retain(|method| options.wants(*method));
-    [explanations, methods_for(model, Kind::Baseline)].concat()
 }
 
 #[cfg(test)]
