@@ -4,6 +4,7 @@
 //! an image is handed on as an [`Exhibit`] and dropped, so that memory holds one batch whatever the number of images.
 
 mod arrays;
+mod faithfulness;
 mod folder;
 mod localisation;
 mod methods;
@@ -23,6 +24,7 @@ use archaeo_training::images::{preprocess, to_tensor};
 use rayon::prelude::*;
 use serde::Serialize;
 
+pub use self::faithfulness::{Faithfulness, MethodScore};
 use self::folder::Folder;
 use self::localisation::Truths;
 pub use self::localisation::{ImageScores, Localisation, LocalisationScore, Over};
@@ -49,6 +51,8 @@ pub struct ExplainOptions {
     pub target: Target,
     /// The layer whose heads are shown, from 1; the last when not given.
     pub layer: Option<usize>,
+    /// The most images on which the methods are scored; below 10, they are not.
+    pub scored: usize,
 }
 
 /// What was found about all images.
@@ -72,6 +76,8 @@ pub struct Explained {
     pub methods: Vec<MethodInfo>,
     /// Methods that do not apply to the model.
     pub left_out: Vec<LeftOut>,
+    /// How far the heatmaps of each method can be believed on this model and these images.
+    pub faithfulness: Faithfulness,
     /// How the methods score where the images say where the object is; `None` where they do not.
     pub localisation: Option<Localisation>,
     /// The images, source by source.
@@ -177,6 +183,10 @@ impl Session {
             self.warning(format!("{} {doubt}", first.subject.model.weights.display()));
         }
         methods::reasons(&left_out).iter().for_each(|note| self.note(note));
+        let faithfulness = self.believed(opened, &methods, options.scored)?;
+        if let Some(reason) = &faithfulness.not_measured {
+            self.note(&format!("the faithfulness of the heatmaps is not measured: {reason}"));
+        }
         let mut explained = Explained {
             model: model.card().name.clone(),
             precision: self.precision_name(),
@@ -187,6 +197,7 @@ impl Session {
             layer: layer.map(|layer| layer + 1),
             methods: methods.iter().map(|method| *method.info()).collect(),
             left_out,
+            faithfulness,
             localisation: None,
             images: Vec::new(),
         };
@@ -213,6 +224,9 @@ impl Session {
         }
         explained.n = explained.images.len();
         explained.complete = true;
+        if truths.tell_nothing() {
+            self.warning("no mask holds both object and background, so that no heatmap is held against one");
+        }
         explained.localisation = truths.concluded(self.seed())?;
         if let (Some(path), Some(gathered)) = (&first.subject.export, gathered) {
             gathered.write(path, &explained)?;
@@ -284,7 +298,7 @@ impl Session {
         if let Some(maps) = attention {
             check_maps(model, maps, image).map_err(|error| self.not_finite(error, opened))?;
         }
-        let scores = truths.score(opened, &samples, &evidence, &by_method)?;
+        let scores = truths.score(opened, batch, &samples, &evidence, &by_method)?;
 
         let mut exhibits = Vec::new();
         // From the last row on, so that heatmaps are moved out of their methods.

@@ -224,3 +224,13 @@ fn metrics_have_names_of_their_own_and_curves_where_they_say_so() {
         }
     }
 }
+
+#[test]
+fn the_documentation_lists_every_metric_with_its_source() {
+    let page = include_str!("../../../docs/faithfulness.md");
+    for info in metrics().iter().map(|metric| metric.info()) {
+        let way = if info.higher_is_better { "↑" } else { "↓" };
+        assert!(page.contains(&format!("`{}` {way}", info.id)), "{} with {way}", info.id);
+        assert!(page.contains(info.paper.url) && page.contains(info.paper.citation), "{}", info.paper.citation);
+    }
+}

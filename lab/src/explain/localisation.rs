@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, explain_all, method};
 use archaeo_analysis::faithfulness::{MaskScores, object_share};
 use archaeo_analysis::statistics::{Better, Resampling, sign_flip_family};
-use archaeo_data::Sample;
+use archaeo_data::{Mask, Sample};
 use archaeo_training::images::preprocess_mask;
 use serde::Serialize;
 
@@ -80,32 +80,39 @@ pub(super) struct Truths {
     ids: Vec<&'static str>,
     baselines: Vec<&'static dyn Attribution>,
     scored: Vec<ImageScores>,
+    /// Images with a mask, whatever it holds.
+    known: usize,
 }
 
 impl Truths {
     pub fn new(methods: &[&'static dyn Attribution]) -> Self {
         let ids: Vec<&str> = methods.iter().map(|method| method.info().id).collect();
         let baselines = BASELINES.into_iter().filter(|id| !ids.contains(id)).filter_map(method).collect();
-        Self { ids, baselines, scored: Vec::new() }
+        Self { ids, baselines, scored: Vec::new(), known: 0 }
     }
 
     /// Scores a batch, `heatmaps[method][image]`; `None` for each image whose mask is not known, or holds everything or nothing.
     pub fn score(
         &mut self,
         opened: &Opened,
+        batch: &[usize],
         samples: &[Sample],
         evidence: &Evidence,
         heatmaps: &[Vec<Heatmap>],
     ) -> Result<Vec<Option<ImageScores>>, LabError> {
-        if samples.iter().all(|sample| sample.truth.is_none()) {
+        let split = opened.split()?;
+        let masks = batch.iter().zip(samples).map(|(&index, sample)| split.mask_of(index, sample));
+        let masks = masks.collect::<Result<Vec<_>, _>>()?;
+        self.known += masks.iter().flatten().count();
+        if masks.iter().all(Option::is_none) {
             return Ok(vec![None; samples.len()]);
         }
         let baselines = explain_all(&self.baselines, evidence, &[])?;
         let ids = self.ids.iter().copied().chain(self.baselines.iter().map(|method| method.info().id));
         let all: Vec<(&str, &Vec<Heatmap>)> = ids.zip(heatmaps.iter().chain(&baselines)).collect();
         let preprocessing = &opened.model.card().preprocessing;
-        let of_image = |(row, sample): (usize, &Sample)| {
-            let mask = preprocess_mask(&sample.truth.as_ref()?.mask, preprocessing);
+        let of_image = |(row, mask): (usize, &Option<Mask>)| {
+            let mask = preprocess_mask(mask.as_ref()?, preprocessing);
             let agreement = |(id, maps): &(&'static str, &Vec<Heatmap>)| {
                 let MaskScores { mass, auroc, .. } =
                     MaskScores::of(&maps[row], &mask, [preprocessing.image_size; 2])?;
@@ -114,14 +121,19 @@ impl Truths {
             let methods = all.iter().map(agreement).collect::<Option<_>>()?;
             Some(ImageScores { object_share: object_share(&mask), methods })
         };
-        let scores: Vec<Option<ImageScores>> = samples.iter().enumerate().map(of_image).collect();
+        let scores: Vec<Option<ImageScores>> = masks.iter().enumerate().map(of_image).collect();
         self.scored.extend(scores.iter().flatten().cloned());
         Ok(scores)
     }
 
+    /// Whether there are masks and none of them has both object and background.
+    pub fn tell_nothing(&self) -> bool {
+        self.known > 0 && self.scored.is_empty()
+    }
+
     /// Means, and what is better than what; `None` without a mask.
     pub fn concluded(self, seed: u64) -> Result<Option<Localisation>, LabError> {
-        let Self { ids, baselines, scored } = self;
+        let Self { ids, baselines, scored, .. } = self;
         if scored.is_empty() {
             return Ok(None);
         }

@@ -7,8 +7,8 @@ use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Tex
 use archaeo_report::numbers::{Unit, counted, decimal};
 
 use super::FaithfulnessStudy;
-use super::claims::{claims, headline};
-use super::findings::{FaithfulnessFindings, MethodFaithfulness, MetricScore, ModelFaithfulness};
+use super::claims::claims;
+use super::findings::{FaithfulnessFindings, MethodFaithfulness, MetricScore, ModelFaithfulness, headline};
 use crate::report::Names;
 use crate::report::charts::bare_point;
 use crate::report::method::definition;
@@ -47,7 +47,7 @@ pub(super) fn chapter(findings: &FaithfulnessFindings, names: &Names) -> Chapter
             .into(),
     ];
     chapter.sample = Some(("faithfulness of explanations", changed));
-    let mean = first.zip(headline(findings)).and_then(|(model, id)| model.methods.first()?.scores.get(id));
+    let mean = first.zip(headline(findings)).and_then(|(model, info)| model.methods.first()?.scores.get(info.id));
     if let Some(Measured::Known(mean)) = mean.map(|score| &score.mean) {
         chapter.intervals.push(("Faithfulness score", mean.clone()));
     }

@@ -7,7 +7,7 @@ use archaeo_report::evidence::SIGNIFICANCE;
 use archaeo_report::numbers::{Unit, counted, p_value};
 
 use super::FaithfulnessStudy;
-use super::findings::{FaithfulnessFindings, MethodFaithfulness, MetricScore, ModelFaithfulness};
+use super::findings::{FaithfulnessFindings, MethodFaithfulness, MetricScore, ModelFaithfulness, headline};
 use crate::report::Names;
 use crate::report::names::listed;
 use crate::study::Study;
@@ -16,14 +16,9 @@ use crate::subjects::ModelName;
 pub(super) fn claims(findings: &FaithfulnessFindings, names: &Names) -> Vec<Claim> {
     let Some(headline) = headline(findings) else { return Vec::new() };
     let each = findings.models.iter();
-    let mut claims: Vec<Claim> = each.map(|(name, model)| believed(model, name, headline, names)).collect();
+    let mut claims: Vec<Claim> = each.map(|(name, model)| believed(model, name, headline.id, names)).collect();
     claims.extend(metrics_agree(findings, names));
     claims
-}
-
-/// The first metric that was asked for and that baselines are held against.
-pub(super) fn headline(findings: &FaithfulnessFindings) -> Option<&'static str> {
-    findings.metrics.iter().filter_map(|id| metric(id)).map(|metric| metric.info()).find(|info| info.judged).map(|info| info.id)
 }
 
 fn explanations(model: &ModelFaithfulness) -> impl Iterator<Item = &MethodFaithfulness> {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::faithfulness::Gain;
+use archaeo_analysis::faithfulness::{Gain, MetricInfo, metric};
 use archaeo_analysis::statistics::{Measured, RankCorrelation};
+use archaeo_report::numbers::{Unit, counted};
 use serde::{Deserialize, Serialize};
 
-use crate::subjects::ByModel;
+use crate::subjects::{ByModel, ModelName};
 
 /// Whether explanations are faithful to their model.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -73,8 +74,32 @@ pub struct MetricAgreement {
 }
 
 impl FaithfulnessFindings {
-    /// What was found of the method of a title on a model.
-    pub fn of(&self, model: crate::subjects::ModelName, title: &str) -> Option<&MethodFaithfulness> {
-        self.models.get(model)?.methods.iter().find(|method| method.title == title)
+    /// The score of a method of that title on a model by the first metric that baselines are held against, with the verdicts:
+    /// `deletion 0.31 (lower is better) over 32 images, better than random: yes, than the centre: cannot be told`. `None` where it
+    /// was not measured.
+    pub fn said_of(&self, model: ModelName, title: &str) -> Option<String> {
+        let found = self.models.get(model)?;
+        let info = headline(self)?;
+        let score = found.methods.iter().find(|method| method.title == title)?.scores.get(info.id)?;
+        let mean = score.mean.known()?;
+        let way = if info.higher_is_better { "higher" } else { "lower" };
+        let said = |gain: &Option<Gain>| match gain {
+            Some(gain) => gain.better.to_string(),
+            None => "cannot be told from so few images".into(),
+        };
+        Some(format!(
+            "{} {} ({way} is better) over {}, better than random: {}, than the centre: {}",
+            info.title,
+            Unit::Coefficient.value(mean.value),
+            counted(mean.n, "image"),
+            said(&score.over_random),
+            said(&score.over_centre)
+        ))
     }
+}
+
+/// The first metric that was asked for and that baselines are held against.
+pub(super) fn headline(findings: &FaithfulnessFindings) -> Option<&'static MetricInfo> {
+    let mut infos = findings.metrics.iter().filter_map(|id| metric(id)).map(|metric| metric.info());
+    infos.find(|info| info.judged)
 }

@@ -71,13 +71,12 @@ impl Study for LocalisationStudy {
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
         let split = scene.split()?;
-        let knows_mask =
-            scene.sample(Self::ID, 1)?.first().is_some_and(|&first| split.texture(first).is_some());
+        let knows_mask = (0..split.len()).any(|image| split.has_mask(image));
         Ok(Applicability::only_if(knows_mask, "the data has no object masks"))
     }
 
     fn units(scene: &Scene) -> Result<Vec<Unit>, StudyError> {
-        let images = scene.sample(Self::ID, scene.options.of::<Self>().images)?;
+        let images = images(scene)?;
         let unit =
             |name| Unit::whole(name, format!("explanations of {name} against the mask"), images.clone());
         Ok(scene.names().into_iter().map(unit).collect())
@@ -88,19 +87,20 @@ impl Study for LocalisationStudy {
         let preprocessing = &model.card().preprocessing;
         let options = scene.options.of::<Self>();
         let methods = scored_methods(model, &options.methods);
+        let split = scene.split()?;
         Ok(Box::new(move |batch| {
             let ids = batch.ids();
             let keys = Keys { seed: scene.seed, images: &ids };
             let evidence = Evidence::new(model, batch.images.clone(), keys);
             let heatmaps = explain_all(&methods, &evidence, &evidence.predicted()?)?;
-            let record = |(i, sample): (usize, &Sample)| {
-                let Some(truth) = &sample.truth else { return Scored::default() };
-                let mask = preprocess_mask(&truth.mask, preprocessing);
+            let record = |(i, sample): (usize, &Sample)| -> Result<Scored, StudyError> {
+                let Some(mask) = split.mask_of(batch.indices[i], sample)? else { return Ok(Scored::default()) };
+                let mask = preprocess_mask(&mask, preprocessing);
                 let size = [preprocessing.image_size; 2];
                 let scores = heatmaps.iter().map(|of_method| MaskScores::of(&of_method[i], &mask, size));
-                Scored { object_share: Some(object_share(&mask)), scores: scores.collect() }
+                Ok(Scored { object_share: Some(object_share(&mask)), scores: scores.collect() })
             };
-            Ok(batch.samples.iter().enumerate().map(record).collect())
+            batch.samples.iter().enumerate().map(record).collect()
         }))
     }
 
@@ -135,6 +135,20 @@ impl Study for LocalisationStudy {
     fn chapter(findings: &LocalisationFindings, _: &Investigation, names: &Names) -> Chapter {
         chapter::chapter(findings, names)
     }
+}
+
+/// A sample of the images whose mask is known.
+fn images(scene: &Scene) -> Result<Vec<usize>, StudyError> {
+    let (split, count) = (scene.split()?, scene.options.of::<LocalisationStudy>().images);
+    let sample = scene.sample(LocalisationStudy::ID, count)?;
+    if sample.iter().all(|&image| split.has_mask(image)) {
+        return Ok(sample);
+    }
+    let mut known = scene.sample(LocalisationStudy::ID, split.len())?;
+    known.retain(|&image| split.has_mask(image));
+    // At even steps, so that a list in the order of classes loses none.
+    let taken = count.min(known.len());
+    Ok((0..taken).map(|i| known[i * known.len() / taken]).collect())
 }
 
 /// What is recorded of one image and model.
