@@ -52,7 +52,8 @@ impl MaskSource {
                         picture.height()
                     ));
                 }
-                let inside = picture.pixels().chunks_exact(3).map(|pixel| pixel.iter().any(|&value| value > 0));
+                let inside =
+                    picture.pixels().chunks_exact(3).map(|pixel| pixel.iter().any(|&value| value > 0));
                 Ok(Mask { width, height, inside: inside.collect() })
             }
         }
@@ -81,13 +82,21 @@ impl MaskSource {
 
 /// Takes the masks out of the images: those of the folder `masks/`, if one of them has the relative name of an image.
 pub(super) fn taken<'a>(images: &mut Images<'a>) -> HashMap<String, (&'a str, &'a Storage)> {
+    if !images.files.iter().any(|(path, _)| path.starts_with(FOLDER)) {
+        return HashMap::new();
+    }
     let of_folder = |path: &str| path.strip_prefix(FOLDER).map(stem);
-    let names: HashSet<String> =
-        images.files.iter().filter(|(path, _)| !path.starts_with(FOLDER)).flat_map(|(path, _)| keys(path)).collect();
+    let names: HashSet<String> = images
+        .files
+        .iter()
+        .filter(|(path, _)| !path.starts_with(FOLDER))
+        .flat_map(|(path, _)| keys(path))
+        .collect();
     if !images.files.iter().filter_map(|(path, _)| of_folder(path)).any(|name| names.contains(&name)) {
         return HashMap::new();
     }
-    let (masks, others) = std::mem::take(&mut images.files).into_iter().partition(|(path, _)| path.starts_with(FOLDER));
+    let (masks, others) =
+        std::mem::take(&mut images.files).into_iter().partition(|(path, _)| path.starts_with(FOLDER));
     images.files = others;
     masks.into_iter().filter_map(|(path, storage)| Some((of_folder(path)?, (path, storage)))).collect()
 }

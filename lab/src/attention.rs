@@ -6,9 +6,7 @@ use archaeo_analysis::Keys;
 use archaeo_analysis::attention::{
     DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
-use archaeo_analysis::attribution::{
-    Attribution, Evidence, Heatmap, MethodInfo, Rollout, RolloutOptions,
-};
+use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo, Rollout, RolloutOptions};
 use archaeo_models::Classifier;
 use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};

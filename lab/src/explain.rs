@@ -28,7 +28,6 @@ pub use self::faithfulness::{Faithfulness, MethodScore};
 use self::folder::Folder;
 use self::localisation::Truths;
 pub use self::localisation::{ImageScores, Localisation, LocalisationScore, Over};
-pub use archaeo_analysis::statistics::Better;
 use self::methods::chosen;
 pub(crate) use self::methods::named;
 pub use self::methods::{LeftOut, MethodChoice};
@@ -38,6 +37,7 @@ use crate::error::LabError;
 use crate::listener::Kept;
 use crate::opened::Opened;
 use crate::session::Session;
+pub use archaeo_analysis::statistics::Better;
 
 /// Answers that are listed of an image.
 const ANSWERS: usize = 5;

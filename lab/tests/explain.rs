@@ -186,7 +186,8 @@ fn masks_score_every_method() {
 
 #[test]
 fn heatmaps_carry_what_they_were_measured_to_be_worth() {
-    let options = ExplainOptions { methods: these(&["rollout", "grad-cam"]), scored: 16, ..ExplainOptions::default() };
+    let options =
+        ExplainOptions { methods: these(&["rollout", "grad-cam"]), scored: 16, ..ExplainOptions::default() };
     let few = explain(&opened(&MODELS.vit, 9, None, Purpose::Look), &options).unwrap().faithfulness;
     let said = few.of("rollout");
     assert!(few.n == 0 && said.contains("nothing can be told from 9 images; give --data"), "{said}");
@@ -204,7 +205,10 @@ fn heatmaps_carry_what_they_were_measured_to_be_worth() {
     let found = &explained.faithfulness;
     assert!(seen.iter().all(|said| *said == found.of("rollout")), "known before the first picture");
     assert_eq!((found.n, found.methods.len()), (16, 4));
-    assert!(found.of("rollout").starts_with("deletion 0.") && found.of("rollout").contains("better than random: "));
+    assert!(
+        found.of("rollout").starts_with("deletion 0.")
+            && found.of("rollout").contains("better than random: ")
+    );
     for (id, scores) in &found.methods {
         assert_eq!(scores["deletion"].mean.n, 16);
         assert_eq!(scores["insertion"].over_random.is_some(), ["rollout", "grad-cam"].contains(id), "{id}");

@@ -33,8 +33,12 @@ impl Metric for Contrastivity {
         if classes < 2 {
             return Ok(heatmaps.iter().map(|images| vec![Score::default(); images.len()]).collect());
         }
-        let rivals: Vec<usize> =
-            evidence.logits().chunks_exact(classes).zip(targets).map(|(row, &class)| rival(row, class)).collect();
+        let rivals: Vec<usize> = evidence
+            .logits()
+            .chunks_exact(classes)
+            .zip(targets)
+            .map(|(row, &class)| rival(row, class))
+            .collect();
         let asking: Vec<&'static dyn Attribution> =
             methods.iter().copied().filter(|method| method.info().depends_on_class).collect();
         let mut others = explain_all(&asking, evidence, &rivals)?.into_iter();
@@ -50,7 +54,9 @@ impl Metric for Contrastivity {
 /// The class of the largest logit but one's own.
 fn rival(logits: &[f32], class: usize) -> usize {
     let others = (0..logits.len()).filter(|other| *other != class);
-    others.reduce(|best, other| if logits[other] > logits[best] { other } else { best }).expect("there are two classes")
+    others
+        .reduce(|best, other| if logits[other] > logits[best] { other } else { best })
+        .expect("there are two classes")
 }
 
 #[cfg(test)]
@@ -71,10 +77,16 @@ mod tests {
         let fixture = MethodFixture::load();
         let subject = &fixture.subjects()[0];
         with_evidence(&subject.model, subject.images.clone(), |evidence| {
-            let methods: [&'static dyn Attribution; 4] = [&Rollout::USUAL, &InputXGradient, &Edges, &Saliency];
+            let methods: [&'static dyn Attribution; 4] =
+                [&Rollout::USUAL, &InputXGradient, &Edges, &Saliency];
             let heatmaps = explain_all(&methods, evidence, &subject.targets).unwrap();
-            let asked =
-                Asked { evidence, targets: &subject.targets, methods: &methods, heatmaps: &heatmaps, masks: &[] };
+            let asked = Asked {
+                evidence,
+                targets: &subject.targets,
+                methods: &methods,
+                heatmaps: &heatmaps,
+                masks: &[],
+            };
             let found = Contrastivity.measure(&asked).unwrap();
             let value = |method: usize, image: usize| found[method][image].value.unwrap();
             for image in 0..2 {

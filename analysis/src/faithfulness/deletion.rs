@@ -1,7 +1,9 @@
 //! Deletion (Petsiuk et al., 2018): how fast the class's probability falls when the most relevant pixels are taken away.
 
 use super::insertion::RISE;
-use super::perturbation::{Alteration, Answers, Explained, Perturbation, TENTHS_AND_ENDS, probability, replaced};
+use super::perturbation::{
+    Alteration, Answers, Explained, Perturbation, TENTHS_AND_ENDS, probability, replaced,
+};
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::AnalysisError;
 use crate::attribution::Capability;

@@ -58,13 +58,15 @@ pub(super) fn scores(model: &dyn Answers, explained: &Explained) -> Vec<Vec<Scor
 fn blurred(image: &[f32], [height, width]: [usize; 2]) -> Vec<f32> {
     let deviation = BLUR * height.max(width) as f64;
     let reach = (3.0 * deviation).ceil() as usize;
-    let weights: Vec<f64> =
-        (0..=2 * reach).map(|i| (-(i as f64 - reach as f64).powi(2) / (2.0 * deviation.powi(2))).exp()).collect();
+    let weights: Vec<f64> = (0..=2 * reach)
+        .map(|i| (-(i as f64 - reach as f64).powi(2) / (2.0 * deviation.powi(2))).exp())
+        .collect();
     let sum: f64 = weights.iter().sum();
     let along = |source: &[f32], count: usize, stride: usize, start: usize| -> Vec<f32> {
         let at = |place: usize| f64::from(source[start + place * stride]);
         let value = |place: usize| {
-            let near = |(i, weight): (usize, &f64)| weight * at((place + i).saturating_sub(reach).min(count - 1));
+            let near =
+                |(i, weight): (usize, &f64)| weight * at((place + i).saturating_sub(reach).min(count - 1));
             (weights.iter().enumerate().map(near).sum::<f64>() / sum) as f32
         };
         (0..count).map(value).collect()
@@ -96,7 +98,10 @@ mod tests {
         assert!((found[..64 * 64].iter().sum::<f32>() - 1.0).abs() < 1e-4);
         let expected = 1.0 / (std::f64::consts::TAU * 16.0);
         assert!((f64::from(found[32 * 64 + 32]) / expected - 1.0).abs() < 0.01);
-        assert!((found[32 * 64 + 36] - found[36 * 64 + 32]).abs() < 1e-7, "it is the same in every direction");
+        assert!(
+            (found[32 * 64 + 36] - found[36 * 64 + 32]).abs() < 1e-7,
+            "it is the same in every direction"
+        );
         assert!(found[64 * 64..].iter().all(|value| *value == 0.0), "channels are apart");
     }
 }

@@ -36,11 +36,21 @@ const fn against_mask(
 const ZHANG: Paper = Paper { citation: "Zhang et al., 2018", url: "https://arxiv.org/abs/1608.00507" };
 const ARRAS: Paper = Paper { citation: "Arras et al., 2022", url: "https://arxiv.org/abs/2003.07258" };
 
-pub(super) static POINTING: AgainstMask =
-    against_mask("pointing", "pointing game", "how often the hottest pixel lies on the object", ZHANG, |scores| scores.pointing);
+pub(super) static POINTING: AgainstMask = against_mask(
+    "pointing",
+    "pointing game",
+    "how often the hottest pixel lies on the object",
+    ZHANG,
+    |scores| scores.pointing,
+);
 
-pub(super) static MASS: AgainstMask =
-    against_mask("mass", "mass on the object", "share of the positive mass that lies on the object", ARRAS, |scores| scores.mass);
+pub(super) static MASS: AgainstMask = against_mask(
+    "mass",
+    "mass on the object",
+    "share of the positive mass that lies on the object",
+    ARRAS,
+    |scores| scores.mass,
+);
 
 pub(super) static AUROC: AgainstMask = against_mask(
     "auroc",

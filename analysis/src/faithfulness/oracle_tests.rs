@@ -16,7 +16,8 @@ impl Fixture {
     }
 
     fn rows(&self, path: &str) -> Vec<Vec<f32>> {
-        serde_json::from_value(self.0.pointer(path).unwrap_or_else(|| panic!("{path} is there")).clone()).unwrap()
+        serde_json::from_value(self.0.pointer(path).unwrap_or_else(|| panic!("{path} is there")).clone())
+            .unwrap()
     }
 
     fn numbers(&self, path: &str) -> Vec<f64> {
@@ -51,7 +52,8 @@ fn assert_near(found: &[f64], expected: &[f64]) {
 fn deletion_to_black_is_quantus_pixel_flipping() {
     let fixture = Fixture::load();
     let (table, maps) = (fixture.table(), [fixture.maps()]);
-    let explained = Explained { keys: Keys { seed: 0, images: &[0, 1, 2, 3] }, targets: &[0; 4], heatmaps: &maps };
+    let explained =
+        Explained { keys: Keys { seed: 0, images: &[0, 1, 2, 3] }, targets: &[0; 4], heatmaps: &maps };
     let found = deletion::scores([0.0; 3], &table, &explained);
     for (score, expected) in found[0].iter().zip(fixture.rows("/black")) {
         let expected: Vec<f64> = expected.into_iter().map(f64::from).collect();
@@ -75,7 +77,8 @@ fn imputation_is_that_of_both_programs() {
         for (found, share) in found.iter().zip(["0.1", "0.5", "0.9"]) {
             for program in ["quantus", "gradcam"] {
                 let expected = &fixture.rows(&format!("/imputed/{share}/{program}"))[image];
-                let [found, expected] = [found, expected].map(|v| v.iter().map(|x| f64::from(*x)).collect::<Vec<_>>());
+                let [found, expected] =
+                    [found, expected].map(|v| v.iter().map(|x| f64::from(*x)).collect::<Vec<_>>());
                 assert_near(&found, &expected);
             }
         }
@@ -90,7 +93,10 @@ fn sensitivity_is_quantus() {
     let expected = fixture.numbers("/sensitivity/relative");
     for (image, expected) in table.originals().iter().zip(expected) {
         let moved: Vec<f32> = image.iter().zip(&noise).map(|(value, noise)| value + *noise as f32).collect();
-        assert_near(&[sensitivity::change(&table.contributions(image), &table.contributions(&moved))], &[expected]);
+        assert_near(
+            &[sensitivity::change(&table.contributions(image), &table.contributions(&moved))],
+            &[expected],
+        );
     }
 }
 
@@ -99,11 +105,17 @@ fn scores_against_masks_are_quantus() {
     let fixture = Fixture::load();
     let masks: Vec<Vec<bool>> = serde_json::from_value(fixture.0["masks"].clone()).unwrap();
     let size = [fixture.side(); 2];
-    let found: Vec<MaskScores> =
-        fixture.maps().iter().zip(&masks).map(|(map, mask)| MaskScores::of(map, mask, size).unwrap()).collect();
-    for (name, read) in
-        [("pointing", (|s| s.pointing) as fn(&MaskScores) -> f64), ("mass", |s| s.mass), ("auroc", |s| s.auroc)]
-    {
+    let found: Vec<MaskScores> = fixture
+        .maps()
+        .iter()
+        .zip(&masks)
+        .map(|(map, mask)| MaskScores::of(map, mask, size).unwrap())
+        .collect();
+    for (name, read) in [
+        ("pointing", (|s| s.pointing) as fn(&MaskScores) -> f64),
+        ("mass", |s| s.mass),
+        ("auroc", |s| s.auroc),
+    ] {
         let found: Vec<f64> = found.iter().map(read).collect();
         assert_near(&found, &fixture.numbers(&format!("/localisation/{name}")));
     }

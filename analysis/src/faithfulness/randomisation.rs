@@ -136,12 +136,24 @@ impl Randomised {
 fn position(name: &str) -> [usize; 3] {
     let parts: Vec<&str> = name.split('.').collect();
     let stage = |part: &str| part.strip_prefix("layer").and_then(|number| number.parse::<usize>().ok());
-    if let Some(at) = parts.iter().position(|part| matches!(*part, "blocks" | "layers") || stage(part).is_some()) {
+    if let Some(at) =
+        parts.iter().position(|part| matches!(*part, "blocks" | "layers") || stage(part).is_some())
+    {
         let own = stage(parts[at]).into_iter();
         let mut numbers = own.chain(parts[at + 1..].iter().filter_map(|part| part.parse().ok()));
         return [1, numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)];
     }
-    let top = ["norm.", "fc_norm.", "head", "fc.", "linear.", "prototypes", "logit_scale", "visual_projection", "visual.norm."];
+    let top = [
+        "norm.",
+        "fc_norm.",
+        "head",
+        "fc.",
+        "linear.",
+        "prototypes",
+        "logit_scale",
+        "visual_projection",
+        "visual.norm.",
+    ];
     [if top.iter().any(|start| name.starts_with(start)) { 2 } else { 0 }, 0, 0]
 }
 
@@ -177,13 +189,23 @@ mod tests {
             with_evidence(&subject.model, subject.images.clone(), |evidence| {
                 let methods: [&'static dyn Attribution; 3] = [&Edges, &Saliency, &GradCam];
                 let heatmaps = explain_all(&methods, evidence, &subject.targets).unwrap();
-                let asked =
-                    Asked { evidence, targets: &subject.targets, methods: &methods, heatmaps: &heatmaps, masks: &[] };
+                let asked = Asked {
+                    evidence,
+                    targets: &subject.targets,
+                    methods: &methods,
+                    heatmaps: &heatmaps,
+                    masks: &[],
+                };
                 let found = Randomisation.measure(&asked).unwrap();
                 assert!(found[0].iter().all(|score| score.value.is_some_and(|value| value > 1.0 - 1e-9)));
                 let all = found[1].iter().map(|score| score.curve[DEPTHS.len() - 1]);
                 // 784 or 1,024 pixels that have nothing to do with one another: a deviation of about 0.035, more for neighbours.
-                assert!(all.clone().all(|value| value.abs() < 0.3), "{}: {:?}", subject.name, all.collect::<Vec<_>>());
+                assert!(
+                    all.clone().all(|value| value.abs() < 0.3),
+                    "{}: {:?}",
+                    subject.name,
+                    all.collect::<Vec<_>>()
+                );
                 let head = HeadRandomisation.measure(&asked).unwrap();
                 for (head, cascade) in head.iter().flatten().zip(found.iter().flatten()) {
                     assert!(cascade.curve.is_empty() || head.value == Some(cascade.curve[0]));

@@ -59,7 +59,8 @@ impl Metric for Road {
 
 pub(super) fn scores(model: &dyn Answers, explained: &Explained) -> Vec<Vec<Score>> {
     let altered = |alteration: &Alteration| imputed(alteration, NOISE);
-    Perturbation { altered: &altered, least_first: false, ends: false, read: probability }.scores(model, explained)
+    Perturbation { altered: &altered, least_first: false, ends: false, read: probability }
+        .scores(model, explained)
 }
 
 /// One image for each count of removed pixels; each solution starts from the one before. The noise of a pixel belongs to the image
@@ -132,8 +133,11 @@ impl System {
     /// Solves for one channel in place, by conjugate gradients from the values that are there, scaled by the diagonal (Hestenes &
     /// Stiefel, 1952). The matrix is symmetric, and positive definite as long as one pixel is known.
     fn solve(&self, channel: &mut [f64]) {
-        let right: Vec<f64> =
-            self.known.iter().map(|near| near.iter().map(|&(pixel, weight)| weight * channel[pixel]).sum()).collect();
+        let right: Vec<f64> = self
+            .known
+            .iter()
+            .map(|near| near.iter().map(|&(pixel, weight)| weight * channel[pixel]).sum())
+            .collect();
         let mut x: Vec<f64> = self.unknowns.iter().map(|&pixel| channel[pixel]).collect();
         let mut residual: Vec<f64> = self.times(&x).iter().zip(&right).map(|(ax, b)| b - ax).collect();
         let scaled = |residual: &[f64]| -> Vec<f64> {
@@ -193,7 +197,8 @@ mod tests {
     fn a_ramp_is_restored() {
         let size = [9, 9];
         let original = ramp(size);
-        let inner: Vec<usize> = (0..81).filter(|i| (2..7).contains(&(i / 9)) && (2..7).contains(&(i % 9))).collect();
+        let inner: Vec<usize> =
+            (0..81).filter(|i| (2..7).contains(&(i / 9)) && (2..7).contains(&(i % 9))).collect();
         for variant in without_noise(&original, size, &inner, &[3, 12, 25]) {
             for (found, expected) in variant.iter().zip(&original) {
                 assert!((found - expected).abs() < 1e-5, "{found}, not {expected}");
@@ -212,7 +217,8 @@ mod tests {
         assert!((variants[0][0] - expected).abs() < 1e-6);
         assert_eq!(variants[0][1..9], original[1..9]);
         let variants = without_noise(&original, size, &[5], &[1]);
-        let expected = (side * (original[2] + original[8] + original[4]) + corner * (original[1] + original[7]))
+        let expected = (side * (original[2] + original[8] + original[4])
+            + corner * (original[1] + original[7]))
             / (3.0 * side + 2.0 * corner);
         assert!((variants[0][5] - expected).abs() < 1e-6);
     }
@@ -223,7 +229,10 @@ mod tests {
         let original = vec![0.5; 3 * 256];
         let order: Vec<usize> = (0..256).collect();
         let noisy = |counts: &[usize]| {
-            imputed(&Alteration { original: &original, size, order: &order, counts, seed: 1, image: 7 }, NOISE)
+            imputed(
+                &Alteration { original: &original, size, order: &order, counts, seed: 1, image: 7 },
+                NOISE,
+            )
         };
         let [few, many] = &noisy(&[100, 200])[..] else { panic!("two variants") };
         assert!(few[..100].iter().zip(&many[..100]).all(|(a, b)| (a - b).abs() < 1e-6));

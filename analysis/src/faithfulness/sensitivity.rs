@@ -50,8 +50,10 @@ fn measure(
     draws: u64,
 ) -> Result<Vec<Vec<Score>>, AnalysisError> {
     let Asked { evidence, targets, methods, heatmaps, .. } = *asked;
-    let mut largest: Vec<Vec<Option<f64>>> =
-        heatmaps.iter().map(|maps| maps.iter().map(|map| (length(&map.values) > 0.0).then_some(0.0)).collect()).collect();
+    let mut largest: Vec<Vec<Option<f64>>> = heatmaps
+        .iter()
+        .map(|maps| maps.iter().map(|map| (length(&map.values) > 0.0).then_some(0.0)).collect())
+        .collect();
     for draw in 0..draws {
         let moved = Evidence::new(evidence.model(), copy(draw), evidence.keys());
         let moved = explain_all(methods, &moved, targets)?;
@@ -102,13 +104,22 @@ mod tests {
         with_evidence(&subject.model, subject.images.clone(), |evidence| {
             let methods: [&'static dyn Attribution; 2] = [&Saliency, &InputXGradient];
             let heatmaps = explain_all(&methods, evidence, &subject.targets).unwrap();
-            let asked =
-                Asked { evidence, targets: &subject.targets, methods: &methods, heatmaps: &heatmaps, masks: &[] };
+            let asked = Asked {
+                evidence,
+                targets: &subject.targets,
+                methods: &methods,
+                heatmaps: &heatmaps,
+                masks: &[],
+            };
             // Copies that are the images themselves, and then one that is not.
             let still = measure(&asked, |_| subject.images.clone(), 2).unwrap();
             assert!(still.iter().flatten().all(|score| score.value == Some(0.0)));
             let found = MaxSensitivity.measure(&asked).unwrap();
-            let one = measure(&asked, |draw| subject.images.clone() + noise(&subject.images, evidence.keys(), draw), 1);
+            let one = measure(
+                &asked,
+                |draw| subject.images.clone() + noise(&subject.images, evidence.keys(), draw),
+                1,
+            );
             for (all, one) in found.iter().flatten().zip(one.unwrap().iter().flatten()) {
                 assert!(all.value >= one.value && one.value > Some(0.0));
             }

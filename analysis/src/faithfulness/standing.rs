@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::MetricInfo;
-use crate::statistics::{Better, DEFAULT_LEVEL, Estimate, Measured, Resampling, Result, mean_t, sign_flip_family};
+use crate::statistics::{
+    Better, DEFAULT_LEVEL, Estimate, Measured, Resampling, Result, mean_t, sign_flip_family,
+};
 
 /// Images from which on a method is held against a baseline.
 pub const FEWEST_IMAGES: usize = 10;
@@ -46,13 +48,18 @@ pub fn mean_score(scores: &[Option<f64>]) -> Result<Measured> {
 /// A score that is not finite.
 pub fn gains(comparisons: &[Comparison], resampling: &Resampling) -> Result<Vec<Option<Gain>>> {
     let paired = |comparison: &Comparison| -> Option<[Vec<f64>; 2]> {
-        let pairs = comparison.own.iter().zip(comparison.baseline).filter_map(|(own, other)| Some(((*own)?, (*other)?)));
+        let pairs = comparison
+            .own
+            .iter()
+            .zip(comparison.baseline)
+            .filter_map(|(own, other)| Some(((*own)?, (*other)?)));
         let (own, other): (Vec<f64>, Vec<f64>) = pairs.unzip();
         let better_first = if comparison.metric.higher_is_better { [own, other] } else { [other, own] };
         (better_first[0].len() >= FEWEST_IMAGES).then_some(better_first)
     };
     let samples: Vec<Option<[Vec<f64>; 2]>> = comparisons.iter().map(paired).collect();
-    let pairs: Vec<(&[f64], &[f64])> = samples.iter().flatten().map(|[a, b]| (a.as_slice(), b.as_slice())).collect();
+    let pairs: Vec<(&[f64], &[f64])> =
+        samples.iter().flatten().map(|[a, b]| (a.as_slice(), b.as_slice())).collect();
     let mut tests = sign_flip_family(&pairs, resampling)?.into_iter();
     let gain = |sample: Option<[Vec<f64>; 2]>| {
         let test = sample.map(|_| tests.next().expect("one test for each sample"))?;

@@ -40,7 +40,8 @@ impl Answers for Table {
     }
 
     fn logits(&self, images: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
-        let sum = |image: Vec<f32>| image.iter().zip(&self.weights).map(|(x, w)| x * w).sum::<f32>() + self.bias;
+        let sum =
+            |image: Vec<f32>| image.iter().zip(&self.weights).map(|(x, w)| x * w).sum::<f32>() + self.bias;
         images.into_iter().map(|image| vec![sum(image), 0.0]).collect()
     }
 }
@@ -104,7 +105,8 @@ fn token_scores(explained: &Explained) -> Vec<Vec<Score>> {
 fn scores_of(id: &str, table: &Table, explained: &Explained) -> Vec<Vec<Score>> {
     let mask: Vec<bool> = (0..SIDE * SIDE).map(object).collect();
     let against_mask = |read: fn(&MaskScores) -> f64| -> Vec<Vec<Score>> {
-        let of_map = |map: &Heatmap| Score::of(MaskScores::of(map, &mask, [SIDE; 2]).map(|scores| read(&scores)));
+        let of_map =
+            |map: &Heatmap| Score::of(MaskScores::of(map, &mask, [SIDE; 2]).map(|scores| read(&scores)));
         explained.heatmaps.iter().map(|maps| maps.iter().map(of_map).collect()).collect()
     };
     match id {
@@ -139,8 +141,11 @@ fn the_truth_is_best_and_a_shuffled_heatmap_is_random() {
     let comparisons: Vec<Comparison> = (judged.iter().zip(&values))
         .flat_map(|(metric, values)| {
             let [truth, shuffled, random, noisy] = &values[..] else { panic!("four heatmaps") };
-            [(truth, random), (truth, noisy), (shuffled, random)]
-                .map(|(own, baseline)| Comparison { metric, own, baseline })
+            [(truth, random), (truth, noisy), (shuffled, random)].map(|(own, baseline)| Comparison {
+                metric,
+                own,
+                baseline,
+            })
         })
         .collect();
     let found = gains(&comparisons, &Resampling::new(0)).unwrap();
@@ -231,6 +236,10 @@ fn the_documentation_lists_every_metric_with_its_source() {
     for info in metrics().iter().map(|metric| metric.info()) {
         let way = if info.higher_is_better { "↑" } else { "↓" };
         assert!(page.contains(&format!("`{}` {way}", info.id)), "{} with {way}", info.id);
-        assert!(page.contains(info.paper.url) && page.contains(info.paper.citation), "{}", info.paper.citation);
+        assert!(
+            page.contains(info.paper.url) && page.contains(info.paper.citation),
+            "{}",
+            info.paper.citation
+        );
     }
 }

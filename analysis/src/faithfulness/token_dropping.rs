@@ -93,7 +93,8 @@ fn on_patches(heatmap: &Heatmap, [rows, columns]: [usize; 2]) -> Heatmap {
     let (tall, wide) = (height / rows, width / columns);
     let mean = |place: usize| {
         let (top, left) = (place / columns * tall, place % columns * wide);
-        let pixels = (top..top + tall).flat_map(|row| (left..left + wide).map(move |column| row * width + column));
+        let pixels =
+            (top..top + tall).flat_map(|row| (left..left + wide).map(move |column| row * width + column));
         (pixels.map(|pixel| f64::from(heatmap.values[pixel])).sum::<f64>() / (tall * wide) as f64) as f32
     };
     Heatmap::new(rows, columns, (0..rows * columns).map(mean).collect())
@@ -140,7 +141,9 @@ mod tests {
         let vit = Fixture::load().vit();
         let images = random_images(2, 3);
         let answers = |images: Tensor<4>, kept: &[usize]| {
-            with_evidence(&vit, images, |evidence| without(evidence, &stems(evidence), 1, &[kept.to_vec()]).remove(0))
+            with_evidence(&vit, images, |evidence| {
+                without(evidence, &stems(evidence), 1, &[kept.to_vec()]).remove(0)
+            })
         };
         let all: Vec<usize> = (0..16).collect();
         let plain = with_evidence(&vit, images.clone(), |evidence| evidence.logits()[5..].to_vec());
@@ -153,7 +156,8 @@ mod tests {
         {
             pixels[3 * 1024 + channel * 1024 + row * 32 + column] = 0.0;
         }
-        let blackened: Tensor<4> = Tensor::from_data(TensorData::new(pixels, [2, 3, 32, 32]), &images.device());
+        let blackened: Tensor<4> =
+            Tensor::from_data(TensorData::new(pixels, [2, 3, 32, 32]), &images.device());
         let others: Vec<usize> = (0..16).filter(|patch| *patch != 5).collect();
         assert_eq!(answers(images.clone(), &others), answers(blackened.clone(), &others));
         assert_ne!(answers(images, &others), answers(blackened, &all));

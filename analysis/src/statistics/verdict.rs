@@ -99,7 +99,8 @@ mod tests {
             pairs.iter().map(|(a, b)| sign_flip_test(a, b, &resampling).unwrap()).collect();
         assert!(family.iter().zip(&alone).all(|(family, alone)| family.p_value >= alone.p_value));
         assert!(family.iter().zip(&alone).all(|(family, alone)| family.difference == alone.difference));
-        let told = family.iter().filter(|test| Better::of(&test.difference, test.p_value) != Better::CannotBeTold);
+        let told =
+            family.iter().filter(|test| Better::of(&test.difference, test.p_value) != Better::CannotBeTold);
         assert_eq!(told.count(), 0);
     }
 }

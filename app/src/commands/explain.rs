@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use archaeo_lab::{
-    Answer, ExplainOptions, Explained, ExplainedImage, Faithfulness, Localisation, MethodChoice, Over, Purpose,
-    Session, Target,
+    Answer, ExplainOptions, Explained, ExplainedImage, Faithfulness, Localisation, MethodChoice, Over,
+    Purpose, Session, Target,
 };
 
 use crate::cli::Explain;
@@ -93,7 +93,8 @@ fn believed(faithfulness: &Faithfulness) -> String {
         "better than centre",
     );
     for (id, scores) in methods {
-        let value = |id: &str| scores.get(id).map_or_else(String::new, |score| format!("{:.3}", score.mean.value));
+        let value =
+            |id: &str| scores.get(id).map_or_else(String::new, |score| format!("{:.3}", score.mean.value));
         let values = metrics.iter().map(|info| format!("{:>10}", value(info.id))).collect::<String>();
         let verdict = |gain: Option<String>| gain.unwrap_or_default();
         let shown = scores.get(first.id);

@@ -29,7 +29,8 @@ fn masks_belong_to_the_images_of_their_relative_names() {
             class_folders("test/", &["ant", "bee"], 1),
             BTreeMap::from([
                 ("masks/test/ant/000.bmp".into(), {
-                    let picture = RgbImage::from_fn(6, 4, |x, _| ::image::Rgb([if x < 2 { 255 } else { 0 }; 3]));
+                    let picture =
+                        RgbImage::from_fn(6, 4, |x, _| ::image::Rgb([if x < 2 { 255 } else { 0 }; 3]));
                     encoded(&picture.into(), ImageFormat::Bmp)
                 }),
                 ("masks/train/bee/001.png".into(), mask(6, 4, 5)),
@@ -75,10 +76,14 @@ fn a_mask_that_does_not_fit_is_named() {
     let dataset = open_path(folder.path()).expect("opens");
     let all = dataset.split("all").expect("a split");
     for (image, expected) in [
-        (0, "the mask masks/ant/000.png of ant/000.png cannot be used: it is 5 × 4 px and the image 6 × 4 px; replace or remove it"),
+        (
+            0,
+            "the mask masks/ant/000.png of ant/000.png cannot be used: it is 5 × 4 px and the image 6 × 4 px; replace or remove it",
+        ),
         (1, "the mask masks/ant/001.png of ant/001.png cannot be used: "),
     ] {
-        let sentence = all.mask_of(image, &all.load(image).expect("an image")).expect_err("an error").to_string();
+        let sentence =
+            all.mask_of(image, &all.load(image).expect("an image")).expect_err("an error").to_string();
         assert!(sentence.starts_with(expected), "{sentence}");
     }
 }

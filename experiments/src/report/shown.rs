@@ -64,7 +64,11 @@ pub(crate) fn cells<'a>(heatmaps: impl Iterator<Item = &'a ByModel<HeatmapShown>
 /// How far the heatmaps of these models can be believed; a model may be shown with heatmaps of several grids.
 fn believed(models: &[ModelName], names: &Names) -> String {
     let mut once: Vec<ModelName> = Vec::new();
-    models.iter().for_each(|model| if !once.contains(model) { once.push(*model) });
+    models.iter().for_each(|model| {
+        if !once.contains(model) {
+            once.push(*model)
+        }
+    });
     let each = once.iter().map(|&model| {
         format!("{} of {}, {}", names.explained_by(model), names.the(model), names.believed(model))
     });

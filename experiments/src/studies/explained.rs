@@ -3,7 +3,8 @@
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{
-    Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, method as method_of_id, methods, methods_for,
+    Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, method as method_of_id, methods,
+    methods_for,
 };
 use archaeo_data::Image;
 use archaeo_models::{Classifier, NetworkSpec};

@@ -6,9 +6,12 @@ use archaeo_store::arrays::write_export;
 use archaeo_training::evaluate::Evaluation;
 use burn::tensor::Device;
 
-use super::findings::{AccuracyFindings, ErrorFindings, FaithfulnessFindings, ShapeBiasFindings, TrustFindings};
+use super::findings::{
+    AccuracyFindings, ErrorFindings, FaithfulnessFindings, ShapeBiasFindings, TrustFindings,
+};
 use super::{
-    AccuracyStudy, ErrorsStudy, FaithfulnessOptions, FaithfulnessStudy, SeedsStudy, ShapeBiasStudy, TrustStudy,
+    AccuracyStudy, ErrorsStudy, FaithfulnessOptions, FaithfulnessStudy, SeedsStudy, ShapeBiasStudy,
+    TrustStudy,
 };
 use crate::options::StudyOptions;
 use crate::predictions::arrays;
@@ -225,7 +228,8 @@ fn faithfulness_does_not_depend_on_batches_and_covers_every_model() {
                 metrics: Vec::new(),
                 methods: vec!["rollout".into(), "grad-cam".into()],
             };
-            let options = StudyOptions { batch_size, ..scene.options.clone() }.with::<FaithfulnessStudy>(&options);
+            let mut options = scene.options.clone().with::<FaithfulnessStudy>(&options);
+            options.batch_size = batch_size;
             ask::<FaithfulnessStudy>(&Scene { options: &options, ..*scene }, None).unwrap()
         })
     };

@@ -78,7 +78,12 @@ impl Faithfulness {
             Some(Better::CannotBeTold) => "?",
             None => "–",
         };
-        format!("{:.2} · random {} · centre {}", score.mean.value, sign(&score.over_random), sign(&score.over_centre))
+        format!(
+            "{:.2} · random {} · centre {}",
+            score.mean.value,
+            sign(&score.over_random),
+            sign(&score.over_centre)
+        )
     }
 
     fn shown(&self, id: &str) -> Option<(&MetricInfo, &MethodScore)> {
@@ -119,7 +124,8 @@ impl Session {
         let chosen: Vec<(usize, usize)> = (0..count).map(|i| all[i * all.len() / count]).collect();
         let metrics: Vec<&'static dyn Metric> = METRICS.into_iter().filter_map(metric).collect();
         let missing = BASELINES.into_iter().filter(|id| methods.iter().all(|method| method.info().id != *id));
-        let methods: Vec<&'static dyn Attribution> = methods.iter().copied().chain(missing.filter_map(method)).collect();
+        let methods: Vec<&'static dyn Attribution> =
+            methods.iter().copied().chain(missing.filter_map(method)).collect();
         let mut scores: Vec<Vec<Vec<Option<f64>>>> = vec![vec![Vec::new(); methods.len()]; metrics.len()];
         let work = self.counting("scoring the methods", count);
         for (source, opened) in opened.iter().enumerate() {
@@ -152,7 +158,8 @@ impl Session {
         let samples = opened.split()?.batch(batch, |image| preprocess(image, preprocessing))?;
         let images: Vec<_> = samples.into_iter().map(|sample| sample.image).collect();
         let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
-        let evidence = Evidence::new(model, to_tensor(&images, device), Keys { seed: self.seed(), images: &ids });
+        let evidence =
+            Evidence::new(model, to_tensor(&images, device), Keys { seed: self.seed(), images: &ids });
         if evidence.logits().iter().any(|logit| !logit.is_finite()) {
             // The images are explained afterwards, and that names the one whose answer is not finite.
             return Ok(vec![vec![vec![Score::default(); batch.len()]; methods.len()]; metrics.len()]);
@@ -185,8 +192,13 @@ impl Session {
         };
         let [over_random, over_centre] = [over(BASELINES[0])?, over(BASELINES[1])?];
         let mut found: BTreeMap<&str, BTreeMap<&str, MethodScore>> = BTreeMap::new();
-        let all = metrics.iter().enumerate().flat_map(|(i, metric)| methods.iter().enumerate().map(move |method| (i, metric, method)));
-        for ((i, metric, (j, method)), (over_random, over_centre)) in all.zip(over_random.into_iter().zip(over_centre)) {
+        let all = metrics
+            .iter()
+            .enumerate()
+            .flat_map(|(i, metric)| methods.iter().enumerate().map(move |method| (i, metric, method)));
+        for ((i, metric, (j, method)), (over_random, over_centre)) in
+            all.zip(over_random.into_iter().zip(over_centre))
+        {
             let Some(mean) = mean_score(&scores[i][j])?.known().cloned() else { continue };
             let score = MethodScore { mean, over_random, over_centre };
             found.entry(method.info().id).or_default().insert(metric.info().id, score);

@@ -145,7 +145,8 @@ impl Truths {
             let others: Vec<&str> = ids.iter().copied().filter(|id| *id != baseline && n >= FEWEST).collect();
             let samples: Vec<[Vec<f64>; 2]> =
                 others.iter().map(|id| [aurocs(id), aurocs(baseline)]).collect();
-            let pairs: Vec<(&[f64], &[f64])> = samples.iter().map(|[own, other]| (&own[..], &other[..])).collect();
+            let pairs: Vec<(&[f64], &[f64])> =
+                samples.iter().map(|[own, other]| (&own[..], &other[..])).collect();
             let tests = sign_flip_family(&pairs, &Resampling::new(seed))?;
             let found = tests.into_iter().map(|test| {
                 let (difference, p_value) = (&test.difference, test.p_value);

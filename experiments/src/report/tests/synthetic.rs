@@ -4,8 +4,8 @@
 
 use archaeo_analysis::faithfulness::Gain;
 use archaeo_analysis::statistics::{
-    AnswerAgreement, Better, DEFAULT_LEVEL, Estimate, Measured, RankCorrelation, RankTrend, SignFlipTest, proportion_difference,
-    wilson, wilson_of_family,
+    AnswerAgreement, Better, DEFAULT_LEVEL, Estimate, Measured, RankCorrelation, RankTrend, SignFlipTest,
+    proportion_difference, wilson, wilson_of_family,
 };
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
@@ -784,7 +784,10 @@ fn faithfulness(models: &[ModelName]) -> FaithfulnessFindings {
         methods.extend([method("centre", "centre", true, 3.0), method("random", "random", true, 4.0)]);
         let agreement = MetricAgreement {
             metrics: ["deletion".into(), "insertion".into()],
-            correlation: Measured::Known(RankCorrelation { correlation: estimate(0.6, 0.3, 12), p_value: 0.04 }),
+            correlation: Measured::Known(RankCorrelation {
+                correlation: estimate(0.6, 0.3, 12),
+                p_value: 0.04,
+            }),
         };
         let undefined = MetricAgreement {
             metrics: ["deletion".into(), "sensitivity".into()],

@@ -47,7 +47,8 @@ pub(super) fn chapter(findings: &FaithfulnessFindings, names: &Names) -> Chapter
             .into(),
     ];
     chapter.sample = Some(("faithfulness of explanations", changed));
-    let mean = first.zip(headline(findings)).and_then(|(model, info)| model.methods.first()?.scores.get(info.id));
+    let mean =
+        first.zip(headline(findings)).and_then(|(model, info)| model.methods.first()?.scores.get(info.id));
     if let Some(Measured::Known(mean)) = mean.map(|score| &score.mean) {
         chapter.intervals.push(("Faithfulness score", mean.clone()));
     }
@@ -76,7 +77,8 @@ fn arrow(info: &MetricInfo) -> &'static str {
 }
 
 fn table(model: &ModelFaithfulness, infos: &[&'static MetricInfo]) -> Table {
-    let measured: Vec<&&MetricInfo> = infos.iter().filter(|info| !model.left_out.contains_key(info.id)).collect();
+    let measured: Vec<&&MetricInfo> =
+        infos.iter().filter(|info| !model.left_out.contains_key(info.id)).collect();
     let cell = |method: &MethodFaithfulness, info: &MetricInfo| -> Text {
         match method.scores.get(info.id).map(|score| &score.mean) {
             Some(Measured::Known(mean)) => Unit::Coefficient.cell(mean),
@@ -84,13 +86,16 @@ fn table(model: &ModelFaithfulness, infos: &[&'static MetricInfo]) -> Table {
         }
     };
     let row = |method: &MethodFaithfulness| -> Vec<Text> {
-        let name = if method.baseline { format!("{} (baseline)", method.title) } else { method.title.clone() };
+        let name =
+            if method.baseline { format!("{} (baseline)", method.title) } else { method.title.clone() };
         let rank = method.rank.map_or("–".into(), |rank| decimal(rank, 1));
         let first = [Text::from(capitalised(&name)), rank.into()];
         first.into_iter().chain(measured.iter().map(|info| cell(method, info))).collect()
     };
     let mut columns = vec![Column::words("Heatmap"), Column::numbers("Mean rank")];
-    columns.extend(measured.iter().map(|info| Column::numbers(format!("{} {}", capitalised(info.title), arrow(info)))));
+    columns.extend(
+        measured.iter().map(|info| Column::numbers(format!("{} {}", capitalised(info.title), arrow(info)))),
+    );
     Table {
         caption: format!(
             "Explanations by their mean rank over the metrics that baselines are held against, and then baselines; means over {} \
@@ -108,14 +113,17 @@ fn table(model: &ModelFaithfulness, infos: &[&'static MetricInfo]) -> Table {
 fn verdicts(model: &ModelFaithfulness, infos: &[&'static MetricInfo]) -> Block {
     let judged: Vec<&&MetricInfo> =
         infos.iter().filter(|info| info.judged && !model.left_out.contains_key(info.id)).collect();
-    let said = |gain: Option<&Gain>| gain.map_or("–", |gain| match gain.better {
-        Better::Yes => "yes",
-        Better::No => "no",
-        Better::CannotBeTold => "?",
-    });
+    let said = |gain: Option<&Gain>| {
+        gain.map_or("–", |gain| match gain.better {
+            Better::Yes => "yes",
+            Better::No => "no",
+            Better::CannotBeTold => "?",
+        })
+    };
     let cell = |score: Option<&MetricScore>| -> Text {
         let of = |pick: fn(&MetricScore) -> Option<&Gain>| said(score.and_then(pick));
-        format!("{} / {}", of(|score| score.over_random.as_ref()), of(|score| score.over_centre.as_ref())).into()
+        format!("{} / {}", of(|score| score.over_random.as_ref()), of(|score| score.over_centre.as_ref()))
+            .into()
     };
     let row = |method: &MethodFaithfulness| -> Vec<Text> {
         let scores = judged.iter().map(|info| cell(method.scores.get(info.id)));
@@ -159,14 +167,18 @@ fn curves(
                 title: format!("{} {}", capitalised(info.title), arrow(info)),
                 description: format!("{} for {}", info.summary, names.the(name)),
                 x: Axis::new("share of pixels or patches", Scale::Percent),
-                y: Axis::new("probability of the class, or share of answers kept", Scale::Percent).including(0.0, 1.0),
+                y: Axis::new("probability of the class, or share of answers kept", Scale::Percent)
+                    .including(0.0, 1.0),
                 series,
                 uncertainty: Uncertainty::Band,
             })
         })
     };
-    let panels: Vec<Panel> =
-        infos.iter().filter(|info| info.judged && !info.curve.is_empty()).filter_map(|info| chart(&info)).collect();
+    let panels: Vec<Panel> = infos
+        .iter()
+        .filter(|info| info.judged && !info.curve.is_empty())
+        .filter_map(|info| chart(&info))
+        .collect();
     (!panels.is_empty()).then(|| {
         Block::Figure(Figure {
             title: format!("What {} answers while pixels go", names.the(name)),
@@ -188,7 +200,8 @@ fn agreement(
     infos: &[&'static MetricInfo],
     names: &Names,
 ) -> Option<Block> {
-    let measured: Vec<&&MetricInfo> = infos.iter().filter(|info| !model.left_out.contains_key(info.id)).collect();
+    let measured: Vec<&&MetricInfo> =
+        infos.iter().filter(|info| !model.left_out.contains_key(info.id)).collect();
     let value = |a: &MetricInfo, b: &MetricInfo| {
         if a.id == b.id {
             return Some(1.0);

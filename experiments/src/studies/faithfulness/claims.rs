@@ -9,14 +9,15 @@ use archaeo_report::numbers::{Unit, counted, p_value};
 use super::FaithfulnessStudy;
 use super::findings::{FaithfulnessFindings, MethodFaithfulness, MetricScore, ModelFaithfulness, headline};
 use crate::report::Names;
-use crate::report::names::listed;
+use crate::report::names::{capitalised, listed};
 use crate::study::Study;
 use crate::subjects::ModelName;
 
 pub(super) fn claims(findings: &FaithfulnessFindings, names: &Names) -> Vec<Claim> {
     let Some(headline) = headline(findings) else { return Vec::new() };
     let each = findings.models.iter();
-    let mut claims: Vec<Claim> = each.map(|(name, model)| believed(model, name, headline.id, names)).collect();
+    let mut claims: Vec<Claim> =
+        each.map(|(name, model)| believed(model, name, headline.id, names)).collect();
     claims.extend(metrics_agree(findings, names));
     claims
 }
@@ -72,8 +73,9 @@ fn believed(model: &ModelFaithfulness, name: ModelName, headline: &str, names: &
     let baselines: Vec<String> =
         model.methods.iter().filter(|method| method.baseline).filter_map(value).collect();
     let evidence = format!(
-        "{title} over {}: {}; baselines: {}. In brackets, what is gained over random on the same images, with the p-value adjusted over \
+        "{} over {}: {}; baselines: {}. In brackets, what is gained over random on the same images, with the p-value adjusted over \
          all models, explanations and metrics.",
+        capitalised(title),
         counted(model.images, "image"),
         best.join("; "),
         baselines.join("; "),
@@ -98,9 +100,12 @@ fn metrics_agree(findings: &FaithfulnessFindings, names: &Names) -> Option<Claim
     }
     known.sort_by(|a, b| b.0.total_cmp(&a.0));
     let ((most, of_most), (least, of_least)) = (known.first()?, known.last()?);
+    let depends = match 2 * same < known.len() {
+        true => ": which explanation is best depends on what is asked of it",
+        false => "",
+    };
     let statement = format!(
-        "Of {} of metrics, {same} put the explanations in the same order beyond chance, {opposite} in opposite orders: which explanation \
-         is best depends on what is asked of it.",
+        "Of {} of metrics, {same} put the explanations in the same order beyond chance, {opposite} in opposite orders{depends}.",
         counted(known.len(), "pair")
     );
     let evidence = format!(

@@ -6,7 +6,9 @@ use archaeo_analysis::attribution::{Attribution, Kind};
 use archaeo_analysis::faithfulness::{Comparison, Gain, MetricInfo, Score, gains, mean_score};
 use archaeo_analysis::statistics::{Measured, RankCorrelation, Resampling, benjamini_hochberg, spearman};
 
-use super::findings::{FaithfulnessFindings, MethodFaithfulness, MetricAgreement, MetricScore, ModelFaithfulness};
+use super::findings::{
+    FaithfulnessFindings, MethodFaithfulness, MetricAgreement, MetricScore, ModelFaithfulness,
+};
 use super::{CHANGED, FaithfulnessStudy, ImageFaithfulness, methods_of, metrics_of};
 use crate::scene::{Scene, StudyError};
 use crate::subjects::{ByModel, ModelName};
@@ -32,7 +34,8 @@ pub(super) fn conclude(
     let mut all: Vec<Series> = Vec::new();
     for Recorded { unit, records } in recorded {
         let methods = methods_of(scene, unit);
-        for (place, metric) in metrics_of(scene.model(unit.model), &options, &unit.aspect).iter().enumerate() {
+        for (place, metric) in metrics_of(scene.model(unit.model), &options, &unit.aspect).iter().enumerate()
+        {
             for (method, info) in methods.iter().map(|method| method.info()).enumerate() {
                 let scores: Vec<Score> =
                     records.iter().map(|record| record.scores[place][method].clone()).collect();
@@ -97,7 +100,10 @@ pub(super) fn conclude(
             },
         );
     }
-    Ok(FaithfulnessFindings { metrics: options.metrics().map(|metric| metric.info().id.into()).collect(), models })
+    Ok(FaithfulnessFindings {
+        metrics: options.metrics().map(|metric| metric.info().id.into()).collect(),
+        models,
+    })
 }
 
 fn of_method(method: &dyn Attribution, scores: BTreeMap<String, MetricScore>) -> MethodFaithfulness {
@@ -130,9 +136,12 @@ fn against(all: &[Series], id: &str, resampling: &Resampling) -> Result<Vec<Opti
 
 /// Over the images with a curve.
 fn mean_curve(scores: &[Score]) -> Vec<f64> {
-    let curves: Vec<&Vec<f64>> = scores.iter().map(|score| &score.curve).filter(|curve| !curve.is_empty()).collect();
+    let curves: Vec<&Vec<f64>> =
+        scores.iter().map(|score| &score.curve).filter(|curve| !curve.is_empty()).collect();
     let points = curves.first().map_or(0, |curve| curve.len());
-    (0..points).map(|point| curves.iter().map(|curve| curve[point]).sum::<f64>() / curves.len() as f64).collect()
+    (0..points)
+        .map(|point| curves.iter().map(|curve| curve[point]).sum::<f64>() / curves.len() as f64)
+        .collect()
 }
 
 /// A method's mean, larger where it is better.
@@ -173,7 +182,8 @@ fn agreement(
     for (place, first) in metrics.iter().enumerate() {
         for second in &metrics[place + 1..] {
             let explanations = methods.iter().filter(|method| !method.baseline);
-            let pairs = explanations.filter_map(|method| Some((goodness(method, first)?, goodness(method, second)?)));
+            let pairs =
+                explanations.filter_map(|method| Some((goodness(method, first)?, goodness(method, second)?)));
             let (a, b): (Vec<f64>, Vec<f64>) = pairs.unzip();
             let correlation = Measured::of(spearman(&a, &b, resampling))?;
             found.push(MetricAgreement { metrics: [first.id.into(), second.id.into()], correlation });

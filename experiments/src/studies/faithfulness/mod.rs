@@ -37,14 +37,14 @@ pub struct FaithfulnessOptions {
 
 impl Default for FaithfulnessOptions {
     fn default() -> Self {
-        Self { images: 32, images_asked_again: 16, metrics: Vec::new(), methods: Vec::new() }
+        Self { images: 64, images_asked_again: 24, metrics: Vec::new(), methods: Vec::new() }
     }
 }
 
 impl Options for FaithfulnessOptions {
     fn quick() -> Self {
         let metrics = ["deletion", "insertion", "contrastivity"].map(str::to_owned).into();
-        Self { images: 10, images_asked_again: 4, metrics, methods: Vec::new() }
+        Self { images: 24, images_asked_again: 4, metrics, methods: Vec::new() }
     }
 
     fn check(&self) -> Result<(), RecipeError> {
@@ -107,10 +107,7 @@ impl Study for FaithfulnessStudy {
         Ok(scene.names().into_iter().flat_map(|name| aspects.map(|aspect| unit(name, aspect))).collect())
     }
 
-    fn recorder<'a>(
-        scene: &'a Scene,
-        unit: &'a Unit,
-    ) -> Result<Recorder<'a, ImageFaithfulness>, StudyError> {
+    fn recorder<'a>(scene: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, ImageFaithfulness>, StudyError> {
         let model = scene.model(unit.model);
         let options = scene.options.of::<Self>();
         let methods = scored_methods(model, &options.methods);

@@ -13,7 +13,12 @@ fn statement(found: &Investigation, topic: &str) -> String {
 
 fn gains(found: &mut Investigation, difference: f64, p_value: f64) {
     change::<FaithfulnessStudy>(found, |findings| {
-        for score in findings.models.values_mut().flat_map(|model| &mut model.methods).flat_map(|m| m.scores.values_mut()) {
+        for score in findings
+            .models
+            .values_mut()
+            .flat_map(|model| &mut model.methods)
+            .flat_map(|m| m.scores.values_mut())
+        {
             if let Some(gain) = &mut score.over_random {
                 let test = paired(difference, 0.05, p_value);
                 let better = Better::of(&test.difference, test.p_value);
@@ -49,7 +54,12 @@ fn explanations_are_held_against_random_and_centre() {
 fn few_images_tell_nothing() {
     let mut found = of_one();
     change::<FaithfulnessStudy>(&mut found, |findings| {
-        for score in findings.models.values_mut().flat_map(|model| &mut model.methods).flat_map(|m| m.scores.values_mut()) {
+        for score in findings
+            .models
+            .values_mut()
+            .flat_map(|model| &mut model.methods)
+            .flat_map(|m| m.scores.values_mut())
+        {
             (score.over_random, score.over_centre) = (None, None);
         }
         findings.models.values_mut().for_each(|model| model.images = 4);
@@ -69,10 +79,15 @@ fn every_model_has_its_table_and_the_metrics_are_defined() {
         let text = printed(chapter);
         assert_eq!(text.matches("| Grad-CAM | 1.5 | ").count(), models, "{text}");
         assert_eq!(text.matches("| Grad-CAM | yes / ? | yes / ? |").count(), models, "{text}");
-        assert!(text.contains("Random (baseline)") && text.contains("Deletion ↓") && text.contains("Insertion ↑"));
+        assert!(
+            text.contains("Random (baseline)") && text.contains("Deletion ↓") && text.contains("Insertion ↑")
+        );
     }
     let claim = claim_of::<FaithfulnessStudy>(&investigation(), "Agreement of metrics");
-    assert!(claim.statement.starts_with("Of 2\u{a0}pairs of metrics, 2 put the explanations in the same order"), "{claim:?}");
+    assert!(
+        claim.statement.starts_with("Of 2\u{a0}pairs of metrics, 2 put the explanations in the same order"),
+        "{claim:?}"
+    );
 }
 
 #[test]
@@ -100,6 +115,9 @@ fn metrics_are_chosen_by_their_ids() {
     assert!(!chosen(&[]).unwrap().contains(&"auroc") && chosen(&[]).unwrap().len() == 10);
     for unknown in ["no-such", "auroc"] {
         let sentence = chosen(&[unknown]).unwrap_err().to_string();
-        assert!(sentence.contains("studies.faithfulness.metrics") && sentence.contains(unknown), "{sentence}");
+        assert!(
+            sentence.contains("studies.faithfulness.metrics") && sentence.contains(unknown),
+            "{sentence}"
+        );
     }
 }

@@ -94,7 +94,9 @@ impl Study for LocalisationStudy {
             let evidence = Evidence::new(model, batch.images.clone(), keys);
             let heatmaps = explain_all(&methods, &evidence, &evidence.predicted()?)?;
             let record = |(i, sample): (usize, &Sample)| -> Result<Scored, StudyError> {
-                let Some(mask) = split.mask_of(batch.indices[i], sample)? else { return Ok(Scored::default()) };
+                let Some(mask) = split.mask_of(batch.indices[i], sample)? else {
+                    return Ok(Scored::default());
+                };
                 let mask = preprocess_mask(&mask, preprocessing);
                 let size = [preprocessing.image_size; 2];
                 let scores = heatmaps.iter().map(|of_method| MaskScores::of(&of_method[i], &mask, size));
