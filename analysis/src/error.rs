@@ -45,6 +45,12 @@ pub enum AnalysisError {
         /// Name of the model.
         model: String,
     },
+    /// Tokens dropped from a model whose layers need all of them.
+    #[error("{model} needs all of its tokens, so that none can be dropped")]
+    NoFreeSequence {
+        /// Name of the model.
+        model: String,
+    },
     /// Answers that are not numbers.
     #[error(
         "{model} gives answers that are not finite with one of its heads replaced; take another checkpoint"

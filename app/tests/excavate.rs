@@ -12,7 +12,7 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "data",
     "models",
     "trust",
@@ -22,6 +22,7 @@ const PARTS: [&str; 11] = [
     "heads",
     "attacks",
     "errors",
+    "faithfulness",
     "localisation",
     "shape_bias",
 ];

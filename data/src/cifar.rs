@@ -93,6 +93,7 @@ pub(super) fn read(batches: &[PathBuf]) -> Result<Layout, DataError> {
                 label,
                 storage: Storage::Range { file: file.clone(), offset, length: PIXELS as u64 },
                 encoding: Encoding::Planar { width: SIDE, height: SIDE },
+                mask: None,
             });
         }
     }

@@ -174,6 +174,7 @@ impl Batch {
                 label: label.ok_or_else(|| wrong(format!("image {i} has the label {}", labels[i])))?,
                 storage: stored(i),
                 encoding: Encoding::Planar { width: SIDE, height: SIDE },
+                mask: None,
             })
         };
         let records = labels.iter().enumerate().map(record).collect::<Result<_, _>>()?;

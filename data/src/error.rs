@@ -133,6 +133,16 @@ pub enum DataError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A mask that does not fit its image, or cannot be decoded.
+    #[error("the mask {mask} of {identifier} cannot be used: {reason}; replace or remove it")]
+    BadMask {
+        /// The mask.
+        mask: String,
+        /// The image.
+        identifier: String,
+        /// What is wrong with the mask.
+        reason: String,
+    },
     /// Bad images in strict mode, or only bad images.
     #[error(
         "{count} of the {of} images in `{split}` of {origin} are bad, the first is {identifier}: {reason}; replace \

@@ -11,18 +11,28 @@ use super::open::{Labels, Layout, OpenOptions};
 use super::split::{Record, Skipped};
 use super::storage::Storage;
 use super::tree::{Arrangement, Folder, Order, arrangement};
-use super::{split_lists, tiny_imagenet};
+use super::{masks, split_lists, tiny_imagenet};
 
 /// Reads whichever of the layouts `listing` has.
 pub(super) fn read(origin: &str, listing: &Listing, options: &OpenOptions) -> Result<Layout, DataError> {
-    let images = Images::of(listing);
+    let mut images = Images::of(listing);
     if options.strict {
         refuse_left_out(origin, listing, &images)?;
     }
+    let masks = masks::taken(&mut images);
+    let without_masks;
+    let listing = match masks.is_empty() {
+        true => listing,
+        false => {
+            without_masks = masks::without(listing);
+            &without_masks
+        }
+    };
     if images.files.is_empty() {
         return Err(no_images(origin, listing, &images));
     }
     let mut layout = labelled(origin, listing, &images, options.labels)?;
+    masks::given(&mut layout, &masks);
     layout.notes.extend(listing.notes.iter().cloned());
     layout.notes.extend(left_out(&listing.left_out));
     layout.notes.extend(images.note());

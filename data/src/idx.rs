@@ -66,6 +66,7 @@ pub(super) fn read(pairs: &[Pair]) -> Result<Layout, DataError> {
                 label: class,
                 storage: images.storage(i),
                 encoding: Encoding::Interleaved { width: images.width, height: images.height, channels: 1 },
+                mask: None,
             });
         }
         if pair.set.contains("emnist") && notes.is_empty() {

@@ -26,6 +26,7 @@ mod kept;
 mod links;
 mod listing;
 mod lists;
+mod masks;
 mod medmnist;
 mod names;
 mod open;

@@ -18,6 +18,7 @@ use super::storage::Storage;
 use super::text::{self, decode_names};
 
 /// Paths with `/` between their parts, without the common root folder.
+#[derive(Clone)]
 pub(super) struct Listing {
     /// Files with their storage, sorted by the parts of their paths, independent of the stored order.
     pub(super) files: Vec<(String, Storage)>,

@@ -101,6 +101,7 @@ fn read_split(
         label: usize::from(label),
         storage: Storage::Shared { bytes: bytes.clone(), offset: i * length, length },
         encoding: Encoding::Interleaved { width, height, channels },
+        mask: None,
     };
     Ok(labels.into_iter().enumerate().map(record).collect())
 }

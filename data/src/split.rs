@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 
 use super::image::{Refused, decode_within};
 use super::kept::Kept;
+use super::masks::MaskSource;
 use super::sherds::{Sherds, SherdsSplit, Texture};
 use super::storage::Storage;
-use super::{DataError, Image, Sample};
+use super::{DataError, Image, Mask, Sample};
 
 /// Encoding of the stored bytes of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub(super) struct Record {
     pub(super) label: usize,
     pub(super) storage: Storage,
     pub(super) encoding: Encoding,
+    /// Where its object is, where that is known.
+    pub(super) mask: Option<Arc<MaskSource>>,
 }
 
 /// What [`Split::verify`] found for an image.
@@ -255,6 +258,32 @@ impl Split {
         }
     }
 
+    /// Whether it is known where the object of image `i` is.
+    pub fn has_mask(&self, i: usize) -> bool {
+        match &self.items {
+            Items::Stored(records) => records[i].mask.is_some(),
+            Items::Drawn { .. } => true,
+        }
+    }
+
+    /// The true mask of image `i`, which was loaded as `sample`, at the image's own size; `None` where it is not known.
+    ///
+    /// # Errors
+    /// [`DataError::BadMask`] if it cannot be decoded or has another size than the image.
+    pub fn mask_of(&self, i: usize, sample: &Sample) -> Result<Option<Mask>, DataError> {
+        let record = match &self.items {
+            Items::Stored(records) => &records[i],
+            Items::Drawn { .. } => return Ok(sample.truth.as_ref().map(|truth| truth.mask.clone())),
+        };
+        let Some(source) = &record.mask else { return Ok(None) };
+        let mask = record.dimensions().and_then(|(width, height)| source.mask(width, height));
+        mask.map(Some).map_err(|reason| DataError::BadMask {
+            mask: source.name().to_owned(),
+            identifier: record.identifier.clone(),
+            reason,
+        })
+    }
+
     /// Images skipped by [`Split::verify`].
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
@@ -326,6 +355,9 @@ impl Split {
                 for (record, digest) in records.iter().zip(digests) {
                     hash.update((record.label as u64).to_le_bytes());
                     hash.update(digest);
+                    if let Some(mask) = &record.mask {
+                        mask.hash_into(hash);
+                    }
                 }
             }
             Items::Drawn { sherds, .. } => hash.update(sherds.description().as_bytes()),

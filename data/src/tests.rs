@@ -17,6 +17,7 @@ mod copies;
 mod layouts;
 mod lists;
 mod many;
+mod masks;
 mod special;
 mod unlabelled;
 

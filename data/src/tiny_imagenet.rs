@@ -1,12 +1,15 @@
 //! Tiny ImageNet's layout, as it is published and with `val` sorted into class folders.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::DataError;
 use super::images::{Images, few};
 use super::listing::Listing;
 use super::lists::compressed;
+use super::masks::MaskSource;
 use super::open::Layout;
+use super::split::Record;
 use super::storage::Storage;
 
 /// The list that labels `val`.
@@ -28,10 +31,15 @@ pub(super) fn read(
         wnids.extend(listing.folders.iter().filter_map(|path| class_in("train/", path)).map(str::to_string));
     }
     let index: BTreeMap<&str, usize> = wnids.iter().enumerate().map(|(i, wnid)| (wnid.as_str(), i)).collect();
+    let boxes = boxes(listing)?;
+    let boxed = |path: &str, record: Record| Record {
+        mask: path.rsplit('/').next().and_then(|file| boxes.get(file)).cloned(),
+        ..record
+    };
     let in_folders = |split: &str| {
         let labelled = images.files.iter().filter_map(|(path, storage)| {
             let label = *index.get(class_in(split, path)?)?;
-            Some(compressed(path, label, storage))
+            Some(boxed(path, compressed(path, label, storage)))
         });
         labelled.collect::<Vec<_>>()
     };
@@ -64,7 +72,8 @@ pub(super) fn read(
         match found {
             Some((place, path, storage)) => {
                 sorted |= place == 1 || place == 2;
-                val.push(compressed(path, label, storage));
+                let mask = mask_in(fields).map(Arc::new);
+                val.push(Record { mask, ..compressed(path, label, storage) });
             }
             None => missing.push(file),
         }
@@ -95,6 +104,28 @@ pub(super) fn read(
         notes.push("`test` has no labels and was passed over; `val` takes its part".to_string());
     }
     Ok(Layout { classes: readable_names(&wnids, &words), splits, notes, complete: true })
+}
+
+/// The boxes of the training images, by the images' names: `train/WNID/WNID_boxes.txt`.
+fn boxes(listing: &Listing) -> Result<HashMap<String, Arc<MaskSource>>, DataError> {
+    let mut boxes = HashMap::new();
+    let lists = listing.files.iter().map(|(path, _)| path.as_str());
+    for list in lists.filter(|path| path.starts_with("train/") && path.ends_with("_boxes.txt")) {
+        let text = listing.text(list).transpose()?.unwrap_or_default();
+        for line in text.lines() {
+            let mut fields = line.split_whitespace();
+            if let (Some(file), Some(mask)) = (fields.next(), mask_in(fields)) {
+                boxes.insert(file.to_owned(), Arc::new(mask));
+            }
+        }
+    }
+    Ok(boxes)
+}
+
+/// A box from the rest of a line: left, top, right, bottom, all within; `None` where there is none.
+fn mask_in<'a>(fields: impl Iterator<Item = &'a str>) -> Option<MaskSource> {
+    let sides: Vec<usize> = fields.take(4).map_while(|field| field.parse().ok()).collect();
+    sides.try_into().ok().map(MaskSource::Box)
 }
 
 fn class_in<'a>(split: &str, path: &'a str) -> Option<&'a str> {

@@ -6,15 +6,14 @@ use archaeo_analysis::Keys;
 use archaeo_analysis::attention::{
     DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
 };
-use archaeo_analysis::attribution::{
-    Attribution, Evidence, Heatmap, MethodInfo, Rollout, RolloutOptions, method, methods,
-};
+use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo, Rollout, RolloutOptions};
 use archaeo_models::Classifier;
 use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};
 use serde::{Serialize, Serializer};
 
 use crate::error::LabError;
+use crate::explain::named;
 use crate::opened::Opened;
 use crate::session::Session;
 
@@ -127,7 +126,7 @@ impl Session {
     pub fn attention(&self, opened: &Opened, options: &AttentionOptions) -> Result<Attended, LabError> {
         options.check()?;
         opened.require_attention()?;
-        let layers = shown(&options.layers, &opened.model)?;
+        let layers = shown(&options.layers, opened)?;
         let rollout = Rollout { options: options.rollout };
         let methods = chosen(&options.methods, &rollout, &opened.model)?;
         let seen = self.see(opened, options, &layers, &methods)?;
@@ -191,13 +190,10 @@ impl Session {
 }
 
 /// Numbers of the layers that are shown, ascending, from 1.
-fn shown(asked: &[usize], model: &Classifier) -> Result<Vec<usize>, LabError> {
-    let card = model.card();
-    let count = card.network.attention_layers();
-    match asked.iter().find(|number| !(1..=count).contains(*number)) {
-        Some(&number) => Err(LabError::Layer { number, model: card.name.clone(), count }),
-        None => Ok((1..=count).filter(|number| asked.is_empty() || asked.contains(number)).collect()),
-    }
+fn shown(asked: &[usize], opened: &Opened) -> Result<Vec<usize>, LabError> {
+    asked.iter().try_for_each(|&number| opened.attention_layer(number).map(drop))?;
+    let count = opened.model.card().network.attention_layers();
+    Ok((1..=count).filter(|number| asked.is_empty() || asked.contains(number)).collect())
 }
 
 /// The methods of these ids, rollout with its options; none twice.
@@ -206,16 +202,9 @@ fn chosen<'a>(
     rollout: &'a Rollout,
     model: &Classifier,
 ) -> Result<Vec<&'a dyn Attribution>, LabError> {
-    let refused = |id: &str, reason: String| LabError::Method { id: id.into(), reason };
     let mut chosen: Vec<&dyn Attribution> = Vec::new();
     for id in ids {
-        let found = method(id).ok_or_else(|| {
-            let known: Vec<&str> = methods().iter().map(|method| method.info().id).collect();
-            refused(id, format!("there is no such method; there are {}", known.join(", ")))
-        })?;
-        if let Some(reason) = found.applies(model).reason() {
-            return Err(refused(id, reason));
-        }
+        let found = named(id, model, &[]).map_err(|reason| LabError::Method { id: id.into(), reason })?;
         let found = if found.info() == rollout.info() { rollout } else { found };
         if chosen.iter().all(|method| method.info() != found.info()) {
             chosen.push(found);

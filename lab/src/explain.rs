@@ -4,6 +4,7 @@
 //! an image is handed on as an [`Exhibit`] and dropped, so that memory holds one batch whatever the number of images.
 
 mod arrays;
+mod faithfulness;
 mod folder;
 mod localisation;
 mod methods;
@@ -19,14 +20,16 @@ use archaeo_analysis::attention::AttentionMaps;
 use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo, explain_all};
 use archaeo_plot::Image;
 use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
-use archaeo_training::images::{Batch, Preprocessed};
+use archaeo_training::images::{preprocess, to_tensor};
 use rayon::prelude::*;
 use serde::Serialize;
 
+pub use self::faithfulness::{Faithfulness, MethodScore};
 use self::folder::Folder;
 use self::localisation::Truths;
-pub use self::localisation::{Better, ImageScores, Localisation, LocalisationScore, Over};
+pub use self::localisation::{ImageScores, Localisation, LocalisationScore, Over};
 use self::methods::chosen;
+pub(crate) use self::methods::named;
 pub use self::methods::{LeftOut, MethodChoice};
 pub use self::target::Target;
 use self::target::Targets;
@@ -34,6 +37,7 @@ use crate::error::LabError;
 use crate::listener::Kept;
 use crate::opened::Opened;
 use crate::session::Session;
+pub use archaeo_analysis::statistics::Better;
 
 /// Answers that are listed of an image.
 const ANSWERS: usize = 5;
@@ -47,6 +51,8 @@ pub struct ExplainOptions {
     pub target: Target,
     /// The layer whose heads are shown, counted from 1; by default the last.
     pub layer: Option<usize>,
+    /// The most images on which the methods are scored; below 10, they are not.
+    pub scored: usize,
 }
 
 /// What was found about all images.
@@ -70,6 +76,8 @@ pub struct Explained {
     pub methods: Vec<MethodInfo>,
     /// Methods that do not apply to the model.
     pub left_out: Vec<LeftOut>,
+    /// How far the heatmaps of each method can be believed on this model and these images.
+    pub faithfulness: Faithfulness,
     /// How the methods score where the images say where the object is; `None` where they do not.
     pub localisation: Option<Localisation>,
     /// The images, source by source.
@@ -175,6 +183,10 @@ impl Session {
             self.warning(format!("{} {doubt}", first.subject.model.weights.display()));
         }
         methods::reasons(&left_out).iter().for_each(|note| self.note(note));
+        let faithfulness = self.believed(opened, &methods, options.scored)?;
+        if let Some(reason) = &faithfulness.not_measured {
+            self.note(&format!("the faithfulness of the heatmaps is not measured: {reason}"));
+        }
         let mut explained = Explained {
             model: model.card().name.clone(),
             precision: self.precision_name(),
@@ -185,6 +197,7 @@ impl Session {
             layer: layer.map(|layer| layer + 1),
             methods: methods.iter().map(|method| *method.info()).collect(),
             left_out,
+            faithfulness,
             localisation: None,
             images: Vec::new(),
         };
@@ -211,6 +224,9 @@ impl Session {
         }
         explained.n = explained.images.len();
         explained.complete = true;
+        if truths.tell_nothing() {
+            self.warning("no mask holds both object and background, so that no heatmap is held against one");
+        }
         explained.localisation = truths.concluded(self.seed())?;
         if let (Some(path), Some(gathered)) = (&first.subject.export, gathered) {
             gathered.write(path, &explained)?;
@@ -256,8 +272,10 @@ impl Session {
         let Opened { model, device, dataset, .. } = opened;
         let split = opened.split()?;
         let preprocessing = &model.card().preprocessing;
-        let loaded = Batch::load(&Preprocessed { split, preprocessing }, batch, 0)?;
-        let pixels = loaded.tensor(device);
+        let samples = split.batch(batch, |image| preprocess(image, preprocessing))?;
+        let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
+        let images: Vec<Image> = samples.iter().map(|sample| sample.image.clone()).collect();
+        let pixels = to_tensor(&images, device);
         let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
         let evidence = Evidence::new(model, pixels.clone(), Keys { seed: self.seed(), images: &ids });
 
@@ -274,17 +292,17 @@ impl Session {
             _ => probabilities(evidence.logits(), classes),
         };
         let of_image = |row: usize| &probabilities[row * classes..][..classes];
-        let targets = question.targets.classes(&evidence, &loaded.labels)?;
+        let targets = question.targets.classes(&evidence, &labels)?;
         let mut by_method = explain_all(question.methods, &evidence, targets.as_deref().unwrap_or_default())?;
         let attention = model.has_attention().then(|| evidence.attention()).transpose()?;
         if let Some(maps) = attention {
             check_maps(model, maps, image).map_err(|error| self.not_finite(error, opened))?;
         }
-        let scores = truths.score(opened, batch, &evidence, &by_method)?;
+        let scores = truths.score(opened, batch, &samples, &evidence, &by_method)?;
 
         let mut exhibits = Vec::new();
         // From the last row on, so that heatmaps are moved out of their methods.
-        for (row, (picture, localisation)) in loaded.images.into_iter().zip(scores).enumerate().rev() {
+        for (row, (sample, localisation)) in samples.into_iter().zip(scores).enumerate().rev() {
             let heatmaps: Vec<Heatmap> = by_method.iter_mut().filter_map(Vec::pop).collect();
             let answer = |class: usize| Answer {
                 class,
@@ -292,8 +310,8 @@ impl Session {
                 probability: of_image(row)[class],
             };
             let label = || match opened.matching.is_some() {
-                true => question.names.get(loaded.labels[row]).cloned(),
-                false => dataset.classes.get(loaded.labels[row]).cloned(),
+                true => question.names.get(sample.label).cloned(),
+                false => dataset.classes.get(sample.label).cloned(),
             };
             let found = ExplainedImage {
                 image: split.identifier(batch[row]),
@@ -315,7 +333,7 @@ impl Session {
                 (Some(maps), Some(layer)) => each_head(maps, layer, row),
                 _ => Vec::new(),
             };
-            exhibits.push(Exhibit { found, picture, heatmaps, layers, heads });
+            exhibits.push(Exhibit { found, picture: sample.image, heatmaps, layers, heads });
         }
         exhibits.reverse();
         Ok((exhibits, attention.map(|maps| maps.layers[0].site.read_out.describe())))
@@ -324,18 +342,11 @@ impl Session {
 
 /// The layer whose heads are shown, from 0.
 fn shown_layer(asked: Option<usize>, opened: &Opened) -> Result<Option<usize>, LabError> {
-    let card = opened.model.card();
-    let count = card.network.attention_layers();
-    match asked {
-        None => Ok(count.checked_sub(1)),
-        Some(number) => {
-            opened.require_attention()?;
-            match (1..=count).contains(&number) {
-                true => Ok(Some(number - 1)),
-                false => Err(LabError::Layer { number, model: card.name.clone(), count }),
-            }
-        }
-    }
+    let Some(number) = asked else {
+        return Ok(opened.model.card().network.attention_layers().checked_sub(1));
+    };
+    opened.require_attention()?;
+    opened.attention_layer(number).map(Some)
 }
 
 fn each_head(maps: &AttentionMaps, layer: usize, image: usize) -> Vec<Heatmap> {

@@ -47,8 +47,8 @@ pub use error::LabError;
 pub use evaluate::Evaluated;
 pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};
 pub use explain::{
-    Answer, Better, Each, Exhibit, ExplainOptions, Explained, ExplainedImage, HeatmapRange, ImageScores,
-    LeftOut, Localisation, LocalisationScore, MethodChoice, Over, Target,
+    Answer, Better, Each, Exhibit, ExplainOptions, Explained, ExplainedImage, Faithfulness, HeatmapRange,
+    ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over, Target,
 };
 pub use export::Exported;
 #[cfg(feature = "hub")]

@@ -53,6 +53,19 @@ impl Opened {
         }
     }
 
+    /// The attention layer of a number from 1, from 0.
+    ///
+    /// # Errors
+    /// One that the model does not have.
+    pub(crate) fn attention_layer(&self, number: usize) -> Result<usize, LabError> {
+        let card = self.model.card();
+        let count = card.network.attention_layers();
+        match (1..=count).contains(&number) {
+            true => Ok(number - 1),
+            false => Err(LabError::Layer { number, model: card.name.clone(), count }),
+        }
+    }
+
     /// The split asked about.
     ///
     /// # Errors

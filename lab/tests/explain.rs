@@ -91,7 +91,7 @@ fn an_export_holds_what_each_method_gives() {
     let ids = ["rollout", "gradient-rollout", "grad-cam", "random", "edges"];
     for (target, classes) in [(Target::Predicted, None), (Target::Class("3".into()), Some([3; 6]))] {
         let opened = opened(&MODELS.vit, 6, Some(file.clone()), Purpose::Look);
-        let options = ExplainOptions { methods: these(&ids), target, layer: None };
+        let options = ExplainOptions { methods: these(&ids), target, ..ExplainOptions::default() };
         let explained = explain(&opened, &options).unwrap();
         assert_eq!((explained.n, explained.complete, explained.layer), (6, true, Some(2)));
         let arrays = arrays(&file);
@@ -182,6 +182,37 @@ fn masks_score_every_method() {
             && localisation.methods["centre"].over_random.is_some()
     );
     assert!(localisation.methods["random"].over_random.is_none());
+}
+
+#[test]
+fn heatmaps_carry_what_they_were_measured_to_be_worth() {
+    let options =
+        ExplainOptions { methods: these(&["rollout", "grad-cam"]), scored: 16, ..ExplainOptions::default() };
+    let few = explain(&opened(&MODELS.vit, 9, None, Purpose::Look), &options).unwrap().faithfulness;
+    let said = few.of("rollout");
+    assert!(few.n == 0 && said.contains("nothing can be told from 9 images; give --data"), "{said}");
+    let one = explain(&opened(&MODELS.vit, 1, None, Purpose::Look), &options).unwrap().faithfulness;
+    assert!(one.of("rollout").contains("nothing can be told from one image"), "{}", one.of("rollout"));
+
+    let many = opened(&MODELS.vit, 24, None, Purpose::Look);
+    let mut seen = Vec::new();
+    let explained = session()
+        .explain(&many, &options, &mut |explained, _| {
+            seen.push(explained.faithfulness.of("rollout"));
+            Ok(())
+        })
+        .unwrap();
+    let found = &explained.faithfulness;
+    assert!(seen.iter().all(|said| *said == found.of("rollout")), "known before the first picture");
+    assert_eq!((found.n, found.methods.len()), (16, 4));
+    assert!(
+        found.of("rollout").starts_with("deletion 0.")
+            && found.of("rollout").contains("better than random: ")
+    );
+    for (id, scores) in &found.methods {
+        assert_eq!(scores["deletion"].mean.n, 16);
+        assert_eq!(scores["insertion"].over_random.is_some(), ["rollout", "grad-cam"].contains(id), "{id}");
+    }
 }
 
 /// Remembers notes.

@@ -1,9 +1,8 @@
 //! Which statements an interval supports. Every conditional sentence of the report is decided here.
 
-use archaeo_analysis::statistics::Estimate;
+use archaeo_analysis::statistics::{Better, Estimate};
 
-/// Threshold of p-values, adjusted ones included.
-pub const SIGNIFICANCE: f64 = 0.05;
+pub use archaeo_analysis::statistics::SIGNIFICANCE;
 
 /// Where a number lies relative to another, as far as the data show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +26,14 @@ pub fn side(estimate: &Estimate, reference: f64) -> Side {
     }
 }
 
-/// Side of zero on which a tested difference lies: test and interval have to agree, so that no sentence contradicts the interval
-/// printed next to it.
+/// Side of zero on which a tested difference lies, by the rule of [`Better`]: test and interval have to agree, so that no sentence
+/// contradicts the interval printed next to it.
 pub fn tested(difference: &Estimate, p_value: f64) -> Side {
-    if p_value < SIGNIFICANCE { side(difference, 0.0) } else { Side::Undecided }
+    match Better::of(difference, p_value) {
+        Better::Yes => Side::Above,
+        Better::No => Side::Below,
+        Better::CannotBeTold => Side::Undecided,
+    }
 }
 
 /// Where `first` lies relative to `second` when their intervals do not touch.

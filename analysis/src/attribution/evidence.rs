@@ -223,7 +223,7 @@ impl<'a> Evidence<'a> {
         self.pass_of(self.images.clone(), probe)
     }
 
-    pub(super) fn pass_of(&self, images: Tensor<4>, probe: &mut (dyn Probe + Send)) -> Tensor<2> {
+    pub(crate) fn pass_of(&self, images: Tensor<4>, probe: &mut (dyn Probe + Send)) -> Tensor<2> {
         self.passes.set(self.passes.get() + 1);
         let model = self.model;
         in_pool(|| model.logits(images, &mut Pass::evaluate(probe)))

@@ -117,6 +117,8 @@ pub enum Capability {
     PlainTransformer,
     /// The layers of a residual network.
     ResidualNetwork,
+    /// A transformer that takes a sequence of any length: positions are added to the tokens and nothing else tells where they were.
+    FreeSequence,
 }
 
 /// The most patches between which a maximum flow is looked for.
@@ -124,7 +126,7 @@ pub const LARGEST_FLOW: usize = 100;
 
 impl Capability {
     /// Why a model cannot be asked for this; `None` where it can.
-    fn lacking(self, model: &Classifier) -> Option<AnalysisError> {
+    pub(crate) fn lacking(self, model: &Classifier) -> Option<AnalysisError> {
         let name = || model.card().name.clone();
         match self {
             Self::Attention if !model.has_attention() => Some(AnalysisError::NoAttention { model: name() }),
@@ -145,6 +147,9 @@ impl Capability {
             {
                 Some(AnalysisError::NotResidual { model: name() })
             }
+            Self::FreeSequence if !matches!(model.network, Network::Vit(_) | Network::ZeroShot(_)) => {
+                Some(AnalysisError::NoFreeSequence { model: name() })
+            }
             // Every network hands its last representation to the probe.
             _ => None,
         }
@@ -152,7 +157,7 @@ impl Capability {
 }
 
 /// Side of a transformer's patches in pixels; `None` of a residual network.
-pub(super) fn patch_size(model: &Classifier) -> Option<usize> {
+pub(crate) fn patch_size(model: &Classifier) -> Option<usize> {
     match &model.card().network {
         NetworkSpec::Vit(config) => Some(config.patch_size),
         NetworkSpec::Beit(config) => Some(config.patch_size),

@@ -60,6 +60,7 @@ pub use layer_cam::LayerCam;
 pub use legrad::LeGrad;
 pub use logit_lens::LogitLens;
 pub use lrp::{Lrp, LrpRule};
+pub(crate) use method::patch_size;
 pub use method::{Applicability, Attribution, Capability, Cost, Kind, LARGEST_FLOW, MethodInfo, Resolution};
 pub use occlusion::Occlusion;
 pub use pixels::Fill;

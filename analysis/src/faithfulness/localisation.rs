@@ -5,8 +5,43 @@
 //! heatmap still moves its mass; the scores by rank, [`auroc`] and [`average_precision`], do not change with any shift or
 //! stretch.
 
+use serde::{Deserialize, Serialize};
+
 use crate::attribution::Heatmap;
 use crate::statistics::average_ranks;
+
+/// How one heatmap agrees with a mask.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MaskScores {
+    /// Whether the heatmap is constant, so that it ranks nothing and scores as chance.
+    pub constant: bool,
+    /// [`mass_in_mask`].
+    pub mass: f64,
+    /// [`auroc`].
+    pub auroc: f64,
+    /// [`average_precision`].
+    pub average_precision: f64,
+    /// [`pointing_score`].
+    pub pointing: f64,
+}
+
+impl MaskScores {
+    /// Of a heatmap of any grid, brought to the mask's `[height, width]` bilinearly; `None` where the object covers all or
+    /// nothing.
+    ///
+    /// # Panics
+    /// If the mask has another size.
+    pub fn of(heatmap: &Heatmap, mask: &[bool], [height, width]: [usize; 2]) -> Option<Self> {
+        let heatmap = heatmap.resized(height, width);
+        Some(Self {
+            constant: heatmap.is_constant(),
+            mass: mass_in_mask(&heatmap, mask),
+            auroc: auroc(&heatmap, mask)?,
+            average_precision: average_precision(&heatmap, mask)?,
+            pointing: pointing_score(&heatmap, mask),
+        })
+    }
+}
 
 /// Pointing game (Zhang et al., 2018, section 4.2) without tolerance: 1 if the hottest pixel lies on the object, 0 if not.
 ///

@@ -18,7 +18,8 @@
 //! | do two descriptions of one thing agree more than of two? | [`pairing_test`] |
 //! | does a ratio differ between two models? | [`exchange_test`] |
 //! | does a model know when it is right? | [`expected_calibration_error`], [`Predictions::nll`] |
-//! | which of many p-values survive? | [`benjamini_hochberg`] |
+//! | which of many p-values survive? | [`benjamini_hochberg`], [`sign_flip_family`] |
+//! | is one better than the other: yes, no, cannot be told? | [`Better`] |
 //!
 //! What has no value for some data is a [`Measured`] with the reason in words.
 
@@ -44,6 +45,7 @@ mod tests;
 mod trend;
 #[cfg(test)]
 mod trust_tests;
+mod verdict;
 mod welch;
 
 use serde::{Deserialize, Serialize};
@@ -67,6 +69,7 @@ pub(crate) use ranks::{average_ranks, rank_coefficient};
 pub use resampling::Resampling;
 pub use roc::roc_auc;
 pub use trend::{FEWEST_FOR_A_TREND, RankTrend, rank_trend};
+pub use verdict::{Better, SIGNIFICANCE, sign_flip_family};
 pub use welch::{Welch, welch};
 
 /// The confidence level of every interval unless a caller says otherwise.

@@ -29,8 +29,11 @@ Arrays: a heatmap (n, rows, columns) of each method, such as grad_cam, on the
 method's own grid; targets and predicted (numbers of outputs). A table has a row
 for each image.
 
-On Sherds, which know where the object is, each method is held against it, and
-against random and centre from 10 images on.
+From 10 images on, each method is scored on this model and these images by deletion
+and insertion, and held against random and centre: every picture says what came out
+(docs/faithfulness.md). Where it is known where the object is (Sherds, a folder masks/
+with pictures of the images' relative names, Tiny ImageNet's boxes), each method is
+held against that, too.
 
 Examples:
   archaeo explain photo.jpg --weights vit.safetensors
@@ -77,6 +80,17 @@ pub struct Explain {
         help_heading = "Explanation"
     )]
     pub layer: Option<usize>,
+    /// Images on which the methods are scored
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 16,
+        hide_short_help = true,
+        help_heading = "Explanation",
+        long_help = "Images, at even steps through all, on which the methods are scored by deletion and insertion before any is \
+            shown; each takes some dozens of passes for every method. Below 10, nothing is scored."
+    )]
+    pub scored: usize,
     /// Folder for the pictures
     #[arg(long, value_name = "DIR", default_value = "archaeo-explained", help_heading = "Output")]
     pub out: PathBuf,

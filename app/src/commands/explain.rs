@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use archaeo_lab::{
-    Answer, Better, ExplainOptions, Explained, ExplainedImage, Localisation, MethodChoice, Over, Purpose,
-    Session, Target,
+    Answer, ExplainOptions, Explained, ExplainedImage, Faithfulness, Localisation, MethodChoice, Over,
+    Purpose, Session, Target,
 };
 
 use crate::cli::Explain;
@@ -17,7 +17,7 @@ const LISTED: usize = 20;
 /// # Errors
 /// A method, a class or a layer that the model does not have, images that cannot be read, or a folder that cannot be written.
 pub fn run(arguments: &Explain, session: &Session, printer: &Printer) -> Result<()> {
-    let Explain { images, methods, target, layer, out, subject } = arguments;
+    let Explain { images, methods, target, layer, scored, out, subject } = arguments;
     let options = ExplainOptions {
         methods: match methods.iter().any(|method| method == "all") {
             true => MethodChoice::All,
@@ -25,6 +25,7 @@ pub fn run(arguments: &Explain, session: &Session, printer: &Printer) -> Result<
         },
         target: Target::parse(target),
         layer: *layer,
+        scored: *scored,
     };
     let purpose = if options.target == Target::Label { Purpose::Score } else { Purpose::Look };
     let mut sources: Vec<Option<String>> = images.iter().cloned().map(Some).collect();
@@ -36,7 +37,7 @@ pub fn run(arguments: &Explain, session: &Session, printer: &Printer) -> Result<
 }
 
 fn lines(result: &Explained) -> String {
-    let Explained { model, n, methods, images, localisation, folder, .. } = result;
+    let Explained { model, n, methods, images, faithfulness, localisation, folder, .. } = result;
     let images_in_words = if *n == 1 { "1 image".to_owned() } else { format!("{n} images") };
     let titles: Vec<&str> = methods.iter().map(|method| method.title).collect();
     let mut lines = format!("{model} on {images_in_words}: {}\n", titles.join(", "));
@@ -46,6 +47,7 @@ fn lines(result: &Explained) -> String {
     if let Some(more @ 1..) = n.checked_sub(LISTED) {
         lines += &format!("and {more} more\n");
     }
+    lines += &believed(faithfulness);
     if let Some(localisation) = localisation {
         lines += &table(localisation);
     }
@@ -77,14 +79,36 @@ fn of_image(image: &ExplainedImage) -> String {
     line + "\n"
 }
 
+/// A line for each method, with the metric that pictures show.
+fn believed(faithfulness: &Faithfulness) -> String {
+    let Faithfulness { n, not_measured, metrics, methods } = faithfulness;
+    let (None, [first, ..]) = (not_measured, &metrics[..]) else { return String::new() };
+    let titles = metrics.iter().map(|info| format!("{:>10}", info.title)).collect::<String>();
+    let mut lines = format!(
+        "\nfaithfulness on {n} images; {} decides what is better, of which {} is better\n{:<20}{titles}  {:<18} {:<18}\n",
+        first.title,
+        if first.higher_is_better { "more" } else { "less" },
+        "",
+        "better than random",
+        "better than centre",
+    );
+    for (id, scores) in methods {
+        let value =
+            |id: &str| scores.get(id).map_or_else(String::new, |score| format!("{:.3}", score.mean.value));
+        let values = metrics.iter().map(|info| format!("{:>10}", value(info.id))).collect::<String>();
+        let verdict = |gain: Option<String>| gain.unwrap_or_default();
+        let shown = scores.get(first.id);
+        let random = verdict(shown.and_then(|score| Some(score.over_random.as_ref()?.better.to_string())));
+        let centre = verdict(shown.and_then(|score| Some(score.over_centre.as_ref()?.better.to_string())));
+        lines += format!("{id:<20}{values}  {random:<18} {centre}").trim_end();
+        lines.push('\n');
+    }
+    lines
+}
+
 fn table(localisation: &Localisation) -> String {
     let Localisation { n, object_share, methods } = localisation;
-    let verdict = |over: &Option<Over>| match over.map(|over| over.better) {
-        None => "",
-        Some(Better::Yes) => "yes",
-        Some(Better::No) => "no",
-        Some(Better::CannotBeTold) => "cannot be told",
-    };
+    let verdict = |over: &Option<Over>| over.map_or_else(String::new, |over| over.better.to_string());
     let mut lines = format!(
         "\nagainst the true mask of {n} images, {:.1} % of which are object; AUROC decides what is better\n{:<20} {:>7} {:>7}  {:<18} {:<18}\n",
         100.0 * object_share,

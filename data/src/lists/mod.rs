@@ -246,7 +246,8 @@ fn layout(
 }
 
 pub(super) fn compressed(path: &str, label: usize, storage: &Storage) -> Record {
-    Record { identifier: path.to_string(), label, storage: storage.clone(), encoding: Encoding::Compressed }
+    let (storage, encoding) = (storage.clone(), Encoding::Compressed);
+    Record { identifier: path.to_string(), label, storage, encoding, mask: None }
 }
 
 /// The rows of a list whose images exist, in order, each once; rows of missing images are counted.

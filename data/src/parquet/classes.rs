@@ -75,6 +75,7 @@ pub(super) fn classify(
             Label::Text(text) => index[&text],
         },
         storage: row.storage,
+        mask: None,
         encoding: Encoding::Compressed,
     };
     let splits =

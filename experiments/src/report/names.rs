@@ -1,7 +1,8 @@
 //! What the models and classes are called in sentences.
 
 use crate::findings::Investigation;
-use crate::studies::explained;
+use crate::studies::findings::FaithfulnessFindings;
+use crate::studies::{FaithfulnessStudy, explained};
 use crate::subjects::{ModelName, pairs};
 
 /// What each model is called: by its family where no other is of it, such as “ViT”, and else by the name it was given.
@@ -14,6 +15,8 @@ struct Named {
     family: Option<&'static str>,
     explained_by: &'static str,
     explains_answer: bool,
+    /// What the faithfulness study says of that heatmap.
+    believed: Option<String>,
 }
 
 impl Names {
@@ -21,13 +24,17 @@ impl Names {
     pub fn of(investigation: &Investigation) -> Self {
         let families: Vec<&'static str> =
             investigation.models.iter().map(|model| model.card.network.family()).collect();
+        let faithfulness = investigation.findings::<FaithfulnessStudy>().ok().flatten();
         let named = investigation.models.iter().zip(&families).map(|(model, family)| {
+            let explained_by = explained::method(&model.card.network);
+            let believed = |found: &FaithfulnessFindings| found.said_of(model.name, explained_by);
             let alone = families.iter().filter(|other| *other == family).count() == 1;
             Named {
                 name: model.name,
                 family: alone.then_some(*family),
-                explained_by: explained::method(&model.card.network),
+                explained_by,
                 explains_answer: explained::depends_on_class(&model.card.network),
+                believed: faithfulness.as_ref().and_then(believed),
             }
         });
         Self(named.collect())
@@ -65,6 +72,12 @@ impl Names {
     /// Whether that heatmap belongs to the class that the model names, and not to its whole view of the image.
     pub fn explains_answer(&self, model: ModelName) -> bool {
         self.0.iter().any(|named| named.name == model && named.explains_answer)
+    }
+
+    /// How far that heatmap can be believed: its score with the verdicts, or that it was not measured.
+    pub fn believed(&self, model: ModelName) -> &str {
+        let named = self.0.iter().find(|named| named.name == model);
+        named.and_then(|named| named.believed.as_deref()).unwrap_or("not measured")
     }
 
     /// Colour and marker of a model: the same in every chart.

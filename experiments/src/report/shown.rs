@@ -52,11 +52,27 @@ pub(crate) fn cells<'a>(heatmaps: impl Iterator<Item = &'a ByModel<HeatmapShown>
     match listed(&each.collect::<Vec<_>>()) {
         none if none.is_empty() => String::new(),
         each => {
+            let models: Vec<ModelName> = grids.iter().map(|(name, _)| *name).collect();
             format!(
-                " Heatmaps are drawn as they were computed, cell by cell and without interpolation: {each}."
+                " Heatmaps are drawn as they were computed, cell by cell and without interpolation: {each}.{}",
+                believed(&models, names)
             )
         }
     }
+}
+
+/// How far the heatmaps of these models can be believed; a model may be shown with heatmaps of several grids.
+fn believed(models: &[ModelName], names: &Names) -> String {
+    let mut once: Vec<ModelName> = Vec::new();
+    models.iter().for_each(|model| {
+        if !once.contains(model) {
+            once.push(*model)
+        }
+    });
+    let each = once.iter().map(|&model| {
+        format!("{} of {}, {}", names.explained_by(model), names.the(model), names.believed(model))
+    });
+    format!(" How far they can be believed: {}.", each.collect::<Vec<_>>().join("; "))
 }
 
 /// `8 × 8`.

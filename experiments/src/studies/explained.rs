@@ -2,9 +2,13 @@
 //! class that it names.
 
 use archaeo_analysis::Keys;
-use archaeo_analysis::attribution::{Attribution, Capability, Evidence, Heatmap, Kind, MethodInfo, methods};
+use archaeo_analysis::attribution::{
+    Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, method as method_of_id, methods,
+    methods_for,
+};
 use archaeo_data::Image;
-use archaeo_models::NetworkSpec;
+use archaeo_models::{Classifier, NetworkSpec};
+use archaeo_training::RecipeError;
 use archaeo_training::images::to_tensor;
 
 use crate::findings::HeatmapShown;
@@ -37,6 +41,38 @@ pub(crate) fn method(network: &NetworkSpec) -> &'static str {
 /// Whether that heatmap belongs to the class that the model names.
 pub(crate) fn depends_on_class(network: &NetworkSpec) -> bool {
     usual(network).info().depends_on_class
+}
+
+/// The explanations of these IDs that apply to a model (when empty, all that make few passes of their own), and then the baselines.
+pub(super) fn scored_methods(model: &Classifier, ids: &[String]) -> Vec<&'static dyn Attribution> {
+    let mut explanations = methods_for(model, Kind::Explanation);
+    explanations.retain(|method| wants(ids, *method));
+    [explanations, methods_for(model, Kind::Baseline)].concat()
+}
+
+/// Whether a method is among those of these IDs.
+pub(super) fn wants(ids: &[String], method: &dyn Attribution) -> bool {
+    let info = method.info();
+    match ids.is_empty() {
+        true => info.cost == Cost::Shared,
+        false => ids.iter().any(|id| method_of_id(id).is_some_and(|of| of.info().id == info.id)),
+    }
+}
+
+/// Refuses an ID that no explanation has; `key` is the option.
+///
+/// # Errors
+/// [`RecipeError::Range`].
+pub(super) fn check_methods(key: &'static str, ids: &[String]) -> Result<(), RecipeError> {
+    let known = |id: &&String| method_of_id(id).is_some_and(|method| method.info().kind == Kind::Explanation);
+    match ids.iter().find(|id| !known(id)) {
+        None => Ok(()),
+        Some(unknown) => Err(RecipeError::Range {
+            key,
+            allowed: "explanations that `archaeo attention --help` lists",
+            found: format!("`{unknown}`"),
+        }),
+    }
 }
 
 /// Every model's explanation of each of `indices` of the main split.

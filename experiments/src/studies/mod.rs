@@ -7,6 +7,7 @@ mod attention;
 mod comparisons;
 mod errors;
 pub(crate) mod explained;
+mod faithfulness;
 mod heads;
 mod localisation;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use attacks::AttacksStudy;
 pub use attention::AttentionStudy;
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
 pub use errors::ErrorsStudy;
+pub use faithfulness::{FaithfulnessOptions, FaithfulnessStudy};
 pub use heads::{HeadsOptions, HeadsStudy};
 pub use localisation::LocalisationStudy;
 pub use seeds::SeedsStudy;
@@ -41,6 +43,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<HeadsStudy>(),
     study::<AttacksStudy>(),
     study::<ErrorsStudy>(),
+    study::<FaithfulnessStudy>(),
     study::<LocalisationStudy>(),
     study::<ShapeBiasStudy>(),
 ];
@@ -52,6 +55,7 @@ pub mod findings {
     pub use super::attention::findings::*;
     pub use super::comparisons::findings::*;
     pub use super::errors::findings::*;
+    pub use super::faithfulness::findings::*;
     pub use super::heads::findings::*;
     pub use super::localisation::findings::*;
     pub use super::seeds::findings::*;

@@ -6,8 +6,13 @@ use archaeo_store::arrays::write_export;
 use archaeo_training::evaluate::Evaluation;
 use burn::tensor::Device;
 
-use super::findings::{AccuracyFindings, ErrorFindings, ShapeBiasFindings, TrustFindings};
-use super::{AccuracyStudy, ErrorsStudy, SeedsStudy, ShapeBiasStudy, TrustStudy};
+use super::findings::{
+    AccuracyFindings, ErrorFindings, FaithfulnessFindings, ShapeBiasFindings, TrustFindings,
+};
+use super::{
+    AccuracyStudy, ErrorsStudy, FaithfulnessOptions, FaithfulnessStudy, SeedsStudy, ShapeBiasStudy,
+    TrustStudy,
+};
 use crate::options::StudyOptions;
 use crate::predictions::arrays;
 use crate::scene::{Progress, Scene};
@@ -210,6 +215,38 @@ fn three_models_are_compared_two_by_two() {
         found.errors.groups.iter().map(|group| (group.erring.len(), group.count)).collect();
     assert_eq!(counts, [(1, 0), (1, 0), (1, 15), (2, 0), (2, 0), (2, 15), (3, 0)]);
     assert_eq!(found.shape_bias.pairs.len(), 3);
+}
+
+/// Models of random weights; a study of explanations asks them and not the tables.
+#[test]
+fn faithfulness_does_not_depend_on_batches_and_covers_every_model() {
+    let ask_with = |batch_size: usize| {
+        in_scene(&[&[right], &[right]], |scene| {
+            let options = FaithfulnessOptions {
+                images: 10,
+                images_asked_again: 2,
+                metrics: Vec::new(),
+                methods: vec!["rollout".into(), "grad-cam".into()],
+            };
+            let mut options = scene.options.clone().with::<FaithfulnessStudy>(&options);
+            options.batch_size = batch_size;
+            ask::<FaithfulnessStudy>(&Scene { options: &options, ..*scene }, None).unwrap()
+        })
+    };
+    let found = ask_with(10);
+    let as_json = |found: &FaithfulnessFindings| serde_json::to_string(found).unwrap();
+    assert_eq!(as_json(&found), as_json(&ask_with(3)));
+    let [vit, resnet] = [0, 1].map(|place| &found.models[name(place)]);
+    assert_eq!((vit.images, vit.images_asked_again, vit.methods.len(), resnet.methods.len()), (10, 2, 5, 4));
+    assert!(resnet.left_out.contains_key("token-dropping") && vit.left_out.is_empty());
+    for method in vit.methods.iter().chain(&resnet.methods) {
+        let deletion = &method.scores["deletion"];
+        assert_eq!(deletion.over_random.is_some(), !method.baseline, "{}", method.method);
+        assert_eq!(deletion.curve.len(), 11);
+        assert!(method.scores["contrastivity"].over_random.is_none());
+    }
+    let baselines: Vec<bool> = vit.methods.iter().map(|method| method.baseline).collect();
+    assert_eq!(baselines, [false, false, true, true, true]);
 }
 
 /// Runs of one model are held against one another, and models by their runs.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, explain_all, method};
-use archaeo_analysis::faithfulness::{auroc, mass_in_mask, object_share};
-use archaeo_analysis::statistics::{Resampling, benjamini_hochberg, sign_flip_test};
+use archaeo_analysis::faithfulness::{MaskScores, object_share};
+use archaeo_analysis::statistics::{Better, Resampling, sign_flip_family};
+use archaeo_data::{Mask, Sample};
 use archaeo_training::images::preprocess_mask;
 use serde::Serialize;
 
@@ -74,32 +75,20 @@ pub struct Over {
     pub better: Better,
 }
 
-/// Whether a method is better than a baseline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Better {
-    /// It is.
-    #[serde(rename = "yes")]
-    Yes,
-    /// It is worse.
-    #[serde(rename = "no")]
-    No,
-    /// These images do not tell.
-    #[serde(rename = "cannot be told")]
-    CannotBeTold,
-}
-
 /// The scores of all images so far.
 pub(super) struct Truths {
     ids: Vec<&'static str>,
     baselines: Vec<&'static dyn Attribution>,
     scored: Vec<ImageScores>,
+    /// Images with a mask, whatever it holds.
+    known: usize,
 }
 
 impl Truths {
     pub fn new(methods: &[&'static dyn Attribution]) -> Self {
         let ids: Vec<&str> = methods.iter().map(|method| method.info().id).collect();
         let baselines = BASELINES.into_iter().filter(|id| !ids.contains(id)).filter_map(method).collect();
-        Self { ids, baselines, scored: Vec::new() }
+        Self { ids, baselines, scored: Vec::new(), known: 0 }
     }
 
     /// Scores a batch, `heatmaps[method][image]`; `None` for each image whose mask is not known, or holds everything or nothing.
@@ -107,38 +96,44 @@ impl Truths {
         &mut self,
         opened: &Opened,
         batch: &[usize],
+        samples: &[Sample],
         evidence: &Evidence,
         heatmaps: &[Vec<Heatmap>],
     ) -> Result<Vec<Option<ImageScores>>, LabError> {
         let split = opened.split()?;
-        // An image is drawn, or decoded, once more for its mask, so only where there is one.
-        if batch.iter().all(|&index| split.texture(index).is_none()) {
-            return Ok(vec![None; batch.len()]);
+        let masks = batch.iter().zip(samples).map(|(&index, sample)| split.mask_of(index, sample));
+        let masks = masks.collect::<Result<Vec<_>, _>>()?;
+        self.known += masks.iter().flatten().count();
+        if masks.iter().all(Option::is_none) {
+            return Ok(vec![None; samples.len()]);
         }
         let baselines = explain_all(&self.baselines, evidence, &[])?;
         let ids = self.ids.iter().copied().chain(self.baselines.iter().map(|method| method.info().id));
         let all: Vec<(&str, &Vec<Heatmap>)> = ids.zip(heatmaps.iter().chain(&baselines)).collect();
         let preprocessing = &opened.model.card().preprocessing;
-        let of_image = |(row, &index): (usize, &usize)| {
-            let Some(truth) = split.load(index)?.truth else { return Ok(None) };
-            let mask = preprocess_mask(&truth.mask, preprocessing);
-            let side = preprocessing.image_size;
-            let agreement = |map: &Heatmap| {
-                let map = map.resized(side, side);
-                Some(Agreement { mass: mass_in_mask(&map, &mask), auroc: auroc(&map, &mask)? })
+        let of_image = |(row, mask): (usize, &Option<Mask>)| {
+            let mask = preprocess_mask(mask.as_ref()?, preprocessing);
+            let agreement = |(id, maps): &(&'static str, &Vec<Heatmap>)| {
+                let MaskScores { mass, auroc, .. } =
+                    MaskScores::of(&maps[row], &mask, [preprocessing.image_size; 2])?;
+                Some((*id, Agreement { mass, auroc }))
             };
-            let methods: Option<BTreeMap<&str, Agreement>> =
-                all.iter().map(|(id, maps)| Some((*id, agreement(&maps[row])?))).collect();
-            Ok(methods.map(|methods| ImageScores { object_share: object_share(&mask), methods }))
+            let methods = all.iter().map(agreement).collect::<Option<_>>()?;
+            Some(ImageScores { object_share: object_share(&mask), methods })
         };
-        let scores = batch.iter().enumerate().map(of_image).collect::<Result<Vec<_>, LabError>>()?;
+        let scores: Vec<Option<ImageScores>> = masks.iter().enumerate().map(of_image).collect();
         self.scored.extend(scores.iter().flatten().cloned());
         Ok(scores)
     }
 
+    /// Whether there are masks and none of them has both object and background.
+    pub fn tell_nothing(&self) -> bool {
+        self.known > 0 && self.scored.is_empty()
+    }
+
     /// Means, and what is better than what; `None` without a mask.
     pub fn concluded(self, seed: u64) -> Result<Option<Localisation>, LabError> {
-        let Self { ids, baselines, scored } = self;
+        let Self { ids, baselines, scored, .. } = self;
         if scored.is_empty() {
             return Ok(None);
         }
@@ -148,16 +143,14 @@ impl Truths {
         let aurocs = |id: &str| scored.iter().map(|image| image.methods[id].auroc).collect::<Vec<f64>>();
         let over = |baseline: &str| -> Result<BTreeMap<&str, Over>, LabError> {
             let others: Vec<&str> = ids.iter().copied().filter(|id| *id != baseline && n >= FEWEST).collect();
-            let test = |id: &&str| sign_flip_test(&aurocs(id), &aurocs(baseline), &Resampling::new(seed));
-            let tests = others.iter().map(test).collect::<Result<Vec<_>, _>>()?;
-            let adjusted = benjamini_hochberg(&tests.iter().map(|test| test.p_value).collect::<Vec<_>>())?;
-            let found = tests.iter().zip(adjusted).map(|(test, p_value)| {
-                let difference = &test.difference;
-                let better = match difference.value {
-                    _ if p_value > 0.05 => Better::CannotBeTold,
-                    value if value > 0.0 => Better::Yes,
-                    _ => Better::No,
-                };
+            let samples: Vec<[Vec<f64>; 2]> =
+                others.iter().map(|id| [aurocs(id), aurocs(baseline)]).collect();
+            let pairs: Vec<(&[f64], &[f64])> =
+                samples.iter().map(|[own, other]| (&own[..], &other[..])).collect();
+            let tests = sign_flip_family(&pairs, &Resampling::new(seed))?;
+            let found = tests.into_iter().map(|test| {
+                let (difference, p_value) = (&test.difference, test.p_value);
+                let better = Better::of(difference, p_value);
                 Over { auroc: difference.value, low: difference.low, high: difference.high, p_value, better }
             });
             Ok(others.iter().copied().zip(found).collect())
@@ -223,7 +216,5 @@ mod tests {
             found.methods["rollout"].over_random.is_none() && found.methods["rollout"].over_centre.is_none()
         );
         assert!(truths(&[]).concluded(0).unwrap().is_none());
-        let json = serde_json::to_value(Better::CannotBeTold).unwrap();
-        assert_eq!(json, "cannot be told");
     }
 }

@@ -44,7 +44,10 @@ pub(super) fn chosen(
             }
         }
         MethodChoice::These(ids) => {
-            let found = ids.iter().map(|id| named(id, model)).collect::<Result<Vec<_>, _>>()?;
+            let of_id = |id: &String| {
+                named(id, model, &["all"]).map_err(|reason| LabError::Methods { id: id.into(), reason })
+            };
+            let found = ids.iter().map(of_id).collect::<Result<Vec<_>, _>>()?;
             let asked = |method: &&&dyn Attribution| found.iter().any(|found| found.info() == method.info());
             applying.extend(methods().iter().filter(asked));
         }
@@ -55,15 +58,20 @@ pub(super) fn chosen(
     }
 }
 
-fn named(id: &str, model: &Classifier) -> Result<&'static dyn Attribution, LabError> {
-    let refused = |reason: String| LabError::Methods { id: id.into(), reason };
-    let found = method(id).ok_or_else(|| {
-        let known: Vec<&str> = methods().iter().map(|method| method.info().id).collect();
-        refused(format!("there is no such method; there are all, {}", known.join(", ")))
-    })?;
+/// The method of an ID, or why it cannot be asked of the model; `besides` are other words that are understood in its place.
+pub(crate) fn named(
+    id: &str,
+    model: &Classifier,
+    besides: &[&str],
+) -> Result<&'static dyn Attribution, String> {
+    let Some(found) = method(id) else {
+        let ids = methods().iter().map(|method| method.info().id);
+        let known: Vec<&str> = besides.iter().copied().chain(ids).collect();
+        return Err(format!("there is no such method; there are {}", known.join(", ")));
+    };
     match found.applies(model).reason() {
         None => Ok(found),
-        Some(reason) => Err(refused(reason)),
+        Some(reason) => Err(reason),
     }
 }
 

@@ -55,7 +55,11 @@ impl Scene<'_> {
     fn method<'a>(&'a self, method: &MethodInfo, map: &'a Heatmap) -> Result<Figure<'a>, LabError> {
         Ok(Figure {
             title: capitalised(method.title),
-            lines: vec![self.exhibit.found.image.clone(), self.explained_class(method)],
+            lines: vec![
+                self.exhibit.found.image.clone(),
+                self.explained_class(method),
+                self.explained.faithfulness.of(method.id),
+            ],
             panels: vec![self.panel(String::new(), map, scale(method, map))?],
             columns: 1,
             side: ALONE,
@@ -77,13 +81,26 @@ impl Scene<'_> {
         }];
         for (method, map) in self.explained.methods.iter().zip(&self.exhibit.heatmaps) {
             let baseline = if method.kind == Kind::Baseline { " (baseline)" } else { "" };
-            panels.push(self.panel(format!("{}{baseline}", method.title), map, scale(method, map))?);
+            let panel = self.panel(format!("{}{baseline}", method.title), map, scale(method, map))?;
+            panels.push(Panel { note: self.explained.faithfulness.brief(method.id), ..panel });
         }
         let mut lines = Vec::new();
         if let Some(target) = &self.exhibit.found.target {
             lines.push(self.answers());
             lines.push(format!("explained: {}; each method has its own scale", described(target)));
         }
+        let faithfulness = &self.explained.faithfulness;
+        lines.push(match (&faithfulness.not_measured, faithfulness.metrics.first()) {
+            (None, Some(info)) => format!(
+                "below each: {} ({} is better) on {} images, and whether it is better than random and than the centre",
+                info.title,
+                if info.higher_is_better { "higher" } else { "lower" },
+                faithfulness.n
+            ),
+            (reason, _) => {
+                format!("faithfulness not measured: {}", reason.as_deref().unwrap_or("no metric applies"))
+            }
+        });
         Ok(self.several(lines, panels, Bars::Each))
     }
 

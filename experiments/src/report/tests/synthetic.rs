@@ -2,9 +2,10 @@
 //!
 //! That of two models, a ViT and a ResNet, has counts that fit together.
 
+use archaeo_analysis::faithfulness::Gain;
 use archaeo_analysis::statistics::{
-    AnswerAgreement, DEFAULT_LEVEL, Estimate, Measured, RankTrend, SignFlipTest, proportion_difference,
-    wilson, wilson_of_family,
+    AnswerAgreement, Better, DEFAULT_LEVEL, Estimate, Measured, RankCorrelation, RankTrend, SignFlipTest,
+    proportion_difference, wilson, wilson_of_family,
 };
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
@@ -118,6 +119,7 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
     found.insert::<ComparisonsStudy>(&comparisons(models));
     found.insert::<AttacksStudy>(&attacks(models));
     found.insert::<ErrorsStudy>(&errors(models));
+    found.insert::<FaithfulnessStudy>(&faithfulness(models));
     found.insert::<LocalisationStudy>(&localisation(models));
     found.insert::<ShapeBiasStudy>(&shape_bias(models));
     let not_applicable = [AttentionStudy::ID, HeadsStudy::ID]
@@ -747,6 +749,59 @@ fn gains(own: [f64; 4], baseline: [f64; 4]) -> Gains {
         paired(gain, 0.013, if gain.abs() > 0.013 { 0.0003 } else { 0.4 })
     });
     Gains { mass, auroc, average_precision, pointing }
+}
+
+fn faithfulness(models: &[ModelName]) -> FaithfulnessFindings {
+    let metrics = ["deletion", "insertion", "sensitivity"];
+    let gained = |difference: f64| {
+        let test = paired(difference, 0.05, 0.001);
+        let better = Better::of(&test.difference, test.p_value);
+        Some(Gain { difference: test.difference, p_value: test.p_value, better })
+    };
+    let method = |id: &str, title: &str, baseline: bool, rank: f64| {
+        let score = |metric: &&str| {
+            let way = if *metric == "insertion" { -1.0 } else { 1.0 };
+            let compared = !baseline && *metric != "sensitivity";
+            let score = MetricScore {
+                mean: estimate(0.5 + way * 0.05 * (rank - 3.0), 0.06, 32).into(),
+                curve: match *metric {
+                    "sensitivity" => Vec::new(),
+                    _ => (0..11).map(|point| 0.9 - way * 0.06 * f64::from(point)).collect(),
+                },
+                over_random: if compared { gained(0.1) } else { None },
+                over_centre: if compared { gained(0.02) } else { None },
+            };
+            ((*metric).to_owned(), score)
+        };
+        let scores = metrics.iter().map(score).collect();
+        MethodFaithfulness { method: id.into(), title: title.into(), baseline, rank: Some(rank), scores }
+    };
+    let of_model = |model: ModelName| {
+        let mut methods = vec![method("grad-cam", "Grad-CAM", false, 1.5)];
+        if model != cnn() {
+            methods.push(method("rollout", "rollout", false, 2.5));
+        }
+        methods.extend([method("centre", "centre", true, 3.0), method("random", "random", true, 4.0)]);
+        let agreement = MetricAgreement {
+            metrics: ["deletion".into(), "insertion".into()],
+            correlation: Measured::Known(RankCorrelation {
+                correlation: estimate(0.6, 0.3, 12),
+                p_value: 0.04,
+            }),
+        };
+        let undefined = MetricAgreement {
+            metrics: ["deletion".into(), "sensitivity".into()],
+            correlation: Measured::undefined("one of the inputs is constant"),
+        };
+        ModelFaithfulness {
+            images: 32,
+            images_asked_again: 16,
+            left_out: [].into(),
+            methods,
+            agreement: vec![agreement, undefined],
+        }
+    };
+    FaithfulnessFindings { metrics: metrics.map(str::to_owned).into(), models: each(models, of_model) }
 }
 
 fn localisation(models: &[ModelName]) -> LocalisationFindings {

@@ -108,7 +108,8 @@ fn head_maps(findings: &AttentionFindings, classes: &[String]) -> Block {
         title: "Attention of every head for one image.".into(),
         caption: format!(
             "Layers from the input down. Bright patches receive most of the weight of what is read: {}. Each map has its own scale and \
-             is drawn as it was computed, patch by patch and without interpolation: {} patches.",
+             is drawn as it was computed, patch by patch and without interpolation: {} patches. A single head's map is attention, not an \
+             explanation, and its faithfulness was not measured.",
             findings.read_out,
             listed(&grids)
         )

@@ -6,19 +6,17 @@ pub mod findings;
 mod scores;
 
 use archaeo_analysis::Keys;
-use archaeo_analysis::attribution::{
-    Attribution, Cost, Evidence, Heatmap, Kind, explain_all, method as method_of_id, methods_for,
-};
-use archaeo_analysis::faithfulness::object_share;
+use archaeo_analysis::attribution::{Attribution, Evidence, explain_all};
+use archaeo_analysis::faithfulness::{MaskScores, object_share};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
 use archaeo_data::Sample;
-use archaeo_models::Classifier;
 use archaeo_training::RecipeError;
 use archaeo_training::images::preprocess_mask;
 use serde::{Deserialize, Serialize};
 
 use self::findings::LocalisationFindings;
-use self::scores::{ImageScores, Scores};
+use self::scores::Scores;
+use super::explained::{check_methods, scored_methods};
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
 use crate::report::Names;
@@ -44,16 +42,6 @@ impl Default for LocalisationOptions {
     }
 }
 
-impl LocalisationOptions {
-    fn wants(&self, method: &dyn Attribution) -> bool {
-        let info = method.info();
-        match self.methods.is_empty() {
-            true => info.cost == Cost::Shared,
-            false => self.methods.iter().any(|id| method_of_id(id).is_some_and(|of| of.info().id == info.id)),
-        }
-    }
-}
-
 impl Options for LocalisationOptions {
     fn quick() -> Self {
         Self { images: 128, ..Self::default() }
@@ -61,16 +49,7 @@ impl Options for LocalisationOptions {
 
     fn check(&self) -> Result<(), RecipeError> {
         at_least("studies.localisation.images", 2, "at least 2", self.images)?;
-        let known =
-            |id: &&String| method_of_id(id).is_some_and(|method| method.info().kind == Kind::Explanation);
-        match self.methods.iter().find(|id| !known(id)) {
-            None => Ok(()),
-            Some(unknown) => Err(RecipeError::Range {
-                key: "studies.localisation.methods",
-                allowed: "explanations that `archaeo attention --help` lists",
-                found: format!("`{unknown}`"),
-            }),
-        }
+        check_methods("studies.localisation.methods", &self.methods)
     }
 }
 
@@ -92,13 +71,12 @@ impl Study for LocalisationStudy {
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
         let split = scene.split()?;
-        let knows_mask =
-            scene.sample(Self::ID, 1)?.first().is_some_and(|&first| split.texture(first).is_some());
+        let knows_mask = (0..split.len()).any(|image| split.has_mask(image));
         Ok(Applicability::only_if(knows_mask, "the data has no object masks"))
     }
 
     fn units(scene: &Scene) -> Result<Vec<Unit>, StudyError> {
-        let images = scene.sample(Self::ID, scene.options.of::<Self>().images)?;
+        let images = images(scene)?;
         let unit =
             |name| Unit::whole(name, format!("explanations of {name} against the mask"), images.clone());
         Ok(scene.names().into_iter().map(unit).collect())
@@ -108,28 +86,23 @@ impl Study for LocalisationStudy {
         let model = scene.model(unit.model);
         let preprocessing = &model.card().preprocessing;
         let options = scene.options.of::<Self>();
-        let methods = methods_of(model, &options);
+        let methods = scored_methods(model, &options.methods);
+        let split = scene.split()?;
         Ok(Box::new(move |batch| {
             let ids = batch.ids();
             let keys = Keys { seed: scene.seed, images: &ids };
             let evidence = Evidence::new(model, batch.images.clone(), keys);
             let heatmaps = explain_all(&methods, &evidence, &evidence.predicted()?)?;
-            let record = |(i, sample): (usize, &Sample)| {
-                let Some(truth) = &sample.truth else { return Scored::default() };
-                let mask = preprocess_mask(&truth.mask, preprocessing);
-                let object_share = object_share(&mask);
-                if [0.0, 1.0].contains(&object_share) {
-                    return Scored { object_share: Some(object_share), scores: None };
-                }
-                let side = preprocessing.image_size;
-                let scores =
-                    |heatmaps: &Vec<Heatmap>| ImageScores::of(&heatmaps[i].resized(side, side), &mask);
-                Scored {
-                    object_share: Some(object_share),
-                    scores: Some(heatmaps.iter().map(scores).collect()),
-                }
+            let record = |(i, sample): (usize, &Sample)| -> Result<Scored, StudyError> {
+                let Some(mask) = split.mask_of(batch.indices[i], sample)? else {
+                    return Ok(Scored::default());
+                };
+                let mask = preprocess_mask(&mask, preprocessing);
+                let size = [preprocessing.image_size; 2];
+                let scores = heatmaps.iter().map(|of_method| MaskScores::of(&of_method[i], &mask, size));
+                Ok(Scored { object_share: Some(object_share(&mask)), scores: scores.collect() })
             };
-            Ok(batch.samples.iter().enumerate().map(record).collect())
+            batch.samples.iter().enumerate().map(record).collect()
         }))
     }
 
@@ -147,7 +120,7 @@ impl Study for LocalisationStudy {
                         |&image: &usize| records[image].scores.as_ref().expect("it is scored")[place];
                     Scores::new(method.info(), unit.model, scored.iter().map(of_image))
                 };
-                let methods = methods_of(scene.model(unit.model), &options);
+                let methods = scored_methods(scene.model(unit.model), &options.methods);
                 (unit.model, methods.iter().enumerate().map(of_method).collect())
             })
             .collect();
@@ -166,20 +139,27 @@ impl Study for LocalisationStudy {
     }
 }
 
+/// A sample of the images whose mask is known.
+fn images(scene: &Scene) -> Result<Vec<usize>, StudyError> {
+    let (split, count) = (scene.split()?, scene.options.of::<LocalisationStudy>().images);
+    let sample = scene.sample(LocalisationStudy::ID, count)?;
+    if sample.iter().all(|&image| split.has_mask(image)) {
+        return Ok(sample);
+    }
+    let mut known = scene.sample(LocalisationStudy::ID, split.len())?;
+    known.retain(|&image| split.has_mask(image));
+    // At even steps, so that a list in the order of classes loses none.
+    let taken = count.min(known.len());
+    Ok((0..taken).map(|i| known[i * known.len() / taken]).collect())
+}
+
 /// What is recorded of one image and model.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Scored {
     /// Share of the model's input that is the object; `None` where its mask is not known.
     object_share: Option<f64>,
     /// Of every method, explanations and then baselines; `None` where the model sees nothing of the object, or nothing else.
-    scores: Option<Vec<ImageScores>>,
-}
-
-/// The explanations that are asked for and apply to a model, and then the baselines.
-fn methods_of(model: &Classifier, options: &LocalisationOptions) -> Vec<&'static dyn Attribution> {
-    let mut explanations = methods_for(model, Kind::Explanation);
-    explanations.retain(|method| options.wants(*method));
-    [explanations, methods_for(model, Kind::Baseline)].concat()
+    scores: Option<Vec<MaskScores>>,
 }
 
 #[cfg(test)]

@@ -1,12 +1,8 @@
 //! Scores of heatmaps over images, and what they gain over baselines.
 
-use archaeo_analysis::attribution::{Heatmap, Kind, MethodInfo};
-use archaeo_analysis::faithfulness::{auroc, average_precision, mass_in_mask, pointing_score};
-use archaeo_analysis::statistics::{
-    DEFAULT_LEVEL, Resampling, SignFlipTest, benjamini_hochberg, mean_bootstrap, mean_t, sign_flip_test,
-};
-
-use serde::{Deserialize, Serialize};
+use archaeo_analysis::attribution::{Kind, MethodInfo};
+use archaeo_analysis::faithfulness::MaskScores;
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, Resampling, mean_bootstrap, mean_t, sign_flip_family};
 
 use super::findings::{Gains, LocalisationScore};
 use crate::scene::StudyError;
@@ -23,38 +19,14 @@ pub(super) struct Scores {
     pointing: Vec<f64>,
 }
 
-/// The scores of one heatmap.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct ImageScores {
-    constant: bool,
-    mass: f64,
-    auroc: f64,
-    average_precision: f64,
-    pointing: f64,
-}
-
-impl ImageScores {
-    /// `mask` has pixels of the object and others.
-    pub(super) fn of(heatmap: &Heatmap, mask: &[bool]) -> Self {
-        let both = "an object that covers nothing or everything is not scored";
-        Self {
-            constant: heatmap.is_constant(),
-            mass: mass_in_mask(heatmap, mask),
-            auroc: auroc(heatmap, mask).expect(both),
-            average_precision: average_precision(heatmap, mask).expect(both),
-            pointing: pointing_score(heatmap, mask),
-        }
-    }
-}
-
 impl Scores {
     pub(super) fn new(
         method: &'static MethodInfo,
         model: ModelName,
-        images: impl Iterator<Item = ImageScores>,
+        images: impl Iterator<Item = MaskScores>,
     ) -> Self {
-        let images: Vec<ImageScores> = images.collect();
-        let of = |score: fn(&ImageScores) -> f64| images.iter().map(score).collect();
+        let images: Vec<MaskScores> = images.collect();
+        let of = |score: fn(&MaskScores) -> f64| images.iter().map(score).collect();
         Self {
             method,
             model,
@@ -121,14 +93,9 @@ fn gains(pairs: &[(&Scores, &Scores)], resampling: &Resampling) -> Result<Vec<Op
     if pairs.iter().any(|(scores, _)| scores.mass.len() < 2) {
         return Ok(pairs.iter().map(|_| None).collect());
     }
-    let mut tests: Vec<SignFlipTest> = Vec::new();
-    for (scores, baseline) in pairs {
-        for (own, other) in scores.all().into_iter().zip(baseline.all()) {
-            tests.push(sign_flip_test(own, other, resampling)?);
-        }
-    }
-    let adjusted = benjamini_hochberg(&tests.iter().map(|test| test.p_value).collect::<Vec<_>>())?;
-    let mut tests = tests.into_iter().zip(adjusted).map(|(test, p_value)| SignFlipTest { p_value, ..test });
+    let samples: Vec<(&[f64], &[f64])> =
+        pairs.iter().flat_map(|(scores, baseline)| scores.all().into_iter().zip(baseline.all())).collect();
+    let mut tests = sign_flip_family(&samples, resampling)?.into_iter();
     let mut next = || tests.next().expect("four tests for each explanation");
     let of_one = |_| Gains { mass: next(), auroc: next(), average_precision: next(), pointing: next() };
     Ok(pairs.iter().map(of_one).map(Some).collect())
@@ -136,7 +103,7 @@ fn gains(pairs: &[(&Scores, &Scores)], resampling: &Resampling) -> Result<Vec<Op
 
 #[cfg(test)]
 mod tests {
-    use archaeo_analysis::attribution::method;
+    use archaeo_analysis::attribution::{Heatmap, method};
 
     use super::*;
 
@@ -154,7 +121,7 @@ mod tests {
         let mask = [true, false, false, false];
         let at = |place: usize| {
             let values = (0..4).map(|pixel| if pixel == place { 1.0 } else { 0.1 }).collect();
-            ImageScores::of(&Heatmap::new(2, 2, values), &mask)
+            MaskScores::of(&Heatmap::new(2, 2, values), &mask, [2, 2]).unwrap()
         };
         let of = |name, id, place: &dyn Fn(usize) -> usize| {
             Scores::new(info(id), name, (0..images).map(|image| at(place(image))))

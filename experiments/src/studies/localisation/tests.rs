@@ -7,6 +7,7 @@ use crate::findings::LocalisationScore;
 use crate::report::tests::synthetic::{
     change, chapter_of, claim_of, investigation, investigation_of, of_one, of_three, paired, printed,
 };
+use crate::studies::explained::wants;
 
 const TRUTH: &str = "Explanations against truth";
 
@@ -188,7 +189,9 @@ fn explanations_are_chosen_by_their_ids_and_by_cost_where_none_is() {
             ..LocalisationOptions::default()
         };
         options.check()?;
-        let wanted = archaeo_analysis::attribution::methods().iter().filter(|method| options.wants(**method));
+        let wanted = archaeo_analysis::attribution::methods()
+            .iter()
+            .filter(|method| wants(&options.methods, **method));
         Ok(wanted.map(|method| method.info().id).collect::<Vec<_>>())
     };
     let usual = wanted(&[]).unwrap();
