@@ -12,7 +12,7 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "data",
     "models",
     "trust",
@@ -23,6 +23,7 @@ const PARTS: [&str; 11] = [
     "attacks",
     "errors",
     "localisation",
+    "causal",
     "shape_bias",
 ];
 
@@ -287,7 +288,7 @@ fn trained_models_can_be_brought_along() {
         all.as_object_mut().unwrap().remove("models");
         all
     });
-    for part in ["accuracy", "heads", "attacks", "localisation", "shape_bias"] {
+    for part in ["accuracy", "heads", "attacks", "localisation", "causal", "shape_bias"] {
         assert_eq!(trained[&format!("findings/{part}.json")]["findings"], loaded[part], "{part}");
     }
 

@@ -26,7 +26,7 @@ use serde::Serialize;
 use self::folder::Folder;
 use self::localisation::Truths;
 pub use self::localisation::{Better, ImageScores, Localisation, LocalisationScore, Over};
-use self::methods::chosen;
+pub(crate) use self::methods::chosen;
 pub use self::methods::{LeftOut, MethodChoice};
 pub use self::target::Target;
 use self::target::Targets;

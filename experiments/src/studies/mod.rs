@@ -4,6 +4,7 @@
 mod accuracy;
 mod attacks;
 mod attention;
+pub mod causal;
 mod comparisons;
 mod errors;
 pub(crate) mod explained;
@@ -23,6 +24,7 @@ use crate::study::{AnyStudy, study};
 pub use accuracy::{AccuracyStudy, model_scores};
 pub use attacks::AttacksStudy;
 pub use attention::AttentionStudy;
+pub use causal::{CausalOptions, CausalStudy};
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
 pub use errors::ErrorsStudy;
 pub use heads::{HeadsOptions, HeadsStudy};
@@ -42,6 +44,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<AttacksStudy>(),
     study::<ErrorsStudy>(),
     study::<LocalisationStudy>(),
+    study::<CausalStudy>(),
     study::<ShapeBiasStudy>(),
 ];
 
@@ -50,6 +53,7 @@ pub mod findings {
     pub use super::accuracy::findings::*;
     pub use super::attacks::findings::*;
     pub use super::attention::findings::*;
+    pub use super::causal::findings::*;
     pub use super::comparisons::findings::*;
     pub use super::errors::findings::*;
     pub use super::heads::findings::*;
