@@ -94,6 +94,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
         Command::Attention(arguments) => commands::attention::run(&arguments, session, printer),
         Command::Attack(arguments) => commands::attack::run(&arguments, session, printer),
         Command::Ablate(arguments) => commands::ablate::run(&arguments, session, printer),
+        Command::Benchmark(arguments) => commands::benchmark::run(&arguments, session, printer),
         Command::Data(arguments) => commands::data::run(&arguments, session, printer),
         Command::Models(arguments) => commands::models::run(&arguments, session, printer),
         Command::Configs(arguments) => commands::configs::run(&arguments, printer),

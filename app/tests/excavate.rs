@@ -24,6 +24,7 @@ const PARTS: [&str; 12] = [
     "errors",
     "faithfulness",
     "localisation",
+    "causal",
     "shape_bias",
 ];
 
@@ -288,7 +289,7 @@ fn trained_models_can_be_brought_along() {
         all.as_object_mut().unwrap().remove("models");
         all
     });
-    for part in ["accuracy", "heads", "attacks", "localisation", "shape_bias"] {
+    for part in ["accuracy", "heads", "attacks", "localisation", "causal", "shape_bias"] {
         assert_eq!(trained[&format!("findings/{part}.json")]["findings"], loaded[part], "{part}");
     }
 

@@ -166,6 +166,15 @@ impl Split {
         self.relabelled.as_ref().map_or(own, |labels| labels[own])
     }
 
+    /// The generator that draws these images and the split of it that they are, if they are drawn: image `i` here is image `i`
+    /// there.
+    pub fn sherds(&self) -> Option<(&Sherds, SherdsSplit)> {
+        match &self.items {
+            Items::Stored(_) => None,
+            Items::Drawn { sherds, split } => Some((sherds, *split)),
+        }
+    }
+
     /// Replaces every label by its entry in `labels`.
     pub(super) fn relabel(&mut self, labels: &[usize]) {
         self.relabelled = Some(labels.into());

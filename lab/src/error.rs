@@ -128,6 +128,26 @@ pub enum LabError {
         .0.display()
     )]
     NotOfSherds(PathBuf),
+    /// A benchmark on images that cannot be drawn again.
+    #[error(
+        "{0} cannot be drawn again with one thing changed; benchmark on sherds, or sherds:size=64 and the like"
+    )]
+    NotDrawn(String),
+    /// A model that does not know the shapes.
+    #[error(
+        "{} classifies {:.0} % of {n} images of Sherds correctly, no better than chance: what its explanations say of its answers would mean \
+         nothing; give a model that was trained on Sherds",
+        weights.display(),
+        100.0 * accuracy
+    )]
+    NoBetterThanChance {
+        /// Which checkpoint.
+        weights: PathBuf,
+        /// Share of images.
+        accuracy: f64,
+        /// Images.
+        n: usize,
+    },
     /// No image is left.
     #[error("no image of {0} is left to ask about; correct the class map")]
     NoImage(String),

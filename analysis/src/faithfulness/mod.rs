@@ -4,6 +4,7 @@
 //! A metric scores many heatmaps of one image together. What is random is keyed by (seed, image), so that no score depends on its batch.
 //! [`gains`] says whether a method is better than a baseline.
 
+mod causal;
 mod contrastivity;
 mod deletion;
 mod insertion;
@@ -23,6 +24,7 @@ mod standing;
 mod tests;
 mod token_dropping;
 
+pub use causal::{CausalTruth, NEGLIGIBLE, causal_map, important, masses};
 pub use contrastivity::Contrastivity;
 pub use deletion::Deletion;
 pub use insertion::Insertion;

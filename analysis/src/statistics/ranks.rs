@@ -80,7 +80,7 @@ pub fn spearman(x: &[f64], y: &[f64], resampling: &Resampling) -> Result<RankCor
 ///
 /// # Panics
 /// If the inputs differ in length.
-pub(crate) fn rank_coefficient(x: &[f64], y: &[f64]) -> Option<f64> {
+pub fn rank_coefficient(x: &[f64], y: &[f64]) -> Option<f64> {
     assert_eq!(x.len(), y.len(), "a correlation needs pairs");
     let (x, y) = (standardised_ranks(x)?, standardised_ranks(y)?);
     Some(x.iter().zip(&y).map(|(a, b)| a * b).sum::<f64>().clamp(-1.0, 1.0))

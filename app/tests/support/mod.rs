@@ -24,7 +24,7 @@ pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tin
 pub const VIT_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny-vit.toml");
 
 /// Every command and command below one.
-pub const COMMANDS: [&str; 18] = [
+pub const COMMANDS: [&str; 19] = [
     "",
     "excavate",
     "train",
@@ -34,6 +34,7 @@ pub const COMMANDS: [&str; 18] = [
     "attention",
     "attack",
     "ablate",
+    "benchmark",
     "data",
     "models",
     "models show",

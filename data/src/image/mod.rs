@@ -44,10 +44,6 @@ impl Mask {
     pub fn area(&self) -> usize {
         self.inside.iter().filter(|&&inside| inside).count()
     }
-
-    pub(super) fn set(&mut self, x: usize, y: usize, inside: bool) {
-        self.inside[y * self.width + x] = inside;
-    }
 }
 
 /// Longest side of a supported image, in pixels.

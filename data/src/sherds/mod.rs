@@ -17,17 +17,21 @@
 //! An image is a function of (seed, split, index) and of the configuration, the same on every platform: only
 //! exactly rounded arithmetic is used, and no library's sampling.
 
+mod changes;
+mod paint;
 mod scene;
 mod shapes;
 mod textures;
 
+pub use changes::{Change, Drawn, Factor, FactorKind};
 pub use shapes::Shape;
 pub use textures::Texture;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Image, Mask, Sample, Truth};
+use super::{DataError, Sample, Truth};
 use archaeo_random::{Draw, keyed_rng};
+use scene::Scene;
 
 /// Incremented whenever the same configuration would give different images.
 pub const SHERDS_VERSION: u32 = 2;
@@ -274,16 +278,16 @@ impl Sherds {
 
     /// Draws image `index` of `split`.
     pub fn sample(&self, split: SherdsSplit, index: usize) -> Sample {
-        let (shape, texture) = (Shape::ALL[Self::label(index)], self.texture(split, index));
-        let mut rng = keyed_rng(self.config.seed, "sherds/scene", index as u64, split as u64);
-        let (image, mask) = self.draw(shape, texture, &mut rng);
-        let truth = Truth { mask, shape, texture };
+        let scene = self.scene(split, index);
+        let (image, mask) = paint::paint(&scene);
+        let truth = Truth { mask, shape: scene.object.shape, texture: scene.object.pattern.texture };
         Sample { image, label: Self::label(index), truth: Some(truth) }
     }
 
-    /// Draws any pairing of shape and texture, for studies that cross them themselves.
-    pub fn draw(&self, shape: Shape, texture: Texture, rng: &mut rand_chacha::ChaCha8Rng) -> (Image, Mask) {
-        scene::draw(&self.config, shape, texture, rng)
+    fn scene(&self, split: SherdsSplit, index: usize) -> Scene {
+        let (shape, texture) = (Shape::ALL[Self::label(index)], self.texture(split, index));
+        let mut rng = keyed_rng(self.config.seed, "sherds/scene", index as u64, split as u64);
+        Scene::new(&self.config, shape, texture, &mut rng)
     }
 
     /// Everything that determines the images, as text.
@@ -297,5 +301,7 @@ pub fn class_names() -> Vec<String> {
     Shape::ALL.into_iter().map(|shape| shape.name().to_string()).collect()
 }
 
+#[cfg(test)]
+mod change_tests;
 #[cfg(test)]
 mod tests;

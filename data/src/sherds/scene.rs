@@ -1,267 +1,251 @@
-//! Drawing one image of Sherds: background, clutter, the object, noise.
+//! What one image of Sherds shows: every random choice of it, made once and in a fixed order. `paint.rs` draws it.
 
 use rand_chacha::ChaCha8Rng;
 
 use super::SherdsConfig;
 use super::shapes::Shape;
-use super::textures::{Pattern, Texture, lerp};
-use crate::{Image, Mask};
+use super::textures::{Pattern, Texture};
 use archaeo_random::Draw;
 
-/// Samples along each side of a pixel: the object's edge and texture are averages of the square of it.
-const OBJECT_SAMPLES: usize = 4;
-const CLUTTER_SAMPLES: usize = 2;
 /// Fragments in front of the object.
 const OCCLUDERS: usize = 2;
 /// Lengths are stated for this image size and grow with the image.
 const REFERENCE_SIZE: f32 = 32.0;
 
-type Colour = [f32; 3];
+pub(super) type Colour = [f32; 3];
 
-/// Draws one image and the exact mask of its object.
-pub(super) fn draw(
-    config: &SherdsConfig,
-    shape: Shape,
-    texture: Texture,
-    rng: &mut ChaCha8Rng,
-) -> (Image, Mask) {
-    let mut canvas = Canvas::background(config, rng);
-    for _ in 0..3 {
-        canvas.blob(config, rng);
-    }
-    for _ in 0..4 {
-        let place = canvas.random_place(rng);
-        let length = rng.between(2.5, 6.0) * canvas.unit;
-        canvas.fragment(config, place, length, rng);
-    }
-    for _ in 0..4 {
-        canvas.line(config, rng);
-    }
-    let object = canvas.object(config, shape, texture, rng);
-    for _ in 0..OCCLUDERS {
-        canvas.occluder(config, &object, rng);
-    }
-    canvas.finish(config.noise, rng)
+/// Everything that an image shows, from back to front. Lengths are in pixels, colours on [0, 1].
+#[derive(Clone)]
+pub(super) struct Scene {
+    pub(super) size: usize,
+    pub(super) background: Background,
+    /// Behind the object.
+    pub(super) clutter: Vec<Element>,
+    pub(super) object: Object,
+    /// In front of the object.
+    pub(super) occluders: Vec<Element>,
+    /// Standard deviation of the pixel noise.
+    pub(super) noise: f32,
+    /// The generator as it stands when the noise is drawn.
+    pub(super) rng: ChaCha8Rng,
 }
 
-/// A picture in linear steps of its final grey levels, colours on [0, 1].
-struct Canvas {
-    size: usize,
-    /// Pixels per unit of length at the reference size.
-    unit: f32,
-    base: Colour,
-    pixels: Vec<Colour>,
-    /// Where the object was the last to cover at least half of the pixel.
-    mask: Mask,
+/// A slow ramp between two similar colours, with soft mottling.
+#[derive(Clone)]
+pub(super) struct Background {
+    pub(super) base: Colour,
+    pub(super) far: Colour,
+    pub(super) ramp: (f32, f32),
+    pub(super) spots: Pattern,
+    pub(super) spot: Colour,
+    /// Drawn in the one colour that is its mean.
+    pub(super) flat: bool,
 }
 
-/// Where the object was drawn, in pixels.
-struct Placement {
-    x: f32,
-    y: f32,
-    radius: f32,
+/// A piece of clutter, and whether it is drawn.
+#[derive(Clone)]
+pub(super) struct Element {
+    pub(super) form: Form,
+    pub(super) shown: bool,
 }
 
-impl Canvas {
-    /// A slow ramp between two similar colours, with soft mottling.
-    fn background(config: &SherdsConfig, rng: &mut ChaCha8Rng) -> Self {
+#[derive(Clone)]
+pub(super) enum Form {
+    Blob(Blob),
+    Fragment(Fragment),
+    Line(Line),
+}
+
+/// A soft ellipse in a colour near the background's.
+#[derive(Clone)]
+pub(super) struct Blob {
+    pub(super) centre: (f32, f32),
+    pub(super) direction: (f32, f32),
+    pub(super) long: f32,
+    pub(super) short: f32,
+    pub(super) colour: Colour,
+}
+
+/// A sliver of some texture: an irregular quadrilateral with less contrast than the object, most of all between the
+/// two colours of its texture. Texture anywhere but on the object says nothing about the class.
+#[derive(Clone)]
+pub(super) struct Fragment {
+    pub(super) centre: (f32, f32),
+    pub(super) direction: (f32, f32),
+    pub(super) long: f32,
+    pub(super) short: f32,
+    /// Each side leans on its own, so that no fragment is a square or a half-disc.
+    pub(super) lean: [f32; 4],
+    pub(super) pattern: Pattern,
+    pub(super) colours: [Colour; 2],
+}
+
+/// A thin straight stroke.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) centre: (f32, f32),
+    pub(super) direction: (f32, f32),
+    pub(super) half_length: f32,
+    pub(super) half_width: f32,
+    pub(super) colour: Colour,
+}
+
+#[derive(Clone)]
+pub(super) struct Object {
+    pub(super) shape: Shape,
+    pub(super) centre: (f32, f32),
+    pub(super) radius: f32,
+    /// Cosine and sine of the outline's rotation.
+    pub(super) turn: (f32, f32),
+    /// Those of the texture's.
+    pub(super) texture_turn: (f32, f32),
+    pub(super) pattern: Pattern,
+    pub(super) colours: [Colour; 2],
+    /// Filled with the mean of its texture.
+    pub(super) flat: bool,
+    pub(super) without: Without,
+}
+
+/// Parts of the object that are not drawn.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Without {
+    pub(super) interior: bool,
+    pub(super) boundary: bool,
+    /// What it has in common with this shape in its place.
+    pub(super) common: Option<Shape>,
+}
+
+impl Scene {
+    /// Draws every choice of an image. The order decides the images, so nothing may be drawn between or before.
+    pub(super) fn new(config: &SherdsConfig, shape: Shape, texture: Texture, rng: &mut ChaCha8Rng) -> Self {
         let size = config.size;
         let unit = size as f32 / REFERENCE_SIZE;
+        let background = Background::new(config, unit, rng);
+        let base = background.base;
+        let place = |rng: &mut ChaCha8Rng| (rng.unit() * size as f32, rng.unit() * size as f32);
+        let mut clutter = Vec::new();
+        for _ in 0..3 {
+            let centre = place(rng);
+            clutter.push(Form::Blob(Blob::new(config, base, unit, centre, rng)));
+        }
+        for _ in 0..4 {
+            let centre = place(rng);
+            let long = rng.between(2.5, 6.0) * unit;
+            clutter.push(Form::Fragment(Fragment::new(config, base, unit, centre, long, rng)));
+        }
+        for _ in 0..4 {
+            let centre = place(rng);
+            clutter.push(Form::Line(Line::new(config, base, unit, centre, rng)));
+        }
+        let object = Object::new(config, base, unit, (shape, texture), rng);
+        let mut occluders = Vec::new();
+        // Centred somewhere between the object's middle and its rim.
+        for _ in 0..if config.occlusion == 0.0 { 0 } else { OCCLUDERS } {
+            let away = rng.between(0.3, 1.0) * object.radius;
+            let (cos, sin) = rng.direction();
+            let long = config.occlusion * rng.between(0.7, 1.3) * object.radius;
+            let centre = (object.centre.0 + away * cos, object.centre.1 + away * sin);
+            occluders.push(Form::Fragment(Fragment::new(config, base, unit, centre, long, rng)));
+        }
+        let shown = |forms: Vec<Form>| forms.into_iter().map(|form| Element { form, shown: true }).collect();
+        Scene {
+            size,
+            background,
+            clutter: shown(clutter),
+            object,
+            occluders: shown(occluders),
+            noise: config.noise,
+            rng: rng.clone(),
+        }
+    }
+}
+
+impl Background {
+    fn new(config: &SherdsConfig, unit: f32, rng: &mut ChaCha8Rng) -> Self {
         let base = [0; 3].map(|_| rng.between(config.background.0, config.background.1));
         let far = near(base, 0.15 * config.clutter, rng);
         let ramp = rng.direction();
         let spots = Pattern::draw(Texture::Blotches, 6.0 * unit, 1.0, rng);
         let spot = near(base, 0.12 * config.clutter, rng);
-        let half = size as f32 / 2.0;
-        let mut pixels = Vec::with_capacity(size * size);
-        for row in 0..size {
-            for column in 0..size {
-                let (x, y) = (column as f32 + 0.5 - half, row as f32 + 0.5 - half);
-                let along = 0.5 + 0.35 * (x * ramp.0 + y * ramp.1) / half;
-                let share = 0.6 * spots.blotch(x, y);
-                pixels.push([0, 1, 2].map(|c| lerp(lerp(base[c], far[c], along), spot[c], share)));
-            }
-        }
-        Canvas { size, unit, base, pixels, mask: Mask::empty(size, size) }
+        Background { base, far, ramp, spots, spot, flat: false }
     }
+}
 
-    fn random_place(&self, rng: &mut ChaCha8Rng) -> (f32, f32) {
-        (rng.unit() * self.size as f32, rng.unit() * self.size as f32)
-    }
-
-    /// The pixels whose centre may lie within `radius` of (x, y), as rows and columns.
-    fn around(&self, x: f32, y: f32, radius: f32) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
-        // Conversions saturate, so a range that begins left of the image begins at zero.
-        let range = |centre: f32| {
-            let end = ((centre + radius) as usize).saturating_add(2).min(self.size);
-            ((centre - radius) as usize).min(end)..end
-        };
-        (range(y), range(x))
-    }
-
-    fn blend(&mut self, row: usize, column: usize, colour: Colour, share: f32) {
-        let pixel = &mut self.pixels[row * self.size + column];
-        *pixel = [0, 1, 2].map(|c| lerp(pixel[c], colour[c], share));
-    }
-
-    /// A soft ellipse in a colour near the background's.
-    fn blob(&mut self, config: &SherdsConfig, rng: &mut ChaCha8Rng) {
-        let (x, y) = self.random_place(rng);
-        let (cos, sin) = rng.direction();
-        let long = rng.between(3.0, 8.0) * self.unit;
+impl Blob {
+    fn new(config: &SherdsConfig, base: Colour, unit: f32, centre: (f32, f32), rng: &mut ChaCha8Rng) -> Self {
+        let direction = rng.direction();
+        let long = rng.between(3.0, 8.0) * unit;
         let short = long * rng.between(0.4, 1.0);
-        let colour = near(self.base, 0.3 * config.clutter, rng);
-        let (rows, columns) = self.around(x, y, long);
-        for row in rows {
-            for column in columns.clone() {
-                let (dx, dy) = (column as f32 + 0.5 - x, row as f32 + 0.5 - y);
-                let (u, v) = ((cos * dx + sin * dy) / long, (cos * dy - sin * dx) / short);
-                let inside = (1.0 - u * u - v * v).max(0.0);
-                self.blend(row, column, colour, (1.6 * inside).min(0.8));
-            }
-        }
+        let colour = near(base, 0.3 * config.clutter, rng);
+        Blob { centre, direction, long, short, colour }
     }
+}
 
-    /// A sliver of some texture: an irregular quadrilateral with less contrast than the object, most of all between the
-    /// two colours of its texture. Texture anywhere but on the object says nothing about the class.
-    fn fragment(&mut self, config: &SherdsConfig, (x, y): (f32, f32), long: f32, rng: &mut ChaCha8Rng) {
-        let (cos, sin) = rng.direction();
+impl Fragment {
+    fn new(
+        config: &SherdsConfig,
+        base: Colour,
+        unit: f32,
+        centre: (f32, f32),
+        long: f32,
+        rng: &mut ChaCha8Rng,
+    ) -> Self {
+        let direction = rng.direction();
         let short = long * rng.between(0.3, 0.7);
-        // Each side leans on its own, so that no fragment is a square or a half-disc.
         let lean: [f32; 4] = [0; 4].map(|_| rng.between(-0.35, 0.35));
         let texture = Texture::ALL[rng.below(Texture::ALL.len())];
-        let period = rng.between(config.period.0, config.period.1) * self.unit;
+        let period = rng.between(config.period.0, config.period.1) * unit;
         let pattern = Pattern::draw(texture, period, long, rng);
-        let first = near(self.base, 0.35 * config.clutter, rng);
+        let first = near(base, 0.35 * config.clutter, rng);
         let colours = [first, near(first, 0.2 * config.clutter, rng)];
-        let (rows, columns) = self.around(x, y, long * 1.5);
-        for row in rows {
-            for column in columns.clone() {
-                let (mut inside, mut second) = (0, 0.0);
-                for (dx, dy) in samples::<CLUTTER_SAMPLES>() {
-                    let (dx, dy) = (column as f32 + dx - x, row as f32 + dy - y);
-                    let (u, v) = (cos * dx + sin * dy, cos * dy - sin * dx);
-                    let (a, b) = (u / long, v / short);
-                    if a + lean[0] * b < 0.9
-                        && a + lean[1] * b > -0.9
-                        && b + lean[2] * a < 0.9
-                        && b + lean[3] * a > -0.9
-                        && a * a < 2.0
-                        && b * b < 2.0
-                    {
-                        inside += 1;
-                        second += pattern.mix(u, v);
-                    }
-                }
-                if inside > 0 {
-                    let share = inside as f32 / (CLUTTER_SAMPLES * CLUTTER_SAMPLES) as f32;
-                    let colour = mixture(colours, second / inside as f32);
-                    self.blend(row, column, colour, share);
-                    if share >= 0.5 {
-                        self.mask.set(column, row, false);
-                    }
-                }
-            }
-        }
+        Fragment { centre, direction, long, short, lean, pattern, colours }
     }
+}
 
-    /// A fragment in front of the object, centred somewhere between its middle and its rim.
-    fn occluder(&mut self, config: &SherdsConfig, object: &Placement, rng: &mut ChaCha8Rng) {
-        if config.occlusion == 0.0 {
-            return;
-        }
-        let away = rng.between(0.3, 1.0) * object.radius;
-        let (cos, sin) = rng.direction();
-        let length = config.occlusion * rng.between(0.7, 1.3) * object.radius;
-        self.fragment(config, (object.x + away * cos, object.y + away * sin), length, rng);
+impl Line {
+    fn new(config: &SherdsConfig, base: Colour, unit: f32, centre: (f32, f32), rng: &mut ChaCha8Rng) -> Self {
+        let direction = rng.direction();
+        let half_length = rng.between(3.0, 10.0) * unit;
+        let half_width = rng.between(0.35, 0.7) * unit;
+        let colour = near(base, 0.4 * config.clutter, rng);
+        Line { centre, direction, half_length, half_width, colour }
     }
+}
 
-    /// A thin straight stroke.
-    fn line(&mut self, config: &SherdsConfig, rng: &mut ChaCha8Rng) {
-        let (x, y) = self.random_place(rng);
-        let (cos, sin) = rng.direction();
-        let half_length = rng.between(3.0, 10.0) * self.unit;
-        let half_width = rng.between(0.35, 0.7) * self.unit;
-        let colour = near(self.base, 0.4 * config.clutter, rng);
-        let (rows, columns) = self.around(x, y, half_length);
-        for row in rows {
-            for column in columns.clone() {
-                let (dx, dy) = (column as f32 + 0.5 - x, row as f32 + 0.5 - y);
-                let along = (cos * dx + sin * dy).abs() - half_length;
-                let across = (cos * dy - sin * dx).abs() - half_width;
-                let share = (0.5 - along.max(across)).clamp(0.0, 1.0);
-                if share > 0.0 {
-                    self.blend(row, column, colour, 0.8 * share);
-                }
-            }
-        }
-    }
-
-    /// The object itself; a pixel belongs to its mask if at least half of the pixel does.
-    fn object(
-        &mut self,
+impl Object {
+    fn new(
         config: &SherdsConfig,
-        shape: Shape,
-        texture: Texture,
+        base: Colour,
+        unit: f32,
+        (shape, texture): (Shape, Texture),
         rng: &mut ChaCha8Rng,
-    ) -> Placement {
-        let size = self.size as f32;
+    ) -> Self {
+        let size = config.size as f32;
         let radius = rng.between(config.scale.0, config.scale.1) * size;
         let margin = radius.min(size / 2.0);
         let x = rng.between(margin, size - margin);
         let y = rng.between(margin, size - margin);
-        let (cos, sin) = rotation(config.rotation, rng);
-        let (texture_cos, texture_sin) = rotation(config.rotation, rng);
-        let period = rng.between(config.period.0, config.period.1) * self.unit;
+        let turn = rotation(config.rotation, rng);
+        let texture_turn = rotation(config.rotation, rng);
+        let period = rng.between(config.period.0, config.period.1) * unit;
         let pattern = Pattern::draw(texture, period, 0.75 * radius, rng);
-        let first = apart(&[self.base], config, rng);
+        let first = apart(&[base], config, rng);
         let shade = rng.between(config.shade.0, config.shade.1);
         let colours = [first, first.map(|value| value * shade)];
-
-        let (rows, columns) = self.around(x, y, radius);
-        for row in rows {
-            for column in columns.clone() {
-                let (mut inside, mut second) = (0, 0.0);
-                for (dx, dy) in samples::<OBJECT_SAMPLES>() {
-                    let (dx, dy) = (column as f32 + dx - x, row as f32 + dy - y);
-                    let (u, v) = ((cos * dx + sin * dy) / radius, (cos * dy - sin * dx) / radius);
-                    if shape.contains(u, v) {
-                        inside += 1;
-                        second += pattern
-                            .mix(texture_cos * dx + texture_sin * dy, texture_cos * dy - texture_sin * dx);
-                    }
-                }
-                if inside > 0 {
-                    let share = inside as f32 / (OBJECT_SAMPLES * OBJECT_SAMPLES) as f32;
-                    self.blend(row, column, mixture(colours, second / inside as f32), share);
-                    if share >= 0.5 {
-                        self.mask.set(column, row, true);
-                    }
-                }
-            }
-        }
-        Placement { x, y, radius }
+        let without = Without::default();
+        let centre = (x, y);
+        Object { shape, centre, radius, turn, texture_turn, pattern, colours, flat: false, without }
     }
 
-    /// Adds pixel noise of standard deviation `noise` and rounds to grey levels.
-    fn finish(self, noise: f32, rng: &mut ChaCha8Rng) -> (Image, Mask) {
-        let mut pixels = Vec::with_capacity(self.pixels.len() * 3);
-        for value in self.pixels.into_iter().flatten() {
-            let noisy = value + noise * rng.rough_normal();
-            pixels.push((noisy * 255.0 + 0.5) as u8);
+    /// Turns the object by an angle, its texture with it.
+    pub(super) fn rotate(&mut self, degrees: f32) {
+        let positive = degrees.rem_euclid(360.0);
+        let angle = f64::from(if positive > 180.0 { positive - 360.0 } else { positive }).to_radians();
+        let (cos, sin) = (cosine(angle) as f32, cosine(angle - std::f64::consts::FRAC_PI_2) as f32);
+        for (c, s) in [&mut self.turn, &mut self.texture_turn] {
+            (*c, *s) = (*c * cos - *s * sin, *s * cos + *c * sin);
         }
-        (Image::new(self.size, self.size, pixels), self.mask)
     }
-}
-
-/// Offsets of the samples within a pixel: the centres of an N × N grid.
-fn samples<const N: usize>() -> impl Iterator<Item = (f32, f32)> {
-    let at = |i: usize| (i as f32 + 0.5) / N as f32;
-    (0..N).flat_map(move |i| (0..N).map(move |j| (at(j), at(i))))
-}
-
-fn mixture(colours: [Colour; 2], second: f32) -> Colour {
-    [0, 1, 2].map(|c| lerp(colours[0][c], colours[1][c], second))
 }
 
 /// A colour within `reach` of `base` in every channel.
@@ -280,8 +264,8 @@ fn rotation(degrees: f32, rng: &mut ChaCha8Rng) -> (f32, f32) {
     }
 }
 
-/// The cosine by its power series, which is the same on every platform; the last of the terms is below 1e-9 for angles up
-/// to π.
+/// The cosine by its power series, which is the same on every platform; the last of the terms is below 1e-7 for angles up
+/// to 3π/2.
 fn cosine(angle: f64) -> f64 {
     let (mut sum, mut term) = (1.0, 1.0);
     for n in 1..=12 {

@@ -1,6 +1,7 @@
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::Mask;
 
 fn sherds() -> Sherds {
     Sherds::new(SherdsConfig::default()).expect("the defaults are valid")

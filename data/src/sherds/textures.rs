@@ -63,8 +63,9 @@ impl Texture {
 }
 
 /// One texture with its period and phase: a function of the plane.
+#[derive(Clone)]
 pub(super) struct Pattern {
-    texture: Texture,
+    pub(super) texture: Texture,
     /// Periods per unit of length.
     frequency: f32,
     phase: (f32, f32),

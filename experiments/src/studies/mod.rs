@@ -4,6 +4,7 @@
 mod accuracy;
 mod attacks;
 mod attention;
+pub mod causal;
 mod comparisons;
 mod errors;
 pub(crate) mod explained;
@@ -24,6 +25,7 @@ use crate::study::{AnyStudy, study};
 pub use accuracy::{AccuracyStudy, model_scores};
 pub use attacks::AttacksStudy;
 pub use attention::AttentionStudy;
+pub use causal::{CausalOptions, CausalStudy};
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
 pub use errors::ErrorsStudy;
 pub use faithfulness::{FaithfulnessOptions, FaithfulnessStudy};
@@ -45,6 +47,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<ErrorsStudy>(),
     study::<FaithfulnessStudy>(),
     study::<LocalisationStudy>(),
+    study::<CausalStudy>(),
     study::<ShapeBiasStudy>(),
 ];
 
@@ -53,6 +56,7 @@ pub mod findings {
     pub use super::accuracy::findings::*;
     pub use super::attacks::findings::*;
     pub use super::attention::findings::*;
+    pub use super::causal::findings::*;
     pub use super::comparisons::findings::*;
     pub use super::errors::findings::*;
     pub use super::faithfulness::findings::*;

@@ -28,7 +28,7 @@ pub struct LeftOut {
 }
 
 /// The methods, none twice, in the order of the registry; and, of all, those that do not apply.
-pub(super) fn chosen(
+pub(crate) fn chosen(
     choice: &MethodChoice,
     model: &Classifier,
 ) -> Result<(Vec<&'static dyn Attribution>, Vec<LeftOut>), LabError> {
