@@ -1,5 +1,6 @@
 //! What can be typed after `archaeo`.
 
+mod audit;
 mod excavate;
 mod explain;
 mod looks;
@@ -13,6 +14,7 @@ use archaeo_lab::SessionOptions;
 use archaeo_store::memory::{LEAST_MEMORY, bytes_in_words, parse_bytes};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use audit::Audit;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use looks::{Data, Export, Models, ModelsAction};
@@ -167,6 +169,8 @@ pub enum Command {
     Attack(Attack),
     /// What each attention head of a transformer is worth
     Ablate(Ablate),
+    /// What popular implementations would say of a model in place of the papers
+    Audit(Audit),
     /// Look at a data set: classes, counts, sizes, what is wrong with it
     Data(Data),
     /// The models that are known by name

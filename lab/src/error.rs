@@ -92,6 +92,14 @@ pub enum LabError {
     /// Answers that are not finite.
     #[error(transparent)]
     NotFinite(#[from] NotFinite),
+    /// A departure from a paper that is not known.
+    #[error("there is no departure `{id}`; there are {}", known.join(", "))]
+    Departure {
+        /// What was asked for.
+        id: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
     /// A small file that cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
