@@ -33,7 +33,7 @@ enum Small {
     Clip,
 }
 
-const EXAMPLES: [(&str, Small); 43] = [
+const EXAMPLES: [(&str, Small); 46] = [
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -64,6 +64,9 @@ const EXAMPLES: [(&str, Small); 43] = [
     ("archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5", Small::Limit),
     ("archaeo ablate --weights vit.safetensors --limit 500", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv", Small::AsItIs),
+    ("archaeo audit --weights vit.safetensors --images 40", Small::AsItIs),
+    ("archaeo audit --weights vit.safetensors --images 40 --departures raw-distance", Small::AsItIs),
+    ("archaeo audit --weights vit.safetensors --data scans/ --out audit", Small::AsItIs),
     ("archaeo data scans/ --sheet sheet.png --per-class 5", Small::AsItIs),
     ("archaeo data sherds:correlation=0.9 --split train --sheet sherds.png", Small::AsItIs),
     ("archaeo models", Small::AsItIs),

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::ablation::HeadMeans;
-use archaeo_analysis::audit::{Bench, Departure, DepartureInfo, Finding, Original, Record, departure, departures};
+use archaeo_analysis::audit::{
+    Bench, Departure, DepartureInfo, Finding, Original, Record, departure, departures,
+};
 use archaeo_analysis::statistics::{Measured, Resampling};
 use archaeo_data::{DataError, Image};
 use archaeo_training::finite::{NotFinite, first_not_finite};
@@ -228,7 +230,8 @@ fn chosen(ids: &[String]) -> Result<Vec<&'static dyn Departure>, LabError> {
         let known = departures().iter().map(|departure| departure.info().id).collect();
         return Err(LabError::Departure { id: unknown.clone(), known });
     }
-    let asked = |departure: &&&dyn Departure| ids.is_empty() || ids.iter().any(|id| id == departure.info().id);
+    let asked =
+        |departure: &&&dyn Departure| ids.is_empty() || ids.iter().any(|id| id == departure.info().id);
     Ok(departures().iter().filter(asked).copied().collect())
 }
 

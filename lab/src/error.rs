@@ -261,6 +261,16 @@ pub enum LabError {
     /// A share that is none.
     #[error("--discard must be at least 0 and below 1")]
     Discard,
+    /// A rollout that begins at a layer that the model does not have.
+    #[error("--start-layer {number}: {model} {}", layers(*count))]
+    StartLayer {
+        /// What was asked for.
+        number: usize,
+        /// Name of the model.
+        model: String,
+        /// How many there are.
+        count: usize,
+    },
     /// A layer that the model does not have.
     #[error("--layer {number}: {model} {}", layers(*count))]
     Layer {

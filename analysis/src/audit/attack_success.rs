@@ -18,7 +18,7 @@ static INFO: DepartureInfo = DepartureInfo {
     source: "AttackBench (Cinà et al., 2025)",
     popular: "the share of all images with a wrong answer under the attack, those included that were wrong without it",
     project: "common attack scripts: one minus the accuracy under attack",
-    measure: "success rate of PGD in L∞ of 1.5/255, best iterate, rounded to 8 bits",
+    measure: "success rate of PGD in L∞ of 0.5/255, best iterate, before rounding",
 };
 
 impl Departure for AttackSuccess {
@@ -35,7 +35,7 @@ impl Departure for AttackSuccess {
     }
 
     fn conclude(&self, records: &[Record], resampling: &Resampling) -> Counted<Finding> {
-        let (correct, fooled) = (column(records, 0), column(records, 1));
+        let (correct, fooled) = (column(records, 0), column(records, 3));
         let among_correct = |images: &[usize]| {
             let right: f64 = images.iter().map(|&image| correct[image]).sum();
             images.iter().map(|&image| correct[image] * fooled[image]).sum::<f64>() / right

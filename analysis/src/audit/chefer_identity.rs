@@ -4,7 +4,7 @@ use super::layers::{Matrix, rolled_out};
 use super::maps::{LOSS, MapDeparture};
 use super::{DepartureInfo, without_global_attention};
 use crate::attention::AttentionMaps;
-use crate::attribution::{Attribution, AttentionRelevance, Heatmap};
+use crate::attribution::{AttentionRelevance, Attribution, Heatmap};
 
 pub(super) static CHEFER_IDENTITY: MapDeparture = MapDeparture {
     info: DepartureInfo {

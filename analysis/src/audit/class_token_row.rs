@@ -27,7 +27,8 @@ fn lacking(model: &Classifier) -> Option<String> {
     without_global_attention(model).or_else(|| {
         let read_out = model.network.transformer()?.read_out();
         let name = &model.card().name;
-        (read_out == ReadOut::ClassToken).then(|| format!("{name} reads its class token, which stands in row 0"))
+        (read_out == ReadOut::ClassToken)
+            .then(|| format!("{name} reads its class token, which stands in row 0"))
     })
 }
 

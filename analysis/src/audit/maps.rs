@@ -18,8 +18,7 @@ use crate::tensors::values;
 const TAKEN: f64 = 0.2;
 
 /// What is measured of every heatmap.
-pub(super) const LOSS: &str =
-    "probability that the answer loses when the fifth of the image where the map is largest is painted over with the image's mean colour";
+pub(super) const LOSS: &str = "probability that the answer loses when the fifth of the image where the map is largest is painted over with the image's mean colour";
 
 /// A departure that gives another heatmap.
 pub(super) struct MapDeparture {
@@ -76,7 +75,8 @@ impl Departure for MapDeparture {
         ));
         let known: Vec<&Record> = records.iter().filter(|record| record[AUROC[0]].is_finite()).collect();
         if !known.is_empty() {
-            let [paper, popular, centre] = AUROC.map(|place| known.iter().map(|r| r[place]).collect::<Vec<_>>());
+            let [paper, popular, centre] =
+                AUROC.map(|place| known.iter().map(|r| r[place]).collect::<Vec<_>>());
             finding.conclusions.push(Conclusion::new(
                 "is its AUROC against the true masks above that of the image's centre?",
                 larger(&paper, &centre, resampling)?,
@@ -92,7 +92,9 @@ impl Departure for MapDeparture {
             finding.details.push(format!("mean rank correlation of the two maps of an image: {mean:.2}"));
         }
         if sum(CONSTANT) > 0 {
-            finding.details.push(format!("the popular map is the same everywhere on {} of {n} images", sum(CONSTANT)));
+            finding
+                .details
+                .push(format!("the popular map is the same everywhere on {} of {n} images", sum(CONSTANT)));
         }
         Ok(finding)
     }

@@ -62,8 +62,9 @@ impl Departure for MinMaxMass {
     }
 
     fn conclude(&self, records: &[Record], resampling: &Resampling) -> Counted<Finding> {
-        let applying: Vec<usize> =
-            (0..METHODS.len()).filter(|place| records.iter().all(|record| record[2 * place].is_finite())).collect();
+        let applying: Vec<usize> = (0..METHODS.len())
+            .filter(|place| records.iter().all(|record| record[2 * place].is_finite()))
+            .collect();
         let over_methods = |side: usize| -> Vec<f64> {
             let mean = |record: &Record| {
                 let sum: f64 = applying.iter().map(|place| record[2 * place + side]).sum();
@@ -88,7 +89,9 @@ impl Departure for MinMaxMass {
         ));
         for ((place, paper), popular) in applying.iter().zip(&paper).zip(&popular) {
             let [paper, popular] = [paper, popular].map(|share| 100.0 * share);
-            finding.details.push(format!("{}: {paper:.1} % as defined, {popular:.1} % stretched", METHODS[*place]));
+            finding
+                .details
+                .push(format!("{}: {paper:.1} % as defined, {popular:.1} % stretched", METHODS[*place]));
         }
         Ok(finding)
     }

@@ -38,7 +38,6 @@ use crate::statistics::{Resampling, Result as Counted};
 
 pub use bench::{Bench, Original};
 pub use finding::{Conclusion, Finding};
-pub use pgd_trace::EPSILON as ATTACK_SIZE;
 
 /// What one departure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

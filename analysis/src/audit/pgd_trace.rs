@@ -8,8 +8,9 @@ use crate::attacks::{Clean, Loss, Target, Threat};
 use crate::statistics::first_largest;
 use crate::tensors::{per_image, values};
 
-/// Size of the attack: between two levels of 8 bits, where rounding takes a third of it.
-pub const EPSILON: f64 = 1.5 / 255.0;
+/// Size of the attack: half a level of 8 bits, of which nothing is left after rounding, and with which models that were not trained
+/// against attacks still answer some images.
+pub(super) const EPSILON: f64 = 0.5 / 255.0;
 
 const STEPS: usize = 10;
 
@@ -20,7 +21,7 @@ pub(super) struct Trace {
     pub correct: bool,
     /// Some iterate fools the model after rounding to 8 bits.
     pub best: bool,
-    /// The last one does.
+    /// The last one does before rounding.
     pub last: bool,
     /// Some iterate fools the model before rounding.
     pub unrounded: bool,
@@ -75,7 +76,7 @@ pub(super) fn follow(
             traces.iter_mut().zip(after_rounding.into_iter().zip(fooled(&found.logits)))
         {
             trace.best |= rounded;
-            trace.last = rounded;
+            trace.last = plain;
             trace.unrounded |= plain;
         }
         if taken < STEPS {
@@ -86,7 +87,7 @@ pub(super) fn follow(
     traces
 }
 
-/// A trace as numbers: right before, fooled by the best iterate, by the last, by the best unrounded one.
+/// A trace as numbers: right before, fooled by the best rounded iterate, by the last one, by the best one.
 pub(super) fn record(trace: &Trace) -> Vec<f64> {
     [trace.correct, trace.best, trace.last, trace.unrounded].map(|flag| f64::from(u8::from(flag))).to_vec()
 }

@@ -60,7 +60,9 @@ impl Departure for PlainResize {
         let count = |flags: &[f64]| flags.iter().sum::<f64>() as usize;
         let n = records.len();
         finding.details.push(format!("{} of {n} images are answered otherwise", count(&other)));
-        finding.details.push(format!("{} of {n} pictures shrink on their way into the model", count(&shrunk)));
+        finding
+            .details
+            .push(format!("{} of {n} pictures shrink on their way into the model", count(&shrunk)));
         Ok(finding)
     }
 }
@@ -119,7 +121,8 @@ pub(super) fn taps(at: usize, from: usize, to: usize, filter: Interpolation) -> 
 /// Keys' cubic with a = −3/4, as OpenCV and PyTorch have it, a triangle, or a sinc windowed by a wider one.
 fn kernel(filter: Interpolation, x: f64) -> f64 {
     let distance = x.abs();
-    let sinc = |x: f64| if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) };
+    let sinc =
+        |x: f64| if x == 0.0 { 1.0 } else { (x * std::f64::consts::PI).sin() / (x * std::f64::consts::PI) };
     match filter {
         Interpolation::Bilinear => (1.0 - distance).max(0.0),
         Interpolation::Bicubic => {

@@ -101,7 +101,8 @@ impl Locality {
     fn of(records: &[Record], side: usize) -> Self {
         let heads = records[0].len() / PER_HEAD;
         let mean = |head: usize| {
-            records.iter().map(|record| record[head * PER_HEAD + 2 + side]).sum::<f64>() / records.len() as f64
+            records.iter().map(|record| record[head * PER_HEAD + 2 + side]).sum::<f64>()
+                / records.len() as f64
         };
         let distances: Vec<f64> = (0..heads).map(mean).collect();
         let place = |head: usize| {
@@ -122,8 +123,12 @@ impl Locality {
     }
 
     fn nearest(&self) -> String {
-        let nearest = (0..self.distances.len()).min_by(|&a, &b| self.distances[a].total_cmp(&self.distances[b]));
-        nearest.map_or_else(|| "none".into(), |head| named(self.local[head].0, head, self.local.iter().map(|l| l.0)))
+        let nearest =
+            (0..self.distances.len()).min_by(|&a, &b| self.distances[a].total_cmp(&self.distances[b]));
+        nearest.map_or_else(
+            || "none".into(),
+            |head| named(self.local[head].0, head, self.local.iter().map(|l| l.0)),
+        )
     }
 }
 

@@ -1,8 +1,8 @@
 use archaeo_models::{Classifier, Interpolation, PrefixTokens, ReadOut};
 
 use super::attack_success::AttackSuccess;
-use super::class_token_row::first_row;
 use super::chefer_identity::without_identity;
+use super::class_token_row::first_row;
 use super::gradient_rollout_order::reversed;
 use super::last_iterate::LastIterate;
 use super::layers::Matrix;
@@ -18,8 +18,10 @@ use crate::Keys;
 use crate::ablation::HeadMeans;
 use crate::attacks::{Target, TargetGradient, Threat};
 use crate::attention::{AttentionMaps, LayerMaps};
+use crate::statistics::Measured;
 use crate::testing::{
-    Fixture, assert_close, class_token_site, pooled_vit, random_attention, random_images, random_values, vit_config,
+    Fixture, assert_close, class_token_site, pooled_vit, random_attention, random_images, random_values,
+    vit_config,
 };
 use archaeo_models::{NetworkSpec, Pooling};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -40,8 +42,7 @@ fn attention(grid: [usize; 2], read_out: ReadOut, layers: &[&[f32]]) -> Attentio
     AttentionMaps { images: 1, image_size: [16 * grid[0], 16 * grid[1]], layers }
 }
 
-/// A = [[0.6, 0.4], [0.1, 0.9]] with the smaller of each row discarded: A + I = [[1.6, 0], [0, 1.9]] either way of normalising gives
-/// the identity; with nothing discarded row sums are 2 and the axis does not matter. With unequal sums it does.
+/// A + I of the attention [[0.6, 0.4], [0.1, 0.9]] of which the 0.1 is discarded.
 #[test]
 fn the_wrong_axis_gives_the_row_sums_that_algebra_gives() {
     let mut matrix = Matrix { side: 2, values: vec![1.6, 0.4, 0.0, 1.9] };
@@ -49,7 +50,11 @@ fn the_wrong_axis_gives_the_row_sums_that_algebra_gives() {
     matrix.normalise_columns_by_row_sums();
     // Row 0: 1.6/2 + 0.4/1.9; row 1: 1.9/1.9.
     let expected = [0.8 + 0.4 / 1.9, 1.0];
-    matrix.row_sums().iter().zip(expected).for_each(|(sum, expected)| assert!((sum - expected).abs() < 1e-12));
+    matrix
+        .row_sums()
+        .iter()
+        .zip(expected)
+        .for_each(|(sum, expected)| assert!((sum - expected).abs() < 1e-12));
     let mut right = Matrix { side: 2, values: vec![1.6, 0.4, 0.0, 1.9] };
     right.normalise_rows();
     right.row_sums().iter().for_each(|sum| assert!((sum - 1.0).abs() < 1e-12));
@@ -92,7 +97,7 @@ fn reversed_gradients_weight_the_other_layer() {
     assert_close(&reversed(&weights, &in_order)[0].values, &[0.0, 0.5], 1e-7);
 }
 
-/// With one layer the identity adds the read tokens themselves alone: nothing at the patches under a class token.
+/// The class token's row reads patch 1 in the last layer, and both patches in the first.
 #[test]
 fn without_the_identity_paths_that_skip_a_layer_are_lost() {
     let first: &[f32] = &[0.0, 0.5, 0.5, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
@@ -163,42 +168,45 @@ impl Target for Threshold {
 /// the ball, 101; 99 is out of reach; 102 is wrong before.
 #[test]
 fn rounding_takes_back_what_lies_between_two_levels() {
-    let pixels: Vec<f32> = [100u8, 99, 102].iter().flat_map(|&level| [f32::from(level) / 255.0, 0.0, 1.0]).collect();
+    let pixels: Vec<f32> =
+        [100u8, 99, 102].iter().flat_map(|&level| [f32::from(level) / 255.0, 0.0, 1.0]).collect();
     let images: Tensor<4> = Tensor::from_data(TensorData::new(pixels, [3, 3, 1, 1]), &Device::flex());
     let keys = Keys { seed: 1, images: &[0, 1, 2] };
     let traces = follow(&Threshold(101.25 / 255.0), &images, &[0, 0, 0], keys, Threat::Linf(EPSILON_OF_TEST));
     let flags: Vec<[bool; 4]> = traces.iter().map(|t| [t.correct, t.best, t.last, t.unrounded]).collect();
-    assert_eq!(flags, [[true, false, false, true], [true, false, false, false], [false, true, true, true]]);
+    assert_eq!(flags, [[true, false, true, true], [true, false, false, false], [false, true, true, true]]);
 }
 
 const EPSILON_OF_TEST: f64 = 1.5 / 255.0;
 
-/// Four images: wrong before; fooled by all; fooled on the way alone; fooled before rounding alone.
+/// Five images: wrong before; fooled by all; fooled on the way alone; fooled before rounding alone; never fooled.
 #[test]
 fn attacks_are_counted_as_either_side_counts_them() {
     let records = vec![
         vec![0.0, 1.0, 1.0, 1.0],
         vec![1.0, 1.0, 1.0, 1.0],
         vec![1.0, 1.0, 0.0, 1.0],
-        vec![1.0, 0.0, 0.0, 1.0],
+        vec![1.0, 0.0, 1.0, 1.0],
+        vec![1.0, 0.0, 0.0, 0.0],
     ];
     let numbers = |departure: &dyn Departure| {
         let finding = departure.conclude(&records, &RESAMPLING).unwrap();
         (finding.paper.value, finding.popular.value, finding.flips())
     };
-    assert_eq!(numbers(&LastIterate), (0.25, 0.5, false));
-    assert_eq!(numbers(&UnroundedAttack), (0.25, 0.0, false));
-    let (paper, popular, flips) = numbers(&AttackSuccess);
-    assert!((paper - 2.0 / 3.0).abs() < 1e-12 && popular == 0.75 && flips, "{paper} {popular}");
+    assert_eq!(numbers(&LastIterate), (0.2, 0.4, false));
+    assert_eq!(numbers(&UnroundedAttack), (0.4, 0.2, false));
+    assert_eq!(numbers(&AttackSuccess), (0.75, 0.8, true));
 }
 
 /// Two layers of two heads: [layer, even, renormalised, raw].
 #[test]
 fn raw_distance_makes_a_head_that_looks_at_the_class_token_look_local() {
-    let record = vec![0.0, 80.0, 30.0, 29.0, 0.0, 80.0, 70.0, 65.0, 1.0, 80.0, 75.0, 12.0, 1.0, 80.0, 72.0, 9.0];
+    let record =
+        vec![0.0, 80.0, 30.0, 29.0, 0.0, 80.0, 70.0, 65.0, 1.0, 80.0, 75.0, 12.0, 1.0, 80.0, 72.0, 9.0];
     let finding = RawDistance.conclude(&[record.clone(), record], &RESAMPLING).unwrap();
     assert_eq!((finding.paper.value, finding.popular.value), (61.75, 28.75));
-    let answers: Vec<[&str; 2]> = finding.conclusions.iter().map(|c| [c.paper.as_str(), c.popular.as_str()]).collect();
+    let answers: Vec<[&str; 2]> =
+        finding.conclusions.iter().map(|c| [c.paper.as_str(), c.popular.as_str()]).collect();
     assert_eq!(answers, [["layer 1", "layer 2"], ["layer 1, head 1", "layer 2, head 2"]]);
     assert_eq!(finding.details, ["1 of 4 heads are local by the paper's distance, 3 by the other"]);
 }
@@ -221,7 +229,11 @@ fn a_plain_filter_skips_pixels() {
     assert_eq!(cubic.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [0, 1, 2, 3]);
     let expected = [-0.09375, 0.59375, 0.59375, -0.09375];
     cubic.iter().zip(expected).for_each(|((_, weight), expected)| assert!((weight - expected).abs() < 1e-12));
-    assert_eq!(taps(3, 4, 4, Interpolation::Bicubic)[1], (3, 1.0), "a picture of the right size is left alone");
+    assert_eq!(
+        taps(3, 4, 4, Interpolation::Bicubic)[1],
+        (3, 1.0),
+        "a picture of the right size is left alone"
+    );
 }
 
 fn originals(count: usize) -> Vec<Original> {
@@ -272,9 +284,12 @@ fn every_departure_measures_what_applies_and_says_why_another_does_not() {
             .filter(|(_, records)| !records.is_empty())
             .map(|(departure, records)| {
                 assert_eq!(records.len(), 4);
-                let finding = departure.conclude(records, &RESAMPLING).unwrap();
-                assert!(!finding.conclusions.is_empty());
-                assert!(finding.difference.value.is_finite());
+                // Of a model that is never right no success rate is known.
+                if let Some(finding) = Measured::of(departure.conclude(records, &RESAMPLING)).unwrap().known()
+                {
+                    assert!(!finding.conclusions.is_empty());
+                    assert!(finding.difference.value.is_finite());
+                }
                 departure.info().id
             })
             .collect();
@@ -313,7 +328,10 @@ fn grad_cam_after_the_last_attention_is_empty_under_a_class_token() {
         assert_eq!((record[1], record[5]), (record[2], 1.0));
     }
     let pooled = &recorded(&pooled_vit(), 4)[place];
-    assert!(pooled.iter().all(|record| record[5] == 0.0), "under a mean the patches have a gradient: {pooled:?}");
+    assert!(
+        pooled.iter().all(|record| record[5] == 0.0),
+        "under a mean the patches have a gradient: {pooled:?}"
+    );
 }
 
 /// A map with a constant floor: the mass on a quarter of the image, and without the floor.

@@ -17,7 +17,7 @@ static INFO: DepartureInfo = DepartureInfo {
     source: "Carlini and Wagner, 2017, arXiv 1608.04644, on discretisation",
     popular: "the 32-bit pixels of the attack are tested as they are",
     project: "attack libraries that return 32-bit pixels, such as torchattacks",
-    measure: "robust accuracy under PGD in L∞ of 1.5/255, best iterate",
+    measure: "robust accuracy under PGD in L∞ of 0.5/255, best iterate",
 };
 
 impl Departure for UnroundedAttack {

@@ -69,13 +69,16 @@ impl Departure for ZeroAblation {
             (0..heads).map(mean).collect()
         };
         let both = [over_images(0), over_images(1)];
-        let most = |of: &[f64]| (0..of.len()).max_by(|&a, &b| of[a].total_cmp(&of[b])).expect("there is a head");
+        let most =
+            |of: &[f64]| (0..of.len()).max_by(|&a, &b| of[a].total_cmp(&of[b])).expect("there is a head");
         let top = [most(&both[0]), most(&both[1])];
         let name = |head: usize| named(layers[head], head, layers.iter().copied());
         let question = "which head is the most important?";
         finding.conclusions.push(Conclusion::new(question, name(top[0]), name(top[1])));
         let rank = both[1].iter().filter(|gain| **gain > both[1][top[0]]).count() + 1;
-        finding.details.push(format!("the most important head by means is number {rank} of {heads} by zeros"));
+        finding
+            .details
+            .push(format!("the most important head by means is number {rank} of {heads} by zeros"));
         if let Some(agreement) = rank_coefficient(&both[0], &both[1]) {
             finding.details.push(format!("rank correlation of all heads: {agreement:.2}"));
         }

@@ -26,7 +26,7 @@ Without labels the model's own answers are taken for right.
 Examples:
   archaeo audit --weights vit.safetensors --images 40
   archaeo audit --weights vit.safetensors --images 40 --departures raw-distance
-  archaeo audit --weights vit.safetensors --data photos.tar --out audit"))]
+  archaeo audit --weights vit.safetensors --data scans/ --out audit"))]
 pub struct Audit {
     /// Use so many images, drawn by --seed
     #[arg(
