@@ -69,7 +69,7 @@ pub struct Measurement {
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It was.
-    Finding(Finding),
+    Finding(Box<Finding>),
     /// It was not, for this reason.
     NotMeasured(String),
 }
@@ -78,7 +78,7 @@ impl Audited {
     /// The departures that change a conclusion, and those that were measured.
     pub fn changed(&self) -> (usize, usize) {
         let findings = self.departures.iter().filter_map(|measured| match &measured.outcome {
-            Outcome::Finding(finding) => Some(finding),
+            Outcome::Finding(finding) => Some(&**finding),
             Outcome::NotMeasured(_) => None,
         });
         let flips: Vec<bool> = findings.map(Finding::flips).collect();
@@ -147,7 +147,7 @@ impl Session {
             let outcome = match lacking {
                 Some(reason) => Outcome::NotMeasured(reason),
                 None => match Measured::of(departure.conclude(records, &resampling))? {
-                    Measured::Known(finding) => Outcome::Finding(finding),
+                    Measured::Known(finding) => Outcome::Finding(Box::new(finding)),
                     Measured::Undefined { undefined } => Outcome::NotMeasured(undefined),
                 },
             };
