@@ -12,6 +12,7 @@
 //! | does an explanation tell the truth? | [`faithfulness`] |
 //! | what is each head worth? | [`ablation`] |
 //! | how small a change fools the model? | [`attacks`] |
+//! | where does popular code depart from the papers, and does it matter here? | [`audit`] |
 //! | how sure is a number? | [`statistics`] |
 
 pub mod ablation;
@@ -19,6 +20,7 @@ pub mod answers;
 pub mod attacks;
 pub mod attention;
 pub mod attribution;
+pub mod audit;
 mod error;
 pub mod faithfulness;
 mod keys;

@@ -2,6 +2,7 @@
 
 use archaeo_analysis::attacks::{self, Norm};
 use archaeo_analysis::attribution;
+use archaeo_analysis::audit;
 use archaeo_training::trackers;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
@@ -31,6 +32,12 @@ pub fn methods_in_words() -> String {
         "Heatmaps to make; by default all that apply to the model. There are {}; `archaeo attention --help` says what each computes.",
         ids.join(", ")
     )
+}
+
+/// Every departure from a paper.
+pub fn departures() -> PossibleValuesParser {
+    let listed = audit::departures().iter().map(|departure| departure.info());
+    listed.map(|info| choice(info.id, info.title, None)).collect::<Vec<_>>().into()
 }
 
 /// Every attack.

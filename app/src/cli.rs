@@ -1,5 +1,6 @@
 //! What can be typed after `archaeo`.
 
+mod audit;
 mod benchmark;
 mod excavate;
 mod explain;
@@ -14,6 +15,7 @@ use archaeo_lab::SessionOptions;
 use archaeo_store::memory::{LEAST_MEMORY, bytes_in_words, parse_bytes};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub use audit::Audit;
 pub use benchmark::Benchmark;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
@@ -171,6 +173,8 @@ pub enum Command {
     Ablate(Ablate),
     /// Which explanations say what a model's answers depend on
     Benchmark(Benchmark),
+    /// What popular implementations would say of a model in place of the papers
+    Audit(Audit),
     /// Look at a data set: classes, counts, sizes, what is wrong with it
     Data(Data),
     /// The models that are known by name

@@ -35,7 +35,7 @@ enum Small {
     NoBetterThanChance,
 }
 
-const EXAMPLES: [(&str, Small); 46] = [
+const EXAMPLES: [(&str, Small); 49] = [
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -72,6 +72,9 @@ const EXAMPLES: [(&str, Small); 46] = [
         Small::NoBetterThanChance,
     ),
     ("archaeo benchmark sherds:noise=0.1 --weights vit.safetensors --images 50", Small::NoBetterThanChance),
+    ("archaeo audit --weights vit.safetensors --images 40", Small::AsItIs),
+    ("archaeo audit --weights vit.safetensors --images 40 --departures raw-distance", Small::AsItIs),
+    ("archaeo audit --weights vit.safetensors --data scans/ --out audit", Small::AsItIs),
     ("archaeo data scans/ --sheet sheet.png --per-class 5", Small::AsItIs),
     ("archaeo data sherds:correlation=0.9 --split train --sheet sherds.png", Small::AsItIs),
     ("archaeo models", Small::AsItIs),

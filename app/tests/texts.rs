@@ -133,6 +133,10 @@ fn results() {
         ("attention", "attention --weights vit.safetensors --data SHERDS"),
         ("attack", "attack --weights vit.safetensors --data SHERDS --limit 20 --steps 2"),
         ("ablate", "ablate --weights vit.safetensors --data SHERDS --limit 20"),
+        (
+            "audit",
+            "audit --weights vit.safetensors --data SHERDS --images 12 --departures rollout-axis,class-token-row",
+        ),
         ("explain", "explain --weights vit.safetensors --data SHERDS --limit 12 --methods rollout,grad-cam"),
     ] {
         compare(name, &without_columns(&without_numbers(&session(line))));

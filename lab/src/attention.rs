@@ -24,7 +24,7 @@ pub struct AttentionOptions {
     pub layers: Vec<usize>,
     /// Heatmaps to make, by their names in [`methods`]; those that depend on a class explain the predicted one.
     pub methods: Vec<String>,
-    /// How rollout fuses heads, and what it discards.
+    /// How rollout fuses heads, what it discards, and where it begins.
     pub rollout: RolloutOptions,
     /// How the attention distance treats the class token.
     pub convention: DistanceConvention,
@@ -127,6 +127,10 @@ impl Session {
         options.check()?;
         opened.require_attention()?;
         let layers = shown(&options.layers, opened)?;
+        let (number, count) = (options.rollout.start_layer, opened.model.card().network.attention_layers());
+        if !(1..=count).contains(&number) {
+            return Err(LabError::StartLayer { number, model: opened.model.card().name.clone(), count });
+        }
         let rollout = Rollout { options: options.rollout };
         let methods = chosen(&options.methods, &rollout, &opened.model)?;
         let seen = self.see(opened, options, &layers, &methods)?;

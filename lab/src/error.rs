@@ -92,6 +92,14 @@ pub enum LabError {
     /// Answers that are not finite.
     #[error(transparent)]
     NotFinite(#[from] NotFinite),
+    /// A departure from a paper that is not known.
+    #[error("there is no departure `{id}`; there are {}", known.join(", "))]
+    Departure {
+        /// What was asked for.
+        id: String,
+        /// Those that there are.
+        known: Vec<&'static str>,
+    },
     /// A small file that cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -273,6 +281,16 @@ pub enum LabError {
     /// A share that is none.
     #[error("--discard must be at least 0 and below 1")]
     Discard,
+    /// A rollout that begins at a layer that the model does not have.
+    #[error("--start-layer {number}: {model} {}", layers(*count))]
+    StartLayer {
+        /// What was asked for.
+        number: usize,
+        /// Name of the model.
+        model: String,
+        /// How many there are.
+        count: usize,
+    },
     /// A layer that the model does not have.
     #[error("--layer {number}: {model} {}", layers(*count))]
     Layer {

@@ -4,7 +4,8 @@
 //! A [`Session`] is what stays the same from question to question: device, precision, threads, seed, whether there is a network,
 //! and a [`Listener`] that hears what is decided and how far work has come. It opens data ([`Session::open_data`]), models
 //! ([`Session::open_model`]) or both ([`Session::open`]), and a question is a method that takes what was opened and gives plain
-//! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::ablate`], [`Session::benchmark`],
+//! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::ablate`],
+//! [`Session::audit`], [`Session::benchmark`],
 //! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -13,6 +14,7 @@
 mod ablate;
 mod attack;
 mod attention;
+mod audit;
 mod benchmark;
 mod checkpoint;
 mod classes;
@@ -39,6 +41,7 @@ mod zero_shot;
 pub use ablate::Ablated;
 pub use attack::{AttackOptions, Attacked, Fooled, Point};
 pub use attention::{Attended, AttentionOptions, ByHead, Statistics};
+pub use audit::{AuditOptions, Audited, Measurement, Outcome};
 pub use benchmark::{Benchmarked, Verdict};
 pub use checkpoint::{OpenedModel, Reading, said_by};
 pub use classes::ClassesMatched;

@@ -32,6 +32,7 @@ mod workbench;
 
 pub use contract::{Attack, AttackInfo, Batch, Family, Outcome, Settings, images};
 pub use fgsm::Fgsm;
+pub(crate) use loss::Loss;
 pub use norm::Norm;
 pub use pgd::Pgd;
 pub use target::{Target, TargetGradient};

@@ -81,6 +81,17 @@ pub struct Attention {
         help_heading = "Attention"
     )]
     pub discard: f64,
+    /// First layer whose attention counts in the rollout, from 1
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = from_one,
+        allow_hyphen_values = true,
+        help_heading = "Attention"
+    )]
+    pub start_layer: usize,
     /// Keep the class token's column in the attention distance, without renormalising the rows
     #[arg(long, hide_short_help = true, help_heading = "Attention")]
     pub raw: bool,

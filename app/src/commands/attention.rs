@@ -28,7 +28,7 @@ fn options(arguments: &Attention) -> AttentionOptions {
     AttentionOptions {
         layers: arguments.layer.clone(),
         methods: arguments.methods.clone(),
-        rollout: RolloutOptions { fusion, discard: arguments.discard, ..RolloutOptions::USUAL },
+        rollout: RolloutOptions { fusion, discard: arguments.discard, start_layer: arguments.start_layer },
         convention: if arguments.raw { DistanceConvention::Raw } else { DistanceConvention::Renormalised },
     }
 }

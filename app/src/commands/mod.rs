@@ -3,6 +3,7 @@
 pub mod ablate;
 pub mod attack;
 pub mod attention;
+pub mod audit;
 pub mod benchmark;
 pub mod completions;
 pub mod configs;
