@@ -97,7 +97,7 @@ impl Probe for StreamRecorder {
         match site.place {
             TokenPlace::BlockInput => self.inputs.push(tokens.clone().inner()),
             TokenPlace::BlockOutput => self.output = Some((*site, tokens.clone().inner())),
-            TokenPlace::AttentionInput => {}
+            TokenPlace::AttentionInput | TokenPlace::AfterAttention => {}
         }
         tokens
     }

@@ -60,7 +60,11 @@ impl Session {
 
     fn heads(&self, opened: &Opened) -> Result<HeadFindings, LabError> {
         let Opened { model, dataset, split, indices, device, .. } = opened;
-        let mut options = StudyOptions::default().with::<HeadsStudy>(&HeadsOptions { images: indices.len() });
+        let mut options = StudyOptions::default().with::<HeadsStudy>(&HeadsOptions {
+            images: indices.len(),
+            together: false,
+            ..HeadsOptions::default()
+        });
         options.batch_size = opened.batch_size();
         let name = ModelName::new("model");
         let scene = Scene {

@@ -2,6 +2,7 @@
 
 use archaeo_ops::{self as ops, Precision};
 use burn::module::Module;
+use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Device, Tensor};
 
 use crate::layers::Linear;
@@ -42,6 +43,18 @@ pub(crate) fn project_onto(
         Some(residual) => projection.forward_onto(residual, x, pass.precision),
         None => pass.dropout(projection.forward(x, pass.precision), dropout, stream),
     }
+}
+
+/// The part of a projection that reads one head: `[batch, tokens, head_dim]` → `[batch, tokens, width]`, without the bias.
+pub(crate) fn project_head(
+    projection: &Linear,
+    head: usize,
+    output: Tensor<3>,
+    precision: Precision,
+) -> Tensor<3> {
+    let head_dim = output.dims()[2];
+    let weight = projection.weight.val().narrow(1, head * head_dim, head_dim);
+    ops::linear(output, weight, None, precision)
 }
 
 /// Multi-head self-attention.
@@ -113,6 +126,43 @@ impl MultiHeadAttention {
         let gathered = gathered.swap_dims(1, 2).reshape([batch, tokens, width]);
         let stream = format!("attention output dropout {}", site.layer);
         project_onto(residual, &self.proj, gathered, self.output_dropout, &stream, pass)
+    }
+
+    /// The attention of the first `read` tokens over all, at evaluation in f32, without a residual or a probe.
+    ///
+    /// Few queries need no keys and values: with `q` of a query, `q · (W_k x) = (W_kᵀ q) · x`, where the key's bias shifts all scores
+    /// alike, and `Σ a (W_v x + b_v) = W_v Σ a x + b_v`.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, read, width]`
+    pub(crate) fn forward_leading(&self, x: Tensor<3>, read: usize) -> Tensor<3> {
+        let width = x.dims()[2];
+        let heads = self.heads;
+        let head_dim = width / heads;
+        let scale = (head_dim as f64).powf(-0.5);
+        let weight = self.qkv.weight.val();
+        let part = |index: usize| weight.clone().narrow(0, index * width, width);
+        let bias =
+            |index: usize| self.qkv.bias.as_ref().map(|bias| bias.val().narrow(0, index * width, width));
+
+        let query = ops::linear(x.clone().narrow(1, 0, read), part(0), bias(0), Precision::F32);
+        let query = query * scale;
+        // One product per head, by the kernel whose sums do not depend on the batch.
+        let of_head =
+            |x: Tensor<3>, axis: usize, head: usize, length: usize| x.narrow(axis, head * length, length);
+        let per_token = |head: usize| {
+            let weight = part(1).narrow(0, head * head_dim, head_dim).transpose();
+            ops::linear(of_head(query.clone(), 2, head, head_dim), weight, None, Precision::F32)
+        };
+        let per_token = Tensor::cat((0..heads).map(per_token).collect(), 1);
+        let gathered = softmax(per_token.matmul(x.clone().swap_dims(1, 2)), 2).matmul(x);
+        let context = |head: usize| {
+            let weight = part(2).narrow(0, head * head_dim, head_dim);
+            let bias = bias(2).map(|bias| bias.narrow(0, head * head_dim, head_dim));
+            ops::linear(of_head(gathered.clone(), 1, head, read), weight, bias, Precision::F32)
+        };
+        let context = Tensor::cat((0..heads).map(context).collect(), 2);
+        self.proj.forward(context, Precision::F32)
     }
 
     /// `residual` plus attention without a probe, at evaluation, with `bias` added to the scaled scores.

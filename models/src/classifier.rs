@@ -191,8 +191,84 @@ impl Classifier {
         pass: &mut Pass,
     ) -> Tensor<2> {
         pass.precision = self.precision;
-        let transformer = self.network.transformer().expect("a network without attention has no tokens");
-        transformer.forward_from(layer, Tokens { values: tokens, grid }, pass)
+        self.blocks().forward_from(layer, Tokens { values: tokens, grid }, pass)
+    }
+
+    /// Logits from the residual stream between attention and MLP of block `layer` ([`TokenPlace::AfterAttention`](crate::TokenPlace)),
+    /// without the values that no logit depends on: of the last block, only the tokens that are read are computed. Equal to
+    /// [`Classifier::logits`] up to rounding. A probe may see fewer tokens of that block, and not its heads.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, classes]`
+    ///
+    /// # Panics
+    /// Without attention.
+    pub fn logits_after_attention(
+        &self,
+        layer: usize,
+        tokens: Tensor<3>,
+        grid: [usize; 2],
+        pass: &mut Pass,
+    ) -> Tensor<2> {
+        pass.precision = self.precision;
+        let features = self.blocks().features_after_attention(layer, Tokens { values: tokens, grid }, pass);
+        self.head(features)
+    }
+
+    /// As [`Classifier::logits_after_attention`] with the whole of every later block, which all show a probe all that they compute.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, classes]`
+    ///
+    /// # Panics
+    /// Without attention.
+    pub fn all_logits_after_attention(
+        &self,
+        layer: usize,
+        tokens: Tensor<3>,
+        grid: [usize; 2],
+        pass: &mut Pass,
+    ) -> Tensor<2> {
+        pass.precision = self.precision;
+        let transformer = self.blocks();
+        let tokens = transformer.after_attention(layer, Tokens { values: tokens, grid }, pass);
+        self.head(transformer.features_from(layer + 1, tokens, pass))
+    }
+
+    /// As [`Classifier::logits_after_attention`], from the residual stream as block `layer` leaves it
+    /// ([`TokenPlace::BlockOutput`](crate::TokenPlace)).
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, classes]`
+    ///
+    /// # Panics
+    /// Without attention.
+    pub fn logits_after_block(
+        &self,
+        layer: usize,
+        tokens: Tensor<3>,
+        grid: [usize; 2],
+        pass: &mut Pass,
+    ) -> Tensor<2> {
+        pass.precision = self.precision;
+        let transformer = self.blocks();
+        let tokens = transformer.onwards(layer, Tokens { values: tokens, grid }, pass.precision);
+        self.head(transformer.features_read_from(layer + 1, tokens, pass))
+    }
+
+    /// What the outputs of one head of a layer add to the residual stream.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, head_dim]` → `[batch, tokens, width]`
+    ///
+    /// # Panics
+    /// Without attention.
+    pub fn head_contribution(&self, layer: usize, head: usize, output: Tensor<3>) -> Tensor<3> {
+        self.blocks().head_contribution(layer, head, output, self.precision)
+    }
+
+    fn blocks(&self) -> &dyn Transformer {
+        self.network.transformer().expect("a network without attention has no tokens")
     }
 
     /// Moves the running moments of every batch-norm layer towards the moments of a training step:

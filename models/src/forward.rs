@@ -65,6 +65,37 @@ pub trait Transformer: ForwardPass {
     /// Tokens as block `layer` receives them → tokens as the next one, or the pooling, does.
     fn block(&self, layer: usize, tokens: Tokens, pass: &mut Pass) -> Tokens;
 
+    /// The rest of block `layer` from the residual stream after its attention ([`TokenPlace::AfterAttention`]): tokens as the next
+    /// block, or the pooling, receives them.
+    ///
+    /// [`TokenPlace::AfterAttention`]: crate::TokenPlace::AfterAttention
+    fn after_attention(&self, layer: usize, tokens: Tokens, pass: &mut Pass) -> Tokens;
+
+    /// From the residual stream as block `layer` leaves it to the tokens that the next block receives; the same but for a change
+    /// of grid.
+    fn onwards(&self, _layer: usize, tokens: Tokens, _: Precision) -> Tokens {
+        tokens
+    }
+
+    /// What the outputs of one head add to the residual stream. The attention of a block adds the sum over its heads and a
+    /// constant.
+    ///
+    /// # Shapes
+    /// `output` `[batch, tokens, head_dim]` → `[batch, tokens, width]`
+    fn head_contribution(
+        &self,
+        layer: usize,
+        head: usize,
+        output: Tensor<3>,
+        precision: Precision,
+    ) -> Tensor<3>;
+
+    /// Output of the last block for tokens as it receives them, or only its leading tokens where the pooling reads no others
+    /// ([`ReadOut::leading`]).
+    fn last_block(&self, tokens: Tokens, pass: &mut Pass) -> Tokens {
+        self.block(self.depth() - 1, tokens, pass)
+    }
+
     /// Output of the last block → `[batch, feature_dim]`, after the last norm
     fn pool(&self, tokens: Tokens, precision: Precision) -> Tensor<2>;
 
@@ -78,6 +109,34 @@ pub trait Transformer: ForwardPass {
             tokens = self.block(layer, tokens, pass);
         }
         self.pool(tokens, pass.precision)
+    }
+
+    /// As [`Transformer::features_from`], computing in the last block only what the pooling reads; `layer` may be the depth. A probe
+    /// may see fewer tokens there, and results may differ in the last bits.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, feature_dim]`
+    fn features_read_from(&self, layer: usize, mut tokens: Tokens, pass: &mut Pass) -> Tensor<2> {
+        let last = self.depth() - 1;
+        for layer in layer..last {
+            tokens = self.block(layer, tokens, pass);
+        }
+        if layer <= last {
+            tokens = self.last_block(tokens, pass);
+        }
+        self.pool(tokens, pass.precision)
+    }
+
+    /// As [`Transformer::features_read_from`], from the residual stream after the attention of block `layer`.
+    ///
+    /// # Shapes
+    /// `[batch, tokens, width]` → `[batch, feature_dim]`
+    fn features_after_attention(&self, layer: usize, mut tokens: Tokens, pass: &mut Pass) -> Tensor<2> {
+        if let (true, Some(read)) = (layer + 1 == self.depth(), self.read_out().leading()) {
+            tokens.values = tokens.values.narrow(1, 0, read);
+        }
+        let tokens = self.after_attention(layer, tokens, pass);
+        self.features_read_from(layer + 1, tokens, pass)
     }
 
     /// Logits from the tokens as block `layer` receives them: equal to [`ForwardPass::forward`] to the last bit.

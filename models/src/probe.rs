@@ -44,6 +44,8 @@ pub enum TokenPlace {
     BlockInput,
     /// After the first layer norm: the input of the attention (`norm1`), Grad-CAM's usual target.
     AttentionInput,
+    /// The residual stream between the block's attention and its MLP.
+    AfterAttention,
     /// The residual stream as the block leaves it.
     BlockOutput,
 }

@@ -83,6 +83,15 @@ impl ReadOut {
         weights
     }
 
+    /// Number of leading tokens that hold all that is read; `None` where patches are read.
+    pub fn leading(self) -> Option<usize> {
+        match self {
+            Self::ClassToken => Some(1),
+            Self::ClassAndDistillationTokens => Some(2),
+            Self::MeanOfPatches | Self::ClassTokenAndMean => None,
+        }
+    }
+
     /// Description of what is read, to follow “starts from”.
     pub fn describe(self) -> &'static str {
         match self {

@@ -1,11 +1,11 @@
 //! The pre-norm transformer block (Dosovitskiy et al., 2021, equations 2 and 3).
 
-use archaeo_ops::{self as ops, MlpActivation};
+use archaeo_ops::{self as ops, MlpActivation, Precision};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::attention::{MultiHeadAttention, project_onto};
+use crate::attention::{MultiHeadAttention, project_head, project_onto};
 use crate::layers::{LayerNorm, Linear, constant};
 use crate::pass::Pass;
 use crate::probe::{AttentionSite, TokenPlace, TokenSite};
@@ -182,18 +182,62 @@ impl Block {
 
     /// `[batch, tokens, width]` → `[batch, tokens, width]`
     pub fn forward(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
+        let x = self.attend(x, site, pass);
+        self.after_attention(x, site, pass)
+    }
+
+    fn attend(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
         let AttentionSite { layer, grid, prefix, .. } = *site;
         let at = |place| TokenSite { layer, place, grid, prefix_tokens: prefix.count() };
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
         let path = (self.drop_path, format!("attention path {layer}"));
-        let x =
-            add_branch(x, self.ls1.as_ref(), path, pass, |x, pass| self.attn.forward(normed, x, site, pass));
+        add_branch(x, self.ls1.as_ref(), path, pass, |x, pass| self.attn.forward(normed, x, site, pass))
+    }
+
+    /// From the residual stream after the attention to the block's output.
+    pub(crate) fn after_attention(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
+        let AttentionSite { layer, grid, prefix, .. } = *site;
+        let at = |place| TokenSite { layer, place, grid, prefix_tokens: prefix.count() };
+
+        let x = pass.probe.tokens(&at(TokenPlace::AfterAttention), x);
         let normed = self.norm2.forward(x.clone());
         let path = (self.drop_path, format!("mlp path {layer}"));
         let x =
             add_branch(x, self.ls2.as_ref(), path, pass, |x, pass| self.mlp.forward(normed, x, layer, pass));
         pass.probe.tokens(&at(TokenPlace::BlockOutput), x)
+    }
+
+    /// What the outputs of one head add to the residual stream: `[batch, tokens, head_dim]` → `[batch, tokens, width]`.
+    pub(crate) fn head_contribution(
+        &self,
+        head: usize,
+        output: Tensor<3>,
+        precision: Precision,
+    ) -> Tensor<3> {
+        let added = project_head(&self.attn.proj, head, output, precision);
+        match &self.ls1 {
+            Some(scale) => scale.forward(added),
+            None => added,
+        }
+    }
+
+    /// [`Block::forward`] at evaluation in f32, for the first `read` tokens alone.
+    pub(crate) fn forward_leading(
+        &self,
+        x: Tensor<3>,
+        read: usize,
+        site: &AttentionSite,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
+        let normed = self.norm1.forward(x.clone());
+        let x = x.narrow(1, 0, read);
+        let added = self.attn.forward_leading(normed, read);
+        let x = match &self.ls1 {
+            Some(scale) => x + scale.forward(added),
+            None => x + added,
+        };
+        self.after_attention(x, site, pass)
     }
 }

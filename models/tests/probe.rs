@@ -86,7 +86,12 @@ fn a_recorder_meets_every_site_of_a_vit_in_order() {
     assert_eq!(seen.attention.iter().map(|(site, _)| *site).collect::<Vec<_>>(), [site(0), site(1)]);
     assert_eq!(seen.heads, [(site(0), [3, 2, 17, 16]), (site(1), [3, 2, 17, 16])]);
     let places: Vec<_> = seen.tokens.iter().map(|(site, _)| (site.layer, site.place)).collect();
-    let each = [TokenPlace::BlockInput, TokenPlace::AttentionInput, TokenPlace::BlockOutput];
+    let each = [
+        TokenPlace::BlockInput,
+        TokenPlace::AttentionInput,
+        TokenPlace::AfterAttention,
+        TokenPlace::BlockOutput,
+    ];
     assert_eq!(
         places,
         [0, 1].into_iter().flat_map(|layer| each.map(|place| (layer, place))).collect::<Vec<_>>()
@@ -270,6 +275,7 @@ fn zero_leaf_gradients_match_finite_differences_in_a_vit() {
             Place::Heads(layer),
             Place::Tokens(layer, TokenPlace::BlockInput),
             Place::Tokens(layer, TokenPlace::AttentionInput),
+            Place::Tokens(layer, TokenPlace::AfterAttention),
             Place::Tokens(layer, TokenPlace::BlockOutput),
         ] {
             check_zero_leaf(&model, 16, place);

@@ -4,15 +4,14 @@
 //! overstate importance; the mean over images keeps what the head always says and removes what it says about *this*
 //! image (the default); another image's output keeps the distribution whole.
 
-use archaeo_models::{Classifier, Pass};
+use archaeo_models::{AttentionSite, Classifier, Pass, Probe};
 use archaeo_random::keyed_rng;
 use burn::tensor::{Device, Tensor, TensorData, s};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
+use super::stream::{Kept, Stream, answers};
 use crate::AnalysisError;
-use crate::probes::{BlockRecorder, HeadReplacement};
-use crate::statistics::Predictions;
 use crate::tensors::{per_image, values};
 
 /// How a head is silenced.
@@ -100,7 +99,7 @@ impl HeadAblations {
 }
 
 impl Answers {
-    fn append(&mut self, next: Self) {
+    pub(super) fn append(&mut self, next: Self) {
         self.losses.extend(next.losses);
         self.correct.extend(next.correct);
     }
@@ -124,9 +123,7 @@ impl HeadMeans {
     pub fn add(&mut self, model: &Classifier, images: Tensor<4>) -> Result<(), AnalysisError> {
         require_attention(model)?;
         let batch = images.dims()[0];
-        let mut recorder = BlockRecorder::default();
-        model.logits(images, &mut Pass::evaluate(&mut recorder));
-        for (layer, outputs) in recorder.heads.into_iter().enumerate() {
+        for (layer, outputs) in Stream::record(model, images, Kept::Heads).0.heads.into_iter().enumerate() {
             let [_, heads, tokens, head_dim] = outputs.dims();
             if layer == self.layers.len() {
                 let shape = [heads, tokens, head_dim];
@@ -141,14 +138,13 @@ impl HeadMeans {
         Ok(())
     }
 
-    /// The means as the outputs of all heads for each of `batch` images, `[batch, heads, tokens, head_dim]` a layer.
-    fn outputs(&self, batch: usize, device: &Device) -> Vec<Tensor<4>> {
+    /// The means as the outputs of all heads for one image, `[1, heads, tokens, head_dim]` a layer.
+    fn outputs(&self, device: &Device) -> Vec<Tensor<4>> {
         assert!(self.images > 0, "means over a reference set need at least one image");
         let of_layer = |([heads, tokens, head_dim], sums): &([usize; 3], Vec<f64>)| {
             let means: Vec<f32> = sums.iter().map(|sum| (sum / self.images as f64) as f32).collect();
             let shape = [1, *heads, *tokens, *head_dim];
-            let means: Tensor<4> = Tensor::from_data(TensorData::new(means, shape), device);
-            means.expand([batch, *heads, *tokens, *head_dim])
+            Tensor::from_data(TensorData::new(means, shape), device)
         };
         self.layers.iter().map(of_layer).collect()
     }
@@ -171,7 +167,10 @@ pub fn donors(n: usize, seed: u64) -> Vec<usize> {
 
 /// Answers to a batch with each head of each layer replaced in turn, by each of the substitutes.
 ///
-/// The layers before an ablated one are not computed again: the pass resumes from what its block received.
+/// The images pass through the model once. A head's output reaches the residual stream through its own columns of the output
+/// projection, so that a replaced head changes the stream after the attention by the difference of two small products, and the
+/// pass resumes from there; in the last block, only the tokens that are read are computed. The answers equal those of full passes
+/// up to rounding.
 ///
 /// # Errors
 /// A model without attention, or a logit that is not finite.
@@ -186,52 +185,119 @@ pub fn ablate_heads(
     substitutes: &[Substitute],
 ) -> Result<HeadAblations, AnalysisError> {
     require_attention(model)?;
-    let batch = images.dims()[0];
-    let device = images.device();
-    let answers = |logits: Tensor<2>| {
-        let classes = logits.dims()[1];
-        let logits = values(logits);
-        if logits.iter().any(|logit| !logit.is_finite()) {
-            return Err(AnalysisError::NotFinite { model: model.card().name.clone() });
-        }
-        let predictions = Predictions::new(&logits, classes, labels).expect("labels and logits fit together");
-        Ok(Answers { losses: predictions.nll(), correct: predictions.correct(1) })
-    };
-
-    let mut recorder = BlockRecorder::default();
-    let baseline = answers(model.logits(images, &mut Pass::evaluate(&mut recorder)))?;
-    // For each substitute, the outputs of all heads in all layers with which it replaces them.
-    let outputs: Vec<Vec<Tensor<4>>> = substitutes
+    let (batch, device) = (images.dims()[0], images.device());
+    let (stream, logits) = Stream::record(model, images, Kept::Heads);
+    let baseline = answers(model, logits, labels)?;
+    // For each substitute and layer, what all heads say instead; `None` for nothing.
+    let instead: Vec<Option<Vec<Tensor<4>>>> = substitutes
         .iter()
         .map(|substitute| match substitute {
-            Substitute::Mean(means) => means.outputs(batch, &device),
-            Substitute::Zero => recorder.heads.iter().map(Tensor::zeros_like).collect(),
+            Substitute::Mean(means) => Some(means.outputs(&device)),
+            Substitute::Zero => None,
             Substitute::Resample(donors) => {
                 assert_eq!(donors.dims()[0], batch, "one donor an image is needed");
-                let mut recorder = BlockRecorder::default();
-                model.logits((*donors).clone(), &mut Pass::evaluate(&mut recorder));
-                recorder.heads
+                Some(Stream::record(model, (*donors).clone(), Kept::Heads).0.heads)
             }
         })
         .collect();
 
     let mut heads = Vec::new();
-    for (layer, (site, input)) in recorder.inputs.iter().enumerate() {
-        for head in 0..recorder.heads[layer].dims()[1] {
-            for (substitute, outputs) in substitutes.iter().zip(&outputs) {
-                let output = outputs[layer].clone().slice(s![.., head..head + 1, .., ..]);
-                let mut probe = HeadReplacement { layer, head, output };
-                let mut pass = Pass::evaluate(&mut probe);
-                let logits = model.logits_from(layer, input.clone(), site.grid, &mut pass);
-                let replacement = substitute.replacement();
-                heads.push(AblatedHead { layer, head, replacement, answers: answers(logits)? });
+    for (layer, count) in stream.heads_per_layer().enumerate() {
+        for head in 0..count {
+            let removed = -model.head_contribution(layer, head, stream.head(layer, head));
+            for (substitute, instead) in substitutes.iter().zip(&instead) {
+                let change = match instead {
+                    None => removed.clone(),
+                    Some(layers) => {
+                        let output = layers[layer].clone().narrow(1, head, 1).squeeze_dim::<3>(1);
+                        removed.clone() + model.head_contribution(layer, head, output)
+                    }
+                };
+                let answers = answers(model, stream.logits_with(model, layer, change), labels)?;
+                heads.push(AblatedHead { layer, head, replacement: substitute.replacement(), answers });
             }
         }
     }
     Ok(HeadAblations { baseline, heads })
 }
 
-fn require_attention(model: &Classifier) -> Result<(), AnalysisError> {
+/// Answers to a batch with several heads at once replaced by their means: for each of `sets` of (layer, head), counted from 0.
+///
+/// # Errors
+/// A model without attention, or a logit that is not finite.
+///
+/// # Panics
+/// If there is not one label an image, a label is not among the classes, a head does not exist, or the means are empty or of
+/// another model.
+pub fn remove_heads(
+    model: &Classifier,
+    images: Tensor<4>,
+    labels: &[usize],
+    means: &HeadMeans,
+    sets: &[Vec<(usize, usize)>],
+) -> Result<Vec<Answers>, AnalysisError> {
+    require_attention(model)?;
+    let device = images.device();
+    let (stream, baseline) = Stream::record(model, images, Kept::Heads);
+    let means = means.outputs(&device);
+    let last = stream.heads.len() - 1;
+    sets.iter()
+        .map(|set| {
+            let Some(first) = set.iter().map(|(layer, _)| *layer).min() else {
+                return answers(model, baseline.clone(), labels);
+            };
+            let of_first = set.iter().filter(|(layer, _)| *layer == first);
+            let change = of_first
+                .map(|&(layer, head)| {
+                    let mean = means[layer].clone().narrow(1, head, 1).squeeze_dim::<3>(1);
+                    let own = model.head_contribution(layer, head, stream.head(layer, head));
+                    model.head_contribution(layer, head, mean) - own
+                })
+                .reduce(|sum, change| sum + change)
+                .expect("a set has a head in its first layer");
+            let later: Vec<(usize, usize)> =
+                set.iter().filter(|(layer, _)| *layer > first).copied().collect();
+            if later.is_empty() {
+                return answers(model, stream.logits_with(model, first, change), labels);
+            }
+            let tokens = stream.after_attention[first].clone() + change;
+            let grid = stream.sites[first].grid;
+            let at_the_end = later.iter().any(|(layer, _)| *layer == last);
+            let mut probe = HeadsReplacement { heads: &later, outputs: &means };
+            let mut pass = Pass::evaluate(&mut probe);
+            // Only the whole last block shows its heads to a probe.
+            let logits = match at_the_end {
+                true => model.all_logits_after_attention(first, tokens, grid, &mut pass),
+                false => model.logits_after_attention(first, tokens, grid, &mut pass),
+            };
+            answers(model, logits, labels)
+        })
+        .collect()
+}
+
+/// Puts the means of some heads in the place of their outputs.
+struct HeadsReplacement<'a> {
+    heads: &'a [(usize, usize)],
+    /// Of each layer, `[1, heads, tokens, head_dim]`.
+    outputs: &'a [Tensor<4>],
+}
+
+impl Probe for HeadsReplacement<'_> {
+    fn wants_attention(&self, _: &AttentionSite) -> bool {
+        false
+    }
+
+    fn heads(&mut self, site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
+        let [batch, _, tokens, head_dim] = outputs.dims();
+        let here = self.heads.iter().filter(|(layer, _)| *layer == site.layer);
+        here.fold(outputs, |outputs, &(layer, head)| {
+            let mean = self.outputs[layer].clone().narrow(1, head, 1).expand([batch, 1, tokens, head_dim]);
+            outputs.slice_assign(s![.., head..head + 1, .., ..], mean)
+        })
+    }
+}
+
+pub(super) fn require_attention(model: &Classifier) -> Result<(), AnalysisError> {
     let refused = || AnalysisError::NoAttention { model: model.card().name.clone() };
     model.has_attention().then_some(()).ok_or_else(refused)
 }

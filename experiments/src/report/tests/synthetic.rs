@@ -3,6 +3,7 @@
 //! That of two models, a ViT and a ResNet, has counts that fit together.
 
 use archaeo_analysis::faithfulness::Gain;
+use archaeo_analysis::ablation::Branch;
 use archaeo_analysis::statistics::{
     AnswerAgreement, Better, DEFAULT_LEVEL, Estimate, Measured, RankCorrelation, RankTrend, SignFlipTest,
     proportion_difference, wilson, wilson_of_family,
@@ -591,6 +592,51 @@ fn heads(_: ModelName) -> HeadFindings {
         }),
         ranking,
         gradient_agreement: Some(estimate(0.58, 0.25, 24)),
+        reference: Reference { split: "train".into(), images: 256 },
+        together: Some(together()),
+    }
+}
+
+fn together() -> Together {
+    let removed: Vec<usize> = (0..=12).map(|point| 2 * point).collect();
+    let accuracy = |power: f64| {
+        let kept = removed.iter().map(|&gone| (1.0 - gone as f64 / 24.0).powf(power));
+        kept.map(|kept| share((50.0 + 371.0 * kept) as usize, 500)).collect::<Vec<_>>()
+    };
+    let random = accuracy(1.0).into_iter().map(|of| RandomOrders {
+        mean: of.value,
+        lowest: (of.value - 0.08).max(0.0),
+        highest: of.value + 0.08,
+    });
+    let pair = |index: usize| HeadPair {
+        first: (index % LAYERS, 0).into(),
+        second: ((index + 1) % LAYERS, 1).into(),
+        both: 0.05 + 0.02 * index as f64,
+        apart: 0.05,
+        interaction: estimate(0.02 * index as f64, 0.03, 500),
+        adjusted_p: if index > 1 { 0.01 } else { 0.4 },
+    };
+    let branch = |index: usize| BranchAblation {
+        layer: index / 3,
+        branch: Branch::ALL[index % 3],
+        mean: estimate(0.1 + 0.3 * uniform(45, index), 0.03, 500),
+        accuracy_drop: estimate(0.05 * uniform(46, index), 0.02, 500),
+        adjusted_p: 0.0004,
+    };
+    Together {
+        n: 500,
+        chosen_on: 500,
+        curve: PruningCurve {
+            most_first: accuracy(4.0),
+            least_first: accuracy(0.3),
+            random: random.collect(),
+            random_orders: 5,
+            most_against_random: Some(paired(-0.2, 0.02, 0.0001)),
+            least_against_random: Some(paired(0.15, 0.02, 0.0001)),
+            removed,
+        },
+        pairs: (0..4).map(pair).collect(),
+        branches: (0..3 * LAYERS).map(branch).collect(),
     }
 }
 

@@ -1,14 +1,19 @@
 //! What each attention head is worth, measured by taking it away.
 
-use archaeo_plot::{Axis, DotIntervalChart, DotRow, MatrixChart, Scale, Scatter, ScatterSeries, ValueFormat};
+use archaeo_analysis::ablation::Branch;
+use archaeo_analysis::statistics::Estimate;
+use archaeo_plot::{
+    Axis, DotIntervalChart, DotRow, LineChart, LineSeries, MatrixChart, Point, Scale, Scatter, ScatterSeries,
+    Uncertainty, ValueFormat,
+};
 use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use archaeo_report::numbers::{Unit, counted, p_value};
 
 use super::HeadsStudy;
 use super::claims::{Verdict, claims, head_name, verdict, with};
-use super::findings::{HeadAblation, HeadFindings};
+use super::findings::{HeadAblation, HeadFindings, HeadPlace, Reference, Together};
 use crate::report::Names;
-use crate::report::charts::{NEUTRAL_SERIES, measure};
+use crate::report::charts::{NEUTRAL_SERIES, measure, point};
 use crate::report::method::definition;
 use crate::report::shown::model_by_model;
 use crate::study::{Chapter, Study};
@@ -40,7 +45,7 @@ fn definitions() -> Vec<(String, Text)> {
     vec![
         definition(
             "Head ablation",
-            "Change in loss when a head's output is replaced by its mean over images, by zero, or by another image's. \
+            "Change in loss when a head's output is replaced by its mean over reference images, which are not evaluated, by zero, or by another image's. \
              Zero tends to overstate importance, so that the mean ranks. Whether a head is needed is decided by a \
              two-sided sign-flip permutation test of the mean change in loss over the same images: how often random signs \
              of the images' changes give a mean as large. Its interval inverts the test, so that the two agree. p-values \
@@ -85,21 +90,28 @@ fn side_by_side(findings: &ByModel<HeadFindings>, names: &Names) -> Table {
 
 fn of_model(findings: &HeadFindings, model: ModelName, names: &Names) -> Vec<Block> {
     let images = counted(findings.n, "image");
-    vec![
+    let Reference { split, images: means } = &findings.reference;
+    let mut blocks = vec![
         Block::Paragraph(
             format!(
                 "Each of {} is taken away in turn and the loss measured again on the same {images}. With all heads \
-                 {} classifies {} of them correctly.",
+                 {} classifies {} of them correctly. Means are taken from {} of the split “{split}”, none of which is among \
+                 those evaluated.",
                 counted(findings.ranking.len(), "head"),
                 names.the(model),
-                Unit::Percent.sentence(&findings.baseline)
+                Unit::Percent.sentence(&findings.baseline),
+                counted(*means, "other image")
             )
             .into(),
         ),
         ranking(findings, names.series(model), &images),
         three_ways(findings),
-        Block::Folded { title: "All heads in numbers".into(), table: table(findings) },
-    ]
+    ];
+    if let Some(found) = &findings.together {
+        blocks.extend(together(found));
+    }
+    blocks.push(Block::Folded { title: "All heads in numbers".into(), table: table(findings) });
+    blocks
 }
 
 fn ranking(findings: &HeadFindings, own_series: usize, images: &str) -> Block {
@@ -193,6 +205,98 @@ fn three_ways(findings: &HeadFindings) -> Block {
         panels: vec![Panel::chart(&replacements), Panel::chart(&gradient)],
         data: None,
     })
+}
+
+/// Heads taken away one after another, whole branches, and pairs.
+fn together(found: &Together) -> Vec<Block> {
+    let removed: Vec<f64> = found.curve.removed.iter().map(|&count| count as f64).collect();
+    let curve = |estimates: &[Estimate]| {
+        removed.iter().zip(estimates).filter_map(|(&x, estimate)| point(x, estimate)).collect::<Vec<_>>()
+    };
+    let random = removed.iter().zip(&found.curve.random).map(|(&x, of)| Point {
+        x,
+        y: of.mean,
+        interval: Some((of.lowest, of.highest)),
+    });
+    let mut series = vec![
+        LineSeries { name: "most important first".into(), points: curve(&found.curve.most_first) },
+        LineSeries { name: "least important first".into(), points: curve(&found.curve.least_first) },
+    ];
+    if !found.curve.random.is_empty() {
+        series.push(LineSeries { name: "random order".into(), points: random.collect() });
+    }
+    let chart = LineChart {
+        title: "Accuracy without heads".into(),
+        description: "Accuracy against the number of heads that are replaced by their means, in three orders"
+            .into(),
+        x: Axis::new("heads taken away", Scale::Count),
+        y: Axis::new("accuracy", Scale::Percent),
+        series,
+        uncertainty: Uncertainty::Band,
+    };
+    let layers = found.branches.iter().map(|of| of.layer + 1).max().unwrap_or(0);
+    let worth = |layer: usize, branch: Branch| {
+        let of = found.branches.iter().find(|of| (of.layer, of.branch) == (layer, branch));
+        of.map(|of| of.mean.value).filter(|value| value.is_finite())
+    };
+    let branches = MatrixChart {
+        title: "Attention, MLP and whole layers".into(),
+        description: "Loss increase when what a branch of a layer adds is replaced by its mean".into(),
+        row_label: "layer".into(),
+        column_label: "replaced".into(),
+        value_label: "loss increase (nats)".into(),
+        rows: (1..=layers).map(|layer| layer.to_string()).collect(),
+        columns: ["attention", "MLP", "both"].map(str::to_owned).into(),
+        values: (0..layers).flat_map(|layer| Branch::ALL.map(|branch| worth(layer, branch))).collect(),
+        format: ValueFormat::Decimals(2),
+        range: None,
+    };
+    let figure = Figure {
+        title: "Several heads at once, and whole layers.".into(),
+        caption: format!(
+            "On {}: accuracy while heads are replaced by their means one after another, with its interval. Importance is \
+             measured on {} others. The band of random order spans {}. On the right, what the attention, the MLP or both \
+             add to the residual stream is replaced by its mean.",
+            counted(found.n, "image"),
+            found.chosen_on,
+            counted(found.curve.random_orders, "order")
+        )
+        .into(),
+        panels: vec![Panel::chart(&chart), Panel::chart(&branches)],
+        data: None,
+    };
+    let mut blocks = vec![Block::Figure(figure)];
+    if !found.pairs.is_empty() {
+        blocks.push(Block::Folded { title: "Pairs of heads".into(), table: pairs(found) });
+    }
+    blocks
+}
+
+fn pairs(found: &Together) -> Table {
+    let place = |of: HeadPlace| format!("{}.{}", of.layer + 1, of.head + 1);
+    let rows = found.pairs.iter().map(|pair| {
+        vec![
+            Text::from(format!("{} and {}", place(pair.first), place(pair.second))),
+            Unit::Nats.value(pair.both).into(),
+            Unit::Nats.value(pair.apart).into(),
+            Unit::Nats.cell(&pair.interaction),
+            p_value(pair.adjusted_p).into(),
+        ]
+    });
+    Table {
+        caption: "Random pairs of heads (layer.head) replaced by their means: loss increase without both, the sum of the increases \
+                  without one of them, the difference of the two (above 0 the heads stand in for each other), and the p-value of \
+                  the sign-flip test, adjusted by Benjamini-Hochberg over the pairs."
+            .into(),
+        columns: vec![
+            Column::words("Heads"),
+            Column::numbers("Both"),
+            Column::numbers("Sum of each"),
+            Column::numbers("Interaction"),
+            Column::numbers("Adjusted p"),
+        ],
+        rows: rows.collect(),
+    }
 }
 
 fn table(findings: &HeadFindings) -> Table {

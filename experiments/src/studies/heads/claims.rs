@@ -2,7 +2,7 @@
 
 use archaeo_analysis::statistics::Estimate;
 use archaeo_report::Claim;
-use archaeo_report::evidence::{SIGNIFICANCE, Side, side};
+use archaeo_report::evidence::{SIGNIFICANCE, Side, side, tested};
 use archaeo_report::numbers::{Unit, counted, p_value};
 
 use super::HeadsStudy;
@@ -23,7 +23,68 @@ type Found<'a> = (ModelName, &'a HeadFindings);
 
 pub(super) fn claims(findings: &ByModel<HeadFindings>, names: &Names) -> Vec<Claim> {
     let found: Vec<Found> = findings.iter().filter(|(_, found)| !found.ranking.is_empty()).collect();
-    if found.is_empty() { Vec::new() } else { vec![importance(&found, names), gradient(&found, names)] }
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let mut claims = vec![importance(&found, names), gradient(&found, names)];
+    claims.extend(order(&found, names));
+    claims
+}
+
+/// Whether the order of importance says more than a random one of what heads are worth together.
+fn order(found: &[Found], names: &Names) -> Option<Claim> {
+    let tested_models = found.iter().filter_map(|(model, found)| {
+        let curve = &found.together.as_ref()?.curve;
+        let [most, least] = [curve.most_against_random.as_ref()?, curve.least_against_random.as_ref()?];
+        Some((*model, most, least, found.together.as_ref()?.n))
+    });
+    let all: Vec<_> = tested_models.collect();
+    let (_, _, _, n) = *all.first()?;
+    let groups = all.iter().map(|(model, most, least, _)| {
+        let sides = (tested(&most.difference, most.p_value), tested(&least.difference, least.p_value));
+        (*model, sides)
+    });
+    let sentence = |((most, least), models): &((Side, Side), String)| {
+        let of = if found.len() > 1 { format!(" of {models}") } else { String::new() };
+        match (most, least) {
+            (Side::Below, Side::Above) => format!(
+                "heads{of} that matter one by one matter together: without them accuracy falls sooner than in random order, \
+                 and later when the least important go first"
+            ),
+            (Side::Below, _) => {
+                format!(
+                    "without the most important heads{of} first, accuracy falls sooner than in random order"
+                )
+            }
+            (_, Side::Above) => {
+                format!(
+                    "without the least important heads{of} first, accuracy falls later than in random order"
+                )
+            }
+            _ => format!("that the order of importance of the heads{of} beats a random one cannot be shown"),
+        }
+    };
+    let sentences: Vec<String> = names.grouped(groups).iter().map(sentence).collect();
+    let evidence = all.iter().map(|(model, most, least, _)| {
+        format!(
+            "{}: {} with the most important first ({}), {} with the least important first ({})",
+            names.bare(*model),
+            Unit::Points.sentence(&most.difference),
+            p_value(most.p_value),
+            Unit::Points.sentence(&least.difference),
+            p_value(least.p_value)
+        )
+    });
+    Some(Claim {
+        section: HeadsStudy::ID,
+        topic: "Heads together",
+        statement: capitalised(&sentences.join("; ")) + ".",
+        evidence: format!(
+            "Accuracy averaged over the pruning curve against that in random order, paired on {} that did not choose the order. {}.",
+            counted(n, "image"),
+            evidence.collect::<Vec<_>>().join("; ")
+        ),
+    })
 }
 
 /// Whether the model needs a head, after correction for looking at all heads. The interval of the loss increase comes from

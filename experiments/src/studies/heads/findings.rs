@@ -1,6 +1,7 @@
 //! What each attention head is worth: what `findings/heads.json` holds of each model.
 
-use archaeo_analysis::statistics::Estimate;
+use archaeo_analysis::ablation::Branch;
+use archaeo_analysis::statistics::{Estimate, SignFlipTest};
 use serde::{Deserialize, Serialize};
 
 use crate::findings::numbering;
@@ -21,6 +22,115 @@ pub struct HeadFindings {
     /// Spearman correlation of the ranking by gradient with the ranking by mean ablation, over heads; `None` where it is
     /// undefined: for fewer than four heads, or where one ranking puts all of them alike.
     pub gradient_agreement: Option<Estimate>,
+    /// Where the means that replace heads are from.
+    pub reference: Reference,
+    /// What heads are worth together, and other parts; `None` with fewer than four images, or where nothing of it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together: Option<Together>,
+}
+
+/// Images that means are taken from; none of them is evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Their split.
+    pub split: String,
+    /// How many.
+    pub images: usize,
+}
+
+/// Several heads at once, and the branches of each block, replaced by their means.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Together {
+    /// Images evaluated: those that did not choose the order of the heads.
+    pub n: usize,
+    /// Images that chose the order.
+    pub chosen_on: usize,
+    /// Accuracy while heads are taken away one after another.
+    pub curve: PruningCurve,
+    /// Interactions of random pairs of heads.
+    pub pairs: Vec<HeadPair>,
+    /// Every layer's attention, MLP and both.
+    pub branches: Vec<BranchAblation>,
+}
+
+/// Accuracy while heads are taken away one after another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PruningCurve {
+    /// Heads that are gone at each point, from none to all.
+    pub removed: Vec<usize>,
+    /// Accuracy at each point when the most important goes first.
+    pub most_first: Vec<Estimate>,
+    /// Accuracy when the least important goes first.
+    pub least_first: Vec<Estimate>,
+    /// Accuracy over random orders; empty without any.
+    pub random: Vec<RandomOrders>,
+    /// Number of random orders.
+    pub random_orders: usize,
+    /// Accuracy averaged over the points, most important first, minus the same over random orders; paired by image.
+    pub most_against_random: Option<SignFlipTest>,
+    /// The same with the least important first.
+    pub least_against_random: Option<SignFlipTest>,
+}
+
+/// Accuracy at one point over several random orders.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RandomOrders {
+    /// Mean over orders.
+    pub mean: f64,
+    /// Lowest of an order.
+    pub lowest: f64,
+    /// Highest of an order.
+    pub highest: f64,
+}
+
+/// A layer and a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadPlace {
+    /// Block, counted from 0; in files from 1.
+    #[serde(with = "numbering")]
+    pub layer: usize,
+    /// Head, counted from 0; in files from 1.
+    #[serde(with = "numbering")]
+    pub head: usize,
+}
+
+impl From<(usize, usize)> for HeadPlace {
+    fn from((layer, head): (usize, usize)) -> Self {
+        Self { layer, head }
+    }
+}
+
+/// Two heads replaced by their means, together and apart.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HeadPair {
+    /// One head.
+    pub first: HeadPlace,
+    /// The other.
+    pub second: HeadPlace,
+    /// Mean loss increase without both, nats.
+    pub both: f64,
+    /// Sum of the mean loss increases without one of them, nats.
+    pub apart: f64,
+    /// `both` minus `apart`: above 0 the heads stand in for each other, below 0 they need each other.
+    pub interaction: Estimate,
+    /// Benjamini-Hochberg adjusted p-value over the pairs, of the two-sided sign-flip test that the interaction is 0.
+    pub adjusted_p: f64,
+}
+
+/// A branch of a block replaced by its mean.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BranchAblation {
+    /// Block, counted from 0; in files from 1.
+    #[serde(with = "numbering")]
+    pub layer: usize,
+    /// What was replaced.
+    pub branch: Branch,
+    /// Loss increase, nats, with the interval of the sign-flip test.
+    pub mean: Estimate,
+    /// Accuracy lost, paired.
+    pub accuracy_drop: Estimate,
+    /// Benjamini-Hochberg adjusted p-value of that test over all branches.
+    pub adjusted_p: f64,
 }
 
 /// One head taken away, in three ways.
@@ -32,7 +142,7 @@ pub struct HeadAblation {
     /// Head, counted from 0; in files from 1.
     #[serde(with = "numbering")]
     pub head: usize,
-    /// Loss increase when its output is replaced by its mean over images, nats, with the interval of the sign-flip test.
+    /// Loss increase when its output is replaced by its mean over the reference images, nats, with the interval of the sign-flip test.
     pub mean: Estimate,
     /// Loss increase when its output is zero.
     pub zero: Estimate,

@@ -3,10 +3,12 @@
 mod chapter;
 mod claims;
 pub mod findings;
+mod reference;
+mod together;
 
 use archaeo_analysis::ablation::{
-    AblatedHead, Answers, HeadAblations, HeadMeans, Replacement, Substitute, ablate_heads, donors,
-    gradient_importance,
+    AblatedHead, Answers, BranchMeans, HeadAblations, HeadMeans, Replacement, Substitute, ablate_heads,
+    donors, gradient_importance,
 };
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, Resampling, SignFlipTest, StatisticsError, accuracy_difference,
@@ -18,13 +20,15 @@ use archaeo_training::RecipeError;
 use archaeo_training::images::to_tensor;
 use serde::{Deserialize, Serialize};
 
-use self::findings::{HeadAblation, HeadFindings, SelectedHead};
+use self::findings::{HeadAblation, HeadFindings, Reference, SelectedHead};
+use self::reference::{Sampled, sampled};
+use self::together::TogetherRecord;
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
-use crate::subjects::{ByModel, Subject};
+use crate::subjects::{ByModel, ModelName, Subject};
 use crate::units::{Recorded, Recorder, Unit};
 
 /// Fewest images: another image's output needs another image, and an interval two values.
@@ -36,21 +40,30 @@ pub const FEWEST_IMAGES: usize = 2;
 pub struct HeadsOptions {
     /// Images that every head is ablated on, at least 2.
     pub images: usize,
+    /// Images that means are taken from, at least 1; none of them is evaluated.
+    pub reference_images: usize,
+    /// Random orders in which heads are taken away one after another, to compare with the order of importance.
+    pub random_orders: usize,
+    /// Pairs of heads that are taken away together.
+    pub pairs: usize,
+    /// Whether heads are taken away together, and MLPs and whole layers, at all.
+    pub together: bool,
 }
 
 impl Default for HeadsOptions {
     fn default() -> Self {
-        Self { images: 400 }
+        Self { images: 400, reference_images: 256, random_orders: 5, pairs: 24, together: true }
     }
 }
 
 impl Options for HeadsOptions {
     fn quick() -> Self {
-        Self { images: 128 }
+        Self { images: 128, reference_images: 128, random_orders: 3, pairs: 12, together: true }
     }
 
     fn check(&self) -> Result<(), RecipeError> {
-        at_least("studies.heads.images", FEWEST_IMAGES, "at least 2", self.images)
+        at_least("studies.heads.images", FEWEST_IMAGES, "at least 2", self.images)?;
+        at_least("studies.heads.reference_images", 1, "at least 1", self.reference_images)
     }
 }
 
@@ -61,12 +74,13 @@ impl Study for HeadsStudy {
     const ID: &'static str = "heads";
     const TITLE: &'static str = "What each head is worth";
     const QUESTION: &'static str = "what each head is worth";
+    const SCHEMA: u32 = 2;
     type Options = HeadsOptions;
     type Record = HeadsRecord;
     type Findings = ByModel<HeadFindings>;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
-        let enough = scene.sample(Self::ID, FEWEST_IMAGES)?.len() >= FEWEST_IMAGES;
+        let enough = sampled(scene)?.images.len() >= FEWEST_IMAGES;
         Ok(match scene.with_attention().is_empty() {
             true => Applicability::only_if(false, "no model here has attention heads"),
             false => Applicability::only_if(enough, "another image's output takes a second image"),
@@ -74,21 +88,39 @@ impl Study for HeadsStudy {
     }
 
     fn units(scene: &Scene) -> Result<Vec<Unit>, StudyError> {
-        let images = scene.sample(Self::ID, scene.options.of::<Self>().images)?;
+        let images = sampled(scene)?.images;
         if images.len() < FEWEST_IMAGES {
             let (what, found) = ("head ablation", images.len());
             return Err(StatisticsError::TooFew { what, needed: FEWEST_IMAGES, found }.into());
         }
-        let unit =
-            |Subject { name, .. }| Unit::whole(name, format!("heads of {name} ablated"), images.clone());
-        Ok(scene.with_attention().into_iter().map(unit).collect())
+        let [choosing, evaluated] = together::halves(&images, scene.seed);
+        let together = scene.options.of::<Self>().together && choosing.len() >= FEWEST_IMAGES;
+        let units = |Subject { name, .. }| {
+            let apart = Unit::whole(name, format!("heads of {name} ablated"), images.clone());
+            let title = format!("heads and layers of {name} ablated together");
+            let images = evaluated.clone();
+            let together = together.then(|| Unit { model: name, aspect: TOGETHER.into(), title, images });
+            std::iter::once(apart).chain(together)
+        };
+        Ok(scene.with_attention().into_iter().flat_map(units).collect())
     }
 
     fn recorder<'a>(scene: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, HeadsRecord>, StudyError> {
         let (name, model) = (unit.model, scene.model(unit.model));
+        let sampled = sampled(scene)?;
+        scene.progress.stage(&format!("mean output of every head of {name}"));
         let mut means = HeadMeans::default();
-        let what = format!("mean output of every head of {name}");
-        scene.for_each_batch(&what, &unit.images, model, |_, _, images| Ok(means.add(model, images)?))?;
+        if unit.aspect == TOGETHER {
+            let mut branch_means = BranchMeans::default();
+            sampled.for_each_batch(scene, model, |images| {
+                means.add(model, images.clone())?;
+                Ok(branch_means.add(model, images)?)
+            })?;
+            let [choosing, _] = together::halves(&sampled.images, scene.seed);
+            let wrap = |record| HeadsRecord::Together(Box::new(record));
+            return together::recorder(scene, unit, &choosing, means, branch_means, wrap);
+        }
+        sampled.for_each_batch(scene, model, |images| Ok(means.add(model, images)?))?;
         let donor_of = donors(unit.images.len(), scene.seed);
         Ok(Box::new(move |batch| {
             let labels = batch.labels();
@@ -97,7 +129,8 @@ impl Study for HeadsStudy {
             let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
             let ablations = ablate_heads(model, batch.images.clone(), &labels, &substitutes)?;
             let gradients = gradient_importance(model, batch.images.clone(), &labels)?;
-            Ok((0..labels.len()).map(|image| HeadsRecord::of(image, &ablations, &gradients)).collect())
+            let record = |image| HeadsRecord::Apart(ApartRecord::of(image, &ablations, &gradients));
+            Ok((0..labels.len()).map(record).collect())
         }))
     }
 
@@ -106,7 +139,26 @@ impl Study for HeadsStudy {
         recorded: Vec<Recorded<HeadsRecord>>,
     ) -> Result<ByModel<HeadFindings>, StudyError> {
         scene.progress.stage("testing every head");
-        recorded.into_iter().map(|of| Ok((of.unit.model, found(scene, &of.records)?))).collect()
+        let Sampled { images, split, reference } = sampled(scene)?;
+        let reference = Reference { split, images: reference.len() };
+        let chosen_on = together::halves(&images, scene.seed)[0].len();
+        let mut models: Vec<(ModelName, HeadFindings)> = Vec::new();
+        for Recorded { unit, records } in recorded {
+            let (mut apart, mut together) = (Vec::new(), Vec::new());
+            for record in &records {
+                match record {
+                    HeadsRecord::Apart(record) => apart.push(record),
+                    HeadsRecord::Together(record) => together.push(&**record),
+                }
+            }
+            if !apart.is_empty() {
+                models.push((unit.model, found(scene, &apart, reference.clone())?));
+            }
+            if let (false, Some((_, of_model))) = (together.is_empty(), models.last_mut()) {
+                of_model.together = Some(together::found(scene, chosen_on, &together)?);
+            }
+        }
+        Ok(models.into_iter().collect())
     }
 
     fn chapter(findings: &Self::Findings, _: &Investigation, names: &Names) -> Chapter {
@@ -117,9 +169,22 @@ impl Study for HeadsStudy {
 /// The ways in which a head is replaced, in the order of what is recorded.
 const REPLACEMENTS: [Replacement; 3] = [Replacement::Mean, Replacement::Zero, Replacement::Resample];
 
+/// The second thing that a model is asked: what heads and layers are worth together.
+const TOGETHER: &str = "together";
+
 /// What one image answers.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct HeadsRecord {
+#[serde(rename_all = "kebab-case")]
+pub enum HeadsRecord {
+    /// With one head replaced at a time.
+    Apart(ApartRecord),
+    /// With several, or a whole branch of a block.
+    Together(Box<TogetherRecord>),
+}
+
+/// What one image answers with one head replaced at a time.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ApartRecord {
     /// Loss in nats and whether the answer is correct, with every head in place.
     baseline: (f64, bool),
     /// The same with one head replaced: of every layer, head and replacement, in this order.
@@ -128,7 +193,7 @@ pub struct HeadsRecord {
     gradient: Vec<Vec<f64>>,
 }
 
-impl HeadsRecord {
+impl ApartRecord {
     fn of(image: usize, ablations: &HeadAblations, gradients: &[Vec<Vec<f64>>]) -> Self {
         let answer = |answers: &Answers| (answers.losses[image], answers.correct[image]);
         Self {
@@ -143,9 +208,9 @@ impl HeadsRecord {
 }
 
 /// Answers to all images.
-fn ablations(records: &[HeadsRecord]) -> HeadAblations {
-    let answers = |of: &dyn Fn(&HeadsRecord) -> (f64, bool)| {
-        let (losses, correct) = records.iter().map(of).unzip();
+fn ablations(records: &[&ApartRecord]) -> HeadAblations {
+    let answers = |of: &dyn Fn(&ApartRecord) -> (f64, bool)| {
+        let (losses, correct) = records.iter().map(|record| of(record)).unzip();
         Answers { losses, correct }
     };
     let layers = records.first().map_or(&[][..], |record| &record.gradient).iter().map(Vec::len).enumerate();
@@ -156,7 +221,7 @@ fn ablations(records: &[HeadsRecord]) -> HeadAblations {
         layer,
         head,
         replacement,
-        answers: answers(&|record: &HeadsRecord| record.ablated[place]),
+        answers: answers(&|record: &ApartRecord| record.ablated[place]),
     };
     HeadAblations {
         baseline: answers(&|record| record.baseline),
@@ -164,7 +229,7 @@ fn ablations(records: &[HeadsRecord]) -> HeadAblations {
     }
 }
 
-fn found(scene: &Scene, records: &[HeadsRecord]) -> Result<HeadFindings, StudyError> {
+fn found(scene: &Scene, records: &[&ApartRecord], reference: Reference) -> Result<HeadFindings, StudyError> {
     let ablations = ablations(records);
     let (resampling, baseline) = (scene.resampling(), &ablations.baseline);
     let answers = |layer: usize, head: usize, replacement: Replacement| {
@@ -211,6 +276,8 @@ fn found(scene: &Scene, records: &[HeadsRecord]) -> Result<HeadFindings, StudyEr
         ranking,
         selected: selected(&ablations, &resampling)?,
         gradient_agreement,
+        reference,
+        together: None,
     })
 }
 

@@ -195,7 +195,8 @@ fn several_models_have_a_part_each_and_share_their_claims() {
         models.insert(swin(), other);
     });
     let chapter = chapter_of::<HeadsStudy>(&found);
-    assert_eq!(chapter.claims.len(), 2);
+    assert_eq!(chapter.claims.len(), 3);
+    assert!(chapter.claims[2].statement.starts_with("Heads of "), "{}", chapter.claims[2].statement);
     let needed = &chapter.claims[0];
     assert!(needed.statement.starts_with("The ViT measurably needs "), "{}", needed.statement);
     assert!(

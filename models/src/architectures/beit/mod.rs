@@ -10,6 +10,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use crate::attention::project_head;
 use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear, constant, zeros};
 use crate::pass::Pass;
@@ -178,17 +179,29 @@ impl BeitBlock {
     fn forward(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
         let AttentionSite { layer, grid, prefix, .. } = *site;
         let at = |place| TokenSite { layer, place, grid, prefix_tokens: prefix.count() };
-        let scaled = |branch: Tensor<3>, gamma: &Param<Tensor<1>>| branch * gamma.val().unsqueeze();
 
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
         let attended = scaled(self.attn.forward(normed, site, pass), &self.gamma_1);
         let x = x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"));
+        self.after_attention(x, site, pass)
+    }
+
+    /// From the residual stream after the attention to the block's output.
+    fn after_attention(&self, x: Tensor<3>, site: &AttentionSite, pass: &mut Pass) -> Tensor<3> {
+        let AttentionSite { layer, grid, prefix, .. } = *site;
+        let at = |place| TokenSite { layer, place, grid, prefix_tokens: prefix.count() };
+
+        let x = pass.probe.tokens(&at(TokenPlace::AfterAttention), x);
         let expanded =
             scaled(self.mlp.forward(self.norm2.forward(x.clone()), None, layer, pass), &self.gamma_2);
         let x = x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"));
         pass.probe.tokens(&at(TokenPlace::BlockOutput), x)
     }
+}
+
+fn scaled(branch: Tensor<3>, gamma: &Param<Tensor<1>>) -> Tensor<3> {
+    branch * gamma.val().unsqueeze()
 }
 
 /// BEiT as a classifier.
@@ -240,6 +253,10 @@ impl Beit {
     pub fn config(&self) -> &BeitConfig {
         &self.config
     }
+
+    fn site(&self, layer: usize, grid: [usize; 2]) -> AttentionSite {
+        AttentionSite { layer, grid, prefix: self.prefix(), read_out: self.read_out(), window: None }
+    }
 }
 
 /// The features are the mean of the patches after `fc_norm`.
@@ -287,9 +304,22 @@ impl Transformer for Beit {
     }
 
     fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
-        let (prefix, read_out) = (self.prefix(), self.read_out());
-        let site = AttentionSite { layer, grid, prefix, read_out, window: None };
-        Tokens { values: self.blocks[layer].forward(values, &site, pass), grid }
+        Tokens { values: self.blocks[layer].forward(values, &self.site(layer, grid), pass), grid }
+    }
+
+    fn after_attention(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
+        Tokens { values: self.blocks[layer].after_attention(values, &self.site(layer, grid), pass), grid }
+    }
+
+    fn head_contribution(
+        &self,
+        layer: usize,
+        head: usize,
+        output: Tensor<3>,
+        precision: Precision,
+    ) -> Tensor<3> {
+        let block = &self.blocks[layer];
+        scaled(project_head(&block.attn.proj, head, output, precision), &block.gamma_1)
     }
 
     fn pool(&self, tokens: Tokens, _: Precision) -> Tensor<2> {

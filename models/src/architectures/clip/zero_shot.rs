@@ -87,6 +87,24 @@ impl Transformer for ZeroShot {
         self.visual.block(layer, tokens, pass)
     }
 
+    fn after_attention(&self, layer: usize, tokens: Tokens, pass: &mut Pass) -> Tokens {
+        self.visual.after_attention(layer, tokens, pass)
+    }
+
+    fn head_contribution(
+        &self,
+        layer: usize,
+        head: usize,
+        output: Tensor<3>,
+        precision: Precision,
+    ) -> Tensor<3> {
+        self.visual.head_contribution(layer, head, output, precision)
+    }
+
+    fn last_block(&self, tokens: Tokens, pass: &mut Pass) -> Tokens {
+        self.visual.last_block(tokens, pass)
+    }
+
     fn pool(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
         let pooled = self.visual.pool(tokens, precision);
         unit(self.visual_projection.forward(pooled, precision))

@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 
 pub use self::attention::WindowAttention;
 pub use self::config::SwinConfig;
+use crate::attention::project_head;
 use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear};
 use crate::pass::Pass;
@@ -75,6 +76,14 @@ impl SwinBlock {
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
         let path = (self.drop_path, format!("attention path {layer}"));
         let x = add_branch(x, None, path, pass, |x, pass| self.attn.forward(normed, x, &window, site, pass));
+        self.after_attention(x, layer, grid, pass)
+    }
+
+    /// From the residual stream after the attention to the block's output.
+    fn after_attention(&self, x: Tensor<3>, layer: usize, grid: [usize; 2], pass: &mut Pass) -> Tensor<3> {
+        let at = |place| TokenSite { layer, place, grid, prefix_tokens: 0 };
+
+        let x = pass.probe.tokens(&at(TokenPlace::AfterAttention), x);
         let normed = self.norm2.forward(x.clone());
         let path = (self.drop_path, format!("mlp path {layer}"));
         let x = add_branch(x, None, path, pass, |x, pass| self.mlp.forward(normed, x, layer, pass));
@@ -250,7 +259,6 @@ impl Transformer for Swin {
         }
     }
 
-    /// The last block of a stage is followed by the patch merging at the start of the next one.
     fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
         let SwinConfig { window_size, window_padding, .. } = self.config;
         let (stage, index) = self.place(layer);
@@ -259,10 +267,34 @@ impl Transformer for Swin {
         let (prefix, read_out) = (self.prefix(), self.read_out());
         let site = AttentionSite { layer, grid, prefix, read_out, window: Some(window) };
         let values = blocks[index].forward(values, window, &site, pass);
-        let following = self.layers.get(stage + 1).filter(|_| index + 1 == blocks.len());
+        self.onwards(layer, Tokens { values, grid }, pass.precision)
+    }
+
+    fn after_attention(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
+        let (stage, index) = self.place(layer);
+        let values = self.layers[stage].blocks[index].after_attention(values, layer, grid, pass);
+        self.onwards(layer, Tokens { values, grid }, pass.precision)
+    }
+
+    fn head_contribution(
+        &self,
+        layer: usize,
+        head: usize,
+        output: Tensor<3>,
+        precision: Precision,
+    ) -> Tensor<3> {
+        let (stage, index) = self.place(layer);
+        project_head(&self.layers[stage].blocks[index].attn.proj, head, output, precision)
+    }
+
+    /// The last block of a stage is followed by the patch merging at the start of the next one.
+    fn onwards(&self, layer: usize, Tokens { values, grid }: Tokens, precision: Precision) -> Tokens {
+        let (stage, index) = self.place(layer);
+        let last = index + 1 == self.layers[stage].blocks.len();
+        let following = self.layers.get(stage + 1).filter(|_| last);
         match following.and_then(|stage| stage.downsample.as_ref()) {
             Some(merging) => Tokens {
-                values: merging.forward(values, grid, pass.precision),
+                values: merging.forward(values, grid, precision),
                 grid: grid.map(|length| length.div_ceil(2)),
             },
             None => Tokens { values, grid },

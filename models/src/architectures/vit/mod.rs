@@ -105,6 +105,10 @@ impl Vit {
         &self.config
     }
 
+    fn site(&self, layer: usize, grid: [usize; 2]) -> AttentionSite {
+        AttentionSite { layer, grid, prefix: self.prefix(), read_out: self.read_out(), window: None }
+    }
+
     /// Patches `[batch, patches, width]` → `[batch, tokens, width]`: prefix tokens prepended, positions added.
     fn with_positions(&self, patches: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
         let [batch, _, width] = patches.dims();
@@ -195,9 +199,33 @@ impl Transformer for Vit {
     }
 
     fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
-        let (prefix, read_out) = (self.prefix(), self.read_out());
-        let site = AttentionSite { layer, grid, prefix, read_out, window: None };
-        Tokens { values: self.blocks[layer].forward(values, &site, pass), grid }
+        Tokens { values: self.blocks[layer].forward(values, &self.site(layer, grid), pass), grid }
+    }
+
+    fn after_attention(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
+        Tokens { values: self.blocks[layer].after_attention(values, &self.site(layer, grid), pass), grid }
+    }
+
+    fn head_contribution(
+        &self,
+        layer: usize,
+        head: usize,
+        output: Tensor<3>,
+        precision: Precision,
+    ) -> Tensor<3> {
+        self.blocks[layer].head_contribution(head, output, precision)
+    }
+
+    fn last_block(&self, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
+        let layer = self.blocks.len() - 1;
+        match self.read_out().leading() {
+            // A product's operands are rounded before it, so that in bf16 its order cannot be changed.
+            Some(read) if pass.precision == Precision::F32 && pass.training.is_none() => {
+                let site = self.site(layer, grid);
+                Tokens { values: self.blocks[layer].forward_leading(values, read, &site, pass), grid }
+            }
+            _ => self.block(layer, Tokens { values, grid }, pass),
+        }
     }
 
     fn pool(&self, tokens: Tokens, _: Precision) -> Tensor<2> {

@@ -1,0 +1,112 @@
+//! Activation patching (Vig et al., 2020; Meng et al., 2022; Heimersheim & Nanda, 2024): two images that differ in one respect, and
+//! the pass over one of them with one activation taken from the pass over the other. What moves the answer carries the difference.
+
+use archaeo_models::{Classifier, TokenSite};
+use burn::tensor::{Tensor, TensorData};
+
+use super::heads::require_attention;
+use super::stream::{Kept, Stream};
+use crate::AnalysisError;
+use crate::tensors::values;
+
+/// Tokens whose values are taken over together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenGroup {
+    /// Tokens before the first patch.
+    Prefix,
+    /// Marked patches.
+    Marked,
+    /// All other patches.
+    Unmarked,
+    /// All tokens.
+    All,
+}
+
+/// Logits of each image of a batch, `images · classes`, image by image.
+pub type Logits = Vec<f32>;
+
+/// Logits of the passes over one batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patched {
+    /// Of the images whose activations are replaced.
+    pub receivers: Logits,
+    /// Of the images that the activations are from.
+    pub donors: Logits,
+    /// With the output of one head replaced: `[layer][head]`.
+    pub heads: Vec<Vec<Logits>>,
+    /// With the tokens that a block leaves replaced: `[layer][group]`, in the order of the groups asked for.
+    pub layers: Vec<Vec<Logits>>,
+}
+
+/// Replaces in the passes over `receivers` the output of each head of each layer, and the output of each block at each of `groups`
+/// of tokens, by those of the passes over `donors`, image by image. `marked` says which patches of an image are marked, one entry
+/// per patch of the site's grid.
+///
+/// # Errors
+/// A model without attention.
+///
+/// # Panics
+/// If there is not one donor per image, or `marked` returns another number of patches.
+pub fn patch(
+    model: &Classifier,
+    receivers: Tensor<4>,
+    donors: Tensor<4>,
+    groups: &[TokenGroup],
+    marked: &dyn Fn(usize, &TokenSite) -> Vec<bool>,
+) -> Result<Patched, AnalysisError> {
+    require_attention(model)?;
+    assert_eq!(receivers.dims()[0], donors.dims()[0], "one donor an image is needed");
+    let kept = if groups.is_empty() { Kept::Heads } else { Kept::HeadsAndOutputs };
+    let (own, own_logits) = Stream::record(model, receivers, kept);
+    let (other, other_logits) = Stream::record(model, donors, kept);
+    let head = |layer: usize, head: usize| {
+        let removed = model.head_contribution(layer, head, own.head(layer, head));
+        let added = model.head_contribution(layer, head, other.head(layer, head));
+        values(own.logits_with(model, layer, added - removed))
+    };
+    let block = |layer: usize, group: TokenGroup| {
+        let (own_tokens, other_tokens) = (own.outputs[layer].clone(), other.outputs[layer].clone());
+        let taken = taken(&own.sites[layer], &own_tokens, group, marked);
+        let tokens = other_tokens * taken.clone() + own_tokens * (taken * -1.0 + 1.0);
+        values(own.logits_after_block(model, layer, tokens))
+    };
+    let layers = || own.heads_per_layer().enumerate();
+    Ok(Patched {
+        receivers: values(own_logits),
+        donors: values(other_logits),
+        heads: layers().map(|(layer, heads)| (0..heads).map(|i| head(layer, i)).collect()).collect(),
+        layers: layers()
+            .map(|(layer, _)| groups.iter().map(|&group| block(layer, group)).collect())
+            .collect(),
+    })
+}
+
+/// 1 at the tokens of a group, 0 at all others, `[batch, tokens, 1]`.
+fn taken(
+    site: &TokenSite,
+    values: &Tensor<3>,
+    group: TokenGroup,
+    marked: &dyn Fn(usize, &TokenSite) -> Vec<bool>,
+) -> Tensor<3> {
+    let ([batch, tokens, _], prefix) = (values.dims(), site.prefix_tokens);
+    let mut taken = Vec::with_capacity(batch * tokens);
+    for image in 0..batch {
+        let prefix_taken = matches!(group, TokenGroup::Prefix | TokenGroup::All);
+        taken.extend(std::iter::repeat_n(f32::from(u8::from(prefix_taken)), prefix));
+        let marked = marked(image, site);
+        assert_eq!(marked.len(), tokens - prefix, "every patch is marked or not");
+        taken.extend(marked.into_iter().map(|marked| {
+            let patch_taken = match group {
+                TokenGroup::Prefix => false,
+                TokenGroup::Marked => marked,
+                TokenGroup::Unmarked => !marked,
+                TokenGroup::All => true,
+            };
+            f32::from(u8::from(patch_taken))
+        }));
+    }
+    Tensor::from_data(TensorData::new(taken, [batch, tokens, 1]), &values.device())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Against full passes with a probe, and what patching nothing, everything and itself must do.
+
+use archaeo_models::{NetworkSpec, Pass, Pooling};
+use burn::tensor::s;
+
+use super::*;
+use crate::probes::{BlockRecorder, HeadReplacement};
+use crate::testing::{Fixture, random_images, random_values, vit_config};
+
+fn vit() -> Classifier {
+    random_values(NetworkSpec::Vit(vit_config(Pooling::ClassToken)))
+}
+
+fn close(found: &[f32], expected: &[f32]) -> bool {
+    found.len() == expected.len()
+        && found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 2e-5 * b.abs().max(1.0))
+}
+
+/// The upper half of the grid.
+fn upper(_: usize, site: &TokenSite) -> Vec<bool> {
+    let [rows, columns] = site.grid;
+    (0..rows * columns).map(|patch| patch / columns < rows / 2).collect()
+}
+
+const GROUPS: [TokenGroup; 4] =
+    [TokenGroup::Prefix, TokenGroup::Marked, TokenGroup::Unmarked, TokenGroup::All];
+
+#[test]
+fn an_image_patched_with_itself_answers_as_before() {
+    let images = random_images(2, 4);
+    let found = patch(&vit(), images.clone(), images, &GROUPS, &upper).unwrap();
+    let patched = || found.heads.iter().chain(&found.layers).flatten();
+    assert_eq!(patched().count(), 3 * 4 + 3 * 4);
+    assert!(patched().all(|logits| close(logits, &found.receivers)));
+}
+
+#[test]
+fn patching_all_tokens_of_a_layer_gives_the_donors_answer() {
+    let swin = Fixture::load_swin();
+    let (images, donors) = (random_images(2, 4), random_images(2, 5));
+    let swin_donors = swin.images().narrow(0, 0, 2);
+    for (model, images, donors) in
+        [(vit(), images, donors), (swin.swin(), swin_donors.clone().flip([3]), swin_donors)]
+    {
+        let found = patch(&model, images, donors, &GROUPS, &upper).unwrap();
+        for groups in &found.layers {
+            assert!(close(&groups[3], &found.donors));
+            assert!(!close(&groups[3], &found.receivers));
+            assert!(!close(&groups[1], &found.donors) || groups[1] == groups[3]);
+        }
+    }
+    // After the last layer the class token alone is read, and no patch matters.
+    let found = patch(&vit(), random_images(2, 4), random_images(2, 5), &GROUPS, &upper).unwrap();
+    let [prefix, marked, unmarked, _] = [0, 1, 2, 3].map(|group| &found.layers[2][group]);
+    assert!(
+        close(prefix, &found.donors) && close(marked, &found.receivers) && close(unmarked, &found.receivers)
+    );
+}
+
+#[test]
+fn a_patched_head_equals_a_full_pass_and_exchanging_the_images_matters() {
+    let (model, images, donors) = (vit(), random_images(2, 4), random_images(2, 5));
+    let found = patch(&model, images.clone(), donors.clone(), &[], &upper).unwrap();
+    let exchanged = patch(&model, donors.clone(), images.clone(), &[], &upper).unwrap();
+    assert_eq!((&found.receivers, &found.donors), (&exchanged.donors, &exchanged.receivers));
+    let mut recorder = BlockRecorder::default();
+    model.logits(donors, &mut Pass::evaluate(&mut recorder));
+    for (layer, heads) in found.heads.iter().enumerate() {
+        for (head, logits) in heads.iter().enumerate() {
+            let output = recorder.heads[layer].clone().slice(s![.., head..head + 1, .., ..]);
+            let mut probe = HeadReplacement { layer, head, output };
+            let full = values(model.logits(images.clone(), &mut Pass::evaluate(&mut probe)));
+            assert!(close(logits, &full), "layer {layer}, head {head}");
+            assert!(!close(logits, &exchanged.heads[layer][head]), "layer {layer}, head {head}");
+        }
+    }
+}
+
+#[test]
+fn a_residual_network_has_nothing_to_patch() {
+    let fixture = Fixture::load();
+    assert!(patch(&fixture.resnet(), fixture.images(), fixture.images(), &[], &upper).is_err());
+}
