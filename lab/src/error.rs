@@ -92,6 +92,9 @@ pub enum LabError {
     /// Answers that are not finite.
     #[error(transparent)]
     NotFinite(#[from] NotFinite),
+    /// Two checkpoints whose attention cannot be compared; the sentence says why.
+    #[error("{0}")]
+    Against(String),
     /// A small file that cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

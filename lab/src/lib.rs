@@ -37,7 +37,10 @@ mod zero_shot;
 
 pub use ablate::Ablated;
 pub use attack::{AttackOptions, Attacked, Fooled, Point};
-pub use attention::{Attended, AttentionOptions, ByHead, Statistics};
+pub use attention::{
+    AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, ByHead, ClassStatistics,
+    ComparedAttention, HeadChange, LayerDiversity, Statistics,
+};
 pub use checkpoint::{OpenedModel, Reading, said_by};
 pub use classes::ClassesMatched;
 pub use describe::{KnownModel, ModelDescription, known_models};

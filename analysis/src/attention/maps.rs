@@ -34,7 +34,7 @@ pub(crate) struct Group {
 }
 
 impl LayerMaps {
-    fn new(site: AttentionSite, values: Tensor<4>, images: usize) -> Self {
+    pub(super) fn new(site: AttentionSite, values: Tensor<4>, images: usize) -> Self {
         let [rows, heads, places, _] = values.dims();
         Self { site, heads, windows: rows / images, places, values: crate::tensors::values(values) }
     }
@@ -145,6 +145,12 @@ impl AttentionMaps {
         let layers: Vec<_> =
             layers.into_iter().map(|(site, values)| LayerMaps::new(site, values, images)).collect();
         (!layers.is_empty()).then_some(Self { images, image_size, layers })
+    }
+
+    /// For each image, the Jensen-Shannon divergence in nats, mean over queries, between each pair of heads `(first, second)` of a
+    /// layer with `first < second`, ordered by the second.
+    pub fn pair_divergences(&self, layer: usize) -> Vec<Vec<f64>> {
+        super::statistics::pair_divergences(&self.layers[layer], self.images, self.image_size)
     }
 
     /// What one head sends from the patches to the tokens that the model's head reads, each by its share in what is read
