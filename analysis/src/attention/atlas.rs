@@ -563,7 +563,7 @@ mod tests {
                 }
                 // A permutation that has nothing to do with any image.
                 (6, Some(query)) => {
-                    if (query * 7 + image * 5 + 11) % 36 == (key * 13 + image) % 36 {
+                    if (query * query * 31 + key * key * key * 17 + query * key * (image + 5)) % 37 < 3 {
                         0.5
                     } else {
                         0.05

@@ -92,6 +92,25 @@ impl LayerMaps {
         row
     }
 
+    /// The mean over heads of [`LayerMaps::weights`] as the weights of one head, `(images, windows, places, places)`.
+    pub(super) fn mean_over_heads(&self, images: usize) -> Vec<f32> {
+        let size = self.places * self.places;
+        let mut means = vec![0f64; images * self.windows * size];
+        for group in self.groups() {
+            for (image, head) in (0..images).flat_map(|image| (0..self.heads).map(move |head| (image, head)))
+            {
+                let window = &mut means[(image * self.windows + group.window) * size..][..size];
+                for (query, &place) in group.places.iter().enumerate() {
+                    let row = self.weights(image, head, &group, query);
+                    for (&key, weight) in group.places.iter().zip(row) {
+                        window[place * self.places + key] += weight / self.heads as f64;
+                    }
+                }
+            }
+        }
+        means.into_iter().map(|mean| mean as f32).collect()
+    }
+
     /// Mean attention distance, in pixels, of a head that gives every patch it may attend to the same weight: what “far” and
     /// “near” are measured against in this layer.
     pub fn even_distance(&self, image_size: [usize; 2]) -> f64 {

@@ -231,7 +231,7 @@ impl Probe for Observer<'_> {
         let divergences = pair_divergences(&layer, self.images, self.image_size);
         let mut mean = LayerMaps { heads: 1, values: Vec::new(), ..layer.clone() };
         if self.rollout {
-            mean.values = mean_over_heads(&layer);
+            mean.values = layer.mean_over_heads(self.images);
         }
         let heads = layer.heads;
         let maps = AttentionMaps { images: self.images, image_size: self.image_size, layers: vec![layer] };
@@ -249,19 +249,6 @@ impl Probe for Observer<'_> {
             None => tokens,
         }
     }
-}
-
-/// As weights of one head, `(images, windows, places, places)`.
-fn mean_over_heads(layer: &LayerMaps) -> Vec<f32> {
-    let size = layer.places * layer.places;
-    let mean = |heads: &[f32]| {
-        let of_place = |place: usize| {
-            let sum: f64 = (0..layer.heads).map(|head| f64::from(heads[head * size + place])).sum();
-            (sum / layer.heads as f64) as f32
-        };
-        (0..size).map(of_place).collect::<Vec<f32>>()
-    };
-    layer.values.par_chunks(layer.heads * size).flat_map_iter(mean).collect()
 }
 
 #[cfg(test)]
