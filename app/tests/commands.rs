@@ -8,7 +8,7 @@ use std::process::Command;
 
 use archaeo_store::arrays::{NamedArray, Values, read_export};
 use serde_json::{Value, json as value};
-use support::{SHERDS, VIT_CONFIG, archaeo, json, stdout, succeed};
+use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, stdout, succeed};
 use tempfile::TempDir;
 
 /// A folder with a trained ViT.
