@@ -8,7 +8,7 @@ use std::process::Command;
 
 use archaeo_store::arrays::{NamedArray, Values, read_export};
 use serde_json::{Value, json as value};
-use support::{SHERDS, VIT_CONFIG, archaeo, json, stdout, succeed};
+use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, stdout, succeed};
 use tempfile::TempDir;
 
 /// A folder with a trained ViT.
@@ -158,6 +158,41 @@ fn a_limit_takes_images_of_as_many_classes_as_it_can() {
     labels.dedup();
     assert_eq!(labels.len(), 7, "of ten classes one image each");
     assert_eq!(json(trained.ask("evaluate").args(["--split", "conflict"]))["n"], 32);
+}
+
+#[test]
+fn attention_has_intervals_classes_and_another_checkpoint() {
+    let trained = train();
+    let ask = || trained.ask("attention");
+    let all = json(ask().args(["--limit", "12", "--by-class"]));
+    let [low, high] = [0, 1].map(|end| all["intervals"]["attention_distance"][1][0][end].as_f64().unwrap());
+    let mean = all["attention_distance"][1][0].as_f64().unwrap();
+    assert!(low < mean && mean < high, "{low} {mean} {high}");
+    let classes = all["classes"].as_array().unwrap();
+    let (mut images, mut sum) = (0.0, 0.0);
+    for class in classes {
+        let n = class["n"].as_f64().unwrap();
+        images += n;
+        sum += n * class["attention_distance"][1][0].as_f64().unwrap();
+    }
+    assert!(classes.len() > 1 && images == 12.0 && (sum / images - mean).abs() < 1e-9);
+    let compared = &all["heads_compared"][0];
+    let divergence = compared["diversity"].as_f64().unwrap();
+    let similarity = compared["similarity"][0][1].as_f64().unwrap();
+    assert!((1.0 - divergence / std::f64::consts::LN_2 - similarity).abs() < 1e-9, "two heads are one pair");
+
+    let tested = json(ask().args(["--limit", "12", "--registers-test"]));
+    assert!(tested["artefacts"]["summary"].as_str().unwrap().contains("artefact tokens"));
+    let said = fail(ask().args(["--limit", "12", "--registers-test", "--method", "saliency"]));
+    assert!(said.contains("rollout alone"), "{said}");
+
+    // A checkpoint against itself changes nothing.
+    let own = &trained.weights;
+    let same = json(ask().args(["--limit", "8", "--against"]).arg(own));
+    let head = &same["heads"][1][1];
+    assert_eq!(head["distance"]["difference"]["value"], 0.0);
+    assert_eq!((&head["entropy"]["adjusted"], &head["map_divergence"]["value"]), (&1.0.into(), &0.0.into()));
+    assert!(head["between_images"]["value"].as_f64().unwrap() > 0.0);
 }
 
 #[test]

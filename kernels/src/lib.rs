@@ -34,8 +34,9 @@ mod transpose;
 pub use activation::{Activation, activation_backward, activation_forward, swiglu_backward, swiglu_forward};
 pub use allocator::{MiMalloc, keep_freed_memory, unspecified};
 pub use attention::{
-    ScoreBias, attention_backward, attention_context, attention_context_backward, attention_forward,
-    attention_weights, attention_weights_backward,
+    AttentionSums, HeadSums, Observation, ScoreBias, attention_backward, attention_context,
+    attention_context_backward, attention_forward, attention_observed, attention_weights,
+    attention_weights_backward, observe_weights,
 };
 pub use batch_norm::{
     BatchNormGradients, BatchStatistics, ChannelEpilogue, ChannelShape, ReluMask, batch_norm_backward,

@@ -20,6 +20,32 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
     simd.select_gt(smallest, x, simd.splat(0.0), simd.mul(fraction, simd.exp2_integral(n)))
 }
 
+/// x ln x within 2e-7 for x in [0, 1]; zero below the smallest normal number.
+///
+/// The polynomial of Cephes' `logf`.
+#[inline(always)]
+pub(crate) fn x_ln_x<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
+    let (exponent, m) = (simd.exponent(x), simd.sub(simd.mantissa(x), simd.splat(1.0)));
+    let square = simd.mul(m, m);
+    let mut polynomial = simd.splat(7.037_683_6e-2);
+    for coefficient in [
+        -1.151_461e-1,
+        1.167_699_9e-1,
+        -1.242_014_1e-1,
+        1.424_932_3e-1,
+        -1.666_805_8e-1,
+        2.000_071_4e-1,
+        -2.499_999_4e-1,
+        3.333_333e-1,
+    ] {
+        polynomial = simd.mul_add(polynomial, m, simd.splat(coefficient));
+    }
+    let ln = simd.mul_add(simd.mul(polynomial, m), square, simd.mul(exponent, simd.splat(-2.121_944_4e-4)));
+    let ln = simd.add(m, simd.mul_add(square, simd.splat(-0.5), ln));
+    let ln = simd.mul_add(exponent, simd.splat(0.693_359_4), ln);
+    simd.select_gt(simd.splat(f32::MIN_POSITIVE), x, simd.splat(0.0), simd.mul(x, ln))
+}
+
 /// x · Φ(x) with the standard normal distribution Φ, within 5e-7 (absolute below 1, relative above).
 #[inline(always)]
 pub(crate) fn gelu<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
@@ -110,6 +136,34 @@ mod tests {
                 store_some(simd, y, exp(simd, load_some(simd, x)));
             }
         }
+    }
+
+    simd_fn! {
+        fn x_ln_x_of(simd: S, x: &[f32], y: &mut [f32]) {
+            for (x, y) in x.chunks(S::LANES).zip(y.chunks_mut(S::LANES)) {
+                store_some(simd, y, x_ln_x(simd, load_some(simd, x)));
+            }
+        }
+    }
+
+    #[test]
+    fn x_ln_x_is_accurate_from_end_to_end() {
+        let mut x: Vec<f32> = (0..=20_000).map(|i| i as f32 / 20_000.0).collect();
+        x.extend((0..380).map(|i| (10f32).powf(-i as f32 / 10.0)));
+        x.extend([1e-44, 0.707_106_8, 0.707_106_7, 1.0 - f32::EPSILON / 2.0]);
+        at_every_level(|level| {
+            let mut y = vec![9.0; x.len()];
+            x_ln_x_of(level, &x, &mut y);
+            for (x, y) in x.iter().zip(&y) {
+                let wide = f64::from(*x);
+                let expected = if *x < f32::MIN_POSITIVE { 0.0 } else { wide * wide.ln() };
+                let error = (f64::from(*y) - expected).abs();
+                assert!(
+                    error <= 2e-7 * wide.max(expected.abs()),
+                    "{x} ln {x} = {y}, not {expected}, at {level:?}"
+                );
+            }
+        });
     }
 
     #[test]

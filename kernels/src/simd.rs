@@ -23,6 +23,9 @@ pub(crate) const MAX_TILE_ROWS: usize = 8;
 /// The most vectors side by side in a tile of any level.
 pub(crate) const MAX_TILE_VECTORS: usize = 3;
 
+/// The bits of √½: numbers are split there, so that logarithms of mantissas are small on both sides of zero.
+pub(crate) const ROOT_OF_HALF: i32 = 0x3f35_04f3;
+
 /// The most lanes of any level.
 pub(crate) const MAX_LANES: usize = 16;
 
@@ -214,6 +217,10 @@ pub trait Simd: Copy + Send + Sync {
     fn round(self, a: Self::Vector) -> Self::Vector;
     /// `2^n` for integral `n` from −126 to 127.
     fn exp2_integral(self, n: Self::Vector) -> Self::Vector;
+    /// The integral `e` of `x = m · 2^e` with `m` in [√½, √2), for positive normal `x`; anything else gives an unspecified number.
+    fn exponent(self, x: Self::Vector) -> Self::Vector;
+    /// The `m` that belongs to [`Simd::exponent`].
+    fn mantissa(self, x: Self::Vector) -> Self::Vector;
     /// `yes` where `a > b`, else `no` (also where either is not a number).
     fn select_gt(self, a: Self::Vector, b: Self::Vector, yes: Self::Vector, no: Self::Vector)
     -> Self::Vector;

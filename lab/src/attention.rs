@@ -1,21 +1,29 @@
 //! What a transformer's heads attend to, and heatmaps of what a model looks at.
 
+mod against;
 mod arrays;
+mod artefacts;
+mod statistics;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::attention::{
-    DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
+    AttentionSummary, DistanceConvention, LayerStatistics, Replacement, attention_statistics, observe,
 };
 use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo, Rollout, RolloutOptions};
 use archaeo_models::Classifier;
 use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};
-use serde::{Serialize, Serializer};
+use burn::tensor::Tensor;
+use serde::Serialize;
 
 use crate::error::LabError;
 use crate::explain::named;
 use crate::opened::Opened;
 use crate::session::Session;
+
+pub use against::{AgainstOptions, AttentionChange, ComparedAttention, HeadChange};
+pub use artefacts::ArtefactsFound;
+pub use statistics::{ByHead, ClassStatistics, LayerDiversity, Statistics};
 
 /// What is asked about attention.
 #[derive(Clone, Debug)]
@@ -28,6 +36,10 @@ pub struct AttentionOptions {
     pub rollout: RolloutOptions,
     /// How the attention distance treats the class token.
     pub convention: DistanceConvention,
+    /// Whether the statistics are given for the images of each class too.
+    pub by_class: bool,
+    /// Whether artefact tokens are found, and everything is computed after replacing them.
+    pub registers_test: bool,
 }
 
 impl Default for AttentionOptions {
@@ -38,6 +50,8 @@ impl Default for AttentionOptions {
             methods: vec!["rollout".into()],
             rollout: RolloutOptions::default(),
             convention: DistanceConvention::Renormalised,
+            by_class: false,
+            registers_test: false,
         }
     }
 }
@@ -54,9 +68,6 @@ impl AttentionOptions {
         }
     }
 }
-
-/// A value for each head of each layer shown.
-pub type ByHead = Vec<Vec<f64>>;
 
 /// What heads attend to, as means over images.
 #[derive(Clone, Debug, Serialize)]
@@ -78,40 +89,23 @@ pub struct Attended {
     /// The statistics by name.
     #[serde(flatten)]
     pub statistics: Statistics,
+    /// How much the heads of each layer differ, and which are alike.
+    pub heads_compared: Vec<LayerDiversity>,
+    /// The statistics over the images of each class, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<ClassStatistics>>,
+    /// Artefact tokens, where asked for; all else is then what remains after replacing them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artefacts: Option<ArtefactsFound>,
     /// The heatmaps of each method, one per image, in the order of [`Opened::indices`].
     #[serde(skip)]
     pub maps: Vec<Vec<Heatmap>>,
 }
 
-/// Statistics of heads by name; `None`, not zero, for the mass on a token that the model does not have.
-#[derive(Clone, Debug)]
-pub struct Statistics(Vec<(&'static str, Option<ByHead>)>);
-
-impl Statistics {
-    /// The statistic of a name, such as `attention_distance`.
-    pub fn get(&self, name: &str) -> Option<&ByHead> {
-        self.present().find(|(known, _)| *known == name).map(|(_, values)| values)
-    }
-
-    /// Those that the model has.
-    pub fn present(&self) -> impl Iterator<Item = (&'static str, &ByHead)> {
-        self.0.iter().filter_map(|(name, values)| Some((*name, values.as_ref()?)))
-    }
-}
-
-impl Serialize for Statistics {
-    /// What the model has comes first.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let absent = self.0.iter().filter(|(_, values)| values.is_none()).map(|(name, _)| (*name, None));
-        serializer.collect_map(self.present().map(|(name, values)| (name, Some(values))).chain(absent))
-    }
-}
-
 /// What was seen of the images so far.
 #[derive(Default)]
 struct Seen {
-    /// The layers shown, of each image.
-    statistics: Vec<Vec<LayerStatistics>>,
+    summary: AttentionSummary,
     read_out: &'static str,
     /// Of each method.
     maps: Vec<Vec<Heatmap>>,
@@ -133,16 +127,26 @@ impl Session {
         }
         let rollout = Rollout { options: options.rollout };
         let methods = chosen(&options.methods, &rollout, &opened.model)?;
-        let seen = self.see(opened, options, &layers, &methods)?;
+        if options.registers_test && methods.iter().any(|method| method.info() != rollout.info()) {
+            let reason = "artefact tokens can be replaced for rollout alone".to_owned();
+            return Err(LabError::Method { id: options.methods.join(","), reason });
+        }
+        let artefacts = options.registers_test.then(|| self.artefacts(opened)).transpose()?;
+        let replacement = artefacts.as_ref().and_then(|(_, replacement)| replacement.as_ref());
+        let seen = self.see(opened, options, &layers, &methods, replacement)?;
+        let classes = options.by_class.then(|| statistics::of_classes(opened, &seen.summary)).transpose()?;
         let attended = Attended {
             model: opened.model.card().name.clone(),
             precision: self.precision_name(),
             read_out: seen.read_out,
             heatmaps: methods.iter().map(|method| *method.info()).collect(),
-            n: seen.statistics.len(),
+            n: seen.summary.n,
             distance_convention: options.convention.describe(),
             layers,
-            statistics: statistics(&seen.statistics),
+            statistics: Statistics::of(&seen.summary.layers)?,
+            heads_compared: statistics::compared(&seen.summary)?,
+            classes,
+            artefacts: artefacts.map(|(found, _)| found),
             maps: seen.maps,
         };
         if let Some(path) = &opened.subject.export {
@@ -157,39 +161,105 @@ impl Session {
         options: &AttentionOptions,
         layers: &[usize],
         methods: &[&dyn Attribution],
+        replacement: Option<&Replacement>,
     ) -> Result<Seen, LabError> {
         let Opened { model, indices, device, .. } = opened;
         let split = opened.split()?;
         let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
         let work = self.counting(&model.card().name, indices.len());
         let mut seen = Seen { maps: vec![Vec::new(); methods.len()], ..Seen::default() };
+        let usual = options.rollout == RolloutOptions::USUAL || replacement.is_some();
+        let rollout_alone = methods.iter().all(|method| *method.info() == *Rollout::USUAL.info());
         for batch in indices.chunks(opened.batch_size()) {
             let pixels = Batch::load(&images, batch, 0)?.tensor(device);
-            let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
-            let keys = Keys { seed: self.seed(), images: &ids };
-            let evidence = Evidence::new(model, pixels.clone(), keys);
-            let maps = evidence.attention()?;
-            let image = |row: usize| (split.identifier(batch[row]), pixels.clone().narrow(0, row, 1));
-            check_maps(model, maps, image).map_err(|error| self.not_finite(error, opened))?;
-            let of_shown = |image: Vec<LayerStatistics>| {
-                let numbered = image.into_iter().zip(1..);
-                numbered.filter(|(_, number)| layers.contains(number)).map(|(layer, _)| layer)
-            };
-            let all = attention_statistics(maps, options.convention).into_iter();
-            seen.statistics.extend(all.map(|image| of_shown(image).collect::<Vec<_>>()));
-            for (of_method, method) in seen.maps.iter_mut().zip(methods) {
-                if method.info().depends_on_class
-                    && let Some(row) = first_not_finite(evidence.logits(), model.card().classes.len())
-                {
-                    let (name, image) = image(row);
-                    return Err(self.not_finite(NotFinite::traced(model, &name, image), opened));
+            let class = |row: usize| options.by_class.then(|| split.label(batch[row]));
+            match usual && rollout_alone {
+                true => {
+                    self.observe(opened, options, layers, &pixels, batch, replacement, class, &mut seen)?
                 }
-                of_method.extend(method.explain_predicted(&evidence)?);
+                false => self.look(opened, options, layers, methods, &pixels, batch, class, &mut seen)?,
             }
-            seen.read_out = maps.layers[0].site.read_out.describe();
             work.advance(batch.len());
         }
         Ok(seen)
+    }
+
+    /// Statistics and rollout gathered in the pass itself.
+    #[allow(clippy::too_many_arguments, reason = "what a batch is, and where its results go")]
+    fn observe(
+        &self,
+        opened: &Opened,
+        options: &AttentionOptions,
+        layers: &[usize],
+        pixels: &Tensor<4>,
+        batch: &[usize],
+        replacement: Option<&Replacement>,
+        class: impl Fn(usize) -> Option<usize>,
+        seen: &mut Seen,
+    ) -> Result<(), LabError> {
+        let model = &opened.model;
+        let rollout = !seen.maps.is_empty();
+        let (found, _) = observe(model, pixels.clone(), options.convention, rollout, replacement)?;
+        if !found.is_finite() {
+            // Traced on written weights.
+            let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
+            let evidence = Evidence::new(model, pixels.clone(), Keys { seed: self.seed(), images: &ids });
+            let split = opened.split()?;
+            let image = |row: usize| (split.identifier(batch[row]), pixels.clone().narrow(0, row, 1));
+            check_maps(model, evidence.attention()?, image)
+                .map_err(|error| self.not_finite(error, opened))?;
+        }
+        for image in 0..found.images {
+            let of_shown = || layers.iter().map(|number| &found.layers[number - 1]);
+            let statistics: Vec<&LayerStatistics> =
+                of_shown().map(|layer| &layer.statistics[image]).collect();
+            let pairs: Vec<&[f64]> = of_shown().map(|layer| layer.divergences[image].as_slice()).collect();
+            seen.summary.add(&statistics, &pairs, class(image));
+        }
+        if rollout {
+            seen.maps[0].extend(found.rollout());
+        }
+        seen.read_out = found.layers[0].site.read_out.describe();
+        Ok(())
+    }
+
+    /// From written weights, which other methods need.
+    #[allow(clippy::too_many_arguments, reason = "what a batch is, and where its results go")]
+    fn look(
+        &self,
+        opened: &Opened,
+        options: &AttentionOptions,
+        layers: &[usize],
+        methods: &[&dyn Attribution],
+        pixels: &Tensor<4>,
+        batch: &[usize],
+        class: impl Fn(usize) -> Option<usize>,
+        seen: &mut Seen,
+    ) -> Result<(), LabError> {
+        let (model, split) = (&opened.model, opened.split()?);
+        let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
+        let evidence = Evidence::new(model, pixels.clone(), Keys { seed: self.seed(), images: &ids });
+        let maps = evidence.attention()?;
+        let image = |row: usize| (split.identifier(batch[row]), pixels.clone().narrow(0, row, 1));
+        check_maps(model, maps, image).map_err(|error| self.not_finite(error, opened))?;
+        let all = attention_statistics(maps, options.convention);
+        let pairs: Vec<_> = layers.iter().map(|number| maps.pair_divergences(number - 1)).collect();
+        for (row, image) in all.iter().enumerate() {
+            let statistics: Vec<&LayerStatistics> = layers.iter().map(|number| &image[number - 1]).collect();
+            let pairs: Vec<&[f64]> = pairs.iter().map(|layer| layer[row].as_slice()).collect();
+            seen.summary.add(&statistics, &pairs, class(row));
+        }
+        for (of_method, method) in seen.maps.iter_mut().zip(methods) {
+            if method.info().depends_on_class
+                && let Some(row) = first_not_finite(evidence.logits(), model.card().classes.len())
+            {
+                let (name, image) = image(row);
+                return Err(self.not_finite(NotFinite::traced(model, &name, image), opened));
+            }
+            of_method.extend(method.explain_predicted(&evidence)?);
+        }
+        seen.read_out = maps.layers[0].site.read_out.describe();
+        Ok(())
     }
 }
 
@@ -215,40 +285,4 @@ fn chosen<'a>(
         }
     }
     Ok(chosen)
-}
-
-/// Means over images of what is known of each head.
-fn statistics(images: &[Vec<LayerStatistics>]) -> Statistics {
-    let always = |of: fn(&HeadStatistics) -> f64| Some(means(images, of));
-    Statistics(vec![
-        ("attention_distance", always(|head| head.distance)),
-        ("attention_entropy", always(|head| head.entropy)),
-        ("normalised_entropy", always(|head| head.normalised_entropy)),
-        ("hoyer_sparsity", always(|head| head.hoyer)),
-        ("below_uniform", always(|head| head.below_uniform)),
-        ("class_token_mass", mass(images, |head| head.class_token_mass)),
-        ("distillation_token_mass", mass(images, |head| head.distillation_token_mass)),
-        ("register_mass", mass(images, |head| head.register_mass)),
-    ])
-}
-
-fn means(images: &[Vec<LayerStatistics>], of: fn(&HeadStatistics) -> f64) -> ByHead {
-    let mean = |layer: usize, head: usize| {
-        images.iter().map(|image| of(&image[layer].heads[head])).sum::<f64>() / images.len() as f64
-    };
-    by_head(images, mean)
-}
-
-/// Mean weight on a kind of token; `None` of a model that has no such token.
-fn mass(images: &[Vec<LayerStatistics>], of: fn(&HeadStatistics) -> Option<f64>) -> Option<ByHead> {
-    let mean = |layer: usize, head: usize| {
-        let sum: Option<f64> = images.iter().map(|image| of(&image[layer].heads[head])).sum();
-        Some(sum? / images.len() as f64)
-    };
-    by_head(images, mean).into_iter().map(|heads| heads.into_iter().collect()).collect()
-}
-
-fn by_head<T>(images: &[Vec<LayerStatistics>], of: impl Fn(usize, usize) -> T) -> Vec<Vec<T>> {
-    let heads = |layer: usize| 0..images[0][layer].heads.len();
-    (0..images[0].len()).map(|layer| heads(layer).map(|head| of(layer, head)).collect()).collect()
 }

@@ -100,6 +100,9 @@ pub enum LabError {
         /// Those that there are.
         known: Vec<&'static str>,
     },
+    /// Two checkpoints whose attention cannot be compared; the sentence says why.
+    #[error("{0}")]
+    Against(String),
     /// A small file that cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

@@ -40,7 +40,10 @@ mod zero_shot;
 
 pub use ablate::Ablated;
 pub use attack::{AttackOptions, Attacked, Fooled, Point};
-pub use attention::{Attended, AttentionOptions, ByHead, Statistics};
+pub use attention::{
+    AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, ByHead, ClassStatistics,
+    ComparedAttention, HeadChange, LayerDiversity, Statistics,
+};
 pub use audit::{AuditOptions, Audited, Measurement, Outcome};
 pub use benchmark::{Benchmarked, Verdict};
 pub use checkpoint::{OpenedModel, Reading, said_by};

@@ -119,6 +119,10 @@ impl MultiHeadAttention {
                 &format!("attention weight dropout {}", site.layer),
             );
             ops::self_attention_context(weights, packed, precision)
+        } else if let Some(observation) = pass.probe.observation(site) {
+            let (context, sums) = ops::observed_self_attention(packed, None, scale, precision, &observation);
+            pass.probe.observed(site, sums);
+            context
         } else {
             ops::self_attention(packed, None, scale, precision)
         };

@@ -4,6 +4,9 @@
 //! returns. Recorders, gradient taps, head masks and Grad-CAM are small structs that implement [`Probe`]; models know nothing of
 //! them.
 
+use std::sync::Arc;
+
+use archaeo_ops::{AttentionSums, Observation};
 use burn::tensor::Tensor;
 
 use crate::read_out::{PrefixTokens, ReadOut};
@@ -83,6 +86,15 @@ pub trait Probe {
     fn wants_attention(&self, _site: &AttentionSite) -> bool {
         true
     }
+
+    /// What is to be gathered of this site's weights while they are computed, without writing them; asked where all tokens attend
+    /// to all and [`Probe::wants_attention`] says no. No result of the pass depends on it.
+    fn observation(&self, _site: &AttentionSite) -> Option<Arc<Observation>> {
+        None
+    }
+
+    /// Receives what [`Probe::observation`] asked for.
+    fn observed(&mut self, _site: &AttentionSite, _sums: AttentionSums) {}
 
     /// Attention weights after softmax, `[batch, heads, queries, keys]`; with windows `[batch · windows, heads, places,
     /// places]`, the windows of an image in a row ([`Window::tokens`]).

@@ -2,7 +2,11 @@
 //!
 //! The weights are a value of their own, so that a probe may read or replace them before they are applied.
 
-use burn::tensor::{Bool, Tensor, activation::softmax};
+use archaeo_kernels::{
+    AttentionSums, Heads, HeadsMut, HeadsShape, Observation, ScoreBias, attention_observed, observe_weights,
+    unspecified,
+};
+use burn::tensor::{Bool, Tensor, TensorData, activation::softmax};
 
 use crate::{Precision, kernels};
 
@@ -97,6 +101,41 @@ pub fn self_attention(
         };
     }
     self_attention_context(self_attention_weights(packed.clone(), bias, scale, precision), packed, precision)
+}
+
+/// [`self_attention`], with bit-identical results, and what `observation` asks of its weights, which are not written where the
+/// kernels serve the device and nothing is differentiated. The sums have no gradient.
+///
+/// # Shapes
+/// As [`self_attention`].
+pub fn observed_self_attention(
+    packed: Tensor<5>,
+    bias: Option<Tensor<4>>,
+    scale: f64,
+    precision: Precision,
+    observation: &Observation,
+) -> (Tensor<4>, AttentionSums) {
+    let [batch, tokens, _, heads, head_dim] = packed.dims();
+    let device = packed.device();
+    if !kernels::serve_without_gradients(&device) {
+        let weights = self_attention_weights(packed.clone(), bias, scale, precision);
+        let sums = observe_weights(&numbers(weights.clone().inner()), [batch, heads], observation);
+        return (self_attention_context(weights, packed, precision), sums);
+    }
+    let shape = HeadsShape { batch, tokens, heads, head_dim };
+    let bias = bias.map(|bias| (bias.dims(), numbers(bias)));
+    let biases: Vec<ScoreBias> = bias.iter().map(|(shape, bias)| ScoreBias::new(bias, *shape)).collect();
+    let packed = numbers(packed);
+    let mut context = unspecified(packed.len() / 3);
+    let target = HeadsMut::merged(&mut context, shape);
+    let inputs = Heads::packed(&packed, shape);
+    let sums = attention_observed(inputs, scale as f32, &biases, target, precision, observation);
+    (Tensor::from_data(TensorData::new(context, [batch, tokens, heads, head_dim]), &device), sums)
+}
+
+/// The values of a tensor, last axis fastest.
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data_as::<f32>().try_into_vec().expect("the data were just converted to f32")
 }
 
 /// Queries (0), keys (1) or values (2) of a packed projection, `[batch, heads, tokens, head_dim]`.

@@ -15,10 +15,13 @@ mod rows;
 
 /// Optimizer steps on plain numbers, which need no tensors.
 pub use archaeo_kernels::{AdamW, Sgd, adamw_step, sgd_step};
+/// What is gathered of attention weights that are not written ([`observed_self_attention`]).
+pub use archaeo_kernels::{AttentionSums, HeadSums, Observation};
 /// The allocator that suits tensors, for programs.
 pub use archaeo_kernels::{MiMalloc, keep_freed_memory};
 pub use attention::{
-    attention_context, attention_weights, self_attention, self_attention_context, self_attention_weights,
+    attention_context, attention_weights, observed_self_attention, self_attention, self_attention_context,
+    self_attention_weights,
 };
 pub use convolution::{Convolution, conv2d, global_mean_pool, max_pool2d};
 pub use dense::{MlpActivation, gelu, linear, linear_onto, mlp, quick_gelu, relu, swiglu};

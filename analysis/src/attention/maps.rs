@@ -34,7 +34,7 @@ pub(crate) struct Group {
 }
 
 impl LayerMaps {
-    fn new(site: AttentionSite, values: Tensor<4>, images: usize) -> Self {
+    pub(super) fn new(site: AttentionSite, values: Tensor<4>, images: usize) -> Self {
         let [rows, heads, places, _] = values.dims();
         Self { site, heads, windows: rows / images, places, values: crate::tensors::values(values) }
     }
@@ -92,6 +92,25 @@ impl LayerMaps {
         row
     }
 
+    /// The mean over heads of [`LayerMaps::weights`] as the weights of one head, `(images, windows, places, places)`.
+    pub(super) fn mean_over_heads(&self, images: usize) -> Vec<f32> {
+        let size = self.places * self.places;
+        let mut means = vec![0f64; images * self.windows * size];
+        for group in self.groups() {
+            for (image, head) in (0..images).flat_map(|image| (0..self.heads).map(move |head| (image, head)))
+            {
+                let window = &mut means[(image * self.windows + group.window) * size..][..size];
+                for (query, &place) in group.places.iter().enumerate() {
+                    let row = self.weights(image, head, &group, query);
+                    for (&key, weight) in group.places.iter().zip(row) {
+                        window[place * self.places + key] += weight / self.heads as f64;
+                    }
+                }
+            }
+        }
+        means.into_iter().map(|mean| mean as f32).collect()
+    }
+
     /// Mean attention distance, in pixels, of a head that gives every patch it may attend to the same weight: what “far” and
     /// “near” are measured against in this layer.
     pub fn even_distance(&self, image_size: [usize; 2]) -> f64 {
@@ -145,6 +164,12 @@ impl AttentionMaps {
         let layers: Vec<_> =
             layers.into_iter().map(|(site, values)| LayerMaps::new(site, values, images)).collect();
         (!layers.is_empty()).then_some(Self { images, image_size, layers })
+    }
+
+    /// For each image, the Jensen-Shannon divergence in nats, mean over queries, between each pair of heads `(first, second)` of a
+    /// layer with `first < second`, ordered by the second.
+    pub fn pair_divergences(&self, layer: usize) -> Vec<Vec<f64>> {
+        super::statistics::pair_divergences(&self.layers[layer], self.images, self.image_size)
     }
 
     /// What one head sends from the patches to the tokens that the model's head reads, each by its share in what is read

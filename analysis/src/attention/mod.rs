@@ -1,8 +1,27 @@
 //! What does each head attend to: the attention weights of a forward pass, and statistics of them.
 
+mod artefacts;
+mod atlas;
 mod maps;
+mod observer;
 mod statistics;
+mod summary;
 
+pub use artefacts::{Artefacts, LayerArtefacts, LayerNorms, Replacement, TokenNorms};
+pub use atlas::{
+    HeadCriteria, HeadHalf, HeadLabel, HeadOnImage, Measure, PatchContent, heads_on_images, label,
+};
 pub use maps::{AttentionMaps, LayerMaps};
 pub(crate) use maps::{Group, patch_distances, target_score};
+pub use observer::{ObservedAttention, ObservedLayer, observe};
 pub use statistics::{DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics};
+pub use summary::{AttentionSummary, HeadSummary, LayerSummary};
+
+use archaeo_models::Classifier;
+
+use crate::AnalysisError;
+
+fn require_attention(model: &Classifier) -> Result<(), AnalysisError> {
+    let refused = || AnalysisError::NoAttention { model: model.card().name.clone() };
+    model.has_attention().then_some(()).ok_or_else(refused)
+}

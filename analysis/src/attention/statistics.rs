@@ -194,20 +194,45 @@ fn entropy(weights: impl Iterator<Item = f64>) -> f64 {
     -weights.filter(|&weight| weight > 0.0).map(|weight| weight * weight.ln()).sum::<f64>()
 }
 
-/// Mean over queries and pairs of heads of `H((p + q) / 2) − (H(p) + H(q)) / 2`.
+/// Mean over queries and pairs of heads.
 fn diversity(heads: &[Vec<Vec<f64>>]) -> f64 {
-    // Divided by the number of queries at the end: sums over all rows.
+    let sums = divergence_sums(heads);
+    let queries = heads.first().map_or(0, Vec::len);
+    mean_divergence(&sums, queries)
+}
+
+/// Mean over pairs and queries of sums over queries.
+pub(super) fn mean_divergence(sums: &[f64], queries: usize) -> f64 {
+    match sums.len() {
+        0 => 0.0,
+        pairs => (sums.iter().sum::<f64>() / (pairs * queries) as f64).max(0.0),
+    }
+}
+
+/// Sum over queries of `H((p + q) / 2) − (H(p) + H(q)) / 2` for every pair of heads, ordered by the second.
+fn divergence_sums(heads: &[Vec<Vec<f64>>]) -> Vec<f64> {
     let flat: Vec<Vec<f64>> = heads.iter().map(|rows| rows.concat()).collect();
     let entropies: Vec<f64> = flat.iter().map(|head| entropy(head.iter().copied())).collect();
-    let (mut sum, mut pairs) = (0.0, 0usize);
+    let mut sums = Vec::new();
     for second in 1..flat.len() {
         for first in 0..second {
             let mixture = flat[first].iter().zip(&flat[second]).map(|(p, q)| (p + q) / 2.0);
-            sum += entropy(mixture) - (entropies[first] + entropies[second]) / 2.0;
-            pairs += 1;
+            sums.push(entropy(mixture) - (entropies[first] + entropies[second]) / 2.0);
         }
     }
-    if pairs == 0 { 0.0 } else { (sum / (pairs * heads[0].len()) as f64).max(0.0) }
+    sums
+}
+
+/// Mean over queries of the Jensen-Shannon divergence between every pair of heads `(first, second)`, ordered by the second, for
+/// each image.
+pub(super) fn pair_divergences(maps: &LayerMaps, images: usize, image_size: [usize; 2]) -> Vec<Vec<f64>> {
+    let layer = Layer::new(maps, image_size);
+    let of_image = |image: usize| {
+        let heads: Vec<Vec<Vec<f64>>> = (0..maps.heads).map(|head| layer.rows(image, head)).collect();
+        let queries = heads.first().map_or(1, Vec::len) as f64;
+        divergence_sums(&heads).into_iter().map(|sum| (sum / queries).max(0.0)).collect()
+    };
+    (0..images).into_par_iter().map(of_image).collect()
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ mod own_passes;
 mod pixels;
 #[cfg(test)]
 mod read_out_tests;
-mod rollout;
+pub(crate) mod rollout;
 mod saliency;
 mod score_cam;
 mod smooth_grad;

@@ -153,7 +153,7 @@ impl Attribution for AttentionRelevance {
     }
 }
 
-fn rollout(maps: &AttentionMaps, options: &RolloutOptions) -> Vec<Heatmap> {
+pub(crate) fn rollout(maps: &AttentionMaps, options: &RolloutOptions) -> Vec<Heatmap> {
     assert!((0.0..1.0).contains(&options.discard), "a discard ratio lies in [0, 1), not {}", options.discard);
     let layers = 1..=maps.layers.len();
     assert!(

@@ -1,5 +1,7 @@
 //! The questions that are asked of a model: `evaluate`, `attention`, `attack`, `ablate`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use super::{SOURCES, Subject};
@@ -95,6 +97,29 @@ pub struct Attention {
     /// Keep the class token's column in the attention distance, without renormalising the rows
     #[arg(long, hide_short_help = true, help_heading = "Attention")]
     pub raw: bool,
+    /// The statistics over the images of each class too, in JSON
+    #[arg(long, hide_short_help = true, help_heading = "Attention")]
+    pub by_class: bool,
+    /// Find artefact tokens, and compute everything after replacing them
+    #[arg(
+        long,
+        hide_short_help = true,
+        help_heading = "Attention",
+        long_help = "Find artefact tokens (patch tokens of outlying norm, Darcet et al., 2024) on up to 128 images, say where they are and what \
+                     replacing them by the mean of the image's other patches costs, and compute statistics and rollout after \
+                     replacing them."
+    )]
+    pub registers_test: bool,
+    /// Another checkpoint of the same architecture: what its heads do differently
+    #[arg(
+        long,
+        value_name = "WEIGHTS",
+        help_heading = "Attention",
+        conflicts_with_all = ["layer", "methods", "fusion", "discard", "by_class", "registers_test", "export"],
+        long_help = "Another checkpoint of the same architecture, such as after fine-tuning: the change of every head's distance, entropy \
+                     and map on the same images, with paired intervals and p-values adjusted for all heads (Benjamini-Hochberg)."
+    )]
+    pub against: Option<PathBuf>,
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,

@@ -4,8 +4,10 @@
 //! Weights are `[batch, heads, queries, keys]`. Each head of each image is a task.
 
 mod gradient;
+mod observed;
 
 pub use gradient::{attention_backward, attention_context_backward, attention_weights_backward};
+pub use observed::{AttentionSums, HeadSums, Observation, attention_observed, observe_weights};
 
 use crate::gemm::{Product, Threads};
 use crate::heads::{Heads, HeadsMut};

@@ -1,6 +1,6 @@
 //! Eight lanes with AVX2 and fused multiply-add.
 
-use super::{Simd, register_only};
+use super::{ROOT_OF_HALF, Simd, register_only};
 use std::arch::x86_64::*;
 
 /// Proof that the processor has AVX2 and FMA.
@@ -72,6 +72,16 @@ impl Simd for Avx2Fma {
             _mm256_cvtps_epi32(n),
             _mm256_set1_epi32(127)
         )));
+        fn exponent(x) = _mm256_cvtepi32_ps(_mm256_srai_epi32::<23>(_mm256_sub_epi32(
+            _mm256_castps_si256(x),
+            _mm256_set1_epi32(ROOT_OF_HALF)
+        )));
+        fn mantissa(x) = {
+            let root = _mm256_set1_epi32(ROOT_OF_HALF);
+            let shifted = _mm256_sub_epi32(_mm256_castps_si256(x), root);
+            let fraction = _mm256_and_si256(shifted, _mm256_set1_epi32(0x007f_ffff));
+            _mm256_castsi256_ps(_mm256_add_epi32(fraction, root))
+        };
         fn select_gt(a, b, yes, no) = _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b));
         fn dot_bf16(a, b, accumulator) = {
             let (a, b) = (_mm256_castps_si256(a), _mm256_castps_si256(b));

@@ -1,6 +1,6 @@
 //! Sixteen lanes with AVX-512, with and without its bfloat16 dot product.
 
-use super::{Simd, register_only};
+use super::{ROOT_OF_HALF, Simd, register_only};
 use std::arch::x86_64::*;
 
 /// Proof that the processor has AVX-512 F, DQ, BW and VL.
@@ -111,6 +111,16 @@ macro_rules! implement_simd {
                     _mm512_cvtps_epi32(n),
                     _mm512_set1_epi32(127)
                 )));
+                fn exponent(x) = _mm512_cvtepi32_ps(_mm512_srai_epi32::<23>(_mm512_sub_epi32(
+                    _mm512_castps_si512(x),
+                    _mm512_set1_epi32(ROOT_OF_HALF)
+                )));
+                fn mantissa(x) = {
+                    let root = _mm512_set1_epi32(ROOT_OF_HALF);
+                    let shifted = _mm512_sub_epi32(_mm512_castps_si512(x), root);
+                    let fraction = _mm512_and_si512(shifted, _mm512_set1_epi32(0x007f_ffff));
+                    _mm512_castsi512_ps(_mm512_add_epi32(fraction, root))
+                };
                 fn select_gt(a, b, yes, no) =
                     _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), no, yes);
             }

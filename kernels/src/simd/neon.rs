@@ -1,7 +1,7 @@
 //! Four lanes with NEON, which every 64-bit ARM processor has.
 
 use super::portable::Portable;
-use super::{Simd, register_only};
+use super::{ROOT_OF_HALF, Simd, register_only};
 use std::arch::aarch64::*;
 
 /// Proof of NEON, which is part of the target and so always available.
@@ -49,6 +49,16 @@ impl Simd for Neon {
             vcvtq_s32_f32(n),
             vdupq_n_s32(127)
         )));
+        fn exponent(x) = vcvtq_f32_s32(vshrq_n_s32::<23>(vsubq_s32(
+            vreinterpretq_s32_f32(x),
+            vdupq_n_s32(ROOT_OF_HALF)
+        )));
+        fn mantissa(x) = {
+            let root = vdupq_n_s32(ROOT_OF_HALF);
+            let shifted = vsubq_s32(vreinterpretq_s32_f32(x), root);
+            let fraction = vandq_s32(shifted, vdupq_n_s32(0x007f_ffff));
+            vreinterpretq_f32_s32(vaddq_s32(fraction, root))
+        };
         fn select_gt(a, b, yes, no) = vbslq_f32(vcgtq_f32(a, b), yes, no);
         fn dot_bf16(a, b, accumulator) = {
             let (a, b) = (vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b));

@@ -1,6 +1,6 @@
 //! Four lanes in plain Rust, which every compiler target can vectorise.
 
-use super::Simd;
+use super::{ROOT_OF_HALF, Simd};
 
 /// The level without special instructions; always available.
 #[derive(Clone, Copy)]
@@ -115,6 +115,17 @@ impl Simd for Portable {
     #[inline(always)]
     fn exp2_integral(self, n: Vector) -> Vector {
         n.map(|n| f32::from_bits((((n as i32) + 127) as u32) << 23))
+    }
+    #[inline(always)]
+    fn exponent(self, x: Vector) -> Vector {
+        x.map(|x| (((x.to_bits() as i32).wrapping_sub(ROOT_OF_HALF)) >> 23) as f32)
+    }
+    #[inline(always)]
+    fn mantissa(self, x: Vector) -> Vector {
+        x.map(|x| {
+            let shifted = (x.to_bits() as i32).wrapping_sub(ROOT_OF_HALF);
+            f32::from_bits(((shifted & 0x007f_ffff) + ROOT_OF_HALF) as u32)
+        })
     }
     #[inline(always)]
     fn select_gt(self, a: Vector, b: Vector, yes: Vector, no: Vector) -> Vector {

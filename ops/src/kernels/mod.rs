@@ -17,6 +17,11 @@ pub(crate) fn serve(device: &Device) -> bool {
     matches!(device.clone().without_autodiff().as_dispatch(), DispatchDevice::Flex(_))
 }
 
+/// As [`serve`], of tensors that record no gradients.
+pub(crate) fn serve_without_gradients(device: &Device) -> bool {
+    matches!(device.as_dispatch(), DispatchDevice::Flex(_))
+}
+
 /// How fully connected layers are computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinearSettings {

@@ -2,8 +2,8 @@
 //!
 //! That of two models, a ViT and a ResNet, has counts that fit together.
 
-use archaeo_analysis::faithfulness::Gain;
 use archaeo_analysis::ablation::Branch;
+use archaeo_analysis::faithfulness::Gain;
 use archaeo_analysis::statistics::{
     AnswerAgreement, Better, DEFAULT_LEVEL, Estimate, Measured, RankCorrelation, RankTrend, SignFlipTest,
     proportion_difference, wilson, wilson_of_family,

@@ -121,6 +121,10 @@ impl BeitAttention {
         let context = if pass.probe.wants_attention(site) {
             let weights = ops::self_attention_weights(packed.clone(), bias, scale, precision);
             ops::self_attention_context(pass.probe.attention(site, weights), packed, precision)
+        } else if let Some(observation) = pass.probe.observation(site) {
+            let (context, sums) = ops::observed_self_attention(packed, bias, scale, precision, &observation);
+            pass.probe.observed(site, sums);
+            context
         } else {
             ops::self_attention(packed, bias, scale, precision)
         };
