@@ -1,7 +1,7 @@
 """Tables of docs/sherds.md: explanations of a ViT, a Swin and a ResNet on Sherds, over three training seeds each.
 
     python3 bench/sherds.py train target/release/archaeo runs/      # about an hour of processor time
-    python3 bench/sherds.py score target/release/archaeo runs/      # 200 images a model
+    python3 bench/sherds.py score target/release/archaeo runs/      # 128 images per model
     python3 bench/sherds.py table runs/ > table.md
 
 Intervals are those of a hierarchical bootstrap: training runs are resampled, and images within each.
@@ -17,9 +17,18 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RECIPES = {"vit": "sherds-vit", "swin": str(HERE / "sherds-swin.toml"), "resnet": "sherds-resnet"}
 SEEDS = 3
-IMAGES = 200
+IMAGES = 128
 RESAMPLES = 2000
-SCORES = [("single_deletion", "causal"), ("contrastivity", "contrast"), ("auroc", "AUROC"), ("deletion", "deletion")]
+SCORES = [
+    ("single_deletion", "causal"),
+    ("contrastivity", "contrast"),
+    ("independence", "independence"),
+    ("preserved", "preserved"),
+    ("lost", "lost"),
+    ("auroc", "AUROC"),
+    ("deletion", "deletion"),
+]
+WITH_INTERVAL = {"single_deletion", "contrastivity", "independence", "auroc"}
 
 
 def train(archaeo, runs):
@@ -41,6 +50,12 @@ def score(archaeo, runs):
 
 def mean(values):
     return sum(values) / len(values)
+
+
+def scores_of(run, place, key):
+    """One score of a method, image by image, where it is defined."""
+    values = [image["methods"][place][key] for image in run["images"] if image["methods"]]
+    return [float(value) for value in values if value is not None]
 
 
 def interval(of_runs, generator):
@@ -67,11 +82,14 @@ def table(runs):
             generator = random.Random(0)
             cells, order = [], 0.0
             for key, _ in SCORES:
-                of_runs = [[image["methods"][place][key] for image in run["images"] if image["methods"]] for run in found]
-                low, high = interval(of_runs, generator)
+                of_runs = [scores_of(run, place, key) for run in found]
                 value = mean([mean(images) for images in of_runs])
                 order = value if key == "single_deletion" else order
-                cells.append(f"{value:.2f} ({low:.2f} to {high:.2f})" if key != "deletion" else f"{value:.3f}")
+                cell = f"{value:.2f}"
+                if key in WITH_INTERVAL:
+                    low, high = interval(of_runs, generator)
+                    cell += f" ({low:.2f} to {high:.2f})"
+                cells.append(cell)
             each = [next(score for score in run["methods"] if score["id"] == method) for run in found]
             runs_of = " ".join(f"{score['single_deletion']['value']:.2f}" for score in each)
             verdicts = []

@@ -184,7 +184,7 @@ impl Session {
         methods::reasons(&left_out).iter().for_each(|note| self.note(note));
         let faithfulness = self.believed(opened, &methods, options.scored)?;
         if let Some(reason) = &faithfulness.not_measured {
-            self.note(&format!("the faithfulness of the heatmaps is not measured: {reason}"));
+            self.note(format!("the faithfulness of the heatmaps is not measured: {reason}"));
         }
         let mut explained = Explained {
             model: model.card().name.clone(),

@@ -160,7 +160,8 @@ fn two_models_are_shown_side_by_side() {
          Agreement has to be held against",
         "20\u{a0}comparisons: 20 images of the test split, drawn at random. Each shows the image, the rollout of the ViT, which \
          belongs to no class, and the Grad-CAM of the ResNet for the class that it named. Heatmaps are drawn",
-        "8\u{a0}×\u{a0}8 for the ViT and 4\u{a0}×\u{a0}4 for the ResNet. Agreement is the rank correlation of the two heatmaps",
+        "8\u{a0}×\u{a0}8 for the ViT and 4\u{a0}×\u{a0}4 for the ResNet. How far they can be believed: rollout of the ViT, not measured; \
+         Grad-CAM of the ResNet, not measured. Agreement is the rank correlation of the two heatmaps",
         "The models name different classes; Grad-CAM explains circle, rollout no class in particular",
         "Agreement 0.02",
         "Both right",

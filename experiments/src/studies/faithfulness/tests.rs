@@ -96,7 +96,7 @@ fn pictures_say_how_far_they_can_be_believed() {
     let names = Names::of(&found);
     assert_eq!(
         names.believed(vit()),
-        "deletion 0.48 (lower is better) over 32\u{a0}images, better than random: yes, than the centre: cannot be told"
+        "deletion 0.47 (lower is better) over 32\u{a0}images, better than random: yes, than the centre: cannot be told"
     );
     let mut without = investigation();
     without.studies.remove(FaithfulnessStudy::ID);
