@@ -12,7 +12,7 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "data",
     "models",
     "trust",
