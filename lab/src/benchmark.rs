@@ -1,7 +1,7 @@
 //! Sherds as a benchmark of explanations: what a model's answers depend on, and which methods say so.
 
 use archaeo_analysis::attribution::{Attribution, Kind, methods_for};
-use archaeo_analysis::statistics::{Resampling, SignFlipTest};
+use archaeo_analysis::statistics::{Better, Resampling, SignFlipTest};
 use archaeo_experiments::findings::ModelTruth;
 use archaeo_experiments::studies::causal::measure::{ImageTruth, Laboratory, shapes_of};
 use archaeo_experiments::studies::causal::{benchmarked, methods_of, verdict};
@@ -36,15 +36,15 @@ pub struct Benchmarked {
     pub images: Vec<ImageTruth>,
 }
 
-/// Whether an explanation is better than heatmaps that know nothing of the model: `yes`, `no` or `cannot be told`.
+/// Whether an explanation is better than heatmaps that know nothing of the model.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
     /// ID of the method.
     pub method: String,
     /// Than a random one.
-    pub better_than_random: &'static str,
+    pub better_than_random: Better,
     /// Than one of the image's centre.
-    pub better_than_centre: &'static str,
+    pub better_than_centre: Better,
 }
 
 impl Session {

@@ -44,8 +44,9 @@ fn lines(result: &Benchmarked) -> String {
     for score in &found.methods {
         let causal = &score.single_deletion;
         let verdict = verdicts.iter().find(|verdict| verdict.method == score.id);
-        let [random, centre] =
-            verdict.map_or([""; 2], |verdict| [verdict.better_than_random, verdict.better_than_centre]);
+        let [random, centre]: [String; 2] = verdict.map_or_else(Default::default, |verdict| {
+            [verdict.better_than_random, verdict.better_than_centre].map(|better| better.to_string())
+        });
         let line = format!(
             "{:<20} {:>7.3}  {:<16} {:>8.3} {:>7.3} {:>8.3}  {random:<18} {centre}",
             score.id,

@@ -1,7 +1,7 @@
 //! Which explanations say what an answer depends on.
 
 use archaeo_analysis::faithfulness::NEGLIGIBLE;
-use archaeo_analysis::statistics::{Estimate, Measured, SignFlipTest};
+use archaeo_analysis::statistics::{Better, Estimate, Measured, SignFlipTest};
 use archaeo_report::Claim;
 use archaeo_report::document::{
     Block, Column, Figure, Panel, Picture, PictureGrid, PictureRow, Section, Table, Text,
@@ -220,7 +220,7 @@ fn claims(model: ModelName, truth: &ModelTruth, names: &Names) -> Vec<Claim> {
     let (Some(best), Some(random)) = (explanations.first(), random) else { return Vec::new() };
     let the = names.the(model);
     let better = |of: fn(&CausalScore) -> Option<&SignFlipTest>| -> Vec<String> {
-        let chosen = explanations.iter().filter(|score| verdict(of(score)) == "yes");
+        let chosen = explanations.iter().filter(|score| verdict(of(score)) == Better::Yes);
         chosen.map(|score| score.method.clone()).collect()
     };
     let subjects = |better: &[String]| match better.len() {
@@ -234,7 +234,7 @@ fn claims(model: ModelName, truth: &ModelTruth, names: &Names) -> Vec<Claim> {
     let over_centre = better(|score| score.over_centre.as_ref());
     let worse: Vec<String> = explanations
         .iter()
-        .filter(|score| verdict(score.over_random.as_ref()) == "no")
+        .filter(|score| verdict(score.over_random.as_ref()) == Better::No)
         .map(|score| score.method.clone())
         .collect();
     let mut statement = format!(

@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::answers::{logits, probabilities};
+use archaeo_analysis::answers::logits;
 use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, explain_all};
-use archaeo_analysis::faithfulness::{CausalTruth, auroc, important, mass_in_mask, masses};
+use archaeo_analysis::faithfulness::{
+    Asked, CausalTruth, Deletion, Metric, auroc, important, mass_in_mask, masses,
+};
 use archaeo_analysis::{AnalysisError, Keys};
 use archaeo_data::sherds::{Change, Factor, FactorKind, Shape, Sherds, SherdsSplit, Texture};
 use archaeo_data::{Image, Mask, Split};
 use archaeo_models::Classifier;
-use archaeo_random::{Draw, keyed_rng};
 use archaeo_training::images::{preprocess, preprocess_mask, to_tensor};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
-
-/// Shares of the pixels that are deleted, apart from none and all.
-const TENTHS: usize = 9;
 
 /// One model and the generator of the images that it is asked about.
 pub struct Laboratory<'a> {
@@ -206,16 +204,16 @@ impl Laboratory<'_> {
         let contrasts = explain_all(&contrasted, &evidence, &of_runner_up)?;
 
         let factors: Vec<Vec<(Factor, Vec<bool>)>> = indices.iter().map(|&index| self.parts(index)).collect();
-        let mut asked = Vec::new();
+        let mut questions = Vec::new();
         for (place, &index) in indices.iter().enumerate() {
-            asked.extend(factors[place].iter().map(|(factor, _)| (place, vec![factor.removal])));
+            questions.extend(factors[place].iter().map(|(factor, _)| (place, vec![factor.removal])));
             let other = if named[place][0] == labels[place] { named[place][1] } else { named[place][0] };
             let other = self.shapes.get(&other).copied();
-            asked.extend(
+            questions.extend(
                 Question::ALL.map(|question| (place, self.changes(question, index, other, &drawn[place].1))),
             );
         }
-        let mut answers = self.answers(indices, &asked).into_iter();
+        let mut answers = self.answers(indices, &questions).into_iter();
 
         let mut cases = Vec::new();
         for place in 0..indices.len() {
@@ -251,7 +249,19 @@ impl Laboratory<'_> {
             });
         }
         let contrasts: BTreeMap<usize, Vec<Heatmap>> = depends.into_iter().zip(contrasts).collect();
-        self.score(indices, &images, &factors, &mut cases, &contrasts);
+        let asked = Asked {
+            evidence: &evidence,
+            targets: &of_class,
+            methods: &self.methods,
+            heatmaps: &heatmaps,
+            masks: &[],
+        };
+        let deletions: Vec<Vec<f64>> = Deletion
+            .measure(&asked)?
+            .into_iter()
+            .map(|scores| scores.into_iter().map(|score| score.value.unwrap_or(f64::NAN)).collect())
+            .collect();
+        self.score(indices, &factors, &mut cases, &contrasts, &deletions);
         Ok(cases)
     }
 
@@ -327,10 +337,10 @@ impl Laboratory<'_> {
     fn score(
         &self,
         indices: &[usize],
-        images: &[Image],
         factors: &[Vec<(Factor, Vec<bool>)>],
         cases: &mut [Case],
         contrasts: &BTreeMap<usize, Vec<Heatmap>>,
+        deletions: &[Vec<f64>],
     ) {
         let side = self.model.card().preprocessing.image_size;
         // Methods that call the same factors important ask the same.
@@ -348,10 +358,8 @@ impl Laboratory<'_> {
         for (place, case) in cases.iter().enumerate() {
             let truth = case.truth.causal();
             let mut object = vec![false; side * side];
-            for (factor, mask) in
-                case.truth.factors.iter().zip(&case.masks).filter(|(of, _)| of.kind.is_of_object())
-            {
-                let _ = factor;
+            let parts = case.truth.factors.iter().zip(&case.masks);
+            for (_, mask) in parts.filter(|(factor, _)| factor.kind.is_of_object()) {
                 object.iter_mut().zip(mask).for_each(|(inside, part)| *inside |= part);
             }
             let of_method = |(method, heatmap): (usize, &Heatmap)| {
@@ -368,7 +376,7 @@ impl Laboratory<'_> {
                     lost: false,
                     auroc: auroc(&resized, &object)?,
                     mass: mass_in_mask(&resized, &object),
-                    deletion: self.deletion(indices[place], &images[place], &resized, case.truth.class),
+                    deletion: deletions[method][place],
                 };
                 let unimportant = important.iter().map(|important| !important).collect();
                 Some((scores, ask(place, unimportant), ask(place, important)))
@@ -386,30 +394,6 @@ impl Laboratory<'_> {
             };
             case.truth.methods = found.map(|found| found.into_iter().map(scored).collect());
         }
-    }
-
-    /// Deletion (Petsiuk et al., 2018, section 3.3): the area under the class's probability over the share of pixels that are set
-    /// to the mean colour, the hottest first, in tenths. Equally hot ones follow one another in random order.
-    fn deletion(&self, index: usize, image: &Image, heatmap: &Heatmap, class: usize) -> f64 {
-        let mut rng = keyed_rng(self.seed, "deletion", index as u64, 0);
-        let mut order: Vec<(usize, f32)> = (0..heatmap.values.len()).map(|at| (at, rng.unit())).collect();
-        let value = |at: usize| heatmap.values[at];
-        order.sort_by(|a, b| value(b.0).total_cmp(&value(a.0)).then(a.1.total_cmp(&b.1)));
-        let mean = self.model.card().preprocessing.mean.map(|value| (value * 255.0).round() as u8);
-        let deleted = |tenths: usize| {
-            let mut pixels = image.pixels().to_vec();
-            for (at, _) in &order[..order.len() * tenths / (TENTHS + 1)] {
-                pixels[3 * at..3 * at + 3].copy_from_slice(&mean);
-            }
-            Image::new(image.width(), image.height(), pixels)
-        };
-        let altered: Vec<Image> = (0..=TENTHS + 1).map(deleted).collect();
-        let curve = self.logits(&altered).into_iter().map(|logits| {
-            let classes = logits.len();
-            probabilities(&logits, classes)[class]
-        });
-        let curve: Vec<f64> = curve.collect();
-        curve.windows(2).map(|pair| f64::midpoint(pair[0], pair[1])).sum::<f64>() / (TENTHS + 1) as f64
     }
 }
 

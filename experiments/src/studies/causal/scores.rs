@@ -2,7 +2,7 @@
 
 use archaeo_analysis::attribution::{Attribution, Kind};
 use archaeo_analysis::statistics::{
-    DEFAULT_LEVEL, Measured, Resampling, SignFlipTest, benjamini_hochberg, mean_t, rank_coefficient,
+    Better, DEFAULT_LEVEL, Measured, Resampling, SignFlipTest, benjamini_hochberg, mean_t, rank_coefficient,
     sign_flip_test, wilson,
 };
 use archaeo_data::sherds::FactorKind;
@@ -188,14 +188,9 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     sum / n as f64
 }
 
-/// Whether a method is better than the baseline of a test: `yes`, `no`, or `cannot be told`.
-pub fn verdict(test: Option<&SignFlipTest>) -> &'static str {
-    use archaeo_report::evidence::{Side, tested};
-    match test.map(|test| tested(&test.difference, test.p_value)) {
-        Some(Side::Above) => "yes",
-        Some(Side::Below) => "no",
-        Some(Side::Undecided) | None => "cannot be told",
-    }
+/// Whether a method is better than the baseline of a test.
+pub fn verdict(test: Option<&SignFlipTest>) -> Better {
+    test.map_or(Better::CannotBeTold, |test| Better::of(&test.difference, test.p_value))
 }
 
 #[cfg(test)]
@@ -257,8 +252,8 @@ mod tests {
             let score: &CausalScore = &found.methods[place];
             [score.over_random.as_ref(), score.over_centre.as_ref()].map(verdict)
         };
-        assert_eq!(verdicts(0), ["yes", "yes"]);
-        assert_eq!(verdicts(1), ["yes", "cannot be told"]);
+        assert_eq!(verdicts(0), [Better::Yes; 2]);
+        assert_eq!(verdicts(1), [Better::Yes, Better::CannotBeTold]);
         assert!(found.methods[2].over_random.is_none() && found.methods[2].baseline);
         assert!(found.agreement.mask_and_causal.reason().is_some(), "two explanations have no ranking");
         let kinds: Vec<(FactorKind, f64, f64)> =
