@@ -173,7 +173,7 @@ pub enum Command {
     Ablate(Ablate),
     /// Which explanations say what a model's answers depend on
     Benchmark(Benchmark),
-    /// What popular implementations would say of a model in place of the papers
+    /// Where popular implementations depart from the papers
     Audit(Audit),
     /// Look at a data set: classes, counts, sizes, what is wrong with it
     Data(Data),

@@ -40,6 +40,8 @@ pub struct AttentionOptions {
     pub by_class: bool,
     /// Whether artefact tokens are found, and everything is computed after replacing them.
     pub registers_test: bool,
+    /// Whether the heatmaps of all images are kept, for [`Attended::maps`] and an export.
+    pub keep_maps: bool,
 }
 
 impl Default for AttentionOptions {
@@ -52,6 +54,7 @@ impl Default for AttentionOptions {
             convention: DistanceConvention::Renormalised,
             by_class: false,
             registers_test: false,
+            keep_maps: true,
         }
     }
 }
@@ -131,6 +134,10 @@ impl Session {
             let reason = "artefact tokens can be replaced for rollout alone".to_owned();
             return Err(LabError::Method { id: options.methods.join(","), reason });
         }
+        if options.registers_test && options.rollout != RolloutOptions::USUAL {
+            let reason = "artefact tokens can be replaced for its usual form alone: leave out --fusion, --discard and --start-layer";
+            return Err(LabError::Method { id: "rollout".into(), reason: reason.into() });
+        }
         let artefacts = options.registers_test.then(|| self.artefacts(opened)).transpose()?;
         let replacement = artefacts.as_ref().and_then(|(_, replacement)| replacement.as_ref());
         let seen = self.see(opened, options, &layers, &methods, replacement)?;
@@ -178,6 +185,9 @@ impl Session {
                     self.observe(opened, options, layers, &pixels, batch, replacement, class, &mut seen)?
                 }
                 false => self.look(opened, options, layers, methods, &pixels, batch, class, &mut seen)?,
+            }
+            if !options.keep_maps {
+                seen.maps.iter_mut().for_each(Vec::clear);
             }
             work.advance(batch.len());
         }

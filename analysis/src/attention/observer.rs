@@ -217,7 +217,9 @@ impl Probe for Observer<'_> {
         let [rows, columns] = site.grid;
         let heads = sums.heads;
         let of_head = |(image, head): (usize, usize)| {
-            Heatmap::new(rows, columns, sums.read(image, head)[site.prefix.count()..].to_vec())
+            // Not `Heatmap::new`: whether the pass was finite is for `ObservedAttention::is_finite` to say.
+            let values = sums.read(image, head)[site.prefix.count()..].to_vec();
+            Heatmap { height: rows, width: columns, values }
         };
         let read = images.flat_map(|image| (0..heads).map(move |head| (image, head))).map(of_head);
         let (divergences, read) = (divergences.collect(), read.collect());

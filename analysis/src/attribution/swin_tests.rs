@@ -111,7 +111,9 @@ fn every_head_of_every_stage_is_taken_away() {
         let mut probe = Silenced(ablated.layer, ablated.head);
         let logits = logits(&model, images.clone(), &mut probe);
         let losses = Predictions::new(&logits, 5, &labels).unwrap().nll();
-        assert_eq!(ablated.answers.losses, losses, "layer {}, head {}", ablated.layer, ablated.head);
+        for (resumed, whole) in ablated.answers.losses.iter().zip(&losses) {
+            assert!((resumed - whole).abs() < 1e-5, "layer {}, head {}", ablated.layer, ablated.head);
+        }
     }
     let gradients = gradient_importance(&model, images, &labels).unwrap();
     assert_eq!(gradients.iter().map(Vec::len).collect::<Vec<_>>(), HEADS);

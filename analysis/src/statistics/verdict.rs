@@ -59,6 +59,8 @@ pub fn sign_flip_family(pairs: &[(&[f64], &[f64])], resampling: &Resampling) -> 
 
 #[cfg(test)]
 mod tests {
+    use archaeo_random::{Draw, keyed_rng};
+
     use super::*;
     use crate::statistics::DEFAULT_LEVEL;
 
@@ -87,8 +89,9 @@ mod tests {
     /// 40 comparisons without a difference: unadjusted, about two are called better or worse.
     #[test]
     fn a_family_is_adjusted_as_a_whole() {
-        let sample = |stream: usize| -> Vec<f64> {
-            (0..24).map(|i| ((i * 7919 + stream * 104_729 + i * i * 31) % 1009) as f64 / 1009.0).collect()
+        let sample = |stream: u64| -> Vec<f64> {
+            let mut rng = keyed_rng(0, "no difference", stream, 0);
+            (0..24).map(|_| f64::from(rng.unit())).collect()
         };
         let samples: Vec<Vec<f64>> = (0..80).map(sample).collect();
         let pairs: Vec<(&[f64], &[f64])> =

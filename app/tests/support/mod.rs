@@ -24,7 +24,7 @@ pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tin
 pub const VIT_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny-vit.toml");
 
 /// Every command and command below one.
-pub const COMMANDS: [&str; 19] = [
+pub const COMMANDS: [&str; 20] = [
     "",
     "excavate",
     "train",
@@ -35,6 +35,7 @@ pub const COMMANDS: [&str; 19] = [
     "attack",
     "ablate",
     "benchmark",
+    "audit",
     "data",
     "models",
     "models show",

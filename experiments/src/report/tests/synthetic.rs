@@ -8,6 +8,7 @@ use archaeo_analysis::statistics::{
     AnswerAgreement, Better, DEFAULT_LEVEL, Estimate, Measured, RankCorrelation, RankTrend, SignFlipTest,
     proportion_difference, wilson, wilson_of_family,
 };
+use archaeo_data::sherds::FactorKind;
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
 use archaeo_training::EpochRecord;
@@ -18,6 +19,7 @@ use archaeo_store::run_folder::Build;
 
 use crate::findings::*;
 use crate::report::Names;
+use crate::studies::causal::measure::Question;
 use crate::studies::made_up::agreement;
 pub(crate) use crate::studies::made_up::estimate;
 use crate::studies::*;
@@ -121,6 +123,7 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
     found.insert::<AttacksStudy>(&attacks(models));
     found.insert::<ErrorsStudy>(&errors(models));
     found.insert::<FaithfulnessStudy>(&faithfulness(models));
+    found.insert::<CausalStudy>(&causal(models));
     found.insert::<LocalisationStudy>(&localisation(models));
     found.insert::<ShapeBiasStudy>(&shape_bias(models));
     let not_applicable = [AttentionStudy::ID, HeadsStudy::ID]
@@ -878,4 +881,61 @@ fn localisation(models: &[ModelName]) -> LocalisationFindings {
         }
     }
     LocalisationFindings { n: 500, left_out: 0, object_share: estimate(0.22, 0.008, 500), methods }
+}
+
+/// Chefer's relevance, or Grad-CAM for a CNN, knows what the answers depend on; saliency does not.
+fn causal(models: &[ModelName]) -> CausalFindings {
+    const IMAGES: usize = 96;
+    let score = |id: &str, title: &str, baseline: bool, single_deletion: f64, gained: [f64; 2]| {
+        let [over_random, over_centre] =
+            gained.map(|difference| (!baseline).then(|| paired(difference, 0.05, 0.001)));
+        CausalScore {
+            id: id.into(),
+            method: title.into(),
+            baseline,
+            single_deletion: estimate(single_deletion, 0.04, IMAGES),
+            contrastivity: estimate(single_deletion / 2.0, 0.05, IMAGES),
+            independence: estimate(0.5, 0.05, IMAGES).into(),
+            preserved: share(50, IMAGES),
+            lost: share(40, IMAGES),
+            auroc: estimate(0.6, 0.02, IMAGES),
+            mass: estimate(0.3, 0.02, IMAGES),
+            deletion: estimate(0.4, 0.03, IMAGES),
+            over_random,
+            over_centre,
+        }
+    };
+    let agree = |value: f64| Measured::Known(estimate(value, 0.2, IMAGES));
+    let of_model = |model: ModelName| ModelTruth {
+        n: IMAGES - 2,
+        left_out: 2,
+        accuracy: share(84, IMAGES),
+        kinds: vec![KindEffect {
+            kind: FactorKind::Interior,
+            share: 0.12,
+            effect: estimate(4.1, 0.5, IMAGES),
+            negligible: 0.05,
+        }],
+        changes: vec![ChangeEffect {
+            change: Question::Object,
+            effect: estimate(6.0, 0.6, IMAGES),
+            kept: share(9, IMAGES),
+        }],
+        methods: vec![
+            match model == cnn() {
+                true => score("grad-cam", "Grad-CAM", false, 0.5, [0.4, 0.2]),
+                false => score("chefer", "Attention relevance", false, 0.5, [0.4, 0.2]),
+            },
+            score("saliency", "saliency", false, -0.1, [-0.2, -0.4]),
+            score("centre", "centre", true, 0.3, [0.0; 2]),
+            score("random", "random", true, 0.1, [0.0; 2]),
+        ],
+        agreement: ScoreAgreement {
+            mask_and_causal: agree(0.6),
+            deletion_and_causal: agree(0.4),
+            mask_and_deletion: agree(0.5),
+        },
+        shown: None,
+    };
+    CausalFindings { images: IMAGES, models: each(models, of_model) }
 }

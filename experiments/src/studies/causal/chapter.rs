@@ -237,13 +237,14 @@ fn claims(model: ModelName, truth: &ModelTruth, names: &Names) -> Vec<Claim> {
         .filter(|score| verdict(score.over_random.as_ref()) == Better::No)
         .map(|score| score.method.clone())
         .collect();
-    let mut statement = format!(
-        "Of what {the} depends on, {} shown to know more than a random heatmap, and {} shown to know more than the image's centre.",
+    let mut statement = capitalised(&format!(
+        "{} shown to rank the parts of an image by their effect on {the} better than a random heatmap, and {} shown to do so better \
+         than the image's centre.",
         subjects(&over_random),
         subjects(&over_centre)
-    );
+    ));
     if !worse.is_empty() {
-        statement += &format!(" A random heatmap knows more than {}.", listed(&worse));
+        statement += &format!(" A random heatmap ranks them better than {}.", listed(&worse));
     }
     let evidence = format!(
         "Single deletion over {}: best {} {}; random {}; null 0, a heatmap whose mass has nothing to do with the effect.",

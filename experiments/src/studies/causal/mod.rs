@@ -4,6 +4,8 @@ mod chapter;
 pub mod findings;
 pub mod measure;
 mod scores;
+#[cfg(test)]
+mod tests;
 
 use archaeo_analysis::attribution::{Attribution, Cost, Kind, methods_for};
 use archaeo_analysis::statistics::Resampling;
