@@ -172,6 +172,25 @@ impl Probe for BlockRecorder {
     }
 }
 
+/// Keeps the output of the last block of each stage of a convolutional network, and that of its stem.
+#[derive(Debug, Default)]
+pub struct StageRecorder {
+    /// One entry per stage: where, and the feature map `[batch, channels, height, width]`.
+    pub stages: Vec<(FeatureSite, Tensor<4>)>,
+}
+
+impl Probe for StageRecorder {
+    fn wants_attention(&self, _: &AttentionSite) -> bool {
+        false
+    }
+
+    fn features(&mut self, site: &FeatureSite, map: Tensor<4>) -> Tensor<4> {
+        self.stages.retain(|(kept, _)| kept.stage != site.stage);
+        self.stages.push((*site, map.clone()));
+        map
+    }
+}
+
 /// Puts something else in the place of one head's output.
 #[derive(Clone, Debug)]
 pub struct HeadReplacement {

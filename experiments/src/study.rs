@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use archaeo_analysis::statistics::Estimate;
 use archaeo_report::Claim;
-use archaeo_report::document::{Section, Text};
+use archaeo_report::document::{Block, Section, Text};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,6 +52,8 @@ pub struct Chapter {
     pub facts: Vec<(String, Text)>,
     /// What was looked at, where that is a sample: its name and number of images, such as (`head ablation`, 400).
     pub sample: Option<(&'static str, usize)>,
+    /// A figure for the top of the report, before everything else.
+    pub frontispiece: Option<Block>,
     /// One estimate of each kind, under the name of its quantity: how its interval was computed goes into the method.
     pub intervals: Vec<(&'static str, Estimate)>,
 }
@@ -66,6 +68,7 @@ impl Chapter {
             limitations: Vec::new(),
             facts: Vec::new(),
             sample: None,
+            frontispiece: None,
             intervals: Vec::new(),
         }
     }

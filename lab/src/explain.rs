@@ -354,15 +354,7 @@ fn each_head(maps: &AttentionMaps, layer: usize, image: usize) -> Vec<Heatmap> {
 
 /// Mean over heads of what the read tokens receive, layer by layer.
 fn each_layer(maps: &AttentionMaps, image: usize) -> Vec<Heatmap> {
-    let mean = |layer: usize| {
-        let heads = each_head(maps, layer, image);
-        let [rows, columns] = [heads[0].height, heads[0].width];
-        let at = |place: usize| {
-            heads.iter().map(|map| f64::from(map.values[place])).sum::<f64>() / heads.len() as f64
-        };
-        Heatmap::new(rows, columns, (0..rows * columns).map(|place| at(place) as f32).collect())
-    };
-    (0..maps.layers.len()).map(mean).collect()
+    (0..maps.layers.len()).map(|layer| maps.mean_readout_map(layer, image)).collect()
 }
 
 /// The classes of the largest probabilities; of equal ones the first come first.

@@ -138,6 +138,8 @@ fn document(investigation: &Investigation) -> Result<Document, ReportError> {
     let limitations = limitations::section(investigation, &chapters);
     let provenance = provenance::section(investigation, &chapters);
 
+    let pictures: Vec<Block> =
+        chapters.iter_mut().filter_map(|(_, chapter)| chapter.frontispiece.take()).collect();
     let (mut opening, mut summary, mut told) = (Vec::new(), Vec::new(), Vec::new());
     for (study, chapter) in &mut chapters {
         let mut section = std::mem::replace(&mut chapter.section, Section::empty());
@@ -151,6 +153,9 @@ fn document(investigation: &Investigation) -> Result<Document, ReportError> {
                 told.push(section);
             }
         }
+    }
+    if !pictures.is_empty() {
+        opening.insert(0, Section { id: "glance", title: "At a glance", blocks: pictures });
     }
     let mut sections = opening;
     sections.extend([

@@ -549,7 +549,12 @@ fn comparisons(models: &[ModelName]) -> ComparisonFindings {
             heatmaps: heatmaps("comparison", i, models),
         }
     };
+    let layer = |model: ModelName, place: usize| LayerShown {
+        layer: by_kind(model, format!("layer {place}"), format!("stage {place}")),
+        shown: HeatmapShown { grid: [8, 8], picture: format!("pictures/depth-{model}-{place:02}.png") },
+    };
     ComparisonFindings {
+        depth: each(models, |model| (1..=4).map(|place| layer(model, place)).collect()),
         selection: "Drawn by seed: half at random, half where the models disagree".into(),
         items: (0..50).map(item).collect(),
         methods: each(models, |model| by_kind(model, "rollout", "Grad-CAM").to_owned()),

@@ -2,18 +2,23 @@
 
 use archaeo_analysis::statistics::Measured;
 use archaeo_plot::{Axis, Histogram, HistogramGroup, Scale};
-use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
-use archaeo_report::numbers::{Unit, count, counted, decimal, p_value};
+use archaeo_report::document::{
+    Block, Column, Figure, Panel, Picture, PictureGrid, PictureRow, Section, Table, Text,
+};
+use archaeo_report::numbers::{Unit, count, counted, decimal, p_value, percent};
 
 use super::ComparisonsStudy;
 use super::claims::{FEW_PAIRS, claims, heatmaps_of};
-use super::findings::{ComparisonFindings, HeatmapAgreement};
+use super::findings::{ComparisonFindings, HeatmapAgreement, LayerShown};
 use super::shown::gallery;
 use crate::findings::Investigation;
 use crate::report::Names;
 use crate::report::method::definition;
+use crate::report::names::{capitalised, class_name};
+use crate::report::shown::heat_legend;
 use crate::studies::{AccuracyStudy, LocalisationStudy};
 use crate::study::{Chapter, Study};
+use crate::subjects::ModelName;
 
 pub(super) fn chapter(
     findings: &ComparisonFindings,
@@ -27,8 +32,58 @@ pub(super) fn chapter(
     Chapter {
         definitions: definitions(names),
         limitations: limitations(findings, investigation, names),
+        frontispiece: frontispiece(findings, &investigation.data.classes, names),
         ..Chapter::new(section, claims(findings, names))
     }
+}
+
+/// One image through every layer of every model.
+fn frontispiece(findings: &ComparisonFindings, classes: &[String], names: &Names) -> Option<Block> {
+    let item = findings.items.first()?;
+    if findings.depth.values().all(Vec::is_empty) {
+        return None;
+    }
+    let row = |(model, layers): (ModelName, &Vec<LayerShown>)| {
+        let the = names.the(model);
+        let of_layer = |layer: &LayerShown| {
+            let alt = format!("{} of {the} over image {}", layer.layer, item.index);
+            Picture::new(&layer.shown.picture, capitalised(&alt)).labelled(&layer.layer)
+        };
+        let whole = item.heatmaps.get(model).zip(findings.methods.get(model)).map(|(shown, method)| {
+            let alt = format!("{} of {the} over image {}", capitalised(method), item.index);
+            Picture::new(&shown.picture, alt).labelled(method)
+        });
+        let said = item.predictions.get(model).map_or_else(String::new, |&(class, probability)| {
+            let verdict = if class == item.label { "correct" } else { "wrong" };
+            format!(": “{}”, {}, {verdict}", class_name(classes, class), percent(probability))
+        });
+        PictureRow {
+            name: format!("{}{said}", names.bare(model)),
+            pictures: layers.iter().map(of_layer).chain(whole).collect(),
+        }
+    };
+    let label = class_name(classes, item.label);
+    let image = PictureRow {
+        name: format!("Image {}, “{label}”", item.index),
+        pictures: vec![Picture::new(&item.picture, format!("Image {} of class {label}", item.index))],
+    };
+    let grid = PictureGrid {
+        columns: None,
+        rows: std::iter::once(image).chain(findings.depth.iter().map(row)).collect(),
+        legend: Some(heat_legend("Maps")),
+    };
+    Some(Block::Figure(Figure {
+        title: "One image through every layer.".into(),
+        caption: format!(
+            "The first image of “{}”, whatever the models make of it. Transformers: the attention that what is read pays to the patches, mean \
+             over heads. Convolutional networks: the mean size of the features after each stage. Last, the model's explanation, which is \
+             compared and tested below; a layer's map shows what is there, not what decides. Each map has its own scale.",
+            ComparisonsStudy::TITLE
+        )
+        .into(),
+        panels: vec![Panel::Pictures(grid)],
+        data: None,
+    }))
 }
 
 fn definitions(names: &Names) -> Vec<(String, Text)> {

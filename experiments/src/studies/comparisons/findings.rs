@@ -17,6 +17,18 @@ pub struct ComparisonFindings {
     pub methods: ByModel<String>,
     /// Every two models' heatmaps.
     pub pairs: Vec<HeatmapAgreement>,
+    /// The first of the pictures through every layer of each model.
+    #[serde(default)]
+    pub depth: ByModel<Vec<LayerShown>>,
+}
+
+/// What one layer of a model makes of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerShown {
+    /// Name of the layer, counted from 1.
+    pub layer: String,
+    /// Attention of what is read to the patches, mean over heads, or mean absolute features.
+    pub shown: HeatmapShown,
 }
 
 /// The heatmaps of two models.

@@ -2,6 +2,7 @@
 
 mod chapter;
 mod claims;
+mod depth;
 pub mod findings;
 mod shown;
 #[cfg(test)]
@@ -10,10 +11,13 @@ mod tests;
 use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{Evidence, Heatmap, rank_correlation};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, Resampling, mean_t, pairing_test};
+use archaeo_data::Image;
 use archaeo_training::evaluate::Evaluation;
 use serde::{Deserialize, Serialize};
 
-use self::findings::{Agreement, AgreementGroup, Comparison, ComparisonFindings, HeatmapAgreement, Spread};
+use self::findings::{
+    Agreement, AgreementGroup, Comparison, ComparisonFindings, HeatmapAgreement, LayerShown, Spread,
+};
 use crate::findings::{HeatmapShown, Investigation};
 use crate::options::Options;
 use crate::report::Names;
@@ -47,6 +51,7 @@ impl Study for ComparisonsStudy {
     const ID: &'static str = "comparisons";
     const TITLE: &'static str = "Explanations compared";
     const QUESTION: &'static str = "what {it} looks at";
+    const SCHEMA: u32 = 2;
     type Options = ComparisonsOptions;
     type Record = Explained;
     type Findings = ComparisonFindings;
@@ -75,7 +80,11 @@ impl Study for ComparisonsStudy {
                 let (name, seen) = (picture_name(batch.indices[i]), &batch.samples[i].image);
                 let picture = is_first.then(|| scene.save(&name, &panel(seen, PANEL)?));
                 let shown = scene.save_heatmap(&format!("{name}-{}", unit.model), seen, &heatmap)?;
-                Ok(Explained { heatmap, shown, picture: picture.transpose()? })
+                let first = unit.images.first() == Some(&batch.indices[i]);
+                let depth =
+                    first.then(|| through_layers(scene, unit.model, &evidence, i, seen)).transpose()?;
+                let depth = depth.unwrap_or_default();
+                Ok(Explained { heatmap, shown, picture: picture.transpose()?, depth })
             };
             heatmaps.into_iter().enumerate().map(record).collect()
         }))
@@ -138,7 +147,10 @@ impl Study for ComparisonsStudy {
             let known = compared.iter().filter_map(|pair| pair.agreement().known().copied());
             Ok(HeatmapAgreement { models: *models, constant, agreement, spread: spread(known.collect()) })
         };
+        let depth = (explained.iter())
+            .map(|(model, of)| (model, of.first().map(|first| first.depth.clone()).unwrap_or_default()));
         Ok(ComparisonFindings {
+            depth: depth.collect(),
             selection,
             items,
             methods: scene
@@ -163,6 +175,24 @@ pub struct Explained {
     shown: HeatmapShown,
     /// The image as the first model sees it.
     picture: Option<String>,
+    /// Of the first image: every layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    depth: Vec<LayerShown>,
+}
+
+/// Draws what every layer of a model makes of one image.
+fn through_layers(
+    scene: &Scene,
+    model: ModelName,
+    evidence: &Evidence,
+    image: usize,
+    seen: &Image,
+) -> Result<Vec<LayerShown>, StudyError> {
+    let shown = |(place, (layer, map)): (usize, (String, Heatmap))| {
+        let picture = scene.save_heatmap(&format!("depth-{model}-{:02}", place + 1), seen, &map)?;
+        Ok(LayerShown { layer, shown: picture })
+    };
+    depth::layers(evidence, image)?.into_iter().enumerate().map(shown).collect()
 }
 
 fn picture_name(index: usize) -> String {

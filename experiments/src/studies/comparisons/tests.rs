@@ -91,6 +91,7 @@ fn found(models: usize) -> ComparisonFindings {
         spread: Some(Spread { median: 0.2, lower: 0.1, upper: 0.3 }),
     };
     ComparisonFindings {
+        depth: ByModel::default(),
         selection: "20 images of the test split, drawn at random".into(),
         items: (0..20).map(item).collect(),
         methods: each(models, |place| ["rollout", "Grad-CAM"][place % 2].to_owned()),
@@ -282,4 +283,24 @@ fn nothing_explained_is_told_without_a_panic() {
         });
         assert!(!everything(chapter_of(models, &found)).contains("NaN"));
     }
+}
+
+#[test]
+fn one_image_through_every_layer_of_every_model_opens_the_report() {
+    let found = crate::report::tests::synthetic::investigation();
+    let page = crate::report::tests::markdown(&found);
+    let [glance, trust] = ["## At a glance", "## Can it be trusted"].map(|title| page.find(title).unwrap());
+    assert!(glance < trust);
+    let glance = &page[glance..trust];
+    for (model, layers) in [("vit", "layer"), ("cnn", "stage")] {
+        let pictures: Vec<usize> =
+            (1..=4).filter_map(|place| glance.find(&format!("depth-{model}-{place:02}.png"))).collect();
+        assert!(pictures.len() == 4 && pictures.is_sorted(), "{model}: {glance}");
+        assert!(glance.contains(layers), "{glance}");
+    }
+    let mut without = found.findings::<ComparisonsStudy>().unwrap().unwrap();
+    without.depth = ByModel::default();
+    let mut found = found;
+    found.insert::<ComparisonsStudy>(&without);
+    assert!(!crate::report::tests::markdown(&found).contains("At a glance"));
 }
