@@ -12,12 +12,13 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 14] = [
     "data",
     "models",
     "trust",
     "accuracy",
     "attention",
+    "atlas",
     "comparisons",
     "heads",
     "attacks",

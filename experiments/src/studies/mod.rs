@@ -2,6 +2,7 @@
 //! says so (`chapter.rs`, `claims.rs`).
 
 mod accuracy;
+mod atlas;
 mod attacks;
 mod attention;
 pub mod causal;
@@ -23,6 +24,7 @@ mod trust;
 use crate::study::{AnyStudy, study};
 
 pub use accuracy::{AccuracyStudy, model_scores};
+pub use atlas::{AtlasOptions, AtlasStudy};
 pub use attacks::AttacksStudy;
 pub use attention::AttentionStudy;
 pub use causal::{CausalOptions, CausalStudy};
@@ -41,6 +43,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<AccuracyStudy>(),
     study::<SeedsStudy>(),
     study::<AttentionStudy>(),
+    study::<AtlasStudy>(),
     study::<ComparisonsStudy>(),
     study::<HeadsStudy>(),
     study::<AttacksStudy>(),
@@ -54,6 +57,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
 /// What the studies find.
 pub mod findings {
     pub use super::accuracy::findings::*;
+    pub use super::atlas::findings::*;
     pub use super::attacks::findings::*;
     pub use super::attention::findings::*;
     pub use super::causal::findings::*;

@@ -3,6 +3,7 @@
 //! That of two models, a ViT and a ResNet, has counts that fit together.
 
 use archaeo_analysis::ablation::Branch;
+use archaeo_analysis::attention::{HeadCriteria, HeadHalf, HeadLabel, Measure};
 use archaeo_analysis::faithfulness::Gain;
 use archaeo_analysis::statistics::{
     AnswerAgreement, Better, DEFAULT_LEVEL, Estimate, Measured, RankCorrelation, RankTrend, SignFlipTest,
@@ -126,12 +127,13 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
     found.insert::<CausalStudy>(&causal(models));
     found.insert::<LocalisationStudy>(&localisation(models));
     found.insert::<ShapeBiasStudy>(&shape_bias(models));
-    let not_applicable = [AttentionStudy::ID, HeadsStudy::ID]
+    let not_applicable = [AttentionStudy::ID, AtlasStudy::ID, HeadsStudy::ID]
         .map(|id| (id.into(), "no model here has attention heads".into()));
     match with_attention.as_slice() {
         [] => found.not_applicable.extend(not_applicable),
         some => {
             found.insert::<AttentionStudy>(&each(some, attention));
+            found.insert::<AtlasStudy>(&each(some, atlas));
             found.insert::<HeadsStudy>(&each(some, heads));
         }
     }
@@ -567,6 +569,39 @@ fn comparisons(models: &[ModelName]) -> ComparisonFindings {
                 agreement: agreement(0.21, 0.13, 0.0004),
             })
             .collect(),
+    }
+}
+
+fn atlas(model: ModelName) -> AtlasFindings {
+    let half = || {
+        let measure = |value, null| Measure { value: Some(value), null: Some(null) };
+        let criteria = HeadCriteria {
+            positional: measure(0.2, 0.1),
+            distance: measure(0.4, 1.0),
+            sink: measure(0.1, 0.02),
+            edge: measure(0.1, 0.0),
+            orientation: measure(0.0, 0.0),
+            colour: measure(0.1, 0.0),
+            object: measure(0.2, 0.2),
+            entropy: measure(0.7, 1.0),
+        };
+        HeadHalf { criteria, class: measure(0.05, 0.04) }
+    };
+    let head = |place: usize| {
+        let (layer, head) = (place / HEADS + 1, place % HEADS + 1);
+        HeadRole {
+            layer,
+            head,
+            label: HeadLabel::Local,
+            first: half(),
+            second: half(),
+            picture: format!("pictures/atlas-{model}-{layer}-{head}.png"),
+        }
+    };
+    AtlasFindings {
+        n: 64,
+        heads: (0..6 * HEADS).map(head).collect(),
+        roles: Roles { confirmed: 24, heads: 24, shuffled: 20.5, adjusted_p: 0.01 },
     }
 }
 
