@@ -52,7 +52,7 @@ pub struct Chapter {
     pub facts: Vec<(String, Text)>,
     /// What was looked at, where that is a sample: its name and number of images, such as (`head ablation`, 400).
     pub sample: Option<(&'static str, usize)>,
-    /// A figure for the top of the report, before everything else.
+    /// A figure for the top of the report, after what opens it.
     pub frontispiece: Option<Block>,
     /// One estimate of each kind, under the name of its quantity: how its interval was computed goes into the method.
     pub intervals: Vec<(&'static str, Estimate)>,

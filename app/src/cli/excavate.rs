@@ -25,7 +25,7 @@ pub struct Excavate {
         long_help = "Images to investigate; by default sherds, unless one of the given models was trained on other data."
     )]
     pub data: Option<String>,
-    /// Folder for the results; the same folder resumes an interrupted run
+    /// Folder for the results; resumes an interrupted run
     #[arg(long, value_name = "DIR", default_value = "archaeo-out")]
     pub out: PathBuf,
     /// Short training and small samples: a first look
@@ -111,7 +111,7 @@ pub struct Excavate {
         long_help = "A TOML file, or a name that `archaeo configs` lists: how to train, and how much each study looks at."
     )]
     pub config: Option<PathBuf>,
-    /// Override one entry of the configuration, such as epochs=5
+    /// Override one entry, such as epochs=5
     #[arg(
         long = "set",
         value_name = "KEY=VALUE",

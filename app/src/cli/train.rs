@@ -28,7 +28,7 @@ pub struct Train {
     /// Override one entry of the recipe, such as epochs=5
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Run folder; the same folder resumes an interrupted run
+    /// Run folder; resumes an interrupted run
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Number of runs with different seeds

@@ -154,8 +154,9 @@ fn document(investigation: &Investigation) -> Result<Document, ReportError> {
             }
         }
     }
+    // Whether a model can be trusted comes before everything else.
     if !pictures.is_empty() {
-        opening.insert(0, Section { id: "glance", title: "At a glance", blocks: pictures });
+        opening.push(Section { id: "glance", title: "At a glance", blocks: pictures });
     }
     let mut sections = opening;
     sections.extend([

@@ -13,7 +13,7 @@ use crate::findings::{Investigation, LayerAttention};
 use crate::studies::*;
 
 /// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts and data.
-const PICTURES: usize = 50 * 3 + 9 * 3 + 4 * 2 * 3 + (1 + 6 * 4) + 2 * 2 + 6;
+const PICTURES: usize = 50 * 3 + 9 * 3 + 4 * 2 * 3 + (1 + 6 * 4) + 2 * 2 + 6 + (1 + 2 * 5) + 6 * 4;
 
 /// Elements that have no end tag in HTML.
 const VOID: [&str; 5] = ["meta", "img", "input", "br", "hr"];

@@ -286,12 +286,13 @@ fn nothing_explained_is_told_without_a_panic() {
 }
 
 #[test]
-fn one_image_through_every_layer_of_every_model_opens_the_report() {
+fn one_image_through_every_layer_of_every_model_follows_the_verdict() {
     let found = crate::report::tests::synthetic::investigation();
     let page = crate::report::tests::markdown(&found);
-    let [glance, trust] = ["## At a glance", "## Can it be trusted"].map(|title| page.find(title).unwrap());
-    assert!(glance < trust);
-    let glance = &page[glance..trust];
+    let titles = ["## Can it be trusted", "## At a glance", "## What was found"];
+    let [trust, glance, found_out] = titles.map(|title| page.find(title).unwrap());
+    assert!(trust < glance && glance < found_out);
+    let glance = &page[glance..found_out];
     for (model, layers) in [("vit", "layer"), ("cnn", "stage")] {
         let pictures: Vec<usize> =
             (1..=4).filter_map(|place| glance.find(&format!("depth-{model}-{place:02}.png"))).collect();
