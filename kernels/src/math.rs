@@ -126,6 +126,8 @@ pub(crate) fn sigmoid<S: Simd>(simd: S, x: S::Vector) -> S::Vector {
 
 #[cfg(test)]
 mod tests {
+    use std::f32::consts::FRAC_1_SQRT_2;
+
     use super::*;
     use crate::reference::at_every_level;
     use crate::simd::{load_some, simd_fn, store_some};
@@ -150,7 +152,7 @@ mod tests {
     fn x_ln_x_is_accurate_from_end_to_end() {
         let mut x: Vec<f32> = (0..=20_000).map(|i| i as f32 / 20_000.0).collect();
         x.extend((0..380).map(|i| (10f32).powf(-i as f32 / 10.0)));
-        x.extend([1e-44, 0.707_106_8, 0.707_106_7, 1.0 - f32::EPSILON / 2.0]);
+        x.extend([1e-44, FRAC_1_SQRT_2, FRAC_1_SQRT_2.next_down(), 1.0 - f32::EPSILON / 2.0]);
         at_every_level(|level| {
             let mut y = vec![9.0; x.len()];
             x_ln_x_of(level, &x, &mut y);

@@ -12,7 +12,10 @@ pub type ByHead = Vec<Vec<f64>>;
 
 /// Statistics of heads by name; `None`, not zero, for the mass on a token that the model does not have.
 #[derive(Clone, Debug)]
-pub struct Statistics(Vec<(&'static str, Option<Vec<Vec<Estimate>>>, Option<ByHead>)>);
+pub struct Statistics(Vec<Named>);
+
+/// A statistic's name, its means with intervals and its means alone, `[layer][head]`.
+type Named = (&'static str, Option<Vec<Vec<Estimate>>>, Option<ByHead>);
 
 impl Statistics {
     pub(super) fn of(layers: &[LayerSummary]) -> Result<Self, StatisticsError> {
