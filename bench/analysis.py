@@ -98,7 +98,9 @@ def heads(model, batches):
         all_batches = list(batches())
         for block in model.blocks:
             sums = []
-            hook = block.attn.proj.register_forward_pre_hook(lambda _, args: sums.append(args[0].mean(0, keepdim=True)))
+            hook = block.attn.proj.register_forward_pre_hook(
+                lambda _, args, sums=sums: sums.append(args[0].mean(0, keepdim=True))
+            )
             means.append((block, sums, hook))
         for batch in all_batches:
             model(batch)
