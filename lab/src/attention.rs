@@ -30,7 +30,8 @@ pub use statistics::{ByHead, ClassStatistics, LayerDiversity, Statistics};
 pub struct AttentionOptions {
     /// Layers to show, from 1; all when empty.
     pub layers: Vec<usize>,
-    /// Heatmaps to make, by their names in [`methods`]; those that depend on a class explain the predicted one.
+    /// Heatmaps to make, by their names in [`methods`](archaeo_analysis::attribution::methods); those that depend on a class explain
+    /// the predicted one.
     pub methods: Vec<String>,
     /// How rollout fuses heads, what it discards, and where it begins.
     pub rollout: RolloutOptions,
