@@ -13,6 +13,7 @@
 //! | what is each head worth? | [`ablation`] |
 //! | how small a change fools the model? | [`attacks`] |
 //! | where does popular code depart from the papers, and does it matter here? | [`audit`] |
+//! | what does an answer cost? | [`cost`] |
 //! | how sure is a number? | [`statistics`] |
 
 pub mod ablation;
@@ -21,6 +22,7 @@ pub mod attacks;
 pub mod attention;
 pub mod attribution;
 pub mod audit;
+pub mod cost;
 mod error;
 pub mod faithfulness;
 mod keys;

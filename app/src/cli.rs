@@ -5,6 +5,7 @@ mod benchmark;
 mod excavate;
 mod explain;
 mod looks;
+mod profile;
 mod programs;
 mod questions;
 mod reading;
@@ -20,6 +21,7 @@ pub use benchmark::Benchmark;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use looks::{Data, Export, Models, ModelsAction};
+pub use profile::Profile;
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
 pub use questions::{Ablate, Attack, Attention, Evaluate, Fusion};
 pub use reading::Reading;
@@ -175,6 +177,8 @@ pub enum Command {
     Benchmark(Benchmark),
     /// Where popular implementations depart from the papers
     Audit(Audit),
+    /// What models cost: time, memory, multiply-adds, and how these grow with the image
+    Profile(Profile),
     /// Look at a data set: classes, counts, sizes, what is wrong with it
     Data(Data),
     /// The models that are known by name

@@ -96,6 +96,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
         Command::Audit(arguments) => commands::audit::run(&arguments, session, printer),
         Command::Ablate(arguments) => commands::ablate::run(&arguments, session, printer),
         Command::Benchmark(arguments) => commands::benchmark::run(&arguments, session, printer),
+        Command::Profile(arguments) => commands::profile::run(&arguments, session, printer),
         Command::Data(arguments) => commands::data::run(&arguments, session, printer),
         Command::Models(arguments) => commands::models::run(&arguments, session, printer),
         Command::Configs(arguments) => commands::configs::run(&arguments, printer),

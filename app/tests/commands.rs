@@ -325,3 +325,40 @@ fn help_names_every_command_and_gives_examples() {
         }
     }
 }
+
+#[test]
+fn a_profile_counts_as_models_show_does_and_times_every_size_that_a_model_takes() {
+    let trained = train();
+    let page = trained.path("cost");
+    let mut asked = archaeo(["profile", "vit_micro", "resnet_micro", "--image-sizes", "64,16,32,50"]);
+    asked
+        .args(["--rounds", "6", "--batch-size", "2", "--data", SHERDS, "--out"])
+        .arg(&page)
+        .arg(&trained.weights);
+    let profile = json(&mut asked);
+    let [vit, resnet, own] = [0, 1, 2].map(|place| profile["models"][place].clone());
+    assert_eq!(vit["multiply_adds"], json(&mut archaeo(["models", "show", "vit_micro"]))["multiply_adds"]);
+    assert_eq!((&vit["tokens"], &resnet["tokens"]), (&value!(65), &Value::Null));
+    let sizes = |model: &Value| -> Vec<u64> {
+        model["sizes"].as_array().unwrap().iter().map(|size| size["image_size"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((sizes(&vit), sizes(&resnet)), (vec![16, 32, 64], vec![16, 32, 50, 64]));
+    assert!(vit["not_taken"][0][1].as_str().unwrap().contains("do not tile an image of 50 px"));
+    // Depth 4, width 96: 2 n² d in each layer.
+    assert_eq!(vit["sizes"][2]["attention_multiply_adds"], 4 * 2 * 257 * 257 * 96);
+    for size in vit["sizes"].as_array().unwrap() {
+        let latency = &size["latency"];
+        let [low, value, high] = ["low", "value", "high"].map(|key| latency[key].as_f64().unwrap());
+        assert!(0.0 < low && low <= value && value <= high, "{latency}");
+        assert!(size["memory"].as_u64().unwrap() > 3 * 4 * 16 * 16, "{size}");
+    }
+    assert!(vit["sizes"][2]["memory"].as_u64() > vit["sizes"][0]["memory"].as_u64());
+    assert_eq!((&vit["accuracy"], &vit["random_weights"]), (&Value::Null, &value!(true)));
+    assert_eq!((&own["random_weights"], &own["accuracy"]["n"]), (&value!(false), &value!(70)));
+    for file in ["report.html", "report.md", "profile.json"] {
+        assert!(page.join(file).is_file(), "{file}");
+    }
+    let refused = fail(archaeo(["profile", "vit_micro", "--rounds", "3"]));
+    assert!(refused.contains("--rounds 3 is too few") && refused.contains("give 6 or more"), "{refused}");
+    assert!(fail(archaeo(["profile", "vit_nano"])).contains("no model is called `vit_nano`"));
+}

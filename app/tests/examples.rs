@@ -31,11 +31,15 @@ enum Small {
     Limit,
     /// A small CLIP, which its weights alone do not name.
     Clip,
+    /// Few passes over one image.
+    FewPasses,
+    /// The same, at one size.
+    Profile,
     /// Nothing: it ends with the sentence that a model which has seen few images is told.
     NoBetterThanChance,
 }
 
-const EXAMPLES: [(&str, Small); 49] = [
+const EXAMPLES: [(&str, Small); 52] = [
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -75,6 +79,9 @@ const EXAMPLES: [(&str, Small); 49] = [
     ("archaeo audit --weights vit.safetensors --images 40", Small::AsItIs),
     ("archaeo audit --weights vit.safetensors --images 40 --departures raw-distance", Small::AsItIs),
     ("archaeo audit --weights vit.safetensors --data scans/ --out audit", Small::AsItIs),
+    ("archaeo profile vit_small_patch16_224 swin_tiny_patch4_window7_224 --out cost", Small::Profile),
+    ("archaeo profile vit_tiny_patch16_224 vit_micro --image-sizes 96,192,384", Small::FewPasses),
+    ("archaeo profile a.safetensors b.safetensors --data scans/", Small::Profile),
     ("archaeo data scans/ --sheet sheet.png --per-class 5", Small::AsItIs),
     ("archaeo data sherds:correlation=0.9 --split train --sheet sherds.png", Small::AsItIs),
     ("archaeo models", Small::AsItIs),
@@ -99,6 +106,8 @@ impl Small {
             Self::Sherds => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
             Self::OneEpoch => vec!["--set", "epochs=1", "--set", "batch_size=8"],
             Self::Limit => vec!["--limit", "20"],
+            Self::FewPasses => vec!["--rounds", "6", "--batch-size", "1"],
+            Self::Profile => vec!["--rounds", "6", "--batch-size", "1", "--image-sizes", "32"],
             Self::Clip => vec!["--model", "clip_vit_micro_patch4"],
         }
     }

@@ -143,6 +143,11 @@ fn results() {
         let json = session(&format!("{line} --json"));
         compare(&format!("{name}-json"), &without_numbers(&json));
     }
+    let profile =
+        session("profile vit_micro resnet_micro --image-sizes 16,32,48,50 --rounds 6 --batch-size 2");
+    // The machine is named in one line.
+    let lines: Vec<&str> = profile.lines().filter(|line| !line.starts_with("medians of")).collect();
+    compare("profile", &without_columns(&without_numbers(&lines.join("\n"))));
 }
 
 #[test]

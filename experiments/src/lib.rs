@@ -5,6 +5,7 @@ pub mod findings;
 pub mod investigation;
 pub mod options;
 pub mod predictions;
+pub mod profile;
 pub mod report;
 pub mod scene;
 pub mod studies;

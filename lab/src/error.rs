@@ -353,6 +353,22 @@ pub enum LabError {
     /// The listener asked to stop.
     #[error("interrupted")]
     Interrupted,
+    /// Too few passes for an interval.
+    #[error("--rounds {rounds} is too few for the interval of a median; give {needed} or more")]
+    TooFewRounds {
+        /// Passes asked for.
+        rounds: usize,
+        /// The fewest.
+        needed: usize,
+    },
+    /// A model that cannot be timed at its own size of image.
+    #[error("{model} cannot be timed: {reason}")]
+    NotProfiled {
+        /// The model.
+        model: String,
+        /// Why not.
+        reason: String,
+    },
     /// An attack that is not known.
     #[error("--attack {id}: there is no such attack; there are {}", known.join(", "))]
     Attack {

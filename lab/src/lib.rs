@@ -5,7 +5,7 @@
 //! and a [`Listener`] that hears what is decided and how far work has come. It opens data ([`Session::open_data`]), models
 //! ([`Session::open_model`]) or both ([`Session::open`]), and a question is a method that takes what was opened and gives plain
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::ablate`],
-//! [`Session::audit`], [`Session::benchmark`],
+//! [`Session::audit`], [`Session::benchmark`], [`Session::profile`],
 //! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -31,6 +31,7 @@ mod export;
 mod hub;
 mod listener;
 mod opened;
+mod profile;
 mod reference;
 mod session;
 mod subject;
@@ -39,6 +40,7 @@ mod trust;
 mod zero_shot;
 
 pub use ablate::Ablated;
+pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
 pub use attack::{AttackOptions, Attacked, Fooled, Point};
 pub use attention::{
     AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, ByHead, ClassStatistics,
@@ -63,6 +65,7 @@ pub use export::Exported;
 pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
 pub use opened::Opened;
+pub use profile::ProfileOptions;
 pub use reference::is_reference;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};

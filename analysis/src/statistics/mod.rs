@@ -14,6 +14,7 @@
 //! | is every class recognised, and is one ranked before the other? | [`balanced_accuracy`], [`wilson_of_family`], [`roc_auc`] |
 //! | do two sets of images differ? | [`proportion_difference`] |
 //! | do two recipes differ over their seeds? | [`welch`] |
+//! | how long does it take, and how fast does that grow? | [`median`], [`power_law`] |
 //! | do two rankings agree, does a number rise along an order? | [`spearman`], [`rank_trend`] |
 //! | do two descriptions of one thing agree more than of two? | [`pairing_test`] |
 //! | does a ratio differ between two models? | [`exchange_test`] |
@@ -31,10 +32,12 @@ mod exchange;
 mod mcnemar;
 mod mean;
 mod measured;
+mod median;
 mod moments;
 mod multiple;
 mod pairing;
 mod permutation;
+mod power_law;
 mod predictions;
 mod proportion;
 mod ranks;
@@ -59,10 +62,12 @@ pub use exchange::exchange_test;
 pub use mcnemar::{McNemar, mcnemar};
 pub use mean::{accuracy_difference, mean_bootstrap, mean_difference, mean_t, standard_deviation};
 pub use measured::Measured;
+pub use median::{FEWEST_FOR_A_MEDIAN, median};
 pub use moments::Moments;
 pub use multiple::benjamini_hochberg;
 pub use pairing::{Pairing, pairing_test};
 pub use permutation::{SignFlipTest, sign_flip_test};
+pub use power_law::{PowerLaw, power_law};
 pub use predictions::{ConfusionMatrix, Predictions};
 pub(crate) use predictions::{first_largest, softmax};
 pub use proportion::{proportion_difference, wilson, wilson_of_family};

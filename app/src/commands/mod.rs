@@ -15,6 +15,7 @@ pub mod export;
 pub mod init;
 pub mod man;
 pub mod models;
+pub mod profile;
 pub mod report;
 pub mod track;
 pub mod train;
