@@ -301,7 +301,7 @@ fn queries(profile: &Profile) -> Block {
     };
     Block::Figure(Figure {
         title: "One patch, seen from the first two blocks.".into(),
-        caption: "The framed patch's attention, mean over heads, each picture on its own scale and without its own share; white lines part patches that cannot attend                   to one another. Full attention reaches the whole image in one block. Within windows a patch sees its own window; shifting                   the windows in every second block carries information across their borders. Reached: shares of the first block's patches in                   what the patch holds after both blocks, by rollout. With random weights the pattern shows structure, not content."
+        caption: "The framed patch's attention, mean over heads, each picture on its own scale; white lines part patches that cannot attend                   to one another. Full attention reaches the whole image in one block. Within windows a patch sees its own window; shifting                   the windows in every second block carries information across their borders. Reached: shares of the first block's patches in                   what the patch holds after both blocks, by rollout. With random weights the pattern shows structure, not content."
             .into(),
         panels: vec![Panel::Pictures(grid)],
         data: None,

@@ -74,7 +74,10 @@ impl Session {
             add(&format!("block-{number}"), &over(&shown, &layer.weights, layer.grid, layer)?)?;
         }
         let last = layers.last().expect("a transformer has a block");
-        add("reached", &over(&shown, &last.reach, last.first_grid, last)?)?;
+        // What a patch keeps of itself along the residual path would leave all others dark.
+        let own = first.query[0] * first.grid[1] + first.query[1];
+        let others = last.reach.iter().enumerate().map(|(patch, &share)| if patch == own { 0.0 } else { share });
+        add("reached", &over(&shown, &others.collect::<Vec<f64>>(), last.first_grid, last)?)?;
         let seen = layers.iter().map(|layer| layer.weights.iter().filter(|&&weight| weight > 0.0).count());
         Ok(QueryPictures {
             model: name.into(),
@@ -88,10 +91,7 @@ impl Session {
 
 /// Values over the image, with the windows' borders where they are on the layer's own grid.
 fn over(image: &Image, values: &[f64], grid: [usize; 2], layer: &QueryLayer) -> Result<Image, LabError> {
-    let mut values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-    // What a patch keeps of itself along the residual path would leave all others dark.
-    let own = layer.query[0] * grid[0] / layer.grid[0] * grid[1] + layer.query[1] * grid[1] / layer.grid[1];
-    values[own] = 0.0;
+    let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
     let style = HeatmapStyle { upsampling: Upsampling::Nearest, ..HeatmapStyle::default() };
     let mut picture = overlay(image, &Grid::new(&values, grid[0], grid[1])?, OPACITY, &style)?;
     if grid == layer.grid {
