@@ -6,6 +6,7 @@ pub mod investigation;
 pub mod options;
 pub mod predictions;
 pub mod profile;
+pub mod regimes;
 pub mod report;
 pub mod scene;
 pub mod studies;
