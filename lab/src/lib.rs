@@ -35,6 +35,7 @@ mod reference;
 mod session;
 mod subject;
 mod train;
+mod transfer;
 mod trust;
 mod zero_shot;
 
