@@ -222,7 +222,10 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     progress.stage("reading the models");
     let transfers = transfers(request, &mut config, &dataset)?;
     for (name, transfer) in &transfers {
-        transfer.notes().iter().for_each(|note| watcher.note(&format!("{name}: the checkpoint that it starts from {note}")));
+        transfer
+            .notes()
+            .iter()
+            .for_each(|note| watcher.note(&format!("{name}: the checkpoint that it starts from {note}")));
     }
     let mut examined = Examined::given(request, &dataset)?;
     for given in &examined {

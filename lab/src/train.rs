@@ -116,10 +116,8 @@ impl Session {
         };
         let train_split = dataset.split("train")?;
         let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
-        let validation = Preprocessed {
-            split: dataset.split(validation_split)?,
-            preprocessing: &card.preprocessing,
-        };
+        let validation =
+            Preprocessed { split: dataset.split(validation_split)?, preprocessing: &card.preprocessing };
         let (runs, environment, out) = (recipe.runs(), self.environment(), training.out);
         let of_all = match runs.len() {
             1 => None,

@@ -167,7 +167,8 @@ mod tests {
     #[test]
     fn every_architecture_has_a_stem_blocks_and_a_head() {
         for name in NetworkSpec::names() {
-            let network = NetworkSpec::named(&name, 10, crate::usual(&name).preprocessing.image_size).unwrap();
+            let network =
+                NetworkSpec::named(&name, 10, crate::usual(&name).preprocessing.image_size).unwrap();
             let arrays = network.arrays().unwrap();
             let depths = Depths::of_names(arrays.into_iter().map(|(name, _)| name));
             if network.attention_layers() > 0 {

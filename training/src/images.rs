@@ -367,7 +367,10 @@ mod tests {
             }
             assert_eq!(shown[1] > 0, flip > 0.0);
             let plain = Preprocessed { split, preprocessing: &preprocessing };
-            assert!(plain.image(5, 0).unwrap() == source.all_variants(5).unwrap()[0], "the card decides the crop");
+            assert!(
+                plain.image(5, 0).unwrap() == source.all_variants(5).unwrap()[0],
+                "the card decides the crop"
+            );
         }
         for endless in [
             AugmentConfig { pad_crop: 1, ..AugmentConfig::default() },

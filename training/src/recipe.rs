@@ -271,7 +271,8 @@ impl Recipe {
         let refuse = |sentence: String| Err(RecipeError::Value(sentence));
         if self.init.is_none() && self.freeze != Freeze::None {
             return refuse(
-                "`freeze` keeps the values of other weights, and there are none; name them with `init`".into(),
+                "`freeze` keeps the values of other weights, and there are none; name them with `init`"
+                    .into(),
             );
         }
         if self.init.is_none() && self.init_sha256.is_some() {

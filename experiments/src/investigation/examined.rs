@@ -93,7 +93,8 @@ impl Examined {
         let mut examined: Option<Self> = None;
         for run in &runs {
             let run_folder = run.open(&own_folder, identity, &request.environment)?;
-            let trained = train_run(&run.recipe, transfer, indices.clone(), request, dataset, &run_folder, watcher)?;
+            let trained =
+                train_run(&run.recipe, transfer, indices.clone(), request, dataset, &run_folder, watcher)?;
             let place = run.folder.as_ref().map_or_else(|| name.to_string(), |run| format!("{name}/{run}"));
             let weights = format!("{place}/model.safetensors");
             let seed = Some(run.recipe.seed);

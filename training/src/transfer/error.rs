@@ -19,7 +19,7 @@ pub enum TransferError {
     #[error(transparent)]
     Recipe(#[from] RecipeError),
     /// What published models have otherwise and no array shows; the end of a sentence about the weights.
-    #[error("{init} {doubt}")]
+    #[error("{init} {doubt}; in a recipe, name its model with `model`")]
     Undecided {
         /// Which weights.
         init: String,

@@ -73,7 +73,9 @@ impl Lessons {
         let total = job.images.len() + job.validation.len();
         let mut maker = Maker { model, folder: &folder, job, observer, done: 0, total };
         let Some(training) = maker.features("train", job.images)? else { return Ok(None) };
-        let Some(validation) = maker.features("validation", &Single(job.validation))? else { return Ok(None) };
+        let Some(validation) = maker.features("validation", &Single(job.validation))? else {
+            return Ok(None);
+        };
         Ok(Some(Self { training, validation }))
     }
 }
@@ -188,8 +190,7 @@ impl Maker<'_> {
             let (sender, receiver) = sync_channel(2);
             scope.spawn(move || {
                 for batch in images.chunks(BATCH) {
-                    let loaded: Vec<_> =
-                        batch.par_iter().map(|&index| source.all_variants(index)).collect();
+                    let loaded: Vec<_> = batch.par_iter().map(|&index| source.all_variants(index)).collect();
                     let loaded: Result<Vec<_>, DataError> = loaded.into_iter().collect();
                     let failed = loaded.is_err();
                     if sender.send(loaded).is_err() || failed {
@@ -245,7 +246,9 @@ impl Features {
             count += 1;
             match &self.rows {
                 Rows::Memory(all) => {
-                    values.extend_from_slice(&all[(image * self.variants + variant) * self.width..][..self.width]);
+                    values.extend_from_slice(
+                        &all[(image * self.variants + variant) * self.width..][..self.width],
+                    );
                 }
                 Rows::Files(files) => {
                     let (path, start) = &files[image / IMAGES_PER_FILE];

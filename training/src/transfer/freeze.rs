@@ -27,8 +27,7 @@ impl TryFrom<Value> for Freeze {
     type Error = &'static str;
 
     fn try_from(value: Value) -> Result<Self, Self::Error> {
-        const EXPECTED: &str =
-            "it must be \"backbone\", \"none\", a number of blocks, or a list of modules such as [\"patch_embed\", \"blocks.0\"]";
+        const EXPECTED: &str = "it must be \"backbone\", \"none\", a number of blocks, or a list of modules such as [\"patch_embed\", \"blocks.0\"]";
         match value {
             Value::String(word) if word == "none" => Ok(Self::None),
             Value::String(word) if word == "backbone" => Ok(Self::Backbone),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use archaeo_models::{
-    Checkpoint, Classifier, Described, LoadOptions, ModelCard, ModelRequest, Mismatch, NetworkSpec,
+    Checkpoint, Classifier, Described, LoadOptions, Mismatch, ModelCard, ModelRequest, NetworkSpec,
     PreprocessingChoice, WeightsError, checkpoint, heads, is_head,
 };
 use archaeo_store::sha256_path;
@@ -63,11 +63,8 @@ impl Transfer {
         }
         notes.extend(inferred.map(|inferred| format!("is {inferred}")));
 
-        let recipe = Recipe {
-            init_sha256: Some(found),
-            image_size: card.preprocessing.image_size,
-            ..recipe.clone()
-        };
+        let recipe =
+            Recipe { init_sha256: Some(found), image_size: card.preprocessing.image_size, ..recipe.clone() };
         let order = kept_outputs(&card, classes, own);
         let keeps_head = order.is_some();
         let network = card.network.with_rates(recipe.drop_path, recipe.dropout);
@@ -246,8 +243,10 @@ fn loaded(
     }
     checkpoint.into_model(Some(card), &options, device).map_err(|error| match error {
         WeightsError::Mismatch { mismatch: Mismatch { missing, unexpected, misshapen }, .. } => {
-            let lacking: Vec<&String> = missing.iter().chain(misshapen.iter().map(|(name, ..)| name)).collect();
-            let needed = network.arrays().map_or(0, |arrays| arrays.iter().filter(|(name, _)| !is_head(name)).count());
+            let lacking: Vec<&String> =
+                missing.iter().chain(misshapen.iter().map(|(name, ..)| name)).collect();
+            let needed =
+                network.arrays().map_or(0, |arrays| arrays.iter().filter(|(name, _)| !is_head(name)).count());
             let init = init.to_owned();
             match lacking.first() {
                 Some(_) if lacking.len() >= needed => TransferError::NoArray { init, model },

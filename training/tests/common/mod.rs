@@ -121,7 +121,15 @@ pub fn run_one(run: &Run, of: &Path, observer: &mut dyn Observer) -> Result<Outc
     let (images, validation) = (Halves { count: 200, seed: 1 }, Halves { count: 60, seed: 2 });
     let device = Device::flex();
     let (images, validation): (&dyn ImageSource, &dyn ImageSource) = (&images, &validation);
-    let job = Job { recipe, classes: &classes, images, validation, transfer: None, folder: &folder, device: &device };
+    let job = Job {
+        recipe,
+        classes: &classes,
+        images,
+        validation,
+        transfer: None,
+        folder: &folder,
+        device: &device,
+    };
     train(&job, observer)
 }
 
@@ -139,7 +147,8 @@ pub fn run_from(
         let folder = run.open(folder, &data, &environment)?;
         let transfer = Some(transfer);
         let recipe = &run.recipe;
-        let job = Job { recipe, classes: &classes, images, validation, transfer, folder: &folder, device: &device };
+        let job =
+            Job { recipe, classes: &classes, images, validation, transfer, folder: &folder, device: &device };
         outcome = Some(train(&job, observer)?);
     }
     Ok(outcome.expect("a recipe has a run"))
