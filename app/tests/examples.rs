@@ -39,7 +39,7 @@ enum Small {
     NoBetterThanChance,
 }
 
-const EXAMPLES: [(&str, Small); 52] = [
+const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -53,6 +53,10 @@ const EXAMPLES: [(&str, Small); 52] = [
     ("archaeo train --config my.toml --data ../cifar10 --out runs/resnet", Small::OneEpoch),
     ("archaeo train --config my.toml --set epochs=10 --out runs/longer", Small::Sherds),
     ("archaeo train --config my.toml --seeds 3 --out runs/three", Small::Sherds),
+    (
+        "archaeo train --config eurosat-vit-frozen --init vit.safetensors --data scans/ --out runs/head",
+        Small::OneEpoch,
+    ),
     ("archaeo train --config my.toml --tracker csv --out runs/table", Small::Sherds),
     ("archaeo track archaeo-out/vit --tracker csv", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --split conflict --json", Small::AsItIs),

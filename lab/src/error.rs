@@ -16,7 +16,7 @@ use archaeo_store::StoreError;
 use archaeo_store::arrays::ExportError;
 use archaeo_store::run_folder::RunFolderError;
 use archaeo_training::finite::NotFinite;
-use archaeo_training::{RecipeError, TrainError};
+use archaeo_training::{RecipeError, TrainError, TransferError};
 use thiserror::Error;
 
 use crate::device::DeviceError;
@@ -74,6 +74,9 @@ pub enum LabError {
     /// A training.
     #[error(transparent)]
     Train(Box<TrainError>),
+    /// The weights that a training starts from.
+    #[error(transparent)]
+    Transfer(Box<TransferError>),
     /// A question that does not suit the model.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
@@ -398,7 +401,7 @@ macro_rules! boxed {
     )*};
 }
 
-boxed!(Weights(WeightsError), Train(TrainError), Investigation(InvestigationError));
+boxed!(Weights(WeightsError), Train(TrainError), Transfer(TransferError), Investigation(InvestigationError));
 
 fn layers(count: usize) -> String {
     match count {

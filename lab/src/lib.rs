@@ -36,6 +36,7 @@ mod reference;
 mod session;
 mod subject;
 mod train;
+mod transfer;
 mod trust;
 mod zero_shot;
 

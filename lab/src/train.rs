@@ -88,6 +88,7 @@ impl Session {
             self.note(note);
         }
 
+        let init = self.init(&recipe)?;
         let source = training.data.or(recipe.data.source.as_deref()).unwrap_or("sherds").to_owned();
         let options = OpenOptions {
             split_seed: recipe.data.split_seed,
@@ -106,13 +107,17 @@ impl Session {
         };
 
         drop(hashing);
-        let blank = recipe.build(&dataset.classes, &device)?;
+        let transfer = self.transfer(&recipe, init, &dataset.classes, &device)?;
+        let transfer = transfer.map(|transfer| transfer.keeping_features_in(training.out.to_owned()));
+        let recipe = transfer.as_ref().map_or(recipe, |transfer| transfer.recipe().clone());
+        let card = match &transfer {
+            Some(transfer) => transfer.card().clone(),
+            None => recipe.card_within_memory(&dataset.classes)?,
+        };
         let train_split = dataset.split("train")?;
         let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
-        let validation = Preprocessed {
-            split: dataset.split(validation_split)?,
-            preprocessing: &blank.card().preprocessing,
-        };
+        let validation =
+            Preprocessed { split: dataset.split(validation_split)?, preprocessing: &card.preprocessing };
         let (runs, environment, out) = (recipe.runs(), self.environment(), training.out);
         let of_all = match runs.len() {
             1 => None,
@@ -124,7 +129,7 @@ impl Session {
             let images = Augmented {
                 split: train_split,
                 augment: &run.recipe.augment,
-                image_size: run.recipe.image_size,
+                preprocessing: &card.preprocessing,
                 seed: run.recipe.seed,
             };
             let job = Job {
@@ -132,12 +137,13 @@ impl Session {
                 classes: &dataset.classes,
                 images: &images,
                 validation: &validation,
+                transfer: transfer.as_ref(),
                 folder: &folder,
                 device: &device,
             };
             let title = match of_all {
-                None => blank.card().name.clone(),
-                Some(_) => format!("{} run {}/{}", blank.card().name, done.len() + 1, runs.len()),
+                None => card.name.clone(),
+                Some(_) => format!("{} run {}/{}", card.name, done.len() + 1, runs.len()),
             };
             self.listener().keeps(Kept::Epochs { runs: done.len(), folder: out });
             let ended = Work::of(self.listener());
