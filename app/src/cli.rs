@@ -2,6 +2,7 @@
 
 mod audit;
 mod benchmark;
+mod compare;
 mod excavate;
 mod explain;
 mod looks;
@@ -18,6 +19,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::Audit;
 pub use benchmark::Benchmark;
+pub use compare::Compare;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use looks::{Data, Export, Models, ModelsAction};
@@ -161,6 +163,8 @@ pub enum Command {
     Excavate(Excavate),
     /// Train one model
     Train(Train),
+    /// Train models in several ways, on all images and on few, and compare them
+    Compare(Compare),
     /// Write what trackers make of a training's log again
     Track(Track),
     /// Score a model on a data set

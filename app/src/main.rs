@@ -88,6 +88,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
     match command {
         Command::Excavate(arguments) => commands::excavate::run(&arguments, session, printer),
         Command::Train(arguments) => commands::train::run(&arguments, session, printer),
+        Command::Compare(arguments) => commands::compare::run(&arguments, session, printer),
         Command::Track(arguments) => commands::track::run(&arguments, printer),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, session, printer),
         Command::Explain(arguments) => commands::explain::run(&arguments, session, printer),

@@ -1,27 +1,26 @@
 //! Ways of training, next to one another on the same data.
 
-use std::path::{Path, PathBuf};
+use std::num::NonZeroUsize;
+use std::path::Path;
 
 use archaeo_analysis::attention::DistanceConvention;
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Resampling, wilson};
-use archaeo_data::{Dataset, OpenOptions};
+use archaeo_data::Dataset;
 use archaeo_experiments::regimes::{
-    AttentionShift, LayerShift, Regime, RegimeKind, RegimeRun, Regimes, compared, leads, write,
+    AttentionShift, LayerShift, Regime, RegimeKind, RegimeRun, Regimes, RegimesConfig, WEIGHTS, compared,
+    leads, place, write,
 };
 use archaeo_random::nested_share;
-use archaeo_store::read_text;
 use archaeo_store::run_folder::DataIdentity;
+use archaeo_training::Freeze;
 use archaeo_training::evaluate::evaluate;
 use archaeo_training::images::Preprocessed;
-use archaeo_training::{Freeze, LONGEST_RECIPE, Recipe, RecipeError, RecipeFile};
-use serde::Deserialize;
-use toml::{Table, Value};
 
 use crate::attention::{AgainstOptions, HeadChange};
 use crate::error::LabError;
 use crate::session::{Session, Toml};
 use crate::subject::{ModelSource, Purpose, Subject};
-use crate::train::{Lesson, Portion};
+use crate::train::{Lesson, Portion, learning};
 
 /// Regimes to be compared.
 #[derive(Clone, Copy, Debug)]
@@ -40,157 +39,11 @@ pub struct Comparison<'a> {
     pub strict: bool,
 }
 
-/// The section `[compare]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Options {
-    /// Shares of the training images.
-    shares: Vec<f64>,
-    /// Images on which attention before and after is compared.
-    attention_images: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { shares: vec![1.0], attention_images: 64 }
-    }
-}
-
 /// Share of the images seen with all of them that every training sees at least.
 const LEAST_SEEN: f64 = 0.25;
 
-/// What stands before the name of a regime whose model is meant.
-const OF_REGIME: char = '@';
-
 /// Images at once when a model is scored.
 const BATCH: usize = 64;
-
-/// A configuration that was read.
-struct Config {
-    recipes: RecipeFile,
-    text: String,
-    overrides: Vec<String>,
-    options: Options,
-}
-
-impl Config {
-    fn read(comparison: &Comparison, overrides: Vec<String>) -> Result<Self, RecipeError> {
-        let read = |path: &Path| {
-            read_text(path, LONGEST_RECIPE)
-                .map_err(|source| RecipeError::Read { path: path.to_owned(), source })
-        };
-        match comparison.config {
-            Toml::Text(text) => Self::parse(text, comparison.init, overrides),
-            Toml::File(path) => {
-                let text = read(path)?;
-                let parsed = Self::parse(&text, comparison.init, overrides);
-                parsed.map_err(|error| error.in_file(path, || Self::parse(&text, None, Vec::new()).map(drop)))
-            }
-        }
-    }
-
-    fn parse(text: &str, init: Option<&str>, mut overrides: Vec<String>) -> Result<Self, RecipeError> {
-        let mut table: Table = toml::from_str(text).map_err(|error| RecipeError::syntax(text, &error))?;
-        let options = match table.remove("compare") {
-            None => Options::default(),
-            Some(Value::Table(section)) => archaeo_training::from_table(section, "compare")?,
-            Some(_) => return Err(RecipeError::Value("`compare` must be a section, [compare]".into())),
-        };
-        let mut shares: Vec<f64> = options.shares;
-        shares.sort_by(f64::total_cmp);
-        shares.dedup();
-        if let Some(share) = shares.iter().find(|share| !(**share > 0.0 && **share <= 1.0)) {
-            let (key, allowed) = ("compare.shares", "above 0 and at most 1");
-            return Err(RecipeError::Range { key, allowed, found: share.to_string() });
-        }
-        if shares.is_empty() {
-            return Err(RecipeError::Value("`compare.shares` names no share; 1.0 is all images".into()));
-        }
-        let text = toml::to_string(&table).expect("it was read from TOML");
-        let recipes = RecipeFile::parse(&text, &overrides)?;
-        if recipes.names().is_empty() {
-            let reason = "a comparison needs a section [models.NAME] for each regime";
-            return Err(RecipeError::Value(reason.into()));
-        }
-        if let Some(init) = init {
-            let mut replaced = Vec::new();
-            for name in recipes.names() {
-                if recipes.recipe(Some(name))?.init.is_some() {
-                    replaced.push(format!("models.{name}.init={:?}", init));
-                }
-            }
-            if replaced.is_empty() {
-                let reason = "--init replaces the `init` of regimes, and no regime of this configuration has one";
-                return Err(RecipeError::Value(reason.into()));
-            }
-            overrides.extend(replaced);
-        }
-        let recipes = RecipeFile::parse(&text, &overrides)?;
-        Ok(Self { recipes, text, overrides, options: Options { shares, ..options } })
-    }
-
-    /// Names of the regimes, each after the one that teaches it.
-    fn order(&self) -> Result<Vec<String>, RecipeError> {
-        let mut order: Vec<String> = Vec::new();
-        let mut waiting: Vec<String> = self.recipes.names().into_iter().map(str::to_owned).collect();
-        while !waiting.is_empty() {
-            let before = waiting.len();
-            let mut still = Vec::new();
-            for name in waiting {
-                match self.teacher(&name)? {
-                    Some(teacher) if !order.contains(&teacher) => still.push(name),
-                    _ => order.push(name),
-                }
-            }
-            if still.len() == before {
-                let name = &still[0];
-                let teacher = self.teacher(name)?.unwrap_or_default();
-                return Err(RecipeError::Value(format!(
-                    "`models.{name}.objective.teacher` is the model of the regime `{teacher}`, which is not there or is taught by it"
-                )));
-            }
-            waiting = still;
-        }
-        Ok(order)
-    }
-
-    /// The regime whose model teaches another.
-    fn teacher(&self, name: &str) -> Result<Option<String>, RecipeError> {
-        let table = Table::try_from(self.recipes.recipe(Some(name))?).expect("a recipe is plain data");
-        let teacher = table.get("objective").and_then(|objective| objective.get("teacher"));
-        Ok(teacher.and_then(Value::as_str).and_then(|text| text.strip_prefix(OF_REGIME)).map(str::to_owned))
-    }
-
-    /// A regime's recipe on a share, with the file of its teacher in place of the teacher's name.
-    fn recipe(&self, name: &str, share: f64, out: &Path) -> Result<Recipe, RecipeError> {
-        let mut overrides = self.overrides.clone();
-        if let Some(teacher) = self.teacher(name)? {
-            let file = out.join(place(&teacher, share)).join(WEIGHTS);
-            overrides.push(format!("models.{name}.objective.teacher={:?}", file.display().to_string()));
-        }
-        RecipeFile::parse(&self.text, &overrides)?.recipe(Some(name))
-    }
-}
-
-/// The file of a trained model in its run folder.
-const WEIGHTS: &str = "model.safetensors";
-
-/// The folder of a training within that of the comparison.
-fn place(regime: &str, share: f64) -> PathBuf {
-    Path::new(regime).join(format!("share-{}", (share * 1e4).round() / 1e2))
-}
-
-fn kind(recipe: &Recipe) -> RegimeKind {
-    let taught = recipe.objective.id() == "distillation";
-    match (&recipe.init, &recipe.freeze, taught) {
-        (None, _, true) => RegimeKind::Distilled,
-        (None, _, false) => RegimeKind::Scratch,
-        (Some(_), _, true) => RegimeKind::DistilledFineTuned,
-        (Some(_), Freeze::None, false) => RegimeKind::FineTuned,
-        (Some(_), Freeze::Backbone, false) => RegimeKind::Frozen,
-        (Some(_), _, false) => RegimeKind::Partial,
-    }
-}
 
 impl Session {
     /// Trains every regime of a configuration on every share of the training images, scores all models on the same test images, and
@@ -200,25 +53,26 @@ impl Session {
     /// One sentence; every finished epoch is kept.
     pub fn compare(&self, comparison: &Comparison) -> Result<Regimes, LabError> {
         let Comparison { data, out, strict, .. } = *comparison;
-        let overrides = comparison.set.iter().cloned().chain(self.overrides()).collect();
-        let config = Config::read(comparison, overrides)?;
+        let overrides: Vec<String> = comparison.set.iter().cloned().chain(self.overrides()).collect();
+        let config = match comparison.config {
+            Toml::Text(text) => RegimesConfig::parse(text, comparison.init, overrides)?,
+            Toml::File(path) => RegimesConfig::read(path, comparison.init, overrides)?,
+        };
         let order = config.order()?;
         let first = config.recipes.recipe(Some(&order[0]))?;
         let source = data.or(first.data.source.as_deref()).unwrap_or("sherds").to_owned();
-        let options = OpenOptions {
-            split_seed: first.data.split_seed,
-            strict,
-            validation: Some(first.data.validation.unwrap_or(0.1)),
-            ..OpenOptions::default()
-        };
-        let (dataset, identity) = self.open_to_learn(&source, &options)?;
+        let (dataset, identity) = self.open_to_learn(source.clone(), &learning(&first, strict))?;
 
         let mut regimes: Vec<Regime> = Vec::new();
         for name in &order {
             let recipe = config.recipes.recipe(Some(name))?;
-            let mut regime =
-                Regime { name: name.clone(), kind: kind(&recipe), model: String::new(), runs: Vec::new() };
-            for &share in &config.options.shares {
+            let mut regime = Regime {
+                name: name.clone(),
+                kind: RegimeKind::of(&recipe),
+                model: String::new(),
+                runs: Vec::new(),
+            };
+            for &share in &config.shares {
                 let run = self.regime_on(&config, name, share, &dataset, &identity, out)?;
                 regime.model = run.0;
                 regime.runs.push(run.1);
@@ -249,7 +103,7 @@ impl Session {
     /// Trains one regime on one share, and scores its model. Returns the model's name too.
     fn regime_on(
         &self,
-        config: &Config,
+        config: &RegimesConfig,
         name: &str,
         share: f64,
         dataset: &Dataset,
@@ -263,14 +117,19 @@ impl Session {
         let times = ((LEAST_SEEN / share).round() as usize).max(1);
         // Features of a frozen backbone are computed once, so that more epochs cost nothing.
         let once = recipe.freeze == Freeze::Backbone && recipe.augment.variants().is_some();
-        let times = if once { recipe.epochs *= times; 1 } else { times };
+        let times = if once {
+            recipe.epochs *= times;
+            1
+        } else {
+            times
+        };
         let place = place(name, share);
         let images = indices.len();
         let lesson = Lesson {
-            recipe,
+            recipe: &recipe,
             dataset,
             identity,
-            portion: Some(Portion { indices, times }),
+            portion: Portion { indices, times },
             out: &out.join(&place),
             title: format!("{name} on {images} images"),
         };
@@ -288,7 +147,7 @@ impl Session {
             images,
             weights: place.join(WEIGHTS).display().to_string(),
             history: trained.history,
-            step_images: lesson.recipe.step_images(),
+            step_images: recipe.step_images(),
             accuracy: wilson(right, correct.len(), DEFAULT_LEVEL)?,
             correct,
         };
@@ -298,7 +157,7 @@ impl Session {
     /// What training did to the attention of every transformer that started from other weights of the same sizes.
     fn attention_shifts(
         &self,
-        config: &Config,
+        config: &RegimesConfig,
         regimes: &[Regime],
         source: &str,
         out: &Path,
@@ -313,7 +172,7 @@ impl Session {
             let Some(init) = &recipe.init else { continue };
             let subject = |weights: &Path| {
                 let mut subject = Subject::new(ModelSource::new(weights), Some(source.to_owned()));
-                subject.limit = std::num::NonZeroUsize::new(config.options.attention_images);
+                subject.limit = NonZeroUsize::new(config.attention_images);
                 subject
             };
             let after = self.open(subject(&out.join(&run.weights)), Purpose::Look)?;

@@ -18,6 +18,7 @@ mod audit;
 mod benchmark;
 mod checkpoint;
 mod classes;
+mod compare;
 mod data;
 mod describe;
 mod destination;
@@ -42,6 +43,7 @@ mod zero_shot;
 
 pub use ablate::Ablated;
 pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
+pub use archaeo_experiments::regimes::Regimes;
 pub use attack::{AttackOptions, Attacked, Fooled, Point};
 pub use attention::{
     AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, ByHead, ClassStatistics,
@@ -51,6 +53,7 @@ pub use audit::{AuditOptions, Audited, Measurement, Outcome};
 pub use benchmark::{Benchmarked, Verdict};
 pub use checkpoint::{OpenedModel, Reading, said_by};
 pub use classes::ClassesMatched;
+pub use compare::Comparison;
 pub use describe::{KnownModel, ModelDescription, known_models};
 pub use destination::{check_destination, check_inputs};
 pub use device::DeviceError;

@@ -5,6 +5,7 @@ pub mod attack;
 pub mod attention;
 pub mod audit;
 pub mod benchmark;
+pub mod compare;
 pub mod completions;
 pub mod configs;
 pub mod data;

@@ -24,10 +24,11 @@ pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tin
 pub const VIT_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny-vit.toml");
 
 /// Every command and command below one.
-pub const COMMANDS: &[&str] = &[
+pub const COMMANDS: [&str; 22] = [
     "",
     "excavate",
     "train",
+    "compare",
     "track",
     "evaluate",
     "explain",

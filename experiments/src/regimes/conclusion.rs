@@ -82,11 +82,13 @@ pub fn advisable<'a>(regimes: &'a [Regime], pairs: &[RegimePair], share: f64, le
     let run = |regime: &'a Regime| regime.runs.iter().find(|run| run.share == share);
     let mut scored: Vec<(&Regime, &RegimeRun)> =
         regimes.iter().filter_map(|regime| Some((regime, run(regime)?))).collect();
-    let Some(&(best, _)) = scored.iter().max_by(|a, b| a.1.accuracy.value.total_cmp(&b.1.accuracy.value)) else {
+    let Some(&(best, _)) = scored.iter().max_by(|a, b| a.1.accuracy.value.total_cmp(&b.1.accuracy.value))
+    else {
         return Vec::new();
     };
     let as_good = |regime: &Regime| {
-        let of_both = |pair: &&RegimePair| pair.regimes.contains(&best.name) && pair.regimes.contains(&regime.name);
+        let of_both =
+            |pair: &&RegimePair| pair.regimes.contains(&best.name) && pair.regimes.contains(&regime.name);
         let between = pairs.iter().find(|pair| pair.share == share && of_both(pair));
         regime.name == best.name || between.is_some_and(|pair| pair.adjusted > level)
     };

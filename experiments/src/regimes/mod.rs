@@ -4,6 +4,7 @@
 //! class in proportion, and every model is scored on the same test images.
 
 mod conclusion;
+mod config;
 mod page;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use archaeo_training::EpochRecord;
 use serde::{Deserialize, Serialize};
 
 pub use conclusion::{compared, leads};
+pub use config::{RegimesConfig, WEIGHTS, place};
 pub use page::write;
 
 /// Regimes on one data set.

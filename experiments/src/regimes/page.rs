@@ -51,8 +51,16 @@ fn document(regimes: &Regimes) -> Document {
     let Regimes { environment, data, n, split, .. } = regimes;
     let names: Vec<String> = regimes.regimes.iter().map(|regime| regime.name.clone()).collect();
     let mut sections = vec![
-        Section { id: "summary", title: "What was found", blocks: vec![Block::Claims(claims::claims(regimes))] },
-        Section { id: "regimes", title: "Regimes", blocks: vec![Block::Table(overview(regimes)), figures::curves(regimes)] },
+        Section {
+            id: "summary",
+            title: "What was found",
+            blocks: vec![Block::Claims(claims::claims(regimes))],
+        },
+        Section {
+            id: "regimes",
+            title: "Regimes",
+            blocks: vec![Block::Table(overview(regimes)), figures::curves(regimes)],
+        },
     ];
     if regimes.shares().len() > 1 {
         let blocks = vec![figures::efficiency(regimes), Block::Table(by_share(regimes))];
@@ -63,9 +71,17 @@ fn document(regimes: &Regimes) -> Document {
         sections.push(Section { id: "advice", title: "Which regime when", blocks });
     }
     if !regimes.attention.is_empty() {
-        sections.push(Section { id: "attention", title: "Attention before and after", blocks: figures::attention(regimes) });
+        sections.push(Section {
+            id: "attention",
+            title: "Attention before and after",
+            blocks: figures::attention(regimes),
+        });
     }
-    sections.push(Section { id: "method", title: "Method", blocks: vec![Block::Definitions(definitions(regimes))] });
+    sections.push(Section {
+        id: "method",
+        title: "Method",
+        blocks: vec![Block::Definitions(definitions(regimes))],
+    });
     let shown = Path::new(data).file_name().map_or(data.clone(), |name| name.to_string_lossy().into_owned());
     Document {
         title: format!("{} on {shown}", listed(&names)),
@@ -134,9 +150,8 @@ fn by_share(regimes: &Regimes) -> Table {
         let mut runs = regimes.regimes.iter().flat_map(|regime| &regime.runs);
         runs.find(|run| run.share == share).map_or(0, |run| run.images)
     };
-    let column = |share: &f64| {
-        Column::numbers(format!("{} ({})", percent(*share), counted(images(*share), "image")))
-    };
+    let column =
+        |share: &f64| Column::numbers(format!("{} ({})", percent(*share), counted(images(*share), "image")));
     Table {
         caption: "Test accuracy by share of the training images.".into(),
         columns: std::iter::once(Column::words("Regime")).chain(shares.iter().map(column)).collect(),

@@ -124,13 +124,19 @@ fn sentences_say_what_the_tests_show() {
     let resampling = Resampling { resamples: 500, ..Resampling::new(0) };
     turned.pairs = compared(&turned.regimes, &resampling).unwrap();
     let said: Vec<String> = claims_of(&turned).into_iter().map(|claim| claim.statement).collect();
-    assert!(said.iter().any(|statement| statement.starts_with("full is more accurate than frozen")), "{said:#?}");
+    assert!(
+        said.iter().any(|statement| statement.starts_with("full is more accurate than frozen")),
+        "{said:#?}"
+    );
 
     let alike = regimes(vec![
         regime("a", RegimeKind::Scratch, vec![run(1.0, 150, &[0.7])]),
         regime("b", RegimeKind::Distilled, vec![run(1.0, 151, &[0.7])]),
     ]);
-    assert_eq!(claims_of(&alike)[0].statement, "b is the most accurate, but no other regime is shown to be worse.");
+    assert_eq!(
+        claims_of(&alike)[0].statement,
+        "b is the most accurate, but no other regime is shown to be worse."
+    );
     assert!(alike.leads.is_empty(), "one share shows nothing of leads");
 }
 
@@ -142,14 +148,31 @@ fn the_page_is_written_with_everything_that_it_links_to() {
         regime: "full".into(),
         n: 8,
         layers: vec![
-            LayerShift { layer: 1, distance: [9.0, 8.0], entropy: [3.0, 2.5], divergence: 0.05, between_images: Some(0.1) },
-            LayerShift { layer: 2, distance: [9.5, 8.5], entropy: [3.0, 2.0], divergence: 0.2, between_images: Some(0.3) },
+            LayerShift {
+                layer: 1,
+                distance: [9.0, 8.0],
+                entropy: [3.0, 2.5],
+                divergence: 0.05,
+                between_images: Some(0.1),
+            },
+            LayerShift {
+                layer: 2,
+                distance: [9.5, 8.5],
+                entropy: [3.0, 2.0],
+                divergence: 0.2,
+                between_images: Some(0.3),
+            },
         ],
     }];
     write(&found, folder.path()).unwrap();
     let text = std::fs::read_to_string(folder.path().join("report.md")).unwrap();
     assert!(text.contains("Training changed the attention of full most in layer 2."), "{text}");
-    for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).filter(|link| link.starts_with("charts/")) {
+    for link in text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|link| link.starts_with("charts/"))
+    {
         assert!(folder.path().join(link).is_file(), "{link}");
     }
     assert!(text.contains("Data efficiency") && text.contains("Which regime when"));

@@ -76,7 +76,8 @@ impl Session {
         let last = layers.last().expect("a transformer has a block");
         // What a patch keeps of itself along the residual path would leave all others dark.
         let own = first.query[0] * first.grid[1] + first.query[1];
-        let others = last.reach.iter().enumerate().map(|(patch, &share)| if patch == own { 0.0 } else { share });
+        let others =
+            last.reach.iter().enumerate().map(|(patch, &share)| if patch == own { 0.0 } else { share });
         add("reached", &over(&shown, &others.collect::<Vec<f64>>(), last.first_grid, last)?)?;
         let seen = layers.iter().map(|layer| layer.weights.iter().filter(|&&weight| weight > 0.0).count());
         Ok(QueryPictures {

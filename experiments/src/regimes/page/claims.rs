@@ -63,10 +63,14 @@ fn most_accurate(regimes: &Regimes) -> Option<Claim> {
         others.iter().filter_map(|other| regimes.pair(best, other)).collect();
     let above = compared.iter().filter(|(_, side)| *side == Side::Above).count();
     let statement = match (above, others.len()) {
-        (_, 0) => format!("{} classifies {} of the test images correctly.", best.name, percent(run.accuracy.value)),
+        (_, 0) => {
+            format!("{} classifies {} of the test images correctly.", best.name, percent(run.accuracy.value))
+        }
         (0, _) => format!("{} is the most accurate, but no other regime is shown to be worse.", best.name),
         (above, all) if above == all => format!("{} is more accurate than every other regime.", best.name),
-        (above, all) => format!("{} is the most accurate, and {above} of {all} others are shown to be worse.", best.name),
+        (above, all) => {
+            format!("{} is the most accurate, and {above} of {all} others are shown to be worse.", best.name)
+        }
     };
     let mut evidence = vec![format!("{} reaches {}", best.name, Unit::Percent.sentence(&run.accuracy))];
     evidence.extend(compared.iter().map(|(pair, _)| of_pair(pair)));
@@ -76,8 +80,16 @@ fn most_accurate(regimes: &Regimes) -> Option<Claim> {
 /// Whether a lead over training from scratch is larger with fewer images: what pretraining replaces is data.
 fn lead(Lead { regimes: [first, second], shares: [few, all], change }: &Lead) -> Claim {
     let statement = match side(change, 0.0) {
-        Side::Above => format!("{first} gains more over {second} with {} of the images than with {}.", percent(*few), percent(*all)),
-        Side::Below => format!("{first} gains more over {second} with {} of the images than with {}.", percent(*all), percent(*few)),
+        Side::Above => format!(
+            "{first} gains more over {second} with {} of the images than with {}.",
+            percent(*few),
+            percent(*all)
+        ),
+        Side::Below => format!(
+            "{first} gains more over {second} with {} of the images than with {}.",
+            percent(*all),
+            percent(*few)
+        ),
         Side::Undecided => {
             format!("Whether {first} gains more over {second} with few images than with many cannot be told.")
         }
@@ -121,7 +133,10 @@ fn starts(regimes: &Regimes) -> Vec<Claim> {
                     ),
                 ),
                 _ => (
-                    format!("{} never reaches the final validation accuracy of {}.", other.name, scratch.name),
+                    format!(
+                        "{} never reaches the final validation accuracy of {}.",
+                        other.name, scratch.name
+                    ),
                     format!("{} of validation images.", percent(target)),
                 ),
             };
@@ -139,10 +154,19 @@ fn features(regimes: &Regimes) -> Vec<Claim> {
         for full in regimes.regimes.iter().filter(tuned) {
             let Some((pair, side)) = regimes.pair(full, frozen) else { continue };
             let statement = match side {
-                Side::Above => format!("{} is more accurate than {}: the pretrained features alone are not enough.", full.name, frozen.name),
-                Side::Below => format!("{} is more accurate than {}: training the features made them worse.", frozen.name, full.name),
+                Side::Above => format!(
+                    "{} is more accurate than {}: the pretrained features alone are not enough.",
+                    full.name, frozen.name
+                ),
+                Side::Below => format!(
+                    "{} is more accurate than {}: training the features made them worse.",
+                    frozen.name, full.name
+                ),
                 Side::Undecided => {
-                    format!("No difference between {} and {} can be shown: the pretrained features are enough.", full.name, frozen.name)
+                    format!(
+                        "No difference between {} and {} can be shown: the pretrained features are enough.",
+                        full.name, frozen.name
+                    )
                 }
             };
             claims.push(claim("advice", "Features", statement, of_pair(pair) + "."));

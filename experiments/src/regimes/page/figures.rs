@@ -14,7 +14,8 @@ pub(super) fn curves(regimes: &Regimes) -> Block {
         runs.map(|(regime, run)| LineSeries { name: regime.name.clone(), points: of_run(run) }).collect()
     };
     let by_images = |run: &RegimeRun| -> Vec<Point> {
-        let points = run.history.iter().map(|epoch| bare_point(run.images_seen(epoch), epoch.validation_accuracy));
+        let points =
+            run.history.iter().map(|epoch| bare_point(run.images_seen(epoch), epoch.validation_accuracy));
         points.flatten().collect()
     };
     let by_seconds = |run: &RegimeRun| -> Vec<Point> {
@@ -71,10 +72,11 @@ pub(super) fn efficiency(regimes: &Regimes) -> Block {
 
 /// Distance, entropy and divergence by layer.
 pub(super) fn attention(regimes: &Regimes) -> Vec<Block> {
-    let of_layers = |name: String, layers: &[LayerShift], value: &dyn Fn(&LayerShift) -> Option<f64>| LineSeries {
-        name,
-        points: layers.iter().filter_map(|layer| bare_point(layer.layer as f64, value(layer)?)).collect(),
-    };
+    let of_layers =
+        |name: String, layers: &[LayerShift], value: &dyn Fn(&LayerShift) -> Option<f64>| LineSeries {
+            name,
+            points: layers.iter().filter_map(|layer| bare_point(layer.layer as f64, value(layer)?)).collect(),
+        };
     let mut blocks = Vec::new();
     for shift in &regimes.attention {
         let layers = &shift.layers;
