@@ -220,8 +220,8 @@ fn definitions(regimes: &Regimes) -> Vec<(String, Text)> {
         ),
         (
             "Images seen".into(),
-            "Training images until an epoch's end, each as often as it was seen. Times include the validation after each epoch, and of frozen \
-             backbones the one pass that computes their features."
+            "Training images until an epoch's end, each as often as it was seen. Times include the validation after each epoch, but not the one \
+             pass that computes the features of a frozen backbone."
                 .into(),
         ),
     ];
