@@ -53,10 +53,7 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo train --config my.toml --data ../cifar10 --out runs/resnet", Small::OneEpoch),
     ("archaeo train --config my.toml --set epochs=10 --out runs/longer", Small::Sherds),
     ("archaeo train --config my.toml --seeds 3 --out runs/three", Small::Sherds),
-    (
-        "archaeo train --config eurosat-vit-frozen --init vit.safetensors --data scans/ --out runs/head",
-        Small::OneEpoch,
-    ),
+    ("archaeo train --config eurosat-vit-full --init a.safetensors --out a", Small::Sherds),
     ("archaeo train --config my.toml --tracker csv --out runs/table", Small::Sherds),
     ("archaeo track archaeo-out/vit --tracker csv", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --split conflict --json", Small::AsItIs),

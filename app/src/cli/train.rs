@@ -17,7 +17,7 @@ Examples:
   archaeo train --config my.toml --data ../cifar10 --out runs/resnet
   archaeo train --config my.toml --set epochs=10 --out runs/longer
   archaeo train --config my.toml --seeds 3 --out runs/three
-  archaeo train --config eurosat-vit-frozen --init vit.safetensors --data scans/ --out runs/head
+  archaeo train --config eurosat-vit-full --init a.safetensors --out a
   archaeo train --config my.toml --tracker csv --out runs/table"))]
 pub struct Train {
     /// Recipe: a TOML file, or a name from `archaeo configs`

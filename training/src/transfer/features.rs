@@ -265,3 +265,37 @@ impl Features {
         Ok(Tensor::from_data(TensorData::new(values, [count, self.width]), device))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_in_files_are_those_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let (images, variants, width) = (IMAGES_PER_FILE + 3, 2, 3);
+        let all: Vec<f32> = (0..images * variants * width).map(|value| value as f32 - 7.5).collect();
+        let mut files = Vec::new();
+        for (part, values) in all.chunks(IMAGES_PER_FILE * variants * width).enumerate() {
+            let path = folder.path().join(format!("train-{part}.safetensors"));
+            let array = Array { shape: vec![values.len() / width, width], values: values.to_vec() };
+            let metadata = HashMap::from([(ORIGIN.to_owned(), "here".to_owned())]);
+            write_arrays(&path, &State::from([(ARRAY.to_owned(), array.clone())]), metadata).unwrap();
+            assert_eq!(read_part(&path, "here", &array.shape).as_deref(), Some(values));
+            assert_eq!(read_part(&path, "elsewhere", &array.shape), None);
+            assert_eq!(read_part(&path, "here", &[1, width]), None);
+            files.push((path.clone(), data_start(&path).unwrap()));
+        }
+        let wanted =
+            [(0, 0), (IMAGES_PER_FILE + 2, 1), (5, 1), (IMAGES_PER_FILE, 0), (IMAGES_PER_FILE - 1, 1)];
+        let rows = |rows: Rows| {
+            let features = Features { width, variants, rows };
+            let found = features.rows(wanted.into_iter(), &Device::flex()).unwrap();
+            assert_eq!(found.dims(), [wanted.len(), width]);
+            found.into_data().try_into_vec::<f32>().unwrap()
+        };
+        let expected = wanted.map(|(image, variant)| &all[(image * variants + variant) * width..][..width]);
+        assert_eq!(rows(Rows::Files(files)), expected.concat());
+        assert_eq!(rows(Rows::Memory(all.clone())), expected.concat());
+    }
+}
