@@ -27,6 +27,10 @@ enum Small {
     Sherds,
     /// One epoch on batches that the few images fill.
     OneEpoch,
+    /// One epoch of each regime, on small images.
+    Regimes,
+    /// One epoch, on tiny Sherds.
+    PatchSizes,
     /// Few images.
     Limit,
     /// A small CLIP, which its weights alone do not name.
@@ -55,6 +59,8 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo train --config my.toml --seeds 3 --out runs/three", Small::Sherds),
     ("archaeo train --config eurosat-vit-full --init a.safetensors --out a", Small::Sherds),
     ("archaeo train --config my.toml --tracker csv --out runs/table", Small::Sherds),
+    ("archaeo compare --config regimes --init vit.safetensors --data scans/ --out runs/four", Small::Regimes),
+    ("archaeo compare --config patch-sizes --out runs/patch-sizes", Small::PatchSizes),
     ("archaeo track archaeo-out/vit --tracker csv", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --split conflict --json", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --data scans/ --export answers.csv", Small::AsItIs),
@@ -107,6 +113,14 @@ impl Small {
             Self::Sherds => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
             Self::OneEpoch => vec!["--set", "epochs=1", "--set", "batch_size=8"],
             Self::Limit => vec!["--limit", "20"],
+            Self::Regimes => [
+                ["--set", "epochs=1"],
+                ["--set", "models.scratch.epochs=1"],
+                ["--set", "models.distilled.epochs=1"],
+                ["--set", "image_size=16"],
+            ]
+            .concat(),
+            Self::PatchSizes => vec!["--data", SHERDS, "--set", "epochs=1"],
             Self::FewPasses => vec!["--rounds", "6", "--batch-size", "1"],
             Self::Profile => vec!["--rounds", "6", "--batch-size", "1", "--image-sizes", "32"],
             Self::Clip => vec!["--model", "clip_vit_micro_patch4"],

@@ -7,8 +7,8 @@ use archaeo_analysis::attention::DistanceConvention;
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Resampling, wilson};
 use archaeo_data::Dataset;
 use archaeo_experiments::regimes::{
-    AttentionShift, LayerShift, Regime, RegimeKind, RegimeRun, Regimes, RegimesConfig, WEIGHTS, compared,
-    leads, place, write,
+    AttentionShift, Init, LayerShift, Regime, RegimeKind, RegimeRun, Regimes, RegimesConfig, WEIGHTS,
+    compared, leads, place, write,
 };
 use archaeo_random::nested_share;
 use archaeo_store::run_folder::DataIdentity;
@@ -29,8 +29,8 @@ pub struct Comparison<'a> {
     pub config: Toml<'a>,
     /// Overrides of its entries.
     pub set: &'a [String],
-    /// Weights that replace every `init` of the configuration.
-    pub init: Option<&'a str>,
+    /// Weights that replace every `init` of the configuration, and the `model` next to it.
+    pub init: Option<Init<'a>>,
     /// The images; by default the configuration's, else Sherds.
     pub data: Option<&'a str>,
     /// The folder of all trainings; the same folder resumes an interrupted comparison.

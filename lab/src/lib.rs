@@ -43,7 +43,7 @@ mod zero_shot;
 
 pub use ablate::Ablated;
 pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
-pub use archaeo_experiments::regimes::Regimes;
+pub use archaeo_experiments::regimes::{Init, Regimes};
 pub use attack::{AttackOptions, Attacked, Fooled, Point};
 pub use attention::{
     AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, ByHead, ClassStatistics,

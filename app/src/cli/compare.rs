@@ -17,7 +17,7 @@ DIR gets a run folder per training, report.html, report.md and regimes.json.
 docs/training.md explains regimes.
 
 Examples:
-  archaeo compare --config regimes --init vit.safetensors --data scans/ --out runs/regimes
+  archaeo compare --config regimes --init vit.safetensors --data scans/ --out runs/four
   archaeo compare --config patch-sizes --out runs/patch-sizes"))]
 pub struct Compare {
     /// Configuration: a TOML file, or a name from `archaeo configs`
@@ -26,6 +26,9 @@ pub struct Compare {
     /// Weights that replace every `init` of the configuration
     #[arg(long, value_name = "FILE")]
     pub init: Option<String>,
+    /// Name of their model, where they do not say it
+    #[arg(long, value_name = "NAME", requires = "init")]
+    pub model: Option<String>,
     /// Images; by default the configuration's, else sherds
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,

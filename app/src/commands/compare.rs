@@ -1,7 +1,7 @@
 //! `archaeo compare`: ways of training, next to one another.
 
 use anyhow::Result;
-use archaeo_lab::{Comparison, LabError, Regimes, Session};
+use archaeo_lab::{Comparison, Init, LabError, Regimes, Session};
 
 use super::configs::BuiltIn;
 use crate::cli::Compare;
@@ -13,11 +13,11 @@ use crate::printer::Printer;
 /// # Errors
 /// One sentence; every finished epoch is kept.
 pub fn run(arguments: &Compare, session: &Session, printer: &Printer) -> Result<()> {
-    let Compare { config, init, data, set, out, strict } = arguments;
+    let Compare { config, init, model, data, set, out, strict } = arguments;
     let comparison = Comparison {
         config: BuiltIn::or_file(config),
         set,
-        init: init.as_deref(),
+        init: init.as_deref().map(|weights| Init { weights, model: model.as_deref() }),
         data: data.as_deref(),
         out,
         strict: *strict,

@@ -42,12 +42,44 @@ pub struct RegimesConfig {
     overrides: Vec<String>,
 }
 
+/// Weights that replace those of a configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Init<'a> {
+    /// The weights.
+    pub weights: &'a str,
+    /// Name of their model, where they do not say it.
+    pub model: Option<&'a str>,
+}
+
+impl Init<'_> {
+    /// Puts the weights, and the name of their model, in place of those of every regime that starts from some.
+    fn replace(self, table: &mut Table) -> Result<(), RecipeError> {
+        let mut replaced = 0;
+        let regimes = table.get_mut("models").and_then(Value::as_table_mut).into_iter().flatten();
+        for (_, regime) in regimes {
+            let Some(regime) = regime.as_table_mut().filter(|regime| regime.contains_key("init")) else {
+                continue;
+            };
+            regime.insert("init".into(), Value::String(self.weights.into()));
+            regime.remove("model");
+            regime.extend(self.model.map(|model| ("model".to_owned(), Value::String(model.into()))));
+            replaced += 1;
+        }
+        match replaced {
+            0 => Err(RecipeError::Value(
+                "--init replaces the `init` of regimes, and no regime of this configuration has one".into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl RegimesConfig {
     /// Reads a configuration from a file.
     ///
     /// # Errors
     /// As [`RegimesConfig::parse`], or a file that cannot be read.
-    pub fn read(path: &Path, init: Option<&str>, overrides: Vec<String>) -> Result<Self, RecipeError> {
+    pub fn read(path: &Path, init: Option<Init>, overrides: Vec<String>) -> Result<Self, RecipeError> {
         let text = read_text(path, LONGEST_RECIPE)
             .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, init, overrides)
@@ -55,11 +87,11 @@ impl RegimesConfig {
     }
 
     /// Reads a recipe file with a section `[models.NAME]` per regime and, where there is one, `[compare]`; then applies `key=value`
-    /// overrides. `init` replaces every `init` of the regimes.
+    /// overrides. `init` replaces every `init` of the regimes, and their `model`.
     ///
     /// # Errors
     /// As [`RecipeFile::parse`]; a share outside (0, 1], an `init` that replaces none, regimes that teach one another.
-    pub fn parse(text: &str, init: Option<&str>, mut overrides: Vec<String>) -> Result<Self, RecipeError> {
+    pub fn parse(text: &str, init: Option<Init>, overrides: Vec<String>) -> Result<Self, RecipeError> {
         let mut table: Table = toml::from_str(text).map_err(|error| RecipeError::syntax(text, &error))?;
         let Options { mut shares, attention_images } = match table.remove("compare") {
             None => Options::default(),
@@ -75,25 +107,14 @@ impl RegimesConfig {
         if shares.is_empty() {
             return Err(RecipeError::Value("`compare.shares` names no share; 1.0 is all images".into()));
         }
+        if let Some(init) = init {
+            init.replace(&mut table)?;
+        }
         let text = toml::to_string(&table).expect("it was read from TOML");
-        let mut recipes = RecipeFile::parse(&text, &overrides)?;
+        let recipes = RecipeFile::parse(&text, &overrides)?;
         if recipes.names().is_empty() {
             let reason = "a comparison needs a section [models.NAME] for each regime";
             return Err(RecipeError::Value(reason.into()));
-        }
-        if let Some(init) = init {
-            let before = overrides.len();
-            for name in recipes.names() {
-                if recipes.recipe(Some(name))?.init.is_some() {
-                    overrides.push(format!("models.{name}.init={init:?}"));
-                }
-            }
-            if overrides.len() == before {
-                let reason =
-                    "--init replaces the `init` of regimes, and no regime of this configuration has one";
-                return Err(RecipeError::Value(reason.into()));
-            }
-            recipes = RecipeFile::parse(&text, &overrides)?;
         }
         let config = Self { recipes, shares, attention_images, text, overrides };
         config.order()?;
@@ -179,17 +200,19 @@ mod tests {
         "model = \"vit_micro\"\nimage_size = 32\nepochs = 2\nbatch_size = 8\nlearning_rate = 1e-3\n";
 
     fn parse(rest: &str, init: Option<&str>) -> Result<RegimesConfig, String> {
+        let init = init.map(|weights| Init { weights, model: None });
         RegimesConfig::parse(&format!("{SHARED}{rest}"), init, Vec::new()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn init_replaces_that_of_the_regimes_which_have_one() {
-        let rest = "[models.scratch]\n[models.tuned]\ninit = \"a.safetensors\"\n[models.frozen]\ninit = \"a.safetensors\"\n\
+        let rest = "[models.scratch]\nmodel = \"vit_micro\"\n[models.tuned]\ninit = \"a.safetensors\"\nmodel = \"vit_micro\"\n[models.frozen]\ninit = \"a.safetensors\"\n\
                     freeze = \"backbone\"\n[compare]\nshares = [1.0, 0.1, 0.1]";
         let config = parse(rest, Some("b \"c\".pth")).unwrap();
         assert_eq!(config.shares, [0.1, 1.0]);
         let recipe = |name| config.recipes.recipe(Some(name)).unwrap();
         assert_eq!((recipe("scratch").init, recipe("tuned").init), (None, Some("b \"c\".pth".to_owned())));
+        assert!(recipe("scratch").model.is_some() && recipe("tuned").model.is_none());
         let kinds = ["scratch", "tuned", "frozen"].map(|name| RegimeKind::of(&recipe(name)));
         assert_eq!(kinds, [RegimeKind::Scratch, RegimeKind::FineTuned, RegimeKind::Frozen]);
     }
@@ -197,15 +220,15 @@ mod tests {
     #[test]
     fn slips_get_a_sentence() {
         for (rest, init, expected) in [
-            ("", None, "a section [models.NAME] for each regime"),
+            ("model = \"vit_micro\"", None, "a section [models.NAME] for each regime"),
             (
-                "[models.a]\n[compare]\nshares = [0.5, 1.5]",
+                "[models.a]\nmodel = \"vit_micro\"\n[compare]\nshares = [0.5, 1.5]",
                 None,
                 "`compare.shares` must be above 0 and at most 1, not 1.5",
             ),
-            ("[models.a]\n[compare]\nshares = []", None, "names no share"),
-            ("[models.a]\n[compare]\nshare = [1.0]", None, "`compare.share`"),
-            ("[models.a]", Some("b.pth"), "no regime of this configuration has one"),
+            ("[models.a]\nmodel = \"vit_micro\"\n[compare]\nshares = []", None, "names no share"),
+            ("[models.a]\nmodel = \"vit_micro\"\n[compare]\nshare = [1.0]", None, "`compare.share`"),
+            ("[models.a]\nmodel = \"vit_micro\"", Some("b.pth"), "no regime of this configuration has one"),
         ] {
             let sentence = parse(rest, init).unwrap_err();
             assert!(sentence.contains(expected), "{rest}: {sentence}");

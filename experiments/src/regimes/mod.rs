@@ -15,7 +15,7 @@ use archaeo_training::EpochRecord;
 use serde::{Deserialize, Serialize};
 
 pub use conclusion::{compared, leads};
-pub use config::{RegimesConfig, WEIGHTS, place};
+pub use config::{Init, RegimesConfig, WEIGHTS, place};
 pub use page::write;
 
 /// Regimes on one data set.
