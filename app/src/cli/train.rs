@@ -35,12 +35,12 @@ pub struct Train {
             unless it has the classes of the data."
     )]
     pub init: Option<String>,
-    /// What keeps the values of --init: backbone, none, a number of blocks, or modules
+    /// Layers that keep the values of --init: backbone, none, a number of blocks, or modules
     #[arg(
         long,
         value_name = "LAYERS",
-        long_help = "What keeps the values of --init: `backbone` is everything but the head, `none` nothing, a number so many blocks and \
-            what comes before them, and names of modules, with commas, these. The same as `freeze` in the recipe."
+        long_help = "Layers that keep the values of --init: `backbone` for all but the head, `none`, a number of blocks from the first on \
+            (with the embedding before them), or modules with commas, such as patch_embed,blocks.0. The same as `freeze` in the recipe."
     )]
     pub freeze: Option<String>,
     /// Override one entry of the recipe, such as epochs=5
