@@ -12,7 +12,7 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 15] = [
     "data",
     "models",
     "trust",
@@ -21,6 +21,7 @@ const PARTS: [&str; 14] = [
     "atlas",
     "comparisons",
     "heads",
+    "patching",
     "attacks",
     "errors",
     "faithfulness",

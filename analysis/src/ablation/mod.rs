@@ -13,4 +13,4 @@ pub use heads::{
     AblatedHead, Answers, HeadAblations, HeadMeans, Replacement, Substitute, ablate_heads, donors,
     remove_heads,
 };
-pub use patching::{Logits, Patched, TokenGroup, patch};
+pub use patching::{Logits, Patched, Receivers, TokenGroup};
