@@ -124,8 +124,6 @@ fn only_branches_that_are_asked_for_are_replaced() {
     assert!(ask(&[]).is_empty());
 }
 
-/// A fresh residual block adds nothing (its last norm has scale 0), so that skipping it changes nothing; a block that leaves its own
-/// shortcut alone is the identity of what it receives.
 #[test]
 fn a_skipped_residual_block_hands_on_its_shortcut() {
     let fixture = Fixture::load();

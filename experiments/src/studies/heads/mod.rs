@@ -157,10 +157,12 @@ impl Study for HeadsStudy {
             let heads = model.has_attention();
             let apart = || Unit::whole(name, format!("heads of {name} ablated"), images.clone());
             let (title, images, enough) = match heads {
-                true => ("heads and layers", evaluated.clone(), choosing.len() >= FEWEST_IMAGES),
-                false => ("blocks", images.clone(), true),
+                true => {
+                    let title = format!("heads and layers of {name} ablated together");
+                    (title, evaluated.clone(), choosing.len() >= FEWEST_IMAGES)
+                }
+                false => (format!("blocks of {name} ablated"), images.clone(), true),
             };
-            let title = format!("{title} of {name} ablated together");
             let together = || Unit { model: name, aspect: TOGETHER.into(), title, images };
             let together = (enough && options.asks_more(model)).then(together);
             heads.then(apart).into_iter().chain(together).collect::<Vec<_>>()

@@ -59,7 +59,6 @@ fn the_last_layer_s_read_tokens_carry_everything_and_a_head_without_a_way_out_no
             let expected = if all { 1.0 } else { 0.0 };
             assert!((share(&layer.carried) - expected).abs() < 1e-4, "{}: {layer:?}", of.factor);
         }
-        // The groups of a layer divide its tokens, so that what they carry in the last is all of it.
         assert_eq!(of.layers.len(), 4 * 3);
     }
 }
@@ -117,7 +116,7 @@ fn claims_count_the_heads_that_carry_each_factor() {
     );
     assert!(
         claims[0].evidence.contains(
-            "head 4: 13.0\u{a0}% (11.0 to 15.0), unrelated 12.0\u{a0}% (p = 0.31, not shown to differ)"
+            "head 4: 13.0\u{a0}% (11.0 to 15.0), unrelated 12.0\u{a0}% (p\u{a0}=\u{a0}0.310, not shown to differ)"
         ),
         "{}",
         claims[0].evidence
