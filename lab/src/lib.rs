@@ -41,7 +41,7 @@ mod transfer;
 mod trust;
 mod zero_shot;
 
-pub use ablate::Ablated;
+pub use ablate::{Ablated, AblationOptions};
 pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
 pub use archaeo_experiments::regimes::{Init, Regimes};
 pub use attack::{AttackOptions, Attacked, Fooled, Point};

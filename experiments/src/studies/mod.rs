@@ -14,6 +14,7 @@ mod heads;
 mod localisation;
 #[cfg(test)]
 pub(crate) mod made_up;
+mod patching;
 pub(crate) mod pictures;
 mod seeds;
 mod shape_bias;
@@ -33,6 +34,7 @@ pub use errors::ErrorsStudy;
 pub use faithfulness::{FaithfulnessOptions, FaithfulnessStudy};
 pub use heads::{HeadsOptions, HeadsStudy};
 pub use localisation::LocalisationStudy;
+pub use patching::{PatchingOptions, PatchingStudy};
 pub use seeds::SeedsStudy;
 pub use shape_bias::ShapeBiasStudy;
 pub use trust::{TrustStudy, headlines};
@@ -46,6 +48,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<AtlasStudy>(),
     study::<ComparisonsStudy>(),
     study::<HeadsStudy>(),
+    study::<PatchingStudy>(),
     study::<AttacksStudy>(),
     study::<ErrorsStudy>(),
     study::<FaithfulnessStudy>(),
@@ -66,6 +69,7 @@ pub mod findings {
     pub use super::faithfulness::findings::*;
     pub use super::heads::findings::*;
     pub use super::localisation::findings::*;
+    pub use super::patching::findings::*;
     pub use super::seeds::findings::*;
     pub use super::shape_bias::findings::*;
     pub use super::trust::findings::*;

@@ -127,7 +127,7 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
     found.insert::<CausalStudy>(&causal(models));
     found.insert::<LocalisationStudy>(&localisation(models));
     found.insert::<ShapeBiasStudy>(&shape_bias(models));
-    let not_applicable = [AttentionStudy::ID, AtlasStudy::ID, HeadsStudy::ID]
+    let not_applicable = [AttentionStudy::ID, AtlasStudy::ID, HeadsStudy::ID, PatchingStudy::ID]
         .map(|id| (id.into(), "no model here has attention heads".into()));
     match with_attention.as_slice() {
         [] => found.not_applicable.extend(not_applicable),
@@ -135,6 +135,7 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
             found.insert::<AttentionStudy>(&each(some, attention));
             found.insert::<AtlasStudy>(&each(some, atlas));
             found.insert::<HeadsStudy>(&each(some, heads));
+            found.insert::<PatchingStudy>(&PatchingFindings { pairs: 128, models: each(some, patching) });
         }
     }
     found
@@ -641,6 +642,51 @@ fn heads(_: ModelName) -> HeadFindings {
     }
 }
 
+/// Every head carries something; of shape four heads, of texture three and so on are above an unrelated scene. The class token takes
+/// over in the fourth layer.
+fn patching(_: ModelName) -> Vec<FactorPatching> {
+    const PAIRS: usize = 128;
+    let carried = |share: f64, above: bool| Carried {
+        share: estimate(share, 0.02, PAIRS).into(),
+        unrelated: Measured::Known(if above { share - 0.09 } else { share - 0.01 }),
+        over_unrelated: match above {
+            true => paired(0.09, 0.02, 0.0004),
+            false => paired(0.01, 0.02, 0.31),
+        },
+    };
+    let of_factor = |(place, factor): (usize, SceneFactor)| {
+        let head = |index: usize| {
+            let above = index % 6 == place && index / 6 < 4 - place.min(3);
+            let share = if above { 0.12 + 0.02 * uniform(51, index) } else { 0.04 * uniform(52, index) };
+            PatchedHead { layer: index / HEADS, head: index % HEADS, carried: carried(share, above) }
+        };
+        let layer = |index: usize| {
+            let (layer, tokens) = (index / 3, PatchedTokens::ALL[index % 3]);
+            let taken_over = (layer as f64 / 5.0).powi(2);
+            let share = match tokens {
+                PatchedTokens::Prefix => taken_over,
+                PatchedTokens::Object => 0.8 * (1.0 - taken_over),
+                PatchedTokens::Background => 0.1 * (1.0 - taken_over),
+            };
+            PatchedLayer { layer, tokens, carried: carried(share, share > 0.3) }
+        };
+        FactorPatching {
+            factor,
+            change: estimate(4.0 - 0.7 * place as f64, 0.3, PAIRS),
+            other_answer: share(80 - 15 * place, PAIRS),
+            heads: (0..LAYERS * HEADS).map(head).collect(),
+            layers: (0..3 * LAYERS).map(layer).collect(),
+            selected: Some(SelectedCarrier {
+                layer: 2,
+                head: place % HEADS,
+                chosen_on: 64,
+                carried: carried(0.13, place < 3),
+            }),
+        }
+    };
+    SceneFactor::ALL.into_iter().enumerate().map(of_factor).collect()
+}
+
 fn together() -> Together {
     let removed: Vec<usize> = (0..=12).map(|point| 2 * point).collect();
     let accuracy = |power: f64| {
@@ -664,21 +710,24 @@ fn together() -> Together {
         layer: index / 3,
         branch: Branch::ALL[index % 3],
         mean: estimate(0.1 + 0.3 * uniform(45, index), 0.03, 500),
+        zero: estimate(0.2 + 0.5 * uniform(45, index), 0.03, 500),
         accuracy_drop: estimate(0.05 * uniform(46, index), 0.02, 500),
         adjusted_p: 0.0004,
     };
     Together {
         n: 500,
         chosen_on: 500,
-        curve: PruningCurve {
+        curve: Some(PruningCurve {
             most_first: accuracy(4.0),
             least_first: accuracy(0.3),
+            gradient_first: accuracy(2.5),
             random: random.collect(),
             random_orders: 5,
             most_against_random: Some(paired(-0.2, 0.02, 0.0001)),
             least_against_random: Some(paired(0.15, 0.02, 0.0001)),
+            gradient_against_random: Some(paired(-0.12, 0.02, 0.0001)),
             removed,
-        },
+        }),
         pairs: (0..4).map(pair).collect(),
         branches: (0..3 * LAYERS).map(branch).collect(),
     }
