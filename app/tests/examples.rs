@@ -43,7 +43,11 @@ enum Small {
     NoBetterThanChance,
 }
 
+<<<<<<< HEAD
 const EXAMPLES: &[(&str, Small)] = &[
+=======
+const EXAMPLES: [(&str, Small); 52] = [
+>>>>>>> heads
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -78,7 +82,7 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo ablate --weights vit.safetensors --limit 500", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --curve --mlp --layers --pairs 20", Small::Limit),
-    ("archaeo ablate --weights vit.safetensors --only 1.1,2.2", Small::Limit),
+    ("archaeo ablate --weights vit.safetensors --only 1.1,2.2 --limit 500", Small::AsItIs),
     ("archaeo ablate --weights cnn.safetensors --layers", Small::Limit),
     ("archaeo benchmark sherds --weights vit.safetensors", Small::NoBetterThanChance),
     (

@@ -202,19 +202,20 @@ Arrays: labels and predicted of the images, and for each kind of replacement
 loss_increase_KIND with its interval (layers, heads); their first row is that of
 layer 1. Where layers have different numbers of heads, those with fewer end in
 NaN. A table has a row for each head, or for each block of a residual network.
-Of branches: mlp_loss_increase_KIND and layer_loss_increase_KIND (layers); of the
-curve: curve_removed, and curve_ORDER with the accuracy at each point.
+Of branches: mlp_loss_increase_KIND and layer_loss_increase_KIND (layers); of
+the curve: curve_removed, and curve_ORDER with the accuracy at each point.
 
 Examples:
   archaeo ablate --weights vit.safetensors --limit 500
   archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv
   archaeo ablate --weights vit.safetensors --curve --mlp --layers --pairs 20
-  archaeo ablate --weights vit.safetensors --only 1.1,2.2
+  archaeo ablate --weights vit.safetensors --only 1.1,2.2 --limit 500
   archaeo ablate --weights cnn.safetensors --layers"))]
 pub struct Ablate {
     /// Only these heads, each as LAYER.HEAD [default: all]
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "LAYER.HEAD",
         value_delimiter = ',',
         value_parser = head,
@@ -235,6 +236,7 @@ pub struct Ablate {
     /// Interaction of this many random pairs of heads
     #[arg(
         long,
+        hide_short_help = true,
         value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..),
         help_heading = "Ablation",
@@ -243,9 +245,9 @@ pub struct Ablate {
     )]
     pub pairs: Option<u16>,
     /// What the MLP of each layer is worth
-    #[arg(long, help_heading = "Ablation")]
+    #[arg(long, hide_short_help = true, help_heading = "Ablation")]
     pub mlp: bool,
-    /// What each whole layer is worth, or each block of a residual network
+    /// What each layer is worth, or each block of a ResNet
     #[arg(
         long,
         help_heading = "Ablation",
