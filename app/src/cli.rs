@@ -8,6 +8,7 @@ mod looks;
 mod programs;
 mod questions;
 mod reading;
+mod rollout;
 mod subject;
 mod train;
 
@@ -21,7 +22,7 @@ pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
-pub use questions::{Ablate, Attack, Attention, Evaluate, Fusion};
+pub use questions::{Ablate, Attack, Attention, Evaluate};
 pub use reading::Reading;
 pub use subject::Subject;
 pub use train::{Track, Train};

@@ -27,11 +27,13 @@ mod evaluate;
 mod excavate;
 mod explain;
 mod export;
+mod figures;
 #[cfg(feature = "hub")]
 mod hub;
 mod listener;
 mod opened;
 mod reference;
+mod rollout;
 mod session;
 mod subject;
 mod train;
@@ -41,8 +43,8 @@ mod zero_shot;
 pub use ablate::Ablated;
 pub use attack::{AttackOptions, Attacked, Fooled, Point};
 pub use attention::{
-    AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, ByHead, ClassStatistics,
-    ComparedAttention, HeadChange, LayerDiversity, Statistics,
+    AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, AttentionStrata, ByHead,
+    ClassStatistics, ComparedAttention, HeadChange, LayerDiversity, Statistics, StratumAttention,
 };
 pub use audit::{AuditOptions, Audited, Measurement, Outcome};
 pub use benchmark::{Benchmarked, Verdict};
@@ -64,6 +66,7 @@ pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
 pub use opened::Opened;
 pub use reference::is_reference;
+pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};
 pub use train::{SeveralRuns, Training, TrainingEnd, TrainingResult};

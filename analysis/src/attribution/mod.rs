@@ -78,7 +78,7 @@ static METHODS: &[&dyn Attribution] = &[
     &AttentionMap::USUAL,
     &AttentionXGradient,
     &CheferLrp,
-    &LeGrad,
+    &LeGrad::USUAL,
     &AttentionFlow,
     &LogitLens::USUAL,
     &GradCamPlusPlus,

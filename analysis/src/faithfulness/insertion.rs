@@ -7,6 +7,7 @@ use super::perturbation::{
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Capability;
 use crate::{AnalysisError, Paper};
+use crate::statistics::SHARE;
 
 pub(super) const RISE: Paper =
     Paper { citation: "Petsiuk et al., 2018", url: "https://arxiv.org/abs/1806.07421" };
@@ -25,6 +26,7 @@ static INSERTION: MetricInfo = MetricInfo {
     title: "insertion",
     summary: "mean probability of the class while the most relevant pixels are put into the blurred image",
     higher_is_better: true,
+    range: SHARE,
     judged: true,
     needs_mask: false,
     needs: &[Capability::Classes],

@@ -4,6 +4,7 @@ use super::perturbation::{Alteration, Answers, Explained, Perturbation, TENTHS, 
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Capability;
 use crate::{AnalysisError, Paper};
+use crate::statistics::SHARE;
 
 pub(super) const CHEFER: Paper =
     Paper { citation: "Chefer et al., 2021", url: "https://arxiv.org/abs/2012.09838" };
@@ -18,6 +19,7 @@ static POSITIVE: MetricInfo = MetricInfo {
     title: "positive perturbation",
     summary: "how often the class is still the answer while the most relevant pixels are blackened",
     higher_is_better: false,
+    range: SHARE,
     judged: true,
     needs_mask: false,
     needs: &[Capability::Classes],

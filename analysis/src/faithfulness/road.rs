@@ -7,6 +7,7 @@ use super::perturbation::{Alteration, Answers, Explained, Perturbation, TENTHS, 
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Capability;
 use crate::{AnalysisError, Paper};
+use crate::statistics::SHARE;
 
 /// Standard deviation of the noise on a replaced value.
 const NOISE: f64 = 0.01;
@@ -39,6 +40,7 @@ static ROAD: MetricInfo = MetricInfo {
     title: "ROAD",
     summary: "mean probability of the class while the most relevant pixels are imputed from their neighbours",
     higher_is_better: false,
+    range: SHARE,
     judged: true,
     needs_mask: false,
     needs: &[Capability::Classes],

@@ -13,6 +13,7 @@ use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::{Capability, Evidence, Heatmap, patch_size};
 use crate::tensors::{per_image, values};
 use crate::{AnalysisError, Paper};
+use crate::statistics::SHARE;
 
 /// Area under the curve of the class's softmax probability over the share of patches that are dropped, 0.1 to 0.9, the most relevant
 /// first. A heatmap of pixels counts for a patch with the mean of the patch's pixels.
@@ -24,6 +25,7 @@ static TOKEN_DROPPING: MetricInfo = MetricInfo {
     title: "token dropping",
     summary: "mean probability of the class while the most relevant patches are taken out of the sequence",
     higher_is_better: false,
+    range: SHARE,
     judged: true,
     needs_mask: false,
     needs: &[Capability::Classes, Capability::FreeSequence],

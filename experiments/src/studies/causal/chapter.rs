@@ -97,6 +97,7 @@ fn figure(shown: &CausalImage, the: &str) -> Block {
             columns: None,
             rows: vec![PictureRow { name: shown.image.identifier.clone(), pictures }],
             legend: None,
+            kinds: Vec::new(),
         })],
         data: Some(Table {
             caption: "Measured effect of each part.".into(),

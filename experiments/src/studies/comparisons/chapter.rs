@@ -71,6 +71,7 @@ fn frontispiece(findings: &ComparisonFindings, classes: &[String], names: &Names
         columns: None,
         rows: std::iter::once(image).chain(findings.depth.iter().map(row)).collect(),
         legend: Some(heat_legend("Maps")),
+        kinds: Vec::new(),
     };
     Some(Block::Figure(Figure {
         title: "One image through every layer.".into(),
