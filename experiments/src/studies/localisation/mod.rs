@@ -1,5 +1,6 @@
 //! Does an explanation point at the object? Only data that knows the object can answer.
 
+mod below;
 mod chapter;
 mod claims;
 pub mod findings;
