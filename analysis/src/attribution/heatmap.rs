@@ -145,6 +145,16 @@ mod tests {
     }
 
     #[test]
+    fn means_are_over_maps_and_shares_over_places() {
+        let maps = [[1.0, 2.0], [3.0, 6.0]].map(|values| Heatmap::new(1, 2, values.to_vec()));
+        let mean = Heatmap::mean(&maps).unwrap();
+        assert_eq!((mean.height, mean.width, &mean.values[..]), (1, 2, &[2.0, 4.0][..]));
+        assert!(Heatmap::mean([]).is_none());
+        assert_eq!(Heatmap::new(1, 4, vec![0.0, 0.5, 0.5, 1.0]).over_even().values, [0.0, 1.0, 1.0, 2.0]);
+        assert_eq!(Heatmap::new(1, 2, vec![0.0; 2]).over_even().values, [0.0; 2]);
+    }
+
+    #[test]
     fn agreement_sees_order_alone() {
         let map = Heatmap::new(2, 3, vec![0.1, 0.5, 0.2, 0.9, 0.4, 0.3]);
         let squared = Heatmap::new(2, 3, map.values.iter().map(|v| v * v).collect());
