@@ -157,7 +157,11 @@ fn rollout_is_the_same_for_both_commands() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     for (flags, array, said) in [
-        (&["--fusion", "max", "--discard", "0.5"][..], "rollout", "largest over heads, 50 % of each row discarded"),
+        (
+            &["--fusion", "max", "--discard", "0.5"][..],
+            "rollout",
+            "largest over heads, 50 % of each row discarded",
+        ),
         (&["--start-layer", "2"], "rollout", "from layer 2"),
         (
             &["--impl", "vit-explain"],
@@ -166,7 +170,8 @@ fn rollout_is_the_same_for_both_commands() {
         ),
     ] {
         let shared = |command: &str, method: &str, export: &str| {
-            let mut asked = archaeo([command, "--data", SHERDS, "--limit", "3", method, "rollout", "--export", export]);
+            let mut asked =
+                archaeo([command, "--data", SHERDS, "--limit", "3", method, "rollout", "--export", export]);
             asked.args(flags).arg("--weights").arg(weights()).current_dir(folder.path());
             asked
         };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{
-    Attribution, AttentionMap, Evidence, Heatmap, LeGrad, LogitLens, rank_correlation,
+    AttentionMap, Attribution, Evidence, Heatmap, LeGrad, LogitLens, rank_correlation,
 };
 use archaeo_analysis::faithfulness::MaskScores;
 use archaeo_lab::{ModelSource, Purpose, Session, SessionOptions, Silent, Subject};
@@ -84,14 +84,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (layer, row) in (1..).zip(&mut rows) {
             let of_layer = Some(layer);
             let lens = LogitLens { layer: of_layer };
-            let attention = AttentionMap { layer: of_layer, ..AttentionMap::USUAL }.explain(&evidence, &[])?;
+            let attention =
+                AttentionMap { layer: of_layer, ..AttentionMap::USUAL }.explain(&evidence, &[])?;
             let gradient = LeGrad { layer: of_layer }.explain(&evidence, &targets)?;
             let seen = lens.explain(&evidence, &targets)?;
             let logits = lens.logits(&evidence)?;
             let patches = logits.len() / classes / batch.len();
             for (image, mask) in masks.iter().enumerate() {
                 let product = Heatmap {
-                    values: attention[image].values.iter().zip(&gradient[image].values).map(|(a, b)| a * b).collect(),
+                    values: attention[image]
+                        .values
+                        .iter()
+                        .zip(&gradient[image].values)
+                        .map(|(a, b)| a * b)
+                        .collect(),
                     ..gradient[image]
                 };
                 let maps = [&attention[image], &gradient[image], &product, &seen[image]];
@@ -106,7 +112,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let shares = shares(mask, preprocessing.image_size, [seen[image].height, seen[image].width]);
                 let of_image = logits[image * patches * classes..][..patches * classes].chunks_exact(classes);
                 for (patch, share) in of_image.zip(shares) {
-                    let side = if share >= OBJECT { 0 } else if share == 0.0 { 1 } else { continue };
+                    let side = if share >= OBJECT {
+                        0
+                    } else if share == 0.0 {
+                        1
+                    } else {
+                        continue;
+                    };
                     let mean = patch.iter().sum::<f32>() / classes as f32;
                     let own = patch[targets[image]];
                     let first = patch.iter().all(|logit| *logit <= own);

@@ -40,7 +40,8 @@ impl<'a> Journal<'a> {
         let log = EventLog::resume(path.clone(), keep, &progress.history)?;
         let tracking = Tracking::begin(folder.path(), &chosen(&recipe.trackers)?, events::read(&path)?)?;
         let best = progress.history.iter().map(|record| record.validation_accuracy).reduce(f64::max);
-        let mut journal = Self { folder, log, tracking, keep: &recipe.keep_checkpoints, best, finished: end.is_some() };
+        let mut journal =
+            Self { folder, log, tracking, keep: &recipe.keep_checkpoints, best, finished: end.is_some() };
         journal.started(job, training)?;
         Ok(journal)
     }

@@ -53,8 +53,7 @@ pub fn strata(folder: &Path) -> Result<Vec<Stratum>, TrainError> {
     };
     let accuracy =
         |epoch| records.iter().find(|record| record.epoch == epoch).map(|record| record.validation_accuracy);
-    let stratum =
-        |(epoch, weights)| Stratum { epoch, weights, validation_accuracy: accuracy(epoch) };
+    let stratum = |(epoch, weights)| Stratum { epoch, weights, validation_accuracy: accuracy(epoch) };
     let mut found: Vec<Stratum> = kept(folder).into_iter().map(stratum).collect();
     if found.is_empty() {
         return Err(TrainError::NoStrata(folder.to_owned()));

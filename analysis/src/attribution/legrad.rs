@@ -55,9 +55,7 @@ impl Attribution for LeGrad {
             let received = values(slopes.clamp_min(0.0).mean_dim(1).mean_dim(2));
             for (sum, keys) in sums.iter_mut().zip(per_image(&received, targets.len())) {
                 let patches = &keys[stream.prefix_tokens..];
-                sum.iter_mut()
-                    .zip(patches)
-                    .for_each(|(sum, &slope)| *sum += f64::from(slope) * share);
+                sum.iter_mut().zip(patches).for_each(|(sum, &slope)| *sum += f64::from(slope) * share);
             }
         }
         let heatmap = |sum: Vec<f64>| Heatmap::new(rows, columns, sum.iter().map(|&v| v as f32).collect());

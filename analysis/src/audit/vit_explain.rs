@@ -49,10 +49,13 @@ impl Attribution for VitExplainRollout {
         let Some(transformer) = model.network.transformer() else {
             return Applicability::DoesNot(AnalysisError::NoAttention { model: model.card().name.clone() });
         };
-        let one = transformer.prefix() == PrefixTokens::CLASS && transformer.read_out() == ReadOut::ClassToken;
+        let one =
+            transformer.prefix() == PrefixTokens::CLASS && transformer.read_out() == ReadOut::ClassToken;
         match one && super::without_global_attention(model).is_none() {
             true => Applicability::Applies,
-            false => Applicability::DoesNot(AnalysisError::NotClassTokenAlone { model: model.card().name.clone() }),
+            false => {
+                Applicability::DoesNot(AnalysisError::NotClassTokenAlone { model: model.card().name.clone() })
+            }
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::{Attribution, Capability, Heatmap, explain_all, rank_correlation};
-use crate::{AnalysisError, Paper};
 use crate::statistics::CORRELATION;
+use crate::{AnalysisError, Paper};
 
 /// Spearman correlation of the heatmap for the explained class with that for the class of the largest other logit (Sixt et al., 2020,
 /// ask it of a random class; here the rival is the one that the answer was chosen over). 1 for methods that do not use the class.

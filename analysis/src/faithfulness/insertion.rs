@@ -6,8 +6,8 @@ use super::perturbation::{
 };
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Capability;
-use crate::{AnalysisError, Paper};
 use crate::statistics::SHARE;
+use crate::{AnalysisError, Paper};
 
 pub(super) const RISE: Paper =
     Paper { citation: "Petsiuk et al., 2018", url: "https://arxiv.org/abs/1806.07421" };

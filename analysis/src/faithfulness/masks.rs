@@ -3,8 +3,8 @@
 use super::localisation::MaskScores;
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Heatmap;
-use crate::{AnalysisError, Paper};
 use crate::statistics::SHARE;
+use crate::{AnalysisError, Paper};
 
 /// One of [`MaskScores`].
 pub struct AgainstMask {

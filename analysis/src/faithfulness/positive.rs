@@ -3,8 +3,8 @@
 use super::perturbation::{Alteration, Answers, Explained, Perturbation, TENTHS, kept, replaced};
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Capability;
-use crate::{AnalysisError, Paper};
 use crate::statistics::SHARE;
+use crate::{AnalysisError, Paper};
 
 pub(super) const CHEFER: Paper =
     Paper { citation: "Chefer et al., 2021", url: "https://arxiv.org/abs/2012.09838" };

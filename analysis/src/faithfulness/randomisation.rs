@@ -9,8 +9,8 @@ use rand::RngExt;
 
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::{Capability, Evidence, Heatmap, explain_all, rank_correlation};
-use crate::{AnalysisError, Paper};
 use crate::statistics::CORRELATION;
+use crate::{AnalysisError, Paper};
 
 /// How many of the layers are random at the points of the cascade: the top one, then these shares of all.
 const DEPTHS: [f64; 4] = [0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0];

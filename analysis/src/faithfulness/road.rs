@@ -6,8 +6,8 @@ use archaeo_random::{keyed_rng, standard_normal};
 use super::perturbation::{Alteration, Answers, Explained, Perturbation, TENTHS, probability};
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Capability;
-use crate::{AnalysisError, Paper};
 use crate::statistics::SHARE;
+use crate::{AnalysisError, Paper};
 
 /// Standard deviation of the noise on a replaced value.
 const NOISE: f64 = 0.01;

@@ -6,8 +6,8 @@ use rand::RngExt;
 
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::{Evidence, Heatmap, explain_all};
-use crate::{AnalysisError, Keys, Paper};
 use crate::statistics::NOT_NEGATIVE;
+use crate::{AnalysisError, Keys, Paper};
 
 /// Largest change of a channel, on a scale of [0, 1].
 const RADIUS: f32 = 0.02;

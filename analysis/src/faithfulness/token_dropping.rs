@@ -11,9 +11,9 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::perturbation::{Explained, TENTHS, descending, mean_height, probability};
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::{Capability, Evidence, Heatmap, patch_size};
+use crate::statistics::SHARE;
 use crate::tensors::{per_image, values};
 use crate::{AnalysisError, Paper};
-use crate::statistics::SHARE;
 
 /// Area under the curve of the class's softmax probability over the share of patches that are dropped, 0.1 to 0.9, the most relevant
 /// first. A heatmap of pixels counts for a patch with the mean of the patch's pixels.

@@ -2,7 +2,8 @@
 
 use super::special::student_t_two_sided;
 use super::{
-    Estimate, Resampling, Result, StatisticsError, check_count, check_finite, check_lengths, check_level, mean,
+    Estimate, Resampling, Result, StatisticsError, check_count, check_finite, check_lengths, check_level,
+    mean,
 };
 
 /// Mean with Student's t interval (Student 1908): exact for normal data, good for many observations.

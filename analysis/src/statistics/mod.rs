@@ -58,8 +58,8 @@ pub use consistency::error_consistency;
 pub use exchange::exchange_test;
 pub use mcnemar::{McNemar, mcnemar};
 pub use mean::{
-    CORRELATION, NOT_NEGATIVE, SHARE, accuracy_difference, mean_bootstrap, mean_difference, mean_t, mean_within,
-    standard_deviation,
+    CORRELATION, NOT_NEGATIVE, SHARE, accuracy_difference, mean_bootstrap, mean_difference, mean_t,
+    mean_within, standard_deviation,
 };
 pub use measured::Measured;
 pub use moments::Moments;

@@ -355,7 +355,8 @@ fn the_interval_of_a_mean_ends_where_its_range_does() {
         let mut rng = keyed_rng(3, "bounded means", draw, 0);
         // 0.8 of ones, the rest minus ones: mean 0.6.
         let values: Vec<f64> = (0..4).map(|_| if rng.random::<f64>() < 0.8 { 1.0 } else { -1.0 }).collect();
-        let (open, closed) = (mean_t(&values, 0.95).unwrap(), mean_within(&values, CORRELATION, 0.95).unwrap());
+        let (open, closed) =
+            (mean_t(&values, 0.95).unwrap(), mean_within(&values, CORRELATION, 0.95).unwrap());
         let holds = |of: &Estimate| of.low <= 0.6 && 0.6 <= of.high;
         assert_eq!(holds(&open), holds(&closed));
         held += usize::from(holds(&closed));

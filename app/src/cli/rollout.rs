@@ -78,7 +78,10 @@ impl Rollout {
                 RolloutChoice::Paper(RolloutOptions { fusion, discard, start_layer: self.start_layer })
             }
             Implementation::VitExplain => {
-                ensure!(self.start_layer == 1, "vit-explain begins with the first layer; leave out --start-layer");
+                ensure!(
+                    self.start_layer == 1,
+                    "vit-explain begins with the first layer; leave out --start-layer"
+                );
                 let discard = self.discard.unwrap_or(VitExplainRollout::DISCARD);
                 RolloutChoice::VitExplain(VitExplainRollout { fusion, discard })
             }

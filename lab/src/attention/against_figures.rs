@@ -41,7 +41,10 @@ pub(super) fn write(
 }
 
 /// Layers and heads on one scale.
-fn heads<'a>(compared: &ComparedAttention, grids: &[(&str, &'a Divergences)]) -> Result<Figure<'a>, LabError> {
+fn heads<'a>(
+    compared: &ComparedAttention,
+    grids: &[(&str, &'a Divergences)],
+) -> Result<Figure<'a>, LabError> {
     let highest = grids.iter().flat_map(|(_, found)| found.values.iter().copied()).fold(0.0, f32::max);
     let panel = |(title, found): &(&str, &'a Divergences)| -> Result<Panel<'a>, LabError> {
         let grid = Grid::new(&found.values, found.layers, found.columns)?;
@@ -84,7 +87,8 @@ impl Divergences {
             }
         }
         let numbers = |count: usize| (1..=count).map(|number| number.to_string()).collect();
-        let axes = Axes { rows: numbers(heads.len()), columns: if alike { numbers(columns) } else { Vec::new() } };
+        let axes =
+            Axes { rows: numbers(heads.len()), columns: if alike { numbers(columns) } else { Vec::new() } };
         let paper = Image::filled(columns, heads.len(), [255; 3]);
         Some(Self { layers: heads.len(), columns, values, axes, paper })
     }

@@ -65,13 +65,18 @@ impl Session {
         let kept = strata(run)?;
         let source = |weights: &Path| ModelSource { weights: weights.to_owned(), ..subject.model.clone() };
         let last = kept.last().expect("a run without strata is refused");
-        let mut opened = self.open(Subject { model: source(&last.weights), ..subject.clone() }, Purpose::Look)?;
+        let mut opened =
+            self.open(Subject { model: source(&last.weights), ..subject.clone() }, Purpose::Look)?;
         opened.require_attention()?;
         let inputs: Vec<&Path> = subject.data.iter().map(Path::new).collect();
         let mut figures = folder.map(|folder| FigureFolder::new(folder, &[FIGURE], &inputs)).transpose()?;
         let mut strip = figures.is_some().then(|| Strip::of(&opened)).transpose()?;
-        let asked =
-            AttentionOptions { methods: Vec::new(), convention, keep_maps: false, ..AttentionOptions::default() };
+        let asked = AttentionOptions {
+            methods: Vec::new(),
+            convention,
+            keep_maps: false,
+            ..AttentionOptions::default()
+        };
         let (mut found, mut of_model) = (Vec::new(), None);
         for stratum in kept {
             let source = source(&stratum.weights);

@@ -56,7 +56,13 @@ impl Strip {
 
     /// Adds the maps of a model: what the read tokens receive from the patches in each layer, mean over heads, and rollout, each over
     /// the share that a patch has when all have the same.
-    pub fn add(&mut self, title: String, note: String, model: &Classifier, opened: &Opened) -> Result<(), LabError> {
+    pub fn add(
+        &mut self,
+        title: String,
+        note: String,
+        model: &Classifier,
+        opened: &Opened,
+    ) -> Result<(), LabError> {
         let images = Preprocessed { split: opened.split()?, preprocessing: &model.card().preprocessing };
         let pixels = Batch::load(&images, &self.indices, 0)?.tensor(&opened.device);
         let (seen, _) = observe(model, pixels, DistanceConvention::default(), true, None)?;
@@ -85,12 +91,21 @@ impl Strip {
                     let heat = Heat { grid, colormap: Colormap::Inferno, range, opacity: OPACITY };
                     let title =
                         if number == maps.len() { "rollout".to_owned() } else { format!("layer {number}") };
-                    panels.push(Panel { title, note: String::new(), picture: grey, heat: Some(heat), axes: None });
+                    panels.push(Panel {
+                        title,
+                        note: String::new(),
+                        picture: grey,
+                        heat: Some(heat),
+                        axes: None,
+                    });
                 }
             }
         }
         let columns = panels.len() / (self.rows.len() * self.pictures.len()).max(1);
-        let images = format!("On {}: attention of the read tokens to each patch, mean over heads", self.names.join(" and "));
+        let images = format!(
+            "On {}: attention of the read tokens to each patch, mean over heads",
+            self.names.join(" and ")
+        );
         let lines = lines.into_iter().chain([images]).collect();
         Ok(Figure { title, lines, panels, columns, side: SIDE, bars: Bars::Shared(UNIT.into()) })
     }

@@ -39,10 +39,8 @@ fn content(image: usize) -> PatchContent {
     let corner = rng.random_range(0..5) * SIDE + rng.random_range(0..5);
     let mut object = vec![0.0; SIDE * SIDE];
     [0, 1, SIDE, SIDE + 1].iter().for_each(|step| object[corner + step] = 1.0);
-    let colour = colours
-        .iter()
-        .map(|value| if *value > 0.5 { [1.0, 0.0, 0.2] } else { [0.0, 1.0, 0.1] })
-        .collect();
+    let colour =
+        colours.iter().map(|value| if *value > 0.5 { [1.0, 0.0, 0.2] } else { [0.0, 1.0, 0.1] }).collect();
     PatchContent { gradient, orientation, colour, object: Some(object) }
 }
 
@@ -158,7 +156,9 @@ fn criteria_count_only_what_a_window_allows() {
                     .filter(|key| regions[first + key] == regions[query] && tokens[first + key].is_some())
                     .collect();
                 let right = tokens[query].map(|token| token + 1);
-                let beside = keys.iter().position(|key| tokens[first + key] == right && (right.unwrap() % grid[1]) > 0);
+                let beside = keys
+                    .iter()
+                    .position(|key| tokens[first + key] == right && (right.unwrap() % grid[1]) > 0);
                 for (place, &key) in keys.iter().enumerate() {
                     values[query * places + key] = match (next, beside) {
                         (true, Some(beside)) => f32::from(u8::from(place == beside)),
@@ -170,7 +170,8 @@ fn criteria_count_only_what_a_window_allows() {
         };
         let (even, next) = (weights(false), weights(true));
         let size = places * places;
-        let values = (0..windows).flat_map(|of| [&even[of * size..][..size], &next[of * size..][..size]].concat());
+        let values =
+            (0..windows).flat_map(|of| [&even[of * size..][..size], &next[of * size..][..size]].concat());
         let layer = LayerMaps { site, heads: 2, windows, places, values: values.collect() };
         let maps = AttentionMaps { images: 1, image_size: [32; 2], layers: vec![layer] };
         let patches = grid[0] * grid[1];
@@ -184,7 +185,8 @@ fn criteria_count_only_what_a_window_allows() {
         let found = &heads_on_images(&maps, 0, &[content], (1, &[0]))[0];
         let of = |measure: Measure| (measure.value.unwrap(), measure.null.unwrap());
         let even = found[0].criteria;
-        let close = |(value, expected): (f64, f64)| assert!((value - expected).abs() < 1e-6, "{value} {expected}");
+        let close =
+            |(value, expected): (f64, f64)| assert!((value - expected).abs() < 1e-6, "{value} {expected}");
         close(of(even.object));
         close((even.distance.value.unwrap(), 1.0));
         close(of(even.entropy));

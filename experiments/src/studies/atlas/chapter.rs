@@ -87,7 +87,9 @@ fn of_model(found: &AtlasFindings) -> Vec<Block> {
         kinds: kinds(found),
     };
     let windows = match found.windows {
-        true => " Attention stays within windows here: distance, offsets and entropy are measured against what a window allows.",
+        true => {
+            " Attention stays within windows here: distance, offsets and entropy are measured against what a window allows."
+        }
         false => "",
     };
     vec![

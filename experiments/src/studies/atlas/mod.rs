@@ -120,16 +120,10 @@ impl Study for AtlasStudy {
                 let file = format!("atlas-{}-layer-{:02}-head-{:02}", unit.model, layer + 1, head + 1);
                 let picture = scene.save_map(&file, &mean_map(&records, layer, head))?;
                 let [first, second] = halves;
-                heads.push(HeadRole {
-                    layer: layer + 1,
-                    head: head + 1,
-                    label,
-                    first,
-                    second,
-                    picture,
-                });
+                heads.push(HeadRole { layer: layer + 1, head: head + 1, label, first, second, picture });
             }
-            let windows = records.first().is_some_and(|record| record.layers.iter().any(|layer| layer.windows));
+            let windows =
+                records.first().is_some_and(|record| record.layers.iter().any(|layer| layer.windows));
             models.push((
                 unit.model,
                 AtlasFindings { n: records.len(), windows, heads, roles: roles.confirmed },
@@ -211,7 +205,9 @@ fn mean_map(records: &[AtlasRecord], layer: usize, head: usize) -> Heatmap {
     let maps: Vec<Heatmap> = records
         .iter()
         .map(|record| &record.layers[layer])
-        .map(|LayerRecord { grid: [height, width], read, .. }| Heatmap::new(*height, *width, read[head].clone()))
+        .map(|LayerRecord { grid: [height, width], read, .. }| {
+            Heatmap::new(*height, *width, read[head].clone())
+        })
         .collect();
     Heatmap::mean(&maps).expect("a head is labelled on images")
 }

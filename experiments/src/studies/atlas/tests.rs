@@ -23,7 +23,10 @@ fn records() -> Vec<AtlasRecord> {
     };
     let record = |image: usize| {
         let (heads, read) = [head(0.9, image as f32), head(0.1, 1.0)].into_iter().unzip();
-        AtlasRecord { class: image % 2, layers: vec![LayerRecord { grid: [1, 2], windows: false, heads, read }] }
+        AtlasRecord {
+            class: image % 2,
+            layers: vec![LayerRecord { grid: [1, 2], windows: false, heads, read }],
+        }
     };
     (0..8).map(record).collect()
 }

@@ -2,8 +2,8 @@
 
 use archaeo_analysis::attribution::{Attribution, Kind};
 use archaeo_analysis::statistics::{
-    Better, CORRELATION, DEFAULT_LEVEL, Measured, Resampling, SHARE, SignFlipTest, benjamini_hochberg, mean_t,
-    mean_within, rank_coefficient, sign_flip_test, wilson,
+    Better, CORRELATION, DEFAULT_LEVEL, Measured, Resampling, SHARE, SignFlipTest, benjamini_hochberg,
+    mean_t, mean_within, rank_coefficient, sign_flip_test, wilson,
 };
 use archaeo_data::sherds::FactorKind;
 

@@ -33,10 +33,15 @@ pub(super) fn sentences(findings: &LocalisationFindings, names: &Names) -> Vec<S
                 auroc(best),
                 reason(&score.method)
             ),
-            None => format!("and no explanation of {the} is above it: nothing shows that {the} looks at the object"),
+            None => format!(
+                "and no explanation of {the} is above it: nothing shows that {the} looks at the object"
+            ),
         };
         let method = capitalised(&score.method);
-        Some(format!("{method} of {the} ranks the object below other places (AUROC {}), {said}.", auroc(score)))
+        Some(format!(
+            "{method} of {the} ranks the object below other places (AUROC {}), {said}.",
+            auroc(score)
+        ))
     };
     below.filter_map(sentence).collect()
 }
@@ -50,6 +55,8 @@ fn reason(method: &str) -> &'static str {
         "logit lens" => {
             "the lens reads each patch's own last token, which the head was not trained to read alone"
         }
-        _ => "this heatmap is largest elsewhere; the chapter on faithfulness says whether the model needs those places",
+        _ => {
+            "this heatmap is largest elsewhere; the chapter on faithfulness says whether the model needs those places"
+        }
     }
 }

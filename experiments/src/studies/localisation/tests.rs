@@ -242,8 +242,15 @@ fn what_is_below_random_is_set_against_the_best_of_its_model() {
         }
     });
     let text = said(&found);
-    assert!(text.contains("LeGrad of the ViT ranks the object below other places (AUROC 0.44), while Grad-CAM is at 0.71"), "{text}");
+    assert!(
+        text.contains(
+            "LeGrad of the ViT ranks the object below other places (AUROC 0.44), while Grad-CAM is at 0.71"
+        ),
+        "{text}"
+    );
     assert!(text.contains("LeGrad does not count attention"), "{text}");
-    explanations(&mut found, |_, score| score.over_random.as_mut().unwrap().auroc = paired(-0.06, 0.02, 0.001));
+    explanations(&mut found, |_, score| {
+        score.over_random.as_mut().unwrap().auroc = paired(-0.06, 0.02, 0.001)
+    });
     assert!(said(&found).contains("no explanation of the ViT is above it"), "{}", said(&found));
 }
