@@ -53,7 +53,7 @@ fn reason(method: &str) -> &'static str {
             "LeGrad does not count attention, only what more of it would change: a patch to which none goes may have the largest slope"
         }
         "logit lens" => {
-            "the lens reads each patch's own last token, which the head was not trained to read alone"
+            "the lens reads each patch's own last token, into which the blocks write what they found elsewhere"
         }
         _ => {
             "this heatmap is largest elsewhere; the chapter on faithfulness says whether the model needs those places"

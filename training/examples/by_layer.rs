@@ -4,19 +4,22 @@
 //!     cargo run --release --example by_layer -- WEIGHTS [IMAGES]
 //!
 //! A row for each block: AUROC against the object's mask of the attention of what the head reads, of LeGrad in that block alone, of
-//! their product, and of the logit lens; the rank correlation of attention and LeGrad over patches; the share of patches, on the
-//! object and off it, whose token alone is answered like the image; and their mean logit of that class above the mean of all classes.
+//! their product, and of the logit lens; the block's share of LeGrad's sum over blocks; the rank correlation of attention and LeGrad
+//! over patches; the share of patches, on the object and off it, whose token alone is answered like the image; and their mean logit of
+//! that class above the mean of all classes. Then LeGrad as a whole, and with attention multiplied in block by block.
 
-use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::path::Path;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{
     AttentionMap, Attribution, Evidence, Heatmap, LeGrad, LogitLens, rank_correlation,
 };
 use archaeo_analysis::faithfulness::MaskScores;
-use archaeo_lab::{ModelSource, Purpose, Session, SessionOptions, Silent, Subject};
+use archaeo_data::OpenOptions;
+use archaeo_models::load;
+use archaeo_random::stratified;
 use archaeo_training::images::{preprocess, preprocess_mask, to_tensor};
+use burn::tensor::Device;
 
 // As the program has them.
 #[global_allocator]
@@ -46,6 +49,8 @@ impl Mean {
 struct Row {
     /// AUROC of attention, LeGrad, their product, the lens.
     auroc: [Mean; 4],
+    /// Of LeGrad, over the images.
+    mass: f64,
     correlation: Mean,
     /// On the object and off it.
     answered: [Mean; 2],
@@ -60,27 +65,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         [weights, images] => (weights, images.as_str()),
         _ => return Err("by_layer WEIGHTS [IMAGES]".into()),
     };
-    let session = Session::new(SessionOptions::default(), Arc::new(Silent))?;
-    let limit = NonZeroUsize::new(images.parse()?);
-    let subject = Subject { limit, ..Subject::new(ModelSource::new(weights.as_str()), None) };
-    let opened = session.open(subject, Purpose::Score)?;
-    let (model, split) = (&opened.model, opened.split()?);
+    let (device, dataset) = (Device::flex(), archaeo_data::open("sherds", &OpenOptions::default())?);
+    let (model, split) = (&load(Path::new(weights), None, &device)?, dataset.split("test")?);
+    // The same images as `--limit` takes.
+    let chosen = stratified(0, "limit", &split.labels(), images.parse()?);
     let preprocessing = &model.card().preprocessing;
     let layers = model.card().network.attention_layers();
     let classes = model.card().classes.len();
     let mut rows = vec![Row::default(); layers];
-    for batch in opened.indices.chunks(BATCH) {
+    // LeGrad, and its products with attention summed over blocks.
+    let mut whole = [Mean::default(); 2];
+    for batch in chosen.chunks(BATCH) {
         let samples = split.batch(batch, |image| preprocess(image, preprocessing))?;
         let pixels: Vec<_> = samples.iter().map(|sample| sample.image.clone()).collect();
         let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
         let keys = Keys { seed: 0, images: &ids };
-        let evidence = Evidence::new(model, to_tensor(&pixels, &opened.device), keys);
+        let evidence = Evidence::new(model, to_tensor(&pixels, &device), keys);
         let targets = evidence.predicted()?;
         let masks = batch.iter().zip(&samples).map(|(&index, sample)| {
             let mask = split.mask_of(index, sample)?.ok_or("an image of Sherds has no mask")?;
             Ok::<_, Box<dyn std::error::Error>>(preprocess_mask(&mask, preprocessing))
         });
         let masks = masks.collect::<Result<Vec<_>, _>>()?;
+        let mut products: Vec<Option<Heatmap>> = vec![None; batch.len()];
         for (layer, row) in (1..).zip(&mut rows) {
             let of_layer = Some(layer);
             let lens = LogitLens { layer: of_layer };
@@ -100,6 +107,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                         .collect(),
                     ..gradient[image]
                 };
+                match &mut products[image] {
+                    Some(sum) => {
+                        sum.values.iter_mut().zip(&product.values).for_each(|(sum, value)| *sum += value)
+                    }
+                    none => *none = Some(product.clone()),
+                }
+                row.mass += gradient[image].values.iter().copied().map(f64::from).sum::<f64>();
                 let maps = [&attention[image], &gradient[image], &product, &seen[image]];
                 for (sum, map) in row.auroc.iter_mut().zip(maps) {
                     if let Some(scores) = MaskScores::of(map, mask, [preprocessing.image_size; 2]) {
@@ -127,17 +141,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 }
             }
         }
+        let legrad = LeGrad::USUAL.explain(&evidence, &targets)?;
+        for ((mask, legrad), product) in masks.iter().zip(&legrad).zip(products.iter().flatten()) {
+            for (sum, map) in whole.iter_mut().zip([legrad, product]) {
+                if let Some(scores) = MaskScores::of(map, mask, [preprocessing.image_size; 2]) {
+                    sum.add(scores.auroc);
+                }
+            }
+        }
     }
-    println!("{} images", opened.indices.len());
-    println!("block  attention  LeGrad  product   lens  correlation  answered on, off  logit on, off");
+    println!("{} images", chosen.len());
+    println!("block  attention  LeGrad  product   lens  share  correlation  answered on, off  logit on, off");
+    let mass: f64 = rows.iter().map(|row| row.mass).sum();
     for (layer, row) in (1..).zip(rows) {
         let [attention, gradient, product, lens] = row.auroc.map(Mean::value);
         let ([on, off], [logit_on, logit_off]) = (row.answered.map(Mean::value), row.logit.map(Mean::value));
         println!(
-            "{layer:>5} {attention:>10.2} {gradient:>7.2} {product:>8.2} {lens:>6.2} {:>12.2} {on:>11.2}, {off:.2} {logit_on:>8.2}, {logit_off:.2}",
+            "{layer:>5} {attention:>10.2} {gradient:>7.2} {product:>8.2} {lens:>6.2} {:>6.2} {:>12.2} {on:>11.2}, {off:.2} {logit_on:>8.2}, {logit_off:.2}",
+            row.mass / mass,
             row.correlation.value()
         );
     }
+    let [legrad, product] = whole.map(Mean::value);
+    println!("all blocks: LeGrad {legrad:.2}, with attention multiplied in {product:.2}");
     Ok(())
 }
 
