@@ -10,6 +10,7 @@ mod profile;
 mod programs;
 mod questions;
 mod reading;
+mod rollout;
 mod subject;
 mod train;
 
@@ -25,7 +26,7 @@ pub use explain::Explain;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use profile::Profile;
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
-pub use questions::{Ablate, Attack, Attention, Evaluate, Fusion};
+pub use questions::{Ablate, Attack, Attention, Evaluate};
 pub use reading::Reading;
 pub use subject::Subject;
 pub use train::{Track, Train};

@@ -193,6 +193,55 @@ fn attention_has_intervals_classes_and_another_checkpoint() {
     assert_eq!(head["distance"]["difference"]["value"], 0.0);
     assert_eq!((&head["entropy"]["adjusted"], &head["map_divergence"]["value"]), (&1.0.into(), &0.0.into()));
     assert!(head["between_images"]["value"].as_f64().unwrap() > 0.0);
+    assert!(same.get("pictures").is_none(), "nothing is written where no folder is given");
+    let figures = trained.path("against");
+    let said = stdout(ask().args(["--limit", "8", "--out"]).arg(&figures).arg("--against").arg(own));
+    for name in ["against-maps.png", "against-maps.svg", "against-heads.png", "against-heads.svg"] {
+        assert!(figures.join(name).is_file() && said.contains(name), "{name}: {said}");
+    }
+    let svg = std::fs::read_to_string(figures.join("against-maps.svg")).unwrap();
+    // Two images, before and after: two layers and rollout.
+    assert_eq!(svg.matches(">layer 2</text>").count(), 4);
+    assert_eq!(svg.matches(">rollout</text>").count(), 4);
+    assert!(fail(ask().arg("--out").arg(&figures)).contains("--against"));
+}
+
+#[test]
+fn strata_are_the_epochs_that_a_training_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut training = archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--set"]);
+    succeed(training.args(["keep_checkpoints=[1]", "--out"]).arg(&run));
+    let ask = |weights: &Path| {
+        let mut asked = archaeo(["attention", "--data", SHERDS, "--limit", "12", "--weights"]);
+        asked.arg(weights);
+        asked
+    };
+    let figures = folder.path().join("figures");
+    let found = json(ask(&run).args(["--strata", "--out"]).arg(&figures));
+    assert_eq!((&found["n"], &found["layers"]), (&12.into(), &value!([1, 2])));
+    let strata = found["strata"].as_array().unwrap();
+    assert_eq!(strata.iter().map(|of| of["epoch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    // Each is what the same question says of that checkpoint alone.
+    for stratum in strata {
+        assert!(stratum["validation_accuracy"].as_f64().unwrap() >= 0.0);
+        let alone = json(&mut ask(Path::new(stratum["weights"].as_str().unwrap())));
+        for name in ["attention_distance", "attention_entropy", "class_token_mass"] {
+            assert_eq!(stratum[name], alone[name], "{name}");
+        }
+    }
+    assert_ne!(strata[0]["attention_entropy"], strata[1]["attention_entropy"]);
+    for ending in ["png", "svg"] {
+        assert!(figures.join("strata").with_extension(ending).is_file());
+    }
+    let svg = std::fs::read_to_string(figures.join("strata.svg")).unwrap();
+    assert_eq!((svg.matches(">epoch 1</text>").count(), svg.matches(">epoch 2</text>").count()), (2, 2));
+    let said = stdout(ask(&run).arg("--strata"));
+    assert!(said.contains("at 2 epochs of") && said.contains("weight on the class token"), "{said}");
+
+    let plain = train();
+    let refused = fail(ask(plain.weights.parent().unwrap()).arg("--strata"));
+    assert!(refused.contains("keep_checkpoints = [1, 2, 5]"), "{refused}");
 }
 
 #[test]

@@ -43,11 +43,7 @@ enum Small {
     NoBetterThanChance,
 }
 
-<<<<<<< HEAD
 const EXAMPLES: &[(&str, Small)] = &[
-=======
-const EXAMPLES: [(&str, Small); 52] = [
->>>>>>> heads
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),

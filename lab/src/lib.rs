@@ -28,12 +28,14 @@ mod evaluate;
 mod excavate;
 mod explain;
 mod export;
+mod figures;
 #[cfg(feature = "hub")]
 mod hub;
 mod listener;
 mod opened;
 mod profile;
 mod reference;
+mod rollout;
 mod session;
 mod subject;
 mod train;
@@ -46,8 +48,8 @@ pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
 pub use archaeo_experiments::regimes::{Init, Regimes};
 pub use attack::{AttackOptions, Attacked, Fooled, Point};
 pub use attention::{
-    AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, ByHead, ClassStatistics,
-    ComparedAttention, HeadChange, LayerDiversity, Statistics,
+    AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, AttentionStrata, ByHead,
+    ClassStatistics, ComparedAttention, HeadChange, LayerDiversity, Statistics, StratumAttention,
 };
 pub use audit::{AuditOptions, Audited, Measurement, Outcome};
 pub use benchmark::{Benchmarked, Verdict};
@@ -71,6 +73,7 @@ pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
 pub use opened::Opened;
 pub use profile::ProfileOptions;
 pub use reference::is_reference;
+pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};
 pub use train::{SeveralRuns, Training, TrainingEnd, TrainingResult};

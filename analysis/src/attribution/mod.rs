@@ -79,7 +79,7 @@ static METHODS: &[&dyn Attribution] = &[
     &AttentionMap::USUAL,
     &AttentionXGradient,
     &CheferLrp,
-    &LeGrad,
+    &LeGrad::USUAL,
     &AttentionFlow,
     &LogitLens::USUAL,
     &GradCamPlusPlus,

@@ -49,6 +49,20 @@ pub struct RolloutOptions {
 impl RolloutOptions {
     /// As in the paper: the mean over heads of every layer, with nothing discarded.
     pub const USUAL: Self = Self { fusion: HeadFusion::Mean, discard: 0.0, start_layer: 1 };
+
+    /// What is not usual, in words: `largest over heads, 50 % of each row discarded, from layer 2`; `None` where nothing is.
+    pub fn describe(&self) -> Option<String> {
+        let Self { fusion, discard, start_layer } = *self;
+        let fused = match fusion {
+            HeadFusion::Mean => None,
+            HeadFusion::Max => Some("largest over heads".to_owned()),
+            HeadFusion::Min => Some("smallest over heads".to_owned()),
+        };
+        let discarded = (discard > 0.0).then(|| format!("{:.0} % of each row discarded", 100.0 * discard));
+        let from = (start_layer > 1).then(|| format!("from layer {start_layer}"));
+        let said: Vec<String> = [fused, discarded, from].into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.join(", "))
+    }
 }
 
 impl Default for RolloutOptions {

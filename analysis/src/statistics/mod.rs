@@ -60,7 +60,10 @@ pub use calibration::{Calibration, ReliabilityBin, expected_calibration_error};
 pub use consistency::error_consistency;
 pub use exchange::exchange_test;
 pub use mcnemar::{McNemar, mcnemar};
-pub use mean::{accuracy_difference, mean_bootstrap, mean_difference, mean_t, standard_deviation};
+pub use mean::{
+    CORRELATION, NOT_NEGATIVE, SHARE, accuracy_difference, mean_bootstrap, mean_difference, mean_t,
+    mean_within, standard_deviation,
+};
 pub use measured::Measured;
 pub use median::{FEWEST_FOR_A_MEDIAN, median};
 pub use moments::Moments;

@@ -1,6 +1,6 @@
 //! Where everything of a figure stands, in CSS pixels.
 
-use super::{Bars, Figure, Heat, Panel, number};
+use super::{Axes, Bars, Figure, Heat, Panel, number};
 use crate::text;
 use crate::{Colormap, Image, Result};
 
@@ -159,8 +159,12 @@ fn panels<'a>(figure: &Figure<'a>, row: &[Panel<'a>], top: usize, marks: &mut Ve
             anchor: Anchor::Start,
             quiet: false,
         });
-        let size = fitted(panel.picture, side);
-        let at = [x, picture_top];
+        let [left, above] = panel.axes.as_ref().map_or([0; 2], room);
+        let size = fitted(panel.picture, side.saturating_sub(left.max(above)).max(1));
+        let at = [x + left, picture_top + above];
+        if let Some(axes) = &panel.axes {
+            name_cells(axes, at, size, marks);
+        }
         marks.push(Mark::Picture { at, size, picture: panel.picture });
         if let Some(heat) = panel.heat {
             marks.push(Mark::Heat { at, size, heat });
@@ -177,6 +181,32 @@ fn panels<'a>(figure: &Figure<'a>, row: &[Panel<'a>], top: usize, marks: &mut Ve
         height = height.max(y - top);
     }
     height
+}
+
+/// Space to the left of a picture and above it for the names of its rows and columns.
+fn room(axes: &Axes) -> [usize; 2] {
+    let widest = axes.rows.iter().map(|name| Size::Body.width(name) + PADDING).max().unwrap_or(0);
+    [widest, if axes.columns.is_empty() { 0 } else { Size::Body.line() }]
+}
+
+/// The names of rows and columns around a picture.
+fn name_cells(axes: &Axes, [x, y]: [usize; 2], [width, height]: [usize; 2], marks: &mut Vec<Mark>) {
+    let line = Size::Body.line();
+    let widest = axes.columns.iter().map(|name| Size::Body.width(name) + PADDING).max().unwrap_or(0);
+    let mut put = |at, name: &String, anchor| {
+        marks.push(Mark::Text { at, text: name.clone(), size: Size::Body, anchor, quiet: true });
+    };
+    let every = |needed: usize, length: usize, count: usize| (needed * count).div_ceil(length.max(1)).max(1);
+    let (rows, columns) = (axes.rows.len(), axes.columns.len());
+    for (row, name) in axes.rows.iter().enumerate().step_by(every(line, height, rows)) {
+        let middle = y + height * (2 * row + 1) / (2 * rows);
+        put([x.saturating_sub(PADDING), middle.saturating_sub(line / 2)], name, Anchor::End);
+    }
+    for (column, name) in axes.columns.iter().enumerate().step_by(every(widest, width, columns)) {
+        let middle = x + width * (2 * column + 1) / (2 * columns);
+        let left = middle.saturating_sub(Size::Body.width(name) / 2);
+        put([left, y.saturating_sub(line)], name, Anchor::Start);
+    }
 }
 
 /// A horizontal bar with its two numbers below; gives its height.
