@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use archaeo_experiments::findings::HeadPlace;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::rollout::Rollout;
 use super::{SOURCES, Subject};

@@ -298,6 +298,7 @@ fn queries(profile: &Profile) -> Block {
         columns: Some(("Model".into(), COLUMNS.map(str::to_owned).to_vec())),
         rows: rows.collect(),
         legend: None,
+        kinds: Vec::new(),
     };
     Block::Figure(Figure {
         title: "One patch, seen from the first two blocks.".into(),
