@@ -4,12 +4,14 @@ mod audit;
 mod benchmark;
 mod excavate;
 mod explain;
+mod features;
 mod looks;
 mod programs;
 mod questions;
 mod reading;
 mod subject;
 mod train;
+mod zero_shot;
 
 use archaeo_lab::SessionOptions;
 use archaeo_store::memory::{LEAST_MEMORY, bytes_in_words, parse_bytes};
@@ -19,9 +21,11 @@ pub use audit::Audit;
 pub use benchmark::Benchmark;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
+pub use features::Features;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
 pub use questions::{Ablate, Attack, Attention, Evaluate, Fusion};
+pub use zero_shot::PromptSensitivity;
 pub use reading::Reading;
 pub use subject::Subject;
 pub use train::{Track, Train};
@@ -165,6 +169,10 @@ pub enum Command {
     Evaluate(Evaluate),
     /// What a model looks at, image by image, in pictures
     Explain(Explain),
+    /// What a model's features hold: neighbours, linear probes, similarity, pictures
+    Features(Features),
+    /// How far a zero-shot classifier depends on its prompts
+    Prompts(PromptSensitivity),
     /// What a transformer's heads attend to
     Attention(Attention),
     /// Accuracy of a model under attack

@@ -12,13 +12,14 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 15] = [
     "data",
     "models",
     "trust",
     "accuracy",
     "attention",
     "atlas",
+    "features",
     "comparisons",
     "heads",
     "attacks",

@@ -145,6 +145,14 @@ fn results() {
     }
 }
 
+/// Without its JSON, which has a point for each image.
+#[test]
+fn features() {
+    let folder = trained();
+    let line = "features --weights vit.safetensors --data SHERDS --random --out features";
+    compare("features", &without_columns(&without_numbers(&session(folder.path(), &[line]))));
+}
+
 #[test]
 fn the_usual_errors() {
     let folder = tempfile::tempdir().unwrap();

@@ -347,6 +347,21 @@ pub enum LabError {
         .0.display()
     )]
     OtherFolder(PathBuf),
+    /// The same of features.
+    #[error(
+        "{} is there already and holds no features of this program; give --out a new or an empty folder",
+        .0.display()
+    )]
+    OtherFeatures(PathBuf),
+    /// The same of scores of prompts.
+    #[error(
+        "{} is there already and holds no scores of prompts of this program; give --out a new or an empty folder",
+        .0.display()
+    )]
+    OtherPrompts(PathBuf),
+    /// Images from which nothing can be learned; the sentence says why.
+    #[error("{0}; raise --training or --limit, or take other images")]
+    TooFewToLearn(String),
     /// A picture that cannot be drawn or written.
     #[error(transparent)]
     Plot(#[from] PlotError),
@@ -383,6 +398,16 @@ macro_rules! boxed {
 }
 
 boxed!(Weights(WeightsError), Train(TrainError), Investigation(InvestigationError));
+
+impl LabError {
+    /// A study that failed; one that was interrupted has only stopped.
+    pub(crate) fn of_study(error: StudyError) -> Self {
+        match error {
+            StudyError::Interrupted => Self::Interrupted,
+            other => other.into(),
+        }
+    }
+}
 
 fn layers(count: usize) -> String {
     match count {

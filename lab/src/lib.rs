@@ -5,7 +5,7 @@
 //! and a [`Listener`] that hears what is decided and how far work has come. It opens data ([`Session::open_data`]), models
 //! ([`Session::open_model`]) or both ([`Session::open`]), and a question is a method that takes what was opened and gives plain
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::ablate`],
-//! [`Session::audit`], [`Session::benchmark`],
+//! [`Session::audit`], [`Session::benchmark`], [`Session::features`], [`Session::prompts`],
 //! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -27,10 +27,12 @@ mod evaluate;
 mod excavate;
 mod explain;
 mod export;
+mod features;
 #[cfg(feature = "hub")]
 mod hub;
 mod listener;
 mod opened;
+mod prompts;
 mod reference;
 mod session;
 mod subject;
@@ -59,10 +61,12 @@ pub use explain::{
     ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over, Target,
 };
 pub use export::Exported;
+pub use features::{FeaturesFound, FeaturesOptions, ModelOfFeatures};
 #[cfg(feature = "hub")]
 pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
 pub use opened::Opened;
+pub use prompts::PromptsScored;
 pub use reference::is_reference;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};

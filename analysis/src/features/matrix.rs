@@ -142,17 +142,12 @@ impl Features {
     }
 }
 
-/// Rows that are multiplied by many other matrices.
+/// Rows that are multiplied by many others.
 pub(super) struct Factor(Tensor<2>);
 
 impl Factor {
     pub fn of(features: &Features) -> Self {
         Self(features.tensor(0..features.len()))
-    }
-
-    /// `rows · selfᵀ`, row by row.
-    pub fn times(&self, rows: &Features) -> Vec<f32> {
-        multiplied(rows.tensor(0..rows.len()), &self.0)
     }
 
     /// The product of these rows with those of `other`: `self · otherᵀ`, row by row.

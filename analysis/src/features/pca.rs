@@ -94,8 +94,9 @@ fn largest_eigenvectors(matrix: &[f64], width: usize, wanted: usize) -> (Vec<f64
             let squares = images[place].iter().zip(&vectors[place]).map(|(a, v)| (a - found[place] * v).powi(2));
             squares.sum::<f64>().sqrt() / scale
         };
+        let converged = (0..wanted).all(|place| residual(place) < TOLERANCE);
         values = found;
-        if (0..wanted).all(|place| residual(place) < TOLERANCE) {
+        if converged {
             basis = vectors;
             break;
         }

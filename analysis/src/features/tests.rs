@@ -2,7 +2,7 @@
 
 use super::testing::{clusters, fixture, indices, matrix, normal};
 use super::*;
-use crate::statistics::{DEFAULT_LEVEL, wilson};
+use crate::statistics::wilson;
 
 fn right(answers: &[usize], labels: &[usize]) -> usize {
     answers.iter().zip(labels).filter(|(answer, label)| answer == label).count()
@@ -32,12 +32,13 @@ fn separated_clusters_are_told_apart_and_permuted_labels_are_not() {
         assert_eq!(found.precision(&labels, &labels, k), [1.0; 200]);
     }
     // Unrelated labels: every class is as likely, whatever the neighbours are.
-    let unrelated: Vec<usize> = (0..200).map(|image| image % 4).collect();
+    let unrelated: Vec<usize> = (0..400).map(|image| image % 4).collect();
+    let found = Neighbours::find(&normal(400, 8, 2), &normal(400, 8, 3), 20).unwrap();
     for k in NEIGHBOURS {
-        let chance = wilson(right(&found.votes(&unrelated, 4, k), &unrelated), 200, DEFAULT_LEVEL).unwrap();
+        let chance = wilson(right(&found.votes(&unrelated, 4, k), &unrelated), 400, 0.999).unwrap();
         assert!(chance.low < 0.25 && chance.high > 0.25, "{chance:?}");
     }
-    let precision = found.precision(&unrelated, &unrelated, 20).iter().sum::<f64>() / 200.0;
+    let precision = found.precision(&unrelated, &unrelated, 20).iter().sum::<f64>() / 400.0;
     assert!((precision - 0.25).abs() < 0.03, "{precision}");
 }
 

@@ -53,7 +53,7 @@ fn the_penalty_is_chosen_where_it_generalises() {
     let own = chosen.validation.iter().find(|(penalty, _)| *penalty == chosen.penalty).unwrap();
     assert_eq!(own.1, best);
     assert!(chosen.validation.iter().take_while(|(penalty, _)| *penalty != chosen.penalty).all(|(_, share)| *share < best));
-    assert!(best > 0.8, "{chosen:?}");
+    assert!(best > 0.6 && chosen.penalty < PENALTIES[0], "{:?}", chosen.validation);
 }
 
 #[test]

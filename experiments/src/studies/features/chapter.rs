@@ -11,7 +11,7 @@ use archaeo_report::numbers::{Unit, counted, decimal, percent};
 
 use super::FeaturesStudy;
 use super::claims::claims;
-use super::findings::{CkaMap, Cloud, FeaturesFindings, LayerScore, Learned, ModelFeatures, NeighbourScore, Roles};
+use super::findings::{CkaMap, Cloud, FeaturesFindings, LayerScore, Learned, NeighbourScore, ImageRoles};
 use crate::report::Names;
 use crate::report::charts::point;
 use crate::report::method::definition;
@@ -55,7 +55,7 @@ pub(super) fn chapter(findings: &FeaturesFindings, names: &Names) -> Chapter {
     chapter
 }
 
-fn split_of(roles: &Roles) -> String {
+fn split_of(roles: &ImageRoles) -> String {
     let [fitted, chosen, scored] = [&roles.training, &roles.validation, &roles.test].map(|part| counted(part.n, "image"));
     format!("Probes are fitted to {fitted}, choose their penalty by {chosen} and are scored on {scored}; neighbours come from the first two")
 }

@@ -7,7 +7,7 @@ use archaeo_report::numbers::{Unit, cannot, counted, p_value, percent};
 use archaeo_analysis::statistics::{Estimate, Measured, SIGNIFICANCE};
 
 use super::FeaturesStudy;
-use super::findings::{CkaMap, FeaturePair, FeaturesFindings, Learned, PairedScore, Roles};
+use super::findings::{CkaMap, FeaturePair, FeaturesFindings, Learned, PairedScore, ImageRoles};
 use crate::report::Names;
 use crate::report::names::capitalised;
 use crate::study::Study;
@@ -27,7 +27,7 @@ fn claim(topic: &'static str, statement: String, evidence: String) -> Claim {
     Claim { section: FeaturesStudy::ID, topic, statement, evidence }
 }
 
-fn holds(name: ModelName, found: &Learned, roles: &Roles, names: &Names) -> Claim {
+fn holds(name: ModelName, found: &Learned, roles: &ImageRoles, names: &Names) -> Claim {
     let accuracy = &found.probe.accuracy;
     let guess = Estimate { value: found.usual, low: found.usual, high: found.usual, ..accuracy.clone() };
     let statement = match apart(accuracy, &guess) {
@@ -54,7 +54,7 @@ fn holds(name: ModelName, found: &Learned, roles: &Roles, names: &Names) -> Clai
     claim("Features", statement, evidence)
 }
 
-fn better(pair: &FeaturePair, roles: &Roles, names: &Names) -> Claim {
+fn better(pair: &FeaturePair, roles: &ImageRoles, names: &Names) -> Claim {
     let [first, second] = pair.models.map(|name| names.the(name));
     let PairedScore { difference, only_first, only_second, adjusted_p } = &pair.probe;
     let more = |better: &str, worse: &str| {

@@ -5,14 +5,14 @@ use archaeo_analysis::features::{CkaNull, FewShot, PictureTrust};
 use archaeo_analysis::statistics::{Estimate, Measured};
 use serde::{Deserialize, Serialize};
 
-pub use super::roles::{Part, Roles};
+pub use super::roles::{Part, ImageRoles};
 use crate::subjects::{ByModel, ModelName};
 
 /// Features of all models on the same images.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FeaturesFindings {
     /// Images by what they were for; `None` where nothing was learned.
-    pub roles: Option<Roles>,
+    pub roles: Option<ImageRoles>,
     /// Why nothing was learned, where nothing was: it can follow “because”.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_learned: Option<String>,

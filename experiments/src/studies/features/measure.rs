@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use super::findings::{
     CkaMap, Cloud, Clouds, FeaturePair, LayerScore, Learned, ModelFeatures, NearImage, NeighbourScore, PairedScore, ProbeScore,
-    Retrieved, Roles,
+    Retrieved, ImageRoles,
 };
 use crate::scene::StudyError;
 use crate::subjects::ModelName;
@@ -49,9 +49,9 @@ pub struct Sizes {
 pub struct Sample {
     /// Its name.
     pub name: ModelName,
-    /// Of [`Roles::training`] and [`Roles::validation`]; `None` where nothing is learned.
+    /// Of [`ImageRoles::training`] and [`ImageRoles::validation`]; `None` where nothing is learned.
     pub learned_from: Option<[Extracted; 2]>,
-    /// Of [`Roles::test`].
+    /// Of [`ImageRoles::test`].
     pub test: Extracted,
 }
 
@@ -67,7 +67,7 @@ pub struct Correct {
 /// Features that nothing can be computed of, an interruption.
 pub fn measure(
     sample: &Sample,
-    roles: Option<&Roles>,
+    roles: Option<&ImageRoles>,
     classes: usize,
     sizes: &Sizes,
     resampling: &Resampling,
@@ -88,7 +88,7 @@ pub fn measure(
 fn learned(
     [training, validation]: &[Extracted; 2],
     test: &Extracted,
-    roles: &Roles,
+    roles: &ImageRoles,
     classes: usize,
     sizes: &Sizes,
     resampling: &Resampling,

@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use archaeo_analysis::features::layers::LayerFeatures;
 use archaeo_analysis::statistics::Resampling;
 use archaeo_data::Dataset;
 use archaeo_models::Classifier;
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use self::findings::FeaturesFindings;
 use self::measure::{Sample, Sizes, compare, measure, similarity};
-use self::roles::{Part, Roles};
+use self::roles::{Part, ImageRoles};
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
 use crate::report::Names;
@@ -33,6 +34,9 @@ use crate::units::{NoRecord, Recorded};
 
 /// Rows of similar images of each model.
 const SHOWN: usize = 4;
+
+/// The most bytes that the layers of all images of a model may take; above, there are only the features that the head reads.
+const MOST_BYTES: usize = 1 << 30;
 
 /// Side of their pictures, in pixels.
 const PICTURE: usize = 96;
@@ -95,12 +99,15 @@ impl Study for FeaturesStudy {
             seed: scene.seed,
             progress: scene.progress,
         };
-        let models: Vec<(ModelName, &Classifier)> =
-            scene.subjects.iter().map(|subject| (subject.name, subject.model)).collect();
+        let scored = Part::new(scene.main_split, scene.sample(Self::ID, options.images)?);
+        let mut samples = Vec::with_capacity(scene.subjects.len());
+        for subject in scene.subjects {
+            samples.push(laboratory.sample((subject.name, subject.model), &scored, Some(&roles))?.0);
+        }
         let sizes =
             Sizes { draws: options.draws, points: options.images, compared: options.images, shown: SHOWN };
         let test = roles.test.clone();
-        let mut found = laboratory.findings(&models, Ok(roles), &sizes, &scene.resampling())?;
+        let mut found = laboratory.findings(&samples, Ok(roles), &sizes, &scene.resampling())?;
         save_pictures(scene, &test, &mut found)?;
         Ok(found)
     }
@@ -133,10 +140,10 @@ fn save_pictures(scene: &Scene, test: &Part, found: &mut FeaturesFindings) -> Re
     Ok(())
 }
 
-fn roles_of(scene: &Scene) -> Result<Result<Roles, String>, StudyError> {
+fn roles_of(scene: &Scene) -> Result<Result<ImageRoles, String>, StudyError> {
     let options = scene.options.of::<FeaturesStudy>();
     let scored = scene.sample(FeaturesStudy::ID, options.images)?;
-    Ok(Roles::of(scene.dataset, scene.main_split, &scored, options.training_images, scene.seed))
+    Ok(ImageRoles::of(scene.dataset, scene.main_split, &scored, options.training_images, scene.seed))
 }
 
 /// What features are taken and measured with.
@@ -154,45 +161,53 @@ pub struct Laboratory<'a> {
 }
 
 impl Laboratory<'_> {
-    /// Takes and measures the features of every model. Without roles, for the reason given, the images are those of the part, and
-    /// nothing is learned.
+    /// Takes the features that roles need of a model: those of `scored` once, of which every role in the same split is a part.
+    /// Without roles, nothing is learned. Gives the features of `scored`, too.
     ///
     /// # Errors
     /// Data that cannot be read, features that are not finite, an interruption.
-    pub fn findings(
+    pub fn sample(
         &self,
-        models: &[(ModelName, &Classifier)],
-        roles: Result<Roles, (String, Part)>,
-        sizes: &Sizes,
-        resampling: &Resampling,
-    ) -> Result<FeaturesFindings, StudyError> {
-        let test = match &roles {
-            Ok(roles) => &roles.test,
-            Err((_, part)) => part,
+        (name, model): (ModelName, &Classifier),
+        scored: &Part,
+        roles: Option<&ImageRoles>,
+    ) -> Result<(Sample, Extracted), StudyError> {
+        let images = scored.n + roles.map_or(0, |roles| roles.training.n + roles.validation.n);
+        let depth = self.depth(model, scored, images)?;
+        let everything = self.extract(model, scored, depth, &format!("features of {name}"))?;
+        let take = |part: &Part| match part.split == scored.split {
+            true => {
+                let place = |image: &usize| scored.images.binary_search(image).expect("a part of what is scored");
+                Ok(everything.select(&part.images.iter().map(place).collect::<Vec<_>>()))
+            }
+            false => self.extract(model, part, depth, &format!("features of {name} to learn from")),
         };
-        let mut samples = Vec::with_capacity(models.len());
-        for &(name, model) in models {
-            let take = |part: &Part, what: &str| self.extract(model, part, &format!("{what} of {name}"));
-            let learned_from = match &roles {
-                Ok(roles) => Some([
-                    take(&roles.training, "features to learn from")?,
-                    take(&roles.validation, "features to choose by")?,
-                ]),
-                Err(_) => None,
-            };
-            samples.push(Sample { name, learned_from, test: take(test, "features")? });
-        }
-        self.measured(&samples, roles, sizes, resampling)
+        let (learned_from, test) = match roles {
+            Some(roles) => (Some([take(&roles.training)?, take(&roles.validation)?]), take(&roles.test)?),
+            None => (None, everything.clone()),
+        };
+        Ok((Sample { name, learned_from, test }, everything))
     }
 
-    /// Measures features that were taken.
+    /// Those of every layer, where those of so many images fit into memory.
+    fn depth(&self, model: &Classifier, scored: &Part, images: usize) -> Result<Depth, StudyError> {
+        let one = Part::new(&scored.split, scored.images[..1].to_vec());
+        let found = self.extract(model, &one, Depth::Layers, "features of one image")?;
+        let values = |layer: &LayerFeatures| {
+            layer.patch_mean.width() + layer.class_token.as_ref().map_or(0, |features| features.width())
+        };
+        let bytes = found.layers.iter().map(values).sum::<usize>() * size_of::<f32>() * images;
+        Ok(if bytes > MOST_BYTES { Depth::Pooled } else { Depth::Layers })
+    }
+
+    /// Measures features that were taken, of all models on the same images. Without roles, there is a reason.
     ///
     /// # Errors
     /// Features that nothing can be computed of, an interruption.
-    pub fn measured(
+    pub fn findings(
         &self,
         samples: &[Sample],
-        roles: Result<Roles, (String, Part)>,
+        roles: Result<ImageRoles, String>,
         sizes: &Sizes,
         resampling: &Resampling,
     ) -> Result<FeaturesFindings, StudyError> {
@@ -211,7 +226,7 @@ impl Laboratory<'_> {
         let cka = similarity(samples, sizes.compared, self.seed, &mut go_on)?;
         let (roles, not_learned) = match roles {
             Ok(roles) => (Some(roles), None),
-            Err((reason, _)) => (None, Some(reason)),
+            Err(reason) => (None, Some(reason)),
         };
         Ok(FeaturesFindings {
             roles,
@@ -223,11 +238,7 @@ impl Laboratory<'_> {
         })
     }
 
-    /// Features of a part of the images, at every layer.
-    ///
-    /// # Errors
-    /// As [`Laboratory::findings`].
-    pub fn extract(&self, model: &Classifier, part: &Part, what: &str) -> Result<Extracted, StudyError> {
+    fn extract(&self, model: &Classifier, part: &Part, depth: Depth, what: &str) -> Result<Extracted, StudyError> {
         let split = self.dataset.split(&part.split)?;
         let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
         let source = Subset { images, indices: part.images.clone() };
@@ -238,7 +249,7 @@ impl Laboratory<'_> {
             done = so_far;
             !self.progress.interrupted()
         };
-        let extracted = extract(model, &source, Depth::Layers, self.batch_size, self.device, &mut advance)?;
+        let extracted = extract(model, &source, depth, self.batch_size, self.device, &mut advance)?;
         let extracted = extracted.ok_or(StudyError::Interrupted)?;
         let name = |position: usize| split.identifier(part.images[position]);
         check(model, &extracted, &source, name, self.device)?;

@@ -11,7 +11,7 @@ const HELD_OUT: usize = 5;
 
 /// Images by what they are for: no image has two roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Roles {
+pub struct ImageRoles {
     /// Images that probes are fitted to.
     pub training: Part,
     /// Images that choose their penalty.
@@ -41,7 +41,7 @@ impl Part {
     }
 }
 
-impl Roles {
+impl ImageRoles {
     /// Splits the work: `scored` images of the split `test` are scored, and at most `most` of the training split are learned from, with
     /// each class in proportion. The penalty is chosen by the validation split, or by a fifth of the images to learn from where there
     /// is none. Without a training split, half of the images are learned from and the other half is scored.
@@ -171,11 +171,11 @@ mod tests {
     #[test]
     fn splits_have_their_roles() {
         let dataset = opened("sherds:size=16,train=80,val=40,test=30");
-        let roles = Roles::of(&dataset, "test", &everything(&dataset, "test"), 60, 1).unwrap();
+        let roles = ImageRoles::of(&dataset, "test", &everything(&dataset, "test"), 60, 1).unwrap();
         let names = [&roles.training, &roles.validation, &roles.test].map(|part| (part.split.as_str(), part.n));
         assert_eq!(names, [("train", 60), ("val", 15), ("test", 30)]);
-        assert_eq!(roles, Roles::of(&dataset, "test", &everything(&dataset, "test"), 60, 1).unwrap());
-        let other = Roles::of(&dataset, "test", &everything(&dataset, "test"), 60, 2).unwrap();
+        assert_eq!(roles, ImageRoles::of(&dataset, "test", &everything(&dataset, "test"), 60, 1).unwrap());
+        let other = ImageRoles::of(&dataset, "test", &everything(&dataset, "test"), 60, 2).unwrap();
         assert_ne!(roles.training.images, other.training.images);
     }
 
@@ -183,7 +183,7 @@ mod tests {
     fn no_image_has_two_roles_where_one_split_has_to_do() {
         let dataset = opened("sherds:size=16,train=100,val=40,test=30");
         let scored = everything(&dataset, "train");
-        let roles = Roles::of(&dataset, "train", &scored, 1000, 1).unwrap();
+        let roles = ImageRoles::of(&dataset, "train", &scored, 1000, 1).unwrap();
         let parts = [&roles.training, &roles.validation, &roles.test];
         assert!(parts.iter().all(|part| part.split == "train"));
         assert_eq!(parts.map(|part| part.n), [40, 10, 50]);
@@ -197,10 +197,10 @@ mod tests {
     fn too_few_images_have_a_reason() {
         let dataset = opened("sherds:size=16,train=80,val=40,test=30");
         let scored = everything(&dataset, "test");
-        let reason = Roles::of(&dataset, "test", &scored, 10, 1).unwrap_err();
+        let reason = ImageRoles::of(&dataset, "test", &scored, 10, 1).unwrap_err();
         assert!(reason.ends_with("has 1 among the 10 to learn from"), "{reason}");
-        let reason = Roles::of(&dataset, "test", &scored, 1, 1).unwrap_err();
+        let reason = ImageRoles::of(&dataset, "test", &scored, 1, 1).unwrap_err();
         assert!(reason.contains("of one class"), "{reason}");
-        assert!(Roles::of(&dataset, "test", &scored, 20, 1).is_ok());
+        assert!(ImageRoles::of(&dataset, "test", &scored, 20, 1).is_ok());
     }
 }
