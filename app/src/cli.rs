@@ -25,10 +25,10 @@ pub use features::Features;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
 pub use questions::{Ablate, Attack, Attention, Evaluate, Fusion};
-pub use zero_shot::PromptSensitivity;
 pub use reading::Reading;
 pub use subject::Subject;
 pub use train::{Track, Train};
+pub use zero_shot::PromptSensitivity;
 
 use crate::talk::Loudness;
 

@@ -59,17 +59,24 @@ fn array(path: &Path, name: &str) -> NamedArray {
 #[test]
 fn features_are_exported_in_the_order_of_the_data_and_pictures_drawn() {
     let trained = Trained::new();
-    let [first, second, evaluated] = ["a.safetensors", "b.safetensors", "e.safetensors"].map(|name| trained.path(name));
+    let [first, second, evaluated] =
+        ["a.safetensors", "b.safetensors", "e.safetensors"].map(|name| trained.path(name));
     let out = trained.path("out");
     let found = json(trained.ask(SHERDS).args(["--random", "--export"]).arg(&first).arg("--out").arg(&out));
     let again = json(
-        trained.ask(SHERDS).args(["--random", "--batch-size", "7", "--threads", "1", "--export"]).arg(&second),
+        trained
+            .ask(SHERDS)
+            .args(["--random", "--batch-size", "7", "--threads", "1", "--export"])
+            .arg(&second),
     );
     assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap(), "neither batch nor threads matter");
     assert_eq!(found["found"], again["found"]);
     assert_eq!(read_json(&out.join("features.json")), found);
     for name in ["clouds", "cka", "similar-1", "similar-2"] {
-        assert!(out.join(format!("{name}.png")).is_file() && out.join(format!("{name}.svg")).is_file(), "{name}");
+        assert!(
+            out.join(format!("{name}.png")).is_file() && out.join(format!("{name}.svg")).is_file(),
+            "{name}"
+        );
     }
     assert!(out.join("layers.svg").is_file() && out.join("few-shot.svg").is_file());
 
@@ -83,7 +90,8 @@ fn features_are_exported_in_the_order_of_the_data_and_pictures_drawn() {
     let metadata = String::from_utf8_lossy(&fs::read(&first).unwrap()[8..]).into_owned();
     assert!(metadata.contains("class_names") && metadata.contains("image_names"));
 
-    let models: Vec<&str> = found["models"].as_array().unwrap().iter().map(|of| of["called"].as_str().unwrap()).collect();
+    let models: Vec<&str> =
+        found["models"].as_array().unwrap().iter().map(|of| of["called"].as_str().unwrap()).collect();
     assert!(models.len() == 2 && models[1].ends_with(", random"), "{models:?}");
     let of_first = &found["found"]["models"][models[0]];
     assert_eq!(of_first["width"], features.shape[1]);
@@ -111,13 +119,21 @@ fn one_split_is_divided_and_images_without_labels_teach_nothing() {
     let output = succeed(trained.ask(labelled.to_str().unwrap()).arg("--json"));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let roles = &found["found"]["roles"];
-    assert_eq!([&roles["training"]["n"], &roles["validation"]["n"], &roles["test"]["n"]].map(|n| n.as_u64().unwrap()), [16, 4, 20]);
+    assert_eq!(
+        [&roles["training"]["n"], &roles["validation"]["n"], &roles["test"]["n"]]
+            .map(|n| n.as_u64().unwrap()),
+        [16, 4, 20]
+    );
     assert!(roles["how"].as_str().unwrap().contains("half of the images"), "{roles}");
 
     let bare = trained.path("bare");
     fs::create_dir(&bare).unwrap();
     for image in 0..32 {
-        fs::copy(labelled.join("light").join(format!("{}.png", image % 20)), bare.join(format!("{image}.png"))).unwrap();
+        fs::copy(
+            labelled.join("light").join(format!("{}.png", image % 20)),
+            bare.join(format!("{image}.png")),
+        )
+        .unwrap();
     }
     let export = trained.path("bare.npz");
     let output = succeed(trained.ask(bare.to_str().unwrap()).arg("--json").arg("--export").arg(&export));

@@ -8,7 +8,7 @@ use archaeo_analysis::statistics::Resampling;
 use archaeo_experiments::findings::FeaturesFindings;
 use archaeo_experiments::studies::features::Laboratory;
 use archaeo_experiments::studies::features::measure::{Sample, Sizes};
-use archaeo_experiments::studies::features::roles::{Part, ImageRoles};
+use archaeo_experiments::studies::features::roles::{ImageRoles, Part};
 use archaeo_experiments::subjects::ModelName;
 use archaeo_models::Classifier;
 use archaeo_store::StoreError;
@@ -108,15 +108,23 @@ impl Session {
         let roles = self.roles_of(opened, options)?;
         let Opened { dataset, device, split, indices, .. } = &*opened;
         let followed = Followed(self.listener());
-        let laboratory =
-            Laboratory { dataset, device, batch_size: opened.batch_size(), seed: self.seed(), progress: &followed };
+        let laboratory = Laboratory {
+            dataset,
+            device,
+            batch_size: opened.batch_size(),
+            seed: self.seed(),
+            progress: &followed,
+        };
         let scored = Part::new(split, indices.clone());
         let (mut samples, mut taken): (Vec<Sample>, Vec<Extracted>) = Default::default();
         for Taken { of, model } in &models {
             let found = laboratory.sample((of.called, model), &scored, roles.as_ref().ok());
             let (sample, everything) = found.map_err(|error| self.study_error(error, of))?;
             if everything.layers.is_empty() {
-                self.note(format!("layers of {} are left out: those of so many images do not fit into memory", of.called));
+                self.note(format!(
+                    "layers of {} are left out: those of so many images do not fit into memory",
+                    of.called
+                ));
             }
             samples.push(sample);
             taken.push(everything);
@@ -131,7 +139,8 @@ impl Session {
         let sizes =
             Sizes { draws: options.draws, points: options.points, compared: options.compared, shown: SHOWN };
         let resampling = Resampling::new(self.seed());
-        let found = laboratory.findings(&samples, roles.clone(), &sizes, &resampling).map_err(LabError::of_study)?;
+        let found =
+            laboratory.findings(&samples, roles.clone(), &sizes, &resampling).map_err(LabError::of_study)?;
         let mut result = FeaturesFound {
             models: models.into_iter().map(|taken| taken.of).collect(),
             data: dataset.name.clone(),
@@ -149,7 +158,8 @@ impl Session {
 
     fn models_of(&self, opened: &Opened, options: &FeaturesOptions) -> Result<Vec<Taken>, LabError> {
         let first = &opened.model;
-        let mut models = vec![(first.card().name.clone(), Some(opened.subject.model.weights.clone()), first.clone())];
+        let mut models =
+            vec![(first.card().name.clone(), Some(opened.subject.model.weights.clone()), first.clone())];
         for source in &options.more {
             let found = self.find(source)?;
             let model = self.load_to_represent(source, found, &opened.device)?;
@@ -167,17 +177,29 @@ impl Session {
             };
             let known = |called: &str| taken.iter().any(|taken| taken.of.called.as_str() == called);
             // Checkpoints of one architecture go by their files.
-            let file = weights.as_ref().and_then(|path| path.file_stem()).map(|stem| stem.to_string_lossy().into_owned());
-            let candidates = [Some(alone.clone()), file.map(|file| format!("{name}, {file}"))].into_iter().flatten();
+            let file = weights
+                .as_ref()
+                .and_then(|path| path.file_stem())
+                .map(|stem| stem.to_string_lossy().into_owned());
+            let candidates =
+                [Some(alone.clone()), file.map(|file| format!("{name}, {file}"))].into_iter().flatten();
             let numbered = (2..).map(|number| format!("{alone}, {number}"));
-            let called = candidates.chain(numbered).find(|called| !known(called)).expect("there is no last number");
-            taken.push(Taken { of: ModelOfFeatures { called: ModelName::new(&called), name, weights }, model });
+            let called =
+                candidates.chain(numbered).find(|called| !known(called)).expect("there is no last number");
+            taken.push(Taken {
+                of: ModelOfFeatures { called: ModelName::new(&called), name, weights },
+                model,
+            });
         }
         Ok(taken)
     }
 
     /// ImageRoles of the images; the inner error is the reason why nothing can be learned.
-    fn roles_of(&self, opened: &mut Opened, options: &FeaturesOptions) -> Result<Result<ImageRoles, String>, LabError> {
+    fn roles_of(
+        &self,
+        opened: &mut Opened,
+        options: &FeaturesOptions,
+    ) -> Result<Result<ImageRoles, String>, LabError> {
         if !opened.dataset.has_labels() {
             return Ok(Err("the images have no labels".into()));
         }
@@ -191,13 +213,18 @@ impl Session {
             self.verify(&mut opened.dataset, &others.iter().map(String::as_str).collect::<Vec<_>>())?;
         }
         let Opened { dataset, split, indices, .. } = opened;
-        ImageRoles::of(dataset, split, indices, options.training, self.seed()).map(Ok).map_err(LabError::TooFewToLearn)
+        ImageRoles::of(dataset, split, indices, options.training, self.seed())
+            .map(Ok)
+            .map_err(LabError::TooFewToLearn)
     }
 
     fn study_error(&self, error: archaeo_experiments::scene::StudyError, of: &ModelOfFeatures) -> LabError {
         match error {
             archaeo_experiments::scene::StudyError::NotFinite(error) => {
-                let weights = of.weights.as_ref().map_or_else(|| of.called.to_string(), |path| path.display().to_string());
+                let weights = of
+                    .weights
+                    .as_ref()
+                    .map_or_else(|| of.called.to_string(), |path| path.display().to_string());
                 error.of(weights).into()
             }
             other => LabError::of_study(other),

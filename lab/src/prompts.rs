@@ -7,7 +7,8 @@ use archaeo_analysis::features::Features;
 use archaeo_analysis::statistics::Resampling;
 use archaeo_models::clip::ClipConfig;
 use archaeo_plot::{
-    Bars, Chart, Colormap, Figure, Grid, Heat, Image, MatrixChart, Panel, ValueFormat, Width, svg_file, to_png,
+    Bars, Chart, Colormap, Figure, Grid, Heat, Image, MatrixChart, Panel, ValueFormat, Width, svg_file,
+    to_png,
 };
 use archaeo_training::features::{Depth, check, extract};
 use archaeo_training::images::{Preprocessed, Subset};
@@ -69,7 +70,10 @@ impl Session {
         let Opened { model, indices, device, subject, .. } = opened;
         let card = model.card();
         let Some(prompts) = &subject.model.prompts else {
-            return Err(LabError::NoPrompts { weights: subject.model.weights.clone(), model: card.name.clone() });
+            return Err(LabError::NoPrompts {
+                weights: subject.model.weights.clone(),
+                model: card.name.clone(),
+            });
         };
         let templates = templates(prompts)?;
         let directions = self.directions(opened, &templates)?;
@@ -124,7 +128,8 @@ impl Session {
     ) -> Result<Vec<Features>, LabError> {
         let card = opened.model.card();
         let found = self.find(&opened.subject.model)?;
-        let config = ClipConfig::named(&card.name, card.preprocessing.image_size).map_err(LabError::UnknownClip)?;
+        let config =
+            ClipConfig::named(&card.name, card.preprocessing.image_size).map_err(LabError::UnknownClip)?;
         let clip = found.checkpoint.into_clip(&card.name, &config, &opened.device)?;
         let amount = Amount { total: card.classes.len() as u64, unit: Unit::Classes };
         let work = Work::begin(self.listener(), "reading prompts", Some(amount));

@@ -114,7 +114,8 @@ pub fn check(
     name: impl Fn(usize) -> String,
     device: &Device,
 ) -> Result<(), AnswersError> {
-    let layers = extracted.layers.iter().flat_map(|layer| [Some(&layer.patch_mean), layer.class_token.as_ref()]);
+    let layers =
+        extracted.layers.iter().flat_map(|layer| [Some(&layer.patch_mean), layer.class_token.as_ref()]);
     let all = layers.flatten().chain([&extracted.pooled]);
     let first = all.filter_map(|features| first_not_finite(features.values(), features.width())).min();
     let Some(position) = first else { return Ok(()) };
@@ -157,7 +158,10 @@ mod tests {
             assert_eq!((&pieces.pooled, &pieces.labels), (&all.pooled, &split.labels()));
             assert!(pieces.layers.len() > 1 && pieces.layers.len() == all.layers.len());
             for (of_pieces, of_all) in pieces.layers.iter().zip(&all.layers) {
-                assert_eq!((&of_pieces.patch_mean, &of_pieces.class_token), (&of_all.patch_mean, &of_all.class_token));
+                assert_eq!(
+                    (&of_pieces.patch_mean, &of_pieces.class_token),
+                    (&of_all.patch_mean, &of_all.class_token)
+                );
             }
             let image = Batch::load(&source, &[7], 0).unwrap().tensor(&device);
             let alone = model.features(image, &mut Pass::evaluate(&mut ())).into_data();

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::Features;
 use crate::statistics::{
-    DEFAULT_LEVEL, Estimate, Resampling, Result, SIGNIFICANCE, accuracy_difference, benjamini_hochberg, check_count, check_lengths,
-    mcnemar, standard_deviation, wilson,
+    DEFAULT_LEVEL, Estimate, Resampling, Result, SIGNIFICANCE, accuracy_difference, benjamini_hochberg,
+    check_count, check_lengths, mcnemar, standard_deviation, wilson,
 };
 
 /// How each template does alone and in the ensemble.
@@ -65,14 +65,22 @@ pub fn prompt_scores(
     assert!(prompts.iter().all(|class| class.len() == count), "every class has every template");
     let similar_to = |kept: &dyn Fn(usize) -> bool| -> Vec<f64> {
         let directions: Vec<Vec<f64>> = prompts.iter().map(|class| direction(class, kept)).collect();
-        images.rows().flat_map(|image| directions.iter().map(|class| dot(image, class)).collect::<Vec<_>>()).collect()
+        images
+            .rows()
+            .flat_map(|image| directions.iter().map(|class| dot(image, class)).collect::<Vec<_>>())
+            .collect()
     };
     let correct = |kept: &dyn Fn(usize) -> bool| -> Vec<bool> {
         let similarities = similar_to(kept);
         let rows = similarities.chunks_exact(prompts.len()).zip(labels);
-        rows.map(|(row, &label)| (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best }) == label).collect()
+        rows.map(|(row, &label)| {
+            (1..row.len()).fold(0, |best, k| if row[k] > row[best] { k } else { best }) == label
+        })
+        .collect()
     };
-    let share = |correct: &[bool]| wilson(correct.iter().filter(|&&right| right).count(), correct.len(), DEFAULT_LEVEL);
+    let share = |correct: &[bool]| {
+        wilson(correct.iter().filter(|&&right| right).count(), correct.len(), DEFAULT_LEVEL)
+    };
 
     let everything = correct(&|_| true);
     let alone: Vec<Vec<bool>> = (0..count).map(|template| correct(&|other| other == template)).collect();
@@ -147,7 +155,13 @@ mod tests {
         let images = Features::new(2, [[1.0, 0.1], [0.9, 0.0], [0.1, 1.0], [0.0, 0.7], [0.6, 0.8]].concat());
         let classes = [[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]]];
         let prompts = classes.map(|class| Features::new(2, class.concat()));
-        prompt_scores(&images, &[0, 0, 1, 1, 0], &prompts, &Resampling { resamples: 200, ..Resampling::new(1) }).unwrap()
+        prompt_scores(
+            &images,
+            &[0, 0, 1, 1, 0],
+            &prompts,
+            &Resampling { resamples: 200, ..Resampling::new(1) },
+        )
+        .unwrap()
     }
 
     #[test]
@@ -159,7 +173,9 @@ mod tests {
         // Without the first, the other two cancel: all similarities are equal, and the first class wins.
         let left_out: Vec<f64> = found.scores.iter().map(|t| t.left_out.as_ref().unwrap().value).collect();
         assert_eq!(left_out, [0.6, 0.8, 0.6]);
-        assert!((found.mean - 0.6).abs() < 1e-12 && (found.deviation.unwrap() - 0.12f64.sqrt()).abs() < 1e-12);
+        assert!(
+            (found.mean - 0.6).abs() < 1e-12 && (found.deviation.unwrap() - 0.12f64.sqrt()).abs() < 1e-12
+        );
         assert!((found.scores[1].difference.value + 0.6).abs() < 1e-12);
         // 4 against 1 of 5 disagreements: p = 2 (1 + 5) / 32; the others never disagree with the ensemble.
         assert!((found.scores[1].adjusted_p - 1.0).abs() < 1e-12, "{found:?}");
@@ -171,7 +187,8 @@ mod tests {
     fn similarity_is_the_mean_cosine_of_a_class() {
         let found = scores();
         // The ensemble's directions are (2, 1) and (1, 2), over √5.
-        let expected = [(2.0 * 2.5 + 0.9) / 3.0, (2.5 + 2.0 * 0.9) / 3.0, (0.2 + 1.7) / 2.0, (0.1 + 3.4) / 2.0];
+        let expected =
+            [(2.0 * 2.5 + 0.9) / 3.0, (2.5 + 2.0 * 0.9) / 3.0, (0.2 + 1.7) / 2.0, (0.1 + 3.4) / 2.0];
         for (own, sum) in found.similarity.iter().zip(expected) {
             assert!((own.unwrap() - sum / 5f64.sqrt()).abs() < 1e-6, "{own:?} and {}", sum / 5f64.sqrt());
         }

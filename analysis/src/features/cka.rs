@@ -134,7 +134,8 @@ pub fn cka_estimate(first: &Gram, second: &Gram) -> Result<Measured> {
     let count = groups as f64;
     let mean = left_out.iter().sum::<f64>() / count;
     let squares: f64 = left_out.iter().map(|value| (value - mean).powi(2)).sum();
-    let half_width = student_t_two_sided(DEFAULT_LEVEL, count - 1.0) * (squares * (count - 1.0) / count).sqrt();
+    let half_width =
+        student_t_two_sided(DEFAULT_LEVEL, count - 1.0) * (squares * (count - 1.0) / count).sqrt();
     let method = format!("jackknife over {groups} groups of images, Student's t");
     let (low, high) = (value - half_width, (value + half_width).min(1.0));
     Ok(Measured::Known(Estimate { value, low, high, level: DEFAULT_LEVEL, n, method }))

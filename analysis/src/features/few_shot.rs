@@ -51,8 +51,7 @@ pub fn few_shot(
                 draw.iter().flat_map(|class| class.iter().take(shots).copied()).collect();
             images.sort_unstable();
             let labels: Vec<usize> = images.iter().map(|&image| training.1[image]).collect();
-            let found =
-                choose_probe_of_few((&training.0.select(&images), &labels), validation, classes)?;
+            let found = choose_probe_of_few((&training.0.select(&images), &labels), validation, classes)?;
             let answers = found.probe.predict(test.0);
             let right = answers.iter().zip(test.1).filter(|(answer, label)| answer == label).count();
             accuracies.push(right as f64 / test.1.len() as f64);

@@ -224,7 +224,9 @@ mod tests {
             let (all, layers) = layer_features(&model, fixture.images());
             let (one, of_one) = layer_features(&model, fixture.images().narrow(0, 1, 1));
             assert_eq!(one, all.select(&[1]));
-            assert!(layers.iter().zip(&of_one).all(|(all, one)| all.select(&[1]).patch_mean == one.patch_mean));
+            assert!(
+                layers.iter().zip(&of_one).all(|(all, one)| all.select(&[1]).patch_mean == one.patch_mean)
+            );
         }
     }
 }

@@ -154,9 +154,10 @@ impl Standard {
     fn of(&self, features: &Features) -> Features {
         assert_eq!(features.width(), self.mean.len(), "a probe reads features of the width it was fitted to");
         let values = features.rows().flat_map(|row| {
-            row.iter().zip(&self.mean).zip(&self.deviation).map(|((&value, mean), deviation)| {
-                ((f64::from(value) - mean) / deviation) as f32
-            })
+            row.iter()
+                .zip(&self.mean)
+                .zip(&self.deviation)
+                .map(|((&value, mean), deviation)| ((f64::from(value) - mean) / deviation) as f32)
         });
         Features::new(features.width(), values.collect())
     }

@@ -97,9 +97,9 @@ impl Features {
     /// Every column minus its mean.
     pub fn centred(&self) -> Self {
         let mean = self.means();
-        let centred = self.rows().flat_map(|row| {
-            row.iter().zip(&mean).map(|(&value, mean)| (f64::from(value) - mean) as f32)
-        });
+        let centred = self
+            .rows()
+            .flat_map(|row| row.iter().zip(&mean).map(|(&value, mean)| (f64::from(value) - mean) as f32));
         Self { width: self.width, values: centred.collect() }
     }
 

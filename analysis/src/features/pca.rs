@@ -48,13 +48,15 @@ pub fn pca(features: &Features, components: usize) -> Result<Pca> {
     let total: f64 = (0..width).map(|feature| covariance[feature * width + feature]).sum();
     let (values, mut axes) = largest_eigenvectors(&covariance, width, components);
     for axis in &mut axes {
-        let largest = axis.iter().fold(0.0, |best: f64, &entry| if entry.abs() > best.abs() { entry } else { best });
+        let largest =
+            axis.iter().fold(0.0, |best: f64, &entry| if entry.abs() > best.abs() { entry } else { best });
         if largest < 0.0 {
             axis.iter_mut().for_each(|entry| *entry = -*entry);
         }
     }
     let project = |row: &[f32]| {
-        let along = |axis: &Vec<f64>| row.iter().zip(axis).map(|(&value, entry)| f64::from(value) * entry).sum();
+        let along =
+            |axis: &Vec<f64>| row.iter().zip(axis).map(|(&value, entry)| f64::from(value) * entry).sum();
         axes.iter().map(along).collect::<Vec<f64>>()
     };
     let scores = centred.rows().flat_map(project).collect();
@@ -91,7 +93,8 @@ fn largest_eigenvectors(matrix: &[f64], width: usize, wanted: usize) -> (Vec<f64
         let (vectors, images) = (rotated(&basis), rotated(&images));
         let scale = found[0].abs().max(f64::MIN_POSITIVE);
         let residual = |place: usize| {
-            let squares = images[place].iter().zip(&vectors[place]).map(|(a, v)| (a - found[place] * v).powi(2));
+            let squares =
+                images[place].iter().zip(&vectors[place]).map(|(a, v)| (a - found[place] * v).powi(2));
             squares.sum::<f64>().sqrt() / scale
         };
         let converged = (0..wanted).all(|place| residual(place) < TOLERANCE);

@@ -45,7 +45,13 @@ pub fn normal(n: usize, width: usize, seed: u64) -> Features {
 
 /// `each` images of every class around a centre of its own, class after class; centres are `distance` deviations from the origin, each
 /// along its own axis.
-pub fn clusters(classes: usize, each: usize, width: usize, distance: f32, seed: u64) -> (Features, Vec<usize>) {
+pub fn clusters(
+    classes: usize,
+    each: usize,
+    width: usize,
+    distance: f32,
+    seed: u64,
+) -> (Features, Vec<usize>) {
     let noise = normal(classes * each, width, seed);
     let labels: Vec<usize> = (0..classes * each).map(|image| image / each).collect();
     let mut values = noise.values().to_vec();

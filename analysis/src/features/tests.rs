@@ -11,9 +11,13 @@ fn right(answers: &[usize], labels: &[usize]) -> usize {
 #[test]
 fn votes_are_those_of_dinov2() {
     let all = fixture("neighbours");
-    let (queries, gallery, labels) = (matrix(&all["queries"]), matrix(&all["gallery"]), indices(&all["labels"]));
+    let (queries, gallery, labels) =
+        (matrix(&all["queries"]), matrix(&all["gallery"]), indices(&all["labels"]));
     let found = Neighbours::find(&queries, &gallery, 20).unwrap();
-    assert_eq!((0..queries.len()).flat_map(|query| found.images(query).to_vec()).collect::<Vec<_>>(), indices(&all["nearest"]));
+    assert_eq!(
+        (0..queries.len()).flat_map(|query| found.images(query).to_vec()).collect::<Vec<_>>(),
+        indices(&all["nearest"])
+    );
     for k in NEIGHBOURS {
         assert_eq!(found.votes(&labels, 5, k), indices(&all["votes"][k.to_string()]), "k = {k}");
     }
@@ -61,7 +65,8 @@ fn ties_go_to_the_first() {
 #[test]
 fn the_length_of_features_does_not_matter() {
     let (features, scaled) = (normal(30, 4, 1), normal(30, 4, 1));
-    let longer = scaled.rows().enumerate().flat_map(|(image, row)| row.iter().map(move |v| v * (image + 1) as f32));
+    let longer =
+        scaled.rows().enumerate().flat_map(|(image, row)| row.iter().map(move |v| v * (image + 1) as f32));
     let longer = Features::new(4, longer.collect());
     let [a, b] = [&features, &longer].map(|gallery| Neighbours::find(&features, gallery, 5).unwrap());
     assert!((0..30).all(|query| a.images(query) == b.images(query)));

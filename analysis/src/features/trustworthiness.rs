@@ -34,7 +34,11 @@ pub fn picture_trust(features: &Features, points: &[[f64; 2]], k: usize) -> Resu
     check_lengths("trustworthiness", n, points.len())?;
     if k == 0 || 2 * k >= n {
         let allowed = "1 to less than half of the number of images";
-        return Err(StatisticsError::OutOfRange { what: "the number of neighbours", value: k as f64, allowed });
+        return Err(StatisticsError::OutOfRange {
+            what: "the number of neighbours",
+            value: k as f64,
+            allowed,
+        });
     }
     let features_of = |image: usize| -> Vec<f64> {
         let own = features.row(image);
@@ -74,7 +78,8 @@ fn intruders(distances: &[f64], own: usize, neighbours: &[usize], k: usize) -> f
     let excess = |&neighbour: &usize| {
         let before = |&(other, &distance): &(usize, &f64)| {
             other != own
-                && (distance < distances[neighbour] || (distance == distances[neighbour] && other < neighbour))
+                && (distance < distances[neighbour]
+                    || (distance == distances[neighbour] && other < neighbour))
         };
         let rank = 1 + distances.iter().enumerate().filter(before).count();
         rank.saturating_sub(k) as f64
@@ -104,9 +109,13 @@ mod tests {
         let same: Vec<[f64; 2]> = x.rows().map(|row| [row[0].into(), row[1].into()]).collect();
         let found = picture_trust(&x, &same, 12).unwrap();
         assert_eq!((found.trustworthiness, found.continuity), (1.0, 1.0));
-        let random: Vec<[f64; 2]> = normal(100, 2, 2).rows().map(|row| [row[0].into(), row[1].into()]).collect();
+        let random: Vec<[f64; 2]> =
+            normal(100, 2, 2).rows().map(|row| [row[0].into(), row[1].into()]).collect();
         let found = picture_trust(&x, &random, 12).unwrap();
-        assert!((found.trustworthiness - 0.5).abs() < 0.1 && (found.continuity - 0.5).abs() < 0.1, "{found:?}");
+        assert!(
+            (found.trustworthiness - 0.5).abs() < 0.1 && (found.continuity - 0.5).abs() < 0.1,
+            "{found:?}"
+        );
         assert!(picture_trust(&x, &same, 50).is_err() && picture_trust(&x, &same, 0).is_err());
     }
 }

@@ -87,9 +87,12 @@ fn few_shot(found: &FeaturesFindings) -> String {
     let mut lines = String::new();
     for (name, found) in learned(found).filter(|(_, found)| !found.few_shot.is_empty()) {
         let draws = found.few_shot[0].accuracy.n;
-        lines += &format!("\na linear probe of a few images per class of {name}, mean and standard deviation over {draws} draws\n");
+        lines += &format!(
+            "\na linear probe of a few images per class of {name}, mean and standard deviation over {draws} draws\n"
+        );
         for few in &found.few_shot {
-            let deviation = few.deviation.map_or_else(String::new, |deviation| format!(" ± {:.1}", 100.0 * deviation));
+            let deviation =
+                few.deviation.map_or_else(String::new, |deviation| format!(" ± {:.1}", 100.0 * deviation));
             lines += &format!("{:>4}  {}{deviation}\n", few.shots, percent(few.accuracy.value));
         }
     }
@@ -124,9 +127,8 @@ fn trust(found: &FeaturesFindings) -> String {
     let pictures = found.models.iter().filter_map(|(name, model)| Some((name, model.picture.as_ref()?)));
     let lines: String = pictures
         .map(|(name, picture)| {
-            let [tsne, pca] = [&picture.tsne, &picture.pca].map(|cloud| {
-                format!("{:.3}, {:.3}", cloud.trust.trustworthiness, cloud.trust.continuity)
-            });
+            let [tsne, pca] = [&picture.tsne, &picture.pca]
+                .map(|cloud| format!("{:.3}, {:.3}", cloud.trust.trustworthiness, cloud.trust.continuity));
             format!("{name}: t-SNE {tsne}; principal components {pca}\n")
         })
         .collect();

@@ -27,10 +27,14 @@ fn lines(result: &PromptsScored) -> String {
         percent(ensemble.low),
         percent(ensemble.high)
     );
-    let spread = deviation.map_or_else(String::new, |deviation| format!(", standard deviation {:.2} points", 100.0 * deviation));
+    let spread = deviation.map_or_else(String::new, |deviation| {
+        format!(", standard deviation {:.2} points", 100.0 * deviation)
+    });
     lines += &format!("alone     {} on average{spread}\n", percent(*mean));
     if *pairs > 0 {
-        lines += &format!("{pairs_that_differ} of {pairs} pairs of templates differ (McNemar, adjusted p below 0.05)\n");
+        lines += &format!(
+            "{pairs_that_differ} of {pairs} pairs of templates differ (McNemar, adjusted p below 0.05)\n"
+        );
     }
     let mut order: Vec<(&String, &TemplateScore)> = templates.iter().zip(&scores.scores).collect();
     order.sort_by(|a, b| b.1.alone.value.total_cmp(&a.1.alone.value));
@@ -43,7 +47,10 @@ fn lines(result: &PromptsScored) -> String {
             100.0 * difference.high
         );
         let left_out = left_out.as_ref().map_or_else(|| "–".into(), |left_out| percent(left_out.value));
-        lines += &format!("{:>8}   {difference:<23}   {adjusted_p:>10.3}   {left_out:>10}   {template}\n", percent(alone.value));
+        lines += &format!(
+            "{:>8}   {difference:<23}   {adjusted_p:>10.3}   {left_out:>10}   {template}\n",
+            percent(alone.value)
+        );
     }
     if let Some(folder) = folder {
         lines += &format!("\npictures are in {}\n", folder.display());

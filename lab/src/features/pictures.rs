@@ -3,11 +3,11 @@
 use archaeo_analysis::features::layers::Pooling;
 use archaeo_analysis::statistics::Estimate;
 use archaeo_data::Dataset;
-use archaeo_experiments::findings::{Cloud, Learned, Retrieved, ImageRoles};
+use archaeo_experiments::findings::{Cloud, ImageRoles, Learned, Retrieved};
 use archaeo_experiments::subjects::ModelName;
 use archaeo_plot::{
-    Axis, Bars, Chart, CloudFigure, Colormap, Figure, Grid, Heat, Image, LineChart, LineSeries, Panel, Point, Scale, Uncertainty, Width,
-    svg_file, to_png,
+    Axis, Bars, Chart, CloudFigure, Colormap, Figure, Grid, Heat, Image, LineChart, LineSeries, Panel, Point,
+    Scale, Uncertainty, Width, svg_file, to_png,
 };
 
 use super::FeaturesFound;
@@ -26,7 +26,11 @@ const NEAR: usize = 96;
 type Files = Vec<(String, Vec<u8>)>;
 
 /// Names and contents of the files.
-pub(super) fn pictures(result: &FeaturesFound, opened: &Opened, roles: Option<&ImageRoles>) -> Result<Files, LabError> {
+pub(super) fn pictures(
+    result: &FeaturesFound,
+    opened: &Opened,
+    roles: Option<&ImageRoles>,
+) -> Result<Files, LabError> {
     let mut files = Vec::new();
     if let Some(figure) = clouds(result) {
         files.push(("clouds.png".to_owned(), to_png(&figure.to_image()?)?));
@@ -66,13 +70,20 @@ fn clouds(result: &FeaturesFound) -> Option<CloudFigure> {
             let Cloud { trust, points } = cloud;
             clouds.push(archaeo_plot::Cloud {
                 title: format!("{name}: {kind}"),
-                note: format!("{note}trustworthiness {:.3}, continuity {:.3}", trust.trustworthiness, trust.continuity),
+                note: format!(
+                    "{note}trustworthiness {:.3}, continuity {:.3}",
+                    trust.trustworthiness, trust.continuity
+                ),
                 points: points.iter().map(|point| point.map(f64::from)).collect(),
                 groups: picture.labels.clone(),
             });
         }
     }
-    let labelled = result.found.models.values().any(|model| model.picture.as_ref().is_some_and(|p| !p.labels.is_empty()));
+    let labelled = result
+        .found
+        .models
+        .values()
+        .any(|model| model.picture.as_ref().is_some_and(|p| !p.labels.is_empty()));
     (!clouds.is_empty()).then(|| CloudFigure {
         title: format!("Features on {} images of {}/{}", points, result.data, result.split),
         lines: vec![
@@ -97,11 +108,17 @@ fn similarity(result: &FeaturesFound) -> Result<Files, LabError> {
     for (map, values) in result.found.cka.iter().zip(&values) {
         let [rows, columns] = map.models;
         let last = match map.features.known() {
-            Some(Estimate { value, low, high, .. }) => format!("what the heads read: {value:.2} ({low:.2} to {high:.2})"),
+            Some(Estimate { value, low, high, .. }) => {
+                format!("what the heads read: {value:.2} ({low:.2} to {high:.2})")
+            }
             None => String::new(),
         };
         panels.push(Panel {
-            title: if rows == columns { rows.to_string() } else { format!("{rows} (down), {columns} (across)") },
+            title: if rows == columns {
+                rows.to_string()
+            } else {
+                format!("{rows} (down), {columns} (across)")
+            },
             note: last,
             picture: &blank,
             heat: Some(Heat {
@@ -177,7 +194,8 @@ fn few_shot(result: &FeaturesFound) -> Option<LineChart> {
         .collect();
     (!series.is_empty()).then(|| LineChart {
         title: "A linear probe of a few images per class".into(),
-        description: "Accuracy of a linear probe by the number of labelled images per class, mean over draws".into(),
+        description: "Accuracy of a linear probe by the number of labelled images per class, mean over draws"
+            .into(),
         x: Axis::new("labelled images per class", Scale::Log10),
         y: Axis::new("accuracy", Scale::Percent),
         series,
@@ -209,7 +227,9 @@ fn retrieved(
             let note = format!("{}{:.2}", if near.label == row.label { "" } else { "✗ " }, near.similarity);
             shown.push((image, class(near.label), note));
         }
-        shown.resize_with(shown.len().next_multiple_of(columns), || (Image::filled(1, 1, [255; 3]), String::new(), String::new()));
+        shown.resize_with(shown.len().next_multiple_of(columns), || {
+            (Image::filled(1, 1, [255; 3]), String::new(), String::new())
+        });
     }
     let panels = shown.iter().map(|(picture, title, note)| Panel {
         title: title.clone(),

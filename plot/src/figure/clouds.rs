@@ -73,7 +73,13 @@ impl CloudFigure {
                 let below = top + self.side + PADDING;
                 for (text, at, quiet) in [(&cloud.title, y, false), (&cloud.note, below, true)] {
                     let text = Size::Body.cut(text, self.side);
-                    marks.push(Mark::Text { at: [x, at], text, size: Size::Body, anchor: Anchor::Start, quiet });
+                    marks.push(Mark::Text {
+                        at: [x, at],
+                        text,
+                        size: Size::Body,
+                        anchor: Anchor::Start,
+                        quiet,
+                    });
                 }
                 marks.push(Mark::Frame { at: [x, top], size: [self.side; 2] });
                 marks.push(Mark::Dots { dots: cloud.placed([x, top], self.side) });
@@ -87,8 +93,13 @@ impl CloudFigure {
 
     /// Dots with the names of their groups; gives where what follows begins.
     fn legend(&self, top: usize, width: usize, marks: &mut Vec<Mark>) -> usize {
-        let mut names: Vec<(Option<usize>, String)> =
-            self.groups.iter().take(MOST_NAMED).enumerate().map(|(group, name)| (Some(group), name.clone())).collect();
+        let mut names: Vec<(Option<usize>, String)> = self
+            .groups
+            .iter()
+            .take(MOST_NAMED)
+            .enumerate()
+            .map(|(group, name)| (Some(group), name.clone()))
+            .collect();
         if let Some(more @ 1..) = self.groups.len().checked_sub(MOST_NAMED) {
             names.push((None, format!("and {more} more")));
         }
@@ -134,7 +145,9 @@ impl CloudFigure {
                 return Err(PlotError::BadValue { what: what.into(), value: *value, reason });
             }
             let known = |group: &usize| *group < self.groups.len();
-            if !cloud.groups.is_empty() && (cloud.groups.len() != cloud.points.len() || !cloud.groups.iter().all(known)) {
+            if !cloud.groups.is_empty()
+                && (cloud.groups.len() != cloud.points.len() || !cloud.groups.iter().all(known))
+            {
                 return empty("every point needs a group that has a name");
             }
         }
@@ -147,7 +160,9 @@ impl Cloud {
     fn placed(&self, at: [usize; 2], side: usize) -> Vec<([f64; 2], usize)> {
         let ends = |axis: usize| {
             let values = self.points.iter().map(|point| point[axis]);
-            values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| [low.min(value), high.max(value)])
+            values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| {
+                [low.min(value), high.max(value)]
+            })
         };
         let [across, up] = [ends(0), ends(1)];
         let extent = (across[1] - across[0]).max(up[1] - up[0]);
@@ -170,7 +185,14 @@ mod tests {
 
     fn figure(clouds: Vec<Cloud>) -> CloudFigure {
         let groups = ["a", "b & c"].map(String::from).to_vec();
-        CloudFigure { title: "Points".into(), lines: vec!["of two".into()], clouds, columns: 2, side: 100, groups }
+        CloudFigure {
+            title: "Points".into(),
+            lines: vec!["of two".into()],
+            clouds,
+            columns: 2,
+            side: 100,
+            groups,
+        }
     }
 
     fn cloud(points: Vec<[f64; 2]>, groups: Vec<usize>) -> Cloud {
@@ -179,7 +201,8 @@ mod tests {
 
     #[test]
     fn both_drawings_have_every_point_in_its_place() {
-        let figure = figure(vec![cloud(vec![[0.0, 0.0], [1.0, 2.0]], vec![0, 1]), cloud(vec![[5.0, 5.0]], vec![])]);
+        let figure =
+            figure(vec![cloud(vec![[0.0, 0.0], [1.0, 2.0]], vec![0, 1]), cloud(vec![[5.0, 5.0]], vec![])]);
         let svg = figure.to_svg().unwrap();
         // Two circles of group 0 in clouds and one in the legend; one square of group 1 and one in the legend.
         assert_eq!(svg.matches("<circle ").count(), 3);
@@ -196,7 +219,8 @@ mod tests {
         for mark in &laid_out.marks {
             let Mark::Dots { dots } = mark else { continue };
             for &(centre, group) in dots {
-                let mixed = dots::color(group).map(|c| (f64::from(c) * dots::OPACITY + 255.0 * (1.0 - dots::OPACITY)).round() as u8);
+                let mixed = dots::color(group)
+                    .map(|c| (f64::from(c) * dots::OPACITY + 255.0 * (1.0 - dots::OPACITY)).round() as u8);
                 assert_eq!(pixel(centre), mixed);
                 seen += 1;
             }

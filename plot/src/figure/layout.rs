@@ -62,14 +62,37 @@ pub(super) enum Anchor {
 /// Something drawn; `at` is the left top corner as x and y.
 #[derive(Clone, Debug)]
 pub(super) enum Mark<'a> {
-    Picture { at: [usize; 2], size: [usize; 2], picture: &'a Image },
-    Heat { at: [usize; 2], size: [usize; 2], heat: Heat<'a> },
-    Bar { at: [usize; 2], size: [usize; 2], colormap: Colormap },
-    Text { at: [usize; 2], text: String, size: Size, anchor: Anchor, quiet: bool },
+    Picture {
+        at: [usize; 2],
+        size: [usize; 2],
+        picture: &'a Image,
+    },
+    Heat {
+        at: [usize; 2],
+        size: [usize; 2],
+        heat: Heat<'a>,
+    },
+    Bar {
+        at: [usize; 2],
+        size: [usize; 2],
+        colormap: Colormap,
+    },
+    Text {
+        at: [usize; 2],
+        text: String,
+        size: Size,
+        anchor: Anchor,
+        quiet: bool,
+    },
     /// A rectangle's outline.
-    Frame { at: [usize; 2], size: [usize; 2] },
+    Frame {
+        at: [usize; 2],
+        size: [usize; 2],
+    },
     /// Centres of points, and the group of each.
-    Dots { dots: Vec<([f64; 2], usize)> },
+    Dots {
+        dots: Vec<([f64; 2], usize)>,
+    },
 }
 
 /// A figure with everything in its place.

@@ -52,7 +52,13 @@ fn the_penalty_is_chosen_where_it_generalises() {
     let best = chosen.validation.iter().map(|(_, share)| *share).fold(0.0, f64::max);
     let own = chosen.validation.iter().find(|(penalty, _)| *penalty == chosen.penalty).unwrap();
     assert_eq!(own.1, best);
-    assert!(chosen.validation.iter().take_while(|(penalty, _)| *penalty != chosen.penalty).all(|(_, share)| *share < best));
+    assert!(
+        chosen
+            .validation
+            .iter()
+            .take_while(|(penalty, _)| *penalty != chosen.penalty)
+            .all(|(_, share)| *share < best)
+    );
     assert!(best > 0.6 && chosen.penalty < PENALTIES[0], "{:?}", chosen.validation);
 }
 

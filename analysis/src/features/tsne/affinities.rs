@@ -77,9 +77,13 @@ fn gaussian(squares: &[f64], perplexity: f64) -> Vec<f64> {
     let mut weights = vec![0.0; squares.len()];
     for _ in 0..MOST_HALVINGS {
         // The nearest is weighed with 1, so that some weight is left whatever β is.
-        weights.iter_mut().zip(squares).for_each(|(weight, square)| *weight = (-beta * (square - nearest)).exp());
+        weights
+            .iter_mut()
+            .zip(squares)
+            .for_each(|(weight, square)| *weight = (-beta * (square - nearest)).exp());
         let sum: f64 = weights.iter().sum();
-        let mean: f64 = weights.iter().zip(squares).map(|(w, square)| w * (square - nearest)).sum::<f64>() / sum;
+        let mean: f64 =
+            weights.iter().zip(squares).map(|(w, square)| w * (square - nearest)).sum::<f64>() / sum;
         let entropy = sum.ln() + beta * mean;
         if (entropy - wanted).abs() < 1e-10 {
             break;

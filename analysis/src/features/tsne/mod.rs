@@ -72,7 +72,8 @@ pub fn tsne(features: &Features, perplexity: f64, go_on: &mut dyn FnMut() -> boo
         let early = iteration < EARLY.0;
         let (exaggeration, momentum) = if early { (EARLY.1, 0.5) } else { (1.0, 0.8) };
         let gradient = gradient(&points, &affinities, exaggeration, theta);
-        for (((point, update), gain), slope) in points.iter_mut().zip(&mut update).zip(&mut gains).zip(gradient)
+        for (((point, update), gain), slope) in
+            points.iter_mut().zip(&mut update).zip(&mut gains).zip(gradient)
         {
             for axis in 0..2 {
                 // Jacobs (1988): a direction that is kept gains speed.

@@ -44,8 +44,8 @@ impl Tree {
     fn of(points: &[[f64; 2]]) -> Self {
         let bounds = |axis: usize| {
             let values = points.iter().map(|point| point[axis]);
-            let [low, high] =
-                [f64::min, f64::max].map(|pick: fn(f64, f64) -> f64| values.clone().reduce(pick).unwrap_or(0.0));
+            let [low, high] = [f64::min, f64::max]
+                .map(|pick: fn(f64, f64) -> f64| values.clone().reduce(pick).unwrap_or(0.0));
             (low, high)
         };
         let ((left, right), (bottom, top)) = (bounds(0), bounds(1));

@@ -21,7 +21,9 @@ fn affinities_gradient_and_divergence_are_scikit_learns() {
     for (own, theirs) in dense.iter().zip(&expected) {
         assert!((own - theirs).abs() < 1e-6 + 1e-4 * theirs, "{own} and {theirs}");
     }
-    let close = |own: f64, theirs: f64| assert!((own - theirs).abs() < 2e-5 * theirs.abs().max(0.05), "{own} and {theirs}");
+    let close = |own: f64, theirs: f64| {
+        assert!((own - theirs).abs() < 2e-5 * theirs.abs().max(0.05), "{own} and {theirs}")
+    };
     close(divergence(&y, &affinities, 0.0), number(&all["divergence"]));
     let gradient = gradient(&y, &affinities, 1.0, 0.0);
     for (own, theirs) in gradient.iter().flatten().zip(numbers(&all["gradient"])) {
@@ -55,7 +57,8 @@ fn affinities_have_their_perplexity_and_sum_to_one() {
     let total: f64 = (0..300).flat_map(|image| affinities.row(image)).map(|(_, value)| value).sum();
     assert!((total - 1.0).abs() < 1e-9, "{total}");
     for (image, other) in [(0, 5), (17, 250)] {
-        let find = |a: usize, b: usize| affinities.row(a).find(|(other, _)| *other == b).map(|(_, value)| value);
+        let find =
+            |a: usize, b: usize| affinities.row(a).find(|(other, _)| *other == b).map(|(_, value)| value);
         assert_eq!(find(image, other), find(other, image));
     }
 }

@@ -614,7 +614,8 @@ fn features(models: &[ModelName]) -> FeaturesFindings {
     let place = |model: ModelName| models.iter().position(|&known| known == model).unwrap_or(0);
     let part = |split: &str, n| Part { split: split.into(), n, images: Vec::new() };
     let blocks = |count: usize| {
-        let names = (0..=count).map(|block| if block == 0 { "input".into() } else { format!("block {block}") });
+        let names =
+            (0..=count).map(|block| if block == 0 { "input".into() } else { format!("block {block}") });
         names.collect::<Vec<String>>()
     };
     let cloud = |model: ModelName, stream: u64| Cloud {
@@ -656,9 +657,17 @@ fn features(models: &[ModelName]) -> FeaturesFindings {
                     picture: "pictures/features-test-00003.png".into(),
                     nearest: (0..5).map(near).collect(),
                 }],
-                probe: ProbeScore { accuracy: share(right, N), penalty: 0.01, validation: vec![(1.0, 0.7), (0.01, 0.85)] },
+                probe: ProbeScore {
+                    accuracy: share(right, N),
+                    penalty: 0.01,
+                    validation: vec![(1.0, 0.7), (0.01, 0.85)],
+                },
                 few_shot: [1, 4, 16]
-                    .map(|shots| FewShot { shots, accuracy: estimate(0.3 + 0.03 * shots as f64, 0.04, 5), deviation: Some(0.03) })
+                    .map(|shots| FewShot {
+                        shots,
+                        accuracy: estimate(0.3 + 0.03 * shots as f64, 0.04, 5),
+                        deviation: Some(0.03),
+                    })
                     .to_vec(),
                 layers: blocks(6).iter().enumerate().map(layer).collect(),
             }),

@@ -11,7 +11,7 @@ use archaeo_report::numbers::{Unit, counted, decimal, percent};
 
 use super::FeaturesStudy;
 use super::claims::claims;
-use super::findings::{CkaMap, Cloud, FeaturesFindings, LayerScore, Learned, NeighbourScore, ImageRoles};
+use super::findings::{CkaMap, Cloud, FeaturesFindings, ImageRoles, LayerScore, Learned, NeighbourScore};
 use crate::report::Names;
 use crate::report::charts::point;
 use crate::report::method::definition;
@@ -48,7 +48,9 @@ pub(super) fn chapter(findings: &FeaturesFindings, names: &Names) -> Chapter {
     }
     if let Some(found) = learned(findings).next().map(|(_, found)| found) {
         chapter.intervals.push(("Accuracy of a probe or a vote", found.probe.accuracy.clone()));
-        chapter.intervals.extend(found.few_shot.first().map(|few| ("Accuracy of few-shot probes", few.accuracy.clone())));
+        chapter
+            .intervals
+            .extend(found.few_shot.first().map(|few| ("Accuracy of few-shot probes", few.accuracy.clone())));
     }
     let estimated = findings.cka.iter().find_map(|map| map.features.known());
     chapter.intervals.extend(estimated.map(|cka| ("CKA of features", cka.clone())));
@@ -56,8 +58,11 @@ pub(super) fn chapter(findings: &FeaturesFindings, names: &Names) -> Chapter {
 }
 
 fn split_of(roles: &ImageRoles) -> String {
-    let [fitted, chosen, scored] = [&roles.training, &roles.validation, &roles.test].map(|part| counted(part.n, "image"));
-    format!("Probes are fitted to {fitted}, choose their penalty by {chosen} and are scored on {scored}; neighbours come from the first two")
+    let [fitted, chosen, scored] =
+        [&roles.training, &roles.validation, &roles.test].map(|part| counted(part.n, "image"));
+    format!(
+        "Probes are fitted to {fitted}, choose their penalty by {chosen} and are scored on {scored}; neighbours come from the first two"
+    )
 }
 
 fn learned(findings: &FeaturesFindings) -> impl Iterator<Item = (ModelName, &Learned)> {
@@ -68,7 +73,10 @@ fn scores(findings: &FeaturesFindings, names: &Names) -> Block {
     let rows = learned(findings).map(|(name, found)| {
         let model = &findings.models[name];
         let by = |scores: &[NeighbourScore], k: usize| {
-            scores.iter().find(|score| score.k == k).map_or("–".into(), |score| Unit::Percent.cell(&score.score))
+            scores
+                .iter()
+                .find(|score| score.k == k)
+                .map_or("–".into(), |score| Unit::Percent.cell(&score.score))
         };
         let trust = model.picture.as_ref().map_or("–".into(), |picture| trust_of(&picture.tsne));
         vec![
@@ -84,7 +92,14 @@ fn scores(findings: &FeaturesFindings, names: &Names) -> Block {
         ]
     });
     let columns = [
-        "Features", "1 neighbour", "5", "20", "Linear probe", "Precision at 5", "Most common class", "t-SNE trust",
+        "Features",
+        "1 neighbour",
+        "5",
+        "20",
+        "Linear probe",
+        "Precision at 5",
+        "Most common class",
+        "t-SNE trust",
     ];
     Block::Table(Table {
         caption: "What neighbours and a linear probe read from what each head reads. Intervals are over test images.".into(),
@@ -122,7 +137,10 @@ fn layers(findings: &FeaturesFindings, names: &Names) -> Option<Block> {
                 true => names.bare(name).to_owned(),
                 false => pooling.title().to_owned(),
             };
-            poolings.iter().map(move |&pooling| curve(called(pooling), &found.layers, pooling)).collect::<Vec<_>>()
+            poolings
+                .iter()
+                .map(move |&pooling| curve(called(pooling), &found.layers, pooling))
+                .collect::<Vec<_>>()
         })
         .filter(|series| !series.points.is_empty())
         .collect();
@@ -149,7 +167,11 @@ fn layers(findings: &FeaturesFindings, names: &Names) -> Option<Block> {
     });
     let data = Table {
         caption: "Accuracy of a linear probe of each layer.".into(),
-        columns: ["Model", "Layer", "Reads"].map(Column::words).into_iter().chain([Column::numbers("Accuracy")]).collect(),
+        columns: ["Model", "Layer", "Reads"]
+            .map(Column::words)
+            .into_iter()
+            .chain([Column::numbers("Accuracy")])
+            .collect(),
         rows: rows.collect(),
     };
     Some(Block::Figure(Figure {
@@ -163,7 +185,8 @@ fn layers(findings: &FeaturesFindings, names: &Names) -> Option<Block> {
 }
 
 fn few_shot(findings: &FeaturesFindings, names: &Names) -> Option<Block> {
-    let curves: Vec<(ModelName, &Learned)> = learned(findings).filter(|(_, found)| found.few_shot.len() > 1).collect();
+    let curves: Vec<(ModelName, &Learned)> =
+        learned(findings).filter(|(_, found)| found.few_shot.len() > 1).collect();
     if curves.is_empty() {
         return None;
     }
@@ -220,8 +243,20 @@ fn clouds(findings: &FeaturesFindings, names: &Names) -> Option<Block> {
             let called = capitalised(&names.the(name));
             let axes = ["first component", "second component"];
             [
-                cloud(&format!("{called}: t-SNE"), &picture.tsne, &picture.labels, ["", ""], &findings.classes),
-                cloud(&format!("{called}: principal components"), &picture.pca, &picture.labels, axes, &findings.classes),
+                cloud(
+                    &format!("{called}: t-SNE"),
+                    &picture.tsne,
+                    &picture.labels,
+                    ["", ""],
+                    &findings.classes,
+                ),
+                cloud(
+                    &format!("{called}: principal components"),
+                    &picture.pca,
+                    &picture.labels,
+                    axes,
+                    &findings.classes,
+                ),
             ]
         })
         .collect();
@@ -230,7 +265,9 @@ fn clouds(findings: &FeaturesFindings, names: &Names) -> Option<Block> {
         .models
         .iter()
         .filter_map(|(name, model)| Some((name, model.picture.as_ref()?)))
-        .map(|(name, picture)| format!("{} for {}", percent(picture.explained[0] + picture.explained[1]), names.the(name)))
+        .map(|(name, picture)| {
+            format!("{} for {}", percent(picture.explained[0] + picture.explained[1]), names.the(name))
+        })
         .collect();
     Some(Block::Figure(Figure {
         title: "Test images as points.".into(),
@@ -254,7 +291,10 @@ fn cloud(title: &str, cloud: &Cloud, labels: &[usize], axes: [&str; 2], classes:
     let coloured = !labels.is_empty() && classes.len() <= MOST_COLOURED;
     let series = match coloured {
         false => {
-            vec![ScatterSeries { name: "images".into(), points: cloud.points.iter().copied().map(point).collect() }]
+            vec![ScatterSeries {
+                name: "images".into(),
+                points: cloud.points.iter().copied().map(point).collect(),
+            }]
         }
         true => (0..classes.len())
             .map(|class| ScatterSeries {
@@ -325,8 +365,11 @@ fn retrieved(findings: &FeaturesFindings, names: &Names) -> Option<Block> {
             let query = Picture::new(&row.picture, format!("A test image of class {}", class(row.label)));
             let near = row.nearest.iter().map(|near| {
                 let alt = format!("A similar image of class {}", class(near.label));
-                Picture::new(&near.picture, alt)
-                    .labelled(format!("{} {}", class(near.label), decimal(f64::from(near.similarity), 2)))
+                Picture::new(&near.picture, alt).labelled(format!(
+                    "{} {}",
+                    class(near.label),
+                    decimal(f64::from(near.similarity), 2)
+                ))
             });
             PictureRow {
                 name: names.bare(model).into(),
@@ -361,7 +404,8 @@ fn of_class(findings: &FeaturesFindings, names: &Names) -> Option<Block> {
     Some(Block::Folded {
         title: format!("Accuracy of the vote of {k} neighbours on each class"),
         table: Table {
-            caption: "Share of the images of each class; intervals hold for all classes of a model at once.".into(),
+            caption: "Share of the images of each class; intervals hold for all classes of a model at once."
+                .into(),
             columns: [Column::words("Class")].into_iter().chain(columns).collect(),
             rows: rows.collect(),
         },
@@ -375,7 +419,10 @@ fn definitions() -> Vec<(String, Text)> {
             "Features of unit length; each of the k most similar images to learn from votes for its class with weight \
              softmax(cosine / 0.07) over the 20 most similar. Of equal similarities the first image counts, of equal votes the first \
              class.",
-            &[("Caron et al. 2021", "https://arxiv.org/abs/2104.14294"), ("Oquab et al. 2024", "https://arxiv.org/abs/2304.07193")],
+            &[
+                ("Caron et al. 2021", "https://arxiv.org/abs/2104.14294"),
+                ("Oquab et al. 2024", "https://arxiv.org/abs/2304.07193"),
+            ],
         ),
         definition(
             "Linear probe",
@@ -387,7 +434,10 @@ fn definitions() -> Vec<(String, Text)> {
             "CKA",
             "Centred kernel alignment of linear kernels with the unbiased estimator of HSIC, whose mean is 0 for unrelated \
              representations whatever their width. Intervals are from a jackknife over 20 groups of images.",
-            &[("Kornblith et al. 2019", "https://arxiv.org/abs/1905.00414"), ("Nguyen et al. 2021", "https://arxiv.org/abs/2010.15327")],
+            &[
+                ("Kornblith et al. 2019", "https://arxiv.org/abs/1905.00414"),
+                ("Nguyen et al. 2021", "https://arxiv.org/abs/2010.15327"),
+            ],
         ),
         definition(
             "Trustworthiness and continuity",
@@ -399,7 +449,10 @@ fn definitions() -> Vec<(String, Text)> {
             "t-SNE",
             "Points whose heavy-tailed similarities match those of the features, with a start at the first two principal components and \
              nothing random.",
-            &[("van der Maaten & Hinton 2008", "https://jmlr.org/papers/v9/vandermaaten08a.html"), ("Kobak & Berens 2019", "https://doi.org/10.1038/s41467-019-13056-x")],
+            &[
+                ("van der Maaten & Hinton 2008", "https://jmlr.org/papers/v9/vandermaaten08a.html"),
+                ("Kobak & Berens 2019", "https://doi.org/10.1038/s41467-019-13056-x"),
+            ],
         ),
     ]
 }

@@ -7,7 +7,7 @@ use archaeo_report::numbers::{Unit, cannot, counted, p_value, percent};
 use archaeo_analysis::statistics::{Estimate, Measured, SIGNIFICANCE};
 
 use super::FeaturesStudy;
-use super::findings::{CkaMap, FeaturePair, FeaturesFindings, Learned, PairedScore, ImageRoles};
+use super::findings::{CkaMap, FeaturePair, FeaturesFindings, ImageRoles, Learned, PairedScore};
 use crate::report::Names;
 use crate::report::names::capitalised;
 use crate::study::Study;
@@ -15,9 +15,10 @@ use crate::subjects::ModelName;
 
 pub(super) fn claims(findings: &FeaturesFindings, names: &Names) -> Vec<Claim> {
     let Some(roles) = &findings.roles else { return Vec::new() };
-    let of_model = findings.models.iter().filter_map(|(name, model)| {
-        Some(holds(name, model.learned.as_ref()?, roles, names))
-    });
+    let of_model = findings
+        .models
+        .iter()
+        .filter_map(|(name, model)| Some(holds(name, model.learned.as_ref()?, roles, names)));
     let pairs = findings.pairs.iter().map(|pair| better(pair, roles, names));
     let alike = findings.cka.iter().filter(|map| map.models[0] != map.models[1]);
     of_model.chain(pairs).chain(alike.map(|map| similar(map, names))).collect()
@@ -42,7 +43,11 @@ fn holds(name: ModelName, found: &Learned, roles: &ImageRoles, names: &Names) ->
         ),
     };
     let neighbours = found.neighbours.last().map_or_else(String::new, |score| {
-        format!("; the vote of the {} nearest images is right on {}", score.k, Unit::Percent.brief(&score.score))
+        format!(
+            "; the vote of the {} nearest images is right on {}",
+            score.k,
+            Unit::Percent.brief(&score.score)
+        )
     });
     let evidence = format!(
         "Linear probe of {}, scored on {}: {}{neighbours}. The most common class alone has {}.",
@@ -58,13 +63,17 @@ fn better(pair: &FeaturePair, roles: &ImageRoles, names: &Names) -> Claim {
     let [first, second] = pair.models.map(|name| names.the(name));
     let PairedScore { difference, only_first, only_second, adjusted_p } = &pair.probe;
     let more = |better: &str, worse: &str| {
-        format!("The features of {better} tell the classes apart better than those of {worse}, to a linear layer.")
+        format!(
+            "The features of {better} tell the classes apart better than those of {worse}, to a linear layer."
+        )
     };
     let statement = match tested(difference, *adjusted_p) {
         Side::Above => more(&first, &second),
         Side::Below => more(&second, &first),
         Side::Undecided => {
-            format!("No difference between what a linear layer reads from {first} and from {second} can be shown.")
+            format!(
+                "No difference between what a linear layer reads from {first} and from {second} can be shown."
+            )
         }
     };
     let evidence = format!(

@@ -5,7 +5,7 @@ use archaeo_analysis::features::{CkaNull, FewShot, PictureTrust};
 use archaeo_analysis::statistics::{Estimate, Measured};
 use serde::{Deserialize, Serialize};
 
-pub use super::roles::{Part, ImageRoles};
+pub use super::roles::{ImageRoles, Part};
 use crate::subjects::{ByModel, ModelName};
 
 /// Features of all models on the same images.

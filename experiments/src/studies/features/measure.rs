@@ -2,20 +2,20 @@
 
 use archaeo_analysis::features::layers::{LayerFeatures, Pooling};
 use archaeo_analysis::features::{
-    Features, Gram, NEIGHBOURS, Neighbours, PERPLEXITY, Pca, TRUST_NEIGHBOURS, choose_probe, cka_estimate, cka_null, few_shot,
-    linear_cka, pca, picture_trust, tsne,
+    Features, Gram, NEIGHBOURS, Neighbours, PERPLEXITY, Pca, TRUST_NEIGHBOURS, choose_probe, cka_estimate,
+    cka_null, few_shot, linear_cka, pca, picture_trust, tsne,
 };
 use archaeo_analysis::statistics::{
-    DEFAULT_LEVEL, Estimate, Measured, Resampling, accuracy_difference, benjamini_hochberg, mcnemar, mean_bootstrap, wilson,
-    wilson_of_family,
+    DEFAULT_LEVEL, Estimate, Measured, Resampling, accuracy_difference, benjamini_hochberg, mcnemar,
+    mean_bootstrap, wilson, wilson_of_family,
 };
 use archaeo_random::spread;
 use archaeo_training::features::Extracted;
 use rayon::prelude::*;
 
 use super::findings::{
-    CkaMap, Cloud, Clouds, FeaturePair, LayerScore, Learned, ModelFeatures, NearImage, NeighbourScore, PairedScore, ProbeScore,
-    Retrieved, ImageRoles,
+    CkaMap, Cloud, Clouds, FeaturePair, ImageRoles, LayerScore, Learned, ModelFeatures, NearImage,
+    NeighbourScore, PairedScore, ProbeScore, Retrieved,
 };
 use crate::scene::StudyError;
 use crate::subjects::ModelName;
@@ -109,7 +109,11 @@ fn learned(
         let score = mean_bootstrap(&found.precision(labels, &gallery_labels, k), resampling)?;
         Ok(NeighbourScore { k, score })
     });
-    let probe = choose_probe((&training.pooled, &training.labels), (&validation.pooled, &validation.labels), classes)?;
+    let probe = choose_probe(
+        (&training.pooled, &training.labels),
+        (&validation.pooled, &validation.labels),
+        classes,
+    )?;
     let probe_right = correct(&probe.probe.predict(&test.pooled), labels);
     let few_shot = few_shot(
         (&training.pooled, &training.labels),
@@ -128,7 +132,13 @@ fn learned(
         let nearest = found.images(query).iter().zip(found.similarities(query)).take(SHOWN);
         let nearest = nearest.map(|(&image, &similarity)| {
             let (part, at) = place(image);
-            NearImage { split: part.split.clone(), index: part.images[at], label: gallery_labels[image], similarity, picture: String::new() }
+            NearImage {
+                split: part.split.clone(),
+                index: part.images[at],
+                label: gallery_labels[image],
+                similarity,
+                picture: String::new(),
+            }
         });
         Retrieved { query, label: labels[query], picture: String::new(), nearest: nearest.collect() }
     });
@@ -138,7 +148,11 @@ fn learned(
         of_class: of_class(&right, labels, classes)?,
         retrieval: retrieval.collect::<Result<_, StudyError>>()?,
         retrieved: retrieved.collect(),
-        probe: ProbeScore { accuracy: share(&probe_right)?, penalty: probe.penalty, validation: probe.validation },
+        probe: ProbeScore {
+            accuracy: share(&probe_right)?,
+            penalty: probe.penalty,
+            validation: probe.validation,
+        },
         few_shot,
         layers: layer_scores(training, validation, test, classes)?,
     };
@@ -155,8 +169,10 @@ fn layer_scores(
         .flat_map(|(place, layer)| layer.poolings().iter().map(move |&pooling| (place, pooling)))
         .collect();
     let score = |&(place, pooling): &(usize, Pooling)| {
-        let of = |part: &Extracted| part.layers[place].pooled(pooling).expect("a layer has what it says it has");
-        let found = choose_probe((&of(training), &training.labels), (&of(validation), &validation.labels), classes)?;
+        let of =
+            |part: &Extracted| part.layers[place].pooled(pooling).expect("a layer has what it says it has");
+        let found =
+            choose_probe((&of(training), &training.labels), (&of(validation), &validation.labels), classes)?;
         let accuracy = share(&correct(&found.probe.predict(&of(test)), &test.labels))?;
         Ok(LayerScore { layer: test.layers[place].name.clone(), pooling, accuracy, penalty: found.penalty })
     };
@@ -224,7 +240,10 @@ fn clouds(
 ///
 /// # Errors
 /// No test images.
-pub fn compare(models: &[(ModelName, Correct)], resampling: &Resampling) -> Result<Vec<FeaturePair>, StudyError> {
+pub fn compare(
+    models: &[(ModelName, Correct)],
+    resampling: &Resampling,
+) -> Result<Vec<FeaturePair>, StudyError> {
     let mut pairs = Vec::new();
     for (place, (first, own)) in models.iter().enumerate() {
         for (second, other) in &models[place + 1..] {
@@ -265,7 +284,8 @@ pub fn similarity(
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Vec<CkaMap>, StudyError> {
     let Some(first) = samples.first() else { return Ok(Vec::new()) };
-    let images = archaeo_random::stratified(seed, "images whose layers are compared", &first.test.labels, most);
+    let images =
+        archaeo_random::stratified(seed, "images whose layers are compared", &first.test.labels, most);
     if images.len() < 4 {
         return Ok(Vec::new());
     }
@@ -280,7 +300,10 @@ pub fn similarity(
     for (place, (name, own)) in stacks.iter().enumerate() {
         for (other_name, other) in &stacks[place..] {
             let values = own.grams.par_iter().flat_map_iter(|row| {
-                other.grams.iter().map(|column| linear_cka(std::slice::from_ref(row), std::slice::from_ref(column)))
+                other
+                    .grams
+                    .iter()
+                    .map(|column| linear_cka(std::slice::from_ref(row), std::slice::from_ref(column)))
             });
             let ends = [own, other].map(|stack| stack.grams.last().expect("every model has features"));
             let alone = name == other_name;
@@ -291,7 +314,11 @@ pub fn similarity(
                 rows: own.names.clone(),
                 columns: other.names.clone(),
                 values: values.collect(),
-                features: if alone { Measured::undefined("it is the same model") } else { cka_estimate(ends[0], ends[1])? },
+                features: if alone {
+                    Measured::undefined("it is the same model")
+                } else {
+                    cka_estimate(ends[0], ends[1])?
+                },
                 adjusted_p: null.as_ref().map(|null| null.p_value),
                 null,
             });
@@ -302,7 +329,10 @@ pub fn similarity(
     }
     let p_values: Vec<f64> = maps.iter().filter_map(|map| map.adjusted_p).collect();
     let adjusted = benjamini_hochberg(&p_values)?;
-    maps.iter_mut().filter_map(|map| map.adjusted_p.as_mut()).zip(adjusted).for_each(|(p, adjusted)| *p = adjusted);
+    maps.iter_mut()
+        .filter_map(|map| map.adjusted_p.as_mut())
+        .zip(adjusted)
+        .for_each(|(p, adjusted)| *p = adjusted);
     Ok(maps)
 }
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use self::findings::FeaturesFindings;
 use self::measure::{Sample, Sizes, compare, measure, similarity};
-use self::roles::{Part, ImageRoles};
+use self::roles::{ImageRoles, Part};
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
 use crate::report::Names;
@@ -177,7 +177,8 @@ impl Laboratory<'_> {
         let everything = self.extract(model, scored, depth, &format!("features of {name}"))?;
         let take = |part: &Part| match part.split == scored.split {
             true => {
-                let place = |image: &usize| scored.images.binary_search(image).expect("a part of what is scored");
+                let place =
+                    |image: &usize| scored.images.binary_search(image).expect("a part of what is scored");
                 Ok(everything.select(&part.images.iter().map(place).collect::<Vec<_>>()))
             }
             false => self.extract(model, part, depth, &format!("features of {name} to learn from")),
@@ -238,7 +239,13 @@ impl Laboratory<'_> {
         })
     }
 
-    fn extract(&self, model: &Classifier, part: &Part, depth: Depth, what: &str) -> Result<Extracted, StudyError> {
+    fn extract(
+        &self,
+        model: &Classifier,
+        part: &Part,
+        depth: Depth,
+        what: &str,
+    ) -> Result<Extracted, StudyError> {
         let split = self.dataset.split(&part.split)?;
         let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
         let source = Subset { images, indices: part.images.clone() };

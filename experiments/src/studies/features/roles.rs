@@ -69,7 +69,11 @@ impl ImageRoles {
                 let chosen = sample(train, &usable, most, seed, "images to learn from");
                 let own = split(test)?;
                 let scored = self::usable(own, scored.iter().copied());
-                (Part::new("train", chosen), Part::new(test, scored), String::from("the training split is learned from"))
+                (
+                    Part::new("train", chosen),
+                    Part::new(test, scored),
+                    String::from("the training split is learned from"),
+                )
             }
             None => {
                 let own = split(test)?;
@@ -172,7 +176,8 @@ mod tests {
     fn splits_have_their_roles() {
         let dataset = opened("sherds:size=16,train=80,val=40,test=30");
         let roles = ImageRoles::of(&dataset, "test", &everything(&dataset, "test"), 60, 1).unwrap();
-        let names = [&roles.training, &roles.validation, &roles.test].map(|part| (part.split.as_str(), part.n));
+        let names =
+            [&roles.training, &roles.validation, &roles.test].map(|part| (part.split.as_str(), part.n));
         assert_eq!(names, [("train", 60), ("val", 15), ("test", 30)]);
         assert_eq!(roles, ImageRoles::of(&dataset, "test", &everything(&dataset, "test"), 60, 1).unwrap());
         let other = ImageRoles::of(&dataset, "test", &everything(&dataset, "test"), 60, 2).unwrap();

@@ -32,11 +32,15 @@ fn found(batch_size: usize, kinds: &[&str]) -> FeaturesFindings {
         Classifier::new(card, 0, &device).unwrap()
     };
     let models: Vec<Classifier> = kinds.iter().map(model).collect();
-    let named: Vec<(ModelName, &Classifier)> =
-        models.iter().enumerate().map(|(place, model)| (ModelName::new(&format!("m{place}")), model)).collect();
+    let named: Vec<(ModelName, &Classifier)> = models
+        .iter()
+        .enumerate()
+        .map(|(place, model)| (ModelName::new(&format!("m{place}")), model))
+        .collect();
     let scored: Vec<usize> = (0..50).collect();
     let roles = ImageRoles::of(&dataset, "test", &scored, 60, 3).unwrap();
-    let laboratory = Laboratory { dataset: &dataset, device: &device, batch_size, seed: 3, progress: &Silent };
+    let laboratory =
+        Laboratory { dataset: &dataset, device: &device, batch_size, seed: 3, progress: &Silent };
     let samples: Vec<Sample> = named
         .iter()
         .map(|&model| laboratory.sample(model, &Part::new("test", scored.clone()), Some(&roles)).unwrap().0)
@@ -54,7 +58,8 @@ fn batches_do_not_matter_and_every_model_is_measured() {
     assert_eq!(text(&findings), text(&found(7, &kinds)));
     // What went through a file is what was written.
     assert_eq!(text(&serde_json::from_str(&text(&findings)).unwrap()), text(&findings));
-    let [vit, resnet] = ["m0", "m1"].map(|name| findings.models[ModelName::new(name)].learned.as_ref().unwrap());
+    let [vit, resnet] =
+        ["m0", "m1"].map(|name| findings.models[ModelName::new(name)].learned.as_ref().unwrap());
     for learned in [vit, resnet] {
         assert_eq!(learned.neighbours.iter().map(|score| score.k).collect::<Vec<_>>(), [1, 5, 20]);
         assert_eq!((learned.probe.accuracy.n, learned.usual), (50, 0.1));
@@ -100,7 +105,10 @@ fn sentences_follow_the_numbers() {
         claim(&investigation, "Features"),
         "A linear layer reads the right class from the features of the ViT on 85.0\u{a0}% of the images."
     );
-    assert!(claim(&investigation, "Features compared").starts_with("The features of the ViT tell the classes apart better"));
+    assert!(
+        claim(&investigation, "Features compared")
+            .starts_with("The features of the ViT tell the classes apart better")
+    );
     assert!(claim(&investigation, "Similarity").contains("have a CKA of 0.70 on the same images"));
     change::<FeaturesStudy>(&mut investigation, |found| {
         let vit = ModelName::new("vit");
@@ -118,7 +126,9 @@ fn sentences_follow_the_numbers() {
     change::<FeaturesStudy>(&mut investigation, |found| {
         found.pairs[0].probe.adjusted_p = 0.2;
         let map = found.cka.iter_mut().find(|map| map.null.is_some()).unwrap();
-        map.features = archaeo_analysis::statistics::Measured::undefined("one of the representations is the same for all images");
+        map.features = archaeo_analysis::statistics::Measured::undefined(
+            "one of the representations is the same for all images",
+        );
     });
     assert!(claim(&investigation, "Features compared").starts_with("No difference"));
     assert!(claim(&investigation, "Similarity").contains("cannot be computed, because"));
@@ -129,7 +139,14 @@ fn the_chapter_has_tables_curves_clouds_and_maps_of_one_two_and_three_models() {
     for names in [&["vit"][..], &["vit", "cnn"], &["vit", "swin", "cnn"]] {
         let investigation = investigation_of(names);
         let page = printed(chapter_of::<FeaturesStudy>(&investigation));
-        for part in ["Probes are fitted to", "Linear probes by depth", "a few images", "as points", "Similarity of layers", "take for alike"] {
+        for part in [
+            "Probes are fitted to",
+            "Linear probes by depth",
+            "a few images",
+            "as points",
+            "Similarity of layers",
+            "take for alike",
+        ] {
             assert!(page.contains(part), "{part} is missing:\n{page}");
         }
         let pairs = names.len() * (names.len() - 1) / 2;
