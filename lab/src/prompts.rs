@@ -81,15 +81,16 @@ impl Session {
         let split = opened.split()?;
         let images = Preprocessed { split, preprocessing: &card.preprocessing };
         let source = Subset { images, indices: indices.clone() };
-        let work = self.counting(&card.name, indices.len());
-        let mut follow = work.follow();
-        let mut progress = |done: usize| {
-            follow(done);
-            !self.listener().interrupted()
+        let found = {
+            let work = self.counting(&card.name, indices.len());
+            let mut follow = work.follow();
+            let mut progress = |done: usize| {
+                follow(done);
+                !self.listener().interrupted()
+            };
+            extract(model, &source, Depth::Pooled, opened.batch_size(), device, &mut progress)?
         };
-        let found = extract(model, &source, Depth::Pooled, opened.batch_size(), device, &mut progress)?;
         let found = found.ok_or(LabError::Interrupted)?;
-        drop(work);
         check(model, &found, &source, |position| split.identifier(indices[position]), device)
             .map_err(|error| self.answers_error(error, opened))?;
         let stage = self.stage("scoring the templates");
