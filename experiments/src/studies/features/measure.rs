@@ -1,21 +1,21 @@
-//! What is measured of features once they are there: neighbours, probes, pictures, similarity of layers, and models against each other.
+//! What is measured of features once they are there: neighbours, probes, pictures, and models against each other.
 
-use archaeo_analysis::features::layers::{LayerFeatures, Pooling};
+use archaeo_analysis::features::layers::Pooling;
 use archaeo_analysis::features::{
-    Features, Gram, NEIGHBOURS, Neighbours, PERPLEXITY, Pca, TRUST_NEIGHBOURS, choose_probe, cka_estimate,
-    cka_null, few_shot, linear_cka, pca, picture_trust, tsne,
+    NEIGHBOURS, Neighbours, PERPLEXITY, Pca, TRUST_NEIGHBOURS, choose_probe, few_shot, pca, picture_trust,
+    tsne,
 };
 use archaeo_analysis::statistics::{
-    DEFAULT_LEVEL, Estimate, Measured, Resampling, accuracy_difference, benjamini_hochberg, mcnemar,
-    mean_bootstrap, wilson, wilson_of_family,
+    DEFAULT_LEVEL, Estimate, Resampling, accuracy_difference, benjamini_hochberg, mcnemar, mean_bootstrap,
+    wilson, wilson_of_family,
 };
-use archaeo_random::spread;
+use archaeo_random::{spread, stratified};
 use archaeo_training::features::Extracted;
 use rayon::prelude::*;
 
 use super::findings::{
-    CkaMap, Cloud, Clouds, FeaturePair, ImageRoles, LayerScore, Learned, ModelFeatures, NearImage,
-    NeighbourScore, PairedScore, ProbeScore, Retrieved,
+    Cloud, Clouds, FeaturePair, ImageRoles, LayerScore, Learned, ModelFeatures, NearImage, NeighbourScore,
+    PairedScore, ProbeScore, Retrieved,
 };
 use crate::scene::StudyError;
 use crate::subjects::ModelName;
@@ -28,9 +28,6 @@ const RETRIEVED: [usize; 3] = [1, 5, 10];
 
 /// Similar images that are shown of each.
 const SHOWN: usize = 5;
-
-/// Random orders of images that a similarity is held against.
-const ORDERS: usize = 499;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +210,7 @@ fn clouds(
     seed: u64,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Clouds>, StudyError> {
-    let shown = archaeo_random::stratified(seed, "points of a picture", &test.labels, most);
+    let shown = stratified(seed, "points of a picture", &test.labels, most);
     if shown.len() < FEWEST_POINTS {
         return Ok(None);
     }
@@ -271,83 +268,4 @@ fn paired(first: &[bool], second: &[bool], resampling: &Resampling) -> Result<Pa
         only_second: test.only_second_correct,
         adjusted_p: test.p_value,
     })
-}
-
-/// CKA of the layers of every model with themselves and of every pair, on the same test images, at most `most` of them.
-///
-/// # Errors
-/// Fewer than four images, features that are not finite, an interruption.
-pub fn similarity(
-    samples: &[Sample],
-    most: usize,
-    seed: u64,
-    go_on: &mut dyn FnMut() -> bool,
-) -> Result<Vec<CkaMap>, StudyError> {
-    let Some(first) = samples.first() else { return Ok(Vec::new()) };
-    let images =
-        archaeo_random::stratified(seed, "images whose layers are compared", &first.test.labels, most);
-    if images.len() < 4 {
-        return Ok(Vec::new());
-    }
-    let mut stacks = Vec::with_capacity(samples.len());
-    for sample in samples {
-        stacks.push((sample.name, Stack::of(&sample.test, &images)?));
-        if !go_on() {
-            return Err(StudyError::Interrupted);
-        }
-    }
-    let mut maps = Vec::new();
-    for (place, (name, own)) in stacks.iter().enumerate() {
-        for (other_name, other) in &stacks[place..] {
-            let values = own.grams.par_iter().flat_map_iter(|row| {
-                other
-                    .grams
-                    .iter()
-                    .map(|column| linear_cka(std::slice::from_ref(row), std::slice::from_ref(column)))
-            });
-            let ends = [own, other].map(|stack| stack.grams.last().expect("every model has features"));
-            let alone = name == other_name;
-            let null = if alone { None } else { cka_null(ends[0], ends[1], ORDERS, seed)? };
-            maps.push(CkaMap {
-                models: [*name, *other_name],
-                n: images.len(),
-                rows: own.names.clone(),
-                columns: other.names.clone(),
-                values: values.collect(),
-                features: if alone {
-                    Measured::undefined("it is the same model")
-                } else {
-                    cka_estimate(ends[0], ends[1])?
-                },
-                adjusted_p: null.as_ref().map(|null| null.p_value),
-                null,
-            });
-            if !go_on() {
-                return Err(StudyError::Interrupted);
-            }
-        }
-    }
-    let p_values: Vec<f64> = maps.iter().filter_map(|map| map.adjusted_p).collect();
-    let adjusted = benjamini_hochberg(&p_values)?;
-    maps.iter_mut()
-        .filter_map(|map| map.adjusted_p.as_mut())
-        .zip(adjusted)
-        .for_each(|(p, adjusted)| *p = adjusted);
-    Ok(maps)
-}
-
-/// The layers of a model as kernels.
-struct Stack {
-    names: Vec<String>,
-    grams: Vec<Gram>,
-}
-
-impl Stack {
-    fn of(test: &Extracted, images: &[usize]) -> Result<Self, StudyError> {
-        let layer = |layer: &LayerFeatures| (layer.name.clone(), layer.patch_mean.select(images));
-        let all: Vec<(String, Features)> =
-            test.layers.iter().map(layer).chain([("features".into(), test.pooled.select(images))]).collect();
-        let grams = all.par_iter().map(|(_, features)| Gram::of(features)).collect::<Result<_, _>>()?;
-        Ok(Self { names: all.into_iter().map(|(name, _)| name).collect(), grams })
-    }
 }

@@ -2,9 +2,11 @@
 
 mod chapter;
 mod claims;
+mod figures;
 pub mod findings;
 pub mod measure;
 pub mod roles;
+mod similarity;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +23,9 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use self::findings::FeaturesFindings;
-use self::measure::{Sample, Sizes, compare, measure, similarity};
+use self::measure::{Sample, Sizes, compare, measure};
 use self::roles::{ImageRoles, Part};
+use self::similarity::similarity;
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
 use crate::report::Names;
