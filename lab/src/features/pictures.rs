@@ -87,7 +87,7 @@ fn clouds(result: &FeaturesFound) -> Option<CloudFigure> {
     (!clouds.is_empty()).then(|| CloudFigure {
         title: format!("Features on {} images of {}/{}", points, result.data, result.split),
         lines: vec![
-            "Each point is an image, by what the model's head reads; colour and shape are its class. A picture is no evidence: \
+            "Each point is an image, by what the model's head reads; colour and shape are its class. A picture is not evidence: \
              trustworthiness and continuity (12 neighbours) say how far neighbours in it are neighbours."
                 .into(),
         ],

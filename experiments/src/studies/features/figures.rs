@@ -178,7 +178,7 @@ pub(super) fn clouds(findings: &FeaturesFindings, names: &Names) -> Option<Block
         title: "Test images as points.".into(),
         caption: format!(
             "{} by what the head reads; colour and shape are the class. t-SNE with perplexity {} from a start at the principal \
-             components, which hold {} of the variance. A picture is no evidence: each has its trustworthiness and continuity for {} \
+             components, which hold {} of the variance. A picture is not evidence: each has its trustworthiness and continuity for {} \
              neighbours in its title.",
             capitalised(&counted(first.tsne.points.len(), "image")),
             decimal(first.perplexity, 0),
