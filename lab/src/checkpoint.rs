@@ -111,8 +111,8 @@ impl Session {
         Ok(model.in_precision(self.precision()))
     }
 
-    /// The model of a checkpoint whose features are all that matters. The features of an image in CLIP do not depend on prompts, so that
-    /// those of any class serve where none are given.
+    /// The model of a checkpoint whose features are all that matters. Those of an image in CLIP do not depend on prompts, so that any
+    /// serve.
     pub(crate) fn load_to_represent(
         &self,
         source: &ModelSource,
@@ -120,10 +120,10 @@ impl Session {
         device: &Device,
     ) -> Result<Classifier, LabError> {
         let network = &found.described.card.network;
-        if source.prompts.is_none() && network.classes_are_prompts() && network.classes() == 0 {
-            return self.zero_shot(source, "cifar", found, &["image".to_owned()], device);
+        let source = ModelSource { prompts: None, class_names: None, ..source.clone() };
+        if network.classes_are_prompts() && network.classes() == 0 {
+            return self.zero_shot(&source, "cifar", found, &["image".to_owned()], device);
         }
-        let source = ModelSource { prompts: None, ..source.clone() };
         self.load(&source, found, &[], device)
     }
 
