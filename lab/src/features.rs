@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use archaeo_analysis::statistics::Resampling;
 use archaeo_experiments::findings::FeaturesFindings;
+use archaeo_experiments::scene::StudyError;
 use archaeo_experiments::studies::features::Laboratory;
 use archaeo_experiments::studies::features::measure::{Sample, Sizes};
 use archaeo_experiments::studies::features::roles::{ImageRoles, Part};
@@ -26,6 +27,9 @@ use crate::subject::ModelSource;
 
 /// The file that says what is in the folder, and that it is one of this program.
 const RECORD: &str = "features.json";
+
+/// Images whose nearest are shown.
+const SHOWN: usize = 10;
 
 /// What is asked of features.
 #[derive(Clone, Debug)]
@@ -98,9 +102,12 @@ impl Session {
         options: &FeaturesOptions,
         folder: Option<&Path>,
     ) -> Result<FeaturesFound, LabError> {
+        let further: Vec<&Path> = options.more.iter().map(|source| source.weights.as_path()).collect();
+        if let Some(export) = &opened.subject.export {
+            check_inputs(export, &further)?;
+        }
         if let Some(folder) = folder {
-            let further = options.more.iter().map(|source| source.weights.as_path());
-            let inputs: Vec<&Path> = opened.subject.inputs().into_iter().chain(further).collect();
+            let inputs = [opened.subject.inputs(), further].concat();
             check_inputs(&folder.join(RECORD), &inputs)?;
             check_own_folder(folder, RECORD, LabError::OtherFeatures)?;
         }
@@ -218,9 +225,9 @@ impl Session {
             .map_err(LabError::TooFewToLearn)
     }
 
-    fn study_error(&self, error: archaeo_experiments::scene::StudyError, of: &ModelOfFeatures) -> LabError {
+    fn study_error(&self, error: StudyError, of: &ModelOfFeatures) -> LabError {
         match error {
-            archaeo_experiments::scene::StudyError::NotFinite(error) => {
+            StudyError::NotFinite(error) => {
                 let weights = of
                     .weights
                     .as_ref()
@@ -249,9 +256,6 @@ impl Session {
         Ok(archaeo_store::write(&folder.join(RECORD), json.as_bytes())?)
     }
 }
-
-/// Images whose nearest are shown.
-const SHOWN: usize = 10;
 
 /// The features of every image of the split; those of the first model are `features`, of the second `features_2`.
 fn write(path: &Path, opened: &Opened, models: &[Taken], taken: &[Extracted]) -> Result<(), LabError> {
