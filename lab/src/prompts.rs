@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use archaeo_analysis::answers::{PromptScores, prompt_scores};
 use archaeo_analysis::features::Features;
 use archaeo_analysis::statistics::Resampling;
-use archaeo_models::clip::ClipConfig;
+use archaeo_models::clip::{ClipConfig, Prompts};
 use archaeo_plot::{
     Bars, Chart, Colormap, Figure, Grid, Heat, Image, MatrixChart, Panel, ValueFormat, Width, svg_file,
     to_png,
 };
+use archaeo_store::StoreError;
 use archaeo_training::features::{Depth, check, extract};
 use archaeo_training::images::{Preprocessed, Subset};
 use serde::Serialize;
@@ -21,7 +22,6 @@ use crate::listener::{Amount, Unit, Work};
 use crate::opened::Opened;
 use crate::session::Session;
 use crate::zero_shot::templates;
-use archaeo_store::StoreError;
 
 /// The file that says what is in the folder, and that it is one of this program.
 const RECORD: &str = "prompts.json";
@@ -125,7 +125,7 @@ impl Session {
     fn directions(
         &self,
         opened: &Opened,
-        templates: &archaeo_models::clip::Prompts,
+        templates: &Prompts,
     ) -> Result<Vec<Features>, LabError> {
         let card = opened.model.card();
         let found = self.find(&opened.subject.model)?;
