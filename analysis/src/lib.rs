@@ -8,6 +8,7 @@
 //! |---|---|
 //! | what does the model answer, who errs where, on which cue? | [`answers`] |
 //! | what does each head attend to? | [`attention`] |
+//! | what do the features hold? | [`features`] |
 //! | which places speak for the answer? | [`attribution`] |
 //! | does an explanation tell the truth? | [`faithfulness`] |
 //! | what is each head worth? | [`ablation`] |
@@ -25,6 +26,7 @@ pub mod audit;
 pub mod cost;
 mod error;
 pub mod faithfulness;
+pub mod features;
 mod keys;
 mod paper;
 pub mod probes;

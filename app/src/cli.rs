@@ -5,6 +5,7 @@ mod benchmark;
 mod compare;
 mod excavate;
 mod explain;
+mod features;
 mod looks;
 mod profile;
 mod programs;
@@ -13,6 +14,7 @@ mod reading;
 mod rollout;
 mod subject;
 mod train;
+mod zero_shot;
 
 use archaeo_lab::SessionOptions;
 use archaeo_store::memory::{LEAST_MEMORY, bytes_in_words, parse_bytes};
@@ -23,6 +25,7 @@ pub use benchmark::Benchmark;
 pub use compare::Compare;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
+pub use features::Features;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use profile::Profile;
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
@@ -30,6 +33,7 @@ pub use questions::{Ablate, Attack, Attention, Evaluate};
 pub use reading::Reading;
 pub use subject::Subject;
 pub use train::{Track, Train};
+pub use zero_shot::PromptSensitivity;
 
 use crate::talk::Loudness;
 
@@ -172,6 +176,10 @@ pub enum Command {
     Evaluate(Evaluate),
     /// What a model looks at, image by image, in pictures
     Explain(Explain),
+    /// What a model's features hold: neighbours, linear probes, similarity, pictures
+    Features(Features),
+    /// How far a zero-shot classifier depends on its prompts
+    Prompts(PromptSensitivity),
     /// What a transformer's heads attend to
     Attention(Attention),
     /// Accuracy of a model under attack

@@ -20,6 +20,7 @@ const PARTS: [&str; 15] = [
     "accuracy",
     "attention",
     "atlas",
+    "features",
     "comparisons",
     "heads",
     "patching",

@@ -154,6 +154,14 @@ fn results() {
     compare("profile", &without_columns(&without_numbers(&lines.join("\n"))));
 }
 
+/// Without its JSON, which has a point for each image.
+#[test]
+fn features() {
+    let folder = trained();
+    let line = "features --weights vit.safetensors --data SHERDS --random --out features";
+    compare("features", &without_columns(&without_numbers(&session(folder.path(), &[line]))));
+}
+
 #[test]
 fn the_usual_errors() {
     let folder = tempfile::tempdir().unwrap();

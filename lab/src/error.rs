@@ -379,6 +379,21 @@ pub enum LabError {
         .0.display()
     )]
     OtherFolder(PathBuf),
+    /// The same of features.
+    #[error(
+        "{} is there already and holds no features of this program; give --out a new or an empty folder",
+        .0.display()
+    )]
+    OtherFeatures(PathBuf),
+    /// The same of scores of prompts.
+    #[error(
+        "{} is there already and holds no scores of prompts of this program; give --out a new or an empty folder",
+        .0.display()
+    )]
+    OtherPrompts(PathBuf),
+    /// Images from which nothing can be learned; the sentence says why.
+    #[error("{0}; raise --training or --limit, or take other images")]
+    TooFewToLearn(String),
     /// A picture that cannot be drawn or written.
     #[error(transparent)]
     Plot(#[from] PlotError),
@@ -437,6 +452,16 @@ fn heads(of_layer: &Option<[usize; 2]>, count: usize) -> String {
         Some([layer, 1]) => format!("has 1 head in layer {layer}"),
         Some([layer, heads]) => format!("has {heads} heads in layer {layer}, numbered from 1 to {heads}"),
         None => layers(count),
+    }
+}
+
+impl LabError {
+    /// A study that failed; one that was interrupted has only stopped.
+    pub(crate) fn of_study(error: StudyError) -> Self {
+        match error {
+            StudyError::Interrupted => Self::Interrupted,
+            other => other.into(),
+        }
     }
 }
 

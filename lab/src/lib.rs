@@ -5,7 +5,7 @@
 //! and a [`Listener`] that hears what is decided and how far work has come. It opens data ([`Session::open_data`]), models
 //! ([`Session::open_model`]) or both ([`Session::open`]), and a question is a method that takes what was opened and gives plain
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::ablate`],
-//! [`Session::audit`], [`Session::benchmark`], [`Session::profile`],
+//! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
 //! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -28,12 +28,14 @@ mod evaluate;
 mod excavate;
 mod explain;
 mod export;
+mod features;
 mod figures;
 #[cfg(feature = "hub")]
 mod hub;
 mod listener;
 mod opened;
 mod profile;
+mod prompts;
 mod reference;
 mod rollout;
 mod session;
@@ -67,11 +69,13 @@ pub use explain::{
     ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over, Target,
 };
 pub use export::Exported;
+pub use features::{FeaturesFound, FeaturesOptions, ModelOfFeatures};
 #[cfg(feature = "hub")]
 pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
 pub use opened::Opened;
 pub use profile::ProfileOptions;
+pub use prompts::PromptsScored;
 pub use reference::is_reference;
 pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};

@@ -1,9 +1,13 @@
 //! Figures for papers and pages: heatmaps over a picture, with titles and colour bars. A figure is laid out once and drawn twice, as
 //! pixels and as SVG, so that both show the same.
 
+mod clouds;
+mod dots;
 mod layout;
 mod pixels;
 mod svg;
+
+pub use clouds::{Cloud, CloudFigure};
 
 use crate::{Colormap, Grid, Image, PlotError, Result};
 

@@ -11,6 +11,7 @@ mod diagnosis;
 mod epoch;
 pub mod evaluate;
 pub mod events;
+pub mod features;
 pub mod finite;
 pub mod images;
 mod journal;

@@ -78,6 +78,7 @@ pub(crate) use ranks::average_ranks;
 pub use ranks::{RankCorrelation, rank_coefficient, spearman};
 pub use resampling::Resampling;
 pub use roc::roc_auc;
+pub(crate) use special::student_t_two_sided;
 pub use trend::{FEWEST_FOR_A_TREND, RankTrend, rank_trend};
 pub use verdict::{Better, SIGNIFICANCE, sign_flip_family};
 pub use welch::{Welch, welch};
@@ -174,11 +175,11 @@ pub enum StatisticsError {
 /// Result of a statistic.
 pub type Result<T> = std::result::Result<T, StatisticsError>;
 
-fn check_count(what: &'static str, needed: usize, found: usize) -> Result<()> {
+pub(crate) fn check_count(what: &'static str, needed: usize, found: usize) -> Result<()> {
     if found < needed { Err(StatisticsError::TooFew { what, needed, found }) } else { Ok(()) }
 }
 
-fn check_lengths(what: &'static str, first: usize, second: usize) -> Result<()> {
+pub(crate) fn check_lengths(what: &'static str, first: usize, second: usize) -> Result<()> {
     if first == second { Ok(()) } else { Err(StatisticsError::LengthMismatch { what, first, second }) }
 }
 
@@ -189,7 +190,7 @@ fn check_finite(what: &'static str, values: &[f64]) -> Result<()> {
     }
 }
 
-fn check_level(level: f64) -> Result<()> {
+pub(crate) fn check_level(level: f64) -> Result<()> {
     if level > 0.0 && level < 1.0 {
         Ok(())
     } else {

@@ -41,7 +41,7 @@ fn options(arguments: &Attention) -> Result<AttentionOptions> {
         convention: if arguments.raw { DistanceConvention::Raw } else { DistanceConvention::Renormalised },
         by_class: arguments.by_class,
         registers_test: arguments.registers_test,
-        keep_maps: arguments.subject.export.is_some(),
+        keep_maps: arguments.subject.about.export.is_some(),
     })
 }
 

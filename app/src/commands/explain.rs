@@ -30,8 +30,8 @@ pub fn run(arguments: &Explain, session: &Session, printer: &Printer) -> Result<
     };
     let purpose = if options.target == Target::Label { Purpose::Score } else { Purpose::Look };
     let mut sources: Vec<Option<String>> = images.iter().cloned().map(Some).collect();
-    if sources.is_empty() || subject.data.is_some() {
-        sources.push(subject.data.clone());
+    if sources.is_empty() || subject.about.data.is_some() {
+        sources.push(subject.about.data.clone());
     }
     let opened = session.open_sources(subject.asked(), &sources, purpose)?;
     printer.result(&session.explain_into(&opened, &options, out)?, lines)

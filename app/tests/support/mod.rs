@@ -32,6 +32,8 @@ pub const COMMANDS: [&str; 22] = [
     "track",
     "evaluate",
     "explain",
+    "features",
+    "prompts",
     "attention",
     "attack",
     "ablate",

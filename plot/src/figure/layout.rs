@@ -8,19 +8,19 @@ use crate::{Colormap, Image, Result};
 pub(super) const DENSITY: usize = 2;
 
 /// Space around the figure.
-const MARGIN: usize = 12;
+pub(super) const MARGIN: usize = 12;
 
 /// Space between pictures.
-const GAP: usize = 12;
+pub(super) const GAP: usize = 12;
 
 /// Space between a picture and its text or colour bar.
-const PADDING: usize = 4;
+pub(super) const PADDING: usize = 4;
 
 /// Thickness of a colour bar.
 const BAR: usize = 10;
 
 /// Narrowest space for the title, so that the names in it can be read.
-const NARROWEST: usize = 300;
+pub(super) const NARROWEST: usize = 300;
 
 /// Size of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +43,11 @@ impl Size {
         (text::HEIGHT * self.scale()).div_ceil(DENSITY) + 1
     }
 
-    fn width(self, line: &str) -> usize {
+    pub(super) fn width(self, line: &str) -> usize {
         text::width(line, self.scale()).div_ceil(DENSITY)
     }
 
-    fn cut(self, line: &str, width: usize) -> String {
+    pub(super) fn cut(self, line: &str, width: usize) -> String {
         text::ellipsize(line, width * DENSITY, self.scale())
     }
 }
@@ -62,10 +62,37 @@ pub(super) enum Anchor {
 /// Something drawn; `at` is the left top corner as x and y.
 #[derive(Clone, Debug)]
 pub(super) enum Mark<'a> {
-    Picture { at: [usize; 2], size: [usize; 2], picture: &'a Image },
-    Heat { at: [usize; 2], size: [usize; 2], heat: Heat<'a> },
-    Bar { at: [usize; 2], size: [usize; 2], colormap: Colormap },
-    Text { at: [usize; 2], text: String, size: Size, anchor: Anchor, quiet: bool },
+    Picture {
+        at: [usize; 2],
+        size: [usize; 2],
+        picture: &'a Image,
+    },
+    Heat {
+        at: [usize; 2],
+        size: [usize; 2],
+        heat: Heat<'a>,
+    },
+    Bar {
+        at: [usize; 2],
+        size: [usize; 2],
+        colormap: Colormap,
+    },
+    Text {
+        at: [usize; 2],
+        text: String,
+        size: Size,
+        anchor: Anchor,
+        quiet: bool,
+    },
+    /// A rectangle's outline.
+    Frame {
+        at: [usize; 2],
+        size: [usize; 2],
+    },
+    /// Centres of points, and the group of each.
+    Dots {
+        dots: Vec<([f64; 2], usize)>,
+    },
 }
 
 /// A figure with everything in its place.
@@ -84,7 +111,7 @@ pub(super) fn laid_out<'a>(figure: &Figure<'a>) -> Result<LaidOut<'a>> {
     let bar_width = shared.as_ref().map_or(0, |bar| GAP + bar.width());
     let inner = row_width.saturating_add(bar_width).max(NARROWEST);
     let mut marks = Vec::new();
-    let mut y = header(figure, inner, &mut marks);
+    let mut y = header(&figure.title, &figure.lines, inner, &mut marks);
     let top = y;
     for row in figure.panels.chunks(columns) {
         y = y.saturating_add(panels(figure, row, y, &mut marks)).saturating_add(GAP);
@@ -93,21 +120,26 @@ pub(super) fn laid_out<'a>(figure: &Figure<'a>) -> Result<LaidOut<'a>> {
         let at = [MARGIN + row_width + GAP, top + title_height(figure)];
         bar.place(at, figure.side, &mut marks);
     }
-    let title = [figure.title.clone()].into_iter().chain(figure.lines.clone()).collect::<Vec<_>>().join("; ");
+    let title = in_one(&figure.title, &figure.lines);
     Ok(LaidOut { width: inner.saturating_add(2 * MARGIN), height: y - GAP + MARGIN, title, marks })
 }
 
+/// Title and lines as one text.
+pub(super) fn in_one(title: &str, lines: &[String]) -> String {
+    [title].into_iter().chain(lines.iter().map(String::as_str)).collect::<Vec<_>>().join("; ")
+}
+
 /// Title and lines; gives where what follows begins.
-fn header(figure: &Figure, width: usize, marks: &mut Vec<Mark>) -> usize {
+pub(super) fn header(title: &str, lines: &[String], width: usize, marks: &mut Vec<Mark>) -> usize {
     let mut y = MARGIN;
     let mut put = |text: String, size: Size, quiet| {
         marks.push(Mark::Text { at: [MARGIN, y], text, size, anchor: Anchor::Start, quiet });
         y += size.line() + 1;
     };
-    if !figure.title.is_empty() {
-        put(Size::Title.cut(&figure.title, width), Size::Title, false);
+    if !title.is_empty() {
+        put(Size::Title.cut(title, width), Size::Title, false);
     }
-    for line in figure.lines.iter().flat_map(|line| broken(line, width)) {
+    for line in lines.iter().flat_map(|line| broken(line, width)) {
         put(line, Size::Body, true);
     }
     y + PADDING
