@@ -183,7 +183,7 @@ impl Session {
             before.model.reading.preprocessing.image_size = Some(after.model.card().preprocessing.image_size);
             let before = self.open(before, Purpose::Look)?;
             let options = AgainstOptions { convention: DistanceConvention::Renormalised };
-            let found = self.attention_against(&before, &after, options)?;
+            let found = self.attention_against(&before, &after, options, None)?;
             let layers = found.layers.iter().zip(&found.heads).map(|(&layer, heads)| of_layer(layer, heads));
             shifts.push(AttentionShift { regime: regime.name.clone(), n: found.n, layers: layers.collect() });
         }

@@ -162,6 +162,7 @@ fn pictures(result: &PromptsScored) -> Result<Vec<(String, Vec<u8>)>, LabError> 
             result.n
         )],
         panels: vec![Panel {
+            axes: None,
             title: String::new(),
             note: String::new(),
             picture: &blank,

@@ -114,6 +114,7 @@ fn similarity(result: &FeaturesFound) -> Result<Files, LabError> {
             None => String::new(),
         };
         panels.push(Panel {
+            axes: None,
             title: if rows == columns {
                 rows.to_string()
             } else {
@@ -232,6 +233,7 @@ fn retrieved(
         });
     }
     let panels = shown.iter().map(|(picture, title, note)| Panel {
+        axes: None,
         title: title.clone(),
         note: note.clone(),
         picture,

@@ -290,7 +290,7 @@ pub(super) fn retrieved(findings: &FeaturesFindings, names: &Names) -> Option<Bl
         caption: "A test image first, then the most similar of the images to learn from, each with its class and the cosine of the \
                   angle between their features."
             .into(),
-        panels: vec![Panel::Pictures(PictureGrid { columns: None, rows, legend: None })],
+        panels: vec![Panel::Pictures(PictureGrid { columns: None, rows, legend: None, kinds: Vec::new() })],
         data: None,
     }))
 }
