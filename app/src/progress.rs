@@ -179,6 +179,10 @@ pub struct TrainingBar {
 }
 
 impl Observer for TrainingBar {
+    fn note(&mut self, text: &str) {
+        talk::note(text);
+    }
+
     fn step(&mut self, report: &StepReport) {
         let Self { bar, title } = self;
         let bar = bar.get_or_insert_with(|| {

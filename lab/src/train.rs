@@ -82,7 +82,8 @@ impl Session {
     /// # Errors
     /// One sentence; the checkpoint of the last finished epoch is kept.
     pub fn train(&self, training: &Training) -> Result<TrainingEnd, LabError> {
-        let recipe = training.recipe.recipe(None)?;
+        let mut recipe = training.recipe.recipe(None)?;
+        recipe.objective.find_weights(|path| self.resolve(path))?;
         let device = self.device_for(&[recipe.precision])?;
         if let Some(note) = recipe.augment.note() {
             self.note(note);

@@ -32,6 +32,11 @@ pub trait ImageSource: Sync {
     /// # Errors
     /// An image that cannot be decoded.
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError>;
+
+    /// What image `index` shows, in words; `None` where nobody has said it.
+    fn caption(&self, _index: usize) -> Option<String> {
+        None
+    }
 }
 
 /// A split with a model's evaluation preprocessing.
@@ -106,6 +111,10 @@ impl ImageSource for Augmented<'_> {
         let key = AugmentKey { seed: self.seed, image: index as u64, epoch };
         self.split.with_kept_image(index, |image| augment(image, self.augment, self.image_size, key))
     }
+
+    fn caption(&self, index: usize) -> Option<String> {
+        self.split.caption(index)
+    }
 }
 
 /// Some images of a source, in the order of `indices`.
@@ -128,6 +137,10 @@ impl<S: ImageSource> ImageSource for Subset<S> {
 
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
         self.images.image(self.indices[index], epoch)
+    }
+
+    fn caption(&self, index: usize) -> Option<String> {
+        self.images.caption(self.indices[index])
     }
 }
 

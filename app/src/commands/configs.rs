@@ -33,18 +33,24 @@ macro_rules! built_in {
 }
 
 /// All of them, by name.
-const BUILT_IN: [BuiltIn; 7] = [
+const BUILT_IN: [BuiltIn; 13] = [
+    built_in!("cifar10-cct", "train", "A Compact Convolutional Transformer on CIFAR-10"),
     built_in!("cifar10-resnet", "train", "A ResNet-18 of half the width on CIFAR-10"),
     built_in!("cifar10-vit", "train", "A small ViT on CIFAR-10"),
+    built_in!("cifar10-vit-distilled", "train", "The same ViT, taught by the ResNet"),
     built_in!("excavate", "excavate", "The investigation that is made when none is named"),
+    built_in!("sherds-clip", "train", "A small ViT on the built-in data set, from captions"),
+    built_in!("sherds-mae", "train", "A small ViT on the built-in data set, from hidden patches"),
     built_in!("sherds-resnet", "train", "A small ResNet on the built-in data set"),
+    built_in!("sherds-simclr", "train", "A small ViT on the built-in data set, from two views of each image"),
     built_in!("sherds-vit", "train", "A small ViT on the built-in data set"),
+    built_in!("sherds-vit-distilled", "train", "The same ViT, taught by the small ResNet"),
     built_in!("tiny-imagenet-resnet", "train", "A ResNet-18 of half the width on Tiny ImageNet"),
     built_in!("tiny-imagenet-vit", "train", "A small ViT on Tiny ImageNet"),
 ];
 
 /// What is investigated when no configuration is named.
-pub const EXCAVATE: &str = BUILT_IN[2].text;
+pub const EXCAVATE: &str = BUILT_IN[4].text;
 
 impl BuiltIn {
     /// The one that `--config` means where there is no such file: `sherds-vit`, `sherds-vit.toml` or `configs/sherds-vit.toml`.
@@ -115,7 +121,7 @@ mod tests {
             .collect();
         files.sort();
         assert_eq!(files, BUILT_IN.map(|config| config.name));
-        assert_eq!(BUILT_IN[2].name, "excavate");
+        assert_eq!(BUILT_IN[4].name, "excavate");
     }
 
     #[test]
