@@ -191,6 +191,10 @@ impl Observer for TrainingBar {
         }
     }
 
+    fn note(&mut self, text: &str) {
+        talk::note(text);
+    }
+
     fn step(&mut self, report: &StepReport) {
         let Self { bar, title } = self;
         let bar = bar.get_or_insert_with(|| {

@@ -117,7 +117,8 @@ impl Session {
     /// # Errors
     /// One sentence; the checkpoint of the last finished epoch is kept.
     pub fn train(&self, training: &Training) -> Result<TrainingEnd, LabError> {
-        let recipe = training.recipe.recipe(None)?;
+        let mut recipe = training.recipe.recipe(None)?;
+        recipe.objective.find_weights(|path| self.resolve(path))?;
         let device = self.device_for(&[recipe.precision])?;
         if let Some(note) = recipe.augment.note() {
             self.note(note);
@@ -178,7 +179,9 @@ impl Session {
     pub(crate) fn learn(&self, lesson: &Lesson) -> Result<Option<Trained>, LabError> {
         let Lesson { recipe, dataset, identity, portion, out, title } = lesson;
         let device = self.device_for(&[recipe.precision])?;
-        let prepared = self.prepared(Recipe { seeds: 1, ..(*recipe).clone() }, dataset, out, &device)?;
+        let mut recipe = Recipe { seeds: 1, ..(*recipe).clone() };
+        recipe.objective.find_weights(|path| self.resolve(path))?;
+        let prepared = self.prepared(recipe, dataset, out, &device)?;
         let run = &prepared.recipe.runs()[0];
         let folder = run.open(out, identity, &self.environment())?;
         self.listener().keeps(Kept::Epochs { runs: 0, folder: out });

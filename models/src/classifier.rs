@@ -165,6 +165,15 @@ impl Classifier {
         self.network.parts().head(features, self.precision)
     }
 
+    /// The logits of each head on [`Classifier::features`]: two in a distilled model, the class token's and then the distillation
+    /// token's, of which [`Classifier::head`] is the mean; else one.
+    ///
+    /// # Shapes
+    /// `[batch, feature_dim]` → `[batch, classes]` each
+    pub fn logits_by_head(&self, features: Tensor<2>) -> Vec<Tensor<2>> {
+        self.network.parts().logits_by_head(features, self.precision)
+    }
+
     /// Images as the network expects them, `[batch, 3, height, width]`.
     pub fn normalised(&self, images: Tensor<4>) -> Tensor<4> {
         let Preprocessing { mean, std, .. } = self.card.preprocessing;

@@ -24,6 +24,15 @@ pub trait ForwardPass {
     /// `[batch, feature_dim]` → `[batch, classes]`
     fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2>;
 
+    /// Logits of each head, of which [`ForwardPass::head`] is the mean: two in a distilled model with both heads, the class token's
+    /// and then the distillation token's, else one.
+    ///
+    /// # Shapes
+    /// `[batch, feature_dim]` → `[batch, classes]` each
+    fn logits_by_head(&self, features: Tensor<2>, precision: Precision) -> Vec<Tensor<2>> {
+        vec![self.head(features, precision)]
+    }
+
     /// Logits of normalised images.
     ///
     /// # Shapes

@@ -41,7 +41,7 @@ fn fill_of(name: &str, shape: &[usize]) -> Fill {
     let name = name.strip_prefix("visual.").unwrap_or(name);
     let fan_in = shape.iter().skip(1).product::<usize>() as f64;
     match (name, shape.len()) {
-        ("pos_embed", _) => Fill::Normal(0.02),
+        ("pos_embed" | "text_pos_embed" | "mask_token", _) => Fill::Normal(0.02),
         ("cls_token" | "dist_token" | "reg_token", _) => Fill::Normal(1e-6),
         ("fc.weight" | "linear.weight" | "patch_embed.proj.weight", _) => Fill::Uniform(fan_in.powf(-0.5)),
         (_, 2) => Fill::Normal(0.02),

@@ -99,6 +99,11 @@ impl Conv2d {
         Self { weight: zeros([out_channels, in_channels, kernel, kernel], device), stride, padding }
     }
 
+    /// `[batch, in, height, width]` → `[batch, out, height', width']`
+    pub(crate) fn forward(&self, x: Tensor<4>, precision: Precision) -> Tensor<4> {
+        ops::conv2d(x, self.weight.val(), None, self.geometry(), precision)
+    }
+
     fn geometry(&self) -> Convolution {
         Convolution { stride: self.stride, padding: self.padding, groups: 1 }
     }

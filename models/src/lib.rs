@@ -33,6 +33,7 @@ mod transformer;
 mod window;
 
 pub use architectures::beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
+pub use architectures::cct::{Cct, CctConfig};
 pub use architectures::clip;
 pub use architectures::resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, Stem};
 pub use architectures::resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};

@@ -68,7 +68,7 @@ impl Waited<'_> {
 pub(super) fn train_epoch<'scope>(
     scope: &'scope Scope<'scope, '_>,
     job: &'scope Job<'scope>,
-    objective: &dyn Objective,
+    objective: &mut dyn Objective,
     lessons: Option<&Lessons>,
     epoch: usize,
     training: &mut Training,
@@ -81,7 +81,7 @@ pub(super) fn train_epoch<'scope>(
     let schedule = recipe.schedule(images.len());
     let images_used = schedule.steps_per_epoch as usize * recipe.step_images();
     let mut summary = EpochSummary { loss: 0.0, learning_rate: 0.0, images_per_second: 0.0, waiting: 0.0 };
-    let mut gradients = NamedGradients::default();
+    let (mut gradients, mut own) = (NamedGradients::default(), NamedGradients::default());
     let mut loss = 0.0;
 
     let mut order = shuffled(recipe.seed, epoch as u64, images.len());
@@ -104,17 +104,19 @@ pub(super) fn train_epoch<'scope>(
         let targets = Tensor::from_data(targets, &device);
         let examples = Examples::new(&batch, targets, images, epoch as u64, &device);
         let features = features.transpose()?;
-        let student = Student { recipe, model: training.model(), step: &mut step, features };
+        let student =
+            Student { recipe, model: training.model(), step: &mut step, features, own: objective.own() };
         let share = share_of(objective, student, examples)?;
         loss += share.loss;
         gradients.add(share.gradients);
+        own.add(share.own);
         training.update(|model, _| model.absorb_moments(step.moments, MOMENT_MOMENTUM));
         if index % recipe.accumulation != 0 {
             continue;
         }
 
         let learning_rate = schedule.learning_rate(training.progress.step);
-        let gradient_norm = gradients.norm();
+        let gradient_norm = gradients.norm().hypot(own.norm());
         training.progress.step += 1;
         let report = StepReport {
             epoch: epoch + 1,
@@ -127,11 +129,16 @@ pub(super) fn train_epoch<'scope>(
             gradient_norm,
         };
         let guessing = objective.guessing(job.classes.len());
-        diagnosis::check(&report, training.model(), &gradients, guessing, job)?;
+        diagnosis::check(&report, training.model(), [&gradients, &own], guessing, job)?;
         if let Some(limit) = recipe.gradient_clip.filter(|limit| gradient_norm > *limit) {
-            gradients.scale((limit / gradient_norm) as f32);
+            for gradients in [&mut gradients, &mut own] {
+                gradients.scale((limit / gradient_norm) as f32);
+            }
         }
         training.update(|model, optimizer| in_pool(|| optimizer.step(model, &gradients, learning_rate)));
+        if let Some(parameters) = objective.own_mut() {
+            in_pool(|| parameters.step(&own, learning_rate));
+        }
         training.follow();
 
         journal.step(&report)?;
@@ -141,7 +148,7 @@ pub(super) fn train_epoch<'scope>(
         }
         summary.loss += loss / schedule.steps_per_epoch as f64;
         summary.learning_rate = learning_rate;
-        (loss, gradients) = (0.0, NamedGradients::default());
+        (loss, gradients, own) = (0.0, NamedGradients::default(), NamedGradients::default());
     }
     let seconds = started.elapsed().as_secs_f64();
     summary.images_per_second = images_used as f64 / seconds;

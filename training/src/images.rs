@@ -33,6 +33,11 @@ pub trait ImageSource: Sync {
     /// An image that cannot be decoded.
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError>;
 
+    /// What image `index` shows, in words; `None` where nobody has said it.
+    fn caption(&self, _index: usize) -> Option<String> {
+        None
+    }
+
     /// Number of different images that [`ImageSource::image`] returns for one index over all epochs; `None` where no two epochs
     /// are alike, or nobody counts.
     fn variants(&self) -> Option<usize> {
@@ -154,6 +159,10 @@ impl ImageSource for Augmented<'_> {
             _ => vec![plain],
         })
     }
+
+    fn caption(&self, index: usize) -> Option<String> {
+        self.split.caption(index)
+    }
 }
 
 /// Some images of a source, in the order of `indices`.
@@ -188,6 +197,10 @@ impl<S: ImageSource> ImageSource for Subset<S> {
 
     fn all_variants(&self, index: usize) -> Result<Vec<Image>, DataError> {
         self.images.all_variants(self.indices[index])
+    }
+
+    fn caption(&self, index: usize) -> Option<String> {
+        self.images.caption(self.indices[index])
     }
 }
 
@@ -233,6 +246,10 @@ impl<S: ImageSource> ImageSource for Repeated<S> {
 
     fn all_variants(&self, index: usize) -> Result<Vec<Image>, DataError> {
         self.images.all_variants(index % self.images.len())
+    }
+
+    fn caption(&self, index: usize) -> Option<String> {
+        self.images.caption(index % self.images.len())
     }
 }
 

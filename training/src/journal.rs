@@ -7,6 +7,7 @@ use super::checkpoint::Training;
 use super::{Job, Outcome, StepReport, TrainError};
 use crate::EpochRecord;
 use crate::events::{self, Event, EventLog, Happening, LOG, Start, Step};
+use crate::objective::Objective;
 use crate::strata;
 use crate::trackers::{Tracking, chosen};
 
@@ -61,6 +62,11 @@ impl<'a> Journal<'a> {
         self.add(Happening::Started(Box::new(start)))
     }
 
+    /// Logs what the objective decided.
+    pub fn note(&mut self, text: String) -> Result<(), TrainError> {
+        self.add(Happening::Note { text })
+    }
+
     /// Logs an optimiser step.
     pub fn step(&mut self, report: &StepReport) -> Result<(), TrainError> {
         self.add(Happening::Step(Step::from(report)))
@@ -71,6 +77,7 @@ impl<'a> Journal<'a> {
     pub fn epoch(
         &mut self,
         training: &mut Training,
+        objective: &dyn Objective,
         result: &Classifier,
         record: EpochRecord,
     ) -> Result<(), TrainError> {
@@ -86,7 +93,8 @@ impl<'a> Journal<'a> {
         self.log.append(&event)?;
         training.progress.log_length = self.log.length();
         training.progress.history.push(record);
-        training.write(&folder.file("checkpoints/last.safetensors"))?;
+        objective.keep()?;
+        training.write(objective.own(), &folder.file("checkpoints/last.safetensors"))?;
         Ok(self.tracking.log(&event)?)
     }
 

@@ -144,6 +144,14 @@ pub enum TrainError {
         .0.display()
     )]
     NoStrata(PathBuf),
+    /// A teacher that cannot teach.
+    #[error("the teacher {} {reason}", path.display())]
+    Teacher {
+        /// Its weights, as the recipe names them.
+        path: PathBuf,
+        /// The rest of the sentence.
+        reason: String,
+    },
     /// Not enough images.
     #[error("the {split} split holds {found} images, but at least {needed} are needed; {remedy}")]
     TooFewImages {
@@ -215,6 +223,9 @@ pub trait Observer {
     /// Called while the features of a frozen backbone are computed, before the first step: images done, of this many.
     fn features(&mut self, _done: usize, _total: usize) {}
 
+    /// Called at the start with what the objective decided, a sentence without a full stop.
+    fn note(&mut self, _text: &str) {}
+
     /// Called after every optimiser step.
     fn step(&mut self, _report: &StepReport) {}
 
@@ -275,13 +286,17 @@ fn train_within<'scope>(
         (None, None) => recipe.build(job.classes, &job.device.clone().autodiff())?,
         (None, Some(init)) => return Err(TrainError::NotRead(init.clone())),
     };
-    let objective = recipe.objective.begin(job)?;
+    let mut objective = recipe.objective.begin(job)?;
     let training = match checkpoint.exists() {
-        true => Training::resume(recipe, fresh, &checkpoint, &folder.file(LOG))?,
+        true => Training::resume(recipe, fresh, &mut *objective, &checkpoint, &folder.file(LOG))?,
         false => Training::begin(recipe, fresh),
     };
     let mut journal = Journal::open(job, &training)?;
-    let outcome = learn(scope, job, &*objective, training, &mut journal, observer);
+    if let Some(note) = objective.note() {
+        observer.note(&note);
+        journal.note(note)?;
+    }
+    let outcome = learn(scope, job, &mut *objective, training, &mut journal, observer);
     let logged = journal.ended(&outcome);
     // The first error is reported.
     outcome.and_then(|outcome| logged.map(|()| outcome))
@@ -291,7 +306,7 @@ fn train_within<'scope>(
 fn learn<'scope>(
     scope: &'scope Scope<'scope, '_>,
     job: &'scope Job<'scope>,
-    objective: &dyn Objective,
+    objective: &mut dyn Objective,
     mut training: Training,
     journal: &mut Journal,
     observer: &mut dyn Observer,
@@ -327,7 +342,7 @@ fn learn<'scope>(
             seconds: started.elapsed().as_secs_f64(),
         };
         diagnosis::check_validation(&record, &result, job)?;
-        journal.epoch(&mut training, &result, record.clone())?;
+        journal.epoch(&mut training, objective, &result, record.clone())?;
         observer.epoch(&record);
     }
 

@@ -386,9 +386,9 @@ impl Recipe {
         }
         self.objective.check()?;
         let objective = self.objective.kind()?;
-        if self.gradient_checkpointing && !objective.of_logits {
+        if self.gradient_checkpointing && !objective.of_features {
             return Err(RecipeError::Value(format!(
-                "`gradient_checkpointing` needs an objective that is a function of the logits, and `{}` is not; leave the key out",
+                "`gradient_checkpointing` needs an objective that is a function of the features, and `{}` is not; leave the key out",
                 objective.id
             )));
         }

@@ -415,6 +415,8 @@ fn known_keys() -> Vec<String> {
         augment: AugmentConfig {
             random_resized_crop: Some(RandomResizedCrop::default()),
             rand_augment: Some(RandAugment::default()),
+            force_color_jitter: true,
+            grayscale: 1.0,
             erasing: Some(Erasing::default()),
             ..AugmentConfig::default()
         },

@@ -42,6 +42,9 @@ pub struct AugmentConfig {
     /// Whether colours are jittered with RandAugment too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub force_color_jitter: bool,
+    /// Probability of removing all colour (Chen et al., 2020, appendix A). Without it, two views of an image have colours in common.
+    #[serde(skip_serializing_if = "is_off")]
+    pub grayscale: f32,
     /// Random erasing.
     pub erasing: Option<Erasing>,
     /// α of mixup's Beta(α, α); 0 is off.
@@ -54,6 +57,10 @@ pub struct AugmentConfig {
     pub mix_switch: f32,
 }
 
+fn is_off(probability: &f32) -> bool {
+    *probability == 0.0
+}
+
 impl Default for AugmentConfig {
     fn default() -> Self {
         AugmentConfig {
@@ -63,6 +70,7 @@ impl Default for AugmentConfig {
             rand_augment: None,
             color_jitter: 0.0,
             force_color_jitter: false,
+            grayscale: 0.0,
             erasing: None,
             mixup: 0.0,
             cutmix: 0.0,
@@ -114,6 +122,7 @@ impl AugmentConfig {
             };
         share("flip", self.flip)?;
         share("color_jitter", self.color_jitter)?;
+        share("grayscale", self.grayscale)?;
         share("mix_probability", self.mix_probability)?;
         share("mix_switch", self.mix_switch)?;
         for (name, alpha) in [("mixup", self.mixup), ("cutmix", self.cutmix)] {
@@ -149,13 +158,9 @@ impl AugmentConfig {
     /// Number of different images that an image becomes over all epochs: 1 without augmentation, 2 with mirroring alone. `None`
     /// where no two epochs are alike.
     pub fn variants(&self) -> Option<usize> {
-        let endless = self.random_resized_crop.is_some()
-            || self.pad_crop > 0
-            || self.rand_augment.is_some()
-            || self.color_jitter > 0.0
-            || self.erasing.is_some()
-            || self.mixes();
-        (!endless).then_some(if self.flip > 0.0 { 2 } else { 1 })
+        let fixed = Self { flip: 0.0, mixup: 0.0, cutmix: 0.0, ..self.clone() }
+            == Self { mix_probability: self.mix_probability, mix_switch: self.mix_switch, ..Self::default() };
+        (fixed && !self.mixes()).then_some(if self.flip > 0.0 { 2 } else { 1 })
     }
 
     /// Whether the image of this key is mirrored.
@@ -208,6 +213,9 @@ pub fn augment(image: &Image, config: &AugmentConfig, size: usize, key: AugmentK
     }
     if config.color_jitter > 0.0 && (config.rand_augment.is_none() || config.force_color_jitter) {
         result = colour::jitter(result, config.color_jitter, &mut key.rng("augment/jitter"));
+    }
+    if config.grayscale > 0.0 && key.rng("augment/grayscale").chance(config.grayscale) {
+        result = colour::saturation(&result, 0.0);
     }
     if let Some(erasing) = &config.erasing {
         erasing.apply(&mut result, &mut key.rng("augment/erase"));

@@ -290,6 +290,7 @@ pub fn event_log() -> Vec<u8> {
     let step = Step { epoch: 1, step: 1, loss: 2.3, learning_rate: 1e-3, gradient_norm: 1.5 };
     let happened = [
         Happening::Started(Box::new(start)),
+        Happening::Note { text: "the teacher answers once".into() },
         Happening::Step(step),
         Happening::Epoch(record),
         Happening::Stopped { epochs: 1 },
