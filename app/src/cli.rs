@@ -169,7 +169,7 @@ pub enum Command {
     Attention(Attention),
     /// Accuracy of a model under attack
     Attack(Attack),
-    /// What each attention head of a transformer is worth
+    /// What each attention head and layer is worth
     Ablate(Ablate),
     /// Which explanations say what a model's answers depend on
     Benchmark(Benchmark),

@@ -258,6 +258,44 @@ fn ablation_ranks_every_head() {
 }
 
 #[test]
+fn ablation_goes_beyond_single_heads_where_it_is_asked_to() {
+    let trained = train();
+    let all = ["--limit", "20", "--curve", "--mlp", "--layers", "--pairs", "3"];
+    let result = json(trained.ask("ablate").args(all));
+    let plain = json(trained.ask("ablate").args(["--limit", "20"]));
+    assert_eq!((&result["ranking"], &plain["together"]), (&plain["ranking"], &Value::Null));
+    let together = &result["together"];
+    assert_eq!((&together["n"], &together["chosen_on"]), (&10.into(), &10.into()));
+    let curve = &together["curve"];
+    assert_eq!(curve["removed"], serde_json::json!([0, 1, 2, 3, 4]));
+    for order in ["most_first", "least_first", "gradient_first", "random"] {
+        assert_eq!(curve[order].as_array().unwrap().len(), 5, "{order}");
+    }
+    let ends = |order: &str| [0, 4].map(|point| curve[order][point]["value"].clone());
+    assert_eq!(ends("most_first"), ends("least_first"));
+    let branches: Vec<_> =
+        together["branches"].as_array().unwrap().iter().map(|of| (&of["layer"], &of["branch"])).collect();
+    let expected =
+        [(1, "mlp"), (1, "layer"), (2, "mlp"), (2, "layer")].map(|(layer, kind)| (layer.into(), kind.into()));
+    assert_eq!(branches, expected.iter().map(|(layer, kind)| (layer, kind)).collect::<Vec<(&Value, _)>>());
+    assert_eq!(together["pairs"].as_array().unwrap().len(), 3);
+    assert_eq!(json(trained.ask("ablate").args(all).args(["--batch-size", "3"])), result);
+
+    let some = json(trained.ask("ablate").args(["--limit", "20", "--only", "2.1"]));
+    let head = plain["ranking"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|head| (&head["layer"], &head["head"]) == (&2.into(), &1.into()));
+    assert_eq!(some["ranking"].as_array().unwrap().len(), 1);
+    assert_eq!(some["ranking"][0]["mean"], head.unwrap()["mean"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let arrays = folder.path().join("all.npz");
+    succeed(trained.ask("ablate").args(all).arg("--export").arg(&arrays));
+}
+
+#[test]
 fn data_counts_and_draws() {
     let folder = tempfile::tempdir().unwrap();
     let sheet = folder.path().join("sheet.png");

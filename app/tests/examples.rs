@@ -35,7 +35,7 @@ enum Small {
     NoBetterThanChance,
 }
 
-const EXAMPLES: [(&str, Small); 49] = [
+const EXAMPLES: [(&str, Small); 52] = [
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -66,6 +66,9 @@ const EXAMPLES: [(&str, Small); 49] = [
     ("archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5", Small::Limit),
     ("archaeo ablate --weights vit.safetensors --limit 500", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv", Small::AsItIs),
+    ("archaeo ablate --weights vit.safetensors --curve --mlp --layers --pairs 20", Small::Limit),
+    ("archaeo ablate --weights vit.safetensors --only 1.1,2.2 --limit 500", Small::AsItIs),
+    ("archaeo ablate --weights cnn.safetensors --layers", Small::Limit),
     ("archaeo benchmark sherds --weights vit.safetensors", Small::NoBetterThanChance),
     (
         "archaeo benchmark sherds --weights vit.safetensors --methods rollout,chefer",

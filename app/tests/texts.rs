@@ -134,6 +134,10 @@ fn results() {
         ("attack", "attack --weights vit.safetensors --data SHERDS --limit 20 --steps 2"),
         ("ablate", "ablate --weights vit.safetensors --data SHERDS --limit 20"),
         (
+            "ablate-more",
+            "ablate --weights vit.safetensors --data SHERDS --limit 20 --only 1.1,1.2,2.1 --curve --mlp --layers --pairs 2",
+        ),
+        (
             "audit",
             "audit --weights vit.safetensors --data SHERDS --images 12 --departures rollout-axis,class-token-row",
         ),

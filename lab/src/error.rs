@@ -229,6 +229,17 @@ pub enum LabError {
         /// Its model.
         model: String,
     },
+    /// A residual network that is asked about heads.
+    #[error(
+        "{} holds {model}, which has no attention heads; --layers asks about its blocks, or give a vision transformer",
+        weights.display()
+    )]
+    OnlyBlocks {
+        /// Which checkpoint.
+        weights: PathBuf,
+        /// Its model.
+        model: String,
+    },
     /// A model of which no array shows what published ones have otherwise.
     #[error("{} {doubt}", weights.display())]
     Undecided {
@@ -293,6 +304,24 @@ pub enum LabError {
         model: String,
         /// How many there are.
         count: usize,
+    },
+    /// A head that the model does not have.
+    #[error("--only {head}: {model} {}", heads(.of_layer, *count))]
+    Head {
+        /// What was asked for: layer and head, from 1.
+        head: String,
+        /// Which model.
+        model: String,
+        /// Number of the layer and of its heads, where there is such a layer.
+        of_layer: Option<[usize; 2]>,
+        /// The model's layers.
+        count: usize,
+    },
+    /// More heads that are asked about together than there are.
+    #[error("--pairs: a pair takes two heads, and {heads} {} asked about", if *heads == 1 { "is" } else { "are" })]
+    Pairs {
+        /// How many there are.
+        heads: usize,
     },
     /// A layer that the model does not have.
     #[error("--layer {number}: {model} {}", layers(*count))]
@@ -383,6 +412,14 @@ macro_rules! boxed {
 }
 
 boxed!(Weights(WeightsError), Train(TrainError), Investigation(InvestigationError));
+
+fn heads(of_layer: &Option<[usize; 2]>, count: usize) -> String {
+    match of_layer {
+        Some([layer, 1]) => format!("has 1 head in layer {layer}"),
+        Some([layer, heads]) => format!("has {heads} heads in layer {layer}, numbered from 1 to {heads}"),
+        None => layers(count),
+    }
+}
 
 fn layers(count: usize) -> String {
     match count {

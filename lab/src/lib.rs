@@ -38,7 +38,7 @@ mod train;
 mod trust;
 mod zero_shot;
 
-pub use ablate::Ablated;
+pub use ablate::{Ablated, AblationOptions};
 pub use attack::{AttackOptions, Attacked, Fooled, Point};
 pub use attention::{
     AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, ByHead, ClassStatistics,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use archaeo_experiments::findings::HeadPlace;
 use clap::{Args, ValueEnum};
 
 use super::{SOURCES, Subject};
@@ -192,17 +193,74 @@ pub struct Attack {
 #[command(after_help = "`archaeo ablate --help` shows all options, kinds of data, and examples.")]
 #[command(after_long_help = format!("{SOURCES}\n
 Layers and heads are numbered from 1, from the input, in text, JSON and tables.
+A residual network has no heads: --layers asks about its blocks, and nothing
+else can be asked of it. With --curve, --pairs, --mlp or --layers, a
+transformer's heads are ordered by their importance on one half of the images,
+and all that these options ask is measured on the other half.
 
 Arrays: labels and predicted of the images, and for each kind of replacement
 loss_increase_KIND with its interval (layers, heads); their first row is that of
 layer 1. Where layers have different numbers of heads, those with fewer end in
-NaN. A table has a row for each head.
+NaN. A table has a row for each head, or for each block of a residual network.
+Of branches: mlp_loss_increase_KIND and layer_loss_increase_KIND (layers); of
+the curve: curve_removed, and curve_ORDER with the accuracy at each point.
 
 Examples:
   archaeo ablate --weights vit.safetensors --limit 500
-  archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv"))]
+  archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv
+  archaeo ablate --weights vit.safetensors --curve --mlp --layers --pairs 20
+  archaeo ablate --weights vit.safetensors --only 1.1,2.2 --limit 500
+  archaeo ablate --weights cnn.safetensors --layers"))]
 pub struct Ablate {
+    /// Only these heads, each as LAYER.HEAD [default: all]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "LAYER.HEAD",
+        value_delimiter = ',',
+        value_parser = head,
+        allow_hyphen_values = true,
+        help_heading = "Ablation",
+        long_help = "Only these heads, each as its layer and its number with a dot between them, counted from 1, such as 3.1,4.2; by \
+                     default all. Curve and pairs are of these heads, too."
+    )]
+    pub only: Vec<HeadPlace>,
+    /// Accuracy while heads are taken away one after another
+    #[arg(
+        long,
+        help_heading = "Ablation",
+        long_help = "Accuracy while heads are replaced by their means one after another: the most important first, the least important \
+                     first, the largest gradient first, and in 5 random orders, which the others are compared with."
+    )]
+    pub curve: bool,
+    /// Interaction of this many random pairs of heads
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Ablation",
+        long_help = "Interaction of this many random pairs of heads: the loss increase without both, less the increases without one of \
+                     them."
+    )]
+    pub pairs: Option<u16>,
+    /// What the MLP of each layer is worth
+    #[arg(long, hide_short_help = true, help_heading = "Ablation")]
+    pub mlp: bool,
+    /// What each layer is worth, or each block of a ResNet
+    #[arg(
+        long,
+        help_heading = "Ablation",
+        long_help = "What each whole layer is worth, or each block of a residual network: what it adds is replaced by its mean over \
+                     other images, and by nothing, so that it is skipped."
+    )]
+    pub layers: bool,
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
+}
+
+/// A layer and a head.
+fn head(text: &str) -> Result<HeadPlace, String> {
+    text.parse()
 }

@@ -236,7 +236,13 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
         "heads" => {
             let ranking = &findings::<HeadsStudy>(found)[vit()].ranking;
             let needed = ranking.iter().filter(|head| head.adjusted_p < 0.05).count();
-            vec![needed as f64, ranking[0].layer as f64 + 1.0, ranking[0].head as f64 + 1.0, 0.05]
+            let mut numbers =
+                vec![needed as f64, ranking[0].layer as f64 + 1.0, ranking[0].head as f64 + 1.0, 0.05];
+            // Layers: every one of them is needed, and each has three branches.
+            numbers.push(
+                findings::<HeadsStudy>(found)[vit()].together.as_ref().unwrap().branches.len() as f64 / 3.0,
+            );
+            numbers
         }
         "patching" => {
             let factors = &findings::<PatchingStudy>(found).models[vit()];

@@ -709,21 +709,24 @@ fn together() -> Together {
         layer: index / 3,
         branch: Branch::ALL[index % 3],
         mean: estimate(0.1 + 0.3 * uniform(45, index), 0.03, 500),
+        zero: estimate(0.2 + 0.5 * uniform(45, index), 0.03, 500),
         accuracy_drop: estimate(0.05 * uniform(46, index), 0.02, 500),
         adjusted_p: 0.0004,
     };
     Together {
         n: 500,
         chosen_on: 500,
-        curve: PruningCurve {
+        curve: Some(PruningCurve {
             most_first: accuracy(4.0),
             least_first: accuracy(0.3),
+            gradient_first: accuracy(2.5),
             random: random.collect(),
             random_orders: 5,
             most_against_random: Some(paired(-0.2, 0.02, 0.0001)),
             least_against_random: Some(paired(0.15, 0.02, 0.0001)),
+            gradient_against_random: Some(paired(-0.12, 0.02, 0.0001)),
             removed,
-        },
+        }),
         pairs: (0..4).map(pair).collect(),
         branches: (0..3 * LAYERS).map(branch).collect(),
     }

@@ -48,18 +48,21 @@ fn the_last_layer_s_read_tokens_carry_everything_and_a_head_without_a_way_out_no
     assert_eq!(found.iter().map(|of| of.factor).collect::<Vec<_>>(), SceneFactor::ALL);
     for of in &found {
         assert!(of.change.value > 0.0, "{}", of.factor);
+        // What a silent head moves is rounding.
+        let mut largest = [0.0_f64; 2];
         for head in &of.heads {
             let silent = head.layer == 2 || (head.layer, head.head) == (1, 1);
-            let moved = share(&head.carried).abs() + head.carried.unrelated.known().unwrap().abs();
-            assert_eq!(moved < 1e-6, silent, "{}: layer {}, head {}", of.factor, head.layer, head.head);
-            assert_eq!(verdict(&head.carried) == Better::Yes && silent, false);
+            let moved = share(&head.carried).abs().max(head.carried.unrelated.known().unwrap().abs());
+            let largest = &mut largest[usize::from(silent)];
+            *largest = largest.max(moved);
+            assert!(!silent || verdict(&head.carried) == Better::CannotBeTold, "{}: {head:?}", of.factor);
         }
+        assert!(largest[1] < 1e-3 && largest[0] > 10.0 * largest[1], "{}: {largest:?}", of.factor);
         for layer in of.layers.iter().filter(|layer| layer.layer == 3) {
             let all = layer.tokens == PatchedTokens::Prefix;
             let expected = if all { 1.0 } else { 0.0 };
             assert!((share(&layer.carried) - expected).abs() < 1e-4, "{}: {layer:?}", of.factor);
         }
-        // The groups of a layer divide its tokens, so that what they carry in the last is all of it.
         assert_eq!(of.layers.len(), 4 * 3);
     }
 }
@@ -117,7 +120,7 @@ fn claims_count_the_heads_that_carry_each_factor() {
     );
     assert!(
         claims[0].evidence.contains(
-            "head 4: 13.0\u{a0}% (11.0 to 15.0), unrelated 12.0\u{a0}% (p = 0.31, not shown to differ)"
+            "head 4: 13.0\u{a0}% (11.0 to 15.0), unrelated 12.0\u{a0}% (p\u{a0}=\u{a0}0.310, not shown to differ)"
         ),
         "{}",
         claims[0].evidence
