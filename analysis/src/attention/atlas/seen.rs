@@ -21,7 +21,7 @@ pub(super) struct Seen {
     pub queries: f64,
     /// Weight on tokens without a place.
     pub on_prefix: f64,
-    /// Sum of each query's entropy over the logarithm of its number of keys.
+    /// Sum of each query's entropy over the logarithm of its number of keys, 1 for a single key.
     pub entropy: f64,
 }
 
@@ -53,10 +53,14 @@ impl Seen {
             for query in before..group.tokens.len() {
                 let row = maps.weights(image, head, group, query);
                 on_prefix += row[..before].iter().sum::<f64>();
-                if row.len() > 1 {
-                    let sum: f64 = row.iter().filter(|a| **a > 0.0).map(|a| a * a.ln()).sum();
-                    entropy -= sum / (row.len() as f64).ln();
-                }
+                entropy += match row.len() {
+                    // A single key has all weight, however even a head is.
+                    ..=1 => 1.0,
+                    keys => {
+                        let sum: f64 = row.iter().filter(|a| **a > 0.0).map(|a| a * a.ln()).sum();
+                        -sum / (keys as f64).ln()
+                    }
+                };
                 queries += 1.0;
                 let sum: f64 = row[before..].iter().sum();
                 weights.extend(row[before..].iter().map(|weight| if sum > 0.0 { weight / sum } else { 0.0 }));
