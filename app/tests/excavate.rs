@@ -502,6 +502,9 @@ fn a_model_may_start_from_other_weights() {
         let text = std::fs::read_to_string(out.join(file)).unwrap();
         assert!(text.contains(&format!("init_sha256 = \"{hash}\"")), "{file}: {text}");
     }
+    let report = std::fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(report.contains("SHA-256 of the initial weights of "), "{report}");
+    assert!(report.contains(", everything but its head frozen"), "{report}");
     assert!(out.join("vit/features/train-0.safetensors").exists());
     std::fs::copy(train("4"), &weights).unwrap();
     let error = fail(&mut again());

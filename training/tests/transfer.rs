@@ -31,6 +31,15 @@ const SWIN: &str = r#"
     mlp_ratio = 2
 "#;
 
+/// The image tower of CLIP, whose classes are prototypes; the model is named.
+const CLIP: &str = r#"
+    model = "clip_vit_micro_patch4"
+    image_size = 32
+    epochs = 4
+    batch_size = 16
+    learning_rate = 5e-3
+"#;
+
 /// A checkpoint of a freshly initialised model with other classes than [`Halves`].
 fn checkpoint(folder: &Path, text: &str, classes: &[&str]) -> PathBuf {
     let classes: Vec<String> = classes.iter().map(ToString::to_string).collect();
@@ -132,7 +141,7 @@ impl ImageSource for Counted {
 
 #[test]
 fn before_its_first_step_a_model_has_the_features_of_its_weights() {
-    for (text, side) in [(VIT, 8), (RESNET, 8), (SWIN, 16)] {
+    for (text, side) in [(VIT, 8), (RESNET, 8), (SWIN, 16), (CLIP, 32)] {
         let root = tempfile::tempdir().unwrap();
         let path = checkpoint(root.path(), text, &["a", "b", "c", "d", "e"]);
         let expected = load(&path, None, &Device::flex()).unwrap();

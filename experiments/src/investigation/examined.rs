@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use super::classes::arrange;
 use super::{Given, InvestigationError, Kind, Request, Watcher};
 use crate::classes::Outputs;
-use crate::findings::{ModelFindings, RunFindings};
+use crate::findings::{ModelFindings, RunFindings, StartedFrom};
 use crate::scene::StudyError;
 use crate::subjects::{ModelName, Run, Subject};
 use archaeo_data::Dataset;
@@ -99,7 +99,8 @@ impl Examined {
             let weights = format!("{place}/model.safetensors");
             let seed = Some(run.recipe.seed);
             let model = trained.model.in_precision(request.config.studies.precision);
-            let one = Self::new(name, model, seed, &trained.weights, weights, trained.history)?;
+            let mut one = Self::new(name, model, seed, &trained.weights, weights, trained.history)?;
+            one.findings.started_from = StartedFrom::of(&recipe);
             match &mut examined {
                 None => examined = Some(one),
                 Some(first) => first.add_run(one),
@@ -129,6 +130,7 @@ impl Examined {
             seed,
             weights,
             weights_sha256: sha256_checkpoint(path)?,
+            started_from: None,
             classes_matched_by: None,
             class_notes: Vec::new(),
             history,

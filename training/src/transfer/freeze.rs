@@ -56,6 +56,20 @@ impl From<Freeze> for Value {
 }
 
 impl Freeze {
+    /// What is frozen, as the end of a sentence; `None` if nothing is.
+    pub fn describe(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Backbone => Some("everything but its head frozen".into()),
+            Self::Blocks(0) => Some("everything before its blocks frozen".into()),
+            Self::Blocks(1) => Some("its first block and everything before it frozen".into()),
+            Self::Blocks(blocks) => {
+                Some(format!("its first {blocks} blocks and everything before them frozen"))
+            }
+            Self::Modules(modules) => Some(format!("{} frozen", modules.join(", "))),
+        }
+    }
+
     /// The arrays of `model` that are frozen.
     ///
     /// # Errors

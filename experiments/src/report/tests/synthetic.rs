@@ -309,6 +309,7 @@ pub fn model(model: ModelName, classes: usize) -> ModelFindings {
         seed: None,
         weights: format!("{name}.safetensors"),
         weights_sha256: "c0ffee".repeat(10),
+        started_from: None,
         classes_matched_by: None,
         class_notes: Vec::new(),
         history: (1..=12).map(epoch).collect(),
