@@ -195,7 +195,8 @@ fn attention_has_intervals_classes_and_another_checkpoint() {
     assert!(head["between_images"]["value"].as_f64().unwrap() > 0.0);
     assert!(same.get("pictures").is_none(), "nothing is written where no folder is given");
     let figures = trained.path("against");
-    let said = stdout(ask().args(["--limit", "8", "--out"]).arg(&figures).arg("--against").arg(own));
+    let said =
+        stdout(&succeed(ask().args(["--limit", "8", "--out"]).arg(&figures).arg("--against").arg(own)));
     for name in ["against-maps.png", "against-maps.svg", "against-heads.png", "against-heads.svg"] {
         assert!(figures.join(name).is_file() && said.contains(name), "{name}: {said}");
     }
@@ -236,7 +237,7 @@ fn strata_are_the_epochs_that_a_training_kept() {
     }
     let svg = std::fs::read_to_string(figures.join("strata.svg")).unwrap();
     assert_eq!((svg.matches(">epoch 1</text>").count(), svg.matches(">epoch 2</text>").count()), (2, 2));
-    let said = stdout(ask(&run).arg("--strata"));
+    let said = stdout(&succeed(ask(&run).arg("--strata")));
     assert!(said.contains("at 2 epochs of") && said.contains("weight on the class token"), "{said}");
 
     let plain = train();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use archaeo_plot::{Image, save_png};
-use archaeo_store::arrays::{NamedArray, Values, read_export};
+use archaeo_store::arrays::{NamedArray, read_export};
 use serde_json::Value;
 use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, read_json, stderr, succeed};
 use tempfile::TempDir;

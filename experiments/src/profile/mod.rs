@@ -21,8 +21,24 @@ pub struct Profile {
     pub batch: usize,
     /// The models, in the order asked for.
     pub models: Vec<ModelCost>,
+    /// The patches of each transformer; empty where no page was asked for.
+    pub patches: Vec<PatchPictures>,
     /// What one patch of each transformer attends to; empty where no page was asked for.
     pub queries: Vec<QueryPictures>,
+}
+
+/// Pictures of an image cut into patches, and of the patches as the first block receives them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PatchPictures {
+    /// The model, as it was asked for.
+    pub model: String,
+    /// Within the page's folder: the image in pieces, and each patch in the colour of its embedding's first three principal
+    /// components.
+    pub views: [String; 2],
+    /// Patches.
+    pub patches: usize,
+    /// Share of the embeddings' variance along these components.
+    pub explained: f64,
 }
 
 /// Pictures of what one patch attends to.

@@ -35,6 +35,10 @@ fn document(profile: &Profile) -> Document {
         let blocks = vec![growth_figure(profile), Block::Table(growth_table(profile))];
         sections.push(Section { id: "growth", title: "How cost grows with resolution", blocks });
     }
+    if !profile.patches.is_empty() {
+        let blocks = vec![patches(profile)];
+        sections.push(Section { id: "patches", title: "From image to tokens", blocks });
+    }
     if !profile.queries.is_empty() {
         let blocks = vec![queries(profile)];
         sections.push(Section { id: "windows", title: "What one patch sees", blocks });
@@ -274,6 +278,34 @@ fn growth_figure(profile: &Profile) -> Block {
                   axes a power is a straight line, steeper for a higher power."
             .into(),
         panels,
+        data: None,
+    })
+}
+
+fn patches(profile: &Profile) -> Block {
+    let rows = profile.patches.iter().map(|found| {
+        let labels =
+            [format!("{} patches", found.patches), format!("{} of the variance", percent(found.explained))];
+        let pictures = found.views.iter().zip(labels).zip(["in patches", "embeddings"]);
+        let pictures = pictures.map(|((path, label), what)| {
+            Picture::new(path.clone(), format!("{}: {what}", found.model)).labelled(label)
+        });
+        PictureRow { name: found.model.clone(), pictures: pictures.collect() }
+    });
+    let columns = ["In patches", "Embeddings"];
+    let grid = PictureGrid {
+        columns: Some(("Model".into(), columns.map(str::to_owned).to_vec())),
+        rows: rows.collect(),
+        legend: None,
+        kinds: Vec::new(),
+    };
+    Block::Figure(Figure {
+        title: "An image as tokens.".into(),
+        caption: "Left: the image as it is cut. Right: what the first block receives, positions included; each patch has the colour of \
+                  its embedding's first three principal components, so that patches of like colour have like embeddings. Half the side \
+                  of a patch makes four times the tokens, and sixteen times the products of attention."
+            .into(),
+        panels: vec![Panel::Pictures(grid)],
         data: None,
     })
 }

@@ -1,5 +1,6 @@
 //! What models cost, next to one another.
 
+mod patches;
 mod query;
 
 use std::num::NonZeroUsize;
@@ -7,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use archaeo_analysis::cost::{memory, noise, times};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, FEWEST_FOR_A_MEDIAN, median};
-use archaeo_experiments::profile::{ModelCost, Profile, QueryPictures, SizeCost, growth, write};
+use archaeo_experiments::profile::{
+    ModelCost, PatchPictures, Profile, QueryPictures, SizeCost, growth, write,
+};
 use archaeo_models::{Classifier, ModelCard, NetworkSpec, check_memory};
 use archaeo_store::StoreError;
 use burn::tensor::{Device, Tensor};
@@ -128,16 +131,18 @@ impl Session {
                 not_taken,
             });
         }
+        let (patches, queries) = match out {
+            Some(folder) => self.pictures(&candidates, options, folder, &device)?,
+            None => Default::default(),
+        };
         let profile = Profile {
             environment: self.environment(),
             precision: self.precision_name().into(),
             rounds: *rounds,
             batch: batch.get(),
             models: costs,
-            queries: match out {
-                Some(folder) => self.queries(&candidates, options, folder, &device)?,
-                None => Vec::new(),
-            },
+            patches,
+            queries,
         };
         if let Some(folder) = out {
             let text = serde_json::to_string_pretty(&profile).expect("plain data");
@@ -147,27 +152,33 @@ impl Session {
         Ok(profile)
     }
 
-    /// What one patch of each transformer attends to, in pictures; with a checkpoint's own weights.
-    fn queries(
+    /// Each transformer's patches, and what one of them attends to, in pictures; with a checkpoint's own weights.
+    fn pictures(
         &self,
         candidates: &[Candidate],
         options: &ProfileOptions,
         folder: &Path,
         device: &Device,
-    ) -> Result<Vec<QueryPictures>, LabError> {
-        let mut queries = Vec::new();
+    ) -> Result<(Vec<PatchPictures>, Vec<QueryPictures>), LabError> {
+        let (mut patches, mut queries) = (Vec::new(), Vec::new());
+        let pictures = folder.join("pictures");
+        std::fs::create_dir_all(&pictures).map_err(StoreError::io("make the folder", &pictures))?;
         for (place, candidate) in candidates.iter().enumerate() {
-            if candidate.card.network.attention_layers() < query::BLOCKS {
+            let blocks = candidate.card.network.attention_layers();
+            if blocks == 0 {
                 continue;
             }
             let model = match candidate.random {
                 true => candidate.at(candidate.size(), self, device)?,
                 false => self.open_model(&ModelSource::new(&candidate.name))?.model,
             };
-            let data = options.data.as_deref();
-            queries.push(self.query_pictures(&candidate.name, place, &model, data, folder, device)?);
+            let image = self.example(&model, options.data.as_deref())?;
+            patches.extend(self.patch_pictures(&candidate.name, place, &model, &image, folder)?);
+            if blocks >= query::BLOCKS {
+                queries.push(self.query_pictures(&candidate.name, place, &model, &image, folder, device)?);
+            }
         }
-        Ok(queries)
+        Ok((patches, queries))
     }
 
     fn candidate(&self, name: &str) -> Result<Candidate, LabError> {

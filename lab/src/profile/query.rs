@@ -9,7 +9,6 @@ use archaeo_data::OpenOptions;
 use archaeo_experiments::profile::QueryPictures;
 use archaeo_models::Classifier;
 use archaeo_plot::{Grid, HeatmapStyle, Image, Upsampling, overlay, resize_bilinear, save_png};
-use archaeo_store::StoreError;
 use archaeo_training::images::{preprocess, to_tensor};
 use burn::tensor::Device;
 
@@ -33,16 +32,8 @@ const MARK: [u8; 3] = [0, 200, 255];
 const BORDER: [u8; 3] = [255, 255, 255];
 
 impl Session {
-    /// Draws the pictures of a model into `folder`, on the first image of `data`, or of Sherds.
-    pub(super) fn query_pictures(
-        &self,
-        name: &str,
-        place: usize,
-        model: &Classifier,
-        data: Option<&str>,
-        folder: &Path,
-        device: &Device,
-    ) -> Result<QueryPictures, LabError> {
+    /// The first image of `data`, or of Sherds, as a model takes it.
+    pub(super) fn example(&self, model: &Classifier, data: Option<&str>) -> Result<Image, LabError> {
         let preprocessing = &model.card().preprocessing;
         let sherds = format!(
             "sherds:size={},train=16,val=16,test=16,aligned=16,conflict=16",
@@ -50,15 +41,25 @@ impl Session {
         );
         let dataset = self.open_data(data.unwrap_or(&sherds), &OpenOptions::default())?;
         let split = dataset.split(dataset.evaluation_split())?;
-        let image = split.with_image(0, |image| preprocess(image, preprocessing))?;
+        Ok(split.with_image(0, |image| preprocess(image, preprocessing))?)
+    }
+
+    /// Draws the pictures of a model and an image, as the model takes it, into `folder`.
+    pub(super) fn query_pictures(
+        &self,
+        name: &str,
+        place: usize,
+        model: &Classifier,
+        image: &Image,
+        folder: &Path,
+        device: &Device,
+    ) -> Result<QueryPictures, LabError> {
         let keys = [0];
-        let pixels = to_tensor(std::slice::from_ref(&image), device);
+        let pixels = to_tensor(std::slice::from_ref(image), device);
         let evidence = Evidence::new(model, pixels, Keys { seed: self.seed(), images: &keys });
         let layers = query_attention(evidence.attention()?, 0, AT, BLOCKS);
 
-        let pictures = folder.join("pictures");
-        std::fs::create_dir_all(&pictures).map_err(StoreError::io("make the folder", &pictures))?;
-        let shown = resize_bilinear(&image, SIDE, SIDE)?;
+        let shown = resize_bilinear(image, SIDE, SIDE)?;
         let mut views = Vec::new();
         let mut add = |what: &str, picture: &Image| -> Result<(), LabError> {
             let path = format!("pictures/query-{place}-{what}.png");
