@@ -13,7 +13,7 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 15] = [
+const PARTS: [&str; 16] = [
     "data",
     "models",
     "trust",
