@@ -25,7 +25,7 @@ impl RolloutChoice {
     /// Refuses what no model could be asked.
     ///
     /// # Errors
-    /// A share to discard that is none.
+    /// A share to discard outside of `[0, 1)`.
     pub fn check(&self) -> Result<(), LabError> {
         let discard = match self {
             Self::Paper(options) => options.discard,

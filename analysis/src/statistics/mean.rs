@@ -48,7 +48,7 @@ pub fn mean_within(values: &[f64], [lowest, highest]: [f64; 2], level: f64) -> R
         return Err(StatisticsError::OutOfRange { what: "a value", value, allowed: "its possible range" });
     }
     let found = mean_t(values, level)?;
-    // Not `max` and `min`: an interval that there is none of stays none.
+    // Not `max` and `min`, which would replace the ends of a missing interval.
     let low = if found.low < lowest { lowest } else { found.low };
     let high = if found.high > highest { highest } else { found.high };
     Ok(Estimate { low, high, ..found })

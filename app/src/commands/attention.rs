@@ -115,7 +115,8 @@ fn strata(result: &AttentionStrata, arguments: &Attention) -> String {
         format!("{name:<9}{cells}\n")
     };
     let mut lines = format!(
-        "{model} at {} epochs of {} on the same {n} images; its head reads {read_out}; means over heads, layers are numbered from 1\n         distance: {distance_convention}\n\n",
+        "{model} at {} epochs of {} on the same {n} images; its head reads {read_out}; means over heads, layers are numbered from 1\n\
+         distance: {distance_convention}\n\n",
         strata.len(),
         arguments.subject.weights.display()
     );

@@ -156,12 +156,12 @@ fn criteria_count_only_what_a_window_allows() {
                     .filter(|key| regions[first + key] == regions[query] && tokens[first + key].is_some())
                     .collect();
                 let right = tokens[query].map(|token| token + 1);
-                let beside = keys
+                let neighbour = keys
                     .iter()
                     .position(|key| tokens[first + key] == right && (right.unwrap() % grid[1]) > 0);
                 for (place, &key) in keys.iter().enumerate() {
-                    values[query * places + key] = match (next, beside) {
-                        (true, Some(beside)) => f32::from(u8::from(place == beside)),
+                    values[query * places + key] = match (next, neighbour) {
+                        (true, Some(neighbour)) => f32::from(u8::from(place == neighbour)),
                         _ => 1.0 / keys.len() as f32,
                     };
                 }
