@@ -35,13 +35,13 @@ pub struct PatchingOptions {
 
 impl Default for PatchingOptions {
     fn default() -> Self {
-        Self { pairs: 128 }
+        Self { pairs: 384 }
     }
 }
 
 impl Options for PatchingOptions {
     fn quick() -> Self {
-        Self { pairs: 32 }
+        Self { pairs: 96 }
     }
 
     fn check(&self) -> Result<(), RecipeError> {
