@@ -79,19 +79,17 @@ impl BranchMeans {
     /// A model whose blocks are neither a transformer's nor residual ones.
     pub fn add(&mut self, model: &Classifier, images: Tensor<4>) -> Result<(), AnalysisError> {
         let batch = images.dims()[0];
-        match Blocks::record(model, images)? {
-            (Blocks::Transformer(stream), _) => {
-                for (layer, input) in stream.inputs.into_iter().enumerate() {
-                    let (after, output) =
-                        (stream.after_attention[layer].clone(), stream.outputs[layer].clone());
-                    self.sum(layer, batch, [after.clone() - input, output - after]);
-                }
+        if model.has_attention() {
+            let (stream, _) = Stream::record(model, images, Kept::Branches);
+            for (layer, input) in stream.inputs.into_iter().enumerate() {
+                let (after, output) = (stream.after_attention[layer].clone(), stream.outputs[layer].clone());
+                self.sum(layer, batch, [after.clone() - input, output - after]);
             }
-            (Blocks::Residual(addends), _) => {
-                for (block, [_, branch]) in addends.into_iter().enumerate() {
-                    self.sum(block, batch, [branch]);
-                }
-            }
+        } else {
+            block_by_block(model, images, |block, _, branch| {
+                self.sum(block, batch, [branch]);
+                Ok(())
+            })?;
         }
         self.images += batch;
         Ok(())
@@ -120,80 +118,43 @@ impl BranchMeans {
     }
 }
 
-/// What a pass left behind, of either kind of network.
-enum Blocks {
-    Transformer(Stream),
-    /// Of each block, the shortcut and the branch.
-    Residual(Vec<[Tensor<4>; 2]>),
+/// A pass over a residual network that shows what each block adds up, shortcut and branch, before the next block is computed; its
+/// logits. Feature maps are too large to keep those of all blocks.
+fn block_by_block(
+    model: &Classifier,
+    images: Tensor<4>,
+    mut visit: impl FnMut(usize, Tensor<4>, Tensor<4>) -> Result<(), AnalysisError>,
+) -> Result<Tensor<2>, AnalysisError> {
+    let refused = || AnalysisError::NoBlocks { model: model.card().name.clone() };
+    let depth = model.network.residual().ok_or_else(refused)?.depth();
+    let mut map = model.stem(images, &mut Pass::evaluate(&mut ()));
+    for block in 0..depth {
+        let [shortcut, branch] = model.addends(block, map, &mut Pass::evaluate(&mut ()));
+        map = ops::relu(shortcut.clone() + branch.clone());
+        visit(block, shortcut, branch)?;
+    }
+    Ok(model.logits_from_block(depth, map, &mut Pass::evaluate(&mut ())))
 }
 
-impl Blocks {
-    /// One pass, and its logits.
-    fn record(model: &Classifier, images: Tensor<4>) -> Result<(Self, Tensor<2>), AnalysisError> {
-        if model.has_attention() {
-            let (stream, logits) = Stream::record(model, images, Kept::Branches);
-            return Ok((Self::Transformer(stream), logits));
+/// Logits of a transformer without a branch: with its mean in its place, or with nothing.
+fn logits_without(
+    stream: &Stream,
+    model: &Classifier,
+    (layer, branch): (usize, Branch),
+    means: Option<&BranchMeans>,
+) -> Tensor<2> {
+    let (input, after) = (stream.inputs[layer].clone(), stream.after_attention[layer].clone());
+    let with_mean = |tokens: Tensor<3>, part: usize| match means {
+        Some(means) => {
+            let mean = means.of::<3>(layer, part, &tokens.device());
+            tokens + mean
         }
-        let network = model
-            .network
-            .residual()
-            .ok_or_else(|| AnalysisError::NoBlocks { model: model.card().name.clone() })?;
-        let mut map = model.stem(images, &mut Pass::evaluate(&mut ()));
-        let mut addends = Vec::with_capacity(network.depth());
-        for block in 0..network.depth() {
-            let [shortcut, branch] = model.addends(block, map, &mut Pass::evaluate(&mut ()));
-            map = ops::relu(shortcut.clone() + branch.clone());
-            addends.push([shortcut, branch]);
-        }
-        let logits = model.logits_from_block(network.depth(), map, &mut Pass::evaluate(&mut ()));
-        Ok((Self::Residual(addends), logits))
-    }
-
-    fn depth(&self) -> usize {
-        match self {
-            Self::Transformer(stream) => stream.inputs.len(),
-            Self::Residual(addends) => addends.len(),
-        }
-    }
-
-    /// Logits with a branch replaced by its mean, or by nothing.
-    fn logits_without(
-        &self,
-        model: &Classifier,
-        (layer, branch): (usize, Branch),
-        means: Option<&BranchMeans>,
-    ) -> Tensor<2> {
-        match self {
-            Self::Transformer(stream) => {
-                let input = stream.inputs[layer].clone();
-                let after = stream.after_attention[layer].clone();
-                let mean =
-                    |part: usize, device: &Device| means.map(|means| means.of::<3>(layer, part, device));
-                let [attention, mlp] = [0, 1].map(|part| mean(part, &input.device()));
-                let plus = |tokens: Tensor<3>, mean: Option<Tensor<3>>| match mean {
-                    Some(mean) => tokens + mean,
-                    None => tokens,
-                };
-                match branch {
-                    Branch::Attention => stream.logits_with(model, layer, plus(input, attention) - after),
-                    Branch::Mlp => stream.logits_after_block(model, layer, plus(after, mlp)),
-                    Branch::Layer => {
-                        stream.logits_after_block(model, layer, plus(plus(input, attention), mlp))
-                    }
-                }
-            }
-            Self::Residual(addends) => {
-                let shortcut = addends[layer][0].clone();
-                let map = match means {
-                    Some(means) => {
-                        let mean = means.of::<4>(layer, 0, &shortcut.device());
-                        shortcut + mean
-                    }
-                    None => shortcut,
-                };
-                model.logits_from_block(layer + 1, ops::relu(map), &mut Pass::evaluate(&mut ()))
-            }
-        }
+        None => tokens,
+    };
+    match branch {
+        Branch::Attention => stream.logits_with(model, layer, with_mean(input, 0) - after),
+        Branch::Mlp => stream.logits_after_block(model, layer, with_mean(after, 1)),
+        Branch::Layer => stream.logits_after_block(model, layer, with_mean(with_mean(input, 0), 1)),
     }
 }
 
@@ -212,14 +173,33 @@ pub fn ablate_branches(
     means: &BranchMeans,
     branches: &[Branch],
 ) -> Result<(Answers, Vec<AblatedBranch>), AnalysisError> {
-    let (blocks, logits) = Blocks::record(model, images)?;
-    let baseline = answers(model, logits, labels)?;
+    let asked = Branch::of_model(model, branches);
+    let means_for = |replacement| (replacement == Replacement::Mean).then_some(means);
     let mut found = Vec::new();
-    for layer in 0..blocks.depth() {
-        for branch in Branch::of_model(model, branches) {
+    if !model.has_attention() {
+        let logits = block_by_block(model, images, |layer, shortcut, _| {
+            for &branch in &asked {
+                for replacement in BRANCH_REPLACEMENTS {
+                    let sum = match means_for(replacement) {
+                        Some(means) => shortcut.clone() + means.of::<4>(layer, 0, &shortcut.device()),
+                        None => shortcut.clone(),
+                    };
+                    let pass = &mut Pass::evaluate(&mut ());
+                    let logits = model.logits_from_block(layer + 1, ops::relu(sum), pass);
+                    let answers = answers(model, logits, labels)?;
+                    found.push(AblatedBranch { layer, branch, replacement, answers });
+                }
+            }
+            Ok(())
+        })?;
+        return Ok((answers(model, logits, labels)?, found));
+    }
+    let (stream, logits) = Stream::record(model, images, Kept::Branches);
+    let baseline = answers(model, logits, labels)?;
+    for layer in 0..stream.inputs.len() {
+        for &branch in &asked {
             for replacement in BRANCH_REPLACEMENTS {
-                let means = (replacement == Replacement::Mean).then_some(means);
-                let logits = blocks.logits_without(model, (layer, branch), means);
+                let logits = logits_without(&stream, model, (layer, branch), means_for(replacement));
                 let answers = answers(model, logits, labels)?;
                 found.push(AblatedBranch { layer, branch, replacement, answers });
             }

@@ -79,7 +79,7 @@ impl<'a> Receivers<'a> {
         assert_eq!(
             own.sites.first().map(|_| own.outputs[0].dims()[0]),
             Some(donors.dims()[0]),
-            "one donor an image is needed"
+            "one donor per image is needed"
         );
         let kept = if groups.is_empty() { Kept::Heads } else { Kept::HeadsAndOutputs };
         let (other, donors) = Stream::record(model, donors, kept);
