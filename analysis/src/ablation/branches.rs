@@ -184,8 +184,8 @@ pub fn ablate_branches(
                         Some(means) => shortcut.clone() + means.of::<4>(layer, 0, &shortcut.device()),
                         None => shortcut.clone(),
                     };
-                    let pass = &mut Pass::evaluate(&mut ());
-                    let logits = model.logits_from_block(layer + 1, ops::relu(sum), pass);
+                    let map = ops::relu(sum);
+                    let logits = model.logits_from_block(layer + 1, map, &mut Pass::evaluate(&mut ()));
                     let answers = answers(model, logits, labels)?;
                     found.push(AblatedBranch { layer, branch, replacement, answers });
                 }
