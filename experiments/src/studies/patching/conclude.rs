@@ -156,7 +156,7 @@ mod tests {
     /// of it, head 1.2 as much as an unrelated image does, head 1.1 nothing, head 2.2 moves away by 0.1; tokens of layer 2 all.
     fn record(pair: usize) -> PatchingRecord {
         let noise = |stream: u64| 0.01 * standard_normal(&mut keyed_rng(5, "noise", pair as u64, stream));
-        let change = (1.0 + (pair % 5) as f64) * if pair % 2 == 0 { 1.0 } else { -1.0 };
+        let change = (1.0 + (pair % 5) as f64) * if pair.is_multiple_of(2) { 1.0 } else { -1.0 };
         let of = |own: f64, unrelated: f64, stream: u64| {
             [own * change + noise(stream), unrelated * change + noise(stream + 10)]
         };
