@@ -263,7 +263,7 @@ fn ablation_goes_beyond_single_heads_where_it_is_asked_to() {
     let all = ["--limit", "20", "--curve", "--mlp", "--layers", "--pairs", "3"];
     let result = json(trained.ask("ablate").args(all));
     let plain = json(trained.ask("ablate").args(["--limit", "20"]));
-    assert_eq!((&result["ranking"], &plain["together"]), (&plain["ranking"], &serde_json::Value::Null));
+    assert_eq!((&result["ranking"], &plain["together"]), (&plain["ranking"], &Value::Null));
     let together = &result["together"];
     assert_eq!((&together["n"], &together["chosen_on"]), (&10.into(), &10.into()));
     let curve = &together["curve"];
@@ -277,10 +277,7 @@ fn ablation_goes_beyond_single_heads_where_it_is_asked_to() {
         together["branches"].as_array().unwrap().iter().map(|of| (&of["layer"], &of["branch"])).collect();
     let expected =
         [(1, "mlp"), (1, "layer"), (2, "mlp"), (2, "layer")].map(|(layer, kind)| (layer.into(), kind.into()));
-    assert_eq!(
-        branches,
-        expected.iter().map(|(layer, kind)| (layer, kind)).collect::<Vec<(&serde_json::Value, _)>>()
-    );
+    assert_eq!(branches, expected.iter().map(|(layer, kind)| (layer, kind)).collect::<Vec<(&Value, _)>>());
     assert_eq!(together["pairs"].as_array().unwrap().len(), 3);
     assert_eq!(json(trained.ask("ablate").args(all).args(["--batch-size", "3"])), result);
 
