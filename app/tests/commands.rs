@@ -193,6 +193,55 @@ fn attention_has_intervals_classes_and_another_checkpoint() {
     assert_eq!(head["distance"]["difference"]["value"], 0.0);
     assert_eq!((&head["entropy"]["adjusted"], &head["map_divergence"]["value"]), (&1.0.into(), &0.0.into()));
     assert!(head["between_images"]["value"].as_f64().unwrap() > 0.0);
+    assert!(same.get("pictures").is_none(), "nothing is written where no folder is given");
+    let figures = trained.path("against");
+    let said = stdout(ask().args(["--limit", "8", "--out"]).arg(&figures).arg("--against").arg(own));
+    for name in ["against-maps.png", "against-maps.svg", "against-heads.png", "against-heads.svg"] {
+        assert!(figures.join(name).is_file() && said.contains(name), "{name}: {said}");
+    }
+    let svg = std::fs::read_to_string(figures.join("against-maps.svg")).unwrap();
+    // Two images, before and after: two layers and rollout.
+    assert_eq!(svg.matches(">layer 2</text>").count(), 4);
+    assert_eq!(svg.matches(">rollout</text>").count(), 4);
+    assert!(fail(ask().arg("--out").arg(&figures)).contains("--against"));
+}
+
+#[test]
+fn strata_are_the_epochs_that_a_training_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut training = archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--set"]);
+    succeed(training.args(["keep_checkpoints=[1]", "--out"]).arg(&run));
+    let ask = |weights: &Path| {
+        let mut asked = archaeo(["attention", "--data", SHERDS, "--limit", "12", "--weights"]);
+        asked.arg(weights);
+        asked
+    };
+    let figures = folder.path().join("figures");
+    let found = json(ask(&run).args(["--strata", "--out"]).arg(&figures));
+    assert_eq!((&found["n"], &found["layers"]), (&12.into(), &value!([1, 2])));
+    let strata = found["strata"].as_array().unwrap();
+    assert_eq!(strata.iter().map(|of| of["epoch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    // Each is what the same question says of that checkpoint alone.
+    for stratum in strata {
+        assert!(stratum["validation_accuracy"].as_f64().unwrap() >= 0.0);
+        let alone = json(&mut ask(Path::new(stratum["weights"].as_str().unwrap())));
+        for name in ["attention_distance", "attention_entropy", "class_token_mass"] {
+            assert_eq!(stratum[name], alone[name], "{name}");
+        }
+    }
+    assert_ne!(strata[0]["attention_entropy"], strata[1]["attention_entropy"]);
+    for ending in ["png", "svg"] {
+        assert!(figures.join("strata").with_extension(ending).is_file());
+    }
+    let svg = std::fs::read_to_string(figures.join("strata.svg")).unwrap();
+    assert_eq!((svg.matches(">epoch 1</text>").count(), svg.matches(">epoch 2</text>").count()), (2, 2));
+    let said = stdout(ask(&run).arg("--strata"));
+    assert!(said.contains("at 2 epochs of") && said.contains("weight on the class token"), "{said}");
+
+    let plain = train();
+    let refused = fail(ask(plain.weights.parent().unwrap()).arg("--strata"));
+    assert!(refused.contains("keep_checkpoints = [1, 2, 5]"), "{refused}");
 }
 
 #[test]
@@ -362,4 +411,41 @@ fn help_names_every_command_and_gives_examples() {
             assert!(own.contains(option), "{command} --help lacks {option}");
         }
     }
+}
+
+#[test]
+fn a_profile_counts_as_models_show_does_and_times_every_size_that_a_model_takes() {
+    let trained = train();
+    let page = trained.path("cost");
+    let mut asked = archaeo(["profile", "vit_micro", "resnet_micro", "--image-sizes", "64,16,32,50"]);
+    asked
+        .args(["--rounds", "6", "--batch-size", "2", "--data", SHERDS, "--out"])
+        .arg(&page)
+        .arg(&trained.weights);
+    let profile = json(&mut asked);
+    let [vit, resnet, own] = [0, 1, 2].map(|place| profile["models"][place].clone());
+    assert_eq!(vit["multiply_adds"], json(&mut archaeo(["models", "show", "vit_micro"]))["multiply_adds"]);
+    assert_eq!((&vit["tokens"], &resnet["tokens"]), (&value!(65), &Value::Null));
+    let sizes = |model: &Value| -> Vec<u64> {
+        model["sizes"].as_array().unwrap().iter().map(|size| size["image_size"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((sizes(&vit), sizes(&resnet)), (vec![16, 32, 64], vec![16, 32, 50, 64]));
+    assert!(vit["not_taken"][0][1].as_str().unwrap().contains("do not tile an image of 50 px"));
+    // Depth 4, width 96: 2 n² d in each layer.
+    assert_eq!(vit["sizes"][2]["attention_multiply_adds"], 4 * 2 * 257 * 257 * 96);
+    for size in vit["sizes"].as_array().unwrap() {
+        let latency = &size["latency"];
+        let [low, value, high] = ["low", "value", "high"].map(|key| latency[key].as_f64().unwrap());
+        assert!(0.0 < low && low <= value && value <= high, "{latency}");
+        assert!(size["memory"].as_u64().unwrap() > 3 * 4 * 16 * 16, "{size}");
+    }
+    assert!(vit["sizes"][2]["memory"].as_u64() > vit["sizes"][0]["memory"].as_u64());
+    assert_eq!((&vit["accuracy"], &vit["random_weights"]), (&Value::Null, &value!(true)));
+    assert_eq!((&own["random_weights"], &own["accuracy"]["n"]), (&value!(false), &value!(70)));
+    for file in ["report.html", "report.md", "profile.json"] {
+        assert!(page.join(file).is_file(), "{file}");
+    }
+    let refused = fail(&mut archaeo(["profile", "vit_micro", "--rounds", "3"]));
+    assert!(refused.contains("--rounds 3 is too few") && refused.contains("give 6 or more"), "{refused}");
+    assert!(fail(&mut archaeo(["profile", "vit_nano"])).contains("no model is called `vit_nano`"));
 }

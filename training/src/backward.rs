@@ -25,6 +25,8 @@ pub struct Student<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) model: &'a Classifier,
     pub(super) step: &'a mut TrainingStep,
+    /// The features of the batch, where the backbone is frozen and they are known: `[batch, feature_dim]`.
+    pub(super) features: Option<Tensor<2>>,
 }
 
 impl Student<'_> {
@@ -38,13 +40,17 @@ impl Student<'_> {
         self.step
     }
 
-    /// Computes the gradients of `loss`, a function of the logits, on images with values in [0, 1].
+    /// Computes the gradients of `loss`, a function of the logits, on images with values in [0, 1]. A student that knows the features
+    /// of its batch looks at no image.
     ///
     /// # Shapes
     /// `images`: `[views · batch, 3, height, width]`, with several views of each image, one view after the other, each with its
     /// own dropout; `loss` takes `[views · batch, classes]` to `[1]`
     pub fn learn_from_logits(self, images: Tensor<4>, loss: impl FnOnce(Tensor<2>) -> Tensor<1>) -> Share {
-        let Self { recipe, model, step } = self;
+        let Self { recipe, model, step, features } = self;
+        if let Some(features) = features {
+            return Self { recipe, model, step, features: None }.learn(|model, _| loss(model.head(features)));
+        }
         let batch = step.images.clone();
         let views = (images.dims()[0] / batch.len().max(1)) as u64;
         step.images.extend((1..views).flat_map(|view| batch.iter().map(move |image| image + view * VIEW)));
@@ -54,7 +60,7 @@ impl Student<'_> {
             let (loss, parts) = model.backward_by_block(images, step, share);
             return Share::new(model, loss, parts);
         }
-        Self { recipe, model, step }
+        Self { recipe, model, step, features }
             .learn(|model, step| loss(model.logits(images, &mut Pass::train(&mut (), step))))
     }
 
@@ -64,7 +70,7 @@ impl Student<'_> {
     /// # Shapes
     /// `loss` gives `[1]`
     pub fn learn(self, loss: impl FnOnce(&Classifier, &mut TrainingStep) -> Tensor<1>) -> Share {
-        let Self { recipe, model, step } = self;
+        let Self { recipe, model, step, .. } = self;
         let loss = loss(model, step) / recipe.accumulation as f64;
         let gradients = loss.backward();
         Share::new(model, loss.inner(), vec![gradients])

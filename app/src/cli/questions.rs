@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use archaeo_experiments::findings::HeadPlace;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::rollout::Rollout;
 use super::{SOURCES, Subject};
 use crate::choices;
 
@@ -47,6 +48,8 @@ The model needs no head that classifies.
 Examples:
   archaeo attention --weights vit.safetensors --limit 128
   archaeo attention --weights vit.safetensors --layer 1,2
+  archaeo attention --weights before.safetensors --against after.safetensors --out figures
+  archaeo attention --weights runs/vit --strata --out figures
   archaeo attention --weights vit.safetensors --data scans/ --export heads.npz"))]
 pub struct Attention {
     /// Layers to show, counted from 1 [default: all]
@@ -72,29 +75,9 @@ pub struct Attention {
         long_help = "Heatmaps in the export; those that depend on a class explain the predicted one."
     )]
     pub methods: Vec<String>,
-    /// How heads are fused in the rollout
-    #[arg(long, value_enum, default_value_t = Fusion::Mean, help_heading = "Attention")]
-    pub fusion: Fusion,
-    /// Share of the smallest weights of each row that the rollout discards
-    #[arg(
-        long,
-        hide_short_help = true,
-        value_name = "RATIO",
-        default_value_t = 0.0,
-        help_heading = "Attention"
-    )]
-    pub discard: f64,
-    /// First layer whose attention counts in the rollout, from 1
-    #[arg(
-        long,
-        hide_short_help = true,
-        value_name = "N",
-        default_value_t = 1,
-        value_parser = from_one,
-        allow_hyphen_values = true,
-        help_heading = "Attention"
-    )]
-    pub start_layer: usize,
+    /// How rollout treats the layers.
+    #[command(flatten)]
+    pub rollout: Rollout,
     /// Keep the class token's column in the attention distance, without renormalising the rows
     #[arg(long, hide_short_help = true, help_heading = "Attention")]
     pub raw: bool,
@@ -115,12 +98,33 @@ pub struct Attention {
     #[arg(
         long,
         value_name = "WEIGHTS",
+        group = "compared",
         help_heading = "Attention",
-        conflicts_with_all = ["layer", "methods", "fusion", "discard", "by_class", "registers_test", "export"],
+        conflicts_with_all = ["layer", "methods", "fusion", "discard", "start_layer", "implementation", "by_class", "registers_test", "export"],
         long_help = "Another checkpoint of the same architecture, such as after fine-tuning: the change of every head's distance, entropy \
                      and map on the same images, with paired intervals and p-values adjusted for all heads (Benjamini-Hochberg)."
     )]
     pub against: Option<PathBuf>,
+    /// Attention at each epoch that a training kept; --weights is its run folder
+    #[arg(
+        long,
+        group = "compared",
+        help_heading = "Attention",
+        conflicts_with_all = ["layer", "methods", "fusion", "discard", "start_layer", "implementation", "by_class", "registers_test", "export"],
+        long_help = "Attention at each epoch that a training kept (keep_checkpoints = [1, 5, 20] in its recipe), on the same images: distance, \
+                     entropy and weight on prefix tokens, layer by layer; --weights is the run folder."
+    )]
+    pub strata: bool,
+    /// Folder for the figures of --against and --strata
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "compared",
+        help_heading = "Output",
+        long_help = "Folder for figures, each as PNG and as SVG: with --against, the maps of two images side by side (against-maps) and how far \
+                     the map of every head moved (against-heads); with --strata, the maps of two images epoch by epoch (strata)."
+    )]
+    pub out: Option<PathBuf>,
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
@@ -133,17 +137,6 @@ pub(super) fn from_one(text: &str) -> Result<usize, String> {
         Ok(number) => Ok(number),
         Err(_) => Err("it is not the number of a layer, such as 1".into()),
     }
-}
-
-/// How the heads of a layer become one matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Fusion {
-    /// Mean over heads.
-    Mean,
-    /// Largest over heads.
-    Max,
-    /// Smallest over heads.
-    Min,
 }
 
 /// Arguments of `attack`.

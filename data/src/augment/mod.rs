@@ -146,6 +146,23 @@ impl AugmentConfig {
         )
     }
 
+    /// Number of different images that an image becomes over all epochs: 1 without augmentation, 2 with mirroring alone. `None`
+    /// where no two epochs are alike.
+    pub fn variants(&self) -> Option<usize> {
+        let endless = self.random_resized_crop.is_some()
+            || self.pad_crop > 0
+            || self.rand_augment.is_some()
+            || self.color_jitter > 0.0
+            || self.erasing.is_some()
+            || self.mixes();
+        (!endless).then_some(if self.flip > 0.0 { 2 } else { 1 })
+    }
+
+    /// Whether the image of this key is mirrored.
+    pub fn mirrors(&self, key: AugmentKey) -> bool {
+        self.flip > 0.0 && key.rng("augment/flip").chance(self.flip)
+    }
+
     /// Whether images of a batch are blended with each other.
     pub fn mixes(&self) -> bool {
         (self.mixup > 0.0 || self.cutmix > 0.0) && self.mix_probability > 0.0
@@ -183,7 +200,7 @@ pub fn augment(image: &Image, config: &AugmentConfig, size: usize, key: AugmentK
     if config.pad_crop > 0 {
         result = crop::pad(&result, config.pad_crop, &mut key.rng("augment/pad"));
     }
-    if config.flip > 0.0 && key.rng("augment/flip").chance(config.flip) {
+    if config.mirrors(key) {
         crop::flip(&mut result);
     }
     if let Some(policy) = &config.rand_augment {
@@ -196,6 +213,12 @@ pub fn augment(image: &Image, config: &AugmentConfig, size: usize, key: AugmentK
         erasing.apply(&mut result, &mut key.rng("augment/erase"));
     }
     result
+}
+
+/// `image` with left and right exchanged.
+pub fn mirrored(mut image: Image) -> Image {
+    crop::flip(&mut image);
+    image
 }
 
 #[cfg(test)]

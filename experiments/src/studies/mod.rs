@@ -10,6 +10,7 @@ mod comparisons;
 mod errors;
 pub(crate) mod explained;
 mod faithfulness;
+pub mod features;
 mod heads;
 mod localisation;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use causal::{CausalOptions, CausalStudy};
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
 pub use errors::ErrorsStudy;
 pub use faithfulness::{FaithfulnessOptions, FaithfulnessStudy};
+pub use features::{FeaturesOptions, FeaturesStudy};
 pub use heads::{HeadsOptions, HeadsStudy};
 pub use localisation::LocalisationStudy;
 pub use patching::{PatchingOptions, PatchingStudy};
@@ -46,6 +48,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<SeedsStudy>(),
     study::<AttentionStudy>(),
     study::<AtlasStudy>(),
+    study::<FeaturesStudy>(),
     study::<ComparisonsStudy>(),
     study::<HeadsStudy>(),
     study::<PatchingStudy>(),
@@ -67,6 +70,7 @@ pub mod findings {
     pub use super::comparisons::findings::*;
     pub use super::errors::findings::*;
     pub use super::faithfulness::findings::*;
+    pub use super::features::findings::*;
     pub use super::heads::findings::*;
     pub use super::localisation::findings::*;
     pub use super::patching::findings::*;

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::cross_entropy::CROSS_ENTROPY;
 use super::{Begun, ObjectiveKind, all, by_id};
 use crate::recipe_file::{from_table, unknown_choice, unknown_key};
 use crate::{Job, RecipeError};
@@ -74,6 +75,12 @@ impl ObjectiveChoice {
     /// The first of these.
     pub fn check(&self) -> Result<(), RecipeError> {
         (self.kind()?.check)(&self.options)
+    }
+
+    /// Whether a step needs the features and targets of its images and nothing else of them, so that a frozen backbone need not see
+    /// them again.
+    pub(crate) fn needs_targets_alone(&self) -> bool {
+        self.id == CROSS_ENTROPY.id
     }
 
     /// The objective of a training.

@@ -80,7 +80,7 @@ fn learned(objective: &dyn Objective, recipe: &Recipe) -> Learned {
     let mut step = TrainingStep::new(recipe.seed, 11, vec![5, 0, 2, 7]);
     let device = Device::flex().autodiff();
     let examples = Examples::new(&batch, targets(), &Noise, 0, &device);
-    let student = Student { recipe, model: &model, step: &mut step };
+    let student = Student { recipe, model: &model, step: &mut step, features: None };
     let share = share_of(objective, student, examples).unwrap();
     let bits = |(name, values): (&str, &[f32])| {
         (name.to_owned(), values.iter().map(|value| value.to_bits()).collect())

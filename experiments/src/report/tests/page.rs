@@ -12,8 +12,8 @@ use super::{claims, html, markdown};
 use crate::findings::{Investigation, LayerAttention, PatchedHead};
 use crate::studies::*;
 
-/// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts and data.
-const PICTURES: usize = 50 * 3 + 9 * 3 + 4 * 2 * 3 + (1 + 6 * 4) + 2 * 2 + 6 + (1 + 2 * 5) + 6 * 4;
+/// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts, data and features.
+const PICTURES: usize = 50 * 3 + 9 * 3 + 4 * 2 * 3 + (1 + 6 * 4) + 2 * 2 + 6 + (1 + 2 * 5) + 6 * 4 + 2 * 6;
 
 /// Elements that have no end tag in HTML.
 const VOID: [&str; 5] = ["meta", "img", "input", "br", "hr"];
