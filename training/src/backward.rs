@@ -29,6 +29,8 @@ pub struct Student<'a> {
     pub(super) step: &'a mut TrainingStep,
     /// The objective's own parameters.
     pub(super) own: Option<&'a dyn OwnParameters>,
+    /// The features of the batch, where the backbone is frozen and they are known: `[batch, feature_dim]`.
+    pub(super) features: Option<Tensor<2>>,
 }
 
 impl Student<'_> {
@@ -42,7 +44,8 @@ impl Student<'_> {
         self.step
     }
 
-    /// Computes the gradients of `loss`, a function of the logits, on images with values in [0, 1].
+    /// Computes the gradients of `loss`, a function of the logits, on images with values in [0, 1]. A student that knows the features
+    /// of its batch looks at no image.
     ///
     /// # Shapes
     /// `images`: `[views · batch, 3, height, width]`, with several views of each image, one view after the other, each with its
@@ -60,6 +63,9 @@ impl Student<'_> {
         images: Tensor<4>,
         loss: impl FnOnce(&Classifier, Tensor<2>) -> Tensor<1>,
     ) -> Share {
+        if let Some(features) = self.features.take() {
+            return self.learn(|model, _| loss(model, features));
+        }
         self.identify_views(images.dims()[0]);
         if self.recipe.gradient_checkpointing {
             let Self { recipe, model, step, .. } = &mut self;

@@ -14,6 +14,7 @@ use super::{Recipe, TrainError};
 use crate::EpochRecord;
 use crate::events::{self, Happening};
 use crate::objective::{Objective, OwnParameters};
+use crate::transfer::scales;
 
 /// Key of the metadata entry that holds a [`Progress`], as TOML: its floats read back exactly, which serde_json does only with a
 /// feature.
@@ -100,7 +101,8 @@ impl Training {
     /// State before the first step.
     pub fn begin(recipe: &Recipe, model: Classifier) -> Self {
         Self {
-            optimizer: Optimizer::new(recipe.optimizer.clone(), recipe.weight_decay),
+            optimizer: Optimizer::new(recipe.optimizer.clone(), recipe.weight_decay)
+                .with_scales(scales(recipe, &model)),
             average: recipe.ema_decay.map(|decay| WeightAverage::new(decay, &model)),
             progress: Progress::default(),
             model: Some(model),

@@ -24,9 +24,17 @@ impl ImageSource for Mirrored {
         self.0.label(index)
     }
 
+    fn variants(&self) -> Option<usize> {
+        Some(2)
+    }
+
+    fn variant(&self, index: usize, epoch: u64) -> usize {
+        usize::from(keyed_rng(3, "mirror", index as u64, epoch).chance(0.5))
+    }
+
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
         let image = self.0.image(index, 0)?;
-        if keyed_rng(3, "mirror", index as u64, epoch).chance(0.5) {
+        if self.variant(index, epoch) == 0 {
             return Ok(image);
         }
         let rows = image.pixels().chunks_exact(24);

@@ -155,12 +155,22 @@ impl AugmentConfig {
         )
     }
 
-    /// Number of pictures that an image can become, where these are few: itself, and its mirror image. `None` where every epoch
-    /// has another one, or images are blended.
-    pub fn views(&self) -> Option<usize> {
-        let fixed = Self { flip: 0.0, mixup: 0.0, cutmix: 0.0, ..self.clone() }
-            == Self { mix_probability: self.mix_probability, mix_switch: self.mix_switch, ..Self::default() };
-        (fixed && !self.mixes()).then_some(if self.flip > 0.0 { 2 } else { 1 })
+    /// Number of different images that an image becomes over all epochs: 1 without augmentation, 2 with mirroring alone. `None`
+    /// where no two epochs are alike.
+    pub fn variants(&self) -> Option<usize> {
+        let endless = self.random_resized_crop.is_some()
+            || self.pad_crop > 0
+            || self.rand_augment.is_some()
+            || self.color_jitter > 0.0
+            || self.grayscale > 0.0
+            || self.erasing.is_some()
+            || self.mixes();
+        (!endless).then_some(if self.flip > 0.0 { 2 } else { 1 })
+    }
+
+    /// Whether the image of this key is mirrored.
+    pub fn mirrors(&self, key: AugmentKey) -> bool {
+        self.flip > 0.0 && key.rng("augment/flip").chance(self.flip)
     }
 
     /// Whether images of a batch are blended with each other.
@@ -200,7 +210,7 @@ pub fn augment(image: &Image, config: &AugmentConfig, size: usize, key: AugmentK
     if config.pad_crop > 0 {
         result = crop::pad(&result, config.pad_crop, &mut key.rng("augment/pad"));
     }
-    if config.flip > 0.0 && key.rng("augment/flip").chance(config.flip) {
+    if config.mirrors(key) {
         crop::flip(&mut result);
     }
     if let Some(policy) = &config.rand_augment {
@@ -216,6 +226,12 @@ pub fn augment(image: &Image, config: &AugmentConfig, size: usize, key: AugmentK
         erasing.apply(&mut result, &mut key.rng("augment/erase"));
     }
     result
+}
+
+/// `image` with left and right exchanged.
+pub fn mirrored(mut image: Image) -> Image {
+    crop::flip(&mut image);
+    image
 }
 
 #[cfg(test)]

@@ -251,11 +251,11 @@ fn colour_is_removed_as_often_as_is_asked_for() {
     assert!(!grey(&image) && (250..350).contains(&count), "{count} of 1000");
     assert!(AugmentConfig { grayscale: 1.5, ..config.clone() }.check().is_err());
     assert_eq!(
-        (config.views(), AugmentConfig { flip: 0.5, ..AugmentConfig::default() }.views()),
+        (config.variants(), AugmentConfig { flip: 0.5, ..AugmentConfig::default() }.variants()),
         (None, Some(2))
     );
-    assert_eq!(AugmentConfig::default().views(), Some(1));
-    assert_eq!(AugmentConfig { mixup: 0.2, ..AugmentConfig::default() }.views(), None);
+    assert_eq!(AugmentConfig::default().variants(), Some(1));
+    assert_eq!(AugmentConfig { mixup: 0.2, ..AugmentConfig::default() }.variants(), None);
 }
 
 #[test]

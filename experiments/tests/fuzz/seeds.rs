@@ -274,6 +274,7 @@ pub fn event_log() -> Vec<u8> {
         validation_loss: 2.5,
         validation_accuracy: 0.125,
         images_per_second: 1000.0,
+        waiting: None,
         seconds: 0.5,
     };
     let start = Start {
