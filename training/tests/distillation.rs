@@ -48,12 +48,16 @@ fn distil(recipe: &Recipe, folder: &Path, observer: &mut dyn Observer) -> Result
     let (data, environment) = identity();
     let folder = recipe.runs()[0].open(folder, &data, &environment)?;
     let (images, validation) = (Mirrored(Halves { count: 200, seed: 1 }), Halves { count: 60, seed: 2 });
-    let device = Device::flex();
-    let classes = &data.classes;
-    train(
-        &Job { recipe, classes, images: &images, validation: &validation, folder: &folder, device: &device },
-        observer,
-    )
+    let job = Job {
+        recipe,
+        classes: &data.classes,
+        images: &images,
+        validation: &validation,
+        transfer: None,
+        folder: &folder,
+        device: &Device::flex(),
+    };
+    train(&job, observer)
 }
 
 /// A ViT taught by the model in `teacher`.
