@@ -179,6 +179,10 @@ pub struct TrainingBar {
 }
 
 impl Observer for TrainingBar {
+    fn note(&mut self, text: &str) {
+        talk::note(text);
+    }
+
     fn features(&mut self, done: usize, total: usize) {
         let bar = self.bar.get_or_insert_with(|| {
             let bar = show(&format!("features for {}", self.title), Some((total as u64, Unit::Images)));
@@ -189,10 +193,6 @@ impl Observer for TrainingBar {
         if done == total {
             self.bar = None;
         }
-    }
-
-    fn note(&mut self, text: &str) {
-        talk::note(text);
     }
 
     fn step(&mut self, report: &StepReport) {

@@ -27,10 +27,10 @@ pub struct Student<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) model: &'a Classifier,
     pub(super) step: &'a mut TrainingStep,
-    /// The features of the batch, where the backbone is frozen and they are known: `[batch, feature_dim]`.
-    pub(super) features: Option<Tensor<2>>,
     /// The objective's own parameters.
     pub(super) own: Option<&'a dyn OwnParameters>,
+    /// The features of the batch, where the backbone is frozen and they are known: `[batch, feature_dim]`.
+    pub(super) features: Option<Tensor<2>>,
 }
 
 impl Student<'_> {

@@ -103,9 +103,9 @@ pub(super) fn train_epoch<'scope>(
         let mut step = TrainingStep::new(recipe.seed, training.progress.step, identities);
         let targets = Tensor::from_data(targets, &device);
         let examples = Examples::new(&batch, targets, images, epoch as u64, &device);
-        let features = features.transpose()?;
+        let (own_parameters, features) = (objective.own(), features.transpose()?);
         let student =
-            Student { recipe, model: training.model(), step: &mut step, features, own: objective.own() };
+            Student { recipe, model: training.model(), step: &mut step, own: own_parameters, features };
         let share = share_of(objective, student, examples)?;
         loss += share.loss;
         gradients.add(share.gradients);

@@ -33,11 +33,6 @@ pub trait ImageSource: Sync {
     /// An image that cannot be decoded.
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError>;
 
-    /// What image `index` shows, in words; `None` where nobody has said it.
-    fn caption(&self, _index: usize) -> Option<String> {
-        None
-    }
-
     /// Number of different images that [`ImageSource::image`] returns for one index over all epochs; `None` where no two epochs
     /// are alike, or nobody counts.
     fn variants(&self) -> Option<usize> {
@@ -55,6 +50,11 @@ pub trait ImageSource: Sync {
     /// As [`ImageSource::image`].
     fn all_variants(&self, index: usize) -> Result<Vec<Image>, DataError> {
         Ok(vec![self.image(index, 0)?])
+    }
+
+    /// What image `index` shows, in words; `None` where nobody has said it.
+    fn caption(&self, _index: usize) -> Option<String> {
+        None
     }
 }
 

@@ -135,6 +135,14 @@ pub enum TrainError {
     /// A folder of a single run, where several are expected.
     #[error("{} holds a single run; give --out another folder for several seeds", .0.display())]
     SingleRun(PathBuf),
+    /// A teacher that cannot teach.
+    #[error("the teacher {} {reason}", path.display())]
+    Teacher {
+        /// Its weights, as the recipe names them.
+        path: PathBuf,
+        /// The rest of the sentence.
+        reason: String,
+    },
     /// A folder of several runs, where one is expected.
     #[error("{} holds several runs; give the folder of one of them, such as {}", .0.display(), .0.join("run-0").display())]
     SeveralRuns(PathBuf),
@@ -144,14 +152,6 @@ pub enum TrainError {
         .0.display()
     )]
     NoStrata(PathBuf),
-    /// A teacher that cannot teach.
-    #[error("the teacher {} {reason}", path.display())]
-    Teacher {
-        /// Its weights, as the recipe names them.
-        path: PathBuf,
-        /// The rest of the sentence.
-        reason: String,
-    },
     /// Not enough images.
     #[error("the {split} split holds {found} images, but at least {needed} are needed; {remedy}")]
     TooFewImages {
@@ -220,11 +220,11 @@ pub struct StepReport {
 
 /// Follows a training, and may stop it.
 pub trait Observer {
-    /// Called while the features of a frozen backbone are computed, before the first step: images done, of this many.
-    fn features(&mut self, _done: usize, _total: usize) {}
-
     /// Called at the start with what the objective decided, a sentence without a full stop.
     fn note(&mut self, _text: &str) {}
+
+    /// Called while the features of a frozen backbone are computed, before the first step: images done, of this many.
+    fn features(&mut self, _done: usize, _total: usize) {}
 
     /// Called after every optimiser step.
     fn step(&mut self, _report: &StepReport) {}
@@ -286,7 +286,7 @@ fn train_within<'scope>(
         (None, None) => recipe.build(job.classes, &job.device.clone().autodiff())?,
         (None, Some(init)) => return Err(TrainError::NotRead(init.clone())),
     };
-    let mut objective = recipe.objective.begin(job)?;
+    let mut objective = recipe.objective.begin(job, &fresh)?;
     let training = match checkpoint.exists() {
         true => Training::resume(recipe, fresh, &mut *objective, &checkpoint, &folder.file(LOG))?,
         false => Training::begin(recipe, fresh),

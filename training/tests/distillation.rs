@@ -24,9 +24,17 @@ impl ImageSource for Mirrored {
         self.0.label(index)
     }
 
+    fn variants(&self) -> Option<usize> {
+        Some(2)
+    }
+
+    fn variant(&self, index: usize, epoch: u64) -> usize {
+        usize::from(keyed_rng(3, "mirror", index as u64, epoch).chance(0.5))
+    }
+
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
         let image = self.0.image(index, 0)?;
-        if keyed_rng(3, "mirror", index as u64, epoch).chance(0.5) {
+        if self.variant(index, epoch) == 0 {
             return Ok(image);
         }
         let rows = image.pixels().chunks_exact(24);
@@ -40,12 +48,16 @@ fn distil(recipe: &Recipe, folder: &Path, observer: &mut dyn Observer) -> Result
     let (data, environment) = identity();
     let folder = recipe.runs()[0].open(folder, &data, &environment)?;
     let (images, validation) = (Mirrored(Halves { count: 200, seed: 1 }), Halves { count: 60, seed: 2 });
-    let device = Device::flex();
-    let classes = &data.classes;
-    train(
-        &Job { recipe, classes, images: &images, validation: &validation, folder: &folder, device: &device },
-        observer,
-    )
+    let job = Job {
+        recipe,
+        classes: &data.classes,
+        images: &images,
+        validation: &validation,
+        transfer: None,
+        folder: &folder,
+        device: &Device::flex(),
+    };
+    train(&job, observer)
 }
 
 /// A ViT taught by the model in `teacher`.

@@ -72,16 +72,21 @@ fn run(
     let (mut data, environment) = identity();
     data.classes = sherds.classes.clone();
     let folder = recipe.runs()[0].open(folder, &data, &environment)?;
+    let plain = Preprocessing::plain(recipe.image_size);
     let split = sherds.split("train")?;
-    let images =
-        Augmented { split, augment: &recipe.augment, image_size: recipe.image_size, seed: recipe.seed };
-    let (images, plain) = (Relabelled(images, shift), Preprocessing::plain(recipe.image_size));
+    let images = Augmented { split, augment: &recipe.augment, preprocessing: &plain, seed: recipe.seed };
+    let images = Relabelled(images, shift);
     let validation = Preprocessed { split: sherds.split("val")?, preprocessing: &plain };
-    let (classes, device) = (&sherds.classes, &Device::flex());
-    train(
-        &Job { recipe, classes, images: &images, validation: &validation, folder: &folder, device },
-        observer,
-    )
+    let job = Job {
+        recipe,
+        classes: &sherds.classes,
+        images: &images,
+        validation: &validation,
+        transfer: None,
+        folder: &folder,
+        device: &Device::flex(),
+    };
+    train(&job, observer)
 }
 
 fn finish(recipe: &Recipe, sherds: &Dataset, shift: usize, folder: &Path) -> Trained {

@@ -132,7 +132,7 @@ mod tests {
             .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
             .collect();
         files.sort();
-        assert_eq!(files, BUILT_IN.iter().map(|config| config.name).collect::<Vec<_>>());
+        assert!(files.iter().eq(BUILT_IN.iter().map(|config| config.name)), "{files:?}");
         assert_eq!(BUILT_IN[7].name, "excavate");
     }
 

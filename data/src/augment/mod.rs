@@ -158,9 +158,14 @@ impl AugmentConfig {
     /// Number of different images that an image becomes over all epochs: 1 without augmentation, 2 with mirroring alone. `None`
     /// where no two epochs are alike.
     pub fn variants(&self) -> Option<usize> {
-        let fixed = Self { flip: 0.0, mixup: 0.0, cutmix: 0.0, ..self.clone() }
-            == Self { mix_probability: self.mix_probability, mix_switch: self.mix_switch, ..Self::default() };
-        (fixed && !self.mixes()).then_some(if self.flip > 0.0 { 2 } else { 1 })
+        let endless = self.random_resized_crop.is_some()
+            || self.pad_crop > 0
+            || self.rand_augment.is_some()
+            || self.color_jitter > 0.0
+            || self.grayscale > 0.0
+            || self.erasing.is_some()
+            || self.mixes();
+        (!endless).then_some(if self.flip > 0.0 { 2 } else { 1 })
     }
 
     /// Whether the image of this key is mirrored.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use archaeo_models::Classifier;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -82,12 +83,6 @@ impl ObjectiveChoice {
         (self.kind()?.check)(&self.options)
     }
 
-    /// Whether a step needs the features and targets of its images and nothing else of them, so that a frozen backbone need not see
-    /// them again.
-    pub(crate) fn needs_targets_alone(&self) -> bool {
-        self.id == CROSS_ENTROPY.id
-    }
-
     /// Asks `find` for the files of all weights that the options name. They do not become part of the recipe, so that a run can be
     /// resumed where they are in another place.
     ///
@@ -107,12 +102,18 @@ impl ObjectiveChoice {
         self.found.get(name).cloned().unwrap_or_else(|| name.into())
     }
 
-    /// The objective of a training.
+    /// Whether a step needs the features and targets of its images and nothing else of them, so that a frozen backbone need not see
+    /// them again.
+    pub(crate) fn needs_targets_alone(&self) -> bool {
+        self.id == CROSS_ENTROPY.id
+    }
+
+    /// The objective of a training of `model`.
     ///
     /// # Errors
     /// As [`ObjectiveChoice::check`], and what the objective needs and cannot have, such as a teacher's weights.
-    pub(crate) fn begin(&self, job: &Job) -> Begun {
-        (self.kind()?.begin)(&self.options, job)
+    pub(crate) fn begin(&self, job: &Job, model: &Classifier) -> Begun {
+        (self.kind()?.begin)(&self.options, job, model)
     }
 }
 

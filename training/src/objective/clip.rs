@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use archaeo_models::{
-    AttentionSite, Block, BlockConfig, FeedForward, LayerNorm, Linear, Pass, PrefixTokens, ReadOut,
+    AttentionSite, Block, BlockConfig, Classifier, FeedForward, LayerNorm, Linear, Pass, PrefixTokens,
+    ReadOut,
 };
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -209,7 +210,7 @@ struct Clip {
     guessing: f64,
 }
 
-fn begin(table: &Table, job: &Job) -> Begun {
+fn begin(table: &Table, job: &Job, model: &Classifier) -> Begun {
     let options = Options::read(table)?;
     let recipe = job.recipe;
     refuse_mixing("clip", job)?;
@@ -222,8 +223,7 @@ fn begin(table: &Table, job: &Job) -> Begun {
         .into());
     }
     let device = job.device.clone().autodiff();
-    let features = recipe.build(job.classes, &device)?.feature_dim();
-    let towers = Own::new(Towers::new(features, &captions, options, &device), recipe);
+    let towers = Own::new(Towers::new(model.feature_dim(), &captions, options, &device), recipe);
     Ok(Box::new(Clip { captions, towers, guessing: (recipe.batch_size as f64).ln() }))
 }
 

@@ -12,7 +12,7 @@ pub(super) static CROSS_ENTROPY: ObjectiveKind = ObjectiveKind {
     of_features: true,
     weights: &[],
     check: |table| options::<NoOptions>(table).map(drop),
-    begin: |_, _| Ok(Box::new(CrossEntropy)),
+    begin: |_, _, _| Ok(Box::new(CrossEntropy)),
 };
 
 pub(super) struct CrossEntropy;

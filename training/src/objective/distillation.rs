@@ -15,6 +15,7 @@
 //! The teacher sees what the student sees, crop, flip and blend included (Beyer et al., 2022, "consistent teaching"), resized to its
 //! own input and normalised by its own moments.
 
+use archaeo_models::Classifier;
 use archaeo_ops::{cross_entropy, soft_cross_entropy};
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
@@ -93,7 +94,7 @@ struct Distillation {
     teacher: Teacher,
 }
 
-fn begin(table: &Table, job: &Job) -> Begun {
+fn begin(table: &Table, job: &Job, _: &Classifier) -> Begun {
     let options = Options::read(table)?;
     let path = job.recipe.objective.file(&options.teacher);
     let teacher = Teacher::load(&options.teacher, &path, job)?;
@@ -102,7 +103,7 @@ fn begin(table: &Table, job: &Job) -> Begun {
 
 impl Objective for Distillation {
     fn learn(&self, student: Student, examples: Examples) -> Result<Share, TrainError> {
-        let taught = Tensor::from_inner(self.teacher.logits(examples.pictures, examples.indices));
+        let taught = Tensor::from_inner(self.teacher.logits(&examples));
         let Examples { images, targets, .. } = examples;
         let Options { mode, temperature, alpha, .. } = self.options;
         Ok(student.learn_from_features(images, |model, features| {

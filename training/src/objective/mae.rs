@@ -6,8 +6,8 @@
 //! alone, on features of the visible patches ([`Student::learn_without_labels`]).
 
 use archaeo_models::{
-    AttentionSite, Block, BlockConfig, FeedForward, LayerNorm, Linear, Network, NetworkSpec, Pass,
-    PrefixTokens, Probe, ReadOut, TokenPlace, TokenSite, TrainingStep, Vit, VitConfig, sine_positions,
+    AttentionSite, Block, BlockConfig, Classifier, FeedForward, LayerNorm, Linear, Network, NetworkSpec,
+    Pass, PrefixTokens, Probe, ReadOut, TokenPlace, TokenSite, TrainingStep, Vit, VitConfig, sine_positions,
 };
 use archaeo_ops::gather_rows;
 use archaeo_random::{Draw, keyed_rng};
@@ -244,11 +244,11 @@ struct Mae {
     decoder: Own<Decoder>,
 }
 
-fn begin(table: &Table, job: &Job) -> Begun {
+fn begin(table: &Table, job: &Job, model: &Classifier) -> Begun {
     let options = Options::read(table)?;
     let recipe = job.recipe;
     refuse_mixing("mae", job)?;
-    let card = recipe.card(job.classes)?;
+    let card = model.card();
     let NetworkSpec::Vit(config) = &card.network else {
         return Err(RecipeError::Value(format!(
             "`mae` hides patches from a Vision Transformer, and {} is {}; name a ViT, or another objective",

@@ -46,6 +46,7 @@ mod tests;
 
 use std::fmt;
 
+use archaeo_models::Classifier;
 use burn::tensor::{Device, Tensor};
 use toml::Table;
 
@@ -109,8 +110,8 @@ pub struct ObjectiveKind {
     pub weights: &'static [&'static str],
     /// Refuses options that do not exist or are out of range: the section `[objective]` without `kind`. See [`options`].
     pub check: fn(&Table) -> Result<(), RecipeError>,
-    /// The objective of a training, with options that were checked.
-    pub begin: fn(&Table, &Job) -> Begun,
+    /// The objective of a training of the model, with options that were checked.
+    pub begin: fn(&Table, &Job, &Classifier) -> Begun,
 }
 
 /// Every objective.
@@ -189,6 +190,11 @@ impl<'a> Examples<'a> {
             source,
             epoch,
         }
+    }
+
+    /// Which of its [variants](ImageSource::variants) each image is shown as, where these are counted.
+    pub fn variants(&self) -> Vec<usize> {
+        self.indices.iter().map(|&index| self.source.variant(index, self.epoch)).collect()
     }
 
     /// View `number` of each image, from 1: freshly augmented and not mixed, `[batch, 3, height, width]`.

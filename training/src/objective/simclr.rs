@@ -4,7 +4,7 @@
 //! recipe's augmentation makes the views, and decides what the features ignore. Labels train the head alone
 //! ([`Student::learn_without_labels`]).
 
-use archaeo_models::{Linear, Pass};
+use archaeo_models::{Classifier, Linear, Pass};
 use burn::module::Module;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
@@ -74,7 +74,7 @@ struct SimClr {
     guessing: f64,
 }
 
-fn begin(table: &Table, job: &Job) -> Begun {
+fn begin(table: &Table, job: &Job, model: &Classifier) -> Begun {
     let options = Options::read(table)?;
     let recipe = job.recipe;
     refuse_mixing("simclr", job)?;
@@ -85,8 +85,7 @@ fn begin(table: &Table, job: &Job) -> Begun {
         .into());
     }
     let device = job.device.clone().autodiff();
-    let features = recipe.build(job.classes, &device)?.feature_dim();
-    let projection = Own::new(Projection::new(features, &options, &device), recipe);
+    let projection = Own::new(Projection::new(model.feature_dim(), &options, &device), recipe);
     let guessing = (2.0 * recipe.batch_size as f64 - 1.0).ln();
     Ok(Box::new(SimClr { temperature: options.temperature, projection, guessing }))
 }

@@ -13,6 +13,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::Examples;
 use crate::images::to_tensor;
 use crate::{Job, TrainError};
 
@@ -84,7 +85,7 @@ impl Teacher {
             }
         }
 
-        let views = job.recipe.augment.variants();
+        let views = job.images.variants();
         let size = |views| [job.images.len(), views, job.classes.len()];
         let kept = views.filter(|views| 4 * size(*views).iter().product::<usize>() <= MOST_KEPT);
         let answers = kept
@@ -108,12 +109,13 @@ impl Teacher {
     /// Its logits for images as the student sees them, resized to its own input by its own filter; the classes are those of the data.
     ///
     /// # Shapes
-    /// `images` and `indices` `(batch)` → `[batch, classes]`, without autodiff
-    pub fn logits(&self, images: &[Image], indices: &[usize]) -> Tensor<2> {
+    /// → `[batch, classes]`, without autodiff
+    pub fn logits(&self, examples: &Examples) -> Tensor<2> {
+        let images = examples.pictures;
         let Some(mut answers) = self.answers() else { return self.pass(images) };
-        let views = answers.size[1];
-        let places: Vec<usize> =
-            images.iter().zip(indices).map(|(image, index)| index * views + view_of(image, views)).collect();
+        let variants = answers.size[1];
+        let shown = examples.indices.iter().zip(examples.variants());
+        let places: Vec<usize> = shown.map(|(index, variant)| index * variants + variant).collect();
         let missing: Vec<usize> = (0..images.len()).filter(|&i| !answers.has(places[i])).collect();
         if !missing.is_empty() {
             let images: Vec<Image> = missing.iter().map(|&i| images[i].clone()).collect();
@@ -200,18 +202,6 @@ fn outputs_of(answered: &[String], asked: &[String]) -> Result<Vec<usize>, Strin
         .collect()
 }
 
-/// Which of the pictures of an image this is: of itself and its mirror image, the one that comes first in the order of their
-/// values is 0.
-fn view_of(image: &Image, views: usize) -> usize {
-    let width = image.width();
-    let mirrored = |row: &[u8]| row.chunks_exact(3).rev().flatten().copied().collect::<Vec<u8>>();
-    let later = image.pixels().chunks_exact(3 * width).find_map(|row| match row.cmp(&mirrored(row)) {
-        std::cmp::Ordering::Equal => None,
-        order => Some(order.is_gt()),
-    });
-    usize::from(views == 2 && later == Some(true))
-}
-
 /// Answers to the pictures of every image.
 struct Answers {
     path: PathBuf,
@@ -264,16 +254,6 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_image_and_its_mirror_image_are_told_apart_whichever_comes_first() {
-        let image = Image::new(2, 2, vec![5, 5, 5, 5, 5, 5, 1, 2, 3, 1, 2, 4]);
-        let mirror = Image::new(2, 2, vec![5, 5, 5, 5, 5, 5, 1, 2, 4, 1, 2, 3]);
-        assert_eq!((view_of(&image, 2), view_of(&mirror, 2)), (0, 1));
-        assert_eq!((view_of(&image, 1), view_of(&mirror, 1)), (0, 0));
-        let symmetric = Image::filled(3, 2, [7; 3]);
-        assert_eq!(view_of(&symmetric, 2), 0);
-    }
 
     #[test]
     fn classes_are_found_by_name() {

@@ -80,7 +80,7 @@ fn learned(objective: &dyn Objective, recipe: &Recipe) -> Learned {
     let mut step = TrainingStep::new(recipe.seed, 11, vec![5, 0, 2, 7]);
     let device = Device::flex().autodiff();
     let examples = Examples::new(&batch, targets(), &Noise, 0, &device);
-    let student = Student { recipe, model: &model, step: &mut step, features: None, own: objective.own() };
+    let student = Student { recipe, model: &model, step: &mut step, own: objective.own(), features: None };
     let share = share_of(objective, student, examples).unwrap();
     let bits = |(name, values): (&str, &[f32])| {
         (name.to_owned(), values.iter().map(|value| value.to_bits()).collect())
@@ -312,7 +312,7 @@ fn an_objective_learns_parameters_of_its_own() {
         let mut step = TrainingStep::new(recipe.seed, 11, vec![5, 0, 2, 7]);
         let examples = Examples::new(&batch, targets(), &Noise, 0, &device);
         let student =
-            Student { recipe, model: &model, step: &mut step, features: None, own: objective.own() };
+            Student { recipe, model: &model, step: &mut step, own: objective.own(), features: None };
         share_of(objective, student, examples).unwrap()
     };
     let plain = recipe(&["dropout=0"]);
