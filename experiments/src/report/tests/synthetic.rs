@@ -606,6 +606,7 @@ fn atlas(model: ModelName) -> AtlasFindings {
     };
     AtlasFindings {
         n: 64,
+        windows: false,
         heads: (0..6 * HEADS).map(head).collect(),
         roles: Roles { confirmed: 24, heads: 24, shuffled: 20.5, adjusted_p: 0.01 },
     }
