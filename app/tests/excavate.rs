@@ -13,15 +13,17 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 15] = [
     "data",
     "models",
     "trust",
     "accuracy",
     "attention",
     "atlas",
+    "features",
     "comparisons",
     "heads",
+    "patching",
     "attacks",
     "errors",
     "faithfulness",
@@ -364,7 +366,8 @@ fn one_model_or_three_are_investigated_as_two_are() {
         let all = investigation(&out);
         assert_eq!(all["models"].as_array().unwrap().len(), 1);
         assert_eq!(all["accuracy"]["splits"][0]["pairs"], serde_json::json!([]));
-        for study in ["attention", "heads"] {
+        assert!(all["heads"].get(&option[2..]).is_some(), "heads of a ViT, blocks of a ResNet");
+        for study in ["attention", "patching"] {
             assert_eq!(all.get(study).is_some(), has_attention, "{study} of {option}");
             let reason = all["not_applicable"].get(study);
             assert_eq!(reason.is_some(), !has_attention, "{study} of {option}");
@@ -389,9 +392,8 @@ fn one_model_or_three_are_investigated_as_two_are() {
     assert_eq!(split["pairs"].as_array().unwrap().len(), 3);
     assert_eq!(split["models"]["vit"], split["models"]["again"]);
     assert_eq!(split["pairs"][0]["difference"]["value"], 0.0);
-    for study in ["attention", "heads"] {
-        assert_eq!(all[study].as_object().unwrap().keys().collect::<Vec<_>>(), ["vit", "again"]);
-    }
+    assert_eq!(all["attention"].as_object().unwrap().keys().collect::<Vec<_>>(), ["vit", "again"]);
+    assert_eq!(all["heads"].as_object().unwrap().keys().collect::<Vec<_>>(), ["vit", "again", "cnn"]);
     let two = investigation(&trained);
     for model in ["vit", "cnn"] {
         assert_eq!(two["accuracy"]["splits"][0]["models"][model], split["models"][model]);

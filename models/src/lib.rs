@@ -52,7 +52,7 @@ pub use classifier::{Classifier, ModelCard};
 pub use depth::Depths;
 pub use describe::{DescribeError, Described, ModelRequest};
 pub use export::{Library, configuration, export, write_configuration};
-pub use forward::{ForwardPass, Tokens, Transformer};
+pub use forward::{ForwardPass, Residual, Tokens, Transformer};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, FoldedConvolution, LayerNorm, Linear};
 pub use memory::{TooLarge, check_memory};

@@ -146,6 +146,13 @@ fn multiply_adds_are_those_of_fvcore_within_a_hundredth() {
         let ratio = ours as f64 / number("fvcore") as f64;
         assert!((smallest..=1.0).contains(&ratio), "{name}: {ratio}");
     }
+    // Liu et al. (2021), equations 1 and 2: 2(hw)²C and 2M²hwC in each block.
+    let products = |name: &str| NetworkSpec::named(name, 10, 224).unwrap().attention_multiply_adds(224);
+    assert_eq!(products("vit_small_patch16_224"), 12 * 2 * 197 * 197 * 384);
+    let of_stage = |depth: u64, side: u64, width: u64| depth * 2 * 49 * side * side * width;
+    let swin = of_stage(2, 56, 96) + of_stage(2, 28, 192) + of_stage(6, 14, 384) + of_stage(2, 7, 768);
+    assert_eq!(products("swin_tiny_patch4_window7_224"), swin);
+    assert_eq!(products("resnet50"), 0);
     // Computed by hand: He et al. (2016) give 41 million for ResNet-20 on 32 × 32 pixels.
     let cifar = NetworkSpec::named("resnet20_cifar", 10, 32).unwrap().multiply_adds(32);
     assert!((40.0e6..41.5e6).contains(&(cifar as f64)), "{cifar}");

@@ -191,6 +191,51 @@ impl<S: ImageSource> ImageSource for Subset<S> {
     }
 }
 
+/// A source whose epoch goes through the images of another several times, each time as in an epoch of its own.
+#[derive(Clone, Debug)]
+pub struct Repeated<S> {
+    /// The images.
+    pub images: S,
+    /// How often.
+    pub times: usize,
+}
+
+impl<S: ImageSource> Repeated<S> {
+    /// The image and its epoch in the other source.
+    fn inner(&self, index: usize, epoch: u64) -> (usize, u64) {
+        let count = self.images.len();
+        (index % count, epoch * self.times as u64 + (index / count) as u64)
+    }
+}
+
+impl<S: ImageSource> ImageSource for Repeated<S> {
+    fn len(&self) -> usize {
+        self.images.len() * self.times
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.images.label(index % self.images.len())
+    }
+
+    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
+        let (index, epoch) = self.inner(index, epoch);
+        self.images.image(index, epoch)
+    }
+
+    fn variants(&self) -> Option<usize> {
+        self.images.variants()
+    }
+
+    fn variant(&self, index: usize, epoch: u64) -> usize {
+        let (index, epoch) = self.inner(index, epoch);
+        self.images.variant(index, epoch)
+    }
+
+    fn all_variants(&self, index: usize) -> Result<Vec<Image>, DataError> {
+        self.images.all_variants(index % self.images.len())
+    }
+}
+
 /// A batch of images of one size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
@@ -346,6 +391,22 @@ mod tests {
         }
         let plain = Preprocessed { split, preprocessing: &plain };
         assert!(plain.image(7, 0).unwrap() == split.load(7).unwrap().image, "it has the size already");
+    }
+
+    #[test]
+    fn a_repeated_source_augments_every_pass_anew() {
+        let sherds = open("sherds:train=6", &OpenOptions::default()).unwrap();
+        let split = sherds.split("train").unwrap();
+        let (augment, preprocessing) =
+            (AugmentConfig { pad_crop: 4, ..AugmentConfig::default() }, Preprocessing::plain(32));
+        let images = Augmented { split, augment: &augment, preprocessing: &preprocessing, seed: 1 };
+        let repeated = Repeated { images: images.clone(), times: 3 };
+        assert_eq!((repeated.len(), repeated.label(6 + 4)), (18, images.label(4)));
+        for (index, epoch) in [(4, 0), (10, 0), (16, 0), (4, 1)] {
+            let passes = 3 * epoch + index as u64 / 6;
+            assert!(repeated.image(index, epoch).unwrap() == images.image(4, passes).unwrap());
+        }
+        assert!(repeated.image(4, 0).unwrap() != repeated.image(10, 0).unwrap());
     }
 
     #[test]

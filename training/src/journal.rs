@@ -7,16 +7,19 @@ use super::checkpoint::Training;
 use super::{Job, Outcome, StepReport, TrainError};
 use crate::EpochRecord;
 use crate::events::{self, Event, EventLog, Happening, LOG, Start, Step};
+use crate::strata;
 use crate::trackers::{Tracking, chosen};
 
 /// Name of the trained model, within the run folder.
-pub(super) const WEIGHTS: &str = "model.safetensors";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// The files that grow with a training.
 pub(super) struct Journal<'a> {
     folder: &'a RunFolder,
     log: EventLog,
     tracking: Tracking,
+    /// Epochs whose model is kept.
+    keep: &'a [usize],
     /// The best accuracy on validation so far.
     best: Option<f64>,
     /// Whether an earlier start has finished the run, so that nothing is added.
@@ -37,7 +40,8 @@ impl<'a> Journal<'a> {
         let log = EventLog::resume(path.clone(), keep, &progress.history)?;
         let tracking = Tracking::begin(folder.path(), &chosen(&recipe.trackers)?, events::read(&path)?)?;
         let best = progress.history.iter().map(|record| record.validation_accuracy).reduce(f64::max);
-        let mut journal = Self { folder, log, tracking, best, finished: end.is_some() };
+        let mut journal =
+            Self { folder, log, tracking, keep: &recipe.keep_checkpoints, best, finished: end.is_some() };
         journal.started(job, training)?;
         Ok(journal)
     }
@@ -74,6 +78,9 @@ impl<'a> Journal<'a> {
         if self.best.is_none_or(|best| record.validation_accuracy > best) {
             save(&folder.file("checkpoints/best.safetensors"), result, &[])?;
             self.best = Some(record.validation_accuracy);
+        }
+        if self.keep.contains(&record.epoch) {
+            save(&folder.file(&strata::file_of(record.epoch)), result, &[])?;
         }
         let event = Event::now(Happening::Epoch(record.clone()));
         self.log.append(&event)?;

@@ -11,6 +11,7 @@ mod diagnosis;
 mod epoch;
 pub mod evaluate;
 pub mod events;
+pub mod features;
 pub mod finite;
 pub mod images;
 mod journal;
@@ -22,6 +23,7 @@ mod recipe;
 mod recipe_file;
 mod runs;
 mod schedule;
+mod strata;
 pub mod trackers;
 mod transfer;
 
@@ -45,6 +47,7 @@ pub use recipe::{DataChoice, ModelChoice, Recipe};
 pub use recipe_file::{LONGEST_RECIPE, RecipeError, RecipeFile, assign_text, from_table, merge, unknown_key};
 pub use runs::{OverRuns, Run, Spread, open_runs, run_folders};
 pub use schedule::Schedule;
+pub use strata::{Stratum, strata};
 pub use transfer::{Freeze, Transfer, TransferError};
 
 use crate::evaluate::evaluate;
@@ -132,6 +135,15 @@ pub enum TrainError {
     /// A folder of a single run, where several are expected.
     #[error("{} holds a single run; give --out another folder for several seeds", .0.display())]
     SingleRun(PathBuf),
+    /// A folder of several runs, where one is expected.
+    #[error("{} holds several runs; give the folder of one of them, such as {}", .0.display(), .0.join("run-0").display())]
+    SeveralRuns(PathBuf),
+    /// A folder without checkpoints of earlier epochs.
+    #[error(
+        "{} holds no checkpoints of earlier epochs; train with `keep_checkpoints = [1, 2, 5]` in the recipe, and give the run folder",
+        .0.display()
+    )]
+    NoStrata(PathBuf),
     /// Not enough images.
     #[error("the {split} split holds {found} images, but at least {needed} are needed; {remedy}")]
     TooFewImages {

@@ -11,8 +11,8 @@ use super::recipe_file::RecipeError;
 use super::schedule::Schedule;
 use crate::objective::ObjectiveChoice;
 use crate::precision::precision_name;
-use crate::trackers;
 use crate::transfer::Freeze;
+use crate::{strata, trackers};
 use archaeo_data::augment::AugmentConfig;
 
 /// Which model to train: a name, or an architecture with all its sizes.
@@ -125,6 +125,9 @@ pub struct Recipe {
     /// Trackers of the training, by the ids of [`trackers::all`].
     #[serde(default = "trackers::usual", skip_serializing_if = "trackers::are_usual")]
     pub trackers: Vec<String>,
+    /// Epochs, from 1 and ascending, whose model is kept as `checkpoints/epoch-NN.safetensors` ([`crate::strata()`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep_checkpoints: Vec<usize>,
     /// How gradients become updates.
     #[serde(default)]
     pub optimizer: Algorithm,
@@ -390,6 +393,7 @@ impl Recipe {
             )));
         }
         trackers::chosen(&self.trackers)?;
+        strata::check(&self.keep_checkpoints, self.epochs)?;
         self.augment.check()?;
         match self.optimizer {
             Algorithm::Adamw { beta1, beta2, epsilon } => {

@@ -410,6 +410,7 @@ fn known_keys() -> Vec<String> {
         precision: Precision::F32,
         objective: ObjectiveChoice::new("", Table::new()),
         trackers: Vec::new(),
+        keep_checkpoints: vec![1, 2],
         optimizer: Algorithm::default(),
         augment: AugmentConfig {
             random_resized_crop: Some(RandomResizedCrop::default()),
@@ -597,6 +598,9 @@ mod tests {
             (SMALL, "image_size=65537", "`image_size` must be from 1 to 65536, not 65537"),
             (SMALL, "batch_size=1099511627777", "`batch_size` · `accumulation` is more than"),
             (SMALL, "batch_size=9223372036854775807", "`batch_size` · `accumulation` is more than"),
+            (SMALL, "keep_checkpoints=[0]", "`keep_checkpoints` has 0, but epochs are numbered from 1 to"),
+            (SMALL, "keep_checkpoints=[1,99]", "`keep_checkpoints` has 99"),
+            (SMALL, "keep_checkpoints=[2,1]", "must list each epoch once, in ascending order"),
             (SMALL, "warmup_epochs=1e18", "`warmup_epochs` is 1000000000000000000, more than"),
             (SMALL, "learning_rate=-1", "`learning_rate` must be above 0"),
             (SMALL, "learning_rate=nan", "`learning_rate` must be above 0"),

@@ -33,7 +33,7 @@ macro_rules! built_in {
 }
 
 /// All of them, by name.
-const BUILT_IN: [BuiltIn; 13] = [
+const BUILT_IN: &[BuiltIn] = &[
     built_in!("cifar10-resnet", "train", "A ResNet-18 of half the width on CIFAR-10"),
     built_in!("cifar10-vit", "train", "A small ViT on CIFAR-10"),
     built_in!("eurosat-resnet", "train", "A small ResNet on EuroSAT, from scratch"),
@@ -41,6 +41,12 @@ const BUILT_IN: [BuiltIn; 13] = [
     built_in!("eurosat-vit-full", "train", "A ViT-Ti fine-tuned on EuroSAT"),
     built_in!("excavate", "excavate", "The investigation that is made when none is named"),
     built_in!("mednist-resnet", "train", "A small ResNet on MedNIST"),
+    built_in!("patch-sizes", "compare", "A small ViT with patches of 4, 8, 16 and 32 px"),
+    built_in!(
+        "regimes",
+        "compare",
+        "A ViT-Ti from scratch, frozen, fine-tuned and distilled, on all images and on few"
+    ),
     built_in!("sherds-resnet", "train", "A small ResNet on the built-in data set"),
     built_in!("sherds-vit", "train", "A small ViT on the built-in data set"),
     built_in!("tiny-imagenet-resnet", "train", "A ResNet-18 of half the width on Tiny ImageNet"),

@@ -167,6 +167,10 @@ impl Transformer for Vit {
         self.blocks.len()
     }
 
+    fn heads(&self, _: usize) -> usize {
+        self.config.heads
+    }
+
     /// Determined by the tokens that exist.
     fn prefix(&self) -> PrefixTokens {
         PrefixTokens {
