@@ -2,6 +2,7 @@
 //! stream replaced by its mean over a reference set, for each token position.
 
 use archaeo_models::Classifier;
+use archaeo_ops as ops;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use super::Answers;
 use super::heads::require_attention;
 use super::stream::{Kept, Stream, answers};
 use crate::AnalysisError;
-use crate::tensors::{per_image, values};
+use crate::tensors::{combined, per_image, values};
 
 /// A part of a block that adds to the residual stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,12 +112,13 @@ pub fn ablate_branches(
         for branch in Branch::ALL {
             let logits = match branch {
                 Branch::Attention => {
-                    let change = input.clone() + attention.clone() - after.clone();
+                    let attended = ops::add(input.clone(), attention.clone());
+                    let change = combined(attended, after.clone(), |attended, after| attended - after);
                     stream.logits_with(model, layer, change)
                 }
-                Branch::Mlp => stream.logits_after_block(model, layer, after.clone() + mlp.clone()),
+                Branch::Mlp => stream.logits_after_block(model, layer, ops::add(after.clone(), mlp.clone())),
                 Branch::Layer => {
-                    let tokens = input.clone() + (attention.clone() + mlp.clone());
+                    let tokens = ops::add(input.clone(), attention.clone() + mlp.clone());
                     stream.logits_after_block(model, layer, tokens)
                 }
             };
