@@ -45,6 +45,18 @@ pub enum AnalysisError {
         /// Name of the model.
         model: String,
     },
+    /// Blocks to be taken away, of a network that has none.
+    #[error("{model} is neither a transformer nor a residual network, so that it has no blocks to take away")]
+    NoBlocks {
+        /// Name of the model.
+        model: String,
+    },
+    /// A program made for one class token, of another model.
+    #[error("{model} does not read one class token alone, which vit-explain takes for granted")]
+    NotClassTokenAlone {
+        /// Name of the model.
+        model: String,
+    },
     /// Tokens dropped from a model whose layers need all of them.
     #[error("{model} needs all of its tokens, so that none can be dropped")]
     NoFreeSequence {

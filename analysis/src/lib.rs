@@ -8,11 +8,13 @@
 //! |---|---|
 //! | what does the model answer, who errs where, on which cue? | [`answers`] |
 //! | what does each head attend to? | [`attention`] |
+//! | what do the features hold? | [`features`] |
 //! | which places speak for the answer? | [`attribution`] |
 //! | does an explanation tell the truth? | [`faithfulness`] |
 //! | what is each head worth? | [`ablation`] |
 //! | how small a change fools the model? | [`attacks`] |
 //! | where does popular code depart from the papers, and does it matter here? | [`audit`] |
+//! | what does an answer cost? | [`cost`] |
 //! | how sure is a number? | [`statistics`] |
 
 pub mod ablation;
@@ -21,8 +23,10 @@ pub mod attacks;
 pub mod attention;
 pub mod attribution;
 pub mod audit;
+pub mod cost;
 mod error;
 pub mod faithfulness;
+pub mod features;
 mod keys;
 mod paper;
 pub mod probes;

@@ -2,14 +2,19 @@
 
 mod audit;
 mod benchmark;
+mod compare;
 mod excavate;
 mod explain;
+mod features;
 mod looks;
+mod profile;
 mod programs;
 mod questions;
 mod reading;
+mod rollout;
 mod subject;
 mod train;
+mod zero_shot;
 
 use archaeo_lab::SessionOptions;
 use archaeo_store::memory::{LEAST_MEMORY, bytes_in_words, parse_bytes};
@@ -17,14 +22,18 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::Audit;
 pub use benchmark::Benchmark;
+pub use compare::Compare;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
+pub use features::Features;
 pub use looks::{Data, Export, Models, ModelsAction};
+pub use profile::Profile;
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
-pub use questions::{Ablate, Attack, Attention, Evaluate, Fusion};
+pub use questions::{Ablate, Attack, Attention, Evaluate};
 pub use reading::Reading;
 pub use subject::Subject;
 pub use train::{Track, Train};
+pub use zero_shot::PromptSensitivity;
 
 use crate::talk::Loudness;
 
@@ -159,22 +168,30 @@ pub enum Command {
     Excavate(Excavate),
     /// Train one model
     Train(Train),
+    /// Train models in several ways, on all images and on few, and compare them
+    Compare(Compare),
     /// Write what trackers make of a training's log again
     Track(Track),
     /// Score a model on a data set
     Evaluate(Evaluate),
     /// What a model looks at, image by image, in pictures
     Explain(Explain),
+    /// What a model's features hold: neighbours, linear probes, similarity, pictures
+    Features(Features),
+    /// How far a zero-shot classifier depends on its prompts
+    Prompts(PromptSensitivity),
     /// What a transformer's heads attend to
     Attention(Attention),
     /// Accuracy of a model under attack
     Attack(Attack),
-    /// What each attention head of a transformer is worth
+    /// What each attention head and layer is worth
     Ablate(Ablate),
     /// Which explanations say what a model's answers depend on
     Benchmark(Benchmark),
     /// Where popular implementations depart from the papers
     Audit(Audit),
+    /// What models cost: time, memory, multiply-adds, and how these grow with the image
+    Profile(Profile),
     /// Look at a data set: classes, counts, sizes, what is wrong with it
     Data(Data),
     /// The models that are known by name

@@ -179,6 +179,22 @@ pub struct TrainingBar {
 }
 
 impl Observer for TrainingBar {
+    fn note(&mut self, text: &str) {
+        talk::note(text);
+    }
+
+    fn features(&mut self, done: usize, total: usize) {
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = show(&format!("features for {}", self.title), Some((total as u64, Unit::Images)));
+            // What an interrupted run did earlier is not this run's rate.
+            bar.with_position(done as u64).with_elapsed(Duration::ZERO)
+        });
+        bar.set_position(done as u64);
+        if done == total {
+            self.bar = None;
+        }
+    }
+
     fn step(&mut self, report: &StepReport) {
         let Self { bar, title } = self;
         let bar = bar.get_or_insert_with(|| {
@@ -200,6 +216,9 @@ impl Observer for TrainingBar {
             self.title,
             100.0 * validation_accuracy
         ));
+        if let Some(waiting) = record.waiting {
+            talk::detail(format!("waited for images {:.1} % of the time", 100.0 * waiting));
+        }
     }
 
     fn should_stop(&self) -> bool {

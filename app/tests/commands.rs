@@ -193,6 +193,56 @@ fn attention_has_intervals_classes_and_another_checkpoint() {
     assert_eq!(head["distance"]["difference"]["value"], 0.0);
     assert_eq!((&head["entropy"]["adjusted"], &head["map_divergence"]["value"]), (&1.0.into(), &0.0.into()));
     assert!(head["between_images"]["value"].as_f64().unwrap() > 0.0);
+    assert!(same.get("pictures").is_none(), "nothing is written where no folder is given");
+    let figures = trained.path("against");
+    let said =
+        stdout(&succeed(ask().args(["--limit", "8", "--out"]).arg(&figures).arg("--against").arg(own)));
+    for name in ["against-maps.png", "against-maps.svg", "against-heads.png", "against-heads.svg"] {
+        assert!(figures.join(name).is_file() && said.contains(name), "{name}: {said}");
+    }
+    let svg = std::fs::read_to_string(figures.join("against-maps.svg")).unwrap();
+    // Two images, before and after: two layers and rollout.
+    assert_eq!(svg.matches(">layer 2</text>").count(), 4);
+    assert_eq!(svg.matches(">rollout</text>").count(), 4);
+    assert!(fail(ask().arg("--out").arg(&figures)).contains("--against"));
+}
+
+#[test]
+fn strata_are_the_epochs_that_a_training_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let mut training = archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--set"]);
+    succeed(training.args(["keep_checkpoints=[1]", "--out"]).arg(&run));
+    let ask = |weights: &Path| {
+        let mut asked = archaeo(["attention", "--data", SHERDS, "--limit", "12", "--weights"]);
+        asked.arg(weights);
+        asked
+    };
+    let figures = folder.path().join("figures");
+    let found = json(ask(&run).args(["--strata", "--out"]).arg(&figures));
+    assert_eq!((&found["n"], &found["layers"]), (&12.into(), &value!([1, 2])));
+    let strata = found["strata"].as_array().unwrap();
+    assert_eq!(strata.iter().map(|of| of["epoch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+    // Each is what the same question says of that checkpoint alone.
+    for stratum in strata {
+        assert!(stratum["validation_accuracy"].as_f64().unwrap() >= 0.0);
+        let alone = json(&mut ask(Path::new(stratum["weights"].as_str().unwrap())));
+        for name in ["attention_distance", "attention_entropy", "class_token_mass"] {
+            assert_eq!(stratum[name], alone[name], "{name}");
+        }
+    }
+    assert_ne!(strata[0]["attention_entropy"], strata[1]["attention_entropy"]);
+    for ending in ["png", "svg"] {
+        assert!(figures.join("strata").with_extension(ending).is_file());
+    }
+    let svg = std::fs::read_to_string(figures.join("strata.svg")).unwrap();
+    assert_eq!((svg.matches(">epoch 1</text>").count(), svg.matches(">epoch 2</text>").count()), (2, 2));
+    let said = stdout(&succeed(ask(&run).arg("--strata")));
+    assert!(said.contains("at 2 epochs of") && said.contains("weight on the class token"), "{said}");
+
+    let plain = train();
+    let refused = fail(ask(plain.weights.parent().unwrap()).arg("--strata"));
+    assert!(refused.contains("keep_checkpoints = [1, 2, 5]"), "{refused}");
 }
 
 #[test]
@@ -255,6 +305,44 @@ fn ablation_ranks_every_head() {
     let losses: Vec<f64> = ranking.iter().map(|head| head["mean"]["value"].as_f64().unwrap()).collect();
     assert!(losses.is_sorted_by(|a, b| a >= b), "{losses:?}");
     assert_eq!(json(trained.ask("ablate").args(["--limit", "20", "--batch-size", "3"])), result);
+}
+
+#[test]
+fn ablation_goes_beyond_single_heads_where_it_is_asked_to() {
+    let trained = train();
+    let all = ["--limit", "20", "--curve", "--mlp", "--layers", "--pairs", "3"];
+    let result = json(trained.ask("ablate").args(all));
+    let plain = json(trained.ask("ablate").args(["--limit", "20"]));
+    assert_eq!((&result["ranking"], &plain["together"]), (&plain["ranking"], &Value::Null));
+    let together = &result["together"];
+    assert_eq!((&together["n"], &together["chosen_on"]), (&10.into(), &10.into()));
+    let curve = &together["curve"];
+    assert_eq!(curve["removed"], serde_json::json!([0, 1, 2, 3, 4]));
+    for order in ["most_first", "least_first", "gradient_first", "random"] {
+        assert_eq!(curve[order].as_array().unwrap().len(), 5, "{order}");
+    }
+    let ends = |order: &str| [0, 4].map(|point| curve[order][point]["value"].clone());
+    assert_eq!(ends("most_first"), ends("least_first"));
+    let branches: Vec<_> =
+        together["branches"].as_array().unwrap().iter().map(|of| (&of["layer"], &of["branch"])).collect();
+    let expected =
+        [(1, "mlp"), (1, "layer"), (2, "mlp"), (2, "layer")].map(|(layer, kind)| (layer.into(), kind.into()));
+    assert_eq!(branches, expected.iter().map(|(layer, kind)| (layer, kind)).collect::<Vec<(&Value, _)>>());
+    assert_eq!(together["pairs"].as_array().unwrap().len(), 3);
+    assert_eq!(json(trained.ask("ablate").args(all).args(["--batch-size", "3"])), result);
+
+    let some = json(trained.ask("ablate").args(["--limit", "20", "--only", "2.1"]));
+    let head = plain["ranking"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|head| (&head["layer"], &head["head"]) == (&2.into(), &1.into()));
+    assert_eq!(some["ranking"].as_array().unwrap().len(), 1);
+    assert_eq!(some["ranking"][0]["mean"], head.unwrap()["mean"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let arrays = folder.path().join("all.npz");
+    succeed(trained.ask("ablate").args(all).arg("--export").arg(&arrays));
 }
 
 #[test]
@@ -324,4 +412,41 @@ fn help_names_every_command_and_gives_examples() {
             assert!(own.contains(option), "{command} --help lacks {option}");
         }
     }
+}
+
+#[test]
+fn a_profile_counts_as_models_show_does_and_times_every_size_that_a_model_takes() {
+    let trained = train();
+    let page = trained.path("cost");
+    let mut asked = archaeo(["profile", "vit_micro", "resnet_micro", "--image-sizes", "64,16,32,50"]);
+    asked
+        .args(["--rounds", "6", "--batch-size", "2", "--data", SHERDS, "--out"])
+        .arg(&page)
+        .arg(&trained.weights);
+    let profile = json(&mut asked);
+    let [vit, resnet, own] = [0, 1, 2].map(|place| profile["models"][place].clone());
+    assert_eq!(vit["multiply_adds"], json(&mut archaeo(["models", "show", "vit_micro"]))["multiply_adds"]);
+    assert_eq!((&vit["tokens"], &resnet["tokens"]), (&value!(65), &Value::Null));
+    let sizes = |model: &Value| -> Vec<u64> {
+        model["sizes"].as_array().unwrap().iter().map(|size| size["image_size"].as_u64().unwrap()).collect()
+    };
+    assert_eq!((sizes(&vit), sizes(&resnet)), (vec![16, 32, 64], vec![16, 32, 50, 64]));
+    assert!(vit["not_taken"][0][1].as_str().unwrap().contains("do not tile an image of 50 px"));
+    // Depth 4, width 96: 2 n² d in each layer.
+    assert_eq!(vit["sizes"][2]["attention_multiply_adds"], 4 * 2 * 257 * 257 * 96);
+    for size in vit["sizes"].as_array().unwrap() {
+        let latency = &size["latency"];
+        let [low, value, high] = ["low", "value", "high"].map(|key| latency[key].as_f64().unwrap());
+        assert!(0.0 < low && low <= value && value <= high, "{latency}");
+        assert!(size["memory"].as_u64().unwrap() > 3 * 4 * 16 * 16, "{size}");
+    }
+    assert!(vit["sizes"][2]["memory"].as_u64() > vit["sizes"][0]["memory"].as_u64());
+    assert_eq!((&vit["accuracy"], &vit["random_weights"]), (&Value::Null, &value!(true)));
+    assert_eq!((&own["random_weights"], &own["accuracy"]["n"]), (&value!(false), &value!(70)));
+    for file in ["report.html", "report.md", "profile.json"] {
+        assert!(page.join(file).is_file(), "{file}");
+    }
+    let refused = fail(&mut archaeo(["profile", "vit_micro", "--rounds", "3"]));
+    assert!(refused.contains("--rounds 3 is too few") && refused.contains("give 6 or more"), "{refused}");
+    assert!(fail(&mut archaeo(["profile", "vit_nano"])).contains("no model is called `vit_nano`"));
 }

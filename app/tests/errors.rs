@@ -130,6 +130,35 @@ fn a_cnn_has_no_attention_to_ask_about() {
         let remedy = "give a vision transformer";
         refused(asked.arg(&weights), &["model.safetensors", "resnet_micro", "no attention heads", remedy]);
     }
+    for options in [
+        &["--layers", "--mlp"][..],
+        &["--curve"],
+        &["--layers", "--pairs", "3"],
+        &["--only", "1.1", "--layers"],
+    ] {
+        let mut asked = archaeo(["ablate", "--data", SHERDS, "--weights"]);
+        asked.arg(&weights).args(options);
+        refused(&mut asked, &["resnet_micro", "no attention heads", "--layers asks about its blocks"]);
+    }
+}
+
+#[test]
+fn heads_that_cannot_be_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = train(folder.path(), &[]);
+    let refused = |options: &[&str], parts: &[&str]| {
+        let mut asked = archaeo(["ablate", "--data", SHERDS, "--weights"]);
+        refused(asked.arg(&weights).args(options), parts);
+    };
+    let form = "it is not a layer and a head with a dot between them";
+    for wrong in ["3", "0.1", "1.0", "one.two", "1.1,2"] {
+        refused(&["--only", wrong], &["--only", form, "such as 3.1"]);
+    }
+    refused(&["--only", "1.3"], &["--only 1.3", "has 2 heads in layer 1, numbered from 1 to 2"]);
+    refused(&["--only", "1.1,5.1"], &["--only 5.1", "has 2 layers, numbered from 1 to 2"]);
+    refused(&["--pairs", "2", "--only", "1.1,1.1"], &["--pairs", "two heads", "1 is asked about"]);
+    refused(&["--pairs", "0"], &["--pairs", "0"]);
+    refused(&["--curve", "--limit", "3"], &["needs at least 4", "there are 3"]);
 }
 
 #[test]

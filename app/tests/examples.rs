@@ -27,15 +27,23 @@ enum Small {
     Sherds,
     /// One epoch on batches that the few images fill.
     OneEpoch,
+    /// One epoch of each regime, on small images.
+    Regimes,
+    /// One epoch, on tiny Sherds.
+    PatchSizes,
     /// Few images.
     Limit,
     /// A small CLIP, which its weights alone do not name.
     Clip,
+    /// Few passes over one image.
+    FewPasses,
+    /// The same, at one size.
+    Profile,
     /// Nothing: it ends with the sentence that a model which has seen few images is told.
     NoBetterThanChance,
 }
 
-const EXAMPLES: [(&str, Small); 49] = [
+const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo excavate --quick", Small::ConfigAndSherds),
     ("archaeo data scans/", Small::AsItIs),
     ("archaeo configs sherds-vit", Small::AsItIs),
@@ -49,7 +57,10 @@ const EXAMPLES: [(&str, Small); 49] = [
     ("archaeo train --config my.toml --data ../cifar10 --out runs/resnet", Small::OneEpoch),
     ("archaeo train --config my.toml --set epochs=10 --out runs/longer", Small::Sherds),
     ("archaeo train --config my.toml --seeds 3 --out runs/three", Small::Sherds),
+    ("archaeo train --config eurosat-vit-full --init a.safetensors --out a", Small::Sherds),
     ("archaeo train --config my.toml --tracker csv --out runs/table", Small::Sherds),
+    ("archaeo compare --config regimes --init vit.safetensors --data scans/ --out runs/four", Small::Regimes),
+    ("archaeo compare --config patch-sizes --out runs/patch-sizes", Small::PatchSizes),
     ("archaeo track archaeo-out/vit --tracker csv", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --split conflict --json", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --data scans/ --export answers.csv", Small::AsItIs),
@@ -66,6 +77,9 @@ const EXAMPLES: [(&str, Small); 49] = [
     ("archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5", Small::Limit),
     ("archaeo ablate --weights vit.safetensors --limit 500", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv", Small::AsItIs),
+    ("archaeo ablate --weights vit.safetensors --curve --mlp --layers --pairs 20", Small::Limit),
+    ("archaeo ablate --weights vit.safetensors --only 1.1,2.2 --limit 500", Small::AsItIs),
+    ("archaeo ablate --weights cnn.safetensors --layers", Small::Limit),
     ("archaeo benchmark sherds --weights vit.safetensors", Small::NoBetterThanChance),
     (
         "archaeo benchmark sherds --weights vit.safetensors --methods rollout,chefer",
@@ -75,6 +89,9 @@ const EXAMPLES: [(&str, Small); 49] = [
     ("archaeo audit --weights vit.safetensors --images 40", Small::AsItIs),
     ("archaeo audit --weights vit.safetensors --images 40 --departures raw-distance", Small::AsItIs),
     ("archaeo audit --weights vit.safetensors --data scans/ --out audit", Small::AsItIs),
+    ("archaeo profile vit_small_patch16_224 swin_tiny_patch4_window7_224 --out cost", Small::Profile),
+    ("archaeo profile vit_tiny_patch16_224 vit_micro --image-sizes 96,192,384", Small::FewPasses),
+    ("archaeo profile a.safetensors b.safetensors --data scans/", Small::Profile),
     ("archaeo data scans/ --sheet sheet.png --per-class 5", Small::AsItIs),
     ("archaeo data sherds:correlation=0.9 --split train --sheet sherds.png", Small::AsItIs),
     ("archaeo models", Small::AsItIs),
@@ -99,6 +116,16 @@ impl Small {
             Self::Sherds => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
             Self::OneEpoch => vec!["--set", "epochs=1", "--set", "batch_size=8"],
             Self::Limit => vec!["--limit", "20"],
+            Self::Regimes => [
+                ["--set", "epochs=1"],
+                ["--set", "models.scratch.epochs=1"],
+                ["--set", "models.distilled.epochs=1"],
+                ["--set", "image_size=16"],
+            ]
+            .concat(),
+            Self::PatchSizes => vec!["--data", SHERDS, "--set", "epochs=1"],
+            Self::FewPasses => vec!["--rounds", "6", "--batch-size", "1"],
+            Self::Profile => vec!["--rounds", "6", "--batch-size", "1", "--image-sizes", "32"],
             Self::Clip => vec!["--model", "clip_vit_micro_patch4"],
         }
     }

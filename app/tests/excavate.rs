@@ -8,19 +8,22 @@ use std::time::Duration;
 
 use serde_json::Value;
 use support::{
-    CONFIG, SHERDS, archaeo, assert_same, excavate, fail, found, investigation, json, stderr, stdout, succeed,
+    CONFIG, SHERDS, VIT_CONFIG, archaeo, assert_same, excavate, fail, found, investigation, json, stderr,
+    stdout, succeed,
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 16] = [
     "data",
     "models",
     "trust",
     "accuracy",
     "attention",
     "atlas",
+    "features",
     "comparisons",
     "heads",
+    "patching",
     "attacks",
     "errors",
     "faithfulness",
@@ -363,7 +366,8 @@ fn one_model_or_three_are_investigated_as_two_are() {
         let all = investigation(&out);
         assert_eq!(all["models"].as_array().unwrap().len(), 1);
         assert_eq!(all["accuracy"]["splits"][0]["pairs"], serde_json::json!([]));
-        for study in ["attention", "heads"] {
+        assert!(all["heads"].get(&option[2..]).is_some(), "heads of a ViT, blocks of a ResNet");
+        for study in ["attention", "patching"] {
             assert_eq!(all.get(study).is_some(), has_attention, "{study} of {option}");
             let reason = all["not_applicable"].get(study);
             assert_eq!(reason.is_some(), !has_attention, "{study} of {option}");
@@ -388,9 +392,8 @@ fn one_model_or_three_are_investigated_as_two_are() {
     assert_eq!(split["pairs"].as_array().unwrap().len(), 3);
     assert_eq!(split["models"]["vit"], split["models"]["again"]);
     assert_eq!(split["pairs"][0]["difference"]["value"], 0.0);
-    for study in ["attention", "heads"] {
-        assert_eq!(all[study].as_object().unwrap().keys().collect::<Vec<_>>(), ["vit", "again"]);
-    }
+    assert_eq!(all["attention"].as_object().unwrap().keys().collect::<Vec<_>>(), ["vit", "again"]);
+    assert_eq!(all["heads"].as_object().unwrap().keys().collect::<Vec<_>>(), ["vit", "again", "cnn"]);
     let two = investigation(&trained);
     for model in ["vit", "cnn"] {
         assert_eq!(two["accuracy"]["splits"][0]["models"][model], split["models"][model]);
@@ -470,4 +473,40 @@ fn two_perfect_models_end_in_a_report() {
         (&scores["positive_class"], &scores["majority_class"]["class"]),
         (&"light".into(), &"dark".into())
     );
+}
+
+/// A model of the configuration may start from other weights; the report says which, and only with these the run goes on.
+#[test]
+fn a_model_may_start_from_other_weights() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, out] = ["first", "out"].map(|name| folder.path().join(name));
+    let train = |seed: &str| {
+        let mut command =
+            archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--seed", seed, "--out"]);
+        succeed(command.arg(first.join(seed)));
+        first.join(seed).join("model.safetensors")
+    };
+    let weights = folder.path().join("weights.safetensors");
+    std::fs::copy(train("3"), &weights).unwrap();
+    let start = format!("models.vit.init={:?}", weights.display().to_string());
+    let again = || {
+        let mut command = excavate(&out);
+        command.args(["--train", "vit", "--set", &start, "--set", "models.vit.freeze=backbone"]);
+        command.args(["--set", "augment.pad_crop=0"]);
+        command
+    };
+    let said = stderr(&succeed(&mut again()));
+    assert!(said.contains("vit: the checkpoint that it starts from keeps its head"), "{said}");
+    let hash = archaeo_store::sha256_file(&weights).unwrap();
+    for file in ["config.toml", "vit/config.toml", "report.md"] {
+        let text = std::fs::read_to_string(out.join(file)).unwrap();
+        assert!(text.contains(&format!("init_sha256 = \"{hash}\"")), "{file}: {text}");
+    }
+    let report = std::fs::read_to_string(out.join("report.md")).unwrap();
+    assert!(report.contains("SHA-256 of the initial weights of "), "{report}");
+    assert!(report.contains(", everything but its head frozen"), "{report}");
+    assert!(out.join("vit/features/train-0.safetensors").exists());
+    std::fs::copy(train("4"), &weights).unwrap();
+    let error = fail(&mut again());
+    assert!(error.contains("another configuration (models.vit.init_sha256 is "), "{error}");
 }

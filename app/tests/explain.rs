@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use archaeo_plot::{Image, save_png};
+use archaeo_store::arrays::{Values, read_export};
 use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, stderr, stdout, succeed};
 use tempfile::TempDir;
 
@@ -148,4 +149,45 @@ fn a_residual_network_is_explained_without_attention() {
         sentence.contains("--methods rollout: ") && sentence.contains("no attention heads"),
         "{sentence}"
     );
+}
+
+/// The rollout of `explain` is that of `attention`, whichever is asked for.
+#[test]
+fn rollout_is_the_same_for_both_commands() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for (flags, array, said) in [
+        (
+            &["--fusion", "max", "--discard", "0.5"][..],
+            "rollout",
+            "largest over heads, 50 % of each row discarded",
+        ),
+        (&["--start-layer", "2"], "rollout", "from layer 2"),
+        (
+            &["--impl", "vit-explain"],
+            "rollout_vit_explain",
+            "as vit-explain computes it, 90 % of each matrix discarded",
+        ),
+    ] {
+        let shared = |command: &str, method: &str, export: &str| {
+            let mut asked =
+                archaeo([command, "--data", SHERDS, "--limit", "3", method, "rollout", "--export", export]);
+            asked.args(flags).arg("--weights").arg(weights()).current_dir(folder.path());
+            asked
+        };
+        let found = json(&mut shared("explain", "--methods", "explained.npz"));
+        assert_eq!(found["rollout"], said);
+        succeed(&mut shared("attention", "--method", "attended.npz"));
+        let maps = |name: &str| {
+            let arrays = read_export(&path(name)).unwrap();
+            let found = arrays.into_iter().find(|found| found.name == array).expect("its name");
+            let Values::F32(values) = found.values else { panic!("numbers") };
+            values
+        };
+        assert_eq!(maps("explained.npz"), maps("attended.npz"), "{flags:?}");
+    }
+    let words = ["--data", SHERDS, "--impl", "vit-explain", "--start-layer", "2"];
+    assert!(fail(&mut explain(folder.path(), &words)).contains("leave out --start-layer"));
+    let words = ["--data", SHERDS, "--start-layer", "3"];
+    assert!(fail(&mut explain(folder.path(), &words)).contains("--start-layer 3"));
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use archaeo_lab::{
-    AttackOptions, AttentionOptions, ModelSource, Opened, Purpose, Session, SessionOptions, Silent, Subject,
-    known_models,
+    AblationOptions, AttackOptions, AttentionOptions, ModelSource, Opened, Purpose, Session, SessionOptions,
+    Silent, Subject, known_models,
 };
 use archaeo_ops::Precision;
 use serde::Serialize;
@@ -43,7 +43,7 @@ fn a_session_answers_what_the_program_prints() {
     let exact = session(Precision::F32);
     let scored = opened(&exact, &weights, Purpose::Score);
     assert_eq!(printed(&exact.evaluate(&scored).unwrap()), program("evaluate", &[]));
-    assert_eq!(printed(&exact.ablate(&scored).unwrap()), program("ablate", &[]));
+    assert_eq!(printed(&exact.ablate(&scored, &AblationOptions::default()).unwrap()), program("ablate", &[]));
     let attack = AttackOptions::parse("pgd-l2", &["0.5".into(), "1".into()], 2).unwrap();
     assert_eq!(
         printed(&exact.attack(&scored, &attack).unwrap()),

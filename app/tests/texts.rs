@@ -134,6 +134,10 @@ fn results() {
         ("attack", "attack --weights vit.safetensors --data SHERDS --limit 20 --steps 2"),
         ("ablate", "ablate --weights vit.safetensors --data SHERDS --limit 20"),
         (
+            "ablate-more",
+            "ablate --weights vit.safetensors --data SHERDS --limit 20 --only 1.1,1.2,2.1 --curve --mlp --layers --pairs 2",
+        ),
+        (
             "audit",
             "audit --weights vit.safetensors --data SHERDS --images 12 --departures rollout-axis,class-token-row",
         ),
@@ -143,6 +147,19 @@ fn results() {
         let json = session(&format!("{line} --json"));
         compare(&format!("{name}-json"), &without_numbers(&json));
     }
+    let profile =
+        session("profile vit_micro resnet_micro --image-sizes 16,32,48,50 --rounds 6 --batch-size 2");
+    // The machine is named in one line.
+    let lines: Vec<&str> = profile.lines().filter(|line| !line.starts_with("medians of")).collect();
+    compare("profile", &without_columns(&without_numbers(&lines.join("\n"))));
+}
+
+/// Without its JSON, which has a point for each image.
+#[test]
+fn features() {
+    let folder = trained();
+    let line = "features --weights vit.safetensors --data SHERDS --random --out features";
+    compare("features", &without_columns(&without_numbers(&session(folder.path(), &[line]))));
 }
 
 #[test]

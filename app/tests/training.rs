@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use archaeo_plot::{Image, save_png};
 use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, read_json, stderr, stdout, succeed};
 
 fn train(out: &Path, options: &[&str]) -> Command {
@@ -148,4 +149,62 @@ fn trackers_are_chosen_and_made_again() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn a_model_learns_new_classes_from_the_weights_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("first");
+    succeed(&mut train(&first, &[]));
+    let weights = first.join("model.safetensors");
+    let recipe = folder.path().join("recipe.toml");
+    fs::write(&recipe, "epochs = 3\nbatch_size = 16\nlearning_rate = 1e-3\n").unwrap();
+    let data = folder.path().join("data");
+    for number in 0..60 {
+        let class = ["dark", "bright"][number % 2];
+        let pixels = (0..16 * 16 * 3).map(|place| ((place * 7 + number * 13) % 100 + number % 2 * 100) as u8);
+        let file = data.join(class).join(format!("{number}.png"));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        save_png(&Image::new(16, 16, pixels.collect()), &file).unwrap();
+    }
+    let out = folder.path().join("second");
+    let again = |options: &[&str]| {
+        let mut command = archaeo(["train", "--config"]);
+        command.arg(&recipe).arg("--data").arg(&data).arg("--init").arg(&weights);
+        command.args(["--freeze", "backbone", "--json", "--out"]).arg(&out).args(options);
+        command
+    };
+    let output = succeed(&mut again(&[]));
+    assert!(stderr(&output).contains("gets a new head for the 2 classes of the data"), "{}", stderr(&output));
+    let hash = archaeo_store::sha256_file(&weights).unwrap();
+    let recorded = fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(recorded.contains(&format!("init_sha256 = \"{hash}\"")) && recorded.contains("image_size = 16"));
+    assert_eq!(
+        names(&out.join("features")),
+        ["train-0.safetensors", "validation-0.safetensors"].map(String::from).into()
+    );
+    let error = fail(&mut again(&["--set", "init_sha256=0123456789abcdef"]));
+    assert!(error.contains("has changed: its SHA-256 is "), "{error}");
+
+    let other = folder.path().join("other");
+    for (options, expected) in [
+        (&["--freeze", "9"][..], "`freeze` is 9, but "),
+        (&["--freeze", "blocks.9,norm"], "`freeze` names `blocks.9`, which "),
+        (&["--set", "image_size=17"], "do not tile an image of 17 px"),
+        (&["--set", "model=vit_micro"], "holds another model ("),
+    ] {
+        let mut command = archaeo(["train", "--config"]);
+        command
+            .arg(&recipe)
+            .args(["--data", SHERDS, "--init"])
+            .arg(&weights)
+            .arg("--out")
+            .arg(&other)
+            .args(options);
+        let error = fail(&mut command);
+        assert!(error.contains(expected), "{error}");
+        assert!(!other.exists(), "nothing is written");
+    }
+    let mut command = train(&other, &["--freeze", "backbone"]);
+    assert!(fail(&mut command).contains("`freeze` keeps the values of other weights"));
 }

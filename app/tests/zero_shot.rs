@@ -127,6 +127,54 @@ fn every_question_takes_prompts() {
 }
 
 #[test]
+fn prompts_are_scored_alone_together_and_left_out() {
+    let world = World::new();
+    let templates = ["a photo of a {}.", "one {} in the rain", "{} {}"];
+    let top1 = |lines: &[&str]| {
+        let file = world.file("some.txt", lines);
+        json(world.ask("evaluate").arg("--prompts").arg(file))["top1"].clone()
+    };
+    let (file, out) = (world.file("all.txt", &templates), world.path("out"));
+    let found = json(world.ask("prompts").arg("--prompts").arg(&file).arg("--out").arg(&out));
+    assert_eq!(found["ensemble"]["value"], top1(&templates));
+    assert_eq!((&found["n"], &found["pairs"]), (&40.into(), &3.into()));
+    for (place, template) in templates.iter().enumerate() {
+        assert_eq!(found["templates"][place], *template);
+        let scores = &found["scores"][place];
+        assert_eq!(scores["alone"]["value"], top1(&[template]), "{template}");
+        let others: Vec<&str> = templates.iter().copied().filter(|other| other != template).collect();
+        assert_eq!(scores["left_out"]["value"], top1(&others), "{template}");
+    }
+    assert_eq!(found["similarity"].as_array().unwrap().len(), 100);
+    for name in ["similarity.png", "similarity.svg", "prompts.json"] {
+        assert!(out.join(name).is_file(), "{name}");
+    }
+    let said = fail(world.ask("prompts").arg("--prompts").arg(&file).arg("--out").arg(world.folder.path()));
+    assert!(said.contains("holds no scores of prompts of this program"), "{said}");
+    assert!(fail(&mut world.ask("prompts")).contains("whose classes are what prompts say"));
+}
+
+#[test]
+fn features_of_images_need_no_prompts() {
+    let world = World::new();
+    let (with, without) = (world.path("with.safetensors"), world.path("without.safetensors"));
+    json(world.ask("features").args(["--prompts", "imagenet", "--export"]).arg(&with));
+    let found = json(world.ask("features").arg("--export").arg(&without));
+    assert_eq!(found["found"]["roles"]["test"]["n"], 40);
+    let features = |path: &Path| {
+        let arrays = read_export(path).unwrap();
+        arrays.into_iter().find(|array| array.name == "features").unwrap()
+    };
+    let plain = features(&without);
+    assert_eq!(plain, features(&with));
+    let Values::F32(values) = plain.values else { panic!("features are 32-bit floats") };
+    for row in values.chunks(plain.shape[1]) {
+        let length = row.iter().map(|value| value * value).sum::<f32>();
+        assert!((length - 1.0).abs() < 1e-5, "CLIP's features have unit length: {length}");
+    }
+}
+
+#[test]
 fn prompts_that_cannot_be_used() {
     let world = World::new();
     let refused = |options: &[&str], paths: &[(&str, &Path)], expected: &str| {

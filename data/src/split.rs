@@ -175,6 +175,14 @@ impl Split {
         }
     }
 
+    /// What image `i` shows, in words ([`Sherds::caption`]), if that is known.
+    pub fn caption(&self, i: usize) -> Option<String> {
+        match &self.items {
+            Items::Stored(_) => None,
+            Items::Drawn { sherds, split } => Some(sherds.caption(*split, i)),
+        }
+    }
+
     /// Replaces every label by its entry in `labels`.
     pub(super) fn relabel(&mut self, labels: &[usize]) {
         self.relabelled = Some(labels.into());

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use archaeo_models::ModelCard;
 use archaeo_store::run_folder::Build;
-use archaeo_training::EpochRecord;
+use archaeo_training::{EpochRecord, Recipe};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -135,6 +135,9 @@ pub struct ModelFindings {
     pub weights: String,
     /// SHA-256 of the weights file.
     pub weights_sha256: String,
+    /// The weights that its training here started from; random ones where it is `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_from: Option<StartedFrom>,
     /// What the classes of a model that was loaded were matched with the data's by; its outputs are in the order of the card.
     #[serde(default)]
     pub classes_matched_by: Option<MatchedBy>,
@@ -146,6 +149,26 @@ pub struct ModelFindings {
     /// Further runs of the same network, from other seeds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more_runs: Vec<RunFindings>,
+}
+
+/// The weights that a training started from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedFrom {
+    /// Which weights, as the recipe names them.
+    pub weights: String,
+    /// SHA-256 of the weights.
+    pub weights_sha256: String,
+    /// What kept its values, as the end of a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<String>,
+}
+
+impl StartedFrom {
+    /// What the recipe of a training starts from, completed by the hash of the weights.
+    pub fn of(recipe: &Recipe) -> Option<Self> {
+        let weights_sha256 = recipe.init_sha256.clone()?;
+        Some(Self { weights: recipe.init.clone()?, weights_sha256, frozen: recipe.freeze.describe() })
+    }
 }
 
 /// A run of a model after the first.

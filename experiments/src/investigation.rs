@@ -26,7 +26,7 @@ use crate::study::Applicability;
 use crate::subjects::{ModelName, Subject};
 use archaeo_data::{DataError, Dataset, ExampleLimits, OpenOptions};
 use archaeo_store::run_folder::{Build, DataIdentity, Environment, LONGEST, RunFolder, RunFolderError};
-use archaeo_training::{Observer, RecipeError, TrainError};
+use archaeo_training::{Observer, RecipeError, TrainError, Transfer, TransferError};
 
 pub use config::InvestigationConfig;
 use examined::Examined;
@@ -56,6 +56,9 @@ pub enum InvestigationError {
     /// A training.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The weights that a training starts from.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// A study.
     #[error(transparent)]
     Study(#[from] StudyError),
@@ -167,6 +170,8 @@ pub struct Request<'a> {
     pub given: &'a [Given<'a>],
     /// Models of the configuration that are to be trained.
     pub train: &'a [ModelName],
+    /// Files of the weights that some of them start from: what the `init` of their recipes means.
+    pub inits: &'a BTreeMap<ModelName, PathBuf>,
     /// Run folder.
     pub out: &'a Path,
     /// Where to compute.
@@ -194,7 +199,7 @@ pub trait Watcher {
 /// # Errors
 /// See [`InvestigationError`]; what was found until then is kept, and the same request goes on from there.
 pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigation, InvestigationError> {
-    let config = &request.config;
+    let mut config = request.config.clone();
     let options = OpenOptions {
         split_seed: config.split_seed(),
         strict: request.strict,
@@ -215,6 +220,13 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     };
     check_names(request)?;
     progress.stage("reading the models");
+    let transfers = transfers(request, &mut config, &dataset)?;
+    for (name, transfer) in &transfers {
+        transfer
+            .notes()
+            .iter()
+            .for_each(|note| watcher.note(&format!("{name}: the checkpoint that it starts from {note}")));
+    }
     let mut examined = Examined::given(request, &dataset)?;
     for given in &examined {
         let name = given.findings.name;
@@ -236,7 +248,8 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
         data_findings(request, &dataset, identity.fingerprint.clone(), skipped, &folder)
     })?;
     for &name in request.train {
-        examined.push(Examined::train(name, request, &dataset, &identity, &folder, watcher)?);
+        let transfer = transfers.get(&name);
+        examined.push(Examined::train(name, request, transfer, &dataset, &identity, &folder, watcher)?);
     }
     // Whatever order they were asked for in, models with attention come first.
     examined.sort_by_key(|model| !model.model.has_attention());
@@ -292,6 +305,23 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     folder.write_json("investigation.json", &investigation)?;
     report::render(&investigation, folder.path())?;
     Ok(investigation)
+}
+
+/// The weights that models of the configuration start from, which records their hashes.
+fn transfers(
+    request: &Request,
+    config: &mut InvestigationConfig,
+    dataset: &Dataset,
+) -> Result<BTreeMap<ModelName, Transfer>, InvestigationError> {
+    let mut transfers = BTreeMap::new();
+    for &name in request.train {
+        let Some(file) = request.inits.get(&name) else { continue };
+        let transfer = Transfer::read(&config.recipe(name)?, file, &dataset.classes, request.device)?;
+        let transfer = transfer.keeping_features_in(request.out.join(name.as_str()));
+        config.record_init(name, transfer.recipe())?;
+        transfers.insert(name, transfer);
+    }
+    Ok(transfers)
 }
 
 /// Reads a finished investigation and writes its report anew, under `title` where one is given.

@@ -5,6 +5,8 @@ pub mod findings;
 pub mod investigation;
 pub mod options;
 pub mod predictions;
+pub mod profile;
+pub mod regimes;
 pub mod report;
 pub mod scene;
 pub mod studies;

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{Evidence, method};
-use archaeo_lab::{AttentionOptions, ModelSource, Purpose, Session, SessionOptions, Silent, Subject};
+use archaeo_lab::{
+    AblationOptions, AttentionOptions, ModelSource, Purpose, Session, SessionOptions, Silent, Subject,
+};
 use archaeo_training::images::{Batch, Preprocessed};
 
 // As the program has them.
@@ -57,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             match task.as_str() {
                 "forward" => drop(session.evaluate(&opened)?),
                 "attention" => drop(session.attention(&opened, &AttentionOptions::default())?),
-                "heads" => drop(session.ablate(&opened)?),
+                "heads" => drop(session.ablate(&opened, &AblationOptions::default())?),
                 id => explain(id)?,
             }
             seconds.push(started.elapsed().as_secs_f64().to_string());

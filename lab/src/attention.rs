@@ -1,15 +1,18 @@
 //! What a transformer's heads attend to, and heatmaps of what a model looks at.
 
 mod against;
+mod against_figures;
 mod arrays;
 mod artefacts;
 mod statistics;
+mod strata;
+mod strip;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::attention::{
     AttentionSummary, DistanceConvention, LayerStatistics, Replacement, attention_statistics, observe,
 };
-use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo, Rollout, RolloutOptions};
+use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo};
 use archaeo_models::Classifier;
 use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};
@@ -19,11 +22,13 @@ use serde::Serialize;
 use crate::error::LabError;
 use crate::explain::named;
 use crate::opened::Opened;
+use crate::rollout::{ChosenRollout, RolloutChoice, is_rollout};
 use crate::session::Session;
 
 pub use against::{AgainstOptions, AttentionChange, ComparedAttention, HeadChange};
 pub use artefacts::ArtefactsFound;
 pub use statistics::{ByHead, ClassStatistics, LayerDiversity, Statistics};
+pub use strata::{AttentionStrata, StratumAttention};
 
 /// What is asked about attention.
 #[derive(Clone, Debug)]
@@ -33,8 +38,8 @@ pub struct AttentionOptions {
     /// Heatmaps to make, by their names in [`methods`](archaeo_analysis::attribution::methods); those that depend on a class explain
     /// the predicted one.
     pub methods: Vec<String>,
-    /// How rollout fuses heads, what it discards, and where it begins.
-    pub rollout: RolloutOptions,
+    /// Which rollout.
+    pub rollout: RolloutChoice,
     /// How the attention distance treats the class token.
     pub convention: DistanceConvention,
     /// Whether the statistics are given for the images of each class too.
@@ -51,24 +56,11 @@ impl Default for AttentionOptions {
         Self {
             layers: Vec::new(),
             methods: vec!["rollout".into()],
-            rollout: RolloutOptions::default(),
+            rollout: RolloutChoice::default(),
             convention: DistanceConvention::Renormalised,
             by_class: false,
             registers_test: false,
             keep_maps: true,
-        }
-    }
-}
-
-impl AttentionOptions {
-    /// Refuses what no model could be asked.
-    ///
-    /// # Errors
-    /// A share to discard that is none.
-    pub fn check(&self) -> Result<(), LabError> {
-        match (0.0..1.0).contains(&self.rollout.discard) {
-            true => Ok(()),
-            false => Err(LabError::Discard),
         }
     }
 }
@@ -122,21 +114,16 @@ impl Session {
     /// A model without attention, a layer that it does not have, a method that is not known or does not apply, images that cannot
     /// be read, values that are not finite, or an export that cannot be written.
     pub fn attention(&self, opened: &Opened, options: &AttentionOptions) -> Result<Attended, LabError> {
-        options.check()?;
         opened.require_attention()?;
         let layers = shown(&options.layers, opened)?;
-        let (number, count) = (options.rollout.start_layer, opened.model.card().network.attention_layers());
-        if !(1..=count).contains(&number) {
-            return Err(LabError::StartLayer { number, model: opened.model.card().name.clone(), count });
-        }
-        let rollout = Rollout { options: options.rollout };
+        let rollout = options.rollout.of(opened)?;
         let methods = chosen(&options.methods, &rollout, &opened.model)?;
-        if options.registers_test && methods.iter().any(|method| method.info() != rollout.info()) {
+        if options.registers_test && methods.iter().any(|method| !is_rollout(*method)) {
             let reason = "artefact tokens can be replaced for rollout alone".to_owned();
             return Err(LabError::Method { id: options.methods.join(","), reason });
         }
-        if options.registers_test && options.rollout != RolloutOptions::USUAL {
-            let reason = "artefact tokens can be replaced for its usual form alone: leave out --fusion, --discard and --start-layer";
+        if options.registers_test && !options.rollout.is_usual() {
+            let reason = "artefact tokens can be replaced for its usual form alone: leave out --fusion, --discard, --start-layer and --impl";
             return Err(LabError::Method { id: "rollout".into(), reason: reason.into() });
         }
         let artefacts = options.registers_test.then(|| self.artefacts(opened)).transpose()?;
@@ -176,8 +163,8 @@ impl Session {
         let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
         let work = self.counting(&model.card().name, indices.len());
         let mut seen = Seen { maps: vec![Vec::new(); methods.len()], ..Seen::default() };
-        let usual = options.rollout == RolloutOptions::USUAL || replacement.is_some();
-        let rollout_alone = methods.iter().all(|method| *method.info() == *Rollout::USUAL.info());
+        let usual = options.rollout.is_usual() || replacement.is_some();
+        let rollout_alone = methods.iter().all(|method| is_rollout(*method));
         for batch in indices.chunks(opened.batch_size()) {
             let pixels = Batch::load(&images, batch, 0)?.tensor(device);
             let class = |row: usize| options.by_class.then(|| split.label(batch[row]));
@@ -284,16 +271,15 @@ fn shown(asked: &[usize], opened: &Opened) -> Result<Vec<usize>, LabError> {
 /// The methods of these ids, rollout with its options; none twice.
 fn chosen<'a>(
     ids: &[String],
-    rollout: &'a Rollout,
+    rollout: &'a ChosenRollout,
     model: &Classifier,
 ) -> Result<Vec<&'a dyn Attribution>, LabError> {
-    let mut chosen: Vec<&dyn Attribution> = Vec::new();
+    let mut chosen: Vec<&'static dyn Attribution> = Vec::new();
     for id in ids {
         let found = named(id, model, &[]).map_err(|reason| LabError::Method { id: id.into(), reason })?;
-        let found = if found.info() == rollout.info() { rollout } else { found };
         if chosen.iter().all(|method| method.info() != found.info()) {
             chosen.push(found);
         }
     }
-    Ok(chosen)
+    Ok(rollout.among(chosen))
 }

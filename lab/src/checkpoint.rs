@@ -111,6 +111,22 @@ impl Session {
         Ok(model.in_precision(self.precision()))
     }
 
+    /// The model of a checkpoint whose features are all that matters. Those of an image in CLIP do not depend on prompts, so that any
+    /// serve.
+    pub(crate) fn load_to_represent(
+        &self,
+        source: &ModelSource,
+        found: Found,
+        device: &Device,
+    ) -> Result<Classifier, LabError> {
+        let network = &found.described.card.network;
+        let source = ModelSource { prompts: None, class_names: None, ..source.clone() };
+        if network.classes_are_prompts() && network.classes() == 0 {
+            return self.zero_shot(&source, "cifar", found, &["image".to_owned()], device);
+        }
+        self.load(&source, found, &[], device)
+    }
+
     /// What was decided of a checkpoint.
     fn say_details(&self, path: &Path, checkpoint: &Checkpoint, described: &Described) {
         let Described { card, preprocessing, .. } = described;

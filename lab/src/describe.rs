@@ -89,7 +89,7 @@ impl Session {
         })
     }
 
-    fn described(&self, name: &str) -> Result<Described, LabError> {
+    pub(crate) fn described(&self, name: &str) -> Result<Described, LabError> {
         if Path::new(name).exists() || is_reference(Path::new(name)) {
             return Ok(self.find(&ModelSource::new(name))?.described);
         }

@@ -1,10 +1,10 @@
 //! Where results may be written: to an ordinary file that the question does not read itself.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use archaeo_models::checkpoint;
-use archaeo_store::same_file;
+use archaeo_store::{StoreError, same_file};
 
 use crate::error::LabError;
 
@@ -29,6 +29,28 @@ pub fn check_inputs(file: &Path, inputs: &[&Path]) -> Result<(), LabError> {
     match inputs.iter().find(|input| reads(input, file)) {
         None => Ok(()),
         Some(input) => Err(LabError::Overwrites { file: file.to_owned(), input: input.to_path_buf() }),
+    }
+}
+
+/// Refuses a folder that is there, is not empty and does not hold this program's `record`, or a file in its place.
+///
+/// # Errors
+/// What `refused` makes of the folder; one that cannot be read.
+pub(crate) fn check_own_folder(
+    path: &Path,
+    record: &str,
+    refused: impl Fn(PathBuf) -> LabError,
+) -> Result<(), LabError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_dir() && !path.is_dir() => Err(refused(path.to_owned())),
+        Ok(_) => {
+            let mut entries = fs::read_dir(path).map_err(StoreError::io("read", path))?;
+            match entries.next().is_some() && !path.join(record).is_file() {
+                true => Err(refused(path.to_owned())),
+                false => Ok(()),
+            }
+        }
+        Err(_) => Ok(()),
     }
 }
 

@@ -16,7 +16,7 @@ use archaeo_store::StoreError;
 use archaeo_store::arrays::ExportError;
 use archaeo_store::run_folder::RunFolderError;
 use archaeo_training::finite::NotFinite;
-use archaeo_training::{RecipeError, TrainError};
+use archaeo_training::{RecipeError, TrainError, TransferError};
 use thiserror::Error;
 
 use crate::device::DeviceError;
@@ -74,6 +74,9 @@ pub enum LabError {
     /// A training.
     #[error(transparent)]
     Train(Box<TrainError>),
+    /// The weights that a training starts from.
+    #[error(transparent)]
+    Transfer(Box<TransferError>),
     /// A question that does not suit the model.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
@@ -229,6 +232,17 @@ pub enum LabError {
         /// Its model.
         model: String,
     },
+    /// A residual network that is asked about heads.
+    #[error(
+        "{} holds {model}, which has no attention heads; --layers asks about its blocks, or give a vision transformer",
+        weights.display()
+    )]
+    OnlyBlocks {
+        /// Which checkpoint.
+        weights: PathBuf,
+        /// Its model.
+        model: String,
+    },
     /// A model of which no array shows what published ones have otherwise.
     #[error("{} {doubt}", weights.display())]
     Undecided {
@@ -294,6 +308,24 @@ pub enum LabError {
         /// How many there are.
         count: usize,
     },
+    /// A head that the model does not have.
+    #[error("--only {head}: {model} {}", heads(.of_layer, *count))]
+    Head {
+        /// What was asked for: layer and head, from 1.
+        head: String,
+        /// Which model.
+        model: String,
+        /// Number of the layer and of its heads, where there is such a layer.
+        of_layer: Option<[usize; 2]>,
+        /// The model's layers.
+        count: usize,
+    },
+    /// More heads that are asked about together than there are.
+    #[error("--pairs: a pair takes two heads, and {heads} {} asked about", if *heads == 1 { "is" } else { "are" })]
+    Pairs {
+        /// How many there are.
+        heads: usize,
+    },
     /// A layer that the model does not have.
     #[error("--layer {number}: {model} {}", layers(*count))]
     Layer {
@@ -347,12 +379,43 @@ pub enum LabError {
         .0.display()
     )]
     OtherFolder(PathBuf),
+    /// The same of features.
+    #[error(
+        "{} is there already and holds no features of this program; give --out a new or an empty folder",
+        .0.display()
+    )]
+    OtherFeatures(PathBuf),
+    /// The same of scores of prompts.
+    #[error(
+        "{} is there already and holds no scores of prompts of this program; give --out a new or an empty folder",
+        .0.display()
+    )]
+    OtherPrompts(PathBuf),
+    /// Images from which nothing can be learned; the sentence says why.
+    #[error("{0}; raise --training or --limit, or take other images")]
+    TooFewToLearn(String),
     /// A picture that cannot be drawn or written.
     #[error(transparent)]
     Plot(#[from] PlotError),
     /// The listener asked to stop.
     #[error("interrupted")]
     Interrupted,
+    /// Too few passes for an interval.
+    #[error("--rounds {rounds} is too few for the interval of a median; give {needed} or more")]
+    TooFewRounds {
+        /// Passes asked for.
+        rounds: usize,
+        /// The fewest.
+        needed: usize,
+    },
+    /// A model that cannot be timed at its own size of image.
+    #[error("{model} cannot be timed: {reason}")]
+    NotProfiled {
+        /// The model.
+        model: String,
+        /// Why not.
+        reason: String,
+    },
     /// An attack that is not known.
     #[error("--attack {id}: there is no such attack; there are {}", known.join(", "))]
     Attack {
@@ -382,7 +445,25 @@ macro_rules! boxed {
     )*};
 }
 
-boxed!(Weights(WeightsError), Train(TrainError), Investigation(InvestigationError));
+boxed!(Weights(WeightsError), Train(TrainError), Transfer(TransferError), Investigation(InvestigationError));
+
+fn heads(of_layer: &Option<[usize; 2]>, count: usize) -> String {
+    match of_layer {
+        Some([layer, 1]) => format!("has 1 head in layer {layer}"),
+        Some([layer, heads]) => format!("has {heads} heads in layer {layer}, numbered from 1 to {heads}"),
+        None => layers(count),
+    }
+}
+
+impl LabError {
+    /// A study that failed; one that was interrupted has only stopped.
+    pub(crate) fn of_study(error: StudyError) -> Self {
+        match error {
+            StudyError::Interrupted => Self::Interrupted,
+            other => other.into(),
+        }
+    }
+}
 
 fn layers(count: usize) -> String {
     match count {

@@ -1,5 +1,6 @@
 //! The whole investigation.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use archaeo_experiments::findings::Investigation;
@@ -96,6 +97,10 @@ impl Session {
         let trained = trained.collect::<Result<Vec<_>, _>>()?;
         let train = to_train(excavation)?;
         let given: Vec<Given> = trained.iter().map(Trained::given).collect();
+        let mut inits = BTreeMap::new();
+        for name in &train {
+            inits.extend(self.init(&config.recipe(*name)?)?.map(|file| (*name, file)));
+        }
         let source = source(excavation, &trained)?;
         self.listener().keeps(Kept::Findings(out));
         let request = Request {
@@ -104,6 +109,7 @@ impl Session {
             config: config.clone(),
             given: &given,
             train: &train,
+            inits: &inits,
             out,
             device: &device,
             environment: self.environment(),

@@ -35,6 +35,7 @@ use self::target::Targets;
 use crate::error::LabError;
 use crate::listener::Kept;
 use crate::opened::Opened;
+use crate::rollout::RolloutChoice;
 use crate::session::Session;
 pub use archaeo_analysis::statistics::Better;
 
@@ -50,6 +51,8 @@ pub struct ExplainOptions {
     pub target: Target,
     /// The layer whose heads are shown, counted from 1; by default the last.
     pub layer: Option<usize>,
+    /// Which rollout.
+    pub rollout: RolloutChoice,
     /// The most images on which the methods are scored; below 10, they are not.
     pub scored: usize,
 }
@@ -73,6 +76,9 @@ pub struct Explained {
     pub layer: Option<usize>,
     /// The methods, in the order of the registry.
     pub methods: Vec<MethodInfo>,
+    /// What is not usual about the rollout, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
     /// Methods that do not apply to the model.
     pub left_out: Vec<LeftOut>,
     /// How far the heatmaps of each method can be believed on this model and these images.
@@ -146,7 +152,7 @@ pub struct Exhibit {
 
 /// What is asked of every image.
 struct Question<'a> {
-    methods: &'a [&'static dyn Attribution],
+    methods: &'a [&'a dyn Attribution],
     targets: Targets,
     names: &'a [String],
     /// From 0.
@@ -176,6 +182,8 @@ impl Session {
         let model = &first.model;
         let outputs = first.outputs()?;
         let (methods, left_out) = chosen(&options.methods, model)?;
+        let rollout = options.rollout.of(first)?;
+        let methods = rollout.among(methods);
         let layer = shown_layer(options.layer, first)?;
         let targets = Targets::of(&options.target, &outputs, first)?;
         if let Some(doubt) = first.doubt() {
@@ -195,6 +203,7 @@ impl Session {
             read_out: None,
             layer: layer.map(|layer| layer + 1),
             methods: methods.iter().map(|method| *method.info()).collect(),
+            rollout: options.rollout.describe(),
             left_out,
             faithfulness,
             localisation: None,

@@ -5,7 +5,7 @@
 //! and a [`Listener`] that hears what is decided and how far work has come. It opens data ([`Session::open_data`]), models
 //! ([`Session::open_model`]) or both ([`Session::open`]), and a question is a method that takes what was opened and gives plain
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::ablate`],
-//! [`Session::audit`], [`Session::benchmark`],
+//! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
 //! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -18,6 +18,7 @@ mod audit;
 mod benchmark;
 mod checkpoint;
 mod classes;
+mod compare;
 mod data;
 mod describe;
 mod destination;
@@ -27,27 +28,36 @@ mod evaluate;
 mod excavate;
 mod explain;
 mod export;
+mod features;
+mod figures;
 #[cfg(feature = "hub")]
 mod hub;
 mod listener;
 mod opened;
+mod profile;
+mod prompts;
 mod reference;
+mod rollout;
 mod session;
 mod subject;
 mod train;
+mod transfer;
 mod trust;
 mod zero_shot;
 
-pub use ablate::Ablated;
+pub use ablate::{Ablated, AblationOptions};
+pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
+pub use archaeo_experiments::regimes::{Init, Regimes};
 pub use attack::{AttackOptions, Attacked, Fooled, Point};
 pub use attention::{
-    AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, ByHead, ClassStatistics,
-    ComparedAttention, HeadChange, LayerDiversity, Statistics,
+    AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, AttentionStrata, ByHead,
+    ClassStatistics, ComparedAttention, HeadChange, LayerDiversity, Statistics, StratumAttention,
 };
 pub use audit::{AuditOptions, Audited, Measurement, Outcome};
 pub use benchmark::{Benchmarked, Verdict};
 pub use checkpoint::{OpenedModel, Reading, said_by};
 pub use classes::ClassesMatched;
+pub use compare::Comparison;
 pub use describe::{KnownModel, ModelDescription, known_models};
 pub use destination::{check_destination, check_inputs};
 pub use device::DeviceError;
@@ -59,11 +69,15 @@ pub use explain::{
     ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over, Target,
 };
 pub use export::Exported;
+pub use features::{FeaturesFound, FeaturesOptions, ModelOfFeatures};
 #[cfg(feature = "hub")]
 pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
 pub use opened::Opened;
+pub use profile::ProfileOptions;
+pub use prompts::PromptsScored;
 pub use reference::is_reference;
+pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};
 pub use train::{SeveralRuns, Training, TrainingEnd, TrainingResult};

@@ -152,11 +152,11 @@ impl Session {
             }
             Format::of(file)?;
         }
-        if purpose != Purpose::Look {
+        if purpose.scores() {
             subject.refuse_random_head()?;
         }
         let device = self.device()?;
-        let labels = if purpose == Purpose::Look { Labels::Optional } else { Labels::Required };
+        let labels = if purpose.scores() { Labels::Required } else { Labels::Optional };
         let open = |source: &str, labels| {
             let options = OpenOptions { strict: subject.strict, labels, ..OpenOptions::default() };
             self.open_data(source, &options)
@@ -186,9 +186,12 @@ impl Session {
         let own = subject.model.name.is_none() && matches!(found.checkpoint.card(), Ok(Some(_)));
         let described = found.described.clone();
         let classes = data.first().map(|(dataset, _)| dataset.classes.clone()).unwrap_or_default();
-        let model = self.load(&subject.model, found, &classes, &device)?;
+        let model = match purpose {
+            Purpose::Represent => self.load_to_represent(&subject.model, found, &device)?,
+            _ => self.load(&subject.model, found, &classes, &device)?,
+        };
         let outputs = match purpose {
-            Purpose::Look => None,
+            Purpose::Look | Purpose::Represent => None,
             Purpose::Score | Purpose::ScoreOrExport => {
                 let outputs = outputs(&subject, &model, own)?;
                 require_decided(&subject.model.weights, &described, &model, &device)?;

@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// What was asked for, as overrides of a recipe's entries.
-    fn overrides(&self) -> impl Iterator<Item = String> {
+    pub(crate) fn overrides(&self) -> impl Iterator<Item = String> {
         let seed = self.options.seed.map(|seed| format!("seed={seed}"));
         seed.into_iter().chain(self.precision_as("precision"))
     }

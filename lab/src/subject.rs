@@ -97,6 +97,15 @@ pub enum Purpose {
     ScoreOrExport,
     /// What happens inside; labels and head do not matter.
     Look,
+    /// The features that a head would read; labels, head and prompts do not matter.
+    Represent,
+}
+
+impl Purpose {
+    /// Whether answers are scored.
+    pub(crate) fn scores(self) -> bool {
+        matches!(self, Self::Score | Self::ScoreOrExport)
+    }
 }
 
 /// Whether an array, or a module, is a classifier's or in it, by the names that libraries give them.

@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
-use archaeo_data::OpenOptions;
-use archaeo_store::run_folder::DataIdentity;
-use archaeo_training::images::{Augmented, Preprocessed};
-use archaeo_training::{EpochRecord, Job, Outcome, RecipeFile, Spread, Trained, open_runs, train};
+use archaeo_data::{Dataset, OpenOptions};
+use archaeo_models::ModelCard;
+use archaeo_store::run_folder::{DataIdentity, RunFolder};
+use archaeo_training::images::{Augmented, ImageSource, Preprocessed, Repeated, Subset};
+use archaeo_training::{
+    EpochRecord, Job, Outcome, Recipe, RecipeFile, Spread, Trained, Transfer, open_runs, train,
+};
+use burn::tensor::Device;
 use serde::Serialize;
 
 use crate::error::LabError;
@@ -64,6 +68,37 @@ pub struct SeveralRuns {
     pub spread: Spread,
 }
 
+/// One training on a portion of the training images.
+pub(crate) struct Lesson<'a> {
+    /// How.
+    pub recipe: &'a Recipe,
+    /// The data.
+    pub dataset: &'a Dataset,
+    /// What they are, for the run folder.
+    pub identity: &'a DataIdentity,
+    /// The training images.
+    pub portion: Portion,
+    /// The run folder.
+    pub out: &'a Path,
+    /// What it is called while it runs.
+    pub title: String,
+}
+
+/// Some of the training images.
+pub(crate) struct Portion {
+    /// Their places in the training split.
+    pub indices: Vec<usize>,
+    /// How often an epoch goes through them, augmented anew each time.
+    pub times: usize,
+}
+
+/// A recipe with what its weights decide.
+struct Prepared {
+    transfer: Option<Transfer>,
+    recipe: Recipe,
+    card: ModelCard,
+}
+
 impl TrainingResult {
     fn of(trained: &Trained, seed: Option<u64>) -> Self {
         Self {
@@ -82,68 +117,33 @@ impl Session {
     /// # Errors
     /// One sentence; the checkpoint of the last finished epoch is kept.
     pub fn train(&self, training: &Training) -> Result<TrainingEnd, LabError> {
-        let recipe = training.recipe.recipe(None)?;
+        let mut recipe = training.recipe.recipe(None)?;
+        recipe.objective.find_weights(|path| self.resolve(path))?;
         let device = self.device_for(&[recipe.precision])?;
         if let Some(note) = recipe.augment.note() {
             self.note(note);
         }
 
         let source = training.data.or(recipe.data.source.as_deref()).unwrap_or("sherds").to_owned();
-        let options = OpenOptions {
-            split_seed: recipe.data.split_seed,
-            strict: training.strict,
-            validation: Some(recipe.data.validation.unwrap_or(0.1)),
-            ..OpenOptions::default()
-        };
-        let mut dataset = self.open_data(&source, &options)?;
-        self.verify(&mut dataset, &[])?;
-        let hashing = self.stage("hashing the data");
-        let identity = DataIdentity {
-            source,
-            fingerprint: dataset.fingerprint(),
-            classes: dataset.classes.clone(),
-            counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
-        };
-
-        drop(hashing);
-        let blank = recipe.build(&dataset.classes, &device)?;
-        let train_split = dataset.split("train")?;
-        let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
-        let validation = Preprocessed {
-            split: dataset.split(validation_split)?,
-            preprocessing: &blank.card().preprocessing,
-        };
-        let (runs, environment, out) = (recipe.runs(), self.environment(), training.out);
+        // A name on the hub that does not exist is said before the data are read.
+        self.init(&recipe)?;
+        let (dataset, identity) = self.open_to_learn(source, &learning(&recipe, training.strict))?;
+        let prepared = self.prepared(recipe, &dataset, training.out, &device)?;
+        let (runs, environment, out) = (prepared.recipe.runs(), self.environment(), training.out);
         let of_all = match runs.len() {
             1 => None,
-            _ => Some(open_runs(&recipe, out, &identity, &environment)?),
+            _ => Some(open_runs(&prepared.recipe, out, &identity, &environment)?),
         };
         let mut done = Vec::new();
         for run in &runs {
             let folder = run.open(out, &identity, &environment)?;
-            let images = Augmented {
-                split: train_split,
-                augment: &run.recipe.augment,
-                image_size: run.recipe.image_size,
-                seed: run.recipe.seed,
-            };
-            let job = Job {
-                recipe: &run.recipe,
-                classes: &dataset.classes,
-                images: &images,
-                validation: &validation,
-                folder: &folder,
-                device: &device,
-            };
+            let name = &prepared.card.name;
             let title = match of_all {
-                None => blank.card().name.clone(),
-                Some(_) => format!("{} run {}/{}", blank.card().name, done.len() + 1, runs.len()),
+                None => name.clone(),
+                Some(_) => format!("{name} run {}/{}", done.len() + 1, runs.len()),
             };
             self.listener().keeps(Kept::Epochs { runs: done.len(), folder: out });
-            let ended = Work::of(self.listener());
-            let outcome = train(&job, &mut *self.listener().training(&title))?;
-            drop(ended);
-            match outcome {
+            match self.run(&prepared, &run.recipe, &dataset, None, &folder, &title, &device)? {
                 Outcome::Stopped { epochs } => return Ok(TrainingEnd::Stopped { runs: done.len(), epochs }),
                 Outcome::Finished(trained) => {
                     done.push(TrainingResult::of(&trained, of_all.as_ref().map(|_| run.recipe.seed)));
@@ -155,5 +155,101 @@ impl Session {
         let several = SeveralRuns { spread: Spread::of(&last)?, runs: done };
         folder.write_json("runs.json", &several)?;
         Ok(TrainingEnd::Several(several))
+    }
+
+    /// Opens data to learn from, without the images that cannot be used.
+    pub(crate) fn open_to_learn(
+        &self,
+        source: String,
+        options: &OpenOptions,
+    ) -> Result<(Dataset, DataIdentity), LabError> {
+        let mut dataset = self.open_data(&source, options)?;
+        self.verify(&mut dataset, &[])?;
+        let _hashing = self.stage("hashing the data");
+        let identity = DataIdentity {
+            source,
+            fingerprint: dataset.fingerprint(),
+            classes: dataset.classes.clone(),
+            counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
+        };
+        Ok((dataset, identity))
+    }
+
+    /// One training on a portion of the training images; `None` if the listener stopped it.
+    pub(crate) fn learn(&self, lesson: &Lesson) -> Result<Option<Trained>, LabError> {
+        let Lesson { recipe, dataset, identity, portion, out, title } = lesson;
+        let device = self.device_for(&[recipe.precision])?;
+        let mut recipe = Recipe { seeds: 1, ..(*recipe).clone() };
+        recipe.objective.find_weights(|path| self.resolve(path))?;
+        let prepared = self.prepared(recipe, dataset, out, &device)?;
+        let run = &prepared.recipe.runs()[0];
+        let folder = run.open(out, identity, &self.environment())?;
+        self.listener().keeps(Kept::Epochs { runs: 0, folder: out });
+        match self.run(&prepared, &run.recipe, dataset, Some(portion), &folder, title, &device)? {
+            Outcome::Stopped { .. } => Ok(None),
+            Outcome::Finished(trained) => Ok(Some(trained)),
+        }
+    }
+
+    /// Reads the weights that a recipe starts from, and completes it by what they decide.
+    fn prepared(
+        &self,
+        recipe: Recipe,
+        dataset: &Dataset,
+        out: &Path,
+        device: &Device,
+    ) -> Result<Prepared, LabError> {
+        let file = self.init(&recipe)?;
+        let transfer = self.transfer(&recipe, file, &dataset.classes, device)?;
+        let transfer = transfer.map(|transfer| transfer.keeping_features_in(out.to_owned()));
+        let recipe = transfer.as_ref().map_or(recipe, |transfer| transfer.recipe().clone());
+        let card = match &transfer {
+            Some(transfer) => transfer.card().clone(),
+            None => recipe.card_within_memory(&dataset.classes)?,
+        };
+        Ok(Prepared { transfer, recipe, card })
+    }
+
+    #[allow(clippy::too_many_arguments)] // what a run is of, in which folder
+    fn run(
+        &self,
+        Prepared { transfer, card, .. }: &Prepared,
+        recipe: &Recipe,
+        dataset: &Dataset,
+        portion: Option<&Portion>,
+        folder: &RunFolder,
+        title: &str,
+        device: &Device,
+    ) -> Result<Outcome, LabError> {
+        let preprocessing = &card.preprocessing;
+        let split = dataset.split("train")?;
+        let all = Augmented { split, augment: &recipe.augment, preprocessing, seed: recipe.seed };
+        let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
+        let validation = Preprocessed { split: dataset.split(validation_split)?, preprocessing };
+        let portion = portion.map(|Portion { indices, times }| Repeated {
+            images: Subset { images: all.clone(), indices: indices.clone() },
+            times: *times,
+        });
+        let job = Job {
+            recipe,
+            classes: &dataset.classes,
+            images: portion.as_ref().map_or(&all as &dyn ImageSource, |portion| portion),
+            validation: &validation,
+            transfer: transfer.as_ref(),
+            folder,
+            device,
+        };
+        let _ended = Work::of(self.listener());
+        Ok(train(&job, &mut *self.listener().training(title))?)
+    }
+}
+
+/// How data are opened for a recipe.
+pub(crate) fn learning(recipe: &Recipe, strict: bool) -> OpenOptions {
+    OpenOptions {
+        split_seed: recipe.data.split_seed,
+        strict,
+        validation: Some(recipe.data.validation.unwrap_or(0.1)),
+        ..OpenOptions::default()
     }
 }

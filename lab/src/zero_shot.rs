@@ -32,16 +32,12 @@ impl Session {
         if !network.classes_are_prompts() {
             return Err(LabError::NotClip(name));
         }
+        let templates = templates(prompts)?;
         let classes = match &source.class_names {
             Some(path) => read_names(path)?,
             None if classes.is_empty() => return Err(LabError::NoClasses),
             None if are_wordnet_ids(classes) => return Err(LabError::Unspeakable(shortened(classes))),
             None => classes.to_vec(),
-        };
-        let prompts = match Prompts::built_in(prompts) {
-            Some(prompts) => prompts,
-            None => Prompts::parse(&read_list(Path::new(prompts))?)
-                .map_err(|reason| LabError::Prompts { prompts: prompts.into(), reason })?,
         };
         let config = ClipConfig::named(&name, preprocessing.image_size).map_err(LabError::UnknownClip)?;
         let stage = self.stage("loading the model");
@@ -51,6 +47,18 @@ impl Session {
         let amount = Amount { total: classes.len() as u64, unit: Unit::Classes };
         let work = Work::begin(self.listener(), "reading prompts", Some(amount));
         let card = ModelCard { name, network, preprocessing, classes };
-        Ok(clip.classifier(card, &prompts, self.precision(), &mut work.follow())?)
+        Ok(clip.classifier(card, &templates, self.precision(), &mut work.follow())?)
+    }
+}
+
+/// Built-in templates, or those of a file.
+///
+/// # Errors
+/// A file that cannot be read, templates that cannot be used.
+pub(crate) fn templates(prompts: &str) -> Result<Prompts, LabError> {
+    match Prompts::built_in(prompts) {
+        Some(prompts) => Ok(prompts),
+        None => Prompts::parse(&read_list(Path::new(prompts))?)
+            .map_err(|reason| LabError::Prompts { prompts: prompts.into(), reason }),
     }
 }

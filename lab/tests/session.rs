@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use archaeo_data::OpenOptions;
 use archaeo_lab::{
-    Amount, AttackOptions, AttentionOptions, Kept, Kind, LabError, Listener, ModelSource, Opened, Purpose,
-    Session, SessionOptions, Silent, Subject, Toml, Training, TrainingEnd,
+    AblationOptions, Amount, AttackOptions, AttentionOptions, Kept, Kind, LabError, Listener, ModelSource,
+    Opened, Purpose, Session, SessionOptions, Silent, Subject, Toml, Training, TrainingEnd,
 };
 use archaeo_ops::Precision;
 use archaeo_store::arrays::Format;
@@ -273,6 +273,6 @@ fn a_listener_may_stop_a_study() {
     }
     let session = session(SessionOptions::default()).heard_by(Arc::new(Impatient));
     let opened = session.open(subject(), Purpose::Score).unwrap();
-    let sentence = session.ablate(&opened).unwrap_err().to_string();
+    let sentence = session.ablate(&opened, &AblationOptions::default()).unwrap_err().to_string();
     assert!(sentence.starts_with("interrupted"), "{sentence}");
 }

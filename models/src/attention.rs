@@ -91,6 +91,12 @@ impl MultiHeadAttention {
         }
     }
 
+    /// The same without biases of query, key and value.
+    pub(crate) fn without_qkv_bias(mut self) -> Self {
+        self.qkv.bias = None;
+        self
+    }
+
     /// Attention of all tokens over one another, added to `residual` where there is one. The weights are computed separately
     /// where the probe asks for them; otherwise one kernel does both halves, with bit-identical results.
     ///

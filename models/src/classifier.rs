@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::architectures::{Network, NetworkSpec};
-use crate::forward::{Tokens, Transformer};
+use crate::forward::{Residual, Tokens, Transformer};
 use crate::initialize::initialize;
 use crate::pass::{LayerMoments, Pass};
 use crate::preprocessing::Preprocessing;
@@ -14,9 +14,14 @@ use crate::spec::SpecError;
 use crate::state::shapes_of;
 
 impl Network {
-    /// The network as a sequence of blocks; `None` for a residual network.
+    /// The network as a sequence of blocks on tokens; `None` for a residual network.
     pub fn transformer(&self) -> Option<&dyn Transformer> {
         self.parts().transformer()
+    }
+
+    /// The network as a sequence of residual blocks on feature maps; `None` for a transformer.
+    pub fn residual(&self) -> Option<&dyn Residual> {
+        self.parts().residual()
     }
 }
 
@@ -160,6 +165,15 @@ impl Classifier {
         self.network.parts().head(features, self.precision)
     }
 
+    /// The logits of each head on [`Classifier::features`]: two in a distilled model, the class token's and then the distillation
+    /// token's, of which [`Classifier::head`] is the mean; else one.
+    ///
+    /// # Shapes
+    /// `[batch, feature_dim]` → `[batch, classes]` each
+    pub fn logits_by_head(&self, features: Tensor<2>) -> Vec<Tensor<2>> {
+        self.network.parts().logits_by_head(features, self.precision)
+    }
+
     /// Images as the network expects them, `[batch, 3, height, width]`.
     pub fn normalised(&self, images: Tensor<4>) -> Tensor<4> {
         let Preprocessing { mean, std, .. } = self.card.preprocessing;
@@ -187,8 +201,7 @@ impl Classifier {
         grid: [usize; 2],
         pass: &mut Pass,
     ) -> Tensor<2> {
-        pass.precision = self.precision;
-        self.blocks().forward_from(layer, Tokens { values: tokens, grid }, pass)
+        self.resumed(tokens, grid, pass, |blocks, tokens, pass| blocks.features_from(layer, tokens, pass))
     }
 
     /// Logits from the residual stream between attention and MLP of block `layer` ([`TokenPlace::AfterAttention`](crate::TokenPlace)),
@@ -207,9 +220,9 @@ impl Classifier {
         grid: [usize; 2],
         pass: &mut Pass,
     ) -> Tensor<2> {
-        pass.precision = self.precision;
-        let features = self.blocks().features_after_attention(layer, Tokens { values: tokens, grid }, pass);
-        self.head(features)
+        self.resumed(tokens, grid, pass, |blocks, tokens, pass| {
+            blocks.features_after_attention(layer, tokens, pass)
+        })
     }
 
     /// As [`Classifier::logits_after_attention`] with the whole of every later block, which all show a probe all that they compute.
@@ -226,10 +239,10 @@ impl Classifier {
         grid: [usize; 2],
         pass: &mut Pass,
     ) -> Tensor<2> {
-        pass.precision = self.precision;
-        let transformer = self.blocks();
-        let tokens = transformer.after_attention(layer, Tokens { values: tokens, grid }, pass);
-        self.head(transformer.features_from(layer + 1, tokens, pass))
+        self.resumed(tokens, grid, pass, |blocks, tokens, pass| {
+            let tokens = blocks.after_attention(layer, tokens, pass);
+            blocks.features_from(layer + 1, tokens, pass)
+        })
     }
 
     /// As [`Classifier::logits_after_attention`], from the residual stream as block `layer` leaves it
@@ -247,10 +260,59 @@ impl Classifier {
         grid: [usize; 2],
         pass: &mut Pass,
     ) -> Tensor<2> {
+        self.resumed(tokens, grid, pass, |blocks, tokens, pass| {
+            let tokens = blocks.onwards(layer, tokens, pass.precision);
+            blocks.features_read_from(layer + 1, tokens, pass)
+        })
+    }
+
+    /// Logits of the features that the rest of a pass computes from the residual stream.
+    fn resumed(
+        &self,
+        values: Tensor<3>,
+        grid: [usize; 2],
+        pass: &mut Pass,
+        rest: impl FnOnce(&dyn Transformer, Tokens, &mut Pass) -> Tensor<2>,
+    ) -> Tensor<2> {
         pass.precision = self.precision;
-        let transformer = self.blocks();
-        let tokens = transformer.onwards(layer, Tokens { values: tokens, grid }, pass.precision);
-        self.head(transformer.features_read_from(layer + 1, tokens, pass))
+        self.head(rest(self.blocks(), Tokens { values, grid }, pass))
+    }
+
+    /// The feature map that the first residual block receives.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` in [0, 1] → `[batch, channels, height', width']`
+    ///
+    /// # Panics
+    /// If the network has no residual blocks.
+    pub fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        pass.precision = self.precision;
+        self.residual_blocks().stem(self.normalised(images), pass)
+    }
+
+    /// What a residual block adds up, from the feature map that it receives: the shortcut, and the branch.
+    ///
+    /// # Panics
+    /// If the network has no such block.
+    pub fn addends(&self, block: usize, map: Tensor<4>, pass: &mut Pass) -> [Tensor<4>; 2] {
+        pass.precision = self.precision;
+        self.residual_blocks().addends(block, map, pass)
+    }
+
+    /// Logits from the feature map that a residual block receives; `block` may be the number of blocks.
+    ///
+    /// # Shapes
+    /// `[batch, channels, height, width]` → `[batch, classes]`
+    ///
+    /// # Panics
+    /// If the network has no residual blocks.
+    pub fn logits_from_block(&self, block: usize, map: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        pass.precision = self.precision;
+        self.head(self.residual_blocks().features_from_block(block, map, pass))
+    }
+
+    fn residual_blocks(&self) -> &dyn Residual {
+        self.network.residual().expect("the network has no residual blocks")
     }
 
     /// What the outputs of one head of a layer add to the residual stream.

@@ -7,7 +7,12 @@
 /// Blocks of full attention over `tokens`: projections, both products, and an MLP with `mlp` weights in total.
 pub(crate) fn blocks(depth: usize, tokens: usize, width: usize, mlp: usize) -> u64 {
     let [depth, tokens, width, mlp] = [depth, tokens, width, mlp].map(|size| size as u64);
-    depth * tokens * (4 * width * width + 2 * tokens * width + mlp)
+    depth * tokens * (4 * width * width + mlp) + attention_products(depth, tokens, width)
+}
+
+/// The two products of full attention, which grow with the square of the tokens: queries with keys, weights with values.
+pub(crate) fn attention_products(depth: u64, tokens: u64, width: u64) -> u64 {
+    depth * 2 * tokens * tokens * width
 }
 
 /// The projection of `grid` by `grid` patches.

@@ -24,6 +24,15 @@ pub trait ForwardPass {
     /// `[batch, feature_dim]` → `[batch, classes]`
     fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2>;
 
+    /// Logits of each head, of which [`ForwardPass::head`] is the mean: two in a distilled model with both heads, the class token's
+    /// and then the distillation token's, else one.
+    ///
+    /// # Shapes
+    /// `[batch, feature_dim]` → `[batch, classes]` each
+    fn logits_by_head(&self, features: Tensor<2>, precision: Precision) -> Vec<Tensor<2>> {
+        vec![self.head(features, precision)]
+    }
+
     /// Logits of normalised images.
     ///
     /// # Shapes
@@ -33,10 +42,34 @@ pub trait ForwardPass {
         self.head(features, pass.precision)
     }
 
-    /// The network as a sequence of blocks; `None` for a residual network.
+    /// The network as a sequence of blocks on tokens; `None` for a residual network.
     fn transformer(&self) -> Option<&dyn Transformer> {
         None
     }
+
+    /// The network as a sequence of residual blocks on feature maps; `None` for a transformer.
+    fn residual(&self) -> Option<&dyn Residual> {
+        None
+    }
+}
+
+/// A network of a stem, residual blocks on feature maps and a mean over positions. A block adds a branch to a shortcut, and leaves the
+/// ReLU of the sum.
+pub trait Residual: ForwardPass {
+    /// Number of blocks, at least one.
+    fn depth(&self) -> usize;
+
+    /// Feature map as the first block receives it.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]`, normalised → `[batch, channels, height', width']`
+    fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4>;
+
+    /// What block `block` adds up, from the feature map that it receives: the shortcut, and the branch.
+    fn addends(&self, block: usize, map: Tensor<4>, pass: &mut Pass) -> [Tensor<4>; 2];
+
+    /// Features from the feature map as block `block` receives it; `block` may be the depth.
+    fn features_from_block(&self, block: usize, map: Tensor<4>, pass: &mut Pass) -> Tensor<2>;
 }
 
 /// The residual stream between two blocks.
@@ -52,6 +85,9 @@ pub struct Tokens {
 pub trait Transformer: ForwardPass {
     /// Number of blocks, at least one.
     fn depth(&self) -> usize;
+
+    /// Number of attention heads of block `layer`.
+    fn heads(&self, layer: usize) -> usize;
 
     /// Tokens before the first patch.
     fn prefix(&self) -> PrefixTokens;

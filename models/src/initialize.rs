@@ -15,12 +15,18 @@ use archaeo_random::{keyed_rng, standard_normal};
 /// ResNet as in torchvision: convolutions from He et al.'s normal (2015, equation 14, over the outputs), heads uniform within `1
 /// / √fan_in`. Biases are zero, and everything else keeps its initial value.
 pub fn initialize<M: Module>(model: M, seed: u64) -> M {
-    model.map(&mut Initializer { seed, path: ParameterPath::default() })
+    model.map(&mut Initializer { seed, path: ParameterPath::default(), only: None })
+}
+
+/// Initialises the arrays that `only` names anew; those that [`initialize`] does not draw become zero.
+pub(crate) fn initialize_only<M: Module>(model: M, seed: u64, only: fn(&str) -> bool) -> M {
+    model.map(&mut Initializer { seed, path: ParameterPath::default(), only: Some(only) })
 }
 
 struct Initializer {
     seed: u64,
     path: ParameterPath,
+    only: Option<fn(&str) -> bool>,
 }
 
 /// Distribution of one array's initial values.
@@ -35,7 +41,7 @@ fn fill_of(name: &str, shape: &[usize]) -> Fill {
     let name = name.strip_prefix("visual.").unwrap_or(name);
     let fan_in = shape.iter().skip(1).product::<usize>() as f64;
     match (name, shape.len()) {
-        ("pos_embed", _) => Fill::Normal(0.02),
+        ("pos_embed" | "text_pos_embed" | "mask_token", _) => Fill::Normal(0.02),
         ("cls_token" | "dist_token" | "reg_token", _) => Fill::Normal(1e-6),
         ("fc.weight" | "linear.weight" | "patch_embed.proj.weight", _) => Fill::Uniform(fan_in.powf(-0.5)),
         (_, 2) => Fill::Normal(0.02),
@@ -56,9 +62,13 @@ impl ModuleMapper for Initializer {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.name();
         let shape = param.lazy_shape();
+        if self.only.is_some_and(|only| !only(&name)) {
+            return param;
+        }
         let mut rng = keyed_rng(self.seed, &format!("initial {name}"), 0, 0);
         let mut draw: Box<dyn FnMut() -> f64> = match fill_of(&name, &shape) {
-            Fill::Keep => return param,
+            Fill::Keep if self.only.is_none() => return param,
+            Fill::Keep => Box::new(|| 0.0),
             Fill::Normal(deviation) => Box::new(move || deviation * standard_normal(&mut rng)),
             Fill::Uniform(bound) => Box::new(move || bound * (2.0 * rng.random::<f64>() - 1.0)),
         };

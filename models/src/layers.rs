@@ -99,6 +99,11 @@ impl Conv2d {
         Self { weight: zeros([out_channels, in_channels, kernel, kernel], device), stride, padding }
     }
 
+    /// `[batch, in, height, width]` → `[batch, out, height', width']`
+    pub(crate) fn forward(&self, x: Tensor<4>, precision: Precision) -> Tensor<4> {
+        ops::conv2d(x, self.weight.val(), None, self.geometry(), precision)
+    }
+
     fn geometry(&self) -> Convolution {
         Convolution { stride: self.stride, padding: self.padding, groups: 1 }
     }
@@ -162,12 +167,13 @@ impl BatchNorm2d {
 
     /// The convolution `conv`, its normalisation, then the activation or residual of `then`, `[batch, in, height, width]` →
     /// `[batch, out, height', width']`. In training the batch's moments are stored in the pass; the optimiser step updates the
-    /// running ones ([`crate::Classifier::absorb_moments`]).
+    /// running ones ([`crate::Classifier::absorb_moments`]). A frozen norm uses the running ones in training too.
     pub fn forward(&self, conv: &Conv2d, x: Tensor<4>, then: ChannelEpilogue, pass: &mut Pass) -> Tensor<4> {
         let (kernel, geometry) = (conv.weight.val(), conv.geometry());
         let affine = [self.weight.val(), self.bias.val()];
         let (epsilon, precision) = (self.epsilon, pass.precision);
-        match &mut pass.training {
+        let frozen = affine[0].is_autodiff() && !affine[0].is_require_grad();
+        match pass.training.as_mut().filter(|_| !frozen) {
             None => {
                 let moments = [self.running_mean.val(), self.running_var.val()];
                 ops::conv2d_batch_norm(x, kernel, geometry, affine, moments, epsilon, then, precision)

@@ -9,6 +9,7 @@ mod attention;
 mod catalogue;
 pub mod checkpoint;
 mod classifier;
+mod depth;
 mod describe;
 mod export;
 mod flops;
@@ -21,6 +22,7 @@ mod nearest;
 mod outputs;
 mod pass;
 mod patches;
+mod position_bias;
 mod preprocessing;
 mod probe;
 mod read_out;
@@ -31,6 +33,7 @@ mod transformer;
 mod window;
 
 pub use architectures::beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
+pub use architectures::cct::{Cct, CctConfig};
 pub use architectures::clip;
 pub use architectures::resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, Stem};
 pub use architectures::resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};
@@ -47,13 +50,15 @@ pub use checkpoint::{
     write_arrays,
 };
 pub use classifier::{Classifier, ModelCard};
+pub use depth::Depths;
 pub use describe::{DescribeError, Described, ModelRequest};
 pub use export::{Library, configuration, export, write_configuration};
-pub use forward::{ForwardPass, Tokens, Transformer};
+pub use forward::{ForwardPass, Residual, Tokens, Transformer};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, FoldedConvolution, LayerNorm, Linear};
 pub use memory::{TooLarge, check_memory};
 pub use nearest::nearest;
+pub use outputs::{heads, is_head};
 pub use pass::{LayerMoments, Pass, TrainingStep};
 pub use patches::{PatchEmbed, PatchProjection};
 pub use preprocessing::{

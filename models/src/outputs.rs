@@ -4,12 +4,32 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 
 use crate::classifier::Classifier;
+use crate::initialize::initialize_only;
 use crate::state::{ParameterPath, replaced};
 
 /// Modules and arrays with a row, or a value, for each class.
 const HEADS: [&str; 5] = ["head", "head_dist", "fc", "linear", "prototypes"];
 
+/// The scale of all logits, which CLIP learns.
+const SCALE: &str = "logit_scale";
+
+/// Whether an array belongs to the head: logits follow from the features and these arrays alone.
+pub fn is_head(name: &str) -> bool {
+    let first = name.split('.').next().unwrap_or_default();
+    HEADS.contains(&first) || first == SCALE
+}
+
+/// Names of the modules and arrays of heads, for what a checkpoint may lack.
+pub fn heads() -> Vec<String> {
+    HEADS.iter().chain([&SCALE]).map(|head| (*head).to_owned()).collect()
+}
+
 impl Classifier {
+    /// The same model with a head drawn anew, as a freshly initialised model of this seed has it; CLIP keeps its scale.
+    pub fn with_fresh_head(self, seed: u64) -> Self {
+        initialize_only(self, seed, |name| is_head(name) && name != SCALE)
+    }
+
     /// The same model with output `order[i]` as its output `i`, named `names[i]`.
     ///
     /// # Panics

@@ -45,6 +45,9 @@ pub enum ReadOut {
     ClassToken,
     /// The mean of all patches, whether or not there is an unread class token.
     MeanOfPatches,
+    /// A mean of all patches with weights that the model computes for each image. Their shares are taken to be equal, since those
+    /// of an image are known only after its pass.
+    WeightedPatches,
     /// The class token and the mean of all patches, concatenated.
     ClassTokenAndMean,
     /// The class token by one head and the distillation token by another, whose logits are averaged.
@@ -69,7 +72,7 @@ impl ReadOut {
         };
         match self {
             Self::ClassToken => weights[class()] = 1.0,
-            Self::MeanOfPatches => mean_of_patches(&mut weights, 1.0),
+            Self::MeanOfPatches | Self::WeightedPatches => mean_of_patches(&mut weights, 1.0),
             Self::ClassTokenAndMean => {
                 weights[class()] = 0.5;
                 mean_of_patches(&mut weights, 0.5);
@@ -88,7 +91,7 @@ impl ReadOut {
         match self {
             Self::ClassToken => Some(1),
             Self::ClassAndDistillationTokens => Some(2),
-            Self::MeanOfPatches | Self::ClassTokenAndMean => None,
+            Self::MeanOfPatches | Self::WeightedPatches | Self::ClassTokenAndMean => None,
         }
     }
 
@@ -97,6 +100,7 @@ impl ReadOut {
         match self {
             Self::ClassToken => "the class token",
             Self::MeanOfPatches => "the mean of all patches",
+            Self::WeightedPatches => "all patches, equally (their weights in the model depend on the image)",
             Self::ClassTokenAndMean => "the class token and the mean of all patches, half each",
             Self::ClassAndDistillationTokens => "the class token and the distillation token, half each",
         }
@@ -116,6 +120,7 @@ mod tests {
             (ReadOut::ClassToken, PrefixTokens::CLASS, vec![1.0, 0.0, 0.0]),
             (ReadOut::ClassToken, distilled, vec![1.0, 0.0, 0.0, 0.0]),
             (ReadOut::MeanOfPatches, PrefixTokens::NONE, vec![0.5, 0.5]),
+            (ReadOut::WeightedPatches, PrefixTokens::NONE, vec![0.5, 0.5]),
             (ReadOut::MeanOfPatches, PrefixTokens::CLASS, vec![0.0, 0.5, 0.5]),
             (ReadOut::MeanOfPatches, registers, vec![0.0, 0.0, 0.5, 0.5]),
             (ReadOut::ClassTokenAndMean, PrefixTokens::CLASS, vec![0.5, 0.25, 0.25]),

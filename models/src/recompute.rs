@@ -31,13 +31,13 @@ impl Tokens {
 }
 
 impl Classifier {
-    /// A training step's loss and the gradients of all parameters, bit-identical to `loss(self.logits(images, …)).backward()`, in
-    /// less memory, at the cost of one more forward pass of all blocks except the last. All gradients of a parameter are in one
-    /// of the parts.
+    /// A training step's loss, a function of the features, and the gradients of all parameters, bit-identical to
+    /// `loss(self.features(images, …)).backward()`, in less memory, at the cost of one more forward pass of all blocks except the
+    /// last. All gradients of a parameter are in one of the parts. Nothing is recomputed below the lowest layer that is trained.
     ///
     /// # Shapes
     /// `images`: `[batch, 3, height, width]`, values in [0, 1], on a device with autodiff, as the model is; `loss` takes
-    /// `[batch, classes]` to `[1]`
+    /// `[batch, feature_dim]` to `[1]`
     ///
     /// # Panics
     /// For a residual network, which is not a [`Transformer`](crate::Transformer).
@@ -49,6 +49,8 @@ impl Classifier {
     ) -> (Tensor<1>, Vec<Gradients>) {
         let transformer = self.network.transformer().expect("a residual network has no blocks to recompute");
         let last = transformer.depth() - 1;
+        // Layer 0 is the stem, and block 0 is layer 1.
+        let lowest = self.first_trained_layer().unwrap_or(0);
         let mut probe = ();
         let mut pass = Pass::train(&mut probe, step).in_precision(self.precision());
 
@@ -63,15 +65,17 @@ impl Classifier {
 
         let mut next_input = || inputs.pop().map(|tokens| (inputs.len(), tokens.leaf()));
         let (_, input) = next_input().expect("a transformer has at least one block");
-        let loss = loss(transformer.forward_from(last, input.clone(), &mut pass));
+        let loss = loss(transformer.features_from(last, input.clone(), &mut pass));
         let mut parts = vec![loss.backward()];
         let mut upstream = input.values.grad_remove(&mut parts[0]).expect(REACHED);
-        while let Some((layer, input)) = next_input() {
+        while let Some((layer, input)) = next_input().filter(|(layer, _)| layer + 1 >= lowest) {
             let mut gradients = transformer.block(layer, input.clone(), &mut pass).backward(upstream);
             upstream = input.values.grad_remove(&mut gradients).expect(REACHED);
             parts.push(gradients);
         }
-        parts.push(stem.backward(upstream));
+        if lowest == 0 {
+            parts.push(stem.backward(upstream));
+        }
         (loss.inner(), parts)
     }
 }

@@ -140,6 +140,17 @@ impl NetworkSpec {
         self.sizes().multiply_adds(image_size)
     }
 
+    /// The part of [`Self::multiply_adds`] that the two products of attention take: queries with keys, weights with values.
+    pub fn attention_multiply_adds(&self, image_size: usize) -> u64 {
+        self.sizes().attention_multiply_adds(image_size)
+    }
+
+    /// Tokens of the first block for an image with sides of `image_size` pixels, those before the first patch included; `None`
+    /// without attention.
+    pub fn tokens(&self, image_size: usize) -> Option<usize> {
+        self.sizes().tokens(image_size)
+    }
+
     /// The same sizes with these rates of stochastic depth and dropout in training, if the architecture supports them.
     pub fn with_rates(mut self, drop_path: f64, dropout: f64) -> Self {
         self.sizes_mut().set_rates(drop_path, dropout);

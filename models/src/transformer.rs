@@ -128,6 +128,8 @@ pub struct BlockConfig {
     pub width: usize,
     /// Attention heads.
     pub heads: usize,
+    /// Whether queries, keys and values have a bias.
+    pub qkv_bias: bool,
     /// Hidden width of the MLP.
     pub mlp_width: usize,
     /// What the MLP computes.
@@ -167,11 +169,12 @@ impl Block {
     pub fn new(config: &BlockConfig, device: &Device) -> Self {
         let BlockConfig { width, heads, mlp_width, dropout, attention_dropout, drop_path, epsilon, .. } =
             *config;
+        let attn = MultiHeadAttention::new(width, heads, attention_dropout, dropout, device);
         let scale =
             || config.layer_scale.then(|| LayerScale { gamma: constant(INITIAL_SCALE, [width], device) });
         Self {
             norm1: LayerNorm::new(width, epsilon, device),
-            attn: MultiHeadAttention::new(width, heads, attention_dropout, dropout, device),
+            attn: if config.qkv_bias { attn } else { attn.without_qkv_bias() },
             ls1: scale(),
             norm2: LayerNorm::new(width, epsilon, device),
             mlp: Mlp::new(width, mlp_width, config.feed_forward, dropout, device),

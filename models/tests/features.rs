@@ -104,6 +104,18 @@ fn reference(network: &NetworkSpec, state: &State, last: &[Vec<f64>]) -> [Vec<f6
     let features = match network {
         NetworkSpec::Vit(config) => pooled(state, "", config, last),
         NetworkSpec::Beit(config) => layer_norm(state, "fc_norm", config.epsilon, &mean(&last[1..])),
+        NetworkSpec::Cct(_) => {
+            let tokens: Vec<Vec<f64>> =
+                last.iter().map(|token| layer_norm(state, "norm", 1e-5, token)).collect();
+            let scores = tokens.iter().map(|token| linear(state, "attention_pool", token)[0].exp());
+            let scores: Vec<f64> = scores.collect();
+            let share = tokens.len() as f64 / scores.iter().sum::<f64>();
+            let weighted = tokens
+                .iter()
+                .zip(&scores)
+                .map(|(token, score)| token.iter().map(|x| x * score * share).collect());
+            mean(&weighted.collect::<Vec<_>>())
+        }
         NetworkSpec::Swin(_) => {
             mean(&last.iter().map(|token| layer_norm(state, "norm", 1e-5, token)).collect::<Vec<_>>())
         }

@@ -12,8 +12,8 @@ use archaeo_models::{
 use archaeo_ops::cross_entropy;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use common::{
-    Fixture, card, gradients_by_name, largest, largest_difference, tiny_cifar_resnet, tiny_resnet, tiny_vit,
-    values,
+    Fixture, card, gradients_by_name, largest, largest_difference, tiny_cct, tiny_cifar_resnet, tiny_resnet,
+    tiny_vit, values,
 };
 
 const BATCH: usize = 8;
@@ -152,6 +152,11 @@ fn resnet_of_basic_blocks() {
 #[test]
 fn resnet_of_bottlenecks() {
     compare("resnet_bottleneck", tiny_resnet(Stem::Cifar, BranchKind::Bottleneck), 16, |_, _| false);
+}
+
+#[test]
+fn cct() {
+    compare("cct", NetworkSpec::Cct(tiny_cct()), 16, |_, _| false);
 }
 
 #[test]

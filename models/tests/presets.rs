@@ -134,7 +134,7 @@ fn multiply_adds_are_those_of_fvcore_within_a_hundredth() {
     let text = std::fs::read_to_string(fixture_path("multiply_adds.json")).unwrap();
     let reference: serde_json::Value = serde_json::from_str(&text).unwrap();
     let rows = reference["models"].as_array().unwrap();
-    assert_eq!(rows.len(), 32);
+    assert_eq!(rows.len(), 38);
     for row in rows {
         let number = |key: &str| row[key].as_u64().unwrap();
         let (name, side) = (row["name"].as_str().unwrap(), number("image_size") as usize);
@@ -146,6 +146,27 @@ fn multiply_adds_are_those_of_fvcore_within_a_hundredth() {
         let ratio = ours as f64 / number("fvcore") as f64;
         assert!((smallest..=1.0).contains(&ratio), "{name}: {ratio}");
     }
+    // Hassani et al. (2021), tables 2 and 8, whose counter does not see the two products of attention.
+    for (name, parameters, multiply_adds, width, depth, tokens) in [
+        ("cct_2_3x2", 0.28e6, 33e6, 128, 2, 64),
+        ("cct_4_3x2", 0.48e6, 46e6, 128, 4, 64),
+        ("cct_7_3x1", 3.76e6, 947e6, 256, 7, 256),
+    ] {
+        let network = NetworkSpec::named(name, 10, 32).unwrap();
+        let seen = network.multiply_adds(32) - (depth * 2 * tokens * tokens * width) as u64;
+        for (ours, published) in
+            [(seen as f64, multiply_adds), (network.parameter_count().unwrap() as f64, parameters)]
+        {
+            assert!((ours / published - 1.0).abs() < 0.015, "{name}: {ours} of {published}");
+        }
+    }
+    // Liu et al. (2021), equations 1 and 2: 2(hw)²C and 2M²hwC in each block.
+    let products = |name: &str| NetworkSpec::named(name, 10, 224).unwrap().attention_multiply_adds(224);
+    assert_eq!(products("vit_small_patch16_224"), 12 * 2 * 197 * 197 * 384);
+    let of_stage = |depth: u64, side: u64, width: u64| depth * 2 * 49 * side * side * width;
+    let swin = of_stage(2, 56, 96) + of_stage(2, 28, 192) + of_stage(6, 14, 384) + of_stage(2, 7, 768);
+    assert_eq!(products("swin_tiny_patch4_window7_224"), swin);
+    assert_eq!(products("resnet50"), 0);
     // Computed by hand: He et al. (2016) give 41 million for ResNet-20 on 32 × 32 pixels.
     let cifar = NetworkSpec::named("resnet20_cifar", 10, 32).unwrap().multiply_adds(32);
     assert!((40.0e6..41.5e6).contains(&(cifar as f64)), "{cifar}");

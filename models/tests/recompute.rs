@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 
 use archaeo_models::clip::ZeroShotConfig;
 use archaeo_models::{
-    BeitConfig, Classifier, FeedForward, NetworkSpec, Pass, Pooling, SwinConfig, TrainingStep, VitConfig,
+    BeitConfig, CctConfig, Classifier, FeedForward, NetworkSpec, Pass, Pooling, SwinConfig, TrainingStep,
+    VitConfig,
 };
 use archaeo_ops::{Precision, soft_cross_entropy};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use common::{CLASSES, gradients_by_name, random_images, random_model, tiny_cifar_resnet, tiny_vit, values};
+use common::{
+    CLASSES, gradients_by_name, random_images, random_model, tiny_cct, tiny_cifar_resnet, tiny_vit, values,
+};
 
 const IMAGES: [u64; 3] = [21, 22, 23];
 
@@ -44,7 +47,8 @@ fn both_ways(model: &Classifier, image_size: usize) -> [Bits; 2] {
     let logits = model.logits(images(), &mut Pass::train(&mut (), &mut step()));
     let loss = soft_loss(logits);
     let gradients = loss.backward();
-    let (recomputed, parts) = model.backward_by_block(images(), &mut step(), soft_loss);
+    let (recomputed, parts) =
+        model.backward_by_block(images(), &mut step(), |features| soft_loss(model.head(features)));
     [bits(loss, &[gradients]), bits(recomputed, &parts)]
 }
 
@@ -101,6 +105,12 @@ fn beit() {
         drop_path: 0.4,
     };
     compare(NetworkSpec::Beit(config), 16);
+}
+
+#[test]
+fn compact_convolutional_transformer() {
+    let restless = CctConfig { depth: 3, dropout: 0.2, attention_dropout: 0.1, drop_path: 0.4, ..tiny_cct() };
+    compare(NetworkSpec::Cct(restless), 16);
 }
 
 #[test]

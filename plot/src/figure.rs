@@ -1,9 +1,13 @@
 //! Figures for papers and pages: heatmaps over a picture, with titles and colour bars. A figure is laid out once and drawn twice, as
 //! pixels and as SVG, so that both show the same.
 
+mod clouds;
+mod dots;
 mod layout;
 mod pixels;
 mod svg;
+
+pub use clouds::{Cloud, CloudFigure};
 
 use crate::{Colormap, Grid, Image, PlotError, Result};
 
@@ -38,6 +42,18 @@ pub struct Panel<'a> {
     pub picture: &'a Image,
     /// What is laid over it.
     pub heat: Option<Heat<'a>>,
+    /// What the rows and columns of a heatmap are called.
+    pub axes: Option<Axes>,
+}
+
+/// Names of rows and columns, spread evenly over the height and the width of a picture; where they would overlap, some are left
+/// out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Axes {
+    /// From the top, to the left of the picture.
+    pub rows: Vec<String>,
+    /// From the left, above the picture.
+    pub columns: Vec<String>,
 }
 
 /// A grid of numbers as colours. Every cell is drawn as it is, without interpolation.

@@ -24,7 +24,7 @@ pub use chart::{
     svg_file,
 };
 pub use colormap::Colormap;
-pub use figure::{Bars, Figure, Heat, Panel};
+pub use figure::{Axes, Bars, Cloud, CloudFigure, Figure, Heat, Panel};
 pub use heatmap::{Grid, HeatmapStyle, Range, Upsampling, heatmap, overlay};
 pub use picture::{enlarge, resize_bilinear, save_png, to_png};
 pub use sheet::{Cell, SheetLayout, contact_sheet};

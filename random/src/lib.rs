@@ -8,4 +8,4 @@ mod keyed;
 mod sample;
 
 pub use keyed::{keyed_rng, standard_normal};
-pub use sample::{Draw, spread, stratified};
+pub use sample::{Draw, nested_share, spread, stratified};

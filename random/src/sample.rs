@@ -12,22 +12,40 @@ use crate::keyed_rng;
 /// `stream` names the purpose. The images of each class are ranked by separate draws, so that a larger sample contains most of a
 /// smaller one.
 pub fn stratified(seed: u64, stream: &str, labels: &[usize], count: usize) -> Vec<usize> {
-    let mut members: BTreeMap<usize, Vec<(u64, usize)>> = BTreeMap::new();
-    for (index, &label) in labels.iter().enumerate() {
-        let draw = keyed_rng(seed, stream, index as u64, 0).next_u64();
-        members.entry(label).or_default().push((draw, index));
-    }
+    let members = ranked(seed, stream, labels);
     let sizes: Vec<usize> = members.values().map(Vec::len).collect();
     // Ties between classes are broken by lot, or the first classes would always be preferred.
     let lots: Vec<u64> =
         members.keys().map(|&label| keyed_rng(seed, stream, label as u64, 1).next_u64()).collect();
     let mut chosen = Vec::new();
-    for (mut ranked, share) in members.into_values().zip(shares(&sizes, &lots, count)) {
-        ranked.sort_unstable();
+    for (ranked, share) in members.into_values().zip(shares(&sizes, &lots, count)) {
         chosen.extend(ranked.into_iter().take(share).map(|(_, index)| index));
     }
     chosen.sort_unstable();
     chosen
+}
+
+/// A share of the images with these `labels` at random, ascending: of each class its share, rounded, and at least one. `stream` names
+/// the purpose. A smaller share is part of every larger one.
+pub fn nested_share(seed: u64, stream: &str, labels: &[usize], share: f64) -> Vec<usize> {
+    let of_class = |ranked: Vec<(u64, usize)>| {
+        let count = ((share * ranked.len() as f64).round() as usize).max(1);
+        ranked.into_iter().take(count).map(|(_, index)| index)
+    };
+    let mut chosen: Vec<usize> = ranked(seed, stream, labels).into_values().flat_map(of_class).collect();
+    chosen.sort_unstable();
+    chosen
+}
+
+/// The images of each class in random order, each with its draw.
+fn ranked(seed: u64, stream: &str, labels: &[usize]) -> BTreeMap<usize, Vec<(u64, usize)>> {
+    let mut members: BTreeMap<usize, Vec<(u64, usize)>> = BTreeMap::new();
+    for (index, &label) in labels.iter().enumerate() {
+        let draw = keyed_rng(seed, stream, index as u64, 0).next_u64();
+        members.entry(label).or_default().push((draw, index));
+    }
+    members.values_mut().for_each(|members| members.sort_unstable());
+    members
 }
 
 /// Shares of `count` in proportion to `sizes`, by largest remainders; `lots` decide between equal ones.
@@ -133,6 +151,19 @@ mod tests {
     /// How many of `chosen` have each label.
     fn counts(labels: &[usize], chosen: &[usize], classes: usize) -> Vec<usize> {
         (0..classes).map(|class| chosen.iter().filter(|&&index| labels[index] == class).count()).collect()
+    }
+
+    #[test]
+    fn a_smaller_share_is_part_of_a_larger_one_in_every_class() {
+        let labels: Vec<usize> = (0..210).map(|index| usize::from(index >= 200)).collect();
+        let mut last = Vec::new();
+        for (share, expected) in [(0.01, [2, 1]), (0.05, [10, 1]), (0.25, [50, 3]), (1.0, [200, 10])] {
+            let chosen = nested_share(4, "test", &labels, share);
+            assert_eq!(counts(&labels, &chosen, 2), expected);
+            assert!(last.iter().all(|index| chosen.contains(index)));
+            last = chosen;
+        }
+        assert_ne!(nested_share(4, "test", &labels, 0.25), nested_share(5, "test", &labels, 0.25));
     }
 
     #[test]

@@ -188,12 +188,19 @@ pub struct Picture {
     pub alt: String,
     /// A word or two under it; empty for none.
     pub label: String,
+    /// The colour of its frame, one of [`PictureGrid::kinds`]; `None` for no frame.
+    pub frame: Option<[u8; 3]>,
 }
 
 impl Picture {
     /// The picture at `path`, which shows what `alt` says.
     pub fn new(path: impl Into<String>, alt: impl Into<String>) -> Self {
-        Self { path: path.into(), alt: alt.into(), label: String::new() }
+        Self { path: path.into(), alt: alt.into(), label: String::new(), frame: None }
+    }
+
+    /// In a frame of this colour.
+    pub fn framed(self, color: [u8; 3]) -> Self {
+        Self { frame: Some(color), ..self }
     }
 
     /// With a word or two under it.
@@ -211,6 +218,17 @@ pub struct PictureGrid {
     pub rows: Vec<PictureRow>,
     /// What the colours mean.
     pub legend: Option<Legend>,
+    /// What the colours of frames mean.
+    pub kinds: Vec<Kind>,
+}
+
+/// What a colour of frames means. The label of a picture says the same in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// In words.
+    pub name: String,
+    /// The colour.
+    pub color: [u8; 3],
 }
 
 /// One row of a grid.

@@ -182,6 +182,10 @@ impl Writer {
             }
         }
         self.legend(grid.legend.as_ref());
+        if !grid.kinds.is_empty() {
+            let names: Vec<String> = grid.kinds.iter().map(|kind| escape(&kind.name)).collect();
+            self.paragraph(&format!("{}.", names.join("; ")));
+        }
     }
 
     fn legend(&mut self, legend: Option<&Legend>) {

@@ -27,7 +27,7 @@ impl WeightAverage {
     }
 
     /// Updates the average with the weights after a step, counted from 1. Early on the decay is `(1 + step) / (10 + step)`, so
-    /// that the initial weights are soon forgotten.
+    /// that the initial weights are soon forgotten. What does not move keeps its bits.
     pub fn follow(&mut self, model: &Classifier, step: u64) {
         let decay = self.decay.min((1.0 + step as f64) / (10.0 + step as f64));
         let weight = (1.0 - decay) as f32;
@@ -61,10 +61,15 @@ impl ModuleVisitor for Follower<'_> {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self.path.name();
+        // Frozen, and no running moment of a batch norm.
+        if !param.is_require_grad() && !name.contains("running_") {
+            return;
+        }
         let data = param.val().inner().into_data();
         let values = data.as_slice::<f32>().expect("parameters are 32-bit floats");
-        let average = &mut self.state.get_mut(&self.path.name()).expect("it was taken of this model").values;
-        for (average, value) in average.iter_mut().zip(values) {
+        let average = &mut self.state.get_mut(&name).expect("it was taken of this model").values;
+        for (average, value) in average.iter_mut().zip(values).filter(|(average, value)| average != value) {
             *average += (value - *average) * self.weight;
         }
     }

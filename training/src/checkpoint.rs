@@ -13,6 +13,8 @@ use super::optimizer::Optimizer;
 use super::{Recipe, TrainError};
 use crate::EpochRecord;
 use crate::events::{self, Happening};
+use crate::objective::{Objective, OwnParameters};
+use crate::transfer::scales;
 
 /// Key of the metadata entry that holds a [`Progress`], as TOML: its floats read back exactly, which serde_json does only with a
 /// feature.
@@ -99,7 +101,8 @@ impl Training {
     /// State before the first step.
     pub fn begin(recipe: &Recipe, model: Classifier) -> Self {
         Self {
-            optimizer: Optimizer::new(recipe.optimizer.clone(), recipe.weight_decay),
+            optimizer: Optimizer::new(recipe.optimizer.clone(), recipe.weight_decay)
+                .with_scales(scales(recipe, &model)),
             average: recipe.ema_decay.map(|decay| WeightAverage::new(decay, &model)),
             progress: Progress::default(),
             model: Some(model),
@@ -131,8 +134,8 @@ impl Training {
         }
     }
 
-    /// Writes the checkpoint.
-    pub fn write(&self, path: &Path) -> Result<(), TrainError> {
+    /// Writes the checkpoint, with the objective's own parameters.
+    pub fn write(&self, own: Option<&dyn OwnParameters>, path: &Path) -> Result<(), TrainError> {
         let mut arrays = State::new();
         let mut put = |prefix: &str, state: State| {
             arrays.extend(state.into_iter().map(|(name, array)| (format!("{prefix}.{name}"), array)));
@@ -142,12 +145,21 @@ impl Training {
         if let Some(average) = &self.average {
             put("average", average.state().clone());
         }
+        if let Some(own) = own {
+            put("objective", own.state());
+        }
         let progress = self.progress.to_toml();
         Ok(write_arrays(path, &arrays, HashMap::from([(PROGRESS_KEY.to_owned(), progress)]))?)
     }
 
-    /// Resumes from a checkpoint of the same recipe; `model` is a fresh one, `log` the run's event log.
-    pub fn resume(recipe: &Recipe, model: Classifier, path: &Path, log: &Path) -> Result<Self, TrainError> {
+    /// Resumes from a checkpoint of the same recipe; `model` and `objective` are fresh ones, `log` the run's event log.
+    pub fn resume(
+        recipe: &Recipe,
+        model: Classifier,
+        objective: &mut dyn Objective,
+        path: &Path,
+        log: &Path,
+    ) -> Result<Self, TrainError> {
         let damaged = |reason: String| TrainError::Checkpoint { path: path.to_owned(), reason };
         let (arrays, metadata) = read_arrays(path).map_err(|error| match error {
             error @ (WeightsError::Store(_) | WeightsError::Missing(_)) => error.into(),
@@ -160,7 +172,7 @@ impl Training {
         let progress = metadata.get(PROGRESS_KEY).ok_or_else(|| damaged("it holds no training".into()))?;
         let progress = Progress::from_toml(progress, log).map_err(damaged)?;
         let mut parts =
-            HashMap::from([("model", State::new()), ("optimizer", State::new()), ("average", State::new())]);
+            HashMap::from(["model", "optimizer", "average", "objective"].map(|part| (part, State::new())));
         for (name, array) in arrays {
             let (part, name) = name.split_once('.').unwrap_or_default();
             match parts.get_mut(part) {
@@ -181,6 +193,10 @@ impl Training {
         training.average = average
             .transpose()
             .map_err(|mismatch| damaged(format!("its averaged weights are of another model:\n{mismatch}")))?;
+        if let Some(own) = objective.own_mut() {
+            own.restore(part("objective"), progress.step)
+                .map_err(|mismatch| damaged(format!("its objective is another one:\n{mismatch}")))?;
+        }
         training.progress = progress;
         Ok(training)
     }

@@ -43,12 +43,12 @@ fn where_kept(path: &Option<PathBuf>) -> String {
         .map_or_else(String::new, |path| format!(" (the last finished epoch is kept in {})", path.display()))
 }
 
-/// Refuses to continue after a step whose loss or gradient is not finite, or whose loss has diverged; `guessing` is the loss of a
-/// model that guesses.
+/// Refuses to continue after a step whose loss or gradient, of the model or of the objective's own parameters, is not finite, or
+/// whose loss has diverged; `guessing` is the loss of a model that guesses.
 pub(super) fn check(
     step: &StepReport,
     model: &Classifier,
-    gradients: &NamedGradients,
+    gradients: [&NamedGradients; 2],
     guessing: f64,
     job: &Job,
 ) -> Result<(), Divergence> {
@@ -61,7 +61,7 @@ pub(super) fn check(
     } else {
         return Ok(());
     };
-    let origin = match (first_not_finite(model), gradients.first_not_finite()) {
+    let origin = match (first_not_finite(model), gradients.iter().find_map(|of| of.first_not_finite())) {
         (Some(name), _) => format!("the first array that is not finite is the parameter `{name}`"),
         (None, Some(name)) => {
             format!("all parameters are finite, and the first gradient that is not is that of `{name}`")

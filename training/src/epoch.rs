@@ -1,7 +1,9 @@
 //! One epoch: every image once, in a keyed order, batch by batch.
 
+use std::slice::Chunks;
+use std::sync::mpsc::Receiver;
 use std::thread::Scope;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use archaeo_models::TrainingStep;
 use archaeo_ops::in_pool;
@@ -12,8 +14,10 @@ use super::checkpoint::Training;
 use super::journal::Journal;
 use super::optimizer::NamedGradients;
 use super::{Job, Observer, Recipe, StepReport, TrainError, diagnosis};
-use crate::images::{Batch, load_ahead};
+use crate::images::{Batch, ImageSource, load_ahead};
 use crate::objective::{Examples, Objective};
+use crate::transfer::features::Lessons;
+use archaeo_data::DataError;
 use archaeo_data::augment::{mix_images, mix_plan, soft_targets};
 use archaeo_random::{Draw, keyed_rng};
 
@@ -28,13 +32,44 @@ pub(super) struct EpochSummary {
     pub learning_rate: f64,
     /// Training images per second.
     pub images_per_second: f64,
+    /// Share of the time that was spent waiting for images.
+    pub waiting: f64,
 }
 
-/// Trains for one epoch, counted from 0; `None` if the observer stopped it.
+/// The batches of an epoch: decoded, or only named where their features are known.
+enum Batches<'a> {
+    Loaded(Receiver<Result<Batch, DataError>>),
+    Known(Chunks<'a, usize>),
+}
+
+/// Batches, and how long they were waited for.
+struct Waited<'a> {
+    batches: Batches<'a>,
+    waited: Duration,
+}
+
+impl Waited<'_> {
+    fn next(&mut self, source: &dyn ImageSource) -> Option<Result<Batch, DataError>> {
+        let asked = Instant::now();
+        let batch = match &mut self.batches {
+            Batches::Loaded(batches) => batches.recv().ok(),
+            Batches::Known(chunks) => chunks.next().map(|indices| {
+                let labels = indices.iter().map(|&index| source.label(index)).collect();
+                Ok(Batch { indices: indices.to_vec(), labels, images: Vec::new() })
+            }),
+        };
+        self.waited += asked.elapsed();
+        batch
+    }
+}
+
+/// Trains for one epoch, counted from 0, from images or from the features in `lessons`; `None` if the observer stopped it.
+#[allow(clippy::too_many_arguments)] // the parts of one loop
 pub(super) fn train_epoch<'scope>(
     scope: &'scope Scope<'scope, '_>,
     job: &'scope Job<'scope>,
-    objective: &dyn Objective,
+    objective: &mut dyn Objective,
+    lessons: Option<&Lessons>,
     epoch: usize,
     training: &mut Training,
     journal: &mut Journal,
@@ -45,30 +80,43 @@ pub(super) fn train_epoch<'scope>(
     let device = job.device.clone().autodiff();
     let schedule = recipe.schedule(images.len());
     let images_used = schedule.steps_per_epoch as usize * recipe.step_images();
-    let mut summary = EpochSummary { loss: 0.0, learning_rate: 0.0, images_per_second: 0.0 };
-    let mut gradients = NamedGradients::default();
+    let mut summary = EpochSummary { loss: 0.0, learning_rate: 0.0, images_per_second: 0.0, waiting: 0.0 };
+    let (mut gradients, mut own) = (NamedGradients::default(), NamedGradients::default());
     let mut loss = 0.0;
 
     let mut order = shuffled(recipe.seed, epoch as u64, images.len());
     order.truncate(images_used);
-    let batches = load_ahead(scope, images, order, recipe.batch_size, epoch as u64);
-    for (index, batch) in batches.iter().enumerate() {
+    let batches = match lessons {
+        Some(_) => Batches::Known(order.chunks(recipe.batch_size)),
+        None => Batches::Loaded(load_ahead(scope, images, order.clone(), recipe.batch_size, epoch as u64)),
+    };
+    let mut batches = Waited { batches, waited: Duration::ZERO };
+    let mut index = 0;
+    while let Some(batch) = batches.next(images) {
+        index += 1;
         let (batch, targets) = mixed(recipe, job.classes.len(), epoch as u64, batch?);
+        let features = lessons.map(|lessons| {
+            let shown = batch.indices.iter().map(|&index| (index, images.variant(index, epoch as u64)));
+            lessons.training.rows(shown, &device)
+        });
         let identities = batch.indices.iter().map(|&index| index as u64).collect();
         let mut step = TrainingStep::new(recipe.seed, training.progress.step, identities);
         let targets = Tensor::from_data(targets, &device);
         let examples = Examples::new(&batch, targets, images, epoch as u64, &device);
-        let student = Student { recipe, model: training.model(), step: &mut step };
+        let (own_parameters, features) = (objective.own(), features.transpose()?);
+        let student =
+            Student { recipe, model: training.model(), step: &mut step, own: own_parameters, features };
         let share = share_of(objective, student, examples)?;
         loss += share.loss;
         gradients.add(share.gradients);
+        own.add(share.own);
         training.update(|model, _| model.absorb_moments(step.moments, MOMENT_MOMENTUM));
-        if (index + 1) % recipe.accumulation != 0 {
+        if index % recipe.accumulation != 0 {
             continue;
         }
 
         let learning_rate = schedule.learning_rate(training.progress.step);
-        let gradient_norm = gradients.norm();
+        let gradient_norm = gradients.norm().hypot(own.norm());
         training.progress.step += 1;
         let report = StepReport {
             epoch: epoch + 1,
@@ -81,11 +129,16 @@ pub(super) fn train_epoch<'scope>(
             gradient_norm,
         };
         let guessing = objective.guessing(job.classes.len());
-        diagnosis::check(&report, training.model(), &gradients, guessing, job)?;
+        diagnosis::check(&report, training.model(), [&gradients, &own], guessing, job)?;
         if let Some(limit) = recipe.gradient_clip.filter(|limit| gradient_norm > *limit) {
-            gradients.scale((limit / gradient_norm) as f32);
+            for gradients in [&mut gradients, &mut own] {
+                gradients.scale((limit / gradient_norm) as f32);
+            }
         }
         training.update(|model, optimizer| in_pool(|| optimizer.step(model, &gradients, learning_rate)));
+        if let Some(parameters) = objective.own_mut() {
+            in_pool(|| parameters.step(&own, learning_rate));
+        }
         training.follow();
 
         journal.step(&report)?;
@@ -95,9 +148,11 @@ pub(super) fn train_epoch<'scope>(
         }
         summary.loss += loss / schedule.steps_per_epoch as f64;
         summary.learning_rate = learning_rate;
-        (loss, gradients) = (0.0, NamedGradients::default());
+        (loss, gradients, own) = (0.0, NamedGradients::default(), NamedGradients::default());
     }
-    summary.images_per_second = images_used as f64 / started.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
+    summary.images_per_second = images_used as f64 / seconds;
+    summary.waiting = batches.waited.as_secs_f64() / seconds;
     Ok(Some(summary))
 }
 

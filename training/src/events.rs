@@ -33,6 +33,11 @@ pub struct Event {
 pub enum Happening {
     /// A training began or resumed.
     Started(Box<Start>),
+    /// The objective decided something.
+    Note {
+        /// What, a sentence without a full stop.
+        text: String,
+    },
     /// An optimiser step was taken.
     Step(Step),
     /// An epoch was over, its model evaluated and its checkpoint about to be written.

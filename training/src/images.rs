@@ -7,7 +7,7 @@ use archaeo_models::{Fit, Preprocessing};
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
-use archaeo_data::augment::{AugmentConfig, AugmentKey, augment};
+use archaeo_data::augment::{AugmentConfig, AugmentKey, augment, mirrored};
 use archaeo_data::resize::{center_crop, resize_and_center_crop, with_shorter_side};
 use archaeo_data::{DataError, Image, Mask, Split};
 
@@ -32,6 +32,30 @@ pub trait ImageSource: Sync {
     /// # Errors
     /// An image that cannot be decoded.
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError>;
+
+    /// Number of different images that [`ImageSource::image`] returns for one index over all epochs; `None` where no two epochs
+    /// are alike, or nobody counts.
+    fn variants(&self) -> Option<usize> {
+        None
+    }
+
+    /// Which of them it returns in an epoch.
+    fn variant(&self, _index: usize, _epoch: u64) -> usize {
+        0
+    }
+
+    /// All of them, from one reading of the image.
+    ///
+    /// # Errors
+    /// As [`ImageSource::image`].
+    fn all_variants(&self, index: usize) -> Result<Vec<Image>, DataError> {
+        Ok(vec![self.image(index, 0)?])
+    }
+
+    /// What image `index` shows, in words; `None` where nobody has said it.
+    fn caption(&self, _index: usize) -> Option<String> {
+        None
+    }
 }
 
 /// A split with a model's evaluation preprocessing.
@@ -54,6 +78,10 @@ impl ImageSource for Preprocessed<'_> {
 
     fn image(&self, index: usize, _: u64) -> Result<Image, DataError> {
         self.split.with_image(index, |image| preprocess(image, self.preprocessing))
+    }
+
+    fn variants(&self) -> Option<usize> {
+        Some(1)
     }
 }
 
@@ -87,10 +115,16 @@ pub struct Augmented<'a> {
     pub split: &'a Split,
     /// The augmentation.
     pub augment: &'a AugmentConfig,
-    /// Side of the model's input, in pixels.
-    pub image_size: usize,
+    /// Preprocessing from the model's card. A random resized crop replaces its resize and crop.
+    pub preprocessing: &'a Preprocessing,
     /// Seed of the augmentation.
     pub seed: u64,
+}
+
+impl Augmented<'_> {
+    fn key(&self, index: usize, epoch: u64) -> AugmentKey {
+        AugmentKey { seed: self.seed, image: index as u64, epoch }
+    }
 }
 
 impl ImageSource for Augmented<'_> {
@@ -103,8 +137,31 @@ impl ImageSource for Augmented<'_> {
     }
 
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
-        let key = AugmentKey { seed: self.seed, image: index as u64, epoch };
-        self.split.with_kept_image(index, |image| augment(image, self.augment, self.image_size, key))
+        let (key, side) = (self.key(index, epoch), self.preprocessing.image_size);
+        self.split.with_kept_image(index, |image| match self.augment.random_resized_crop {
+            Some(_) => augment(image, self.augment, side, key),
+            None => augment(&preprocess(image.clone(), self.preprocessing), self.augment, side, key),
+        })
+    }
+
+    fn variants(&self) -> Option<usize> {
+        self.augment.variants()
+    }
+
+    fn variant(&self, index: usize, epoch: u64) -> usize {
+        usize::from(self.augment.mirrors(self.key(index, epoch)))
+    }
+
+    fn all_variants(&self, index: usize) -> Result<Vec<Image>, DataError> {
+        let plain = self.split.with_image(index, |image| preprocess(image, self.preprocessing))?;
+        Ok(match self.variants() {
+            Some(2) => vec![plain.clone(), mirrored(plain)],
+            _ => vec![plain],
+        })
+    }
+
+    fn caption(&self, index: usize) -> Option<String> {
+        self.split.caption(index)
     }
 }
 
@@ -128,6 +185,71 @@ impl<S: ImageSource> ImageSource for Subset<S> {
 
     fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
         self.images.image(self.indices[index], epoch)
+    }
+
+    fn variants(&self) -> Option<usize> {
+        self.images.variants()
+    }
+
+    fn variant(&self, index: usize, epoch: u64) -> usize {
+        self.images.variant(self.indices[index], epoch)
+    }
+
+    fn all_variants(&self, index: usize) -> Result<Vec<Image>, DataError> {
+        self.images.all_variants(self.indices[index])
+    }
+
+    fn caption(&self, index: usize) -> Option<String> {
+        self.images.caption(self.indices[index])
+    }
+}
+
+/// A source whose epoch goes through the images of another several times, each time as in an epoch of its own.
+#[derive(Clone, Debug)]
+pub struct Repeated<S> {
+    /// The images.
+    pub images: S,
+    /// How often.
+    pub times: usize,
+}
+
+impl<S: ImageSource> Repeated<S> {
+    /// The image and its epoch in the other source.
+    fn inner(&self, index: usize, epoch: u64) -> (usize, u64) {
+        let count = self.images.len();
+        (index % count, epoch * self.times as u64 + (index / count) as u64)
+    }
+}
+
+impl<S: ImageSource> ImageSource for Repeated<S> {
+    fn len(&self) -> usize {
+        self.images.len() * self.times
+    }
+
+    fn label(&self, index: usize) -> usize {
+        self.images.label(index % self.images.len())
+    }
+
+    fn image(&self, index: usize, epoch: u64) -> Result<Image, DataError> {
+        let (index, epoch) = self.inner(index, epoch);
+        self.images.image(index, epoch)
+    }
+
+    fn variants(&self) -> Option<usize> {
+        self.images.variants()
+    }
+
+    fn variant(&self, index: usize, epoch: u64) -> usize {
+        let (index, epoch) = self.inner(index, epoch);
+        self.images.variant(index, epoch)
+    }
+
+    fn all_variants(&self, index: usize) -> Result<Vec<Image>, DataError> {
+        self.images.all_variants(index % self.images.len())
+    }
+
+    fn caption(&self, index: usize) -> Option<String> {
+        self.images.caption(index % self.images.len())
     }
 }
 
@@ -271,8 +393,9 @@ mod tests {
         let sherds = open("sherds:train=40", &OpenOptions::default()).unwrap();
         let split = sherds.split("train").unwrap();
         let augment = AugmentConfig { pad_crop: 4, flip: 0.5, ..AugmentConfig::default() };
+        let plain = Preprocessing::plain(32);
         let images = |seed, indices: &[usize], epoch| {
-            let source = Augmented { split, augment: &augment, image_size: 32, seed };
+            let source = Augmented { split, augment: &augment, preprocessing: &plain, seed };
             Batch::load(&source, indices, epoch).unwrap().images
         };
         let all: Vec<usize> = (0..40).collect();
@@ -283,8 +406,56 @@ mod tests {
             let alike = images(seed, &all, epoch).iter().zip(&reference).filter(|(a, b)| a == b).count();
             assert!(alike < 5, "seed {seed}, epoch {epoch}: {alike} of 40 are alike");
         }
-        let plain = Preprocessing::plain(32);
         let plain = Preprocessed { split, preprocessing: &plain };
         assert!(plain.image(7, 0).unwrap() == split.load(7).unwrap().image, "it has the size already");
+    }
+
+    #[test]
+    fn a_repeated_source_augments_every_pass_anew() {
+        let sherds = open("sherds:train=6", &OpenOptions::default()).unwrap();
+        let split = sherds.split("train").unwrap();
+        let (augment, preprocessing) =
+            (AugmentConfig { pad_crop: 4, ..AugmentConfig::default() }, Preprocessing::plain(32));
+        let images = Augmented { split, augment: &augment, preprocessing: &preprocessing, seed: 1 };
+        let repeated = Repeated { images: images.clone(), times: 3 };
+        assert_eq!((repeated.len(), repeated.label(6 + 4)), (18, images.label(4)));
+        for (index, epoch) in [(4, 0), (10, 0), (16, 0), (4, 1)] {
+            let passes = 3 * epoch + index as u64 / 6;
+            assert!(repeated.image(index, epoch).unwrap() == images.image(4, passes).unwrap());
+        }
+        assert!(repeated.image(4, 0).unwrap() != repeated.image(10, 0).unwrap());
+    }
+
+    #[test]
+    fn images_that_are_mirrored_at_most_have_the_variants_that_epochs_show() {
+        let sherds = open("sherds:train=12,size=40", &OpenOptions::default()).unwrap();
+        let split = sherds.split("train").unwrap();
+        let preprocessing = Preprocessing { crop: 0.8, ..Preprocessing::plain(32) };
+        for (flip, variants) in [(0.0, 1), (0.5, 2)] {
+            let augment = AugmentConfig { flip, ..AugmentConfig::default() };
+            let source = Augmented { split, augment: &augment, preprocessing: &preprocessing, seed: 3 };
+            assert_eq!(source.variants(), Some(variants));
+            let mut shown = [0; 2];
+            for (index, epoch) in (0..12).flat_map(|index| (0..4).map(move |epoch| (index, epoch))) {
+                let variant = source.variant(index, epoch);
+                let all = source.all_variants(index).unwrap();
+                assert_eq!(all.len(), variants);
+                assert!(all[variant] == source.image(index, epoch).unwrap(), "image {index}, epoch {epoch}");
+                shown[variant] += 1;
+            }
+            assert_eq!(shown[1] > 0, flip > 0.0);
+            let plain = Preprocessed { split, preprocessing: &preprocessing };
+            assert!(
+                plain.image(5, 0).unwrap() == source.all_variants(5).unwrap()[0],
+                "the card decides the crop"
+            );
+        }
+        for endless in [
+            AugmentConfig { pad_crop: 1, ..AugmentConfig::default() },
+            AugmentConfig { mixup: 0.5, ..AugmentConfig::default() },
+            AugmentConfig { random_resized_crop: Some(Default::default()), ..AugmentConfig::default() },
+        ] {
+            assert_eq!(endless.variants(), None);
+        }
     }
 }

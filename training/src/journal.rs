@@ -7,16 +7,20 @@ use super::checkpoint::Training;
 use super::{Job, Outcome, StepReport, TrainError};
 use crate::EpochRecord;
 use crate::events::{self, Event, EventLog, Happening, LOG, Start, Step};
+use crate::objective::Objective;
+use crate::strata;
 use crate::trackers::{Tracking, chosen};
 
 /// Name of the trained model, within the run folder.
-pub(super) const WEIGHTS: &str = "model.safetensors";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// The files that grow with a training.
 pub(super) struct Journal<'a> {
     folder: &'a RunFolder,
     log: EventLog,
     tracking: Tracking,
+    /// Epochs whose model is kept.
+    keep: &'a [usize],
     /// The best accuracy on validation so far.
     best: Option<f64>,
     /// Whether an earlier start has finished the run, so that nothing is added.
@@ -37,7 +41,8 @@ impl<'a> Journal<'a> {
         let log = EventLog::resume(path.clone(), keep, &progress.history)?;
         let tracking = Tracking::begin(folder.path(), &chosen(&recipe.trackers)?, events::read(&path)?)?;
         let best = progress.history.iter().map(|record| record.validation_accuracy).reduce(f64::max);
-        let mut journal = Self { folder, log, tracking, best, finished: end.is_some() };
+        let mut journal =
+            Self { folder, log, tracking, keep: &recipe.keep_checkpoints, best, finished: end.is_some() };
         journal.started(job, training)?;
         Ok(journal)
     }
@@ -57,6 +62,11 @@ impl<'a> Journal<'a> {
         self.add(Happening::Started(Box::new(start)))
     }
 
+    /// Logs what the objective decided.
+    pub fn note(&mut self, text: String) -> Result<(), TrainError> {
+        self.add(Happening::Note { text })
+    }
+
     /// Logs an optimiser step.
     pub fn step(&mut self, report: &StepReport) -> Result<(), TrainError> {
         self.add(Happening::Step(Step::from(report)))
@@ -67,6 +77,7 @@ impl<'a> Journal<'a> {
     pub fn epoch(
         &mut self,
         training: &mut Training,
+        objective: &dyn Objective,
         result: &Classifier,
         record: EpochRecord,
     ) -> Result<(), TrainError> {
@@ -75,11 +86,15 @@ impl<'a> Journal<'a> {
             save(&folder.file("checkpoints/best.safetensors"), result, &[])?;
             self.best = Some(record.validation_accuracy);
         }
+        if self.keep.contains(&record.epoch) {
+            save(&folder.file(&strata::file_of(record.epoch)), result, &[])?;
+        }
         let event = Event::now(Happening::Epoch(record.clone()));
         self.log.append(&event)?;
         training.progress.log_length = self.log.length();
         training.progress.history.push(record);
-        training.write(&folder.file("checkpoints/last.safetensors"))?;
+        objective.keep()?;
+        training.write(objective.own(), &folder.file("checkpoints/last.safetensors"))?;
         Ok(self.tracking.log(&event)?)
     }
 

@@ -11,6 +11,7 @@ mod diagnosis;
 mod epoch;
 pub mod evaluate;
 pub mod events;
+pub mod features;
 pub mod finite;
 pub mod images;
 mod journal;
@@ -22,7 +23,9 @@ mod recipe;
 mod recipe_file;
 mod runs;
 mod schedule;
+mod strata;
 pub mod trackers;
+mod transfer;
 
 use std::path::PathBuf;
 use std::thread::Scope;
@@ -30,6 +33,7 @@ use std::time::Instant;
 
 use archaeo_models::{Classifier, WeightsError, save, write_configuration};
 use archaeo_store::StoreError;
+use burn::module::Module;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -43,6 +47,8 @@ pub use recipe::{DataChoice, ModelChoice, Recipe};
 pub use recipe_file::{LONGEST_RECIPE, RecipeError, RecipeFile, assign_text, from_table, merge, unknown_key};
 pub use runs::{OverRuns, Run, Spread, open_runs, run_folders};
 pub use schedule::Schedule;
+pub use strata::{Stratum, strata};
+pub use transfer::{Freeze, Transfer, TransferError};
 
 use crate::evaluate::evaluate;
 use crate::images::ImageSource;
@@ -71,6 +77,9 @@ pub struct EpochRecord {
     pub validation_accuracy: f64,
     /// Training images per second.
     pub images_per_second: f64,
+    /// Share of the time of the training steps that was spent waiting for images; `None` in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<f64>,
     /// Wall-clock seconds of the epoch, validation included.
     pub seconds: f64,
 }
@@ -104,6 +113,9 @@ pub enum TrainError {
         /// What is wrong, in parentheses in the sentence.
         reason: String,
     },
+    /// A recipe with `init`, whose weights were not read.
+    #[error("the recipe starts from {0}, which was not read")]
+    NotRead(String),
     /// A line of a log that is not an event.
     #[error("{} is damaged at line {line} ({reason}); remove it to go on without it", path.display())]
     Event {
@@ -123,6 +135,23 @@ pub enum TrainError {
     /// A folder of a single run, where several are expected.
     #[error("{} holds a single run; give --out another folder for several seeds", .0.display())]
     SingleRun(PathBuf),
+    /// A teacher that cannot teach.
+    #[error("the teacher {} {reason}", path.display())]
+    Teacher {
+        /// Its weights, as the recipe names them.
+        path: PathBuf,
+        /// The rest of the sentence.
+        reason: String,
+    },
+    /// A folder of several runs, where one is expected.
+    #[error("{} holds several runs; give the folder of one of them, such as {}", .0.display(), .0.join("run-0").display())]
+    SeveralRuns(PathBuf),
+    /// A folder without checkpoints of earlier epochs.
+    #[error(
+        "{} holds no checkpoints of earlier epochs; train with `keep_checkpoints = [1, 2, 5]` in the recipe, and give the run folder",
+        .0.display()
+    )]
+    NoStrata(PathBuf),
     /// Not enough images.
     #[error("the {split} split holds {found} images, but at least {needed} are needed; {remedy}")]
     TooFewImages {
@@ -150,10 +179,22 @@ pub struct Job<'a> {
     pub images: &'a dyn ImageSource,
     /// Images to validate on after every epoch, not augmented.
     pub validation: &'a dyn ImageSource,
+    /// The weights that the recipe's `init` means; its [`Transfer::recipe`] is the recipe, apart from the seed.
+    pub transfer: Option<&'a Transfer>,
     /// Folder for checkpoints, metrics and the model; an existing run is resumed.
     pub folder: &'a RunFolder,
     /// Device, without autodiff.
     pub device: &'a Device,
+}
+
+impl Job<'_> {
+    /// Whether each image has few features that never change, and the objective asks for nothing else.
+    fn learns_from_features(&self) -> bool {
+        self.recipe.freeze == Freeze::Backbone
+            && self.recipe.objective.needs_targets_alone()
+            && !self.recipe.augment.mixes()
+            && self.images.variants().is_some()
+    }
 }
 
 /// One optimiser step, as an [`Observer`] sees it.
@@ -179,6 +220,12 @@ pub struct StepReport {
 
 /// Follows a training, and may stop it.
 pub trait Observer {
+    /// Called at the start with what the objective decided, a sentence without a full stop.
+    fn note(&mut self, _text: &str) {}
+
+    /// Called while the features of a frozen backbone are computed, before the first step: images done, of this many.
+    fn features(&mut self, _done: usize, _total: usize) {}
+
     /// Called after every optimiser step.
     fn step(&mut self, _report: &StepReport) {}
 
@@ -234,14 +281,22 @@ fn train_within<'scope>(
     let Job { recipe, folder, .. } = *job;
     check_counts(job)?;
     let checkpoint = folder.file("checkpoints/last.safetensors");
-    let fresh = recipe.build(job.classes, &job.device.clone().autodiff())?;
-    let objective = recipe.objective.begin(job)?;
+    let fresh = match (job.transfer, &recipe.init) {
+        (Some(transfer), _) => transfer.begin(recipe.seed)?,
+        (None, None) => recipe.build(job.classes, &job.device.clone().autodiff())?,
+        (None, Some(init)) => return Err(TrainError::NotRead(init.clone())),
+    };
+    let mut objective = recipe.objective.begin(job, &fresh)?;
     let training = match checkpoint.exists() {
-        true => Training::resume(recipe, fresh, &checkpoint, &folder.file(LOG))?,
+        true => Training::resume(recipe, fresh, &mut *objective, &checkpoint, &folder.file(LOG))?,
         false => Training::begin(recipe, fresh),
     };
     let mut journal = Journal::open(job, &training)?;
-    let outcome = learn(scope, job, &*objective, training, &mut journal, observer);
+    if let Some(note) = objective.note() {
+        observer.note(&note);
+        journal.note(note)?;
+    }
+    let outcome = learn(scope, job, &mut *objective, training, &mut journal, observer);
     let logged = journal.ended(&outcome);
     // The first error is reported.
     outcome.and_then(|outcome| logged.map(|()| outcome))
@@ -251,18 +306,30 @@ fn train_within<'scope>(
 fn learn<'scope>(
     scope: &'scope Scope<'scope, '_>,
     job: &'scope Job<'scope>,
-    objective: &dyn Objective,
+    objective: &mut dyn Objective,
     mut training: Training,
     journal: &mut Journal,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
     let Job { recipe, folder, .. } = *job;
+    let epochs_done = training.progress.history.len();
+    let lessons = match job.transfer.filter(|_| job.learns_from_features() && epochs_done < recipe.epochs) {
+        None => None,
+        Some(transfer) => match transfer.lessons(job, &training.model().valid(), observer)? {
+            None => return Ok(Outcome::Stopped { epochs: epochs_done }),
+            lessons => lessons,
+        },
+    };
     for epoch in training.progress.history.len()..recipe.epochs {
         let started = Instant::now();
-        let summary = train_epoch(scope, job, objective, epoch, &mut training, journal, observer)?;
+        let summary =
+            train_epoch(scope, job, objective, lessons.as_deref(), epoch, &mut training, journal, observer)?;
         let Some(summary) = summary else { return Ok(Outcome::Stopped { epochs: epoch }) };
         let result = training.result();
-        let answers = evaluate(&result, job.validation, VALIDATION_BATCH, job.device, &mut |_| ())?;
+        let answers = match &lessons {
+            Some(lessons) => lessons.validate(&result, job)?,
+            None => evaluate(&result, job.validation, VALIDATION_BATCH, job.device, &mut |_| ())?,
+        };
         let record = EpochRecord {
             epoch: epoch + 1,
             step: training.progress.step,
@@ -271,10 +338,11 @@ fn learn<'scope>(
             validation_loss: answers.loss(),
             validation_accuracy: answers.accuracy(),
             images_per_second: summary.images_per_second,
+            waiting: Some(summary.waiting),
             seconds: started.elapsed().as_secs_f64(),
         };
         diagnosis::check_validation(&record, &result, job)?;
-        journal.epoch(&mut training, &result, record.clone())?;
+        journal.epoch(&mut training, objective, &result, record.clone())?;
         observer.epoch(&record);
     }
 

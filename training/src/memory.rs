@@ -5,6 +5,7 @@ use archaeo_models::{NetworkSpec, check_memory};
 use super::optimizer::Algorithm;
 use super::recipe::Recipe;
 use super::recipe_file::RecipeError;
+use crate::transfer::Freeze;
 
 /// Refuses a training that certainly exceeds the memory of the process. The estimate is a lower bound: a training that passes may
 /// still be too large.
@@ -17,7 +18,7 @@ pub(super) fn check(recipe: &Recipe, network: &NetworkSpec) -> Result<(), Recipe
 }
 
 /// A lower bound of a training's memory in bytes: weights, gradients, the optimiser's moments and averaged weights, and for each
-/// image of a batch its pixels and the output of every block.
+/// image of a batch its pixels and the output of every block; where part of the model is frozen, weights and pixels alone.
 fn least_bytes(recipe: &Recipe, network: &NetworkSpec) -> Result<f64, RecipeError> {
     let product = |shape: &[usize]| shape.iter().map(|&side| side as f64).product::<f64>();
     let parameters: f64 = network.arrays()?.iter().map(|(_, shape)| product(shape)).sum();
@@ -25,9 +26,14 @@ fn least_bytes(recipe: &Recipe, network: &NetworkSpec) -> Result<f64, RecipeErro
         Algorithm::Adamw { .. } => 2.0,
         Algorithm::Sgd { .. } => 1.0,
     };
-    let copies = 2.0 + moments + if recipe.ema_decay.is_some() { 1.0 } else { 0.0 };
+    let copies = match recipe.freeze {
+        Freeze::None => 2.0 + moments + if recipe.ema_decay.is_some() { 1.0 } else { 0.0 },
+        _ => 1.0,
+    };
     let side = recipe.image_size;
     let further_blocks = network.largest_blocks().saturating_sub(1) as f64;
+    // Nothing is kept of a frozen block for its gradient.
+    let further_blocks = if recipe.freeze == Freeze::None { further_blocks } else { 0.0 };
     let image = network.least_bytes_per_image(side) + 4.0 * further_blocks * network.values_of_a_block(side);
     Ok(4.0 * parameters * copies + recipe.batch_size as f64 * image)
 }

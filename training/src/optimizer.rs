@@ -181,6 +181,8 @@ impl ModuleVisitor for Collector<'_> {
 pub struct Optimizer {
     algorithm: Algorithm,
     weight_decay: f64,
+    /// Factor of the learning rate, for arrays that have one.
+    scales: BTreeMap<String, f64>,
     /// Steps taken.
     steps: u64,
     /// AdamW's first moment, or SGD's velocity.
@@ -192,7 +194,13 @@ pub struct Optimizer {
 impl Optimizer {
     /// An optimiser that has taken no step.
     pub fn new(algorithm: Algorithm, weight_decay: f64) -> Self {
-        Self { algorithm, weight_decay, steps: 0, first: BTreeMap::new(), second: BTreeMap::new() }
+        let (scales, first, second) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { algorithm, weight_decay, scales, steps: 0, first, second }
+    }
+
+    /// The same with a factor of the learning rate for each array that is named.
+    pub fn with_scales(self, scales: BTreeMap<String, f64>) -> Self {
+        Self { scales, ..self }
     }
 
     /// Moves every parameter that has a gradient.
@@ -305,7 +313,8 @@ impl ModuleMapper for Updater<'_> {
         // On the CPU neither of the two conversions copies: this is the only handle to the array.
         let mut data = tensor.inner().into_data();
         let decay = if decays(&name, data.shape()) { self.optimizer.weight_decay } else { 0.0 };
-        self.optimizer.update(&name, values_mut(&mut data), values(gradient), self.learning_rate, decay);
+        let rate = self.learning_rate * self.optimizer.scales.get(&name).copied().unwrap_or(1.0);
+        self.optimizer.update(&name, values_mut(&mut data), values(gradient), rate, decay);
         Param::from_mapped_value(id, Tensor::from_data(data, &device).require_grad(), mapper)
     }
 }

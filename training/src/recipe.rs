@@ -11,7 +11,8 @@ use super::recipe_file::RecipeError;
 use super::schedule::Schedule;
 use crate::objective::ObjectiveChoice;
 use crate::precision::precision_name;
-use crate::trackers;
+use crate::transfer::Freeze;
+use crate::{strata, trackers};
 use archaeo_data::augment::AugmentConfig;
 
 /// Which model to train: a name, or an architecture with all its sizes.
@@ -42,9 +43,21 @@ pub struct DataChoice {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// Which model.
-    pub model: ModelChoice,
-    /// Side of the model's input, in pixels.
+    /// Which model; a recipe with `init` may leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelChoice>,
+    /// Weights to start from: a checkpoint, a folder with one, or `hf:OWNER/NAME@REVISION`; overridden by the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<String>,
+    /// SHA-256 of `init`, added when it is read ([`Transfer`](crate::Transfer)): a run resumes only with the weights that it started
+    /// from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_sha256: Option<String>,
+    /// What keeps the values of `init`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub freeze: Freeze,
+    /// Side of the model's input, in pixels; with `init` 0, or nothing, is the checkpoint's.
+    #[serde(default)]
     pub image_size: usize,
     /// Seed of the initial values, the order of the images, augmentation, dropout and stochastic depth.
     #[serde(default)]
@@ -69,6 +82,12 @@ pub struct Recipe {
     /// proportion (Goyal et al., 2017, section 2.1). Without it, the rate is used unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate_batch: Option<usize>,
+    /// Peak learning rate of everything except the head, which has `learning_rate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backbone_learning_rate: Option<f64>,
+    /// Factor of the learning rate from each layer to the one before it, from the head down ([`Depths`](archaeo_models::Depths)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<f64>,
     /// Weight decay; biases, norms, tokens and positions have none.
     #[serde(default)]
     pub weight_decay: f64,
@@ -106,6 +125,9 @@ pub struct Recipe {
     /// Trackers of the training, by the ids of [`trackers::all`].
     #[serde(default = "trackers::usual", skip_serializing_if = "trackers::are_usual")]
     pub trackers: Vec<String>,
+    /// Epochs, from 1 and ascending, whose model is kept as `checkpoints/epoch-NN.safetensors` ([`crate::strata()`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep_checkpoints: Vec<usize>,
     /// How gradients become updates.
     #[serde(default)]
     pub optimizer: Algorithm,
@@ -133,6 +155,11 @@ fn one() -> usize {
 // Default values are not written, so that recipes of earlier runs stay equal.
 fn is_one(value: &usize) -> bool {
     *value == 1
+}
+
+/// The error of a key that is needed and not there.
+pub(crate) fn missing(key: &str) -> RecipeError {
+    RecipeError::Value(format!("missing field `{key}`"))
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -165,8 +192,8 @@ impl Recipe {
     /// An unknown model, or sizes that do not fit together.
     pub fn card(&self, classes: &[String]) -> Result<ModelCard, RecipeError> {
         let name = match &self.model {
-            ModelChoice::Named(name) => name.clone(),
-            ModelChoice::Sizes(_) => "custom".to_owned(),
+            Some(ModelChoice::Named(name)) => name.clone(),
+            Some(ModelChoice::Sizes(_)) | None => "custom".to_owned(),
         };
         let network = self.network(classes.len())?;
         if let Some(taken) = network.image_size().filter(|taken| *taken != self.image_size) {
@@ -181,10 +208,14 @@ impl Recipe {
         Ok(ModelCard { name, network, preprocessing, classes: classes.to_vec() })
     }
 
-    fn network(&self, classes: usize) -> Result<NetworkSpec, RecipeError> {
+    /// The model that the recipe itself describes.
+    pub(crate) fn network(&self, classes: usize) -> Result<NetworkSpec, RecipeError> {
         let table = match &self.model {
-            ModelChoice::Named(name) => return Ok(NetworkSpec::named(name, classes, self.image_size)?),
-            ModelChoice::Sizes(table) => table,
+            Some(ModelChoice::Named(name)) => {
+                return Ok(NetworkSpec::named(name, classes, self.image_size)?);
+            }
+            Some(ModelChoice::Sizes(table)) => table,
+            None => return Err(missing("model")),
         };
         let mut table = table.clone();
         let architecture = table.get("architecture").and_then(Value::as_str);
@@ -197,6 +228,11 @@ impl Recipe {
             default("image_size", self.image_size);
         }
         super::recipe_file::from_table(table, "model")
+    }
+
+    /// Whether the model is that of `init` alone, so that it is known only when the weights are read.
+    pub fn takes_model_from_init(&self) -> bool {
+        self.model.is_none() && self.init.is_some()
     }
 
     /// A freshly initialised model for data of these classes, by the recipe's seed.
@@ -232,6 +268,34 @@ impl Recipe {
         toml::to_string(self).expect("a recipe is plain data")
     }
 
+    /// Refuses keys for a training that starts from other weights where there are none, and those that a frozen backbone leaves
+    /// nothing to do for.
+    fn check_transfer(&self) -> Result<(), RecipeError> {
+        let refuse = |sentence: String| Err(RecipeError::Value(sentence));
+        if self.init.is_none() && self.freeze != Freeze::None {
+            return refuse(
+                "`freeze` keeps the values of other weights, and there are none; name them with `init`"
+                    .into(),
+            );
+        }
+        if self.init.is_none() && self.init_sha256.is_some() {
+            return refuse("`init_sha256` belongs to the weights of `init`, and there are none".into());
+        }
+        let idle = [
+            ("backbone_learning_rate", self.backbone_learning_rate.is_some()),
+            ("layer_decay", self.layer_decay.is_some()),
+            ("drop_path", self.drop_path > 0.0),
+            ("dropout", self.dropout > 0.0),
+            ("gradient_checkpointing", self.gradient_checkpointing),
+        ];
+        match idle.into_iter().find(|(_, set)| *set && self.freeze == Freeze::Backbone) {
+            None => Ok(()),
+            Some((key, _)) => refuse(format!(
+                "`freeze = \"backbone\"` trains the head alone, so that `{key}` does nothing; leave it out"
+            )),
+        }
+    }
+
     /// Refuses values outside their range.
     pub(super) fn check(&self) -> Result<(), RecipeError> {
         let range = |key, value: f64, allowed, inside: bool| match inside {
@@ -245,11 +309,15 @@ impl Recipe {
         let share =
             |key, value: f64| range(key, value, "at least 0 and below 1", (0.0..1.0).contains(&value));
 
+        if self.model.is_none() && self.init.is_none() {
+            return Err(missing("model"));
+        }
+        let of_init = self.init.is_some() && self.image_size == 0;
         range(
             "image_size",
             self.image_size as f64,
             "from 1 to 65536",
-            (1..=LARGEST_IMAGE).contains(&self.image_size),
+            of_init || (1..=LARGEST_IMAGE).contains(&self.image_size),
         )?;
         range("seeds", self.seeds as f64, "from 1 to 1000", (1..=MOST_SEEDS).contains(&self.seeds))?;
         // TOML has no larger whole number, and each run writes its seed into its own recipe.
@@ -272,6 +340,13 @@ impl Recipe {
             at_least_one("learning_rate_batch", batch)?;
         }
         positive("learning_rate", self.learning_rate)?;
+        if let Some(rate) = self.backbone_learning_rate {
+            positive("backbone_learning_rate", rate)?;
+        }
+        if let Some(decay) = self.layer_decay {
+            range("layer_decay", decay, "above 0 and at most 1", decay > 0.0 && decay <= 1.0)?;
+        }
+        self.check_transfer()?;
         for (key, value) in [
             ("weight_decay", self.weight_decay),
             ("warmup_epochs", self.warmup_epochs),
@@ -311,13 +386,14 @@ impl Recipe {
         }
         self.objective.check()?;
         let objective = self.objective.kind()?;
-        if self.gradient_checkpointing && !objective.of_logits {
+        if self.gradient_checkpointing && !objective.of_features {
             return Err(RecipeError::Value(format!(
-                "`gradient_checkpointing` needs an objective that is a function of the logits, and `{}` is not; leave the key out",
+                "`gradient_checkpointing` needs an objective that is a function of the features, and `{}` is not; leave the key out",
                 objective.id
             )));
         }
         trackers::chosen(&self.trackers)?;
+        strata::check(&self.keep_checkpoints, self.epochs)?;
         self.augment.check()?;
         match self.optimizer {
             Algorithm::Adamw { beta1, beta2, epsilon } => {

@@ -15,8 +15,9 @@ use thiserror::Error;
 use toml::{Table, Value};
 
 use super::optimizer::Algorithm;
-use super::recipe::{DataChoice, ModelChoice, Recipe};
+use super::recipe::{DataChoice, ModelChoice, Recipe, missing};
 use crate::objective::ObjectiveChoice;
+use crate::transfer::Freeze;
 use archaeo_data::augment::{AugmentConfig, AugmentError, Erasing, RandAugment, RandomResizedCrop};
 
 /// Why a recipe cannot be used.
@@ -266,6 +267,11 @@ impl RecipeFile {
             }
         }
         refuse_unknown_keys(&table, &known_keys(), "")?;
+        if let Some(key) = ["model", "image_size"].into_iter().find(|key| !table.contains_key(*key))
+            && !table.contains_key("init")
+        {
+            return Err(missing(key));
+        }
         let recipe: Recipe = from_table(table, "")?;
         recipe.check()?;
         Ok(recipe)
@@ -286,7 +292,10 @@ impl RecipeFile {
     }
 
     /// Applies one `key=value`; keys have dots, and text needs no quotes.
-    fn set(&mut self, text: &str) -> Result<(), RecipeError> {
+    ///
+    /// # Errors
+    /// Text that is no override, a model that the file does not describe, or a shared key that one model sets itself.
+    pub fn set(&mut self, text: &str) -> Result<(), RecipeError> {
         let (key, value) = assignment(text)?;
         let mut parts: Vec<&str> = key.split('.').collect();
         // Keys that concern neither one model nor the studies concern training, and may have the prefix `training`.
@@ -374,7 +383,10 @@ fn assign(table: &mut Table, parts: &[&str], value: Value) -> Result<(), RecipeE
 /// Every key a recipe can have, with dots. The compiler ensures that the list is complete.
 fn known_keys() -> Vec<String> {
     let full = Recipe {
-        model: ModelChoice::Named(String::new()),
+        model: Some(ModelChoice::Named(String::new())),
+        init: Some(String::new()),
+        init_sha256: Some(String::new()),
+        freeze: Freeze::Backbone,
         image_size: 1,
         seed: 0,
         seeds: 2,
@@ -384,6 +396,8 @@ fn known_keys() -> Vec<String> {
         gradient_checkpointing: false,
         learning_rate: 1.0,
         learning_rate_batch: Some(1),
+        backbone_learning_rate: Some(1.0),
+        layer_decay: Some(1.0),
         weight_decay: 0.0,
         warmup_epochs: 0.0,
         warmup_learning_rate: 0.0,
@@ -396,10 +410,13 @@ fn known_keys() -> Vec<String> {
         precision: Precision::F32,
         objective: ObjectiveChoice::new("", Table::new()),
         trackers: Vec::new(),
+        keep_checkpoints: vec![1, 2],
         optimizer: Algorithm::default(),
         augment: AugmentConfig {
             random_resized_crop: Some(RandomResizedCrop::default()),
             rand_augment: Some(RandAugment::default()),
+            force_color_jitter: true,
+            grayscale: 1.0,
             erasing: Some(Erasing::default()),
             ..AugmentConfig::default()
         },
@@ -540,7 +557,7 @@ mod tests {
         ];
         let recipe = parse(SMALL, &overrides).unwrap().recipe(None).unwrap();
         assert_eq!((recipe.epochs, recipe.learning_rate, recipe.augment.flip), (3, 5e-4, 0.25));
-        assert_eq!(recipe.model, ModelChoice::Named("resnet_micro".into()));
+        assert_eq!(recipe.model, Some(ModelChoice::Named("resnet_micro".into())));
         assert_eq!(recipe.augment.rand_augment.unwrap().magnitude, 7.0);
         assert_eq!(recipe.optimizer, Algorithm::Sgd { momentum: 0.0, nesterov: true });
         let overrides =
@@ -559,7 +576,11 @@ mod tests {
             (SMALL, "flip=0.5", "did you mean `augment.flip`"),
             (SMALL, "augment.erasing.probabilty=1", "did you mean `augment.erasing.probability`"),
             (SMALL, "optimizer.nestorov=true", "did you mean `optimizer.nesterov`"),
-            (SMALL, "xyzzy=1", "no recipe has a key `xyzzy` (keys: accumulation, augment.*, batch_size, "),
+            (
+                SMALL,
+                "xyzzy=1",
+                "no recipe has a key `xyzzy` (keys: accumulation, augment.*, backbone_learning_rate, ",
+            ),
             (SMALL, "epochs", "not of the form key=value"),
             (SMALL, "epochs=", "not of the form key=value"),
             (SMALL, "epochs.count=3", "`epochs` is not a section"),
@@ -579,6 +600,9 @@ mod tests {
             (SMALL, "image_size=65537", "`image_size` must be from 1 to 65536, not 65537"),
             (SMALL, "batch_size=1099511627777", "`batch_size` · `accumulation` is more than"),
             (SMALL, "batch_size=9223372036854775807", "`batch_size` · `accumulation` is more than"),
+            (SMALL, "keep_checkpoints=[0]", "`keep_checkpoints` has 0, but epochs are numbered from 1 to"),
+            (SMALL, "keep_checkpoints=[1,99]", "`keep_checkpoints` has 99"),
+            (SMALL, "keep_checkpoints=[2,1]", "must list each epoch once, in ascending order"),
             (SMALL, "warmup_epochs=1e18", "`warmup_epochs` is 1000000000000000000, more than"),
             (SMALL, "learning_rate=-1", "`learning_rate` must be above 0"),
             (SMALL, "learning_rate=nan", "`learning_rate` must be above 0"),
@@ -677,10 +701,10 @@ mod tests {
                 names => names.into_iter().map(Some).collect(),
             };
             for name in names {
-                file.recipe(name)
-                    .unwrap()
-                    .card(&classes)
-                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                let recipe = file.recipe(name).unwrap();
+                if !recipe.takes_model_from_init() {
+                    recipe.card(&classes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                }
                 recipes += 1;
             }
             let text = std::fs::read_to_string(&path).unwrap();

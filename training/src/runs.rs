@@ -15,8 +15,9 @@ use serde::Serialize;
 use crate::events::LOG;
 use crate::{EpochRecord, Recipe, TrainError};
 
-/// Keys of a recipe that do not affect results, so that a run may resume with other values.
-const FREE: [&str; 2] = ["trackers", "seeds"];
+/// Keys of a recipe that do not affect results, so that a run may resume with other values; the last is that of a folder of several
+/// runs alone.
+const FREE: [&str; 3] = ["trackers", "keep_checkpoints", "seeds"];
 
 /// One run of a recipe.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +55,7 @@ impl Run {
         data: &DataIdentity,
         environment: &Environment,
     ) -> Result<RunFolder, RunFolderError> {
-        let free = [FREE[0].to_owned()];
+        let free = [FREE[0], FREE[1]].map(String::from);
         RunFolder::open_changing(&self.path(of), &self.recipe.to_toml(), &free, data, environment)
     }
 }
@@ -177,6 +178,7 @@ mod tests {
             validation_loss,
             validation_accuracy,
             images_per_second: 0.0,
+            waiting: None,
             seconds: 0.0,
         };
         let last = [record(0.7, 1.0), record(0.8, 1.0), record(0.75, 1.0)];

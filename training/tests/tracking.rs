@@ -24,6 +24,7 @@ fn log(folder: &Path) -> Vec<Event> {
 fn letters(folder: &Path) -> String {
     let letter = |event: &Event| match event.what {
         Happening::Started(_) => 'S',
+        Happening::Note { .. } => 'N',
         Happening::Step(_) => '.',
         Happening::Epoch(_) => 'E',
         Happening::Finished { .. } => 'F',

@@ -8,7 +8,7 @@ use archaeo_models::{Array, State, load, read_arrays, write_arrays};
 use archaeo_training::EpochRecord;
 use archaeo_training::evaluate::evaluate;
 use archaeo_training::events::LOG;
-use archaeo_training::{Observer, Outcome, StepReport, TrainError};
+use archaeo_training::{Observer, Outcome, StepReport, TrainError, strata};
 use burn::tensor::Device;
 use common::{Halves, RESNET, StopAt, VIT, bits, finish, recipe, run};
 
@@ -71,7 +71,8 @@ fn a_run_folder_holds_a_model_that_loads_and_a_history() {
 #[test]
 fn resuming_gives_the_bits_of_never_having_stopped() {
     for (text, more) in [(VIT, &["drop_path=0.2", "dropout=0.1"][..]), (RESNET, &[][..])] {
-        let recipe = recipe(text, &[&EVERYTHING[..], more].concat());
+        let kept = ["keep_checkpoints=[1,3]"];
+        let recipe = recipe(text, &[&EVERYTHING[..], more, &kept].concat());
         let (straight, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let whole = finish(&recipe, straight.path());
 
@@ -85,13 +86,47 @@ fn resuming_gives_the_bits_of_never_having_stopped() {
         let rest = finish(&recipe, resumed.path());
 
         assert_eq!(losses(&whole.history), losses(&rest.history));
-        for file in ["model.safetensors", "checkpoints/last.safetensors", "checkpoints/best.safetensors"] {
+        for file in [
+            "model.safetensors",
+            "checkpoints/last.safetensors",
+            "checkpoints/best.safetensors",
+            "checkpoints/epoch-01.safetensors",
+            "checkpoints/epoch-03.safetensors",
+        ] {
             let (whole, rest) = (bits(&straight.path().join(file)), bits(&resumed.path().join(file)));
             assert!(whole == rest, "{file} differs");
         }
         let lines = std::fs::read_to_string(resumed.path().join("metrics.jsonl")).unwrap();
         assert_eq!(lines.lines().count(), 4);
     }
+}
+
+#[test]
+fn kept_epochs_are_the_model_as_it_was_evaluated() {
+    let root = tempfile::tempdir().unwrap();
+    let kept = recipe(VIT, &["ema_decay=0.9", "keep_checkpoints=[1,3]"]);
+    let trained = finish(&kept, root.path());
+    let found = strata(root.path()).unwrap();
+    assert_eq!(found.iter().map(|stratum| stratum.epoch).collect::<Vec<_>>(), [1, 3, 4]);
+    assert_eq!(found[2].weights, trained.weights);
+    let (device, validation) = (Device::flex(), Halves { count: 60, seed: 2 });
+    for stratum in &found {
+        let record = &trained.history[stratum.epoch - 1];
+        assert_eq!(stratum.validation_accuracy, Some(record.validation_accuracy));
+        let model = load(&stratum.weights, None, &device).unwrap();
+        let answers = evaluate(&model, &validation, 60, &device, &mut |_| ()).unwrap();
+        assert!((answers.loss() - record.validation_loss).abs() < 1e-6, "{stratum:?} {record:?}");
+    }
+    // Which epochs are kept changes no result, so that a run may go on with others.
+    let plain = tempfile::tempdir().unwrap();
+    finish(&recipe(VIT, &["ema_decay=0.9"]), plain.path());
+    assert!(bits(&plain.path().join("model.safetensors")) == bits(&trained.weights));
+    let refused = strata(plain.path()).unwrap_err().to_string();
+    assert!(refused.contains("keep_checkpoints = [1, 2, 5]"), "{refused}");
+    finish(&recipe(VIT, &["ema_decay=0.9", "keep_checkpoints=[4]"]), plain.path());
+    let several = tempfile::tempdir().unwrap();
+    std::fs::create_dir(several.path().join("run-0")).unwrap();
+    assert!(strata(several.path()).unwrap_err().to_string().contains("give the folder of one of them"));
 }
 
 #[test]

@@ -185,6 +185,23 @@ pub fn ablate_heads(
     labels: &[usize],
     substitutes: &[Substitute],
 ) -> Result<HeadAblations, AnalysisError> {
+    ablate_some_heads(model, images, labels, substitutes, &|_, _| true)
+}
+
+/// As [`ablate_heads`], of the heads alone for which `which` of layer and head, counted from 0, holds.
+///
+/// # Errors
+/// As there.
+///
+/// # Panics
+/// As there.
+pub fn ablate_some_heads(
+    model: &Classifier,
+    images: Tensor<4>,
+    labels: &[usize],
+    substitutes: &[Substitute],
+    which: &dyn Fn(usize, usize) -> bool,
+) -> Result<HeadAblations, AnalysisError> {
     require_attention(model)?;
     let (batch, device) = (images.dims()[0], images.device());
     let (stream, logits) = Stream::record(model, images, Kept::Heads);
@@ -204,7 +221,7 @@ pub fn ablate_heads(
 
     let mut heads = Vec::new();
     for (layer, count) in stream.heads_per_layer().enumerate() {
-        for head in 0..count {
+        for head in (0..count).filter(|&head| which(layer, head)) {
             let removed = -model.head_contribution(layer, head, stream.head(layer, head));
             for (substitute, instead) in substitutes.iter().zip(&instead) {
                 let change = match instead {

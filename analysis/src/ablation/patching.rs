@@ -5,9 +5,8 @@ use archaeo_models::{Classifier, TokenSite};
 use burn::tensor::{Tensor, TensorData};
 
 use super::heads::require_attention;
-use super::stream::{Kept, Stream};
+use super::stream::{Kept, Stream, finite};
 use crate::AnalysisError;
-use crate::tensors::values;
 
 /// Tokens whose values are taken over together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,60 +24,88 @@ pub enum TokenGroup {
 /// Logits of each image of a batch, `images · classes`, image by image.
 pub type Logits = Vec<f32>;
 
-/// Logits of the passes over one batch.
+/// Logits of the passes over one batch of donors, and of the receivers with their activations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patched {
-    /// Of the images whose activations are replaced.
-    pub receivers: Logits,
     /// Of the images that the activations are from.
     pub donors: Logits,
-    /// With the output of one head replaced: `[layer][head]`.
+    /// Of the receivers with the output of one head replaced: `[layer][head]`.
     pub heads: Vec<Vec<Logits>>,
-    /// With the tokens that a block leaves replaced: `[layer][group]`, in the order of the groups asked for.
+    /// Of the receivers with the tokens that a block leaves replaced: `[layer][group]`, in the order of the groups asked for.
     pub layers: Vec<Vec<Logits>>,
 }
 
-/// Replaces in the passes over `receivers` the output of each head of each layer, and the output of each block at each of `groups`
-/// of tokens, by those of the passes over `donors`, image by image. `marked` says which patches of an image are marked, one entry
-/// per patch of the site's grid.
-///
-/// # Errors
-/// A model without attention.
-///
-/// # Panics
-/// If there is not one donor per image, or `marked` returns another number of patches.
-pub fn patch(
-    model: &Classifier,
-    receivers: Tensor<4>,
-    donors: Tensor<4>,
-    groups: &[TokenGroup],
-    marked: &dyn Fn(usize, &TokenSite) -> Vec<bool>,
-) -> Result<Patched, AnalysisError> {
-    require_attention(model)?;
-    assert_eq!(receivers.dims()[0], donors.dims()[0], "one donor an image is needed");
-    let kept = if groups.is_empty() { Kept::Heads } else { Kept::HeadsAndOutputs };
-    let (own, own_logits) = Stream::record(model, receivers, kept);
-    let (other, other_logits) = Stream::record(model, donors, kept);
-    let head = |layer: usize, head: usize| {
-        let removed = model.head_contribution(layer, head, own.head(layer, head));
-        let added = model.head_contribution(layer, head, other.head(layer, head));
-        values(own.logits_with(model, layer, added - removed))
-    };
-    let block = |layer: usize, group: TokenGroup| {
-        let (own_tokens, other_tokens) = (own.outputs[layer].clone(), other.outputs[layer].clone());
-        let taken = taken(&own.sites[layer], &own_tokens, group, marked);
-        let tokens = other_tokens * taken.clone() + own_tokens * (taken * -1.0 + 1.0);
-        values(own.logits_after_block(model, layer, tokens))
-    };
-    let layers = || own.heads_per_layer().enumerate();
-    Ok(Patched {
-        receivers: values(own_logits),
-        donors: values(other_logits),
-        heads: layers().map(|(layer, heads)| (0..heads).map(|i| head(layer, i)).collect()).collect(),
-        layers: layers()
-            .map(|(layer, _)| groups.iter().map(|&group| block(layer, group)).collect())
-            .collect(),
-    })
+/// A batch of images, and what the pass over each of them left behind: activations of other images can be put in its place.
+#[derive(Debug)]
+pub struct Receivers<'a> {
+    model: &'a Classifier,
+    stream: Stream,
+    /// The answers as they are.
+    pub logits: Logits,
+}
+
+impl<'a> Receivers<'a> {
+    /// One pass over the images.
+    ///
+    /// # Errors
+    /// A model without attention, or a logit that is not finite.
+    pub fn record(model: &'a Classifier, images: Tensor<4>) -> Result<Self, AnalysisError> {
+        require_attention(model)?;
+        let (stream, logits) = Stream::record(model, images, Kept::HeadsAndOutputs);
+        Ok(Self { model, stream, logits: finite(model, logits)? })
+    }
+
+    /// Number of heads of each layer.
+    pub fn heads_per_layer(&self) -> Vec<usize> {
+        self.stream.heads_per_layer().collect()
+    }
+
+    /// Replaces the output of each head of each layer, and the output of each block at each of `groups` of tokens, by those of the
+    /// pass over `donors`, image by image. `marked` says which patches of an image are marked, one entry per patch of the site's
+    /// grid.
+    ///
+    /// # Errors
+    /// A logit that is not finite.
+    ///
+    /// # Panics
+    /// If there is not one donor per image, or `marked` returns another number of patches.
+    pub fn patched(
+        &self,
+        donors: Tensor<4>,
+        groups: &[TokenGroup],
+        marked: &dyn Fn(usize, &TokenSite) -> Vec<bool>,
+    ) -> Result<Patched, AnalysisError> {
+        let (model, own) = (self.model, &self.stream);
+        assert_eq!(
+            own.sites.first().map(|_| own.outputs[0].dims()[0]),
+            Some(donors.dims()[0]),
+            "one donor per image is needed"
+        );
+        let kept = if groups.is_empty() { Kept::Heads } else { Kept::HeadsAndOutputs };
+        let (other, donors) = Stream::record(model, donors, kept);
+        let head = |layer: usize, head: usize| {
+            // What a head adds is linear in its output.
+            let difference = other.head(layer, head) - own.head(layer, head);
+            let change = model.head_contribution(layer, head, difference);
+            finite(model, own.logits_with(model, layer, change))
+        };
+        let block = |layer: usize, group: TokenGroup| {
+            let (own_tokens, other_tokens) = (own.outputs[layer].clone(), other.outputs[layer].clone());
+            let taken = taken(&own.sites[layer], &own_tokens, group, marked);
+            let tokens = other_tokens * taken.clone() + own_tokens * (taken * -1.0 + 1.0);
+            finite(model, own.logits_after_block(model, layer, tokens))
+        };
+        let layers = || own.heads_per_layer().enumerate();
+        Ok(Patched {
+            donors: finite(model, donors)?,
+            heads: layers()
+                .map(|(layer, heads)| (0..heads).map(|i| head(layer, i)).collect())
+                .collect::<Result<_, _>>()?,
+            layers: layers()
+                .map(|(layer, _)| groups.iter().map(|&group| block(layer, group)).collect())
+                .collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 /// 1 at the tokens of a group, 0 at all others, `[batch, tokens, 1]`.

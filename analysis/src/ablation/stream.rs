@@ -114,10 +114,16 @@ pub(super) fn answers(
     labels: &[usize],
 ) -> Result<Answers, AnalysisError> {
     let classes = logits.dims()[1];
-    let logits = values(logits);
-    if logits.iter().any(|logit| !logit.is_finite()) {
-        return Err(AnalysisError::NotFinite { model: model.card().name.clone() });
-    }
+    let logits = finite(model, logits)?;
     let predictions = Predictions::new(&logits, classes, labels).expect("labels and logits fit together");
     Ok(Answers { losses: predictions.nll(), correct: predictions.correct(1) })
+}
+
+/// Logits as numbers, image by image.
+pub(super) fn finite(model: &Classifier, logits: Tensor<2>) -> Result<Vec<f32>, AnalysisError> {
+    let logits = values(logits);
+    match logits.iter().all(|logit| logit.is_finite()) {
+        true => Ok(logits),
+        false => Err(AnalysisError::NotFinite { model: model.card().name.clone() }),
+    }
 }

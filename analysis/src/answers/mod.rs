@@ -2,8 +2,10 @@
 
 mod error_groups;
 mod predict;
+mod prompts;
 mod shape_bias;
 
 pub use error_groups::{ClassErrorCounts, ErrorGroups, confusions, error_groups};
 pub use predict::{logits, predicted_classes, probabilities};
+pub use prompts::{PromptScores, TemplateScore, prompt_scores};
 pub use shape_bias::{CueDecisions, Decision, bias_difference, decisions, texture_following};

@@ -179,19 +179,14 @@ impl AttentionMaps {
         self.map_towards(layer, image, head, &self.layers[layer].site.read_out_weights())
     }
 
-    /// What one head sends from the patches to all tokens, each by its entry in `shares`, as [`AttentionMaps::readout_map`].
     /// Mean over heads of [`AttentionMaps::readout_map`].
     pub fn mean_readout_map(&self, layer: usize, image: usize) -> Heatmap {
-        let heads = self.layers[layer].heads;
-        let mut maps = (0..heads).map(|head| self.readout_map(layer, image, head));
-        let Heatmap { height, width, values } = maps.next().expect("a layer has heads");
-        let mut sums: Vec<f64> = values.into_iter().map(f64::from).collect();
-        for map in maps {
-            sums.iter_mut().zip(map.values).for_each(|(sum, value)| *sum += f64::from(value));
-        }
-        Heatmap::new(height, width, sums.into_iter().map(|sum| (sum / heads as f64) as f32).collect())
+        let maps: Vec<Heatmap> =
+            (0..self.layers[layer].heads).map(|head| self.readout_map(layer, image, head)).collect();
+        Heatmap::mean(&maps).expect("a layer has heads")
     }
 
+    /// What one head sends from the patches to all tokens, each by its entry in `shares`, as [`AttentionMaps::readout_map`].
     pub(crate) fn map_towards(&self, layer: usize, image: usize, head: usize, shares: &[f64]) -> Heatmap {
         let layer = &self.layers[layer];
         let mut received = vec![0f64; layer.tokens()];

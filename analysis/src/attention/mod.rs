@@ -4,6 +4,7 @@ mod artefacts;
 mod atlas;
 mod maps;
 mod observer;
+mod query;
 mod statistics;
 mod summary;
 
@@ -14,6 +15,7 @@ pub use atlas::{
 pub use maps::{AttentionMaps, LayerMaps};
 pub(crate) use maps::{Group, patch_distances, target_score};
 pub use observer::{ObservedAttention, ObservedLayer, observe};
+pub use query::{QueryLayer, query_attention};
 pub use statistics::{DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics};
 pub use summary::{AttentionSummary, HeadSummary, LayerSummary};
 

@@ -45,6 +45,11 @@ impl ObservedLayer {
         &self.read[image * self.heads + head]
     }
 
+    /// Mean over heads of [`ObservedLayer::readout_map`].
+    pub fn mean_readout_map(&self, image: usize) -> Heatmap {
+        Heatmap::mean(&self.read[image * self.heads..][..self.heads]).expect("a layer has heads")
+    }
+
     /// [`LayerMaps::even_distance`].
     pub fn even_distance(&self, image_size: [usize; 2]) -> f64 {
         self.mean.even_distance(image_size)

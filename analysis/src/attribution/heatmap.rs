@@ -28,6 +28,32 @@ impl Heatmap {
         Self { height, width, values }
     }
 
+    /// The mean of several of one size; `None` of none.
+    ///
+    /// # Panics
+    /// If they differ in size.
+    pub fn mean<'a>(maps: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let mut maps = maps.into_iter();
+        let first = maps.next()?;
+        let (height, width) = (first.height, first.width);
+        let mut sums: Vec<f64> = first.values.iter().copied().map(f64::from).collect();
+        let mut count = 1.0;
+        for map in maps {
+            assert_eq!((map.height, map.width), (height, width), "heatmaps of one size are averaged");
+            sums.iter_mut().zip(&map.values).for_each(|(sum, value)| *sum += f64::from(*value));
+            count += 1.0;
+        }
+        Some(Self { height, width, values: sums.into_iter().map(|sum| (sum / count) as f32).collect() })
+    }
+
+    /// Divided by the mean over its places: 1 is what each place has when all have the same. Zeros stay zeros.
+    pub fn over_even(&self) -> Self {
+        let sum: f64 = self.values.iter().copied().map(f64::from).sum();
+        let even = sum / self.values.len() as f64;
+        let share = |value: &f32| if even > 0.0 { (f64::from(*value) / even) as f32 } else { 0.0 };
+        Self { values: self.values.iter().map(share).collect(), ..*self }
+    }
+
     /// Stretched from 0 to (almost) 1: `(v − min) / (1e-7 + max(v − min))`; a constant heatmap becomes zeros.
     pub fn min_max_scaled(&self) -> Self {
         let min = self.values.iter().copied().fold(f32::INFINITY, f32::min);
@@ -116,6 +142,16 @@ mod tests {
         let scaled = Heatmap::new(1, 3, vec![-2.0, 0.0, 6.0]).min_max_scaled();
         assert_close(&scaled.values, &[0.0, 0.25, 1.0], 1e-6);
         assert_eq!(Heatmap::new(1, 2, vec![7.0; 2]).min_max_scaled().values, [0.0; 2]);
+    }
+
+    #[test]
+    fn means_are_over_maps_and_shares_over_places() {
+        let maps = [[1.0, 2.0], [3.0, 6.0]].map(|values| Heatmap::new(1, 2, values.to_vec()));
+        let mean = Heatmap::mean(&maps).unwrap();
+        assert_eq!((mean.height, mean.width, &mean.values[..]), (1, 2, &[2.0, 4.0][..]));
+        assert!(Heatmap::mean([]).is_none());
+        assert_eq!(Heatmap::new(1, 4, vec![0.0, 0.5, 0.5, 1.0]).over_even().values, [0.0, 1.0, 1.0, 2.0]);
+        assert_eq!(Heatmap::new(1, 2, vec![0.0; 2]).over_even().values, [0.0; 2]);
     }
 
     #[test]

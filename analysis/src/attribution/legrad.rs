@@ -10,8 +10,16 @@ use crate::{AnalysisError, Paper};
 /// logit of the class the gradient at that block's attention weights, cut at zero, averaged over heads and queries; prefix tokens
 /// left out; the mean over blocks (section 3.2, equations 6 to 9). Attention itself is not multiplied in. Left in its own scale:
 /// the paper scales from 0 to 1 at the end, as [`Heatmap::min_max_scaled`] does.
-#[derive(Clone, Copy, Debug)]
-pub struct LeGrad;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeGrad {
+    /// The one block that counts, numbered from 1; the mean over all for `None`. One that is not there panics.
+    pub layer: Option<usize>,
+}
+
+impl LeGrad {
+    /// The mean over all blocks, as in the paper.
+    pub const USUAL: Self = Self { layer: None };
+}
 
 static LEGRAD: MethodInfo = MethodInfo {
     id: "legrad",
@@ -35,18 +43,19 @@ impl Attribution for LeGrad {
         self.require(evidence)?;
         let stream = evidence.stream()?;
         let [rows, columns] = stream.grid;
-        let blocks = stream.tokens.len() - 1;
+        let all = stream.tokens.len() - 1;
+        let blocks = self.layer.map_or(0..all, |layer| layer - 1..layer);
+        assert!(blocks.end <= all, "block {} of {all}", blocks.end);
+        let share = 1.0 / blocks.len() as f64;
         let mut sums = vec![vec![0f64; rows * columns]; targets.len()];
-        for block in 0..blocks {
+        for block in blocks {
             let mut tap = GradientTap::default();
             let gradients = target_score(evidence.answer_after_block(block, &mut tap), targets).backward();
             let slopes = tap.layers[0].1.gradient(&gradients);
             let received = values(slopes.clamp_min(0.0).mean_dim(1).mean_dim(2));
             for (sum, keys) in sums.iter_mut().zip(per_image(&received, targets.len())) {
                 let patches = &keys[stream.prefix_tokens..];
-                sum.iter_mut()
-                    .zip(patches)
-                    .for_each(|(sum, &slope)| *sum += f64::from(slope) / blocks as f64);
+                sum.iter_mut().zip(patches).for_each(|(sum, &slope)| *sum += f64::from(slope) * share);
             }
         }
         let heatmap = |sum: Vec<f64>| Heatmap::new(rows, columns, sum.iter().map(|&v| v as f32).collect());

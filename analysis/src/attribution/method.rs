@@ -156,11 +156,12 @@ impl Capability {
     }
 }
 
-/// Side of a transformer's patches in pixels; `None` of a residual network.
+/// Side of a transformer's patches in pixels, or the distance between tokens that convolutions make; `None` of a residual network.
 pub(crate) fn patch_size(model: &Classifier) -> Option<usize> {
     match &model.card().network {
         NetworkSpec::Vit(config) => Some(config.patch_size),
         NetworkSpec::Beit(config) => Some(config.patch_size),
+        NetworkSpec::Cct(config) => Some(config.image_size / config.grid()),
         NetworkSpec::Swin(config) => Some(config.patch_size),
         NetworkSpec::ZeroShot(config) => Some(config.image.patch_size),
         NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => None,

@@ -64,6 +64,7 @@ pub(crate) use method::patch_size;
 pub use method::{Applicability, Attribution, Capability, Cost, Kind, LARGEST_FLOW, MethodInfo, Resolution};
 pub use occlusion::Occlusion;
 pub use pixels::Fill;
+pub(crate) use rollout::rollout_to;
 pub use rollout::{AttentionRelevance, GradientRollout, HeadFusion, Rollout, RolloutOptions};
 pub use saliency::Saliency;
 pub use score_cam::ScoreCam;
@@ -78,7 +79,7 @@ static METHODS: &[&dyn Attribution] = &[
     &AttentionMap::USUAL,
     &AttentionXGradient,
     &CheferLrp,
-    &LeGrad,
+    &LeGrad::USUAL,
     &AttentionFlow,
     &LogitLens::USUAL,
     &GradCamPlusPlus,

@@ -23,7 +23,7 @@ static COMPARED: &[(&str, &dyn Attribution)] = &[
     ("attention_x_gradient", &AttentionXGradient),
     ("chefer", &AttentionRelevance),
     ("chefer_lrp", &CheferLrp),
-    ("legrad", &LeGrad),
+    ("legrad", &LeGrad::USUAL),
     ("attention_flow", &AttentionFlow),
     ("logit_lens_0", &LogitLens { layer: Some(0) }),
     ("logit_lens_1", &LogitLens { layer: Some(1) }),

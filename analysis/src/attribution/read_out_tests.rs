@@ -246,7 +246,7 @@ fn blocks_and_patches_are_read_as_the_model_reads() {
         let found = with_evidence(&model, images.clone(), |evidence| {
             let after_last: Vec<f32> = values(evidence.answer_after_block(2, &mut ()));
             assert_close(&after_last, evidence.logits(), 1e-4);
-            let maps = LeGrad.explain(evidence, &TARGETS).unwrap();
+            let maps = LeGrad::USUAL.explain(evidence, &TARGETS).unwrap();
             assert!(maps.iter().all(|map| map.values.len() == PATCHES && !map.is_constant()), "{name}");
             LogitLens::USUAL.logits(evidence).unwrap()
         });

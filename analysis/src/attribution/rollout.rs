@@ -49,6 +49,20 @@ pub struct RolloutOptions {
 impl RolloutOptions {
     /// As in the paper: the mean over heads of every layer, with nothing discarded.
     pub const USUAL: Self = Self { fusion: HeadFusion::Mean, discard: 0.0, start_layer: 1 };
+
+    /// What is not usual, in words: `largest over heads, 50 % of each row discarded, from layer 2`; `None` where nothing is.
+    pub fn describe(&self) -> Option<String> {
+        let Self { fusion, discard, start_layer } = *self;
+        let fused = match fusion {
+            HeadFusion::Mean => None,
+            HeadFusion::Max => Some("largest over heads".to_owned()),
+            HeadFusion::Min => Some("smallest over heads".to_owned()),
+        };
+        let discarded = (discard > 0.0).then(|| format!("{:.0} % of each row discarded", 100.0 * discard));
+        let from = (start_layer > 1).then(|| format!("from layer {start_layer}"));
+        let said: Vec<String> = [fused, discarded, from].into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.join(", "))
+    }
 }
 
 impl Default for RolloutOptions {
@@ -231,26 +245,53 @@ fn rows_at_patches(maps: &AttentionMaps, first: usize, row_of: impl Fn(Place) ->
     let groups: Vec<Vec<Group>> = maps.layers.iter().map(LayerMaps::groups).collect();
     let last = maps.layers.last().expect("maps have a layer");
     let one_image = |image: usize| {
-        let mut row = last.site.read_out_weights();
-        for (layer, groups) in groups.iter().enumerate().skip(first).rev() {
-            let mut next = vec![0.0; row.len()];
-            for group in groups {
-                for (query, &token) in
-                    group.tokens.iter().enumerate().filter(|(_, token)| row[**token] != 0.0)
-                {
-                    let shares = row_of(Place { image, layer, group, query });
-                    group.tokens.iter().zip(shares).for_each(|(&key, share)| next[key] += row[token] * share);
-                }
-            }
-            let before = maps.layers[layer.saturating_sub(1).max(first)].site.grid;
-            row = match before == maps.layers[layer].site.grid {
-                true => next,
-                false => before_merging(&next, before),
-            };
-        }
+        let read = last.site.read_out_weights();
+        let mut row = through_layers(maps, &groups, first, image, read, &row_of);
         row.split_off(maps.layers[first].site.prefix.count())
     };
     (0..maps.images).map(one_image).collect()
+}
+
+/// `row`, over the tokens of the last layer of `groups`, times the matrices of the layers from there to `first`.
+fn through_layers(
+    maps: &AttentionMaps,
+    groups: &[Vec<Group>],
+    first: usize,
+    image: usize,
+    mut row: Vec<f64>,
+    row_of: &impl Fn(Place) -> Vec<f64>,
+) -> Vec<f64> {
+    for (layer, groups) in groups.iter().enumerate().skip(first).rev() {
+        let mut next = vec![0.0; row.len()];
+        for group in groups {
+            for (query, &token) in group.tokens.iter().enumerate().filter(|(_, token)| row[**token] != 0.0) {
+                let shares = row_of(Place { image, layer, group, query });
+                group.tokens.iter().zip(shares).for_each(|(&key, share)| next[key] += row[token] * share);
+            }
+        }
+        let before = maps.layers[layer.saturating_sub(1).max(first)].site.grid;
+        row = match before == maps.layers[layer].site.grid {
+            true => next,
+            false => before_merging(&next, before),
+        };
+    }
+    row
+}
+
+/// What `patch` of layer `layer` (both counted from 0, without prefix tokens) holds after that layer, as shares of the patches of the
+/// first layer: rollout that starts there.
+pub(crate) fn rollout_to(maps: &AttentionMaps, image: usize, layer: usize, patch: usize) -> Vec<f64> {
+    let groups: Vec<Vec<Group>> = maps.layers[..=layer].iter().map(LayerMaps::groups).collect();
+    let site = &maps.layers[layer].site;
+    let mut row = vec![0.0; site.tokens()];
+    row[site.prefix.count() + patch] = 1.0;
+    let mean = |Place { image, layer, group, query }: Place| {
+        let heads = 0..maps.layers[layer].heads;
+        let row = heads.map(|head| maps.layers[layer].weights(image, head, group, query));
+        with_residual(fuse(row, HeadFusion::Mean), query)
+    };
+    let mut row = through_layers(maps, &groups, 0, image, row, &mean);
+    row.split_off(maps.layers[0].site.prefix.count())
 }
 
 /// A row over merged tokens as one over the tokens of `grid` that they were merged from.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::attention::{AttentionMaps, LayerMaps};
-use crate::attribution::Heatmap;
+use crate::attribution::{HeadFusion, Heatmap};
 
 /// A square matrix, row by row.
 pub(super) struct Matrix {
@@ -21,7 +21,21 @@ impl Matrix {
 
     /// The attention of one image, mean over heads.
     pub fn attention(layer: &LayerMaps, image: usize) -> Self {
-        Self::mean_over_heads(layer, |head, at| f64::from(layer.head(image, 0, head)[at]))
+        Self::fused(layer, image, HeadFusion::Mean)
+    }
+
+    /// The attention of one image, its heads fused.
+    pub fn fused(layer: &LayerMaps, image: usize, fusion: HeadFusion) -> Self {
+        let weight = |head: usize, at: usize| f64::from(layer.head(image, 0, head)[at]);
+        let over_heads = |start: f64, pick: fn(f64, f64) -> f64| {
+            let entry = |at: usize| (0..layer.heads).map(|head| weight(head, at)).fold(start, pick);
+            Self { side: layer.places, values: (0..layer.places * layer.places).map(entry).collect() }
+        };
+        match fusion {
+            HeadFusion::Mean => Self::mean_over_heads(layer, weight),
+            HeadFusion::Max => over_heads(f64::NEG_INFINITY, f64::max),
+            HeadFusion::Min => over_heads(f64::INFINITY, f64::min),
+        }
     }
 
     /// The smallest entries of each row set to zero, a share of them; among equal ones the earlier go first.

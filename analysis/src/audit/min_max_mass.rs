@@ -34,10 +34,6 @@ impl Departure for MinMaxMass {
         &INFO
     }
 
-    fn lacking(&self, _: &Classifier) -> Option<String> {
-        None
-    }
-
     /// For each of [`METHODS`] the mass as defined and stretched; not a number where the method does not apply.
     fn record(&self, bench: &Bench) -> Result<Vec<Record>, AnalysisError> {
         let [batch, _, height, width] = bench.evidence.images().dims();

@@ -28,6 +28,7 @@ mod tests;
 mod unrounded_attack;
 mod value_average;
 mod value_similarity;
+mod vit_explain;
 mod zero_ablation;
 
 use archaeo_models::Classifier;
@@ -38,6 +39,7 @@ use crate::statistics::{Resampling, Result as Counted};
 
 pub use bench::{Bench, Original};
 pub use finding::{Conclusion, Finding};
+pub use vit_explain::VitExplainRollout;
 
 /// What one departure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -67,7 +69,9 @@ pub trait Departure: Sync {
     fn info(&self) -> &DepartureInfo;
 
     /// Why it says nothing about a model, in a sentence without a full stop; `None` where it applies.
-    fn lacking(&self, model: &Classifier) -> Option<String>;
+    fn lacking(&self, _model: &Classifier) -> Option<String> {
+        None
+    }
 
     /// One record for each image of a batch; it depends on that image alone, apart from the means of heads.
     ///
@@ -97,9 +101,9 @@ static DEPARTURES: &[&dyn Departure] = &[
     &min_max_mass::MinMaxMass,
     &raw_distance::RawDistance,
     &zero_ablation::ZeroAblation,
-    &last_iterate::LastIterate,
-    &unrounded_attack::UnroundedAttack,
-    &attack_success::AttackSuccess,
+    &last_iterate::LAST_ITERATE,
+    &unrounded_attack::UNROUNDED_ATTACK,
+    &attack_success::ATTACK_SUCCESS,
     &plain_resize::PlainResize,
 ];
 

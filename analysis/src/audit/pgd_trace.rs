@@ -3,9 +3,10 @@
 use archaeo_random::keyed_rng;
 use burn::tensor::{Tensor, TensorData};
 
-use super::Bench;
+use super::{Bench, Departure, DepartureInfo, Finding, Record};
+use crate::AnalysisError;
 use crate::attacks::{Clean, Loss, Target, Threat};
-use crate::statistics::first_largest;
+use crate::statistics::{Resampling, Result as Counted, first_largest};
 use crate::tensors::{per_image, values};
 
 /// Size of the attack: half a level of 8 bits, of which nothing is left after rounding, and with which models that were not trained
@@ -25,6 +26,27 @@ pub(super) struct Trace {
     pub last: bool,
     /// Some iterate fools the model before rounding.
     pub unrounded: bool,
+}
+
+/// A departure in how the images that PGD meets are counted.
+pub(super) struct PgdDeparture {
+    pub info: DepartureInfo,
+    /// What follows from what [`record`] gives of each image.
+    pub conclude: fn(&[Record], &Resampling) -> Counted<Finding>,
+}
+
+impl Departure for PgdDeparture {
+    fn info(&self) -> &DepartureInfo {
+        &self.info
+    }
+
+    fn record(&self, bench: &Bench) -> Result<Vec<Record>, AnalysisError> {
+        Ok(bench.traces().iter().map(record).collect())
+    }
+
+    fn conclude(&self, records: &[Record], resampling: &Resampling) -> Counted<Finding> {
+        (self.conclude)(records, resampling)
+    }
 }
 
 /// PGD in L∞ (Madry et al., 2018) of [`EPSILON`] on every image, with 10 steps of a quarter of it from a random start; no image stops
@@ -88,7 +110,7 @@ pub(super) fn follow(
 }
 
 /// A trace as numbers: right before, fooled by the best rounded iterate, by the last one, by the best one.
-pub(super) fn record(trace: &Trace) -> Vec<f64> {
+fn record(trace: &Trace) -> Vec<f64> {
     [trace.correct, trace.best, trace.last, trace.unrounded].map(|flag| f64::from(u8::from(flag))).to_vec()
 }
 

@@ -1,6 +1,6 @@
 //! Pictures resized without antialiasing.
 
-use archaeo_models::{Classifier, Fit, Interpolation, Preprocessing};
+use archaeo_models::{Fit, Interpolation, Preprocessing};
 use burn::tensor::{Tensor, TensorData};
 
 use super::finding::column;
@@ -25,10 +25,6 @@ static INFO: DepartureInfo = DepartureInfo {
 impl Departure for PlainResize {
     fn info(&self) -> &DepartureInfo {
         &INFO
-    }
-
-    fn lacking(&self, _: &Classifier) -> Option<String> {
-        None
     }
 
     /// Right with either resize, whether the answers differ, and whether the picture shrinks.

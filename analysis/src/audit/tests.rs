@@ -1,16 +1,16 @@
 use archaeo_models::{Classifier, Interpolation, PrefixTokens, ReadOut};
 
-use super::attack_success::AttackSuccess;
+use super::attack_success::ATTACK_SUCCESS;
 use super::chefer_identity::without_identity;
 use super::class_token_row::first_row;
 use super::gradient_rollout_order::reversed;
-use super::last_iterate::LastIterate;
+use super::last_iterate::LAST_ITERATE;
 use super::layers::Matrix;
 use super::min_max_mass::MinMaxMass;
 use super::pgd_trace::follow;
 use super::plain_resize::taps;
 use super::raw_distance::RawDistance;
-use super::unrounded_attack::UnroundedAttack;
+use super::unrounded_attack::UNROUNDED_ATTACK;
 use super::value_similarity::similar;
 use super::zero_ablation::ZeroAblation;
 use super::*;
@@ -18,6 +18,7 @@ use crate::Keys;
 use crate::ablation::HeadMeans;
 use crate::attacks::{Target, TargetGradient, Threat};
 use crate::attention::{AttentionMaps, LayerMaps};
+use crate::attribution::{Attribution, HeadFusion, RolloutOptions};
 use crate::statistics::Measured;
 use crate::testing::{
     Fixture, assert_close, class_token_site, pooled_vit, random_attention, random_images, random_values,
@@ -81,6 +82,34 @@ fn discarding_in_the_whole_matrix_empties_weak_rows_and_spares_the_first_entry()
     let mut rows = Matrix { side: 3, values: entries };
     rows.discard_in_rows(0.7);
     assert_eq!(rows.values, [0.0, 0.0, 0.7, 0.0, 0.0, 0.4, 0.0, 0.0, 0.5]);
+}
+
+/// Of the nine entries the four smallest go. A + I then has the row sums 1.8, 1.8 and 1.75.
+#[test]
+fn the_rollout_of_vit_explain_is_as_by_hand() {
+    let layer: &[f32] = &[0.5, 0.3, 0.2, 0.1, 0.8, 0.1, 0.25, 0.25, 0.5];
+    let rollout = |discard| VitExplainRollout { fusion: HeadFusion::Mean, discard };
+    let once = attention([1, 2], ReadOut::ClassToken, &[layer]);
+    assert_close(&rollout(0.5).rolled_out(&once)[0].values, &[0.3 / 1.8, 0.0], 1e-6);
+    let twice = attention([1, 2], ReadOut::ClassToken, &[layer, layer]);
+    let expected = [(1.5 / 1.8) * (0.3 / 1.8) + 0.3 / 1.8, 0.0];
+    assert_close(&rollout(0.5).rolled_out(&twice)[0].values, &expected, 1e-6);
+    // With nothing discarded all rows have the same sum, and it is the paper's.
+    let maps = random_attention(2, 3, PrefixTokens::CLASS, ReadOut::ClassToken);
+    for (own, paper) in rollout(0.0).rolled_out(&maps).iter().zip(paper(&maps)) {
+        assert_close(&own.values, &paper.values, 1e-6);
+    }
+    let fused = |fusion| Matrix::fused(&maps.layers[0], 1, fusion).values;
+    let [mean, most, least] = [HeadFusion::Mean, HeadFusion::Max, HeadFusion::Min].map(fused);
+    assert!(mean.iter().zip(&most).zip(&least).all(|((mean, most), least)| least <= mean && mean <= most));
+    // A model that averages its patches has no row of a class token to read.
+    let vit = pooled_vit();
+    let refused = rollout(0.9).applies(&vit).reason().unwrap();
+    assert!(refused.contains("does not read one class token alone"), "{refused}");
+}
+
+fn paper(maps: &AttentionMaps) -> Vec<crate::attribution::Heatmap> {
+    crate::attribution::rollout::rollout(maps, &RolloutOptions::USUAL)
 }
 
 /// Two layers, the class token reads patch 1 in the last and every patch itself in the first. Gradients that are large in the last
@@ -193,9 +222,9 @@ fn attacks_are_counted_as_either_side_counts_them() {
         let finding = departure.conclude(&records, &RESAMPLING).unwrap();
         (finding.paper.value, finding.popular.value, finding.flips())
     };
-    assert_eq!(numbers(&LastIterate), (0.2, 0.4, false));
-    assert_eq!(numbers(&UnroundedAttack), (0.4, 0.2, false));
-    assert_eq!(numbers(&AttackSuccess), (0.75, 0.8, true));
+    assert_eq!(numbers(&LAST_ITERATE), (0.2, 0.4, false));
+    assert_eq!(numbers(&UNROUNDED_ATTACK), (0.4, 0.2, false));
+    assert_eq!(numbers(&ATTACK_SUCCESS), (0.75, 0.8, true));
 }
 
 /// Two layers of two heads: [layer, even, renormalised, raw].

@@ -2,6 +2,7 @@
 
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::{Attribution, Capability, Heatmap, explain_all, rank_correlation};
+use crate::statistics::CORRELATION;
 use crate::{AnalysisError, Paper};
 
 /// Spearman correlation of the heatmap for the explained class with that for the class of the largest other logit (Sixt et al., 2020,
@@ -14,6 +15,7 @@ static CONTRASTIVITY: MetricInfo = MetricInfo {
     title: "contrastivity",
     summary: "rank correlation of the heatmap with that for the runner-up class",
     higher_is_better: false,
+    range: CORRELATION,
     judged: false,
     needs_mask: false,
     needs: &[Capability::Classes],
@@ -39,7 +41,7 @@ impl Metric for Contrastivity {
             .zip(targets)
             .map(|(row, &class)| rival(row, class))
             .collect();
-        let asking: Vec<&'static dyn Attribution> =
+        let asking: Vec<&dyn Attribution> =
             methods.iter().copied().filter(|method| method.info().depends_on_class).collect();
         let mut others = explain_all(&asking, evidence, &rivals)?.into_iter();
         let of_method = |(method, maps): (&&dyn Attribution, &Vec<Heatmap>)| -> Vec<Score> {

@@ -7,6 +7,7 @@ use super::perturbation::{
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::AnalysisError;
 use crate::attribution::Capability;
+use crate::statistics::SHARE;
 
 /// Area under the curve of the class's softmax probability over the share of pixels that are set to the mean colour of the model's
 /// preprocessing, the most relevant first (section 3.3; 0 after normalisation, as in the authors' program).
@@ -18,6 +19,7 @@ static DELETION: MetricInfo = MetricInfo {
     title: "deletion",
     summary: "mean probability of the class while the most relevant pixels are set to the mean colour",
     higher_is_better: false,
+    range: SHARE,
     judged: true,
     needs_mask: false,
     needs: &[Capability::Classes],

@@ -6,6 +6,7 @@ use super::perturbation::{
 };
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Capability;
+use crate::statistics::SHARE;
 use crate::{AnalysisError, Paper};
 
 pub(super) const RISE: Paper =
@@ -25,6 +26,7 @@ static INSERTION: MetricInfo = MetricInfo {
     title: "insertion",
     summary: "mean probability of the class while the most relevant pixels are put into the blurred image",
     higher_is_better: true,
+    range: SHARE,
     judged: true,
     needs_mask: false,
     needs: &[Capability::Classes],

@@ -3,6 +3,7 @@
 use super::localisation::MaskScores;
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Heatmap;
+use crate::statistics::SHARE;
 use crate::{AnalysisError, Paper};
 
 /// One of [`MaskScores`].
@@ -23,6 +24,7 @@ const fn against_mask(
         title,
         summary,
         higher_is_better: true,
+        range: SHARE,
         judged: true,
         needs_mask: true,
         needs: &[],

@@ -35,7 +35,7 @@ pub struct Asked<'a> {
     /// The class of each image that is explained.
     pub targets: &'a [usize],
     /// The methods, each applying to the model.
-    pub methods: &'a [&'static dyn Attribution],
+    pub methods: &'a [&'a dyn Attribution],
     /// Their heatmaps of these images for these classes, `[method][image]`.
     pub heatmaps: &'a [Vec<Heatmap>],
     /// Whether each pixel of the model's input is object, `(height, width)`, image by image; empty where nothing is known.
@@ -76,6 +76,9 @@ pub struct MetricInfo {
     pub summary: &'static str,
     /// Whether a larger score is a better one.
     pub higher_is_better: bool,
+    /// The smallest and the largest score that there can be.
+    #[serde(skip)]
+    pub range: [f64; 2],
     /// Whether scores of the random and the centred heatmap are what a method has to beat; otherwise a heatmap that knows nothing may
     /// score best, or cannot be scored.
     pub judged: bool,

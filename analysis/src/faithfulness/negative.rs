@@ -5,6 +5,7 @@ use super::positive::{CHEFER, blackened};
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::AnalysisError;
 use crate::attribution::Capability;
+use crate::statistics::SHARE;
 
 /// As [`PositivePerturbation`](super::PositivePerturbation), the least relevant first.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,7 @@ static NEGATIVE: MetricInfo = MetricInfo {
     title: "negative perturbation",
     summary: "how often the class is still the answer while the least relevant pixels are blackened",
     higher_is_better: true,
+    range: SHARE,
     judged: true,
     needs_mask: false,
     needs: &[Capability::Classes],

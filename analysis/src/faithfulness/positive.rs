@@ -3,6 +3,7 @@
 use super::perturbation::{Alteration, Answers, Explained, Perturbation, TENTHS, kept, replaced};
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Capability;
+use crate::statistics::SHARE;
 use crate::{AnalysisError, Paper};
 
 pub(super) const CHEFER: Paper =
@@ -18,6 +19,7 @@ static POSITIVE: MetricInfo = MetricInfo {
     title: "positive perturbation",
     summary: "how often the class is still the answer while the most relevant pixels are blackened",
     higher_is_better: false,
+    range: SHARE,
     judged: true,
     needs_mask: false,
     needs: &[Capability::Classes],

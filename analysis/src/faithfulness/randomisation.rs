@@ -9,6 +9,7 @@ use rand::RngExt;
 
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::{Capability, Evidence, Heatmap, explain_all, rank_correlation};
+use crate::statistics::CORRELATION;
 use crate::{AnalysisError, Paper};
 
 /// How many of the layers are random at the points of the cascade: the top one, then these shares of all.
@@ -32,6 +33,7 @@ static RANDOMISATION: MetricInfo = MetricInfo {
     title: "model randomisation",
     summary: "rank correlation with heatmaps of the model as its layers are randomised from the top down",
     higher_is_better: false,
+    range: CORRELATION,
     judged: false,
     needs_mask: false,
     needs: &[Capability::Classes],

@@ -6,6 +6,7 @@ use archaeo_random::{keyed_rng, standard_normal};
 use super::perturbation::{Alteration, Answers, Explained, Perturbation, TENTHS, probability};
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::Capability;
+use crate::statistics::SHARE;
 use crate::{AnalysisError, Paper};
 
 /// Standard deviation of the noise on a replaced value.
@@ -39,6 +40,7 @@ static ROAD: MetricInfo = MetricInfo {
     title: "ROAD",
     summary: "mean probability of the class while the most relevant pixels are imputed from their neighbours",
     higher_is_better: false,
+    range: SHARE,
     judged: true,
     needs_mask: false,
     needs: &[Capability::Classes],

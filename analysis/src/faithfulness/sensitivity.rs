@@ -6,6 +6,7 @@ use rand::RngExt;
 
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::{Evidence, Heatmap, explain_all};
+use crate::statistics::NOT_NEGATIVE;
 use crate::{AnalysisError, Keys, Paper};
 
 /// Largest change of a channel, on a scale of [0, 1].
@@ -24,6 +25,7 @@ static SENSITIVITY: MetricInfo = MetricInfo {
     title: "max-sensitivity",
     summary: "largest relative change of the heatmap under noise of at most 0.02",
     higher_is_better: false,
+    range: NOT_NEGATIVE,
     judged: false,
     needs_mask: false,
     needs: &[],

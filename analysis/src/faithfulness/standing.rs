@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MetricInfo;
 use crate::statistics::{
-    Better, DEFAULT_LEVEL, Estimate, Measured, Resampling, Result, mean_t, sign_flip_family,
+    Better, DEFAULT_LEVEL, Estimate, Measured, Resampling, Result, mean_within, sign_flip_family,
 };
 
 /// Images from which on a method is held against a baseline.
@@ -32,13 +32,13 @@ pub struct Comparison<'a> {
     pub baseline: &'a [Option<f64>],
 }
 
-/// Mean over the images that have a score.
+/// Mean of a metric over the images that have a score.
 ///
 /// # Errors
-/// A score that is not finite.
-pub fn mean_score(scores: &[Option<f64>]) -> Result<Measured> {
+/// A score that is not finite, or that the metric cannot give.
+pub fn mean_score(metric: &MetricInfo, scores: &[Option<f64>]) -> Result<Measured> {
     let known: Vec<f64> = scores.iter().copied().flatten().collect();
-    Measured::of(mean_t(&known, DEFAULT_LEVEL))
+    Measured::of(mean_within(&known, metric.range, DEFAULT_LEVEL))
 }
 
 /// One gain for each comparison; p-values are adjusted over all of them. `None` where fewer than [`FEWEST_IMAGES`] images have both
@@ -95,7 +95,7 @@ mod tests {
         holes[3] = None;
         let found = gains(&[of(deletion, &holes, &high)], &Resampling::new(0)).unwrap();
         assert_eq!(found[0].as_ref().unwrap().difference.n, 19);
-        assert_eq!(mean_score(&[None, Some(0.5), Some(1.0)]).unwrap().known().unwrap().value, 0.75);
-        assert!(mean_score(&[None]).unwrap().known().is_none());
+        assert_eq!(mean_score(deletion, &[None, Some(0.5), Some(1.0)]).unwrap().known().unwrap().value, 0.75);
+        assert!(mean_score(deletion, &[None]).unwrap().known().is_none());
     }
 }

@@ -11,6 +11,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 use super::perturbation::{Explained, TENTHS, descending, mean_height, probability};
 use super::{Asked, Metric, MetricInfo, Score};
 use crate::attribution::{Capability, Evidence, Heatmap, patch_size};
+use crate::statistics::SHARE;
 use crate::tensors::{per_image, values};
 use crate::{AnalysisError, Paper};
 
@@ -24,6 +25,7 @@ static TOKEN_DROPPING: MetricInfo = MetricInfo {
     title: "token dropping",
     summary: "mean probability of the class while the most relevant patches are taken out of the sequence",
     higher_is_better: false,
+    range: SHARE,
     judged: true,
     needs_mask: false,
     needs: &[Capability::Classes, Capability::FreeSequence],

@@ -1,7 +1,10 @@
 //! Means of per-image scores, alone and compared on the same images.
 
 use super::special::student_t_two_sided;
-use super::{Estimate, Resampling, Result, check_count, check_finite, check_lengths, check_level, mean};
+use super::{
+    Estimate, Resampling, Result, StatisticsError, check_count, check_finite, check_lengths, check_level,
+    mean,
+};
 
 /// Mean with Student's t interval (Student 1908): exact for normal data, good for many observations.
 ///
@@ -21,6 +24,34 @@ pub fn mean_t(values: &[f64], level: f64) -> Result<Estimate> {
     let half_width = student_t_two_sided(level, n - 1.0) * (variance(values, value) / n).sqrt();
     let method = "mean with Student's t interval".into();
     Ok(Estimate { value, low: value - half_width, high: value + half_width, level, n: values.len(), method })
+}
+
+/// Range of shares, probabilities and areas under curves.
+pub const SHARE: [f64; 2] = [0.0, 1.0];
+
+/// Range of coefficients of correlation.
+pub const CORRELATION: [f64; 2] = [-1.0, 1.0];
+
+/// Range of what has no upper end.
+pub const NOT_NEGATIVE: [f64; 2] = [0.0, f64::INFINITY];
+
+/// [`mean_t`] of values of which it is known where they lie: the interval ends where the range does. Student's t knows no range and
+/// leaves it where values are few or lie at its end. The mean that the interval is for lies in the range, so that what is cut away
+/// could not hold it, and the interval covers it as often as before.
+///
+/// # Errors
+/// As [`mean_t`], and a value outside of the range by more than rounding.
+pub fn mean_within(values: &[f64], [lowest, highest]: [f64; 2], level: f64) -> Result<Estimate> {
+    let rounding = 1e-6;
+    let outside = |value: &&f64| **value < lowest - rounding || **value > highest + rounding;
+    if let Some(&value) = values.iter().find(outside) {
+        return Err(StatisticsError::OutOfRange { what: "a value", value, allowed: "its possible range" });
+    }
+    let found = mean_t(values, level)?;
+    // Not `max` and `min`, which would replace the ends of a missing interval.
+    let low = if found.low < lowest { lowest } else { found.low };
+    let high = if found.high > highest { highest } else { found.high };
+    Ok(Estimate { low, high, ..found })
 }
 
 /// Standard deviation of a sample, with `n − 1`.

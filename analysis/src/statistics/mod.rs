@@ -14,6 +14,7 @@
 //! | is every class recognised, and is one ranked before the other? | [`balanced_accuracy`], [`wilson_of_family`], [`roc_auc`] |
 //! | do two sets of images differ? | [`proportion_difference`] |
 //! | do two recipes differ over their seeds? | [`welch`] |
+//! | how long does it take, and how fast does that grow? | [`median`], [`power_law`] |
 //! | do two rankings agree, does a number rise along an order? | [`spearman`], [`rank_trend`] |
 //! | do two descriptions of one thing agree more than of two? | [`pairing_test`] |
 //! | does a ratio differ between two models? | [`exchange_test`] |
@@ -31,10 +32,12 @@ mod exchange;
 mod mcnemar;
 mod mean;
 mod measured;
+mod median;
 mod moments;
 mod multiple;
 mod pairing;
 mod permutation;
+mod power_law;
 mod predictions;
 mod proportion;
 mod ranks;
@@ -57,12 +60,17 @@ pub use calibration::{Calibration, ReliabilityBin, expected_calibration_error};
 pub use consistency::error_consistency;
 pub use exchange::exchange_test;
 pub use mcnemar::{McNemar, mcnemar};
-pub use mean::{accuracy_difference, mean_bootstrap, mean_difference, mean_t, standard_deviation};
+pub use mean::{
+    CORRELATION, NOT_NEGATIVE, SHARE, accuracy_difference, mean_bootstrap, mean_difference, mean_t,
+    mean_within, standard_deviation,
+};
 pub use measured::Measured;
+pub use median::{FEWEST_FOR_A_MEDIAN, median};
 pub use moments::Moments;
 pub use multiple::benjamini_hochberg;
 pub use pairing::{Pairing, pairing_test};
 pub use permutation::{SignFlipTest, sign_flip_test};
+pub use power_law::{PowerLaw, power_law};
 pub use predictions::{ConfusionMatrix, Predictions};
 pub(crate) use predictions::{first_largest, softmax};
 pub use proportion::{proportion_difference, wilson, wilson_of_family};
@@ -70,6 +78,7 @@ pub(crate) use ranks::average_ranks;
 pub use ranks::{RankCorrelation, rank_coefficient, spearman};
 pub use resampling::Resampling;
 pub use roc::roc_auc;
+pub(crate) use special::student_t_two_sided;
 pub use trend::{FEWEST_FOR_A_TREND, RankTrend, rank_trend};
 pub use verdict::{Better, SIGNIFICANCE, sign_flip_family};
 pub use welch::{Welch, welch};
@@ -166,11 +175,11 @@ pub enum StatisticsError {
 /// Result of a statistic.
 pub type Result<T> = std::result::Result<T, StatisticsError>;
 
-fn check_count(what: &'static str, needed: usize, found: usize) -> Result<()> {
+pub(crate) fn check_count(what: &'static str, needed: usize, found: usize) -> Result<()> {
     if found < needed { Err(StatisticsError::TooFew { what, needed, found }) } else { Ok(()) }
 }
 
-fn check_lengths(what: &'static str, first: usize, second: usize) -> Result<()> {
+pub(crate) fn check_lengths(what: &'static str, first: usize, second: usize) -> Result<()> {
     if first == second { Ok(()) } else { Err(StatisticsError::LengthMismatch { what, first, second }) }
 }
 
@@ -181,7 +190,7 @@ fn check_finite(what: &'static str, values: &[f64]) -> Result<()> {
     }
 }
 
-fn check_level(level: f64) -> Result<()> {
+pub(crate) fn check_level(level: f64) -> Result<()> {
     if level > 0.0 && level < 1.0 {
         Ok(())
     } else {

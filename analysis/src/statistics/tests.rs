@@ -1,5 +1,7 @@
 //! Against SciPy, statsmodels and scikit-learn (`tests/fixtures/make_statistics.py`), closed forms and bad input.
 
+use archaeo_random::keyed_rng;
+use rand::RngExt;
 use serde_json::Value;
 
 use super::special::*;
@@ -314,6 +316,8 @@ fn bad_input_is_refused_with_a_sentence() {
     );
     assert!(standard_deviation(&[1.0]).is_err());
     assert!(mean_t(&[], 0.95).is_err() && mean_bootstrap(&[], &FEW).is_err());
+    let refused = message(mean_within(&[0.5, 1.5], SHARE, 0.95));
+    assert!(refused.contains("1.5, outside its possible range"), "{refused}");
     assert_eq!(
         message(accuracy_difference(&[true], &[true, false], &FEW)),
         "a paired difference needs inputs of one length, but they have 1 and 2 entries"
@@ -333,4 +337,30 @@ fn estimates_survive_json() {
     let estimate = wilson(3, 7, 0.95).unwrap();
     let json = serde_json::to_string(&estimate).unwrap();
     assert_eq!(serde_json::from_str::<Estimate>(&json).unwrap(), estimate);
+}
+
+/// An interval for the mean of values in [−1, 1], in which it holds the mean as often as Student's own.
+#[test]
+fn the_interval_of_a_mean_ends_where_its_range_does() {
+    let few = [0.9, 0.2, 1.0, -0.7];
+    let (open, closed) = (mean_t(&few, 0.95).unwrap(), mean_within(&few, CORRELATION, 0.95).unwrap());
+    assert!(open.high > 1.0 && open.low < -0.5);
+    assert_eq!((closed.low, closed.high, closed.value), (open.low, 1.0, open.value));
+    let many: Vec<f64> = (0..100).map(|i| f64::from(i % 10) / 10.0).collect();
+    assert_eq!(mean_within(&many, SHARE, 0.95), mean_t(&many, 0.95));
+    assert!(mean_within(&[0.5], SHARE, 0.95).unwrap().low.is_nan(), "one value has no interval");
+
+    let (mut held, mut cut) = (0, 0);
+    for draw in 0..2000 {
+        let mut rng = keyed_rng(3, "bounded means", draw, 0);
+        // 0.8 of ones, the rest minus ones: mean 0.6.
+        let values: Vec<f64> = (0..4).map(|_| if rng.random::<f64>() < 0.8 { 1.0 } else { -1.0 }).collect();
+        let (open, closed) =
+            (mean_t(&values, 0.95).unwrap(), mean_within(&values, CORRELATION, 0.95).unwrap());
+        let holds = |of: &Estimate| of.low <= 0.6 && 0.6 <= of.high;
+        assert_eq!(holds(&open), holds(&closed));
+        held += usize::from(holds(&closed));
+        cut += usize::from(open.high > 1.0);
+    }
+    assert!(held > 1000 && cut > 500, "{held} {cut}");
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::questions::from_one;
+use super::rollout::Rollout;
 use super::{SOURCES, Subject};
 use crate::choices;
 
@@ -80,6 +81,9 @@ pub struct Explain {
         help_heading = "Explanation"
     )]
     pub layer: Option<usize>,
+    /// How rollout treats the layers.
+    #[command(flatten)]
+    pub rollout: Rollout,
     /// Images on which the methods are scored
     #[arg(
         long,

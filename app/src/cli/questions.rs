@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use archaeo_experiments::findings::HeadPlace;
+use clap::Args;
 
+use super::rollout::Rollout;
 use super::{SOURCES, Subject};
 use crate::choices;
 
@@ -46,6 +48,8 @@ The model needs no head that classifies.
 Examples:
   archaeo attention --weights vit.safetensors --limit 128
   archaeo attention --weights vit.safetensors --layer 1,2
+  archaeo attention --weights before.safetensors --against after.safetensors --out figures
+  archaeo attention --weights runs/vit --strata --out figures
   archaeo attention --weights vit.safetensors --data scans/ --export heads.npz"))]
 pub struct Attention {
     /// Layers to show, counted from 1 [default: all]
@@ -71,29 +75,9 @@ pub struct Attention {
         long_help = "Heatmaps in the export; those that depend on a class explain the predicted one."
     )]
     pub methods: Vec<String>,
-    /// How heads are fused in the rollout
-    #[arg(long, value_enum, default_value_t = Fusion::Mean, help_heading = "Attention")]
-    pub fusion: Fusion,
-    /// Share of the smallest weights of each row that the rollout discards
-    #[arg(
-        long,
-        hide_short_help = true,
-        value_name = "RATIO",
-        default_value_t = 0.0,
-        help_heading = "Attention"
-    )]
-    pub discard: f64,
-    /// First layer whose attention counts in the rollout, from 1
-    #[arg(
-        long,
-        hide_short_help = true,
-        value_name = "N",
-        default_value_t = 1,
-        value_parser = from_one,
-        allow_hyphen_values = true,
-        help_heading = "Attention"
-    )]
-    pub start_layer: usize,
+    /// How rollout treats the layers.
+    #[command(flatten)]
+    pub rollout: Rollout,
     /// Keep the class token's column in the attention distance, without renormalising the rows
     #[arg(long, hide_short_help = true, help_heading = "Attention")]
     pub raw: bool,
@@ -114,12 +98,33 @@ pub struct Attention {
     #[arg(
         long,
         value_name = "WEIGHTS",
+        group = "compared",
         help_heading = "Attention",
-        conflicts_with_all = ["layer", "methods", "fusion", "discard", "by_class", "registers_test", "export"],
+        conflicts_with_all = ["layer", "methods", "fusion", "discard", "start_layer", "implementation", "by_class", "registers_test", "export"],
         long_help = "Another checkpoint of the same architecture, such as after fine-tuning: the change of every head's distance, entropy \
                      and map on the same images, with paired intervals and p-values adjusted for all heads (Benjamini-Hochberg)."
     )]
     pub against: Option<PathBuf>,
+    /// Attention at each epoch that a training kept; --weights is its run folder
+    #[arg(
+        long,
+        group = "compared",
+        help_heading = "Attention",
+        conflicts_with_all = ["layer", "methods", "fusion", "discard", "start_layer", "implementation", "by_class", "registers_test", "export"],
+        long_help = "Attention at each epoch that a training kept (keep_checkpoints = [1, 5, 20] in its recipe), on the same images: distance, \
+                     entropy and weight on prefix tokens, layer by layer; --weights is the run folder."
+    )]
+    pub strata: bool,
+    /// Folder for the figures of --against and --strata
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "compared",
+        help_heading = "Output",
+        long_help = "Folder for figures, each as PNG and as SVG: with --against, the maps of two images side by side (against-maps) and how far \
+                     the map of every head moved (against-heads); with --strata, the maps of two images epoch by epoch (strata)."
+    )]
+    pub out: Option<PathBuf>,
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
@@ -132,17 +137,6 @@ pub(super) fn from_one(text: &str) -> Result<usize, String> {
         Ok(number) => Ok(number),
         Err(_) => Err("it is not the number of a layer, such as 1".into()),
     }
-}
-
-/// How the heads of a layer become one matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Fusion {
-    /// Mean over heads.
-    Mean,
-    /// Largest over heads.
-    Max,
-    /// Smallest over heads.
-    Min,
 }
 
 /// Arguments of `attack`.
@@ -192,17 +186,74 @@ pub struct Attack {
 #[command(after_help = "`archaeo ablate --help` shows all options, kinds of data, and examples.")]
 #[command(after_long_help = format!("{SOURCES}\n
 Layers and heads are numbered from 1, from the input, in text, JSON and tables.
+A residual network has no heads: --layers asks about its blocks, and nothing
+else can be asked of it. With --curve, --pairs, --mlp or --layers, a
+transformer's heads are ordered by their importance on one half of the images,
+and all that these options ask is measured on the other half.
 
 Arrays: labels and predicted of the images, and for each kind of replacement
 loss_increase_KIND with its interval (layers, heads); their first row is that of
 layer 1. Where layers have different numbers of heads, those with fewer end in
-NaN. A table has a row for each head.
+NaN. A table has a row for each head, or for each block of a residual network.
+Of branches: mlp_loss_increase_KIND and layer_loss_increase_KIND (layers); of
+the curve: curve_removed, and curve_ORDER with the accuracy at each point.
 
 Examples:
   archaeo ablate --weights vit.safetensors --limit 500
-  archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv"))]
+  archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv
+  archaeo ablate --weights vit.safetensors --curve --mlp --layers --pairs 20
+  archaeo ablate --weights vit.safetensors --only 1.1,2.2 --limit 500
+  archaeo ablate --weights cnn.safetensors --layers"))]
 pub struct Ablate {
+    /// Only these heads, each as LAYER.HEAD [default: all]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "LAYER.HEAD",
+        value_delimiter = ',',
+        value_parser = head,
+        allow_hyphen_values = true,
+        help_heading = "Ablation",
+        long_help = "Only these heads, each as its layer and its number with a dot between them, counted from 1, such as 3.1,4.2; by \
+                     default all. Curve and pairs are of these heads, too."
+    )]
+    pub only: Vec<HeadPlace>,
+    /// Accuracy while heads are taken away one after another
+    #[arg(
+        long,
+        help_heading = "Ablation",
+        long_help = "Accuracy while heads are replaced by their means one after another: the most important first, the least important \
+                     first, the largest gradient first, and in 5 random orders, which the others are compared with."
+    )]
+    pub curve: bool,
+    /// Interaction of this many random pairs of heads
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Ablation",
+        long_help = "Interaction of this many random pairs of heads: the loss increase without both, less the increases without one of \
+                     them."
+    )]
+    pub pairs: Option<u16>,
+    /// What the MLP of each layer is worth
+    #[arg(long, hide_short_help = true, help_heading = "Ablation")]
+    pub mlp: bool,
+    /// What each layer is worth, or each block of a ResNet
+    #[arg(
+        long,
+        help_heading = "Ablation",
+        long_help = "What each whole layer is worth, or each block of a residual network: what it adds is replaced by its mean over \
+                     other images, and by nothing, so that it is skipped."
+    )]
+    pub layers: bool,
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
+}
+
+/// A layer and a head.
+fn head(text: &str) -> Result<HeadPlace, String> {
+    text.parse()
 }

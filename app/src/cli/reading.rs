@@ -41,8 +41,8 @@ pub struct Reading {
     #[arg(long, hide_short_help = true, help_heading = "Preprocessing", value_parser = interpolation())]
     pub interpolation: Option<Interpolation>,
     /// Whether images are cropped to a square or squashed to it
-    #[arg(long, hide_short_help = true, help_heading = "Preprocessing", value_enum)]
-    pub fit: Option<Shape>,
+    #[arg(long, hide_short_help = true, help_heading = "Preprocessing", value_parser = fit())]
+    pub fit: Option<Fit>,
     /// Means of the channels of values in [0, 1], such as 0.485,0.456,0.406
     #[arg(long, hide_short_help = true, help_heading = "Preprocessing", value_name = "R,G,B", value_parser = three_numbers)]
     pub mean: Option<[f32; 3]>,
@@ -66,10 +66,7 @@ impl Reading {
             preprocessing: PreprocessingChoice {
                 image_size: self.image_size,
                 crop: self.crop,
-                fit: self.fit.map(|shape| match shape {
-                    Shape::Crop => Fit::Crop,
-                    Shape::Squash => Fit::Squash,
-                }),
+                fit: self.fit,
                 interpolation: self.interpolation,
                 mean: self.mean,
                 std: self.std,
@@ -117,12 +114,12 @@ fn interpolation() -> impl TypedValueParser<Value = Interpolation> {
 }
 
 /// How an image that is not square becomes so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Shape {
-    /// Resize the shorter side and cut out the middle
-    Crop,
-    /// Resize both sides to the model's size, ignoring the aspect ratio
-    Squash,
+fn fit() -> impl TypedValueParser<Value = Fit> {
+    let names = [
+        PossibleValue::new("crop").help("Resize the shorter side and cut out the middle"),
+        PossibleValue::new("squash").help("Resize both sides to the model's size, ignoring the aspect ratio"),
+    ];
+    PossibleValuesParser::new(names).map(|name| if name == "crop" { Fit::Crop } else { Fit::Squash })
 }
 
 fn three_numbers(text: &str) -> Result<[f32; 3], String> {

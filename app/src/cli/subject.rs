@@ -1,7 +1,7 @@
 //! The model and the data that a question is about.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use archaeo_lab::ModelSource;
 use clap::Args;
@@ -20,6 +20,15 @@ pub struct Subject {
             hf:OWNER/NAME@REVISION."
     )]
     pub weights: PathBuf,
+    /// What is said of the model, and its data.
+    #[command(flatten)]
+    pub about: About,
+}
+
+/// What is said of a model, and on which data it is asked.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Model and data")]
+pub struct About {
     /// Model name, if the checkpoint does not tell
     #[arg(
         long,
@@ -105,13 +114,14 @@ pub struct Subject {
 impl Subject {
     /// As the library takes it.
     pub fn asked(&self) -> archaeo_lab::Subject {
-        let model = ModelSource {
-            weights: self.weights.clone(),
-            name: self.model.clone(),
-            class_names: self.class_names.clone(),
-            prompts: self.prompts.clone(),
-            reading: self.reading.asked(),
-        };
+        self.about.asked(&self.weights)
+    }
+}
+
+impl About {
+    /// With these weights, as the library takes it.
+    pub fn asked(&self, weights: &Path) -> archaeo_lab::Subject {
+        let model = self.source(weights);
         archaeo_lab::Subject {
             split: self.split.clone(),
             limit: self.limit,
@@ -120,6 +130,17 @@ impl Subject {
             export: self.export.clone(),
             batch_size: usize::from(self.batch_size).try_into().expect("it is at least 1"),
             ..archaeo_lab::Subject::new(model, self.data.clone())
+        }
+    }
+
+    /// A checkpoint of which the same is said.
+    pub fn source(&self, weights: &Path) -> ModelSource {
+        ModelSource {
+            weights: weights.to_owned(),
+            name: self.model.clone(),
+            class_names: self.class_names.clone(),
+            prompts: self.prompts.clone(),
+            reading: self.reading.asked(),
         }
     }
 }

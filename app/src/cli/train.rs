@@ -17,6 +17,7 @@ Examples:
   archaeo train --config my.toml --data ../cifar10 --out runs/resnet
   archaeo train --config my.toml --set epochs=10 --out runs/longer
   archaeo train --config my.toml --seeds 3 --out runs/three
+  archaeo train --config eurosat-vit-full --init a.safetensors --out a
   archaeo train --config my.toml --tracker csv --out runs/table"))]
 pub struct Train {
     /// Recipe: a TOML file, or a name from `archaeo configs`
@@ -25,6 +26,23 @@ pub struct Train {
     /// Images; by default the recipe's, else sherds
     #[arg(long, value_name = "SOURCE")]
     pub data: Option<String>,
+    /// Weights to start from, instead of random ones: a file, a folder, hf:OWNER/NAME
+    #[arg(
+        long,
+        value_name = "WEIGHTS",
+        long_help = "Weights to start from, instead of random ones: a checkpoint as `archaeo evaluate` takes it, a folder with one, or \
+            hf:OWNER/NAME@REVISION. The same as `init` in the recipe: sizes and preprocessing are the checkpoint's, and its head is replaced \
+            unless it has the classes of the data."
+    )]
+    pub init: Option<String>,
+    /// Layers that keep the values of --init: backbone, none, a number of blocks, or modules
+    #[arg(
+        long,
+        value_name = "LAYERS",
+        long_help = "Layers that keep the values of --init: `backbone` for all but the head, `none`, a number of blocks from the first on \
+            (with the embedding before them), or modules with commas, such as patch_embed,blocks.0. The same as `freeze` in the recipe."
+    )]
+    pub freeze: Option<String>,
     /// Override one entry of the recipe, such as epochs=5
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -58,8 +76,14 @@ impl Train {
     /// What is said on the command line, as overrides of the recipe's entries.
     pub fn overrides(&self) -> Vec<String> {
         let seeds = self.seeds.map(|seeds| format!("seeds={seeds}"));
+        let init = self.init.as_ref().map(|init| format!("init={init:?}"));
+        let freeze = self.freeze.as_deref().map(|freeze| match freeze {
+            "backbone" | "none" => format!("freeze={freeze}"),
+            number if number.parse::<u32>().is_ok() => format!("freeze={number}"),
+            modules => format!("freeze={:?}", modules.split(',').collect::<Vec<_>>()),
+        });
         let trackers = (!self.trackers.is_empty()).then(|| format!("trackers={:?}", self.trackers));
-        self.set.iter().cloned().chain(seeds).chain(trackers).collect()
+        self.set.iter().cloned().chain(init).chain(freeze).chain(seeds).chain(trackers).collect()
     }
 }
 

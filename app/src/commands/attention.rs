@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use archaeo_analysis::attention::DistanceConvention;
-use archaeo_analysis::attribution::{HeadFusion, RolloutOptions};
 use archaeo_lab::{
-    AgainstOptions, Attended, AttentionOptions, ComparedAttention, HeadChange, Purpose, Session,
+    AgainstOptions, Attended, AttentionOptions, AttentionStrata, ByHead, ComparedAttention, HeadChange,
+    Purpose, Session, StratumAttention,
 };
 
-use crate::cli::{Attention, Fusion};
+use crate::cli::Attention;
 use crate::printer::Printer;
 
 /// Runs the command.
@@ -15,34 +15,34 @@ use crate::printer::Printer;
 /// # Errors
 /// A model without attention, or data that cannot be read.
 pub fn run(arguments: &Attention, session: &Session, printer: &Printer) -> Result<()> {
-    let options = options(arguments);
-    options.check()?;
+    let options = options(arguments)?;
+    let folder = arguments.out.as_deref();
+    if arguments.strata {
+        let subject = arguments.subject.asked();
+        let found = session.attention_strata(&subject, options.convention, folder)?;
+        return printer.result(&found, |found| strata(found, arguments));
+    }
     let opened = session.open(arguments.subject.asked(), Purpose::Look)?;
     if let Some(against) = &arguments.against {
         let mut other = arguments.subject.asked();
         other.model.weights.clone_from(against);
         let other = session.open(other, Purpose::Look)?;
         let asked = AgainstOptions { convention: options.convention };
-        return printer.result(&session.attention_against(&opened, &other, asked)?, compared);
+        return printer.result(&session.attention_against(&opened, &other, asked, folder)?, compared);
     }
     printer.result(&session.attention(&opened, &options)?, lines)
 }
 
-fn options(arguments: &Attention) -> AttentionOptions {
-    let fusion = match arguments.fusion {
-        Fusion::Mean => HeadFusion::Mean,
-        Fusion::Max => HeadFusion::Max,
-        Fusion::Min => HeadFusion::Min,
-    };
-    AttentionOptions {
+fn options(arguments: &Attention) -> Result<AttentionOptions> {
+    Ok(AttentionOptions {
         layers: arguments.layer.clone(),
         methods: arguments.methods.clone(),
-        rollout: RolloutOptions { fusion, discard: arguments.discard, start_layer: arguments.start_layer },
+        rollout: arguments.rollout.asked()?,
         convention: if arguments.raw { DistanceConvention::Raw } else { DistanceConvention::Renormalised },
         by_class: arguments.by_class,
         registers_test: arguments.registers_test,
-        keep_maps: arguments.subject.export.is_some(),
-    }
+        keep_maps: arguments.subject.about.export.is_some(),
+    })
 }
 
 fn lines(result: &Attended) -> String {
@@ -73,7 +73,7 @@ fn lines(result: &Attended) -> String {
 }
 
 fn compared(result: &ComparedAttention) -> String {
-    let ComparedAttention { before, after, n, layers, heads, distance_convention, .. } = result;
+    let ComparedAttention { before, after, n, layers, heads, distance_convention, pictures } = result;
     let mut lines = format!(
         "{before} and then {after} on the same {n} images; layers and heads are numbered from 1\n\
          distance in pixels ({distance_convention}); * where the change has an adjusted p-value below 0.05\n\n\
@@ -96,5 +96,52 @@ fn compared(result: &ComparedAttention) -> String {
             );
         }
     }
-    lines
+    lines + &written(pictures)
+}
+
+/// Statistics by layer that are shown, if the model has them, and how many decimals of each.
+const BY_LAYER: [(&str, &str, usize); 5] = [
+    ("attention_distance", "mean attention distance, pixels", 2),
+    ("attention_entropy", "entropy, nats", 3),
+    ("class_token_mass", "weight on the class token", 3),
+    ("distillation_token_mass", "weight on the distillation token", 3),
+    ("register_mass", "weight on the registers", 3),
+];
+
+fn strata(result: &AttentionStrata, arguments: &Attention) -> String {
+    let AttentionStrata { model, n, read_out, layers, strata, distance_convention, pictures, .. } = result;
+    let row = |name: &str, cells: &mut dyn Iterator<Item = String>| {
+        let cells: String = cells.map(|cell| format!("{cell:>10}")).collect();
+        format!("{name:<9}{cells}\n")
+    };
+    let mut lines = format!(
+        "{model} at {} epochs of {} on the same {n} images; its head reads {read_out}; means over heads, layers are numbered from 1\n\
+         distance: {distance_convention}\n\n",
+        strata.len(),
+        arguments.subject.weights.display()
+    );
+    lines += &row("epoch", &mut strata.iter().map(|of| of.stratum.epoch.to_string()));
+    if strata.iter().any(|of| of.stratum.validation_accuracy.is_some()) {
+        let accuracy = |of: &StratumAttention| {
+            of.stratum.validation_accuracy.map_or("–".into(), |share| format!("{:.1} %", 100.0 * share))
+        };
+        lines += &row("accuracy", &mut strata.iter().map(accuracy));
+    }
+    let mean = |heads: &[f64]| heads.iter().sum::<f64>() / heads.len() as f64;
+    for (name, title, decimals) in BY_LAYER {
+        let of_strata: Option<Vec<&ByHead>> = strata.iter().map(|of| of.statistics.get(name)).collect();
+        let Some(of_strata) = of_strata else { continue };
+        lines += &format!("\n{title}\n");
+        for (place, number) in layers.iter().enumerate() {
+            let cells = of_strata.iter().map(|layers| format!("{:.decimals$}", mean(&layers[place])));
+            lines += &row(&format!("layer {number:>2}"), &mut cells.into_iter());
+        }
+    }
+    lines + &written(pictures)
+}
+
+/// Where figures are.
+fn written(pictures: &[std::path::PathBuf]) -> String {
+    let names: Vec<String> = pictures.iter().map(|path| path.display().to_string()).collect();
+    if names.is_empty() { String::new() } else { format!("\nfigures: {}\n", names.join(", ")) }
 }

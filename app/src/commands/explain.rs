@@ -17,7 +17,7 @@ const LISTED: usize = 20;
 /// # Errors
 /// A method, a class or a layer that the model does not have, images that cannot be read, or a folder that cannot be written.
 pub fn run(arguments: &Explain, session: &Session, printer: &Printer) -> Result<()> {
-    let Explain { images, methods, target, layer, scored, out, subject } = arguments;
+    let Explain { images, methods, target, layer, rollout, scored, out, subject } = arguments;
     let options = ExplainOptions {
         methods: match methods.iter().any(|method| method == "all") {
             true => MethodChoice::All,
@@ -25,12 +25,13 @@ pub fn run(arguments: &Explain, session: &Session, printer: &Printer) -> Result<
         },
         target: Target::parse(target),
         layer: *layer,
+        rollout: rollout.asked()?,
         scored: *scored,
     };
     let purpose = if options.target == Target::Label { Purpose::Score } else { Purpose::Look };
     let mut sources: Vec<Option<String>> = images.iter().cloned().map(Some).collect();
-    if sources.is_empty() || subject.data.is_some() {
-        sources.push(subject.data.clone());
+    if sources.is_empty() || subject.about.data.is_some() {
+        sources.push(subject.about.data.clone());
     }
     let opened = session.open_sources(subject.asked(), &sources, purpose)?;
     printer.result(&session.explain_into(&opened, &options, out)?, lines)

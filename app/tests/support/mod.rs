@@ -24,18 +24,22 @@ pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tin
 pub const VIT_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny-vit.toml");
 
 /// Every command and command below one.
-pub const COMMANDS: [&str; 20] = [
+pub const COMMANDS: [&str; 24] = [
     "",
     "excavate",
     "train",
+    "compare",
     "track",
     "evaluate",
     "explain",
+    "features",
+    "prompts",
     "attention",
     "attack",
     "ablate",
     "benchmark",
     "audit",
+    "profile",
     "data",
     "models",
     "models show",

@@ -42,6 +42,9 @@ pub struct AugmentConfig {
     /// Whether colours are jittered with RandAugment too.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub force_color_jitter: bool,
+    /// Probability of removing all colour (Chen et al., 2020, appendix A). Without it, two views of an image have colours in common.
+    #[serde(skip_serializing_if = "is_off")]
+    pub grayscale: f32,
     /// Random erasing.
     pub erasing: Option<Erasing>,
     /// α of mixup's Beta(α, α); 0 is off.
@@ -54,6 +57,10 @@ pub struct AugmentConfig {
     pub mix_switch: f32,
 }
 
+fn is_off(probability: &f32) -> bool {
+    *probability == 0.0
+}
+
 impl Default for AugmentConfig {
     fn default() -> Self {
         AugmentConfig {
@@ -63,6 +70,7 @@ impl Default for AugmentConfig {
             rand_augment: None,
             color_jitter: 0.0,
             force_color_jitter: false,
+            grayscale: 0.0,
             erasing: None,
             mixup: 0.0,
             cutmix: 0.0,
@@ -114,6 +122,7 @@ impl AugmentConfig {
             };
         share("flip", self.flip)?;
         share("color_jitter", self.color_jitter)?;
+        share("grayscale", self.grayscale)?;
         share("mix_probability", self.mix_probability)?;
         share("mix_switch", self.mix_switch)?;
         for (name, alpha) in [("mixup", self.mixup), ("cutmix", self.cutmix)] {
@@ -144,6 +153,24 @@ impl AugmentConfig {
             "`augment.color_jitter` is not used next to `augment.rand_augment`, as in timm and in DeiT's training; set \
              `augment.force_color_jitter = true` to use both",
         )
+    }
+
+    /// Number of different images that an image becomes over all epochs: 1 without augmentation, 2 with mirroring alone. `None`
+    /// where no two epochs are alike.
+    pub fn variants(&self) -> Option<usize> {
+        let endless = self.random_resized_crop.is_some()
+            || self.pad_crop > 0
+            || self.rand_augment.is_some()
+            || self.color_jitter > 0.0
+            || self.grayscale > 0.0
+            || self.erasing.is_some()
+            || self.mixes();
+        (!endless).then_some(if self.flip > 0.0 { 2 } else { 1 })
+    }
+
+    /// Whether the image of this key is mirrored.
+    pub fn mirrors(&self, key: AugmentKey) -> bool {
+        self.flip > 0.0 && key.rng("augment/flip").chance(self.flip)
     }
 
     /// Whether images of a batch are blended with each other.
@@ -183,7 +210,7 @@ pub fn augment(image: &Image, config: &AugmentConfig, size: usize, key: AugmentK
     if config.pad_crop > 0 {
         result = crop::pad(&result, config.pad_crop, &mut key.rng("augment/pad"));
     }
-    if config.flip > 0.0 && key.rng("augment/flip").chance(config.flip) {
+    if config.mirrors(key) {
         crop::flip(&mut result);
     }
     if let Some(policy) = &config.rand_augment {
@@ -192,10 +219,19 @@ pub fn augment(image: &Image, config: &AugmentConfig, size: usize, key: AugmentK
     if config.color_jitter > 0.0 && (config.rand_augment.is_none() || config.force_color_jitter) {
         result = colour::jitter(result, config.color_jitter, &mut key.rng("augment/jitter"));
     }
+    if config.grayscale > 0.0 && key.rng("augment/grayscale").chance(config.grayscale) {
+        result = colour::saturation(&result, 0.0);
+    }
     if let Some(erasing) = &config.erasing {
         erasing.apply(&mut result, &mut key.rng("augment/erase"));
     }
     result
+}
+
+/// `image` with left and right exchanged.
+pub fn mirrored(mut image: Image) -> Image {
+    crop::flip(&mut image);
+    image
 }
 
 #[cfg(test)]

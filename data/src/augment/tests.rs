@@ -241,6 +241,24 @@ fn colours_are_not_jittered_next_to_rand_augment_unless_forced() {
 }
 
 #[test]
+fn colour_is_removed_as_often_as_is_asked_for() {
+    let image = picture(3);
+    let config = AugmentConfig { grayscale: 0.3, ..AugmentConfig::default() };
+    let grey = |image: &Image| {
+        image.pixels().chunks_exact(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2])
+    };
+    let count = (0..1000).filter(|&epoch| grey(&augment(&image, &config, 32, key(0, epoch)))).count();
+    assert!(!grey(&image) && (250..350).contains(&count), "{count} of 1000");
+    assert!(AugmentConfig { grayscale: 1.5, ..config.clone() }.check().is_err());
+    assert_eq!(
+        (config.variants(), AugmentConfig { flip: 0.5, ..AugmentConfig::default() }.variants()),
+        (None, Some(2))
+    );
+    assert_eq!(AugmentConfig::default().variants(), Some(1));
+    assert_eq!(AugmentConfig { mixup: 0.2, ..AugmentConfig::default() }.variants(), None);
+}
+
+#[test]
 fn plans_are_keyed_and_their_targets_sum_to_one() {
     let config = everything();
     let ids: Vec<u64> = (100..132).collect();

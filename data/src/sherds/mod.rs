@@ -17,6 +17,7 @@
 //! An image is a function of (seed, split, index) and of the configuration, the same on every platform: only
 //! exactly rounded arithmetic is used, and no library's sampling.
 
+mod caption;
 mod changes;
 mod paint;
 mod scene;

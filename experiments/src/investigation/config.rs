@@ -68,8 +68,12 @@ impl InvestigationConfig {
         }
         let mut models = Vec::new();
         for name in recipes.names() {
-            let card = recipes.recipe(Some(name))?.card(&["one".into(), "other".into()])?;
-            models.push((card.network.attention_layers() == 0, ModelName::new(name)));
+            let recipe = recipes.recipe(Some(name))?;
+            // What weights hold is known when they are read.
+            let attends = recipe.takes_model_from_init()
+                || recipe.image_size == 0
+                || recipe.card(&["one".into(), "other".into()])?.network.attention_layers() > 0;
+            models.push((!attends, ModelName::new(name)));
         }
         models.sort();
         Ok(Self { recipes, models: models.into_iter().map(|(_, name)| name).collect(), studies })
@@ -86,6 +90,12 @@ impl InvestigationConfig {
     /// A name that the configuration does not have.
     pub fn recipe(&self, name: ModelName) -> Result<Recipe, RecipeError> {
         self.recipes.recipe(Some(name.as_str()))
+    }
+
+    /// Records the hash of the weights that a model starts from, as its completed recipe has it.
+    pub(super) fn record_init(&mut self, name: ModelName, completed: &Recipe) -> Result<(), RecipeError> {
+        let Some(hash) = &completed.init_sha256 else { return Ok(()) };
+        self.recipes.set(&format!("models.{name}.init_sha256={hash:?}"))
     }
 
     /// The recipe that says what all share.

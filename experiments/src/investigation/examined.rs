@@ -8,14 +8,14 @@ use burn::tensor::Device;
 use super::classes::arrange;
 use super::{Given, InvestigationError, Kind, Request, Watcher};
 use crate::classes::Outputs;
-use crate::findings::{ModelFindings, RunFindings};
+use crate::findings::{ModelFindings, RunFindings, StartedFrom};
 use crate::scene::StudyError;
 use crate::subjects::{ModelName, Run, Subject};
 use archaeo_data::Dataset;
 use archaeo_random::stratified;
 use archaeo_store::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
 use archaeo_training::images::{Augmented, Preprocessed, Subset};
-use archaeo_training::{Job, Outcome, Recipe, Trained, open_runs, train};
+use archaeo_training::{Job, Outcome, Recipe, Trained, Transfer, open_runs, train};
 
 /// What a model is and what it has to be, where these differ.
 fn wrong_kind(card: &ModelCard, kind: Option<Kind>) -> Option<(&'static str, &'static str)> {
@@ -39,7 +39,7 @@ pub(super) struct Examined {
 impl Examined {
     /// The models that were brought along. A recipe that cannot be trained is refused now, not after another model's training.
     pub(super) fn given(request: &Request, dataset: &Dataset) -> Result<Vec<Self>, InvestigationError> {
-        for name in request.train {
+        for name in request.train.iter().filter(|name| !request.inits.contains_key(*name)) {
             request.config.recipe(*name)?.card_within_memory(&dataset.classes)?;
         }
         let loaded: Vec<(Classifier, Outputs)> =
@@ -73,12 +73,16 @@ impl Examined {
     pub(super) fn train(
         name: ModelName,
         request: &Request,
+        transfer: Option<&Transfer>,
         dataset: &Dataset,
         identity: &DataIdentity,
         folder: &RunFolder,
         watcher: &dyn Watcher,
     ) -> Result<Self, InvestigationError> {
-        let recipe = request.config.recipe(name)?;
+        let recipe = match transfer {
+            Some(transfer) => transfer.recipe().clone(),
+            None => request.config.recipe(name)?,
+        };
         let count = request.config.studies.training_images.unwrap_or(usize::MAX);
         let indices = stratified(recipe.seed, "training subset", &dataset.split("train")?.labels(), count);
         let (own_folder, runs) = (folder.file(name.as_str()), recipe.runs());
@@ -89,12 +93,14 @@ impl Examined {
         let mut examined: Option<Self> = None;
         for run in &runs {
             let run_folder = run.open(&own_folder, identity, &request.environment)?;
-            let trained = train_run(&run.recipe, indices.clone(), request, dataset, &run_folder, watcher)?;
+            let trained =
+                train_run(&run.recipe, transfer, indices.clone(), request, dataset, &run_folder, watcher)?;
             let place = run.folder.as_ref().map_or_else(|| name.to_string(), |run| format!("{name}/{run}"));
             let weights = format!("{place}/model.safetensors");
             let seed = Some(run.recipe.seed);
             let model = trained.model.in_precision(request.config.studies.precision);
-            let one = Self::new(name, model, seed, &trained.weights, weights, trained.history)?;
+            let mut one = Self::new(name, model, seed, &trained.weights, weights, trained.history)?;
+            one.findings.started_from = StartedFrom::of(&recipe);
             match &mut examined {
                 None => examined = Some(one),
                 Some(first) => first.add_run(one),
@@ -124,6 +130,7 @@ impl Examined {
             seed,
             weights,
             weights_sha256: sha256_checkpoint(path)?,
+            started_from: None,
             classes_matched_by: None,
             class_notes: Vec::new(),
             history,
@@ -158,6 +165,7 @@ impl Examined {
 /// Trains one run.
 fn train_run(
     recipe: &Recipe,
+    transfer: Option<&Transfer>,
     indices: Vec<usize>,
     request: &Request,
     dataset: &Dataset,
@@ -165,22 +173,25 @@ fn train_run(
     watcher: &dyn Watcher,
 ) -> Result<Trained, InvestigationError> {
     let split = dataset.split("train")?;
-    let images =
-        Augmented { split, augment: &recipe.augment, image_size: recipe.image_size, seed: recipe.seed };
+    let card = match transfer {
+        Some(transfer) => transfer.card().clone(),
+        None => recipe.card_within_memory(&dataset.classes)?,
+    };
+    let preprocessing = &card.preprocessing;
+    let images = Augmented { split, augment: &recipe.augment, preprocessing, seed: recipe.seed };
     let images = Subset { images, indices };
     let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
-    let blank = recipe.build(&dataset.classes, request.device)?;
-    let validation =
-        Preprocessed { split: dataset.split(validation_split)?, preprocessing: &blank.card().preprocessing };
+    let validation = Preprocessed { split: dataset.split(validation_split)?, preprocessing };
     let job = Job {
         recipe,
         classes: &dataset.classes,
         images: &images,
         validation: &validation,
+        transfer,
         folder,
         device: request.device,
     };
-    match train(&job, &mut *watcher.training(&blank.card().name))? {
+    match train(&job, &mut *watcher.training(&card.name))? {
         Outcome::Stopped { .. } => Err(StudyError::Interrupted.into()),
         Outcome::Finished(trained) => Ok(trained),
     }

@@ -61,7 +61,7 @@ fn shown(data: &DataFindings) -> Panel {
         PictureRow { pictures: images.iter().map(picture).collect(), name }
     };
     let rows = data.shown.chunk_by(|one, other| one.label == other.label).map(of_class).collect();
-    Panel::Pictures(PictureGrid { columns: None, rows, legend: None })
+    Panel::Pictures(PictureGrid { columns: None, rows, legend: None, kinds: Vec::new() })
 }
 
 /// A note, whose names stand in backquotes.

@@ -49,11 +49,15 @@ pub enum ReportError {
 /// # Errors
 /// The folder cannot be written, or findings of another version. A picture that is missing is named in the report instead.
 pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
-    let document = document(investigation)?;
+    Ok(write_document(&document(investigation)?, folder)?)
+}
+
+/// Writes a document as `report.html`, `report.md` and the charts that the latter links to; pictures are those of `folder`.
+pub(crate) fn write_document(document: &Document, folder: &Path) -> Result<(), StoreError> {
     let pictures = |path: &str| picture(folder, path);
-    let page = archaeo_report::html::page(&document, &pictures);
+    let page = archaeo_report::html::page(document, &pictures);
     archaeo_store::write(&folder.join("report.html"), page.as_bytes())?;
-    let markdown = archaeo_report::markdown::page(&document);
+    let markdown = archaeo_report::markdown::page(document);
     if !markdown.charts.is_empty() {
         let charts = folder.join(archaeo_report::markdown::CHARTS);
         std::fs::create_dir_all(&charts).map_err(StoreError::io("make the folder", &charts))?;
@@ -61,8 +65,7 @@ pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), Report
     for (path, chart) in &markdown.charts {
         archaeo_store::write(&folder.join(path), chart.as_bytes())?;
     }
-    archaeo_store::write(&folder.join("report.md"), markdown.text.as_bytes())?;
-    Ok(())
+    archaeo_store::write(&folder.join("report.md"), markdown.text.as_bytes())
 }
 
 /// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.

@@ -2,7 +2,7 @@
 
 use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty};
 
-use crate::findings::{Investigation, ModelFindings};
+use crate::findings::{Investigation, ModelFindings, StartedFrom};
 use archaeo_training::EpochRecord;
 
 use super::charts::bare_point;
@@ -42,6 +42,18 @@ fn overview(models: &[ModelFindings]) -> Block {
             let side = model.card.preprocessing.image_size;
             format!("{side} × {side} px").into()
         }),
+    ];
+    if models.iter().any(|model| model.started_from.is_some()) {
+        rows.push(row("Trained from", &|model| match (&model.started_from, model.history.is_empty()) {
+            (Some(StartedFrom { weights, frozen: Some(frozen), .. }), _) => {
+                Text::new().code(weights.clone()).plain(format!(", {frozen}"))
+            }
+            (Some(start), _) => Text::new().code(start.weights.clone()),
+            (None, false) => "random weights".into(),
+            (None, true) => "–".into(),
+        }));
+    }
+    rows.extend([
         row("Epochs", &|model| match model.history.last() {
             Some(last) => count(last.epoch).into(),
             None => "loaded".into(),
@@ -58,7 +70,7 @@ fn overview(models: &[ModelFindings]) -> Block {
             Some(last) => percent(last.validation_accuracy).into(),
             None => "–".into(),
         }),
-    ];
+    ]);
     if models.iter().any(|model| !model.more_runs.is_empty()) {
         rows.push(row("Runs", &|model| runs(model).into()));
     }

@@ -20,14 +20,31 @@ pub(super) fn title(investigation: &Investigation) -> String {
     if models.is_empty() { capitalised(&data) } else { format!("{} on {data}", listed(&models)) }
 }
 
+/// Items of the list of questions, at most; the contents have them all.
+const QUESTIONS_LISTED: usize = 4;
+
 pub(super) fn lead(
     investigation: &Investigation,
     names: &Names,
     chapters: &[(&dyn AnyStudy, Chapter)],
 ) -> Text {
     let models = &investigation.models;
-    let it = if models.len() > 1 { "each" } else { "it" };
-    let asked: Vec<String> = chapters.iter().map(|(study, _)| study.question().replace("{it}", it)).collect();
+    let several = models.len() > 1;
+    let it = if several { "each" } else { "it" };
+    let mut asked: Vec<String> =
+        chapters.iter().map(|(study, _)| study.question().replace("{it}", it)).collect();
+    let count = asked.len();
+    let many = count > QUESTIONS_LISTED;
+    if many {
+        asked.truncate(QUESTIONS_LISTED - 1);
+        asked.push(format!("{} more", count - asked.len()));
+    }
+    let questions = match (several, many) {
+        (true, true) => format!("the same {count} questions"),
+        (true, false) => "the same questions".into(),
+        (false, true) => format!("{count} questions"),
+        (false, false) => String::new(),
+    };
     let each: Vec<String> = (models.iter())
         .map(|model| {
             let kind = match model.card.network.attention_layers() > 0 {
@@ -38,7 +55,6 @@ pub(super) fn lead(
         })
         .collect();
     let subject = capitalised(&listed(&each));
-    let several = models.len() > 1;
     let trained = !models.is_empty() && models.iter().all(|model| !model.history.is_empty());
     let origin = match (trained, several) {
         (true, true) => "trained on the same data",
@@ -46,12 +62,10 @@ pub(super) fn lead(
         (true, false) => "trained here",
         (false, false) => "examined",
     };
-    match (asked.is_empty(), several) {
+    match (asked.is_empty(), questions.is_empty()) {
         (true, _) => format!("{subject}, {origin}.").into(),
-        (false, true) => {
-            format!("{subject}, {origin} and asked the same questions: {}.", listed(&asked)).into()
-        }
-        (false, false) => format!("{subject}, {origin} and asked: {}.", listed(&asked)).into(),
+        (false, true) => format!("{subject}, {origin} and asked: {}.", listed(&asked)).into(),
+        (false, false) => format!("{subject}, {origin} and asked {questions}: {}.", listed(&asked)).into(),
     }
 }
 

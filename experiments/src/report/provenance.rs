@@ -39,6 +39,11 @@ pub(super) fn section(investigation: &Investigation, chapters: &[(&dyn AnyStudy,
     for model in &investigation.models {
         rows.push(fact(&format!("Weights of {}", model.card.name), code(&model.weights)));
         rows.push(fact(&format!("SHA-256 of {}", model.card.name), code(&model.weights_sha256)));
+        if let Some(start) = &model.started_from {
+            rows.push(fact(&format!("Initial weights of {}", model.card.name), code(&start.weights)));
+            let name = format!("SHA-256 of the initial weights of {}", model.card.name);
+            rows.push(fact(&name, code(&start.weights_sha256)));
+        }
         for (place, run) in model.more_runs.iter().enumerate() {
             let called = format!("{}, run {}", model.card.name, place + 2);
             rows.push(fact(&format!("Weights of {called}"), code(&run.weights)));

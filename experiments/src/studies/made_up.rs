@@ -34,6 +34,7 @@ pub(super) fn investigation(models: usize) -> Investigation {
         seed: None,
         weights: format!("{name}.safetensors"),
         weights_sha256: "c0ffee".repeat(10),
+        started_from: None,
         classes_matched_by: None,
         class_notes: Vec::new(),
         history: Vec::new(),

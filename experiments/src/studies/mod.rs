@@ -10,10 +10,12 @@ mod comparisons;
 mod errors;
 pub(crate) mod explained;
 mod faithfulness;
+pub mod features;
 mod heads;
 mod localisation;
 #[cfg(test)]
 pub(crate) mod made_up;
+mod patching;
 pub(crate) mod pictures;
 mod seeds;
 mod shape_bias;
@@ -31,8 +33,10 @@ pub use causal::{CausalOptions, CausalStudy};
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
 pub use errors::ErrorsStudy;
 pub use faithfulness::{FaithfulnessOptions, FaithfulnessStudy};
+pub use features::{FeaturesOptions, FeaturesStudy};
 pub use heads::{HeadsOptions, HeadsStudy};
 pub use localisation::LocalisationStudy;
+pub use patching::{PatchingOptions, PatchingStudy};
 pub use seeds::SeedsStudy;
 pub use shape_bias::ShapeBiasStudy;
 pub use trust::{TrustStudy, headlines};
@@ -44,8 +48,10 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<SeedsStudy>(),
     study::<AttentionStudy>(),
     study::<AtlasStudy>(),
+    study::<FeaturesStudy>(),
     study::<ComparisonsStudy>(),
     study::<HeadsStudy>(),
+    study::<PatchingStudy>(),
     study::<AttacksStudy>(),
     study::<ErrorsStudy>(),
     study::<FaithfulnessStudy>(),
@@ -64,8 +70,10 @@ pub mod findings {
     pub use super::comparisons::findings::*;
     pub use super::errors::findings::*;
     pub use super::faithfulness::findings::*;
+    pub use super::features::findings::*;
     pub use super::heads::findings::*;
     pub use super::localisation::findings::*;
+    pub use super::patching::findings::*;
     pub use super::seeds::findings::*;
     pub use super::shape_bias::findings::*;
     pub use super::trust::findings::*;

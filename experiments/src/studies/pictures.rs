@@ -3,7 +3,7 @@
 
 use archaeo_analysis::attribution::Heatmap;
 use archaeo_plot::{
-    Colormap, Grid, HeatmapStyle, Range, Upsampling, enlarge, overlay, resize_bilinear, save_png,
+    Colormap, Grid, HeatmapStyle, Range, Upsampling, enlarge, heatmap, overlay, resize_bilinear, save_png,
 };
 
 use archaeo_data::Image;
@@ -41,6 +41,15 @@ fn heat_panel(image: &Image, heatmap: &Heatmap) -> Result<Image, StudyError> {
     Ok(overlay(&panel(image, PANEL)?, &grid, OPACITY, &HEAT)?)
 }
 
+/// A heatmap alone, for one that belongs to no single image.
+fn map_panel(map: &Heatmap) -> Result<Image, StudyError> {
+    let scaled = map.min_max_scaled();
+    let grid = Grid::new(&scaled.values, scaled.height, scaled.width)?;
+    let longer = map.height.max(map.width);
+    let [width, height] = [map.width, map.height].map(|length| (length * PANEL / longer).max(1));
+    Ok(heatmap(&grid, width, height, &HEAT)?)
+}
+
 impl Scene<'_> {
     /// Saves a picture in the run folder and returns its path within it.
     pub(super) fn save(&self, name: &str, picture: &Image) -> Result<String, StudyError> {
@@ -63,6 +72,11 @@ impl Scene<'_> {
             label: split.label(index),
             picture: self.save(name, &panel(shown, PANEL)?)?,
         })
+    }
+
+    /// Saves a heatmap alone and returns its path within the run folder.
+    pub(super) fn save_map(&self, name: &str, map: &Heatmap) -> Result<String, StudyError> {
+        self.save(name, &map_panel(map)?)
     }
 
     /// Saves a heatmap over its image.

@@ -31,7 +31,7 @@ impl Progress for Silent {
 }
 
 /// What a table model answers to an image, by its class and number.
-type Answer = fn(usize, usize) -> usize;
+pub(super) type Answer = fn(usize, usize) -> usize;
 
 struct Found {
     trust: TrustFindings,
@@ -40,7 +40,7 @@ struct Found {
     shape_bias: ShapeBiasFindings,
 }
 
-fn name(place: usize) -> ModelName {
+pub(super) fn name(place: usize) -> ModelName {
     ModelName::new(["first", "second", "third"][place])
 }
 
@@ -55,7 +55,7 @@ fn model(kind: &str, classes: &[String], device: &Device) -> Classifier {
 }
 
 /// Asks of models on Sherds, of each one or more runs, with tables instead of weights.
-fn in_scene<T>(answers: &[&[Answer]], ask: impl FnOnce(&Scene) -> T) -> T {
+pub(super) fn in_scene<T>(answers: &[&[Answer]], ask: impl FnOnce(&Scene) -> T) -> T {
     let folder = tempfile::tempdir().unwrap();
     ["predictions", "pictures"]
         .iter()
@@ -118,7 +118,7 @@ fn studied(answers: &[Answer]) -> Found {
     })
 }
 
-fn right(label: usize, _: usize) -> usize {
+pub(super) fn right(label: usize, _: usize) -> usize {
     label
 }
 

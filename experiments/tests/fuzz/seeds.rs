@@ -274,6 +274,7 @@ pub fn event_log() -> Vec<u8> {
         validation_loss: 2.5,
         validation_accuracy: 0.125,
         images_per_second: 1000.0,
+        waiting: None,
         seconds: 0.5,
     };
     let start = Start {
@@ -289,6 +290,7 @@ pub fn event_log() -> Vec<u8> {
     let step = Step { epoch: 1, step: 1, loss: 2.3, learning_rate: 1e-3, gradient_norm: 1.5 };
     let happened = [
         Happening::Started(Box::new(start)),
+        Happening::Note { text: "the teacher answers once".into() },
         Happening::Step(step),
         Happening::Epoch(record),
         Happening::Stopped { epochs: 1 },

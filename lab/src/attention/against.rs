@@ -1,5 +1,7 @@
 //! What attention heads do differently in another checkpoint of the same architecture, image by image.
 
+use std::path::{Path, PathBuf};
+
 use archaeo_analysis::attention::{DistanceConvention, observe};
 use archaeo_analysis::attribution::Heatmap;
 use archaeo_analysis::statistics::{
@@ -8,7 +10,9 @@ use archaeo_analysis::statistics::{
 use archaeo_training::images::{Batch, Preprocessed};
 use serde::Serialize;
 
+use super::against_figures;
 use crate::error::LabError;
+use crate::figures::FigureFolder;
 use crate::opened::Opened;
 use crate::session::Session;
 
@@ -34,6 +38,9 @@ pub struct ComparedAttention {
     pub layers: Vec<usize>,
     /// For each layer, one entry per head.
     pub heads: Vec<Vec<HeadChange>>,
+    /// Files of the figures; none where no folder was given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pictures: Vec<PathBuf>,
 }
 
 /// One head before and after.
@@ -78,18 +85,24 @@ struct Kept {
 }
 
 impl Session {
-    /// Compares two checkpoints of one architecture, `before` and `after`, on the images of the first.
+    /// Compares two checkpoints of one architecture, `before` and `after`, on the images of the first. With `folder`, writes two
+    /// figures there: the maps of two images side by side, and how far the map of every head moved.
     ///
     /// # Errors
-    /// Models whose attention has not the same layers, heads and grids; data that cannot be read; fewer than two images.
+    /// Models whose attention has not the same layers, heads and grids; data that cannot be read; fewer than two images; figures that
+    /// cannot be written.
     pub fn attention_against(
         &self,
         before: &Opened,
         after: &Opened,
         options: AgainstOptions,
+        folder: Option<&Path>,
     ) -> Result<ComparedAttention, LabError> {
         before.require_attention()?;
         after.require_attention()?;
+        let inputs = [before.subject.inputs(), after.subject.inputs()].concat();
+        let figures = folder.map(|folder| FigureFolder::new(folder, &against_figures::FIGURES, &inputs));
+        let mut figures = figures.transpose()?;
         let models = [&before.model, &after.model];
         let Opened { indices, device, .. } = before;
         if indices.len() < 2 {
@@ -155,14 +168,20 @@ impl Session {
         let adjusted = benjamini_hochberg(&changes().collect::<Vec<f64>>())?;
         let all = heads.iter_mut().flatten().flat_map(|head| [&mut head.distance, &mut head.entropy]);
         all.zip(adjusted).for_each(|(change, adjusted)| change.adjusted = adjusted);
-        Ok(ComparedAttention {
+        let mut compared = ComparedAttention {
             before: models[0].card().name.clone(),
             after: models[1].card().name.clone(),
             n: indices.len(),
             distance_convention: options.convention.describe(),
             layers: (1..=heads.len()).collect(),
             heads,
-        })
+            pictures: Vec::new(),
+        };
+        if let Some(figures) = &mut figures {
+            against_figures::write(&compared, before, after, figures)?;
+        }
+        compared.pictures = figures.map(FigureFolder::written).unwrap_or_default();
+        Ok(compared)
     }
 
     fn change(&self, kept: &Kept) -> Result<HeadChange, LabError> {

@@ -101,7 +101,7 @@ impl Session {
     pub(super) fn believed(
         &self,
         opened: &[Opened],
-        methods: &[&'static dyn Attribution],
+        methods: &[&dyn Attribution],
         most: usize,
     ) -> Result<Faithfulness, LabError> {
         let model = &opened[0].model;
@@ -124,8 +124,8 @@ impl Session {
         let chosen: Vec<(usize, usize)> = (0..count).map(|i| all[i * all.len() / count]).collect();
         let metrics: Vec<&'static dyn Metric> = METRICS.into_iter().filter_map(metric).collect();
         let missing = BASELINES.into_iter().filter(|id| methods.iter().all(|method| method.info().id != *id));
-        let methods: Vec<&'static dyn Attribution> =
-            methods.iter().copied().chain(missing.filter_map(method)).collect();
+        let baselines = missing.filter_map(method).map(|method| -> &dyn Attribution { method });
+        let methods: Vec<&dyn Attribution> = methods.iter().copied().chain(baselines).collect();
         let mut scores: Vec<Vec<Vec<Option<f64>>>> = vec![vec![Vec::new(); methods.len()]; metrics.len()];
         let work = self.counting("scoring the methods", count);
         for (source, opened) in opened.iter().enumerate() {
@@ -150,7 +150,7 @@ impl Session {
         &self,
         opened: &Opened,
         batch: &[usize],
-        methods: &[&'static dyn Attribution],
+        methods: &[&dyn Attribution],
         metrics: &[&'static dyn Metric],
     ) -> Result<Vec<Vec<Vec<Score>>>, LabError> {
         let Opened { model, device, .. } = opened;
@@ -174,7 +174,7 @@ impl Session {
     fn concluded(
         &self,
         n: usize,
-        methods: &[&'static dyn Attribution],
+        methods: &[&dyn Attribution],
         metrics: &[&'static dyn Metric],
         scores: &[Vec<Vec<Option<f64>>>],
     ) -> Result<Faithfulness, LabError> {
@@ -199,7 +199,7 @@ impl Session {
         for ((i, metric, (j, method)), (over_random, over_centre)) in
             all.zip(over_random.into_iter().zip(over_centre))
         {
-            let Some(mean) = mean_score(&scores[i][j])?.known().cloned() else { continue };
+            let Some(mean) = mean_score(metric.info(), &scores[i][j])?.known().cloned() else { continue };
             let score = MethodScore { mean, over_random, over_centre };
             found.entry(method.info().id).or_default().insert(metric.info().id, score);
         }

@@ -8,7 +8,7 @@ use archaeo_store::StoreError;
 
 use super::pictures::pictures;
 use super::{Exhibit, Explained};
-use crate::destination::check_inputs;
+use crate::destination::{check_inputs, check_own_folder};
 use crate::error::LabError;
 
 /// The file that says what is in the folder, and that it is one of this program.
@@ -31,17 +31,7 @@ impl Folder {
     /// Another one, a file, or one whose record is among what is read.
     pub fn new(path: &Path, inputs: &[&Path]) -> Result<Self, LabError> {
         check_inputs(&path.join(RECORD), inputs)?;
-        let other = || LabError::OtherFolder(path.to_owned());
-        match fs::symlink_metadata(path) {
-            Ok(found) if !found.is_dir() && !path.is_dir() => return Err(other()),
-            Ok(_) => {
-                let mut entries = fs::read_dir(path).map_err(StoreError::io("read", path))?;
-                if entries.next().is_some() && !path.join(RECORD).is_file() {
-                    return Err(other());
-                }
-            }
-            Err(_) => {}
-        }
+        check_own_folder(path, RECORD, LabError::OtherFolder)?;
         Ok(Self { path: path.to_owned(), begun: false, taken: HashSet::new() })
     }
 

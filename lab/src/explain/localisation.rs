@@ -85,8 +85,8 @@ pub(super) struct Truths {
 }
 
 impl Truths {
-    pub fn new(methods: &[&'static dyn Attribution]) -> Self {
-        let ids: Vec<&str> = methods.iter().map(|method| method.info().id).collect();
+    pub fn new(methods: &[&dyn Attribution]) -> Self {
+        let ids: Vec<&'static str> = methods.iter().map(|method| method.info().id).collect();
         let baselines = BASELINES.into_iter().filter(|id| !ids.contains(id)).filter_map(method).collect();
         Self { ids, baselines, scored: Vec::new(), known: 0 }
     }

@@ -5,21 +5,13 @@ use archaeo_plot::{Bars, Colormap, Figure, Grid, Heat, Image, Panel, to_png};
 
 use super::{Answer, Exhibit, Explained};
 use crate::error::LabError;
-
-/// How much of the picture the heatmap hides.
-const OPACITY: f32 = 0.6;
+use crate::figures::{OPACITY, grey, largest};
 
 /// CSS pixels of the longer side of a picture on its own.
 const ALONE: usize = 304;
 
 /// The same of one among others.
 const AMONG: usize = 168;
-
-/// Values of a heatmap from which on its scale ends at a quantile: a single pixel would leave all others dark.
-const MANY: usize = 1024;
-
-/// Share of the values of such a heatmap that its scale holds.
-const HELD: f64 = 0.995;
 
 /// Names and contents of the files.
 pub(super) fn pictures(explained: &Explained, exhibit: &Exhibit) -> Result<Vec<(String, Vec<u8>)>, LabError> {
@@ -55,11 +47,15 @@ impl Scene<'_> {
     fn method<'a>(&'a self, method: &MethodInfo, map: &'a Heatmap) -> Result<Figure<'a>, LabError> {
         Ok(Figure {
             title: capitalised(method.title),
-            lines: vec![
-                self.exhibit.found.image.clone(),
-                self.explained_class(method),
-                self.explained.faithfulness.of(method.id),
-            ],
+            lines: [
+                Some(self.exhibit.found.image.clone()),
+                Some(self.explained_class(method)),
+                self.explained.rollout.clone().filter(|_| method.id.starts_with("rollout")),
+                Some(self.explained.faithfulness.of(method.id)),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             panels: vec![self.panel(String::new(), map, scale(method, map))?],
             columns: 1,
             side: ALONE,
@@ -78,6 +74,7 @@ impl Scene<'_> {
                 .map_or_else(String::new, |label| format!("label: {label}")),
             picture: &self.exhibit.picture,
             heat: None,
+            axes: None,
         }];
         for (method, map) in self.explained.methods.iter().zip(&self.exhibit.heatmaps) {
             let baseline = if method.kind == Kind::Baseline { " (baseline)" } else { "" };
@@ -145,7 +142,7 @@ impl Scene<'_> {
         let Scale { colormap, range } = scale;
         let grid = Grid::new(&map.values, map.height, map.width)?;
         let heat = Heat { grid, colormap, range, opacity: OPACITY };
-        Ok(Panel { title, note: String::new(), picture: &self.grey, heat: Some(heat) })
+        Ok(Panel { title, note: String::new(), picture: &self.grey, heat: Some(heat), axes: None })
     }
 
     /// What the model answers.
@@ -180,14 +177,6 @@ fn scale(method: &MethodInfo, map: &Heatmap) -> Scale {
     Scale { colormap: Colormap::Inferno, range: [lowest, largest(map.values.clone())] }
 }
 
-/// The largest of few values; of many, that which [`HELD`] of them do not exceed, unless it is nothing.
-fn largest(mut values: Vec<f32>) -> f32 {
-    values.sort_by(f32::total_cmp);
-    let Some(&last) = values.last() else { return 0.0 };
-    let held = values[((values.len() - 1) as f64 * HELD) as usize];
-    if values.len() >= MANY && held > 0.0 { held } else { last }
-}
-
 /// Pictures in a row, so that the last row is full where that is possible.
 fn columns(panels: usize) -> usize {
     match panels {
@@ -203,16 +192,6 @@ fn described(answer: &Answer) -> String {
 fn capitalised(title: &str) -> String {
     let mut letters = title.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// The luma of ITU-R BT.601 in the brighter three quarters of grey, so that something is seen of it below dark colours.
-fn grey(picture: &Image) -> Image {
-    let luma = |pixel: &[u8]| {
-        let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
-        (64.0 + 0.75 * (0.299 * red + 0.587 * green + 0.114 * blue)).round() as u8
-    };
-    let pixels = picture.pixels().chunks_exact(3).flat_map(|pixel| [luma(pixel); 3]).collect();
-    Image::new(picture.width(), picture.height(), pixels)
 }
 
 #[cfg(test)]

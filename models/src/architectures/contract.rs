@@ -56,6 +56,16 @@ pub(crate) trait Sizes {
     /// Multiply-adds for one image with sides of `image_size` pixels ([`crate::flops`]).
     fn multiply_adds(&self, image_size: usize) -> u64;
 
+    /// The part of [`Self::multiply_adds`] that attention's two products take: queries with keys, weights with values.
+    fn attention_multiply_adds(&self, _image_size: usize) -> u64 {
+        0
+    }
+
+    /// Tokens of the first block, those before the first patch included; `None` without attention.
+    fn tokens(&self, _image_size: usize) -> Option<usize> {
+        None
+    }
+
     /// Input values of the first block for one image; no later block has more.
     fn values_of_a_block(&self, image_size: usize) -> f64;
 

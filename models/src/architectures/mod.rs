@@ -2,6 +2,7 @@
 //! models, the names other libraries use for its arrays and sizes, how a checkpoint is recognised, its cost.
 
 pub mod beit;
+pub mod cct;
 pub mod clip;
 mod contract;
 pub mod resnet;
@@ -87,6 +88,7 @@ macro_rules! architectures {
 architectures! {
     "vit": Vit(vit::VitConfig, Vit), "Vision Transformer.";
     "beit": Beit(beit::BeitConfig, Beit), "BEiT.";
+    "cct": Cct(cct::CctConfig, Cct), "Compact Convolutional Transformer.";
     "swin": Swin(swin::SwinConfig, Swin), "Swin Transformer.";
     "zero-shot": ZeroShot(clip::ZeroShotConfig, ZeroShot), "Image tower of CLIP with a prototype for each class.";
     "resnet": Resnet(resnet::ResNetConfig, ResNet), "ImageNet-style residual network.";

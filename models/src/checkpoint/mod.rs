@@ -37,7 +37,7 @@ pub(crate) use self::error::printable;
 pub use self::load::{LoadOptions, load, read_card, save};
 pub use self::locate::TrainingCode;
 pub use self::safetensors::write_arrays;
-pub use self::source::{choose, parts};
+pub use self::source::{choose, locate as file, parts};
 
 /// Contents of a checkpoint.
 #[derive(Clone, Debug, Default)]

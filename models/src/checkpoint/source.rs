@@ -96,11 +96,11 @@ impl Format {
     }
 }
 
-/// The file that `path` means: itself, or the checkpoint in a folder.
+/// The file that `path` means: itself, or the checkpoint in a folder, such as that of a training.
 ///
 /// # Errors
 /// The path does not exist, or is a folder without a checkpoint or with several.
-pub(super) fn locate(path: &Path) -> Result<PathBuf, WeightsError> {
+pub fn locate(path: &Path) -> Result<PathBuf, WeightsError> {
     let metadata = archaeo_store::look(path).map_err(|error| Fault::from(error).of(path, ""))?;
     if !metadata.is_dir() {
         return Ok(path.to_owned());

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use archaeo_models::{
-    Array, AttentionSite, BeitConfig, BranchKind, CifarResNetConfig, Classifier, FeatureSite,
+    Array, AttentionSite, BeitConfig, BranchKind, CctConfig, CifarResNetConfig, Classifier, FeatureSite,
     IMAGENET_MOMENTS, ModelCard, NetworkSpec, ParameterPath, Pass, Pooling, Preprocessing, Probe,
     ResNetConfig, State, Stem, SwinConfig, TokenPlace, TokenSite, VitConfig, clip::ZeroShotConfig, load,
     read_arrays, with_state, write_arrays,
@@ -55,6 +55,11 @@ pub fn tiny_beit() -> BeitConfig {
     }
 }
 
+/// A CCT of two convolutions and two blocks for images of 16 px.
+pub fn tiny_cct() -> CctConfig {
+    CctConfig { image_size: 16, width: 16, mlp_width: 24, classes: CLASSES, ..CctConfig::default() }
+}
+
 /// A Swin Transformer of two stages of one block for images of 16 px.
 pub fn tiny_swin() -> SwinConfig {
     SwinConfig {
@@ -82,6 +87,7 @@ pub fn tiny_networks() -> Vec<(&'static str, NetworkSpec)> {
         ("ViT", NetworkSpec::Vit(tiny_vit())),
         ("distilled ViT", NetworkSpec::Vit(VitConfig { distilled: true, ..tiny_vit() })),
         ("BEiT", NetworkSpec::Beit(tiny_beit())),
+        ("CCT", NetworkSpec::Cct(tiny_cct())),
         ("Swin", NetworkSpec::Swin(tiny_swin())),
         ("CLIP", NetworkSpec::ZeroShot(tiny_zero_shot())),
         ("ResNet", tiny_resnet(Stem::Imagenet, BranchKind::Bottleneck)),

@@ -1,6 +1,6 @@
 //! Where everything of a figure stands, in CSS pixels.
 
-use super::{Bars, Figure, Heat, Panel, number};
+use super::{Axes, Bars, Figure, Heat, Panel, number};
 use crate::text;
 use crate::{Colormap, Image, Result};
 
@@ -8,19 +8,19 @@ use crate::{Colormap, Image, Result};
 pub(super) const DENSITY: usize = 2;
 
 /// Space around the figure.
-const MARGIN: usize = 12;
+pub(super) const MARGIN: usize = 12;
 
 /// Space between pictures.
-const GAP: usize = 12;
+pub(super) const GAP: usize = 12;
 
 /// Space between a picture and its text or colour bar.
-const PADDING: usize = 4;
+pub(super) const PADDING: usize = 4;
 
 /// Thickness of a colour bar.
 const BAR: usize = 10;
 
 /// Narrowest space for the title, so that the names in it can be read.
-const NARROWEST: usize = 300;
+pub(super) const NARROWEST: usize = 300;
 
 /// Size of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +43,11 @@ impl Size {
         (text::HEIGHT * self.scale()).div_ceil(DENSITY) + 1
     }
 
-    fn width(self, line: &str) -> usize {
+    pub(super) fn width(self, line: &str) -> usize {
         text::width(line, self.scale()).div_ceil(DENSITY)
     }
 
-    fn cut(self, line: &str, width: usize) -> String {
+    pub(super) fn cut(self, line: &str, width: usize) -> String {
         text::ellipsize(line, width * DENSITY, self.scale())
     }
 }
@@ -62,10 +62,37 @@ pub(super) enum Anchor {
 /// Something drawn; `at` is the left top corner as x and y.
 #[derive(Clone, Debug)]
 pub(super) enum Mark<'a> {
-    Picture { at: [usize; 2], size: [usize; 2], picture: &'a Image },
-    Heat { at: [usize; 2], size: [usize; 2], heat: Heat<'a> },
-    Bar { at: [usize; 2], size: [usize; 2], colormap: Colormap },
-    Text { at: [usize; 2], text: String, size: Size, anchor: Anchor, quiet: bool },
+    Picture {
+        at: [usize; 2],
+        size: [usize; 2],
+        picture: &'a Image,
+    },
+    Heat {
+        at: [usize; 2],
+        size: [usize; 2],
+        heat: Heat<'a>,
+    },
+    Bar {
+        at: [usize; 2],
+        size: [usize; 2],
+        colormap: Colormap,
+    },
+    Text {
+        at: [usize; 2],
+        text: String,
+        size: Size,
+        anchor: Anchor,
+        quiet: bool,
+    },
+    /// A rectangle's outline.
+    Frame {
+        at: [usize; 2],
+        size: [usize; 2],
+    },
+    /// Centres of points, and the group of each.
+    Dots {
+        dots: Vec<([f64; 2], usize)>,
+    },
 }
 
 /// A figure with everything in its place.
@@ -84,7 +111,7 @@ pub(super) fn laid_out<'a>(figure: &Figure<'a>) -> Result<LaidOut<'a>> {
     let bar_width = shared.as_ref().map_or(0, |bar| GAP + bar.width());
     let inner = row_width.saturating_add(bar_width).max(NARROWEST);
     let mut marks = Vec::new();
-    let mut y = header(figure, inner, &mut marks);
+    let mut y = header(&figure.title, &figure.lines, inner, &mut marks);
     let top = y;
     for row in figure.panels.chunks(columns) {
         y = y.saturating_add(panels(figure, row, y, &mut marks)).saturating_add(GAP);
@@ -93,21 +120,26 @@ pub(super) fn laid_out<'a>(figure: &Figure<'a>) -> Result<LaidOut<'a>> {
         let at = [MARGIN + row_width + GAP, top + title_height(figure)];
         bar.place(at, figure.side, &mut marks);
     }
-    let title = [figure.title.clone()].into_iter().chain(figure.lines.clone()).collect::<Vec<_>>().join("; ");
+    let title = in_one(&figure.title, &figure.lines);
     Ok(LaidOut { width: inner.saturating_add(2 * MARGIN), height: y - GAP + MARGIN, title, marks })
 }
 
+/// Title and lines as one text.
+pub(super) fn in_one(title: &str, lines: &[String]) -> String {
+    [title].into_iter().chain(lines.iter().map(String::as_str)).collect::<Vec<_>>().join("; ")
+}
+
 /// Title and lines; gives where what follows begins.
-fn header(figure: &Figure, width: usize, marks: &mut Vec<Mark>) -> usize {
+pub(super) fn header(title: &str, lines: &[String], width: usize, marks: &mut Vec<Mark>) -> usize {
     let mut y = MARGIN;
     let mut put = |text: String, size: Size, quiet| {
         marks.push(Mark::Text { at: [MARGIN, y], text, size, anchor: Anchor::Start, quiet });
         y += size.line() + 1;
     };
-    if !figure.title.is_empty() {
-        put(Size::Title.cut(&figure.title, width), Size::Title, false);
+    if !title.is_empty() {
+        put(Size::Title.cut(title, width), Size::Title, false);
     }
-    for line in figure.lines.iter().flat_map(|line| broken(line, width)) {
+    for line in lines.iter().flat_map(|line| broken(line, width)) {
         put(line, Size::Body, true);
     }
     y + PADDING
@@ -159,8 +191,12 @@ fn panels<'a>(figure: &Figure<'a>, row: &[Panel<'a>], top: usize, marks: &mut Ve
             anchor: Anchor::Start,
             quiet: false,
         });
-        let size = fitted(panel.picture, side);
-        let at = [x, picture_top];
+        let [left, above] = panel.axes.as_ref().map_or([0; 2], room);
+        let size = fitted(panel.picture, side.saturating_sub(left.max(above)).max(1));
+        let at = [x + left, picture_top + above];
+        if let Some(axes) = &panel.axes {
+            name_cells(axes, at, size, marks);
+        }
         marks.push(Mark::Picture { at, size, picture: panel.picture });
         if let Some(heat) = panel.heat {
             marks.push(Mark::Heat { at, size, heat });
@@ -177,6 +213,32 @@ fn panels<'a>(figure: &Figure<'a>, row: &[Panel<'a>], top: usize, marks: &mut Ve
         height = height.max(y - top);
     }
     height
+}
+
+/// Space to the left of a picture and above it for the names of its rows and columns.
+fn room(axes: &Axes) -> [usize; 2] {
+    let widest = axes.rows.iter().map(|name| Size::Body.width(name) + PADDING).max().unwrap_or(0);
+    [widest, if axes.columns.is_empty() { 0 } else { Size::Body.line() }]
+}
+
+/// The names of rows and columns around a picture.
+fn name_cells(axes: &Axes, [x, y]: [usize; 2], [width, height]: [usize; 2], marks: &mut Vec<Mark>) {
+    let line = Size::Body.line();
+    let widest = axes.columns.iter().map(|name| Size::Body.width(name) + PADDING).max().unwrap_or(0);
+    let mut put = |at, name: &String, anchor| {
+        marks.push(Mark::Text { at, text: name.clone(), size: Size::Body, anchor, quiet: true });
+    };
+    let every = |needed: usize, length: usize, count: usize| (needed * count).div_ceil(length.max(1)).max(1);
+    let (rows, columns) = (axes.rows.len(), axes.columns.len());
+    for (row, name) in axes.rows.iter().enumerate().step_by(every(line, height, rows)) {
+        let middle = y + height * (2 * row + 1) / (2 * rows);
+        put([x.saturating_sub(PADDING), middle.saturating_sub(line / 2)], name, Anchor::End);
+    }
+    for (column, name) in axes.columns.iter().enumerate().step_by(every(widest, width, columns)) {
+        let middle = x + width * (2 * column + 1) / (2 * columns);
+        let left = middle.saturating_sub(Size::Body.width(name) / 2);
+        put([left, y.saturating_sub(line)], name, Anchor::Start);
+    }
 }
 
 /// A horizontal bar with its two numbers below; gives its height.

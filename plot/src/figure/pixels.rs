@@ -1,5 +1,6 @@
 //! A figure as pixels.
 
+use super::dots::{self, Shape};
 use super::layout::{Anchor, DENSITY, LaidOut, Mark};
 use super::{Heat, svg};
 use crate::picture::{blend, blit, filled, resize_nearest};
@@ -44,6 +45,12 @@ pub(super) fn drawn(figure: &LaidOut) -> Result<Image> {
                 let color = if *quiet { svg::QUIET } else { svg::INK };
                 text::draw(&mut canvas, text, left, y, size.scale(), color);
             }
+            Mark::Frame { at, size } => outline(&mut canvas, dense(*at), dense(*size)),
+            Mark::Dots { dots } => {
+                for &(centre, group) in dots {
+                    dot(&mut canvas, centre.map(|value| value * DENSITY as f64), group);
+                }
+            }
         }
     }
     Ok(canvas)
@@ -51,6 +58,34 @@ pub(super) fn drawn(figure: &LaidOut) -> Result<Image> {
 
 fn dense(lengths: [usize; 2]) -> [usize; 2] {
     lengths.map(|length| length * DENSITY)
+}
+
+/// As wide as a CSS pixel.
+fn outline(canvas: &mut Image, [left, top]: [usize; 2], [width, height]: [usize; 2]) {
+    let inside = DENSITY..height.saturating_sub(DENSITY);
+    for y in 0..height {
+        for x in 0..width {
+            if !inside.contains(&y) || x < DENSITY || x + DENSITY >= width {
+                blend(canvas, left + x, top + y, 1.0, dots::FRAME);
+            }
+        }
+    }
+}
+
+/// A dot with smooth edges.
+fn dot(canvas: &mut Image, [x, y]: [f64; 2], group: usize) {
+    let radius = dots::RADIUS * DENSITY as f64;
+    let reach = (1.5 * radius).ceil() as i64 + 1;
+    let (shape, color) = (Shape::of(group), dots::color(group));
+    for row in y.floor() as i64 - reach..=y.floor() as i64 + reach {
+        for column in x.floor() as i64 - reach..=x.floor() as i64 + reach {
+            let outside = shape.distance(column as f64 + 0.5 - x, row as f64 + 0.5 - y, radius);
+            let coverage = (0.5 - outside).clamp(0.0, 1.0) * dots::OPACITY;
+            if let (Ok(column), Ok(row)) = (usize::try_from(column), usize::try_from(row)) {
+                blend(canvas, column, row, coverage as f32, color);
+            }
+        }
+    }
 }
 
 fn lay_over(canvas: &mut Image, [left, top]: [usize; 2], [width, height]: [usize; 2], heat: &Heat) {

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Heat;
+use super::dots::{self, Shape};
 use super::layout::{Anchor, DENSITY, LaidOut, Mark};
 use super::pixels::SHARP_BELOW;
 use crate::chart::escape;
@@ -98,6 +99,21 @@ fn element(mark: &Mark, pictures: &[&Image]) -> Result<String> {
             format!(
                 "<text x=\"{x}\" y=\"{baseline}\" font-size=\"{em}\" fill=\"{fill}\"{anchor}>{text}</text>\n"
             )
+        }
+        Mark::Frame { at: [x, y], size: [width, height] } => format!(
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"{}\"/>\n",
+            *x as f64 + 0.5,
+            *y as f64 + 0.5,
+            width.saturating_sub(1),
+            height.saturating_sub(1),
+            hex(dots::FRAME)
+        ),
+        Mark::Dots { dots } => {
+            let mut written = format!("<g fill-opacity=\"{}\">\n", dots::OPACITY);
+            for &(centre, group) in dots {
+                let _ = writeln!(written, "{}", Shape::of(group).element(centre, &hex(dots::color(group))));
+            }
+            written + "</g>\n"
         }
     })
 }

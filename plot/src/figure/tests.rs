@@ -13,7 +13,13 @@ fn figure<'a>(photo: &'a Image, values: &'a [f32], [rows, columns]: [usize; 2], 
         range: [0.0, 1.0],
         opacity,
     };
-    let panel = |title: &str, heat| Panel { title: title.into(), note: String::new(), picture: photo, heat };
+    let panel = |title: &str, heat| Panel {
+        title: title.into(),
+        note: String::new(),
+        picture: photo,
+        heat,
+        axes: None,
+    };
     Figure {
         title: "A & B".into(),
         lines: vec!["a line".into()],
@@ -101,6 +107,35 @@ fn the_picture_shines_through_as_far_as_it_is_to() {
     let half: Vec<u8> =
         (0..3).map(|c| (0.5 * f32::from(PHOTO[c]) + 0.5 * f32::from(color[c])).round() as u8).collect();
     assert_eq!(at(0.5).to_vec(), half);
+}
+
+#[test]
+fn rows_and_columns_have_their_names_next_to_them() {
+    let photo = photo();
+    let named = |rows: usize| {
+        let mut figure = figure(&photo, &[0.5; 6], [2, 3], 1.0);
+        let numbers = |letter, count| (1..=count).map(|number| format!("{letter}{number}")).collect();
+        figure.panels[1].axes = Some(Axes { rows: numbers('r', rows), columns: numbers('c', 3) });
+        figure.to_svg().unwrap()
+    };
+    let place = |svg: &str, text: &str| -> [f64; 2] {
+        let line = svg.lines().find(|line| line.ends_with(&format!(">{text}</text>"))).unwrap();
+        ["x", "y"].map(|axis| {
+            let start = line.split(&format!(" {axis}=\"")).nth(1).unwrap();
+            start.split('"').next().unwrap().parse().unwrap()
+        })
+    };
+    let svg = named(2);
+    let heat = svg.split("<g transform=\"translate(").nth(1).unwrap().split(')').next().unwrap();
+    let heat: Vec<f64> = heat.split(' ').map(|length| length.parse().unwrap()).collect();
+    let [first, second] = ["r1", "r2"].map(|name| place(&svg, name));
+    assert!(first[0] < heat[0] && second[0] < heat[0] && heat[1] < first[1] && first[1] < second[1]);
+    let columns = ["c1", "c2", "c3"].map(|name| place(&svg, name));
+    assert!(columns.iter().all(|place| place[1] < heat[1] && place[0] > heat[0]));
+    assert!(columns.is_sorted_by(|one, next| one[0] < next[0]));
+    // Names that would overlap are left out.
+    let crowded = named(100);
+    assert!(crowded.contains(">r1<") && !crowded.contains(">r2<") && crowded.matches(">r").count() < 20);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-use super::super::document::{Gallery, GalleryItem, Legend, Picture, PictureGrid};
+use super::super::document::{Gallery, GalleryItem, Kind, Legend, Picture, PictureGrid};
 use super::{Writer, text};
 
 /// The enlarged view, which the script fills with an item's pictures and their text.
@@ -55,6 +55,7 @@ impl Writer<'_> {
                     }
                 },
             }
+            @if !grid.kinds.is_empty() { (kinds(&grid.kinds)) }
             @if let Some(legend) = &grid.legend { (self::legend(legend)) }
             }
         }
@@ -65,9 +66,9 @@ impl Writer<'_> {
         html! { div.item { div.shots { (self.shot(picture)) } } }
     }
 
-    fn shot(&self, Picture { path, alt, label }: &Picture) -> Markup {
+    fn shot(&self, Picture { path, alt, label, frame }: &Picture) -> Markup {
         html! {
-            div.shot {
+            div.shot.framed[frame.is_some()] style=[frame.map(|color| format!("--kind:{}", hex(color)))] {
                 (self.picture(path, alt))
                 @if !label.is_empty() { span.label { (label) } }
             }
@@ -135,7 +136,7 @@ impl Writer<'_> {
 }
 
 fn legend(Legend { title, colors, ends: [low, high] }: &Legend) -> Markup {
-    let stops: Vec<String> = colors.iter().map(|[r, g, b]| format!("#{r:02x}{g:02x}{b:02x}")).collect();
+    let stops: Vec<String> = colors.iter().copied().map(hex).collect();
     html! {
         p.legend {
             span { (title) ": " (low) " " }
@@ -143,4 +144,18 @@ fn legend(Legend { title, colors, ends: [low, high] }: &Legend) -> Markup {
             span { " " (high) }
         }
     }
+}
+
+fn kinds(kinds: &[Kind]) -> Markup {
+    html! {
+        ul.kinds {
+            @for Kind { name, color } in kinds {
+                li { span.swatch aria-hidden="true" style={ "--kind:" (hex(*color)) } {} (name) }
+            }
+        }
+    }
+}
+
+fn hex([red, green, blue]: [u8; 3]) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
 }

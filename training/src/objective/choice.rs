@@ -1,9 +1,14 @@
 //! The objective of a recipe, and its options.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use archaeo_models::Classifier;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::cross_entropy::CROSS_ENTROPY;
 use super::{Begun, ObjectiveKind, all, by_id};
 use crate::recipe_file::{from_table, unknown_choice, unknown_key};
 use crate::{Job, RecipeError};
@@ -20,6 +25,8 @@ const SECTION: &str = "objective";
 pub struct ObjectiveChoice {
     id: String,
     options: Table,
+    /// Where the weights of a name on the hub are.
+    found: BTreeMap<String, PathBuf>,
 }
 
 impl Default for ObjectiveChoice {
@@ -44,7 +51,7 @@ impl TryFrom<Value> for ObjectiveChoice {
 }
 
 impl From<ObjectiveChoice> for Value {
-    fn from(ObjectiveChoice { id, mut options }: ObjectiveChoice) -> Self {
+    fn from(ObjectiveChoice { id, mut options, .. }: ObjectiveChoice) -> Self {
         if options.is_empty() {
             return Self::String(id);
         }
@@ -56,7 +63,7 @@ impl From<ObjectiveChoice> for Value {
 impl ObjectiveChoice {
     /// The objective of that id with these options.
     pub fn new(id: &str, options: Table) -> Self {
-        Self { id: id.to_owned(), options }
+        Self { id: id.to_owned(), options, found: BTreeMap::new() }
     }
 
     /// The objective's entry in the list.
@@ -76,12 +83,37 @@ impl ObjectiveChoice {
         (self.kind()?.check)(&self.options)
     }
 
-    /// The objective of a training.
+    /// Asks `find` for the files of all weights that the options name. They do not become part of the recipe, so that a run can be
+    /// resumed where they are in another place.
+    ///
+    /// # Errors
+    /// Those of `find`.
+    pub fn find_weights<E>(&mut self, mut find: impl FnMut(&Path) -> Result<PathBuf, E>) -> Result<(), E> {
+        for key in self.kind().map(|kind| kind.weights).unwrap_or_default() {
+            if let Some(Value::String(name)) = self.options.get(*key) {
+                self.found.insert(name.clone(), find(Path::new(name))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of the weights that an option calls `name`: what [`ObjectiveChoice::find_weights`] found, or else the path itself.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.found.get(name).cloned().unwrap_or_else(|| name.into())
+    }
+
+    /// Whether a step needs the features and targets of its images and nothing else of them, so that a frozen backbone need not see
+    /// them again.
+    pub(crate) fn needs_targets_alone(&self) -> bool {
+        self.id == CROSS_ENTROPY.id
+    }
+
+    /// The objective of a training of `model`.
     ///
     /// # Errors
     /// As [`ObjectiveChoice::check`], and what the objective needs and cannot have, such as a teacher's weights.
-    pub(crate) fn begin(&self, job: &Job) -> Begun {
-        (self.kind()?.begin)(&self.options, job)
+    pub(crate) fn begin(&self, job: &Job, model: &Classifier) -> Begun {
+        (self.kind()?.begin)(&self.options, job, model)
     }
 }
 
@@ -147,7 +179,7 @@ mod tests {
                 "objective = \"cross-entropi\"",
                 "`objective` cannot be `cross-entropi`; did you mean `cross-entropy`?",
             ),
-            ("objective = \"xyzzy\"", "`objective` cannot be `xyzzy` (choices: cross-entropy)"),
+            ("objective = \"xyzzy\"", "`objective` cannot be `xyzzy` (choices: cross-entropy, distillation"),
             ("objective = 3", "`objective` does not fit: it must be a name"),
             (
                 "[objective]\ntemperature = 2.0",

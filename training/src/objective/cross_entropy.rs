@@ -9,9 +9,10 @@ use crate::{NoOptions, TrainError};
 pub(super) static CROSS_ENTROPY: ObjectiveKind = ObjectiveKind {
     id: "cross-entropy",
     title: "cross-entropy of the logits with the targets",
-    of_logits: true,
+    of_features: true,
+    weights: &[],
     check: |table| options::<NoOptions>(table).map(drop),
-    begin: |_, _| Ok(Box::new(CrossEntropy)),
+    begin: |_, _, _| Ok(Box::new(CrossEntropy)),
 };
 
 pub(super) struct CrossEntropy;

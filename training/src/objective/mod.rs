@@ -16,30 +16,47 @@
 //! | objective | how |
 //! |---|---|
 //! | cross-entropy (`cross_entropy.rs`) | the loss of the student's logits and the targets |
-//! | distillation (Hinton et al., 2015; Touvron et al., 2021) | [`ObjectiveKind::begin`] loads the teacher, which sees the same pixels as the student, [`Examples::images`] |
+//! | distillation (`distillation.rs`, `teacher.rs`; Hinton et al., 2015; Touvron et al., 2021) | [`ObjectiveKind::begin`] loads the teacher, which sees the same pictures as the student, [`Examples::pictures`] |
 //! | adversarial training (Madry et al., 2018) | attacks [`Student::frozen`], keyed by [`Student::step`], and learns from the images found; with TRADES (Zhang et al., 2019) from both, as two views |
-//! | contrastive (Chen et al., 2020) | learns from [`Examples::images`] and [`Examples::view`] as one batch |
-//! | masked images (Xie et al., 2022) | [`Student::learn`] with a probe that replaces tokens |
+//! | contrastive (`simclr.rs`; Chen et al., 2020) | learns from [`Examples::images`] and [`Examples::view`] as one batch |
+//! | masked images (`mae.rs`; He et al., 2022) | a pass with a probe that removes tokens |
+//! | images and captions (`clip.rs`; Radford et al., 2021) | features of the images, and captions by [`Examples::indices`] |
 //!
-//! Randomness is keyed by [`Student::step`]. An objective has no parameters and no state between steps, so checkpoints need not
-//! store it.
+//! The last three need no labels: [`Student::learn_without_labels`] trains the head on features that nothing else learns from, so that
+//! a model of such a training is a classifier, whose accuracy is that of a linear probe.
+//!
+//! Randomness is keyed by [`Student::step`]. An objective may have parameters of its own, such as a projection or a decoder: an
+//! [`Own`] module in one of its fields, which [`Objective::own`] and [`Objective::own_mut`] hand to the training. They are drawn by
+//! the recipe's seed, trained by its optimiser, kept in checkpoints, and no part of the trained model. There is no other state
+//! between steps; what a resumed training would only compute again, [`Objective::keep`] may write to the run folder.
 
 mod choice;
+mod clip;
+mod contrast;
 mod cross_entropy;
+mod distillation;
+mod mae;
+mod own;
+#[cfg(test)]
+mod reference;
+mod simclr;
+mod teacher;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
+use archaeo_models::Classifier;
 use burn::tensor::{Device, Tensor};
 use toml::Table;
 
 use crate::backward::{Share, Student};
 use crate::images::{Batch, ImageSource, to_tensor};
 use crate::{Job, RecipeError, TrainError};
-use archaeo_data::DataError;
+use archaeo_data::{DataError, Image};
 
 pub use choice::{NoOptions, ObjectiveChoice, options};
+pub use own::{Own, OwnParameters};
 
 /// What a training step minimises.
 pub trait Objective: Send + Sync {
@@ -53,6 +70,29 @@ pub trait Objective: Send + Sync {
     fn guessing(&self, classes: usize) -> f64 {
         (classes.max(2) as f64).ln()
     }
+
+    /// What was decided at the beginning: a sentence for the log, without a full stop.
+    fn note(&self) -> Option<String> {
+        None
+    }
+
+    /// Called after every epoch: writes what a resumed training would compute again.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    fn keep(&self) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Its own parameters, if it has any.
+    fn own(&self) -> Option<&dyn OwnParameters> {
+        None
+    }
+
+    /// The same, to be changed.
+    fn own_mut(&mut self) -> Option<&mut dyn OwnParameters> {
+        None
+    }
 }
 
 /// An objective ready for training.
@@ -64,21 +104,43 @@ pub struct ObjectiveKind {
     pub id: &'static str,
     /// Short description.
     pub title: &'static str,
-    /// Whether it uses only [`Student::learn_from_logits`], as gradient checkpointing requires.
-    pub of_logits: bool,
+    /// Whether it uses only [`Student::learn_from_features`] or [`Student::learn_from_logits`], as gradient checkpointing requires.
+    pub of_features: bool,
+    /// Options that are paths of weights, or their names on the hub.
+    pub weights: &'static [&'static str],
     /// Refuses options that do not exist or are out of range: the section `[objective]` without `kind`. See [`options`].
     pub check: fn(&Table) -> Result<(), RecipeError>,
-    /// The objective of a training, with options that were checked.
-    pub begin: fn(&Table, &Job) -> Begun,
+    /// The objective of a training of the model, with options that were checked.
+    pub begin: fn(&Table, &Job, &Classifier) -> Begun,
 }
 
 /// Every objective.
-static ALL: &[&ObjectiveKind] = &[&cross_entropy::CROSS_ENTROPY];
+static ALL: &[&ObjectiveKind] =
+    &[&cross_entropy::CROSS_ENTROPY, &distillation::DISTILLATION, &simclr::SIMCLR, &mae::MAE, &clip::CLIP];
 
 /// Every objective.
 pub fn all() -> &'static [&'static ObjectiveKind] {
     ALL
 }
+
+/// Refuses a value that is not a number above 0.
+fn positive(key: &'static str, value: f64) -> Result<(), RecipeError> {
+    match value.is_finite() && value > 0.0 {
+        true => Ok(()),
+        false => Err(RecipeError::Range { key, allowed: "above 0", found: value.to_string() }),
+    }
+}
+
+/// Refuses 0, and what is more than any module has.
+fn at_least_one(key: &'static str, value: usize) -> Result<(), RecipeError> {
+    match (1..=LARGEST).contains(&value) {
+        true => Ok(()),
+        false => Err(RecipeError::Range { key, allowed: "from 1 to 65536", found: value.to_string() }),
+    }
+}
+
+/// Largest width or depth of an objective's own module.
+const LARGEST: usize = 1 << 16;
 
 /// The objective of that id.
 pub fn by_id(id: &str) -> Option<&'static ObjectiveKind> {
@@ -98,6 +160,8 @@ const VIEW: u64 = 1 << 32;
 pub struct Examples<'a> {
     /// The images, augmented and mixed according to the recipe, `[batch, 3, height, width]` in [0, 1].
     pub images: Tensor<4>,
+    /// The same as pictures of 8 bits.
+    pub pictures: &'a [Image],
     /// A distribution over classes for each image, smoothed and mixed according to the recipe, `[batch, classes]`.
     pub targets: Tensor<2>,
     /// The true class of each image before mixing.
@@ -119,12 +183,18 @@ impl<'a> Examples<'a> {
     ) -> Self {
         Self {
             images: batch.tensor(device),
+            pictures: &batch.images,
             targets,
             labels: &batch.labels,
             indices: &batch.indices,
             source,
             epoch,
         }
+    }
+
+    /// Which of its [variants](ImageSource::variants) each image is shown as, where these are counted.
+    pub fn variants(&self) -> Vec<usize> {
+        self.indices.iter().map(|&index| self.source.variant(index, self.epoch)).collect()
     }
 
     /// View `number` of each image, from 1: freshly augmented and not mixed, `[batch, 3, height, width]`.

@@ -80,7 +80,7 @@ fn learned(objective: &dyn Objective, recipe: &Recipe) -> Learned {
     let mut step = TrainingStep::new(recipe.seed, 11, vec![5, 0, 2, 7]);
     let device = Device::flex().autodiff();
     let examples = Examples::new(&batch, targets(), &Noise, 0, &device);
-    let student = Student { recipe, model: &model, step: &mut step };
+    let student = Student { recipe, model: &model, step: &mut step, own: objective.own(), features: None };
     let share = share_of(objective, student, examples).unwrap();
     let bits = |(name, values): (&str, &[f32])| {
         (name.to_owned(), values.iter().map(|value| value.to_bits()).collect())
@@ -241,5 +241,107 @@ fn assert_close(found: &BTreeMap<String, Vec<u32>>, expected: &BTreeMap<String, 
             let (found, expected) = (f32::from_bits(*found), f32::from_bits(*expected));
             assert!((found - expected).abs() < 1e-5, "{name}: {found} {expected}");
         }
+    }
+}
+
+/// With a distillation token, one head learns from the labels and the other from the teacher.
+#[test]
+fn each_head_of_a_distilled_student_has_a_source_of_its_own() {
+    let recipe = recipe(&["model.pooling=\"class-token\"", "model.distilled=true", "dropout=0"]);
+    let moved = |of_head: usize| {
+        let objective = Made(move |student: Student, Examples { images, targets, .. }: Examples| {
+            student.learn_from_features(images, |model, features| {
+                soft_cross_entropy(model.logits_by_head(features)[of_head].clone(), targets)
+            })
+        });
+        let (_, gradients) = learned(&objective, &recipe);
+        ["head.weight", "head_dist.weight"].map(|name| {
+            gradients.get(name).is_some_and(|bits| bits.iter().any(|&bits| f32::from_bits(bits) != 0.0))
+        })
+    };
+    assert_eq!(moved(0), [true, false]);
+    assert_eq!(moved(1), [false, true]);
+    let model = model(&recipe);
+    let batch = Batch::load(&Noise, &[1, 2], 0).unwrap();
+    let features = model.features(batch.tensor(&Device::flex().autodiff()), &mut Pass::evaluate(&mut ()));
+    let [of_class, of_distillation] =
+        <[Tensor<2>; 2]>::try_from(model.logits_by_head(features.clone())).unwrap();
+    let mean = (of_class + of_distillation) / 2.0;
+    mean.into_data().assert_eq(&model.head(features).into_data(), true);
+}
+
+/// A linear map of the features, and nothing else.
+#[derive(burn::module::Module, Debug)]
+struct Projection {
+    projection: archaeo_models::Linear,
+}
+
+/// The sum of the squares of projected features, minus one for each.
+struct Projected(Own<Projection>);
+
+impl Objective for Projected {
+    fn learn(&self, student: Student, examples: Examples) -> Result<Share, TrainError> {
+        let module = self.0.module();
+        Ok(student.learn_from_features(examples.images, |model, features| {
+            (module.projection.forward(features, model.precision()).powi_scalar(2) - 1.0)
+                .powi_scalar(2)
+                .mean()
+        }))
+    }
+
+    fn own(&self) -> Option<&dyn OwnParameters> {
+        Some(&self.0)
+    }
+
+    fn own_mut(&mut self) -> Option<&mut dyn OwnParameters> {
+        Some(&mut self.0)
+    }
+}
+
+/// The gradient of an objective's own parameters is that of finite differences, with gradient checkpointing or without.
+#[test]
+fn an_objective_learns_parameters_of_its_own() {
+    let device = Device::flex().autodiff();
+    let made = |recipe: &Recipe| {
+        let projection = archaeo_models::Linear::new(16, 2, true, &device);
+        Projected(Own::new(Projection { projection }, recipe))
+    };
+    let share = |objective: &Projected, recipe: &Recipe| {
+        let model = model(recipe);
+        let batch = Batch::load(&Noise, &[5, 0, 2, 7], 0).unwrap();
+        let mut step = TrainingStep::new(recipe.seed, 11, vec![5, 0, 2, 7]);
+        let examples = Examples::new(&batch, targets(), &Noise, 0, &device);
+        let student =
+            Student { recipe, model: &model, step: &mut step, own: objective.own(), features: None };
+        share_of(objective, student, examples).unwrap()
+    };
+    let plain = recipe(&["dropout=0"]);
+    let objective = made(&plain);
+    let found = share(&objective, &plain);
+    let by_block = share(&objective, &recipe(&["dropout=0", "gradient_checkpointing=true"]));
+    let gradients = |share: &Share| -> BTreeMap<String, Vec<f32>> {
+        share.own.arrays().map(|(name, values)| (name.to_owned(), values.to_vec())).collect()
+    };
+    assert_eq!(gradients(&found), gradients(&by_block));
+    assert!(
+        found.gradients.arrays().count() > 10
+            && found.gradients.arrays().all(|(name, _)| !name.contains("projection"))
+    );
+    for (name, gradient) in gradients(&found) {
+        let step = 1e-2;
+        let place = gradient.len() - 1;
+        let moved = |sign: f32| {
+            let mut objective = made(&plain);
+            let mut state = objective.0.state();
+            state.get_mut(&format!("module.{name}")).unwrap().values[place] += sign * step;
+            objective.0.restore(state, 0).unwrap();
+            share(&objective, &plain).loss
+        };
+        let slope = (moved(1.0) - moved(-1.0)) / f64::from(2.0 * step);
+        assert!(
+            (slope - f64::from(gradient[place])).abs() < 2e-3 * (1.0 + slope.abs()),
+            "{name}: {slope} {}",
+            gradient[place]
+        );
     }
 }

@@ -12,7 +12,7 @@ use archaeo_random::{Draw, keyed_rng};
 use archaeo_store::run_folder::{DataIdentity, Environment};
 use archaeo_training::images::ImageSource;
 use archaeo_training::{
-    Job, Observer, Outcome, Recipe, RecipeFile, Run, StepReport, TrainError, Trained, train,
+    Job, Observer, Outcome, Recipe, RecipeFile, Run, StepReport, TrainError, Trained, Transfer, train,
 };
 use burn::tensor::Device;
 
@@ -121,7 +121,37 @@ pub fn run_one(run: &Run, of: &Path, observer: &mut dyn Observer) -> Result<Outc
     let (images, validation) = (Halves { count: 200, seed: 1 }, Halves { count: 60, seed: 2 });
     let device = Device::flex();
     let (images, validation): (&dyn ImageSource, &dyn ImageSource) = (&images, &validation);
-    train(&Job { recipe, classes: &classes, images, validation, folder: &folder, device: &device }, observer)
+    let job = Job {
+        recipe,
+        classes: &classes,
+        images,
+        validation,
+        transfer: None,
+        folder: &folder,
+        device: &device,
+    };
+    train(&job, observer)
+}
+
+/// Trains the recipe of a transfer in a run folder.
+pub fn run_from(
+    transfer: &Transfer,
+    [images, validation]: [&dyn ImageSource; 2],
+    folder: &Path,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, TrainError> {
+    let (data, environment) = identity();
+    let (runs, classes, device) = (transfer.recipe().runs(), data.classes.clone(), Device::flex());
+    let mut outcome = None;
+    for run in &runs {
+        let folder = run.open(folder, &data, &environment)?;
+        let transfer = Some(transfer);
+        let recipe = &run.recipe;
+        let job =
+            Job { recipe, classes: &classes, images, validation, transfer, folder: &folder, device: &device };
+        outcome = Some(train(&job, observer)?);
+    }
+    Ok(outcome.expect("a recipe has a run"))
 }
 
 /// Trains to the end.

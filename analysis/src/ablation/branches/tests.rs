@@ -20,6 +20,7 @@ fn close(found: &[f64], expected: &[f64]) -> bool {
 struct Replaced<'a> {
     layer: usize,
     branch: Branch,
+    replacement: Replacement,
     means: &'a BranchMeans,
     received: Option<Tensor<3>>,
 }
@@ -29,7 +30,10 @@ impl Probe for Replaced<'_> {
         if site.layer != self.layer {
             return tokens;
         }
-        let [attention, mlp] = self.means.of(self.layer, &tokens.device());
+        let [attention, mlp] = match self.replacement {
+            Replacement::Mean => [0, 1].map(|part| self.means.of::<3>(self.layer, part, &tokens.device())),
+            _ => [0, 1].map(|_| tokens.zeros_like().narrow(0, 0, 1)),
+        };
         match (site.place, self.branch) {
             (TokenPlace::BlockInput, Branch::Attention | Branch::Layer) => {
                 self.received = Some(tokens.clone());
@@ -60,14 +64,15 @@ fn replaced_branches_equal_full_passes() {
     for (model, images) in kinds {
         let labels = &[0, 3, 1][..images.dims()[0]];
         let means = means(&model, images.clone().flip([2]), 2);
-        let (baseline, found) = ablate_branches(&model, images.clone(), labels, &means).unwrap();
-        assert_eq!(found.len(), 3 * model.card().network.attention_layers());
-        for AblatedBranch { layer, branch, answers } in found {
+        let (baseline, found) =
+            ablate_branches(&model, images.clone(), labels, &means, &Branch::ALL).unwrap();
+        assert_eq!(found.len(), 3 * 2 * model.card().network.attention_layers());
+        for AblatedBranch { layer, branch, replacement, answers } in found {
             assert!(!close(&answers.losses, &baseline.losses), "layer {layer}, {branch:?}");
             if branch == Branch::Layer {
                 continue;
             }
-            let mut probe = Replaced { layer, branch, means: &means, received: None };
+            let mut probe = Replaced { layer, branch, replacement, means: &means, received: None };
             let logits = values(model.logits(images.clone(), &mut Pass::evaluate(&mut probe)));
             let expected = Predictions::new(&logits, 5, labels).unwrap().nll();
             assert!(close(&answers.losses, &expected), "layer {layer}, {branch:?}");
@@ -85,8 +90,8 @@ fn a_branch_that_adds_nothing_or_its_mean_is_worth_nothing() {
     let vit = with_state(vit, state).unwrap();
     let (images, labels) = (random_images(3, 4), [0, 3, 1]);
     let others = means(&vit, random_images(4, 5), 3);
-    let (baseline, found) = ablate_branches(&vit, images.clone(), &labels, &others).unwrap();
-    for AblatedBranch { layer, branch, answers } in &found {
+    let (baseline, found) = ablate_branches(&vit, images.clone(), &labels, &others, &Branch::ALL).unwrap();
+    for AblatedBranch { layer, branch, answers, .. } in &found {
         let nothing = (*layer, *branch) == (1, Branch::Mlp);
         assert_eq!(close(&answers.losses, &baseline.losses), nothing, "layer {layer}, {branch:?}");
     }
@@ -97,12 +102,65 @@ fn a_branch_that_adds_nothing_or_its_mean_is_worth_nothing() {
     // The mean over one image is that image's.
     let only = images.narrow(0, 1, 1);
     let own = means(&vit, only.clone(), 1);
-    let (baseline, found) = ablate_branches(&vit, only, &labels[1..2], &own).unwrap();
-    assert!(found.iter().all(|of| close(&of.answers.losses, &baseline.losses)));
+    let (baseline, found) = ablate_branches(&vit, only, &labels[1..2], &own, &Branch::ALL).unwrap();
+    for of in found {
+        assert_eq!(
+            close(&of.answers.losses, &baseline.losses),
+            of.replacement == Replacement::Mean || (of.layer, of.branch) == (1, Branch::Mlp)
+        );
+    }
 }
 
 #[test]
-fn a_residual_network_has_no_such_branches() {
+fn only_branches_that_are_asked_for_are_replaced() {
+    let vit = random_values(NetworkSpec::Vit(vit_config(Pooling::ClassToken)));
+    let means = means(&vit, random_images(4, 5), 3);
+    let (images, labels) = (random_images(3, 4), [0, 3, 1]);
+    let ask =
+        |branches: &[Branch]| ablate_branches(&vit, images.clone(), &labels, &means, branches).unwrap().1;
+    let (all, some) = (ask(&Branch::ALL), ask(&[Branch::Layer, Branch::Mlp]));
+    let expected: Vec<_> = all.into_iter().filter(|of| of.branch != Branch::Attention).collect();
+    assert_eq!(some, expected);
+    assert!(ask(&[]).is_empty());
+}
+
+#[test]
+fn a_skipped_residual_block_hands_on_its_shortcut() {
     let fixture = Fixture::load();
-    assert!(BranchMeans::default().add(&fixture.resnet(), fixture.images()).is_err());
+    let (resnet, images, labels) = (fixture.resnet(), fixture.images(), fixture.targets());
+    let others = means(&resnet, images.clone().flip([2]), 1);
+    assert_eq!(Branch::of_model(&resnet, &Branch::ALL), [Branch::Layer]);
+    let (baseline, found) = ablate_branches(&resnet, images.clone(), &labels, &others, &Branch::ALL).unwrap();
+    let logits = values(resnet.logits(images.clone(), &mut Pass::evaluate(&mut ())));
+    assert!(close(&baseline.losses, &Predictions::new(&logits, 5, &labels).unwrap().nll()));
+    let keys: Vec<_> = found.iter().map(|of| (of.layer, of.replacement)).collect();
+    let expected: Vec<_> = (0..4).flat_map(|layer| BRANCH_REPLACEMENTS.map(|by| (layer, by))).collect();
+    assert_eq!(keys, expected);
+    assert!(found.iter().all(|of| !close(&of.answers.losses, &baseline.losses)));
+
+    // A branch that ends in zeros: the same network as one whose block is skipped, whatever the block.
+    for block in 0..4 {
+        let mut state = state_of(&resnet);
+        for part in ["weight", "bias"] {
+            state.get_mut(&format!("layer{}.0.bn2.{part}", block + 1)).unwrap().values.fill(0.0);
+        }
+        let silent = with_state(resnet.clone(), state).unwrap();
+        let logits = values(silent.logits(images.clone(), &mut Pass::evaluate(&mut ())));
+        let expected = Predictions::new(&logits, 5, &labels).unwrap().nll();
+        let skipped = &found[2 * block + 1];
+        assert_eq!((skipped.layer, skipped.replacement), (block, Replacement::Zero));
+        assert!(close(&skipped.answers.losses, &expected), "block {block}");
+    }
+
+    // The mean over one image is that image's own, and means do not depend on batches.
+    let only = images.clone().narrow(0, 1, 1);
+    let own = means(&resnet, only.clone(), 1);
+    let (baseline, found) = ablate_branches(&resnet, only, &labels[1..2], &own, &Branch::ALL).unwrap();
+    let by_mean = found.iter().filter(|of| of.replacement == Replacement::Mean);
+    assert!(
+        by_mean.clone().count() == 4 && by_mean.clone().all(|of| close(&of.answers.losses, &baseline.losses))
+    );
+    let [one, two] = [1, 2].map(|batch| means(&resnet, images.clone(), batch));
+    let tensor = |means: &BranchMeans| values(means.of::<4>(2, 0, &images.device()));
+    assert_eq!(tensor(&one), tensor(&two));
 }

@@ -1,10 +1,11 @@
 //! Against full passes with a probe, and what patching nothing, everything and itself must do.
 
-use archaeo_models::{NetworkSpec, Pass, Pooling};
+use archaeo_models::{NetworkSpec, Pass, Pooling, state_of, with_state};
 use burn::tensor::s;
 
 use super::*;
 use crate::probes::{BlockRecorder, HeadReplacement};
+use crate::tensors::values;
 use crate::testing::{Fixture, random_images, random_values, vit_config};
 
 fn vit() -> Classifier {
@@ -22,16 +23,28 @@ fn upper(_: usize, site: &TokenSite) -> Vec<bool> {
     (0..rows * columns).map(|patch| patch / columns < rows / 2).collect()
 }
 
+/// The receivers' own answers, and what patching gives.
+fn patch(
+    model: &Classifier,
+    receivers: Tensor<4>,
+    donors: Tensor<4>,
+    groups: &[TokenGroup],
+) -> (Logits, Patched) {
+    let receivers = Receivers::record(model, receivers).unwrap();
+    let found = receivers.patched(donors, groups, &upper).unwrap();
+    (receivers.logits, found)
+}
+
 const GROUPS: [TokenGroup; 4] =
     [TokenGroup::Prefix, TokenGroup::Marked, TokenGroup::Unmarked, TokenGroup::All];
 
 #[test]
 fn an_image_patched_with_itself_answers_as_before() {
     let images = random_images(2, 4);
-    let found = patch(&vit(), images.clone(), images, &GROUPS, &upper).unwrap();
+    let (own, found) = patch(&vit(), images.clone(), images, &GROUPS);
     let patched = || found.heads.iter().chain(&found.layers).flatten();
     assert_eq!(patched().count(), 3 * 4 + 3 * 4);
-    assert!(patched().all(|logits| close(logits, &found.receivers)));
+    assert!(patched().all(|logits| close(logits, &own)));
 }
 
 #[test]
@@ -42,27 +55,25 @@ fn patching_all_tokens_of_a_layer_gives_the_donors_answer() {
     for (model, images, donors) in
         [(vit(), images, donors), (swin.swin(), swin_donors.clone().flip([3]), swin_donors)]
     {
-        let found = patch(&model, images, donors, &GROUPS, &upper).unwrap();
+        let (own, found) = patch(&model, images, donors, &GROUPS);
         for groups in &found.layers {
             assert!(close(&groups[3], &found.donors));
-            assert!(!close(&groups[3], &found.receivers));
+            assert!(!close(&groups[3], &own));
             assert!(!close(&groups[1], &found.donors) || groups[1] == groups[3]);
         }
     }
     // After the last layer the class token alone is read, and no patch matters.
-    let found = patch(&vit(), random_images(2, 4), random_images(2, 5), &GROUPS, &upper).unwrap();
+    let (own, found) = patch(&vit(), random_images(2, 4), random_images(2, 5), &GROUPS);
     let [prefix, marked, unmarked, _] = [0, 1, 2, 3].map(|group| &found.layers[2][group]);
-    assert!(
-        close(prefix, &found.donors) && close(marked, &found.receivers) && close(unmarked, &found.receivers)
-    );
+    assert!(close(prefix, &found.donors) && close(marked, &own) && close(unmarked, &own));
 }
 
 #[test]
 fn a_patched_head_equals_a_full_pass_and_exchanging_the_images_matters() {
     let (model, images, donors) = (vit(), random_images(2, 4), random_images(2, 5));
-    let found = patch(&model, images.clone(), donors.clone(), &[], &upper).unwrap();
-    let exchanged = patch(&model, donors.clone(), images.clone(), &[], &upper).unwrap();
-    assert_eq!((&found.receivers, &found.donors), (&exchanged.donors, &exchanged.receivers));
+    let (own, found) = patch(&model, images.clone(), donors.clone(), &[]);
+    let (other, exchanged) = patch(&model, donors.clone(), images.clone(), &[]);
+    assert_eq!((&own, &found.donors), (&exchanged.donors, &other));
     let mut recorder = BlockRecorder::default();
     model.logits(donors, &mut Pass::evaluate(&mut recorder));
     for (layer, heads) in found.heads.iter().enumerate() {
@@ -79,5 +90,20 @@ fn a_patched_head_equals_a_full_pass_and_exchanging_the_images_matters() {
 #[test]
 fn a_residual_network_has_nothing_to_patch() {
     let fixture = Fixture::load();
-    assert!(patch(&fixture.resnet(), fixture.images(), fixture.images(), &[], &upper).is_err());
+    assert!(Receivers::record(&fixture.resnet(), fixture.images()).is_err());
+}
+
+/// What a head adds goes through its own columns of the projection: without them, its output makes no difference.
+#[test]
+fn a_head_whose_projection_is_zero_carries_nothing() {
+    let model = vit();
+    let mut state = state_of(&model);
+    let projection = state.get_mut("blocks.1.attn.proj.weight").unwrap();
+    let (width, head_dim, head) = (32, 8, 2);
+    for row in projection.values.chunks_exact_mut(width) {
+        row[head * head_dim..(head + 1) * head_dim].fill(0.0);
+    }
+    let model = with_state(model, state).unwrap();
+    let (own, found) = patch(&model, random_images(2, 4), random_images(2, 5), &[]);
+    assert!(close(&found.heads[1][head], &own) && !close(&found.heads[1][head - 1], &own));
 }

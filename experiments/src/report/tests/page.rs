@@ -9,11 +9,11 @@ use super::super::render;
 use super::pictures::{picture, stand_in};
 use super::synthetic::{EVEN_DISTANCE, change, findings, investigation, vit};
 use super::{claims, html, markdown};
-use crate::findings::{Investigation, LayerAttention};
+use crate::findings::{Investigation, LayerAttention, PatchedHead};
 use crate::studies::*;
 
-/// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts and data.
-const PICTURES: usize = 50 * 3 + 9 * 3 + 4 * 2 * 3 + (1 + 6 * 4) + 2 * 2 + 6 + (1 + 2 * 5) + 6 * 4;
+/// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts, data and features.
+const PICTURES: usize = 50 * 3 + 9 * 3 + 4 * 2 * 3 + (1 + 6 * 4) + 2 * 2 + 6 + (1 + 2 * 5) + 6 * 4 + 2 * 6;
 
 /// Elements that have no end tag in HTML.
 const VOID: [&str; 5] = ["meta", "img", "input", "br", "hr"];
@@ -236,7 +236,21 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
         "heads" => {
             let ranking = &findings::<HeadsStudy>(found)[vit()].ranking;
             let needed = ranking.iter().filter(|head| head.adjusted_p < 0.05).count();
-            vec![needed as f64, ranking[0].layer as f64 + 1.0, ranking[0].head as f64 + 1.0, 0.05]
+            let mut numbers =
+                vec![needed as f64, ranking[0].layer as f64 + 1.0, ranking[0].head as f64 + 1.0, 0.05];
+            // Layers: every one of them is needed, and each has three branches.
+            numbers.push(
+                findings::<HeadsStudy>(found)[vit()].together.as_ref().unwrap().branches.len() as f64 / 3.0,
+            );
+            numbers
+        }
+        "patching" => {
+            let factors = &findings::<PatchingStudy>(found).models[vit()];
+            let carry = factors.iter().map(|of| {
+                let above = |head: &&PatchedHead| head.carried.over_unrelated.p_value < 0.05;
+                of.heads.iter().filter(above).count() as f64
+            });
+            carry.chain([0.0, 0.05]).collect()
         }
         // ε is in units of 1/255, and there are five points on each of four curves, from ε = 0.
         "attacks" => vec![255.0, 5.0, 4.0, 0.0],

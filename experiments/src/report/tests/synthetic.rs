@@ -5,6 +5,8 @@
 use archaeo_analysis::ablation::Branch;
 use archaeo_analysis::attention::{HeadCriteria, HeadHalf, HeadLabel, Measure};
 use archaeo_analysis::faithfulness::Gain;
+use archaeo_analysis::features::layers::Pooling;
+use archaeo_analysis::features::{CkaNull, FewShot, PictureTrust};
 use archaeo_analysis::statistics::{
     AnswerAgreement, Better, DEFAULT_LEVEL, Estimate, Measured, RankCorrelation, RankTrend, SignFlipTest,
     proportion_difference, wilson, wilson_of_family,
@@ -120,6 +122,7 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
     };
     found.insert::<TrustStudy>(&trust_findings(models));
     found.insert::<AccuracyStudy>(&accuracy(models));
+    found.insert::<FeaturesStudy>(&features(models));
     found.insert::<ComparisonsStudy>(&comparisons(models));
     found.insert::<AttacksStudy>(&attacks(models));
     found.insert::<ErrorsStudy>(&errors(models));
@@ -127,7 +130,7 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
     found.insert::<CausalStudy>(&causal(models));
     found.insert::<LocalisationStudy>(&localisation(models));
     found.insert::<ShapeBiasStudy>(&shape_bias(models));
-    let not_applicable = [AttentionStudy::ID, AtlasStudy::ID, HeadsStudy::ID]
+    let not_applicable = [AttentionStudy::ID, AtlasStudy::ID, HeadsStudy::ID, PatchingStudy::ID]
         .map(|id| (id.into(), "no model here has attention heads".into()));
     match with_attention.as_slice() {
         [] => found.not_applicable.extend(not_applicable),
@@ -135,6 +138,7 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
             found.insert::<AttentionStudy>(&each(some, attention));
             found.insert::<AtlasStudy>(&each(some, atlas));
             found.insert::<HeadsStudy>(&each(some, heads));
+            found.insert::<PatchingStudy>(&PatchingFindings { pairs: 128, models: each(some, patching) });
         }
     }
     found
@@ -289,6 +293,7 @@ pub fn model(model: ModelName, classes: usize) -> ModelFindings {
             validation_loss: 2.3 - 2.2 * accuracy + 0.05 * uniform(2, epoch),
             validation_accuracy: accuracy.min(1.0),
             images_per_second: 900.0 + 40.0 * uniform(3, epoch),
+            waiting: None,
             seconds: 13.4,
         }
     };
@@ -304,6 +309,7 @@ pub fn model(model: ModelName, classes: usize) -> ModelFindings {
         seed: None,
         weights: format!("{name}.safetensors"),
         weights_sha256: "c0ffee".repeat(10),
+        started_from: None,
         classes_matched_by: None,
         class_notes: Vec::new(),
         history: (1..=12).map(epoch).collect(),
@@ -600,8 +606,130 @@ fn atlas(model: ModelName) -> AtlasFindings {
     };
     AtlasFindings {
         n: 64,
+        windows: false,
         heads: (0..6 * HEADS).map(head).collect(),
         roles: Roles { confirmed: 24, heads: 24, shuffled: 20.5, adjusted_p: 0.01 },
+    }
+}
+
+/// Probes are right on 340 of 400 images of the first model and on 20 fewer of each later one.
+fn features(models: &[ModelName]) -> FeaturesFindings {
+    const N: usize = 400;
+    let place = |model: ModelName| models.iter().position(|&known| known == model).unwrap_or(0);
+    let part = |split: &str, n| Part { split: split.into(), n, images: Vec::new() };
+    let blocks = |count: usize| {
+        let names =
+            (0..=count).map(|block| if block == 0 { "input".into() } else { format!("block {block}") });
+        names.collect::<Vec<String>>()
+    };
+    let cloud = |model: ModelName, stream: u64| Cloud {
+        trust: PictureTrust { trustworthiness: 0.93, continuity: 0.95, k: 12 },
+        points: (0..N)
+            .map(|image| {
+                let (across, up) = (uniform(stream, image), uniform(stream + 7, image + place(model)));
+                [(image % CLASSES.len()) as f32 + across as f32, up as f32]
+            })
+            .collect(),
+    };
+    let of_model = |model: ModelName| {
+        let right = 340 - 20 * place(model);
+        let near = |rank: usize| NearImage {
+            split: "train".into(),
+            index: 10 + rank,
+            label: rank % 2,
+            similarity: 0.95 - 0.03 * rank as f32,
+            picture: format!("pictures/features-train-{:05}.png", 10 + rank),
+        };
+        let layer = |(depth, name): (usize, &String)| LayerScore {
+            layer: name.clone(),
+            pooling: Pooling::PatchMean,
+            accuracy: share(120 + depth * (right - 120) / 6, N),
+            penalty: 0.01,
+        };
+        ModelFeatures {
+            width: 128,
+            learned: Some(Learned {
+                usual: 0.1,
+                neighbours: [1, 5, 20]
+                    .map(|k| NeighbourScore { k, score: share(right - 20 + k, N) })
+                    .to_vec(),
+                of_class: CLASSES.iter().map(|_| Some(share(34, 40))).collect(),
+                retrieval: [1, 5, 10].map(|k| NeighbourScore { k, score: share(right - 30 - k, N) }).to_vec(),
+                retrieved: vec![Retrieved {
+                    query: 3,
+                    label: 0,
+                    picture: "pictures/features-test-00003.png".into(),
+                    nearest: (0..5).map(near).collect(),
+                }],
+                probe: ProbeScore {
+                    accuracy: share(right, N),
+                    penalty: 0.01,
+                    validation: vec![(1.0, 0.7), (0.01, 0.85)],
+                },
+                few_shot: [1, 4, 16]
+                    .map(|shots| FewShot {
+                        shots,
+                        accuracy: estimate(0.3 + 0.03 * shots as f64, 0.04, 5),
+                        deviation: Some(0.03),
+                    })
+                    .to_vec(),
+                layers: blocks(6).iter().enumerate().map(layer).collect(),
+            }),
+            picture: Some(Clouds {
+                labels: (0..N).map(|image| image % CLASSES.len()).collect(),
+                tsne: cloud(model, 91),
+                perplexity: 30.0,
+                divergence: 0.9,
+                pca: cloud(model, 93),
+                explained: [0.31, 0.14],
+            }),
+        }
+    };
+    let map = |[first, second]: [ModelName; 2]| {
+        let names = || blocks(6).into_iter().chain(["features".into()]).collect::<Vec<String>>();
+        let value = |cell: usize| {
+            let apart = (cell / 8).abs_diff(cell % 8) as f64;
+            Some(if first == second { 1.0 - 0.1 * apart } else { 0.7 - 0.08 * apart })
+        };
+        let alone = first == second;
+        CkaMap {
+            models: [first, second],
+            n: N,
+            rows: names(),
+            columns: names(),
+            values: (0..64).map(value).collect(),
+            features: match alone {
+                true => Measured::undefined("it is the same model"),
+                false => estimate(0.7, 0.04, N).into(),
+            },
+            null: (!alone).then_some(CkaNull { mean: 0.0, largest: 0.03, p_value: 0.002, orders: 499 }),
+            adjusted_p: (!alone).then_some(0.002),
+        }
+    };
+    let score = |apart: f64| PairedScore {
+        difference: estimate(0.05 * apart, 0.02, N),
+        only_first: 30 + (20.0 * apart) as usize,
+        only_second: 30,
+        adjusted_p: 0.0008,
+    };
+    let itself = models.iter().map(|&model| [model; 2]);
+    FeaturesFindings {
+        roles: Some(ImageRoles {
+            training: part("train", 500),
+            validation: part("val", 125),
+            test: part("test", N),
+            how: "the training split is learned from, and the split val chooses the penalty".into(),
+        }),
+        not_learned: None,
+        classes: CLASSES.map(str::to_owned).to_vec(),
+        models: each(models, of_model),
+        cka: itself.chain(pairs(models)).map(map).collect(),
+        pairs: (pairs(models).into_iter())
+            .map(|models| {
+                let apart = (place(models[1]) - place(models[0])) as f64;
+                FeaturePair { models, neighbours: score(apart), probe: score(apart) }
+            })
+            .collect(),
     }
 }
 
@@ -640,6 +768,51 @@ fn heads(_: ModelName) -> HeadFindings {
     }
 }
 
+/// Every head carries something; of shape four heads, of texture three and so on are above an unrelated scene. The class token takes
+/// over in the fourth layer.
+fn patching(_: ModelName) -> Vec<FactorPatching> {
+    const PAIRS: usize = 128;
+    let carried = |share: f64, above: bool| Carried {
+        share: estimate(share, 0.02, PAIRS).into(),
+        unrelated: Measured::Known(if above { share - 0.09 } else { share - 0.01 }),
+        over_unrelated: match above {
+            true => paired(0.09, 0.02, 0.0004),
+            false => paired(0.01, 0.02, 0.31),
+        },
+    };
+    let of_factor = |(place, factor): (usize, SceneFactor)| {
+        let head = |index: usize| {
+            let above = index % 6 == place && index / 6 < 4 - place.min(3);
+            let share = if above { 0.12 + 0.02 * uniform(51, index) } else { 0.04 * uniform(52, index) };
+            PatchedHead { layer: index / HEADS, head: index % HEADS, carried: carried(share, above) }
+        };
+        let layer = |index: usize| {
+            let (layer, tokens) = (index / 3, PatchedTokens::ALL[index % 3]);
+            let taken_over = (layer as f64 / 5.0).powi(2);
+            let share = match tokens {
+                PatchedTokens::Prefix => taken_over,
+                PatchedTokens::Object => 0.8 * (1.0 - taken_over),
+                PatchedTokens::Background => 0.1 * (1.0 - taken_over),
+            };
+            PatchedLayer { layer, tokens, carried: carried(share, share > 0.3) }
+        };
+        FactorPatching {
+            factor,
+            change: estimate(4.0 - 0.7 * place as f64, 0.3, PAIRS),
+            other_answer: share(80 - 15 * place, PAIRS),
+            heads: (0..LAYERS * HEADS).map(head).collect(),
+            layers: (0..3 * LAYERS).map(layer).collect(),
+            selected: Some(SelectedCarrier {
+                layer: 2,
+                head: place % HEADS,
+                chosen_on: 64,
+                carried: carried(0.13, place < 3),
+            }),
+        }
+    };
+    SceneFactor::ALL.into_iter().enumerate().map(of_factor).collect()
+}
+
 fn together() -> Together {
     let removed: Vec<usize> = (0..=12).map(|point| 2 * point).collect();
     let accuracy = |power: f64| {
@@ -663,21 +836,24 @@ fn together() -> Together {
         layer: index / 3,
         branch: Branch::ALL[index % 3],
         mean: estimate(0.1 + 0.3 * uniform(45, index), 0.03, 500),
+        zero: estimate(0.2 + 0.5 * uniform(45, index), 0.03, 500),
         accuracy_drop: estimate(0.05 * uniform(46, index), 0.02, 500),
         adjusted_p: 0.0004,
     };
     Together {
         n: 500,
         chosen_on: 500,
-        curve: PruningCurve {
+        curve: Some(PruningCurve {
             most_first: accuracy(4.0),
             least_first: accuracy(0.3),
+            gradient_first: accuracy(2.5),
             random: random.collect(),
             random_orders: 5,
             most_against_random: Some(paired(-0.2, 0.02, 0.0001)),
             least_against_random: Some(paired(0.15, 0.02, 0.0001)),
+            gradient_against_random: Some(paired(-0.12, 0.02, 0.0001)),
             removed,
-        },
+        }),
         pairs: (0..4).map(pair).collect(),
         branches: (0..3 * LAYERS).map(branch).collect(),
     }

@@ -296,7 +296,9 @@ fn missing_studies_leave_no_section_but_a_line() {
         assert!(!page.contains(&format!("id=\"{id}\"")), "{id}");
     }
     assert!(page.contains("No study has finished yet."));
-    assert!(page.contains("Not part of this report: “What each head is worth”, because it has not run."));
+    assert!(
+        page.contains("Not part of this report: “What heads and layers are worth”, because it has not run.")
+    );
     assert!(!page.contains("findings/heads.json"));
     let page = html(&investigation(), &stand_in);
     assert!(page.contains("Not part of this report: “From seed to seed”, because every model is there once"));
@@ -312,7 +314,7 @@ fn limitations_follow_from_what_was_done() {
     assert!(!trained.contains("were loaded") && loaded.contains("vit_micro and resnet_micro were loaded"));
     assert!(!trained.contains("differ in size") && loaded.contains("differ in size"));
     assert!(!trained.contains("were left out") && loaded.contains("30\u{a0}images could not be used"));
-    assert!(trained.contains("head ablation 1,000"), "studies on fewer images are named");
+    assert!(trained.contains("ablation 1,000"), "studies on fewer images are named");
     assert!(!trained.contains("no object masks") && loaded.contains("no object masks"));
 }
 

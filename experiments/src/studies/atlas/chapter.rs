@@ -1,8 +1,8 @@
 //! All heads in one picture, and the criteria behind their labels.
 
-use archaeo_analysis::attention::Measure;
+use archaeo_analysis::attention::{HeadLabel, Measure};
 use archaeo_report::document::{
-    Block, Column, Figure, Panel, Picture, PictureGrid, PictureRow, Section, Table, Text,
+    Block, Column, Figure, Kind, Panel, Picture, PictureGrid, PictureRow, Section, Table, Text,
 };
 use archaeo_report::numbers::counted;
 
@@ -48,33 +48,57 @@ fn side_by_side(findings: &ByModel<AtlasFindings>, names: &Names) -> Table {
     }
 }
 
+/// Colours of roles in the order of [`HeadLabel::ALL`]: the muted scheme of Paul Tol, which colour-blind readers can tell apart.
+const COLORS: [[u8; 3]; HeadLabel::ALL.len()] = [
+    [0x99, 0x99, 0x33],
+    [0xcc, 0x66, 0x77],
+    [0x33, 0x22, 0x88],
+    [0x11, 0x77, 0x33],
+    [0x88, 0xcc, 0xee],
+    [0xdd, 0xcc, 0x77],
+    [0xaa, 0x44, 0x99],
+    [0x44, 0xaa, 0x99],
+    [0x88, 0x22, 0x55],
+    [0xbb, 0xbb, 0xbb],
+];
+
+fn color(label: HeadLabel) -> [u8; 3] {
+    let place = HeadLabel::ALL.iter().position(|known| *known == label);
+    COLORS[place.expect("the list holds every label")]
+}
+
 fn of_model(found: &AtlasFindings) -> Vec<Block> {
+    let picture = |of: &HeadRole| {
+        let role = of.label.describe();
+        let place = format!("Layer {}, head {}", of.layer, of.head);
+        Picture::new(&of.picture, format!("{place}: {role}"))
+            .labelled(format!("{}.{} {role}", of.layer, of.head))
+            .framed(color(of.label))
+    };
     let rows = found.heads.chunk_by(|a, b| a.layer == b.layer).map(|heads| PictureRow {
-        name: format!(
-            "{}: {}",
-            heads[0].layer,
-            heads.iter().map(|of| of.label.describe()).collect::<Vec<_>>().join(", ")
-        ),
-        pictures: heads
-            .iter()
-            .map(|of| {
-                let alt = format!("Layer {}, head {}: {}", of.layer, of.head, of.label.describe());
-                Picture::new(&of.picture, alt)
-            })
-            .collect(),
+        name: heads[0].layer.to_string(),
+        pictures: heads.iter().map(picture).collect(),
     });
     let most = found.heads.iter().map(|of| of.head).max().unwrap_or(0);
     let maps = PictureGrid {
         columns: Some(("Layer".into(), (1..=most).map(|head| format!("Head {head}")).collect())),
         rows: rows.collect(),
         legend: Some(heat_legend("Mean weight on a patch")),
+        kinds: kinds(found),
+    };
+    let windows = match found.windows {
+        true => {
+            " Attention stays within windows here: distance, offsets and entropy are measured against what a window allows."
+        }
+        false => "",
     };
     vec![
         Block::Figure(Figure {
             title: "Every head and what it does.".into(),
             caption: format!(
-                "Mean over {} of what each head sends to the tokens that are read, each map on its own scale; next to the \
-                 layer, the labels of its heads from the left. A label needs its condition to hold in both halves of the images.",
+                "Mean over {} of what each head sends to the tokens that are read, each map on its own scale. Below each map are its layer \
+                 and head and its role, which also colours the line: the first in the order of the legend whose condition holds in both \
+                 halves of the images.{windows}",
                 counted(found.n, "image")
             )
             .into(),
@@ -83,6 +107,16 @@ fn of_model(found: &AtlasFindings) -> Vec<Block> {
         }),
         Block::Folded { title: "All criteria in numbers".into(), table: table(found) },
     ]
+}
+
+/// The roles that heads have, in the order in which they are tried.
+fn kinds(found: &AtlasFindings) -> Vec<Kind> {
+    let kind = |label: HeadLabel| {
+        let heads = found.heads.iter().filter(|of| of.label == label).count();
+        let name = format!("{} ({heads}): weights {}", label.describe(), label.meaning());
+        (heads > 0).then(|| Kind { name, color: color(label) })
+    };
+    HeadLabel::ALL.into_iter().filter_map(kind).collect()
 }
 
 fn table(found: &AtlasFindings) -> Table {

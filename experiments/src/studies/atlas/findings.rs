@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct AtlasFindings {
     /// Images of both halves together.
     pub n: usize,
+    /// Whether a token attends only to those of its window.
+    pub windows: bool,
     /// Every head, from the input.
     pub heads: Vec<HeadRole>,
     /// How many have a role.

@@ -56,6 +56,7 @@ impl Study for AtlasStudy {
     const ID: &'static str = "atlas";
     const TITLE: &'static str = "What each head does";
     const QUESTION: &'static str = "what each attention head does";
+    const SCHEMA: u32 = 2;
     type Options = AtlasOptions;
     type Record = AtlasRecord;
     type Findings = ByModel<AtlasFindings>;
@@ -92,7 +93,7 @@ impl Study for AtlasStudy {
             let mut records: Vec<AtlasRecord> =
                 batch.labels().into_iter().map(|class| AtlasRecord { class, layers: Vec::new() }).collect();
             for (layer, of_layer) in maps.layers.iter().enumerate() {
-                let grid = of_layer.site.grid;
+                let (grid, windows) = (of_layer.site.grid, of_layer.site.window.is_some());
                 let contents: Vec<PatchContent> = seen
                     .iter()
                     .map(|(planes, mask)| PatchContent::of(planes, size, mask.as_deref(), grid))
@@ -100,7 +101,7 @@ impl Study for AtlasStudy {
                 let heads = heads_on_images(maps, layer, &contents, (scene.seed, &ids));
                 for (image, heads) in heads.into_iter().enumerate() {
                     let read = (0..heads.len()).map(|head| maps.readout_map(layer, image, head).values);
-                    records[image].layers.push(LayerRecord { grid, read: read.collect(), heads });
+                    records[image].layers.push(LayerRecord { grid, windows, read: read.collect(), heads });
                 }
             }
             Ok(records)
@@ -114,22 +115,19 @@ impl Study for AtlasStudy {
         let mut models = Vec::with_capacity(recorded.len());
         for Recorded { unit, records } in recorded {
             let roles = roles(&records, scene.seed);
-            let seen = scene.images_for(scene.model(unit.model), &unit.images[..1])?;
             let mut heads = Vec::with_capacity(roles.heads.len());
             for (layer, head, label, halves) in roles.heads {
                 let file = format!("atlas-{}-layer-{:02}-head-{:02}", unit.model, layer + 1, head + 1);
-                let shown = scene.save_heatmap(&file, &seen[0], &mean_map(&records, layer, head))?;
+                let picture = scene.save_map(&file, &mean_map(&records, layer, head))?;
                 let [first, second] = halves;
-                heads.push(HeadRole {
-                    layer: layer + 1,
-                    head: head + 1,
-                    label,
-                    first,
-                    second,
-                    picture: shown.picture,
-                });
+                heads.push(HeadRole { layer: layer + 1, head: head + 1, label, first, second, picture });
             }
-            models.push((unit.model, AtlasFindings { n: records.len(), heads, roles: roles.confirmed }));
+            let windows =
+                records.first().is_some_and(|record| record.layers.iter().any(|layer| layer.windows));
+            models.push((
+                unit.model,
+                AtlasFindings { n: records.len(), windows, heads, roles: roles.confirmed },
+            ));
         }
         let p_values: Vec<f64> = models.iter().map(|(_, found)| found.roles.adjusted_p).collect();
         let adjusted = benjamini_hochberg(&p_values)?;
@@ -152,6 +150,7 @@ pub struct AtlasRecord {
 #[derive(Debug, Serialize, Deserialize)]
 struct LayerRecord {
     grid: [usize; 2],
+    windows: bool,
     heads: Vec<HeadOnImage>,
     /// Read-out map of each head.
     read: Vec<Vec<f32>>,
@@ -203,13 +202,14 @@ fn roles(records: &[AtlasRecord], seed: u64) -> Found {
 
 /// Mean over images of what a head sends to the tokens that are read.
 fn mean_map(records: &[AtlasRecord], layer: usize, head: usize) -> Heatmap {
-    let [height, width] = records[0].layers[layer].grid;
-    let mut mean = vec![0.0; height * width];
-    for record in records {
-        let read = &record.layers[layer].read[head];
-        mean.iter_mut().zip(read).for_each(|(sum, value)| *sum += value / records.len() as f32);
-    }
-    Heatmap::new(height, width, mean)
+    let maps: Vec<Heatmap> = records
+        .iter()
+        .map(|record| &record.layers[layer])
+        .map(|LayerRecord { grid: [height, width], read, .. }| {
+            Heatmap::new(*height, *width, read[head].clone())
+        })
+        .collect();
+    Heatmap::mean(&maps).expect("a head is labelled on images")
 }
 
 #[cfg(test)]

@@ -23,7 +23,10 @@ fn records() -> Vec<AtlasRecord> {
     };
     let record = |image: usize| {
         let (heads, read) = [head(0.9, image as f32), head(0.1, 1.0)].into_iter().unzip();
-        AtlasRecord { class: image % 2, layers: vec![LayerRecord { grid: [1, 2], heads, read }] }
+        AtlasRecord {
+            class: image % 2,
+            layers: vec![LayerRecord { grid: [1, 2], windows: false, heads, read }],
+        }
     };
     (0..8).map(record).collect()
 }
@@ -44,6 +47,7 @@ fn each_model_has_its_own_claim() {
     let mut found = investigation_of(&["vit", "swin"]);
     let atlas = |confirmed| AtlasFindings {
         n: 8,
+        windows: false,
         heads: Vec::new(),
         roles: Roles { confirmed, heads: 9, shuffled: 0.5, adjusted_p: 0.01 },
     };

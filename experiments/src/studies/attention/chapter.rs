@@ -103,6 +103,7 @@ fn head_maps(findings: &AttentionFindings, classes: &[String]) -> Block {
         columns: Some(("Layer".into(), (1..=heads).map(|head| format!("Head {head}")).collect())),
         rows: layers.iter().enumerate().map(row).collect(),
         legend: Some(heat_legend("Weight on a patch")),
+        kinds: Vec::new(),
     };
     Block::Figure(Figure {
         title: "Attention of every head for one image.".into(),
@@ -115,7 +116,7 @@ fn head_maps(findings: &AttentionFindings, classes: &[String]) -> Block {
         )
         .into(),
         panels: vec![
-            Panel::Pictures(PictureGrid { columns: None, rows: vec![alone], legend: None }),
+            Panel::Pictures(PictureGrid { columns: None, rows: vec![alone], legend: None, kinds: Vec::new() }),
             Panel::Pictures(maps),
         ],
         data: None,

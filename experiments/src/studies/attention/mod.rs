@@ -6,11 +6,9 @@ pub mod findings;
 mod method;
 mod table;
 
-use archaeo_analysis::Keys;
 use archaeo_analysis::attention::{
-    AttentionMaps, DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics,
+    DistanceConvention, HeadStatistics, LayerStatistics, ObservedAttention, ObservedLayer, observe,
 };
-use archaeo_analysis::attribution::{Attribution, Evidence, Rollout};
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, FEWEST_FOR_A_TREND, Measured, RankTrend, Resampling, StatisticsError, mean_t,
     rank_trend,
@@ -86,31 +84,26 @@ impl Study for AttentionStudy {
         let predicted = scene.predicted(scene.main_split, name)?;
         let answers = predicted.scores()?.predicted();
         Ok(Box::new(move |batch| {
-            let ids = batch.ids();
-            let keys = Keys { seed: scene.seed, images: &ids };
-            let evidence = Evidence::new(model, batch.images.clone(), keys);
-            let maps = evidence.attention()?;
-            let rollouts = match batch.places.iter().any(|&place| place < ROLLOUTS_SHOWN) {
-                true => Rollout::USUAL.explain(&evidence, &[])?,
-                false => Vec::new(),
-            };
-            let statistics = attention_statistics(maps, CONVENTION);
-            let record = |(i, layers): (usize, Vec<LayerStatistics>)| {
-                let (place, index, seen) = (batch.places[i], batch.indices[i], &batch.samples[i].image);
+            let shown = batch.places.iter().any(|&place| place < ROLLOUTS_SHOWN);
+            let (seen, _) = observe(model, batch.images.clone(), CONVENTION, shown, None)?;
+            let rollouts = if shown { seen.rollout() } else { Vec::new() };
+            let record = |i: usize| {
+                let (place, index, image) = (batch.places[i], batch.indices[i], &batch.samples[i].image);
                 let answer = (answers[index], predicted.probabilities(index)[answers[index]]);
                 let rollout = (place < ROLLOUTS_SHOWN).then(|| -> Result<_, StudyError> {
                     let file = format!("attention-{name}-image-{:02}", place + 1);
-                    let heatmap = scene.save_heatmap(&format!("{file}-rollout"), seen, &rollouts[i])?;
+                    let heatmap = scene.save_heatmap(&format!("{file}-rollout"), image, &rollouts[i])?;
                     Ok(ExplainedImage {
-                        image: scene.save_image(&file, index, seen)?,
+                        image: scene.save_image(&file, index, image)?,
                         predictions: [(name, answer)].into(),
                         heatmaps: [(name, heatmap)].into(),
                     })
                 });
-                let first = (place == 0).then(|| FirstImage::of(scene, name, maps, i, index, seen));
+                let first = (place == 0).then(|| FirstImage::of(scene, name, &seen, i, index, image));
+                let layers = seen.statistics(i).into_iter().cloned().collect();
                 Ok(AttentionRecord { layers, rollout: rollout.transpose()?, first: first.transpose()? })
             };
-            statistics.into_iter().enumerate().map(record).collect()
+            (0..seen.images).map(record).collect()
         }))
     }
 
@@ -150,15 +143,15 @@ impl FirstImage {
     fn of(
         scene: &Scene,
         name: ModelName,
-        maps: &AttentionMaps,
+        seen: &ObservedAttention,
         place: usize,
         index: usize,
-        seen: &Image,
+        image: &Image,
     ) -> Result<Self, StudyError> {
         Ok(Self {
-            head_maps: head_maps(scene, name.as_str(), maps, place, index, seen)?,
-            read_out: maps.layers[0].site.read_out.describe().into(),
-            even_distances: maps.layers.iter().map(|layer| layer.even_distance(maps.image_size)).collect(),
+            head_maps: head_maps(scene, name.as_str(), &seen.layers, place, index, image)?,
+            read_out: seen.layers[0].site.read_out.describe().into(),
+            even_distances: seen.layers.iter().map(|layer| layer.even_distance(seen.image_size)).collect(),
         })
     }
 }
@@ -192,24 +185,24 @@ fn of_model(scene: &Scene, recorded: Recorded<AttentionRecord>) -> Result<Attent
 fn head_maps(
     scene: &Scene,
     model: &str,
-    maps: &AttentionMaps,
+    layers: &[ObservedLayer],
     place: usize,
     index: usize,
-    seen: &Image,
+    image: &Image,
 ) -> Result<HeadMaps, StudyError> {
     let head = |layer: usize, head: usize| {
         let name = format!("attention-{model}-layer-{:02}-head-{:02}", layer + 1, head + 1);
-        scene.save_heatmap(&name, seen, &maps.readout_map(layer, place, head))
+        scene.save_heatmap(&name, image, layers[layer].readout_map(place, head))
     };
-    let layers = maps.layers.iter().enumerate().map(|(layer, of_layer)| {
+    let drawn = layers.iter().enumerate().map(|(layer, of_layer)| {
         let heads: Vec<HeatmapShown> =
             (0..of_layer.heads).map(|index| head(layer, index)).collect::<Result<_, StudyError>>()?;
         let grid = heads.first().map_or([0, 0], |head| head.grid);
         Ok(LayerMaps { grid, heads: heads.into_iter().map(|head| head.picture).collect() })
     });
     Ok(HeadMaps {
-        image: scene.save_image(&format!("attention-{model}-image"), index, seen)?,
-        layers: layers.collect::<Result<_, StudyError>>()?,
+        image: scene.save_image(&format!("attention-{model}-image"), index, image)?,
+        layers: drawn.collect::<Result<_, StudyError>>()?,
     })
 }
 

@@ -6,7 +6,7 @@ use archaeo_report::Claim;
 use archaeo_report::document::{
     Block, Column, Figure, Panel, Picture, PictureGrid, PictureRow, Section, Table, Text,
 };
-use archaeo_report::numbers::{Unit, counted, p_value, percent};
+use archaeo_report::numbers::{Unit, counted, percent};
 
 use super::findings::{CausalFindings, CausalImage, CausalScore, ModelTruth};
 use super::{CausalStudy, verdict};
@@ -97,6 +97,7 @@ fn figure(shown: &CausalImage, the: &str) -> Block {
             columns: None,
             rows: vec![PictureRow { name: shown.image.identifier.clone(), pictures }],
             legend: None,
+            kinds: Vec::new(),
         })],
         data: Some(Table {
             caption: "Measured effect of each part.".into(),
@@ -152,18 +153,27 @@ fn changes(truth: &ModelTruth) -> Block {
     })
 }
 
-fn judged(test: Option<&SignFlipTest>) -> Text {
-    test.map_or_else(Text::new, |test| format!("{} {}", verdict(Some(test)), p_value(test.p_value)).into())
+/// Whether an explanation is better than random, and than the centre; nothing of baselines.
+fn judged(score: &CausalScore) -> Text {
+    let sign = |test: &Option<SignFlipTest>| match test.as_ref().map(|test| verdict(Some(test))) {
+        Some(Better::Yes) => "yes",
+        Some(Better::No) => "no",
+        Some(Better::CannotBeTold) => "?",
+        None => "–",
+    };
+    match score.baseline {
+        true => Text::new(),
+        false => format!("{} / {}", sign(&score.over_random), sign(&score.over_centre)).into(),
+    }
 }
 
 fn ranking(truth: &ModelTruth) -> Block {
     let rows = truth.methods.iter().map(|score| {
         let cell = |estimate: &Estimate| Unit::Coefficient.cell(estimate);
         vec![
-            Text::from(score.method.clone()),
+            Text::from(capitalised(&score.method)),
             cell(&score.single_deletion),
-            judged(score.over_random.as_ref()),
-            judged(score.over_centre.as_ref()),
+            judged(score),
             cell(&score.contrastivity),
             Unit::Percent.measured(&score.independence),
             Unit::Percent.cell(&score.preserved),
@@ -174,17 +184,16 @@ fn ranking(truth: &ModelTruth) -> Block {
     });
     Block::Table(Table {
         caption: format!(
-            "Explanations by their single deletion over {}, then heatmaps that know nothing of the model. Better than random and than \
-             the centre are of single deletion, image by image (sign-flip permutation, adjusted over all models, explanations and \
-             both). A smaller deletion is better.",
+            "Explanations by their single deletion over {}, then heatmaps that know nothing of the model. Better than random / than the \
+             centre: by single deletion, image by image; yes, no (worse), or ? where these images do not tell (sign-flip permutation, \
+             adjusted over all models, explanations and both). A smaller deletion is better.",
             counted(truth.n, "image")
         )
         .into(),
         columns: vec![
             Column::words("Heatmap"),
             Column::numbers("Single deletion"),
-            Column::words("Better than random"),
-            Column::words("Better than the centre"),
+            Column::words("Better than random / centre"),
             Column::numbers("Contrastivity"),
             Column::numbers("Background independence"),
             Column::numbers("Preserved"),
@@ -198,17 +207,20 @@ fn ranking(truth: &ModelTruth) -> Block {
 
 fn agreements(truth: &ModelTruth) -> [Text; 3] {
     let said = |names: &str, measured: &Measured| match measured {
-        Measured::Known(agreement) => format!(
-            "Mask and causal scores rank explanations alike: {}.",
-            Unit::Coefficient.sentence(agreement)
-        )
-        .replace("Mask and causal scores", names),
-        Measured::Undefined { undefined } => format!("{names} cannot be compared, because {undefined}."),
+        Measured::Known(agreement) => {
+            format!(
+                "Rank correlation over explanations of {names}: {}.",
+                Unit::Coefficient.sentence(agreement)
+            )
+        }
+        Measured::Undefined { undefined } => {
+            format!("Rankings by {names} cannot be compared, because {undefined}.")
+        }
     };
     let of = &truth.agreement;
     [
         said("AUROC of the mask and single deletion", &of.mask_and_causal).into(),
-        said("Deletion and single deletion", &of.deletion_and_causal).into(),
+        said("deletion and single deletion", &of.deletion_and_causal).into(),
         said("AUROC of the mask and deletion", &of.mask_and_deletion).into(),
     ]
 }

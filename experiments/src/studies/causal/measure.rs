@@ -290,20 +290,7 @@ impl Laboratory<'_> {
                 vec![Change::Texture(Texture::ALL[(place + 5) % Texture::ALL.len()])]
             }
             Question::OnlyUnlike => other.map(Change::OnlyUnlike).into_iter().collect(),
-            Question::Moved => {
-                let inwards = |sum: usize, side: usize| {
-                    let middle = sum as f64 / object.area().max(1) as f64 + 0.5;
-                    let step = side as f32 / 16.0;
-                    if middle < side as f64 / 2.0 { step } else { -step }
-                };
-                let sum = |of: &dyn Fn(usize) -> usize| {
-                    (0..object.inside.len()).filter(|&at| object.inside[at]).map(of).sum()
-                };
-                vec![Change::Moved {
-                    right: inwards(sum(&|at| at % object.width), object.width),
-                    down: inwards(sum(&|at| at / object.width), object.height),
-                }]
-            }
+            Question::Moved => vec![inwards(object, 1.0 / 16.0)],
             Question::Rotated => vec![Change::Rotated(20.0)],
             Question::Occluders | Question::Clutter => {
                 let kind =
@@ -394,6 +381,21 @@ impl Laboratory<'_> {
             };
             case.truth.methods = found.map(|found| found.into_iter().map(scored).collect());
         }
+    }
+}
+
+/// The object of this mask moved towards the middle, both ways, by a share of the image's side.
+pub(crate) fn inwards(object: &Mask, share: f32) -> Change {
+    let step = |sum: usize, side: usize| {
+        let middle = sum as f64 / object.area().max(1) as f64 + 0.5;
+        let step = side as f32 * share;
+        if middle < side as f64 / 2.0 { step } else { -step }
+    };
+    let sum =
+        |of: &dyn Fn(usize) -> usize| (0..object.inside.len()).filter(|&at| object.inside[at]).map(of).sum();
+    Change::Moved {
+        right: step(sum(&|at| at % object.width), object.width),
+        down: step(sum(&|at| at / object.width), object.height),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use archaeo_analysis::attribution::{Attribution, Kind};
 use archaeo_analysis::statistics::{
-    Better, DEFAULT_LEVEL, Measured, Resampling, SignFlipTest, benjamini_hochberg, mean_t, rank_coefficient,
-    sign_flip_test, wilson,
+    Better, CORRELATION, DEFAULT_LEVEL, Measured, Resampling, SHARE, SignFlipTest, benjamini_hochberg,
+    mean_t, mean_within, rank_coefficient, sign_flip_test, wilson,
 };
 use archaeo_data::sherds::FactorKind;
 
@@ -107,7 +107,8 @@ impl Asked<'_> {
         let values = |read: fn(&MethodScores) -> f64| -> Vec<f64> {
             scored.iter().map(|of| read(&of[place])).collect()
         };
-        let mean_of = |read: fn(&MethodScores) -> f64| mean_t(&values(read), DEFAULT_LEVEL);
+        let mean_of =
+            |read: fn(&MethodScores) -> f64, range| mean_within(&values(read), range, DEFAULT_LEVEL);
         let share = |read: fn(&MethodScores) -> bool| {
             wilson(scored.iter().filter(|of| read(&of[place])).count(), scored.len(), DEFAULT_LEVEL)
         };
@@ -125,14 +126,14 @@ impl Asked<'_> {
             id: info.id.into(),
             method: info.title.into(),
             baseline: info.kind == Kind::Baseline,
-            single_deletion: mean_of(|scores| scores.single_deletion)?,
-            contrastivity: mean_of(|scores| scores.contrastivity)?,
-            independence: Measured::of(mean_t(&known, DEFAULT_LEVEL))?,
+            single_deletion: mean_of(|scores| scores.single_deletion, CORRELATION)?,
+            contrastivity: mean_of(|scores| scores.contrastivity, CORRELATION)?,
+            independence: Measured::of(mean_within(&known, SHARE, DEFAULT_LEVEL))?,
             preserved: share(|scores| scores.preserved)?,
             lost: share(|scores| scores.lost)?,
-            auroc: mean_of(|scores| scores.auroc)?,
-            mass: mean_of(|scores| scores.mass)?,
-            deletion: mean_of(|scores| scores.deletion)?,
+            auroc: mean_of(|scores| scores.auroc, SHARE)?,
+            mass: mean_of(|scores| scores.mass, SHARE)?,
+            deletion: mean_of(|scores| scores.deletion, SHARE)?,
             over_random: over("random")?,
             over_centre: over("centre")?,
         })

@@ -32,14 +32,20 @@ pub(super) fn chapter(
     Chapter {
         definitions: definitions(names),
         limitations: limitations(findings, investigation, names),
-        frontispiece: frontispiece(findings, &investigation.data.classes, names),
+        frontispiece: frontispiece(findings, investigation, title, names),
         ..Chapter::new(section, claims(findings, names))
     }
 }
 
 /// One image through every layer of every model.
-fn frontispiece(findings: &ComparisonFindings, classes: &[String], names: &Names) -> Option<Block> {
+fn frontispiece(
+    findings: &ComparisonFindings,
+    investigation: &Investigation,
+    chapter: &str,
+    names: &Names,
+) -> Option<Block> {
     let item = findings.items.first()?;
+    let classes = &investigation.data.classes;
     if findings.depth.values().all(Vec::is_empty) {
         return None;
     }
@@ -71,14 +77,20 @@ fn frontispiece(findings: &ComparisonFindings, classes: &[String], names: &Names
         columns: None,
         rows: std::iter::once(image).chain(findings.depth.iter().map(row)).collect(),
         legend: Some(heat_legend("Maps")),
+        kinds: Vec::new(),
+    };
+    let any = |attends: bool, said: &'static str| {
+        let models = &investigation.models;
+        let some = models.iter().any(|model| (model.card.network.attention_layers() > 0) == attends);
+        if some { said } else { "" }
     };
     Some(Block::Figure(Figure {
         title: "One image through every layer.".into(),
         caption: format!(
-            "The first image of “{}”, whatever the models make of it. Transformers: the attention that what is read pays to the patches, mean \
-             over heads. Convolutional networks: the mean size of the features after each stage. Last, the model's explanation, which is \
-             compared and tested below; a layer's map shows what is there, not what decides. Each map has its own scale.",
-            ComparisonsStudy::TITLE
+            "The first image of “{chapter}”, whatever is answered to it.{}{} Last comes the explanation that is tested below; a layer's map \
+             shows what is there, not what decides. Each map has its own scale.",
+            any(true, " Transformers: the attention that what is read pays to the patches, mean over heads."),
+            any(false, " Convolutional networks: the mean size of the features after each stage.")
         )
         .into(),
         panels: vec![Panel::Pictures(grid)],

@@ -10,7 +10,9 @@ mod tests;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{Evidence, Heatmap, rank_correlation};
-use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, Resampling, mean_t, pairing_test};
+use archaeo_analysis::statistics::{
+    CORRELATION, DEFAULT_LEVEL, Measured, Resampling, mean_within, pairing_test,
+};
 use archaeo_data::Image;
 use archaeo_training::evaluate::Evaluation;
 use serde::{Deserialize, Serialize};
@@ -266,12 +268,14 @@ fn agreement(pairs: &[Pair], resampling: &Resampling) -> Result<Measured<Agreeme
         let chosen: Vec<usize> = (0..n).filter(|&i| pairs[i].same_answer == same_answer).collect();
         let together: Vec<f64> = chosen.iter().map(|&i| table[i * n + i]).collect();
         let differences: Vec<f64> = chosen.iter().map(|&i| pairing.excess[i]).collect();
-        let estimate =
-            |values: &[f64]| (!values.is_empty()).then(|| mean_t(values, DEFAULT_LEVEL)).transpose();
+        // A difference of two coefficients of correlation goes twice as far.
+        let estimate = |values: &[f64], range: [f64; 2]| {
+            (!values.is_empty()).then(|| mean_within(values, range, DEFAULT_LEVEL)).transpose()
+        };
         Ok(AgreementGroup {
             n: chosen.len(),
-            together: estimate(&together)?,
-            difference: estimate(&differences)?,
+            together: estimate(&together, CORRELATION)?,
+            difference: estimate(&differences, CORRELATION.map(|end| 2.0 * end))?,
         })
     };
     let (same_answer, other_answer) = (group(true)?, group(false)?);

@@ -35,11 +35,12 @@ pub(super) fn gallery(findings: &ComparisonFindings, classes: &[String], names: 
             " Agreement is the rank correlation of {which} over the patches: 1 the same order, 0 no relation, −1 the reverse."
         )
     });
-    let shown = if which.is_some() { "comparison" } else { "image" };
+    // What is selected are images, so that their number need not be said twice.
+    let comparisons =
+        which.map_or_else(String::new, |_| format!("{}: ", counted(findings.items.len(), "comparison")));
     Block::Gallery(Gallery {
         caption: format!(
-            "{}: {}. Each shows {shows}.{}{agreement}",
-            counted(findings.items.len(), shown),
+            "{comparisons}{}. Each shows {shows}.{}{agreement}",
             findings.selection.trim_end_matches('.'),
             cells(findings.items.iter().map(|item| &item.heatmaps), names)
         )

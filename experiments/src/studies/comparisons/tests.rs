@@ -184,8 +184,10 @@ fn one_model_is_explained_and_compared_with_none() {
     assert_eq!(terms, ["Rollout"]);
     let text = everything(chapter);
     assert!(
-        text.contains("20\u{a0}images: 20 images of the test split, drawn at random. Each shows the image and the rollout of the \
-                       ViT, which belongs to no class. Heatmaps"),
+        text.contains(
+            "20 images of the test split, drawn at random. Each shows the image and the rollout of the \
+                       ViT, which belongs to no class. Heatmaps"
+        ),
         "{text}"
     );
     assert!(text.contains("The 20\u{a0}images explained are a selection"));

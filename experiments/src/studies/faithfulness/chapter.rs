@@ -181,7 +181,7 @@ fn curves(
         .collect();
     (!panels.is_empty()).then(|| {
         Block::Figure(Figure {
-            title: format!("What {} answers while pixels go", names.the(name)),
+            title: format!("What {} answers while pixels go.", names.the(name)),
             caption: format!(
                 "Mean curves over {} for the explanations of the best mean rank, with random and centre. Where the most relevant go first, a \
                  good curve falls early; where they come in, or the least relevant go first, it stays high.",

@@ -74,7 +74,7 @@ pub(super) fn conclude(
             for (i, series) in all.iter().enumerate() {
                 if series.model == name && series.method == place {
                     let score = MetricScore {
-                        mean: mean_score(&series.values)?,
+                        mean: mean_score(series.metric, &series.values)?,
                         curve: mean_curve(&series.scores),
                         over_random: over_random[i].clone(),
                         over_centre: over_centre[i].clone(),

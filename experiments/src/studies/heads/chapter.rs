@@ -1,4 +1,4 @@
-//! What each attention head is worth, measured by taking it away.
+//! What heads and layers are worth, measured by taking them away.
 
 use archaeo_analysis::ablation::Branch;
 use archaeo_analysis::statistics::Estimate;
@@ -10,8 +10,8 @@ use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Tex
 use archaeo_report::numbers::{Unit, counted, p_value};
 
 use super::HeadsStudy;
-use super::claims::{Verdict, claims, head_name, verdict, with};
-use super::findings::{HeadAblation, HeadFindings, HeadPlace, Reference, Together};
+use super::claims::{Verdict, branches_of, claims, costly_layers, head_name, verdict, with};
+use super::findings::{BranchAblation, HeadAblation, HeadFindings, PruningCurve, Reference, Together};
 use crate::report::Names;
 use crate::report::charts::{NEUTRAL_SERIES, measure, point};
 use crate::report::method::definition;
@@ -29,11 +29,14 @@ pub(super) fn chapter(findings: &ByModel<HeadFindings>, names: &Names) -> Chapte
     let section = Section { id: HeadsStudy::ID, title: HeadsStudy::TITLE, blocks };
     let mut chapter = Chapter::new(section, claims(findings, names));
     chapter.definitions = definitions();
-    chapter.limitations = vec![
-        "Heads were taken away one at a time: heads that stand in for each other look unimportant.".into(),
-    ];
+    if findings.values().any(|found| !found.ranking.is_empty()) {
+        chapter.limitations = vec![
+            "Heads were taken away one at a time: heads that stand in for each other look unimportant."
+                .into(),
+        ];
+    }
     if let Some(found) = findings.values().next() {
-        chapter.sample = Some(("head ablation", found.n));
+        chapter.sample = Some(("ablation", found.n));
         let head = found.ranking.first().map(|head| ("Head ablation", head.mean.clone()));
         let agreement = found.gradient_agreement.clone().map(|found| ("Gradient against ablation", found));
         chapter.intervals = head.into_iter().chain(agreement).collect();
@@ -53,6 +56,11 @@ fn definitions() -> Vec<(String, Text)> {
             &[],
         ),
         definition(
+            "Ablation of layers",
+            "Change in loss when what the attention, the MLP or both add to the residual stream of a transformer, or the branch of a              residual block, is replaced by its mean over reference images, for each position, or by nothing, so that the block is              skipped. Tested as heads are, with p-values adjusted over all branches of a model.",
+            &[("Veit et al., 2016", "https://arxiv.org/abs/1605.06431")],
+        ),
+        definition(
             "Head importance by gradient",
             "Mean over images of |∂loss/∂gate| for a gate on the head's output.",
             &[("Michel et al., 2019", "https://arxiv.org/abs/1905.10650")],
@@ -63,18 +71,24 @@ fn definitions() -> Vec<(String, Text)> {
 /// What the claims rest on, model by model.
 fn side_by_side(findings: &ByModel<HeadFindings>, names: &Names) -> Table {
     let row = |(model, found): (ModelName, &HeadFindings)| {
+        let of_heads = |number: usize| match found.ranking.is_empty() {
+            true => Text::from("–"),
+            false => number.to_string().into(),
+        };
+        let layers = costly_layers(found);
         vec![
             Text::from(names.bare(model)),
             Unit::Percent.cell(&found.baseline),
-            found.ranking.len().to_string().into(),
-            with(found, Verdict::Needed).to_string().into(),
-            with(found, Verdict::BetterWithout).to_string().into(),
+            of_heads(found.ranking.len()),
+            of_heads(with(found, Verdict::Needed)),
+            of_heads(with(found, Verdict::BetterWithout)),
             found.gradient_agreement.as_ref().map_or("–".into(), |found| Unit::Coefficient.cell(found)),
+            layers.map_or("–".into(), |(costly, layers)| format!("{costly} of {layers}").into()),
         ]
     };
     Table {
-        caption: "Each model with attention: accuracy with all heads, how many of them it measurably needs, how many it would do \
-                  better without, and Spearman's ρ of their ranking by gradient with that by ablation."
+        caption: "Each model: accuracy with everything in place, how many heads it measurably needs, how many it would do better without, \
+                  Spearman's ρ of their ranking by gradient with that by ablation, and how many layers or blocks it measurably needs."
             .into(),
         columns: vec![
             Column::words("Model"),
@@ -83,6 +97,7 @@ fn side_by_side(findings: &ByModel<HeadFindings>, names: &Names) -> Table {
             Column::numbers("Needed"),
             Column::numbers("Better without"),
             Column::numbers("ρ of the gradient"),
+            Column::numbers("Layers needed"),
         ],
         rows: findings.iter().map(row).collect(),
     }
@@ -91,26 +106,31 @@ fn side_by_side(findings: &ByModel<HeadFindings>, names: &Names) -> Table {
 fn of_model(findings: &HeadFindings, model: ModelName, names: &Names) -> Vec<Block> {
     let images = counted(findings.n, "image");
     let Reference { split, images: means } = &findings.reference;
-    let mut blocks = vec![
-        Block::Paragraph(
-            format!(
-                "Each of {} is taken away in turn and the loss measured again on the same {images}. With all heads \
-                 {} classifies {} of them correctly. Means are taken from {} of the split “{split}”, none of which is among \
-                 those evaluated.",
-                counted(findings.ranking.len(), "head"),
-                names.the(model),
-                Unit::Percent.sentence(&findings.baseline),
-                counted(*means, "other image")
-            )
-            .into(),
-        ),
-        ranking(findings, names.series(model), &images),
-        three_ways(findings),
-    ];
+    let (parts, whole) = match findings.ranking.len() {
+        0 => (counted(branches_of(findings).count(), "block"), "everything in place"),
+        heads => (counted(heads, "head"), "all heads"),
+    };
+    let mut blocks = vec![Block::Paragraph(
+        format!(
+            "Each of {parts} is taken away in turn and the loss measured again on the same {images}. With {whole} \
+             {} classifies {} of them correctly. Means are taken from {} of the split “{split}”, none of which is among \
+             those evaluated.",
+            names.the(model),
+            Unit::Percent.sentence(&findings.baseline),
+            counted(*means, "other image")
+        )
+        .into(),
+    )];
+    if !findings.ranking.is_empty() {
+        blocks.push(ranking(findings, names.series(model), &images));
+        blocks.push(three_ways(findings));
+    }
     if let Some(found) = &findings.together {
         blocks.extend(together(found));
     }
-    blocks.push(Block::Folded { title: "All heads in numbers".into(), table: table(findings) });
+    if !findings.ranking.is_empty() {
+        blocks.push(Block::Folded { title: "All heads in numbers".into(), table: table(findings) });
+    }
     blocks
 }
 
@@ -209,74 +229,134 @@ fn three_ways(findings: &HeadFindings) -> Block {
 
 /// Heads taken away one after another, whole branches, and pairs.
 fn together(found: &Together) -> Vec<Block> {
-    let removed: Vec<f64> = found.curve.removed.iter().map(|&count| count as f64).collect();
-    let curve = |estimates: &[Estimate]| {
-        removed.iter().zip(estimates).filter_map(|(&x, estimate)| point(x, estimate)).collect::<Vec<_>>()
-    };
-    let random = removed.iter().zip(&found.curve.random).map(|(&x, of)| Point {
-        x,
-        y: of.mean,
-        interval: Some((of.lowest, of.highest)),
-    });
-    let mut series = vec![
-        LineSeries { name: "most important first".into(), points: curve(&found.curve.most_first) },
-        LineSeries { name: "least important first".into(), points: curve(&found.curve.least_first) },
-    ];
-    if !found.curve.random.is_empty() {
-        series.push(LineSeries { name: "random order".into(), points: random.collect() });
-    }
-    let chart = LineChart {
-        title: "Accuracy without heads".into(),
-        description: "Accuracy against the number of heads that are replaced by their means, in three orders"
-            .into(),
-        x: Axis::new("heads taken away", Scale::Count),
-        y: Axis::new("accuracy", Scale::Percent),
-        series,
-        uncertainty: Uncertainty::Band,
-    };
-    let layers = found.branches.iter().map(|of| of.layer + 1).max().unwrap_or(0);
-    let worth = |layer: usize, branch: Branch| {
-        let of = found.branches.iter().find(|of| (of.layer, of.branch) == (layer, branch));
-        of.map(|of| of.mean.value).filter(|value| value.is_finite())
-    };
-    let branches = MatrixChart {
-        title: "Attention, MLP and whole layers".into(),
-        description: "Loss increase when what a branch of a layer adds is replaced by its mean".into(),
-        row_label: "layer".into(),
-        column_label: "replaced".into(),
-        value_label: "loss increase (nats)".into(),
-        rows: (1..=layers).map(|layer| layer.to_string()).collect(),
-        columns: ["attention", "MLP", "both"].map(str::to_owned).into(),
-        values: (0..layers).flat_map(|layer| Branch::ALL.map(|branch| worth(layer, branch))).collect(),
-        format: ValueFormat::Decimals(2),
-        range: None,
-    };
-    let figure = Figure {
-        title: "Several heads at once, and whole layers.".into(),
-        caption: format!(
-            "On {}: accuracy while heads are replaced by their means one after another, with its interval. Importance is \
-             measured on {} others. The band of random order spans {}. On the right, what the attention, the MLP or both \
-             add to the residual stream is replaced by its mean.",
-            counted(found.n, "image"),
+    let mut panels: Vec<Panel> = Vec::new();
+    let mut caption = format!("On {}.", counted(found.n, "image"));
+    if let Some(curve) = &found.curve {
+        panels.push(Panel::chart(&pruning(curve)));
+        caption += &format!(
+            " Accuracy while heads are replaced by their means one after another, with its interval. Importance is measured on {} \
+             others. The band of random order spans {}.",
             found.chosen_on,
-            counted(found.curve.random_orders, "order")
-        )
-        .into(),
-        panels: vec![Panel::chart(&chart), Panel::chart(&branches)],
-        data: None,
-    };
-    let mut blocks = vec![Block::Figure(figure)];
+            counted(curve.random_orders, "order")
+        );
+    }
+    if !found.branches.is_empty() {
+        panels.push(Panel::chart(&branches(&found.branches)));
+        caption += " What a branch of a layer adds is replaced by its mean: loss increase.";
+    }
+    let mut blocks = Vec::new();
+    if !panels.is_empty() {
+        blocks.push(Block::Figure(Figure {
+            title: match (&found.curve, found.branches.is_empty()) {
+                (Some(_), false) => "Several heads at once, and whole layers.".into(),
+                (Some(_), true) => "Several heads at once.".into(),
+                (None, _) => "Whole layers.".into(),
+            },
+            caption: caption.into(),
+            panels,
+            data: (!found.branches.is_empty()).then(|| branches_table(&found.branches)),
+        }));
+    }
     if !found.pairs.is_empty() {
         blocks.push(Block::Folded { title: "Pairs of heads".into(), table: pairs(found) });
     }
     blocks
 }
 
+fn pruning(curve: &PruningCurve) -> LineChart {
+    let removed: Vec<f64> = curve.removed.iter().map(|&count| count as f64).collect();
+    let points = |estimates: &[Estimate]| {
+        removed.iter().zip(estimates).filter_map(|(&x, estimate)| point(x, estimate)).collect::<Vec<_>>()
+    };
+    let random = removed.iter().zip(&curve.random).map(|(&x, of)| Point {
+        x,
+        y: of.mean,
+        interval: Some((of.lowest, of.highest)),
+    });
+    let mut series = vec![
+        LineSeries { name: "most important first".into(), points: points(&curve.most_first) },
+        LineSeries { name: "least important first".into(), points: points(&curve.least_first) },
+        LineSeries { name: "largest gradient first".into(), points: points(&curve.gradient_first) },
+    ];
+    if !curve.random.is_empty() {
+        series.push(LineSeries { name: "random order".into(), points: random.collect() });
+    }
+    LineChart {
+        title: "Accuracy without heads".into(),
+        description:
+            "Accuracy against the number of heads that are replaced by their means, in several orders".into(),
+        x: Axis::new("heads taken away", Scale::Count),
+        y: Axis::new("accuracy", Scale::Percent),
+        series,
+        uncertainty: Uncertainty::Band,
+    }
+}
+
+/// `attention`, `MLP`, `both`; the branch of a residual block is all of it.
+fn branch_name(branch: Branch, alone: bool) -> &'static str {
+    match branch {
+        Branch::Attention => "attention",
+        Branch::Mlp => "MLP",
+        Branch::Layer if alone => "branch",
+        Branch::Layer => "both",
+    }
+}
+
+fn branches(found: &[BranchAblation]) -> MatrixChart {
+    let layers = found.iter().map(|of| of.layer + 1).max().unwrap_or(0);
+    let kinds: Vec<Branch> =
+        Branch::ALL.into_iter().filter(|kind| found.iter().any(|of| of.branch == *kind)).collect();
+    let worth = |layer: usize, branch: Branch| {
+        let of = found.iter().find(|of| (of.layer, of.branch) == (layer, branch));
+        of.map(|of| of.mean.value).filter(|value| value.is_finite())
+    };
+    MatrixChart {
+        title: "What layers add".into(),
+        description: "Loss increase when what a branch of a layer adds is replaced by its mean".into(),
+        row_label: "layer".into(),
+        column_label: "replaced".into(),
+        value_label: "loss increase (nats)".into(),
+        rows: (1..=layers).map(|layer| layer.to_string()).collect(),
+        columns: kinds.iter().map(|kind| branch_name(*kind, kinds.len() == 1).to_owned()).collect(),
+        values: (0..layers).flat_map(|layer| kinds.iter().map(move |&kind| worth(layer, kind))).collect(),
+        format: ValueFormat::Decimals(2),
+        range: None,
+    }
+}
+
+fn branches_table(found: &[BranchAblation]) -> Table {
+    let alone = found.iter().all(|of| of.branch == Branch::Layer);
+    let rows = found.iter().map(|of| {
+        vec![
+            Text::from((of.layer + 1).to_string()),
+            branch_name(of.branch, alone).into(),
+            Unit::Nats.cell(&of.mean),
+            Unit::Nats.cell(&of.zero),
+            Unit::Points.cell(&of.accuracy_drop),
+            p_value(of.adjusted_p).into(),
+        ]
+    });
+    Table {
+        caption: "Branches of every layer: loss increase in nats when what a branch adds is replaced by its mean, and when it adds \
+                  nothing; accuracy lost by the mean in points; and the p-value of the sign-flip test of the mean, adjusted by \
+                  Benjamini-Hochberg over all branches."
+            .into(),
+        columns: vec![
+            Column::words("Layer"),
+            Column::words("Branch"),
+            Column::numbers("Mean"),
+            Column::numbers("Zero"),
+            Column::numbers("Accuracy lost"),
+            Column::numbers("Adjusted p"),
+        ],
+        rows: rows.collect(),
+    }
+}
+
 fn pairs(found: &Together) -> Table {
-    let place = |of: HeadPlace| format!("{}.{}", of.layer + 1, of.head + 1);
     let rows = found.pairs.iter().map(|pair| {
         vec![
-            Text::from(format!("{} and {}", place(pair.first), place(pair.second))),
+            Text::from(format!("{} and {}", pair.first, pair.second)),
             Unit::Nats.value(pair.both).into(),
             Unit::Nats.value(pair.apart).into(),
             Unit::Nats.cell(&pair.interaction),

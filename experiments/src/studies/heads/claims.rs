@@ -1,12 +1,13 @@
-//! Which heads matter, and whether the gradient would have told.
+//! Which heads and layers matter, and whether the gradient would have told.
 
+use archaeo_analysis::ablation::Branch;
 use archaeo_analysis::statistics::Estimate;
 use archaeo_report::Claim;
 use archaeo_report::evidence::{SIGNIFICANCE, Side, side, tested};
 use archaeo_report::numbers::{Unit, counted, p_value};
 
 use super::HeadsStudy;
-use super::findings::{HeadAblation, HeadFindings, SelectedHead};
+use super::findings::{BranchAblation, HeadAblation, HeadFindings, SelectedHead};
 use crate::report::Names;
 use crate::report::names::capitalised;
 use crate::study::Study;
@@ -23,18 +24,64 @@ type Found<'a> = (ModelName, &'a HeadFindings);
 
 pub(super) fn claims(findings: &ByModel<HeadFindings>, names: &Names) -> Vec<Claim> {
     let found: Vec<Found> = findings.iter().filter(|(_, found)| !found.ranking.is_empty()).collect();
-    if found.is_empty() {
-        return Vec::new();
+    let mut claims = Vec::new();
+    if !found.is_empty() {
+        claims.extend([importance(&found, names), gradient(&found, names)]);
+        claims.extend(order(&found, names));
     }
-    let mut claims = vec![importance(&found, names), gradient(&found, names)];
-    claims.extend(order(&found, names));
+    let all: Vec<Found> = findings.iter().collect();
+    claims.extend(layers(&all, names));
     claims
+}
+
+/// Whole layers of a model, or blocks of a residual network.
+pub(super) fn branches_of(findings: &HeadFindings) -> impl Iterator<Item = &BranchAblation> {
+    let all = findings.together.iter().flat_map(|together| &together.branches);
+    all.filter(|of| of.branch == Branch::Layer)
+}
+
+/// Of the whole layers of a model, how many it measurably needs, and how many there are; `None` where none were taken away.
+pub(super) fn costly_layers(findings: &HeadFindings) -> Option<(usize, usize)> {
+    let needed = branches_of(findings).filter(|of| tested(&of.mean, of.adjusted_p) == Side::Above).count();
+    let all = branches_of(findings).count();
+    (all > 0).then_some((needed, all))
+}
+
+/// Which models can do without any one of their layers.
+fn layers(found: &[Found], names: &Names) -> Option<Claim> {
+    let counted_layers = |(model, found): &Found| {
+        let (needed, all) = costly_layers(found)?;
+        let kind = if found.ranking.is_empty() { "block" } else { "layer" };
+        Some(format!("{} measurably needs {needed} of its {}", names.the(*model), counted(all, kind)))
+    };
+    let statements: Vec<String> = found.iter().filter_map(counted_layers).collect();
+    let largest = |(model, found): &Found| {
+        let of = branches_of(found).max_by(|a, b| a.mean.value.total_cmp(&b.mean.value))?;
+        Some(format!(
+            "{}: largest without number {}, {}",
+            names.bare(*model),
+            of.layer + 1,
+            Unit::Nats.sentence(&of.mean)
+        ))
+    };
+    let largest: Vec<String> = found.iter().filter_map(largest).collect();
+    (!statements.is_empty()).then(|| Claim {
+        section: HeadsStudy::ID,
+        topic: "Layers",
+        statement: capitalised(&statements.join("; ")) + ".",
+        evidence: format!(
+            "What a whole layer, or the branch of a residual block, adds is replaced by its mean; it counts when the sign-flip \
+             permutation test of the mean change in loss, adjusted over all branches of the model, has p\u{a0}<\u{a0}{SIGNIFICANCE}. \
+             Loss increase: {}; the largest is chosen on the same images and biased upward.",
+            largest.join("; ")
+        ),
+    })
 }
 
 /// Whether the order of importance says more than a random one of what heads are worth together.
 fn order(found: &[Found], names: &Names) -> Option<Claim> {
     let tested_models = found.iter().filter_map(|(model, found)| {
-        let curve = &found.together.as_ref()?.curve;
+        let curve = found.together.as_ref()?.curve.as_ref()?;
         let [most, least] = [curve.most_against_random.as_ref()?, curve.least_against_random.as_ref()?];
         Some((*model, most, least, found.together.as_ref()?.n))
     });

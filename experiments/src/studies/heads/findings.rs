@@ -1,4 +1,7 @@
-//! What each attention head is worth: what `findings/heads.json` holds of each model.
+//! What heads and layers are worth: what `findings/heads.json` holds of each model.
+
+use std::fmt;
+use std::str::FromStr;
 
 use archaeo_analysis::ablation::Branch;
 use archaeo_analysis::statistics::{Estimate, SignFlipTest};
@@ -6,14 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::findings::numbering;
 
-/// What each attention head of one model is worth.
+/// What the attention heads and the layers of one model are worth.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HeadFindings {
     /// Images used.
     pub n: usize,
-    /// Accuracy on them with all heads in place.
+    /// Accuracy on them with everything in place.
     pub baseline: Estimate,
-    /// Every head, the most important first (by loss increase under mean replacement).
+    /// Every head that was asked about, the most important first (by loss increase under mean replacement); none of a model without
+    /// attention.
     pub ranking: Vec<HeadAblation>,
     /// The most important head of one half of the images, measured on the other half; `None` with fewer than four images, and
     /// in older findings.
@@ -24,7 +28,7 @@ pub struct HeadFindings {
     pub gradient_agreement: Option<Estimate>,
     /// Where the means that replace heads are from.
     pub reference: Reference,
-    /// What heads are worth together, and other parts; `None` with fewer than four images, or where nothing of it was asked for.
+    /// What heads are worth together, and whole branches; `None` with fewer than four images, or where nothing of it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub together: Option<Together>,
 }
@@ -43,13 +47,13 @@ pub struct Reference {
 pub struct Together {
     /// Images evaluated: those that did not choose the order of the heads.
     pub n: usize,
-    /// Images that chose the order.
+    /// Images that chose the order; none where heads are not taken away in an order.
     pub chosen_on: usize,
-    /// Accuracy while heads are taken away one after another.
-    pub curve: PruningCurve,
+    /// Accuracy while heads are taken away one after another, where that was asked for.
+    pub curve: Option<PruningCurve>,
     /// Interactions of random pairs of heads.
     pub pairs: Vec<HeadPair>,
-    /// Every layer's attention, MLP and both.
+    /// Branches of every layer: attention, MLP and both, as far as they were asked for; of a residual network each block's.
     pub branches: Vec<BranchAblation>,
 }
 
@@ -62,6 +66,8 @@ pub struct PruningCurve {
     pub most_first: Vec<Estimate>,
     /// Accuracy when the least important goes first.
     pub least_first: Vec<Estimate>,
+    /// Accuracy when the most important by gradient goes first.
+    pub gradient_first: Vec<Estimate>,
     /// Accuracy over random orders; empty without any.
     pub random: Vec<RandomOrders>,
     /// Number of random orders.
@@ -70,6 +76,8 @@ pub struct PruningCurve {
     pub most_against_random: Option<SignFlipTest>,
     /// The same with the least important first.
     pub least_against_random: Option<SignFlipTest>,
+    /// The same with the most important by gradient first.
+    pub gradient_against_random: Option<SignFlipTest>,
 }
 
 /// Accuracy at one point over several random orders.
@@ -83,8 +91,8 @@ pub struct RandomOrders {
     pub highest: f64,
 }
 
-/// A layer and a head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A layer and a head. As text it is `3.1`: layer 3, head 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HeadPlace {
     /// Block, counted from 0; in files from 1.
     #[serde(with = "numbering")]
@@ -97,6 +105,24 @@ pub struct HeadPlace {
 impl From<(usize, usize)> for HeadPlace {
     fn from((layer, head): (usize, usize)) -> Self {
         Self { layer, head }
+    }
+}
+
+impl fmt::Display for HeadPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.layer + 1, self.head + 1)
+    }
+}
+
+impl FromStr for HeadPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.trim().parse::<usize>().ok()?.checked_sub(1);
+        let place = text.split_once('.').and_then(|(layer, head)| Some((number(layer)?, number(head)?)));
+        place.map(Self::from).ok_or_else(|| {
+            "it is not a layer and a head with a dot between them, both counted from 1, such as 3.1".into()
+        })
     }
 }
 
@@ -117,7 +143,7 @@ pub struct HeadPair {
     pub adjusted_p: f64,
 }
 
-/// A branch of a block replaced by its mean.
+/// A branch of a block taken away.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BranchAblation {
     /// Block, counted from 0; in files from 1.
@@ -125,11 +151,13 @@ pub struct BranchAblation {
     pub layer: usize,
     /// What was replaced.
     pub branch: Branch,
-    /// Loss increase, nats, with the interval of the sign-flip test.
+    /// Loss increase when it is replaced by its mean over the reference images, nats, with the interval of the sign-flip test.
     pub mean: Estimate,
-    /// Accuracy lost, paired.
+    /// Loss increase when it adds nothing.
+    pub zero: Estimate,
+    /// Accuracy lost under mean replacement, paired.
     pub accuracy_drop: Estimate,
-    /// Benjamini-Hochberg adjusted p-value of that test over all branches.
+    /// Benjamini-Hochberg adjusted p-value over all branches, of the test that `mean` has its interval from.
     pub adjusted_p: f64,
 }
 

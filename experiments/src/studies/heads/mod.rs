@@ -1,4 +1,4 @@
-//! What is each attention head of each model worth?
+//! What is each attention head of each model worth, and each layer?
 
 mod chapter;
 mod claims;
@@ -7,20 +7,21 @@ mod reference;
 mod together;
 
 use archaeo_analysis::ablation::{
-    AblatedHead, Answers, BranchMeans, HeadAblations, HeadMeans, Replacement, Substitute, ablate_heads,
-    donors, gradient_importance,
+    AblatedHead, Answers, Branch, BranchMeans, HeadAblations, HeadMeans, Replacement, Substitute,
+    ablate_some_heads, donors, gradient_importance,
 };
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, Resampling, SignFlipTest, StatisticsError, accuracy_difference,
     benjamini_hochberg, mean_t, sign_flip_test, spearman, wilson,
 };
 
+use archaeo_models::Classifier;
 use archaeo_random::stratified;
 use archaeo_training::RecipeError;
 use archaeo_training::images::to_tensor;
 use serde::{Deserialize, Serialize};
 
-use self::findings::{HeadAblation, HeadFindings, Reference, SelectedHead};
+use self::findings::{HeadAblation, HeadFindings, HeadPlace, Reference, SelectedHead};
 use self::reference::{Sampled, sampled};
 use self::together::TogetherRecord;
 use crate::findings::Investigation;
@@ -42,23 +43,77 @@ pub struct HeadsOptions {
     pub images: usize,
     /// Images that means are taken from, at least 1; none of them is evaluated.
     pub reference_images: usize,
-    /// Random orders in which heads are taken away one after another, to compare with the order of importance.
+    /// The heads that are asked about, such as `["3.1", "4.2"]` (layer and head); all when empty. A model is asked about those that
+    /// it has.
+    #[serde(with = "as_text")]
+    pub only: Vec<HeadPlace>,
+    /// Whether heads are taken away one after another (pruning curves).
+    pub curve: bool,
+    /// Random orders of that, to compare with the order of importance.
     pub random_orders: usize,
     /// Pairs of heads that are taken away together.
     pub pairs: usize,
-    /// Whether heads are taken away together, and MLPs and whole layers, at all.
-    pub together: bool,
+    /// What of each layer is taken away; of a residual network, `layer` is a block.
+    pub branches: Vec<Branch>,
 }
 
 impl Default for HeadsOptions {
     fn default() -> Self {
-        Self { images: 400, reference_images: 256, random_orders: 5, pairs: 24, together: true }
+        Self {
+            images: 400,
+            reference_images: 256,
+            only: Vec::new(),
+            curve: true,
+            random_orders: 5,
+            pairs: 24,
+            branches: Branch::ALL.into(),
+        }
+    }
+}
+
+impl HeadsOptions {
+    /// Single heads alone, on so many images.
+    pub fn single_heads(images: usize) -> Self {
+        Self { images, curve: false, pairs: 0, branches: Vec::new(), ..Self::default() }
+    }
+
+    /// Whether a head is asked about.
+    fn asks(&self, layer: usize, head: usize) -> bool {
+        self.only.is_empty() || self.only.contains(&HeadPlace { layer, head })
+    }
+
+    /// Whether more is asked of a model than single heads.
+    fn asks_more(&self, model: &Classifier) -> bool {
+        let of_heads = model.has_attention() && (self.curve || self.pairs > 0);
+        of_heads || !Branch::of_model(model, &self.branches).is_empty()
+    }
+}
+
+/// Heads as text.
+mod as_text {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    use super::HeadPlace;
+
+    pub(super) fn serialize<S: Serializer>(heads: &[HeadPlace], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(heads.iter().map(ToString::to_string))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<HeadPlace>, D::Error> {
+        let texts: Vec<String> = Vec::deserialize(deserializer)?;
+        texts
+            .iter()
+            .map(|text| text.parse().map_err(|why| D::Error::custom(format!("`{text}`: {why}"))))
+            .collect()
     }
 }
 
 impl Options for HeadsOptions {
     fn quick() -> Self {
-        Self { images: 128, reference_images: 128, random_orders: 3, pairs: 12, together: true }
+        Self { images: 128, reference_images: 128, random_orders: 3, pairs: 12, ..Self::default() }
     }
 
     fn check(&self) -> Result<(), RecipeError> {
@@ -67,22 +122,25 @@ impl Options for HeadsOptions {
     }
 }
 
-/// Takes every head away in three ways, and asks the gradient.
+/// Takes every head away in three ways, and asks the gradient; takes heads away together, and branches of blocks.
 pub struct HeadsStudy;
 
 impl Study for HeadsStudy {
     const ID: &'static str = "heads";
-    const TITLE: &'static str = "What each head is worth";
-    const QUESTION: &'static str = "what each head is worth";
-    const SCHEMA: u32 = 2;
+    const TITLE: &'static str = "What heads and layers are worth";
+    const QUESTION: &'static str = "what each head and layer is worth";
+    const SCHEMA: u32 = 3;
     type Options = HeadsOptions;
     type Record = HeadsRecord;
     type Findings = ByModel<HeadFindings>;
 
     fn applies(scene: &Scene) -> Result<Applicability, StudyError> {
         let enough = sampled(scene)?.images.len() >= FEWEST_IMAGES;
-        Ok(match scene.with_attention().is_empty() {
-            true => Applicability::only_if(false, "no model here has attention heads"),
+        Ok(match asked(scene).is_empty() {
+            true => Applicability::only_if(
+                false,
+                "no model here has attention heads or layers that are asked about",
+            ),
             false => Applicability::only_if(enough, "another image's output takes a second image"),
         })
     }
@@ -94,26 +152,35 @@ impl Study for HeadsStudy {
             return Err(StatisticsError::TooFew { what, needed: FEWEST_IMAGES, found }.into());
         }
         let [choosing, evaluated] = together::halves(&images, scene.seed);
-        let together = scene.options.of::<Self>().together && choosing.len() >= FEWEST_IMAGES;
-        let units = |Subject { name, .. }| {
-            let apart = Unit::whole(name, format!("heads of {name} ablated"), images.clone());
-            let title = format!("heads and layers of {name} ablated together");
-            let images = evaluated.clone();
-            let together = together.then(|| Unit { model: name, aspect: TOGETHER.into(), title, images });
-            std::iter::once(apart).chain(together)
+        let options = scene.options.of::<Self>();
+        let units = |Subject { name, model, .. }: Subject| {
+            let heads = model.has_attention();
+            let apart = || Unit::whole(name, format!("heads of {name} ablated"), images.clone());
+            let (title, images, enough) = match heads {
+                true => {
+                    let title = format!("heads and layers of {name} ablated together");
+                    (title, evaluated.clone(), choosing.len() >= FEWEST_IMAGES)
+                }
+                false => (format!("blocks of {name} ablated"), images.clone(), true),
+            };
+            let together = || Unit { model: name, aspect: TOGETHER.into(), title, images };
+            let together = (enough && options.asks_more(model)).then(together);
+            heads.then(apart).into_iter().chain(together).collect::<Vec<_>>()
         };
-        Ok(scene.with_attention().into_iter().flat_map(units).collect())
+        Ok(asked(scene).into_iter().flat_map(units).collect())
     }
 
     fn recorder<'a>(scene: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, HeadsRecord>, StudyError> {
         let (name, model) = (unit.model, scene.model(unit.model));
-        let sampled = sampled(scene)?;
-        scene.progress.stage(&format!("mean output of every head of {name}"));
+        let (sampled, options) = (sampled(scene)?, scene.options.of::<Self>());
+        scene.progress.stage(&format!("mean output of every part of {name}"));
         let mut means = HeadMeans::default();
         if unit.aspect == TOGETHER {
             let mut branch_means = BranchMeans::default();
             sampled.for_each_batch(scene, model, |images| {
-                means.add(model, images.clone())?;
+                if model.has_attention() {
+                    means.add(model, images.clone())?;
+                }
                 Ok(branch_means.add(model, images)?)
             })?;
             let [choosing, _] = together::halves(&sampled.images, scene.seed);
@@ -127,7 +194,8 @@ impl Study for HeadsStudy {
             let donors: Vec<usize> = batch.places.iter().map(|&place| unit.images[donor_of[place]]).collect();
             let donors = to_tensor(&scene.images_for(model, &donors)?, scene.device);
             let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
-            let ablations = ablate_heads(model, batch.images.clone(), &labels, &substitutes)?;
+            let which = |layer, head| options.asks(layer, head);
+            let ablations = ablate_some_heads(model, batch.images.clone(), &labels, &substitutes, &which)?;
             let gradients = gradient_importance(model, batch.images.clone(), &labels)?;
             let record = |image| HeadsRecord::Apart(ApartRecord::of(image, &ablations, &gradients));
             Ok((0..labels.len()).map(record).collect())
@@ -154,8 +222,12 @@ impl Study for HeadsStudy {
             if !apart.is_empty() {
                 models.push((unit.model, found(scene, &apart, reference.clone())?));
             }
-            if let (false, Some((_, of_model))) = (together.is_empty(), models.last_mut()) {
-                of_model.together = Some(together::found(scene, chosen_on, &together)?);
+            if !together.is_empty() {
+                if models.last().is_none_or(|(model, _)| *model != unit.model) {
+                    models.push((unit.model, together::without_heads(&together, reference.clone())?));
+                }
+                let (_, of_model) = models.last_mut().expect("one was there or has just come");
+                of_model.together = Some(together::found(scene, unit.model, chosen_on, &together)?);
             }
         }
         Ok(models.into_iter().collect())
@@ -165,6 +237,16 @@ impl Study for HeadsStudy {
         chapter::chapter(findings, names)
     }
 }
+
+/// The models of which something is asked.
+fn asked<'a>(scene: &Scene<'a>) -> Vec<Subject<'a>> {
+    let options = scene.options.of::<HeadsStudy>();
+    let asks = |subject: &&Subject| subject.model.has_attention() || options.asks_more(subject.model);
+    scene.subjects.iter().filter(asks).copied().collect()
+}
+
+/// A layer and a head, counted from 0.
+type Head = (usize, usize);
 
 /// The ways in which a head is replaced, in the order of what is recorded.
 const REPLACEMENTS: [Replacement; 3] = [Replacement::Mean, Replacement::Zero, Replacement::Resample];
@@ -185,24 +267,26 @@ pub enum HeadsRecord {
 /// What one image answers with one head replaced at a time.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ApartRecord {
+    /// The heads: layers and heads, counted from 0.
+    heads: Vec<Head>,
     /// Loss in nats and whether the answer is correct, with every head in place.
     baseline: (f64, bool),
-    /// The same with one head replaced: of every layer, head and replacement, in this order.
+    /// The same with one head replaced: of every head and replacement, in this order.
     ablated: Vec<(f64, bool)>,
-    /// Importance by gradient, of every layer and head.
-    gradient: Vec<Vec<f64>>,
+    /// Importance by gradient, of every head.
+    gradient: Vec<f64>,
 }
 
 impl ApartRecord {
     fn of(image: usize, ablations: &HeadAblations, gradients: &[Vec<Vec<f64>>]) -> Self {
         let answer = |answers: &Answers| (answers.losses[image], answers.correct[image]);
+        let heads: Vec<Head> =
+            ablations.heads.iter().step_by(REPLACEMENTS.len()).map(|of| (of.layer, of.head)).collect();
         Self {
             baseline: answer(&ablations.baseline),
             ablated: ablations.heads.iter().map(|head| answer(&head.answers)).collect(),
-            gradient: gradients
-                .iter()
-                .map(|heads| heads.iter().map(|images| images[image]).collect())
-                .collect(),
+            gradient: heads.iter().map(|&(layer, head)| gradients[layer][head][image]).collect(),
+            heads,
         }
     }
 }
@@ -213,10 +297,8 @@ fn ablations(records: &[&ApartRecord]) -> HeadAblations {
         let (losses, correct) = records.iter().map(|record| of(record)).unzip();
         Answers { losses, correct }
     };
-    let layers = records.first().map_or(&[][..], |record| &record.gradient).iter().map(Vec::len).enumerate();
-    let keys = layers.flat_map(|(layer, heads)| {
-        (0..heads).flat_map(move |head| REPLACEMENTS.map(|replacement| (layer, head, replacement)))
-    });
+    let heads = records.first().map_or(&[][..], |record| &record.heads);
+    let keys = heads.iter().flat_map(|&(layer, head)| REPLACEMENTS.map(|by| (layer, head, by)));
     let ablated = |(place, (layer, head, replacement))| AblatedHead {
         layer,
         head,
@@ -240,26 +322,24 @@ fn found(scene: &Scene, records: &[&ApartRecord], reference: Reference) -> Resul
 
     let mut ranking = Vec::new();
     let mut p_values = Vec::new();
-    for (layer, heads) in records[0].gradient.iter().map(Vec::len).enumerate() {
-        for head in 0..heads {
-            let gradients: Vec<f64> = records.iter().map(|record| record.gradient[layer][head]).collect();
-            let loss_increase = |replacement| {
-                sign_flip_test(&answers(layer, head, replacement).losses, &baseline.losses, &resampling)
-            };
-            let by_mean = answers(layer, head, Replacement::Mean);
-            let SignFlipTest { difference: mean, p_value } = loss_increase(Replacement::Mean)?;
-            p_values.push(p_value);
-            ranking.push(HeadAblation {
-                layer,
-                head,
-                mean,
-                zero: loss_increase(Replacement::Zero)?.difference,
-                resample: loss_increase(Replacement::Resample)?.difference,
-                accuracy_drop: accuracy_difference(&baseline.correct, &by_mean.correct, &resampling)?,
-                gradient: mean_t(&gradients, DEFAULT_LEVEL)?,
-                adjusted_p: 1.0,
-            });
-        }
+    for (place, &(layer, head)) in records[0].heads.iter().enumerate() {
+        let gradients: Vec<f64> = records.iter().map(|record| record.gradient[place]).collect();
+        let loss_increase = |replacement| {
+            sign_flip_test(&answers(layer, head, replacement).losses, &baseline.losses, &resampling)
+        };
+        let by_mean = answers(layer, head, Replacement::Mean);
+        let SignFlipTest { difference: mean, p_value } = loss_increase(Replacement::Mean)?;
+        p_values.push(p_value);
+        ranking.push(HeadAblation {
+            layer,
+            head,
+            mean,
+            zero: loss_increase(Replacement::Zero)?.difference,
+            resample: loss_increase(Replacement::Resample)?.difference,
+            accuracy_drop: accuracy_difference(&baseline.correct, &by_mean.correct, &resampling)?,
+            gradient: mean_t(&gradients, DEFAULT_LEVEL)?,
+            adjusted_p: 1.0,
+        });
     }
     for (entry, adjusted) in ranking.iter_mut().zip(benjamini_hochberg(&p_values)?) {
         entry.adjusted_p = adjusted;

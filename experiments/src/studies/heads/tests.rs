@@ -7,7 +7,7 @@ use archaeo_report::Claim;
 use super::claims::{Verdict, verdict};
 use super::*;
 use crate::report::tests::synthetic::{
-    change, chapter_of, claim_of, estimate, findings, investigation, investigation_of, of_one, of_three,
+    change, chapter_of, claim_of, cnn, estimate, findings, investigation, investigation_of, of_one, of_three,
     printed, swin, vit,
 };
 
@@ -178,11 +178,11 @@ fn gradient_agreement_is_graded_by_its_interval() {
 fn one_model_with_attention_reads_the_same_alone_and_next_to_another() {
     let [alone, two] = [of_one(), investigation()].map(|found| chapter_of::<HeadsStudy>(&found));
     assert_eq!(alone.claims, two.claims);
-    assert_eq!((alone.sample, alone.intervals.len()), (Some(("head ablation", 1000)), 2));
+    assert_eq!((alone.sample, alone.intervals.len()), (Some(("ablation", 1000)), 2));
     let (alone, two) = (printed(alone), printed(two));
     assert_eq!(alone, two);
     assert!(alone.contains("With all heads the ViT classifies 84.2\u{a0}%"));
-    assert!(!alone.contains("\n### ") && !alone.contains("Each model with attention"));
+    assert!(!alone.contains("\n### ") && !alone.contains("Each model:"));
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn several_models_have_a_part_each_and_share_their_claims() {
         models.insert(swin(), other);
     });
     let chapter = chapter_of::<HeadsStudy>(&found);
-    assert_eq!(chapter.claims.len(), 3);
+    assert_eq!(chapter.claims.len(), 4);
     assert!(chapter.claims[2].statement.starts_with("Heads of "), "{}", chapter.claims[2].statement);
     let needed = &chapter.claims[0];
     assert!(needed.statement.starts_with("The ViT measurably needs "), "{}", needed.statement);
@@ -216,7 +216,7 @@ fn several_models_have_a_part_each_and_share_their_claims() {
     );
     let text = printed(chapter);
     assert!(text.contains("\n### ViT\n") && text.contains("\n### Swin\n"));
-    assert!(text.contains("\n| Swin | 84.2\u{a0}% [81.8, 86.3] | 24 | 0 | 0 | – |\n"), "{text}");
+    assert!(text.contains("\n| Swin | 84.2\u{a0}% [81.8, 86.3] | 24 | 0 | 0 | – | 6 of 6 |\n"), "{text}");
     assert!(!text.contains("ResNet"), "a model without attention has no part here");
 }
 
@@ -248,6 +248,121 @@ fn nothing_measured_claims_nothing() {
     let chapter = HeadsStudy::chapter(&models, &found, &Names::of(&found));
     assert!(chapter.claims[0].statement.starts_with("For none of the 24\u{a0}heads"));
     assert!(chapter.claims[1].statement.starts_with("No agreement between"));
-    models.values_mut().for_each(|of| of.ranking.clear());
+    models.values_mut().for_each(|of| (of.ranking.clear(), of.together = None).1);
     assert!(HeadsStudy::chapter(&models, &found, &Names::of(&found)).claims.is_empty());
+}
+
+#[test]
+fn a_residual_network_is_told_of_by_its_blocks() {
+    let mut found = investigation();
+    change::<HeadsStudy>(&mut found, |models| {
+        let mut other = models[vit()].clone();
+        (other.ranking, other.selected, other.gradient_agreement) = (Vec::new(), None, None);
+        let together = other.together.as_mut().unwrap();
+        (together.curve, together.pairs, together.chosen_on) = (None, Vec::new(), 0);
+        together.branches.retain(|of| of.branch == Branch::Layer);
+        together.branches[1].adjusted_p = 0.3;
+        models.insert(cnn(), other);
+    });
+    let chapter = chapter_of::<HeadsStudy>(&found);
+    assert_eq!(chapter.claims.len(), 4, "those of heads are of the ViT alone");
+    assert!(chapter.claims[0].statement.starts_with("The ViT measurably needs "));
+    let layers = claim_of::<HeadsStudy>(&found, "Layers");
+    assert_eq!(
+        layers.statement,
+        "The ViT measurably needs 6 of its 6\u{a0}layers; the ResNet measurably needs 5 of its 6\u{a0}blocks."
+    );
+    let text = printed(chapter);
+    assert!(text.contains("| ResNet | 84.2\u{a0}% [81.8, 86.3] | – | – | – | – | 5 of 6 |"), "{text}");
+    let of_resnet = text.split("\n### ResNet\n").nth(1).unwrap();
+    assert!(of_resnet.contains("Each of 6\u{a0}blocks is taken away in turn"), "{of_resnet}");
+    assert!(of_resnet.contains("Whole layers.") && !of_resnet.contains("All heads in numbers"));
+}
+
+#[test]
+fn what_was_not_asked_for_leaves_no_trace() {
+    let mut found = investigation();
+    set(&mut found, |of_vit| {
+        let together = of_vit.together.as_mut().unwrap();
+        (together.curve, together.pairs) = (None, Vec::new());
+        together.branches.retain(|of| of.branch == Branch::Mlp);
+    });
+    let chapter = chapter_of::<HeadsStudy>(&found);
+    assert_eq!(chapter.claims.len(), 2);
+    let text = printed(chapter);
+    assert!(!text.contains("Accuracy without heads") && !text.contains("Pairs of heads"));
+}
+
+#[test]
+fn heads_are_written_as_layer_and_head() {
+    let options: HeadsOptions = toml::from_str("only = ['3.1', ' 12.10']").unwrap();
+    assert_eq!(options.only, [(2, 0).into(), (11, 9).into()]);
+    let text = toml::to_string(&options).unwrap();
+    assert!(text.contains("only = [\"3.1\", \"12.10\"]"), "{text}");
+    assert!(options.asks(2, 0) && !options.asks(0, 0) && HeadsOptions::default().asks(0, 0));
+    for wrong in ["3", "0.1", "1.0", "a.b", "1.1.1", "-1.2", ""] {
+        let error = toml::from_str::<HeadsOptions>(&format!("only = ['{wrong}']")).unwrap_err().to_string();
+        assert!(error.contains("it is not a layer and a head") && error.contains("such as 3.1"), "{error}");
+    }
+}
+
+/// Through the models themselves: heads that are asked about alone, and blocks of a residual network.
+#[test]
+fn a_study_of_some_heads_and_of_blocks() {
+    use crate::studies::table_models::{in_scene, name, right};
+    use crate::units::ask;
+
+    in_scene(&[&[right], &[right]], |scene| {
+        let asked = |options: HeadsOptions, batch_size: usize| {
+            let mut options = scene.options.clone().with::<HeadsStudy>(&options);
+            options.batch_size = batch_size;
+            ask::<HeadsStudy>(&Scene { options: &options, ..*scene }, None).unwrap()
+        };
+        let base = HeadsOptions {
+            images: 12,
+            reference_images: 8,
+            random_orders: 2,
+            pairs: 2,
+            ..HeadsOptions::default()
+        };
+        let whole = asked(base.clone(), 12);
+        assert_eq!(
+            serde_json::to_string(&whole).unwrap(),
+            serde_json::to_string(&asked(base.clone(), 5)).unwrap()
+        );
+        let [vit, resnet] = [0, 1].map(|place| &whole[name(place)]);
+        let together = vit.together.as_ref().unwrap();
+        assert_eq!((vit.n, vit.ranking.len(), together.n, together.chosen_on), (12, 12, 6, 6));
+        assert_eq!(together.branches.len(), 4 * 3);
+        let curve = together.curve.as_ref().unwrap();
+        assert_eq!((curve.removed.len(), curve.gradient_first.len(), together.pairs.len()), (13, 13, 2));
+        // With no head, or all, gone, the order does not matter.
+        for point in [0, 12] {
+            assert_eq!(curve.most_first[point], curve.gradient_first[point]);
+        }
+        // A residual network has no heads, and needs no images that order them. Its fresh blocks add nothing.
+        assert_eq!((resnet.n, resnet.ranking.len()), (12, 0));
+        let blocks = resnet.together.as_ref().unwrap();
+        assert!(blocks.curve.is_none() && blocks.pairs.is_empty() && !blocks.branches.is_empty());
+        assert_eq!((blocks.n, blocks.chosen_on), (12, 0));
+        assert!(blocks.branches.iter().all(|of| of.branch == Branch::Layer && of.zero.value.abs() < 1e-9));
+
+        let some = HeadsOptions { only: vec![(1, 2).into(), (3, 0).into(), (9, 9).into()], ..base };
+        let some = asked(some, 12);
+        let mut found: Vec<Head> = some[name(0)].ranking.iter().map(|of| (of.layer, of.head)).collect();
+        found.sort_unstable();
+        assert_eq!(found, [(1, 2), (3, 0)]);
+        for of in &some[name(0)].ranking {
+            let all = vit.ranking.iter().find(|all| (all.layer, all.head) == (of.layer, of.head)).unwrap();
+            assert_eq!((&of.mean, &of.gradient), (&all.mean, &all.gradient));
+        }
+        let together = some[name(0)].together.as_ref().unwrap();
+        assert_eq!(
+            (together.curve.as_ref().unwrap().removed.as_slice(), together.pairs.len()),
+            (&[0, 1, 2][..], 1)
+        );
+
+        let nothing = asked(HeadsOptions { reference_images: 8, ..HeadsOptions::single_heads(12) }, 12);
+        assert!(nothing.get(name(1)).is_none() && nothing[name(0)].together.is_none());
+    });
 }

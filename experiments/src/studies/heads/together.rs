@@ -2,7 +2,8 @@
 //! orders the heads is measured on one half of the images, everything else on the other.
 
 use archaeo_analysis::ablation::{
-    Answers, Branch, BranchMeans, HeadMeans, Substitute, ablate_branches, ablate_heads, remove_heads,
+    Answers, BRANCH_REPLACEMENTS, Branch, BranchMeans, HeadMeans, Substitute, ablate_branches,
+    ablate_some_heads, gradient_importance, remove_heads,
 };
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Resampling, SignFlipTest, accuracy_difference, benjamini_hochberg, sign_flip_test, wilson,
@@ -11,13 +12,13 @@ use archaeo_models::Classifier;
 use archaeo_random::{keyed_rng, standard_normal, stratified};
 use serde::{Deserialize, Serialize};
 
-use super::HeadsStudy;
-use super::findings::{BranchAblation, HeadPair, PruningCurve, RandomOrders, Together};
+use super::findings::{
+    BranchAblation, HeadFindings, HeadPair, PruningCurve, RandomOrders, Reference, Together,
+};
+use super::{Head, HeadsOptions, HeadsStudy};
 use crate::scene::{Scene, StudyError};
+use crate::subjects::ModelName;
 use crate::units::{Recorder, Unit};
-
-/// A layer and a head, counted from 0.
-pub(super) type Head = (usize, usize);
 
 /// Most steps of a pruning curve after the first point.
 const MOST_STEPS: usize = 12;
@@ -37,26 +38,34 @@ pub(super) fn halves(images: &[usize], seed: u64) -> [Vec<usize>; 2] {
 /// What one image answers.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TogetherRecord {
-    /// Number of heads of each layer.
-    heads: Vec<usize>,
+    /// The heads that are taken away, in the order of the model.
+    heads: Vec<Head>,
     /// Loss in nats and whether the answer is correct, with everything in place.
     baseline: (f64, bool),
-    /// Per order, whether the answer is correct after each step: most important first, least important first, at random.
+    /// Per order, whether the answer is correct after each step: those of [`Orders`], and then at random; none where no curve was
+    /// asked for.
     curves: Vec<Vec<bool>>,
     /// Per pair of heads, the loss without the first, without the second, and without both.
     pairs: Vec<[f64; 3]>,
-    /// The same as `baseline` with a branch replaced by its mean: every layer and branch.
+    /// The same as `baseline` with a branch replaced: every layer, branch and replacement.
     branches: Vec<(f64, bool)>,
 }
+
+/// The orders that are measured.
+struct Orders {
+    /// The largest loss increase first; the other way round, the smallest first.
+    most_first: Vec<Head>,
+    /// The largest gradient first.
+    gradient_first: Vec<Head>,
+}
+
+/// Number of orders before the random ones.
+const MEASURED: usize = 3;
 
 /// Numbers of heads that are taken away at the points of a curve: from none to all.
 pub(super) fn steps(heads: usize) -> Vec<usize> {
     let points = MOST_STEPS.min(heads).max(1);
     (0..=points).map(|point| (point * heads + points / 2) / points).collect()
-}
-
-fn all_heads(heads: &[usize]) -> Vec<Head> {
-    heads.iter().enumerate().flat_map(|(layer, &count)| (0..count).map(move |head| (layer, head))).collect()
 }
 
 /// A random order, keyed by seed and draw.
@@ -69,41 +78,48 @@ fn shuffled(heads: Vec<Head>, seed: u64, draw: usize) -> Vec<Head> {
 }
 
 /// Random pairs of different heads, each at most once; all pairs where there are no more than `count`.
-pub(super) fn pairs(heads: &[usize], count: usize, seed: u64) -> Vec<[Head; 2]> {
-    let all = all_heads(heads);
-    let every: Vec<[Head; 2]> = (0..all.len())
-        .flat_map(|first| (first + 1..all.len()).map(move |second| (first, second)))
-        .map(|(first, second)| [all[first], all[second]])
+pub(super) fn pairs(heads: &[Head], count: usize, seed: u64) -> Vec<[Head; 2]> {
+    let every: Vec<[Head; 2]> = (0..heads.len())
+        .flat_map(|first| (first + 1..heads.len()).map(move |second| (first, second)))
+        .map(|(first, second)| [heads[first], heads[second]])
         .collect();
     let chosen = stratified(seed, "pairs of heads", &vec![0; every.len()], count);
     chosen.into_iter().map(|place| every[place]).collect()
 }
 
-/// The heads, the most important first, by the loss increase under mean replacement summed over images.
-fn most_important_first(
+/// The heads by importance over some images: by the loss increase under mean replacement, and by gradient.
+fn orders(
     scene: &Scene,
     model: &Classifier,
     images: &[usize],
     means: &HeadMeans,
-    what: &str,
-) -> Result<Vec<Head>, StudyError> {
-    let mut worth: Vec<(Head, f64)> = Vec::new();
+    (what, options): (&str, &HeadsOptions),
+) -> Result<Orders, StudyError> {
+    // Of every head its loss, and its importance by gradient, summed over images.
+    let mut worth: Vec<(Head, [f64; 2])> = Vec::new();
     scene.for_each_batch(what, images, model, |_, samples, images| {
         let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
-        let found = ablate_heads(model, images, &labels, &[Substitute::Mean(means)])?;
+        let which = |layer, head| options.asks(layer, head);
+        let substitutes = [Substitute::Mean(means)];
+        let found = ablate_some_heads(model, images.clone(), &labels, &substitutes, &which)?;
+        let gradients = gradient_importance(model, images, &labels)?;
         if worth.is_empty() {
-            worth = found.heads.iter().map(|head| ((head.layer, head.head), 0.0)).collect();
+            worth = found.heads.iter().map(|head| ((head.layer, head.head), [0.0; 2])).collect();
         }
-        for ((_, sum), head) in worth.iter_mut().zip(&found.heads) {
-            head.answers.losses.iter().for_each(|loss| *sum += loss);
+        for (((layer, head), sums), ablated) in worth.iter_mut().zip(&found.heads) {
+            ablated.answers.losses.iter().for_each(|loss| sums[0] += loss);
+            gradients[*layer][*head].iter().for_each(|slope| sums[1] += slope);
         }
         Ok(())
     })?;
-    worth.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    Ok(worth.into_iter().map(|(head, _)| head).collect())
+    let mut largest_first = |by: usize| -> Vec<Head> {
+        worth.sort_by(|a, b| b.1[by].total_cmp(&a.1[by]).then(a.0.cmp(&b.0)));
+        worth.iter().map(|(head, _)| *head).collect()
+    };
+    Ok(Orders { most_first: largest_first(0), gradient_first: largest_first(1) })
 }
 
-/// Records what happens on the images of `unit`, in an order that the images `choosing` give.
+/// Records what happens on the images of `unit`, in orders that the images `choosing` give.
 pub(super) fn recorder<'a, R: 'a>(
     scene: &'a Scene,
     unit: &'a Unit,
@@ -114,24 +130,30 @@ pub(super) fn recorder<'a, R: 'a>(
 ) -> Result<Recorder<'a, R>, StudyError> {
     let (model, options) = (scene.model(unit.model), scene.options.of::<HeadsStudy>());
     let what = format!("order of the heads of {}", unit.model);
-    let most = most_important_first(scene, model, choosing, &means, &what)?;
-    let layers = most.iter().map(|(layer, _)| layer + 1).max().unwrap_or(0);
-    let heads: Vec<usize> = (0..layers)
-        .map(|layer| most.iter().filter(|(of, _)| *of == layer).map(|(_, head)| head + 1).max().unwrap_or(0))
-        .collect();
-    let mut orders = vec![most.clone(), most.iter().rev().copied().collect()];
-    orders.extend((0..options.random_orders).map(|draw| shuffled(all_heads(&heads), scene.seed, draw)));
-    let steps = steps(most.len());
-    let curve = |order: &Vec<Head>| steps.iter().map(|&count| order[..count].to_vec()).collect::<Vec<_>>();
-    let mut sets: Vec<Vec<Head>> = orders.iter().flat_map(curve).collect();
+    let of_heads = model.has_attention() && (options.curve || options.pairs > 0);
+    let found = of_heads.then(|| orders(scene, model, choosing, &means, (&what, &options))).transpose()?;
+    let mut heads = found.as_ref().map_or_else(Vec::new, |orders| orders.most_first.clone());
+    heads.sort_unstable();
+    let steps = steps(heads.len());
+    let mut sets: Vec<Vec<Head>> = Vec::new();
+    if let (Some(orders), true) = (found, options.curve) {
+        let least_first: Vec<Head> = orders.most_first.iter().rev().copied().collect();
+        let random = (0..options.random_orders).map(|draw| shuffled(heads.clone(), scene.seed, draw));
+        let all = [orders.most_first, least_first, orders.gradient_first].into_iter().chain(random);
+        sets.extend(all.flat_map(|order| steps.iter().map(move |&count| order[..count].to_vec())));
+    }
     let in_curves = sets.len();
     let pairs = pairs(&heads, options.pairs, scene.seed);
     sets.extend(pairs.iter().flat_map(|&[first, second]| [vec![first], vec![second], vec![first, second]]));
     let points = steps.len();
     Ok(Box::new(move |batch| {
         let labels = batch.labels();
-        let removed = remove_heads(model, batch.images.clone(), &labels, &means, &sets)?;
-        let (baseline, branches) = ablate_branches(model, batch.images.clone(), &labels, &branch_means)?;
+        let removed = match sets.is_empty() {
+            true => Vec::new(),
+            false => remove_heads(model, batch.images.clone(), &labels, &means, &sets)?,
+        };
+        let (baseline, branches) =
+            ablate_branches(model, batch.images.clone(), &labels, &branch_means, &options.branches)?;
         let answer = |answers: &Answers, image: usize| (answers.losses[image], answers.correct[image]);
         let (curves, pairs) = removed.split_at(in_curves);
         let record = |image: usize| TogetherRecord {
@@ -148,32 +170,52 @@ pub(super) fn recorder<'a, R: 'a>(
     }))
 }
 
+/// Findings of a model without heads, to be filled with its branches.
+pub(super) fn without_heads(
+    records: &[&TogetherRecord],
+    reference: Reference,
+) -> Result<HeadFindings, StudyError> {
+    let right = records.iter().filter(|of| of.baseline.1).count();
+    Ok(HeadFindings {
+        n: records.len(),
+        baseline: wilson(right, records.len(), DEFAULT_LEVEL)?,
+        ranking: Vec::new(),
+        selected: None,
+        gradient_agreement: None,
+        reference,
+        together: None,
+    })
+}
+
 /// What follows from the records.
 pub(super) fn found(
     scene: &Scene,
+    model: ModelName,
     chosen_on: usize,
     records: &[&TogetherRecord],
 ) -> Result<Together, StudyError> {
     let (resampling, options) = (scene.resampling(), scene.options.of::<HeadsStudy>());
-    let pairs = pairs(&records[0].heads, options.pairs, scene.seed);
+    let heads = &records[0].heads;
+    let pairs = pairs(heads, options.pairs, scene.seed);
+    let in_order = !records[0].curves.is_empty();
     Ok(Together {
         n: records.len(),
-        chosen_on,
-        curve: curve(records, &resampling)?,
+        chosen_on: if heads.is_empty() { 0 } else { chosen_on },
+        curve: in_order.then(|| curve(records, &resampling)).transpose()?,
         pairs: interactions(records, &pairs, &resampling)?,
-        branches: branches(records, &resampling)?,
+        branches: branches(records, &Branch::of_model(scene.model(model), &options.branches), &resampling)?,
     })
 }
 
 fn curve(records: &[&TogetherRecord], resampling: &Resampling) -> Result<PruningCurve, StudyError> {
-    let removed = steps(records[0].heads.iter().sum());
-    let (n, draws) = (records.len(), records[0].curves.len() - 2);
+    let removed = steps(records[0].heads.len());
+    let (n, draws) = (records.len(), records[0].curves.len() - MEASURED);
     let right = |order: usize, point: usize| records.iter().filter(|of| of.curves[order][point]).count();
     let accuracy = |order: usize| -> Result<Vec<_>, StudyError> {
         (0..removed.len()).map(|point| Ok(wilson(right(order, point), n, DEFAULT_LEVEL)?)).collect()
     };
     let random = |point: usize| {
-        let shares = || (2..2 + draws).map(|order| right(order, point) as f64 / n as f64);
+        let shares = || (MEASURED..MEASURED + draws).map(|order| right(order, point) as f64 / n as f64);
         RandomOrders {
             mean: shares().sum::<f64>() / draws as f64,
             lowest: shares().fold(f64::INFINITY, f64::min),
@@ -189,17 +231,20 @@ fn curve(records: &[&TogetherRecord], resampling: &Resampling) -> Result<Pruning
             return Ok(None);
         }
         let own: Vec<f64> = records.iter().map(|of| area(of, order)).collect();
-        let null = |of: &&TogetherRecord| (2..2 + draws).map(|i| area(of, i)).sum::<f64>() / draws as f64;
+        let random = MEASURED..MEASURED + draws;
+        let null = |of: &&TogetherRecord| random.clone().map(|i| area(of, i)).sum::<f64>() / draws as f64;
         let null: Vec<f64> = records.iter().map(null).collect();
         Ok(Some(sign_flip_test(&own, &null, resampling)?))
     };
     Ok(PruningCurve {
         most_first: accuracy(0)?,
         least_first: accuracy(1)?,
+        gradient_first: accuracy(2)?,
         random: if draws == 0 { Vec::new() } else { (0..removed.len()).map(random).collect() },
         random_orders: draws,
         most_against_random: against_random(0)?,
         least_against_random: against_random(1)?,
+        gradient_against_random: against_random(2)?,
         removed,
     })
 }
@@ -234,17 +279,26 @@ fn interactions(
     Ok(found)
 }
 
-fn branches(records: &[&TogetherRecord], resampling: &Resampling) -> Result<Vec<BranchAblation>, StudyError> {
+/// Every layer and every one of `branches`.
+fn branches(
+    records: &[&TogetherRecord],
+    branches: &[Branch],
+    resampling: &Resampling,
+) -> Result<Vec<BranchAblation>, StudyError> {
     let whole: Vec<f64> = records.iter().map(|of| of.baseline.0).collect();
     let whole_correct: Vec<bool> = records.iter().map(|of| of.baseline.1).collect();
     let mut found = Vec::new();
-    for place in 0..records[0].branches.len() {
-        let (losses, correct): (Vec<f64>, Vec<bool>) = records.iter().map(|of| of.branches[place]).unzip();
-        let SignFlipTest { difference, p_value } = sign_flip_test(&losses, &whole, resampling)?;
+    for place in 0..records[0].branches.len() / BRANCH_REPLACEMENTS.len() {
+        let replaced = |by: usize| -> (Vec<f64>, Vec<bool>) {
+            records.iter().map(|of| of.branches[place * BRANCH_REPLACEMENTS.len() + by]).unzip()
+        };
+        let ((by_mean, correct), (by_zero, _)) = (replaced(0), replaced(1));
+        let SignFlipTest { difference, p_value } = sign_flip_test(&by_mean, &whole, resampling)?;
         found.push(BranchAblation {
-            layer: place / Branch::ALL.len(),
-            branch: Branch::ALL[place % Branch::ALL.len()],
+            layer: place / branches.len(),
+            branch: branches[place % branches.len()],
             mean: difference,
+            zero: sign_flip_test(&by_zero, &whole, resampling)?.difference,
             accuracy_drop: accuracy_difference(&whole_correct, &correct, resampling)?,
             adjusted_p: p_value,
         });
@@ -264,15 +318,18 @@ mod tests {
         let noise = 0.01 * image as f64;
         let pair = |both: f64| [1.0 + noise, 0.7 + noise, both + noise];
         TogetherRecord {
-            heads: vec![2, 2],
+            heads: vec![(0, 0), (0, 1), (1, 0), (1, 1)],
             baseline: (0.5 + noise, true),
             curves: vec![
                 vec![true, false, false, false, false],
                 vec![true, true, true, true, false],
+                vec![true, true, true, false, false],
                 vec![true, true, false, false, false],
             ],
             pairs: vec![pair(1.2), pair(2.2)],
-            branches: [0.5, 0.6, 0.7, 0.5, 0.5, 0.9].map(|loss| (loss + noise, loss < 0.8)).into(),
+            branches: [0.5, 0.6, 0.7, 0.5, 0.5, 0.9]
+                .map(|loss| [(loss + noise, loss < 0.8), (loss + 0.1 + noise, loss < 0.7)])
+                .concat(),
         }
     }
 
@@ -289,9 +346,13 @@ mod tests {
         assert_eq!(values(&found.least_first), [1.0, 1.0, 1.0, 1.0, 0.0]);
         let random: Vec<f64> = found.random.iter().map(|of| of.mean).collect();
         assert_eq!(random, [1.0, 1.0, 0.0, 0.0, 0.0]);
-        let [most, least] = [found.most_against_random, found.least_against_random].map(Option::unwrap);
+        assert_eq!(values(&found.gradient_first), [1.0, 1.0, 1.0, 0.0, 0.0]);
+        let [most, least, gradient] =
+            [found.most_against_random, found.least_against_random, found.gradient_against_random]
+                .map(Option::unwrap);
         assert!((most.difference.value + 0.2).abs() < 1e-12 && most.p_value < 0.01);
         assert!((least.difference.value - 0.4).abs() < 1e-12 && least.p_value < 0.01);
+        assert!((gradient.difference.value - 0.2).abs() < 1e-12 && gradient.p_value < 0.01);
 
         let pairs = [[(0, 0), (0, 1)], [(0, 0), (1, 0)]];
         let found = interactions(&records, &pairs, &resampling).unwrap();
@@ -299,9 +360,10 @@ mod tests {
         assert!((found[1].interaction.value - 1.0).abs() < 1e-9 && found[1].adjusted_p < 0.05);
         assert_eq!((found[1].second.layer, found[1].second.head), (1, 0));
 
-        let found = branches(&records, &resampling).unwrap();
+        let found = branches(&records, &Branch::ALL, &resampling).unwrap();
         assert_eq!((found[5].layer, found[5].branch), (1, Branch::Layer));
         assert!((found[5].mean.value - 0.4).abs() < 1e-9 && found[5].adjusted_p < 0.05);
+        assert!((found[5].zero.value - 0.5).abs() < 1e-9);
         assert_eq!(found[5].accuracy_drop.value, 1.0);
         assert!(found[3].mean.value.abs() < 1e-9 && found[3].adjusted_p > 0.05);
     }
@@ -311,10 +373,13 @@ mod tests {
         assert_eq!(steps(4), [0, 1, 2, 3, 4]);
         assert_eq!(steps(24), (0..=12).map(|point| 2 * point).collect::<Vec<_>>());
         assert_eq!((steps(36)[0], steps(36)[12]), (0, 36));
-        let found = pairs(&[2, 2], 10, 3);
+        let heads = |layers: usize, heads: usize| -> Vec<Head> {
+            (0..layers).flat_map(|layer| (0..heads).map(move |head| (layer, head))).collect()
+        };
+        let found = pairs(&heads(2, 2), 10, 3);
         assert_eq!(found.len(), 6);
         assert!(found.iter().all(|[first, second]| first < second));
-        assert_eq!(pairs(&[4; 6], 20, 3).len(), 20);
+        assert_eq!(pairs(&heads(6, 4), 20, 3).len(), 20);
         let [choosing, evaluated] = halves(&[3, 5, 8, 9, 11], 7);
         assert_eq!((choosing.len(), evaluated.len()), (2, 3));
         assert!(choosing.iter().all(|image| !evaluated.contains(image)));

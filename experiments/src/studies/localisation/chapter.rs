@@ -7,6 +7,7 @@ use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Tex
 use archaeo_report::numbers::{Unit, counted, p_value};
 
 use super::LocalisationStudy;
+use super::below;
 use super::claims::claims;
 use super::findings::{Gains, LocalisationFindings, LocalisationScore};
 use crate::report::Names;
@@ -198,5 +199,6 @@ fn remarks(findings: &LocalisationFindings, names: &Names) -> Option<Block> {
             counted(score.constant, "image")
         ));
     }
+    items.extend(below::sentences(findings, names));
     (!items.is_empty()).then(|| Block::List(items.into_iter().map(Text::from).collect()))
 }

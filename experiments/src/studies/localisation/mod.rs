@@ -1,5 +1,6 @@
 //! Does an explanation point at the object? Only data that knows the object can answer.
 
+mod below;
 mod chapter;
 mod claims;
 pub mod findings;
@@ -8,7 +9,7 @@ mod scores;
 use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{Attribution, Evidence, explain_all};
 use archaeo_analysis::faithfulness::{MaskScores, object_share};
-use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, mean_t};
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, SHARE, mean_within};
 use archaeo_data::Sample;
 use archaeo_training::RecipeError;
 use archaeo_training::images::preprocess_mask;
@@ -126,7 +127,7 @@ impl Study for LocalisationStudy {
             .collect();
         let share = |&image: &usize| recorded[0].records[image].object_share.expect("its mask is known");
         let shares: Vec<f64> = scored.iter().map(share).collect();
-        let object_share = Measured::of(mean_t(&shares, DEFAULT_LEVEL))?.or_not_a_number();
+        let object_share = Measured::of(mean_within(&shares, SHARE, DEFAULT_LEVEL))?.or_not_a_number();
         let methods = match shares.len() {
             0 => Vec::new(),
             _ => scores::scored(&scores, &scene.resampling())?,

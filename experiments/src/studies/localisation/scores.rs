@@ -2,7 +2,9 @@
 
 use archaeo_analysis::attribution::{Kind, MethodInfo};
 use archaeo_analysis::faithfulness::MaskScores;
-use archaeo_analysis::statistics::{DEFAULT_LEVEL, Resampling, mean_bootstrap, mean_t, sign_flip_family};
+use archaeo_analysis::statistics::{
+    DEFAULT_LEVEL, Resampling, SHARE, mean_bootstrap, mean_within, sign_flip_family,
+};
 
 use super::findings::{Gains, LocalisationScore};
 use crate::scene::StudyError;
@@ -47,9 +49,9 @@ impl Scores {
         Ok(LocalisationScore {
             method: self.method.title.into(),
             model: (self.method.kind == Kind::Explanation).then_some(self.model),
-            mass: mean_t(&self.mass, DEFAULT_LEVEL)?,
-            auroc: mean_t(&self.auroc, DEFAULT_LEVEL)?,
-            average_precision: mean_t(&self.average_precision, DEFAULT_LEVEL)?,
+            mass: mean_within(&self.mass, SHARE, DEFAULT_LEVEL)?,
+            auroc: mean_within(&self.auroc, SHARE, DEFAULT_LEVEL)?,
+            average_precision: mean_within(&self.average_precision, SHARE, DEFAULT_LEVEL)?,
             pointing: mean_bootstrap(&self.pointing, resampling)?,
             constant: self.constant,
             over_random: None,

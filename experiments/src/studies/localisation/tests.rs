@@ -226,3 +226,31 @@ fn what_each_explanation_is_stands_under_method() {
     change::<LocalisationStudy>(&mut without, |findings| findings.methods.clear());
     assert!(!defined(&without).contains("rollout"));
 }
+
+/// The best other explanation of the same model says whether the model looks at the object.
+#[test]
+fn what_is_below_random_is_set_against_the_best_of_its_model() {
+    let mut found = investigation_of(&["vit"]);
+    let said = |found: &Investigation| printed(chapter_of::<LocalisationStudy>(found));
+    assert!(!said(&found).contains("ranks the object below"));
+    // Of rollout and Grad-CAM, the first becomes LeGrad below random.
+    explanations(&mut found, |place, score| {
+        if place == 0 {
+            score.method = "LeGrad".into();
+            score.auroc.value = 0.44;
+            score.over_random.as_mut().unwrap().auroc = paired(-0.06, 0.02, 0.001);
+        }
+    });
+    let text = said(&found);
+    assert!(
+        text.contains(
+            "LeGrad of the ViT ranks the object below other places (AUROC 0.44), while Grad-CAM is at 0.71"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("LeGrad does not count attention"), "{text}");
+    explanations(&mut found, |_, score| {
+        score.over_random.as_mut().unwrap().auroc = paired(-0.06, 0.02, 0.001)
+    });
+    assert!(said(&found).contains("no explanation of the ViT is above it"), "{}", said(&found));
+}

@@ -11,7 +11,7 @@ use crate::describe::hugging_face::classes;
 use crate::describe::json::{needed, number, real, truth};
 use crate::describe::{DescribeError, Found, FromConfig, Hints, count, outputs, shape, square};
 use crate::export::{Library, TIMM_EPSILON, TimmModel, sizes};
-use crate::flops::{blocks, patches};
+use crate::flops::{attention_products, blocks, patches};
 use crate::memory::values_of_tokens;
 use crate::preprocessing::{IMAGENET_MOMENTS, Interpolation};
 use crate::spec::{SpecError, with_pixels};
@@ -65,6 +65,15 @@ impl Sizes for BeitConfig {
         patches(grid, patch_size, width)
             + blocks(depth, 1 + grid * grid, width, 2 * width * mlp_width)
             + (classes * width) as u64
+    }
+
+    fn attention_multiply_adds(&self, _image_size: usize) -> u64 {
+        let tokens = 1 + self.grid() * self.grid();
+        attention_products(self.depth as u64, tokens as u64, self.width as u64)
+    }
+
+    fn tokens(&self, _image_size: usize) -> Option<usize> {
+        Some(1 + self.grid() * self.grid())
     }
 
     fn values_of_a_block(&self, image_size: usize) -> f64 {

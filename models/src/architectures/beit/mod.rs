@@ -291,6 +291,10 @@ impl Transformer for Beit {
         self.blocks.len()
     }
 
+    fn heads(&self, _: usize) -> usize {
+        self.config.heads
+    }
+
     fn prefix(&self) -> PrefixTokens {
         PrefixTokens::CLASS
     }

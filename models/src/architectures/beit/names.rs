@@ -3,7 +3,8 @@
 use super::BeitConfig;
 use crate::names::rules::{Rule, rename, stack};
 use crate::names::without_prefix;
-use crate::state::State;
+use crate::position_bias::fitted_table;
+use crate::state::{Array, State};
 
 /// From `transformers`, whose names changed with version 5: both are listed.
 const HUGGING_FACE: &[Rule] = &[
@@ -42,7 +43,10 @@ const HUGGING_FACE: &[Rule] = &[
 /// One table for all blocks, as in pretraining.
 const SHARED_TABLE: &str = "rel_pos_bias.relative_position_bias_table";
 
-/// The arrays of a BEiT under timm's names.
+/// Rows of the table for the class token.
+const OF_CLASS_TOKEN: usize = 3;
+
+/// The arrays of a BEiT under timm's names, its position biases resampled to the number of patches.
 pub(super) fn canonical(state: State, config: &BeitConfig) -> State {
     let state = rename(without_prefix(state, &["beit."]), HUGGING_FACE);
     let mut state = stack(state, &["query", "key", "value"], "qkv");
@@ -53,5 +57,9 @@ pub(super) fn canonical(state: State, config: &BeitConfig) -> State {
     }
     // Computed from the grid, not learned; older files contain it.
     state.retain(|name, _| !name.ends_with(".relative_position_index"));
-    state
+    let fitted = |(name, array): (String, Array)| match name.ends_with(".relative_position_bias_table") {
+        true => (name, fitted_table(array, config.grid(), OF_CLASS_TOKEN)),
+        false => (name, array),
+    };
+    state.into_iter().map(fitted).collect()
 }

@@ -75,6 +75,14 @@ impl Sizes for ZeroShotConfig {
         image.multiply_adds(image_size) + (embedding * (image.features() + classes)) as u64
     }
 
+    fn attention_multiply_adds(&self, image_size: usize) -> u64 {
+        self.image.attention_multiply_adds(image_size)
+    }
+
+    fn tokens(&self, image_size: usize) -> Option<usize> {
+        self.image.tokens(image_size)
+    }
+
     fn values_of_a_block(&self, image_size: usize) -> f64 {
         self.image.values_of_a_block(image_size)
     }

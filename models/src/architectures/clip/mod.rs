@@ -84,6 +84,16 @@ impl Clip {
         self.text_projection.forward(self.text.forward(texts, precision), precision)
     }
 
+    /// Directions of a class's prompts, one row per template.
+    ///
+    /// # Shapes
+    /// → `[templates, embedding]`, rows of unit length
+    pub fn prompt_features(&self, class: &str, prompts: &Prompts, precision: Precision) -> Tensor<2> {
+        let texts: Vec<Vec<u32>> = prompts.of(class).iter().map(|text| tokenize(text)).collect();
+        let features = texts.chunks(TEXTS_AT_ONCE).map(|texts| unit(self.text_features(texts, precision)));
+        Tensor::cat(features.collect(), 0)
+    }
+
     /// One direction per class: the mean of the directions of all its prompts (Radford et al., 2021, section 3.1.4). `progress`
     /// receives the number of classes that are done.
     ///
@@ -101,10 +111,7 @@ impl Clip {
     ) -> Tensor<2> {
         let mut rows = Vec::with_capacity(classes.len());
         for (index, class) in classes.iter().enumerate() {
-            let texts: Vec<Vec<u32>> = prompts.of(class).iter().map(|text| tokenize(text)).collect();
-            let features =
-                texts.chunks(TEXTS_AT_ONCE).map(|texts| unit(self.text_features(texts, precision)));
-            rows.push(unit(Tensor::cat(features.collect(), 0).mean_dim(0)));
+            rows.push(unit(self.prompt_features(class, prompts, precision).mean_dim(0)));
             progress(index + 1);
         }
         Tensor::cat(rows, 0)

@@ -71,6 +71,10 @@ impl Transformer for ZeroShot {
         self.visual.depth()
     }
 
+    fn heads(&self, layer: usize) -> usize {
+        self.visual.heads(layer)
+    }
+
     fn prefix(&self) -> PrefixTokens {
         self.visual.prefix()
     }

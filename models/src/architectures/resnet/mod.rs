@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::forward::ForwardPass;
+use crate::forward::{ForwardPass, Residual};
 use crate::layers::{BatchNorm2d, Conv2d, Linear};
 use crate::pass::Pass;
 use crate::probe::FeatureSite;
@@ -144,11 +144,19 @@ impl ResidualBlock {
     }
 
     fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        let shortcut = match &self.downsample {
-            Some(projection) => projection.forward(x.clone(), pass),
-            None => x.clone(),
-        };
-        let closing = ChannelEpilogue::residual_relu(shortcut);
+        let shortcut = self.shortcut(x.clone(), pass);
+        self.branch(x, ChannelEpilogue::residual_relu(shortcut), pass)
+    }
+
+    fn shortcut(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        match &self.downsample {
+            Some(projection) => projection.forward(x, pass),
+            None => x,
+        }
+    }
+
+    /// The convolutions, and then `closing`.
+    fn branch(&self, x: Tensor<4>, closing: ChannelEpilogue, pass: &mut Pass) -> Tensor<4> {
         let x = self.bn1.forward(&self.conv1, x, ChannelEpilogue::relu(), pass);
         match (&self.conv3, &self.bn3) {
             (Some(conv3), Some(bn3)) => {
@@ -158,6 +166,20 @@ impl ResidualBlock {
             _ => self.bn2.forward(&self.conv2, x, closing, pass),
         }
     }
+}
+
+/// The blocks of all stages in their order, each with its place.
+pub(crate) fn in_stages<B, const STAGES: usize>(
+    stages: [&Vec<B>; STAGES],
+) -> impl Iterator<Item = (FeatureSite, &B)> {
+    let site = move |stage: usize, block: usize, blocks: usize| FeatureSite {
+        stage: stage + 1,
+        block,
+        last: stage + 1 == STAGES && block + 1 == blocks,
+    };
+    stages.into_iter().enumerate().flat_map(move |(stage, blocks)| {
+        blocks.iter().enumerate().map(move |(block, of)| (site(stage, block, blocks.len()), of))
+    })
 }
 
 /// Residual network.
@@ -222,6 +244,10 @@ impl ResNet {
     pub fn config(&self) -> &ResNetConfig {
         &self.config
     }
+
+    fn blocks(&self) -> impl Iterator<Item = (FeatureSite, &ResidualBlock)> {
+        in_stages([&self.layer1, &self.layer2, &self.layer3, &self.layer4])
+    }
 }
 
 /// The features are the mean of the last feature map over its positions.
@@ -231,21 +257,42 @@ impl ForwardPass for ResNet {
     }
 
     fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let mut x = self.bn1.forward(&self.conv1, images, ChannelEpilogue::relu(), pass);
-        if self.config.stem == Stem::Imagenet {
-            x = ops::max_pool2d(x, 3, 2, 1);
-        }
-        for (stage, blocks) in (1..).zip([&self.layer1, &self.layer2, &self.layer3, &self.layer4]) {
-            for (block, residual) in blocks.iter().enumerate() {
-                x = residual.forward(x, pass);
-                let last = stage == 4 && block + 1 == blocks.len();
-                x = pass.probe.features(&FeatureSite { stage, block, last }, x);
-            }
-        }
-        ops::global_mean_pool(x)
+        let x = self.stem(images, pass);
+        self.features_from_block(0, x, pass)
     }
 
     fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
         self.fc.forward(features, precision)
+    }
+
+    fn residual(&self) -> Option<&dyn Residual> {
+        Some(self)
+    }
+}
+
+impl Residual for ResNet {
+    fn depth(&self) -> usize {
+        self.blocks().count()
+    }
+
+    fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        let x = self.bn1.forward(&self.conv1, images, ChannelEpilogue::relu(), pass);
+        match self.config.stem {
+            Stem::Imagenet => ops::max_pool2d(x, 3, 2, 1),
+            Stem::Cifar => x,
+        }
+    }
+
+    fn addends(&self, block: usize, map: Tensor<4>, pass: &mut Pass) -> [Tensor<4>; 2] {
+        let (_, block) = self.blocks().nth(block).expect("the network has this block");
+        [block.shortcut(map.clone(), pass), block.branch(map, ChannelEpilogue::default(), pass)]
+    }
+
+    fn features_from_block(&self, block: usize, mut map: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        for (site, block) in self.blocks().skip(block) {
+            map = block.forward(map, pass);
+            map = pass.probe.features(&site, map);
+        }
+        ops::global_mean_pool(map)
     }
 }

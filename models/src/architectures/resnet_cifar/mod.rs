@@ -9,8 +9,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::architectures::resnet::Downsample;
-use crate::forward::ForwardPass;
+use crate::architectures::resnet::{Downsample, in_stages};
+use crate::forward::{ForwardPass, Residual};
 use crate::layers::{BatchNorm2d, Conv2d, Linear};
 use crate::pass::Pass;
 use crate::probe::FeatureSite;
@@ -72,13 +72,24 @@ impl CifarBlock {
     }
 
     fn forward(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
-        let branch = self.bn1.forward(&self.conv1, x.clone(), ChannelEpilogue::relu(), pass);
-        let [_, channels, height, _] = branch.dims();
+        let (inner, shortcut) = self.opened(x, pass);
+        self.bn2.forward(&self.conv2, inner, ChannelEpilogue::residual_relu(shortcut), pass)
+    }
+
+    fn addends(&self, x: Tensor<4>, pass: &mut Pass) -> [Tensor<4>; 2] {
+        let (inner, shortcut) = self.opened(x, pass);
+        [shortcut, self.bn2.forward(&self.conv2, inner, ChannelEpilogue::default(), pass)]
+    }
+
+    /// The branch up to its second convolution, and the shortcut.
+    fn opened(&self, x: Tensor<4>, pass: &mut Pass) -> (Tensor<4>, Tensor<4>) {
+        let inner = self.bn1.forward(&self.conv1, x.clone(), ChannelEpilogue::relu(), pass);
+        let [_, channels, height, _] = inner.dims();
         let shortcut = match &self.downsample {
             Some(projection) => projection.forward(x, pass),
             None => option_a_shortcut(x, channels, height),
         };
-        self.bn2.forward(&self.conv2, branch, ChannelEpilogue::residual_relu(shortcut), pass)
+        (inner, shortcut)
     }
 }
 
@@ -147,6 +158,10 @@ impl CifarResNet {
     pub fn config(&self) -> &CifarResNetConfig {
         &self.config
     }
+
+    fn blocks(&self) -> impl Iterator<Item = (FeatureSite, &CifarBlock)> {
+        in_stages([&self.layer1, &self.layer2, &self.layer3])
+    }
 }
 
 /// The features are the mean of the last feature map over its positions.
@@ -156,19 +171,39 @@ impl ForwardPass for CifarResNet {
     }
 
     fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let mut x = self.bn1.forward(&self.conv1, images, ChannelEpilogue::relu(), pass);
-        for (stage, blocks) in (1..).zip([&self.layer1, &self.layer2, &self.layer3]) {
-            for (block, residual) in blocks.iter().enumerate() {
-                x = residual.forward(x, pass);
-                let last = stage == 3 && block + 1 == blocks.len();
-                x = pass.probe.features(&FeatureSite { stage, block, last }, x);
-            }
-        }
-        ops::global_mean_pool(x)
+        let x = self.stem(images, pass);
+        self.features_from_block(0, x, pass)
     }
 
     fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
         self.linear.forward(features, precision)
+    }
+
+    fn residual(&self) -> Option<&dyn Residual> {
+        Some(self)
+    }
+}
+
+impl Residual for CifarResNet {
+    fn depth(&self) -> usize {
+        self.blocks().count()
+    }
+
+    fn stem(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+        self.bn1.forward(&self.conv1, images, ChannelEpilogue::relu(), pass)
+    }
+
+    fn addends(&self, block: usize, map: Tensor<4>, pass: &mut Pass) -> [Tensor<4>; 2] {
+        let (_, block) = self.blocks().nth(block).expect("the network has this block");
+        block.addends(map, pass)
+    }
+
+    fn features_from_block(&self, block: usize, mut map: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        for (site, block) in self.blocks().skip(block) {
+            map = block.forward(map, pass);
+            map = pass.probe.features(&site, map);
+        }
+        ops::global_mean_pool(map)
     }
 }
 

@@ -26,6 +26,18 @@ const SIZES: [(&str, usize, [usize; 4], [usize; 4]); 4] = [
 /// Windows of the published models: 7 tokens for images of 224 px, 12 for 384 px.
 const WINDOWS: [usize; 2] = [7, 12];
 
+impl SwinConfig {
+    /// Windows of a stage's blocks, as far as their cost goes.
+    fn window(&self, stage: usize) -> Window {
+        Window::on([self.side(stage); 2], self.window_size, false, self.window_padding)
+    }
+
+    /// Tokens of the map that `window` divides, padding included.
+    fn places(&self, stage: usize, window: &Window) -> usize {
+        window.count([self.side(stage); 2]) * window.area()
+    }
+}
+
 impl Sizes for SwinConfig {
     fn validate(&self) -> Result<(), SpecError> {
         Self::validate(self)
@@ -75,20 +87,31 @@ impl Sizes for SwinConfig {
     }
 
     /// Queries, keys and values are computed on the padded map; the output projection runs on the map itself.
-    fn multiply_adds(&self, _image_size: usize) -> u64 {
+    fn multiply_adds(&self, image_size: usize) -> u64 {
         let mut sum = patches(self.side(0), self.patch_size, self.width);
         for (stage, &depth) in self.depths.iter().enumerate() {
-            let (side, width) = (self.side(stage), self.width << stage);
-            let window = Window::on([side; 2], self.window_size, false, self.window_padding);
-            let (tokens, places) = (side * side, window.count([side; 2]) * window.area());
-            let attention = places * (3 * width * width + 2 * window.area() * width) + tokens * width * width;
+            let width = self.width << stage;
+            let (tokens, window) = (self.side(stage) * self.side(stage), self.window(stage));
+            let attention = self.places(stage, &window) * 3 * width * width + tokens * width * width;
             let block = attention + tokens * 2 * self.mlp_ratio * width * width;
             // Merging: a quarter of the tokens, each of four halves of this width.
             let merging = if stage > 0 { tokens * 2 * width * width } else { 0 };
             sum += (merging + depth * block) as u64;
         }
         let last_width = self.width << (self.depths.len() - 1);
-        sum + (self.classes * last_width) as u64
+        sum + self.attention_multiply_adds(image_size) + (self.classes * last_width) as u64
+    }
+
+    fn attention_multiply_adds(&self, _image_size: usize) -> u64 {
+        let of_stage = |(stage, &depth): (usize, &usize)| {
+            let window = self.window(stage);
+            (depth * self.places(stage, &window) * 2 * window.area() * (self.width << stage)) as u64
+        };
+        self.depths.iter().enumerate().map(of_stage).sum()
+    }
+
+    fn tokens(&self, _image_size: usize) -> Option<usize> {
+        Some(self.side(0) * self.side(0))
     }
 
     fn values_of_a_block(&self, image_size: usize) -> f64 {

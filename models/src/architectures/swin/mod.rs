@@ -242,6 +242,11 @@ impl Transformer for Swin {
         self.config.blocks()
     }
 
+    fn heads(&self, layer: usize) -> usize {
+        let (stage, _) = self.place(layer);
+        self.config.heads[stage]
+    }
+
     fn prefix(&self) -> PrefixTokens {
         PrefixTokens::NONE
     }

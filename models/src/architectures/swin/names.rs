@@ -3,7 +3,8 @@
 use super::SwinConfig;
 use crate::names::rules::{Rule, rename, stack};
 use crate::names::without_prefix;
-use crate::state::State;
+use crate::position_bias::fitted_table;
+use crate::state::{Array, State};
 
 /// From Microsoft's release, whose names are timm's except for these. Masks and indices follow from the sizes.
 const MICROSOFT: &[Rule] = &[
@@ -57,8 +58,23 @@ const HUGGING_FACE: &[Rule] = &[
     ("classifier", "head.fc"),
 ];
 
-/// The arrays of a Swin Transformer under timm's names.
-pub(super) fn canonical(mut state: State, config: &SwinConfig) -> State {
+/// The arrays of a Swin Transformer under timm's names, its position biases resampled to the windows of its images.
+pub(super) fn canonical(state: State, config: &SwinConfig) -> State {
+    let stage_of = |name: &str| {
+        let number = name.strip_suffix(".relative_position_bias_table")?.strip_prefix("layers.")?;
+        number.split('.').next()?.parse().ok().filter(|stage| *stage < config.depths.len())
+    };
+    let fitted = |(name, array): (String, Array)| match stage_of(&name) {
+        Some(stage) => {
+            let side = config.side(stage).min(config.window_size);
+            (name, fitted_table(array, side, 0))
+        }
+        None => (name, array),
+    };
+    renamed(state, config).into_iter().map(fitted).collect()
+}
+
+fn renamed(mut state: State, config: &SwinConfig) -> State {
     let torchvision = state.keys().any(|name| name.starts_with("features."));
     state = without_prefix(state, &["swin."]);
     for rules in [HUGGING_FACE, TORCHVISION, MICROSOFT] {

@@ -10,7 +10,7 @@ use crate::architectures::{Architecture, Sizes};
 use crate::catalogue::{Published, Torchvision};
 use crate::describe::{DescribeError, Found, FromConfig, Hints, square};
 use crate::export::TimmModel;
-use crate::flops::{blocks, patches};
+use crate::flops::{attention_products, blocks, patches};
 use crate::memory::values_of_tokens;
 use crate::spec::SpecError;
 use crate::state::State;
@@ -70,6 +70,15 @@ impl Sizes for VitConfig {
         patches(grid, patch_size, width)
             + blocks(depth, tokens, width, layers * width * mlp_width)
             + heads as u64
+    }
+
+    fn attention_multiply_adds(&self, _image_size: usize) -> u64 {
+        let tokens = self.grid() * self.grid() + self.prefix_tokens();
+        attention_products(self.depth as u64, tokens as u64, self.width as u64)
+    }
+
+    fn tokens(&self, _image_size: usize) -> Option<usize> {
+        Some(self.grid() * self.grid() + self.prefix_tokens())
     }
 
     fn values_of_a_block(&self, image_size: usize) -> f64 {

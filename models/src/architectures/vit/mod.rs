@@ -70,6 +70,7 @@ impl Vit {
             let sizes = BlockConfig {
                 width,
                 heads,
+                qkv_bias: true,
                 mlp_width,
                 feed_forward: config.feed_forward,
                 layer_scale: config.layer_scale,
@@ -147,14 +148,22 @@ impl ForwardPass for Vit {
     }
 
     fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
+        let mut heads = self.logits_by_head(features, precision);
+        match heads.pop() {
+            Some(last) if !heads.is_empty() => (heads.remove(0) + last) / 2.0,
+            last => last.expect("there is at least one"),
+        }
+    }
+
+    fn logits_by_head(&self, features: Tensor<2>, precision: Precision) -> Vec<Tensor<2>> {
         match (&self.head, &self.head_dist) {
             (Some(head), Some(head_dist)) => {
                 let width = self.config.width;
                 let token = |index: usize| features.clone().narrow(1, index * width, width);
-                (head.forward(token(0), precision) + head_dist.forward(token(1), precision)) / 2.0
+                vec![head.forward(token(0), precision), head_dist.forward(token(1), precision)]
             }
-            (Some(head), None) => head.forward(features, precision),
-            (None, _) => features,
+            (Some(head), None) => vec![head.forward(features, precision)],
+            (None, _) => vec![features],
         }
     }
 
@@ -166,6 +175,10 @@ impl ForwardPass for Vit {
 impl Transformer for Vit {
     fn depth(&self) -> usize {
         self.blocks.len()
+    }
+
+    fn heads(&self, _: usize) -> usize {
+        self.config.heads
     }
 
     /// Determined by the tokens that exist.

@@ -1,0 +1,206 @@
+//! Ways of training, next to one another on the same data.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use archaeo_analysis::attention::DistanceConvention;
+use archaeo_analysis::statistics::{DEFAULT_LEVEL, Resampling, wilson};
+use archaeo_data::Dataset;
+use archaeo_experiments::regimes::{
+    AttentionShift, Init, LayerShift, Regime, RegimeKind, RegimeRun, Regimes, RegimesConfig, WEIGHTS,
+    compared, leads, place, write,
+};
+use archaeo_random::nested_share;
+use archaeo_store::run_folder::DataIdentity;
+use archaeo_training::Freeze;
+use archaeo_training::evaluate::evaluate;
+use archaeo_training::images::Preprocessed;
+
+use crate::attention::{AgainstOptions, HeadChange};
+use crate::error::LabError;
+use crate::session::{Session, Toml};
+use crate::subject::{ModelSource, Purpose, Subject};
+use crate::train::{Lesson, Portion, learning};
+
+/// Regimes to be compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison<'a> {
+    /// The configuration: a recipe per regime, and a section `[compare]`.
+    pub config: Toml<'a>,
+    /// Overrides of its entries.
+    pub set: &'a [String],
+    /// Weights that replace every `init` of the configuration, and the `model` next to it.
+    pub init: Option<Init<'a>>,
+    /// The images; by default the configuration's, else Sherds.
+    pub data: Option<&'a str>,
+    /// The folder of all trainings; the same folder resumes an interrupted comparison.
+    pub out: &'a Path,
+    /// Whether an unreadable image is an error instead of being left out.
+    pub strict: bool,
+}
+
+/// Share of the images seen with all of them that every training sees at least.
+const LEAST_SEEN: f64 = 0.25;
+
+/// Images at once when a model is scored.
+const BATCH: usize = 64;
+
+impl Session {
+    /// Trains every regime of a configuration on every share of the training images, scores all models on the same test images, and
+    /// writes a page about them; or goes on where the same comparison was stopped.
+    ///
+    /// # Errors
+    /// One sentence; every finished epoch is kept.
+    pub fn compare(&self, comparison: &Comparison) -> Result<Regimes, LabError> {
+        let Comparison { data, out, strict, .. } = *comparison;
+        let overrides: Vec<String> = comparison.set.iter().cloned().chain(self.overrides()).collect();
+        let config = match comparison.config {
+            Toml::Text(text) => RegimesConfig::parse(text, comparison.init, overrides)?,
+            Toml::File(path) => RegimesConfig::read(path, comparison.init, overrides)?,
+        };
+        let order = config.order()?;
+        let first = config.recipes.recipe(Some(&order[0]))?;
+        let source = data.or(first.data.source.as_deref()).unwrap_or("sherds").to_owned();
+        let (dataset, identity) = self.open_to_learn(source.clone(), &learning(&first, strict))?;
+
+        let mut regimes: Vec<Regime> = Vec::new();
+        for name in &order {
+            let recipe = config.recipes.recipe(Some(name))?;
+            let mut regime = Regime {
+                name: name.clone(),
+                kind: RegimeKind::of(&recipe),
+                model: String::new(),
+                runs: Vec::new(),
+            };
+            for &share in &config.shares {
+                let run = self.regime_on(&config, name, share, &dataset, &identity, out)?;
+                regime.model = run.0;
+                regime.runs.push(run.1);
+            }
+            regimes.push(regime);
+        }
+        regimes.sort_by_key(|regime| (regime.kind as u8, regime.name.clone()));
+        let resampling = Resampling::new(self.seed());
+        let attention = self.attention_shifts(&config, &regimes, &source, out)?;
+        let split = dataset.evaluation_split().to_owned();
+        let found = Regimes {
+            environment: self.environment(),
+            data: source,
+            classes: dataset.classes.len(),
+            n: dataset.split(&split)?.len(),
+            split,
+            pairs: compared(&regimes, &resampling)?,
+            leads: leads(&regimes, &resampling)?,
+            regimes,
+            attention,
+        };
+        let text = serde_json::to_string_pretty(&found).expect("plain data");
+        archaeo_store::write(&out.join("regimes.json"), text.as_bytes())?;
+        write(&found, out)?;
+        Ok(found)
+    }
+
+    /// Trains one regime on one share, and scores its model. Returns the model's name too.
+    fn regime_on(
+        &self,
+        config: &RegimesConfig,
+        name: &str,
+        share: f64,
+        dataset: &Dataset,
+        identity: &DataIdentity,
+        out: &Path,
+    ) -> Result<(String, RegimeRun), LabError> {
+        let mut recipe = config.recipe(name, share, out)?;
+        let labels = dataset.split("train")?.labels();
+        let indices = nested_share(recipe.seed, "regimes", &labels, share);
+        recipe.batch_size = recipe.batch_size.min(indices.len());
+        let times = ((LEAST_SEEN / share).round() as usize).max(1);
+        // Features of a frozen backbone are computed once, so that more epochs cost nothing.
+        let once = recipe.freeze == Freeze::Backbone && recipe.augment.variants().is_some();
+        let times = if once {
+            recipe.epochs *= times;
+            1
+        } else {
+            times
+        };
+        let place = place(name, share);
+        let images = indices.len();
+        let lesson = Lesson {
+            recipe: &recipe,
+            dataset,
+            identity,
+            portion: Portion { indices, times },
+            out: &out.join(&place),
+            title: format!("{name} on {images} images"),
+        };
+        let trained = self.learn(&lesson)?.ok_or(LabError::Interrupted)?;
+        let split = dataset.split(dataset.evaluation_split())?;
+        let source = Preprocessed { split, preprocessing: &trained.model.card().preprocessing };
+        let device = self.device()?;
+        let work = self.counting(&format!("scoring {name}"), split.len());
+        let answers = evaluate(&trained.model, &source, BATCH, &device, &mut work.follow())?;
+        drop(work);
+        let correct = answers.scores()?.correct(1);
+        let right = correct.iter().filter(|right| **right).count();
+        let run = RegimeRun {
+            share,
+            images,
+            weights: place.join(WEIGHTS).display().to_string(),
+            history: trained.history,
+            step_images: recipe.step_images(),
+            accuracy: wilson(right, correct.len(), DEFAULT_LEVEL)?,
+            correct,
+        };
+        Ok((trained.model.card().name.clone(), run))
+    }
+
+    /// What training did to the attention of every transformer that started from other weights of the same sizes.
+    fn attention_shifts(
+        &self,
+        config: &RegimesConfig,
+        regimes: &[Regime],
+        source: &str,
+        out: &Path,
+    ) -> Result<Vec<AttentionShift>, LabError> {
+        let mut shifts = Vec::new();
+        for regime in regimes {
+            if !matches!(regime.kind, RegimeKind::FineTuned | RegimeKind::Partial) {
+                continue;
+            }
+            let Some(run) = regime.runs.last() else { continue };
+            let recipe = config.recipes.recipe(Some(&regime.name))?;
+            let Some(init) = &recipe.init else { continue };
+            let subject = |weights: &Path| {
+                let mut subject = Subject::new(ModelSource::new(weights), Some(source.to_owned()));
+                subject.limit = NonZeroUsize::new(config.attention_images);
+                subject
+            };
+            let after = self.open(subject(&out.join(&run.weights)), Purpose::Look)?;
+            if !after.model.has_attention() {
+                continue;
+            }
+            let mut before = subject(Path::new(init));
+            before.model.reading.preprocessing.image_size = Some(after.model.card().preprocessing.image_size);
+            let before = self.open(before, Purpose::Look)?;
+            let options = AgainstOptions { convention: DistanceConvention::Renormalised };
+            let found = self.attention_against(&before, &after, options, None)?;
+            let layers = found.layers.iter().zip(&found.heads).map(|(&layer, heads)| of_layer(layer, heads));
+            shifts.push(AttentionShift { regime: regime.name.clone(), n: found.n, layers: layers.collect() });
+        }
+        Ok(shifts)
+    }
+}
+
+/// Means over the heads of a layer.
+fn of_layer(layer: usize, heads: &[HeadChange]) -> LayerShift {
+    let mean = |value: &dyn Fn(&HeadChange) -> f64| heads.iter().map(value).sum::<f64>() / heads.len() as f64;
+    let between = heads.iter().map(|head| head.between_images.as_ref().map(|found| found.value));
+    let between: Option<Vec<f64>> = between.collect();
+    LayerShift {
+        layer,
+        distance: [mean(&|head| head.distance.before), mean(&|head| head.distance.after)],
+        entropy: [mean(&|head| head.entropy.before), mean(&|head| head.entropy.after)],
+        divergence: mean(&|head| head.map_divergence.value),
+        between_images: between.map(|values| values.iter().sum::<f64>() / values.len() as f64),
+    }
+}
