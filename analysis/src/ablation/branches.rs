@@ -184,7 +184,9 @@ pub fn ablate_branches(
             for &branch in &asked {
                 for replacement in BRANCH_REPLACEMENTS {
                     let sum = match means_for(replacement) {
-                        Some(means) => ops::add(shortcut.clone(), means.of::<4>(layer, 0, &shortcut.device())),
+                        Some(means) => {
+                            ops::add(shortcut.clone(), means.of::<4>(layer, 0, &shortcut.device()))
+                        }
                         None => shortcut.clone(),
                     };
                     let map = ops::relu(sum);
