@@ -691,8 +691,8 @@ mod tests {
         let mut recipes = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.ends_with("excavate.toml") {
-                continue; // an investigation's configuration, which is tested where that is read
+            if path.ends_with("excavate.toml") || path.ends_with("regimes.toml") {
+                continue; // configurations of an investigation and of a comparison, which are tested where they are read
             }
             let file =
                 RecipeFile::read(&path, &[]).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
