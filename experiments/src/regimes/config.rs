@@ -238,7 +238,7 @@ mod tests {
     fn the_configurations_that_come_with_the_program_fit_together() {
         let regimes = RegimesConfig::parse(include_str!("../../../configs/regimes.toml"), None, Vec::new());
         let regimes = regimes.unwrap();
-        assert_eq!(regimes.order().unwrap().last().map(String::as_str), Some("scratch"));
+        assert_eq!(regimes.order().unwrap().last().map(String::as_str), Some("distilled"));
         let distilled = regimes.recipe("distilled", 0.25, Path::new("out")).unwrap();
         assert!(distilled.to_toml().contains("teacher = \"out/full/share-25/model.safetensors\""));
         let sizes = RegimesConfig::parse(include_str!("../../../configs/patch-sizes.toml"), None, Vec::new());
