@@ -71,6 +71,8 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo explain --weights vit.safetensors --limit 20 --export maps.npz", Small::AsItIs),
     ("archaeo attention --weights vit.safetensors --limit 128", Small::AsItIs),
     ("archaeo attention --weights vit.safetensors --layer 1,2", Small::Limit),
+    ("archaeo attention --weights vit.safetensors --against a.safetensors --out out", Small::Limit),
+    ("archaeo attention --weights archaeo-out/vit --strata --out figures", Small::Limit),
     ("archaeo attention --weights vit.safetensors --data scans/ --export heads.npz", Small::AsItIs),
     ("archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200", Small::AsItIs),
     ("archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255", Small::Limit),
@@ -168,7 +170,7 @@ fn fixtures(folder: &Path) {
     let here = folder.join("here");
     fs::create_dir(&here).unwrap();
     let out = here.join("archaeo-out");
-    succeed(excavate(&out).args(["--set", "epochs=1"]));
+    succeed(excavate(&out).args(["--set", "epochs=1", "--set", "models.vit.keep_checkpoints=[1]"]));
     for (role, names) in [("vit", &["vit", "a"][..]), ("cnn", &["cnn", "b", "c"])] {
         for name in names {
             let file = here.join(format!("{name}.safetensors"));

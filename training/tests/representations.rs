@@ -37,7 +37,7 @@ const VIEWS: [&str; 3] =
 /// Images that a short training can learn something of: small, plain, of a shape in one colour.
 const PLAIN: &str = "size=16,train=2000,val=800,test=800,correlation=0.1,clutter=0,occlusion=0,noise=0.02,rotation=15,shade=1..1";
 
-/// The same without colour, since two views of an image would be told by theirs alone.
+/// The same without colour, since the views of an image would be matched by it alone.
 const WHITE: &str = ",foreground=1..1,background=0.1..0.1";
 
 /// A source with other labels.

@@ -48,8 +48,8 @@ The model needs no head that classifies.
 Examples:
   archaeo attention --weights vit.safetensors --limit 128
   archaeo attention --weights vit.safetensors --layer 1,2
-  archaeo attention --weights a.safetensors --against b.safetensors --out diff
-  archaeo attention --weights runs/vit --strata --out figures
+  archaeo attention --weights vit.safetensors --against a.safetensors --out out
+  archaeo attention --weights archaeo-out/vit --strata --out figures
   archaeo attention --weights vit.safetensors --data scans/ --export heads.npz"))]
 pub struct Attention {
     /// Layers to show, counted from 1 [default: all]

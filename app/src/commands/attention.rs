@@ -114,10 +114,13 @@ fn strata(result: &AttentionStrata, arguments: &Attention) -> String {
         let cells: String = cells.map(|cell| format!("{cell:>10}")).collect();
         format!("{name:<9}{cells}\n")
     };
+    let epochs = match strata.len() {
+        1 => "1 epoch".to_owned(),
+        count => format!("{count} epochs"),
+    };
     let mut lines = format!(
-        "{model} at {} epochs of {} on the same {n} images; its head reads {read_out}; means over heads, layers are numbered from 1\n\
+        "{model} at {epochs} of {} on the same {n} images; its head reads {read_out}; means over heads, layers are numbered from 1\n\
          distance: {distance_convention}\n\n",
-        strata.len(),
         arguments.subject.weights.display()
     );
     lines += &row("epoch", &mut strata.iter().map(|of| of.stratum.epoch.to_string()));

@@ -1,4 +1,4 @@
-//! Masked autoencoder (He et al., 2022): most patches are hidden, and their pixels are to be told from the others.
+//! Masked autoencoder (He et al., 2022): most patches are hidden, and their pixels are to be predicted from the others.
 //!
 //! The model sees the visible patches alone. A small decoder receives its tokens, a learned mask token in the place of every hidden
 //! patch, and fixed positions, and predicts the pixels of each patch; the loss is the mean squared error on the hidden patches, of pixels
