@@ -1,6 +1,7 @@
 //! Probes: small structs that watch or alter one kind of place in a forward pass.
 
 use archaeo_models::{AttentionSite, FeatureSite, Probe, TokenPlace, TokenSite};
+use archaeo_ops as ops;
 use burn::tensor::{Gradients, Tensor, s};
 
 /// A value of a forward pass whose gradient is wanted.
@@ -17,7 +18,7 @@ impl<const D: usize> Tap<D> {
     /// The tap, and the value with which the pass has to go on.
     pub fn new(value: Tensor<D>) -> (Self, Tensor<D>) {
         let zeros = value.clone().inner().zeros_like().autodiff().require_grad();
-        (Self { value: value.clone().inner(), zeros: zeros.clone() }, value + zeros)
+        (Self { value: value.clone().inner(), zeros: zeros.clone() }, ops::add(value, zeros))
     }
 
     /// The value itself, outside the gradient graph.

@@ -168,7 +168,7 @@ pub enum Command {
     Excavate(Excavate),
     /// Train one model
     Train(Train),
-    /// Train models in several ways, on all images and on few, and compare them
+    /// Compare ways of training, on all images and on few
     Compare(Compare),
     /// Write what trackers make of a training's log again
     Track(Track),
@@ -176,7 +176,7 @@ pub enum Command {
     Evaluate(Evaluate),
     /// What a model looks at, image by image, in pictures
     Explain(Explain),
-    /// What a model's features hold: neighbours, linear probes, similarity, pictures
+    /// What a model's features hold: probes, neighbours, pictures
     Features(Features),
     /// How far a zero-shot classifier depends on its prompts
     Prompts(PromptSensitivity),
@@ -190,7 +190,7 @@ pub enum Command {
     Benchmark(Benchmark),
     /// Where popular implementations depart from the papers
     Audit(Audit),
-    /// What models cost: time, memory, multiply-adds, and how these grow with the image
+    /// What models cost, and how that grows with the image
     Profile(Profile),
     /// Look at a data set: classes, counts, sizes, what is wrong with it
     Data(Data),

@@ -59,7 +59,7 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo train --config my.toml --seeds 3 --out runs/three", Small::Sherds),
     ("archaeo train --config eurosat-vit-full --init a.safetensors --out a", Small::Sherds),
     ("archaeo train --config my.toml --tracker csv --out runs/table", Small::Sherds),
-    ("archaeo compare --config regimes --init vit.safetensors --data scans/ --out runs/four", Small::Regimes),
+    ("archaeo compare --config regimes --init vit.safetensors --out runs/four", Small::Regimes),
     ("archaeo compare --config patch-sizes --out runs/patch-sizes", Small::PatchSizes),
     ("archaeo track archaeo-out/vit --tracker csv", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --split conflict --json", Small::AsItIs),

@@ -128,7 +128,7 @@ fn layer_norm() {
     let (mut mean, mut deviation) = (vec![0.0; rows], vec![0.0; rows]);
     layer_norm_forward(&x, [&affine, &affine], 1e-6, &mut y, [&mut mean, &mut deviation]);
     let (mut dgamma, mut dbeta) = (affine.clone(), affine.clone());
-    layer_norm_backward(&x, &affine, [&mean, &deviation], &y, &mut dx, [&mut dgamma, &mut dbeta]);
+    layer_norm_backward(&x, &affine, [&mean, &deviation], &y, None, &mut dx, [&mut dgamma, &mut dbeta]);
 }
 
 fn batch_norm() {

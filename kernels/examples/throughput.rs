@@ -151,7 +151,7 @@ fn elementwise() {
     let (mut dgamma, mut dbeta) = (gamma.clone(), beta.clone());
     let time = best(|| {
         let gradients = [&mut dgamma[..], &mut dbeta];
-        layer_norm_backward(&x, &gamma, [&mean, &deviation], &dy, &mut dx, gradients)
+        layer_norm_backward(&x, &gamma, [&mean, &deviation], &dy, None, &mut dx, gradients)
     });
     report("layer norm gradient", 3 * count, time);
 

@@ -11,6 +11,7 @@ mod allocator;
 mod attention;
 mod batch_norm;
 mod convolution;
+mod elementwise;
 mod gemm;
 mod heads;
 mod level;
@@ -21,6 +22,7 @@ mod mlp;
 mod norm;
 mod optimizer;
 mod parallel;
+mod patches;
 mod peak;
 mod pool;
 mod reduce;
@@ -29,6 +31,7 @@ mod scratch;
 mod simd;
 mod softmax;
 mod stored;
+mod strided;
 mod transpose;
 
 pub use activation::{Activation, activation_backward, activation_forward, swiglu_backward, swiglu_forward};
@@ -46,6 +49,7 @@ pub use convolution::{
     Convolution, ConvolutionEpilogue, Filters, PackedFilters, convolution_forward,
     convolution_input_gradient, convolution_weight_gradient,
 };
+pub use elementwise::{add, add_assign, add_backward, standardise, standardise_backward};
 pub use gemm::{Epilogue, gemm};
 pub use heads::{Heads, HeadsMut, HeadsShape};
 pub use level::{Level, with_level};
@@ -58,12 +62,14 @@ pub use mlp::{Layer, mlp_forward};
 pub use norm::{layer_norm_backward, layer_norm_forward};
 pub use optimizer::{AdamW, Sgd, adamw_step, sgd_step};
 pub use parallel::enter;
+pub use patches::{Patches, patches_backward, patches_forward};
 pub use peak::multiply_add_burst;
-pub use pool::{Pooling, max_pool_backward, max_pool_forward};
+pub use pool::{Pooling, max_pool_backward, max_pool_forward, mean_pool_backward, mean_pool_forward};
 pub use reduce::sum_of_parts;
 pub use rows::gather_rows;
 pub use softmax::{softmax_backward, softmax_forward};
 pub use stored::{Bf16, Stored};
+pub use strided::copy_strided;
 
 /// Precision to which the operands of a matrix product are rounded; sums are always `f32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -77,7 +77,7 @@ simd_fn! {
     }
 }
 
-/// The gradients of [`layer_norm_forward`] to its input, γ and β.
+/// The gradients of [`layer_norm_forward`] to its input, plus `residual` where there is one, γ and β.
 ///
 /// # Panics
 /// If lengths do not fit.
@@ -86,12 +86,17 @@ pub fn layer_norm_backward(
     gamma: &[f32],
     [mean, reciprocal_deviation]: [&[f32]; 2],
     dy: &[f32],
+    residual: Option<&[f32]>,
     dx: &mut [f32],
     [dgamma, dbeta]: [&mut [f32]; 2],
 ) {
     let (width, rows) = (gamma.len(), mean.len());
     assert_eq!(x.len(), rows * width, "the input has a row of {width} for each mean");
-    assert!(dy.len() == x.len() && dx.len() == x.len(), "gradients are as long as the input");
+    let fits = dy.len() == x.len() && dx.len() == x.len();
+    assert!(
+        fits && residual.is_none_or(|residual| residual.len() == x.len()),
+        "gradients are as long as the input"
+    );
     assert!(
         dgamma.len() == width && dbeta.len() == width && reciprocal_deviation.len() == rows,
         "lengths fit"
@@ -108,7 +113,9 @@ pub fn layer_norm_backward(
         let dx = unsafe { dx.slice(numbers.start, numbers.len()) };
         let (dgamma, dbeta) = sums.split_at_mut(width);
         let (mean, deviation) = (&mean[rows.clone()], &reciprocal_deviation[rows]);
-        backward(level, &x[numbers.clone()], gamma, mean, deviation, &dy[numbers], dx, dgamma, dbeta);
+        let (x, dy) = (&x[numbers.clone()], &dy[numbers.clone()]);
+        let residual = residual.map(|residual| &residual[numbers]);
+        backward(level, x, gamma, mean, deviation, dy, residual, dx, dgamma, dbeta);
     });
     dgamma.copy_from_slice(&sums[..width]);
     dbeta.copy_from_slice(&sums[width..]);
@@ -123,6 +130,7 @@ simd_fn! {
         means: &[f32],
         reciprocal_deviations: &[f32],
         dy: &[f32],
+        residual: Option<&[f32]>,
         dx: &mut [f32],
         dgamma: &mut [f32],
         dbeta: &mut [f32],
@@ -150,7 +158,12 @@ simd_fn! {
                 let normalised = simd.mul(simd.sub(load_some(simd, &x[first..]), mean), scale);
                 let gradient = simd.mul(load_some(simd, &dy[first..]), load_some(simd, &gamma[first..]));
                 let centred = simd.sub(simd.sub(gradient, sum), simd.mul(normalised, projected));
-                store_some(simd, &mut dx[first..], simd.mul(centred, scale));
+                let mut gradient = simd.mul(centred, scale);
+                if let Some(residual) = residual {
+                    let residual = &residual[row * width..(row + 1) * width];
+                    gradient = simd.add(gradient, load_some(simd, &residual[first..]));
+                }
+                store_some(simd, &mut dx[first..], gradient);
             }
         }
     }
@@ -191,7 +204,11 @@ mod tests {
         let (mut y, mut mean, mut deviation) = (vec![0.0; x.len()], vec![0.0; rows], vec![0.0; rows]);
         layer_norm_forward(x, [gamma, beta], epsilon, &mut y, [&mut mean, &mut deviation]);
         let (mut dx, mut dgamma, mut dbeta) = (vec![0.0; x.len()], vec![0.0; width], vec![0.0; width]);
-        layer_norm_backward(x, gamma, [&mean, &deviation], dy, &mut dx, [&mut dgamma, &mut dbeta]);
+        layer_norm_backward(x, gamma, [&mean, &deviation], dy, None, &mut dx, [&mut dgamma, &mut dbeta]);
+        let mut onto = vec![0.0; x.len()];
+        layer_norm_backward(x, gamma, [&mean, &deviation], dy, Some(x), &mut onto, [&mut dgamma, &mut dbeta]);
+        let sums: Vec<f32> = dx.iter().zip(x).map(|(dx, x)| dx + x).collect();
+        assert_same_bits("gradient onto a residual", &onto, &sums);
         [y, dx, dgamma, dbeta]
     }
 

@@ -207,10 +207,65 @@ pub fn max_pool_backward(shape: &Pooling, indices: &[u32], dy: &[f32], dx: &mut 
     });
 }
 
+/// Accumulators of a sum, which do not wait for one another.
+const SUMS: usize = 8;
+
+/// Numbers in one task of means.
+const NUMBERS_PER_TASK: usize = 1 << 14;
+
+/// The mean of every plane of `positions` numbers.
+///
+/// # Panics
+/// If lengths do not fit.
+pub fn mean_pool_forward(x: &[f32], positions: usize, means: &mut [f32]) {
+    assert_eq!(x.len(), means.len() * positions, "a plane of {positions} for each mean");
+    if positions == 0 {
+        return means.fill(f32::NAN);
+    }
+    let level = Level::current();
+    let chunk = (NUMBERS_PER_TASK / positions).max(1);
+    let planes = x.par_chunks(chunk * positions).zip(means.par_chunks_mut(chunk));
+    planes.for_each(|(x, means)| mean_planes(level, x, positions, means));
+}
+
+/// The gradient of [`mean_pool_forward`].
+///
+/// # Panics
+/// If lengths do not fit.
+pub fn mean_pool_backward(dmeans: &[f32], positions: usize, dx: &mut [f32]) {
+    assert_eq!(dx.len(), dmeans.len() * positions, "a plane of {positions} for each mean");
+    let share = (1.0 / positions as f64) as f32;
+    let planes = dx.par_chunks_mut(positions.max(1)).zip(dmeans);
+    planes.for_each(|(dx, dmean)| dx.fill(share * dmean));
+}
+
+simd_fn! {
+    fn mean_planes(simd: S, x: &[f32], positions: usize, means: &mut [f32]) {
+        for (x, mean) in x.chunks_exact(positions).zip(means) {
+            let mut sums = [simd.splat(0.0); SUMS];
+            let together = x.chunks_exact(SUMS * S::LANES);
+            let rest = together.remainder().chunks_exact(S::LANES);
+            let last = rest.remainder();
+            for x in together {
+                for (sum, x) in sums.iter_mut().zip(x.chunks_exact(S::LANES)) {
+                    *sum = simd.add(*sum, load_some(simd, x));
+                }
+            }
+            let [a, b, c, d, e, f, g, h] = sums;
+            let [ab, cd, ef, gh] = [simd.add(a, b), simd.add(c, d), simd.add(e, f), simd.add(g, h)];
+            let mut sum = simd.add(simd.add(ab, cd), simd.add(ef, gh));
+            for x in rest {
+                sum = simd.add(sum, load_some(simd, x));
+            }
+            *mean = (simd.sum(sum) + last.iter().sum::<f32>()) / positions as f32;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::{Random, assert_close, assert_thread_count_is_irrelevant};
+    use crate::reference::{Random, assert_close, assert_thread_count_is_irrelevant, at_every_level};
 
     fn random_shape(random: &mut Random) -> Pooling {
         let kernel = [random.between(1, 4), random.between(1, 4)];
@@ -288,6 +343,35 @@ mod tests {
             max_pool_forward(&shape, &x, &mut y, &mut indices);
             max_pool_backward(&shape, &indices, &y, &mut dx);
             [y, dx].concat()
+        });
+    }
+
+    #[test]
+    fn means_and_their_gradients_are_those_of_whole_planes() {
+        let mut random = Random(81);
+        for _ in 0..60 {
+            let (planes, positions) = (random.between(1, 40), random.between(1, 400));
+            let x = random.numbers(planes * positions);
+            let means: Vec<f64> = x
+                .chunks(positions)
+                .map(|x| x.iter().map(|x| f64::from(*x)).sum::<f64>() / positions as f64)
+                .collect();
+            at_every_level(|level| {
+                let mut y = vec![9.0; planes];
+                mean_pool_forward(&x, positions, &mut y);
+                assert_close(&format!("{planes}×{positions} at {level:?}"), &y, &means, 1e-6);
+            });
+            let mut dx = vec![9.0; x.len()];
+            mean_pool_backward(&x[..planes], positions, &mut dx);
+            let gradient: Vec<f64> =
+                (0..x.len()).map(|i| f64::from(x[i / positions]) / positions as f64).collect();
+            assert_close("gradient", &dx, &gradient, 1e-7);
+        }
+        let x = random.numbers(300 * 170);
+        assert_thread_count_is_irrelevant("mean_pool", || {
+            let mut y = vec![0.0; 300];
+            mean_pool_forward(&x, 170, &mut y);
+            y
         });
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn project_onto(
 ) -> Tensor<3> {
     match residual {
         Some(residual) if pass.drops(dropout) => {
-            residual + pass.dropout(projection.forward(x, pass.precision), dropout, stream)
+            ops::add(residual, pass.dropout(projection.forward(x, pass.precision), dropout, stream))
         }
         Some(residual) => projection.forward_onto(residual, x, pass.precision),
         None => pass.dropout(projection.forward(x, pass.precision), dropout, stream),

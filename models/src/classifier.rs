@@ -1,8 +1,8 @@
 //! A model as the rest of the program sees it: images in [0, 1] in, logits out.
 
-use archaeo_ops::Precision;
+use archaeo_ops::{self as ops, Precision};
 use burn::module::{Module, ModuleMapper, Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::architectures::{Network, NetworkSpec};
@@ -177,10 +177,7 @@ impl Classifier {
     /// Images as the network expects them, `[batch, 3, height, width]`.
     pub fn normalised(&self, images: Tensor<4>) -> Tensor<4> {
         let Preprocessing { mean, std, .. } = self.card.preprocessing;
-        let channel = |values: [f32; 3]| {
-            Tensor::<4>::from_data(TensorData::new(values.to_vec(), [1, 3, 1, 1]), &images.device())
-        };
-        (images.clone() - channel(mean)) / channel(std)
+        ops::standardise(images, mean, std)
     }
 
     /// Whether the model has attention heads.

@@ -43,12 +43,7 @@ impl PatchProjection {
     pub(crate) fn forward(&self, images: Tensor<4>, precision: Precision) -> Tensor<3> {
         let weight = self.weight.val();
         let [features, channels, patch, _] = weight.dims();
-        let [batch, _, height, width] = images.dims();
-        let (rows, columns) = (height / patch, width / patch);
-        let patches = images
-            .reshape([batch, channels, rows, patch, columns, patch])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch, rows * columns, channels * patch * patch]);
+        let patches = ops::patches(images, patch);
         let weight = weight.reshape([features, channels * patch * patch]);
         ops::linear(patches, weight, self.bias.as_ref().map(Param::val), precision)
     }

@@ -112,7 +112,7 @@ pub(crate) fn add_branch(
         Some(scale) => scale.forward(values),
         None => values,
     };
-    x + pass.drop_path(values, rate, &stream)
+    ops::add(x, pass.drop_path(values, rate, &stream))
 }
 
 /// Stochastic depth of block `layer`, counted from 0: nothing in the first, `rate` in the last (Huang et al., 2016, section 3:

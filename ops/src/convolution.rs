@@ -62,6 +62,9 @@ pub fn max_pool2d(x: Tensor<4>, kernel: usize, stride: usize, padding: usize) ->
 /// # Shapes
 /// `[batch, channels, height, width]` → `[batch, channels]`
 pub fn global_mean_pool(x: Tensor<4>) -> Tensor<2> {
+    if kernels::serve(&x.device()) {
+        return kernels::mean_pool(x);
+    }
     let [batch, channels, height, width] = x.dims();
     x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels])
 }

@@ -41,26 +41,39 @@ fn onto<const D: usize>(
     bias: Option<Tensor<1>>,
     precision: Precision,
 ) -> Tensor<D> {
-    let mut shape = x.dims();
     let [out_features, in_features] = weight.dims();
+    if kernels::serve(&x.device()) {
+        let bias = bias.unwrap_or_else(|| Tensor::zeros([out_features], &weight.device()));
+        return kernels::linear(x, weight, bias, residual, precision);
+    }
+    let mut shape = x.dims();
     let rows = shape[..D - 1].iter().product::<usize>();
     shape[D - 1] = out_features;
-    let x = x.reshape([rows, in_features]);
-    let residual = residual.map(|residual| residual.reshape([rows, out_features]));
-    let y = if kernels::serve(&x.device()) {
-        let bias = bias.unwrap_or_else(|| Tensor::zeros([out_features], &weight.device()));
-        kernels::linear(x, weight, bias, residual, precision)
-    } else {
-        let mut y = x.matmul(weight.transpose());
-        if let Some(bias) = bias {
-            y = y + bias.unsqueeze();
-        }
-        match residual {
-            Some(residual) => residual + y,
-            None => y,
-        }
-    };
-    y.reshape(shape)
+    let mut y = x.reshape([rows, in_features]).matmul(weight.transpose());
+    if let Some(bias) = bias {
+        y = y + bias.unsqueeze();
+    }
+    let y = y.reshape(shape);
+    match residual {
+        Some(residual) => residual + y,
+        None => y,
+    }
+}
+
+/// `x + addend`, of one shape; or the addend has one image, which is added to all.
+///
+/// # Shapes
+/// `x` `[batch, ..]`, `addend` `[batch, ..]` or `[1, ..]` → like `x`
+///
+/// # Panics
+/// For other shapes.
+pub fn add<const D: usize>(x: Tensor<D>, addend: Tensor<D>) -> Tensor<D> {
+    let (shape, one) = (x.dims(), addend.dims());
+    assert!(
+        shape[1..] == one[1..] && (one[0] == 1 || one[0] == shape[0]),
+        "an addend of shape {one:?} fits {shape:?}"
+    );
+    if kernels::serve(&x.device()) { kernels::add(x, addend) } else { x + addend }
 }
 
 /// Gaussian error linear unit, exact: `x · Φ(x)` with the error function, not its tanh approximation
@@ -89,11 +102,7 @@ pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// `[.., 2 · hidden]` → `[.., hidden]`
 pub fn swiglu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if kernels::serve(&x.device()) {
-        let mut shape = x.dims();
-        let rows = shape[..D - 1].iter().product::<usize>();
-        let y = kernels::swiglu(x.reshape([rows, shape[D - 1]]));
-        shape[D - 1] /= 2;
-        return y.reshape(shape);
+        return kernels::swiglu(x);
     }
     let [gate, value] = x.chunk(2, D - 1).try_into().expect("the last axis is even");
     activation::silu(gate) * value
@@ -122,16 +131,11 @@ pub fn mlp<const D: usize>(
         };
         return onto(residual, hidden, second_weight, Some(second_bias), precision);
     }
-    let mut shape = x.dims();
-    let rows = shape[..D - 1].iter().product::<usize>();
-    let x = x.reshape([rows, shape[D - 1]]);
-    shape[D - 1] = weights[1].dims()[0];
     let activation = match activation {
         MlpActivation::Gelu => Activation::Gelu,
         MlpActivation::QuickGelu => Activation::QuickGelu,
     };
-    let residual = residual.map(|residual| residual.reshape([rows, shape[D - 1]]));
-    kernels::mlp(x, weights, biases, activation, residual, precision).reshape(shape)
+    kernels::mlp(x, weights, biases, activation, residual, precision)
 }
 
 /// Activation between the two layers of [`mlp`].

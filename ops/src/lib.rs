@@ -7,6 +7,7 @@
 mod attention;
 mod convolution;
 mod dense;
+mod images;
 mod kernels;
 mod loss;
 mod normalization;
@@ -24,7 +25,8 @@ pub use attention::{
     self_attention_weights,
 };
 pub use convolution::{Convolution, conv2d, global_mean_pool, max_pool2d};
-pub use dense::{MlpActivation, gelu, linear, linear_onto, mlp, quick_gelu, relu, swiglu};
+pub use dense::{MlpActivation, add, gelu, linear, linear_onto, mlp, quick_gelu, relu, swiglu};
+pub use images::{patches, standardise};
 pub use loss::{cross_entropy, per_image_cross_entropy, soft_cross_entropy};
 pub use normalization::{
     BatchMoments, ChannelEpilogue, batch_norm, conv2d_batch_norm, conv2d_batch_norm_train, layer_norm,

@@ -17,10 +17,7 @@ pub fn layer_norm<const D: usize>(
     if !kernels::serve(&x.device()) {
         return module::layer_norm(x, weight, Some(bias), epsilon);
     }
-    let shape = x.dims();
-    let features = shape[D - 1];
-    let rows = shape[..D - 1].iter().product::<usize>();
-    kernels::layer_norm(x.reshape([rows, features]), weight, bias, epsilon).reshape(shape)
+    kernels::layer_norm(x, weight, bias, epsilon)
 }
 
 /// Moments of a batch-normalisation layer on a training batch, detached from the gradient graph.

@@ -373,6 +373,140 @@ fn layer_norm_normalises_the_last_axis() {
     }
 }
 
+#[test]
+fn add_repeats_what_is_of_one_image() {
+    let [batch, rows, width] = [3, 5, 7];
+    for images in [1, batch] {
+        let inputs = [input(&[batch, rows, width], 40, 1.0), input(&[images, rows, width], 41, 1.0)];
+        check(
+            &format!("add {images} of {batch}"),
+            &inputs,
+            |v| {
+                let addend = v[1].clone().reshape([images, rows, width]);
+                ops::add(v[0].clone().reshape([batch, rows, width]), addend).reshape([-1])
+            },
+            |v| v[0].iter().enumerate().map(|(at, x)| x + v[1][at % v[1].len()]).collect(),
+        );
+    }
+    let leaf = |values: &[f32]| {
+        Tensor::<2>::from_data(TensorData::new(values.to_vec(), [1, 2]), &Device::flex().autodiff())
+            .require_grad()
+    };
+    let x = leaf(&[1.0, 2.0]);
+    let gradients = ops::add(x.clone(), x.clone()).sum().backward();
+    assert_eq!(values(x.grad(&gradients).expect("a gradient")), [2.0, 2.0], "both are the same");
+}
+
+#[test]
+#[should_panic(expected = "an addend of shape [2, 1] fits [2, 3]")]
+fn add_refuses_other_shapes() {
+    let device = Device::flex();
+    ops::add(Tensor::<2>::zeros([2, 3], &device), Tensor::zeros([2, 1], &device));
+}
+
+#[test]
+fn standardise_is_by_channel() {
+    let dims = [2, 3, 5, 7];
+    let (mean, deviation) = ([0.485, 0.5, 0.25], [0.229, 0.5, 2.0]);
+    check(
+        "standardise",
+        &[input(&dims, 42, 1.0)],
+        |v| ops::standardise(v[0].clone().reshape(dims), mean, deviation).reshape([-1]),
+        |v| {
+            let channel = |at: usize| at / 35 % 3;
+            let value = |(at, x): (usize, &f64)| {
+                (x - f64::from(mean[channel(at)])) / f64::from(deviation[channel(at)])
+            };
+            v[0].iter().enumerate().map(value).collect()
+        },
+    );
+}
+
+#[test]
+fn patches_are_in_reading_order() {
+    let ([batch, channels, rows, columns], patch) = ([2, 3, 2, 5], 3);
+    let dims = [batch, channels, rows * patch, columns * patch];
+    check(
+        "patches",
+        &[input(&dims, 43, 1.0)],
+        |v| {
+            let patches = ops::patches(v[0].clone().reshape(dims), patch);
+            assert_eq!(patches.dims(), [batch, rows * columns, channels * patch * patch]);
+            patches.reshape([-1])
+        },
+        |v| {
+            let mut patches = Vec::new();
+            for image in v[0].chunks(v[0].len() / batch) {
+                for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                    for line in image.chunks(columns * patch).enumerate() {
+                        let (at, line) = line;
+                        if at % (rows * patch) / patch == row {
+                            patches.extend_from_slice(&line[column * patch..][..patch]);
+                        }
+                    }
+                }
+            }
+            patches
+        },
+    );
+}
+
+/// The gradients of a value come from operations with kernels and from Burn's own, in either order.
+#[test]
+fn gradients_of_a_value_that_several_operations_read_are_added() {
+    let (rows, width, epsilon) = (4, 6, 1e-3);
+    let inputs = [
+        input(&[rows, width], 44, 1.0),
+        input(&[width, width], 45, 1.0),
+        input(&[width], 46, 1.0),
+        input(&[width], 47, 1.0),
+    ];
+    // `stream` plus a branch that begins at `x`.
+    let block = |stream: Tensor<2>, x: Tensor<2>, v: &[Tensor<1>]| {
+        let normed = ops::layer_norm(x, v[2].clone(), v[3].clone(), epsilon);
+        ops::linear_onto(stream, normed, v[1].clone().reshape([width, width]), None, F32)
+    };
+    let branch = |x: &[f64], v: &[Vec<f64>]| -> Vec<f64> {
+        let of_row = |row: &[f64]| -> Vec<f64> {
+            let normed: Vec<f64> =
+                normalised(row, epsilon).iter().enumerate().map(|(i, x)| x * v[2][i] + v[3][i]).collect();
+            v[1].chunks(width).map(|weights| weights.iter().zip(&normed).map(|(w, x)| w * x).sum()).collect()
+        };
+        x.chunks(width).flat_map(of_row).collect()
+    };
+    type Network<'a> = &'a dyn Fn(Tensor<2>, &[Tensor<1>]) -> Tensor<2>;
+    type Definition<'a> = &'a dyn Fn(f64, f64) -> f64;
+    // Each with its definition in terms of a value and the branch that begins there.
+    let cases: [(&str, Network, Definition); 4] = [
+        ("a block", &|x, v| block(x.clone(), x, v), &|x, branch| x + branch),
+        ("a block with a tap", &|x, v| block(x.clone(), x.clone() + x.zeros_like(), v), &|x, branch| {
+            x + branch
+        }),
+        ("a block and Burn", &|x, v| block(x.clone(), x.clone(), v) + x.clone() * x, &|x, branch| {
+            x + branch + x * x
+        }),
+        (
+            "three branches",
+            &|x, v| {
+                let y = block(x.clone(), x.clone(), v);
+                ops::add(block(block(y.clone(), x.clone(), v), x, v), y)
+            },
+            &|x, branch| 2.0 * x + 4.0 * branch,
+        ),
+    ];
+    for (what, network, definition) in cases {
+        check(
+            what,
+            &inputs,
+            |v| network(v[0].clone().reshape([rows, width]) * 2.0, v).reshape([-1]),
+            |v| {
+                let x: Vec<f64> = v[0].iter().map(|x| 2.0 * x).collect();
+                x.iter().zip(branch(&x, v)).map(|(x, branch)| definition(*x, branch)).collect()
+            },
+        );
+    }
+}
+
 /// The values of one channel of `[batch, channels, positions]`, image after image.
 fn channel(x: &[f64], channels: usize, positions: usize, channel: usize) -> Vec<f64> {
     x.chunks(channels * positions)

@@ -96,7 +96,10 @@ pub(super) fn train_epoch<'scope>(
         index += 1;
         let (batch, targets) = mixed(recipe, job.classes.len(), epoch as u64, batch?);
         let features = lessons.map(|lessons| {
-            let shown = batch.indices.iter().map(|&index| (index, images.variant(index, epoch as u64)));
+            let shown = batch
+                .indices
+                .iter()
+                .map(|&index| (images.original(index), images.variant(index, epoch as u64)));
             lessons.training.rows(shown, &device)
         });
         let identities = batch.indices.iter().map(|&index| index as u64).collect();

@@ -39,17 +39,27 @@ pub trait ImageSource: Sync {
         None
     }
 
-    /// Which of them it returns in an epoch.
+    /// Number of images behind the indices: fewer than these where images repeat.
+    fn originals(&self) -> usize {
+        self.len()
+    }
+
+    /// The image behind an index.
+    fn original(&self, index: usize) -> usize {
+        index
+    }
+
+    /// Which of the variants it returns in an epoch.
     fn variant(&self, _index: usize, _epoch: u64) -> usize {
         0
     }
 
-    /// All of them, from one reading of the image.
+    /// All variants of an original, from one reading of the image.
     ///
     /// # Errors
     /// As [`ImageSource::image`].
-    fn all_variants(&self, index: usize) -> Result<Vec<Image>, DataError> {
-        Ok(vec![self.image(index, 0)?])
+    fn all_variants(&self, original: usize) -> Result<Vec<Image>, DataError> {
+        Ok(vec![self.image(original, 0)?])
     }
 
     /// What image `index` shows, in words; `None` where nobody has said it.
@@ -244,8 +254,16 @@ impl<S: ImageSource> ImageSource for Repeated<S> {
         self.images.variant(index, epoch)
     }
 
-    fn all_variants(&self, index: usize) -> Result<Vec<Image>, DataError> {
-        self.images.all_variants(index % self.images.len())
+    fn originals(&self) -> usize {
+        self.images.originals()
+    }
+
+    fn original(&self, index: usize) -> usize {
+        self.images.original(index % self.images.len())
+    }
+
+    fn all_variants(&self, original: usize) -> Result<Vec<Image>, DataError> {
+        self.images.all_variants(original)
     }
 
     fn caption(&self, index: usize) -> Option<String> {

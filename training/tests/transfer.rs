@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use archaeo_data::augment::mirrored;
 use archaeo_data::{DataError, Image};
 use archaeo_models::{Classifier, NetworkSpec, Pass, Preprocessing, is_head, load, save, state_of};
-use archaeo_training::images::{Batch, ImageSource};
+use archaeo_training::images::{Batch, ImageSource, Repeated};
 use archaeo_training::{Observer, Outcome, Recipe, RecipeFile, StepReport, Transfer, TransferError};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -295,6 +295,22 @@ fn a_frozen_backbone_reads_each_image_once_and_learns_the_same() {
             assert!(expected == bits(&out("resumed").join(file)), "{file} differs when resumed");
         }
     }
+}
+
+#[test]
+fn an_image_that_repeats_within_an_epoch_is_read_once_too() {
+    let root = tempfile::tempdir().unwrap();
+    let path = checkpoint(root.path(), VIT, &["a", "b"]);
+    let learned = |counted: bool| {
+        let transfer = read(&starting(VIT, &path, &["freeze=backbone", "epochs=2"]), &path).unwrap();
+        let images = Repeated { images: Counted::new(100, true, counted), times: 3 };
+        let out = tempfile::tempdir().unwrap();
+        run_from(&transfer, [&images, &Counted::new(60, false, false)], out.path(), &mut ()).unwrap();
+        (images.images.reads.into_inner(), bits(&out.path().join("model.safetensors")))
+    };
+    let ((once, kept), (often, recomputed)) = (learned(true), learned(false));
+    assert_eq!(once, 100);
+    assert!(often >= 2 * 288 && kept == recomputed, "{often}");
 }
 
 #[test]

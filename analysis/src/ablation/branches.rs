@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::stream::{Kept, Stream, answers};
 use super::{Answers, Replacement};
 use crate::AnalysisError;
-use crate::tensors::{per_image, values};
+use crate::tensors::{combined, per_image, values};
 
 /// A part of a block that adds to the residual stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ fn block_by_block(
     let mut map = model.stem(images, &mut Pass::evaluate(&mut ()));
     for block in 0..depth {
         let [shortcut, branch] = model.addends(block, map, &mut Pass::evaluate(&mut ()));
-        map = ops::relu(shortcut.clone() + branch.clone());
+        map = ops::relu(ops::add(shortcut.clone(), branch.clone()));
         visit(block, shortcut, branch)?;
     }
     Ok(model.logits_from_block(depth, map, &mut Pass::evaluate(&mut ())))
@@ -147,12 +147,15 @@ fn logits_without(
     let with_mean = |tokens: Tensor<3>, part: usize| match means {
         Some(means) => {
             let mean = means.of::<3>(layer, part, &tokens.device());
-            tokens + mean
+            ops::add(tokens, mean)
         }
         None => tokens,
     };
     match branch {
-        Branch::Attention => stream.logits_with(model, layer, with_mean(input, 0) - after),
+        Branch::Attention => {
+            let change = combined(with_mean(input, 0), after, |without, after| without - after);
+            stream.logits_with(model, layer, change)
+        }
         Branch::Mlp => stream.logits_after_block(model, layer, with_mean(after, 1)),
         Branch::Layer => stream.logits_after_block(model, layer, with_mean(with_mean(input, 0), 1)),
     }
@@ -181,7 +184,9 @@ pub fn ablate_branches(
             for &branch in &asked {
                 for replacement in BRANCH_REPLACEMENTS {
                     let sum = match means_for(replacement) {
-                        Some(means) => shortcut.clone() + means.of::<4>(layer, 0, &shortcut.device()),
+                        Some(means) => {
+                            ops::add(shortcut.clone(), means.of::<4>(layer, 0, &shortcut.device()))
+                        }
                         None => shortcut.clone(),
                     };
                     let map = ops::relu(sum);

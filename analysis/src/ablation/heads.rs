@@ -5,6 +5,7 @@
 //! image (the default); another image's output keeps the distribution whole.
 
 use archaeo_models::{AttentionSite, Classifier, Pass, Probe};
+use archaeo_ops as ops;
 use archaeo_random::keyed_rng;
 use burn::tensor::{Device, Tensor, TensorData, s};
 use rand::RngExt;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stream::{Kept, Stream, answers};
 use crate::AnalysisError;
-use crate::tensors::{per_image, values};
+use crate::tensors::{combined, per_image, values};
 
 /// How a head is silenced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -227,7 +228,7 @@ pub fn ablate_some_heads(
                     None => removed.clone(),
                     Some(layers) => {
                         let output = layers[layer].clone().narrow(1, head, 1).squeeze_dim::<3>(1);
-                        removed.clone() + model.head_contribution(layer, head, output)
+                        ops::add(removed.clone(), model.head_contribution(layer, head, output))
                     }
                 };
                 let answers = answers(model, stream.logits_with(model, layer, change), labels)?;
@@ -268,16 +269,16 @@ pub fn remove_heads(
                 .map(|&(layer, head)| {
                     let mean = means[layer].clone().narrow(1, head, 1).squeeze_dim::<3>(1);
                     let own = model.head_contribution(layer, head, stream.head(layer, head));
-                    model.head_contribution(layer, head, mean) - own
+                    combined(own, model.head_contribution(layer, head, mean), |own, mean| mean - own)
                 })
-                .reduce(|sum, change| sum + change)
+                .reduce(ops::add)
                 .expect("a set has a head in its first layer");
             let later: Vec<(usize, usize)> =
                 set.iter().filter(|(layer, _)| *layer > first).copied().collect();
             if later.is_empty() {
                 return answers(model, stream.logits_with(model, first, change), labels);
             }
-            let tokens = stream.after_attention[first].clone() + change;
+            let tokens = ops::add(stream.after_attention[first].clone(), change);
             let grid = stream.sites[first].grid;
             let at_the_end = later.iter().any(|(layer, _)| *layer == last);
             let mut probe = HeadsReplacement { heads: &later, outputs: &means };

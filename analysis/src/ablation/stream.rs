@@ -1,6 +1,7 @@
 //! What a pass leaves behind, so that another may resume from any half of any block.
 
 use archaeo_models::{AttentionSite, Classifier, Pass, Probe, TokenPlace, TokenSite};
+use archaeo_ops as ops;
 use burn::tensor::Tensor;
 
 use crate::AnalysisError;
@@ -63,7 +64,7 @@ impl Stream {
 
     /// Logits with `change` `[batch or 1, tokens, width]` added to what the attention of a layer adds to the stream.
     pub(super) fn logits_with(&self, model: &Classifier, layer: usize, change: Tensor<3>) -> Tensor<2> {
-        let changed = self.after_attention[layer].clone() + change;
+        let changed = ops::add(self.after_attention[layer].clone(), change);
         model.logits_after_attention(layer, changed, self.sites[layer].grid, &mut Pass::evaluate(&mut ()))
     }
 

@@ -80,7 +80,8 @@ mod tests {
         // After one layer: half of it its own, half of what it attends to.
         for (place, reach) in first.reach.iter().enumerate() {
             let own = if place == patch { 1.0 } else { 0.0 };
-            assert!((reach - (own + first.weights[place]) / 2.0).abs() < 1e-12);
+            // A row of 32-bit weights sums to 1 up to rounding.
+            assert!((reach - (own + first.weights[place]) / 2.0).abs() < 1e-6);
         }
     }
 

@@ -8,6 +8,7 @@ use burn::tensor::{Tensor, TensorData, activation::softmax};
 use super::rollout::gained_relevance;
 use super::{Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, Resolution};
 use crate::attention::AttentionMaps;
+use crate::tensors::{away_from_zero, combined, mapped, product, share_of};
 use crate::{AnalysisError, Paper};
 
 /// Keeps a sum of nothing from dividing by zero.
@@ -139,7 +140,7 @@ fn through_block(block: &Block, vit: &Vit, x: Tensor<3>, relevance: Tensor<3>) -
     let context = weights.clone().matmul(value.clone());
     let joined = |heads: Tensor<4>| heads.swap_dims(1, 2).reshape([batch, tokens, width]);
     let attended = scaled(block.attn.proj.forward(joined(context.clone()), Precision::F32), &block.ls1);
-    let middle = x.clone() + attended.clone();
+    let middle = ops::add(x.clone(), attended.clone());
 
     let mlp = &block.mlp;
     let expanded = block.norm2.forward(middle.clone());
@@ -157,7 +158,7 @@ fn through_block(block: &Block, vit: &Vit, x: Tensor<3>, relevance: Tensor<3>) -
         FeedForward::SwiGlu => Tensor::cat(vec![of_hidden.clone() / 2.0, of_hidden / 2.0], 2),
         FeedForward::Gelu | FeedForward::QuickGelu => of_hidden,
     };
-    let of_middle = kept + through_linear(&mlp.fc1, expanded, of_hidden);
+    let of_middle = ops::add(kept, through_linear(&mlp.fc1, expanded, of_hidden));
 
     let [kept, branch] = among([x, attended], of_middle);
     let of_context = through_linear(&block.attn.proj, joined(context.clone()), branch);
@@ -166,28 +167,32 @@ fn through_block(block: &Block, vit: &Vit, x: Tensor<3>, relevance: Tensor<3>) -
     let [of_query, of_key] = between(query, key.swap_dims(2, 3), scores, of_weights.clone());
     let of_packed = Tensor::stack::<5>(vec![of_query, of_key.swap_dims(2, 3), of_value], 0);
     let of_packed = of_packed.permute([1, 3, 0, 2, 4]).reshape([batch, tokens, 3 * width]);
-    (kept + through_linear(&block.attn.qkv, normed, of_packed), of_weights)
+    (ops::add(kept, through_linear(&block.attn.qkv, normed, of_packed)), of_weights)
 }
 
 /// Relevance of a linear layer's input: by what is positive of each product of input and weight.
 fn through_linear<const D: usize>(layer: &Linear, x: Tensor<D>, relevance: Tensor<D>) -> Tensor<D> {
     let weight = layer.weight.val();
+    let above = |x: f32| if x > 0.0 || x.is_nan() { x } else { 0.0 };
+    let below = |x: f32| if x < 0.0 || x.is_nan() { x } else { 0.0 };
     let signs = [
-        (x.clone().clamp_min(0.0), weight.clone().clamp_min(0.0)),
-        (x.clamp_max(0.0), weight.clamp_max(0.0)),
+        (mapped(x.clone(), above), mapped(weight.clone(), above)),
+        (mapped(x, below), mapped(weight, below)),
     ];
     let apply = |x: &Tensor<D>, weight: Tensor<2>| ops::linear(x.clone(), weight, None, Precision::F32);
     let [positive, negative] = &signs;
-    let given = apply(&positive.0, positive.1.clone()) + apply(&negative.0, negative.1.clone());
-    let share = relevance / (given + STABILISER);
-    let back = |(x, weight): &(Tensor<D>, Tensor<2>)| x.clone() * apply(&share, weight.clone().transpose());
-    back(positive) + back(negative)
+    let given = ops::add(apply(&positive.0, positive.1.clone()), apply(&negative.0, negative.1.clone()));
+    let share = combined(relevance, given, |relevance, given| relevance / (given + STABILISER as f32));
+    let back =
+        |(x, weight): &(Tensor<D>, Tensor<2>)| product(x.clone(), apply(&share, weight.clone().transpose()));
+    ops::add(back(positive), back(negative))
 }
 
 /// Relevance of the terms of a sum: by what each gave; then each term's total, image by image, is made its share of the magnitudes.
 fn among<const D: usize>(terms: [Tensor<D>; 2], relevance: Tensor<D>) -> [Tensor<D>; 2] {
-    let share = relevance.clone() / stabilised(terms[0].clone() + terms[1].clone());
-    let given = terms.map(|term| term * share.clone());
+    let sum = ops::add(terms[0].clone(), terms[1].clone());
+    let share = share_of(relevance.clone(), sum, STABILISER);
+    let given = terms.map(|term| product(term, share.clone()));
     let total = |tensor: &Tensor<D>| {
         let shape = tensor.dims();
         let mut of_images = [1; D];
@@ -204,16 +209,15 @@ fn among<const D: usize>(terms: [Tensor<D>; 2], relevance: Tensor<D>) -> [Tensor
 }
 
 /// Relevance of the factors of a product of matrices: half of it each, by what each entry gave.
-fn between(first: Tensor<4>, second: Tensor<4>, product: Tensor<4>, relevance: Tensor<4>) -> [Tensor<4>; 2] {
-    let share = relevance / stabilised(product) / 2.0;
-    let of_first = first.clone() * share.clone().matmul(second.clone().swap_dims(2, 3));
-    [of_first, second * first.swap_dims(2, 3).matmul(share)]
+fn between(first: Tensor<4>, second: Tensor<4>, of: Tensor<4>, relevance: Tensor<4>) -> [Tensor<4>; 2] {
+    let share = combined(relevance, of, |relevance, of| relevance / away_from_zero(of, STABILISER) / 2.0);
+    let of_first = product(first.clone(), share.clone().matmul(second.clone().swap_dims(2, 3)));
+    [of_first, product(second, first.swap_dims(2, 3).matmul(share))]
 }
 
 /// Moved away from zero, zero itself upwards.
 fn stabilised<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let signs = x.clone().greater_equal_elem(0.0).float() * 2.0 - 1.0;
-    x + signs * STABILISER
+    mapped(x, |x| away_from_zero(x, STABILISER))
 }
 
 #[cfg(test)]

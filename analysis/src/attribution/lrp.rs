@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, Resolution, pixels};
 use crate::attention::target_score;
+use crate::tensors::{mapped, product, share_of};
 use crate::{AnalysisError, Paper};
 
 /// Keeps a sum of nothing from dividing by zero.
@@ -119,9 +120,9 @@ impl Step {
                 let FoldedConvolution { weight, bias, geometry } = &convolution.0;
                 ops::conv2d(x, weight.clone(), Some(bias.clone()), *geometry, Precision::F32)
             }
-            Self::Relu => x.clamp_min(0.0),
+            Self::Relu => mapped(x, |x| if x > 0.0 || x.is_nan() { x } else { 0.0 }),
             Self::MaxPool => ops::max_pool2d(x, 3, 2, 1),
-            Self::Sum { branch, shortcut } => through(branch, x.clone()) + through(shortcut, x),
+            Self::Sum { branch, shortcut } => ops::add(through(branch, x.clone()), through(shortcut, x)),
         }
     }
 
@@ -132,9 +133,9 @@ impl Step {
             Self::Relu => relevance,
             Self::MaxPool => pulled_back(x, relevance, |x| ops::max_pool2d(x, 3, 2, 1)),
             Self::Sum { branch, shortcut } => {
-                let share = relevance / stabilised(y, STABILISER);
-                let of = |steps: &[Self]| propagate(steps, x.clone(), &|end| end * share.clone());
-                of(branch) + of(shortcut)
+                let share = share_of(relevance, y, STABILISER);
+                let of = |steps: &[Self]| propagate(steps, x.clone(), &|end| product(end, share.clone()));
+                ops::add(of(branch), of(shortcut))
             }
         }
     }
@@ -152,16 +153,16 @@ impl Rule {
             ops::conv2d(x, weight.clone(), None, *geometry, Precision::F32)
         };
         let back = |x: &Tensor<4>, weight: &Tensor<4>, share: &Tensor<4>| {
-            x.clone() * pulled_back(x.clone(), share.clone(), |x| apply(x, weight))
+            product(x.clone(), pulled_back(x.clone(), share.clone(), |x| apply(x, weight)))
         };
         let by = |weight: &Tensor<4>| {
-            let share = relevance.clone() / stabilised(apply(x.clone(), weight), STABILISER);
+            let share = share_of(relevance.clone(), apply(x.clone(), weight), STABILISER);
             back(&x, weight, &share)
         };
         let (positive, negative) = (weight.clone().clamp_min(0.0), weight.clone().clamp_max(0.0));
         match self {
             Self::Inner(LrpRule::Epsilon(epsilon)) => {
-                back(&x, weight, &(relevance.clone() / stabilised(y, *epsilon)))
+                back(&x, weight, &share_of(relevance.clone(), y, *epsilon))
             }
             Self::Inner(LrpRule::Gamma(gamma)) => by(&(weight.clone() + positive * *gamma)),
             Self::Inner(LrpRule::ZPlus) => by(&positive),
@@ -169,7 +170,7 @@ impl Rule {
                 let [low, high] = bounds.as_ref();
                 let given =
                     apply(x.clone(), weight) - apply(low.clone(), &positive) - apply(high.clone(), &negative);
-                let share = relevance.clone() / stabilised(given, STABILISER);
+                let share = share_of(relevance.clone(), given, STABILISER);
                 back(&x, weight, &share) - back(low, &positive, &share) - back(high, &negative, &share)
             }
         }
@@ -189,14 +190,9 @@ fn of_head(head: &Linear, features: Tensor<4>, targets: &[usize]) -> Tensor<4> {
 /// The gradient at `x` of the sum of `operation(x) ⊙ weights`.
 fn pulled_back(x: Tensor<4>, weights: Tensor<4>, operation: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
     let leaf = x.inner().autodiff().require_grad();
-    let gradients = (operation(leaf.clone()) * weights).sum().backward();
+    // Of several values, their sum is differentiated.
+    let gradients = (operation(leaf.clone()) * weights).backward();
     leaf.grad(&gradients).unwrap_or_else(|| leaf.inner().zeros_like())
-}
-
-/// Moved away from zero, zero itself upwards.
-fn stabilised(x: Tensor<4>, by: f64) -> Tensor<4> {
-    let signs = x.clone().greater_equal_elem(0.0).float() * 2.0 - 1.0;
-    x + signs * by
 }
 
 fn convolution(folded: FoldedConvolution, rule: Rule) -> Step {

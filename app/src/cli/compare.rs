@@ -17,7 +17,7 @@ DIR gets a run folder per training, report.html, report.md and regimes.json.
 docs/training.md explains regimes.
 
 Examples:
-  archaeo compare --config regimes --init vit.safetensors --data scans/ --out runs/four
+  archaeo compare --config regimes --init vit.safetensors --out runs/four
   archaeo compare --config patch-sizes --out runs/patch-sizes"))]
 pub struct Compare {
     /// Configuration: a TOML file, or a name from `archaeo configs`

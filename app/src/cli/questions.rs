@@ -48,7 +48,7 @@ The model needs no head that classifies.
 Examples:
   archaeo attention --weights vit.safetensors --limit 128
   archaeo attention --weights vit.safetensors --layer 1,2
-  archaeo attention --weights before.safetensors --against after.safetensors --out figures
+  archaeo attention --weights a.safetensors --against b.safetensors --out diff
   archaeo attention --weights runs/vit --strata --out figures
   archaeo attention --weights vit.safetensors --data scans/ --export heads.npz"))]
 pub struct Attention {
@@ -115,6 +115,9 @@ pub struct Attention {
                      entropy and weight on prefix tokens, layer by layer; --weights is the run folder."
     )]
     pub strata: bool,
+    /// Model and data.
+    #[command(flatten)]
+    pub subject: Subject,
     /// Folder for the figures of --against and --strata
     #[arg(
         long,
@@ -125,9 +128,6 @@ pub struct Attention {
                      the map of every head moved (against-heads); with --strata, the maps of two images epoch by epoch (strata)."
     )]
     pub out: Option<PathBuf>,
-    /// Model and data.
-    #[command(flatten)]
-    pub subject: Subject,
 }
 
 /// The number of a layer.

@@ -14,7 +14,7 @@ pub struct Rollout {
     /// How heads are fused in the rollout
     #[arg(long, value_enum, default_value_t = Fusion::Mean, hide_short_help = true, help_heading = "Rollout")]
     pub fusion: Fusion,
-    /// Share of the smallest weights of each row that the rollout discards [default: 0]
+    /// Share of each row that rollout discards, from the smallest weight; 0 if not given
     #[arg(long, hide_short_help = true, value_name = "RATIO", help_heading = "Rollout")]
     pub discard: Option<f64>,
     /// First layer whose attention counts in the rollout, from 1

@@ -44,11 +44,7 @@ const BUILT_IN: &[BuiltIn] = &[
     built_in!("excavate", "excavate", "The investigation that is made when none is named"),
     built_in!("mednist-resnet", "train", "A small ResNet on MedNIST"),
     built_in!("patch-sizes", "compare", "A small ViT with patches of 4, 8, 16 and 32 px"),
-    built_in!(
-        "regimes",
-        "compare",
-        "A ViT-Ti from scratch, frozen, fine-tuned and distilled, on all images and on few"
-    ),
+    built_in!("regimes", "compare", "A ViT-Ti from scratch, frozen, fine-tuned, distilled"),
     built_in!("sherds-clip", "train", "A small ViT on the built-in data set, from captions"),
     built_in!("sherds-mae", "train", "A small ViT on the built-in data set, from hidden patches"),
     built_in!("sherds-resnet", "train", "A small ResNet on the built-in data set"),

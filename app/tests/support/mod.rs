@@ -173,6 +173,7 @@ fn without_time(mut value: Value) -> Value {
         Value::Object(entries) => {
             entries.remove("seconds");
             entries.remove("images_per_second");
+            entries.remove("waiting");
             entries.values_mut().for_each(|entry| *entry = without_time(entry.take()));
         }
         Value::Array(entries) => entries.iter_mut().for_each(|entry| *entry = without_time(entry.take())),

@@ -196,8 +196,7 @@ impl RegimeKind {
 mod tests {
     use super::*;
 
-    const SHARED: &str =
-        "model = \"vit_micro\"\nimage_size = 32\nepochs = 2\nbatch_size = 8\nlearning_rate = 1e-3\n";
+    const SHARED: &str = "image_size = 32\nepochs = 2\nbatch_size = 8\nlearning_rate = 1e-3\n";
 
     fn parse(rest: &str, init: Option<&str>) -> Result<RegimesConfig, String> {
         let init = init.map(|weights| Init { weights, model: None });
@@ -233,6 +232,17 @@ mod tests {
             let sentence = parse(rest, init).unwrap_err();
             assert!(sentence.contains(expected), "{rest}: {sentence}");
         }
+    }
+
+    #[test]
+    fn the_configurations_that_come_with_the_program_fit_together() {
+        let regimes = RegimesConfig::parse(include_str!("../../../configs/regimes.toml"), None, Vec::new());
+        let regimes = regimes.unwrap();
+        assert_eq!(regimes.order().unwrap().last().map(String::as_str), Some("distilled"));
+        let distilled = regimes.recipe("distilled", 0.25, Path::new("out")).unwrap();
+        assert!(distilled.to_toml().contains("teacher = \"out/full/share-25/model.safetensors\""));
+        let sizes = RegimesConfig::parse(include_str!("../../../configs/patch-sizes.toml"), None, Vec::new());
+        assert_eq!(sizes.unwrap().recipes.names(), ["patch16", "patch32", "patch4", "patch8"]);
     }
 
     #[test]

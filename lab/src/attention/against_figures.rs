@@ -23,13 +23,13 @@ pub(super) fn write(
     figures: &mut FigureFolder,
 ) -> Result<(), LabError> {
     let mut strip = Strip::of(before)?;
+    let mut lines = Vec::new();
     for (title, opened) in [("before", before), ("after", after)] {
-        let weights = &opened.subject.model.weights;
-        let file = weights.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        strip.add(title.into(), file, &opened.model, before)?;
+        lines.push(format!("{title}: {}", opened.subject.model.weights.display()));
+        strip.add(title.into(), String::new(), &opened.model, before)?;
     }
     let title = format!("{} before, {} after", compared.before, compared.after);
-    figures.write(FIGURES[0], &strip.figure(title, Vec::new())?)?;
+    figures.write(FIGURES[0], &strip.figure(title, lines)?)?;
 
     let changed = Divergences::of(&compared.heads, |head| Some(&head.map_divergence));
     let between = Divergences::of(&compared.heads, |head| head.between_images.as_ref());

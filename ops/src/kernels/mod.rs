@@ -56,7 +56,7 @@ impl FusedConvolution {
 /// Operations that have kernels of their own on the CPU.
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait KernelOperations: Backend {
-    /// `x` `[rows, in]`, `weight` `[out, in]`, `bias` `[out]` → `[rows, out]`
+    /// `x` `[.., in]`, `weight` `[out, in]`, `bias` `[out]` → `[.., out]`
     fn kernel_linear(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -64,7 +64,7 @@ pub(crate) trait KernelOperations: Backend {
         settings: LinearSettings,
     ) -> FloatTensor<Self>;
 
-    /// As `kernel_linear`, plus `residual` `[rows, out]`.
+    /// As `kernel_linear`, plus `residual` `[.., out]`.
     fn kernel_linear_residual(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -73,10 +73,23 @@ pub(crate) trait KernelOperations: Backend {
         settings: LinearSettings,
     ) -> FloatTensor<Self>;
 
+    /// `x`, plus `addend` of its shape or of one image.
+    fn kernel_add(x: FloatTensor<Self>, addend: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `images` `[batch, channels, height, width]` → `(images − mean) / deviation` by channel
+    fn kernel_standardise(
+        images: FloatTensor<Self>,
+        mean: Vec<f32>,
+        deviation: Vec<f32>,
+    ) -> FloatTensor<Self>;
+
+    /// `images` `[batch, channels, height, width]` → `[batch, patches, channels · patch · patch]`
+    fn kernel_patches(images: FloatTensor<Self>, patch: usize) -> FloatTensor<Self>;
+
     /// `x` `[batch, rows, width]` → `[batch, sources, width]`: each row from its source, no two from the same, or zeros.
     fn kernel_gather_rows(x: FloatTensor<Self>, sources: Vec<Option<usize>>) -> FloatTensor<Self>;
 
-    /// `x` `[rows, features]`, `weight` and `bias` `[features]` → like `x`
+    /// `x` `[.., features]`, `weight` and `bias` `[features]` → like `x`
     fn kernel_layer_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -87,10 +100,10 @@ pub(crate) trait KernelOperations: Backend {
     /// Any shape, kept.
     fn kernel_activation(x: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
 
-    /// `[rows, 2 · hidden]` → `[rows, hidden]`
+    /// `[.., 2 · hidden]` → `[.., hidden]`
     fn kernel_swiglu(x: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// `x` `[rows, width]`, weights `[hidden, width]` and `[out, hidden]`, biases `[hidden]` and `[out]` → `[rows, out]`
+    /// `x` `[.., width]`, weights `[hidden, width]` and `[out, hidden]`, biases `[hidden]` and `[out]` → `[.., out]`
     fn kernel_mlp(
         x: FloatTensor<Self>,
         first_weight: FloatTensor<Self>,
@@ -101,7 +114,7 @@ pub(crate) trait KernelOperations: Backend {
         settings: LinearSettings,
     ) -> FloatTensor<Self>;
 
-    /// As `kernel_mlp`, plus `residual` `[rows, out]`.
+    /// As `kernel_mlp`, plus `residual` `[.., out]`.
     #[allow(clippy::too_many_arguments, reason = "the arguments of one mathematical operation")]
     fn kernel_mlp_residual(
         x: FloatTensor<Self>,
@@ -166,6 +179,9 @@ pub(crate) trait KernelOperations: Backend {
     /// `[batch, channels, height, width]` → `[batch, channels, height', width']`; `window` is kernel, stride and padding.
     fn kernel_max_pool2d(x: FloatTensor<Self>, window: [usize; 3]) -> FloatTensor<Self>;
 
+    /// `[batch, channels, height, width]` → `[batch, channels]`
+    fn kernel_mean_pool(x: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// As `kernel_conv2d`, then batch norm by `gamma` and `beta`, `[out]` → the output, and the batch's mean and variance, which
     /// have no gradient
     fn kernel_conv2d_batch_norm(
@@ -209,14 +225,14 @@ pub(crate) trait KernelOperations: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// As [`crate::linear`] and [`crate::linear_onto`], of rows.
-pub(crate) fn linear(
-    x: Tensor<2>,
+/// As [`crate::linear`] and [`crate::linear_onto`].
+pub(crate) fn linear<const D: usize>(
+    x: Tensor<D>,
     weight: Tensor<2>,
     bias: Tensor<1>,
-    residual: Option<Tensor<2>>,
+    residual: Option<Tensor<D>>,
     precision: Precision,
-) -> Tensor<2> {
+) -> Tensor<D> {
     let settings = LinearSettings::of(&[&weight], precision);
     let (x, weight, bias) = (x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch());
     Tensor::from_dispatch(match residual {
@@ -228,13 +244,35 @@ pub(crate) fn linear(
     })
 }
 
+/// As [`crate::add`].
+pub(crate) fn add<const D: usize>(x: Tensor<D>, addend: Tensor<D>) -> Tensor<D> {
+    let (x, addend) = (x.into_dispatch(), addend.into_dispatch());
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_add(x, addend))
+}
+
+/// As [`crate::standardise`].
+pub(crate) fn standardise(images: Tensor<4>, mean: Vec<f32>, deviation: Vec<f32>) -> Tensor<4> {
+    let images = images.into_dispatch();
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_standardise(images, mean, deviation))
+}
+
+/// As [`crate::patches`].
+pub(crate) fn patches(images: Tensor<4>, patch: usize) -> Tensor<3> {
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_patches(images.into_dispatch(), patch))
+}
+
 /// As [`crate::gather_rows`].
 pub(crate) fn gather_rows(x: Tensor<3>, sources: Vec<Option<usize>>) -> Tensor<3> {
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_gather_rows(x.into_dispatch(), sources))
 }
 
-/// As [`crate::layer_norm`], of rows.
-pub(crate) fn layer_norm(x: Tensor<2>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<2> {
+/// As [`crate::layer_norm`].
+pub(crate) fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f64,
+) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_layer_norm(
         x.into_dispatch(),
         weight.into_dispatch(),
@@ -248,20 +286,20 @@ pub(crate) fn activation<const D: usize>(x: Tensor<D>, activation: Activation) -
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_activation(x.into_dispatch(), activation))
 }
 
-/// As [`crate::swiglu`], of rows.
-pub(crate) fn swiglu(x: Tensor<2>) -> Tensor<2> {
+/// As [`crate::swiglu`].
+pub(crate) fn swiglu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_swiglu(x.into_dispatch()))
 }
 
-/// As [`crate::mlp`], of rows.
-pub(crate) fn mlp(
-    x: Tensor<2>,
+/// As [`crate::mlp`].
+pub(crate) fn mlp<const D: usize>(
+    x: Tensor<D>,
     weights: [Tensor<2>; 2],
     biases: [Tensor<1>; 2],
     activation: Activation,
-    residual: Option<Tensor<2>>,
+    residual: Option<Tensor<D>>,
     precision: Precision,
-) -> Tensor<2> {
+) -> Tensor<D> {
     let settings = LinearSettings::of(&[&weights[0], &weights[1]], precision);
     let x = x.into_dispatch();
     let ([first, second], [first_bias, second_bias]) =
@@ -373,6 +411,11 @@ pub(crate) fn conv2d(
 /// As [`crate::max_pool2d`]; `window` is kernel, stride and padding.
 pub(crate) fn max_pool2d(x: Tensor<4>, window: [usize; 3]) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_max_pool2d(x.into_dispatch(), window))
+}
+
+/// As [`crate::global_mean_pool`].
+pub(crate) fn mean_pool(x: Tensor<4>) -> Tensor<2> {
+    Tensor::from_dispatch(<Dispatch as KernelOperations>::kernel_mean_pool(x.into_dispatch()))
 }
 
 /// As [`crate::conv2d_batch_norm_train`]: the output, the batch's mean and variance.

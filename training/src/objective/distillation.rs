@@ -189,7 +189,7 @@ mod tests {
             ("teacher = \"a\"\nmode = \"tepid\"", "`objective.mode` does not fit"),
             (
                 "teachers = \"a\"",
-                "no recipe has a key `objective.teachers`; did you mean `objective.teacher`?",
+                "no recipe has a key `objective.teachers`; did you mean `objective.teacher`",
             ),
         ] {
             let sentence = said(options).unwrap_err();

@@ -70,7 +70,7 @@ impl Lessons {
     ) -> Result<Option<Self>, TrainError> {
         let folder = folder.join("features");
         fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
-        let total = job.images.len() + job.validation.len();
+        let total = job.images.originals() + job.validation.len();
         let mut maker = Maker { model, folder: &folder, job, observer, done: 0, total };
         let Some(training) = maker.features("train", job.images)? else { return Ok(None) };
         let Some(validation) = maker.features("validation", &Single(job.validation))? else {
@@ -131,14 +131,15 @@ impl Maker<'_> {
     fn features(&mut self, name: &str, source: &dyn ImageSource) -> Result<Option<Features>, TrainError> {
         let variants = source.variants().expect("asked before");
         let width = self.model.feature_dim();
-        let bytes = (source.len() * variants * width * size_of::<f32>()) as u64;
+        let images = source.originals();
+        let bytes = (images * variants * width * size_of::<f32>()) as u64;
         let in_memory = bytes <= memory().left() / 4;
         let mut values = Vec::new();
         let mut files = Vec::new();
-        let origin = self.origin()?;
-        for (part, first) in (0..source.len()).step_by(IMAGES_PER_FILE).enumerate() {
+        let origin = self.origin(source)?;
+        for (part, first) in (0..images).step_by(IMAGES_PER_FILE).enumerate() {
             let path = self.folder.join(format!("{name}-{part}.safetensors"));
-            let images: Vec<usize> = (first..source.len().min(first + IMAGES_PER_FILE)).collect();
+            let images: Vec<usize> = (first..images.min(first + IMAGES_PER_FILE)).collect();
             let shape = [images.len() * variants, width];
             let there = read_part(&path, &origin, &shape);
             let part = match there {
@@ -163,15 +164,17 @@ impl Maker<'_> {
         Ok(Some(Features { width, variants, rows }))
     }
 
-    /// What determines the features besides the images, which are the run folder's.
-    fn origin(&self) -> Result<String, TrainError> {
+    /// What determines the features: weights, preprocessing, data. Of a part of the data there are the labels alone.
+    fn origin(&self, source: &dyn ImageSource) -> Result<String, TrainError> {
         let fingerprint = self.job.folder.data()?.map(|data| data.fingerprint).unwrap_or_default();
         let card = self.model.card();
         let preprocessing = serde_json::to_string(&card.preprocessing).expect("plain data");
         let network = serde_json::to_string(&card.network).expect("plain data");
         let weights = self.job.recipe.init_sha256.clone().unwrap_or_default();
         let precision = format!("{:?}", self.model.precision());
-        let text = [fingerprint, preprocessing, network, weights, precision].join("\n");
+        let labels =
+            format!("{:?}", (0..source.originals()).map(|image| source.label(image)).collect::<Vec<_>>());
+        let text = [fingerprint, preprocessing, network, weights, precision, labels].join("\n");
         Ok(sha256(text.as_bytes()))
     }
 

@@ -11,7 +11,7 @@ mod tests;
 use archaeo_analysis::Keys;
 use archaeo_analysis::attribution::{Evidence, Heatmap, rank_correlation};
 use archaeo_analysis::statistics::{
-    CORRELATION, DEFAULT_LEVEL, Measured, Resampling, mean_within, pairing_test,
+    CORRELATION, DEFAULT_LEVEL, Measured, Resampling, mean_t, mean_within, pairing_test,
 };
 use archaeo_data::Image;
 use archaeo_training::evaluate::Evaluation;
@@ -268,14 +268,12 @@ fn agreement(pairs: &[Pair], resampling: &Resampling) -> Result<Measured<Agreeme
         let chosen: Vec<usize> = (0..n).filter(|&i| pairs[i].same_answer == same_answer).collect();
         let together: Vec<f64> = chosen.iter().map(|&i| table[i * n + i]).collect();
         let differences: Vec<f64> = chosen.iter().map(|&i| pairing.excess[i]).collect();
-        // A difference of two coefficients of correlation goes twice as far.
-        let estimate = |values: &[f64], range: [f64; 2]| {
-            (!values.is_empty()).then(|| mean_within(values, range, DEFAULT_LEVEL)).transpose()
-        };
+        let some = !chosen.is_empty();
         Ok(AgreementGroup {
             n: chosen.len(),
-            together: estimate(&together, CORRELATION)?,
-            difference: estimate(&differences, CORRELATION.map(|end| 2.0 * end))?,
+            together: some.then(|| mean_within(&together, CORRELATION, DEFAULT_LEVEL)).transpose()?,
+            // Of a single image what it adds to the mean difference, which is not bounded as that is.
+            difference: some.then(|| mean_t(&differences, DEFAULT_LEVEL)).transpose()?,
         })
     };
     let (same_answer, other_answer) = (group(true)?, group(false)?);

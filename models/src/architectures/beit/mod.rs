@@ -187,7 +187,7 @@ impl BeitBlock {
         let x = pass.probe.tokens(&at(TokenPlace::BlockInput), x);
         let normed = pass.probe.tokens(&at(TokenPlace::AttentionInput), self.norm1.forward(x.clone()));
         let attended = scaled(self.attn.forward(normed, site, pass), &self.gamma_1);
-        let x = x + pass.drop_path(attended, self.drop_path, &format!("attention path {layer}"));
+        let x = ops::add(x, pass.drop_path(attended, self.drop_path, &format!("attention path {layer}")));
         self.after_attention(x, site, pass)
     }
 
@@ -199,7 +199,7 @@ impl BeitBlock {
         let x = pass.probe.tokens(&at(TokenPlace::AfterAttention), x);
         let expanded =
             scaled(self.mlp.forward(self.norm2.forward(x.clone()), None, layer, pass), &self.gamma_2);
-        let x = x + pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}"));
+        let x = ops::add(x, pass.drop_path(expanded, self.drop_path, &format!("mlp path {layer}")));
         pass.probe.tokens(&at(TokenPlace::BlockOutput), x)
     }
 }

@@ -7,7 +7,7 @@
 mod architecture;
 mod config;
 
-use archaeo_ops::{Precision, max_pool2d, relu};
+use archaeo_ops::{Precision, add, max_pool2d, relu};
 use burn::module::{Module, Param};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
@@ -139,10 +139,10 @@ impl Transformer for Cct {
         let [batch, width, rows, columns] = map.dims();
         let mut values = map.reshape([batch, width, rows * columns]).swap_dims(1, 2);
         values = match (&self.pos_embed, self.config.position) {
-            (Some(positions), _) => values + positions.val(),
+            (Some(positions), _) => add(values, positions.val()),
             (None, Position::Sine) => {
                 let device = values.device();
-                values + sine_positions([rows, columns], 0, width, &device)
+                add(values, sine_positions([rows, columns], 0, width, &device))
             }
             (None, _) => values,
         };

@@ -11,7 +11,7 @@ pub(crate) mod names;
 mod positions;
 pub(crate) mod presets;
 
-use archaeo_ops::Precision;
+use archaeo_ops::{self as ops, Precision};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -123,11 +123,12 @@ impl Vit {
             if parts.len() == 1 { patches } else { Tensor::cat(parts, 1) }
         };
         match (self.config.position, &self.pos_embed) {
-            (Position::LearnedOnPatches, Some(embedding)) => prefix(patches + embedding.val()),
-            (_, Some(embedding)) => prefix(patches) + embedding.val(),
+            (Position::LearnedOnPatches, Some(embedding)) => prefix(ops::add(patches, embedding.val())),
+            (_, Some(embedding)) => ops::add(prefix(patches), embedding.val()),
             (Position::Sine, None) => {
                 let device = patches.device();
-                prefix(patches) + sine_positions(grid, self.config.prefix_tokens(), width, &device)
+                let positions = sine_positions(grid, self.config.prefix_tokens(), width, &device);
+                ops::add(prefix(patches), positions)
             }
             (_, None) => prefix(patches),
         }

@@ -7,8 +7,8 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
 use burn_flex::FlexTensor;
 
-use super::register;
-use crate::kernels::flex::{self, contiguous};
+use super::{earlier_gradient, output_gradient, register, register_whole};
+use crate::kernels::flex;
 
 #[derive(Debug)]
 pub(super) struct SelfAttentionWeights;
@@ -18,7 +18,7 @@ impl Backward<Flex, 1> for SelfAttentionWeights {
     type State = (FlexTensor, FlexTensor, f32, Precision);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dweights = contiguous(grads.consume::<Flex>(&ops.node));
+        let dweights = output_gradient!(grads, ops);
         let ((packed, weights, scale, precision), [packed_node]) = (ops.state, ops.parents);
         let gradients =
             || flex::self_attention_weights_gradient(&packed, None, &weights, scale, &dweights, precision);
@@ -34,7 +34,7 @@ impl Backward<Flex, 2> for SelfAttentionContext {
     type State = (FlexTensor, FlexTensor, Precision);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
+        let dcontext = output_gradient!(grads, ops);
         let ((weights, packed, precision), parents) = (ops.state, ops.parents);
         let gradients = flex::self_attention_context_gradients(&weights, &packed, &dcontext, precision);
         for (parent, gradient) in parents.into_iter().zip(gradients) {
@@ -51,7 +51,7 @@ impl Backward<Flex, 1> for SelfAttention {
     type State = (FlexTensor, f32, Precision);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
+        let dcontext = output_gradient!(grads, ops);
         let ((packed, scale, precision), [packed_node]) = (ops.state, ops.parents);
         let gradients = || flex::self_attention_gradient(&packed, None, false, scale, &dcontext, precision);
         register!(grads, packed_node, gradients().0);
@@ -74,7 +74,7 @@ impl Backward<Flex, 2> for BiasedSelfAttentionWeights {
     type State = BiasedWeightsState;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dweights = contiguous(grads.consume::<Flex>(&ops.node));
+        let dweights = output_gradient!(grads, ops);
         let BiasedWeightsState { packed, bias, weights, scale, precision } = ops.state;
         let [packed_node, bias_node] = ops.parents;
         let bias = bias_node.as_ref().map(|_| &bias);
@@ -93,7 +93,7 @@ impl Backward<Flex, 2> for BiasedSelfAttention {
     type State = (FlexTensor, FlexTensor, f32, Precision);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dcontext = contiguous(grads.consume::<Flex>(&ops.node));
+        let dcontext = output_gradient!(grads, ops);
         let ((packed, bias, scale, precision), [packed_node, bias_node]) = (ops.state, ops.parents);
         let (dpacked, dbias) = flex::self_attention_gradient(
             &packed,

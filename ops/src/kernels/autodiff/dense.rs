@@ -1,15 +1,16 @@
 //! Dense layers, layer norm, activations and row gathering: backward passes.
 
 use archaeo_kernels::Activation;
-use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
+use burn::backend::{Flex, TensorMetadata};
 use burn_flex::FlexTensor;
+use burn_std::Shape;
 
-use super::{register, register_all};
+use super::{earlier_gradient, output_gradient, register, register_all, register_whole};
 use crate::kernels::LinearSettings;
-use crate::kernels::flex::{self, contiguous};
+use crate::kernels::flex;
 
 #[derive(Clone, Debug)]
 pub(super) struct LinearState {
@@ -37,7 +38,7 @@ impl Backward<Flex, 3> for Linear {
     type State = LinearState;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
         let gradients = ops.state.gradients(&dy, wanted);
         register_all!(grads, ops.parents, gradients);
@@ -51,10 +52,32 @@ impl Backward<Flex, 4> for LinearResidual {
     type State = LinearState;
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
         let [dx, dw, db] = ops.state.gradients(&dy, wanted);
         register_all!(grads, ops.parents, [dx, dw, db, Some(dy)]);
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Add;
+
+impl Backward<Flex, 2> for Add {
+    /// The addend's shape.
+    type State = Shape;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = output_gradient!(grads, ops);
+        let [x_node, addend_node] = ops.parents;
+        if addend_node.is_some() {
+            let repeated = dy.shape() != ops.state;
+            register!(
+                grads,
+                addend_node,
+                if repeated { flex::sum_gradient(&dy, ops.state) } else { dy.clone() }
+            );
+        }
+        register!(grads, x_node, dy);
     }
 }
 
@@ -66,7 +89,7 @@ impl Backward<Flex, 1> for GatherRows {
     type State = Vec<Option<usize>>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let [x_node] = ops.parents;
         register!(grads, x_node, flex::gather_rows(&dy, &ops.state));
     }
@@ -80,12 +103,14 @@ impl Backward<Flex, 3> for LayerNorm {
     type State = (FlexTensor, FlexTensor, [FlexTensor; 2]);
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
-        let ((x, weight, [mean, scale]), parents) = (ops.state, ops.parents);
-        let gradients = flex::layer_norm_gradients(&x, &weight, [&mean, &scale], &dy);
-        for (parent, gradient) in parents.into_iter().zip(gradients) {
-            register!(grads, parent, gradient);
-        }
+        let dy = output_gradient!(grads, ops);
+        let ((x, weight, [mean, scale]), [x_node, weight_node, bias_node]) = (ops.state, ops.parents);
+        let earlier = x_node.as_ref().and_then(|node| earlier_gradient!(grads, node));
+        let [dx, dweight, dbias] =
+            flex::layer_norm_gradients(&x, &weight, [&mean, &scale], &dy, earlier.as_ref());
+        register_whole!(grads, x_node, dx);
+        register!(grads, weight_node, dweight);
+        register!(grads, bias_node, dbias);
     }
 }
 
@@ -97,7 +122,7 @@ impl Backward<Flex, 1> for Pointwise {
     type State = (FlexTensor, Activation);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let ((x, activation), [x_node]) = (ops.state, ops.parents);
         register!(grads, x_node, flex::activation_gradient(&x, activation, &dy));
     }
@@ -111,7 +136,7 @@ impl Backward<Flex, 1> for SwiGlu {
     type State = FlexTensor;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let [x_node] = ops.parents;
         register!(grads, x_node, flex::swiglu_gradient(&ops.state, &dy));
     }
@@ -159,7 +184,7 @@ impl Backward<Flex, 5> for Mlp {
     type State = MlpState;
 
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
         let gradients = ops.state.gradients(&dy, wanted);
         register_all!(grads, ops.parents, gradients);
@@ -173,7 +198,7 @@ impl Backward<Flex, 6> for MlpResidual {
     type State = MlpState;
 
     fn backward(self, ops: Ops<Self::State, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let wanted = std::array::from_fn(|parent| ops.parents[parent].is_some());
         let [dx, dw1, db1, dw2, db2] = ops.state.gradients(&dy, wanted);
         register_all!(grads, ops.parents, [dx, dw1, db1, dw2, db2, Some(dy)]);

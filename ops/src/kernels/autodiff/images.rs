@@ -8,9 +8,9 @@ use burn::backend::autodiff::ops::{Backward, Ops};
 use burn_flex::FlexTensor;
 use burn_std::Shape;
 
-use super::{register, register_all};
+use super::{earlier_gradient, output_gradient, register, register_all, register_whole};
 use crate::kernels::FusedConvolution;
-use crate::kernels::flex::{self, BatchNormGradients, Normalised, ReluMask, contiguous, values};
+use crate::kernels::flex::{self, BatchNormGradients, Normalised, ReluMask, values};
 
 #[derive(Debug)]
 pub(super) struct Conv2d;
@@ -20,7 +20,7 @@ impl Backward<Flex, 2> for Conv2d {
     type State = (FlexTensor, FlexTensor, [usize; 3], Precision);
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let ((x, weight, geometry, precision), [x_node, weight_node]) = (ops.state, ops.parents);
         register!(grads, x_node, flex::conv2d_input_gradient(&x, &weight, geometry, values(&dy), precision));
         register!(
@@ -32,6 +32,34 @@ impl Backward<Flex, 2> for Conv2d {
 }
 
 #[derive(Debug)]
+pub(super) struct Standardise;
+
+impl Backward<Flex, 1> for Standardise {
+    /// Deviation of each channel.
+    type State = Vec<f32>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = output_gradient!(grads, ops);
+        let [images_node] = ops.parents;
+        register!(grads, images_node, flex::standardise_gradient(&dy, &ops.state));
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct CutPatches;
+
+impl Backward<Flex, 1> for CutPatches {
+    /// The images' shape, the side of a patch.
+    type State = (Shape, usize);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = output_gradient!(grads, ops);
+        let ((shape, patch), [images_node]) = (ops.state, ops.parents);
+        register!(grads, images_node, flex::patches_gradient(shape, patch, &dy));
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct MaxPool2d;
 
 impl Backward<Flex, 1> for MaxPool2d {
@@ -39,9 +67,23 @@ impl Backward<Flex, 1> for MaxPool2d {
     type State = (Shape, [usize; 3], Vec<u32>);
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let ((shape, window, indices), [x_node]) = (ops.state, ops.parents);
         register!(grads, x_node, flex::max_pool2d_gradient(&shape, window, &indices, &dy));
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct MeanPool;
+
+impl Backward<Flex, 1> for MeanPool {
+    /// The input's shape.
+    type State = Shape;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let dy = output_gradient!(grads, ops);
+        let [x_node] = ops.parents;
+        register!(grads, x_node, flex::mean_pool_gradient(ops.state, &dy));
     }
 }
 
@@ -81,7 +123,7 @@ impl Backward<Flex, 4> for ConvBatchNorm {
     type State = ConvBatchNormState;
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let [x, weight, gamma, beta] = ops.parents.each_ref().map(Option::is_some);
         register_all!(grads, ops.parents, ops.state.gradients(dy, [x, weight, gamma, beta, false]));
     }
@@ -94,7 +136,7 @@ impl Backward<Flex, 5> for ConvBatchNormResidual {
     type State = ConvBatchNormState;
 
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let wanted = ops.parents.each_ref().map(Option::is_some);
         register_all!(grads, ops.parents, ops.state.gradients(dy, wanted));
     }
@@ -127,7 +169,7 @@ impl Backward<Flex, 1> for ConvScaleShift {
     type State = ConvScaleShiftState;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let [x_node] = ops.parents;
         register!(grads, x_node, ops.state.gradients(&dy, false).0);
     }
@@ -140,7 +182,7 @@ impl Backward<Flex, 2> for ConvScaleShiftResidual {
     type State = ConvScaleShiftState;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let dy = contiguous(grads.consume::<Flex>(&ops.node));
+        let dy = output_gradient!(grads, ops);
         let (dx, dresidual) = ops.state.gradients(&dy, true);
         for (parent, gradient) in ops.parents.into_iter().zip([Some(dx), dresidual].into_iter().flatten()) {
             register!(grads, parent, gradient);

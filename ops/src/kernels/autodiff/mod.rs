@@ -3,6 +3,7 @@
 mod attention;
 mod dense;
 mod images;
+mod received;
 
 use archaeo_kernels::{Activation, Precision};
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -15,21 +16,54 @@ use attention::*;
 use dense::*;
 use images::*;
 
-/// Registers the gradient `compute` for a parent that requires it.
-macro_rules! register {
+/// The gradient of an operation's output.
+macro_rules! output_gradient {
+    ($grads:ident, $ops:ident) => {{
+        $crate::kernels::autodiff::received::take($ops.node.id);
+        $crate::kernels::flex::contiguous($grads.consume::<Flex>(&$ops.node))
+    }};
+}
+
+/// The gradient that a parent has received before, which the caller has to add. A leaf keeps what it has.
+macro_rules! earlier_gradient {
+    ($grads:ident, $parent:expr) => {
+        (!$parent.parents.is_empty() && $crate::kernels::autodiff::received::take($parent.id))
+            .then(|| $crate::kernels::flex::contiguous($grads.consume::<Flex>(&$parent)))
+    };
+}
+
+/// Gives a parent that requires it the gradient `compute`, which contains the earlier one.
+macro_rules! register_whole {
     ($grads:ident, $parent:expr, $compute:expr) => {
         if let Some(parent) = $parent {
             $grads.register::<Flex>(parent.id, $compute);
+            if !parent.parents.is_empty() {
+                $crate::kernels::autodiff::received::insert(parent.id);
+            }
         }
     };
 }
 
-/// Registers the gradients of all parents that require one.
+/// Adds the gradient `compute` to that of a parent that requires it.
+macro_rules! register {
+    ($grads:ident, $parent:expr, $compute:expr) => {
+        if let Some(parent) = $parent {
+            let gradient = $compute;
+            let gradient = match earlier_gradient!($grads, parent) {
+                Some(earlier) => $crate::kernels::flex::sum(gradient, &earlier),
+                None => gradient,
+            };
+            register_whole!($grads, Some(parent), gradient);
+        }
+    };
+}
+
+/// Adds the gradients of all parents that require one.
 macro_rules! register_all {
     ($grads:ident, $parents:expr, $gradients:expr) => {
         for (parent, gradient) in $parents.into_iter().zip($gradients) {
-            if let (Some(parent), Some(gradient)) = (parent, gradient) {
-                $grads.register::<Flex>(parent.id, gradient);
+            if let Some(gradient) = gradient {
+                register!($grads, parent, gradient);
             }
         }
     };
@@ -51,8 +85,7 @@ macro_rules! record {
         }
     }};
 }
-use register;
-use register_all;
+use {earlier_gradient, output_gradient, register, register_all, register_whole};
 
 impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
     fn kernel_linear(
@@ -78,6 +111,25 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
             let y = flex::linear(&x, &weight, &bias, Some(&residual), settings);
             (y, LinearState { x, weight, settings })
         })
+    }
+
+    fn kernel_add(x: FloatTensor<Self>, addend: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(Add, [x, addend], |x, addend| {
+            let shape = addend.shape();
+            (flex::sum(x, &addend), shape)
+        })
+    }
+
+    fn kernel_standardise(
+        images: FloatTensor<Self>,
+        mean: Vec<f32>,
+        deviation: Vec<f32>,
+    ) -> FloatTensor<Self> {
+        record!(Standardise, [images], |values| (flex::standardise(&values, [&mean, &deviation]), deviation))
+    }
+
+    fn kernel_patches(images: FloatTensor<Self>, patch: usize) -> FloatTensor<Self> {
+        record!(CutPatches, [images], |values| (flex::patches(&values, patch), (values.shape(), patch)))
     }
 
     fn kernel_gather_rows(x: FloatTensor<Self>, sources: Vec<Option<usize>>) -> FloatTensor<Self> {
@@ -229,6 +281,10 @@ impl<C: CheckpointStrategy> KernelOperations for Autodiff<Flex, C> {
             let (y, indices) = flex::max_pool2d(&value, window);
             (y, (value.shape(), window, indices))
         })
+    }
+
+    fn kernel_mean_pool(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        record!(MeanPool, [x], |value| (flex::mean_pool(&value), value.shape()))
     }
 
     fn kernel_conv2d_batch_norm(

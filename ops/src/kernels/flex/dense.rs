@@ -7,6 +7,7 @@ use archaeo_kernels::{
 };
 use burn::backend::TensorMetadata;
 use burn_flex::FlexTensor;
+use burn_std::Shape;
 
 use super::packed::packed_weight;
 use super::{room, tensor, values};
@@ -14,9 +15,18 @@ use crate::kernels::LinearSettings;
 
 const LAYOUT: WeightLayout = WeightLayout::OutputInput;
 
+/// Rows, whatever axes they are arranged in, and their width.
 pub(super) fn matrix_shape(x: &FlexTensor) -> [usize; 2] {
     let shape = x.shape();
-    [shape[0], shape[1]]
+    let (width, rows) = shape.split_last().expect("rows have an axis");
+    [rows.iter().product(), *width]
+}
+
+/// Rows of `width` numbers, arranged as those of `x`.
+fn rows_like(x: &FlexTensor, values: Vec<f32>, width: usize) -> FlexTensor {
+    let mut shape = x.shape();
+    *shape.last_mut().expect("rows have an axis") = width;
+    tensor(values, shape)
 }
 
 pub(super) fn weight(x: &FlexTensor) -> Weight<'_> {
@@ -45,7 +55,7 @@ pub(in crate::kernels) fn linear(
     let (bias, residual) = (Some(values(bias)), residual.map(values));
     let packed = packed_weight(w, WeightUse::Forward, settings, rows);
     kernels::linear_forward(values(x), weight_with(w, &packed), bias, residual, &mut y, settings.precision);
-    tensor(y, [rows, outputs])
+    rows_like(x, y, outputs)
 }
 
 pub(in crate::kernels) fn linear_input_gradient(
@@ -57,7 +67,7 @@ pub(in crate::kernels) fn linear_input_gradient(
     let mut dx = room(rows * inputs);
     let packed = packed_weight(w, WeightUse::InputGradient, settings, rows);
     kernels::linear_input_gradient(values(dy), weight_with(w, &packed), None, &mut dx, settings.precision);
-    tensor(dx, [rows, inputs])
+    rows_like(dy, dx, inputs)
 }
 
 /// Gradients of weight and bias.
@@ -71,6 +81,29 @@ pub(in crate::kernels) fn linear_weight_gradient(
     let shape = [inputs, outputs];
     kernels::linear_weight_gradient(values(x), values(dy), shape, LAYOUT, &mut dw, Some(&mut db), precision);
     (tensor(dw, [outputs, inputs]), tensor(db, [outputs]))
+}
+
+/// `x + y`, where `y` may be one of several repetitions; in the memory of `x` if nothing else uses it.
+pub(in crate::kernels) fn sum(mut x: FlexTensor, y: &FlexTensor) -> FlexTensor {
+    let (shape, addend) = (x.shape(), values(y));
+    let length = values(&x).len();
+    if addend.len() == length
+        && let Some(sum) = x.try_storage_mut::<f32>()
+        && sum.len() == length
+    {
+        kernels::add_assign(sum, addend);
+        return x;
+    }
+    let mut sum = room(length);
+    kernels::add(values(&x), addend, &mut sum);
+    tensor(sum, shape)
+}
+
+/// The gradient of [`sum`] to `y`.
+pub(in crate::kernels) fn sum_gradient(dy: &FlexTensor, shape: Shape) -> FlexTensor {
+    let mut daddend = room(shape.num_elements());
+    kernels::add_backward(values(dy), &mut daddend);
+    tensor(daddend, shape)
 }
 
 pub(in crate::kernels) fn gather_rows(x: &FlexTensor, sources: &[Option<usize>]) -> FlexTensor {
@@ -91,21 +124,32 @@ pub(in crate::kernels) fn layer_norm(
     let (mut y, mut mean, mut scale) = (room(rows * features), room(rows), room(rows));
     let affine = [values(weight), values(bias)];
     kernels::layer_norm_forward(values(x), affine, epsilon, &mut y, [&mut mean, &mut scale]);
-    (tensor(y, [rows, features]), [tensor(mean, [rows]), tensor(scale, [rows])])
+    (tensor(y, x.shape()), [tensor(mean, [rows]), tensor(scale, [rows])])
 }
 
-/// Gradients of input, weight and bias.
+/// Gradients of input, plus `residual` where there is one, weight and bias.
 pub(in crate::kernels) fn layer_norm_gradients(
     x: &FlexTensor,
     weight: &FlexTensor,
     [mean, scale]: [&FlexTensor; 2],
     dy: &FlexTensor,
+    residual: Option<&FlexTensor>,
 ) -> [FlexTensor; 3] {
     let [rows, features] = matrix_shape(x);
     let (mut dx, mut dw, mut db) = (room(rows * features), room(features), room(features));
     let moments = [values(mean), values(scale)];
-    kernels::layer_norm_backward(values(x), values(weight), moments, values(dy), &mut dx, [&mut dw, &mut db]);
-    [tensor(dx, [rows, features]), tensor(dw, [features]), tensor(db, [features])]
+    let residual = residual.map(values);
+    let parameters = [dw.as_mut_slice(), &mut db];
+    kernels::layer_norm_backward(
+        values(x),
+        values(weight),
+        moments,
+        values(dy),
+        residual,
+        &mut dx,
+        parameters,
+    );
+    [tensor(dx, x.shape()), tensor(dw, [features]), tensor(db, [features])]
 }
 
 pub(in crate::kernels) fn activation(x: &FlexTensor, activation: Activation) -> FlexTensor {
@@ -128,7 +172,7 @@ pub(in crate::kernels) fn swiglu(x: &FlexTensor) -> FlexTensor {
     let [rows, twice] = matrix_shape(x);
     let mut y = room(rows * twice / 2);
     kernels::swiglu_forward(values(x), twice / 2, &mut y);
-    tensor(y, [rows, twice / 2])
+    rows_like(x, y, twice / 2)
 }
 
 pub(in crate::kernels) fn swiglu_gradient(x: &FlexTensor, dy: &FlexTensor) -> FlexTensor {
@@ -167,7 +211,7 @@ pub(in crate::kernels) fn mlp(
         &mut y,
         settings.precision,
     );
-    (tensor(y, [rows, outputs]), before.map(|before| tensor(before, [rows, hidden])))
+    (rows_like(x, y, outputs), before.map(|before| tensor(before, [rows, hidden])))
 }
 
 /// As [`linear_input_gradient`], times the derivative of the activation that the layer's input came from.
@@ -188,5 +232,5 @@ pub(in crate::kernels) fn linear_input_gradient_through(
         &mut dx,
         settings.precision,
     );
-    tensor(dx, [rows, inputs])
+    rows_like(dy, dx, inputs)
 }

@@ -1,7 +1,7 @@
 //! Convolution and pooling.
 
 use archaeo_kernels::{
-    self as kernels, Convolution, ConvolutionEpilogue, Filters, Pooling, Precision, Stored,
+    self as kernels, Convolution, ConvolutionEpilogue, Filters, Patches, Pooling, Precision, Stored,
 };
 use burn::backend::TensorMetadata;
 use burn_flex::FlexTensor;
@@ -134,4 +134,56 @@ pub(in crate::kernels) fn max_pool2d_gradient(
     let mut dx = room(shape.num_elements());
     kernels::max_pool_backward(&pooling(shape, window), indices, values(dy), &mut dx);
     tensor(dx, shape.clone())
+}
+
+/// Numbers of one channel of an image.
+fn positions(images: &FlexTensor) -> usize {
+    let shape = images.shape();
+    shape[2] * shape[3]
+}
+
+/// The mean over all positions.
+pub(in crate::kernels) fn mean_pool(x: &FlexTensor) -> FlexTensor {
+    let shape = x.shape();
+    let mut y = room(shape[0] * shape[1]);
+    kernels::mean_pool_forward(values(x), positions(x), &mut y);
+    tensor(y, [shape[0], shape[1]])
+}
+
+/// The gradient of [`mean_pool`] to an input of this shape.
+pub(in crate::kernels) fn mean_pool_gradient(x: Shape, dy: &FlexTensor) -> FlexTensor {
+    let mut dx = room(x.num_elements());
+    kernels::mean_pool_backward(values(dy), x[2] * x[3], &mut dx);
+    tensor(dx, x)
+}
+
+/// `(images − mean) / deviation` by channel.
+pub(in crate::kernels) fn standardise(images: &FlexTensor, numbers: [&[f32]; 2]) -> FlexTensor {
+    let mut y = room(values(images).len());
+    kernels::standardise(values(images), positions(images), numbers, &mut y);
+    tensor(y, images.shape())
+}
+
+pub(in crate::kernels) fn standardise_gradient(dy: &FlexTensor, deviation: &[f32]) -> FlexTensor {
+    let mut dx = room(values(dy).len());
+    kernels::standardise_backward(values(dy), positions(dy), deviation, &mut dx);
+    tensor(dx, dy.shape())
+}
+
+fn patch_shape(images: &Shape, patch: usize) -> Patches {
+    Patches { batch: images[0], channels: images[1], size: [images[2], images[3]], patch }
+}
+
+pub(in crate::kernels) fn patches(images: &FlexTensor, patch: usize) -> FlexTensor {
+    let shape = patch_shape(&images.shape(), patch);
+    let mut y = room(values(images).len());
+    kernels::patches_forward(&shape, values(images), &mut y);
+    tensor(y, [shape.batch, shape.grid().into_iter().product(), shape.numbers()])
+}
+
+/// The gradient of [`patches`] to images of this shape.
+pub(in crate::kernels) fn patches_gradient(images: Shape, patch: usize, dy: &FlexTensor) -> FlexTensor {
+    let mut dx = room(values(dy).len());
+    kernels::patches_backward(&patch_shape(&images, patch), values(dy), &mut dx);
+    tensor(dx, images)
 }

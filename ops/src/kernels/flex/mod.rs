@@ -26,7 +26,13 @@ pub(super) fn values(x: &FlexTensor) -> &[f32] {
 /// The same tensor with its values in order.
 pub(super) fn contiguous(x: FlexTensor) -> FlexTensor {
     assert_eq!(x.dtype(), DType::F32, "kernels compute in 32-bit floats");
-    if x.as_slice::<f32>().is_some() { x } else { x.to_contiguous() }
+    if x.as_slice::<f32>().is_some() {
+        return x;
+    }
+    let layout = x.layout();
+    let mut y = room(layout.num_elements());
+    kernels::copy_strided(x.storage(), layout.start_offset(), layout.shape(), layout.strides(), &mut y);
+    tensor(y, layout.shape().clone())
 }
 
 /// A tensor of `values`.
@@ -58,6 +64,18 @@ impl KernelOperations for Flex {
     ) -> FlexTensor {
         let [x, weight, bias, residual] = [x, weight, bias, residual].map(contiguous);
         linear(&x, &weight, &bias, Some(&residual), settings)
+    }
+
+    fn kernel_add(x: FlexTensor, addend: FlexTensor) -> FlexTensor {
+        sum(contiguous(x), &contiguous(addend))
+    }
+
+    fn kernel_standardise(images: FlexTensor, mean: Vec<f32>, deviation: Vec<f32>) -> FlexTensor {
+        standardise(&contiguous(images), [&mean, &deviation])
+    }
+
+    fn kernel_patches(images: FlexTensor, patch: usize) -> FlexTensor {
+        patches(&contiguous(images), patch)
     }
 
     fn kernel_gather_rows(x: FlexTensor, sources: Vec<Option<usize>>) -> FlexTensor {
@@ -151,6 +169,10 @@ impl KernelOperations for Flex {
 
     fn kernel_max_pool2d(x: FlexTensor, window: [usize; 3]) -> FlexTensor {
         max_pool2d(&contiguous(x), window).0
+    }
+
+    fn kernel_mean_pool(x: FlexTensor) -> FlexTensor {
+        mean_pool(&contiguous(x))
     }
 
     fn kernel_conv2d_batch_norm(
