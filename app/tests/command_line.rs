@@ -30,7 +30,7 @@ fn a_summary_fits_a_screen_and_says_how_to_see_the_rest() {
         let lines: Vec<&str> = help.lines().collect();
         let most = match command {
             "" => 35,
-            "attention" => 27,
+            "attention" | "features" => 27,
             "excavate" | "explain" | "attack" => 26,
             _ => 24,
         };

@@ -35,6 +35,8 @@ enum Small {
     Limit,
     /// A small CLIP, which its weights alone do not name.
     Clip,
+    /// Few images, and few to learn from.
+    FewToLearn,
     /// Few passes over one image.
     FewPasses,
     /// The same, at one size.
@@ -65,6 +67,11 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo evaluate --weights vit.safetensors --split conflict --json", Small::AsItIs),
     ("archaeo evaluate --weights vit.safetensors --data scans/ --export answers.csv", Small::AsItIs),
     ("archaeo evaluate --weights clip/ --prompts cifar --data ../cifar10", Small::Clip),
+    ("archaeo features --weights vit.safetensors --data scans/ --out features", Small::AsItIs),
+    ("archaeo features --weights a.safetensors --weights b.safetensors --data scans/", Small::AsItIs),
+    ("archaeo features --weights vit.safetensors --random --export features.npz", Small::FewToLearn),
+    ("archaeo prompts --weights clip/ --prompts cifar --data ../cifar10", Small::Clip),
+    ("archaeo prompts --weights clip/ --prompts mine.txt --data scans/ --out prompts", Small::Clip),
     ("archaeo explain photo.jpg --weights vit.safetensors", Small::AsItIs),
     ("archaeo explain scans/ --weights vit.safetensors --methods rollout,grad-cam", Small::AsItIs),
     ("archaeo explain photo.jpg --weights vit.safetensors --target star --layer 1", Small::AsItIs),
@@ -126,6 +133,7 @@ impl Small {
             ]
             .concat(),
             Self::PatchSizes => vec!["--data", SHERDS, "--set", "epochs=1"],
+            Self::FewToLearn => vec!["--limit", "40", "--training", "60"],
             Self::FewPasses => vec!["--rounds", "6", "--batch-size", "1"],
             Self::Profile => vec!["--rounds", "6", "--batch-size", "1", "--image-sizes", "32"],
             Self::Clip => vec!["--model", "clip_vit_micro_patch4"],
@@ -188,6 +196,7 @@ fn fixtures(folder: &Path) {
     let recipe = "image_size = 16\nepochs = 2\nbatch_size = 8\nlearning_rate = 0.01\n[model]\narchitecture = \"resnet\"\nstem = \"cifar\"\nbranch = \"basic\"\n\
                   blocks = [1, 1, 1, 1]\nwidth = 8\n";
     fs::write(here.join("my.toml"), recipe).unwrap();
+    fs::write(here.join("mine.txt"), "a scan of a {}.\na drawing of a {}.\n").unwrap();
     let clip = Clip::new(&ClipConfig::named("clip_vit_micro_patch4", 32).unwrap(), &Device::flex()).unwrap();
     let mut state = state_of(&clip);
     for (name, array) in state.iter_mut().filter(|(_, array)| array.shape.len() > 1) {

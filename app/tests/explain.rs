@@ -175,16 +175,16 @@ fn rollout_is_the_same_for_both_commands() {
             asked.args(flags).arg("--weights").arg(weights()).current_dir(folder.path());
             asked
         };
-        let found = json(&mut shared("explain", "--methods", "explained.npz"));
+        let found = json(&mut shared("explain", "--methods", "explained.safetensors"));
         assert_eq!(found["rollout"], said);
-        succeed(&mut shared("attention", "--method", "attended.npz"));
+        succeed(&mut shared("attention", "--method", "attended.safetensors"));
         let maps = |name: &str| {
             let arrays = read_export(&path(name)).unwrap();
             let found = arrays.into_iter().find(|found| found.name == array).expect("its name");
             let Values::F32(values) = found.values else { panic!("numbers") };
             values
         };
-        assert_eq!(maps("explained.npz"), maps("attended.npz"), "{flags:?}");
+        assert_eq!(maps("explained.safetensors"), maps("attended.safetensors"), "{flags:?}");
     }
     let words = ["--data", SHERDS, "--impl", "vit-explain", "--start-layer", "2"];
     assert!(fail(&mut explain(folder.path(), &words)).contains("leave out --start-layer"));

@@ -122,9 +122,9 @@ fn one_split_is_divided_and_images_without_labels_teach_nothing() {
     assert_eq!(
         [&roles["training"]["n"], &roles["validation"]["n"], &roles["test"]["n"]]
             .map(|n| n.as_u64().unwrap()),
-        [16, 4, 20]
+        [28, 4, 8]
     );
-    assert!(roles["how"].as_str().unwrap().contains("half of the images"), "{roles}");
+    assert!(roles["how"].as_str().unwrap().contains("the training split is learned from"), "{roles}");
 
     let bare = trained.path("bare");
     fs::create_dir(&bare).unwrap();

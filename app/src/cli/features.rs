@@ -34,8 +34,8 @@ image.
 
 Examples:
   archaeo features --weights vit.safetensors --data scans/ --out features
-  archaeo features --weights a.pth --weights b.pth --data scans/ --random
-  archaeo features --weights dinov2/ --data photos/ --export features.npz"))]
+  archaeo features --weights a.safetensors --weights b.safetensors --data scans/
+  archaeo features --weights vit.safetensors --random --export features.npz"))]
 pub struct Features {
     /// Trained weights: a file, a folder, hf:OWNER/NAME; given again, a further model
     #[arg(
