@@ -30,7 +30,8 @@ fn a_summary_fits_a_screen_and_says_how_to_see_the_rest() {
         let lines: Vec<&str> = help.lines().collect();
         let most = match command {
             "" => 35,
-            "attention" | "features" => 27,
+            "attention" => 28,
+            "features" => 27,
             "excavate" | "explain" | "attack" => 26,
             _ => 24,
         };

@@ -125,13 +125,7 @@ impl Small {
             Self::Sherds => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
             Self::OneEpoch => vec!["--set", "epochs=1", "--set", "batch_size=8"],
             Self::Limit => vec!["--limit", "20"],
-            Self::Regimes => [
-                ["--set", "epochs=1"],
-                ["--set", "models.scratch.epochs=1"],
-                ["--set", "models.distilled.epochs=1"],
-                ["--set", "image_size=16"],
-            ]
-            .concat(),
+            Self::Regimes => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
             Self::PatchSizes => vec!["--data", SHERDS, "--set", "epochs=1"],
             Self::FewToLearn => vec!["--limit", "40", "--training", "60"],
             Self::FewPasses => vec!["--rounds", "6", "--batch-size", "1"],
