@@ -5,8 +5,9 @@
 mod common;
 
 use archaeo_models::{
-    Array, BeitConfig, FeedForward, NetworkSpec, Pooling, Position, PositionResampling, State, VitConfig,
-    load, state_of, write_arrays,
+    Array, BeitConfig, Classifier, FeedForward, LoadOptions, ModelRequest, NetworkSpec, Pooling, Position,
+    PositionResampling, PreprocessingChoice, State, VitConfig, checkpoint, load, save, state_of,
+    write_arrays,
 };
 use burn::tensor::Device;
 use common::{Fixture, card, compare_with_library, largest_difference};
@@ -160,4 +161,21 @@ fn positions_of_another_grid_are_resampled_as_timm_dinov2_and_transformers_do_it
             assert!(difference < 2e-6, "{name} to {side}: differs by {difference:e}");
         }
     }
+}
+
+/// What is written for libraries without fixed positions is recognised whatever images the model is loaded for.
+#[test]
+fn fixed_positions_are_computed_for_other_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vit.safetensors");
+    let network = NetworkSpec::named("vit_micro", 10, 32).unwrap();
+    let card = card(network, 32);
+    save(&file, &Classifier::new(card, 0, &Device::flex()).unwrap(), &[]).unwrap();
+    let checkpoint = checkpoint::read(&file).unwrap();
+    assert!(checkpoint.state.contains_key("pos_embed"), "vit_micro has fixed positions");
+    let preprocessing = PreprocessingChoice { image_size: Some(16), ..PreprocessingChoice::default() };
+    let described = checkpoint.describe(&ModelRequest { preprocessing, ..ModelRequest::default() }).unwrap();
+    let loaded =
+        checkpoint.into_model(Some(described.card), &LoadOptions::default(), &Device::flex()).unwrap();
+    assert_eq!(loaded.card().network.image_size(), Some(16));
 }

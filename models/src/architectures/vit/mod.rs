@@ -17,7 +17,7 @@ use burn::tensor::{Device, Tensor};
 
 pub use self::config::{Pooling, Position, PositionResampling, VitConfig};
 pub use self::positions::sine_positions;
-pub(crate) use self::positions::{fixed_positions, resample_positions};
+pub(crate) use self::positions::{are_fixed, fixed_positions, resample_positions};
 use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{LayerNorm, Linear, zeros};
 use crate::pass::Pass;

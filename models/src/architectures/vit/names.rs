@@ -1,7 +1,7 @@
 //! Vision Transformers under the names of Hugging Face `transformers`, torchvision, DINOv2's hub and the original release.
 
 use super::google;
-use super::{Position, VitConfig, fixed_positions, resample_positions};
+use super::{Position, VitConfig, are_fixed, resample_positions};
 use crate::architectures::clip::names as clip;
 use crate::names::rules::{Rule, rename, stack};
 use crate::names::without_prefix;
@@ -106,7 +106,7 @@ pub(crate) fn canonical(mut state: State, config: &VitConfig) -> State {
         state.insert("reg_token".into(), token);
     }
     if config.position == Position::Sine
-        && state.get("pos_embed").is_some_and(|positions| *positions == fixed_positions(config))
+        && state.get("pos_embed").is_some_and(|positions| are_fixed(positions, config))
     {
         // Written for libraries that have no fixed positions; the model computes them.
         state.remove("pos_embed");

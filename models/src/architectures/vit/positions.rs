@@ -35,6 +35,14 @@ pub(crate) fn fixed_positions(config: &VitConfig) -> Array {
     Array { shape, values: data.try_into_vec().expect("positions are 32-bit floats") }
 }
 
+/// Whether positions are the fixed ones, of the image size they were made for, whatever that of `config` is.
+pub(crate) fn are_fixed(positions: &Array, config: &VitConfig) -> bool {
+    let &[.., tokens, _] = positions.shape.as_slice() else { return false };
+    let grid = (tokens.saturating_sub(config.prefix_tokens()) as f64).sqrt().round() as usize;
+    let made_for = VitConfig { image_size: grid * config.patch_size, ..config.clone() };
+    grid > 0 && tokens == grid * grid + config.prefix_tokens() && *positions == fixed_positions(&made_for)
+}
+
 /// Resamples learned positions of a square grid to another: `(from · from, width)` → `(to · to, width)`, rows first.
 ///
 /// Cubic convolution on each axis (Keys, 1981), with a as in [`PositionResampling`]; outside the grid, antialiased sampling drops
