@@ -301,9 +301,9 @@ mod tests {
 
     #[test]
     fn constant_features_have_none() {
-        let constant = Features::new(2, vec![0.3, 0.1].repeat(10));
+        let constant = Features::new(2, [0.3, 0.1].repeat(10));
         let [x, constant] = [&normal(10, 2, 1), &constant].map(|features| Gram::of(features).unwrap());
-        assert_eq!(linear_cka(&[x.clone()], &[constant.clone()]), None);
+        assert_eq!(linear_cka(std::slice::from_ref(&x), std::slice::from_ref(&constant)), None);
         assert!(cka_estimate(&x, &constant).unwrap().reason().is_some());
         assert!(cka_null(&x, &constant, 9, 1).unwrap().is_none());
         assert!(Gram::of(&normal(3, 2, 1)).is_err());

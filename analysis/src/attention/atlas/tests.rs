@@ -158,7 +158,7 @@ fn criteria_count_only_what_a_window_allows() {
                 let right = tokens[query].map(|token| token + 1);
                 let neighbour = keys
                     .iter()
-                    .position(|key| tokens[first + key] == right && (right.unwrap() % grid[1]) > 0);
+                    .position(|key| tokens[first + key] == right && !right.unwrap().is_multiple_of(grid[1]));
                 for (place, &key) in keys.iter().enumerate() {
                     values[query * places + key] = match (next, neighbour) {
                         (true, Some(neighbour)) => f32::from(u8::from(place == neighbour)),
