@@ -18,7 +18,7 @@ pub fn convergence(run: &RegimeRun, target: f64) -> Option<Convergence> {
 }
 
 impl RegimeRun {
-    /// When it came within [`NEAR_THE_END`] of its own end.
+    /// When its validation accuracy first reached 95 % of its last value.
     pub fn converged(&self) -> Option<Convergence> {
         convergence(self, NEAR_THE_END * self.history.last()?.validation_accuracy)
     }
