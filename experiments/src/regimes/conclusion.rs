@@ -33,7 +33,7 @@ pub fn compared(regimes: &[Regime], resampling: &Resampling) -> Result<Vec<Regim
     for (place, first) in regimes.iter().enumerate() {
         for second in &regimes[place + 1..] {
             for run in &first.runs {
-                let Some(other) = second.runs.iter().find(|other| other.share == run.share) else { continue };
+                let Some(other) = second.on(run.share) else { continue };
                 pairs.push(RegimePair {
                     regimes: [first.name.clone(), second.name.clone()],
                     share: run.share,
@@ -60,9 +60,8 @@ pub fn leads(regimes: &[Regime], resampling: &Resampling) -> Result<Vec<Lead>> {
     let (scratch, others): (Vec<&Regime>, Vec<&Regime>) =
         regimes.iter().partition(|regime| regime.kind == RegimeKind::Scratch);
     for (first, second) in others.iter().flat_map(|first| scratch.iter().map(move |second| (first, second))) {
-        let both: Vec<[&RegimeRun; 2]> = (first.runs.iter())
-            .filter_map(|run| Some([run, second.runs.iter().find(|other| other.share == run.share)?]))
-            .collect();
+        let both: Vec<[&RegimeRun; 2]> =
+            (first.runs.iter()).filter_map(|run| Some([run, second.on(run.share)?])).collect();
         let [few, .., all] = both.as_slice() else { continue };
         let right = |run: &RegimeRun, image: usize| f64::from(u8::from(run.correct[image]));
         let lead = |[first, second]: &[&RegimeRun; 2], image| right(first, image) - right(second, image);
@@ -79,9 +78,8 @@ pub fn leads(regimes: &[Regime], resampling: &Resampling) -> Result<Vec<Lead>> {
 
 /// On one share: the regimes that are not shown to be worse than the most accurate one, the quickest first.
 pub fn advisable<'a>(regimes: &'a [Regime], pairs: &[RegimePair], share: f64, level: f64) -> Vec<&'a Regime> {
-    let run = |regime: &'a Regime| regime.runs.iter().find(|run| run.share == share);
     let mut scored: Vec<(&Regime, &RegimeRun)> =
-        regimes.iter().filter_map(|regime| Some((regime, run(regime)?))).collect();
+        regimes.iter().filter_map(|regime| Some((regime, regime.on(share)?))).collect();
     let Some(&(best, _)) = scored.iter().max_by(|a, b| a.1.accuracy.value.total_cmp(&b.1.accuracy.value))
     else {
         return Vec::new();

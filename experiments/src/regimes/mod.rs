@@ -54,6 +54,13 @@ pub struct Regime {
     pub runs: Vec<RegimeRun>,
 }
 
+impl Regime {
+    /// Its training on a share of the training images.
+    pub fn on(&self, share: f64) -> Option<&RegimeRun> {
+        self.runs.iter().find(|run| run.share == share)
+    }
+}
+
 /// What a regime starts from and learns from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -141,8 +141,7 @@ fn by_share(regimes: &Regimes) -> Table {
     let shares = regimes.shares();
     let rows = regimes.regimes.iter().map(|regime| {
         let of_share = |share: &f64| {
-            let run = regime.runs.iter().find(|run| run.share == *share);
-            run.map_or_else(|| Text::from("–"), |run| Unit::Percent.cell(&run.accuracy))
+            regime.on(*share).map_or_else(|| Text::from("–"), |run| Unit::Percent.cell(&run.accuracy))
         };
         std::iter::once(Text::from(regime.name.clone())).chain(shares.iter().map(of_share)).collect()
     });
@@ -163,7 +162,7 @@ fn advice(regimes: &Regimes) -> Table {
     let rows = regimes.shares().into_iter().map(|share| {
         let advised = advisable(&regimes.regimes, &regimes.pairs, share, SIGNIFICANCE);
         let in_words = |regime: &&Regime| {
-            let seconds = regime.runs.iter().find(|run| run.share == share).map_or(0.0, RegimeRun::seconds);
+            let seconds = regime.on(share).map_or(0.0, RegimeRun::seconds);
             format!("{} ({})", regime.name, duration(seconds))
         };
         vec![Text::from(percent(share)), listed(&advised.iter().map(in_words).collect::<Vec<_>>()).into()]
