@@ -3,6 +3,7 @@
 use archaeo_analysis::attacks::{self, Norm};
 use archaeo_analysis::attribution;
 use archaeo_analysis::audit;
+use archaeo_lab::DOCTOR;
 use archaeo_training::trackers;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
@@ -40,11 +41,13 @@ pub fn departures() -> PossibleValuesParser {
     listed.map(|info| choice(info.id, info.title, None)).collect::<Vec<_>>().into()
 }
 
-/// Every attack.
+/// Every attack, and the doctor.
 pub fn attacks() -> PossibleValuesParser {
     let listed = attacks::all().iter().map(|family| family.info);
+    let doctor = choice(DOCTOR, "checks that tell robustness from attacks that fail", None);
     listed
         .map(|info| choice(info.id, info.summary, info.paper.map(|paper| paper.citation)))
+        .chain([doctor])
         .collect::<Vec<_>>()
         .into()
 }

@@ -12,6 +12,7 @@ use archaeo_training::images::{Batch, Preprocessed};
 use serde::Serialize;
 
 use crate::classes::ClassesMatched;
+use crate::doctor::DOCTOR;
 use crate::error::LabError;
 use crate::opened::Opened;
 use crate::session::Session;
@@ -19,7 +20,7 @@ use crate::session::Session;
 /// Which attack, of which sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttackOptions {
-    /// Its name in [`attacks::all`], such as `pgd-l2`.
+    /// Its name in [`attacks::all`], such as `pgd-l2`; or [`DOCTOR`].
     pub attack: String,
     /// Sizes of the perturbation in the norm's unit; the norm's usual ones when empty.
     pub sizes: Vec<f64>,
@@ -33,7 +34,7 @@ impl AttackOptions {
     /// # Errors
     /// An attack that is not known, or a size that is none.
     pub fn parse(attack: &str, sizes: &[String], steps: usize) -> Result<Self, LabError> {
-        let norm = family(attack)?.info.norm;
+        let norm = if attack == DOCTOR { Norm::Linf } else { family(attack)?.info.norm };
         let parsed = sizes
             .iter()
             .map(|text| norm.parse(text).map_err(|reason| LabError::Epsilon { text: text.clone(), reason }));

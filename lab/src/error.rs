@@ -424,6 +424,15 @@ pub enum LabError {
         /// Those that there are.
         known: Vec<&'static str>,
     },
+    /// The doctor at no size or at several.
+    #[error("--epsilon: the doctor attacks with one size above 0, and there are {found}; name one, such as --epsilon 8")]
+    DoctorSizes {
+        /// How many there are.
+        found: usize,
+    },
+    /// The doctor and an export.
+    #[error("--export: the doctor has a verdict and no arrays; --json has its numbers")]
+    DoctorExport,
     /// A size that is none.
     #[error("--epsilon {text}: {reason}")]
     Epsilon {

@@ -4,7 +4,8 @@
 //! A [`Session`] is what stays the same from question to question: device, precision, threads, seed, whether there is a network,
 //! and a [`Listener`] that hears what is decided and how far work has come. It opens data ([`Session::open_data`]), models
 //! ([`Session::open_model`]) or both ([`Session::open`]), and a question is a method that takes what was opened and gives plain
-//! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::ablate`],
+//! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::doctor`],
+//! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
 //! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
 //!
@@ -23,6 +24,7 @@ mod data;
 mod describe;
 mod destination;
 mod device;
+mod doctor;
 mod error;
 mod evaluate;
 mod excavate;
@@ -61,6 +63,7 @@ pub use compare::Comparison;
 pub use describe::{KnownModel, ModelDescription, known_models};
 pub use destination::{check_destination, check_inputs};
 pub use device::DeviceError;
+pub use doctor::{DOCTOR, Diagnosed};
 pub use error::LabError;
 pub use evaluate::Evaluated;
 pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};

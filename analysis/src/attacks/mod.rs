@@ -19,6 +19,7 @@
 //! **Robust** is a model on an image that it classifies correctly both before and under the attack ([`robust`]).
 
 mod contract;
+pub mod doctor;
 mod eight_bit;
 mod fgsm;
 mod loss;

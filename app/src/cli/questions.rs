@@ -149,12 +149,17 @@ The export holds labels and, for each ε, the predicted class of every image
 became wrong (fooled, means: linf, l2 and l1 of values from 0 to 1; l0, how many
 values changed; steps).
 
+The doctor examines whether accuracy under attack measures robustness at all: it
+attacks in several ways that a sound model must rank, and names the checks that
+fail. It takes one size in L∞, 8/255 unless --epsilon says otherwise.
+
 Examples:
   archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
   archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255
-  archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5"))]
+  archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5
+  archaeo attack --weights cnn.safetensors --attack doctor --limit 100"))]
 pub struct Attack {
-    /// Which attack, in which norm
+    /// Which attack, in which norm, or the doctor
     #[arg(long, value_name = "NAME", default_value = "pgd", value_parser = choices::attacks(), help_heading = "Attack")]
     pub attack: String,
     /// Sizes of the perturbation, such as 2,8 or 8/255
