@@ -20,14 +20,22 @@
 //!
 //! **Robust** is a model on an image that it classifies correctly both before and under the attack ([`robust`]).
 
+mod adaptive;
+mod apgd;
+mod autoattack;
 mod ball;
 mod bim;
 mod contract;
 mod eight_bit;
+mod fab;
 mod fgsm;
+#[cfg(test)]
+mod ground_truth;
+mod hyperplane;
 mod loss;
 mod norm;
 mod pgd;
+mod square;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -35,12 +43,16 @@ mod threat;
 mod walk;
 mod workbench;
 
+pub use apgd::Apgd;
+pub use autoattack::AutoAttack;
 pub use bim::Bim;
 pub use contract::{Attack, AttackInfo, Batch, Family, Goal, Outcome, Settings, Unavailable, images};
+pub use fab::Fab;
 pub use fgsm::Fgsm;
 pub use loss::{Aim, Loss};
 pub use norm::Norm;
 pub use pgd::Pgd;
+pub use square::Square;
 pub use target::{Target, TargetGradient};
 pub use threat::{Clean, Threat};
 
@@ -51,6 +63,11 @@ static ALL: &[Family] = &[
     bim::BIM,
     bim::MI_FGSM,
     pgd::PGD,
+    square::SQUARE,
+    fab::FAB_T,
+    apgd::APGD,
+    apgd::APGD_T,
+    autoattack::AUTOATTACK,
     // The smallest.
 ];
 
