@@ -2,20 +2,49 @@
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::answers::logits;
-use archaeo_analysis::attacks::Batch as AttackedBatch;
 use archaeo_analysis::attacks::doctor::{Check, Doctor, Examined, Health, diagnose};
+use archaeo_analysis::attacks::{Batch as AttackedBatch, Norm};
 use archaeo_training::finite::{NotFinite, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};
 use serde::Serialize;
 
-use crate::attack::AttackOptions;
 use crate::classes::ClassesMatched;
 use crate::error::LabError;
 use crate::opened::Opened;
 use crate::session::Session;
 
-/// What [`AttackOptions::attack`] calls the checks.
+/// What the command line calls the checks, in the place of an attack.
 pub const DOCTOR: &str = "doctor";
+
+/// How hard the doctor's attacks try.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DoctorOptions {
+    /// Their size in L∞, in units of 1/255.
+    pub epsilon: f64,
+    /// Steps of PGD, at least 1.
+    pub steps: usize,
+}
+
+impl DoctorOptions {
+    /// Sizes as they are written, of which there may be one, and steps where they are chosen.
+    ///
+    /// # Errors
+    /// A size that is none, or several.
+    pub fn parse(sizes: &[String], steps: Option<usize>) -> Result<Self, LabError> {
+        let usual = Doctor::default();
+        let epsilon = match sizes {
+            [] => usual.epsilon,
+            [text] => {
+                Norm::Linf.parse(text).map_err(|reason| LabError::Epsilon { text: text.clone(), reason })?
+            }
+            _ => return Err(LabError::DoctorSizes { found: sizes.len() }),
+        };
+        match epsilon > 0.0 {
+            true => Ok(Self { epsilon, steps: steps.unwrap_or(usual.steps) }),
+            false => Err(LabError::DoctorSizes { found: 0 }),
+        }
+    }
+}
 
 /// What the doctor found.
 #[derive(Clone, Debug, Serialize)]
@@ -46,17 +75,13 @@ impl Session {
     /// Examines whether what attacks measure of a model is its robustness.
     ///
     /// # Errors
-    /// More than one size, an export, images that cannot be read, or answers that are not finite.
-    pub fn doctor(&self, opened: &Opened, options: &AttackOptions) -> Result<Diagnosed, LabError> {
-        let epsilon = match options.sizes[..] {
-            [] => Doctor::default().epsilon,
-            [size] if size > 0.0 => size,
-            _ => return Err(LabError::DoctorSizes { found: options.sizes.len() }),
-        };
+    /// An export, images that cannot be read, or answers that are not finite.
+    pub fn doctor(&self, opened: &Opened, options: &DoctorOptions) -> Result<Diagnosed, LabError> {
         if opened.subject.export.is_some() {
-            return Err(LabError::DoctorExport);
+            return Err(LabError::DoctorOption { option: "--export" });
         }
-        let doctor = Doctor { epsilon, steps: options.steps, ..Doctor::default() };
+        let DoctorOptions { epsilon, steps } = *options;
+        let doctor = Doctor { epsilon, steps, ..Doctor::default() };
         let Opened { model, indices, device, .. } = opened;
         let split = opened.split()?;
         let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
@@ -72,8 +97,7 @@ impl Session {
                 return Err(self.not_finite(error, opened));
             }
             let keys = Keys { seed: self.seed(), images: &ids };
-            let found =
-                doctor.examine(model, None, &AttackedBatch { images, labels: &loaded.labels }, &keys);
+            let found = doctor.examine(model, None, &AttackedBatch::new(images, &loaded.labels), &keys);
             examined.extend(found.into_iter().flatten());
             work.advance(batch.len());
         }
@@ -82,7 +106,7 @@ impl Session {
             model: model.card().name.clone(),
             epsilon,
             unit: "1/255",
-            steps: options.steps,
+            steps,
             precision: self.precision_name(),
             classes: opened.classes_matched(),
             n: indices.len(),

@@ -425,14 +425,60 @@ pub enum LabError {
         known: Vec<&'static str>,
     },
     /// The doctor at no size or at several.
-    #[error("--epsilon: the doctor attacks with one size above 0, and there are {found}; name one, such as --epsilon 8")]
+    #[error(
+        "--epsilon: the doctor attacks with one size above 0, and there are {found}; name one, such as --epsilon 8"
+    )]
     DoctorSizes {
         /// How many there are.
         found: usize,
     },
-    /// The doctor and an export.
-    #[error("--export: the doctor has a verdict and no arrays; --json has its numbers")]
-    DoctorExport,
+    /// Something that the doctor chooses itself, or does not have.
+    #[error("--attack doctor takes --epsilon (in units of 1/255) and --steps; leave out {option}")]
+    DoctorOption {
+        /// The option.
+        option: &'static str,
+    },
+    /// Something that an attack does not have.
+    #[error(transparent)]
+    Unavailable(#[from] archaeo_analysis::attacks::Unavailable),
+    /// An attack's earlier name, which stood for one norm, in another.
+    #[error("--attack {id} --norm {norm}: write --attack {now} --norm {norm}")]
+    NormOfEarlierId {
+        /// The earlier name.
+        id: String,
+        /// Its name now.
+        now: &'static str,
+        /// The norm that was asked for.
+        norm: &'static str,
+    },
+    /// A target of an attack that has none.
+    #[error("--target: {attack} leads images away from their class, not to another")]
+    Untargeted {
+        /// The attack's title.
+        attack: &'static str,
+    },
+    /// A target that is no class.
+    #[error(
+        "--target {name}: there is no such class; it is the name or the number (from 0) of one of the model's {classes}"
+    )]
+    AttackTarget {
+        /// What was written.
+        name: String,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A target that is the class of every image.
+    #[error("{}: all images are of the target's class, so there is nothing to attack", weights.display())]
+    OnlyTheTarget {
+        /// The model.
+        weights: PathBuf,
+    },
+    /// A model with one output, or none.
+    #[error("{model} has fewer than two classes, so that no answer can be changed")]
+    OneClass {
+        /// Name of the model.
+        model: String,
+    },
     /// A size that is none.
     #[error("--epsilon {text}: {reason}")]
     Epsilon {

@@ -63,7 +63,7 @@ pub use compare::Comparison;
 pub use describe::{KnownModel, ModelDescription, known_models};
 pub use destination::{check_destination, check_inputs};
 pub use device::DeviceError;
-pub use doctor::{DOCTOR, Diagnosed};
+pub use doctor::{DOCTOR, Diagnosed, DoctorOptions};
 pub use error::LabError;
 pub use evaluate::Evaluated;
 pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};

@@ -73,7 +73,7 @@ fn robust_accuracy(model: &Classifier, batch: &Batch) -> f64 {
     let ids: Vec<u64> = (0..batch.labels.len() as u64).collect();
     let clean = predicted_classes(&logits(model, images.clone()), 10);
     let attack = by_id("pgd").unwrap().sized(EPSILON, 10);
-    let attacked = Attacked { images, labels: &batch.labels };
+    let attacked = Attacked::new(images, &batch.labels);
     let found = attack.run(model, &attacked, &Keys { seed: 1, images: &ids });
     let answers: Vec<usize> = found.iter().map(|outcome| outcome.answer).collect();
     let robust = robust(&clean, &answers, &batch.labels);
@@ -83,7 +83,7 @@ fn robust_accuracy(model: &Classifier, batch: &Batch) -> f64 {
 fn checks(target: &dyn Target, other: &dyn Target, batch: &Batch) -> Vec<Check> {
     let doctor = Doctor { epsilon: EPSILON, queries: 100, ..Doctor::default() };
     let ids: Vec<u64> = (0..batch.labels.len() as u64).collect();
-    let attacked = Attacked { images: batch.tensor(&Device::flex()), labels: &batch.labels };
+    let attacked = Attacked::new(batch.tensor(&Device::flex()), &batch.labels);
     let found = doctor.examine(target, Some(other), &attacked, &Keys { seed: 1, images: &ids });
     diagnose(&doctor, &found.into_iter().flatten().collect::<Vec<Examined>>())
 }
@@ -124,7 +124,9 @@ fn trades_makes_answers_hold_nearby() {
     let sherds = open(&format!("sherds:{PLAIN}"), &OpenOptions::default()).unwrap();
     let root = tempfile::tempdir().unwrap();
     let plain = trained("objective=\"cross-entropy\"", &sherds, &root.path().join("plain"));
-    let trades = format!("objective={{kind=\"adversarial\",method=\"trades\",epsilon={EPSILON},steps=3,step=6,beta=3}}");
+    let trades = format!(
+        "objective={{kind=\"adversarial\",method=\"trades\",epsilon={EPSILON},steps=3,step=6,beta=3}}"
+    );
     let trades = trained(&trades, &sherds, &root.path().join("trades"));
     let batch = test_images(&sherds);
     let [before, after] = [&plain, &trades].map(|model| robust_accuracy(model, &batch));

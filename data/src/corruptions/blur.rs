@@ -4,8 +4,8 @@ use archaeo_random::Draw;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::field::{Edge, Field};
 use super::Scale;
+use super::field::{Edge, Field};
 
 /// Where scikit-image cuts off a Gaussian, in deviations.
 pub(super) const TRUNCATE: f64 = 4.0;
@@ -39,12 +39,13 @@ fn disk_kernel(radius: f64, smoothed: f64) -> Vec<Vec<f64>> {
     let disk = (-reach..=reach).flat_map(|y| (-reach..=reach).map(move |x| inside(y, x)));
     let disk = Field::plane(side, side, disk.collect());
     let area: f64 = disk.planes[0].iter().sum();
-    let weights: Vec<f64> = (-window..=window)
-        .map(|at: i64| (-(at * at) as f64 / (2.0 * smoothed * smoothed)).exp())
-        .collect();
+    let weights: Vec<f64> =
+        (-window..=window).map(|at: i64| (-(at * at) as f64 / (2.0 * smoothed * smoothed)).exp()).collect();
     let sum: f64 = weights.iter().sum();
-    let kernel: Vec<Vec<f64>> =
-        weights.iter().map(|down| weights.iter().map(|across| down * across / (sum * sum)).collect()).collect();
+    let kernel: Vec<Vec<f64>> = weights
+        .iter()
+        .map(|down| weights.iter().map(|across| down * across / (sum * sum)).collect())
+        .collect();
     let smooth = disk.map(|value| value / area).correlated(&kernel, Edge::Mirror101);
     smooth.planes[0].chunks_exact(side).map(<[f64]>::to_vec).collect()
 }

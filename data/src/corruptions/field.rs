@@ -97,8 +97,7 @@ impl Field {
 
     /// Correlated with the outer product of `across` (columns) and `down` (rows), of odd lengths.
     fn filtered(&self, down: &[f64], across: &[f64], edge: Edge) -> Self {
-        let kernel: Vec<Vec<f64>> =
-            down.iter().map(|d| across.iter().map(|a| d * a).collect()).collect();
+        let kernel: Vec<Vec<f64>> = down.iter().map(|d| across.iter().map(|a| d * a).collect()).collect();
         self.correlated(&kernel, edge)
     }
 

@@ -208,7 +208,9 @@ impl Corruption {
             Self::DefocusBlur | Self::GlassBlur | Self::MotionBlur | Self::ZoomBlur => CorruptionGroup::Blur,
             Self::Snow | Self::Frost | Self::Fog | Self::Brightness => CorruptionGroup::Weather,
             Self::Contrast | Self::ElasticTransform | Self::Pixelate | Self::Jpeg => CorruptionGroup::Digital,
-            Self::SpeckleNoise | Self::GaussianBlur | Self::Spatter | Self::Saturate => CorruptionGroup::Extra,
+            Self::SpeckleNoise | Self::GaussianBlur | Self::Spatter | Self::Saturate => {
+                CorruptionGroup::Extra
+            }
         }
     }
 
@@ -217,7 +219,10 @@ impl Corruption {
     /// # Panics
     /// Another severity, or an image with a side shorter than 8 pixels, in which a blur has no room.
     pub fn apply(self, image: &Image, severity: usize, seed: u64, index: u64) -> Image {
-        assert!((1..=SEVERITIES).contains(&severity), "severities are from 1 to {SEVERITIES}, not {severity}");
+        assert!(
+            (1..=SEVERITIES).contains(&severity),
+            "severities are from 1 to {SEVERITIES}, not {severity}"
+        );
         assert!(image.width().min(image.height()) >= 8, "an image of at least 8 pixels a side is needed");
         let scale = Scale::of(image);
         let mut rng = keyed_rng(seed, self.id(), index, severity as u64);

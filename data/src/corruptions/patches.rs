@@ -36,7 +36,8 @@ pub fn drop_patches(image: &Image, size: usize, share: f64, seed: u64, index: u6
     }
     let pixels = (image.width() * image.height()).max(1);
     let mean = [0, 1, 2].map(|channel| {
-        let sum: usize = image.pixels().iter().skip(channel).step_by(3).map(|&value| usize::from(value)).sum();
+        let sum: usize =
+            image.pixels().iter().skip(channel).step_by(3).map(|&value| usize::from(value)).sum();
         ((sum + pixels / 2) / pixels) as u8
     });
     let blank = Image::filled(size, size, mean);

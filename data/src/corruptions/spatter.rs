@@ -62,7 +62,10 @@ pub(super) fn spattered(field: &Field, noise: &Field, drops: Drops) -> Field {
             .blurred(drops.strength, TRUNCATE, Edge::Nearest)
             .map(|value| if value < 0.8 { 0.0 } else { value });
         for (plane, colour) in found.planes.iter_mut().zip(MUD) {
-            plane.iter_mut().zip(&mud.planes[0]).for_each(|(value, &m)| *value = *value * (1.0 - m) + colour * m);
+            plane
+                .iter_mut()
+                .zip(&mud.planes[0])
+                .for_each(|(value, &m)| *value = *value * (1.0 - m) + colour * m);
         }
         return found;
     }
@@ -144,7 +147,10 @@ fn edges(field: &Field) -> Vec<bool> {
         }
         for (dx, dy) in (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dx, dy))) {
             let (x, y) = (x + dx, y + dy);
-            if (0..width as i64).contains(&x) && (0..height as i64).contains(&y) && ridge[y as usize * width + x as usize] {
+            if (0..width as i64).contains(&x)
+                && (0..height as i64).contains(&y)
+                && ridge[y as usize * width + x as usize]
+            {
                 open.push((x, y));
             }
         }

@@ -100,7 +100,9 @@ fn added(corruption: Corruption, severity: usize, size: usize) -> [f64; 2] {
     let image = Image::filled(size, size, [102; 3]);
     let mut values = Vec::new();
     for index in 0..40_000 / (size * size) as u64 + 8 {
-        values.extend(corruption.apply(&image, severity, 5, index).pixels().iter().map(|&v| f64::from(v) / 255.0 - 0.4));
+        values.extend(
+            corruption.apply(&image, severity, 5, index).pixels().iter().map(|&v| f64::from(v) / 255.0 - 0.4),
+        );
     }
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -111,11 +113,14 @@ fn added(corruption: Corruption, severity: usize, size: usize) -> [f64; 2] {
 fn noise_has_the_moments_that_its_constants_say() {
     // Truncation to 8 bits lowers the mean by half a level.
     let half = 0.5 / 255.0;
-    let close = |found: f64, expected: f64, by: f64| assert!((found - expected).abs() < by, "{found} {expected}");
-    for (size, deviations, photons, shares, speckles) in [
+    let close =
+        |found: f64, expected: f64, by: f64| assert!((found - expected).abs() < by, "{found} {expected}");
+    type Case = (usize, [f64; 2], [f64; 2], [f64; 2], [f64; 2]);
+    let cases: [Case; 2] = [
         (32, [0.04, 0.1], [500.0, 50.0], [0.01, 0.07], [0.06, 0.2]),
         (96, [0.08, 0.38], [60.0, 3.0], [0.03, 0.27], [0.15, 0.6]),
-    ] {
+    ];
+    for (size, deviations, photons, shares, speckles) in cases {
         for (place, severity) in [1, 5].into_iter().enumerate() {
             let [mean, deviation] = added(Corruption::GaussianNoise, severity, size);
             if deviations[place] <= 0.1 {
@@ -137,7 +142,8 @@ fn noise_has_the_moments_that_its_constants_say() {
                 Corruption::ImpulseNoise.apply(&image, severity, 5, index).pixels().to_vec()
             });
             let values: Vec<u8> = counts.collect();
-            let share = |level| values.iter().filter(|&&value| value == level).count() as f64 / values.len() as f64;
+            let share =
+                |level| values.iter().filter(|&&value| value == level).count() as f64 / values.len() as f64;
             close(share(0), shares[place] / 2.0, 0.004);
             close(share(255), shares[place] / 2.0, 0.004);
         }

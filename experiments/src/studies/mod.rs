@@ -7,6 +7,7 @@ mod attacks;
 mod attention;
 pub mod causal;
 mod comparisons;
+mod corruptions;
 mod errors;
 pub(crate) mod explained;
 mod faithfulness;
@@ -31,6 +32,7 @@ pub use attacks::AttacksStudy;
 pub use attention::AttentionStudy;
 pub use causal::{CausalOptions, CausalStudy};
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
+pub use corruptions::{CorruptionsOptions, CorruptionsStudy, Damage, corruption_pair, corruption_scores};
 pub use errors::ErrorsStudy;
 pub use faithfulness::{FaithfulnessOptions, FaithfulnessStudy};
 pub use features::{FeaturesOptions, FeaturesStudy};
@@ -53,6 +55,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<HeadsStudy>(),
     study::<PatchingStudy>(),
     study::<AttacksStudy>(),
+    study::<CorruptionsStudy>(),
     study::<ErrorsStudy>(),
     study::<FaithfulnessStudy>(),
     study::<LocalisationStudy>(),
@@ -68,6 +71,7 @@ pub mod findings {
     pub use super::attention::findings::*;
     pub use super::causal::findings::*;
     pub use super::comparisons::findings::*;
+    pub use super::corruptions::findings::*;
     pub use super::errors::findings::*;
     pub use super::faithfulness::findings::*;
     pub use super::features::findings::*;

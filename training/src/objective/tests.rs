@@ -147,7 +147,11 @@ fn a_student_can_learn_from_images_that_fool_it() {
         assert!(f64::from_bits(found.0) > clean + 1e-3, "{method}: {} {clean}", f64::from_bits(found.0));
         let by_block = recipe(&["dropout=0", "gradient_checkpointing=true"]);
         assert_eq!(found, learned(&*objective, &by_block), "{method}");
-        assert_ne!(found.0, learned(&*objective, &recipe(&[])).0, "{method}: the student learns with dropout");
+        assert_ne!(
+            found.0,
+            learned(&*objective, &recipe(&[])).0,
+            "{method}: the student learns with dropout"
+        );
     }
 }
 

@@ -136,7 +136,7 @@ fn rules(doctor: &Doctor, transferred: bool) -> Vec<Rule> {
         Rule {
             id: "black-box",
             question: "Is an attack with gradients at least as strong as one without?",
-            measures: format!("images by which a random search of {queries} questions is ahead of PGD"),
+            measures: format!("images by which Square with {queries} questions is ahead of PGD"),
             number: Number::Ahead(|of| of.black_box, |of| of.iterated),
             tolerated: 0.0,
             meaning: "gradients mislead, and an attack that ignores them finds more",
@@ -144,7 +144,9 @@ fn rules(doctor: &Doctor, transferred: bool) -> Vec<Rule> {
         Rule {
             id: "scale",
             question: "Does the scale of the logits hide nothing?",
-            measures: "images by which PGD on cross-entropy kept from underflowing is ahead of the same in 32 bits".into(),
+            measures:
+                "images by which PGD on cross-entropy kept from underflowing is ahead of the same in 32 bits"
+                    .into(),
             number: Number::Ahead(|of| of.log_odds, |of| of.cross_entropy),
             tolerated: 0.0,
             meaning: "its logits are so large that the gradients of standard losses vanish, and attacks with these fail",

@@ -89,9 +89,9 @@ impl<'a> Randomised<'a> {
         let question = self.asked.replace(self.asked.get() + 1);
         let mut rng = keyed_rng(0, "randomised", 0, question);
         let (shape, device) = (images.dims(), images.device());
-        let noisy = values(images).into_iter().map(|value| {
-            (f64::from(value) + self.noise * standard_normal(&mut rng)).clamp(0.0, 1.0) as f32
-        });
+        let noisy = values(images)
+            .into_iter()
+            .map(|value| (f64::from(value) + self.noise * standard_normal(&mut rng)).clamp(0.0, 1.0) as f32);
         Tensor::from_data(TensorData::new(noisy.collect::<Vec<f32>>(), shape), &device)
     }
 }

@@ -12,7 +12,7 @@
 //! | `iterated` | fall to PGD at least as often as to FGSM |
 //! | `steps` | fall to PGD at least as often with twice the steps |
 //! | `unbounded` | fall to PGD without a bound |
-//! | `black-box` | fall to PGD at least as often as to a search without gradients |
+//! | `black-box` | fall to PGD at least as often as to Square, which asks for no gradient |
 //! | `scale` | fall to an attack on cross-entropy in 32 bits as often as on the same loss kept from underflowing |
 //! | `restarts` | fall from one random start nearly as often as from the best of several |
 //! | `transfer` | fall to PGD at least as often as to adversarial images of another model |
@@ -20,7 +20,6 @@
 //! A model that passes them all may still be weak; one that fails any has not been measured yet.
 
 mod checks;
-mod hunt;
 pub mod illusions;
 #[cfg(test)]
 mod tests;
@@ -29,9 +28,8 @@ mod views;
 use burn::tensor::{Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
-use self::hunt::Hunt;
-use self::views::{Seen, cross_entropy, log_odds};
-use super::{Attack, Batch, Fgsm, Norm, Pgd, Target, images};
+use self::views::InSinglePrecision;
+use super::{Attack, Batch, Fgsm, Loss, Norm, Pgd, Square, Target, images};
 use crate::Keys;
 use crate::statistics::first_largest;
 
@@ -46,7 +44,7 @@ pub struct Doctor {
     pub steps: usize,
     /// Random starts of PGD where it is asked whether more help, at least 2.
     pub restarts: usize,
-    /// Questions of the search without gradients about each image.
+    /// Questions of Square, a search without gradients, about each image.
     pub queries: usize,
 }
 
@@ -73,7 +71,7 @@ pub struct Examined {
     pub restarted: bool,
     /// Whether PGD that may change every pixel at will does.
     pub unbounded: bool,
-    /// Whether a search does that sees answers alone.
+    /// Whether Square does, which sees answers alone.
     pub black_box: bool,
     /// Whether PGD on cross-entropy computed in 32 bits does.
     pub cross_entropy: bool,
@@ -120,23 +118,18 @@ impl<'a> Ward<'a> {
             return Vec::new();
         }
         let keys = Keys { seed: self.seed, images: &self.ids };
-        let batch = Batch { images: self.images.clone(), labels: &self.labels };
+        let batch = Batch::new(self.images.clone(), &self.labels);
         attack.run(view, &batch, &keys).iter().map(|outcome| outcome.success).collect()
     }
 
-    /// The same from several random starts.
-    fn fooled_from(&self, attack: &dyn Attack, first: Vec<bool>, starts: usize) -> Vec<bool> {
-        let mut fooled = first;
-        for start in 1..starts as u64 {
-            let standing: Vec<bool> = fooled.iter().map(|fooled| !fooled).collect();
-            let mut rest = self.only(&standing);
-            rest.seed = self.seed.wrapping_add(start);
-            let mut again = rest.fooled(attack, self.target).into_iter();
-            for fooled in fooled.iter_mut().filter(|fooled| !**fooled) {
-                *fooled = again.next().expect("every image that stands is attacked again");
-            }
-        }
-        fooled
+    /// The same from further starts, of images that stand after a first.
+    fn fooled_again(&self, attack: &dyn Attack, first: &[bool]) -> Vec<bool> {
+        let standing: Vec<bool> = first.iter().map(|fooled| !fooled).collect();
+        let rest = Self { seed: self.seed.wrapping_add(1), ..self.only(&standing) };
+        let mut again = rest.fooled(attack, self.target).into_iter();
+        let all = first.iter();
+        all.map(|&fooled| fooled || again.next().expect("every image that stands is attacked again"))
+            .collect()
     }
 
     /// Which images have another answer when the adversarial images of another model are shown to the target.
@@ -145,7 +138,7 @@ impl<'a> Ward<'a> {
             return Vec::new();
         }
         let keys = Keys { seed: self.seed, images: &self.ids };
-        let batch = Batch { images: self.images.clone(), labels: &self.labels };
+        let batch = Batch::new(self.images.clone(), &self.labels);
         let found = images(&attack.run(other, &batch, &keys), &self.images);
         let answers = self.answers(self.target, found);
         answers.iter().zip(&self.labels).map(|(answer, label)| answer != label).collect()
@@ -192,15 +185,18 @@ impl Doctor {
             return Vec::new();
         }
         let keys = Keys { seed: ward.seed, images: &ward.ids };
-        let batch = Batch { images: ward.images.clone(), labels: &ward.labels };
-        let single = Fgsm { threat }.run(target, &batch, &keys);
+        let batch = Batch::new(ward.images.clone(), &ward.labels);
+        let single = Fgsm { threat, loss: Loss::CrossEntropy }.run(target, &batch, &keys);
         let iterated = ward.fooled(&pgd, target);
         let longer = ward.fooled(&Pgd::usual(threat, 2 * self.steps), target);
-        let restarted = ward.fooled_from(&pgd, iterated.clone(), self.restarts);
+        let further = Pgd { restarts: (self.restarts - 1).max(1), ..pgd };
+        let restarted = ward.fooled_again(&further, &iterated);
         let unbounded = ward.fooled(&Pgd::usual(Norm::Linf.threat(255.0), self.steps), target);
-        let black_box = ward.fooled(&Hunt { threat, queries: self.queries }, target);
-        let cross_entropy = ward.fooled(&pgd, &Seen { target, slopes: cross_entropy });
-        let log_odds = ward.fooled(&pgd, &Seen { target, slopes: log_odds });
+        let square = Square { threat, queries: self.queries, share: 0.8 };
+        let black_box = ward.fooled(&square, target);
+        let on_cross_entropy = Pgd { loss: Loss::CrossEntropy, ..pgd };
+        let cross_entropy = ward.fooled(&on_cross_entropy, &InSinglePrecision(target));
+        let log_odds = ward.fooled(&on_cross_entropy, target);
         let transferred = other.map(|other| ward.fooled_by_images_of(other, &pgd));
         let examined = single.iter().enumerate().map(|(place, single)| Examined {
             unsteady: false,

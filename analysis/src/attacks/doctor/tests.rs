@@ -16,7 +16,7 @@ fn checks(model: &Classifier, target: &dyn Target, other: Option<&dyn Target>) -
     let images = random_images(IMAGES, 3);
     let labels = predicted_classes(&logits(model, images.clone()), CLASSES);
     let ids: Vec<u64> = (0..IMAGES as u64).collect();
-    let batch = Batch { images, labels: &labels };
+    let batch = Batch::new(images, &labels);
     let found = doctor().examine(target, other, &batch, &Keys { seed: 1, images: &ids });
     assert_eq!(found.len(), IMAGES);
     let examined: Vec<Examined> = found.into_iter().flatten().collect();
@@ -82,7 +82,7 @@ fn every_image_is_examined_on_its_own() {
     labels[2] = (labels[2] + 1) % CLASSES;
     let examine = |from: usize, count: usize| {
         let ids: Vec<u64> = (from as u64..(from + count) as u64).collect();
-        let batch = Batch { images: images.clone().narrow(0, from, count), labels: &labels[from..from + count] };
+        let batch = Batch::new(images.clone().narrow(0, from, count), &labels[from..from + count]);
         doctor().examine(&model, Some(&model), &batch, &Keys { seed: 1, images: &ids })
     };
     let together = examine(0, 6);
@@ -115,7 +115,10 @@ fn verdicts_follow_from_the_interval() {
     let verdict = |checks: &[Check], id: &str| checks.iter().find(|check| check.id == id).unwrap().verdict;
     assert!(of(0, 0, &|_| ()).is_empty());
     assert!(of(60, 0, &|_| ()).iter().all(|check| check.verdict == Health::Pass));
-    assert!(of(5, 0, &|_| ()).iter().all(|check| check.verdict == Health::CannotTell), "five images tell nothing");
+    assert!(
+        of(5, 0, &|_| ()).iter().all(|check| check.verdict == Health::CannotTell),
+        "five images tell nothing"
+    );
     type Change = fn(&mut Examined);
     let cases: [(&str, Change); 8] = [
         ("steady", |of| of.unsteady = true),

@@ -62,7 +62,8 @@ impl Goals {
     /// image that the student is sure of must not underflow on its way through the network.
     fn slopes(&self, image: usize, logits: &[f32]) -> Vec<f32> {
         let goal = &self.shares[image * self.classes..][..self.classes];
-        let mut slopes: Vec<f64> = probabilities(logits, self.classes).iter().zip(goal).map(|(p, goal)| p - goal).collect();
+        let mut slopes: Vec<f64> =
+            probabilities(logits, self.classes).iter().zip(goal).map(|(p, goal)| p - goal).collect();
         // Both sum to one, so that the class where nearly all of it is follows from the small differences of the others.
         let first = |sure: usize, class: usize| if goal[class] > goal[sure] { class } else { sure };
         let sure = (1..self.classes).fold(0, first);
@@ -76,7 +77,13 @@ impl Goals {
 
 impl Search {
     /// The images that it ends at, in the layout of `images`, `[batch, 3, height, width]`.
-    pub fn run(&self, target: &dyn Target, images: &Tensor<4>, goals: &Goals, step: &TrainingStep) -> Vec<f32> {
+    pub fn run(
+        &self,
+        target: &dyn Target,
+        images: &Tensor<4>,
+        goals: &Goals,
+        step: &TrainingStep,
+    ) -> Vec<f32> {
         let values = plain(images.clone());
         let clean = values.chunks_exact(values.len() / images.dims()[0]);
         let clean: Vec<Clean> = clean.map(|image| Clean::new(image.to_vec())).collect();

@@ -54,9 +54,8 @@ impl Target for Hidden {
             let mut gradient = vec![0.0; length];
             for (unit, h) in hidden.iter().enumerate() {
                 let up = slopes.iter().enumerate();
-                let up: f64 = up
-                    .map(|(class, &slope)| f64::from(slope * self.w2[class * hidden.len() + unit]))
-                    .sum();
+                let up: f64 =
+                    up.map(|(class, &slope)| f64::from(slope * self.w2[class * hidden.len() + unit])).sum();
                 for (gradient, &weight) in gradient.iter_mut().zip(&self.w1[unit * length..]) {
                     *gradient += up * (1.0 - h * h) * f64::from(weight);
                 }
@@ -81,8 +80,11 @@ fn the_ascent_ends_where_pytorchs_ends() {
     for (case, divergence) in references("ascent").into_iter().zip([false, true]) {
         let (epsilon, step, steps) = case.attack;
         let (images, targets) = (case.leaf::<4>("images").inner(), case.leaf::<2>("targets").inner());
-        let target =
-            Hidden { w1: case.values("w1").to_vec(), w2: case.values("w2").to_vec(), classes: targets.dims()[1] };
+        let target = Hidden {
+            w1: case.values("w1").to_vec(),
+            w2: case.values("w2").to_vec(),
+            classes: targets.dims()[1],
+        };
         let goals = match divergence {
             false => Goals::distributions(&targets),
             true => Goals::answers(&target.logits(images.clone()), target.classes()),
@@ -120,12 +122,8 @@ fn a_sure_student_is_attacked_all_the_same() {
     let found = |scale: f32| {
         let w2 = [2.0f32, 1.0, -1.0].map(|weight| scale * weight);
         let target = Hidden { w1: vec![0.4, 0.1, -0.3], w2: w2.to_vec(), classes: 3 };
-        let goals = Goals {
-            classes: 3,
-            shares: vec![1.0, 0.0, 0.0],
-        };
-        let search =
-            Search { threat: Norm::Linf.threat(8.0), step: 0.01, steps: 3, start: Start::Uniform };
+        let goals = Goals { classes: 3, shares: vec![1.0, 0.0, 0.0] };
+        let search = Search { threat: Norm::Linf.threat(8.0), step: 0.01, steps: 3, start: Start::Uniform };
         search.run(&target, &image, &goals, &TrainingStep::new(0, 0, vec![0]))
     };
     let expected = found(1.0);
