@@ -3,6 +3,7 @@
 use archaeo_analysis::attacks::{self, Goal, Loss, Norm};
 use archaeo_analysis::attribution;
 use archaeo_analysis::audit;
+use archaeo_data::corruptions::Corruption;
 use archaeo_lab::DOCTOR;
 use archaeo_training::trackers;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -69,6 +70,25 @@ pub fn loss() -> impl TypedValueParser<Value = Loss> {
     let listed = Loss::ALL.map(|loss| PossibleValue::new(loss.id()).help(loss.title()));
     PossibleValuesParser::new(listed)
         .map(|id| Loss::ALL.into_iter().find(|loss| loss.id() == id).expect("it is listed"))
+}
+
+/// Every corruption.
+pub fn corruptions() -> impl TypedValueParser<Value = Corruption> {
+    let ids = Corruption::ALL.map(|corruption| PossibleValue::new(corruption.id()));
+    PossibleValuesParser::new(ids).map(|id| Corruption::named(&id).expect("it is one of them"))
+}
+
+/// What corruptions there are, in words.
+pub fn corruptions_in_words() -> String {
+    let listed =
+        |of: &[Corruption]| of.iter().map(|corruption| corruption.id()).collect::<Vec<_>>().join(", ");
+    let (common, extra) = Corruption::ALL.split_at(Corruption::common().len());
+    format!(
+        "Kinds of damage (Hendrycks and Dietterich, 2019): {}; and {}. By default the first {}.",
+        listed(common),
+        listed(extra),
+        common.len()
+    )
 }
 
 /// Every tracker.

@@ -424,6 +424,14 @@ pub enum LabError {
         /// Those that there are.
         known: Vec<&'static str>,
     },
+    /// Images without room for damage.
+    #[error("{model} takes images of fewer than {smallest} pixels a side, which leave no room for damage")]
+    TooSmallToDamage {
+        /// The model.
+        model: String,
+        /// Shortest side.
+        smallest: usize,
+    },
     /// The doctor at no size or at several.
     #[error(
         "--epsilon: the doctor attacks with one size above 0, and there are {found}; name one, such as --epsilon 8"

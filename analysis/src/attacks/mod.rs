@@ -31,6 +31,7 @@ pub mod doctor;
 mod eight_bit;
 mod fab;
 mod fgsm;
+pub mod frequency;
 #[cfg(test)]
 mod ground_truth;
 mod hyperplane;

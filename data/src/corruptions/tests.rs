@@ -73,7 +73,7 @@ fn with_draws(corruption: Corruption, image: &Image, severity: usize) -> Image {
 #[test]
 fn corruptions_are_those_of_other_programs() {
     let mut golden = Pillow::of("corruptions.npz");
-    let mut compared = BTreeSet::new();
+    let (mut compared, mut apart) = (BTreeSet::new(), Vec::new());
     for name in golden.names() {
         let [id, scale, severity] = name.split('/').collect::<Vec<_>>()[..] else { continue };
         let clean = golden.image(&format!("clean/{scale}"));
@@ -85,13 +85,17 @@ fn corruptions_are_those_of_other_programs() {
             // OpenCV maps in steps of 1/32 pixel, so that edges differ; elsewhere by rounding alone.
             Corruption::ElasticTransform => (40, 0.5),
             Corruption::Jpeg => (3, 0.8),
-            _ => (1, 0.97),
+            // Sums that are whole levels but for rounding are truncated to either side.
+            _ => (1, 0.8),
         };
-        assert!(largest <= most && equal >= fewest, "{name}: {largest}, {equal}");
+        if largest > most || equal < fewest {
+            apart.push(format!("{name}: {largest}, {equal}"));
+        }
         let (from_clean, _) = difference(&clean, &expected);
         assert!(from_clean > 8, "{name} changes nothing");
         compared.insert(corruption);
     }
+    assert!(apart.is_empty(), "{apart:#?}");
     assert_eq!(compared.len(), 14, "{compared:?}");
 }
 

@@ -68,6 +68,12 @@ impl Goals {
         let first = |sure: usize, class: usize| if goal[class] > goal[sure] { class } else { sure };
         let sure = (1..self.classes).fold(0, first);
         slopes[sure] = 0.0;
+        if slopes.iter().all(|&slope| slope == 0.0) {
+            // Surer than 64 bits can say: what the other classes are to one another is still known.
+            let others = || (0..self.classes).filter(|&class| class != sure);
+            let largest = others().map(|class| logits[class]).fold(f32::NEG_INFINITY, f32::max);
+            others().for_each(|class| slopes[class] = f64::from(logits[class] - largest).exp());
+        }
         slopes[sure] = -slopes.iter().sum::<f64>();
         let largest = slopes.iter().fold(0f64, |largest, slope| largest.max(slope.abs()));
         let scale = if largest > 0.0 { largest } else { 1.0 };
