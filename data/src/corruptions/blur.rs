@@ -134,6 +134,8 @@ pub(super) fn zooms(scale: Scale, severity: usize) -> Vec<f64> {
         [(7, 0.01), (12, 0.01), (16, 0.01), (21, 0.01), (26, 0.01)],
         [(12, 0.01), (16, 0.01), (11, 0.02), (13, 0.02), (11, 0.03)],
     );
+    // Its steps are those between the first two values, which decides how a half is rounded.
+    let step = (1.0 + step) - 1.0;
     (0..count).map(|place: usize| 1.0 + place as f64 * step).collect()
 }
 

@@ -96,7 +96,8 @@ fn shine(liquid: &Field) -> Field {
 }
 
 fn mean_of_nine(field: &Field) -> Field {
-    field.correlated(&vec![vec![1.0 / 9.0; 3]; 3], Edge::Mirror101)
+    // Divided at the end: nine ninths are less than one, and what follows truncates.
+    field.correlated(&vec![vec![1.0; 3]; 3], Edge::Mirror101).map(|sum| sum / 9.0)
 }
 
 /// Canny's edges (1986) with thresholds 50 and 150, as OpenCV finds them: Sobel gradients, their magnitude the sum of both parts.

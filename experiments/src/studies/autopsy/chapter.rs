@@ -19,8 +19,8 @@ use crate::subjects::ModelName;
 pub(super) fn chapter(findings: &AutopsyFindings, classes: &[String], names: &Names) -> Chapter {
     let intro = format!(
         "{} are attacked with PGD at ε = {}; those that are right without it and wrong under it are taken apart. What changes on the way \
-         says where the attack can be seen; what gives the answer back when it is taken from the clean image says where it acts. The \
-         two need not be the same: a part may change much and matter little.",
+         says where the attack can be seen; what gives the answer back when it is taken from the clean image says where it acts. These \
+         need not be the same: a part may change much and matter little.",
         counted(findings.n, "image"),
         epsilon(findings.epsilon)
     );
@@ -59,7 +59,7 @@ fn definitions() -> Vec<(String, Text)> {
              with the output of one head, of all heads of a layer, or of the branch of a residual block from the pass over the clean image; \
              what reaches that place otherwise stays attacked. The share is the sum over images of the margin gained over the sum of the \
              margin that the attack took. The null takes the same part from an unrelated clean image. The interval resamples images; the \
-             p-value is that of a sign-flip permutation test of the two, adjusted over all parts of a model (Benjamini and Hochberg, \
+             p-value is that of a sign-flip permutation test of both, adjusted over all parts of a model (Benjamini and Hochberg, \
              1995).",
             &[
                 ("Vig et al., 2020", "https://arxiv.org/abs/2004.12265"),
@@ -250,7 +250,7 @@ fn depth(found: &[(ModelName, &Dissection)], names: &Names) -> Option<Block> {
         std::iter::once(similarity).filter(|chart| !chart.series.is_empty()).chain(lens).collect();
     (!charts.is_empty()).then(|| {
         Block::Figure(Figure {
-            title: "Where the two passes part.".into(),
+            title: "Where the passes over both images part.".into(),
             caption: "Cosine of what the model's head would read after each layer, or of a block's feature maps, without and under the \
                       attack; and the margin that the head would give it (logit lens). Bars are intervals."
                 .into(),
@@ -297,7 +297,7 @@ fn every_part(found: &[(ModelName, &Dissection)], names: &Names) -> Table {
     Table {
         caption: "Every part: divergence of a head's attention (nats), change of its entropy (nats) and of its distance (pixels); the share of \
                   the margin that it restores when it is taken from the clean image, the same from an unrelated one, and the p-value of the \
-                  sign-flip test that the two are equal, adjusted over all parts of the model (Benjamini-Hochberg)."
+                  sign-flip test that both are equal, adjusted over all parts of the model (Benjamini-Hochberg)."
             .into(),
         columns: ["Model", "Part"]
             .map(Column::words)
@@ -341,7 +341,7 @@ fn examples(found: &[(ModelName, &Dissection)], classes: &[String], names: &Name
     };
     (!with.is_empty()).then(|| {
         Block::Gallery(Gallery {
-            caption: "The median case of each model: of the images that the attack fools, the one in the middle by what it takes from the \
+            caption: "The median case: of the images that the attack fools, the one in the middle by what it takes from the \
                       margin. Where the model looks, without the attack and under it, each map stretched to its own range."
                 .into(),
             legend: None,

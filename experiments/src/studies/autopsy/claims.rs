@@ -61,7 +61,7 @@ fn of_model(
         let share = part.given.share.known()?;
         let unrelated = part.given.unrelated.known().map_or_else(|| "n/a".into(), |value| percent(*value));
         Some(format!(
-            " Of one half of the images {} restores most; on the other half it gives back {} of the margin, from an unrelated image {} \
+            " Of one half of the images {} restores most; on the rest it gives back {} of the margin, from an unrelated image {} \
              ({}).",
             called(part),
             Unit::Percent.sentence(share),

@@ -16,7 +16,7 @@ pub(super) fn chapter(findings: &DoctorFindings, names: &Names) -> Chapter {
     let intro = format!(
         "An attack that fails says nothing unless it had a chance. A model may hide its gradients, or answer at random, and look robust \
          to an attack that follows them. Every model is therefore attacked in several ways, at ε = {}, and held to what a sound model \
-         obeys. Who decides whether to trust a model should read the chapter “Under attack” only for models that pass; of one that \
+         obeys. Who decides whether to trust a model should read the chapter “Under attack” for models that pass; of one that \
          fails, robustness is unknown. Passing is no proof: a new attack may find what these do not.",
         epsilon(findings.epsilon)
     );
@@ -94,7 +94,7 @@ fn verdicts(findings: &DoctorFindings, names: &Names) -> Table {
     let models = findings.models.names().map(|model| Column::words(names.bare(model)));
     Table {
         caption: format!(
-            "Verdicts on {}; each model is examined on those that it classifies correctly.",
+            "Verdicts on {}; a model is examined on those that it classifies correctly.",
             counted(findings.n, "image")
         )
         .into(),

@@ -133,7 +133,7 @@ fn cutoffs(findings: &FrequencyFindings, names: &Names) -> Block {
         })
     });
     Block::Figure(Figure {
-        title: "What each model needs.".into(),
+        title: "What is needed.".into(),
         caption: "Accuracy on images without their fine structure (below the cut-off), and without their coarse structure (above it).".into(),
         panels: parts.iter().map(|part| Panel::chart(&chart(part))).collect(),
         data: Some(Table {
