@@ -32,6 +32,7 @@ mod features;
 mod figures;
 #[cfg(feature = "hub")]
 mod hub;
+mod kept;
 mod listener;
 mod opened;
 mod profile;
