@@ -1,5 +1,7 @@
 //! How far the answers of a zero-shot classifier depend on its prompts.
 
+mod towards;
+
 use std::path::{Path, PathBuf};
 
 use archaeo_analysis::answers::{PromptScores, prompt_scores};
@@ -22,6 +24,9 @@ use crate::listener::{Amount, Unit, Work};
 use crate::opened::Opened;
 use crate::session::Session;
 use crate::zero_shot::templates;
+
+pub use towards::TowardsPrompts;
+use towards::towards_prompts;
 
 /// The file that says what is in the folder, and that it is one of this program.
 const RECORD: &str = "prompts.json";
@@ -51,13 +56,16 @@ pub struct PromptsScored {
     /// What each is worth.
     #[serde(flatten)]
     pub scores: PromptScores,
+    /// Rollout of a few images towards prompts; empty where no pictures were written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub towards: Vec<TowardsPrompts>,
     /// Where the pictures are; `None` where none were written.
     pub folder: Option<PathBuf>,
 }
 
 impl Session {
     /// Scores each template of the prompts that a model was opened with, alone, in the ensemble and left out of it. Pictures of the
-    /// similarity of images and texts are written to `folder`.
+    /// similarity of images and texts, and of rollout towards prompts, are written to `folder`.
     ///
     /// # Errors
     /// A model without prompts, images that cannot be read, features that are not finite, a folder that cannot be written,
@@ -106,10 +114,16 @@ impl Session {
             names: card.classes.clone(),
             templates: templates.templates().to_vec(),
             scores,
+            towards: Vec::new(),
             folder: None,
         };
         if let Some(folder) = folder {
-            let files = pictures(&result)?;
+            let mut files = pictures(&result)?;
+            let stage = self.stage("rollout towards prompts");
+            let (towards, figure) = towards_prompts(opened, self.seed())?;
+            drop(stage);
+            result.towards = towards;
+            files.extend(figure);
             std::fs::create_dir_all(folder).map_err(StoreError::io("write", folder))?;
             result.folder = Some(folder.to_owned());
             for (name, bytes) in files {

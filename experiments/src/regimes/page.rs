@@ -61,6 +61,7 @@ fn document(regimes: &Regimes) -> Document {
     });
     let shown = Path::new(data).file_name().map_or(data.clone(), |name| name.to_string_lossy().into_owned());
     Document {
+        kind: "ways of training, compared",
         title: format!("{} on {shown}", listed(&names)),
         lead: format!(
             "Ways of training, scored on the same {} of the {split} split; version {} (commit {}).",
