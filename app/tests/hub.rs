@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use archaeo_store::sha256;
+use archaeo_store::{sha256, sha256_path};
 use serde_json::json;
 use support::http::send;
 use support::{
@@ -332,10 +332,14 @@ fn an_investigation_fetches_what_its_recipes_name() {
     succeed(&mut asking(&server.address, &home, &arguments));
     assert_eq!(server.ranges_of("/model.safetensors"), ["bytes=0-"], "it is fetched once for both");
 
-    let hash = sha256(&weights);
+    let snapshot = home.join("hub/models--owner--tiny/snapshots").join(COMMIT);
+    let (hash, of_folder) = (sha256(&weights), sha256_path(&snapshot).unwrap());
     let models = &investigation(&out)["models"];
     let started = &models[0]["started_from"];
-    assert_eq!((&started["weights"], &started["weights_sha256"]), (&json!("hf:owner/tiny"), &json!(hash)));
+    assert_eq!(
+        (&started["weights"], &started["weights_sha256"]),
+        (&json!("hf:owner/tiny"), &json!(of_folder))
+    );
     assert!(models[1]["started_from"].is_null());
     let teacher = read_json(&out.join("cnn/teacher.json"));
     assert_eq!((&teacher["teacher"], &teacher["sha256"]), (&json!("hf:owner/tiny"), &json!(hash)));
