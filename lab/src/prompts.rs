@@ -34,6 +34,9 @@ const RECORD: &str = "prompts.json";
 /// CSS pixels of the picture of similarities.
 const SIDE: usize = 320;
 
+/// Names and contents of files.
+type Files = Vec<(String, Vec<u8>)>;
+
 /// How each template of a zero-shot classifier does, alone and in the ensemble.
 #[derive(Clone, Debug, Serialize)]
 pub struct PromptsScored {
@@ -160,7 +163,7 @@ impl Session {
 }
 
 /// Mean cosine of the images of each class with the texts of each.
-fn pictures(result: &PromptsScored) -> Result<Vec<(String, Vec<u8>)>, LabError> {
+fn pictures(result: &PromptsScored) -> Result<Files, LabError> {
     let PromptsScored { names, scores, .. } = result;
     let values: Vec<f32> = scores.similarity.iter().map(|value| value.unwrap_or(0.0) as f32).collect();
     let known = || scores.similarity.iter().flatten().map(|&value| value as f32);

@@ -8,6 +8,7 @@ use archaeo_random::spread;
 use archaeo_training::images::{Batch, Preprocessed};
 use serde::Serialize;
 
+use super::Files;
 use crate::error::LabError;
 use crate::figures::{OPACITY, grey, largest};
 use crate::opened::Opened;
@@ -34,10 +35,7 @@ pub struct TowardsPrompts {
 }
 
 /// Rollouts of a few images, and their figure as PNG and as SVG. Only one class leaves nothing to compare with: nothing is shown.
-pub(super) fn towards_prompts(
-    opened: &Opened,
-    seed: u64,
-) -> Result<(Vec<TowardsPrompts>, Vec<(String, Vec<u8>)>), LabError> {
+pub(super) fn towards_prompts(opened: &Opened, seed: u64) -> Result<(Vec<TowardsPrompts>, Files), LabError> {
     let Opened { model, device, indices, .. } = opened;
     let (card, split) = (model.card(), opened.split()?);
     let Network::ZeroShot(network) = &model.network else { return Ok(Default::default()) };
@@ -89,7 +87,7 @@ fn drawn(
     classes: &[String],
     pictures: &[Image],
     maps: [&[Heatmap]; 3],
-) -> Result<Vec<(String, Vec<u8>)>, LabError> {
+) -> Result<Files, LabError> {
     let greys: Vec<Image> = pictures.iter().map(grey).collect();
     let mut panels = Vec::new();
     for (image, TowardsPrompts { image: name, classes: [own, other], similarities, .. }) in
