@@ -14,10 +14,10 @@ use crate::printer::{Printer, broken};
 /// # Errors
 /// A size that is no size, or data that cannot be read.
 pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<()> {
-    let Attack { attack, norm, epsilon, steps, restarts, loss, target, subject } = arguments;
+    let Attack { attack, norm, epsilon, steps, restarts, loss, target, save, subject } = arguments;
     if attack == DOCTOR {
         let chosen = [("--norm", norm.is_some()), ("--restarts", *restarts != 1), ("--loss", loss.is_some())];
-        let chosen = chosen.into_iter().chain([("--target", target.is_some())]);
+        let chosen = chosen.into_iter().chain([("--target", target.is_some()), ("--save", save.is_some())]);
         if let Some((option, _)) = chosen.into_iter().find(|(_, chosen)| *chosen) {
             return Err(LabError::DoctorOption { option }.into());
         }
@@ -30,6 +30,7 @@ pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<(
         restarts: usize::from(*restarts),
         loss: *loss,
         target: target.clone(),
+        save: save.clone(),
         ..AttackOptions::parse(attack, *norm, epsilon)?
     };
     options.check()?;
