@@ -1,6 +1,6 @@
 //! What heads and layers are worth, measured by taking them away.
 
-use archaeo_analysis::ablation::Branch;
+use archaeo_analysis::ablation::{Branch, RemovalPoint};
 use archaeo_analysis::statistics::Estimate;
 use archaeo_plot::{
     Axis, DotIntervalChart, DotRow, LineChart, LineSeries, MatrixChart, Point, Scale, Scatter, ScatterSeries,
@@ -114,10 +114,11 @@ fn of_model(findings: &HeadFindings, model: ModelName, names: &Names) -> Vec<Blo
         format!(
             "Each of {parts} is taken away in turn and the loss measured again on the same {images}. With {whole} \
              {} classifies {} of them correctly. Means are taken from {} of the split “{split}”, none of which is among \
-             those evaluated.",
+             those evaluated.{}",
             names.the(model),
             Unit::Percent.sentence(&findings.baseline),
-            counted(*means, "other image")
+            counted(*means, "other image"),
+            findings.removal.map_or_else(String::new, |point| format!(" {}", removal(point)))
         )
         .into(),
     )];
@@ -132,6 +133,20 @@ fn of_model(findings: &HeadFindings, model: ModelName, names: &Names) -> Vec<Blo
         blocks.push(Block::Folded { title: "All heads in numbers".into(), table: table(findings) });
     }
     blocks
+}
+
+/// Where heads of a cascade were taken away.
+pub(crate) fn removal(point: RemovalPoint) -> &'static str {
+    match point {
+        RemovalPoint::Output => {
+            "Its heads form a cascade, in which each reads the output of the one before it: without a head's output, the inputs of \
+             all later heads of its layer change, so that its worth includes what they do with it."
+        }
+        RemovalPoint::Contribution => {
+            "Its heads form a cascade, in which each reads the output of the one before it: taken away is only what a head adds to \
+             the residual stream, while the later heads of its layer still read its output."
+        }
+    }
 }
 
 fn ranking(findings: &HeadFindings, own_series: usize, images: &str) -> Block {

@@ -7,8 +7,8 @@ mod reference;
 mod together;
 
 use archaeo_analysis::ablation::{
-    AblatedHead, Answers, Branch, BranchMeans, HeadAblations, HeadMeans, Replacement, Substitute,
-    ablate_some_heads, donors, gradient_importance,
+    AblatedHead, Answers, Branch, BranchMeans, HeadAblations, HeadMeans, RemovalPoint, Replacement,
+    Substitute, ablate_some_heads, donors, gradient_importance,
 };
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, Resampling, SignFlipTest, StatisticsError, accuracy_difference,
@@ -47,6 +47,9 @@ pub struct HeadsOptions {
     /// it has.
     #[serde(with = "as_text")]
     pub only: Vec<HeadPlace>,
+    /// Where a head is taken away from a model whose heads form a cascade: its `output`, which the next head reads, or its
+    /// `contribution` to the residual stream alone.
+    pub removal: RemovalPoint,
     /// Whether heads are taken away one after another (pruning curves).
     pub curve: bool,
     /// Random orders of that, to compare with the order of importance.
@@ -63,6 +66,7 @@ impl Default for HeadsOptions {
             images: 400,
             reference_images: 256,
             only: Vec::new(),
+            removal: RemovalPoint::default(),
             curve: true,
             random_orders: 5,
             pairs: 24,
@@ -174,7 +178,7 @@ impl Study for HeadsStudy {
         let (name, model) = (unit.model, scene.model(unit.model));
         let (sampled, options) = (sampled(scene)?, scene.options.of::<Self>());
         scene.progress.stage(&format!("mean output of every part of {name}"));
-        let mut means = HeadMeans::default();
+        let mut means = HeadMeans::new(options.removal);
         if unit.aspect == TOGETHER {
             let mut branch_means = BranchMeans::default();
             sampled.for_each_batch(scene, model, |images| {
@@ -195,8 +199,10 @@ impl Study for HeadsStudy {
             let donors = to_tensor(&scene.images_for(model, &donors)?, scene.device);
             let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
             let which = |layer, head| options.asks(layer, head);
-            let ablations = ablate_some_heads(model, batch.images.clone(), &labels, &substitutes, &which)?;
-            let gradients = gradient_importance(model, batch.images.clone(), &labels)?;
+            let (images, point) = (batch.images.clone(), options.removal);
+            let ablations =
+                ablate_some_heads(model, images.clone(), &labels, &substitutes, point, &which)?;
+            let gradients = gradient_importance(model, images, &labels, point)?;
             let record = |image| HeadsRecord::Apart(ApartRecord::of(image, &ablations, &gradients));
             Ok((0..labels.len()).map(record).collect())
         }))
@@ -220,7 +226,12 @@ impl Study for HeadsStudy {
                 }
             }
             if !apart.is_empty() {
-                models.push((unit.model, found(scene, &apart, reference.clone())?));
+                let removal = scene
+                    .model(unit.model)
+                    .has_cascaded_heads()
+                    .then_some(scene.options.of::<Self>().removal);
+                let findings = found(scene, &apart, reference.clone())?;
+                models.push((unit.model, HeadFindings { removal, ..findings }));
             }
             if !together.is_empty() {
                 if models.last().is_none_or(|(model, _)| *model != unit.model) {
@@ -356,6 +367,7 @@ fn found(scene: &Scene, records: &[&ApartRecord], reference: Reference) -> Resul
         ranking,
         selected: selected(&ablations, &resampling)?,
         gradient_agreement,
+        removal: None,
         reference,
         together: None,
     })
