@@ -5,6 +5,7 @@ use archaeo_models::{Classifier, TokenSite};
 use burn::tensor::{Tensor, TensorData};
 
 use super::heads::require_attention;
+use super::RemovalPoint;
 use super::stream::{Kept, Stream, finite};
 use crate::AnalysisError;
 
@@ -51,7 +52,7 @@ impl<'a> Receivers<'a> {
     /// A model without attention, or a logit that is not finite.
     pub fn record(model: &'a Classifier, images: Tensor<4>) -> Result<Self, AnalysisError> {
         require_attention(model)?;
-        let (stream, logits) = Stream::record(model, images, Kept::HeadsAndOutputs);
+        let (stream, logits) = Stream::record(model, images, Kept::HeadsAndOutputs, RemovalPoint::Output);
         Ok(Self { model, stream, logits: finite(model, logits)? })
     }
 
@@ -60,7 +61,7 @@ impl<'a> Receivers<'a> {
         self.stream.heads_per_layer().collect()
     }
 
-    /// Replaces the output of each head of each layer, and the output of each block at each of `groups` of tokens, by those of the
+    /// Replaces the output of each head of each layer, which the later heads of a cascade read, and the output of each block at each of `groups` of tokens, by those of the
     /// pass over `donors`, image by image. `marked` says which patches of an image are marked, one entry per patch of the site's
     /// grid.
     ///
@@ -82,9 +83,13 @@ impl<'a> Receivers<'a> {
             "one donor per image is needed"
         );
         let kept = if groups.is_empty() { Kept::Heads } else { Kept::HeadsAndOutputs };
-        let (other, donors) = Stream::record(model, donors, kept);
+        let (other, donors) = Stream::record(model, donors, kept, RemovalPoint::Output);
         let head = |layer: usize, head: usize| {
-            // What a head adds is linear in its output.
+            if model.has_cascaded_heads() {
+                let replaced = [(layer, head, Some(other.head(layer, head)))];
+                return finite(model, own.logits_with_outputs(model, &replaced));
+            }
+            // What a head that no other reads adds is linear in its output.
             let difference = other.head(layer, head) - own.head(layer, head);
             let change = model.head_contribution(layer, head, difference);
             finite(model, own.logits_with(model, layer, change))

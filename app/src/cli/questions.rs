@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use archaeo_analysis::ablation::RemovalPoint;
 use archaeo_analysis::attacks::{Loss, Norm};
 use archaeo_experiments::findings::HeadPlace;
 use clap::Args;
@@ -64,16 +65,16 @@ pub struct Attention {
         long_help = "Layers to show, counted from 1; by default all. Rollout always uses all of them."
     )]
     pub layer: Vec<usize>,
-    /// Heatmaps in the export
+    /// Heatmaps in the export [default: rollout]
     #[arg(
         long = "method",
         value_name = "NAME,NAME",
         value_delimiter = ',',
-        default_value = "rollout",
         value_parser = choices::methods(),
         hide_short_help = true,
         help_heading = "Attention",
-        long_help = "Heatmaps in the export; those that depend on a class explain the predicted one."
+        long_help = "Heatmaps in the export; those that depend on a class explain the predicted one. By default rollout, or for a \
+                     model to which it does not apply (EfficientViT) the first method that does."
     )]
     pub methods: Vec<String>,
     /// How rollout treats the layers.
@@ -263,6 +264,18 @@ pub struct Ablate {
                      default all. Curve and pairs are of these heads, too."
     )]
     pub only: Vec<HeadPlace>,
+    /// Where to take a head of a cascade (EfficientViT) away: output, contribution [default: output]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "POINT",
+        value_parser = removal,
+        help_heading = "Ablation",
+        long_help = "Where a head is taken away from a model whose heads form a cascade, each reading the output of the one before it \
+                     (EfficientViT): output, by default, also changes the inputs of all later heads of its layer; contribution changes \
+                     only what the head itself adds to the residual stream. The result says which."
+    )]
+    pub removal: Option<RemovalPoint>,
     /// Accuracy while heads are taken away one after another
     #[arg(
         long,
@@ -296,6 +309,15 @@ pub struct Ablate {
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
+}
+
+/// Where a head of a cascade is taken away.
+fn removal(text: &str) -> Result<RemovalPoint, String> {
+    match text {
+        "output" => Ok(RemovalPoint::Output),
+        "contribution" => Ok(RemovalPoint::Contribution),
+        _ => Err("it is neither output nor contribution".into()),
+    }
 }
 
 /// A layer and a head.

@@ -770,6 +770,7 @@ fn heads(_: ModelName) -> HeadFindings {
         }),
         ranking,
         gradient_agreement: Some(estimate(0.58, 0.25, 24)),
+        removal: None,
         reference: Reference { split: "train".into(), images: 256 },
         together: Some(together()),
     }
