@@ -22,12 +22,20 @@
 
 mod ball;
 mod bim;
+mod carlini_wagner;
 mod contract;
+mod ddn;
+mod deepfool;
 mod eight_bit;
 mod fgsm;
+mod fmn;
 mod loss;
 mod norm;
+mod pdpgd;
 mod pgd;
+mod proximal;
+mod sigma_zero;
+mod smallest;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -52,6 +60,13 @@ static ALL: &[Family] = &[
     bim::MI_FGSM,
     pgd::PGD,
     // The smallest.
+    deepfool::DEEPFOOL,
+    deepfool::SUPER_DEEPFOOL,
+    carlini_wagner::CARLINI_WAGNER,
+    ddn::DDN,
+    fmn::FMN,
+    pdpgd::PDPGD,
+    sigma_zero::SIGMA_ZERO,
 ];
 
 /// Ids that an attack in one of its norms had earlier.
