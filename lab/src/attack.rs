@@ -208,7 +208,7 @@ impl Session {
         }
         let target = options.target.as_deref().map(|name| target(opened, family, name)).transpose()?;
         let asked = Asked::of(opened, target.as_ref().map(|(class, _)| *class))?;
-        let clean = self.answers(opened, &asked)?;
+        let clean = self.unattacked(opened, &asked)?;
         let mut points = vec![point(0.0, &asked.labels, &clean, &[])?];
         let mut settings = Vec::new();
         let mut distances = None;
@@ -266,7 +266,7 @@ impl Session {
     }
 
     /// The answers without an attack.
-    fn answers(&self, opened: &Opened, asked: &Asked) -> Result<Vec<usize>, LabError> {
+    fn unattacked(&self, opened: &Opened, asked: &Asked) -> Result<Vec<usize>, LabError> {
         let classes = opened.model.card().classes.len();
         let work = self.counting("without an attack", asked.indices.len());
         let mut answers = Vec::new();
@@ -357,7 +357,7 @@ fn target(opened: &Opened, family: &Family, name: &str) -> Result<(usize, String
     let numbered = name.trim().parse().ok().filter(|&class: &usize| class < classes.len());
     match named.or(numbered) {
         Some(class) => Ok((class, classes[class].clone())),
-        None => Err(LabError::Target { name: name.into(), classes: classes.len() }),
+        None => Err(LabError::AttackTarget { name: name.into(), classes: classes.len() }),
     }
 }
 

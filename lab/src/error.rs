@@ -447,7 +447,7 @@ pub enum LabError {
     #[error(
         "--target {name}: there is no such class; it is the name or the number (from 0) of one of the model's {classes}"
     )]
-    Target {
+    AttackTarget {
         /// What was written.
         name: String,
         /// How many classes there are.

@@ -17,6 +17,11 @@ pub trait Attack {
     /// The settings in words, for a report's reader.
     fn describe(&self) -> String;
 
+    /// The attacks of a cascade, in order: each is for the images that those before it have left standing. None of any other attack.
+    fn stages(&self) -> Vec<Box<dyn Attack>> {
+        Vec::new()
+    }
+
     /// What it makes of each image of the batch, which it leads away from its label, or to its target. An image that the target
     /// model already gets wrong needs no attack; it comes back changed all the same.
     ///

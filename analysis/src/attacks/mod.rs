@@ -20,6 +20,9 @@
 //!
 //! **Robust** is a model on an image that it classifies correctly both before and under the attack ([`robust`]).
 
+mod adaptive;
+mod apgd;
+mod autoattack;
 mod ball;
 mod bim;
 mod carlini_wagner;
@@ -27,8 +30,12 @@ mod contract;
 mod ddn;
 mod deepfool;
 mod eight_bit;
+mod fab;
 mod fgsm;
 mod fmn;
+#[cfg(test)]
+mod ground_truth;
+mod hyperplane;
 mod loss;
 mod norm;
 mod pdpgd;
@@ -36,6 +43,7 @@ mod pgd;
 mod proximal;
 mod sigma_zero;
 mod smallest;
+mod square;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -43,12 +51,16 @@ mod threat;
 mod walk;
 mod workbench;
 
+pub use apgd::Apgd;
+pub use autoattack::AutoAttack;
 pub use bim::Bim;
 pub use contract::{Attack, AttackInfo, Batch, Family, Goal, Outcome, Settings, Unavailable, images};
+pub use fab::Fab;
 pub use fgsm::Fgsm;
 pub use loss::{Aim, Loss};
 pub use norm::Norm;
 pub use pgd::Pgd;
+pub use square::Square;
 pub use target::{Target, TargetGradient};
 pub use threat::{Clean, Threat};
 
@@ -59,6 +71,11 @@ static ALL: &[Family] = &[
     bim::BIM,
     bim::MI_FGSM,
     pgd::PGD,
+    square::SQUARE,
+    fab::FAB_T,
+    apgd::APGD,
+    apgd::APGD_T,
+    autoattack::AUTOATTACK,
     // The smallest.
     deepfool::DEEPFOOL,
     deepfool::SUPER_DEEPFOOL,

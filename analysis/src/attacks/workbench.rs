@@ -77,9 +77,19 @@ impl<'a> Workbench<'a> {
         Self { target, batch, threat, clean, queries: vec![0; count], zero_gradient: vec![None; count] }
     }
 
+    /// How far the attack may go.
+    pub fn threat(&self) -> Threat {
+        self.threat
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.target.classes()
+    }
+
+    /// The true class of an image.
+    pub fn label(&self, place: usize) -> usize {
+        self.batch.labels[place]
     }
 
     /// Where the answer to an image is to go.

@@ -1,85 +1,45 @@
-//! The smallest step to a half-space within the box: what a linear model's nearest adversarial example is.
-//!
-//! In each norm the minimum of ‖δ‖ where g·δ ≥ c and every δᵢ has its room has a closed form up to one number λ:
-//!
-//! | norm | δᵢ |
-//! |---|---|
-//! | L∞ | sign(gᵢ) · min(λ, rᵢ) |
-//! | L2 | sign(gᵢ) · min(λ·abs(gᵢ), rᵢ) |
-//! | L1 | the whole room rᵢ in the order of abs(gᵢ), until c is reached |
-//! | L0 | the whole room rᵢ in the order of abs(gᵢ)·rᵢ, until c is reached |
+//! The smallest change to a half-space within the box: what a linear model's nearest adversarial example is.
 
+use super::super::hyperplane::shortest_change;
 use super::super::threat::{Clean, Threat};
 
 /// The smallest change of `clean` within the box whose product with `slope` is `gain` at least; the farthest corner along the
-/// slope where none has it. `slope` moves as the image may ([`Clean::allowed`]).
-pub(in super::super) fn to_half_space(clean: &Clean, threat: Threat, slope: &[f64], gain: f64) -> Vec<f64> {
-    let free = clean.free();
-    let tied = clean.tied() as f64;
-    if !(gain > 0.0) {
+/// slope where none has it. `slope` moves as the image may ([`Clean::allowed`]). In L∞, L2 and L1 it ends on the hyperplane. In L0
+/// values go to the ends of their range in the order of what they gain there, until it is enough.
+pub(super) fn to_half_space(clean: &Clean, threat: Threat, slope: &[f64], gain: f64) -> Vec<f64> {
+    if gain <= 0.0 || gain.is_nan() {
         return vec![0.0; slope.len()];
     }
-    let rooms: Vec<f64> = slope[..free].iter().zip(&clean.values).map(|(&slope, &clean)| room(slope, clean)).collect();
-    let slopes: Vec<f64> = slope[..free].iter().map(|slope| slope.abs()).collect();
-    let gain = gain / tied;
-    let lengths = match threat {
-        Threat::Linf(_) => along(&rooms, &slopes, gain, &vec![1.0; free]),
-        Threat::L2(_) => along(&rooms, &slopes, gain, &slopes),
-        Threat::L1(_) => in_order(&rooms, &slopes, gain, &slopes, true),
-        Threat::L0(_) => {
-            let whole: Vec<f64> = slopes.iter().zip(&rooms).map(|(slope, room)| slope * room).collect();
-            in_order(&rooms, &slopes, gain, &whole, false)
-        }
+    // Values that move as one are one.
+    let (free, tied) = (clean.free(), clean.tied());
+    let (values, slope, gain) = (&clean.values[..free], &slope[..free], gain / tied as f64);
+    let change = match threat {
+        Threat::L0(_) => fewest(values, slope, gain),
+        _ => shortest_change(&threat, values, slope, gain),
     };
-    let signed = lengths.iter().zip(slope).map(|(length, slope)| length.copysign(*slope));
-    signed.collect::<Vec<f64>>().repeat(clean.tied())
+    change.repeat(tied)
 }
 
-/// How far a value can go along its slope.
-fn room(slope: f64, clean: f32) -> f64 {
-    match slope {
-        slope if slope > 0.0 => 1.0 - f64::from(clean),
-        slope if slope < 0.0 => f64::from(clean),
+fn fewest(values: &[f32], slope: &[f64], gain: f64) -> Vec<f64> {
+    let to_end = |(&slope, &x): (&f64, &f32)| match slope {
+        slope if slope > 0.0 => 1.0 - f64::from(x),
+        slope if slope < 0.0 => -f64::from(x),
         _ => 0.0,
-    }
-}
-
-/// min(λ · rate, room) for the smallest λ whose gain is enough: the gain rises with λ along straight lines between the places
-/// where a value arrives.
-fn along(rooms: &[f64], slopes: &[f64], gain: f64, rates: &[f64]) -> Vec<f64> {
-    let mut arrivals: Vec<(f64, usize)> =
-        (0..rooms.len()).filter(|&i| rooms[i] > 0.0).map(|i| (rooms[i] / rates[i], i)).collect();
-    arrivals.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut speed: f64 = arrivals.iter().map(|&(_, i)| slopes[i] * rates[i]).sum();
-    let (mut reached, mut lambda) = (0.0, 0.0);
-    for (arrival, i) in arrivals {
-        let next = reached + speed * (arrival - lambda);
-        if next >= gain {
-            break;
-        }
-        (reached, lambda) = (next, arrival);
-        speed -= slopes[i] * rates[i];
-    }
-    if speed > 0.0 {
-        lambda += (gain - reached).max(0.0) / speed;
-    }
-    rooms.iter().zip(rates).map(|(room, rate)| (lambda * rate).min(*room)).collect()
-}
-
-/// Whole rooms in descending order of `worth` until the gain is enough; of the last only what it takes, if it is `divisible`.
-fn in_order(rooms: &[f64], slopes: &[f64], gain: f64, worth: &[f64], divisible: bool) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..rooms.len()).filter(|&i| rooms[i] > 0.0).collect();
-    order.sort_by(|&a, &b| worth[b].total_cmp(&worth[a]).then(a.cmp(&b)));
-    let mut lengths = vec![0.0; rooms.len()];
+    };
+    let ends: Vec<f64> = slope.iter().zip(values).map(to_end).collect();
+    let gains: Vec<f64> = slope.iter().zip(&ends).map(|(slope, end)| slope * end).collect();
+    let mut order: Vec<usize> = (0..values.len()).filter(|&i| gains[i] > 0.0).collect();
+    order.sort_by(|&a, &b| gains[b].total_cmp(&gains[a]).then(a.cmp(&b)));
+    let mut change = vec![0.0; values.len()];
     let mut missing = gain;
     for i in order {
         if missing <= 0.0 {
             break;
         }
-        lengths[i] = if divisible { rooms[i].min(missing / slopes[i]) } else { rooms[i] };
-        missing -= lengths[i] * slopes[i];
+        change[i] = ends[i];
+        missing -= gains[i];
     }
-    lengths
+    change
 }
 
 #[cfg(test)]
@@ -92,6 +52,15 @@ mod tests {
 
     fn clean() -> Clean {
         Clean { values: CLEAN.to_vec(), grey: false }
+    }
+
+    /// How far a value can go along its slope.
+    fn room(slope: f64, clean: f32) -> f64 {
+        match slope {
+            slope if slope > 0.0 => 1.0 - f64::from(clean),
+            slope if slope < 0.0 => f64::from(clean),
+            _ => 0.0,
+        }
     }
 
     fn gain(change: &[f64]) -> f64 {

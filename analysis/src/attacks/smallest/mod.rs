@@ -22,7 +22,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
-pub(super) use half_space::to_half_space;
+use half_space::to_half_space;
 pub(super) use schedule::{Adam, cosine};
 pub(super) use subject::Subject;
 
