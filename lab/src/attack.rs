@@ -1,6 +1,8 @@
 //! How often a model is right before an attack and under it.
 
-use std::path::Path;
+mod saved;
+
+use std::path::{Path, PathBuf};
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::answers::{logits, predicted_classes};
@@ -12,8 +14,9 @@ use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use archaeo_training::finite::{NotFinite, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};
 use burn::tensor::Tensor;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use self::saved::{Saved, Subject};
 use crate::classes::ClassesMatched;
 use crate::error::LabError;
 use crate::opened::Opened;
@@ -37,6 +40,8 @@ pub struct AttackOptions {
     /// Of a targeted attack, the class that images are to be taken for: the name or the number of an output. Images of that class
     /// are left out.
     pub target: Option<String>,
+    /// Folder for the images, as PNGs at the model's input size, and their manifest; an attack that was interrupted resumes from it.
+    pub save: Option<PathBuf>,
 }
 
 impl AttackOptions {
@@ -69,6 +74,7 @@ impl AttackOptions {
             restarts: 1,
             loss: None,
             target: None,
+            save: None,
         })
     }
 
@@ -160,6 +166,7 @@ pub struct Fooled {
 }
 
 /// An outcome without its image.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Tried {
     answer: usize,
     success: bool,
@@ -178,6 +185,17 @@ impl Tried {
         } = *outcome;
         let lengths = [linf, l2, l1, l0 as f64];
         Self { answer, success, distance, zero_gradient, queries, lengths, step: best_step }
+    }
+
+    /// What an attack and the one before it, which left the image standing, made of it together.
+    fn after(self, earlier: Option<&Self>) -> Self {
+        let Some(earlier) = earlier else { return self };
+        Self {
+            queries: earlier.queries + self.queries,
+            step: earlier.step + self.step,
+            zero_gradient: earlier.zero_gradient,
+            ..self
+        }
     }
 
     /// Whether the image is within a ball, up to what rounding of numbers in 32 bits does.
@@ -208,7 +226,13 @@ impl Session {
         }
         let target = options.target.as_deref().map(|name| target(opened, family, name)).transpose()?;
         let asked = Asked::of(opened, target.as_ref().map(|(class, _)| *class))?;
-        let clean = self.unattacked(opened, &asked)?;
+        let mut saved = match &options.save {
+            Some(folder) => {
+                Some(Saved::open(folder, &self.question(opened, &asked, options)?, &opened.subject.inputs())?)
+            }
+            None => None,
+        };
+        let clean = self.unattacked(opened, &asked, saved.as_mut())?;
         let mut points = vec![point(0.0, &asked.labels, &clean, &[])?];
         let mut settings = Vec::new();
         let mut distances = None;
@@ -217,8 +241,8 @@ impl Session {
                 for &size in sizes.iter().filter(|size| **size > 0.0) {
                     let attack = options.made(family, size)?;
                     settings.push(attack.describe());
-                    let title = format!("{} at {size}", family.info.title);
-                    let tried = self.tried(opened, &asked, &*attack, &title)?;
+                    let titled = (format!("{} at {size}", family.info.title), size.to_string());
+                    let tried = self.tried(opened, &asked, &*attack, titled, saved.as_mut())?;
                     points.push(point(
                         size,
                         &asked.labels,
@@ -230,7 +254,8 @@ impl Session {
             Goal::Smallest => {
                 let attack = options.made(family, 0.0)?;
                 settings.push(attack.describe());
-                let tried = self.tried(opened, &asked, &*attack, family.info.title)?;
+                let titled = (family.info.title.to_owned(), "smallest".to_owned());
+                let tried = self.tried(opened, &asked, &*attack, titled, saved.as_mut())?;
                 for &size in sizes.iter().filter(|size| **size > 0.0) {
                     let within: Vec<_> = tried
                         .iter()
@@ -246,6 +271,9 @@ impl Session {
                 });
                 distances = Some(found.collect());
             }
+        }
+        if let Some(saved) = &saved {
+            saved.manifest(true)?;
         }
         if let Some(path) = &opened.subject.export {
             write(path, opened, &asked, &points, distances.as_deref(), (family, norm))?;
@@ -266,58 +294,140 @@ impl Session {
     }
 
     /// The answers without an attack.
-    fn unattacked(&self, opened: &Opened, asked: &Asked) -> Result<Vec<usize>, LabError> {
+    fn unattacked(
+        &self,
+        opened: &Opened,
+        asked: &Asked,
+        mut saved: Option<&mut Saved>,
+    ) -> Result<Vec<usize>, LabError> {
         let classes = opened.model.card().classes.len();
         let work = self.counting("without an attack", asked.indices.len());
         let mut answers = Vec::new();
-        for batch in asked.indices.chunks(opened.batch_size()) {
-            let images = asked.load(opened, batch)?.tensor(&opened.device);
+        for batch in asked.batches((0..asked.indices.len()).collect(), opened.batch_size()) {
+            let loaded = asked.load(opened, &batch)?;
+            let images = loaded.tensor(&opened.device);
             let found = logits(&opened.model, images.clone());
-            self.check_finite(opened, batch, &found, |row| images.clone().narrow(0, row, 1))?;
+            self.check_finite(opened, asked, &batch, &found, |row| images.clone().narrow(0, row, 1))?;
             answers.extend(predicted_classes(&found, classes));
+            if let Some(saved) = saved.as_deref_mut() {
+                let values: Vec<f32> =
+                    images.clone().into_data().try_into_vec().expect("images are 32-bit floats");
+                for (&place, image) in batch.iter().zip(values.chunks_exact(values.len() / batch.len())) {
+                    let identifier = opened.split()?.identifier(asked.indices[place]);
+                    saved.clean(&asked.subject(opened, place, &images), identifier, image)?;
+                }
+            }
             work.advance(batch.len());
         }
         Ok(answers)
     }
 
-    /// What an attack makes of every image.
+    /// What an attack makes of every image, and each attack of a cascade of those that the last left standing. `titled` is what the
+    /// work is called, and what its records are.
     fn tried(
         &self,
         opened: &Opened,
         asked: &Asked,
         attack: &dyn Attack,
-        title: &str,
+        (title, size): (String, String),
+        mut saved: Option<&mut Saved>,
     ) -> Result<Vec<Tried>, LabError> {
-        let work = self.counting(title, asked.indices.len());
-        let mut all = Vec::new();
-        for batch in asked.indices.chunks(opened.batch_size()) {
-            let loaded = asked.load(opened, batch)?;
-            let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
-            let clean = loaded.tensor(&opened.device);
-            let targets = asked.target.map(|target| vec![target; batch.len()]);
-            let attacked =
-                AttackedBatch { images: clean.clone(), labels: &loaded.labels, targets: targets.as_deref() };
-            let keys = Keys { seed: self.seed(), images: &ids };
-            let outcomes = attack.run(&opened.model, &attacked, &keys);
-            let found: Vec<f32> =
-                outcomes.iter().flat_map(|outcome| outcome.logits.iter().copied()).collect();
-            self.check_finite(opened, batch, &found, |row| attacks::images(&outcomes[row..=row], &clean))?;
-            all.extend(outcomes.iter().map(Tried::of));
-            work.advance(batch.len());
+        let stages = attack.stages();
+        let stages =
+            if stages.is_empty() { vec![attack] } else { stages.iter().map(|stage| &**stage).collect() };
+        let mut all: Vec<Option<Tried>> = asked.indices.iter().map(|_| None).collect();
+        for (stage, attack) in stages.iter().enumerate() {
+            let standing = |of: &Option<Tried>| of.as_ref().is_none_or(|tried| !tried.success);
+            let standing: Vec<usize> = (0..all.len()).filter(|&place| standing(&all[place])).collect();
+            let title =
+                if stages.len() > 1 { format!("{title}: {}", attack.info().title) } else { title.clone() };
+            let work = self.counting(&title, standing.len());
+            let mut open = Vec::new();
+            for place in standing {
+                match saved.as_deref().and_then(|saved| saved.recorded(&size, stage, asked.indices[place])) {
+                    Some(tried) => {
+                        all[place] = Some(tried);
+                        work.advance(1);
+                    }
+                    None => open.push(place),
+                }
+            }
+            for batch in asked.batches(open, opened.batch_size()) {
+                let loaded = asked.load(opened, &batch)?;
+                let ids: Vec<u64> = batch.iter().map(|&place| asked.indices[place] as u64).collect();
+                let images = loaded.tensor(&opened.device);
+                let targets = asked.target.map(|target| vec![target; batch.len()]);
+                let attacked = AttackedBatch {
+                    images: images.clone(),
+                    labels: &loaded.labels,
+                    targets: targets.as_deref(),
+                };
+                let keys = Keys { seed: self.seed(), images: &ids };
+                let outcomes = attack.run(&opened.model, &attacked, &keys);
+                let found: Vec<f32> =
+                    outcomes.iter().flat_map(|outcome| outcome.logits.iter().copied()).collect();
+                let image = |row: usize| attacks::images(&outcomes[row..=row], &images);
+                self.check_finite(opened, asked, &batch, &found, image)?;
+                for (&place, outcome) in batch.iter().zip(&outcomes) {
+                    let tried = Tried::of(outcome).after(all[place].as_ref());
+                    if let Some(saved) = saved.as_deref_mut() {
+                        saved.attacked(
+                            &size,
+                            stage,
+                            &asked.subject(opened, place, &images),
+                            outcome,
+                            &tried,
+                        )?;
+                    }
+                    all[place] = Some(tried);
+                }
+                work.advance(batch.len());
+            }
+        }
+        let all: Vec<Tried> =
+            all.into_iter().map(|tried| tried.expect("the first attack is for every image")).collect();
+        if let Some(saved) = saved {
+            for (place, tried) in all.iter().enumerate() {
+                saved.note(&size, asked.indices[place], tried);
+            }
         }
         Ok(all)
+    }
+
+    /// What records are made from, in one line.
+    fn question(&self, opened: &Opened, asked: &Asked, options: &AttackOptions) -> Result<String, LabError> {
+        let split = opened.split()?;
+        let names: Vec<String> = asked.indices.iter().map(|&index| split.identifier(index)).collect();
+        let images = archaeo_store::sha256(format!("{names:?} {:?}", asked.labels).as_bytes());
+        let weights = archaeo_store::sha256_path(&opened.subject.model.weights)?;
+        let question = serde_json::json!({
+            "program": env!("CARGO_PKG_VERSION"),
+            "weights": weights,
+            "preprocessing": opened.model.card().preprocessing,
+            "precision": self.precision_name(),
+            "images": images,
+            "seed": self.seed(),
+            "attack": options.attack,
+            "norm": options.norm,
+            "steps": options.steps,
+            "restarts": options.restarts,
+            "loss": options.loss,
+            "target": asked.target,
+        });
+        Ok(question.to_string())
     }
 
     /// Refuses answers that are not finite, with what in the model makes them so.
     fn check_finite(
         &self,
         opened: &Opened,
+        asked: &Asked,
         batch: &[usize],
         logits: &[f32],
         image: impl Fn(usize) -> Tensor<4>,
     ) -> Result<(), LabError> {
         let Some(row) = first_not_finite(logits, opened.model.card().classes.len()) else { return Ok(()) };
-        let name = opened.split()?.identifier(batch[row]);
+        let name = opened.split()?.identifier(asked.indices[batch[row]]);
         Err(self.not_finite(NotFinite::traced(&opened.model, &name, image(row)), opened))
     }
 }
@@ -341,9 +451,21 @@ impl Asked {
         Ok(Self { indices, labels, target })
     }
 
-    fn load(&self, opened: &Opened, batch: &[usize]) -> Result<Batch, LabError> {
+    /// Places, a batch after another.
+    fn batches(&self, places: Vec<usize>, size: usize) -> Vec<Vec<usize>> {
+        places.chunks(size).map(<[usize]>::to_vec).collect()
+    }
+
+    fn load(&self, opened: &Opened, places: &[usize]) -> Result<Batch, LabError> {
         let preprocessing = &opened.model.card().preprocessing;
-        Ok(Batch::load(&Preprocessed { split: opened.split()?, preprocessing }, batch, 0)?)
+        let indices: Vec<usize> = places.iter().map(|&place| self.indices[place]).collect();
+        Ok(Batch::load(&Preprocessed { split: opened.split()?, preprocessing }, &indices, 0)?)
+    }
+
+    fn subject<'a>(&self, opened: &'a Opened, place: usize, images: &Tensor<4>) -> Subject<'a> {
+        let [_, _, height, width] = images.dims();
+        let (index, label) = (self.indices[place], self.labels[place]);
+        Subject { index, class: &opened.dataset.classes[label], label, size: [height, width] }
     }
 }
 

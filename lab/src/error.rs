@@ -379,6 +379,12 @@ pub enum LabError {
         .0.display()
     )]
     OtherFolder(PathBuf),
+    /// The same of adversarial images.
+    #[error(
+        "{} is there already and holds no adversarial images of this program; give --save a new or an empty folder",
+        .0.display()
+    )]
+    OtherAttacks(PathBuf),
     /// The same of features.
     #[error(
         "{} is there already and holds no features of this program; give --out a new or an empty folder",

@@ -137,7 +137,7 @@ impl Adaptive {
         if let Threat::L1(_) = self.threat {
             let count = ((walker.share * clean.free() as f64) as usize).max(1);
             let slopes = clean.allowed(&walker.gradient);
-            self.threat.ascend_sparsely(&mut stepped, clean, slopes, walker.step, count);
+            self.threat.ascend_sparsely(&mut stepped, clean, &slopes, walker.step, count);
         } else {
             self.threat.ascend(&mut stepped, clean, &walker.gradient, walker.step);
             if !is_first {

@@ -88,7 +88,7 @@ impl Apgd {
         mut starts: Vec<Vec<f32>>,
         before: usize,
     ) -> Vec<(Vec<f32>, Option<Found>)> {
-        let loss = self.loss.with_enough_classes(aims[0], bench.classes());
+        let loss = self.loss.where_defined(aims[0], bench.classes());
         let phases: &[(f64, f64)] = if let Threat::L1(_) = self.threat { &LARGER } else { &[(1.0, 1.0)] };
         let mut taken = before;
         let mut walked = Vec::new();

@@ -655,9 +655,13 @@ fn sparse_projections_and_steps_take_the_values_that_count_most() {
     Threat::L1(0.3).ascend(&mut x, &clean, &[1.0, -3.0, 2.0, 1.0, -9.0, 9.0], 0.2);
     assert_close(&x, &[0.5, 0.05, 0.9, 0.5, 0.0, 1.0], 1e-7);
     let mut x = clean.values.clone();
-    let slopes = [1.0, -3.0, 2.0, 1.0, -9.0, 9.0].to_vec();
-    Threat::L1(1.0).ascend_sparsely(&mut x, &clean, slopes, 0.1, 2);
+    let slopes = [1.0, -3.0, 2.0, 1.0, -9.0, 9.0];
+    Threat::L1(1.0).ascend_sparsely(&mut x, &clean, &slopes, 0.1, 2);
     assert_close(&x, &[0.5, 0.2, 0.95, 0.5, 0.0, 1.0], 1e-7);
+    // What is left at the end of a range goes to the next.
+    let mut x = clean.values.clone();
+    Threat::L1(1.0).ascend_sparsely(&mut x, &clean, &slopes, 0.5, 1);
+    assert_close(&x, &[0.65, 0.0, 1.0, 0.5, 0.0, 1.0], 1e-7);
     let grey = Clean::new([0.5, 0.25].repeat(3));
     let mut x = grey.values.clone();
     Threat::L0(4.0).project(&[0.6, 0.45].repeat(3), &grey, &mut x);
@@ -724,4 +728,40 @@ fn what_an_attack_does_not_have_is_refused_in_one_sentence() {
         by_any_id("pgd-l2").map(|(family, norm)| (family.info.id, norm)),
         Some(("pgd", Some(Norm::L2)))
     );
+}
+
+#[test]
+fn every_attack_has_a_page() {
+    let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/attacks");
+    for info in all().iter().map(|family| family.info) {
+        let page = std::fs::read_to_string(pages.join(format!("{}.md", info.id))).expect(info.id);
+        assert!(page.lines().count() <= 40, "{}", info.id);
+        assert!(page.starts_with(&format!("# {}\n\n`{}` · ", info.title, info.id)), "{}", info.id);
+        assert!(info.paper.is_none_or(|paper| page.contains(paper.url)), "{} names its paper", info.id);
+        let norms = info.norms.iter().map(Norm::to_string).collect::<Vec<_>>().join(", ");
+        let goal = if info.goal == Goal::Within { "of a given size" } else { "the smallest" };
+        assert!(page.contains(&format!("` · {norms} · {goal} · ")), "{}: {norms}, {goal}", info.id);
+        assert_eq!(page.contains("targeted too"), info.targeted, "{}", info.id);
+        assert_eq!(page.contains("`--restarts`"), info.restarts, "{}", info.id);
+        assert_eq!(page.contains("`--loss`"), !info.losses.is_empty(), "{}", info.id);
+        assert!(
+            info.steps.is_none_or(|steps| {
+                let thousands = if steps >= 1000 {
+                    format!("{},{:03}", steps / 1000, steps % 1000)
+                } else {
+                    steps.to_string()
+                };
+                page.contains(&format!("{thousands} by default"))
+            }),
+            "{} says how many steps",
+            info.id
+        );
+        for part in ["What it does", "Equation", "Parameters", "When to use it", "Source"] {
+            assert!(page.contains(&format!("## {part}\n")), "{}: {part}", info.id);
+        }
+    }
+    for page in std::fs::read_dir(&pages).unwrap() {
+        let name = page.unwrap().file_name().into_string().unwrap();
+        assert!(by_id(name.trim_end_matches(".md")).is_some(), "{name} is the page of no attack");
+    }
 }

@@ -194,7 +194,7 @@ impl Threat {
             }
             Self::L1(_) => {
                 let count = (L1_SHARE * clean.free() as f64).ceil() as usize;
-                return self.ascend_sparsely(x, clean, gradient, step, count);
+                return self.ascend_sparsely(x, clean, &gradient, step, count);
             }
             Self::L0(_) => {
                 let gain = |(&x, slope): (&f32, &f64)| slope * (end(*slope) - f64::from(x));
@@ -207,17 +207,37 @@ impl Threat {
         self.project(&moved, clean, x);
     }
 
-    /// One step of length `step` in L1 along the signs of the `count` largest slopes, of values that are not at the end of
-    /// their range (Croce and Hein, 2021, section 3.2), then back into the ball and the box.
-    pub fn ascend_sparsely(&self, x: &mut [f32], clean: &Clean, allowed: Vec<f64>, step: f64, count: usize) {
-        let room = |(&x, slope): (&f32, &f64)| if f64::from(x) == end(*slope) { 0.0 } else { slope.abs() };
-        let slopes: Vec<f64> = x.iter().zip(&allowed).map(room).collect();
-        let chosen = keep_largest(&slopes, clean.free(), count);
-        let each = step / chosen.iter().filter(|chosen| **chosen).count().max(1) as f64;
-        let places = x.iter().zip(allowed).zip(chosen);
-        let moved: Vec<f64> = places
-            .map(|((&x, slope), chosen)| f64::from(x) + if chosen { each * sign(slope) } else { 0.0 })
-            .collect();
+    /// One step of length `step` in L1 to the largest slopes, then back into the ball and the box (Croce and Hein, 2021, section 3.2).
+    /// No value takes more than a share of 1 / `count` or has more than there is to the end of its range; what that leaves goes to the
+    /// next. A value that is nearly at its end would otherwise take the step again and again.
+    pub fn ascend_sparsely(&self, x: &mut [f32], clean: &Clean, allowed: &[f64], step: f64, count: usize) {
+        let tied = clean.tied() as f64;
+        let room = |place: usize| (end(allowed[place]) - f64::from(x[place])).abs();
+        let mut order: Vec<usize> =
+            (0..clean.free()).filter(|&place| allowed[place] != 0.0 && room(place) > 0.0).collect();
+        let larger = |&a: &usize, &b: &usize| allowed[b].abs().total_cmp(&allowed[a].abs()).then(a.cmp(&b));
+        // Hardly more than `count` are needed, of a hundred times as many.
+        let head = (2 * count).min(order.len());
+        if head < order.len() {
+            order.select_nth_unstable_by(head, larger);
+        }
+        order[..head].sort_unstable_by(larger);
+        let (each, mut left) = (step / (count.max(1) as f64 * tied), step / tied);
+        let mut moved: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+        for at in 0..order.len() {
+            if left <= 0.0 {
+                break;
+            }
+            if at == head {
+                order[head..].sort_unstable_by(larger);
+            }
+            let place = order[at];
+            let change = room(place).min(each).min(left);
+            left -= change;
+            for tied in (place..x.len()).step_by(clean.free()) {
+                moved[tied] += change * sign(allowed[place]);
+            }
+        }
         self.project(&moved, clean, x);
     }
 

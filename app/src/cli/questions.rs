@@ -213,6 +213,17 @@ pub struct Attack {
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
+    /// Folder for the adversarial images
+    #[arg(
+        long,
+        value_name = "DIR",
+        hide_short_help = true,
+        help_heading = "Output",
+        long_help = "Folder for the images before and under the attack, as PNGs at the model's input size, with a manifest \
+                     (attacked.json); there is a folder for each class, so that --data DIR/8 --crop 1 reads those of ε = 8 again. An \
+                     attack that was interrupted resumes from it."
+    )]
+    pub save: Option<PathBuf>,
 }
 
 /// Arguments of `ablate`.

@@ -11,12 +11,13 @@ use crate::printer::Printer;
 /// # Errors
 /// A size that is no size, or data that cannot be read.
 pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<()> {
-    let Attack { attack, norm, epsilon, steps, restarts, loss, target, subject } = arguments;
+    let Attack { attack, norm, epsilon, steps, restarts, loss, target, save, subject } = arguments;
     let options = AttackOptions {
         steps: steps.map(usize::from),
         restarts: usize::from(*restarts),
         loss: *loss,
         target: target.clone(),
+        save: save.clone(),
         ..AttackOptions::parse(attack, *norm, epsilon)?
     };
     options.check()?;
