@@ -1,6 +1,6 @@
 //! The L2 attack of Carlini and Wagner (2017, section V).
 
-use super::smallest::{Kind, MinimumNorm, Adam, Answer, Search, Subject};
+use super::smallest::{Adam, Answer, Kind, MinimumNorm, Search, Subject};
 use super::{AttackInfo, Family, Goal, Norm};
 use crate::Paper;
 
@@ -27,10 +27,7 @@ static INFO: AttackInfo = AttackInfo {
     losses: &[],
     restarts: false,
     targeted: true,
-    paper: Some(Paper {
-        citation: "Carlini and Wagner, 2017",
-        url: "https://arxiv.org/abs/1608.04644",
-    }),
+    paper: Some(Paper { citation: "Carlini and Wagner, 2017", url: "https://arxiv.org/abs/1608.04644" }),
 };
 
 static KIND: Kind = Kind {

@@ -3,7 +3,7 @@
 use archaeo_random::{keyed_rng, standard_normal};
 
 use super::loss::Loss;
-use super::smallest::{Kind, MinimumNorm, Answer, Search, Subject, cosine};
+use super::smallest::{Answer, Kind, MinimumNorm, Search, Subject, cosine};
 use super::{AttackInfo, Family, Goal, Norm};
 use crate::Paper;
 
@@ -27,10 +27,7 @@ static INFO: AttackInfo = AttackInfo {
     losses: &[],
     restarts: false,
     targeted: true,
-    paper: Some(Paper {
-        citation: "Rony et al., 2019",
-        url: "https://arxiv.org/abs/1811.09600",
-    }),
+    paper: Some(Paper { citation: "Rony et al., 2019", url: "https://arxiv.org/abs/1811.09600" }),
 };
 
 static KIND: Kind = Kind {
@@ -77,7 +74,10 @@ impl Search for DdnSearch<'_> {
         let steepness = length(gradient);
         let rate = cosine(FIRST_STEP, LAST_STEP, self.step, self.steps);
         if steepness > 0.0 && steepness.is_finite() {
-            self.change.iter_mut().zip(gradient).for_each(|(change, slope)| *change += rate * slope / steepness);
+            self.change
+                .iter_mut()
+                .zip(gradient)
+                .for_each(|(change, slope)| *change += rate * slope / steepness);
         } else {
             let (seed, image) = self.subject.key;
             let mut rng = keyed_rng(seed, "ddn without a gradient", image, self.step as u64);
@@ -88,7 +88,8 @@ impl Search for DdnSearch<'_> {
         }
         self.radius *= if answer.fools { 1.0 - GAMMA } else { 1.0 + GAMMA };
         self.radius = self.radius.min(self.farthest);
-        let factor = self.radius / self.subject.threat.length(self.change.iter().copied()).max(f64::MIN_POSITIVE);
+        let factor =
+            self.radius / self.subject.threat.length(self.change.iter().copied()).max(f64::MIN_POSITIVE);
         self.change.iter_mut().for_each(|change| *change *= factor);
         self.place = self.subject.place(&self.change);
         self.change = self.subject.change(&self.place);

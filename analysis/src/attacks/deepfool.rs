@@ -1,7 +1,7 @@
 //! DeepFool (Moosavi-Dezfooli et al., 2016, algorithm 2) in L2 and L∞, and SuperDeepFool (Abdollahpoor et al., 2024) in L2.
 
 use super::loss::Aim;
-use super::smallest::{Kind, MinimumNorm, Answer, Search, Subject};
+use super::smallest::{Answer, Kind, MinimumNorm, Search, Subject};
 use super::{AttackInfo, Family, Goal, Norm};
 use crate::Paper;
 
@@ -22,10 +22,7 @@ static DEEPFOOL_INFO: AttackInfo = AttackInfo {
     losses: &[],
     restarts: false,
     targeted: true,
-    paper: Some(Paper {
-        citation: "Moosavi-Dezfooli et al., 2016",
-        url: "https://arxiv.org/abs/1511.04599",
-    }),
+    paper: Some(Paper { citation: "Moosavi-Dezfooli et al., 2016", url: "https://arxiv.org/abs/1511.04599" }),
 };
 
 static DEEPFOOL_KIND: Kind = Kind {
@@ -48,10 +45,7 @@ static SUPER_INFO: AttackInfo = AttackInfo {
     losses: &[],
     restarts: false,
     targeted: true,
-    paper: Some(Paper {
-        citation: "Abdollahpoor et al., 2024",
-        url: "https://arxiv.org/abs/2303.12481",
-    }),
+    paper: Some(Paper { citation: "Abdollahpoor et al., 2024", url: "https://arxiv.org/abs/2303.12481" }),
 };
 
 static SUPER_KIND: Kind = Kind {
@@ -103,7 +97,10 @@ impl<'s> DeepFoolSearch<'s> {
         let (distance, rate, gradient) = ways.min_by(|a, b| a.0.total_cmp(&b.0))?;
         // Down the margin, by `distance` in the norm.
         Some(match self.subject.threat.norm() {
-            Norm::Linf => gradient.iter().map(|&slope| if slope == 0.0 { 0.0 } else { -distance * slope.signum() }).collect(),
+            Norm::Linf => gradient
+                .iter()
+                .map(|&slope| if slope == 0.0 { 0.0 } else { -distance * slope.signum() })
+                .collect(),
             _ => gradient.iter().map(|slope| -distance * slope / rate).collect(),
         })
     }

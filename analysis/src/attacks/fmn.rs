@@ -1,6 +1,6 @@
 //! Fast minimum norm (Pintor et al., 2021) in L∞, L2, L1 and L0.
 
-use super::smallest::{Kind, MinimumNorm, Answer, Search, Subject, cosine};
+use super::smallest::{Answer, Kind, MinimumNorm, Search, Subject, cosine};
 use super::{AttackInfo, Family, Goal, Norm};
 use crate::Paper;
 
@@ -21,10 +21,7 @@ static INFO: AttackInfo = AttackInfo {
     losses: &[],
     restarts: false,
     targeted: true,
-    paper: Some(Paper {
-        citation: "Pintor et al., 2021",
-        url: "https://arxiv.org/abs/2102.12827",
-    }),
+    paper: Some(Paper { citation: "Pintor et al., 2021", url: "https://arxiv.org/abs/2102.12827" }),
 };
 
 static KIND: Kind = Kind {
@@ -120,7 +117,10 @@ impl Search for FmnSearch<'_> {
         let steepness = gradient.iter().map(|slope| slope * slope).sum::<f64>().sqrt();
         if steepness > 0.0 && steepness.is_finite() {
             // Down the margin.
-            self.change.iter_mut().zip(gradient).for_each(|(change, slope)| *change -= rate * slope / steepness);
+            self.change
+                .iter_mut()
+                .zip(gradient)
+                .for_each(|(change, slope)| *change -= rate * slope / steepness);
         }
         self.lay_on_the_ball();
         self.place = self.subject.place(&self.change);

@@ -1,7 +1,7 @@
 //! Primal-dual proximal gradient descent (Matyasko and Chau, 2021) in L∞, L2, L1, and L0.
 
 use super::proximal::proximal;
-use super::smallest::{Kind, MinimumNorm, Adam, Answer, Search, Subject};
+use super::smallest::{Adam, Answer, Kind, MinimumNorm, Search, Subject};
 use super::{AttackInfo, Family, Goal, Norm};
 use crate::Paper;
 
@@ -34,10 +34,7 @@ static INFO: AttackInfo = AttackInfo {
     losses: &[],
     restarts: false,
     targeted: true,
-    paper: Some(Paper {
-        citation: "Matyasko and Chau, 2021",
-        url: "https://arxiv.org/abs/2106.01538",
-    }),
+    paper: Some(Paper { citation: "Matyasko and Chau, 2021", url: "https://arxiv.org/abs/2106.01538" }),
 };
 
 static KIND: Kind = Kind {
@@ -95,8 +92,9 @@ impl<'s> PdpgdSearch<'s> {
         let mut current = change.to_vec();
         for _ in 0..PROXIMAL_STEPS {
             let pulled = current.iter().zip(change).zip(roots);
-            let mut next: Vec<f64> =
-                pulled.map(|((current, change), root)| current + root / largest * (change - current)).collect();
+            let mut next: Vec<f64> = pulled
+                .map(|((current, change), root)| current + root / largest * (change - current))
+                .collect();
             proximal(self.subject.threat.norm(), &mut next, lambda);
             self.subject.cut(&mut next);
             let moved: Vec<f64> = next.iter().zip(&current).map(|(a, b)| a - b).collect();

@@ -79,7 +79,10 @@ mod tests {
     #[test]
     fn closed_forms() {
         let close = |found: Vec<f64>, expected: [f64; 4]| {
-            found.iter().zip(expected).for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{found:?} {expected:?}"));
+            found
+                .iter()
+                .zip(expected)
+                .for_each(|(a, b)| assert!((a - b).abs() < 1e-12, "{found:?} {expected:?}"));
         };
         close(after(Norm::L1, 0.1), [0.8, -0.25, 0.0, 0.0]);
         let length = X.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -113,7 +116,10 @@ mod tests {
                         let mut other = found.clone();
                         other[place] = f64::from(k - 1000) / 1000.0;
                         let value = objective(norm, &other, lambda);
-                        assert!(value >= least - 1e-9, "{norm} {lambda} {found:?}: {other:?} has {value} < {least}");
+                        assert!(
+                            value >= least - 1e-9,
+                            "{norm} {lambda} {found:?}: {other:?} has {value} < {least}"
+                        );
                     }
                 }
                 // All values together, nearer to 0 or to x.

@@ -1,6 +1,6 @@
 //! σ-zero (Cinà et al., 2025) in L0.
 
-use super::smallest::{Kind, MinimumNorm, Adam, Answer, Search, Subject, cosine};
+use super::smallest::{Adam, Answer, Kind, MinimumNorm, Search, Subject, cosine};
 use super::{AttackInfo, Family, Goal, Norm};
 use crate::Paper;
 
@@ -25,10 +25,7 @@ static INFO: AttackInfo = AttackInfo {
     losses: &[],
     restarts: false,
     targeted: true,
-    paper: Some(Paper {
-        citation: "Cinà et al., 2025",
-        url: "https://arxiv.org/abs/2402.01879",
-    }),
+    paper: Some(Paper { citation: "Cinà et al., 2025", url: "https://arxiv.org/abs/2402.01879" }),
 };
 
 static KIND: Kind = Kind {
@@ -91,7 +88,10 @@ impl Search for SigmaZeroSearch<'_> {
         let largest = slopes.iter().fold(0f64, |largest, slope| largest.max(slope.abs())).max(1e-12);
         slopes.iter_mut().for_each(|slope| *slope /= largest);
         let moments = self.adam.moments(&slopes);
-        self.change.iter_mut().zip(moments).for_each(|(change, (mean, root))| *change -= self.rate * mean / root);
+        self.change
+            .iter_mut()
+            .zip(moments)
+            .for_each(|(change, (mean, root))| *change -= self.rate * mean / root);
         self.subject.cut(&mut self.change);
         self.rate = cosine(FIRST_STEP, LAST_STEP, self.step, self.steps);
         let up = if answer.fools { THRESHOLD_STEP } else { -THRESHOLD_STEP };

@@ -94,20 +94,28 @@ mod tests {
                 let found = nearest(norm, wanted);
                 assert!(gain(&found) >= wanted - 1e-9, "{norm}: {found:?}");
                 for (change, clean) in found.iter().zip(CLEAN) {
-                    assert!((-1e-12..=1.0 + 1e-12).contains(&(f64::from(clean) + change)), "{norm}: {found:?}");
+                    assert!(
+                        (-1e-12..=1.0 + 1e-12).contains(&(f64::from(clean) + change)),
+                        "{norm}: {found:?}"
+                    );
                 }
                 let length = threat.length(found.into_iter());
                 // Shares of each value's room; the fourth value, without a slope, stays.
                 let steps = 12usize;
-                let rooms: Vec<f64> = SLOPE.iter().zip(CLEAN).map(|(&slope, clean)| room(slope, clean)).collect();
+                let rooms: Vec<f64> =
+                    SLOPE.iter().zip(CLEAN).map(|(&slope, clean)| room(slope, clean)).collect();
                 for code in 0..(steps + 1).pow(5) {
-                    let share = |digit: u32| (code / (steps + 1).pow(digit) % (steps + 1)) as f64 / steps as f64;
+                    let share =
+                        |digit: u32| (code / (steps + 1).pow(digit) % (steps + 1)) as f64 / steps as f64;
                     let shares = [share(0), share(1), share(2), 0.0, share(3), share(4)];
                     let change: Vec<f64> =
                         (0..6).map(|i| (shares[i] * rooms[i]).copysign(SLOPE[i])).collect();
                     if gain(&change) >= wanted {
                         let other = threat.length(change.iter().copied());
-                        assert!(other >= length - 1e-9, "{norm} {wanted}: {change:?} is shorter than {length}");
+                        assert!(
+                            other >= length - 1e-9,
+                            "{norm} {wanted}: {change:?} is shorter than {length}"
+                        );
                     }
                 }
             }

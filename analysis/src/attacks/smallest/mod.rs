@@ -172,7 +172,8 @@ impl Attack for MinimumNorm {
                 Some((values, logits)) => Found { values, logits: Some(logits), step, distance },
                 // No enlargement fools, or no perturbation was found.
                 None => {
-                    let version = nearest.map_or_else(|| clean[place].values.clone(), |nearest| nearest.values);
+                    let version =
+                        nearest.map_or_else(|| clean[place].values.clone(), |nearest| nearest.values);
                     Found { distance, ..Found::open(bench.rounded(place, &version), step) }
                 }
             }
@@ -202,7 +203,9 @@ fn follow<S: Search>(
             let fools = subject.fools(&logits);
             let distance = subject.distance(search.place());
             if fools && nearest[place].as_ref().is_none_or(|nearest| distance < nearest.distance) {
-                let step = nearest[place].as_ref().map_or(steps, |nearest| if counts { steps } else { nearest.step });
+                let step = nearest[place]
+                    .as_ref()
+                    .map_or(steps, |nearest| if counts { steps } else { nearest.step });
                 nearest[place] = Some(Nearest { values: search.place().to_vec(), distance, step });
             }
             let gradients = gradients.iter().map(|gradient| subject.clean.allowed(gradient)).collect();

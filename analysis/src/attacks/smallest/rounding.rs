@@ -76,7 +76,8 @@ impl<'s> Rounding<'s> {
                 self.enlargement *= 2.0;
                 // Beyond the farthest corner all values stand at the ends of their range.
                 let every_value_there = |e: f64| self.subject.place(&self.scaled(e));
-                every_value_there(self.failed) != every_value_there(self.enlargement) && self.enlargement < 1e5
+                every_value_there(self.failed) != every_value_there(self.enlargement)
+                    && self.enlargement < 1e5
             }
         }
     }

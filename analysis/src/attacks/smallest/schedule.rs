@@ -56,8 +56,11 @@ mod tests {
             steps.push(mean / root);
         }
         // Moments 0.1, −0.11, −0.049 and 0.001, 0.004999, 0.005244001.
-        let expected =
-            [1.0, (-0.11f64 / 0.19) / (0.004_999f64 / 0.001_999).sqrt(), (-0.049 / 0.271) / (0.005_244_001f64 / 0.002_997_001).sqrt()];
+        let expected = [
+            1.0,
+            (-0.11f64 / 0.19) / (0.004_999f64 / 0.001_999).sqrt(),
+            (-0.049 / 0.271) / (0.005_244_001f64 / 0.002_997_001).sqrt(),
+        ];
         for (step, expected) in steps.iter().zip(expected) {
             assert!((step - expected).abs() < 1e-6, "{step}, not {expected}");
         }

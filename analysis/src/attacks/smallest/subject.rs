@@ -73,7 +73,9 @@ impl<'a> Subject<'a> {
     pub fn pair(&self, logits: &[f32]) -> (usize, usize) {
         let largest_but = |one: usize| {
             let others = (0..logits.len()).filter(|&class| class != one);
-            others.reduce(|best, class| if logits[class] > logits[best] { class } else { best }).unwrap_or(one)
+            others
+                .reduce(|best, class| if logits[class] > logits[best] { class } else { best })
+                .unwrap_or(one)
         };
         match self.aim {
             Aim::Away(label) => (label, largest_but(label)),
@@ -84,7 +86,12 @@ impl<'a> Subject<'a> {
 
     /// Changed values, cut to the box.
     pub fn place(&self, change: &[f64]) -> Vec<f32> {
-        self.clean.values.iter().zip(change).map(|(&clean, change)| into_box(f64::from(clean) + change)).collect()
+        self.clean
+            .values
+            .iter()
+            .zip(change)
+            .map(|(&clean, change)| into_box(f64::from(clean) + change))
+            .collect()
     }
 
     /// The change that leads to a place.
@@ -112,8 +119,11 @@ impl<'a> Subject<'a> {
 
     /// The change itself where it is shorter than `radius`, else the nearest of that length, cut to the box.
     pub fn project(&self, change: &mut [f64], radius: f64) {
-        let moved: Vec<f64> =
-            change.iter().zip(&self.clean.values).map(|(change, &clean)| f64::from(clean) + *change).collect();
+        let moved: Vec<f64> = change
+            .iter()
+            .zip(&self.clean.values)
+            .map(|(change, &clean)| f64::from(clean) + *change)
+            .collect();
         let mut place = vec![0.0; moved.len()];
         self.threat.with_size(radius).project(&moved, self.clean, &mut place);
         change.copy_from_slice(&self.change(&place));

@@ -56,11 +56,19 @@ impl Linear {
     /// The length of the smallest change that makes another class than the first win, or the one asked for.
     fn optimum(&self, clean: &Clean, norm: Norm, target: Option<usize>) -> f64 {
         let at_clean = self.exact(&clean.values);
-        let lengths = (1..self.weights.len()).filter(|class| target.is_none_or(|target| target == *class)).map(|class| {
-            let slope: Vec<f32> = self.weights[class].iter().zip(&self.weights[0]).map(|(a, b)| a - b).collect();
-            let change = to_half_space(clean, norm.unlimited(), &clean.allowed(&slope), at_clean[0] - at_clean[class]);
-            norm.unlimited().length(change.into_iter())
-        });
+        let lengths = (1..self.weights.len())
+            .filter(|class| target.is_none_or(|target| target == *class))
+            .map(|class| {
+                let slope: Vec<f32> =
+                    self.weights[class].iter().zip(&self.weights[0]).map(|(a, b)| a - b).collect();
+                let change = to_half_space(
+                    clean,
+                    norm.unlimited(),
+                    &clean.allowed(&slope),
+                    at_clean[0] - at_clean[class],
+                );
+                norm.unlimited().length(change.into_iter())
+            });
         lengths.fold(f64::INFINITY, f64::min)
     }
 }
@@ -134,7 +142,10 @@ fn distance(family: &Family, norm: Norm, target: &Linear, clean: &[f32]) -> f64 
 fn near(family: &Family, norm: Norm, found: f64, optimum: f64, what: &str) {
     let id = family.info.id;
     assert!(found <= 1.05 * optimum, "{id} in {norm}, {what}: {found}, and {optimum} is enough");
-    assert!(found >= (1.0 - 1e-4) * optimum, "{id} in {norm}, {what}: {found} is less than {optimum}, which cannot be");
+    assert!(
+        found >= (1.0 - 1e-4) * optimum,
+        "{id} in {norm}, {what}: {found} is less than {optimum}, which cannot be"
+    );
 }
 
 /// |f_y − f_k| over the dual norm of the difference of weights, smallest over the classes k.
@@ -215,18 +226,26 @@ fn the_image_fools_after_rounding() {
     let model = Linear::new(5, &image, 1.0);
     for (family, norm) in every() {
         let outcome = run(family, norm, &model, tensor(&[&image]), &[0]).remove(0);
-        let answer = model.exact(&outcome.image).iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+        let answer =
+            model.exact(&outcome.image).iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
         assert!(outcome.success && outcome.answer == answer && answer != 0, "{} in {norm}", family.info.id);
         for value in &outcome.image {
             assert_eq!(*value, (value * 255.0).round() / 255.0);
         }
-        let (real, rounded) = (outcome.distance.unwrap(), match norm {
-            Norm::Linf => outcome.linf,
-            Norm::L2 => outcome.l2,
-            Norm::L1 => outcome.l1,
-            Norm::L0 => outcome.l0 as f64,
-        });
-        assert!(rounded <= 1.1 * real + 1.0 / 255.0, "{} in {norm}: {real}, rounded {rounded}", family.info.id);
+        let (real, rounded) = (
+            outcome.distance.unwrap(),
+            match norm {
+                Norm::Linf => outcome.linf,
+                Norm::L2 => outcome.l2,
+                Norm::L1 => outcome.l1,
+                Norm::L0 => outcome.l0 as f64,
+            },
+        );
+        assert!(
+            rounded <= 1.1 * real + 1.0 / 255.0,
+            "{} in {norm}: {real}, rounded {rounded}",
+            family.info.id
+        );
     }
 }
 
@@ -268,7 +287,12 @@ fn a_model_without_a_gradient_is_called_out_and_nothing_is_found() {
     model.constants = vec![1.0, 0.0, 0.5];
     for (family, norm) in every() {
         let outcome = run(family, norm, &model, tensor(&[&image]), &[0]).remove(0);
-        assert_eq!((outcome.success, outcome.distance, outcome.zero_gradient), (false, None, true), "{}", family.info.id);
+        assert_eq!(
+            (outcome.success, outcome.distance, outcome.zero_gradient),
+            (false, None, true),
+            "{}",
+            family.info.id
+        );
         assert_eq!(outcome.image, image);
     }
 }
@@ -301,14 +325,16 @@ fn attacks_agree_on_networks() {
             attack.run(&model, &Batch::new(images, labels), &Keys { seed: 0, images: ids })
         };
         let ids = [0, 1, 2, 3, 4, 5];
-        let all: Vec<Vec<Outcome>> = [("deepfool", 20), ("superdeepfool", 40), ("ddn", 40), ("fmn", 40), ("pdpgd", 60)]
-            .map(|(id, steps)| found(id, steps, images.clone(), &labels, &ids))
-            .into();
+        let all: Vec<Vec<Outcome>> =
+            [("deepfool", 20), ("superdeepfool", 40), ("ddn", 40), ("fmn", 40), ("pdpgd", 60)]
+                .map(|(id, steps)| found(id, steps, images.clone(), &labels, &ids))
+                .into();
         let best = |place: usize| {
             all.iter().filter_map(|outcomes| outcomes[place].distance).fold(f64::INFINITY, f64::min)
         };
         for outcomes in &all {
-            let near = |place: &usize| outcomes[*place].distance.is_some_and(|found| found <= 1.34 * best(*place));
+            let near =
+                |place: &usize| outcomes[*place].distance.is_some_and(|found| found <= 1.34 * best(*place));
             assert!((0..6).filter(near).count() >= 4);
         }
         let alone = found("ddn", 40, images.clone().narrow(0, 3, 1), &labels[3..4], &ids[3..4]).remove(0);
