@@ -60,6 +60,7 @@ pub use fgsm::Fgsm;
 pub use loss::{Aim, Loss};
 pub use norm::Norm;
 pub use pgd::Pgd;
+pub(crate) use smallest::Adam;
 pub use square::Square;
 pub use target::{Target, TargetGradient};
 pub use threat::{Clean, Threat};

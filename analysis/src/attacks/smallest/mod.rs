@@ -23,7 +23,8 @@ mod subject;
 mod tests;
 
 use half_space::to_half_space;
-pub(super) use schedule::{Adam, cosine};
+pub(crate) use schedule::Adam;
+pub(super) use schedule::cosine;
 pub(super) use subject::Subject;
 
 use refine::Refinement;

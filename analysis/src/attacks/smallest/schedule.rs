@@ -9,7 +9,7 @@ pub(in super::super) fn cosine(first: f64, last: f64, step: usize, steps: usize)
 
 /// Moments of the gradients so far (Kingma and Ba, 2015, algorithm 1), with β₁ = 0.9, β₂ = 0.999 and ε = 1e-8.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Adam {
+pub(crate) struct Adam {
     first: Vec<f64>,
     second: Vec<f64>,
     step: i32,
