@@ -29,12 +29,18 @@ mod contract;
 mod eight_bit;
 mod fab;
 mod fgsm;
+mod frequency;
 #[cfg(test)]
 mod ground_truth;
 mod hyperplane;
+#[cfg(test)]
+mod inside_tests;
 mod loss;
 mod norm;
+mod patch;
 mod pgd;
+mod pna;
+mod saga;
 mod square;
 mod target;
 #[cfg(test)]
@@ -49,9 +55,13 @@ pub use bim::Bim;
 pub use contract::{Attack, AttackInfo, Batch, Family, Goal, Outcome, Settings, Unavailable, images};
 pub use fab::Fab;
 pub use fgsm::Fgsm;
+pub use frequency::{Band, BandPgd};
 pub use loss::{Aim, Loss};
 pub use norm::Norm;
+pub use patch::Patch;
 pub use pgd::Pgd;
+pub use pna::Pna;
+pub use saga::Saga;
 pub use square::Square;
 pub use target::{Target, TargetGradient};
 pub use threat::{Clean, Threat};
@@ -62,6 +72,11 @@ static ALL: &[Family] = &[
     fgsm::FGSM,
     bim::BIM,
     bim::MI_FGSM,
+    pna::PNA,
+    frequency::PGD_LOW,
+    frequency::PGD_HIGH,
+    patch::PATCH,
+    patch::ATTENTION_FOOL,
     pgd::PGD,
     square::SQUARE,
     fab::FAB_T,

@@ -11,11 +11,12 @@ use crate::printer::Printer;
 /// # Errors
 /// A size that is no size, or data that cannot be read.
 pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<()> {
-    let Attack { attack, norm, epsilon, steps, restarts, loss, target, save, subject } = arguments;
+    let Attack { attack, norm, epsilon, steps, restarts, loss, cutoff, target, save, subject } = arguments;
     let options = AttackOptions {
         steps: steps.map(usize::from),
         restarts: usize::from(*restarts),
         loss: *loss,
+        cutoff: *cutoff,
         target: target.clone(),
         save: save.clone(),
         ..AttackOptions::parse(attack, *norm, epsilon)?
