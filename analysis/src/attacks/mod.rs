@@ -25,6 +25,7 @@ mod apgd;
 mod autoattack;
 mod ball;
 mod bim;
+mod bisection;
 mod carlini_wagner;
 mod contract;
 mod ddn;
@@ -33,14 +34,20 @@ mod eight_bit;
 mod fab;
 mod fgsm;
 mod fmn;
+mod frequency;
 #[cfg(test)]
 mod ground_truth;
 mod hyperplane;
+#[cfg(test)]
+mod inside_tests;
 mod loss;
 mod norm;
+mod patch;
 mod pdpgd;
 mod pgd;
+mod pna;
 mod proximal;
+mod saga;
 mod sigma_zero;
 mod smallest;
 mod square;
@@ -57,9 +64,13 @@ pub use bim::Bim;
 pub use contract::{Attack, AttackInfo, Batch, Family, Goal, Outcome, Settings, Unavailable, images};
 pub use fab::Fab;
 pub use fgsm::Fgsm;
+pub use frequency::{Band, BandPgd};
 pub use loss::{Aim, Loss};
 pub use norm::Norm;
+pub use patch::Patch;
 pub use pgd::Pgd;
+pub use pna::Pna;
+pub use saga::Saga;
 pub(crate) use smallest::Adam;
 pub use square::Square;
 pub use target::{Target, TargetGradient};
@@ -71,6 +82,11 @@ static ALL: &[Family] = &[
     fgsm::FGSM,
     bim::BIM,
     bim::MI_FGSM,
+    pna::PNA,
+    frequency::PGD_LOW,
+    frequency::PGD_HIGH,
+    patch::PATCH,
+    patch::ATTENTION_FOOL,
     pgd::PGD,
     square::SQUARE,
     fab::FAB_T,
@@ -85,6 +101,7 @@ static ALL: &[Family] = &[
     fmn::FMN,
     pdpgd::PDPGD,
     sigma_zero::SIGMA_ZERO,
+    bisection::APGD_T,
 ];
 
 /// Ids that an attack in one of its norms had earlier.

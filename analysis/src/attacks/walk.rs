@@ -3,7 +3,7 @@
 use archaeo_random::keyed_rng;
 
 use super::workbench::{Found, Workbench};
-use super::{Batch, Loss, Outcome, Target, Threat};
+use super::{Band, Batch, Loss, Outcome, Target, Threat};
 use crate::Keys;
 use crate::statistics::first_largest;
 
@@ -22,6 +22,8 @@ pub(super) struct Walk {
     pub loss: Loss,
     /// What is kept of earlier gradients, each divided by the sum of its absolute values.
     pub decay: f64,
+    /// The frequencies that a perturbation may have; `None` for all.
+    pub band: Option<Band>,
 }
 
 impl Walk {
@@ -86,9 +88,18 @@ impl Walk {
                         accumulate(kept, &gradient, self.decay);
                         gradient.clone_from(kept);
                     }
+                    if let Some(band) = self.band {
+                        // First, so that the step is as long as it is to be.
+                        let mut part: Vec<f64> = gradient.iter().map(|&g| f64::from(g)).collect();
+                        band.keep(&mut part, bench.shape());
+                        gradient = part.into_iter().map(|g| g as f32).collect();
+                    }
                     // What a step makes of an image that fools already is looked at only if rounding undoes it.
                     let clean = &bench.clean[open[walker]];
                     self.threat.ascend(&mut current[walker], clean, &gradient, self.step);
+                    if let Some(band) = self.band {
+                        band.limit(&mut current[walker], clean, &self.threat, bench.shape());
+                    }
                 }
                 self.settle(bench, open, &candidates, rounded, before + step, &mut fooling, false);
             } else {
@@ -140,7 +151,7 @@ fn fooled(bench: &Workbench, place: usize, found: &Found) -> bool {
 }
 
 /// Momentum (Dong et al., 2018, equation 6).
-fn accumulate(kept: &mut [f32], gradient: &[f32], decay: f64) {
+pub(super) fn accumulate(kept: &mut [f32], gradient: &[f32], decay: f64) {
     let length: f64 = gradient.iter().map(|g| f64::from(g.abs())).sum();
     let scale = if length > 0.0 && length.is_finite() { 1.0 / length } else { 0.0 };
     for (kept, &g) in kept.iter_mut().zip(gradient) {

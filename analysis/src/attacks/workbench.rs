@@ -2,10 +2,10 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::Target;
 use super::contract::{Batch, Outcome};
 use super::loss::{Aim, Loss};
 use super::threat::{Clean, Threat, euclidean_length};
+use super::{Target, TargetGradient};
 use crate::Keys;
 use crate::statistics::first_largest;
 use crate::tensors::{per_image, values};
@@ -82,6 +82,12 @@ impl<'a> Workbench<'a> {
         self.threat
     }
 
+    /// Height and width of the images.
+    pub fn shape(&self) -> [usize; 2] {
+        let [_, _, height, width] = self.batch.images.dims();
+        [height, width]
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.target.classes()
@@ -111,10 +117,21 @@ impl<'a> Workbench<'a> {
         versions: &[&[f32]],
         factors: &(dyn Fn(usize, &[f32]) -> Vec<f32> + Sync),
     ) -> Vec<Slope> {
+        let target = self.target;
+        self.gradients_by(places, versions, |images| target.gradient(images, factors))
+    }
+
+    /// As [`Workbench::gradients`], from a pass of the attack's own.
+    pub fn gradients_by(
+        &mut self,
+        places: &[usize],
+        versions: &[&[f32]],
+        ask: impl FnOnce(Tensor<4>) -> TargetGradient,
+    ) -> Vec<Slope> {
         if places.is_empty() {
             return Vec::new();
         }
-        let found = self.target.gradient(self.tensor(versions), factors);
+        let found = ask(self.tensor(versions));
         let rows = found.logits.chunks_exact(self.target.classes());
         let slopes = rows.zip(per_image(&found.gradient, places.len())).zip(places);
         slopes
@@ -125,6 +142,12 @@ impl<'a> Workbench<'a> {
                 Slope { logits: logits.to_vec(), answer: first_largest(logits), gradient: gradient.to_vec() }
             })
             .collect()
+    }
+
+    /// Counts what an attack asked on its own about an image.
+    pub fn asked_elsewhere(&mut self, place: usize, queries: usize, zero_gradient: bool) {
+        self.queries[place] += queries;
+        self.zero_gradient[place].get_or_insert(zero_gradient);
     }
 
     /// The target's logits of a version of each of the images at `places`.
@@ -167,10 +190,12 @@ impl<'a> Workbench<'a> {
         outcomes.collect()
     }
 
-    /// Rounds a version of an image to 8 bits within the ball.
+    /// Rounds a version of an image to 8 bits within the ball, unless the target takes real images.
     pub fn rounded(&self, place: usize, version: &[f32]) -> Vec<f32> {
         let mut values = version.to_vec();
-        self.threat.round(&mut values, &self.clean[place]);
+        if self.target.rounds() {
+            self.threat.round(&mut values, &self.clean[place]);
+        }
         values
     }
 
@@ -179,7 +204,7 @@ impl<'a> Workbench<'a> {
         self.aim(place).reached(answer)
     }
 
-    fn tensor(&self, versions: &[&[f32]]) -> Tensor<4> {
+    pub fn tensor(&self, versions: &[&[f32]]) -> Tensor<4> {
         let [_, channels, height, width] = self.batch.images.dims();
         let data = TensorData::new(versions.concat(), [versions.len(), channels, height, width]);
         Tensor::from_data(data, &self.batch.images.device())

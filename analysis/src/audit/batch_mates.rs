@@ -100,7 +100,8 @@ pub(super) fn by_the_sum(
     let mut before = f64::INFINITY;
     let masked = |logits: &[f32], label: usize| -> (usize, f64) {
         let masked = |class: usize| if class == label { 0.0 } else { f64::from(logits[class]) };
-        let largest = (1..logits.len()).fold(0, |best, class| if masked(class) > masked(best) { class } else { best });
+        let largest =
+            (1..logits.len()).fold(0, |best, class| if masked(class) > masked(best) { class } else { best });
         (largest, f64::from(logits[label]) - masked(largest))
     };
     for step in 0..STEPS {

@@ -209,6 +209,17 @@ pub struct Attack {
         help_heading = "Attack"
     )]
     pub loss: Option<Loss>,
+    /// Where low frequencies of pgd-low and pgd-high end [default: 0.25]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        allow_hyphen_values = true,
+        hide_short_help = true,
+        help_heading = "Attack",
+        long_help = "Where the low frequencies of pgd-low and pgd-high end, as a share of the highest along each side of the image; by \
+                     default 0.25."
+    )]
+    pub cutoff: Option<f64>,
     /// The class that images are to be taken for [default: any wrong one]
     #[arg(
         long,

@@ -15,8 +15,20 @@ pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<(
     if arguments.attack == MINIMAL {
         return attack_minimal::run(arguments, session, printer);
     }
-    let Attack { attack, norm, epsilon, steps, restarts, loss, target, save, out, robustbench_json, subject } =
-        arguments;
+    let Attack {
+        attack,
+        norm,
+        epsilon,
+        steps,
+        restarts,
+        loss,
+        cutoff,
+        target,
+        save,
+        out,
+        robustbench_json,
+        subject,
+    } = arguments;
     if out.is_some() {
         bail!("--out is for the curves of --attack {MINIMAL}");
     }
@@ -24,6 +36,7 @@ pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<(
         steps: steps.map(usize::from),
         restarts: usize::from(*restarts),
         loss: *loss,
+        cutoff: *cutoff,
         target: target.clone(),
         save: save.clone(),
         ..AttackOptions::parse(attack, *norm, epsilon)?

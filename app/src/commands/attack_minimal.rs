@@ -12,10 +12,22 @@ use crate::printer::Printer;
 /// # Errors
 /// Options that the question does not have, a size that is no size, or data that cannot be read.
 pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<()> {
-    let Attack { norm, epsilon, steps, restarts, loss, target, save, out, robustbench_json, subject, .. } =
-        arguments;
-    if *restarts != 1 || loss.is_some() {
-        bail!("--attack {MINIMAL} takes neither --restarts nor --loss: its attacks have their own");
+    let Attack {
+        norm,
+        epsilon,
+        steps,
+        restarts,
+        loss,
+        cutoff,
+        target,
+        save,
+        out,
+        robustbench_json,
+        subject,
+        ..
+    } = arguments;
+    if *restarts != 1 || loss.is_some() || cutoff.is_some() {
+        bail!("--attack {MINIMAL} takes no --restarts, --loss or --cutoff: its attacks have their own");
     }
     let sizes: Vec<f64> = match (epsilon.is_empty(), norm) {
         (true, _) => Vec::new(),

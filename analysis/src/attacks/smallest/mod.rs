@@ -81,11 +81,20 @@ impl<S: Search + ?Sized> Search for Box<S> {
 }
 
 /// The nearest place that fools.
-struct Nearest {
+pub(super) struct Nearest {
     values: Vec<f32>,
     distance: f64,
-    /// Answers after which it was met.
+    /// Steps after which it was met.
     step: usize,
+}
+
+impl Nearest {
+    /// Takes a place that fools, unless there is one that is as near.
+    pub fn keep(nearest: &mut Option<Self>, values: &[f32], distance: f64, step: usize) {
+        if nearest.as_ref().is_none_or(|nearest| distance < nearest.distance) {
+            *nearest = Some(Self { values: values.to_vec(), distance, step });
+        }
+    }
 }
 
 /// Makes the search of an image, of so many steps.
@@ -133,55 +142,72 @@ impl Attack for MinimumNorm {
     }
 
     fn run(&self, target: &dyn Target, batch: &Batch, keys: &Keys) -> Vec<Outcome> {
-        let threat = self.threat();
-        let mut bench = Workbench::new(target, batch, threat, keys);
-        let clean = bench.clean.clone();
-        let everywhere: Vec<usize> = (0..clean.len()).collect();
-        let versions: Vec<&[f32]> = clean.iter().map(|clean| clean.values.as_slice()).collect();
-        let before = bench.logits(&everywhere, &versions);
-        let subject = |place: usize| {
-            let key = (keys.seed, keys.images[place]);
-            Subject::new(&clean[place], threat, batch.aim(place), &before[place], key)
-        };
-        let subjects: Vec<Subject> = everywhere.iter().map(|&place| subject(place)).collect();
-        let wrong = |place: &usize| subjects[*place].fools(&before[*place]);
-        let mut nearest: Vec<Option<Nearest>> = clean.iter().map(|_| None).collect();
-        let searched = everywhere.iter().filter(|place| !wrong(place));
-        let searches = searched.map(|&place| (place, (self.kind.begin)(subjects[place], self.steps)));
-        follow(&mut bench, &subjects, searches.collect(), &mut nearest, true);
-        let refined = nearest.iter().enumerate().filter_map(|(place, nearest)| {
-            nearest.as_ref().map(|nearest| (place, Refinement::begin(subjects[place], &nearest.values)))
-        });
-        let refined = refined.collect();
-        follow(&mut bench, &subjects, refined, &mut nearest, false);
-        let found = nearest.iter().enumerate().filter_map(|(place, nearest)| {
-            Some((place, Rounding::begin(subjects[place], &nearest.as_ref()?.values)?))
-        });
-        let found = found.collect();
-        let rounded = follow(&mut bench, &subjects, found, &mut nearest, false);
-        let mut images: Vec<Option<(Vec<f32>, Vec<f32>)>> = clean.iter().map(|_| None).collect();
-        rounded.into_iter().for_each(|(place, search)| images[place] = search.found);
-        let outcomes = nearest.into_iter().zip(images).enumerate().map(|(place, (nearest, image))| {
-            let unchanged = wrong(&place).then(|| (clean[place].values.clone(), before[place].clone()));
-            let logits_known = image.or(unchanged);
-            let distance = match &nearest {
-                Some(nearest) => Some(nearest.distance),
-                None => wrong(&place).then_some(0.0),
-            };
-            let step = nearest.as_ref().map_or(0, |nearest| nearest.step);
-            match logits_known {
-                Some((values, logits)) => Found { values, logits: Some(logits), step, distance },
-                // No enlargement fools, or no perturbation was found.
-                None => {
-                    let version =
-                        nearest.map_or_else(|| clean[place].values.clone(), |nearest| nearest.values);
-                    Found { distance, ..Found::open(bench.rounded(place, &version), step) }
-                }
-            }
-        });
-        let outcomes = outcomes.collect();
-        bench.outcomes(outcomes)
+        smallest(target, batch, self.norm, keys, &mut |bench, subjects, open, nearest| {
+            let searches =
+                open.iter().map(|&place| (place, (self.kind.begin)(subjects[place], self.steps))).collect();
+            follow(bench, subjects, searches, nearest, true);
+        })
     }
+}
+
+/// Looks for the nearest places that fool of the images at these places.
+pub(super) type LookFor<'a> = dyn FnMut(&mut Workbench, &[Subject], &[usize], &mut [Option<Nearest>]) + 'a;
+
+/// The outcomes of an attack that looks for them, for images that are right without it; with the refinement and the rounding that all
+/// attacks share.
+pub(super) fn smallest(
+    target: &dyn Target,
+    batch: &Batch,
+    norm: Norm,
+    keys: &Keys,
+    look_for: &mut LookFor,
+) -> Vec<Outcome> {
+    let threat = norm.unlimited();
+    let mut bench = Workbench::new(target, batch, threat, keys);
+    let clean = bench.clean.clone();
+    let everywhere: Vec<usize> = (0..clean.len()).collect();
+    let versions: Vec<&[f32]> = clean.iter().map(|clean| clean.values.as_slice()).collect();
+    let before = bench.logits(&everywhere, &versions);
+    let subject = |place: usize| {
+        let key = (keys.seed, keys.images[place]);
+        Subject::new(&clean[place], threat, batch.aim(place), &before[place], key)
+    };
+    let subjects: Vec<Subject> = everywhere.iter().map(|&place| subject(place)).collect();
+    let wrong = |place: usize| subjects[place].fools(&before[place]);
+    let mut nearest: Vec<Option<Nearest>> = clean.iter().map(|_| None).collect();
+    let open: Vec<usize> = everywhere.into_iter().filter(|&place| !wrong(place)).collect();
+    look_for(&mut bench, &subjects, &open, &mut nearest);
+    let values = |place: usize, nearest: &[Option<Nearest>]| Some(nearest[place].as_ref()?.values.clone());
+    let refined = open
+        .iter()
+        .filter_map(|&place| Some((place, Refinement::begin(subjects[place], &values(place, &nearest)?))));
+    let refined = refined.collect();
+    follow(&mut bench, &subjects, refined, &mut nearest, false);
+    let rounded = open
+        .iter()
+        .filter_map(|&place| Some((place, Rounding::begin(subjects[place], &values(place, &nearest)?)?)));
+    let rounded = rounded.collect();
+    let rounded = follow(&mut bench, &subjects, rounded, &mut nearest, false);
+    let mut images: Vec<Option<(Vec<f32>, Vec<f32>)>> = clean.iter().map(|_| None).collect();
+    rounded.into_iter().for_each(|(place, search)| images[place] = search.found);
+    let found = nearest.into_iter().zip(images).enumerate().map(|(place, (nearest, image))| {
+        let unchanged = wrong(place).then(|| (clean[place].values.clone(), before[place].clone()));
+        let distance = match &nearest {
+            Some(nearest) => Some(nearest.distance),
+            None => wrong(place).then_some(0.0),
+        };
+        let step = nearest.as_ref().map_or(0, |nearest| nearest.step);
+        match image.or(unchanged) {
+            Some((values, logits)) => Found { values, logits: Some(logits), step, distance },
+            // No enlargement fools, or no perturbation was found.
+            None => {
+                let version = nearest.map_or_else(|| clean[place].values.clone(), |nearest| nearest.values);
+                Found { distance, ..Found::open(bench.rounded(place, &version), step) }
+            }
+        }
+    });
+    let found = found.collect();
+    bench.outcomes(found)
 }
 
 /// Asks the target for all searches until each is over, and keeps the nearest place that fools of every image; `counts` says
@@ -203,11 +229,9 @@ fn follow<S: Search>(
             let subject = &subjects[place];
             let fools = subject.fools(&logits);
             let distance = subject.distance(search.place());
-            if fools && nearest[place].as_ref().is_none_or(|nearest| distance < nearest.distance) {
-                let step = nearest[place]
-                    .as_ref()
-                    .map_or(steps, |nearest| if counts { steps } else { nearest.step });
-                nearest[place] = Some(Nearest { values: search.place().to_vec(), distance, step });
+            if fools {
+                let step = nearest[place].as_ref().filter(|_| !counts).map_or(steps, |nearest| nearest.step);
+                Nearest::keep(&mut nearest[place], search.place(), distance, step);
             }
             let gradients = gradients.iter().map(|gradient| subject.clean.allowed(gradient)).collect();
             match search.hear(&Answer { logits, fools, distance, gradients }) {
