@@ -130,7 +130,7 @@ pub(super) fn by_the_sum(
                 best[image] = Some(square.sqrt());
             }
         }
-        if step % (STEPS / 10) == 0 {
+        if step.is_multiple_of(STEPS / 10) {
             if sum > before {
                 break;
             }
