@@ -3,6 +3,7 @@
 use archaeo_analysis::attacks::{self, Goal, Loss, Norm};
 use archaeo_analysis::attribution;
 use archaeo_analysis::audit;
+use archaeo_lab::MINIMAL;
 use archaeo_training::trackers;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
@@ -50,6 +51,11 @@ pub fn attacks() -> PossibleValuesParser {
             choice(info.id, &format!("{}; {norms}", info.summary), info.paper.map(|paper| paper.citation))
                 .aliases(earlier.map(|(earlier, ..)| *earlier))
         })
+        .chain([choice(
+            MINIMAL,
+            "the smallest perturbation of each image, by several attacks together, and the whole curve; L∞, L2, L1, L0",
+            None,
+        )])
         .collect::<Vec<_>>()
         .into()
 }

@@ -1,5 +1,7 @@
 //! How often a model is right before an attack and under it.
 
+mod minimal;
+mod robustbench;
 mod saved;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use archaeo_training::images::{Batch, Preprocessed};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+pub use self::minimal::{MINIMAL, Minimal, MinimalNorm, MinimalOptions, PooledAttack};
+pub use self::robustbench::RobustBench;
 use self::saved::{Saved, Subject};
 use crate::classes::ClassesMatched;
 use crate::error::LabError;

@@ -25,10 +25,15 @@ mod apgd;
 mod autoattack;
 mod ball;
 mod bim;
+mod bisection;
+mod carlini_wagner;
 mod contract;
+mod ddn;
+mod deepfool;
 mod eight_bit;
 mod fab;
 mod fgsm;
+mod fmn;
 mod frequency;
 #[cfg(test)]
 mod ground_truth;
@@ -38,9 +43,13 @@ mod inside_tests;
 mod loss;
 mod norm;
 mod patch;
+mod pdpgd;
 mod pgd;
 mod pna;
+mod proximal;
 mod saga;
+mod sigma_zero;
+mod smallest;
 mod square;
 mod target;
 #[cfg(test)]
@@ -62,6 +71,7 @@ pub use patch::Patch;
 pub use pgd::Pgd;
 pub use pna::Pna;
 pub use saga::Saga;
+pub(crate) use smallest::Adam;
 pub use square::Square;
 pub use target::{Target, TargetGradient};
 pub use threat::{Clean, Threat};
@@ -84,6 +94,14 @@ static ALL: &[Family] = &[
     apgd::APGD_T,
     autoattack::AUTOATTACK,
     // The smallest.
+    deepfool::DEEPFOOL,
+    deepfool::SUPER_DEEPFOOL,
+    carlini_wagner::CARLINI_WAGNER,
+    ddn::DDN,
+    fmn::FMN,
+    pdpgd::PDPGD,
+    sigma_zero::SIGMA_ZERO,
+    bisection::APGD_T,
 ];
 
 /// Ids that an attack in one of its norms had earlier.

@@ -12,6 +12,11 @@ pub trait Target {
     /// Number of classes.
     fn classes(&self) -> usize;
 
+    /// Whether adversarial images are rounded to 8 bits before they count.
+    fn rounds(&self) -> bool {
+        true
+    }
+
     /// Logits of images `[batch, 3, height, width]` in [0, 1], `(batch, classes)` row by row.
     fn logits(&self, images: Tensor<4>) -> Vec<f32>;
 

@@ -144,6 +144,12 @@ impl<'a> Workbench<'a> {
             .collect()
     }
 
+    /// Counts what an attack asked on its own about an image.
+    pub fn asked_elsewhere(&mut self, place: usize, queries: usize, zero_gradient: bool) {
+        self.queries[place] += queries;
+        self.zero_gradient[place].get_or_insert(zero_gradient);
+    }
+
     /// The target's logits of a version of each of the images at `places`.
     pub fn logits(&mut self, places: &[usize], versions: &[&[f32]]) -> Vec<Vec<f32>> {
         if places.is_empty() {
@@ -197,10 +203,12 @@ impl<'a> Workbench<'a> {
         outcomes.collect()
     }
 
-    /// Rounds a version of an image to 8 bits within the ball.
+    /// Rounds a version of an image to 8 bits within the ball, unless the target takes real images.
     pub fn rounded(&self, place: usize, version: &[f32]) -> Vec<f32> {
         let mut values = version.to_vec();
-        self.threat.round(&mut values, &self.clean[place]);
+        if self.target.rounds() {
+            self.threat.round(&mut values, &self.clean[place]);
+        }
         values
     }
 
