@@ -62,14 +62,14 @@ pub fn attacks() -> PossibleValuesParser {
 
 /// A norm by its id.
 pub fn norm() -> impl TypedValueParser<Value = Norm> {
-    let listed = Norm::ALL.map(|norm| PossibleValue::new(norm.id()).help(norm.describe()));
+    let listed = Norm::ALL.map(|norm| choice(norm.id(), norm.title(), None));
     PossibleValuesParser::new(listed)
         .map(|id| Norm::ALL.into_iter().find(|norm| norm.id() == id).expect("it is listed"))
 }
 
 /// A loss by its id.
 pub fn loss() -> impl TypedValueParser<Value = Loss> {
-    let listed = Loss::ALL.map(|loss| PossibleValue::new(loss.id()).help(loss.title()));
+    let listed = Loss::ALL.map(|loss| choice(loss.id(), loss.title(), None));
     PossibleValuesParser::new(listed)
         .map(|id| Loss::ALL.into_iter().find(|loss| loss.id() == id).expect("it is listed"))
 }

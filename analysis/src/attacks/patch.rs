@@ -14,7 +14,6 @@ use super::{
     Unavailable,
 };
 use crate::attribution::Capability;
-use crate::statistics::first_largest;
 use crate::{Keys, Paper};
 
 const STEPS: usize = 100;
@@ -303,20 +302,12 @@ impl Attack for Patch {
 
 /// Keeps what fools after rounding.
 fn settle(bench: &mut Workbench, walkers: &mut [Walker], going: &[usize], slopes: &[Slope], step: usize) {
-    let fooling: Vec<usize> = going
-        .iter()
-        .zip(slopes)
-        .filter(|(i, slope)| bench.fools(walkers[**i].place, slope.answer))
-        .map(|(&i, _)| i)
-        .collect();
+    let fooling = going.iter().zip(slopes);
+    let fooling = fooling.filter(|(i, slope)| bench.fools(walkers[**i].place, slope.answer));
+    let fooling: Vec<usize> = fooling.map(|(&i, _)| i).collect();
     let places: Vec<usize> = fooling.iter().map(|&i| walkers[i].place).collect();
-    let rounded: Vec<Vec<f32>> =
-        fooling.iter().map(|&i| bench.rounded(walkers[i].place, &walkers[i].x)).collect();
-    let versions: Vec<&[f32]> = rounded.iter().map(Vec::as_slice).collect();
-    let answers = bench.logits(&places, &versions);
-    for ((&i, values), logits) in fooling.iter().zip(rounded).zip(answers) {
-        if bench.fools(walkers[i].place, first_largest(&logits)) {
-            walkers[i].found = Some(Found { logits: Some(logits), ..Found::open(values, step) });
-        }
+    let versions: Vec<&[f32]> = fooling.iter().map(|&i| walkers[i].x.as_slice()).collect();
+    for (i, found) in fooling.into_iter().zip(bench.confirmed(&places, &versions, step)) {
+        walkers[i].found = found;
     }
 }

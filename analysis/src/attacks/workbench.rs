@@ -160,6 +160,19 @@ impl<'a> Workbench<'a> {
         logits.chunks_exact(self.target.classes()).map(<[f32]>::to_vec).collect()
     }
 
+    /// Rounds versions of the images at `places`, and asks about them: for each the result, if it still is where it is to go.
+    pub fn confirmed(&mut self, places: &[usize], versions: &[&[f32]], step: usize) -> Vec<Option<Found>> {
+        let rounded: Vec<Vec<f32>> =
+            places.iter().zip(versions).map(|(&place, version)| self.rounded(place, version)).collect();
+        let versions: Vec<&[f32]> = rounded.iter().map(Vec::as_slice).collect();
+        let answers = self.logits(places, &versions);
+        let found = rounded.into_iter().zip(answers).zip(places).map(|((values, logits), &place)| {
+            let fools = self.fools(place, first_largest(&logits));
+            fools.then(|| Found { logits: Some(logits), ..Found::open(values, step) })
+        });
+        found.collect()
+    }
+
     /// What became of each image; the target is asked where its answer is not known.
     pub fn outcomes(mut self, found: Vec<Found>) -> Vec<Outcome> {
         let open: Vec<usize> = (0..found.len()).filter(|&place| found[place].logits.is_none()).collect();

@@ -148,7 +148,10 @@ The export holds labels and, for each ε, the predicted class of every image
 (numbers of outputs, from 0). JSON says for each ε how often the model was asked
 (queries, mean over images), and how much the images were changed whose answer
 became wrong (fooled, means: linf, l2 and l1 of values from 0 to 1; l0, how many
-values changed; steps).
+values changed; steps). Of an attack that looks for the smallest perturbation it
+holds the size for each image (distances), and the export does too.
+
+docs/attacks/ has a page on each attack.
 
 --attack minimal looks for the smallest perturbation of each image, in L2 and L∞
 or in --norm, with the strongest attacks of that norm together. Distances are
@@ -162,6 +165,7 @@ Examples:
   archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
   archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255
   archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5
+  archaeo attack --weights vit.safetensors --attack apgd --epsilon 4 --save saved
   archaeo attack --weights cnn.safetensors --attack minimal --limit 100 --out curves"))]
 pub struct Attack {
     /// Which attack
