@@ -1,5 +1,7 @@
 //! How often a model is right before an attack and under it.
 
+mod minimal;
+mod robustbench;
 mod saved;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use archaeo_training::images::{Batch, Preprocessed};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
+pub use self::minimal::{MINIMAL, Minimal, MinimalNorm, MinimalOptions, PooledAttack};
+pub use self::robustbench::RobustBench;
 use self::saved::{Saved, Subject};
 use crate::classes::ClassesMatched;
 use crate::error::LabError;
@@ -37,6 +41,8 @@ pub struct AttackOptions {
     pub restarts: usize,
     /// What it follows; the attack's own where nothing is chosen.
     pub loss: Option<Loss>,
+    /// Of an attack of some frequencies, the share of the highest below which they are low.
+    pub cutoff: Option<f64>,
     /// Of a targeted attack, the class that images are to be taken for: the name or the number of an output. Images of that class
     /// are left out.
     pub target: Option<String>,
@@ -73,6 +79,7 @@ impl AttackOptions {
             steps: None,
             restarts: 1,
             loss: None,
+            cutoff: None,
             target: None,
             save: None,
         })
@@ -87,8 +94,8 @@ impl AttackOptions {
     }
 
     fn made(&self, family: &Family, size: f64) -> Result<Box<dyn Attack>, LabError> {
-        let Self { norm, steps, restarts, loss, .. } = *self;
-        Ok(family.with(&Settings { norm, size, steps, restarts, loss })?)
+        let Self { norm, steps, restarts, loss, cutoff, .. } = *self;
+        Ok(family.with(&Settings { norm, size, steps, restarts, loss, cutoff })?)
     }
 }
 
@@ -226,6 +233,7 @@ impl Session {
         }
         let target = options.target.as_deref().map(|name| target(opened, family, name)).transpose()?;
         let asked = Asked::of(opened, target.as_ref().map(|(class, _)| *class))?;
+        options.made(family, 1.0)?.applies(&opened.model)?;
         let mut saved = match &options.save {
             Some(folder) => {
                 Some(Saved::open(folder, &self.question(opened, &asked, options)?, &opened.subject.inputs())?)
@@ -412,6 +420,7 @@ impl Session {
             "steps": options.steps,
             "restarts": options.restarts,
             "loss": options.loss,
+            "cutoff": options.cutoff,
             "target": asked.target,
         });
         Ok(question.to_string())

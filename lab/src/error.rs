@@ -458,6 +458,12 @@ pub enum LabError {
         /// The attack's title.
         attack: &'static str,
     },
+    /// An entry of RobustBench of no size, or of several.
+    #[error("--robustbench-json: an entry is of one size, and {given} are given; give one --epsilon")]
+    RobustBenchSize {
+        /// How many there are.
+        given: usize,
+    },
     /// A target that is no class.
     #[error(
         "--target {name}: there is no such class; it is the name or the number (from 0) of one of the model's {classes}"

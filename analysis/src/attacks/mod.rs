@@ -25,16 +25,31 @@ mod apgd;
 mod autoattack;
 mod ball;
 mod bim;
+mod bisection;
+mod carlini_wagner;
 mod contract;
+mod ddn;
+mod deepfool;
 mod eight_bit;
 mod fab;
 mod fgsm;
+mod fmn;
+mod frequency;
 #[cfg(test)]
 mod ground_truth;
 mod hyperplane;
+#[cfg(test)]
+mod inside_tests;
 mod loss;
 mod norm;
+mod patch;
+mod pdpgd;
 mod pgd;
+mod pna;
+mod proximal;
+mod saga;
+mod sigma_zero;
+mod smallest;
 mod square;
 mod target;
 #[cfg(test)]
@@ -49,9 +64,14 @@ pub use bim::Bim;
 pub use contract::{Attack, AttackInfo, Batch, Family, Goal, Outcome, Settings, Unavailable, images};
 pub use fab::Fab;
 pub use fgsm::Fgsm;
+pub use frequency::{Band, BandPgd};
 pub use loss::{Aim, Loss};
 pub use norm::Norm;
+pub use patch::Patch;
 pub use pgd::Pgd;
+pub use pna::Pna;
+pub use saga::Saga;
+pub(crate) use smallest::Adam;
 pub use square::Square;
 pub use target::{Target, TargetGradient};
 pub use threat::{Clean, Threat};
@@ -62,6 +82,11 @@ static ALL: &[Family] = &[
     fgsm::FGSM,
     bim::BIM,
     bim::MI_FGSM,
+    pna::PNA,
+    frequency::PGD_LOW,
+    frequency::PGD_HIGH,
+    patch::PATCH,
+    patch::ATTENTION_FOOL,
     pgd::PGD,
     square::SQUARE,
     fab::FAB_T,
@@ -69,6 +94,14 @@ static ALL: &[Family] = &[
     apgd::APGD_T,
     autoattack::AUTOATTACK,
     // The smallest.
+    deepfool::DEEPFOOL,
+    deepfool::SUPER_DEEPFOOL,
+    carlini_wagner::CARLINI_WAGNER,
+    ddn::DDN,
+    fmn::FMN,
+    pdpgd::PDPGD,
+    sigma_zero::SIGMA_ZERO,
+    bisection::APGD_T,
 ];
 
 /// Ids that an attack in one of its norms had earlier.

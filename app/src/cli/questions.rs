@@ -149,12 +149,25 @@ The export holds labels and, for each ε, the predicted class of every image
 (numbers of outputs, from 0). JSON says for each ε how often the model was asked
 (queries, mean over images), and how much the images were changed whose answer
 became wrong (fooled, means: linf, l2 and l1 of values from 0 to 1; l0, how many
-values changed; steps).
+values changed; steps). Of an attack that looks for the smallest perturbation it
+holds the size for each image (distances), and the export does too.
+
+docs/attacks/ has a page on each attack.
+
+--attack minimal looks for the smallest perturbation of each image, in L2 and L∞
+or in --norm, with the strongest attacks of that norm together. Distances are
+those of the perturbation before rounding to 8 bits, in units of 1/255 in L∞ and
+of 1 elsewhere (in L0 the number of changed channel values). JSON holds for each
+norm the distances (null: never fooled), their median with the interval between
+two order statistics, and the curve of accuracy by size: at each step the share
+of robust images, its Wilson interval, and a band for the whole curve.
 
 Examples:
   archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
   archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255
-  archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5"))]
+  archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5
+  archaeo attack --weights vit.safetensors --attack apgd --epsilon 4 --save saved
+  archaeo attack --weights cnn.safetensors --attack minimal --limit 100 --out curves"))]
 pub struct Attack {
     /// Which attack
     #[arg(long, value_name = "NAME", default_value = "pgd", value_parser = choices::attacks(), help_heading = "Attack")]
@@ -201,6 +214,17 @@ pub struct Attack {
         help_heading = "Attack"
     )]
     pub loss: Option<Loss>,
+    /// Where low frequencies of pgd-low and pgd-high end [default: 0.25]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        allow_hyphen_values = true,
+        hide_short_help = true,
+        help_heading = "Attack",
+        long_help = "Where the low frequencies of pgd-low and pgd-high end, as a share of the highest along each side of the image; by \
+                     default 0.25."
+    )]
+    pub cutoff: Option<f64>,
     /// The class that images are to be taken for [default: any wrong one]
     #[arg(
         long,
@@ -211,6 +235,26 @@ pub struct Attack {
                      default any wrong class will do."
     )]
     pub target: Option<String>,
+    /// Folder for the curves of --attack minimal
+    #[arg(
+        long,
+        value_name = "DIR",
+        hide_short_help = true,
+        help_heading = "Output",
+        long_help = "Folder for the curves of --attack minimal, accuracy by size of the perturbation, as SVG and PNG."
+    )]
+    pub out: Option<PathBuf>,
+    /// File for an entry of RobustBench
+    #[arg(
+        long,
+        value_name = "FILE",
+        hide_short_help = true,
+        help_heading = "Output",
+        long_help = "File for an entry of RobustBench's list of models (model_info/DATASET/Linf/KEY.json), of one --epsilon. What a \
+                     checkpoint does not tell is null. Of other attacks than AutoAttack the accuracy is `reported`, and the entry \
+                     `unreliable`."
+    )]
+    pub robustbench_json: Option<PathBuf>,
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,

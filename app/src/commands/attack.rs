@@ -1,8 +1,9 @@
 //! `archaeo attack`: how often a model is right before an attack and under it.
 
-use anyhow::Result;
-use archaeo_lab::{AttackOptions, Attacked, Point, Purpose, Session};
+use anyhow::{Result, bail};
+use archaeo_lab::{AttackOptions, Attacked, MINIMAL, Point, Purpose, RobustBench, Session};
 
+use super::attack_minimal;
 use crate::cli::Attack;
 use crate::printer::Printer;
 
@@ -11,18 +12,43 @@ use crate::printer::Printer;
 /// # Errors
 /// A size that is no size, or data that cannot be read.
 pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<()> {
-    let Attack { attack, norm, epsilon, steps, restarts, loss, target, save, subject } = arguments;
+    if arguments.attack == MINIMAL {
+        return attack_minimal::run(arguments, session, printer);
+    }
+    let Attack {
+        attack,
+        norm,
+        epsilon,
+        steps,
+        restarts,
+        loss,
+        cutoff,
+        target,
+        save,
+        out,
+        robustbench_json,
+        subject,
+    } = arguments;
+    if out.is_some() {
+        bail!("--out is for the curves of --attack {MINIMAL}");
+    }
     let options = AttackOptions {
         steps: steps.map(usize::from),
         restarts: usize::from(*restarts),
         loss: *loss,
+        cutoff: *cutoff,
         target: target.clone(),
         save: save.clone(),
         ..AttackOptions::parse(attack, *norm, epsilon)?
     };
     options.check()?;
+    let entry = robustbench_json.as_deref().map(|file| RobustBench::new(file, &options.sizes)).transpose()?;
     let opened = session.open(subject.asked(), Purpose::Score)?;
-    printer.result(&session.attack(&opened, &options)?, lines)
+    let result = session.attack(&opened, &options)?;
+    if let Some(entry) = entry {
+        entry.write(&opened, &result)?;
+    }
+    printer.result(&result, lines)
 }
 
 fn lines(result: &Attacked) -> String {
