@@ -1,7 +1,7 @@
 //! Probes: small structs that watch or alter one kind of place in a forward pass.
 
-use archaeo_models::{AttentionSite, FeatureSite, Probe, TokenPlace, TokenSite};
-use archaeo_ops as ops;
+use archaeo_models::{AttentionSite, Classifier, FeatureSite, Pass, Probe, TokenPlace, TokenSite};
+use archaeo_ops::{self as ops, in_pool};
 use burn::tensor::{Gradients, Tensor, s};
 
 /// A value of a forward pass whose gradient is wanted.
@@ -201,6 +201,30 @@ impl Probe for StageRecorder {
     fn features(&mut self, site: &FeatureSite, map: Tensor<4>) -> Tensor<4> {
         self.stages.retain(|(kept, _)| kept.stage != site.stage);
         self.stages.push((*site, map.clone()));
+        map
+    }
+}
+
+/// Keeps the feature maps that all blocks of a convolutional network leave, that of its stem left out.
+#[derive(Debug, Default)]
+pub struct FeatureRecorder {
+    maps: Vec<Tensor<4>>,
+}
+
+impl FeatureRecorder {
+    /// The maps of one pass, block by block, `[batch, channels, height, width]` each.
+    pub fn record(model: &Classifier, images: Tensor<4>) -> Vec<Tensor<4>> {
+        let mut recorder = Self::default();
+        in_pool(|| model.logits(images, &mut Pass::evaluate(&mut recorder)));
+        recorder.maps
+    }
+}
+
+impl Probe for FeatureRecorder {
+    fn features(&mut self, site: &FeatureSite, map: Tensor<4>) -> Tensor<4> {
+        if site.stage > 0 {
+            self.maps.push(map.clone());
+        }
         map
     }
 }

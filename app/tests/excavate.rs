@@ -13,7 +13,7 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 16] = [
+const PARTS: [&str; 20] = [
     "data",
     "models",
     "trust",
@@ -25,6 +25,10 @@ const PARTS: [&str; 16] = [
     "heads",
     "patching",
     "attacks",
+    "doctor",
+    "autopsy",
+    "frequency",
+    "corruptions",
     "errors",
     "faithfulness",
     "localisation",

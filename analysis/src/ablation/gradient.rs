@@ -54,7 +54,9 @@ mod tests {
     #[test]
     fn gradients_are_pytorchs() {
         let fixture = Fixture::load();
-        let found = gradient_importance(&fixture.vit(), fixture.images(), &fixture.targets(), RemovalPoint::Output).unwrap();
+        let found =
+            gradient_importance(&fixture.vit(), fixture.images(), &fixture.targets(), RemovalPoint::Output)
+                .unwrap();
         // (layers, images, heads)
         for (index, &expected) in fixture.values("head_gradient").iter().enumerate() {
             let (found, expected) = (found[index / 12][index % 4][index / 4 % 3], f64::from(expected));

@@ -162,14 +162,19 @@ norm the distances (null: never fooled), their median with the interval between
 two order statistics, and the curve of accuracy by size: at each step the share
 of robust images, its Wilson interval, and a band for the whole curve.
 
+The doctor examines whether accuracy under attack measures robustness at all: it
+attacks in several ways that a sound model must rank, and names the checks that
+fail. It takes one size in L∞, 8/255 unless --epsilon says otherwise.
+
 Examples:
   archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
   archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255
   archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5
   archaeo attack --weights vit.safetensors --attack apgd --epsilon 4 --save saved
-  archaeo attack --weights cnn.safetensors --attack minimal --limit 100 --out curves"))]
+  archaeo attack --weights cnn.safetensors --attack minimal --limit 100 --out curves
+  archaeo attack --weights cnn.safetensors --attack doctor --limit 100"))]
 pub struct Attack {
-    /// Which attack
+    /// Which attack, or the doctor
     #[arg(long, value_name = "NAME", default_value = "pgd", value_parser = choices::attacks(), help_heading = "Attack")]
     pub attack: String,
     /// What sizes are measured in [default: the attack's first]

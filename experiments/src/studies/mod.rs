@@ -5,12 +5,16 @@ mod accuracy;
 mod atlas;
 mod attacks;
 mod attention;
+mod autopsy;
 pub mod causal;
 mod comparisons;
+mod corruptions;
+mod doctor;
 mod errors;
 pub(crate) mod explained;
 mod faithfulness;
 pub mod features;
+mod frequency;
 mod heads;
 mod localisation;
 #[cfg(test)]
@@ -30,11 +34,15 @@ pub use accuracy::{AccuracyStudy, model_scores};
 pub use atlas::{AtlasOptions, AtlasStudy};
 pub use attacks::AttacksStudy;
 pub use attention::AttentionStudy;
+pub use autopsy::{AutopsyOptions, AutopsyStudy};
 pub use causal::{CausalOptions, CausalStudy};
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
+pub use corruptions::{CorruptionsOptions, CorruptionsStudy, Damage, corruption_pair, corruption_scores};
+pub use doctor::{DoctorOptions, DoctorStudy};
 pub use errors::ErrorsStudy;
 pub use faithfulness::{FaithfulnessOptions, FaithfulnessStudy};
 pub use features::{FeaturesOptions, FeaturesStudy};
+pub use frequency::{FrequencyOptions, FrequencyStudy};
 pub use heads::{HeadsOptions, HeadsStudy};
 pub use localisation::LocalisationStudy;
 pub use patching::{PatchingOptions, PatchingStudy};
@@ -56,6 +64,10 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<HeadsStudy>(),
     study::<PatchingStudy>(),
     study::<AttacksStudy>(),
+    study::<DoctorStudy>(),
+    study::<AutopsyStudy>(),
+    study::<FrequencyStudy>(),
+    study::<CorruptionsStudy>(),
     study::<ErrorsStudy>(),
     study::<FaithfulnessStudy>(),
     study::<LocalisationStudy>(),
@@ -69,11 +81,15 @@ pub mod findings {
     pub use super::atlas::findings::*;
     pub use super::attacks::findings::*;
     pub use super::attention::findings::*;
+    pub use super::autopsy::findings::*;
     pub use super::causal::findings::*;
     pub use super::comparisons::findings::*;
+    pub use super::corruptions::findings::*;
+    pub use super::doctor::findings::*;
     pub use super::errors::findings::*;
     pub use super::faithfulness::findings::*;
     pub use super::features::findings::*;
+    pub use super::frequency::findings::*;
     pub use super::heads::findings::*;
     pub use super::localisation::findings::*;
     pub use super::patching::findings::*;
