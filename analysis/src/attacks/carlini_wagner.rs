@@ -123,7 +123,7 @@ impl Search for CarliniWagnerSearch<'_> {
         self.fooled |= answer.fools;
         let margin = self.subject.margin(&answer.logits);
         let loss = answer.distance * answer.distance + self.constant * margin.max(0.0);
-        if self.step % (self.steps / 10).max(1) == 0 {
+        if self.step.is_multiple_of((self.steps / 10).max(1)) {
             if loss > 0.9999 * self.before {
                 return self.next_round();
             }
