@@ -633,8 +633,8 @@ fn the_projection_in_l1_is_the_nearest_place_of_ball_and_box() {
         let squared = |of: &[f64]| of.iter().zip(&changes).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
         let grid: Vec<f64> = (-10..=10).map(|i| f64::from(i) / 10.0).collect();
         let mut places = vec![Vec::new()];
-        for i in 0..5 {
-            let inside = |c: &&f64| (0.0..=1.0).contains(&(f64::from(clean[i]) + **c));
+        for x in clean {
+            let inside = |c: &&f64| (0.0..=1.0).contains(&(f64::from(x) + **c));
             let steps: Vec<f64> = grid.iter().filter(inside).copied().collect();
             places = places
                 .iter()
@@ -698,7 +698,8 @@ fn the_dual_norm_is_the_gain_of_the_best_step() {
 fn rounding_in_l1_keeps_the_length_of_small_changes() {
     let clean = Clean::new((0..300).map(|i| (50 + i % 97) as f32 / 255.0).collect());
     let moved = |by: f64| -> Vec<f32> {
-        let share = |i: usize| by * (1.0 + (i % 10) as f64 / 100.0) * if i % 2 == 0 { 1.0 } else { -1.0 };
+        let share =
+            |i: usize| by * (1.0 + (i % 10) as f64 / 100.0) * if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         clean.values.iter().enumerate().map(|(i, &x)| x + share(i) as f32 / 255.0).collect()
     };
     let length =
