@@ -1118,6 +1118,7 @@ fn causal(models: &[ModelName]) -> CausalFindings {
             method: title.into(),
             baseline,
             single_deletion: estimate(single_deletion, 0.04, IMAGES),
+            strength: estimate(single_deletion / 1.5, 0.04, IMAGES).into(),
             contrastivity: estimate(single_deletion / 2.0, 0.05, IMAGES),
             independence: estimate(0.5, 0.05, IMAGES).into(),
             preserved: share(50, IMAGES),
