@@ -1,8 +1,8 @@
 """Runs our attacks and those of published libraries on the same models and images, and compares image by image.
 
-    pip install torch timm torchvision safetensors numpy pillow torchattacks
+    pip install torch timm torchvision safetensors numpy pillow torchattacks foolbox
     pip install --no-deps adv-lib
-    python scripts/check_attacks.py path/to/archaeo [--vit vit/model.safetensors] [--cnn cnn/model.safetensors]
+    python scripts/check_attacks.py path/to/archaeo [--vit vit/model.safetensors] [--cnn cnn/model.safetensors [--cnn-data cifar10]]
         [--photo-weights vit_tiny_patch16_224.safetensors --photos imagenet-photos-128.tar] [--images 64] [--only ID,ID]
 
 Of a budget attack: ours succeeds on at least as many images as the reference at the same size. Ours are images of 8 bits in the ball;
@@ -26,6 +26,7 @@ import torch
 from PIL import Image
 
 sys.modules.setdefault("visdom", types.ModuleType("visdom"))  # adv-lib imports it for plots that nobody asks for.
+import foolbox as fb  # noqa: E402
 import torchattacks  # noqa: E402
 from adv_lib import attacks as adv  # noqa: E402
 
@@ -148,6 +149,57 @@ ROWS = [
 ]
 
 
+def foolbox(make):
+    """An attack of Foolbox, which stops nowhere but at the smallest perturbation it finds."""
+
+    def reference(model, images, labels, size):
+        wrapped = fb.PyTorchModel(model, bounds=(0, 1), device="cpu")
+        return make()(wrapped, images, labels, epsilons=None)[1]
+
+    return reference
+
+
+def adv_lib(attack, **options):
+    return lambda model, images, labels, size: attack(model, images, labels, **options)
+
+
+# Attacks that look for the smallest perturbation, with the same number of steps on both sides.
+STEPS = 100
+SMALLEST = [
+    ("ddn", "l2", STEPS, "adv-lib DDN, unrounded", adv_lib(adv.ddn, steps=STEPS, levels=None)),
+    ("ddn", "l2", STEPS, "Foolbox DDN", foolbox(lambda: fb.attacks.DDNAttack(steps=STEPS))),
+    ("fmn", "l2", STEPS, "adv-lib FMN", adv_lib(adv.fmn, norm=2, steps=STEPS)),
+    ("fmn", "l2", STEPS, "Foolbox FMN", foolbox(lambda: fb.attacks.L2FMNAttack(steps=STEPS))),
+    ("fmn", "linf", STEPS, "adv-lib FMN", adv_lib(adv.fmn, norm=float("inf"), steps=STEPS, α_init=10.0)),
+    ("fmn", "linf", STEPS, "Foolbox FMN", foolbox(lambda: fb.attacks.LInfFMNAttack(steps=STEPS))),
+    ("fmn", "l1", STEPS, "adv-lib FMN", adv_lib(adv.fmn, norm=1, steps=STEPS)),
+    ("fmn", "l0", STEPS, "adv-lib FMN", adv_lib(adv.fmn, norm=0, steps=STEPS)),
+    ("pdpgd", "l2", STEPS, "adv-lib PDGD", adv_lib(adv.pdgd, num_steps=STEPS)),
+    ("pdpgd", "linf", STEPS, "adv-lib PDPGD", adv_lib(adv.pdpgd, norm=float("inf"), num_steps=STEPS)),
+    ("pdpgd", "l1", STEPS, "adv-lib PDPGD", adv_lib(adv.pdpgd, norm=1, num_steps=STEPS)),
+    ("pdpgd", "l0", STEPS, "adv-lib PDPGD, 2/3", adv_lib(adv.pdpgd, norm=0, proximal_operator=23, num_steps=STEPS)),
+    ("sigma-zero", "l0", STEPS, "adv-lib sigma-zero", adv_lib(adv.sigma_zero, num_steps=STEPS)),
+    ("deepfool", "l2", 50, "adv-lib DeepFool", adv_lib(adv.df, norm=2, steps=50)),
+    ("deepfool", "linf", 50, "adv-lib DeepFool", adv_lib(adv.df, norm=float("inf"), steps=50)),
+    ("deepfool", "l2", 50, "Foolbox DeepFool", foolbox(lambda: fb.attacks.L2DeepFoolAttack(steps=50))),
+    ("deepfool", "l2", 50, "torchattacks DeepFool", torchattack(lambda m, e, k: torchattacks.DeepFool(m, steps=50))),
+    ("superdeepfool", "l2", 50, "adv-lib SuperDeepFool", adv_lib(adv.sdf, steps=10, df_steps=5)),
+    ("cw", "l2", STEPS, "adv-lib C&W", adv_lib(adv.carlini_wagner_l2, max_iterations=STEPS)),
+    (
+        "cw",
+        "l2",
+        STEPS,
+        "Foolbox C&W",
+        foolbox(lambda: fb.attacks.L2CarliniWagnerAttack(binary_search_steps=9, steps=STEPS)),
+    ),
+    ("cw", "l2", STEPS, "torchattacks C&W", torchattack(lambda m, e, k: torchattacks.CW(m, c=1, steps=STEPS))),
+]
+ROWS += [
+    Row(attack, norm, title, reference, options=steps(count), smallest=True)
+    for attack, norm, count, title, reference in SMALLEST
+]
+
+
 @dataclass
 class Subject:
     """A model, the data it is attacked on, and for each norm a size that fells some of the images."""
@@ -251,7 +303,8 @@ def subjects(arguments):
     if arguments.vit:
         yield Subject("ViT", arguments.vit, [], small)
     if arguments.cnn:
-        yield Subject("ResNet", arguments.cnn, [], small)
+        data = ["--data", arguments.cnn_data] if arguments.cnn_data else []
+        yield Subject("ResNet", arguments.cnn, data, small)
     if arguments.photos:
         sizes = {"linf": 1, "l2": 0.25, "l1": 10, "l0": 8}
         yield Subject("ViT-Ti", arguments.photo_weights, ["--data", arguments.photos], sizes, slow=True)
@@ -262,6 +315,7 @@ def main():
     parser.add_argument("archaeo", type=Path)
     parser.add_argument("--vit", type=Path)
     parser.add_argument("--cnn", type=Path)
+    parser.add_argument("--cnn-data", help="its images, where they are not Sherds")
     parser.add_argument("--photo-weights", type=Path)
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--images", type=int, default=64)

@@ -57,9 +57,50 @@ class SmallResNet(ResNet):
         self.fc = nn.Linear((width << 3) * block.expansion, classes)
 
 
+class CifarResNet(nn.Module):
+    """The residual network of He et al. (2016), section 4.2, whose shortcuts skip pixels and pad channels with zeros."""
+
+    def __init__(self, blocks, width, classes):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        inner = width
+        for stage in range(3):
+            outer = width << stage
+            made = []
+            for block in range(blocks):
+                made.append(CifarBlock(inner, outer, 2 if stage > 0 and block == 0 else 1))
+                inner = outer
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*made))
+        self.linear = nn.Linear(width << 2, classes)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        return self.linear(self.layer3(self.layer2(self.layer1(x))).mean((2, 3)))
+
+
+class CifarBlock(nn.Module):
+    def __init__(self, inner, outer, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inner, outer, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outer)
+        self.conv2 = nn.Conv2d(outer, outer, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outer)
+        self.stride, self.padding = stride, (outer - inner) // 2
+
+    def forward(self, x):
+        y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        x = nn.functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.padding, self.padding))
+        return torch.relu(x + y)
+
+
 def library_model(folder, card):
-    """The model that a folder describes, built by timm, or by torchvision where it is not one of timm's."""
+    """The model that a folder describes, built by timm, by torchvision or here where it is not one of timm's."""
     network = card["network"]
+    if network["architecture"] == "cifar-resnet":
+        model = CifarResNet(network["blocks"], network["width"], network["classes"])
+        model.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+        return model.eval()
     if network["architecture"] == "resnet" and network["stem"] == "cifar":
         block = BasicBlock if network["branch"] == "basic" else Bottleneck
         model = SmallResNet(block, network["blocks"], network["width"], True, network["classes"])

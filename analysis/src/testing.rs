@@ -124,6 +124,7 @@ pub(crate) fn random_values(network: NetworkSpec) -> Classifier {
         for value in &mut array.values {
             let draw = standard_normal(&mut rng);
             *value = match array.shape.len() {
+                1 if name.ends_with("running_var") => 1.0 + 0.2 * draw.abs(),
                 1 if name.ends_with("weight") => 1.0 + 0.2 * draw,
                 1 => 0.2 * draw,
                 2 => 1.7 * draw / (fan_in as f64).sqrt(),

@@ -4,7 +4,7 @@ use archaeo_analysis::attacks::{self, Goal, Loss, Norm};
 use archaeo_analysis::attribution;
 use archaeo_analysis::audit;
 use archaeo_data::corruptions::Corruption;
-use archaeo_lab::DOCTOR;
+use archaeo_lab::{DOCTOR, MINIMAL};
 use archaeo_training::trackers;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
@@ -53,6 +53,11 @@ pub fn attacks() -> PossibleValuesParser {
             choice(info.id, &format!("{}; {norms}", info.summary), info.paper.map(|paper| paper.citation))
                 .aliases(earlier.map(|(earlier, ..)| *earlier))
         })
+        .chain([choice(
+            MINIMAL,
+            "the smallest perturbation of each image, by several attacks together, and the whole curve; L∞, L2, L1, L0",
+            None,
+        )])
         .chain([doctor])
         .collect::<Vec<_>>()
         .into()
@@ -60,14 +65,14 @@ pub fn attacks() -> PossibleValuesParser {
 
 /// A norm by its id.
 pub fn norm() -> impl TypedValueParser<Value = Norm> {
-    let listed = Norm::ALL.map(|norm| PossibleValue::new(norm.id()).help(norm.describe()));
+    let listed = Norm::ALL.map(|norm| choice(norm.id(), norm.title(), None));
     PossibleValuesParser::new(listed)
         .map(|id| Norm::ALL.into_iter().find(|norm| norm.id() == id).expect("it is listed"))
 }
 
 /// A loss by its id.
 pub fn loss() -> impl TypedValueParser<Value = Loss> {
-    let listed = Loss::ALL.map(|loss| PossibleValue::new(loss.id()).help(loss.title()));
+    let listed = Loss::ALL.map(|loss| choice(loss.id(), loss.title(), None));
     PossibleValuesParser::new(listed)
         .map(|id| Loss::ALL.into_iter().find(|loss| loss.id() == id).expect("it is listed"))
 }

@@ -84,6 +84,7 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200", Small::AsItIs),
     ("archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255", Small::Limit),
     ("archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5", Small::Limit),
+    ("archaeo attack --weights vit.safetensors --attack apgd --epsilon 4 --save saved", Small::Limit),
     ("archaeo attack --weights cnn.safetensors --attack doctor --limit 100", Small::AsItIs),
     ("archaeo corrupt --weights cnn.safetensors --limit 200", Small::AsItIs),
     ("archaeo corrupt --weights cnn.safetensors --corruption fog,snow --severity 3", Small::Limit),

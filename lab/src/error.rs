@@ -243,6 +243,15 @@ pub enum LabError {
         /// Its model.
         model: String,
     },
+    /// A choice of where heads are taken away from a model for which it makes no difference.
+    #[error(
+        "the heads of {model} do not read one another, so that taking away a head's output takes away what it contributes; leave out \
+         --removal"
+    )]
+    ParallelHeads {
+        /// The model.
+        model: String,
+    },
     /// A model of which no array shows what published ones have otherwise.
     #[error("{} {doubt}", weights.display())]
     Undecided {
@@ -470,6 +479,12 @@ pub enum LabError {
     Untargeted {
         /// The attack's title.
         attack: &'static str,
+    },
+    /// An entry of RobustBench of no size, or of several.
+    #[error("--robustbench-json: an entry is of one size, and {given} are given; give one --epsilon")]
+    RobustBenchSize {
+        /// How many there are.
+        given: usize,
     },
     /// A target that is no class.
     #[error(

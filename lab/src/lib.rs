@@ -52,7 +52,10 @@ mod zero_shot;
 pub use ablate::{Ablated, AblationOptions};
 pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
 pub use archaeo_experiments::regimes::{Init, Regimes};
-pub use attack::{AttackOptions, Attacked, Fooled, Point};
+pub use attack::{
+    AttackOptions, Attacked, Fooled, MINIMAL, Minimal, MinimalNorm, MinimalOptions, Point, PooledAttack,
+    RobustBench,
+};
 pub use attention::{
     AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, AttentionStrata, ByHead,
     ClassStatistics, ComparedAttention, HeadChange, LayerDiversity, Statistics, StratumAttention,

@@ -63,11 +63,12 @@ impl Default for Algorithm {
 }
 
 /// Whether weight decay acts on an array: on matrices and kernels, not on biases, norms, scales of branches, tokens and
-/// positions, be these learned (ViT), relative (Swin, BEiT: one bias for each offset of query and key) or of text (CLIP). As in
+/// positions, be these learned (ViT), relative (Swin, BEiT, EfficientViT: one bias for each offset of query and key) or of text (CLIP). As in
 /// `no_weight_decay` of timm's models, and in the code of the DeiT and Swin papers.
 pub fn decays(name: &str, shape: &[usize]) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
-    let position = ["pos_embed", "positional_embedding", "position_embedding", "relative_position"];
+    let position =
+        ["pos_embed", "positional_embedding", "position_embedding", "relative_position", "attention_biases"];
     shape.len() >= 2
         && last != "bias"
         && !last.ends_with("_token")

@@ -4,6 +4,7 @@ use archaeo_models::{Classifier, Pass};
 use archaeo_ops as ops;
 use burn::tensor::Tensor;
 
+use super::RemovalPoint;
 use crate::AnalysisError;
 use crate::probes::HeadGate;
 use crate::tensors::{class_indices, values};
@@ -11,7 +12,7 @@ use crate::tensors::{class_indices, values};
 /// |∂L/∂ξ| of each image's cross-entropy L at a gate ξ = 1 on the output of each head: `[layer][head][image]`. The
 /// importance of a head is the mean over images, to first order what the loss changes when the head is taken away.
 ///
-/// Every image has gates of its own, so that one backward pass serves all images, heads and layers.
+/// Where heads form a cascade, the gate stands at `point`. Every image has gates of its own, so that one backward pass serves all images, heads and layers.
 ///
 /// # Errors
 /// A model without attention.
@@ -22,22 +23,24 @@ pub fn gradient_importance(
     model: &Classifier,
     images: Tensor<4>,
     labels: &[usize],
+    point: RemovalPoint,
 ) -> Result<Vec<Vec<Vec<f64>>>, AnalysisError> {
     let batch = images.dims()[0];
-    let mut probe = HeadGate::default();
+    let mut probe = HeadGate::new(point.of(model) == RemovalPoint::Output);
     let logits = model.logits(images, &mut Pass::evaluate(&mut probe));
     if probe.gates.is_empty() {
         return Err(AnalysisError::NoAttention { model: model.card().name.clone() });
     }
     let targets = class_indices(labels, &logits);
     let gradients = ops::per_image_cross_entropy(logits, targets).sum().backward();
-    let per_layer = |gate: Tensor<4>| {
+    let per_gate = |gate: Tensor<4>| -> Vec<Vec<f64>> {
         let heads = gate.dims()[1];
         let slopes = gate.grad(&gradients).map_or_else(|| vec![0.0; batch * heads], values);
         (0..heads)
             .map(|head| (0..batch).map(|image| f64::from(slopes[image * heads + head].abs())).collect())
             .collect()
     };
+    let per_layer = |gates: Vec<Tensor<4>>| gates.into_iter().flat_map(per_gate).collect();
     Ok(probe.gates.into_iter().map(per_layer).collect())
 }
 
@@ -51,7 +54,9 @@ mod tests {
     #[test]
     fn gradients_are_pytorchs() {
         let fixture = Fixture::load();
-        let found = gradient_importance(&fixture.vit(), fixture.images(), &fixture.targets()).unwrap();
+        let found =
+            gradient_importance(&fixture.vit(), fixture.images(), &fixture.targets(), RemovalPoint::Output)
+                .unwrap();
         // (layers, images, heads)
         for (index, &expected) in fixture.values("head_gradient").iter().enumerate() {
             let (found, expected) = (found[index / 12][index % 4][index / 4 % 3], f64::from(expected));
@@ -81,7 +86,7 @@ mod tests {
             let logits = vit.logits(fixture.images(), &mut Pass::evaluate(&mut Scaled(layer, head, gate)));
             crate::statistics::Predictions::new(&values(logits), 5, &labels).unwrap().nll()
         };
-        let found = gradient_importance(&vit, fixture.images(), &labels).unwrap();
+        let found = gradient_importance(&vit, fixture.images(), &labels, RemovalPoint::Output).unwrap();
         for (layer, heads) in found.iter().enumerate() {
             for (head, images) in heads.iter().enumerate() {
                 let (above, below) = (losses(layer, head, 1.01), losses(layer, head, 0.99));

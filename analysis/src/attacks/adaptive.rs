@@ -6,7 +6,6 @@
 
 use super::workbench::{Found, Slope, Workbench};
 use super::{Aim, Clean, Loss, Threat};
-use crate::statistics::first_largest;
 
 /// Share of steps between checkpoints that must raise the loss (ρ).
 const RISING: f64 = 0.75;
@@ -167,14 +166,9 @@ impl Adaptive {
         };
         let fooling: Vec<usize> = slopes.iter().zip(&going).filter_map(fools).collect();
         let places: Vec<usize> = fooling.iter().map(|&i| walkers[i].place).collect();
-        let rounded: Vec<Vec<f32>> =
-            fooling.iter().map(|&i| bench.rounded(walkers[i].place, &walkers[i].x)).collect();
-        let versions: Vec<&[f32]> = rounded.iter().map(Vec::as_slice).collect();
-        let answers = bench.logits(&places, &versions);
-        for ((&i, values), logits) in fooling.iter().zip(rounded).zip(answers) {
-            if bench.fools(walkers[i].place, first_largest(&logits)) {
-                walkers[i].found = Some(Found { logits: Some(logits), ..Found::open(values, step) });
-            }
+        let versions: Vec<&[f32]> = fooling.iter().map(|&i| walkers[i].x.as_slice()).collect();
+        for (i, found) in fooling.into_iter().zip(bench.confirmed(&places, &versions, step)) {
+            walkers[i].found = found;
         }
         for (Slope { logits, gradient, .. }, &i) in slopes.into_iter().zip(&going) {
             let loss = self.loss.value(&logits, walkers[i].aim);

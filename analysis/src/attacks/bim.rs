@@ -83,7 +83,16 @@ impl Attack for Bim {
 
     fn run(&self, target: &dyn Target, batch: &Batch, keys: &Keys) -> Vec<Outcome> {
         let Self { threat, steps, loss, decay } = *self;
-        let walk = Walk { threat, step: self.step(), steps, random_start: false, restarts: 1, loss, decay };
+        let walk = Walk {
+            threat,
+            step: self.step(),
+            steps,
+            random_start: false,
+            restarts: 1,
+            loss,
+            decay,
+            band: None,
+        };
         walk.run(target, batch, keys)
     }
 }

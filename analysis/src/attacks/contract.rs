@@ -3,6 +3,7 @@
 use burn::tensor::{Tensor, TensorData};
 use serde::Serialize;
 
+use super::frequency::has_cutoff;
 use super::{Aim, Loss, Norm, Target, Threat};
 use crate::{Keys, Paper};
 
@@ -16,6 +17,14 @@ pub trait Attack {
 
     /// The settings in words, for a report's reader.
     fn describe(&self) -> String;
+
+    /// Whether it can be asked of a target: some attacks look at what is inside.
+    ///
+    /// # Errors
+    /// What the target does not have.
+    fn applies(&self, _target: &dyn Target) -> Result<(), Unavailable> {
+        Ok(())
+    }
 
     /// The attacks of a cascade, in order: each is for the images that those before it have left standing. None of any other attack.
     fn stages(&self) -> Vec<Box<dyn Attack>> {
@@ -79,12 +88,15 @@ pub struct Settings {
     pub restarts: usize,
     /// What it follows; the attack's own where nothing is chosen.
     pub loss: Option<Loss>,
+    /// Of an attack of some frequencies, the share of the highest below which they are low, in (0, 1]; the attack's own where nothing is
+    /// chosen.
+    pub cutoff: Option<f64>,
 }
 
 impl Settings {
     /// Of a norm and a size; all else is the attack's own.
     pub fn new(norm: Norm, size: f64) -> Self {
-        Self { norm, size, steps: None, restarts: 1, loss: None }
+        Self { norm, size, steps: None, restarts: 1, loss: None, cutoff: None }
     }
 
     /// How far the attack may go.
@@ -129,6 +141,16 @@ impl Family {
         if settings.steps.is_some() && info.steps.is_none() {
             return Err(Unavailable::new(info, "number of steps to choose".into()));
         }
+        match settings.cutoff {
+            Some(_) if !has_cutoff(info) => return Err(Unavailable::new(info, "band of frequencies".into())),
+            Some(cutoff) if !(cutoff > 0.0 && cutoff <= 1.0) => {
+                return Err(Unavailable::new(
+                    info,
+                    format!("cut-off of {cutoff}; give more than 0 and at most 1"),
+                ));
+            }
+            _ => {}
+        }
         if settings.steps == Some(0) || settings.restarts == 0 {
             return Err(Unavailable::new(
                 info,
@@ -156,7 +178,7 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
-    fn new(info: &'static AttackInfo, what: String) -> Self {
+    pub(super) fn new(info: &'static AttackInfo, what: String) -> Self {
         Self { attack: info.title, what }
     }
 }

@@ -8,7 +8,6 @@ use super::apgd::likeliest;
 use super::hyperplane::shortest_change;
 use super::workbench::{Found, Slope, Workbench};
 use super::{Aim, Attack, AttackInfo, Batch, Family, Goal, Norm, Outcome, Target, Threat};
-use crate::statistics::first_largest;
 use crate::{Keys, Paper};
 
 /// Steps beyond the boundary (η), the largest weight of the clean image (α_max), and what is kept of a change that fools (β).
@@ -192,13 +191,11 @@ impl Fab {
             })
             .collect();
         let places: Vec<usize> = near.iter().map(|&i| walkers[i].place).collect();
-        let rounded: Vec<Vec<f32>> =
-            near.iter().map(|&i| bench.rounded(walkers[i].place, &walkers[i].x)).collect();
-        let versions: Vec<&[f32]> = rounded.iter().map(Vec::as_slice).collect();
-        let answers = bench.logits(&places, &versions);
-        for ((place, values), logits) in places.into_iter().zip(rounded).zip(answers) {
-            if bench.fools(place, first_largest(&logits)) {
-                found[place] = Found { logits: Some(logits), ..Found::open(values, step) };
+        let versions: Vec<&[f32]> = near.iter().map(|&i| walkers[i].x.as_slice()).collect();
+        let confirmed = bench.confirmed(&places, &versions, step);
+        for (place, result) in places.into_iter().zip(confirmed) {
+            if let Some(result) = result {
+                found[place] = result;
             }
         }
         for i in fooling {

@@ -113,8 +113,13 @@ fn attacked(target: &Linear, attack: &dyn Attack, images: &[Vec<f32>], ids: &[u6
     attack.run(target, &Batch::new(batch_of(images), &labels), &Keys { seed: 3, images: ids })
 }
 
+/// Those that look inside a model are tested on one that has an inside, and those that may change only some of an image's frequencies
+/// or one square of it on their own.
+const ELSEWHERE: [&str; 5] = ["pna-patchout", "attention-fool", "patch", "pgd-low", "pgd-high"];
+
 fn budget() -> impl Iterator<Item = (&'static Family, Norm)> {
-    let families = all().iter().filter(|family| family.info.goal == Goal::Within);
+    let within = |family: &&Family| family.info.goal == Goal::Within && !ELSEWHERE.contains(&family.info.id);
+    let families = all().iter().filter(within);
     families.flat_map(|family| family.info.norms.iter().map(move |&norm| (family, norm)))
 }
 
@@ -293,4 +298,73 @@ fn a_cascade_asks_no_more_than_its_stages_need() {
     assert_eq!(outcome.queries, each.iter().sum::<usize>());
     // 100 steps and the start, and the last image; toward two classes, the clean image first; Square's queries and the last image.
     assert_eq!((each[0], each[1], each[3]), (102, 204, 5001));
+}
+
+/// A linear model falls to a square if and only if what the square can bring is as much as it takes.
+#[test]
+fn a_patch_succeeds_where_its_best_square_suffices() {
+    let (mut target, clean) = (Linear::of(2, 1.0), clean());
+    let gains: Vec<f64> = (0..4)
+        .map(|square| {
+            let inside = |i: &usize| (i % 16 / 4 / 2, i % 4 / 2) == (square / 2, square % 2);
+            let gain = |i: usize| {
+                let (w, x) = (target.toward(1)[i], f64::from(clean[i]));
+                if w > 0.0 { w * (1.0 - x) } else { -w * x }
+            };
+            (0..VALUES).filter(inside).map(gain).sum()
+        })
+        .collect();
+    let best = gains.iter().copied().fold(0.0, f64::max);
+    for (share, success) in [(0.99, true), (1.01, false)] {
+        target.constants[1] = 0.0;
+        let logits = target.exact(&clean);
+        target.constants[1] = logits[0] - logits[1] - share * best;
+        // 12 values are a square of 2 × 2, and so are 26; 11 are one of 1 × 1.
+        for (size, success) in [(12.0, success), (26.0, success), (11.0, false)] {
+            let chosen = by_id("patch").unwrap().with(&Settings::new(Norm::L0, size)).unwrap();
+            let outcome = attacked(&target, &*chosen, std::slice::from_ref(&clean), &[1]).remove(0);
+            assert_eq!(outcome.success, success, "{size} {share}");
+            let changed: Vec<usize> = (0..VALUES).filter(|&i| outcome.image[i] != clean[i]).collect();
+            let squares = changed.iter().map(|i| (i % 16 / 4 / 2, i % 4 / 2));
+            assert!(
+                squares.collect::<std::collections::BTreeSet<_>>().len() <= 1
+                    && changed.len() <= size as usize
+            );
+        }
+    }
+}
+
+/// Of a linear model's weights only those of the band count: as many as the projection of the weights on it brings.
+#[test]
+fn a_band_succeeds_where_its_part_of_the_weights_suffices() {
+    for (id, high) in [("pgd-low", false), ("pgd-high", true)] {
+        let target = Linear::of(2, 10.0);
+        let clean = clean();
+        let band = Band { high, cutoff: 0.5 };
+        let weights: Vec<f32> = target.toward(1).iter().map(|w| 0.5 + 0.05 * *w as f32).collect();
+        let mut part = weights.clone();
+        let grey = Clean { values: vec![0.5; VALUES], grey: false };
+        band.limit(&mut part, &grey, &Threat::L2(f64::INFINITY), [4, 4]);
+        let brings: Vec<f64> = part.iter().map(|w| (f64::from(*w) - 0.5) / 0.05).collect();
+        let length = Threat::L2(1.0).length(brings.iter().copied());
+        let logits = target.exact(&clean);
+        let distance = (logits[0] - logits[1]) / length;
+        for (size, success) in [(0.96 * distance, false), (1.05 * distance, true)] {
+            let settings = Settings { cutoff: Some(0.5), ..Settings::new(Norm::L2, size) };
+            let outcome = attacked(
+                &target,
+                &*by_id(id).unwrap().with(&settings).unwrap(),
+                std::slice::from_ref(&clean),
+                &[1],
+            );
+            assert_eq!(outcome[0].success, success, "{id} {size} of {distance}");
+        }
+    }
+    let refused = |id: &str, cutoff: f64| {
+        let settings = Settings { cutoff: Some(cutoff), ..Settings::new(Norm::Linf, 8.0) };
+        by_id(id).unwrap().with(&settings).err().map(|error| error.to_string())
+    };
+    assert_eq!(refused("pgd", 0.5).unwrap(), "PGD has no band of frequencies");
+    assert!(refused("pgd-low", 0.0).unwrap().contains("more than 0 and at most 1"));
+    assert_eq!(refused("pgd-low", 0.5), None);
 }

@@ -26,18 +26,33 @@ mod autoattack;
 pub mod autopsy;
 mod ball;
 mod bim;
+mod bisection;
+mod carlini_wagner;
 mod contract;
+mod ddn;
+mod deepfool;
 pub mod doctor;
 mod eight_bit;
 mod fab;
 mod fgsm;
-pub mod frequency;
+mod fmn;
+mod frequency;
 #[cfg(test)]
 mod ground_truth;
 mod hyperplane;
+#[cfg(test)]
+mod inside_tests;
 mod loss;
 mod norm;
+mod patch;
+mod pdpgd;
 mod pgd;
+mod pna;
+mod proximal;
+mod saga;
+mod sigma_zero;
+mod smallest;
+pub mod spectrum;
 mod square;
 mod target;
 #[cfg(test)]
@@ -52,9 +67,14 @@ pub use bim::Bim;
 pub use contract::{Attack, AttackInfo, Batch, Family, Goal, Outcome, Settings, Unavailable, images};
 pub use fab::Fab;
 pub use fgsm::Fgsm;
+pub use frequency::{Band, BandPgd};
 pub use loss::{Aim, Loss};
 pub use norm::Norm;
+pub use patch::Patch;
 pub use pgd::Pgd;
+pub use pna::Pna;
+pub use saga::Saga;
+pub(crate) use smallest::Adam;
 pub use square::Square;
 pub use target::{Target, TargetGradient};
 pub use threat::{Clean, Threat};
@@ -65,6 +85,11 @@ static ALL: &[Family] = &[
     fgsm::FGSM,
     bim::BIM,
     bim::MI_FGSM,
+    pna::PNA,
+    frequency::PGD_LOW,
+    frequency::PGD_HIGH,
+    patch::PATCH,
+    patch::ATTENTION_FOOL,
     pgd::PGD,
     square::SQUARE,
     fab::FAB_T,
@@ -72,6 +97,14 @@ static ALL: &[Family] = &[
     apgd::APGD_T,
     autoattack::AUTOATTACK,
     // The smallest.
+    deepfool::DEEPFOOL,
+    deepfool::SUPER_DEEPFOOL,
+    carlini_wagner::CARLINI_WAGNER,
+    ddn::DDN,
+    fmn::FMN,
+    pdpgd::PDPGD,
+    sigma_zero::SIGMA_ZERO,
+    bisection::APGD_T,
 ];
 
 /// Ids that an attack in one of its norms had earlier.

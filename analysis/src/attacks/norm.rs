@@ -50,6 +50,16 @@ impl Norm {
         self.threat(f64::INFINITY)
     }
 
+    /// What it measures, in a few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Linf => "the largest change of a channel value",
+            Self::L2 => "the Euclidean length of the change",
+            Self::L1 => "the sum of all changes",
+            Self::L0 => "how many channel values change",
+        }
+    }
+
     /// What a size is, in words that can follow a name and a colon.
     pub fn describe(self) -> &'static str {
         match self {

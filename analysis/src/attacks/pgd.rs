@@ -77,7 +77,8 @@ impl Attack for Pgd {
 
     fn run(&self, target: &dyn Target, batch: &Batch, keys: &Keys) -> Vec<Outcome> {
         let Self { threat, step, steps, random_start, restarts, loss } = *self;
-        Walk { threat, step, steps, random_start, restarts, loss, decay: 0.0 }.run(target, batch, keys)
+        Walk { threat, step, steps, random_start, restarts, loss, decay: 0.0, band: None }
+            .run(target, batch, keys)
     }
 }
 

@@ -58,7 +58,6 @@ fn shrinkage(query: usize, queries: usize) -> f64 {
 
 /// One image under attack. Every channel of a grey image gets the same.
 struct Searched {
-    place: usize,
     x: Vec<f32>,
     margin: f64,
     rng: ChaCha8Rng,
@@ -147,7 +146,7 @@ impl Square {
             }
             return next;
         }
-        let side = (side.max(3) | 1).min(if most % 2 == 0 { most - 1 } else { most });
+        let side = (side.max(3) | 1).min(if most.is_multiple_of(2) { most - 1 } else { most });
         let [here, there] = [(); 2].map(|()| Window::drawn(side, shape, rng));
         self.moved_mass(&searched.x, clean, shape, (here, there), rng)
     }
@@ -269,7 +268,7 @@ impl Attack for Square {
         let start = |(place, &image): (usize, &u64)| {
             let mut rng = keyed_rng(keys.seed, "square attack", image, 0);
             let x = self.start(&bench.clean[place], shape, &mut rng);
-            Searched { place, x, margin: f64::INFINITY, rng }
+            Searched { x, margin: f64::INFINITY, rng }
         };
         let mut searched: Vec<Searched> = keys.images.iter().enumerate().map(start).collect();
         let mut found: Vec<Option<Found>> = keys.images.iter().map(|_| None).collect();
@@ -286,24 +285,18 @@ impl Attack for Square {
             let candidates: Vec<Vec<f32>> = going.iter().map(candidate).collect();
             let versions: Vec<&[f32]> = candidates.iter().map(Vec::as_slice).collect();
             let answers = bench.logits(&going, &versions);
-            let (mut fooling, mut rounded) = (Vec::new(), Vec::new());
+            let fooling: Vec<usize> =
+                (0..going.len()).filter(|&i| bench.fools(going[i], first_largest(&answers[i]))).collect();
+            let places: Vec<usize> = fooling.iter().map(|&i| going[i]).collect();
+            let versions: Vec<&[f32]> = fooling.iter().map(|&i| candidates[i].as_slice()).collect();
+            for (&place, result) in places.iter().zip(bench.confirmed(&places, &versions, query + 1)) {
+                found[place] = result;
+            }
             for ((&place, x), logits) in going.iter().zip(candidates).zip(answers) {
-                let margin = margin(&logits, bench.aim(searched[place].place));
-                let fools = bench.fools(place, first_largest(&logits));
-                if fools {
-                    fooling.push(place);
-                    rounded.push(bench.rounded(place, &x));
-                }
+                let margin = margin(&logits, bench.aim(place));
                 if margin < searched[place].margin {
                     searched[place].x = x;
                     searched[place].margin = margin;
-                }
-            }
-            let versions: Vec<&[f32]> = rounded.iter().map(Vec::as_slice).collect();
-            let answers = bench.logits(&fooling, &versions);
-            for ((place, values), logits) in fooling.into_iter().zip(rounded).zip(answers) {
-                if bench.fools(place, first_largest(&logits)) {
-                    found[place] = Some(Found { logits: Some(logits), ..Found::open(values, query + 1) });
                 }
             }
         }

@@ -2,10 +2,10 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::Target;
 use super::contract::{Batch, Outcome};
 use super::loss::{Aim, Loss};
 use super::threat::{Clean, Threat, euclidean_length};
+use super::{Target, TargetGradient};
 use crate::Keys;
 use crate::statistics::first_largest;
 use crate::tensors::{per_image, values};
@@ -82,6 +82,12 @@ impl<'a> Workbench<'a> {
         self.threat
     }
 
+    /// Height and width of the images.
+    pub fn shape(&self) -> [usize; 2] {
+        let [_, _, height, width] = self.batch.images.dims();
+        [height, width]
+    }
+
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.target.classes()
@@ -111,10 +117,21 @@ impl<'a> Workbench<'a> {
         versions: &[&[f32]],
         factors: &(dyn Fn(usize, &[f32]) -> Vec<f32> + Sync),
     ) -> Vec<Slope> {
+        let target = self.target;
+        self.gradients_by(places, versions, |images| target.gradient(images, factors))
+    }
+
+    /// As [`Workbench::gradients`], from a pass of the attack's own.
+    pub fn gradients_by(
+        &mut self,
+        places: &[usize],
+        versions: &[&[f32]],
+        ask: impl FnOnce(Tensor<4>) -> TargetGradient,
+    ) -> Vec<Slope> {
         if places.is_empty() {
             return Vec::new();
         }
-        let found = self.target.gradient(self.tensor(versions), factors);
+        let found = ask(self.tensor(versions));
         let rows = found.logits.chunks_exact(self.target.classes());
         let slopes = rows.zip(per_image(&found.gradient, places.len())).zip(places);
         slopes
@@ -127,6 +144,12 @@ impl<'a> Workbench<'a> {
             .collect()
     }
 
+    /// Counts what an attack asked on its own about an image.
+    pub fn asked_elsewhere(&mut self, place: usize, queries: usize, zero_gradient: bool) {
+        self.queries[place] += queries;
+        self.zero_gradient[place].get_or_insert(zero_gradient);
+    }
+
     /// The target's logits of a version of each of the images at `places`.
     pub fn logits(&mut self, places: &[usize], versions: &[&[f32]]) -> Vec<Vec<f32>> {
         if places.is_empty() {
@@ -135,6 +158,19 @@ impl<'a> Workbench<'a> {
         places.iter().for_each(|&place| self.queries[place] += 1);
         let logits = self.target.logits(self.tensor(versions));
         logits.chunks_exact(self.target.classes()).map(<[f32]>::to_vec).collect()
+    }
+
+    /// Rounds versions of the images at `places`, and asks about them: for each the result, if it still is where it is to go.
+    pub fn confirmed(&mut self, places: &[usize], versions: &[&[f32]], step: usize) -> Vec<Option<Found>> {
+        let rounded: Vec<Vec<f32>> =
+            places.iter().zip(versions).map(|(&place, version)| self.rounded(place, version)).collect();
+        let versions: Vec<&[f32]> = rounded.iter().map(Vec::as_slice).collect();
+        let answers = self.logits(places, &versions);
+        let found = rounded.into_iter().zip(answers).zip(places).map(|((values, logits), &place)| {
+            let fools = self.fools(place, first_largest(&logits));
+            fools.then(|| Found { logits: Some(logits), ..Found::open(values, step) })
+        });
+        found.collect()
     }
 
     /// What became of each image; the target is asked where its answer is not known.
@@ -167,10 +203,12 @@ impl<'a> Workbench<'a> {
         outcomes.collect()
     }
 
-    /// Rounds a version of an image to 8 bits within the ball.
+    /// Rounds a version of an image to 8 bits within the ball, unless the target takes real images.
     pub fn rounded(&self, place: usize, version: &[f32]) -> Vec<f32> {
         let mut values = version.to_vec();
-        self.threat.round(&mut values, &self.clean[place]);
+        if self.target.rounds() {
+            self.threat.round(&mut values, &self.clean[place]);
+        }
         values
     }
 
@@ -179,7 +217,7 @@ impl<'a> Workbench<'a> {
         self.aim(place).reached(answer)
     }
 
-    fn tensor(&self, versions: &[&[f32]]) -> Tensor<4> {
+    pub fn tensor(&self, versions: &[&[f32]]) -> Tensor<4> {
         let [_, channels, height, width] = self.batch.images.dims();
         let data = TensorData::new(versions.concat(), [versions.len(), channels, height, width]);
         Tensor::from_data(data, &self.batch.images.device())

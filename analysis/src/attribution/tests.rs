@@ -246,8 +246,8 @@ fn what_is_kept_is_what_a_fresh_pass_gives() {
         with_evidence(&model, images, |evidence| {
             let found = evidence.attention_gradients(&[0, 1, 2]).unwrap();
             for (layer, (_, alone)) in tap.layers.iter().enumerate() {
-                assert_eq!(evidence.attention().unwrap().layers[layer].values, values(alone.value()));
-                assert_eq!(found.layers[layer].values, values(alone.gradient(&gradients)));
+                assert_eq!(evidence.attention().unwrap().layers[layer].values, values(alone[0].value()));
+                assert_eq!(found.layers[layer].values, values(alone[0].gradient(&gradients)));
             }
         });
     }

@@ -6,6 +6,7 @@
 //! line of the list here.
 
 mod attack_success;
+mod batch_mates;
 mod bench;
 mod chefer_identity;
 mod class_token_row;
@@ -104,6 +105,7 @@ static DEPARTURES: &[&dyn Departure] = &[
     &last_iterate::LAST_ITERATE,
     &unrounded_attack::UNROUNDED_ATTACK,
     &attack_success::ATTACK_SUCCESS,
+    &batch_mates::BatchMates,
     &plain_resize::PlainResize,
 ];
 
@@ -122,7 +124,7 @@ fn without_global_attention(model: &Classifier) -> Option<String> {
     let name = &model.card().name;
     match &model.network {
         _ if !model.has_attention() => Some(format!("{name} has no attention")),
-        archaeo_models::Network::Swin(_) => {
+        archaeo_models::Network::Swin(_) | archaeo_models::Network::EfficientVit(_) => {
             Some(format!("{name} attends within windows, for which that code has no rule"))
         }
         _ => None,

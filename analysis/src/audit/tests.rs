@@ -1,6 +1,7 @@
 use archaeo_models::{Classifier, Interpolation, PrefixTokens, ReadOut};
 
 use super::attack_success::ATTACK_SUCCESS;
+use super::batch_mates::{BatchMates, by_the_sum};
 use super::chefer_identity::without_identity;
 use super::class_token_row::first_row;
 use super::gradient_rollout_order::reversed;
@@ -305,7 +306,7 @@ fn recorded(model: &Classifier, batch: usize) -> Vec<Vec<Record>> {
 fn every_departure_measures_what_applies_and_says_why_another_does_not() {
     let fixture = Fixture::load();
     let vit = random_values(NetworkSpec::Vit(vit_config(Pooling::ClassToken)));
-    for (model, measured) in [(vit, 16), (pooled_vit(), 16), (fixture.resnet(), 5)] {
+    for (model, measured) in [(vit, 17), (pooled_vit(), 17), (fixture.resnet(), 6)] {
         let records = recorded(&model, 2);
         let found: Vec<&str> = departures()
             .iter()
@@ -376,4 +377,61 @@ fn stretching_takes_the_floor_away() {
     let finding = MinMaxMass.conclude(&[record.clone(), record], &RESAMPLING).unwrap();
     let most = &finding.conclusions[0];
     assert_eq!([most.paper.as_str(), most.popular.as_str()], ["rollout", "attention"]);
+}
+
+/// The margin of class 1 is the sum of the pixels less 22, times 0.2. The gradient of bright images points the wrong way, so that their
+/// loss rises from the first step on.
+struct Steep;
+
+impl Steep {
+    fn of(image: &[f32]) -> (f64, f64) {
+        let sum: f64 = image.iter().map(|&x| f64::from(x)).sum();
+        match sum / image.len() as f64 > 0.55 {
+            true => (0.3 * sum, -0.3),
+            false => (0.2 * (sum - 22.0), 0.2),
+        }
+    }
+}
+
+impl Target for Steep {
+    fn classes(&self) -> usize {
+        2
+    }
+
+    fn logits(&self, images: Tensor<4>) -> Vec<f32> {
+        let values = crate::tensors::values(images);
+        values.chunks_exact(48).flat_map(|image| [0.0, Self::of(image).0 as f32]).collect()
+    }
+
+    fn gradient(
+        &self,
+        images: Tensor<4>,
+        slopes: &(dyn Fn(usize, &[f32]) -> Vec<f32> + Sync),
+    ) -> TargetGradient {
+        let logits = self.logits(images.clone());
+        let values = crate::tensors::values(images);
+        let gradient = values.chunks_exact(48).enumerate().flat_map(|(image, pixels)| {
+            let factor = slopes(image, &logits[2 * image..][..2])[1];
+            vec![factor * Self::of(pixels).1 as f32; 48]
+        });
+        TargetGradient { gradient: gradient.collect(), logits: logits.clone() }
+    }
+}
+
+#[test]
+fn an_image_whose_loss_rises_ends_the_attack_on_its_batch_mates() {
+    let (image, mate) = (vec![0.5f32; 48], vec![0.6f32; 48]);
+    let like = Tensor::zeros([1, 3, 4, 4], &Device::flex());
+    let alone = by_the_sum(&Steep, &[&image], &[1], [4, 4], &like);
+    // A sum that is smaller by 2 is 2/√48 away; a step of Adam moves a value by about 0.005.
+    let nearest = 2.0 / 48f64.sqrt();
+    assert!(alone[0].is_some_and(|length| length >= nearest && length < 1.2 * nearest), "{alone:?}");
+    assert_eq!(by_the_sum(&Steep, &[&image, &mate], &[1, 1], [4, 4], &like)[0], None);
+    // The finding counts it.
+    let records = vec![vec![1.0, 0.3, 0.0], vec![1.0, 0.2, 0.25], vec![1.0, 0.2, 0.2], vec![0.0, 0.0, 0.0]];
+    let finding = BatchMates.conclude(&records, &RESAMPLING).unwrap();
+    assert_eq!((finding.paper.value, finding.popular.value), (0.75, 0.5));
+    assert!(finding.flips());
+    assert!(finding.details[0].starts_with("on 2 of 3 images"), "{:?}", finding.details);
+    assert!(!BatchMates.conclude(&records[2..], &RESAMPLING).unwrap().flips());
 }

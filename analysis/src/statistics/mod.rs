@@ -15,6 +15,7 @@
 //! | do two sets of images differ? | [`proportion_difference`] |
 //! | do two recipes differ over their seeds? | [`welch`] |
 //! | how long does it take, and how fast does that grow? | [`median`], [`power_law`] |
+//! | how far away is what may never be reached, and what is left on the way? | [`median_with_infinite`], [`survival`] |
 //! | do two rankings agree, does a number rise along an order? | [`spearman`], [`rank_trend`] |
 //! | do two descriptions of one thing agree more than of two? | [`pairing_test`] |
 //! | does a ratio differ between two models? | [`exchange_test`] |
@@ -44,6 +45,7 @@ mod ranks;
 mod resampling;
 mod roc;
 mod special;
+mod survival;
 #[cfg(test)]
 mod tests;
 mod trend;
@@ -65,7 +67,7 @@ pub use mean::{
     mean_within, standard_deviation,
 };
 pub use measured::Measured;
-pub use median::{FEWEST_FOR_A_MEDIAN, median};
+pub use median::{FEWEST_FOR_A_MEDIAN, median, median_with_infinite};
 pub use moments::Moments;
 pub use multiple::benjamini_hochberg;
 pub use pairing::{Pairing, pairing_test};
@@ -79,6 +81,7 @@ pub use ranks::{RankCorrelation, rank_coefficient, spearman};
 pub use resampling::Resampling;
 pub use roc::roc_auc;
 pub(crate) use special::student_t_two_sided;
+pub use survival::{SurvivalPoint, survival};
 pub use trend::{FEWEST_FOR_A_TREND, RankTrend, rank_trend};
 pub use verdict::{Better, SIGNIFICANCE, sign_flip_family};
 pub use welch::{Welch, welch};

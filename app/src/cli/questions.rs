@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use archaeo_analysis::ablation::RemovalPoint;
 use archaeo_analysis::attacks::{Loss, Norm};
 use archaeo_experiments::findings::HeadPlace;
 use clap::Args;
@@ -64,16 +65,16 @@ pub struct Attention {
         long_help = "Layers to show, counted from 1; by default all. Rollout always uses all of them."
     )]
     pub layer: Vec<usize>,
-    /// Heatmaps in the export
+    /// Heatmaps in the export [default: rollout]
     #[arg(
         long = "method",
         value_name = "NAME,NAME",
         value_delimiter = ',',
-        default_value = "rollout",
         value_parser = choices::methods(),
         hide_short_help = true,
         help_heading = "Attention",
-        long_help = "Heatmaps in the export; those that depend on a class explain the predicted one."
+        long_help = "Heatmaps in the export; those that depend on a class explain the predicted one. By default rollout, or for a \
+                     model to which it does not apply (EfficientViT) the first method that does."
     )]
     pub methods: Vec<String>,
     /// How rollout treats the layers.
@@ -148,7 +149,18 @@ The export holds labels and, for each ε, the predicted class of every image
 (numbers of outputs, from 0). JSON says for each ε how often the model was asked
 (queries, mean over images), and how much the images were changed whose answer
 became wrong (fooled, means: linf, l2 and l1 of values from 0 to 1; l0, how many
-values changed; steps).
+values changed; steps). Of an attack that looks for the smallest perturbation it
+holds the size for each image (distances), and the export does too.
+
+docs/attacks/ has a page on each attack.
+
+--attack minimal looks for the smallest perturbation of each image, in L2 and L∞
+or in --norm, with the strongest attacks of that norm together. Distances are
+those of the perturbation before rounding to 8 bits, in units of 1/255 in L∞ and
+of 1 elsewhere (in L0 the number of changed channel values). JSON holds for each
+norm the distances (null: never fooled), their median with the interval between
+two order statistics, and the curve of accuracy by size: at each step the share
+of robust images, its Wilson interval, and a band for the whole curve.
 
 The doctor examines whether accuracy under attack measures robustness at all: it
 attacks in several ways that a sound model must rank, and names the checks that
@@ -158,6 +170,8 @@ Examples:
   archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
   archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255
   archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5
+  archaeo attack --weights vit.safetensors --attack apgd --epsilon 4 --save saved
+  archaeo attack --weights cnn.safetensors --attack minimal --limit 100 --out curves
   archaeo attack --weights cnn.safetensors --attack doctor --limit 100"))]
 pub struct Attack {
     /// Which attack, or the doctor
@@ -205,6 +219,17 @@ pub struct Attack {
         help_heading = "Attack"
     )]
     pub loss: Option<Loss>,
+    /// Where low frequencies of pgd-low and pgd-high end [default: 0.25]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        allow_hyphen_values = true,
+        hide_short_help = true,
+        help_heading = "Attack",
+        long_help = "Where the low frequencies of pgd-low and pgd-high end, as a share of the highest along each side of the image; by \
+                     default 0.25."
+    )]
+    pub cutoff: Option<f64>,
     /// The class that images are to be taken for [default: any wrong one]
     #[arg(
         long,
@@ -215,6 +240,26 @@ pub struct Attack {
                      default any wrong class will do."
     )]
     pub target: Option<String>,
+    /// Folder for the curves of --attack minimal
+    #[arg(
+        long,
+        value_name = "DIR",
+        hide_short_help = true,
+        help_heading = "Output",
+        long_help = "Folder for the curves of --attack minimal, accuracy by size of the perturbation, as SVG and PNG."
+    )]
+    pub out: Option<PathBuf>,
+    /// File for an entry of RobustBench
+    #[arg(
+        long,
+        value_name = "FILE",
+        hide_short_help = true,
+        help_heading = "Output",
+        long_help = "File for an entry of RobustBench's list of models (model_info/DATASET/Linf/KEY.json), of one --epsilon. What a \
+                     checkpoint does not tell is null. Of other attacks than AutoAttack the accuracy is `reported`, and the entry \
+                     `unreliable`."
+    )]
+    pub robustbench_json: Option<PathBuf>,
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
@@ -268,6 +313,18 @@ pub struct Ablate {
                      default all. Curve and pairs are of these heads, too."
     )]
     pub only: Vec<HeadPlace>,
+    /// Where to take a head of a cascade (EfficientViT) away: output, contribution [default: output]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "POINT",
+        value_parser = removal,
+        help_heading = "Ablation",
+        long_help = "Where a head is taken away from a model whose heads form a cascade, each reading the output of the one before it \
+                     (EfficientViT): output, by default, also changes the inputs of all later heads of its layer; contribution changes \
+                     only what the head itself adds to the residual stream. The result says which."
+    )]
+    pub removal: Option<RemovalPoint>,
     /// Accuracy while heads are taken away one after another
     #[arg(
         long,
@@ -301,6 +358,15 @@ pub struct Ablate {
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
+}
+
+/// Where a head of a cascade is taken away.
+fn removal(text: &str) -> Result<RemovalPoint, String> {
+    match text {
+        "output" => Ok(RemovalPoint::Output),
+        "contribution" => Ok(RemovalPoint::Contribution),
+        _ => Err("it is neither output nor contribution".into()),
+    }
 }
 
 /// A layer and a head.

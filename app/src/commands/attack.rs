@@ -1,11 +1,13 @@
 //! `archaeo attack`: how often a model is right before an attack and under it, and whether what attacks find is all there is.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use archaeo_analysis::attacks::doctor::Health;
 use archaeo_lab::{
-    AttackOptions, Attacked, DOCTOR, Diagnosed, DoctorOptions, LabError, Point, Purpose, Session,
+    AttackOptions, Attacked, DOCTOR, Diagnosed, DoctorOptions, LabError, MINIMAL, Point, Purpose,
+    RobustBench, Session,
 };
 
+use super::attack_minimal;
 use crate::cli::Attack;
 use crate::printer::{Printer, broken};
 
@@ -14,10 +16,32 @@ use crate::printer::{Printer, broken};
 /// # Errors
 /// A size that is no size, or data that cannot be read.
 pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<()> {
-    let Attack { attack, norm, epsilon, steps, restarts, loss, target, save, subject } = arguments;
+    if arguments.attack == MINIMAL {
+        return attack_minimal::run(arguments, session, printer);
+    }
+    let Attack {
+        attack,
+        norm,
+        epsilon,
+        steps,
+        restarts,
+        loss,
+        cutoff,
+        target,
+        save,
+        out,
+        robustbench_json,
+        subject,
+    } = arguments;
     if attack == DOCTOR {
         let chosen = [("--norm", norm.is_some()), ("--restarts", *restarts != 1), ("--loss", loss.is_some())];
-        let chosen = chosen.into_iter().chain([("--target", target.is_some()), ("--save", save.is_some())]);
+        let chosen = chosen.into_iter().chain([
+            ("--target", target.is_some()),
+            ("--save", save.is_some()),
+            ("--out", out.is_some()),
+            ("--cutoff", cutoff.is_some()),
+            ("--robustbench-json", robustbench_json.is_some()),
+        ]);
         if let Some((option, _)) = chosen.into_iter().find(|(_, chosen)| *chosen) {
             return Err(LabError::DoctorOption { option }.into());
         }
@@ -25,17 +49,26 @@ pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<(
         let opened = session.open(subject.asked(), Purpose::Score)?;
         return printer.result(&session.doctor(&opened, &options)?, diagnosis);
     }
+    if out.is_some() {
+        bail!("--out is for the curves of --attack {MINIMAL}");
+    }
     let options = AttackOptions {
         steps: steps.map(usize::from),
         restarts: usize::from(*restarts),
         loss: *loss,
+        cutoff: *cutoff,
         target: target.clone(),
         save: save.clone(),
         ..AttackOptions::parse(attack, *norm, epsilon)?
     };
     options.check()?;
+    let entry = robustbench_json.as_deref().map(|file| RobustBench::new(file, &options.sizes)).transpose()?;
     let opened = session.open(subject.asked(), Purpose::Score)?;
-    printer.result(&session.attack(&opened, &options)?, lines)
+    let result = session.attack(&opened, &options)?;
+    if let Some(entry) = entry {
+        entry.write(&opened, &result)?;
+    }
+    printer.result(&result, lines)
 }
 
 fn diagnosis(result: &Diagnosed) -> String {

@@ -2,6 +2,7 @@
 
 pub mod ablate;
 pub mod attack;
+mod attack_minimal;
 pub mod attention;
 pub mod audit;
 pub mod benchmark;

@@ -1,6 +1,6 @@
 //! What changes in a model between two images.
 
-use archaeo_models::{Classifier, Tokens};
+use archaeo_models::{Classifier, Pass, Tokens};
 use archaeo_ops::in_pool;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -151,7 +151,9 @@ fn layer_drifts(
             in_pool(|| {
                 let transformer = model.network.transformer().expect("a model with a stream has blocks");
                 let tokens = Tokens { values: tokens.clone(), grid };
-                let features = transformer.pool(tokens, model.precision());
+                let mut probe = ();
+                let mut pass = Pass::evaluate(&mut probe).in_precision(model.precision());
+                let features = transformer.pool(tokens, &mut pass);
                 (values(features.clone()), values(model.head(features)))
             })
         };

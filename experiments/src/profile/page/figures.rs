@@ -2,7 +2,7 @@
 
 use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty};
 use archaeo_report::document::{Block, Figure, Panel, Picture, PictureGrid, PictureRow};
-use archaeo_report::numbers::percent;
+use archaeo_report::numbers::{decimal, percent};
 
 use super::super::{ModelCost, Profile, QueryPictures, SizeCost};
 use super::milliseconds;
@@ -74,15 +74,21 @@ pub(super) fn growth(profile: &Profile) -> Block {
 
 pub(super) fn patches(profile: &Profile) -> Block {
     let rows = profile.patches.iter().map(|found| {
-        let labels =
-            [format!("{} patches", found.patches), format!("{} of the variance", percent(found.explained))];
-        let pictures = found.views.iter().zip(labels).zip(["in patches", "embeddings"]);
+        let trusted =
+            found.trust.map(|trust| format!("trustworthiness {}", decimal(trust.trustworthiness, 2)));
+        let labels = [
+            format!("{} patches", found.patches),
+            format!("{} of the variance", percent(found.explained)),
+            trusted.unwrap_or_else(|| "too few for trustworthiness".into()),
+        ];
+        let pictures =
+            found.views.iter().zip(labels).zip(["in patches", "embeddings", "t-SNE of the embeddings"]);
         let pictures = pictures.map(|((path, label), what)| {
             Picture::new(path.clone(), format!("{}: {what}", found.model)).labelled(label)
         });
         PictureRow { name: found.model.clone(), pictures: pictures.collect() }
     });
-    let columns = ["In patches", "Embeddings"];
+    let columns = ["In patches", "Embeddings", "t-SNE"];
     let grid = PictureGrid {
         columns: Some(("Model".into(), columns.map(str::to_owned).to_vec())),
         rows: rows.collect(),
@@ -91,9 +97,11 @@ pub(super) fn patches(profile: &Profile) -> Block {
     };
     Block::Figure(Figure {
         title: "An image as tokens.".into(),
-        caption: "Left: the image as it is cut. Right: what the first block receives, positions included; each patch has the colour of \
-                  its embedding's first three principal components, so that patches of like colour have like embeddings. Half the side \
-                  of a patch makes four times the tokens, and sixteen times the products of attention."
+        caption: "Left: the image as it is cut. Middle: what the first block receives, positions included; each patch has the colour of \
+                  its embedding's first three principal components, so that patches of like colour have like embeddings. Right: t-SNE \
+                  of these embeddings in the same colours, which shows groups that three components do not; sizes of groups and gaps \
+                  between them mean nothing. Half the side of a patch makes four times the tokens, and sixteen times the products of \
+                  attention."
             .into(),
         panels: vec![Panel::Pictures(grid)],
         data: None,

@@ -770,6 +770,7 @@ fn heads(_: ModelName) -> HeadFindings {
         }),
         ranking,
         gradient_agreement: Some(estimate(0.58, 0.25, 24)),
+        removal: None,
         reference: Reference { split: "train".into(), images: 256 },
         together: Some(together()),
     }
@@ -1117,6 +1118,7 @@ fn causal(models: &[ModelName]) -> CausalFindings {
             method: title.into(),
             baseline,
             single_deletion: estimate(single_deletion, 0.04, IMAGES),
+            strength: estimate(single_deletion / 1.5, 0.04, IMAGES).into(),
             contrastivity: estimate(single_deletion / 2.0, 0.05, IMAGES),
             independence: estimate(0.5, 0.05, IMAGES).into(),
             preserved: share(50, IMAGES),

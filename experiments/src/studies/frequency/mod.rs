@@ -8,7 +8,7 @@ mod tests;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::answers::{logits, predicted_classes};
-use archaeo_analysis::attacks::frequency::Spectrum;
+use archaeo_analysis::attacks::spectrum::Spectrum;
 use archaeo_analysis::attacks::{Attack, Batch, Norm, Pgd};
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Measured, StatisticsError, mean_t, sign_flip_test, wilson,

@@ -113,6 +113,7 @@ pub(super) fn found(
         ranking,
         selected: selected(&ablations, &resampling)?,
         gradient_agreement,
+        removal: None,
         reference,
         together: None,
     })

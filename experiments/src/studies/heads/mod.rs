@@ -84,7 +84,7 @@ impl Study for HeadsStudy {
         let (name, model) = (unit.model, scene.model(unit.model));
         let (sampled, options) = (sampled(scene)?, scene.options.of::<Self>());
         scene.progress.stage(&format!("mean output of every part of {name}"));
-        let mut means = HeadMeans::default();
+        let mut means = HeadMeans::new(options.removal);
         if unit.aspect == TOGETHER {
             let mut branch_means = BranchMeans::default();
             sampled.for_each_batch(scene, model, |images| {
@@ -105,8 +105,9 @@ impl Study for HeadsStudy {
             let donors = to_tensor(&scene.images_for(model, &donors)?, scene.device);
             let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
             let which = |layer, head| options.asks(layer, head);
-            let ablations = ablate_some_heads(model, batch.images.clone(), &labels, &substitutes, &which)?;
-            let gradients = gradient_importance(model, batch.images.clone(), &labels)?;
+            let (images, point) = (batch.images.clone(), options.removal);
+            let ablations = ablate_some_heads(model, images.clone(), &labels, &substitutes, point, &which)?;
+            let gradients = gradient_importance(model, images, &labels, point)?;
             let record = |image| HeadsRecord::Apart(ApartRecord::of(image, &ablations, &gradients));
             Ok((0..labels.len()).map(record).collect())
         }))
@@ -130,7 +131,10 @@ impl Study for HeadsStudy {
                 }
             }
             if !singly.is_empty() {
-                models.push((unit.model, apart::found(scene, &singly, reference.clone())?));
+                let cascaded = scene.model(unit.model).has_cascaded_heads();
+                let removal = cascaded.then_some(scene.options.of::<Self>().removal);
+                let findings = apart::found(scene, &singly, reference.clone())?;
+                models.push((unit.model, HeadFindings { removal, ..findings }));
             }
             if !together.is_empty() {
                 if models.last().is_none_or(|(model, _)| *model != unit.model) {

@@ -1,6 +1,6 @@
 //! What a user may choose of the study.
 
-use archaeo_analysis::ablation::Branch;
+use archaeo_analysis::ablation::{Branch, RemovalPoint};
 use archaeo_models::Classifier;
 use archaeo_training::RecipeError;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ pub struct HeadsOptions {
     /// it has.
     #[serde(with = "as_text")]
     pub only: Vec<HeadPlace>,
+    /// Where a head is taken away from a model whose heads form a cascade: its `output`, which the next head reads, or its
+    /// `contribution` to the residual stream alone.
+    pub removal: RemovalPoint,
     /// Whether heads are taken away one after another (pruning curves).
     pub curve: bool,
     /// Random orders of that, to compare with the order of importance.
@@ -37,6 +40,7 @@ impl Default for HeadsOptions {
             images: 400,
             reference_images: 256,
             only: Vec::new(),
+            removal: RemovalPoint::default(),
             curve: true,
             random_orders: 5,
             pairs: 24,

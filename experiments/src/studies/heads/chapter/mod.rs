@@ -3,6 +3,7 @@
 mod apart;
 mod together;
 
+use archaeo_analysis::ablation::RemovalPoint;
 use archaeo_report::document::{Block, Column, Section, Table, Text};
 use archaeo_report::numbers::{Unit, counted};
 
@@ -50,7 +51,9 @@ fn definitions() -> Vec<(String, Text)> {
         ),
         definition(
             "Ablation of layers",
-            "Change in loss when what the attention, the MLP or both add to the residual stream of a transformer, or the branch of a              residual block, is replaced by its mean over reference images, for each position, or by nothing, so that the block is              skipped. Tested as heads are, with p-values adjusted over all branches of a model.",
+            "Change in loss when what the attention, the MLP or both add to the residual stream of a transformer, or the branch of a \
+             residual block, is replaced by its mean over reference images, for each position, or by nothing, so that the block is \
+             skipped. Tested as heads are, with p-values adjusted over all branches of a model.",
             &[("Veit et al., 2016", "https://arxiv.org/abs/1605.06431")],
         ),
         definition(
@@ -107,10 +110,11 @@ fn of_model(findings: &HeadFindings, model: ModelName, names: &Names) -> Vec<Blo
         format!(
             "Each of {parts} is taken away in turn and the loss measured again on the same {images}. With {whole} \
              {} classifies {} of them correctly. Means are taken from {} of the split “{split}”, none of which is among \
-             those evaluated.",
+             those evaluated.{}",
             names.the(model),
             Unit::Percent.sentence(&findings.baseline),
-            counted(*means, "other image")
+            counted(*means, "other image"),
+            findings.removal.map_or_else(String::new, |point| format!(" {}", removal(point)))
         )
         .into(),
     )];
@@ -125,4 +129,18 @@ fn of_model(findings: &HeadFindings, model: ModelName, names: &Names) -> Vec<Blo
         blocks.push(Block::Folded { title: "All heads in numbers".into(), table: apart::table(findings) });
     }
     blocks
+}
+
+/// Where heads of a cascade were taken away.
+fn removal(point: RemovalPoint) -> &'static str {
+    match point {
+        RemovalPoint::Output => {
+            "Its heads form a cascade, in which each reads the output of the one before it: without a head's output, the inputs of \
+             all later heads of its layer change, so that its worth includes what they do with it."
+        }
+        RemovalPoint::Contribution => {
+            "Its heads form a cascade, in which each reads the output of the one before it: taken away is only what a head adds to \
+             the residual stream, while the later heads of its layer still read its output."
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub(in crate::studies::heads) fn without_heads(
         ranking: Vec::new(),
         selected: None,
         gradient_agreement: None,
+        removal: None,
         reference,
         together: None,
     })

@@ -97,8 +97,9 @@ fn orders(
         let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
         let which = |layer, head| options.asks(layer, head);
         let substitutes = [Substitute::Mean(means)];
-        let found = ablate_some_heads(model, images.clone(), &labels, &substitutes, &which)?;
-        let gradients = gradient_importance(model, images, &labels)?;
+        let point = options.removal;
+        let found = ablate_some_heads(model, images.clone(), &labels, &substitutes, point, &which)?;
+        let gradients = gradient_importance(model, images, &labels, point)?;
         if worth.is_empty() {
             worth = found.heads.iter().map(|head| ((head.layer, head.head), [0.0; 2])).collect();
         }

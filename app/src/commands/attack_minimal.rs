@@ -1,0 +1,123 @@
+//! `archaeo attack --attack minimal`: how far each image is from a wrong answer.
+
+use anyhow::{Result, bail};
+use archaeo_analysis::statistics::Estimate;
+use archaeo_lab::{MINIMAL, Minimal, MinimalNorm, MinimalOptions, Purpose, RobustBench, Session};
+
+use crate::cli::Attack;
+use crate::printer::Printer;
+
+/// Runs the command.
+///
+/// # Errors
+/// Options that the question does not have, a size that is no size, or data that cannot be read.
+pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<()> {
+    let Attack {
+        norm,
+        epsilon,
+        steps,
+        restarts,
+        loss,
+        cutoff,
+        target,
+        save,
+        out,
+        robustbench_json,
+        subject,
+        ..
+    } = arguments;
+    if *restarts != 1 || loss.is_some() || cutoff.is_some() {
+        bail!("--attack {MINIMAL} takes no --restarts, --loss or --cutoff: its attacks have their own");
+    }
+    let sizes: Vec<f64> = match (epsilon.is_empty(), norm) {
+        (true, _) => Vec::new(),
+        (false, None) => bail!("--epsilon is in the unit of a norm: give --norm too"),
+        (false, Some(norm)) => epsilon
+            .iter()
+            .map(|text| norm.parse(text).map_err(|reason| anyhow::anyhow!("--epsilon {text}: {reason}")))
+            .collect::<Result<_>>()?,
+    };
+    let entry = robustbench_json.as_deref().map(|file| RobustBench::new(file, &sizes)).transpose()?;
+    let options = MinimalOptions {
+        norms: norm.iter().copied().collect(),
+        steps: steps.map(usize::from),
+        target: target.clone(),
+        out: out.clone(),
+        save: save.clone(),
+    };
+    let opened = session.open(subject.asked(), Purpose::Score)?;
+    let result = session.minimal(&opened, &options)?;
+    if let Some(entry) = entry {
+        entry.write_minimal(&opened, &result)?;
+    }
+    printer.result(&result, |result| lines(result, &sizes))
+}
+
+fn lines(result: &Minimal, sizes: &[f64]) -> String {
+    let Minimal { model, target, n, correct, accuracy, norms, pictures, .. } = result;
+    let [value, low, high] = [accuracy.value, accuracy.low, accuracy.high].map(|share| 100.0 * share);
+    let mut lines = format!("{model} on {n} images: {correct} right, {value:.2} % ({low:.1} to {high:.1})");
+    if let Some(target) = target {
+        lines += &format!("; toward {target}");
+    }
+    lines.push('\n');
+    for of in norms {
+        lines += &of_norm(of, *correct, sizes);
+    }
+    for picture in pictures {
+        lines += &format!("wrote {}\n", picture.display());
+    }
+    lines
+        + "median: smallest perturbation of the images that are right, before rounding to 8 bits; never fooled counts as infinite\n\
+             robust: right, and no smaller perturbation was found"
+}
+
+fn of_norm(of: &MinimalNorm, correct: usize, sizes: &[f64]) -> String {
+    let MinimalNorm { norm, attacks, median, fooled, curve, .. } = of;
+    let unit = norm.suffix();
+    let mut lines = format!("{norm}: median {}; {fooled} of {correct} are fooled\n", estimate(median, unit));
+    for attack in attacks {
+        lines += &format!(
+            "  {:<8} median {}, fools {}, the smallest on {}\n",
+            attack.title,
+            number(attack.median.value, unit),
+            attack.fooled,
+            attack.nearest
+        );
+        if attack.zero_gradient > 0.0 {
+            lines += &format!(
+                "           no gradient on {:.1} % of the images: robustness there may be an illusion\n",
+                100.0 * attack.zero_gradient
+            );
+        }
+    }
+    let usual = norm.usual();
+    let sizes = if sizes.is_empty() { &usual } else { sizes };
+    for size in sizes {
+        let place = curve.partition_point(|point| point.at <= *size);
+        let Some(point) = place.checked_sub(1).map(|place| &curve[place]) else { continue };
+        let [value, low, high] =
+            [point.share, point.interval[0], point.interval[1]].map(|share| 100.0 * share);
+        let size = format!("{size}{unit}");
+        lines += &format!("  ε = {size:<8} robust accuracy {value:6.2} %  ({low:.1} to {high:.1})\n");
+    }
+    lines
+}
+
+fn estimate(of: &Estimate, unit: &str) -> String {
+    match of.low.is_nan() {
+        true => number(of.value, unit),
+        false => {
+            format!("{} ({} to {})", number(of.value, unit), number(of.low, unit), number(of.high, unit))
+        }
+    }
+}
+
+fn number(value: f64, unit: &str) -> String {
+    match value {
+        value if value.is_nan() => "–".into(),
+        value if value.is_infinite() => "∞".into(),
+        value if value >= 100.0 => format!("{value:.0}{unit}"),
+        value => format!("{value:.3}{unit}"),
+    }
+}
