@@ -218,6 +218,10 @@ impl Doctor {
 /// Whether two answers to one image differ by more than rounding.
 fn moved(first: &[f32], second: &[f32]) -> bool {
     let (low, high) = first.iter().fold((f32::MAX, f32::MIN), |(low, high), &z| (low.min(z), high.max(z)));
-    let largest = first.iter().zip(second).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    !(largest <= MOVED * (high - low).max(f32::MIN_POSITIVE))
+    let tolerated = MOVED * (high - low).max(f32::MIN_POSITIVE);
+    let differs = |(first, second): (&f32, &f32)| {
+        let change = (first - second).abs();
+        change.is_nan() || change > tolerated
+    };
+    first.iter().zip(second).any(differs)
 }
