@@ -72,7 +72,8 @@ impl AblationOptions {
     fn check(&self, opened: &Opened) -> Result<(), LabError> {
         let card = opened.model.card();
         let Some(transformer) = opened.model.network.transformer() else {
-            let heads = self.curve || self.pairs > 0 || self.mlp || self.removal.is_some() || !self.only.is_empty();
+            let heads =
+                self.curve || self.pairs > 0 || self.mlp || self.removal.is_some() || !self.only.is_empty();
             return match self.layers && !heads && opened.model.network.residual().is_some() {
                 true => Ok(()),
                 false => Err(LabError::OnlyBlocks {

@@ -57,7 +57,9 @@ impl Depths {
         let blocks: BTreeSet<[usize; 2]> = names.iter().filter_map(|name| block_of(&short(name))).collect();
         let layer = |name: &str| match block_of(name) {
             Some(block) => 1 + blocks.range(..block).count(),
-            None if is_head(name) || is_norm_of_head(name) || name.starts_with("fc_norm.") => blocks.len() + 1,
+            None if is_head(name) || is_norm_of_head(name) || name.starts_with("fc_norm.") => {
+                blocks.len() + 1
+            }
             None if name.starts_with("norm.") || name.starts_with("visual_projection.") => blocks.len(),
             None => 0,
         };

@@ -120,8 +120,8 @@ fn reference(network: &NetworkSpec, state: &State, last: &[Vec<f64>]) -> [Vec<f6
             mean(&last.iter().map(|token| layer_norm(state, "norm", 1e-5, token)).collect::<Vec<_>>())
         }
         NetworkSpec::EfficientVit(_) => {
-            let [weight, bias, center, variance] =
-                ["weight", "bias", "running_mean", "running_var"].map(|part| array(state, &format!("head.bn.{part}")));
+            let [weight, bias, center, variance] = ["weight", "bias", "running_mean", "running_var"]
+                .map(|part| array(state, &format!("head.bn.{part}")));
             let norm = |(at, x): (usize, f64)| {
                 (x - center[at]) / (variance[at] + 1e-5).sqrt() * weight[at] + bias[at]
             };

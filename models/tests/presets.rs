@@ -168,7 +168,8 @@ fn multiply_adds_are_those_of_fvcore_within_a_hundredth() {
     let swin = of_stage(2, 56, 96) + of_stage(2, 28, 192) + of_stage(6, 14, 384) + of_stage(2, 7, 768);
     assert_eq!(products("swin_tiny_patch4_window7_224"), swin);
     // Liu et al. (2023): in each window q · k of 16 channels a head and weights · v of the head's share, on 14, 7 and 4 tokens a side.
-    let of_stage = |depth: u64, tokens: u64, window: u64, width: u64| depth * tokens * window * (4 * 16 + width);
+    let of_stage =
+        |depth: u64, tokens: u64, window: u64, width: u64| depth * tokens * window * (4 * 16 + width);
     let m0 = of_stage(1, 196, 49, 64) + of_stage(2, 49, 49, 128) + of_stage(3, 16, 16, 192);
     assert_eq!(products("efficientvit_m0"), m0);
     assert_eq!(products("resnet50"), 0);

@@ -9,7 +9,8 @@ mod common;
 mod devices;
 
 use archaeo_models::{
-    BranchKind, EfficientVitConfig, NetworkSpec, Pass, Probe, State, Stem, SwinConfig, TrainingStep, VitConfig,
+    BranchKind, EfficientVitConfig, NetworkSpec, Pass, Probe, State, Stem, SwinConfig, TrainingStep,
+    VitConfig,
 };
 use archaeo_ops::cross_entropy;
 use burn::tensor::{Device, Int, Tensor};

@@ -388,7 +388,8 @@ impl Recipe {
                     .into(),
             ));
         }
-        if self.gradient_checkpointing && self.network(1).is_ok_and(|network| network.normalises_over_batch()) {
+        if self.gradient_checkpointing && self.network(1).is_ok_and(|network| network.normalises_over_batch())
+        {
             return Err(RecipeError::Value(CHECKPOINTED_MOMENTS.into()));
         }
         self.objective.check()?;

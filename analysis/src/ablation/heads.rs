@@ -262,9 +262,8 @@ pub fn ablate_some_heads(
                 }
             };
             for (substitute, instead) in substitutes.iter().zip(&instead) {
-                let of_head = |layers: &Vec<Tensor<4>>| {
-                    layers[layer].clone().narrow(1, head, 1).squeeze_dim::<3>(1)
-                };
+                let of_head =
+                    |layers: &Vec<Tensor<4>>| layers[layer].clone().narrow(1, head, 1).squeeze_dim::<3>(1);
                 let output = instead.as_ref().map(of_head);
                 let logits = match (&removed, output) {
                     (None, output) => stream.logits_with_outputs(model, &[(layer, head, output)]),

@@ -4,8 +4,8 @@
 use archaeo_models::{Classifier, TokenSite};
 use burn::tensor::{Tensor, TensorData};
 
-use super::heads::require_attention;
 use super::RemovalPoint;
+use super::heads::require_attention;
 use super::stream::{Kept, Stream, finite};
 use crate::AnalysisError;
 

@@ -233,7 +233,8 @@ impl<'a> Evidence<'a> {
     }
 
     fn has_one_stream(&self) -> bool {
-        self.model.has_attention() && !matches!(self.model.network, Network::Swin(_) | Network::EfficientVit(_))
+        self.model.has_attention()
+            && !matches!(self.model.network, Network::Swin(_) | Network::EfficientVit(_))
     }
 
     fn gathered(&self, layers: Vec<(AttentionSite, Tensor<4>)>) -> AttentionMaps {

@@ -139,11 +139,10 @@ fn position(name: &str) -> [usize; 3] {
     let parts: Vec<&str> = name.split('.').collect();
     let holds_blocks = |part: &str| matches!(part, "blocks" | "layers" | "stages");
     let stage = |part: &str| part.strip_prefix("layer").and_then(|number| number.parse::<usize>().ok());
-    if let Some(at) =
-        parts.iter().position(|part| holds_blocks(part) || stage(part).is_some())
-    {
+    if let Some(at) = parts.iter().position(|part| holds_blocks(part) || stage(part).is_some()) {
         let own = stage(parts[at]).into_iter();
-        let counted = parts[at + 1..].iter().take_while(|part| holds_blocks(part) || part.parse::<usize>().is_ok());
+        let counted =
+            parts[at + 1..].iter().take_while(|part| holds_blocks(part) || part.parse::<usize>().is_ok());
         let mut numbers = own.chain(counted.filter_map(|part| part.parse().ok()));
         return [1, numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)];
     }

@@ -55,7 +55,9 @@ fn text(findings: &HeadFindings) -> String {
 /// Where heads of a cascade were taken away.
 fn removal(point: RemovalPoint) -> &'static str {
     match point {
-        RemovalPoint::Output => "heads form a cascade: without a head's output, the inputs of the later heads of its layer change\n",
+        RemovalPoint::Output => {
+            "heads form a cascade: without a head's output, the inputs of the later heads of its layer change\n"
+        }
         RemovalPoint::Contribution => {
             "heads form a cascade: taken away is what a head adds, while the later heads of its layer still read its output\n"
         }

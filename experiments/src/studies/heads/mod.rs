@@ -200,8 +200,7 @@ impl Study for HeadsStudy {
             let substitutes = [Substitute::Mean(&means), Substitute::Zero, Substitute::Resample(&donors)];
             let which = |layer, head| options.asks(layer, head);
             let (images, point) = (batch.images.clone(), options.removal);
-            let ablations =
-                ablate_some_heads(model, images.clone(), &labels, &substitutes, point, &which)?;
+            let ablations = ablate_some_heads(model, images.clone(), &labels, &substitutes, point, &which)?;
             let gradients = gradient_importance(model, images, &labels, point)?;
             let record = |image| HeadsRecord::Apart(ApartRecord::of(image, &ablations, &gradients));
             Ok((0..labels.len()).map(record).collect())

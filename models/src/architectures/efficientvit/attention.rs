@@ -124,7 +124,8 @@ impl CascadedGroupAttention {
         let query =
             self.dws[head].forward(qkv.clone().narrow(1, 0, key_dim), ChannelEpilogue::default(), pass);
         let query = query.reshape([rows, key_dim, places]);
-        let others = qkv.reshape([rows, 2 * key_dim + value_dim, places]).narrow(1, key_dim, key_dim + value_dim);
+        let others =
+            qkv.reshape([rows, 2 * key_dim + value_dim, places]).narrow(1, key_dim, key_dim + value_dim);
         let parts = Tensor::cat(vec![query, others], 1);
         let part = |first: usize, length: usize| (0..d).map(move |at| (at < length).then_some(first + at));
         let sources: Vec<Option<usize>> =

@@ -87,7 +87,10 @@ impl EfficientVitConfig {
             ));
         }
         if !self.widths[0].is_multiple_of(8) {
-            return refuse(format!("the first of the widths must be a multiple of 8, not {}", self.widths[0]));
+            return refuse(format!(
+                "the first of the widths must be a multiple of 8, not {}",
+                self.widths[0]
+            ));
         }
         for (stage, (width, heads)) in self.widths.iter().zip(&self.heads).enumerate() {
             if !width.is_multiple_of(*heads) {

@@ -264,7 +264,10 @@ pub struct EfficientVitDownsample {
 impl EfficientVitDownsample {
     pub(super) fn new([inputs, outputs]: [usize; 2], device: &Device) -> Self {
         let pair = |width| {
-            (Residual::<ConvNorm>::depthwise(width, false, 0.0, device), Residual::<ConvMlp>::mlp(width, 0.0, device))
+            (
+                Residual::<ConvNorm>::depthwise(width, false, 0.0, device),
+                Residual::<ConvMlp>::mlp(width, 0.0, device),
+            )
         };
         Self { res1: pair(inputs), patchmerge: PatchMerge::new(inputs, outputs, device), res2: pair(outputs) }
     }

@@ -14,11 +14,11 @@ use burn::tensor::{Device, Tensor};
 
 pub use self::attention::{CascadedGroupAttention, Relu};
 pub use self::config::EfficientVitConfig;
+use self::layers::add_branch;
 pub use self::layers::{
     ChannelLinear, ConvMlp, ConvNorm, EfficientVitDownsample, EfficientVitPatchEmbed, PatchMerge, Residual,
     SqueezeExcite,
 };
-use self::layers::add_branch;
 use crate::forward::{ForwardPass, Tokens, Transformer};
 use crate::layers::{BatchNorm2d, Linear};
 use crate::pass::Pass;
@@ -249,8 +249,7 @@ impl Transformer for EfficientVit {
     fn block(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
         let (stage, index) = self.place(layer);
         let window = Some(self.config.window(stage, grid));
-        let site =
-            AttentionSite { layer, grid, prefix: self.prefix(), read_out: self.read_out(), window };
+        let site = AttentionSite { layer, grid, prefix: self.prefix(), read_out: self.read_out(), window };
         let values = self.stages[stage].blocks[index].forward(values, &site, pass);
         self.onwards(layer, Tokens { values, grid }, pass)
     }
