@@ -1,10 +1,10 @@
 //! What the command line lets one choose from, as the libraries list it.
 
-use archaeo_analysis::attacks::{self, Norm};
+use archaeo_analysis::attacks::{self, Goal, Loss, Norm};
 use archaeo_analysis::attribution;
 use archaeo_analysis::audit;
 use archaeo_training::trackers;
-use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// Every method that makes heatmaps.
 pub fn methods() -> PossibleValuesParser {
@@ -44,9 +44,28 @@ pub fn departures() -> PossibleValuesParser {
 pub fn attacks() -> PossibleValuesParser {
     let listed = attacks::all().iter().map(|family| family.info);
     listed
-        .map(|info| choice(info.id, info.summary, info.paper.map(|paper| paper.citation)))
+        .map(|info| {
+            let earlier = attacks::EARLIER_IDS.iter().filter(|(_, id, _)| *id == info.id);
+            let norms = info.norms.iter().map(|norm| norm.to_string()).collect::<Vec<_>>().join(", ");
+            choice(info.id, &format!("{}; {norms}", info.summary), info.paper.map(|paper| paper.citation))
+                .aliases(earlier.map(|(earlier, ..)| *earlier))
+        })
         .collect::<Vec<_>>()
         .into()
+}
+
+/// A norm by its id.
+pub fn norm() -> impl TypedValueParser<Value = Norm> {
+    let listed = Norm::ALL.map(|norm| PossibleValue::new(norm.id()).help(norm.describe()));
+    PossibleValuesParser::new(listed)
+        .map(|id| Norm::ALL.into_iter().find(|norm| norm.id() == id).expect("it is listed"))
+}
+
+/// A loss by its id.
+pub fn loss() -> impl TypedValueParser<Value = Loss> {
+    let listed = Loss::ALL.map(|loss| PossibleValue::new(loss.id()).help(loss.title()));
+    PossibleValuesParser::new(listed)
+        .map(|id| Loss::ALL.into_iter().find(|loss| loss.id() == id).expect("it is listed"))
 }
 
 /// Every tracker.
@@ -58,15 +77,35 @@ pub fn trackers() -> PossibleValuesParser {
 /// What sizes of attacks are, norm by norm.
 pub fn attack_sizes() -> String {
     let of_norm = |norm: Norm| {
-        let ids: Vec<&str> = attacks::all()
-            .iter()
-            .filter(|family| family.info.norm == norm)
-            .map(|family| family.info.id)
-            .collect();
         let usual = norm.usual().map(|size| size.to_string()).join(",");
-        format!("{}: {} (default {usual})", ids.join(" and "), norm.describe())
+        format!("{norm}: {} (default {usual})", norm.describe())
     };
-    format!("Sizes of the perturbation. {}", Norm::ALL.map(of_norm).join(". "))
+    format!(
+        "Sizes of the perturbation. {}. Of an attack that looks for the smallest perturbation ({}), the sizes at which accuracy is \
+         read off.",
+        Norm::ALL.map(of_norm).join(". "),
+        listed(|info| info.goal == Goal::Smallest)
+    )
+}
+
+/// The attacks that take a number of steps, each with its own.
+pub fn attack_steps() -> String {
+    let own = attacks::all()
+        .iter()
+        .filter_map(|family| family.info.steps.map(|steps| format!("{} {steps}", family.info.id)));
+    format!("Steps of an iterated attack. By default: {}.", own.collect::<Vec<_>>().join(", "))
+}
+
+/// The attacks that can start again.
+pub fn attack_restarts() -> String {
+    format!("How often the attack starts, each time from another place: {}.", listed(|info| info.restarts))
+}
+
+/// Ids of the attacks that something is true of.
+fn listed(of: impl Fn(&attacks::AttackInfo) -> bool) -> String {
+    let ids: Vec<&str> =
+        attacks::all().iter().map(|family| family.info).filter(|info| of(info)).map(|info| info.id).collect();
+    ids.join(", ")
 }
 
 fn choice(id: &'static str, summary: &str, citation: Option<&str>) -> PossibleValue {

@@ -81,7 +81,7 @@ fn came(signal: u8) {
 }
 
 fn end_at_once() {
-    // Whoever reads stderr may have stopped doing so.
+    // The reader of stderr may be gone.
     let _ = std::thread::Builder::new().spawn(|| {
         std::thread::sleep(PATIENCE);
         std::process::exit(status().into());

@@ -203,7 +203,7 @@ fn quiet_leaves_warnings_and_verbose_says_more() {
     ] {
         assert!(said.contains(decision), "{decision}: {said}");
     }
-    // Whoever wants silence still hears why there is no result.
+    // Even in silence, the reason why there is no result is printed.
     assert!(
         fail(archaeo(["evaluate", "-q", "--weights", "none.safetensors"]).env("COLUMNS", "80"))
             .contains("none.safetensors")

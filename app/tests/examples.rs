@@ -83,7 +83,7 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo attention --weights vit.safetensors --data scans/ --export heads.npz", Small::AsItIs),
     ("archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200", Small::AsItIs),
     ("archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255", Small::Limit),
-    ("archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5", Small::Limit),
+    ("archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5", Small::Limit),
     ("archaeo ablate --weights vit.safetensors --limit 500", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --curve --mlp --layers --pairs 20", Small::Limit),

@@ -44,7 +44,10 @@ fn a_session_answers_what_the_program_prints() {
     let scored = opened(&exact, &weights, Purpose::Score);
     assert_eq!(printed(&exact.evaluate(&scored).unwrap()), program("evaluate", &[]));
     assert_eq!(printed(&exact.ablate(&scored, &AblationOptions::default()).unwrap()), program("ablate", &[]));
-    let attack = AttackOptions::parse("pgd-l2", &["0.5".into(), "1".into()], 2).unwrap();
+    let attack = AttackOptions {
+        steps: Some(2),
+        ..AttackOptions::parse("pgd-l2", None, &["0.5".into(), "1".into()]).unwrap()
+    };
     assert_eq!(
         printed(&exact.attack(&scored, &attack).unwrap()),
         program("attack", &["--attack", "pgd-l2", "--epsilon", "0.5,1", "--steps", "2"])

@@ -207,7 +207,7 @@ mod tests {
         let (b1, b2) = (random.numbers(hidden), random.numbers(outputs));
         let layout = WeightLayout::OutputInput;
         for precision in [Precision::F32, Precision::Bf16] {
-            assert_thread_count_is_irrelevant("perceptron", || {
+            assert_thread_count_is_irrelevant("mlp", || {
                 let first = Layer { weight: Weight::new(&w1, width, hidden, layout), bias: &b1 };
                 let second = Layer { weight: Weight::new(&w2, hidden, outputs, layout), bias: &b2 };
                 let mut y = vec![0.0; rows * outputs];

@@ -1,16 +1,22 @@
 //! How often a model is right before an attack and under it.
 
-use std::path::Path;
+mod saved;
+
+use std::path::{Path, PathBuf};
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::answers::{logits, predicted_classes};
-use archaeo_analysis::attacks::{self, Batch as AttackedBatch, Family, Norm, Outcome, by_id, robust};
+use archaeo_analysis::attacks::{
+    self, Attack, Batch as AttackedBatch, Family, Goal, Loss, Norm, Outcome, Settings, by_any_id, robust,
+};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use archaeo_training::finite::{NotFinite, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};
-use serde::Serialize;
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
 
+use self::saved::{Saved, Subject};
 use crate::classes::ClassesMatched;
 use crate::error::LabError;
 use crate::opened::Opened;
@@ -19,30 +25,75 @@ use crate::session::Session;
 /// Which attack, of which sizes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttackOptions {
-    /// Its name in [`attacks::all`], such as `pgd-l2`.
+    /// Its id in [`attacks::all`], such as `pgd`.
     pub attack: String,
+    /// What sizes are measured in.
+    pub norm: Norm,
     /// Sizes of the perturbation in the norm's unit; the norm's usual ones when empty.
     pub sizes: Vec<f64>,
-    /// Steps of an iterated attack, at least 1.
-    pub steps: usize,
+    /// Steps of an iterated attack, at least 1; the attack's own where nothing is chosen.
+    pub steps: Option<usize>,
+    /// How often it starts, at least 1.
+    pub restarts: usize,
+    /// What it follows; the attack's own where nothing is chosen.
+    pub loss: Option<Loss>,
+    /// Of a targeted attack, the class that images are to be taken for: the name or the number of an output. Images of that class
+    /// are left out.
+    pub target: Option<String>,
+    /// Folder for the images, as PNGs at the model's input size, and their manifest; an attack that was interrupted resumes from it.
+    pub save: Option<PathBuf>,
 }
 
 impl AttackOptions {
-    /// The attack of this name, with sizes as they are written: `8` or `8/255`.
+    /// The attack of this name, in a norm or in its first, with sizes as they are written (`8` or `8/255`); all else is the
+    /// attack's own.
     ///
     /// # Errors
-    /// An attack that is not known, or a size that is none.
-    pub fn parse(attack: &str, sizes: &[String], steps: usize) -> Result<Self, LabError> {
-        let norm = family(attack)?.info.norm;
+    /// An attack that is not known, a norm that it does not have, or a size that is none.
+    pub fn parse(attack: &str, norm: Option<Norm>, sizes: &[String]) -> Result<Self, LabError> {
+        let (family, earlier) = family(attack)?;
+        let norm = match (norm, earlier) {
+            (Some(norm), Some(earlier)) if norm != earlier => {
+                return Err(LabError::NormOfEarlierId {
+                    id: attack.into(),
+                    now: family.info.id,
+                    norm: norm.id(),
+                });
+            }
+            (norm, earlier) => norm.or(earlier).unwrap_or(family.info.norms[0]),
+        };
+        family.with(&Settings::new(norm, 1.0))?;
         let parsed = sizes
             .iter()
             .map(|text| norm.parse(text).map_err(|reason| LabError::Epsilon { text: text.clone(), reason }));
-        Ok(Self { attack: attack.into(), sizes: parsed.collect::<Result<_, _>>()?, steps })
+        Ok(Self {
+            attack: family.info.id.into(),
+            norm,
+            sizes: parsed.collect::<Result<_, _>>()?,
+            steps: None,
+            restarts: 1,
+            loss: None,
+            target: None,
+            save: None,
+        })
+    }
+
+    /// Refuses what the attack does not have.
+    ///
+    /// # Errors
+    /// Steps, restarts or a loss that it does not have.
+    pub fn check(&self) -> Result<(), LabError> {
+        self.made(family(&self.attack)?.0, 1.0).map(|_| ())
+    }
+
+    fn made(&self, family: &Family, size: f64) -> Result<Box<dyn Attack>, LabError> {
+        let Self { norm, steps, restarts, loss, .. } = *self;
+        Ok(family.with(&Settings { norm, size, steps, restarts, loss })?)
     }
 }
 
-fn family(id: &str) -> Result<&'static Family, LabError> {
-    by_id(id).ok_or_else(|| LabError::Attack {
+fn family(id: &str) -> Result<(&'static Family, Option<Norm>), LabError> {
+    by_any_id(id).ok_or_else(|| LabError::Attack {
         id: id.into(),
         known: attacks::all().iter().map(|family| family.info.id).collect(),
     })
@@ -59,7 +110,9 @@ pub struct Attacked {
     pub norm: Norm,
     /// What they are measured in.
     pub unit: &'static str,
-    /// The attack of each size, in words.
+    /// The class that images were to be taken for; `None` where any wrong one would do.
+    pub target: Option<String>,
+    /// The attack of each size, in words; one of an attack that looks for the smallest perturbation.
     pub settings: Vec<String>,
     /// `f32` or `bf16`.
     pub precision: &'static str,
@@ -69,6 +122,10 @@ pub struct Attacked {
     pub n: usize,
     /// Without an attack, then under each size.
     pub points: Vec<Point>,
+    /// Of an attack that looks for the smallest perturbation, the size in the norm's unit and in real numbers of what it found for
+    /// each image; 0 where the answer is wrong without an attack, `None` where it found none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distances: Option<Vec<Option<f64>>>,
 }
 
 /// What an attack of one size did.
@@ -84,14 +141,14 @@ pub struct Point {
     pub zero_gradient: f64,
     /// How often the model was asked, mean over images; `None` without an attack.
     pub queries: Option<f64>,
-    /// The images whose answer became wrong; `None` where there is none.
+    /// The images whose answer the attack changed as it was to; `None` where there is none.
     pub fooled: Option<Fooled>,
     /// The answer to each image, in the order of [`Opened::indices`].
     #[serde(skip)]
     pub predicted: Vec<usize>,
 }
 
-/// Images whose answer an attack made wrong, and means over them.
+/// Images whose right answer an attack made wrong, or took for the target, and means over them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Fooled {
     /// How many.
@@ -108,148 +165,382 @@ pub struct Fooled {
     pub steps: f64,
 }
 
+/// An outcome without its image.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Tried {
+    answer: usize,
+    success: bool,
+    distance: Option<f64>,
+    zero_gradient: bool,
+    queries: usize,
+    /// linf, l2, l1, l0.
+    lengths: [f64; 4],
+    step: usize,
+}
+
+impl Tried {
+    fn of(outcome: &Outcome) -> Self {
+        let Outcome {
+            answer, success, distance, zero_gradient, queries, linf, l2, l1, l0, best_step, ..
+        } = *outcome;
+        let lengths = [linf, l2, l1, l0 as f64];
+        Self { answer, success, distance, zero_gradient, queries, lengths, step: best_step }
+    }
+
+    /// What an attack and the one before it, which left the image standing, made of it together.
+    fn after(self, earlier: Option<&Self>) -> Self {
+        let Some(earlier) = earlier else { return self };
+        Self {
+            queries: earlier.queries + self.queries,
+            step: earlier.step + self.step,
+            zero_gradient: earlier.zero_gradient,
+            ..self
+        }
+    }
+
+    /// Whether the image is within a ball, up to what rounding of numbers in 32 bits does.
+    fn within(&self, norm: Norm, size: f64) -> bool {
+        let length = match norm {
+            Norm::Linf => 255.0 * self.lengths[0],
+            Norm::L2 => self.lengths[1],
+            Norm::L1 => self.lengths[2],
+            Norm::L0 => self.lengths[3],
+        };
+        length <= size * (1.0 + 1e-6)
+    }
+}
+
 impl Session {
     /// Attacks a model, and counts how often it stays right.
     ///
     /// # Errors
-    /// An attack that is not known, images that cannot be read, answers that are not finite, or an export that cannot be
-    /// written.
+    /// An attack that is not known or has not what was chosen, a target that is no class, a model of one class, images that
+    /// cannot be read, answers that are not finite, or an export that cannot be written.
     pub fn attack(&self, opened: &Opened, options: &AttackOptions) -> Result<Attacked, LabError> {
-        let family = family(&options.attack)?;
-        let norm = family.info.norm;
-        let sizes = if options.sizes.is_empty() { norm.usual().to_vec() } else { options.sizes.clone() };
-        let labels = opened.labels()?;
-        let mut points: Vec<Point> = Vec::new();
-        for epsilon in std::iter::once(0.0).chain(sizes.iter().copied().filter(|epsilon| *epsilon > 0.0)) {
-            let before = points.first().map(|clean| clean.predicted.as_slice());
-            let point = self.attack_of_size(opened, family, epsilon, options, before)?;
-            let (predicted, tally) = point;
-            let clean: &[usize] = points.first().map_or(&predicted, |clean| &clean.predicted);
-            let correct = robust(clean, &predicted, &labels).into_iter().filter(|&robust| robust).count();
-            let accuracy = wilson(correct, labels.len(), DEFAULT_LEVEL)?;
-            points.push(Point {
-                epsilon,
-                accuracy: accuracy.value,
-                interval: [accuracy.low, accuracy.high],
-                zero_gradient: tally.zero_gradient(),
-                queries: tally.queries(),
-                fooled: tally.fooled(),
-                predicted,
-            });
+        let (family, _) = family(&options.attack)?;
+        let AttackOptions { norm, ref sizes, .. } = *options;
+        let sizes = if sizes.is_empty() { norm.usual().to_vec() } else { sizes.clone() };
+        let model = opened.model.card();
+        if model.classes.len() < 2 {
+            return Err(LabError::OneClass { model: model.name.clone() });
+        }
+        let target = options.target.as_deref().map(|name| target(opened, family, name)).transpose()?;
+        let asked = Asked::of(opened, target.as_ref().map(|(class, _)| *class))?;
+        let mut saved = match &options.save {
+            Some(folder) => {
+                Some(Saved::open(folder, &self.question(opened, &asked, options)?, &opened.subject.inputs())?)
+            }
+            None => None,
+        };
+        let clean = self.unattacked(opened, &asked, saved.as_mut())?;
+        let mut points = vec![point(0.0, &asked.labels, &clean, &[])?];
+        let mut settings = Vec::new();
+        let mut distances = None;
+        match family.info.goal {
+            Goal::Within => {
+                for &size in sizes.iter().filter(|size| **size > 0.0) {
+                    let attack = options.made(family, size)?;
+                    settings.push(attack.describe());
+                    let titled = (format!("{} at {size}", family.info.title), size.to_string());
+                    let tried = self.tried(opened, &asked, &*attack, titled, saved.as_mut())?;
+                    points.push(point(
+                        size,
+                        &asked.labels,
+                        &clean,
+                        &tried.iter().map(Some).collect::<Vec<_>>(),
+                    )?);
+                }
+            }
+            Goal::Smallest => {
+                let attack = options.made(family, 0.0)?;
+                settings.push(attack.describe());
+                let titled = (family.info.title.to_owned(), "smallest".to_owned());
+                let tried = self.tried(opened, &asked, &*attack, titled, saved.as_mut())?;
+                for &size in sizes.iter().filter(|size| **size > 0.0) {
+                    let within: Vec<_> = tried
+                        .iter()
+                        .map(|tried| Some(tried).filter(|tried| tried.within(norm, size)))
+                        .collect();
+                    points.push(point(size, &asked.labels, &clean, &within)?);
+                }
+                let scale = if norm == Norm::Linf { 255.0 } else { 1.0 };
+                let found = tried.iter().zip(clean.iter().zip(&asked.labels));
+                let found = found.map(|(tried, (answer, label))| match answer == label {
+                    true => tried.distance.map(|distance| scale * distance),
+                    false => Some(0.0),
+                });
+                distances = Some(found.collect());
+            }
+        }
+        if let Some(saved) = &saved {
+            saved.manifest(true)?;
         }
         if let Some(path) = &opened.subject.export {
-            write(path, opened, &labels, &points, family)?;
+            write(path, opened, &asked, &points, distances.as_deref(), (family, norm))?;
         }
-        let model = opened.model.card().name.clone();
         Ok(Attacked {
-            model,
+            model: model.name.clone(),
             attack: family.info.title,
             norm,
             unit: norm.unit(),
-            settings: sizes.iter().map(|&epsilon| family.sized(epsilon, options.steps).describe()).collect(),
+            target: target.map(|(_, name)| name),
+            settings,
             precision: self.precision_name(),
             classes: opened.classes_matched(),
-            n: opened.indices.len(),
+            n: asked.indices.len(),
             points,
+            distances,
         })
     }
 
-    /// The answers under an attack of one size, or without one; `before` are those without.
-    fn attack_of_size(
+    /// The answers without an attack.
+    fn unattacked(
         &self,
         opened: &Opened,
-        family: &Family,
-        epsilon: f64,
-        options: &AttackOptions,
-        before: Option<&[usize]>,
-    ) -> Result<(Vec<usize>, Tally), LabError> {
-        let Opened { model, indices, device, .. } = opened;
-        let split = opened.split()?;
-        let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
-        let classes = model.card().classes.len();
-        let work = self.counting(&format!("{} at {epsilon}", family.info.title), indices.len());
-        let (mut answers, mut tally) = (Vec::new(), Tally::default());
-        for batch in indices.chunks(opened.batch_size()) {
-            let loaded = Batch::load(&images, batch, 0)?;
-            let ids: Vec<u64> = batch.iter().map(|&index| index as u64).collect();
-            let clean = loaded.tensor(device);
-            let (asked, logits) = match before {
-                Some(before) => {
-                    let (images, labels) = (clean.clone(), &loaded.labels);
-                    let keys = Keys { seed: self.seed(), images: &ids };
-                    let attack = family.sized(epsilon, options.steps);
-                    let outcomes = attack.run(model, &AttackedBatch { images, labels }, &keys);
-                    let before = before[answers.len()..].iter();
-                    for ((outcome, answer), label) in outcomes.iter().zip(before).zip(labels) {
-                        tally.add(outcome, answer == label);
-                    }
-                    let logits = outcomes.iter().flat_map(|outcome| outcome.logits.iter().copied());
-                    (attacks::images(&outcomes, &clean), logits.collect())
+        asked: &Asked,
+        mut saved: Option<&mut Saved>,
+    ) -> Result<Vec<usize>, LabError> {
+        let classes = opened.model.card().classes.len();
+        let work = self.counting("without an attack", asked.indices.len());
+        let mut answers = Vec::new();
+        for batch in asked.batches((0..asked.indices.len()).collect(), opened.batch_size()) {
+            let loaded = asked.load(opened, &batch)?;
+            let images = loaded.tensor(&opened.device);
+            let found = logits(&opened.model, images.clone());
+            self.check_finite(opened, asked, &batch, &found, |row| images.clone().narrow(0, row, 1))?;
+            answers.extend(predicted_classes(&found, classes));
+            if let Some(saved) = saved.as_deref_mut() {
+                let values: Vec<f32> =
+                    images.clone().into_data().try_into_vec().expect("images are 32-bit floats");
+                for (&place, image) in batch.iter().zip(values.chunks_exact(values.len() / batch.len())) {
+                    let identifier = opened.split()?.identifier(asked.indices[place]);
+                    saved.clean(&asked.subject(opened, place, &images), identifier, image)?;
                 }
-                None => (clean.clone(), logits(model, clean)),
-            };
-            if let Some(row) = first_not_finite(&logits, classes) {
-                let image = asked.narrow(0, row, 1);
-                let error = NotFinite::traced(model, &split.identifier(batch[row]), image);
-                return Err(self.not_finite(error, opened));
             }
-            answers.extend(predicted_classes(&logits, classes));
             work.advance(batch.len());
         }
-        Ok((answers, tally))
+        Ok(answers)
     }
-}
 
-/// What an attack of one size did to the images, added up.
-#[derive(Default)]
-struct Tally {
-    images: usize,
-    /// Images whose gradient was zero where the attack began.
-    zero_gradient: usize,
-    queries: usize,
-    /// Images whose answer the attack made wrong, and the sums over them of linf, l2, l1, l0 and steps.
-    fooled: usize,
-    sums: [f64; 5],
-}
-
-impl Tally {
-    fn add(&mut self, outcome: &Outcome, correct_before: bool) {
-        self.images += 1;
-        self.zero_gradient += usize::from(outcome.zero_gradient);
-        self.queries += outcome.queries;
-        if outcome.success && correct_before {
-            self.fooled += 1;
-            let Outcome { linf, l2, l1, l0, best_step, .. } = *outcome;
-            for (sum, value) in self.sums.iter_mut().zip([linf, l2, l1, l0 as f64, best_step as f64]) {
-                *sum += value;
+    /// What an attack makes of every image, and each attack of a cascade of those that the last left standing. `titled` is what the
+    /// work is called, and what its records are.
+    fn tried(
+        &self,
+        opened: &Opened,
+        asked: &Asked,
+        attack: &dyn Attack,
+        (title, size): (String, String),
+        mut saved: Option<&mut Saved>,
+    ) -> Result<Vec<Tried>, LabError> {
+        let stages = attack.stages();
+        let stages =
+            if stages.is_empty() { vec![attack] } else { stages.iter().map(|stage| &**stage).collect() };
+        let mut all: Vec<Option<Tried>> = asked.indices.iter().map(|_| None).collect();
+        for (stage, attack) in stages.iter().enumerate() {
+            let standing = |of: &Option<Tried>| of.as_ref().is_none_or(|tried| !tried.success);
+            let standing: Vec<usize> = (0..all.len()).filter(|&place| standing(&all[place])).collect();
+            let title =
+                if stages.len() > 1 { format!("{title}: {}", attack.info().title) } else { title.clone() };
+            let work = self.counting(&title, standing.len());
+            let mut open = Vec::new();
+            for place in standing {
+                match saved.as_deref().and_then(|saved| saved.recorded(&size, stage, asked.indices[place])) {
+                    Some(tried) => {
+                        all[place] = Some(tried);
+                        work.advance(1);
+                    }
+                    None => open.push(place),
+                }
+            }
+            for batch in asked.batches(open, opened.batch_size()) {
+                let loaded = asked.load(opened, &batch)?;
+                let ids: Vec<u64> = batch.iter().map(|&place| asked.indices[place] as u64).collect();
+                let images = loaded.tensor(&opened.device);
+                let targets = asked.target.map(|target| vec![target; batch.len()]);
+                let attacked = AttackedBatch {
+                    images: images.clone(),
+                    labels: &loaded.labels,
+                    targets: targets.as_deref(),
+                };
+                let keys = Keys { seed: self.seed(), images: &ids };
+                let outcomes = attack.run(&opened.model, &attacked, &keys);
+                let found: Vec<f32> =
+                    outcomes.iter().flat_map(|outcome| outcome.logits.iter().copied()).collect();
+                let image = |row: usize| attacks::images(&outcomes[row..=row], &images);
+                self.check_finite(opened, asked, &batch, &found, image)?;
+                for (&place, outcome) in batch.iter().zip(&outcomes) {
+                    let tried = Tried::of(outcome).after(all[place].as_ref());
+                    if let Some(saved) = saved.as_deref_mut() {
+                        saved.attacked(
+                            &size,
+                            stage,
+                            &asked.subject(opened, place, &images),
+                            outcome,
+                            &tried,
+                        )?;
+                    }
+                    all[place] = Some(tried);
+                }
+                work.advance(batch.len());
             }
         }
+        let all: Vec<Tried> =
+            all.into_iter().map(|tried| tried.expect("the first attack is for every image")).collect();
+        if let Some(saved) = saved {
+            for (place, tried) in all.iter().enumerate() {
+                saved.note(&size, asked.indices[place], tried);
+            }
+        }
+        Ok(all)
     }
 
-    fn zero_gradient(&self) -> f64 {
-        self.zero_gradient as f64 / self.images.max(1) as f64
+    /// What records are made from, in one line.
+    fn question(&self, opened: &Opened, asked: &Asked, options: &AttackOptions) -> Result<String, LabError> {
+        let split = opened.split()?;
+        let names: Vec<String> = asked.indices.iter().map(|&index| split.identifier(index)).collect();
+        let images = archaeo_store::sha256(format!("{names:?} {:?}", asked.labels).as_bytes());
+        let weights = archaeo_store::sha256_path(&opened.subject.model.weights)?;
+        let question = serde_json::json!({
+            "program": env!("CARGO_PKG_VERSION"),
+            "weights": weights,
+            "preprocessing": opened.model.card().preprocessing,
+            "precision": self.precision_name(),
+            "images": images,
+            "seed": self.seed(),
+            "attack": options.attack,
+            "norm": options.norm,
+            "steps": options.steps,
+            "restarts": options.restarts,
+            "loss": options.loss,
+            "target": asked.target,
+        });
+        Ok(question.to_string())
     }
 
-    fn queries(&self) -> Option<f64> {
-        (self.images > 0).then(|| self.queries as f64 / self.images as f64)
-    }
-
-    fn fooled(&self) -> Option<Fooled> {
-        let n = self.fooled;
-        let [linf, l2, l1, l0, steps] = self.sums.map(|sum| sum / n as f64);
-        (n > 0).then_some(Fooled { n, linf, l2, l1, l0, steps })
+    /// Refuses answers that are not finite, with what in the model makes them so.
+    fn check_finite(
+        &self,
+        opened: &Opened,
+        asked: &Asked,
+        batch: &[usize],
+        logits: &[f32],
+        image: impl Fn(usize) -> Tensor<4>,
+    ) -> Result<(), LabError> {
+        let Some(row) = first_not_finite(logits, opened.model.card().classes.len()) else { return Ok(()) };
+        let name = opened.split()?.identifier(asked.indices[batch[row]]);
+        Err(self.not_finite(NotFinite::traced(&opened.model, &name, image(row)), opened))
     }
 }
 
-/// Labels and, for each size, the predicted class of every image.
+/// The images that are attacked.
+struct Asked {
+    indices: Vec<usize>,
+    labels: Vec<usize>,
+    target: Option<usize>,
+}
+
+impl Asked {
+    /// All that the question is about, but those of the target's class.
+    fn of(opened: &Opened, target: Option<usize>) -> Result<Self, LabError> {
+        let both = opened.indices.iter().copied().zip(opened.labels()?);
+        let (indices, labels): (Vec<usize>, Vec<usize>) =
+            both.filter(|(_, label)| Some(*label) != target).unzip();
+        if indices.is_empty() {
+            return Err(LabError::OnlyTheTarget { weights: opened.subject.model.weights.clone() });
+        }
+        Ok(Self { indices, labels, target })
+    }
+
+    /// Places, a batch after another.
+    fn batches(&self, places: Vec<usize>, size: usize) -> Vec<Vec<usize>> {
+        places.chunks(size).map(<[usize]>::to_vec).collect()
+    }
+
+    fn load(&self, opened: &Opened, places: &[usize]) -> Result<Batch, LabError> {
+        let preprocessing = &opened.model.card().preprocessing;
+        let indices: Vec<usize> = places.iter().map(|&place| self.indices[place]).collect();
+        Ok(Batch::load(&Preprocessed { split: opened.split()?, preprocessing }, &indices, 0)?)
+    }
+
+    fn subject<'a>(&self, opened: &'a Opened, place: usize, images: &Tensor<4>) -> Subject<'a> {
+        let [_, _, height, width] = images.dims();
+        let (index, label) = (self.indices[place], self.labels[place]);
+        Subject { index, class: &opened.dataset.classes[label], label, size: [height, width] }
+    }
+}
+
+/// The output of a target, and its name.
+fn target(opened: &Opened, family: &Family, name: &str) -> Result<(usize, String), LabError> {
+    if !family.info.targeted {
+        return Err(LabError::Untargeted { attack: family.info.title });
+    }
+    let classes = &opened.dataset.classes;
+    let named = classes.iter().position(|class| class.eq_ignore_ascii_case(name.trim()));
+    let numbered = name.trim().parse().ok().filter(|&class: &usize| class < classes.len());
+    match named.or(numbered) {
+        Some(class) => Ok((class, classes[class].clone())),
+        None => Err(LabError::AttackTarget { name: name.into(), classes: classes.len() }),
+    }
+}
+
+/// How many answers stay right when those of the images that were tried are as they are; `None` where an image is left as it was.
+fn point(
+    epsilon: f64,
+    labels: &[usize],
+    clean: &[usize],
+    tried: &[Option<&Tried>],
+) -> Result<Point, LabError> {
+    let mut predicted = clean.to_vec();
+    for (answer, tried) in predicted.iter_mut().zip(tried) {
+        if let Some(tried) = tried {
+            *answer = tried.answer;
+        }
+    }
+    let correct = robust(clean, &predicted, labels).into_iter().filter(|&robust| robust).count();
+    let accuracy = wilson(correct, labels.len(), DEFAULT_LEVEL)?;
+    let of_all = |sum: usize| sum as f64 / tried.len().max(1) as f64;
+    let tried: Vec<(&Tried, bool)> = tried
+        .iter()
+        .zip(clean.iter().zip(labels))
+        .filter_map(|(tried, (answer, label))| tried.map(|tried| (tried, answer == label)))
+        .collect();
+    let fooled = tried.iter().filter(|(tried, right)| tried.success && *right);
+    let fooled: Vec<&Tried> = fooled.map(|(tried, _)| *tried).collect();
+    let mean = |of: &dyn Fn(&Tried) -> f64| {
+        fooled.iter().map(|tried| of(tried)).sum::<f64>() / fooled.len().max(1) as f64
+    };
+    let [linf, l2, l1, l0] = [0, 1, 2, 3].map(|norm: usize| mean(&|tried| tried.lengths[norm]));
+    Ok(Point {
+        epsilon,
+        accuracy: accuracy.value,
+        interval: [accuracy.low, accuracy.high],
+        zero_gradient: of_all(tried.iter().filter(|(tried, _)| tried.zero_gradient).count()),
+        queries: (!tried.is_empty())
+            .then(|| tried.iter().map(|(tried, _)| tried.queries as f64).sum::<f64>() / tried.len() as f64),
+        fooled: (!fooled.is_empty()).then(|| Fooled {
+            n: fooled.len(),
+            linf,
+            l2,
+            l1,
+            l0,
+            steps: mean(&|tried| tried.step as f64),
+        }),
+        predicted,
+    })
+}
+
+/// Labels and, for each size, the predicted class of every image; and how far each is from a wrong answer, where that was asked.
 fn write(
     path: &Path,
     opened: &Opened,
-    labels: &[usize],
+    asked: &Asked,
     points: &[Point],
-    family: &Family,
+    distances: Option<&[Option<f64>]>,
+    (family, norm): (&Family, Norm),
 ) -> Result<(), LabError> {
-    let images = opened.images()?;
+    let split = opened.split()?;
+    let images: Vec<String> = asked.indices.iter().map(|&index| split.identifier(index)).collect();
+    let labels = &asked.labels;
     let names = labels.iter().map(|&label| opened.dataset.classes[label].clone()).collect();
     let mut table = Table::default()
         .with("image", Column::Text(images.clone()))
@@ -261,11 +552,23 @@ fn write(
         arrays.push(NamedArray::indices(&name, predicted));
         table = table.with(name, Column::indices(predicted));
     }
+    if let Some(distances) = distances {
+        let values: Vec<f32> = distances.iter().map(|of| of.map_or(f32::INFINITY, |of| of as f32)).collect();
+        arrays.push(NamedArray::floats("distances", &[values.len()], values));
+        let finite = distances.iter().map(|of| of.unwrap_or(f64::NAN)).collect();
+        table = table.with("distance", Column::Numbers(finite));
+    }
     let epsilons = points.iter().map(|point| point.epsilon as f32).collect();
     arrays.push(NamedArray::floats("epsilons", &[points.len()], epsilons));
     let model = &opened.model.card().name;
-    let (attack, unit) = (family.info.title, family.info.norm.unit());
-    let notes = [("attack", attack), ("epsilon_unit", unit), ("model", model), ("split", &opened.split)];
+    let (attack, unit) = (family.info.title, norm.unit());
+    let notes = [
+        ("attack", attack),
+        ("norm", norm.id()),
+        ("epsilon_unit", unit),
+        ("model", model),
+        ("split", &opened.split),
+    ];
     let notes = notes.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
     Ok(Export { arrays, images, table, notes }.write(path)?)
 }

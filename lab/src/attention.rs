@@ -25,7 +25,8 @@ use crate::opened::Opened;
 use crate::rollout::{ChosenRollout, RolloutChoice, is_rollout};
 use crate::session::Session;
 
-pub use against::{AgainstOptions, AttentionChange, ComparedAttention, HeadChange};
+pub use against::{AgainstOptions, ComparedAttention};
+pub use archaeo_analysis::attention::{AttentionChange, HeadChange};
 pub use artefacts::ArtefactsFound;
 pub use statistics::{ByHead, ClassStatistics, LayerDiversity, Statistics};
 pub use strata::{AttentionStrata, StratumAttention};

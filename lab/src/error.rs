@@ -388,6 +388,12 @@ pub enum LabError {
         .0.display()
     )]
     OtherFolder(PathBuf),
+    /// The same of adversarial images.
+    #[error(
+        "{} is there already and holds no adversarial images of this program; give --save a new or an empty folder",
+        .0.display()
+    )]
+    OtherAttacks(PathBuf),
     /// The same of features.
     #[error(
         "{} is there already and holds no features of this program; give --out a new or an empty folder",
@@ -432,6 +438,47 @@ pub enum LabError {
         id: String,
         /// Those that there are.
         known: Vec<&'static str>,
+    },
+    /// Something that an attack does not have.
+    #[error(transparent)]
+    Unavailable(#[from] archaeo_analysis::attacks::Unavailable),
+    /// An attack's earlier name, which stood for one norm, in another.
+    #[error("--attack {id} --norm {norm}: write --attack {now} --norm {norm}")]
+    NormOfEarlierId {
+        /// The earlier name.
+        id: String,
+        /// Its name now.
+        now: &'static str,
+        /// The norm that was asked for.
+        norm: &'static str,
+    },
+    /// A target of an attack that has none.
+    #[error("--target: {attack} leads images away from their class, not to another")]
+    Untargeted {
+        /// The attack's title.
+        attack: &'static str,
+    },
+    /// A target that is no class.
+    #[error(
+        "--target {name}: there is no such class; it is the name or the number (from 0) of one of the model's {classes}"
+    )]
+    AttackTarget {
+        /// What was written.
+        name: String,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A target that is the class of every image.
+    #[error("{}: all images are of the target's class, so there is nothing to attack", weights.display())]
+    OnlyTheTarget {
+        /// The model.
+        weights: PathBuf,
+    },
+    /// A model with one output, or none.
+    #[error("{model} has fewer than two classes, so that no answer can be changed")]
+    OneClass {
+        /// Name of the model.
+        model: String,
     },
     /// A size that is none.
     #[error("--epsilon {text}: {reason}")]

@@ -32,6 +32,7 @@ mod features;
 mod figures;
 #[cfg(feature = "hub")]
 mod hub;
+mod kept;
 mod listener;
 mod opened;
 mod profile;
@@ -75,7 +76,7 @@ pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
 pub use opened::Opened;
 pub use profile::ProfileOptions;
-pub use prompts::PromptsScored;
+pub use prompts::{PromptsScored, TowardsPrompts};
 pub use reference::is_reference;
 pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};

@@ -163,7 +163,7 @@ fn an_export_is_written_with_the_answer() {
         let file = folder.path().join("arrays").with_extension(ending);
         let limited = Subject { limit: 12.try_into().ok(), export: Some(file.clone()), ..subject() };
         let opened = session.open(limited, Purpose::Score).unwrap();
-        let options = AttackOptions::parse("fgsm", &["8/255".into()], 1).unwrap();
+        let options = AttackOptions::parse("fgsm", None, &["8/255".into()]).unwrap();
         let attacked = session.attack(&opened, &options).unwrap();
         let epsilons: Vec<f64> = attacked.points.iter().map(|point| point.epsilon).collect();
         assert_eq!(epsilons, [0.0, 8.0]);
@@ -239,9 +239,9 @@ fn names_that_are_not_known_are_refused_with_those_that_are() {
     assert_eq!(sentence, "--layer 3: custom has 2 layers, numbered from 1 to 2");
     let sentence = attention(AttentionOptions { layers: vec![0], ..AttentionOptions::default() });
     assert!(sentence.starts_with("--layer 0: custom has 2 layers"), "{sentence}");
-    let sentence = AttackOptions::parse("flattery", &[], 1).unwrap_err().to_string();
+    let sentence = AttackOptions::parse("flattery", None, &[]).unwrap_err().to_string();
     assert!(sentence.starts_with("--attack flattery: ") && sentence.contains("pgd"), "{sentence}");
-    let sentence = AttackOptions::parse("pgd", &["much".into()], 1).unwrap_err().to_string();
+    let sentence = AttackOptions::parse("pgd", None, &["much".into()]).unwrap_err().to_string();
     assert!(sentence.starts_with("--epsilon much: "), "{sentence}");
 }
 

@@ -244,7 +244,7 @@ fn swiglu_is_the_silu_of_the_first_half_times_the_second() {
 }
 
 /// Inputs of an MLP: `x`, weights and biases of both layers.
-fn perceptron([rows, width, hidden, out]: [usize; 4]) -> [Input; 5] {
+fn mlp_inputs([rows, width, hidden, out]: [usize; 4]) -> [Input; 5] {
     [
         input(&[rows, width], 11, 1.0),
         input(&[hidden, width], 12, 0.5),
@@ -257,7 +257,7 @@ fn perceptron([rows, width, hidden, out]: [usize; 4]) -> [Input; 5] {
 #[test]
 fn mlp_has_the_bits_of_its_parts_and_the_gradients_of_its_definition() {
     let [rows, width, hidden, out] = [5, 19, 37, 23];
-    let inputs = perceptron([rows, width, hidden, out]);
+    let inputs = mlp_inputs([rows, width, hidden, out]);
     let parts = |v: &[Tensor<1>]| {
         let x = v[0].clone().reshape([1, rows, width]);
         let weights = [v[1].clone().reshape([hidden, width]), v[3].clone().reshape([out, hidden])];
@@ -308,7 +308,7 @@ fn mlp_has_the_bits_of_its_parts_and_the_gradients_of_its_definition() {
 fn bfloat16_rounds_operands_of_values_and_gradients_and_nothing_else() {
     let device = Device::flex().autodiff();
     let [rows, width, hidden, out] = [5, 19, 37, 23];
-    let inputs = perceptron([rows, width, hidden, out]);
+    let inputs = mlp_inputs([rows, width, hidden, out]);
     let run = |precision: Precision| {
         let leaves: Vec<Tensor<1>> =
             inputs.iter().map(|i| tensor::<1>(&i.values, [i.values.len()], &device).require_grad()).collect();

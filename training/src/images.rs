@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_stops_asking_is_not_waited_for() {
+    fn a_consumer_that_stops_asking_is_not_waited_for() {
         std::thread::scope(|scope| {
             let batches = load_ahead(scope, &Four, vec![0; 1000], 1, 0);
             assert_eq!(batches.recv().unwrap().unwrap().labels, [0]);

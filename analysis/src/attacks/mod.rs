@@ -7,44 +7,72 @@
 //!
 //! Rounding takes nothing from an L∞ attack on an 8-bit image whose ε is a whole number of levels k/255; with ε between two
 //! levels the attack is as strong as with the smaller one, and below one level nothing is left of it
-//! ([`Threat::is_rounded_away`]). In L2 the change is shrunk, where needed, until its rounded version is no longer than ε.
+//! ([`Threat::is_rounded_away`]). In L2 the change is shrunk, where needed, until its rounded version is no longer than ε; in L1
+//! remainders are dealt out until the rounded version is as long as the change.
 //!
 //! Each image is attacked on its own: its random numbers are keyed by (seed, image), its loss is its own (`loss.rs` says
 //! which, and why scaled logits do not hide from it), and an iterated attack ends for it as soon as a rounded image fools the
 //! model. An image whose three channels are equal stays so: a grey image gets grey changes.
 //!
-//! Every attack stands in one list, [`all`]: studies, commands and help texts take theirs from it. It asks a [`Target`], and what
+//! An attack is asked for a perturbation of a given size, or for the smallest one ([`Goal`]), away from the label or to a given
+//! class ([`Aim`]). Every attack stands in one list, [`all`]: studies, commands and help texts take theirs from it. It asks a [`Target`], and what
 //! it may do is a [`Threat`].
 //!
 //! **Robust** is a model on an image that it classifies correctly both before and under the attack ([`robust`]).
 
+mod adaptive;
+mod apgd;
+mod autoattack;
+mod ball;
+mod bim;
 mod contract;
 mod eight_bit;
+mod fab;
 mod fgsm;
+#[cfg(test)]
+mod ground_truth;
+mod hyperplane;
 mod loss;
 mod norm;
 mod pgd;
+mod square;
 mod target;
 #[cfg(test)]
 mod tests;
 mod threat;
+mod walk;
 mod workbench;
 
-pub use contract::{Attack, AttackInfo, Batch, Family, Outcome, Settings, images};
+pub use apgd::Apgd;
+pub use autoattack::AutoAttack;
+pub use bim::Bim;
+pub use contract::{Attack, AttackInfo, Batch, Family, Goal, Outcome, Settings, Unavailable, images};
+pub use fab::Fab;
 pub use fgsm::Fgsm;
-pub(crate) use loss::Loss;
+pub use loss::{Aim, Loss};
 pub use norm::Norm;
 pub use pgd::Pgd;
+pub use square::Square;
 pub use target::{Target, TargetGradient};
 pub use threat::{Clean, Threat};
 
-/// Every attack; of those in one norm, the strongest last.
+/// Every attack: budget attacks, the strongest last, then those that look for the smallest perturbation.
 static ALL: &[Family] = &[
+    // Of a given size.
     fgsm::FGSM,
+    bim::BIM,
+    bim::MI_FGSM,
     pgd::PGD,
-    // In L2.
-    pgd::PGD_L2,
+    square::SQUARE,
+    fab::FAB_T,
+    apgd::APGD,
+    apgd::APGD_T,
+    autoattack::AUTOATTACK,
+    // The smallest.
 ];
+
+/// Ids that an attack in one of its norms had earlier.
+pub const EARLIER_IDS: &[(&str, &str, Norm)] = &[("pgd-l2", "pgd", Norm::L2)];
 
 /// Every attack.
 pub fn all() -> &'static [Family] {
@@ -54,6 +82,14 @@ pub fn all() -> &'static [Family] {
 /// The attack of that id.
 pub fn by_id(id: &str) -> Option<&'static Family> {
     all().iter().find(|family| family.info.id == id)
+}
+
+/// The attack of that id or of an earlier one, and the norm that the earlier one stood for.
+pub fn by_any_id(id: &str) -> Option<(&'static Family, Option<Norm>)> {
+    match EARLIER_IDS.iter().find(|(earlier, ..)| *earlier == id) {
+        Some((_, id, norm)) => by_id(id).map(|family| (family, Some(*norm))),
+        None => by_id(id).map(|family| (family, None)),
+    }
 }
 
 /// For each image whether a model is robust on it: correct before the attack and under it.

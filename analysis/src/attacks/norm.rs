@@ -14,18 +14,40 @@ pub enum Norm {
     Linf,
     /// The Euclidean length of the change of all values in [0, 1], in units of 1.
     L2,
+    /// The sum of the changes of all values in [0, 1], in units of 1.
+    L1,
+    /// How many channel values change: a pixel that changes in all three channels counts three times.
+    L0,
 }
 
 impl Norm {
     /// Every norm.
-    pub const ALL: [Self; 2] = [Self::Linf, Self::L2];
+    pub const ALL: [Self; 4] = [Self::Linf, Self::L2, Self::L1, Self::L0];
+
+    /// What the command line and JSON call it: `linf`, `l2`, `l1`, `l0`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Linf => "linf",
+            Self::L2 => "l2",
+            Self::L1 => "l1",
+            Self::L0 => "l0",
+        }
+    }
 
     /// What an attack may do when its size is `size`, in this norm's unit.
     pub fn threat(self, size: f64) -> Threat {
         match self {
             Self::Linf => Threat::Linf(size / 255.0),
             Self::L2 => Threat::L2(size),
+            Self::L1 => Threat::L1(size),
+            Self::L0 => Threat::L0(size),
         }
+    }
+
+    /// A ball that contains the whole box: the threat of an attack that looks for the smallest perturbation. It has no
+    /// random start.
+    pub fn unlimited(self) -> Threat {
+        self.threat(f64::INFINITY)
     }
 
     /// What a size is, in words that can follow a name and a colon.
@@ -33,6 +55,8 @@ impl Norm {
         match self {
             Self::Linf => "of a channel value in units of 1/255, where 8 and 8/255 are the same",
             Self::L2 => "the L2 norm, of values from 0 to 1, in units of 1",
+            Self::L1 => "the L1 norm, of values from 0 to 1, in units of 1",
+            Self::L0 => "the number of channel values that change",
         }
     }
 
@@ -40,16 +64,25 @@ impl Norm {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Linf => "1/255",
-            Self::L2 => "1",
+            Self::L2 | Self::L1 => "1",
+            Self::L0 => "channel values",
         }
     }
 
-    /// Sizes to try when none is asked for: the usual powers of two up to 8/255 (Madry et al., 2018), and in L2 those around
-    /// the 0.5 that CIFAR's models are compared at (RobustBench; Croce et al., 2021).
+    /// What follows a size in text: `/255` in L∞, elsewhere nothing.
+    pub fn suffix(self) -> &'static str {
+        if self == Self::Linf { "/255" } else { "" }
+    }
+
+    /// Sizes to try when none is asked for: the usual powers of two up to 8/255 (Madry et al., 2018); in L2 those around the
+    /// 0.5 that CIFAR's models are compared at (RobustBench; Croce et al., 2021); in L1 those around its 12 (Croce and Hein,
+    /// 2021); in L0 powers of two that include the few dozen values that sparse attacks are compared at.
     pub fn usual(self) -> [f64; 4] {
         match self {
             Self::Linf => [1.0, 2.0, 4.0, 8.0],
             Self::L2 => [0.25, 0.5, 1.0, 2.0],
+            Self::L1 => [3.0, 6.0, 12.0, 24.0],
+            Self::L0 => [16.0, 32.0, 64.0, 128.0],
         }
     }
 
@@ -73,15 +106,19 @@ impl Norm {
                 if size < 0.5 { "below half a level" } else { "below one level" },
                 meant(size)
             )),
-            Self::L2 if size < 1.0 / 255.0 => Err(format!(
-                "epsilon is in units of 1 in L2; {size} is less than one level of an 8-bit image (1/255), so rounding would take \
-                 the perturbation away"
+            Self::L2 | Self::L1 if size < 1.0 / 255.0 => Err(format!(
+                "epsilon is in units of 1 in {self}; {size} is less than one level of an 8-bit image (1/255), so rounding would \
+                 take the perturbation away"
+            )),
+            Self::L0 if size.fract() != 0.0 => Err(format!(
+                "epsilon is a number of channel values in L0, so it must be a whole number, not {size}"
             )),
             _ => Ok(size),
         }
     }
 
-    /// Understands a size as people write it: `8`, and `8/255` for the same in L∞; in L2 plain numbers or fractions.
+    /// Understands a size as people write it: `8`, and `8/255` for the same in L∞; in L2 and L1 plain numbers or fractions; in L0
+    /// whole numbers.
     ///
     /// # Errors
     /// One sentence for what is no size, or as [`Norm::check`].
@@ -93,11 +130,16 @@ impl Norm {
                 (_, Some(0.0), _) => None,
                 (Some(above), Some(255.0), Self::Linf) => Some(above),
                 (Some(above), Some(below), Self::Linf) => Some(above / below * 255.0),
-                (Some(above), Some(below), Self::L2) => Some(above / below),
+                (Some(above), Some(below), Self::L2 | Self::L1) => Some(above / below),
                 _ => None,
             },
         };
-        let example = if self == Self::Linf { "8 or 8/255" } else { "0.5" };
+        let example = match self {
+            Self::Linf => "8 or 8/255",
+            Self::L2 => "0.5",
+            Self::L1 => "12",
+            Self::L0 => "64",
+        };
         self.check(
             size.ok_or_else(|| format!("epsilon must be a number such as {example}, not `{}`", text.trim()))?,
         )
@@ -115,7 +157,12 @@ fn meant(share: f64) -> String {
 
 impl fmt::Display for Norm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Self::Linf { "L∞" } else { "L2" })
+        f.write_str(match self {
+            Self::Linf => "L∞",
+            Self::L2 => "L2",
+            Self::L1 => "L1",
+            Self::L0 => "L0",
+        })
     }
 }
 
@@ -135,10 +182,13 @@ mod tests {
             (Norm::L2, "0.5", 0.5),
             (Norm::L2, "128/255", 128.0 / 255.0),
             (Norm::L2, "3", 3.0),
+            (Norm::L1, "12", 12.0),
+            (Norm::L1, "25.5/255", 0.1),
+            (Norm::L0, "64", 64.0),
         ] {
             assert_eq!(norm.parse(text), Ok(size), "{norm} {text}");
         }
-        for norm in [Norm::Linf, Norm::L2] {
+        for norm in Norm::ALL {
             assert_eq!(norm.usual().map(|size| norm.check(size)), norm.usual().map(Ok));
         }
     }
@@ -158,6 +208,9 @@ mod tests {
             (Norm::Linf, "much", "a number such as 8 or 8/255, not `much`"),
             (Norm::Linf, "8/", "not `8/`"),
             (Norm::L2, "1/0", "a number such as 0.5"),
+            (Norm::L1, "0.002", "units of 1 in L1"),
+            (Norm::L0, "0.5", "a whole number, not 0.5"),
+            (Norm::L0, "1/3", "a number such as 64, not `1/3`"),
         ] {
             let message = norm.parse(text).unwrap_err();
             assert!(message.contains(said), "{norm} {text}: {message}");

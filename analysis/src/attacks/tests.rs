@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use archaeo_random::keyed_rng;
 use burn::tensor::{Tensor, TensorData};
 
-use super::loss::Loss;
+use super::ball::project_in_l1;
 use super::threat::euclidean_length;
 use super::*;
 use crate::Keys;
@@ -20,7 +20,7 @@ use crate::testing::{CLASSES, Fixture, assert_close, random_images};
 const EIGHT: f64 = 8.0 / 255.0;
 
 fn fgsm(size: f64) -> Box<dyn Attack> {
-    Box::new(Fgsm { threat: Threat::Linf(size) })
+    Box::new(Fgsm { threat: Threat::Linf(size), loss: Loss::CrossEntropy })
 }
 
 fn pgd(size: f64, steps: usize) -> Box<dyn Attack> {
@@ -39,7 +39,7 @@ fn run(
     chosen: &dyn Attack,
     seed: u64,
 ) -> Vec<Outcome> {
-    chosen.run(target, &Batch { images, labels }, &Keys { seed, images: ids })
+    chosen.run(target, &Batch::new(images, labels), &Keys { seed, images: ids })
 }
 
 /// The adversarial images alone.
@@ -72,7 +72,8 @@ fn the_gradient_points_where_pytorchs_cross_entropy_rises() {
     for (name, model) in [("vit_input_gradient", fixture.vit()), ("resnet_input_gradient", fixture.resnet())]
     {
         let targets = fixture.targets();
-        let slopes = |image: usize, logits: &[f32]| Loss::LogOdds.slopes(logits, targets[image]);
+        let slopes =
+            |image: usize, logits: &[f32]| Loss::CrossEntropy.slopes(logits, Aim::Away(targets[image]));
         let found = model.gradient(fixture.images(), &slopes).gradient;
         let scaled = |values: &[f32]| -> Vec<f32> {
             let image = |image: &[f32]| {
@@ -266,7 +267,7 @@ fn a_fooling_image_met_on_the_way_counts() {
     let model = with_state(model, state).unwrap();
     assert_eq!(predicted_classes(&logits(&model, images.clone()), CLASSES), [1]);
     let threat = Threat::Linf(EIGHT);
-    let chosen = Pgd { threat, step: 2.0 / 255.0, steps: 4, random_start: false };
+    let chosen = Pgd { step: 2.0 / 255.0, random_start: false, ..Pgd::usual(threat, 4) };
     let found = attack(&model, images.clone(), &[1], &[0], &chosen, 0);
     assert_eq!(predicted_classes(&logits(&model, found.clone()), CLASSES), [0]);
     // One step was enough, and no further one was made.
@@ -365,7 +366,7 @@ fn an_image_is_attacked_alike_in_any_batch() {
 fn a_random_start_is_keyed_by_seed_and_image_and_lies_in_the_ball() {
     let values: Vec<f32> = (0..3072).map(|i| if i == 0 { 0.25 } else { 0.5 }).collect();
     let clean = Clean::new(values);
-    for threat in [Threat::Linf(EIGHT), Threat::L2(0.5)] {
+    for threat in [Threat::Linf(EIGHT), Threat::L2(0.5), Threat::L1(5.0), Threat::L0(9.0)] {
         let start = |seed, id| threat.start(&clean, &mut keyed_rng(seed, "attack start", id, 0));
         assert_eq!(start(1, 2), start(1, 2));
         assert_ne!(start(1, 2), start(2, 2));
@@ -377,6 +378,13 @@ fn a_random_start_is_keyed_by_seed_and_image_and_lies_in_the_ball() {
         let largest = change.iter().fold(0f64, |largest, c| largest.max(c.abs()));
         match threat {
             Threat::L2(size) => assert!(length <= size + 1e-6 && length > 0.9 * size),
+            Threat::L1(size) => {
+                let sum: f64 = change.iter().map(|c| c.abs()).sum();
+                assert!(sum <= size + 1e-6 && sum > 0.99 * size, "{sum}");
+            }
+            Threat::L0(size) => {
+                assert!(change.iter().filter(|c| **c != 0.0).count() <= size as usize && largest > 0.1);
+            }
             Threat::Linf(size) => {
                 assert!(largest <= size + 1e-7 && largest > 0.99 * size);
                 // A uniform value on ±ε has variance ε²/3.
@@ -463,6 +471,16 @@ impl Target for Linear {
     }
 }
 
+/// The length of what an outcome changed, in a norm and in units of the image's range.
+fn reached(outcome: &Outcome, norm: Norm) -> f64 {
+    match norm {
+        Norm::Linf => outcome.linf,
+        Norm::L2 => outcome.l2,
+        Norm::L1 => outcome.l1,
+        Norm::L0 => outcome.l0 as f64,
+    }
+}
+
 /// A linear model's distance to its boundary is known, in every norm: |w·x + b| over the length of w in the dual norm.
 #[test]
 fn a_budget_attack_succeeds_just_above_a_linear_models_distance_and_fails_just_below() {
@@ -503,10 +521,9 @@ fn a_budget_attack_succeeds_just_above_a_linear_models_distance_and_fails_just_b
             (outcome.l0 as f64, change.iter().filter(|c| **c != 0.0).count() as f64),
         ];
         assert!(distances.iter().all(|(found, expected)| (found - expected).abs() < 1e-9), "{distances:?}");
-        let reached = if chosen.info().norm == Norm::L2 { outcome.l2 } else { outcome.linf };
-        assert!(reached <= chosen.threat().size() + 1e-6, "{what}");
+        assert!(reached(&outcome, chosen.threat().norm()) <= chosen.threat().size() + 1e-6, "{what}");
         if !success {
-            assert_eq!(outcome.best_step, if chosen.info().iterated { 20 } else { 1 });
+            assert_eq!(outcome.best_step, if chosen.info().steps.is_some() { 20 } else { 1 });
         }
     }
     // One question for the gradient, one for the answer; no weight is 0, so that every value moves.
@@ -535,18 +552,21 @@ fn every_attack_has_a_name_of_its_own_and_runs_on_every_model() {
         assert!(info.id.bytes().all(|byte| byte.is_ascii_lowercase() || b"-0123456789".contains(&byte)));
         assert_eq!(by_id(info.id).unwrap().info, info);
         assert!(!info.summary.is_empty() && !info.summary.ends_with('.'));
-        for size in info.norm.usual() {
-            let chosen = family.sized(size, 2);
-            assert_eq!((chosen.info(), chosen.threat()), (info, info.norm.threat(size)));
+        for &norm in info.norms {
+            let settings = Settings { steps: info.steps.map(|_| 2), ..Settings::new(norm, norm.usual()[1]) };
+            let chosen = family.with(&settings).unwrap();
+            let threat = if info.goal == Goal::Within { settings.threat() } else { norm.unlimited() };
+            assert_eq!((chosen.info(), chosen.threat()), (info, threat));
             assert!(!chosen.describe().is_empty());
             for model in [fixture.vit(), fixture.resnet()] {
                 let found = run(&model, images.clone(), &[0, 1], &[0, 1], &*chosen, 0);
                 for (outcome, label) in found.iter().zip([0, 1]) {
-                    let reached = if info.norm == Norm::L2 { outcome.l2 } else { outcome.linf };
-                    assert!(reached <= chosen.threat().size() + 1e-6, "{}", info.id);
+                    assert!(reached(outcome, norm) <= chosen.threat().size() + 1e-6, "{}", info.id);
                     assert_eq!(outcome.success, outcome.answer != label);
                     assert!(outcome.queries > 0);
+                    assert_eq!(outcome.distance.is_some(), info.goal == Goal::Smallest && outcome.success);
                 }
+                levels(super::images(&found, &images));
                 let again = logits(&model, super::images(&found, &images));
                 assert_close(&found.iter().flat_map(|o| o.logits.clone()).collect::<Vec<_>>(), &again, 1e-6);
             }
@@ -571,4 +591,177 @@ fn settings_read_well() {
         "L2 ball of 1, at most 10 gradient steps of length 0.2, a random start; rounded to 8 bits; grey images get grey \
          changes"
     );
+}
+
+/// The nearest change in the L1 ball and the box, found by bisection over the multiplier λ of its definition, and no change of a grid
+/// in both is nearer.
+#[test]
+fn the_projection_in_l1_is_the_nearest_place_of_ball_and_box() {
+    let clean = [0.9f32, 0.05, 0.5, 0.0, 1.0];
+    for (moved, size) in [
+        ([1.6, -0.4, 0.7, 0.3, 0.2], 1.0),
+        ([1.6, -0.4, 0.7, 0.3, 0.2], 0.25),
+        ([1.6, -0.4, 0.7, 0.3, 0.2], 5.0),
+        ([0.9, 0.05, 0.5, 0.0, 1.0], 0.5),
+        ([5.0, 5.0, 5.0, 5.0, -5.0], 1.5),
+        ([0.95, 0.1, 0.4, -0.3, 1.2], 0.01),
+    ] {
+        let found = project_in_l1(&moved, &clean, size);
+        let changes: Vec<f64> =
+            moved.iter().zip(clean).map(|(moved, clean)| moved - f64::from(clean)).collect();
+        let room = |i: usize| if changes[i] > 0.0 { 1.0 - f64::from(clean[i]) } else { f64::from(clean[i]) };
+        let at = |by: f64| -> Vec<f64> {
+            (0..5).map(|i| (changes[i].abs() - by).max(0.0).min(room(i)) * changes[i].signum()).collect()
+        };
+        let length = |change: &[f64]| change.iter().map(|c| c.abs()).sum::<f64>();
+        let (mut low, mut high) = (0.0, 10.0);
+        for _ in 0..200 {
+            let middle = (low + high) / 2.0;
+            if length(&at(middle)) > size { low = middle } else { high = middle }
+        }
+        let expected = if length(&at(0.0)) <= size { at(0.0) } else { at(high) };
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-9, "{found} {expected}");
+        }
+        let squared = |of: &[f64]| of.iter().zip(&changes).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+        let grid: Vec<f64> = (-10..=10).map(|i| f64::from(i) / 10.0).collect();
+        let mut places = vec![Vec::new()];
+        for i in 0..5 {
+            let inside = |c: &&f64| (0.0..=1.0).contains(&(f64::from(clean[i]) + **c));
+            let steps: Vec<f64> = grid.iter().filter(inside).copied().collect();
+            places = places
+                .iter()
+                .flat_map(|place: &Vec<f64>| steps.iter().map(move |c| [place.as_slice(), &[*c]].concat()))
+                .collect();
+        }
+        let nearest = places.iter().filter(|place| length(place) <= size).map(|place| squared(place));
+        assert!(squared(&found) <= nearest.fold(f64::MAX, f64::min) + 1e-9);
+    }
+}
+
+#[test]
+fn sparse_projections_and_steps_take_the_values_that_count_most() {
+    let clean = Clean::new(vec![0.5, 0.25, 0.9, 0.5, 0.0, 1.0]);
+    let mut x = clean.values.clone();
+    // The third value would change most, but stops at the end of the range: it saves least.
+    Threat::L0(2.0).project(&[0.8, 0.0, 1.25, 0.5, 0.0, 1.0], &clean, &mut x);
+    assert_close(&x, &[0.8, 0.0, 0.9, 0.5, 0.0, 1.0], 1e-7);
+    // Of a step of one value, the one whose slope times its room is largest; a value at its end has no room.
+    let mut x = clean.values.clone();
+    Threat::L0(1.0).ascend(&mut x, &clean, &[1.0, -3.0, 4.0, 1.0, -9.0, 9.0], 1.0);
+    assert_close(&x, &[0.5, 0.0, 0.9, 0.5, 0.0, 1.0], 1e-7);
+    // In L1 the largest slope that may move takes the whole step.
+    let mut x = clean.values.clone();
+    Threat::L1(0.3).ascend(&mut x, &clean, &[1.0, -3.0, 2.0, 1.0, -9.0, 9.0], 0.2);
+    assert_close(&x, &[0.5, 0.05, 0.9, 0.5, 0.0, 1.0], 1e-7);
+    let mut x = clean.values.clone();
+    let slopes = [1.0, -3.0, 2.0, 1.0, -9.0, 9.0];
+    Threat::L1(1.0).ascend_sparsely(&mut x, &clean, &slopes, 0.1, 2);
+    assert_close(&x, &[0.5, 0.2, 0.95, 0.5, 0.0, 1.0], 1e-7);
+    // What is left at the end of a range goes to the next.
+    let mut x = clean.values.clone();
+    Threat::L1(1.0).ascend_sparsely(&mut x, &clean, &slopes, 0.5, 1);
+    assert_close(&x, &[0.65, 0.0, 1.0, 0.5, 0.0, 1.0], 1e-7);
+    let grey = Clean::new([0.5, 0.25].repeat(3));
+    let mut x = grey.values.clone();
+    Threat::L0(4.0).project(&[0.6, 0.45].repeat(3), &grey, &mut x);
+    assert_close(&x, &[0.5, 0.45].repeat(3), 1e-7);
+}
+
+/// The dual norm of a slope is how much a linear function gains with the best change of length 1.
+#[test]
+fn the_dual_norm_is_the_gain_of_the_best_step() {
+    for clean in [Clean::new(vec![0.5; 6]), Clean::new(vec![0.4, 0.5, 0.6, 0.5, 0.4, 0.6])] {
+        let gradient = [0.3f32, -1.0, 0.2, 0.5, -0.7, 0.1];
+        for threat in [Threat::Linf(0.1), Threat::L2(0.1), Threat::L1(0.1)] {
+            let mut x = clean.values.clone();
+            threat.ascend(&mut x, &clean, &gradient, 0.1);
+            let change = x.iter().zip(&clean.values).map(|(&x, &clean)| f64::from(x) - f64::from(clean));
+            let change: Vec<f64> = change.collect();
+            let gain: f64 = change.iter().zip(gradient).map(|(c, g)| c * f64::from(g)).sum();
+            let dual = threat.dual_norm(&clean.allowed(&gradient));
+            assert!((gain - 0.1 * dual).abs() < 1e-6, "{threat:?}: {gain}, not {dual} / 10");
+            assert!((threat.length(change.into_iter()) - 0.1).abs() < 1e-6);
+        }
+    }
+}
+
+/// Rounded to nearest levels, many small changes would be none: in L1 their sum stays.
+#[test]
+fn rounding_in_l1_keeps_the_length_of_small_changes() {
+    let clean = Clean::new((0..300).map(|i| (50 + i % 97) as f32 / 255.0).collect());
+    let moved = |by: f64| -> Vec<f32> {
+        let share = |i: usize| by * (1.0 + (i % 10) as f64 / 100.0) * if i % 2 == 0 { 1.0 } else { -1.0 };
+        clean.values.iter().enumerate().map(|(i, &x)| x + share(i) as f32 / 255.0).collect()
+    };
+    let length =
+        |x: &[f32]| x.iter().zip(&clean.values).map(|(&x, &c)| f64::from((x - c).abs())).sum::<f64>() * 255.0;
+    for by in [0.3, 0.7, 2.4] {
+        for size in [length(&moved(by)) / 255.0, 1.0] {
+            let threat = Threat::L1(size);
+            let mut x = moved(by);
+            threat.project(&x.clone().into_iter().map(f64::from).collect::<Vec<_>>(), &clean, &mut x);
+            let before = length(&x);
+            threat.round(&mut x, &clean);
+            let after = length(&x);
+            assert!(
+                after <= size * 255.0 + 1e-3 && after > before - 1.001,
+                "{by} {size}: {before}, then {after}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_an_attack_does_not_have_is_refused_in_one_sentence() {
+    let said = |id: &str, settings: Settings| match by_id(id).unwrap().with(&settings) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    };
+    let linf = Settings::new(Norm::Linf, 8.0);
+    assert_eq!(said("pgd", Settings::new(Norm::L0, 8.0)), "PGD has no norm l0; it has linf, l2, l1");
+    assert_eq!(said("fgsm", Settings { restarts: 2, ..linf }), "FGSM has no restarts");
+    assert_eq!(said("fgsm", Settings { steps: Some(2), ..linf }), "FGSM has no number of steps to choose");
+    assert!(said("pgd", Settings { steps: Some(0), ..linf }).contains("at least 1"));
+    assert_eq!(said("pgd", Settings { loss: Some(Loss::Dlr), restarts: 3, steps: Some(7), ..linf }), "");
+    assert_eq!(
+        by_any_id("pgd-l2").map(|(family, norm)| (family.info.id, norm)),
+        Some(("pgd", Some(Norm::L2)))
+    );
+}
+
+#[test]
+fn every_attack_has_a_page() {
+    let pages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/attacks");
+    for info in all().iter().map(|family| family.info) {
+        let page = std::fs::read_to_string(pages.join(format!("{}.md", info.id))).expect(info.id);
+        assert!(page.lines().count() <= 40, "{}", info.id);
+        assert!(page.starts_with(&format!("# {}\n\n`{}` · ", info.title, info.id)), "{}", info.id);
+        assert!(info.paper.is_none_or(|paper| page.contains(paper.url)), "{} names its paper", info.id);
+        let norms = info.norms.iter().map(Norm::to_string).collect::<Vec<_>>().join(", ");
+        let goal = if info.goal == Goal::Within { "of a given size" } else { "the smallest" };
+        assert!(page.contains(&format!("` · {norms} · {goal} · ")), "{}: {norms}, {goal}", info.id);
+        assert_eq!(page.contains("targeted too"), info.targeted, "{}", info.id);
+        assert_eq!(page.contains("`--restarts`"), info.restarts, "{}", info.id);
+        assert_eq!(page.contains("`--loss`"), !info.losses.is_empty(), "{}", info.id);
+        assert!(
+            info.steps.is_none_or(|steps| {
+                let thousands = if steps >= 1000 {
+                    format!("{},{:03}", steps / 1000, steps % 1000)
+                } else {
+                    steps.to_string()
+                };
+                page.contains(&format!("{thousands} by default"))
+            }),
+            "{} says how many steps",
+            info.id
+        );
+        for part in ["What it does", "Equation", "Parameters", "When to use it", "Source"] {
+            assert!(page.contains(&format!("## {part}\n")), "{}: {part}", info.id);
+        }
+    }
+    for page in std::fs::read_dir(&pages).unwrap() {
+        let name = page.unwrap().file_name().into_string().unwrap();
+        assert!(by_id(name.trim_end_matches(".md")).is_some(), "{name} is the page of no attack");
+    }
 }

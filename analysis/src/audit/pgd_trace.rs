@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::{Bench, Departure, DepartureInfo, Finding, Record};
 use crate::AnalysisError;
-use crate::attacks::{Clean, Loss, Target, Threat};
+use crate::attacks::{Aim, Clean, Loss, Target, Threat};
 use crate::statistics::{Resampling, Result as Counted, first_largest};
 use crate::tensors::{per_image, values};
 
@@ -80,7 +80,7 @@ pub(super) fn follow(
     let before = fooled(&target.logits(images.clone()));
     let mut traces: Vec<Trace> =
         before.into_iter().map(|wrong| Trace { correct: !wrong, ..Trace::default() }).collect();
-    let slopes = |image: usize, logits: &[f32]| Loss::Margin.slopes(logits, labels[image]);
+    let slopes = |image: usize, logits: &[f32]| Loss::Margin.slopes(logits, Aim::Away(labels[image]));
     let step = 2.5 * threat.size() / STEPS as f64;
     for taken in 0..=STEPS {
         let rounded: Vec<Vec<f32>> = current

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use archaeo_analysis::ablation::RemovalPoint;
+use archaeo_analysis::attacks::{Loss, Norm};
 use archaeo_experiments::findings::HeadPlace;
 use clap::Args;
 
@@ -153,11 +154,14 @@ values changed; steps).
 Examples:
   archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
   archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255
-  archaeo attack --weights cnn.safetensors --attack pgd-l2 --epsilon 0.5"))]
+  archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5"))]
 pub struct Attack {
-    /// Which attack, in which norm
+    /// Which attack
     #[arg(long, value_name = "NAME", default_value = "pgd", value_parser = choices::attacks(), help_heading = "Attack")]
     pub attack: String,
+    /// What sizes are measured in [default: the attack's first]
+    #[arg(long, value_name = "NORM", value_parser = choices::norm(), help_heading = "Attack")]
+    pub norm: Option<Norm>,
     /// Sizes of the perturbation, such as 2,8 or 8/255
     #[arg(
         long,
@@ -168,18 +172,59 @@ pub struct Attack {
         long_help = choices::attack_sizes()
     )]
     pub epsilon: Vec<String>,
-    /// Steps of pgd and pgd-l2
+    /// Steps of an iterated attack [default: its own]
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 10,
         value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "Attack",
+        long_help = choices::attack_steps()
+    )]
+    pub steps: Option<u16>,
+    /// How often the attack starts
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..),
+        hide_short_help = true,
+        help_heading = "Attack",
+        long_help = choices::attack_restarts()
+    )]
+    pub restarts: u16,
+    /// What the attack follows [default: its own]
+    #[arg(
+        long,
+        value_name = "LOSS",
+        value_parser = choices::loss(),
+        hide_short_help = true,
         help_heading = "Attack"
     )]
-    pub steps: u16,
+    pub loss: Option<Loss>,
+    /// The class that images are to be taken for [default: any wrong one]
+    #[arg(
+        long,
+        value_name = "CLASS",
+        hide_short_help = true,
+        help_heading = "Attack",
+        long_help = "The class that images are to be taken for, by its name or its number (from 0); images of that class are left out. By \
+                     default any wrong class will do."
+    )]
+    pub target: Option<String>,
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
+    /// Folder for the adversarial images
+    #[arg(
+        long,
+        value_name = "DIR",
+        hide_short_help = true,
+        help_heading = "Output",
+        long_help = "Folder for the images before and under the attack, as PNGs at the model's input size, with a manifest \
+                     (attacked.json); there is a folder for each class, so that --data DIR/8 --crop 1 reads those of ε = 8 again. An \
+                     attack that was interrupted resumes from it."
+    )]
+    pub save: Option<PathBuf>,
 }
 
 /// Arguments of `ablate`.

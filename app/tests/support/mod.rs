@@ -127,7 +127,7 @@ pub fn found(folder: &Path) -> BTreeMap<String, Value> {
     found
 }
 
-/// What `investigation.json` says beside where, when and how fast it was found.
+/// What `investigation.json` says besides where, when and how fast it was found.
 pub fn investigation(folder: &Path) -> Value {
     let mut all = without_time(read_json(&folder.join("investigation.json")));
     all.as_object_mut().expect("an object").remove("provenance");

@@ -17,6 +17,7 @@ mod localisation;
 pub(crate) mod made_up;
 mod patching;
 pub(crate) mod pictures;
+mod regimes;
 mod seeds;
 mod shape_bias;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use features::{FeaturesOptions, FeaturesStudy};
 pub use heads::{HeadsOptions, HeadsStudy};
 pub use localisation::LocalisationStudy;
 pub use patching::{PatchingOptions, PatchingStudy};
+pub use regimes::{RegimesOptions, RegimesStudy};
 pub use seeds::SeedsStudy;
 pub use shape_bias::ShapeBiasStudy;
 pub use trust::{TrustStudy, headlines};
@@ -46,6 +48,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<TrustStudy>(),
     study::<AccuracyStudy>(),
     study::<SeedsStudy>(),
+    study::<RegimesStudy>(),
     study::<AttentionStudy>(),
     study::<AtlasStudy>(),
     study::<FeaturesStudy>(),
@@ -74,6 +77,7 @@ pub mod findings {
     pub use super::heads::findings::*;
     pub use super::localisation::findings::*;
     pub use super::patching::findings::*;
+    pub use super::regimes::findings::*;
     pub use super::seeds::findings::*;
     pub use super::shape_bias::findings::*;
     pub use super::trust::findings::*;

@@ -26,7 +26,7 @@ pub(super) struct Client {
     authorization: Option<String>,
 }
 
-/// What the endpoint itself says of a file, whoever then sends it.
+/// What the endpoint itself says of a file, regardless of which host then sends it.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     pub commit: Option<String>,

@@ -146,7 +146,7 @@ fn a_student_can_learn_from_images_that_fool_it() {
         let step = student.step();
         let (keys, images) =
             (Keys { seed: step.seed ^ step.step, images: &step.images }, images.clone().inner());
-        let batch = Attacked { images: images.clone(), labels };
+        let batch = Attacked::new(images.clone(), labels);
         attacks::images(&attack.run(&student.frozen(), &batch, &keys), &images)
     };
     let adversarial = Made(|student: Student, Examples { images, targets, labels, .. }: Examples| {

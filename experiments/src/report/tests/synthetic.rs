@@ -164,7 +164,14 @@ pub fn claim_of<S: Study>(found: &Investigation, topic: &str) -> Claim {
 /// A chapter's section as Markdown.
 pub fn printed(chapter: Chapter) -> String {
     let (title, lead, facts) = (String::new(), Text::new(), Vec::new());
-    archaeo_report::markdown::page(&Document { title, lead, facts, sections: vec![chapter.section] }).text
+    archaeo_report::markdown::page(&Document {
+        kind: "test",
+        title,
+        lead,
+        facts,
+        sections: vec![chapter.section],
+    })
+    .text
 }
 
 /// Changes what a study found.

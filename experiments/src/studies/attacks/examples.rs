@@ -145,7 +145,7 @@ fn pictures(
         let labels: Vec<usize> = samples.iter().map(|sample| sample.label).collect();
         let ids: Vec<u64> = batch.iter().map(|&i| i as u64).collect();
         let keys = Keys { seed: scene.seed, images: &ids };
-        let outcomes = with.run(model, &Batch { images: clean.clone(), labels: &labels }, &keys);
+        let outcomes = with.run(model, &Batch::new(clean.clone(), &labels), &keys);
         let adversarial = images(&outcomes, &clean);
         let difference = (adversarial.clone() - clean.clone()) * PERTURBATION_GAIN + 0.5;
         let [clean, difference, adversarial] =

@@ -11,7 +11,7 @@ mod shown;
 mod tests;
 
 use archaeo_analysis::Keys;
-use archaeo_analysis::attacks::{Attack, Batch, Family, Norm, Threat, all, robust};
+use archaeo_analysis::attacks::{Attack, Batch, Family, Threat, by_id, robust};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, StatisticsError, wilson};
 use archaeo_training::RecipeError;
 use serde::{Deserialize, Serialize};
@@ -27,9 +27,11 @@ use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
 use crate::units::{Recorded, Recorder, Unit};
 
-/// Every attack whose size is counted in levels of an 8-bit image; the strongest is the last.
+/// The attacks of the study, in L∞; the strongest is the last.
+const ATTACKS: [&str; 2] = ["fgsm", "pgd"];
+
 fn families() -> impl Iterator<Item = &'static Family> {
-    all().iter().filter(|family| family.info.norm == Norm::Linf)
+    ATTACKS.iter().map(|id| by_id(id).expect("the attacks of the study are on the list"))
 }
 
 /// Size from which on a perturbation is shown, in units of 1/255; smaller ones are hard to see even enlarged.
@@ -123,7 +125,7 @@ impl Study for AttacksStudy {
         Ok(Box::new(move |batch| {
             let (labels, ids) = (batch.labels(), batch.ids());
             let keys = Keys { seed: scene.seed, images: &ids };
-            let attacked = Batch { images: batch.images.clone(), labels: &labels };
+            let attacked = Batch::new(batch.images.clone(), &labels);
             let outcomes = attack.run(model, &attacked, &keys).into_iter();
             Ok(outcomes.map(|of| Attacked { answer: of.answer, zero_gradient: of.zero_gradient }).collect())
         }))

@@ -71,7 +71,7 @@ fn the_error_is_within_four_times_that_of_the_direct_sum() {
         }
     }
     let (winograd, direct) = (relative_error(&found[0], &expected[0]), relative_error(&direct, &expected[0]));
-    assert!(winograd < 4.0 * direct, "{winograd:e} beside {direct:e}");
+    assert!(winograd < 4.0 * direct, "{winograd:e} next to {direct:e}");
     for (found, expected) in found.iter().zip(&expected) {
         let error = relative_error(found, expected);
         assert!(error < 3e-6, "relative error {error:e}");
