@@ -453,8 +453,8 @@ mod tests {
     #[test]
     fn in_whole_models_what_decays_is_the_weight_of_a_layer() {
         use archaeo_models::{
-            BeitConfig, BranchKind, Classifier, ModelCard, NetworkSpec, Preprocessing, ResNetConfig, Stem,
-            SwinConfig, VitConfig,
+            BeitConfig, BranchKind, Classifier, EfficientVitConfig, ModelCard, NetworkSpec, Preprocessing,
+            ResNetConfig, Stem, SwinConfig, VitConfig,
         };
         let (image_size, patch_size, width, depth, heads, mlp_width, classes) = (8, 4, 8, 1, 2, 8, 3);
         let vit = VitConfig {
@@ -491,14 +491,20 @@ mod tests {
             classes,
             ..SwinConfig::default()
         };
+        let efficientvit = EfficientVitConfig { image_size: 16, classes, ..EfficientVitConfig::default() };
         let (stem, branch) = (Stem::Cifar, BranchKind::Basic);
         let resnet = ResNetConfig { stem, branch, blocks: [1; 4], width, classes };
-        let layers = ["qkv", "proj", "fc1", "fc2", "head", "head_dist", "reduction", "fc"];
+        let layers = ["qkv", "proj", "fc1", "fc2", "head", "head_dist", "reduction", "fc", "linear"];
         for (name, network, spared) in [
             ("distilled", NetworkSpec::Vit(distilled), "cls_token dist_token pos_embed"),
             ("registers", NetworkSpec::Vit(registers), "cls_token reg_token pos_embed"),
             ("beit", NetworkSpec::Beit(beit), "cls_token blocks.0.attn.relative_position_bias_table"),
             ("swin", NetworkSpec::Swin(swin), "layers.0.blocks.0.attn.relative_position_bias_table"),
+            (
+                "efficientvit",
+                NetworkSpec::EfficientVit(efficientvit),
+                "stages.0.blocks.0.mixer.m.attn.attention_biases",
+            ),
             ("resnet", NetworkSpec::Resnet(resnet), ""),
         ] {
             let card = ModelCard {

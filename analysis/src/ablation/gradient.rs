@@ -49,7 +49,7 @@ mod tests {
     use archaeo_models::{AttentionSite, Probe};
 
     use super::*;
-    use crate::testing::Fixture;
+    use crate::testing::{Fixture, efficientvit, images_of, with_head_scaled};
 
     #[test]
     fn gradients_are_pytorchs() {
@@ -76,6 +76,40 @@ mod tests {
             let scaled = outputs.clone().slice(here) * self.2;
             outputs.slice_assign(here, scaled)
         }
+    }
+
+    /// In an EfficientViT, by changing the arrays that a head's values, or its columns of the projection, follow from.
+    #[test]
+    fn gates_of_a_cascade_stand_before_the_next_head_or_before_the_projection() {
+        let (model, images, labels) = (efficientvit(), images_of(2, 48), [3, 1]);
+        let losses = |model: &Classifier| {
+            let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));
+            crate::statistics::Predictions::new(&values(logits), 5, &labels).unwrap().nll()
+        };
+        for point in [RemovalPoint::Output, RemovalPoint::Contribution] {
+            let found = gradient_importance(&model, images.clone(), &labels, point).unwrap();
+            assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [2, 3]);
+            for (layer, head, of_head) in heads_of(&found) {
+                let gated = |factor| losses(&with_head_scaled(&model, (layer, head), point, factor));
+                let (above, below) = (gated(1.01), gated(0.99));
+                for (image, found) in of_head.iter().enumerate() {
+                    let slope = ((above[image] - below[image]) / 0.02).abs();
+                    let tolerance = 2e-2 * (0.1 + slope);
+                    assert!(
+                        (slope - found).abs() < tolerance,
+                        "{point:?} {layer} {head}: {found}, not {slope}"
+                    );
+                }
+            }
+        }
+    }
+
+    fn heads_of(found: &[Vec<Vec<f64>>]) -> impl Iterator<Item = (usize, usize, &Vec<f64>)> {
+        let of_layer = |(layer, heads): (usize, &'_ Vec<Vec<f64>>)| (layer, heads.len());
+        let places: Vec<(usize, usize)> = found.iter().enumerate().map(of_layer).collect();
+        places
+            .into_iter()
+            .flat_map(move |(layer, heads)| (0..heads).map(move |head| (layer, head, &found[layer][head])))
     }
 
     #[test]

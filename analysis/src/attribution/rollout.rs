@@ -141,6 +141,7 @@ impl Attribution for Rollout {
     }
 
     fn explain(&self, evidence: &Evidence, _: &[usize]) -> Result<Vec<Heatmap>, AnalysisError> {
+        self.require(evidence)?;
         Ok(rollout(evidence.attention()?, &self.options))
     }
 }
@@ -151,6 +152,7 @@ impl Attribution for GradientRollout {
     }
 
     fn explain(&self, evidence: &Evidence, targets: &[usize]) -> Result<Vec<Heatmap>, AnalysisError> {
+        self.require(evidence)?;
         let gradients = evidence.attention_gradients(targets)?;
         Ok(gradient_rollout(evidence.attention()?, &gradients))
     }
@@ -162,6 +164,7 @@ impl Attribution for AttentionRelevance {
     }
 
     fn explain(&self, evidence: &Evidence, targets: &[usize]) -> Result<Vec<Heatmap>, AnalysisError> {
+        self.require(evidence)?;
         let gradients = evidence.attention_gradients(targets)?;
         Ok(attention_relevance(evidence.attention()?, &gradients))
     }

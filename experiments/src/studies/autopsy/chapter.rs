@@ -254,7 +254,7 @@ fn depth(found: &[(ModelName, &Dissection)], names: &Names) -> Option<Block> {
             caption: "Cosine of what the model's head would read after each layer, or of a block's feature maps, without and under the \
                       attack; and the margin that the head would give it (logit lens). Bars are intervals."
                 .into(),
-            panels: charts.iter().map(|chart| Panel::chart(chart)).collect(),
+            panels: charts.iter().map(Panel::chart).collect(),
             data: None,
         })
     })

@@ -80,7 +80,7 @@ fn sentences_follow_from_verdicts_and_tests() {
             assert!(!text.contains("What fools one model and another"));
         }
         if models > 1 {
-            assert_speaks_of(models, &&text);
+            assert_speaks_of(models, &text);
         }
     }
 }

@@ -79,11 +79,14 @@ impl Options for FrequencyOptions {
 /// The spectrum of what PGD adds to images, and accuracy on images without their high or without their low frequencies.
 pub struct FrequencyStudy;
 
+/// The share of a perturbation's power in each band, and its mean frequency.
+type Perturbation = (Vec<f64>, f64);
+
 /// One image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrequencyRecord {
     /// Of the perturbation: the share of its power in each band, and its mean frequency; `None` where the image is wrong without one.
-    perturbation: Option<(Vec<f64>, f64)>,
+    perturbation: Option<Perturbation>,
     /// Whether the answer is right on what lies below each cut-off, and above it.
     low: Vec<bool>,
     high: Vec<bool>,
@@ -187,9 +190,9 @@ impl Study for FrequencyStudy {
 }
 
 fn of_model(records: &[FrequencyRecord], cutoffs: &[f64]) -> Result<ModelFrequencies, StatisticsError> {
-    let perturbations: Vec<&(Vec<f64>, f64)> =
+    let perturbations: Vec<&Perturbation> =
         records.iter().filter_map(|record| record.perturbation.as_ref()).collect();
-    let mean = |of: &dyn Fn(&(Vec<f64>, f64)) -> f64| {
+    let mean = |of: &dyn Fn(&Perturbation) -> f64| {
         Measured::of(mean_t(&perturbations.iter().map(|found| of(found)).collect::<Vec<_>>(), DEFAULT_LEVEL))
     };
     let share = |right: &dyn Fn(&FrequencyRecord) -> bool| {

@@ -15,7 +15,7 @@ use crate::preprocessing::{IMAGENET_MOMENTS, Interpolation};
 use crate::spec::{SpecError, with_pixels};
 use crate::state::State;
 
-/// Name, widths, depths, heads and kernels of the queries' convolutions (Liu et al., 2023, table 2, and the released code).
+/// Name, widths, depths, heads and kernels of the queries' convolutions, of which as many are used as a stage has heads (Liu et al., 2023, table 2, and the released code).
 type Size = (&'static str, [usize; 3], [usize; 3], [usize; 3], [usize; 4]);
 
 const SIZES: [Size; 6] = [
@@ -187,12 +187,13 @@ impl Architecture for EfficientVitConfig {
     fn named(name: &str, classes: usize, image_size: usize) -> Option<Self> {
         let (name, image_size) = with_pixels(name).unwrap_or((name, image_size));
         let &(_, widths, depths, heads, kernels) = SIZES.iter().find(|row| row.0 == name)?;
+        let most = heads.iter().copied().max().unwrap_or(0);
         Some(Self {
             image_size,
             widths: widths.into(),
             depths: depths.into(),
             heads: heads.into(),
-            kernels: kernels.into(),
+            kernels: kernels[..most].into(),
             classes,
             ..Self::default()
         })

@@ -34,6 +34,7 @@ pub(super) fn apply_timm(
             *list = given;
         }
     }
+    config.kernels.truncate(config.heads.iter().copied().max().unwrap_or(0));
     for (key, size) in [("key_dim", &mut config.key_dim), ("window_size", &mut config.window_size)] {
         match numbers(arguments, key)?.as_deref() {
             None => {}
