@@ -218,7 +218,10 @@ impl Doctor {
 /// Whether two answers to one image differ by more than rounding.
 fn moved(first: &[f32], second: &[f32]) -> bool {
     let (low, high) = first.iter().fold((f32::MAX, f32::MIN), |(low, high), &z| (low.min(z), high.max(z)));
-    let most = MOVED * (high - low).max(f32::MIN_POSITIVE);
-    let mut apart = first.iter().zip(second).map(|(a, b)| (a - b).abs());
-    apart.any(|by| by.is_nan() || by > most)
+    let tolerated = MOVED * (high - low).max(f32::MIN_POSITIVE);
+    let differs = |(first, second): (&f32, &f32)| {
+        let change = (first - second).abs();
+        change.is_nan() || change > tolerated
+    };
+    first.iter().zip(second).any(differs)
 }
