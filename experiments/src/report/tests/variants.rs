@@ -11,7 +11,7 @@ use super::synthetic::{
 use super::{claims, html, markdown};
 use crate::findings::*;
 use crate::studies::*;
-use crate::study::{AnyStudy, Study};
+use crate::study::Study;
 use crate::subjects::ByModel;
 
 /// Every variant with its name.
