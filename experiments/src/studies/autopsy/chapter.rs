@@ -125,14 +125,18 @@ fn on_the_way(found: &[(ModelName, &Dissection)], names: &Names) -> Block {
             ),
             row_label: label.into(),
             column_label: "share of the perturbation (%)".into(),
-            value_label: if of.heads.is_empty() { "1 − cosine" } else { "divergence of attention (nats)" }
-                .into(),
+            value_label: if of.heads.is_empty() {
+                "1 − cosine (1/1000)"
+            } else {
+                "divergence of attention (1/1000 nats)"
+            }
+            .into(),
             rows: (1..=layers).map(|layer| layer.to_string()).collect(),
             columns: of.path.iter().map(|point| format!("{:.0}", 100.0 * point.share)).collect(),
             values: (0..layers)
-                .flat_map(|layer| of.path.iter().map(move |point| Some(point.drift[layer])))
+                .flat_map(|layer| of.path.iter().map(move |point| Some(1000.0 * point.drift[layer])))
                 .collect(),
-            format: ValueFormat::Decimals(3),
+            format: ValueFormat::Decimals(1),
             range: None,
         }
     };
@@ -166,7 +170,7 @@ fn heads(found: &[(ModelName, &Dissection)], names: &Names) -> Option<Block> {
         let columns = of.heads.iter().map(|head| head.head + 1).max().unwrap_or(0);
         let value = |head: &HeadAutopsy| match restored {
             true => head.given.share.known().map(|share| share.value),
-            false => Some(head.divergence.value),
+            false => Some(1000.0 * head.divergence.value),
         };
         let mut values = vec![None; layers * columns];
         for head in &of.heads {
@@ -175,7 +179,7 @@ fn heads(found: &[(ModelName, &Dissection)], names: &Names) -> Option<Block> {
         let numbered = |n: usize| (1..=n).map(|i| i.to_string()).collect();
         let (what, unit) = match restored {
             true => ("restored", "share of the margin (%)"),
-            false => ("drift", "divergence (nats)"),
+            false => ("drift", "divergence (1/1000 nats)"),
         };
         MatrixChart {
             title: format!("{}: {what}", names.bare(model)),
@@ -186,7 +190,7 @@ fn heads(found: &[(ModelName, &Dissection)], names: &Names) -> Option<Block> {
             rows: numbered(layers),
             columns: numbered(columns),
             values,
-            format: if restored { ValueFormat::Percent(0) } else { ValueFormat::Decimals(3) },
+            format: if restored { ValueFormat::Percent(0) } else { ValueFormat::Decimals(1) },
             range: None,
         }
     };
@@ -260,6 +264,12 @@ fn depth(found: &[(ModelName, &Dissection)], names: &Names) -> Option<Block> {
     })
 }
 
+/// An attack that is hard to see changes attention by little.
+fn thousandths(of: &Estimate) -> Estimate {
+    let [value, low, high] = [of.value, of.low, of.high].map(|value| 1000.0 * value);
+    Estimate { value, low, high, ..of.clone() }
+}
+
 fn every_part(found: &[(ModelName, &Dissection)], names: &Names) -> Table {
     let dash = || Text::from("–");
     let row = |model: ModelName, part: String, drift: [Text; 3], given: &Given| {
@@ -280,8 +290,8 @@ fn every_part(found: &[(ModelName, &Dissection)], names: &Names) -> Table {
     let mut rows = Vec::new();
     for (model, of) in found {
         for head in &of.heads {
-            let drift =
-                [&head.divergence, &head.entropy, &head.distance].map(|of| Unit::Coefficient.cell(of));
+            let [divergence, entropy] = [&head.divergence, &head.entropy].map(thousandths);
+            let drift = [&divergence, &entropy, &head.distance].map(|of| Unit::Coefficient.cell(of));
             rows.push(row(*model, format!("head {}.{}", head.layer + 1, head.head + 1), drift, &head.given));
         }
         let kind = if of.heads.is_empty() { "block" } else { "attention of layer" };
@@ -295,7 +305,7 @@ fn every_part(found: &[(ModelName, &Dissection)], names: &Names) -> Table {
         }
     }
     Table {
-        caption: "Every part: divergence of a head's attention (nats), change of its entropy (nats) and of its distance (pixels); the share of \
+        caption: "Every part: divergence of a head's attention and change of its entropy (in 1/1000 nats), change of its distance (pixels); the share of \
                   the margin that it restores when it is taken from the clean image, the same from an unrelated one, and the p-value of the \
                   sign-flip test that both are equal, adjusted over all parts of the model (Benjamini-Hochberg)."
             .into(),
