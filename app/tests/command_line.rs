@@ -32,7 +32,7 @@ fn a_summary_fits_a_screen_and_says_how_to_see_the_rest() {
             "" => 36,
             "attention" => 28,
             "features" => 27,
-            "attack" => 31,
+            "attack" => 32,
             "excavate" | "explain" => 26,
             _ => 24,
         };
