@@ -48,11 +48,15 @@ fn distances_median_and_curve_tell_one_story() {
     let norms = result["norms"].as_array().unwrap();
     let ids: Vec<&Value> = norms.iter().map(|of| &of["norm"]).collect();
     assert_eq!(ids, ["l2", "linf"]);
-    let arrays = read_arrays(&export).unwrap();
+    let (arrays, _) = read_arrays(&export).unwrap();
     for (of, unit) in norms.iter().zip(["1", "1/255"]) {
         assert_eq!(of["unit"], unit);
-        let distances: Vec<f64> =
-            of["distances"].as_array().unwrap().iter().map(|of| of.as_f64().unwrap_or(f64::INFINITY)).collect();
+        let distances: Vec<f64> = of["distances"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|of| of.as_f64().unwrap_or(f64::INFINITY))
+            .collect();
         // Wrong without an attack is a distance of 0; the others are longer.
         let right = distances.iter().filter(|distance| **distance > 0.0).count();
         assert_eq!(result["correct"], right);
@@ -68,22 +72,31 @@ fn distances_median_and_curve_tell_one_story() {
         let id = of["norm"].as_str().unwrap();
         let exported = &arrays[&format!("distances_{id}")].values;
         for (exported, distance) in exported.iter().zip(&distances) {
-            assert!((f64::from(*exported) - distance).abs() <= 1e-5 * distance.min(1e9) || distance.is_infinite());
+            assert!(
+                (f64::from(*exported) - distance).abs() <= 1e-5 * distance.min(1e9) || distance.is_infinite()
+            );
         }
         // The pool is as near as the nearest of its attacks.
-        let nearest: Vec<u64> =
-            of["attacks"].as_array().unwrap().iter().map(|attack| attack["nearest"].as_u64().unwrap()).collect();
+        let nearest: Vec<u64> = of["attacks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|attack| attack["nearest"].as_u64().unwrap())
+            .collect();
         assert!(nearest.iter().sum::<u64>() >= of["fooled"].as_u64().unwrap());
         for ending in ["svg", "png"] {
             let picture = fs::read(out.join(format!("minimal-{id}.{ending}"))).unwrap();
-            assert!(picture.starts_with(if ending == "png" { b"\x89PNG" } else { b"<?xm" }) || ending == "svg");
+            assert!(
+                picture.starts_with(if ending == "png" { b"\x89PNG" } else { b"<?xm" }) || ending == "svg"
+            );
         }
     }
     // The same in any batches.
     let again = json(&mut minimal(&["--batch-size", "10"]));
     for of in ["l2", "linf"] {
         let distances = |result: &Value| {
-            result["norms"].as_array().unwrap().iter().find(|norm| norm["norm"] == of).unwrap()["distances"].clone()
+            result["norms"].as_array().unwrap().iter().find(|norm| norm["norm"] == of).unwrap()["distances"]
+                .clone()
         };
         assert_eq!(distances(&result), distances(&again));
     }
@@ -102,9 +115,8 @@ fn saved_images_of_smallest_perturbations_fool_when_they_are_read_again() {
         assert_eq!(images.len(), 10);
         let right = images.iter().filter(|image| image["attacked"]["smallest"]["success"] == false).count();
         let data = of.join("smallest");
-        let read = json(
-            archaeo(["evaluate", "--crop", "1", "--data"]).arg(data).arg("--weights").arg(weights()),
-        );
+        let read =
+            json(archaeo(["evaluate", "--crop", "1", "--data"]).arg(data).arg("--weights").arg(weights()));
         let accuracy = read["top1"].as_f64().unwrap();
         assert!((accuracy - right as f64 / 10.0).abs() < 1e-9, "{attack}: {accuracy}, not {right} of 10");
     }

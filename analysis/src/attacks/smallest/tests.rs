@@ -379,7 +379,12 @@ fn ours_are_as_small_as_the_published_ones() {
                 here.push(ours / theirs);
             }
             let longer: Vec<&f64> = here.iter().filter(|ratio| **ratio > 1.01).collect();
-            println!("{name} {} {norm}: {} of {} longer: {longer:.3?}", family.info.id, longer.len(), here.len());
+            println!(
+                "{name} {} {norm}: {} of {} longer: {longer:.3?}",
+                family.info.id,
+                longer.len(),
+                here.len()
+            );
             compared += here.len();
             as_small += here.len() - longer.len();
         }
