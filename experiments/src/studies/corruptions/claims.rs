@@ -48,7 +48,7 @@ fn of_model(findings: &CorruptionFindings, model: ModelName, names: &Names) -> C
         percent(scores.clean.value)
     );
     let evidence = format!(
-        "Mean over {} and {}, on {}: {}; without damage {}. Lowest: {}. If damage cost nothing, both would agree.",
+        "Mean over {} and {}, on {}: {}; without damage {}. Lowest: {}. Under the null that damage costs nothing, both would be equal.",
         counted(scores.corruptions.len(), "corruption"),
         severities(findings),
         counted(findings.n, "image"),
