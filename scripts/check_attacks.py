@@ -4,6 +4,7 @@
     pip install --no-deps adv-lib
     python scripts/check_attacks.py path/to/archaeo [--vit vit/model.safetensors] [--cnn cnn/model.safetensors [--cnn-data cifar10]]
         [--photo-weights vit_tiny_patch16_224.safetensors --photos imagenet-photos-128.tar] [--images 64] [--only ID,ID]
+        [--reference adv-lib]
 
 Of a budget attack: ours succeeds on at least as many images as the reference at the same size. Ours are images of 8 bits in the ball;
 the reference's may lie between levels, to its advantage. Of an attack that looks for the smallest perturbation: ours is at most 1 %
@@ -320,6 +321,7 @@ def main():
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--only", help="ids of attacks, separated by commas")
+    parser.add_argument("--reference", default="", help="only references whose title begins so, such as adv-lib")
     arguments = parser.parse_args()
     arguments.archaeo = arguments.archaeo.resolve()
     only = arguments.only.split(",") if arguments.only else None
@@ -330,7 +332,7 @@ def main():
             folder.mkdir()
             model = loaded(arguments.archaeo, subject, folder)
             for index, row in enumerate(ROWS):
-                if only and row.attack not in only:
+                if (only and row.attack not in only) or not row.title.startswith(arguments.reference):
                     continue
                 images = arguments.images if not (row.slow and subject.slow) else max(arguments.images // 8, 4)
                 saved = folder / f"{index}-{row.attack}-{row.norm}"
