@@ -18,22 +18,13 @@ fn an_efficientvit_can_be_trained_questioned_and_investigated() {
     assert_eq!(ask("evaluate", &[])["n"], 8);
     assert_eq!(ask("attack", &["--steps", "2"])["n"], 8);
 
-    let [output, contribution] = ["output", "contribution"].map(|point| {
+    for point in ["output", "contribution"] {
         let found = ask("ablate", &["--removal", point, "--mlp", "--layers", "--curve", "--pairs", "2"]);
         assert_eq!(found["removal"], point);
         assert_eq!(found["ranking"].as_array().unwrap().len(), 2 + 3);
         assert_eq!(found["together"]["branches"].as_array().unwrap().len(), 2 * 2);
-        let mut heads = found["ranking"].as_array().unwrap().clone();
-        heads.sort_by_key(|head| (head["layer"].as_u64(), head["head"].as_u64()));
-        heads.iter().map(|head| head["zero"]["value"].as_f64().unwrap()).collect::<Vec<_>>()
-    });
-    assert_eq!(ask("ablate", &[])["removal"], "output");
-    for (at, (output, contribution)) in output.iter().zip(&contribution).enumerate() {
-        // The last head of each of the two layers is read by no other.
-        let same = (output - contribution).abs() < 1e-5;
-        assert_eq!(same, at == 1 || at == 4, "head {at}: {output} and {contribution}");
     }
-
+    assert_eq!(ask("ablate", &[])["removal"], "output");
     let export = path("attention.safetensors");
     let found = ask("attention", &["--export", &export]);
     assert_eq!(found["read_out"], "the mean of all patches");

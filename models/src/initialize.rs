@@ -13,7 +13,8 @@ use archaeo_random::{keyed_rng, standard_normal};
 /// ViT and Swin as in timm's default: linear weights, positions and position biases from a normal with standard deviation 0.02
 /// (timm truncates it, but at a hundred standard deviations), prefix tokens 1e-6, patch projection uniform within `1 / √fan_in`.
 /// ResNet as in torchvision: convolutions from He et al.'s normal (2015, equation 14, over the outputs), heads uniform within `1
-/// / √fan_in`. EfficientViT as in timm: convolutions uniform within `1 / √fan_in`, the head as ViT's. Biases are zero, and everything else keeps its initial value.
+/// / √fan_in`. EfficientViT as in timm: convolutions uniform within `1 / √fan_in`, the head as ViT's. Biases are zero, and everything
+/// else keeps its initial value.
 pub fn initialize<M: Module>(model: M, seed: u64) -> M {
     model.map(&mut Initializer { seed, path: ParameterPath::default(), only: None })
 }

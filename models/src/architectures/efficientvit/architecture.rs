@@ -15,7 +15,8 @@ use crate::preprocessing::{IMAGENET_MOMENTS, Interpolation};
 use crate::spec::{SpecError, with_pixels};
 use crate::state::State;
 
-/// Name, widths, depths, heads and kernels of the queries' convolutions, of which as many are used as a stage has heads (Liu et al., 2023, table 2, and the released code).
+/// Name, widths, depths, heads and kernels of the queries' convolutions, of which a stage uses as many as it has heads (Liu et al., 2023,
+/// table 2, and the released code).
 type Size = (&'static str, [usize; 3], [usize; 3], [usize; 3], [usize; 4]);
 
 const SIZES: [Size; 6] = [

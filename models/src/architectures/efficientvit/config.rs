@@ -132,8 +132,8 @@ impl EfficientVitConfig {
         self.stem_sides()[3].div_ceil(1 << stage)
     }
 
-    /// Side of a window of `stage`: by the number of whole strides in the image, as in timm, which for other multiples of the
-    /// stride is less than the side of the map.
+    /// Side of a window of `stage`. As in timm it follows from the whole strides of 16 px in the image: where these leave pixels
+    /// over, a window may be smaller than a map that is no larger than `window_size`.
     pub(crate) fn window_side(&self, stage: usize) -> usize {
         (self.image_size / Self::STRIDE).div_ceil(1 << stage).min(self.window_size)
     }
