@@ -125,7 +125,7 @@ fn a_single_test_image_still_gives_a_report() {
     }
 }
 
-/// Two ways of training one ViT, and a CNN, which is none.
+/// Two ways of training one ViT, and a CNN.
 fn regimes_config(folder: &Path, init: &Path) -> std::path::PathBuf {
     let tiny = std::fs::read_to_string(CONFIG).unwrap();
     let (shared, rest) = tiny.split_once("[models.vit.model]").unwrap();

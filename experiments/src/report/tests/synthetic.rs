@@ -116,8 +116,14 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
         data: data(),
         main_split: Some(("test".into(), TEST)),
         models: models.iter().map(|&name| model(name, CLASSES.len())).collect(),
-        not_applicable: [(SeedsStudy::ID.into(), "every model is there once, trained from one seed".into())]
-            .into(),
+        not_applicable: [
+            (SeedsStudy::ID.into(), "every model is there once, trained from one seed".into()),
+            (
+                RegimesStudy::ID.into(),
+                "no two models whose training is known have the same architecture".into(),
+            ),
+        ]
+        .into(),
         studies: [].into(),
     };
     found.insert::<TrustStudy>(&trust_findings(models));

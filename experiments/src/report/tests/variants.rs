@@ -303,6 +303,7 @@ fn missing_studies_leave_no_section_but_a_line() {
     let found = investigation();
     let page = html(&found, &stand_in);
     assert!(page.contains("Not part of this report: “From seed to seed”, because every model is there once"));
+    assert!(page.contains("Not part of this report: “Which training pays”, because no two models whose"));
     let missing = STUDIES.iter().filter(|study| !found.studies.contains_key(study.id())).count();
     assert_eq!(page.matches("Not part of this report").count(), missing);
 }
