@@ -240,6 +240,20 @@ pub struct Attack {
                      default any wrong class will do."
     )]
     pub target: Option<String>,
+    /// Model and data.
+    #[command(flatten)]
+    pub subject: Subject,
+    /// Folder for the adversarial images
+    #[arg(
+        long,
+        value_name = "DIR",
+        hide_short_help = true,
+        help_heading = "Output",
+        long_help = "Folder for the images before and under the attack, as PNGs at the model's input size, with a manifest \
+                     (attacked.json); there is a folder for each class, so that --data DIR/8 --crop 1 reads those of ε = 8 again. An \
+                     attack that was interrupted resumes from it."
+    )]
+    pub save: Option<PathBuf>,
     /// Folder for the curves of --attack minimal
     #[arg(
         long,
@@ -260,20 +274,6 @@ pub struct Attack {
                      `unreliable`."
     )]
     pub robustbench_json: Option<PathBuf>,
-    /// Model and data.
-    #[command(flatten)]
-    pub subject: Subject,
-    /// Folder for the adversarial images
-    #[arg(
-        long,
-        value_name = "DIR",
-        hide_short_help = true,
-        help_heading = "Output",
-        long_help = "Folder for the images before and under the attack, as PNGs at the model's input size, with a manifest \
-                     (attacked.json); there is a folder for each class, so that --data DIR/8 --crop 1 reads those of ε = 8 again. An \
-                     attack that was interrupted resumes from it."
-    )]
-    pub save: Option<PathBuf>,
 }
 
 /// Arguments of `ablate`.
