@@ -25,6 +25,15 @@ pub enum AnalysisError {
         /// Name of the model.
         model: String,
     },
+    /// Attention multiplied through the layers of a model whose tokens exchange information by other ways as well.
+    #[error(
+        "{model} mixes neighbouring tokens by convolutions between its attention layers, so that their attention multiplied does \
+         not say what reached which token"
+    )]
+    Convolutions {
+        /// Name of the model.
+        model: String,
+    },
     /// A flow through more patches than can be waited for.
     #[error("{model} has more than {most} patches; attention flow is for smaller grids")]
     LargeGrid {

@@ -1,7 +1,7 @@
 //! Probes: small structs that watch or alter one kind of place in a forward pass.
 
-use archaeo_models::{AttentionSite, FeatureSite, Probe, TokenPlace, TokenSite};
-use archaeo_ops as ops;
+use archaeo_models::{AttentionSite, Classifier, FeatureSite, Pass, Probe, TokenPlace, TokenSite};
+use archaeo_ops::{self as ops, in_pool};
 use burn::tensor::{Gradients, Tensor, s};
 
 /// A value of a forward pass whose gradient is wanted.
@@ -49,16 +49,29 @@ impl Probe for AttentionRecorder {
 /// Keeps the attention weights of every layer, and lets their gradients be read after `backward`.
 #[derive(Debug, Default)]
 pub struct GradientTap {
-    /// One entry a layer: where, and the tapped weights `[batch, heads, tokens, tokens]`.
-    pub layers: Vec<(AttentionSite, Tap<4>)>,
+    /// One entry a layer: where, and the tapped weights `[batch, heads, tokens, tokens]` of all heads together, or of the heads of
+    /// a cascade one by one.
+    pub layers: Vec<(AttentionSite, Vec<Tap<4>>)>,
+    /// Of the heads of a layer so far.
+    cascade: Vec<Tap<4>>,
     /// The residual stream, where it is wanted.
     pub stream: Option<StreamRecorder>,
 }
 
 impl Probe for GradientTap {
     fn attention(&mut self, site: &AttentionSite, weights: Tensor<4>) -> Tensor<4> {
+        if !self.cascade.is_empty() {
+            self.layers.push((*site, std::mem::take(&mut self.cascade)));
+            return weights;
+        }
         let (tap, weights) = Tap::new(weights);
-        self.layers.push((*site, tap));
+        self.layers.push((*site, vec![tap]));
+        weights
+    }
+
+    fn cascade_attention(&mut self, _: &AttentionSite, _: usize, weights: Tensor<4>) -> Tensor<4> {
+        let (tap, weights) = Tap::new(weights);
+        self.cascade.push(tap);
         weights
     }
 
@@ -98,7 +111,7 @@ impl Probe for StreamRecorder {
         match site.place {
             TokenPlace::BlockInput => self.inputs.push(tokens.clone().inner()),
             TokenPlace::BlockOutput => self.output = Some((*site, tokens.clone().inner())),
-            TokenPlace::AttentionInput | TokenPlace::AfterAttention => {}
+            TokenPlace::BeforeAttention | TokenPlace::AttentionInput | TokenPlace::AfterAttention => {}
         }
         tokens
     }
@@ -192,6 +205,30 @@ impl Probe for StageRecorder {
     }
 }
 
+/// Keeps the feature maps that all blocks of a convolutional network leave, that of its stem left out.
+#[derive(Debug, Default)]
+pub struct FeatureRecorder {
+    maps: Vec<Tensor<4>>,
+}
+
+impl FeatureRecorder {
+    /// The maps of one pass, block by block, `[batch, channels, height, width]` each.
+    pub fn record(model: &Classifier, images: Tensor<4>) -> Vec<Tensor<4>> {
+        let mut recorder = Self::default();
+        in_pool(|| model.logits(images, &mut Pass::evaluate(&mut recorder)));
+        recorder.maps
+    }
+}
+
+impl Probe for FeatureRecorder {
+    fn features(&mut self, site: &FeatureSite, map: Tensor<4>) -> Tensor<4> {
+        if site.stage > 0 {
+            self.maps.push(map.clone());
+        }
+        map
+    }
+}
+
 /// Puts something else in the place of one head's output.
 #[derive(Clone, Debug)]
 pub struct HeadReplacement {
@@ -220,8 +257,24 @@ impl Probe for HeadReplacement {
 /// image.
 #[derive(Debug, Default)]
 pub struct HeadGate {
-    /// One entry a layer, `[batch, heads, 1, 1]`.
-    pub gates: Vec<Tensor<4>>,
+    /// Whether gates stand before the next head of a cascade instead of before the projection.
+    pub in_cascade: bool,
+    /// One entry a layer: the gates of all heads, `[batch, heads, 1, 1]`, or of each head of a cascade, `[batch, 1, 1, 1]`.
+    pub gates: Vec<Vec<Tensor<4>>>,
+    /// Of the heads of a layer so far.
+    cascade: Vec<Tensor<4>>,
+}
+
+impl HeadGate {
+    /// Gates on the outputs of heads; with `in_cascade` where the next head reads them.
+    pub fn new(in_cascade: bool) -> Self {
+        Self { in_cascade, ..Self::default() }
+    }
+
+    fn gate<const D: usize>(output: &Tensor<D>, heads: usize) -> Tensor<4> {
+        let device = output.clone().inner().device();
+        Tensor::ones([output.dims()[0], heads, 1, 1], &device).autodiff().require_grad()
+    }
 }
 
 impl Probe for HeadGate {
@@ -229,11 +282,22 @@ impl Probe for HeadGate {
         false
     }
 
+    fn cascade_output(&mut self, _: &AttentionSite, _: usize, output: Tensor<3>) -> Tensor<3> {
+        if !self.in_cascade {
+            return output;
+        }
+        let gate = Self::gate(&output, 1);
+        self.cascade.push(gate.clone());
+        output * gate.squeeze_dim::<3>(3)
+    }
+
     fn heads(&mut self, _: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
-        let [batch, heads, ..] = outputs.dims();
-        let gate =
-            Tensor::ones([batch, heads, 1, 1], &outputs.clone().inner().device()).autodiff().require_grad();
-        self.gates.push(gate.clone());
+        if !self.cascade.is_empty() {
+            self.gates.push(std::mem::take(&mut self.cascade));
+            return outputs;
+        }
+        let gate = Self::gate(&outputs, outputs.dims()[1]);
+        self.gates.push(vec![gate.clone()]);
         outputs * gate
     }
 }

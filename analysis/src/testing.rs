@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use archaeo_models::{
-    AttentionSite, BranchKind, Classifier, ModelCard, NetworkSpec, Pooling, PrefixTokens, Preprocessing,
-    Probe, ReadOut, ResNetConfig, State, Stem, SwinConfig, VitConfig, read_arrays, state_of, with_state,
+    AttentionSite, BranchKind, Classifier, EfficientVitConfig, ModelCard, NetworkSpec, Pooling, PrefixTokens,
+    Preprocessing, Probe, ReadOut, ResNetConfig, State, Stem, SwinConfig, VitConfig, read_arrays, state_of,
+    with_state,
 };
 use archaeo_random::{keyed_rng, standard_normal};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 
+use crate::ablation::RemovalPoint;
 use crate::attention::{AttentionMaps, LayerMaps};
 use crate::attribution::{Attribution, Evidence, Heatmap};
 use crate::{AnalysisError, Keys};
@@ -124,6 +126,7 @@ pub(crate) fn random_values(network: NetworkSpec) -> Classifier {
         for value in &mut array.values {
             let draw = standard_normal(&mut rng);
             *value = match array.shape.len() {
+                1 if name.ends_with("running_var") => 1.0 + 0.2 * draw.abs(),
                 1 if name.ends_with("weight") => 1.0 + 0.2 * draw,
                 1 => 0.2 * draw,
                 2 => 1.7 * draw / (fan_in as f64).sqrt(),
@@ -133,6 +136,81 @@ pub(crate) fn random_values(network: NetworkSpec) -> Classifier {
         }
     }
     with_state(model, state).unwrap()
+}
+
+/// An EfficientViT of random values: two stages with windows of 2 tokens, of which the first has a map of 3 × 3.
+pub(crate) fn efficientvit() -> Classifier {
+    let sizes = EfficientVitConfig {
+        image_size: 48,
+        widths: vec![16, 24],
+        depths: vec![1, 1],
+        heads: vec![2, 3],
+        kernels: vec![5, 3, 3],
+        key_dim: 4,
+        window_size: 2,
+        classes: 5,
+        ..EfficientVitConfig::default()
+    };
+    // Without norms in the stream its branches would add up to answers that are certain.
+    let model = random_values(NetworkSpec::EfficientVit(sizes));
+    let mut state = state_of(&model);
+    for (name, array) in state.iter_mut().filter(|(_, array)| array.shape.len() > 1) {
+        let factor = if name.starts_with("head") { 0.2 } else { 0.6 };
+        array.values.iter_mut().for_each(|value| *value *= factor);
+    }
+    with_state(model, state).unwrap()
+}
+
+/// A model with some of its arrays multiplied: each name with the values that are, and by what.
+pub(crate) fn scaled(
+    model: &Classifier,
+    arrays: &[(String, &dyn Fn(usize) -> bool)],
+    factor: f32,
+) -> Classifier {
+    let mut state = state_of(model);
+    for (name, concerned) in arrays {
+        let values = &mut state.get_mut(name).unwrap_or_else(|| panic!("the model has no `{name}`")).values;
+        values
+            .iter_mut()
+            .enumerate()
+            .filter(|(at, _)| concerned(*at))
+            .for_each(|(_, value)| *value *= factor);
+    }
+    with_state(model.clone(), state).unwrap()
+}
+
+/// [`efficientvit`] with what one head returns, or what it adds to the residual stream, multiplied by a factor of at least 0: its values,
+/// or its columns of the projection, before which a ReLU stands.
+pub(crate) fn with_head_scaled(
+    model: &Classifier,
+    (layer, head): (usize, usize),
+    point: RemovalPoint,
+    factor: f32,
+) -> Classifier {
+    let (width, heads, attn) =
+        ([16, 24][layer], [2, 3][layer], format!("stages.{layer}.blocks.0.mixer.m.attn"));
+    let value_dim = width / heads;
+    match point {
+        RemovalPoint::Output => {
+            let of_values = |at: usize| at >= 8;
+            let name = |part| format!("{attn}.qkvs.{head}.bn.{part}");
+            scaled(model, &[(name("weight"), &of_values), (name("bias"), &of_values)], factor)
+        }
+        RemovalPoint::Contribution => {
+            let of_head = |at: usize| (at % width) / value_dim == head;
+            scaled(model, &[(format!("{attn}.proj.1.conv.weight"), &of_head)], factor)
+        }
+    }
+}
+
+/// Random images of a side of `size` pixels.
+pub(crate) fn images_of(count: usize, size: usize) -> Tensor<4> {
+    let mut pixels = Vec::new();
+    for image in 0..count as u64 {
+        let mut rng = keyed_rng(5, "image of a size", image, 0);
+        pixels.extend((0..3 * size * size).map(|_| (0.5 + 0.2 * standard_normal(&mut rng)) as f32));
+    }
+    Tensor::from_data(TensorData::new(pixels, [count, 3, size, size]), &Device::flex())
 }
 
 /// A freshly initialised ViT without a class token.

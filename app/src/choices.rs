@@ -3,7 +3,8 @@
 use archaeo_analysis::attacks::{self, Goal, Loss, Norm};
 use archaeo_analysis::attribution;
 use archaeo_analysis::audit;
-use archaeo_lab::MINIMAL;
+use archaeo_data::corruptions::Corruption;
+use archaeo_lab::{DOCTOR, MINIMAL};
 use archaeo_training::trackers;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
@@ -41,9 +42,10 @@ pub fn departures() -> PossibleValuesParser {
     listed.map(|info| choice(info.id, info.title, None)).collect::<Vec<_>>().into()
 }
 
-/// Every attack.
+/// Every attack, and the doctor.
 pub fn attacks() -> PossibleValuesParser {
     let listed = attacks::all().iter().map(|family| family.info);
+    let doctor = choice(DOCTOR, "checks that tell robustness from attacks that fail", None);
     listed
         .map(|info| {
             let earlier = attacks::EARLIER_IDS.iter().filter(|(_, id, _)| *id == info.id);
@@ -56,6 +58,7 @@ pub fn attacks() -> PossibleValuesParser {
             "the smallest perturbation of each image, by several attacks together, and the whole curve; L∞, L2, L1, L0",
             None,
         )])
+        .chain([doctor])
         .collect::<Vec<_>>()
         .into()
 }
@@ -72,6 +75,25 @@ pub fn loss() -> impl TypedValueParser<Value = Loss> {
     let listed = Loss::ALL.map(|loss| choice(loss.id(), loss.title(), None));
     PossibleValuesParser::new(listed)
         .map(|id| Loss::ALL.into_iter().find(|loss| loss.id() == id).expect("it is listed"))
+}
+
+/// Every corruption.
+pub fn corruptions() -> impl TypedValueParser<Value = Corruption> {
+    let ids = Corruption::ALL.map(|corruption| PossibleValue::new(corruption.id()));
+    PossibleValuesParser::new(ids).map(|id| Corruption::named(&id).expect("it is one of them"))
+}
+
+/// What corruptions there are, in words.
+pub fn corruptions_in_words() -> String {
+    let listed =
+        |of: &[Corruption]| of.iter().map(|corruption| corruption.id()).collect::<Vec<_>>().join(", ");
+    let (common, extra) = Corruption::ALL.split_at(Corruption::common().len());
+    format!(
+        "Kinds of damage (Hendrycks and Dietterich, 2019): {}; and {}. By default the first {}.",
+        listed(common),
+        listed(extra),
+        common.len()
+    )
 }
 
 /// Every tracker.

@@ -3,6 +3,7 @@
 mod audit;
 mod benchmark;
 mod compare;
+mod corrupt;
 mod excavate;
 mod explain;
 mod features;
@@ -23,6 +24,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use audit::Audit;
 pub use benchmark::Benchmark;
 pub use compare::Compare;
+pub use corrupt::Corrupt;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use features::Features;
@@ -184,6 +186,8 @@ pub enum Command {
     Attention(Attention),
     /// Accuracy of a model under attack
     Attack(Attack),
+    /// Accuracy of a model on damaged images
+    Corrupt(Corrupt),
     /// What each attention head and layer is worth
     Ablate(Ablate),
     /// Which explanations say what a model's answers depend on

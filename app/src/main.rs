@@ -96,6 +96,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
         Command::Prompts(arguments) => commands::prompts::run(&arguments, session, printer),
         Command::Attention(arguments) => commands::attention::run(&arguments, session, printer),
         Command::Attack(arguments) => commands::attack::run(&arguments, session, printer),
+        Command::Corrupt(arguments) => commands::corrupt::run(&arguments, session, printer),
         Command::Audit(arguments) => commands::audit::run(&arguments, session, printer),
         Command::Ablate(arguments) => commands::ablate::run(&arguments, session, printer),
         Command::Benchmark(arguments) => commands::benchmark::run(&arguments, session, printer),

@@ -13,7 +13,7 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 16] = [
+const PARTS: [&str; 20] = [
     "data",
     "models",
     "trust",
@@ -25,6 +25,10 @@ const PARTS: [&str; 16] = [
     "heads",
     "patching",
     "attacks",
+    "doctor",
+    "autopsy",
+    "frequency",
+    "corruptions",
     "errors",
     "faithfulness",
     "localisation",
@@ -119,6 +123,79 @@ fn a_single_test_image_still_gives_a_report() {
     ] {
         assert!(report.contains(sentence), "{sentence}\n{report}");
     }
+}
+
+/// Two ways of training one ViT, and a CNN, which is none.
+fn regimes_config(folder: &Path, init: &Path) -> std::path::PathBuf {
+    let tiny = std::fs::read_to_string(CONFIG).unwrap();
+    let (shared, rest) = tiny.split_once("[models.vit.model]").unwrap();
+    let (vit, rest) = rest.split_once("[models.cnn.model]").unwrap();
+    let config = folder.join("regimes.toml");
+    let text = format!(
+        "{shared}\n[models.tuned]\ninit = {init:?}\nepochs = 1\n[models.scratch.model]{vit}\n[models.cnn.model]{rest}\n\
+         [studies.regimes]\nattention_images = 12\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    config
+}
+
+#[test]
+fn models_that_differ_in_their_training_are_compared_by_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (start, out) = (path("start"), path("out"));
+    let mut train = archaeo([
+        "train", "--config", VIT_CONFIG, "--data", SHERDS, "--set", "epochs=1", "--seed", "5", "--out",
+    ]);
+    succeed(train.arg(&start));
+    let init = start.join("model.safetensors");
+    let config = regimes_config(folder.path(), &init);
+    let into = |out: &Path| {
+        let mut command = archaeo(["excavate", "--data", SHERDS, "--config"]);
+        command.arg(&config).arg("--out").arg(out);
+        command
+    };
+    succeed(&mut into(&out));
+    let all = investigation(&out);
+    let found = &all["regimes"];
+    let kinds: Vec<[&str; 2]> = found["regimes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|regime| ["name", "kind"].map(|key| regime[key].as_str().unwrap()))
+        .collect();
+    assert_eq!(kinds, [["scratch", "scratch"], ["tuned", "fine-tuned"]]);
+    for (place, epochs) in [(0, 2), (1, 1)] {
+        let run = &found["regimes"][place]["runs"][0];
+        assert_eq!((&run["images"], run["history"].as_array().unwrap().len()), (&256.into(), epochs));
+        let name = found["regimes"][place]["name"].as_str().unwrap();
+        assert_eq!(run["accuracy"], all["accuracy"]["splits"][0]["models"][name]["top1"]);
+        assert!(run["correct"].is_null());
+    }
+    let shift = &found["attention"][0];
+    assert_eq!((&shift["regime"], &shift["n"]), (&"tuned".into(), &12.into()));
+    let layers = shift["layers"].as_array().unwrap();
+    assert_eq!(
+        layers.iter().map(|layer| layer["heads"].as_array().unwrap().len()).collect::<Vec<_>>(),
+        [2, 2]
+    );
+    assert_eq!(found["left_out"][0], serde_json::json!(["cnn", "it has another architecture"]));
+    let report = std::fs::read_to_string(out.join("report.md")).unwrap();
+    for part in ["## Which training pays", "Which regime when: take ", "Attention of tuned"] {
+        assert!(report.contains(part), "{part}");
+    }
+
+    // The same of models that are given: their run folders say how they were trained.
+    let again = path("again");
+    let mut given = archaeo(["excavate", "--config", CONFIG, "--data", SHERDS, "--out"]);
+    given.arg(&again).args(["--set", "studies.regimes.attention_images=12"]);
+    for name in ["tuned", "scratch", "cnn"] {
+        given.arg("--add").arg(format!("{name}={}", out.join(name).join("model.safetensors").display()));
+    }
+    succeed(&mut given);
+    let of_given = investigation(&again)["regimes"].clone();
+    assert_eq!((&of_given["regimes"], &of_given["pairs"]), (&found["regimes"], &found["pairs"]));
+    assert_eq!(of_given["attention"], found["attention"]);
 }
 
 #[test]

@@ -11,10 +11,12 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use archaeo_store::sha256;
+use archaeo_store::{sha256, sha256_path};
 use serde_json::json;
 use support::http::send;
-use support::{SHERDS, VIT_CONFIG, archaeo, fail, json as json_of, succeed};
+use support::{
+    CONFIG, SHERDS, VIT_CONFIG, archaeo, fail, investigation, json as json_of, read_json, succeed,
+};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -302,6 +304,47 @@ fn what_cannot_be_fetched_is_explained() {
             &copy,
         ],
     );
+}
+
+/// What a model of an investigation starts from, and who teaches one, may be on the hub.
+#[test]
+fn an_investigation_fetches_what_its_recipes_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (weights, out) = (checkpoint(folder.path()), folder.path().join("out"));
+    let server = Server::start(files(&weights));
+    let home = folder.path().join("home");
+    let taught = "models.cnn.objective={kind=\"distillation\",teacher=\"hf:owner/tiny\"}";
+    let arguments = [
+        "excavate",
+        "--config",
+        CONFIG,
+        "--data",
+        SHERDS,
+        "--set",
+        "epochs=1",
+        "--set",
+        "models.vit.init=hf:owner/tiny",
+        "--set",
+        taught,
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    succeed(&mut asking(&server.address, &home, &arguments));
+    assert_eq!(server.ranges_of("/model.safetensors"), ["bytes=0-"], "it is fetched once for both");
+
+    let snapshot = home.join("hub/models--owner--tiny/snapshots").join(COMMIT);
+    let (hash, of_folder) = (sha256(&weights), sha256_path(&snapshot).unwrap());
+    let models = &investigation(&out)["models"];
+    let started = &models[0]["started_from"];
+    assert_eq!(
+        (&started["weights"], &started["weights_sha256"]),
+        (&json!("hf:owner/tiny"), &json!(of_folder))
+    );
+    assert!(models[1]["started_from"].is_null());
+    let teacher = read_json(&out.join("cnn/teacher.json"));
+    assert_eq!((&teacher["teacher"], &teacher["sha256"]), (&json!("hf:owner/tiny"), &json!(hash)));
+    // The same investigation elsewhere: its recipes hold the names, not where the files were.
+    succeed(asking("http://127.0.0.1:9", &home, &arguments).env("HF_HUB_OFFLINE", "1"));
 }
 
 #[test]

@@ -132,6 +132,11 @@ fn results() {
         ("evaluate", "evaluate --weights vit.safetensors --data SHERDS"),
         ("attention", "attention --weights vit.safetensors --data SHERDS"),
         ("attack", "attack --weights vit.safetensors --data SHERDS --limit 20 --steps 2"),
+        ("doctor", "attack --weights vit.safetensors --data SHERDS --attack doctor --limit 12 --steps 2"),
+        (
+            "corrupt",
+            "corrupt --weights vit.safetensors --data SHERDS --limit 12 --corruption fog,jpeg --baseline vit.safetensors",
+        ),
         ("ablate", "ablate --weights vit.safetensors --data SHERDS --limit 20"),
         (
             "ablate-more",

@@ -16,6 +16,36 @@ fn train(out: &Path, options: &[&str]) -> Command {
     command
 }
 
+/// A model that is scored again would overwrite what is kept of it.
+#[test]
+fn a_comparison_that_goes_on_scores_no_finished_model_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, out) = (folder.path().join("regimes.toml"), folder.path().join("out"));
+    let tiny = fs::read_to_string(VIT_CONFIG).unwrap();
+    let (shared, model) = tiny.split_once("[model]").unwrap();
+    let regimes = format!(
+        "{shared}epochs = 1\n[models.one.model]{model}\n[models.two]\nseed = 3\n[models.two.model]{model}"
+    );
+    fs::write(&config, regimes.replacen("epochs = 2\n", "", 1)).unwrap();
+    let compare = || {
+        let mut command = archaeo(["compare", "--data", SHERDS, "--config"]);
+        let mut found = json(command.arg(&config).arg("--out").arg(&out));
+        found.as_object_mut().unwrap().remove("environment");
+        found
+    };
+    let first = compare();
+    assert_eq!(compare(), first, "nothing has changed");
+    let scored = out.join("one/share-100/scored.json");
+    let text = fs::read_to_string(&scored).unwrap();
+    fs::write(&scored, text.replace("true", "false")).unwrap();
+    let again = compare();
+    assert_eq!(again["regimes"][0]["runs"][0]["accuracy"]["value"], 0.0);
+    assert_eq!(again["regimes"][1], first["regimes"][1]);
+    // Other weights are scored.
+    fs::write(&scored, text.replace("\"made_from\":\"", "\"made_from\":\"0")).unwrap();
+    assert_eq!(compare(), first);
+}
+
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()

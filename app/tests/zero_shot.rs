@@ -146,8 +146,21 @@ fn prompts_are_scored_alone_together_and_left_out() {
         assert_eq!(scores["left_out"]["value"], top1(&others), "{template}");
     }
     assert_eq!(found["similarity"].as_array().unwrap().len(), 100);
-    for name in ["similarity.png", "similarity.svg", "prompts.json"] {
+    for name in ["similarity.png", "similarity.svg", "attention.png", "attention.svg", "prompts.json"] {
         assert!(out.join(name).is_file(), "{name}");
+    }
+    // Rollout towards a prompt is that of the class's logit, which is the cosine times one number.
+    let towards = found["towards"].as_array().unwrap();
+    assert_eq!(towards.len(), 4);
+    for shown in towards {
+        let [own, other] = [0, 1].map(|which| shown["classes"][which].as_u64().unwrap() as usize);
+        assert_ne!(own, other);
+        let [rows, columns] = [0, 1].map(|axis| shown["grid"][axis].as_u64().unwrap() as usize);
+        let similarities = [0, 1].map(|which| shown["similarities"][which].as_f64().unwrap());
+        assert!(similarities.iter().all(|cosine| cosine.abs() <= 1.0), "{similarities:?}");
+        let maps = [0, 1].map(|which| shown["maps"][which].as_array().unwrap());
+        assert!(maps.iter().all(|map| map.len() == rows * columns));
+        assert_ne!(maps[0], maps[1], "another text, another map");
     }
     let said = fail(world.ask("prompts").arg("--prompts").arg(&file).arg("--out").arg(world.folder.path()));
     assert!(said.contains("holds no scores of prompts of this program"), "{said}");

@@ -4,12 +4,16 @@ use std::io::{Read, Seek};
 
 use crate::Image;
 
-/// The pictures of `tests/fixtures/pillow.npz`, by name.
+/// The pictures of an archive of `tests/fixtures`, by name.
 pub(crate) struct Pillow(zip::ZipArchive<std::io::BufReader<std::fs::File>>);
 
 impl Pillow {
     pub(crate) fn open() -> Self {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pillow.npz");
+        Self::of("pillow.npz")
+    }
+
+    pub(crate) fn of(fixture: &str) -> Self {
+        let path = format!("{}/tests/fixtures/{fixture}", env!("CARGO_MANIFEST_DIR"));
         let file = std::fs::File::open(path).expect("the fixture is in the repository");
         Pillow(zip::ZipArchive::new(std::io::BufReader::new(file)).expect("an archive"))
     }

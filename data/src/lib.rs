@@ -13,6 +13,7 @@ mod cifar;
 mod cifar_pickles;
 mod compressed;
 mod copies;
+pub mod corruptions;
 mod dataset;
 mod divide;
 mod error;

@@ -19,14 +19,16 @@ use thiserror::Error;
 
 use crate::findings::{DataFindings, ImageShown, Investigation, Provenance};
 use crate::report::{self, ReportError};
-use crate::scene::{Progress, Scene, StudyError};
+use crate::scene::{Progress, Scene, StudyError, opened};
 use crate::studies::STUDIES;
 use crate::studies::pictures::panel;
 use crate::study::Applicability;
 use crate::subjects::{ModelName, Subject};
-use archaeo_data::{DataError, Dataset, ExampleLimits, OpenOptions};
-use archaeo_store::run_folder::{Build, DataIdentity, Environment, LONGEST, RunFolder, RunFolderError};
-use archaeo_training::{Observer, RecipeError, TrainError, Transfer, TransferError};
+use archaeo_data::{DataError, Dataset, ExampleLimits};
+use archaeo_store::run_folder::{Build, Environment, LONGEST, RunFolder, RunFolderError};
+use archaeo_training::{
+    LearningData, Observer, Recipe, RecipeError, TrainError, Transfer, TransferError, open_to_learn,
+};
 
 pub use config::InvestigationConfig;
 use examined::Examined;
@@ -170,8 +172,9 @@ pub struct Request<'a> {
     pub given: &'a [Given<'a>],
     /// Models of the configuration that are to be trained.
     pub train: &'a [ModelName],
-    /// Files of the weights that some of them start from: what the `init` of their recipes means.
-    pub inits: &'a BTreeMap<ModelName, PathBuf>,
+    /// Files of the weights that recipes name, their `init` and teachers, by those names; any other name is a path. The recipes are those
+    /// of the configuration, and those that given models were trained by.
+    pub weights: &'a BTreeMap<String, PathBuf>,
     /// Run folder.
     pub out: &'a Path,
     /// Where to compute.
@@ -180,6 +183,21 @@ pub struct Request<'a> {
     pub environment: Environment,
     /// Title of the report, instead of the models' and the data's names.
     pub title: Option<&'a str>,
+}
+
+impl Request<'_> {
+    /// How a model of the configuration is trained; the files of its teachers are known to it.
+    fn recipe(&self, name: ModelName) -> Result<Recipe, RecipeError> {
+        let mut recipe = self.config.recipe(name)?;
+        let found = |path: &Path| Ok::<_, RecipeError>(self.file(&path.to_string_lossy()));
+        recipe.objective.find_weights(found)?;
+        Ok(recipe)
+    }
+
+    /// The file of the weights that a recipe calls `name`.
+    fn file(&self, name: &str) -> PathBuf {
+        self.weights.get(name).cloned().unwrap_or_else(|| name.into())
+    }
 }
 
 /// Follows an investigation, and may end it.
@@ -200,24 +218,9 @@ pub trait Watcher {
 /// See [`InvestigationError`]; what was found until then is kept, and the same request goes on from there.
 pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigation, InvestigationError> {
     let mut config = request.config.clone();
-    let options = OpenOptions {
-        split_seed: config.split_seed(),
-        strict: request.strict,
-        validation: Some(config.validation()),
-        ..OpenOptions::default()
-    };
-    let progress = watcher.progress();
-    progress.stage("reading the data");
-    let mut dataset = archaeo_data::open(request.source, &options)?;
-    progress.begin("checking images", dataset.images_to_verify(&[]));
-    let skipped = dataset.verify_watched(&[], &|images| progress.advance(images))?;
-    progress.stage("hashing the data");
-    let identity = DataIdentity {
-        source: request.source.into(),
-        fingerprint: dataset.fingerprint(),
-        classes: dataset.classes.clone(),
-        counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
-    };
+    let (progress, options) = (watcher.progress(), config.data().options(request.strict));
+    let LearningData { mut dataset, identity, skipped } =
+        open_to_learn(request.source, &options, &|opening| opened(progress, opening))?;
     check_names(request)?;
     progress.stage("reading the models");
     let transfers = transfers(request, &mut config, &dataset)?;
@@ -227,7 +230,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
             .iter()
             .for_each(|note| watcher.note(&format!("{name}: the checkpoint that it starts from {note}")));
     }
-    let mut examined = Examined::given(request, &dataset)?;
+    let mut examined = Examined::given(request, &dataset, &identity)?;
     for given in &examined {
         let name = given.findings.name;
         given.findings.class_notes.iter().for_each(|note| watcher.note(&format!("{name}: {note}")));
@@ -243,10 +246,8 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     let build = request.environment.build();
     let mut record = Record::new(&folder, watcher, build, &[&shared_text, &identity.fingerprint]);
 
-    let data = record.part("data", || {
-        let skipped = skipped.into_iter().map(|skipped| (skipped.identifier, skipped.reason)).collect();
-        data_findings(request, &dataset, identity.fingerprint.clone(), skipped, &folder)
-    })?;
+    let data = record
+        .part("data", || data_findings(request, &dataset, identity.fingerprint.clone(), skipped, &folder))?;
     for &name in request.train {
         let transfer = transfers.get(&name);
         examined.push(Examined::train(name, request, transfer, &dataset, &identity, &folder, watcher)?);
@@ -315,8 +316,9 @@ fn transfers(
 ) -> Result<BTreeMap<ModelName, Transfer>, InvestigationError> {
     let mut transfers = BTreeMap::new();
     for &name in request.train {
-        let Some(file) = request.inits.get(&name) else { continue };
-        let transfer = Transfer::read(&config.recipe(name)?, file, &dataset.classes, request.device)?;
+        let recipe = request.recipe(name)?;
+        let Some(init) = &recipe.init else { continue };
+        let transfer = Transfer::read(&recipe, &request.file(init), &dataset.classes, request.device)?;
         let transfer = transfer.keeping_features_in(request.out.join(name.as_str()));
         config.record_init(name, transfer.recipe())?;
         transfers.insert(name, transfer);

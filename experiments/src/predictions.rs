@@ -21,6 +21,9 @@ pub fn arrays(evaluation: &Evaluation) -> [NamedArray; 2] {
     ]
 }
 
+/// Folder of what models answer, in the run folder; it is emptied when the models or the data change.
+pub(crate) const PREDICTIONS: &str = "predictions";
+
 /// Images whose logits are kept at once, so that an interruption loses no more.
 const PIECE: usize = 2048;
 
@@ -31,7 +34,7 @@ pub(crate) fn predicted(
     subject: &Subject,
     run: usize,
 ) -> Result<Evaluation, StudyError> {
-    let folder = scene.folder.join("predictions");
+    let folder = scene.folder.join(PREDICTIONS);
     let name = match run {
         0 => subject.name.to_string(),
         run => format!("{}.run-{run}", subject.name),

@@ -18,6 +18,7 @@ use archaeo_store::arrays::ExportError;
 use archaeo_training::evaluate::Evaluation;
 use archaeo_training::finite::{AnswersError, NotFinite};
 use archaeo_training::images::{preprocess, to_tensor};
+use archaeo_training::{Opening, RecipeError, TransferError};
 
 /// A study that could not be done.
 #[derive(Debug, Error)]
@@ -48,6 +49,12 @@ pub enum StudyError {
         /// What is wrong.
         reason: String,
     },
+    /// A recipe.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The weights that a training started from.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// Answers that are no numbers.
     #[error(transparent)]
     NotFinite(#[from] NotFinite),
@@ -75,6 +82,16 @@ pub trait Progress: Sync {
     fn stage(&self, _what: &str) {}
     /// Whether to stop at the next opportunity.
     fn interrupted(&self) -> bool;
+}
+
+/// Tells how far the opening of data has come.
+pub fn opened(progress: &dyn Progress, opening: Opening) {
+    match opening {
+        Opening::Reading => progress.stage("reading the data"),
+        Opening::Checking(images) => progress.begin("checking images", images),
+        Opening::Checked(images) => progress.advance(images),
+        Opening::Hashing => progress.stage("hashing the data"),
+    }
 }
 
 /// Everything a study may use.

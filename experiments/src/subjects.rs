@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Index;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 use archaeo_models::Classifier;
+use archaeo_training::TrainingRecord;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -179,6 +181,15 @@ pub struct Run {
     pub model: Classifier,
 }
 
+/// How a model was trained on the data of the investigation, as its run folder says.
+#[derive(Clone, Debug)]
+pub struct Training {
+    /// Recipe and course.
+    pub record: TrainingRecord,
+    /// The file of the weights that it started from: what the recipe's `init` means.
+    pub init: Option<PathBuf>,
+}
+
 /// A model under investigation and what it is called.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
@@ -190,12 +201,14 @@ pub struct Subject<'a> {
     pub first_seed: Option<u64>,
     /// Further runs of the same network, trained from other seeds.
     pub more_runs: &'a [Run],
+    /// How the first run was trained, where that is known.
+    pub training: Option<&'a Training>,
 }
 
 impl<'a> Subject<'a> {
     /// A model with a single run.
     pub fn new(name: ModelName, model: &'a Classifier) -> Self {
-        Self { name, model, first_seed: None, more_runs: &[] }
+        Self { name, model, first_seed: None, more_runs: &[], training: None }
     }
 
     /// Number of runs, at least one.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use archaeo_analysis::ablation::Branch;
+use archaeo_analysis::ablation::{Branch, RemovalPoint};
 use archaeo_analysis::statistics::{Estimate, StatisticsError};
 use archaeo_experiments::findings::{BranchAblation, HeadAblation, HeadFindings, HeadPlace, PruningCurve};
 use archaeo_experiments::options::StudyOptions;
@@ -25,6 +25,8 @@ use crate::session::Session;
 pub struct AblationOptions {
     /// The heads that are asked about; all when empty.
     pub only: Vec<HeadPlace>,
+    /// Where heads of a cascade are taken away; by default their output.
+    pub removal: Option<RemovalPoint>,
     /// Whether heads are taken away one after another, the most and the least important first, by gradient, and in random orders.
     pub curve: bool,
     /// Random pairs of heads that are taken away together.
@@ -70,7 +72,8 @@ impl AblationOptions {
     fn check(&self, opened: &Opened) -> Result<(), LabError> {
         let card = opened.model.card();
         let Some(transformer) = opened.model.network.transformer() else {
-            let heads = self.curve || self.pairs > 0 || self.mlp || !self.only.is_empty();
+            let heads =
+                self.curve || self.pairs > 0 || self.mlp || self.removal.is_some() || !self.only.is_empty();
             return match self.layers && !heads && opened.model.network.residual().is_some() {
                 true => Ok(()),
                 false => Err(LabError::OnlyBlocks {
@@ -79,6 +82,9 @@ impl AblationOptions {
                 }),
             };
         };
+        if self.removal.is_some() && !transformer.cascaded() {
+            return Err(LabError::ParallelHeads { model: card.name.clone() });
+        }
         let count = transformer.depth();
         for place in &self.only {
             let heads = (place.layer < count).then(|| transformer.heads(place.layer));
@@ -140,6 +146,7 @@ impl Session {
         let Opened { model, dataset, split, indices, device, .. } = opened;
         let mut options = StudyOptions::default().with::<HeadsStudy>(&HeadsOptions {
             only: asked.only.clone(),
+            removal: asked.removal.unwrap_or_default(),
             curve: asked.curve,
             pairs: asked.pairs,
             branches: asked.branches(),

@@ -12,7 +12,7 @@ use archaeo_analysis::Keys;
 use archaeo_analysis::attention::{
     AttentionSummary, DistanceConvention, LayerStatistics, Replacement, attention_statistics, observe,
 };
-use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo};
+use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, Kind, MethodInfo, methods_for};
 use archaeo_models::Classifier;
 use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
 use archaeo_training::images::{Batch, Preprocessed};
@@ -25,7 +25,8 @@ use crate::opened::Opened;
 use crate::rollout::{ChosenRollout, RolloutChoice, is_rollout};
 use crate::session::Session;
 
-pub use against::{AgainstOptions, AttentionChange, ComparedAttention, HeadChange};
+pub use against::{AgainstOptions, ComparedAttention};
+pub use archaeo_analysis::attention::{AttentionChange, HeadChange};
 pub use artefacts::ArtefactsFound;
 pub use statistics::{ByHead, ClassStatistics, LayerDiversity, Statistics};
 pub use strata::{AttentionStrata, StratumAttention};
@@ -36,7 +37,7 @@ pub struct AttentionOptions {
     /// Layers to show, from 1; all when empty.
     pub layers: Vec<usize>,
     /// Heatmaps to make, by their names in [`methods`](archaeo_analysis::attribution::methods); those that depend on a class explain
-    /// the predicted one.
+    /// the predicted one. When empty, rollout, or for a model to which it does not apply, the first method that does.
     pub methods: Vec<String>,
     /// Which rollout.
     pub rollout: RolloutChoice,
@@ -55,7 +56,7 @@ impl Default for AttentionOptions {
     fn default() -> Self {
         Self {
             layers: Vec::new(),
-            methods: vec!["rollout".into()],
+            methods: Vec::new(),
             rollout: RolloutChoice::default(),
             convention: DistanceConvention::Renormalised,
             by_class: false,
@@ -117,10 +118,14 @@ impl Session {
         opened.require_attention()?;
         let layers = shown(&options.layers, opened)?;
         let rollout = options.rollout.of(opened)?;
-        let methods = chosen(&options.methods, &rollout, &opened.model)?;
+        let asked = match options.methods.as_slice() {
+            [] => usual_method(&opened.model),
+            asked => asked.to_vec(),
+        };
+        let methods = chosen(&asked, &rollout, &opened.model)?;
         if options.registers_test && methods.iter().any(|method| !is_rollout(*method)) {
             let reason = "artefact tokens can be replaced for rollout alone".to_owned();
-            return Err(LabError::Method { id: options.methods.join(","), reason });
+            return Err(LabError::Method { id: asked.join(","), reason });
         }
         if options.registers_test && !options.rollout.is_usual() {
             let reason = "artefact tokens can be replaced for its usual form alone: leave out --fusion, --discard, --start-layer and --impl";
@@ -266,6 +271,12 @@ fn shown(asked: &[usize], opened: &Opened) -> Result<Vec<usize>, LabError> {
     asked.iter().try_for_each(|&number| opened.attention_layer(number).map(drop))?;
     let count = opened.model.card().network.attention_layers();
     Ok((1..=count).filter(|number| asked.is_empty() || asked.contains(number)).collect())
+}
+
+/// Rollout, or the first explanation that applies instead.
+fn usual_method(model: &Classifier) -> Vec<String> {
+    let first = methods_for(model, Kind::Explanation).first().map(|method| method.info().id.to_owned());
+    first.into_iter().collect()
 }
 
 /// The methods of these ids, rollout with its options; none twice.

@@ -7,20 +7,21 @@ use archaeo_analysis::attention::DistanceConvention;
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Resampling, wilson};
 use archaeo_data::Dataset;
 use archaeo_experiments::regimes::{
-    AttentionShift, Init, LayerShift, Regime, RegimeKind, RegimeRun, Regimes, RegimesConfig, WEIGHTS,
-    compared, leads, place, write,
+    AttentionShift, Init, LayerShift, Regime, RegimeKind, RegimeRun, Regimes, RegimesCompared, RegimesConfig,
+    WEIGHTS, place, write,
 };
 use archaeo_random::nested_share;
-use archaeo_store::run_folder::DataIdentity;
-use archaeo_training::Freeze;
+use archaeo_store::run_folder::{DataIdentity, sha256_checkpoint};
 use archaeo_training::evaluate::evaluate;
 use archaeo_training::images::Preprocessed;
+use archaeo_training::{Freeze, Portion};
 
-use crate::attention::{AgainstOptions, HeadChange};
+use crate::attention::AgainstOptions;
 use crate::error::LabError;
+use crate::kept::kept;
 use crate::session::{Session, Toml};
 use crate::subject::{ModelSource, Purpose, Subject};
-use crate::train::{Lesson, Portion, learning};
+use crate::train::Lesson;
 
 /// Regimes to be compared.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,12 @@ pub struct Comparison<'a> {
 /// Share of the images seen with all of them that every training sees at least.
 const LEAST_SEEN: f64 = 0.25;
 
+/// Which test images a model has right, in its run folder.
+const SCORED: &str = "scored.json";
+
+/// What training did to a model's attention, in its run folder.
+const ATTENTION: &str = "attention.json";
+
 /// Images at once when a model is scored.
 const BATCH: usize = 64;
 
@@ -61,7 +68,7 @@ impl Session {
         let order = config.order()?;
         let first = config.recipes.recipe(Some(&order[0]))?;
         let source = data.or(first.data.source.as_deref()).unwrap_or("sherds").to_owned();
-        let (dataset, identity) = self.open_to_learn(source.clone(), &learning(&first, strict))?;
+        let (dataset, identity) = self.open_to_learn(&source, &first.data.options(strict))?;
 
         let mut regimes: Vec<Regime> = Vec::new();
         for name in &order {
@@ -79,9 +86,7 @@ impl Session {
             }
             regimes.push(regime);
         }
-        regimes.sort_by_key(|regime| (regime.kind as u8, regime.name.clone()));
-        let resampling = Resampling::new(self.seed());
-        let attention = self.attention_shifts(&config, &regimes, &source, out)?;
+        let attention = self.attention_shifts(&config, &regimes, (&source, &identity.fingerprint), out)?;
         let split = dataset.evaluation_split().to_owned();
         let found = Regimes {
             environment: self.environment(),
@@ -89,10 +94,7 @@ impl Session {
             classes: dataset.classes.len(),
             n: dataset.split(&split)?.len(),
             split,
-            pairs: compared(&regimes, &resampling)?,
-            leads: leads(&regimes, &resampling)?,
-            regimes,
-            attention,
+            compared: RegimesCompared::of(regimes, attention, &Resampling::new(self.seed()))?,
         };
         let text = serde_json::to_string_pretty(&found).expect("plain data");
         archaeo_store::write(&out.join("regimes.json"), text.as_bytes())?;
@@ -134,13 +136,15 @@ impl Session {
             title: format!("{name} on {images} images"),
         };
         let trained = self.learn(&lesson)?.ok_or(LabError::Interrupted)?;
-        let split = dataset.split(dataset.evaluation_split())?;
-        let source = Preprocessed { split, preprocessing: &trained.model.card().preprocessing };
-        let device = self.device()?;
-        let work = self.counting(&format!("scoring {name}"), split.len());
-        let answers = evaluate(&trained.model, &source, BATCH, &device, &mut work.follow())?;
-        drop(work);
-        let correct = answers.scores()?.correct(1);
+        let hash = sha256_checkpoint(&trained.weights)?;
+        let made_from = [&*hash, &identity.fingerprint, dataset.evaluation_split()];
+        let correct = kept(&out.join(&place).join(SCORED), &made_from, || {
+            let split = dataset.split(dataset.evaluation_split())?;
+            let source = Preprocessed { split, preprocessing: &trained.model.card().preprocessing };
+            let work = self.counting(&format!("scoring {name}"), split.len());
+            let answers = evaluate(&trained.model, &source, BATCH, &self.device()?, &mut work.follow())?;
+            Ok(answers.scores()?.correct(1))
+        })?;
         let right = correct.iter().filter(|right| **right).count();
         let run = RegimeRun {
             share,
@@ -159,48 +163,54 @@ impl Session {
         &self,
         config: &RegimesConfig,
         regimes: &[Regime],
-        source: &str,
+        (source, fingerprint): (&str, &str),
         out: &Path,
     ) -> Result<Vec<AttentionShift>, LabError> {
         let mut shifts = Vec::new();
         for regime in regimes {
-            if !matches!(regime.kind, RegimeKind::FineTuned | RegimeKind::Partial) {
+            if !regime.kind.changes_attention() {
                 continue;
             }
             let Some(run) = regime.runs.last() else { continue };
             let recipe = config.recipes.recipe(Some(&regime.name))?;
             let Some(init) = &recipe.init else { continue };
-            let subject = |weights: &Path| {
-                let mut subject = Subject::new(ModelSource::new(weights), Some(source.to_owned()));
-                subject.limit = NonZeroUsize::new(config.attention_images);
-                subject
-            };
-            let after = self.open(subject(&out.join(&run.weights)), Purpose::Look)?;
-            if !after.model.has_attention() {
-                continue;
-            }
-            let mut before = subject(Path::new(init));
-            before.model.reading.preprocessing.image_size = Some(after.model.card().preprocessing.image_size);
-            let before = self.open(before, Purpose::Look)?;
-            let options = AgainstOptions { convention: DistanceConvention::Renormalised };
-            let found = self.attention_against(&before, &after, options, None)?;
-            let layers = found.layers.iter().zip(&found.heads).map(|(&layer, heads)| of_layer(layer, heads));
-            shifts.push(AttentionShift { regime: regime.name.clone(), n: found.n, layers: layers.collect() });
+            let (after, images) = (out.join(&run.weights), config.attention_images.to_string());
+            let seed = self.seed().to_string();
+            let [first, second] =
+                [self.resolve(init.as_ref())?, after.clone()].map(|file| sha256_checkpoint(&file));
+            let (first, second) = (first?, second?);
+            let made_from = [&*first, &second, fingerprint, &images, &seed];
+            let found = kept(&after.with_file_name(ATTENTION), &made_from, || {
+                self.attention_shift(config, regime, (init, &after), source)
+            })?;
+            shifts.extend(found);
         }
         Ok(shifts)
     }
-}
 
-/// Means over the heads of a layer.
-fn of_layer(layer: usize, heads: &[HeadChange]) -> LayerShift {
-    let mean = |value: &dyn Fn(&HeadChange) -> f64| heads.iter().map(value).sum::<f64>() / heads.len() as f64;
-    let between = heads.iter().map(|head| head.between_images.as_ref().map(|found| found.value));
-    let between: Option<Vec<f64>> = between.collect();
-    LayerShift {
-        layer,
-        distance: [mean(&|head| head.distance.before), mean(&|head| head.distance.after)],
-        entropy: [mean(&|head| head.entropy.before), mean(&|head| head.entropy.after)],
-        divergence: mean(&|head| head.map_divergence.value),
-        between_images: between.map(|values| values.iter().sum::<f64>() / values.len() as f64),
+    /// The same of one regime; `None` where its model has no attention.
+    fn attention_shift(
+        &self,
+        config: &RegimesConfig,
+        regime: &Regime,
+        (before, after): (&str, &Path),
+        source: &str,
+    ) -> Result<Option<AttentionShift>, LabError> {
+        let subject = |weights: &Path| {
+            let mut subject = Subject::new(ModelSource::new(weights), Some(source.to_owned()));
+            subject.limit = NonZeroUsize::new(config.attention_images);
+            subject
+        };
+        let after = self.open(subject(after), Purpose::Look)?;
+        if !after.model.has_attention() {
+            return Ok(None);
+        }
+        let mut before = subject(Path::new(before));
+        before.model.reading.preprocessing.image_size = Some(after.model.card().preprocessing.image_size);
+        let before = self.open(before, Purpose::Look)?;
+        let options = AgainstOptions { convention: DistanceConvention::Renormalised };
+        let found = self.attention_against(&before, &after, options, None)?;
+        let layers = LayerShift::of(found.heads);
+        Ok(Some(AttentionShift { regime: regime.name.clone(), n: found.n, layers }))
     }
 }

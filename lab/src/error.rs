@@ -243,6 +243,15 @@ pub enum LabError {
         /// Its model.
         model: String,
     },
+    /// A choice of where heads are taken away from a model for which it makes no difference.
+    #[error(
+        "the heads of {model} do not read one another, so that taking away a head's output takes away what it contributes; leave out \
+         --removal"
+    )]
+    ParallelHeads {
+        /// The model.
+        model: String,
+    },
     /// A model of which no array shows what published ones have otherwise.
     #[error("{} {doubt}", weights.display())]
     Undecided {
@@ -429,6 +438,28 @@ pub enum LabError {
         id: String,
         /// Those that there are.
         known: Vec<&'static str>,
+    },
+    /// Images without room for damage.
+    #[error("{model} takes images of fewer than {smallest} pixels a side, which leave no room for damage")]
+    TooSmallToDamage {
+        /// The model.
+        model: String,
+        /// Shortest side.
+        smallest: usize,
+    },
+    /// The doctor at no size or at several.
+    #[error(
+        "--epsilon: the doctor attacks with one size above 0, and there are {found}; name one, such as --epsilon 8"
+    )]
+    DoctorSizes {
+        /// How many there are.
+        found: usize,
+    },
+    /// Something that the doctor chooses itself, or does not have.
+    #[error("--attack doctor takes --epsilon (in units of 1/255) and --steps; leave out {option}")]
+    DoctorOption {
+        /// The option.
+        option: &'static str,
     },
     /// Something that an attack does not have.
     #[error(transparent)]

@@ -8,6 +8,7 @@ use archaeo_experiments::investigation::{Given, InvestigationConfig, Kind, Reque
 use archaeo_experiments::report::{Claim, told};
 use archaeo_experiments::subjects::ModelName;
 use archaeo_models::read_card;
+use archaeo_training::TrainingRecord;
 use serde::Serialize;
 
 use crate::classes::read_names;
@@ -97,9 +98,12 @@ impl Session {
         let trained = trained.collect::<Result<Vec<_>, _>>()?;
         let train = to_train(excavation)?;
         let given: Vec<Given> = trained.iter().map(Trained::given).collect();
-        let mut inits = BTreeMap::new();
+        let mut weights = BTreeMap::new();
         for name in &train {
-            inits.extend(self.init(&config.recipe(*name)?)?.map(|file| (*name, file)));
+            weights.extend(self.weights_of(&config.recipe(*name)?)?);
+        }
+        if trained.len() + train.len() > 1 {
+            trained.iter().for_each(|model| weights.extend(self.started_from(model)));
         }
         let source = source(excavation, &trained)?;
         self.listener().keeps(Kept::Findings(out));
@@ -109,7 +113,7 @@ impl Session {
             config: config.clone(),
             given: &given,
             train: &train,
-            inits: &inits,
+            weights: &weights,
             out,
             device: &device,
             environment: self.environment(),
@@ -143,6 +147,20 @@ impl Session {
             model: model.model.clone(),
             class_names: model.class_names.as_deref().map(read_names).transpose()?,
         })
+    }
+
+    /// The weights that a given model started from, where its run folder names some. Without them, less is known of its training.
+    fn started_from(&self, Trained { name, path, .. }: &Trained) -> Option<(String, PathBuf)> {
+        let init = TrainingRecord::of(path)?.recipe.init?;
+        match self.resolve(init.as_ref()) {
+            Ok(file) => Some((init, file)),
+            Err(error) => {
+                self.note(format!(
+                    "{name}: what training did to its attention is left out, since the weights that it started from are not there: {error}"
+                ));
+                None
+            }
+        }
     }
 
     /// Writes the report of an investigation again, under another title where one is given.

@@ -121,6 +121,7 @@ impl Session {
             batch_size: opened.batch_size(),
             seed: self.seed(),
             progress: &followed,
+            keep: None,
         };
         let scored = Part::new(split, indices.clone());
         let (mut samples, mut taken): (Vec<Sample>, Vec<Extracted>) = Default::default();

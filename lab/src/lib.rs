@@ -4,7 +4,8 @@
 //! A [`Session`] is what stays the same from question to question: device, precision, threads, seed, whether there is a network,
 //! and a [`Listener`] that hears what is decided and how far work has come. It opens data ([`Session::open_data`]), models
 //! ([`Session::open_model`]) or both ([`Session::open`]), and a question is a method that takes what was opened and gives plain
-//! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::ablate`],
+//! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::doctor`], [`Session::corrupt`],
+//! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
 //! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
 //!
@@ -19,10 +20,12 @@ mod benchmark;
 mod checkpoint;
 mod classes;
 mod compare;
+mod corrupt;
 mod data;
 mod describe;
 mod destination;
 mod device;
+mod doctor;
 mod error;
 mod evaluate;
 mod excavate;
@@ -32,6 +35,7 @@ mod features;
 mod figures;
 #[cfg(feature = "hub")]
 mod hub;
+mod kept;
 mod listener;
 mod opened;
 mod profile;
@@ -61,9 +65,11 @@ pub use benchmark::{Benchmarked, Verdict};
 pub use checkpoint::{OpenedModel, Reading, said_by};
 pub use classes::ClassesMatched;
 pub use compare::Comparison;
+pub use corrupt::{Baseline, CorruptOptions, Corrupted};
 pub use describe::{KnownModel, ModelDescription, known_models};
 pub use destination::{check_destination, check_inputs};
 pub use device::DeviceError;
+pub use doctor::{DOCTOR, Diagnosed, DoctorOptions};
 pub use error::LabError;
 pub use evaluate::Evaluated;
 pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};
@@ -78,7 +84,7 @@ pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
 pub use opened::Opened;
 pub use profile::ProfileOptions;
-pub use prompts::PromptsScored;
+pub use prompts::{PromptsScored, TowardsPrompts};
 pub use reference::is_reference;
 pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};

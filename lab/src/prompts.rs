@@ -1,5 +1,7 @@
 //! How far the answers of a zero-shot classifier depend on its prompts.
 
+mod towards;
+
 use std::path::{Path, PathBuf};
 
 use archaeo_analysis::answers::{PromptScores, prompt_scores};
@@ -23,11 +25,17 @@ use crate::opened::Opened;
 use crate::session::Session;
 use crate::zero_shot::templates;
 
+pub use towards::TowardsPrompts;
+use towards::towards_prompts;
+
 /// The file that says what is in the folder, and that it is one of this program.
 const RECORD: &str = "prompts.json";
 
 /// CSS pixels of the picture of similarities.
 const SIDE: usize = 320;
+
+/// Names and contents of files.
+type Files = Vec<(String, Vec<u8>)>;
 
 /// How each template of a zero-shot classifier does, alone and in the ensemble.
 #[derive(Clone, Debug, Serialize)]
@@ -51,13 +59,16 @@ pub struct PromptsScored {
     /// What each is worth.
     #[serde(flatten)]
     pub scores: PromptScores,
+    /// Rollout of a few images towards prompts; empty where no pictures were written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub towards: Vec<TowardsPrompts>,
     /// Where the pictures are; `None` where none were written.
     pub folder: Option<PathBuf>,
 }
 
 impl Session {
     /// Scores each template of the prompts that a model was opened with, alone, in the ensemble and left out of it. Pictures of the
-    /// similarity of images and texts are written to `folder`.
+    /// similarity of images and texts, and of rollout towards prompts, are written to `folder`.
     ///
     /// # Errors
     /// A model without prompts, images that cannot be read, features that are not finite, a folder that cannot be written,
@@ -106,10 +117,16 @@ impl Session {
             names: card.classes.clone(),
             templates: templates.templates().to_vec(),
             scores,
+            towards: Vec::new(),
             folder: None,
         };
         if let Some(folder) = folder {
-            let files = pictures(&result)?;
+            let mut files = pictures(&result)?;
+            let stage = self.stage("rollout towards prompts");
+            let (towards, figure) = towards_prompts(opened, self.seed())?;
+            drop(stage);
+            result.towards = towards;
+            files.extend(figure);
             std::fs::create_dir_all(folder).map_err(StoreError::io("write", folder))?;
             result.folder = Some(folder.to_owned());
             for (name, bytes) in files {
@@ -146,7 +163,7 @@ impl Session {
 }
 
 /// Mean cosine of the images of each class with the texts of each.
-fn pictures(result: &PromptsScored) -> Result<Vec<(String, Vec<u8>)>, LabError> {
+fn pictures(result: &PromptsScored) -> Result<Files, LabError> {
     let PromptsScored { names, scores, .. } = result;
     let values: Vec<f32> = scores.similarity.iter().map(|value| value.unwrap_or(0.0) as f32).collect();
     let known = || scores.similarity.iter().flatten().map(|&value| value as f32);

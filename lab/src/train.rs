@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use archaeo_data::{Dataset, OpenOptions};
-use archaeo_models::ModelCard;
-use archaeo_store::run_folder::{DataIdentity, RunFolder};
-use archaeo_training::images::{Augmented, ImageSource, Preprocessed, Repeated, Subset};
+use archaeo_experiments::scene::opened;
+use archaeo_store::run_folder::DataIdentity;
 use archaeo_training::{
-    EpochRecord, Job, Outcome, Recipe, RecipeFile, Spread, Trained, Transfer, open_runs, train,
+    DataTraining, EpochRecord, Outcome, Portion, Recipe, RecipeFile, Spread, Trained, Transfer, open_runs,
+    open_to_learn,
 };
 use burn::tensor::Device;
 use serde::Serialize;
 
 use crate::error::LabError;
-use crate::listener::{Kept, Work};
+use crate::listener::{Followed, Kept, Work};
 use crate::session::Session;
 
 /// What is to be trained.
@@ -84,19 +84,10 @@ pub(crate) struct Lesson<'a> {
     pub title: String,
 }
 
-/// Some of the training images.
-pub(crate) struct Portion {
-    /// Their places in the training split.
-    pub indices: Vec<usize>,
-    /// How often an epoch goes through them, augmented anew each time.
-    pub times: usize,
-}
-
 /// A recipe with what its weights decide.
 struct Prepared {
     transfer: Option<Transfer>,
     recipe: Recipe,
-    card: ModelCard,
 }
 
 impl TrainingResult {
@@ -127,7 +118,7 @@ impl Session {
         let source = training.data.or(recipe.data.source.as_deref()).unwrap_or("sherds").to_owned();
         // A name on the hub that does not exist is said before the data are read.
         self.init(&recipe)?;
-        let (dataset, identity) = self.open_to_learn(source, &learning(&recipe, training.strict))?;
+        let (dataset, identity) = self.open_to_learn(&source, &recipe.data.options(training.strict))?;
         let prepared = self.prepared(recipe, &dataset, training.out, &device)?;
         let (runs, environment, out) = (prepared.recipe.runs(), self.environment(), training.out);
         let of_all = match runs.len() {
@@ -137,13 +128,21 @@ impl Session {
         let mut done = Vec::new();
         for run in &runs {
             let folder = run.open(out, &identity, &environment)?;
-            let name = &prepared.card.name;
+            let training = DataTraining {
+                recipe: &run.recipe,
+                transfer: prepared.transfer.as_ref(),
+                dataset: &dataset,
+                portion: None,
+                folder: &folder,
+                device: &device,
+            };
+            let name = training.card()?.name;
             let title = match of_all {
-                None => name.clone(),
+                None => name,
                 Some(_) => format!("{name} run {}/{}", done.len() + 1, runs.len()),
             };
             self.listener().keeps(Kept::Epochs { runs: done.len(), folder: out });
-            match self.run(&prepared, &run.recipe, &dataset, None, &folder, &title, &device)? {
+            match self.run(&training, &title)? {
                 Outcome::Stopped { epochs } => return Ok(TrainingEnd::Stopped { runs: done.len(), epochs }),
                 Outcome::Finished(trained) => {
                     done.push(TrainingResult::of(&trained, of_all.as_ref().map(|_| run.recipe.seed)));
@@ -160,19 +159,15 @@ impl Session {
     /// Opens data to learn from, without the images that cannot be used.
     pub(crate) fn open_to_learn(
         &self,
-        source: String,
+        source: &str,
         options: &OpenOptions,
     ) -> Result<(Dataset, DataIdentity), LabError> {
-        let mut dataset = self.open_data(&source, options)?;
-        self.verify(&mut dataset, &[])?;
-        let _hashing = self.stage("hashing the data");
-        let identity = DataIdentity {
-            source,
-            fingerprint: dataset.fingerprint(),
-            classes: dataset.classes.clone(),
-            counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),
-        };
-        Ok((dataset, identity))
+        let followed = Followed(self.listener());
+        let found = open_to_learn(source, options, &|opening| opened(&followed, opening))?;
+        drop(followed);
+        self.say_skipped(&found.skipped);
+        found.dataset.notes.iter().for_each(|note| self.note(note));
+        Ok((found.dataset, found.identity))
     }
 
     /// One training on a portion of the training images; `None` if the listener stopped it.
@@ -185,7 +180,15 @@ impl Session {
         let run = &prepared.recipe.runs()[0];
         let folder = run.open(out, identity, &self.environment())?;
         self.listener().keeps(Kept::Epochs { runs: 0, folder: out });
-        match self.run(&prepared, &run.recipe, dataset, Some(portion), &folder, title, &device)? {
+        let training = DataTraining {
+            recipe: &run.recipe,
+            transfer: prepared.transfer.as_ref(),
+            dataset,
+            portion: Some(portion),
+            folder: &folder,
+            device: &device,
+        };
+        match self.run(&training, title)? {
             Outcome::Stopped { .. } => Ok(None),
             Outcome::Finished(trained) => Ok(Some(trained)),
         }
@@ -203,53 +206,11 @@ impl Session {
         let transfer = self.transfer(&recipe, file, &dataset.classes, device)?;
         let transfer = transfer.map(|transfer| transfer.keeping_features_in(out.to_owned()));
         let recipe = transfer.as_ref().map_or(recipe, |transfer| transfer.recipe().clone());
-        let card = match &transfer {
-            Some(transfer) => transfer.card().clone(),
-            None => recipe.card_within_memory(&dataset.classes)?,
-        };
-        Ok(Prepared { transfer, recipe, card })
+        Ok(Prepared { transfer, recipe })
     }
 
-    #[allow(clippy::too_many_arguments)] // what a run is of, in which folder
-    fn run(
-        &self,
-        Prepared { transfer, card, .. }: &Prepared,
-        recipe: &Recipe,
-        dataset: &Dataset,
-        portion: Option<&Portion>,
-        folder: &RunFolder,
-        title: &str,
-        device: &Device,
-    ) -> Result<Outcome, LabError> {
-        let preprocessing = &card.preprocessing;
-        let split = dataset.split("train")?;
-        let all = Augmented { split, augment: &recipe.augment, preprocessing, seed: recipe.seed };
-        let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
-        let validation = Preprocessed { split: dataset.split(validation_split)?, preprocessing };
-        let portion = portion.map(|Portion { indices, times }| Repeated {
-            images: Subset { images: all.clone(), indices: indices.clone() },
-            times: *times,
-        });
-        let job = Job {
-            recipe,
-            classes: &dataset.classes,
-            images: portion.as_ref().map_or(&all as &dyn ImageSource, |portion| portion),
-            validation: &validation,
-            transfer: transfer.as_ref(),
-            folder,
-            device,
-        };
+    fn run(&self, training: &DataTraining, title: &str) -> Result<Outcome, LabError> {
         let _ended = Work::of(self.listener());
-        Ok(train(&job, &mut *self.listener().training(title))?)
-    }
-}
-
-/// How data are opened for a recipe.
-pub(crate) fn learning(recipe: &Recipe, strict: bool) -> OpenOptions {
-    OpenOptions {
-        split_seed: recipe.data.split_seed,
-        strict,
-        validation: Some(recipe.data.validation.unwrap_or(0.1)),
-        ..OpenOptions::default()
+        Ok(training.train(&mut *self.listener().training(title))?)
     }
 }

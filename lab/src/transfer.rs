@@ -1,5 +1,6 @@
 //! The weights that trainings start from.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use archaeo_training::{Freeze, Recipe, Transfer};
@@ -12,6 +13,20 @@ impl Session {
     /// The files of the weights that a recipe starts from; `None` if it starts from none.
     pub(crate) fn init(&self, recipe: &Recipe) -> Result<Option<PathBuf>, LabError> {
         recipe.init.as_ref().map(|init| self.resolve(init.as_ref())).transpose()
+    }
+
+    /// The files of all weights that a recipe names, its `init` and teachers, by those names.
+    pub(crate) fn weights_of(&self, recipe: &Recipe) -> Result<BTreeMap<String, PathBuf>, LabError> {
+        let mut weights = BTreeMap::new();
+        if let (Some(init), Some(file)) = (&recipe.init, self.init(recipe)?) {
+            weights.insert(init.clone(), file);
+        }
+        recipe.objective.clone().find_weights(|path| {
+            let file = self.resolve(path)?;
+            weights.insert(path.to_string_lossy().into_owned(), file.clone());
+            Ok::<_, LabError>(file)
+        })?;
+        Ok(weights)
     }
 
     /// The model that a recipe starts from, for data of these classes, and what was decided about it.

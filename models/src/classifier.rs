@@ -180,6 +180,11 @@ impl Classifier {
         ops::standardise(images, mean, std)
     }
 
+    /// Whether each attention head reads the output of the one before it ([`Transformer::cascaded`]); false without attention.
+    pub fn has_cascaded_heads(&self) -> bool {
+        self.network.transformer().is_some_and(|transformer| transformer.cascaded())
+    }
+
     /// Whether the model has attention heads.
     pub fn has_attention(&self) -> bool {
         self.card.network.attention_layers() > 0
@@ -261,7 +266,7 @@ impl Classifier {
         pass: &mut Pass,
     ) -> Tensor<2> {
         self.resumed(tokens, grid, pass, |blocks, tokens, pass| {
-            let tokens = blocks.onwards(layer, tokens, pass.precision);
+            let tokens = blocks.onwards(layer, tokens, pass);
             blocks.features_read_from(layer + 1, tokens, pass)
         })
     }

@@ -6,14 +6,14 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use crate::classifier::Classifier;
-use crate::outputs::is_head;
+use crate::outputs::{is_head, is_norm_of_head};
 use crate::state::{ParameterPath, shapes_of};
 
 /// The layer of each array: 0 for everything before the first block, 1 to `blocks` for the blocks, and `blocks + 1` for the head.
 ///
 /// These are the layers of timm's `param_groups_layer_decay`, which go back to BEiT's fine-tuning code (Bao et al., 2022, appendix
 /// F). As there, blocks are counted through all stages, a downsampling belongs to the block after it, the norm after the
-/// last block to that block, and a norm after the pooling (`fc_norm`) to the head. Unlike there, register tokens
+/// last block to that block, and a norm after the pooling (`fc_norm`, `head.bn`) to the head. Unlike there, register tokens
 /// and a norm before the first block belong to layer 0: timm gives the former the rate of the head, the latter that of the last
 /// block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,9 @@ impl Depths {
         let blocks: BTreeSet<[usize; 2]> = names.iter().filter_map(|name| block_of(&short(name))).collect();
         let layer = |name: &str| match block_of(name) {
             Some(block) => 1 + blocks.range(..block).count(),
-            None if is_head(name) || name.starts_with("fc_norm.") => blocks.len() + 1,
+            None if is_head(name) || is_norm_of_head(name) || name.starts_with("fc_norm.") => {
+                blocks.len() + 1
+            }
             None if name.starts_with("norm.") || name.starts_with("visual_projection.") => blocks.len(),
             None => 0,
         };
@@ -154,7 +156,7 @@ mod tests {
     fn layers_are_those_that_timm_groups_parameters_by() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/layer_scales.json");
         let scales: Scales = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        assert_eq!(scales.len(), 5);
+        assert_eq!(scales.len(), 6);
         for (model, scales) in scales {
             let depths = Depths::of_names(scales.keys().cloned());
             for (name, scale) in scales {

@@ -89,6 +89,12 @@ pub trait Transformer: ForwardPass {
     /// Number of attention heads of block `layer`.
     fn heads(&self, layer: usize) -> usize;
 
+    /// Whether the heads of a block form a cascade: each reads the output of the one before it
+    /// ([`Probe::cascade_output`](crate::Probe::cascade_output)).
+    fn cascaded(&self) -> bool {
+        false
+    }
+
     /// Tokens before the first patch.
     fn prefix(&self) -> PrefixTokens;
 
@@ -109,12 +115,12 @@ pub trait Transformer: ForwardPass {
 
     /// From the residual stream as block `layer` leaves it to the tokens that the next block receives; the same but for a change
     /// of grid.
-    fn onwards(&self, _layer: usize, tokens: Tokens, _: Precision) -> Tokens {
+    fn onwards(&self, _layer: usize, tokens: Tokens, _: &mut Pass) -> Tokens {
         tokens
     }
 
     /// What the outputs of one head add to the residual stream. The attention of a block adds the sum over its heads and a
-    /// constant.
+    /// constant. A head whose outputs are zero adds nothing.
     ///
     /// # Shapes
     /// `output` `[batch, tokens, head_dim]` → `[batch, tokens, width]`
@@ -133,7 +139,7 @@ pub trait Transformer: ForwardPass {
     }
 
     /// Output of the last block → `[batch, feature_dim]`, after the last norm
-    fn pool(&self, tokens: Tokens, precision: Precision) -> Tensor<2>;
+    fn pool(&self, tokens: Tokens, pass: &mut Pass) -> Tensor<2>;
 
     /// Features from the tokens as block `layer` receives them, for a pass that resumes there: equal to [`ForwardPass::features`]
     /// to the last bit.
@@ -144,7 +150,7 @@ pub trait Transformer: ForwardPass {
         for layer in layer..self.depth() {
             tokens = self.block(layer, tokens, pass);
         }
-        self.pool(tokens, pass.precision)
+        self.pool(tokens, pass)
     }
 
     /// As [`Transformer::features_from`], computing in the last block only what the pooling reads; `layer` may be the depth. A probe
@@ -160,7 +166,7 @@ pub trait Transformer: ForwardPass {
         if layer <= last {
             tokens = self.last_block(tokens, pass);
         }
-        self.pool(tokens, pass.precision)
+        self.pool(tokens, pass)
     }
 
     /// As [`Transformer::features_read_from`], from the residual stream after the attention of block `layer`.

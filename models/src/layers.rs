@@ -4,7 +4,7 @@
 //! writing. Layers are built with placeholder weights (ones for scales, zeros elsewhere); [`crate::initialize`] draws the random
 //! ones.
 
-use archaeo_ops::{self as ops, ChannelEpilogue, Convolution, Precision};
+use archaeo_ops::{self as ops, BatchMoments, ChannelEpilogue, Convolution, Precision};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 
@@ -86,17 +86,26 @@ impl LayerNorm {
 /// Convolution without bias, as in residual networks.
 #[derive(Module, Debug)]
 pub struct Conv2d {
-    /// `[out, in, kernel, kernel]`
+    /// `[out, in / groups, kernel, kernel]`
     pub weight: Param<Tensor<4>>,
     stride: usize,
     padding: usize,
+    groups: usize,
 }
 
 impl Conv2d {
     /// A convolution of zeros.
     pub fn new(channels: [usize; 2], kernel: usize, stride: usize, padding: usize, device: &Device) -> Self {
         let [in_channels, out_channels] = channels;
-        Self { weight: zeros([out_channels, in_channels, kernel, kernel], device), stride, padding }
+        let weight = zeros([out_channels, in_channels, kernel, kernel], device);
+        Self { weight, stride, padding, groups: 1 }
+    }
+
+    /// A convolution of zeros of each channel with a kernel of its own, which keeps the size at stride 1: `[channels, 1, kernel,
+    /// kernel]`.
+    pub(crate) fn depthwise(channels: usize, kernel: usize, stride: usize, device: &Device) -> Self {
+        let weight = zeros([channels, 1, kernel, kernel], device);
+        Self { weight, stride, padding: kernel / 2, groups: channels }
     }
 
     /// `[batch, in, height, width]` → `[batch, out, height', width']`
@@ -105,7 +114,7 @@ impl Conv2d {
     }
 
     fn geometry(&self) -> Convolution {
-        Convolution { stride: self.stride, padding: self.padding, groups: 1 }
+        Convolution { stride: self.stride, padding: self.padding, groups: self.groups }
     }
 }
 
@@ -172,8 +181,7 @@ impl BatchNorm2d {
         let (kernel, geometry) = (conv.weight.val(), conv.geometry());
         let affine = [self.weight.val(), self.bias.val()];
         let (epsilon, precision) = (self.epsilon, pass.precision);
-        let frozen = affine[0].is_autodiff() && !affine[0].is_require_grad();
-        match pass.training.as_mut().filter(|_| !frozen) {
+        match pass.training.as_mut().filter(|_| !self.is_frozen()) {
             None => {
                 let moments = [self.running_mean.val(), self.running_var.val()];
                 ops::conv2d_batch_norm(x, kernel, geometry, affine, moments, epsilon, then, precision)
@@ -181,10 +189,38 @@ impl BatchNorm2d {
             Some(step) => {
                 let (y, batch) =
                     ops::conv2d_batch_norm_train(x, kernel, geometry, affine, epsilon, then, precision);
-                let (running_mean, running_var) = (self.running_mean.id, self.running_var.id);
-                step.moments.push(LayerMoments { running_mean, running_var, batch });
+                step.moments.push(self.moments(batch));
                 y
             }
         }
+    }
+
+    /// As [`BatchNorm2d::forward`] without a convolution: `[batch, channels]` → the same.
+    pub(crate) fn forward_features(&self, x: Tensor<2>, pass: &mut Pass) -> Tensor<2> {
+        let [batch, channels] = x.dims();
+        let x = x.reshape([batch, channels, 1, 1]);
+        let (affine, then) = ([self.weight.val(), self.bias.val()], ChannelEpilogue::default());
+        let y = match pass.training.as_mut().filter(|_| !self.is_frozen()) {
+            None => {
+                let moments = [self.running_mean.val(), self.running_var.val()];
+                ops::batch_norm(x, affine, moments, self.epsilon, then)
+            }
+            Some(step) => {
+                let (y, batch) = ops::batch_norm_train(x, affine, self.epsilon, then);
+                step.moments.push(self.moments(batch));
+                y
+            }
+        };
+        y.reshape([batch, channels])
+    }
+
+    /// A frozen norm uses the running moments in training too.
+    fn is_frozen(&self) -> bool {
+        let scale = self.weight.val();
+        scale.is_autodiff() && !scale.is_require_grad()
+    }
+
+    fn moments(&self, batch: BatchMoments) -> LayerMoments {
+        LayerMoments { running_mean: self.running_mean.id, running_var: self.running_var.id, batch }
     }
 }

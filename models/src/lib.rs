@@ -35,6 +35,11 @@ mod window;
 pub use architectures::beit::{Beit, BeitAttention, BeitBlock, BeitConfig};
 pub use architectures::cct::{Cct, CctConfig};
 pub use architectures::clip;
+pub use architectures::efficientvit::{
+    CascadedGroupAttention, ChannelLinear, ConvMlp, ConvNorm, EfficientVit, EfficientVitBlock,
+    EfficientVitConfig, EfficientVitDownsample, EfficientVitHead, EfficientVitPatchEmbed, EfficientVitStage,
+    LocalWindowAttention, Mixer, PatchMerge, Relu, Residual as ResidualBranch, SqueezeExcite,
+};
 pub use architectures::resnet::{BranchKind, Downsample, ResNet, ResNetConfig, ResidualBlock, Stem};
 pub use architectures::resnet_cifar::{CifarBlock, CifarResNet, CifarResNetConfig};
 pub use architectures::swin::{

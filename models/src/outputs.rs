@@ -16,7 +16,12 @@ const SCALE: &str = "logit_scale";
 /// Whether an array belongs to the head: logits follow from the features and these arrays alone.
 pub fn is_head(name: &str) -> bool {
     let first = name.split('.').next().unwrap_or_default();
-    HEADS.contains(&first) || first == SCALE
+    (HEADS.contains(&first) || first == SCALE) && !is_norm_of_head(name)
+}
+
+/// Whether an array belongs to the norm after the pooling that EfficientViT counts as its head: what it returns are the features.
+pub(crate) fn is_norm_of_head(name: &str) -> bool {
+    name.starts_with("head.bn.")
 }
 
 /// Names of the modules and arrays of heads, for what a checkpoint may lack.
@@ -58,8 +63,7 @@ impl HeadMapper<'_> {
     /// Whether the array reached has a row for each class.
     fn is_of_classes(&self, rows: usize) -> bool {
         let name = self.path.name();
-        let first = name.split('.').next().unwrap_or_default();
-        HEADS.contains(&first) && rows == self.order.len()
+        is_head(&name) && name != SCALE && rows == self.order.len()
     }
 }
 
@@ -106,6 +110,7 @@ mod tests {
             ("resnet20_cifar", 32),
             ("deit_tiny_distilled_patch16", 224),
             ("swin_tiny_patch4_window7", 224),
+            ("efficientvit_m0", 64),
         ] {
             let network = NetworkSpec::named(name, 5, side).unwrap();
             let classes: Vec<String> = (0..5).map(|class| class.to_string()).collect();

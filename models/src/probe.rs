@@ -45,7 +45,9 @@ impl AttentionSite {
 pub enum TokenPlace {
     /// The residual stream as the block receives it.
     BlockInput,
-    /// After the first layer norm: the input of the attention (`norm1`), Grad-CAM's usual target.
+    /// The residual stream as the block's attention receives it, where something precedes the attention in its block.
+    BeforeAttention,
+    /// The input of the attention, Grad-CAM's usual target: after the first layer norm (`norm1`) where there is one.
     AttentionInput,
     /// The residual stream between the block's attention and its MLP.
     AfterAttention,
@@ -97,12 +99,25 @@ pub trait Probe {
     fn observed(&mut self, _site: &AttentionSite, _sums: AttentionSums) {}
 
     /// Attention weights after softmax, `[batch, heads, queries, keys]`; with windows `[batch · windows, heads, places,
-    /// places]`, the windows of an image in a row ([`Window::tokens`]).
+    /// places]`, the windows of an image in a row ([`Window::tokens`]). Where heads form a cascade, what is returned is not used: all
+    /// heads have been computed one after another, each after [`Probe::cascade_attention`].
     fn attention(&mut self, _site: &AttentionSite, weights: Tensor<4>) -> Tensor<4> {
         weights
     }
 
-    /// Head outputs before the output projection, `[batch, heads, tokens, head_dim]`, with or without windows.
+    /// Attention weights of one head of a cascade, `[batch · windows, 1, places, places]`, asked like [`Probe::attention`].
+    fn cascade_attention(&mut self, _site: &AttentionSite, _head: usize, weights: Tensor<4>) -> Tensor<4> {
+        weights
+    }
+
+    /// The output of one head of a cascade, `[batch, places, head_dim]`: the places of one window after another, padding
+    /// included ([`Window::tokens`]). What is returned is read by the next head and is this head's output at [`Probe::heads`].
+    fn cascade_output(&mut self, _site: &AttentionSite, _head: usize, output: Tensor<3>) -> Tensor<3> {
+        output
+    }
+
+    /// Head outputs before the output projection, `[batch, heads, tokens, head_dim]`, with or without windows. What is returned
+    /// changes what the heads add to the residual stream, and no head of the same block.
     fn heads(&mut self, _site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
         outputs
     }

@@ -124,6 +124,11 @@ impl NetworkSpec {
         self.sizes().attention_layers()
     }
 
+    /// Whether its blocks normalise over the batch, with running moments at evaluation.
+    pub fn normalises_over_batch(&self) -> bool {
+        self.sizes().normalises_over_batch()
+    }
+
     /// Whether attention is confined to windows.
     pub fn attends_within_windows(&self) -> bool {
         self.sizes().attends_within_windows()

@@ -146,6 +146,24 @@ pub struct BlockConfig {
     pub epsilon: f64,
 }
 
+impl BlockConfig {
+    /// The block of Vaswani et al. and of ViT: an MLP of four times the width, with GELU, and nothing that is dropped.
+    pub fn plain(width: usize, heads: usize, epsilon: f64) -> Self {
+        Self {
+            width,
+            heads,
+            qkv_bias: true,
+            mlp_width: 4 * width,
+            feed_forward: FeedForward::Gelu,
+            layer_scale: false,
+            dropout: 0.0,
+            attention_dropout: 0.0,
+            drop_path: 0.0,
+            epsilon,
+        }
+    }
+}
+
 /// `x + ls1 · attention(norm1(x))`, then `x + ls2 · mlp(norm2(x))`; without layer scale both factors are 1.
 #[derive(Module, Debug)]
 pub struct Block {

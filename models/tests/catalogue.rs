@@ -36,7 +36,7 @@ fn hollow(shapes: impl IntoIterator<Item = (String, Vec<usize>)>) -> Checkpoint 
 #[test]
 fn names_stand_for_the_preprocessing_that_timm_states() {
     let rows = rows("timm");
-    assert_eq!(rows.len(), 50);
+    assert_eq!(rows.len(), 56);
     for (name, row) in rows {
         let ours = usual(&name).preprocessing;
         assert_eq!((ours.image_size, Some(ours.crop)), (row.image_size, row.crop), "{name}");
@@ -107,7 +107,7 @@ fn every_preset_is_recognised_by_its_arrays_or_told_to_be_ambiguous() {
 fn arrays_under_other_libraries_names_are_recognised() {
     let text = fs::read_to_string(fixture_path("shapes.json")).unwrap();
     let models: BTreeMap<String, BTreeMap<String, Vec<usize>>> = serde_json::from_str(&text).unwrap();
-    assert_eq!(models.len(), 10);
+    assert_eq!(models.len(), 11);
     for (key, shapes) in models {
         let (_, name) = key.split_once('/').unwrap();
         let wrapped = shapes.into_iter().map(|(name, shape)| (format!("module.{name}"), shape));

@@ -119,6 +119,14 @@ fn reference(network: &NetworkSpec, state: &State, last: &[Vec<f64>]) -> [Vec<f6
         NetworkSpec::Swin(_) => {
             mean(&last.iter().map(|token| layer_norm(state, "norm", 1e-5, token)).collect::<Vec<_>>())
         }
+        NetworkSpec::EfficientVit(_) => {
+            let [weight, bias, center, variance] = ["weight", "bias", "running_mean", "running_var"]
+                .map(|part| array(state, &format!("head.bn.{part}")));
+            let norm = |(at, x): (usize, f64)| {
+                (x - center[at]) / (variance[at] + 1e-5).sqrt() * weight[at] + bias[at]
+            };
+            mean(last).into_iter().enumerate().map(norm).collect()
+        }
         NetworkSpec::ZeroShot(config) => {
             unit(&linear(state, "visual_projection", &pooled(state, "visual.", &config.image, last)))
         }
@@ -138,6 +146,7 @@ fn reference(network: &NetworkSpec, state: &State, last: &[Vec<f64>]) -> [Vec<f6
             prototypes.chunks(features.len()).map(|row| scale * cosine(row)).collect()
         }
         NetworkSpec::Swin(_) => linear(state, "head.fc", &features),
+        NetworkSpec::EfficientVit(_) => linear(state, "head.linear", &features),
         NetworkSpec::Resnet(_) => linear(state, "fc", &features),
         NetworkSpec::CifarResnet(_) => linear(state, "linear", &features),
         _ => linear(state, "head", &features),

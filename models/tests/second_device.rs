@@ -9,13 +9,14 @@ mod common;
 mod devices;
 
 use archaeo_models::{
-    BranchKind, NetworkSpec, Pass, Probe, State, Stem, SwinConfig, TrainingStep, VitConfig,
+    BranchKind, EfficientVitConfig, NetworkSpec, Pass, Probe, State, Stem, SwinConfig, TrainingStep,
+    VitConfig,
 };
 use archaeo_ops::cross_entropy;
 use burn::tensor::{Device, Int, Tensor};
 use common::{
     CLASSES, gradients_by_name, largest, largest_difference, random_images, random_model, tiny_cifar_resnet,
-    tiny_resnet, tiny_vit, values,
+    tiny_efficientvit, tiny_resnet, tiny_vit, values,
 };
 use devices::other_devices;
 
@@ -89,6 +90,12 @@ fn swin() {
         ..SwinConfig::default()
     };
     compare("Swin", NetworkSpec::Swin(config), 28);
+}
+
+#[test]
+fn efficientvit() {
+    let config = EfficientVitConfig { window_size: 2, drop_path: 0.5, dropout: 0.1, ..tiny_efficientvit(48) };
+    compare("EfficientViT", NetworkSpec::EfficientVit(config), 48);
 }
 
 #[test]

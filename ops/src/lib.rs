@@ -29,7 +29,8 @@ pub use dense::{MlpActivation, add, gelu, linear, linear_onto, mlp, quick_gelu, 
 pub use images::{patches, standardise};
 pub use loss::{cross_entropy, per_image_cross_entropy, soft_cross_entropy};
 pub use normalization::{
-    BatchMoments, ChannelEpilogue, batch_norm, conv2d_batch_norm, conv2d_batch_norm_train, layer_norm,
+    BatchMoments, ChannelEpilogue, batch_norm, batch_norm_train, conv2d_batch_norm, conv2d_batch_norm_train,
+    layer_norm,
 };
 pub use precision::{Precision, in_pool};
 pub use rows::gather_rows;

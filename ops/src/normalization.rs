@@ -74,16 +74,30 @@ pub fn conv2d_batch_norm_train(
     then: ChannelEpilogue,
     precision: Precision,
 ) -> (Tensor<4>, BatchMoments) {
-    let (y, mean, variance) = if kernels::serve(&x.device()) {
-        kernels::conv2d_batch_norm(x, weight, geometry, affine, epsilon, then, precision)
-    } else {
-        let [scale, shift] = affine;
-        let result =
-            module::batch_norm_train(conv2d(x, weight, None, geometry, precision), scale, shift, epsilon);
-        (then.apply(result.output), result.mean, result.variance)
-    };
+    if !kernels::serve(&x.device()) {
+        return batch_norm_train(conv2d(x, weight, None, geometry, precision), affine, epsilon, then);
+    }
+    let (y, mean, variance) =
+        kernels::conv2d_batch_norm(x, weight, geometry, affine, epsilon, then, precision);
     let [batch, _, height, width] = y.dims();
     (y, BatchMoments { mean: mean.inner(), variance: variance.inner(), count: batch * height * width })
+}
+
+/// Batch normalisation with the batch's own moments (Ioffe & Szegedy, 2015, algorithm 1), then `then`: for what no convolution
+/// precedes.
+///
+/// # Shapes
+/// `x` `[batch, channels, height, width]`, the arrays of `affine` (scale and shift) `[channels]` → like `x`
+pub fn batch_norm_train(
+    x: Tensor<4>,
+    [scale, shift]: [Tensor<1>; 2],
+    epsilon: f64,
+    then: ChannelEpilogue,
+) -> (Tensor<4>, BatchMoments) {
+    let [batch, _, height, width] = x.dims();
+    let result = module::batch_norm_train(x, scale, shift, epsilon);
+    let (mean, variance) = (result.mean.inner(), result.variance.inner());
+    (then.apply(result.output), BatchMoments { mean, variance, count: batch * height * width })
 }
 
 /// Batch normalisation with given moments, as at evaluation (Ioffe & Szegedy, 2015, algorithm 2), then `then`.

@@ -603,6 +603,34 @@ fn batch_norm_at_training_uses_and_reports_the_batchs_moments() {
             },
         );
     }
+    // Without a convolution.
+    let all = [
+        input(&dims, 13, 1.0),
+        input(&[channels], 10, 1.5),
+        input(&[channels], 11, 1.0),
+        input(&dims, 12, 1.0),
+    ];
+    for (with_residual, relu) in EPILOGUES {
+        check(
+            &format!("batch_norm_train, residual {with_residual}, ReLU {relu}"),
+            if with_residual { &all } else { &all[..3] },
+            |v| {
+                let (affine, then) = ([v[1].clone(), v[2].clone()], epilogue(v.get(3), dims, relu));
+                let (y, moments) = ops::batch_norm_train(v[0].clone().reshape(dims), affine, epsilon, then);
+                assert_eq!(moments.count, batch * positions);
+                y.reshape([-1])
+            },
+            |v| {
+                let of_channel = |c| normalised(&channel(&v[0], channels, positions, c), epsilon);
+                let by_channel: Vec<Vec<f64>> = (0..channels).map(of_channel).collect();
+                let value = |at: usize| {
+                    let (image, c) = (at / positions / channels, at / positions % channels);
+                    by_channel[c][image * positions + at % positions] * v[1][c] + v[2][c]
+                };
+                after((0..v[0].len()).map(value).collect(), v.get(3), relu)
+            },
+        );
+    }
 }
 
 #[test]

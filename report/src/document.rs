@@ -6,6 +6,8 @@ use archaeo_plot::{Chart, Width};
 /// A whole report.
 #[derive(Debug)]
 pub struct Document {
+    /// What it is, such as `report of an investigation`.
+    pub kind: &'static str,
     /// Its title.
     pub title: String,
     /// What it is about, in a sentence or two.

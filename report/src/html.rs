@@ -44,7 +44,7 @@ pub fn page(document: &Document, pictures: &Pictures) -> String {
                 (contents(document))
                 main #content {
                     header.title {
-                        p.kicker { "Attention Archaeology · report of an investigation" }
+                        p.kicker { "Attention Archaeology · " (document.kind) }
                         h1 { (document.title) }
                         p.lead { (text(&document.lead)) }
                         dl.facts {

@@ -31,7 +31,11 @@ impl Extracted {
         }
     }
 
-    fn append(&mut self, other: Self) {
+    /// Appends those of further images.
+    ///
+    /// # Panics
+    /// Features of another model.
+    pub fn append(&mut self, other: Self) {
         self.pooled = self.pooled.followed_by(&other.pooled);
         self.layers = self.layers.iter().zip(&other.layers).map(|(own, new)| own.followed_by(new)).collect();
         self.labels.extend(other.labels);

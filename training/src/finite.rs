@@ -131,6 +131,7 @@ impl Probe for Watch {
         self.see(&tokens, || match (site.place, site.layer) {
             (TokenPlace::BlockInput, 0) => "at the patch embedding".into(),
             (TokenPlace::BlockInput, _) => format!("at the input of {block}"),
+            (TokenPlace::BeforeAttention, _) => format!("before the attention of {block}"),
             (TokenPlace::AttentionInput, _) => format!("at the first layer norm of {block}"),
             (TokenPlace::AfterAttention, _) => format!("after the attention of {block}"),
             (TokenPlace::BlockOutput, _) => format!("at the output of {block}, after its attention heads"),

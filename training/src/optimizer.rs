@@ -63,11 +63,12 @@ impl Default for Algorithm {
 }
 
 /// Whether weight decay acts on an array: on matrices and kernels, not on biases, norms, scales of branches, tokens and
-/// positions, be these learned (ViT), relative (Swin, BEiT: one bias for each offset of query and key) or of text (CLIP). As in
+/// positions, be these learned (ViT), relative (Swin, BEiT, EfficientViT: one bias for each offset of query and key) or of text (CLIP). As in
 /// `no_weight_decay` of timm's models, and in the code of the DeiT and Swin papers.
 pub fn decays(name: &str, shape: &[usize]) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
-    let position = ["pos_embed", "positional_embedding", "position_embedding", "relative_position"];
+    let position =
+        ["pos_embed", "positional_embedding", "position_embedding", "relative_position", "attention_biases"];
     shape.len() >= 2
         && last != "bias"
         && !last.ends_with("_token")
@@ -452,8 +453,8 @@ mod tests {
     #[test]
     fn in_whole_models_what_decays_is_the_weight_of_a_layer() {
         use archaeo_models::{
-            BeitConfig, BranchKind, Classifier, ModelCard, NetworkSpec, Preprocessing, ResNetConfig, Stem,
-            SwinConfig, VitConfig,
+            BeitConfig, BranchKind, Classifier, EfficientVitConfig, ModelCard, NetworkSpec, Preprocessing,
+            ResNetConfig, Stem, SwinConfig, VitConfig,
         };
         let (image_size, patch_size, width, depth, heads, mlp_width, classes) = (8, 4, 8, 1, 2, 8, 3);
         let vit = VitConfig {
@@ -490,14 +491,20 @@ mod tests {
             classes,
             ..SwinConfig::default()
         };
+        let efficientvit = EfficientVitConfig { image_size: 16, classes, ..EfficientVitConfig::default() };
         let (stem, branch) = (Stem::Cifar, BranchKind::Basic);
         let resnet = ResNetConfig { stem, branch, blocks: [1; 4], width, classes };
-        let layers = ["qkv", "proj", "fc1", "fc2", "head", "head_dist", "reduction", "fc"];
+        let layers = ["qkv", "proj", "fc1", "fc2", "head", "head_dist", "reduction", "fc", "linear"];
         for (name, network, spared) in [
             ("distilled", NetworkSpec::Vit(distilled), "cls_token dist_token pos_embed"),
             ("registers", NetworkSpec::Vit(registers), "cls_token reg_token pos_embed"),
             ("beit", NetworkSpec::Beit(beit), "cls_token blocks.0.attn.relative_position_bias_table"),
             ("swin", NetworkSpec::Swin(swin), "layers.0.blocks.0.attn.relative_position_bias_table"),
+            (
+                "efficientvit",
+                NetworkSpec::EfficientVit(efficientvit),
+                "stages.0.blocks.0.mixer.m.attn.attention_biases",
+            ),
             ("resnet", NetworkSpec::Resnet(resnet), ""),
         ] {
             let card = ModelCard {

@@ -15,6 +15,10 @@ use crate::transfer::Freeze;
 use crate::{strata, trackers};
 use archaeo_data::augment::AugmentConfig;
 
+/// Of a transformer with batch norms in its blocks.
+pub(crate) const CHECKPOINTED_MOMENTS: &str = "`gradient_checkpointing` computes the blocks of a transformer twice, and those of this model \
+                                               normalise over the batch, which has to happen once; leave the key out";
+
 /// Which model to train: a name, or an architecture with all its sizes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -383,6 +387,10 @@ impl Recipe {
                  leave the key out, or set it under the [models.NAME] of a transformer alone"
                     .into(),
             ));
+        }
+        if self.gradient_checkpointing && self.network(1).is_ok_and(|network| network.normalises_over_batch())
+        {
+            return Err(RecipeError::Value(CHECKPOINTED_MOMENTS.into()));
         }
         self.objective.check()?;
         let objective = self.objective.kind()?;

@@ -627,6 +627,8 @@ mod tests {
             let sentence = complaint(text, &[override_]);
             assert!(sentence.contains(expected), "--set {override_}: {sentence}");
         }
+        let normalising = complaint(SMALL, &["model=efficientvit_m0", "gradient_checkpointing=true"]);
+        assert!(normalising.contains("normalise over the batch"), "{normalising}");
         assert!(complaint("epochs = ", &[]).contains("not valid TOML"));
         assert!(complaint("epochs = 1", &[]).contains("missing field"));
     }

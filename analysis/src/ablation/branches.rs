@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::stream::{Kept, Stream, answers};
-use super::{Answers, Replacement};
+use super::{Answers, RemovalPoint, Replacement};
 use crate::AnalysisError;
 use crate::tensors::{combined, per_image, values};
 
@@ -18,7 +18,7 @@ use crate::tensors::{combined, per_image, values};
 pub enum Branch {
     /// All heads of the layer.
     Attention,
-    /// The MLP.
+    /// The MLP; of an EfficientViT the convolution and the MLP after the attention.
     Mlp,
     /// The whole layer: both; of a residual network, the block's branch.
     Layer,
@@ -68,7 +68,7 @@ pub struct BranchMeans {
 struct Sums {
     /// Of what one image adds: tokens and width, or channels, height and width.
     shape: Vec<usize>,
-    /// Attention and MLP; of a residual network the branch alone.
+    /// Attention, MLP, and what precedes the attention where anything does; of a residual network the branch alone.
     branches: Vec<Vec<f64>>,
 }
 
@@ -80,14 +80,19 @@ impl BranchMeans {
     pub fn add(&mut self, model: &Classifier, images: Tensor<4>) -> Result<(), AnalysisError> {
         let batch = images.dims()[0];
         if model.has_attention() {
-            let (stream, _) = Stream::record(model, images, Kept::Branches);
+            let (stream, _) = Stream::record(model, images, Kept::Branches, RemovalPoint::Contribution);
             for (layer, input) in stream.inputs.into_iter().enumerate() {
                 let (after, output) = (stream.after_attention[layer].clone(), stream.outputs[layer].clone());
-                self.sum(layer, batch, [after.clone() - input, output - after]);
+                let before = stream.before_attention[layer].clone();
+                let mut added = vec![after.clone() - before.clone(), output - after];
+                if stream.leads {
+                    added.push(before - input);
+                }
+                self.sum(layer, batch, added);
             }
         } else {
             block_by_block(model, images, |block, _, branch| {
-                self.sum(block, batch, [branch]);
+                self.sum(block, batch, vec![branch]);
                 Ok(())
             })?;
         }
@@ -95,11 +100,11 @@ impl BranchMeans {
         Ok(())
     }
 
-    fn sum<const D: usize, const N: usize>(&mut self, layer: usize, batch: usize, added: [Tensor<D>; N]) {
+    fn sum<const D: usize>(&mut self, layer: usize, batch: usize, added: Vec<Tensor<D>>) {
         let shape = added[0].dims()[1..].to_vec();
         if layer == self.layers.len() {
             let empty = vec![0.0; shape.iter().product()];
-            self.layers.push(Sums { shape, branches: vec![empty; N] });
+            self.layers.push(Sums { shape, branches: vec![empty; added.len()] });
         }
         for (sums, added) in self.layers[layer].branches.iter_mut().zip(added) {
             for image in per_image(&values(added), batch) {
@@ -144,6 +149,7 @@ fn logits_without(
     means: Option<&BranchMeans>,
 ) -> Tensor<2> {
     let (input, after) = (stream.inputs[layer].clone(), stream.after_attention[layer].clone());
+    let before = stream.before_attention[layer].clone();
     let with_mean = |tokens: Tensor<3>, part: usize| match means {
         Some(means) => {
             let mean = means.of::<3>(layer, part, &tokens.device());
@@ -153,11 +159,14 @@ fn logits_without(
     };
     match branch {
         Branch::Attention => {
-            let change = combined(with_mean(input, 0), after, |without, after| without - after);
+            let change = combined(with_mean(before, 0), after, |without, after| without - after);
             stream.logits_with(model, layer, change)
         }
         Branch::Mlp => stream.logits_after_block(model, layer, with_mean(after, 1)),
-        Branch::Layer => stream.logits_after_block(model, layer, with_mean(with_mean(input, 0), 1)),
+        Branch::Layer => {
+            let input = if stream.leads { with_mean(input, 2) } else { input };
+            stream.logits_after_block(model, layer, with_mean(with_mean(input, 0), 1))
+        }
     }
 }
 
@@ -199,7 +208,7 @@ pub fn ablate_branches(
         })?;
         return Ok((answers(model, logits, labels)?, found));
     }
-    let (stream, logits) = Stream::record(model, images, Kept::Branches);
+    let (stream, logits) = Stream::record(model, images, Kept::Branches, RemovalPoint::Contribution);
     let baseline = answers(model, logits, labels)?;
     for layer in 0..stream.inputs.len() {
         for &branch in &asked {

@@ -4,6 +4,7 @@ use archaeo_models::{Classifier, Pass};
 use archaeo_ops as ops;
 use burn::tensor::Tensor;
 
+use super::RemovalPoint;
 use crate::AnalysisError;
 use crate::probes::HeadGate;
 use crate::tensors::{class_indices, values};
@@ -11,7 +12,7 @@ use crate::tensors::{class_indices, values};
 /// |∂L/∂ξ| of each image's cross-entropy L at a gate ξ = 1 on the output of each head: `[layer][head][image]`. The
 /// importance of a head is the mean over images, to first order what the loss changes when the head is taken away.
 ///
-/// Every image has gates of its own, so that one backward pass serves all images, heads and layers.
+/// Where heads form a cascade, the gate stands at `point`. Every image has gates of its own, so that one backward pass serves all images, heads and layers.
 ///
 /// # Errors
 /// A model without attention.
@@ -22,22 +23,24 @@ pub fn gradient_importance(
     model: &Classifier,
     images: Tensor<4>,
     labels: &[usize],
+    point: RemovalPoint,
 ) -> Result<Vec<Vec<Vec<f64>>>, AnalysisError> {
     let batch = images.dims()[0];
-    let mut probe = HeadGate::default();
+    let mut probe = HeadGate::new(point.of(model) == RemovalPoint::Output);
     let logits = model.logits(images, &mut Pass::evaluate(&mut probe));
     if probe.gates.is_empty() {
         return Err(AnalysisError::NoAttention { model: model.card().name.clone() });
     }
     let targets = class_indices(labels, &logits);
     let gradients = ops::per_image_cross_entropy(logits, targets).sum().backward();
-    let per_layer = |gate: Tensor<4>| {
+    let per_gate = |gate: Tensor<4>| -> Vec<Vec<f64>> {
         let heads = gate.dims()[1];
         let slopes = gate.grad(&gradients).map_or_else(|| vec![0.0; batch * heads], values);
         (0..heads)
             .map(|head| (0..batch).map(|image| f64::from(slopes[image * heads + head].abs())).collect())
             .collect()
     };
+    let per_layer = |gates: Vec<Tensor<4>>| gates.into_iter().flat_map(per_gate).collect();
     Ok(probe.gates.into_iter().map(per_layer).collect())
 }
 
@@ -46,12 +49,14 @@ mod tests {
     use archaeo_models::{AttentionSite, Probe};
 
     use super::*;
-    use crate::testing::Fixture;
+    use crate::testing::{Fixture, efficientvit, images_of, with_head_scaled};
 
     #[test]
     fn gradients_are_pytorchs() {
         let fixture = Fixture::load();
-        let found = gradient_importance(&fixture.vit(), fixture.images(), &fixture.targets()).unwrap();
+        let found =
+            gradient_importance(&fixture.vit(), fixture.images(), &fixture.targets(), RemovalPoint::Output)
+                .unwrap();
         // (layers, images, heads)
         for (index, &expected) in fixture.values("head_gradient").iter().enumerate() {
             let (found, expected) = (found[index / 12][index % 4][index / 4 % 3], f64::from(expected));
@@ -73,6 +78,40 @@ mod tests {
         }
     }
 
+    /// In an EfficientViT, by changing the arrays that a head's values, or its columns of the projection, follow from.
+    #[test]
+    fn gates_of_a_cascade_stand_before_the_next_head_or_before_the_projection() {
+        let (model, images, labels) = (efficientvit(), images_of(2, 48), [3, 1]);
+        let losses = |model: &Classifier| {
+            let logits = model.logits(images.clone(), &mut Pass::evaluate(&mut ()));
+            crate::statistics::Predictions::new(&values(logits), 5, &labels).unwrap().nll()
+        };
+        for point in [RemovalPoint::Output, RemovalPoint::Contribution] {
+            let found = gradient_importance(&model, images.clone(), &labels, point).unwrap();
+            assert_eq!(found.iter().map(Vec::len).collect::<Vec<_>>(), [2, 3]);
+            for (layer, head, of_head) in heads_of(&found) {
+                let gated = |factor| losses(&with_head_scaled(&model, (layer, head), point, factor));
+                let (above, below) = (gated(1.01), gated(0.99));
+                for (image, found) in of_head.iter().enumerate() {
+                    let slope = ((above[image] - below[image]) / 0.02).abs();
+                    let tolerance = 2e-2 * (0.1 + slope);
+                    assert!(
+                        (slope - found).abs() < tolerance,
+                        "{point:?} {layer} {head}: {found}, not {slope}"
+                    );
+                }
+            }
+        }
+    }
+
+    fn heads_of(found: &[Vec<Vec<f64>>]) -> impl Iterator<Item = (usize, usize, &Vec<f64>)> {
+        let of_layer = |(layer, heads): (usize, &'_ Vec<Vec<f64>>)| (layer, heads.len());
+        let places: Vec<(usize, usize)> = found.iter().enumerate().map(of_layer).collect();
+        places
+            .into_iter()
+            .flat_map(move |(layer, heads)| (0..heads).map(move |head| (layer, head, &found[layer][head])))
+    }
+
     #[test]
     fn gradients_are_finite_differences_of_a_gate() {
         let fixture = Fixture::load();
@@ -81,7 +120,7 @@ mod tests {
             let logits = vit.logits(fixture.images(), &mut Pass::evaluate(&mut Scaled(layer, head, gate)));
             crate::statistics::Predictions::new(&values(logits), 5, &labels).unwrap().nll()
         };
-        let found = gradient_importance(&vit, fixture.images(), &labels).unwrap();
+        let found = gradient_importance(&vit, fixture.images(), &labels, RemovalPoint::Output).unwrap();
         for (layer, heads) in found.iter().enumerate() {
             for (head, images) in heads.iter().enumerate() {
                 let (above, below) = (losses(layer, head, 1.01), losses(layer, head, 0.99));

@@ -27,6 +27,25 @@ pub enum Replacement {
     Resample,
 }
 
+/// Where a head of a cascade, each of whose heads reads the output of the one before it, is taken away. For parallel heads both
+/// are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemovalPoint {
+    /// Its output: the inputs of all later heads of its layer change too.
+    #[default]
+    Output,
+    /// What it adds to the residual stream: the later heads still read its output.
+    Contribution,
+}
+
+impl RemovalPoint {
+    /// Where a head of this model is taken away: parallel heads by what they add.
+    pub(super) fn of(self, model: &Classifier) -> Self {
+        if model.has_cascaded_heads() { self } else { Self::Contribution }
+    }
+}
+
 /// A [`Replacement`] with what it needs.
 #[derive(Clone, Copy, Debug)]
 pub enum Substitute<'a> {
@@ -111,12 +130,19 @@ impl Answers {
 /// Images are added one by one in 64 bits, so that the means do not depend on how the set was cut into batches.
 #[derive(Clone, Debug, Default)]
 pub struct HeadMeans {
+    point: RemovalPoint,
     images: usize,
-    /// One entry a layer: `[heads, tokens, head_dim]` and the sums.
+    /// One entry a layer: `[heads, tokens, head_dim]` and the sums; of a cascade, where outputs are replaced, the places of its
+    /// windows instead of tokens.
     layers: Vec<([usize; 3], Vec<f64>)>,
 }
 
 impl HeadMeans {
+    /// No images yet; of outputs as they are replaced at `point`.
+    pub fn new(point: RemovalPoint) -> Self {
+        Self { point, ..Self::default() }
+    }
+
     /// Adds a batch of images.
     ///
     /// # Errors
@@ -124,7 +150,8 @@ impl HeadMeans {
     pub fn add(&mut self, model: &Classifier, images: Tensor<4>) -> Result<(), AnalysisError> {
         require_attention(model)?;
         let batch = images.dims()[0];
-        for (layer, outputs) in Stream::record(model, images, Kept::Heads).0.heads.into_iter().enumerate() {
+        let (stream, _) = Stream::record(model, images, Kept::Heads, self.point);
+        for (layer, outputs) in stream.heads.into_iter().enumerate() {
             let [_, heads, tokens, head_dim] = outputs.dims();
             if layer == self.layers.len() {
                 let shape = [heads, tokens, head_dim];
@@ -171,7 +198,7 @@ pub fn donors(n: usize, seed: u64) -> Vec<usize> {
 /// The images pass through the model once. A head's output reaches the residual stream through its own columns of the output
 /// projection, so that a replaced head changes the stream after the attention by the difference of two small products, and the
 /// pass resumes from there; in the last block, only the tokens that are read are computed. The answers equal those of full passes
-/// up to rounding.
+/// up to rounding. Where heads form a cascade, they are taken away at their output, and the pass resumes from their block.
 ///
 /// # Errors
 /// A model without attention, or a logit that is not finite.
@@ -185,10 +212,11 @@ pub fn ablate_heads(
     labels: &[usize],
     substitutes: &[Substitute],
 ) -> Result<HeadAblations, AnalysisError> {
-    ablate_some_heads(model, images, labels, substitutes, &|_, _| true)
+    ablate_some_heads(model, images, labels, substitutes, RemovalPoint::default(), &|_, _| true)
 }
 
-/// As [`ablate_heads`], of the heads alone for which `which` of layer and head, counted from 0, holds.
+/// As [`ablate_heads`], of the heads alone for which `which` of layer and head, counted from 0, holds, and at `point`, for which
+/// means must have been gathered.
 ///
 /// # Errors
 /// As there.
@@ -200,21 +228,26 @@ pub fn ablate_some_heads(
     images: Tensor<4>,
     labels: &[usize],
     substitutes: &[Substitute],
+    point: RemovalPoint,
     which: &dyn Fn(usize, usize) -> bool,
 ) -> Result<HeadAblations, AnalysisError> {
     require_attention(model)?;
     let (batch, device) = (images.dims()[0], images.device());
-    let (stream, logits) = Stream::record(model, images, Kept::Heads);
+    let point = point.of(model);
+    let (stream, logits) = Stream::record(model, images, Kept::Heads, point);
     let baseline = answers(model, logits, labels)?;
     // For each substitute and layer, what all heads say instead; `None` for nothing.
     let instead: Vec<Option<Vec<Tensor<4>>>> = substitutes
         .iter()
         .map(|substitute| match substitute {
-            Substitute::Mean(means) => Some(means.outputs(&device)),
+            Substitute::Mean(means) => {
+                assert_eq!(means.point.of(model), point, "means are of the outputs that they replace");
+                Some(means.outputs(&device))
+            }
             Substitute::Zero => None,
             Substitute::Resample(donors) => {
                 assert_eq!(donors.dims()[0], batch, "one donor an image is needed");
-                Some(Stream::record(model, (*donors).clone(), Kept::Heads).0.heads)
+                Some(Stream::record(model, (*donors).clone(), Kept::Heads, point).0.heads)
             }
         })
         .collect();
@@ -222,16 +255,25 @@ pub fn ablate_some_heads(
     let mut heads = Vec::new();
     for (layer, count) in stream.heads_per_layer().enumerate() {
         for head in (0..count).filter(|&head| which(layer, head)) {
-            let removed = -model.head_contribution(layer, head, stream.head(layer, head));
+            let removed = match point {
+                RemovalPoint::Output => None,
+                RemovalPoint::Contribution => {
+                    Some(-model.head_contribution(layer, head, stream.head(layer, head)))
+                }
+            };
             for (substitute, instead) in substitutes.iter().zip(&instead) {
-                let change = match instead {
-                    None => removed.clone(),
-                    Some(layers) => {
-                        let output = layers[layer].clone().narrow(1, head, 1).squeeze_dim::<3>(1);
-                        ops::add(removed.clone(), model.head_contribution(layer, head, output))
+                let of_head =
+                    |layers: &Vec<Tensor<4>>| layers[layer].clone().narrow(1, head, 1).squeeze_dim::<3>(1);
+                let output = instead.as_ref().map(of_head);
+                let logits = match (&removed, output) {
+                    (None, output) => stream.logits_with_outputs(model, &[(layer, head, output)]),
+                    (Some(removed), None) => stream.logits_with(model, layer, removed.clone()),
+                    (Some(removed), Some(output)) => {
+                        let added = model.head_contribution(layer, head, output);
+                        stream.logits_with(model, layer, ops::add(removed.clone(), added))
                     }
                 };
-                let answers = answers(model, stream.logits_with(model, layer, change), labels)?;
+                let answers = answers(model, logits, labels)?;
                 heads.push(AblatedHead { layer, head, replacement: substitute.replacement(), answers });
             }
         }
@@ -239,7 +281,8 @@ pub fn ablate_some_heads(
     Ok(HeadAblations { baseline, heads })
 }
 
-/// Answers to a batch with several heads at once replaced by their means: for each of `sets` of (layer, head), counted from 0.
+/// Answers to a batch with several heads at once replaced by their means, at the point for which these were gathered: for each of
+/// `sets` of (layer, head), counted from 0.
 ///
 /// # Errors
 /// A model without attention, or a logit that is not finite.
@@ -256,7 +299,8 @@ pub fn remove_heads(
 ) -> Result<Vec<Answers>, AnalysisError> {
     require_attention(model)?;
     let device = images.device();
-    let (stream, baseline) = Stream::record(model, images, Kept::Heads);
+    let point = means.point.of(model);
+    let (stream, baseline) = Stream::record(model, images, Kept::Heads, point);
     let means = means.outputs(&device);
     let last = stream.heads.len() - 1;
     sets.iter()
@@ -264,6 +308,13 @@ pub fn remove_heads(
             let Some(first) = set.iter().map(|(layer, _)| *layer).min() else {
                 return answers(model, baseline.clone(), labels);
             };
+            if point == RemovalPoint::Output {
+                let of_head = |&(layer, head): &(usize, usize)| {
+                    (layer, head, Some(means[layer].clone().narrow(1, head, 1).squeeze_dim::<3>(1)))
+                };
+                let replaced: Vec<_> = set.iter().map(of_head).collect();
+                return answers(model, stream.logits_with_outputs(model, &replaced), labels);
+            }
             let of_first = set.iter().filter(|(layer, _)| *layer == first);
             let change = of_first
                 .map(|&(layer, head)| {

@@ -10,7 +10,7 @@ mod stream;
 pub use branches::{AblatedBranch, BRANCH_REPLACEMENTS, Branch, BranchMeans, ablate_branches};
 pub use gradient::gradient_importance;
 pub use heads::{
-    AblatedHead, Answers, HeadAblations, HeadMeans, Replacement, Substitute, ablate_heads, ablate_some_heads,
-    donors, remove_heads,
+    AblatedHead, Answers, HeadAblations, HeadMeans, RemovalPoint, Replacement, Substitute, ablate_heads,
+    ablate_some_heads, donors, remove_heads,
 };
 pub use patching::{Logits, Patched, Receivers, TokenGroup};

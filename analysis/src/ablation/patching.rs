@@ -4,6 +4,7 @@
 use archaeo_models::{Classifier, TokenSite};
 use burn::tensor::{Tensor, TensorData};
 
+use super::RemovalPoint;
 use super::heads::require_attention;
 use super::stream::{Kept, Stream, finite};
 use crate::AnalysisError;
@@ -51,7 +52,7 @@ impl<'a> Receivers<'a> {
     /// A model without attention, or a logit that is not finite.
     pub fn record(model: &'a Classifier, images: Tensor<4>) -> Result<Self, AnalysisError> {
         require_attention(model)?;
-        let (stream, logits) = Stream::record(model, images, Kept::HeadsAndOutputs);
+        let (stream, logits) = Stream::record(model, images, Kept::HeadsAndOutputs, RemovalPoint::Output);
         Ok(Self { model, stream, logits: finite(model, logits)? })
     }
 
@@ -60,7 +61,44 @@ impl<'a> Receivers<'a> {
         self.stream.heads_per_layer().collect()
     }
 
-    /// Replaces the output of each head of each layer, and the output of each block at each of `groups` of tokens, by those of the
+    /// Logits with the output of each head of each layer, `[layer][head]`, and with those of all heads of each layer, `[layer]`, replaced by
+    /// those of the pass over `donors`, image by image.
+    ///
+    /// # Errors
+    /// A logit that is not finite.
+    ///
+    /// # Panics
+    /// If there is not one donor per image.
+    pub fn with_heads_of(&self, donors: Tensor<4>) -> Result<(Vec<Vec<Logits>>, Vec<Logits>), AnalysisError> {
+        let (model, own) = (self.model, &self.stream);
+        assert_eq!(own.heads[0].dims()[0], donors.dims()[0], "one donor per image is needed");
+        let (other, _) = Stream::record(model, donors, Kept::Heads, RemovalPoint::Output);
+        let (mut by_head, mut by_layer) = (Vec::new(), Vec::new());
+        for (layer, heads) in own.heads_per_layer().enumerate() {
+            if model.has_cascaded_heads() {
+                let replaced = |head: usize| (layer, head, Some(other.head(layer, head)));
+                let logits = |replaced: &[_]| finite(model, own.logits_with_outputs(model, replaced));
+                let each = (0..heads).map(|head| logits(&[replaced(head)]));
+                by_head.push(each.collect::<Result<_, _>>()?);
+                by_layer.push(logits(&(0..heads).map(replaced).collect::<Vec<_>>())?);
+                continue;
+            }
+            // What a head that no other reads adds is linear in its output, and heads add up.
+            let change = |head: usize| {
+                let difference = other.head(layer, head) - own.head(layer, head);
+                model.head_contribution(layer, head, difference)
+            };
+            let changes: Vec<Tensor<3>> = (0..heads).map(change).collect();
+            let all = changes.iter().cloned().reduce(|sum, change| sum + change);
+            let logits = |change: Tensor<3>| finite(model, own.logits_with(model, layer, change));
+            by_head.push(changes.into_iter().map(logits).collect::<Result<_, _>>()?);
+            by_layer.push(logits(all.expect("a layer has heads"))?);
+        }
+        Ok((by_head, by_layer))
+    }
+
+    /// Replaces the output of each head of each layer, which the later heads of a cascade read, and the output of each block at each
+    /// of `groups` of tokens, by those of the
     /// pass over `donors`, image by image. `marked` says which patches of an image are marked, one entry per patch of the site's
     /// grid.
     ///
@@ -82,9 +120,13 @@ impl<'a> Receivers<'a> {
             "one donor per image is needed"
         );
         let kept = if groups.is_empty() { Kept::Heads } else { Kept::HeadsAndOutputs };
-        let (other, donors) = Stream::record(model, donors, kept);
+        let (other, donors) = Stream::record(model, donors, kept, RemovalPoint::Output);
         let head = |layer: usize, head: usize| {
-            // What a head adds is linear in its output.
+            if model.has_cascaded_heads() {
+                let replaced = [(layer, head, Some(other.head(layer, head)))];
+                return finite(model, own.logits_with_outputs(model, &replaced));
+            }
+            // What a head that no other reads adds is linear in its output.
             let difference = other.head(layer, head) - own.head(layer, head);
             let change = model.head_contribution(layer, head, difference);
             finite(model, own.logits_with(model, layer, change))

@@ -216,11 +216,6 @@ impl Attack for Apgd {
                 }
             }
         }
-        for (place, found) in best.iter_mut().enumerate() {
-            if found.step == 0 && found.logits.is_none() {
-                found.values = bench.rounded(place, &found.values);
-            }
-        }
         bench.outcomes(best)
     }
 }

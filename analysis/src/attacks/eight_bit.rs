@@ -2,7 +2,8 @@
 //!
 //! In L∞, a value goes to the nearest of the levels k/255 that lie within ε of the clean value. In L2, all values go to
 //! their nearest levels; if that lengthens the change beyond ε, the change is shrunk before rounding, as little as bisection
-//! finds necessary. In L1, where most changes are small, nearest levels would take most of them away: values go to the level
+//! finds necessary; if it shortens it, as it does where most changes are smaller than half a level, those that are largest for what
+//! they add go one level further, as far as the length before rounding allows. In L1, where most changes are small, nearest levels would take most of them away: values go to the level
 //! on the clean side, and those with the largest remainders one level further, as far as the length of the change before
 //! rounding allows, or ε where that level is nearest. In L0 all values go to their nearest levels. A clean value that is not an 8-bit level itself, and has none within ε, goes to the level nearest to it: an
 //! image that exists cannot be nearer.
@@ -26,7 +27,8 @@ pub(super) fn round_in_cube(x: &mut [f32], clean: &[f32], epsilon: f64) {
     }
 }
 
-pub(super) fn round_in_ball(x: &mut [f32], clean: &[f32], epsilon: f64) {
+/// `tied` values, one plane apart, are equal and stay so.
+pub(super) fn round_in_ball(x: &mut [f32], clean: &[f32], epsilon: f64, tied: usize) {
     let rounded = |keep: f64| -> Vec<f32> {
         let shrunk = x.iter().zip(clean).map(|(&x, &clean)| {
             let clean = f64::from(clean);
@@ -52,7 +54,36 @@ pub(super) fn round_in_ball(x: &mut [f32], clean: &[f32], epsilon: f64) {
             }
         }
     }
+    lengthen(&mut best, x, clean, epsilon, tied);
     x.copy_from_slice(&best);
+}
+
+/// Moves values of a rounded image one level on, the way that they moved before rounding, until the change is as long as it was.
+fn lengthen(rounded: &mut [f32], x: &[f32], clean: &[f32], epsilon: f64, tied: usize) {
+    let change = |x: &[f32], place: usize| (f64::from(x[place]) - f64::from(clean[place])) * 255.0;
+    let squares = |x: &[f32]| (0..x.len()).map(|place| change(x, place).powi(2)).sum::<f64>();
+    let limit = squares(x).min((epsilon * 255.0).powi(2)) + SLACK;
+    let mut length = squares(rounded);
+    // What a level more brings along the change, for each unit that it adds to the squared length.
+    let worth = |place: usize| -> Option<(f64, usize)> {
+        let (wanted, had) = (change(x, place), change(rounded, place) * change(x, place).signum());
+        let room = (0.0..=255.0).contains(&(f64::from(rounded[place]) * 255.0 + wanted.signum()).round());
+        (wanted.abs() > had + SLACK && had > -SLACK && room)
+            .then(|| (wanted.abs() / (2.0 * had.max(0.0) + 1.0), place))
+    };
+    let mut order: Vec<(f64, usize)> = (0..x.len() / tied).filter_map(worth).collect();
+    order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    for (_, place) in order {
+        let added = 2.0 * change(rounded, place).abs() + 1.0;
+        if length + tied as f64 * added > limit {
+            break;
+        }
+        length += tied as f64 * added;
+        let way = change(x, place).signum();
+        for place in (place..x.len()).step_by(x.len() / tied) {
+            rounded[place] = value_of((f64::from(rounded[place]) * 255.0).round() + way);
+        }
+    }
 }
 
 /// `tied` values, one plane apart, are equal and stay so.

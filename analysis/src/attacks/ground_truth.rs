@@ -322,7 +322,7 @@ fn a_patch_succeeds_where_its_best_square_suffices() {
         // 12 values are a square of 2 × 2, and so are 26; 11 are one of 1 × 1.
         for (size, success) in [(12.0, success), (26.0, success), (11.0, false)] {
             let chosen = by_id("patch").unwrap().with(&Settings::new(Norm::L0, size)).unwrap();
-            let outcome = attacked(&target, &*chosen, &[clean.clone()], &[1]).remove(0);
+            let outcome = attacked(&target, &*chosen, std::slice::from_ref(&clean), &[1]).remove(0);
             assert_eq!(outcome.success, success, "{size} {share}");
             let changed: Vec<usize> = (0..VALUES).filter(|&i| outcome.image[i] != clean[i]).collect();
             let squares = changed.iter().map(|i| (i % 16 / 4 / 2, i % 4 / 2));
@@ -351,8 +351,12 @@ fn a_band_succeeds_where_its_part_of_the_weights_suffices() {
         let distance = (logits[0] - logits[1]) / length;
         for (size, success) in [(0.96 * distance, false), (1.05 * distance, true)] {
             let settings = Settings { cutoff: Some(0.5), ..Settings::new(Norm::L2, size) };
-            let outcome =
-                attacked(&target, &*by_id(id).unwrap().with(&settings).unwrap(), &[clean.clone()], &[1]);
+            let outcome = attacked(
+                &target,
+                &*by_id(id).unwrap().with(&settings).unwrap(),
+                std::slice::from_ref(&clean),
+                &[1],
+            );
             assert_eq!(outcome[0].success, success, "{id} {size} of {distance}");
         }
     }

@@ -23,6 +23,7 @@
 mod adaptive;
 mod apgd;
 mod autoattack;
+pub mod autopsy;
 mod ball;
 mod bim;
 mod bisection;
@@ -30,6 +31,7 @@ mod carlini_wagner;
 mod contract;
 mod ddn;
 mod deepfool;
+pub mod doctor;
 mod eight_bit;
 mod fab;
 mod fgsm;
@@ -50,6 +52,7 @@ mod proximal;
 mod saga;
 mod sigma_zero;
 mod smallest;
+pub mod spectrum;
 mod square;
 mod target;
 #[cfg(test)]

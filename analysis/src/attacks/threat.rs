@@ -281,7 +281,7 @@ impl Threat {
     pub fn round(&self, x: &mut [f32], clean: &Clean) {
         match *self {
             Self::Linf(size) => round_in_cube(x, &clean.values, size),
-            Self::L2(size) => round_in_ball(x, &clean.values, size),
+            Self::L2(size) => round_in_ball(x, &clean.values, size, clean.tied()),
             Self::L1(size) => round_in_l1(x, &clean.values, size, clean.tied()),
             Self::L0(_) => round_sparse(x),
         }

@@ -2,6 +2,7 @@
 
 mod artefacts;
 mod atlas;
+mod change;
 mod maps;
 mod observer;
 mod query;
@@ -12,6 +13,7 @@ pub use artefacts::{Artefacts, LayerArtefacts, LayerNorms, Replacement, TokenNor
 pub use atlas::{
     HeadCriteria, HeadHalf, HeadLabel, HeadOnImage, Measure, PatchContent, heads_on_images, label,
 };
+pub use change::{AttentionChange, HeadBeforeAfter, HeadChange, head_changes, heads_before_and_after};
 pub use maps::{AttentionMaps, LayerMaps};
 pub(crate) use maps::{Group, patch_distances, target_score};
 pub use observer::{ObservedAttention, ObservedLayer, observe};

@@ -172,17 +172,20 @@ impl<'a> Evidence<'a> {
         self.classes()?;
         Ok(latest(&self.attention_gradients, targets, || {
             let stream = self.has_one_stream().then(StreamRecorder::default);
-            let mut tap = GradientTap { stream, ..GradientTap::default() };
+            let mut tap = GradientTap::default();
+            tap.stream = stream;
             let (pixels, images) = Tap::new(self.images.clone());
             let gradients = target_score(self.pass_of(images, &mut tap), targets).backward();
             latest(&self.pixel_gradients, targets, || pixels.gradient(&gradients));
             if let Some(stream) = tap.stream.take().and_then(gathered_stream) {
                 self.stream.get_or_init(|| stream);
             }
-            let weights = || tap.layers.iter().map(|(site, layer)| (*site, layer.value())).collect();
-            self.attention.get_or_init(|| self.gathered(weights()));
-            let slopes = tap.layers.iter().map(|(site, layer)| (*site, layer.gradient(&gradients)));
-            self.gathered(slopes.collect())
+            let of_layers = |of: &dyn Fn(&Tap<4>) -> Tensor<4>| {
+                let heads = |taps: &[Tap<4>]| Tensor::cat(taps.iter().map(of).collect(), 1);
+                self.gathered(tap.layers.iter().map(|(site, taps)| (*site, heads(taps))).collect())
+            };
+            self.attention.get_or_init(|| of_layers(&Tap::value));
+            of_layers(&|tap| tap.gradient(&gradients))
         }))
     }
 
@@ -230,7 +233,8 @@ impl<'a> Evidence<'a> {
     }
 
     fn has_one_stream(&self) -> bool {
-        self.model.has_attention() && !matches!(self.model.network, Network::Swin(_))
+        self.model.has_attention()
+            && !matches!(self.model.network, Network::Swin(_) | Network::EfficientVit(_))
     }
 
     fn gathered(&self, layers: Vec<(AttentionSite, Tensor<4>)>) -> AttentionMaps {

@@ -51,7 +51,7 @@ impl Attribution for LeGrad {
         for block in blocks {
             let mut tap = GradientTap::default();
             let gradients = target_score(evidence.answer_after_block(block, &mut tap), targets).backward();
-            let slopes = tap.layers[0].1.gradient(&gradients);
+            let slopes = tap.layers[0].1[0].gradient(&gradients);
             let received = values(slopes.clamp_min(0.0).mean_dim(1).mean_dim(2));
             for (sum, keys) in sums.iter_mut().zip(per_image(&received, targets.len())) {
                 let patches = &keys[stream.prefix_tokens..];

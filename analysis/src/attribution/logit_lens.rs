@@ -1,6 +1,6 @@
 //! The logit lens (nostalgebraist, 2020) on patches: what the head would say of each patch alone, at any depth.
 
-use archaeo_models::Tokens;
+use archaeo_models::{Pass, Tokens};
 use archaeo_ops::in_pool;
 
 use super::{Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, Resolution};
@@ -38,7 +38,9 @@ impl LogitLens {
         let logits = in_pool(|| {
             let transformer = model.network.transformer().expect("a model with a stream has blocks");
             let tokens = Tokens { values: everywhere, grid: [1, 1] };
-            model.head(transformer.pool(tokens, model.precision()))
+            let mut probe = ();
+            let mut pass = Pass::evaluate(&mut probe).in_precision(model.precision());
+            model.head(transformer.pool(tokens, &mut pass))
         });
         Ok(values(logits))
     }

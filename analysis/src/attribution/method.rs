@@ -1,6 +1,6 @@
 //! The contract of a method, and what it says about itself.
 
-use archaeo_models::{Classifier, Network, NetworkSpec};
+use archaeo_models::{Classifier, EfficientVitConfig, Network, NetworkSpec};
 use serde::Serialize;
 
 use super::{Evidence, Heatmap};
@@ -109,6 +109,8 @@ pub enum Capability {
     Gradients,
     /// Logits of classes.
     Classes,
+    /// Tokens that exchange information through attention alone, so that attention weights say what reached which.
+    AttentionAlone,
     /// Tokens of one width from the first block to the last, so that the head can read them after any block.
     OneStream,
     /// At most [`LARGEST_FLOW`] patches.
@@ -133,7 +135,10 @@ impl Capability {
             Self::Gradients | Self::Classes if model.card().classes.is_empty() => {
                 Some(AnalysisError::NoClasses { model: name() })
             }
-            Self::OneStream if matches!(model.network, Network::Swin(_)) => {
+            Self::AttentionAlone if matches!(model.network, Network::EfficientVit(_)) => {
+                Some(AnalysisError::Convolutions { model: name() })
+            }
+            Self::OneStream if matches!(model.network, Network::Swin(_) | Network::EfficientVit(_)) => {
                 Some(AnalysisError::SeveralWidths { model: name() })
             }
             Self::SmallGrid if patches(model).is_some_and(|patches| patches > LARGEST_FLOW) => {
@@ -163,6 +168,7 @@ pub(crate) fn patch_size(model: &Classifier) -> Option<usize> {
         NetworkSpec::Beit(config) => Some(config.patch_size),
         NetworkSpec::Cct(config) => Some(config.image_size / config.grid()),
         NetworkSpec::Swin(config) => Some(config.patch_size),
+        NetworkSpec::EfficientVit(_) => Some(EfficientVitConfig::STRIDE),
         NetworkSpec::ZeroShot(config) => Some(config.image.patch_size),
         NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => None,
     }
@@ -178,7 +184,7 @@ fn patches(model: &Classifier) -> Option<usize> {
 pub enum Resolution {
     /// A patch of the first layer's grid.
     Patches,
-    /// A token of the last layer's grid: of a Swin Transformer several patches, of others one.
+    /// A token of the last layer's grid: of a Swin Transformer or an EfficientViT several patches, of others one.
     LastLayer,
     /// A place of the last spatial representation.
     FeatureMap,

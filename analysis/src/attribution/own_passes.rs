@@ -82,7 +82,7 @@ impl Evidence<'_> {
             let transformer = model.network.transformer().expect("a model with a stream has blocks");
             let mut pass = Pass::evaluate(probe).in_precision(model.precision());
             let tokens = transformer.block(layer, Tokens { values, grid }, &mut pass);
-            model.head(transformer.pool(tokens, model.precision()))
+            model.head(transformer.pool(tokens, &mut pass))
         })
     }
 }

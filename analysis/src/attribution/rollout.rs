@@ -102,7 +102,7 @@ static ROLLOUT: MethodInfo = MethodInfo {
     summary: "attention multiplied through all layers, half of it for the residual path",
     kind: Kind::Explanation,
     paper: Some(Paper { citation: "Abnar and Zuidema, 2020", url: "https://arxiv.org/abs/2005.00928" }),
-    needs: &[Capability::Attention],
+    needs: &[Capability::Attention, Capability::AttentionAlone],
     depends_on_class: false,
     signed: false,
     resolution: Resolution::Patches,
@@ -115,7 +115,7 @@ static GRADIENT_ROLLOUT: MethodInfo = MethodInfo {
     summary: "rollout of the attention that raises the class's logit",
     kind: Kind::Explanation,
     paper: None,
-    needs: &[Capability::Attention, Capability::Gradients],
+    needs: &[Capability::Attention, Capability::AttentionAlone, Capability::Gradients],
     depends_on_class: true,
     signed: false,
     resolution: Resolution::Patches,
@@ -128,7 +128,7 @@ static RELEVANCE: MethodInfo = MethodInfo {
     summary: "attention that raises the class's logit, added up along the residual path",
     kind: Kind::Explanation,
     paper: Some(Paper { citation: "Chefer et al., 2021", url: "https://arxiv.org/abs/2103.15679" }),
-    needs: &[Capability::Attention, Capability::Gradients],
+    needs: &[Capability::Attention, Capability::AttentionAlone, Capability::Gradients],
     depends_on_class: true,
     signed: false,
     resolution: Resolution::Patches,
@@ -141,6 +141,7 @@ impl Attribution for Rollout {
     }
 
     fn explain(&self, evidence: &Evidence, _: &[usize]) -> Result<Vec<Heatmap>, AnalysisError> {
+        self.require(evidence)?;
         Ok(rollout(evidence.attention()?, &self.options))
     }
 }
@@ -151,6 +152,7 @@ impl Attribution for GradientRollout {
     }
 
     fn explain(&self, evidence: &Evidence, targets: &[usize]) -> Result<Vec<Heatmap>, AnalysisError> {
+        self.require(evidence)?;
         let gradients = evidence.attention_gradients(targets)?;
         Ok(gradient_rollout(evidence.attention()?, &gradients))
     }
@@ -162,6 +164,7 @@ impl Attribution for AttentionRelevance {
     }
 
     fn explain(&self, evidence: &Evidence, targets: &[usize]) -> Result<Vec<Heatmap>, AnalysisError> {
+        self.require(evidence)?;
         let gradients = evidence.attention_gradients(targets)?;
         Ok(attention_relevance(evidence.attention()?, &gradients))
     }

@@ -4,7 +4,7 @@
 use archaeo_models::{Classifier, Pass, Probe};
 use burn::tensor::Tensor;
 
-use crate::ablation::{HeadMeans, Substitute, ablate_heads, gradient_importance};
+use crate::ablation::{HeadMeans, RemovalPoint, Substitute, ablate_heads, gradient_importance};
 use crate::attention::{AttentionMaps, DistanceConvention, HeadStatistics, attention_statistics};
 use crate::attribution::{AttentionRelevance, Attribution, GradCam, GradientRollout, Heatmap, Rollout};
 use crate::statistics::Predictions;
@@ -115,6 +115,6 @@ fn every_head_of_every_stage_is_taken_away() {
             assert!((resumed - whole).abs() < 1e-5, "layer {}, head {}", ablated.layer, ablated.head);
         }
     }
-    let gradients = gradient_importance(&model, images, &labels).unwrap();
+    let gradients = gradient_importance(&model, images, &labels, RemovalPoint::Output).unwrap();
     assert_eq!(gradients.iter().map(Vec::len).collect::<Vec<_>>(), HEADS);
 }

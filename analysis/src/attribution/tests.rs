@@ -9,16 +9,22 @@ use super::*;
 use crate::attention::target_score;
 use crate::probes::GradientTap;
 use crate::tensors::values;
-use crate::testing::{Fixture, assert_close, headless_vit, pooled_vit, random_images, with_evidence};
+use crate::testing::{
+    Fixture, assert_close, efficientvit, headless_vit, images_of, pooled_vit, random_images, with_evidence,
+};
 
 fn models() -> Vec<Classifier> {
     let fixture = Fixture::load();
-    vec![fixture.vit(), pooled_vit(), Fixture::load_swin().swin(), fixture.resnet(), headless_vit()]
+    let swin = Fixture::load_swin().swin();
+    vec![fixture.vit(), pooled_vit(), swin, efficientvit(), fixture.resnet(), headless_vit()]
 }
 
 fn images(model: &Classifier) -> burn::tensor::Tensor<4> {
     let side = model.card().preprocessing.image_size;
-    random_images(2, 7).narrow(2, 0, side).narrow(3, 0, side)
+    match side > 32 {
+        true => images_of(2, side),
+        false => random_images(2, 7).narrow(2, 0, side).narrow(3, 0, side),
+    }
 }
 
 #[test]
@@ -107,6 +113,13 @@ fn every_method_runs_where_it_applies_and_refuses_with_its_reason_elsewhere() {
         needing(&[Capability::ResidualNetwork]) * 2,
         // Neither is the Swin Transformer, and its tokens change their width.
         needing(&[Capability::ResidualNetwork, Capability::OneStream, Capability::PlainTransformer]),
+        // An EfficientViT exchanges information by convolutions as well.
+        needing(&[
+            Capability::ResidualNetwork,
+            Capability::OneStream,
+            Capability::PlainTransformer,
+            Capability::AttentionAlone,
+        ]),
         // The residual network has no attention.
         needing(&[Capability::Attention, Capability::PlainTransformer]),
         // The ViT without a head has no classes.
@@ -122,10 +135,16 @@ fn a_reason_names_the_model_and_what_it_lacks() {
         refuses("rollout", &Fixture::load().resnet()),
         "tiny has no attention heads; this study needs a vision transformer"
     );
+    assert_eq!(
+        refuses("rollout", &efficientvit()),
+        "tiny mixes neighbouring tokens by convolutions between its attention layers, so that their attention multiplied does not say \
+         what reached which token"
+    );
     assert!(refuses("grad-cam", &headless_vit()).starts_with("headless has no head"));
     let usual = |model: &Classifier| methods_for(model, Kind::Explanation)[0].info().id;
     assert_eq!(usual(&Fixture::load().vit()), "rollout");
     assert_eq!(usual(&Fixture::load().resnet()), "grad-cam");
+    assert_eq!(usual(&efficientvit()), "grad-cam");
     assert_eq!(usual(&headless_vit()), "rollout");
     for id in ["random", "centre"] {
         let baselines = methods_for(&headless_vit(), Kind::Baseline);
@@ -136,7 +155,7 @@ fn a_reason_names_the_model_and_what_it_lacks() {
 /// Whether a method says the truth about its dependence on the class.
 #[test]
 fn another_class_gives_another_heatmap_only_where_the_method_says_so() {
-    for model in models().iter().take(4) {
+    for model in models().iter().take(5) {
         with_evidence(model, images(model), |evidence| {
             for method in methods().iter().filter(|method| method.applies(model).holds()) {
                 let [first, second] =
@@ -246,8 +265,8 @@ fn what_is_kept_is_what_a_fresh_pass_gives() {
         with_evidence(&model, images, |evidence| {
             let found = evidence.attention_gradients(&[0, 1, 2]).unwrap();
             for (layer, (_, alone)) in tap.layers.iter().enumerate() {
-                assert_eq!(evidence.attention().unwrap().layers[layer].values, values(alone.value()));
-                assert_eq!(found.layers[layer].values, values(alone.gradient(&gradients)));
+                assert_eq!(evidence.attention().unwrap().layers[layer].values, values(alone[0].value()));
+                assert_eq!(found.layers[layer].values, values(alone[0].gradient(&gradients)));
             }
         });
     }

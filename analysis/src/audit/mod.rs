@@ -124,7 +124,7 @@ fn without_global_attention(model: &Classifier) -> Option<String> {
     let name = &model.card().name;
     match &model.network {
         _ if !model.has_attention() => Some(format!("{name} has no attention")),
-        archaeo_models::Network::Swin(_) => {
+        archaeo_models::Network::Swin(_) | archaeo_models::Network::EfficientVit(_) => {
             Some(format!("{name} attends within windows, for which that code has no rule"))
         }
         _ => None,

@@ -34,6 +34,16 @@ impl CausalTruth {
         self.correlation(masses)
     }
 
+    /// Strength: Spearman's correlation, over the factors, of mass and size of the effect, whatever its sign: what speaks against the class
+    /// counts as what speaks for it. Zero for a heatmap that has the same mass on each; `None` where the sizes do not differ.
+    ///
+    /// # Panics
+    /// If there is not one mass for each factor.
+    pub fn strength(&self, masses: &[f64]) -> Option<f64> {
+        let effects = self.effects.iter().map(|effect| effect.abs()).collect();
+        Self { effects, ..self.clone() }.correlation(masses)
+    }
+
     /// Contrastivity: Spearman's correlation, over the factors, of effect and difference between the masses of the map for the class
     /// and of the map for the runner-up. What speaks for the one against the other moves the margin between them. Zero where both
     /// maps are the same; `None` where the effects do not differ.
@@ -206,6 +216,17 @@ mod tests {
         assert_eq!(truth.single_deletion(&[0.25; 4]), Some(0.0));
         let indifferent = CausalTruth { margin: 1.0, effects: vec![0.5; 3] };
         assert_eq!(indifferent.single_deletion(&[0.2, 0.3, 0.5]), None);
+    }
+
+    #[test]
+    fn strength_does_not_ask_for_the_sign() {
+        let truth = CausalTruth { margin: 4.0, effects: vec![3.0, 1.0, 0.0, -1.0] };
+        // Ranks 4 3 1 2 against 4 2½ 1 2½: covariance 4.5, variances 5 and 4.5.
+        let found = truth.strength(&[0.5, 0.3, 0.05, 0.15]).unwrap();
+        assert!((found - 4.5 / 22.5f64.sqrt()).abs() < 1e-12, "{found}");
+        let opposed = CausalTruth { margin: 1.0, effects: vec![-0.5, 0.5, 0.5] };
+        assert_eq!(opposed.strength(&[0.2, 0.3, 0.5]), None, "all have one size");
+        assert!(opposed.single_deletion(&[0.2, 0.3, 0.5]).is_some());
     }
 
     #[test]

@@ -137,12 +137,13 @@ impl Randomised {
 /// Where an array stands between the pixels and the head: before the blocks, in a block of a stage, or after them.
 fn position(name: &str) -> [usize; 3] {
     let parts: Vec<&str> = name.split('.').collect();
+    let holds_blocks = |part: &str| matches!(part, "blocks" | "layers" | "stages");
     let stage = |part: &str| part.strip_prefix("layer").and_then(|number| number.parse::<usize>().ok());
-    if let Some(at) =
-        parts.iter().position(|part| matches!(*part, "blocks" | "layers") || stage(part).is_some())
-    {
+    if let Some(at) = parts.iter().position(|part| holds_blocks(part) || stage(part).is_some()) {
         let own = stage(parts[at]).into_iter();
-        let mut numbers = own.chain(parts[at + 1..].iter().filter_map(|part| part.parse().ok()));
+        let counted =
+            parts[at + 1..].iter().take_while(|part| holds_blocks(part) || part.parse::<usize>().is_ok());
+        let mut numbers = own.chain(counted.filter_map(|part| part.parse().ok()));
         return [1, numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)];
     }
     let top = [
@@ -174,6 +175,7 @@ mod tests {
             let (head, stem) = match subject.name {
                 "resnet" => ("fc.weight", "conv1"),
                 "swin" => ("head.fc.weight", "patch_embed"),
+                "efficientvit" => ("head.linear.weight", "patch_embed"),
                 _ => ("head.weight", "patch_embed"),
             };
             assert!(top.contains(head) && !top.contains("blocks"), "{}: {top}", subject.name);

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | how accurate is a model? | [`wilson`], [`Predictions::correct`] |
 //! | what is the mean of a score, and how much does it vary? | [`mean_t`], [`mean_bootstrap`], [`standard_deviation`] |
-//! | do two models differ on the same images? | [`mcnemar`], [`accuracy_difference`], [`mean_difference`], [`sign_flip_test`] |
+//! | do two models differ on the same images? | [`mcnemar`], [`matched_difference`], [`accuracy_difference`], [`mean_difference`], [`sign_flip_test`] |
 //! | do they fail on the same images, and in the same way? | [`error_consistency`], [`answer_agreement`] |
 //! | is every class recognised, and is one ranked before the other? | [`balanced_accuracy`], [`wilson_of_family`], [`roc_auc`] |
 //! | do two sets of images differ? | [`proportion_difference`] |
@@ -75,7 +75,7 @@ pub use permutation::{SignFlipTest, sign_flip_test};
 pub use power_law::{PowerLaw, power_law};
 pub use predictions::{ConfusionMatrix, Predictions};
 pub(crate) use predictions::{first_largest, softmax};
-pub use proportion::{proportion_difference, wilson, wilson_of_family};
+pub use proportion::{matched_difference, proportion_difference, wilson, wilson_of_family};
 pub(crate) use ranks::average_ranks;
 pub use ranks::{RankCorrelation, rank_coefficient, spearman};
 pub use resampling::Resampling;

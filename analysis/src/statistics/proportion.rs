@@ -57,6 +57,29 @@ pub fn proportion_difference(first: (usize, usize), second: (usize, usize), leve
     })
 }
 
+/// Difference of two proportions on the same `n` images, of which `only_first` succeed in the first way alone and `only_second` in the
+/// second: first minus second, with the interval of Agresti and Min (2005, *Statistics in Medicine* 24:729), a normal interval after half
+/// an image has been added to each of the four counts. Unlike the bootstrap's it has a width where the two never differ.
+///
+/// # Errors
+/// No images, more of them with a difference than there are, or a `level` outside `(0, 1)`.
+pub fn matched_difference(only_first: usize, only_second: usize, n: usize, level: f64) -> Result<Estimate> {
+    check(only_first + only_second, n, level)?;
+    let (b, c, trials) = (only_first as f64 + 0.5, only_second as f64 + 0.5, n as f64 + 2.0);
+    let centre = (b - c) / trials;
+    let z = normal_quantile(0.5 + level / 2.0);
+    let half_width = z * ((b + c) / trials - centre * centre).sqrt() / trials.sqrt();
+    let value = (only_first as f64 - only_second as f64) / n as f64;
+    Ok(Estimate {
+        value,
+        low: (centre - half_width).max(-1.0).min(value),
+        high: (centre + half_width).min(1.0).max(value),
+        level,
+        n,
+        method: "Agresti and Min's interval of matched proportions".into(),
+    })
+}
+
 fn check(successes: usize, n: usize, level: f64) -> Result<()> {
     check_count("a proportion", 1, n)?;
     check_level(level)?;

@@ -224,3 +224,50 @@ fn one_observation_has_a_value_and_no_interval() {
         assert!(read.low.is_nan() && read.value == estimate.value);
     }
 }
+
+/// The interval is the normal one of the values −1, 0 and 1 after half an image of each pattern is added, written out; and it covers what
+/// it says, by summing over all outcomes of few images.
+#[test]
+fn differences_of_matched_proportions_cover_the_truth() {
+    let of = |first: usize, second: usize, n: usize| matched_difference(first, second, n, 0.95).unwrap();
+    for (first, second, n) in [(12, 5, 40), (0, 0, 30), (7, 0, 110), (3, 20, 25)] {
+        let found = of(first, second, n);
+        // Two of each half image, so that they can be counted: of the four patterns two have no difference.
+        let both = 2 * (n - first - second) + 2;
+        let values: Vec<f64> = std::iter::repeat_n(1.0, 2 * first + 1)
+            .chain(std::iter::repeat_n(-1.0, 2 * second + 1))
+            .chain(std::iter::repeat_n(0.0, both))
+            .collect();
+        let total = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / total;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / total;
+        let half = 1.959_963_984_540_054 * (variance / (total / 2.0)).sqrt();
+        assert!((found.value - (first as f64 - second as f64) / n as f64).abs() < 1e-12);
+        assert!(
+            (found.low - (mean - half)).abs() < 1e-9 && (found.high - (mean + half)).abs() < 1e-9,
+            "{found:?}"
+        );
+    }
+    // P(b, c) of a trinomial with 30 images.
+    let n = 30usize;
+    let log_factorial = |k: usize| (1..=k).map(|i| (i as f64).ln()).sum::<f64>();
+    for [first, second] in [[0.1, 0.1], [0.3, 0.1], [0.02, 0.01], [0.5, 0.2]] {
+        let none: f64 = 1.0 - first - second;
+        let mut covered = 0.0;
+        for b in 0..=n {
+            for c in 0..=n - b {
+                let rest = n - b - c;
+                let log = log_factorial(n) - log_factorial(b) - log_factorial(c) - log_factorial(rest)
+                    + b as f64 * f64::ln(first)
+                    + c as f64 * f64::ln(second)
+                    + rest as f64 * none.ln();
+                let found = of(b, c, n);
+                if found.low <= first - second && first - second <= found.high {
+                    covered += log.exp();
+                }
+            }
+        }
+        assert!(covered > 0.94, "{first} {second}: {covered}");
+    }
+    assert!(matched_difference(3, 3, 5, 0.95).is_err());
+}

@@ -19,7 +19,8 @@ the margin between the class that the model names and its runner-up loses is
 the model's own truth; docs/sherds.md defines the scores:
   causal      Spearman's correlation of a heatmap's mass and that loss, over the
               parts of an image (single deletion); it decides what is better
-  contrast    the same for the maps of class and runner-up
+  strength    the same with the size of the loss, whatever its sign
+  contrast    causal, of the difference of the maps of class and runner-up
   AUROC       against the object's mask
   deletion    mean probability of the class while the hottest pixels are
               deleted: smaller is better

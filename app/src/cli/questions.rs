@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use archaeo_analysis::ablation::RemovalPoint;
 use archaeo_analysis::attacks::{Loss, Norm};
 use archaeo_experiments::findings::HeadPlace;
 use clap::Args;
@@ -64,16 +65,16 @@ pub struct Attention {
         long_help = "Layers to show, counted from 1; by default all. Rollout always uses all of them."
     )]
     pub layer: Vec<usize>,
-    /// Heatmaps in the export
+    /// Heatmaps in the export [default: rollout]
     #[arg(
         long = "method",
         value_name = "NAME,NAME",
         value_delimiter = ',',
-        default_value = "rollout",
         value_parser = choices::methods(),
         hide_short_help = true,
         help_heading = "Attention",
-        long_help = "Heatmaps in the export; those that depend on a class explain the predicted one."
+        long_help = "Heatmaps in the export; those that depend on a class explain the predicted one. By default rollout, or for a \
+                     model to which it does not apply (EfficientViT) the first method that does."
     )]
     pub methods: Vec<String>,
     /// How rollout treats the layers.
@@ -161,14 +162,19 @@ norm the distances (null: never fooled), their median with the interval between
 two order statistics, and the curve of accuracy by size: at each step the share
 of robust images, its Wilson interval, and a band for the whole curve.
 
+The doctor examines whether accuracy under attack measures robustness at all: it
+attacks in several ways that a sound model must rank, and names the checks that
+fail. It takes one size in L∞, 8/255 unless --epsilon says otherwise.
+
 Examples:
   archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
   archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255
   archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5
   archaeo attack --weights vit.safetensors --attack apgd --epsilon 4 --save saved
-  archaeo attack --weights cnn.safetensors --attack minimal --limit 100 --out curves"))]
+  archaeo attack --weights cnn.safetensors --attack minimal --limit 100 --out curves
+  archaeo attack --weights cnn.safetensors --attack doctor --limit 100"))]
 pub struct Attack {
-    /// Which attack
+    /// Which attack, or the doctor
     #[arg(long, value_name = "NAME", default_value = "pgd", value_parser = choices::attacks(), help_heading = "Attack")]
     pub attack: String,
     /// What sizes are measured in [default: the attack's first]
@@ -307,6 +313,18 @@ pub struct Ablate {
                      default all. Curve and pairs are of these heads, too."
     )]
     pub only: Vec<HeadPlace>,
+    /// Where to take a head of a cascade (EfficientViT) away: output, contribution [default: output]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "POINT",
+        value_parser = removal,
+        help_heading = "Ablation",
+        long_help = "Where a head is taken away from a model whose heads form a cascade, each reading the output of the one before it \
+                     (EfficientViT): output, by default, also changes the inputs of all later heads of its layer; contribution changes \
+                     only what the head itself adds to the residual stream. The result says which."
+    )]
+    pub removal: Option<RemovalPoint>,
     /// Accuracy while heads are taken away one after another
     #[arg(
         long,
@@ -340,6 +358,15 @@ pub struct Ablate {
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
+}
+
+/// Where a head of a cascade is taken away.
+fn removal(text: &str) -> Result<RemovalPoint, String> {
+    match text {
+        "output" => Ok(RemovalPoint::Output),
+        "contribution" => Ok(RemovalPoint::Contribution),
+        _ => Err("it is neither output nor contribution".into()),
+    }
 }
 
 /// A layer and a head.

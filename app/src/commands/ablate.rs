@@ -1,7 +1,7 @@
 //! `archaeo ablate`: what each attention head and each layer of a model is worth.
 
 use anyhow::Result;
-use archaeo_analysis::ablation::Branch;
+use archaeo_analysis::ablation::{Branch, RemovalPoint};
 use archaeo_analysis::statistics::{Estimate, SignFlipTest};
 use archaeo_experiments::findings::{
     BranchAblation, HeadAblation, HeadFindings, HeadPair, PruningCurve, Together,
@@ -18,6 +18,7 @@ use crate::printer::Printer;
 pub fn run(arguments: &Ablate, session: &Session, printer: &Printer) -> Result<()> {
     let options = AblationOptions {
         only: arguments.only.clone(),
+        removal: arguments.removal,
         curve: arguments.curve,
         pairs: arguments.pairs.map_or(0, usize::from),
         mlp: arguments.mlp,
@@ -34,6 +35,7 @@ fn text(findings: &HeadFindings) -> String {
     if !ranking.is_empty() {
         text += &heads(ranking);
         text += "\nlayers and heads are numbered from 1\n";
+        text += findings.removal.map_or("", removal);
         text += &match gradient_agreement {
             Some(agreement) => {
                 format!(
@@ -47,6 +49,18 @@ fn text(findings: &HeadFindings) -> String {
     match together {
         Some(together) => text + &several(together),
         None => text,
+    }
+}
+
+/// Where heads of a cascade were taken away.
+fn removal(point: RemovalPoint) -> &'static str {
+    match point {
+        RemovalPoint::Output => {
+            "heads form a cascade: without a head's output, the inputs of the later heads of its layer change\n"
+        }
+        RemovalPoint::Contribution => {
+            "heads form a cascade: taken away is what a head adds, while the later heads of its layer still read its output\n"
+        }
     }
 }
 

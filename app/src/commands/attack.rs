@@ -1,11 +1,15 @@
-//! `archaeo attack`: how often a model is right before an attack and under it.
+//! `archaeo attack`: how often a model is right before an attack and under it, and whether what attacks find is all there is.
 
 use anyhow::{Result, bail};
-use archaeo_lab::{AttackOptions, Attacked, MINIMAL, Point, Purpose, RobustBench, Session};
+use archaeo_analysis::attacks::doctor::Health;
+use archaeo_lab::{
+    AttackOptions, Attacked, DOCTOR, Diagnosed, DoctorOptions, LabError, MINIMAL, Point, Purpose,
+    RobustBench, Session,
+};
 
 use super::attack_minimal;
 use crate::cli::Attack;
-use crate::printer::Printer;
+use crate::printer::{Printer, broken};
 
 /// Runs the command.
 ///
@@ -29,6 +33,22 @@ pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<(
         robustbench_json,
         subject,
     } = arguments;
+    if attack == DOCTOR {
+        let chosen = [("--norm", norm.is_some()), ("--restarts", *restarts != 1), ("--loss", loss.is_some())];
+        let chosen = chosen.into_iter().chain([
+            ("--target", target.is_some()),
+            ("--save", save.is_some()),
+            ("--out", out.is_some()),
+            ("--cutoff", cutoff.is_some()),
+            ("--robustbench-json", robustbench_json.is_some()),
+        ]);
+        if let Some((option, _)) = chosen.into_iter().find(|(_, chosen)| *chosen) {
+            return Err(LabError::DoctorOption { option }.into());
+        }
+        let options = DoctorOptions::parse(epsilon, steps.map(usize::from))?;
+        let opened = session.open(subject.asked(), Purpose::Score)?;
+        return printer.result(&session.doctor(&opened, &options)?, diagnosis);
+    }
     if out.is_some() {
         bail!("--out is for the curves of --attack {MINIMAL}");
     }
@@ -49,6 +69,44 @@ pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<(
         entry.write(&opened, &result)?;
     }
     printer.result(&result, lines)
+}
+
+fn diagnosis(result: &Diagnosed) -> String {
+    let Diagnosed { model, epsilon, n, examined, verdict, checks, .. } = result;
+    let mut lines =
+        format!("{model} at ε = {epsilon}/255: {examined} of {n} images are right without an attack\n");
+    for check in checks {
+        let [value, low, high] = [check.found.value, check.found.low, check.found.high].map(|x| 100.0 * x);
+        lines += &format!("{:<12} {}\n", called(check.verdict), check.question);
+        let number = format!("{value:.1} % ({low:.1} to {high:.1}) {}. {}", check.measures, check.why);
+        lines += &indented(&number);
+    }
+    lines
+        + match verdict {
+            None => "There is nothing to examine.",
+            Some(Health::Pass) => {
+                "No sign of an illusion: attacks on this model measure its robustness, or its lack of it."
+            }
+            Some(Health::Fail) => {
+                "This robustness may be an illusion: accuracy under attack says little of this model."
+            }
+            Some(Health::CannotTell) => {
+                "No sign of an illusion, but there are too few images to rule it out."
+            }
+        }
+}
+
+fn called(health: Health) -> &'static str {
+    match health {
+        Health::Pass => "pass",
+        Health::Fail => "FAIL",
+        Health::CannotTell => "cannot tell",
+    }
+}
+
+/// Below the questions.
+fn indented(text: &str) -> String {
+    broken(text, 66).lines().map(|line| format!("{:13}{}\n", "", line.trim_start())).collect()
 }
 
 fn lines(result: &Attacked) -> String {

@@ -38,8 +38,16 @@ fn lines(result: &Benchmarked) -> String {
         lines += &format!("{}: {:.2}, answer kept {kept:.0} %\n", change.change.title(), change.effect.value);
     }
     lines += &format!(
-        "\n{:<20} {:>7}  {:<16} {:>8} {:>7} {:>8}  {:<18} {}\n",
-        "", "causal", "interval", "contrast", "AUROC", "deletion", "better than random", "better than centre"
+        "\n{:<20} {:>7}  {:<16} {:>8} {:>8} {:>7} {:>8}  {:<18} {}\n",
+        "",
+        "causal",
+        "interval",
+        "strength",
+        "contrast",
+        "AUROC",
+        "deletion",
+        "better than random",
+        "better than centre"
     );
     for score in &found.methods {
         let causal = &score.single_deletion;
@@ -48,10 +56,11 @@ fn lines(result: &Benchmarked) -> String {
             [verdict.better_than_random, verdict.better_than_centre].map(|better| better.to_string())
         });
         let line = format!(
-            "{:<20} {:>7.3}  {:<16} {:>8.3} {:>7.3} {:>8.3}  {random:<18} {centre}",
+            "{:<20} {:>7.3}  {:<16} {:>8} {:>8.3} {:>7.3} {:>8.3}  {random:<18} {centre}",
             score.id,
             causal.value,
             format!("{:.3} to {:.3}", causal.low, causal.high),
+            score.strength.known().map_or_else(|| "–".into(), |strength| format!("{:.3}", strength.value)),
             score.contrastivity.value,
             score.auroc.value,
             score.deletion.value

@@ -41,7 +41,7 @@ fn lines(found: &Regimes) -> String {
         "{:<16} {:>8} {:>7} {:>9}  {:<16} {:>9}\n",
         "", "images", "epochs", "correct", "interval", "seconds"
     );
-    for regime in &found.regimes {
+    for regime in &found.compared.regimes {
         for run in &regime.runs {
             let accuracy = &run.accuracy;
             lines += &format!(
@@ -55,13 +55,13 @@ fn lines(found: &Regimes) -> String {
             );
         }
     }
-    if !found.pairs.is_empty() {
+    if !found.compared.pairs.is_empty() {
         lines += &format!(
             "\n{:<34} {:>7} {:>8}  {:<16} {:>8}\n",
             "differences in points", "images", "", "interval", "adjusted"
         );
     }
-    for pair in &found.pairs {
+    for pair in &found.compared.pairs {
         let difference = &pair.difference;
         lines += &format!(
             "{:<34} {:>5.0} % {:>+8.1}  {:<16} {:>8.4}\n",

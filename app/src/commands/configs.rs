@@ -48,6 +48,7 @@ const BUILT_IN: &[BuiltIn] = &[
     built_in!("sherds-clip", "train", "A small ViT on Sherds, from captions"),
     built_in!("sherds-mae", "train", "A small ViT on Sherds, from hidden patches"),
     built_in!("sherds-resnet", "train", "A small ResNet on the built-in data set"),
+    built_in!("sherds-robust", "train", "The same ResNet, trained to withstand small perturbations"),
     built_in!("sherds-simclr", "train", "A small ViT on Sherds, from two views of each image"),
     built_in!("sherds-vit", "train", "A small ViT on the built-in data set"),
     built_in!("sherds-vit-distilled", "train", "The same ViT, taught by the small ResNet"),

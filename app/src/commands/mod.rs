@@ -9,6 +9,7 @@ pub mod benchmark;
 pub mod compare;
 pub mod completions;
 pub mod configs;
+pub mod corrupt;
 pub mod data;
 pub mod evaluate;
 pub mod excavate;

@@ -24,7 +24,7 @@ pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tin
 pub const VIT_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny-vit.toml");
 
 /// Every command and command below one.
-pub const COMMANDS: [&str; 24] = [
+pub const COMMANDS: [&str; 25] = [
     "",
     "excavate",
     "train",
@@ -36,6 +36,7 @@ pub const COMMANDS: [&str; 24] = [
     "prompts",
     "attention",
     "attack",
+    "corrupt",
     "ablate",
     "benchmark",
     "audit",

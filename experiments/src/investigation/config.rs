@@ -10,7 +10,7 @@ use super::Given;
 use crate::options::StudyOptions;
 use crate::subjects::ModelName;
 use archaeo_store::run_folder::{RunFolderError, sha256_checkpoint};
-use archaeo_training::{LONGEST_RECIPE, Recipe, RecipeError, RecipeFile, assign_text, merge};
+use archaeo_training::{DataChoice, LONGEST_RECIPE, Recipe, RecipeError, RecipeFile, assign_text, merge};
 
 /// What decides an investigation besides its data.
 #[derive(Clone, Debug)]
@@ -133,14 +133,9 @@ impl InvestigationConfig {
         self.first().map_or(0, |recipe| recipe.seed)
     }
 
-    /// Seed of splits that are made where the source has none.
-    pub fn split_seed(&self) -> u64 {
-        self.first().map_or(0, |recipe| recipe.data.split_seed)
-    }
-
-    /// Share of the training images that is held out where the source has no validation split.
-    pub fn validation(&self) -> f64 {
-        self.first().and_then(|recipe| recipe.data.validation).unwrap_or(0.1)
+    /// The training data: the first model's.
+    pub fn data(&self) -> DataChoice {
+        self.first().map(|recipe| recipe.data).unwrap_or_default()
     }
 
     /// The configuration in force as TOML, with the hashes and names of models that are given: two runs with the same text

@@ -10,12 +10,11 @@ use super::{Given, InvestigationError, Kind, Request, Watcher};
 use crate::classes::Outputs;
 use crate::findings::{ModelFindings, RunFindings, StartedFrom};
 use crate::scene::StudyError;
-use crate::subjects::{ModelName, Run, Subject};
+use crate::subjects::{ModelName, Run, Subject, Training};
 use archaeo_data::Dataset;
 use archaeo_random::stratified;
 use archaeo_store::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
-use archaeo_training::images::{Augmented, Preprocessed, Subset};
-use archaeo_training::{Job, Outcome, Recipe, Trained, Transfer, open_runs, train};
+use archaeo_training::{DataTraining, Outcome, Portion, TrainingRecord, Transfer, open_runs};
 
 /// What a model is and what it has to be, where these differ.
 fn wrong_kind(card: &ModelCard, kind: Option<Kind>) -> Option<(&'static str, &'static str)> {
@@ -34,13 +33,23 @@ pub(super) struct Examined {
     pub(super) findings: ModelFindings,
     /// Runs after the first.
     pub(super) more_runs: Vec<Run>,
+    /// How the first run was trained.
+    training: Option<Training>,
 }
 
 impl Examined {
     /// The models that were brought along. A recipe that cannot be trained is refused now, not after another model's training.
-    pub(super) fn given(request: &Request, dataset: &Dataset) -> Result<Vec<Self>, InvestigationError> {
-        for name in request.train.iter().filter(|name| !request.inits.contains_key(*name)) {
-            request.config.recipe(*name)?.card_within_memory(&dataset.classes)?;
+    pub(super) fn given(
+        request: &Request,
+        dataset: &Dataset,
+        identity: &DataIdentity,
+    ) -> Result<Vec<Self>, InvestigationError> {
+        for name in request.train {
+            let recipe = request.recipe(*name)?;
+            // What weights hold was checked when they were read.
+            if recipe.init.is_none() {
+                recipe.card_within_memory(&dataset.classes)?;
+            }
         }
         let loaded: Vec<(Classifier, Outputs)> =
             request.given.iter().map(|given| load(*given, request.device)).collect::<Result<_, _>>()?;
@@ -58,6 +67,9 @@ impl Examined {
             let mut one = Self::new(given.name, model, None, path, path.display().to_string(), Vec::new())?;
             one.findings.classes_matched_by = Some(arranged.by);
             one.findings.class_notes = arranged.notes;
+            one.training = training(path, request).filter(|training| {
+                training.record.data.as_ref().is_some_and(|data| data.fingerprint == identity.fingerprint)
+            });
             match examined.iter_mut().find(|known| known.findings.name == given.name) {
                 None => examined.push(one),
                 Some(first) if first.findings.card == one.findings.card => first.add_run(one),
@@ -81,10 +93,11 @@ impl Examined {
     ) -> Result<Self, InvestigationError> {
         let recipe = match transfer {
             Some(transfer) => transfer.recipe().clone(),
-            None => request.config.recipe(name)?,
+            None => request.recipe(name)?,
         };
         let count = request.config.studies.training_images.unwrap_or(usize::MAX);
         let indices = stratified(recipe.seed, "training subset", &dataset.split("train")?.labels(), count);
+        let portion = Portion { indices, times: 1 };
         let (own_folder, runs) = (folder.file(name.as_str()), recipe.runs());
         let _several = match runs.len() {
             1 => None,
@@ -93,14 +106,25 @@ impl Examined {
         let mut examined: Option<Self> = None;
         for run in &runs {
             let run_folder = run.open(&own_folder, identity, &request.environment)?;
-            let trained =
-                train_run(&run.recipe, transfer, indices.clone(), request, dataset, &run_folder, watcher)?;
+            let job = DataTraining {
+                recipe: &run.recipe,
+                transfer,
+                dataset,
+                portion: Some(&portion),
+                folder: &run_folder,
+                device: request.device,
+            };
+            let title = job.card()?.name;
+            let Outcome::Finished(trained) = job.train(&mut *watcher.training(&title))? else {
+                return Err(StudyError::Interrupted.into());
+            };
             let place = run.folder.as_ref().map_or_else(|| name.to_string(), |run| format!("{name}/{run}"));
             let weights = format!("{place}/model.safetensors");
             let seed = Some(run.recipe.seed);
             let model = trained.model.in_precision(request.config.studies.precision);
             let mut one = Self::new(name, model, seed, &trained.weights, weights, trained.history)?;
             one.findings.started_from = StartedFrom::of(&recipe);
+            one.training = training(&trained.weights, request);
             match &mut examined {
                 None => examined = Some(one),
                 Some(first) => first.add_run(one),
@@ -136,7 +160,7 @@ impl Examined {
             history,
             more_runs: Vec::new(),
         };
-        Ok(Self { model, findings, more_runs: Vec::new() })
+        Ok(Self { model, findings, more_runs: Vec::new(), training: None })
     }
 
     /// It and its runs, as studies see them.
@@ -146,6 +170,7 @@ impl Examined {
             model: &self.model,
             first_seed: self.findings.seed,
             more_runs: &self.more_runs,
+            training: self.training.as_ref(),
         }
     }
 
@@ -162,39 +187,11 @@ impl Examined {
     }
 }
 
-/// Trains one run.
-fn train_run(
-    recipe: &Recipe,
-    transfer: Option<&Transfer>,
-    indices: Vec<usize>,
-    request: &Request,
-    dataset: &Dataset,
-    folder: &RunFolder,
-    watcher: &dyn Watcher,
-) -> Result<Trained, InvestigationError> {
-    let split = dataset.split("train")?;
-    let card = match transfer {
-        Some(transfer) => transfer.card().clone(),
-        None => recipe.card_within_memory(&dataset.classes)?,
-    };
-    let preprocessing = &card.preprocessing;
-    let images = Augmented { split, augment: &recipe.augment, preprocessing, seed: recipe.seed };
-    let images = Subset { images, indices };
-    let validation_split = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
-    let validation = Preprocessed { split: dataset.split(validation_split)?, preprocessing };
-    let job = Job {
-        recipe,
-        classes: &dataset.classes,
-        images: &images,
-        validation: &validation,
-        transfer,
-        folder,
-        device: request.device,
-    };
-    match train(&job, &mut *watcher.training(&card.name))? {
-        Outcome::Stopped { .. } => Err(StudyError::Interrupted.into()),
-        Outcome::Finished(trained) => Ok(trained),
-    }
+/// How the model of these weights was trained.
+fn training(weights: &Path, request: &Request) -> Option<Training> {
+    let record = TrainingRecord::of(weights)?;
+    let init = record.recipe.init.as_deref().map(|init| request.file(init));
+    Some(Training { record, init })
 }
 
 /// Loads a model that is brought along, and says what its outputs are called.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{InvestigationError, Watcher};
+use crate::predictions::PREDICTIONS;
 use crate::scene::{Scene, StudyError};
 use crate::study::AnyStudy;
 use crate::subjects::Subject;
@@ -62,7 +63,6 @@ const SCHEMA: u32 = 1;
 const RECORDS: &str = "records";
 
 /// What each model answered on each split is stamped once, for all of its files.
-const PREDICTIONS: &str = "predictions";
 const PREDICTIONS_STAMP: &str = "predictions/made_by.json";
 
 /// The run folder, and the time that each part took.

@@ -2,6 +2,7 @@
 
 mod page;
 
+use archaeo_analysis::features::PictureTrust;
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, Measured, PowerLaw, Result, power_law};
 use archaeo_store::run_folder::Environment;
 use serde::{Deserialize, Serialize};
@@ -32,11 +33,13 @@ pub struct Profile {
 pub struct PatchPictures {
     /// The model, as it was asked for.
     pub model: String,
-    /// Within the page's folder: the image in pieces, and each patch in the colour of its embedding's first three principal
-    /// components.
-    pub views: [String; 2],
+    /// Within the page's folder: the image in pieces, each patch in the colour of its embedding's first three principal components, and
+    /// t-SNE of the embeddings in these colours.
+    pub views: [String; 3],
     /// Patches.
     pub patches: usize,
+    /// How far the t-SNE picture shows which embeddings are near; `None` for few patches.
+    pub trust: Option<PictureTrust>,
     /// Share of the embeddings' variance along these components.
     pub explained: f64,
 }

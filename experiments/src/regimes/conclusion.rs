@@ -7,7 +7,7 @@ use archaeo_analysis::statistics::{
 use super::{Convergence, Lead, Regime, RegimeKind, RegimePair, RegimeRun};
 
 /// Share of its own final validation accuracy at which a training counts as converged.
-pub const NEAR_THE_END: f64 = 0.95;
+pub const NEAR_THE_END: f64 = 0.9;
 
 /// The first epoch whose validation accuracy reaches `target`; `None` if none does.
 pub fn convergence(run: &RegimeRun, target: f64) -> Option<Convergence> {
@@ -18,7 +18,7 @@ pub fn convergence(run: &RegimeRun, target: f64) -> Option<Convergence> {
 }
 
 impl RegimeRun {
-    /// When its validation accuracy first reached 95 % of its last value.
+    /// When its validation accuracy first reached 90 % of its last value.
     pub fn converged(&self) -> Option<Convergence> {
         convergence(self, NEAR_THE_END * self.history.last()?.validation_accuracy)
     }

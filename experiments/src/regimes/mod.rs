@@ -5,16 +5,16 @@
 
 mod conclusion;
 mod config;
-mod page;
+pub(crate) mod page;
 #[cfg(test)]
 mod tests;
 
-use archaeo_analysis::statistics::Estimate;
+use archaeo_analysis::attention::HeadChange;
+use archaeo_analysis::statistics::{Estimate, Resampling, StatisticsError};
 use archaeo_store::run_folder::Environment;
 use archaeo_training::EpochRecord;
 use serde::{Deserialize, Serialize};
 
-pub use conclusion::{compared, leads};
 pub use config::{Init, RegimesConfig, WEIGHTS, place};
 pub use page::write;
 
@@ -31,14 +31,52 @@ pub struct Regimes {
     pub split: String,
     /// Its images.
     pub n: usize,
-    /// The regimes, in the order of the configuration.
+    /// What distinguishes the regimes.
+    #[serde(flatten)]
+    pub compared: RegimesCompared,
+}
+
+/// Regimes whose models were scored on the same images, and what distinguishes them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegimesCompared {
+    /// The regimes: from random weights first, then by what they start and learn from.
     pub regimes: Vec<Regime>,
     /// Every pair of regimes on every share.
     pub pairs: Vec<RegimePair>,
     /// Of each other regime against each that starts from random weights without a teacher.
     pub leads: Vec<Lead>,
-    /// What fine-tuning did to attention, of each regime that starts from a transformer's weights.
+    /// What training did to attention, of each regime that starts from a transformer's weights.
     pub attention: Vec<AttentionShift>,
+}
+
+impl RegimesCompared {
+    /// Compares regimes.
+    ///
+    /// # Errors
+    /// Runs that were scored on different numbers of images, or on none.
+    pub fn of(
+        mut regimes: Vec<Regime>,
+        attention: Vec<AttentionShift>,
+        resampling: &Resampling,
+    ) -> Result<Self, StatisticsError> {
+        regimes.sort_by_key(|regime| (regime.kind as u8, regime.name.clone()));
+        let pairs = conclusion::compared(&regimes, resampling)?;
+        let leads = conclusion::leads(&regimes, resampling)?;
+        Ok(Self { regimes, pairs, leads, attention })
+    }
+
+    /// The shares of the training images, ascending.
+    fn shares(&self) -> Vec<f64> {
+        let mut shares: Vec<f64> =
+            self.regimes.iter().flat_map(|regime| regime.runs.iter().map(|run| run.share)).collect();
+        shares.sort_by(f64::total_cmp);
+        shares.dedup();
+        shares
+    }
+
+    fn of_kind(&self, kind: RegimeKind) -> impl Iterator<Item = &Regime> {
+        self.regimes.iter().filter(move |regime| regime.kind == kind)
+    }
 }
 
 /// One way of training.
@@ -58,6 +96,11 @@ impl Regime {
     /// Its training on a share of the training images.
     pub fn on(&self, share: f64) -> Option<&RegimeRun> {
         self.runs.iter().find(|run| run.share == share)
+    }
+
+    /// Its training on most images.
+    fn largest(&self) -> Option<&RegimeRun> {
+        self.runs.last()
     }
 }
 
@@ -96,6 +139,11 @@ impl RegimeKind {
     pub fn is_pretrained(self) -> bool {
         !matches!(self, Self::Scratch | Self::Distilled)
     }
+
+    /// Whether it starts from other weights and trains their attention.
+    pub fn changes_attention(self) -> bool {
+        self.is_pretrained() && self != Self::Frozen
+    }
 }
 
 /// One regime on one share of the training images.
@@ -113,7 +161,8 @@ pub struct RegimeRun {
     pub step_images: usize,
     /// Accuracy on the test images.
     pub accuracy: Estimate,
-    /// Whether each test image is classified correctly, in the split's order.
+    /// Whether each test image is classified correctly, in the split's order; empty where the run folder keeps what the model answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub correct: Vec<bool>,
 }
 
@@ -192,4 +241,29 @@ pub struct LayerShift {
     pub divergence: f64,
     /// The same between maps of two different images before; `None` for one image.
     pub between_images: Option<f64>,
+    /// Each head; missing from earlier comparisons.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<HeadChange>,
+}
+
+impl LayerShift {
+    /// Means over the heads of the layers, from the input to the output.
+    pub fn of(layers: Vec<Vec<HeadChange>>) -> Vec<Self> {
+        let of_layer = |(layer, heads): (usize, Vec<HeadChange>)| {
+            let mean = |value: &dyn Fn(&HeadChange) -> f64| {
+                heads.iter().map(value).sum::<f64>() / heads.len() as f64
+            };
+            let between = heads.iter().map(|head| head.between_images.as_ref().map(|found| found.value));
+            let between: Option<Vec<f64>> = between.collect();
+            Self {
+                layer,
+                distance: [mean(&|head| head.distance.before), mean(&|head| head.distance.after)],
+                entropy: [mean(&|head| head.entropy.before), mean(&|head| head.entropy.after)],
+                divergence: mean(&|head| head.map_divergence.value),
+                between_images: between.map(|values| values.iter().sum::<f64>() / values.len() as f64),
+                heads,
+            }
+        };
+        (1..).zip(layers).map(of_layer).collect()
+    }
 }

@@ -169,7 +169,7 @@ fn document(investigation: &Investigation) -> Result<Document, ReportError> {
     ]);
     sections.append(&mut told);
     sections.extend([method, limitations, provenance]);
-    Ok(Document { title, lead, facts, sections })
+    Ok(Document { kind: "report of an investigation", title, lead, facts, sections })
 }
 
 fn summary(claims: Vec<Claim>) -> Section {

@@ -28,6 +28,8 @@ pub(crate) fn usual(network: &NetworkSpec) -> &'static dyn Attribution {
     let fits = |info: &MethodInfo| {
         info.kind == Kind::Explanation
             && (network.attention_layers() > 0 || !info.needs.contains(&Capability::Attention))
+            && !(matches!(network, NetworkSpec::EfficientVit(_))
+                && info.needs.contains(&Capability::AttentionAlone))
     };
     let first = methods().iter().find(|method| fits(method.info()));
     *first.expect("Grad-CAM applies to every classifier")

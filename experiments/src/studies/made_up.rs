@@ -89,8 +89,13 @@ pub(super) fn heatmaps(models: usize, index: usize) -> ByModel<HeatmapShown> {
 
 /// A section as Markdown.
 pub(super) fn text(section: Section) -> String {
-    let document =
-        Document { title: "Made up".into(), lead: Text::new(), facts: Vec::new(), sections: vec![section] };
+    let document = Document {
+        kind: "test",
+        title: "Made up".into(),
+        lead: Text::new(),
+        facts: Vec::new(),
+        sections: vec![section],
+    };
     archaeo_report::markdown::page(&document).text
 }
 

@@ -5,18 +5,23 @@ mod accuracy;
 mod atlas;
 mod attacks;
 mod attention;
+mod autopsy;
 pub mod causal;
 mod comparisons;
+mod corruptions;
+mod doctor;
 mod errors;
 pub(crate) mod explained;
 mod faithfulness;
 pub mod features;
+mod frequency;
 mod heads;
 mod localisation;
 #[cfg(test)]
 pub(crate) mod made_up;
 mod patching;
 pub(crate) mod pictures;
+mod regimes;
 mod seeds;
 mod shape_bias;
 #[cfg(test)]
@@ -29,14 +34,19 @@ pub use accuracy::{AccuracyStudy, model_scores};
 pub use atlas::{AtlasOptions, AtlasStudy};
 pub use attacks::AttacksStudy;
 pub use attention::AttentionStudy;
+pub use autopsy::{AutopsyOptions, AutopsyStudy};
 pub use causal::{CausalOptions, CausalStudy};
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
+pub use corruptions::{CorruptionsOptions, CorruptionsStudy, Damage, corruption_pair, corruption_scores};
+pub use doctor::{DoctorOptions, DoctorStudy};
 pub use errors::ErrorsStudy;
 pub use faithfulness::{FaithfulnessOptions, FaithfulnessStudy};
 pub use features::{FeaturesOptions, FeaturesStudy};
+pub use frequency::{FrequencyOptions, FrequencyStudy};
 pub use heads::{HeadsOptions, HeadsStudy};
 pub use localisation::LocalisationStudy;
 pub use patching::{PatchingOptions, PatchingStudy};
+pub use regimes::{RegimesOptions, RegimesStudy};
 pub use seeds::SeedsStudy;
 pub use shape_bias::ShapeBiasStudy;
 pub use trust::{TrustStudy, headlines};
@@ -46,6 +56,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<TrustStudy>(),
     study::<AccuracyStudy>(),
     study::<SeedsStudy>(),
+    study::<RegimesStudy>(),
     study::<AttentionStudy>(),
     study::<AtlasStudy>(),
     study::<FeaturesStudy>(),
@@ -53,6 +64,10 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<HeadsStudy>(),
     study::<PatchingStudy>(),
     study::<AttacksStudy>(),
+    study::<DoctorStudy>(),
+    study::<AutopsyStudy>(),
+    study::<FrequencyStudy>(),
+    study::<CorruptionsStudy>(),
     study::<ErrorsStudy>(),
     study::<FaithfulnessStudy>(),
     study::<LocalisationStudy>(),
@@ -66,14 +81,19 @@ pub mod findings {
     pub use super::atlas::findings::*;
     pub use super::attacks::findings::*;
     pub use super::attention::findings::*;
+    pub use super::autopsy::findings::*;
     pub use super::causal::findings::*;
     pub use super::comparisons::findings::*;
+    pub use super::corruptions::findings::*;
+    pub use super::doctor::findings::*;
     pub use super::errors::findings::*;
     pub use super::faithfulness::findings::*;
     pub use super::features::findings::*;
+    pub use super::frequency::findings::*;
     pub use super::heads::findings::*;
     pub use super::localisation::findings::*;
     pub use super::patching::findings::*;
+    pub use super::regimes::findings::*;
     pub use super::seeds::findings::*;
     pub use super::shape_bias::findings::*;
     pub use super::trust::findings::*;

@@ -1,7 +1,7 @@
 //! Maps of several models on the same few images in one figure: a row for each model, a column for each layer, and rollout.
 
 use archaeo_analysis::attention::{DistanceConvention, observe};
-use archaeo_analysis::attribution::Heatmap;
+use archaeo_analysis::attribution::{Attribution, Heatmap, Rollout};
 use archaeo_models::Classifier;
 use archaeo_plot::{Bars, Colormap, Figure, Grid, Heat, Image, Panel};
 use archaeo_random::spread;
@@ -33,7 +33,9 @@ pub(super) struct Strip {
 struct Row {
     title: String,
     note: String,
-    /// Of each image: each layer, and rollout.
+    /// Whether rollout comes last.
+    rollout: bool,
+    /// Of each image: each layer, and rollout where it applies.
     maps: Vec<Vec<Heatmap>>,
 }
 
@@ -54,8 +56,8 @@ impl Strip {
         })
     }
 
-    /// Adds the maps of a model: what the read tokens receive from the patches in each layer, mean over heads, and rollout, each over
-    /// the share that a patch has when all have the same.
+    /// Adds the maps of a model: what the read tokens receive from the patches in each layer, mean over heads, and rollout where it
+    /// applies, each over the share that a patch has when all have the same.
     pub fn add(
         &mut self,
         title: String,
@@ -66,12 +68,14 @@ impl Strip {
         let images = Preprocessed { split: opened.split()?, preprocessing: &model.card().preprocessing };
         let pixels = Batch::load(&images, &self.indices, 0)?.tensor(&opened.device);
         let (seen, _) = observe(model, pixels, DistanceConvention::default(), true, None)?;
-        let of_image = |(image, rollout): (usize, Heatmap)| {
+        let rollout = Rollout::USUAL.applies(model).holds();
+        let rollouts = if rollout { seen.rollout() } else { Vec::new() };
+        let of_image = |image: usize| {
             let layers = seen.layers.iter().map(|layer| layer.mean_readout_map(image));
-            layers.chain([rollout]).map(|map| map.over_even()).collect()
+            layers.chain(rollouts.get(image).cloned()).map(|map| map.over_even()).collect()
         };
-        let maps = seen.rollout().into_iter().enumerate().map(of_image).collect();
-        self.rows.push(Row { title, note, maps });
+        let maps = (0..seen.images).map(of_image).collect();
+        self.rows.push(Row { title, note, rollout, maps });
         Ok(())
     }
 
@@ -89,8 +93,10 @@ impl Strip {
                 for (number, map) in (1..).zip(maps) {
                     let grid = Grid::new(&map.values, map.height, map.width)?;
                     let heat = Heat { grid, colormap: Colormap::Inferno, range, opacity: OPACITY };
-                    let title =
-                        if number == maps.len() { "rollout".to_owned() } else { format!("layer {number}") };
+                    let title = match row.rollout && number == maps.len() {
+                        true => "rollout".to_owned(),
+                        false => format!("layer {number}"),
+                    };
                     panels.push(Panel {
                         title,
                         note: String::new(),

@@ -6,8 +6,8 @@ use archaeo_data::Dataset;
 use archaeo_experiments::findings::{Cloud, ImageRoles, Learned, Retrieved};
 use archaeo_experiments::subjects::ModelName;
 use archaeo_plot::{
-    Axis, Bars, Chart, CloudFigure, Colormap, Figure, Grid, Heat, Image, LineChart, LineSeries, Panel, Point,
-    Scale, Uncertainty, Width, svg_file, to_png,
+    Axes, Axis, Bars, Chart, CloudFigure, Colormap, Figure, Grid, Heat, Image, LineChart, LineSeries, Panel,
+    Point, Scale, Uncertainty, Width, svg_file, to_png,
 };
 
 use super::FeaturesFound;
@@ -100,12 +100,14 @@ fn clouds(result: &FeaturesFound) -> Option<CloudFigure> {
 
 fn similarity(result: &FeaturesFound) -> Result<Files, LabError> {
     let Some(first) = result.found.cka.first() else { return Ok(Vec::new()) };
-    let blank = Image::filled(4, 4, [255; 3]);
+    let blanks: Vec<Image> = (result.found.cka.iter())
+        .map(|map| Image::filled(map.columns.len(), map.rows.len(), [255; 3]))
+        .collect();
     let values: Vec<Vec<f32>> = (result.found.cka.iter())
         .map(|map| map.values.iter().map(|value| value.unwrap_or(0.0) as f32).collect())
         .collect();
     let mut panels = Vec::new();
-    for (map, values) in result.found.cka.iter().zip(&values) {
+    for ((map, values), blank) in result.found.cka.iter().zip(&values).zip(&blanks) {
         let [rows, columns] = map.models;
         let last = match map.features.known() {
             Some(Estimate { value, low, high, .. }) => {
@@ -113,15 +115,16 @@ fn similarity(result: &FeaturesFound) -> Result<Files, LabError> {
             }
             None => String::new(),
         };
+        let short = |names: &[String]| names.iter().map(|name| short(name)).collect();
         panels.push(Panel {
-            axes: None,
+            axes: Some(Axes { rows: short(&map.rows), columns: short(&map.columns) }),
             title: if rows == columns {
                 rows.to_string()
             } else {
                 format!("{rows} (down), {columns} (across)")
             },
             note: last,
-            picture: &blank,
+            picture: blank,
             heat: Some(Heat {
                 grid: Grid::new(values, map.rows.len(), map.columns.len())?,
                 colormap: Colormap::Viridis,
@@ -146,6 +149,14 @@ fn similarity(result: &FeaturesFound) -> Result<Files, LabError> {
         ("cka.png".into(), to_png(&figure.to_image()?)?),
         ("cka.svg".into(), figure.to_svg()?.into_bytes()),
     ])
+}
+
+/// Name of a layer for the edge of a map: `3` for block 3 of a transformer, `2.1` for stage 2 block 1, `head` for what the head reads.
+fn short(layer: &str) -> String {
+    match layer {
+        "features" => "head".into(),
+        _ => layer.replace("stage ", "").replace(" block ", ".").replace("block ", ""),
+    }
 }
 
 /// A curve for everything that is read, in the order of the layers.

@@ -6,6 +6,7 @@ mod query;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use archaeo_analysis::attribution::{Attribution, Rollout};
 use archaeo_analysis::cost::{memory, noise, times};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Estimate, FEWEST_FOR_A_MEDIAN, median};
 use archaeo_experiments::profile::{
@@ -174,7 +175,7 @@ impl Session {
             };
             let image = self.example(&model, options.data.as_deref())?;
             patches.extend(self.patch_pictures(&candidate.name, place, &model, &image, folder)?);
-            if blocks >= query::BLOCKS {
+            if blocks >= query::BLOCKS && Rollout::USUAL.applies(&model).holds() {
                 queries.push(self.query_pictures(&candidate.name, place, &model, &image, folder, device)?);
             }
         }

@@ -43,6 +43,11 @@ pub(crate) trait Sizes {
         0
     }
 
+    /// Whether blocks normalise over the batch, so that recomputing one would count its moments twice.
+    fn normalises_over_batch(&self) -> bool {
+        self.attention_layers() == 0
+    }
+
     /// Whether attention is confined to windows.
     fn attends_within_windows(&self) -> bool {
         false

@@ -5,6 +5,7 @@ pub mod beit;
 pub mod cct;
 pub mod clip;
 mod contract;
+pub mod efficientvit;
 pub mod resnet;
 pub mod resnet_cifar;
 pub mod swin;
@@ -90,6 +91,7 @@ architectures! {
     "beit": Beit(beit::BeitConfig, Beit), "BEiT.";
     "cct": Cct(cct::CctConfig, Cct), "Compact Convolutional Transformer.";
     "swin": Swin(swin::SwinConfig, Swin), "Swin Transformer.";
+    "efficientvit": EfficientVit(efficientvit::EfficientVitConfig, EfficientVit), "EfficientViT of Microsoft Research.";
     "zero-shot": ZeroShot(clip::ZeroShotConfig, ZeroShot), "Image tower of CLIP with a prototype for each class.";
     "resnet": Resnet(resnet::ResNetConfig, ResNet), "ImageNet-style residual network.";
     "cifar-resnet": CifarResnet(resnet_cifar::CifarResNetConfig, CifarResNet), "CIFAR-style residual network.";

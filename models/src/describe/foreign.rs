@@ -142,7 +142,7 @@ const NAMES: &[(&str, &str)] = &[
     ("tf_efficientnet", "an EfficientNet"),
     ("efficientnet", "an EfficientNet"),
     ("efficientformer", "an EfficientFormer"),
-    ("efficientvit", "an EfficientViT"),
+    ("efficientvit", "an EfficientViT of MIT"),
     ("mobilenet", "a MobileNet"),
     ("tf_mobilenet", "a MobileNet"),
     ("mobilevit", "a MobileViT"),

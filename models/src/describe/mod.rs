@@ -279,9 +279,10 @@ fn foreign_in(config: &Value) -> Option<&'static str> {
 
 /// Outputs of the last layer, under any library's name for it.
 fn head_outputs(state: &State) -> Option<usize> {
-    const HEADS: [&str; 11] = [
+    const HEADS: [&str; 12] = [
         "head.weight",
         "head.fc.weight",
+        "head.linear.weight",
         "heads.head.weight",
         "fc.weight",
         "linear.weight",

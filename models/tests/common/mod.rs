@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use archaeo_models::{
-    Array, AttentionSite, BeitConfig, BranchKind, CctConfig, CifarResNetConfig, Classifier, FeatureSite,
-    IMAGENET_MOMENTS, ModelCard, NetworkSpec, ParameterPath, Pass, Pooling, Preprocessing, Probe,
-    ResNetConfig, State, Stem, SwinConfig, TokenPlace, TokenSite, VitConfig, clip::ZeroShotConfig, load,
-    read_arrays, with_state, write_arrays,
+    Array, AttentionSite, BeitConfig, BranchKind, CctConfig, CifarResNetConfig, Classifier,
+    EfficientVitConfig, FeatureSite, IMAGENET_MOMENTS, ModelCard, NetworkSpec, ParameterPath, Pass, Pooling,
+    Preprocessing, Probe, ResNetConfig, State, Stem, SwinConfig, TokenPlace, TokenSite, VitConfig,
+    clip::ZeroShotConfig, load, read_arrays, with_state, write_arrays,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -75,6 +75,20 @@ pub fn tiny_swin() -> SwinConfig {
     }
 }
 
+/// An EfficientViT of two stages of one block.
+pub fn tiny_efficientvit(image_size: usize) -> EfficientVitConfig {
+    EfficientVitConfig {
+        image_size,
+        widths: vec![8, 12],
+        depths: vec![1, 1],
+        heads: vec![2, 3],
+        kernels: vec![5, 3, 3],
+        key_dim: 6,
+        classes: CLASSES,
+        ..EfficientVitConfig::default()
+    }
+}
+
 /// An image tower of CLIP of two blocks for images of 16 px.
 pub fn tiny_zero_shot() -> ZeroShotConfig {
     let image = VitConfig { classes: 0, pre_norm: true, ..tiny_vit() };
@@ -89,6 +103,7 @@ pub fn tiny_networks() -> Vec<(&'static str, NetworkSpec)> {
         ("BEiT", NetworkSpec::Beit(tiny_beit())),
         ("CCT", NetworkSpec::Cct(tiny_cct())),
         ("Swin", NetworkSpec::Swin(tiny_swin())),
+        ("EfficientViT", NetworkSpec::EfficientVit(tiny_efficientvit(16))),
         ("CLIP", NetworkSpec::ZeroShot(tiny_zero_shot())),
         ("ResNet", tiny_resnet(Stem::Imagenet, BranchKind::Bottleneck)),
         ("ResNet for small images", tiny_resnet(Stem::Cifar, BranchKind::Basic)),

@@ -8,8 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use archaeo_models::{
-    AttentionSite, Block, BlockConfig, Classifier, FeedForward, LayerNorm, Linear, Pass, PrefixTokens,
-    ReadOut,
+    AttentionSite, Block, BlockConfig, Classifier, LayerNorm, Linear, Pass, PrefixTokens, ReadOut,
 };
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -157,18 +156,7 @@ struct Towers {
 impl Towers {
     fn new(features: usize, captions: &Captions, options: Options, device: &Device) -> Self {
         let Options { embedding, width, depth, heads } = options;
-        let block = BlockConfig {
-            width,
-            heads,
-            qkv_bias: true,
-            mlp_width: 4 * width,
-            feed_forward: FeedForward::Gelu,
-            layer_scale: false,
-            dropout: 0.0,
-            attention_dropout: 0.0,
-            drop_path: 0.0,
-            epsilon: 1e-5,
-        };
+        let block = BlockConfig::plain(width, heads, 1e-5);
         let parameter = |tensor: Tensor<3>| Param::from_tensor(tensor.require_grad());
         Self {
             text_embedding: Linear::new(captions.words.len(), width, false, device),

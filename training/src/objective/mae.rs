@@ -6,8 +6,8 @@
 //! alone, on features of the visible patches ([`Student::learn_without_labels`]).
 
 use archaeo_models::{
-    AttentionSite, Block, BlockConfig, Classifier, FeedForward, LayerNorm, Linear, Network, NetworkSpec,
-    Pass, PrefixTokens, Probe, ReadOut, TokenPlace, TokenSite, TrainingStep, Vit, VitConfig, sine_positions,
+    AttentionSite, Block, BlockConfig, Classifier, LayerNorm, Linear, Network, NetworkSpec, Pass,
+    PrefixTokens, Probe, ReadOut, TokenPlace, TokenSite, TrainingStep, Vit, VitConfig, sine_positions,
 };
 use archaeo_ops::gather_rows;
 use archaeo_random::{Draw, keyed_rng};
@@ -91,18 +91,7 @@ struct Decoder {
 impl Decoder {
     fn new(model: &VitConfig, options: &Options, device: &Device) -> Self {
         let Options { width, depth, heads, .. } = *options;
-        let block = BlockConfig {
-            width,
-            heads,
-            qkv_bias: true,
-            mlp_width: 4 * width,
-            feed_forward: FeedForward::Gelu,
-            layer_scale: false,
-            dropout: 0.0,
-            attention_dropout: 0.0,
-            drop_path: 0.0,
-            epsilon: model.epsilon,
-        };
+        let block = BlockConfig::plain(width, heads, model.epsilon);
         Self {
             decoder_embed: Linear::new(model.width, width, true, device),
             mask_token: Param::from_tensor(Tensor::zeros([1, 1, width], device).require_grad()),

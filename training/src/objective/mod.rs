@@ -17,7 +17,7 @@
 //! |---|---|
 //! | cross-entropy (`cross_entropy.rs`) | the loss of the student's logits and the targets |
 //! | distillation (`distillation.rs`, `teacher.rs`; Hinton et al., 2015; Touvron et al., 2021) | [`ObjectiveKind::begin`] loads the teacher, which sees the same pictures as the student, [`Examples::pictures`] |
-//! | adversarial training (Madry et al., 2018) | attacks [`Student::frozen`], keyed by [`Student::step`], and learns from the images found; with TRADES (Zhang et al., 2019) from both, as two views |
+//! | adversarial training (`adversarial/`; Madry et al., 2018) | attacks [`Student::frozen`], keyed by [`Student::step`], and learns from the images found; with TRADES (Zhang et al., 2019) from both, as two views |
 //! | contrastive (`simclr.rs`; Chen et al., 2020) | learns from [`Examples::images`] and [`Examples::view`] as one batch |
 //! | masked images (`mae.rs`; He et al., 2022) | a pass with a probe that removes tokens |
 //! | images and captions (`clip.rs`; Radford et al., 2021) | features of the images, and captions by [`Examples::indices`] |
@@ -30,6 +30,7 @@
 //! the recipe's seed, trained by its optimiser, kept in checkpoints, and no part of the trained model. There is no other state
 //! between steps; what a resumed training would only compute again, [`Objective::keep`] may write to the run folder.
 
+mod adversarial;
 mod choice;
 mod clip;
 mod contrast;
@@ -115,8 +116,14 @@ pub struct ObjectiveKind {
 }
 
 /// Every objective.
-static ALL: &[&ObjectiveKind] =
-    &[&cross_entropy::CROSS_ENTROPY, &distillation::DISTILLATION, &simclr::SIMCLR, &mae::MAE, &clip::CLIP];
+static ALL: &[&ObjectiveKind] = &[
+    &cross_entropy::CROSS_ENTROPY,
+    &distillation::DISTILLATION,
+    &adversarial::ADVERSARIAL,
+    &simclr::SIMCLR,
+    &mae::MAE,
+    &clip::CLIP,
+];
 
 /// Every objective.
 pub fn all() -> &'static [&'static ObjectiveKind] {

@@ -18,6 +18,11 @@ pub(super) struct Reference {
     pub hidden: Vec<Vec<usize>>,
     #[serde(default)]
     pub patch: usize,
+    #[serde(default)]
+    pub beta: f64,
+    /// Radius, length of a step and number of steps of an attack.
+    #[serde(default)]
+    pub attack: (f64, f64, usize),
 }
 
 /// The cases of a loss.
@@ -32,6 +37,11 @@ impl Reference {
     pub fn leaf<const D: usize>(&self, name: &str) -> Tensor<D> {
         let data = TensorData::new(self.inputs[name].clone(), self.shapes[name].clone());
         Tensor::from_data(data, &Device::flex().autodiff()).require_grad()
+    }
+
+    /// The values of an input.
+    pub fn values(&self, name: &str) -> &[f32] {
+        &self.inputs[name]
     }
 
     /// Compares a loss with the reference, and its gradient with respect to `leaf`, an input called `name`.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use archaeo_analysis::Keys;
-use archaeo_analysis::attacks::{self, Batch as Attacked};
 use archaeo_data::Image;
 use archaeo_models::{Classifier, Pass, Probe, TokenPlace, TokenSite, TrainingStep};
 use archaeo_ops::soft_cross_entropy;
@@ -138,35 +136,23 @@ fn a_student_can_be_taught_by_another_model() {
     assert_close(&distilled, &expected);
 }
 
-/// Adversarial training: the images are those that an attack of the student itself finds. They raise its loss.
+/// Adversarial training: the images that an attack of the student finds raise its loss, by gradient checkpointing as without; and
+/// TRADES adds a divergence to the loss on clean images.
 #[test]
 fn a_student_can_learn_from_images_that_fool_it() {
-    let attacked = |student: &Student, images: &Tensor<4>, labels: &[usize]| {
-        let attack = attacks::by_id("pgd").unwrap().sized(8.0, 3);
-        let step = student.step();
-        let (keys, images) =
-            (Keys { seed: step.seed ^ step.step, images: &step.images }, images.clone().inner());
-        let batch = Attacked::new(images.clone(), labels);
-        attacks::images(&attack.run(&student.frozen(), &batch, &keys), &images)
-    };
-    let adversarial = Made(|student: Student, Examples { images, targets, labels, .. }: Examples| {
-        let found = Tensor::from_inner(attacked(&student, &images, labels));
-        student.learn_from_logits(found, |logits| soft_cross_entropy(logits, targets))
-    });
-    // Both at once, as in TRADES: two views of one batch.
-    let both = Made(|student: Student, Examples { images, targets, labels, .. }: Examples| {
-        let found = Tensor::from_inner(attacked(&student, &images, labels));
-        let count = labels.len();
-        student.learn_from_logits(Tensor::cat(vec![images, found], 0), |logits| {
-            soft_cross_entropy(logits.clone().narrow(0, 0, count), targets.clone())
-                + soft_cross_entropy(logits.narrow(0, count, count), targets)
-        })
-    });
-    let recipe = recipe(&["dropout=0"]);
-    let loss = |objective: &dyn Objective| f64::from_bits(learned(objective, &recipe).0);
-    let (clean, adversarial, both) = (loss(&CrossEntropy), loss(&adversarial), loss(&both));
-    assert!(adversarial > clean + 1e-3, "{adversarial} {clean}");
-    assert!((both - clean - adversarial).abs() < 1e-5, "{both} {clean} {adversarial}");
+    let clean = f64::from_bits(learned(&CrossEntropy, &recipe(&["dropout=0"])).0);
+    for method in ["pgd", "trades"] {
+        let objective = adversarial::with(&format!("method = \"{method}\"\nsteps = 3\nstep = 4"));
+        let found = learned(&*objective, &recipe(&["dropout=0"]));
+        assert!(f64::from_bits(found.0) > clean + 1e-3, "{method}: {} {clean}", f64::from_bits(found.0));
+        let by_block = recipe(&["dropout=0", "gradient_checkpointing=true"]);
+        assert_eq!(found, learned(&*objective, &by_block), "{method}");
+        assert_ne!(
+            found.0,
+            learned(&*objective, &recipe(&[])).0,
+            "{method}: the student learns with dropout"
+        );
+    }
 }
 
 /// Two views of each image, pulled together: the loss of views that are the same is 0.

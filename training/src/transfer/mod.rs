@@ -23,7 +23,7 @@ use burn::tensor::Device;
 pub use self::error::TransferError;
 pub use self::freeze::Freeze;
 pub(crate) use self::rates::scales;
-use crate::recipe::{ModelChoice, Recipe, missing};
+use crate::recipe::{CHECKPOINTED_MOMENTS, ModelChoice, Recipe, missing};
 use crate::{Job, Observer, RecipeError, TrainError, memory};
 use features::Lessons;
 
@@ -81,6 +81,9 @@ impl Transfer {
                 .into(),
             )
             .into());
+        }
+        if recipe.gradient_checkpointing && network.normalises_over_batch() {
+            return Err(RecipeError::Value(CHECKPOINTED_MOMENTS.into()).into());
         }
         let card = match keeps_head {
             true => ModelCard { network, ..card },

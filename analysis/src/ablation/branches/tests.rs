@@ -4,7 +4,7 @@ use archaeo_models::{NetworkSpec, Pass, Pooling, Probe, TokenPlace, TokenSite, s
 
 use super::*;
 use crate::statistics::Predictions;
-use crate::testing::{Fixture, random_images, random_values, vit_config};
+use crate::testing::{Fixture, efficientvit, images_of, random_images, random_values, scaled, vit_config};
 
 fn means(model: &Classifier, images: Tensor<4>, batch: usize) -> BranchMeans {
     let mut means = BranchMeans::default();
@@ -163,4 +163,43 @@ fn a_skipped_residual_block_hands_on_its_shortcut() {
     let [one, two] = [1, 2].map(|batch| means(&resnet, images.clone(), batch));
     let tensor = |means: &BranchMeans| values(means.of::<4>(2, 0, &images.device()));
     assert_eq!(tensor(&one), tensor(&two));
+}
+
+/// In an EfficientViT, by setting to zero the norms that end its branches.
+#[test]
+fn branches_around_and_between_convolutions_equal_changed_arrays() {
+    let (model, images, labels) = (efficientvit(), images_of(2, 48), [3, 1]);
+    let means = means(&model, images.clone(), 2);
+    let (baseline, found) = ablate_branches(&model, images.clone(), &labels, &means, &Branch::ALL).unwrap();
+    let full = |model: &Classifier| {
+        let logits = values(model.logits(images.clone(), &mut Pass::evaluate(&mut ())));
+        Predictions::new(&logits, 5, &labels).unwrap().nll()
+    };
+    assert!(close(&baseline.losses, &full(&model)));
+    let (before, attention, after) =
+        (&["dw0.m", "ffn0.m.pw2"][..], &["mixer.m.attn.proj.1"][..], &["dw1.m", "ffn1.m.pw2"][..]);
+    for ablated in found.iter().filter(|ablated| ablated.replacement == Replacement::Zero) {
+        let ends = match ablated.branch {
+            Branch::Attention => attention.to_vec(),
+            Branch::Mlp => after.to_vec(),
+            Branch::Layer => [before, attention, after].concat(),
+        };
+        let all = |_: usize| true;
+        let named = |end: &&str| {
+            ["weight", "bias"]
+                .map(|part| (format!("stages.{}.blocks.0.{end}.bn.{part}", ablated.layer), &all as _))
+        };
+        let arrays: Vec<(String, &dyn Fn(usize) -> bool)> = ends.iter().flat_map(named).collect();
+        let without = full(&scaled(&model, &arrays, 0.0));
+        assert!(close(&ablated.answers.losses, &without), "{:?} of layer {}", ablated.branch, ablated.layer);
+        assert!(!close(&without, &baseline.losses));
+    }
+    // The mean over one image is what the image itself adds.
+    let one = images.clone().narrow(0, 0, 1);
+    let mut own = BranchMeans::default();
+    own.add(&model, one.clone()).unwrap();
+    let (baseline, found) = ablate_branches(&model, one, &labels[..1], &own, &Branch::ALL).unwrap();
+    for ablated in found.iter().filter(|ablated| ablated.replacement == Replacement::Mean) {
+        assert!(close(&ablated.answers.losses, &baseline.losses), "{:?}", ablated.branch);
+    }
 }

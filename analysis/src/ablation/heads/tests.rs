@@ -5,7 +5,9 @@ use archaeo_models::{NetworkSpec, Pooling, state_of, with_state};
 
 use crate::probes::{BlockRecorder, HeadReplacement};
 use crate::statistics::Predictions;
-use crate::testing::{Fixture, Silenced, random_images, random_values, vit_config};
+use crate::testing::{
+    Fixture, Silenced, efficientvit, images_of, random_images, random_values, vit_config, with_head_scaled,
+};
 
 /// How far two ways of computing the same loss may differ.
 const ROUNDING: f64 = 1e-5;
@@ -230,4 +232,89 @@ fn a_residual_network_has_no_heads() {
     let refused = ablate_heads(&resnet, images.clone(), &[0, 1, 2], &[Substitute::Zero]);
     assert!(matches!(refused, Err(AnalysisError::NoAttention { .. })));
     assert!(HeadMeans::default().add(&resnet, images).is_err());
+}
+
+/// In an EfficientViT, by setting to zero what a head's values, or its columns of the projection, follow from.
+#[test]
+fn heads_of_a_cascade_are_taken_away_for_the_heads_after_them_or_for_the_projection_alone() {
+    let (model, images, labels) = (efficientvit(), images_of(3, 48), [3, 1, 0]);
+    let full = |model: &Classifier| losses(model, images.clone(), &labels, &mut ());
+    let mut apart = 0;
+    for point in [RemovalPoint::Output, RemovalPoint::Contribution] {
+        let mut own = HeadMeans::new(point);
+        own.add(&model, images.clone().narrow(0, 0, 1)).unwrap();
+        let of_itself = images.clone();
+        let substitutes = [Substitute::Zero, Substitute::Mean(&own), Substitute::Resample(&of_itself)];
+        let found =
+            ablate_some_heads(&model, images.clone(), &labels, &substitutes, point, &|_, _| true).unwrap();
+        assert!(close(&found.baseline.losses, &full(&model)));
+        assert_eq!(found.heads.len(), 3 * (2 + 3));
+        for of_head in found.heads.chunks(3) {
+            let place = (of_head[0].layer, of_head[0].head);
+            let without = full(&with_head_scaled(&model, place, point, 0.0));
+            assert!(close(&of_head[0].answers.losses, &without), "{point:?} {place:?}");
+            assert!(!close(&without, &found.baseline.losses), "{point:?} {place:?}");
+            // The mean over one image, and what the image itself says, change nothing for that image.
+            assert!(
+                close(&of_head[1].answers.losses[..1], &found.baseline.losses[..1]),
+                "{point:?} {place:?}"
+            );
+            assert!(close(&of_head[2].answers.losses, &found.baseline.losses), "{point:?} {place:?}");
+            let elsewhere = full(&with_head_scaled(&model, place, other(point), 0.0));
+            let last = place.1 + 1 == [2, 3][place.0];
+            assert_eq!(close(&without, &elsewhere), last, "no head reads the last one: {place:?}");
+            apart += usize::from(!last);
+        }
+    }
+    assert_eq!(apart, 6);
+}
+
+fn other(point: RemovalPoint) -> RemovalPoint {
+    match point {
+        RemovalPoint::Output => RemovalPoint::Contribution,
+        RemovalPoint::Contribution => RemovalPoint::Output,
+    }
+}
+
+/// Sets of heads, whose means over other images are read by the heads after them or not.
+#[test]
+fn sets_of_heads_of_a_cascade_equal_full_passes() {
+    struct Replaced<'a> {
+        point: RemovalPoint,
+        set: &'a [(usize, usize)],
+        means: Vec<Tensor<4>>,
+    }
+    impl Probe for Replaced<'_> {
+        fn cascade_output(&mut self, site: &AttentionSite, head: usize, output: Tensor<3>) -> Tensor<3> {
+            let replaced = self.point == RemovalPoint::Output && self.set.contains(&(site.layer, head));
+            let mean = || self.means[site.layer].clone().narrow(1, head, 1).squeeze_dim::<3>(1);
+            if replaced { mean().expand(output.dims()) } else { output }
+        }
+        fn heads(&mut self, site: &AttentionSite, outputs: Tensor<4>) -> Tensor<4> {
+            let [batch, heads, tokens, width] = outputs.dims();
+            let of_head = |head: usize| {
+                let replaced =
+                    self.point == RemovalPoint::Contribution && self.set.contains(&(site.layer, head));
+                match replaced {
+                    true => {
+                        self.means[site.layer].clone().narrow(1, head, 1).expand([batch, 1, tokens, width])
+                    }
+                    false => outputs.clone().narrow(1, head, 1),
+                }
+            };
+            Tensor::cat((0..heads).map(of_head).collect(), 1)
+        }
+    }
+    let (model, images, labels) = (efficientvit(), images_of(3, 48), [3, 1, 0]);
+    let sets = [vec![], vec![(0, 0)], vec![(1, 1)], vec![(0, 1), (1, 0), (1, 2)], vec![(0, 0), (0, 1)]];
+    for point in [RemovalPoint::Output, RemovalPoint::Contribution] {
+        let mut means = HeadMeans::new(point);
+        means.add(&model, images.clone().flip([2])).unwrap();
+        let found = remove_heads(&model, images.clone(), &labels, &means, &sets).unwrap();
+        for (set, found) in sets.iter().zip(&found) {
+            let mut probe = Replaced { point, set, means: means.outputs(&images.device()) };
+            let full = losses(&model, images.clone(), &labels, &mut probe);
+            assert!(close(&found.losses, &full), "{point:?} {set:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use burn::tensor::s;
 use super::*;
 use crate::probes::{BlockRecorder, HeadReplacement};
 use crate::tensors::values;
-use crate::testing::{Fixture, random_images, random_values, vit_config};
+use crate::testing::{Fixture, efficientvit, images_of, random_images, random_values, vit_config};
 
 fn vit() -> Classifier {
     random_values(NetworkSpec::Vit(vit_config(Pooling::ClassToken)))
@@ -47,14 +47,52 @@ fn an_image_patched_with_itself_answers_as_before() {
     assert!(patched().all(|logits| close(logits, &own)));
 }
 
+/// The heads after a patched head of a cascade read what it says for the donor.
+#[test]
+fn patched_heads_of_a_cascade_equal_full_passes() {
+    #[derive(Default)]
+    struct Cascade {
+        patched: Option<(usize, usize, Tensor<3>)>,
+        outputs: Vec<(usize, usize, Tensor<3>)>,
+    }
+    impl archaeo_models::Probe for Cascade {
+        fn cascade_output(
+            &mut self,
+            site: &archaeo_models::AttentionSite,
+            head: usize,
+            output: Tensor<3>,
+        ) -> Tensor<3> {
+            self.outputs.push((site.layer, head, output.clone()));
+            match &self.patched {
+                Some((layer, of, donor)) if (*layer, *of) == (site.layer, head) => donor.clone(),
+                _ => output,
+            }
+        }
+    }
+    let (model, images) = (efficientvit(), images_of(4, 48));
+    let (receivers, donors) = (images.clone().narrow(0, 0, 2), images.narrow(0, 2, 2));
+    let (own, found) = patch(&model, receivers.clone(), donors.clone(), &[]);
+    let mut of_donors = Cascade::default();
+    model.logits(donors, &mut Pass::evaluate(&mut of_donors));
+    assert_eq!(of_donors.outputs.len(), 2 + 3);
+    for (layer, head, donor) in of_donors.outputs {
+        let mut probe = Cascade { patched: Some((layer, head, donor)), ..Cascade::default() };
+        let full = values(model.logits(receivers.clone(), &mut Pass::evaluate(&mut probe)));
+        assert!(close(&found.heads[layer][head], &full), "layer {layer}, head {head}");
+        assert!(!close(&full, &own), "layer {layer}, head {head}");
+    }
+}
+
 #[test]
 fn patching_all_tokens_of_a_layer_gives_the_donors_answer() {
     let swin = Fixture::load_swin();
     let (images, donors) = (random_images(2, 4), random_images(2, 5));
     let swin_donors = swin.images().narrow(0, 0, 2);
-    for (model, images, donors) in
-        [(vit(), images, donors), (swin.swin(), swin_donors.clone().flip([3]), swin_donors)]
-    {
+    for (model, images, donors) in [
+        (vit(), images, donors),
+        (swin.swin(), swin_donors.clone().flip([3]), swin_donors),
+        (efficientvit(), images_of(4, 48).narrow(0, 0, 2), images_of(4, 48).narrow(0, 2, 2)),
+    ] {
         let (own, found) = patch(&model, images, donors, &GROUPS);
         for groups in &found.layers {
             assert!(close(&groups[3], &found.donors));

@@ -4,11 +4,14 @@ use archaeo_report::evidence::{Side, side, tested};
 use archaeo_report::numbers::{Unit, count, duration, p_value, percent};
 
 use super::super::conclusion::convergence;
-use super::super::{AttentionShift, Lead, Regime, RegimeKind, RegimePair, Regimes};
+use super::super::{AttentionShift, Lead, Regime, RegimeKind, RegimePair, RegimesCompared};
+use super::answers;
 use crate::report::Claim;
 
-pub(super) fn claims(regimes: &Regimes) -> Vec<Claim> {
+pub(crate) fn claims(regimes: &RegimesCompared) -> Vec<Claim> {
     let mut claims: Vec<Claim> = most_accurate(regimes).into_iter().collect();
+    claims.extend(answers::which(regimes));
+    claims.extend(answers::why(regimes));
     claims.extend(regimes.leads.iter().map(lead));
     claims.extend(starts(regimes));
     claims.extend(features(regimes));
@@ -16,17 +19,18 @@ pub(super) fn claims(regimes: &Regimes) -> Vec<Claim> {
     claims
 }
 
-fn claim(section: &'static str, topic: &'static str, statement: String, evidence: String) -> Claim {
+pub(super) fn claim(
+    section: &'static str,
+    topic: &'static str,
+    statement: String,
+    evidence: String,
+) -> Claim {
     Claim { section, topic, statement, evidence }
 }
 
-impl Regimes {
-    fn of_kind(&self, kind: RegimeKind) -> impl Iterator<Item = &Regime> {
-        self.regimes.iter().filter(move |regime| regime.kind == kind)
-    }
-
+impl RegimesCompared {
     /// The pair on the largest share that both were trained on, first less second.
-    fn pair(&self, first: &Regime, second: &Regime) -> Option<(&RegimePair, Side)> {
+    pub(super) fn pair(&self, first: &Regime, second: &Regime) -> Option<(&RegimePair, Side)> {
         let of_both = |pair: &&RegimePair| {
             pair.regimes == [first.name.clone(), second.name.clone()]
                 || pair.regimes == [second.name.clone(), first.name.clone()]
@@ -42,7 +46,7 @@ impl Regimes {
     }
 }
 
-fn of_pair(pair: &RegimePair) -> String {
+pub(super) fn of_pair(pair: &RegimePair) -> String {
     format!(
         "{} less {}: {} with {} of the training images, adjusted {}",
         pair.regimes[0],
@@ -54,7 +58,7 @@ fn of_pair(pair: &RegimePair) -> String {
 }
 
 /// The most accurate regime with most images, and which of the others are shown to be worse.
-fn most_accurate(regimes: &Regimes) -> Option<Claim> {
+fn most_accurate(regimes: &RegimesCompared) -> Option<Claim> {
     let accuracy = |regime: &&Regime| regime.largest().map_or(f64::NEG_INFINITY, |run| run.accuracy.value);
     let best = regimes.regimes.iter().max_by(|a, b| accuracy(a).total_cmp(&accuracy(b)))?;
     let run = best.largest()?;
@@ -104,7 +108,7 @@ fn lead(Lead { regimes: [first, second], shares: [few, all], change }: &Lead) ->
 }
 
 /// How soon others reach what training from scratch ends with.
-fn starts(regimes: &Regimes) -> Vec<Claim> {
+fn starts(regimes: &RegimesCompared) -> Vec<Claim> {
     let mut claims = Vec::new();
     for scratch in regimes.of_kind(RegimeKind::Scratch) {
         let Some(last) = scratch.largest().and_then(|run| run.history.last()) else { continue };
@@ -147,7 +151,7 @@ fn starts(regimes: &Regimes) -> Vec<Claim> {
 }
 
 /// How much of what fine-tuning reaches is there in the frozen features already.
-fn features(regimes: &Regimes) -> Vec<Claim> {
+fn features(regimes: &RegimesCompared) -> Vec<Claim> {
     let tuned = |regime: &&Regime| matches!(regime.kind, RegimeKind::FineTuned | RegimeKind::Partial);
     let mut claims = Vec::new();
     for frozen in regimes.of_kind(RegimeKind::Frozen) {

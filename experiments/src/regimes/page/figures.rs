@@ -1,14 +1,15 @@
 //! Curves of trainings.
 
-use archaeo_plot::{Axis, LineChart, LineSeries, Point, Scale, Uncertainty};
+use archaeo_analysis::attention::{AttentionChange, HeadChange};
+use archaeo_plot::{Axis, LineChart, LineSeries, MatrixChart, Point, Scale, Uncertainty, ValueFormat};
 use archaeo_report::document::{Block, Column, Figure, Panel, Table, Text};
-use archaeo_report::numbers::Unit;
+use archaeo_report::numbers::{Unit, p_value};
 
-use super::super::{LayerShift, RegimeRun, Regimes};
+use super::super::{AttentionShift, LayerShift, RegimeRun, RegimesCompared};
 use crate::report::charts::{bare_point, point};
 
 /// Validation accuracy against images seen and against seconds.
-pub(super) fn curves(regimes: &Regimes) -> Block {
+pub(crate) fn curves(regimes: &RegimesCompared) -> Block {
     let series = |of_run: &dyn Fn(&RegimeRun) -> Vec<Point>| -> Vec<LineSeries> {
         let runs = regimes.regimes.iter().filter_map(|regime| Some((regime, regime.largest()?)));
         runs.map(|(regime, run)| LineSeries { name: regime.name.clone(), points: of_run(run) }).collect()
@@ -49,7 +50,7 @@ pub(super) fn curves(regimes: &Regimes) -> Block {
 }
 
 /// Test accuracy against the number of training images.
-pub(super) fn efficiency(regimes: &Regimes) -> Block {
+pub(crate) fn efficiency(regimes: &RegimesCompared) -> Block {
     let series = regimes.regimes.iter().map(|regime| LineSeries {
         name: regime.name.clone(),
         points: regime.runs.iter().filter_map(|run| point(run.images as f64, &run.accuracy)).collect(),
@@ -71,7 +72,7 @@ pub(super) fn efficiency(regimes: &Regimes) -> Block {
 }
 
 /// Distance, entropy and divergence by layer.
-pub(super) fn attention(regimes: &Regimes) -> Vec<Block> {
+pub(crate) fn attention(regimes: &RegimesCompared) -> Vec<Block> {
     let of_layers =
         |name: String, layers: &[LayerShift], value: &dyn Fn(&LayerShift) -> Option<f64>| LineSeries {
             name,
@@ -110,8 +111,79 @@ pub(super) fn attention(regimes: &Regimes) -> Vec<Block> {
             ],
             data: Some(table(layers)),
         }));
+        blocks.extend(heads(shift));
     }
     blocks
+}
+
+/// Heads that are listed: those whose maps changed most.
+const LISTED: usize = 12;
+
+/// How far the map of every head moved, and the heads that changed most.
+fn heads(shift: &AttentionShift) -> Option<Block> {
+    let width = shift.layers.iter().map(|layer| layer.heads.len()).max().filter(|width| *width > 0)?;
+    let cell = |layer: &LayerShift, head: usize| layer.heads.get(head).map(|head| head.map_divergence.value);
+    let title = format!("How far the map of every head of {} moved", shift.regime);
+    let chart = MatrixChart {
+        description: format!("{title}: Jensen-Shannon divergence by layer and head"),
+        title,
+        row_label: "layer".into(),
+        column_label: "head".into(),
+        value_label: "divergence, nats".into(),
+        rows: shift.layers.iter().map(|layer| layer.layer.to_string()).collect(),
+        columns: (1..=width).map(|head| head.to_string()).collect(),
+        values: (shift.layers.iter())
+            .flat_map(|layer| (0..width).map(move |head| cell(layer, head)))
+            .collect(),
+        format: ValueFormat::Decimals(2),
+        range: None,
+    };
+    Some(Block::Figure(Figure {
+        title: format!("Heads of {}.", shift.regime),
+        caption: format!(
+            "Mean divergence between a head's maps of {} images before and after training; at most ln 2 = 0.69.",
+            shift.n
+        )
+        .into(),
+        panels: vec![Panel::chart(&chart)],
+        data: Some(most_changed(shift)),
+    }))
+}
+
+fn most_changed(shift: &AttentionShift) -> Table {
+    let mut heads: Vec<(usize, usize, &HeadChange)> = (shift.layers.iter())
+        .flat_map(|layer| (1..).zip(&layer.heads).map(move |(head, found)| (layer.layer, head, found)))
+        .collect();
+    heads.sort_by(|a, b| b.2.map_divergence.value.total_cmp(&a.2.map_divergence.value));
+    let change = |unit: Unit, change: &AttentionChange| -> [Text; 3] {
+        [unit.bare(change.before).into(), unit.bare(change.after).into(), p_value(change.adjusted).into()]
+    };
+    let rows = heads.into_iter().take(LISTED).map(|(layer, head, found)| {
+        [
+            vec![
+                Text::from(layer.to_string()),
+                head.to_string().into(),
+                Unit::Nats.cell(&found.map_divergence),
+            ],
+            change(Unit::Pixels, &found.distance).into(),
+            change(Unit::Nats, &found.entropy).into(),
+        ]
+        .concat()
+    });
+    Table {
+        caption: "The heads whose maps changed most. p: paired sign-flip test of the change, adjusted by Benjamini and Hochberg for all \
+                  heads and both statistics."
+            .into(),
+        columns: ["Layer", "Head"]
+            .map(Column::words)
+            .into_iter()
+            .chain(
+                ["Divergence, nats", "Distance before, px", "after", "p", "Entropy before, nats", "after", "p"]
+                    .map(Column::numbers),
+            )
+            .collect(),
+        rows: rows.collect(),
+    }
 }
 
 fn table(layers: &[LayerShift]) -> Table {

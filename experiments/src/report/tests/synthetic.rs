@@ -164,7 +164,14 @@ pub fn claim_of<S: Study>(found: &Investigation, topic: &str) -> Claim {
 /// A chapter's section as Markdown.
 pub fn printed(chapter: Chapter) -> String {
     let (title, lead, facts) = (String::new(), Text::new(), Vec::new());
-    archaeo_report::markdown::page(&Document { title, lead, facts, sections: vec![chapter.section] }).text
+    archaeo_report::markdown::page(&Document {
+        kind: "test",
+        title,
+        lead,
+        facts,
+        sections: vec![chapter.section],
+    })
+    .text
 }
 
 /// Changes what a study found.
@@ -763,6 +770,7 @@ fn heads(_: ModelName) -> HeadFindings {
         }),
         ranking,
         gradient_agreement: Some(estimate(0.58, 0.25, 24)),
+        removal: None,
         reference: Reference { split: "train".into(), images: 256 },
         together: Some(together()),
     }
@@ -1110,6 +1118,7 @@ fn causal(models: &[ModelName]) -> CausalFindings {
             method: title.into(),
             baseline,
             single_deletion: estimate(single_deletion, 0.04, IMAGES),
+            strength: estimate(single_deletion / 1.5, 0.04, IMAGES).into(),
             contrastivity: estimate(single_deletion / 2.0, 0.05, IMAGES),
             independence: estimate(0.5, 0.05, IMAGES).into(),
             preserved: share(50, IMAGES),

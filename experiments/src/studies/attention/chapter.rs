@@ -54,6 +54,11 @@ fn of_model(
     let network = investigation.model(model).map(|model| &model.card.network);
     let windows = network.is_some_and(NetworkSpec::attends_within_windows);
     let images = counted(findings.n, "image");
+    let without_rollout = network.is_some_and(|network| matches!(network, NetworkSpec::EfficientVit(_)));
+    let rollouts = match without_rollout {
+        true => Block::Paragraph(WITHOUT_ROLLOUT.into()),
+        false => rollouts(findings, &investigation.data.classes, names),
+    };
     vec![
         Block::Paragraph(
             format!(
@@ -70,7 +75,7 @@ fn of_model(
         depth(findings),
         grids(findings, &images),
         head_maps(findings, &investigation.data.classes),
-        rollouts(findings, &investigation.data.classes, names),
+        rollouts,
         Block::Folded { title: "All heads in numbers".into(), table: table(findings) },
     ]
 }
@@ -122,6 +127,10 @@ fn head_maps(findings: &AttentionFindings, classes: &[String]) -> Block {
         data: None,
     })
 }
+
+/// In place of rollouts.
+const WITHOUT_ROLLOUT: &str = "Attention is not followed through the layers of this model: convolutions between them mix neighbouring \
+                               tokens as well, so that attention multiplied does not say what reached which token.";
 
 /// Images with the rollout of each.
 fn rollouts(findings: &AttentionFindings, classes: &[String], names: &Names) -> Block {

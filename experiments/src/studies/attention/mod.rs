@@ -9,6 +9,7 @@ mod table;
 use archaeo_analysis::attention::{
     DistanceConvention, HeadStatistics, LayerStatistics, ObservedAttention, ObservedLayer, observe,
 };
+use archaeo_analysis::attribution::{Attribution, Rollout};
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, FEWEST_FOR_A_TREND, Measured, RankTrend, Resampling, StatisticsError, mean_t,
     rank_trend,
@@ -84,13 +85,14 @@ impl Study for AttentionStudy {
         let predicted = scene.predicted(scene.main_split, name)?;
         let answers = predicted.scores()?.predicted();
         Ok(Box::new(move |batch| {
-            let shown = batch.places.iter().any(|&place| place < ROLLOUTS_SHOWN);
+            let shows = Rollout::USUAL.applies(model).holds();
+            let shown = shows && batch.places.iter().any(|&place| place < ROLLOUTS_SHOWN);
             let (seen, _) = observe(model, batch.images.clone(), CONVENTION, shown, None)?;
             let rollouts = if shown { seen.rollout() } else { Vec::new() };
             let record = |i: usize| {
                 let (place, index, image) = (batch.places[i], batch.indices[i], &batch.samples[i].image);
                 let answer = (answers[index], predicted.probabilities(index)[answers[index]]);
-                let rollout = (place < ROLLOUTS_SHOWN).then(|| -> Result<_, StudyError> {
+                let rollout = (shows && place < ROLLOUTS_SHOWN).then(|| -> Result<_, StudyError> {
                     let file = format!("attention-{name}-image-{:02}", place + 1);
                     let heatmap = scene.save_heatmap(&format!("{file}-rollout"), image, &rollouts[i])?;
                     Ok(ExplainedImage {

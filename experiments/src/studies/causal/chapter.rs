@@ -57,8 +57,8 @@ fn definitions() -> Vec<(String, Text)> {
         "Factors: boundary and interior of the object, each piece of clutter in front of it and behind it, and the background, which \
          divide the pixels between them. Effect: loss of the margin, the logit of the class named less that of its runner-up, when \
          the factor alone is removed. Single deletion: Spearman's correlation, over the factors of an image, of a heatmap's mass and \
-         the effect. Contrastivity: the same for the difference between the maps of class and runner-up; 0 for maps that do not \
-         know the class. Background independence: share of the mass that is not on factors that change the margin by less than \
+         the effect. Strength: the same for the size of the effect, whatever its sign. Contrastivity: single deletion for the difference \
+         between the maps of class and runner-up; 0 for maps that do not know the class. Background independence: share of the mass that is not on factors that change the margin by less than \
          {}. Preserved and lost: whether the answer stays with only, or goes without, the factors on which a heatmap has more mass \
          than an even one. Heatmaps have negative values set to zero and sum to one.",
         percent(NEGLIGIBLE)
@@ -174,6 +174,7 @@ fn ranking(truth: &ModelTruth) -> Block {
             Text::from(capitalised(&score.method)),
             cell(&score.single_deletion),
             judged(score),
+            Unit::Coefficient.measured(&score.strength),
             cell(&score.contrastivity),
             Unit::Percent.measured(&score.independence),
             Unit::Percent.cell(&score.preserved),
@@ -194,6 +195,7 @@ fn ranking(truth: &ModelTruth) -> Block {
             Column::words("Heatmap"),
             Column::numbers("Single deletion"),
             Column::words("Better than random / centre"),
+            Column::numbers("Strength"),
             Column::numbers("Contrastivity"),
             Column::numbers("Background independence"),
             Column::numbers("Preserved"),

@@ -73,7 +73,9 @@ pub struct CausalScore {
     pub baseline: bool,
     /// Spearman's correlation, over the parts of an image, of mass and effect.
     pub single_deletion: Estimate,
-    /// The same of the difference between the maps of class and runner-up.
+    /// The same of mass and size of the effect, whatever its sign.
+    pub strength: Measured,
+    /// Spearman's correlation of effect and difference between the maps of class and runner-up.
     pub contrastivity: Estimate,
     /// Share of the mass on parts that matter.
     pub independence: Measured,

@@ -131,6 +131,8 @@ pub struct Answer {
 pub struct MethodScores {
     /// [`CausalTruth::single_deletion`].
     pub single_deletion: f64,
+    /// [`CausalTruth::strength`].
+    pub strength: Option<f64>,
     /// [`CausalTruth::contrastivity`].
     pub contrastivity: f64,
     /// [`CausalTruth::independence`].
@@ -357,6 +359,7 @@ impl Laboratory<'_> {
                 let important = important(&mass, &case.masks);
                 let scores = MethodScores {
                     single_deletion: truth.single_deletion(&mass)?,
+                    strength: truth.strength(&mass),
                     contrastivity: truth.contrastivity(&mass, contrast.as_ref().unwrap_or(&mass))?,
                     independence: truth.independence(&mass),
                     preserved: false,

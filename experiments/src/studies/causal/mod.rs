@@ -58,6 +58,7 @@ impl Study for CausalStudy {
     const ID: &'static str = "causal";
     const TITLE: &'static str = "Explanations against cause and effect";
     const QUESTION: &'static str = "what the answers of {it} depend on, and which explanations say so";
+    const SCHEMA: u32 = 2;
     type Options = CausalOptions;
     type Record = CausalRecord;
     type Findings = CausalFindings;

@@ -113,6 +113,7 @@ impl Asked<'_> {
             wilson(scored.iter().filter(|of| read(&of[place])).count(), scored.len(), DEFAULT_LEVEL)
         };
         let known: Vec<f64> = scored.iter().filter_map(|of| of[place].independence).collect();
+        let sized: Vec<f64> = scored.iter().filter_map(|of| of[place].strength).collect();
         let over = |id: &str| -> Result<Option<SignFlipTest>, StudyError> {
             let baseline = self.methods.iter().position(|method| method.info().id == id);
             let Some(baseline) = baseline.filter(|_| info.kind == Kind::Explanation && scored.len() > 1)
@@ -127,6 +128,7 @@ impl Asked<'_> {
             method: info.title.into(),
             baseline: info.kind == Kind::Baseline,
             single_deletion: mean_of(|scores| scores.single_deletion, CORRELATION)?,
+            strength: Measured::of(mean_within(&sized, CORRELATION, DEFAULT_LEVEL))?,
             contrastivity: mean_of(|scores| scores.contrastivity, CORRELATION)?,
             independence: Measured::of(mean_within(&known, SHARE, DEFAULT_LEVEL))?,
             preserved: share(|scores| scores.preserved)?,
@@ -212,6 +214,7 @@ mod tests {
         };
         let method = |&score: &f64| MethodScores {
             single_deletion: score,
+            strength: Some(score / 2.0),
             contrastivity: 0.0,
             independence: Some(0.5),
             preserved: score > 0.0,
@@ -255,6 +258,8 @@ mod tests {
         };
         assert_eq!(verdicts(0), [Better::Yes; 2]);
         assert_eq!(verdicts(1), [Better::Yes, Better::CannotBeTold]);
+        let strength = found.methods[0].strength.known().unwrap();
+        assert!((strength.value - found.methods[0].single_deletion.value / 2.0).abs() < 1e-12);
         assert!(found.methods[2].over_random.is_none() && found.methods[2].baseline);
         assert!(found.agreement.mask_and_causal.reason().is_some(), "two explanations have no ranking");
         let kinds: Vec<(FactorKind, f64, f64)> =

@@ -4,6 +4,7 @@ mod chapter;
 mod claims;
 mod figures;
 pub mod findings;
+mod kept;
 pub mod measure;
 pub mod roles;
 mod similarity;
@@ -11,6 +12,7 @@ mod similarity;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use archaeo_analysis::features::layers::LayerFeatures;
 use archaeo_analysis::statistics::Resampling;
@@ -23,11 +25,13 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use self::findings::FeaturesFindings;
+use self::kept::{PIECE, Pieces, clear};
 use self::measure::{Sample, Sizes, compare, measure};
 use self::roles::{ImageRoles, Part};
 use self::similarity::similarity;
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
+use crate::predictions::PREDICTIONS;
 use crate::report::Names;
 use crate::scene::{Progress, Scene, StudyError};
 use crate::studies::pictures::panel;
@@ -95,12 +99,14 @@ impl Study for FeaturesStudy {
     fn conclude(scene: &Scene, _: Vec<Recorded<NoRecord>>) -> Result<FeaturesFindings, StudyError> {
         let options = scene.options.of::<Self>();
         let roles = roles_of(scene)?.expect("the study applies");
+        let folder = scene.folder.join(PREDICTIONS);
         let laboratory = Laboratory {
             dataset: scene.dataset,
             device: scene.device,
             batch_size: scene.options.batch_size,
             seed: scene.seed,
             progress: scene.progress,
+            keep: Some(&folder),
         };
         let scored = Part::new(scene.main_split, scene.sample(Self::ID, options.images)?);
         let mut samples = Vec::with_capacity(scene.subjects.len());
@@ -112,6 +118,7 @@ impl Study for FeaturesStudy {
         let test = roles.test.clone();
         let mut found = laboratory.findings(&samples, Ok(roles), &sizes, &scene.resampling())?;
         save_pictures(scene, &test, &mut found)?;
+        clear(&folder)?;
         Ok(found)
     }
 
@@ -161,6 +168,8 @@ pub struct Laboratory<'a> {
     pub seed: u64,
     /// Who hears of progress.
     pub progress: &'a dyn Progress,
+    /// Where features are kept while more are taken, so that what was interrupted goes on: a folder for these models and data.
+    pub keep: Option<&'a Path>,
 }
 
 impl Laboratory<'_> {
@@ -177,14 +186,14 @@ impl Laboratory<'_> {
     ) -> Result<(Sample, Extracted), StudyError> {
         let images = scored.n + roles.map_or(0, |roles| roles.training.n + roles.validation.n);
         let depth = self.depth(model, scored, images)?;
-        let everything = self.extract(model, scored, depth, &format!("features of {name}"))?;
+        let everything = self.extract((name, model), scored, depth, &format!("features of {name}"))?;
         let take = |part: &Part| match part.split == scored.split {
             true => {
                 let place =
                     |image: &usize| scored.images.binary_search(image).expect("a part of what is scored");
                 Ok(everything.select(&part.images.iter().map(place).collect::<Vec<_>>()))
             }
-            false => self.extract(model, part, depth, &format!("features of {name} to learn from")),
+            false => self.extract((name, model), part, depth, &format!("features of {name} to learn from")),
         };
         let (learned_from, test) = match roles {
             Some(roles) => (Some([take(&roles.training)?, take(&roles.validation)?]), take(&roles.test)?),
@@ -196,7 +205,8 @@ impl Laboratory<'_> {
     /// Those of every layer, where those of so many images fit into memory.
     fn depth(&self, model: &Classifier, scored: &Part, images: usize) -> Result<Depth, StudyError> {
         let one = Part::new(&scored.split, scored.images[..1].to_vec());
-        let found = self.extract(model, &one, Depth::Layers, "features of one image")?;
+        self.progress.begin("features of one image", one.n);
+        let found = self.take(model, &one, &one.images, Depth::Layers)?;
         let values = |layer: &LayerFeatures| {
             layer.patch_mean.width() + layer.class_token.as_ref().map_or(0, |features| features.width())
         };
@@ -242,17 +252,49 @@ impl Laboratory<'_> {
         })
     }
 
+    /// Features of a part; those that are kept are not taken again.
     fn extract(
         &self,
-        model: &Classifier,
+        (name, model): (ModelName, &Classifier),
         part: &Part,
         depth: Depth,
         what: &str,
     ) -> Result<Extracted, StudyError> {
-        let split = self.dataset.split(&part.split)?;
-        let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
-        let source = Subset { images, indices: part.images.clone() };
         self.progress.begin(what, part.n);
+        let Some(folder) = self.keep else { return self.take(model, part, &part.images, depth) };
+        let pieces = Pieces::of(folder, name, part, depth);
+        let mut all: Option<Extracted> = None;
+        for (place, images) in part.images.chunks(PIECE).enumerate() {
+            let piece = match pieces.read(place)? {
+                Some(piece) => {
+                    self.progress.advance(images.len());
+                    piece
+                }
+                None => {
+                    let piece = self.take(model, part, images, depth)?;
+                    pieces.write(place, &piece)?;
+                    piece
+                }
+            };
+            match &mut all {
+                None => all = Some(piece),
+                Some(all) => all.append(piece),
+            }
+        }
+        Ok(all.expect("a part has images"))
+    }
+
+    /// Features of some images of a part's split.
+    fn take(
+        &self,
+        model: &Classifier,
+        part: &Part,
+        images: &[usize],
+        depth: Depth,
+    ) -> Result<Extracted, StudyError> {
+        let split = self.dataset.split(&part.split)?;
+        let preprocessed = Preprocessed { split, preprocessing: &model.card().preprocessing };
+        let source = Subset { images: preprocessed, indices: images.to_vec() };
         let mut done = 0;
         let mut advance = |so_far: usize| {
             self.progress.advance(so_far - done);
@@ -261,8 +303,7 @@ impl Laboratory<'_> {
         };
         let extracted = extract(model, &source, depth, self.batch_size, self.device, &mut advance)?;
         let extracted = extracted.ok_or(StudyError::Interrupted)?;
-        let name = |position: usize| split.identifier(part.images[position]);
-        check(model, &extracted, &source, name, self.device)?;
+        check(model, &extracted, &source, |position| split.identifier(images[position]), self.device)?;
         Ok(extracted)
     }
 }

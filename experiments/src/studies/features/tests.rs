@@ -1,5 +1,8 @@
 //! The study on real features of tiny models, and sentences that follow the numbers.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use archaeo_analysis::features::Features;
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Resampling, wilson};
 use archaeo_data::{OpenOptions, open};
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
@@ -40,7 +43,7 @@ fn found(batch_size: usize, kinds: &[&str]) -> FeaturesFindings {
     let scored: Vec<usize> = (0..50).collect();
     let roles = ImageRoles::of(&dataset, "test", &scored, 60, 3).unwrap();
     let laboratory =
-        Laboratory { dataset: &dataset, device: &device, batch_size, seed: 3, progress: &Silent };
+        Laboratory { dataset: &dataset, device: &device, batch_size, seed: 3, progress: &Silent, keep: None };
     let samples: Vec<Sample> = named
         .iter()
         .map(|&model| laboratory.sample(model, &Part::new("test", scored.clone()), Some(&roles)).unwrap().0)
@@ -85,6 +88,76 @@ fn batches_do_not_matter_and_every_model_is_measured() {
     }
     assert!((own.values[1].unwrap() - own.values[side].unwrap()).abs() < 1e-9, "CKA is symmetric");
     assert_eq!(findings.pairs.len(), 1);
+}
+
+/// Stops after so many images.
+struct Until {
+    images: usize,
+    seen: AtomicUsize,
+}
+
+impl Progress for Until {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, images: usize) {
+        self.seen.fetch_add(images, Relaxed);
+    }
+    fn interrupted(&self) -> bool {
+        self.seen.load(Relaxed) >= self.images
+    }
+}
+
+#[test]
+fn features_that_were_taken_before_an_interruption_are_not_taken_again() {
+    let (dataset, device) =
+        (open("sherds:size=16,train=600", &OpenOptions::default()).unwrap(), Device::flex());
+    let folder = tempfile::tempdir().unwrap();
+    for kind in ["vit_micro", "resnet_micro"] {
+        let card = ModelCard {
+            name: kind.into(),
+            network: NetworkSpec::named(kind, 10, 16).unwrap(),
+            preprocessing: Preprocessing::plain(16),
+            classes: dataset.classes.clone(),
+        };
+        let model = Classifier::new(card, 0, &device).unwrap();
+        let part = Part::new("train", (0..600).collect());
+        let take = |keep: Option<&Path>, images: usize, of: &Part| {
+            let progress = &Until { images, seen: AtomicUsize::new(0) };
+            let (dataset, device) = (&dataset, &device);
+            let laboratory = Laboratory { dataset, device, batch_size: 64, seed: 3, progress, keep };
+            laboratory.extract((ModelName::new("m"), &model), of, Depth::Layers, "features")
+        };
+        assert!(matches!(take(Some(folder.path()), 300, &part), Err(StudyError::Interrupted)));
+        let count = || std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(count(), 1, "the first 256 images are kept");
+        let pieces = Pieces::of(folder.path(), ModelName::new("m"), &part, Depth::Layers);
+        let first = pieces.read(0).unwrap().unwrap();
+        let resumed = take(Some(folder.path()), usize::MAX, &part).unwrap();
+        let straight = take(None, usize::MAX, &part).unwrap();
+        assert_eq!((count(), first.labels.len()), (3, 256));
+        assert_eq!((&resumed.pooled, &resumed.labels), (&straight.pooled, &straight.labels));
+        for (resumed, straight) in resumed.layers.iter().zip(&straight.layers) {
+            assert_eq!(
+                (&resumed.name, &resumed.class_token, &resumed.patch_mean),
+                (&straight.name, &straight.class_token, &straight.patch_mean)
+            );
+        }
+        assert_eq!(resumed.layers.len(), straight.layers.len());
+        // What is kept is read, and not taken: other values there come back.
+        let zeros = Extracted {
+            pooled: Features::new(first.pooled.width(), vec![0.0; first.pooled.values().len()]),
+            ..first
+        };
+        pieces.write(0, &zeros).unwrap();
+        assert_eq!(take(Some(folder.path()), usize::MAX, &part).unwrap().pooled.row(255)[0], 0.0);
+        // Other images are others.
+        let others = Part::new("train", (1..600).collect());
+        assert_eq!(
+            take(Some(folder.path()), usize::MAX, &others).unwrap().pooled.row(0),
+            straight.pooled.row(1)
+        );
+        clear(folder.path()).unwrap();
+        assert_eq!(count(), 0);
+    }
 }
 
 #[test]

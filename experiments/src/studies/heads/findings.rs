@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use archaeo_analysis::ablation::Branch;
+use archaeo_analysis::ablation::{Branch, RemovalPoint};
 use archaeo_analysis::statistics::{Estimate, SignFlipTest};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ pub struct HeadFindings {
     /// Spearman correlation of the ranking by gradient with the ranking by mean ablation, over heads; `None` where it is
     /// undefined: for fewer than four heads, or where one ranking puts all of them alike.
     pub gradient_agreement: Option<Estimate>,
+    /// Where heads were taken away; `None` of a model whose heads do not read one another, for which it makes no difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<RemovalPoint>,
     /// Where the means that replace heads are from.
     pub reference: Reference,
     /// What heads are worth together, and whole branches; `None` with fewer than four images, or where nothing of it was asked for.

@@ -1,10 +1,13 @@
 //! A head is not called important for being the luckiest of many, and sentences follow the numbers, of one model or of several.
 
-use archaeo_analysis::ablation::Answers;
+use archaeo_analysis::ablation::{AblatedHead, Answers, Branch, HeadAblations, Replacement};
+use archaeo_analysis::statistics::{Estimate, Resampling};
 use archaeo_random::{keyed_rng, standard_normal};
 use archaeo_report::Claim;
 
+use super::apart::{agreement, selected};
 use super::claims::{Verdict, verdict};
+use super::findings::HeadAblation;
 use super::*;
 use crate::report::tests::synthetic::{
     change, chapter_of, claim_of, cnn, estimate, findings, investigation, investigation_of, of_one, of_three,

@@ -330,7 +330,7 @@ impl Transformer for Beit {
         scaled(project_head(&block.attn.proj, head, output, precision), &block.gamma_1)
     }
 
-    fn pool(&self, tokens: Tokens, _: Precision) -> Tensor<2> {
+    fn pool(&self, tokens: Tokens, _: &mut Pass) -> Tensor<2> {
         let x = tokens.values;
         let [batch, tokens, width] = x.dims();
         self.fc_norm.forward(x.narrow(1, 1, tokens - 1).mean_dim(1).reshape([batch, width]))

@@ -168,10 +168,10 @@ impl Transformer for Cct {
     }
 
     /// Sequence pooling (section 3.2): `softmax(g(x))ᵀ · x`, where `g` is linear.
-    fn pool(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
+    fn pool(&self, tokens: Tokens, pass: &mut Pass) -> Tensor<2> {
         let x = self.norm.forward(tokens.values);
         let [batch, _, width] = x.dims();
-        let weights = softmax(self.attention_pool.forward(x.clone(), precision), 1);
+        let weights = softmax(self.attention_pool.forward(x.clone(), pass.precision), 1);
         (x * weights).sum_dim(1).reshape([batch, width])
     }
 }

@@ -109,9 +109,9 @@ impl Transformer for ZeroShot {
         self.visual.last_block(tokens, pass)
     }
 
-    fn pool(&self, tokens: Tokens, precision: Precision) -> Tensor<2> {
-        let pooled = self.visual.pool(tokens, precision);
-        unit(self.visual_projection.forward(pooled, precision))
+    fn pool(&self, tokens: Tokens, pass: &mut Pass) -> Tensor<2> {
+        let pooled = self.visual.pool(tokens, pass);
+        unit(self.visual_projection.forward(pooled, pass.precision))
     }
 }
 

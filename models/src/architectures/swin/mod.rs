@@ -272,13 +272,13 @@ impl Transformer for Swin {
         let (prefix, read_out) = (self.prefix(), self.read_out());
         let site = AttentionSite { layer, grid, prefix, read_out, window: Some(window) };
         let values = blocks[index].forward(values, window, &site, pass);
-        self.onwards(layer, Tokens { values, grid }, pass.precision)
+        self.onwards(layer, Tokens { values, grid }, pass)
     }
 
     fn after_attention(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
         let (stage, index) = self.place(layer);
         let values = self.layers[stage].blocks[index].after_attention(values, layer, grid, pass);
-        self.onwards(layer, Tokens { values, grid }, pass.precision)
+        self.onwards(layer, Tokens { values, grid }, pass)
     }
 
     fn head_contribution(
@@ -293,20 +293,20 @@ impl Transformer for Swin {
     }
 
     /// The last block of a stage is followed by the patch merging at the start of the next one.
-    fn onwards(&self, layer: usize, Tokens { values, grid }: Tokens, precision: Precision) -> Tokens {
+    fn onwards(&self, layer: usize, Tokens { values, grid }: Tokens, pass: &mut Pass) -> Tokens {
         let (stage, index) = self.place(layer);
         let last = index + 1 == self.layers[stage].blocks.len();
         let following = self.layers.get(stage + 1).filter(|_| last);
         match following.and_then(|stage| stage.downsample.as_ref()) {
             Some(merging) => Tokens {
-                values: merging.forward(values, grid, precision),
+                values: merging.forward(values, grid, pass.precision),
                 grid: grid.map(|length| length.div_ceil(2)),
             },
             None => Tokens { values, grid },
         }
     }
 
-    fn pool(&self, tokens: Tokens, _: Precision) -> Tensor<2> {
+    fn pool(&self, tokens: Tokens, _: &mut Pass) -> Tensor<2> {
         let x = tokens.values;
         let [batch, _, width] = x.dims();
         self.norm.forward(x).mean_dim(1).reshape([batch, width])

@@ -242,7 +242,7 @@ impl Transformer for Vit {
         }
     }
 
-    fn pool(&self, tokens: Tokens, _: Precision) -> Tensor<2> {
+    fn pool(&self, tokens: Tokens, _: &mut Pass) -> Tensor<2> {
         let x = match &self.norm {
             Some(norm) => norm.forward(tokens.values),
             None => tokens.values,
