@@ -30,7 +30,7 @@ fn an_efficientvit_can_be_trained_questioned_and_investigated() {
     assert_eq!(found["read_out"], "the mean of all patches");
     let (arrays, _) = archaeo_models::read_arrays(std::path::Path::new(&export)).unwrap();
     assert_eq!(arrays["attention_entropy"].shape, [2, 3]);
-    assert_eq!(arrays["grad-cam"].shape, [8, 2, 2]);
+    assert_eq!(arrays["grad_cam"].shape, [8, 2, 2]);
     let rollout =
         ["attention", "--weights", &weights, "--data", SHERDS, "--limit", "2", "--method", "rollout"];
     let refused = archaeo(rollout).output().unwrap();

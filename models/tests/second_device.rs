@@ -66,7 +66,8 @@ fn compare(what: &str, network: NetworkSpec, size: usize) {
         let overall = ours.gradients.values().map(|array| largest(&array.values)).fold(0.0, f32::max);
         for (name, array) in &ours.gradients {
             let difference = largest_difference(&theirs.gradients[name].values, &array.values) / overall;
-            assert!(difference <= 1e-5, "{what} on {device:?}: gradient of {name} differs by {difference:e}");
+            // Through the many batch norms of an EfficientViT rounding errors grow most.
+            assert!(difference <= 2e-5, "{what} on {device:?}: gradient of {name} differs by {difference:e}");
         }
     }
 }

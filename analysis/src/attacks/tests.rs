@@ -801,3 +801,44 @@ fn every_attack_has_a_page() {
         assert!(by_id(name.trim_end_matches(".md")).is_some(), "{name} is the page of no attack");
     }
 }
+
+/// `make_attacks.py` says on how many images of two models torchattacks and adv-lib succeed, from images between two levels. Ours, of
+/// 8 bits, succeed on as many of the same size.
+#[test]
+fn ours_succeed_on_as_many_images_as_the_published_ones() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/attacks.json");
+    let stored: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let count = 24;
+    let pixel = |image: u64, place: u64| {
+        (place * place * (3 + image) + 31 * place + 77 * image + 90 * (place / 1024)) % 256
+    };
+    let pixels =
+        (0..count as u64).flat_map(|image| (0..3072).map(move |place| pixel(image, place) as f32 / 255.0));
+    let pixels: Vec<f32> = pixels.collect();
+    let clean = Tensor::from_data(TensorData::new(pixels, [count, 3, 32, 32]), &Device::flex());
+    let ids: Vec<u64> = (0..count as u64).collect();
+    let fixture = Fixture::load();
+    let (mut fell, mut stood) = (0, 0);
+    for (name, model) in [("vit", fixture.vit()), ("resnet", fixture.resnet())] {
+        let of = &stored["models"][name];
+        let labels: Vec<usize> =
+            of["labels"].as_array().unwrap().iter().map(|label| label.as_u64().unwrap() as usize).collect();
+        assert_eq!(predicted_classes(&logits(&model, clean.clone()), CLASSES), labels, "{name}");
+        for row in of["rows"].as_array().unwrap() {
+            let family = by_id(row["attack"].as_str().unwrap()).unwrap();
+            let id = |value: &serde_json::Value, of: &str| value.as_str().is_some_and(|id| id == of);
+            let norm = Norm::ALL.into_iter().find(|norm| id(&row["norm"], norm.id())).unwrap();
+            let loss = Loss::ALL.into_iter().find(|loss| id(&row["loss"], loss.id()));
+            let steps = (family.info.id == "square").then_some(500);
+            let size = row["size"].as_f64().unwrap();
+            let chosen = family.with(&Settings { loss, steps, ..Settings::new(norm, size) }).unwrap();
+            let found = run(&model, clean.clone(), &labels, &ids, &*chosen, 0);
+            let ours = found.iter().filter(|outcome| outcome.success).count();
+            let theirs = row["fell"].as_u64().unwrap() as usize;
+            assert!(ours >= theirs, "{name}: {} {norm} {size}: {ours}, not {theirs}", family.info.id);
+            fell += theirs;
+            stood += count - theirs;
+        }
+    }
+    assert!(fell > 100 && stood > 100, "{fell} {stood}");
+}

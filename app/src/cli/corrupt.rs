@@ -25,7 +25,7 @@ Examples:
   archaeo corrupt --weights cnn.safetensors --corruption fog,snow --severity 3
   archaeo corrupt --weights vit.safetensors --baseline cnn.safetensors"))]
 pub struct Corrupt {
-    /// Kinds of damage [default: the 15 of the mean corruption error]
+    /// Kinds of damage [default: the usual 15]
     #[arg(
         long,
         value_name = "NAME,NAME",
@@ -45,7 +45,7 @@ pub struct Corrupt {
         help_heading = "Damage"
     )]
     pub severity: Vec<u8>,
-    /// Weights of a model to compare with, on the same data
+    /// Weights of a model to compare with
     #[arg(long, value_name = "WEIGHTS", help_heading = "Damage")]
     pub baseline: Option<PathBuf>,
     /// Model and data.

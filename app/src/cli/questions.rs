@@ -170,8 +170,8 @@ Examples:
   archaeo attack --weights cnn.safetensors --epsilon 1,2,4,8 --limit 200
   archaeo attack --weights cnn.safetensors --attack fgsm --epsilon 8/255
   archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5
-  archaeo attack --weights vit.safetensors --attack apgd --epsilon 4 --save saved
-  archaeo attack --weights cnn.safetensors --attack minimal --limit 100 --out curves
+  archaeo attack --weights vit.safetensors --attack apgd --epsilon 4 --save out
+  archaeo attack --weights cnn.safetensors --attack minimal --out curves
   archaeo attack --weights cnn.safetensors --attack doctor --limit 100"))]
 pub struct Attack {
     /// Which attack, or the doctor

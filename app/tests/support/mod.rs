@@ -138,15 +138,21 @@ pub fn investigation(folder: &Path) -> Value {
 /// Asserts that two folders hold the same findings, to the last bit; says where they differ.
 #[track_caller]
 pub fn assert_same(one: &Path, other: &Path) {
-    let mut differences = Vec::new();
     let whole = |folder: &Path| {
         let mut all = found(folder);
         all.insert("investigation.json".into(), investigation(folder));
         serde_json::to_value(all).expect("plain data")
     };
-    compare(&whole(one), &whole(other), "", &mut differences);
+    assert_equal(&whole(one), &whole(other));
+}
+
+/// Asserts that two values are the same, to the last bit; says where they differ.
+#[track_caller]
+pub fn assert_equal(one: &Value, other: &Value) {
+    let mut differences = Vec::new();
+    compare(one, other, "", &mut differences);
     let (count, shown) = (differences.len(), differences.iter().take(20).cloned().collect::<Vec<_>>());
-    assert_eq!(count, 0, "{} and {} differ:\n{}", one.display(), other.display(), shown.join("\n"));
+    assert_eq!(count, 0, "these differ:\n{}", shown.join("\n"));
 }
 
 fn compare(one: &Value, other: &Value, path: &str, differences: &mut Vec<String>) {

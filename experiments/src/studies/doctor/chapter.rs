@@ -16,7 +16,7 @@ pub(super) fn chapter(findings: &DoctorFindings, names: &Names) -> Chapter {
     let intro = format!(
         "An attack that fails says nothing unless it had a chance. A model may hide its gradients, or answer at random, and look robust \
          to an attack that follows them. Every model is therefore attacked in several ways, at ε = {}, and held to what a sound model \
-         obeys. Who decides whether to trust a model should read the chapter “Under attack” for models that pass; of one that \
+         obeys. To decide whether to trust a model, read the chapter “Under attack” for models that pass; of one that \
          fails, robustness is unknown. Passing is no proof: a new attack may find what these do not.",
         epsilon(findings.epsilon)
     );
