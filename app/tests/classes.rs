@@ -153,6 +153,8 @@ fn a_model_with_its_outputs_in_another_order_answers_the_same() {
     let without_models = |folder: &Path| {
         let mut all = support::investigation(folder);
         all.as_object_mut().unwrap().remove("models");
+        // Of weights in their run folder it is known how they were trained; those in another order lie elsewhere.
+        all["not_applicable"].as_object_mut().unwrap().remove("regimes");
         all
     };
     support::assert_equal(&without_models(&own), &without_models(&moved));

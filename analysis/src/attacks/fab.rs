@@ -165,7 +165,16 @@ impl Attack for Fab {
 }
 
 impl Fab {
-    /// Of those that fool: a place in the ball that still does after rounding is the result; the others are drawn back.
+    /// The place in the same direction from the clean image at the end of the ball, cut to the box.
+    fn enlarged(&self, x: &[f32], clean: &[f32]) -> Vec<f32> {
+        let change = || x.iter().zip(clean).map(|(&x, &c)| f64::from(x) - f64::from(c));
+        let factor = self.threat.size() / self.threat.length(change()).max(f64::MIN_POSITIVE);
+        let place = |(change, &c): (f64, &f32)| (f64::from(c) + factor * change).clamp(0.0, 1.0) as f32;
+        change().zip(clean).map(place).collect()
+    }
+
+    /// Of those that fool: a place in the ball that still does after rounding, as it is or enlarged to the end of the ball, is the
+    /// result; the others are drawn back.
     fn settle(
         &self,
         bench: &mut Workbench,
@@ -192,6 +201,21 @@ impl Fab {
             .collect();
         let places: Vec<usize> = near.iter().map(|&i| walkers[i].place).collect();
         let versions: Vec<&[f32]> = near.iter().map(|&i| walkers[i].x.as_slice()).collect();
+        let confirmed = bench.confirmed(&places, &versions, step);
+        for (place, result) in places.into_iter().zip(confirmed) {
+            if let Some(result) = result {
+                found[place] = result;
+            }
+        }
+        // A perturbation shorter than half a level is rounded away; as long as the ball allows, it is not.
+        let short: Vec<usize> =
+            near.iter().copied().filter(|&i| found[walkers[i].place].logits.is_none()).collect();
+        let places: Vec<usize> = short.iter().map(|&i| walkers[i].place).collect();
+        let longest: Vec<Vec<f32>> = short
+            .iter()
+            .map(|&i| self.enlarged(&walkers[i].x, &bench.clean[walkers[i].place].values))
+            .collect();
+        let versions: Vec<&[f32]> = longest.iter().map(Vec::as_slice).collect();
         let confirmed = bench.confirmed(&places, &versions, step);
         for (place, result) in places.into_iter().zip(confirmed) {
             if let Some(result) = result {

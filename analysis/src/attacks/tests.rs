@@ -840,5 +840,5 @@ fn ours_succeed_on_as_many_images_as_the_published_ones() {
             stood += count - theirs;
         }
     }
-    assert!(fell > 100 && stood > 100, "{fell} {stood}");
+    assert!(fell > 50 && stood > 50, "{fell} {stood}");
 }

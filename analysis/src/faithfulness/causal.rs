@@ -66,7 +66,8 @@ impl CausalTruth {
         let negligible = self.negligible();
         let distracted = masses.iter().zip(&negligible).filter(|(_, negligible)| **negligible);
         let mass: f64 = distracted.map(|(mass, _)| mass).sum();
-        (self.margin != 0.0 && negligible.contains(&true)).then_some(1.0 - mass)
+        // Parts may share a pixel at their border, so that their masses add up to a little more than 1.
+        (self.margin != 0.0 && negligible.contains(&true)).then_some((1.0 - mass).max(0.0))
     }
 
     /// Which factors change the margin by less than [`NEGLIGIBLE`] of it.
