@@ -178,7 +178,7 @@ impl Threat {
     }
 
     /// One step of length `step` along the steepest ascent in the norm, then back into the ball and the box. In L1 the step goes
-    /// to the [`L1_SHARE`] of values with the largest slopes; in L0 the `step` values that gain most go to the end of the range.
+    /// to the share `L1_SHARE` of values with the largest slopes; in L0 the `step` values that gain most go to the end of the range.
     pub fn ascend(&self, x: &mut [f32], clean: &Clean, gradient: &[f32], step: f64) {
         let gradient = clean.allowed(gradient);
         let moved: Vec<f64> = match self {

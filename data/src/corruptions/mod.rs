@@ -5,7 +5,7 @@
 //! lengths are in pixels, so that the damage is as meant at these sizes, and only similar at others. Values are computed in 64 bits
 //! and truncated to 8, as there.
 //!
-//! Three differ. `frost` needs photographs that are not ours: its texture is drawn here ([`weather`]), so that its numbers are not
+//! Three differ. `frost` needs photographs that are not ours: its texture is drawn here (`weather.rs`), so that its numbers are not
 //! those of published tables. `motion-blur` and `snow` use ImageMagick there; here its definition is computed directly. Glass blur
 //! does what the program does, which copies pixels where the paper says that they change places.
 //!

@@ -1,8 +1,8 @@
 //! Where in a model an attack happens: what changes on the way from an image to its adversarial version, layer by layer and head by head,
 //! and what has to be put back for the answer to return.
 //!
-//! What changes is read from two passes, over the image and over the attacked one ([`drift`]). What restores the answer is read from
-//! activation patching ([`restore`]; Vig et al., 2020): the pass over the attacked image with one part taken from the pass over the
+//! What changes is read from two passes, over the image and over the attacked one (`drift`). What restores the answer is read from
+//! activation patching (`restore`; Vig et al., 2020): the pass over the attacked image with one part taken from the pass over the
 //! clean one. A part that carries the attack restores the answer; a part that is merely disturbed by it does not. As a null, the same
 //! part is taken from the pass over an unrelated clean image: what that restores, any replacement would.
 //!
