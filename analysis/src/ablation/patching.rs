@@ -75,32 +75,37 @@ impl<'a> Receivers<'a> {
         let (other, _) = Stream::record(model, donors, Kept::Heads, RemovalPoint::Output);
         let (mut by_head, mut by_layer) = (Vec::new(), Vec::new());
         for (layer, heads) in own.heads_per_layer().enumerate() {
-            if model.has_cascaded_heads() {
-                let replaced = |head: usize| (layer, head, Some(other.head(layer, head)));
-                let logits = |replaced: &[_]| finite(model, own.logits_with_outputs(model, replaced));
-                let each = (0..heads).map(|head| logits(&[replaced(head)]));
-                by_head.push(each.collect::<Result<_, _>>()?);
-                by_layer.push(logits(&(0..heads).map(replaced).collect::<Vec<_>>())?);
-                continue;
-            }
-            // What a head that no other reads adds is linear in its output, and heads add up.
-            let change = |head: usize| {
-                let difference = other.head(layer, head) - own.head(layer, head);
-                model.head_contribution(layer, head, difference)
-            };
-            let changes: Vec<Tensor<3>> = (0..heads).map(change).collect();
-            let all = changes.iter().cloned().reduce(|sum, change| sum + change);
-            let logits = |change: Tensor<3>| finite(model, own.logits_with(model, layer, change));
-            by_head.push(changes.into_iter().map(logits).collect::<Result<_, _>>()?);
-            by_layer.push(logits(all.expect("a layer has heads"))?);
+            let each = (0..heads).map(|head| self.with_outputs_of(&other, layer, &[head]));
+            by_head.push(each.collect::<Result<_, _>>()?);
+            by_layer.push(self.with_outputs_of(&other, layer, &(0..heads).collect::<Vec<_>>())?);
         }
         Ok((by_head, by_layer))
     }
 
+    /// Logits with the outputs of these heads of a layer, at least one, replaced by those of another pass.
+    fn with_outputs_of(
+        &self,
+        other: &Stream,
+        layer: usize,
+        heads: &[usize],
+    ) -> Result<Logits, AnalysisError> {
+        let (model, own) = (self.model, &self.stream);
+        if model.has_cascaded_heads() {
+            let replaced = heads.iter().map(|&head| (layer, head, Some(other.head(layer, head))));
+            return finite(model, own.logits_with_outputs(model, &replaced.collect::<Vec<_>>()));
+        }
+        // What a head that no other reads adds is linear in its output, and heads add up.
+        let change = |&head: &usize| {
+            let difference = other.head(layer, head) - own.head(layer, head);
+            model.head_contribution(layer, head, difference)
+        };
+        let change = heads.iter().map(change).reduce(|sum, change| sum + change).expect("there is a head");
+        finite(model, own.logits_with(model, layer, change))
+    }
+
     /// Replaces the output of each head of each layer, which the later heads of a cascade read, and the output of each block at each
-    /// of `groups` of tokens, by those of the
-    /// pass over `donors`, image by image. `marked` says which patches of an image are marked, one entry per patch of the site's
-    /// grid.
+    /// of `groups` of tokens, by those of the pass over `donors`, image by image. `marked` says which patches of an image are marked,
+    /// one entry per patch of the site's grid.
     ///
     /// # Errors
     /// A logit that is not finite.
@@ -121,16 +126,7 @@ impl<'a> Receivers<'a> {
         );
         let kept = if groups.is_empty() { Kept::Heads } else { Kept::HeadsAndOutputs };
         let (other, donors) = Stream::record(model, donors, kept, RemovalPoint::Output);
-        let head = |layer: usize, head: usize| {
-            if model.has_cascaded_heads() {
-                let replaced = [(layer, head, Some(other.head(layer, head)))];
-                return finite(model, own.logits_with_outputs(model, &replaced));
-            }
-            // What a head that no other reads adds is linear in its output.
-            let difference = other.head(layer, head) - own.head(layer, head);
-            let change = model.head_contribution(layer, head, difference);
-            finite(model, own.logits_with(model, layer, change))
-        };
+        let head = |layer: usize, head: usize| self.with_outputs_of(&other, layer, &[head]);
         let block = |layer: usize, group: TokenGroup| {
             let (own_tokens, other_tokens) = (own.outputs[layer].clone(), other.outputs[layer].clone());
             let taken = taken(&own.sites[layer], &own_tokens, group, marked);

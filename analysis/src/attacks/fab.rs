@@ -199,27 +199,22 @@ impl Fab {
                 self.threat.length(change) <= self.threat.size() * (1.0 + 1e-6)
             })
             .collect();
-        let places: Vec<usize> = near.iter().map(|&i| walkers[i].place).collect();
-        let versions: Vec<&[f32]> = near.iter().map(|&i| walkers[i].x.as_slice()).collect();
-        let confirmed = bench.confirmed(&places, &versions, step);
-        for (place, result) in places.into_iter().zip(confirmed) {
-            if let Some(result) = result {
-                found[place] = result;
-            }
-        }
         // A perturbation shorter than half a level is rounded away; as long as the ball allows, it is not.
-        let short: Vec<usize> =
-            near.iter().copied().filter(|&i| found[walkers[i].place].logits.is_none()).collect();
-        let places: Vec<usize> = short.iter().map(|&i| walkers[i].place).collect();
-        let longest: Vec<Vec<f32>> = short
-            .iter()
-            .map(|&i| self.enlarged(&walkers[i].x, &bench.clean[walkers[i].place].values))
-            .collect();
-        let versions: Vec<&[f32]> = longest.iter().map(Vec::as_slice).collect();
-        let confirmed = bench.confirmed(&places, &versions, step);
-        for (place, result) in places.into_iter().zip(confirmed) {
-            if let Some(result) = result {
-                found[place] = result;
+        for enlarge in [false, true] {
+            let open: Vec<usize> =
+                near.iter().copied().filter(|&i| found[walkers[i].place].logits.is_none()).collect();
+            let places: Vec<usize> = open.iter().map(|&i| walkers[i].place).collect();
+            let version = |&i: &usize| match enlarge {
+                true => self.enlarged(&walkers[i].x, &bench.clean[walkers[i].place].values),
+                false => walkers[i].x.clone(),
+            };
+            let versions: Vec<Vec<f32>> = open.iter().map(version).collect();
+            let versions: Vec<&[f32]> = versions.iter().map(Vec::as_slice).collect();
+            let confirmed = bench.confirmed(&places, &versions, step);
+            for (place, result) in places.into_iter().zip(confirmed) {
+                if let Some(result) = result {
+                    found[place] = result;
+                }
             }
         }
         for i in fooling {
