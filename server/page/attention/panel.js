@@ -24,7 +24,7 @@ export function attentionPanel(model) {
     h("header", {},
       h("div", {}, h("h2", {}, model.title), h("p", { class: "small quiet" }, model.describe)),
       h("div", { class: "row" },
-        segments("Scale of the small maps", [["own", "Each its own scale"], ["common", "One scale"]], settings.scale, (value) => ((settings.scale = value), draw())),
+        segments("Scale of the small maps", [["own", "Own scales"], ["common", "One scale"]], settings.scale, (value) => ((settings.scale = value), draw())),
         segments("How maps are drawn", MANNERS, settings.manner, (value) => ((settings.manner = value), draw(), rolled.redraw(value, true))))),
     asking, trouble, body);
 
@@ -42,7 +42,7 @@ export function attentionPanel(model) {
     grid.draw(rows, settings.scale);
     overlay.draw(image, rows, numbers, settings.manner, settings.scale === "common");
     grid.mark(shownHead(model.name));
-    fill(asking, shownQuery() ? "Each map shows what the marked patch attends to." : `Each map shows what the ${model.attention?.read_out} attends to.`, " Point at a patch of the picture to ask from there; layers run from left to right.");
+    fill(asking, shownQuery() ? "Each map shows what the marked patch attends to." : `Each map shows what the ${model.attention?.read_out} attends to.`, " Point at the picture to ask from a patch.");
   };
   let turn = 0;
   /** Takes the rows of the query that is shown. */
@@ -50,6 +50,7 @@ export function attentionPanel(model) {
     if (!source) return;
     const mine = ++turn;
     const query = shownQuery();
+    asking.dataset.query = JSON.stringify(query);
     const answer = source.rows(query);
     const now = answer instanceof Promise ? await answer.catch((error) => (showError(trouble, error), null)) : answer;
     if (mine !== turn || !now) return;
@@ -67,6 +68,7 @@ export function attentionPanel(model) {
       [source, image, numbers] = [opened, shown, null];
       await ask();
       rolled.open(source, image, settings.manner);
+      body.classList.remove("busy");
       numbers = await headsOf(model.name, asked);
       if (asked === place.image) await ask();
     } catch (error) {
@@ -79,7 +81,10 @@ export function attentionPanel(model) {
   return {
     element, load,
     preview: () => {
-      if (source?.whole || previewing()) ask();
+      const query = JSON.stringify(shownQuery());
+      if (query === asking.dataset.query) return draw();
+      asking.dataset.query = query;
+      ask();
       rolled.redraw(settings.manner, !previewing());
     },
     /** @param {Set<string>} changed */

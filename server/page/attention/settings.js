@@ -5,4 +5,4 @@
 export const settings = { manner: "over", scale: "own" };
 
 /** @type {[Manner, string][]} */
-export const MANNERS = [["over", "Over picture"], ["heat", "Colours alone"], ["light", "As light"]];
+export const MANNERS = [["over", "Overlay"], ["heat", "Colours"], ["light", "Light"]];
