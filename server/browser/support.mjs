@@ -8,7 +8,7 @@ const FLAGS = [
   "--enable-unsafe-swiftshader", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 ];
 /** A question to a model may take this long on a busy machine. */
-export const PATIENCE = 60_000;
+export const PATIENCE = Number(process.env.PATIENCE ?? 120_000);
 
 export async function openBrowser() {
   const executablePath = process.env.CHROMIUM ?? NAMES.find(existsSync);

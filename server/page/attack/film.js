@@ -10,8 +10,8 @@ const FRAMES_PER_SECOND = 12;
 
 /** The attack as a film: image, perturbation, probabilities; `shown` is told which step is looked at. @param {(at: number) => void} shown */
 export function attackFilm(shown) {
-  const image = h("canvas", { role: "img", class: "map", width: 224, height: 224, "data-figure": "Image under attack" });
-  const difference = h("canvas", { role: "img", class: "map", width: 224, height: 224, "data-figure": "Perturbation" });
+  const image = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", width: 224, height: 224, "data-figure": "Image under attack" });
+  const difference = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", width: 224, height: 224, "data-figure": "Perturbation" });
   const gain = slider("Gain", { min: 1, max: 64, step: 1, value: chosen.gain, show: (value) => `× ${value}`, input: (value) => ((chosen.gain = value), drawFrame()) });
   const chart = lineChart("Probability of the class under attack", { height: 224, pick: (step) => seek(indexOf(step)) });
   const caption = h("p", { class: "small number" });
@@ -108,6 +108,19 @@ export function attackFilm(shown) {
 
   return {
     element, pause,
+    /** The image before any attack. @param {string} path */
+    clean: async (path) => {
+      const mine = ++turn;
+      const picture = await frame(path).catch(() => null);
+      if (mine !== turn || !picture) return;
+      for (const canvas of [image, difference]) [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
+      image.getContext("2d")?.drawImage(picture, 0, 0);
+      drawDifference(difference, picture, picture, chosen.gain);
+      fill(caption, "Clean image");
+      image.setAttribute("aria-label", "The clean image.");
+      difference.setAttribute("aria-label", "No perturbation yet.");
+      chart.set({ series: [], x: [0, 10], y: [0, 1], xLabel: "step", show: percent });
+    },
     /** @param {Job} now A job that is new, or has new steps. */
     update: (now) => {
       if (now !== job) {

@@ -13,7 +13,7 @@ import { colorBar } from "../charts/colorbar.js";
 /** One head in full size over the picture, with its numbers and what the atlas calls it. @param {Model} model */
 export function headOverlay(model) {
   const attention = /** @type {NonNullable<Model["attention"]>} */ (model.attention);
-  const canvas = h("canvas", { role: "img", class: "map", "data-figure": "" });
+  const canvas = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", "data-figure": "" });
   const title = h("h3");
   const bar = colorBar("inferno");
   const under = h("p", { class: "small number reading", "aria-hidden": "true" });
