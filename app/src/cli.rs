@@ -7,6 +7,7 @@ mod corrupt;
 mod excavate;
 mod explain;
 mod features;
+mod lab;
 mod looks;
 mod profile;
 mod programs;
@@ -28,6 +29,7 @@ pub use corrupt::Corrupt;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use features::Features;
+pub use lab::Lab;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use profile::Profile;
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
@@ -178,6 +180,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// What a model looks at, image by image, in pictures
     Explain(Explain),
+    /// Open models on a page in the browser
+    Lab(Lab),
     /// What a model's features hold: probes, neighbours, pictures
     Features(Features),
     /// How far a zero-shot classifier depends on its prompts

@@ -92,6 +92,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
         Command::Track(arguments) => commands::track::run(&arguments, printer),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, session, printer),
         Command::Explain(arguments) => commands::explain::run(&arguments, session, printer),
+        Command::Lab(arguments) => commands::lab::run(&arguments, session, printer),
         Command::Features(arguments) => commands::features::run(&arguments, session, printer),
         Command::Prompts(arguments) => commands::prompts::run(&arguments, session, printer),
         Command::Attention(arguments) => commands::attention::run(&arguments, session, printer),

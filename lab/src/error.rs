@@ -508,6 +508,25 @@ pub enum LabError {
         /// Name of the model.
         model: String,
     },
+    /// A folder that no investigation was written to.
+    #[error("{} holds no investigation that can be read; give the folder that `archaeo excavate` wrote", .0.display())]
+    NoInvestigation(PathBuf),
+    /// Two models of one name.
+    #[error("two models are called {0:?}; give them names: --add NAME=WEIGHTS")]
+    SameName(String),
+    /// A lab without a model.
+    #[error(
+        "there is no model to look at; give --weights FILE, or --run with the folder of an investigation"
+    )]
+    NothingOnTheTable,
+    /// A file of the bundled models that cannot be unpacked.
+    #[error("{}: the bundled models cannot be unpacked there: {source}; set TMPDIR to a folder that can be written", file.display())]
+    Unpack {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A size that is none.
     #[error("--epsilon {text}: {reason}")]
     Epsilon {

@@ -7,7 +7,8 @@
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::doctor`], [`Session::corrupt`],
 //! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
-//! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
+//! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`]. [`Session::live`] keeps models open for
+//! questions about one image at a time ([`live`]).
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
 //! remedy; remedies name the options of the command line.
@@ -37,6 +38,7 @@ mod figures;
 mod hub;
 mod kept;
 mod listener;
+pub mod live;
 mod opened;
 mod profile;
 mod prompts;

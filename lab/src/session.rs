@@ -119,6 +119,16 @@ impl Session {
         }
     }
 
+    /// What computes: `cpu`, or what was asked for.
+    pub fn device_name(&self) -> &str {
+        &self.options.device
+    }
+
+    /// What asks: a command line, say.
+    pub fn command(&self) -> &str {
+        &self.options.command
+    }
+
     /// Key of every random choice.
     pub fn seed(&self) -> u64 {
         self.options.seed.unwrap_or(0)

@@ -1,9 +1,10 @@
 //! The logit lens (nostalgebraist, 2020) on patches: what the head would say of each patch alone, at any depth.
 
-use archaeo_models::{Pass, Tokens};
+use archaeo_models::{Classifier, Pass, Tokens};
 use archaeo_ops::in_pool;
+use burn::tensor::Tensor;
 
-use super::{Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, Resolution};
+use super::{Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, Resolution, Stream};
 use crate::tensors::values;
 use crate::{AnalysisError, Paper};
 
@@ -44,6 +45,35 @@ impl LogitLens {
         });
         Ok(values(logits))
     }
+}
+
+/// What a model's head would read after one layer, and what it would answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerReadOut {
+    /// `(batch, width)`, row by row.
+    pub features: Vec<f32>,
+    /// `(batch, classes)`, row by row.
+    pub logits: Vec<f32>,
+}
+
+/// What the head would read, and answer, if the pass ended after each block (nostalgebraist, 2020), block by block. The last are the
+/// model's own features and logits.
+///
+/// # Panics
+/// If the stream is not of `model`.
+pub fn read_outs(model: &Classifier, stream: &Stream) -> Vec<LayerReadOut> {
+    let read = |tokens: &Tensor<3>| {
+        in_pool(|| {
+            let transformer = model.network.transformer().expect("a model with a stream has blocks");
+            let tokens = Tokens { values: tokens.clone(), grid: stream.grid };
+            let mut probe = ();
+            let mut pass = Pass::evaluate(&mut probe).in_precision(model.precision());
+            let features = transformer.pool(tokens, &mut pass);
+            LayerReadOut { features: values(features.clone()), logits: values(model.head(features)) }
+        })
+    };
+    // The first entry is the stream before the first block.
+    stream.tokens.iter().skip(1).map(read).collect()
 }
 
 static LOGIT_LENS: MethodInfo = MethodInfo {

@@ -17,6 +17,7 @@ pub mod explain;
 pub mod export;
 pub mod features;
 pub mod init;
+pub mod lab;
 pub mod man;
 pub mod models;
 pub mod profile;
