@@ -1,0 +1,34 @@
+/** @import { Method, Model } from "../core/types.js" */
+/** @import { Heat } from "../core/maps.js" */
+import { askArrays, inputPath, questionPath } from "../core/api.js";
+import { targetOf } from "../core/lab.js";
+import { picture } from "../core/maps.js";
+import { range } from "../core/numbers.js";
+import { place } from "../core/state.js";
+
+/**
+ * @typedef {{heat: Heat, image: HTMLImageElement, meta: any}} Explained
+ */
+
+/** Every step of the way is one place: the model, the image and the class asked about. @param {Model} model */
+export const asked = (model) => `${place.image} ${targetOf(model)}`;
+
+/** @param {Model} model @param {Method} method @returns {Promise<Explained>} */
+export async function explain(model, method) {
+  const { image } = place;
+  const path = questionPath(model.name, "explain", { image, method: method.id, target: targetOf(model) });
+  const [shown, { arrays, meta }] = await Promise.all([picture(inputPath(image, model.name)), askArrays(path)]);
+  const { data, shape } = arrays.map;
+  return { heat: heatOf(method, data, shape), image: shown, meta };
+}
+
+/** Signed maps have zero in the middle; others start at zero unless a value lies below. @param {Method} method @param {ArrayLike<number>} values @param {number[]} shape @returns {Heat} */
+function heatOf(method, values, shape) {
+  const [low, high] = range(values);
+  const most = Math.max(-low, high);
+  const ends = method.signed ? [-most, most] : [Math.min(0, low), high];
+  return { values, rows: shape[0], columns: shape[1], low: ends[0], high: ends[1], colors: method.signed ? "signed" : "inferno" };
+}
+
+/** One scale for maps that are compared. @param {Heat[]} heats @returns {[number, number]} */
+export const commonScale = (heats) => [Math.min(...heats.map(({ low }) => low)), Math.max(...heats.map(({ high }) => high))];

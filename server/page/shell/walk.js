@@ -1,0 +1,2 @@
+export function startWalk() {}
+export function walkAtFirst() {}
