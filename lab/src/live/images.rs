@@ -189,11 +189,18 @@ impl Live {
             id: format!("d{}", number + 1),
             name: images.identifier(index),
             label: match dataset.has_labels() {
-                true => dataset.classes.get(images.label(index)).cloned(),
+                true => self.label_name(images.label(index)),
                 false => None,
             },
         });
         Ok(ImagePage { count: indices.len(), images: shown.collect() })
+    }
+
+    /// What a class of the data is called: as the first model calls it that has an output for it, since data may have numbers alone.
+    fn label_name(&self, label: usize) -> Option<String> {
+        let of_model = |model: &LiveModel| model.names.get(model.output_of(label)?).cloned();
+        let by_data = || self.images.dataset.classes.get(label).cloned();
+        self.models.iter().find_map(of_model).or_else(by_data)
     }
 
     /// What is known of an image.
@@ -208,7 +215,7 @@ impl Live {
         Ok(ImageCard {
             id: id.into(),
             name: self.images.name_of(id)?,
-            label: label.and_then(|label| self.images.dataset.classes.get(label).cloned()),
+            label: label.and_then(|label| self.label_name(label)),
             label_index: self.models.iter().map(of_model).collect(),
             width: picture.width(),
             height: picture.height(),
