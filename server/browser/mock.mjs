@@ -85,7 +85,7 @@ async function answer(request, url, send) {
   const posted = request.method === "POST" ? JSON.parse(await body(request)) : {};
   const question = answers[path[3]];
   if (!question) throw new Refused(404, `There is no question ${path[3]}.`);
-  const result = question(model, imageOf(posted.image ?? get.get("image")), get, posted);
+  const result = question(model, imageOf(posted.image ?? get.get("image") ?? "d1"), get, posted);
   if (result.refused) throw new Refused(409, result.refused);
   return result.arrays ? send(safetensors(result.arrays, result.meta), "application/octet-stream") : send(result);
 }

@@ -1,6 +1,7 @@
 /** @import { Place } from "./core/state.js" */
 import { fill, h, showError } from "./core/dom.js";
 import { lab, modelNamed, openLab } from "./core/lab.js";
+import { baseName } from "./core/numbers.js";
 import { followAddress, fragment, go, onChange, parse, place } from "./core/state.js";
 import { buildTools } from "./shell/tools.js";
 import { buildStrip } from "./shell/strip.js";
@@ -71,7 +72,7 @@ function showTabs() {
 function showColophon() {
   const { version, device, precision, command, run, images } = lab;
   fill(at("colophon"),
-    h("span", {}, `archaeo ${version}`), h("span", {}, `${device}, ${precision}`), h("span", {}, `${images.name}: ${images.count} images`),
+    h("span", {}, `archaeo ${version}`), h("span", {}, `${device}, ${precision}`), h("span", {}, `${baseName(images.name)}: ${images.count} images`),
     run ? h("span", {}, `studies of ${run}`) : null, h("code", {}, command));
 }
 

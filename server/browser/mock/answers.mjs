@@ -1,4 +1,5 @@
 // Questions to the made-up models, under the names of their addresses.
+import { createHash } from "node:crypto";
 import { attention, classes, explanations, geometry, guesses, noise, probabilities } from "./models.mjs";
 
 const { LAYERS, HEADS, SIDE, TOKENS } = geometry;
@@ -70,10 +71,10 @@ export const answers = {
   heads(model, image) {
     if (!model.attention) return NO_ATTENTION;
     const layers = Array.from({ length: LAYERS }, (_, l) => ({
-      layer: l + 1, grid: [SIDE, SIDE],
+      layer: l + 1, grid: [SIDE, SIDE], even_distance: 116,
       heads: [1, 2, 3].map((head) => ({ head, entropy: 0.5 + 0.4 * noise(image.seed, l, head), distance: 20 + 7 * l + 30 * noise(l, head, image.seed), sparsity: 0.2 + 0.4 * noise(head, l), prefix_mass: 0.3 * noise(l, head, 5) })),
     }));
-    return { layers, even: { entropy: 1, distance: 116 } };
+    return { layers };
   },
 
   rollout(model, image, get) {
@@ -95,7 +96,7 @@ export const answers = {
       const value = 0.02 * bump * (1 + noise(i, target)) + 0.003 * noise(i, id.length, target);
       return signed ? value * (noise(i, 9) - 0.35) : value;
     });
-    const meta = { method: id, title, target: { class: target, name: classes[target], probability: values[target] }, lowest: Math.min(...map), highest: Math.max(...map), over, signed, faithful: null, command: `archaeo explain --weights ${model.name} --image ${image.name} --method ${id}` };
+    const meta = { method: id, title, target: { class: target, name: classes[target], probability: values[target] }, lowest: Math.min(...map), highest: Math.max(...map), over, signed };
     return { arrays: { map: ["F32", [side, side], map] }, meta };
   },
 
@@ -109,6 +110,8 @@ export const answers = {
       sentence: good ? "Better than random and than the centre on this image by both measures." : "No better than random on this image.",
     };
   },
+
+  hash: (model) => ({ hash: createHash("sha256").update(model.name).digest("hex") }),
 
   depth(model, image, get) {
     if (!model.attention) return { refused: "A CNN has no tokens that the head could read after each layer, so there is no logit lens." };

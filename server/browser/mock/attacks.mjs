@@ -46,8 +46,8 @@ export class Job {
     const last = this.step(this.steps);
     const id = `a${this.id}${this.image.id}`;
     this.keep(id, { name: `adversarial-${this.image.name}`, seed: this.image.seed, push: 0.9, size: this.question.size, label: this.image.label });
-    const answered = Object.fromEntries(Object.entries(last.models).map(([name, { fooled, top }]) => [name, { fooled, answer: top[0] }]));
-    this.tell("done", { image: id, step: this.steps, steps: this.steps, success: last.models[this.question.model].fooled, linf: last.linf, l2: last.l2, l1: 40, l0: 50176, answer: last.models[this.question.model].top[0], models: answered, note: "", command: `archaeo attack --weights ${this.question.model} --attack ${this.question.attack}` });
+    const answered = Object.fromEntries(Object.entries(last.models).map(([name, { fooled, top }]) => [name, { fooled, top }]));
+    this.tell("done", { image: id, step: this.steps, steps: this.steps, success: last.models[this.question.model].fooled, linf: last.linf, l2: last.l2, l1: 40, l0: 50176, answer: last.models[this.question.model].top[0], models: answered, note: null });
     this.end();
   }
 

@@ -22,18 +22,18 @@ export const explanations = [
   ["centre", "centre", "a bump in the middle", "tokens", false, false, ["vit", "cnn"]],
 ];
 
-const verdict = (score, yes) => ({ score, low: score - 0.03, high: score + 0.03, n: 256, metric: "causal score", over_random: yes, over_centre: yes === "yes" ? "cannot be told" : "no", source: "study of archaeo-out" });
+const verdict = (score, yes) => ({ score, low: score - 0.03, high: score + 0.03, n: 256, higher_is_better: false, metric: "deletion", over_random: yes, over_centre: yes === "yes" ? "cannot be told" : "no", source: "study of archaeo-out" });
 
 export const models = [
   {
-    name: "vit", title: "ViT-Ti/16", describe: "a ViT with 12 layers of 3 heads, 5.7 M parameters", hash: "9f2c".repeat(16), parameters: 5717416, image_size: 224, classes,
-    attention: { layers: LAYERS, heads: Array(LAYERS).fill(HEADS), grids: Array(LAYERS).fill([SIDE, SIDE]), prefix: 1, tokens: Array(LAYERS).fill(TOKENS), whole: true, windows: false, cascade: false, read_out: "class token" },
+    name: "vit", title: "ViT-Ti/16", describe: "a ViT with 12 layers of 3 heads, 5.7 M parameters", weights: "vit.safetensors", parameters: 5717416, image_size: 224, classes,
+    attention: { layers: LAYERS, heads: Array(LAYERS).fill(HEADS), grids: Array(LAYERS).fill([SIDE, SIDE]), prefix: 1, tokens: Array(LAYERS).fill(TOKENS), whole: true, windows: false, cascade: false, read_out: "the class token" },
     blocks: 0, methods: explanations.map(([id]) => id),
     verdicts: { chefer: verdict(0.41, "yes"), rollout: verdict(0.12, "no"), "grad-cam": verdict(0.2, "cannot be told") },
-    atlas: Array.from({ length: LAYERS }, (_, l) => Array.from({ length: HEADS }, (_, h) => ({ label: ROLES[(3 * l + h) % ROLES.length], confirmed: (l + h) % 3 !== 0, detail: "0.42 against 0.05 by chance" }))),
+    atlas: Array.from({ length: LAYERS }, (_, l) => Array.from({ length: HEADS }, (_, h) => ({ label: ROLES[(3 * l + h) % ROLES.length] }))),
   },
   {
-    name: "cnn", title: "ResNet-20", describe: "a ResNet with 9 blocks, 0.27 M parameters", hash: "41b7".repeat(16), parameters: 272474, image_size: 32, classes,
+    name: "cnn", title: "ResNet-20", describe: "a ResNet with 9 blocks, 0.27 M parameters", weights: "cnn.safetensors", parameters: 272474, image_size: 32, classes,
     attention: null, blocks: 9, methods: explanations.filter((row) => row[6].includes("cnn")).map(([id]) => id),
     verdicts: { "grad-cam": verdict(0.36, "yes") }, atlas: null,
   },

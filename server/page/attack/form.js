@@ -5,6 +5,9 @@ import { focused, lab } from "../core/lab.js";
 import { firstName } from "../core/numbers.js";
 import { go, place } from "../core/state.js";
 
+/** @type {Record<string, string>} */
+const NORMS = { linf: "L∞", l2: "L2", l1: "L1", l0: "L0" };
+
 /** Kept while views change. */
 const chosen = { attack: "", norm: "", size: 0, steps: 0, loss: "", restarts: 1, toward: false };
 
@@ -55,13 +58,13 @@ export function attackForm(run, stop) {
     fill(fields,
       select("Model", can.map((model) => [model.name, model.title]), focused().name, (value) => go({ model: value, target: null })),
       select("Attack", lab.attacks.map((other) => [other.id, other.title]), now.id, (value) => ((chosen.attack = value), (chosen.steps = 0), (chosen.size = 0), (chosen.loss = ""))),
-      select("Norm", normsOf(now).map((other) => [other.id, other.title]), norm().id, (value) => ((chosen.norm = value), (chosen.size = 0))),
-      now.goal === "within" ? select("Size", sizes.map((value) => [value, name(value)]), chosen.size || size, (value) => (chosen.size = Number(value))) : h("div", { class: "field" }, "Size", h("span", { class: "fixed" }, `smallest ${title}`)),
-      now.steps === null ? null : number("Steps", chosen.steps || now.steps, 1000, (value) => (chosen.steps = value)),
+      select("Norm", normsOf(now).map((other) => [other.id, NORMS[other.id] ?? other.title]), norm().id, (value) => ((chosen.norm = value), (chosen.size = 0))),
+      now.goal === "within" ? select("Size", sizes.map((value) => [value, name(value)]), chosen.size || size, (value) => (chosen.size = Number(value))) : h("div", { class: "field" }, "Size", h("span", { class: "fixed" }, `smallest ${NORMS[norm().id] ?? title}`)),
+      now.steps === null ? null : number("Steps", chosen.steps || now.steps, Math.max(1000, now.steps), (value) => (chosen.steps = value)),
       now.losses.length > 1 ? select("Loss", now.losses.map((loss) => [loss, loss.replaceAll("-", " ")]), chosen.loss || now.losses[0], (value) => (chosen.loss = value)) : null,
       now.restarts ? number("Restarts", chosen.restarts, 20, (value) => (chosen.restarts = value)) : null,
       now.targeted ? select("Goal", [["away", "any other class"], ["toward", asked ? `toward ${asked}` : "toward a class: choose it left"]], chosen.toward && asked ? "toward" : "away", (value) => (chosen.toward = value === "toward")) : null);
-    fill(summary, `${now.title}: ${now.summary}.`);
+    fill(summary, `${now.title}: ${now.summary}. ${NORMS[norm().id] ?? ""}: ${title}.`);
   };
   build();
   return {

@@ -2,11 +2,15 @@
 import { post, remove } from "../core/api.js";
 
 /**
- * @typedef {{top: Guess[], source: number, fooled: boolean, drift: number[][]|null}} Effect What a model makes of a step.
+ * @typedef {{top: Guess[], source: number, target?: number|null, fooled: boolean, drift: number[][]|null}} Effect What a model makes of a step.
  * @typedef {{step: number, linf: number, l2: number, models: Record<string, Effect>}} Step
- * @typedef {{image: string, step: number, steps: number, success: boolean, linf: number, l2: number, l1: number, l0: number, answer: Guess, models: Record<string, {fooled: boolean, answer: Guess}>, note: string, command: string}} Done
+ * @typedef {{image: string, step: number, steps: number, success: boolean, linf: number, l2: number, l1: number, l0: number, answer: Guess, models: Record<string, {fooled: boolean, top: Guess[]}>, note: string|null}} Done
  * @typedef {{image: string, model: string, attack: string, norm: string, size: number, steps: number|null, loss: string|null, target: number|null, restarts: number, watch: string[]}} Question
  */
+
+/** The same attack on all images, from the command line. @param {Question} question @param {string} data @param {string} weights */
+export const commandOf = ({ attack, norm, size, steps, restarts }, data, weights) =>
+  ["archaeo attack", `--data ${data}`, `--weights ${weights}`, `--attack ${attack}`, `--norm ${norm}`, `--epsilon ${size}`, steps ? `--steps ${steps}` : "", restarts > 1 ? `--restarts ${restarts}` : ""].filter(Boolean).join(" ");
 
 /** An attack under way or over: its steps as they come. It goes on while other views are shown. */
 export class Job {

@@ -1,14 +1,14 @@
 /** @import { Done, Job, Question } from "./job.js" */
 import { imagePath } from "../core/api.js";
 import { announce, fill, h, showError } from "../core/dom.js";
-import { modelNamed } from "../core/lab.js";
+import { lab, modelNamed } from "../core/lab.js";
 import { firstName, percent, short } from "../core/numbers.js";
 import { place } from "../core/state.js";
 import { addImage } from "../shell/strip.js";
 import { attackEffects } from "./effects.js";
 import { attackFilm } from "./film.js";
 import { attackForm } from "./form.js";
-import { last, startAttack } from "./job.js";
+import { commandOf, last, startAttack } from "./job.js";
 
 /** An attack that happens while one looks. @param {HTMLElement} root */
 export function mount(root) {
@@ -78,11 +78,12 @@ function showOutcome(root, job) {
   if (job.running) return fill(root, h("p", { class: "quiet" }, "Attacking…"), other);
   if (!done) return fill(root, job.stopped ? h("p", {}, "Stopped.") : null, other);
   const sentence = inWords(done, question);
+  const command = commandOf(question, lab.images.name, modelNamed(question.model).weights);
   fill(root, h("p", { class: "sentence" }, sentence), done.note ? h("p", { class: "note" }, done.note) : null, other,
     h("div", { class: "row" },
       h("button", { onclick: () => addImage({ id: done.image, name: "adversarial image", label: null }) }, "Examine it in the other views"),
       h("a", { class: "button", href: imagePath(done.image), download: `adversarial-${question.attack}.png` }, "Save image")),
-    h("p", { class: "small" }, h("code", {}, done.command)));
+    h("p", { class: "small quiet" }, "On all images: ", h("code", { "data-command": command }, command)));
   announce(sentence);
 }
 

@@ -2,6 +2,7 @@
 /** @import { Heat, Manner } from "../core/maps.js" */
 /** @import { Rows } from "./source.js" */
 import { fill, h } from "../core/dom.js";
+import { evenDistance } from "../core/lab.js";
 import { cellAt, drawOver, peak, valueAt } from "../core/maps.js";
 import { percent, range, short } from "../core/numbers.js";
 import { setPreview, shownHead, shownQuery } from "../core/preview.js";
@@ -66,7 +67,7 @@ export function headOverlay(model) {
     const beyond = attention.prefix ? row.prefix.subarray((head - 1) * attention.prefix, head * attention.prefix).reduce((sum, weight) => sum + weight, 0) : null;
     const words = `Most on row ${best.row + 1}, column ${best.column + 1}: ${percent(best.value)}${beyond === null ? "" : `; ${percent(beyond)} on ${prefixName(attention.prefix, attention.read_out)}`}.`;
     canvas.setAttribute("aria-label", `Attention of layer ${layer}, head ${head}. ${words}`);
-    canvas.dataset.figure = `Layer ${layer}, head ${head}, from ${shownQuery() ? "the marked patch" : `the ${attention.read_out}`}`;
+    canvas.dataset.figure = `Layer ${layer}, head ${head}, from ${shownQuery() ? "the marked patch" : attention.read_out}`;
     showFacts(facts, model, layer, head, numbers, words);
   };
   return { element, draw };
@@ -98,17 +99,17 @@ export function markQuery(canvas, grid) {
  * @param {string} words
  */
 function showFacts(root, model, layer, head, heads, words) {
-  const readOut = model.attention?.read_out ?? "read-out";
+  const readOut = model.attention?.read_out ?? "the read-out";
   const role = model.atlas?.[layer - 1]?.[head - 1];
   const numbers = heads?.layers[layer - 1]?.heads[head - 1];
   const item = (/** @type {string} */ term, /** @type {string} */ value, /** @type {string} */ hint) => [h("dt", { title: hint }, term), h("dd", { class: "number" }, value)];
   fill(root,
-    h("p", { class: "asking" }, "From ", h("strong", {}, place.query || shownQuery() ? "the marked patch" : `the ${readOut}`)),
+    h("p", { class: "asking" }, "From ", h("strong", {}, place.query || shownQuery() ? "the marked patch" : readOut)),
     h("p", { class: "small" }, words),
-    role ? h("p", { class: "role" }, h("strong", {}, role.label), h("span", { class: "small quiet" }, `${role.confirmed ? "" : " not confirmed on the other half of the images;"} ${role.detail}`)) : null,
+    role ? h("p", { class: "role" }, h("strong", {}, role.label), h("span", { class: "small quiet" }, [role.confirmed === false ? "not confirmed on the other half of the images" : "", role.detail ?? ""].filter(Boolean).join("; "))) : null,
     numbers ? h("dl", { class: "numbers" },
       item("Entropy", `${numbers.entropy.toFixed(2)} of 1`, "Mean over queries, as a share of what even attention has"),
-      item("Distance", `${short(numbers.distance)} px`, `Mean distance between a patch and what it reads; even attention has ${short(heads?.even.distance ?? NaN)} px`),
+      item("Distance", `${short(numbers.distance)} px`, `Mean distance between a patch and what it reads; even attention has ${short(evenDistance(heads, layer) ?? NaN)} px`),
       item("Sparsity", numbers.sparsity.toFixed(2), "Hoyer's measure: 0 where all weights are alike, 1 where one key has all"),
       model.attention?.prefix ? item("On prefix tokens", percent(numbers.prefix_mass), "Mean weight that patches give to tokens without a place") : null) : null,
     numbers ? h("p", { class: "note" }, "Over all queries of this image.") : null);

@@ -42,7 +42,7 @@ export function attentionPanel(model) {
     grid.draw(rows, settings.scale);
     overlay.draw(image, rows, numbers, settings.manner, settings.scale === "common");
     grid.mark(shownHead(model.name));
-    fill(asking, shownQuery() ? "Each map shows what the marked patch attends to." : `Each map shows what the ${model.attention?.read_out} attends to.`, " Point at the picture to ask from a patch.");
+    fill(asking, shownQuery() ? "Each map shows what the marked patch attends to." : `Each map shows what ${model.attention?.read_out} attends to.`, " Point at the picture to ask from a patch.");
   };
   let turn = 0;
   /** Takes the rows of the query that is shown. */

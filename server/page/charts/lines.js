@@ -47,7 +47,7 @@ export function lineChart(title, { height = 190, pick, hover = false } = {}) {
     const rules = ticks(y, 4).map((value) => s("g", {},
       s("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: py(value), y2: py(value) }),
       s("text", { class: "tick", x: MARGIN.left - 6, y: py(value) + 4, "text-anchor": "end" }, show(value))));
-    const numbers = ticks(x, Math.max(2, Math.floor(width / 60))).filter(Number.isInteger).map((value) => s("text", { class: "tick", x: px(value), y: ground + 15, "text-anchor": "middle" }, value));
+    const numbers = ticks(x, Math.max(2, Math.floor(width / 36))).filter(Number.isInteger).map((value) => s("text", { class: "tick", x: px(value), y: ground + 15, "text-anchor": "middle" }, value));
     const label = s("text", { class: "tick", x: width - MARGIN.right, y: height - 2, "text-anchor": "end" }, xLabel);
     const levels = marks.map(([value, name]) => s("g", {},
       s("line", { class: "mark-line", x1: MARGIN.left, x2: width - MARGIN.right, y1: py(value), y2: py(value) }),
@@ -61,6 +61,7 @@ export function lineChart(title, { height = 190, pick, hover = false } = {}) {
         return value === null ? null : s("circle", { cx: px(cursor), cy: py(value), r: 3.5, style: { fill: line.color } });
       })];
     drawing.replaceChildren(...rules, ...numbers, label, ...levels, ...paths, ...here.filter((node) => node !== null));
+    drawing.dataset.figure = `${title}: ${series.map((line) => `${line.name}${line.dashed ? " (dashed)" : line.dots ? " (dots)" : ""}`).join(", ")}`;
     drawing.setAttribute("aria-label", `${title}. ${series.filter((line) => !line.dots && line.points.length).map((line) => `${line.name}: from ${show(line.points[0][1])} to ${show(line.points[line.points.length - 1][1])}`).join("; ")}.`);
     fill(legend, series.map((line) => {
       const value = line.dots ? null : valueAt(line, cursor ?? line.points[line.points.length - 1]?.[0] ?? 0);

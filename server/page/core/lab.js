@@ -9,11 +9,14 @@ export let lab;
 export async function openLab(waiting) {
   for (;;) {
     const answer = await askAgain("/api/lab");
-    if (answer.ready) return (lab = answer);
+    if (answer.ready) return (lab = { ...answer, command: shareable(answer.command) });
     waiting(answer.opening ?? "opening the models");
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
+
+/** A command without what belongs to this start of the lab alone. @param {string} command */
+const shareable = (command) => command.replace(/^\S*archaeo(?=\s)/, "archaeo").replace(/ --(token|port)[ =]\S+/g, "").replace(/ --open\b/, "");
 
 /** @param {string} name @returns {Model} */
 export const modelNamed = (name) => lab.models.find((model) => model.name === name) ?? lab.models[0];
@@ -43,5 +46,15 @@ export const answerOf = (model, image) => ask(questionPath(model, "answer", { im
 /** @param {string} model @param {string} image @returns {Promise<Heads>} */
 export const headsOf = (model, image) => ask(questionPath(model, "heads", { image }));
 
-/** @param {string} image @returns {Promise<ImageFacts>} */
-export const imageFacts = (image) => ask(`/api/images/${encodeURIComponent(image)}`);
+/** @param {string} image @returns {Promise<ImageFacts>} With the label in words where a model has a name for it. */
+export async function imageFacts(image) {
+  const facts = await ask(`/api/images/${encodeURIComponent(image)}`);
+  const known = lab.models.find(({ name }) => typeof facts.label_index?.[name] === "number");
+  return { ...facts, label: known?.classes[facts.label_index[known.name]] ?? facts.label };
+}
+
+/** Of the weights' bytes; it takes the server a moment for large files. @param {Model} model @returns {Promise<string>} */
+export const hashOf = async ({ name }) => (await ask(`/api/models/${encodeURIComponent(name)}/hash`)).hash;
+
+/** What even attention's distance is in a layer, in pixels. @param {Heads|null} heads @param {number} layer */
+export const evenDistance = (heads, layer) => heads?.layers[layer - 1]?.even_distance ?? heads?.even?.distance;

@@ -43,3 +43,9 @@ export function range(values) {
 
 /** @param {string} text @returns {string} The first name of a class with several: `tench, Tinca tinca` → `tench`. */
 export const firstName = (text) => text.split(",")[0];
+
+/** @param {string} text */
+export const sentenceCase = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** @param {string} path @returns {string} The last part of a path. */
+export const baseName = (path) => path.split(/[/\\]/).pop() ?? path;

@@ -17,18 +17,19 @@
  * @property {number} low
  * @property {number} high
  * @property {number} n
+ * @property {boolean} higher_is_better
  * @property {string} metric
  * @property {string} over_random "yes", "no" or "cannot be told".
  * @property {string} over_centre
  * @property {string} source
  *
- * @typedef {{label: string, confirmed: boolean, detail: string}} Role
+ * @typedef {{label: string, confirmed?: boolean, detail?: string}} Role
  *
  * @typedef {object} Model
  * @property {string} name
  * @property {string} title
  * @property {string} describe
- * @property {string} hash
+ * @property {string} weights Where its weights were read from, as typed.
  * @property {number} parameters
  * @property {number} image_size
  * @property {string[]} classes
@@ -93,7 +94,7 @@
  * @typedef {{logits: number[], probabilities: number[], top: Guess[], label: number|null}} Answer
  *
  * @typedef {{head: number, entropy: number, distance: number, sparsity: number, prefix_mass: number}} HeadNumbers
- * @typedef {{layers: {layer: number, grid: [number, number], heads: HeadNumbers[]}[], even: {entropy: number, distance: number}}} Heads
+ * @typedef {{layers: {layer: number, grid: [number, number], heads: HeadNumbers[], even_distance?: number}[], even?: {distance: number}}} Heads
  *
  * @typedef {{data: Float32Array|Int32Array|Uint8Array, shape: number[]}} Tensor
  * @typedef {{arrays: Record<string, Tensor>, meta: any}} Arrays

@@ -23,8 +23,8 @@ export function lensPanel(model) {
   const play = h("button", { class: "plain", onclick: () => toggle() }, "Play");
   const element = h("div", {},
     h("div", { class: "row heading" }, title, play),
-    canvas, bar.element, classes, reading, layers,
-    segments("What is shown of each patch", [["target", "The class asked about"], ["class", "Most probable class"]], chosen.what, (value) => ((chosen.what = value), draw())));
+    segments("What is shown of each patch", [["target", "Class asked about"], ["class", "Most probable"]], chosen.what, (value) => ((chosen.what = value), draw())),
+    canvas, bar.element, classes, reading, layers);
 
   /** @type {{lens: Tensor, kinds: Tensor, image: HTMLImageElement, target: {class: number, name: string}}|null} */
   let data = null;

@@ -1,7 +1,7 @@
 /** @import { Heads, Model } from "../core/types.js" */
 import { askArrays, inputPath, questionPath } from "../core/api.js";
 import { fill, h, showError } from "../core/dom.js";
-import { headsOf, lab, targetOf } from "../core/lab.js";
+import { evenDistance, headsOf, lab, targetOf } from "../core/lab.js";
 import { picture } from "../core/maps.js";
 import { firstName, percent, short } from "../core/numbers.js";
 import { SERIES } from "../core/color.js";
@@ -71,7 +71,7 @@ export function depthPanel(model) {
     const x = /** @type {[number, number]} */ ([1, layers.length]);
     const line = (/** @type {(layer: Layer) => number} */ of, name = model.title) => ({ name, color, points: layers.map((layer) => /** @type {[number, number]} */ ([layer.layer, of(layer)])) });
     const dots = (/** @type {"distance"|"entropy"} */ of) => (heads ? [{ name: "each head", color: "var(--series-5)", dots: true, points: heads.layers.flatMap(({ layer, heads: all }) => all.map((head) => /** @type {[number, number]} */ ([layer, head[of]]))) }] : []);
-    const even = heads?.even.distance;
+    const even = evenDistance(heads, cursor);
     const far = Math.max(1, even ?? 0, ...layers.map(({ distance }) => distance), ...(heads?.layers ?? []).flatMap((layer) => layer.heads.map(({ distance }) => distance)));
     const common = { x, xLabel: "layer", cursor };
     charts.target.set({ ...common, series: [line((layer) => layer.read_out.target_probability, firstName(target.name))], y: [0, 1], show: percent });

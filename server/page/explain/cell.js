@@ -2,9 +2,9 @@
 /** @import { Explained } from "./map.js" */
 import { ask, questionPath } from "../core/api.js";
 import { announce, fill, h, showError } from "../core/dom.js";
-import { targetOf } from "../core/lab.js";
+import { imageFacts, targetOf } from "../core/lab.js";
 import { drawOver, peak, valueAt } from "../core/maps.js";
-import { firstName, percent, short } from "../core/numbers.js";
+import { baseName, firstName, percent, short } from "../core/numbers.js";
 import { place } from "../core/state.js";
 import { colorBar } from "../charts/colorbar.js";
 import { settings } from "../attention/settings.js";
@@ -50,6 +50,7 @@ export function explanationCell(model, method, row) {
       explained = answer;
       const { class: index, name, probability } = answer.meta.target;
       fill(target, "For ", h("strong", {}, firstName(name ?? `output ${index}`)), ` (${percent(probability)})`);
+      element.dataset.command = `archaeo explain ${baseName((await imageFacts(place.image)).name)} --weights ${model.weights} --methods ${method.id}`;
       if (answer.meta.faithful?.metrics) fill(measured, imageVerdict(answer.meta.faithful));
       row.loaded();
     } catch (error) {

@@ -1,6 +1,7 @@
 /** @import { Method, Model } from "../core/types.js" */
 import { h } from "../core/dom.js";
 import { lab } from "../core/lab.js";
+import { sentenceCase } from "../core/numbers.js";
 import { explanationCell } from "./cell.js";
 import { commonScale } from "./map.js";
 
@@ -13,7 +14,7 @@ export function methodRow(method, scale) {
   const cells = lab.models.filter((model) => model.methods.includes(method.id)).map((model) => explanationCell(model, method, row));
   const places = lab.models.map((model) => cells.find((cell) => cell.model === model)?.element ?? notHere(model));
   const element = h("section", { class: "method", "aria-label": method.title, "data-method": method.id },
-    h("header", {}, h("h3", {}, method.title), h("p", { class: "small quiet" }, method.summary,
+    h("header", {}, h("h3", {}, sentenceCase(method.title)), h("p", { class: "small quiet" }, method.summary,
       method.paper ? ["; ", h("a", { href: method.paper.url, rel: "noreferrer", target: "_blank" }, method.paper.citation)] : null)),
     h("div", { class: "across", style: { "--models": lab.models.length } }, places));
   const draw = () => {

@@ -12,11 +12,11 @@ function word(answer) {
 }
 
 /** What a study found about a method on this model. @param {Verdict} verdict */
-export function studyVerdict({ score, low, high, n, metric, over_random, over_centre, source }) {
+export function studyVerdict({ score, low, high, n, metric, higher_is_better, over_random, over_centre, source }) {
   return h("div", { class: "verdict" },
     h("p", {}, "Better than random: ", word(over_random)),
     h("p", {}, "Better than the centre: ", word(over_centre)),
-    h("p", { class: "note number" }, `${metric} ${short(score)} [${short(low)}, ${short(high)}], ${n} images; ${source}`));
+    h("p", { class: "note number" }, `${metric} ${higher_is_better ? "↑" : "↓"} ${short(score)} [${short(low)}, ${short(high)}], ${n} images; ${source}`));
 }
 
 /** @typedef {{id: string, title: string, higher_is_better: boolean, value: number, random: number, centre: number}} Metric */

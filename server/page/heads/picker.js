@@ -1,5 +1,6 @@
 import { ask, imagePath } from "../core/api.js";
 import { h } from "../core/dom.js";
+import { baseName } from "../core/numbers.js";
 import { openDialog } from "../shell/help.js";
 import { place } from "../core/state.js";
 
@@ -13,5 +14,5 @@ export async function pickImage(chosen) {
     h("div", { class: "row" }, h("button", { onclick: () => dialog.close() }, "Cancel")));
   const { images } = await ask(`/api/images?from=1&count=${COUNT}`);
   list.append(...images.filter((/** @type {any} */ image) => image.id !== place.image).map((/** @type {any} */ { id, name, label }) =>
-    h("li", {}, h("button", { "aria-label": label ?? name, title: label ?? name, onclick: () => (dialog.close(), chosen(id, label ?? name)) }, h("img", { src: imagePath(id, 112), alt: "", loading: "lazy" })))));
+    h("li", {}, h("button", { "aria-label": label ?? baseName(name), title: label ?? baseName(name), onclick: () => (dialog.close(), chosen(id, label ?? baseName(name))) }, h("img", { src: imagePath(id, 112), alt: "", loading: "lazy" })))));
 }

@@ -3,7 +3,7 @@ import { inputPath } from "../core/api.js";
 import { announce, fill, h, showError } from "../core/dom.js";
 import { answerOf, attentive, focused, imageFacts, lab, targetOf } from "../core/lab.js";
 import { cellAt, picture } from "../core/maps.js";
-import { firstName, percent } from "../core/numbers.js";
+import { baseName, firstName, percent, sentenceCase } from "../core/numbers.js";
 import { onPreview, setPreview, shownQuery } from "../core/preview.js";
 import { SERIES } from "../core/color.js";
 import { go, onChange, place } from "../core/state.js";
@@ -48,7 +48,7 @@ async function showFacts(caption, image) {
   try {
     const { name, label, width, height, hash } = await imageFacts(image);
     if (image !== place.image) return;
-    fill(caption, label ? h("strong", {}, firstName(label), " ") : null, name, h("br"), h("span", { class: "number" }, `${width} × ${height}, ${hash.slice(0, 8)}`));
+    fill(caption, label ? h("strong", {}, firstName(label), " ") : null, baseName(name), h("br"), h("span", { class: "number" }, `${width} × ${height}, ${hash.slice(0, 8)}`));
   } catch (error) {
     fill(caption, "");
     showError(caption, error);
@@ -70,8 +70,8 @@ function drawSubject(canvas, image) {
   context.drawImage(image, 0, 0, side, side);
   const cells = grid();
   const query = shownQuery();
-  const readOut = attentive()?.attention?.read_out ?? "read-out";
-  canvas.setAttribute("aria-label", cells ? `The image. ${query ? whereIs(query, cells) : `The ${readOut}`} asks. Arrow keys choose a patch, Escape returns to the ${readOut}.` : "The image as the model takes it.");
+  const readOut = attentive()?.attention?.read_out ?? "the read-out";
+  canvas.setAttribute("aria-label", cells ? `The image. ${query ? whereIs(query, cells) : sentenceCase(readOut)} asks. Arrow keys choose a patch, Escape returns to ${readOut}.` : "The image as the model takes it.");
   if (!cells || !query) return;
   const [row, column] = cellAt(cells, ...query);
   const [height, width] = [side / cells[0], side / cells[1]];

@@ -2,6 +2,7 @@
 import { ask, imagePath } from "../core/api.js";
 import { fill, h, showError } from "../core/dom.js";
 import { lab } from "../core/lab.js";
+import { baseName } from "../core/numbers.js";
 import { go, onChange, place } from "../core/state.js";
 import { openCamera } from "./camera.js";
 import { takeFiles } from "./intake.js";
@@ -76,7 +77,7 @@ async function showPage() {
 
 /** @param {ImageName} image */
 function thumb({ id, name, label }) {
-  const title = label ? `${label} · ${name}` : name;
+  const title = label ? `${label} · ${baseName(name)}` : baseName(name);
   const mine = id.startsWith("d") ? null : "own";
   return h("li", {}, h("button", { "data-image": id, class: mine, title, "aria-label": title, onclick: () => go({ image: id }) },
     h("img", { src: imagePath(id, 112), alt: "", loading: "lazy", width: 52, height: 52 })));
