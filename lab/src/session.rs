@@ -124,11 +124,6 @@ impl Session {
         &self.options.device
     }
 
-    /// What asks: a command line, say.
-    pub fn command(&self) -> &str {
-        &self.options.command
-    }
-
     /// Key of every random choice.
     pub fn seed(&self) -> u64 {
         self.options.seed.unwrap_or(0)

@@ -52,7 +52,7 @@ pub fn run(arguments: &Lab, session: &Session, printer: &Printer) -> Result<()> 
     }
     let address = SocketAddr::new(ip, port.unwrap_or_else(|| usual_port(ip)));
     let table = || -> Result<Table, LabError> {
-        Ok(Table { live: session.live(&options)?, command: session.command().to_owned() })
+        Ok(Table { live: session.live(&options)?, command: command(arguments) })
     };
     let mut shown = Ok(());
     let ready = |url: &str| {
@@ -65,6 +65,24 @@ pub fn run(arguments: &Lab, session: &Session, printer: &Printer) -> Result<()> 
     serve(Listening { address, token }, table, ready)?;
     shown?;
     bail!("the lab has closed")
+}
+
+/// What opens the same lab again, for captions: without what is said of the address, the token above all.
+fn command(arguments: &Lab) -> String {
+    let mut words = vec!["archaeo lab".to_owned()];
+    words.extend(arguments.weights.iter().map(|weights| format!("--weights {}", quoted(weights))));
+    words.extend(arguments.add.iter().map(|(name, weights)| format!("--add {name}={}", quoted(weights))));
+    words.extend(arguments.data.iter().map(|data| format!("--data {}", quoted(Path::new(data)))));
+    words.extend(arguments.split.iter().map(|split| format!("--split {split}")));
+    words.extend(arguments.run.iter().map(|run| format!("--run {}", quoted(run))));
+    words.join(" ")
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,@+~".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// The usual port where it is free, else any.

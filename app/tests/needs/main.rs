@@ -17,7 +17,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let no_browser: Vec<&'static str> = if browser::chromium().is_none() { vec!["chromium"] } else { Vec::new() };
+    let no_browser: Vec<&'static str> =
+        if browser::chromium().is_none() { vec!["chromium"] } else { Vec::new() };
     let no_lab = no_browser.iter().copied().chain(lab::lacks()).collect();
     let trials = vec![
         trial(
