@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use archaeo_lab::live::{
-    AttackRequest, InterventionRequest, Live, LiveOptions, Numbers, RolloutRequest, bundled_run,
-};
+use archaeo_lab::live::{AttackRequest, InterventionRequest, Live, LiveOptions, RolloutRequest, bundled_run};
 use archaeo_lab::{
     AttackOptions, ExplainOptions, MethodChoice, ModelSource, Opened, Purpose, Session, SessionOptions,
     Silent, Subject,
 };
 use archaeo_plot::{Image, to_png};
+use archaeo_store::arrays::{Arrays, Numbers};
 
 /// Images of the data that are compared; the first ones of each class.
 const IMAGES: usize = 6;
@@ -37,7 +36,7 @@ fn id(index: usize) -> String {
     format!("d{}", index + 1)
 }
 
-fn map(arrays: &archaeo_lab::live::Arrays, name: &str) -> Vec<f32> {
+fn map(arrays: &Arrays, name: &str) -> Vec<f32> {
     let array = arrays.arrays.iter().find(|array| array.name == name).unwrap();
     match &array.numbers {
         Numbers::F32(values) => values.clone(),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use archaeo_lab::live::{Arrays, LiveError};
+use archaeo_lab::live::LiveError;
 use archaeo_plot::{Image, to_png};
+use archaeo_store::arrays::Arrays;
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};

@@ -7,9 +7,9 @@ use archaeo_analysis::attribution::{Applicability, Attribution, HeadFusion, Roll
 use serde::Serialize;
 use serde_json::json;
 
-use super::arrays::{Array, Arrays, Numbers};
 use super::model::{LayerLayout, LiveModel};
 use super::{Live, LiveError};
+use archaeo_store::arrays::{Array, Arrays, Numbers};
 
 /// The most tokens of a matrix that is handed over.
 const MOST_TOKENS: usize = 600;

@@ -1,13 +1,13 @@
 //! How an answer comes about, layer by layer.
 
 use archaeo_analysis::attention::{DistanceConvention, HeadStatistics, attention_statistics};
-use archaeo_analysis::attribution::{LogitLens, read_outs};
+use archaeo_analysis::attribution::{lens_by_layer, read_outs};
 use archaeo_analysis::statistics::cosine;
 use serde_json::{Value, json};
 
-use super::arrays::{Array, Arrays, Numbers};
 use super::model::LiveModel;
 use super::{Live, LiveError, evidence};
+use archaeo_store::arrays::{Array, Arrays, Numbers};
 
 impl Live {
     /// The logit lens: what the head would read after each layer, from each patch alone and from what it reads at the end; how alike
@@ -28,15 +28,13 @@ impl Live {
         let read = read_outs(&live.classifier, stream);
         let last = &read.last().expect("a transformer has a block").features;
         let statistics = attention_statistics(maps, DistanceConvention::default()).swap_remove(0);
-        let classes = live.names.len();
         let (mut lens, mut lens_class, mut layers) = (Vec::new(), Vec::new(), Vec::new());
+        for of_layer in lens_by_layer(&evidence, target)? {
+            lens.extend(of_layer.target);
+            lens_class
+                .extend(of_layer.class.into_iter().map(|class| i32::try_from(class).unwrap_or(i32::MAX)));
+        }
         for (layer, (read, statistics)) in read.iter().zip(&statistics).enumerate() {
-            let patches = LogitLens { layer: Some(layer + 1) }.logits(&evidence)?;
-            for logits in patches.chunks_exact(classes) {
-                let (probabilities, top) = live.ranked(logits, 1);
-                lens.push(probabilities[target] as f32);
-                lens_class.push(i32::try_from(top[0].class).unwrap_or(i32::MAX));
-            }
             let mean = |of: fn(&HeadStatistics) -> f64| {
                 statistics.heads.iter().map(of).sum::<f64>() / statistics.heads.len() as f64
             };

@@ -5,9 +5,9 @@ use archaeo_analysis::faithfulness::{Asked, Metric, MetricInfo, metric};
 use serde::Serialize;
 use serde_json::json;
 
-use super::arrays::{Array, Arrays};
 use super::model::LiveModel;
 use super::{Live, LiveError, evidence};
+use archaeo_store::arrays::{Array, Arrays};
 
 /// By what a heatmap is measured on one image.
 const METRICS: [&str; 2] = ["deletion", "insertion"];

@@ -6,10 +6,10 @@ use archaeo_training::images::{preprocess, to_tensor};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::arrays::{Array, Arrays};
 use super::attention::whole;
 use super::model::LiveModel;
 use super::{Live, LiveError, Seen};
+use archaeo_store::arrays::{Array, Arrays};
 
 /// Images over which means are taken.
 const REFERENCE_IMAGES: usize = 64;

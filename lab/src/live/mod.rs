@@ -7,7 +7,6 @@
 //! Layers, heads and steps are counted from 1 here, as on the command line.
 
 mod answer;
-mod arrays;
 mod attack;
 mod attention;
 mod bundled;
@@ -33,7 +32,6 @@ use archaeo_training::images::{preprocess, to_tensor};
 use burn::tensor::Tensor;
 
 pub use self::answer::{ClassAnswer, LiveAnswer};
-pub use self::arrays::{Array, Arrays, Numbers};
 pub use self::attack::{AttackEnd, AttackRequest, AttackStep, ModelAtStep};
 pub use self::attention::{HeadsOfLayer, LayersOfHeads, OneHead, RolloutRequest};
 pub use self::bundled::bundled_run;

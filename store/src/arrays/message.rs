@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::Value;
 
-/// Numbers in the precision in which they are handed over.
+/// Numbers in the precision in which they are sent.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Numbers {
     /// 32-bit floats.
