@@ -508,6 +508,29 @@ pub enum LabError {
         /// Name of the model.
         model: String,
     },
+    /// A PDF without the program that sets it.
+    #[error(
+        "a PDF is set by the program `typst`, which is not on the PATH; install it (https://typst.app/open-source), or set {} with another \
+         Typst",
+        .0.display()
+    )]
+    NoTypst(PathBuf),
+    /// A PDF that Typst does not set.
+    #[error("typst cannot set {}: {said}", file.display())]
+    Typst {
+        /// What it was to set.
+        file: PathBuf,
+        /// What it says.
+        said: String,
+    },
+    /// A file that was made, but cannot be put in its place.
+    #[error("{} cannot be written: {source}", path.display())]
+    Written {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A folder that no investigation was written to.
     #[error("{} holds no investigation that can be read; give the folder that `archaeo excavate` wrote", .0.display())]
     NoInvestigation(PathBuf),

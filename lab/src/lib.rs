@@ -43,6 +43,7 @@ mod opened;
 mod profile;
 mod prompts;
 mod reference;
+mod report;
 mod rollout;
 mod session;
 mod subject;
@@ -54,6 +55,7 @@ mod zero_shot;
 pub use ablate::{Ablated, AblationOptions};
 pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
 pub use archaeo_experiments::regimes::{Init, Regimes};
+pub use archaeo_experiments::report::Detail;
 pub use attack::{
     AttackOptions, Attacked, Fooled, MINIMAL, Minimal, MinimalNorm, MinimalOptions, Point, PooledAttack,
     RobustBench,
@@ -74,7 +76,7 @@ pub use device::DeviceError;
 pub use doctor::{DOCTOR, Diagnosed, DoctorOptions};
 pub use error::LabError;
 pub use evaluate::Evaluated;
-pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};
+pub use excavate::{Excavated, Excavation, NamedModel};
 pub use explain::{
     Answer, Better, Each, Exhibit, ExplainOptions, Explained, ExplainedImage, Faithfulness, HeatmapRange,
     ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over, Target,
@@ -88,6 +90,7 @@ pub use opened::Opened;
 pub use profile::ProfileOptions;
 pub use prompts::{PromptsScored, TowardsPrompts};
 pub use reference::is_reference;
+pub use report::{ReportFiles, ReportFormat};
 pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};

@@ -16,6 +16,17 @@ pub struct Document {
     pub facts: Vec<(String, Text)>,
     /// Its chapters.
     pub sections: Vec<Section>,
+    /// How they are put together on paper; as they stand where nothing is said.
+    pub parts: Vec<Part>,
+}
+
+/// Chapters that belong together on paper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its title.
+    pub title: &'static str,
+    /// Anchors of its chapters; one that is not there is left out.
+    pub sections: Vec<&'static str>,
 }
 
 /// One chapter, with an entry in the table of contents.
