@@ -34,7 +34,7 @@ function effectPanel(model) {
     element.classList.toggle("unwatched", !effect);
     if (!effect) return;
     const attacked = job.question.model === model.name;
-    fill(state, h("span", { class: effect.fooled ? "fooled" : "holds" }, effect.fooled ? "Fooled" : "Not fooled"), attacked ? ", under attack" : ", watching");
+    fill(state, h("span", { class: effect.fooled ? "fooled" : "holds" }, effect.fooled ? "Fooled" : "Not fooled"), attacked ? ", under attack" : effect.source === null ? ", watching; it has no class of this name" : ", watching");
     fill(list, effect.top.map(({ name, probability }) => h("li", { class: "guess", style: { "--share": probability } }, h("span", { class: "name" }, firstName(name)), h("span", { class: "number" }, percent(probability)))));
     drift.hidden = !effect.drift;
     if (effect.drift) showDrift(job, effect.drift);

@@ -1,4 +1,4 @@
-/** @import { Job } from "./job.js" */
+/** @import { Job, Step } from "./job.js" */
 import { fill, h, slider } from "../core/dom.js";
 import { lab, modelNamed } from "../core/lab.js";
 import { percent, short } from "../core/numbers.js";
@@ -79,7 +79,7 @@ export function attackFilm(shown) {
     const names = [question.model, ...question.watch];
     const colored = names.map((name) => ({ name, color: SERIES[lab.models.findIndex((model) => model.name === name) % SERIES.length] }));
     chart.set({
-      series: colored.map(({ name, color }) => ({ name: modelNamed(name).title, color, dashed: name !== question.model, points: steps.flatMap((other) => (other.models[name] ? [/** @type {[number, number]} */ ([other.step, other.models[name].source])] : [])) })),
+      series: colored.map(({ name, color }) => ({ name: modelNamed(name).title, color, dashed: name !== question.model, points: steps.flatMap((other) => pointOf(other, name)) })).filter(({ points }) => points.length),
       x: [steps[0].step, Math.max(job.running ? question.steps ?? 1 : 1, steps[steps.length - 1].step)], y: [0, 1], xLabel: "step", show: percent, cursor: step.step,
     });
     shown(at);
@@ -122,6 +122,9 @@ export function attackFilm(shown) {
     step: (by) => (pause(), seek(at + by)),
   };
 }
+
+/** A model without the class under attack has no line. @param {Step} step @param {string} name @returns {[number, number][]} */
+const pointOf = (step, name) => (typeof step.models[name]?.source === "number" ? [[step.step, /** @type {number} */ (step.models[name].source)]] : []);
 
 /**
  * Grey where nothing changed.

@@ -2,7 +2,7 @@
 import { post, remove } from "../core/api.js";
 
 /**
- * @typedef {{top: Guess[], source: number, target?: number|null, fooled: boolean, drift: number[][]|null}} Effect What a model makes of a step.
+ * @typedef {{top: Guess[], source: number|null, target?: number|null, fooled: boolean, drift: number[][]|null}} Effect What a model makes of a step.
  * @typedef {{step: number, linf: number, l2: number, models: Record<string, Effect>}} Step
  * @typedef {{image: string, step: number, steps: number, success: boolean, linf: number, l2: number, l1: number, l0: number, answer: Guess, models: Record<string, {fooled: boolean, top: Guess[]}>, note: string|null}} Done
  * @typedef {{image: string, model: string, attack: string, norm: string, size: number, steps: number|null, loss: string|null, target: number|null, restarts: number, watch: string[]}} Question

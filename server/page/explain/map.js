@@ -30,5 +30,12 @@ function heatOf(method, values, shape) {
   return { values, rows: shape[0], columns: shape[1], low: ends[0], high: ends[1], colors: method.signed ? "signed" : "inferno" };
 }
 
-/** One scale for maps that are compared. @param {Heat[]} heats @returns {[number, number]} */
-export const commonScale = (heats) => [Math.min(...heats.map(({ low }) => low)), Math.max(...heats.map(({ high }) => high))];
+/** Mean size of a map's values: what they are measured in where maps of different models are compared. @param {Heat} heat */
+export function meanSize({ values }) {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += Math.abs(values[i]);
+  return sum / values.length || 1;
+}
+
+/** One scale, in units of each map's mean, for maps that are compared. @param {Heat[]} heats @returns {[number, number]} */
+export const commonScale = (heats) => [Math.min(...heats.map((heat) => heat.low / meanSize(heat))), Math.max(...heats.map((heat) => heat.high / meanSize(heat)))];

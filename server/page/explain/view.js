@@ -28,7 +28,7 @@ export function mount(root) {
     baselines.draw();
   };
   fill(root, h("div", { class: "bar" }, chooser, h("div", { class: "row" },
-    segments("Scale of colours", [["common", "One scale per method"], ["own", "Own scales"]], scale.common ? "common" : "own", (value) => ((scale.common = value === "common"), redraw())),
+    segments("Scale of colours", [["common", "One scale"], ["own", "Own scales"]], scale.common ? "common" : "own", (value) => ((scale.common = value === "common"), redraw())),
     segments("How maps are drawn", MANNERS, settings.manner, (value) => ((settings.manner = value), redraw())))),
     list, baselines.element);
 

@@ -19,6 +19,8 @@ const ANGLE = 0.7;
 /** From the side of the picture, a little above. */
 const YAW = -0.72;
 const PITCH = 0.3;
+/** Width over height of the picture that the distance is made for. */
+const WIDE = 1.6;
 
 /** A camera that goes around a point. */
 export class Orbit {
@@ -46,11 +48,12 @@ export class Orbit {
     this.distance = Math.max(this.home * 0.25, Math.min(this.home * 3, this.distance * factor));
   }
 
-  /** @returns {Vector} */
-  get eye() {
+  /** A tall picture shows as much as a wide one, from farther away. @param {number} aspect @returns {Vector} */
+  eye(aspect) {
     const [x, y, z] = this.center;
-    const flat = Math.cos(this.pitch) * this.distance;
-    return [x + Math.sin(this.yaw) * flat, y + Math.sin(this.pitch) * this.distance, z + Math.cos(this.yaw) * flat];
+    const away = this.distance * Math.max(1, WIDE / aspect);
+    const flat = Math.cos(this.pitch) * away;
+    return [x + Math.sin(this.yaw) * flat, y + Math.sin(this.pitch) * away, z + Math.cos(this.yaw) * flat];
   }
 
   /** The camera's axes: right, up, back. @returns {[Vector, Vector, Vector]} */
@@ -62,7 +65,7 @@ export class Orbit {
   /** @param {number} aspect @returns {Matrix} */
   matrix(aspect) {
     const [right, up, back] = this.axes;
-    const { eye } = this;
+    const eye = this.eye(aspect);
     const dot = (/** @type {Vector} */ a) => -(a[0] * eye[0] + a[1] * eye[1] + a[2] * eye[2]);
     const view = new Float32Array([right[0], up[0], back[0], 0, right[1], up[1], back[1], 0, right[2], up[2], back[2], 0, dot(right), dot(up), dot(back), 1]);
     return multiply(perspective(ANGLE, aspect, 0.1, 200), view);

@@ -49,9 +49,10 @@ function spaceView(root, model, canvas, scene) {
     Object.assign(orbit, { center: orbitOf(attention.layers, value).center });
     draw();
   } });
+  const stage = h("div", { class: "scene" }, canvas, pins);
   fill(root, h("div", { class: "bar" }, h("div", {}, h("h2", {}, model.title), h("p", { class: "small quiet" }, "Drag to turn, scroll to come closer, click a head to choose it, click the picture to ask from a patch.")),
     h("div", { class: "row" }, spread.element, h("button", { onclick: () => (orbit.reset(), draw()) }, "Reset"))), trouble,
-    h("div", { class: "scene" }, canvas, pins), said);
+    stage, said);
 
   /** @type {Source|null} */
   let source = null;
@@ -81,6 +82,7 @@ function spaceView(root, model, canvas, scene) {
   };
   const load = async () => {
     const { image } = place;
+    stage.classList.add("busy");
     try {
       const [opened, shown] = await Promise.all([openAttention(model, image), picture(inputPath(image, model.name))]);
       if (image !== place.image) return;
@@ -90,9 +92,12 @@ function spaceView(root, model, canvas, scene) {
       await ask();
     } catch (error) {
       if (image === place.image) showError(trouble, error);
+    } finally {
+      if (image === place.image) stage.classList.remove("busy");
     }
   };
-  const found = (/** @type {number} */ x, /** @type {number} */ y) => meet(orbit.eye, orbit.ray(x, y, canvas.clientWidth / canvas.clientHeight), slabs);
+  const aspect = () => canvas.clientWidth / canvas.clientHeight;
+  const found = (/** @type {number} */ x, /** @type {number} */ y) => meet(orbit.eye(aspect()), orbit.ray(x, y, aspect()), slabs);
   steer(canvas, () => orbit, {
     draw,
     pick: (x, y) => {
@@ -133,7 +138,7 @@ function spaceView(root, model, canvas, scene) {
 }
 
 /** Far enough to see every layer. @param {number} layers @param {number} spread */
-const orbitOf = (layers, spread) => new Orbit([((layers - 1) / 2 - 0.7) * spread, 0, 0], 4.5 + layers * 0.62);
+const orbitOf = (layers, spread) => new Orbit([((layers - 1) / 2 - 0.7) * spread, 0, 0], 4.6 + layers * 0.69);
 
 /** Numbers of layers above the slabs. @param {HTMLElement} pins @param {HTMLCanvasElement} canvas @param {Orbit} orbit @param {import("./scene.js").Slab[]} slabs @param {number} layer */
 function putPins(pins, canvas, orbit, slabs, layer) {
