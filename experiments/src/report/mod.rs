@@ -203,7 +203,7 @@ fn parts(sections: &[Section]) -> Vec<Part> {
     opening.push("glance");
     let part = |title: &'static str, sections: Vec<&'static str>| Part { title, sections };
     vec![
-        part("First of all", opening),
+        part("In short", opening),
         part("Data and models", vec!["data", "models"]),
         part("Results", told(&|study| !study.opens() && !study.is_about_failure())),
         part("Failure analysis", told(&|study| !study.opens() && study.is_about_failure())),
