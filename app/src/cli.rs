@@ -7,6 +7,7 @@ mod corrupt;
 mod excavate;
 mod explain;
 mod features;
+mod figure;
 mod lab;
 mod looks;
 mod profile;
@@ -29,6 +30,7 @@ pub use corrupt::Corrupt;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use features::Features;
+pub use figure::Figure;
 pub use lab::Lab;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use profile::Profile;
@@ -212,6 +214,8 @@ pub enum Command {
     Export(Export),
     /// Write the report of an investigation again
     Report(Report),
+    /// Write a figure of an investigation at a journal's width
+    Figure(Figure),
     /// What a shell needs to complete command lines
     Completions(Completions),
     /// Manual pages

@@ -508,6 +508,17 @@ pub enum LabError {
         /// Name of the model.
         model: String,
     },
+    /// A folder without charts.
+    #[error("{} has no figures; give the folder that `archaeo excavate` wrote", .0.display())]
+    NoFigures(PathBuf),
+    /// A figure that is not there.
+    #[error("there is no figure {name:?}; there are {known}")]
+    Figure {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// A PDF without the program that sets it.
     #[error(
         "a PDF is set by the program `typst`, which is not on the PATH; install it (https://typst.app/open-source), or set {} with another \

@@ -33,6 +33,7 @@ mod excavate;
 mod explain;
 mod export;
 mod features;
+mod figure;
 mod figures;
 #[cfg(feature = "hub")]
 mod hub;
@@ -83,6 +84,7 @@ pub use explain::{
 };
 pub use export::Exported;
 pub use features::{FeaturesFound, FeaturesOptions, ModelOfFeatures};
+pub use figure::{FigureFile, FigureFormat, Length};
 #[cfg(feature = "hub")]
 pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use archaeo_experiments::investigation::report_again;
-use archaeo_experiments::report::{Detail, render_paper};
+use archaeo_experiments::report::{Detail, TABLES, render_paper, render_tables};
 use serde::Serialize;
 
 use crate::error::LabError;
@@ -25,11 +25,13 @@ pub enum ReportFormat {
     Typst,
     /// On paper.
     Pdf,
+    /// Its tables in LaTeX, for a paper.
+    Latex,
 }
 
 impl ReportFormat {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Html, Self::Markdown, Self::Typst, Self::Pdf];
+    pub const ALL: [Self; 5] = [Self::Html, Self::Markdown, Self::Typst, Self::Pdf, Self::Latex];
 
     /// The word that it is asked for by, which is the ending of its file.
     pub fn ending(self) -> &'static str {
@@ -38,6 +40,7 @@ impl ReportFormat {
             Self::Markdown => "md",
             Self::Typst => "typ",
             Self::Pdf => "pdf",
+            Self::Latex => "tex",
         }
     }
 }
@@ -54,6 +57,9 @@ pub struct ReportFiles {
     /// The report on paper, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pdf: Option<String>,
+    /// The tables in LaTeX, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latex: Option<String>,
 }
 
 impl Session {
@@ -74,6 +80,9 @@ impl Session {
         if detail != Detail::default() {
             render_paper(&investigation, folder, detail)?;
         }
+        if format == ReportFormat::Latex {
+            render_tables(&investigation, folder)?;
+        }
         drop(stage);
         let path = |ending: &str| folder.join(format!("report.{ending}"));
         let pdf = match format {
@@ -84,16 +93,23 @@ impl Session {
             }
             _ => None,
         };
+        let latex = (format == ReportFormat::Latex).then(|| folder.join(TABLES).display().to_string());
         let shown = |ending: &str| path(ending).display().to_string();
-        Ok(ReportFiles { html: shown("html"), markdown: shown("md"), typst: shown("typ"), pdf })
+        Ok(ReportFiles { html: shown("html"), markdown: shown("md"), typst: shown("typ"), pdf, latex })
     }
 }
 
 /// Sets a PDF, which appears whole or not at all.
 fn set(source: &Path, target: &Path) -> Result<(), LabError> {
-    let half = target.with_extension("pdf.tmp");
+    typst(&["--format", "pdf"], source, target)
+}
+
+/// Has Typst make a file, which appears whole or not at all.
+pub(crate) fn typst(options: &[&str], source: &Path, target: &Path) -> Result<(), LabError> {
+    let half = target.with_extension("tmp");
     let ran = Command::new(TYPST)
-        .args(["compile", "--format", "pdf"])
+        .arg("compile")
+        .args(options)
         .args([source, half.as_path()])
         .stdin(Stdio::null())
         .output();

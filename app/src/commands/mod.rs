@@ -16,6 +16,7 @@ pub mod excavate;
 pub mod explain;
 pub mod export;
 pub mod features;
+pub mod figure;
 pub mod init;
 pub mod lab;
 pub mod man;

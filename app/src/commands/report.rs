@@ -20,6 +20,7 @@ pub fn run(arguments: &Report, session: &Session, printer: &Printer) -> Result<(
             ReportFormat::Html => &written.html,
             ReportFormat::Markdown => &written.markdown,
             ReportFormat::Typst => &written.typst,
+            ReportFormat::Latex => written.latex.as_ref().unwrap_or(&written.typst),
             ReportFormat::Pdf => written.pdf.as_ref().unwrap_or(&written.typst),
         };
         format!("Report: {file}")

@@ -16,8 +16,9 @@ pub(crate) mod shown;
 use std::path::{Component, Path};
 
 use archaeo_report::document::{Block, Document, Part, Section};
-use archaeo_report::typst;
+pub use archaeo_report::latex::FILE as TABLES;
 pub use archaeo_report::typst::Detail;
+use archaeo_report::{latex, typst};
 use archaeo_store::StoreError;
 
 use crate::findings::Investigation;
@@ -86,6 +87,15 @@ fn write_paper(document: &Document, folder: &Path, detail: Detail) -> Result<(),
 /// The folder cannot be written, or findings of another version.
 pub fn render_paper(investigation: &Investigation, folder: &Path, detail: Detail) -> Result<(), ReportError> {
     Ok(write_paper(&document(investigation)?, folder, detail)?)
+}
+
+/// Writes the report's tables in LaTeX, as [`latex::FILE`].
+///
+/// # Errors
+/// The folder cannot be written, or findings of another version.
+pub fn render_tables(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
+    let tables = latex::tables(&document(investigation)?);
+    Ok(archaeo_store::write(&folder.join(latex::FILE), tables.as_bytes())?)
 }
 
 /// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.
