@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use archaeo_experiments::investigation::report_again;
-use archaeo_experiments::report::{Detail, TABLES, render_paper, render_tables};
+use archaeo_experiments::report::{Detail, NOTEBOOK, TABLES, render_notebook, render_paper, render_tables};
 use serde::Serialize;
 
 use crate::error::LabError;
@@ -27,11 +27,14 @@ pub enum ReportFormat {
     Pdf,
     /// Its tables in LaTeX, for a paper.
     Latex,
+    /// A Jupyter notebook that draws its charts again.
+    Notebook,
 }
 
 impl ReportFormat {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Html, Self::Markdown, Self::Typst, Self::Pdf, Self::Latex];
+    pub const ALL: [Self; 6] =
+        [Self::Html, Self::Markdown, Self::Typst, Self::Pdf, Self::Latex, Self::Notebook];
 
     /// The word that it is asked for by, which is the ending of its file.
     pub fn ending(self) -> &'static str {
@@ -41,6 +44,7 @@ impl ReportFormat {
             Self::Typst => "typ",
             Self::Pdf => "pdf",
             Self::Latex => "tex",
+            Self::Notebook => "ipynb",
         }
     }
 }
@@ -60,6 +64,9 @@ pub struct ReportFiles {
     /// The tables in LaTeX, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latex: Option<String>,
+    /// The notebook, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notebook: Option<String>,
 }
 
 impl Session {
@@ -80,8 +87,10 @@ impl Session {
         if detail != Detail::default() {
             render_paper(&investigation, folder, detail)?;
         }
-        if format == ReportFormat::Latex {
-            render_tables(&investigation, folder)?;
+        match format {
+            ReportFormat::Latex => render_tables(&investigation, folder)?,
+            ReportFormat::Notebook => render_notebook(&investigation, folder)?,
+            _ => {}
         }
         drop(stage);
         let path = |ending: &str| folder.join(format!("report.{ending}"));
@@ -93,9 +102,19 @@ impl Session {
             }
             _ => None,
         };
-        let latex = (format == ReportFormat::Latex).then(|| folder.join(TABLES).display().to_string());
+        let only =
+            |of: ReportFormat, file: &str| (format == of).then(|| folder.join(file).display().to_string());
+        let latex = only(ReportFormat::Latex, TABLES);
+        let notebook = only(ReportFormat::Notebook, NOTEBOOK);
         let shown = |ending: &str| path(ending).display().to_string();
-        Ok(ReportFiles { html: shown("html"), markdown: shown("md"), typst: shown("typ"), pdf, latex })
+        Ok(ReportFiles {
+            html: shown("html"),
+            markdown: shown("md"),
+            typst: shown("typ"),
+            pdf,
+            latex,
+            notebook,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The contents of a report, independent of its appearance: sections write a [`Document`], [`html`](crate::html) and
 //! [`markdown`](crate::markdown) print it. So both formats say the same, and neither is assembled from strings.
 
-use archaeo_plot::{Chart, Width};
+use archaeo_plot::{Chart, ChartNumbers, Width};
 
 /// A whole report.
 #[derive(Debug)]
@@ -172,7 +172,8 @@ impl Panel {
     pub fn chart(chart: &impl Chart) -> Self {
         let draw = || {
             let [wide, narrow] = [Width::Wide, Width::Narrow].map(|width| chart.draw(width));
-            Ok(DrawnChart { description: chart.description().into(), wide: wide?, narrow: narrow? })
+            let numbers = chart.numbers();
+            Ok(DrawnChart { description: chart.description().into(), wide: wide?, narrow: narrow?, numbers })
         };
         draw().map_or_else(
             |reason: archaeo_plot::PlotError| Self::Missing(format!("No chart: {reason}.")),
@@ -190,6 +191,8 @@ pub struct DrawnChart {
     pub wide: String,
     /// The same for a narrow screen, with text that can be read there.
     pub narrow: String,
+    /// The numbers that it draws.
+    pub numbers: ChartNumbers,
 }
 
 /// A file of the run folder. Its description is text next to it, never drawn in it.

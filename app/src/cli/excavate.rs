@@ -138,14 +138,15 @@ pub struct Report {
     /// Title of the report; by default that of the investigation, or the names of its models and data
     #[arg(long, value_name = "TEXT", value_parser = title)]
     pub title: Option<String>,
-    /// What to write: html, md, typ, pdf or tex
+    /// What to write: html, md, typ, pdf, tex or ipynb
     #[arg(
         long,
         value_name = "FORMAT",
         value_parser = format,
         default_value = "html",
         long_help = "What to write: html, md and typ are always written (report.html, report.md, report.typ with report.json); pdf sets \
-            report.typ with the program typst, which has to be on the PATH; tex writes every table in LaTeX (tables.tex)."
+            report.typ with the program typst, which has to be on the PATH; tex writes every table in LaTeX (tables.tex); \
+            ipynb a Jupyter notebook (report.ipynb) that draws every chart again from its numbers in charts/."
     )]
     pub format: ReportFormat,
     /// How much of it goes on paper: summary, full or appendix
@@ -155,7 +156,7 @@ pub struct Report {
 
 fn format(word: &str) -> Result<ReportFormat, String> {
     let found = ReportFormat::ALL.into_iter().find(|format| format.ending() == word);
-    found.ok_or_else(|| "the formats are html, md, typ, pdf and tex".into())
+    found.ok_or_else(|| "the formats are html, md, typ, pdf, tex and ipynb".into())
 }
 
 fn detail(word: &str) -> Result<Detail, String> {

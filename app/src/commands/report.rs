@@ -21,6 +21,7 @@ pub fn run(arguments: &Report, session: &Session, printer: &Printer) -> Result<(
             ReportFormat::Markdown => &written.markdown,
             ReportFormat::Typst => &written.typst,
             ReportFormat::Latex => written.latex.as_ref().unwrap_or(&written.typst),
+            ReportFormat::Notebook => written.notebook.as_ref().unwrap_or(&written.typst),
             ReportFormat::Pdf => written.pdf.as_ref().unwrap_or(&written.typst),
         };
         format!("Report: {file}")

@@ -17,8 +17,9 @@ use std::path::{Component, Path};
 
 use archaeo_report::document::{Block, Document, Part, Section};
 pub use archaeo_report::latex::FILE as TABLES;
+pub use archaeo_report::notebook::FILE as NOTEBOOK;
 pub use archaeo_report::typst::Detail;
-use archaeo_report::{latex, typst};
+use archaeo_report::{latex, notebook, typst};
 use archaeo_store::StoreError;
 
 use crate::findings::Investigation;
@@ -96,6 +97,16 @@ pub fn render_paper(investigation: &Investigation, folder: &Path, detail: Detail
 pub fn render_tables(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
     let tables = latex::tables(&document(investigation)?);
     Ok(archaeo_store::write(&folder.join(latex::FILE), tables.as_bytes())?)
+}
+
+/// Writes the report as a Jupyter notebook, [`notebook::FILE`], which draws its charts again from their numbers.
+///
+/// # Errors
+/// The folder cannot be written, or findings of another version.
+pub fn render_notebook(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
+    let cells = notebook::notebook(&document(investigation)?);
+    let text = serde_json::to_string_pretty(&cells).expect("plain data") + "\n";
+    Ok(archaeo_store::write(&folder.join(notebook::FILE), text.as_bytes())?)
 }
 
 /// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.
