@@ -85,7 +85,8 @@ export function explanationCell(model, method, row) {
     const unit = scale ? meanSize(explained.heat) : 1;
     const heat = { ...explained.heat, low: low * unit, high: high * unit };
     drawOver(canvas, explained.image, heat, settings.manner);
-    bar.set(short(low), short(high), scale ? "× its mean" : "");
+    const clipped = method.over === "pixels" ? "≥ " : "";
+    bar.set(`${clipped && low < 0 ? "≤ " : ""}${short(low)}`, `${clipped}${short(high)}`, scale ? "× its mean" : "");
     const best = peak(heat);
     canvas.setAttribute("aria-label", `${method.title} of ${model.title}: highest in row ${best.row + 1} of ${heat.rows}, column ${best.column + 1} of ${heat.columns}, ${short(best.value)}.`);
   };

@@ -22,11 +22,20 @@ export async function explain(model, method) {
   return { heat: heatOf(method, data, shape), image: shown, meta };
 }
 
+/** Share of a map of pixels that keeps its own colours; single pixels beyond would darken all others. */
+const CLIPPED = 0.99;
+
+/** The value below which the size of `share` of all values lies. @param {ArrayLike<number>} values @param {number} share */
+function quantile(values, share) {
+  const sizes = Float32Array.from(values, Math.abs).sort();
+  return sizes[Math.floor(share * (sizes.length - 1))] || sizes[sizes.length - 1];
+}
+
 /** Signed maps have zero in the middle; others start at zero unless a value lies below. @param {Method} method @param {ArrayLike<number>} values @param {number[]} shape @returns {Heat} */
 function heatOf(method, values, shape) {
   const [low, high] = range(values);
-  const most = Math.max(-low, high);
-  const ends = method.signed ? [-most, most] : [Math.min(0, low), high];
+  const most = method.over === "pixels" ? quantile(values, CLIPPED) : Math.max(-low, high);
+  const ends = method.signed ? [-most, most] : [Math.max(-most, Math.min(0, low)), Math.min(most, high)];
   return { values, rows: shape[0], columns: shape[1], low: ends[0], high: ends[1], colors: method.signed ? "signed" : "inferno" };
 }
 
