@@ -1,6 +1,7 @@
 /** @import { Job } from "./job.js" */
 /** @import { Answer, Guess, Model } from "../core/types.js" */
 import { fill, h } from "../core/dom.js";
+import { changedAnswer } from "./job.js";
 import { lab } from "../core/lab.js";
 import { paint } from "../core/maps.js";
 import { firstName, percent, short } from "../core/numbers.js";
@@ -22,7 +23,7 @@ export function attackEffects() {
 function effectPanel(model) {
   const state = h("p", { class: "state" });
   const list = h("ol", { class: "guesses short", style: { "--bar": SERIES[lab.models.indexOf(model) % SERIES.length] } });
-  const matrix = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "drift", "data-figure": `Drift of the heads of ${model.title}; layers from left to right` });
+  const matrix = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "drift", style: { "--layers": model.attention?.layers ?? 1 }, "data-figure": `Drift of the heads of ${model.title}; layers from left to right` });
   const bar = colorBar("viridis");
   const title = h("h3", {}, model.title);
   const most = h("p", { class: "small number quiet" });
@@ -44,7 +45,10 @@ function effectPanel(model) {
     element.classList.toggle("unwatched", !effect);
     if (!effect) return;
     const attacked = job.question.model === model.name;
-    fill(state, h("span", { class: effect.fooled ? "fooled" : "holds" }, effect.fooled ? "Fooled" : "Not fooled"), attacked ? ", under attack" : effect.source === null ? ", watching; it has no class of this name" : ", watching");
+    const changed = changedAnswer(job.steps, at, model.name);
+    const lost = attacked ? effect.fooled : changed;
+    const words = attacked ? ["Fooled", "Not fooled", ", under attack"] : ["Answer changed", "Answer unchanged", ", watching"];
+    fill(state, h("span", { class: lost ? "fooled" : "holds" }, words[lost ? 0 : 1]), words[2]);
     showTop(effect.top);
     drift.hidden = !effect.drift;
     if (effect.drift) showDrift(job, effect.drift);

@@ -53,6 +53,8 @@ export function attackFilm(shown) {
     return best;
   };
 
+  /** A small image keeps its pixels. @param {HTMLImageElement} picture */
+  const showPixels = ({ naturalWidth }) => element.classList.toggle("coarse", naturalWidth < 100);
   let turn = 0;
   const drawFrame = async () => {
     if (!job?.steps.length) return;
@@ -62,6 +64,7 @@ export function attackFilm(shown) {
     for (const canvas of [image, difference]) [canvas.width, canvas.height] = [now.naturalWidth, now.naturalHeight];
     image.getContext("2d")?.drawImage(now, 0, 0);
     drawDifference(difference, clean, now, chosen.gain);
+    showPixels(now);
     difference.dataset.figure = `Perturbation × ${chosen.gain}`;
   };
   const draw = () => {
@@ -116,6 +119,7 @@ export function attackFilm(shown) {
       for (const canvas of [image, difference]) [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
       image.getContext("2d")?.drawImage(picture, 0, 0);
       drawDifference(difference, picture, picture, chosen.gain);
+      showPixels(picture);
       fill(caption, "Clean image");
       image.setAttribute("aria-label", "The clean image.");
       difference.setAttribute("aria-label", "No perturbation yet.");

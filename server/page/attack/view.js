@@ -1,4 +1,4 @@
-/** @import { Done, Job, Question } from "./job.js" */
+/** @import { Done, Job, Question, Step } from "./job.js" */
 import { imagePath, inputPath } from "../core/api.js";
 import { announce, fill, h, showError } from "../core/dom.js";
 import { answerOf, focused, lab, modelNamed } from "../core/lab.js";
@@ -84,7 +84,7 @@ function showOutcome(root, job) {
   const other = place.image !== question.image && place.image !== done?.image ? h("p", { class: "note" }, "This attack is of another image than the one on the left.") : null;
   if (job.running) return fill(root, h("p", { class: "quiet" }, "Attacking…"), other);
   if (!done) return fill(root, job.stopped ? h("p", {}, "Stopped.") : null, other);
-  const sentence = inWords(done, question);
+  const sentence = inWords(done, question, job.steps);
   const command = commandOf(question, lab.images.name, modelNamed(question.model).weights);
   fill(root, h("p", { class: "sentence" }, sentence), done.note ? h("p", { class: "note" }, done.note) : null, other,
     h("div", { class: "row" },
@@ -94,16 +94,18 @@ function showOutcome(root, job) {
   announce(sentence);
 }
 
-/** @param {Done} done @param {Question} question */
-function inWords(done, question) {
+/** @param {Done} done @param {Question} question @param {Step[]} steps */
+function inWords(done, question, steps) {
   const name = (/** @type {string} */ model) => modelNamed(model).title;
   const size = question.norm === "linf" ? `L∞ ${short(done.linf)}/255` : `${question.norm.toUpperCase()} ${short(/** @type {Record<string, number>} */ (/** @type {unknown} */ (done))[question.norm] ?? done.l2)}`;
   const first = done.success
     ? `${name(question.model)} now says ${firstName(done.answer.name)} (${percent(done.answer.probability)}), at ${size}.`
     : `${name(question.model)} still says ${firstName(done.answer.name)} (${percent(done.answer.probability)}).`;
   const watched = Object.entries(done.models).filter(([model]) => model !== question.model);
-  const fooled = watched.filter(([, { fooled }]) => fooled).map(([model]) => name(model));
-  const held = watched.filter(([, { fooled }]) => !fooled).map(([model]) => name(model));
-  const transfer = [fooled.length ? `It transfers to ${fooled.join(", ")}.` : "", held.length ? `It does not transfer to ${held.join(", ")}.` : ""];
+  const transfer = watched.map(([model, { top }]) => {
+    const before = steps[0]?.models[model]?.top[0];
+    const now = `${firstName(top[0].name)} (${percent(top[0].probability)})`;
+    return before && before.class !== top[0].class ? `It transfers to ${name(model)}, which turns from ${firstName(before.name)} to ${now}.` : `It does not transfer to ${name(model)}, which still says ${now}.`;
+  });
   return [first, ...(done.success ? transfer : [])].filter(Boolean).join(" ");
 }
