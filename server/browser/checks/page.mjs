@@ -121,6 +121,28 @@ export const whole = {
     return problems;
   },
 
+  async "the finished state is what the server says"({ browser, address }) {
+    const { page, problems, close } = await visit(browser, address);
+    const lab = await answer(page, "/api/lab");
+    if (lab.run?.startsWith("the bundled investigation")) {
+      const { answers } = await answer(page, "/first/state.json");
+      for (const model of lab.models) {
+        const path = `/api/models/${model.name}/answer?image=${lab.first}`;
+        const now = await answer(page, path);
+        for (const [k, probability] of now.probabilities.entries()) holds(Math.abs(probability - answers[path].probabilities[k]) < 1e-3, `${path} has changed: record the state again with record.mjs`);
+      }
+      const asked = [];
+      page.on("request", (request) => asked.push(request.url()));
+      await page.reload();
+      await page.waitForSelector(".overlay .numbers");
+      await settled(page);
+      const computed = asked.filter((url) => /\/api\/models\//.test(url));
+      equal(computed.length, 0, `questions to models before the first picture (${computed[0]})`);
+    }
+    await close();
+    return problems;
+  },
+
   async "a lost server is said, not shown as a failure"({ browser, address }) {
     const { page, close } = await visit(browser, address);
     await page.route("**/api/models/**", (route) => route.abort());
