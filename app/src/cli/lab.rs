@@ -12,7 +12,8 @@ use clap::Args;
         by step, heads switched off. Without arguments it opens two small models trained on Sherds, or those of archaeo-out where \
         `archaeo excavate` has left that folder.\n\nThe page is served on this machine alone, under an address that ends in a token. \
         Images that are added stay in memory.",
-    after_long_help = "Examples:\n  archaeo lab --open\n  archaeo lab --weights vit.safetensors --weights resnet.safetensors --data photos\n  \
+    after_help = "`archaeo lab --help` shows all options, with examples.",
+    after_long_help = "Examples:\n  archaeo lab --open\n  archaeo lab --weights vit.safetensors --weights cnn.safetensors --data scans/\n  \
         archaeo lab --run archaeo-out"
 )]
 pub struct Lab {

@@ -282,7 +282,7 @@ fn every_number_of_the_summary_is_in_the_findings() {
 }
 
 #[test]
-fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
+fn render_writes_its_files_whole_and_reads_pictures_from_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("pictures")).unwrap();
     let there = "pictures/attack-image-00012-vit-clean.png";
@@ -301,7 +301,8 @@ fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
     assert_eq!(std::fs::read_to_string(folder.path().join("report.md")).unwrap(), markdown(&found));
     let files: BTreeSet<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(files, ["charts", "pictures", "report.html", "report.md"].map(Into::into).into());
+    let expected = ["charts", "pictures", "report.html", "report.json", "report.md", "report.typ"];
+    assert_eq!(files, expected.map(Into::into).into());
 }
 
 #[test]
