@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::bibliography;
 use crate::document::{
-    Block, ColumnKind, Document, Figure, Gallery, Legend, Panel, Part, Picture, PictureGrid, Section, Span,
-    Table, Text,
+    Block, Claim, ColumnKind, Document, Figure, Gallery, Legend, Panel, Part, Picture, PictureGrid, Section,
+    Span, Table, Text,
 };
 use crate::markdown::CHARTS;
 
@@ -131,9 +131,15 @@ impl Writer<'_> {
                 json!({ "kind": "list", "items": items.iter().map(text).collect::<Vec<_>>() })
             }
             Block::Claims(claims) => {
+                // Those of other chapters rest on numbers that stand there.
+                let elsewhere = |claim: &Claim| !all && claim.section != self.section;
+                let evidence = |claim: &Claim| match elsewhere(claim) {
+                    true => String::new(),
+                    false => claim.evidence.clone(),
+                };
                 let claims: Vec<Value> = claims
                     .iter()
-                    .map(|claim| json!({ "statement": claim.statement, "evidence": claim.evidence }))
+                    .map(|claim| json!({ "statement": claim.statement, "evidence": evidence(claim) }))
                     .collect();
                 json!({ "kind": "claims", "claims": claims })
             }
