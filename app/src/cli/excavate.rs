@@ -139,7 +139,8 @@ pub struct Report {
 }
 
 /// `NAME=VALUE`.
-fn named<T: std::str::FromStr>(text: &str) -> Result<(String, T), String>
+/// `NAME=VALUE`.
+pub(super) fn named<T: std::str::FromStr>(text: &str) -> Result<(String, T), String>
 where
     T::Err: std::fmt::Display,
 {
