@@ -9,7 +9,7 @@ use super::super::render;
 use super::pictures::{picture, stand_in};
 use super::synthetic::{EVEN_DISTANCE, change, findings, investigation, vit};
 use super::{claims, html, markdown};
-use crate::findings::{Investigation, LayerAttention, PatchedHead};
+use crate::findings::{CorruptionScore, Investigation, LayerAttention, PatchedHead};
 use crate::studies::*;
 
 /// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts, data and features.
@@ -254,6 +254,22 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
         }
         // ε is in units of 1/255, and there are five points on each of four curves, from ε = 0.
         "attacks" => vec![255.0, 5.0, 4.0, 0.0],
+        // ε is in units of 1/255, and there is the L2 norm.
+        "worst_case" => vec![255.0, 2.0],
+        "doctor" | "autopsy" => vec![255.0, 0.05],
+        "frequency" => {
+            let white = &findings::<FrequencyStudy>(found).white[vit()];
+            let middle = |band: usize| (2 * band + 1) as f64 / (2 * white.len()) as f64 * 2f64.sqrt();
+            vec![255.0, white.iter().enumerate().map(|(band, share)| share * middle(band)).sum()]
+        }
+        "corruptions" => {
+            let models = findings::<CorruptionsStudy>(found).models;
+            let of = models.values().flat_map(|scores| scores.corruptions.clone());
+            let mean = |of: CorruptionScore| {
+                of.accuracy.iter().map(|at| at.value).sum::<f64>() / of.accuracy.len() as f64
+            };
+            of.map(mean).chain([1.0, 0.05]).collect()
+        }
         "errors" => {
             let pair = &findings::<AccuracyStudy>(found).splits[0].pairs[0];
             interval(pair.kappa.known().unwrap()).to_vec()
