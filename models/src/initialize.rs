@@ -47,7 +47,9 @@ fn fill_of(name: &str, shape: &[usize]) -> Fill {
         ("fc.weight" | "linear.weight" | "patch_embed.proj.weight", _) => Fill::Uniform(fan_in.powf(-0.5)),
         _ if name.ends_with(".attention_biases") => Fill::Keep,
         // Deformable attention begins with the points of its biases, all with one share.
-        _ if name.ends_with(".sampling_offsets.weight") || name.ends_with(".attention_weights.weight") => Fill::Keep,
+        _ if name.ends_with(".sampling_offsets.weight") || name.ends_with(".attention_weights.weight") => {
+            Fill::Keep
+        }
         (_, 2) => Fill::Normal(0.02),
         (_, 4) if name.ends_with(".conv.weight") || name.contains(".se.") => Fill::Uniform(fan_in.powf(-0.5)),
         (_, 4) => Fill::Normal((2.0 / (shape[0] * shape[2] * shape[3]) as f64).sqrt()),

@@ -48,8 +48,8 @@ pub use architectures::swin::{
 };
 pub use architectures::vit::{Pooling, Position, PositionResampling, Vit, VitConfig, sine_positions};
 pub use architectures::vit_comer::{
-    ComerStage, ComerStem, DeformableAttention, DepthwiseConv, Grids, MaskHead, Mrfp, PyramidAttention, PyramidMlp, ReceptiveFields, ToVit,
-    Upsample, VitComer, VitComerConfig,
+    ComerStage, ComerStem, DeformableAttention, DepthwiseConv, Grids, MaskHead, Mrfp, PyramidAttention,
+    PyramidMlp, ReceptiveFields, ToVit, Upsample, VitComer, VitComerConfig,
 };
 pub use architectures::{Network, NetworkSpec};
 pub use attention::{MultiHeadAttention, scaled_dot_product_attention};

@@ -5,8 +5,8 @@ mod common;
 use archaeo_models::{Classifier, NetworkSpec, Pass, TrainingStep, load, save, state_of, with_state};
 use burn::tensor::{Device, Tensor};
 use common::{
-    CLASSES, Fixture, card, compare_with_library, gradients_by_name, largest, largest_difference, random_images,
-    random_model, tiny_vit_comer, values,
+    CLASSES, Fixture, card, compare_with_library, gradients_by_name, largest, largest_difference,
+    random_images, random_model, tiny_vit_comer, values,
 };
 
 fn network(image_size: usize, patch_size: usize) -> NetworkSpec {
@@ -44,7 +44,8 @@ fn masks_and_the_gradient_of_every_array_are_those_of_the_definition() {
         let theirs = fixture.part("by_array");
         assert!(ours.keys().eq(theirs.keys()), "{name}: every array but the head's has a gradient");
         for (array, theirs) in theirs {
-            let difference = largest_difference(&ours[&array].values, &theirs.values) / largest(&theirs.values);
+            let difference =
+                largest_difference(&ours[&array].values, &theirs.values) / largest(&theirs.values);
             assert!(difference <= 1e-4, "{name}: the gradient at {array} differs by {difference:e}");
         }
     }
@@ -149,7 +150,10 @@ fn sizes_that_do_not_fit_get_a_sentence() {
     for (config, expected) in [
         (tiny_vit_comer(12, 4), "take an image_size that is a multiple of 8"),
         (tiny_vit_comer(28, 14), "patch_size must be 4, 8 or 16, not 14"),
-        (archaeo_models::VitComerConfig { stages: 3, ..tiny.clone() }, "3 stages do not divide a depth of 2 evenly"),
+        (
+            archaeo_models::VitComerConfig { stages: 3, ..tiny.clone() },
+            "3 stages do not divide a depth of 2 evenly",
+        ),
         (archaeo_models::VitComerConfig { width: 6, ..tiny }, "width must be a multiple of 4, not 6"),
     ] {
         assert!(sentence(config).contains(expected), "{expected}");

@@ -2,15 +2,17 @@
 //!
 //! [`open_to_learn`] opens and checks the images once for all trainings; a [`DataTraining`] chooses from them what one training sees.
 
-use archaeo_data::{DataError, Dataset, OpenOptions, Skipped};
 use archaeo_analysis::masks::Overlap;
+use archaeo_data::{DataError, Dataset, OpenOptions, Skipped};
 use archaeo_models::{Classifier, ModelCard, Preprocessing};
 use archaeo_store::run_folder::{DataIdentity, RunFolder};
 use burn::tensor::Device;
 
 use crate::images::{Augmented, ImageSource, Preprocessed, Repeated, Subset};
 use crate::masks::evaluate_masks;
-use crate::{VALIDATION_BATCH, DataChoice, Job, Observer, Outcome, Recipe, RecipeError, TrainError, Transfer, train};
+use crate::{
+    DataChoice, Job, Observer, Outcome, Recipe, RecipeError, TrainError, Transfer, VALIDATION_BATCH, train,
+};
 
 /// Share of the training images that is held out for validation where neither the source nor the recipe says otherwise.
 const VALIDATION: f64 = 0.1;

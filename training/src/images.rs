@@ -477,7 +477,8 @@ mod tests {
         for index in 0..24 {
             let expected = plain.mask(index, 0).unwrap().unwrap();
             let found = source.mask(index, 5).unwrap().unwrap();
-            let reversed: Vec<bool> = expected.chunks_exact(32).flat_map(|row| row.iter().rev()).copied().collect();
+            let reversed: Vec<bool> =
+                expected.chunks_exact(32).flat_map(|row| row.iter().rev()).copied().collect();
             // The image of the same epoch without the jitter says which of the two it is.
             let flip = AugmentConfig { color_jitter: 0.0, ..augment.clone() };
             let image = Augmented { augment: &flip, ..source.clone() }.image(index, 5).unwrap();

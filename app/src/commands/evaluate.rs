@@ -22,7 +22,10 @@ pub fn mask_line(MaskScores { mean_iou, object_iou, .. }: &MaskScores) -> String
     let percent = |x: f64| format!("{:.2} %", 100.0 * x);
     let interval = format!("{} to {}", percent(mean_iou.low), percent(mean_iou.high));
     let [mean, object] = [mean_iou, object_iou].map(|iou| percent(iou.value));
-    format!("masks  mean IoU {mean}  (95 % interval {interval}), of the object {object}, over {} images", mean_iou.n)
+    format!(
+        "masks  mean IoU {mean}  (95 % interval {interval}), of the object {object}, over {} images",
+        mean_iou.n
+    )
 }
 
 fn lines(result: &Evaluated) -> String {

@@ -26,7 +26,8 @@ pub fn run(arguments: &Train, session: &Session, printer: &Printer) -> Result<()
             bail!("interrupted")
         }
         TrainingEnd::Finished(result) => printer.result(&result, |result| {
-            let masks = result.masks.as_ref().map(|masks| format!("\nOn validation images: {}", mask_line(masks)));
+            let masks =
+                result.masks.as_ref().map(|masks| format!("\nOn validation images: {}", mask_line(masks)));
             format!("Model: {}{}", result.model, masks.unwrap_or_default())
         }),
         TrainingEnd::Several(result) => printer.result(&result, several),

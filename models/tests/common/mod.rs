@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use archaeo_models::{
     Array, AttentionSite, BeitConfig, BranchKind, CctConfig, CifarResNetConfig, Classifier,
     EfficientVitConfig, FeatureSite, IMAGENET_MOMENTS, ModelCard, NetworkSpec, ParameterPath, Pass, Pooling,
-    Preprocessing, Probe, ResNetConfig, State, Stem, SwinConfig, TokenPlace, TokenSite, VitComerConfig, VitConfig,
-    clip::ZeroShotConfig, load, read_arrays, with_state, write_arrays,
+    Preprocessing, Probe, ResNetConfig, State, Stem, SwinConfig, TokenPlace, TokenSite, VitComerConfig,
+    VitConfig, clip::ZeroShotConfig, load, read_arrays, with_state, write_arrays,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};

@@ -86,7 +86,8 @@ mod tests {
     fn loss_and_gradient_are_those_of_the_closed_form() {
         let device = Device::flex().autodiff();
         let (x, y) = ([-200.0f32, -1.5, 0.25, 3.0, 90.0, 0.5], [1.0f32, 0.0, 1.0, 1.0, 0.0, 0.0]);
-        let tensor = |values: [f32; 6]| Tensor::<3>::from_data(TensorData::new(values.to_vec(), [1, 2, 3]), &device);
+        let tensor =
+            |values: [f32; 6]| Tensor::<3>::from_data(TensorData::new(values.to_vec(), [1, 2, 3]), &device);
         let logits = tensor(x).require_grad();
         let loss = binary_cross_entropy(logits.clone(), tensor(y));
         let exact = |(x, y): (f32, f32)| {

@@ -87,13 +87,16 @@ impl Sizes for VitComerConfig {
         let strided = if patch_size >= 8 { image_size / 2 } else { image_size } as u64;
         let [fine, same, coarse] = self.sides().map(|side| side as u64);
         let mut stem = convolution(strided, 3, 3, first) + 2 * convolution(strided, 3, first, first);
-        for (side, inputs, outputs) in [(fine, first, second), (same, second, third), (coarse, third, fourth)] {
+        for (side, inputs, outputs) in [(fine, first, second), (same, second, third), (coarse, third, fourth)]
+        {
             stem += convolution(side, 3, inputs, outputs) + side * side * outputs * width as u64;
         }
         let receptive_fields = self.places() * (width * width + width / 4 * (9 + 25));
         let exchange = stages * (receptive_fields + 2 * self.exchange());
         let patches = patches(self.grid(), patch_size, width);
-        stem + patches + blocks(depth, self.grid().pow(2), width, 8 * width * width) + (exchange + classes * width) as u64
+        stem + patches
+            + blocks(depth, self.grid().pow(2), width, 8 * width * width)
+            + (exchange + classes * width) as u64
     }
 
     fn attention_multiply_adds(&self, _image_size: usize) -> u64 {
@@ -168,6 +171,7 @@ fn vit_comer(state: &State) -> Option<VitComerConfig> {
         deformable_heads: scores / (Grids::LEVELS * POINTS),
         points: POINTS,
         classes: outputs(state, "head.weight"),
-        mask_width: outputs(state, "mask_head.out.weight").min(1) * outputs(state, "mask_head.levels.0.weight"),
+        mask_width: outputs(state, "mask_head.out.weight").min(1)
+            * outputs(state, "mask_head.levels.0.weight"),
     })
 }

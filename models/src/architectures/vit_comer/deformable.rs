@@ -67,7 +67,9 @@ impl DeformableAttention {
 
         let read = grids.levels().into_iter().enumerate().map(|(level, grid)| {
             let of_level = |x: &Tensor<3>, each: usize| {
-                x.clone().narrow(2, level * points * each, points * each).reshape([rows_of, count, points, each])
+                x.clone()
+                    .narrow(2, level * points * each, points * each)
+                    .reshape([rows_of, count, points, each])
             };
             let (offsets, shares) = (of_level(&offsets, 2), of_level(&shares, 1));
             let tents = |axis: usize, length: usize| {

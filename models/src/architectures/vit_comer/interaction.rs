@@ -86,11 +86,10 @@ impl ToVit {
         let read = self.attention.read(places, grids, precision);
         let maps = grids.split(self.attention.then_mlp(read, grids, precision));
         let [_, patches, _] = grids.levels();
-        let resized =
-            maps.into_iter().zip(grids.levels()).map(|(map, grid)| match grid == patches {
-                true => map,
-                false => tokens_of(resized(map_of(map, grid), patches)),
-            });
+        let resized = maps.into_iter().zip(grids.levels()).map(|(map, grid)| match grid == patches {
+            true => map,
+            false => tokens_of(resized(map_of(map, grid), patches)),
+        });
         let sum = resized.reduce(ops::add).expect("a pyramid has maps");
         ops::add(tokens, sum * self.gamma.val().unsqueeze())
     }

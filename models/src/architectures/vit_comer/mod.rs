@@ -8,7 +8,7 @@
 //! - `x ← blocks(x)`;
 //! - `x` is added to the map of the patches' grid once more, `C ← C + attention(norm(C), norm(C))`, `C ← C + mlp(norm(C))`.
 //!
-//! The answer are four maps, each plus the tokens at its size, after a batch norm. The released code gives the pyramid two norms in a row
+//! The result is four maps, each plus the tokens at its size, after a batch norm. The released code gives the pyramid two norms in a row
 //! before the last step, a second GELU in `mrfp`, and four more exchanges after the last stage; here each norm and activation is there once.
 //! Patches of 4 and 8 px, for small images, have a stem with fewer strides.
 
@@ -28,8 +28,8 @@ pub use self::deformable::DeformableAttention;
 use self::interaction::EPSILON;
 pub use self::interaction::{PyramidAttention, ToVit};
 pub use self::mask_head::MaskHead;
-use self::pyramid::{map_of, resized, tokens_of};
 pub use self::pyramid::{ComerStem, DepthwiseConv, Grids, Mrfp, PyramidMlp, ReceptiveFields};
+use self::pyramid::{map_of, resized, tokens_of};
 use crate::forward::{ForwardPass, Segmentation};
 use crate::layers::{BatchNorm2d, Linear, zeros};
 use crate::pass::Pass;
@@ -72,7 +72,11 @@ impl ComerStage {
         for (index, block) in self.blocks.iter().enumerate() {
             // The tokens alone do not decide what follows, so that probes see them as maps and not as a residual stream to resume from.
             let mut unseen = ();
-            let mut quiet = Pass { probe: &mut unseen, precision: pass.precision, training: pass.training.as_deref_mut() };
+            let mut quiet = Pass {
+                probe: &mut unseen,
+                precision: pass.precision,
+                training: pass.training.as_deref_mut(),
+            };
             let layer = stage * self.blocks.len() + index;
             let (prefix, read_out) = (PrefixTokens::NONE, ReadOut::MeanOfPatches);
             let site = AttentionSite { layer, grid, prefix, read_out, window: None };

@@ -44,11 +44,7 @@ impl Grids {
     }
 
     /// `change` of each map, back in one array.
-    fn each(
-        &self,
-        places: Tensor<3>,
-        mut change: impl FnMut(usize, Tensor<4>) -> Tensor<4>,
-    ) -> Tensor<3> {
+    fn each(&self, places: Tensor<3>, mut change: impl FnMut(usize, Tensor<4>) -> Tensor<4>) -> Tensor<3> {
         let maps = self.split(places).into_iter().zip(self.0).enumerate();
         let changed = maps.map(|(level, (map, grid))| tokens_of(change(level, map_of(map, grid))));
         Tensor::cat(changed.collect(), 1)
@@ -81,7 +77,9 @@ pub(super) fn resized(map: Tensor<4>, [rows, columns]: [usize; 2]) -> Tensor<4> 
         let from = map.dims()[3];
         match from == length {
             true => map,
-            false => ops::linear(map.clone(), interpolation(from, length, &map.device()), None, Precision::F32),
+            false => {
+                ops::linear(map.clone(), interpolation(from, length, &map.device()), None, Precision::F32)
+            }
         }
     };
     along(along(map, columns).swap_dims(2, 3), rows).swap_dims(2, 3)
@@ -132,10 +130,7 @@ impl ComerStem {
             down1: conv(inner, second, 2),
             down2: conv(second, third, 2),
             down3: conv(third, fourth, 2),
-            proj: config
-                .channels()
-                .map(|channels| Linear::new(channels, config.width, true, device))
-                .into(),
+            proj: config.channels().map(|channels| Linear::new(channels, config.width, true, device)).into(),
             pools: config.patch_size >= 16,
         }
     }
@@ -144,7 +139,11 @@ impl ComerStem {
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, conv_width, ..]`, `[batch, places, width]` each
-    pub(super) fn forward(&self, images: Tensor<4>, pass: &mut Pass) -> (Tensor<4>, [Tensor<3>; Grids::LEVELS]) {
+    pub(super) fn forward(
+        &self,
+        images: Tensor<4>,
+        pass: &mut Pass,
+    ) -> (Tensor<4>, [Tensor<3>; Grids::LEVELS]) {
         let mut x = images;
         for conv in [&self.conv1, &self.conv2, &self.conv3] {
             x = conv.relu(x, pass);
@@ -245,10 +244,7 @@ impl PyramidMlp {
         let hidden = width / 4;
         Self {
             fc1: Linear::new(width, hidden, true, device),
-            dwconv: DepthwiseConv {
-                weight: zeros([hidden, 1, 3, 3], device),
-                bias: zeros([hidden], device),
-            },
+            dwconv: DepthwiseConv { weight: zeros([hidden, 1, 3, 3], device), bias: zeros([hidden], device) },
             fc2: Linear::new(hidden, width, true, device),
         }
     }
