@@ -487,7 +487,7 @@ mod tests {
             mirrored += usize::from(is_mirrored);
         }
         assert!((1..24).contains(&mirrored));
-        let moving = AugmentConfig { pad_crop: 2, ..augment };
+        let moving = AugmentConfig { pad_crop: 2, ..augment.clone() };
         assert_eq!(Augmented { augment: &moving, ..source }.mask(0, 0).unwrap(), None);
     }
 
