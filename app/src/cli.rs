@@ -7,6 +7,8 @@ mod corrupt;
 mod excavate;
 mod explain;
 mod features;
+mod figure;
+mod lab;
 mod looks;
 mod profile;
 mod programs;
@@ -28,6 +30,8 @@ pub use corrupt::Corrupt;
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use features::Features;
+pub use figure::Figure;
+pub use lab::Lab;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use profile::Profile;
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
@@ -178,6 +182,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// What a model looks at, image by image, in pictures
     Explain(Explain),
+    /// Open models on a page in the browser
+    Lab(Lab),
     /// What a model's features hold: probes, neighbours, pictures
     Features(Features),
     /// How far a zero-shot classifier depends on its prompts
@@ -208,6 +214,8 @@ pub enum Command {
     Export(Export),
     /// Write the report of an investigation again
     Report(Report),
+    /// Write a figure of an investigation at a journal's width
+    Figure(Figure),
     /// What a shell needs to complete command lines
     Completions(Completions),
     /// Manual pages

@@ -84,6 +84,8 @@ pub trait Study {
     const QUESTION: &'static str;
     /// Whether its chapter, with its claims, opens the report.
     const OPENS: bool = false;
+    /// Whether it is about how models fail, so that its chapter is part of the failure analysis on paper.
+    const FAILURE: bool = false;
     /// Counted up whenever findings mean something else or are written in another way: those under another number are made again.
     const SCHEMA: u32 = 1;
     /// What a user may choose of it, under `[studies.ID]`; [`NoOptions`](crate::options::NoOptions) where that is nothing.
@@ -136,6 +138,8 @@ pub trait AnyStudy: Sync {
     fn question(&self) -> &'static str;
     /// [`Study::OPENS`].
     fn opens(&self) -> bool;
+    /// [`Study::FAILURE`].
+    fn is_about_failure(&self) -> bool;
     /// [`Study::SCHEMA`].
     fn schema(&self) -> u32;
     /// [`Study::Options`] when nothing is chosen, with or without `--quick`.
@@ -185,6 +189,10 @@ impl<S: Study + 'static> AnyStudy for Erased<S> {
 
     fn opens(&self) -> bool {
         S::OPENS
+    }
+
+    fn is_about_failure(&self) -> bool {
+        S::FAILURE
     }
 
     fn schema(&self) -> u32 {

@@ -5,6 +5,7 @@
 
 mod browser;
 mod data;
+mod lab;
 #[path = "../support/mod.rs"]
 mod support;
 mod weights;
@@ -16,8 +17,15 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let no_browser = if browser::chromium().is_none() { vec!["chromium"] } else { Vec::new() };
+    let no_browser: Vec<&'static str> =
+        if browser::chromium().is_none() { vec!["chromium"] } else { Vec::new() };
+    let no_lab = no_browser.iter().copied().chain(lab::lacks()).collect();
     let trials = vec![
+        trial(
+            "every_view_of_the_lab_works_in_a_browser",
+            no_lab,
+            lab::every_view_of_the_lab_works_in_a_browser,
+        ),
         trial(
             "the_report_shows_well_on_phones_tablets_and_laptops_in_light_and_dark",
             no_browser,

@@ -1,4 +1,4 @@
-//! The report of an investigation: one HTML page and one Markdown file that say the same.
+//! The report of an investigation: one HTML page, one Markdown file and one for paper that say the same.
 //!
 //! Every study brings its own chapter; what stands here is folded from them and from what is known of data, models and the run.
 //! Nothing is measured here, no study is named, and nothing is read but the findings and the pictures that they name.
@@ -15,7 +15,11 @@ pub(crate) mod shown;
 
 use std::path::{Component, Path};
 
-use archaeo_report::document::{Block, Document, Section};
+use archaeo_report::document::{Block, Document, Part, Section};
+pub use archaeo_report::latex::FILE as TABLES;
+pub use archaeo_report::notebook::FILE as NOTEBOOK;
+pub use archaeo_report::typst::Detail;
+use archaeo_report::{latex, notebook, typst};
 use archaeo_store::StoreError;
 
 use crate::findings::Investigation;
@@ -43,8 +47,8 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.html`, `report.md` and the charts that the latter links to into `folder`, from which the pictures are read. Each
-/// file appears whole or not at all.
+/// Writes `report.html`, `report.md` with the charts that it links to, and `report.typ` with what it shows into `folder`, from which the
+/// pictures are read. Each file appears whole or not at all.
 ///
 /// # Errors
 /// The folder cannot be written, or findings of another version. A picture that is missing is named in the report instead.
@@ -52,7 +56,8 @@ pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), Report
     Ok(write_document(&document(investigation)?, folder)?)
 }
 
-/// Writes a document as `report.html`, `report.md` and the charts that the latter links to; pictures are those of `folder`.
+/// Writes a document as `report.html`, `report.md` with the charts that it links to, and `report.typ` with what it shows; pictures are
+/// those of `folder`.
 pub(crate) fn write_document(document: &Document, folder: &Path) -> Result<(), StoreError> {
     let pictures = |path: &str| picture(folder, path);
     let page = archaeo_report::html::page(document, &pictures);
@@ -65,7 +70,43 @@ pub(crate) fn write_document(document: &Document, folder: &Path) -> Result<(), S
     for (path, chart) in &markdown.charts {
         archaeo_store::write(&folder.join(path), chart.as_bytes())?;
     }
-    archaeo_store::write(&folder.join("report.md"), markdown.text.as_bytes())
+    archaeo_store::write(&folder.join("report.md"), markdown.text.as_bytes())?;
+    write_paper(document, folder, Detail::default())
+}
+
+/// Writes what Typst sets the report from: a fixed text, and what it shows.
+fn write_paper(document: &Document, folder: &Path, detail: Detail) -> Result<(), StoreError> {
+    let data = typst::data(document, detail, &|path| picture(folder, path).is_some());
+    let data = serde_json::to_string_pretty(&data).expect("plain data") + "\n";
+    archaeo_store::write(&folder.join(typst::DATA), data.as_bytes())?;
+    archaeo_store::write(&folder.join(typst::FILE), typst::TEMPLATE.as_bytes())
+}
+
+/// Writes [`typst::FILE`] and [`typst::DATA`] again, with as much of the report as `detail` says.
+///
+/// # Errors
+/// The folder cannot be written, or findings of another version.
+pub fn render_paper(investigation: &Investigation, folder: &Path, detail: Detail) -> Result<(), ReportError> {
+    Ok(write_paper(&document(investigation)?, folder, detail)?)
+}
+
+/// Writes the report's tables in LaTeX, as [`latex::FILE`].
+///
+/// # Errors
+/// The folder cannot be written, or findings of another version.
+pub fn render_tables(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
+    let tables = latex::tables(&document(investigation)?);
+    Ok(archaeo_store::write(&folder.join(latex::FILE), tables.as_bytes())?)
+}
+
+/// Writes the report as a Jupyter notebook, [`notebook::FILE`], which draws its charts again from their numbers.
+///
+/// # Errors
+/// The folder cannot be written, or findings of another version.
+pub fn render_notebook(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
+    let cells = notebook::notebook(&document(investigation)?);
+    let text = serde_json::to_string_pretty(&cells).expect("plain data") + "\n";
+    Ok(archaeo_store::write(&folder.join(notebook::FILE), text.as_bytes())?)
 }
 
 /// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.
@@ -169,7 +210,29 @@ fn document(investigation: &Investigation) -> Result<Document, ReportError> {
     ]);
     sections.append(&mut told);
     sections.extend([method, limitations, provenance]);
-    Ok(Document { kind: "report of an investigation", title, lead, facts, sections })
+    let parts = parts(&sections);
+    Ok(Document { kind: "report of an investigation", title, lead, facts, sections, parts })
+}
+
+/// The chapters in the order of a technical report.
+fn parts(sections: &[Section]) -> Vec<Part> {
+    let told = |wanted: &dyn Fn(&dyn AnyStudy) -> bool| -> Vec<&'static str> {
+        let ids = sections.iter().map(|section| section.id);
+        ids.filter(|id| STUDIES.iter().any(|study| study.id() == *id && wanted(*study))).collect()
+    };
+    let mut opening = told(&|study| study.opens());
+    opening.push("glance");
+    let part = |title: &'static str, sections: Vec<&'static str>| Part { title, sections };
+    vec![
+        part("In short", opening),
+        part("Data and models", vec!["data", "models"]),
+        part("Results", told(&|study| !study.opens() && !study.is_about_failure())),
+        part("Failure analysis", told(&|study| !study.opens() && study.is_about_failure())),
+        part("Insights", vec!["summary"]),
+        part("Methods", vec!["method"]),
+        part("Limitations", vec!["limitations"]),
+        part("Reproducibility", vec!["provenance"]),
+    ]
 }
 
 fn summary(claims: Vec<Claim>) -> Section {
