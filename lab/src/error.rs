@@ -586,9 +586,6 @@ pub enum LabError {
     /// A folder that no investigation was written to.
     #[error("{} holds no investigation that can be read; give the folder that `archaeo excavate` wrote", .0.display())]
     NoInvestigation(PathBuf),
-    /// Two models of one name.
-    #[error("two models are called {0:?}; give them names: --add NAME=WEIGHTS")]
-    SameName(String),
     /// A lab without a model.
     #[error(
         "there is no model to look at; give --weights FILE, or --run with the folder of an investigation"

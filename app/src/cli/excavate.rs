@@ -164,7 +164,6 @@ fn detail(word: &str) -> Result<Detail, String> {
 }
 
 /// `NAME=VALUE`.
-/// `NAME=VALUE`.
 pub(super) fn named<T: std::str::FromStr>(text: &str) -> Result<(String, T), String>
 where
     T::Err: std::fmt::Display,
