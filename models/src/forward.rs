@@ -51,6 +51,20 @@ pub trait ForwardPass {
     fn residual(&self) -> Option<&dyn Residual> {
         None
     }
+
+    /// The network as one that predicts masks; `None` without a head for them.
+    fn segmentation(&self) -> Option<&dyn Segmentation> {
+        None
+    }
+}
+
+/// A network that also says of each pixel whether it belongs to the object that the image shows.
+pub trait Segmentation: ForwardPass {
+    /// Logits of the object, and from the same pass the [`ForwardPass::features`].
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]`, normalised → `[batch, height, width]` and `[batch, feature_dim]`
+    fn masks(&self, images: Tensor<4>, pass: &mut Pass) -> (Tensor<3>, Tensor<2>);
 }
 
 /// A network of a stem, residual blocks on feature maps and a mean over positions. A block adds a branch to a shortcut, and leaves the

@@ -16,7 +16,7 @@ use archaeo_ops::cross_entropy;
 use burn::tensor::{Device, Int, Tensor};
 use common::{
     CLASSES, gradients_by_name, largest, largest_difference, random_images, random_model, tiny_cifar_resnet,
-    tiny_efficientvit, tiny_resnet, tiny_vit, values,
+    tiny_efficientvit, tiny_resnet, tiny_vit, tiny_vit_comer, values,
 };
 use devices::other_devices;
 
@@ -97,6 +97,11 @@ fn swin() {
 fn efficientvit() {
     let config = EfficientVitConfig { window_size: 2, drop_path: 0.5, dropout: 0.1, ..tiny_efficientvit(48) };
     compare("EfficientViT", NetworkSpec::EfficientVit(config), 48);
+}
+
+#[test]
+fn vit_comer() {
+    compare("ViT-CoMer", NetworkSpec::VitComer(tiny_vit_comer(16, 4)), 16);
 }
 
 #[test]
