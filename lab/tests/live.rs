@@ -230,6 +230,6 @@ fn what_cannot_be_opened_is_said() {
     let twice = vec![(None, ModelSource::new(&weights)), (Some("vit".into()), ModelSource::new(&weights))];
     assert!(
         refused(LiveOptions { models: twice, ..LiveOptions::default() })
-            .contains("two models are called \"vit\"")
+            .contains("two models are called vit")
     );
 }

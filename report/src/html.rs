@@ -175,7 +175,7 @@ impl Writer<'_> {
                             a download={ (name) ".csv" } href={ "data:text/csv;base64," (numbers) }
                                 aria-label={ "Numbers of the chart " (chart.description) ", as CSV" } { "CSV" }
                             // The script makes the file from the chart.
-                            a.svg hidden download={ (name) ".svg" } href="#"
+                            button.svg type="button" hidden data-name={ (name) ".svg" }
                                 aria-label={ "The chart " (chart.description) ", as SVG" } { "SVG" }
                         }
                     }

@@ -82,16 +82,19 @@ if (zoom.showModal) {
 // A chart as a file of its own: with the rules of the page that are about charts.
 const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).map((rule) => rule.cssText);
 const style = rules.filter((rule) => rule.includes(".archaeo-chart")).join("\n");
-for (const link of document.querySelectorAll(".downloads a.svg")) {
-  link.hidden = false;
-  link.addEventListener("click", () => {
-    const chart = link.closest(".chart").querySelector(".wide svg").cloneNode(true);
+for (const button of document.querySelectorAll(".downloads button.svg")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const chart = button.closest(".chart").querySelector(".wide svg").cloneNode(true);
     chart.setAttribute("xmlns", "http://www.w3.org/2000/svg");
     const element = document.createElementNS("http://www.w3.org/2000/svg", "style");
     element.textContent = style;
     chart.prepend(element);
     const file = new Blob([new XMLSerializer().serializeToString(chart)], { type: "image/svg+xml" });
+    const link = document.createElement("a");
     link.href = URL.createObjectURL(file);
+    link.download = button.dataset.name;
+    link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   });
 }

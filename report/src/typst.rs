@@ -1,13 +1,12 @@
 //! A [`Document`] on paper: a fixed text in Typst's language that lays out what stands in a file of JSON next to it, so that nothing of
 //! a report is ever read as markup.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
+use crate::bibliography;
 use crate::document::{
-    Block, ColumnKind, Document, Figure, Gallery, Legend, Panel, Part, Picture, PictureGrid, Section, Span,
-    Table, Text,
+    Block, Claim, ColumnKind, Document, Figure, Gallery, Legend, Panel, Part, Picture, PictureGrid, Section,
+    Span, Table, Text,
 };
 use crate::markdown::CHARTS;
 
@@ -49,7 +48,7 @@ impl Detail {
 
 /// What the fixed text reads. Charts are where the report in Markdown has them; `exists` says of a picture whether it is there.
 pub fn data(document: &Document, detail: Detail, exists: &dyn Fn(&str) -> bool) -> Value {
-    let mut writer = Writer { detail, exists, section: "", charts: 0, references: BTreeSet::new() };
+    let mut writer = Writer { detail, exists, section: "", charts: 0 };
     let whole =
         vec![Part { title: "", sections: document.sections.iter().map(|section| section.id).collect() }];
     let mut parts = Vec::new();
@@ -62,8 +61,13 @@ pub fn data(document: &Document, detail: Detail, exists: &dyn Fn(&str) -> bool) 
     }
     let facts: Vec<Value> =
         document.facts.iter().map(|(name, value)| json!({ "name": name, "value": text(value) })).collect();
-    let references: Vec<Value> =
-        writer.references.iter().map(|(label, url)| json!({ "label": label, "url": url })).collect();
+    let references: Vec<Value> = bibliography::cited(document)
+        .iter()
+        .map(|(label, url)| {
+            let title = bibliography::reference(url).map(|reference| reference.title);
+            json!({ "label": label, "url": url, "title": title })
+        })
+        .collect();
     json!({
         "kind": document.kind,
         "title": document.title,
@@ -107,7 +111,6 @@ struct Writer<'a> {
     section: &'static str,
     /// Charts of the section so far, after which they are named.
     charts: usize,
-    references: BTreeSet<(String, String)>,
 }
 
 impl Writer<'_> {
@@ -128,18 +131,19 @@ impl Writer<'_> {
                 json!({ "kind": "list", "items": items.iter().map(text).collect::<Vec<_>>() })
             }
             Block::Claims(claims) => {
+                // Those of other chapters rest on numbers that stand there.
+                let elsewhere = |claim: &Claim| !all && claim.section != self.section;
+                let evidence = |claim: &Claim| match elsewhere(claim) {
+                    true => String::new(),
+                    false => claim.evidence.clone(),
+                };
                 let claims: Vec<Value> = claims
                     .iter()
-                    .map(|claim| json!({ "statement": claim.statement, "evidence": claim.evidence }))
+                    .map(|claim| json!({ "statement": claim.statement, "evidence": evidence(claim) }))
                     .collect();
                 json!({ "kind": "claims", "claims": claims })
             }
             Block::Definitions(terms) => {
-                for span in terms.iter().flat_map(|(_, meaning)| &meaning.0) {
-                    if let Span::Link { label, url } = span {
-                        self.references.insert((label.clone(), url.clone()));
-                    }
-                }
                 let entries: Vec<Value> = terms
                     .iter()
                     .map(|(term, meaning)| json!({ "term": term, "meaning": text(meaning) }))

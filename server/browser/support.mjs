@@ -1,17 +1,20 @@
 // What the checks share: the browser, what a canvas shows, and how a check waits.
 import { chromium } from "playwright-core";
 import { existsSync } from "node:fs";
+import { delimiter, isAbsolute, join } from "node:path";
 
-const NAMES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/usr/bin/google-chrome-stable"];
+const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const FLAGS = [
   "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
   "--enable-unsafe-swiftshader", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 ];
 /** A question to a model may take this long on a busy machine. */
-export const PATIENCE = 60_000;
+export const PATIENCE = Number(process.env.PATIENCE ?? 120_000);
 
 export async function openBrowser() {
-  const executablePath = process.env.CHROMIUM ?? NAMES.find(existsSync);
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  const names = process.env.CHROMIUM ? [process.env.CHROMIUM] : NAMES;
+  const executablePath = names.flatMap((name) => (isAbsolute(name) ? [name] : folders.map((folder) => join(folder, name)))).find(existsSync);
   if (!executablePath) throw new Error("No Chromium was found. Install it, or name it in CHROMIUM.");
   return chromium.launch({ executablePath, args: FLAGS });
 }

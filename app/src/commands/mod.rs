@@ -3,6 +3,7 @@
 pub mod ablate;
 pub mod attack;
 mod attack_minimal;
+mod attack_several;
 pub mod attention;
 pub mod audit;
 pub mod benchmark;

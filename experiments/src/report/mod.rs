@@ -19,7 +19,7 @@ use archaeo_report::document::{Block, Document, Part, Section};
 pub use archaeo_report::latex::FILE as TABLES;
 pub use archaeo_report::notebook::FILE as NOTEBOOK;
 pub use archaeo_report::typst::Detail;
-use archaeo_report::{latex, notebook, typst};
+use archaeo_report::{bibliography, latex, notebook, typst};
 use archaeo_store::StoreError;
 
 use crate::findings::Investigation;
@@ -74,11 +74,12 @@ pub(crate) fn write_document(document: &Document, folder: &Path) -> Result<(), S
     write_paper(document, folder, Detail::default())
 }
 
-/// Writes what Typst sets the report from: a fixed text, and what it shows.
+/// Writes what Typst sets the report from, a fixed text and what it shows, and what the report refers to.
 fn write_paper(document: &Document, folder: &Path, detail: Detail) -> Result<(), StoreError> {
     let data = typst::data(document, detail, &|path| picture(folder, path).is_some());
     let data = serde_json::to_string_pretty(&data).expect("plain data") + "\n";
     archaeo_store::write(&folder.join(typst::DATA), data.as_bytes())?;
+    archaeo_store::write(&folder.join(bibliography::FILE), bibliography::bibtex(document).as_bytes())?;
     archaeo_store::write(&folder.join(typst::FILE), typst::TEMPLATE.as_bytes())
 }
 

@@ -83,7 +83,6 @@ impl ChartNumbers {
 #[cfg(test)]
 mod tests {
     use super::super::*;
-    use super::*;
 
     #[test]
     fn names_are_quoted_and_gaps_are_empty() {

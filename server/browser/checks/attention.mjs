@@ -151,6 +151,8 @@ export const attention = {
     differs(heat, await seen(page, OVERLAY), "light");
     await page.locator('.model input[value="over"]').first().check({ force: true });
     const own = await seen(page, `${HEAD} canvas`);
+    await page.locator('.model input[value="clipped"]').first().check({ force: true });
+    differs(own, await seen(page, `${HEAD} canvas`), "a clipped scale");
     await page.locator('.model input[value="common"]').first().check({ force: true });
     differs(own, await seen(page, `${HEAD} canvas`), "one scale");
     await page.locator('.model input[value="own"]').first().check({ force: true });

@@ -69,7 +69,7 @@ export const images = {
     await settled(page);
     const [red, green] = await colorOf(page, SUBJECT, [0.2, 0.2, 0.5, 0.5]);
     holds(red > 150 && green < 90, "the picture is not red");
-    holds((await page.locator(".specimen figcaption").innerText()).includes("red.png"), "its name is not shown");
+    await until(page, () => document.querySelector(".specimen figcaption").innerText.includes("red.png"));
   },
 
   async "a pasted image"({ page }) {
@@ -133,7 +133,7 @@ export const images = {
     await settled(page);
     const color = await colorOf(page, SUBJECT, [0.46, 0.46, 0.08, 0.08]);
     holds(color.every((channel) => Math.abs(channel - 128) < 6), `the middle is ${color.map(Math.round)}, not grey`);
-    holds((await page.locator(".specimen figcaption").innerText()).includes("covered"), "its name does not say so");
+    await until(page, () => document.querySelector(".specimen figcaption").innerText.includes("covered"));
     await page.locator(".thumbs button:not(.own)").first().click();
     await settled(page);
     await clickAt(page, "#view", 0.99, 0.99);

@@ -98,6 +98,29 @@ export const whole = {
     return problems;
   },
 
+  async "without whole matrices, rows are asked for"({ browser, address }) {
+    const { page, problems, close } = await visit(browser, address, {
+      script: () => {
+        const before = fetch;
+        window.fetch = async (path, options) => {
+          if (/\/attention\?/.test(String(path))) throw new Error("matrices are asked for");
+          const response = await before(path, options);
+          if (!/^\/api\/lab/.test(String(path))) return response;
+          const lab = await response.json();
+          for (const model of lab.models ?? []) if (model.attention) model.attention.whole = false;
+          return Response.json(lab);
+        };
+      },
+    });
+    const map = ".head canvas";
+    const readOut = await seen(page, map);
+    await page.locator(".subject canvas").hover({ position: { x: 60, y: 120 } });
+    await until(page, () => /marked patch/.test(document.querySelector(".overlay .asking").textContent));
+    holds((await seen(page, map)) !== readOut, "the map did not change");
+    await close();
+    return problems;
+  },
+
   async "a lost server is said, not shown as a failure"({ browser, address }) {
     const { page, close } = await visit(browser, address);
     await page.route("**/api/models/**", (route) => route.abort());

@@ -8,6 +8,9 @@ import { post, remove } from "../core/api.js";
  * @typedef {{image: string, model: string, attack: string, norm: string, size: number, steps: number|null, loss: string|null, target: number|null, restarts: number, watch: string[]}} Question
  */
 
+/** Whether a model that only watches gives another answer than for the clean image: its own, right or wrong. @param {Step[]} steps @param {number} at @param {string} model */
+export const changedAnswer = (steps, at, model) => steps[at]?.models[model]?.top[0]?.class !== steps[0]?.models[model]?.top[0]?.class;
+
 /** The same attack on all images, from the command line. @param {Question} question @param {string} data @param {string} weights */
 export const commandOf = ({ attack, norm, size, steps, restarts }, data, weights) =>
   ["archaeo attack", `--data ${data}`, `--weights ${weights}`, `--attack ${attack}`, `--norm ${norm}`, `--epsilon ${size}`, steps ? `--steps ${steps}` : "", restarts > 1 ? `--restarts ${restarts}` : ""].filter(Boolean).join(" ");

@@ -14,7 +14,7 @@ const chosen = { what: "target" };
 
 /** What the head would read from each patch after each layer. @param {Model} model */
 export function lensPanel(model) {
-  const canvas = h("canvas", { class: "map", role: "img", "data-figure": "Logit lens" });
+  const canvas = h("canvas", { class: "map", role: "img", "aria-label": "Not computed yet", "data-figure": "Logit lens" });
   const bar = colorBar("inferno");
   const classes = h("ul", { class: "classes" });
   const reading = h("p", { class: "small number reading" });

@@ -18,7 +18,7 @@ import { imageVerdict, studyVerdict } from "./verdict.js";
  * @param {{loaded: () => void, point: (at: [number, number]|null) => void}} row Told when the map is there, and where the pointer is.
  */
 export function explanationCell(model, method, row) {
-  const canvas = h("canvas", { role: "img", class: "map", "data-figure": `${method.title}, ${model.title}` });
+  const canvas = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", "data-figure": `${method.title}, ${model.title}` });
   const bar = colorBar(method.signed ? "signed" : "inferno");
   const reading = h("p", { class: "small number reading" });
   const target = h("p", { class: "small" });

@@ -3,7 +3,7 @@
 import { askArrays, inputPath, questionPath } from "../core/api.js";
 import { targetOf } from "../core/lab.js";
 import { picture } from "../core/maps.js";
-import { range } from "../core/numbers.js";
+import { quantile, range } from "../core/numbers.js";
 import { place } from "../core/state.js";
 
 /**
@@ -24,12 +24,6 @@ export async function explain(model, method) {
 
 /** Share of a map of pixels that keeps its own colours; single pixels beyond would darken all others. */
 const CLIPPED = 0.99;
-
-/** The value below which the size of `share` of all values lies. @param {ArrayLike<number>} values @param {number} share */
-function quantile(values, share) {
-  const sizes = Float32Array.from(values, Math.abs).sort();
-  return sizes[Math.floor(share * (sizes.length - 1))] || sizes[sizes.length - 1];
-}
 
 /** Signed maps have zero in the middle; others start at zero unless a value lies below. @param {Method} method @param {ArrayLike<number>} values @param {number[]} shape @returns {Heat} */
 function heatOf(method, values, shape) {

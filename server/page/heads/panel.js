@@ -1,5 +1,5 @@
 /** @import { Model, Tensor } from "../core/types.js" */
-import { inputPath, postForArrays } from "../core/api.js";
+import { askArrays, inputPath, postForArrays, questionPath } from "../core/api.js";
 import { fill, h, showError } from "../core/dom.js";
 import { answerOf } from "../core/lab.js";
 import { picture } from "../core/maps.js";
@@ -58,6 +58,7 @@ export function interventionPanel(model) {
         const plain = await answerOf(model.name, image);
         if (mine !== turn) return;
         result.plain(plain);
+        if (model.attention) await showPlainMaps(image, mine);
         now.hidden = true;
       } else {
         const { arrays, meta } = await postForArrays(`/api/models/${encodeURIComponent(model.name)}/intervene`, { image, off, maps: model.attention !== null });
@@ -74,6 +75,11 @@ export function interventionPanel(model) {
     } finally {
       if (mine === turn) result.element.classList.remove("busy");
     }
+  };
+  /** The place of the maps is taken from the start. @param {string} image @param {number} mine */
+  const showPlainMaps = async (image, mine) => {
+    const [{ arrays }, shown] = await Promise.all([askArrays(questionPath(model.name, "rollout", { image, fusion: "mean", discard: 0, start: 1, query: "readout" })), picture(inputPath(image, model.name))]);
+    if (mine === turn) result.maps(shown, arrays.map, arrays.map);
   };
   return { element, answer, drawNow };
 }

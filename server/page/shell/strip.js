@@ -18,8 +18,11 @@ let thumbs;
 /** @type {HTMLElement} */
 let pages;
 
+/** Width of a thumbnail with its gap, in pixels. */
+const THUMB = 57.6;
+
 /** As many as a row holds, so that a page is what one sees. */
-const perPage = () => (innerWidth < 820 ? 24 : Math.max(6, Math.floor((innerWidth - 620) / 58) - own.length));
+const perPage = () => (innerWidth < 820 ? 24 : Math.max(6, Math.floor(thumbs.clientWidth / THUMB)));
 
 /** @param {HTMLElement} place_ */
 export function buildStrip(place_) {

@@ -80,7 +80,7 @@ export function openScene(canvas) {
     draw: (orbit, slabs, chosen, query) => {
       const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((size) => Math.max(1, Math.round(size * Math.min(2, devicePixelRatio))));
       if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-      const eye = orbit.eye(width / height);
+      const { eye } = orbit;
       const far = (/** @type {Slab} */ { offset }) => offset.reduce((sum, value, i) => sum + (value - eye[i]) ** 2, 0);
       const ordered = [...slabs].sort((a, b) => far(b) - far(a));
       const data = new Float32Array(ordered.length * FLOATS);

@@ -2,7 +2,7 @@
 
 mod chapter;
 mod claims;
-mod comparison;
+pub(in crate::studies) mod comparison;
 mod examples;
 pub mod findings;
 mod ranking;

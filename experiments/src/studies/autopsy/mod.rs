@@ -6,7 +6,7 @@ mod conclude;
 mod example;
 pub mod findings;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::ablation::donors;

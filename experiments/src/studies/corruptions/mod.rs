@@ -5,7 +5,7 @@ mod claims;
 mod conclude;
 pub mod findings;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use archaeo_analysis::answers::{logits, predicted_classes};
 use archaeo_data::corruptions::{Corruption, SEVERITIES};
