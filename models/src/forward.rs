@@ -18,7 +18,8 @@ pub trait ForwardPass {
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, feature_dim]`
     fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let transformer = self.transformer().expect("what is no sequence of blocks computes its own features");
+        let transformer =
+            self.transformer().expect("what is no sequence of blocks computes its own features");
         let tokens = transformer.stem(images, pass);
         transformer.features_from(0, tokens, pass)
     }
