@@ -169,7 +169,7 @@ impl Session {
     /// A folder without an investigation.
     pub fn report_again(&self, folder: &Path, title: Option<&str>) -> Result<ReportFiles, LabError> {
         let _stage = self.stage("writing the report");
-        report_again(folder, title)?;
+        report_again(folder, title, self.environment().build())?;
         let path = |name: &str| folder.join(name).display().to_string();
         Ok(ReportFiles { html: path("report.html"), markdown: path("report.md") })
     }

@@ -6,6 +6,7 @@ mod attack_minimal;
 pub mod attention;
 pub mod audit;
 pub mod benchmark;
+pub mod card;
 pub mod compare;
 pub mod completions;
 pub mod configs;
@@ -25,5 +26,6 @@ pub mod prompts;
 pub mod report;
 pub mod track;
 pub mod train;
+pub mod verify;
 
 mod trust;

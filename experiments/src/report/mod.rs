@@ -52,20 +52,34 @@ pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), Report
     Ok(write_document(&document(investigation)?, folder)?)
 }
 
+/// The files of the report, by their paths within the run folder, from which the pictures are read. Nothing is written.
+///
+/// # Errors
+/// Findings of another version.
+pub fn rendered(investigation: &Investigation, folder: &Path) -> Result<Vec<(String, String)>, ReportError> {
+    Ok(files(&document(investigation)?, folder))
+}
+
+/// A document as `report.html`, the charts that `report.md` links to, and `report.md`.
+fn files(document: &Document, folder: &Path) -> Vec<(String, String)> {
+    let page = archaeo_report::html::page(document, &|path| picture(folder, path));
+    let markdown = archaeo_report::markdown::page(document);
+    let mut files = vec![("report.html".to_owned(), page)];
+    files.extend(markdown.charts);
+    files.push(("report.md".to_owned(), markdown.text));
+    files
+}
+
 /// Writes a document as `report.html`, `report.md` and the charts that the latter links to; pictures are those of `folder`.
 pub(crate) fn write_document(document: &Document, folder: &Path) -> Result<(), StoreError> {
-    let pictures = |path: &str| picture(folder, path);
-    let page = archaeo_report::html::page(document, &pictures);
-    archaeo_store::write(&folder.join("report.html"), page.as_bytes())?;
-    let markdown = archaeo_report::markdown::page(document);
-    if !markdown.charts.is_empty() {
-        let charts = folder.join(archaeo_report::markdown::CHARTS);
-        std::fs::create_dir_all(&charts).map_err(StoreError::io("make the folder", &charts))?;
+    for (path, contents) in files(document, folder) {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+            std::fs::create_dir_all(parent).map_err(StoreError::io("make the folder", parent))?;
+        }
+        archaeo_store::write(&path, contents.as_bytes())?;
     }
-    for (path, chart) in &markdown.charts {
-        archaeo_store::write(&folder.join(path), chart.as_bytes())?;
-    }
-    archaeo_store::write(&folder.join("report.md"), markdown.text.as_bytes())
+    Ok(())
 }
 
 /// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.
