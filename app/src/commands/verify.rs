@@ -21,12 +21,13 @@ pub fn run(arguments: &Verify, session: &Session, printer: &Printer) -> Result<(
     };
     let verified = session.verify_investigation(&arguments.path, &options)?;
     printer.result(&verified, lines)?;
-    let mut differing = verified.of(Outcome::Differs);
-    if let Some(Check { name, .. }) = differing.next() {
-        match differing.count() {
-            0 => bail!("{name} is not what it was"),
-            more => bail!("{name} and {more} more are not what they were"),
-        }
+    let mut differing: Vec<&str> = verified.of(Outcome::Differs).map(|check| check.name.as_str()).collect();
+    differing.sort_unstable();
+    differing.dedup();
+    match differing[..] {
+        [] => {}
+        [one] => bail!("{one} is not what it was"),
+        [one, ref more @ ..] => bail!("{one} and {} more are not what they were", more.len()),
     }
     Ok(())
 }

@@ -225,7 +225,8 @@ impl Again<'_> {
         name: String,
     ) -> Result<Check, InvestigationError> {
         let stream = format!("images of {split_name}");
-        let indices = stratified(self.request.seed, &stream, &split.labels(), self.request.sample);
+        let count = self.request.sample.max(1);
+        let indices = stratified(self.request.seed, &stream, &split.labels(), count);
         let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
         let source = Subset { images, indices: indices.clone() };
         let batch = self.scene.options.batch_size;
