@@ -12,8 +12,9 @@ use crate::findings::{
     AccuracyFindings, AttackFindings, CausalFindings, CorruptionFindings, FaithfulnessFindings,
     Investigation, ModelFindings, TrustFindings,
 };
+use crate::investigation::InvestigationConfig;
 use crate::report::ReportError;
-use crate::report::names::listed;
+use crate::report::names::{capitalised, listed};
 use crate::studies::{
     AccuracyStudy, AttacksStudy, CausalStudy, CorruptionsStudy, FaithfulnessStudy, TrustStudy,
 };
@@ -89,7 +90,7 @@ fn intended(known: &Known) -> Section {
 
 fn training_data(known: &Known) -> Section {
     let identity = known.training.and_then(|training| training.data.as_ref());
-    let blocks = match (identity, known.investigation.filter(|_| is_trained(known))) {
+    let mut blocks = match (identity, known.investigation.filter(|_| is_trained(known))) {
         (Some(DataIdentity { source, fingerprint, counts, .. }), _) => {
             let counts: Vec<(String, usize)> = counts.iter().map(|(split, n)| (split.clone(), *n)).collect();
             data(source, fingerprint, &counts)
@@ -102,7 +103,18 @@ fn training_data(known: &Known) -> Section {
         }
         (None, None) => unknown("What it was trained on is not known here."),
     };
+    blocks.extend(learned_from(known));
     section("data", "Training data", blocks)
+}
+
+/// The images that an investigation trained on, where these are not all of the split.
+fn learned_from(known: &Known) -> Option<Block> {
+    let (investigation, _) = known.investigation.filter(|_| is_trained(known))?;
+    let (config, _) = InvestigationConfig::in_force(&investigation.provenance.config).ok()?;
+    let most = config.studies.training_images?;
+    let all: usize = investigation.data.counts.get("train")?.iter().sum();
+    let text = format!("It learned from {} of them, drawn at random from ", counted(most, "image"));
+    (most < all).then(|| Block::Paragraph(Text::from(text).code("train").plain(".")))
 }
 
 fn data(source: &str, fingerprint: &str, counts: &[(String, usize)]) -> Vec<Block> {
@@ -112,8 +124,7 @@ fn data(source: &str, fingerprint: &str, counts: &[(String, usize)]) -> Vec<Bloc
             Text::new().code(source).plain(", with the fingerprint (SHA-256) ").code(fingerprint).plain("."),
         ),
         Block::Table(Table {
-            caption: "Images in each split. It learns from `train`, and is chosen on the validation split."
-                .into(),
+            caption: "Images in each split.".into(),
             columns: vec![Column::words("Split"), Column::numbers("Images")],
             rows: rows.collect(),
         }),
@@ -187,7 +198,9 @@ fn performance(known: &Known, measured: &Measured) -> Option<Section> {
             Some(vec![called.into(), count(score.n).into(), Unit::Percent.cell(score)])
         });
         blocks.push(Block::Table(Table {
-            caption: format!("Accuracy on the images of each class of `{}`.", accuracy.main_split).into(),
+            caption: Text::from("Accuracy on the images of each class of ")
+                .code(accuracy.main_split.clone())
+                .plain("."),
             columns: vec![Column::words("Class"), Column::numbers("Images"), Column::numbers("Accuracy")],
             rows: of_class.collect(),
         }));
@@ -267,7 +280,7 @@ fn faithful(found: &FaithfulnessFindings, name: ModelName) -> Option<Block> {
     Some(Block::Table(Table {
         caption: format!(
             "{} of each explanation over {} ({way} is better), and whether it is better than heatmaps that know nothing of the model.",
-            info.title,
+            capitalised(info.title),
             counted(model.images, "image")
         )
         .into(),
