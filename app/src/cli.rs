@@ -8,6 +8,7 @@ mod custody;
 mod excavate;
 mod explain;
 mod features;
+mod figure;
 mod lab;
 mod looks;
 mod profile;
@@ -31,6 +32,7 @@ pub use custody::{Card, Verify};
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use features::Features;
+pub use figure::Figure;
 pub use lab::Lab;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use profile::Profile;
@@ -216,6 +218,8 @@ pub enum Command {
     Card(Card),
     /// Write the report of an investigation again
     Report(Report),
+    /// Write a figure of an investigation at a journal's width
+    Figure(Figure),
     /// Check that an investigation is what it was
     Verify(Verify),
     /// What a shell needs to complete command lines

@@ -334,21 +334,28 @@ fn transfers(
     Ok(transfers)
 }
 
-/// Reads a finished investigation and writes its report anew, under `title` where one is given; `build` does so. The manifest keeps
-/// what it says of everything else.
+/// Reads a finished investigation and writes its report anew, under `title` where one is given. [`seal_again`] makes the manifest know
+/// of it.
 ///
 /// # Errors
 /// A folder without one, or findings that do not parse.
-pub fn report_again(
-    folder: &Path,
-    title: Option<&str>,
-    build: Build,
-) -> Result<Investigation, InvestigationError> {
+pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation, InvestigationError> {
     let mut investigation = read_investigation(folder)?;
     investigation.title = title.map(str::to_owned).or(investigation.title);
     report::render(&investigation, folder)?;
-    Manifest::rendered_again(folder, &investigation, build)?.write(folder)?;
     Ok(investigation)
+}
+
+/// Seals a report that `build` has written again, in every form that is there. The manifest keeps what it says of everything else.
+///
+/// # Errors
+/// A file that cannot be read or written.
+pub fn seal_again(
+    folder: &Path,
+    investigation: &Investigation,
+    build: Build,
+) -> Result<(), InvestigationError> {
+    Ok(Manifest::rendered_again(folder, investigation, build)?.write(folder)?)
 }
 
 /// What was found, from the folder of a finished investigation.

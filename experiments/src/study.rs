@@ -87,6 +87,8 @@ pub trait Study {
     const QUESTION: &'static str;
     /// Whether its chapter, with its claims, opens the report.
     const OPENS: bool = false;
+    /// Whether it is about how models fail, so that its chapter is part of the failure analysis on paper.
+    const FAILURE: bool = false;
     /// Counted up whenever findings mean something else or are written in another way: those under another number are made again.
     const SCHEMA: u32 = 1;
     /// Whether it concludes by asking the models, instead of from what was recorded and predicted.
@@ -141,6 +143,8 @@ pub trait AnyStudy: Sync {
     fn question(&self) -> &'static str;
     /// [`Study::OPENS`].
     fn opens(&self) -> bool;
+    /// [`Study::FAILURE`].
+    fn is_about_failure(&self) -> bool;
     /// [`Study::SCHEMA`].
     fn schema(&self) -> u32;
     /// [`Study::CONCLUDES_WITH_MODELS`].
@@ -207,6 +211,10 @@ impl<S: Study + 'static> AnyStudy for Erased<S> {
 
     fn opens(&self) -> bool {
         S::OPENS
+    }
+
+    fn is_about_failure(&self) -> bool {
+        S::FAILURE
     }
 
     fn schema(&self) -> u32 {

@@ -35,6 +35,7 @@ mod excavate;
 mod explain;
 mod export;
 mod features;
+mod figure;
 mod figures;
 #[cfg(feature = "hub")]
 mod hub;
@@ -45,6 +46,7 @@ mod opened;
 mod profile;
 mod prompts;
 mod reference;
+mod report;
 mod rollout;
 mod session;
 mod subject;
@@ -56,9 +58,11 @@ mod zero_shot;
 pub use ablate::{Ablated, AblationOptions};
 pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
 pub use archaeo_experiments::regimes::{Init, Regimes};
+pub use archaeo_experiments::report::Detail;
 pub use attack::{
-    AttackOptions, Attacked, Fooled, MINIMAL, Minimal, MinimalNorm, MinimalOptions, Point, PooledAttack,
-    RobustBench,
+    AttackAsked, AttackOptions, AttackQuestion, Attacked, Fooled, MINIMAL, Minimal, MinimalNorm,
+    MinimalOptions, Point, PooledAttack, RobustBench, SAGA, SagaFound, SagaOptions, SagaPoint, TransferPoint,
+    Transferred,
 };
 pub use attention::{
     AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, AttentionStrata, ByHead,
@@ -78,13 +82,14 @@ pub use device::DeviceError;
 pub use doctor::{DOCTOR, Diagnosed, DoctorOptions};
 pub use error::LabError;
 pub use evaluate::Evaluated;
-pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};
+pub use excavate::{Excavated, Excavation, NamedModel};
 pub use explain::{
     Answer, Better, Each, Exhibit, ExplainOptions, Explained, ExplainedImage, Faithfulness, HeatmapRange,
     ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over, Target,
 };
 pub use export::Exported;
 pub use features::{FeaturesFound, FeaturesOptions, ModelOfFeatures};
+pub use figure::{FigureFile, FigureFormat, Length};
 #[cfg(feature = "hub")]
 pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
@@ -92,6 +97,7 @@ pub use opened::Opened;
 pub use profile::ProfileOptions;
 pub use prompts::{PromptsScored, TowardsPrompts};
 pub use reference::is_reference;
+pub use report::{ReportFiles, ReportFormat};
 pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};

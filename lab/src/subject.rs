@@ -67,6 +67,15 @@ impl Subject {
         }
     }
 
+    /// Another model on the same images, prepared as is said of this one's.
+    #[must_use]
+    pub fn with_weights(&self, weights: impl Into<PathBuf>) -> Self {
+        let preprocessing = self.model.reading.preprocessing.clone();
+        let reading = Reading { preprocessing, ..Reading::default() };
+        let model = ModelSource { reading, ..ModelSource::new(weights) };
+        Self { model, export: None, class_map: None, ..self.clone() }
+    }
+
     /// The files and folders that are read; some of them may be names of something else.
     pub(crate) fn inputs(&self) -> Vec<&Path> {
         let ModelSource { weights, class_names, prompts, .. } = &self.model;

@@ -66,6 +66,10 @@ function showTabs() {
   });
   const focus = document.activeElement?.getAttribute("data-view");
   fill(at("views"), tabs);
+  // On a phone the tabs are a strip that scrolls.
+  const strip = at("views");
+  const now = tabs.find((tab) => tab.ariaCurrent);
+  if (now) strip.scrollLeft = Math.max(0, now.offsetLeft - strip.offsetLeft - (strip.clientWidth - now.offsetWidth) / 2);
   if (focus) tabs.find((tab) => tab.dataset.view === focus)?.focus();
 }
 

@@ -3,6 +3,7 @@
 pub mod ablate;
 pub mod attack;
 mod attack_minimal;
+mod attack_several;
 pub mod attention;
 pub mod audit;
 pub mod benchmark;
@@ -17,6 +18,7 @@ pub mod excavate;
 pub mod explain;
 pub mod export;
 pub mod features;
+pub mod figure;
 pub mod init;
 pub mod lab;
 pub mod man;

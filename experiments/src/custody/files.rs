@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::manifest::{Manifest, hashes};
+use super::manifest::{Manifest, hashes, is_report};
 use super::{Check, CustodyError, Part};
 
 /// What a sealed file is.
 fn part_of(file: &str) -> Part {
+    if is_report(file) {
+        return Part::Report;
+    }
     match file.split_once('/').map_or(file, |(folder, _)| folder) {
         "config.toml" => Part::Configuration,
         "data.json" => Part::Data,
         "records" => Part::Records,
         "predictions" => Part::Predictions,
         "pictures" => Part::Pictures,
-        "report.html" | "report.md" | "charts" => Part::Report,
         _ => Part::Findings,
     }
 }

@@ -19,13 +19,25 @@ pub const MANIFEST: &str = "manifest.json";
 const FORMAT: u32 = 1;
 
 /// Files at the top of a run folder that are sealed.
-const FILES: [&str; 5] = ["config.toml", "data.json", "investigation.json", "report.html", "report.md"];
+const FILES: [&str; 3] = ["config.toml", "data.json", "investigation.json"];
+
+/// What of them a report is, in all its forms: files that are written whenever it is rendered.
+const REPORT: [&str; 8] = [
+    "report.html",
+    "report.md",
+    "report.typ",
+    "report.json",
+    "report.pdf",
+    "report.ipynb",
+    "references.bib",
+    "tables.tex",
+];
+
+/// The folder of its charts.
+const CHARTS: &str = "charts";
 
 /// Folders of which every file is sealed.
-const FOLDERS: [&str; 5] = ["findings", "records", "predictions", "pictures", "charts"];
-
-/// What of them a report is: files and folders that are written whenever it is rendered.
-const RENDERED: [&str; 3] = ["report.html", "report.md", "charts/"];
+const FOLDERS: [&str; 5] = ["findings", "records", "predictions", "pictures", CHARTS];
 
 /// What a run folder held when its report was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +121,7 @@ impl Manifest {
             Err(CustodyError::NoManifest(_)) => return Ok(now),
             read => read?,
         };
-        let is_rendered = |file: &String| RENDERED.iter().any(|rendered| file.starts_with(rendered));
+        let is_rendered = |file: &String| is_report(file);
         let mut files = earlier.files;
         files.retain(|file, _| !is_rendered(file));
         files.extend(now.files.into_iter().filter(|(file, _)| is_rendered(file)));
@@ -150,10 +162,15 @@ impl Manifest {
     }
 }
 
+/// Whether a sealed file is one of the report.
+pub(super) fn is_report(file: &str) -> bool {
+    REPORT.contains(&file) || file.split_once('/').is_some_and(|(folder, _)| folder == CHARTS)
+}
+
 /// The hash of each file of a folder that a manifest seals, as they are now.
 pub(super) fn hashes(folder: &Path) -> Result<BTreeMap<String, String>, CustodyError> {
     let mut files = BTreeMap::new();
-    for file in FILES {
+    for file in FILES.into_iter().chain(REPORT) {
         let path = folder.join(file);
         if path.exists() {
             files.insert(file.to_owned(), sha256_file(&path)?);

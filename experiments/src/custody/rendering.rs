@@ -6,7 +6,7 @@ use archaeo_store::run_folder::Build;
 
 use super::{Check, Manifest, Part};
 use crate::findings::Investigation;
-use crate::report::rendered;
+use crate::report::{Rendered, rendered};
 
 /// Letters that are shown around a difference.
 const AROUND: usize = 40;
@@ -25,16 +25,19 @@ pub(super) fn check(
             return vec![Check::unchecked(Part::Report, "report.html", reason)];
         }
     };
-    let count = files.len();
+    let mut count = 0;
     let mut checks = Vec::new();
-    for (file, again) in files {
+    for Rendered { file, texts } in files {
         let Ok(there) = archaeo_store::read(&folder.join(&file)) else {
-            // That it is missing is said where hashes are compared.
+            // That it is missing is said where hashes are compared, and some forms are there only where they were asked for.
             continue;
         };
+        count += 1;
         let is_sealed = manifest.files.get(&file) == Some(&archaeo_store::sha256(&there));
         let there = String::from_utf8_lossy(&there);
-        let Some(place) = first_difference(&there, &again) else { continue };
+        let different: Option<Vec<String>> =
+            texts.iter().map(|text| first_difference(&there, text)).collect();
+        let Some(place) = different.and_then(|places| places.into_iter().next()) else { continue };
         // Another build may say the same in other words, but not in a file that is not even the sealed one.
         checks.push(match manifest.build != *checked_by && is_sealed {
             true => {

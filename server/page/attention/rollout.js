@@ -19,7 +19,7 @@ const chosen = { fusion: "mean", discard: 0, start: 1 };
 /** Attention multiplied through all layers: computed here while a slider moves, by the server when it rests. @param {Model} model */
 export function rolloutPanel(model) {
   const attention = /** @type {NonNullable<Model["attention"]>} */ (model.attention);
-  const canvas = h("canvas", { role: "img", class: "map", "data-figure": "Attention rollout" });
+  const canvas = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", "data-figure": "Attention rollout" });
   const bar = colorBar("inferno");
   const said = h("p", { class: "small number reading" });
   chosen.start = Math.min(chosen.start, attention.layers);

@@ -80,10 +80,21 @@ function keep(key, work) {
   return promise;
 }
 
+/**
+ * Answers that are known before anything is computed: JSON, or the bytes of arrays in base64.
+ * @param {Record<string, any>} answers By path.
+ */
+export function know(answers) {
+  for (const [path, answer] of Object.entries(answers)) {
+    const bytes = typeof answer === "string" ? Uint8Array.from(atob(answer), (c) => c.charCodeAt(0)) : null;
+    kept.set(path, Promise.resolve(bytes ? readArrays(bytes.buffer) : answer));
+  }
+}
+
 /** @param {string} path @returns {Promise<any>} The JSON at `path`, kept for the next time. */
 export const ask = (path) => keep(path, async () => (await request(path)).json());
 
-/** @param {string} path @returns {Promise<any>} The JSON at `path` as it is now. */
+/** @param {string} path @returns {Promise<any>} The JSON at `path` as it is now, out of turn. */
 export const askAgain = async (path) => (await request(path, { cache: "no-store" })).json();
 
 /** @param {string} path @returns {Promise<Arrays>} The arrays at `path`, kept for the next time. */

@@ -8,7 +8,7 @@ import { methodRow } from "./row.js";
 /** Shown where the address names none: one from attention, one from feature maps, one from pixels. */
 const FIRST = ["chefer", "grad-cam", "integrated-gradients"];
 
-const scale = { common: true };
+const scale = { common: false };
 
 /** Methods side by side on every model. @param {HTMLElement} root */
 export function mount(root) {
@@ -28,7 +28,7 @@ export function mount(root) {
     baselines.draw();
   };
   fill(root, h("div", { class: "bar" }, chooser, h("div", { class: "row" },
-    segments("Scale of colours", [["common", "One scale per method"], ["own", "Own scales"]], scale.common ? "common" : "own", (value) => ((scale.common = value === "common"), redraw())),
+    segments("Scale of colours", [["own", "Own scales"], ["common", "One scale"]], scale.common ? "common" : "own", (value) => ((scale.common = value === "common"), redraw())),
     segments("How maps are drawn", MANNERS, settings.manner, (value) => ((settings.manner = value), redraw())))),
     list, baselines.element);
 
