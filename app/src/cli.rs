@@ -4,6 +4,7 @@ mod audit;
 mod benchmark;
 mod compare;
 mod corrupt;
+mod custody;
 mod excavate;
 mod explain;
 mod features;
@@ -27,6 +28,7 @@ pub use audit::Audit;
 pub use benchmark::Benchmark;
 pub use compare::Compare;
 pub use corrupt::Corrupt;
+pub use custody::{Card, Verify};
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use features::Features;
@@ -212,10 +214,14 @@ pub enum Command {
     Init(Init),
     /// Write a model as timm or torchvision loads it
     Export(Export),
+    /// Write a card of what was measured of each model
+    Card(Card),
     /// Write the report of an investigation again
     Report(Report),
     /// Write a figure of an investigation at a journal's width
     Figure(Figure),
+    /// Check that an investigation is what it was
+    Verify(Verify),
     /// What a shell needs to complete command lines
     Completions(Completions),
     /// Manual pages

@@ -586,6 +586,23 @@ pub enum LabError {
     /// A folder that no investigation was written to.
     #[error("{} holds no investigation that can be read; give the folder that `archaeo excavate` wrote", .0.display())]
     NoInvestigation(PathBuf),
+    /// A path that a model card cannot be written of.
+    #[error(
+        "{} holds neither an investigation nor a finished training; give the folder that `archaeo excavate` or `archaeo train` wrote",
+        .0.display()
+    )]
+    NoCard(PathBuf),
+    /// A file that a model card must not replace.
+    #[error("{} is there and no model card of archaeo; move it, or give --out another folder", .0.display())]
+    NotACard(PathBuf),
+    /// A model that an investigation does not have.
+    #[error("the investigation has no model {name:?}; it has {known}")]
+    NoSuchModel {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// A lab without a model.
     #[error(
         "there is no model to look at; give --weights FILE, or --run with the folder of an investigation"

@@ -7,7 +7,7 @@
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::doctor`], [`Session::corrupt`],
 //! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
-//! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`]. [`Session::live`] keeps models open for
+//! [`Session::excavate`], [`Session::verify_investigation`], [`Session::train`], [`Session::export_model`], [`Session::model_cards`], [`Session::describe_model`]. [`Session::live`] keeps models open for
 //! questions about one image at a time ([`live`]).
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -18,10 +18,12 @@ mod attack;
 mod attention;
 mod audit;
 mod benchmark;
+mod card;
 mod checkpoint;
 mod classes;
 mod compare;
 mod corrupt;
+mod custody;
 mod data;
 mod describe;
 mod destination;
@@ -68,10 +70,12 @@ pub use attention::{
 };
 pub use audit::{AuditOptions, Audited, Measurement, Outcome};
 pub use benchmark::{Benchmarked, Verdict};
+pub use card::{CardOptions, WrittenCard};
 pub use checkpoint::{OpenedModel, Reading, said_by};
 pub use classes::ClassesMatched;
 pub use compare::Comparison;
 pub use corrupt::{Baseline, CorruptOptions, Corrupted};
+pub use custody::{Check, Part, Verification, VerifyOptions};
 pub use describe::{KnownModel, ModelDescription, known_models};
 pub use destination::{check_destination, check_inputs};
 pub use device::DeviceError;

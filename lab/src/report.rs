@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use archaeo_experiments::investigation::report_again;
+use archaeo_experiments::investigation::{report_again, seal_again};
 use archaeo_experiments::report::{Detail, NOTEBOOK, TABLES, render_notebook, render_paper, render_tables};
 use serde::Serialize;
 
@@ -102,6 +102,8 @@ impl Session {
             }
             _ => None,
         };
+        // Last, so that it knows of every form.
+        seal_again(folder, &investigation, self.environment().build())?;
         let only =
             |of: ReportFormat, file: &str| (format == of).then(|| folder.join(file).display().to_string());
         let latex = only(ReportFormat::Latex, TABLES);

@@ -150,7 +150,7 @@ pub struct Report {
     )]
     pub format: ReportFormat,
     /// How much of it goes on paper: summary, full or appendix
-    #[arg(long, value_name = "DETAIL", value_parser = detail, default_value = "full")]
+    #[arg(long, value_name = "DETAIL", value_parser = detail, default_value = "full", hide_short_help = true)]
     pub detail: Detail,
 }
 

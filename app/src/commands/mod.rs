@@ -7,6 +7,7 @@ mod attack_several;
 pub mod attention;
 pub mod audit;
 pub mod benchmark;
+pub mod card;
 pub mod compare;
 pub mod completions;
 pub mod configs;
@@ -27,5 +28,6 @@ pub mod prompts;
 pub mod report;
 pub mod track;
 pub mod train;
+pub mod verify;
 
 mod trust;

@@ -56,31 +56,73 @@ pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), Report
     Ok(write_document(&document(investigation)?, folder)?)
 }
 
+/// A file of the report.
+pub(crate) struct Rendered {
+    /// Its path within the run folder.
+    pub file: String,
+    /// What it may hold: the report on paper has several extents.
+    pub texts: Vec<String>,
+}
+
+/// Every file that a report may have, except the PDF. Pictures are read from the run folder, and nothing is written.
+///
+/// # Errors
+/// Findings of another version.
+pub(crate) fn rendered(investigation: &Investigation, folder: &Path) -> Result<Vec<Rendered>, ReportError> {
+    let document = document(investigation)?;
+    let one = |(file, text): (String, String)| Rendered { file, texts: vec![text] };
+    let mut rendered: Vec<Rendered> = files(&document, folder).into_iter().map(one).collect();
+    for detail in [Detail::default(), Detail::Summary, Detail::Appendix] {
+        for (file, text) in paper(&document, folder, detail) {
+            match rendered.iter_mut().find(|of| of.file == file) {
+                Some(known) => known.texts.push(text),
+                None => rendered.push(one((file.into(), text))),
+            }
+        }
+    }
+    rendered.push(one((latex::FILE.into(), latex::tables(&document))));
+    rendered.push(one((notebook::FILE.into(), notebook_text(&document))));
+    Ok(rendered)
+}
+
+/// A document as `report.html`, the charts that `report.md` links to, and `report.md`.
+fn files(document: &Document, folder: &Path) -> Vec<(String, String)> {
+    let page = archaeo_report::html::page(document, &|path| picture(folder, path));
+    let markdown = archaeo_report::markdown::page(document);
+    let mut files = vec![("report.html".to_owned(), page)];
+    files.extend(markdown.charts);
+    files.push(("report.md".to_owned(), markdown.text));
+    files
+}
+
 /// Writes a document as `report.html`, `report.md` with the charts that it links to, and `report.typ` with what it shows; pictures are
 /// those of `folder`.
 pub(crate) fn write_document(document: &Document, folder: &Path) -> Result<(), StoreError> {
-    let pictures = |path: &str| picture(folder, path);
-    let page = archaeo_report::html::page(document, &pictures);
-    archaeo_store::write(&folder.join("report.html"), page.as_bytes())?;
-    let markdown = archaeo_report::markdown::page(document);
-    if !markdown.charts.is_empty() {
-        let charts = folder.join(archaeo_report::markdown::CHARTS);
-        std::fs::create_dir_all(&charts).map_err(StoreError::io("make the folder", &charts))?;
+    for (path, contents) in files(document, folder) {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+            std::fs::create_dir_all(parent).map_err(StoreError::io("make the folder", parent))?;
+        }
+        archaeo_store::write(&path, contents.as_bytes())?;
     }
-    for (path, chart) in &markdown.charts {
-        archaeo_store::write(&folder.join(path), chart.as_bytes())?;
-    }
-    archaeo_store::write(&folder.join("report.md"), markdown.text.as_bytes())?;
     write_paper(document, folder, Detail::default())
 }
 
-/// Writes what Typst sets the report from, a fixed text and what it shows, and what the report refers to.
-fn write_paper(document: &Document, folder: &Path, detail: Detail) -> Result<(), StoreError> {
+/// What Typst sets the report from, a fixed text and what it shows, and what the report refers to.
+fn paper(document: &Document, folder: &Path, detail: Detail) -> [(&'static str, String); 3] {
     let data = typst::data(document, detail, &|path| picture(folder, path).is_some());
     let data = serde_json::to_string_pretty(&data).expect("plain data") + "\n";
-    archaeo_store::write(&folder.join(typst::DATA), data.as_bytes())?;
-    archaeo_store::write(&folder.join(bibliography::FILE), bibliography::bibtex(document).as_bytes())?;
-    archaeo_store::write(&folder.join(typst::FILE), typst::TEMPLATE.as_bytes())
+    [
+        (typst::DATA, data),
+        (bibliography::FILE, bibliography::bibtex(document)),
+        (typst::FILE, typst::TEMPLATE.to_owned()),
+    ]
+}
+
+fn write_paper(document: &Document, folder: &Path, detail: Detail) -> Result<(), StoreError> {
+    paper(document, folder, detail)
+        .iter()
+        .try_for_each(|(file, text)| archaeo_store::write(&folder.join(file), text.as_bytes()))
 }
 
 /// Writes [`typst::FILE`] and [`typst::DATA`] again, with as much of the report as `detail` says.
@@ -105,9 +147,12 @@ pub fn render_tables(investigation: &Investigation, folder: &Path) -> Result<(),
 /// # Errors
 /// The folder cannot be written, or findings of another version.
 pub fn render_notebook(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
-    let cells = notebook::notebook(&document(investigation)?);
-    let text = serde_json::to_string_pretty(&cells).expect("plain data") + "\n";
+    let text = notebook_text(&document(investigation)?);
     Ok(archaeo_store::write(&folder.join(notebook::FILE), text.as_bytes())?)
+}
+
+fn notebook_text(document: &Document) -> String {
+    serde_json::to_string_pretty(&notebook::notebook(document)).expect("plain data") + "\n"
 }
 
 /// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.

@@ -31,7 +31,7 @@ fn begin(_: &Table, job: &Job, model: &Classifier) -> Begun {
     if !model.has_masks() {
         return refuse(
             "`segmentation` needs a model that predicts masks: a section [model] with architecture = \"vit-comer\" and a `mask_width`, \
-             as in `archaeo configs sherds-vit-comer-segmentation`",
+             as in `archaeo configs sherds-vit-comer`",
         );
     }
     if !job.recipe.augment.keeps_places() {

@@ -220,11 +220,8 @@ impl ForwardPass for VitComer {
         global_mean_pool(self.middle(same, tokens, grid, pass))
     }
 
-    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
-        match &self.head {
-            Some(head) => head.forward(features, precision),
-            None => features,
-        }
+    fn classifier(&self) -> Option<&Linear> {
+        self.head.as_ref()
     }
 
     fn segmentation(&self) -> Option<&dyn Segmentation> {
