@@ -1,4 +1,5 @@
 /** @import { Place } from "./core/state.js" */
+import { forgetQuestions } from "./core/api.js";
 import { fill, h, showError } from "./core/dom.js";
 import { lab, modelNamed, openLab } from "./core/lab.js";
 import { baseName } from "./core/numbers.js";
@@ -90,6 +91,7 @@ async function start() {
   Object.assign(place, existing(parse(location.hash)));
   history.replaceState(null, "", `#${fragment()}`);
   followAddress(existing);
+  onChange((changed) => changed.has("image") && forgetQuestions());
   buildTools(at("tools"));
   buildStrip(at("images"));
   buildSpecimen(at("specimen"));

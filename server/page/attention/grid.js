@@ -24,7 +24,7 @@ export function highest(values, rows, scale) {
 export function headGrid(model) {
   const attention = /** @type {NonNullable<Model["attention"]>} */ (model.attention);
   const most = Math.max(...attention.heads);
-  const element = h("div", { class: "heads", role: "group", "aria-label": `Heads of ${model.title}`, "data-figure": "What each head attends to; layers from left to right, heads from top to bottom", style: { "--layers": attention.layers, "--heads": most, "--cell": `${Math.max(5, Math.min(9, 32 / attention.layers))}rem` } });
+  const element = h("div", { class: "heads", role: "group", "aria-label": `Heads of ${model.title}`, "data-figure": "What each head attends to; layers from left to right, heads from top to bottom", style: { "--layers": attention.layers, "--heads": most, "--cell": `${Math.max(5, Math.min(7, 32 / attention.layers))}rem` } });
   /** @type {{layer: number, head: number, button: HTMLButtonElement, canvas: HTMLCanvasElement}[]} */
   const cells = [];
   for (let layer = 1; layer <= attention.layers; layer++) {

@@ -3,7 +3,7 @@
 /** @import { Heat, Manner } from "../core/maps.js" */
 /** @import { Source } from "./source.js" */
 import { askArrays, questionPath } from "../core/api.js";
-import { fill, h, segments, slider } from "../core/dom.js";
+import { fill, h, segments, showError, slider } from "../core/dom.js";
 import { drawOver, valueAt } from "../core/maps.js";
 import { percent, range } from "../core/numbers.js";
 import { shownQuery } from "../core/preview.js";
@@ -68,7 +68,7 @@ export function rolloutPanel(model) {
       const { arrays } = await askArrays(questionPath(model.name, "rollout", { image: place.image, fusion: chosen.fusion, discard: chosen.discard, start: chosen.start, query }));
       if (mine === turn) show(/** @type {Float32Array} */ (arrays.map.data), "Exact.");
     } catch (error) {
-      if (mine === turn) fill(said, error instanceof Error ? error.message : String(error));
+      if (mine === turn) showError(said, error);
     }
   };
   canvas.addEventListener("pointermove", (event) => {

@@ -44,6 +44,7 @@ export function explanationCell(model, method, row) {
     element.classList.add("busy");
     fill(measured);
     measure.hidden = false;
+    fill(target, `Computing: ${method.cost}.`);
     try {
       const answer = await explain(model, method);
       if (now !== asked(model)) return;

@@ -6,7 +6,7 @@ import { baselineRow } from "./baselines.js";
 import { methodRow } from "./row.js";
 
 /** Shown where the address names none: one from attention, one from feature maps, one from pixels. */
-const FIRST = ["chefer", "grad-cam", "integrated-gradients"];
+const FIRST = ["chefer", "grad-cam", "saliency"];
 
 const scale = { common: false };
 
@@ -21,8 +21,8 @@ export function mount(root) {
   const rows = new Map();
   const list = h("div");
   const baselines = baselineRow();
-  const chooser = h("fieldset", { class: "chooser" }, h("legend", {}, "Methods"), known.map(({ id, title, summary }) =>
-    h("label", { title: summary }, h("input", { type: "checkbox", value: id, checked: chosen().includes(id), onchange: (/** @type {Event} */ event) => toggle(id, /** @type {HTMLInputElement} */ (event.target).checked) }), title)));
+  const chooser = h("fieldset", { class: "chooser" }, h("legend", {}, "Methods"), known.map(({ id, title, summary, cost }) =>
+    h("label", { title: `${summary}; ${cost}` }, h("input", { type: "checkbox", value: id, checked: chosen().includes(id), onchange: (/** @type {Event} */ event) => toggle(id, /** @type {HTMLInputElement} */ (event.target).checked) }), title)));
   const redraw = () => {
     for (const row of rows.values()) row.draw();
     baselines.draw();
