@@ -105,7 +105,7 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo corrupt --weights cnn.safetensors --corruption fog,snow --severity 3", Small::Limit),
     ("archaeo corrupt --weights vit.safetensors --baseline cnn.safetensors", Small::Limit),
     ("archaeo corrupt --weights vit.safetensors --corruption patch-shuffle", Small::Limit),
-    ("archaeo corrupt --weights cnn.safetensors --limit 200 --out damage", Small::Limit),
+    ("archaeo corrupt --weights cnn.safetensors --limit 200 --out damage", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --limit 500", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --curve --mlp --layers --pairs 20", Small::Limit),
