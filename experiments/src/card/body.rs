@@ -67,7 +67,14 @@ pub(super) fn document(known: &Known, measured: &Measured) -> Document {
     sections.extend(explanations(known, measured));
     sections.push(limits(known, measured));
     sections.push(reproduction(known));
-    Document { kind: "model card", title: card.name.clone(), lead: lead.into(), facts: Vec::new(), sections }
+    Document {
+        kind: "model card",
+        title: card.name.clone(),
+        lead: lead.into(),
+        facts: Vec::new(),
+        sections,
+        parts: Vec::new(),
+    }
 }
 
 /// Class names that are listed.
