@@ -60,6 +60,20 @@ pub enum AnalysisError {
         /// Name of the model.
         model: String,
     },
+    /// A part to be replaced that a model does not have.
+    #[error("{model} does not have {part}")]
+    NoPart {
+        /// Name of the model.
+        model: String,
+        /// The part, counted from 1.
+        part: String,
+    },
+    /// Another image's output of something else than a head.
+    #[error("only a head can take its output from another image, not {part}")]
+    NotAHead {
+        /// The part, counted from 1.
+        part: String,
+    },
     /// A program made for one class token, of another model.
     #[error("{model} does not read one class token alone, which vit-explain takes for granted")]
     NotClassTokenAlone {

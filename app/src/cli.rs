@@ -4,9 +4,12 @@ mod audit;
 mod benchmark;
 mod compare;
 mod corrupt;
+mod custody;
 mod excavate;
 mod explain;
 mod features;
+mod figure;
+mod lab;
 mod looks;
 mod profile;
 mod programs;
@@ -25,9 +28,12 @@ pub use audit::Audit;
 pub use benchmark::Benchmark;
 pub use compare::Compare;
 pub use corrupt::Corrupt;
+pub use custody::{Card, Verify};
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use features::Features;
+pub use figure::Figure;
+pub use lab::Lab;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use profile::Profile;
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
@@ -178,6 +184,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// What a model looks at, image by image, in pictures
     Explain(Explain),
+    /// Open models on a page in the browser
+    Lab(Lab),
     /// What a model's features hold: probes, neighbours, pictures
     Features(Features),
     /// How far a zero-shot classifier depends on its prompts
@@ -206,8 +214,14 @@ pub enum Command {
     Init(Init),
     /// Write a model as timm or torchvision loads it
     Export(Export),
+    /// Write a card of what was measured of each model
+    Card(Card),
     /// Write the report of an investigation again
     Report(Report),
+    /// Write a figure of an investigation at a journal's width
+    Figure(Figure),
+    /// Check that an investigation is what it was
+    Verify(Verify),
     /// What a shell needs to complete command lines
     Completions(Completions),
     /// Manual pages

@@ -549,6 +549,73 @@ pub enum LabError {
         /// Name of the model.
         model: String,
     },
+    /// A folder without charts.
+    #[error("{} has no figures; give the folder that `archaeo excavate` wrote", .0.display())]
+    NoFigures(PathBuf),
+    /// A figure that is not there.
+    #[error("there is no figure {name:?}; there are {known}")]
+    Figure {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A PDF without the program that sets it.
+    #[error(
+        "a PDF is set by the program `typst`, which is not on the PATH; install it (https://typst.app/open-source), or set {} with another \
+         Typst",
+        .0.display()
+    )]
+    NoTypst(PathBuf),
+    /// A PDF that Typst does not set.
+    #[error("typst cannot set {}: {said}", file.display())]
+    Typst {
+        /// What it was to set.
+        file: PathBuf,
+        /// What it says.
+        said: String,
+    },
+    /// A file that was made, but cannot be put in its place.
+    #[error("{} cannot be written: {source}", path.display())]
+    Written {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A folder that no investigation was written to.
+    #[error("{} holds no investigation that can be read; give the folder that `archaeo excavate` wrote", .0.display())]
+    NoInvestigation(PathBuf),
+    /// A path that a model card cannot be written of.
+    #[error(
+        "{} holds neither an investigation nor a finished training; give the folder that `archaeo excavate` or `archaeo train` wrote",
+        .0.display()
+    )]
+    NoCard(PathBuf),
+    /// A file that a model card must not replace.
+    #[error("{} is there and no model card of archaeo; move it, or give --out another folder", .0.display())]
+    NotACard(PathBuf),
+    /// A model that an investigation does not have.
+    #[error("the investigation has no model {name:?}; it has {known}")]
+    NoSuchModel {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A lab without a model.
+    #[error(
+        "there is no model to look at; give --weights FILE, or --run with the folder of an investigation"
+    )]
+    NothingOnTheTable,
+    /// A file of the bundled models that cannot be unpacked.
+    #[error("{}: the bundled models cannot be unpacked there: {source}; set TMPDIR to a folder that can be written", file.display())]
+    Unpack {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A size that is none.
     #[error("--epsilon {text}: {reason}")]
     Epsilon {

@@ -7,7 +7,8 @@
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::doctor`], [`Session::corrupt`],
 //! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
-//! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`].
+//! [`Session::excavate`], [`Session::verify_investigation`], [`Session::train`], [`Session::export_model`], [`Session::model_cards`], [`Session::describe_model`]. [`Session::live`] keeps models open for
+//! questions about one image at a time ([`live`]).
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
 //! remedy; remedies name the options of the command line.
@@ -17,10 +18,12 @@ mod attack;
 mod attention;
 mod audit;
 mod benchmark;
+mod card;
 mod checkpoint;
 mod classes;
 mod compare;
 mod corrupt;
+mod custody;
 mod data;
 mod describe;
 mod destination;
@@ -32,15 +35,18 @@ mod excavate;
 mod explain;
 mod export;
 mod features;
+mod figure;
 mod figures;
 #[cfg(feature = "hub")]
 mod hub;
 mod kept;
 mod listener;
+pub mod live;
 mod opened;
 mod profile;
 mod prompts;
 mod reference;
+mod report;
 mod rollout;
 mod session;
 mod subject;
@@ -52,6 +58,7 @@ mod zero_shot;
 pub use ablate::{Ablated, AblationOptions};
 pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
 pub use archaeo_experiments::regimes::{Init, Regimes};
+pub use archaeo_experiments::report::Detail;
 pub use attack::{
     AttackAsked, AttackOptions, AttackQuestion, Attacked, Fooled, MINIMAL, Minimal, MinimalNorm,
     MinimalOptions, Point, PooledAttack, RobustBench, SAGA, SagaFound, SagaOptions, SagaPoint, TransferPoint,
@@ -63,23 +70,26 @@ pub use attention::{
 };
 pub use audit::{AuditOptions, Audited, Measurement, Outcome};
 pub use benchmark::{Benchmarked, Verdict};
+pub use card::{CardOptions, WrittenCard};
 pub use checkpoint::{OpenedModel, Reading, said_by};
 pub use classes::ClassesMatched;
 pub use compare::Comparison;
 pub use corrupt::{Baseline, CorruptOptions, Corrupted};
+pub use custody::{Check, Part, Verification, VerifyOptions};
 pub use describe::{KnownModel, ModelDescription, known_models};
 pub use destination::{check_destination, check_inputs};
 pub use device::DeviceError;
 pub use doctor::{DOCTOR, Diagnosed, DoctorOptions};
 pub use error::LabError;
 pub use evaluate::Evaluated;
-pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};
+pub use excavate::{Excavated, Excavation, NamedModel};
 pub use explain::{
     Answer, Better, Each, Exhibit, ExplainOptions, Explained, ExplainedImage, Faithfulness, HeatmapRange,
     ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over, Target,
 };
 pub use export::Exported;
 pub use features::{FeaturesFound, FeaturesOptions, ModelOfFeatures};
+pub use figure::{FigureFile, FigureFormat, Length};
 #[cfg(feature = "hub")]
 pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
@@ -87,6 +97,7 @@ pub use opened::Opened;
 pub use profile::ProfileOptions;
 pub use prompts::{PromptsScored, TowardsPrompts};
 pub use reference::is_reference;
+pub use report::{ReportFiles, ReportFormat};
 pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};

@@ -119,6 +119,11 @@ impl Session {
         }
     }
 
+    /// What computes: `cpu`, or what was asked for.
+    pub fn device_name(&self) -> &str {
+        &self.options.device
+    }
+
     /// Key of every random choice.
     pub fn seed(&self) -> u64 {
         self.options.seed.unwrap_or(0)

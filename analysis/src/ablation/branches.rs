@@ -114,7 +114,7 @@ impl BranchMeans {
     }
 
     /// Of one branch of a layer, `[1, tokens, width]` or `[1, channels, height, width]`.
-    fn of<const D: usize>(&self, layer: usize, branch: usize, device: &Device) -> Tensor<D> {
+    pub(super) fn of<const D: usize>(&self, layer: usize, branch: usize, device: &Device) -> Tensor<D> {
         assert!(self.images > 0, "means over a reference set need at least one image");
         let Sums { shape, branches } = &self.layers[layer];
         let means: Vec<f32> = branches[branch].iter().map(|sum| (sum / self.images as f64) as f32).collect();

@@ -167,7 +167,7 @@ impl HeadMeans {
     }
 
     /// The means as the outputs of all heads for one image, `[1, heads, tokens, head_dim]` a layer.
-    fn outputs(&self, device: &Device) -> Vec<Tensor<4>> {
+    pub(super) fn outputs(&self, device: &Device) -> Vec<Tensor<4>> {
         assert!(self.images > 0, "means over a reference set need at least one image");
         let of_layer = |([heads, tokens, head_dim], sums): &([usize; 3], Vec<f64>)| {
             let means: Vec<f32> = sums.iter().map(|sum| (sum / self.images as f64) as f32).collect();

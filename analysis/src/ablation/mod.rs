@@ -4,6 +4,7 @@
 mod branches;
 mod gradient;
 mod heads;
+mod intervention;
 mod patching;
 mod stream;
 
@@ -13,4 +14,5 @@ pub use heads::{
     AblatedHead, Answers, HeadAblations, HeadMeans, RemovalPoint, Replacement, Substitute, ablate_heads,
     ablate_some_heads, donors, remove_heads,
 };
+pub use intervention::{Instead, Intervened, Part, PartMeans, intervene};
 pub use patching::{Logits, Patched, Receivers, TokenGroup};

@@ -188,6 +188,15 @@ impl AttentionMaps {
 
     /// What one head sends from the patches to all tokens, each by its entry in `shares`, as [`AttentionMaps::readout_map`].
     pub(crate) fn map_towards(&self, layer: usize, image: usize, head: usize, shares: &[f64]) -> Heatmap {
+        let received = self.received(layer, image, head, shares);
+        let site = &self.layers[layer].site;
+        let [rows, columns] = site.grid;
+        let patches = received[site.prefix.count()..].iter().map(|&sum| sum as f32).collect();
+        Heatmap::new(rows, columns, patches)
+    }
+
+    /// What one head sends from each token, prefix tokens first, to all tokens, each by its entry in `shares`.
+    pub(super) fn received(&self, layer: usize, image: usize, head: usize, shares: &[f64]) -> Vec<f64> {
         let layer = &self.layers[layer];
         let mut received = vec![0f64; layer.tokens()];
         for group in layer.groups() {
@@ -201,9 +210,7 @@ impl AttentionMaps {
                     .for_each(|(&key, weight)| received[key] += shares[token] * weight);
             }
         }
-        let [rows, columns] = layer.site.grid;
-        let patches = received[layer.site.prefix.count()..].iter().map(|&sum| sum as f32).collect();
-        Heatmap::new(rows, columns, patches)
+        received
     }
 }
 

@@ -17,7 +17,7 @@ pub use change::{AttentionChange, HeadBeforeAfter, HeadChange, head_changes, hea
 pub use maps::{AttentionMaps, LayerMaps};
 pub(crate) use maps::{Group, patch_distances, target_score};
 pub use observer::{ObservedAttention, ObservedLayer, observe};
-pub use query::{QueryLayer, query_attention};
+pub use query::{QueryLayer, QueryRows, query_attention, query_rows};
 pub use statistics::{DistanceConvention, HeadStatistics, LayerStatistics, attention_statistics};
 pub use summary::{AttentionSummary, HeadSummary, LayerSummary};
 

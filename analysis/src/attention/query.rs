@@ -21,17 +21,62 @@ pub struct QueryLayer {
     pub reach: Vec<f64>,
 }
 
+/// What every head of one layer sends to a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryRows {
+    /// Rows and columns of the layer's patches.
+    pub grid: [usize; 2],
+    /// Row and column of the querying patch there; `None` where the query is what the model's head reads.
+    pub query: Option<[usize; 2]>,
+    /// Weights on the patches, `(heads, rows, columns)`.
+    pub patches: Vec<f32>,
+    /// Weights on the prefix tokens, `(heads, prefix tokens)`.
+    pub prefix: Vec<f32>,
+}
+
+/// The rows of every layer's attention for one query of image `image`: the patch at `at`, its place as shares of the image's height and
+/// width in [0, 1), or, with `None`, the tokens that the model's head reads, each by its share.
+///
+/// # Panics
+/// A place outside the image.
+pub fn query_rows(maps: &AttentionMaps, image: usize, at: Option<[f64; 2]>) -> Vec<QueryRows> {
+    let of_layer = |(layer, of): (usize, &LayerMaps)| {
+        let (grid, prefix) = (of.site.grid, of.site.prefix.count());
+        let query = at.map(|at| patch_at(at, grid));
+        let shares = match query {
+            None => of.site.read_out_weights(),
+            Some([row, column]) => {
+                let token = prefix + row * grid[1] + column;
+                (0..of.tokens()).map(|at| f64::from(u8::from(at == token))).collect()
+            }
+        };
+        let (mut patches, mut prefixes) = (Vec::new(), Vec::new());
+        for head in 0..of.heads {
+            let received = maps.received(layer, image, head, &shares);
+            prefixes.extend(received[..prefix].iter().map(|&weight| weight as f32));
+            patches.extend(received[prefix..].iter().map(|&weight| weight as f32));
+        }
+        QueryRows { grid, query, patches, prefix: prefixes }
+    };
+    maps.layers.iter().enumerate().map(of_layer).collect()
+}
+
+/// Row and column of the patch at a place in [0, 1).
+fn patch_at(at: [f64; 2], grid: [usize; 2]) -> [usize; 2] {
+    assert!(at.iter().all(|share| (0.0..1.0).contains(share)), "{at:?} lies outside the image");
+    [0, 1].map(|axis| (at[axis] * grid[axis] as f64) as usize)
+}
+
 /// The layers up to `layers` as the patch at `at` of image `image` sees them; `at` is its place as shares of the image's height and
 /// width, in [0, 1).
 ///
 /// # Panics
 /// A place outside the image.
 pub fn query_attention(maps: &AttentionMaps, image: usize, at: [f64; 2], layers: usize) -> Vec<QueryLayer> {
-    assert!(at.iter().all(|share| (0.0..1.0).contains(share)), "{at:?} lies outside the image");
     let first_grid = maps.layers[0].site.grid;
     let of_layer = |(layer, of): (usize, &LayerMaps)| {
         let (grid, prefix) = (of.site.grid, of.site.prefix.count());
-        let query = [0, 1].map(|axis| (at[axis] * grid[axis] as f64) as usize);
+        let query = patch_at(at, grid);
         let patch = query[0] * grid[1] + query[1];
         let mut weights = vec![0.0; grid[0] * grid[1]];
         let mut regions = vec![0; grid[0] * grid[1]];
@@ -82,6 +127,21 @@ mod tests {
             let own = if place == patch { 1.0 } else { 0.0 };
             // A row of 32-bit weights sums to 1 up to rounding.
             assert!((reach - (own + first.weights[place]) / 2.0).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn rows_are_those_of_the_matrices() {
+        let fixture = Fixture::load();
+        let maps = AttentionMaps::record(&fixture.vit(), fixture.images()).unwrap();
+        let of = &maps.layers[1];
+        let (patch, read) = (query_rows(&maps, 1, Some([0.4, 0.9])), query_rows(&maps, 1, None));
+        assert_eq!((patch.len(), patch[1].query, read[1].query), (maps.layers.len(), Some([1, 3]), None));
+        for (rows, token) in [(&patch[1], 1 + 4 + 3), (&read[1], 0)] {
+            for head in 0..of.heads {
+                let row = &of.head(1, 0, head)[token * of.places..][..of.places];
+                assert_eq!((rows.prefix[head], &rows.patches[head * 16..][..16]), (row[0], &row[1..]));
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! The logit lens (nostalgebraist, 2020) on patches: what the head would say of each patch alone, at any depth.
 
-use archaeo_models::{Pass, Tokens};
+use archaeo_models::{Classifier, Pass, Tokens};
 use archaeo_ops::in_pool;
+use burn::tensor::Tensor;
 
-use super::{Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, Resolution};
+use super::{Attribution, Capability, Cost, Evidence, Heatmap, Kind, MethodInfo, Resolution, Stream};
+use crate::statistics::{first_largest, softmax};
 use crate::tensors::values;
 use crate::{AnalysisError, Paper};
 
@@ -44,6 +46,64 @@ impl LogitLens {
         });
         Ok(values(logits))
     }
+}
+
+/// What the logit lens reads of each patch after one layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerLens {
+    /// Probability of a class, patch by patch.
+    pub target: Vec<f32>,
+    /// The most probable class, patch by patch.
+    pub class: Vec<usize>,
+}
+
+/// The logit lens of every patch of one image after every block: the probability of `target`, and the most probable class.
+///
+/// # Errors
+/// A model without attention, without a head, or whose tokens change their width.
+///
+/// # Panics
+/// If there is not exactly one image, or `target` is not among the classes.
+pub fn lens_by_layer(evidence: &Evidence, target: usize) -> Result<Vec<LayerLens>, AnalysisError> {
+    assert_eq!(evidence.images().dims()[0], 1, "the lens is on one image");
+    let classes = evidence.model().card().classes.len();
+    let depth = evidence.stream()?.tokens.len() - 1;
+    let of_layer = |layer: usize| {
+        let logits = LogitLens { layer: Some(layer) }.logits(evidence)?;
+        let patch = |logits: &[f32]| (softmax(logits)[target] as f32, first_largest(logits));
+        let (target, class) = logits.chunks_exact(classes).map(patch).unzip();
+        Ok(LayerLens { target, class })
+    };
+    (1..=depth).map(of_layer).collect()
+}
+
+/// What a model's head would read after one layer, and what it would answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerReadOut {
+    /// `(batch, width)`, row by row.
+    pub features: Vec<f32>,
+    /// `(batch, classes)`, row by row.
+    pub logits: Vec<f32>,
+}
+
+/// What the head would read, and answer, if the pass ended after each block (nostalgebraist, 2020), block by block. The last are the
+/// model's own features and logits.
+///
+/// # Panics
+/// If the stream is not of `model`.
+pub fn read_outs(model: &Classifier, stream: &Stream) -> Vec<LayerReadOut> {
+    let read = |tokens: &Tensor<3>| {
+        in_pool(|| {
+            let transformer = model.network.transformer().expect("a model with a stream has blocks");
+            let tokens = Tokens { values: tokens.clone(), grid: stream.grid };
+            let mut probe = ();
+            let mut pass = Pass::evaluate(&mut probe).in_precision(model.precision());
+            let features = transformer.pool(tokens, &mut pass);
+            LayerReadOut { features: values(features.clone()), logits: values(model.head(features)) }
+        })
+    };
+    // The first entry is the stream before the first block.
+    stream.tokens.iter().skip(1).map(read).collect()
 }
 
 static LOGIT_LENS: MethodInfo = MethodInfo {

@@ -84,6 +84,14 @@ pub struct Rollout {
 impl Rollout {
     /// With [`RolloutOptions::USUAL`].
     pub const USUAL: Self = Self { options: RolloutOptions::USUAL };
+
+    /// One heatmap for each image of a pass whose attention is known already, of a model that the method applies to.
+    ///
+    /// # Panics
+    /// If the options do not fit the model.
+    pub fn of_maps(&self, maps: &AttentionMaps) -> Vec<Heatmap> {
+        rollout(maps, &self.options)
+    }
 }
 
 /// Gradient rollout: as [`Rollout`], with `A = mean over heads of max(weights ⊙ gradients, 0)`, each layer with its own

@@ -29,6 +29,7 @@ mod agreement;
 mod balanced;
 mod calibration;
 mod consistency;
+mod cosine;
 mod exchange;
 mod mcnemar;
 mod mean;
@@ -60,6 +61,7 @@ pub use agreement::{AnswerAgreement, answer_agreement};
 pub use balanced::balanced_accuracy;
 pub use calibration::{Calibration, ReliabilityBin, expected_calibration_error};
 pub use consistency::error_consistency;
+pub use cosine::cosine;
 pub use exchange::exchange_test;
 pub use mcnemar::{McNemar, mcnemar};
 pub use mean::{

@@ -24,7 +24,7 @@ Examples:
   archaeo corrupt --weights cnn.safetensors --limit 200
   archaeo corrupt --weights cnn.safetensors --corruption fog,snow --severity 3
   archaeo corrupt --weights vit.safetensors --baseline cnn.safetensors
-  archaeo corrupt --weights vit.safetensors --corruption patch-shuffle,patch-drop
+  archaeo corrupt --weights vit.safetensors --corruption patch-shuffle
   archaeo corrupt --weights cnn.safetensors --limit 200 --out damage"))]
 pub struct Corrupt {
     /// Kinds of damage [default: the usual 15]

@@ -181,7 +181,7 @@ Examples:
   archaeo attack --weights cnn.safetensors --attack minimal --out curves
   archaeo attack --weights cnn.safetensors --attack doctor --limit 100
   archaeo attack --weights cnn.safetensors --add vit=vit.safetensors --epsilon 4
-  archaeo attack --weights vit.safetensors --attack saga --add cnn=cnn.safetensors"))]
+  archaeo attack --weights vit.safetensors --attack saga --add b=b.safetensors"))]
 pub struct Attack {
     /// Which attack, or the doctor
     #[arg(long, value_name = "NAME", default_value = "pgd", value_parser = choices::attacks(), help_heading = "Attack")]

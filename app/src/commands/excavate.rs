@@ -30,8 +30,9 @@ pub fn run(arguments: &Excavate, session: &Session, printer: &Printer) -> Result
         let list = |lines: &[String]| lines.iter().map(|line| format!("- {line}\n")).collect::<String>();
         let (trust, others) = (list(&result.trust), list(&result.headlines));
         format!(
-            "Can it be trusted, and when does it fail?\n{trust}\nWhat was found:\n{others}\nReport: {}",
-            result.report
+            "Can it be trusted, and when does it fail?\n{trust}\nWhat was found:\n{others}\nReport: {}\nBy hand: archaeo lab --run {}",
+            result.report,
+            excavation.out.display()
         )
     })
 }

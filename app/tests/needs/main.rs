@@ -5,24 +5,34 @@
 
 mod browser;
 mod data;
+mod lab;
+mod notebook;
 #[path = "../support/mod.rs"]
 mod support;
 mod weights;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let no_browser = if browser::chromium().is_none() { vec!["chromium"] } else { Vec::new() };
+    let no_browser: Vec<&'static str> =
+        if browser::chromium().is_none() { vec!["chromium"] } else { Vec::new() };
+    let no_lab = no_browser.iter().copied().chain(lab::lacks()).collect();
     let trials = vec![
+        trial(
+            "every_view_of_the_lab_works_in_a_browser",
+            no_lab,
+            lab::every_view_of_the_lab_works_in_a_browser,
+        ),
         trial(
             "the_report_shows_well_on_phones_tablets_and_laptops_in_light_and_dark",
             no_browser,
             browser::the_report_shows_well_on_phones_tablets_and_laptops_in_light_and_dark,
         ),
+        trial("the_notebook_runs", notebook::lacks(), notebook::the_notebook_runs),
         on(&["cifar10-jpeg"], "cifar10_as_parquet", data::cifar10_as_parquet),
         on(&["tiny-imagenet-20.tar"], "tiny_imagenet", data::tiny_imagenet),
         on(&["mednist-6x1200.tar"], "mednist", data::mednist),
@@ -62,6 +72,17 @@ fn trial(name: &str, missing: Vec<&'static str>, run: fn()) -> Trial {
         }
     };
     Trial::test(name, checked).with_kind(kind).with_ignored_flag(ignored)
+}
+
+/// A Python that has these modules: the one of `scripts/setup`, or the first on the PATH.
+fn python(modules: &[&str]) -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+    let imports = format!("import {}", modules.join(", "));
+    let has = |python: &PathBuf| {
+        let output = Command::new(python).args(["-c", &imports]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    [own, PathBuf::from("python3")].into_iter().find(has)
 }
 
 /// A test on files of real data.

@@ -62,10 +62,18 @@ pub(super) fn lead(
         (true, false) => "trained here",
         (false, false) => "examined",
     };
-    match (asked.is_empty(), questions.is_empty()) {
-        (true, _) => format!("{subject}, {origin}.").into(),
-        (false, true) => format!("{subject}, {origin} and asked: {}.", listed(&asked)).into(),
-        (false, false) => format!("{subject}, {origin} and asked {questions}: {}.", listed(&asked)).into(),
+    let said = match (asked.is_empty(), questions.is_empty()) {
+        (true, _) => format!("{subject}, {origin}."),
+        (false, true) => format!("{subject}, {origin} and asked: {}.", listed(&asked)),
+        (false, false) => format!("{subject}, {origin} and asked {questions}: {}.", listed(&asked)),
+    };
+    match models.is_empty() {
+        true => said.into(),
+        // The folder may have been moved since.
+        false => Text::from(said)
+            .plain(" To take them apart by hand, image by image: ")
+            .code("archaeo lab --run FOLDER")
+            .plain(", with the folder of this report."),
     }
 }
 

@@ -109,6 +109,7 @@ pub(super) fn text(section: Section) -> String {
         title: "Made up".into(),
         lead: Text::new(),
         facts: Vec::new(),
+        parts: Vec::new(),
         sections: vec![section],
     };
     archaeo_report::markdown::page(&document).text

@@ -1,5 +1,6 @@
 //! The arrays and tables behind numbers and pictures, in common formats chosen by the file extension.
 
+mod message;
 mod npz;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -13,6 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 use thiserror::Error;
 
+pub use message::{Array, Arrays, Numbers};
 pub use table::{Column, Table};
 
 use crate::StoreError;

@@ -1,13 +1,13 @@
 //! What changes in a model between two images.
 
-use archaeo_models::{Classifier, Pass, Tokens};
-use archaeo_ops::in_pool;
+use archaeo_models::Classifier;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::attention::{AttentionMaps, DistanceConvention, attention_statistics};
-use crate::attribution::{Evidence, Stream};
+use crate::attribution::{Evidence, Stream, read_outs};
 use crate::probes::FeatureRecorder;
+use crate::statistics::cosine;
 use crate::tensors::{per_image, values};
 use crate::{AnalysisError, Keys};
 
@@ -109,6 +109,16 @@ fn head_drifts(before: &AttentionMaps, after: &AttentionMaps) -> Vec<Vec<Vec<Hea
         .collect()
 }
 
+/// For each layer the Jensen-Shannon divergence (Lin, 1991) of each head's attention in the images that stand first in two batches, in
+/// nats, mean over queries.
+///
+/// # Panics
+/// If the maps are of different models.
+pub fn head_divergences(before: &AttentionMaps, after: &AttentionMaps) -> Vec<Vec<f64>> {
+    assert_eq!(before.layers.len(), after.layers.len(), "divergences are between passes of one model");
+    (0..before.layers.len()).map(|layer| divergences(before, after, layer, 0)).collect()
+}
+
 /// The Jensen-Shannon divergence (Lin, 1991) of each head's attention in two images, in nats, mean over queries.
 fn divergences(before: &AttentionMaps, after: &AttentionMaps, layer: usize, image: usize) -> Vec<f64> {
     let (before, after) = (&before.layers[layer], &after.layers[layer]);
@@ -143,21 +153,9 @@ fn layer_drifts(
 ) -> Vec<Vec<LayerDrift>> {
     let classes = model.card().classes.len();
     let mut found: Vec<Vec<LayerDrift>> = vec![Vec::new(); labels.len()];
-    // The first entry is the stream before the first block.
-    for (before, after, grid) in
-        before.tokens.iter().zip(&after.tokens).skip(1).map(|(b, a)| (b, a, before.grid))
-    {
-        let read = |tokens: &Tensor<3>| {
-            in_pool(|| {
-                let transformer = model.network.transformer().expect("a model with a stream has blocks");
-                let tokens = Tokens { values: tokens.clone(), grid };
-                let mut probe = ();
-                let mut pass = Pass::evaluate(&mut probe).in_precision(model.precision());
-                let features = transformer.pool(tokens, &mut pass);
-                (values(features.clone()), values(model.head(features)))
-            })
-        };
-        let ((first, first_logits), (second, second_logits)) = (read(before), read(after));
+    for (before, after) in read_outs(model, before).into_iter().zip(read_outs(model, after)) {
+        let (first, first_logits) = (before.features, before.logits);
+        let (second, second_logits) = (after.features, after.logits);
         let features = per_image(&first, labels.len()).zip(per_image(&second, labels.len()));
         for (image, (first, second)) in features.enumerate() {
             let margin = |logits: &[f32]| {
@@ -191,11 +189,4 @@ fn block_similarities(
         found.iter_mut().zip(maps).for_each(|(found, (before, after))| found.push(cosine(before, after)));
     }
     Ok(found)
-}
-
-/// Cosine of the angle between two vectors; 1 where either is nothing, since nothing then has changed its direction.
-fn cosine(first: &[f32], second: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
-    let lengths = (dot(first, first) * dot(second, second)).sqrt();
-    if lengths > 0.0 { dot(first, second) / lengths } else { 1.0 }
 }

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::AnalysisError;
 use crate::statistics::first_largest;
 
-pub use drift::{Drift, HeadDrift, LayerDrift};
+pub use drift::{Drift, HeadDrift, LayerDrift, head_divergences};
 
 /// A batch before and after an attack, `[batch, 3, height, width]` in [0, 1] each.
 #[derive(Clone, Debug)]

@@ -298,7 +298,7 @@ fn every_number_of_the_summary_is_in_the_findings() {
 }
 
 #[test]
-fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
+fn render_writes_its_files_whole_and_reads_pictures_from_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("pictures")).unwrap();
     let there = "pictures/attack-image-00012-vit-clean.png";
@@ -317,7 +317,9 @@ fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
     assert_eq!(std::fs::read_to_string(folder.path().join("report.md")).unwrap(), markdown(&found));
     let files: BTreeSet<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(files, ["charts", "pictures", "report.html", "report.md"].map(Into::into).into());
+    let expected =
+        ["charts", "pictures", "references.bib", "report.html", "report.json", "report.md", "report.typ"];
+    assert_eq!(files, expected.map(Into::into).into());
 }
 
 #[test]
@@ -340,5 +342,20 @@ fn sample_report() {
     for (name, found) in super::variants::all() {
         std::fs::write(folder.join(format!("{name}.html")), html(&found, &picture)).unwrap();
         std::fs::write(folder.join(format!("{name}.md")), markdown(&found)).unwrap();
+    }
+}
+
+#[test]
+fn every_paper_of_a_method_a_metric_or_an_attack_has_its_title() {
+    let methods = archaeo_analysis::attribution::methods().iter().filter_map(|method| method.info().paper);
+    let metrics = archaeo_analysis::faithfulness::metrics().iter().map(|metric| metric.info().paper);
+    let attacks = archaeo_analysis::attacks::all().iter().filter_map(|family| family.info.paper);
+    for paper in methods.chain(metrics).chain(attacks) {
+        assert!(
+            archaeo_report::bibliography::reference(paper.url).is_some(),
+            "{}: {}",
+            paper.citation,
+            paper.url
+        );
     }
 }

@@ -181,6 +181,7 @@ pub fn printed(chapter: Chapter) -> String {
         title,
         lead,
         facts,
+        parts: Vec::new(),
         sections: vec![chapter.section],
     })
     .text

@@ -90,6 +90,7 @@ pub struct DoctorRecord {
 impl Study for DoctorStudy {
     const ID: &'static str = "doctor";
     const TITLE: &'static str = "Robustness or illusion";
+    const FAILURE: bool = true;
     const QUESTION: &'static str = "whether attacks measure how robust {it} is";
     type Options = DoctorOptions;
     type Record = DoctorRecord;

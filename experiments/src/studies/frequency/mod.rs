@@ -95,6 +95,7 @@ pub struct FrequencyRecord {
 impl Study for FrequencyStudy {
     const ID: &'static str = "frequency";
     const TITLE: &'static str = "Fine and coarse";
+    const FAILURE: bool = true;
     const QUESTION: &'static str = "which spatial frequencies {it} needs, and which fool it";
     type Options = FrequencyOptions;
     type Record = FrequencyRecord;

@@ -1,0 +1,5 @@
+//! The server as its visitors meet it.
+
+mod router;
+mod support;
+mod visitors;
