@@ -145,6 +145,7 @@ pub enum WorstCaseRecord {
 impl Study for WorstCaseStudy {
     const ID: &'static str = "worst_case";
     const TITLE: &'static str = "The worst case";
+    const FAILURE: bool = true;
     const QUESTION: &'static str = "what is left of {it} in the worst case";
     type Options = WorstCaseOptions;
     type Record = WorstCaseRecord;
