@@ -4,6 +4,7 @@ pub mod classes;
 pub mod findings;
 pub mod investigation;
 pub mod options;
+pub mod painter;
 pub mod predictions;
 pub mod profile;
 pub mod regimes;

@@ -7,7 +7,7 @@
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::doctor`], [`Session::corrupt`],
 //! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
-//! [`Session::excavate`], [`Session::train`], [`Session::export_model`], [`Session::describe_model`]. [`Session::live`] keeps models open for
+//! [`Session::excavate`], [`Session::train`], [`Session::track`], [`Session::export_model`], [`Session::describe_model`]. [`Session::live`] keeps models open for
 //! questions about one image at a time ([`live`]).
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -23,6 +23,7 @@ mod classes;
 mod compare;
 mod corrupt;
 mod data;
+mod delivery;
 mod describe;
 mod destination;
 mod device;
@@ -46,6 +47,7 @@ mod reference;
 mod rollout;
 mod session;
 mod subject;
+mod track;
 mod train;
 mod transfer;
 mod trust;
@@ -68,6 +70,7 @@ pub use checkpoint::{OpenedModel, Reading, said_by};
 pub use classes::ClassesMatched;
 pub use compare::Comparison;
 pub use corrupt::{Baseline, CorruptOptions, Corrupted};
+pub use delivery::{Delivered, DeliveryError};
 pub use describe::{KnownModel, ModelDescription, known_models};
 pub use destination::{check_destination, check_inputs};
 pub use device::DeviceError;
@@ -91,5 +94,6 @@ pub use reference::is_reference;
 pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};
+pub use track::Tracked;
 pub use train::{SeveralRuns, Training, TrainingEnd, TrainingResult};
 pub use trust::Headlines;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use archaeo_data::{Dataset, OpenOptions};
+use archaeo_experiments::painter::Painter;
 use archaeo_experiments::scene::opened;
 use archaeo_store::run_folder::DataIdentity;
 use archaeo_training::{
@@ -12,6 +13,7 @@ use archaeo_training::{
 use burn::tensor::Device;
 use serde::Serialize;
 
+use crate::delivery::Delivering;
 use crate::error::LabError;
 use crate::listener::{Followed, Kept, Work};
 use crate::session::Session;
@@ -135,6 +137,7 @@ impl Session {
                 portion: None,
                 folder: &folder,
                 device: &device,
+                artist: Some(&Painter),
             };
             let name = training.card()?.name;
             let title = match of_all {
@@ -187,6 +190,7 @@ impl Session {
             portion: Some(portion),
             folder: &folder,
             device: &device,
+            artist: Some(&Painter),
         };
         match self.run(&training, title)? {
             Outcome::Stopped { .. } => Ok(None),
@@ -211,6 +215,11 @@ impl Session {
 
     fn run(&self, training: &DataTraining, title: &str) -> Result<Outcome, LabError> {
         let _ended = Work::of(self.listener());
-        Ok(training.train(&mut *self.listener().training(title))?)
+        let DataTraining { recipe, folder, .. } = *training;
+        let observer = self.listener().training(title);
+        let mut observer = Delivering::new(observer, folder.path(), &recipe.trackers, self.is_offline());
+        let outcome = training.train(&mut observer);
+        observer.ended();
+        Ok(outcome?)
     }
 }

@@ -8,7 +8,7 @@ use archaeo_store::run_folder::{DataIdentity, RunFolder};
 use burn::tensor::Device;
 
 use crate::images::{Augmented, ImageSource, Preprocessed, Repeated, Subset};
-use crate::{DataChoice, Job, Observer, Outcome, Recipe, RecipeError, TrainError, Transfer, train};
+use crate::{Artist, DataChoice, Job, Observer, Outcome, Recipe, RecipeError, TrainError, Transfer, train};
 
 /// Share of the training images that is held out for validation where neither the source nor the recipe says otherwise.
 const VALIDATION: f64 = 0.1;
@@ -96,6 +96,8 @@ pub struct DataTraining<'a> {
     pub folder: &'a RunFolder,
     /// Device, without autodiff.
     pub device: &'a Device,
+    /// Draws what the recipe's `track_images` asks for.
+    pub artist: Option<&'a dyn Artist>,
 }
 
 impl DataTraining<'_> {
@@ -115,7 +117,7 @@ impl DataTraining<'_> {
     /// # Errors
     /// As [`train`]; a data set without training images.
     pub fn train(&self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-        let Self { recipe, transfer, dataset, portion, folder, device } = *self;
+        let Self { recipe, transfer, dataset, portion, folder, device, artist } = *self;
         let preprocessing = &self.card()?.preprocessing;
         let split = dataset.split("train")?;
         let all = Augmented { split, augment: &recipe.augment, preprocessing, seed: recipe.seed };
@@ -132,6 +134,7 @@ impl DataTraining<'_> {
             transfer,
             folder,
             device,
+            artist,
         };
         train(&job, observer)
     }

@@ -410,6 +410,9 @@ fn known_keys() -> Vec<String> {
         precision: Precision::F32,
         objective: ObjectiveChoice::new("", Table::new()),
         trackers: Vec::new(),
+        project: Some(String::new()),
+        track_images: 4,
+        track_every: 2,
         keep_checkpoints: vec![1, 2],
         optimizer: Algorithm::default(),
         augment: AugmentConfig {

@@ -55,8 +55,7 @@ fn distil(recipe: &Recipe, folder: &Path, observer: &mut dyn Observer) -> Result
         validation: &validation,
         transfer: None,
         folder: &folder,
-        device: &Device::flex(),
-    };
+        device: &Device::flex(), artist: None };
     train(&job, observer)
 }
 

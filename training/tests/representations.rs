@@ -84,8 +84,7 @@ fn run(
         validation: &validation,
         transfer: None,
         folder: &folder,
-        device: &Device::flex(),
-    };
+        device: &Device::flex(), artist: None };
     train(&job, observer)
 }
 
