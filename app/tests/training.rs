@@ -196,7 +196,8 @@ fn programs_that_are_not_there_stop_no_training_and_get_everything_later() {
     let output = succeed(&mut elsewhere(train(&out, &["--track", "mlflow,trackio,csv"])));
     let said = stderr(&output);
     for (id, reason) in [("mlflow", "cannot be reached ("), ("trackio", "cannot create ")] {
-        let told: Vec<&str> = said.lines().filter(|line| line.contains(&format!("nothing reaches {id}"))).collect();
+        let told: Vec<&str> =
+            said.lines().filter(|line| line.contains(&format!("nothing reaches {id}"))).collect();
         assert_eq!(told.len(), 1, "{said}");
         assert!(told[0].contains(reason) && told[0].contains(&format!("--to {id}`")), "{said}");
     }
@@ -208,7 +209,10 @@ fn programs_that_are_not_there_stop_no_training_and_get_everything_later() {
         elsewhere(command)
     };
     let sentence = fail(&mut track("mlflow"));
-    assert!(sentence.contains("cannot be reached (") && sentence.contains("goes on from there"), "{sentence}");
+    assert!(
+        sentence.contains("cannot be reached (") && sentence.contains("goes on from there"),
+        "{sentence}"
+    );
     let sentence = fail(archaeo(["track", "--to", "mlflow"]).arg(&out).env_remove("MLFLOW_TRACKING_URI"));
     assert!(sentence.contains("MLFLOW_TRACKING_URI is not set"), "{sentence}");
     let sentence = fail(track("mlflow").arg("--offline"));

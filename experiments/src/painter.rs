@@ -30,8 +30,11 @@ impl Artist for Painter {
         labels: &[usize],
         device: &Device,
     ) -> Result<Vec<Drawing>, String> {
-        let methods: Vec<&dyn Attribution> =
-            METHODS.iter().filter_map(|id| method(id)).filter(|method| method.applies(model).holds()).collect();
+        let methods: Vec<&dyn Attribution> = METHODS
+            .iter()
+            .filter_map(|id| method(id))
+            .filter(|method| method.applies(model).holds())
+            .collect();
         // What is drawn uses no randomness.
         let ids: Vec<u64> = (0..images.len() as u64).collect();
         let evidence = Evidence::new(model, to_tensor(images, device), Keys { seed: 0, images: &ids });

@@ -5,11 +5,11 @@ use archaeo_store::run_folder::RunFolder;
 
 use super::checkpoint::Training;
 use super::{Job, Observer, Outcome, StepReport, TrainError};
-use crate::{EpochRecord, Sight};
 use crate::events::{self, Event, EventLog, Happening, LOG, Start, Step};
 use crate::objective::Objective;
 use crate::strata;
 use crate::trackers::{TrackerFailure, Tracking, chosen};
+use crate::{EpochRecord, Sight};
 
 /// Name of the trained model, within the run folder.
 pub(crate) const WEIGHTS: &str = "model.safetensors";

@@ -122,11 +122,7 @@ pub(crate) fn look(job: &Job, model: &Classifier, record: &EpochRecord) -> Resul
     Ok(Some(Sight { epoch: record.epoch, step: record.step, pictures, heads }))
 }
 
-fn importance(
-    model: &Classifier,
-    batch: &Batch,
-    device: &Device,
-) -> Result<Vec<Vec<f64>>, TrainError> {
+fn importance(model: &Classifier, batch: &Batch, device: &Device) -> Result<Vec<Vec<f64>>, TrainError> {
     let images = to_tensor(&batch.images, device);
     let by_image = gradient_importance(model, images, &batch.labels, RemovalPoint::Output)
         .map_err(|error| TrainError::NotDrawn(error.to_string()))?;

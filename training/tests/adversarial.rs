@@ -55,7 +55,9 @@ fn trained(objective: &str, sherds: &Dataset, folder: &Path) -> Classifier {
         validation: &validation,
         transfer: None,
         folder: &folder,
-        device: &device, artist: None };
+        device: &device,
+        artist: None,
+    };
     let Outcome::Finished(trained) = train(&job, &mut ()).unwrap() else { panic!("nobody stopped it") };
     load(&trained.weights, None, &device).unwrap()
 }

@@ -55,7 +55,9 @@ fn distil(recipe: &Recipe, folder: &Path, observer: &mut dyn Observer) -> Result
         validation: &validation,
         transfer: None,
         folder: &folder,
-        device: &Device::flex(), artist: None };
+        device: &Device::flex(),
+        artist: None,
+    };
     train(&job, observer)
 }
 

@@ -84,7 +84,9 @@ fn run(
         validation: &validation,
         transfer: None,
         folder: &folder,
-        device: &Device::flex(), artist: None };
+        device: &Device::flex(),
+        artist: None,
+    };
     train(&job, observer)
 }
 

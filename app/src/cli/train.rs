@@ -96,11 +96,17 @@ Example:
   archaeo track archaeo-out/vit --to wandb
 
 `archaeo track --help` shows all options.")]
+#[command(after_long_help = "\
+wandb writes an offline run, which `wandb sync` sends. trackio delivers to the inbox in TRACKIO_DIR, mlflow to the server at \
+MLFLOW_TRACKING_URI: what is not there yet, and nothing twice. docs/trackers.md describes each.
+
+Example:
+  archaeo track archaeo-out/vit --to wandb")]
 pub struct Track {
     /// Run folder of a training, or of several seeds
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// What to write, from events.jsonl in the run folder
+    /// Trackers: what to write from events.jsonl in the run folder, and where to deliver it
     #[arg(
         long = "to",
         alias = "tracker",

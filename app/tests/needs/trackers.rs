@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{SHERDS, VIT_CONFIG, archaeo, stdout, succeed};
+use crate::support::{SHERDS, VIT_CONFIG, archaeo, stderr, stdout, succeed};
 
 /// The Python that has the programs.
 fn python() -> String {
@@ -86,23 +86,38 @@ pub fn wandb_reads_a_run() {
         assert_eq!(record["item"]["loss/validation"], epoch["validation_loss"]);
         assert_eq!(record["step"]["num"], epoch["step"]);
     }
-    // Pictures are files that the run points to; keys of what is nested are joined by dots.
+    // Pictures are files that the run points to.
     for item in told.iter().map(|record| &record["item"]) {
-        let names = item["attention.filenames"].as_array().unwrap();
+        let names = item["attention"]["filenames"].as_array().unwrap();
         let files = names.iter().map(|name| run.join("files").join(name.as_str().unwrap()));
         assert_eq!(files.filter(|file| file.is_file()).count(), 2, "{item}");
-        assert_eq!((&item["attention._type"], &item["attention.count"]), (&"images/separated".into(), &2.into()));
-        assert_eq!(item["head_importance.values"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).sum::<u64>(), 4);
+        assert_eq!(
+            (&item["attention"]["_type"], &item["attention"]["count"]),
+            (&"images/separated".into(), &2.into())
+        );
+        assert_eq!(
+            item["head_importance"]["values"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|n| n.as_u64().unwrap())
+                .sum::<u64>(),
+            4
+        );
     }
     assert!(!of("files").is_empty());
     let summary = &of("summary").pop().unwrap()["update"];
     assert_eq!(summary["accuracy/validation"], epochs(&out)[1]["validation_accuracy"]);
     assert_eq!(summary["weights"], "model.safetensors");
 
-    let listed = wandb(&["sync", "--dry-run"], &run);
+    // It speaks on stderr.
+    let mut sync = Command::new(python());
+    sync.args(["-m", "wandb", "sync", "--dry-run"]).arg(&run).current_dir(root.path());
+    let listed = stderr(&succeed(&mut sync));
     assert!(listed.contains(run.file_name().unwrap().to_str().unwrap()), "{listed}");
     // The state that a sync would send.
-    let state: Value = serde_json::from_str(&wandb(&["leet", "inspect", "--summary", "--json"], &run)).unwrap();
+    let state: Value =
+        serde_json::from_str(&wandb(&["leet", "inspect", "--summary", "--json"], &run)).unwrap();
     assert_eq!((&state["state"], &state["step"]), (&"finished".into(), &epochs(&out)[1]["step"]), "{state}");
 }
 
@@ -125,13 +140,25 @@ pub fn trackio_imports_a_run_once() {
     let folder = root.path().join("trackio");
     let import = || -> Value {
         let mut command = Command::new(python());
-        command.args(["-c", IMPORT]).env("TRACKIO_DIR", &folder).env("HF_HUB_OFFLINE", "1").current_dir(root.path());
+        command
+            .args(["-c", IMPORT])
+            .env("TRACKIO_DIR", &folder)
+            .env("HF_HUB_OFFLINE", "1")
+            .current_dir(root.path());
         let said = stdout(&succeed(&mut command));
         serde_json::from_str(said.lines().last().unwrap()).unwrap()
     };
     let out = root.path().join("run");
-    let mut command =
-        archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--track", "trackio,metrics,csv", "--out"]);
+    let mut command = archaeo([
+        "train",
+        "--config",
+        VIT_CONFIG,
+        "--data",
+        SHERDS,
+        "--track",
+        "trackio,metrics,csv",
+        "--out",
+    ]);
     succeed(command.arg(&out).env("TRACKIO_DIR", &folder));
     let steps = std::fs::read_to_string(out.join("steps.csv")).unwrap().lines().count() - 1;
     let imported = import();

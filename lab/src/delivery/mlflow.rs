@@ -57,7 +57,8 @@ impl Server {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let token = text("MLFLOW_TRACKING_TOKEN").map(|token| format!("Bearer {token}"));
         let password = text("MLFLOW_TRACKING_USERNAME").zip(text("MLFLOW_TRACKING_PASSWORD"));
-        let password = password.map(|(name, word)| format!("Basic {}", STANDARD.encode(format!("{name}:{word}"))));
+        let password =
+            password.map(|(name, word)| format!("Basic {}", STANDARD.encode(format!("{name}:{word}"))));
         let address = match text("MLFLOW_TRACKING_URI") {
             _ if offline => Err("--offline is given".into()),
             None => Err("MLFLOW_TRACKING_URI is not set; give it the address of a server, such as http://127.0.0.1:5000".into()),
@@ -74,7 +75,9 @@ impl Server {
 
 /// An address without a slash at its end; or what is wrong with it, without repeating a password.
 fn checked(address: &str) -> Result<String, String> {
-    let Some((scheme, rest)) = address.split_once("://").filter(|(scheme, _)| ["http", "https"].contains(scheme)) else {
+    let Some((scheme, rest)) =
+        address.split_once("://").filter(|(scheme, _)| ["http", "https"].contains(scheme))
+    else {
         return Err("MLFLOW_TRACKING_URI is not an address of a server, such as http://127.0.0.1:5000".into());
     };
     if rest.split('/').next().is_some_and(|host| host.contains('@')) {
@@ -99,14 +102,19 @@ impl Destination for Server {
             lines: 0,
         };
         let mut to = address.clone();
-        if let Some((MlflowRequest::Run { id, name, experiment, start_time }, rest)) = requests.split_first() {
+        if let Some((MlflowRequest::Run { id, name, experiment, start_time }, rest)) = requests.split_first()
+        {
             if (&delivery.progress.id, &delivery.progress.address) != (id, &address) {
-                delivery.progress = Progress { id: id.clone(), address: address.clone(), ..Progress::default() };
+                delivery.progress =
+                    Progress { id: id.clone(), address: address.clone(), ..Progress::default() };
             }
             let experiment = self.experiment.as_ref().unwrap_or(experiment);
             let run = delivery.run(experiment, name, *start_time)?;
             delivery.send(&run, rest)?;
-            to += &format!("/#/experiments/{}/runs/{run}", delivery.progress.experiment.as_deref().unwrap_or_default());
+            to += &format!(
+                "/#/experiments/{}/runs/{run}",
+                delivery.progress.experiment.as_deref().unwrap_or_default()
+            );
         }
         Ok(Delivered { tracker: self.tracker(), run: folder.to_owned(), to, lines: delivery.lines })
     }
@@ -139,7 +147,8 @@ impl Delivery<'_> {
                 run
             }
             None => {
-                let tags = json!([{ "key": TAG, "value": id }, { "key": "mlflow.source.name", "value": "archaeo" }]);
+                let tags =
+                    json!([{ "key": TAG, "value": id }, { "key": "mlflow.source.name", "value": "archaeo" }]);
                 self.client.create_run(&json!({
                     "experiment_id": experiment,
                     "run_name": name,

@@ -58,7 +58,11 @@ impl Client {
     }
 
     /// The run with this tag, if there is one: an answer may have been lost on its way.
-    pub fn find_run(&self, experiment: &str, (key, value): (&str, &str)) -> Result<Option<String>, DeliveryError> {
+    pub fn find_run(
+        &self,
+        experiment: &str,
+        (key, value): (&str, &str),
+    ) -> Result<Option<String>, DeliveryError> {
         let query = json!({
             "experiment_ids": [experiment],
             "filter": format!("tags.`{key}` = '{value}'"),
@@ -86,7 +90,8 @@ impl Client {
         let metrics = found.pointer("/run/data/metrics").and_then(Value::as_array);
         let latest = metrics.into_iter().flatten().find(|latest| latest["key"] == metric);
         // Protocol buffers write large integers as texts.
-        Ok(latest.and_then(|latest| latest["step"].as_u64().or_else(|| latest["step"].as_str()?.parse().ok())))
+        Ok(latest
+            .and_then(|latest| latest["step"].as_u64().or_else(|| latest["step"].as_str()?.parse().ok())))
     }
 
     fn get(&self, request: &str) -> Result<Value, DeliveryError> {
@@ -121,7 +126,9 @@ impl Client {
         let value = serde_json::from_str::<Value>(&body);
         match (status, value) {
             (200, Ok(value)) => Ok(value),
-            (200, Err(_)) => Err(self.refused(request, status, "its answer is not JSON: is it an MLflow server?")),
+            (200, Err(_)) => {
+                Err(self.refused(request, status, "its answer is not JSON: is it an MLflow server?"))
+            }
             (_, value) => {
                 let said = value.ok().and_then(|value| Some(value["message"].as_str()?.to_owned()));
                 Err(self.refused(request, status, &said.unwrap_or_else(|| "it gives no reason".into())))
@@ -146,7 +153,9 @@ impl Client {
 
 fn percent_encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 fn text(value: &Value, pointer: &str) -> Option<String> {

@@ -94,7 +94,9 @@ impl Kept {
             "experiments/create" => ok(json!({ "experiment_id": "7" })),
             "runs/search" => {
                 let filter = body["filter"].as_str().unwrap();
-                let is = |run: &&Value| filter == format!("tags.`archaeo.run` = '{}'", run["tags"][0]["value"].as_str().unwrap());
+                let is = |run: &&Value| {
+                    filter == format!("tags.`archaeo.run` = '{}'", run["tags"][0]["value"].as_str().unwrap())
+                };
                 let found = self.runs.iter().find(is).map(|_| json!({ "info": { "run_id": "r1" } }));
                 ok(json!({ "runs": found.into_iter().collect::<Vec<_>>() }))
             }
@@ -112,7 +114,8 @@ impl Kept {
                 for Metric { key, step, .. } in &self.metrics {
                     latest.insert(key.clone(), *step);
                 }
-                let metrics = latest.iter().map(|(key, step)| json!({ "key": key, "step": step.to_string() }));
+                let metrics =
+                    latest.iter().map(|(key, step)| json!({ "key": key, "step": step.to_string() }));
                 ok(json!({ "run": { "data": { "metrics": metrics.collect::<Vec<_>>() } } }))
             }
             "runs/log-batch" => self.log_batch(body),
@@ -122,9 +125,8 @@ impl Kept {
 
     fn log_batch(&mut self, body: &Value) -> Option<(&'static str, Value)> {
         assert_eq!(body["run_id"], "r1");
-        let pairs = |name: &str| -> Vec<KeyValue> {
-            serde_json::from_value(body[name].clone()).unwrap_or_default()
-        };
+        let pairs =
+            |name: &str| -> Vec<KeyValue> { serde_json::from_value(body[name].clone()).unwrap_or_default() };
         self.params.extend(pairs("params").into_iter().map(|KeyValue { key, value }| (key, value)));
         self.tags.extend(pairs("tags").into_iter().map(|KeyValue { key, value }| (key, value)));
         let metrics: Vec<Metric> = serde_json::from_value(body["metrics"].clone()).unwrap_or_default();
@@ -148,7 +150,11 @@ impl Kept {
 
 fn metrics(epoch: usize) -> MlflowRequest {
     let metric = |step| Metric { key: "loss".into(), value: json!(1.5), timestamp: 1000, step };
-    MlflowRequest::Metrics { epoch, part: 0, metrics: (1..=3).map(|n| metric(3 * (epoch as u64 - 1) + n)).collect() }
+    MlflowRequest::Metrics {
+        epoch,
+        part: 0,
+        metrics: (1..=3).map(|n| metric(3 * (epoch as u64 - 1) + n)).collect(),
+    }
 }
 
 fn end(status: &str) -> MlflowRequest {
@@ -165,7 +171,8 @@ fn write(folder: &Path, epochs: usize, end: Option<MlflowRequest>) {
         start_time: 1,
     };
     let params = vec![KeyValue { key: "seed".into(), value: "0".into() }];
-    let all = [run, MlflowRequest::Parameters { params }].into_iter().chain((1..=epochs).map(metrics)).chain(end);
+    let all =
+        [run, MlflowRequest::Parameters { params }].into_iter().chain((1..=epochs).map(metrics)).chain(end);
     let lines = all.map(|request| serde_json::to_string(&request).unwrap() + "\n");
     fs::write(folder.join("mlflow.jsonl"), lines.collect::<String>()).unwrap();
 }
@@ -193,8 +200,14 @@ fn a_run_is_created_once_and_each_line_is_sent_once() {
     let kept = kept.lock().unwrap();
     assert_eq!(kept.statuses, ["KILLED", "RUNNING", "FINISHED"]);
     let run = &kept.runs[0];
-    assert_eq!((kept.runs.len(), &run["experiment_id"], &run["run_name"]), (1, &json!("7"), &json!("vit seed 0")));
-    assert_eq!((kept.params["seed"].as_str(), kept.tags["archaeo.weights"].as_str()), ("0", "model.safetensors"));
+    assert_eq!(
+        (kept.runs.len(), &run["experiment_id"], &run["run_name"]),
+        (1, &json!("7"), &json!("vit seed 0"))
+    );
+    assert_eq!(
+        (kept.params["seed"].as_str(), kept.tags["archaeo.weights"].as_str()),
+        ("0", "model.safetensors")
+    );
     assert_eq!(kept.requests[0], "experiments/get-by-name?experiment_name=shards");
 }
 

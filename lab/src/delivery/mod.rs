@@ -171,12 +171,7 @@ struct Attempts {
 }
 
 impl<'a> Delivering<'a> {
-    pub fn new(
-        observer: Box<dyn Observer + 'a>,
-        folder: &Path,
-        trackers: &[String],
-        offline: bool,
-    ) -> Self {
+    pub fn new(observer: Box<dyn Observer + 'a>, folder: &Path, trackers: &[String], offline: bool) -> Self {
         let attempts = |destination| Attempts { destination, pause: 0, next_pause: 1, told: false };
         let destinations = destinations(trackers, offline).into_iter().map(attempts).collect();
         Self { observer, folder: folder.to_owned(), destinations }

@@ -172,9 +172,12 @@ mod tests {
 
     #[test]
     fn ids_are_eight_characters_and_differ() {
-        let ids: std::collections::BTreeSet<String> = (0..1000u32).map(|n| short_hash(&n.to_le_bytes())).collect();
+        let ids: std::collections::BTreeSet<String> =
+            (0..1000u32).map(|n| short_hash(&n.to_le_bytes())).collect();
         assert_eq!(ids.len(), 1000);
-        let plain = |id: &String| id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let plain = |id: &String| {
+            id.len() == 8 && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
         assert!(ids.iter().all(plain));
     }
 

@@ -11,8 +11,8 @@ mod mlflow;
 mod points;
 mod protobuf;
 mod tensorboard;
-mod trackio;
 mod tracking;
+mod trackio;
 mod wandb;
 
 use std::collections::BTreeMap;

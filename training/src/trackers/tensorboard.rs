@@ -68,7 +68,8 @@ fn seen(time: f64, sight: &Sight, files: &Files) -> Vec<u8> {
         Some(Message::default().bytes(1, tag).message(4, &image))
     };
     let heads: Vec<f64> = sight.heads.iter().flatten().copied().collect();
-    let heads = (!heads.is_empty()).then(|| Message::default().bytes(1, HEAD_IMPORTANCE).message(5, &histogram_of(&heads)));
+    let heads = (!heads.is_empty())
+        .then(|| Message::default().bytes(1, HEAD_IMPORTANCE).message(5, &histogram_of(&heads)));
     let values = sight.pictures.iter().filter_map(picture).chain(heads);
     let summary = values.fold(Message::default(), |summary, value| summary.message(1, &value));
     record(event(time, sight.step).message(5, &summary).encoded())

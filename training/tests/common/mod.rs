@@ -12,7 +12,8 @@ use archaeo_random::{Draw, keyed_rng};
 use archaeo_store::run_folder::{DataIdentity, Environment};
 use archaeo_training::images::ImageSource;
 use archaeo_training::{
-    Artist, Drawing, Job, Observer, Outcome, Recipe, RecipeFile, Run, StepReport, TrainError, Trained, Transfer, train,
+    Artist, Drawing, Job, Observer, Outcome, Recipe, RecipeFile, Run, StepReport, TrainError, Trained,
+    Transfer, train,
 };
 use burn::tensor::Device;
 
@@ -53,7 +54,13 @@ impl ImageSource for Halves {
 pub struct Copyist;
 
 impl Artist for Copyist {
-    fn draw(&self, _: &Classifier, images: &[Image], labels: &[usize], _: &Device) -> Result<Vec<Drawing>, String> {
+    fn draw(
+        &self,
+        _: &Classifier,
+        images: &[Image],
+        labels: &[usize],
+        _: &Device,
+    ) -> Result<Vec<Drawing>, String> {
         let draw = |(place, (image, label)): (usize, (&Image, &usize))| Drawing {
             what: "copy".into(),
             image: place,
@@ -164,8 +171,16 @@ pub fn run_from(
         let folder = run.open(folder, &data, &environment)?;
         let transfer = Some(transfer);
         let recipe = &run.recipe;
-        let job =
-            Job { recipe, classes: &classes, images, validation, transfer, folder: &folder, device: &device, artist: None };
+        let job = Job {
+            recipe,
+            classes: &classes,
+            images,
+            validation,
+            transfer,
+            folder: &folder,
+            device: &device,
+            artist: None,
+        };
         outcome = Some(train(&job, observer)?);
     }
     Ok(outcome.expect("a recipe has a run"))

@@ -51,10 +51,8 @@ impl Tracker for Wandb {
         let Self { run, held, kept } = self;
         let run = run.get_or_insert_with(|| Run::begin(event, held));
         run.log(event, held, files);
-        *kept |= matches!(
-            event.what,
-            Happening::Epoch(_) | Happening::Finished { .. } | Happening::Failed { .. }
-        );
+        *kept |=
+            matches!(event.what, Happening::Epoch(_) | Happening::Finished { .. } | Happening::Failed { .. });
         if *kept {
             files.append(&run.path, std::mem::take(held));
         }
@@ -96,9 +94,7 @@ impl Run {
             .bytes(1, concat!("archaeo ", env!("CARGO_PKG_VERSION")))
             .bytes(2, MIN_CONSUMER);
         run.record(21, &Message::default().message(1, &versions), file);
-        let start_time = Message::default()
-            .integer(1, began as u64)
-            .integer(2, (began.fract() * 1e9) as u64);
+        let start_time = Message::default().integer(1, began as u64).integer(2, (began.fract() * 1e9) as u64);
         let mut record = Message::default().bytes(1, id).bytes(3, project);
         if let Happening::Started(start) = &first.what {
             record = record.message(4, &run.configuration(start));
@@ -131,7 +127,8 @@ impl Run {
             Happening::Started(_) | Happening::Note { .. } | Happening::Step(_) => {}
             Happening::Epoch(record) => {
                 let best = self.summary.get("best_accuracy/validation").and_then(Value::as_f64);
-                let best = best.map_or(record.validation_accuracy, |best| best.max(record.validation_accuracy));
+                let best =
+                    best.map_or(record.validation_accuracy, |best| best.max(record.validation_accuracy));
                 self.summary.insert("best_accuracy/validation".into(), number(best));
                 self.write_summary(file);
             }
@@ -153,12 +150,14 @@ impl Run {
         let mut shown = Map::new();
         let mut rest = &sight.pictures[..];
         while let Some(first) = rest.first() {
-            let (same, others) = rest.split_at(rest.iter().take_while(|picture| picture.what == first.what).count());
+            let (same, others) =
+                rest.split_at(rest.iter().take_while(|picture| picture.what == first.what).count());
             rest = others;
             let (mut names, mut captions) = (Vec::new(), Vec::new());
             for picture in same {
                 let Some(bytes) = files.picture(picture) else { continue };
-                let name = format!("media/images/{}_{}_{}.png", picture.what, sight.step, &picture.sha256[..20]);
+                let name =
+                    format!("media/images/{}_{}_{}.png", picture.what, sight.step, &picture.sha256[..20]);
                 if !names.contains(&name) {
                     files.append(&format!("{folder}/files/{name}"), bytes);
                     self.record(6, &Message::default().message(1, &Message::default().bytes(1, &name)), file);

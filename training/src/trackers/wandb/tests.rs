@@ -115,7 +115,8 @@ fn records(events: &[Event]) -> (String, Vec<(u64, Vec<u8>)>) {
 
 #[test]
 fn a_run_is_told_from_its_beginning_to_its_end() {
-    let end = Event { time: 951_827_706.5, what: Happening::Finished { weights: "model.safetensors".into() } };
+    let end =
+        Event { time: 951_827_706.5, what: Happening::Finished { weights: "model.safetensors".into() } };
     let events = [
         started(951_827_696.25),
         step(951_827_697.25, 1),
@@ -125,7 +126,8 @@ fn a_run_is_told_from_its_beginning_to_its_end() {
         end,
     ];
     let (path, records) = records(&events);
-    let (folder, file) = path.strip_prefix("wandb/offline-run-20000229_123456-").unwrap().split_once('/').unwrap();
+    let (folder, file) =
+        path.strip_prefix("wandb/offline-run-20000229_123456-").unwrap().split_once('/').unwrap();
     assert_eq!(file, format!("run-{folder}.wandb"));
 
     let kinds: Vec<u64> = records.iter().map(|(kind, _)| *kind).collect();
