@@ -14,6 +14,7 @@
 //! | what is each head worth? | [`ablation`] |
 //! | how small a change fools the model? | [`attacks`] |
 //! | where does popular code depart from the papers, and does it matter here? | [`audit`] |
+//! | do predicted masks agree with true ones? | [`masks`] |
 //! | what does an answer cost? | [`cost`] |
 //! | how sure is a number? | [`statistics`] |
 
@@ -28,6 +29,7 @@ mod error;
 pub mod faithfulness;
 pub mod features;
 mod keys;
+pub mod masks;
 mod paper;
 pub mod probes;
 pub mod statistics;

@@ -3,8 +3,8 @@
 use archaeo_analysis::attacks::{self, Goal, Loss, Norm};
 use archaeo_analysis::attribution;
 use archaeo_analysis::audit;
-use archaeo_data::corruptions::Corruption;
-use archaeo_lab::{DOCTOR, MINIMAL};
+use archaeo_data::corruptions::{Corruption, CorruptionGroup};
+use archaeo_lab::{DOCTOR, MINIMAL, SAGA};
 use archaeo_training::trackers;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
@@ -42,7 +42,7 @@ pub fn departures() -> PossibleValuesParser {
     listed.map(|info| choice(info.id, info.title, None)).collect::<Vec<_>>().into()
 }
 
-/// Every attack, and the doctor.
+/// Every attack, and the questions that take several.
 pub fn attacks() -> PossibleValuesParser {
     let listed = attacks::all().iter().map(|family| family.info);
     let doctor = choice(DOCTOR, "checks that tell robustness from attacks that fail", None);
@@ -57,6 +57,11 @@ pub fn attacks() -> PossibleValuesParser {
             MINIMAL,
             "the smallest perturbation of each image, by several attacks together, and the whole curve; L∞, L2, L1, L0",
             None,
+        )])
+        .chain([choice(
+            SAGA,
+            "one image for a model with attention heads and another network (--add); L∞",
+            Some("Mahmood et al., 2021"),
         )])
         .chain([doctor])
         .collect::<Vec<_>>()
@@ -87,12 +92,15 @@ pub fn corruptions() -> impl TypedValueParser<Value = Corruption> {
 pub fn corruptions_in_words() -> String {
     let listed =
         |of: &[Corruption]| of.iter().map(|corruption| corruption.id()).collect::<Vec<_>>().join(", ");
-    let (common, extra) = Corruption::ALL.split_at(Corruption::common().len());
+    let (common, others) = Corruption::ALL.split_at(Corruption::common().len());
+    let (patches, extra): (Vec<Corruption>, Vec<Corruption>) =
+        others.iter().partition(|of| of.group() == CorruptionGroup::Patches);
     format!(
-        "Kinds of damage (Hendrycks and Dietterich, 2019): {}; and {}. By default the first {}.",
+        "Kinds of damage (Hendrycks and Dietterich, 2019): {}; and {}. By default the first {}. Of patches that change places or are gone: {}.",
         listed(common),
-        listed(extra),
-        common.len()
+        listed(&extra),
+        common.len(),
+        listed(&patches)
     )
 }
 

@@ -4,9 +4,11 @@ mod audit;
 mod benchmark;
 mod compare;
 mod corrupt;
+mod custody;
 mod excavate;
 mod explain;
 mod features;
+mod figure;
 mod lab;
 mod looks;
 mod profile;
@@ -26,9 +28,11 @@ pub use audit::Audit;
 pub use benchmark::Benchmark;
 pub use compare::Compare;
 pub use corrupt::Corrupt;
+pub use custody::{Card, Verify};
 pub use excavate::{Excavate, Report};
 pub use explain::Explain;
 pub use features::Features;
+pub use figure::Figure;
 pub use lab::Lab;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use profile::Profile;
@@ -210,8 +214,14 @@ pub enum Command {
     Init(Init),
     /// Write a model as timm or torchvision loads it
     Export(Export),
+    /// Write a card of what was measured of each model
+    Card(Card),
     /// Write the report of an investigation again
     Report(Report),
+    /// Write a figure of an investigation at a journal's width
+    Figure(Figure),
+    /// Check that an investigation is what it was
+    Verify(Verify),
     /// What a shell needs to complete command lines
     Completions(Completions),
     /// Manual pages

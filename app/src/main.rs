@@ -107,7 +107,10 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
         Command::Configs(arguments) => commands::configs::run(&arguments, printer),
         Command::Init(arguments) => commands::init::run(&arguments, printer),
         Command::Export(arguments) => commands::export::run(&arguments, session, printer),
+        Command::Card(arguments) => commands::card::run(&arguments, session, printer),
         Command::Report(arguments) => commands::report::run(&arguments, session, printer),
+        Command::Figure(arguments) => commands::figure::run(&arguments, session, printer),
+        Command::Verify(arguments) => commands::verify::run(&arguments, session, printer),
         Command::Completions(arguments) => commands::completions::run(&arguments, printer),
         Command::Man(arguments) => commands::man::run(&arguments, printer),
     }

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use archaeo_data::decode;
 use archaeo_models::{read_arrays, write_arrays};
+use archaeo_store::sha256_file;
 use serde_json::Value;
 use support::{SHERDS, VIT_CONFIG, archaeo, fail, json, succeed};
 use tempfile::TempDir;
@@ -65,6 +66,22 @@ fn what_an_attack_does_not_have_is_said_in_one_sentence() {
         (&["--cutoff", "0.5"], "PGD has no band of frequencies"),
         (&["--norm", "l1", "--epsilon", "0.001"], "rounding would take the perturbation away"),
         (&["--attack", "patch", "--epsilon", "2.5"], "it must be a whole number, not 2.5"),
+        (&["--out", "curves"], "--attack pgd does not take --out; it takes --norm, --epsilon"),
+        (
+            &["--attack", "doctor", "--norm", "l2"],
+            "--attack doctor does not take --norm; it takes --epsilon, --steps",
+        ),
+        (&["--attack", "doctor", "--export", "all.csv"], "--attack doctor does not take --export"),
+        (&["--attack", "doctor", "--add", "a=b"], "--attack doctor does not take --add"),
+        (&["--add", "a=b", "--save", "out"], "--attack pgd with --add does not take --save; it takes --norm"),
+        (
+            &["--attack", "saga", "--norm", "l2"],
+            "--attack saga does not take --norm; it takes --epsilon, --steps, --add",
+        ),
+        (
+            &["--attack", "saga"],
+            "makes one image for two models, of which one has attention heads, and there is one",
+        ),
     ] {
         let sentence = fail(&mut attack(options));
         assert!(sentence.contains(said), "{options:?}: {sentence}");
@@ -104,6 +121,140 @@ fn a_targeted_attack_leaves_out_the_images_of_its_target() {
     assert_eq!(numbered, result);
 }
 
+const RESNET: &str = r#"
+image_size = 16
+epochs = 2
+batch_size = 32
+learning_rate = 1e-2
+[model]
+architecture = "resnet"
+stem = "cifar"
+branch = "basic"
+blocks = [1, 1, 1, 1]
+width = 4
+"#;
+
+/// The weights of a tiny residual network next to [`weights`].
+fn residual() -> PathBuf {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let folder = TempDir::new().unwrap();
+        let recipe = folder.path().join("resnet.toml");
+        fs::write(&recipe, RESNET).unwrap();
+        let mut command = archaeo(["train", "--data", SHERDS, "--config"]);
+        succeed(command.arg(&recipe).arg("--out").arg(folder.path().join("run")));
+        folder
+    });
+    folder.path().join("run/model.safetensors")
+}
+
+fn named(name: &str, weights: &Path) -> String {
+    format!("{name}={}", weights.display())
+}
+
+/// A model and itself under another name fall to the same images; what it does alone is on the diagonal.
+#[test]
+fn a_transfer_matrix_has_each_model_on_its_diagonal() {
+    let (twin, other) = (named("twin", &weights()), named("other", &residual()));
+    let ask = |batch: &str| {
+        json(&mut attack(&[
+            "--add",
+            &twin,
+            "--add",
+            &other,
+            "--epsilon",
+            "4,8",
+            "--limit",
+            "30",
+            "--batch-size",
+            batch,
+        ]))
+    };
+    let result = ask("30");
+    assert_eq!(ask("7"), result);
+    assert_eq!(result["models"].as_array().unwrap().len(), 3);
+    for point in result["points"].as_array().unwrap() {
+        let size = point["epsilon"].as_f64().unwrap().to_string();
+        let fooled: Vec<&Value> =
+            point["matrix"].as_array().unwrap().iter().map(|of| &of["fooled"]).collect();
+        assert_eq!(fooled.len(), 9);
+        assert!(fooled[0] == fooled[1] && fooled[0] == fooled[3] && fooled[0] == fooled[4], "{fooled:?}");
+        assert_eq!(fooled[2], fooled[5]);
+        let alone = json(&mut attack(&["--epsilon", &size, "--limit", "30"]));
+        assert_eq!(point["robust"][0]["value"], alone["points"][1]["accuracy"]);
+        let alone = json(
+            archaeo(["attack", "--data", SHERDS, "--limit", "30", "--epsilon", &size, "--weights"])
+                .arg(residual()),
+        );
+        assert_eq!(point["robust"][2]["value"], alone["points"][1]["accuracy"]);
+        let twins = &point["pairs"][0]["robust"];
+        assert_eq!((&twins["only_first"], &twins["only_second"]), (&0.into(), &0.into()));
+    }
+    let same = fail(&mut attack(&["--add", &twin, "--add", &twin]));
+    assert!(same.contains("two models are called twin"), "{same}");
+    let smallest = fail(&mut attack(&["--attack", "ddn", "--add", &twin]));
+    assert!(smallest.contains("DDN looks for the smallest perturbation"), "{smallest}");
+    let shrunk = fail(&mut attack(&[
+        "--add",
+        &other,
+        "--limit",
+        "4",
+        "--add",
+        &named("gone", Path::new("no-such-file")),
+    ]));
+    assert!(shrunk.contains("no-such-file"), "{shrunk}");
+}
+
+#[test]
+fn one_image_is_made_for_two_models() {
+    let other = named("other", &residual());
+    let saga = |options: &[&str]| {
+        let mut all = vec!["--attack", "saga", "--epsilon", "8,32", "--limit", "30"];
+        all.extend(options);
+        json(&mut attack(&all))
+    };
+    let result = saga(&["--add", &other]);
+    assert_eq!(result["models"][1], "other");
+    for point in result["points"].as_array().unwrap() {
+        let share = |of: &Value| of["value"].as_f64().unwrap();
+        let [first, second] = [0, 1].map(|of: usize| share(&point["fooled"][of]));
+        let both = share(&point["fools_both"]);
+        assert!(both <= first.min(second) && both >= first + second - 1.0 - 1e-9, "{point}");
+        assert_eq!(point["fooled"][0]["n"], result["both"]);
+    }
+    // Whichever is named first, the transformer is.
+    let twisted = json(
+        archaeo([
+            "attack",
+            "--data",
+            SHERDS,
+            "--attack",
+            "saga",
+            "--epsilon",
+            "8,32",
+            "--limit",
+            "30",
+            "--weights",
+        ])
+        .arg(residual())
+        .args(["--add", &named("vit", &weights())]),
+    );
+    assert_eq!(twisted["points"], result["points"]);
+    // For a model and itself one image fools both or none.
+    let twins = saga(&["--add", &named("twin", &weights()), "--steps", "3"]);
+    for point in twins["points"].as_array().unwrap() {
+        assert_eq!(point["fooled"][0], point["fools_both"]);
+        assert_eq!(point["fooled"][1], point["fools_both"]);
+    }
+    let network = named("again", &residual());
+    let sentence = fail(
+        archaeo(["attack", "--data", SHERDS, "--attack", "saga", "--limit", "4", "--weights"])
+            .arg(residual())
+            .args(["--add", &network]),
+    );
+    assert!(sentence.contains("and neither has"), "{sentence}");
+}
+
 fn pictures(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
@@ -126,6 +277,7 @@ fn saved_images_read_again_get_the_same_answers() {
     let manifest: Value = serde_json::from_slice(&fs::read(saved.join("attacked.json")).unwrap()).unwrap();
     let images = manifest["images"].as_array().unwrap();
     assert_eq!((images.len(), &manifest["complete"]), (12, &true.into()));
+    assert_eq!(manifest["weights_sha256"], sha256_file(&weights()).unwrap());
     for (size, point) in [("2", 1), ("8", 2)] {
         let read = |what: &str| -> f64 {
             let mut asked = archaeo(["evaluate", "--crop", "1", "--data"]);

@@ -140,7 +140,10 @@ fn an_entry_of_robustbench_is_of_one_size() {
     assert!(fail(&mut minimal(&two)).contains("an entry is of one size, and 2 are given"));
     for (options, said) in [
         (&["--epsilon", "1"][..], "give --norm too"),
-        (&["--restarts", "2"], "takes no --restarts, --loss or --cutoff"),
+        (
+            &["--restarts", "2"],
+            "--attack minimal does not take --restarts; it takes --norm, --epsilon, --steps, --target",
+        ),
         (&["--norm", "linf", "--epsilon", "0.1"], "below half a level"),
     ] {
         let sentence = fail(&mut minimal(options));

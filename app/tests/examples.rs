@@ -5,7 +5,9 @@ mod support;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use archaeo_models::clip::{Clip, ClipConfig};
@@ -41,6 +43,10 @@ enum Small {
     FewPasses,
     /// The same, at one size.
     Profile,
+    /// Nothing: it serves until it is stopped.
+    Served,
+    /// Nothing: it may end with the sentence that Typst is not there.
+    Typst,
     /// Nothing: it ends with the sentence that a model which has seen few images is told.
     NoBetterThanChance,
 }
@@ -76,6 +82,12 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo explain scans/ --weights vit.safetensors --methods rollout,grad-cam", Small::AsItIs),
     ("archaeo explain photo.jpg --weights vit.safetensors --target star --layer 1", Small::AsItIs),
     ("archaeo explain --weights vit.safetensors --limit 20 --export maps.npz", Small::AsItIs),
+    ("archaeo lab --open", Small::Served),
+    ("archaeo lab --run archaeo-out", Small::Served),
+    ("archaeo lab --weights vit.safetensors --weights cnn.safetensors --data scans/", Small::Served),
+    ("archaeo figure --run archaeo-out", Small::AsItIs),
+    ("archaeo figure accuracy-1 --run archaeo-out --width 3.25in", Small::AsItIs),
+    ("archaeo figure attacks-1 --run archaeo-out --width 8.5cm --format pdf", Small::Typst),
     ("archaeo attention --weights vit.safetensors --limit 128", Small::AsItIs),
     ("archaeo attention --weights vit.safetensors --layer 1,2", Small::Limit),
     ("archaeo attention --weights vit.safetensors --against a.safetensors --out out", Small::Limit),
@@ -87,9 +99,13 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo attack --weights vit.safetensors --attack apgd --epsilon 4 --save out", Small::Limit),
     ("archaeo attack --weights cnn.safetensors --attack minimal --out curves", Small::Limit),
     ("archaeo attack --weights cnn.safetensors --attack doctor --limit 100", Small::AsItIs),
+    ("archaeo attack --weights cnn.safetensors --add vit=vit.safetensors --epsilon 4", Small::Limit),
+    ("archaeo attack --weights vit.safetensors --attack saga --add b=b.safetensors", Small::Limit),
     ("archaeo corrupt --weights cnn.safetensors --limit 200", Small::AsItIs),
     ("archaeo corrupt --weights cnn.safetensors --corruption fog,snow --severity 3", Small::Limit),
     ("archaeo corrupt --weights vit.safetensors --baseline cnn.safetensors", Small::Limit),
+    ("archaeo corrupt --weights vit.safetensors --corruption patch-shuffle", Small::Limit),
+    ("archaeo corrupt --weights cnn.safetensors --limit 200 --out damage", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --limit 500", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --limit 500 --export heads.csv", Small::AsItIs),
     ("archaeo ablate --weights vit.safetensors --curve --mlp --layers --pairs 20", Small::Limit),
@@ -116,6 +132,7 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo init sherds-vit --out my-vit.toml", Small::AsItIs),
     ("archaeo export --weights vit.safetensors --out exported/", Small::AsItIs),
     ("archaeo report archaeo-out", Small::AsItIs),
+    ("archaeo report archaeo-out --format pdf --detail summary", Small::Typst),
     ("archaeo completions bash", Small::AsItIs),
     ("archaeo completions zsh", Small::AsItIs),
     ("archaeo man", Small::AsItIs),
@@ -125,7 +142,7 @@ const EXAMPLES: &[(&str, Small)] = &[
 impl Small {
     fn options(&self) -> Vec<&str> {
         match self {
-            Self::AsItIs | Self::NoBetterThanChance => Vec::new(),
+            Self::AsItIs | Self::NoBetterThanChance | Self::Served | Self::Typst => Vec::new(),
             Self::ConfigAndSherds => vec!["--config", CONFIG, "--data", SHERDS, "--set", "epochs=1"],
             Self::Config => vec!["--config", CONFIG, "--set", "epochs=1", "--set", "batch_size=8"],
             Self::Sherds => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
@@ -219,6 +236,24 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Waits for the address that a server prints, and stops it; without a browser, which `--open` would start.
+fn served(command: &mut Command) -> Result<(), String> {
+    let mut server = command
+        .env("PATH", "")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let mut address = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut address).map_err(|e| e.to_string())?;
+    let _ = server.kill();
+    let output = server.wait_with_output().map_err(|e| e.to_string())?;
+    match address.starts_with("http://127.0.0.1:") {
+        true => Ok(()),
+        false => Err(stderr(&output)),
+    }
+}
+
 #[test]
 fn every_example_of_a_help_text_works() {
     let written: BTreeSet<String> =
@@ -241,9 +276,17 @@ fn every_example_of_a_help_text_works() {
             fs::remove_dir_all(own.join("here/archaeo-out")).unwrap();
         }
         let words = example.split(' ').skip(1).chain(small.options());
-        let output = archaeo(words).current_dir(own.join("here")).output().unwrap();
-        let as_told =
-            matches!(small, Small::NoBetterThanChance) && stderr(&output).contains("no better than chance");
+        let mut command = archaeo(words);
+        command.current_dir(own.join("here"));
+        if matches!(small, Small::Served) {
+            return served(&mut command).err().map(|said| format!("{example}\n{said}"));
+        }
+        let output = command.output().unwrap();
+        let as_told = match small {
+            Small::NoBetterThanChance => stderr(&output).contains("no better than chance"),
+            Small::Typst => stderr(&output).contains("`typst`, which is not on the PATH"),
+            _ => false,
+        };
         (!output.status.success() && !as_told).then(|| format!("{example}\n{}", stderr(&output)))
     };
     let failures: Vec<String> = thread::scope(|scope| {

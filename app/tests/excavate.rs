@@ -13,7 +13,7 @@ use support::{
 };
 
 /// Parts in the order in which they are found.
-const PARTS: [&str; 20] = [
+const PARTS: [&str; 21] = [
     "data",
     "models",
     "trust",
@@ -25,6 +25,7 @@ const PARTS: [&str; 20] = [
     "heads",
     "patching",
     "attacks",
+    "worst_case",
     "doctor",
     "autopsy",
     "frequency",

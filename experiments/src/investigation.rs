@@ -6,7 +6,8 @@
 mod classes;
 mod config;
 mod examined;
-mod record;
+pub(crate) mod record;
+mod reopened;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use archaeo_store::{StoreError, read_bytes};
 use burn::tensor::Device;
 use thiserror::Error;
 
+use crate::custody::{CustodyError, Manifest};
 use crate::findings::{DataFindings, ImageShown, Investigation, Provenance};
 use crate::report::{self, ReportError};
 use crate::scene::{Progress, Scene, StudyError, opened};
@@ -33,6 +35,8 @@ use archaeo_training::{
 pub use config::InvestigationConfig;
 use examined::Examined;
 use record::Record;
+pub(crate) use reopened::Reopened;
+pub use reopened::weights_path;
 
 /// Why an investigation ended early.
 #[derive(Debug, Error)]
@@ -70,6 +74,9 @@ pub enum InvestigationError {
     /// The report.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// The manifest.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
     /// A checkpoint of another kind than was asked for.
     #[error(
         "{path} holds {found}, but --{name} needs {needed}; give any model under another name with --add NAME={path}"
@@ -305,6 +312,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     progress.stage("writing the report");
     folder.write_json("investigation.json", &investigation)?;
     report::render(&investigation, folder.path())?;
+    Manifest::of(folder.path(), &investigation, request.environment.build())?.write(folder.path())?;
     Ok(investigation)
 }
 
@@ -326,21 +334,42 @@ fn transfers(
     Ok(transfers)
 }
 
-/// Reads a finished investigation and writes its report anew, under `title` where one is given.
+/// Reads a finished investigation and writes its report anew, under `title` where one is given. [`seal_again`] makes the manifest know
+/// of it.
 ///
 /// # Errors
 /// A folder without one, or findings that do not parse.
 pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation, InvestigationError> {
+    let mut investigation = read_investigation(folder)?;
+    investigation.title = title.map(str::to_owned).or(investigation.title);
+    report::render(&investigation, folder)?;
+    Ok(investigation)
+}
+
+/// Seals a report that `build` has written again, in every form that is there. The manifest keeps what it says of everything else.
+///
+/// # Errors
+/// A file that cannot be read or written.
+pub fn seal_again(
+    folder: &Path,
+    investigation: &Investigation,
+    build: Build,
+) -> Result<(), InvestigationError> {
+    Ok(Manifest::rendered_again(folder, investigation, build)?.write(folder)?)
+}
+
+/// What was found, from the folder of a finished investigation.
+///
+/// # Errors
+/// A folder without one, or findings that do not parse.
+pub fn read_investigation(folder: &Path) -> Result<Investigation, InvestigationError> {
     let path = folder.join("investigation.json");
     let bytes = read_bytes(&path, LONGEST).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => InvestigationError::Nothing(folder.to_owned()),
         _ => StoreError::io("read", &path)(source).into(),
     })?;
-    let mut investigation: Investigation = serde_json::from_slice(&bytes)
-        .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?;
-    investigation.title = title.map(str::to_owned).or(investigation.title);
-    report::render(&investigation, folder)?;
-    Ok(investigation)
+    Ok(serde_json::from_slice(&bytes)
+        .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?)
 }
 
 /// Names of models are names of files and of flags.

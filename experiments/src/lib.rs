@@ -1,6 +1,8 @@
 //! Subjects, studies, their findings and chapters, and the investigation.
 
+pub mod card;
 pub mod classes;
+pub mod custody;
 pub mod findings;
 pub mod investigation;
 pub mod options;

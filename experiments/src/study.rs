@@ -4,6 +4,7 @@
 //! know nothing else of it.
 
 use std::marker::PhantomData;
+use std::path::Path;
 
 use archaeo_analysis::statistics::Estimate;
 use archaeo_report::Claim;
@@ -19,7 +20,9 @@ use crate::findings::Investigation;
 use crate::options::Options;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
-use crate::units::{Keep, Recorded, Recorder, Unit, ask};
+use crate::units::{
+    AgainError, AskedAgain, Keep, Recorded, Recorder, SpotCheck, Unit, ask, ask_again, conclude_again,
+};
 
 /// Whether a question can be asked of these models and this data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,8 +87,12 @@ pub trait Study {
     const QUESTION: &'static str;
     /// Whether its chapter, with its claims, opens the report.
     const OPENS: bool = false;
+    /// Whether it is about how models fail, so that its chapter is part of the failure analysis on paper.
+    const FAILURE: bool = false;
     /// Counted up whenever findings mean something else or are written in another way: those under another number are made again.
     const SCHEMA: u32 = 1;
+    /// Whether it concludes by asking the models, instead of from what was recorded and predicted.
+    const CONCLUDES_WITH_MODELS: bool = false;
     /// What a user may choose of it, under `[studies.ID]`; [`NoOptions`](crate::options::NoOptions) where that is nothing.
     type Options: Options;
     /// What it records of one image; [`NoRecord`](crate::units::NoRecord) where what the models answer is enough.
@@ -136,8 +143,12 @@ pub trait AnyStudy: Sync {
     fn question(&self) -> &'static str;
     /// [`Study::OPENS`].
     fn opens(&self) -> bool;
+    /// [`Study::FAILURE`].
+    fn is_about_failure(&self) -> bool;
     /// [`Study::SCHEMA`].
     fn schema(&self) -> u32;
+    /// [`Study::CONCLUDES_WITH_MODELS`].
+    fn concludes_with_models(&self) -> bool;
     /// [`Study::Options`] when nothing is chosen, with or without `--quick`.
     fn options(&self, quick: bool) -> Table;
     /// [`Study::Options`] of its section, complete.
@@ -157,6 +168,21 @@ pub trait AnyStudy: Sync {
     /// # Errors
     /// As [`Study::recorder`] and [`Study::conclude`]; a log that cannot be read or written.
     fn run(&self, scene: &Scene, keep: Option<Keep>) -> Result<Value, StudyError>;
+    /// [`conclude_again`], from the records in a folder.
+    ///
+    /// # Errors
+    /// As there.
+    fn conclude_again(&self, scene: &Scene, records: &Path) -> Result<Value, AgainError>;
+    /// [`ask_again`], compared with the records in a folder.
+    ///
+    /// # Errors
+    /// As there.
+    fn ask_again(
+        &self,
+        scene: &Scene,
+        records: &Path,
+        check: SpotCheck,
+    ) -> Result<Vec<AskedAgain>, AgainError>;
     /// [`Study::chapter`]; `None` where the study has not run.
     ///
     /// # Errors
@@ -187,8 +213,16 @@ impl<S: Study + 'static> AnyStudy for Erased<S> {
         S::OPENS
     }
 
+    fn is_about_failure(&self) -> bool {
+        S::FAILURE
+    }
+
     fn schema(&self) -> u32 {
         S::SCHEMA
+    }
+
+    fn concludes_with_models(&self) -> bool {
+        S::CONCLUDES_WITH_MODELS
     }
 
     fn options(&self, quick: bool) -> Table {
@@ -212,6 +246,19 @@ impl<S: Study + 'static> AnyStudy for Erased<S> {
 
     fn run(&self, scene: &Scene, keep: Option<Keep>) -> Result<Value, StudyError> {
         Ok(serde_json::to_value(ask::<S>(scene, keep)?).expect("findings are plain data"))
+    }
+
+    fn conclude_again(&self, scene: &Scene, records: &Path) -> Result<Value, AgainError> {
+        Ok(serde_json::to_value(conclude_again::<S>(scene, records)?).expect("findings are plain data"))
+    }
+
+    fn ask_again(
+        &self,
+        scene: &Scene,
+        records: &Path,
+        check: SpotCheck,
+    ) -> Result<Vec<AskedAgain>, AgainError> {
+        ask_again::<S>(scene, records, check)
     }
 
     fn chapter(

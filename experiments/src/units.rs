@@ -3,6 +3,8 @@
 //! What is recorded of an image depends on nothing but the image, the model and the options. Records may therefore be made in any
 //! order and in any number of pieces, and a study concludes from them to the same bits.
 
+mod again;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -16,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::scene::{Scene, StudyError};
 use crate::study::Study;
 use crate::subjects::ModelName;
+
+pub use again::{AgainError, AskedAgain, SpotCheck, ask_again, conclude_again};
 
 /// Images of the main split that one model is asked the same about. It may be cut at every image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,11 @@
 //! How often a model is right before an attack and under it.
 
+mod asked;
 mod minimal;
 mod robustbench;
+mod saga;
 mod saved;
+mod transfer;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -12,9 +15,12 @@ use archaeo_analysis::statistics::{DEFAULT_LEVEL, wilson};
 use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use serde::Serialize;
 
+pub use self::asked::{AttackAsked, AttackQuestion};
 pub use self::minimal::{MINIMAL, Minimal, MinimalNorm, MinimalOptions, PooledAttack};
 pub use self::robustbench::RobustBench;
+pub use self::saga::{SAGA, SagaFound, SagaOptions, SagaPoint};
 use self::saved::Saved;
+pub use self::transfer::{TransferPoint, Transferred};
 use self::work::{Asked, Tried, target};
 use crate::classes::ClassesMatched;
 use crate::error::LabError;
@@ -64,13 +70,10 @@ impl AttackOptions {
             (norm, earlier) => norm.or(earlier).unwrap_or(family.info.norms[0]),
         };
         family.with(&Settings::new(norm, 1.0))?;
-        let parsed = sizes
-            .iter()
-            .map(|text| norm.parse(text).map_err(|reason| LabError::Epsilon { text: text.clone(), reason }));
         Ok(Self {
             attack: family.info.id.into(),
             norm,
-            sizes: parsed.collect::<Result<_, _>>()?,
+            sizes: asked::sizes(norm, sizes)?,
             steps: None,
             restarts: 1,
             loss: None,
@@ -186,7 +189,9 @@ impl Session {
         options.made(family, 1.0)?.applies(&opened.model)?;
         let mut saved = match &options.save {
             Some(folder) => {
-                Some(Saved::open(folder, &self.question(opened, &asked, options)?, &opened.subject.inputs())?)
+                let weights = self.weights_sha256(opened)?;
+                let question = self.question(opened, &asked, options, &weights)?;
+                Some(Saved::open(folder, &question, weights, &opened.subject.inputs())?)
             }
             None => None,
         };
@@ -221,10 +226,9 @@ impl Session {
                         .collect();
                     points.push(point(size, &asked.labels, &clean, &within)?);
                 }
-                let scale = if norm == Norm::Linf { 255.0 } else { 1.0 };
                 let found = tried.iter().zip(clean.iter().zip(&asked.labels));
                 let found = found.map(|(tried, (answer, label))| match answer == label {
-                    true => tried.distance.map(|distance| scale * distance),
+                    true => tried.distance.map(|distance| norm.in_units(distance)),
                     false => Some(0.0),
                 });
                 distances = Some(found.collect());

@@ -1,6 +1,8 @@
 //! How often a model is right on damaged images.
 
-use std::path::Path;
+mod pictures;
+
+use std::path::{Path, PathBuf};
 
 use archaeo_analysis::answers::{logits, predicted_classes};
 use archaeo_analysis::statistics::Resampling;
@@ -25,6 +27,8 @@ pub struct CorruptOptions {
     pub corruptions: Vec<Corruption>,
     /// Severities, from 1 to 5; all of them when empty.
     pub severities: Vec<usize>,
+    /// Folder for pictures.
+    pub out: Option<PathBuf>,
 }
 
 impl CorruptOptions {
@@ -62,6 +66,8 @@ pub struct Corrupted {
     pub scores: CorruptionScores,
     /// The model that it is compared with, if one was named.
     pub baseline: Option<Baseline>,
+    /// Pictures that were written.
+    pub pictures: Vec<PathBuf>,
 }
 
 /// Another model on the same damaged images.
@@ -102,8 +108,8 @@ impl Session {
     /// Damages images in many ways, and counts how often a model stays right; next to a baseline on the same images, if one is given.
     ///
     /// # Errors
-    /// Images that cannot be read or are too small, answers that are not finite, a baseline with other images, or an export that cannot
-    /// be written.
+    /// Images that cannot be read or are too small, answers that are not finite, a baseline with other images, or an export or a picture
+    /// that cannot be written.
     pub fn corrupt(
         &self,
         opened: &Opened,
@@ -112,6 +118,9 @@ impl Session {
     ) -> Result<Corrupted, LabError> {
         let (corruptions, severities) = (options.corruptions(), options.severities());
         let resampling = Resampling::new(self.seed());
+        if let Some(folder) = &options.out {
+            pictures::check(folder, &opened.subject.inputs())?;
+        }
         let answers = self.damaged_answers(opened, &corruptions, &severities)?;
         let damage = answers.damage();
         let baseline = baseline.map(|of| {
@@ -125,7 +134,7 @@ impl Session {
         if let Some(path) = &opened.subject.export {
             write(path, opened, &answers, &corruptions, &severities)?;
         }
-        Ok(Corrupted {
+        let mut found = Corrupted {
             model: opened.model.card().name.clone(),
             data: opened.dataset.name.clone(),
             split: opened.split.clone(),
@@ -135,7 +144,12 @@ impl Session {
             scores: corruption_scores(&damage, &corruptions, &resampling)?,
             severities,
             baseline: baseline.transpose()?,
-        })
+            pictures: Vec::new(),
+        };
+        if let Some(folder) = &options.out {
+            found.pictures = pictures::write(folder, opened, (&found, &answers), &corruptions, self.seed())?;
+        }
+        Ok(found)
     }
 
     fn damaged_answers(

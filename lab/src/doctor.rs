@@ -75,11 +75,8 @@ impl Session {
     /// Examines whether what attacks measure of a model is its robustness.
     ///
     /// # Errors
-    /// An export, images that cannot be read, or answers that are not finite.
+    /// Images that cannot be read, or answers that are not finite.
     pub fn doctor(&self, opened: &Opened, options: &DoctorOptions) -> Result<Diagnosed, LabError> {
-        if opened.subject.export.is_some() {
-            return Err(LabError::DoctorOption { option: "--export" });
-        }
         let DoctorOptions { epsilon, steps } = *options;
         let doctor = Doctor { epsilon, steps, ..Doctor::default() };
         let Opened { model, indices, device, .. } = opened;

@@ -464,11 +464,52 @@ pub enum LabError {
         /// How many there are.
         found: usize,
     },
-    /// Something that the doctor chooses itself, or does not have.
-    #[error("--attack doctor takes --epsilon (in units of 1/255) and --steps; leave out {option}")]
-    DoctorOption {
+    /// Something that a question with an attack does not have.
+    #[error("--attack {asked} does not take {option}; it takes {}", takes.join(", "))]
+    AttackOption {
+        /// The question.
+        asked: String,
         /// The option.
         option: &'static str,
+        /// What it takes.
+        takes: Vec<&'static str>,
+    },
+    /// Sizes without what they are measured in.
+    #[error("--epsilon is in the unit of a norm: give --norm too")]
+    SizesOfNoNorm,
+    /// A comparison of fewer than two models.
+    #[error("there is one model, and it takes two or more: give --add NAME=WEIGHTS")]
+    FewModels,
+    /// Two models of one name.
+    #[error("two models are called {name}: give another name with --add NAME=WEIGHTS")]
+    SameName {
+        /// The name.
+        name: String,
+    },
+    /// Models that cannot be shown the same images.
+    #[error(
+        "{first} and {other} do not take the same images in the same way: they need images of one size, resized and cropped alike, and the \
+         same classes; see `archaeo attack --image-size`, `--crop` and `--interpolation`"
+    )]
+    NotAlike {
+        /// The first model.
+        first: String,
+        /// The other.
+        other: String,
+    },
+    /// The smallest perturbations of one model, shown to another.
+    #[error(
+        "--add: {attack} looks for the smallest perturbation, which lies on the boundary of its own model; take an attack of a given size"
+    )]
+    TransferOfSmallest {
+        /// The attack's title.
+        attack: &'static str,
+    },
+    /// SAGA of other than a transformer and another model.
+    #[error("--attack saga makes one image for two models, of which one has attention heads, and {}; give --weights and one --add NAME=WEIGHTS", found_models(*found))]
+    SagaModels {
+        /// How many there are.
+        found: usize,
     },
     /// Something that an attack does not have.
     #[error(transparent)]
@@ -517,12 +558,60 @@ pub enum LabError {
         /// Name of the model.
         model: String,
     },
+    /// A folder without charts.
+    #[error("{} has no figures; give the folder that `archaeo excavate` wrote", .0.display())]
+    NoFigures(PathBuf),
+    /// A figure that is not there.
+    #[error("there is no figure {name:?}; there are {known}")]
+    Figure {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A PDF without the program that sets it.
+    #[error(
+        "a PDF is set by the program `typst`, which is not on the PATH; install it (https://typst.app/open-source), or set {} with another \
+         Typst",
+        .0.display()
+    )]
+    NoTypst(PathBuf),
+    /// A PDF that Typst does not set.
+    #[error("typst cannot set {}: {said}", file.display())]
+    Typst {
+        /// What it was to set.
+        file: PathBuf,
+        /// What it says.
+        said: String,
+    },
+    /// A file that was made, but cannot be put in its place.
+    #[error("{} cannot be written: {source}", path.display())]
+    Written {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A folder that no investigation was written to.
     #[error("{} holds no investigation that can be read; give the folder that `archaeo excavate` wrote", .0.display())]
     NoInvestigation(PathBuf),
-    /// Two models of one name.
-    #[error("two models are called {0:?}; give them names: --add NAME=WEIGHTS")]
-    SameName(String),
+    /// A path that a model card cannot be written of.
+    #[error(
+        "{} holds neither an investigation nor a finished training; give the folder that `archaeo excavate` or `archaeo train` wrote",
+        .0.display()
+    )]
+    NoCard(PathBuf),
+    /// A file that a model card must not replace.
+    #[error("{} is there and no model card of archaeo; move it, or give --out another folder", .0.display())]
+    NotACard(PathBuf),
+    /// A model that an investigation does not have.
+    #[error("the investigation has no model {name:?}; it has {known}")]
+    NoSuchModel {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
     /// A lab without a model.
     #[error(
         "there is no model to look at; give --weights FILE, or --run with the folder of an investigation"
@@ -581,5 +670,13 @@ fn layers(count: usize) -> String {
     match count {
         1 => "has 1 layer".into(),
         _ => format!("has {count} layers, numbered from 1 to {count}"),
+    }
+}
+
+fn found_models(count: usize) -> String {
+    match count {
+        1 => "there is one".into(),
+        2 => "neither has".into(),
+        count => format!("there are {count}"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use archaeo_analysis::masks::{MaskScores, Overlap, mask_scores};
 use archaeo_analysis::statistics::Resampling;
 use archaeo_experiments::predictions::arrays;
 use archaeo_experiments::studies::{headlines, model_scores};
@@ -10,6 +11,7 @@ use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use archaeo_training::evaluate::{Evaluation, evaluate};
 use archaeo_training::finite;
 use archaeo_training::images::{Preprocessed, Subset};
+use archaeo_training::masks::evaluate_masks;
 use serde::Serialize;
 
 use crate::checkpoint::sourced;
@@ -54,6 +56,9 @@ pub struct Evaluated {
     pub ece: f64,
     /// Its interval.
     pub ece_interval: [f64; 2],
+    /// Agreement of the masks that it predicts with the true ones, where there are both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masks: Option<MaskScores>,
     /// Whether the model can be trusted.
     #[serde(flatten)]
     pub trust: Headlines,
@@ -86,7 +91,9 @@ impl Session {
         let scores = model_scores(&answers, &resampling)?;
         let classes = opened.model.card().classes.clone();
         let trust = headlines(&answers, &classes, None, &resampling)?;
+        let masks = self.masks(opened)?.map(|overlaps| mask_scores(&overlaps, &resampling)).transpose()?;
         Ok(Evaluated {
+            masks,
             model: opened.model.card().name.clone(),
             data: opened.dataset.name.clone(),
             split: opened.split.clone(),
@@ -106,14 +113,21 @@ impl Session {
         })
     }
 
+    /// What the masks that the model predicts have in common with the true ones, image by image.
+    fn masks(&self, opened: &Opened) -> Result<Option<Vec<Overlap>>, LabError> {
+        let Opened { model, indices, device, .. } = opened;
+        if !model.has_masks() {
+            return Ok(None);
+        }
+        let work = self.counting("masks", indices.len());
+        let images = asked(opened)?;
+        Ok(evaluate_masks(model, &images, opened.batch_size(), device, &mut work.follow())?)
+    }
+
     /// What the model answers to each image, all of it finite.
     pub(crate) fn answers(&self, opened: &Opened, what: &str) -> Result<Evaluation, LabError> {
         let Opened { model, indices, device, .. } = opened;
-        let split = opened.split()?;
-        let images = Subset {
-            images: Preprocessed { split, preprocessing: &model.card().preprocessing },
-            indices: indices.clone(),
-        };
+        let (split, images) = (opened.split()?, asked(opened)?);
         let work = self.counting(what, indices.len());
         let answers = evaluate(model, &images, opened.batch_size(), device, &mut work.follow())?;
         drop(work);
@@ -121,6 +135,13 @@ impl Session {
             .map_err(|error| self.answers_error(error, opened))?;
         Ok(answers)
     }
+}
+
+/// The images that are asked about, as the model takes them.
+fn asked(opened: &Opened) -> Result<Subset<Preprocessed<'_>>, LabError> {
+    let preprocessing = &opened.model.card().preprocessing;
+    let images = Preprocessed { split: opened.split()?, preprocessing };
+    Ok(Subset { images, indices: opened.indices.clone() })
 }
 
 /// Logits, the likeliest classes and, where classes were matched, labels.

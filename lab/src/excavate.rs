@@ -1,10 +1,10 @@
 //! The whole investigation.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use archaeo_experiments::findings::Investigation;
-use archaeo_experiments::investigation::{Given, InvestigationConfig, Kind, Request, excavate, report_again};
+use archaeo_experiments::investigation::{Given, InvestigationConfig, Kind, Request, excavate};
 use archaeo_experiments::report::{Claim, told};
 use archaeo_experiments::subjects::ModelName;
 use archaeo_models::read_card;
@@ -65,15 +65,6 @@ pub struct Excavated {
     /// All of it.
     #[serde(skip)]
     pub investigation: Investigation,
-}
-
-/// The files of a report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ReportFiles {
-    /// The page.
-    pub html: String,
-    /// The text.
-    pub markdown: String,
 }
 
 /// A trained model whose files are there.
@@ -161,17 +152,6 @@ impl Session {
                 None
             }
         }
-    }
-
-    /// Writes the report of an investigation again, under another title where one is given.
-    ///
-    /// # Errors
-    /// A folder without an investigation.
-    pub fn report_again(&self, folder: &Path, title: Option<&str>) -> Result<ReportFiles, LabError> {
-        let _stage = self.stage("writing the report");
-        report_again(folder, title)?;
-        let path = |name: &str| folder.join(name).display().to_string();
-        Ok(ReportFiles { html: path("report.html"), markdown: path("report.md") })
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use archaeo_experiments::card::is_ours;
 use archaeo_models::{Library, export};
 use burn::tensor::Device;
 use serde::Serialize;
 
+use crate::card::{self, CARD, card_of};
 use crate::checkpoint::Found;
 use crate::destination::check_inputs;
 use crate::error::LabError;
@@ -25,7 +27,7 @@ pub struct Exported {
 }
 
 impl Session {
-    /// Writes a model's `model.safetensors` and `config.json` into a folder.
+    /// Writes a model's `model.safetensors` and `config.json` into a folder, and its card with what is known of it.
     ///
     /// # Errors
     /// A model that is not known, a file that cannot be read, or a folder that cannot be written or that the model is read from.
@@ -34,6 +36,7 @@ impl Session {
             check_inputs(&folder.join(name), &[&source.weights])?;
         }
         let Found { checkpoint, described } = self.find(source)?;
+        let card = card_of(&self.resolve(&source.weights)?, &described.card)?;
         self.listener().keeps(Kept::IncompleteExport);
         let _stage = self.stage("writing the model");
         let reading = &source.reading;
@@ -44,6 +47,13 @@ impl Session {
             );
         }
         let library = export(folder, &model)?;
+        match is_ours(&folder.join(CARD)) {
+            true => card::write(&folder.join(CARD), &card)?,
+            false => self.note(format!(
+                "{} is left as it is, since it is no model card of archaeo",
+                folder.join(CARD).display()
+            )),
+        }
         let shown = folder.display();
         let loaded_by = match library {
             Library::Timm => format!("timm.create_model(\"local-dir:{shown}\", pretrained=True)"),

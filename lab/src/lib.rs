@@ -7,7 +7,7 @@
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::doctor`], [`Session::corrupt`],
 //! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
-//! [`Session::excavate`], [`Session::train`], [`Session::track`], [`Session::export_model`], [`Session::describe_model`]. [`Session::live`] keeps models open for
+//! [`Session::excavate`], [`Session::verify_investigation`], [`Session::train`], [`Session::track`], [`Session::export_model`], [`Session::model_cards`], [`Session::describe_model`]. [`Session::live`] keeps models open for
 //! questions about one image at a time ([`live`]).
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -18,10 +18,12 @@ mod attack;
 mod attention;
 mod audit;
 mod benchmark;
+mod card;
 mod checkpoint;
 mod classes;
 mod compare;
 mod corrupt;
+mod custody;
 mod data;
 mod delivery;
 mod describe;
@@ -34,6 +36,7 @@ mod excavate;
 mod explain;
 mod export;
 mod features;
+mod figure;
 mod figures;
 #[cfg(feature = "hub")]
 mod hub;
@@ -44,6 +47,7 @@ mod opened;
 mod profile;
 mod prompts;
 mod reference;
+mod report;
 mod rollout;
 mod session;
 mod subject;
@@ -56,9 +60,11 @@ mod zero_shot;
 pub use ablate::{Ablated, AblationOptions};
 pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
 pub use archaeo_experiments::regimes::{Init, Regimes};
+pub use archaeo_experiments::report::Detail;
 pub use attack::{
-    AttackOptions, Attacked, Fooled, MINIMAL, Minimal, MinimalNorm, MinimalOptions, Point, PooledAttack,
-    RobustBench,
+    AttackAsked, AttackOptions, AttackQuestion, Attacked, Fooled, MINIMAL, Minimal, MinimalNorm,
+    MinimalOptions, Point, PooledAttack, RobustBench, SAGA, SagaFound, SagaOptions, SagaPoint, TransferPoint,
+    Transferred,
 };
 pub use attention::{
     AgainstOptions, ArtefactsFound, Attended, AttentionChange, AttentionOptions, AttentionStrata, ByHead,
@@ -66,10 +72,12 @@ pub use attention::{
 };
 pub use audit::{AuditOptions, Audited, Measurement, Outcome};
 pub use benchmark::{Benchmarked, Verdict};
+pub use card::{CardOptions, WrittenCard};
 pub use checkpoint::{OpenedModel, Reading, said_by};
 pub use classes::ClassesMatched;
 pub use compare::Comparison;
 pub use corrupt::{Baseline, CorruptOptions, Corrupted};
+pub use custody::{Check, Part, Verification, VerifyOptions};
 pub use delivery::{Delivered, DeliveryError};
 pub use describe::{KnownModel, ModelDescription, known_models};
 pub use destination::{check_destination, check_inputs};
@@ -77,13 +85,14 @@ pub use device::DeviceError;
 pub use doctor::{DOCTOR, Diagnosed, DoctorOptions};
 pub use error::LabError;
 pub use evaluate::Evaluated;
-pub use excavate::{Excavated, Excavation, NamedModel, ReportFiles};
+pub use excavate::{Excavated, Excavation, NamedModel};
 pub use explain::{
     Answer, Better, Each, Exhibit, ExplainOptions, Explained, ExplainedImage, Faithfulness, HeatmapRange,
     ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over, Target,
 };
 pub use export::Exported;
 pub use features::{FeaturesFound, FeaturesOptions, ModelOfFeatures};
+pub use figure::{FigureFile, FigureFormat, Length};
 #[cfg(feature = "hub")]
 pub use hub::{HubError, HubSettings};
 pub use listener::{Amount, Kept, Kind, Listener, Silent, Unit};
@@ -91,6 +100,7 @@ pub use opened::Opened;
 pub use profile::ProfileOptions;
 pub use prompts::{PromptsScored, TowardsPrompts};
 pub use reference::is_reference;
+pub use report::{ReportFiles, ReportFormat};
 pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};

@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use archaeo_models::PreprocessingChoice;
+
 use crate::checkpoint::Reading;
 use crate::error::LabError;
 
@@ -65,6 +67,16 @@ impl Subject {
             export: None,
             batch_size: USUAL_BATCH,
         }
+    }
+
+    /// Another model on the same images, resized and cropped as is said of this one's; normalisation is each model's own.
+    #[must_use]
+    pub fn with_weights(&self, weights: impl Into<PathBuf>) -> Self {
+        let preprocessing =
+            PreprocessingChoice { mean: None, std: None, ..self.model.reading.preprocessing.clone() };
+        let reading = Reading { preprocessing, ..Reading::default() };
+        let model = ModelSource { reading, ..ModelSource::new(weights) };
+        Self { model, export: None, class_map: None, ..self.clone() }
     }
 
     /// The files and folders that are read; some of them may be names of something else.

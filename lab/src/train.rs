@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use archaeo_analysis::masks::{MaskScores, mask_scores};
+use archaeo_analysis::statistics::Resampling;
 use archaeo_data::{Dataset, OpenOptions};
 use archaeo_experiments::painter::Painter;
 use archaeo_experiments::scene::opened;
@@ -56,6 +58,9 @@ pub struct TrainingResult {
     pub epochs: usize,
     /// What the last epoch gave.
     pub validation: Option<EpochRecord>,
+    /// Agreement of the masks that it predicts of the validation images with the true ones, where there are both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masks: Option<MaskScores>,
     /// Its seed, where there are others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -93,8 +98,9 @@ struct Prepared {
 }
 
 impl TrainingResult {
-    fn of(trained: &Trained, seed: Option<u64>) -> Self {
+    fn of(trained: &Trained, seed: Option<u64>, masks: Option<MaskScores>) -> Self {
         Self {
+            masks,
             model: trained.weights.display().to_string(),
             epochs: trained.history.len(),
             validation: trained.history.last().cloned(),
@@ -148,7 +154,10 @@ impl Session {
             match self.run(&training, &title)? {
                 Outcome::Stopped { epochs } => return Ok(TrainingEnd::Stopped { runs: done.len(), epochs }),
                 Outcome::Finished(trained) => {
-                    done.push(TrainingResult::of(&trained, of_all.as_ref().map(|_| run.recipe.seed)));
+                    let overlaps = training.masks(&trained.model)?;
+                    let resampling = Resampling::new(self.seed());
+                    let masks = overlaps.map(|overlaps| mask_scores(&overlaps, &resampling)).transpose()?;
+                    done.push(TrainingResult::of(&trained, of_all.as_ref().map(|_| run.recipe.seed), masks));
                 }
             }
         }

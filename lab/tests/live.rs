@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use archaeo_lab::live::{AttackRequest, InterventionRequest, Live, LiveOptions, RolloutRequest, bundled_run};
 use archaeo_lab::{
-    AttackOptions, ExplainOptions, MethodChoice, ModelSource, Opened, Purpose, Session, SessionOptions,
-    Silent, Subject,
+    AblationOptions, AttackOptions, ExplainOptions, MethodChoice, ModelSource, Opened, Purpose, Session,
+    SessionOptions, Silent, Subject,
 };
 use archaeo_plot::{Image, to_png};
 use archaeo_store::arrays::{Arrays, Numbers};
@@ -126,6 +126,33 @@ fn an_attack_makes_the_image_that_the_command_saves() {
     assert!(compared >= 3, "{compared} images were right without an attack");
 }
 
+#[test]
+fn a_head_switched_off_costs_what_ablate_says() {
+    let live = live();
+    let opened = opened("vit");
+    let (indices, labels) = (opened.indices.clone(), opened.labels().unwrap());
+    let found = session().ablate(&opened, &AblationOptions::default()).unwrap().findings;
+    assert_eq!(found.ranking.len(), 12);
+    for of in found.ranking.iter().take(4) {
+        let (layer, head) = (of.layer + 1, of.head + 1);
+        let cost = |(&index, &label): (&usize, &usize)| {
+            let text = format!(
+                r#"{{"image":"{}","off":[{{"layer":{layer},"part":"head","head":{head},"by":"zero"}}]}}"#,
+                id(index)
+            );
+            let about = live.intervene("vit", &serde_json::from_str(&text).unwrap()).unwrap().about;
+            let loss = |when: &str| -about[when]["probabilities"][label].as_f64().unwrap().ln();
+            loss("after") - loss("before")
+        };
+        let mean = indices.iter().zip(&labels).map(cost).sum::<f64>() / indices.len() as f64;
+        assert!(
+            (mean - of.zero.value).abs() < 1e-4,
+            "head {head} of layer {layer}: {mean}, {}",
+            of.zero.value
+        );
+    }
+}
+
 fn pngs(folder: &Path) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -203,6 +230,6 @@ fn what_cannot_be_opened_is_said() {
     let twice = vec![(None, ModelSource::new(&weights)), (Some("vit".into()), ModelSource::new(&weights))];
     assert!(
         refused(LiveOptions { models: twice, ..LiveOptions::default() })
-            .contains("two models are called \"vit\"")
+            .contains("two models are called vit")
     );
 }

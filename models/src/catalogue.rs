@@ -14,7 +14,8 @@ pub struct Usual {
 }
 
 /// Prefix and suffix of a name (of a model, or of a family as `transformers` calls it), and what its published checkpoints were
-/// trained with: side, crop, filter, moments. The first matching row of an architecture applies. timm's
+/// trained with: side, crop, filter, moments. The first matching row of an architecture applies, and of several the one with the longest
+/// prefix. timm's
 /// `pretrained_cfg` of the default weights; torchvision's first weights (`IMAGENET1K_V1`); OpenAI's CLIP.
 pub(crate) type Published = (&'static str, &'static str, usize, f64, Interpolation, Moments);
 
@@ -41,8 +42,10 @@ pub fn usual(name: &str) -> Usual {
         Some((stem, Ok(pixels))) => (stem, Some(pixels)),
         _ => (name, None),
     };
-    let mut rows = ALL.iter().flat_map(|architecture| architecture.published);
-    let row = rows.find(|(start, end, ..)| stem.starts_with(start) && stem.ends_with(end));
+    let matches = |(start, end, ..): &&Published| stem.starts_with(start) && stem.ends_with(end);
+    let rows = ALL.iter().filter_map(|architecture| architecture.published.iter().find(matches));
+    // A name may begin with that of another architecture.
+    let row = rows.max_by_key(|row| row.0.len());
     let Some(&(_, _, side, crop, interpolation, (mean, std))) = row else {
         return Usual { classes: 1000, preprocessing: Preprocessing::plain(pixels.unwrap_or(224)) };
     };

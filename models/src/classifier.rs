@@ -152,6 +152,22 @@ impl Classifier {
         self.network.parts().features(self.normalised(images), pass)
     }
 
+    /// Logits of the object at each pixel of images with values in [0, 1], and the features of the same pass; `None` for a model
+    /// without a head for masks.
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]` → `[batch, height, width]` and `[batch, feature_dim]`
+    pub fn masks(&self, images: Tensor<4>, pass: &mut Pass) -> Option<(Tensor<3>, Tensor<2>)> {
+        pass.precision = self.precision;
+        let segmentation = self.network.parts().segmentation()?;
+        Some(segmentation.masks(self.normalised(images), pass))
+    }
+
+    /// Whether the model predicts masks.
+    pub fn has_masks(&self) -> bool {
+        self.network.parts().segmentation().is_some()
+    }
+
     /// Number of features per image that the head reads.
     pub fn feature_dim(&self) -> usize {
         self.network.parts().feature_dim()

@@ -4,6 +4,7 @@
 use archaeo_ops::Precision;
 use burn::tensor::Tensor;
 
+use crate::layers::Linear;
 use crate::pass::Pass;
 use crate::read_out::{PrefixTokens, ReadOut};
 
@@ -12,17 +13,32 @@ pub trait ForwardPass {
     /// Number of features per image that the head reads.
     fn feature_dim(&self) -> usize;
 
-    /// Features of normalised images: the input of the head.
+    /// Features of normalised images: the input of the head. A [`Transformer`] computes them with its parts.
     ///
     /// # Shapes
     /// `[batch, 3, height, width]` → `[batch, feature_dim]`
-    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2>;
+    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
+        let transformer =
+            self.transformer().expect("what is no sequence of blocks computes its own features");
+        let tokens = transformer.stem(images, pass);
+        transformer.features_from(0, tokens, pass)
+    }
+
+    /// The linear layer that makes logits of features, where the head is one.
+    fn classifier(&self) -> Option<&Linear> {
+        None
+    }
 
     /// Logits of features; a model without a head returns the features.
     ///
     /// # Shapes
     /// `[batch, feature_dim]` → `[batch, classes]`
-    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2>;
+    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
+        match self.classifier() {
+            Some(classifier) => classifier.forward(features, precision),
+            None => features,
+        }
+    }
 
     /// Logits of each head, of which [`ForwardPass::head`] is the mean: two in a distilled model with both heads, the class token's
     /// and then the distillation token's, else one.
@@ -51,6 +67,20 @@ pub trait ForwardPass {
     fn residual(&self) -> Option<&dyn Residual> {
         None
     }
+
+    /// The network as one that predicts masks; `None` without a head for them.
+    fn segmentation(&self) -> Option<&dyn Segmentation> {
+        None
+    }
+}
+
+/// A network that also says of each pixel whether it belongs to the object that the image shows.
+pub trait Segmentation: ForwardPass {
+    /// Logits of the object, and from the same pass the [`ForwardPass::features`].
+    ///
+    /// # Shapes
+    /// `[batch, 3, height, width]`, normalised → `[batch, height, width]` and `[batch, feature_dim]`
+    fn masks(&self, images: Tensor<4>, pass: &mut Pass) -> (Tensor<3>, Tensor<2>);
 }
 
 /// A network of a stem, residual blocks on feature maps and a mean over positions. A block adds a branch to a shortcut, and leaves the

@@ -13,7 +13,7 @@ use archaeo_random::{keyed_rng, standard_normal};
 /// ViT and Swin as in timm's default: linear weights, positions and position biases from a normal with standard deviation 0.02
 /// (timm truncates it, but at a hundred standard deviations), prefix tokens 1e-6, patch projection uniform within `1 / √fan_in`.
 /// ResNet as in torchvision: convolutions from He et al.'s normal (2015, equation 14, over the outputs), heads uniform within `1
-/// / √fan_in`. EfficientViT as in timm: convolutions uniform within `1 / √fan_in`, the head as ViT's. Biases are zero, and everything
+/// / √fan_in`. EfficientViT as in timm: convolutions uniform within `1 / √fan_in`, the head as ViT's. ViT-CoMer as ViT, with the points of its deformable attention on rays. Biases are zero, and everything
 /// else keeps its initial value.
 pub fn initialize<M: Module>(model: M, seed: u64) -> M {
     model.map(&mut Initializer { seed, path: ParameterPath::default(), only: None })
@@ -46,6 +46,10 @@ fn fill_of(name: &str, shape: &[usize]) -> Fill {
         ("cls_token" | "dist_token" | "reg_token", _) => Fill::Normal(1e-6),
         ("fc.weight" | "linear.weight" | "patch_embed.proj.weight", _) => Fill::Uniform(fan_in.powf(-0.5)),
         _ if name.ends_with(".attention_biases") => Fill::Keep,
+        // Deformable attention begins with the points of its biases, all with one share.
+        _ if name.ends_with(".sampling_offsets.weight") || name.ends_with(".attention_weights.weight") => {
+            Fill::Keep
+        }
         (_, 2) => Fill::Normal(0.02),
         (_, 4) if name.ends_with(".conv.weight") || name.contains(".se.") => Fill::Uniform(fan_in.powf(-0.5)),
         (_, 4) => Fill::Normal((2.0 / (shape[0] * shape[2] * shape[3]) as f64).sqrt()),

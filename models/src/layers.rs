@@ -198,9 +198,13 @@ impl BatchNorm2d {
     /// As [`BatchNorm2d::forward`] without a convolution: `[batch, channels]` → the same.
     pub(crate) fn forward_features(&self, x: Tensor<2>, pass: &mut Pass) -> Tensor<2> {
         let [batch, channels] = x.dims();
-        let x = x.reshape([batch, channels, 1, 1]);
+        self.forward_map(x.reshape([batch, channels, 1, 1]), pass).reshape([batch, channels])
+    }
+
+    /// The same of every position: `[batch, channels, height, width]` → the same.
+    pub(crate) fn forward_map(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         let (affine, then) = ([self.weight.val(), self.bias.val()], ChannelEpilogue::default());
-        let y = match pass.training.as_mut().filter(|_| !self.is_frozen()) {
+        match pass.training.as_mut().filter(|_| !self.is_frozen()) {
             None => {
                 let moments = [self.running_mean.val(), self.running_var.val()];
                 ops::batch_norm(x, affine, moments, self.epsilon, then)
@@ -210,8 +214,7 @@ impl BatchNorm2d {
                 step.moments.push(self.moments(batch));
                 y
             }
-        };
-        y.reshape([batch, channels])
+        }
     }
 
     /// A frozen norm uses the running moments in training too.

@@ -47,6 +47,10 @@ pub use architectures::swin::{
     merged_tokens,
 };
 pub use architectures::vit::{Pooling, Position, PositionResampling, Vit, VitConfig, sine_positions};
+pub use architectures::vit_comer::{
+    ComerStage, ComerStem, DeformableAttention, DepthwiseConv, Grids, MaskHead, Mrfp, PyramidAttention,
+    PyramidMlp, ReceptiveFields, ToVit, Upsample, VitComer, VitComerConfig,
+};
 pub use architectures::{Network, NetworkSpec};
 pub use attention::{MultiHeadAttention, scaled_dot_product_attention};
 pub use catalogue::{Usual, usual};
@@ -58,7 +62,7 @@ pub use classifier::{Classifier, ModelCard};
 pub use depth::Depths;
 pub use describe::{DescribeError, Described, ModelRequest};
 pub use export::{Library, configuration, export, write_configuration};
-pub use forward::{ForwardPass, Residual, Tokens, Transformer};
+pub use forward::{ForwardPass, Residual, Segmentation, Tokens, Transformer};
 pub use initialize::initialize;
 pub use layers::{BatchNorm2d, Conv2d, FoldedConvolution, LayerNorm, Linear};
 pub use memory::{TooLarge, check_memory};

@@ -18,10 +18,10 @@ mod text;
 
 pub use archaeo_raster::Image;
 pub use chart::{
-    Axis, BarChart, BarSeries, Chart, DotIntervalChart, DotRow, Histogram, HistogramGroup, LineChart,
-    LineSeries, MatrixChart, Measure, Point, Scale, Scatter, ScatterSeries, THEME_CSS, Uncertainty,
-    ValueFormat, Width, bar_chart, dot_interval_chart, histogram, line_chart, matrix_chart, scatter,
-    svg_file,
+    Axis, BarChart, BarSeries, Chart, ChartNumbers, DotIntervalChart, DotRow, Histogram, HistogramGroup,
+    LineChart, LineSeries, MatrixChart, Measure, NumberCell, Point, Scale, Scatter, ScatterSeries, THEME_CSS,
+    Uncertainty, ValueFormat, Width, bar_chart, dot_interval_chart, histogram, line_chart, matrix_chart,
+    scatter, svg_file,
 };
 pub use colormap::Colormap;
 pub use figure::{Axes, Bars, Cloud, CloudFigure, Figure, Heat, Panel};

@@ -1,7 +1,7 @@
 //! The contents of a report, independent of its appearance: sections write a [`Document`], [`html`](crate::html) and
 //! [`markdown`](crate::markdown) print it. So both formats say the same, and neither is assembled from strings.
 
-use archaeo_plot::{Chart, Width};
+use archaeo_plot::{Chart, ChartNumbers, Width};
 
 /// A whole report.
 #[derive(Debug)]
@@ -16,6 +16,17 @@ pub struct Document {
     pub facts: Vec<(String, Text)>,
     /// Its chapters.
     pub sections: Vec<Section>,
+    /// How they are put together on paper; as they stand where nothing is said.
+    pub parts: Vec<Part>,
+}
+
+/// Chapters that belong together on paper.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its title.
+    pub title: &'static str,
+    /// Anchors of its chapters; one that is not there is left out.
+    pub sections: Vec<&'static str>,
 }
 
 /// One chapter, with an entry in the table of contents.
@@ -161,7 +172,8 @@ impl Panel {
     pub fn chart(chart: &impl Chart) -> Self {
         let draw = || {
             let [wide, narrow] = [Width::Wide, Width::Narrow].map(|width| chart.draw(width));
-            Ok(DrawnChart { description: chart.description().into(), wide: wide?, narrow: narrow? })
+            let numbers = chart.numbers();
+            Ok(DrawnChart { description: chart.description().into(), wide: wide?, narrow: narrow?, numbers })
         };
         draw().map_or_else(
             |reason: archaeo_plot::PlotError| Self::Missing(format!("No chart: {reason}.")),
@@ -179,6 +191,8 @@ pub struct DrawnChart {
     pub wide: String,
     /// The same for a narrow screen, with text that can be read there.
     pub narrow: String,
+    /// The numbers that it draws.
+    pub numbers: ChartNumbers,
 }
 
 /// A file of the run folder. Its description is text next to it, never drawn in it.

@@ -21,7 +21,7 @@ pub type Pictures<'a> = dyn Fn(&str) -> Option<Vec<u8>> + 'a;
 
 /// Prints a document; `pictures` are embedded.
 pub fn page(document: &Document, pictures: &Pictures) -> String {
-    let mut writer = Writer { pictures, figures: 0, tables: 0, galleries: 0 };
+    let mut writer = Writer { pictures, figures: 0, tables: 0, galleries: 0, section: "", charts: 0 };
     let script_hash = STANDARD.encode(Sha256::digest(SCRIPT));
     let policy = format!(
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{script_hash}'; base-uri 'none'; \
@@ -98,10 +98,14 @@ struct Writer<'a> {
     figures: usize,
     tables: usize,
     galleries: usize,
+    /// The section, and its charts so far, after which their files are named.
+    section: &'static str,
+    charts: usize,
 }
 
 impl Writer<'_> {
     fn section(&mut self, section: &Section) -> Markup {
+        (self.section, self.charts) = (section.id, 0);
         html! {
             section id=(section.id) aria-labelledby={ (section.id) "-title" } {
                 // Open without a script, and on paper; the script folds most chapters on a narrow screen.
@@ -157,14 +161,26 @@ impl Writer<'_> {
         }
     }
 
-    fn panel(&self, panel: &Panel) -> Markup {
+    fn panel(&mut self, panel: &Panel) -> Markup {
         match panel {
-            Panel::Chart(chart) => html! {
-                div.chart {
-                    div.wide { (PreEscaped(&chart.wide)) }
-                    div.narrow { (PreEscaped(&chart.narrow)) }
+            Panel::Chart(chart) => {
+                self.charts += 1;
+                let name = format!("{}-{}", self.section, self.charts);
+                let numbers = STANDARD.encode(chart.numbers.to_csv());
+                html! {
+                    div.chart {
+                        div.wide { (PreEscaped(&chart.wide)) }
+                        div.narrow { (PreEscaped(&chart.narrow)) }
+                        p.downloads {
+                            a download={ (name) ".csv" } href={ "data:text/csv;base64," (numbers) }
+                                aria-label={ "Numbers of the chart " (chart.description) ", as CSV" } { "CSV" }
+                            // The script makes the file from the chart.
+                            button.svg type="button" hidden data-name={ (name) ".svg" }
+                                aria-label={ "The chart " (chart.description) ", as SVG" } { "SVG" }
+                        }
+                    }
                 }
-            },
+            }
             Panel::Pictures(grid) => self.picture_grid(grid),
             Panel::Missing(reason) => html! { p.missing { (reason) } },
         }

@@ -62,7 +62,8 @@ fn code(text: &str) -> String {
     if plain.contains(['`', '|']) { escape(&plain) } else { format!("`{plain}`") }
 }
 
-fn text(text: &Text) -> String {
+/// Running text.
+pub(crate) fn text(text: &Text) -> String {
     let span = |span: &Span| match span {
         Span::Plain(plain) => escape(plain),
         Span::Strong(strong) => format!("**{}**", escape(strong)),
@@ -144,9 +145,11 @@ impl Writer {
             match panel {
                 Panel::Chart(chart) => {
                     let start = format!("{CHARTS}/{}-", self.section);
-                    let before = self.charts.iter().filter(|(path, _)| path.starts_with(&start)).count();
+                    let drawn = |path: &str| path.starts_with(&start) && path.ends_with(".svg");
+                    let before = self.charts.iter().filter(|(path, _)| drawn(path)).count();
                     let path = format!("{start}{}.svg", before + 1);
                     self.paragraph(&link(&path, &chart.description));
+                    self.charts.push((path.replace(".svg", ".csv"), chart.numbers.to_csv()));
                     self.charts.push((path, archaeo_plot::svg_file(&chart.wide)));
                 }
                 Panel::Pictures(grid) => self.picture_grid(grid),

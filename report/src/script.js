@@ -79,6 +79,66 @@ if (zoom.showModal) {
   zoom.addEventListener("close", () => items[at]?.querySelector(".shots").focus());
 }
 
+// A chart as a file of its own: with the rules of the page that are about charts.
+const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).map((rule) => rule.cssText);
+const style = rules.filter((rule) => rule.includes(".archaeo-chart")).join("\n");
+for (const button of document.querySelectorAll(".downloads button.svg")) {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const chart = button.closest(".chart").querySelector(".wide svg").cloneNode(true);
+    chart.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    const element = document.createElementNS("http://www.w3.org/2000/svg", "style");
+    element.textContent = style;
+    chart.prepend(element);
+    const file = new Blob([new XMLSerializer().serializeToString(chart)], { type: "image/svg+xml" });
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(file);
+    link.download = button.dataset.name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  });
+}
+
+// Tables sort by a click on the head of a column: numbers by their first number, words as words; a third click restores the order.
+const number = (text) => {
+  const found = text.replaceAll(/[\s,\u00a0]/g, "").replace("−", "-").match(/^[<>≈]?(-?\d+(\.\d+)?)/);
+  return found ? Number(found[1]) : null;
+};
+for (const table of document.querySelectorAll("main table:not(.pictures)")) {
+  const body = table.tBodies[0];
+  const rows = body ? [...body.rows] : [];
+  if (rows.length < 3 || rows.some((row) => [...row.cells].some((cell) => cell.rowSpan > 1 || cell.colSpan > 1))) continue;
+  const heads = [...table.tHead.rows[0].cells];
+  const sort = (place) => {
+    const next = { none: "ascending", ascending: "descending", descending: "none" }[heads[place].getAttribute("aria-sort") ?? "none"];
+    heads.forEach((head) => head.setAttribute("aria-sort", "none"));
+    heads[place].setAttribute("aria-sort", next);
+    const key = (row) => row.cells[place]?.textContent.trim() ?? "";
+    const numbers = rows.every((row) => key(row) === "" || key(row) === "–" || number(key(row)) !== null);
+    const compare = (a, b) => {
+      if (!numbers) return key(a).localeCompare(key(b));
+      // What has no number stands last either way.
+      const [x, y] = [number(key(a)), number(key(b))];
+      if (x === null || y === null) return (x === null) - (y === null);
+      return next === "descending" ? y - x : x - y;
+    };
+    const order = next === "none" ? rows : [...rows].sort(numbers || next === "ascending" ? compare : (a, b) => compare(b, a));
+    body.append(...order);
+  };
+  heads.forEach((head, place) => {
+    if (head.textContent.trim() === "") return;
+    head.tabIndex = 0;
+    head.classList.add("sorts");
+    head.title = "Sort by this column";
+    head.addEventListener("click", () => sort(place));
+    head.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      sort(place);
+    });
+  });
+}
+
 // On a narrow screen the chapters fold, but for those that say what was found.
 const chapters = [...document.querySelectorAll("details.chapter")];
 const fold = () => {

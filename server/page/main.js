@@ -1,4 +1,5 @@
 /** @import { Place } from "./core/state.js" */
+import { forgetQuestions } from "./core/api.js";
 import { fill, h, showError } from "./core/dom.js";
 import { lab, modelNamed, openLab } from "./core/lab.js";
 import { baseName } from "./core/numbers.js";
@@ -66,6 +67,10 @@ function showTabs() {
   });
   const focus = document.activeElement?.getAttribute("data-view");
   fill(at("views"), tabs);
+  // On a phone the tabs are a strip that scrolls.
+  const strip = at("views");
+  const now = tabs.find((tab) => tab.ariaCurrent);
+  if (now) strip.scrollLeft = Math.max(0, now.offsetLeft - strip.offsetLeft - (strip.clientWidth - now.offsetWidth) / 2);
   if (focus) tabs.find((tab) => tab.dataset.view === focus)?.focus();
 }
 
@@ -86,6 +91,7 @@ async function start() {
   Object.assign(place, existing(parse(location.hash)));
   history.replaceState(null, "", `#${fragment()}`);
   followAddress(existing);
+  onChange((changed) => changed.has("image") && forgetQuestions());
   buildTools(at("tools"));
   buildStrip(at("images"));
   buildSpecimen(at("specimen"));

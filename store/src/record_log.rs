@@ -42,6 +42,23 @@ impl RecordLog {
         Ok((Self { path: path.to_owned(), file }, records))
     }
 
+    /// The header and the records of the log at `path`, which stays as it is; a truncated last record is left out. `None` if there
+    /// is no such file.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn read(path: &Path) -> Result<Option<(String, Vec<String>)>, StoreError> {
+        let there = match crate::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("read", path)(error)),
+        };
+        let whole = |line: &[u8]| Some(std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?.to_owned());
+        let mut lines = there.split_inclusive(|&byte| byte == b'\n').map_while(whole);
+        let header = lines.next().unwrap_or_default();
+        Ok(Some((header, lines.collect())))
+    }
+
     /// Appends a record and flushes it to disk.
     ///
     /// # Errors
@@ -80,6 +97,8 @@ mod tests {
                 records.len(),
                 whole[..length].iter().filter(|&&byte| byte == b'\n').count().max(1) - 1
             );
+            let read = RecordLog::read(&path).unwrap().unwrap();
+            assert_eq!(read, ("from a".to_owned(), records.clone()));
             ["one", "two"][records.len()..].iter().for_each(|record| log.append(record).unwrap());
             assert_eq!(fs::read(&path).unwrap(), whole);
         }
@@ -92,6 +111,7 @@ mod tests {
         RecordLog::open(&path, "from a").unwrap().0.append("one").unwrap();
         let (_, records) = RecordLog::open(&path, "from b").unwrap();
         assert!(records.is_empty() && fs::read(&path).unwrap() == b"from b\n");
+        assert!(RecordLog::read(&folder.path().join("none")).unwrap().is_none());
         // Bytes that are not text end what can be read.
         fs::write(&path, b"from b\none\n\xff\xfe\ntwo\n").unwrap();
         assert_eq!(RecordLog::open(&path, "from b").unwrap().1, ["one"]);

@@ -2,13 +2,18 @@
 //!
 //! [`open_to_learn`] opens and checks the images once for all trainings; a [`DataTraining`] chooses from them what one training sees.
 
+use archaeo_analysis::masks::Overlap;
 use archaeo_data::{DataError, Dataset, OpenOptions, Skipped};
-use archaeo_models::ModelCard;
+use archaeo_models::{Classifier, ModelCard, Preprocessing};
 use archaeo_store::run_folder::{DataIdentity, RunFolder};
 use burn::tensor::Device;
 
 use crate::images::{Augmented, ImageSource, Preprocessed, Repeated, Subset};
-use crate::{Artist, DataChoice, Job, Observer, Outcome, Recipe, RecipeError, TrainError, Transfer, train};
+use crate::masks::evaluate_masks;
+use crate::{
+    Artist, DataChoice, Job, Observer, Outcome, Recipe, RecipeError, TrainError, Transfer, VALIDATION_BATCH,
+    train,
+};
 
 /// Share of the training images that is held out for validation where neither the source nor the recipe says otherwise.
 const VALIDATION: f64 = 0.1;
@@ -125,17 +130,32 @@ impl DataTraining<'_> {
             images: Subset { images: all.clone(), indices: indices.clone() },
             times: *times,
         });
-        let validation = dataset.selection_split().unwrap_or_else(|| dataset.evaluation_split());
         let job = Job {
             recipe,
             classes: &dataset.classes,
             images: portion.as_ref().map_or(&all as &dyn ImageSource, |portion| portion),
-            validation: &Preprocessed { split: dataset.split(validation)?, preprocessing },
+            validation: &self.validation(preprocessing)?,
             transfer,
             folder,
             device,
             artist,
         };
         train(&job, observer)
+    }
+
+    /// The images that the training is validated on.
+    fn validation<'b>(&'b self, preprocessing: &'b Preprocessing) -> Result<Preprocessed<'b>, DataError> {
+        let name = self.dataset.selection_split().unwrap_or_else(|| self.dataset.evaluation_split());
+        Ok(Preprocessed { split: self.dataset.split(name)?, preprocessing })
+    }
+
+    /// What the masks that `model`, which was trained, predicts of the validation images have in common with the true ones; `None` where it
+    /// predicts none.
+    ///
+    /// # Errors
+    /// An image or a mask that cannot be decoded.
+    pub fn masks(&self, model: &Classifier) -> Result<Option<Vec<Overlap>>, DataError> {
+        let images = self.validation(&model.card().preprocessing)?;
+        evaluate_masks(model, &images, VALIDATION_BATCH, self.device, &mut |_| ())
     }
 }

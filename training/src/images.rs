@@ -66,6 +66,14 @@ pub trait ImageSource: Sync {
     fn caption(&self, _index: usize) -> Option<String> {
         None
     }
+
+    /// Whether each pixel of [`ImageSource::image`] belongs to the object, row by row; `None` where that is not known.
+    ///
+    /// # Errors
+    /// An image or a mask that cannot be decoded.
+    fn mask(&self, _index: usize, _epoch: u64) -> Result<Option<Vec<bool>>, DataError> {
+        Ok(None)
+    }
 }
 
 /// A split with a model's evaluation preprocessing.
@@ -92,6 +100,12 @@ impl ImageSource for Preprocessed<'_> {
 
     fn variants(&self) -> Option<usize> {
         Some(1)
+    }
+
+    fn mask(&self, index: usize, _: u64) -> Result<Option<Vec<bool>>, DataError> {
+        let sample = self.split.load(index)?;
+        let mask = self.split.mask_of(index, &sample)?;
+        Ok(mask.map(|mask| preprocess_mask(&mask, self.preprocessing)))
     }
 }
 
@@ -173,6 +187,20 @@ impl ImageSource for Augmented<'_> {
     fn caption(&self, index: usize) -> Option<String> {
         self.split.caption(index)
     }
+
+    fn mask(&self, index: usize, epoch: u64) -> Result<Option<Vec<bool>>, DataError> {
+        if !self.augment.keeps_places() {
+            return Ok(None);
+        }
+        let plain = Preprocessed { split: self.split, preprocessing: self.preprocessing };
+        let mask = plain.mask(index, epoch)?;
+        Ok(mask.map(|mut mask| {
+            if self.augment.mirrors(self.key(index, epoch)) {
+                mask.chunks_exact_mut(self.preprocessing.image_size).for_each(<[bool]>::reverse);
+            }
+            mask
+        }))
+    }
 }
 
 /// Some images of a source, in the order of `indices`.
@@ -211,6 +239,10 @@ impl<S: ImageSource> ImageSource for Subset<S> {
 
     fn caption(&self, index: usize) -> Option<String> {
         self.images.caption(self.indices[index])
+    }
+
+    fn mask(&self, index: usize, epoch: u64) -> Result<Option<Vec<bool>>, DataError> {
+        self.images.mask(self.indices[index], epoch)
     }
 }
 
@@ -268,6 +300,11 @@ impl<S: ImageSource> ImageSource for Repeated<S> {
 
     fn caption(&self, index: usize) -> Option<String> {
         self.images.caption(index % self.images.len())
+    }
+
+    fn mask(&self, index: usize, epoch: u64) -> Result<Option<Vec<bool>>, DataError> {
+        let (index, epoch) = self.inner(index, epoch);
+        self.images.mask(index, epoch)
     }
 }
 
@@ -426,6 +463,32 @@ mod tests {
         }
         let plain = Preprocessed { split, preprocessing: &plain };
         assert!(plain.image(7, 0).unwrap() == split.load(7).unwrap().image, "it has the size already");
+    }
+
+    #[test]
+    fn masks_are_mirrored_with_their_images() {
+        let sherds = open("sherds:train=24,size=40", &OpenOptions::default()).unwrap();
+        let split = sherds.split("train").unwrap();
+        let preprocessing = Preprocessing::plain(32);
+        let plain = Preprocessed { split, preprocessing: &preprocessing };
+        let augment = AugmentConfig { flip: 0.5, color_jitter: 0.4, ..AugmentConfig::default() };
+        let source = Augmented { split, augment: &augment, preprocessing: &preprocessing, seed: 3 };
+        let mut mirrored = 0;
+        for index in 0..24 {
+            let expected = plain.mask(index, 0).unwrap().unwrap();
+            let found = source.mask(index, 5).unwrap().unwrap();
+            let reversed: Vec<bool> =
+                expected.chunks_exact(32).flat_map(|row| row.iter().rev()).copied().collect();
+            // The image of the same epoch without the jitter says which of the two it is.
+            let flip = AugmentConfig { color_jitter: 0.0, ..augment.clone() };
+            let image = Augmented { augment: &flip, ..source.clone() }.image(index, 5).unwrap();
+            let is_mirrored = image != plain.image(index, 0).unwrap();
+            assert!(found == if is_mirrored { reversed } else { expected }, "image {index}");
+            mirrored += usize::from(is_mirrored);
+        }
+        assert!((1..24).contains(&mirrored));
+        let moving = AugmentConfig { pad_crop: 2, ..augment.clone() };
+        assert_eq!(Augmented { augment: &moving, ..source }.mask(0, 0).unwrap(), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod features;
 pub mod finite;
 pub mod images;
 mod journal;
+pub mod masks;
 mod memory;
 pub mod objective;
 mod optimizer;

@@ -1,10 +1,9 @@
 //! AutoAttack (Croce and Hein, 2020b), standard: APGD-CE, APGD-T, FAB-T and Square in turn, each on the images that the last has left
 //! standing.
 
-use burn::tensor::{Tensor, TensorData};
-
 use super::{
-    Attack, AttackInfo, Batch, Family, Goal, Loss, Norm, Outcome, Settings, Target, Threat, apgd, fab, square,
+    Attack, AttackInfo, Batch, Family, Goal, Loss, Norm, Outcome, Settings, Target, Threat, apgd, fab,
+    in_turn, square,
 };
 use crate::{Keys, Paper};
 
@@ -74,65 +73,6 @@ impl Attack for AutoAttack {
     }
 
     fn run(&self, target: &dyn Target, batch: &Batch, keys: &Keys) -> Vec<Outcome> {
-        let mut outcomes: Vec<Option<Outcome>> = keys.images.iter().map(|_| None).collect();
-        for stage in self.stages() {
-            let standing: Vec<usize> = (0..outcomes.len())
-                .filter(|&place| outcomes[place].as_ref().is_none_or(|outcome| !outcome.success))
-                .collect();
-            if standing.is_empty() {
-                break;
-            }
-            let part = Part::of(batch, keys, &standing);
-            for (place, outcome) in
-                standing.into_iter().zip(stage.run(target, &part.batch(), &part.keys(keys.seed)))
-            {
-                outcomes[place] = Some(outcome.after(outcomes[place].take()));
-            }
-        }
-        outcomes.into_iter().map(|outcome| outcome.expect("the first stage is for every image")).collect()
-    }
-}
-
-impl Outcome {
-    /// The outcome of an attack on an image that an earlier attack has left standing: what both took.
-    #[must_use]
-    pub fn after(self, earlier: Option<Self>) -> Self {
-        let Some(earlier) = earlier else { return self };
-        Self {
-            queries: earlier.queries + self.queries,
-            zero_gradient: earlier.zero_gradient,
-            best_step: earlier.best_step + self.best_step,
-            ..self
-        }
-    }
-}
-
-/// Some images of a batch.
-struct Part {
-    images: Tensor<4>,
-    labels: Vec<usize>,
-    targets: Option<Vec<usize>>,
-    ids: Vec<u64>,
-}
-
-impl Part {
-    fn of(batch: &Batch, keys: &Keys, places: &[usize]) -> Self {
-        let device = batch.images.device();
-        let indices = places.iter().map(|&place| place as i64).collect();
-        let indices = Tensor::from_data(TensorData::new::<i64, _>(indices, [places.len()]), &device);
-        Self {
-            images: batch.images.clone().select(0, indices),
-            labels: places.iter().map(|&place| batch.labels[place]).collect(),
-            targets: batch.targets.map(|targets| places.iter().map(|&place| targets[place]).collect()),
-            ids: places.iter().map(|&place| keys.images[place]).collect(),
-        }
-    }
-
-    fn batch(&self) -> Batch<'_> {
-        Batch { images: self.images.clone(), labels: &self.labels, targets: self.targets.as_deref() }
-    }
-
-    fn keys(&self, seed: u64) -> Keys<'_> {
-        Keys { seed, images: &self.ids }
+        in_turn(&self.stages(), target, batch, keys).into_iter().map(|(outcome, _)| outcome).collect()
     }
 }

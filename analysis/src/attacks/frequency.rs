@@ -1,5 +1,6 @@
 //! PGD with a perturbation of low or of high frequencies (Guo et al., 2019; Sharma et al., 2019).
 
+use super::cosine::Cosine;
 use super::pgd::describe;
 use super::walk::Walk;
 use super::{Attack, AttackInfo, Batch, Clean, Family, Goal, Loss, Norm, Outcome, Settings, Target, Threat};
@@ -111,12 +112,29 @@ impl Attack for BandPgd {
     }
 }
 
-impl Band {
+/// A band of images of one size.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    high: bool,
+    /// The low frequencies along either side.
+    down: Cosine,
+    across: Cosine,
+    height: usize,
+    width: usize,
+}
+
+impl Filter {
+    pub fn new(Band { high, cutoff }: Band, [height, width]: [usize; 2]) -> Self {
+        let [down, across] =
+            [height, width].map(|side| Cosine::first((cutoff * side as f64).ceil() as usize, side));
+        Self { high, down, across, height, width }
+    }
+
     /// Leaves of the change of an image only what is in the band, shortens it to the ball, and cuts to the box.
-    pub(super) fn limit(self, x: &mut [f32], clean: &Clean, threat: &Threat, [height, width]: [usize; 2]) {
+    pub fn limit(&self, x: &mut [f32], clean: &Clean, threat: &Threat) {
         let mut change: Vec<f64> =
             x.iter().zip(&clean.values).map(|(&x, &c)| f64::from(x) - f64::from(c)).collect();
-        self.keep(&mut change, [height, width]);
+        self.keep(&mut change);
         let length = threat.length(change.iter().copied());
         let shrink = if length > threat.size() { threat.size() / length } else { 1.0 };
         for ((x, &clean), change) in x.iter_mut().zip(&clean.values).zip(change) {
@@ -125,24 +143,24 @@ impl Band {
     }
 
     /// Leaves of an image's values, such as a gradient, only what is in the band.
-    pub(super) fn keep(self, values: &mut [f64], [height, width]: [usize; 2]) {
-        for channel in values.chunks_exact_mut(height * width) {
-            let low = self.low(channel, height, width);
+    pub fn keep(&self, values: &mut [f64]) {
+        for channel in values.chunks_exact_mut(self.height * self.width) {
+            let low = self.low(channel);
             let places = channel.iter_mut().zip(low);
             places.for_each(|(value, low)| *value = if self.high { *value - low } else { low });
         }
     }
 
-    /// The part of a channel below the cut-off: projected on the first basis functions along each side.
-    fn low(self, values: &[f64], height: usize, width: usize) -> Vec<f64> {
-        let [down, across] =
-            [height, width].map(|side| basis(side, (self.cutoff * side as f64).ceil() as usize));
+    /// The part of a channel below the cut-off: projected on the first waves along each side.
+    fn low(&self, values: &[f64]) -> Vec<f64> {
+        let Self { height, width, .. } = *self;
         // Along the rows, then along the columns, each there and back.
-        let rows: Vec<f64> = values.chunks_exact(width).flat_map(|row| projected(row, &across)).collect();
+        let rows: Vec<f64> =
+            values.chunks_exact(width).flat_map(|row| projected(row, &self.across)).collect();
         let mut low = vec![0.0; values.len()];
         for column in 0..width {
             let along: Vec<f64> = (0..height).map(|row| rows[row * width + column]).collect();
-            for (row, value) in projected(&along, &down).into_iter().enumerate() {
+            for (row, value) in projected(&along, &self.down).into_iter().enumerate() {
                 low[row * width + column] = value;
             }
         }
@@ -150,21 +168,11 @@ impl Band {
     }
 }
 
-/// The first functions of the orthonormal DCT-II: √(2/n) cos(π (i + ½) k / n), the first one √(1/n).
-fn basis(side: usize, count: usize) -> Vec<Vec<f64>> {
-    let n = side as f64;
-    let function = |k: usize| {
-        let scale = if k == 0 { (1.0 / n).sqrt() } else { (2.0 / n).sqrt() };
-        (0..side).map(|i| scale * (std::f64::consts::PI * (i as f64 + 0.5) * k as f64 / n).cos()).collect()
-    };
-    (0..count.min(side)).map(function).collect()
-}
-
-fn projected(values: &[f64], basis: &[Vec<f64>]) -> Vec<f64> {
+fn projected(values: &[f64], basis: &Cosine) -> Vec<f64> {
     let mut part = vec![0.0; values.len()];
-    for function in basis {
-        let along: f64 = values.iter().zip(function).map(|(a, b)| a * b).sum();
-        part.iter_mut().zip(function).for_each(|(part, f)| *part += along * f);
+    for wave in basis.waves() {
+        let along: f64 = values.iter().zip(wave).map(|(a, b)| a * b).sum();
+        part.iter_mut().zip(wave).for_each(|(part, f)| *part += along * f);
     }
     part
 }
@@ -178,15 +186,16 @@ mod tests {
     fn a_band_keeps_its_own_frequencies_and_no_other() {
         let (height, width) = (8, 12);
         let wave = |u: usize, v: usize| -> Vec<f64> {
-            let (down, across) = (basis(height, height), basis(width, width));
-            (0..height * width).map(|i| down[u][i / width] * across[v][i % width]).collect()
+            let [down, across] = [(height, u), (width, v)]
+                .map(|(size, frequency)| Cosine::first(size, size).waves().nth(frequency).unwrap().to_vec());
+            (0..height * width).map(|i| down[i / width] * across[i % width]).collect()
         };
         for (u, v, low) in
             [(0, 0, true), (1, 2, true), (2, 0, false), (0, 3, false), (1, 2, true), (7, 11, false)]
         {
             let wave = wave(u, v);
-            let band = Band { high: false, cutoff: 0.25 };
-            let kept = band.low(&wave, height, width);
+            let filter = Filter::new(Band { high: false, cutoff: 0.25 }, [height, width]);
+            let kept = filter.low(&wave);
             let expected: Vec<f64> = wave.iter().map(|w| if low { *w } else { 0.0 }).collect();
             assert!(kept.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{u} {v}");
         }
@@ -196,20 +205,20 @@ mod tests {
     fn a_perturbation_has_only_frequencies_of_its_band() {
         let clean = Clean::new((0..3 * 64).map(|i| 0.4 + (i % 7) as f32 / 50.0).collect());
         for (high, norm) in [(false, Threat::Linf(0.05)), (true, Threat::L2(0.3))] {
-            let band = Band { high, cutoff: 0.25 };
+            let band = Filter::new(Band { high, cutoff: 0.25 }, [8, 8]);
             let mut x: Vec<f32> = clean
                 .values
                 .iter()
                 .enumerate()
                 .map(|(i, x)| x + 0.1 * ((i * 37 % 11) as f32 / 5.0 - 1.0))
                 .collect();
-            band.limit(&mut x, &clean, &norm, [8, 8]);
+            band.limit(&mut x, &clean, &norm);
             let change: Vec<f64> =
                 x.iter().zip(&clean.values).map(|(&x, &c)| f64::from(x) - f64::from(c)).collect();
             assert!(norm.length(change.iter().copied()) <= norm.size() + 1e-6);
             assert!(norm.length(change.iter().copied()) >= 0.1 * norm.size());
             for channel in change.chunks(64) {
-                let low = band.low(channel, 8, 8);
+                let low = band.low(channel);
                 let outside: f64 =
                     channel.iter().zip(low).map(|(all, low)| if high { low } else { all - low }.abs()).sum();
                 assert!(outside < 1e-5, "{outside}");

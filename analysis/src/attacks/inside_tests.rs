@@ -106,7 +106,7 @@ fn saga_makes_images_that_fool_both() {
     let attacked = Batch::new(batch, &labels);
     let both = |weight: f64| {
         let saga = Saga { weight, ..Saga::usual(Threat::Linf(EIGHT)) };
-        let [vit, resnet] = saga.run([&vit, &resnet], &attacked, &keys).unwrap();
+        let [vit, resnet] = saga.run([&vit, &resnet], [&attacked, &attacked], &keys).unwrap();
         for (a, b) in vit.iter().zip(&resnet) {
             assert!(a.image == b.image && a.linf <= EIGHT + 1e-6);
         }
@@ -115,5 +115,5 @@ fn saga_makes_images_that_fool_both() {
     let blended = both(0.5);
     assert!(blended * 2 > labels.len(), "{blended} of {}", labels.len());
     assert!(blended >= both(0.0) && blended >= both(1.0));
-    assert!(Saga::usual(Threat::Linf(EIGHT)).run([&resnet, &vit], &attacked, &keys).is_err());
+    assert!(Saga::usual(Threat::Linf(EIGHT)).run([&resnet, &vit], [&attacked, &attacked], &keys).is_err());
 }

@@ -28,7 +28,9 @@ mod ball;
 mod bim;
 mod bisection;
 mod carlini_wagner;
+mod cascade;
 mod contract;
+mod cosine;
 mod ddn;
 mod deepfool;
 pub mod doctor;
@@ -43,6 +45,7 @@ mod hyperplane;
 #[cfg(test)]
 mod inside_tests;
 mod loss;
+mod noise;
 mod norm;
 mod patch;
 mod pdpgd;
@@ -64,11 +67,13 @@ mod workbench;
 pub use apgd::Apgd;
 pub use autoattack::AutoAttack;
 pub use bim::Bim;
+pub use cascade::in_turn;
 pub use contract::{Attack, AttackInfo, Batch, Family, Goal, Outcome, Settings, Unavailable, images};
 pub use fab::Fab;
 pub use fgsm::Fgsm;
 pub use frequency::{Band, BandPgd};
 pub use loss::{Aim, Loss};
+pub use noise::noise;
 pub use norm::Norm;
 pub use patch::Patch;
 pub use pgd::Pgd;
@@ -118,6 +123,16 @@ pub fn all() -> &'static [Family] {
 /// The attack of that id.
 pub fn by_id(id: &str) -> Option<&'static Family> {
     all().iter().find(|family| family.info.id == id)
+}
+
+/// The attacks that look for the smallest perturbation in a norm together. None is the strongest on every image, and together they are
+/// stronger than each: these are first and second in AttackBench (Cinà et al., 2025) among those that a few hundred gradients suffice for.
+pub fn nearest_of(norm: Norm) -> [&'static Family; 2] {
+    match norm {
+        Norm::Linf | Norm::L1 => [&pdpgd::PDPGD, &fmn::FMN],
+        Norm::L2 => [&ddn::DDN, &fmn::FMN],
+        Norm::L0 => [&sigma_zero::SIGMA_ZERO, &fmn::FMN],
+    }
 }
 
 /// The attack of that id or of an earlier one, and the norm that the earlier one stood for.

@@ -79,6 +79,11 @@ impl Norm {
         }
     }
 
+    /// A length of the change of values in [0, 1], in this norm's unit.
+    pub fn in_units(self, length: f64) -> f64 {
+        if self == Self::Linf { 255.0 * length } else { length }
+    }
+
     /// What follows a size in text: `/255` in L∞, elsewhere nothing.
     pub fn suffix(self) -> &'static str {
         if self == Self::Linf { "/255" } else { "" }

@@ -27,8 +27,8 @@ impl Saga {
         Self { threat, step: threat.size() / 10.0, steps: 40, weight: 0.5 }
     }
 
-    /// What each of two models answers to one image made for both, `[transformer's, network's]`: an image of the batch is done when
-    /// both are fooled.
+    /// What each of two models answers to one image made for both, `[transformer's, network's]`: an image is done when both are fooled.
+    /// The batches hold the same images, each with the labels of its model.
     ///
     /// # Errors
     /// A first model without attention.
@@ -38,14 +38,14 @@ impl Saga {
     pub fn run(
         &self,
         [transformer, network]: [&dyn Target; 2],
-        batch: &Batch,
+        [of_transformer, of_network]: [&Batch; 2],
         keys: &Keys,
     ) -> Result<[Vec<Outcome>; 2], AnalysisError> {
         let model = transformer.classifier().filter(|model| model.has_attention());
         let refused = || AnalysisError::NoAttention { model: "the first target of SAGA".into() };
         let model = model.ok_or_else(refused)?;
-        let mut benches =
-            [transformer, network].map(|target| Workbench::new(target, batch, self.threat, keys));
+        let mut benches = [(transformer, of_transformer), (network, of_network)]
+            .map(|(target, batch)| Workbench::new(target, batch, self.threat, keys));
         let count = benches[0].clean.len();
         let clean: Vec<Vec<f32>> = benches[0].clean.iter().map(|clean| clean.values.clone()).collect();
         let mut current = clean;

@@ -6,6 +6,8 @@
 
 use rayon::prelude::*;
 
+use super::cosine::Cosine;
+
 /// Finest frequency.
 const FINEST: f64 = std::f64::consts::SQRT_2;
 
@@ -14,8 +16,8 @@ const FINEST: f64 = std::f64::consts::SQRT_2;
 pub struct Spectrum {
     height: usize,
     width: usize,
-    rows: Vec<f64>,
-    columns: Vec<f64>,
+    rows: Cosine,
+    columns: Cosine,
 }
 
 impl Spectrum {
@@ -24,8 +26,8 @@ impl Spectrum {
     /// # Panics
     /// A size of 0.
     pub fn new(height: usize, width: usize) -> Self {
-        assert!(height > 0 && width > 0, "a plane without pixels has no frequencies");
-        Self { height, width, rows: basis(height), columns: basis(width) }
+        let [rows, columns] = [height, width].map(|size| Cosine::first(size, size));
+        Self { height, width, rows, columns }
     }
 
     /// Share of the power of the planes in `values` in each of `bands` bands of equal width from 0 to √2; nothing everywhere for
@@ -109,12 +111,12 @@ impl Spectrum {
         let (height, width) = (self.height, self.width);
         let mut across = vec![0.0; height * width];
         for (values, found) in plane.chunks_exact(width).zip(across.chunks_exact_mut(width)) {
-            for (wave, found) in self.columns.chunks_exact(width).zip(found) {
+            for (wave, found) in self.columns.waves().zip(found) {
                 *found = wave.iter().zip(values).map(|(wave, value)| wave * value).sum();
             }
         }
         let mut found = vec![0.0; height * width];
-        for (wave, found) in self.rows.chunks_exact(height).zip(found.chunks_exact_mut(width)) {
+        for (wave, found) in self.rows.waves().zip(found.chunks_exact_mut(width)) {
             for (weight, values) in wave.iter().zip(across.chunks_exact(width)) {
                 found.iter_mut().zip(values).for_each(|(found, value)| *found += weight * value);
             }
@@ -125,31 +127,19 @@ impl Spectrum {
     fn backward(&self, coefficients: &[f64]) -> Vec<f64> {
         let (height, width) = (self.height, self.width);
         let mut down = vec![0.0; height * width];
-        for (wave, coefficients) in self.rows.chunks_exact(height).zip(coefficients.chunks_exact(width)) {
+        for (wave, coefficients) in self.rows.waves().zip(coefficients.chunks_exact(width)) {
             for (weight, found) in wave.iter().zip(down.chunks_exact_mut(width)) {
                 found.iter_mut().zip(coefficients).for_each(|(found, value)| *found += weight * value);
             }
         }
         let mut found = vec![0.0; height * width];
         for (coefficients, found) in down.chunks_exact(width).zip(found.chunks_exact_mut(width)) {
-            for (wave, coefficient) in self.columns.chunks_exact(width).zip(coefficients) {
+            for (wave, coefficient) in self.columns.waves().zip(coefficients) {
                 found.iter_mut().zip(wave).for_each(|(found, wave)| *found += coefficient * wave);
             }
         }
         found
     }
-}
-
-/// The waves of the orthonormal DCT-II, wave by wave.
-fn basis(size: usize) -> Vec<f64> {
-    let wave = |frequency: usize| {
-        let scale = if frequency == 0 { 1.0 } else { 2.0 } / size as f64;
-        (0..size).map(move |place| {
-            let angle = std::f64::consts::PI * frequency as f64 * (place as f64 + 0.5) / size as f64;
-            scale.sqrt() * angle.cos()
-        })
-    };
-    (0..size).flat_map(wave).collect()
 }
 
 #[cfg(test)]

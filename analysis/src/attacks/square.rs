@@ -1,4 +1,4 @@
-//! The Square attack (Andriushchenko et al., 2020), a random search in squares that asks for logits alone.
+//! The Square attack (Andriushchenko et al., 2020; in L1 Croce and Hein, 2021), a random search in squares that asks for logits alone.
 
 use archaeo_random::keyed_rng;
 use rand::RngExt;
@@ -18,7 +18,7 @@ const CHANNELS: usize = 3;
 /// Random squares, kept where they lower the margin.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Square {
-    /// How far it may go; in L∞ or L2.
+    /// How far it may go; in L∞, L2 or L1.
     pub threat: Threat,
     /// How often the model may be asked about an image.
     pub queries: usize,
@@ -30,7 +30,7 @@ static INFO: AttackInfo = AttackInfo {
     id: "square",
     title: "Square",
     summary: "random search in squares with logits alone, without a gradient",
-    norms: &[Norm::Linf, Norm::L2],
+    norms: &[Norm::Linf, Norm::L2, Norm::L1],
     goal: Goal::Within,
     steps: Some(QUERIES),
     losses: &[],
@@ -101,7 +101,7 @@ fn signs(clean: &Clean, rng: &mut ChaCha8Rng) -> [f64; CHANNELS] {
 }
 
 impl Square {
-    /// In L∞ vertical stripes of ±ε; in L2 a grid of bumps.
+    /// In L∞ vertical stripes of ±ε; in L2 and L1 a grid of bumps.
     fn start(&self, clean: &Clean, shape: Shape, rng: &mut ChaCha8Rng) -> Vec<f32> {
         let Shape { height, width } = shape;
         let mut change = vec![0.0; clean.values.len()];
@@ -118,7 +118,7 @@ impl Square {
         let [above, before] = [height, width].map(|length| length % side / 2);
         for top in (0..height / side).map(|i| above + i * side) {
             for left in (0..width / side).map(|i| before + i * side) {
-                let bump = bump(side, rng);
+                let bump = bump(side, &self.threat, rng);
                 let signs = signs(clean, rng);
                 for (channel, sign) in signs.into_iter().enumerate() {
                     let places = Window { top, left, side }.places(channel, shape);
@@ -126,7 +126,7 @@ impl Square {
                 }
             }
         }
-        self.lengthened(&clean.values, change)
+        self.lengthened(clean, change)
     }
 
     /// Another version of an image, one square further.
@@ -151,7 +151,7 @@ impl Square {
         self.moved_mass(&searched.x, clean, shape, (here, there), rng)
     }
 
-    /// In L2: the change of one window is taken away and its length given to a bump in another.
+    /// In L2 and L1: the change of one window is taken away and its length given to a bump in another.
     fn moved_mass(
         &self,
         x: &[f32],
@@ -162,9 +162,13 @@ impl Square {
     ) -> Vec<f32> {
         let mut change: Vec<f64> =
             x.iter().zip(&clean.values).map(|(&x, &c)| f64::from(x) - f64::from(c)).collect();
-        let length = euclidean_length(change.iter().copied());
-        let spare = (self.threat.size().powi(2) - length.powi(2)).max(0.0) / CHANNELS as f64;
-        let bump = bump(here.side, rng);
+        let (threat, size) = (self.threat, self.threat.size());
+        let length = |change: &mut dyn Iterator<Item = f64>| threat.length(change);
+        // Lengths of channels add up to that of the image in L1, their squares in L2.
+        let power = if let Threat::L2(_) = threat { 2 } else { 1 };
+        let whole = length(&mut change.iter().copied());
+        let spare = (size.powi(power) - whole.powi(power)).max(0.0) / CHANNELS as f64;
+        let bump = bump(here.side, &threat, rng);
         let signs = signs(clean, rng);
         let mut inside = vec![false; change.len()];
         for (channel, sign) in signs.into_iter().enumerate() {
@@ -173,23 +177,30 @@ impl Square {
                 .for_each(|place| inside[place] = true);
             let plane = shape.height * shape.width;
             let of_channel = channel * plane..(channel + 1) * plane;
-            let both = euclidean_length(of_channel.filter(|&place| inside[place]).map(|place| change[place]));
+            let both = length(&mut of_channel.filter(|&place| inside[place]).map(|place| change[place]));
             let old: Vec<f64> = here.places(channel, shape).map(|place| change[place]).collect();
-            let old_length = euclidean_length(old.iter().copied()) + 1e-12;
+            let old_length = length(&mut old.iter().copied()) + 1e-12;
             let new: Vec<f64> =
                 old.iter().zip(&bump).map(|(old, bump)| sign * bump + old / old_length).collect();
-            let scale = (spare + both.powi(2)).sqrt() / (euclidean_length(new.iter().copied()) + 1e-12);
+            let scale = (spare + both.powi(power)).powf(1.0 / f64::from(power))
+                / (length(&mut new.iter().copied()) + 1e-12);
             there.places(channel, shape).for_each(|place| change[place] = 0.0);
             here.places(channel, shape).zip(new).for_each(|(place, new)| change[place] = scale * new);
         }
-        self.lengthened(&clean.values, change)
+        self.lengthened(clean, change)
     }
 
-    /// The change at the ball's full length, cut to the box.
-    fn lengthened(&self, clean: &[f32], mut change: Vec<f64>) -> Vec<f32> {
+    /// In L2 the change at the ball's full length, cut to the box; in L1 the nearest place of ball and box.
+    fn lengthened(&self, clean: &Clean, mut change: Vec<f64>) -> Vec<f32> {
+        if let Threat::L1(_) = self.threat {
+            change.iter_mut().zip(&clean.values).for_each(|(change, &clean)| *change += f64::from(clean));
+            let mut x = clean.values.clone();
+            self.threat.project(&change, clean, &mut x);
+            return x;
+        }
         let length = euclidean_length(change.iter().copied()) + 1e-12;
         change.iter_mut().for_each(|change| *change *= self.threat.size() / length);
-        moved(clean, &change)
+        moved(&clean.values, &change)
     }
 }
 
@@ -197,12 +208,12 @@ fn moved(clean: &[f32], change: &[f64]) -> Vec<f32> {
     clean.iter().zip(change).map(|(&clean, change)| into_box(f64::from(clean) + change)).collect()
 }
 
-/// A square of Euclidean length 1: two pyramids side by side, one up and one down, lying or standing (section 4.2).
-fn bump(side: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
+/// A square of length 1 in the threat's norm: two pyramids side by side, one up and one down, lying or standing (section 4.2).
+fn bump(side: usize, threat: &Threat, rng: &mut ChaCha8Rng) -> Vec<f64> {
     let upper = side / 2;
-    let mut bump = pyramid(upper, side);
-    bump.extend(pyramid(side - upper, side).into_iter().map(|value| -value));
-    let length = euclidean_length(bump.iter().copied()).max(f64::MIN_POSITIVE);
+    let mut bump = pyramid(upper, side, threat);
+    bump.extend(pyramid(side - upper, side, threat).into_iter().map(|value| -value));
+    let length = threat.length(bump.iter().copied()).max(f64::MIN_POSITIVE);
     bump.iter_mut().for_each(|value| *value /= length);
     match rng.random::<bool>() {
         true => (0..side * side).map(|i| bump[i % side * side + i / side]).collect(),
@@ -210,8 +221,8 @@ fn bump(side: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
     }
 }
 
-/// Rectangles around the middle, of which the j-th adds 1/j², of Euclidean length 1.
-fn pyramid(rows: usize, columns: usize) -> Vec<f64> {
+/// Rectangles around the middle, of which the j-th adds 1/j², of length 1 in the threat's norm.
+fn pyramid(rows: usize, columns: usize, threat: &Threat) -> Vec<f64> {
     let mut values = vec![0.0; rows * columns];
     let middle = [rows / 2, columns / 2];
     for ring in 0..=middle[0].max(middle[1]) {
@@ -225,7 +236,7 @@ fn pyramid(rows: usize, columns: usize) -> Vec<f64> {
             }
         }
     }
-    let length = euclidean_length(values.iter().copied()).max(f64::MIN_POSITIVE);
+    let length = threat.length(values.iter().copied()).max(f64::MIN_POSITIVE);
     values.iter_mut().for_each(|value| *value /= length);
     values
 }
@@ -324,16 +335,18 @@ mod tests {
     /// Of 3 × 5: rings of weight 1, 1/4 and 1/9 around the middle.
     #[test]
     fn a_bump_is_two_pyramids_of_opposite_sign() {
-        let pyramid = pyramid(3, 5);
+        let pyramid = pyramid(3, 5, &Threat::L2(1.0));
         let scale = pyramid[7] / (1.0 + 0.25 + 1.0 / 9.0);
         assert!(
             (pyramid[0] - scale / 9.0).abs() < 1e-12
                 && (pyramid[1] - scale * (0.25 + 1.0 / 9.0)).abs() < 1e-12
         );
         for side in [3, 5, 6] {
-            let bump = bump(side, &mut keyed_rng(1, "test", 0, 0));
-            assert!((euclidean_length(bump.iter().copied()) - 1.0).abs() < 1e-12);
-            assert!(bump.iter().any(|&value| value > 0.0) && bump.iter().any(|&value| value < 0.0));
+            for threat in [Threat::L2(0.5), Threat::L1(3.0)] {
+                let bump = bump(side, &threat, &mut keyed_rng(1, "test", 0, 0));
+                assert!((threat.length(bump.iter().copied()) - 1.0).abs() < 1e-12);
+                assert!(bump.iter().any(|&value| value > 0.0) && bump.iter().any(|&value| value < 0.0));
+            }
         }
     }
 }

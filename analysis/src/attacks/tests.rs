@@ -798,7 +798,9 @@ fn every_attack_has_a_page() {
     }
     for page in std::fs::read_dir(&pages).unwrap() {
         let name = page.unwrap().file_name().into_string().unwrap();
-        assert!(by_id(name.trim_end_matches(".md")).is_some(), "{name} is the page of no attack");
+        // SAGA asks two models, so that it is on no list.
+        let listed = name == "saga.md" || by_id(name.trim_end_matches(".md")).is_some();
+        assert!(listed, "{name} is the page of no attack");
     }
 }
 

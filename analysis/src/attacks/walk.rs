@@ -2,6 +2,7 @@
 
 use archaeo_random::keyed_rng;
 
+use super::frequency::Filter;
 use super::workbench::{Found, Workbench};
 use super::{Band, Batch, Loss, Outcome, Target, Threat};
 use crate::Keys;
@@ -28,6 +29,7 @@ pub(super) struct Walk {
 impl Walk {
     pub fn run(&self, target: &dyn Target, batch: &Batch, keys: &Keys) -> Vec<Outcome> {
         let mut bench = Workbench::new(target, batch, self.threat, keys);
+        let filter = self.band.map(|band| Filter::new(band, bench.shape()));
         let mut found: Vec<Option<Found>> = keys.images.iter().map(|_| None).collect();
         let mut last: Vec<Vec<f32>> = bench.clean.iter().map(|clean| clean.values.clone()).collect();
         for restart in 0..self.restarts {
@@ -43,7 +45,12 @@ impl Walk {
                 if walkers.is_empty() {
                     break;
                 }
-                self.step(&mut bench, &mut walkers, &mut found, restart * self.steps + step);
+                self.step(
+                    &mut bench,
+                    &mut walkers,
+                    &mut found,
+                    (restart * self.steps + step, filter.as_ref()),
+                );
             }
             if restart + 1 < self.restarts {
                 let all: Vec<usize> = (0..walkers.len()).collect();
@@ -65,7 +72,7 @@ impl Walk {
         bench: &mut Workbench,
         walkers: &mut Vec<Walker>,
         found: &mut [Option<Found>],
-        taken: usize,
+        (taken, filter): (usize, Option<&Filter>),
     ) {
         let places: Vec<usize> = walkers.iter().map(|walker| walker.place).collect();
         let versions: Vec<&[f32]> = walkers.iter().map(|walker| walker.x.as_slice()).collect();
@@ -79,16 +86,16 @@ impl Walk {
                 accumulate(&mut walker.momentum, &gradient, self.decay);
                 gradient.clone_from(&walker.momentum);
             }
-            if let Some(band) = self.band {
+            if let Some(filter) = filter {
                 // First, so that the step is as long as it is to be.
                 let mut part: Vec<f64> = gradient.iter().map(|&g| f64::from(g)).collect();
-                band.keep(&mut part, bench.shape());
+                filter.keep(&mut part);
                 gradient = part.into_iter().map(|g| g as f32).collect();
             }
             let clean = &bench.clean[walker.place];
             self.threat.ascend(&mut walker.x, clean, &gradient, self.step);
-            if let Some(band) = self.band {
-                band.limit(&mut walker.x, clean, &self.threat, bench.shape());
+            if let Some(filter) = filter {
+                filter.limit(&mut walker.x, clean, &self.threat);
             }
         }
         walkers.retain(|walker| found[walker.place].is_none());

@@ -170,6 +170,7 @@ pub(crate) fn patch_size(model: &Classifier) -> Option<usize> {
         NetworkSpec::Swin(config) => Some(config.patch_size),
         NetworkSpec::EfficientVit(_) => Some(EfficientVitConfig::STRIDE),
         NetworkSpec::ZeroShot(config) => Some(config.image.patch_size),
+        NetworkSpec::VitComer(config) => Some(config.patch_size),
         NetworkSpec::Resnet(_) | NetworkSpec::CifarResnet(_) => None,
     }
 }

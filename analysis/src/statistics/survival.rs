@@ -1,11 +1,11 @@
 //! The share that is left: of images that stay right, say, as the perturbation that is allowed grows.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Result, StatisticsError, check_count, check_level, wilson};
 
 /// What is left beyond a place.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SurvivalPoint {
     /// The place.
     pub at: f64,

@@ -23,7 +23,9 @@ the model is better. The relative mCE counts only the errors that damage adds.
 Examples:
   archaeo corrupt --weights cnn.safetensors --limit 200
   archaeo corrupt --weights cnn.safetensors --corruption fog,snow --severity 3
-  archaeo corrupt --weights vit.safetensors --baseline cnn.safetensors"))]
+  archaeo corrupt --weights vit.safetensors --baseline cnn.safetensors
+  archaeo corrupt --weights vit.safetensors --corruption patch-shuffle
+  archaeo corrupt --weights cnn.safetensors --limit 200 --out damage"))]
 pub struct Corrupt {
     /// Kinds of damage [default: the usual 15]
     #[arg(
@@ -51,4 +53,13 @@ pub struct Corrupt {
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,
+    /// Folder for pictures
+    #[arg(
+        long,
+        value_name = "DIR",
+        help_heading = "Output",
+        long_help = "Folder for pictures: accuracy by severity, a chart for each group of corruptions and one for their mean (SVG), and the \
+                     first image that is right without damage under every corruption, with what the model answers (PNG)."
+    )]
+    pub out: Option<PathBuf>,
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use archaeo_lab::{Detail, ReportFormat};
 use clap::Args;
 
 use super::SOURCES;
@@ -125,8 +126,9 @@ pub struct Excavate {
 /// Arguments of `report`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   archaeo report archaeo-out
+  archaeo report archaeo-out --format pdf --detail summary
 
 `archaeo report --help` shows all options.")]
 pub struct Report {
@@ -136,6 +138,29 @@ pub struct Report {
     /// Title of the report; by default that of the investigation, or the names of its models and data
     #[arg(long, value_name = "TEXT", value_parser = title)]
     pub title: Option<String>,
+    /// What to write: html, md, typ, pdf, tex or ipynb
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = format,
+        default_value = "html",
+        long_help = "What to write: html, md and typ are always written (report.html, report.md, report.typ with report.json); pdf sets \
+            report.typ with the program typst, which has to be on the PATH; tex writes every table in LaTeX (tables.tex); \
+            ipynb a Jupyter notebook (report.ipynb) that draws every chart again from its numbers in charts/."
+    )]
+    pub format: ReportFormat,
+    /// How much of it goes on paper: summary, full or appendix
+    #[arg(long, value_name = "DETAIL", value_parser = detail, default_value = "full", hide_short_help = true)]
+    pub detail: Detail,
+}
+
+fn format(word: &str) -> Result<ReportFormat, String> {
+    let found = ReportFormat::ALL.into_iter().find(|format| format.ending() == word);
+    found.ok_or_else(|| "the formats are html, md, typ, pdf, tex and ipynb".into())
+}
+
+fn detail(word: &str) -> Result<Detail, String> {
+    Detail::parse(word).ok_or_else(|| "it is summary, full or appendix".into())
 }
 
 /// `NAME=VALUE`.

@@ -12,7 +12,8 @@ use clap::Args;
         by step, heads switched off. Without arguments it opens two small models trained on Sherds, or those of archaeo-out where \
         `archaeo excavate` has left that folder.\n\nThe page is served on this machine alone, under an address that ends in a token. \
         Images that are added stay in memory.",
-    after_long_help = "Examples:\n  archaeo lab --open\n  archaeo lab --weights vit.safetensors --weights resnet.safetensors --data photos\n  \
+    after_help = "`archaeo lab --help` shows all options, with examples.",
+    after_long_help = "Examples:\n  archaeo lab --open\n  archaeo lab --weights vit.safetensors --weights cnn.safetensors --data scans/\n  \
         archaeo lab --run archaeo-out"
 )]
 pub struct Lab {
@@ -26,7 +27,7 @@ pub struct Lab {
     #[arg(long, value_name = "SOURCE", help_heading = "Model and data")]
     pub data: Option<String>,
     /// Which split of them
-    #[arg(long, help_heading = "Model and data")]
+    #[arg(long, hide_short_help = true, help_heading = "Model and data")]
     pub split: Option<String>,
     /// The folder of an investigation: its models, its data, its findings
     #[arg(long, value_name = "DIR", help_heading = "Model and data")]
@@ -35,12 +36,13 @@ pub struct Lab {
     #[arg(long)]
     pub open: bool,
     /// Port [default: 7337, or any that is free]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     pub port: Option<u16>,
     /// Let other machines in at this address; needs --token
     #[arg(
         long,
         value_name = "ADDRESS",
+        hide_short_help = true,
         requires = "token",
         long_help = "Listen at this address of the machine, such as 0.0.0.0 for all of them, instead of at 127.0.0.1: whoever can reach it and \
             knows the token can use the models, add images and keep the processor busy. The connection is not encrypted; put a proxy \
@@ -48,6 +50,6 @@ pub struct Lab {
     )]
     pub listen: Option<IpAddr>,
     /// What visitors have to know, at least 16 characters [default: a random one]
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", hide_short_help = true)]
     pub token: Option<String>,
 }

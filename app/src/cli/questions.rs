@@ -7,6 +7,7 @@ use archaeo_analysis::attacks::{Loss, Norm};
 use archaeo_experiments::findings::HeadPlace;
 use clap::Args;
 
+use super::excavate::named;
 use super::rollout::Rollout;
 use super::{SOURCES, Subject};
 use crate::choices;
@@ -162,6 +163,12 @@ norm the distances (null: never fooled), their median with the interval between
 two order statistics, and the curve of accuracy by size: at each step the share
 of robust images, its Wilson interval, and a band for the whole curve.
 
+--add NAME=WEIGHTS attacks every model and shows its adversarial images to all:
+of those that source and target both classify correctly, how many fool the
+target, next to noise of the same size, and every two models image by image.
+--attack saga makes one image that is to fool a model with attention heads and
+another network at once; it takes one --add and sizes in L∞.
+
 The doctor examines whether accuracy under attack measures robustness at all: it
 attacks in several ways that a sound model must rank, and names the checks that
 fail. It takes one size in L∞, 8/255 unless --epsilon says otherwise.
@@ -172,7 +179,9 @@ Examples:
   archaeo attack --weights cnn.safetensors --norm l2 --epsilon 0.5
   archaeo attack --weights vit.safetensors --attack apgd --epsilon 4 --save out
   archaeo attack --weights cnn.safetensors --attack minimal --out curves
-  archaeo attack --weights cnn.safetensors --attack doctor --limit 100"))]
+  archaeo attack --weights cnn.safetensors --attack doctor --limit 100
+  archaeo attack --weights cnn.safetensors --add vit=vit.safetensors --epsilon 4
+  archaeo attack --weights vit.safetensors --attack saga --add b=b.safetensors"))]
 pub struct Attack {
     /// Which attack, or the doctor
     #[arg(long, value_name = "NAME", default_value = "pgd", value_parser = choices::attacks(), help_heading = "Attack")]
@@ -199,17 +208,16 @@ pub struct Attack {
         long_help = choices::attack_steps()
     )]
     pub steps: Option<u16>,
-    /// How often the attack starts
+    /// How often the attack starts [default: 1]
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 1,
         value_parser = clap::value_parser!(u16).range(1..),
         hide_short_help = true,
         help_heading = "Attack",
         long_help = choices::attack_restarts()
     )]
-    pub restarts: u16,
+    pub restarts: Option<u16>,
     /// What the attack follows [default: its own]
     #[arg(
         long,
@@ -240,6 +248,17 @@ pub struct Attack {
                      default any wrong class will do."
     )]
     pub target: Option<String>,
+    /// Another model, to show adversarial images to
+    #[arg(
+        long,
+        value_name = "NAME=WEIGHTS",
+        value_parser = named::<PathBuf>,
+        hide_short_help = true,
+        help_heading = "Attack",
+        long_help = "Another model, under a name; may be repeated. Each model is attacked, and what comes of it is shown to all. --attack \
+                     saga takes one."
+    )]
+    pub add: Vec<(String, PathBuf)>,
     /// Model and data.
     #[command(flatten)]
     pub subject: Subject,

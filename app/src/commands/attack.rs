@@ -1,74 +1,82 @@
 //! `archaeo attack`: how often a model is right before an attack and under it, and whether what attacks find is all there is.
 
-use anyhow::{Result, bail};
-use archaeo_analysis::attacks::doctor::Health;
-use archaeo_lab::{
-    AttackOptions, Attacked, DOCTOR, Diagnosed, DoctorOptions, LabError, MINIMAL, Point, Purpose,
-    RobustBench, Session,
-};
+use std::path::PathBuf;
 
-use super::attack_minimal;
+use anyhow::Result;
+use archaeo_analysis::attacks::doctor::Health;
+use archaeo_lab::{AttackAsked, AttackQuestion, Attacked, Diagnosed, Opened, Point, Purpose, Session};
+
+use super::{attack_minimal, attack_several};
 use crate::cli::Attack;
 use crate::printer::{Printer, broken};
 
 /// Runs the command.
 ///
 /// # Errors
-/// A size that is no size, or data that cannot be read.
+/// An option that the question does not take, a size that is no size, or data that cannot be read.
 pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<()> {
-    if arguments.attack == MINIMAL {
-        return attack_minimal::run(arguments, session, printer);
-    }
-    let Attack {
-        attack,
-        norm,
-        epsilon,
-        steps,
-        restarts,
-        loss,
-        cutoff,
-        target,
-        save,
-        out,
-        robustbench_json,
-        subject,
-    } = arguments;
-    if attack == DOCTOR {
-        let chosen = [("--norm", norm.is_some()), ("--restarts", *restarts != 1), ("--loss", loss.is_some())];
-        let chosen = chosen.into_iter().chain([
-            ("--target", target.is_some()),
-            ("--save", save.is_some()),
-            ("--out", out.is_some()),
-            ("--cutoff", cutoff.is_some()),
-            ("--robustbench-json", robustbench_json.is_some()),
-        ]);
-        if let Some((option, _)) = chosen.into_iter().find(|(_, chosen)| *chosen) {
-            return Err(LabError::DoctorOption { option }.into());
+    let question = asked(arguments).question()?;
+    let opened = session.open(arguments.subject.asked(), Purpose::Score)?;
+    match question {
+        AttackQuestion::Doctor(options) => printer.result(&session.doctor(&opened, &options)?, diagnosis),
+        AttackQuestion::Minimal(options, sizes, entry) => {
+            let result = session.minimal(&opened, &options)?;
+            if let Some(entry) = entry {
+                entry.write_minimal(&opened, &result)?;
+            }
+            printer.result(&result, |result| attack_minimal::lines(result, &sizes))
         }
-        let options = DoctorOptions::parse(epsilon, steps.map(usize::from))?;
-        let opened = session.open(subject.asked(), Purpose::Score)?;
-        return printer.result(&session.doctor(&opened, &options)?, diagnosis);
+        AttackQuestion::Transfer(options) => {
+            let others = others(arguments, session)?;
+            let result = session.attack_transfer(&together(&opened, &others), &options)?;
+            printer.result(&result, attack_several::transfer)
+        }
+        AttackQuestion::Saga(options) => {
+            let others = others(arguments, session)?;
+            let result = session.saga(&together(&opened, &others), &options)?;
+            printer.result(&result, attack_several::saga)
+        }
+        AttackQuestion::Attack(options, entry) => {
+            let result = session.attack(&opened, &options)?;
+            if let Some(entry) = entry {
+                entry.write(&opened, &result)?;
+            }
+            printer.result(&result, lines)
+        }
     }
-    if out.is_some() {
-        bail!("--out is for the curves of --attack {MINIMAL}");
+}
+
+fn asked(arguments: &Attack) -> AttackAsked {
+    AttackAsked {
+        attack: arguments.attack.clone(),
+        norm: arguments.norm,
+        sizes: arguments.epsilon.clone(),
+        steps: arguments.steps.map(usize::from),
+        restarts: arguments.restarts.map(usize::from),
+        loss: arguments.loss,
+        cutoff: arguments.cutoff,
+        target: arguments.target.clone(),
+        save: arguments.save.clone(),
+        out: arguments.out.clone(),
+        export: arguments.subject.about.export.clone(),
+        robustbench: arguments.robustbench_json.clone(),
+        others: arguments.add.len(),
     }
-    let options = AttackOptions {
-        steps: steps.map(usize::from),
-        restarts: usize::from(*restarts),
-        loss: *loss,
-        cutoff: *cutoff,
-        target: target.clone(),
-        save: save.clone(),
-        ..AttackOptions::parse(attack, *norm, epsilon)?
+}
+
+/// The models of `--add`, on the same images.
+fn others(arguments: &Attack, session: &Session) -> Result<Vec<(String, Opened)>> {
+    let subject = arguments.subject.asked();
+    let open = |(name, weights): &(String, PathBuf)| {
+        Ok((name.clone(), session.open(subject.with_weights(weights), Purpose::Score)?))
     };
-    options.check()?;
-    let entry = robustbench_json.as_deref().map(|file| RobustBench::new(file, &options.sizes)).transpose()?;
-    let opened = session.open(subject.asked(), Purpose::Score)?;
-    let result = session.attack(&opened, &options)?;
-    if let Some(entry) = entry {
-        entry.write(&opened, &result)?;
-    }
-    printer.result(&result, lines)
+    arguments.add.iter().map(open).collect()
+}
+
+/// All models, the first under the name that its checkpoint gives it.
+fn together<'a>(opened: &'a Opened, others: &'a [(String, Opened)]) -> Vec<(String, &'a Opened)> {
+    let first = (opened.model.card().name.clone(), opened);
+    std::iter::once(first).chain(others.iter().map(|(name, opened)| (name.clone(), opened))).collect()
 }
 
 fn diagnosis(result: &Diagnosed) -> String {

@@ -1,59 +1,10 @@
 //! `archaeo attack --attack minimal`: how far each image is from a wrong answer.
 
-use anyhow::{Result, bail};
 use archaeo_analysis::statistics::Estimate;
-use archaeo_lab::{MINIMAL, Minimal, MinimalNorm, MinimalOptions, Purpose, RobustBench, Session};
+use archaeo_lab::{Minimal, MinimalNorm};
 
-use crate::cli::Attack;
-use crate::printer::Printer;
-
-/// Runs the command.
-///
-/// # Errors
-/// Options that the question does not have, a size that is no size, or data that cannot be read.
-pub fn run(arguments: &Attack, session: &Session, printer: &Printer) -> Result<()> {
-    let Attack {
-        norm,
-        epsilon,
-        steps,
-        restarts,
-        loss,
-        cutoff,
-        target,
-        save,
-        out,
-        robustbench_json,
-        subject,
-        ..
-    } = arguments;
-    if *restarts != 1 || loss.is_some() || cutoff.is_some() {
-        bail!("--attack {MINIMAL} takes no --restarts, --loss or --cutoff: its attacks have their own");
-    }
-    let sizes: Vec<f64> = match (epsilon.is_empty(), norm) {
-        (true, _) => Vec::new(),
-        (false, None) => bail!("--epsilon is in the unit of a norm: give --norm too"),
-        (false, Some(norm)) => epsilon
-            .iter()
-            .map(|text| norm.parse(text).map_err(|reason| anyhow::anyhow!("--epsilon {text}: {reason}")))
-            .collect::<Result<_>>()?,
-    };
-    let entry = robustbench_json.as_deref().map(|file| RobustBench::new(file, &sizes)).transpose()?;
-    let options = MinimalOptions {
-        norms: norm.iter().copied().collect(),
-        steps: steps.map(usize::from),
-        target: target.clone(),
-        out: out.clone(),
-        save: save.clone(),
-    };
-    let opened = session.open(subject.asked(), Purpose::Score)?;
-    let result = session.minimal(&opened, &options)?;
-    if let Some(entry) = entry {
-        entry.write_minimal(&opened, &result)?;
-    }
-    printer.result(&result, |result| lines(result, &sizes))
-}
-
-fn lines(result: &Minimal, sizes: &[f64]) -> String {
+/// What is printed of it, with the curve at these sizes, or at the norm's usual ones.
+pub(super) fn lines(result: &Minimal, sizes: &[f64]) -> String {
     let Minimal { model, target, n, correct, accuracy, norms, pictures, .. } = result;
     let [value, low, high] = [accuracy.value, accuracy.low, accuracy.high].map(|share| 100.0 * share);
     let mut lines = format!("{model} on {n} images: {correct} right, {value:.2} % ({low:.1} to {high:.1})");

@@ -51,6 +51,7 @@ const BUILT_IN: &[BuiltIn] = &[
     built_in!("sherds-robust", "train", "The small ResNet, trained under attack"),
     built_in!("sherds-simclr", "train", "A small ViT on Sherds, from two views of each image"),
     built_in!("sherds-vit", "train", "A small ViT on the built-in data set"),
+    built_in!("sherds-vit-comer", "train", "The mask of the object on the built-in data set"),
     built_in!("sherds-vit-distilled", "train", "The same ViT, taught by the small ResNet"),
     built_in!("tiny-imagenet-resnet", "train", "A ResNet-18 of half the width on Tiny ImageNet"),
     built_in!("tiny-imagenet-vit", "train", "A small ViT on Tiny ImageNet"),

@@ -12,11 +12,11 @@ use crate::printer::Printer;
 /// # Errors
 /// Data or weights that cannot be used, or answers that are not finite.
 pub fn run(arguments: &Corrupt, session: &Session, printer: &Printer) -> Result<()> {
-    let Corrupt { corruption, severity, baseline, subject } = arguments;
+    let Corrupt { corruption, severity, baseline, subject, out } = arguments;
     let mut severities: Vec<usize> = severity.iter().map(|&severity| severity.into()).collect();
     severities.sort_unstable();
     severities.dedup();
-    let options = CorruptOptions { corruptions: corruption.clone(), severities };
+    let options = CorruptOptions { corruptions: corruption.clone(), severities, out: out.clone() };
     let opened = session.open(subject.asked(), Purpose::Score)?;
     let baseline = baseline.as_ref().map(|weights| {
         let asked =
@@ -28,7 +28,7 @@ pub fn run(arguments: &Corrupt, session: &Session, printer: &Printer) -> Result<
 }
 
 fn lines(result: &Corrupted) -> String {
-    let Corrupted { model, data, split, n, severities, scores, baseline, .. } = result;
+    let Corrupted { model, data, split, n, severities, scores, baseline, pictures, .. } = result;
     let mut lines = format!("{model} on {n} images of {data}/{split}\n");
     lines += &format!("undamaged            {}\n", with_interval(&scores.clean));
     lines += &format!("damaged, mean        {}\n\n{:<20}", with_interval(&scores.damaged), "severity");
@@ -55,6 +55,9 @@ fn lines(result: &Corrupted) -> String {
             with_interval(&difference.difference),
             difference.p_value
         );
+    }
+    for picture in pictures {
+        lines += &format!("\nwrote {}", picture.display());
     }
     lines
 }

@@ -3,9 +3,11 @@
 pub mod ablate;
 pub mod attack;
 mod attack_minimal;
+mod attack_several;
 pub mod attention;
 pub mod audit;
 pub mod benchmark;
+pub mod card;
 pub mod compare;
 pub mod completions;
 pub mod configs;
@@ -16,6 +18,7 @@ pub mod excavate;
 pub mod explain;
 pub mod export;
 pub mod features;
+pub mod figure;
 pub mod init;
 pub mod lab;
 pub mod man;
@@ -25,5 +28,6 @@ pub mod prompts;
 pub mod report;
 pub mod track;
 pub mod train;
+pub mod verify;
 
 mod trust;

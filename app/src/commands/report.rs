@@ -1,7 +1,7 @@
 //! `archaeo report`: the report of an investigation, written again.
 
 use anyhow::Result;
-use archaeo_lab::Session;
+use archaeo_lab::{ReportFormat, Session};
 
 use crate::cli::Report;
 use crate::interrupt;
@@ -13,6 +13,17 @@ use crate::printer::Printer;
 /// A folder without an investigation.
 pub fn run(arguments: &Report, session: &Session, printer: &Printer) -> Result<()> {
     interrupt::keeps("the findings are kept; run the same command again to write the report");
-    let written = session.report_again(&arguments.folder, arguments.title.as_deref())?;
-    printer.result(&written, |written| format!("Report: {}", written.html))
+    let Report { folder, title, format, detail } = arguments;
+    let written = session.report_again(folder, title.as_deref(), *format, *detail)?;
+    printer.result(&written, |written| {
+        let file = match format {
+            ReportFormat::Html => &written.html,
+            ReportFormat::Markdown => &written.markdown,
+            ReportFormat::Typst => &written.typst,
+            ReportFormat::Latex => written.latex.as_ref().unwrap_or(&written.typst),
+            ReportFormat::Notebook => written.notebook.as_ref().unwrap_or(&written.typst),
+            ReportFormat::Pdf => written.pdf.as_ref().unwrap_or(&written.typst),
+        };
+        format!("Report: {file}")
+    })
 }

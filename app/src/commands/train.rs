@@ -7,6 +7,7 @@ use archaeo_lab::{Session, SeveralRuns, Training, TrainingEnd};
 use archaeo_training::OverRuns;
 
 use super::configs::BuiltIn;
+use super::evaluate::mask_line;
 use crate::cli::Train;
 use crate::interrupt;
 use crate::printer::Printer;
@@ -24,7 +25,11 @@ pub fn run(arguments: &Train, session: &Session, printer: &Printer) -> Result<()
             interrupt::keeps(kept(runs, Some(epochs), out));
             bail!("interrupted")
         }
-        TrainingEnd::Finished(result) => printer.result(&result, |result| format!("Model: {}", result.model)),
+        TrainingEnd::Finished(result) => printer.result(&result, |result| {
+            let masks =
+                result.masks.as_ref().map(|masks| format!("\nOn validation images: {}", mask_line(masks)));
+            format!("Model: {}{}", result.model, masks.unwrap_or_default())
+        }),
         TrainingEnd::Several(result) => printer.result(&result, several),
     }
 }

@@ -30,6 +30,13 @@ pub fn lacks() -> Vec<&'static str> {
     lacks
 }
 
+/// Where a program is that is found by its name.
+fn on_path(name: &str) -> PathBuf {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.exists());
+    found.unwrap_or_else(|| name.into())
+}
+
 pub fn every_view_of_the_lab_works_in_a_browser() {
     let lab = Command::new(env!("CARGO_BIN_EXE_archaeo"))
         .args(["lab", "--port", "0", "--token", "a-token-of-the-browser-test"])
@@ -45,7 +52,7 @@ pub fn every_view_of_the_lab_works_in_a_browser() {
         .arg(folder().join("test.mjs"))
         .arg(address.trim())
         .arg(&shots)
-        .env("CHROMIUM", crate::browser::chromium().unwrap_or("chromium"))
+        .env("CHROMIUM", on_path(crate::browser::chromium().unwrap_or("chromium")))
         .output()
         .unwrap();
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -6,13 +6,14 @@
 mod browser;
 mod data;
 mod lab;
+mod notebook;
 #[path = "../support/mod.rs"]
 mod support;
 mod trackers;
 mod weights;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         ),
         trial("wandb_reads_a_run", trackers::lacks_wandb(), trackers::wandb_reads_a_run),
         trial("trackio_imports_a_run_once", trackers::lacks_trackio(), trackers::trackio_imports_a_run_once),
+        trial("the_notebook_runs", notebook::lacks(), notebook::the_notebook_runs),
         on(&["cifar10-jpeg"], "cifar10_as_parquet", data::cifar10_as_parquet),
         on(&["tiny-imagenet-20.tar"], "tiny_imagenet", data::tiny_imagenet),
         on(&["mednist-6x1200.tar"], "mednist", data::mednist),
@@ -73,6 +75,17 @@ fn trial(name: &str, missing: Vec<&'static str>, run: fn()) -> Trial {
         }
     };
     Trial::test(name, checked).with_kind(kind).with_ignored_flag(ignored)
+}
+
+/// A Python that has these modules: the one of `scripts/setup`, or the first on the PATH.
+fn python(modules: &[&str]) -> Option<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python");
+    let imports = format!("import {}", modules.join(", "));
+    let has = |python: &PathBuf| {
+        let output = Command::new(python).args(["-c", &imports]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    [own, PathBuf::from("python3")].into_iter().find(has)
 }
 
 /// A test on files of real data.

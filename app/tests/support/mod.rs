@@ -24,7 +24,7 @@ pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tin
 pub const VIT_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny-vit.toml");
 
 /// Every command and command below one.
-pub const COMMANDS: [&str; 25] = [
+pub const COMMANDS: [&str; 29] = [
     "",
     "excavate",
     "train",
@@ -32,6 +32,8 @@ pub const COMMANDS: [&str; 25] = [
     "track",
     "evaluate",
     "explain",
+    "lab",
+    "figure",
     "features",
     "prompts",
     "attention",
@@ -47,7 +49,9 @@ pub const COMMANDS: [&str; 25] = [
     "configs",
     "init",
     "export",
+    "card",
     "report",
+    "verify",
     "completions",
     "man",
 ];

@@ -168,6 +168,15 @@ impl AugmentConfig {
         (!endless).then_some(if self.flip > 0.0 { 2 } else { 1 })
     }
 
+    /// Whether every pixel stays in its place, mirroring excepted.
+    pub fn keeps_places(&self) -> bool {
+        self.random_resized_crop.is_none()
+            && self.pad_crop == 0
+            && self.rand_augment.is_none()
+            && self.erasing.is_none()
+            && !self.mixes()
+    }
+
     /// Whether the image of this key is mirrored.
     pub fn mirrors(&self, key: AugmentKey) -> bool {
         self.flip > 0.0 && key.rng("augment/flip").chance(self.flip)

@@ -1,6 +1,7 @@
-//! Natural damage to images (Hendrycks and Dietterich, 2019): 15 common corruptions and 4 more, each in five severities.
+//! Natural damage to images: 15 common corruptions and 4 more (Hendrycks and Dietterich, 2019), and patches that change places or are gone
+//! (Naseer et al., 2021), each in five severities.
 //!
-//! Every corruption computes what its authors' program computes, with their constants: those of ImageNet-C for images whose shorter
+//! Every corruption of Hendrycks and Dietterich computes what its authors' program computes, with their constants: those of ImageNet-C for images whose shorter
 //! side has more than 64 pixels, those of CIFAR-10-C for smaller ones. Both sets were made for one size, 224 and 32 px; radii and
 //! lengths are in pixels, so that the damage is as meant at these sizes, and only similar at others. Values are computed in 64 bits
 //! and truncated to 8, as there.
@@ -30,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use self::field::Field;
 
-pub use patches::{drop_patches, shuffle_patches};
+use patches::{drop_patches, shuffle_patches};
 
 /// How severe a corruption can be, from 1.
 pub const SEVERITIES: usize = 5;
@@ -77,6 +78,10 @@ pub enum Corruption {
     Spatter,
     /// Another saturation in HSV.
     Saturate,
+    /// Patches in a random order.
+    PatchShuffle,
+    /// Patches replaced by the mean colour.
+    PatchDrop,
 }
 
 /// The four groups, and what was added to them.
@@ -93,6 +98,8 @@ pub enum CorruptionGroup {
     Digital,
     /// The four that are not among the 15 of the mean corruption error.
     Extra,
+    /// Of the image's order or of its parts: what a model that reads patches might stand better.
+    Patches,
 }
 
 impl fmt::Display for CorruptionGroup {
@@ -103,6 +110,7 @@ impl fmt::Display for CorruptionGroup {
             Self::Weather => "weather",
             Self::Digital => "digital",
             Self::Extra => "extra",
+            Self::Patches => "patches",
         })
     }
 }
@@ -134,8 +142,8 @@ impl Scale {
 }
 
 impl Corruption {
-    /// All, in the authors' order: the 15, and the four more.
-    pub const ALL: [Self; 19] = [
+    /// All: in the authors' order the 15 and the four more, then those of patches.
+    pub const ALL: [Self; 21] = [
         Self::GaussianNoise,
         Self::ShotNoise,
         Self::ImpulseNoise,
@@ -155,6 +163,8 @@ impl Corruption {
         Self::GaussianBlur,
         Self::Spatter,
         Self::Saturate,
+        Self::PatchShuffle,
+        Self::PatchDrop,
     ];
 
     /// The 15 whose mean is the mean corruption error.
@@ -185,6 +195,8 @@ impl Corruption {
             Self::GaussianBlur => "gaussian-blur",
             Self::Spatter => "spatter",
             Self::Saturate => "saturate",
+            Self::PatchShuffle => "patch-shuffle",
+            Self::PatchDrop => "patch-drop",
         }
     }
 
@@ -211,6 +223,7 @@ impl Corruption {
             Self::SpeckleNoise | Self::GaussianBlur | Self::Spatter | Self::Saturate => {
                 CorruptionGroup::Extra
             }
+            Self::PatchShuffle | Self::PatchDrop => CorruptionGroup::Patches,
         }
     }
 
@@ -248,6 +261,13 @@ impl Corruption {
             Self::Jpeg => return digital::jpeg(image, digital::quality(scale, c)),
             Self::Spatter => spatter::spatter(&field(), spatter::drops(scale, c), rng),
             Self::Saturate => digital::saturate(&field(), digital::saturation(scale, c)),
+            Self::PatchShuffle => {
+                return shuffle_patches(image, patches::shuffled(scale, image, c), seed, index);
+            }
+            Self::PatchDrop => {
+                let (size, share) = patches::dropped(scale, image, c);
+                return drop_patches(image, size, share, seed, index);
+            }
         }
         .image()
     }

@@ -3,12 +3,30 @@
 use archaeo_random::{Draw, keyed_rng};
 use archaeo_raster::Image;
 
+use super::{SEVERITIES, Scale};
+
+/// Patches along the shorter side, by severity: the finer, the less of an object is left in one. Those of large images are those of Naseer et
+/// al. (2021, section 3.3).
+pub(super) fn shuffled(scale: Scale, image: &Image, severity: usize) -> usize {
+    side(image, scale.choose(severity, [2, 3, 4, 8, 16], [2, 4, 8, 14, 16]))
+}
+
+/// The side of a patch, and the share of them that is gone: of a ViT's usual grid, 8 × 8 of small images and 14 × 14 of large ones.
+pub(super) fn dropped(scale: Scale, image: &Image, severity: usize) -> (usize, f64) {
+    const SHARES: [f64; SEVERITIES] = [0.1, 0.3, 0.5, 0.7, 0.9];
+    (side(image, scale.choose(severity, [8; SEVERITIES], [14; SEVERITIES])), SHARES[severity - 1])
+}
+
+fn side(image: &Image, count: usize) -> usize {
+    (image.width().min(image.height()) / count).max(1)
+}
+
 /// The image with its patches in a random order. Patches are squares of `size` pixels from the upper left; what is left over at the right
 /// and the bottom stays.
 ///
 /// # Panics
 /// A size of 0.
-pub fn shuffle_patches(image: &Image, size: usize, seed: u64, index: u64) -> Image {
+pub(super) fn shuffle_patches(image: &Image, size: usize, seed: u64, index: u64) -> Image {
     let places = places(image, size);
     let mut order: Vec<usize> = (0..places.len()).collect();
     let mut rng = keyed_rng(seed, "patches/shuffle", index, size as u64);
@@ -27,7 +45,7 @@ pub fn shuffle_patches(image: &Image, size: usize, seed: u64, index: u64) -> Ima
 ///
 /// # Panics
 /// A size of 0, or a share outside [0, 1].
-pub fn drop_patches(image: &Image, size: usize, share: f64, seed: u64, index: u64) -> Image {
+pub(super) fn drop_patches(image: &Image, size: usize, share: f64, seed: u64, index: u64) -> Image {
     assert!((0.0..=1.0).contains(&share), "a share is from 0 to 1, not {share}");
     let mut places = places(image, size);
     let mut rng = keyed_rng(seed, "patches/drop", index, size as u64);

@@ -187,8 +187,11 @@ fn everything_random_is_keyed_and_severity_grows() {
                 (0..6).flat_map(pairs).sum::<f64>()
             };
             // Its authors order severities by how they look. Saturation falls and then rises; the elastic transform bends less widely
-            // and more finely.
-            if !matches!(corruption, Corruption::Saturate | Corruption::ElasticTransform) {
+            // and more finely. Shuffled patches are about as far from the image whatever their size.
+            if !matches!(
+                corruption,
+                Corruption::Saturate | Corruption::ElasticTransform | Corruption::PatchShuffle
+            ) {
                 assert!(distance(5) > distance(1), "{corruption:?} {scale}");
             }
             assert!(distance(1) > 0.0);
@@ -232,4 +235,13 @@ fn patches_change_places_or_are_gone() {
     };
     assert_eq!([0.0, 0.5, 1.0].map(|share| gone(share).len()), [0, 10, 20]);
     assert!(gone(0.25).is_subset(&gone(0.5)) && gone(0.25).len() == 5);
+
+    // On the command line: 2 × 2 and 16 × 16 patches of 32 px, a tenth and nine tenths of 8 × 8.
+    let mut image = Image::filled(32, 32, [0; 3]);
+    image.pixels_mut().iter_mut().enumerate().for_each(|(place, value)| *value = (place % 251) as u8);
+    let apply = |corruption: Corruption, severity| corruption.apply(&image, severity, 1, 7);
+    assert_eq!(apply(Corruption::PatchShuffle, 1), shuffle_patches(&image, 16, 1, 7));
+    assert_eq!(apply(Corruption::PatchShuffle, 5), shuffle_patches(&image, 2, 1, 7));
+    assert_eq!(apply(Corruption::PatchDrop, 1), drop_patches(&image, 4, 0.1, 1, 7));
+    assert_eq!(apply(Corruption::PatchDrop, 5), drop_patches(&image, 4, 0.9, 1, 7));
 }

@@ -25,6 +25,12 @@ pub struct InvestigationConfig {
 /// Prefix of the overrides that concern the studies.
 const STUDIES: &str = "studies";
 
+// What the configuration in force says of the models that were asked for.
+const WEIGHTS: &str = "weights_sha256";
+pub(super) const GIVEN_AS: &str = "models_given_as";
+pub(super) const CLASS_NAMES: &str = "class_names_given";
+pub(super) const TRAINED: &str = "trained";
+
 impl InvestigationConfig {
     /// Reads a configuration from a file.
     ///
@@ -152,6 +158,20 @@ impl InvestigationConfig {
         self.toml_with(self.studies.shared(), given, train)
     }
 
+    /// Reads what [`Self::to_toml`] wrote: the configuration, and the sections that say what else was asked for.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(crate) fn in_force(text: &str) -> Result<(Self, Table), RecipeError> {
+        let mut table: Table = toml::from_str(text).map_err(|error| RecipeError::syntax(text, &error))?;
+        let mut asked = Table::new();
+        for section in [WEIGHTS, GIVEN_AS, CLASS_NAMES, TRAINED] {
+            asked.extend(table.remove(section).map(|found| (section.to_owned(), found)));
+        }
+        let text = toml::to_string(&table).expect("it was read from TOML");
+        Ok((Self::parse(&text, &[], false)?, asked))
+    }
+
     fn toml_with(
         &self,
         studies: Table,
@@ -173,16 +193,14 @@ impl InvestigationConfig {
             }
             names.extend(model.map(|model| (name.to_string(), Value::String(model.into()))));
         }
-        for (section, entries) in
-            [("weights_sha256", weights), ("models_given_as", names), ("class_names_given", outputs)]
-        {
+        for (section, entries) in [(WEIGHTS, weights), (GIVEN_AS, names), (CLASS_NAMES, outputs)] {
             if !entries.is_empty() {
                 table.insert(section.into(), Value::Table(entries));
             }
         }
         if !train.is_empty() && train != self.models {
             let trained = train.iter().map(|name| Value::String(name.to_string())).collect();
-            table.insert("trained".into(), Value::Array(trained));
+            table.insert(TRAINED.into(), Value::Array(trained));
         }
         Ok(toml::to_string(&table).expect("it is a table"))
     }

@@ -135,6 +135,17 @@ impl Examined {
         Ok(examined.expect("a recipe has a run"))
     }
 
+    /// A model that was trained in an earlier call, at `path`, with what was found of it then.
+    pub(super) fn finished(
+        model: Classifier,
+        findings: ModelFindings,
+        more_runs: Vec<Run>,
+        path: &Path,
+        request: &Request,
+    ) -> Self {
+        Self { model, findings, more_runs, training: training(path, request) }
+    }
+
     fn add_run(&mut self, run: Self) {
         let ModelFindings { seed, weights, weights_sha256, history, .. } = run.findings;
         self.findings.more_runs.push(RunFindings { seed, weights, weights_sha256, history });

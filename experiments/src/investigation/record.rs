@@ -21,18 +21,18 @@ use archaeo_store::run_folder::{Build, Environment, RunFolder, RunFolderError};
 
 /// Who made a finding, and from what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Stamp {
+pub(crate) struct Stamp {
     /// The build of the program.
     #[serde(flatten)]
-    build: Build,
+    pub(crate) build: Build,
     /// SHA-256 over configuration, data and, once they are there, weights.
-    inputs: String,
+    pub(crate) inputs: String,
     /// What the findings mean and how they are written: a study counts it up when that changes.
     #[serde(default)]
-    schema: u32,
+    pub(crate) schema: u32,
     /// What was chosen of the study.
     #[serde(default)]
-    options: String,
+    pub(crate) options: String,
 }
 
 impl Stamp {
@@ -40,6 +40,13 @@ impl Stamp {
     fn agrees(&self, other: &Self) -> bool {
         (&self.inputs, self.schema, &self.options) == (&other.inputs, other.schema, &other.options)
     }
+}
+
+/// [`Stamp::inputs`] of what depends on these, too.
+pub(crate) fn inputs_with(earlier: &str, inputs: &[&str]) -> String {
+    inputs.iter().fold(earlier.to_owned(), |earlier, input| {
+        archaeo_store::sha256(format!("{earlier}\n{}\n{input}", input.len()).as_bytes())
+    })
 }
 
 /// A part's findings and how long they took: what a file under `findings/` holds.
@@ -60,7 +67,7 @@ struct Origin {
 const SCHEMA: u32 = 1;
 
 /// What studies record image by image, one folder each.
-const RECORDS: &str = "records";
+pub(crate) const RECORDS: &str = "records";
 
 /// What each model answered on each split is stamped once, for all of its files.
 const PREDICTIONS_STAMP: &str = "predictions/made_by.json";
@@ -103,10 +110,7 @@ impl<'a> Record<'a> {
 
     /// What is found from here on depends on these, too.
     pub(super) fn depends_on(&mut self, inputs: &[&str]) {
-        for input in inputs {
-            let both = format!("{}\n{}\n{input}", self.stamp.inputs, input.len());
-            self.stamp.inputs = archaeo_store::sha256(both.as_bytes());
-        }
+        self.stamp.inputs = inputs_with(&self.stamp.inputs, inputs);
     }
 
     /// The findings of `part`: those on disk, or what `find` finds now.

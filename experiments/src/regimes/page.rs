@@ -75,6 +75,7 @@ fn document(regimes: &Regimes) -> Document {
             ("Classes".into(), count(*classes).into()),
             ("Test images".into(), count(*n).into()),
         ],
+        parts: Vec::new(),
         sections,
     }
 }

@@ -1,4 +1,4 @@
-//! The report of an investigation: one HTML page and one Markdown file that say the same.
+//! The report of an investigation: one HTML page, one Markdown file and one for paper that say the same.
 //!
 //! Every study brings its own chapter; what stands here is folded from them and from what is known of data, models and the run.
 //! Nothing is measured here, no study is named, and nothing is read but the findings and the pictures that they name.
@@ -15,7 +15,11 @@ pub(crate) mod shown;
 
 use std::path::{Component, Path};
 
-use archaeo_report::document::{Block, Document, Section};
+use archaeo_report::document::{Block, Document, Part, Section};
+pub use archaeo_report::latex::FILE as TABLES;
+pub use archaeo_report::notebook::FILE as NOTEBOOK;
+pub use archaeo_report::typst::Detail;
+use archaeo_report::{bibliography, latex, notebook, typst};
 use archaeo_store::StoreError;
 
 use crate::findings::Investigation;
@@ -43,8 +47,8 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.html`, `report.md` and the charts that the latter links to into `folder`, from which the pictures are read. Each
-/// file appears whole or not at all.
+/// Writes `report.html`, `report.md` with the charts that it links to, and `report.typ` with what it shows into `folder`, from which the
+/// pictures are read. Each file appears whole or not at all.
 ///
 /// # Errors
 /// The folder cannot be written, or findings of another version. A picture that is missing is named in the report instead.
@@ -52,20 +56,103 @@ pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), Report
     Ok(write_document(&document(investigation)?, folder)?)
 }
 
-/// Writes a document as `report.html`, `report.md` and the charts that the latter links to; pictures are those of `folder`.
-pub(crate) fn write_document(document: &Document, folder: &Path) -> Result<(), StoreError> {
-    let pictures = |path: &str| picture(folder, path);
-    let page = archaeo_report::html::page(document, &pictures);
-    archaeo_store::write(&folder.join("report.html"), page.as_bytes())?;
+/// A file of the report.
+pub(crate) struct Rendered {
+    /// Its path within the run folder.
+    pub file: String,
+    /// What it may hold: the report on paper has several extents.
+    pub texts: Vec<String>,
+}
+
+/// Every file that a report may have, except the PDF. Pictures are read from the run folder, and nothing is written.
+///
+/// # Errors
+/// Findings of another version.
+pub(crate) fn rendered(investigation: &Investigation, folder: &Path) -> Result<Vec<Rendered>, ReportError> {
+    let document = document(investigation)?;
+    let one = |(file, text): (String, String)| Rendered { file, texts: vec![text] };
+    let mut rendered: Vec<Rendered> = files(&document, folder).into_iter().map(one).collect();
+    for detail in [Detail::default(), Detail::Summary, Detail::Appendix] {
+        for (file, text) in paper(&document, folder, detail) {
+            match rendered.iter_mut().find(|of| of.file == file) {
+                Some(known) => known.texts.push(text),
+                None => rendered.push(one((file.into(), text))),
+            }
+        }
+    }
+    rendered.push(one((latex::FILE.into(), latex::tables(&document))));
+    rendered.push(one((notebook::FILE.into(), notebook_text(&document))));
+    Ok(rendered)
+}
+
+/// A document as `report.html`, the charts that `report.md` links to, and `report.md`.
+fn files(document: &Document, folder: &Path) -> Vec<(String, String)> {
+    let page = archaeo_report::html::page(document, &|path| picture(folder, path));
     let markdown = archaeo_report::markdown::page(document);
-    if !markdown.charts.is_empty() {
-        let charts = folder.join(archaeo_report::markdown::CHARTS);
-        std::fs::create_dir_all(&charts).map_err(StoreError::io("make the folder", &charts))?;
+    let mut files = vec![("report.html".to_owned(), page)];
+    files.extend(markdown.charts);
+    files.push(("report.md".to_owned(), markdown.text));
+    files
+}
+
+/// Writes a document as `report.html`, `report.md` with the charts that it links to, and `report.typ` with what it shows; pictures are
+/// those of `folder`.
+pub(crate) fn write_document(document: &Document, folder: &Path) -> Result<(), StoreError> {
+    for (path, contents) in files(document, folder) {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+            std::fs::create_dir_all(parent).map_err(StoreError::io("make the folder", parent))?;
+        }
+        archaeo_store::write(&path, contents.as_bytes())?;
     }
-    for (path, chart) in &markdown.charts {
-        archaeo_store::write(&folder.join(path), chart.as_bytes())?;
-    }
-    archaeo_store::write(&folder.join("report.md"), markdown.text.as_bytes())
+    write_paper(document, folder, Detail::default())
+}
+
+/// What Typst sets the report from, a fixed text and what it shows, and what the report refers to.
+fn paper(document: &Document, folder: &Path, detail: Detail) -> [(&'static str, String); 3] {
+    let data = typst::data(document, detail, &|path| picture(folder, path).is_some());
+    let data = serde_json::to_string_pretty(&data).expect("plain data") + "\n";
+    [
+        (typst::DATA, data),
+        (bibliography::FILE, bibliography::bibtex(document)),
+        (typst::FILE, typst::TEMPLATE.to_owned()),
+    ]
+}
+
+fn write_paper(document: &Document, folder: &Path, detail: Detail) -> Result<(), StoreError> {
+    paper(document, folder, detail)
+        .iter()
+        .try_for_each(|(file, text)| archaeo_store::write(&folder.join(file), text.as_bytes()))
+}
+
+/// Writes [`typst::FILE`] and [`typst::DATA`] again, with as much of the report as `detail` says.
+///
+/// # Errors
+/// The folder cannot be written, or findings of another version.
+pub fn render_paper(investigation: &Investigation, folder: &Path, detail: Detail) -> Result<(), ReportError> {
+    Ok(write_paper(&document(investigation)?, folder, detail)?)
+}
+
+/// Writes the report's tables in LaTeX, as [`latex::FILE`].
+///
+/// # Errors
+/// The folder cannot be written, or findings of another version.
+pub fn render_tables(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
+    let tables = latex::tables(&document(investigation)?);
+    Ok(archaeo_store::write(&folder.join(latex::FILE), tables.as_bytes())?)
+}
+
+/// Writes the report as a Jupyter notebook, [`notebook::FILE`], which draws its charts again from their numbers.
+///
+/// # Errors
+/// The folder cannot be written, or findings of another version.
+pub fn render_notebook(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
+    let text = notebook_text(&document(investigation)?);
+    Ok(archaeo_store::write(&folder.join(notebook::FILE), text.as_bytes())?)
+}
+
+fn notebook_text(document: &Document) -> String {
+    serde_json::to_string_pretty(&notebook::notebook(document)).expect("plain data") + "\n"
 }
 
 /// The report as one self-contained page; `pictures` gives the bytes of a picture by its path within the run folder.
@@ -169,7 +256,29 @@ fn document(investigation: &Investigation) -> Result<Document, ReportError> {
     ]);
     sections.append(&mut told);
     sections.extend([method, limitations, provenance]);
-    Ok(Document { kind: "report of an investigation", title, lead, facts, sections })
+    let parts = parts(&sections);
+    Ok(Document { kind: "report of an investigation", title, lead, facts, sections, parts })
+}
+
+/// The chapters in the order of a technical report.
+fn parts(sections: &[Section]) -> Vec<Part> {
+    let told = |wanted: &dyn Fn(&dyn AnyStudy) -> bool| -> Vec<&'static str> {
+        let ids = sections.iter().map(|section| section.id);
+        ids.filter(|id| STUDIES.iter().any(|study| study.id() == *id && wanted(*study))).collect()
+    };
+    let mut opening = told(&|study| study.opens());
+    opening.push("glance");
+    let part = |title: &'static str, sections: Vec<&'static str>| Part { title, sections };
+    vec![
+        part("In short", opening),
+        part("Data and models", vec!["data", "models"]),
+        part("Results", told(&|study| !study.opens() && !study.is_about_failure())),
+        part("Failure analysis", told(&|study| !study.opens() && study.is_about_failure())),
+        part("Insights", vec!["summary"]),
+        part("Methods", vec!["method"]),
+        part("Limitations", vec!["limitations"]),
+        part("Reproducibility", vec!["provenance"]),
+    ]
 }
 
 fn summary(claims: Vec<Claim>) -> Section {

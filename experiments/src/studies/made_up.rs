@@ -7,8 +7,18 @@ use serde_json::json;
 
 use crate::findings::{HeatmapShown, ImageShown, Investigation, ModelFindings};
 use crate::studies::findings::{Agreement, AgreementGroup};
+use crate::studies::{autopsy, corruptions, doctor, frequency, worst_case};
 use crate::study::Chapter;
 use crate::subjects::{ByModel, ModelName};
+
+/// Findings of models of any names.
+pub(crate) mod found {
+    pub(crate) use super::autopsy::tests::found as autopsy;
+    pub(crate) use super::corruptions::tests::found as corruptions;
+    pub(crate) use super::doctor::tests::found as doctor;
+    pub(crate) use super::frequency::tests::found as frequency;
+    pub(crate) use super::worst_case::tests::found as worst_case;
+}
 
 /// Names and architectures, of which a test takes the first few.
 const MODELS: [(&str, &str, usize); 4] = [
@@ -62,7 +72,12 @@ pub(super) fn names(models: usize) -> Vec<ModelName> {
 
 /// One value for each of the first few models.
 pub(super) fn each<T>(models: usize, of: impl Fn(usize) -> T) -> ByModel<T> {
-    names(models).into_iter().enumerate().map(|(place, name)| (name, of(place))).collect()
+    each_of(&names(models), of)
+}
+
+/// One value for each of some models, by their places.
+pub(crate) fn each_of<T>(models: &[ModelName], of: impl Fn(usize) -> T) -> ByModel<T> {
+    models.iter().enumerate().map(|(place, &name)| (name, of(place))).collect()
 }
 
 pub(super) fn share(successes: usize, n: usize) -> Estimate {
@@ -94,6 +109,7 @@ pub(super) fn text(section: Section) -> String {
         title: "Made up".into(),
         lead: Text::new(),
         facts: Vec::new(),
+        parts: Vec::new(),
         sections: vec![section],
     };
     archaeo_report::markdown::page(&document).text

@@ -27,18 +27,20 @@ mod shape_bias;
 #[cfg(test)]
 mod table_models;
 mod trust;
+mod worst_case;
 
 use crate::study::{AnyStudy, study};
 
 pub use accuracy::{AccuracyStudy, model_scores};
 pub use atlas::{AtlasOptions, AtlasStudy};
 pub use attacks::AttacksStudy;
+pub use attacks::comparison::{adjust as adjust_paired, paired as paired_shares};
 pub use attention::AttentionStudy;
 pub use autopsy::{AutopsyOptions, AutopsyStudy};
 pub use causal::{CausalOptions, CausalStudy};
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
 pub use corruptions::{CorruptionsOptions, CorruptionsStudy, Damage, corruption_pair, corruption_scores};
-pub use doctor::{DoctorOptions, DoctorStudy};
+pub use doctor::{DoctorOptions, DoctorStudy, adjust_transfers, transferred};
 pub use errors::ErrorsStudy;
 pub use faithfulness::{FaithfulnessOptions, FaithfulnessStudy};
 pub use features::{FeaturesOptions, FeaturesStudy};
@@ -50,6 +52,7 @@ pub use regimes::{RegimesOptions, RegimesStudy};
 pub use seeds::SeedsStudy;
 pub use shape_bias::ShapeBiasStudy;
 pub use trust::{TrustStudy, headlines};
+pub use worst_case::{WorstCaseOptions, WorstCaseStudy};
 
 /// Every study, in the order in which they run and are told.
 pub const STUDIES: &[&dyn AnyStudy] = &[
@@ -64,6 +67,7 @@ pub const STUDIES: &[&dyn AnyStudy] = &[
     study::<HeadsStudy>(),
     study::<PatchingStudy>(),
     study::<AttacksStudy>(),
+    study::<WorstCaseStudy>(),
     study::<DoctorStudy>(),
     study::<AutopsyStudy>(),
     study::<FrequencyStudy>(),
@@ -97,4 +101,5 @@ pub mod findings {
     pub use super::seeds::findings::*;
     pub use super::shape_bias::findings::*;
     pub use super::trust::findings::*;
+    pub use super::worst_case::findings::*;
 }

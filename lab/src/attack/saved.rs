@@ -25,6 +25,8 @@ const NOTE: &str = "The images have the model's input size: read without another
 /// A folder that adversarial images are saved in.
 pub(super) struct Saved {
     path: PathBuf,
+    /// SHA-256 of the weights that were attacked.
+    weights: String,
     log: RecordLog,
     /// By size, stage and image.
     recorded: BTreeMap<(String, usize, usize), Tried>,
@@ -69,11 +71,12 @@ pub(super) struct Subject<'a> {
 }
 
 impl Saved {
-    /// A folder that is not there, is empty, or is one of attacks; records of the same `question` are kept.
+    /// A folder that is not there, is empty, or is one of attacks; records of the same `question` are kept. `weights` is the hash of those
+    /// that are attacked.
     ///
     /// # Errors
     /// Another folder, a file, or one whose manifest is among what is read.
-    pub fn open(path: &Path, question: &str, inputs: &[&Path]) -> Result<Self, LabError> {
+    pub fn open(path: &Path, question: &str, weights: String, inputs: &[&Path]) -> Result<Self, LabError> {
         check_inputs(&path.join(MANIFEST), inputs)?;
         check_own_folder(path, MANIFEST, LabError::OtherAttacks)?;
         fs::create_dir_all(path).map_err(StoreError::io("write", path))?;
@@ -81,7 +84,7 @@ impl Saved {
         let parsed = lines.iter().filter_map(|line| serde_json::from_str::<Record>(line).ok());
         let recorded =
             parsed.map(|Record { size, stage, index, tried }| ((size, stage, index), tried)).collect();
-        let saved = Self { path: path.to_owned(), log, recorded, files: BTreeMap::new() };
+        let saved = Self { path: path.to_owned(), weights, log, recorded, files: BTreeMap::new() };
         saved.manifest(false)?;
         Ok(saved)
     }
@@ -127,10 +130,12 @@ impl Saved {
         #[derive(Serialize)]
         struct Manifest<'a> {
             note: &'static str,
+            weights_sha256: &'a str,
             complete: bool,
             images: Vec<&'a Files>,
         }
-        let manifest = Manifest { note: NOTE, complete, images: self.files.values().collect() };
+        let images = self.files.values().collect();
+        let manifest = Manifest { note: NOTE, weights_sha256: &self.weights, complete, images };
         let json = serde_json::to_string_pretty(&manifest).expect("plain data") + "\n";
         Ok(archaeo_store::write(&self.path.join(MANIFEST), json.as_bytes())?)
     }

@@ -161,17 +161,22 @@ impl Session {
         Ok(all)
     }
 
+    /// Hash of the file of a model's weights, or of its folder.
+    pub(super) fn weights_sha256(&self, opened: &Opened) -> Result<String, LabError> {
+        Ok(archaeo_store::sha256_path(&self.resolve(&opened.subject.model.weights)?)?)
+    }
+
     /// What records are made from, in one line.
     pub(super) fn question(
         &self,
         opened: &Opened,
         asked: &Asked,
         options: &AttackOptions,
+        weights: &str,
     ) -> Result<String, LabError> {
         let split = opened.split()?;
         let names: Vec<String> = asked.indices.iter().map(|&index| split.identifier(index)).collect();
         let images = archaeo_store::sha256(format!("{names:?} {:?}", asked.labels).as_bytes());
-        let weights = archaeo_store::sha256_path(&opened.subject.model.weights)?;
         let question = serde_json::json!({
             "program": env!("CARGO_PKG_VERSION"),
             "weights": weights,

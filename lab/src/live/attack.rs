@@ -87,7 +87,7 @@ pub struct ModelAtStep {
     pub source: Option<f64>,
     /// Probability of the class that it leads to, if there is one.
     pub target: Option<f64>,
-    /// Whether the answer is not that class any more, or is the target's.
+    /// Whether the answer is not that class any more, or is the target's; of a model without the class, whether its answer has changed.
     pub fooled: bool,
     /// For each layer and head the Jensen-Shannon divergence, in nats, of its attention to that in the clean image.
     pub drift: Option<Vec<Vec<f64>>>,
@@ -181,8 +181,8 @@ impl Target for Watched<'_> {
 /// What is the same at every step.
 struct Scene<'a> {
     watched: Vec<&'a LiveModel>,
-    /// Attention of each in the clean image, where it has any.
-    clean: Vec<Option<AttentionMaps>>,
+    /// Answer of each to the clean image, and its attention there, where it has any.
+    clean: Vec<(usize, Option<AttentionMaps>)>,
     picture: Arc<Image>,
     side: usize,
     /// Name of the class that the attack leads away from, and of the one that it leads to.
@@ -242,10 +242,13 @@ impl Live {
         };
         for model in &scene.watched {
             let input = scene.input(model, &input.picture);
-            scene.clean.push(match model.classifier.has_attention() {
-                true => Some(evidence(model, &input, scene.seed, &[scene.key]).attention()?.clone()),
+            let key = [scene.key];
+            let evidence = evidence(model, &input, scene.seed, &key);
+            let attention = match model.classifier.has_attention() {
+                true => Some(evidence.attention()?.clone()),
                 false => None,
-            });
+            };
+            scene.clean.push((largest(evidence.logits()), attention));
         }
         show(scene.step(0, (*input.picture).clone())?);
         let (mut count, mut failed) = (0, None);
@@ -391,7 +394,7 @@ impl Scene<'_> {
         let pairs = picture.pixels().iter().zip(self.picture.pixels());
         let change: Vec<f64> = pairs.map(|(&own, &clean)| f64::from(own.abs_diff(clean))).collect();
         let mut models = BTreeMap::new();
-        for (model, clean) in self.watched.iter().zip(&self.clean) {
+        for (model, (answer, clean)) in self.watched.iter().zip(&self.clean) {
             let input = self.input(model, &picture);
             let key = [self.key];
             let evidence = evidence(model, &input, self.seed, &key);
@@ -400,21 +403,28 @@ impl Scene<'_> {
                 None => None,
             };
             let logits = evidence.logits().to_vec();
-            models.insert(model.name.clone(), self.at_step(model, &logits, drift));
+            models.insert(model.name.clone(), self.at_step(model, *answer, &logits, drift));
         }
         let linf = change.iter().copied().fold(0.0, f64::max);
         let l2 = change.iter().map(|change| change * change).sum::<f64>().sqrt() / 255.0;
         Ok(AttackStep { step, linf, l2, models, picture })
     }
 
-    fn at_step(&self, model: &LiveModel, logits: &[f32], drift: Option<Vec<Vec<f64>>>) -> ModelAtStep {
+    fn at_step(
+        &self,
+        model: &LiveModel,
+        unattacked: usize,
+        logits: &[f32],
+        drift: Option<Vec<Vec<f64>>>,
+    ) -> ModelAtStep {
         let (probabilities, top) = model.ranked(logits, TOP);
         let class = |name: &String| model.names.iter().position(|own| own == name);
         let (source, target) = (class(&self.away), self.toward.as_ref().and_then(class));
         let answer = largest(logits);
         let fooled = match &self.toward {
             Some(_) => target == Some(answer),
-            None => source.is_some_and(|source| source != answer),
+            // A model without the class is fooled when its own answer changes.
+            None => source.unwrap_or(unattacked) != answer,
         };
         ModelAtStep {
             top,

@@ -90,7 +90,7 @@ pub(super) fn check_names(models: &[LiveModel]) -> Result<(), LabError> {
     let twice =
         models.iter().enumerate().find(|(i, model)| models[..*i].iter().any(|m| m.name == model.name));
     match twice {
-        Some((_, model)) => Err(LabError::SameName(model.name.clone())),
+        Some((_, model)) => Err(LabError::SameName { name: model.name.clone() }),
         None => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ pub mod resnet;
 pub mod resnet_cifar;
 pub mod swin;
 pub mod vit;
+pub mod vit_comer;
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -92,6 +93,7 @@ architectures! {
     "cct": Cct(cct::CctConfig, Cct), "Compact Convolutional Transformer.";
     "swin": Swin(swin::SwinConfig, Swin), "Swin Transformer.";
     "efficientvit": EfficientVit(efficientvit::EfficientVitConfig, EfficientVit), "EfficientViT of Microsoft Research.";
+    "vit-comer": VitComer(vit_comer::VitComerConfig, VitComer), "ViT-CoMer.";
     "zero-shot": ZeroShot(clip::ZeroShotConfig, ZeroShot), "Image tower of CLIP with a prototype for each class.";
     "resnet": Resnet(resnet::ResNetConfig, ResNet), "ImageNet-style residual network.";
     "cifar-resnet": CifarResnet(resnet_cifar::CifarResNetConfig, CifarResNet), "CIFAR-style residual network.";

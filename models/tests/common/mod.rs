@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use archaeo_models::{
     Array, AttentionSite, BeitConfig, BranchKind, CctConfig, CifarResNetConfig, Classifier,
     EfficientVitConfig, FeatureSite, IMAGENET_MOMENTS, ModelCard, NetworkSpec, ParameterPath, Pass, Pooling,
-    Preprocessing, Probe, ResNetConfig, State, Stem, SwinConfig, TokenPlace, TokenSite, VitConfig,
-    clip::ZeroShotConfig, load, read_arrays, with_state, write_arrays,
+    Preprocessing, Probe, ResNetConfig, State, Stem, SwinConfig, TokenPlace, TokenSite, VitComerConfig,
+    VitConfig, clip::ZeroShotConfig, load, read_arrays, with_state, write_arrays,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
@@ -89,6 +89,23 @@ pub fn tiny_efficientvit(image_size: usize) -> EfficientVitConfig {
     }
 }
 
+/// A ViT-CoMer of two stages of one block, with a mask head.
+pub fn tiny_vit_comer(image_size: usize, patch_size: usize) -> VitComerConfig {
+    VitComerConfig {
+        image_size,
+        patch_size,
+        width: 8,
+        depth: 2,
+        heads: 2,
+        stages: 2,
+        conv_width: 4,
+        deformable_heads: 2,
+        points: 4,
+        classes: CLASSES,
+        mask_width: 6,
+    }
+}
+
 /// An image tower of CLIP of two blocks for images of 16 px.
 pub fn tiny_zero_shot() -> ZeroShotConfig {
     let image = VitConfig { classes: 0, pre_norm: true, ..tiny_vit() };
@@ -104,6 +121,7 @@ pub fn tiny_networks() -> Vec<(&'static str, NetworkSpec)> {
         ("CCT", NetworkSpec::Cct(tiny_cct())),
         ("Swin", NetworkSpec::Swin(tiny_swin())),
         ("EfficientViT", NetworkSpec::EfficientVit(tiny_efficientvit(16))),
+        ("ViT-CoMer", NetworkSpec::VitComer(tiny_vit_comer(16, 4))),
         ("CLIP", NetworkSpec::ZeroShot(tiny_zero_shot())),
         ("ResNet", tiny_resnet(Stem::Imagenet, BranchKind::Bottleneck)),
         ("ResNet for small images", tiny_resnet(Stem::Cifar, BranchKind::Basic)),

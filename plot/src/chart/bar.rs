@@ -1,7 +1,9 @@
 //! Bar charts: quantities that start at zero, by category. Horizontal, because names are read horizontally.
 
+use super::ChartNumbers;
 use super::axis::{Axis, value_label};
 use super::frame::{ValueAxisSpec, draw_value_axis, heading, legend};
+use super::numbers::ends;
 use super::svg::{Anchor, LINE, Svg, fill, text_width, wrap};
 use super::{Chart, Width};
 use super::{Measure, check_interval};
@@ -46,6 +48,24 @@ impl Chart for BarChart {
 
     fn description(&self) -> &str {
         &self.description
+    }
+
+    fn numbers(&self) -> ChartNumbers {
+        let bars = self.categories.iter().enumerate().flat_map(|(place, category)| {
+            self.series.iter().filter_map(move |series| {
+                let Measure { value, interval } = (*series.bars.get(place)?)?;
+                let [low, high] = ends(interval);
+                Some(vec![category.as_str().into(), series.name.as_str().into(), value.into(), low, high])
+            })
+        });
+        ChartNumbers {
+            kind: "bars",
+            title: self.title.clone(),
+            x: self.value.label.clone(),
+            y: String::new(),
+            columns: &["category", "series", "value", "low", "high"],
+            rows: bars.collect(),
+        }
     }
 }
 

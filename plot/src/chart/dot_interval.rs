@@ -1,7 +1,9 @@
 //! Point estimates with their intervals, one below the other: effects, differences, accuracies.
 
+use super::ChartNumbers;
 use super::axis::{Axis, value_label};
 use super::frame::{ValueAxisSpec, draw_value_axis, heading};
+use super::numbers::ends;
 use super::svg::{Anchor, LINE, SMALL, Svg, stroke, text_width, wrap};
 use super::{Chart, Width};
 use super::{Measure, check_interval};
@@ -48,6 +50,21 @@ impl Chart for DotIntervalChart {
 
     fn description(&self) -> &str {
         &self.description
+    }
+
+    fn numbers(&self) -> ChartNumbers {
+        let rows = self.rows.iter().map(|row| {
+            let [low, high] = ends(row.measure.interval);
+            vec![row.label.as_str().into(), row.measure.value.into(), low, high]
+        });
+        ChartNumbers {
+            kind: "estimates",
+            title: self.title.clone(),
+            x: self.value.label.clone(),
+            y: String::new(),
+            columns: &["name", "value", "low", "high"],
+            rows: rows.collect(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Histograms: how a quantity is distributed, in one group or several.
 
+use super::ChartNumbers;
 use super::axis::{Axis, Scale};
 use super::frame::{Plane, PlaneSpec, heading, legend};
 use super::svg::{Svg, fill, stroke};
@@ -45,6 +46,20 @@ impl Chart for Histogram {
 
     fn description(&self) -> &str {
         &self.description
+    }
+
+    fn numbers(&self) -> ChartNumbers {
+        let values = self.groups.iter().flat_map(|group| {
+            group.values.iter().map(|&value| vec![group.name.as_str().into(), value.into()])
+        });
+        ChartNumbers {
+            kind: "histogram",
+            title: self.title.clone(),
+            x: self.x.label.clone(),
+            y: String::new(),
+            columns: &["series", "value"],
+            rows: values.collect(),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Line charts: curves over a quantity, such as accuracy against ε.
 
+use super::ChartNumbers;
 use super::axis::Axis;
 use super::check_interval;
 use super::frame::{Plane, PlaneSpec, heading};
+use super::numbers::ends;
 use super::svg::{Anchor, LINE, Svg, fill, stroke, text_width, wrap};
 use super::{Chart, Width};
 use crate::{PlotError, Result};
@@ -71,6 +73,23 @@ impl Chart for LineChart {
 
     fn description(&self) -> &str {
         &self.description
+    }
+
+    fn numbers(&self) -> ChartNumbers {
+        let points = self.series.iter().flat_map(|series| {
+            series.points.iter().map(|point| {
+                let [low, high] = ends(point.interval);
+                vec![series.name.as_str().into(), point.x.into(), point.y.into(), low, high]
+            })
+        });
+        ChartNumbers {
+            kind: "lines",
+            title: self.title.clone(),
+            x: self.x.label.clone(),
+            y: self.y.label.clone(),
+            columns: &["series", "x", "y", "low", "high"],
+            rows: points.collect(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Matrices as shaded cells: layers × heads, confusion matrices, models × attacks.
 
+use super::ChartNumbers;
 use super::axis::fixed;
 use super::frame::heading;
 use super::svg::{Anchor, LINE, SMALL, Svg, ellipsize, text_width, wrap};
@@ -63,6 +64,23 @@ impl Chart for MatrixChart {
 
     fn description(&self) -> &str {
         &self.description
+    }
+
+    fn numbers(&self) -> ChartNumbers {
+        let cells = self.rows.iter().enumerate().flat_map(|(row, name)| {
+            self.columns.iter().enumerate().map(move |(column, other)| {
+                let value = self.values.get(row * self.columns.len() + column).copied().flatten();
+                vec![name.as_str().into(), other.as_str().into(), value.into()]
+            })
+        });
+        ChartNumbers {
+            kind: "matrix",
+            title: self.title.clone(),
+            x: self.column_label.clone(),
+            y: self.row_label.clone(),
+            columns: &["row", "column", "value"],
+            rows: cells.collect(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod frame;
 mod histogram;
 mod line;
 mod matrix;
+mod numbers;
 mod scatter;
 mod svg;
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub use dot_interval::{DotIntervalChart, DotRow, dot_interval_chart};
 pub use histogram::{Histogram, HistogramGroup, histogram};
 pub use line::{LineChart, LineSeries, Point, Uncertainty, line_chart};
 pub use matrix::{MatrixChart, ValueFormat, matrix_chart};
+pub use numbers::{Cell as NumberCell, ChartNumbers};
 pub use scatter::{Scatter, ScatterSeries, scatter};
 pub(crate) use svg::escape;
 pub use svg::{THEME_CSS, svg_file};
@@ -34,6 +36,9 @@ pub trait Chart {
 
     /// What the chart shows, for readers who cannot see it.
     fn description(&self) -> &str;
+
+    /// The numbers that it draws.
+    fn numbers(&self) -> ChartNumbers;
 }
 
 /// How wide a chart is in its own units. Text is 11 to 14 units high in either, so that one unit should be no less than a pixel.

@@ -1,5 +1,6 @@
 //! Scatter plots: two quantities against each other.
 
+use super::ChartNumbers;
 use super::axis::Axis;
 use super::frame::{Plane, PlaneSpec, heading, legend};
 use super::svg::Svg;
@@ -47,6 +48,20 @@ impl Chart for Scatter {
 
     fn description(&self) -> &str {
         &self.description
+    }
+
+    fn numbers(&self) -> ChartNumbers {
+        let points = self.series.iter().flat_map(|series| {
+            series.points.iter().map(|&(x, y)| vec![series.name.as_str().into(), x.into(), y.into()])
+        });
+        ChartNumbers {
+            kind: "scatter",
+            title: self.title.clone(),
+            x: self.x.label.clone(),
+            y: self.y.label.clone(),
+            columns: &["series", "x", "y"],
+            rows: points.collect(),
+        }
     }
 }
 

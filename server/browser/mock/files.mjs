@@ -30,13 +30,13 @@ export function png(width, height, rgb) {
 const float = new Float32Array(1);
 const bits = new Uint32Array(float.buffer);
 
-/** Binary16, rounded toward zero: enough for weights in [0, 1]. */
+/** Binary16, rounded to the nearest. */
 function half(value) {
   float[0] = value;
   const exponent = ((bits[0] >> 23) & 255) - 112;
   const sign = (bits[0] >>> 16) & 0x8000;
   if (exponent <= 0) return sign | Math.min(1023, Math.round(Math.abs(value) * 2 ** 24));
-  return sign | (exponent << 10) | ((bits[0] >> 13) & 1023);
+  return (sign | (exponent << 10) | ((bits[0] >> 13) & 1023)) + ((bits[0] >> 12) & 1);
 }
 
 const WRITERS = {

@@ -65,8 +65,17 @@ export function scene(seed) {
   };
 }
 
+const kept = new Map();
+
 /** Attention (layers, heads, tokens, tokens) for image `seed`, heads of `off` ("layer,head") even. */
 export function attention(seed, off = new Set()) {
+  const key = `${seed} ${[...off].join(" ")}`;
+  if (!kept.has(key)) kept.set(key, computed(seed, off));
+  if (kept.size > 12) kept.delete(kept.keys().next().value);
+  return kept.get(key);
+}
+
+function computed(seed, off) {
   const draw = scene(seed);
   const colors = Array.from({ length: SIDE * SIDE }, (_, i) => draw(((i % SIDE) + 0.5) / SIDE, (Math.floor(i / SIDE) + 0.5) / SIDE));
   const all = new Float32Array(LAYERS * HEADS * TOKENS * TOKENS);

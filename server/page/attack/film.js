@@ -1,4 +1,4 @@
-/** @import { Job } from "./job.js" */
+/** @import { Job, Step } from "./job.js" */
 import { fill, h, slider } from "../core/dom.js";
 import { lab, modelNamed } from "../core/lab.js";
 import { percent, short } from "../core/numbers.js";
@@ -10,8 +10,8 @@ const FRAMES_PER_SECOND = 12;
 
 /** The attack as a film: image, perturbation, probabilities; `shown` is told which step is looked at. @param {(at: number) => void} shown */
 export function attackFilm(shown) {
-  const image = h("canvas", { role: "img", class: "map", width: 224, height: 224, "data-figure": "Image under attack" });
-  const difference = h("canvas", { role: "img", class: "map", width: 224, height: 224, "data-figure": "Perturbation" });
+  const image = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", width: 224, height: 224, "data-figure": "Image under attack" });
+  const difference = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", width: 224, height: 224, "data-figure": "Perturbation" });
   const gain = slider("Gain", { min: 1, max: 64, step: 1, value: chosen.gain, show: (value) => `× ${value}`, input: (value) => ((chosen.gain = value), drawFrame()) });
   const chart = lineChart("Probability of the class under attack", { height: 224, pick: (step) => seek(indexOf(step)) });
   const caption = h("p", { class: "small number" });
@@ -53,6 +53,8 @@ export function attackFilm(shown) {
     return best;
   };
 
+  /** A small image keeps its pixels. @param {HTMLImageElement} picture */
+  const showPixels = ({ naturalWidth }) => element.classList.toggle("coarse", naturalWidth < 100);
   let turn = 0;
   const drawFrame = async () => {
     if (!job?.steps.length) return;
@@ -62,6 +64,7 @@ export function attackFilm(shown) {
     for (const canvas of [image, difference]) [canvas.width, canvas.height] = [now.naturalWidth, now.naturalHeight];
     image.getContext("2d")?.drawImage(now, 0, 0);
     drawDifference(difference, clean, now, chosen.gain);
+    showPixels(now);
     difference.dataset.figure = `Perturbation × ${chosen.gain}`;
   };
   const draw = () => {
@@ -79,7 +82,7 @@ export function attackFilm(shown) {
     const names = [question.model, ...question.watch];
     const colored = names.map((name) => ({ name, color: SERIES[lab.models.findIndex((model) => model.name === name) % SERIES.length] }));
     chart.set({
-      series: colored.map(({ name, color }) => ({ name: modelNamed(name).title, color, dashed: name !== question.model, points: steps.flatMap((other) => (other.models[name] ? [/** @type {[number, number]} */ ([other.step, other.models[name].source])] : [])) })),
+      series: colored.map(({ name, color }) => ({ name: modelNamed(name).title, color, dashed: name !== question.model, points: steps.flatMap((other) => pointOf(other, name)) })).filter(({ points }) => points.length),
       x: [steps[0].step, Math.max(job.running ? question.steps ?? 1 : 1, steps[steps.length - 1].step)], y: [0, 1], xLabel: "step", show: percent, cursor: step.step,
     });
     shown(at);
@@ -108,6 +111,20 @@ export function attackFilm(shown) {
 
   return {
     element, pause,
+    /** The image before any attack. @param {string} path */
+    clean: async (path) => {
+      const mine = ++turn;
+      const picture = await frame(path).catch(() => null);
+      if (mine !== turn || !picture) return;
+      for (const canvas of [image, difference]) [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
+      image.getContext("2d")?.drawImage(picture, 0, 0);
+      drawDifference(difference, picture, picture, chosen.gain);
+      showPixels(picture);
+      fill(caption, "Clean image");
+      image.setAttribute("aria-label", "The clean image.");
+      difference.setAttribute("aria-label", "No perturbation yet.");
+      chart.set({ series: [], x: [0, 10], y: [0, 1], xLabel: "step", show: percent });
+    },
     /** @param {Job} now A job that is new, or has new steps. */
     update: (now) => {
       if (now !== job) {
@@ -122,6 +139,9 @@ export function attackFilm(shown) {
     step: (by) => (pause(), seek(at + by)),
   };
 }
+
+/** A model without the class under attack has no line. @param {Step} step @param {string} name @returns {[number, number][]} */
+const pointOf = (step, name) => (typeof step.models[name]?.source === "number" ? [[step.step, /** @type {number} */ (step.models[name].source)]] : []);
 
 /**
  * Grey where nothing changed.

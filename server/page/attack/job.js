@@ -2,11 +2,14 @@
 import { post, remove } from "../core/api.js";
 
 /**
- * @typedef {{top: Guess[], source: number, target?: number|null, fooled: boolean, drift: number[][]|null}} Effect What a model makes of a step.
+ * @typedef {{top: Guess[], source: number|null, target?: number|null, fooled: boolean, drift: number[][]|null}} Effect What a model makes of a step.
  * @typedef {{step: number, linf: number, l2: number, models: Record<string, Effect>}} Step
  * @typedef {{image: string, step: number, steps: number, success: boolean, linf: number, l2: number, l1: number, l0: number, answer: Guess, models: Record<string, {fooled: boolean, top: Guess[]}>, note: string|null}} Done
  * @typedef {{image: string, model: string, attack: string, norm: string, size: number, steps: number|null, loss: string|null, target: number|null, restarts: number, watch: string[]}} Question
  */
+
+/** Whether a model that only watches gives another answer than for the clean image: its own, right or wrong. @param {Step[]} steps @param {number} at @param {string} model */
+export const changedAnswer = (steps, at, model) => steps[at]?.models[model]?.top[0]?.class !== steps[0]?.models[model]?.top[0]?.class;
 
 /** The same attack on all images, from the command line. @param {Question} question @param {string} data @param {string} weights */
 export const commandOf = ({ attack, norm, size, steps, restarts }, data, weights) =>

@@ -1,7 +1,7 @@
-/** @import { Done, Job, Question } from "./job.js" */
-import { imagePath } from "../core/api.js";
+/** @import { Done, Job, Question, Step } from "./job.js" */
+import { imagePath, inputPath } from "../core/api.js";
 import { announce, fill, h, showError } from "../core/dom.js";
-import { lab, modelNamed } from "../core/lab.js";
+import { answerOf, focused, lab, modelNamed } from "../core/lab.js";
 import { firstName, percent, short } from "../core/numbers.js";
 import { place } from "../core/state.js";
 import { addImage } from "../shell/strip.js";
@@ -16,10 +16,9 @@ export function mount(root) {
   const outcome = h("div", { class: "outcome", "aria-live": "polite" });
   const effects = attackEffects();
   const film = attackFilm((at) => last.job && effects.show(last.job, at));
-  const stage = h("div", { class: "stage", hidden: true }, film.element, outcome, effects.element);
-  const empty = h("p", { class: "waiting" }, "Start an attack: its steps appear here as they are computed, with what every model makes of them.");
+  const stage = h("div", { class: "stage" }, film.element, outcome, effects.element);
   const form = attackForm(run, () => last.job?.stop());
-  fill(root, form.element, trouble, empty, stage);
+  fill(root, form.element, trouble, stage);
 
   /** @param {Question} question */
   async function run(question) {
@@ -38,16 +37,23 @@ export function mount(root) {
     const update = () => {
       form.running(job.running);
       if (job.error) showError(trouble, new Error(job.error));
-      stage.hidden = !job.steps.length;
-      empty.hidden = !stage.hidden;
-      if (!empty.hidden) fill(empty, job.running ? "The first step is being computed…" : "The attack was stopped before its first step.");
       if (job.steps.length) film.update(job);
       showOutcome(outcome, job);
     };
     job.listener = update;
     update();
   }
+  /** Before the first attack: the image as it is. */
+  const showClean = async () => {
+    if (last.job?.steps.length) return;
+    const { image } = place;
+    film.clean(inputPath(image, focused().name));
+    fill(outcome, h("p", { class: "quiet" }, "Start an attack: its steps appear here as they are computed, with what every model makes of them."));
+    const said = await Promise.all(lab.models.map((model) => (model.classes.length ? answerOf(model.name, image).catch(() => null) : null)));
+    if (image === place.image && !last.job?.steps.length) effects.clean(said);
+  };
   if (last.job) listen(last.job);
+  else showClean();
 
   /** Arrow keys go through the film. @param {KeyboardEvent} event */
   const keys = (event) => {
@@ -61,7 +67,8 @@ export function mount(root) {
     /** @param {Set<string>} changed */
     change: (changed) => {
       if (changed.has("model") || changed.has("target")) form.build();
-      if (changed.has("image") && last.job) showOutcome(outcome, last.job);
+      if (changed.has("image") || changed.has("model")) showClean();
+      if (changed.has("image") && last.job?.steps.length) showOutcome(outcome, last.job);
     },
     leave: () => {
       removeEventListener("keydown", keys);
@@ -77,7 +84,7 @@ function showOutcome(root, job) {
   const other = place.image !== question.image && place.image !== done?.image ? h("p", { class: "note" }, "This attack is of another image than the one on the left.") : null;
   if (job.running) return fill(root, h("p", { class: "quiet" }, "Attacking…"), other);
   if (!done) return fill(root, job.stopped ? h("p", {}, "Stopped.") : null, other);
-  const sentence = inWords(done, question);
+  const sentence = inWords(done, question, job.steps);
   const command = commandOf(question, lab.images.name, modelNamed(question.model).weights);
   fill(root, h("p", { class: "sentence" }, sentence), done.note ? h("p", { class: "note" }, done.note) : null, other,
     h("div", { class: "row" },
@@ -87,16 +94,18 @@ function showOutcome(root, job) {
   announce(sentence);
 }
 
-/** @param {Done} done @param {Question} question */
-function inWords(done, question) {
+/** @param {Done} done @param {Question} question @param {Step[]} steps */
+function inWords(done, question, steps) {
   const name = (/** @type {string} */ model) => modelNamed(model).title;
   const size = question.norm === "linf" ? `L∞ ${short(done.linf)}/255` : `${question.norm.toUpperCase()} ${short(/** @type {Record<string, number>} */ (/** @type {unknown} */ (done))[question.norm] ?? done.l2)}`;
   const first = done.success
     ? `${name(question.model)} now says ${firstName(done.answer.name)} (${percent(done.answer.probability)}), at ${size}.`
     : `${name(question.model)} still says ${firstName(done.answer.name)} (${percent(done.answer.probability)}).`;
   const watched = Object.entries(done.models).filter(([model]) => model !== question.model);
-  const fooled = watched.filter(([, { fooled }]) => fooled).map(([model]) => name(model));
-  const held = watched.filter(([, { fooled }]) => !fooled).map(([model]) => name(model));
-  const transfer = [fooled.length ? `It transfers to ${fooled.join(", ")}.` : "", held.length ? `It does not transfer to ${held.join(", ")}.` : ""];
+  const transfer = watched.map(([model, { top }]) => {
+    const before = steps[0]?.models[model]?.top[0];
+    const now = `${firstName(top[0].name)} (${percent(top[0].probability)})`;
+    return before && before.class !== top[0].class ? `It transfers to ${name(model)}, which turns from ${firstName(before.name)} to ${now}.` : `It does not transfer to ${name(model)}, which still says ${now}.`;
+  });
   return [first, ...(done.success ? transfer : [])].filter(Boolean).join(" ");
 }

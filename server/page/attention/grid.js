@@ -2,17 +2,29 @@
 /** @import { Rows } from "./source.js" */
 import { h } from "../core/dom.js";
 import { paint } from "../core/maps.js";
-import { percent, range } from "../core/numbers.js";
+import { percent, quantile, range } from "../core/numbers.js";
 import { setPreview } from "../core/preview.js";
 import { go } from "../core/state.js";
 
-/** Whether each head has its own scale of colours, or all the same. @typedef {"own"|"common"} Scale */
+/**
+ * Whether each head has its own scale of colours, one that ends below its few highest weights, or all the same.
+ * @typedef {"own"|"clipped"|"common"} Scale
+ */
+
+/** Share of a head's patches that a clipped scale tells apart; a few sinks would darken all others. */
+const CLIPPED = 0.97;
+
+/** Where a head's colours end. @param {Float32Array} values @param {Rows} rows @param {Scale} scale */
+export function highest(values, rows, scale) {
+  if (scale === "common") return Math.max(...rows.map((row) => range(row.values)[1]));
+  return scale === "clipped" ? quantile(values, CLIPPED) : range(values)[1];
+}
 
 /** Small multiples: layers from left to right, heads from top to bottom (on a phone the other way round). @param {Model} model */
 export function headGrid(model) {
   const attention = /** @type {NonNullable<Model["attention"]>} */ (model.attention);
   const most = Math.max(...attention.heads);
-  const element = h("div", { class: "heads", role: "group", "aria-label": `Heads of ${model.title}`, "data-figure": "What each head attends to; layers from left to right, heads from top to bottom", style: { "--layers": attention.layers, "--heads": most } });
+  const element = h("div", { class: "heads", role: "group", "aria-label": `Heads of ${model.title}`, "data-figure": "What each head attends to; layers from left to right, heads from top to bottom", style: { "--layers": attention.layers, "--heads": most, "--cell": `${Math.max(5, Math.min(7, 32 / attention.layers))}rem` } });
   /** @type {{layer: number, head: number, button: HTMLButtonElement, canvas: HTMLCanvasElement}[]} */
   const cells = [];
   for (let layer = 1; layer <= attention.layers; layer++) {
@@ -39,11 +51,11 @@ export function headGrid(model) {
 
   /** @param {Rows} rows @param {Scale} scale */
   const draw = (rows, scale) => {
-    const common = scale === "common" ? Math.max(...rows.map(({ values }) => range(values)[1])) : 0;
+    const common = scale === "common" ? highest(new Float32Array(0), rows, scale) : 0;
     for (const { layer, head, canvas } of cells) {
       const [height, width] = attention.grids[layer - 1];
       const values = rows[layer - 1].values.subarray((head - 1) * height * width, head * height * width);
-      paint(canvas, { values, rows: height, columns: width, low: 0, high: common || range(values)[1], colors: "inferno" });
+      paint(canvas, { values, rows: height, columns: width, low: 0, high: common || highest(values, rows, scale), colors: "inferno" });
     }
   };
   /** Words for who does not see the colours; not while the pointer moves. @param {Rows} rows @param {Heads|null} numbers */

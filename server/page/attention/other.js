@@ -13,7 +13,7 @@ import { settings } from "./settings.js";
 export function otherPanel(model) {
   const known = lab.methods.filter(({ id, kind }) => kind === "explanation" && model.methods.includes(id));
   const method = known.find(({ id }) => id === "grad-cam") ?? known[0];
-  const canvas = h("canvas", { role: "img", class: "map", "data-figure": `${method?.title} of ${model.title}` });
+  const canvas = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", "data-figure": `${method?.title} of ${model.title}` });
   const bar = colorBar("inferno");
   const said = h("p", { class: "small" });
   const element = h("section", { class: "model other", "aria-label": model.title },

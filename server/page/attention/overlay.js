@@ -1,19 +1,21 @@
 /** @import { Heads, Model } from "../core/types.js" */
 /** @import { Heat, Manner } from "../core/maps.js" */
 /** @import { Rows } from "./source.js" */
+/** @import { Scale } from "./grid.js" */
 import { fill, h } from "../core/dom.js";
 import { evenDistance } from "../core/lab.js";
 import { cellAt, drawOver, peak, valueAt } from "../core/maps.js";
-import { percent, range, short } from "../core/numbers.js";
+import { percent, short } from "../core/numbers.js";
 import { setPreview, shownHead, shownQuery } from "../core/preview.js";
 import { go, place } from "../core/state.js";
 import { stepHead, stepLayer } from "../shell/keys.js";
 import { colorBar } from "../charts/colorbar.js";
+import { highest } from "./grid.js";
 
 /** One head in full size over the picture, with its numbers and what the atlas calls it. @param {Model} model */
 export function headOverlay(model) {
   const attention = /** @type {NonNullable<Model["attention"]>} */ (model.attention);
-  const canvas = h("canvas", { role: "img", class: "map", "data-figure": "" });
+  const canvas = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", "data-figure": "" });
   const title = h("h3");
   const bar = colorBar("inferno");
   const under = h("p", { class: "small number reading", "aria-hidden": "true" });
@@ -48,21 +50,21 @@ export function headOverlay(model) {
    * @param {Rows} rows
    * @param {Heads|null} numbers
    * @param {Manner} manner
-   * @param {boolean} common
+   * @param {Scale} scale
    */
-  const draw = (image, rows, numbers, manner, common) => {
+  const draw = (image, rows, numbers, manner, scale) => {
     const chosen = shownHead(model.name);
     const layer = Math.min(chosen.layer, attention.layers);
     const head = Math.min(chosen.head, attention.heads[layer - 1]);
     const [height, width] = attention.grids[layer - 1];
     const row = rows[layer - 1];
     const values = row.values.subarray((head - 1) * height * width, head * height * width);
-    const high = common ? Math.max(...rows.map((other) => range(other.values)[1])) : range(values)[1];
+    const high = highest(values, rows, scale);
     heat = { values, rows: height, columns: width, low: 0, high, colors: "inferno" };
     drawOver(canvas, image, heat, manner);
     markQuery(canvas, attention.grids[layer - 1]);
     fill(title, `Layer ${layer}, head ${head}`);
-    bar.set("0", percent(high), "share of the weight");
+    bar.set("0", `${scale === "clipped" ? "≥ " : ""}${percent(high)}`, "share of the weight");
     const best = peak(heat);
     const beyond = attention.prefix ? row.prefix.subarray((head - 1) * attention.prefix, head * attention.prefix).reduce((sum, weight) => sum + weight, 0) : null;
     const words = `Most on row ${best.row + 1}, column ${best.column + 1}: ${percent(best.value)}${beyond === null ? "" : `; ${percent(beyond)} on ${prefixName(attention.prefix, attention.read_out)}`}.`;

@@ -12,6 +12,8 @@ import { rolloutPanel } from "./rollout.js";
 import { MANNERS, settings } from "./settings.js";
 import { openAttention } from "./source.js";
 
+const REST = 150;
+
 /** A transformer's heads: all of them small, one large, and the rollout. @param {Model} model */
 export function attentionPanel(model) {
   const grid = headGrid(model);
@@ -24,7 +26,7 @@ export function attentionPanel(model) {
     h("header", {},
       h("div", {}, h("h2", {}, model.title), h("p", { class: "small quiet" }, model.describe)),
       h("div", { class: "row" },
-        segments("Scale of the small maps", [["own", "Own scales"], ["common", "One scale"]], settings.scale, (value) => ((settings.scale = value), draw())),
+        segments("Scale of the small maps", [["own", "Own scales"], ["clipped", "Clipped"], ["common", "One scale"]], settings.scale, (value) => ((settings.scale = value), draw())),
         segments("How maps are drawn", MANNERS, settings.manner, (value) => ((settings.manner = value), draw(), rolled.redraw(value, true))))),
     asking, trouble, body);
 
@@ -40,9 +42,13 @@ export function attentionPanel(model) {
   const draw = () => {
     if (!rows) return;
     grid.draw(rows, settings.scale);
-    overlay.draw(image, rows, numbers, settings.manner, settings.scale === "common");
-    grid.mark(shownHead(model.name));
+    drawHead();
     fill(asking, shownQuery() ? "Each map shows what the marked patch attends to." : `Each map shows what ${model.attention?.read_out} attends to.`, " Point at the picture to ask from a patch.");
+  };
+  const drawHead = () => {
+    if (!rows) return;
+    overlay.draw(image, rows, numbers, settings.manner, settings.scale);
+    grid.mark(shownHead(model.name));
   };
   let turn = 0;
   /** Takes the rows of the query that is shown. */
@@ -51,6 +57,9 @@ export function attentionPanel(model) {
     const mine = ++turn;
     const query = shownQuery();
     asking.dataset.query = JSON.stringify(query);
+    // Rows that the server must compute wait until the pointer rests.
+    if (!source.whole && previewing()) await new Promise((resolve) => setTimeout(resolve, REST));
+    if (mine !== turn) return;
     const answer = source.rows(query);
     const now = answer instanceof Promise ? await answer.catch((error) => (showError(trouble, error), null)) : answer;
     if (mine !== turn || !now) return;
@@ -82,7 +91,7 @@ export function attentionPanel(model) {
     element, load,
     preview: () => {
       const query = JSON.stringify(shownQuery());
-      if (query === asking.dataset.query) return draw();
+      if (query === asking.dataset.query) return drawHead();
       asking.dataset.query = query;
       ask();
       rolled.redraw(settings.manner, !previewing());
@@ -94,7 +103,7 @@ export function attentionPanel(model) {
         ask();
         rolled.redraw(settings.manner, true);
       } else if (changed.has("layer") || changed.has("head")) {
-        draw();
+        drawHead();
         if (place.model === model.name) announce(`Layer ${place.layer}, head ${place.head}`);
       }
     },

@@ -3,7 +3,7 @@
 /** @import { Heat, Manner } from "../core/maps.js" */
 /** @import { Source } from "./source.js" */
 import { askArrays, questionPath } from "../core/api.js";
-import { fill, h, segments, slider } from "../core/dom.js";
+import { fill, h, segments, showError, slider } from "../core/dom.js";
 import { drawOver, valueAt } from "../core/maps.js";
 import { percent, range } from "../core/numbers.js";
 import { shownQuery } from "../core/preview.js";
@@ -19,7 +19,7 @@ const chosen = { fusion: "mean", discard: 0, start: 1 };
 /** Attention multiplied through all layers: computed here while a slider moves, by the server when it rests. @param {Model} model */
 export function rolloutPanel(model) {
   const attention = /** @type {NonNullable<Model["attention"]>} */ (model.attention);
-  const canvas = h("canvas", { role: "img", class: "map", "data-figure": "Attention rollout" });
+  const canvas = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", "data-figure": "Attention rollout" });
   const bar = colorBar("inferno");
   const said = h("p", { class: "small number reading" });
   chosen.start = Math.min(chosen.start, attention.layers);
@@ -68,7 +68,7 @@ export function rolloutPanel(model) {
       const { arrays } = await askArrays(questionPath(model.name, "rollout", { image: place.image, fusion: chosen.fusion, discard: chosen.discard, start: chosen.start, query }));
       if (mine === turn) show(/** @type {Float32Array} */ (arrays.map.data), "Exact.");
     } catch (error) {
-      if (mine === turn) fill(said, error instanceof Error ? error.message : String(error));
+      if (mine === turn) showError(said, error);
     }
   };
   canvas.addEventListener("pointermove", (event) => {

@@ -44,7 +44,7 @@ export function tokenShares(query, grid, prefix, read) {
  * @param {ArrayLike<number>} shares
  * @returns {Rows}
  */
-function rowsOf({ data, shape }, prefix, shares) {
+export function rowsOf({ data, shape }, prefix, shares) {
   const [layers, heads, tokens] = shape;
   const patches = tokens - prefix;
   const asking = [...Array(tokens).keys()].filter((token) => shares[token] > 0);

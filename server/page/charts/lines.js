@@ -51,7 +51,7 @@ export function lineChart(title, { height = 190, pick, hover = false } = {}) {
     const label = s("text", { class: "tick", x: width - MARGIN.right, y: height - 2, "text-anchor": "end" }, xLabel);
     const levels = marks.map(([value, name]) => s("g", {},
       s("line", { class: "mark-line", x1: MARGIN.left, x2: width - MARGIN.right, y1: py(value), y2: py(value) }),
-      s("text", { class: "tick", x: width - MARGIN.right, y: py(value) - 4, "text-anchor": "end" }, name)));
+      s("text", { class: "tick mark", x: MARGIN.left + 4, y: py(value) - 4 }, name)));
     const paths = series.map((line) => line.dots
       ? s("g", { style: { fill: line.color } }, line.points.map(([a, b]) => s("circle", { cx: px(a), cy: py(b), r: 2.6, "fill-opacity": 0.55 })))
       : s("path", { class: `line${line.dashed ? " dashed" : ""}`, style: { stroke: line.color }, d: line.points.map(([a, b], i) => `${i ? "L" : "M"}${px(a).toFixed(1)} ${py(b).toFixed(1)}`).join("") }));

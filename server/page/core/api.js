@@ -9,8 +9,19 @@ const SILENT = "The lab does not answer. Check that archaeo lab is still running
 /** Questions that take computation: few at a time, because the server keeps a short queue for each visitor. */
 const AT_ONCE = 2;
 let running = 0;
-/** @type {(() => void)[]} */
-const waiting = [];
+/** @type {{go: () => void, drop: (reason: unknown) => void}[]} */
+let waiting = [];
+/** Aborted when what is asked for is no longer looked at. */
+let current = new AbortController();
+
+/** Gives up all questions that are not answered: another image is on the table. */
+export function forgetQuestions() {
+  const dropped = waiting;
+  waiting = [];
+  current.abort();
+  current = new AbortController();
+  for (const { drop } of dropped) drop(new DOMException("Another image is on the table.", "AbortError"));
+}
 
 /** Answers, most recent last. @type {Map<string, Promise<any>>} */
 const kept = new Map();
@@ -56,13 +67,13 @@ async function sentence(response) {
 
 /** @template T @param {() => Promise<T>} work @returns {Promise<T>} */
 async function inTurn(work) {
-  if (running >= AT_ONCE) await new Promise((resolve) => waiting.push(() => resolve(null)));
+  if (running >= AT_ONCE) await new Promise((resolve, reject) => waiting.push({ go: () => resolve(null), drop: reject }));
   running++;
   try {
     return await work();
   } finally {
     running--;
-    waiting.shift()?.();
+    waiting.shift()?.go();
   }
 }
 
@@ -80,14 +91,25 @@ function keep(key, work) {
   return promise;
 }
 
-/** @param {string} path @returns {Promise<any>} The JSON at `path`, kept for the next time. */
-export const ask = (path) => keep(path, async () => (await request(path)).json());
+/**
+ * Answers that are known before anything is computed: JSON, or the bytes of arrays in base64.
+ * @param {Record<string, any>} answers By path.
+ */
+export function know(answers) {
+  for (const [path, answer] of Object.entries(answers)) {
+    const bytes = typeof answer === "string" ? Uint8Array.from(atob(answer), (c) => c.charCodeAt(0)) : null;
+    kept.set(path, Promise.resolve(bytes ? readArrays(bytes.buffer) : answer));
+  }
+}
 
-/** @param {string} path @returns {Promise<any>} The JSON at `path` as it is now. */
+/** @param {string} path @returns {Promise<any>} The JSON at `path`, kept for the next time. */
+export const ask = (path) => keep(path, async () => (await request(path, { signal: current.signal })).json());
+
+/** @param {string} path @returns {Promise<any>} The JSON at `path` as it is now, out of turn. */
 export const askAgain = async (path) => (await request(path, { cache: "no-store" })).json();
 
 /** @param {string} path @returns {Promise<Arrays>} The arrays at `path`, kept for the next time. */
-export const askArrays = (path) => keep(path, async () => readArrays(await (await request(path)).arrayBuffer()));
+export const askArrays = (path) => keep(path, async () => readArrays(await (await request(path, { signal: current.signal })).arrayBuffer()));
 
 /**
  * @param {string} path
@@ -99,7 +121,7 @@ export const post = async (path, body, signal) =>
 
 /** @param {string} path @param {object} body @returns {Promise<Arrays>} */
 export const postForArrays = (path, body) =>
-  keep(`${path} ${JSON.stringify(body)}`, async () => readArrays(await (await post(path, body)).arrayBuffer()));
+  keep(`${path} ${JSON.stringify(body)}`, async () => readArrays(await (await post(path, body, current.signal)).arrayBuffer()));
 
 /** @param {string} name @param {Blob} file @returns {Promise<{id: string, name: string, width: number, height: number, hash: string}>} */
 export async function upload(name, file) {

@@ -1,5 +1,5 @@
 /** @import { Answer, Heads, ImageFacts, Lab, Model } from "./types.js" */
-import { ask, askAgain, questionPath } from "./api.js";
+import { ask, askAgain, know, questionPath } from "./api.js";
 import { place } from "./state.js";
 
 /** What the server has open; filled before anything is shown. @type {Lab} */
@@ -9,10 +9,24 @@ export let lab;
 export async function openLab(waiting) {
   for (;;) {
     const answer = await askAgain("/api/lab");
-    if (answer.ready) return (lab = { ...answer, command: shareable(answer.command) });
+    if (answer.ready) {
+      lab = { ...answer, command: shareable(answer.command) };
+      if (answer.run?.startsWith(BUNDLED)) await recallFirst();
+      return lab;
+    }
     waiting(answer.opening ?? "opening the models");
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+}
+
+/** What the server calls the models that it brings along. */
+const BUNDLED = "the bundled investigation";
+
+/** The finished state of the first image, recorded with `server/browser/record.mjs`; only if it is of these models. */
+async function recallFirst() {
+  const first = await askAgain("/first/state.json").catch(() => null);
+  const same = first?.models.every((/** @type {any} */ { name, title, parameters }, /** @type {number} */ i) => lab.models[i]?.name === name && lab.models[i].title === title && lab.models[i].parameters === parameters);
+  if (same && first.image === lab.first) know(first.answers);
 }
 
 /** A command without what belongs to this start of the lab alone. @param {string} command */

@@ -1,4 +1,5 @@
 /** @import { Colors } from "./color.js" */
+import { LabError } from "./api.js";
 import { table } from "./color.js";
 
 /**
@@ -24,7 +25,7 @@ export function picture(path) {
     const image = new Image();
     loading = new Promise((resolve, reject) => {
       image.onload = () => resolve(image);
-      image.onerror = () => reject(new Error("The picture could not be loaded. Choose the image again."));
+      image.onerror = () => reject(new LabError("The picture could not be loaded. Choose the image again."));
     });
     image.src = path;
     loading.catch(() => pictures.delete(path));
@@ -76,22 +77,42 @@ export function drawOver(canvas, image, heat, manner) {
   if (image) context.drawImage(image, 0, 0, side, side);
   if (!heat) return;
   stencil ??= document.createElement("canvas");
-  paint(stencil, manner === "light" && heat.colors !== "signed" ? { ...heat, colors: "inferno" } : heat);
+  paint(stencil, heat);
   context.imageSmoothingEnabled = false;
   if (manner === "light") {
     shade(context, heat, side);
     return;
   }
+  if (manner === "over" && image && heat.colors === "signed") {
+    veil(context, heat, side);
+    return;
+  }
   if (manner === "over" && image) {
-    // Grey below, so that the picture's own colours are not read as values.
-    context.globalCompositeOperation = "saturation";
-    context.fillStyle = "hsl(0 0% 50%)";
-    context.fillRect(0, 0, side, side);
-    context.globalCompositeOperation = "source-over";
+    grey(context, side);
     context.globalAlpha = 0.68;
   }
   context.drawImage(stencil, 0, 0, side, side);
   context.globalAlpha = 1;
+}
+
+/** Grey below, so that the picture's own colours are not read as values. @param {CanvasRenderingContext2D} context @param {number} side */
+function grey(context, side) {
+  context.globalCompositeOperation = "saturation";
+  context.fillStyle = "hsl(0 0% 50%)";
+  context.fillRect(0, 0, side, side);
+  context.globalCompositeOperation = "source-over";
+}
+
+/** A signed map is see-through at zero, where its colour would be white. @param {CanvasRenderingContext2D} context @param {Heat} heat @param {number} side */
+function veil(context, { values, low, high }, side) {
+  grey(context, side);
+  const canvas = /** @type {HTMLCanvasElement} */ (stencil);
+  const inner = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const pixels = inner.getImageData(0, 0, canvas.width, canvas.height);
+  const most = Math.max(-low, high) || 1;
+  for (let i = 0; i < values.length; i++) pixels.data[4 * i + 3] = 255 * Math.min(1, 0.1 + 1.3 * Math.sqrt(Math.abs(values[i]) / most));
+  inner.putImageData(pixels, 0, 0);
+  context.drawImage(canvas, 0, 0, side, side);
 }
 
 /**

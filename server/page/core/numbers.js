@@ -47,5 +47,13 @@ export const firstName = (text) => text.split(",")[0];
 /** @param {string} text */
 export const sentenceCase = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** @param {string} path @returns {string} The last part of a path. */
-export const baseName = (path) => path.split(/[/\\]/).pop() ?? path;
+const SHORT = 20;
+
+/** @param {string} path @returns {string} The last part of a path that is long; a short name stays whole. */
+export const baseName = (path) => (path.length <= SHORT ? path : path.split(/[/\\]/).pop() ?? path);
+
+/** The value below which the size of `share` of all values lies; the largest where that is zero. @param {ArrayLike<number>} values @param {number} share */
+export function quantile(values, share) {
+  const sizes = Float32Array.from(values, Math.abs).sort();
+  return sizes[Math.floor(share * (sizes.length - 1))] || sizes[sizes.length - 1];
+}

@@ -29,6 +29,7 @@ export function paintClasses(canvas, image, kinds, rows, columns, colors) {
   if (canvas.width !== side) canvas.width = canvas.height = side;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.globalAlpha = 1;
+  context.imageSmoothingEnabled = image.naturalWidth >= side / 4;
   context.drawImage(image, 0, 0, side, side);
   context.globalAlpha = 0.72;
   const [height, width] = [side / rows, side / columns];

@@ -14,7 +14,7 @@ const chosen = { what: "target" };
 
 /** What the head would read from each patch after each layer. @param {Model} model */
 export function lensPanel(model) {
-  const canvas = h("canvas", { class: "map", role: "img", "data-figure": "Logit lens" });
+  const canvas = h("canvas", { class: "map", role: "img", "aria-label": "Not computed yet", "data-figure": "Logit lens" });
   const bar = colorBar("inferno");
   const classes = h("ul", { class: "classes" });
   const reading = h("p", { class: "small number reading" });
@@ -24,7 +24,7 @@ export function lensPanel(model) {
   const element = h("div", {},
     h("div", { class: "row heading" }, title, play),
     segments("What is shown of each patch", [["target", "Class asked about"], ["class", "Most probable"]], chosen.what, (value) => ((chosen.what = value), draw())),
-    canvas, bar.element, classes, reading, layers);
+    canvas, bar.element, classes, reading, layers, h("p", { class: "note" }, "Small maps have one scale, the large one its own."));
 
   /** @type {{lens: Tensor, kinds: Tensor, image: HTMLImageElement, target: {class: number, name: string}}|null} */
   let data = null;
@@ -37,10 +37,10 @@ export function lensPanel(model) {
   /** @param {Tensor} tensor @param {number} at */
   const slice = ({ data: values, shape: [, rows, columns] }, at) => values.subarray((at - 1) * rows * columns, at * rows * columns);
   const high = () => (data ? range(data.lens.data)[1] : 1);
-  /** @param {number} at @returns {Heat} */
-  const heat = (at) => {
+  /** On the layer's own scale, or that of all layers. @param {number} at @param {boolean} own @returns {Heat} */
+  const heat = (at, own) => {
     const { lens } = /** @type {NonNullable<typeof data>} */ (data);
-    return { values: slice(lens, at), rows: lens.shape[1], columns: lens.shape[2], low: 0, high: high(), colors: "inferno" };
+    return { values: slice(lens, at), rows: lens.shape[1], columns: lens.shape[2], low: 0, high: own ? range(slice(lens, at))[1] : high(), colors: "inferno" };
   };
 
   const draw = () => {
@@ -56,8 +56,8 @@ export function lensPanel(model) {
       paintClasses(canvas, data.image, slice(data.kinds, at), data.kinds.shape[1], data.kinds.shape[2], colors);
       fill(classes, [...colors].map(([index, color]) => h("li", {}, h("span", { class: "chip", style: { "--color": color } }), firstName(model.classes[index] ?? `output ${index}`))), h("li", {}, h("span", { class: "chip other" }), "others"));
     } else {
-      drawOver(canvas, data.image, heat(at), settings.manner);
-      bar.set("0", percent(high()), `probability of ${name}`);
+      drawOver(canvas, data.image, heat(at, true), settings.manner);
+      bar.set("0", percent(heat(at, true).high), name);
     }
     const [, best] = range(slice(data.lens, at));
     canvas.setAttribute("aria-label", `Logit lens after layer ${at}: ${name} has at most ${percent(best)} at a patch.`);
@@ -68,7 +68,7 @@ export function lensPanel(model) {
   canvas.addEventListener("pointermove", (event) => {
     if (!data) return;
     const box = canvas.getBoundingClientRect();
-    const at = heat(layer());
+    const at = heat(layer(), true);
     const { row, column, value } = valueAt(at, (event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width);
     const kind = slice(data.kinds, layer())[row * at.columns + column];
     fill(reading, `row ${row + 1}, column ${column + 1}: ${firstName(data.target.name)} ${percent(value)}; most probable ${firstName(model.classes[kind] ?? `output ${kind}`)}`);
@@ -95,7 +95,7 @@ export function lensPanel(model) {
       data = { lens, kinds, image, target };
       buttons = Array.from({ length: count() }, (_, index) => {
         const small = h("canvas");
-        paint(small, heat(index + 1));
+        paint(small, heat(index + 1, false));
         return h("button", { "aria-label": `Layer ${index + 1}`, title: `Layer ${index + 1}`, onclick: () => (pause(), go({ layer: index + 1 })) }, small);
       });
       fill(layers, buttons);

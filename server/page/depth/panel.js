@@ -12,22 +12,33 @@ import { lensPanel } from "./lens.js";
 /** @typedef {{layer: number, read_out: {class: number, name: string, probability: number, target_probability: number}, similarity: number, distance: number, entropy: number}} Layer */
 
 /** A model from its first layer to its last. @param {Model} model */
-export function depthPanel(model) {
+export const depthPanel = (model) => (model.attention ? layersPanel(model) : noLayers(model));
+
+/** @param {Model} model */
+function noLayers(model) {
+  const element = h("section", { class: "model", "aria-label": `Depth of ${model.title}` },
+    h("header", {}, h("div", {}, h("h2", {}, model.title), h("p", { class: "small quiet" }, model.describe))),
+    h("p", { class: "note" }, "It has no tokens that its head could read after each layer, so there is no logit lens."));
+  return { element, load: () => {}, layer: () => {}, leave: () => {} };
+}
+
+/** @param {Model} model */
+function layersPanel(model) {
   const color = SERIES[lab.models.indexOf(model) % SERIES.length];
   const lens = lensPanel(model);
-  const pick = { height: 170, pick: (/** @type {number} */ layer) => go({ layer }) };
+  const pick = { height: 215, pick: (/** @type {number} */ layer) => go({ layer }) };
   const charts = {
     target: lineChart("Probability of the class asked about", pick),
     similarity: lineChart("Similarity to what the head reads at the end", pick),
     distance: lineChart("Attention distance", pick),
-    entropy: lineChart("Attention entropy", pick),
+    entropy: lineChart("Attention entropy, as a share of even attention's", pick),
   };
   const says = h("ol", { class: "says" });
   const noLens = h("p", { class: "note", hidden: true }, "The grids of this model's layers differ, so there is no lens per patch.");
   const body = h("div", { class: "lens", hidden: true },
-    h("div", {}, lens.element, noLens),
+    h("div", { class: "stack" }, lens.element, noLens,
+      h("section", { "aria-label": "What the head would say after each layer" }, h("h3", {}, "What it would say after each layer"), says)),
     h("div", { class: "charts" },
-      h("section", { "aria-label": "What the head would say after each layer" }, h("h3", {}, "What it would say after each layer"), says),
       charts.target.element, charts.similarity.element, charts.distance.element, charts.entropy.element));
   const trouble = h("div");
   const element = h("section", { class: "model", "aria-label": `Depth of ${model.title}`, "data-model": model.name },
@@ -37,10 +48,6 @@ export function depthPanel(model) {
 
   const asked = () => `${place.image} ${targetOf(model)}`;
   const load = async () => {
-    if (!model.attention) {
-      fill(trouble, h("p", { class: "note" }, "It has no tokens that its head could read after each layer, so there is no logit lens."));
-      return;
-    }
     const now = asked();
     body.classList.add("busy");
     try {

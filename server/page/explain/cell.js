@@ -8,7 +8,7 @@ import { baseName, firstName, percent, short } from "../core/numbers.js";
 import { place } from "../core/state.js";
 import { colorBar } from "../charts/colorbar.js";
 import { settings } from "../attention/settings.js";
-import { asked, explain } from "./map.js";
+import { asked, explain, meanSize } from "./map.js";
 import { imageVerdict, studyVerdict } from "./verdict.js";
 
 /**
@@ -18,7 +18,7 @@ import { imageVerdict, studyVerdict } from "./verdict.js";
  * @param {{loaded: () => void, point: (at: [number, number]|null) => void}} row Told when the map is there, and where the pointer is.
  */
 export function explanationCell(model, method, row) {
-  const canvas = h("canvas", { role: "img", class: "map", "data-figure": `${method.title}, ${model.title}` });
+  const canvas = h("canvas", { role: "img", "aria-label": "Not computed yet", class: "map", "data-figure": `${method.title}, ${model.title}` });
   const bar = colorBar(method.signed ? "signed" : "inferno");
   const reading = h("p", { class: "small number reading" });
   const target = h("p", { class: "small" });
@@ -44,6 +44,7 @@ export function explanationCell(model, method, row) {
     element.classList.add("busy");
     fill(measured);
     measure.hidden = false;
+    fill(target, `Computing: ${method.cost}.`);
     try {
       const answer = await explain(model, method);
       if (now !== asked(model)) return;
@@ -78,13 +79,15 @@ export function explanationCell(model, method, row) {
     }
   };
 
-  /** @param {[number, number]|null} scale Common to what is compared; `null`: the map's own. */
+  /** @param {[number, number]|null} scale Common to what is compared, in units of each map's mean; `null`: the map's own values. */
   const draw = (scale) => {
     if (!explained) return;
     const [low, high] = scale ?? [explained.heat.low, explained.heat.high];
-    const heat = { ...explained.heat, low, high };
+    const unit = scale ? meanSize(explained.heat) : 1;
+    const heat = { ...explained.heat, low: low * unit, high: high * unit };
     drawOver(canvas, explained.image, heat, settings.manner);
-    bar.set(short(low), short(high), scale ? "common" : "");
+    const clipped = method.over === "pixels" ? "≥ " : "";
+    bar.set(`${clipped && low < 0 ? "≤ " : ""}${short(low)}`, `${clipped}${short(high)}`, scale ? "× its mean" : "");
     const best = peak(heat);
     canvas.setAttribute("aria-label", `${method.title} of ${model.title}: highest in row ${best.row + 1} of ${heat.rows}, column ${best.column + 1} of ${heat.columns}, ${short(best.value)}.`);
   };
@@ -92,7 +95,7 @@ export function explanationCell(model, method, row) {
   const read = (at) => {
     if (!at || !explained) return void (reading.textContent = "");
     const { row: y, column: x, value } = valueAt(explained.heat, ...at);
-    reading.textContent = `row ${y + 1}, column ${x + 1}: ${short(value)}`;
+    reading.textContent = `row ${y + 1}, column ${x + 1}: ${short(value)}, ${short(value / meanSize(explained.heat))} × its mean`;
   };
   return { element, model, load, draw, read, heat: () => explained?.heat ?? null };
 }

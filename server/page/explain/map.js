@@ -3,7 +3,7 @@
 import { askArrays, inputPath, questionPath } from "../core/api.js";
 import { targetOf } from "../core/lab.js";
 import { picture } from "../core/maps.js";
-import { range } from "../core/numbers.js";
+import { quantile, range } from "../core/numbers.js";
 import { place } from "../core/state.js";
 
 /**
@@ -22,13 +22,23 @@ export async function explain(model, method) {
   return { heat: heatOf(method, data, shape), image: shown, meta };
 }
 
+/** Share of a map of pixels that keeps its own colours; single pixels beyond would darken all others. */
+const CLIPPED = 0.99;
+
 /** Signed maps have zero in the middle; others start at zero unless a value lies below. @param {Method} method @param {ArrayLike<number>} values @param {number[]} shape @returns {Heat} */
 function heatOf(method, values, shape) {
   const [low, high] = range(values);
-  const most = Math.max(-low, high);
-  const ends = method.signed ? [-most, most] : [Math.min(0, low), high];
+  const most = method.over === "pixels" ? quantile(values, CLIPPED) : Math.max(-low, high);
+  const ends = method.signed ? [-most, most] : [Math.max(-most, Math.min(0, low)), Math.min(most, high)];
   return { values, rows: shape[0], columns: shape[1], low: ends[0], high: ends[1], colors: method.signed ? "signed" : "inferno" };
 }
 
-/** One scale for maps that are compared. @param {Heat[]} heats @returns {[number, number]} */
-export const commonScale = (heats) => [Math.min(...heats.map(({ low }) => low)), Math.max(...heats.map(({ high }) => high))];
+/** Mean size of a map's values: what they are measured in where maps of different models are compared. @param {Heat} heat */
+export function meanSize({ values }) {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += Math.abs(values[i]);
+  return sum / values.length || 1;
+}
+
+/** One scale, in units of each map's mean, for maps that are compared. @param {Heat[]} heats @returns {[number, number]} */
+export const commonScale = (heats) => [Math.min(...heats.map((heat) => heat.low / meanSize(heat))), Math.max(...heats.map((heat) => heat.high / meanSize(heat)))];

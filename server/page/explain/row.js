@@ -19,7 +19,7 @@ export function methodRow(method, scale) {
     h("div", { class: "across", style: { "--models": lab.models.length } }, places));
   const draw = () => {
     const heats = cells.flatMap((cell) => cell.heat() ?? []);
-    const common = scale.common && heats.length > 1 ? commonScale(heats) : null;
+    const common = scale.common ? commonScale(heats) : null;
     cells.forEach((cell) => cell.draw(common));
   };
   return {

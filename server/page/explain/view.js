@@ -6,9 +6,9 @@ import { baselineRow } from "./baselines.js";
 import { methodRow } from "./row.js";
 
 /** Shown where the address names none: one from attention, one from feature maps, one from pixels. */
-const FIRST = ["chefer", "grad-cam", "integrated-gradients"];
+const FIRST = ["chefer", "grad-cam", "saliency"];
 
-const scale = { common: true };
+const scale = { common: false };
 
 /** Methods side by side on every model. @param {HTMLElement} root */
 export function mount(root) {
@@ -21,14 +21,14 @@ export function mount(root) {
   const rows = new Map();
   const list = h("div");
   const baselines = baselineRow();
-  const chooser = h("fieldset", { class: "chooser" }, h("legend", {}, "Methods"), known.map(({ id, title, summary }) =>
-    h("label", { title: summary }, h("input", { type: "checkbox", value: id, checked: chosen().includes(id), onchange: (/** @type {Event} */ event) => toggle(id, /** @type {HTMLInputElement} */ (event.target).checked) }), title)));
+  const chooser = h("fieldset", { class: "chooser" }, h("legend", {}, "Methods"), known.map(({ id, title, summary, cost }) =>
+    h("label", { title: `${summary}; ${cost}` }, h("input", { type: "checkbox", value: id, checked: chosen().includes(id), onchange: (/** @type {Event} */ event) => toggle(id, /** @type {HTMLInputElement} */ (event.target).checked) }), title)));
   const redraw = () => {
     for (const row of rows.values()) row.draw();
     baselines.draw();
   };
   fill(root, h("div", { class: "bar" }, chooser, h("div", { class: "row" },
-    segments("Scale of colours", [["common", "One scale per method"], ["own", "Own scales"]], scale.common ? "common" : "own", (value) => ((scale.common = value === "common"), redraw())),
+    segments("Scale of colours", [["own", "Own scales"], ["common", "One scale"]], scale.common ? "common" : "own", (value) => ((scale.common = value === "common"), redraw())),
     segments("How maps are drawn", MANNERS, settings.manner, (value) => ((settings.manner = value), redraw())))),
     list, baselines.element);
 

@@ -15,8 +15,8 @@ const ROWS = 6;
 export function interventionResult(model) {
   const sentence = h("p", { class: "sentence", "aria-live": "polite" });
   const bars = h("ol", { class: "pairs", style: { "--bar": SERIES[lab.models.indexOf(model) % SERIES.length] } });
-  const before = h("canvas", { class: "map", role: "img", "data-figure": "Rollout, everything on" });
-  const after = h("canvas", { class: "map", role: "img", "data-figure": "Rollout, after switching" });
+  const before = h("canvas", { class: "map", role: "img", "aria-label": "Not computed yet", "data-figure": "Rollout, everything on" });
+  const after = h("canvas", { class: "map", role: "img", "aria-label": "Not computed yet", "data-figure": "Rollout, after switching" });
   const bar = colorBar("inferno");
   const maps = h("div", { hidden: true }, h("h3", {}, "Attention rollout"),
     h("div", { class: "maps2" }, h("figure", {}, before, h("figcaption", {}, "everything on")), h("figure", {}, after, h("figcaption", {}, "after switching"))), bar.element);
@@ -42,7 +42,6 @@ export function interventionResult(model) {
       fill(sentence, "Everything is on.");
       fill(note, "Switch a part off, or drag over several: the answer follows.");
       showBars(answer, null);
-      maps.hidden = true;
     },
     /** @param {Said} was @param {Said} is @param {string} means */
     answers: (was, is, means) => {

@@ -2,6 +2,7 @@ import { imagePath } from "../core/api.js";
 import { fill, h, segments } from "../core/dom.js";
 import { lab } from "../core/lab.js";
 import { firstName } from "../core/numbers.js";
+import { onPreview } from "../core/preview.js";
 import { interventionPanel } from "./panel.js";
 import { pickImage } from "./picker.js";
 import { tool } from "./state.js";
@@ -20,7 +21,7 @@ export function mount(root) {
   fill(root,
     h("div", { class: "bar" },
       h("div", { class: "row" }, h("span", { class: "small" }, "A part that is switched gives"),
-        segments("What replaces a part", [["zero", "nothing"], ["mean", "its mean"], ["image", "what it gives on another image"]], tool.by, (value) => {
+        segments("What replaces a part", [["zero", "nothing"], ["mean", "its mean"], ["image", "another image's"]], tool.by, (value) => {
           tool.by = value;
           showSource("");
           if (value === "image" && !tool.image) choose();
@@ -28,10 +29,14 @@ export function mount(root) {
     panels.map(({ element }) => element));
   showSource(tool.image ?? "");
   panels.forEach((panel) => panel.answer());
+  const redraw = () => panels.forEach((panel) => panel.drawNow());
+  const stop = onPreview(redraw);
   return {
     /** @param {Set<string>} changed */
     change: (changed) => {
       if (changed.has("image")) panels.forEach((panel) => panel.answer());
+      else redraw();
     },
+    leave: stop,
   };
 }

@@ -1,6 +1,6 @@
 /** @typedef {{title: string, width: number, height: number, draw: (x: number, y: number) => string}} Panel */
 
-const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "font-size", "font-family", "text-anchor"];
+const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font-size", "font-family", "text-anchor"];
 export const FONT = "'DejaVu Sans', Verdana, Arial, sans-serif";
 
 /** @param {string} text */

@@ -23,12 +23,16 @@ export const KEYS = [
 const LAYERED = new Set(["attention", "depth", "space"]);
 const HEADED = new Set(["attention", "space"]);
 
-/** Controls that use arrow keys and letters themselves. @param {EventTarget|null} target */
-const takesKeys = (target) => target instanceof HTMLElement && (target.matches("input, select, textarea, video, [data-keys]") || target.closest("dialog") !== null);
+/** Whether a control uses the key itself. @param {EventTarget|null} target @param {string} key */
+function takesKey(target, key) {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.matches("input[type=radio], input[type=checkbox], input[type=range]")) return key.startsWith("Arrow");
+  return target.matches("input, select, textarea, [data-keys]") || target.closest("dialog, .walk") !== null;
+}
 
 export function listenToKeys() {
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || takesKeys(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || takesKey(event.target, event.key)) return;
     if (!act(event.key)) return;
     event.preventDefault();
   });

@@ -1,6 +1,7 @@
 import { imagePath } from "../core/api.js";
 import { h, segments, slider } from "../core/dom.js";
 import { imageFacts } from "../core/lab.js";
+import { baseName } from "../core/numbers.js";
 import { picture } from "../core/maps.js";
 import { place } from "../core/state.js";
 import { openDialog } from "./help.js";
@@ -116,7 +117,7 @@ export async function openOccluder() {
   const use = h("button", { class: "primary", disabled: true, onclick: () => {
     hideCursor();
     dialog.close();
-    canvas.toBlob((blob) => blob && takeImage(`covered-${name.replace(/\.\w+$/, "")}.png`, blob), "image/png");
+    canvas.toBlob((blob) => blob && takeImage(`covered-${baseName(name).replace(/\.\w+$/, "").replaceAll("/", "-")}.png`, blob), "image/png");
   } }, "Examine this");
   const dialog = openDialog("Cover a part of the image",
     canvas,

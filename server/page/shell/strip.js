@@ -18,8 +18,16 @@ let thumbs;
 /** @type {HTMLElement} */
 let pages;
 
-/** As many as a row holds, so that a page is what one sees. */
-const perPage = () => (innerWidth < 820 ? 24 : Math.max(6, Math.floor((innerWidth - 620) / 58) - own.length));
+/** Width of a thumbnail with its gap, in pixels. */
+const THUMB = 57.6;
+
+let [count, width] = [0, 0];
+
+/** As many as a row holds, so that a page is what one sees; the same until the window changes. */
+function perPage() {
+  if (width !== innerWidth) [count, width] = [innerWidth < 820 ? 24 : Math.max(6, Math.floor(thumbs.clientWidth / THUMB)), innerWidth];
+  return count;
+}
 
 /** @param {HTMLElement} place_ */
 export function buildStrip(place_) {

@@ -30,9 +30,9 @@ export function targetSearch() {
 
   const find = (/** @type {string} */ text) => {
     const { classes } = focused();
-    const wanted = text.trim().toLowerCase();
-    const exact = classes.findIndex((name) => name.toLowerCase() === wanted);
-    return exact >= 0 || !wanted ? exact : classes.findIndex((name) => name.toLowerCase().split(/,\s*/).includes(wanted));
+    const sought = text.trim().toLowerCase();
+    const exact = classes.findIndex((name) => name.toLowerCase() === sought);
+    return exact >= 0 || !sought ? exact : classes.findIndex((name) => name.toLowerCase().split(/,\s*/).includes(sought));
   };
   const mark = () => {
     const { classes, title } = focused();

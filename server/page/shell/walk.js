@@ -9,7 +9,7 @@ const STEPS = [
   { at: "#images", title: "Put an image on the table", text: "Choose one from the data, drop or paste your own, take one with the camera, or cover a part of this one." },
   { at: ".answers", title: "Hear what the models say", text: "The five most likely classes of every model. Click one, or search for any other, and all views ask about that class." },
   { at: ".subject", title: "Ask from a patch", text: "Point at the picture: each map shows what that patch attends to. Click to keep the patch, and again to let it go.", view: "attention" },
-  { at: ".heads", title: "See every head at once", text: "Layers run from left to right. Point at a head to see it large, with its numbers and its role; arrow keys step through them.", view: "attention" },
+  { at: ".heads", title: "See every head at once", text: "One small map for each head of each layer. Point at one to see it large, with its numbers and its role; arrow keys step through them.", view: "attention" },
   { at: "#views", title: "Take the model apart", text: "Compare explanations with their verdicts, attack the image, switch heads off, follow the answer through the layers, or turn them in space." },
   { at: "#tools", title: "Keep what you find", text: "The address of the page is the view you see: copy it to share it. Save figure writes an SVG or PNG with its caption." },
 ];

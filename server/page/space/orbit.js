@@ -19,6 +19,16 @@ const ANGLE = 0.7;
 /** From the side of the picture, a little above. */
 const YAW = -0.72;
 const PITCH = 0.3;
+/** Where the search for the distance starts. */
+const FAR = 20;
+/** Share of the picture's width or height that the scene takes at the start. */
+const FILLED = 0.9;
+
+/** @param {Matrix} camera @param {Vector} point @returns {[number, number, number]} Place in the picture, from −1 to 1, and depth. */
+export function project(camera, [x, y, z]) {
+  const [cx, cy, cw] = [0, 1, 3].map((row) => camera[row] * x + camera[4 + row] * y + camera[8 + row] * z + camera[12 + row]);
+  return [cx / cw, cy / cw, cw];
+}
 
 /** A camera that goes around a point. */
 export class Orbit {
@@ -46,11 +56,31 @@ export class Orbit {
     this.distance = Math.max(this.home * 0.25, Math.min(this.home * 3, this.distance * factor));
   }
 
+  /** Goes where all of `points` are seen, as large as can be, from the direction at the start. @param {Vector[]} points @param {number} aspect */
+  fit(points, aspect) {
+    this.home = FAR;
+    this.reset();
+    this.center = /** @type {Vector} */ ([0, 1, 2].map((i) => points.reduce((sum, point) => sum + point[i], 0) / points.length));
+    for (let round = 0; round < 12; round++) {
+      const [right, up] = this.axes;
+      const camera = this.matrix(aspect);
+      const seen = points.map((point) => project(camera, point));
+      const [xs, ys] = [seen.map(([x]) => x), seen.map(([, y]) => y)];
+      const middle = (/** @type {number[]} */ all) => (Math.min(...all) + Math.max(...all)) / 2;
+      const reach = Math.tan(ANGLE / 2) * this.distance;
+      for (const i of /** @type {const} */ ([0, 1, 2])) this.center[i] += right[i] * middle(xs) * reach * aspect + up[i] * middle(ys) * reach;
+      const wide = Math.max(Math.max(...xs) - Math.min(...xs), Math.max(...ys) - Math.min(...ys)) / 2;
+      this.distance *= 0.5 + (0.5 * wide) / FILLED;
+    }
+    this.home = this.distance;
+  }
+
   /** @returns {Vector} */
   get eye() {
     const [x, y, z] = this.center;
-    const flat = Math.cos(this.pitch) * this.distance;
-    return [x + Math.sin(this.yaw) * flat, y + Math.sin(this.pitch) * this.distance, z + Math.cos(this.yaw) * flat];
+    const away = this.distance;
+    const flat = Math.cos(this.pitch) * away;
+    return [x + Math.sin(this.yaw) * flat, y + Math.sin(this.pitch) * away, z + Math.cos(this.yaw) * flat];
   }
 
   /** The camera's axes: right, up, back. @returns {[Vector, Vector, Vector]} */

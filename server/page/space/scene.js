@@ -62,7 +62,7 @@ export function openScene(canvas) {
 
   return {
     /** @param {HTMLImageElement} image */
-    picture: (image) => texture(gl, 2, gl.TEXTURE_2D, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, gl.RGB, gl.UNSIGNED_BYTE, image), gl.LINEAR),
+    picture: (image) => texture(gl, 2, gl.TEXTURE_2D, () => gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, gl.RGB, gl.UNSIGNED_BYTE, image), image.naturalWidth < 100 ? gl.NEAREST : gl.LINEAR),
     /** Each head on its own scale. @param {Rows} rows @param {Slab[]} slabs */
     maps: (rows, slabs) => {
       const heads = slabs.filter(({ slice }) => slice >= 0);

@@ -7,9 +7,9 @@ const KEY_TURN = 0.12;
  * Mouse, touch, wheel and keys turn `orbit`; a press that does not move is a pick.
  * @param {HTMLCanvasElement} canvas
  * @param {() => Orbit} orbit
- * @param {{draw: () => void, pick: (x: number, y: number) => void, hover: (at: [number, number]|null) => void}} told Places in shares of the picture, from −1 to 1.
+ * @param {{draw: () => void, fit: () => void, pick: (x: number, y: number) => void, hover: (at: [number, number]|null) => void}} told Places in shares of the picture, from −1 to 1.
  */
-export function steer(canvas, orbit, { draw, pick, hover }) {
+export function steer(canvas, orbit, { draw, fit, pick, hover }) {
   /** @type {Map<number, PointerEvent>} */
   const down = new Map();
   let moved = 0;
@@ -50,7 +50,7 @@ export function steer(canvas, orbit, { draw, pick, hover }) {
   canvas.addEventListener("keydown", (event) => {
     const act = /** @type {Record<string, () => void>} */ ({
       ArrowLeft: () => orbit().turn(-KEY_TURN, 0), ArrowRight: () => orbit().turn(KEY_TURN, 0), ArrowUp: () => orbit().turn(0, KEY_TURN), ArrowDown: () => orbit().turn(0, -KEY_TURN),
-      "+": () => orbit().zoom(0.9), "-": () => orbit().zoom(1.1), 0: () => orbit().reset(),
+      "+": () => orbit().zoom(0.9), "-": () => orbit().zoom(1.1), 0: fit,
     })[event.key];
     if (!act || event.ctrlKey || event.metaKey) return;
     event.stopPropagation();

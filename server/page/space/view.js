@@ -9,7 +9,7 @@ import { go, place } from "../core/state.js";
 import { attentionPanel } from "../attention/panel.js";
 import { openAttention } from "../attention/source.js";
 import { meet, openScene, SIDE, slabsOf } from "./scene.js";
-import { Orbit } from "./orbit.js";
+import { Orbit, project } from "./orbit.js";
 import { steer } from "./steer.js";
 
 const chosen = { spread: 1 };
@@ -39,20 +39,27 @@ function flatView(root, model) {
 function spaceView(root, model, canvas, scene) {
   const attention = /** @type {NonNullable<Model["attention"]>} */ (model.attention);
   let slabs = slabsOf(model, chosen.spread);
-  const orbit = orbitOf(attention.layers, chosen.spread);
+  const orbit = new Orbit([0, 0, 0], 20);
   const pins = h("div", { "aria-hidden": "true" });
   const said = h("p", { class: "small" });
   const trouble = h("div");
   const spread = slider("Between layers", { min: 0.3, max: 2, step: 0.05, value: chosen.spread, show: (value) => value.toFixed(2), input: (value) => {
     chosen.spread = value;
     slabs = slabsOf(model, value);
-    Object.assign(orbit, { center: orbitOf(attention.layers, value).center });
-    draw();
+    fit();
   } });
+  const stage = h("div", { class: "scene" }, canvas, pins);
   fill(root, h("div", { class: "bar" }, h("div", {}, h("h2", {}, model.title), h("p", { class: "small quiet" }, "Drag to turn, scroll to come closer, click a head to choose it, click the picture to ask from a patch.")),
-    h("div", { class: "row" }, spread.element, h("button", { onclick: () => (orbit.reset(), draw()) }, "Reset"))), trouble,
-    h("div", { class: "scene" }, canvas, pins), said);
+    h("div", { class: "row" }, spread.element, h("button", { onclick: () => fit() }, "Reset"))), trouble,
+    stage, said);
 
+  const aspect = () => canvas.clientWidth / canvas.clientHeight;
+  /** Everything in view, from the first direction. */
+  const fit = () => {
+    const half = SIDE * 0.6;
+    orbit.fit(slabs.flatMap(({ offset: [x, y, z] }) => [-half, half].flatMap((dy) => [-half, half].map((dz) => /** @type {[number, number, number]} */ ([x, y + dy, z + dz])))), aspect());
+    draw();
+  };
   /** @type {Source|null} */
   let source = null;
   /** @type {Rows|null} */
@@ -81,6 +88,7 @@ function spaceView(root, model, canvas, scene) {
   };
   const load = async () => {
     const { image } = place;
+    stage.classList.add("busy");
     try {
       const [opened, shown] = await Promise.all([openAttention(model, image), picture(inputPath(image, model.name))]);
       if (image !== place.image) return;
@@ -90,11 +98,13 @@ function spaceView(root, model, canvas, scene) {
       await ask();
     } catch (error) {
       if (image === place.image) showError(trouble, error);
+    } finally {
+      if (image === place.image) stage.classList.remove("busy");
     }
   };
-  const found = (/** @type {number} */ x, /** @type {number} */ y) => meet(orbit.eye, orbit.ray(x, y, canvas.clientWidth / canvas.clientHeight), slabs);
+  const found = (/** @type {number} */ x, /** @type {number} */ y) => meet(orbit.eye, orbit.ray(x, y, aspect()), slabs);
   steer(canvas, () => orbit, {
-    draw,
+    draw, fit,
     pick: (x, y) => {
       const hit = found(x, y);
       setPreview({ head: undefined });
@@ -112,7 +122,10 @@ function spaceView(root, model, canvas, scene) {
       setPreview({ head: hit?.slab.layer ? { model: model.name, layer: hit.slab.layer, head: hit.slab.head } : undefined });
     },
   });
-  const resized = new ResizeObserver(draw);
+  let wide = 0;
+  const resized = new ResizeObserver(() => {
+    if (wide !== canvas.clientWidth) (wide = canvas.clientWidth), fit();
+  });
   resized.observe(canvas);
   let query = JSON.stringify(shownQuery());
   const stop = onPreview(() => {
@@ -132,9 +145,6 @@ function spaceView(root, model, canvas, scene) {
   };
 }
 
-/** Far enough to see every layer. @param {number} layers @param {number} spread */
-const orbitOf = (layers, spread) => new Orbit([((layers - 1) / 2 - 0.7) * spread, 0, 0], 4.5 + layers * 0.62);
-
 /** Numbers of layers above the slabs. @param {HTMLElement} pins @param {HTMLCanvasElement} canvas @param {Orbit} orbit @param {import("./scene.js").Slab[]} slabs @param {number} layer */
 function putPins(pins, canvas, orbit, slabs, layer) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
@@ -144,8 +154,8 @@ function putPins(pins, canvas, orbit, slabs, layer) {
   const y = Math.min(...slabs.map((slab) => slab.offset[1])) - SIDE * 0.62;
   const z = Math.max(...slabs.map((slab) => slab.offset[2])) + SIDE * 0.62;
   fill(pins, [...axis].map(([number, x]) => {
-    const [cx, cy, cw] = [0, 1, 3].map((row) => camera[row] * x + camera[4 + row] * y + camera[8 + row] * (number ? z : SIDE * 0.5) + camera[12 + row]);
-    if (cw <= 0) return null;
-    return h("span", { class: `pin${number === layer ? " chosen" : ""}`, style: { left: `${((cx / cw + 1) / 2) * width}px`, top: `${((1 - cy / cw) / 2) * height}px` } }, number || "image");
+    const [px, py, depth] = project(camera, [x, y, number ? z : SIDE * 0.5]);
+    if (depth <= 0) return null;
+    return h("span", { class: `pin${number === layer ? " chosen" : ""}`, style: { left: `${((px + 1) / 2) * width}px`, top: `${((1 - py) / 2) * height}px` } }, number || "image");
   }));
 }

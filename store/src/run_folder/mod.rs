@@ -10,6 +10,7 @@
 //! | `metrics.jsonl`, `events.out.tfevents.archaeo` | files derived by trackers: one line per epoch, the same for TensorBoard |
 //! | `checkpoints/` | `last.safetensors` (to resume), `best.safetensors` (best on validation) |
 //! | `model.safetensors` | the trained model |
+//! | `manifest.json` | of an investigation: hashes of everything that its report was made from |
 //!
 //! The lock comes first, so that two runs never see the same partial folder; a start writes `config.toml` last, so that its
 //! presence implies the rest.

@@ -21,8 +21,9 @@
 //! | contrastive (`simclr.rs`; Chen et al., 2020) | learns from [`Examples::images`] and [`Examples::view`] as one batch |
 //! | masked images (`mae.rs`; He et al., 2022) | a pass with a probe that removes tokens |
 //! | images and captions (`clip.rs`; Radford et al., 2021) | features of the images, and captions by [`Examples::indices`] |
+//! | masks (`segmentation.rs`) | masks of the pictures shown, [`Examples::masks`] |
 //!
-//! The last three need no labels: [`Student::learn_without_labels`] trains the head on features that nothing else learns from, so that
+//! The last four need no labels: [`Student::learn_without_labels`] trains the head on features that nothing else learns from, so that
 //! a model of such a training is a classifier, whose accuracy is that of a linear probe.
 //!
 //! Randomness is keyed by [`Student::step`]. An objective may have parameters of its own, such as a projection or a decoder: an
@@ -40,6 +41,7 @@ mod mae;
 mod own;
 #[cfg(test)]
 mod reference;
+mod segmentation;
 mod simclr;
 mod teacher;
 #[cfg(test)]
@@ -48,7 +50,8 @@ mod tests;
 use std::fmt;
 
 use archaeo_models::Classifier;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
 use toml::Table;
 
 use crate::backward::{Share, Student};
@@ -123,6 +126,7 @@ static ALL: &[&ObjectiveKind] = &[
     &simclr::SIMCLR,
     &mae::MAE,
     &clip::CLIP,
+    &segmentation::SEGMENTATION,
 ];
 
 /// Every objective.
@@ -202,6 +206,24 @@ impl<'a> Examples<'a> {
     /// Which of its [variants](ImageSource::variants) each image is shown as, where these are counted.
     pub fn variants(&self) -> Vec<usize> {
         self.indices.iter().map(|&index| self.source.variant(index, self.epoch)).collect()
+    }
+
+    /// Where the object is on the images: 1 there, 0 elsewhere, `[batch, height, width]`.
+    ///
+    /// # Errors
+    /// A mask that cannot be decoded.
+    ///
+    /// # Panics
+    /// If an image has no true mask.
+    pub fn masks(&self) -> Result<Tensor<3>, DataError> {
+        let [batch, _, height, width] = self.images.dims();
+        let masks = self.indices.par_iter().map(|&index| self.source.mask(index, self.epoch));
+        let mut values = Vec::with_capacity(batch * height * width);
+        for mask in masks.collect::<Vec<_>>() {
+            let mask = mask?.expect("every image has a mask");
+            values.extend(mask.into_iter().map(|inside| f32::from(u8::from(inside))));
+        }
+        Ok(Tensor::from_data(TensorData::new(values, [batch, height, width]), &self.images.device()))
     }
 
     /// View `number` of each image, from 1: freshly augmented and not mixed, `[batch, 3, height, width]`.

@@ -136,7 +136,7 @@ fn rules(doctor: &Doctor, transferred: bool) -> Vec<Rule> {
         Rule {
             id: "black-box",
             question: "Is an attack with gradients at least as strong as one without?",
-            measures: format!("images by which Square with {queries} questions is ahead of PGD"),
+            measures: format!("images by which Square with {queries} queries is ahead of PGD"),
             number: Number::Ahead(|of| of.black_box, |of| of.iterated),
             tolerated: 0.0,
             meaning: "gradients mislead, and an attack that ignores them finds more",

@@ -44,7 +44,7 @@ pub struct Doctor {
     pub steps: usize,
     /// Random starts of PGD where it is asked whether more help, at least 2.
     pub restarts: usize,
-    /// Questions of Square, a search without gradients, about each image.
+    /// Queries of Square, a search without gradients, about each image.
     pub queries: usize,
 }
 

@@ -60,6 +60,7 @@ fn document(profile: &Profile) -> Document {
         )
         .into(),
         facts: vec![("Models".into(), count(names.len()).into())],
+        parts: Vec::new(),
         sections,
     }
 }

@@ -23,6 +23,15 @@ pub(super) fn which(regimes: &RegimesCompared) -> Vec<Claim> {
     claims
 }
 
+/// How long a training took. Epochs on a frozen backbone begin when its features are there.
+fn took(regime: &Regime, run: &RegimeRun) -> String {
+    let seconds = duration(run.seconds());
+    match regime.kind {
+        RegimeKind::Frozen => format!("{seconds} once its features are computed"),
+        _ => seconds,
+    }
+}
+
 fn which_on(regimes: &RegimesCompared, share: f64, advised: &[&Regime], several: bool) -> Option<Claim> {
     let run = |regime: &Regime| regime.on(share).cloned();
     let all: Vec<(&Regime, RegimeRun)> =
@@ -46,8 +55,8 @@ fn which_on(regimes: &RegimesCompared, share: f64, advised: &[&Regime], several:
         true => format!(
             "; where time counts, {} takes {} instead of {}",
             quickest.0.name,
-            duration(quickest.1.seconds()),
-            duration(run(first)?.seconds())
+            took(quickest.0, &quickest.1),
+            took(first, &run(first)?)
         ),
     };
     let on = match several {
@@ -56,12 +65,7 @@ fn which_on(regimes: &RegimesCompared, share: f64, advised: &[&Regime], several:
     };
     let evidence: Vec<String> = (all.iter())
         .map(|(regime, run)| {
-            format!(
-                "{} {} in {}",
-                regime.name,
-                Unit::Percent.sentence(&run.accuracy),
-                duration(run.seconds())
-            )
+            format!("{} {} in {}", regime.name, Unit::Percent.sentence(&run.accuracy), took(regime, run))
         })
         .collect();
     let tested = all.first().map_or(0, |(_, run)| run.accuracy.n);

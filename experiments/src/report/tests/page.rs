@@ -9,7 +9,7 @@ use super::super::render;
 use super::pictures::{picture, stand_in};
 use super::synthetic::{EVEN_DISTANCE, change, findings, investigation, vit};
 use super::{claims, html, markdown};
-use crate::findings::{Investigation, LayerAttention, PatchedHead};
+use crate::findings::{CorruptionScore, Investigation, LayerAttention, PatchedHead};
 use crate::studies::*;
 
 /// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts, data and features.
@@ -254,6 +254,22 @@ fn derived(found: &Investigation, section: &str) -> Vec<f64> {
         }
         // ε is in units of 1/255, and there are five points on each of four curves, from ε = 0.
         "attacks" => vec![255.0, 5.0, 4.0, 0.0],
+        // ε is in units of 1/255, and there is the L2 norm.
+        "worst_case" => vec![255.0, 2.0],
+        "doctor" | "autopsy" => vec![255.0, 0.05],
+        "frequency" => {
+            let white = &findings::<FrequencyStudy>(found).white[vit()];
+            let middle = |band: usize| (2 * band + 1) as f64 / (2 * white.len()) as f64 * 2f64.sqrt();
+            vec![255.0, white.iter().enumerate().map(|(band, share)| share * middle(band)).sum()]
+        }
+        "corruptions" => {
+            let models = findings::<CorruptionsStudy>(found).models;
+            let of = models.values().flat_map(|scores| scores.corruptions.clone());
+            let mean = |of: CorruptionScore| {
+                of.accuracy.iter().map(|at| at.value).sum::<f64>() / of.accuracy.len() as f64
+            };
+            of.map(mean).chain([1.0, 0.05]).collect()
+        }
         "errors" => {
             let pair = &findings::<AccuracyStudy>(found).splits[0].pairs[0];
             interval(pair.kappa.known().unwrap()).to_vec()
@@ -282,7 +298,7 @@ fn every_number_of_the_summary_is_in_the_findings() {
 }
 
 #[test]
-fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
+fn render_writes_its_files_whole_and_reads_pictures_from_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("pictures")).unwrap();
     let there = "pictures/attack-image-00012-vit-clean.png";
@@ -301,7 +317,9 @@ fn render_writes_both_files_whole_and_reads_pictures_from_the_folder() {
     assert_eq!(std::fs::read_to_string(folder.path().join("report.md")).unwrap(), markdown(&found));
     let files: BTreeSet<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(files, ["charts", "pictures", "report.html", "report.md"].map(Into::into).into());
+    let expected =
+        ["charts", "pictures", "references.bib", "report.html", "report.json", "report.md", "report.typ"];
+    assert_eq!(files, expected.map(Into::into).into());
 }
 
 #[test]
@@ -324,5 +342,20 @@ fn sample_report() {
     for (name, found) in super::variants::all() {
         std::fs::write(folder.join(format!("{name}.html")), html(&found, &picture)).unwrap();
         std::fs::write(folder.join(format!("{name}.md")), markdown(&found)).unwrap();
+    }
+}
+
+#[test]
+fn every_paper_of_a_method_a_metric_or_an_attack_has_its_title() {
+    let methods = archaeo_analysis::attribution::methods().iter().filter_map(|method| method.info().paper);
+    let metrics = archaeo_analysis::faithfulness::metrics().iter().map(|metric| metric.info().paper);
+    let attacks = archaeo_analysis::attacks::all().iter().filter_map(|family| family.info.paper);
+    for paper in methods.chain(metrics).chain(attacks) {
+        assert!(
+            archaeo_report::bibliography::reference(paper.url).is_some(),
+            "{}: {}",
+            paper.citation,
+            paper.url
+        );
     }
 }

@@ -25,6 +25,7 @@ use crate::report::Names;
 use crate::studies::causal::measure::Question;
 use crate::studies::made_up::agreement;
 pub(crate) use crate::studies::made_up::estimate;
+use crate::studies::made_up::found as made_up;
 use crate::studies::*;
 use crate::study::{Chapter, Study};
 use crate::subjects::{ByModel, ModelName, pairs};
@@ -131,6 +132,11 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
     found.insert::<FeaturesStudy>(&features(models));
     found.insert::<ComparisonsStudy>(&comparisons(models));
     found.insert::<AttacksStudy>(&attacks(models));
+    found.insert::<WorstCaseStudy>(&made_up::worst_case(models));
+    found.insert::<DoctorStudy>(&made_up::doctor(models));
+    found.insert::<AutopsyStudy>(&made_up::autopsy(models));
+    found.insert::<FrequencyStudy>(&made_up::frequency(models));
+    found.insert::<CorruptionsStudy>(&made_up::corruptions(models));
     found.insert::<ErrorsStudy>(&errors(models));
     found.insert::<FaithfulnessStudy>(&faithfulness(models));
     found.insert::<CausalStudy>(&causal(models));
@@ -175,6 +181,7 @@ pub fn printed(chapter: Chapter) -> String {
         title,
         lead,
         facts,
+        parts: Vec::new(),
         sections: vec![chapter.section],
     })
     .text

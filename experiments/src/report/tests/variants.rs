@@ -1,6 +1,7 @@
 //! Investigations at the edges: few and many classes, loaded models, missing studies, undefined numbers, hostile names.
 
-use archaeo_analysis::statistics::{Estimate, Measured};
+use archaeo_analysis::statistics::{Estimate, Measured, Resampling};
+use archaeo_training::EpochRecord;
 
 use super::page::{assert_tables_well_formed, assert_well_formed};
 use super::pictures::stand_in;
@@ -10,6 +11,7 @@ use super::synthetic::{
 };
 use super::{claims, html, markdown};
 use crate::findings::*;
+use crate::regimes::{AttentionShift, LayerShift, Regime, RegimeKind, RegimeRun, RegimesCompared};
 use crate::studies::*;
 use crate::study::Study;
 use crate::subjects::ByModel;
@@ -23,6 +25,7 @@ pub fn all() -> Vec<(&'static str, Investigation)> {
         ("three", of_three()),
         ("alike", investigation_of(&["vit", "vit-2"])),
         ("five", investigation_of(&["vit", "a", "b", "swin", "cnn"])),
+        ("regimes", regimes()),
         ("bare", bare()),
         ("two-classes", with_classes((0..2).map(|class| format!("class {class}")).collect())),
         ("many-classes", with_classes((0..200).map(|class| format!("species number {class}")).collect())),
@@ -32,6 +35,66 @@ pub fn all() -> Vec<(&'static str, Investigation)> {
         ("undefined", undefined()),
         ("no-images", no_images()),
     ]
+}
+
+/// Two ViTs that differ in their training.
+fn regimes() -> Investigation {
+    let regime = |name: &str, kind: RegimeKind, course: [f64; 4], right: usize| {
+        let epoch = |(place, validation_accuracy): (usize, f64)| EpochRecord {
+            epoch: place + 1,
+            step: 94 * (place as u64 + 1),
+            learning_rate: 1e-3,
+            train_loss: 2.0 - validation_accuracy,
+            validation_loss: 2.1 - validation_accuracy,
+            validation_accuracy,
+            images_per_second: 900.0,
+            waiting: None,
+            seconds: 13.4,
+        };
+        let run = RegimeRun {
+            share: 1.0,
+            images: 12_000,
+            weights: format!("{name}/model.safetensors"),
+            history: course.into_iter().enumerate().map(epoch).collect(),
+            step_images: 128,
+            accuracy: share(right, 2000),
+            correct: (0..2000).map(|image| image < right).collect(),
+        };
+        Regime { name: name.into(), kind, model: "vit_micro".into(), runs: vec![run] }
+    };
+    let layer = |layer: usize| LayerShift {
+        layer,
+        distance: [16.0, 12.0 + layer as f64],
+        entropy: [3.9, 3.1],
+        divergence: 0.05 * layer as f64,
+        between_images: Some(0.12),
+        heads: Vec::new(),
+    };
+    let attention = AttentionShift { regime: "tuned".into(), n: 64, layers: (1..=6).map(layer).collect() };
+    let regimes = vec![
+        regime("tuned", RegimeKind::FineTuned, [0.8, 0.9, 0.92, 0.93], 1860),
+        regime("scratch", RegimeKind::Scratch, [0.3, 0.55, 0.7, 0.78], 1560),
+    ];
+    let resampling = Resampling { resamples: 400, ..Resampling::new(1) };
+    let compared = RegimesCompared::of(regimes, vec![attention], &resampling).unwrap();
+    let mut found = investigation_of(&["scratch", "tuned"]);
+    found.not_applicable.remove(RegimesStudy::ID);
+    found.insert::<RegimesStudy>(&RegimesFindings {
+        compared,
+        left_out: Vec::new(),
+        without_attention: Vec::new(),
+    });
+    found
+}
+
+#[test]
+fn regimes_have_their_chapter_and_their_sentences() {
+    let found = regimes();
+    let said = claims(&found).into_iter().filter(|claim| claim.section == RegimesStudy::ID);
+    let said: Vec<String> = said.map(|claim| claim.statement).collect();
+    assert!(said.contains(&"Tuned is more accurate than every other regime.".to_owned()), "{said:?}");
+    assert!(said.iter().any(|statement| statement.contains("the attention of tuned")), "{said:?}");
+    assert!(markdown(&found).contains(&format!("\n## {}\n", RegimesStudy::TITLE)));
 }
 
 fn hostile_names() -> Vec<String> {

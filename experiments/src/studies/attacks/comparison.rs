@@ -44,7 +44,11 @@ pub(super) fn comparisons(
     Ok(comparisons)
 }
 
-fn paired(first: &[bool], second: &[bool]) -> Result<PairedShares, StatisticsError> {
+/// The shares of two models on the same images, and the test of their difference, not adjusted yet.
+///
+/// # Errors
+/// Different lengths or no images.
+pub fn paired(first: &[bool], second: &[bool]) -> Result<PairedShares, StatisticsError> {
     let test = mcnemar(first, second)?;
     let share = |robust: &[bool]| {
         wilson(robust.iter().filter(|robust| **robust).count(), robust.len(), DEFAULT_LEVEL)
@@ -59,7 +63,11 @@ fn paired(first: &[bool], second: &[bool]) -> Result<PairedShares, StatisticsErr
     })
 }
 
-fn adjust(mut family: Vec<&mut PairedShares>) -> Result<(), StatisticsError> {
+/// Adjusts the p-values of a family of tests.
+///
+/// # Errors
+/// As [`benjamini_hochberg`].
+pub fn adjust(mut family: Vec<&mut PairedShares>) -> Result<(), StatisticsError> {
     let p_values: Vec<f64> = family.iter().map(|shares| shares.p_value).collect();
     for (shares, adjusted) in family.iter_mut().zip(benjamini_hochberg(&p_values)?) {
         shares.adjusted_p = adjusted;

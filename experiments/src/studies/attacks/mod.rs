@@ -2,7 +2,7 @@
 
 mod chapter;
 mod claims;
-mod comparison;
+pub(in crate::studies) mod comparison;
 mod examples;
 pub mod findings;
 mod ranking;
@@ -86,6 +86,7 @@ pub struct AttacksStudy;
 impl Study for AttacksStudy {
     const ID: &'static str = "attacks";
     const TITLE: &'static str = "Under attack";
+    const FAILURE: bool = true;
     const QUESTION: &'static str = "how {it} stands up to attack";
     type Options = AttacksOptions;
     type Record = Attacked;

@@ -6,7 +6,7 @@ mod conclude;
 mod example;
 pub mod findings;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::ablation::donors;
@@ -80,6 +80,7 @@ pub struct AutopsyRecord {
 impl Study for AutopsyStudy {
     const ID: &'static str = "autopsy";
     const TITLE: &'static str = "Where an attack happens";
+    const FAILURE: bool = true;
     const QUESTION: &'static str = "where in {it} an attack changes the answer";
     type Options = AutopsyOptions;
     type Record = AutopsyRecord;

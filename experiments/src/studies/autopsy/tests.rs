@@ -4,8 +4,9 @@ use archaeo_random::{keyed_rng, standard_normal};
 
 use super::findings::ModelAutopsy;
 use super::*;
-use crate::studies::made_up::{assert_speaks_of, each, everything, investigation};
+use crate::studies::made_up::{assert_speaks_of, each_of, everything, investigation, names};
 use crate::studies::table_models::{in_scene, right};
+use crate::subjects::ModelName;
 use crate::units::ask;
 
 /// The attack takes 4 to 8 logits. Of two layers of two heads, head 2.1 gives 30 % back, head 1.2 as much as an unrelated image does,
@@ -78,10 +79,11 @@ fn known_records_give_known_shares_and_verdicts() {
     assert!(dissected(3, true).is_none(), "three images are too few");
 }
 
-fn found(models: usize) -> AutopsyFindings {
-    // Every second model is a residual network, as in the made-up investigation.
-    let of = |place: usize| ModelAutopsy { fooled: 30, found: dissected(30, place.is_multiple_of(2)) };
-    AutopsyFindings { n: 64, epsilon: 4.0, unit: "1/255".into(), models: each(models, of) }
+/// Made up: models named after residual networks have blocks, all others heads.
+pub(crate) fn found(models: &[ModelName]) -> AutopsyFindings {
+    let heads = |place: usize| !models[place].as_str().starts_with("cnn");
+    let of = |place: usize| ModelAutopsy { fooled: 30, found: dissected(30, heads(place)) };
+    AutopsyFindings { n: 64, epsilon: 4.0, unit: "1/255".into(), models: each_of(models, of) }
 }
 
 #[test]
@@ -90,7 +92,7 @@ fn sentences_name_what_carries_the_attack() {
         let investigation = investigation(models);
         AutopsyStudy::chapter(found, &investigation, &Names::of(&investigation))
     };
-    let claims = chapter_of(&found(2), 2).claims;
+    let claims = chapter_of(&found(&names(2)), 2).claims;
     assert!(
         claims[0].statement.starts_with("1 of the 4\u{a0}heads of the ViT is shown to carry the attack"),
         "{}",
@@ -104,7 +106,7 @@ fn sentences_name_what_carries_the_attack() {
     );
     assert!(claims[1].evidence.contains("the branch of block 2"), "{}", claims[1].evidence);
     for models in 0..=4 {
-        let mut found = found(models);
+        let mut found = found(&names(models));
         assert_speaks_of(models, &everything(chapter_of(&found, models)));
         for of in found.models.values_mut() {
             of.found = None;

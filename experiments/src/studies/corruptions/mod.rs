@@ -5,7 +5,7 @@ mod claims;
 mod conclude;
 pub mod findings;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use archaeo_analysis::answers::{logits, predicted_classes};
 use archaeo_data::corruptions::{Corruption, SEVERITIES};
@@ -84,6 +84,7 @@ pub struct DamagedImage {
 impl Study for CorruptionsStudy {
     const ID: &'static str = "corruptions";
     const TITLE: &'static str = "Damaged images";
+    const FAILURE: bool = true;
     const QUESTION: &'static str = "what natural damage to images costs {it}";
     type Options = CorruptionsOptions;
     type Record = DamagedImage;

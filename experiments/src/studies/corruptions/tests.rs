@@ -3,8 +3,9 @@ use archaeo_data::corruptions::Corruption;
 
 use super::findings::OfPair;
 use super::*;
-use crate::studies::made_up::{assert_speaks_of, each, everything, investigation, names};
+use crate::studies::made_up::{assert_speaks_of, each_of, everything, investigation, names};
 use crate::studies::table_models::{in_scene, name, right};
+use crate::subjects::ModelName;
 use crate::units::ask;
 
 const CORRUPTIONS: [Corruption; 2] = [Corruption::Fog, Corruption::Jpeg];
@@ -52,21 +53,21 @@ fn scores_and_comparisons_are_those_of_known_answers() {
     assert!(same.difference.p_value == 1.0 && same.mce.known().unwrap().value == 1.0);
 }
 
-fn found(models: usize) -> CorruptionFindings {
-    let damages = [first(), second(), first(), second()];
-    let of = |place: usize| corruption_scores(&damages[place], &CORRUPTIONS, &resampling()).unwrap();
-    let all = names(models);
-    let pairs = crate::subjects::pairs(&all).into_iter().map(|pair| {
-        let [a, b] = pair.map(|model| all.iter().position(|of| *of == model).unwrap());
+/// Made up: damage takes more from every second model.
+pub(crate) fn found(models: &[ModelName]) -> CorruptionFindings {
+    let damages = [first(), second()];
+    let of = |place: usize| corruption_scores(&damages[place % 2], &CORRUPTIONS, &resampling()).unwrap();
+    let pairs = crate::subjects::pairs(models).into_iter().map(|pair| {
+        let [a, b] = pair.map(|model| models.iter().position(|of| *of == model).unwrap() % 2);
         let compared = corruption_pair(&damages[a], &damages[b], &CORRUPTIONS, &resampling()).unwrap();
         OfPair { models: pair, pair: compared }
     });
-    CorruptionFindings { n: 40, severities: vec![1, 5], pairs: pairs.collect(), models: each(models, of) }
+    CorruptionFindings { n: 40, severities: vec![1, 5], pairs: pairs.collect(), models: each_of(models, of) }
 }
 
 fn chapter_of(models: usize) -> Chapter {
     let investigation = investigation(models);
-    CorruptionsStudy::chapter(&found(models), &investigation, &Names::of(&investigation))
+    CorruptionsStudy::chapter(&found(&names(models)), &investigation, &Names::of(&investigation))
 }
 
 #[test]

@@ -4,17 +4,18 @@ mod chapter;
 mod claims;
 pub mod findings;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::answers::{logits, predicted_classes};
 use archaeo_analysis::attacks::doctor::{Doctor, Examined, Health, diagnose};
-use archaeo_analysis::attacks::{Attack, Batch, Norm, Pgd, Target, images};
-use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, benjamini_hochberg, mcnemar, wilson};
+use archaeo_analysis::attacks::{Attack, Batch, Norm, Pgd, Target, images, noise};
+use archaeo_analysis::statistics::{
+    DEFAULT_LEVEL, Measured, StatisticsError, benjamini_hochberg, mcnemar, wilson,
+};
 use archaeo_models::Classifier;
-use archaeo_random::{Draw, keyed_rng};
 use archaeo_training::RecipeError;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use self::findings::{DoctorFindings, Transfer};
@@ -36,7 +37,7 @@ pub struct DoctorOptions {
     pub epsilon: f64,
     /// Steps of PGD.
     pub steps: usize,
-    /// Questions of Square about each image.
+    /// Queries of Square about each image.
     pub queries: usize,
 }
 
@@ -89,6 +90,7 @@ pub struct DoctorRecord {
 impl Study for DoctorStudy {
     const ID: &'static str = "doctor";
     const TITLE: &'static str = "Robustness or illusion";
+    const FAILURE: bool = true;
     const QUESTION: &'static str = "whether attacks measure how robust {it} is";
     type Options = DoctorOptions;
     type Record = DoctorRecord;
@@ -111,14 +113,15 @@ impl Study for DoctorStudy {
         let peers = peers(scene, unit.model);
         let other =
             peers.iter().find(|(name, _)| *name != unit.model).map(|(_, model)| *model as &dyn Target);
-        let attack = Pgd::usual(Norm::Linf.threat(options.epsilon), options.steps);
+        let threat = Norm::Linf.threat(options.epsilon);
+        let attack = Pgd::usual(threat, options.steps);
         Ok(Box::new(move |batch| {
             let (labels, ids) = (batch.labels(), batch.ids());
             let keys = Keys { seed: scene.seed, images: &ids };
             let attacked = Batch::new(batch.images.clone(), &labels);
             let examined = doctor.examine(model, other, &attacked, &keys);
             let adversarial = images(&attack.run(model, &attacked, &keys), &batch.images);
-            let noisy = with_noise(&batch.images, options.epsilon, &keys);
+            let noisy = noise(&batch.images, &threat, &keys);
             let mut records: Vec<DoctorRecord> = examined
                 .into_iter()
                 .map(|examined| DoctorRecord { examined, shown: ByModel::default() })
@@ -149,10 +152,7 @@ impl Study for DoctorStudy {
                 transfers.push(transfer(unit.model, target, records)?);
             }
         }
-        let p_values: Vec<f64> = transfers.iter().map(|of| of.p_value).collect();
-        for (transfer, adjusted) in transfers.iter_mut().zip(benjamini_hochberg(&p_values)?) {
-            transfer.p_value = adjusted;
-        }
+        adjust_transfers(&mut transfers)?;
         Ok(DoctorFindings { n, epsilon: options.epsilon, unit: "1/255".into(), models, transfers })
     }
 
@@ -177,38 +177,45 @@ fn right(model: &Classifier, images: &Tensor<4>, labels: &[usize]) -> Vec<bool> 
     answers.iter().zip(labels).map(|(answer, label)| answer == label).collect()
 }
 
-/// Every value moved up or down by ε at random.
-fn with_noise(images: &Tensor<4>, epsilon: f64, keys: &Keys) -> Tensor<4> {
-    let (shape, device) = (images.dims(), images.device());
-    let values = images.clone().into_data_as::<f32>().try_into_vec::<f32>().expect("they are numbers");
-    let length = values.len() / shape[0].max(1);
-    let moved = values.chunks_exact(length.max(1)).zip(keys.images).flat_map(|(image, &id)| {
-        let mut rng = keyed_rng(keys.seed, "doctor/noise", id, 0);
-        let size = (epsilon / 255.0) as f32;
-        let moved = image.iter().map(|&value| {
-            let sign = if rng.below(2) == 0 { 1.0 } else { -1.0 };
-            (value + sign * size).clamp(0.0, 1.0)
-        });
-        moved.collect::<Vec<f32>>()
-    });
-    Tensor::from_data(TensorData::new(moved.collect::<Vec<f32>>(), shape), &device)
-}
-
 /// What the adversarial images of one model do to another, on the images that both classify correctly without an attack.
 fn transfer(source: ModelName, target: ModelName, records: &[DoctorRecord]) -> Result<Transfer, StudyError> {
-    let both: Vec<[bool; 3]> = records
-        .iter()
-        .filter(|record| record.shown[source][0] && record.shown[target][0])
-        .map(|record| record.shown[target])
-        .collect();
-    let wrong = |of: usize| both.iter().filter(|right| !right[of]).count();
-    let share = |of: usize| Measured::of(wilson(wrong(of), both.len(), DEFAULT_LEVEL));
-    let [attacked, noisy] = [1, 2].map(|of| both.iter().map(|right| right[of]).collect::<Vec<bool>>());
+    let both = records.iter().filter(|record| record.shown[source][0] && record.shown[target][0]);
+    let both: Vec<[bool; 2]> =
+        both.map(|record| [record.shown[target][1], record.shown[target][2]]).collect();
+    Ok(transferred(source, target, &both)?)
+}
+
+/// What the adversarial images of a source do to a target: of each image that both classify correctly without an attack, whether the target
+/// is right on it under attack and with noise of the same size. The p-value is that of one test.
+///
+/// # Errors
+/// None that images could cause.
+pub fn transferred(
+    source: ModelName,
+    target: ModelName,
+    both: &[[bool; 2]],
+) -> Result<Transfer, StatisticsError> {
+    let right = |of: usize| both.iter().map(|right| right[of]).collect::<Vec<bool>>();
+    let [attacked, noisy] = [right(0), right(1)];
+    let wrong = |right: &[bool]| right.iter().filter(|right| !**right).count();
+    let share = |right: &[bool]| Measured::of(wilson(wrong(right), right.len(), DEFAULT_LEVEL));
     Ok(Transfer {
         source,
         target,
-        fooled: share(1)?,
-        by_noise: share(2)?,
+        fooled: share(&attacked)?,
+        by_noise: share(&noisy)?,
         p_value: if both.is_empty() { 1.0 } else { mcnemar(&attacked, &noisy)?.p_value },
     })
+}
+
+/// Adjusts the p-values of all pairs together.
+///
+/// # Errors
+/// As [`benjamini_hochberg`].
+pub fn adjust_transfers(transfers: &mut [Transfer]) -> Result<(), StatisticsError> {
+    let p_values: Vec<f64> = transfers.iter().map(|of| of.p_value).collect();
+    for (transfer, adjusted) in transfers.iter_mut().zip(benjamini_hochberg(&p_values)?) {
+        transfer.p_value = adjusted;
+    }
+    Ok(())
 }

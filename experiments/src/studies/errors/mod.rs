@@ -35,6 +35,7 @@ pub struct ErrorsStudy;
 impl Study for ErrorsStudy {
     const ID: &'static str = "errors";
     const TITLE: &'static str = "Errors";
+    const FAILURE: bool = true;
     const QUESTION: &'static str = "where {it} errs";
     type Options = NoOptions;
     type Record = NoRecord;

@@ -85,6 +85,7 @@ impl Study for FeaturesStudy {
     const ID: &'static str = "features";
     const TITLE: &'static str = "What the features hold";
     const QUESTION: &'static str = "what the features of {it} hold";
+    const CONCLUDES_WITH_MODELS: bool = true;
     type Options = FeaturesOptions;
     type Record = NoRecord;
     type Findings = FeaturesFindings;

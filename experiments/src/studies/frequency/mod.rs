@@ -4,7 +4,7 @@ mod chapter;
 mod claims;
 pub mod findings;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use archaeo_analysis::Keys;
 use archaeo_analysis::answers::{logits, predicted_classes};
@@ -95,6 +95,7 @@ pub struct FrequencyRecord {
 impl Study for FrequencyStudy {
     const ID: &'static str = "frequency";
     const TITLE: &'static str = "Fine and coarse";
+    const FAILURE: bool = true;
     const QUESTION: &'static str = "which spatial frequencies {it} needs, and which fool it";
     type Options = FrequencyOptions;
     type Record = FrequencyRecord;

@@ -1,6 +1,7 @@
 use super::*;
-use crate::studies::made_up::{assert_speaks_of, each, everything, investigation, names};
+use crate::studies::made_up::{assert_speaks_of, each_of, everything, investigation, names};
 use crate::studies::table_models::{in_scene, name, right};
+use crate::subjects::ModelName;
 use crate::units::ask;
 
 /// Of 20 images, the first 15 are attacked; their perturbations have the mean frequency `mean` and vary a little.
@@ -13,28 +14,28 @@ fn records(mean: f64) -> Vec<FrequencyRecord> {
     (0..20).map(record).collect()
 }
 
-fn found(models: usize) -> FrequencyFindings {
+/// Made up: perturbations are finer for each further model.
+pub(crate) fn found(models: &[ModelName]) -> FrequencyFindings {
     let of = |place: usize| of_model(&records(0.6 + 0.1 * place as f64), &[0.25, 0.5]).unwrap();
     let resampling = archaeo_analysis::statistics::Resampling::new(1);
-    let all = names(models);
-    let pairs = crate::subjects::pairs(&all).into_iter().map(|models| {
-        let means = models.map(|model| {
-            let place = all.iter().position(|of| *of == model).unwrap();
+    let pairs = crate::subjects::pairs(models).into_iter().map(|pair| {
+        let means = pair.map(|model| {
+            let place = models.iter().position(|of| *of == model).unwrap();
             records(0.6 + 0.1 * place as f64)
                 .iter()
                 .filter_map(|of| Some(of.perturbation.as_ref()?.1))
                 .collect::<Vec<_>>()
         });
         let finer = Measured::of(sign_flip_test(&means[0], &means[1], &resampling)).unwrap();
-        FrequencyPair { models, finer }
+        FrequencyPair { models: pair, finer }
     });
     FrequencyFindings {
         n: 20,
         epsilon: 4.0,
         unit: "1/255".into(),
-        white: each(models, |_| Spectrum::new(32, 32).white(BANDS)),
+        white: each_of(models, |_| Spectrum::new(32, 32).white(BANDS)),
         pairs: pairs.collect(),
-        models: each(models, of),
+        models: each_of(models, of),
     }
 }
 
@@ -45,7 +46,7 @@ fn sentences_say_whose_perturbations_are_finer() {
     assert!((of.mean_frequency.known().unwrap().value - 0.61).abs() < 1e-12);
     let chapter_of = |models: usize| {
         let investigation = investigation(models);
-        FrequencyStudy::chapter(&found(models), &investigation, &Names::of(&investigation))
+        FrequencyStudy::chapter(&found(&names(models)), &investigation, &Names::of(&investigation))
     };
     let claims = chapter_of(2).claims;
     assert_eq!(

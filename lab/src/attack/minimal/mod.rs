@@ -4,7 +4,7 @@ mod pictures;
 
 use std::path::{Path, PathBuf};
 
-use archaeo_analysis::attacks::Norm;
+use archaeo_analysis::attacks::{Family, Norm, nearest_of};
 use archaeo_analysis::statistics::{
     DEFAULT_LEVEL, Estimate, SurvivalPoint, median_with_infinite, survival, wilson,
 };
@@ -12,7 +12,7 @@ use archaeo_store::arrays::{Column, Export, NamedArray, Table};
 use serde::Serialize;
 
 use super::saved::Saved;
-use super::{Asked, AttackOptions, Tried, family, target};
+use super::{Asked, AttackOptions, Tried, target};
 use crate::classes::ClassesMatched;
 use crate::error::LabError;
 use crate::opened::Opened;
@@ -20,17 +20,6 @@ use crate::session::Session;
 
 /// What the command line calls the question.
 pub const MINIMAL: &str = "minimal";
-
-/// The attacks of each norm. None is the strongest on every image, and together they are stronger than each: these are first and
-/// second in AttackBench (Cinà et al., 2025) among those that a few hundred gradients suffice for.
-fn pool(norm: Norm) -> [&'static str; 2] {
-    match norm {
-        Norm::Linf => ["pdpgd", "fmn"],
-        Norm::L2 => ["ddn", "fmn"],
-        Norm::L1 => ["pdpgd", "fmn"],
-        Norm::L0 => ["sigma-zero", "fmn"],
-    }
-}
 
 /// What is asked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -132,7 +121,7 @@ impl Session {
         }
         let mut asked_target = None;
         if let Some(name) = options.target.as_deref() {
-            asked_target = Some(target(opened, family(pool(norms[0])[0])?.0, name)?);
+            asked_target = Some(target(opened, nearest_of(norms[0])[0], name)?);
         }
         let asked = Asked::of(opened, asked_target.as_ref().map(|(class, _)| *class))?;
         let clean = self.unattacked(opened, &asked, None)?;
@@ -141,8 +130,8 @@ impl Session {
         let mut found = Vec::new();
         for &norm in &norms {
             let mut attacks = Vec::new();
-            for id in pool(norm) {
-                attacks.push(self.one_of_the_pool(opened, &asked, (norm, id), options)?);
+            for family in nearest_of(norm) {
+                attacks.push(self.one_of_the_pool(opened, &asked, (norm, family), options)?);
             }
             found.push(pooled(norm, &attacks, &right)?);
         }
@@ -173,17 +162,18 @@ impl Session {
         &self,
         opened: &Opened,
         asked: &Asked,
-        (norm, id): (Norm, &'static str),
+        (norm, family): (Norm, &'static Family),
         options: &MinimalOptions,
     ) -> Result<Pooled, LabError> {
-        let (family, _) = family(id)?;
+        let id = family.info.id;
         let chosen = AttackOptions { steps: options.steps, ..AttackOptions::parse(id, Some(norm), &[])? };
         let attack = chosen.made(family, 0.0)?;
         let mut saved = match &options.save {
             Some(folder) => {
-                let question = self.question(opened, asked, &chosen)?;
+                let weights = self.weights_sha256(opened)?;
+                let question = self.question(opened, asked, &chosen, &weights)?;
                 let folder = folder.join(norm.id()).join(id);
-                let mut saved = Saved::open(&folder, &question, &opened.subject.inputs())?;
+                let mut saved = Saved::open(&folder, &question, weights, &opened.subject.inputs())?;
                 self.unattacked(opened, asked, Some(&mut saved))?;
                 Some(saved)
             }
@@ -208,9 +198,8 @@ struct Pooled {
 
 /// The smallest distance of each image over the attacks.
 fn pooled(norm: Norm, attacks: &[Pooled], right: &[bool]) -> Result<MinimalNorm, LabError> {
-    let scale = if norm == Norm::Linf { 255.0 } else { 1.0 };
     let distance = |(tried, right): (&Tried, &bool)| match right {
-        true => tried.distance.map_or(f64::INFINITY, |distance| scale * distance),
+        true => tried.distance.map_or(f64::INFINITY, |distance| norm.in_units(distance)),
         false => 0.0,
     };
     let each: Vec<Vec<f64>> =

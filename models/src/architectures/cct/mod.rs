@@ -96,16 +96,8 @@ impl ForwardPass for Cct {
         self.config.width
     }
 
-    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let tokens = self.stem(images, pass);
-        self.features_from(0, tokens, pass)
-    }
-
-    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
-        match &self.head {
-            Some(head) => head.forward(features, precision),
-            None => features,
-        }
+    fn classifier(&self) -> Option<&Linear> {
+        self.head.as_ref()
     }
 
     fn transformer(&self) -> Option<&dyn Transformer> {

@@ -18,7 +18,7 @@ pub struct ConvNorm {
 }
 
 impl ConvNorm {
-    fn new(conv: Conv2d, outputs: usize, device: &Device) -> Self {
+    pub(crate) fn new(conv: Conv2d, outputs: usize, device: &Device) -> Self {
         Self { conv, bn: BatchNorm2d::new(outputs, device) }
     }
 
@@ -26,7 +26,7 @@ impl ConvNorm {
         Self::new(Conv2d::new([inputs, outputs], 1, 1, 0, device), outputs, device)
     }
 
-    pub(super) fn depthwise(channels: usize, kernel: usize, stride: usize, device: &Device) -> Self {
+    pub(crate) fn depthwise(channels: usize, kernel: usize, stride: usize, device: &Device) -> Self {
         Self::new(Conv2d::depthwise(channels, kernel, stride, device), channels, device)
     }
 
@@ -41,11 +41,11 @@ impl ConvNorm {
         self.bn.forward(&self.conv, x, then, pass)
     }
 
-    fn plain(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+    pub(crate) fn plain(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         self.forward(x, ChannelEpilogue::default(), pass)
     }
 
-    fn relu(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
+    pub(crate) fn relu(&self, x: Tensor<4>, pass: &mut Pass) -> Tensor<4> {
         self.forward(x, ChannelEpilogue::relu(), pass)
     }
 }

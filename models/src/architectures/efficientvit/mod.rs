@@ -201,16 +201,8 @@ impl ForwardPass for EfficientVit {
         *self.config.widths.last().expect("a model has a stage")
     }
 
-    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let tokens = self.stem(images, pass);
-        self.features_from(0, tokens, pass)
-    }
-
-    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
-        match &self.head {
-            Some(head) => head.linear.forward(features, precision),
-            None => features,
-        }
+    fn classifier(&self) -> Option<&Linear> {
+        self.head.as_ref().map(|head| &head.linear)
     }
 
     fn transformer(&self) -> Option<&dyn Transformer> {

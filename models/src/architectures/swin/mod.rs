@@ -220,16 +220,8 @@ impl ForwardPass for Swin {
         self.config.width << (self.config.depths.len() - 1)
     }
 
-    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let tokens = self.stem(images, pass);
-        self.features_from(0, tokens, pass)
-    }
-
-    fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
-        match &self.head {
-            Some(head) => head.fc.forward(features, precision),
-            None => features,
-        }
+    fn classifier(&self) -> Option<&Linear> {
+        self.head.as_ref().map(|head| &head.fc)
     }
 
     fn transformer(&self) -> Option<&dyn Transformer> {

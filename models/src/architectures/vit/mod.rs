@@ -142,11 +142,6 @@ impl ForwardPass for Vit {
         self.config.features() + if self.head_dist.is_some() { self.config.width } else { 0 }
     }
 
-    fn features(&self, images: Tensor<4>, pass: &mut Pass) -> Tensor<2> {
-        let tokens = self.stem(images, pass);
-        self.features_from(0, tokens, pass)
-    }
-
     fn head(&self, features: Tensor<2>, precision: Precision) -> Tensor<2> {
         let mut heads = self.logits_by_head(features, precision);
         match heads.pop() {
