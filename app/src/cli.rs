@@ -178,7 +178,7 @@ pub enum Command {
     Train(Train),
     /// Compare ways of training, on all images and on few
     Compare(Compare),
-    /// Write what trackers make of a training's log again
+    /// Show a training in other programs, from its log
     Track(Track),
     /// Score a model on a data set
     Evaluate(Evaluate),

@@ -89,7 +89,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
         Command::Excavate(arguments) => commands::excavate::run(&arguments, session, printer),
         Command::Train(arguments) => commands::train::run(&arguments, session, printer),
         Command::Compare(arguments) => commands::compare::run(&arguments, session, printer),
-        Command::Track(arguments) => commands::track::run(&arguments, printer),
+        Command::Track(arguments) => commands::track::run(&arguments, session, printer),
         Command::Evaluate(arguments) => commands::evaluate::run(&arguments, session, printer),
         Command::Explain(arguments) => commands::explain::run(&arguments, session, printer),
         Command::Lab(arguments) => commands::lab::run(&arguments, session, printer),

@@ -183,6 +183,10 @@ impl Observer for TrainingBar {
         talk::note(text);
     }
 
+    fn warn(&mut self, text: &str) {
+        talk::warning(text);
+    }
+
     fn features(&mut self, done: usize, total: usize) {
         let bar = self.bar.get_or_insert_with(|| {
             let bar = show(&format!("features for {}", self.title), Some((total as u64, Unit::Images)));

@@ -149,14 +149,14 @@ fn killed_runs_go_on_to_the_same_models() {
 fn trackers_are_chosen_and_made_again() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("runs");
-    succeed(&mut train(&out, &["--seeds", "2", "--tracker", "csv"]));
+    succeed(&mut train(&out, &["--seeds", "2", "--track", "csv"]));
     let tables = ["run-0/metrics.csv", "run-0/steps.csv", "run-1/metrics.csv", "run-1/steps.csv"];
     let read = || tables.map(|table| fs::read(out.join(table)).unwrap());
     let live = read();
     assert!(!out.join("run-0/metrics.jsonl").exists());
 
     tables.iter().for_each(|table| fs::remove_file(out.join(table)).unwrap());
-    let mut command = archaeo(["track", "--tracker", "csv,metrics"]);
+    let mut command = archaeo(["track", "--to", "csv,metrics"]);
     let result = json(command.arg(&out));
     assert_eq!(result["files"].as_array().unwrap().len(), 6);
     assert_eq!(read(), live);
@@ -179,6 +179,50 @@ fn trackers_are_chosen_and_made_again() {
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn programs_that_are_not_there_stop_no_training_and_get_everything_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    // A port that nobody listens on, and an inbox that cannot be made.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let uri = format!("http://{address}");
+    fs::write(folder.path().join("trackio"), "a file").unwrap();
+    let elsewhere = |mut command: Command| {
+        command.env("MLFLOW_TRACKING_URI", &uri).env("TRACKIO_DIR", folder.path().join("trackio"));
+        command
+    };
+    let output = succeed(&mut elsewhere(train(&out, &["--track", "mlflow,trackio,csv"])));
+    let said = stderr(&output);
+    for (id, reason) in [("mlflow", "cannot be reached ("), ("trackio", "cannot create ")] {
+        let told: Vec<&str> =
+            said.lines().filter(|line| line.contains(&format!("nothing reaches {id}"))).collect();
+        assert_eq!(told.len(), 1, "{said}");
+        assert!(told[0].contains(reason) && told[0].contains(&format!("--to {id}`")), "{said}");
+    }
+    assert!(out.join("model.safetensors").exists() && out.join("metrics.csv").exists());
+
+    let track = |to: &str| {
+        let mut command = archaeo(["track", "--to", to]);
+        command.arg(&out);
+        elsewhere(command)
+    };
+    let sentence = fail(&mut track("mlflow"));
+    assert!(
+        sentence.contains("cannot be reached (") && sentence.contains("goes on from there"),
+        "{sentence}"
+    );
+    let sentence = fail(archaeo(["track", "--to", "mlflow"]).arg(&out).env_remove("MLFLOW_TRACKING_URI"));
+    assert!(sentence.contains("MLFLOW_TRACKING_URI is not set"), "{sentence}");
+    let sentence = fail(track("mlflow").arg("--offline"));
+    assert!(sentence.contains("--offline is given"), "{sentence}");
+
+    fs::remove_file(folder.path().join("trackio")).unwrap();
+    let steps = fs::read_to_string(out.join("steps.csv")).unwrap().lines().count() - 1;
+    let result = json(&mut track("trackio"));
+    assert_eq!(result["delivered"][0]["lines"], steps, "{result}");
+    assert_eq!(json(&mut track("trackio"))["delivered"][0]["lines"], 0);
 }
 
 #[test]

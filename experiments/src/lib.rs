@@ -6,6 +6,7 @@ pub mod custody;
 pub mod findings;
 pub mod investigation;
 pub mod options;
+pub mod painter;
 pub mod predictions;
 pub mod profile;
 pub mod regimes;

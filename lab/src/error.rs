@@ -19,6 +19,7 @@ use archaeo_training::finite::NotFinite;
 use archaeo_training::{RecipeError, TrainError, TransferError};
 use thiserror::Error;
 
+use crate::delivery::DeliveryError;
 use crate::device::DeviceError;
 #[cfg(feature = "hub")]
 use crate::hub::HubError;
@@ -39,6 +40,14 @@ pub enum LabError {
     /// The device.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// What trackers wrote for another program does not get there.
+    #[error("{folder}: nothing more is delivered: {error}; `archaeo track` goes on from there", folder = folder.display())]
+    Delivery {
+        /// The run folder.
+        folder: PathBuf,
+        /// Why.
+        error: DeliveryError,
+    },
     /// A name on the hub.
     #[cfg(feature = "hub")]
     #[error(transparent)]

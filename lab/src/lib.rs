@@ -7,7 +7,7 @@
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::doctor`], [`Session::corrupt`],
 //! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
-//! [`Session::excavate`], [`Session::verify_investigation`], [`Session::train`], [`Session::export_model`], [`Session::model_cards`], [`Session::describe_model`]. [`Session::live`] keeps models open for
+//! [`Session::excavate`], [`Session::verify_investigation`], [`Session::train`], [`Session::track`], [`Session::export_model`], [`Session::model_cards`], [`Session::describe_model`]. [`Session::live`] keeps models open for
 //! questions about one image at a time ([`live`]).
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -25,6 +25,7 @@ mod compare;
 mod corrupt;
 mod custody;
 mod data;
+mod delivery;
 mod describe;
 mod destination;
 mod device;
@@ -50,6 +51,7 @@ mod report;
 mod rollout;
 mod session;
 mod subject;
+mod track;
 mod train;
 mod transfer;
 mod trust;
@@ -76,6 +78,7 @@ pub use classes::ClassesMatched;
 pub use compare::Comparison;
 pub use corrupt::{Baseline, CorruptOptions, Corrupted};
 pub use custody::{Check, Part, Verification, VerifyOptions};
+pub use delivery::{Delivered, DeliveryError};
 pub use describe::{KnownModel, ModelDescription, known_models};
 pub use destination::{check_destination, check_inputs};
 pub use device::DeviceError;
@@ -101,5 +104,6 @@ pub use report::{ReportFiles, ReportFormat};
 pub use rollout::RolloutChoice;
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};
+pub use track::Tracked;
 pub use train::{SeveralRuns, Training, TrainingEnd, TrainingResult};
 pub use trust::Headlines;

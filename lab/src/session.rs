@@ -193,6 +193,11 @@ impl Session {
         hub
     }
 
+    /// Whether nothing may use the network.
+    pub(crate) fn is_offline(&self) -> bool {
+        self.options.offline
+    }
+
     /// Where and with what this runs, for run folders.
     pub(crate) fn environment(&self) -> Environment {
         let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("ARCHAEO_COMMIT"));

@@ -5,6 +5,7 @@ use std::path::Path;
 use archaeo_analysis::masks::{MaskScores, mask_scores};
 use archaeo_analysis::statistics::Resampling;
 use archaeo_data::{Dataset, OpenOptions};
+use archaeo_experiments::painter::Painter;
 use archaeo_experiments::scene::opened;
 use archaeo_store::run_folder::DataIdentity;
 use archaeo_training::{
@@ -14,6 +15,7 @@ use archaeo_training::{
 use burn::tensor::Device;
 use serde::Serialize;
 
+use crate::delivery::Delivering;
 use crate::error::LabError;
 use crate::listener::{Followed, Kept, Work};
 use crate::session::Session;
@@ -141,6 +143,7 @@ impl Session {
                 portion: None,
                 folder: &folder,
                 device: &device,
+                artist: Some(&Painter),
             };
             let name = training.card()?.name;
             let title = match of_all {
@@ -196,6 +199,7 @@ impl Session {
             portion: Some(portion),
             folder: &folder,
             device: &device,
+            artist: Some(&Painter),
         };
         match self.run(&training, title)? {
             Outcome::Stopped { .. } => Ok(None),
@@ -220,6 +224,11 @@ impl Session {
 
     fn run(&self, training: &DataTraining, title: &str) -> Result<Outcome, LabError> {
         let _ended = Work::of(self.listener());
-        Ok(training.train(&mut *self.listener().training(title))?)
+        let DataTraining { recipe, folder, .. } = *training;
+        let observer = self.listener().training(title);
+        let mut observer = Delivering::new(observer, folder.path(), &recipe.trackers, self.is_offline());
+        let outcome = training.train(&mut observer);
+        observer.ended();
+        Ok(outcome?)
     }
 }

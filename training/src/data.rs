@@ -11,7 +11,8 @@ use burn::tensor::Device;
 use crate::images::{Augmented, ImageSource, Preprocessed, Repeated, Subset};
 use crate::masks::evaluate_masks;
 use crate::{
-    DataChoice, Job, Observer, Outcome, Recipe, RecipeError, TrainError, Transfer, VALIDATION_BATCH, train,
+    Artist, DataChoice, Job, Observer, Outcome, Recipe, RecipeError, TrainError, Transfer, VALIDATION_BATCH,
+    train,
 };
 
 /// Share of the training images that is held out for validation where neither the source nor the recipe says otherwise.
@@ -100,6 +101,8 @@ pub struct DataTraining<'a> {
     pub folder: &'a RunFolder,
     /// Device, without autodiff.
     pub device: &'a Device,
+    /// Draws what the recipe's `track_images` asks for.
+    pub artist: Option<&'a dyn Artist>,
 }
 
 impl DataTraining<'_> {
@@ -119,7 +122,7 @@ impl DataTraining<'_> {
     /// # Errors
     /// As [`train`]; a data set without training images.
     pub fn train(&self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-        let Self { recipe, transfer, dataset, portion, folder, device } = *self;
+        let Self { recipe, transfer, dataset, portion, folder, device, artist } = *self;
         let preprocessing = &self.card()?.preprocessing;
         let split = dataset.split("train")?;
         let all = Augmented { split, augment: &recipe.augment, preprocessing, seed: recipe.seed };
@@ -135,6 +138,7 @@ impl DataTraining<'_> {
             transfer,
             folder,
             device,
+            artist,
         };
         train(&job, observer)
     }

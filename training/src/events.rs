@@ -12,7 +12,7 @@ use archaeo_store::run_folder::{DataIdentity, Environment};
 use archaeo_store::{AppendFile, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::{EpochRecord, StepReport, TrainError};
+use crate::{EpochRecord, Sight, StepReport, TrainError};
 
 /// Name of the log, within the run folder.
 pub const LOG: &str = "events.jsonl";
@@ -40,6 +40,8 @@ pub enum Happening {
     },
     /// An optimiser step was taken.
     Step(Step),
+    /// What the model of the epoch that ends next looks at.
+    Sight(Sight),
     /// An epoch was over, its model evaluated and its checkpoint about to be written.
     Epoch(EpochRecord),
     /// All epochs are done and the model is saved.

@@ -4,12 +4,12 @@ use archaeo_models::{Classifier, save};
 use archaeo_store::run_folder::RunFolder;
 
 use super::checkpoint::Training;
-use super::{Job, Outcome, StepReport, TrainError};
-use crate::EpochRecord;
+use super::{Job, Observer, Outcome, StepReport, TrainError};
 use crate::events::{self, Event, EventLog, Happening, LOG, Start, Step};
 use crate::objective::Objective;
 use crate::strata;
-use crate::trackers::{Tracking, chosen};
+use crate::trackers::{TrackerFailure, Tracking, chosen};
+use crate::{EpochRecord, Sight};
 
 /// Name of the trained model, within the run folder.
 pub(crate) const WEIGHTS: &str = "model.safetensors";
@@ -80,6 +80,7 @@ impl<'a> Journal<'a> {
         objective: &dyn Objective,
         result: &Classifier,
         record: EpochRecord,
+        sight: Option<Sight>,
     ) -> Result<(), TrainError> {
         let folder = self.folder;
         if self.best.is_none_or(|best| record.validation_accuracy > best) {
@@ -89,13 +90,26 @@ impl<'a> Journal<'a> {
         if self.keep.contains(&record.epoch) {
             save(&folder.file(&strata::file_of(record.epoch)), result, &[])?;
         }
-        let event = Event::now(Happening::Epoch(record.clone()));
-        self.log.append(&event)?;
+        let sight = sight.map(|sight| Event::now(Happening::Sight(sight)));
+        let epoch = Event::now(Happening::Epoch(record.clone()));
+        let events: Vec<Event> = sight.into_iter().chain([epoch]).collect();
+        events.iter().try_for_each(|event| self.log.append(event))?;
         training.progress.log_length = self.log.length();
         training.progress.history.push(record);
         objective.keep()?;
         training.write(objective.own(), &folder.file("checkpoints/last.safetensors"))?;
-        Ok(self.tracking.log(&event)?)
+        events.iter().for_each(|event| self.tracking.log(event));
+        Ok(())
+    }
+
+    /// Tells an observer, once, of trackers that could not go on.
+    pub fn tell(&mut self, observer: &mut dyn Observer) {
+        for TrackerFailure { id, error } in self.tracking.failures() {
+            observer.warn(&format!(
+                "the tracker {id} stopped, the training goes on: {error}; `archaeo track {} --to {id}` writes its files from the log",
+                self.folder.path().display()
+            ));
+        }
     }
 
     /// Logs how the training ended.
@@ -113,6 +127,7 @@ impl<'a> Journal<'a> {
         }
         let event = Event::now(what);
         self.log.append(&event)?;
-        Ok(self.tracking.log(&event)?)
+        self.tracking.log(&event);
+        Ok(())
     }
 }

@@ -26,6 +26,7 @@ mod recipe_file;
 mod record;
 mod runs;
 mod schedule;
+mod sight;
 mod strata;
 pub mod trackers;
 mod transfer;
@@ -52,6 +53,7 @@ pub use recipe_file::{LONGEST_RECIPE, RecipeError, RecipeFile, assign_text, from
 pub use record::TrainingRecord;
 pub use runs::{OverRuns, Run, Spread, open_runs, run_folders};
 pub use schedule::Schedule;
+pub use sight::{Artist, Drawing, Picture, Sight};
 pub use strata::{Stratum, strata};
 pub use transfer::{Freeze, Transfer, TransferError};
 
@@ -157,6 +159,9 @@ pub enum TrainError {
         .0.display()
     )]
     NoStrata(PathBuf),
+    /// A picture for trackers that cannot be drawn.
+    #[error("what the model looks at cannot be drawn: {0}")]
+    NotDrawn(String),
     /// Not enough images.
     #[error("the {split} split holds {found} images, but at least {needed} are needed; {remedy}")]
     TooFewImages {
@@ -190,6 +195,8 @@ pub struct Job<'a> {
     pub folder: &'a RunFolder,
     /// Device, without autodiff.
     pub device: &'a Device,
+    /// Draws what the recipe's `track_images` asks for.
+    pub artist: Option<&'a dyn Artist>,
 }
 
 impl Job<'_> {
@@ -227,6 +234,11 @@ pub struct StepReport {
 pub trait Observer {
     /// Called at the start with what the objective decided, a sentence without a full stop.
     fn note(&mut self, _text: &str) {}
+
+    /// Called with what went wrong without stopping the training, a sentence without a full stop.
+    fn warn(&mut self, text: &str) {
+        self.note(text);
+    }
 
     /// Called while the features of a frozen backbone are computed, before the first step: images done, of this many.
     fn features(&mut self, _done: usize, _total: usize) {}
@@ -301,8 +313,10 @@ fn train_within<'scope>(
         observer.note(&note);
         journal.note(note)?;
     }
+    journal.tell(observer);
     let outcome = learn(scope, job, &mut *objective, training, &mut journal, observer);
     let logged = journal.ended(&outcome);
+    journal.tell(observer);
     // The first error is reported.
     outcome.and_then(|outcome| logged.map(|()| outcome))
 }
@@ -347,7 +361,12 @@ fn learn<'scope>(
             seconds: started.elapsed().as_secs_f64(),
         };
         diagnosis::check_validation(&record, &result, job)?;
-        journal.epoch(&mut training, objective, &result, record.clone())?;
+        let sight = sight::look(job, &result, &record).unwrap_or_else(|error| {
+            observer.warn(&format!("epoch {} has no pictures, the training goes on: {error}", record.epoch));
+            None
+        });
+        journal.epoch(&mut training, objective, &result, record.clone(), sight)?;
+        journal.tell(observer);
         observer.epoch(&record);
     }
 

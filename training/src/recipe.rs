@@ -129,6 +129,15 @@ pub struct Recipe {
     /// Trackers of the training, by the ids of [`trackers::all`].
     #[serde(default = "trackers::usual", skip_serializing_if = "trackers::are_usual")]
     pub trackers: Vec<String>,
+    /// Project that trackers of many runs put the run in; `archaeo` when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Images of the validation split on which trackers show what the model looks at ([`crate::Sight`]).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub track_images: usize,
+    /// Epochs from one such look to the next; the last epoch always has one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub track_every: usize,
     /// Epochs, from 1 and ascending, whose model is kept as `checkpoints/epoch-NN.safetensors` ([`crate::strata()`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keep_checkpoints: Vec<usize>,
@@ -151,6 +160,9 @@ const MOST_STEP_IMAGES: usize = 1 << 40;
 
 /// Most runs of one recipe.
 const MOST_SEEDS: usize = 1000;
+
+/// Most images whose heatmaps are tracked.
+const MOST_TRACKED: usize = 64;
 
 fn one() -> usize {
     1
@@ -401,6 +413,9 @@ impl Recipe {
             )));
         }
         trackers::chosen(&self.trackers)?;
+        self.project.as_deref().map_or(Ok(()), trackers::check_project)?;
+        at_least_one("track_every", self.track_every)?;
+        range("track_images", self.track_images as f64, "from 0 to 64", self.track_images <= MOST_TRACKED)?;
         strata::check(&self.keep_checkpoints, self.epochs)?;
         self.augment.check()?;
         match self.optimizer {

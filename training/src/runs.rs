@@ -17,7 +17,7 @@ use crate::{EpochRecord, Recipe, TrainError};
 
 /// Keys of a recipe that do not affect results, so that a run may resume with other values; the last is that of a folder of several
 /// runs alone.
-const FREE: [&str; 3] = ["trackers", "keep_checkpoints", "seeds"];
+const FREE: [&str; 6] = ["trackers", "project", "track_images", "track_every", "keep_checkpoints", "seeds"];
 
 /// One run of a recipe.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +55,7 @@ impl Run {
         data: &DataIdentity,
         environment: &Environment,
     ) -> Result<RunFolder, RunFolderError> {
-        let free = [FREE[0], FREE[1]].map(String::from);
+        let free: Vec<String> = FREE.iter().filter(|key| **key != "seeds").map(ToString::to_string).collect();
         RunFolder::open_changing(&self.path(of), &self.recipe.to_toml(), &free, data, environment)
     }
 }

@@ -18,7 +18,7 @@ Examples:
   archaeo train --config my.toml --set epochs=10 --out runs/longer
   archaeo train --config my.toml --seeds 3 --out runs/three
   archaeo train --config eurosat-vit-full --init a.safetensors --out a
-  archaeo train --config my.toml --tracker csv --out runs/table"))]
+  archaeo train --config my.toml --track csv,wandb --out runs/table"))]
 pub struct Train {
     /// Recipe: a TOML file, or a name from `archaeo configs`
     #[arg(long, value_name = "FILE")]
@@ -57,14 +57,16 @@ pub struct Train {
             much their results differ. The same as `seeds` in the recipe; the data is split alike for all runs."
     )]
     pub seeds: Option<NonZeroUsize>,
-    /// Logs of the training to write
+    /// Trackers of the training
     #[arg(
-        long = "tracker",
+        long = "track",
+        alias = "tracker",
         value_name = "NAME,NAME",
         value_delimiter = ',',
         value_parser = choices::trackers(),
         hide_short_help = true,
-        long_help = "Logs of the training to write [default: metrics,tensorboard]. The same as `trackers` in the recipe."
+        long_help = "Trackers of the training [default: metrics,tensorboard]. The same as `trackers` in the recipe. One that fails does not \
+            stop the training; `archaeo track` catches up."
     )]
     pub trackers: Vec<String>,
     /// Treat an unreadable image as an error instead of leaving it out
@@ -91,16 +93,23 @@ impl Train {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  archaeo track archaeo-out/vit --tracker csv
+  archaeo track archaeo-out/vit --to wandb
 
 `archaeo track --help` shows all options.")]
+#[command(after_long_help = "\
+wandb writes an offline run, which `wandb sync` sends. trackio delivers to the inbox in TRACKIO_DIR, mlflow to the server at \
+MLFLOW_TRACKING_URI: what is not there yet, and nothing twice. docs/trackers.md describes each.
+
+Example:
+  archaeo track archaeo-out/vit --to wandb")]
 pub struct Track {
     /// Run folder of a training, or of several seeds
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
-    /// What to write, from events.jsonl in the run folder
+    /// Trackers: what to write from events.jsonl in the run folder, and where to deliver it
     #[arg(
-        long = "tracker",
+        long = "to",
+        alias = "tracker",
         value_name = "NAME,NAME",
         value_delimiter = ',',
         required = true,

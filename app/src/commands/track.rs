@@ -1,8 +1,7 @@
-//! `archaeo track`: what trackers make of a training's log, written again.
+//! `archaeo track`: what trackers make of a training's log, written and delivered afterwards.
 
 use anyhow::Result;
-use archaeo_training::trackers;
-use serde_json::json;
+use archaeo_lab::{Delivered, Session};
 
 use crate::cli::Track;
 use crate::printer::Printer;
@@ -10,13 +9,19 @@ use crate::printer::Printer;
 /// Runs the command.
 ///
 /// # Errors
-/// A folder without a log, or one that is in use.
-pub fn run(arguments: &Track, printer: &Printer) -> Result<()> {
-    let kinds = trackers::chosen(&arguments.trackers)?;
-    let mut written = Vec::new();
-    for folder in archaeo_training::run_folders(&arguments.folder) {
-        let files = trackers::track(&folder, &kinds)?;
-        written.extend(files.into_iter().map(|file| file.display().to_string()));
+/// A folder without a log, or one that is in use; a server that does not take what is delivered.
+pub fn run(arguments: &Track, session: &Session, printer: &Printer) -> Result<()> {
+    let tracked = session.track(&arguments.folder, &arguments.trackers)?;
+    printer.result(&tracked, |tracked| {
+        let files = tracked.files.iter().map(|file| file.display().to_string());
+        files.chain(tracked.delivered.iter().map(line)).collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn line(Delivered { tracker, to, lines, .. }: &Delivered) -> String {
+    match lines {
+        0 => format!("{tracker}: nothing new for {to}"),
+        1 => format!("{tracker}: 1 line delivered to {to}"),
+        _ => format!("{tracker}: {lines} lines delivered to {to}"),
     }
-    printer.result(&json!({ "files": written }), |_| written.join("\n"))
 }

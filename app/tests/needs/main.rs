@@ -1,4 +1,4 @@
-//! Tests that need what not every machine has: a browser, real data, published weights.
+//! Tests that need what not every machine has: a browser, programs in Python, real data, published weights.
 //!
 //! Where that is missing a test is reported as ignored, with what it lacks; with `ARCHAEO_CI=1` it fails, so that nothing is left
 //! out where everything has to be there. The standard harness decides at compile time which tests are ignored; hence this one.
@@ -9,6 +9,7 @@ mod lab;
 mod notebook;
 #[path = "../support/mod.rs"]
 mod support;
+mod trackers;
 mod weights;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ fn main() -> ExitCode {
             no_browser,
             browser::the_report_shows_well_on_phones_tablets_and_laptops_in_light_and_dark,
         ),
+        trial("wandb_reads_a_run", trackers::lacks_wandb(), trackers::wandb_reads_a_run),
+        trial("trackio_imports_a_run_once", trackers::lacks_trackio(), trackers::trackio_imports_a_run_once),
         trial("the_notebook_runs", notebook::lacks(), notebook::the_notebook_runs),
         on(&["cifar10-jpeg"], "cifar10_as_parquet", data::cifar10_as_parquet),
         on(&["tiny-imagenet-20.tar"], "tiny_imagenet", data::tiny_imagenet),

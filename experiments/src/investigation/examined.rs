@@ -9,6 +9,7 @@ use super::classes::arrange;
 use super::{Given, InvestigationError, Kind, Request, Watcher};
 use crate::classes::Outputs;
 use crate::findings::{ModelFindings, RunFindings, StartedFrom};
+use crate::painter::Painter;
 use crate::scene::StudyError;
 use crate::subjects::{ModelName, Run, Subject, Training};
 use archaeo_data::Dataset;
@@ -113,6 +114,7 @@ impl Examined {
                 portion: Some(&portion),
                 folder: &run_folder,
                 device: request.device,
+                artist: Some(&Painter),
             };
             let title = job.card()?.name;
             let Outcome::Finished(trained) = job.train(&mut *watcher.training(&title))? else {

@@ -20,6 +20,9 @@ pub struct Environment {
     pub threads: usize,
     /// Processor, as the operating system names it.
     pub processor: String,
+    /// Bytes of memory of the machine, where the operating system says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
     /// Operating system and architecture.
     pub system: String,
     /// Start, UTC, ISO 8601.
@@ -56,6 +59,7 @@ impl Environment {
             device: device.into(),
             threads,
             processor: processor(),
+            memory: memory(),
             system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             started: utc(Timestamp::now()),
         }
@@ -81,6 +85,12 @@ fn processor() -> String {
         .unwrap_or_else(|| "unknown".into())
 }
 
+fn memory() -> Option<u64> {
+    let info = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
+}
+
 /// A point in time as `YYYY-MM-DDThh:mm:ssZ`.
 fn utc(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
@@ -89,6 +99,12 @@ fn utc(time: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_is_in_bytes() {
+        assert!((64 << 20..1 << 50).contains(&memory().unwrap()), "{:?}", memory());
+    }
 
     #[test]
     fn times_are_utc() {

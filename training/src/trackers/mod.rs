@@ -5,19 +5,28 @@
 //! the files, [`track`] builds them for any run, and both are identical to the last byte.
 
 mod csv;
+mod described;
 mod metrics;
+mod mlflow;
+mod points;
+mod protobuf;
 mod tensorboard;
+mod tracking;
+mod trackio;
+mod wandb;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use archaeo_store::Lock;
 use archaeo_store::run_folder::RunFolderError;
-use archaeo_store::{AppendFile, Lock, StoreError};
 
-use crate::events::{self, Event, Happening};
+use crate::events::{self, Event};
 use crate::recipe_file::unknown_choice;
-use crate::{RecipeError, TrainError};
+use crate::{Picture, RecipeError, TrainError};
+pub use mlflow::{KeyValue, Metric, MlflowRequest};
+pub(crate) use tracking::{TrackerFailure, Tracking};
 
 /// Derives files from a run's events.
 pub trait Tracker {
@@ -32,14 +41,22 @@ pub struct TrackerKind {
     pub id: &'static str,
     /// Short description.
     pub title: &'static str,
-    /// Names of the files that it writes, within the run folder, each with its header.
+    /// Names of the files that it writes, within the run folder, each with its header; a name that ends in `/` is a folder, for files
+    /// whose names follow from the log.
     pub files: &'static [(&'static str, &'static str)],
     /// The tracker.
     pub begin: fn() -> Box<dyn Tracker>,
 }
 
 /// Every tracker.
-static ALL: &[&TrackerKind] = &[&metrics::METRICS, &tensorboard::TENSORBOARD, &csv::CSV];
+static ALL: &[&TrackerKind] = &[
+    &metrics::METRICS,
+    &tensorboard::TENSORBOARD,
+    &csv::CSV,
+    &wandb::WANDB,
+    &trackio::TRACKIO,
+    &mlflow::MLFLOW,
+];
 
 /// The default trackers.
 const USUAL: [&str; 2] = ["metrics", "tensorboard"];
@@ -74,6 +91,17 @@ pub fn chosen(ids: &[String]) -> Result<Vec<&'static TrackerKind>, RecipeError> 
     Ok(places.into_iter().map(|place| all()[place]).collect())
 }
 
+/// Refuses names of a project that some tracker could not use in a path.
+pub(crate) fn check_project(name: &str) -> Result<(), RecipeError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    match (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+        true => Ok(()),
+        false => Err(RecipeError::Value(format!(
+            "`project` cannot be {name:?}; use 1 to 64 of a-z, A-Z, 0-9, `-` and `_`"
+        ))),
+    }
+}
+
 impl fmt::Debug for TrackerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TrackerKind({})", self.id)
@@ -81,66 +109,40 @@ impl fmt::Debug for TrackerKind {
 }
 
 /// Pending additions to a tracker's files.
-#[derive(Debug, Default)]
-pub struct Files(BTreeMap<&'static str, Vec<u8>>);
+#[derive(Debug)]
+pub struct Files {
+    kind: &'static TrackerKind,
+    /// The run folder.
+    folder: PathBuf,
+    /// By the name of the file.
+    additions: BTreeMap<String, Vec<u8>>,
+}
 
 impl Files {
+    /// The files with their headers.
+    fn begin(kind: &'static TrackerKind, folder: &Path) -> Self {
+        let named = kind.files.iter().filter(|(name, _)| !name.ends_with('/'));
+        let additions = named.map(|(name, header)| ((*name).to_owned(), header.as_bytes().to_vec()));
+        Self { kind, folder: folder.to_owned(), additions: additions.collect() }
+    }
+
+    /// A picture that the log names; `None` if it is not there any more as it was.
+    pub fn picture(&self, picture: &Picture) -> Option<Vec<u8>> {
+        let bytes = archaeo_store::read_bytes(&self.folder.join(&picture.file), picture.bytes as u64).ok()?;
+        (archaeo_store::sha256(&bytes) == picture.sha256).then_some(bytes)
+    }
+
     /// Adds `bytes` to the end of a file.
     ///
     /// # Panics
     /// If the file is not one of the tracker's [`TrackerKind::files`].
     pub fn append(&mut self, name: &str, bytes: impl AsRef<[u8]>) {
-        let file = self.0.get_mut(name).unwrap_or_else(|| panic!("no tracker says that it writes `{name}`"));
-        file.extend_from_slice(bytes.as_ref());
-    }
-}
-
-/// Running trackers, with their files open for appending.
-pub(crate) struct Tracking {
-    trackers: Vec<Box<dyn Tracker>>,
-    /// Additions not yet written.
-    files: Files,
-    open: BTreeMap<&'static str, (PathBuf, AppendFile)>,
-}
-
-impl Tracking {
-    /// Starts by rebuilding the files from the events so far; each is replaced as a whole.
-    pub fn begin(
-        folder: &Path,
-        kinds: &[&TrackerKind],
-        events: impl Iterator<Item = Result<Event, TrainError>>,
-    ) -> Result<Self, TrainError> {
-        let mut trackers: Vec<_> = kinds.iter().map(|kind| (kind.begin)()).collect();
-        let beginnings = kinds.iter().flat_map(|kind| kind.files);
-        let mut files = Files(beginnings.map(|(name, text)| (*name, text.as_bytes().to_vec())).collect());
-        for event in events {
-            let event = event?;
-            trackers.iter_mut().for_each(|tracker| tracker.log(&event, &mut files));
+        let is = |of: &str| of == name || of.ends_with('/') && name.starts_with(of);
+        assert!(self.kind.files.iter().any(|(of, _)| is(of)), "no tracker says that it writes `{name}`");
+        if !self.additions.contains_key(name) {
+            self.additions.insert(name.to_owned(), Vec::new());
         }
-        let mut open = BTreeMap::new();
-        for (name, bytes) in &mut files.0 {
-            let path = folder.join(name);
-            let file = AppendFile::create(&path, &std::mem::take(bytes))?;
-            open.insert(*name, (path, file));
-        }
-        Ok(Self { trackers, files, open })
-    }
-
-    /// Processes one more event.
-    pub fn log(&mut self, event: &Event) -> Result<(), StoreError> {
-        let Self { trackers, files, open } = self;
-        trackers.iter_mut().for_each(|tracker| tracker.log(event, files));
-        for (name, bytes) in files.0.iter_mut().filter(|(_, bytes)| !bytes.is_empty()) {
-            let (path, file) = open.get_mut(name).expect("every file was opened");
-            // Steps are written to disk with their epoch.
-            let written = match event.what {
-                Happening::Step(_) => file.write(bytes),
-                _ => file.append(bytes),
-            };
-            written.map_err(StoreError::io("write", &*path))?;
-            bytes.clear();
-        }
-        Ok(())
+        self.additions.get_mut(name).expect("it was added").extend_from_slice(bytes.as_ref());
     }
 }
 
@@ -148,15 +150,18 @@ impl Tracking {
 ///
 /// # Errors
 /// A folder without a log, one that is in use, a damaged log, and I/O errors.
-pub fn track(folder: &Path, kinds: &[&TrackerKind]) -> Result<Vec<PathBuf>, TrainError> {
+pub fn track(folder: &Path, kinds: &[&'static TrackerKind]) -> Result<Vec<PathBuf>, TrainError> {
     let log = folder.join(events::LOG);
     if !log.is_file() {
         return Err(TrainError::NoLog(folder.to_owned()));
     }
     let lock = Lock::try_take(&folder.join("lock"))?;
     let _lock = lock.ok_or_else(|| RunFolderError::InUse(folder.to_owned()))?;
-    let tracking = Tracking::begin(folder, kinds, events::read(&log)?)?;
-    Ok(tracking.open.into_values().map(|(path, _)| path).collect())
+    let mut tracking = Tracking::begin(folder, kinds, events::read(&log)?)?;
+    match tracking.failures().pop() {
+        Some(failure) => Err(failure.error.into()),
+        None => Ok(tracking.paths()),
+    }
 }
 
 #[cfg(test)]
@@ -187,5 +192,10 @@ mod tests {
         let sentence = chosen(&["tensorbord"]).unwrap_err().to_string();
         let expected = "`trackers` cannot be `tensorbord`; did you mean `tensorboard`? (choices: metrics, ";
         assert!(sentence.starts_with(expected), "{sentence}");
+        assert!(check_project("Shapes_of-2026").is_ok());
+        for name in ["", "a/b", "..", "é", &"x".repeat(65)] {
+            let sentence = check_project(name).unwrap_err().to_string();
+            assert!(sentence.contains("`project` cannot be"), "{sentence}");
+        }
     }
 }

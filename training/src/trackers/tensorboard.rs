@@ -1,13 +1,16 @@
-//! TensorBoard event files: the few bytes of them that scalars need.
+//! TensorBoard event files: the few bytes of them that scalars, pictures and histograms need.
 //!
 //! A file is a sequence of TFRecords (length, masked CRC-32C of the length, payload, masked CRC-32C of the payload),
 //! each holding one `tensorflow.Event` protocol buffer. The fields used are, by their numbers in `event.proto` and
 //! `summary.proto`: Event {1 wall_time, 2 step, 3 file_version, 5 summary}, Summary {1 value}, Value {1 tag,
-//! 2 simple_value}.
+//! 2 simple_value, 4 image, 5 histo}, Image {1 height, 2 width, 3 colorspace, 4 encoded_image_string}, HistogramProto {1 min, 2 max, 3 num, 4 sum,
+//! 5 sum_squares, 6 bucket_limit, 7 bucket}.
 
+use super::described::{HEAD_IMPORTANCE, epoch_values, histogram};
+use super::protobuf::Message;
 use super::{Files, Tracker, TrackerKind};
-use crate::EpochRecord;
 use crate::events::{Event, Happening};
+use crate::{Picture, Sight};
 
 const FILE: &str = "events.out.tfevents.archaeo";
 
@@ -17,6 +20,9 @@ pub(super) static TENSORBOARD: TrackerKind = TrackerKind {
     files: &[(FILE, "")],
     begin: || Box::new(TensorBoard { begun: false }),
 };
+
+/// Three channels, in `Image.colorspace`.
+const RGB: u64 = 3;
 
 struct TensorBoard {
     /// Whether the file's first record is written.
@@ -28,68 +34,65 @@ impl Tracker for TensorBoard {
         if !std::mem::replace(&mut self.begun, true) {
             files.append(FILE, version(event.time));
         }
-        let Happening::Epoch(record) = &event.what else { return };
-        let EpochRecord { step, learning_rate, train_loss, .. } = *record;
-        let EpochRecord { validation_loss, validation_accuracy, images_per_second, .. } = *record;
-        let values = [
-            ("loss/train", train_loss),
-            ("loss/validation", validation_loss),
-            ("accuracy/validation", validation_accuracy),
-            ("learning_rate", learning_rate),
-            ("images_per_second", images_per_second),
-        ];
-        files.append(FILE, scalars(event.time, step, &values));
+        match &event.what {
+            Happening::Epoch(record) => {
+                files.append(FILE, scalars(event.time, record.step, &epoch_values(record)));
+            }
+            Happening::Sight(sight) => files.append(FILE, seen(event.time, sight, files)),
+            _ => {}
+        }
     }
 }
 
 /// The first record of a file. `time` is in seconds since 1970.
 fn version(time: f64) -> Vec<u8> {
-    record(&event(time, 0, 3, b"brain.Event:2"))
+    record(event(time, 0).bytes(3, "brain.Event:2").encoded())
 }
 
 /// The values of some scalars at a step.
 fn scalars(time: f64, step: u64, scalars: &[(&str, f64)]) -> Vec<u8> {
-    let mut summary = Vec::new();
-    for (tag, value) in scalars {
-        let mut message = Vec::new();
-        bytes_field(&mut message, 1, tag.as_bytes());
-        message.push(2 << 3 | FIXED32);
-        message.extend((*value as f32).to_le_bytes());
-        bytes_field(&mut summary, 1, &message);
-    }
-    record(&event(time, step, 5, &summary))
+    let value = |(tag, value): &(&str, f64)| Message::default().bytes(1, tag).float(2, *value as f32);
+    let add = |summary: Message, scalar| summary.message(1, &value(scalar));
+    record(event(time, step).message(5, &scalars.iter().fold(Message::default(), add)).encoded())
 }
 
-/// Protocol-buffer wire types.
-const VARINT: u8 = 0;
-const FIXED64: u8 = 1;
-const LENGTH_DELIMITED: u8 = 2;
-const FIXED32: u8 = 5;
-
-/// An `Event` whose one content field is `field`.
-fn event(time: f64, step: u64, field: u8, content: &[u8]) -> Vec<u8> {
-    let mut message = vec![1 << 3 | FIXED64];
-    message.extend(time.to_le_bytes());
-    if step != 0 {
-        message.push(2 << 3 | VARINT);
-        varint(&mut message, step);
-    }
-    bytes_field(&mut message, field, content);
-    message
+/// Pictures, and a histogram of the importance of all heads.
+fn seen(time: f64, sight: &Sight, files: &Files) -> Vec<u8> {
+    let picture = |picture: &Picture| {
+        let image = Message::default()
+            .integer(1, picture.height as u64)
+            .integer(2, picture.width as u64)
+            .integer(3, RGB)
+            .bytes(4, files.picture(picture)?);
+        let tag = format!("{}/image {}", picture.what, picture.image + 1);
+        Some(Message::default().bytes(1, tag).message(4, &image))
+    };
+    let heads: Vec<f64> = sight.heads.iter().flatten().copied().collect();
+    let heads = (!heads.is_empty())
+        .then(|| Message::default().bytes(1, HEAD_IMPORTANCE).message(5, &histogram_of(&heads)));
+    let values = sight.pictures.iter().filter_map(picture).chain(heads);
+    let summary = values.fold(Message::default(), |summary, value| summary.message(1, &value));
+    record(event(time, sight.step).message(5, &summary).encoded())
 }
 
-fn bytes_field(message: &mut Vec<u8>, field: u8, content: &[u8]) {
-    message.push(field << 3 | LENGTH_DELIMITED);
-    varint(message, content.len() as u64);
-    message.extend(content);
+/// A `HistogramProto`.
+fn histogram_of(values: &[f64]) -> Message {
+    let (edges, counts) = histogram(values);
+    let packed = |values: Vec<f64>| values.into_iter().flat_map(f64::to_le_bytes).collect::<Vec<u8>>();
+    Message::default()
+        .double(1, edges[0])
+        .double(2, values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+        .double(3, values.len() as f64)
+        .double(4, values.iter().sum())
+        .double(5, values.iter().map(|value| value * value).sum())
+        .bytes(6, packed(edges[1..].to_vec()))
+        .bytes(7, packed(counts.iter().map(|count| *count as f64).collect()))
 }
 
-fn varint(message: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        message.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    message.push(value as u8);
+/// An `Event` with the content that its last field holds.
+fn event(time: f64, step: u64) -> Message {
+    let event = Message::default().double(1, time);
+    if step == 0 { event } else { event.integer(2, step) }
 }
 
 /// A TFRecord.

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use archaeo_data::{DataError, Image};
-use archaeo_models::read_arrays;
+use archaeo_models::{Classifier, read_arrays};
 use archaeo_random::{Draw, keyed_rng};
 use archaeo_store::run_folder::{DataIdentity, Environment};
 use archaeo_training::images::ImageSource;
 use archaeo_training::{
-    Job, Observer, Outcome, Recipe, RecipeFile, Run, StepReport, TrainError, Trained, Transfer, train,
+    Artist, Drawing, Job, Observer, Outcome, Recipe, RecipeFile, Run, StepReport, TrainError, Trained,
+    Transfer, train,
 };
 use burn::tensor::Device;
 
@@ -46,6 +47,28 @@ impl ImageSource for Halves {
             *value = 60 + rng.below(90) as u8 + if bright(x, y) { 60 } else { 0 };
         }
         Ok(image)
+    }
+}
+
+/// Draws the images themselves.
+pub struct Copyist;
+
+impl Artist for Copyist {
+    fn draw(
+        &self,
+        _: &Classifier,
+        images: &[Image],
+        labels: &[usize],
+        _: &Device,
+    ) -> Result<Vec<Drawing>, String> {
+        let draw = |(place, (image, label)): (usize, (&Image, &usize))| Drawing {
+            what: "copy".into(),
+            image: place,
+            caption: format!("class {label}"),
+            size: [image.width(), image.height()],
+            png: archaeo_plot::to_png(image).unwrap(),
+        };
+        Ok(images.iter().zip(labels).enumerate().map(draw).collect())
     }
 }
 
@@ -129,6 +152,7 @@ pub fn run_one(run: &Run, of: &Path, observer: &mut dyn Observer) -> Result<Outc
         transfer: None,
         folder: &folder,
         device: &device,
+        artist: Some(&Copyist),
     };
     train(&job, observer)
 }
@@ -147,8 +171,16 @@ pub fn run_from(
         let folder = run.open(folder, &data, &environment)?;
         let transfer = Some(transfer);
         let recipe = &run.recipe;
-        let job =
-            Job { recipe, classes: &classes, images, validation, transfer, folder: &folder, device: &device };
+        let job = Job {
+            recipe,
+            classes: &classes,
+            images,
+            validation,
+            transfer,
+            folder: &folder,
+            device: &device,
+            artist: None,
+        };
         outcome = Some(train(&job, observer)?);
     }
     Ok(outcome.expect("a recipe has a run"))

@@ -54,6 +54,7 @@ fn trained(objective: &str, sherds: &Dataset, folder: &Path) -> Classifier {
         transfer: None,
         folder: &folder,
         device: &device,
+        artist: None,
     };
     let Outcome::Finished(trained) = train(&job, &mut ()).unwrap() else { panic!("nobody stopped it") };
     load(&trained.weights, None, &device).unwrap()

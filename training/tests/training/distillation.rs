@@ -55,6 +55,7 @@ fn distil(recipe: &Recipe, folder: &Path, observer: &mut dyn Observer) -> Result
         transfer: None,
         folder: &folder,
         device: &Device::flex(),
+        artist: None,
     };
     train(&job, observer)
 }

@@ -84,6 +84,7 @@ fn run(
         transfer: None,
         folder: &folder,
         device: &Device::flex(),
+        artist: None,
     };
     train(&job, observer)
 }

@@ -53,6 +53,7 @@ fn learned(
         portion: None,
         folder: &folder,
         device: &device,
+        artist: None,
     };
     match training.train(observer)? {
         Outcome::Finished(trained) => Ok(training.masks(&trained.model)?),

@@ -1,12 +1,13 @@
 //! The event log of a training, and the trackers' files: live, resumed and rebuilt.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use crate::common::{StopAt, VIT, bits, finish, recipe, run};
 use archaeo_training::events::{self, Event, Happening, LOG};
 use archaeo_training::trackers::{self, TrackerKind, track};
-use archaeo_training::{EpochRecord, Outcome, Recipe, TrainError, Trained};
+use archaeo_training::{EpochRecord, Observer, Outcome, Recipe, Sight, TrainError, Trained};
 
 /// A recipe with every tracker.
 fn every_tracker(overrides: &[&str]) -> Recipe {
@@ -24,6 +25,7 @@ fn letters(folder: &Path) -> String {
         Happening::Started(_) => 'S',
         Happening::Note { .. } => 'N',
         Happening::Step(_) => '.',
+        Happening::Sight(_) => 'V',
         Happening::Epoch(_) => 'E',
         Happening::Finished { .. } => 'F',
         Happening::Stopped { .. } => '!',
@@ -32,10 +34,27 @@ fn letters(folder: &Path) -> String {
     log(folder).iter().map(letter).collect()
 }
 
-/// Every file of every tracker.
-fn tracked(folder: &Path) -> BTreeMap<&'static str, Vec<u8>> {
-    let names = trackers::all().iter().flat_map(|kind| kind.files).map(|(name, _)| *name);
-    names.map(|name| (name, std::fs::read(folder.join(name)).unwrap_or_default())).collect()
+/// Every file of every tracker, by its path within the run folder.
+fn tracked(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for (name, _) in trackers::all().iter().flat_map(|kind| kind.files) {
+        match name.ends_with('/') {
+            true => add_files(folder, name.trim_end_matches('/'), &mut files),
+            false => drop(files.insert((*name).into(), fs::read(folder.join(name)).unwrap_or_default())),
+        }
+    }
+    files
+}
+
+/// The files of a folder of the run folder.
+fn add_files(folder: &Path, name: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder.join(name)).into_iter().flatten() {
+        let name = format!("{name}/{}", entry.unwrap().file_name().to_str().unwrap());
+        match folder.join(&name).is_dir() {
+            true => add_files(folder, &name, files),
+            false => drop(files.insert(name.clone(), fs::read(folder.join(&name)).unwrap())),
+        }
+    }
 }
 
 /// Removes what trackers wrote, and writes it again from the log.
@@ -43,7 +62,7 @@ fn tracked(folder: &Path) -> BTreeMap<&'static str, Vec<u8>> {
 fn assert_rebuilt_alike(folder: &Path) {
     let live = tracked(folder);
     assert!(live.values().all(|bytes| !bytes.is_empty()), "every tracker wrote something");
-    live.keys().for_each(|name| std::fs::remove_file(folder.join(name)).unwrap());
+    live.keys().for_each(|name| fs::remove_file(folder.join(name)).unwrap());
     let written = track(folder, trackers::all()).unwrap();
     assert_eq!(written.len(), live.len());
     let rebuilt = tracked(folder);
@@ -54,7 +73,7 @@ fn assert_rebuilt_alike(folder: &Path) {
 
 /// Rows of a table, without its clocks (the last two columns of epochs).
 fn rows(folder: &Path, name: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(folder.join(name)).unwrap();
+    let text = fs::read_to_string(folder.join(name)).unwrap();
     let columns = if name == "metrics.csv" { 6 } else { 5 };
     text.lines().map(|line| line.split(',').take(columns).collect::<Vec<_>>().join(",")).collect()
 }
@@ -114,10 +133,10 @@ fn live_and_rebuilt_files_are_the_same_bytes_stopped_or_not() {
     assert_eq!(letters(resumed.path()), "S............E...!");
     assert_rebuilt_alike(resumed.path());
     // As a kill leaves it: half a line, and trackers that are behind.
-    let mut text = std::fs::read_to_string(resumed.path().join(LOG)).unwrap();
+    let mut text = fs::read_to_string(resumed.path().join(LOG)).unwrap();
     text.truncate(text.len() - 7);
-    std::fs::write(resumed.path().join(LOG), text).unwrap();
-    std::fs::write(resumed.path().join("steps.csv"), "epo").unwrap();
+    fs::write(resumed.path().join(LOG), text).unwrap();
+    fs::write(resumed.path().join("steps.csv"), "epo").unwrap();
     assert_eq!(letters(resumed.path()), "S............E...");
     finish(&recipe, resumed.path());
     assert_eq!(letters(resumed.path()), "S............ES............E............E............EF");
@@ -137,11 +156,11 @@ fn a_finished_run_stays_as_it_is_and_takes_a_tracker_more() {
     let first = recipe(VIT, &["epochs=1"]);
     finish(&first, root.path());
     let files = || tracked(root.path());
-    let (log, before) = (std::fs::read(root.path().join(LOG)).unwrap(), files());
+    let (log, before) = (fs::read(root.path().join(LOG)).unwrap(), files());
     assert!(before["metrics.csv"].is_empty() && !before["metrics.jsonl"].is_empty(), "not by default");
     finish(&first, root.path());
     finish(&every_tracker(&["epochs=1"]), root.path());
-    assert!(std::fs::read(root.path().join(LOG)).unwrap() == log, "nothing happened");
+    assert!(fs::read(root.path().join(LOG)).unwrap() == log, "nothing happened");
     assert!(files()["metrics.jsonl"] == before["metrics.jsonl"]);
     assert_rebuilt_alike(root.path());
 }
@@ -152,12 +171,12 @@ fn a_run_of_before_there_was_a_log_goes_on() {
     let (straight, resumed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     finish(&recipe, straight.path());
     run(&recipe, resumed.path(), &mut StopAt(26, 0)).unwrap();
-    std::fs::remove_file(resumed.path().join(LOG)).unwrap();
+    fs::remove_file(resumed.path().join(LOG)).unwrap();
     finish(&recipe, resumed.path());
     assert_eq!(letters(resumed.path()), "EES............E............EF");
     let weights = |root: &tempfile::TempDir| bits(&root.path().join("model.safetensors"));
     assert!(weights(&straight) == weights(&resumed));
-    let metrics = std::fs::read_to_string(resumed.path().join("metrics.jsonl")).unwrap();
+    let metrics = fs::read_to_string(resumed.path().join("metrics.jsonl")).unwrap();
     assert_eq!(metrics.lines().count(), 4);
 }
 
@@ -172,17 +191,95 @@ fn a_training_that_fails_says_so_in_its_log() {
 }
 
 #[test]
+fn what_the_model_looks_at_is_shown_every_few_epochs_and_follows_from_the_log() {
+    let root = tempfile::tempdir().unwrap();
+    let looks = ["epochs=3", "batch_size=100", "track_images=2", "track_every=2"];
+    finish(&every_tracker(&looks), root.path());
+    assert_eq!(letters(root.path()), "S..E..VE..VEF", "the last epoch always has a look");
+    let sights: Vec<Sight> = log(root.path())
+        .into_iter()
+        .filter_map(|event| match event.what {
+            Happening::Sight(sight) => Some(sight),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sights.iter().map(|sight| (sight.epoch, sight.step)).collect::<Vec<_>>(), [(2, 4), (3, 6)]);
+    let of_heads = |sight: &Sight| sight.heads.iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(of_heads(&sights[0]), [2, 2], "two layers of two heads");
+    assert!(sights[0].heads.iter().flatten().all(|importance| *importance > 0.0));
+
+    // Each picture is in the file for TensorBoard, and a file of its own for W&B.
+    let files = tracked(root.path());
+    let events = &files["events.out.tfevents.archaeo"];
+    let media: Vec<&Vec<u8>> = files
+        .iter()
+        .filter(|(name, _)| name.contains("/files/media/images/copy_"))
+        .map(|(_, bytes)| bytes)
+        .collect();
+    for picture in sights.iter().flat_map(|sight| &sight.pictures) {
+        let png = fs::read(root.path().join(&picture.file)).unwrap();
+        assert_eq!((png.len(), archaeo_store::sha256(&png)), (picture.bytes, picture.sha256.clone()));
+        assert!(events.windows(png.len()).any(|window| window == png) && media.contains(&&png));
+    }
+    assert_eq!((sights[1].pictures.len(), media.len()), (2, 4));
+    assert_rebuilt_alike(root.path());
+
+    // A picture that was changed is not shown as what the log names.
+    fs::write(root.path().join(&sights[0].pictures[0].file), "another").unwrap();
+    fs::remove_dir_all(root.path().join("wandb")).unwrap();
+    track(root.path(), trackers::all()).unwrap();
+    assert_eq!(tracked(root.path()).keys().filter(|name| name.contains("/media/")).count(), 3);
+}
+
+/// Hears warnings.
+#[derive(Default)]
+struct Warnings(Vec<String>);
+
+impl Observer for Warnings {
+    fn warn(&mut self, text: &str) {
+        self.0.push(text.to_owned());
+    }
+}
+
+#[test]
+fn a_tracker_that_cannot_write_stops_nothing_and_is_told_once() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    run(&recipe(VIT, &[]), root.path(), &mut StopAt(15, 0)).unwrap();
+    // No file can be written where a folder is, and no folder made where a file is.
+    fs::create_dir(at("steps.csv")).unwrap();
+    fs::write(at("wandb"), "a file").unwrap();
+    let mut told = Warnings::default();
+    let outcome = run(&every_tracker(&[]), root.path(), &mut told).unwrap();
+    assert!(matches!(outcome, Outcome::Finished(_)) && letters(root.path()).ends_with("EF"));
+    assert_eq!(told.0.len(), 2, "{:?}", told.0);
+    for (sentence, id) in told.0.iter().zip(["csv", "wandb"]) {
+        let expected = format!("the tracker {id} stopped, the training goes on: ");
+        assert!(sentence.starts_with(&expected) && sentence.contains(&format!("--to {id}`")), "{sentence}");
+    }
+    assert_eq!(fs::read_to_string(at("wandb")).unwrap(), "a file");
+    assert_eq!(fs::read_to_string(at("metrics.jsonl")).unwrap().lines().count(), 4);
+    let sentence = track(root.path(), trackers::all()).unwrap_err().to_string();
+    assert!(sentence.contains("wandb"), "{sentence}");
+
+    fs::remove_dir(at("steps.csv")).unwrap();
+    fs::remove_file(at("wandb")).unwrap();
+    track(root.path(), trackers::all()).unwrap();
+    assert_rebuilt_alike(root.path());
+}
+
+#[test]
 fn what_is_no_log_gets_a_sentence() {
     let root = tempfile::tempdir().unwrap();
-    let sentence = |kinds: &[&TrackerKind]| track(root.path(), kinds).unwrap_err().to_string();
+    let sentence = |kinds: &[&'static TrackerKind]| track(root.path(), kinds).unwrap_err().to_string();
     assert!(sentence(trackers::all()).contains("holds no events.jsonl"));
-    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0, "a stranger's folder is left as it is");
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "a stranger's folder is left as it is");
 
     let folder = root.path().join("run");
     finish(&recipe(VIT, &["epochs=1"]), &folder);
     let path = folder.join(LOG);
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replacen("\"event\":\"step\"", "\"event\":\"leap\"", 1)).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("\"event\":\"step\"", "\"event\":\"leap\"", 1)).unwrap();
     let error = track(&folder, trackers::all()).unwrap_err();
     assert!(matches!(error, TrainError::Event { line: 2, .. }), "{error}");
     assert!(error.to_string().contains("events.jsonl is damaged at line 2 ("), "{error}");

@@ -65,12 +65,7 @@ fn which_on(regimes: &RegimesCompared, share: f64, advised: &[&Regime], several:
     };
     let evidence: Vec<String> = (all.iter())
         .map(|(regime, run)| {
-            format!(
-                "{} {} in {}",
-                regime.name,
-                Unit::Percent.sentence(&run.accuracy),
-                took(regime, run)
-            )
+            format!("{} {} in {}", regime.name, Unit::Percent.sentence(&run.accuracy), took(regime, run))
         })
         .collect();
     let tested = all.first().map_or(0, |(_, run)| run.accuracy.n);
