@@ -41,7 +41,7 @@ pub enum Instead {
     /// Its mean over a reference set, for each token position.
     Mean,
     /// Its output for another image, `[1, 3, height, width]`; of heads alone.
-    Of(Tensor<4>),
+    Of(Box<Tensor<4>>),
 }
 
 /// Means over a reference set, of all that can be replaced by them.
@@ -192,7 +192,7 @@ impl<'a> Replaced<'a> {
                 Instead::Zero => None,
                 Instead::Mean => Some(averages.as_ref().expect("means were gathered")[layer].clone()),
                 Instead::Of(other) => {
-                    let (stream, _) = in_pool(|| Stream::record(model, other.clone(), Kept::Heads, point));
+                    let (stream, _) = in_pool(|| Stream::record(model, (**other).clone(), Kept::Heads, point));
                     Some(stream.heads[layer].clone())
                 }
             };

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::support::{SHERDS, VIT_CONFIG, archaeo, stderr, stdout, succeed};
 
-/// The Python that has the programs.
-fn python() -> String {
-    std::env::var("ARCHAEO_PYTHON").unwrap_or_else(|_| "python3".into())
+/// The Python that has the programs: that of `scripts/setup`, or the first on the PATH.
+fn python() -> PathBuf {
+    crate::python(&["wandb", "trackio"]).unwrap_or_else(|| "python3".into())
 }
 
 /// What the test needs and does not find: a program that answers to these arguments of Python.
@@ -20,7 +20,7 @@ pub fn lacks(what: &'static str, arguments: &[&str]) -> Vec<&'static str> {
 
 /// W&B as it has been since 0.31; earlier ones read the same files, but have no such command.
 pub fn lacks_wandb() -> Vec<&'static str> {
-    lacks("wandb (pip install wandb, ARCHAEO_PYTHON)", &["-m", "wandb", "leet", "inspect", "--help"])
+    lacks("wandb (scripts/setup)", &["-m", "wandb", "leet", "inspect", "--help"])
 }
 
 /// The one folder in `folder`.
@@ -122,7 +122,7 @@ pub fn wandb_reads_a_run() {
 }
 
 pub fn lacks_trackio() -> Vec<&'static str> {
-    lacks("trackio (pip install trackio, ARCHAEO_PYTHON)", &["-c", "from trackio import fragments"])
+    lacks("trackio (scripts/setup)", &["-c", "from trackio import fragments"])
 }
 
 /// Imports the inbox as trackio's dashboard does, and prints the project.

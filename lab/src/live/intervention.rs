@@ -107,7 +107,7 @@ impl Live {
             let instead = match &off.by {
                 Substitution::Zero => Instead::Zero,
                 Substitution::Mean => Instead::Mean,
-                Substitution::Image(other) => Instead::Of(self.input(live, other)?.pixels),
+                Substitution::Image(other) => Instead::Of(Box::new(self.input(live, other)?.pixels)),
             };
             parts.push((off.part()?, instead));
         }

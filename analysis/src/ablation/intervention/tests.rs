@@ -63,7 +63,7 @@ fn one_part_at_a_time_is_what_the_studies_find() {
             let instead = match of.replacement {
                 Replacement::Mean => Instead::Mean,
                 Replacement::Zero => Instead::Zero,
-                Replacement::Resample => Instead::Of(other.clone()),
+                Replacement::Resample => Instead::Of(Box::new(other.clone())),
             };
             let part = Part::Head { layer: of.layer, head: of.head };
             let own = loss(&model, &image, &[(part, instead)], &means);
@@ -96,7 +96,7 @@ fn a_head_patched_with_its_own_image_changes_nothing_and_attention_follows() {
     let image = random_images(1, 4);
     let head = Part::Head { layer: 0, head: 1 };
     let plain = intervene(&vit, image.clone(), &[], None).unwrap();
-    let own = intervene(&vit, image.clone(), &[(head, Instead::Of(image.clone()))], None).unwrap();
+    let own = intervene(&vit, image.clone(), &[(head, Instead::Of(Box::new(image.clone())))], None).unwrap();
     assert_eq!(own.logits, plain.logits);
     // A head that is off changes the attention of later layers alone.
     let off = intervene(&vit, image, &[(head, Instead::Zero)], None).unwrap();
@@ -121,7 +121,7 @@ fn what_is_not_there_is_refused() {
         "tiny does not have the MLP of layer 1"
     );
     assert_eq!(
-        refused(&vit, Part::Mlp(0), Instead::Of(image.clone())),
+        refused(&vit, Part::Mlp(0), Instead::Of(Box::new(image.clone()))),
         "only a head can take its output from another image, not the MLP of layer 1"
     );
 }
