@@ -133,6 +133,14 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo export --weights vit.safetensors --out exported/", Small::AsItIs),
     ("archaeo report archaeo-out", Small::AsItIs),
     ("archaeo report archaeo-out --format pdf --detail summary", Small::Typst),
+    ("archaeo verify archaeo-out", Small::AsItIs),
+    ("archaeo verify archaeo-out/report.html --seed 7 --sample 100", Small::AsItIs),
+    ("archaeo verify archaeo-out --deep", Small::AsItIs),
+    ("archaeo verify archaeo-out --sign minisign.key", Small::AsItIs),
+    ("archaeo verify archaeo-out --public-key minisign.pub", Small::AsItIs),
+    ("archaeo card archaeo-out --model vit", Small::AsItIs),
+    ("archaeo card archaeo-out --out cards/", Small::AsItIs),
+    ("archaeo card runs/vit --license mit --out runs/vit", Small::AsItIs),
     ("archaeo completions bash", Small::AsItIs),
     ("archaeo completions zsh", Small::AsItIs),
     ("archaeo man", Small::AsItIs),
@@ -196,6 +204,11 @@ fn fixtures(folder: &Path) {
     fs::create_dir(&here).unwrap();
     let out = here.join("archaeo-out");
     succeed(excavate(&out).args(["--set", "epochs=1", "--set", "models.vit.keep_checkpoints=[1]"]));
+    let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    fs::write(here.join("minisign.key"), keys.sk.to_box(None).unwrap().into_string()).unwrap();
+    fs::write(here.join("minisign.pub"), keys.pk.to_box().unwrap().into_string()).unwrap();
+    let sign = here.join("minisign.key");
+    succeed(archaeo(["verify"]).arg(&out).args(["--sample", "0", "--sign"]).arg(&sign));
     for (role, names) in [("vit", &["vit", "a"][..]), ("cnn", &["cnn", "b", "c"])] {
         for name in names {
             let file = here.join(format!("{name}.safetensors"));
@@ -272,6 +285,9 @@ fn every_example_of_a_help_text_works() {
         let own = world.join(place.to_string());
         copy(&world.join("here"), &own.join("here"));
         copy(&world.join("cifar10"), &own.join("cifar10"));
+        if example.starts_with("archaeo card runs/vit") {
+            copy(&own.join("here/archaeo-out/vit"), &own.join("here/runs/vit"));
+        }
         if example.starts_with("archaeo excavate") {
             fs::remove_dir_all(own.join("here/archaeo-out")).unwrap();
         }

@@ -46,7 +46,12 @@ fn an_investigation_leaves_a_report_with_everything_behind_it() {
     assert!(printed.starts_with("Can it be trusted, and when does it fail?\n- The ViT "), "{printed}");
     assert!(printed.contains("\n\nWhat was found:\n- "), "{printed}");
     assert!(printed.lines().filter(|line| line.starts_with("- ")).count() >= 5, "{printed}");
-    assert!(printed.ends_with(&format!("Report: {}\n", out.join("report.html").display())), "{printed}");
+    let end = format!(
+        "Report: {}\nBy hand: archaeo lab --run {}\n",
+        out.join("report.html").display(),
+        out.display()
+    );
+    assert!(printed.ends_with(&end), "{printed}");
 
     let findings = found(&out);
     for part in PARTS {

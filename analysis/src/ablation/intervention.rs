@@ -192,7 +192,8 @@ impl<'a> Replaced<'a> {
                 Instead::Zero => None,
                 Instead::Mean => Some(averages.as_ref().expect("means were gathered")[layer].clone()),
                 Instead::Of(other) => {
-                    let (stream, _) = in_pool(|| Stream::record(model, (**other).clone(), Kept::Heads, point));
+                    let (stream, _) =
+                        in_pool(|| Stream::record(model, (**other).clone(), Kept::Heads, point));
                     Some(stream.heads[layer].clone())
                 }
             };

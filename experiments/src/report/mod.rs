@@ -100,7 +100,8 @@ fn files(document: &Document, folder: &Path) -> Vec<(String, String)> {
 pub(crate) fn write_document(document: &Document, folder: &Path) -> Result<(), StoreError> {
     for (path, contents) in files(document, folder) {
         let path = folder.join(path);
-        if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+        // Folders within the run folder are made, that one itself is not.
+        if let Some(parent) = path.parent().filter(|&parent| parent != folder && !parent.exists()) {
             std::fs::create_dir_all(parent).map_err(StoreError::io("make the folder", parent))?;
         }
         archaeo_store::write(&path, contents.as_bytes())?;
