@@ -74,12 +74,15 @@ impl Session {
     }
 }
 
-/// Name in the investigation, name of the model, and card of each model.
+/// A model's name in the investigation, and the name of its architecture with its card.
+type NamedCard = (String, (String, String));
+
+/// The card of each model.
 fn of_investigation(
     investigation: &Investigation,
     folder: &Path,
     license: Option<&str>,
-) -> Result<Vec<(String, (String, String))>, LabError> {
+) -> Result<Vec<NamedCard>, LabError> {
     let card = |name: ModelName| {
         let model = investigation.model(name).expect("it is one of them");
         let training = TrainingRecord::of(&weights_path(folder, &model.weights));

@@ -180,7 +180,8 @@ mod tests {
     #[test]
     fn a_question_that_panics_is_answered_and_the_next_one_too() {
         let desk = Desk::new(1).unwrap();
-        let refused = block_on(desk.ask(&visitor("a"), || panic!("a mistake"))).map(|()| ()).unwrap_err();
+        let failing = || -> () { panic!("a mistake") };
+        let refused = block_on(desk.ask(&visitor("a"), failing)).unwrap_err();
         assert!(format!("{refused:?}").contains("made a mistake"));
         assert_eq!(block_on(desk.ask(&visitor("a"), || 7)).unwrap(), 7);
     }

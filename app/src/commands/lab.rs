@@ -46,7 +46,7 @@ pub fn run(arguments: &Lab, session: &Session, printer: &Printer) -> Result<()> 
     }
     let ip = listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     if !ip.is_loopback() {
-        talk::warning(&format!(
+        talk::warning(format!(
             "whoever can reach {ip} and knows the token can use these models; the connection is not encrypted"
         ));
     }

@@ -301,8 +301,8 @@ fn note(outcome: &Outcome, label: Option<usize>, answer: usize, scene: &Scene) -
     if label.is_some_and(|label| label != answer) {
         said.push("the model is wrong about this image without an attack".into());
     }
-    let other = |model: &&&LiveModel| model.classifier.card().preprocessing.image_size != scene.side;
-    if scene.watched.iter().skip(1).any(|model| other(&&model)) {
+    let other = |model: &&LiveModel| model.classifier.card().preprocessing.image_size != scene.side;
+    if scene.watched.iter().skip(1).any(other) {
         said.push("a model of another input size sees the adversarial image resized".into());
     }
     (!said.is_empty()).then(|| said.join("; "))
