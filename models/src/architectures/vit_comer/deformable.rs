@@ -1,4 +1,4 @@
-//! Multi-scale deformable attention (Zhu et al., 2021, https://arxiv.org/abs/2010.04159, equation 3) in plain tensor operations.
+//! Multi-scale deformable attention (Zhu et al., 2021, <https://arxiv.org/abs/2010.04159>, equation 3) in plain tensor operations.
 //!
 //! A query reads a few points of each of several maps, whose places and shares it decides. A map at a point between its pixels is the sum
 //! over all pixels of their value times `tent(row − r) · tent(column − c)`, where `tent(t) = max(0, 1 − |t|)`: bilinear interpolation, with

@@ -1,4 +1,4 @@
-//! ViT-CoMer (Xia et al., 2024, https://arxiv.org/abs/2403.07392): a plain vision transformer next to a pyramid of convolutional maps,
+//! ViT-CoMer (Xia et al., 2024, <https://arxiv.org/abs/2403.07392>): a plain vision transformer next to a pyramid of convolutional maps,
 //! with an exchange in both directions before and after each of its stages. A backbone for dense prediction.
 //!
 //! With `C` the three maps of the pyramid and `x` the tokens of the patches, a stage computes
