@@ -13,7 +13,7 @@ mod overview;
 mod provenance;
 pub(crate) mod shown;
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use archaeo_report::document::{Block, Document, Part, Section};
 pub use archaeo_report::latex::FILE as TABLES;
@@ -111,7 +111,7 @@ pub(crate) fn write_document(document: &Document, folder: &Path) -> Result<(), S
 
 /// What Typst sets the report from, a fixed text and what it shows, and what the report refers to.
 fn paper(document: &Document, folder: &Path, detail: Detail) -> [(&'static str, String); 3] {
-    let data = typst::data(document, detail, &|path| picture(folder, path).is_some());
+    let data = typst::data(document, detail, &|path| inside(folder, path).is_some_and(|path| path.is_file()));
     let data = serde_json::to_string_pretty(&data).expect("plain data") + "\n";
     [
         (typst::DATA, data),
@@ -291,11 +291,15 @@ fn summary(claims: Vec<Claim>) -> Section {
     Section { id: "summary", title: "What was found", blocks: vec![block] }
 }
 
-/// Findings may come from anywhere; a picture's path must not lead out of the run folder.
 fn picture(folder: &Path, path: &str) -> Option<Vec<u8>> {
+    archaeo_store::read(&inside(folder, path)?).ok()
+}
+
+/// Findings may come from anywhere; a picture's path must not lead out of the run folder.
+fn inside(folder: &Path, path: &str) -> Option<PathBuf> {
     let path = Path::new(path);
     let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    inside.then(|| archaeo_store::read(&folder.join(path)).ok()).flatten()
+    inside.then(|| folder.join(path))
 }
 
 #[cfg(test)]

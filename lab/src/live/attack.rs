@@ -341,7 +341,7 @@ fn made(family: &'static Family, request: &AttackRequest) -> Result<Box<dyn Atta
     Ok(family.with(&Settings { steps, restarts, loss, ..Settings::new(norm, size) })?)
 }
 
-/// The attack itself, and each attack of a cascade until one succeeds.
+/// The attack itself, until it ends or is told to stop.
 fn run(
     attack: &dyn Attack,
     live: &LiveModel,
@@ -356,26 +356,11 @@ fn run(
         Batch { images: pixels.clone(), labels: &labels, targets: targets.as_ref().map(|of| of.as_slice()) };
     let keys = Keys { seed, images: &keys };
     let target = Watched { model: &live.classifier, blind: Cell::new(0), show: RefCell::new(step), stopped };
-    let stages = attack.stages();
-    let stages: Vec<&dyn Attack> =
-        if stages.is_empty() { vec![attack] } else { stages.iter().map(|stage| &**stage).collect() };
-    let mut found = None;
-    for stage in stages {
-        let ran = catch_unwind(AssertUnwindSafe(|| stage.run(&target, &batch, &keys)));
-        let outcome = match ran {
-            Ok(mut outcomes) => outcomes.swap_remove(0),
-            Err(payload) if payload.is::<Stop>() => return Err(LiveError::Stopped),
-            Err(payload) => resume_unwind(payload),
-        };
-        let success = outcome.success;
-        if success || found.is_none() {
-            found = Some(outcome);
-        }
-        if success {
-            break;
-        }
+    match catch_unwind(AssertUnwindSafe(|| attack.run(&target, &batch, &keys))) {
+        Ok(mut outcomes) => Ok(outcomes.swap_remove(0)),
+        Err(payload) if payload.is::<Stop>() => Err(LiveError::Stopped),
+        Err(payload) => resume_unwind(payload),
     }
-    Ok(found.expect("there is an attack"))
 }
 
 impl Scene<'_> {

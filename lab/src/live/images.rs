@@ -59,8 +59,8 @@ pub struct ImageName {
 pub(super) struct Images {
     dataset: Dataset,
     split: String,
-    /// Images of the split that can be asked about.
-    indices: Vec<usize>,
+    /// Images of the split. One whose class has no output can be looked at all the same.
+    count: usize,
     added: Mutex<Vec<Added>>,
 }
 
@@ -76,21 +76,19 @@ struct Added {
 impl Images {
     pub fn new(dataset: Dataset, split: Option<&str>, models: &mut [LiveModel]) -> Result<Self, LabError> {
         let split = split.unwrap_or_else(|| dataset.evaluation_split()).to_owned();
-        let labels = dataset.split(&split)?.labels();
+        let count = dataset.split(&split)?.len();
         for model in models {
             model.match_with(&dataset, &split)?;
         }
-        // A class without an output stays: it can be looked at all the same.
-        let indices: Vec<usize> = (0..labels.len()).collect();
-        match indices.is_empty() {
+        match count == 0 {
             true => Err(LabError::NoImage(dataset.name.clone())),
-            false => Ok(Self { dataset, split, indices, added: Mutex::default() }),
+            false => Ok(Self { dataset, split, count, added: Mutex::default() }),
         }
     }
 
     /// Name of the data, whether they have labels, and how many images there are.
     pub fn about(&self) -> (&str, bool, usize) {
-        (&self.dataset.name, self.dataset.has_labels(), self.indices.len())
+        (&self.dataset.name, self.dataset.has_labels(), self.count)
     }
 
     /// The data that means are taken from: those that choose between models where there are some, and how many of them.
@@ -104,7 +102,7 @@ impl Images {
 
     fn index(&self, id: &str) -> Option<usize> {
         let number: usize = id.strip_prefix('d')?.parse().ok()?;
-        self.indices.get(number.checked_sub(1)?).copied()
+        number.checked_sub(1).filter(|&index| index < self.count)
     }
 
     /// An image, and what its random numbers are keyed by: its place in the data, or 0.
@@ -182,18 +180,18 @@ impl Live {
     /// # Errors
     /// A split that is not there any more.
     pub fn page(&self, from: usize, count: usize) -> Result<ImagePage, LiveError> {
-        let Images { dataset, split, indices, .. } = &self.images;
+        let Images { dataset, split, count: all, .. } = &self.images;
         let images = dataset.split(split)?;
         let first = from.max(1) - 1;
-        let shown = indices.iter().enumerate().skip(first).take(count).map(|(number, &index)| ImageName {
-            id: format!("d{}", number + 1),
+        let shown = (first..*all).take(count).map(|index| ImageName {
+            id: format!("d{}", index + 1),
             name: images.identifier(index),
             label: match dataset.has_labels() {
                 true => self.label_name(images.label(index)),
                 false => None,
             },
         });
-        Ok(ImagePage { count: indices.len(), images: shown.collect() })
+        Ok(ImagePage { count: *all, images: shown.collect() })
     }
 
     /// What a class of the data is called: as the first model calls it that has an output for it, since data may have numbers alone.
