@@ -76,6 +76,7 @@ pub fn peak_memory<R>(work: impl FnOnce() -> R) -> (R, Option<usize>) {
 /// `mi_option_purge_delay`, which the bindings leave out: milliseconds until freed memory returns to the system.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 const NEVER: c_long = -1;
+const AT_ONCE: c_long = 0;
 
 /// Tells [`MiMalloc`] to keep freed memory, and to request huge pages; without effect under another allocator.
 ///
@@ -87,6 +88,13 @@ pub fn keep_freed_memory() {
         libmimalloc_sys::mi_option_set(PURGE_DELAY, NEVER);
         libmimalloc_sys::mi_option_set(libmimalloc_sys::mi_option_large_os_pages, 1);
     }
+}
+
+/// Undoes [`keep_freed_memory`] for a program that was given little memory: freed memory returns to the system at once. Kept, it
+/// would still count, and blocks of different sizes cannot always reuse it.
+pub fn return_freed_memory() {
+    // SAFETY: sets an option, which any thread may do at any time.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, AT_ONCE) }
 }
 
 /// A buffer of `length` numbers that are all about to be written: their values are unspecified, and NaN in a debug build. Zeros,

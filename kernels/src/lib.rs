@@ -35,7 +35,7 @@ mod strided;
 mod transpose;
 
 pub use activation::{Activation, activation_backward, activation_forward, swiglu_backward, swiglu_forward};
-pub use allocator::{MiMalloc, keep_freed_memory, peak_memory, unspecified};
+pub use allocator::{MiMalloc, keep_freed_memory, peak_memory, return_freed_memory, unspecified};
 pub use attention::{
     AttentionSums, HeadSums, Observation, ScoreBias, attention_backward, attention_context,
     attention_context_backward, attention_forward, attention_observed, attention_weights,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use archaeo_experiments::investigation::InvestigationConfig;
-use archaeo_ops::Precision;
-use archaeo_store::memory::memory;
+use archaeo_ops::{Precision, return_freed_memory};
+use archaeo_store::memory::{DEFAULT_MEMORY, memory};
 use archaeo_store::run_folder::Environment;
 use archaeo_training::{RecipeError, RecipeFile};
 use burn::tensor::Device;
@@ -78,6 +78,9 @@ impl Session {
     pub fn new(options: SessionOptions, listener: Arc<dyn Listener>) -> Result<Self, LabError> {
         if let Some(bytes) = options.memory {
             memory().allow(bytes);
+            if bytes < DEFAULT_MEMORY {
+                return_freed_memory();
+            }
         }
         if let Some(threads) = options.threads {
             let built = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();

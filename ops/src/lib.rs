@@ -19,7 +19,7 @@ pub use archaeo_kernels::{AdamW, Sgd, adamw_step, sgd_step};
 /// What is gathered of attention weights that are not written ([`observed_self_attention`]).
 pub use archaeo_kernels::{AttentionSums, HeadSums, Observation};
 /// The allocator that suits tensors, for programs, and what work took of it.
-pub use archaeo_kernels::{MiMalloc, keep_freed_memory, peak_memory};
+pub use archaeo_kernels::{MiMalloc, keep_freed_memory, peak_memory, return_freed_memory};
 pub use attention::{
     attention_context, attention_weights, observed_self_attention, self_attention, self_attention_context,
     self_attention_weights,
