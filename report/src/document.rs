@@ -206,17 +206,24 @@ pub struct Picture {
     pub label: String,
     /// The colour of its frame, one of [`PictureGrid::kinds`]; `None` for no frame.
     pub frame: Option<[u8; 3]>,
+    /// Where the lab shows the image, as `archaeo lab --at` takes it; `None` where it does not.
+    pub in_lab: Option<String>,
 }
 
 impl Picture {
     /// The picture at `path`, which shows what `alt` says.
     pub fn new(path: impl Into<String>, alt: impl Into<String>) -> Self {
-        Self { path: path.into(), alt: alt.into(), label: String::new(), frame: None }
+        Self { path: path.into(), alt: alt.into(), label: String::new(), frame: None, in_lab: None }
     }
 
     /// In a frame of this colour.
     pub fn framed(self, color: [u8; 3]) -> Self {
         Self { frame: Some(color), ..self }
+    }
+
+    /// Of an image that the lab shows at this place.
+    pub fn in_lab(self, place: impl Into<String>) -> Self {
+        Self { in_lab: Some(place.into()), ..self }
     }
 
     /// With a word or two under it.

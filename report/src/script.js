@@ -23,6 +23,10 @@ if (zoom.showModal) {
       line.textContent = images.map((image) => image.alt).join("; ");
       part("said").replaceChildren(line);
     }
+    const place = item.querySelector("[data-lab]")?.dataset.lab;
+    const command = document.createElement("code");
+    command.textContent = `archaeo lab --run FOLDER --at "${place}"`;
+    part("by-hand").replaceChildren(...(place ? ["By hand, with the folder of this report: ", command] : []));
     const legend = around.querySelector(".legend");
     part("colours").replaceChildren(...(legend ? [legend.cloneNode(true)] : []));
     part("place").textContent = `${at + 1} of ${items.length}`;

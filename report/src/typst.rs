@@ -194,7 +194,7 @@ impl Writer<'_> {
     fn pictures(&self, pictures: &[Picture]) -> Vec<Value> {
         let there = pictures.iter().filter(|picture| (self.exists)(&picture.path));
         there
-            .map(|Picture { path, alt, label, frame }| {
+            .map(|Picture { path, alt, label, frame, .. }| {
                 json!({ "path": path, "alt": alt, "label": label, "frame": frame })
             })
             .collect()

@@ -46,6 +46,8 @@ pub struct Listening {
     pub address: SocketAddr,
     /// What visitors have to know.
     pub token: Token,
+    /// What it opens with, as the fragment of the page's address; empty for the first image.
+    pub place: String,
 }
 
 /// Serves what `table` puts on the table, until the process ends. The address is taken first, then `table` is opened, and then `ready`
@@ -58,14 +60,15 @@ pub fn serve(
     table: impl FnOnce() -> Result<Table, LabError>,
     ready: impl FnOnce(&str),
 ) -> Result<(), ServeError> {
-    let Listening { address, token } = listening;
+    let Listening { address, token, place } = listening;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let refused = |source| ServeError::Address { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr()?;
         let access = Access { token, hosts: names(address), port: address.port() };
-        let url = format!("http://{}/?token={}", shown(address), access.token.word());
+        let place = if place.is_empty() { place } else { format!("#{place}") };
+        let url = format!("http://{}/?token={}{place}", shown(address), access.token.word());
         let router = router(table()?, access, Desk::new(DESK_THREADS)?);
         ready(&url);
         accept(listener, router).await;

@@ -32,6 +32,9 @@ pub struct Lab {
     /// The folder of an investigation: its models, its data, its findings
     #[arg(long, value_name = "DIR", help_heading = "Model and data")]
     pub run: Option<PathBuf>,
+    /// Where to begin, such as image=d3&view=attack: what follows # in the page's address
+    #[arg(long, value_name = "PLACE", hide_short_help = true, value_parser = place)]
+    pub at: Option<String>,
     /// Start the browser too
     #[arg(long)]
     pub open: bool,
@@ -44,7 +47,7 @@ pub struct Lab {
         value_name = "ADDRESS",
         hide_short_help = true,
         requires = "token",
-        long_help = "Listen at this address of the machine, such as 0.0.0.0 for all of them, instead of at 127.0.0.1: whoever can reach it and \
+        long_help = "Listen at this address of the machine, such as 0.0.0.0 for all of them, instead of at 127.0.0.1: anyone who can reach it and \
             knows the token can use the models, add images and keep the processor busy. The connection is not encrypted; put a proxy \
             with TLS before it."
     )]
@@ -52,4 +55,20 @@ pub struct Lab {
     /// What visitors have to know, at least 16 characters [default: a random one]
     #[arg(long, value_name = "WORD", hide_short_help = true)]
     pub token: Option<String>,
+}
+
+/// What the page's address takes after `#`.
+fn place(text: &str) -> Result<String, String> {
+    const KEYS: [&str; 8] = ["image", "model", "view", "layer", "head", "query", "method", "target"];
+    let text = text.strip_prefix('#').unwrap_or(text);
+    let valid = |pair: &str| pair.split_once('=').is_some_and(|(key, value)| KEYS.contains(&key) && plain(value));
+    match text.split('&').all(valid) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("KEY=VALUE with & between, such as image=d3&view=attack; keys are {}", KEYS.join(", "))),
+    }
+}
+
+/// Whether an address holds these characters as they are.
+fn plain(value: &str) -> bool {
+    !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.,~%".contains(c))
 }

@@ -25,7 +25,7 @@ const USUAL_RUN: &str = "archaeo-out";
 /// # Errors
 /// Models, images or a folder that cannot be opened, or an address that is taken.
 pub fn run(arguments: &Lab, session: &Session, printer: &Printer) -> Result<()> {
-    let Lab { weights, add, data, split, run, open, port, listen, token } = arguments;
+    let Lab { weights, add, data, split, run, at, open, port, listen, token } = arguments;
     let token = match token {
         None => Token::random()?,
         Some(word) => Token::given(word).map_err(|reason| anyhow::anyhow!("--token: {reason}"))?,
@@ -47,7 +47,7 @@ pub fn run(arguments: &Lab, session: &Session, printer: &Printer) -> Result<()> 
     let ip = listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     if !ip.is_loopback() {
         talk::warning(format!(
-            "whoever can reach {ip} and knows the token can use these models; the connection is not encrypted"
+            "anyone who can reach {ip} and knows the token can use these models; the connection is not encrypted"
         ));
     }
     let address = SocketAddr::new(ip, port.unwrap_or_else(|| usual_port(ip)));
@@ -62,7 +62,8 @@ pub fn run(arguments: &Lab, session: &Session, printer: &Printer) -> Result<()> 
             talk::warning("no browser could be started; open the address above in one");
         }
     };
-    serve(Listening { address, token }, table, ready)?;
+    let place = at.clone().unwrap_or_default();
+    serve(Listening { address, token, place }, table, ready)?;
     shown?;
     bail!("the lab has closed")
 }

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::real_data;
+
 /// Kills the server when the test ends, however it does.
 struct Server(Child);
 
@@ -38,8 +40,20 @@ fn on_path(name: &str) -> PathBuf {
 }
 
 pub fn every_view_of_the_lab_works_in_a_browser() {
+    browse(&[], "lab", "");
+}
+
+/// With the sliders of rollout, which have to answer within 100 ms.
+pub fn attention_of_the_vit_of_timm_works_in_a_browser() {
+    let [weights, data] = ["vit_tiny_patch16_224.safetensors", "imagenet-photos-128.tar"].map(real_data);
+    browse(&["--weights".as_ref(), &weights, "--data".as_ref(), &data], "lab-vit", "attention:");
+}
+
+/// Opens the lab with `arguments` and checks in a browser what has `only` in its name.
+fn browse(arguments: &[&Path], shots: &str, only: &str) {
     let lab = Command::new(env!("CARGO_BIN_EXE_archaeo"))
         .args(["lab", "--port", "0", "--token", "a-token-of-the-browser-test"])
+        .args(arguments)
         .current_dir(std::env::temp_dir())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -47,11 +61,12 @@ pub fn every_view_of_the_lab_works_in_a_browser() {
     let mut lab = Server(lab.unwrap());
     let mut address = String::new();
     BufReader::new(lab.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
-    let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");
+    let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join(shots);
     let test = Command::new("node")
         .arg(folder().join("test.mjs"))
         .arg(address.trim())
         .arg(&shots)
+        .arg(only)
         .env("CHROMIUM", on_path(crate::browser::chromium().unwrap_or("chromium")))
         .output()
         .unwrap();

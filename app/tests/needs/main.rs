@@ -21,12 +21,19 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let no_browser: Vec<&'static str> =
         if browser::chromium().is_none() { vec!["chromium"] } else { Vec::new() };
-    let no_lab = no_browser.iter().copied().chain(lab::lacks()).collect();
+    let no_lab: Vec<&'static str> = no_browser.iter().copied().chain(lab::lacks()).collect();
+    let photographs = ["vit_tiny_patch16_224.safetensors", "imagenet-photos-128.tar"];
+    let no_photographs = photographs.into_iter().filter(|file| !real_data(file).exists());
     let trials = vec![
         trial(
             "every_view_of_the_lab_works_in_a_browser",
-            no_lab,
+            no_lab.clone(),
             lab::every_view_of_the_lab_works_in_a_browser,
+        ),
+        trial(
+            "attention_of_the_vit_of_timm_works_in_a_browser",
+            no_lab.into_iter().chain(no_photographs).collect(),
+            lab::attention_of_the_vit_of_timm_works_in_a_browser,
         ),
         trial(
             "the_report_shows_well_on_phones_tablets_and_laptops_in_light_and_dark",

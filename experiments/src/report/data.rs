@@ -3,7 +3,7 @@
 use crate::findings::{DataFindings, ImageShown, Investigation};
 
 use super::names::class_name;
-use super::shown::MADE_EARLIER;
+use super::shown::{MADE_EARLIER, in_lab};
 use archaeo_report::document::{
     Block, Column, Figure, Panel, Picture, PictureGrid, PictureRow, Section, Table, Text,
 };
@@ -57,6 +57,7 @@ fn shown(data: &DataFindings) -> Panel {
         let name = class_name(&data.classes, images[0].label);
         let picture = |image: &ImageShown| {
             Picture::new(&image.picture, format!("{name}: image {}, {}", image.index, image.identifier))
+                .in_lab(in_lab(image.index, "attention", None))
         };
         PictureRow { pictures: images.iter().map(picture).collect(), name }
     };

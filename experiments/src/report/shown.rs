@@ -86,6 +86,12 @@ pub(crate) fn title(classes: &[String], label: usize, index: usize, identifier: 
     if identifier.is_empty() { text } else { text.plain(", ").code(identifier) }
 }
 
+/// Where the lab shows an image of the main split, as `archaeo lab --at` takes it.
+pub(crate) fn in_lab(index: usize, view: &str, model: Option<ModelName>) -> String {
+    let model = model.map_or_else(String::new, |model| format!("&model={model}"));
+    format!("image=d{}{model}&view={view}", index + 1)
+}
+
 /// The image and each model's heatmap of it.
 pub(crate) fn pictures(
     image: &ImageShown,
@@ -97,7 +103,8 @@ pub(crate) fn pictures(
     let first = Picture::new(
         &image.picture,
         format!("Image {} of class {}", image.index, class_name(classes, image.label)),
-    );
+    )
+    .in_lab(in_lab(image.index, "explanations", None));
     let mut pictures = vec![if heatmaps.is_empty() { first } else { first.labelled("image") }];
     pictures.extend(heatmaps.iter().map(|(name, heatmap)| {
         let explains = format!("{} {}", names.bare(name), names.explained_by(name));

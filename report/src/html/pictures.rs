@@ -19,6 +19,7 @@ pub fn lightbox() -> Markup {
             }
             div.shots {}
             div.said {}
+            p.by-hand {}
             div.colours {}
         }
     }
@@ -66,9 +67,9 @@ impl Writer<'_> {
         html! { div.item { div.shots { (self.shot(picture)) } } }
     }
 
-    fn shot(&self, Picture { path, alt, label, frame }: &Picture) -> Markup {
+    fn shot(&self, Picture { path, alt, label, frame, in_lab }: &Picture) -> Markup {
         html! {
-            div.shot.framed[frame.is_some()] style=[frame.map(|color| format!("--kind:{}", hex(color)))] {
+            div.shot.framed[frame.is_some()] style=[frame.map(|color| format!("--kind:{}", hex(color)))] data-lab=[in_lab.as_deref()] {
                 (self.picture(path, alt))
                 @if !label.is_empty() { span.label { (label) } }
             }

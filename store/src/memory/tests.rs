@@ -58,7 +58,7 @@ fn what_can_never_fit_is_refused_with_a_size_that_would_do() {
 }
 
 #[test]
-fn whoever_waits_is_refused_once_it_can_no_longer_fit() {
+fn a_thread_that_waits_is_refused_once_it_can_no_longer_fit() {
     let memory = of(2 * GIB);
     let first = memory.pass(GIB).unwrap();
     thread::scope(|scope| {

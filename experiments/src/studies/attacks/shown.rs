@@ -7,7 +7,7 @@ use super::examples::PERTURBATION_GAIN;
 use super::findings::{AttackExample, AttackFindings};
 use crate::report::Names;
 use crate::report::names::class_name;
-use crate::report::shown::{MADE_EARLIER, title};
+use crate::report::shown::{MADE_EARLIER, in_lab, title};
 use crate::subjects::ModelName;
 
 /// The images without an attack, the change, and the images under it, for each model; `None` where nothing was attacked.
@@ -64,7 +64,7 @@ fn item(
     let labels = if correct { ["before", "the change", "attacked"] } else { ["not attacked", "", ""] };
     let pictures = example.pictures.get(model)?.iter().zip(labels).map(|(path, label)| {
         let alt = format!("{}, image {}: {label}", names.bare(model), example.index);
-        Picture::new(path, alt).labelled(label)
+        Picture::new(path, alt).labelled(label).in_lab(in_lab(example.index, "attack", Some(model)))
     });
     let line = match correct {
         true => format!("{attack}, {size} in the L∞ norm"),

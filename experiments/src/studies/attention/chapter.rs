@@ -20,7 +20,7 @@ use crate::report::Names;
 use crate::report::charts::point;
 use crate::report::names::{class_name, listed, sentence};
 use crate::report::shown::{
-    MADE_EARLIER, cells_of, heat_legend, model_by_model, pictures, size, title, verdicts,
+    MADE_EARLIER, cells_of, heat_legend, in_lab, model_by_model, pictures, size, title, verdicts,
 };
 use crate::study::{Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
@@ -89,7 +89,8 @@ fn head_maps(findings: &AttentionFindings, classes: &[String]) -> Block {
     let row = |(layer, maps): (usize, &LayerMaps)| {
         let picture = |(head, path): (usize, &String)| {
             let alt = format!("Layer {}, head {}: attention over image {}", layer + 1, head + 1, image.index);
-            Picture::new(path, alt)
+            let place = in_lab(image.index, "attention", None);
+            Picture::new(path, alt).in_lab(format!("{place}&layer={}&head={}", layer + 1, head + 1))
         };
         PictureRow {
             name: (layer + 1).to_string(),

@@ -13,6 +13,7 @@ use super::findings::{AutopsyFindings, Dissection, Given, HeadAutopsy, MedianCas
 use crate::report::Names;
 use crate::report::charts::point;
 use crate::report::method::definition;
+use crate::report::shown::in_lab;
 use crate::study::{Chapter, Study};
 use crate::subjects::ModelName;
 
@@ -327,7 +328,7 @@ fn examples(found: &[(ModelName, &Dissection)], classes: &[String], names: &Name
         let labels = ["image", "what it looks at", "attacked", "what it looks at"];
         let pictures = case.pictures.iter().zip(labels).map(|(path, label)| {
             let alt = format!("{}, image {}: {label}", names.bare(*model), case.index);
-            Picture::new(path, alt).labelled(label)
+            Picture::new(path, alt).labelled(label).in_lab(in_lab(case.index, "attack", Some(*model)))
         });
         let [label, answer] = case.classes.map(class);
         GalleryItem {

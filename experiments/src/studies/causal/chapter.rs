@@ -13,6 +13,7 @@ use super::{CausalStudy, verdict};
 use crate::report::Names;
 use crate::report::method::definition;
 use crate::report::names::{capitalised, listed};
+use crate::report::shown::in_lab;
 use crate::study::{Chapter, Study};
 use crate::subjects::ModelName;
 
@@ -70,7 +71,9 @@ fn definitions() -> Vec<(String, Text)> {
 fn figure(shown: &CausalImage, the: &str) -> Block {
     let label = |name: &str, score: f64| format!("{name}, {}", Unit::Coefficient.value(score));
     let mut pictures = vec![
-        Picture::new(&shown.image.picture, format!("Image {}", shown.image.index)).labelled("image"),
+        Picture::new(&shown.image.picture, format!("Image {}", shown.image.index))
+            .labelled("image")
+            .in_lab(in_lab(shown.image.index, "explanations", None)),
         Picture::new(&shown.factors, "Parts of the image in the colour of their effect")
             .labelled("measured effect"),
     ];

@@ -15,7 +15,7 @@ use crate::findings::Investigation;
 use crate::report::Names;
 use crate::report::method::definition;
 use crate::report::names::{capitalised, class_name};
-use crate::report::shown::heat_legend;
+use crate::report::shown::{heat_legend, in_lab};
 use crate::studies::{AccuracyStudy, LocalisationStudy};
 use crate::study::{Chapter, Study};
 use crate::subjects::ModelName;
@@ -53,11 +53,15 @@ fn frontispiece(
         let the = names.the(model);
         let of_layer = |layer: &LayerShown| {
             let alt = format!("{} of {the} over image {}", layer.layer, item.index);
-            Picture::new(&layer.shown.picture, capitalised(&alt)).labelled(&layer.layer)
+            Picture::new(&layer.shown.picture, capitalised(&alt))
+                .labelled(&layer.layer)
+                .in_lab(in_lab(item.index, "attention", Some(model)))
         };
         let whole = item.heatmaps.get(model).zip(findings.methods.get(model)).map(|(shown, method)| {
             let alt = format!("{} of {the} over image {}", capitalised(method), item.index);
-            Picture::new(&shown.picture, alt).labelled(method)
+            Picture::new(&shown.picture, alt)
+                .labelled(method)
+                .in_lab(in_lab(item.index, "explanations", Some(model)))
         });
         let said = item.predictions.get(model).map_or_else(String::new, |&(class, probability)| {
             let verdict = if class == item.label { "correct" } else { "wrong" };
