@@ -165,7 +165,7 @@ fn gains(
         })
         .collect();
     (!rows.is_empty()).then(|| {
-        Block::Table(Table {
+        Block::Appendix(Table {
             caption: format!(
                 "Score of each explanation minus that of the {baseline} heatmap on the same images: mass and pointing in points. \
                  p-values (sign-flip permutation of the mean) are adjusted over the whole table."
