@@ -276,7 +276,8 @@ fn pictures(folder: &Path, split: &str, count: usize) {
         let class = folder.join(split).join(class);
         fs::create_dir_all(&class).unwrap();
         for image in 0..count {
-            let pixels = (0..16 * 16 * 3).map(|i| level + ((i * (2 * image + 5) + image) % 41) as u8).collect();
+            let pixels =
+                (0..16 * 16 * 3).map(|i| level + ((i * (2 * image + 5) + image) % 41) as u8).collect();
             let picture = archaeo_plot::Image::new(16, 16, pixels);
             archaeo_plot::save_png(&picture, &class.join(format!("{image:02}.png"))).unwrap();
         }
@@ -303,7 +304,9 @@ fn foreign_weights_on_a_folder_of_images_are_verified() {
     assert!(success && differ.is_empty(), "{differ:#?}");
     let (agree, _) = checks(&out, &["--deep", "--sample", "8"], "agrees");
     let begins = |begin: &str| agree.iter().any(|check| check.starts_with(begin));
-    for begin in ["data ", "weights ", "images predictions/test-vit.safetensors", "images records/errors/", "report "] {
+    for begin in
+        ["data ", "weights ", "images predictions/test-vit.safetensors", "images records/errors/", "report "]
+    {
         assert!(begins(begin), "{begin}: {agree:#?}");
     }
 

@@ -57,7 +57,8 @@ pub fn enrichment(
     let n_errors = errors.iter().filter(|error| **error).count();
     let mut superiority = resampling.bootstrap(what, n, |images| {
         let counts = counted(images, n);
-        ordered.superiority(|image| (counts[image], errors[image]))
+        let [found] = ordered.superiority(|image| (0, counts[image], errors[image]));
+        found
     })?;
     superiority.n = n_errors;
     superiority.method.insert_str(0, "probability of superiority within classes, ");
@@ -66,7 +67,7 @@ pub fn enrichment(
     let mut as_far = 0usize;
     let groups: Vec<Vec<usize>> = ordered.classes().iter().map(|runs| runs.concat()).collect();
     resampling.permutations_within(&groups, n, |order| {
-        let found = ordered.superiority(|image| (1.0, errors[order[image]]));
+        let [found] = ordered.superiority(|image| (0, 1.0, errors[order[image]]));
         as_far += usize::from((found - 0.5).abs() >= distance);
     })?;
     let of_errors: Vec<f64> =
@@ -110,14 +111,11 @@ pub fn enrichment_difference(
     let ordered = Ordered::new(&entries);
     let difference = |images: &[usize], exchanged: &[bool]| {
         let counts = counted(images, n);
-        let of_model = |model: usize| {
-            ordered.superiority(|entry| {
-                let (image, owner) = (entry % n, entry / n);
-                let gives = owner != usize::from(exchanged[image]);
-                (if gives == (model == 1) { counts[image] } else { 0.0 }, errors[entry])
-            })
-        };
-        of_model(0) - of_model(1)
+        let [first, second] = ordered.superiority(|entry| {
+            let (image, owner) = (entry % n, entry / n);
+            (owner ^ usize::from(exchanged[image]), counts[image], errors[entry])
+        });
+        first - second
     };
     exchange_test(what, n, difference, resampling)
 }
@@ -164,31 +162,37 @@ impl Ordered {
         runs.chunk_by(|(_, last), _| !last).map(|of| of.iter().map(|(run, _)| *run).collect()).collect()
     }
 
-    /// Mean over errors of the share of right answers of their class below them, ties half; `of` says how often an entry counts and
-    /// whether it is an error. Not a number where no error has a right answer in its class.
-    fn superiority(&self, of: impl Fn(usize) -> (f64, bool)) -> f64 {
-        let (mut above, mut compared) = (0.0, 0.0);
-        let (mut wins, mut seen, mut start) = (0.0, [0.0; 2], 0);
+    /// Of each of `M` models, the mean over its errors of the share of its right answers of their class below them, ties half; `of` says
+    /// whose an entry is, how often it counts and whether it is an error. Not a number where no error has a right answer in its class.
+    fn superiority<const M: usize>(&self, of: impl Fn(usize) -> (usize, f64, bool)) -> [f64; M] {
+        let (mut above, mut compared) = ([0.0; M], [0.0; M]);
+        // Right answers and errors, of the class so far and of the run.
+        let (mut wins, mut seen, mut start) = ([0.0; M], [[0.0; 2]; M], 0);
         for &(end, last_of_class) in &self.runs {
-            // Right answers, errors.
-            let mut here = [0.0; 2];
+            let mut here = [[0.0; 2]; M];
             for &entry in &self.order[start..end] {
-                let (weight, error) = of(entry);
-                here[usize::from(error)] += weight;
+                let (model, weight, error) = of(entry);
+                here[model][usize::from(error)] += weight;
             }
             start = end;
-            wins += here[1] * (seen[0] + 0.5 * here[0]);
-            seen = [seen[0] + here[0], seen[1] + here[1]];
+            for model in 0..M {
+                let [right, errors] = here[model];
+                wins[model] += errors * (seen[model][0] + 0.5 * right);
+                seen[model][0] += right;
+                seen[model][1] += errors;
+            }
             if last_of_class {
-                let [right, errors] = std::mem::take(&mut seen);
-                if right > 0.0 {
-                    above += wins / right;
-                    compared += errors;
+                for model in 0..M {
+                    let [right, errors] = std::mem::take(&mut seen[model]);
+                    if right > 0.0 {
+                        above[model] += wins[model] / right;
+                        compared[model] += errors;
+                    }
+                    wins[model] = 0.0;
                 }
-                wins = 0.0;
             }
         }
-        above / compared
+        std::array::from_fn(|model| above[model] / compared[model])
     }
 
     /// Mean value of the right answers, each class as often as it is among the errors.

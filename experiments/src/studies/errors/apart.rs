@@ -58,7 +58,7 @@ fn introduction(findings: &ErrorFactors, names: &Names) -> String {
     said
 }
 
-/// `occlusion and texture of another class, because only images of Sherds say so`.
+/// `occlusion and texture of another class, because it is known of Sherds alone`.
 fn names_of_left_out(left_out: &[(Factor, String)]) -> Vec<String> {
     let mut by_reason: Vec<(&str, Vec<String>)> = Vec::new();
     for (factor, reason) in left_out {
@@ -235,9 +235,7 @@ fn kinds(findings: &ErrorFactors, classes: &[String], names: &Names) -> Option<B
             .iter()
             .flat_map(|(model, of)| of.kinds.iter().map(move |kind| (model, of.errors, kind)))
     };
-    if all().next().is_none() {
-        return None;
-    }
+    all().next()?;
     let name = |model: ModelName, errors: usize, kind: &ErrorKind| {
         let whose = if several { format!("{}: ", names.bare(model)) } else { String::new() };
         format!(
@@ -351,13 +349,21 @@ pub(super) fn definitions(findings: &ErrorFactors) -> Vec<(String, Text)> {
     if findings.factors.is_empty() {
         return Vec::new();
     }
+    let between = match findings.factors.iter().any(|finding| !finding.pairs.is_empty()) {
+        true => {
+            " That of two models exchanges their answers, with what was measured of them, image by image, and is adjusted over all factors \
+             and pairs."
+        }
+        false => "",
+    };
+    let meaning = "A factor's effect is the probability of superiority A: how often an error has a larger value than a right answer of its \
+                   own class, ties half, averaged over the errors. Errors of a class without right answers are left out. The p-value \
+                   permutes within each class which images are errors, and is adjusted over all factors and models \
+                   (Benjamini-Hochberg).";
     let mut defined = vec![
         definition(
             "What sets errors apart",
-            "A factor's effect is the probability of superiority A: how often an error has a larger value than a right answer of its own \
-             class, ties half, averaged over the errors. Errors of a class without right answers are left out. The p-value permutes within \
-             each class which images are errors; that of two models exchanges their answers, with what was measured of them, image by \
-             image. Both are adjusted by Benjamini and Hochberg.",
+            &format!("{meaning}{between}"),
             &[
                 ("Mann & Whitney 1947", "https://doi.org/10.1214/aoms/1177730491"),
                 ("Vargha & Delaney 2000", "https://doi.org/10.3102/10769986025002101"),

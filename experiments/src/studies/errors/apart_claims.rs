@@ -135,18 +135,18 @@ fn between(findings: &ErrorFactors, names: &Names) -> Option<Claim> {
     if tests == 0 {
         return None;
     }
-    let mut sentences = Vec::new();
+    // Of a model and another, what marks the errors of the one more.
+    let mut found: Vec<([ModelName; 2], Vec<String>)> = Vec::new();
     let mut numbers = Vec::new();
     for finding in of_images() {
         for pair in &finding.pairs {
             let Some((model, larger)) = marks_more(finding, pair) else { continue };
             let other = pair.models.into_iter().find(|other| *other != model).expect("a pair has two");
-            sentences.push(format!(
-                "Images {} are more typical of the errors of {} than of those of {}.",
-                finding.factor.phrase(larger),
-                names.the(model),
-                names.the(other)
-            ));
+            let phrase = finding.factor.phrase(larger).to_owned();
+            match found.iter_mut().find(|(known, _)| *known == [model, other]) {
+                Some((_, phrases)) => phrases.push(phrase),
+                None => found.push(([model, other], vec![phrase])),
+            }
             if let (Some(test), Some(adjusted)) = (pair.difference.known(), pair.adjusted_p) {
                 let whose = match pairs.len() {
                     1 => String::new(),
@@ -161,6 +161,15 @@ fn between(findings: &ErrorFactors, names: &Names) -> Option<Claim> {
             }
         }
     }
+    let sentence = |([model, other], phrases): &([ModelName; 2], Vec<String>)| {
+        format!(
+            "Images {} are more typical of the errors of {} than of those of {}.",
+            listed(phrases),
+            names.the(*model),
+            names.the(*other)
+        )
+    };
+    let sentences: Vec<String> = found.iter().map(sentence).collect();
     let all_tests =
         findings.factors.iter().flat_map(|finding| &finding.pairs).filter(|pair| compared(pair)).count();
     let method = format!(
@@ -170,13 +179,8 @@ fn between(findings: &ErrorFactors, names: &Names) -> Option<Claim> {
     let statement = match (sentences.len(), pairs.len()) {
         (0, 1) => "No measured property of the images is shown to mark the errors of one model more than those of the other.".into(),
         (0, _) => "No measured property of the images is shown to mark the errors of one model more than those of another.".into(),
-        (found, ..=FEW_PAIRS) if found <= 2 * FEW_PAIRS => sentences.join(" "),
-        (found, _) => format!(
-            "{} Of all pairs of models and properties, {} {} shown.",
-            sentences[0],
-            counted(found, "such difference"),
-            if found == 1 { "is" } else { "are" }
-        ),
+        (_, ..=FEW_PAIRS) => sentences.join(" "),
+        (found, _) => format!("{} The like is shown of {} of models in all.", sentences[0], counted(found, "pair")),
     };
     let evidence = match numbers.is_empty() {
         true => format!("Differences of the probability between two models, on the same images: {method}."),

@@ -127,8 +127,8 @@ pub(crate) fn factors(models: &[ModelName]) -> ErrorFactors {
             finding(Factor::Confidence, &|_| (0.22, 0.0005)),
         ],
         left_out: vec![
-            (Factor::Occlusion, "only images of Sherds say so".into()),
-            (Factor::ForeignTexture, "only images of Sherds say so".into()),
+            (Factor::Occlusion, "it is known of Sherds alone".into()),
+            (Factor::ForeignTexture, "it is known of Sherds alone".into()),
         ],
         kinds: models
             .iter()
@@ -403,7 +403,7 @@ fn what_sets_errors_apart_is_told_with_its_null() {
         assert!(text.contains("0.5 if the factor tells nothing"), "{text}");
         assert!(
             text.contains(
-                "Not measured: occlusion and texture of another class, because only images of Sherds say so."
+                "Not measured: occlusion and texture of another class, because it is known of Sherds alone."
             ),
             "{text}"
         );

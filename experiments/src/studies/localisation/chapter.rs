@@ -119,7 +119,7 @@ fn table(findings: &LocalisationFindings, names: &Names) -> Block {
             Unit::Percent.cell(&score.pointing),
         ]
     });
-    Block::Table(Table {
+    Block::Appendix(Table {
         caption: match names.models().len() {
             0 | 1 => "Heatmaps against the object mask, at the size at which the model sees the images.",
             _ => {

@@ -80,7 +80,7 @@ pub(in super::super) fn conclude(
             Factor::LabelDoubt => doubts.missing.unwrap_or("no image has it"),
             Factor::Distance | Factor::OtherNeighbours => no_training.unwrap_or("no image has it"),
             Factor::ObjectSize | Factor::ObjectContrast => "no mask says where the object is",
-            Factor::Occlusion | Factor::ForeignTexture => "only images of Sherds say so",
+            Factor::Occlusion | Factor::ForeignTexture => "it is known of Sherds alone",
             _ => "no image has it",
         };
         (factor, reason.to_owned())

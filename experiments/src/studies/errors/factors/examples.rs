@@ -21,7 +21,8 @@ const DOUBTED: usize = 8;
 /// Share of the right answers of its class that the value of an error of a kind lies beyond.
 const OUTER: f64 = 0.75;
 
-/// Errors of each model by the factors that set them apart. How sure a model is of its answer makes no kind.
+/// Errors of each model by the factors of their images that set them apart. What is read from the model itself makes no kind, and neither
+/// does a value that most images share.
 ///
 /// # Errors
 /// Data that cannot be read.
@@ -35,7 +36,7 @@ pub(super) fn kinds(
     for (name, model) in images.models.iter() {
         let mut kinds = Vec::new();
         let mut of_no_kind: Vec<bool> = model.errors.clone();
-        for finding in factors.iter().filter(|finding| finding.factor != Factor::Confidence) {
+        for finding in factors.iter().filter(|finding| !finding.factor.is_of_model()) {
             let effect = finding.models.get(name).and_then(|effect| effect.known());
             let Some(larger) = effect.and_then(FactorEffect::larger) else { continue };
             let of_factor = values.iter().find(|(factor, _)| *factor == finding.factor);
@@ -44,6 +45,9 @@ pub(super) fn kinds(
             let signed: Vec<Option<f64>> =
                 values[name].iter().map(|value| value.map(|value| sign * value)).collect();
             let Outer { mut errors, expected } = outer(&signed, &model.errors, &images.classes);
+            if errors.is_empty() {
+                continue;
+            }
             errors.iter().for_each(|&image| of_no_kind[image] = false);
             errors.sort_by(|&a, &b| {
                 let value = |image: usize| signed[image].unwrap_or(f64::NEG_INFINITY);
