@@ -20,8 +20,8 @@ pub enum Choice {
     Model(ModelName),
     /// None is shown to be ahead of every other.
     NotShown,
-    /// Something that is no model, such as an explanation.
-    Other(String),
+    /// An explanation that is shown to be better than what knows nothing, or none.
+    Explanation(Option<String>),
 }
 
 impl Choice {

@@ -25,8 +25,8 @@ pub(super) fn section(
     let row = |advice: &Advice| {
         let choice = match &advice.choice {
             Choice::Model(model) => Text::new().strong(names.the(*model)),
-            Choice::Other(other) => Text::new().strong(other.clone()),
-            Choice::NotShown => "not shown".into(),
+            Choice::Explanation(Some(method)) => Text::new().strong(method.clone()),
+            Choice::Explanation(None) | Choice::NotShown => "not shown".into(),
         };
         vec![Text::from(advice.decides.clone()), choice, advice.evidence.clone().into()]
     };
@@ -93,7 +93,7 @@ fn together(advice: &[Advice], names: &Names) -> String {
 
 /// Rows that are about models.
 fn about_models(advice: &[Advice]) -> usize {
-    advice.iter().filter(|advice| !matches!(advice.choice, Choice::Other(_))).count()
+    advice.iter().filter(|advice| !matches!(advice.choice, Choice::Explanation(_))).count()
 }
 
 /// What a model costs is counted and needs no test.

@@ -49,7 +49,7 @@ pub(super) fn advice(findings: &FaithfulnessFindings, names: &Names) -> Vec<Advi
         };
         Advice {
             decides: format!("answers of {} are to be explained", names.the(name)),
-            choice: best.map_or(Choice::NotShown, |method| Choice::Other(method.title.clone())),
+            choice: Choice::Explanation(best.map(|method| method.title.clone())),
             evidence,
         }
     };
