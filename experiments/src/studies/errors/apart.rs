@@ -40,8 +40,8 @@ pub(super) fn blocks(findings: &ErrorFactors, classes: &[String], names: &Names)
 
 fn introduction(findings: &ErrorFactors, names: &Names) -> String {
     let mut said = format!(
-        "{} were measured, and the errors of {} are held against its right answers in the same classes: if a factor told nothing, the \
-         two could change places. What sets errors apart need not be their cause.",
+        "{} were measured, and the errors of {} are held against its right answers in the same classes: if a factor told nothing, \
+         they could change places. What sets errors apart need not be their cause.",
         capitalised(&counted(findings.images, "image")),
         if names.models().len() > 1 { "each model" } else { "the model" }
     );
