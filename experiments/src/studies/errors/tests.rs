@@ -407,7 +407,7 @@ fn what_sets_errors_apart_is_told_with_its_null() {
             ),
             "{text}"
         );
-        assert!(text.contains("images with less contrast, 107 of 238 errors (45.0\u{a0}% against 25.0\u{a0}% of right answers)"), "{text}");
+        assert!(text.contains("mages with less contrast, 107 of 238 errors (45.0\u{a0}% against 25.0\u{a0}% of right answers)"), "{text}");
         assert!(text.contains("A doubted label is a reason to look, and no proof."), "{text}");
         let more = "Images with less contrast are more typical of the errors of the ViT than of those of the ResNet.";
         assert_eq!(text.contains(more), models > 1, "{text}");
