@@ -8,13 +8,18 @@ import subprocess
 import numpy as np
 
 
-def archaeo(*words):
-    """Runs `archaeo WORDS --json` and returns what it found. The variable ARCHAEO names another program."""
-    command = [os.environ.get("ARCHAEO", "archaeo"), *map(str, words), "--json", "--quiet"]
+def run(*words):
+    """What `archaeo WORDS` prints. The variable ARCHAEO names another program."""
+    command = [os.environ.get("ARCHAEO", "archaeo"), *map(str, words), "--quiet"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
-    return json.loads(done.stdout)
+    return done.stdout
+
+
+def archaeo(*words):
+    """What `archaeo WORDS --json` finds."""
+    return json.loads(run(*words, "--json"))
 
 
 def numbers(k, shape):

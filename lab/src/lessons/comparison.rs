@@ -5,7 +5,7 @@ use super::arithmetic::{numbers, product, softmax};
 use super::judge::{Slip, Verdict, compare};
 use super::{Exercise, Lesson, texts};
 
-pub static LESSON: Lesson = texts!(7, 2, [], EXERCISES);
+pub static LESSON: Lesson = texts!(7, 2, ["images/robustness.png"], EXERCISES);
 
 const EXERCISES: &[Exercise] = &[
     Exercise { answer: "mcnemar", form: Form::Numbers(&["p", "difference"]), judge: mcnemar },
