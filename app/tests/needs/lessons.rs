@@ -19,7 +19,7 @@ import sys
 import nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], as_version=4)
 nbformat.validate(notebook)
-nbclient.NotebookClient(notebook, timeout=1800, kernel_name='python3').execute()
+nbclient.NotebookClient(notebook, timeout=1800, startup_timeout=600, kernel_name='python3').execute()
 ";
 
 /// Runs the commands of a lesson's page, then its notebook, in one folder: what the commands have trained is not trained again.

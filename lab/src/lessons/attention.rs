@@ -5,7 +5,7 @@ use super::arithmetic::{numbers, product, softmax, transposed};
 use super::judge::{Slip, Verdict, compare, counts};
 use super::{Exercise, Lesson, texts};
 
-pub static LESSON: Lesson = texts!(1, 2, ["images/reversal.png"], EXERCISES);
+pub static LESSON: Lesson = texts!(1, 1, ["images/reversal.png"], EXERCISES);
 
 const EXERCISES: &[Exercise] = &[
     Exercise { answer: "attention", form: Form::Array(&[2, 2, QUERIES, KEYS]), judge: attention },

@@ -77,7 +77,7 @@ const LABEL: usize = 1;
 
 /// The image of two exercises, in [0, 1].
 fn image() -> Vec<f64> {
-    numbers(2.2, PIXELS).iter().map(|value| (1.0 + value) / 2.0).collect()
+    numbers(2.4, PIXELS).iter().map(|value| (1.0 + value) / 2.0).collect()
 }
 
 fn fgsm(given: &[f64]) -> Verdict {

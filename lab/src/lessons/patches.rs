@@ -5,7 +5,7 @@ use super::arithmetic::numbers;
 use super::judge::{Slip, Verdict, compare, counts};
 use super::{Exercise, Lesson, texts};
 
-pub static LESSON: Lesson = texts!(2, 3, ["images/patches.png", "files/patches.toml"], EXERCISES);
+pub static LESSON: Lesson = texts!(2, 2, ["images/patches.png", "files/patches.toml"], EXERCISES);
 
 const EXERCISES: &[Exercise] = &[
     Exercise { answer: "patches", form: Form::Array(&[4, 48]), judge: patches },

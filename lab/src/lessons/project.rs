@@ -4,7 +4,7 @@ use super::answer::Form;
 use super::judge::{Slip, Verdict, compare};
 use super::{Exercise, Lesson, texts};
 
-pub static LESSON: Lesson = texts!(8, 3, [], EXERCISES);
+pub static LESSON: Lesson = texts!(8, 2, [], EXERCISES);
 
 const EXERCISES: &[Exercise] = &[
     Exercise { answer: "wilson", form: Form::Numbers(&["low", "high"]), judge: wilson_interval },

@@ -142,6 +142,18 @@ mod tests {
     }
 
     #[test]
+    fn no_changed_byte_does_harm() {
+        let whole = file("<f4", "False", "(2, 1)", &[0; 8]);
+        for place in 0..whole.len() {
+            for value in [0, 1, 0x7f, 0xff, b'9', b'\'', b'('] {
+                let mut changed = whole.clone();
+                changed[place] = value;
+                assert!(npy(&changed).map_or(0, |array| array.values.len()) <= 8);
+            }
+        }
+    }
+
+    #[test]
     fn safetensors_of_any_type_give_numbers_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("two.safetensors");
