@@ -630,7 +630,7 @@ pub enum LabError {
     NoLesson(usize),
     /// A folder of answers that is not there.
     #[error(
-        "{} is no folder; give the one with your answers, such as that which `archaeo lesson {number} --out DIR` makes",
+        "{} is not a folder; give the folder with your answers: `archaeo lesson {number} --out DIR` makes DIR/answers",
         folder.display()
     )]
     NoAnswers {

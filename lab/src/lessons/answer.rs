@@ -31,10 +31,10 @@ impl fmt::Display for Form {
 }
 
 impl Form {
-    /// The file, with its ending where there is only one.
+    /// The file that holds it, in the most common of its formats.
     pub fn file(&self, stem: &str) -> String {
         match self {
-            Self::Array(_) => stem.to_owned(),
+            Self::Array(_) => format!("{stem}.npy"),
             Self::Numbers(_) => format!("{stem}.json"),
         }
     }

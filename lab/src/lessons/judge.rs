@@ -9,7 +9,7 @@ pub enum Verdict {
     Wrong(String),
 }
 
-/// What a slip would give, and the sentence for whoever made it.
+/// What a slip would give, and the hint that it gets.
 pub type Slip = (Vec<f64>, &'static str);
 
 impl Verdict {

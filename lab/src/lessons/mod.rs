@@ -1,7 +1,7 @@
 //! Eight lessons on Vision Transformers, one per week of a course: texts that come with the program, and exercises that it checks.
 //!
 //! A lesson's notebook and page are made from one source in `lessons/`, whose title, question, sections and tasks are read from the
-//! page here. Its exercises are one file of this folder each lesson: what an answer looks like, and how it is judged.
+//! page here. Each lesson's exercises are one file of this folder: what an answer looks like, and how it is judged.
 
 mod answer;
 mod archaeology;
@@ -94,7 +94,7 @@ pub struct LessonPlan {
 /// A task.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExercisePlan {
-    /// Name of the file with the answer, without its ending where several are possible.
+    /// Name of the file with the answer; an array may have another ending.
     pub answer: String,
     /// What the file holds.
     pub form: String,
