@@ -72,8 +72,9 @@ fn main() -> ExitCode {
             weights::cifar_resnets_score_as_in_pytorch,
         ),
     ];
-    let lessons = (1..=8)
-        .map(|number| trial(&format!("lesson_{number}_runs"), lessons::lacks(), move || lessons::runs(number)));
+    let lessons = (1..=8).map(|number| {
+        trial(&format!("lesson_{number}_runs"), lessons::lacks(), move || lessons::runs(number))
+    });
     let trials = trials.into_iter().chain(lessons).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

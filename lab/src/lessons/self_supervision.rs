@@ -163,5 +163,8 @@ fn neighbours(given: &[f64]) -> Verdict {
             format!("`{name}` is {value:.3}, and {right:.3} ± 0.06 is expected of this run"),
         )
     }));
-    Verdict::all(&checks, "labels teach most, captions something, and these views nothing that neighbours show")
+    Verdict::all(
+        &checks,
+        "labels teach most, captions something, and these views nothing that neighbours show",
+    )
 }
