@@ -7,7 +7,7 @@
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::doctor`], [`Session::corrupt`],
 //! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
-//! [`Session::excavate`], [`Session::verify_investigation`], [`Session::train`], [`Session::track`], [`Session::export_model`], [`Session::model_cards`], [`Session::describe_model`]. [`Session::live`] keeps models open for
+//! [`Session::excavate`], [`Session::study`], [`Session::excavate_shard`], [`Session::merge`], [`Session::verify_investigation`], [`Session::train`], [`Session::track`], [`Session::export_model`], [`Session::model_cards`], [`Session::describe_model`]. [`Session::live`] keeps models open for
 //! questions about one image at a time ([`live`]).
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
@@ -35,6 +35,7 @@ mod evaluate;
 mod excavate;
 mod explain;
 mod export;
+mod failure;
 mod features;
 mod figure;
 mod figures;
@@ -49,6 +50,7 @@ mod prompts;
 mod reference;
 mod report;
 mod rollout;
+mod scale;
 mod session;
 mod subject;
 mod track;
@@ -102,6 +104,10 @@ pub use prompts::{PromptsScored, TowardsPrompts};
 pub use reference::is_reference;
 pub use report::{ReportFiles, ReportFormat};
 pub use rollout::RolloutChoice;
+pub use archaeo_experiments::investigation::RecordedShard;
+pub use archaeo_experiments::shard::Shard;
+pub use failure::is_transient;
+pub use scale::{KnownStudy, ShardChoice, ShardChoiceError, studies};
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};
 pub use track::Tracked;

@@ -104,6 +104,7 @@ pub(super) fn in_scene<T>(answers: &[&[Answer]], ask: impl FnOnce(&Scene) -> T) 
         options: &options,
         seed: 1,
         progress: &Silent,
+        shared: None,
     })
 }
 

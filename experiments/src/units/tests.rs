@@ -118,6 +118,7 @@ fn asked(
         options: &options,
         seed: 0,
         progress: &Interrupting(std::sync::Mutex::new(After(Cell::new(batches)))),
+        shared: None,
     };
     let found = ask::<Means>(&scene, folder.map(|folder| Keep { folder, made_from }));
     let recorded = RECORDED.take();
