@@ -282,7 +282,9 @@ fn concluded(
     let (mut found, mut not_applicable) = (BTreeMap::new(), BTreeMap::new());
     for &study in STUDIES {
         if request.leaves_out(study) {
-            found.extend(record.found_before(study, &scene)?.map(|findings| (study.id().to_owned(), findings)));
+            found.extend(
+                record.found_before(study, &scene)?.map(|findings| (study.id().to_owned(), findings)),
+            );
             continue;
         }
         match study.applies(&scene)? {
@@ -300,7 +302,12 @@ fn concluded(
 
     let investigation = Investigation {
         title: request.title.map(str::to_owned),
-        provenance: provenance(request, opened.config_text.clone(), record.earlier_builds(&subjects)?, record),
+        provenance: provenance(
+            request,
+            opened.config_text.clone(),
+            record.earlier_builds(&subjects)?,
+            record,
+        ),
         data,
         models,
         main_split: Some((scene.main_split.to_owned(), scene.split()?.len())),

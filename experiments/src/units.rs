@@ -114,7 +114,8 @@ pub fn ask<S: Study>(scene: &Scene, keep: Option<Keep>) -> Result<S::Findings, S
     let mut recorded = Vec::with_capacity(units.len());
     for unit in units {
         let mut found = record::<S>(scene, &unit, &unit.images, keep)?;
-        let taken = unit.images.iter().map(|image| found.remove(image).expect("every image is recorded once"));
+        let taken =
+            unit.images.iter().map(|image| found.remove(image).expect("every image is recorded once"));
         let records = taken.collect();
         recorded.push(Recorded { unit, records });
     }

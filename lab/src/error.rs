@@ -23,7 +23,7 @@ use crate::delivery::DeliveryError;
 use crate::device::DeviceError;
 #[cfg(feature = "hub")]
 use crate::hub::HubError;
-use crate::scale::ShardChoiceError;
+use crate::scale::{ShardChoiceError, SubmitError};
 
 /// A question that has no answer. [`Display`](std::fmt::Display) is the whole sentence.
 #[derive(Debug, Error)]
@@ -105,6 +105,9 @@ pub enum LabError {
     /// A shard that cannot be told.
     #[error(transparent)]
     Shard(#[from] ShardChoiceError),
+    /// A submission that is not made.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
     /// What an investigation tells.
     #[error(transparent)]
     Report(#[from] ReportError),

@@ -77,8 +77,8 @@ fn may_pass(error: &io::Error) -> bool {
 mod tests {
     use std::path::PathBuf;
 
-    use archaeo_experiments::shard::Shard;
     use archaeo_experiments::scene::StudyError;
+    use archaeo_experiments::shard::Shard;
     use archaeo_store::StoreError;
     use archaeo_training::RecipeError;
 

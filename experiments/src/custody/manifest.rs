@@ -181,10 +181,7 @@ pub(super) fn hashes(folder: &Path) -> Result<BTreeMap<String, String>, CustodyE
 }
 
 /// The hash of every file in some folders within `folder`, by its path there.
-pub(crate) fn hashes_below(
-    folder: &Path,
-    inner: &[&str],
-) -> Result<BTreeMap<String, String>, CustodyError> {
+pub(crate) fn hashes_below(folder: &Path, inner: &[&str]) -> Result<BTreeMap<String, String>, CustodyError> {
     let mut files = BTreeMap::new();
     for inner in inner {
         gather(&folder.join(inner), inner, &mut files)?;

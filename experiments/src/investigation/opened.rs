@@ -103,15 +103,8 @@ impl<'a> Opened<'a> {
             record.part("data", || data_findings(request, &self.dataset, fingerprint, skipped, folder))?;
         for &name in request.train {
             let transfer = self.transfers.get(&name);
-            let trained = Examined::train(
-                name,
-                request,
-                transfer,
-                &self.dataset,
-                &self.identity,
-                folder,
-                watcher,
-            )?;
+            let trained =
+                Examined::train(name, request, transfer, &self.dataset, &self.identity, folder, watcher)?;
             self.examined.push(trained);
         }
         // Whatever order they were asked for in, models with attention come first.

@@ -1,6 +1,7 @@
 //! An investigation on many machines: recorded in shards, merged, and given to the engines that start processes on clusters.
 
 mod shard;
+mod submit;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use archaeo_experiments::studies::STUDIES;
 use serde::{Deserialize, Serialize};
 
 pub use shard::{ShardChoice, ShardChoiceError};
+pub use submit::{Engine, Submission, SubmitError, Submitted};
 
 use crate::error::LabError;
 use crate::excavate::{Excavated, Excavation, NamedModel};
@@ -29,10 +31,9 @@ pub struct KnownStudy {
 
 /// Every study, in the order in which they run.
 pub fn studies() -> Vec<KnownStudy> {
-    let known = STUDIES.iter().map(|study| KnownStudy {
-        name: study.id(),
-        question: study.question().replace("{it}", "a model"),
-    });
+    let known = STUDIES
+        .iter()
+        .map(|study| KnownStudy { name: study.id(), question: study.question().replace("{it}", "a model") });
     known.collect()
 }
 
@@ -126,7 +127,9 @@ impl Session {
         }
         self.note(format!("merging {} shards", shards.count()));
         let excavation = asked.excavation(folder)?;
-        self.excavated(&excavation, asked.only.as_deref(), |request, watcher| merge(request, &shards, watcher))
+        self.excavated(&excavation, asked.only.as_deref(), |request, watcher| {
+            merge(request, &shards, watcher)
+        })
     }
 
     /// The shards of a folder that are not complete, as Slurm's `--array` takes them, such as `3,7-9`; nothing where all are.

@@ -152,10 +152,8 @@ fn of_slurm(variables: Variables, of: Option<usize>) -> Result<Option<Shard>, Sh
     if let Some(of) = of {
         return shard(task, of).map(Some);
     }
-    let [first, last] = [
-        needed(variables, "SLURM_ARRAY_TASK_MIN")?,
-        needed(variables, "SLURM_ARRAY_TASK_MAX")?,
-    ];
+    let [first, last] =
+        [needed(variables, "SLURM_ARRAY_TASK_MIN")?, needed(variables, "SLURM_ARRAY_TASK_MAX")?];
     let tasks = needed(variables, "SLURM_ARRAY_TASK_COUNT")?;
     let step = number(variables, "SLURM_ARRAY_TASK_STEP")?.unwrap_or(1).max(1);
     let inside = (first..=last).contains(&task) && (task - first).is_multiple_of(step);
@@ -235,7 +233,9 @@ mod tests {
         for wrong in ["7/7", "1/1"] {
             refused(wrong, &[], "they are numbered from 0 to");
         }
-        for wrong in ["", "3", "/", "3/", "/7", "-1/7", "+1/7", "1/0", "auto/0", "auto/", "3/7/1", "AUTO", "1 / 7"] {
+        for wrong in
+            ["", "3", "/", "3/", "/7", "-1/7", "+1/7", "1/0", "auto/0", "auto/", "3/7/1", "AUTO", "1 / 7"]
+        {
             refused(wrong, &[], "is no shard; give K/N");
         }
     }
@@ -289,7 +289,11 @@ mod tests {
     #[test]
     fn engines_that_contradict_each_other_are_refused() {
         let with = |more: [(&'static str, &'static str); 2]| [&ARRAY[..], &more].concat();
-        refused("auto", &with([("PMI_RANK", "0"), ("PMI_SIZE", "2")]), "Slurm says shard 5/7 and MPI says shard 0/2");
+        refused(
+            "auto",
+            &with([("PMI_RANK", "0"), ("PMI_SIZE", "2")]),
+            "Slurm says shard 5/7 and MPI says shard 0/2",
+        );
         // What `srun` starts in a task of the array is a world of one rank.
         assert_eq!(in_environment("auto", &with([("PMI_RANK", "0"), ("PMI_SIZE", "1")])), Ok("5/7".into()));
     }

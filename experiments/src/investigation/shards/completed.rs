@@ -159,8 +159,7 @@ impl Completed {
             read => read.map_err(StoreError::io("read", path))?,
         };
         let damaged = |reason: String| ShardError::Manifest { path: path.to_owned(), reason };
-        let completed: Self =
-            serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let completed: Self = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
         match completed.format {
             FORMAT => Ok(Some(completed)),
             other => Err(damaged(format!("its format is {other}, and this version knows {FORMAT}")).into()),

@@ -119,7 +119,13 @@ impl Found {
     fn of(folder: &Path) -> Result<Self, InvestigationError> {
         let shards = folder.join(SHARDS);
         let there = divisions(&shards)?;
-        let of = match there.iter().map(|shard| shard.of()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()[..] {
+        let of = match there
+            .iter()
+            .map(|shard| shard.of())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()[..]
+        {
             [] => return Err(ShardError::None(folder.into()).into()),
             [of] => of,
             [one, other, ..] => return Err(ShardError::Divisions { folder: shards, one, other }.into()),

@@ -202,8 +202,7 @@ pub fn record_shard(
             Applicability::No(_) => {}
         }
     }
-    let completed =
-        Completed::of(&own, shard, made_from, asked, request, started.elapsed())?;
+    let completed = Completed::of(&own, shard, made_from, asked, request, started.elapsed())?;
     own.write_json(COMPLETED, &completed)?;
     Ok(end(completed.files.len(), false))
 }
@@ -244,14 +243,17 @@ fn already(
     }
     match (&difference, changed.first()) {
         (Some(difference), _) => {
-            watcher.note(&format!("shard {shard} was made from something else ({difference}); it is made again"));
+            watcher.note(&format!(
+                "shard {shard} was made from something else ({difference}); it is made again"
+            ));
         }
         (None, Some((file, reason))) => {
             watcher.note(&format!("{file} of shard {shard} {reason}; it is made again"));
         }
         (None, None) => {}
     }
-    for path in changed.iter().map(|(file, _)| own.file(file)).filter(|path| path.exists()).chain([manifest]) {
+    for path in changed.iter().map(|(file, _)| own.file(file)).filter(|path| path.exists()).chain([manifest])
+    {
         std::fs::remove_file(&path).map_err(archaeo_store::StoreError::io("remove", &path))?;
     }
     Ok(None)
