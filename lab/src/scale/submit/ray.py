@@ -1,7 +1,7 @@
 """Records the shards of an investigation with Ray and merges them. Each task runs the program `archaeo` on some machine of the cluster;
 all machines see the same folder. A shard whose failure may pass, and one whose worker was killed, is tried again.
 
-    python3 shards.py [--address ADDRESS]"""
+    python3 shards.py [--address ADDRESS | --cpus N]"""
 
 import argparse
 import json
@@ -36,7 +36,9 @@ def say(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--address", help="of a Ray cluster; without it, this machine alone")
-    ray.init(address=parser.parse_args().address, log_to_driver=True, logging_level="warning")
+    parser.add_argument("--cpus", type=int, help="of this machine that are used; all by default")
+    options = parser.parse_args()
+    ray.init(address=options.address, num_cpus=options.cpus, logging_level="warning")
 
     if TASK["trains"] and (status := run([*TASK["record"], "--models-only"])) != 0:
         sys.exit(status)
