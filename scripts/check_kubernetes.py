@@ -15,18 +15,19 @@ PLAIN = {"str": str, "int": int, "bool": bool, "float": (int, float), "object": 
 
 
 def wrong(value, kind, where):
-    """What is wrong with a value that should be of a kind, in words."""
+    """What is wrong with a value that should be of a kind, in words. A value is looked into before it is taken as a whole, so that the
+    first sentence is the most precise."""
     if kind in PLAIN:
         is_bool = isinstance(value, bool) and kind in ("int", "float")
         if is_bool or not isinstance(value, PLAIN[kind]):
             yield f"{where} is {value!r}, not of type {kind}"
-    elif of := re.fullmatch(r"list\[(.+)\]", kind):
+    elif of := re.fullmatch(r"[lL]ist\[(.+)\]", kind):
         if not isinstance(value, list):
             yield f"{where} is no list"
             return
         for place, item in enumerate(value):
             yield from wrong(item, of[1], f"{where}[{place}]")
-    elif of := re.fullmatch(r"dict\(str, (.+)\)", kind):
+    elif of := re.fullmatch(r"(?:dict\(|Dict\[)str, (.+)[)\]]", kind):
         if not isinstance(value, dict):
             yield f"{where} is no map"
             return
@@ -48,7 +49,7 @@ def wrong(value, kind, where):
         try:
             model(**given)
         except ValueError as error:
-            yield f"{where}: {error}"
+            yield f"{where}: {' '.join(str(error).split()[:40])}"
 
 
 def check(path):

@@ -45,7 +45,7 @@ Examples:
   archaeo study heads --data scans/ --vit a.safetensors --out runs/heads"))]
 pub struct Study {
     /// Which study; without it, all names are listed
-    #[arg(value_name = "NAME", help_heading = "Options")]
+    #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// What is investigated.
     #[command(flatten)]

@@ -15,13 +15,13 @@ Examples:
 `archaeo submit --help` shows all options.")]
 pub struct Submit {
     /// slurm, kubernetes or ray
-    #[arg(value_name = "ENGINE", value_parser = engine, help_heading = "Options")]
+    #[arg(value_name = "ENGINE", value_parser = engine)]
     pub engine: Engine,
     /// Number of shards
     #[arg(long, value_name = "N")]
     pub shards: usize,
     /// Folder for the scripts
-    #[arg(long, value_name = "DIR", default_value = "archaeo-submit")]
+    #[arg(long, value_name = "DIR", default_value = "archaeo-submit", hide_short_help = true)]
     pub to: PathBuf,
     /// Submit them, too
     #[arg(long)]
@@ -33,7 +33,13 @@ pub struct Submit {
     #[arg(long = "mem", value_name = "SIZE", value_parser = one_line)]
     pub memory: Option<String>,
     /// Processors of each process
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u16).range(1..=1024),
+        hide_short_help = true
+    )]
     pub cpus: u16,
     /// Most shards at once; all by default
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = clap::value_parser!(u32).range(1..))]
@@ -57,7 +63,7 @@ pub struct Submit {
     #[arg(long, value_name = "NAME", value_parser = name, hide_short_help = true)]
     pub claim: Option<String>,
     /// excavate or study, with their options
-    #[arg(last = true, required = true, value_name = "COMMAND", help_heading = "Options")]
+    #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<String>,
 }
 

@@ -61,7 +61,8 @@ fn investigated(command: &[String]) -> Result<(PathBuf, bool)> {
 fn program(arguments: &Submit) -> String {
     let own = || {
         let path = std::env::current_exe().ok()?;
-        let is_it = path.file_stem().is_some_and(|name| name == PROGRAM) && arguments.engine != Engine::Kubernetes;
+        let is_it =
+            path.file_stem().is_some_and(|name| name == PROGRAM) && arguments.engine != Engine::Kubernetes;
         is_it.then(|| path.display().to_string())
     };
     arguments.program.clone().or_else(own).unwrap_or_else(|| PROGRAM.into())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::shell::quoted;
 use super::yaml::document;
-use super::{File, SubmitError, Submission};
+use super::{File, Submission, SubmitError};
 
 /// Where the volume is in a pod; names of files on the command line are looked up from here.
 const MOUNTED: &str = "/work";

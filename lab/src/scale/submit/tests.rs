@@ -119,7 +119,8 @@ fn kubernetes_gets_an_indexed_job() {
         assert!(shards.lines().any(|found| found.trim() == line), "`{line}` is missing in\n{shards}");
     }
     // A pod that is taken away is looked at first: what its program ended with then means nothing.
-    let rules: Vec<&str> = shards.lines().map(str::trim).filter(|line| line.starts_with("- action:")).collect();
+    let rules: Vec<&str> =
+        shards.lines().map(str::trim).filter(|line| line.starts_with("- action:")).collect();
     assert_eq!(rules, ["- action: \"Ignore\"", "- action: \"FailIndex\""]);
     assert_lines(shards, &["operator: \"In\"", "values:", "- 1", "- 2", "- 101"]);
     let merge = &files[2].1;
@@ -130,7 +131,11 @@ fn kubernetes_gets_an_indexed_job() {
     asked.claim = Some("scans".into());
     asked.at_once = None;
     let files = written(&asked);
-    assert!(files[0].1.contains("claimName: \"scans\"") && files[0].1.contains("parallelism: 7"), "{}", files[0].1);
+    assert!(
+        files[0].1.contains("claimName: \"scans\"") && files[0].1.contains("parallelism: 7"),
+        "{}",
+        files[0].1
+    );
     assert!(!files[2].1.contains("volume.yaml"), "{}", files[2].1);
 }
 
@@ -142,7 +147,10 @@ fn ray_gets_a_driver() {
     let task = files[0].1.lines().find_map(|line| line.strip_prefix("TASK = json.loads(")).unwrap();
     let text: String = serde_json::from_str(task.strip_suffix(')').unwrap()).unwrap();
     let task: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(task["record"], serde_json::json!(["archaeo", "excavate", "--data", "my scans", "--out", "out", "--threads", "2"]));
+    assert_eq!(
+        task["record"],
+        serde_json::json!(["archaeo", "excavate", "--data", "my scans", "--out", "out", "--threads", "2"])
+    );
     assert_eq!((&task["shards"], &task["retries"]), (&7.into(), &3.into()));
     assert_well_formed("python3", &["-m", "py_compile"], &folder.path().join("shards.py"));
 }
@@ -157,7 +165,9 @@ fn what_cannot_be_submitted_is_one_sentence() {
         session.submit(&asked, false).unwrap_err().to_string()
     };
     assert!(refused(&|asked| asked.shards = 0).contains("at least one shard"));
-    assert!(refused(&|asked| asked.time = Some("2h".into())).starts_with("--time 2h: hours, minutes and seconds"));
+    assert!(
+        refused(&|asked| asked.time = Some("2h".into())).starts_with("--time 2h: hours, minutes and seconds")
+    );
     assert!(refused(&|asked| asked.memory = Some("8 GB".into())).contains("such as 8G"));
     assert!(!folder.path().join("none").exists(), "nothing is written");
 }

@@ -60,7 +60,7 @@ mod tests {
     fn values_are_laid_out() {
         let value = serde_json::json!({
             "kind": "Job",
-            "spec": { "rules": [{ "action": "Ignore", "on": [1, 2] }, { "action": "Count" }], "none": [], "n": 3 },
+            "spec": { "n": 3, "none": [], "rules": [{ "action": "Ignore", "on": [1, 2] }, { "action": "Count" }] },
         });
         let expected = "kind: \"Job\"\nspec:\n  n: 3\n  none: []\n  rules:\n    - action: \"Ignore\"\n      on:\n        - 1\n        - 2\n    - action: \"Count\"\n";
         assert_eq!(document(&value), expected);
