@@ -26,9 +26,7 @@ Exit status:
   0    done
   1    failed; the line that begins with error: says why
   2    the command line is wrong
-  75   failed, and may succeed when tried again: the disk is full, a file
-       system or network does not answer, another run uses the folder, or
-       shards are missing
+  75   failed, and may succeed later: a full disk, a network, a folder in use
   130  interrupted (Ctrl-C); the last line says what is kept and how to go on
   143  the same by a request to terminate
 
