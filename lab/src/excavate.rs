@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use archaeo_experiments::findings::{Investigation, ModelFindings};
 use archaeo_experiments::investigation::{
-    Given, InvestigationConfig, InvestigationError, Kind, Request, Watcher, excavate, train_models,
+    Given, InvestigationConfig, Kind, Request, Watcher, excavate, train_models,
 };
 use archaeo_experiments::report::{Claim, told};
 use archaeo_experiments::subjects::ModelName;
@@ -85,7 +85,7 @@ impl Session {
     /// # Errors
     /// One sentence; what was found until then is kept, and the same request goes on from there.
     pub fn excavate(&self, excavation: &Excavation) -> Result<Excavated, LabError> {
-        self.excavated(excavation, None, excavate)
+        self.excavated(excavation, None, |request, watcher| Ok(excavate(request, watcher)?))
     }
 
     /// Asks one question of all, by its name ([`studies`](crate::studies)); what other studies found in the same folder before stays in
@@ -94,7 +94,9 @@ impl Session {
     /// # Errors
     /// As [`Session::excavate`]; a question that there is not, or that does not apply.
     pub fn study(&self, name: &str, excavation: &Excavation) -> Result<Excavated, LabError> {
-        self.excavated(excavation, Some(known_study(name)?), excavate)
+        self.excavated(excavation, Some(known_study(name)?), |request, watcher| {
+            Ok(excavate(request, watcher)?)
+        })
     }
 
     /// Loads or trains the models of an investigation and asks nothing yet.
@@ -102,7 +104,7 @@ impl Session {
     /// # Errors
     /// As [`Session::excavate`].
     pub fn train_models(&self, excavation: &Excavation) -> Result<Vec<ModelFindings>, LabError> {
-        self.asking(excavation, None, train_models)
+        self.asking(excavation, None, |request, watcher| Ok(train_models(request, watcher)?))
     }
 
     /// What an investigation, or a part of one, tells once `conclude` has found it.
@@ -110,7 +112,7 @@ impl Session {
         &self,
         excavation: &Excavation,
         only: Option<&str>,
-        conclude: impl FnOnce(&Request, &dyn Watcher) -> Result<Investigation, InvestigationError>,
+        conclude: impl FnOnce(&Request, &dyn Watcher) -> Result<Investigation, LabError>,
     ) -> Result<Excavated, LabError> {
         let investigation = self.asking(excavation, only, conclude)?;
         self.say_skipped(&investigation.data.skipped);
@@ -135,7 +137,7 @@ impl Session {
         &self,
         excavation: &Excavation,
         only: Option<&str>,
-        work: impl FnOnce(&Request, &dyn Watcher) -> Result<T, InvestigationError>,
+        work: impl FnOnce(&Request, &dyn Watcher) -> Result<T, LabError>,
     ) -> Result<T, LabError> {
         let Excavation { strict, config, out, title, .. } = excavation;
         let device = self.device_for(&config.precisions()?)?;
@@ -166,7 +168,7 @@ impl Session {
             title: title.as_deref(),
             only,
         };
-        Ok(work(&request, &Followed(self.listener()))?)
+        work(&request, &Followed(self.listener()))
     }
 
     fn trained(&self, model: &NamedModel) -> Result<Trained, LabError> {

@@ -98,7 +98,7 @@ impl Session {
     ) -> Result<RecordedShard, LabError> {
         let only = only.map(known_study).transpose()?;
         let asked = serde_json::to_value(Asked::of(excavation, only)?).expect("plain data");
-        self.asking(excavation, only, |request, watcher| record_shard(request, shard, &asked, watcher))
+        self.asking(excavation, only, |request, watcher| Ok(record_shard(request, shard, &asked, watcher)?))
     }
 
     /// Concludes from the records of all shards in a folder, as one process would that had recorded everything.
@@ -128,7 +128,7 @@ impl Session {
         self.note(format!("merging {} shards", shards.count()));
         let excavation = asked.excavation(folder)?;
         self.excavated(&excavation, asked.only.as_deref(), |request, watcher| {
-            merge(request, &shards, watcher)
+            Ok(merge(request, &shards, watcher)?)
         })
     }
 
