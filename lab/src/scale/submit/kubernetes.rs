@@ -129,16 +129,14 @@ fn template(submission: &Submission, words: Vec<String>) -> Result<Value, Submit
 
 /// Memory as Slurm writes it, `8G`, in Kubernetes' binary units.
 fn quantity(memory: &str) -> Result<String, SubmitError> {
-    let wrong = || SubmitError::Amount {
-        option: "memory",
-        found: memory.into(),
-        expected: "a number with K, M, G or T, such as 8G",
-    };
-    let (digits, unit) = memory.split_at(memory.len().saturating_sub(1));
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    match unit {
-        "K" | "M" | "G" | "T" if is_number => Ok(format!("{digits}{unit}i")),
-        _ => Err(wrong()),
+    let digits = memory.strip_suffix(['K', 'M', 'G', 'T']).unwrap_or_default();
+    match !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(format!("{memory}i")),
+        false => Err(SubmitError::Amount {
+            option: "mem",
+            found: memory.into(),
+            expected: "a number with K, M, G or T, such as 8G",
+        }),
     }
 }
 
@@ -149,7 +147,7 @@ fn seconds(time: &str) -> Result<u64, SubmitError> {
         found: time.into(),
         expected: "hours, minutes and seconds, such as 2:00:00, or 1-12:00:00 with days",
     };
-    let number = |digits: &str| digits.parse::<u64>().map_err(|_| wrong());
+    let number = |digits: &str| digits.parse::<u32>().map(u64::from).map_err(|_| wrong());
     let (days, clock) = match time.split_once('-') {
         Some((days, clock)) => (number(days)?, clock),
         None => (0, time),
