@@ -15,12 +15,12 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use archaeo_lab::Session;
+use archaeo_lab::{Session, is_transient};
 use archaeo_ops::keep_freed_memory;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, Command, WRONG_COMMAND_LINE};
+use crate::cli::{Cli, Command, TRY_AGAIN, WRONG_COMMAND_LINE};
 use crate::printer::{Printer, printable};
 use crate::progress::Terminal;
 
@@ -39,7 +39,10 @@ fn main() -> ExitCode {
         // What stopped because it was asked to has not failed.
         Err(error) => interrupt::ended().unwrap_or_else(|| {
             talk::error(&error);
-            ExitCode::FAILURE
+            match error.chain().any(is_transient) {
+                true => ExitCode::from(TRY_AGAIN),
+                false => ExitCode::FAILURE,
+            }
         }),
     }
 }
@@ -87,6 +90,9 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
     let session = &session;
     match command {
         Command::Excavate(arguments) => commands::excavate::run(&arguments, session, printer),
+        Command::Study(arguments) => commands::study::run(&arguments, session, printer),
+        Command::Merge(arguments) => commands::merge::run(&arguments, session, printer),
+        Command::Submit(arguments) => commands::submit::run(&arguments, session, printer),
         Command::Train(arguments) => commands::train::run(&arguments, session, printer),
         Command::Compare(arguments) => commands::compare::run(&arguments, session, printer),
         Command::Track(arguments) => commands::track::run(&arguments, session, printer),
