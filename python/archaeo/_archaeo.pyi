@@ -34,7 +34,7 @@ class Model:
         *,
         fusion: str = "mean",
         discard: float = 0.0,
-        start: int = 0,
+        start: int = 1,
     ) -> dict[str, Any]: ...
     def without(
         self,
@@ -93,7 +93,7 @@ def study(
 def known() -> dict[str, Any]: ...
 def excavate(
     data: str | None,
-    models: list[tuple[str, str, str | None]],
+    models: list[tuple[str, str]],
     train: list[str],
     out: str,
     config: str | None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -78,31 +78,24 @@ class Split:
 
     def __init__(self, data: Data, name: str) -> None:
         self.data, self.name = data, name
-        self.labels: NDArray[np.int64] | None = data._native.labels(name)
         #: Label of each image, ``[n]``; None where images have none.
-        self.names: list[str] = data._native.names(name)
+        self.labels: NDArray[np.int64] | None = data._native.labels(name)
         #: Name of each image in its source.
+        self.names: list[str] = data._native.names(name)
 
     def __len__(self) -> int:
         return len(self.names)
 
-    @overload
-    def __getitem__(self, index: int) -> Samples: ...
-    @overload
-    def __getitem__(self, index: slice) -> Samples: ...
-    @overload
-    def __getitem__(self, index: Any) -> Samples: ...
     def __getitem__(self, index: Any) -> Samples:
         if isinstance(index, slice):
-            indices = range(len(self))[index]
+            places = list(range(len(self))[index])
         else:
             given = np.atleast_1d(np.asarray(index))
             given = np.flatnonzero(given) if given.dtype == bool else given
-            indices = [operator.index(place) for place in given]
-            indices = [place + len(self) if place < 0 else place for place in indices]
-            if any(not 0 <= place < len(self) for place in indices):
+            places = [operator.index(place) for place in given]
+            places = [place + len(self) if place < 0 else place for place in places]
+            if any(not 0 <= place < len(self) for place in places):
                 raise IndexError(f"{self.name} of {self.data.name} has {len(self)} images")
-        places = list(indices)
         labels = None if self.labels is None else self.labels[places]
         images = self.data._native.images(self.name, places)
         return Samples(images, labels, [self.names[place] for place in places], self.data.classes, self, places)
@@ -153,6 +146,6 @@ class Samples(Result):
         return data_frame(columns)
 
     def _repr_html_(self) -> str:
-        shown = range(min(len(self), _SHOWN))
-        name = (lambda i: self.names[i]) if self.labels is None else (lambda i: self.classes[self.labels[i]])
-        return "".join(_figure(_archaeo.png(self.images[i]), name(i), 112) for i in shown) + _more(len(self))
+        names = self.names if self.labels is None else [self.classes[label] for label in self.labels]
+        shown = zip(self.images[:_SHOWN], names, strict=False)
+        return "".join(_figure(_archaeo.png(image), name, 112) for image, name in shown) + _more(len(self))

@@ -109,7 +109,7 @@ def excavate(
         Small samples and short training, for a first look.
     """
     given = {"vit": vit, "cnn": cnn, **(models or {})}
-    named = [(name, _file(name, path), None) for name, path in given.items() if path is not None]
+    named = [(name, _file(name, path)) for name, path in given.items() if path is not None]
     changes = [f"{key}={json.dumps(value)}" for key, value in (set or {}).items()]
     found = _archaeo.excavate(
         None if data is None else os.fspath(data),

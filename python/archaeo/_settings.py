@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ._follow import Follower
 
@@ -54,7 +55,7 @@ def configure(
         Whether progress is shown with tqdm, where that is installed. By default it is for work that takes a while.
     """
     global _settings, _progress
-    chosen = {
+    chosen: dict[str, Any] = {
         "device": device,
         "precision": precision,
         "seed": seed,

@@ -107,7 +107,9 @@ impl Follower {
 
     fn stopped_by(&self, error: PyErr) {
         self.stop.store(true, Ordering::SeqCst);
-        self.with(|state| state.raised.get_or_insert(error));
+        self.with(|state| {
+            state.raised.get_or_insert(error);
+        });
     }
 
     /// Lets Python handle the signals that came.

@@ -18,7 +18,7 @@ const USUAL: &str = include_str!("../../configs/excavate.toml");
 pub fn excavate<'py>(
     py: Python<'py>,
     data: Option<String>,
-    models: Vec<(String, PathBuf, Option<String>)>,
+    models: Vec<(String, PathBuf)>,
     train: Vec<String>,
     out: PathBuf,
     config: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub fn excavate<'py>(
     title: Option<String>,
     asked: Asked,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let models = models.into_iter().map(|(name, weights, model)| NamedModel {
+    let models = models.into_iter().map(|(name, weights)| NamedModel {
         kind: match name.as_str() {
             "vit" => Some(Kind::Transformer),
             "cnn" => Some(Kind::ConvolutionalNetwork),
@@ -36,7 +36,7 @@ pub fn excavate<'py>(
         },
         name,
         weights,
-        model,
+        model: None,
         class_names: None,
     });
     let models: Vec<NamedModel> = models.collect();

@@ -157,7 +157,7 @@ impl Model {
     }
 
     /// Heatmaps of a method, with what is known of them.
-    #[pyo3(signature = (images, method, targets, asked, *, fusion = "mean", discard = 0.0, start = 0))]
+    #[pyo3(signature = (images, method, targets, asked, *, fusion = "mean", discard = 0.0, start = 1))]
     #[expect(clippy::too_many_arguments, reason = "as Python names them")]
     fn explain<'py>(
         &self,
@@ -306,13 +306,13 @@ impl Model {
             }
         };
         let layers = self.0.heads().len();
-        if start > 0 && start >= layers {
+        if start == 0 || start > layers.max(1) {
             return Err(PyValueError::new_err(format!(
-                "rollout starts at a layer from 0 to {}, not at {start}",
-                layers.saturating_sub(1)
+                "rollout starts at a layer from 1 to {}, not at {start}",
+                layers.max(1)
             )));
         }
-        Ok(RolloutChoice::Paper(RolloutOptions { fusion, discard, start_layer: start + 1 }))
+        Ok(RolloutChoice::Paper(RolloutOptions { fusion, discard, start_layer: start }))
     }
 }
 

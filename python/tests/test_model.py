@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import tempfile
@@ -121,7 +120,7 @@ class Questions(unittest.TestCase):
             np.testing.assert_array_equal(found.answers, self.model(found.images).argmax(axis=1))
             np.testing.assert_array_equal(found.success, found.answers != labels)
             self.assertEqual(found.clean_accuracy, 1.0)
-        self.assertIn("PNG" if False else "data:image/png", found._repr_html_())
+        self.assertIn("data:image/png", found._repr_html_())
 
     def test_an_attack_may_look_for_the_smallest_perturbation_or_lead_somewhere(self) -> None:
         labels = self.model(self.images).argmax(axis=1)
@@ -327,7 +326,7 @@ class Process(unittest.TestCase):
     @unittest.skipIf(os.name == "nt", "signals are those of Unix")
     def test_ctrl_c_ends_a_question(self) -> None:
         code = """
-            import threading, os, signal, time
+            import os, signal, threading, time
             import numpy as np
             import archaeo
             from support import VisionTransformer, expected

@@ -54,3 +54,63 @@ impl Checkpoint {
         Ok(Self { path, config, ..Self::default() }.of_located(state, located))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::architectures::NetworkSpec;
+    use crate::checkpoint::LoadOptions;
+    use crate::classifier::{Classifier, ModelCard};
+    use crate::describe::ModelRequest;
+    use crate::preprocessing::Preprocessing;
+    use crate::state::state_of;
+
+    fn model() -> Classifier {
+        let card = ModelCard {
+            name: "vit_micro".into(),
+            network: NetworkSpec::named("vit_micro", 3, 32).unwrap(),
+            preprocessing: Preprocessing::plain(32),
+            classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        };
+        Classifier::new(card, 1, &Device::flex()).unwrap()
+    }
+
+    /// The model's arrays, as a wrapper of another library would name them.
+    fn views(state: &State) -> BTreeMap<String, ArrayView<'_>> {
+        let named = state.iter().map(|(name, array)| {
+            (format!("module.{name}"), ArrayView { shape: array.shape.clone(), values: &array.values })
+        });
+        named.collect()
+    }
+
+    #[test]
+    fn an_objects_arrays_become_its_model() {
+        let state = state_of(&model());
+        let checkpoint = Checkpoint::of_arrays("VisionTransformer", &views(&state), None, None).unwrap();
+        let request = ModelRequest {
+            model: Some("vit_micro".into()),
+            class_names: vec!["x".into(), "y".into(), "z".into()],
+            ..ModelRequest::default()
+        };
+        let card = checkpoint.describe(&request).unwrap().card;
+        assert_eq!(card.classes, ["x", "y", "z"]);
+        let loaded = checkpoint.into_model(Some(card), &LoadOptions::default(), &Device::flex()).unwrap();
+        assert_eq!(state_of(&loaded), state);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_name() {
+        let state = state_of(&model());
+        let mut arrays = views(&state);
+        arrays.insert("module.head.bias".into(), ArrayView { shape: vec![4], values: &[0.0; 3] });
+        let error = Checkpoint::of_arrays("MyViT", &arrays, None, None).unwrap_err().to_string();
+        assert_eq!(error, "MyViT holds 3 values in `module.head.bias` of shape [4]");
+        let error = Checkpoint::of_arrays("MyViT", &views(&state), Some("teacher"), None).unwrap_err();
+        assert!(
+            error.to_string().starts_with("MyViT holds no model of a known architecture in `teacher`"),
+            "{error}"
+        );
+    }
+}
