@@ -5,7 +5,8 @@
 >>> model.explain("photo.jpg", method="chefer")
 
 ``Model`` asks a model about images, ``data`` opens data sets, ``study`` has one function per study, and ``excavate`` runs a whole
-investigation. Layers, heads, blocks, classes and images are counted from 0, as the places of arrays are.
+investigation. Layers, heads and blocks have numbers from 1, as everywhere in the program and in what it writes; only places in arrays,
+classes among them, are Python's, from 0.
 
 Nothing is imported before it is used: ``import archaeo`` costs next to nothing.
 """

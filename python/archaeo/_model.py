@@ -210,7 +210,7 @@ class Model:
         """As ``attention``, one array per layer, ``[n, windows, heads, places, places]``: for windows, or layers that differ."""
         return [weights for weights, _, _ in self._native.attention_by_layer(self.prepare(images), asked())]
 
-    def rollout(self, images: Any, fusion: str = "mean", discard: float = 0.0, start: int = 0) -> Explanation:
+    def rollout(self, images: Any, fusion: str = "mean", discard: float = 0.0, start: int = 1) -> Explanation:
         """Attention rollout towards what the head reads.
 
         Parameters
@@ -220,7 +220,7 @@ class Model:
         discard : float
             Share of each row's smallest weights that is set to zero, in [0, 1).
         start : int
-            The first layer that counts.
+            The first layer that counts, numbered from 1.
 
         Abnar and Zuidema, 2020, equation 1 (https://arxiv.org/abs/2005.00928).
         """
@@ -280,26 +280,26 @@ class Model:
         Parameters
         ----------
         heads : pairs of int
-            (layer, head).
+            (layer, head), both numbered from 1, as in the findings of the study ``heads``.
         attention, mlps, layers : ints
-            Layers of which the attention, the MLP or both are taken away.
+            Layers, numbered from 1, of which the attention, the MLP or both are taken away.
         blocks : ints
-            Blocks of a residual network.
+            Blocks of a residual network, numbered from 1.
         by : "zero" or "mean"
             What stands in their place: zeros, or the part's mean over ``reference`` for each token position (Michel et al., 2019,
             https://arxiv.org/abs/1905.10650).
         reference : images
             By default ``images`` themselves.
         """
-        parts: list[tuple[str, int, int | None]] = [("head", layer, head) for layer, head in heads]
-        for kind, places in (("attention", attention), ("mlp", mlps), ("layer", layers), ("block", blocks)):
-            parts += [(kind, place, None) for place in places]
+        parts: list[tuple[str, int, int | None]] = [("head", _place(layer), _place(head)) for layer, head in heads]
+        for kind, numbers in (("attention", attention), ("mlp", mlps), ("layer", layers), ("block", blocks)):
+            parts += [(kind, _place(number), None) for number in numbers]
         if by not in ("zero", "mean"):
             raise ValueError(f"parts are replaced by 'zero' or 'mean', not by {by!r}")
         pixels = self.prepare(images)
         means = None if by == "zero" else pixels if reference is None else self.prepare(reference)
         before, after = self._native.without(pixels, parts, means, asked())
-        called = [f"{kind} {place}" if head is None else f"head {head} of layer {place}" for kind, place, head in parts]
+        called = [f"{kind} {place + 1}" if head is None else f"head {head + 1} of layer {place + 1}" for kind, place, head in parts]
         return Ablation(called, by, before, after, self.classes)
 
     def attack(
@@ -348,6 +348,13 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<archaeo.Model {self.name}: {self._about['describe']}, {self.parameters / 1e6:.1f} M parameters>"
+
+
+def _place(number: int) -> int:
+    """The place in arrays of a layer, head or block."""
+    if number < 1:
+        raise ValueError(f"layers, heads and blocks are numbered from 1, and {number} is given")
+    return int(number) - 1
 
 
 def _names(classes: Sequence[str] | None) -> list[str] | None:

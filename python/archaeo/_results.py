@@ -174,7 +174,7 @@ class Ablation(Result):
     Attributes
     ----------
     parts : list of str
-        What was taken away, counted from 0.
+        What was taken away, numbered from 1.
     by : str
         What stands in its place: ``"zero"`` or ``"mean"``.
     before, after : ndarray of float32, ``[n, classes]``

@@ -80,7 +80,7 @@ class Studies(unittest.TestCase):
         data = archaeo.data("sherds:size=32,train=20,val=20,test=40")
         found = archaeo.study.heads(model(), data, images=20, resamples=200, curve=False, pairs=0, branches=[])
         ranking = found.findings["model"]["ranking"]
-        self.assertEqual(sorted((head["layer"], head["head"]) for head in ranking), [(l, h) for l in range(3) for h in range(3)])
+        self.assertEqual(sorted((head["layer"], head["head"]) for head in ranking), [(layer, head) for layer in (1, 2, 3) for head in (1, 2, 3)])
         try:
             import pandas  # noqa: F401
         except ImportError:

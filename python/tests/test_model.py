@@ -51,11 +51,11 @@ class AgainstTimm(unittest.TestCase):
 
     def test_rollout_takes_its_options(self) -> None:
         found, images = model(), expected("vit", "images")
-        unusual = found.rollout(images, fusion="max", discard=0.5, start=1)
+        unusual = found.rollout(images, fusion="max", discard=0.5, start=2)
         self.assertIn("largest over heads", unusual.unusual)
         self.assertFalse(np.array_equal(unusual.heatmaps, found.rollout(images).heatmaps))
         maps = expected("vit", "attention").astype(np.float64).mean(axis=2)[:, 2:]
-        last = found.rollout(images, start=2).heatmaps
+        last = found.rollout(images, start=3).heatmaps
         np.testing.assert_allclose(last.reshape(3, -1), 0.5 * maps[:, 0, 0, 1:], atol=1e-5)
 
     def test_what_the_object_says_is_what_is_used(self) -> None:
@@ -93,16 +93,16 @@ class Questions(unittest.TestCase):
 
     def test_replaced_by_its_mean_over_the_image_itself_a_part_is_what_it_was(self) -> None:
         image = self.images[:1]
-        heads = [(0, 1), (2, 0)]
-        same = self.model.ablate(image, heads=heads, mlps=[1], by="mean", reference=image)
+        heads = [(1, 2), (3, 1)]
+        same = self.model.ablate(image, heads=heads, mlps=[2], by="mean", reference=image)
         np.testing.assert_allclose(same.after, same.before, atol=2e-5)
-        gone = self.model.ablate(self.images, heads=heads, mlps=[1])
+        gone = self.model.ablate(self.images, heads=heads, mlps=[2])
         np.testing.assert_array_equal(gone.before, self.model(self.images))
         self.assertGreater(np.abs(gone.after - gone.before).max(), 1e-2)
-        self.assertEqual(gone.parts, ["head 1 of layer 0", "head 0 of layer 2", "mlp 1"])
+        self.assertEqual(gone.parts, ["head 2 of layer 1", "head 1 of layer 3", "mlp 2"])
 
     def test_without_all_layers_the_logits_are_those_of_the_embedding(self) -> None:
-        gone = self.model.ablate(self.images, layers=[0, 1, 2])
+        gone = self.model.ablate(self.images, layers=[1, 2, 3])
         state = {key: value.astype(np.float64) for key, value in VisionTransformer("vit").state.items()}
         token = (state["cls_token"] + state["pos_embed"][:, :1])[0, 0]
         normed = (token - token.mean()) / np.sqrt(token.var() + 1e-6) * state["norm.weight"] + state["norm.bias"]
@@ -147,7 +147,7 @@ class Questions(unittest.TestCase):
         results = [
             self.model.predict(self.images),
             self.model.rollout(self.images),
-            self.model.ablate(self.images, heads=[(0, 0)]),
+            self.model.ablate(self.images, heads=[(1, 1)]),
             self.model.attack(self.images, labels, "fgsm"),
         ]
         for result in results:
@@ -239,10 +239,12 @@ class Errors(unittest.TestCase):
             ("no norm", lambda: found.attack(images, [0, 0, 0], "pgd", "l7")),
             ("more than all of their range", lambda: found.attack(images, [0, 0, 0], "pgd", epsilon=8)),
             ("takes no epsilon", lambda: found.attack(images, [0, 0, 0], "ddn", epsilon=0.1)),
-            ("does not have head 8 of layer 1", lambda: found.ablate(images, heads=[(0, 7)])),
+            ("does not have head 8 of layer 1", lambda: found.ablate(images, heads=[(1, 8)])),
+            ("numbered from 1, and 0 is given", lambda: found.ablate(images, heads=[(0, 1)])),
+            ("from 1 to 3, not at 0", lambda: found.rollout(images, start=0)),
             ("nothing to take away", lambda: found.ablate(images)),
             ("by mean, max or min", lambda: found.rollout(images, fusion="sum")),
-            ("from 0 to 2", lambda: found.rollout(images, start=3)),
+            ("from 1 to 3, not at 4", lambda: found.rollout(images, start=4)),
             ("in [0, 1)", lambda: found.rollout(images, discard=1.0)),
         ):
             with self.subTest(sentence):
