@@ -24,8 +24,8 @@ class Model:
     """A vision model in memory, made by ``Model.from_torch`` or ``Model.load``.
 
     Images may be floats from 0 to 1 of shape ``[n, 3, side, side]`` in the model's own size, which are taken as they are; bytes of
-    shape ``[n, height, width, 3]``, pictures of Pillow, or paths, which are resized and cropped as the model's preprocessing says (one
-    of the model's size stays as it is); and lists of these. Anything with DLPack or the buffer protocol is taken without a copy.
+    shape ``[n, height, width, 3]``, pictures of Pillow, or paths, which are resized and cropped as the model's preprocessing says; and
+    lists of these. Anything with DLPack or the buffer protocol is taken without a copy.
     Normalisation happens inside, so that what is asked about pixels is in units of pixels.
     """
 

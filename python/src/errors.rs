@@ -43,7 +43,7 @@ fn refused_by_system(error: &DirectError) -> Option<io::ErrorKind> {
     None
 }
 
-/// A sentence in which every option of the command line is the argument of that name: `--class-map` becomes `class_map=`.
+/// A sentence in which every option of the command line is the argument of that name: `--class-map` becomes `class_map=`, with its value where one follows.
 fn in_python(sentence: &str) -> String {
     let mut said = String::with_capacity(sentence.len());
     let mut rest = sentence;
@@ -58,14 +58,25 @@ fn in_python(sentence: &str) -> String {
             rest = name;
             continue;
         }
-        said.push_str(&name[..length].replace('-', "_"));
-        said.push('=');
-        rest = name[length..].strip_prefix(' ').filter(|value| is_value(value)).unwrap_or(&name[length..]);
+        let argument = name[..length].replace('-', "_");
+        let after = &name[length..];
+        let word = after
+            .strip_prefix(' ')
+            .map_or("", |after| after.split([' ', ';', ',', ')']).next().unwrap_or(""));
+        // The option's value, and not the rest of the sentence: `--attack wish: …`, `--class-map FILE`, `--heads 6`.
+        let (value, is_value) = match word.strip_suffix(':') {
+            Some(value) => (format!("'{value}'"), !value.is_empty()),
+            None => {
+                (word.to_owned(), word.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit()))
+            }
+        };
+        if is_value {
+            said.push_str(&format!("{argument}={value}"));
+            rest = &after[1 + word.trim_end_matches(':').len()..];
+        } else {
+            said.push_str(&format!("`{argument}=`"));
+            rest = after;
+        }
     }
     said + rest
-}
-
-/// Whether what follows an option is its value, and not the rest of the sentence: `FILE`, `6`.
-fn is_value(rest: &str) -> bool {
-    rest.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit())
 }

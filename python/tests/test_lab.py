@@ -58,7 +58,7 @@ class Data(unittest.TestCase):
         with self.assertRaises(OSError):
             archaeo.data("nowhere")
         with tempfile.TemporaryDirectory() as folder:
-            with self.assertRaisesRegex(ValueError, "not a data set"):
+            with self.assertRaisesRegex(ValueError, "holds no image"):
                 archaeo.data(folder)
         with self.assertRaisesRegex(ValueError, "validation"):
             self.data["validation"]
@@ -90,7 +90,7 @@ class Studies(unittest.TestCase):
     def test_what_cannot_be_asked_is_said(self) -> None:
         data = archaeo.data("sherds:size=32,train=20,val=20,test=40")
         for sentence, question in (
-            ("does not apply", lambda: archaeo.study.comparisons(model(), data)),
+            ("does not apply", lambda: archaeo.study.seeds(model(), data)),
             ("wish", lambda: archaeo.study.heads(model(), data, wish=3)),
             ("cannot name a model", lambda: archaeo.study.heads({"My ViT": model()}, data)),
             ("cannot be told", lambda: archaeo.study.accuracy(archaeo.Model.from_torch(VisionTransformer("vit")), data)),

@@ -1,7 +1,7 @@
 //! Heatmaps of images in memory.
 
 use archaeo_analysis::Keys;
-use archaeo_analysis::answers::{predicted_classes, probabilities};
+use archaeo_analysis::answers::{logits, predicted_classes, probabilities};
 use archaeo_analysis::attribution::{Evidence, Heatmap, MethodInfo, explain_all};
 use archaeo_data::Image;
 use archaeo_plot::{Colormap, Grid, HeatmapStyle, Range as Scale, Upsampling, enlarge, overlay, to_png};
@@ -67,13 +67,14 @@ impl DirectModel {
                 Evidence::new(&self.classifier, images, Keys { seed: session.seed(), images: &keys });
             let mut own = Vec::new();
             if classes > 0 {
-                let logits = evidence.logits();
-                self.check_finite(logits, classes, range.start)?;
+                // A pass of its own: that of the evidence keeps a graph, which is freed only where it is followed back.
+                let logits = logits(&self.classifier, evidence.images().clone());
+                self.check_finite(&logits, classes, range.start)?;
                 own = match targets {
                     Some(targets) => targets[range.clone()].to_vec(),
-                    None => predicted_classes(logits, classes),
+                    None => predicted_classes(&logits, classes),
                 };
-                let rows = probabilities(logits, classes);
+                let rows = probabilities(&logits, classes);
                 shares.extend(own.iter().enumerate().map(|(row, class)| rows[row * classes + class]));
             }
             heatmaps.extend(explain_all(&chosen, &evidence, &own)?.swap_remove(0));

@@ -64,8 +64,7 @@ impl DirectModel {
         }
     }
 
-    /// Pictures resized and cropped as the model's images are, as values for [`DirectModel::pixels`]: `(images, 3, side, side)`. One of
-    /// the input's size stays as it is.
+    /// Pictures resized and cropped as the model's images are, as values for [`DirectModel::pixels`]: `(images, 3, side, side)`.
     pub fn prepared(&self, pictures: Vec<Image>) -> Vec<f32> {
         let preprocessing = &self.card().preprocessing;
         let fitted = pictures.into_par_iter().map(|picture| preprocess(picture, preprocessing));
