@@ -31,6 +31,11 @@ fn main() -> ExitCode {
             lab::every_view_of_the_lab_works_in_a_browser,
         ),
         trial(
+            "attention_in_windows_and_cascades_works_in_a_browser",
+            no_lab.clone(),
+            lab::attention_in_windows_and_cascades_works_in_a_browser,
+        ),
+        trial(
             "attention_of_the_vit_of_timm_works_in_a_browser",
             no_lab.into_iter().chain(no_photographs).collect(),
             lab::attention_of_the_vit_of_timm_works_in_a_browser,
