@@ -144,8 +144,11 @@ impl DirectModel {
     }
 }
 
-/// The attack with what was chosen of it, its norm, and its size in units of the values.
-fn made(asked: &DirectAttack, targeted: bool) -> Result<(Box<dyn Attack>, Norm, Option<f64>), DirectError> {
+/// An attack, its norm, and its size in units of the values, if it takes one.
+type Made = (Box<dyn Attack>, Norm, Option<f64>);
+
+/// The attack with what was chosen of it.
+fn made(asked: &DirectAttack, targeted: bool) -> Result<Made, DirectError> {
     let unknown = || LabError::Attack {
         id: asked.attack.clone(),
         known: all().iter().map(|family| family.info.id).collect(),
