@@ -171,9 +171,7 @@ impl Small {
             | Self::NoShards
             | Self::NotAnswered
             | Self::Served
-            | Self::Typst => {
-                Vec::new()
-            }
+            | Self::Typst => Vec::new(),
             Self::ConfigAndSherds => vec!["--config", CONFIG, "--data", SHERDS, "--set", "epochs=1"],
             Self::Config => vec!["--config", CONFIG, "--set", "epochs=1", "--set", "batch_size=8"],
             Self::Sherds => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
