@@ -60,6 +60,19 @@ def torchattack(make):
     return lambda model, images, labels, size: make(model, size, int(model(images[:1]).shape[1]))(images, labels)
 
 
+def autoattack(model, size, classes):
+    """The standard cascade with the 100 steps of its paper: torchattacks' own has 10."""
+    shared = {"norm": "Linf", "eps": size, "seed": SEED, "n_restarts": 1}
+    return torchattacks.MultiAttack(
+        [
+            torchattacks.APGD(model, **shared, steps=100, loss="ce"),
+            torchattacks.APGDT(model, **shared, steps=100, n_classes=classes),
+            torchattacks.FAB(model, **shared, steps=100, multi_targeted=True, n_classes=classes),
+            torchattacks.Square(model, **shared, n_queries=5000),
+        ]
+    )
+
+
 def steps(count):
     return ["--steps", str(count)]
 
@@ -144,8 +157,8 @@ ROWS = [
     Row(
         "autoattack",
         "linf",
-        "torchattacks AutoAttack",
-        torchattack(lambda m, e, k: torchattacks.AutoAttack(m, norm="Linf", eps=e, n_classes=k, seed=SEED)),
+        "torchattacks AutoAttack, 100 steps",
+        torchattack(autoattack),
         slow=True,
     ),
 ]

@@ -24,7 +24,7 @@ pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tin
 pub const VIT_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny-vit.toml");
 
 /// Every command and command below one.
-pub const COMMANDS: [&str; 29] = [
+pub const COMMANDS: [&str; 30] = [
     "",
     "excavate",
     "train",
@@ -43,6 +43,7 @@ pub const COMMANDS: [&str; 29] = [
     "benchmark",
     "audit",
     "profile",
+    "lesson",
     "data",
     "models",
     "models show",
