@@ -121,8 +121,8 @@ fn cost(investigation: &Investigation, names: &Names) -> Option<Advice> {
         decides: "computing decides".into(),
         choice: if clear { Choice::Model(models[cheapest].name) } else { Choice::NotShown },
         evidence: format!(
-            "{}; counted, a model being cheaper if every other takes at least a quarter more.",
-            each.join(", ")
+            "{}. Counted, not tested: a model is the cheapest if every other takes at least a quarter more.",
+            each.join("; ")
         ),
     })
 }
