@@ -10,6 +10,7 @@ mod explain;
 mod features;
 mod figure;
 mod lab;
+mod lesson;
 mod looks;
 mod profile;
 mod programs;
@@ -35,6 +36,7 @@ pub use explain::Explain;
 pub use features::Features;
 pub use figure::Figure;
 pub use lab::Lab;
+pub use lesson::Lesson;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use profile::Profile;
 pub use programs::{Completions, Configs, Init, Man, PROGRAM, TRY_AGAIN, WRONG_COMMAND_LINE, colour};
@@ -212,6 +214,8 @@ pub enum Command {
     Audit(Audit),
     /// What models cost, and how that grows with the image
     Profile(Profile),
+    /// Eight lessons on Vision Transformers, with exercises
+    Lesson(Lesson),
     /// Look at a data set: classes, counts, sizes, what is wrong with it
     Data(Data),
     /// The models that are known by name

@@ -108,6 +108,7 @@ fn run(command: Command, global: &cli::Global, printer: &Printer) -> anyhow::Res
         Command::Ablate(arguments) => commands::ablate::run(&arguments, session, printer),
         Command::Benchmark(arguments) => commands::benchmark::run(&arguments, session, printer),
         Command::Profile(arguments) => commands::profile::run(&arguments, session, printer),
+        Command::Lesson(arguments) => commands::lesson::run(&arguments, printer),
         Command::Data(arguments) => commands::data::run(&arguments, session, printer),
         Command::Models(arguments) => commands::models::run(&arguments, session, printer),
         Command::Configs(arguments) => commands::configs::run(&arguments, printer),

@@ -51,6 +51,8 @@ enum Small {
     NoBetterThanChance,
     /// Nothing: it ends with the sentence that one process made the folder.
     NoShards,
+    /// Nothing: it ends with the sentence that no answer is there.
+    NotAnswered,
 }
 
 const EXAMPLES: &[(&str, Small)] = &[
@@ -135,6 +137,10 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo profile a.safetensors b.safetensors --data scans/", Small::Profile),
     ("archaeo data scans/ --sheet sheet.png --per-class 5", Small::AsItIs),
     ("archaeo data sherds:correlation=0.9 --split train --sheet sherds.png", Small::AsItIs),
+    ("archaeo lesson --list", Small::AsItIs),
+    ("archaeo lesson 1", Small::AsItIs),
+    ("archaeo lesson 6 --out week-6", Small::AsItIs),
+    ("archaeo lesson 1 --check answers/", Small::NotAnswered),
     ("archaeo models", Small::AsItIs),
     ("archaeo models show resnet50", Small::AsItIs),
     ("archaeo configs", Small::AsItIs),
@@ -160,9 +166,12 @@ const EXAMPLES: &[(&str, Small)] = &[
 impl Small {
     fn options(&self) -> Vec<&str> {
         match self {
-            Self::AsItIs | Self::NoBetterThanChance | Self::NoShards | Self::Served | Self::Typst => {
-                Vec::new()
-            }
+            Self::AsItIs
+            | Self::NoBetterThanChance
+            | Self::NoShards
+            | Self::NotAnswered
+            | Self::Served
+            | Self::Typst => Vec::new(),
             Self::ConfigAndSherds => vec!["--config", CONFIG, "--data", SHERDS, "--set", "epochs=1"],
             Self::Config => vec!["--config", CONFIG, "--set", "epochs=1", "--set", "batch_size=8"],
             Self::Sherds => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
@@ -238,6 +247,7 @@ fn fixtures(folder: &Path) {
     let recipe = "image_size = 16\nepochs = 2\nbatch_size = 8\nlearning_rate = 0.01\n[model]\narchitecture = \"resnet\"\nstem = \"cifar\"\nbranch = \"basic\"\n\
                   blocks = [1, 1, 1, 1]\nwidth = 8\n";
     fs::write(here.join("my.toml"), recipe).unwrap();
+    fs::create_dir(here.join("answers")).unwrap();
     fs::write(here.join("mine.txt"), "a scan of a {}.\na drawing of a {}.\n").unwrap();
     let clip = Clip::new(&ClipConfig::named("clip_vit_micro_patch4", 32).unwrap(), &Device::flex()).unwrap();
     let mut state = state_of(&clip);
@@ -313,6 +323,7 @@ fn every_example_of_a_help_text_works() {
         let as_told = match small {
             Small::NoBetterThanChance => stderr(&output).contains("no better than chance"),
             Small::NoShards => stderr(&output).contains("holds no shard"),
+            Small::NotAnswered => stderr(&output).contains("0 of 6 answers"),
             Small::Typst => stderr(&output).contains("`typst`, which is not on the PATH"),
             _ => false,
         };

@@ -24,7 +24,7 @@ use thiserror::Error;
 use crate::custody::{CustodyError, Manifest};
 use crate::findings::{DataFindings, ImageShown, Investigation, ModelFindings, Provenance};
 use crate::predictions::PREDICTIONS;
-use crate::report::{self, ReportError};
+use crate::report::{Report, ReportError};
 use crate::scene::{Progress, StudyError};
 use crate::studies::STUDIES;
 use crate::studies::pictures::panel;
@@ -316,7 +316,7 @@ fn concluded(
     };
     watcher.progress().stage("writing the report");
     folder.write_json("investigation.json", &investigation)?;
-    report::render(&investigation, folder.path())?;
+    Report::of(&investigation)?.write(folder.path())?;
     Manifest::of(folder.path(), &investigation, request.environment.build())?.write(folder.path())?;
     Ok(investigation)
 }
@@ -339,16 +339,20 @@ fn transfers(
     Ok(transfers)
 }
 
-/// Reads a finished investigation and writes its report anew, under `title` where one is given. [`seal_again`] makes the manifest know
-/// of it.
+/// Reads a finished investigation and writes its report anew, under `title` where one is given; gives the report, to be written in further
+/// forms. [`seal_again`] makes the manifest know of it.
 ///
 /// # Errors
 /// A folder without one, or findings that do not parse.
-pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation, InvestigationError> {
+pub fn report_again(
+    folder: &Path,
+    title: Option<&str>,
+) -> Result<(Investigation, Report), InvestigationError> {
     let mut investigation = read_investigation(folder)?;
     investigation.title = title.map(str::to_owned).or(investigation.title);
-    report::render(&investigation, folder)?;
-    Ok(investigation)
+    let report = Report::of(&investigation)?;
+    report.write(folder)?;
+    Ok((investigation, report))
 }
 
 /// Seals a report that `build` has written again, in every form that is there. The manifest keeps what it says of everything else.

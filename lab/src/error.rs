@@ -635,6 +635,20 @@ pub enum LabError {
         /// What the system says.
         source: io::Error,
     },
+    /// A lesson that there is not.
+    #[error("there is no lesson {0}; they are numbered from 1 to 8, and `archaeo lesson --list` lists them")]
+    NoLesson(usize),
+    /// A folder of answers that is not there.
+    #[error(
+        "{} is not a folder; give the folder with your answers: `archaeo lesson {number} --out DIR` makes DIR/answers",
+        folder.display()
+    )]
+    NoAnswers {
+        /// The folder.
+        folder: PathBuf,
+        /// The lesson.
+        number: usize,
+    },
     /// A size that is none.
     #[error("--epsilon {text}: {reason}")]
     Epsilon {

@@ -42,6 +42,7 @@ mod figures;
 #[cfg(feature = "hub")]
 mod hub;
 mod kept;
+pub mod lessons;
 mod listener;
 pub mod live;
 mod opened;

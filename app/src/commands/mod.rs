@@ -21,6 +21,7 @@ pub mod features;
 pub mod figure;
 pub mod init;
 pub mod lab;
+pub mod lesson;
 pub mod man;
 pub mod merge;
 pub mod models;

@@ -24,7 +24,7 @@ pub const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tin
 pub const VIT_CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tiny-vit.toml");
 
 /// Every command and command below one.
-pub const COMMANDS: [&str; 32] = [
+pub const COMMANDS: [&str; 33] = [
     "",
     "excavate",
     "study",
@@ -46,6 +46,7 @@ pub const COMMANDS: [&str; 32] = [
     "benchmark",
     "audit",
     "profile",
+    "lesson",
     "data",
     "models",
     "models show",
