@@ -49,10 +49,10 @@ enum Small {
     Typst,
     /// Nothing: it ends with the sentence that a model which has seen few images is told.
     NoBetterThanChance,
-    /// Nothing: it ends with the sentence that one process made the folder.
-    NoShards,
     /// Nothing: it ends with the sentence that no answer is there.
     NotAnswered,
+    /// Nothing: it ends with the sentence that one process made the folder.
+    NoShards,
 }
 
 const EXAMPLES: &[(&str, Small)] = &[
@@ -322,8 +322,8 @@ fn every_example_of_a_help_text_works() {
         let output = command.output().unwrap();
         let as_told = match small {
             Small::NoBetterThanChance => stderr(&output).contains("no better than chance"),
-            Small::NoShards => stderr(&output).contains("holds no shard"),
             Small::NotAnswered => stderr(&output).contains("0 of 6 answers"),
+            Small::NoShards => stderr(&output).contains("holds no shard"),
             Small::Typst => stderr(&output).contains("`typst`, which is not on the PATH"),
             _ => false,
         };

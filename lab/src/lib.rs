@@ -8,7 +8,7 @@
 //! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
 //! [`Session::excavate`], [`Session::study`], [`Session::excavate_shard`], [`Session::merge`], [`Session::submit`], [`Session::verify_investigation`], [`Session::train`], [`Session::track`], [`Session::export_model`], [`Session::model_cards`], [`Session::describe_model`]. [`Session::live`] keeps models open for
-//! questions about one image at a time ([`live`]).
+//! questions about one image at a time ([`live`]), and [`Session::direct`] asks about images that the caller has in memory ([`direct`]).
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
 //! remedy; remedies name the options of the command line.
@@ -29,6 +29,7 @@ mod delivery;
 mod describe;
 mod destination;
 mod device;
+pub mod direct;
 mod doctor;
 mod error;
 mod evaluate;
