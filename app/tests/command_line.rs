@@ -29,7 +29,7 @@ fn a_summary_fits_a_screen_and_says_how_to_see_the_rest() {
         let help = stdout(&succeed(&mut typed(&format!("{command} -h"))));
         let lines: Vec<&str> = help.lines().collect();
         let most = match command {
-            "" => 43,
+            "" => 44,
             "attention" => 28,
             "study" => 29,
             "features" => 27,

@@ -261,6 +261,37 @@ fn a_study_alone_finds_what_it_finds_among_the_others() {
     assert!(sentence.contains("the study seeds does not apply to these models and data: "), "{sentence}");
 }
 
+/// What is written for an engine has the options of the command line in it.
+#[test]
+fn a_submission_says_what_its_jobs_may_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let submit = |engine: &str, command: &[&str]| {
+        let mut line =
+            archaeo(["submit", engine, "--shards", "3", "--time", "2:00:00", "--mem", "8G", "--cpus", "4"]);
+        line.args(["--at-once", "2", "--with=--partition=long", "--to", engine, "--"]).args(command);
+        line.current_dir(folder.path());
+        line
+    };
+    succeed(&mut submit("slurm", &["excavate", "--out", "out"]));
+    let read = |file: &str| fs::read_to_string(folder.path().join(file)).unwrap();
+    let array = read("slurm/shards.sbatch");
+    for line in ["--time=2:00:00", "--mem=8G", "--cpus-per-task=4", "--array=0-2%2", "--partition=long"] {
+        assert!(array.contains(&format!("#SBATCH {line}\n")), "{line}\n{array}");
+    }
+    assert!(
+        read("slurm/models.sbatch").contains(" excavate --out out --models-only"),
+        "models are trained first"
+    );
+    succeed(&mut submit("kubernetes", &["study", "heads", "--vit", "vit.safetensors"]));
+    assert!(read("kubernetes/shards.yaml").contains("memory: \"8Gi\""));
+    let refused = |command: &[&str]| fail(&mut submit("ray", command));
+    assert!(refused(&["data"]).contains("only `excavate` and `study NAME` are recorded in shards"));
+    assert!(refused(&["study"]).contains("only `excavate` and `study NAME` are recorded in shards"));
+    assert!(refused(&["excavate", "--shard", "0/3"]).contains("--shard is given by the engine"));
+    assert!(refused(&["excavate", "--nope"]).contains("unexpected argument '--nope'"));
+    assert!(!folder.path().join("ray").exists());
+}
+
 /// Exit status 75 for what may pass when it is tried again, 1 for what will not, 2 for what was typed wrong.
 #[test]
 fn exit_statuses_tell_what_may_pass() {

@@ -30,8 +30,8 @@ pub struct Submit {
     #[arg(long, value_name = "TIME", value_parser = one_line)]
     pub time: Option<String>,
     /// Memory of each process, such as 8G
-    #[arg(long = "mem", value_name = "SIZE", value_parser = one_line)]
-    pub memory: Option<String>,
+    #[arg(long, value_name = "SIZE", value_parser = one_line)]
+    pub mem: Option<String>,
     /// Processors of each process
     #[arg(
         long,

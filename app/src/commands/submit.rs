@@ -26,7 +26,7 @@ pub fn run(arguments: &Submit, session: &Session, printer: &Printer) -> Result<(
         name: arguments.name.clone(),
         at_once: arguments.at_once.map(|most| most as usize),
         time: arguments.time.clone(),
-        memory: arguments.memory.clone(),
+        memory: arguments.mem.clone(),
         cpus: arguments.cpus.into(),
         retries: arguments.retries,
         options: arguments.options.clone(),
