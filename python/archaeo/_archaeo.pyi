@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ._settings import Asked
 
+__all__: list[str]
 __version__: str
 
 @final
