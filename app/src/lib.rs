@@ -17,12 +17,12 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::sync::Arc;
 
-use archaeo_lab::Session;
+use archaeo_lab::{Session, is_transient};
 use archaeo_ops::keep_freed_memory;
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, Command, WRONG_COMMAND_LINE};
+use crate::cli::{Cli, Command, TRY_AGAIN, WRONG_COMMAND_LINE};
 use crate::printer::{Printer, printable};
 use crate::progress::Terminal;
 
@@ -56,7 +56,7 @@ fn asked(words: Vec<OsString>) -> u8 {
         // What stopped because it was asked to has not failed.
         Err(error) => interrupt::ended().unwrap_or_else(|| {
             talk::error(&error);
-            FAILURE
+            if error.chain().any(is_transient) { TRY_AGAIN } else { FAILURE }
         }),
     }
 }
@@ -104,6 +104,9 @@ fn answered(command: Command, global: &cli::Global, printer: &Printer) -> anyhow
     let session = &session;
     match command {
         Command::Excavate(arguments) => commands::excavate::run(&arguments, session, printer),
+        Command::Study(arguments) => commands::study::run(&arguments, session, printer),
+        Command::Merge(arguments) => commands::merge::run(&arguments, session, printer),
+        Command::Submit(arguments) => commands::submit::run(&arguments, session, printer),
         Command::Train(arguments) => commands::train::run(&arguments, session, printer),
         Command::Compare(arguments) => commands::compare::run(&arguments, session, printer),
         Command::Track(arguments) => commands::track::run(&arguments, session, printer),
@@ -119,6 +122,7 @@ fn answered(command: Command, global: &cli::Global, printer: &Printer) -> anyhow
         Command::Ablate(arguments) => commands::ablate::run(&arguments, session, printer),
         Command::Benchmark(arguments) => commands::benchmark::run(&arguments, session, printer),
         Command::Profile(arguments) => commands::profile::run(&arguments, session, printer),
+        Command::Lesson(arguments) => commands::lesson::run(&arguments, printer),
         Command::Data(arguments) => commands::data::run(&arguments, session, printer),
         Command::Models(arguments) => commands::models::run(&arguments, session, printer),
         Command::Configs(arguments) => commands::configs::run(&arguments, printer),

@@ -6,6 +6,7 @@
 mod browser;
 mod data;
 mod lab;
+mod lessons;
 mod notebook;
 #[path = "../support/mod.rs"]
 mod support;
@@ -71,11 +72,15 @@ fn main() -> ExitCode {
             weights::cifar_resnets_score_as_in_pytorch,
         ),
     ];
+    let lessons = (1..=8).map(|number| {
+        trial(&format!("lesson_{number}_runs"), lessons::lacks(), move || lessons::runs(number))
+    });
+    let trials = trials.into_iter().chain(lessons).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// A test that is run if nothing is `missing`.
-fn trial(name: &str, missing: Vec<&'static str>, run: fn()) -> Trial {
+fn trial(name: &str, missing: Vec<&'static str>, run: impl FnOnce() + Send + 'static) -> Trial {
     let lacks = (!missing.is_empty()).then(|| format!("needs {}", missing.join(" and ")));
     let kind = lacks.clone().unwrap_or_default();
     let ignored = lacks.is_some() && std::env::var_os("ARCHAEO_CI").is_none_or(|value| value != "1");

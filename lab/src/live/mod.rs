@@ -34,6 +34,7 @@ use burn::tensor::Tensor;
 pub use self::answer::{ClassAnswer, LiveAnswer};
 pub use self::attack::{AttackEnd, AttackRequest, AttackStep, ModelAtStep};
 pub use self::attention::{HeadsOfLayer, LayersOfHeads, OneHead, RolloutRequest};
+pub(crate) use self::bundled::BUNDLED_MODELS;
 pub use self::bundled::bundled_run;
 pub use self::error::LiveError;
 pub use self::explanation::{Believed, MeasuredHere};
