@@ -7,6 +7,20 @@ from numpy.typing import NDArray
 
 from ._settings import Asked
 
+__all__ = [
+    "Data",
+    "Model",
+    "__version__",
+    "excavate",
+    "known",
+    "open_data",
+    "overlay",
+    "png",
+    "read_picture",
+    "run",
+    "study",
+]
+
 __version__: str
 
 @final

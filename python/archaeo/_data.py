@@ -133,6 +133,10 @@ class Samples(Result):
     def __len__(self) -> int:
         return len(self.images)
 
+    def __getitem__(self, index: Any) -> Samples:
+        """Some of them: an index, a slice or a list of indices."""
+        return self._split[np.atleast_1d(np.asarray(self._places)[index])]
+
     def masks(self) -> list[NDArray[np.bool_] | None]:
         """Where the object is in each image, ``[height, width]``; None where the data do not say it."""
         native = self._split.data._native

@@ -37,6 +37,7 @@ class Data(unittest.TestCase):
         self.assertEqual([image.shape for image in few.images], [(32, 32, 3)] * 2)
         self.assertEqual((list(few.labels), few.names[1]), ([3, 9], test.names[39]))
         np.testing.assert_array_equal(few.images[1], test[39].images[0])
+        self.assertEqual((few[1].names, few[:1].names), (few.names[1:], few.names[:1]))
         self.assertEqual(len(test.sample(7)), 7)
         self.assertEqual(test.sample(7, seed=1).names, test.sample(7, seed=1).names)
         with self.assertRaises(IndexError):
