@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::custody::{CustodyError, Manifest};
 use crate::findings::{DataFindings, ImageShown, Investigation, Provenance};
-use crate::report::{self, ReportError};
+use crate::report::{Report, ReportError};
 use crate::scene::{Progress, Scene, StudyError, opened};
 use crate::studies::STUDIES;
 use crate::studies::pictures::panel;
@@ -311,7 +311,7 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
     };
     progress.stage("writing the report");
     folder.write_json("investigation.json", &investigation)?;
-    report::render(&investigation, folder.path())?;
+    Report::of(&investigation)?.write(folder.path())?;
     Manifest::of(folder.path(), &investigation, request.environment.build())?.write(folder.path())?;
     Ok(investigation)
 }
@@ -334,16 +334,20 @@ fn transfers(
     Ok(transfers)
 }
 
-/// Reads a finished investigation and writes its report anew, under `title` where one is given. [`seal_again`] makes the manifest know
-/// of it.
+/// Reads a finished investigation and writes its report anew, under `title` where one is given; gives the report, to be written in further
+/// forms. [`seal_again`] makes the manifest know of it.
 ///
 /// # Errors
 /// A folder without one, or findings that do not parse.
-pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation, InvestigationError> {
+pub fn report_again(
+    folder: &Path,
+    title: Option<&str>,
+) -> Result<(Investigation, Report), InvestigationError> {
     let mut investigation = read_investigation(folder)?;
     investigation.title = title.map(str::to_owned).or(investigation.title);
-    report::render(&investigation, folder)?;
-    Ok(investigation)
+    let report = Report::of(&investigation)?;
+    report.write(folder)?;
+    Ok((investigation, report))
 }
 
 /// Seals a report that `build` has written again, in every form that is there. The manifest keeps what it says of everything else.

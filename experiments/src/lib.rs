@@ -1,5 +1,6 @@
 //! Subjects, studies, their findings and chapters, and the investigation.
 
+pub mod advice;
 pub mod card;
 pub mod classes;
 pub mod custody;

@@ -16,6 +16,7 @@ use serde_json::Value;
 use archaeo_training::{RecipeError, from_table};
 use toml::Table;
 
+use crate::advice::Advice;
 use crate::findings::Investigation;
 use crate::options::Options;
 use crate::report::Names;
@@ -57,6 +58,8 @@ pub struct Chapter {
     pub sample: Option<(&'static str, usize)>,
     /// A figure for the top of the report, after what opens it.
     pub frontispiece: Option<Block>,
+    /// Which model to choose where what it asks decides.
+    pub advice: Vec<Advice>,
     /// One estimate of each kind, under the name of its quantity: how its interval was computed goes into the method.
     pub intervals: Vec<(&'static str, Estimate)>,
 }
@@ -72,6 +75,7 @@ impl Chapter {
             facts: Vec::new(),
             sample: None,
             frontispiece: None,
+            advice: Vec::new(),
             intervals: Vec::new(),
         }
     }

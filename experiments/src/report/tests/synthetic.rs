@@ -1025,6 +1025,7 @@ fn errors(models: &[ModelName]) -> ErrorFindings {
             })
             .collect(),
         groups,
+        factors: made_up::error_factors(models),
     }
 }
 
