@@ -51,6 +51,8 @@ enum Small {
     NoBetterThanChance,
     /// Nothing: it ends with the sentence that no answer is there.
     NotAnswered,
+    /// Nothing: it ends with the sentence that one process made the folder.
+    NoShards,
 }
 
 const EXAMPLES: &[(&str, Small)] = &[
@@ -63,6 +65,14 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo excavate --data scans/ --vit a.safetensors --add swin=c.safetensors", Small::Config),
     ("archaeo excavate --set models.vit.seeds=3", Small::ConfigAndSherds),
     ("archaeo excavate --out runs/first", Small::ConfigAndSherds),
+    ("archaeo excavate --shard 0/4", Small::ConfigAndSherds),
+    ("archaeo study", Small::AsItIs),
+    ("archaeo study attacks --vit a.safetensors --cnn b.safetensors", Small::Config),
+    ("archaeo study heads --data scans/ --vit a.safetensors --out runs/heads", Small::Config),
+    ("archaeo merge archaeo-out", Small::NoShards),
+    ("archaeo merge archaeo-out --missing", Small::NoShards),
+    ("archaeo submit slurm --shards 8 -- excavate --data scans/ --out runs/scans", Small::AsItIs),
+    ("archaeo submit kubernetes --shards 4 -- study heads --vit vit.safetensors", Small::AsItIs),
     ("archaeo train --config sherds-vit --out runs/vit", Small::Sherds),
     ("archaeo train --config my.toml --data ../cifar10 --out runs/resnet", Small::OneEpoch),
     ("archaeo train --config my.toml --set epochs=10 --out runs/longer", Small::Sherds),
@@ -156,9 +166,12 @@ const EXAMPLES: &[(&str, Small)] = &[
 impl Small {
     fn options(&self) -> Vec<&str> {
         match self {
-            Self::AsItIs | Self::NoBetterThanChance | Self::NotAnswered | Self::Served | Self::Typst => {
-                Vec::new()
-            }
+            Self::AsItIs
+            | Self::NoBetterThanChance
+            | Self::NoShards
+            | Self::NotAnswered
+            | Self::Served
+            | Self::Typst => Vec::new(),
             Self::ConfigAndSherds => vec!["--config", CONFIG, "--data", SHERDS, "--set", "epochs=1"],
             Self::Config => vec!["--config", CONFIG, "--set", "epochs=1", "--set", "batch_size=8"],
             Self::Sherds => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
@@ -297,7 +310,7 @@ fn every_example_of_a_help_text_works() {
         if example.starts_with("archaeo card runs/vit") {
             copy(&own.join("here/archaeo-out/vit"), &own.join("here/runs/vit"));
         }
-        if example.starts_with("archaeo excavate") {
+        if example.starts_with("archaeo excavate") || example.starts_with("archaeo study") {
             fs::remove_dir_all(own.join("here/archaeo-out")).unwrap();
         }
         let words = example.split(' ').skip(1).chain(small.options());
@@ -310,6 +323,7 @@ fn every_example_of_a_help_text_works() {
         let as_told = match small {
             Small::NoBetterThanChance => stderr(&output).contains("no better than chance"),
             Small::NotAnswered => stderr(&output).contains("0 of 6 answers"),
+            Small::NoShards => stderr(&output).contains("holds no shard"),
             Small::Typst => stderr(&output).contains("`typst`, which is not on the PATH"),
             _ => false,
         };

@@ -13,6 +13,7 @@ pub mod profile;
 pub mod regimes;
 pub mod report;
 pub mod scene;
+pub mod shard;
 pub mod studies;
 pub mod study;
 pub mod subjects;

@@ -23,6 +23,7 @@ use crate::delivery::DeliveryError;
 use crate::device::DeviceError;
 #[cfg(feature = "hub")]
 use crate::hub::HubError;
+use crate::scale::{ShardChoiceError, SubmitError};
 
 /// A question that has no answer. [`Display`](std::fmt::Display) is the whole sentence.
 #[derive(Debug, Error)]
@@ -98,6 +99,15 @@ pub enum LabError {
     /// An investigation.
     #[error(transparent)]
     Investigation(Box<InvestigationError>),
+    /// A study that there is not.
+    #[error("there is no study `{0}`; `archaeo study` lists them")]
+    UnknownStudy(String),
+    /// A shard that cannot be told.
+    #[error(transparent)]
+    Shard(#[from] ShardChoiceError),
+    /// A submission that is not made.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
     /// What an investigation tells.
     #[error(transparent)]
     Report(#[from] ReportError),

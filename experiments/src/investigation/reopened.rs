@@ -61,6 +61,7 @@ impl Reopened {
             device,
             environment: environment.clone(),
             title: None,
+            only: None,
         };
         let mut examined = Examined::given(&request, &dataset, &identity)?;
         for model in investigation.models.iter().filter(|model| is_trained(model)) {
@@ -112,6 +113,7 @@ impl Reopened {
             options: &self.config.studies,
             seed: self.config.seed(),
             progress,
+            shared: None,
         }
     }
 }

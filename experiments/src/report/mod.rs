@@ -189,6 +189,30 @@ pub fn markdown(investigation: &Investigation) -> Result<String, ReportError> {
     Ok(archaeo_report::markdown::page(&document(investigation)?).text)
 }
 
+/// The chapter of one study as a page of its own, with its claims first; `pictures` as for [`html`]. `None` where it has not run.
+///
+/// # Errors
+/// Findings of another version.
+pub fn chapter_html(
+    investigation: &Investigation,
+    study: &str,
+    pictures: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Option<String>, ReportError> {
+    let chapters = chapters(investigation, &Names::of(investigation))?;
+    let chapter = chapters.into_iter().find(|(found, _)| found.id() == study);
+    Ok(chapter.map(|(_, Chapter { section, claims, .. })| {
+        let document = Document {
+            kind: "a study",
+            title: section.title.into(),
+            lead: overview::title(investigation).into(),
+            facts: Vec::new(),
+            sections: vec![summary(claims), section],
+            parts: Vec::new(),
+        };
+        archaeo_report::html::page(&document, pictures)
+    }))
+}
+
 /// What was found, in words.
 #[derive(Debug)]
 pub struct Told {

@@ -108,6 +108,7 @@ pub(super) fn in_scene_of<T>(test: usize, answers: &[&[Answer]], ask: impl FnOnc
         options: &options,
         seed: 1,
         progress: &Silent,
+        shared: None,
     })
 }
 

@@ -33,7 +33,8 @@ use thiserror::Error;
 pub use crate::{sha256_file, sha256_path as sha256_checkpoint};
 pub use environment::{Build, Environment};
 
-use difference::{difference_of_configs, difference_of_data};
+pub use difference::difference_of_configs;
+use difference::difference_of_data;
 
 /// Why a run folder cannot be used.
 #[derive(Debug, Error)]
