@@ -61,10 +61,14 @@ pub struct Lab {
 fn place(text: &str) -> Result<String, String> {
     const KEYS: [&str; 8] = ["image", "model", "view", "layer", "head", "query", "method", "target"];
     let text = text.strip_prefix('#').unwrap_or(text);
-    let valid = |pair: &str| pair.split_once('=').is_some_and(|(key, value)| KEYS.contains(&key) && plain(value));
+    let valid =
+        |pair: &str| pair.split_once('=').is_some_and(|(key, value)| KEYS.contains(&key) && plain(value));
     match text.split('&').all(valid) {
         true => Ok(text.to_owned()),
-        false => Err(format!("KEY=VALUE with & between, such as image=d3&view=attack; keys are {}", KEYS.join(", "))),
+        false => Err(format!(
+            "KEY=VALUE with & between, such as image=d3&view=attack; keys are {}",
+            KEYS.join(", ")
+        )),
     }
 }
 

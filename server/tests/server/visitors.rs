@@ -17,8 +17,11 @@ const HOSTILE: usize = 160;
 fn start() -> SocketAddr {
     let (told, tell) = mpsc::channel();
     thread::spawn(move || {
-        let listening =
-            Listening { address: ([127, 0, 0, 1], 0).into(), token: Token::given(TOKEN).unwrap(), place: String::new() };
+        let listening = Listening {
+            address: ([127, 0, 0, 1], 0).into(),
+            token: Token::given(TOKEN).unwrap(),
+            place: String::new(),
+        };
         serve(listening, || Ok(table()), |url| told.send(url.to_owned()).unwrap()).unwrap();
     });
     let url = tell.recv_timeout(Duration::from_secs(60)).unwrap();

@@ -53,15 +53,19 @@ fn frontispiece(
         let the = names.the(model);
         let of_layer = |layer: &LayerShown| {
             let alt = format!("{} of {the} over image {}", layer.layer, item.index);
-            Picture::new(&layer.shown.picture, capitalised(&alt))
-                .labelled(&layer.layer)
-                .in_lab(in_lab(item.index, "attention", Some(model)))
+            Picture::new(&layer.shown.picture, capitalised(&alt)).labelled(&layer.layer).in_lab(in_lab(
+                item.index,
+                "attention",
+                Some(model),
+            ))
         };
         let whole = item.heatmaps.get(model).zip(findings.methods.get(model)).map(|(shown, method)| {
             let alt = format!("{} of {the} over image {}", capitalised(method), item.index);
-            Picture::new(&shown.picture, alt)
-                .labelled(method)
-                .in_lab(in_lab(item.index, "explanations", Some(model)))
+            Picture::new(&shown.picture, alt).labelled(method).in_lab(in_lab(
+                item.index,
+                "explanations",
+                Some(model),
+            ))
         });
         let said = item.predictions.get(model).map_or_else(String::new, |&(class, probability)| {
             let verdict = if class == item.label { "correct" } else { "wrong" };
