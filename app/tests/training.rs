@@ -289,12 +289,7 @@ fn a_model_learns_new_classes_from_the_weights_of_another() {
 fn ranks_of_mpi_need_the_feature() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    let train = || {
-        let mut command =
-            archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS, "--set", "epochs=1", "--out"]);
-        command.arg(&run);
-        command
-    };
+    let train = || train(&run, &["--set", "epochs=1"]);
     let sentence = fail(train().env("OMPI_COMM_WORLD_SIZE", "4"));
     assert!(sentence.contains("MPI started 4 ranks") && sentence.contains("--features mpi"), "{sentence}");
     assert!(!run.exists());

@@ -231,7 +231,8 @@ mod tests {
         let alone = Layout::new(&recipe, &Alone).unwrap();
         assert_eq!((alone.size, alone.here, alone.of_this_rank(&order)), (2, 4, order.clone()));
         let of_ranks = Threads::run(2, |ranks| Layout::new(&recipe, ranks).unwrap().of_this_rank(&order));
-        let expected = |first: usize| (0..24).filter(|place| place % 8 / 4 == first).map(|place| 100 + place);
+        let expected =
+            |first: usize| (0..24).filter(move |place| place % 8 / 4 == first).map(|place| 100 + place);
         assert!(of_ranks[0].iter().copied().eq(expected(0)) && of_ranks[1].iter().copied().eq(expected(1)));
         let said = Threads::run(8, |ranks| Layout::new(&recipe, ranks).map(drop));
         assert_eq!(said[5], Err(RankError::Shares { ranks: 8, shards: 4 }));

@@ -203,11 +203,11 @@ mod tests {
     fn ranks_agree_or_the_first_other_one_is_named() {
         let first = |numbers: [u32; 4]| Threads::run(4, |ranks| ranks.first_other(numbers[ranks.rank()]));
         // The bits of a signalling NaN are a number like any other.
-        assert_eq!(first([0x7fa0_0001; 4]), [Ok(None); 4]);
-        assert_eq!(first([7, 7, 0x7fa0_0001, 8]), [Ok(Some(2)); 4]);
+        assert_eq!(first([0x7fa0_0001; 4]), vec![Ok(None); 4]);
+        assert_eq!(first([7, 7, 0x7fa0_0001, 8]), vec![Ok(Some(2)); 4]);
         let any = |which: usize| Threads::run(4, |ranks| ranks.any(ranks.rank() == which));
-        assert_eq!(any(3), [Ok(true); 4]);
-        assert_eq!(any(4), [Ok(false); 4]);
+        assert_eq!(any(3), vec![Ok(true); 4]);
+        assert_eq!(any(4), vec![Ok(false); 4]);
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn ranks_that_validate_together_measure_what_one_does() {
     assert_eq!(losses(folders[0].path()).len(), 2);
 }
 
-/// Accumulated batches are summed in the order of shards, and without batch norm's running moments nothing else differs.
+/// Accumulated batches of half the size are summed as two shards are; only batch norm's running moments follow another rule.
 #[test]
 fn two_shards_are_two_accumulated_batches() {
     for text in [VIT, RESNET] {
@@ -201,7 +201,12 @@ fn the_gradient_of_shards_is_that_of_the_batch() {
         sharded[name].iter().zip(&whole[name]).map(distance).fold(0.0, f32::max)
     };
     assert!(far("bn1.running_mean") < 1e-4, "{}", far("bn1.running_mean"));
-    assert!(far("bn1.running_var") > 1e-3 && far("layer1.0.conv1.weight") > 1e-4);
+    assert_ne!(
+        sharded["bn1.running_var"], whole["bn1.running_var"],
+        "variance within shards is not that of the batch"
+    );
+    let apart = whole.keys().map(|name| far(name)).fold(0.0, f32::max);
+    assert!(apart > 1e-2, "every shard has its own moments: {apart}");
 }
 
 #[test]
