@@ -76,6 +76,10 @@ mod several {
         };
         interrupt::leave_unsaid();
         std::thread::sleep(TURN * turn);
+        while ranks.another_failed() {
+            // It has said why, and ends this rank, too.
+            std::thread::park();
+        }
         let who = if turn == 0 { String::new() } else { format!("rank {}: ", ranks.rank()) };
         talk::error(&anyhow::anyhow!("{who}{error:#}"));
         ranks.abort()

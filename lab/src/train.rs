@@ -127,6 +127,7 @@ impl Session {
     /// One sentence, as there; ranks that do not fit the recipe or one another, or one that is lost.
     pub fn train_on(&self, ranks: &dyn Ranks, training: &Training) -> Result<TrainingEnd, LabError> {
         let mut recipe = training.recipe.recipe(None)?;
+        ranks.fit(&recipe).map_err(TrainError::from)?;
         recipe.objective.find_weights(|path| self.resolve(path))?;
         let device = self.device_for(&[recipe.precision])?;
         if let Some(note) = recipe.augment.note() {

@@ -69,7 +69,6 @@ use checkpoint::Training;
 use epoch::train_epoch;
 use events::LOG;
 use journal::{Journal, WEIGHTS};
-use shards::Layout;
 
 /// One epoch of training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -306,7 +305,7 @@ pub fn train(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, TrainErr
 /// # Errors
 /// As [`train`]; ranks that do not fit the recipe or one another, or one that is lost.
 pub fn train_on(ranks: &dyn Ranks, job: &Job, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    Layout::new(job.recipe, ranks)?;
+    ranks.fit(job.recipe)?;
     std::thread::scope(|scope| train_within(Together { scope, job, ranks }, observer))
 }
 

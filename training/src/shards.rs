@@ -48,11 +48,9 @@ impl Layout {
     /// # Errors
     /// Ranks that do not divide the shards.
     pub fn new(recipe: &Recipe, ranks: &dyn Ranks) -> Result<Self, RankError> {
-        let (shards, size) = (recipe.shards, recipe.shard_images());
-        if !shards.is_multiple_of(ranks.size()) {
-            return Err(RankError::Shares { ranks: ranks.size(), shards });
-        }
-        let here = shards / ranks.size();
+        ranks.fit(recipe)?;
+        let size = recipe.shard_images();
+        let here = recipe.shards / ranks.size();
         Ok(Self { size, here, batch: recipe.batch_size, first: ranks.rank() * here * size })
     }
 

@@ -4,7 +4,7 @@
 //! exchange. [`Alone`] is the only rank of a training, [`Threads`] are ranks of one process, and with the feature `mpi` there are those that
 //! `mpirun` starts (`mpi.rs`).
 //!
-//! A batch consists of a fixed number of logical shards ([`Recipe::shards`](crate::Recipe::shards)), and each rank computes as many of
+//! A batch consists of a fixed number of logical shards ([`Recipe::shards`]), and each rank computes as many of
 //! them. What the shards contribute is summed in a binary tree by shard number: the lower part of the tree within a rank, the
 //! upper part between ranks ([`sum`]). An addition of two floating-point numbers does not depend on their order, so all ranks hold the same
 //! bits, which are those of one rank.
@@ -20,6 +20,8 @@ use std::fmt;
 use std::ops::Range;
 
 use thiserror::Error;
+
+use crate::Recipe;
 
 #[cfg(feature = "mpi")]
 pub use mpi::{MpiError, MpiRanks};
@@ -40,6 +42,9 @@ pub enum RankError {
         "ended while waiting for rank {0}, which may be lost; every finished epoch is kept, and the same command goes on from there"
     )]
     Ended(usize),
+    /// Another rank has failed, said why, and ends all.
+    #[error("another rank has failed")]
+    Elsewhere,
     /// A rank that did not begin with what rank 0 began with.
     #[error(
         "rank {0} does not begin as rank 0 does; the program, the recipe, the data and the run folder must be the same for all ranks, the \
@@ -120,6 +125,17 @@ impl dyn Ranks + '_ {
     /// Whether this rank writes the files of the training.
     pub fn writes(&self) -> bool {
         self.rank() == 0
+    }
+
+    /// Whether these ranks can share the batches of a recipe.
+    ///
+    /// # Errors
+    /// A number of ranks that does not divide its shards.
+    pub fn fit(&self, recipe: &Recipe) -> Result<(), RankError> {
+        match recipe.shards.is_multiple_of(self.size()) {
+            true => Ok(()),
+            false => Err(RankError::Shares { ranks: self.size(), shards: recipe.shards }),
+        }
     }
 
     /// Waits until all ranks are here.

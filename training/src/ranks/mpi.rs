@@ -11,9 +11,10 @@ use thiserror::Error;
 
 use super::{RankError, Ranks};
 
-/// Tags of the two kinds of messages.
+/// Tags of the kinds of messages.
 const READY: i32 = 1;
 const VALUES: i32 = 2;
+const FAILED: i32 = 3;
 
 /// How long a rank may be silent before it counts as lost. The features of a frozen backbone, for which the others wait, may take hours.
 const PATIENCE: Duration = Duration::from_secs(6 * 3600);
@@ -71,9 +72,19 @@ impl MpiRanks {
         Ok(Self { rank, size, asked: Box::new(asked), _universe: universe })
     }
 
-    /// Ends this process and all others, for a training that cannot go on.
+    /// Whether another rank has failed, said why, and is about to end all.
+    pub fn another_failed(&self) -> bool {
+        SimpleCommunicator::world().any_process().immediate_probe_with_tag(FAILED).is_some()
+    }
+
+    /// Ends this process and all others, for a training that cannot go on and has said why: the others get
+    /// [`RankError::Elsewhere`] where they wait.
     pub fn abort(&self) -> ! {
-        SimpleCommunicator::world().abort(1)
+        let world = SimpleCommunicator::world();
+        for other in (0..self.size).filter(|other| *other != self.rank) {
+            world.process_at_rank(number_of(other)).send_with_tag(&[0u8][..], FAILED);
+        }
+        world.abort(1)
     }
 
     /// Waits until `other` is about to exchange.
@@ -90,6 +101,9 @@ impl MpiRanks {
                 continue;
             }
             std::thread::sleep(PAUSE);
+            if self.another_failed() {
+                return Err(RankError::Elsewhere);
+            }
             if asked.is_none() && (self.asked)() {
                 asked = Some(Instant::now());
             }
