@@ -6,8 +6,9 @@
         [--photo-weights vit_tiny_patch16_224.safetensors --photos imagenet-photos-128.tar] [--images 64] [--only ID,ID]
         [--reference adv-lib]
 
-Of a budget attack: ours succeeds on at least as many images as the reference at the same size. Ours are images of 8 bits in the ball;
-the reference's may lie between levels, to its advantage. Of an attack that looks for the smallest perturbation: ours is at most 1 %
+Of a budget attack: ours succeeds on at least as many images as the reference at the same size. Ours are images of 8 bits in the ball. The
+reference's lie between levels; they are counted as they are and rounded to 8 bits, as a file would hold them, and ours is held against the
+latter, even where rounding leaves the ball. Of an attack that looks for the smallest perturbation: ours is at most 1 %
 larger on 95 % of the images.
 """
 
@@ -57,6 +58,19 @@ class Row:
 
 def torchattack(make):
     return lambda model, images, labels, size: make(model, size, int(model(images[:1]).shape[1]))(images, labels)
+
+
+def autoattack(model, size, classes):
+    """The standard cascade with the 100 steps of its paper: torchattacks' own has 10."""
+    shared = {"norm": "Linf", "eps": size, "seed": SEED, "n_restarts": 1}
+    return torchattacks.MultiAttack(
+        [
+            torchattacks.APGD(model, **shared, steps=100, loss="ce"),
+            torchattacks.APGDT(model, **shared, steps=100, n_classes=classes),
+            torchattacks.FAB(model, **shared, steps=100, multi_targeted=True, n_classes=classes),
+            torchattacks.Square(model, **shared, n_queries=5000),
+        ]
+    )
 
 
 def steps(count):
@@ -143,8 +157,8 @@ ROWS = [
     Row(
         "autoattack",
         "linf",
-        "torchattacks AutoAttack",
-        torchattack(lambda m, e, k: torchattacks.AutoAttack(m, norm="Linf", eps=e, n_classes=k, seed=SEED)),
+        "torchattacks AutoAttack, 100 steps",
+        torchattack(autoattack),
         slow=True,
     ),
 ]
@@ -290,11 +304,15 @@ def compare(archaeo, subject, model, row, images, folder):
         )
         return share >= 0.95
     fell = torch.tensor([r["success"] for r in results])
-    theirs = (answers != labels) & (lengths <= real * (1 + 1e-4) + 1e-6)
-    ours_, theirs_ = int((fell & right).sum()), int((theirs & right).sum())
+    inside = right & (lengths <= real * (1 + 1e-4) + 1e-6)
+    unrounded = int(((answers != labels) & inside).sum())
+    with torch.no_grad():
+        rounded = torch.cat([model((part * 255).round() / 255).argmax(1) for part in found.split(32)])
+    theirs = (rounded != labels) & inside
+    ours_, theirs_ = int((fell & right).sum()), int(theirs.sum())
     print(
         f"{subject.name:10} {row.attack:10} {row.norm:5} {size:<6} {int(right.sum()):4} right; ours fools {ours_}, {row.title} "
-        f"{theirs_}; only ours {int((fell & ~theirs & right).sum())}, only theirs {int((theirs & ~fell & right).sum())}"
+        f"{theirs_} ({unrounded} between levels); only ours {int((fell & ~theirs & right).sum())}, only theirs {int((theirs & ~fell).sum())}"
     )
     return ours_ >= theirs_
 

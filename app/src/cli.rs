@@ -10,6 +10,7 @@ mod explain;
 mod features;
 mod figure;
 mod lab;
+mod lesson;
 mod looks;
 mod profile;
 mod programs;
@@ -17,6 +18,7 @@ mod questions;
 mod reading;
 mod rollout;
 mod subject;
+mod submit;
 mod train;
 mod zero_shot;
 
@@ -29,17 +31,19 @@ pub use benchmark::Benchmark;
 pub use compare::Compare;
 pub use corrupt::Corrupt;
 pub use custody::{Card, Verify};
-pub use excavate::{Excavate, Report};
+pub use excavate::{Excavate, Investigated, Merge, Report, Study};
 pub use explain::Explain;
 pub use features::Features;
 pub use figure::Figure;
 pub use lab::Lab;
+pub use lesson::Lesson;
 pub use looks::{Data, Export, Models, ModelsAction};
 pub use profile::Profile;
-pub use programs::{Completions, Configs, Init, Man, PROGRAM, WRONG_COMMAND_LINE, colour};
+pub use programs::{Completions, Configs, Init, Man, PROGRAM, TRY_AGAIN, WRONG_COMMAND_LINE, colour};
 pub use questions::{Ablate, Attack, Attention, Evaluate};
 pub use reading::Reading;
 pub use subject::Subject;
+pub use submit::Submit;
 pub use train::{Track, Train};
 pub use zero_shot::PromptSensitivity;
 
@@ -174,6 +178,12 @@ impl Global {
 pub enum Command {
     /// Investigate models, and write a report
     Excavate(Excavate),
+    /// Ask one question of an investigation
+    Study(Study),
+    /// Conclude from an investigation that was recorded in shards
+    Merge(Merge),
+    /// Record an investigation in shards with Slurm, Kubernetes or Ray
+    Submit(Submit),
     /// Train one model
     Train(Train),
     /// Compare ways of training, on all images and on few
@@ -204,6 +214,8 @@ pub enum Command {
     Audit(Audit),
     /// What models cost, and how that grows with the image
     Profile(Profile),
+    /// Eight lessons on Vision Transformers, with exercises
+    Lesson(Lesson),
     /// Look at a data set: classes, counts, sizes, what is wrong with it
     Data(Data),
     /// The models that are known by name

@@ -4,7 +4,6 @@
 //! loses nothing: files are written whole or not at all, and what is done of a training or an investigation is on disk.
 
 use std::io::{self, IsTerminal};
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -108,11 +107,11 @@ pub fn keeps(what: impl Into<String>) {
     *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = Some(what.into());
 }
 
-/// The end of a program whose work stopped because it was asked to; `None` where nobody asked.
-pub fn ended() -> Option<ExitCode> {
+/// The exit status of a program whose work stopped because it was asked to; `None` where nobody asked.
+pub fn ended() -> Option<u8> {
     (SIGNAL.load(Ordering::SeqCst) != 0).then(|| {
         say();
-        ExitCode::from(status())
+        status()
     })
 }
 

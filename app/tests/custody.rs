@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use support::{archaeo, excavate, fail, stderr, stdout, succeed};
+use support::{CONFIG, archaeo, excavate, fail, stderr, stdout, succeed};
 use tempfile::TempDir;
 
 /// A finished investigation, which no test changes.
@@ -268,6 +268,57 @@ fn a_manifest_is_signed_and_its_signature_checked() {
     let signature = fs::read(out.join("manifest.json.minisig")).unwrap();
     differing(&out, &["--sample", "0", "--sign", &path("own.key")]);
     assert_eq!(fs::read(out.join("manifest.json.minisig")).unwrap(), signature);
+}
+
+/// Discs and squares of two brightnesses, as files in folders: `count` images of each class for a split.
+fn pictures(folder: &Path, split: &str, count: usize) {
+    for (class, level) in [("disc", 20u8), ("square", 200)] {
+        let class = folder.join(split).join(class);
+        fs::create_dir_all(&class).unwrap();
+        for image in 0..count {
+            let pixels =
+                (0..16 * 16 * 3).map(|i| level + ((i * (2 * image + 5) + image) % 41) as u8).collect();
+            let picture = archaeo_plot::Image::new(16, 16, pixels);
+            archaeo_plot::save_png(&picture, &class.join(format!("{image:02}.png"))).unwrap();
+        }
+    }
+}
+
+/// Weights without a card of this program's, and images that are files: what was not made here is checked like everything else.
+#[test]
+fn foreign_weights_on_a_folder_of_images_are_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let [data, out] = ["pictures", "out"].map(|name| folder.path().join(name));
+    [("train", 12), ("test", 20)].iter().for_each(|(split, count)| pictures(&data, split, *count));
+    let exported = |model: &str| {
+        let target = folder.path().join(model);
+        let weights = SOUND.path().join("out").join(model).join("model.safetensors");
+        succeed(archaeo(["export", "--weights"]).arg(weights).arg("--out").arg(&target));
+        target.join("model.safetensors")
+    };
+    let [vit, cnn] = ["vit", "cnn"].map(exported);
+    let mut command = archaeo(["excavate", "--config", CONFIG, "--out"]);
+    succeed(command.arg(&out).arg("--data").arg(&data).arg("--vit").arg(&vit).arg("--cnn").arg(&cnn));
+
+    let (differ, success) = checks(&out, &["--deep", "--sample", "8"], "differs");
+    assert!(success && differ.is_empty(), "{differ:#?}");
+    let (agree, _) = checks(&out, &["--deep", "--sample", "8"], "agrees");
+    let begins = |begin: &str| agree.iter().any(|check| check.starts_with(begin));
+    for begin in
+        ["data ", "weights ", "images predictions/test-vit.safetensors", "images records/errors/", "report "]
+    {
+        assert!(begins(begin), "{begin}: {agree:#?}");
+    }
+
+    // One file of many.
+    let changed = data.join("test/disc/03.png");
+    archaeo_plot::save_png(&archaeo_plot::Image::filled(16, 16, [7; 3]), &changed).unwrap();
+    assert!(differing(&out, &[]).iter().any(|check| check.starts_with("data ")));
+    pictures(&data, "test", 20);
+    let (differ, success) = checks(&out, &[], "differs");
+    assert!(success && differ.is_empty(), "{differ:#?}");
+    fs::copy(&vit, &cnn).unwrap();
+    assert!(differing(&out, &[]).iter().any(|check| check.starts_with("weights ")));
 }
 
 #[test]

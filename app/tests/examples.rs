@@ -49,6 +49,10 @@ enum Small {
     Typst,
     /// Nothing: it ends with the sentence that a model which has seen few images is told.
     NoBetterThanChance,
+    /// Nothing: it ends with the sentence that no answer is there.
+    NotAnswered,
+    /// Nothing: it ends with the sentence that one process made the folder.
+    NoShards,
 }
 
 const EXAMPLES: &[(&str, Small)] = &[
@@ -61,6 +65,14 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo excavate --data scans/ --vit a.safetensors --add swin=c.safetensors", Small::Config),
     ("archaeo excavate --set models.vit.seeds=3", Small::ConfigAndSherds),
     ("archaeo excavate --out runs/first", Small::ConfigAndSherds),
+    ("archaeo excavate --shard 0/4", Small::ConfigAndSherds),
+    ("archaeo study", Small::AsItIs),
+    ("archaeo study attacks --vit a.safetensors --cnn b.safetensors", Small::Config),
+    ("archaeo study heads --data scans/ --vit a.safetensors --out runs/heads", Small::Config),
+    ("archaeo merge archaeo-out", Small::NoShards),
+    ("archaeo merge archaeo-out --missing", Small::NoShards),
+    ("archaeo submit slurm --shards 8 -- excavate --data scans/ --out runs/scans", Small::AsItIs),
+    ("archaeo submit kubernetes --shards 4 -- study heads --vit vit.safetensors", Small::AsItIs),
     ("archaeo train --config sherds-vit --out runs/vit", Small::Sherds),
     ("archaeo train --config my.toml --data ../cifar10 --out runs/resnet", Small::OneEpoch),
     ("archaeo train --config my.toml --set epochs=10 --out runs/longer", Small::Sherds),
@@ -125,6 +137,10 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo profile a.safetensors b.safetensors --data scans/", Small::Profile),
     ("archaeo data scans/ --sheet sheet.png --per-class 5", Small::AsItIs),
     ("archaeo data sherds:correlation=0.9 --split train --sheet sherds.png", Small::AsItIs),
+    ("archaeo lesson --list", Small::AsItIs),
+    ("archaeo lesson 1", Small::AsItIs),
+    ("archaeo lesson 6 --out week-6", Small::AsItIs),
+    ("archaeo lesson 1 --check answers/", Small::NotAnswered),
     ("archaeo models", Small::AsItIs),
     ("archaeo models show resnet50", Small::AsItIs),
     ("archaeo configs", Small::AsItIs),
@@ -150,7 +166,12 @@ const EXAMPLES: &[(&str, Small)] = &[
 impl Small {
     fn options(&self) -> Vec<&str> {
         match self {
-            Self::AsItIs | Self::NoBetterThanChance | Self::Served | Self::Typst => Vec::new(),
+            Self::AsItIs
+            | Self::NoBetterThanChance
+            | Self::NoShards
+            | Self::NotAnswered
+            | Self::Served
+            | Self::Typst => Vec::new(),
             Self::ConfigAndSherds => vec!["--config", CONFIG, "--data", SHERDS, "--set", "epochs=1"],
             Self::Config => vec!["--config", CONFIG, "--set", "epochs=1", "--set", "batch_size=8"],
             Self::Sherds => vec!["--data", SHERDS, "--set", "epochs=1", "--set", "image_size=16"],
@@ -226,6 +247,7 @@ fn fixtures(folder: &Path) {
     let recipe = "image_size = 16\nepochs = 2\nbatch_size = 8\nlearning_rate = 0.01\n[model]\narchitecture = \"resnet\"\nstem = \"cifar\"\nbranch = \"basic\"\n\
                   blocks = [1, 1, 1, 1]\nwidth = 8\n";
     fs::write(here.join("my.toml"), recipe).unwrap();
+    fs::create_dir(here.join("answers")).unwrap();
     fs::write(here.join("mine.txt"), "a scan of a {}.\na drawing of a {}.\n").unwrap();
     let clip = Clip::new(&ClipConfig::named("clip_vit_micro_patch4", 32).unwrap(), &Device::flex()).unwrap();
     let mut state = state_of(&clip);
@@ -288,7 +310,7 @@ fn every_example_of_a_help_text_works() {
         if example.starts_with("archaeo card runs/vit") {
             copy(&own.join("here/archaeo-out/vit"), &own.join("here/runs/vit"));
         }
-        if example.starts_with("archaeo excavate") {
+        if example.starts_with("archaeo excavate") || example.starts_with("archaeo study") {
             fs::remove_dir_all(own.join("here/archaeo-out")).unwrap();
         }
         let words = example.split(' ').skip(1).chain(small.options());
@@ -300,6 +322,8 @@ fn every_example_of_a_help_text_works() {
         let output = command.output().unwrap();
         let as_told = match small {
             Small::NoBetterThanChance => stderr(&output).contains("no better than chance"),
+            Small::NotAnswered => stderr(&output).contains("0 of 6 answers"),
+            Small::NoShards => stderr(&output).contains("holds no shard"),
             Small::Typst => stderr(&output).contains("`typst`, which is not on the PATH"),
             _ => false,
         };

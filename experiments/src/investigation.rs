@@ -6,8 +6,10 @@
 mod classes;
 mod config;
 mod examined;
+mod opened;
 pub(crate) mod record;
 mod reopened;
+mod shards;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,27 +18,29 @@ use archaeo_models::{SpecError, WeightsError};
 use archaeo_plot::{Cell, PlotError, SheetLayout, contact_sheet, save_png};
 use archaeo_store::{StoreError, read_bytes};
 use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::custody::{CustodyError, Manifest};
-use crate::findings::{DataFindings, ImageShown, Investigation, Provenance};
-use crate::report::{self, ReportError};
-use crate::scene::{Progress, Scene, StudyError, opened};
+use crate::findings::{DataFindings, ImageShown, Investigation, ModelFindings, Provenance};
+use crate::predictions::PREDICTIONS;
+use crate::report::{Report, ReportError};
+use crate::scene::{Progress, StudyError};
 use crate::studies::STUDIES;
 use crate::studies::pictures::panel;
-use crate::study::Applicability;
-use crate::subjects::{ModelName, Subject};
+use crate::study::{AnyStudy, Applicability};
+use crate::subjects::ModelName;
 use archaeo_data::{DataError, Dataset, ExampleLimits};
 use archaeo_store::run_folder::{Build, Environment, LONGEST, RunFolder, RunFolderError};
-use archaeo_training::{
-    LearningData, Observer, Recipe, RecipeError, TrainError, Transfer, TransferError, open_to_learn,
-};
+use archaeo_training::{Observer, Recipe, RecipeError, TrainError, Transfer, TransferError};
 
 pub use config::InvestigationConfig;
-use examined::Examined;
+use opened::Opened;
 use record::Record;
 pub(crate) use reopened::Reopened;
 pub use reopened::weights_path;
+use shards::MadeFrom;
+pub use shards::{RecordedShard, ShardError, Shards, merge, record_shard};
 
 /// Why an investigation ended early.
 #[derive(Debug, Error)]
@@ -77,6 +81,17 @@ pub enum InvestigationError {
     /// The manifest.
     #[error(transparent)]
     Custody(#[from] CustodyError),
+    /// Shards that do not make one investigation.
+    #[error(transparent)]
+    Shards(#[from] ShardError),
+    /// The one study that was asked for cannot be run.
+    #[error("the study {study} does not apply to these models and data: {reason}")]
+    NotApplicable {
+        /// Which study.
+        study: &'static str,
+        /// Why not.
+        reason: String,
+    },
     /// A checkpoint of another kind than was asked for.
     #[error(
         "{path} holds {found}, but --{name} needs {needed}; give any model under another name with --add NAME={path}"
@@ -144,7 +159,8 @@ pub enum InvestigationError {
 }
 
 /// What a model may have to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// One with attention heads.
     Transformer,
@@ -190,6 +206,8 @@ pub struct Request<'a> {
     pub environment: Environment,
     /// Title of the report, instead of the models' and the data's names.
     pub title: Option<&'a str>,
+    /// The one study to run; all that apply where it is `None`. What others found in the folder before stays in the report.
+    pub only: Option<&'a str>,
 }
 
 impl Request<'_> {
@@ -199,6 +217,11 @@ impl Request<'_> {
         let found = |path: &Path| Ok::<_, RecipeError>(self.file(&path.to_string_lossy()));
         recipe.objective.find_weights(found)?;
         Ok(recipe)
+    }
+
+    /// Whether a study is not to be run.
+    fn leaves_out(&self, study: &dyn AnyStudy) -> bool {
+        self.only.is_some_and(|only| only != study.id())
     }
 
     /// The file of the weights that a recipe calls `name`.
@@ -224,75 +247,52 @@ pub trait Watcher {
 /// # Errors
 /// See [`InvestigationError`]; what was found until then is kept, and the same request goes on from there.
 pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigation, InvestigationError> {
-    let mut config = request.config.clone();
-    let (progress, options) = (watcher.progress(), config.data().options(request.strict));
-    let LearningData { mut dataset, identity, skipped } =
-        open_to_learn(request.source, &options, &|opening| opened(progress, opening))?;
-    check_names(request)?;
-    progress.stage("reading the models");
-    let transfers = transfers(request, &mut config, &dataset)?;
-    for (name, transfer) in &transfers {
-        transfer
-            .notes()
-            .iter()
-            .for_each(|note| watcher.note(&format!("{name}: the checkpoint that it starts from {note}")));
-    }
-    let mut examined = Examined::given(request, &dataset, &identity)?;
-    for given in &examined {
-        let name = given.findings.name;
-        given.findings.class_notes.iter().for_each(|note| watcher.note(&format!("{name}: {note}")));
-    }
-    let config_text = config.to_toml(request.given, request.train)?;
-    let shared_text = config.shared_toml(request.given, request.train)?;
-    // A study's own options may change: it alone is done again.
-    let own: Vec<String> = STUDIES.iter().map(|study| format!("studies.{}.", study.id())).collect();
-    let folder = RunFolder::open_changing(request.out, &config_text, &own, &identity, &request.environment)?;
-    for name in ["findings", "pictures"] {
-        make_folder(&folder.file(name))?;
-    }
-    let build = request.environment.build();
-    let mut record = Record::new(&folder, watcher, build, &[&shared_text, &identity.fingerprint]);
+    concluded(request, watcher, |_, _| Ok(()))
+}
 
-    let data = record
-        .part("data", || data_findings(request, &dataset, identity.fingerprint.clone(), skipped, &folder))?;
-    for &name in request.train {
-        let transfer = transfers.get(&name);
-        examined.push(Examined::train(name, request, transfer, &dataset, &identity, &folder, watcher)?);
-    }
-    // Whatever order they were asked for in, models with attention come first.
-    examined.sort_by_key(|model| !model.model.has_attention());
-    for model in &examined {
-        record.weights.push((model.findings.card.name.clone(), model.findings.weights.clone()));
-        record.seconds.push((format!("training {}", model.findings.name), model.seconds()));
-    }
-    // Labels may be indices into the classes of models that know more of them than the data shows.
-    let known = examined.iter().map(|model| model.model.card().classes.clone());
-    let more = known.max_by_key(Vec::len).unwrap_or_default();
-    dataset.classes.extend(more.into_iter().skip(dataset.classes.len()));
+/// Loads or trains the models of an investigation, and leaves the questions for later.
+///
+/// # Errors
+/// As [`excavate`].
+pub fn train_models(
+    request: &Request,
+    watcher: &dyn Watcher,
+) -> Result<Vec<ModelFindings>, InvestigationError> {
+    let mut opened = Opened::open(request, watcher)?;
+    let folder = opened.folder(request.out)?;
+    let mut record = opened.record(&folder);
+    Ok(opened.models(&folder, &mut record)?.1)
+}
 
-    let hashes: Vec<&str> = examined.iter().flat_map(Examined::hashes).collect();
-    record.depends_on(&hashes);
-    record.clear_predictions()?;
-    let models = record
-        .part("models", || Ok(examined.iter().map(|model| model.findings.clone()).collect::<Vec<_>>()))?;
+/// As [`excavate`]; `gather` may bring what was recorded elsewhere into the folder before the studies run.
+fn concluded(
+    request: &Request,
+    watcher: &dyn Watcher,
+    gather: impl FnOnce(&RunFolder, &MadeFrom) -> Result<(), InvestigationError>,
+) -> Result<Investigation, InvestigationError> {
+    let mut opened = Opened::open(request, watcher)?;
+    let folder = opened.folder(request.out)?;
+    let mut record = opened.record(&folder);
+    let (data, models) = opened.models(&folder, &mut record)?;
+    record.clear_predictions(&folder.file(PREDICTIONS))?;
+    gather(&folder, &MadeFrom::of(request, &opened))?;
 
-    let subjects: Vec<Subject> = examined.iter().map(Examined::subject).collect();
-    let scene = Scene {
-        folder: folder.path(),
-        dataset: &dataset,
-        main_split: dataset.evaluation_split(),
-        subset: None,
-        subjects: &subjects,
-        device: request.device,
-        options: &config.studies,
-        seed: config.seed(),
-        progress: watcher.progress(),
-    };
+    let subjects = opened.subjects();
+    let scene = opened.scene(folder.path(), &subjects, None);
     let (mut found, mut not_applicable) = (BTreeMap::new(), BTreeMap::new());
-    for study in STUDIES {
+    for &study in STUDIES {
+        if request.leaves_out(study) {
+            found.extend(
+                record.found_before(study, &scene)?.map(|findings| (study.id().to_owned(), findings)),
+            );
+            continue;
+        }
         match study.applies(&scene)? {
             Applicability::Applies => {
-                found.insert(study.id().to_owned(), record.study(*study, &scene)?);
+                found.insert(study.id().to_owned(), record.study(study, &scene)?);
+            }
+            Applicability::No(reason) if request.only.is_some() => {
+                return Err(InvestigationError::NotApplicable { study: study.id(), reason });
             }
             Applicability::No(reason) => {
                 not_applicable.insert(study.id().to_owned(), reason);
@@ -302,16 +302,21 @@ pub fn excavate(request: &Request, watcher: &dyn Watcher) -> Result<Investigatio
 
     let investigation = Investigation {
         title: request.title.map(str::to_owned),
-        provenance: provenance(request, config_text, record.earlier_builds(&subjects)?, record),
+        provenance: provenance(
+            request,
+            opened.config_text.clone(),
+            record.earlier_builds(&subjects)?,
+            record,
+        ),
         data,
         models,
         main_split: Some((scene.main_split.to_owned(), scene.split()?.len())),
         not_applicable,
         studies: found,
     };
-    progress.stage("writing the report");
+    watcher.progress().stage("writing the report");
     folder.write_json("investigation.json", &investigation)?;
-    report::render(&investigation, folder.path())?;
+    Report::of(&investigation)?.write(folder.path())?;
     Manifest::of(folder.path(), &investigation, request.environment.build())?.write(folder.path())?;
     Ok(investigation)
 }
@@ -334,16 +339,20 @@ fn transfers(
     Ok(transfers)
 }
 
-/// Reads a finished investigation and writes its report anew, under `title` where one is given. [`seal_again`] makes the manifest know
-/// of it.
+/// Reads a finished investigation and writes its report anew, under `title` where one is given; gives the report, to be written in further
+/// forms. [`seal_again`] makes the manifest know of it.
 ///
 /// # Errors
 /// A folder without one, or findings that do not parse.
-pub fn report_again(folder: &Path, title: Option<&str>) -> Result<Investigation, InvestigationError> {
+pub fn report_again(
+    folder: &Path,
+    title: Option<&str>,
+) -> Result<(Investigation, Report), InvestigationError> {
     let mut investigation = read_investigation(folder)?;
     investigation.title = title.map(str::to_owned).or(investigation.title);
-    report::render(&investigation, folder)?;
-    Ok(investigation)
+    let report = Report::of(&investigation)?;
+    report.write(folder)?;
+    Ok((investigation, report))
 }
 
 /// Seals a report that `build` has written again, in every form that is there. The manifest keeps what it says of everything else.
@@ -392,7 +401,7 @@ fn check_names(request: &Request) -> Result<(), InvestigationError> {
 }
 
 /// Folders of a run folder that are not a model's.
-const RESERVED: [&str; 5] = ["findings", "pictures", "predictions", "records", "charts"];
+const RESERVED: [&str; 6] = ["findings", "pictures", "predictions", "records", "charts", "shards"];
 
 fn make_folder(path: &Path) -> Result<(), StoreError> {
     std::fs::create_dir_all(path).map_err(StoreError::io("make the folder", path))

@@ -1,5 +1,6 @@
 //! Subjects, studies, their findings and chapters, and the investigation.
 
+pub mod advice;
 pub mod card;
 pub mod classes;
 pub mod custody;
@@ -12,6 +13,7 @@ pub mod profile;
 pub mod regimes;
 pub mod report;
 pub mod scene;
+pub mod shard;
 pub mod studies;
 pub mod study;
 pub mod subjects;

@@ -1,7 +1,7 @@
 //! What a user may choose of the studies: `[studies]`, with a section `[studies.ID]` for what concerns one study alone.
 
 use archaeo_ops::Precision;
-use archaeo_training::{RecipeError, from_table, merge, precision_name, unknown_key};
+use archaeo_training::{RecipeError, assign_text, from_table, merge, precision_name, unknown_key};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -133,6 +133,20 @@ impl StudyOptions {
             }
             other => other,
         })
+    }
+
+    /// The values in force where `changes`, each as `studies.ID.key=value`, are laid over the defaults, or over those of `--quick`.
+    ///
+    /// # Errors
+    /// As [`StudyOptions::read`], or a change that is none.
+    pub fn changed(changes: &[String], quick: bool) -> Result<Self, RecipeError> {
+        let mut table = Table::new();
+        changes.iter().try_for_each(|change| assign_text(&mut table, change))?;
+        let layers: Vec<Table> = match table.remove("studies") {
+            Some(Value::Table(stated)) => vec![stated],
+            _ => Vec::new(),
+        };
+        Self::read(&layers, quick)
     }
 
     fn of_table(mut table: Table) -> Result<Self, RecipeError> {

@@ -1,5 +1,6 @@
 //! What a model answers on every image of a split, computed once an investigation and kept.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::scene::{Scene, StudyError};
@@ -24,8 +25,16 @@ pub fn arrays(evaluation: &Evaluation) -> [NamedArray; 2] {
 /// Folder of what models answer, in the run folder; it is emptied when the models or the data change.
 pub(crate) const PREDICTIONS: &str = "predictions";
 
+/// Whether a file of such a folder holds the answers on a whole split, and not on a piece of it.
+pub(crate) fn is_whole(name: &str) -> bool {
+    name.ends_with(".safetensors") && !name.contains(".from-")
+}
+
 /// Images whose logits are kept at once, so that an interruption loses no more.
 const PIECE: usize = 2048;
+
+/// The same where several processes share the work: each begins with another piece, and reads those that others have made by then.
+const SHARED_PIECE: usize = 256;
 
 /// As [`Scene::predicted`].
 pub(crate) fn predicted(
@@ -34,7 +43,7 @@ pub(crate) fn predicted(
     subject: &Subject,
     run: usize,
 ) -> Result<Evaluation, StudyError> {
-    let folder = scene.folder.join(PREDICTIONS);
+    let folder = scene.answers();
     let name = match run {
         0 => subject.name.to_string(),
         run => format!("{}.run-{run}", subject.name),
@@ -49,31 +58,41 @@ pub(crate) fn predicted(
     let split = scene.dataset.split(split_name)?;
     let notes = [("split", split_name), ("model", model.card().name.as_str())];
     scene.progress.begin(&format!("{name} on {split_name}"), split.len());
-    let mut all = Evaluation { logits: Vec::new(), classes, labels: Vec::new() };
-    let mut pieces = Vec::new();
-    for first in (0..split.len()).step_by(PIECE) {
-        let indices: Vec<usize> = (first..split.len().min(first + PIECE)).collect();
-        let piece_path = folder.join(format!("{split_name}-{name}.from-{first}.safetensors"));
-        let piece = match piece_path.exists() {
+    let size = if scene.shared.is_some() { SHARED_PIECE } else { PIECE };
+    let mut starts: Vec<usize> = (0..split.len()).step_by(size).collect();
+    let own = scene.shared.map_or(0, |shared| shared.shard.index() * starts.len() / shared.shard.of());
+    starts.rotate_left(own);
+    let piece_path = |first: usize| folder.join(format!("{split_name}-{name}.from-{first}.safetensors"));
+    let mut pieces = BTreeMap::new();
+    for &first in &starts {
+        let indices: Vec<usize> = (first..split.len().min(first + size)).collect();
+        let path = piece_path(first);
+        let piece = match path.exists() {
             true => {
                 scene.progress.advance(indices.len());
-                read(&piece_path, classes)?
+                read(&path, classes)?
             }
             false => {
                 let piece = answers(scene, split, model, indices)?;
                 if piece.len() < split.len() {
-                    write_export(&piece_path, &arrays(&piece), &notes)?;
+                    write_export(&path, &arrays(&piece), &notes)?;
                 }
                 piece
             }
         };
+        pieces.insert(first, piece);
+    }
+    let mut all = Evaluation { logits: Vec::new(), classes, labels: Vec::new() };
+    for piece in pieces.into_values() {
         all.logits.extend(piece.logits);
         all.labels.extend(piece.labels);
-        pieces.push(piece_path);
     }
     write_export(&path, &arrays(&all), &notes)?;
-    for piece in pieces.iter().filter(|piece| piece.exists()) {
-        std::fs::remove_file(piece).map_err(StoreError::io("remove", piece))?;
+    // Another process may be about to read a piece that it has seen.
+    if scene.shared.is_none() {
+        for piece in starts.into_iter().map(piece_path).filter(|piece| piece.exists()) {
+            std::fs::remove_file(&piece).map_err(StoreError::io("remove", &piece))?;
+        }
     }
     Ok(all)
 }

@@ -10,6 +10,8 @@ use burn::tensor::{Device, Tensor};
 use thiserror::Error;
 
 use crate::options::StudyOptions;
+use crate::predictions::PREDICTIONS;
+use crate::shard::Shared;
 use crate::subjects::{ModelName, Subject, pairs};
 use archaeo_data::{DataError, Dataset, Image, Sample, Split};
 use archaeo_random::{spread, stratified};
@@ -114,9 +116,17 @@ pub struct Scene<'a> {
     pub seed: u64,
     /// Who hears of progress.
     pub progress: &'a dyn Progress,
+    /// Where other processes record the rest of the images; `None` where this one records all of them. It is for what runs studies
+    /// and keeps what models answer: no study reads it.
+    pub shared: Option<Shared<'a>>,
 }
 
 impl<'a> Scene<'a> {
+    /// Folder of what models answer on whole splits.
+    pub(crate) fn answers(&self) -> PathBuf {
+        self.shared.map_or_else(|| self.folder.join(PREDICTIONS), |shared| shared.answers.to_owned())
+    }
+
     /// The model of a name.
     ///
     /// # Panics

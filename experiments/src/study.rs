@@ -16,12 +16,15 @@ use serde_json::Value;
 use archaeo_training::{RecipeError, from_table};
 use toml::Table;
 
+use crate::advice::Advice;
 use crate::findings::Investigation;
 use crate::options::Options;
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
+use crate::shard::Shard;
 use crate::units::{
     AgainError, AskedAgain, Keep, Recorded, Recorder, SpotCheck, Unit, ask, ask_again, conclude_again,
+    record_share,
 };
 
 /// Whether a question can be asked of these models and this data.
@@ -57,6 +60,8 @@ pub struct Chapter {
     pub sample: Option<(&'static str, usize)>,
     /// A figure for the top of the report, after what opens it.
     pub frontispiece: Option<Block>,
+    /// Which model to choose where what it asks decides.
+    pub advice: Vec<Advice>,
     /// One estimate of each kind, under the name of its quantity: how its interval was computed goes into the method.
     pub intervals: Vec<(&'static str, Estimate)>,
 }
@@ -72,6 +77,7 @@ impl Chapter {
             facts: Vec::new(),
             sample: None,
             frontispiece: None,
+            advice: Vec::new(),
             intervals: Vec::new(),
         }
     }
@@ -168,6 +174,11 @@ pub trait AnyStudy: Sync {
     /// # Errors
     /// As [`Study::recorder`] and [`Study::conclude`]; a log that cannot be read or written.
     fn run(&self, scene: &Scene, keep: Option<Keep>) -> Result<Value, StudyError>;
+    /// [`record_share`].
+    ///
+    /// # Errors
+    /// As there.
+    fn record_share(&self, scene: &Scene, keep: Keep, shard: Shard) -> Result<bool, StudyError>;
     /// [`conclude_again`], from the records in a folder.
     ///
     /// # Errors
@@ -246,6 +257,10 @@ impl<S: Study + 'static> AnyStudy for Erased<S> {
 
     fn run(&self, scene: &Scene, keep: Option<Keep>) -> Result<Value, StudyError> {
         Ok(serde_json::to_value(ask::<S>(scene, keep)?).expect("findings are plain data"))
+    }
+
+    fn record_share(&self, scene: &Scene, keep: Keep, shard: Shard) -> Result<bool, StudyError> {
+        record_share::<S>(scene, keep, shard)
     }
 
     fn conclude_again(&self, scene: &Scene, records: &Path) -> Result<Value, AgainError> {

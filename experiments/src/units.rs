@@ -5,7 +5,7 @@
 
 mod again;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use archaeo_data::Sample;
@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::scene::{Scene, StudyError};
+use crate::shard::Shard;
 use crate::study::Study;
 use crate::subjects::ModelName;
 
@@ -112,13 +113,37 @@ pub fn ask<S: Study>(scene: &Scene, keep: Option<Keep>) -> Result<S::Findings, S
     let units = S::units(scene)?;
     let mut recorded = Vec::with_capacity(units.len());
     for unit in units {
-        let records = record::<S>(scene, &unit, keep)?;
+        let mut found = record::<S>(scene, &unit, &unit.images, keep)?;
+        let taken =
+            unit.images.iter().map(|image| found.remove(image).expect("every image is recorded once"));
+        let records = taken.collect();
         recorded.push(Recorded { unit, records });
     }
     S::conclude(scene, recorded)
 }
 
-fn record<S: Study>(scene: &Scene, unit: &Unit, keep: Option<Keep>) -> Result<Vec<S::Record>, StudyError> {
+/// Records what is not recorded yet of the images that fall to `shard`, of every unit of a study; `false` where it has no units, so
+/// that it cannot be divided.
+///
+/// # Errors
+/// As [`ask`].
+pub fn record_share<S: Study>(scene: &Scene, keep: Keep, shard: Shard) -> Result<bool, StudyError> {
+    let units = S::units(scene)?;
+    let split = scene.split()?;
+    for unit in &units {
+        let share = unit.images.iter().copied().filter(|&image| shard.holds(&split.identifier(image)));
+        record::<S>(scene, unit, &share.collect::<Vec<_>>(), Some(keep))?;
+    }
+    Ok(!units.is_empty())
+}
+
+/// The record of each of `images` of a unit, and of others that are kept already.
+fn record<S: Study>(
+    scene: &Scene,
+    unit: &Unit,
+    images: &[usize],
+    keep: Option<Keep>,
+) -> Result<BTreeMap<usize, S::Record>, StudyError> {
     let (mut log, mut found) = match keep {
         None => (None, BTreeMap::new()),
         Some(keep) => {
@@ -127,13 +152,14 @@ fn record<S: Study>(scene: &Scene, unit: &Unit, keep: Option<Keep>) -> Result<Ve
             (Some(log), read(&lines))
         }
     };
+    let open: BTreeSet<usize> = images.iter().copied().filter(|image| !found.contains_key(image)).collect();
     let places: Vec<usize> =
-        (0..unit.images.len()).filter(|place| !found.contains_key(&unit.images[*place])).collect();
+        (0..unit.images.len()).filter(|&place| open.contains(&unit.images[place])).collect();
     if !places.is_empty() {
         let (model, split) = (scene.model(unit.model), scene.split()?);
         let mut recorder = S::recorder(scene, unit)?;
-        scene.progress.begin(&unit.title, unit.images.len());
-        scene.progress.advance(unit.images.len() - places.len());
+        scene.progress.begin(&unit.title, images.len());
+        scene.progress.advance(images.len() - places.len());
         for places in places.chunks(scene.options.batch_size) {
             if scene.progress.interrupted() {
                 return Err(StudyError::Interrupted);
@@ -152,8 +178,7 @@ fn record<S: Study>(scene: &Scene, unit: &Unit, keep: Option<Keep>) -> Result<Ve
             scene.progress.advance(places.len());
         }
     }
-    let taken = unit.images.iter().map(|image| found.remove(image).expect("every image is recorded once"));
-    Ok(taken.collect())
+    Ok(found)
 }
 
 /// The records of the lines that can be read: those of any other are made again.

@@ -164,6 +164,7 @@ impl Session {
             options: &options,
             seed: self.seed(),
             progress: &Followed(self.listener()),
+            shared: None,
         };
         let found = ask::<HeadsStudy>(&scene, None).map_err(|error| match error {
             StudyError::NotFinite(error) => self.not_finite(error, opened),

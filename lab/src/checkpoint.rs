@@ -67,11 +67,17 @@ impl Session {
 
     /// Reads a checkpoint and finds out which model it holds.
     pub(crate) fn find(&self, source: &ModelSource) -> Result<Found, LabError> {
-        let ModelSource { weights, name, reading, .. } = source;
+        let ModelSource { weights, reading, .. } = source;
         let file = self.resolve(weights)?;
         let stage = self.stage(&format!("reading {}", weights.display()));
         let checkpoint = checkpoint::read_with(&file, &ReadOptions { entry: reading.entry.clone() })?;
         drop(stage);
+        self.understood(source, checkpoint)
+    }
+
+    /// Finds out which model a checkpoint holds.
+    pub(crate) fn understood(&self, source: &ModelSource, checkpoint: Checkpoint) -> Result<Found, LabError> {
+        let ModelSource { weights, name, reading, .. } = source;
         let request = ModelRequest {
             model: name.clone(),
             preprocessing: reading.preprocessing.clone(),

@@ -23,6 +23,7 @@ use crate::delivery::DeliveryError;
 use crate::device::DeviceError;
 #[cfg(feature = "hub")]
 use crate::hub::HubError;
+use crate::scale::{ShardChoiceError, SubmitError};
 
 /// A question that has no answer. [`Display`](std::fmt::Display) is the whole sentence.
 #[derive(Debug, Error)]
@@ -98,6 +99,15 @@ pub enum LabError {
     /// An investigation.
     #[error(transparent)]
     Investigation(Box<InvestigationError>),
+    /// A study that there is not.
+    #[error("there is no study `{0}`; `archaeo study` lists them")]
+    UnknownStudy(String),
+    /// A shard that cannot be told.
+    #[error(transparent)]
+    Shard(#[from] ShardChoiceError),
+    /// A submission that is not made.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
     /// What an investigation tells.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -624,6 +634,20 @@ pub enum LabError {
         file: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// A lesson that there is not.
+    #[error("there is no lesson {0}; they are numbered from 1 to 8, and `archaeo lesson --list` lists them")]
+    NoLesson(usize),
+    /// A folder of answers that is not there.
+    #[error(
+        "{} is not a folder; give the folder with your answers: `archaeo lesson {number} --out DIR` makes DIR/answers",
+        folder.display()
+    )]
+    NoAnswers {
+        /// The folder.
+        folder: PathBuf,
+        /// The lesson.
+        number: usize,
     },
     /// A size that is none.
     #[error("--epsilon {text}: {reason}")]

@@ -3,22 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use archaeo_experiments::findings::Investigation;
-use archaeo_experiments::investigation::{Given, InvestigationConfig, Kind, Request, excavate};
+use archaeo_experiments::findings::{Investigation, ModelFindings};
+use archaeo_experiments::investigation::{
+    Given, InvestigationConfig, Kind, Request, Watcher, excavate, train_models,
+};
 use archaeo_experiments::report::{Claim, told};
 use archaeo_experiments::subjects::ModelName;
 use archaeo_models::read_card;
 use archaeo_training::TrainingRecord;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::classes::read_names;
 use crate::data::require_sherds_classes;
 use crate::error::LabError;
 use crate::listener::{Followed, Kept};
+use crate::scale::known_study;
 use crate::session::Session;
 
 /// A trained model under the name that it has in an investigation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NamedModel {
     /// What it is called.
     pub name: String,
@@ -82,6 +85,60 @@ impl Session {
     /// # Errors
     /// One sentence; what was found until then is kept, and the same request goes on from there.
     pub fn excavate(&self, excavation: &Excavation) -> Result<Excavated, LabError> {
+        self.excavated(excavation, None, |request, watcher| Ok(excavate(request, watcher)?))
+    }
+
+    /// Asks one question of all, by its name ([`studies`](crate::studies)); what other studies found in the same folder before stays in
+    /// the report.
+    ///
+    /// # Errors
+    /// As [`Session::excavate`]; a question that there is not, or that does not apply.
+    pub fn study(&self, name: &str, excavation: &Excavation) -> Result<Excavated, LabError> {
+        self.excavated(excavation, Some(known_study(name)?), |request, watcher| {
+            Ok(excavate(request, watcher)?)
+        })
+    }
+
+    /// Loads or trains the models of an investigation and asks nothing yet.
+    ///
+    /// # Errors
+    /// As [`Session::excavate`].
+    pub fn train_models(&self, excavation: &Excavation) -> Result<Vec<ModelFindings>, LabError> {
+        self.asking(excavation, None, |request, watcher| Ok(train_models(request, watcher)?))
+    }
+
+    /// What an investigation, or a part of one, tells once `conclude` has found it.
+    pub(crate) fn excavated(
+        &self,
+        excavation: &Excavation,
+        only: Option<&str>,
+        conclude: impl FnOnce(&Request, &dyn Watcher) -> Result<Investigation, LabError>,
+    ) -> Result<Excavated, LabError> {
+        let investigation = self.asking(excavation, only, conclude)?;
+        self.say_skipped(&investigation.data.skipped);
+        investigation.data.notes.iter().for_each(|note| self.note(note));
+
+        let path = |name: &str| excavation.out.join(name).display().to_string();
+        let told = told(&investigation)?;
+        let sentences = |claims: Vec<Claim>| -> Vec<String> {
+            claims.into_iter().map(|claim| format!("{} {}", claim.statement, claim.evidence)).collect()
+        };
+        Ok(Excavated {
+            report: path("report.html"),
+            findings: path("findings"),
+            trust: sentences(told.opening),
+            headlines: sentences(told.summary),
+            investigation,
+        })
+    }
+
+    /// Calls `work` with the request of an investigation, whose models and weights are looked for.
+    pub(crate) fn asking<T>(
+        &self,
+        excavation: &Excavation,
+        only: Option<&str>,
+        work: impl FnOnce(&Request, &dyn Watcher) -> Result<T, LabError>,
+    ) -> Result<T, LabError> {
         let Excavation { strict, config, out, title, .. } = excavation;
         let device = self.device_for(&config.precisions()?)?;
         config.notes()?.into_iter().for_each(|note| self.note(note));
@@ -109,25 +166,9 @@ impl Session {
             device: &device,
             environment: self.environment(),
             title: title.as_deref(),
+            only,
         };
-        let watcher = Followed(self.listener());
-        let investigation = excavate(&request, &watcher)?;
-        drop(watcher);
-        self.say_skipped(&investigation.data.skipped);
-        investigation.data.notes.iter().for_each(|note| self.note(note));
-
-        let path = |name: &str| out.join(name).display().to_string();
-        let told = told(&investigation)?;
-        let sentences = |claims: Vec<Claim>| -> Vec<String> {
-            claims.into_iter().map(|claim| format!("{} {}", claim.statement, claim.evidence)).collect()
-        };
-        Ok(Excavated {
-            report: path("report.html"),
-            findings: path("findings"),
-            trust: sentences(told.opening),
-            headlines: sentences(told.summary),
-            investigation,
-        })
+        work(&request, &Followed(self.listener()))
     }
 
     fn trained(&self, model: &NamedModel) -> Result<Trained, LabError> {

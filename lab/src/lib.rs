@@ -7,8 +7,8 @@
 //! data which serialises: [`Session::evaluate`], [`Session::attention`], [`Session::explain`], [`Session::attack`], [`Session::doctor`], [`Session::corrupt`],
 //! [`Session::ablate`],
 //! [`Session::audit`], [`Session::benchmark`], [`Session::profile`], [`Session::features`], [`Session::prompts`],
-//! [`Session::excavate`], [`Session::verify_investigation`], [`Session::train`], [`Session::track`], [`Session::export_model`], [`Session::model_cards`], [`Session::describe_model`]. [`Session::live`] keeps models open for
-//! questions about one image at a time ([`live`]).
+//! [`Session::excavate`], [`Session::study`], [`Session::excavate_shard`], [`Session::merge`], [`Session::submit`], [`Session::verify_investigation`], [`Session::train`], [`Session::track`], [`Session::export_model`], [`Session::model_cards`], [`Session::describe_model`]. [`Session::live`] keeps models open for
+//! questions about one image at a time ([`live`]), and [`Session::direct`] asks about images that the caller has in memory ([`direct`]).
 //!
 //! Nothing here prints, parses a command line or serves a request. Errors are [`LabError`]: one sentence, with the file and the
 //! remedy; remedies name the options of the command line.
@@ -29,18 +29,21 @@ mod delivery;
 mod describe;
 mod destination;
 mod device;
+pub mod direct;
 mod doctor;
 mod error;
 mod evaluate;
 mod excavate;
 mod explain;
 mod export;
+mod failure;
 mod features;
 mod figure;
 mod figures;
 #[cfg(feature = "hub")]
 mod hub;
 mod kept;
+pub mod lessons;
 mod listener;
 pub mod live;
 mod opened;
@@ -49,6 +52,7 @@ mod prompts;
 mod reference;
 mod report;
 mod rollout;
+mod scale;
 mod session;
 mod subject;
 mod track;
@@ -58,9 +62,11 @@ mod trust;
 mod zero_shot;
 
 pub use ablate::{Ablated, AblationOptions};
+pub use archaeo_experiments::investigation::RecordedShard;
 pub use archaeo_experiments::profile::{ModelCost, Profile, SizeCost};
 pub use archaeo_experiments::regimes::{Init, Regimes};
 pub use archaeo_experiments::report::Detail;
+pub use archaeo_experiments::shard::Shard;
 pub use attack::{
     AttackAsked, AttackOptions, AttackQuestion, Attacked, Fooled, MINIMAL, Minimal, MinimalNorm,
     MinimalOptions, Point, PooledAttack, RobustBench, SAGA, SagaFound, SagaOptions, SagaPoint, TransferPoint,
@@ -91,6 +97,7 @@ pub use explain::{
     ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over, Target,
 };
 pub use export::Exported;
+pub use failure::is_transient;
 pub use features::{FeaturesFound, FeaturesOptions, ModelOfFeatures};
 pub use figure::{FigureFile, FigureFormat, Length};
 #[cfg(feature = "hub")]
@@ -102,6 +109,9 @@ pub use prompts::{PromptsScored, TowardsPrompts};
 pub use reference::is_reference;
 pub use report::{ReportFiles, ReportFormat};
 pub use rollout::RolloutChoice;
+pub use scale::{
+    Engine, KnownStudy, ShardChoice, ShardChoiceError, Submission, SubmitError, Submitted, studies,
+};
 pub use session::{Session, SessionOptions, Toml};
 pub use subject::{ModelSource, Purpose, Subject};
 pub use track::Tracked;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use archaeo_experiments::investigation::{report_again, seal_again};
-use archaeo_experiments::report::{Detail, NOTEBOOK, TABLES, render_notebook, render_paper, render_tables};
+use archaeo_experiments::report::{Detail, NOTEBOOK, TABLES};
 use serde::Serialize;
 
 use crate::error::LabError;
@@ -83,13 +83,13 @@ impl Session {
         detail: Detail,
     ) -> Result<ReportFiles, LabError> {
         let stage = self.stage("writing the report");
-        let investigation = report_again(folder, title)?;
+        let (investigation, report) = report_again(folder, title)?;
         if detail != Detail::default() {
-            render_paper(&investigation, folder, detail)?;
+            report.write_paper(folder, detail)?;
         }
         match format {
-            ReportFormat::Latex => render_tables(&investigation, folder)?,
-            ReportFormat::Notebook => render_notebook(&investigation, folder)?,
+            ReportFormat::Latex => report.write_tables(folder)?,
+            ReportFormat::Notebook => report.write_notebook(folder)?,
             _ => {}
         }
         drop(stage);

@@ -2,6 +2,7 @@
 
 use archaeo_analysis::attribution::{Attribution, Rollout, RolloutOptions};
 use archaeo_analysis::audit::VitExplainRollout;
+use archaeo_models::Classifier;
 
 use crate::error::LabError;
 use crate::opened::Opened;
@@ -58,7 +59,13 @@ impl RolloutChoice {
         if !self.is_usual() {
             opened.require_attention()?;
         }
-        let card = opened.model.card();
+        self.of_model(&opened.model)
+    }
+
+    /// As [`RolloutChoice::of`], of a model that is known to have attention where that is needed.
+    pub(crate) fn of_model(&self, model: &Classifier) -> Result<ChosenRollout, LabError> {
+        self.check()?;
+        let card = model.card();
         match *self {
             Self::Paper(options) => {
                 let (number, count) = (options.start_layer, card.network.attention_layers());
@@ -67,7 +74,7 @@ impl RolloutChoice {
                     false => Err(LabError::StartLayer { number, model: card.name.clone(), count }),
                 }
             }
-            Self::VitExplain(rollout) => match rollout.applies(&opened.model).reason() {
+            Self::VitExplain(rollout) => match rollout.applies(model).reason() {
                 None => Ok(ChosenRollout::VitExplain(rollout)),
                 Some(reason) => Err(LabError::Method { id: "rollout".into(), reason }),
             },

@@ -55,8 +55,8 @@ pub use architectures::{Network, NetworkSpec};
 pub use attention::{MultiHeadAttention, scaled_dot_product_attention};
 pub use catalogue::{Usual, usual};
 pub use checkpoint::{
-    Checkpoint, LoadOptions, ReadOptions, TrainingCode, WeightsError, load, read_arrays, read_card, save,
-    write_arrays,
+    ArrayView, Checkpoint, LoadOptions, ReadOptions, TrainingCode, WeightsError, load, read_arrays,
+    read_card, save, write_arrays,
 };
 pub use classifier::{Classifier, ModelCard};
 pub use depth::Depths;

@@ -62,6 +62,8 @@ pub enum Block {
     Definitions(Vec<(String, Text)>),
     /// A numbered table.
     Table(Table),
+    /// As [`Block::Table`], but on paper it belongs to the appendix: a figure or another table says the same in short.
+    Appendix(Table),
     /// A numbered figure.
     Figure(Figure),
     /// Many pictures.

@@ -126,7 +126,7 @@ impl Writer<'_> {
             Block::Definitions(terms) => html! {
                 dl.definitions { @for (term, meaning) in terms { dt { (term) } dd { (text(meaning)) } } }
             },
-            Block::Table(table) => self.numbered_table(table),
+            Block::Table(table) | Block::Appendix(table) => self.numbered_table(table),
             Block::Folded { title, table } => html! {
                 details.folded { summary { (title) } (self::table(table, None)) }
             },

@@ -28,7 +28,7 @@ fn tables_of(section: &Section) -> Vec<&Table> {
 
 fn table_of(block: &Block) -> Option<&Table> {
     match block {
-        Block::Table(table) | Block::Folded { table, .. } => Some(table),
+        Block::Table(table) | Block::Appendix(table) | Block::Folded { table, .. } => Some(table),
         Block::Figure(Figure { data, .. }) => data.as_ref(),
         _ => None,
     }

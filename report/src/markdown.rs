@@ -123,7 +123,7 @@ impl Writer {
                 }
                 self.line("");
             }
-            Block::Table(table) => {
+            Block::Table(table) | Block::Appendix(table) => {
                 self.tables += 1;
                 self.table(&format!("**Table {}.** ", self.tables), table);
             }

@@ -27,7 +27,7 @@ const ITEMS: usize = 3;
 pub enum Detail {
     /// What was found, and its limits.
     Summary,
-    /// Every chapter, without what the page of the report folds away and with a few examples.
+    /// Every chapter, without tables of the appendix and what the page of the report folds away, and with a few examples.
     #[default]
     Full,
     /// Everything.
@@ -151,13 +151,15 @@ impl Writer<'_> {
                 json!({ "kind": "definitions", "entries": entries })
             }
             Block::Table(table) => json!({ "kind": "table", "table": rows(table) }),
-            Block::Folded { table, .. } if all => json!({ "kind": "table", "table": rows(table) }),
+            Block::Appendix(table) | Block::Folded { table, .. } if all => {
+                json!({ "kind": "table", "table": rows(table) })
+            }
             Block::Figure(figure) => self.figure(figure),
             Block::Gallery(gallery) => self.gallery(gallery),
             Block::Listing { title, text } if all => {
                 json!({ "kind": "listing", "title": title, "text": text })
             }
-            Block::Folded { .. } | Block::Listing { .. } => return None,
+            Block::Appendix(_) | Block::Folded { .. } | Block::Listing { .. } => return None,
         })
     }
 
@@ -267,4 +269,74 @@ fn rows(table: &Table) -> Value {
         "columns": columns,
         "rows": table.rows.iter().map(cells).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance of a colour with channels in [0, 1] (WCAG 2.2).
+    fn luminance(color: [f64; 3]) -> f64 {
+        let linear =
+            |value: f64| if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) };
+        let [red, green, blue] = color.map(linear);
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+
+    fn on_white(color: [f64; 3]) -> f64 {
+        1.05 / (luminance(color) + 0.05)
+    }
+
+    /// The colours that the fixed text writes in: `luma(35%)`, `rgb("#0b4f8a")`.
+    fn written_in() -> Vec<(String, [f64; 3])> {
+        let mut colors = Vec::new();
+        for rest in TEMPLATE.split("fill: ").skip(1) {
+            // A condition names several.
+            let statement = rest.split(['\n', ',']).next().unwrap();
+            for part in statement.split("luma(").skip(1) {
+                let percent: f64 = part.split('%').next().unwrap().parse().unwrap();
+                colors.push((statement.to_owned(), [percent / 100.0; 3]));
+            }
+            for part in statement.split("rgb(\"#").skip(1) {
+                let channel =
+                    |at: usize| f64::from(u8::from_str_radix(&part[at..at + 2], 16).unwrap()) / 255.0;
+                colors.push((statement.to_owned(), [0, 2, 4].map(channel)));
+            }
+        }
+        colors
+    }
+
+    /// Level AA asks for 4.5 of text of any size.
+    #[test]
+    fn text_on_paper_can_be_read() {
+        let colors = written_in();
+        assert!(colors.len() >= 8, "{colors:?}");
+        for (statement, color) in colors {
+            assert!(on_white(color) >= 4.5, "{statement}: {:.2}", on_white(color));
+        }
+        assert!((on_white([0.0; 3]) - 21.0).abs() < 1e-9 && on_white([0.5; 3]) < 4.5);
+    }
+
+    #[test]
+    fn tables_of_the_appendix_are_printed_with_the_appendix_alone() {
+        let table = |caption: &str| Table { caption: caption.into(), columns: Vec::new(), rows: Vec::new() };
+        let section = || Section {
+            id: "numbers",
+            title: "Numbers",
+            blocks: vec![Block::Table(table("short")), Block::Appendix(table("long"))],
+        };
+        let document = Document {
+            kind: "test",
+            title: "Made up".into(),
+            lead: Text::new(),
+            facts: Vec::new(),
+            sections: vec![section()],
+            parts: Vec::new(),
+        };
+        let printed = |detail| {
+            data(&document, detail, &|_| true)["parts"][0]["sections"][0]["blocks"].as_array().map(Vec::len)
+        };
+        assert_eq!(printed(Detail::Full), Some(1));
+        assert_eq!(printed(Detail::Appendix), Some(2));
+    }
 }

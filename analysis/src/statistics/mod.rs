@@ -13,6 +13,7 @@
 //! | do they fail on the same images, and in the same way? | [`error_consistency`], [`answer_agreement`] |
 //! | is every class recognised, and is one ranked before the other? | [`balanced_accuracy`], [`wilson_of_family`], [`roc_auc`] |
 //! | do two sets of images differ? | [`proportion_difference`] |
+//! | what sets errors apart from right answers of the same classes, and more in one model than in another? | [`enrichment`], [`enrichment_difference`] |
 //! | do two recipes differ over their seeds? | [`welch`] |
 //! | how long does it take, and how fast does that grow? | [`median`], [`power_law`] |
 //! | how far away is what may never be reached, and what is left on the way? | [`median_with_infinite`], [`survival`] |
@@ -30,6 +31,7 @@ mod balanced;
 mod calibration;
 mod consistency;
 mod cosine;
+mod enrichment;
 mod exchange;
 mod mcnemar;
 mod mean;
@@ -62,6 +64,7 @@ pub use balanced::balanced_accuracy;
 pub use calibration::{Calibration, ReliabilityBin, expected_calibration_error};
 pub use consistency::error_consistency;
 pub use cosine::cosine;
+pub use enrichment::{Enrichment, FEWEST_ENRICHED, enrichment, enrichment_difference};
 pub use exchange::exchange_test;
 pub use mcnemar::{McNemar, mcnemar};
 pub use mean::{

@@ -1,8 +1,9 @@
-//! `archaeo excavate` and `archaeo report`: an investigation, and its report once more.
+//! `archaeo excavate`, `study`, `merge` and `report`: an investigation or one study of it, in one piece or in shards, and its report
+//! once more.
 
 use std::path::PathBuf;
 
-use archaeo_lab::{Detail, ReportFormat};
+use archaeo_lab::{Detail, ReportFormat, ShardChoice};
 use clap::Args;
 
 use super::SOURCES;
@@ -17,8 +18,43 @@ Examples:
   archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors
   archaeo excavate --data scans/ --vit a.safetensors --add swin=c.safetensors
   archaeo excavate --set models.vit.seeds=3  the ViT from three seeds
-  archaeo excavate --out runs/first         again, to resume an interrupted one"))]
+  archaeo excavate --out runs/first         again, to resume an interrupted one
+  archaeo excavate --shard 0/4              a quarter of the images, to be merged"))]
 pub struct Excavate {
+    /// What is investigated.
+    #[command(flatten)]
+    pub asked: Investigated,
+    /// Train or load the models, and ask nothing yet
+    #[arg(
+        long,
+        conflicts_with = "shard",
+        hide_short_help = true,
+        help_heading = "Many machines",
+        long_help = "Train or load the models and stop there; shards of the same folder find them trained."
+    )]
+    pub models_only: bool,
+}
+
+/// Arguments of `study`.
+#[derive(Debug, Args)]
+#[command(after_help = "`archaeo study --help` shows all options, kinds of data, and examples.")]
+#[command(after_long_help = format!("{SOURCES}\n
+Examples:
+  archaeo study                             the names of all studies
+  archaeo study attacks --vit a.safetensors --cnn b.safetensors
+  archaeo study heads --data scans/ --vit a.safetensors --out runs/heads"))]
+pub struct Study {
+    /// Which study; without it, all names are listed
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// What is investigated.
+    #[command(flatten)]
+    pub asked: Investigated,
+}
+
+/// What is investigated, and where the results go.
+#[derive(Debug, Args)]
+pub struct Investigated {
     /// Images [default: sherds]
     #[arg(
         long,
@@ -121,6 +157,39 @@ pub struct Excavate {
             studies.attacks.images=500."
     )]
     pub set: Vec<String>,
+    /// Record one share of the images, for `archaeo merge`
+    #[arg(
+        long,
+        value_name = "K/N",
+        value_parser = shard,
+        hide_short_help = true,
+        help_heading = "Many machines",
+        long_help = "Record share K of N of the images in the folder of --out, with K from 0 to N - 1, for `archaeo merge` to conclude \
+            from. The same command resumes a shard that was killed. With auto, a Slurm array or MPI says K and N; with auto/N, a Slurm \
+            array, a Kubernetes Indexed Job or MPI says K."
+    )]
+    pub shard: Option<ShardChoice>,
+}
+
+fn shard(text: &str) -> Result<ShardChoice, String> {
+    ShardChoice::parse(text).map_err(|error| error.to_string())
+}
+
+/// Arguments of `merge`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  archaeo merge archaeo-out
+  archaeo merge archaeo-out --missing
+
+`archaeo merge --help` shows all options.")]
+pub struct Merge {
+    /// Folder of an investigation that was recorded in shards
+    #[arg(value_name = "DIR", default_value = "archaeo-out")]
+    pub folder: PathBuf,
+    /// Print which shards are missing, such as 3,7-9, and merge nothing
+    #[arg(long)]
+    pub missing: bool,
 }
 
 /// Arguments of `report`.

@@ -12,6 +12,9 @@ pub const PROGRAM: &str = "archaeo";
 /// Exit status of a command line that cannot be understood.
 pub const WRONG_COMMAND_LINE: u8 = 2;
 
+/// Exit status of a failure that may pass when the same command is tried again (`EX_TEMPFAIL` of `sysexits.h`).
+pub const TRY_AGAIN: u8 = 75;
+
 /// What stands below the commands and options.
 pub(super) const AFTER_HELP: &str = "\
 `archaeo COMMAND --help` shows what a command takes, with examples.
@@ -23,6 +26,7 @@ Exit status:
   0    done
   1    failed; the line that begins with error: says why
   2    the command line is wrong
+  75   failed, and may succeed later: a full disk, a network, a folder in use
   130  interrupted (Ctrl-C); the last line says what is kept and how to go on
   143  the same by a request to terminate
 

@@ -1,13 +1,14 @@
 //! `archaeo excavate`: the whole investigation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
+use archaeo_experiments::findings::ModelFindings;
 use archaeo_experiments::investigation::Kind;
-use archaeo_lab::{Excavation, NamedModel, Session, Toml};
+use archaeo_lab::{Excavated, Excavation, NamedModel, RecordedShard, Session, Shard, Toml};
 
 use super::configs::{self, BuiltIn};
-use crate::cli::Excavate;
+use crate::cli::{Excavate, Investigated};
 use crate::printer::Printer;
 
 /// Runs the command.
@@ -15,31 +16,74 @@ use crate::printer::Printer;
 /// # Errors
 /// One sentence; what was found until then is kept.
 pub fn run(arguments: &Excavate, session: &Session, printer: &Printer) -> Result<()> {
-    let Excavate { config, set, quick, .. } = arguments;
+    let Excavate { asked, models_only } = arguments;
+    let excavation = excavation(asked, session)?;
+    if let Some(shard) = shard(asked)? {
+        return printer.result(&session.excavate_shard(&excavation, None, shard)?, |recorded| {
+            shard_recorded(recorded, &excavation)
+        });
+    }
+    if *models_only {
+        let models = session.train_models(&excavation)?;
+        return printer.result(&models, |models| {
+            let line = |model: &ModelFindings| format!("{}  {}", model.name, model.weights);
+            models.iter().map(line).collect::<Vec<_>>().join("\n")
+        });
+    }
+    printer.result(&session.excavate(&excavation)?, |excavated| told(excavated, &excavation.out))
+}
+
+/// What the command line asks for.
+pub(super) fn excavation(asked: &Investigated, session: &Session) -> Result<Excavation> {
+    let Investigated { config, set, quick, .. } = asked;
     let toml = config.as_deref().map_or(Toml::Text(configs::EXCAVATE), BuiltIn::or_file);
-    let excavation = Excavation {
-        data: arguments.data.clone(),
-        strict: arguments.strict,
+    Ok(Excavation {
+        data: asked.data.clone(),
+        strict: asked.strict,
         config: session.configuration(toml, set, *quick)?,
-        models: trained(arguments)?,
-        train: arguments.train.clone(),
-        out: arguments.out.clone(),
-        title: arguments.title.clone(),
-    };
-    printer.result(&session.excavate(&excavation)?, |result| {
-        let list = |lines: &[String]| lines.iter().map(|line| format!("- {line}\n")).collect::<String>();
-        let (trust, others) = (list(&result.trust), list(&result.headlines));
-        format!(
-            "Can it be trusted, and when does it fail?\n{trust}\nWhat was found:\n{others}\nReport: {}\nBy hand: archaeo lab --run {}",
-            result.report,
-            excavation.out.display()
-        )
+        models: trained(asked)?,
+        train: asked.train.clone(),
+        out: asked.out.clone(),
+        title: asked.title.clone(),
     })
 }
 
+/// The shard that the command line or the environment asks for.
+pub(super) fn shard(asked: &Investigated) -> Result<Option<Shard>> {
+    let variable = |name: &str| std::env::var(name).ok();
+    Ok(asked.shard.map(|choice| choice.shard(&variable)).transpose()?)
+}
+
+/// What is printed of a shard.
+pub(super) fn shard_recorded(recorded: &RecordedShard, excavation: &Excavation) -> String {
+    let RecordedShard { shard, folder, files, .. } = recorded;
+    format!(
+        "Shard {shard}: {files} files in {}\nWhen all are complete: archaeo merge {}",
+        folder.display(),
+        excavation.out.display()
+    )
+}
+
+/// What is printed of an investigation.
+pub(super) fn told(excavated: &Excavated, out: &Path) -> String {
+    let list = |lines: &[String]| lines.iter().map(|line| format!("- {line}\n")).collect::<String>();
+    let section = |title: &str, lines: &[String]| match lines.is_empty() {
+        true => String::new(),
+        false => format!("{title}\n{}\n", list(lines)),
+    };
+    format!(
+        "{}{}Report: {}\nBy hand: archaeo lab --run {}",
+        section("Can it be trusted, and when does it fail?", &excavated.trust),
+        section("What was found:", &excavated.headlines),
+        excavated.report,
+        out.display()
+    )
+}
+
 /// The trained models that the command line names: the ViT, the CNN, then others in their order.
-fn trained(arguments: &Excavate) -> Result<Vec<NamedModel>> {
-    let Excavate { vit, vit_model, vit_class_names, cnn, cnn_model, cnn_class_names, add, .. } = arguments;
+fn trained(arguments: &Investigated) -> Result<Vec<NamedModel>> {
+    let Investigated { vit, vit_model, vit_class_names, cnn, cnn_model, cnn_class_names, add, .. } =
+        arguments;
     let familiar = [
         ("vit", Kind::Transformer, vit, vit_model, vit_class_names),
         ("cnn", Kind::ConvolutionalNetwork, cnn, cnn_model, cnn_class_names),

@@ -49,6 +49,24 @@ pub fn attention_of_the_vit_of_timm_works_in_a_browser() {
     browse(&["--weights".as_ref(), &weights, "--data".as_ref(), &data], "lab-vit", "attention:");
 }
 
+/// Models whose layers have several grids: attention in windows, and heads in a cascade.
+pub fn attention_in_windows_and_cascades_works_in_a_browser() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |name: &str| {
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/support/tiny-{name}.toml"));
+        let out = folder.path().join(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_archaeo"));
+        let done =
+            command.args(["train", "--set", "epochs=1", "--config"]).arg(config).arg("--out").arg(&out);
+        assert!(done.output().unwrap().status.success(), "{name} does not train");
+        out.join("model.safetensors")
+    };
+    let [swin, efficientvit] = ["swin", "efficientvit"].map(train);
+    browse(&["--weights".as_ref(), &swin], "lab-swin", "attention:");
+    browse(&["--weights".as_ref(), &swin], "lab-swin", "inside: depth");
+    browse(&["--weights".as_ref(), &efficientvit], "lab-efficientvit", "page: every view");
+}
+
 /// Opens the lab with `arguments` and checks in a browser what has `only` in its name.
 fn browse(arguments: &[&Path], shots: &str, only: &str) {
     let lab = Command::new(env!("CARGO_BIN_EXE_archaeo"))

@@ -6,6 +6,7 @@
 mod browser;
 mod data;
 mod lab;
+mod lessons;
 mod notebook;
 #[path = "../support/mod.rs"]
 mod support;
@@ -29,6 +30,11 @@ fn main() -> ExitCode {
             "every_view_of_the_lab_works_in_a_browser",
             no_lab.clone(),
             lab::every_view_of_the_lab_works_in_a_browser,
+        ),
+        trial(
+            "attention_in_windows_and_cascades_works_in_a_browser",
+            no_lab.clone(),
+            lab::attention_in_windows_and_cascades_works_in_a_browser,
         ),
         trial(
             "attention_of_the_vit_of_timm_works_in_a_browser",
@@ -66,11 +72,15 @@ fn main() -> ExitCode {
             weights::cifar_resnets_score_as_in_pytorch,
         ),
     ];
+    let lessons = (1..=8).map(|number| {
+        trial(&format!("lesson_{number}_runs"), lessons::lacks(), move || lessons::runs(number))
+    });
+    let trials = trials.into_iter().chain(lessons).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// A test that is run if nothing is `missing`.
-fn trial(name: &str, missing: Vec<&'static str>, run: fn()) -> Trial {
+fn trial(name: &str, missing: Vec<&'static str>, run: impl FnOnce() + Send + 'static) -> Trial {
     let lacks = (!missing.is_empty()).then(|| format!("needs {}", missing.join(" and ")));
     let kind = lacks.clone().unwrap_or_default();
     let ignored = lacks.is_some() && std::env::var_os("ARCHAEO_CI").is_none_or(|value| value != "1");

@@ -176,7 +176,14 @@ pub(super) fn hashes(folder: &Path) -> Result<BTreeMap<String, String>, CustodyE
             files.insert(file.to_owned(), sha256_file(&path)?);
         }
     }
-    for inner in FOLDERS {
+    files.extend(hashes_below(folder, &FOLDERS)?);
+    Ok(files)
+}
+
+/// The hash of every file in some folders within `folder`, by its path there.
+pub(crate) fn hashes_below(folder: &Path, inner: &[&str]) -> Result<BTreeMap<String, String>, CustodyError> {
+    let mut files = BTreeMap::new();
+    for inner in inner {
         gather(&folder.join(inner), inner, &mut files)?;
     }
     Ok(files)

@@ -20,6 +20,7 @@ use thiserror::Error;
 use crate::investigation::{InvestigationError, read_investigation};
 use crate::scene::Progress;
 
+pub(crate) use manifest::hashes_below;
 pub use manifest::{MANIFEST, Manifest};
 pub use signature::{PublicKey, SIGNATURE, SecretKey};
 

@@ -54,6 +54,11 @@ pub(super) fn check(
             Ok(reopened) => reopened,
             Err(error) => return unchecked(format!("the models cannot be opened: {error}")),
         };
+    if let Some(name) = reopened.replaced(investigation) {
+        return unchecked(format!(
+            "the weights of {name} hold another network than the one that was investigated"
+        ));
+    }
     let workplace = workplace(request.folder)?;
     let subjects = reopened.subjects();
     let again = Again {

@@ -4,20 +4,21 @@
 //! made again. It keeps the build that made it, so that every number of a report is led back to one.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use archaeo_store::StoreError;
+use archaeo_store::{StoreError, read_bytes};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{InvestigationError, Watcher};
-use crate::predictions::PREDICTIONS;
 use crate::scene::{Scene, StudyError};
+use crate::shard::Shard;
 use crate::study::AnyStudy;
 use crate::subjects::Subject;
 use crate::units::Keep;
-use archaeo_store::run_folder::{Build, Environment, RunFolder, RunFolderError};
+use archaeo_store::run_folder::{Build, Environment, LONGEST, RunFolder, RunFolderError};
 
 /// Who made a finding, and from what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,8 +70,18 @@ const SCHEMA: u32 = 1;
 /// What studies record image by image, one folder each.
 pub(crate) const RECORDS: &str = "records";
 
-/// What each model answered on each split is stamped once, for all of its files.
-const PREDICTIONS_STAMP: &str = "predictions/made_by.json";
+/// What each model answered on each split is stamped once, for all files of the folder.
+const MADE_BY: &str = "made_by.json";
+
+/// An error that names the file of the model whose answers are not finite, from the models' names and files.
+fn naming_file(error: StudyError, weights: &[(String, String)]) -> StudyError {
+    let StudyError::NotFinite(error) = error else { return error };
+    let file = weights.iter().find(|(name, _)| *name == error.model).map(|(_, file)| file.clone());
+    StudyError::NotFinite(match file {
+        Some(file) => error.of(file),
+        None => error,
+    })
+}
 
 /// The run folder, and the time that each part took.
 pub(super) struct Record<'a> {
@@ -181,12 +192,8 @@ impl<'a> Record<'a> {
     /// As [`Record::part`], of a study.
     pub(super) fn study(&mut self, study: &dyn AnyStudy, scene: &Scene) -> Result<Value, InvestigationError> {
         let weights = self.weights.clone();
-        let file = |model: &str| weights.iter().find(|(name, _)| name == model).map(|(_, file)| file.clone());
         let options = scene.options.text_of(study);
-        // Unlike findings, records of another build are made again: findings are made by one.
-        let stamp = Stamp { schema: study.schema(), options: options.clone(), ..self.stamp.clone() };
-        let made_from = serde_json::to_string(&stamp).expect("plain data");
-        let records = self.folder.file(&format!("{RECORDS}/{}", study.id()));
+        let (records, made_from) = self.records(study, &options);
         self.part_of(
             study.id(),
             study.schema(),
@@ -194,29 +201,70 @@ impl<'a> Record<'a> {
             |findings| study.reads(findings),
             || {
                 let keep = Keep { folder: &records, made_from: &made_from };
-                study.run(scene, Some(keep)).map_err(|error| match error {
-                    StudyError::NotFinite(error) => match file(&error.model) {
-                        Some(file) => StudyError::NotFinite(error.of(file)).into(),
-                        None => StudyError::NotFinite(error).into(),
-                    },
-                    other => other.into(),
-                })
+                study.run(scene, Some(keep)).map_err(|error| naming_file(error, &weights).into())
             },
         )
     }
 
-    /// Removes what other models answered.
-    pub(super) fn clear_predictions(&self) -> Result<(), InvestigationError> {
-        let there = self.folder.read_json::<Stamp>(PREDICTIONS_STAMP);
-        if there.is_ok_and(|there| there.is_some_and(|there| self.stamp.agrees(&there))) {
+    /// Records the share of a shard in a study; a study that cannot be divided is that of one shard as a whole.
+    pub(super) fn share(
+        &mut self,
+        study: &dyn AnyStudy,
+        scene: &Scene,
+        shard: Shard,
+    ) -> Result<(), InvestigationError> {
+        let (records, made_from) = self.records(study, &scene.options.text_of(study));
+        let (keep, started) = (Keep { folder: &records, made_from: &made_from }, Instant::now());
+        let divided = study.record_share(scene, keep, shard);
+        if divided.map_err(|error| naming_file(error, &self.weights))? {
+            let seconds = started.elapsed().as_secs_f64();
+            self.seconds.push((study.id().into(), seconds));
+            self.watcher.finished(study.id(), Some(seconds));
+        } else if shard.holds(study.id()) {
+            self.study(study, scene)?;
+        }
+        Ok(())
+    }
+
+    /// What a study found in an earlier run, where it would find the same now.
+    pub(super) fn found_before(
+        &self,
+        study: &dyn AnyStudy,
+        scene: &Scene,
+    ) -> Result<Option<Value>, InvestigationError> {
+        let file = format!("findings/{}.json", study.id());
+        let (schema, options) = (study.schema(), scene.options.text_of(study));
+        let stamp = Stamp { schema, options, ..self.stamp.clone() };
+        let made_by = self.folder.read_json::<Origin>(&file)?.and_then(|origin| origin.made_by);
+        if !made_by.is_some_and(|made_by| stamp.agrees(&made_by)) {
+            return Ok(None);
+        }
+        Ok(Some(self.read::<Value>(&file)?.findings).filter(|findings| study.reads(findings)))
+    }
+
+    /// The folder of a study's records, and what they are made from. Unlike findings, records of another build are made again: findings
+    /// are made by one.
+    fn records(&self, study: &dyn AnyStudy, options: &str) -> (PathBuf, String) {
+        let stamp = Stamp { schema: study.schema(), options: options.into(), ..self.stamp.clone() };
+        let made_from = serde_json::to_string(&stamp).expect("plain data");
+        (self.folder.file(&format!("{RECORDS}/{}", study.id())), made_from)
+    }
+
+    /// Removes what other models answered from `folder`, where it is to be kept.
+    pub(super) fn clear_predictions(&self, folder: &Path) -> Result<(), InvestigationError> {
+        let path = folder.join(MADE_BY);
+        let there = read_bytes(&path, LONGEST).ok();
+        let there = there.and_then(|bytes| serde_json::from_slice::<Stamp>(&bytes).ok());
+        if there.is_some_and(|there| self.stamp.agrees(&there)) {
             return Ok(());
         }
-        let folder = self.folder.file(PREDICTIONS);
         if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(StoreError::io("remove", &folder))?;
+            fs::remove_dir_all(folder).map_err(StoreError::io("remove", folder))?;
         }
-        super::make_folder(&folder)?;
-        Ok(self.folder.write_json(PREDICTIONS_STAMP, &self.stamp)?)
+        super::make_folder(folder)?;
+        let mut stamp = serde_json::to_vec_pretty(&self.stamp).expect("plain data");
+        stamp.push(b'\n');
+        Ok(archaeo_store::write(&path, &stamp)?)
     }
 
     /// Other builds that were at work in the folder or in those of its models: models that one of them trained are kept, and so are

@@ -61,6 +61,7 @@ impl Reopened {
             device,
             environment: environment.clone(),
             title: None,
+            only: None,
         };
         let mut examined = Examined::given(&request, &dataset, &identity)?;
         for model in investigation.models.iter().filter(|model| is_trained(model)) {
@@ -85,6 +86,15 @@ impl Reopened {
         self.examined.iter().map(Examined::subject).collect()
     }
 
+    /// A model that is another network now than the one that was investigated, of which nothing can be found once more.
+    pub(crate) fn replaced(&self, investigation: &Investigation) -> Option<ModelName> {
+        let replaced = |subject: &Subject| {
+            let known = investigation.model(subject.name);
+            known.is_some_and(|known| known.card.network != subject.model.card().network)
+        };
+        self.subjects().iter().find(|subject| replaced(subject)).map(|subject| subject.name)
+    }
+
     /// What a study works with; it reads what models answered in `folder`, and draws there.
     pub(crate) fn scene<'a>(
         &'a self,
@@ -103,6 +113,7 @@ impl Reopened {
             options: &self.config.studies,
             seed: self.config.seed(),
             progress,
+            shared: None,
         }
     }
 }

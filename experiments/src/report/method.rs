@@ -47,7 +47,7 @@ fn intervals(chapters: &[(&dyn AnyStudy, Chapter)]) -> Option<Block> {
         })
         .collect();
     (!rows.is_empty()).then(|| {
-        Block::Table(Table {
+        Block::Appendix(Table {
             caption: "How the intervals are computed.".into(),
             columns: vec![Column::words("Quantity"), Column::numbers("Level"), Column::prose("Method")],
             rows,

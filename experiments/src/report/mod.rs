@@ -11,6 +11,8 @@ mod models;
 pub(crate) mod names;
 mod overview;
 mod provenance;
+mod recommendations;
+mod related;
 pub(crate) mod shown;
 
 use std::path::{Component, Path, PathBuf};
@@ -47,13 +49,51 @@ pub enum ReportError {
     },
 }
 
-/// Writes `report.html`, `report.md` with the charts that it links to, and `report.typ` with what it shows into `folder`, from which the
-/// pictures are read. Each file appears whole or not at all.
-///
-/// # Errors
-/// The folder cannot be written, or findings of another version. A picture that is missing is named in the report instead.
-pub fn render(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
-    Ok(write_document(&document(investigation)?, folder)?)
+/// The report of an investigation, ready to be written in any form into its folder, from which pictures are read. Each file appears whole or
+/// not at all, and a picture that is missing is named in the report instead.
+#[derive(Debug)]
+pub struct Report(Document);
+
+impl Report {
+    /// Puts the report together, once for all forms.
+    ///
+    /// # Errors
+    /// Findings of another version.
+    pub fn of(investigation: &Investigation) -> Result<Self, ReportError> {
+        document(investigation).map(Self)
+    }
+
+    /// Writes `report.html`, `report.md` with the charts that it links to, and `report.typ` with what it shows.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), ReportError> {
+        Ok(write_document(&self.0, folder)?)
+    }
+
+    /// Writes [`typst::FILE`] and [`typst::DATA`] alone, with as much of the report as `detail` says.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write_paper(&self, folder: &Path, detail: Detail) -> Result<(), ReportError> {
+        Ok(write_paper(&self.0, folder, detail)?)
+    }
+
+    /// Writes the report's tables in LaTeX, as [`latex::FILE`].
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write_tables(&self, folder: &Path) -> Result<(), ReportError> {
+        Ok(archaeo_store::write(&folder.join(latex::FILE), latex::tables(&self.0).as_bytes())?)
+    }
+
+    /// Writes the report as a Jupyter notebook, [`notebook::FILE`], which draws its charts again from their numbers.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write_notebook(&self, folder: &Path) -> Result<(), ReportError> {
+        Ok(archaeo_store::write(&folder.join(notebook::FILE), notebook_text(&self.0).as_bytes())?)
+    }
 }
 
 /// A file of the report.
@@ -126,32 +166,6 @@ fn write_paper(document: &Document, folder: &Path, detail: Detail) -> Result<(),
         .try_for_each(|(file, text)| archaeo_store::write(&folder.join(file), text.as_bytes()))
 }
 
-/// Writes [`typst::FILE`] and [`typst::DATA`] again, with as much of the report as `detail` says.
-///
-/// # Errors
-/// The folder cannot be written, or findings of another version.
-pub fn render_paper(investigation: &Investigation, folder: &Path, detail: Detail) -> Result<(), ReportError> {
-    Ok(write_paper(&document(investigation)?, folder, detail)?)
-}
-
-/// Writes the report's tables in LaTeX, as [`latex::FILE`].
-///
-/// # Errors
-/// The folder cannot be written, or findings of another version.
-pub fn render_tables(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
-    let tables = latex::tables(&document(investigation)?);
-    Ok(archaeo_store::write(&folder.join(latex::FILE), tables.as_bytes())?)
-}
-
-/// Writes the report as a Jupyter notebook, [`notebook::FILE`], which draws its charts again from their numbers.
-///
-/// # Errors
-/// The folder cannot be written, or findings of another version.
-pub fn render_notebook(investigation: &Investigation, folder: &Path) -> Result<(), ReportError> {
-    let text = notebook_text(&document(investigation)?);
-    Ok(archaeo_store::write(&folder.join(notebook::FILE), text.as_bytes())?)
-}
-
 fn notebook_text(document: &Document) -> String {
     serde_json::to_string_pretty(&notebook::notebook(document)).expect("plain data") + "\n"
 }
@@ -173,6 +187,30 @@ pub fn html(
 /// Findings of another version.
 pub fn markdown(investigation: &Investigation) -> Result<String, ReportError> {
     Ok(archaeo_report::markdown::page(&document(investigation)?).text)
+}
+
+/// The chapter of one study as a page of its own, with its claims first; `pictures` as for [`html`]. `None` where it has not run.
+///
+/// # Errors
+/// Findings of another version.
+pub fn chapter_html(
+    investigation: &Investigation,
+    study: &str,
+    pictures: &dyn Fn(&str) -> Option<Vec<u8>>,
+) -> Result<Option<String>, ReportError> {
+    let chapters = chapters(investigation, &Names::of(investigation))?;
+    let chapter = chapters.into_iter().find(|(found, _)| found.id() == study);
+    Ok(chapter.map(|(_, Chapter { section, claims, .. })| {
+        let document = Document {
+            kind: "a study",
+            title: section.title.into(),
+            lead: overview::title(investigation).into(),
+            facts: Vec::new(),
+            sections: vec![summary(claims), section],
+            parts: Vec::new(),
+        };
+        archaeo_report::html::page(&document, pictures)
+    }))
 }
 
 /// What was found, in words.
@@ -226,6 +264,8 @@ fn document(investigation: &Investigation) -> Result<Document, ReportError> {
     let lead = overview::lead(investigation, &names, &chapters);
     let facts = overview::facts(investigation, &chapters);
     let method = method::section(&chapters);
+    let related = related::section(investigation, &chapters, &names);
+    let recommendations = recommendations::section(investigation, &chapters, &names);
     let limitations = limitations::section(investigation, &chapters);
     let provenance = provenance::section(investigation, &chapters);
 
@@ -250,12 +290,11 @@ fn document(investigation: &Investigation) -> Result<Document, ReportError> {
         opening.push(Section { id: "glance", title: "At a glance", blocks: pictures });
     }
     let mut sections = opening;
-    sections.extend([
-        self::summary(summary),
-        data::section(investigation),
-        models::section(investigation, &names),
-    ]);
+    sections.push(self::summary(summary));
+    sections.extend(recommendations);
+    sections.extend([data::section(investigation), models::section(investigation, &names)]);
     sections.append(&mut told);
+    sections.extend(related);
     sections.extend([method, limitations, provenance]);
     let parts = parts(&sections);
     Ok(Document { kind: "report of an investigation", title, lead, facts, sections, parts })
@@ -273,9 +312,11 @@ fn parts(sections: &[Section]) -> Vec<Part> {
     vec![
         part("In short", opening),
         part("Data and models", vec!["data", "models"]),
+        part("Related methods", vec!["related"]),
         part("Results", told(&|study| !study.opens() && !study.is_about_failure())),
         part("Failure analysis", told(&|study| !study.opens() && study.is_about_failure())),
         part("Insights", vec!["summary"]),
+        part("Recommendations", vec!["recommendations"]),
         part("Methods", vec!["method"]),
         part("Limitations", vec!["limitations"]),
         part("Reproducibility", vec!["provenance"]),

@@ -57,8 +57,8 @@ pub(super) fn section(investigation: &Investigation, chapters: &[(&dyn AnyStudy,
     };
     let blocks = vec![
         Block::Table(run),
-        Block::Table(files(chapters)),
-        Block::Table(times(investigation)),
+        Block::Appendix(files(chapters)),
+        Block::Appendix(times(investigation)),
         Block::Listing { title: "Configuration in force".into(), text: provenance.config.clone() },
     ];
     Section { id: "provenance", title: "Provenance", blocks }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::findings::{HeatmapShown, ImageShown, Investigation, ModelFindings};
 use crate::studies::findings::{Agreement, AgreementGroup};
-use crate::studies::{autopsy, corruptions, doctor, frequency, worst_case};
+use crate::studies::{autopsy, corruptions, doctor, errors, frequency, worst_case};
 use crate::study::Chapter;
 use crate::subjects::{ByModel, ModelName};
 
@@ -16,6 +16,7 @@ pub(crate) mod found {
     pub(crate) use super::autopsy::tests::found as autopsy;
     pub(crate) use super::corruptions::tests::found as corruptions;
     pub(crate) use super::doctor::tests::found as doctor;
+    pub(crate) use super::errors::tests::factors as error_factors;
     pub(crate) use super::frequency::tests::found as frequency;
     pub(crate) use super::worst_case::tests::found as worst_case;
 }

@@ -41,7 +41,7 @@ pub use causal::{CausalOptions, CausalStudy};
 pub use comparisons::{ComparisonsOptions, ComparisonsStudy};
 pub use corruptions::{CorruptionsOptions, CorruptionsStudy, Damage, corruption_pair, corruption_scores};
 pub use doctor::{DoctorOptions, DoctorStudy, adjust_transfers, transferred};
-pub use errors::ErrorsStudy;
+pub use errors::{ErrorsOptions, ErrorsStudy};
 pub use faithfulness::{FaithfulnessOptions, FaithfulnessStudy};
 pub use features::{FeaturesOptions, FeaturesStudy};
 pub use frequency::{FrequencyOptions, FrequencyStudy};

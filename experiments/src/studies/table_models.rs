@@ -56,13 +56,17 @@ fn model(kind: &str, classes: &[String], device: &Device) -> Classifier {
 
 /// Asks of models on Sherds, of each one or more runs, with tables instead of weights.
 pub(super) fn in_scene<T>(answers: &[&[Answer]], ask: impl FnOnce(&Scene) -> T) -> T {
+    in_scene_of(60, answers, ask)
+}
+
+/// As [`in_scene`], with so many test images.
+pub(super) fn in_scene_of<T>(test: usize, answers: &[&[Answer]], ask: impl FnOnce(&Scene) -> T) -> T {
     let folder = tempfile::tempdir().unwrap();
     ["predictions", "pictures"]
         .iter()
         .for_each(|name| std::fs::create_dir(folder.path().join(name)).unwrap());
-    let dataset: Dataset =
-        open("sherds:size=16,train=20,val=20,test=60,aligned=20,conflict=20", &OpenOptions::default())
-            .unwrap();
+    let source = format!("sherds:size=16,train=60,val=20,test={test},aligned=20,conflict=20");
+    let dataset: Dataset = open(&source, &OpenOptions::default()).unwrap();
     for (split, images) in dataset.splits() {
         for (place, runs) in answers.iter().enumerate() {
             for (run, answer) in runs.iter().enumerate() {
@@ -104,6 +108,7 @@ pub(super) fn in_scene<T>(answers: &[&[Answer]], ask: impl FnOnce(&Scene) -> T) 
         options: &options,
         seed: 1,
         progress: &Silent,
+        shared: None,
     })
 }
 

@@ -90,13 +90,8 @@ impl Progress for Interrupting {
 /// What each unit gave.
 type Given = Vec<(String, Vec<f64>)>;
 
-/// What is found, or `None` after an interruption, and which images were recorded.
-fn asked(
-    folder: Option<&Path>,
-    made_from: &str,
-    batch_size: usize,
-    batches: usize,
-) -> (Option<Given>, Vec<(String, usize)>) {
+/// Calls `ask` with a scene of 30 images in the main split, of which batches of so many are computed at once until so many of them were.
+fn in_scene<T>(batch_size: usize, batches: usize, ask: impl FnOnce(&Scene) -> T) -> T {
     let device = Device::default();
     let dataset = open("sherds:size=16,train=10,val=10,test=30", &OpenOptions::default()).unwrap();
     let card = ModelCard {
@@ -118,8 +113,20 @@ fn asked(
         options: &options,
         seed: 0,
         progress: &Interrupting(std::sync::Mutex::new(After(Cell::new(batches)))),
+        shared: None,
     };
-    let found = ask::<Means>(&scene, folder.map(|folder| Keep { folder, made_from }));
+    ask(&scene)
+}
+
+/// What is found, or `None` after an interruption, and which images were recorded.
+fn asked(
+    folder: Option<&Path>,
+    made_from: &str,
+    batch_size: usize,
+    batches: usize,
+) -> (Option<Given>, Vec<(String, usize)>) {
+    let keep = folder.map(|folder| Keep { folder, made_from });
+    let found = in_scene(batch_size, batches, |scene| ask::<Means>(scene, keep));
     let recorded = RECORDED.take();
     match found {
         Ok(found) => (Some(found), recorded),
@@ -161,4 +168,48 @@ fn records_of_something_else_or_that_cannot_be_read_are_made_again() {
     std::fs::write(&log, text.replace(second, "{\"images\":[18],\"records\":[null]}")).unwrap();
     let (found, recorded) = asked(Some(folder.path()), "that", 4, ALWAYS);
     assert_eq!((found, recorded.as_slice()), (undisturbed, &all[23 + 4..23 + 8]));
+}
+
+/// Shares recorded apart, and in batches of another size, are the records of one process; each image is recorded once.
+#[test]
+fn shares_together_are_what_one_process_records() {
+    let (undisturbed, mut all) = asked(None, "", 4, ALWAYS);
+    all.sort();
+    for of in [1, 2, 7] {
+        let folder = tempfile::tempdir().unwrap();
+        let share = |index: usize| folder.path().join(index.to_string());
+        let mut recorded = Vec::new();
+        for index in 0..of {
+            let shard = Shard::new(index, of).unwrap();
+            let (folder, made_from) = (share(index), "this");
+            let keep = Keep { folder: &folder, made_from };
+            let divided = in_scene(3 + index, ALWAYS, |scene| record_share::<Means>(scene, keep, shard));
+            assert!(divided.unwrap());
+            let here = RECORDED.take();
+            let holds = in_scene(4, ALWAYS, |scene| {
+                let split = scene.split().unwrap();
+                here.iter().all(|(_, image)| shard.holds(&split.identifier(*image)))
+            });
+            assert!(holds, "{here:?} in {shard}");
+            recorded.extend(here);
+            // Once more there is nothing to do.
+            in_scene(4, ALWAYS, |scene| record_share::<Means>(scene, keep, shard)).unwrap();
+            assert!(RECORDED.take().is_empty());
+        }
+        recorded.sort();
+        assert_eq!(recorded, all, "each image in one of {of} shares");
+        let together = folder.path().join("together");
+        std::fs::create_dir(&together).unwrap();
+        for log in ["vit.pixel.jsonl", "vit.square.jsonl"] {
+            let mut text = String::from("this\n");
+            for index in 0..of {
+                let one = std::fs::read_to_string(share(index).join(log)).unwrap();
+                text += one.strip_prefix("this\n").unwrap();
+            }
+            std::fs::write(together.join(log), text).unwrap();
+        }
+        let (found, nothing) = asked(Some(&together), "this", 5, ALWAYS);
+        assert_eq!(found, undisturbed);
+        assert!(nothing.is_empty());
+    }
 }

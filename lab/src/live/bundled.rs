@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use crate::error::LabError;
 
+/// The two models by name, as safetensors.
+pub(crate) const BUNDLED_MODELS: [(&str, &[u8]); 2] = [("vit", FILES[0].1), ("cnn", FILES[1].1)];
+
 /// Its files, as `excavate` wrote them, and where they stand in its folder.
 const FILES: [(&str, &[u8]); 5] = [
     ("vit/model.safetensors", include_bytes!("bundled/vit.safetensors")),

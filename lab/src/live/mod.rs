@@ -34,6 +34,7 @@ use burn::tensor::Tensor;
 pub use self::answer::{ClassAnswer, LiveAnswer};
 pub use self::attack::{AttackEnd, AttackRequest, AttackStep, ModelAtStep};
 pub use self::attention::{HeadsOfLayer, LayersOfHeads, OneHead, RolloutRequest};
+pub(crate) use self::bundled::BUNDLED_MODELS;
 pub use self::bundled::bundled_run;
 pub use self::error::LiveError;
 pub use self::explanation::{Believed, MeasuredHere};
@@ -115,8 +116,9 @@ impl Session {
         let data = options.data.clone().or(recorded);
         let mut models = Vec::new();
         for (name, source) in sources {
+            let of_user = name.clone().filter(|_| !options.models.is_empty());
             let name = name.unwrap_or_else(|| model::name_of(&source.weights));
-            models.push(self.open_live(name, Subject::new(source, data.clone()))?);
+            models.push(self.open_live(name, of_user, Subject::new(source, data.clone()))?);
         }
         model::check_names(&models)?;
         let source = match (data, models.first()) {

@@ -22,6 +22,8 @@ use crate::subject::Subject;
 /// A model, what its outputs are called, and what an investigation found of it.
 pub(super) struct LiveModel {
     pub name: String,
+    /// What the page calls it: the name that the user gave it, or its own.
+    pub title: String,
     pub subject: Subject,
     pub classifier: Classifier,
     pub device: Device,
@@ -96,7 +98,12 @@ pub(super) fn check_names(models: &[LiveModel]) -> Result<(), LabError> {
 }
 
 impl Session {
-    pub(super) fn open_live(&self, name: String, subject: Subject) -> Result<LiveModel, LabError> {
+    pub(super) fn open_live(
+        &self,
+        name: String,
+        of_user: Option<String>,
+        subject: Subject,
+    ) -> Result<LiveModel, LabError> {
         let device = self.device()?;
         let found = self.find(&subject.model)?;
         let own = subject.model.name.is_none() && matches!(found.checkpoint.card(), Ok(Some(_)));
@@ -109,6 +116,7 @@ impl Session {
         };
         Ok(LiveModel {
             layout: layout(&classifier, &device),
+            title: of_user.unwrap_or_else(|| classifier.card().name.clone()),
             name,
             subject,
             classifier,

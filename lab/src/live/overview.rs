@@ -66,7 +66,7 @@ fn model(model: &LiveModel) -> Value {
     let blocks = model.classifier.network.residual().map_or(0, |network| network.depth());
     json!({
         "name": model.name,
-        "title": card.name,
+        "title": model.title,
         "describe": card.network.describe(),
         "weights": model.weights().display().to_string(),
         "parameters": model.classifier.parameter_count(),

@@ -11,6 +11,7 @@ mod element;
 mod error;
 mod load;
 mod locate;
+mod memory;
 mod numpy;
 mod safetensors;
 mod source;
@@ -36,6 +37,7 @@ pub use self::error::WeightsError;
 pub(crate) use self::error::printable;
 pub use self::load::{LoadOptions, load, read_card, save};
 pub use self::locate::TrainingCode;
+pub use self::memory::ArrayView;
 pub use self::safetensors::write_arrays;
 pub use self::source::{choose, locate as file, parts};
 
@@ -116,24 +118,31 @@ pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Checkpoint, Weigh
     let config = source::config_beside(&file)?;
     let (state, metadata, located) =
         read_file(&file, &Search::Model(options.entry.clone()), Budget::of_file)?;
-    let mut checkpoint = Checkpoint { path: path.to_owned(), metadata, config, ..Checkpoint::default() };
-    let Some(located) = located else { return Ok(Checkpoint { state, ..checkpoint }) };
-    let (state, normaliser) = located.apply(state);
-    checkpoint.state = state;
-    checkpoint.notes = located.notes;
-    checkpoint.code = located.code;
-    checkpoint.entry = located.entry;
-    if let Some((mean, std)) = normaliser {
-        checkpoint.normalisation = normalisation(&mean, &std);
-        let name = located.normaliser.map(|(mean, _)| printable(&mean)).unwrap_or_default();
-        checkpoint.notes.push(match &checkpoint.normalisation {
-            Some((mean, std)) => {
-                format!("has a normaliser (`{name}`): mean {mean:?} and std {std:?} of the channels")
-            }
-            None => format!("has a normaliser (`{name}`) whose numbers make no sense; it is left out"),
-        });
+    let checkpoint = Checkpoint { path: path.to_owned(), metadata, config, ..Checkpoint::default() };
+    Ok(checkpoint.of_located(state, located))
+}
+
+impl Checkpoint {
+    /// The checkpoint with the arrays that were read, under the names and with the notes that finding the model gave them.
+    fn of_located(mut self, state: State, located: Option<Located>) -> Self {
+        let Some(located) = located else { return Self { state, ..self } };
+        let (state, normaliser) = located.apply(state);
+        self.state = state;
+        self.notes = located.notes;
+        self.code = located.code;
+        self.entry = located.entry;
+        if let Some((mean, std)) = normaliser {
+            self.normalisation = normalisation(&mean, &std);
+            let name = located.normaliser.map(|(mean, _)| printable(&mean)).unwrap_or_default();
+            self.notes.push(match &self.normalisation {
+                Some((mean, std)) => {
+                    format!("has a normaliser (`{name}`): mean {mean:?} and std {std:?} of the channels")
+                }
+                None => format!("has a normaliser (`{name}`) whose numbers make no sense; it is left out"),
+            });
+        }
+        self
     }
-    Ok(checkpoint)
 }
 
 /// A normaliser's numbers for images in [0, 1]; those for images in [0, 255] are rescaled.

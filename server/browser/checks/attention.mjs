@@ -101,7 +101,10 @@ export const attention = {
       input.dispatchEvent(new Event("input", { bubbles: true }));
       return performance.now() - start;
     });
-    holds(time < 100, `a slider took ${time.toFixed(0)} ms`);
+    const { whole } = (await attentive(page)).attention;
+    // Without whole matrices the server computes while the slider moves.
+    if (whole) holds(time < 100, `a slider took ${time.toFixed(0)} ms`);
+    else await until(page, () => document.querySelector(".rollout canvas.map").dataset.figure.includes("50 % discarded"));
     const quick = await seen(page, ROLLOUT);
     differs(before, quick, "the rollout");
     await slider.dispatchEvent("change");

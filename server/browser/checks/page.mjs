@@ -53,6 +53,7 @@ export const whole = {
     await page.keyboard.press("?");
     holds((await text(page, "dialog")).includes("layer before"), "no keys");
     await page.keyboard.press("Escape");
+    await until(page, () => !document.querySelector("dialog[open]"));
     const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const light = await ground();
     await page.keyboard.press("t");

@@ -71,6 +71,19 @@ export function rolloutPanel(model) {
       if (mine === turn) showError(said, error);
     }
   };
+  let [asking, again] = [false, false];
+  /** A slider moves: without the weights the server is asked, one question at a time. */
+  const follow = async () => {
+    if (source?.whole) return quick();
+    again = true;
+    if (asking) return;
+    asking = true;
+    while (again) {
+      again = false;
+      await exact();
+    }
+    asking = false;
+  };
   canvas.addEventListener("pointermove", (event) => {
     if (!heat) return;
     const box = canvas.getBoundingClientRect();
@@ -78,7 +91,7 @@ export function rolloutPanel(model) {
     fill(said, `row ${row + 1}, column ${column + 1}: ${percent(value)}`);
   });
 
-  const moved = { input: quick, change: exact };
+  const moved = { input: follow, change: exact };
   const discard = slider("Discard", { min: 0, max: 0.95, step: 0.05, value: chosen.discard, show: percent, input: (value) => ((chosen.discard = value), moved.input()), change: exact });
   const start = slider("From layer", { min: 1, max: attention.layers, step: 1, value: chosen.start, show: String, input: (value) => ((chosen.start = value), moved.input()), change: exact });
   const fusion = segments("How heads become one", [["mean", "Mean"], ["max", "Max"], ["min", "Min"]], chosen.fusion, (value) => {

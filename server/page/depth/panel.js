@@ -9,7 +9,7 @@ import { go, place } from "../core/state.js";
 import { lineChart } from "../charts/lines.js";
 import { lensPanel } from "./lens.js";
 
-/** @typedef {{layer: number, read_out: {class: number, name: string, probability: number, target_probability: number}, similarity: number, distance: number, entropy: number}} Layer */
+/** @typedef {{layer: number, read_out: {class: number, name: string, probability: number, target_probability: number}|null, similarity: number|null, distance: number, entropy: number}} Layer */
 
 /** A model from its first layer to its last. @param {Model} model */
 export const depthPanel = (model) => (model.attention ? layersPanel(model) : noLayers(model));
@@ -34,10 +34,10 @@ function layersPanel(model) {
     entropy: lineChart("Attention entropy, as a share of even attention's", pick),
   };
   const says = h("ol", { class: "says" });
-  const noLens = h("p", { class: "note", hidden: true }, "The grids of this model's layers differ, so there is no lens per patch.");
+  const answers = h("section", { "aria-label": "What the head would say after each layer" }, h("h3", {}, "What it would say after each layer"), says);
+  const noLens = h("p", { class: "note", hidden: true }, "The width of its tokens changes between stages, and its head reads those of the last stage alone. So it has no logit lens.");
   const body = h("div", { class: "lens", hidden: true },
-    h("div", { class: "stack" }, lens.element, noLens,
-      h("section", { "aria-label": "What the head would say after each layer" }, h("h3", {}, "What it would say after each layer"), says)),
+    h("div", { class: "stack" }, lens.element, noLens, answers),
     h("div", { class: "charts" },
       charts.target.element, charts.similarity.element, charts.distance.element, charts.entropy.element));
   const trouble = h("div");
@@ -57,7 +57,7 @@ function layersPanel(model) {
       fill(trouble);
       body.hidden = false;
       data = { layers: meta.layers, target: meta.target, heads: null };
-      lens.element.hidden = !arrays.lens;
+      for (const part of [lens.element, answers, charts.target.element, charts.similarity.element]) part.hidden = !arrays.lens;
       noLens.hidden = Boolean(arrays.lens);
       if (arrays.lens) lens.open(arrays.lens, arrays.lens_class, image, meta.target);
       draw();
@@ -81,12 +81,14 @@ function layersPanel(model) {
     const even = evenDistance(heads, cursor);
     const far = Math.max(1, even ?? 0, ...layers.map(({ distance }) => distance), ...(heads?.layers ?? []).flatMap((layer) => layer.heads.map(({ distance }) => distance)));
     const common = { x, xLabel: "layer", cursor };
-    charts.target.set({ ...common, series: [line((layer) => layer.read_out.target_probability, firstName(target.name))], y: [0, 1], show: percent });
-    const similarities = layers.map(({ similarity }) => similarity);
-    charts.similarity.set({ ...common, series: [line((layer) => layer.similarity, "cosine")], y: [Math.min(0, ...similarities), 1], show: short });
+    if (layers.every(({ read_out }) => read_out)) {
+      charts.target.set({ ...common, series: [line((layer) => layer.read_out?.target_probability ?? 0, firstName(target.name))], y: [0, 1], show: percent });
+      const similarities = layers.map(({ similarity }) => similarity ?? 0);
+      charts.similarity.set({ ...common, series: [line((layer) => layer.similarity ?? 0, "cosine")], y: [Math.min(0, ...similarities), 1], show: short });
+    }
     charts.distance.set({ ...common, series: [...dots("distance"), line((layer) => layer.distance, "mean")], y: [0, far * 1.05], show: (value) => `${Math.round(value)} px`, marks: even ? [[even, "even attention"]] : [] });
     charts.entropy.set({ ...common, series: [...dots("entropy"), line((layer) => layer.entropy, "mean")], y: [0, 1], show: (value) => value.toFixed(2) });
-    fill(says, layers.map(({ layer, read_out }) => h("li", {}, h("button", { "aria-pressed": String(layer === cursor), onclick: () => go({ layer }), title: read_out.name },
+    fill(says, layers.map(({ layer, read_out }) => read_out && h("li", {}, h("button", { "aria-pressed": String(layer === cursor), onclick: () => go({ layer }), title: read_out.name },
       h("span", { class: "number" }, layer), h("span", { class: `name${read_out.class === target.class ? " right" : ""}` }, firstName(read_out.name)), h("span", { class: "number" }, percent(read_out.probability))))));
   };
   return {

@@ -2,6 +2,7 @@
 
 mod message;
 mod npz;
+mod numbers;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod table;
@@ -15,6 +16,7 @@ use serde_json::json;
 use thiserror::Error;
 
 pub use message::{Array, Arrays, Numbers};
+pub use numbers::{NumberArray, read_numbers};
 pub use table::{Column, Table};
 
 use crate::StoreError;
@@ -36,6 +38,14 @@ pub enum ExportError {
     /// The file cannot be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A file of another program without numbers that can be read.
+    #[error("{path} cannot be read: {reason}")]
+    NoNumbers {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The file was not written by this program.
     #[error("{path} is damaged ({reason}); delete it and run the command again")]
     Damaged {

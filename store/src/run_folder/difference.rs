@@ -8,7 +8,7 @@ use super::DataIdentity;
 
 /// The first differences between two configurations, in words, except for keys that begin with one of `free`; `None` if they are
 /// equal.
-pub(super) fn difference_of_configs(there: &str, here: &str, free: &[String]) -> Option<String> {
+pub fn difference_of_configs(there: &str, here: &str, free: &[String]) -> Option<String> {
     let flat = |text: &str| -> Option<BTreeMap<String, String>> {
         let mut flat = BTreeMap::new();
         flatten(&toml::from_str::<Table>(text).ok()?, "", &mut flat);

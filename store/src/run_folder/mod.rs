@@ -33,7 +33,8 @@ use thiserror::Error;
 pub use crate::{sha256_file, sha256_path as sha256_checkpoint};
 pub use environment::{Build, Environment};
 
-use difference::{difference_of_configs, difference_of_data};
+pub use difference::difference_of_configs;
+use difference::difference_of_data;
 
 /// Why a run folder cannot be used.
 #[derive(Debug, Error)]
@@ -193,14 +194,15 @@ impl RunFolder {
         }
     }
 
-    /// Removes temporary files of killed runs, here and in subfolders that are not run folders themselves.
+    /// Removes temporary files of killed runs, here and in all folders below that are not run folders themselves.
     fn sweep(&self) {
-        let entries = fs::read_dir(&self.path).into_iter().flatten().flatten();
-        let inner = entries.filter(|entry| entry.file_type().is_ok_and(|found| found.is_dir()));
-        let inner = inner.map(|entry| entry.path()).filter(|folder| !folder.join(LOCK).exists());
-        for folder in inner.chain([self.path.clone()]) {
+        let mut folders = vec![self.path.clone()];
+        while let Some(folder) = folders.pop() {
             sweep(&folder);
             sweep_earlier(&folder);
+            let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+            let inner = entries.filter(|entry| entry.file_type().is_ok_and(|found| found.is_dir()));
+            folders.extend(inner.map(|entry| entry.path()).filter(|folder| !folder.join(LOCK).exists()));
         }
     }
 

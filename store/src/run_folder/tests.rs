@@ -129,22 +129,30 @@ fn what_killed_runs_left_is_swept_and_nothing_else() {
     let root = tempfile::tempdir().unwrap();
     drop(open(root.path()).unwrap());
     let file = |name: &str| root.path().join(name);
-    for folder in ["pictures", "findings", "vit"] {
-        fs::create_dir(file(folder)).unwrap();
+    for folder in ["pictures", "findings", "records/attention", "vit/records"] {
+        fs::create_dir_all(file(folder)).unwrap();
     }
     let abandoned = [
         ".archaeo-0123.tmp",
         "pictures/data.png.4711.tmp",
         "pictures/.archaeo-9.tmp",
         "findings/data.json.tmp",
+        "records/attention/.archaeo-9.tmp",
         "checkpoints/last.safetensors.tmp",
     ];
     // The inner run folder is another's to sweep, and what is called otherwise is not ours.
-    let kept = ["vit/lock", "vit/.archaeo-1.tmp", "notes.tmp", "pictures/mine.png", "mine.tmp.json"];
+    let kept = [
+        "vit/lock",
+        "vit/.archaeo-1.tmp",
+        "vit/records/.archaeo-2.tmp",
+        "notes.tmp",
+        "pictures/mine.png",
+        "mine.tmp.json",
+    ];
     for name in abandoned.iter().chain(&kept) {
         fs::write(file(name), "half").unwrap();
     }
     drop(open(root.path()).unwrap());
-    assert_eq!(abandoned.map(|name| file(name).exists()), [false; 5]);
-    assert_eq!(kept.map(|name| file(name).exists()), [true; 5]);
+    assert_eq!(abandoned.map(|name| file(name).exists()), [false; 6]);
+    assert_eq!(kept.map(|name| file(name).exists()), [true; 6]);
 }

@@ -1,7 +1,7 @@
 //! Trains attention to reverse sequences in three ways, prints the losses and draws what each attends to.
 //!
 //! ```text
-//! cargo run --release --package archaeo-experiments --example reverse_sequence [PICTURE.png]
+//! cargo run --release --package archaeo-training --example reverse_sequence [PICTURE.png]
 //! ```
 
 mod task;

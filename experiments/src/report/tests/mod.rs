@@ -2,12 +2,20 @@
 
 mod page;
 pub(crate) mod pictures;
+mod recommendations;
 mod shown;
 pub(crate) mod synthetic;
 mod variants;
 
-use super::Claim;
+use std::path::Path;
+
+use super::{Claim, Report, ReportError};
 use crate::findings::Investigation;
+
+/// Writes the report into a folder.
+pub(crate) fn render(found: &Investigation, folder: &Path) -> Result<(), ReportError> {
+    Report::of(found)?.write(folder)
+}
 
 /// [`super::html`] of findings of this version.
 pub(crate) fn html(found: &Investigation, pictures: &dyn Fn(&str) -> Option<Vec<u8>>) -> String {

@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use archaeo_analysis::statistics::Estimate;
 use serde_json::Value;
 
-use super::super::render;
 use super::pictures::{picture, stand_in};
+use super::render;
 use super::synthetic::{EVEN_DISTANCE, change, findings, investigation, vit};
 use super::{claims, html, markdown};
 use crate::findings::{CorruptionScore, Investigation, LayerAttention, PatchedHead};
 use crate::studies::*;
 
-/// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts, data and features.
-const PICTURES: usize = 50 * 3 + 9 * 3 + 4 * 2 * 3 + (1 + 6 * 4) + 2 * 2 + 6 + (1 + 2 * 5) + 6 * 4 + 2 * 6;
+/// Pictures of the made-up investigation: of comparisons, errors, attacks, heads, rollouts, data and features, and of what sets errors
+/// apart.
+const PICTURES: usize =
+    50 * 3 + 9 * 3 + 4 * 2 * 3 + (1 + 6 * 4) + 2 * 2 + 6 + (1 + 2 * 5) + 6 * 4 + 2 * 6 + 2;
 
 /// Elements that have no end tag in HTML.
 const VOID: [&str; 5] = ["meta", "img", "input", "br", "hr"];

@@ -1,7 +1,7 @@
 //! Charts and pictures in the report: which are there, what is said of them, and that they suit narrow and dark screens.
 
-use super::super::render;
 use super::pictures::{picture, stand_in};
+use super::render;
 use super::synthetic::{change, investigation, of_one, of_three};
 use super::{html, markdown};
 use crate::findings::Investigation;
@@ -162,7 +162,11 @@ fn findings_without_pictures_say_so() {
     let older: Investigation = serde_json::from_value(found).unwrap();
     let page = html(&older, &stand_in);
     assert_eq!(page.matches("run the investigation again to see them").count(), 5);
-    assert_eq!(page.matches("<img ").count(), 50, "those of comparisons");
+    assert_eq!(
+        page.matches("<img ").count(),
+        52,
+        "those of comparisons, of a kind of errors and of a doubted label"
+    );
 }
 
 #[test]

@@ -1026,6 +1026,7 @@ fn errors(models: &[ModelName]) -> ErrorFindings {
             })
             .collect(),
         groups,
+        factors: made_up::error_factors(models),
     }
 }
 

@@ -6,7 +6,7 @@ use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Tex
 use archaeo_report::numbers::{Unit, cannot, count, counted, p_value, percent};
 
 use super::AccuracyStudy;
-use super::claims::claims;
+use super::claims::{advice, claims};
 use super::confusion;
 use super::definitions::definitions;
 use super::findings::{AccuracyFindings, PairComparison, SplitAccuracy};
@@ -39,6 +39,7 @@ pub(super) fn chapter(findings: &AccuracyFindings, investigation: &Investigation
 
     let mut chapter = Chapter::new(section, claims(findings, names));
     chapter.definitions = definitions(names);
+    chapter.advice.extend(advice(findings, names));
     if let Some(main) = main {
         for (name, scores) in main.models.iter() {
             chapter.facts.push((format!("{} accuracy", names.bare(name)), Unit::Percent.cell(&scores.top1)));

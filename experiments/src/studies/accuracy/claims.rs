@@ -6,6 +6,7 @@ use archaeo_report::numbers::{Unit, counted, p_value, percent};
 
 use super::calibration;
 use super::findings::{AccuracyFindings, PairComparison, SplitAccuracy};
+use crate::advice::{Advice, Choice};
 use crate::report::Names;
 use crate::report::names::{capitalised, listed};
 use crate::subjects::ModelName;
@@ -35,6 +36,28 @@ pub(super) fn claims(findings: &AccuracyFindings, names: &Names) -> Vec<Claim> {
         evidence: evidence.collect::<Vec<_>>().join(" "),
     };
     vec![accuracy, calibration::claim(&main.models, names)]
+}
+
+/// Whom to choose where accuracy decides; `None` of a model alone.
+pub(super) fn advice(findings: &AccuracyFindings, names: &Names) -> Option<Advice> {
+    let main = findings.splits.iter().find(|split| split.split == findings.main_split)?;
+    if main.pairs.is_empty() {
+        return None;
+    }
+    let scores = main
+        .models
+        .iter()
+        .map(|(name, scores)| format!("{} {}", names.bare(name), Unit::Percent.brief(&scores.top1)));
+    let scores: Vec<String> = scores.collect();
+    let tests = match &main.pairs[..] {
+        [pair] => format!("; {}", tested(pair, names)),
+        _ => String::new(),
+    };
+    Some(Advice {
+        decides: "right answers on images like these count".into(),
+        choice: Choice::first(&names.models(), main.pairs.iter().map(ahead)),
+        evidence: format!("Accuracy {}{tests}.", scores.join(", ")),
+    })
 }
 
 /// The model of a pair that the paired evidence shows to be ahead, then the other; both the test and the interval must say so.

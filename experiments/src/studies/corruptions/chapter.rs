@@ -6,7 +6,7 @@ use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Tex
 use archaeo_report::numbers::{Unit, counted, p_value};
 
 use super::CorruptionsStudy;
-use super::claims::{claims, mean, severities};
+use super::claims::{advice, claims, mean, severities};
 use super::findings::{CorruptionFindings, CorruptionScores};
 use crate::report::Names;
 use crate::report::charts::point;
@@ -34,6 +34,7 @@ pub(super) fn chapter(findings: &CorruptionFindings, names: &Names) -> Chapter {
     let section = Section { id: CorruptionsStudy::ID, title: CorruptionsStudy::TITLE, blocks };
     let mut chapter = Chapter::new(section, claims(findings, names));
     chapter.definitions = definitions();
+    chapter.advice.extend(advice(findings, names));
     chapter.limitations = vec![
         "Damage is simulated: its severities are their authors' and stand for no frequency in the world.".into(),
         "Frost is drawn by this program, since the photographs of the original are not part of it, and cannot be compared with \

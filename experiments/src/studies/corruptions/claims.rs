@@ -6,6 +6,7 @@ use archaeo_report::numbers::{Unit, counted, p_value, percent};
 
 use super::CorruptionsStudy;
 use super::findings::{CorruptionFindings, CorruptionScore, OfPair};
+use crate::advice::{Advice, Choice};
 use crate::report::Names;
 use crate::report::names::{capitalised, listed};
 use crate::study::Study;
@@ -57,6 +58,41 @@ fn of_model(findings: &CorruptionFindings, model: ModelName, names: &Names) -> C
         listed(&worst)
     );
     claim(statement, evidence)
+}
+
+/// Whom to choose where images are damaged; `None` of a model alone.
+pub(super) fn advice(findings: &CorruptionFindings, names: &Names) -> Option<Advice> {
+    if findings.pairs.is_empty() {
+        return None;
+    }
+    let ahead = findings.pairs.iter().map(|OfPair { models: [first, second], pair }| {
+        match Better::of(&pair.difference.difference, pair.difference.p_value) {
+            Better::Yes => Some([*first, *second]),
+            Better::No => Some([*second, *first]),
+            Better::CannotBeTold => None,
+        }
+    });
+    let choice = Choice::first(&names.models(), ahead);
+    let scores = findings
+        .models
+        .iter()
+        .map(|(model, scores)| format!("{} {}", names.bare(model), Unit::Percent.brief(&scores.damaged)));
+    let scores: Vec<String> = scores.collect();
+    let difference = match &findings.pairs[..] {
+        [only] => format!(
+            "; the difference {} − {} is {}, {}",
+            names.bare(only.models[0]),
+            names.bare(only.models[1]),
+            Unit::Points.sentence(&only.pair.difference.difference),
+            p_value(only.pair.difference.p_value)
+        ),
+        _ => String::new(),
+    };
+    Some(Advice {
+        decides: "images may be noisy, blurred or damaged".into(),
+        choice,
+        evidence: format!("Accuracy on damaged images {}{difference}.", scores.join(", ")),
+    })
 }
 
 /// `severities 1, 3 and 5`.

@@ -5,10 +5,10 @@ use archaeo_plot::{Axis, BarChart, BarSeries, Measure, Scale};
 use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Text};
 use archaeo_report::numbers::{Unit, count, counted, p_value, percent};
 
-use super::ErrorsStudy;
 use super::claims::claims;
 use super::findings::{ClassErrors, ErrorFindings, ErrorGroup, SharedErrors};
 use super::shown::gallery;
+use super::{ErrorsStudy, apart};
 use crate::findings::Investigation;
 use crate::report::Names;
 use crate::report::charts::measure;
@@ -29,10 +29,14 @@ pub(super) fn chapter(findings: &ErrorFindings, investigation: &Investigation, n
     blocks.extend(shared(findings, names));
     blocks.push(by_class(findings, classes, names));
     blocks.push(gallery(findings, classes, names));
+    blocks.extend(apart::blocks(&findings.factors, classes, names));
     let section = Section { id: ErrorsStudy::ID, title: ErrorsStudy::TITLE, blocks };
     Chapter {
-        definitions: definitions(names),
-        intervals: intervals(findings).into_iter().collect(),
+        definitions: definitions(names).into_iter().chain(apart::definitions(&findings.factors)).collect(),
+        limitations: limitations(findings),
+        sample: (!findings.factors.factors.is_empty())
+            .then_some(("what sets errors apart", findings.factors.images)),
+        intervals: intervals(findings),
         ..Chapter::new(section, claims(findings, investigation, names))
     }
 }
@@ -54,9 +58,20 @@ fn definitions(names: &Names) -> Vec<(String, Text)> {
     vec![definition("Shared wrong answers", meaning, &[])]
 }
 
-fn intervals(findings: &ErrorFindings) -> Option<(&'static str, Estimate)> {
-    let same = findings.pairs.iter().find_map(|pair| pair.same_answer.known())?;
-    Some(("Shared wrong answers", same.excess.clone()))
+fn limitations(findings: &ErrorFindings) -> Vec<String> {
+    let measured = !findings.factors.factors.is_empty();
+    let said = "What sets errors apart was found by looking, not by changing images: factors go together, and one that is shown may stand for \
+                another that was not measured.";
+    measured.then(|| said.to_owned()).into_iter().collect()
+}
+
+fn intervals(findings: &ErrorFindings) -> Vec<(&'static str, Estimate)> {
+    let same = findings.pairs.iter().find_map(|pair| pair.same_answer.known());
+    let shared = same.map(|same| ("Shared wrong answers", same.excess.clone()));
+    let effects = findings.factors.factors.iter().flat_map(|finding| finding.models.values());
+    let effect = effects.filter_map(|effect| effect.known()).next();
+    let apart = effect.map(|effect| ("What sets errors apart", effect.enrichment.superiority.clone()));
+    shared.into_iter().chain(apart).collect()
 }
 
 fn groups(findings: &ErrorFindings, classes: &[String], names: &Names) -> Block {

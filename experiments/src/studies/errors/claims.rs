@@ -6,7 +6,7 @@ use archaeo_report::evidence::{SIGNIFICANCE, Side, side};
 use archaeo_report::numbers::{Unit, cannot, count, counted, p_value, percent};
 
 use super::findings::{ErrorFindings, ErrorGroup, SharedErrors};
-use super::many;
+use super::{apart_claims, many};
 use crate::findings::{Investigation, PairComparison};
 use crate::report::Names;
 use crate::report::names::{capitalised, quoted};
@@ -40,6 +40,7 @@ pub(super) fn claims(findings: &ErrorFindings, investigation: &Investigation, na
             claims.extend(many::same_answers(shared, names));
         }
     }
+    claims.extend(apart_claims::claims(&findings.factors, names));
     claims
 }
 

@@ -1,27 +1,33 @@
-//! Who errs where: mistakes of one model alone, of two, of all.
+//! Who errs where: mistakes of one model alone, of two, of all; and what sets them apart from right answers.
 
+mod apart;
+mod apart_claims;
 mod chapter;
 mod claims;
+pub mod factors;
 pub mod findings;
 mod gallery;
 mod many;
 mod shown;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use archaeo_analysis::answers::{confusions, error_groups};
 use archaeo_analysis::statistics::{DEFAULT_LEVEL, Measured, answer_agreement, wilson};
+use archaeo_training::RecipeError;
 use archaeo_training::evaluate::Evaluation;
+use serde::{Deserialize, Serialize};
 
+use self::factors::{ImageRecord, Instruments};
 use self::findings::{ClassErrors, ErrorFindings, ErrorGroup, SharedErrors};
 use self::gallery::gallery;
 use crate::findings::{Confusion, Investigation};
-use crate::options::NoOptions;
+use crate::options::{Options, at_least};
 use crate::report::Names;
 use crate::scene::{Scene, StudyError};
 use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
-use crate::units::{NoRecord, Recorded};
+use crate::units::{Recorded, Recorder, Unit};
 
 /// Confusions listed for each group.
 const CONFUSIONS_LISTED: usize = 8;
@@ -29,7 +35,34 @@ const CONFUSIONS_LISTED: usize = 8;
 /// Up to so many models every group is listed, with an image or without.
 const FEW_MODELS: usize = 3;
 
-/// Sorts the mistakes on the main split.
+/// What a user may choose of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ErrorsOptions {
+    /// Images of which contrast, object and the like are measured, at most; at least 20. Mistakes are sorted on all images.
+    pub images: usize,
+    /// Training images that they are compared with, at most; at least 20.
+    pub training_images: usize,
+}
+
+impl Default for ErrorsOptions {
+    fn default() -> Self {
+        Self { images: 2000, training_images: 2000 }
+    }
+}
+
+impl Options for ErrorsOptions {
+    fn quick() -> Self {
+        Self { images: 500, training_images: 500 }
+    }
+
+    fn check(&self) -> Result<(), RecipeError> {
+        at_least("studies.errors.images", 20, "at least 20", self.images)?;
+        at_least("studies.errors.training_images", 20, "at least 20", self.training_images)
+    }
+}
+
+/// Sorts the mistakes on the main split, and measures what sets them apart.
 pub struct ErrorsStudy;
 
 impl Study for ErrorsStudy {
@@ -37,15 +70,28 @@ impl Study for ErrorsStudy {
     const TITLE: &'static str = "Errors";
     const FAILURE: bool = true;
     const QUESTION: &'static str = "where {it} errs";
-    type Options = NoOptions;
-    type Record = NoRecord;
+    /// 2: with what sets errors apart.
+    const SCHEMA: u32 = 2;
+    type Options = ErrorsOptions;
+    type Record = ImageRecord;
     type Findings = ErrorFindings;
 
     fn applies(_: &Scene) -> Result<Applicability, StudyError> {
         Ok(Applicability::Applies)
     }
 
-    fn conclude(scene: &Scene, _: Vec<Recorded<NoRecord>>) -> Result<ErrorFindings, StudyError> {
+    fn units(scene: &Scene) -> Result<Vec<Unit>, StudyError> {
+        let images = scene.sample(Self::ID, scene.options.of::<Self>().images)?;
+        let unit = |name| Unit::whole(name, format!("images as {name} sees them"), images.clone());
+        Ok(scene.names().into_iter().map(unit).collect())
+    }
+
+    fn recorder<'a>(scene: &'a Scene, unit: &'a Unit) -> Result<Recorder<'a, ImageRecord>, StudyError> {
+        let instruments = Instruments::of(scene, unit, scene.options.of::<Self>().training_images)?;
+        Ok(Box::new(move |batch| instruments.measure(scene, batch)))
+    }
+
+    fn conclude(scene: &Scene, recorded: Vec<Recorded<ImageRecord>>) -> Result<ErrorFindings, StudyError> {
         let mut answered = ByModel::default();
         for name in scene.names() {
             let evaluation = scene.predicted(scene.main_split, name)?;
@@ -85,7 +131,9 @@ impl Study for ErrorsStudy {
         let by_class = by_class.collect();
         let shared = |models| shared_errors(scene, models, &labels, &answered);
         let pairs = scene.pairs().into_iter().map(shared).collect::<Result<_, _>>()?;
-        Ok(ErrorFindings { n: labels.len(), groups, pairs, by_class })
+        let factors =
+            factors::conclude(scene, &answered, recorded, scene.options.of::<Self>().training_images)?;
+        Ok(ErrorFindings { n: labels.len(), groups, pairs, by_class, factors })
     }
 
     fn chapter(findings: &ErrorFindings, investigation: &Investigation, names: &Names) -> Chapter {

@@ -7,7 +7,7 @@ use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Tex
 use archaeo_report::numbers::{Unit, counted, decimal};
 
 use super::FaithfulnessStudy;
-use super::claims::claims;
+use super::claims::{advice, claims};
 use super::findings::{FaithfulnessFindings, MethodFaithfulness, MetricScore, ModelFaithfulness, headline};
 use crate::report::Names;
 use crate::report::charts::bare_point;
@@ -32,7 +32,7 @@ pub(super) fn chapter(findings: &FaithfulnessFindings, names: &Names) -> Chapter
     let mut blocks = vec![Block::Paragraph(intro.into())];
     for (name, model) in findings.models.iter() {
         blocks.push(Block::Heading(names.bare(name).into()));
-        blocks.push(Block::Table(table(model, &infos)));
+        blocks.push(Block::Appendix(table(model, &infos)));
         blocks.push(verdicts(model, &infos));
         blocks.extend(curves(model, name, &infos, names));
         blocks.extend(agreement(model, name, &infos, names));
@@ -41,6 +41,7 @@ pub(super) fn chapter(findings: &FaithfulnessFindings, names: &Names) -> Chapter
     let section = Section { id: FaithfulnessStudy::ID, title: FaithfulnessStudy::TITLE, blocks };
     let mut chapter = Chapter::new(section, claims(findings, names));
     chapter.definitions = infos.iter().map(|info| defined(info)).collect();
+    chapter.advice = advice(findings, names);
     chapter.limitations = vec![
         "Faithfulness is measured on images that were changed: a model may answer to the change itself (its colour, its outline) as well \
          as to what is missing. ROAD and token dropping are less exposed to this than deletion."

@@ -8,6 +8,7 @@ use archaeo_report::numbers::{Unit, counted, p_value};
 
 use super::FaithfulnessStudy;
 use super::findings::{FaithfulnessFindings, MethodFaithfulness, MetricScore, ModelFaithfulness, headline};
+use crate::advice::{Advice, Choice};
 use crate::report::Names;
 use crate::report::names::{capitalised, listed};
 use crate::study::Study;
@@ -20,6 +21,39 @@ pub(super) fn claims(findings: &FaithfulnessFindings, names: &Names) -> Vec<Clai
         each.map(|(name, model)| believed(model, name, headline.id, names)).collect();
     claims.extend(metrics_agree(findings, names));
     claims
+}
+
+/// What to explain the answers of each model with: the explanation of the best mean rank among those that are better than a random heatmap
+/// and than the centre.
+pub(super) fn advice(findings: &FaithfulnessFindings, names: &Names) -> Vec<Advice> {
+    let Some(headline) = headline(findings) else { return Vec::new() };
+    let of_model = |(name, model): (ModelName, &ModelFaithfulness)| {
+        let better = |gain: &Option<Gain>| gain.as_ref().is_some_and(|gain| gain.better == Better::Yes);
+        let holds = |method: &&MethodFaithfulness| {
+            method
+                .scores
+                .get(headline.id)
+                .is_some_and(|score| better(&score.over_random) && better(&score.over_centre))
+        };
+        let best = explanations(model).find(holds);
+        let evidence = match best {
+            Some(method) => format!(
+                "Of the explanations that are better than both baselines, the one of the best mean rank: {}.",
+                findings.said_of(name, &method.title).unwrap_or_default()
+            ),
+            None => format!(
+                "By {}, no explanation is shown to be better than a random heatmap and than the centre, on {}.",
+                headline.title,
+                counted(model.images, "image")
+            ),
+        };
+        Advice {
+            decides: format!("answers of {} are to be explained", names.the(name)),
+            choice: Choice::Explanation(best.map(|method| method.title.clone())),
+            evidence,
+        }
+    };
+    findings.models.iter().map(of_model).collect()
 }
 
 fn explanations(model: &ModelFaithfulness) -> impl Iterator<Item = &MethodFaithfulness> {

@@ -31,7 +31,6 @@ use self::roles::{ImageRoles, Part};
 use self::similarity::similarity;
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
-use crate::predictions::PREDICTIONS;
 use crate::report::Names;
 use crate::scene::{Progress, Scene, StudyError};
 use crate::studies::pictures::panel;
@@ -100,7 +99,7 @@ impl Study for FeaturesStudy {
     fn conclude(scene: &Scene, _: Vec<Recorded<NoRecord>>) -> Result<FeaturesFindings, StudyError> {
         let options = scene.options.of::<Self>();
         let roles = roles_of(scene)?.expect("the study applies");
-        let folder = scene.folder.join(PREDICTIONS);
+        let folder = scene.answers();
         let laboratory = Laboratory {
             dataset: scene.dataset,
             device: scene.device,

@@ -119,7 +119,7 @@ fn table(findings: &LocalisationFindings, names: &Names) -> Block {
             Unit::Percent.cell(&score.pointing),
         ]
     });
-    Block::Table(Table {
+    Block::Appendix(Table {
         caption: match names.models().len() {
             0 | 1 => "Heatmaps against the object mask, at the size at which the model sees the images.",
             _ => {
@@ -165,7 +165,7 @@ fn gains(
         })
         .collect();
     (!rows.is_empty()).then(|| {
-        Block::Table(Table {
+        Block::Appendix(Table {
             caption: format!(
                 "Score of each explanation minus that of the {baseline} heatmap on the same images: mass and pointing in points. \
                  p-values (sign-flip permutation of the mean) are adjusted over the whole table."

@@ -8,7 +8,7 @@ use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Tex
 use archaeo_report::numbers::{Unit, count, counted, p_value, percent};
 
 use super::ShapeBiasStudy;
-use super::claims::claims;
+use super::claims::{advice, claims};
 use super::findings::ShapeBiasFindings;
 use crate::findings::Investigation;
 use crate::report::Names;
@@ -40,6 +40,7 @@ pub(super) fn chapter(findings: &ShapeBiasFindings, _: &Investigation, names: &N
         ),
         &[("Geirhos et al., 2019", "https://arxiv.org/abs/1811.12231")],
     ));
+    chapter.advice.extend(advice(findings, names));
     let bias = findings.models.values().find_map(|found| found.bias.known());
     chapter.intervals.extend(bias.map(|bias| ("Shape bias", bias.clone())));
     chapter

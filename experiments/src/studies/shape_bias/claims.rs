@@ -6,6 +6,7 @@ use archaeo_report::evidence::{Side, tested};
 use archaeo_report::numbers::{Unit, counted, p_value, percent};
 
 use super::findings::{ShapeBias, ShapeBiasDifference, ShapeBiasFindings};
+use crate::advice::{Advice, Choice};
 use crate::report::Names;
 use crate::report::names::{capitalised, listed};
 
@@ -22,6 +23,42 @@ pub(super) fn claims(findings: &ShapeBiasFindings, names: &Names) -> Vec<Claim> 
 fn sway(found: &ShapeBias) -> Option<Side> {
     let following = found.texture_following.known()?;
     Some(tested(&following.excess, following.p_value))
+}
+
+/// Whom to choose where textures may mislead; `None` of a model alone.
+pub(super) fn advice(findings: &ShapeBiasFindings, names: &Names) -> Option<Advice> {
+    if findings.pairs.is_empty() {
+        return None;
+    }
+    let ahead = findings.pairs.iter().map(|pair| {
+        let (test, [first, second]) = (pair.difference.known()?, pair.models);
+        match tested(&test.difference, test.p_value) {
+            Side::Above => Some([first, second]),
+            Side::Below => Some([second, first]),
+            Side::Undecided => None,
+        }
+    });
+    let choice = Choice::first(&names.models(), ahead);
+    let biases = findings.models.iter().filter_map(|(model, found)| {
+        Some(format!("{} {}", names.bare(model), Unit::Percent.brief(found.bias.known()?)))
+    });
+    let biases: Vec<String> = biases.collect();
+    let difference = match &findings.pairs[..] {
+        [only] => only.difference.known().map(|test| {
+            let [first, second] = only.models.map(|model| names.bare(model));
+            format!(
+                "; the difference {first} − {second} is {}, {}",
+                Unit::Points.sentence(&test.difference),
+                p_value(test.p_value)
+            )
+        }),
+        _ => None,
+    };
+    Some(Advice {
+        decides: "textures may mislead and the shape counts".into(),
+        choice,
+        evidence: format!("Shape bias {}{}.", biases.join(", "), difference.unwrap_or_default()),
+    })
 }
 
 fn texture(findings: &ShapeBiasFindings, names: &Names) -> Claim {

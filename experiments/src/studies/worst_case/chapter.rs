@@ -8,7 +8,7 @@ use archaeo_report::document::{Block, Column, Figure, Panel, Section, Table, Tex
 use archaeo_report::numbers::{Unit, count, counted, epsilon, p_value, percent};
 
 use super::WorstCaseStudy;
-use super::claims::{claims, median};
+use super::claims::{advice, claims, median};
 use super::findings::{NearestInNorm, WorstCaseFindings};
 use crate::findings::Investigation;
 use crate::report::Names;
@@ -38,6 +38,7 @@ pub(super) fn chapter(findings: &WorstCaseFindings, investigation: &Investigatio
     let section = Section { id: WorstCaseStudy::ID, title: WorstCaseStudy::TITLE, blocks };
     let mut chapter = Chapter::new(section, claims(findings, names));
     chapter.definitions = definitions();
+    chapter.advice.extend(advice(findings, names));
     if !findings.models.is_empty() {
         chapter.limitations = vec![
             "Accuracy in the worst case is an upper bound and a smallest perturbation is an upper bound of the distance: a stronger attack may \
@@ -231,14 +232,18 @@ fn distances(findings: &WorstCaseFindings, names: &Names) -> Table {
                 count(of.correct).into(),
                 count(of.fooled).into(),
                 median(in_norm.norm, of),
-                in_norm.settings.join("; ").into(),
             ]
         })
     });
+    let settings: Vec<String> = (findings.norms.iter())
+        .map(|in_norm| format!("{}: {}", in_norm.norm, in_norm.settings.join("; ")))
+        .collect();
     Table {
         caption: format!(
-            "Smallest perturbations on {}: the median over those that a model classifies correctly; one that is never fooled is infinitely far.",
-            counted(findings.smallest_n, "image")
+            "Smallest perturbations on {}: the median over those that a model classifies correctly; one that is never fooled is infinitely \
+             far. {}.",
+            counted(findings.smallest_n, "image"),
+            settings.join(". ")
         )
         .into(),
         columns: vec![
@@ -247,7 +252,6 @@ fn distances(findings: &WorstCaseFindings, names: &Names) -> Table {
             Column::numbers("Right"),
             Column::numbers("Fooled"),
             Column::numbers("Median"),
-            Column::prose("Attacks"),
         ],
         rows: rows.collect(),
     }

@@ -8,6 +8,7 @@ use archaeo_report::numbers::{Unit, counted, decimal, epsilon, p_value, percent}
 
 use super::WorstCaseStudy;
 use super::findings::{Nearest, NearestInNorm, Resistance, WorstCaseFindings, WorstCasePair};
+use crate::advice::{Advice, Choice};
 use crate::report::Names;
 use crate::report::names::listed;
 use crate::study::Study;
@@ -90,16 +91,50 @@ pub(super) fn length(norm: Norm, distance: f64) -> String {
     decimal(distance, if norm == Norm::Linf { 2 } else { 3 })
 }
 
+/// Whom to choose where somebody tampers with images; `None` of a model alone.
+pub(super) fn advice(findings: &WorstCaseFindings, names: &Names) -> Option<Advice> {
+    let ahead = names.pairs().into_iter().map(|pair| match leads(findings, pair) {
+        [0, 0] => None,
+        [_, 0] => Some(pair),
+        [0, _] => Some([pair[1], pair[0]]),
+        _ => None,
+    });
+    let choice = Choice::first(&names.models(), ahead);
+    let smallest = findings.pairs.iter().map(|of| of.epsilon).reduce(f64::min)?;
+    let robust = findings.models.iter().filter_map(|(model, of)| {
+        let at = of.iter().find(|at| at.epsilon == smallest)?;
+        Some(format!("{} {}", names.bare(model), Unit::Percent.brief(&at.all)))
+    });
+    let robust: Vec<String> = robust.collect();
+    Some(Advice {
+        decides: "somebody may tamper with the images".into(),
+        choice,
+        evidence: format!(
+            "Right under the strongest attacks at ε = {}: {}, on {}; exact McNemar tests at every ε.",
+            epsilon(smallest),
+            robust.join(", "),
+            counted(findings.n, "image")
+        ),
+    })
+}
+
+/// At how many sizes the first of a pair is shown to stay right more often, and at how many the second.
+fn leads(findings: &WorstCaseFindings, pair: [ModelName; 2]) -> [usize; 2] {
+    let ahead = |of: &&WorstCasePair, first: bool| {
+        let (of_first, of_second) = (of.robust.only_first, of.robust.only_second);
+        of.robust.adjusted_p < SIGNIFICANCE && if first { of_first > of_second } else { of_second > of_first }
+    };
+    [true, false].map(|first| {
+        findings.pairs.iter().filter(|of| of.models == pair).filter(|of| ahead(of, first)).count()
+    })
+}
+
 fn compared(findings: &WorstCaseFindings, pair: [ModelName; 2], names: &Names) -> Option<Claim> {
     let sizes: Vec<&WorstCasePair> = findings.pairs.iter().filter(|of| of.models == pair).collect();
     if sizes.is_empty() {
         return None;
     }
-    let ahead = |of: &&&WorstCasePair, first: bool| {
-        let (of_first, of_second) = (of.robust.only_first, of.robust.only_second);
-        of.robust.adjusted_p < SIGNIFICANCE && if first { of_first > of_second } else { of_second > of_first }
-    };
-    let leads = [true, false].map(|first| sizes.iter().filter(|of| ahead(of, first)).count());
+    let leads = leads(findings, pair);
     let both = || format!("{} and {}", names.the(pair[0]), names.the(pair[1]));
     let between = if names.models().len() == 2 { "the models".to_owned() } else { both() };
     let statement = match leads {
