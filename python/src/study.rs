@@ -32,7 +32,7 @@ pub fn study<'py>(
     let models: Vec<(String, &DirectModel)> =
         models.iter().map(|(name, model)| (name.clone(), &model.get().0)).collect();
     let question = StudyAsked { id, set, quick, split, limit, folder: &folder };
-    let found = asked.of(py, |session| session.study(&question, &models, &data.0))?;
+    let found = asked.of(py, |session| session.study_directly(&question, &models, &data.0))?;
     let answer = PyDict::new(py);
     answer.set_item("id", found.id)?;
     answer.set_item("title", found.title)?;

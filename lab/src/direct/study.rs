@@ -75,7 +75,7 @@ impl Session {
     /// # Errors
     /// A study that does not exist or does not apply, options that it does not have, names that cannot be, classes that cannot be
     /// matched or are not those of the first model, what the study itself cannot do, an interruption.
-    pub fn study(
+    pub fn study_directly(
         &self,
         asked: &StudyAsked,
         models: &[(String, &DirectModel)],
@@ -123,6 +123,7 @@ impl Session {
             options: &options,
             seed: self.seed(),
             progress: &followed,
+            shared: None,
         };
         if let Applicability::No(reason) = study.applies(&scene)? {
             return Err(DirectError::DoesNotApply { study: asked.id.clone(), reason });
