@@ -28,6 +28,9 @@ static SIGNAL: AtomicU8 = AtomicU8::new(0);
 static LAST_ASKED: AtomicU64 = AtomicU64::new(0);
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// Whether it was said what is kept.
+static SAID: AtomicBool = AtomicBool::new(false);
+
 /// What is kept when the program ends now, and how to go on.
 static KEPT: Mutex<Option<String>> = Mutex::new(None);
 
@@ -112,8 +115,13 @@ pub fn ended() -> Option<u8> {
     })
 }
 
+/// From now on, an interruption is said by another process, or has been said.
+#[cfg(feature = "mpi")]
+pub fn leave_unsaid() {
+    SAID.store(true, Ordering::SeqCst);
+}
+
 fn say() {
-    static SAID: AtomicBool = AtomicBool::new(false);
     if SAID.swap(true, Ordering::SeqCst) {
         return;
     }

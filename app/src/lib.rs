@@ -11,6 +11,7 @@ mod commands;
 mod interrupt;
 mod printer;
 mod progress;
+mod ranks;
 mod talk;
 
 use std::ffi::OsString;

@@ -223,6 +223,9 @@ impl Observer for TrainingBar {
         if let Some(waiting) = record.waiting {
             talk::detail(format!("waited for images {:.1} % of the time", 100.0 * waiting));
         }
+        if let Some(exchanging) = record.exchanging {
+            talk::detail(format!("exchanged with other ranks {:.1} % of the time", 100.0 * exchanging));
+        }
     }
 
     fn should_stop(&self) -> bool {

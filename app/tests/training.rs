@@ -282,3 +282,16 @@ fn a_model_learns_new_classes_from_the_weights_of_another() {
     let mut command = train(&other, &["--freeze", "backbone"]);
     assert!(fail(&mut command).contains("`freeze` keeps the values of other weights"));
 }
+
+/// Ranks that do not know of one another would all train the same.
+#[test]
+#[cfg(not(feature = "mpi"))]
+fn ranks_of_mpi_need_the_feature() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let train = || train(&run, &["--set", "epochs=1"]);
+    let sentence = fail(train().env("OMPI_COMM_WORLD_SIZE", "4"));
+    assert!(sentence.contains("MPI started 4 ranks") && sentence.contains("--features mpi"), "{sentence}");
+    assert!(!run.exists());
+    succeed(train().env("OMPI_COMM_WORLD_SIZE", "1"));
+}

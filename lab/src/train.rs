@@ -7,10 +7,11 @@ use archaeo_analysis::statistics::Resampling;
 use archaeo_data::{Dataset, OpenOptions};
 use archaeo_experiments::painter::Painter;
 use archaeo_experiments::scene::opened;
-use archaeo_store::run_folder::DataIdentity;
+use archaeo_store::run_folder::{DataIdentity, RunFolder};
+use archaeo_training::ranks::{Alone, Ranks};
 use archaeo_training::{
-    DataTraining, EpochRecord, Outcome, Portion, Recipe, RecipeFile, Spread, Trained, Transfer, open_runs,
-    open_to_learn,
+    DataTraining, EpochRecord, Outcome, Portion, Recipe, RecipeFile, Spread, TrainError, Trained, Transfer,
+    open_runs, open_to_learn,
 };
 use burn::tensor::Device;
 use serde::Serialize;
@@ -116,7 +117,17 @@ impl Session {
     /// # Errors
     /// One sentence; the checkpoint of the last finished epoch is kept.
     pub fn train(&self, training: &Training) -> Result<TrainingEnd, LabError> {
+        self.train_on(&Alone, training)
+    }
+
+    /// The same by all of these ranks together, each of which asks for the same with a session of its own. Rank 0 writes the run folder,
+    /// which the others read, and delivers to other programs.
+    ///
+    /// # Errors
+    /// One sentence, as there; ranks that do not fit the recipe or one another, or one that is lost.
+    pub fn train_on(&self, ranks: &dyn Ranks, training: &Training) -> Result<TrainingEnd, LabError> {
         let mut recipe = training.recipe.recipe(None)?;
+        ranks.fit(&recipe).map_err(TrainError::from)?;
         recipe.objective.find_weights(|path| self.resolve(path))?;
         let device = self.device_for(&[recipe.precision])?;
         if let Some(note) = recipe.augment.note() {
@@ -131,11 +142,17 @@ impl Session {
         let (runs, environment, out) = (prepared.recipe.runs(), self.environment(), training.out);
         let of_all = match runs.len() {
             1 => None,
-            _ => Some(open_runs(&prepared.recipe, out, &identity, &environment)?),
+            _ if ranks.writes() => Some(open_runs(&prepared.recipe, out, &identity, &environment)?),
+            _ => Some(RunFolder::of_another(out)),
         };
         let mut done = Vec::new();
         for run in &runs {
-            let folder = run.open(out, &identity, &environment)?;
+            let folder = match ranks.writes() {
+                true => run.open(out, &identity, &environment)?,
+                false => RunFolder::of_another(&run.path(out)),
+            };
+            // From here on the folder is there.
+            ranks.meet().map_err(TrainError::from)?;
             let training = DataTraining {
                 recipe: &run.recipe,
                 transfer: prepared.transfer.as_ref(),
@@ -151,10 +168,10 @@ impl Session {
                 Some(_) => format!("{name} run {}/{}", done.len() + 1, runs.len()),
             };
             self.listener().keeps(Kept::Epochs { runs: done.len(), folder: out });
-            match self.run(&training, &title)? {
+            match self.run(ranks, &training, &title)? {
                 Outcome::Stopped { epochs } => return Ok(TrainingEnd::Stopped { runs: done.len(), epochs }),
                 Outcome::Finished(trained) => {
-                    let overlaps = training.masks(&trained.model)?;
+                    let overlaps = if ranks.writes() { training.masks(&trained.model)? } else { None };
                     let resampling = Resampling::new(self.seed());
                     let masks = overlaps.map(|overlaps| mask_scores(&overlaps, &resampling)).transpose()?;
                     done.push(TrainingResult::of(&trained, of_all.as_ref().map(|_| run.recipe.seed), masks));
@@ -164,7 +181,9 @@ impl Session {
         let Some(folder) = of_all else { return Ok(TrainingEnd::Finished(done.remove(0))) };
         let last: Vec<EpochRecord> = done.iter().filter_map(|run| run.validation.clone()).collect();
         let several = SeveralRuns { spread: Spread::of(&last)?, runs: done };
-        folder.write_json("runs.json", &several)?;
+        if ranks.writes() {
+            folder.write_json("runs.json", &several)?;
+        }
         Ok(TrainingEnd::Several(several))
     }
 
@@ -201,7 +220,7 @@ impl Session {
             device: &device,
             artist: Some(&Painter),
         };
-        match self.run(&training, title)? {
+        match self.run(&Alone, &training, title)? {
             Outcome::Stopped { .. } => Ok(None),
             Outcome::Finished(trained) => Ok(Some(trained)),
         }
@@ -222,12 +241,15 @@ impl Session {
         Ok(Prepared { transfer, recipe })
     }
 
-    fn run(&self, training: &DataTraining, title: &str) -> Result<Outcome, LabError> {
+    fn run(&self, ranks: &dyn Ranks, training: &DataTraining, title: &str) -> Result<Outcome, LabError> {
         let _ended = Work::of(self.listener());
         let DataTraining { recipe, folder, .. } = *training;
-        let observer = self.listener().training(title);
+        let mut observer = self.listener().training(title);
+        if !ranks.writes() {
+            return Ok(training.train_on(ranks, &mut *observer)?);
+        }
         let mut observer = Delivering::new(observer, folder.path(), &recipe.trackers, self.is_offline());
-        let outcome = training.train(&mut observer);
+        let outcome = training.train_on(ranks, &mut observer);
         observer.ended();
         Ok(outcome?)
     }

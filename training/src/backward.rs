@@ -1,4 +1,4 @@
-//! Forward and backward pass of one batch: at once, or block by block with gradient checkpointing.
+//! Forward and backward pass of one shard of a batch, by default all of it: at once, or block by block with gradient checkpointing.
 
 use archaeo_models::{Classifier, Pass, TrainingStep};
 use archaeo_ops::{in_pool, soft_cross_entropy};
@@ -12,8 +12,8 @@ use crate::objective::{Examples, Objective, OwnParameters};
 /// Offset of image identities in additional views, larger than any data set.
 const VIEW: u64 = 1 << 48;
 
-/// Contribution of one batch to the loss of its optimiser step, in nats, and to the gradients: the contributions of the step's
-/// batches sum to the mean over all its images.
+/// Contribution of one shard of a batch to the loss of its optimiser step, in nats, and to the gradients: the contributions of the step's
+/// shards sum to the mean over all its images.
 #[derive(Debug)]
 pub struct Share {
     pub(super) loss: f64,
@@ -70,7 +70,7 @@ impl Student<'_> {
         self.identify_views(images.dims()[0]);
         if self.recipe.gradient_checkpointing {
             let Self { recipe, model, step, .. } = &mut self;
-            let share = |features| loss(model, features) / recipe.accumulation as f64;
+            let share = |features| loss(model, features) / recipe.passes();
             let (loss, parts) = model.backward_by_block(images, step, share);
             return self.share(loss, parts);
         }
@@ -91,7 +91,7 @@ impl Student<'_> {
     /// # Shapes
     /// `loss` gives `[1]`
     pub fn learn(self, loss: impl FnOnce(&Classifier, &mut TrainingStep) -> Tensor<1>) -> Share {
-        let loss = loss(self.model, self.step) / self.recipe.accumulation as f64;
+        let loss = loss(self.model, self.step) / self.recipe.passes();
         let gradients = loss.backward();
         self.share(loss.inner(), vec![gradients])
     }
@@ -109,7 +109,7 @@ impl Student<'_> {
         loss: impl FnOnce(&Classifier, Tensor<4>, &mut TrainingStep) -> (Tensor<1>, Tensor<2>),
     ) -> Share {
         self.identify_views(images.dims()[0]);
-        let share = 1.0 / self.recipe.accumulation as f64;
+        let share = 1.0 / self.recipe.passes();
         let (loss, features) = loss(self.model, images, self.step);
         let fixed = Tensor::from_inner(features.inner());
         let of_head = soft_cross_entropy(self.model.head(fixed), targets) * share;

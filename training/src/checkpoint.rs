@@ -24,6 +24,9 @@ const PROGRESS_KEY: &str = "archaeo.progress";
 /// and bounded so that checkpoints do not grow. The event log has the earlier ones.
 const RECORDS_KEPT: usize = 100;
 
+/// Values that are checksummed at once.
+const CHECKED_AT_ONCE: usize = 1 << 12;
+
 /// Progress of a training, besides its arrays.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(super) struct Progress {
@@ -132,6 +135,25 @@ impl Training {
             Some(average) => average.applied_to(self.model()),
             None => self.model().valid(),
         }
+    }
+
+    /// A checksum of everything that a checkpoint would hold.
+    pub fn checksum(&self, own: Option<&dyn OwnParameters>) -> u32 {
+        let mut parts = vec![state_of(self.model()), self.optimizer.state()];
+        parts.extend(self.average.as_ref().map(|average| average.state().clone()));
+        parts.extend(own.map(OwnParameters::state));
+        let progress = (self.progress.step, self.progress.history.len());
+        let mut checksum = crc32c::crc32c(format!("{progress:?}").as_bytes());
+        let mut bytes = Vec::new();
+        for (name, array) in parts.iter().flatten() {
+            checksum = crc32c::crc32c_append(checksum, name.as_bytes());
+            for values in array.values.chunks(CHECKED_AT_ONCE) {
+                bytes.clear();
+                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+                checksum = crc32c::crc32c_append(checksum, &bytes);
+            }
+        }
+        checksum
     }
 
     /// Writes the checkpoint, with the objective's own parameters.

@@ -10,9 +10,10 @@ use burn::tensor::Device;
 
 use crate::images::{Augmented, ImageSource, Preprocessed, Repeated, Subset};
 use crate::masks::evaluate_masks;
+use crate::ranks::{Alone, Ranks};
 use crate::{
     Artist, DataChoice, Job, Observer, Outcome, Recipe, RecipeError, TrainError, Transfer, VALIDATION_BATCH,
-    train,
+    train_on,
 };
 
 /// Share of the training images that is held out for validation where neither the source nor the recipe says otherwise.
@@ -120,8 +121,16 @@ impl DataTraining<'_> {
     /// Trains, or goes on where the same training was stopped.
     ///
     /// # Errors
-    /// As [`train`]; a data set without training images.
+    /// As [`train_on`]; a data set without training images.
     pub fn train(&self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        self.train_on(&Alone, observer)
+    }
+
+    /// The same by all of these ranks together.
+    ///
+    /// # Errors
+    /// As [`train_on`].
+    pub fn train_on(&self, ranks: &dyn Ranks, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         let Self { recipe, transfer, dataset, portion, folder, device, artist } = *self;
         let preprocessing = &self.card()?.preprocessing;
         let split = dataset.split("train")?;
@@ -140,7 +149,7 @@ impl DataTraining<'_> {
             device,
             artist,
         };
-        train(&job, observer)
+        train_on(ranks, &job, observer)
     }
 
     /// The images that the training is validated on.

@@ -1,21 +1,21 @@
-//! One epoch: every image once, in a keyed order, batch by batch.
+//! One epoch: every image once, in a keyed order, batch by batch, each shard by shard.
 
 use std::slice::Chunks;
 use std::sync::mpsc::Receiver;
-use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use archaeo_models::TrainingStep;
 use archaeo_ops::in_pool;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::backward::{Student, share_of};
 use super::checkpoint::Training;
 use super::journal::Journal;
 use super::optimizer::NamedGradients;
-use super::{Job, Observer, Recipe, StepReport, TrainError, diagnosis};
+use super::{Job, Observer, Recipe, StepReport, Together, TrainError, diagnosis};
 use crate::images::{Batch, ImageSource, load_ahead};
 use crate::objective::{Examples, Objective};
+use crate::shards::{Contribution, Layout, Tree};
 use crate::transfer::features::Lessons;
 use archaeo_data::DataError;
 use archaeo_data::augment::{mix_images, mix_plan, soft_targets};
@@ -34,15 +34,17 @@ pub(super) struct EpochSummary {
     pub images_per_second: f64,
     /// Share of the time that was spent waiting for images.
     pub waiting: f64,
+    /// Share of the time that was spent on exchanges with other ranks, waiting for them included; `None` where there are none.
+    pub exchanging: Option<f64>,
 }
 
-/// The batches of an epoch: decoded, or only named where their features are known.
+/// The shards of an epoch: decoded, or only named where their features are known.
 enum Batches<'a> {
     Loaded(Receiver<Result<Batch, DataError>>),
     Known(Chunks<'a, usize>),
 }
 
-/// Batches, and how long they were waited for.
+/// Shards, and how long they were waited for.
 struct Waited<'a> {
     batches: Batches<'a>,
     waited: Duration,
@@ -64,10 +66,8 @@ impl Waited<'_> {
 }
 
 /// Trains for one epoch, counted from 0, from images or from the features in `lessons`; `None` if the observer stopped it.
-#[allow(clippy::too_many_arguments)] // the parts of one loop
-pub(super) fn train_epoch<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    job: &'scope Job<'scope>,
+pub(super) fn train_epoch(
+    together: Together,
     objective: &mut dyn Objective,
     lessons: Option<&Lessons>,
     epoch: usize,
@@ -75,45 +75,45 @@ pub(super) fn train_epoch<'scope>(
     journal: &mut Journal,
     observer: &mut dyn Observer,
 ) -> Result<Option<EpochSummary>, TrainError> {
+    let Together { scope, job, ranks } = together;
     let Job { recipe, images, .. } = *job;
+    let layout = Layout::new(recipe, ranks)?;
     let started = Instant::now();
     let device = job.device.clone().autodiff();
     let schedule = recipe.schedule(images.len());
     let images_used = schedule.steps_per_epoch as usize * recipe.step_images();
-    let mut summary = EpochSummary { loss: 0.0, learning_rate: 0.0, images_per_second: 0.0, waiting: 0.0 };
+    let mut summary = EpochSummary {
+        loss: 0.0,
+        learning_rate: 0.0,
+        images_per_second: 0.0,
+        waiting: 0.0,
+        exchanging: None,
+    };
+    let mut exchanging = Duration::ZERO;
     let (mut gradients, mut own) = (NamedGradients::default(), NamedGradients::default());
     let mut loss = 0.0;
 
     let mut order = shuffled(recipe.seed, epoch as u64, images.len());
     order.truncate(images_used);
+    let order = layout.of_this_rank(&order);
     let batches = match lessons {
-        Some(_) => Batches::Known(order.chunks(recipe.batch_size)),
-        None => Batches::Loaded(load_ahead(scope, images, order.clone(), recipe.batch_size, epoch as u64)),
+        Some(_) => Batches::Known(order.chunks(layout.size)),
+        None => Batches::Loaded(load_ahead(scope, images, order.clone(), layout.size, epoch as u64)),
     };
     let mut batches = Waited { batches, waited: Duration::ZERO };
-    let mut index = 0;
-    while let Some(batch) = batches.next(images) {
+    let (mut index, mut tree) = (0, Tree::default());
+    while let Some(shard) = batches.next(images) {
+        tree.add(contribution(job, objective, lessons, epoch as u64, training, shard?, &device)?);
+        let Some(sum) = tree.sum_of(layout.here) else { continue };
         index += 1;
-        let (batch, targets) = mixed(recipe, job.classes.len(), epoch as u64, batch?);
-        let features = lessons.map(|lessons| {
-            let shown = batch
-                .indices
-                .iter()
-                .map(|&index| (images.original(index), images.variant(index, epoch as u64)));
-            lessons.training.rows(shown, &device)
-        });
-        let identities = batch.indices.iter().map(|&index| index as u64).collect();
-        let mut step = TrainingStep::new(recipe.seed, training.progress.step, identities);
-        let targets = Tensor::from_data(targets, &device);
-        let examples = Examples::new(&batch, targets, images, epoch as u64, &device);
-        let (own_parameters, features) = (objective.own(), features.transpose()?);
-        let student =
-            Student { recipe, model: training.model(), step: &mut step, own: own_parameters, features };
-        let share = share_of(objective, student, examples)?;
+        let asked = Instant::now();
+        let Contribution { share, moments } = sum.over(ranks)?;
+        exchanging += asked.elapsed();
         loss += share.loss;
         gradients.add(share.gradients);
         own.add(share.own);
-        training.update(|model, _| model.absorb_moments(step.moments, MOMENT_MOMENTUM));
+        let moments = Contribution::mean_moments(moments, recipe.shards);
+        training.update(|model, _| model.absorb_moments(moments, MOMENT_MOMENTUM));
         if index % recipe.accumulation != 0 {
             continue;
         }
@@ -146,7 +146,7 @@ pub(super) fn train_epoch<'scope>(
 
         journal.step(&report)?;
         observer.step(&report);
-        if observer.should_stop() {
+        if ranks.any(observer.should_stop())? {
             return Ok(None);
         }
         summary.loss += loss / schedule.steps_per_epoch as f64;
@@ -156,10 +156,36 @@ pub(super) fn train_epoch<'scope>(
     let seconds = started.elapsed().as_secs_f64();
     summary.images_per_second = images_used as f64 / seconds;
     summary.waiting = batches.waited.as_secs_f64() / seconds;
+    summary.exchanging = (ranks.size() > 1).then(|| exchanging.as_secs_f64() / seconds);
     Ok(Some(summary))
 }
 
-/// The batch with its images blended where the recipe says so, and a distribution over classes for each of them,
+/// What one shard contributes to its batch.
+fn contribution(
+    job: &Job,
+    objective: &dyn Objective,
+    lessons: Option<&Lessons>,
+    epoch: u64,
+    training: &Training,
+    shard: Batch,
+    device: &Device,
+) -> Result<Contribution, TrainError> {
+    let Job { recipe, images, .. } = *job;
+    let (shard, targets) = mixed(recipe, job.classes.len(), epoch, shard);
+    let features = lessons.map(|lessons| {
+        let shown = shard.indices.iter().map(|&index| (images.original(index), images.variant(index, epoch)));
+        lessons.training.rows(shown, device)
+    });
+    let identities = shard.indices.iter().map(|&index| index as u64).collect();
+    let mut step = TrainingStep::new(recipe.seed, training.progress.step, identities);
+    let examples = Examples::new(&shard, Tensor::from_data(targets, device), images, epoch, device);
+    let (own, features) = (objective.own(), features.transpose()?);
+    let student = Student { recipe, model: training.model(), step: &mut step, own, features };
+    let share = share_of(objective, student, examples)?;
+    Ok(Contribution { share, moments: step.moments })
+}
+
+/// The shard with its images blended where the recipe says so, and a distribution over classes for each of them,
 /// `[batch, classes]`.
 fn mixed(recipe: &Recipe, classes: usize, epoch: u64, mut batch: Batch) -> (Batch, TensorData) {
     let mut plan = Vec::new();

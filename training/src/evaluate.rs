@@ -1,5 +1,7 @@
 //! A model's logits on every image of a split.
 
+use std::ops::Range;
+
 use archaeo_analysis::answers::probabilities;
 use archaeo_analysis::statistics::{Predictions, StatisticsError};
 use archaeo_models::{Classifier, Pass};
@@ -7,7 +9,9 @@ use archaeo_ops::in_pool;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use crate::TrainError;
 use crate::images::{ImageSource, load_ahead};
+use crate::ranks::Ranks;
 use archaeo_data::DataError;
 
 /// The logits of a model on a split, in the split's own order.
@@ -77,12 +81,44 @@ pub fn evaluate(
     device: &Device,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Evaluation, DataError> {
+    evaluate_some(model, source, 0..source.len(), batch_size, device, progress)
+}
+
+/// The same by all ranks, each of which looks at its portion of the images; all of them get the whole.
+///
+/// # Errors
+/// As [`evaluate`]; a rank that does not answer.
+pub(crate) fn evaluate_together(
+    model: &Classifier,
+    source: &dyn ImageSource,
+    batch_size: usize,
+    device: &Device,
+    ranks: &dyn Ranks,
+) -> Result<Evaluation, TrainError> {
+    let own = ranks.portion(source.len());
+    let part = evaluate_some(model, source, own.clone(), batch_size, device, &mut |_| ())?;
+    let classes = part.classes;
+    let mut logits = vec![0.0; source.len() * classes];
+    logits[own.start * classes..own.end * classes].copy_from_slice(&part.logits);
+    ranks.gather(&mut logits, classes)?;
+    let labels = (0..source.len()).map(|index| source.label(index)).collect();
+    Ok(Evaluation { logits, classes, labels })
+}
+
+fn evaluate_some(
+    model: &Classifier,
+    source: &dyn ImageSource,
+    images: Range<usize>,
+    batch_size: usize,
+    device: &Device,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Evaluation, DataError> {
     let model = model.valid();
     let device = device.clone().inner();
     let classes = model.card().classes.len();
     let mut evaluation = Evaluation { logits: Vec::new(), classes, labels: Vec::new() };
     std::thread::scope(|scope| {
-        for batch in load_ahead(scope, source, (0..source.len()).collect(), batch_size, 0) {
+        for batch in load_ahead(scope, source, images.collect(), batch_size, 0) {
             let batch = batch?;
             evaluation.labels.extend(&batch.labels);
             let images = batch.tensor(&device);

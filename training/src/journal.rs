@@ -1,4 +1,4 @@
-//! Files written during a training: its log, the trackers' files, and checkpoints.
+//! Files written during a training: its log, the trackers' files, and checkpoints. Of several ranks one writes them.
 
 use archaeo_models::{Classifier, save};
 use archaeo_store::run_folder::RunFolder;
@@ -17,14 +17,19 @@ pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// The files that grow with a training.
 pub(super) struct Journal<'a> {
     folder: &'a RunFolder,
-    log: EventLog,
-    tracking: Tracking,
+    /// `None` on a rank that writes nothing.
+    files: Option<Files>,
     /// Epochs whose model is kept.
     keep: &'a [usize],
     /// The best accuracy on validation so far.
     best: Option<f64>,
     /// Whether an earlier start has finished the run, so that nothing is added.
     finished: bool,
+}
+
+struct Files {
+    log: EventLog,
+    tracking: Tracking,
 }
 
 impl<'a> Journal<'a> {
@@ -41,10 +46,16 @@ impl<'a> Journal<'a> {
         let log = EventLog::resume(path.clone(), keep, &progress.history)?;
         let tracking = Tracking::begin(folder.path(), &chosen(&recipe.trackers)?, events::read(&path)?)?;
         let best = progress.history.iter().map(|record| record.validation_accuracy).reduce(f64::max);
+        let files = Some(Files { log, tracking });
         let mut journal =
-            Self { folder, log, tracking, keep: &recipe.keep_checkpoints, best, finished: end.is_some() };
+            Self { folder, files, keep: &recipe.keep_checkpoints, best, finished: end.is_some() };
         journal.started(job, training)?;
         Ok(journal)
+    }
+
+    /// That of a rank whose files another one writes.
+    pub fn of_another(job: &Job<'a>) -> Self {
+        Self { folder: job.folder, files: None, keep: &[], best: None, finished: false }
     }
 
     fn started(&mut self, job: &Job, training: &Training) -> Result<(), TrainError> {
@@ -83,6 +94,10 @@ impl<'a> Journal<'a> {
         sight: Option<Sight>,
     ) -> Result<(), TrainError> {
         let folder = self.folder;
+        let Some(Files { log, tracking }) = &mut self.files else {
+            training.progress.history.push(record);
+            return Ok(());
+        };
         if self.best.is_none_or(|best| record.validation_accuracy > best) {
             save(&folder.file("checkpoints/best.safetensors"), result, &[])?;
             self.best = Some(record.validation_accuracy);
@@ -93,18 +108,19 @@ impl<'a> Journal<'a> {
         let sight = sight.map(|sight| Event::now(Happening::Sight(sight)));
         let epoch = Event::now(Happening::Epoch(record.clone()));
         let events: Vec<Event> = sight.into_iter().chain([epoch]).collect();
-        events.iter().try_for_each(|event| self.log.append(event))?;
-        training.progress.log_length = self.log.length();
+        events.iter().try_for_each(|event| log.append(event))?;
+        training.progress.log_length = log.length();
         training.progress.history.push(record);
         objective.keep()?;
         training.write(objective.own(), &folder.file("checkpoints/last.safetensors"))?;
-        events.iter().for_each(|event| self.tracking.log(event));
+        events.iter().for_each(|event| tracking.log(event));
         Ok(())
     }
 
     /// Tells an observer, once, of trackers that could not go on.
     pub fn tell(&mut self, observer: &mut dyn Observer) {
-        for TrackerFailure { id, error } in self.tracking.failures() {
+        let failures = self.files.as_mut().map(|files| files.tracking.failures());
+        for TrackerFailure { id, error } in failures.into_iter().flatten() {
             observer.warn(&format!(
                 "the tracker {id} stopped, the training goes on: {error}; `archaeo track {} --to {id}` writes its files from the log",
                 self.folder.path().display()
@@ -122,12 +138,12 @@ impl<'a> Journal<'a> {
     }
 
     fn add(&mut self, what: Happening) -> Result<(), TrainError> {
-        if self.finished {
+        let Some(Files { log, tracking }) = self.files.as_mut().filter(|_| !self.finished) else {
             return Ok(());
-        }
+        };
         let event = Event::now(what);
-        self.log.append(&event)?;
-        self.tracking.log(&event);
+        log.append(&event)?;
+        tracking.log(&event);
         Ok(())
     }
 }

@@ -21,11 +21,13 @@ mod memory;
 pub mod objective;
 mod optimizer;
 mod precision;
+pub mod ranks;
 mod recipe;
 mod recipe_file;
 mod record;
 mod runs;
 mod schedule;
+mod shards;
 mod sight;
 mod strata;
 pub mod trackers;
@@ -57,9 +59,10 @@ pub use sight::{Artist, Drawing, Picture, Sight};
 pub use strata::{Stratum, strata};
 pub use transfer::{Freeze, Transfer, TransferError};
 
-use crate::evaluate::evaluate;
+use crate::evaluate::evaluate_together;
 use crate::images::ImageSource;
 use crate::objective::Objective;
+use crate::ranks::{Alone, RankError, Ranks};
 use archaeo_data::DataError;
 use archaeo_store::run_folder::{RunFolder, RunFolderError};
 use checkpoint::Training;
@@ -87,6 +90,9 @@ pub struct EpochRecord {
     /// Share of the time of the training steps that was spent waiting for images; `None` in records of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<f64>,
+    /// Share of the time of the training steps that went into exchanges with other ranks, waiting for them included; `None` on one rank.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanging: Option<f64>,
     /// Wall-clock seconds of the epoch, validation included.
     pub seconds: f64,
 }
@@ -177,6 +183,9 @@ pub enum TrainError {
     /// The training diverged.
     #[error(transparent)]
     Diverged(#[from] Divergence),
+    /// Ranks that cannot go on together.
+    #[error(transparent)]
+    Ranks(#[from] RankError),
 }
 
 /// A training: recipe, data, and destination.
@@ -287,14 +296,29 @@ pub struct Trained {
 /// # Errors
 /// See [`TrainError`]. The checkpoint of the last finished epoch remains in any case.
 pub fn train(job: &Job, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
-    std::thread::scope(|scope| train_within(scope, job, observer))
+    train_on(&Alone, job, observer)
 }
 
-fn train_within<'scope>(
-    scope: &'scope Scope<'scope, '_>,
+/// The same by all of these ranks together, each of which calls it with the same job. The folder of rank 0 is written to, that of the
+/// others is a [`RunFolder::of_another`].
+///
+/// # Errors
+/// As [`train`]; ranks that do not fit the recipe or one another, or one that is lost.
+pub fn train_on(ranks: &dyn Ranks, job: &Job, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    ranks.fit(job.recipe)?;
+    std::thread::scope(|scope| train_within(Together { scope, job, ranks }, observer))
+}
+
+/// A training, who takes part, and where its threads live.
+#[derive(Clone, Copy)]
+struct Together<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
     job: &'scope Job<'scope>,
-    observer: &mut dyn Observer,
-) -> Result<Outcome, TrainError> {
+    ranks: &'scope dyn Ranks,
+}
+
+fn train_within(together: Together, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+    let Together { job, ranks, .. } = together;
     let Job { recipe, folder, .. } = *job;
     check_counts(job)?;
     let checkpoint = folder.file("checkpoints/last.safetensors");
@@ -308,13 +332,23 @@ fn train_within<'scope>(
         true => Training::resume(recipe, fresh, &mut *objective, &checkpoint, &folder.file(LOG))?,
         false => Training::begin(recipe, fresh),
     };
-    let mut journal = Journal::open(job, &training)?;
+    if ranks.size() > 1 {
+        let data = folder.data()?.map(|data| data.fingerprint);
+        let begun = format!("{} {data:?} {}", recipe.to_toml(), training.checksum(objective.own()));
+        if let Some(rank) = ranks.first_other(crc32c::crc32c(begun.as_bytes()))? {
+            return Err(RankError::OtherBeginning(rank).into());
+        }
+    }
+    let mut journal = match ranks.writes() {
+        true => Journal::open(job, &training)?,
+        false => Journal::of_another(job),
+    };
     if let Some(note) = objective.note() {
         observer.note(&note);
         journal.note(note)?;
     }
     journal.tell(observer);
-    let outcome = learn(scope, job, &mut *objective, training, &mut journal, observer);
+    let outcome = learn(together, &mut *objective, training, &mut journal, observer);
     let logged = journal.ended(&outcome);
     journal.tell(observer);
     // The first error is reported.
@@ -322,32 +356,44 @@ fn train_within<'scope>(
 }
 
 /// Runs the remaining epochs.
-fn learn<'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    job: &'scope Job<'scope>,
+fn learn(
+    together: Together,
     objective: &mut dyn Objective,
     mut training: Training,
     journal: &mut Journal,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, TrainError> {
+    let Together { job, ranks, .. } = together;
     let Job { recipe, folder, .. } = *job;
     let epochs_done = training.progress.history.len();
     let lessons = match job.transfer.filter(|_| job.learns_from_features() && epochs_done < recipe.epochs) {
         None => None,
-        Some(transfer) => match transfer.lessons(job, &training.model().valid(), observer)? {
-            None => return Ok(Outcome::Stopped { epochs: epochs_done }),
-            lessons => lessons,
-        },
+        Some(transfer) => {
+            let model = training.model().valid();
+            // The others read what rank 0 has written.
+            let mut lessons = match ranks.writes() {
+                true => transfer.lessons(job, &model, observer)?,
+                false => None,
+            };
+            let stopped = ranks.writes() && lessons.is_none();
+            if !ranks.any(stopped)? && !ranks.writes() {
+                lessons = transfer.lessons(job, &model, observer)?;
+            }
+            match ranks.any(lessons.is_none())? {
+                true => return Ok(Outcome::Stopped { epochs: epochs_done }),
+                false => lessons,
+            }
+        }
     };
     for epoch in training.progress.history.len()..recipe.epochs {
         let started = Instant::now();
         let summary =
-            train_epoch(scope, job, objective, lessons.as_deref(), epoch, &mut training, journal, observer)?;
+            train_epoch(together, objective, lessons.as_deref(), epoch, &mut training, journal, observer)?;
         let Some(summary) = summary else { return Ok(Outcome::Stopped { epochs: epoch }) };
         let result = training.result();
         let answers = match &lessons {
             Some(lessons) => lessons.validate(&result, job)?,
-            None => evaluate(&result, job.validation, VALIDATION_BATCH, job.device, &mut |_| ())?,
+            None => evaluate_together(&result, job.validation, VALIDATION_BATCH, job.device, ranks)?,
         };
         let record = EpochRecord {
             epoch: epoch + 1,
@@ -358,10 +404,17 @@ fn learn<'scope>(
             validation_accuracy: answers.accuracy(),
             images_per_second: summary.images_per_second,
             waiting: Some(summary.waiting),
+            exchanging: summary.exchanging,
             seconds: started.elapsed().as_secs_f64(),
         };
         diagnosis::check_validation(&record, &result, job)?;
-        let sight = sight::look(job, &result, &record).unwrap_or_else(|error| {
+        if ranks.size() > 1
+            && let Some(rank) = ranks.first_other(training.checksum(objective.own()))?
+        {
+            return Err(RankError::OtherWeights { rank, epoch: record.epoch }.into());
+        }
+        let looked = if ranks.writes() { sight::look(job, &result, &record) } else { Ok(None) };
+        let sight = looked.unwrap_or_else(|error| {
             observer.warn(&format!("epoch {} has no pictures, the training goes on: {error}", record.epoch));
             None
         });
@@ -372,6 +425,9 @@ fn learn<'scope>(
 
     let model = training.result();
     let weights = folder.file(WEIGHTS);
+    if !ranks.writes() {
+        return Ok(Outcome::Finished(Trained { model, history: training.progress.history, weights }));
+    }
     save(&weights, &model, &[("archaeo.recipe", &recipe.to_toml())])?;
     // With this next to the weights, timm builds the model by itself.
     write_configuration(folder.path(), model.card())?;

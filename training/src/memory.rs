@@ -18,7 +18,7 @@ pub(super) fn check(recipe: &Recipe, network: &NetworkSpec) -> Result<(), Recipe
 }
 
 /// A lower bound of a training's memory in bytes: weights, gradients, the optimiser's moments and averaged weights, and for each
-/// image of a batch its pixels and the output of every block; where part of the model is frozen, weights and pixels alone.
+/// image of a shard its pixels and the output of every block; where part of the model is frozen, weights and pixels alone.
 fn least_bytes(recipe: &Recipe, network: &NetworkSpec) -> Result<f64, RecipeError> {
     let product = |shape: &[usize]| shape.iter().map(|&side| side as f64).product::<f64>();
     let parameters: f64 = network.arrays()?.iter().map(|(_, shape)| product(shape)).sum();
@@ -35,7 +35,7 @@ fn least_bytes(recipe: &Recipe, network: &NetworkSpec) -> Result<f64, RecipeErro
     // Nothing is kept of a frozen block for its gradient.
     let further_blocks = if recipe.freeze == Freeze::None { further_blocks } else { 0.0 };
     let image = network.least_bytes_per_image(side) + 4.0 * further_blocks * network.values_of_a_block(side);
-    Ok(4.0 * parameters * copies + recipe.batch_size as f64 * image)
+    Ok(4.0 * parameters * copies + recipe.shard_images() as f64 * image)
 }
 
 #[cfg(test)]
@@ -58,6 +58,7 @@ mod tests {
         assert!((1e6..1e8).contains(&small), "{small}");
         assert!(needed(&["ema_decay=0.9"]).unwrap() > small);
         assert!(needed(&["optimizer={name='sgd'}"]).unwrap() < small);
+        assert!(needed(&["shards=4"]).unwrap() < small);
         // The positions alone are 16,384² of width 192.
         assert!(needed(&["image_size=65536"]).unwrap() > 4.0 * 16384.0 * 16384.0 * 192.0);
         assert!(needed(&["batch_size=1000000000"]).unwrap() > 1e12);

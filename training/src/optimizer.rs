@@ -12,6 +12,8 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::ranks::add;
+
 /// Elements per task when scaling or summing: large enough to be worth a thread.
 const CHUNK: usize = 1 << 15;
 
@@ -106,15 +108,26 @@ impl NamedGradients {
     pub fn add(&mut self, other: Self) {
         for (name, data) in other.arrays {
             match self.arrays.get_mut(&name) {
-                Some(sum) => {
-                    let sum = values_mut(sum);
-                    sum.iter_mut().zip(values(&data)).for_each(|(sum, value)| *sum += value);
-                }
+                Some(sum) => add(values_mut(sum), values(&data)),
                 None => {
                     self.names.push(name.clone());
                     self.arrays.insert(name, data);
                 }
             }
+        }
+    }
+
+    /// Appends the values of all gradients, in an order that is the same wherever the same arrays have one.
+    pub(crate) fn append_to(&self, numbers: &mut Vec<f32>) {
+        self.arrays.values().for_each(|data| numbers.extend_from_slice(values(data)));
+    }
+
+    /// Takes the values of all gradients from the beginning of what [`Self::append_to`] has made.
+    pub(crate) fn take_from(&mut self, numbers: &mut &[f32]) {
+        for data in self.arrays.values_mut() {
+            let array = values_mut(data);
+            let taken = numbers.split_off(..array.len()).expect("all that was appended is there");
+            array.copy_from_slice(taken);
         }
     }
 

@@ -12,7 +12,7 @@ use super::schedule::Schedule;
 use crate::objective::ObjectiveChoice;
 use crate::precision::precision_name;
 use crate::transfer::Freeze;
-use crate::{strata, trackers};
+use crate::{shards, strata, trackers};
 use archaeo_data::augment::AugmentConfig;
 
 /// Of a transformer with batch norms in its blocks.
@@ -76,6 +76,10 @@ pub struct Recipe {
     /// Batches whose gradients are averaged into one optimiser step.
     #[serde(default = "one")]
     pub accumulation: usize,
+    /// Equal parts of a batch, a power of two, of which each is a batch of its own for batch norm, mixup and contrastive objectives; ranks
+    /// share them ([`crate::ranks`]).
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub shards: usize,
     /// Whether a step keeps only the input of every block and recomputes the block for its gradient (Chen et al.,
     /// 2016): less memory at the cost of one more forward pass, with bit-identical gradients; transformers only.
     #[serde(default)]
@@ -186,6 +190,16 @@ impl Recipe {
     /// Images of one optimiser step.
     pub fn step_images(&self) -> usize {
         self.batch_size.saturating_mul(self.accumulation)
+    }
+
+    /// Images of one shard, which are looked at together.
+    pub fn shard_images(&self) -> usize {
+        self.batch_size / self.shards
+    }
+
+    /// Passes whose gradients are summed into one optimiser step.
+    pub(crate) fn passes(&self) -> f64 {
+        self.accumulation as f64 * self.shards as f64
     }
 
     /// The learning rate of every step, for a training split of `images`.
@@ -352,6 +366,7 @@ impl Recipe {
                 "`batch_size` · `accumulation` is more than {MOST_STEP_IMAGES} images a step; lower one of them"
             )));
         }
+        shards::check(self.shards, self.batch_size)?;
         if let Some(batch) = self.learning_rate_batch {
             at_least_one("learning_rate_batch", batch)?;
         }

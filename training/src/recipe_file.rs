@@ -393,6 +393,7 @@ fn known_keys() -> Vec<String> {
         epochs: 1,
         batch_size: 1,
         accumulation: 1,
+        shards: 2,
         gradient_checkpointing: false,
         learning_rate: 1.0,
         learning_rate_batch: Some(1),

@@ -179,6 +179,7 @@ mod tests {
             validation_accuracy,
             images_per_second: 0.0,
             waiting: None,
+            exchanging: None,
             seconds: 0.0,
         };
         let last = [record(0.7, 1.0), record(0.8, 1.0), record(0.75, 1.0)];

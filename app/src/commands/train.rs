@@ -11,6 +11,7 @@ use super::evaluate::mask_line;
 use crate::cli::Train;
 use crate::interrupt;
 use crate::printer::Printer;
+use crate::ranks;
 
 /// Runs the command.
 ///
@@ -18,9 +19,14 @@ use crate::printer::Printer;
 /// One sentence; the checkpoint of the last finished epoch is kept.
 pub fn run(arguments: &Train, session: &Session, printer: &Printer) -> Result<()> {
     let Train { config, data, out, strict, .. } = arguments;
-    let recipe = session.recipe(BuiltIn::or_file(config), &arguments.overrides())?;
-    let training = Training { recipe: &recipe, data: data.as_deref(), out, strict: *strict };
-    match session.train(&training)? {
+    let ended = ranks::run(session, |session, ranks| {
+        let recipe = session.recipe(BuiltIn::or_file(config), &arguments.overrides())?;
+        let training = Training { recipe: &recipe, data: data.as_deref(), out, strict: *strict };
+        Ok(session.train_on(ranks, &training)?)
+    })?;
+    // Of several ranks, the first one says how it ended.
+    let Some(ended) = ended else { return Ok(()) };
+    match ended {
         TrainingEnd::Stopped { runs, epochs } => {
             interrupt::keeps(kept(runs, Some(epochs), out));
             bail!("interrupted")

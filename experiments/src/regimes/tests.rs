@@ -19,6 +19,7 @@ fn epoch(number: usize, validation_accuracy: f64) -> EpochRecord {
         validation_accuracy,
         images_per_second: 0.0,
         waiting: None,
+        exchanging: None,
         seconds: 2.0,
     }
 }

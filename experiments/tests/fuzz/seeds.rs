@@ -275,6 +275,7 @@ pub fn event_log() -> Vec<u8> {
         validation_accuracy: 0.125,
         images_per_second: 1000.0,
         waiting: None,
+        exchanging: None,
         seconds: 0.5,
     };
     let start = Start {

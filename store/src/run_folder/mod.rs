@@ -104,7 +104,8 @@ const CHECKPOINTS: &str = "checkpoints";
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    _lock: Lock,
+    /// `None` where another process of the same run has it.
+    lock: Option<Lock>,
 }
 
 impl RunFolder {
@@ -147,7 +148,7 @@ impl RunFolder {
         if !path.join(CONFIG).exists() && !holds_only_beginnings(path)? {
             return Err(RunFolderError::Foreign(path.to_owned()));
         }
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let folder = Self { path: path.to_owned(), lock: Some(lock) };
         folder.sweep();
         let checkpoints = folder.file(CHECKPOINTS);
         fs::create_dir_all(&checkpoints).map_err(StoreError::io("create", checkpoints))?;
@@ -156,6 +157,16 @@ impl RunFolder {
         environments.push(environment.clone());
         folder.write_json(ENVIRONMENT, &environments)?;
         Ok(folder)
+    }
+
+    /// The folder at `path` of a run that another process has opened and alone writes to, for one that takes part in the run.
+    pub fn of_another(path: &Path) -> Self {
+        Self { path: path.to_owned(), lock: None }
+    }
+
+    /// Whether this process writes the files of the run.
+    pub fn writes(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// Compares configuration and data with those of the folder, or writes them if missing.

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::contrast::symmetric;
-use super::simclr::refuse_mixing;
+use super::simclr::{refuse_mixing, refuse_single};
 use super::{Begun, Examples, Objective, ObjectiveKind, Own, OwnParameters, at_least_one, options};
 use crate::backward::{Share, Student};
 use crate::images::ImageSource;
@@ -204,15 +204,10 @@ fn begin(table: &Table, job: &Job, model: &Classifier) -> Begun {
     refuse_mixing("clip", job)?;
     let captions =
         Captions::read(job.images).map_err(|reason| RecipeError::Value(format!("`clip` {reason}")))?;
-    if recipe.batch_size < 2 {
-        return Err(RecipeError::Value(
-            "`clip` tells captions of a batch apart, so `batch_size` must be at least 2".into(),
-        )
-        .into());
-    }
+    refuse_single("clip", "captions", recipe)?;
     let device = job.device.clone().autodiff();
     let towers = Own::new(Towers::new(model.feature_dim(), &captions, options, &device), recipe);
-    Ok(Box::new(Clip { captions, towers, guessing: (recipe.batch_size as f64).ln() }))
+    Ok(Box::new(Clip { captions, towers, guessing: (recipe.shard_images() as f64).ln() }))
 }
 
 impl Objective for Clip {

@@ -14,7 +14,7 @@ use toml::Table;
 use super::contrast::nt_xent;
 use super::{Begun, Examples, Objective, ObjectiveKind, Own, OwnParameters, at_least_one, options, positive};
 use crate::backward::{Share, Student};
-use crate::{Job, RecipeError, TrainError};
+use crate::{Job, Recipe, RecipeError, TrainError};
 
 pub(super) static SIMCLR: ObjectiveKind = ObjectiveKind {
     id: "simclr",
@@ -78,15 +78,10 @@ fn begin(table: &Table, job: &Job, model: &Classifier) -> Begun {
     let options = Options::read(table)?;
     let recipe = job.recipe;
     refuse_mixing("simclr", job)?;
-    if recipe.batch_size < 2 {
-        return Err(RecipeError::Value(
-            "`simclr` tells images of a batch apart, so `batch_size` must be at least 2".into(),
-        )
-        .into());
-    }
+    refuse_single("simclr", "images", recipe)?;
     let device = job.device.clone().autodiff();
     let projection = Own::new(Projection::new(model.feature_dim(), &options, &device), recipe);
-    let guessing = (2.0 * recipe.batch_size as f64 - 1.0).ln();
+    let guessing = (2.0 * recipe.shard_images() as f64 - 1.0).ln();
     Ok(Box::new(SimClr { temperature: options.temperature, projection, guessing }))
 }
 
@@ -98,6 +93,20 @@ pub(super) fn refuse_mixing(objective: &str, job: &Job) -> Result<(), RecipeErro
             "`augment.mixup` and `augment.cutmix` blend images, of which `{objective}` needs each on its own; leave them out"
         ))),
     }
+}
+
+/// Refuses batches, or shards of them, of a single one of the `things` that the objective tells apart.
+pub(super) fn refuse_single(objective: &str, things: &str, recipe: &Recipe) -> Result<(), RecipeError> {
+    if recipe.shard_images() >= 2 {
+        return Ok(());
+    }
+    let each = match recipe.shards {
+        1 => String::new(),
+        shards => format!(" for each of the {shards} shards"),
+    };
+    Err(RecipeError::Value(format!(
+        "`{objective}` tells {things} of a batch apart, so `batch_size` must be at least 2{each}"
+    )))
 }
 
 impl Objective for SimClr {

@@ -112,7 +112,7 @@ fn flatten(name: &str, value: &Value, flat: &mut Vec<(String, Value)>) {
 /// Values of an epoch, under the names that trackers show.
 pub(super) fn epoch_values(record: &EpochRecord) -> Vec<(&'static str, f64)> {
     let EpochRecord { learning_rate, train_loss, validation_loss, .. } = *record;
-    let EpochRecord { validation_accuracy, images_per_second, waiting, .. } = *record;
+    let EpochRecord { validation_accuracy, images_per_second, waiting, exchanging, .. } = *record;
     let always = [
         ("loss/train", train_loss),
         ("loss/validation", validation_loss),
@@ -120,7 +120,9 @@ pub(super) fn epoch_values(record: &EpochRecord) -> Vec<(&'static str, f64)> {
         ("learning_rate", learning_rate),
         ("images_per_second", images_per_second),
     ];
-    always.into_iter().chain(waiting.map(|share| ("waiting_for_images", share))).collect()
+    let waited = waiting.map(|share| ("waiting_for_images", share));
+    let exchanged = exchanging.map(|share| ("exchanging_with_ranks", share));
+    always.into_iter().chain(waited).chain(exchanged).collect()
 }
 
 /// Values of a step, under the names that trackers show.

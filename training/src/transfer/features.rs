@@ -149,7 +149,9 @@ impl Maker<'_> {
                     let array = Array { shape: shape.to_vec(), values: computed };
                     let metadata = HashMap::from([(ORIGIN.to_owned(), origin.clone())]);
                     let state = State::from([(ARRAY.to_owned(), array)]);
-                    write_arrays(&path, &state, metadata)?;
+                    if self.job.folder.writes() {
+                        write_arrays(&path, &state, metadata)?;
+                    }
                     state.into_values().next().expect("it was put in above").values
                 }
             };

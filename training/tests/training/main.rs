@@ -4,6 +4,7 @@
 mod common;
 
 mod adversarial;
+mod data_parallel;
 mod distillation;
 mod processors;
 mod representations;

@@ -314,6 +314,7 @@ pub fn model(model: ModelName, classes: usize) -> ModelFindings {
             validation_accuracy: accuracy.min(1.0),
             images_per_second: 900.0 + 40.0 * uniform(3, epoch),
             waiting: None,
+            exchanging: None,
             seconds: 13.4,
         }
     };

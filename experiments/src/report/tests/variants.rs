@@ -49,6 +49,7 @@ fn regimes() -> Investigation {
             validation_accuracy,
             images_per_second: 900.0,
             waiting: None,
+            exchanging: None,
             seconds: 13.4,
         };
         let run = RegimeRun {

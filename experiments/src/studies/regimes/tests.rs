@@ -23,6 +23,7 @@ fn training(rest: &str, course: [f64; 2]) -> Training {
         validation_accuracy,
         images_per_second: 0.0,
         waiting: None,
+        exchanging: None,
         seconds: 3.0,
     };
     let history = (1..).zip(course).map(epoch).collect();

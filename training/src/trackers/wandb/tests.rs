@@ -94,6 +94,7 @@ fn epoch(time: f64, epoch: usize, step: u64, validation_accuracy: f64) -> Event 
         validation_accuracy,
         images_per_second: 100.0,
         waiting: None,
+        exchanging: None,
         seconds: 2.0,
     };
     Event { time, what: Happening::Epoch(record) }
