@@ -224,7 +224,7 @@ fn configurations_that_cannot_work_are_refused_before_anything_is_done() {
         ),
         ("studies.attacks=8", "`studies.attacks` does not fit: it is a section"),
         ("studies.attacks.images=0", "`studies.attacks.images` must be at least 1, not 0"),
-        ("studies.errors.images=8", "`studies.errors.images` does not fit: unknown field `images`"),
+        ("studies.errors.sizes=8", "`studies.errors.sizes` does not fit: unknown field `sizes`"),
         ("nonsense=8", "(keys: accumulation, augment.*, backbone_learning_rate, batch_size,"),
         ("studies.batch_size=0", "`studies.batch_size` must be at least 1, not 0"),
         ("studies.attack_images=0", "`studies.attack_images` must be at least 1, not 0"),
