@@ -1,7 +1,7 @@
 //! `archaeo`, a forensic laboratory for vision models: the command line.
 //!
 //! One command, one file under `commands/`. A command parses nothing and computes nothing: it turns the command line into a
-//! question for the [`Session`], and hands the answer to the [`printer`].
+//! question for the [`Session`], and hands the answer to the `printer`.
 //!
 //! The program, and the command of the same name that the Python package brings along, are [`run`] and nothing else.
 

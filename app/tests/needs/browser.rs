@@ -88,7 +88,7 @@ addEventListener("load", () => {
   }).length;
 
   const zoom = document.getElementById("zoom");
-  const items = [...document.querySelectorAll("#errors .item")];
+  const items = [...document.querySelector("#errors .gallery").querySelectorAll(".item")];
   items[0].querySelector(".shots").click();
   const steps = [zoom.querySelector(".place").textContent];
   for (const key of ["ArrowRight", "ArrowLeft", "ArrowLeft"]) {
