@@ -11,10 +11,11 @@ mod methods;
 mod pictures;
 mod target;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use archaeo_analysis::Keys;
+use archaeo_analysis::faithfulness::{Asked, Counterfactual};
+use archaeo_analysis::{AnalysisError, Keys};
 use archaeo_analysis::answers::probabilities;
 use archaeo_analysis::attention::AttentionMaps;
 use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo, explain_all};
@@ -55,6 +56,8 @@ pub struct ExplainOptions {
     pub rollout: RolloutChoice,
     /// The most images on which the methods are scored; below 10, they are not.
     pub scored: usize,
+    /// Whether patches are covered in the order of each heatmap until the answer changes.
+    pub counterfactual: bool,
 }
 
 /// What was found about all images.
@@ -108,6 +111,9 @@ pub struct ExplainedImage {
     pub heatmaps: BTreeMap<&'static str, HeatmapRange>,
     /// How the heatmaps agree with the true mask; `None` where it is not known, or holds everything or nothing of the image.
     pub localisation: Option<ImageScores>,
+    /// What it took to change the answer, by the method's ID; empty where it was not asked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub counterfactuals: BTreeMap<&'static str, Flip>,
 }
 
 /// A class, and what the model gives it.
@@ -119,6 +125,19 @@ pub struct Answer {
     pub name: String,
     /// Softmax of the logits.
     pub probability: f64,
+}
+
+/// The fewest patches, in the order of a heatmap, that change the answer when the mean colour of the preprocessing covers them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Flip {
+    /// Rows and columns of patches.
+    pub grid: [usize; 2],
+    /// The patches, from 0 in reading order, the most relevant first; all of them where nothing changes the answer.
+    pub covered: Vec<usize>,
+    /// The share of all patches.
+    pub share: f64,
+    /// The class that is named instead; `None` where nothing changes the answer.
+    pub after: Option<String>,
 }
 
 /// What the colours of a heatmap stand for.
@@ -148,6 +167,8 @@ pub struct Exhibit {
     pub layers: Vec<Heatmap>,
     /// The same of each head of [`Explained::layer`].
     pub heads: Vec<Heatmap>,
+    /// The image with the patches covered that each of [`Explained::methods`] needs to change the answer; none where it was not asked.
+    pub covered: Vec<Image>,
 }
 
 /// What is asked of every image.
@@ -157,6 +178,7 @@ struct Question<'a> {
     names: &'a [String],
     /// From 0.
     layer: Option<usize>,
+    counterfactual: bool,
 }
 
 /// Takes what was found so far, and the images of one batch with what is shown of each.
@@ -185,6 +207,9 @@ impl Session {
         let rollout = options.rollout.of(first)?;
         let methods = rollout.among(methods);
         let layer = shown_layer(options.layer, first)?;
+        if options.counterfactual && outputs.names.is_empty() {
+            return Err(AnalysisError::NoClasses { model: model.card().name.clone() }.into());
+        }
         let targets = Targets::of(&options.target, &outputs, first)?;
         if let Some(doubt) = first.doubt() {
             self.warning(format!("{} {doubt}", first.subject.model.weights.display()));
@@ -209,7 +234,8 @@ impl Session {
             localisation: None,
             images: Vec::new(),
         };
-        let question = Question { methods: &methods, targets, names: &outputs.names, layer };
+        let counterfactual = options.counterfactual;
+        let question = Question { methods: &methods, targets, names: &outputs.names, layer, counterfactual };
         let count: usize = opened.iter().map(|opened| opened.indices.len()).sum();
         let mut gathered =
             first.subject.export.as_deref().map(|_| arrays::Gathered::new(count, methods.len()));
@@ -307,6 +333,14 @@ impl Session {
             check_maps(model, maps, image).map_err(|error| self.not_finite(error, opened))?;
         }
         let scores = truths.score(opened, batch, &samples, &evidence, &by_method)?;
+        let asked = Asked {
+            evidence: &evidence,
+            targets: targets.as_deref().unwrap_or_default(),
+            methods: question.methods,
+            heatmaps: &by_method,
+            masks: &[],
+        };
+        let flips = if question.counterfactual { asked.counterfactuals()? } else { Vec::new() };
 
         let mut exhibits = Vec::new();
         // From the last row on, so that heatmaps are moved out of their methods.
@@ -335,13 +369,18 @@ impl Session {
                     .map(|(method, map)| (method.info().id, range(map)))
                     .collect(),
                 localisation,
+                counterfactuals: (question.methods.iter().zip(&flips))
+                    .map(|(method, flips)| (method.info().id, flip(&flips[row], question.names)))
+                    .collect(),
             };
+            let covered = flips.iter().map(|flips| covered(&sample.image, &flips[row], preprocessing.mean));
+            let covered = covered.collect();
             let layers = attention.map_or_else(Vec::new, |maps| each_layer(maps, row));
             let heads = match (attention, question.layer) {
                 (Some(maps), Some(layer)) => each_head(maps, layer, row),
                 _ => Vec::new(),
             };
-            exhibits.push(Exhibit { found, picture: sample.image, heatmaps, layers, heads });
+            exhibits.push(Exhibit { found, picture: sample.image, heatmaps, layers, heads, covered });
         }
         exhibits.reverse();
         Ok((exhibits, attention.map(|maps| maps.layers[0].site.read_out.describe())))
@@ -372,6 +411,27 @@ fn most_probable(probabilities: &[f64]) -> Vec<usize> {
     classes.sort_by(|&one, &other| probabilities[other].total_cmp(&probabilities[one]));
     classes.truncate(ANSWERS);
     classes
+}
+
+fn flip(found: &Counterfactual, names: &[String]) -> Flip {
+    Flip {
+        grid: found.grid,
+        covered: found.covered.clone(),
+        share: found.share(),
+        after: found.after.map(|class| names[class].clone()),
+    }
+}
+
+/// The image as the model saw it when its answer changed.
+fn covered(picture: &Image, found: &Counterfactual, colour: [f32; 3]) -> Image {
+    let (width, height) = (picture.width(), picture.height());
+    let colour = colour.map(|value| (255.0 * value).round() as u8);
+    let hidden: HashSet<usize> = found.covered.iter().copied().collect();
+    let pixels = picture.pixels().chunks_exact(3).enumerate().flat_map(|(at, pixel)| {
+        let patch = at / width / found.side * found.grid[1] + at % width / found.side;
+        if hidden.contains(&patch) { colour } else { [pixel[0], pixel[1], pixel[2]] }
+    });
+    Image::new(width, height, pixels.collect())
 }
 
 fn range(map: &Heatmap) -> HeatmapRange {

@@ -54,6 +54,7 @@ mod report;
 mod rollout;
 mod scale;
 mod session;
+mod stoppable;
 mod subject;
 mod track;
 mod train;
