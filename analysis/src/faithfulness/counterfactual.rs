@@ -212,8 +212,10 @@ mod tests {
                 let images = (0..=one.covered.len()).map(|count| {
                     covered(&originals[row], evidence.size(), one.side, &one.covered[..count], mean)
                 });
-                let named: Vec<usize> =
-                    Answers::logits(&evidence, images.collect()).iter().map(|row| first_largest(row)).collect();
+                let named: Vec<usize> = Answers::logits(&evidence, images.collect())
+                    .iter()
+                    .map(|row| first_largest(row))
+                    .collect();
                 let (last, earlier) = named.split_last().unwrap();
                 assert!(earlier.iter().all(|&class| class == targets[row]), "{named:?}");
                 assert_eq!(*last, one.after.unwrap_or(targets[row]));

@@ -87,7 +87,9 @@ fn flipped(result: &Explained) -> String {
     if result.images.iter().all(|image| image.counterfactuals.is_empty()) {
         return String::new();
     }
-    let mut lines = "\npatches covered, the most relevant first, until another class is named; fewer is better\n".to_owned();
+    let mut lines =
+        "\npatches covered, the most relevant first, until another class is named; fewer is better\n"
+            .to_owned();
     for method in &result.methods {
         let flips = result.images.iter().filter_map(|image| image.counterfactuals.get(method.id));
         let flips: Vec<_> = flips.collect();

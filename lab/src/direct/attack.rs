@@ -1,9 +1,7 @@
 //! Attacks on images in memory.
 
 use archaeo_analysis::Keys;
-use archaeo_analysis::attacks::{
-    Attack, Batch, Family, Goal, Loss, Norm, Outcome, Settings, all, by_any_id,
-};
+use archaeo_analysis::attacks::{Attack, Batch, Family, Goal, Loss, Norm, Outcome, Settings, all, by_any_id};
 
 use super::{DirectError, DirectModel, FEW_AT_ONCE, Pixels};
 use crate::error::LabError;
