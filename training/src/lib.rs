@@ -59,7 +59,6 @@ pub use schedule::Schedule;
 pub use sight::{Artist, Drawing, Picture, Sight};
 pub use strata::{Stratum, strata};
 pub use training_end::{Ended, TrainingEnd};
-pub use training_end::{Ended, TrainingEnd};
 pub use transfer::{Freeze, Transfer, TransferError};
 
 use crate::evaluate::evaluate_together;
