@@ -164,8 +164,9 @@ impl Square {
             x.iter().zip(&clean.values).map(|(&x, &c)| f64::from(x) - f64::from(c)).collect();
         let (threat, size) = (self.threat, self.threat.size());
         let length = |change: &mut dyn Iterator<Item = f64>| threat.length(change);
-        // Lengths of channels add up to that of the image in L1, their squares in L2.
-        let power = if let Threat::L2(_) = threat { 2 } else { 1 };
+        // Lengths of channels add up to that of the image in L1, their squares in L2. In L1 the authors' program gives a bump the length
+        // of all channels in each: the projection that follows takes the excess from the small changes and leaves the large ones.
+        let (power, gain) = if let Threat::L2(_) = threat { (2, 1.0) } else { (1, CHANNELS as f64) };
         let whole = length(&mut change.iter().copied());
         let spare = (size.powi(power) - whole.powi(power)).max(0.0) / CHANNELS as f64;
         let bump = bump(here.side, &threat, rng);
@@ -182,7 +183,7 @@ impl Square {
             let old_length = length(&mut old.iter().copied()) + 1e-12;
             let new: Vec<f64> =
                 old.iter().zip(&bump).map(|(old, bump)| sign * bump + old / old_length).collect();
-            let scale = (spare + both.powi(power)).powf(1.0 / f64::from(power))
+            let scale = gain * (spare + both.powi(power)).powf(1.0 / f64::from(power))
                 / (length(&mut new.iter().copied()) + 1e-12);
             there.places(channel, shape).for_each(|place| change[place] = 0.0);
             here.places(channel, shape).zip(new).for_each(|(place, new)| change[place] = scale * new);
@@ -221,9 +222,10 @@ fn bump(side: usize, threat: &Threat, rng: &mut ChaCha8Rng) -> Vec<f64> {
     }
 }
 
-/// Rectangles around the middle, of which the j-th adds 1/j², of length 1 in the threat's norm.
+/// Rectangles around the middle, of which the j-th adds 1/j², in L1 1/j⁴, of length 1 in the threat's norm.
 fn pyramid(rows: usize, columns: usize, threat: &Threat) -> Vec<f64> {
     let mut values = vec![0.0; rows * columns];
+    let decay = if let Threat::L1(_) = threat { 4 } else { 2 };
     let middle = [rows / 2, columns / 2];
     for ring in 0..=middle[0].max(middle[1]) {
         let range = |middle: usize, end: usize| {
@@ -232,7 +234,7 @@ fn pyramid(rows: usize, columns: usize, threat: &Threat) -> Vec<f64> {
         };
         for row in range(middle[0], rows) {
             for column in range(middle[1], columns) {
-                values[row * columns + column] += 1.0 / ((ring + 1) as f64).powi(2);
+                values[row * columns + column] += 1.0 / ((ring + 1) as f64).powi(decay);
             }
         }
     }
