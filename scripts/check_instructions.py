@@ -22,7 +22,9 @@ ALLOWED = 1.2
 
 def program():
     # The profile of the tests: it compiles kernels as a release does.
-    command = ["cargo", "build", "--profile", "tested", "--workspace", "--example", "instructions", "--message-format=json", "--quiet"]
+    features = re.search(r"--features ([\w/,-]+)", (ROOT / "scripts" / "features").read_text())[1]
+    command = ["cargo", "build", "--profile", "tested", "--workspace", "--example", "instructions", "--features", features]
+    command += ["--message-format=json", "--quiet"]
     messages = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     executables = [json.loads(line).get("executable") for line in messages.splitlines()]
     return next(path for path in executables if path and Path(path).name.startswith("instructions"))

@@ -86,6 +86,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def images(self) -> list[NDArray[np.uint8]]:
+        """All of them, decoded, so that a whole split can be given to a model."""
+        return self[:].images
+
     def __getitem__(self, index: Any) -> Samples:
         if isinstance(index, slice):
             places = list(range(len(self))[index])

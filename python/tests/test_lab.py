@@ -53,6 +53,7 @@ class Data(unittest.TestCase):
         found = model()
         self.assertEqual(found(few).shape, (5, SHAPES))
         np.testing.assert_array_equal(found(few), found(few.images))
+        np.testing.assert_array_equal(found(self.data["test"]), found(self.data["test"][:]))
         self.assertIn("data:image/png", few._repr_html_())
 
     def test_data_that_are_none_are_refused(self) -> None:
