@@ -581,8 +581,8 @@ pub enum LabError {
     },
     /// A PDF without the program that sets it.
     #[error(
-        "a PDF is set by the program `typst`, which is not on the PATH; install it (https://typst.app/open-source), or set {} with another \
-         Typst",
+        "a PDF is set by the program `typst`, which is not on the PATH; install it (https://typst.app/open-source), build archaeo with the \
+         feature `pdf`, or set {} with another Typst",
         .0.display()
     )]
     NoTypst(PathBuf),
@@ -593,14 +593,6 @@ pub enum LabError {
         file: PathBuf,
         /// What it says.
         said: String,
-    },
-    /// A file that was made, but cannot be put in its place.
-    #[error("{} cannot be written: {source}", path.display())]
-    Written {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
     },
     /// A folder that no investigation was written to.
     #[error("{} holds no investigation that can be read; give the folder that `archaeo excavate` wrote", .0.display())]

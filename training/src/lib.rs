@@ -262,6 +262,9 @@ pub trait Observer {
     fn should_stop(&self) -> bool {
         false
     }
+
+    /// Called at the end, however the training ended, once its log is complete.
+    fn ended(&mut self) {}
 }
 
 /// Observes nothing.
@@ -351,6 +354,7 @@ fn train_within(together: Together, observer: &mut dyn Observer) -> Result<Outco
     let outcome = learn(together, &mut *objective, training, &mut journal, observer);
     let logged = journal.ended(&outcome);
     journal.tell(observer);
+    observer.ended();
     // The first error is reported.
     outcome.and_then(|outcome| logged.map(|()| outcome))
 }

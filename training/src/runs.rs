@@ -19,6 +19,11 @@ use crate::{EpochRecord, Recipe, TrainError};
 /// runs alone.
 const FREE: [&str; 6] = ["trackers", "project", "track_images", "track_every", "keep_checkpoints", "seeds"];
 
+/// Those of one run.
+pub(crate) fn free_of_a_run() -> impl Iterator<Item = &'static str> {
+    FREE.into_iter().filter(|key| *key != "seeds")
+}
+
 /// One run of a recipe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -55,7 +60,7 @@ impl Run {
         data: &DataIdentity,
         environment: &Environment,
     ) -> Result<RunFolder, RunFolderError> {
-        let free: Vec<String> = FREE.iter().filter(|key| **key != "seeds").map(ToString::to_string).collect();
+        let free: Vec<String> = free_of_a_run().map(String::from).collect();
         RunFolder::open_changing(&self.path(of), &self.recipe.to_toml(), &free, data, environment)
     }
 }
