@@ -151,8 +151,8 @@ pub struct Investigated {
         hide_short_help = true,
         help_heading = "Models",
         long_help = "Trackers of the trainings [default: metrics,tensorboard], as `archaeo train` has them. The same as `trackers` in the \
-            configuration. Each model trains in a folder of its own within that of --out, and is a run of its own. With \
-            --set track_images=4, pictures of what it looks at as it learns."
+            configuration. Each training is a run of its own, in a folder within that of --out; --set track_images=4 adds pictures of what \
+            a model looks at as it learns."
     )]
     pub trackers: Vec<String>,
     /// Recipe for training, and study sizes

@@ -267,7 +267,7 @@ pub fn mlflow_shows_a_run() {
     let shown = ask();
     assert_eq!((&shown["status"], &shown["params"]["recipe.epochs"]), (&"FINISHED".into(), &"2".into()));
     let steps = std::fs::read_to_string(out.join("steps.csv")).unwrap().lines().count() - 1;
-    assert_eq!(shown["steps"], (1..=steps).collect::<Vec<_>>().into());
+    assert_eq!(shown["steps"], serde_json::json!((1..=steps).collect::<Vec<_>>()));
     let metrics = &shown["metrics"];
     assert_eq!(metrics["accuracy/validation"], epochs(&out)[1]["validation_accuracy"]);
     assert!(metrics["head_importance/layer 1 head 1"].is_f64(), "{metrics}");
@@ -276,13 +276,13 @@ pub fn mlflow_shows_a_run() {
     assert_eq!(shown["tags"]["mlflow.loggedImages"], "True");
     let files: Vec<&str> =
         shown["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
-    assert_eq!(files.len(), 8, "{files:?}");
+    assert_eq!(files.len(), 16, "{files:?}");
     for epoch in epochs(&out) {
         let (number, step) = (epoch["epoch"].as_u64().unwrap(), &epoch["step"]);
-        for image in 1..=2 {
-            let name = format!("images/attention~image {image}+step+{step}+timestamp+");
-            let own =
-                std::fs::read(out.join(format!("pictures/epoch-{number:03}-attention-{image}.png"))).unwrap();
+        for (what, image) in [("attention", 1), ("attention", 2), ("grad-cam", 1), ("grad-cam", 2)] {
+            let name = format!("images/{what}~image {image}+step+{step}+timestamp+");
+            let own = out.join(format!("pictures/epoch-{number:03}-{what}-{image}.png"));
+            let own = std::fs::read(own).unwrap();
             let of_it = files.iter().filter(|file| file.starts_with(&name));
             assert!(of_it.clone().any(|file| file.ends_with("+compressed.png")), "{files:?}");
             assert_eq!(of_it.clone().count(), 2);

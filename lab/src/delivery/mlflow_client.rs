@@ -143,6 +143,8 @@ impl Client {
         let value = serde_json::from_str::<Value>(&body);
         match (status, value) {
             (200, Ok(value)) => Ok(value),
+            // To a file.
+            (200, Err(_)) if body.is_empty() => Ok(Value::Null),
             (200, Err(_)) => {
                 Err(self.refused(request, status, "its answer is not JSON: is it an MLflow server?"))
             }

@@ -85,7 +85,8 @@ fn answer(stream: &mut TcpStream, kept: &Mutex<Kept>) -> std::io::Result<()> {
     };
     drop(kept);
     let Some((status, said)) = answer else { return Ok(()) };
-    http::send(stream, status, &[], said.to_string().as_bytes())
+    let said = if said.is_null() { String::new() } else { said.to_string() };
+    http::send(stream, status, &[], said.as_bytes())
 }
 
 impl Kept {
@@ -94,7 +95,8 @@ impl Kept {
             return Some(("503 Service Unavailable", json!({ "message": "no space" })));
         }
         self.files.insert(path.to_owned(), bytes);
-        Some(("200 OK", json!({})))
+        // MLflow's answer to a file is empty.
+        Some(("200 OK", Value::Null))
     }
 
     /// The answer to a request; `None` hangs up.
