@@ -432,7 +432,7 @@ fn learn(
     if !ranks.writes() {
         return Ok(Outcome::Finished(Trained { model, history: training.progress.history, weights }));
     }
-    save(&weights, &model, &[("archaeo.recipe", &recipe.to_toml())])?;
+    save(&weights, &model, &[("archaeo.recipe", &recipe.to_toml_of_results())])?;
     // With this next to the weights, timm builds the model by itself.
     write_configuration(folder.path(), model.card())?;
     Ok(Outcome::Finished(Trained { model, history: training.progress.history, weights }))

@@ -148,6 +148,15 @@ mod tests {
         let single = recipe("seed = 7").unwrap();
         assert_eq!(single.runs(), [Run { recipe: single.clone(), folder: None }]);
         assert!(!single.to_toml().contains("seeds"), "recipes of earlier runs are still the same");
+        let free = "trackers = [\"csv\"]\nproject = \"shards\"\ntrack_images = 2\ntrack_every = 2\nkeep_checkpoints = [1]";
+        let followed = recipe(&format!("seed = 7\n{free}")).unwrap();
+        for key in free_of_a_run() {
+            assert!(
+                followed.to_toml().contains(key) && !followed.to_toml_of_results().contains(key),
+                "{key}"
+            );
+        }
+        assert_eq!(followed.to_toml_of_results(), single.to_toml());
         let out = Path::new("out");
         assert_eq!(single.runs()[0].path(out), out);
 

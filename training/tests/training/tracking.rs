@@ -161,7 +161,10 @@ fn a_finished_run_stays_as_it_is_and_takes_a_tracker_more() {
     let (log, before) = (fs::read(root.path().join(LOG)).unwrap(), files());
     assert!(before["metrics.csv"].is_empty() && !before["metrics.jsonl"].is_empty(), "not by default");
     finish(&first, root.path());
-    finish(&every_tracker(&["epochs=1"]), root.path());
+    let weights = || fs::read(root.path().join("model.safetensors")).unwrap();
+    let model = weights();
+    finish(&every_tracker(&["epochs=1", "project=shards"]), root.path());
+    assert!(weights() == model, "who follows a training does not change its file");
     assert!(fs::read(root.path().join(LOG)).unwrap() == log, "nothing happened");
     assert!(files()["metrics.jsonl"] == before["metrics.jsonl"]);
     assert_rebuilt_alike(root.path());
