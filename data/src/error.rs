@@ -20,7 +20,8 @@ pub enum DataError {
     /// A source of no known kind.
     #[error(
         "{origin} is not a data set that is recognised: {reason}; give `sherds`, a folder of class folders, a .tar or \
-         .zip of one or of images/ and labels.csv, CIFAR batches, idx files as of MNIST, image parquet files, or a MedMNIST .npz"
+         .zip of one or of images/ and labels.csv, CIFAR batches, idx files as of MNIST, image parquet files, webdataset shards, or a \
+         MedMNIST .npz"
     )]
     Unrecognised {
         /// The source as given.

@@ -24,6 +24,7 @@ mod idx;
 mod image;
 mod images;
 mod kept;
+mod labels;
 mod links;
 mod listing;
 mod lists;
@@ -33,7 +34,9 @@ mod names;
 mod open;
 #[cfg_attr(not(feature = "parquet"), path = "without_parquet.rs")]
 mod parquet;
+mod pattern;
 mod places;
+mod recognise;
 mod relabel;
 pub mod resize;
 mod room;
@@ -44,12 +47,14 @@ mod storage;
 mod text;
 mod tiny_imagenet;
 mod tree;
+mod webdataset;
 
 pub use self::image::{MAX_PIXELS, MAX_SIDE, Mask, decode, dimensions, memory_to_decode};
 pub use archaeo_raster::{Image, Interpolation};
 pub use dataset::{Dataset, ExampleLimits, SplitSummary, Spread, Summary, examples};
 pub use error::DataError;
-pub use open::{Labels, OpenOptions, open};
+pub use open::{Copies, Labels, OpenOptions, open};
+pub use pattern::expand;
 pub use relabel::NO_OUTPUT;
 pub use split::{Skipped, Split};
 

@@ -1,19 +1,14 @@
-//! Detecting the kind of a source from its contents.
+//! Opening a source: its layout is read and checked, and divided into splits where it has none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::compressed::Compression;
 use super::divide::{choose, few_images};
-use super::listing::{Listing, is_litter, is_run_folder};
-use super::lists::compressed;
-use super::names::{Part, split_name};
+use super::recognise::{of_files, recognise};
 use super::sherds::{Sherds, SherdsConfig, SherdsSplit};
 use super::split::{Record, Split};
-use super::storage::Storage;
-use super::{DataError, Dataset, cifar, cifar_pickles, folders, idx, image, medmnist, parquet, sherds};
+use super::{DataError, Dataset, sherds};
 
 /// Whether images must have classes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +35,17 @@ pub struct OpenOptions {
     pub validation: Option<f64>,
     /// Parameters of Sherds, which `sherds:parameter=value,…` overrides.
     pub sherds: SherdsConfig,
+    /// Where the files of the source are, if it is no path.
+    pub copies: Option<Copies>,
+}
+
+/// Files that are here of a source that lies elsewhere: in a bucket, or on a web server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copies {
+    /// The files, in the source's order.
+    pub files: Vec<PathBuf>,
+    /// What they are copies of, for [`Dataset::notes`].
+    pub note: String,
 }
 
 /// Result of a format's reader.
@@ -53,7 +59,8 @@ pub(super) struct Layout {
     pub(super) complete: bool,
 }
 
-/// Opens the data set that `source` names: `sherds`, `sherds:size=64,train=5000`, or a path.
+/// Opens the data set that `source` names: `sherds`, `sherds:size=64,train=5000`, a path, or a pattern that names several files
+/// ([`expand`]).
 ///
 /// Splits are named `train`, `val` and `test`. If the source has none (or only `train`), the split `all` holds everything in the
 /// source's order, and `train`, `val` and `test` are 70, 10 and 20 % of each class, chosen by [`OpenOptions::split_seed`] and
@@ -76,11 +83,22 @@ pub fn open(source: &str, options: &OpenOptions) -> Result<Dataset, DataError> {
         }
         _ => {}
     }
-    let word = source.split(':').next().unwrap_or(source);
-    if !Path::new(source).exists() && strsim::jaro_winkler(&word.to_lowercase(), "sherds") > 0.8 {
-        return Err(DataError::Option(format!("there is no data `{source}`; did you mean `sherds`?")));
-    }
-    let layout = recognise(source, options)?;
+    let layout = match &options.copies {
+        Some(Copies { files, note }) => {
+            let mut layout = of_files(source, files, options)?;
+            layout.notes.push(note.clone());
+            layout
+        }
+        None => {
+            let word = source.split(':').next().unwrap_or(source);
+            if !Path::new(source).exists() && strsim::jaro_winkler(&word.to_lowercase(), "sherds") > 0.8 {
+                return Err(DataError::Option(format!(
+                    "there is no data `{source}`; did you mean `sherds`?"
+                )));
+            }
+            recognise(source, options)?
+        }
+    };
     check(source, &layout)?;
     Ok(assemble(source, layout, options))
 }
@@ -98,162 +116,6 @@ fn open_sherds(source: &str, config: SherdsConfig, options: &OpenOptions) -> Res
         notes: Vec::new(),
         splits,
         strict: options.strict,
-    })
-}
-
-fn recognise(source: &str, options: &OpenOptions) -> Result<Layout, DataError> {
-    let path = Path::new(source);
-    let unrecognised =
-        |reason: &str| DataError::Unrecognised { origin: source.to_string(), reason: reason.to_string() };
-    let metadata = archaeo_store::look(path).map_err(|error| DataError::read(path, error))?;
-    if metadata.is_dir() {
-        let folder = only_folder_within(path)?;
-        if let Some(batches) = cifar::batches_in(&folder)? {
-            return cifar::read(&batches);
-        }
-        if let Some(batches) = cifar_pickles::batches_in(&folder)? {
-            return cifar_pickles::read(&batches);
-        }
-        let pairs = idx::pairs_in(&folder)?;
-        if !pairs.is_empty() {
-            return idx::read(&pairs);
-        }
-        let shards = parquet_files_in(&folder)?;
-        if !shards.is_empty() {
-            return parquet::read(&shards);
-        }
-        let mut layout = folders::read(source, &Listing::of_folder(&folder)?, options)?;
-        whole_split(path, &mut layout);
-        return Ok(layout);
-    }
-    match look(path)? {
-        Look::Zip if medmnist::is_npz(path)? => medmnist::read(path),
-        Look::Zip => folders::read(source, &Listing::of_zip(path)?, options),
-        Look::Tar => folders::read(source, &Listing::of_tar(path)?, options),
-        Look::Parquet => parquet::read(&[path.to_path_buf()]),
-        Look::Compressed(_) | Look::Unknown if let Some(pair) = idx::pair(path) => idx::read(&[pair?]),
-        Look::Compressed(compression) => Err(unrecognised(&compression.reason(path))),
-        Look::Image if options.labels == Labels::Optional => Ok(single_image(path)),
-        Look::Image => Err(DataError::Unlabelled {
-            origin: source.to_string(),
-            reason: "it is a single image".to_string(),
-        }),
-        Look::Pickle => cifar_pickles::read(&[path.to_path_buf()]),
-        Look::Unknown if path.extension().is_some_and(|extension| extension == "bin") => {
-            cifar::read(&[path.to_path_buf()])
-        }
-        Look::Unknown if metadata.len() == 0 => Err(unrecognised("it is an empty file")),
-        Look::Unknown => Err(unrecognised("its first bytes belong to none of the known formats")),
-    }
-}
-
-/// All parquet files below `folder`, sorted.
-fn parquet_files_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let mut shards = Vec::new();
-    for entry in walkdir::WalkDir::new(folder).max_depth(3).sort_by_file_name() {
-        let entry = entry.map_err(|error| {
-            let path = error.path().unwrap_or(folder).to_path_buf();
-            DataError::read(path, error.into())
-        })?;
-        if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == "parquet") {
-            shards.push(entry.into_path());
-        }
-    }
-    Ok(shards)
-}
-
-fn single_image(path: &Path) -> Layout {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let record = compressed(&name, 0, &Storage::File(path.to_path_buf()));
-    Layout {
-        classes: Vec::new(),
-        splits: BTreeMap::from([("all".to_string(), vec![record])]),
-        notes: Vec::new(),
-        complete: false,
-    }
-}
-
-/// A folder of class folders named `val` or `test`, next to one named `train`, is that whole split.
-fn whole_split(path: &Path, layout: &mut Layout) {
-    // `.` has a name as well.
-    let Ok(path) = std::path::absolute(path).and_then(|path| path.canonicalize().or(Ok(path))) else {
-        return;
-    };
-    let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let Some(split @ ("val" | "test")) = name(&path).as_deref().and_then(split_name) else { return };
-    let siblings =
-        path.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten().flatten();
-    let mut names = siblings.filter(|entry| entry.path().is_dir()).filter_map(|entry| name(&entry.path()));
-    let is_train = |name: String| Part::of_name(&name).is_some_and(|(part, _)| part == Part::Train);
-    if layout.classes.is_empty() || !layout.splits.keys().eq(["all"]) || !names.any(is_train) {
-        return;
-    }
-    if let Some(all) = layout.splits.remove("all") {
-        layout.splits.insert(split.to_string(), all);
-        layout.notes.push(format!("it is a folder next to one to train on, so all of it is `{split}`"));
-    }
-}
-
-/// Descends into folders that contain only one folder, as unpacked archives often do, unless it is named like a split.
-fn only_folder_within(path: &Path) -> Result<PathBuf, DataError> {
-    let mut path = path.to_path_buf();
-    loop {
-        let mut inner = None;
-        for entry in std::fs::read_dir(&path).map_err(|error| DataError::read(&path, error))? {
-            let entry = entry.map_err(|error| DataError::read(&path, error))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if is_litter(&name) || is_run_folder(&entry.path()) {
-                continue;
-            }
-            if inner.is_some() || !entry.path().is_dir() || split_name(&name).is_some() {
-                return Ok(path);
-            }
-            inner = Some(entry.path());
-        }
-        match inner {
-            Some(inner) if folders_in(&inner) => path = inner,
-            _ => return Ok(path),
-        }
-    }
-}
-
-fn folders_in(path: &Path) -> bool {
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    // A lone class folder holds images; a lone data set holds folders or batches.
-    entries.into_iter().any(|entry| {
-        entry.path().is_dir() || entry.path().extension().is_some_and(|end| end == "bin" || end == "parquet")
-    })
-}
-
-enum Look {
-    Zip,
-    Tar,
-    Compressed(Compression),
-    Parquet,
-    Pickle,
-    Image,
-    Unknown,
-}
-
-fn look(path: &Path) -> Result<Look, DataError> {
-    let mut start = Vec::new();
-    let file = archaeo_store::open(path).map_err(|error| DataError::read(path, error))?;
-    file.take(512).read_to_end(&mut start).map_err(|error| DataError::read(path, error))?;
-    let named_tar = path.extension().is_some_and(|extension| extension == "tar");
-    Ok(if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
-        Look::Zip
-    } else if start.starts_with(b"PAR1") {
-        Look::Parquet
-    } else if let Some(compression) = Compression::of(&start) {
-        Look::Compressed(compression)
-    } else if start.get(257..262) == Some(b"ustar") || named_tar {
-        Look::Tar
-    } else if image::looks_like_image(&start) {
-        Look::Image
-    } else if cifar_pickles::is_pickle(&start) {
-        Look::Pickle
-    } else {
-        Look::Unknown
     })
 }
 

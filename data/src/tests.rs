@@ -20,6 +20,7 @@ mod many;
 mod masks;
 mod special;
 mod unlabelled;
+mod webdataset;
 
 fn options() -> OpenOptions {
     OpenOptions::default()

@@ -3,7 +3,6 @@
 //! schema's `huggingface` metadata.
 
 mod claims;
-mod classes;
 mod columns;
 mod places;
 #[cfg(test)]
@@ -28,11 +27,11 @@ use parquet::file::serialized_reader::ReadOptionsBuilder;
 use serde_json::Value;
 
 use self::claims::Claims;
-use self::classes::{Label, MAX_CLASS, Row, classify};
 use self::columns::Columns;
 use self::places::check_places;
 use super::DataError;
 use super::folders::split_name;
+use super::labels::{Label, MAX_CLASS, Row, classify};
 use super::open::Layout;
 use super::storage::Storage;
 

@@ -1,13 +1,13 @@
-//! Classes from a table's labels, which are numbers or texts.
+//! Classes from labels that are numbers or texts: of the rows of a table, or of the examples of shards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::DataError;
-use crate::split::{Encoding, Record};
-use crate::storage::Storage;
+use super::DataError;
+use super::split::{Encoding, Record};
+use super::storage::Storage;
 
-/// A row with its label as it is stored.
+/// An image with its label as it is stored.
 pub(super) struct Row {
     pub(super) identifier: String,
     pub(super) label: Label,
