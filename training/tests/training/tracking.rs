@@ -195,8 +195,16 @@ fn a_training_that_fails_says_so_in_its_log() {
     assert_eq!(last.what, Happening::Failed { reason: said });
 }
 
-/// Of each line for trackio that shows pictures: the step, names and bytes of the pictures, and how many heads fall into each bin.
-fn shown_by_trackio(files: &BTreeMap<String, Vec<u8>>) -> Vec<(u64, Vec<(String, Vec<u8>)>, Vec<u64>)> {
+/// A line for trackio that shows pictures.
+struct Shown {
+    step: u64,
+    /// Names and bytes.
+    pictures: Vec<(String, Vec<u8>)>,
+    /// How many heads fall into each bin.
+    bins: Vec<u64>,
+}
+
+fn shown_by_trackio(files: &BTreeMap<String, Vec<u8>>) -> Vec<Shown> {
     let lines = std::str::from_utf8(&files["trackio.jsonl"]).unwrap().lines();
     let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
     let shown = lines.map(|line| {
@@ -208,9 +216,9 @@ fn shown_by_trackio(files: &BTreeMap<String, Vec<u8>>) -> Vec<(u64, Vec<(String,
         });
         let bins = of_type("trackio.histogram").flat_map(|(_, value)| value["values"].as_array().unwrap());
         let bins = bins.map(|count| count.as_u64().unwrap());
-        (line["step"].as_u64().unwrap(), pictures.collect::<Vec<_>>(), bins.collect())
+        Shown { step: line["step"].as_u64().unwrap(), pictures: pictures.collect(), bins: bins.collect() }
     });
-    shown.filter(|(_, pictures, _)| !pictures.is_empty()).collect()
+    shown.filter(|shown| !shown.pictures.is_empty()).collect()
 }
 
 #[test]
@@ -245,7 +253,7 @@ fn what_the_model_looks_at_is_shown_every_few_epochs_and_follows_from_the_log() 
         assert!(events.windows(png.len()).any(|window| window == png) && media.contains(&&png));
     }
     let of_trackio = shown_by_trackio(&files);
-    assert_eq!(of_trackio.iter().map(|(step, ..)| *step).collect::<Vec<_>>(), [4, 6]);
+    assert_eq!(of_trackio.iter().map(|shown| shown.step).collect::<Vec<_>>(), [4, 6]);
     let requests: Vec<MlflowRequest> = std::str::from_utf8(&files["mlflow.jsonl"])
         .unwrap()
         .lines()
@@ -261,7 +269,7 @@ fn what_the_model_looks_at_is_shown_every_few_epochs_and_follows_from_the_log() 
         assert_eq!((step, key, sent), (of, name.as_str(), picture));
     }
     assert_eq!(of_mlflow.count(), 4);
-    for (sight, (_, pictures, bins)) in sights.iter().zip(&of_trackio) {
+    for (sight, Shown { pictures, bins, .. }) in sights.iter().zip(&of_trackio) {
         assert_eq!(bins.iter().sum::<u64>(), 4, "every head is in the histogram");
         let expected = sight.pictures.iter().map(|picture| {
             (format!("copy/image {}", picture.image + 1), fs::read(root.path().join(&picture.file)).unwrap())
