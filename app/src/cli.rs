@@ -44,7 +44,7 @@ pub use questions::{Ablate, Attack, Attention, Evaluate};
 pub use reading::Reading;
 pub use subject::Subject;
 pub use submit::Submit;
-pub use train::{Track, Train};
+pub use train::{Track, Train, tracked_by};
 pub use zero_shot::PromptSensitivity;
 
 use crate::talk::Loudness;

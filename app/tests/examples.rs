@@ -64,6 +64,7 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors", Small::Config),
     ("archaeo excavate --data scans/ --vit a.safetensors --add swin=c.safetensors", Small::Config),
     ("archaeo excavate --set models.vit.seeds=3", Small::ConfigAndSherds),
+    ("archaeo excavate --track csv,wandb", Small::ConfigAndSherds),
     ("archaeo excavate --out runs/first", Small::ConfigAndSherds),
     ("archaeo excavate --shard 0/4", Small::ConfigAndSherds),
     ("archaeo study", Small::AsItIs),

@@ -250,6 +250,20 @@ fn a_second_run_finds_the_same_without_doing_anything_again() {
     assert_eq!(all["heads"], now["heads"]);
     let config = std::fs::read_to_string(out.join("config.toml")).unwrap();
     assert!(config.contains("[studies.attacks]\nepsilons = [1.0, 4.0]\nimages = 12\n"), "{config}");
+
+    // Trackers concern no finding, and catch up with trainings that are done.
+    let trackio = folder.path().join("trackio");
+    let options = ["--set", "studies.attacks.images=12", "--track", "csv,trackio"];
+    let said = stderr(&succeed(excavate(&out).args(options).env("TRACKIO_DIR", &trackio)));
+    for part in PARTS {
+        let done = said.lines().find(|line| line.trim_start().starts_with(part)).unwrap();
+        assert!(done.ends_with("found before"), "{said}");
+    }
+    for model in ["vit", "cnn"] {
+        let table = std::fs::read_to_string(out.join(model).join("metrics.csv")).unwrap();
+        assert_eq!(table.lines().count(), 3, "{table}");
+    }
+    assert_eq!(std::fs::read_dir(trackio.join("inbox")).unwrap().count(), 2, "each training is a run");
 }
 
 #[test]

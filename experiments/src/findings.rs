@@ -3,6 +3,7 @@
 //! Each study's findings are one JSON file in the run folder, written as soon as the study is done. Pictures are named
 //! by their path within the run folder. Every number with a sampling error is an [`Estimate`](archaeo_analysis::statistics::Estimate).
 
+mod cost;
 pub(crate) mod numbering;
 mod shown;
 
@@ -19,6 +20,7 @@ use crate::study::Study;
 use crate::subjects::ModelName;
 
 pub use crate::studies::findings::*;
+pub use cost::CostFindings;
 pub use shown::{ExplainedImage, HeadMaps, HeatmapShown, ImageShown, LayerMaps};
 
 /// Everything that one run of `archaeo excavate` found.
@@ -36,6 +38,9 @@ pub struct Investigation {
     pub main_split: Option<(String, usize)>,
     /// The models under investigation, in the order in which they are shown.
     pub models: Vec<ModelFindings>,
+    /// What they cost, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostFindings>,
     /// Studies that do not apply to these models and this data: which, and why.
     #[serde(default)]
     pub not_applicable: BTreeMap<String, String>,

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::custody::{CustodyError, Manifest};
-use crate::findings::{DataFindings, ImageShown, Investigation, ModelFindings, Provenance};
+use crate::findings::{CostFindings, DataFindings, ImageShown, Investigation, ModelFindings, Provenance};
 use crate::predictions::PREDICTIONS;
 use crate::report::{Report, ReportError};
 use crate::scene::{Progress, StudyError};
@@ -232,8 +232,8 @@ impl Request<'_> {
 
 /// Follows an investigation, and may end it.
 pub trait Watcher {
-    /// Follows a training.
-    fn training(&self, title: &str) -> Box<dyn Observer + '_>;
+    /// Follows the training of `recipe` in the run folder `folder`.
+    fn training(&self, title: &str, recipe: &Recipe, folder: &Path) -> Box<dyn Observer + '_>;
     /// Follows the studies.
     fn progress(&self) -> &dyn Progress;
     /// Told what the user should know, a sentence at a time.
@@ -309,6 +309,7 @@ fn concluded(
             record,
         ),
         data,
+        cost: CostFindings::of(&models),
         models,
         main_split: Some((scene.main_split.to_owned(), scene.split()?.len())),
         not_applicable,
@@ -377,8 +378,11 @@ pub fn read_investigation(folder: &Path) -> Result<Investigation, InvestigationE
         std::io::ErrorKind::NotFound => InvestigationError::Nothing(folder.to_owned()),
         _ => StoreError::io("read", &path)(source).into(),
     })?;
-    Ok(serde_json::from_slice(&bytes)
-        .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?)
+    let mut investigation: Investigation = serde_json::from_slice(&bytes)
+        .map_err(|error| StudyError::Damaged { path, reason: error.to_string() })?;
+    // Missing from older findings.
+    investigation.cost = investigation.cost.or_else(|| CostFindings::of(&investigation.models));
+    Ok(investigation)
 }
 
 /// Names of models are names of files and of flags.

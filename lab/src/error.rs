@@ -594,14 +594,6 @@ pub enum LabError {
         /// What it says.
         said: String,
     },
-    /// A file that was made, but cannot be put in its place.
-    #[error("{} cannot be written: {source}", path.display())]
-    Written {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
     /// A folder that no investigation was written to.
     #[error("{} holds no investigation that can be read; give the folder that `archaeo excavate` wrote", .0.display())]
     NoInvestigation(PathBuf),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::classes::read_names;
 use crate::data::require_sherds_classes;
 use crate::error::LabError;
-use crate::listener::{Followed, Kept};
+use crate::listener::{Followed, Kept, Watched};
 use crate::scale::known_study;
 use crate::session::Session;
 
@@ -168,7 +168,7 @@ impl Session {
             title: title.as_deref(),
             only,
         };
-        work(&request, &Followed(self.listener()))
+        work(&request, &Watched { followed: Followed(self.listener()), offline: self.is_offline() })
     }
 
     fn trained(&self, model: &NamedModel) -> Result<Trained, LabError> {

@@ -6,14 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::error::LabError;
-use crate::report::typst;
+use crate::paper::{Form, set};
 use crate::session::Session;
 
 /// Folder of the charts, within the run folder.
 const CHARTS: &str = "charts";
-
-/// Dots per inch of a PNG, as journals ask for line art.
-const DOTS_PER_INCH: &str = "600";
 
 /// Bytes of the longest chart that is read.
 const LONGEST: u64 = 64 << 20;
@@ -124,11 +121,8 @@ impl Session {
             svg = serde_json::to_string(&svg).expect("text is a string").replace("\\/", "/"),
         );
         archaeo_store::write(&source, text.as_bytes())?;
-        let options: &[&str] = match format {
-            FigureFormat::Png => &["--format", "png", "--ppi", DOTS_PER_INCH],
-            _ => &["--format", "pdf"],
-        };
-        let made = typst(options, &source, &file);
+        let form = if format == FigureFormat::Png { Form::Png } else { Form::Pdf };
+        let made = set(&source, form, &file);
         let _ = fs::remove_file(&source);
         made?;
         Ok(FigureFile { figure: name.into(), file })

@@ -47,6 +47,7 @@ pub mod lessons;
 mod listener;
 pub mod live;
 mod opened;
+mod paper;
 mod profile;
 mod prompts;
 mod reference;

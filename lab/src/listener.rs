@@ -4,7 +4,9 @@ use std::path::Path;
 
 use archaeo_experiments::investigation::Watcher;
 use archaeo_experiments::scene::Progress;
-use archaeo_training::Observer;
+use archaeo_training::{Observer, Recipe};
+
+use crate::delivery::Delivering;
 
 /// What a sentence is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,23 +153,32 @@ impl Progress for Followed<'_> {
     }
 }
 
-impl Watcher for Followed<'_> {
-    fn training(&self, title: &str) -> Box<dyn Observer + '_> {
-        self.0.training(title)
+/// A listener as an investigation knows its own; what trackers write of its trainings is delivered.
+pub(crate) struct Watched<'a> {
+    /// The listener.
+    pub followed: Followed<'a>,
+    /// Whether nothing may be sent over the network.
+    pub offline: bool,
+}
+
+impl Watcher for Watched<'_> {
+    fn training(&self, title: &str, recipe: &Recipe, folder: &Path) -> Box<dyn Observer + '_> {
+        let observer = self.followed.0.training(title);
+        Box::new(Delivering::new(observer, folder, &recipe.trackers, self.offline))
     }
 
     fn progress(&self) -> &dyn Progress {
-        self
+        &self.followed
     }
 
     fn note(&self, text: &str) {
         // What to do where the note before it says too much.
         let kind = if text.contains(": If that is wrong, ") { Kind::Hint } else { Kind::Note };
-        self.0.say(kind, text);
+        self.followed.0.say(kind, text);
     }
 
     fn finished(&self, part: &str, seconds: Option<f64>) {
-        self.0.finished(part, seconds);
+        self.followed.0.finished(part, seconds);
     }
 }
 

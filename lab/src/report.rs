@@ -1,18 +1,14 @@
 //! The report of an investigation, written again: as a page, as Markdown, or on paper.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use archaeo_experiments::investigation::{report_again, seal_again};
 use archaeo_experiments::report::{Detail, NOTEBOOK, TABLES};
 use serde::Serialize;
 
 use crate::error::LabError;
+use crate::paper::{Form, set};
 use crate::session::Session;
-
-/// The program that sets `report.typ`.
-const TYPST: &str = "typst";
 
 /// A form of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +93,7 @@ impl Session {
         let pdf = match format {
             ReportFormat::Pdf => {
                 let _stage = self.stage("setting the PDF");
-                set(&path("typ"), &path("pdf"))?;
+                set(&path("typ"), Form::Pdf, &path("pdf"))?;
                 Some(path("pdf").display().to_string())
             }
             _ => None,
@@ -118,32 +114,4 @@ impl Session {
             notebook,
         })
     }
-}
-
-/// Sets a PDF, which appears whole or not at all.
-fn set(source: &Path, target: &Path) -> Result<(), LabError> {
-    typst(&["--format", "pdf"], source, target)
-}
-
-/// Has Typst make a file, which appears whole or not at all.
-pub(crate) fn typst(options: &[&str], source: &Path, target: &Path) -> Result<(), LabError> {
-    let half = target.with_extension("tmp");
-    let ran = Command::new(TYPST)
-        .arg("compile")
-        .args(options)
-        .args([source, half.as_path()])
-        .stdin(Stdio::null())
-        .output();
-    let output = ran.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => LabError::NoTypst(source.to_owned()),
-        _ => LabError::Typst { file: source.to_owned(), said: error.to_string() },
-    })?;
-    if !output.status.success() {
-        let _ = std::fs::remove_file(&half);
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing").trim();
-        return Err(LabError::Typst { file: source.to_owned(), said: said.to_owned() });
-    }
-    std::fs::rename(&half, target)
-        .map_err(|error| LabError::Written { path: PathBuf::from(target), source: error })
 }

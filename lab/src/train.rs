@@ -249,8 +249,6 @@ impl Session {
             return Ok(training.train_on(ranks, &mut *observer)?);
         }
         let mut observer = Delivering::new(observer, folder.path(), &recipe.trackers, self.is_offline());
-        let outcome = training.train_on(ranks, &mut observer);
-        observer.ended();
-        Ok(outcome?)
+        Ok(training.train_on(ranks, &mut observer)?)
     }
 }

@@ -264,6 +264,9 @@ pub trait Observer {
     fn should_stop(&self) -> bool {
         false
     }
+
+    /// Called at the end, however the training ended, once its log is complete.
+    fn ended(&mut self) {}
 }
 
 /// Observes nothing.
@@ -353,6 +356,7 @@ fn train_within(together: Together, observer: &mut dyn Observer) -> Result<Outco
     let outcome = learn(together, &mut *objective, training, &mut journal, observer);
     let logged = journal.ended(&outcome);
     journal.tell(observer);
+    observer.ended();
     // The first error is reported.
     outcome.and_then(|outcome| logged.map(|()| outcome))
 }
@@ -430,7 +434,7 @@ fn learn(
     if !ranks.writes() {
         return Ok(Outcome::Finished(Trained { model, history: training.progress.history, weights }));
     }
-    save(&weights, &model, &[("archaeo.recipe", &recipe.to_toml())])?;
+    save(&weights, &model, &[("archaeo.recipe", &recipe.to_toml_of_results())])?;
     // With this next to the weights, timm builds the model by itself.
     write_configuration(folder.path(), model.card())?;
     Ok(Outcome::Finished(Trained { model, history: training.progress.history, weights }))

@@ -298,6 +298,19 @@ impl Recipe {
         toml::to_string(self).expect("a recipe is plain data")
     }
 
+    /// The same without what does not affect results, such as trackers: equal models are equal files.
+    pub(crate) fn to_toml_of_results(&self) -> String {
+        let same = Self {
+            trackers: trackers::usual(),
+            project: None,
+            track_images: 0,
+            track_every: one(),
+            keep_checkpoints: Vec::new(),
+            ..self.clone()
+        };
+        same.to_toml()
+    }
+
     /// Refuses keys for a training that starts from other weights where there are none, and those that a frozen backbone leaves
     /// nothing to do for.
     fn check_transfer(&self) -> Result<(), RecipeError> {

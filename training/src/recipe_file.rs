@@ -17,6 +17,7 @@ use toml::{Table, Value};
 use super::optimizer::Algorithm;
 use super::recipe::{DataChoice, ModelChoice, Recipe, missing};
 use crate::objective::ObjectiveChoice;
+use crate::runs::free_of_a_run;
 use crate::transfer::Freeze;
 use archaeo_data::augment::{AugmentConfig, AugmentError, Erasing, RandAugment, RandomResizedCrop};
 
@@ -285,6 +286,22 @@ impl RecipeFile {
             table.insert("models".into(), Value::Table(models.collect()));
         }
         toml::to_string(&table).expect("it was read from TOML")
+    }
+
+    /// The same without what does not affect results, such as trackers: two files with the same text train the same models.
+    pub fn without_free_keys(&self) -> Self {
+        let mut file = self.clone();
+        for table in std::iter::once(&mut file.shared).chain(file.models.values_mut()) {
+            free_of_a_run().for_each(|key| drop(table.remove(key)));
+        }
+        file
+    }
+
+    /// The keys, with dots, that may differ between calls for the same results.
+    pub fn free_keys(&self) -> Vec<String> {
+        let sections = self.models.keys().map(|name| format!("models.{name}."));
+        let sections = std::iter::once(String::new()).chain(sections);
+        sections.flat_map(|section| free_of_a_run().map(move |key| format!("{section}{key}"))).collect()
     }
 
     fn no_such_model(&self, name: &str) -> RecipeError {

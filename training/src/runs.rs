@@ -19,6 +19,11 @@ use crate::{EpochRecord, Recipe, TrainError};
 /// runs alone.
 const FREE: [&str; 6] = ["trackers", "project", "track_images", "track_every", "keep_checkpoints", "seeds"];
 
+/// Those of one run.
+pub(crate) fn free_of_a_run() -> impl Iterator<Item = &'static str> {
+    FREE.into_iter().filter(|key| *key != "seeds")
+}
+
 /// One run of a recipe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -55,7 +60,7 @@ impl Run {
         data: &DataIdentity,
         environment: &Environment,
     ) -> Result<RunFolder, RunFolderError> {
-        let free: Vec<String> = FREE.iter().filter(|key| **key != "seeds").map(ToString::to_string).collect();
+        let free: Vec<String> = free_of_a_run().map(String::from).collect();
         RunFolder::open_changing(&self.path(of), &self.recipe.to_toml(), &free, data, environment)
     }
 }
@@ -143,6 +148,15 @@ mod tests {
         let single = recipe("seed = 7").unwrap();
         assert_eq!(single.runs(), [Run { recipe: single.clone(), folder: None }]);
         assert!(!single.to_toml().contains("seeds"), "recipes of earlier runs are still the same");
+        let free = "trackers = [\"csv\"]\nproject = \"shards\"\ntrack_images = 2\ntrack_every = 2\nkeep_checkpoints = [1]";
+        let followed = recipe(&format!("seed = 7\n{free}")).unwrap();
+        for key in free_of_a_run() {
+            assert!(
+                followed.to_toml().contains(key) && !followed.to_toml_of_results().contains(key),
+                "{key}"
+            );
+        }
+        assert_eq!(followed.to_toml_of_results(), single.to_toml());
         let out = Path::new("out");
         assert_eq!(single.runs()[0].path(out), out);
 

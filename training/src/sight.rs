@@ -3,6 +3,8 @@
 //! `track_images = 4` in a recipe asks for it, after every `track_every`-th epoch. Pictures are files of the run folder which the log
 //! names with their hashes, so that trackers still follow from the log.
 
+use std::path::Path;
+
 use archaeo_analysis::ablation::{RemovalPoint, gradient_importance};
 use archaeo_data::Image;
 use archaeo_models::Classifier;
@@ -83,6 +85,14 @@ pub struct Picture {
     pub bytes: usize,
     /// SHA-256 of the file.
     pub sha256: String,
+}
+
+impl Picture {
+    /// The file, which lies in this run folder; `None` if it is not there any more as it was.
+    pub fn read(&self, run: &Path) -> Option<Vec<u8>> {
+        let bytes = archaeo_store::read_bytes(&run.join(&self.file), self.bytes as u64).ok()?;
+        (archaeo_store::sha256(&bytes) == self.sha256).then_some(bytes)
+    }
 }
 
 /// Looks at the model after an epoch, and writes the pictures, if the recipe asks for it.

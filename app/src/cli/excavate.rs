@@ -7,6 +7,7 @@ use archaeo_lab::{Detail, ReportFormat, ShardChoice};
 use clap::Args;
 
 use super::SOURCES;
+use crate::choices;
 
 /// Arguments of `excavate`.
 #[derive(Debug, Args)]
@@ -18,6 +19,7 @@ Examples:
   archaeo excavate --data scans/ --vit a.safetensors --cnn b.safetensors
   archaeo excavate --data scans/ --vit a.safetensors --add swin=c.safetensors
   archaeo excavate --set models.vit.seeds=3  the ViT from three seeds
+  archaeo excavate --track csv,wandb        its trainings, for other programs
   archaeo excavate --out runs/first         again, to resume an interrupted one
   archaeo excavate --shard 0/4              a quarter of the images, to be merged"))]
 pub struct Excavate {
@@ -140,6 +142,19 @@ pub struct Investigated {
             neither this nor a trained model is given, all of the configuration are trained."
     )]
     pub train: Vec<String>,
+    /// Trackers of the trainings
+    #[arg(
+        long = "track",
+        value_name = "NAME,NAME",
+        value_delimiter = ',',
+        value_parser = choices::trackers(),
+        hide_short_help = true,
+        help_heading = "Models",
+        long_help = "Trackers of the trainings [default: metrics,tensorboard], as `archaeo train` has them. The same as `trackers` in the \
+            configuration. Each training is a run of its own, in a folder within that of --out; --set track_images=4 adds pictures of what \
+            a model looks at as it learns."
+    )]
+    pub trackers: Vec<String>,
     /// Recipe for training, and study sizes
     #[arg(
         long,

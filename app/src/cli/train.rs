@@ -84,9 +84,14 @@ impl Train {
             number if number.parse::<u32>().is_ok() => format!("freeze={number}"),
             modules => format!("freeze={:?}", modules.split(',').collect::<Vec<_>>()),
         });
-        let trackers = (!self.trackers.is_empty()).then(|| format!("trackers={:?}", self.trackers));
+        let trackers = tracked_by(&self.trackers);
         self.set.iter().cloned().chain(init).chain(freeze).chain(seeds).chain(trackers).collect()
     }
+}
+
+/// The trackers that are named, if any are, as an override of a recipe's entry.
+pub fn tracked_by(trackers: &[String]) -> Option<String> {
+    (!trackers.is_empty()).then(|| format!("trackers={trackers:?}"))
 }
 
 /// Arguments of `track`.

@@ -8,7 +8,7 @@ use archaeo_experiments::investigation::Kind;
 use archaeo_lab::{Excavated, Excavation, NamedModel, RecordedShard, Session, Shard, Toml};
 
 use super::configs::{self, BuiltIn};
-use crate::cli::{Excavate, Investigated};
+use crate::cli::{Excavate, Investigated, tracked_by};
 use crate::printer::Printer;
 
 /// Runs the command.
@@ -35,13 +35,18 @@ pub fn run(arguments: &Excavate, session: &Session, printer: &Printer) -> Result
 
 /// What the command line asks for.
 pub(super) fn excavation(asked: &Investigated, session: &Session) -> Result<Excavation> {
-    let Investigated { config, set, quick, .. } = asked;
+    let Investigated { config, set, quick, trackers, train, .. } = asked;
     let toml = config.as_deref().map_or(Toml::Text(configs::EXCAVATE), BuiltIn::or_file);
+    let set: Vec<String> = set.iter().cloned().chain(tracked_by(trackers)).collect();
+    let models = trained(asked)?;
+    if !trackers.is_empty() && !models.is_empty() && train.is_empty() {
+        session.note("--track has nothing to track: no model is trained here");
+    }
     Ok(Excavation {
         data: asked.data.clone(),
         strict: asked.strict,
-        config: session.configuration(toml, set, *quick)?,
-        models: trained(asked)?,
+        config: session.configuration(toml, &set, *quick)?,
+        models,
         train: asked.train.clone(),
         out: asked.out.clone(),
         title: asked.title.clone(),

@@ -18,10 +18,12 @@ pub fn run(arguments: &Track, session: &Session, printer: &Printer) -> Result<()
     })
 }
 
-fn line(Delivered { tracker, to, lines, .. }: &Delivered) -> String {
-    match lines {
+fn line(Delivered { tracker, to, lines, left_out, .. }: &Delivered) -> String {
+    let delivered = match lines {
         0 => format!("{tracker}: nothing new for {to}"),
         1 => format!("{tracker}: 1 line delivered to {to}"),
         _ => format!("{tracker}: {lines} lines delivered to {to}"),
-    }
+    };
+    let left_out = left_out.as_ref().map(|sentence| format!("{tracker}: {sentence}"));
+    std::iter::once(delivered).chain(left_out).collect::<Vec<_>>().join("\n")
 }

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         ),
         trial("wandb_reads_a_run", trackers::lacks_wandb(), trackers::wandb_reads_a_run),
         trial("trackio_imports_a_run_once", trackers::lacks_trackio(), trackers::trackio_imports_a_run_once),
+        trial("mlflow_shows_a_run", trackers::lacks_mlflow(), trackers::mlflow_shows_a_run),
         trial("the_notebook_runs", notebook::lacks(), notebook::the_notebook_runs),
         on(&["cifar10-jpeg"], "cifar10_as_parquet", data::cifar10_as_parquet),
         on(&["tiny-imagenet-20.tar"], "tiny_imagenet", data::tiny_imagenet),

@@ -1,7 +1,10 @@
 //! Runs as the programs read them that they are written for.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -31,11 +34,12 @@ fn only(folder: &Path) -> PathBuf {
     path
 }
 
-fn train(folder: &Path, trackers: &str) -> PathBuf {
+/// Trains with pictures of two images; `set` are variables of the environment.
+fn train(folder: &Path, trackers: &str, set: &[(&str, &str)]) -> PathBuf {
     let out = folder.join("run");
     let options = ["--set", "track_images=2", "--track", trackers, "--out"];
     let mut command = archaeo(["train", "--config", VIT_CONFIG, "--data", SHERDS]);
-    succeed(command.args(options).arg(&out));
+    succeed(command.args(options).arg(&out).envs(set.iter().copied()));
     out
 }
 
@@ -47,7 +51,7 @@ fn epochs(out: &Path) -> Vec<Value> {
 
 pub fn wandb_reads_a_run() {
     let root = tempfile::tempdir().unwrap();
-    let out = train(root.path(), "wandb,metrics,csv");
+    let out = train(root.path(), "wandb,metrics,csv", &[]);
     let wandb = |arguments: &[&str], path: &Path| {
         let mut command = Command::new(python());
         command.args(["-m", "wandb"]).args(arguments).arg(path).current_dir(root.path());
@@ -148,18 +152,7 @@ pub fn trackio_imports_a_run_once() {
         let said = stdout(&succeed(&mut command));
         serde_json::from_str(said.lines().last().unwrap()).unwrap()
     };
-    let out = root.path().join("run");
-    let mut command = archaeo([
-        "train",
-        "--config",
-        VIT_CONFIG,
-        "--data",
-        SHERDS,
-        "--track",
-        "trackio,metrics,csv",
-        "--out",
-    ]);
-    succeed(command.arg(&out).env("TRACKIO_DIR", &folder));
+    let out = train(root.path(), "trackio,metrics,csv", &[("TRACKIO_DIR", folder.to_str().unwrap())]);
     let steps = std::fs::read_to_string(out.join("steps.csv")).unwrap().lines().count() - 1;
     let imported = import();
     assert_eq!(imported[0], steps, "{imported}");
@@ -168,9 +161,142 @@ pub fn trackio_imports_a_run_once() {
     let last = imported[3].as_array().unwrap().last().unwrap();
     let epoch = &epochs(&out)[1];
     assert_eq!((&last["step"], &last["loss/validation"]), (&epoch["step"], &epoch["validation_loss"]));
+    assert_eq!(last["head_importance"]["_type"], "trackio.histogram");
+    // Pictures are where trackio's server looks for them.
+    for image in 1..=2 {
+        let shown = &last[format!("attention/image {image}")];
+        assert_eq!(shown["_type"], "trackio.image", "{last}");
+        let png = std::fs::read(folder.join("media").join(shown["file_path"].as_str().unwrap())).unwrap();
+        let own = out.join(format!("pictures/epoch-002-attention-{image}.png"));
+        assert_eq!(png, std::fs::read(own).unwrap());
+    }
 
     // Everything again, as after the loss of what says that it was delivered.
     std::fs::remove_file(out.join("trackio.sent.json")).unwrap();
     succeed(archaeo(["track", "--to", "trackio"]).arg(&out).env("TRACKIO_DIR", &folder));
     assert_eq!(import()[3], imported[3], "nothing is there twice");
+}
+
+pub fn lacks_mlflow() -> Vec<&'static str> {
+    let finds = "import importlib.util, sys; sys.exit(importlib.util.find_spec('mlflow.server') is None)";
+    lacks("mlflow (scripts/setup)", &["-c", finds])
+}
+
+/// A server of MLflow on this machine, until this is dropped.
+struct MlflowServer {
+    process: Child,
+    address: String,
+}
+
+impl MlflowServer {
+    fn start(folder: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut command = Command::new(python());
+        // It starts others, which end with it.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command
+            .args(["-m", "mlflow", "server", "--workers", "1", "--port", &port.to_string()])
+            .arg("--backend-store-uri")
+            .arg(format!("sqlite:///{}", folder.join("mlflow.db").display()))
+            .arg("--artifacts-destination")
+            .arg(folder.join("artifacts"))
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let server = Self { process: command.spawn().unwrap(), address: format!("127.0.0.1:{port}") };
+        let started = Instant::now();
+        while !server.is_well() {
+            assert!(started.elapsed() < Duration::from_secs(180), "the server of MLflow does not answer");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        server
+    }
+
+    fn is_well(&self) -> bool {
+        let asked = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(&self.address)?;
+            write!(stream, "GET /health HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        asked().is_ok_and(|answer| answer.contains(" 200 ") && answer.ends_with("OK"))
+    }
+}
+
+impl Drop for MlflowServer {
+    fn drop(&mut self) {
+        if cfg!(unix) {
+            let _ = Command::new("kill").args(["--", &format!("-{}", self.process.id())]).status();
+        } else {
+            let _ = self.process.kill();
+        }
+        let _ = self.process.wait();
+    }
+}
+
+/// Prints what MLflow's own client finds on a server, and fetches the pictures of the last step into a folder.
+const ASK: &str = "
+import json, sys
+from mlflow import MlflowClient
+client = MlflowClient(sys.argv[1])
+[run] = client.search_runs([client.get_experiment_by_name('archaeo').experiment_id])
+id, data = run.info.run_id, run.data
+files = [file.path for file in client.list_artifacts(id, 'images')]
+for path in files:
+    client.download_artifacts(id, path, sys.argv[2])
+print(json.dumps({
+    'name': run.info.run_name, 'status': run.info.status, 'params': data.params, 'tags': data.tags, 'metrics': data.metrics,
+    'steps': [metric.step for metric in client.get_metric_history(id, 'step/loss')], 'files': files,
+}))
+";
+
+pub fn mlflow_shows_a_run() {
+    let root = tempfile::tempdir().unwrap();
+    let server = MlflowServer::start(root.path());
+    let address = format!("http://{}", server.address);
+    let out = train(root.path(), "mlflow,metrics,csv", &[("MLFLOW_TRACKING_URI", &address)]);
+    let fetched = root.path().join("fetched");
+    std::fs::create_dir(&fetched).unwrap();
+    let ask = || -> Value {
+        let mut command = Command::new(python());
+        let said = stdout(&succeed(command.args(["-c", ASK, &address]).arg(&fetched)));
+        serde_json::from_str(said.lines().last().unwrap()).unwrap()
+    };
+    let shown = ask();
+    assert_eq!((&shown["status"], &shown["params"]["recipe.epochs"]), (&"FINISHED".into(), &"2".into()));
+    let steps = std::fs::read_to_string(out.join("steps.csv")).unwrap().lines().count() - 1;
+    assert_eq!(shown["steps"], serde_json::json!((1..=steps).collect::<Vec<_>>()));
+    let metrics = &shown["metrics"];
+    assert_eq!(metrics["accuracy/validation"], epochs(&out)[1]["validation_accuracy"]);
+    assert!(metrics["head_importance/layer 1 head 1"].is_f64(), "{metrics}");
+
+    // Each picture of both epochs, and the copy that the page shows.
+    assert_eq!(shown["tags"]["mlflow.loggedImages"], "True");
+    let files: Vec<&str> =
+        shown["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap()).collect();
+    assert_eq!(files.len(), 16, "{files:?}");
+    for epoch in epochs(&out) {
+        let (number, step) = (epoch["epoch"].as_u64().unwrap(), &epoch["step"]);
+        for (what, image) in [("attention", 1), ("attention", 2), ("grad-cam", 1), ("grad-cam", 2)] {
+            let name = format!("images/{what}~image {image}+step+{step}+timestamp+");
+            let own = out.join(format!("pictures/epoch-{number:03}-{what}-{image}.png"));
+            let own = std::fs::read(own).unwrap();
+            let of_it = files.iter().filter(|file| file.starts_with(&name));
+            assert!(of_it.clone().any(|file| file.ends_with("+compressed.png")), "{files:?}");
+            assert_eq!(of_it.clone().count(), 2);
+            assert!(of_it.map(|file| std::fs::read(fetched.join(file)).unwrap()).all(|png| png == own));
+        }
+    }
+
+    // Everything again, as after the loss of what says that it was delivered.
+    std::fs::remove_file(out.join("mlflow.sent.json")).unwrap();
+    succeed(archaeo(["track", "--to", "mlflow"]).arg(&out).env("MLFLOW_TRACKING_URI", &address));
+    let again = ask();
+    assert_eq!(
+        (&again["steps"], &again["files"]),
+        (&shown["steps"], &shown["files"]),
+        "nothing is there twice"
+    );
 }

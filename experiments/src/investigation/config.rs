@@ -150,12 +150,17 @@ impl InvestigationConfig {
     /// # Errors
     /// Weights that cannot be read.
     pub fn to_toml(&self, given: &[Given], train: &[ModelName]) -> Result<String, RunFolderError> {
-        self.toml_with(self.studies.to_table(), given, train)
+        self.toml_with(&self.recipes, self.studies.to_table(), given, train)
     }
 
-    /// As [`Self::to_toml`], without what was chosen of one study alone.
+    /// As [`Self::to_toml`], without what was chosen of one study alone, and without trackers and other keys that affect no result.
     pub(super) fn shared_toml(&self, given: &[Given], train: &[ModelName]) -> Result<String, RunFolderError> {
-        self.toml_with(self.studies.shared(), given, train)
+        self.toml_with(&self.recipes.without_free_keys(), self.studies.shared(), given, train)
+    }
+
+    /// The keys, with dots, that may be others when the same investigation goes on: those of trackers and the like.
+    pub(super) fn free_keys(&self) -> Vec<String> {
+        self.recipes.free_keys()
     }
 
     /// Reads what [`Self::to_toml`] wrote: the configuration, and the sections that say what else was asked for.
@@ -174,11 +179,12 @@ impl InvestigationConfig {
 
     fn toml_with(
         &self,
+        recipes: &RecipeFile,
         studies: Table,
         given: &[Given],
         train: &[ModelName],
     ) -> Result<String, RunFolderError> {
-        let mut table: Table = toml::from_str(&self.recipes.to_toml()).expect("it was written as TOML");
+        let mut table: Table = toml::from_str(&recipes.to_toml()).expect("it was written as TOML");
         table.insert(STUDIES.into(), Value::Table(studies));
         let (mut weights, mut names, mut outputs) = (Table::new(), Table::new(), Table::new());
         for (place, Given { name, path, model, class_names, .. }) in given.iter().enumerate() {
@@ -235,6 +241,22 @@ mod tests {
         assert_ne!(vit.model, cnn.model);
         assert_eq!((vit.epochs, vit.batch_size, &vit.augment), (cnn.epochs, cnn.batch_size, &cnn.augment));
         assert_eq!(config.studies, StudyOptions::default());
+    }
+
+    /// What is kept of an investigation is still that of it when it goes on with other trackers.
+    #[test]
+    fn trackers_change_neither_findings_nor_what_they_depend_on() {
+        let shared = |overrides: &[&str]| parse(overrides, false).unwrap().shared_toml(&[], &[]).unwrap();
+        let tracked = ["trackers=[\"wandb\"]", "models.vit.track_images=3", "project=shards"];
+        assert_eq!(shared(&tracked), shared(&[]));
+        assert_ne!(shared(&["epochs=7"]), shared(&[]));
+        let config = parse(&tracked, false).unwrap();
+        assert!(config.to_toml(&[], &[]).unwrap().contains("wandb"), "but they are in force");
+        let free = config.free_keys();
+        for key in ["trackers", "models.vit.track_images", "models.cnn.project", "keep_checkpoints"] {
+            assert!(free.iter().any(|free| free == key), "{key}");
+        }
+        assert!(!free.iter().any(|free| "seeds".starts_with(free.as_str())), "more seeds are other findings");
     }
 
     #[test]

@@ -117,7 +117,8 @@ impl Examined {
                 artist: Some(&Painter),
             };
             let title = job.card()?.name;
-            let Outcome::Finished(trained) = job.train(&mut *watcher.training(&title))? else {
+            let mut observer = watcher.training(&title, &run.recipe, run_folder.path());
+            let Outcome::Finished(trained) = job.train(&mut *observer)? else {
                 return Err(StudyError::Interrupted.into());
             };
             let place = run.folder.as_ref().map_or_else(|| name.to_string(), |run| format!("{name}/{run}"));

@@ -71,8 +71,9 @@ impl<'a> Opened<'a> {
 
     /// The run folder at `path`, with what an investigation keeps in it.
     pub(super) fn folder(&self, path: &Path) -> Result<RunFolder, RunFolderError> {
-        // A study's own options may change: it alone is done again.
-        let own: Vec<String> = STUDIES.iter().map(|study| format!("studies.{}.", study.id())).collect();
+        // A study's own options may change: it alone is done again. So may trackers.
+        let own = STUDIES.iter().map(|study| format!("studies.{}.", study.id()));
+        let own: Vec<String> = own.chain(self.config.free_keys()).collect();
         let environment = &self.request.environment;
         let folder = RunFolder::open_changing(path, &self.config_text, &own, &self.identity, environment)?;
         for name in ["findings", "pictures"] {

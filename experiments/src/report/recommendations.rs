@@ -9,9 +9,6 @@ use crate::findings::Investigation;
 use crate::study::{AnyStudy, Chapter};
 use crate::subjects::ModelName;
 
-/// Ratio of multiply-adds from which on one model is called cheaper.
-const CHEAPER: f64 = 1.25;
-
 pub(super) fn section(
     investigation: &Investigation,
     chapters: &[(&dyn AnyStudy, Chapter)],
@@ -96,33 +93,23 @@ fn about_models(advice: &[Advice]) -> usize {
     advice.iter().filter(|advice| !matches!(advice.choice, Choice::Explanation(_))).count()
 }
 
-/// What a model costs is counted and needs no test.
+/// What models cost.
 fn cost(investigation: &Investigation, names: &Names) -> Option<Advice> {
-    let models = &investigation.models;
-    if models.len() < 2 {
-        return None;
-    }
-    let multiply_adds: Vec<f64> = (models.iter())
-        .map(|model| model.card.network.multiply_adds(model.card.preprocessing.image_size) as f64)
-        .collect();
-    let cheapest = (0..models.len()).min_by(|&a, &b| multiply_adds[a].total_cmp(&multiply_adds[b]))?;
-    let clear = (0..models.len())
-        .all(|place| place == cheapest || multiply_adds[place] >= CHEAPER * multiply_adds[cheapest]);
-    let each = models.iter().zip(&multiply_adds).map(|(model, multiply_adds)| {
-        format!(
+    let cost = investigation.cost.as_ref()?;
+    let each = investigation.models.iter().filter_map(|model| {
+        Some(format!(
             "{} {} million multiply-adds per image and {} parameters",
             names.bare(model.name),
-            decimal(multiply_adds / 1e6, 1),
+            decimal(*cost.multiply_adds.get(model.name)? as f64 / 1e6, 1),
             count(model.parameters)
-        )
+        ))
     });
-    let each: Vec<String> = each.collect();
     Some(Advice {
         decides: "computing decides".into(),
-        choice: if clear { Choice::Model(models[cheapest].name) } else { Choice::NotShown },
+        choice: cost.cheapest.map_or(Choice::NotShown, Choice::Model),
         evidence: format!(
             "{}. Counted, not tested: a model is the cheapest if every other takes at least a quarter more.",
-            each.join("; ")
+            each.collect::<Vec<_>>().join("; ")
         ),
     })
 }

@@ -2,10 +2,11 @@
 //!
 //! MLflow adds metrics to those that it has, so that each request is sent once. Before a request is sent, that it is about to be is kept next to
 //! the run; if no answer comes, the server is asked whether it has the metrics before they are sent again. A run is found again by its
-//! tag.
+//! tag. Pictures are files of the run on the server, under the names by which MLflow's own client has them shown step by step.
 
 use std::path::Path;
 
+use archaeo_training::Picture;
 use archaeo_training::trackers::{Metric, MlflowRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +22,9 @@ const PROGRESS: &str = "mlflow.sent.json";
 
 /// Tag of a run with the id that its log gives it.
 const TAG: &str = "archaeo.run";
+
+/// Tag by which MLflow knows that a run has pictures.
+const HAS_PICTURES: &str = "mlflow.loggedImages";
 
 /// A server, or why there is none.
 pub(super) struct Server {
@@ -43,6 +47,9 @@ struct Progress {
     found: bool,
     /// Parameters that are there.
     parameters: usize,
+    /// Pictures that are there.
+    #[serde(default)]
+    pictures: usize,
     /// Epoch and part of the latest metrics that are there.
     sent: Option<(usize, usize)>,
     /// Those that were sent, and not answered yet.
@@ -100,6 +107,7 @@ impl Destination for Server {
             folder,
             progress: progress(&folder.join(PROGRESS)),
             lines: 0,
+            left_out: None,
         };
         let mut to = address.clone();
         if let Some((MlflowRequest::Run { id, name, experiment, start_time }, rest)) = requests.split_first()
@@ -116,7 +124,8 @@ impl Destination for Server {
                 delivery.progress.experiment.as_deref().unwrap_or_default()
             );
         }
-        Ok(Delivered { tracker: self.tracker(), run: folder.to_owned(), to, lines: delivery.lines })
+        let Delivery { lines, left_out, .. } = delivery;
+        Ok(Delivered { tracker: self.tracker(), run: folder.to_owned(), to, lines, left_out })
     }
 }
 
@@ -127,6 +136,8 @@ struct Delivery<'a> {
     progress: Progress,
     /// Requests that were delivered by it.
     lines: usize,
+    /// What the server does not take.
+    left_out: Option<String>,
 }
 
 impl Delivery<'_> {
@@ -177,7 +188,7 @@ impl Delivery<'_> {
         let mut parameters = 0;
         for request in requests {
             match request {
-                MlflowRequest::Run { .. } => {}
+                MlflowRequest::Run { .. } | MlflowRequest::Picture { .. } => {}
                 MlflowRequest::Parameters { params } => {
                     parameters += 1;
                     // Parameters that are there already may be sent again.
@@ -202,6 +213,44 @@ impl Delivery<'_> {
                     }
                 }
             }
+        }
+        // Last, so that a server that takes no files has all else.
+        self.pictures(run, requests)
+    }
+
+    /// Sends the pictures that are not there yet. One that is there already is replaced by itself.
+    fn pictures(&mut self, run: &str, requests: &[MlflowRequest]) -> Result<(), DeliveryError> {
+        let pictures = requests.iter().filter_map(|request| match request {
+            MlflowRequest::Picture { key, timestamp, step, picture } => {
+                Some((format!("{key}+step+{step}+timestamp+{timestamp}"), picture))
+            }
+            _ => None,
+        });
+        let new: Vec<(String, &Picture)> = pictures.skip(self.progress.pictures).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let location = self.client.artifact_uri(run)?;
+        let Some(place) = location.strip_prefix("mlflow-artifacts:/").filter(|place| !place.starts_with('/'))
+        else {
+            self.left_out = Some(format!(
+                "pictures stay in {}, since the MLflow server does not take files of its runs; start it with --serve-artifacts, and                  give MLFLOW_EXPERIMENT_NAME the name of a new experiment",
+                self.folder.display()
+            ));
+            return Ok(());
+        };
+        let tags = json!([{ "key": HAS_PICTURES, "value": "True" }]);
+        self.client.log_batch(&json!({ "run_id": run, "tags": tags }))?;
+        for (name, picture) in new {
+            // One that was removed or changed is not what the log names.
+            if let Some(bytes) = picture.read(self.folder) {
+                // MLflow's page reads `~` as a slash, shows the copy that it calls compressed, and opens the other.
+                let path = format!("{place}/images/{}+{}", name.replace('/', "~"), &picture.sha256[..20]);
+                self.client.put_file(&format!("{path}.png"), &bytes)?;
+                self.client.put_file(&format!("{path}+compressed.png"), &bytes)?;
+            }
+            self.progress.pictures += 1;
+            self.delivered()?;
         }
         Ok(())
     }

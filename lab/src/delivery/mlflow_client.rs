@@ -94,6 +94,23 @@ impl Client {
             .and_then(|latest| latest["step"].as_u64().or_else(|| latest["step"].as_str()?.parse().ok())))
     }
 
+    /// Where the files of a run are kept.
+    pub fn artifact_uri(&self, run: &str) -> Result<String, DeliveryError> {
+        let found = self.get(&format!("runs/get?run_id={run}"))?;
+        self.required(text(&found, "/run/info/artifact_uri"), "runs/get")
+    }
+
+    /// Writes a file where the server keeps files of runs, in place of one that is there.
+    pub fn put_file(&self, path: &str, bytes: &[u8]) -> Result<(), DeliveryError> {
+        let path: Vec<String> = path.split('/').map(percent_encoded).collect();
+        let address = format!("{}/api/2.0/mlflow-artifacts/artifacts/{}", self.address, path.join("/"));
+        let mut asked = self.agent.put(address);
+        if let Some(authorization) = &self.authorization {
+            asked = asked.header("authorization", authorization);
+        }
+        self.answer("mlflow-artifacts", asked.send(bytes)).map(drop)
+    }
+
     fn get(&self, request: &str) -> Result<Value, DeliveryError> {
         let mut asked = self.agent.get(self.url(request));
         if let Some(authorization) = &self.authorization {
@@ -126,6 +143,8 @@ impl Client {
         let value = serde_json::from_str::<Value>(&body);
         match (status, value) {
             (200, Ok(value)) => Ok(value),
+            // To a file.
+            (200, Err(_)) if body.is_empty() => Ok(Value::Null),
             (200, Err(_)) => {
                 Err(self.refused(request, status, "its answer is not JSON: is it an MLflow server?"))
             }

@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use archaeo_training::Picture;
 use archaeo_training::trackers::{KeyValue, Metric, MlflowRequest};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use super::{Delivered, Destination};
 #[path = "../../tests/support/http.rs"]
 mod http;
 
-/// What the server does with the next request to `log-batch` that has metrics.
+/// What the server does with the next request to `log-batch` that has metrics, or with the next picture.
 #[derive(Clone, Copy, PartialEq)]
 enum Mood {
     Well,
@@ -37,6 +38,9 @@ struct Kept {
     tags: BTreeMap<String, String>,
     metrics: Vec<Metric>,
     statuses: Vec<String>,
+    /// Where it says that files of the run are, and those that are there.
+    artifact_uri: Option<&'static str>,
+    files: BTreeMap<String, Vec<u8>>,
 }
 
 /// Starts the server; its address, and what it keeps.
@@ -72,16 +76,29 @@ fn answer(stream: &mut TcpStream, kept: &Mutex<Kept>) -> std::io::Result<()> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     assert!(length < 1_000_000, "MLflow takes no larger request");
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let path = first.split(' ').nth(1).unwrap().strip_prefix("/api/2.0/mlflow/").unwrap();
-    let (status, said) = match kept.lock().unwrap().hear(path, &body) {
-        Some(answer) => answer,
-        None => return Ok(()),
+    let path = first.split(' ').nth(1).unwrap().strip_prefix("/api/2.0/").unwrap();
+    let mut kept = kept.lock().unwrap();
+    let answer = match path.strip_prefix("mlflow-artifacts/artifacts/") {
+        Some(path) => kept.take_file(path, body),
+        None => kept
+            .hear(path.strip_prefix("mlflow/").unwrap(), &serde_json::from_slice(&body).unwrap_or_default()),
     };
-    http::send(stream, status, &[], said.to_string().as_bytes())
+    drop(kept);
+    let Some((status, said)) = answer else { return Ok(()) };
+    let said = if said.is_null() { String::new() } else { said.to_string() };
+    http::send(stream, status, &[], said.as_bytes())
 }
 
 impl Kept {
+    fn take_file(&mut self, path: &str, bytes: Vec<u8>) -> Option<(&'static str, Value)> {
+        if self.mood.take() == Some(Mood::Refuses) {
+            return Some(("503 Service Unavailable", json!({ "message": "no space" })));
+        }
+        self.files.insert(path.to_owned(), bytes);
+        // MLflow's answer to a file is empty.
+        Some(("200 OK", Value::Null))
+    }
+
     /// The answer to a request; `None` hangs up.
     fn hear(&mut self, path: &str, body: &Value) -> Option<(&'static str, Value)> {
         self.requests.push(path.to_owned());
@@ -116,7 +133,9 @@ impl Kept {
                 }
                 let metrics =
                     latest.iter().map(|(key, step)| json!({ "key": key, "step": step.to_string() }));
-                ok(json!({ "run": { "data": { "metrics": metrics.collect::<Vec<_>>() } } }))
+                let info = json!({ "artifact_uri": self.artifact_uri.unwrap_or("mlflow-artifacts:/7/r1/artifacts") });
+                let data = json!({ "metrics": metrics.collect::<Vec<_>>() });
+                ok(json!({ "run": { "info": info, "data": data } }))
             }
             "runs/log-batch" => self.log_batch(body),
             other => panic!("{other}"),
@@ -162,8 +181,25 @@ fn end(status: &str) -> MlflowRequest {
     MlflowRequest::End { status: status.into(), end_time: 2000, tags }
 }
 
+/// Writes a picture, and what the tracker says of it.
+fn picture(folder: &Path, image: usize) -> MlflowRequest {
+    let (file, png) = (format!("picture-{image}.png"), format!("picture {image}"));
+    fs::write(folder.join(&file), &png).unwrap();
+    let picture = Picture {
+        what: "grad-cam".into(),
+        image,
+        caption: String::new(),
+        file,
+        width: 8,
+        height: 8,
+        bytes: png.len(),
+        sha256: archaeo_store::sha256(png.as_bytes()),
+    };
+    MlflowRequest::Picture { key: format!("grad-cam/image {}", image + 1), timestamp: 1500, step: 3, picture }
+}
+
 /// Writes what the tracker writes after these epochs.
-fn write(folder: &Path, epochs: usize, end: Option<MlflowRequest>) {
+fn write(folder: &Path, epochs: usize, end: impl IntoIterator<Item = MlflowRequest>) {
     let run = MlflowRequest::Run {
         id: "abcd1234".into(),
         name: "vit seed 0".into(),
@@ -247,6 +283,60 @@ fn a_run_is_found_again_when_its_progress_is_lost() {
     let (address, kept) = stub();
     Server::at(&address).deliver(folder.path()).unwrap();
     assert_eq!(steps(&kept), (1..=9).collect::<Vec<_>>());
+}
+
+/// Where a picture lies on the server.
+fn place(image: usize, ending: &str) -> String {
+    let hash = archaeo_store::sha256(format!("picture {image}").as_bytes());
+    let name = format!("grad-cam~image%20{}%2Bstep%2B3%2Btimestamp%2B1500%2B{}", image + 1, &hash[..20]);
+    format!("7/r1/artifacts/images/{name}{ending}")
+}
+
+fn files(kept: &Mutex<Kept>) -> Vec<String> {
+    kept.lock().unwrap().files.keys().cloned().collect()
+}
+
+#[test]
+fn pictures_arrive_once_under_the_names_of_mlflows_client() {
+    let (folder, (address, kept)) = (tempfile::tempdir().unwrap(), stub());
+    let server = Server::at(&address);
+    let pictures = (0..3).map(|image| picture(folder.path(), image));
+    write(folder.path(), 1, pictures.chain([end("FINISHED")]));
+    fs::write(folder.path().join("picture-1.png"), "another one").unwrap();
+    server.deliver(folder.path()).unwrap();
+    let shown = |image| [place(image, "%2Bcompressed.png"), place(image, ".png")];
+    assert_eq!(files(&kept), [shown(0), shown(2)].concat(), "one is not what the log names");
+    assert_eq!(kept.lock().unwrap().files[&place(2, ".png")], b"picture 2");
+    assert_eq!(kept.lock().unwrap().tags["mlflow.loggedImages"], "True");
+    let requests = kept.lock().unwrap().requests.len();
+    assert_eq!(server.deliver(folder.path()).unwrap().lines, 0);
+    assert_eq!(kept.lock().unwrap().requests.len(), requests, "nothing is asked where nothing is new");
+}
+
+#[test]
+fn nothing_waits_for_a_picture_that_the_server_does_not_take() {
+    let (folder, (address, kept)) = (tempfile::tempdir().unwrap(), stub());
+    let server = Server::at(&address);
+    write(folder.path(), 0, []);
+    server.deliver(folder.path()).unwrap();
+    write(folder.path(), 0, [picture(folder.path(), 0), end("FINISHED")]);
+    kept.lock().unwrap().mood = Some(Mood::Refuses);
+    let error = server.deliver(folder.path()).unwrap_err();
+    assert!(error.to_string().contains("answered 503 to mlflow-artifacts (no space)"), "{error}");
+    let statuses = kept.lock().unwrap().statuses.clone();
+    assert_eq!((statuses, files(&kept)), (vec!["FINISHED".to_owned()], Vec::new()));
+    assert_eq!((server.deliver(folder.path()).unwrap().lines, files(&kept).len()), (1, 2));
+
+    // A server that keeps files where its clients have to write them.
+    for elsewhere in ["s3://bucket/7/r1", "/srv/mlruns/7/r1", "mlflow-artifacts://other:5000/7/r1"] {
+        let (folder, (address, kept)) = (tempfile::tempdir().unwrap(), stub());
+        kept.lock().unwrap().artifact_uri = Some(elsewhere);
+        write(folder.path(), 1, [picture(folder.path(), 0), end("FINISHED")]);
+        let Delivered { lines, left_out, .. } = Server::at(&address).deliver(folder.path()).unwrap();
+        let sentence = left_out.unwrap();
+        assert!(sentence.contains("does not take files of its runs; start it with"), "{sentence}");
+        assert!(lines > 0 && steps(&kept) == [1, 2, 3] && files(&kept).is_empty());
+    }
 }
 
 #[test]

@@ -86,6 +86,9 @@ pub struct Delivered {
     pub to: String,
     /// Lines that were delivered now; the others were before.
     pub lines: usize,
+    /// What cannot be delivered there and why, a sentence without a full stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
 }
 
 /// Takes what one tracker writes.
@@ -168,32 +171,40 @@ struct Attempts {
     pause: usize,
     next_pause: usize,
     told: bool,
+    told_what_is_left_out: bool,
 }
 
 impl<'a> Delivering<'a> {
     pub fn new(observer: Box<dyn Observer + 'a>, folder: &Path, trackers: &[String], offline: bool) -> Self {
-        let attempts = |destination| Attempts { destination, pause: 0, next_pause: 1, told: false };
+        let attempts = |destination| Attempts {
+            destination,
+            pause: 0,
+            next_pause: 1,
+            told: false,
+            told_what_is_left_out: false,
+        };
         let destinations = destinations(trackers, offline).into_iter().map(attempts).collect();
         Self { observer, folder: folder.to_owned(), destinations }
-    }
-
-    /// The end of the training, however it ended.
-    pub fn ended(&mut self) {
-        self.destinations.iter_mut().for_each(|attempts| attempts.pause = 0);
-        self.deliver();
     }
 
     /// One attempt for each destination; after failures fewer and fewer epochs are delivered at once, since each failure may take as long as
     /// a server may be silent.
     fn deliver(&mut self) {
         let Self { observer, folder, destinations } = self;
-        for Attempts { destination, pause, next_pause, told } in destinations {
+        for Attempts { destination, pause, next_pause, told, told_what_is_left_out } in destinations {
             if *pause > 0 {
                 *pause -= 1;
                 continue;
             }
             match destination.deliver(folder) {
-                Ok(_) => *next_pause = 1,
+                Ok(Delivered { left_out, .. }) => {
+                    *next_pause = 1;
+                    if let Some(left_out) = left_out
+                        && !std::mem::replace(told_what_is_left_out, true)
+                    {
+                        observer.warn(&left_out);
+                    }
+                }
                 Err(error) => {
                     (*pause, *next_pause) = (*next_pause, 2 * *next_pause);
                     if !std::mem::replace(told, true) {
@@ -233,6 +244,12 @@ impl Observer for Delivering<'_> {
 
     fn should_stop(&self) -> bool {
         self.observer.should_stop()
+    }
+
+    fn ended(&mut self) {
+        self.observer.ended();
+        self.destinations.iter_mut().for_each(|attempts| attempts.pause = 0);
+        self.deliver();
     }
 }
 

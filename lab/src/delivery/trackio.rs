@@ -1,8 +1,9 @@
 //! trackio's inbox: `TRACKIO_DIR/inbox/WRITER/00000000.jsonl` and on, immutable files that its dashboard imports and removes.
 //!
-//! Every line has an id that trackio takes once, so that a line which is delivered twice does no harm.
+//! Every line has an id that trackio takes once, so that a line which is delivered twice does no harm. Pictures that a line points to are in
+//! `TRACKIO_DIR/media` before it is in the inbox.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use archaeo_store::StoreError;
 use serde::{Deserialize, Serialize};
@@ -12,9 +13,13 @@ use super::{Delivered, DeliveryError, Destination, keep_progress, progress, writ
 
 /// What the tracker writes, and how much of it is delivered.
 const LINES: &str = "trackio.jsonl";
+const MEDIA: &str = "trackio";
 const PROGRESS: &str = "trackio.sent.json";
 
-/// The inbox.
+/// The largest picture that is delivered, in bytes.
+const LARGEST_PICTURE: u64 = 64 << 20;
+
+/// trackio's folder.
 pub(super) struct Inbox(PathBuf);
 
 /// What was delivered of which run, and where.
@@ -38,8 +43,31 @@ impl Inbox {
 
     /// That of the trackio whose files are in `folder`.
     pub fn in_folder(folder: &Path) -> Self {
-        Self(folder.join("inbox"))
+        Self(folder.to_owned())
     }
+
+    /// Copies the pictures that these lines point to, of the run in `folder`, to where trackio looks for them.
+    fn deliver_pictures(&self, folder: &Path, lines: &[&str]) -> Result<(), StoreError> {
+        for path in lines.iter().flat_map(|line| pictures(line)) {
+            let source = folder.join(MEDIA).join(&path);
+            // One that was removed is missing there, too.
+            let Ok(bytes) = archaeo_store::read_bytes(&source, LARGEST_PICTURE) else { continue };
+            let target = self.0.join("media").join(&path);
+            let parent = target.parent().expect("it lies in a folder");
+            std::fs::create_dir_all(parent).map_err(StoreError::io("create", parent))?;
+            archaeo_store::write(&target, &bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// The paths of the pictures that a line points to, none of which leads out of the folder of media.
+fn pictures(line: &str) -> Vec<PathBuf> {
+    let line: Value = serde_json::from_str(line).unwrap_or_default();
+    let values = line["metrics"].as_object().into_iter().flat_map(|metrics| metrics.values());
+    let of_pictures = values.filter(|value| value["_type"] == "trackio.image");
+    let paths = of_pictures.filter_map(|value| value["file_path"].as_str().map(PathBuf::from));
+    paths.filter(|path| path.components().all(|part| matches!(part, Component::Normal(_)))).collect()
 }
 
 impl Destination for Inbox {
@@ -48,7 +76,7 @@ impl Destination for Inbox {
     }
 
     fn deliver(&self, folder: &Path) -> Result<Delivered, DeliveryError> {
-        let Self(inbox) = self;
+        let inbox = &self.0.join("inbox");
         let text = written(&folder.join(LINES))?;
         let lines: Vec<&str> = text.lines().collect();
         let first = lines.first().and_then(|line| serde_json::from_str::<Value>(line).ok());
@@ -59,6 +87,7 @@ impl Destination for Inbox {
         }
         let new = &lines[done.lines..];
         if !new.is_empty() {
+            self.deliver_pictures(folder, new)?;
             let writer = inbox.join(format!("archaeo-{run}"));
             std::fs::create_dir_all(&writer).map_err(StoreError::io("create", &writer))?;
             let file = writer.join(format!("{:08}.jsonl", done.files));
@@ -71,6 +100,7 @@ impl Destination for Inbox {
             run: folder.to_owned(),
             to: inbox.display().to_string(),
             lines: new.len(),
+            left_out: None,
         })
     }
 }
@@ -109,6 +139,36 @@ mod tests {
         assert_eq!(other.deliver(&folder).unwrap().lines, 6);
         fs::write(folder.join(PROGRESS), "{").unwrap();
         assert_eq!(deliver(6), 6);
+    }
+
+    #[test]
+    fn pictures_are_there_before_the_line_that_points_to_them() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let (folder, inbox) = (at("run"), Inbox::in_folder(&at("there")));
+        fs::create_dir_all(folder.join("trackio/shards/vit seed 0/4")).unwrap();
+        let path = "shards/vit seed 0/4/attention-1-abc.png";
+        fs::write(folder.join("trackio").join(path), "a picture").unwrap();
+        fs::write(at("secret.png"), "not for others").unwrap();
+        let picture =
+            |path: &str| serde_json::json!({ "_type": "trackio.image", "file_path": path, "caption": "" });
+        let line = serde_json::json!({ "run_id": "abc", "metrics": {
+            "loss": 0.5,
+            "attention/image 1": picture(path),
+            "attention/image 2": picture("shards/vit seed 0/4/removed.png"),
+            "attention/image 3": picture("../../secret.png"),
+        } });
+        fs::write(folder.join(LINES), format!("{line}\n")).unwrap();
+        // Where pictures cannot be written, the line waits.
+        fs::create_dir(at("there")).unwrap();
+        fs::write(at("there/media"), "a file").unwrap();
+        inbox.deliver(&folder).unwrap_err();
+        assert!(!at("there/inbox").exists());
+        fs::remove_file(at("there/media")).unwrap();
+        assert_eq!(inbox.deliver(&folder).unwrap().lines, 1);
+        assert_eq!(fs::read_to_string(at("there/media").join(path)).unwrap(), "a picture");
+        assert_eq!(fs::read_dir(at("there/media/shards/vit seed 0/4")).unwrap().count(), 1);
+        assert!(at("there/inbox/archaeo-abc/00000000.jsonl").exists() && !at("there/secret.png").exists());
     }
 
     #[test]

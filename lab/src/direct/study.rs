@@ -247,6 +247,7 @@ impl Session {
             },
             main_split: Some((split.to_owned(), images)),
             models: models.iter().map(of_model).collect(),
+            cost: None,
             not_applicable: BTreeMap::new(),
             studies: BTreeMap::from([(study.id().to_owned(), findings.clone())]),
         }

@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::EpochRecord;
 use crate::events::{Event, Happening, Start, Step};
+use crate::{EpochRecord, Picture};
 
 /// Project of a run whose recipe names none.
 const PROJECT: &str = "archaeo";
@@ -129,6 +129,11 @@ pub(super) fn epoch_values(record: &EpochRecord) -> Vec<(&'static str, f64)> {
 pub(super) fn step_values(step: &Step) -> [(&'static str, f64); 3] {
     let Step { loss, learning_rate, gradient_norm, .. } = *step;
     [("step/loss", loss), ("step/learning_rate", learning_rate), ("step/gradient_norm", gradient_norm)]
+}
+
+/// What a picture is called where each has a name of its own: `attention/image 1`.
+pub(super) fn picture_name(picture: &Picture) -> String {
+    format!("{}/image {}", picture.what, picture.image + 1)
 }
 
 /// How often values fall between each two neighbours of some edges: edges, counts.

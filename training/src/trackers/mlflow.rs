@@ -1,4 +1,4 @@
-//! Requests for an MLflow server, one per line: the run with its parameters, the metrics of each epoch, the end.
+//! Requests for an MLflow server, one per line: the run with its parameters, the metrics and pictures of each epoch, the end.
 //!
 //! Each line is what a request of MLflow's REST interface takes, without the ids that the server gives out; lines stay within its limits. Nothing
 //! of an epoch is written before it is over: its steps may still be repeated, and metrics that were sent cannot be taken back.
@@ -6,10 +6,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::described::{Identity, flat_configuration};
+use super::described::{HEAD_IMPORTANCE, Identity, flat_configuration, number, picture_name};
 use super::points::{Point, Points};
 use super::{Files, Tracker, TrackerKind};
 use crate::events::{Event, Happening, Start};
+use crate::{Picture, Sight};
 
 /// Name of the file, within the run folder.
 pub(super) const FILE: &str = "mlflow.jsonl";
@@ -58,6 +59,17 @@ pub enum MlflowRequest {
         part: usize,
         /// The metrics, in the order of their steps.
         metrics: Vec<Metric>,
+    },
+    /// A picture of the run folder.
+    Picture {
+        /// What it is called; pictures of one name are shown step by step.
+        key: String,
+        /// Milliseconds since 1970.
+        timestamp: i64,
+        /// Optimiser steps so far.
+        step: u64,
+        /// The file.
+        picture: Picture,
     },
     /// The end.
     End {
@@ -117,7 +129,9 @@ impl Tracker for Mlflow {
             }
             Happening::Epoch(record) => {
                 files.append(FILE, std::mem::take(&mut self.head));
-                for request in metrics(record.epoch, &std::mem::take(&mut self.held)) {
+                let mut points = std::mem::take(&mut self.held);
+                let sights = points.iter_mut().filter_map(seen).collect::<Vec<_>>().concat();
+                for request in metrics(record.epoch, &points).chain(sights) {
                     files.append(FILE, line(&request));
                 }
             }
@@ -162,6 +176,20 @@ fn parameters(start: &Start) -> Vec<MlflowRequest> {
         flat_configuration(start).into_iter().map(|(key, value)| pair(&key, &text(value))).collect();
     let some = |params: &[KeyValue]| MlflowRequest::Parameters { params: params.to_vec() };
     all.chunks(MOST_PARAMETERS).map(some).collect()
+}
+
+/// The pictures of a point; the importance of its heads becomes values, since MLflow has no histograms.
+fn seen(point: &mut Point) -> Option<Vec<MlflowRequest>> {
+    let Sight { pictures, heads, .. } = point.sight.take()?;
+    for (layer, heads) in heads.iter().enumerate() {
+        for (head, importance) in heads.iter().enumerate() {
+            let name = format!("{HEAD_IMPORTANCE}/layer {} head {}", layer + 1, head + 1);
+            point.values.insert(name, number(*importance));
+        }
+    }
+    let (step, timestamp) = (point.step, milliseconds(point.time));
+    let request = |picture| MlflowRequest::Picture { key: picture_name(&picture), timestamp, step, picture };
+    Some(pictures.into_iter().map(request).collect())
 }
 
 fn metrics(epoch: usize, points: &[Point]) -> impl Iterator<Item = MlflowRequest> {

@@ -128,8 +128,7 @@ impl Files {
 
     /// A picture that the log names; `None` if it is not there any more as it was.
     pub fn picture(&self, picture: &Picture) -> Option<Vec<u8>> {
-        let bytes = archaeo_store::read_bytes(&self.folder.join(&picture.file), picture.bytes as u64).ok()?;
-        (archaeo_store::sha256(&bytes) == picture.sha256).then_some(bytes)
+        picture.read(&self.folder)
     }
 
     /// Adds `bytes` to the end of a file.

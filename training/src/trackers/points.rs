@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::described::{epoch_values, number, step_values};
+use crate::Sight;
 use crate::events::{Event, Happening};
 
 /// What is known at one step.
@@ -16,6 +17,8 @@ pub(super) struct Point {
     pub time: f64,
     /// Values by name; numbers, or words for what JSON has no number for.
     pub values: Map<String, Value>,
+    /// What the model of the epoch that ends with it looks at.
+    pub sight: Option<Sight>,
 }
 
 /// Joins the events of a log to points.
@@ -23,6 +26,8 @@ pub(super) struct Point {
 pub(super) struct Points {
     /// The latest step, which its epoch may join.
     pending: Option<Point>,
+    /// What the epoch that ends next shows.
+    sight: Option<Sight>,
 }
 
 impl Points {
@@ -39,8 +44,10 @@ impl Points {
                     complete[0] = self.pending.take();
                 }
                 self.add(record.step, record.epoch, event.time, epoch_values(record));
-                complete[1] = self.pending.take();
+                let sight = self.sight.take_if(|sight| sight.step == record.step);
+                complete[1] = self.pending.take().map(|point| Point { sight, ..point });
             }
+            Happening::Sight(sight) => self.sight = Some(sight.clone()),
             _ => {}
         }
         complete.into_iter().flatten()
@@ -58,7 +65,8 @@ impl Points {
         time: f64,
         values: impl IntoIterator<Item = (&'static str, f64)>,
     ) {
-        let point = self.pending.get_or_insert_with(|| Point { step, epoch, time, values: Map::new() });
+        let point =
+            self.pending.get_or_insert_with(|| Point { step, epoch, time, values: Map::new(), sight: None });
         let values = values.into_iter().map(|(key, value)| (key.to_owned(), number(value)));
         point.values.extend(values.chain([("epoch".to_owned(), json!(epoch))]));
     }

@@ -6,7 +6,7 @@
 //! 2 simple_value, 4 image, 5 histo}, Image {1 height, 2 width, 3 colorspace, 4 encoded_image_string}, HistogramProto {1 min, 2 max, 3 num, 4 sum,
 //! 5 sum_squares, 6 bucket_limit, 7 bucket}.
 
-use super::described::{HEAD_IMPORTANCE, epoch_values, histogram};
+use super::described::{HEAD_IMPORTANCE, epoch_values, histogram, picture_name};
 use super::protobuf::Message;
 use super::{Files, Tracker, TrackerKind};
 use crate::events::{Event, Happening};
@@ -64,8 +64,7 @@ fn seen(time: f64, sight: &Sight, files: &Files) -> Vec<u8> {
             .integer(2, picture.width as u64)
             .integer(3, RGB)
             .bytes(4, files.picture(picture)?);
-        let tag = format!("{}/image {}", picture.what, picture.image + 1);
-        Some(Message::default().bytes(1, tag).message(4, &image))
+        Some(Message::default().bytes(1, picture_name(picture)).message(4, &image))
     };
     let heads: Vec<f64> = sight.heads.iter().flatten().copied().collect();
     let heads = (!heads.is_empty())

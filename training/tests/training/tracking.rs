@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::common::{StopAt, VIT, bits, finish, recipe, run};
 use archaeo_training::events::{self, Event, Happening, LOG};
-use archaeo_training::trackers::{self, TrackerKind, track};
+use archaeo_training::trackers::{self, MlflowRequest, TrackerKind, track};
 use archaeo_training::{EpochRecord, Observer, Outcome, Recipe, Sight, TrainError, Trained};
 
 /// A recipe with every tracker.
@@ -159,7 +161,10 @@ fn a_finished_run_stays_as_it_is_and_takes_a_tracker_more() {
     let (log, before) = (fs::read(root.path().join(LOG)).unwrap(), files());
     assert!(before["metrics.csv"].is_empty() && !before["metrics.jsonl"].is_empty(), "not by default");
     finish(&first, root.path());
-    finish(&every_tracker(&["epochs=1"]), root.path());
+    let weights = || fs::read(root.path().join("model.safetensors")).unwrap();
+    let model = weights();
+    finish(&every_tracker(&["epochs=1", "project=shards"]), root.path());
+    assert!(weights() == model, "who follows a training does not change its file");
     assert!(fs::read(root.path().join(LOG)).unwrap() == log, "nothing happened");
     assert!(files()["metrics.jsonl"] == before["metrics.jsonl"]);
     assert_rebuilt_alike(root.path());
@@ -190,6 +195,32 @@ fn a_training_that_fails_says_so_in_its_log() {
     assert_eq!(last.what, Happening::Failed { reason: said });
 }
 
+/// A line for trackio that shows pictures.
+struct Shown {
+    step: u64,
+    /// Names and bytes.
+    pictures: Vec<(String, Vec<u8>)>,
+    /// How many heads fall into each bin.
+    bins: Vec<u64>,
+}
+
+fn shown_by_trackio(files: &BTreeMap<String, Vec<u8>>) -> Vec<Shown> {
+    let lines = std::str::from_utf8(&files["trackio.jsonl"]).unwrap().lines();
+    let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let shown = lines.map(|line| {
+        let metrics = line["metrics"].as_object().unwrap();
+        let of_type = |of: &'static str| metrics.iter().filter(move |(_, value)| value["_type"] == of);
+        let pictures = of_type("trackio.image").map(|(key, value)| {
+            let path = format!("trackio/{}", value["file_path"].as_str().unwrap());
+            (key.clone(), files[&path].clone())
+        });
+        let bins = of_type("trackio.histogram").flat_map(|(_, value)| value["values"].as_array().unwrap());
+        let bins = bins.map(|count| count.as_u64().unwrap());
+        Shown { step: line["step"].as_u64().unwrap(), pictures: pictures.collect(), bins: bins.collect() }
+    });
+    shown.filter(|shown| !shown.pictures.is_empty()).collect()
+}
+
 #[test]
 fn what_the_model_looks_at_is_shown_every_few_epochs_and_follows_from_the_log() {
     let root = tempfile::tempdir().unwrap();
@@ -208,7 +239,7 @@ fn what_the_model_looks_at_is_shown_every_few_epochs_and_follows_from_the_log() 
     assert_eq!(of_heads(&sights[0]), [2, 2], "two layers of two heads");
     assert!(sights[0].heads.iter().flatten().all(|importance| *importance > 0.0));
 
-    // Each picture is in the file for TensorBoard, and a file of its own for W&B.
+    // Each picture is in the file for TensorBoard, a file of its own for W&B and for trackio, and a request for MLflow.
     let files = tracked(root.path());
     let events = &files["events.out.tfevents.archaeo"];
     let media: Vec<&Vec<u8>> = files
@@ -221,6 +252,38 @@ fn what_the_model_looks_at_is_shown_every_few_epochs_and_follows_from_the_log() 
         assert_eq!((png.len(), archaeo_store::sha256(&png)), (picture.bytes, picture.sha256.clone()));
         assert!(events.windows(png.len()).any(|window| window == png) && media.contains(&&png));
     }
+    let of_trackio = shown_by_trackio(&files);
+    assert_eq!(of_trackio.iter().map(|shown| shown.step).collect::<Vec<_>>(), [4, 6]);
+    let requests: Vec<MlflowRequest> = std::str::from_utf8(&files["mlflow.jsonl"])
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of_mlflow = requests.iter().filter_map(|request| match request {
+        MlflowRequest::Picture { key, step, picture, .. } => Some((*step, key.as_str(), picture)),
+        _ => None,
+    });
+    let expected = sights.iter().flat_map(|sight| sight.pictures.iter().map(|picture| (sight.step, picture)));
+    for ((step, key, sent), (of, picture)) in of_mlflow.clone().zip(expected) {
+        let name = format!("copy/image {}", picture.image + 1);
+        assert_eq!((step, key, sent), (of, name.as_str(), picture));
+    }
+    assert_eq!(of_mlflow.count(), 4);
+    for (sight, Shown { pictures, bins, .. }) in sights.iter().zip(&of_trackio) {
+        assert_eq!(bins.iter().sum::<u64>(), 4, "every head is in the histogram");
+        let expected = sight.pictures.iter().map(|picture| {
+            (format!("copy/image {}", picture.image + 1), fs::read(root.path().join(&picture.file)).unwrap())
+        });
+        assert_eq!(*pictures, expected.collect::<Vec<_>>());
+    }
+    // MLflow, which has no histograms, is told the importance of each head.
+    let last = requests.iter().filter_map(|request| match request {
+        MlflowRequest::Metrics { epoch: 3, metrics, .. } => Some(metrics),
+        _ => None,
+    });
+    let heads = last.flatten().filter(|metric| metric.key.starts_with("head_importance/layer "));
+    let heads: Vec<f64> = heads.map(|metric| metric.value.as_f64().unwrap()).collect();
+    assert_eq!(heads, sights[1].heads.concat());
     assert_eq!((sights[1].pictures.len(), media.len()), (2, 4));
     assert_rebuilt_alike(root.path());
 

@@ -117,6 +117,7 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
         data: data(),
         main_split: Some(("test".into(), TEST)),
         models: models.iter().map(|&name| model(name, CLASSES.len())).collect(),
+        cost: None,
         not_applicable: [
             (SeedsStudy::ID.into(), "every model is there once, trained from one seed".into()),
             (
@@ -127,6 +128,7 @@ pub fn investigation_of(names: &[&str]) -> Investigation {
         .into(),
         studies: [].into(),
     };
+    found.cost = CostFindings::of(&found.models);
     found.insert::<TrustStudy>(&trust_findings(models));
     found.insert::<AccuracyStudy>(&accuracy(models));
     found.insert::<FeaturesStudy>(&features(models));

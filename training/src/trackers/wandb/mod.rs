@@ -69,8 +69,6 @@ struct Run {
     records: u64,
     configured: bool,
     points: Points,
-    /// What the epoch that ends next shows.
-    sight: Option<Sight>,
     /// Latest value of everything, and the best accuracy.
     summary: Map<String, Value>,
 }
@@ -86,7 +84,6 @@ impl Run {
             records: 0,
             configured: false,
             points: Points::default(),
-            sight: None,
             summary: Map::new(),
         };
         file.extend(FILE_HEADER);
@@ -113,7 +110,7 @@ impl Run {
 
     fn log(&mut self, event: &Event, file: &mut Vec<u8>, files: &mut Files) {
         for mut point in self.points.take(event) {
-            if let Some(sight) = self.sight.take_if(|sight| sight.step == point.step) {
+            if let Some(sight) = point.sight.take() {
                 point.values.extend(self.show(&sight, file, files));
             }
             self.write(point, file);
@@ -123,8 +120,7 @@ impl Run {
                 let record = self.configuration(start);
                 self.record(5, &record, file);
             }
-            Happening::Sight(sight) => self.sight = Some(sight.clone()),
-            Happening::Started(_) | Happening::Note { .. } | Happening::Step(_) => {}
+            Happening::Started(_) | Happening::Note { .. } | Happening::Step(_) | Happening::Sight(_) => {}
             Happening::Epoch(record) => {
                 let best = self.summary.get("best_accuracy/validation").and_then(Value::as_f64);
                 let best =
