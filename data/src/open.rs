@@ -42,6 +42,8 @@ pub struct OpenOptions {
 /// Files that are here of a source that lies elsewhere: in a bucket, or on a web server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copies {
+    /// Name of the source.
+    pub source: String,
     /// The files, in the source's order.
     pub files: Vec<PathBuf>,
     /// What they are copies of, for [`Dataset::notes`].
@@ -73,6 +75,7 @@ pub(super) struct Layout {
 /// a label out of range. Images are not
 /// decoded here; [`Dataset::verify`] finds the bad ones.
 pub fn open(source: &str, options: &OpenOptions) -> Result<Dataset, DataError> {
+    let source = options.copies.as_ref().map_or(source, |copies| &copies.source);
     if let Some(share) = options.validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
         return Err(DataError::Option(format!("the validation share must lie between 0 and 1, not {share}")));
     }
@@ -84,7 +87,7 @@ pub fn open(source: &str, options: &OpenOptions) -> Result<Dataset, DataError> {
         _ => {}
     }
     let layout = match &options.copies {
-        Some(Copies { files, note }) => {
+        Some(Copies { files, note, .. }) => {
             let mut layout = of_files(source, files, options)?;
             layout.notes.push(note.clone());
             layout

@@ -48,8 +48,8 @@ fn shards_are_one_data_set_however_they_are_named() {
     let files: Vec<_> = ["train-000000.tar", "train-000001.tar", "toy-val-000000.tar"]
         .map(|name| folder.path().join(name))
         .to_vec();
-    let copies = Some(Copies { files, note: "they are copies".into() });
-    let copied = open("s3://bucket/shards/", &OpenOptions { copies, ..options() }).expect("opens");
+    let copies = Some(Copies { source: "s3://bucket/shards/".into(), files, note: "they are copies".into() });
+    let copied = open("s3://bucket/shards/?secret", &OpenOptions { copies, ..options() }).expect("opens");
     assert_eq!((copied.name.as_str(), copied.fingerprint()), ("s3://bucket/shards/", dataset.fingerprint()));
     assert_eq!(copied.notes, ["they are copies"]);
 
