@@ -1,10 +1,10 @@
-"""Times archaeo's attacks and those of torchattacks on the same model, images and threads, alternately, and prints the ratios.
+"""Times archaeo's attacks and those of published programs on the same model, images and threads, alternately, and prints the ratios.
 
     cargo build --release -p archaeo
     python bench/attacks.py target/release/archaeo --photo-weights vit_tiny_patch16_224.safetensors --photos imagenet-photos-128.tar
     python bench/attacks.py target/release/archaeo --vit archaeo-out/vit
 
-Needs torch, timm, torchattacks and what scripts/check_attacks.py needs. See README.md next to this file for what is measured.
+Needs torch, timm, torchattacks, pyautoattack and what scripts/check_attacks.py needs. See README.md next to this file for what is measured.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def clocks(who):
 
 def ours(options, row, weights, data, folder=None):
     """Seconds of the whole command with loading, and how many images it fools."""
-    attack, size, count, more = row
+    attack, size, count, more, _ = row
     command = [options.archaeo, "attack", "--weights", weights, *data, "--limit", count, "--attack", attack]
     command += ["--epsilon", size, *more, "--threads", options.threads, "--json", *(["--save", folder] if folder else [])]
     started = clocks(resource.RUSAGE_CHILDREN)
@@ -42,21 +42,24 @@ def ours(options, row, weights, data, folder=None):
     return seconds, fooled["n"] if fooled else 0
 
 
-# Attack, size in units of 1/255, images, our options.
-PHOTOS = [("pgd", 1, 16, ["--steps", 10, "--loss", "cross-entropy"]), ("pgd", 4, 16, ["--steps", 10, "--loss", "cross-entropy"])]
-SHERDS = [("autoattack", 4, 32, [])]
+# Attack, size in units of 1/255, images, our options, whose attack ours is held against.
+PGD = ["--steps", 10, "--loss", "cross-entropy"]
+PHOTOS = [("pgd", 1, 16, PGD, "torchattacks"), ("pgd", 4, 16, PGD, "torchattacks")]
+SHERDS = [("autoattack", 4, 32, [], "pyautoattack"), ("autoattack", 4, 32, [], "torchattacks")]
 
 
 def theirs(model, images, labels, row):
     """Seconds of the attack alone, and how many images it fools."""
     import torch
     import torchattacks
-    from check_attacks import autoattack
+    from check_attacks import autoattack, published_autoattack
 
-    attack, size, _, _ = row
+    attack, size, _, _, reference = row
     size /= 255
     if attack == "pgd":
         made = torchattacks.PGD(model, eps=size, alpha=size / 4, steps=10)
+    elif reference == "pyautoattack":
+        made = lambda images, labels: published_autoattack("Linf")(model, images, labels, size)
     else:
         made = autoattack(model, size, 10)
     with torch.no_grad():
@@ -75,7 +78,7 @@ def compare(options, row, weights, data):
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        ours(options, ("fgsm", *row[1:3], []), weights, data, folder / "saved")
+        ours(options, ("fgsm", *row[1:3], [], None), weights, data, folder / "saved")
         entries = json.loads((folder / "saved" / "attacked.json").read_text())["images"]
         images = torch.stack([picture(folder / "saved" / entry["clean"]) for entry in entries])
         labels = torch.tensor([entry["label"] for entry in entries])
@@ -86,7 +89,7 @@ def compare(options, row, weights, data):
     fooled = [count for _, count in turns[0]]
     print(
         f"{row[0]} at {row[1]}/255, {len(labels)} images, {options.threads} threads: ours {a[0]:.2f} s ({a[1]:.2f} s of the processor), fools "
-        f"{fooled[0]}; torchattacks {b[0]:.2f} s ({b[1]:.2f} s), fools {fooled[1]}; {b[0] / a[0]:.2f} times as fast ({b[1] / a[1]:.2f} by the "
+        f"{fooled[0]}; {row[4]} {b[0]:.2f} s ({b[1]:.2f} s), fools {fooled[1]}; {b[0] / a[0]:.2f} times as fast ({b[1] / a[1]:.2f} by the "
         f"processor's time)",
         flush=True,
     )

@@ -1,7 +1,7 @@
 """Runs our attacks and those of published libraries on the same models and images, and compares image by image.
 
     pip install torch timm torchvision safetensors numpy pillow torchattacks foolbox
-    pip install --no-deps adv-lib
+    pip install --no-deps adv-lib pyautoattack
     python scripts/check_attacks.py path/to/archaeo [--vit vit/model.safetensors] [--cnn cnn/model.safetensors [--cnn-data cifar10]]
         [--photo-weights vit_tiny_patch16_224.safetensors --photos imagenet-photos-128.tar] [--images 64] [--only ID,ID]
         [--reference adv-lib]
@@ -31,6 +31,8 @@ sys.modules.setdefault("visdom", types.ModuleType("visdom"))  # adv-lib imports 
 import foolbox as fb  # noqa: E402
 import torchattacks  # noqa: E402
 from adv_lib import attacks as adv  # noqa: E402
+from pyautoattack import AutoAttack  # noqa: E402
+from pyautoattack.square import SquareAttack  # noqa: E402
 
 from check_export import library_model  # noqa: E402
 
@@ -71,6 +73,26 @@ def autoattack(model, size, classes):
             torchattacks.Square(model, **shared, n_queries=5000),
         ]
     )
+
+
+def published_autoattack(norm):
+    """The standard cascade by the program of its authors."""
+
+    def reference(model, images, labels, size):
+        cascade = AutoAttack(model, norm=norm, eps=size, seed=SEED, version="standard")
+        return cascade.run_standard_evaluation(images, labels, batch_size=len(images))[0]
+
+    return reference
+
+
+def published_square(norm, queries):
+    """Square by the program of its authors."""
+
+    def reference(model, images, labels, size):
+        options = {"norm": norm, "n_queries": queries, "eps": size, "p_init": 0.8, "resc_schedule": False}
+        return SquareAttack(model, **options, seed=SEED, device="cpu").perturb(images, labels)
+
+    return reference
 
 
 def steps(count):
@@ -154,13 +176,11 @@ ROWS = [
         torchattack(lambda m, e, k: torchattacks.Square(m, norm="L2", eps=e, n_queries=1000, seed=SEED)),
         options=steps(1000),
     ),
-    Row(
-        "autoattack",
-        "linf",
-        "torchattacks AutoAttack, 100 steps",
-        torchattack(autoattack),
-        slow=True,
-    ),
+    Row("square", "l1", "pyautoattack Square", published_square("L1", 1000), options=steps(1000)),
+    Row("autoattack", "linf", "torchattacks AutoAttack, 100 steps", torchattack(autoattack), slow=True),
+    Row("autoattack", "linf", "pyautoattack standard", published_autoattack("Linf"), slow=True),
+    Row("autoattack", "l2", "pyautoattack standard", published_autoattack("L2"), slow=True),
+    Row("autoattack", "l1", "pyautoattack standard", published_autoattack("L1"), slow=True),
 ]
 
 

@@ -30,6 +30,12 @@ impl<const D: usize> Tap<D> {
     pub fn gradient(&self, gradients: &Gradients) -> Tensor<D> {
         self.zeros.grad(gradients).unwrap_or_else(|| self.value.zeros_like())
     }
+
+    /// Frees the graph that begins here where no gradient was asked for: Burn keeps a graph until a backward pass goes through it, and
+    /// the cheapest is that of the zeros alone. What still refers to the graph keeps its part.
+    pub fn release(&self) {
+        self.zeros.clone().sum().backward();
+    }
 }
 
 /// Keeps the attention weights of every layer.

@@ -93,6 +93,7 @@ const EXAMPLES: &[(&str, Small)] = &[
     ("archaeo explain photo.jpg --weights vit.safetensors", Small::AsItIs),
     ("archaeo explain scans/ --weights vit.safetensors --methods rollout,grad-cam", Small::AsItIs),
     ("archaeo explain photo.jpg --weights vit.safetensors --target star --layer 1", Small::AsItIs),
+    ("archaeo explain photo.jpg --weights vit.safetensors --counterfactual", Small::AsItIs),
     ("archaeo explain --weights vit.safetensors --limit 20 --export maps.npz", Small::AsItIs),
     ("archaeo lab --open", Small::Served),
     ("archaeo lab --run archaeo-out", Small::Served),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use archaeo_models::ModelCard;
 use archaeo_store::run_folder::Build;
-use archaeo_training::{EpochRecord, Recipe};
+use archaeo_training::{EpochRecord, Recipe, TrainingEnd};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -146,6 +146,9 @@ pub struct ModelFindings {
     pub class_notes: Vec<String>,
     /// One entry an epoch; empty for a model that was loaded.
     pub history: Vec<EpochRecord>,
+    /// Whether its training had come to rest; `None` for a model that was loaded, and after too few epochs to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_end: Option<TrainingEnd>,
     /// Further runs of the same network, from other seeds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more_runs: Vec<RunFindings>,

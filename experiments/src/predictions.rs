@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::scene::{Scene, StudyError};
+use crate::scene::{Scene, StudyError, follow};
 use crate::subjects::Subject;
 use archaeo_data::Split;
 use archaeo_models::Classifier;
@@ -108,12 +108,9 @@ fn answers(
     }
     let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
     let source = Subset { images, indices };
-    let mut done = 0;
-    let mut advance = |so_far: usize| {
-        scene.progress.advance(so_far - done);
-        done = so_far;
-    };
-    let evaluation = evaluate(model, &source, scene.options.batch_size, scene.device, &mut advance)?;
+    let mut advance = follow(scene.progress);
+    let (size, device) = (scene.options.batch_size, scene.device);
+    let evaluation = evaluate(model, &source, size, device, &mut |so_far| _ = advance(so_far))?;
     let identifier = |position: usize| split.identifier(source.indices[position]);
     finite::check(model, &evaluation, &source, identifier, scene.device)?;
     Ok(evaluation)

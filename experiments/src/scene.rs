@@ -86,6 +86,16 @@ pub trait Progress: Sync {
     fn interrupted(&self) -> bool;
 }
 
+/// For functions that say how much is done so far, and are told whether to go on.
+pub fn follow(progress: &dyn Progress) -> impl FnMut(usize) -> bool {
+    let mut done = 0;
+    move |so_far| {
+        progress.advance(so_far - done);
+        done = so_far;
+        !progress.interrupted()
+    }
+}
+
 /// Tells how far the opening of data has come.
 pub fn opened(progress: &dyn Progress, opening: Opening) {
     match opening {

@@ -4,28 +4,31 @@
 //! an image is handed on as an [`Exhibit`] and dropped, so that memory holds one batch whatever the number of images.
 
 mod arrays;
+mod counterfactual;
 mod faithfulness;
 mod folder;
+mod found;
 mod localisation;
 mod methods;
 mod pictures;
 mod target;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use archaeo_analysis::Keys;
 use archaeo_analysis::answers::probabilities;
 use archaeo_analysis::attention::AttentionMaps;
-use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, MethodInfo, explain_all};
+use archaeo_analysis::attribution::{Attribution, Evidence, Heatmap, explain_all};
+use archaeo_analysis::faithfulness::Asked;
+use archaeo_analysis::{AnalysisError, Keys};
 use archaeo_plot::Image;
 use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
 use archaeo_training::images::{preprocess, to_tensor};
 use rayon::prelude::*;
-use serde::Serialize;
 
+use self::counterfactual::{covered, flip};
 pub use self::faithfulness::{Faithfulness, MethodScore};
 use self::folder::Folder;
+pub use self::found::{Answer, Exhibit, Explained, ExplainedImage, Flip, HeatmapRange};
 use self::localisation::Truths;
 pub use self::localisation::{ImageScores, Localisation, LocalisationScore, Over};
 pub use self::methods::{LeftOut, MethodChoice};
@@ -55,99 +58,8 @@ pub struct ExplainOptions {
     pub rollout: RolloutChoice,
     /// The most images on which the methods are scored; below 10, they are not.
     pub scored: usize,
-}
-
-/// What was found about all images.
-#[derive(Clone, Debug, Serialize)]
-pub struct Explained {
-    /// Name of the model.
-    pub model: String,
-    /// `f32` or `bf16`.
-    pub precision: &'static str,
-    /// Where the pictures are; `None` where none were written.
-    pub folder: Option<PathBuf>,
-    /// Whether every image is in it.
-    pub complete: bool,
-    /// Images.
-    pub n: usize,
-    /// What the model's head reads; `None` of a model without attention.
-    pub read_out: Option<&'static str>,
-    /// The layer whose heads are shown, from 1; `None` of a model without attention.
-    pub layer: Option<usize>,
-    /// The methods, in the order of the registry.
-    pub methods: Vec<MethodInfo>,
-    /// What is not usual about the rollout, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rollout: Option<String>,
-    /// Methods that do not apply to the model.
-    pub left_out: Vec<LeftOut>,
-    /// How far the heatmaps of each method can be believed on this model and these images.
-    pub faithfulness: Faithfulness,
-    /// How the methods score where the images say where the object is; `None` where they do not.
-    pub localisation: Option<Localisation>,
-    /// The images, source by source.
-    pub images: Vec<ExplainedImage>,
-}
-
-/// What was found about one image.
-#[derive(Clone, Debug, Serialize)]
-pub struct ExplainedImage {
-    /// Its name in its source.
-    pub image: String,
-    /// The source.
-    pub source: String,
-    /// Its folder of pictures, within [`Explained::folder`]; `None` where none were written.
-    pub folder: Option<String>,
-    /// What the data call it; `None` without labels.
-    pub label: Option<String>,
-    /// The class that is explained; `None` of a model without classes.
-    pub target: Option<Answer>,
-    /// The most probable classes, that of the largest probability first.
-    pub predictions: Vec<Answer>,
-    /// Smallest and largest value of each heatmap, by the method's ID.
-    pub heatmaps: BTreeMap<&'static str, HeatmapRange>,
-    /// How the heatmaps agree with the true mask; `None` where it is not known, or holds everything or nothing of the image.
-    pub localisation: Option<ImageScores>,
-}
-
-/// A class, and what the model gives it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Answer {
-    /// Number of the output, from 0.
-    pub class: usize,
-    /// What it is called.
-    pub name: String,
-    /// Softmax of the logits.
-    pub probability: f64,
-}
-
-/// What the colours of a heatmap stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct HeatmapRange {
-    /// Number of rows.
-    pub rows: usize,
-    /// Number of columns.
-    pub columns: usize,
-    /// Smallest value.
-    pub lowest: f32,
-    /// Largest value.
-    pub highest: f32,
-}
-
-/// One image with its heatmaps.
-#[derive(Clone, Debug)]
-pub struct Exhibit {
-    /// What is known of it.
-    pub found: ExplainedImage,
-    /// The image as the model takes it.
-    pub picture: Image,
-    /// One heatmap for each of [`Explained::methods`].
-    pub heatmaps: Vec<Heatmap>,
-    /// What the read tokens receive from the patches in each layer, mean over heads, on the layer's grid; none of a model without
-    /// attention.
-    pub layers: Vec<Heatmap>,
-    /// The same of each head of [`Explained::layer`].
-    pub heads: Vec<Heatmap>,
+    /// Whether patches are covered in the order of each heatmap until the answer changes.
+    pub counterfactual: bool,
 }
 
 /// What is asked of every image.
@@ -157,6 +69,7 @@ struct Question<'a> {
     names: &'a [String],
     /// From 0.
     layer: Option<usize>,
+    counterfactual: bool,
 }
 
 /// Takes what was found so far, and the images of one batch with what is shown of each.
@@ -185,6 +98,9 @@ impl Session {
         let rollout = options.rollout.of(first)?;
         let methods = rollout.among(methods);
         let layer = shown_layer(options.layer, first)?;
+        if options.counterfactual && outputs.names.is_empty() {
+            return Err(AnalysisError::NoClasses { model: model.card().name.clone() }.into());
+        }
         let targets = Targets::of(&options.target, &outputs, first)?;
         if let Some(doubt) = first.doubt() {
             self.warning(format!("{} {doubt}", first.subject.model.weights.display()));
@@ -209,7 +125,8 @@ impl Session {
             localisation: None,
             images: Vec::new(),
         };
-        let question = Question { methods: &methods, targets, names: &outputs.names, layer };
+        let counterfactual = options.counterfactual;
+        let question = Question { methods: &methods, targets, names: &outputs.names, layer, counterfactual };
         let count: usize = opened.iter().map(|opened| opened.indices.len()).sum();
         let mut gathered =
             first.subject.export.as_deref().map(|_| arrays::Gathered::new(count, methods.len()));
@@ -307,6 +224,14 @@ impl Session {
             check_maps(model, maps, image).map_err(|error| self.not_finite(error, opened))?;
         }
         let scores = truths.score(opened, batch, &samples, &evidence, &by_method)?;
+        let asked = Asked {
+            evidence: &evidence,
+            targets: targets.as_deref().unwrap_or_default(),
+            methods: question.methods,
+            heatmaps: &by_method,
+            masks: &[],
+        };
+        let flips = if question.counterfactual { asked.counterfactuals()? } else { Vec::new() };
 
         let mut exhibits = Vec::new();
         // From the last row on, so that heatmaps are moved out of their methods.
@@ -332,16 +257,21 @@ impl Session {
                     .methods
                     .iter()
                     .zip(&heatmaps)
-                    .map(|(method, map)| (method.info().id, range(map)))
+                    .map(|(method, map)| (method.info().id, HeatmapRange::of(map)))
                     .collect(),
                 localisation,
+                counterfactuals: (question.methods.iter().zip(&flips))
+                    .map(|(method, flips)| (method.info().id, flip(&flips[row], question.names)))
+                    .collect(),
             };
+            let covered = flips.iter().map(|flips| covered(&sample.image, &flips[row], preprocessing.mean));
+            let covered = covered.collect();
             let layers = attention.map_or_else(Vec::new, |maps| each_layer(maps, row));
             let heads = match (attention, question.layer) {
                 (Some(maps), Some(layer)) => each_head(maps, layer, row),
                 _ => Vec::new(),
             };
-            exhibits.push(Exhibit { found, picture: sample.image, heatmaps, layers, heads });
+            exhibits.push(Exhibit { found, picture: sample.image, heatmaps, layers, heads, covered });
         }
         exhibits.reverse();
         Ok((exhibits, attention.map(|maps| maps.layers[0].site.read_out.describe())))
@@ -372,14 +302,4 @@ fn most_probable(probabilities: &[f64]) -> Vec<usize> {
     classes.sort_by(|&one, &other| probabilities[other].total_cmp(&probabilities[one]));
     classes.truncate(ANSWERS);
     classes
-}
-
-fn range(map: &Heatmap) -> HeatmapRange {
-    let bound = |start: f32, pick: fn(f32, f32) -> f32| map.values.iter().copied().fold(start, pick);
-    HeatmapRange {
-        rows: map.height,
-        columns: map.width,
-        lowest: bound(f32::INFINITY, f32::min),
-        highest: bound(f32::NEG_INFINITY, f32::max),
-    }
 }

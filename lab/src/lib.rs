@@ -58,6 +58,7 @@ mod report;
 mod rollout;
 mod scale;
 mod session;
+mod stoppable;
 mod subject;
 mod track;
 mod train;
@@ -97,8 +98,9 @@ pub use error::LabError;
 pub use evaluate::Evaluated;
 pub use excavate::{Excavated, Excavation, NamedModel};
 pub use explain::{
-    Answer, Better, Each, Exhibit, ExplainOptions, Explained, ExplainedImage, Faithfulness, HeatmapRange,
-    ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over, Target,
+    Answer, Better, Each, Exhibit, ExplainOptions, Explained, ExplainedImage, Faithfulness, Flip,
+    HeatmapRange, ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over,
+    Target,
 };
 pub use export::Exported;
 pub use failure::is_transient;

@@ -316,6 +316,7 @@ class Process(unittest.TestCase):
             def calls(count):
                 for _ in range(count):
                     model(images), model.attention(images), model.features(images), model.rollout(images)
+                    model.explain(images, method="rollout")
             calls(100)
             before = resident()
             calls(1000)

@@ -31,6 +31,7 @@ mod shards;
 mod sight;
 mod strata;
 pub mod trackers;
+mod training_end;
 mod transfer;
 
 use std::path::PathBuf;
@@ -57,6 +58,7 @@ pub use runs::{OverRuns, Run, Spread, open_runs, run_folders};
 pub use schedule::Schedule;
 pub use sight::{Artist, Drawing, Picture, Sight};
 pub use strata::{Stratum, strata};
+pub use training_end::{Ended, TrainingEnd};
 pub use transfer::{Freeze, Transfer, TransferError};
 
 use crate::evaluate::evaluate_together;

@@ -60,6 +60,17 @@ enum SpatialTap {
     Tokens(TokenSite, Tap<3>),
 }
 
+impl Drop for FeaturePass {
+    fn drop(&mut self) {
+        if self.logits.take().is_some() && !std::thread::panicking() {
+            match &self.tap {
+                SpatialTap::Maps(tap) => tap.release(),
+                SpatialTap::Tokens(_, tap) => tap.release(),
+            }
+        }
+    }
+}
+
 impl<'a> Evidence<'a> {
     /// Nothing is computed yet. `images` are `[batch, 3, height, width]` in [0, 1].
     ///

@@ -6,6 +6,7 @@
 
 mod causal;
 mod contrastivity;
+mod counterfactual;
 mod deletion;
 mod insertion;
 mod localisation;
@@ -26,6 +27,7 @@ mod token_dropping;
 
 pub use causal::{CausalTruth, NEGLIGIBLE, causal_map, important, masses};
 pub use contrastivity::Contrastivity;
+pub use counterfactual::{Counterfactual, CounterfactualShare};
 pub use deletion::Deletion;
 pub use insertion::Insertion;
 pub use localisation::{MaskScores, auroc, average_precision, mass_in_mask, object_share, pointing_score};
@@ -47,6 +49,7 @@ static METRICS: &[&dyn Metric] = &[
     &NegativePerturbation,
     &Road,
     &TokenDropping,
+    &CounterfactualShare,
     &MaxSensitivity,
     &Randomisation,
     &HeadRandomisation,

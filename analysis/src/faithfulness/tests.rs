@@ -116,6 +116,11 @@ fn scores_of(id: &str, table: &Table, explained: &Explained) -> Vec<Vec<Score>> 
         "negative-perturbation" => positive::blackened(table, explained, true),
         "road" => road::scores(table, explained),
         "token-dropping" => token_scores(explained),
+        "counterfactual" => {
+            let found = counterfactual::search([0.0; 3], 2, table, explained);
+            let share = |one: &Counterfactual| Score::of(Some(one.share()));
+            found.iter().map(|images| images.iter().map(share).collect()).collect()
+        }
         "pointing" => against_mask(|scores| scores.pointing),
         "mass" => against_mask(|scores| scores.mass),
         "auroc" => against_mask(|scores| scores.auroc),

@@ -87,7 +87,7 @@ pub(super) fn scores(
 }
 
 /// One value for each patch: those of a map over patches, the mean of the pixels of one over pixels, else interpolated.
-fn on_patches(heatmap: &Heatmap, [rows, columns]: [usize; 2]) -> Heatmap {
+pub(super) fn on_patches(heatmap: &Heatmap, [rows, columns]: [usize; 2]) -> Heatmap {
     let Heatmap { height, width, .. } = *heatmap;
     if !height.is_multiple_of(rows) || !width.is_multiple_of(columns) {
         return heatmap.resized(rows, columns);

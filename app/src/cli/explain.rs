@@ -21,6 +21,7 @@ DIR has a folder for each image:
   layers.png, .svg     attention of what the head reads, layer by layer, mean over
                        heads, on one scale
   heads-layer-N.png, .svg  the same of each head of layer N
+  counterfactual.png, .svg  with --counterfactual
 and explained.json, which is what --json prints. Colours from black to yellow
 stand for values from the smallest to the largest; blue and red for values below
 and above 0. Of 1024 values or more, a few may lie beyond the scale (≥). Layers
@@ -40,6 +41,7 @@ Examples:
   archaeo explain photo.jpg --weights vit.safetensors
   archaeo explain scans/ --weights vit.safetensors --methods rollout,grad-cam
   archaeo explain photo.jpg --weights vit.safetensors --target star --layer 1
+  archaeo explain photo.jpg --weights vit.safetensors --counterfactual
   archaeo explain --weights vit.safetensors --limit 20 --export maps.npz"))]
 pub struct Explain {
     /// Images: files, folders, or any SOURCE
@@ -95,6 +97,15 @@ pub struct Explain {
             shown; each takes some dozens of passes for every method. Below 10, nothing is scored."
     )]
     pub scored: usize,
+    /// Cover patches in each heatmap's order until the answer changes
+    #[arg(
+        long,
+        hide_short_help = true,
+        help_heading = "Explanation",
+        long_help = "Cover patches with the mean colour, in the order of each heatmap, until the model names another class: \
+            counterfactual.png shows how few it takes. Up to a pass for each patch and method."
+    )]
+    pub counterfactual: bool,
     /// Folder for the pictures
     #[arg(long, value_name = "DIR", default_value = "archaeo-explained", help_heading = "Output")]
     pub out: PathBuf,

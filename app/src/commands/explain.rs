@@ -17,7 +17,7 @@ const LISTED: usize = 20;
 /// # Errors
 /// A method, a class or a layer that the model does not have, images that cannot be read, or a folder that cannot be written.
 pub fn run(arguments: &Explain, session: &Session, printer: &Printer) -> Result<()> {
-    let Explain { images, methods, target, layer, rollout, scored, out, subject } = arguments;
+    let Explain { images, methods, target, layer, rollout, scored, counterfactual, out, subject } = arguments;
     let options = ExplainOptions {
         methods: match methods.iter().any(|method| method == "all") {
             true => MethodChoice::All,
@@ -27,6 +27,7 @@ pub fn run(arguments: &Explain, session: &Session, printer: &Printer) -> Result<
         layer: *layer,
         rollout: rollout.asked()?,
         scored: *scored,
+        counterfactual: *counterfactual,
     };
     let purpose = if options.target == Target::Label { Purpose::Score } else { Purpose::Look };
     let mut sources: Vec<Option<String>> = images.iter().cloned().map(Some).collect();
@@ -48,6 +49,7 @@ fn lines(result: &Explained) -> String {
     if let Some(more @ 1..) = n.checked_sub(LISTED) {
         lines += &format!("and {more} more\n");
     }
+    lines += &flipped(result);
     lines += &believed(faithfulness);
     if let Some(localisation) = localisation {
         lines += &table(localisation);
@@ -78,6 +80,28 @@ fn of_image(image: &ExplainedImage) -> String {
         }
     }
     line + "\n"
+}
+
+/// How many patches each method covers until the answer changes, over all images.
+fn flipped(result: &Explained) -> String {
+    if result.images.iter().all(|image| image.counterfactuals.is_empty()) {
+        return String::new();
+    }
+    let mut lines =
+        "\npatches covered, the most relevant first, until another class is named; fewer is better\n"
+            .to_owned();
+    for method in &result.methods {
+        let flips = result.images.iter().filter_map(|image| image.counterfactuals.get(method.id));
+        let flips: Vec<_> = flips.collect();
+        let mean = flips.iter().map(|flip| flip.share).sum::<f64>() / flips.len() as f64;
+        let never = flips.iter().filter(|flip| flip.after.is_none()).count();
+        let mut line = format!("{:<20} {:>5.1} %", method.id, 100.0 * mean);
+        if never > 0 {
+            line += &format!("  ({never} of {} keep their class)", flips.len());
+        }
+        lines += &(line + "\n");
+    }
+    lines
 }
 
 /// A line for each method, with the metric that pictures show.

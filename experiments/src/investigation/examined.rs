@@ -15,7 +15,7 @@ use crate::subjects::{ModelName, Run, Subject, Training};
 use archaeo_data::Dataset;
 use archaeo_random::stratified;
 use archaeo_store::run_folder::{DataIdentity, RunFolder, sha256_checkpoint};
-use archaeo_training::{DataTraining, Outcome, Portion, TrainingRecord, Transfer, open_runs};
+use archaeo_training::{DataTraining, Outcome, Portion, TrainingEnd, TrainingRecord, Transfer, open_runs};
 
 /// What a model is and what it has to be, where these differ.
 fn wrong_kind(card: &ModelCard, kind: Option<Kind>) -> Option<(&'static str, &'static str)> {
@@ -170,6 +170,7 @@ impl Examined {
             started_from: None,
             classes_matched_by: None,
             class_notes: Vec::new(),
+            training_end: TrainingEnd::of(&history),
             history,
             more_runs: Vec::new(),
         };

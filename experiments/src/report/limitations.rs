@@ -2,6 +2,7 @@
 
 use archaeo_report::document::{Block, Section, Text};
 use archaeo_report::numbers::{count, counted};
+use archaeo_training::Ended;
 
 use super::names::listed;
 use crate::findings::Investigation;
@@ -60,6 +61,17 @@ fn training(investigation: &Investigation) -> Vec<String> {
             "{} {verb} loaded: what the weights were trained on is not known here, and images of this evaluation may have been \
              among it.",
             listed(&loaded)
+        ));
+    }
+    let falling: Vec<String> = (trained.iter())
+        .filter(|model| model.training_end.is_some_and(|end| end.ended == Ended::StillFalling))
+        .map(|model| model.card.name.clone())
+        .collect();
+    if !falling.is_empty() {
+        items.push(format!(
+            "{} had not come to rest: in the last epoch the validation loss still fell by 5 % or more. More epochs may reach more, and \
+             comparisons hold for so much training, not for what the architectures can reach.",
+            listed(&falling)
         ));
     }
     if is_quick(investigation) {

@@ -3,7 +3,7 @@
 use archaeo_plot::{Axis, LineChart, LineSeries, Scale, Uncertainty};
 
 use crate::findings::{Investigation, ModelFindings, StartedFrom};
-use archaeo_training::EpochRecord;
+use archaeo_training::{Ended, EpochRecord, TrainingEnd};
 
 use super::charts::bare_point;
 use super::names::Names;
@@ -71,11 +71,25 @@ fn overview(models: &[ModelFindings]) -> Block {
             None => "–".into(),
         }),
     ]);
+    if models.iter().any(|model| model.training_end.is_some()) {
+        rows.push(row("Validation loss at the end", &|model| at_its_end(model).into()));
+    }
     if models.iter().any(|model| !model.more_runs.is_empty()) {
         rows.push(row("Runs", &|model| runs(model).into()));
     }
     let caption = "The models. Speed is the median over epochs; validation accuracy that of the last epoch.";
     Block::Table(Table { caption: caption.into(), columns, rows })
+}
+
+/// Whether a training had come to rest.
+fn at_its_end(model: &ModelFindings) -> String {
+    let Some(TrainingEnd { change, lowest_before, ended }) = model.training_end else { return "–".into() };
+    let share = percent(change.abs());
+    match ended {
+        Ended::StillFalling => format!("still falling: {share} below epoch {lowest_before}"),
+        Ended::AtRest => format!("at rest: within {share} of epoch {lowest_before}"),
+        Ended::RisenAgain => format!("risen again: {share} above epoch {lowest_before}"),
+    }
 }
 
 /// Number of runs, with their seeds where all are known.

@@ -49,6 +49,7 @@ pub(super) fn investigation(models: usize) -> Investigation {
         classes_matched_by: None,
         class_notes: Vec::new(),
         history: Vec::new(),
+        training_end: None,
         more_runs: Vec::new(),
     };
     let mut found: Investigation = serde_json::from_value(json!({

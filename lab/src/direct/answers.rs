@@ -142,13 +142,7 @@ impl DirectModel {
         mut each: impl FnMut(Range<usize>, AttentionMaps),
     ) -> Result<(), DirectError> {
         self.require_attention()?;
-        let work = session.counting(&self.card().name, pixels.count());
-        for range in pixels.batches(FEW_AT_ONCE) {
-            session.go_on()?;
-            let keys: Vec<u64> = range.clone().map(|image| image as u64).collect();
-            let images = self.tensor(pixels, range.clone());
-            let evidence =
-                Evidence::new(&self.classifier, images, Keys { seed: session.seed(), images: &keys });
+        self.each_evidence(session, &self.card().name, pixels, |range, evidence| {
             let maps = evidence.attention()?.clone();
             if range.start == 0 {
                 let one: usize = maps.layers.iter().map(|layer| layer.values.len() / maps.images).sum();
@@ -159,9 +153,27 @@ impl DirectModel {
             for layer in &maps.layers {
                 self.check_finite(&layer.values, layer.values.len() / maps.images, range.start)?;
             }
-            let done = range.len();
             each(range, maps);
-            work.advance(done);
+            Ok(())
+        })
+    }
+
+    /// Hands over the evidence of one batch after another, whose keys are the places of its images; `title` is what progress names.
+    pub(super) fn each_evidence(
+        &self,
+        session: &Session,
+        title: &str,
+        pixels: Pixels,
+        mut each: impl FnMut(Range<usize>, &Evidence) -> Result<(), DirectError>,
+    ) -> Result<(), DirectError> {
+        let work = session.counting(title, pixels.count());
+        for range in pixels.batches(FEW_AT_ONCE) {
+            session.go_on()?;
+            let keys: Vec<u64> = range.clone().map(|image| image as u64).collect();
+            let images = self.tensor(pixels, range.clone());
+            let keys = Keys { seed: session.seed(), images: &keys };
+            each(range.clone(), &Evidence::new(&self.classifier, images, keys))?;
+            work.advance(range.len());
         }
         Ok(())
     }

@@ -1,17 +1,12 @@
 //! Attacks on images in memory.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
 use archaeo_analysis::Keys;
-use archaeo_analysis::attacks::{
-    Attack, Batch, Family, Goal, Loss, Norm, Outcome, Settings, Target, TargetGradient, all, by_any_id,
-};
-use archaeo_models::Classifier;
-use burn::tensor::Tensor;
+use archaeo_analysis::attacks::{Attack, Batch, Family, Goal, Loss, Norm, Outcome, Settings, all, by_any_id};
 
 use super::{DirectError, DirectModel, FEW_AT_ONCE, Pixels};
 use crate::error::LabError;
 use crate::session::Session;
+use crate::stoppable::{self, Stoppable};
 
 /// Which attack.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,47 +43,6 @@ pub struct DirectOutcome {
     pub clean: Vec<usize>,
 }
 
-/// Payload of the unwinding that ends an attack that was told to stop.
-struct Stop;
-
-/// A model that ends an attack where the listener asks to stop: an attack itself asks nobody.
-struct Interruptible<'a> {
-    model: &'a Classifier,
-    session: &'a Session,
-}
-
-impl Interruptible<'_> {
-    fn check(&self) {
-        if self.session.listener().interrupted() {
-            resume_unwind(Box::new(Stop));
-        }
-    }
-}
-
-impl Target for Interruptible<'_> {
-    fn classes(&self) -> usize {
-        self.model.classes()
-    }
-
-    fn logits(&self, images: Tensor<4>) -> Vec<f32> {
-        self.check();
-        Target::logits(self.model, images)
-    }
-
-    fn gradient(
-        &self,
-        images: Tensor<4>,
-        slopes: &(dyn Fn(usize, &[f32]) -> Vec<f32> + Sync),
-    ) -> TargetGradient {
-        self.check();
-        self.model.gradient(images, slopes)
-    }
-
-    fn classifier(&self) -> Option<&Classifier> {
-        Some(self.model)
-    }
-}
-
 impl DirectModel {
     /// Attacks images: away from their labels, or towards `targets`.
     ///
@@ -114,7 +68,8 @@ impl DirectModel {
         attack.applies(&self.classifier)?;
         let before = self.logits(session, pixels)?;
         let clean = archaeo_analysis::answers::predicted_classes(&before.values, before.width);
-        let target = Interruptible { model: &self.classifier, session };
+        let stopped = || session.listener().interrupted();
+        let target = Stoppable { model: &self.classifier, stopped: &stopped };
         let work = session.counting(attack.info().title, pixels.count());
         let mut outcomes = Vec::with_capacity(pixels.count());
         for range in pixels.batches(FEW_AT_ONCE) {
@@ -126,11 +81,8 @@ impl DirectModel {
                 targets: targets.map(|targets| &targets[range.clone()]),
             };
             let keys = Keys { seed: session.seed(), images: &ids };
-            match catch_unwind(AssertUnwindSafe(|| attack.run(&target, &batch, &keys))) {
-                Ok(found) => outcomes.extend(found),
-                Err(payload) if payload.is::<Stop>() => return Err(DirectError::Interrupted),
-                Err(payload) => resume_unwind(payload),
-            }
+            let found = stoppable::run(&*attack, &target, &batch, &keys);
+            outcomes.extend(found.ok_or(DirectError::Interrupted)?);
             work.advance(range.len());
         }
         Ok(DirectOutcome {

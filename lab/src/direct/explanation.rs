@@ -1,12 +1,11 @@
 //! Heatmaps of images in memory.
 
-use archaeo_analysis::Keys;
-use archaeo_analysis::answers::{logits, predicted_classes, probabilities};
-use archaeo_analysis::attribution::{Evidence, Heatmap, MethodInfo, explain_all};
+use archaeo_analysis::answers::{predicted_classes, probabilities};
+use archaeo_analysis::attribution::{Heatmap, MethodInfo, explain_all};
 use archaeo_data::Image;
 use archaeo_plot::{Colormap, Grid, HeatmapStyle, Range as Scale, Upsampling, enlarge, overlay, to_png};
 
-use super::{DirectError, DirectModel, FEW_AT_ONCE, Pixels};
+use super::{DirectError, DirectModel, Pixels};
 use crate::explain::named;
 use crate::figures::OPACITY;
 use crate::rollout::RolloutChoice;
@@ -58,29 +57,22 @@ impl DirectModel {
             self.require_classes()?;
         }
         let (mut heatmaps, mut of, mut shares) = (Vec::new(), Vec::new(), Vec::new());
-        let work = session.counting(info.title, pixels.count());
-        for range in pixels.batches(FEW_AT_ONCE) {
-            session.go_on()?;
-            let keys: Vec<u64> = range.clone().map(|image| image as u64).collect();
-            let images = self.tensor(pixels, range.clone());
-            let evidence =
-                Evidence::new(&self.classifier, images, Keys { seed: session.seed(), images: &keys });
+        self.each_evidence(session, info.title, pixels, |range, evidence| {
             let mut own = Vec::new();
             if classes > 0 {
-                // A pass of its own: that of the evidence keeps a graph, which is freed only where it is followed back.
-                let logits = logits(&self.classifier, evidence.images().clone());
-                self.check_finite(&logits, classes, range.start)?;
+                let logits = evidence.logits();
+                self.check_finite(logits, classes, range.start)?;
                 own = match targets {
-                    Some(targets) => targets[range.clone()].to_vec(),
-                    None => predicted_classes(&logits, classes),
+                    Some(targets) => targets[range].to_vec(),
+                    None => predicted_classes(logits, classes),
                 };
-                let rows = probabilities(&logits, classes);
+                let rows = probabilities(logits, classes);
                 shares.extend(own.iter().enumerate().map(|(row, class)| rows[row * classes + class]));
             }
-            heatmaps.extend(explain_all(&chosen, &evidence, &own)?.swap_remove(0));
+            heatmaps.extend(explain_all(&chosen, evidence, &own)?.swap_remove(0));
             of.extend(own);
-            work.advance(range.len());
-        }
+            Ok(())
+        })?;
         Ok(DirectExplanation {
             method: info,
             heatmaps,

@@ -216,6 +216,7 @@ impl Session {
             classes_matched_by: Some(matching.by),
             class_notes: matching.notes.clone(),
             history: Vec::new(),
+            training_end: None,
             more_runs: Vec::new(),
         };
         Investigation {

@@ -29,6 +29,9 @@ pub(super) fn pictures(explained: &Explained, exhibit: &Exhibit) -> Result<Vec<(
     if !exhibit.layers.is_empty() {
         add("layers".into(), &scene.layers()?)?;
     }
+    if !exhibit.covered.is_empty() {
+        add("counterfactual".into(), &scene.counterfactual())?;
+    }
     if let (Some(layer), false) = (explained.layer, exhibit.heads.is_empty()) {
         add(format!("heads-layer-{layer}"), &scene.heads(layer)?)?;
     }
@@ -99,6 +102,30 @@ impl Scene<'_> {
             }
         });
         Ok(self.several(lines, panels, Bars::Each))
+    }
+
+    /// What each method has to cover until the answer changes.
+    fn counterfactual(&self) -> Figure<'_> {
+        let found = &self.exhibit.found;
+        let panels = self.explained.methods.iter().zip(&self.exhibit.covered).map(|(method, picture)| {
+            let note = found.counterfactuals.get(method.id).map_or_else(String::new, |flip| {
+                let count = format!("{} of {} patches", flip.covered.len(), flip.grid[0] * flip.grid[1]);
+                match &flip.after {
+                    Some(class) => format!("{count}: {class}"),
+                    None => format!("{count}: no change"),
+                }
+            });
+            Panel { title: method.title.into(), note, picture, heat: None, axes: None }
+        });
+        let explained = found.target.as_ref().map_or_else(String::new, described);
+        let lines = vec![
+            self.answers(),
+            format!(
+                "The most relevant patches are covered, as few as it takes until another class than {explained} is named; fewer is \
+                 better, and a method that needs as many as random ones has not found what decides"
+            ),
+        ];
+        self.several(lines, panels.collect(), Bars::Each)
     }
 
     /// One scale for all layers.

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use archaeo_analysis::Keys;
@@ -19,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::{ClassAnswer, largest};
 use super::model::LiveModel;
 use super::{Input, Live, LiveError, evidence, input_of};
+use crate::stoppable::{self, Stoppable};
 
 /// Classes that are listed of each step.
 const TOP: usize = 3;
@@ -129,23 +129,11 @@ pub struct AttackEnd {
     pub picture: Image,
 }
 
-/// Payload of the unwinding that ends an attack that was told to stop.
-struct Stop;
-
 /// A model that shows what an attack asks it.
 struct Watched<'a> {
-    model: &'a Classifier,
+    model: Stoppable<'a>,
     blind: Cell<usize>,
     show: RefCell<&'a mut dyn FnMut(&Tensor<4>)>,
-    stopped: &'a dyn Fn() -> bool,
-}
-
-impl Watched<'_> {
-    fn check(&self) {
-        if (self.stopped)() {
-            resume_unwind(Box::new(Stop));
-        }
-    }
 }
 
 impl Target for Watched<'_> {
@@ -154,12 +142,12 @@ impl Target for Watched<'_> {
     }
 
     fn logits(&self, images: Tensor<4>) -> Vec<f32> {
-        self.check();
+        let logits = self.model.logits(images.clone());
         self.blind.set(self.blind.get() + 1);
         if self.blind.get() > BLIND {
             (self.show.borrow_mut())(&images);
         }
-        Target::logits(self.model, images)
+        logits
     }
 
     fn gradient(
@@ -167,14 +155,14 @@ impl Target for Watched<'_> {
         images: Tensor<4>,
         slopes: &(dyn Fn(usize, &[f32]) -> Vec<f32> + Sync),
     ) -> TargetGradient {
-        self.check();
         self.blind.set(0);
+        let gradient = self.model.gradient(images.clone(), slopes);
         (self.show.borrow_mut())(&images);
-        self.model.gradient(images, slopes)
+        gradient
     }
 
     fn classifier(&self) -> Option<&Classifier> {
-        Some(self.model)
+        self.model.classifier()
     }
 }
 
@@ -355,12 +343,10 @@ fn run(
     let batch =
         Batch { images: pixels.clone(), labels: &labels, targets: targets.as_ref().map(|of| of.as_slice()) };
     let keys = Keys { seed, images: &keys };
-    let target = Watched { model: &live.classifier, blind: Cell::new(0), show: RefCell::new(step), stopped };
-    match catch_unwind(AssertUnwindSafe(|| attack.run(&target, &batch, &keys))) {
-        Ok(mut outcomes) => Ok(outcomes.swap_remove(0)),
-        Err(payload) if payload.is::<Stop>() => Err(LiveError::Stopped),
-        Err(payload) => resume_unwind(payload),
-    }
+    let model = Stoppable { model: &live.classifier, stopped };
+    let target = Watched { model, blind: Cell::new(0), show: RefCell::new(step) };
+    let mut outcomes = stoppable::run(attack, &target, &batch, &keys).ok_or(LiveError::Stopped)?;
+    Ok(outcomes.swap_remove(0))
 }
 
 impl Scene<'_> {

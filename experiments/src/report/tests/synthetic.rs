@@ -14,7 +14,7 @@ use archaeo_analysis::statistics::{
 use archaeo_data::sherds::FactorKind;
 use archaeo_models::{ModelCard, NetworkSpec, Preprocessing};
 
-use archaeo_training::EpochRecord;
+use archaeo_training::{EpochRecord, TrainingEnd};
 
 use archaeo_report::Claim;
 use archaeo_report::document::{Document, Text};
@@ -318,6 +318,7 @@ pub fn model(model: ModelName, classes: usize) -> ModelFindings {
             seconds: 13.4,
         }
     };
+    let history: Vec<EpochRecord> = (1..=12).map(epoch).collect();
     ModelFindings {
         name: model,
         card: ModelCard {
@@ -333,7 +334,8 @@ pub fn model(model: ModelName, classes: usize) -> ModelFindings {
         started_from: None,
         classes_matched_by: None,
         class_notes: Vec::new(),
-        history: (1..=12).map(epoch).collect(),
+        training_end: TrainingEnd::of(&history),
+        history,
         more_runs: Vec::new(),
     }
 }

@@ -1,7 +1,7 @@
 //! Investigations at the edges: few and many classes, loaded models, missing studies, undefined numbers, hostile names.
 
 use archaeo_analysis::statistics::{Estimate, Measured, Resampling};
-use archaeo_training::EpochRecord;
+use archaeo_training::{Ended, EpochRecord, TrainingEnd};
 
 use super::page::{assert_tables_well_formed, assert_well_formed};
 use super::pictures::stand_in;
@@ -382,6 +382,14 @@ fn limitations_follow_from_what_was_done() {
     assert!(!trained.contains("differ in size") && loaded.contains("differ in size"));
     assert!(!trained.contains("were left out") && loaded.contains("30\u{a0}images could not be used"));
     assert!(trained.contains("ablation 1,000"), "studies on fewer images are named");
+    let mut early = investigation();
+    early.models[0].training_end =
+        Some(TrainingEnd { change: -0.11, lowest_before: 11, ended: Ended::StillFalling });
+    let (early, rested) = (page(&early), page(&investigation()));
+    assert!(early.contains("vit_micro had not come to rest") && !rested.contains("had not come to rest"));
+    assert!(
+        early.contains("still falling: 11.0\u{a0}% below epoch 11") && rested.contains("at rest: within")
+    );
     assert!(!trained.contains("no object masks") && loaded.contains("no object masks"));
 }
 

@@ -112,7 +112,7 @@ fn metrics_are_chosen_by_their_ids() {
         Ok::<_, RecipeError>(options.metrics().map(|metric| metric.info().id).collect::<Vec<_>>())
     };
     assert_eq!(chosen(&["road", "deletion"]).unwrap(), ["deletion", "road"]);
-    assert!(!chosen(&[]).unwrap().contains(&"auroc") && chosen(&[]).unwrap().len() == 10);
+    assert!(!chosen(&[]).unwrap().contains(&"auroc") && chosen(&[]).unwrap().len() == 11);
     for unknown in ["no-such", "auroc"] {
         let sentence = chosen(&[unknown]).unwrap_err().to_string();
         assert!(

@@ -32,7 +32,7 @@ use self::similarity::similarity;
 use crate::findings::Investigation;
 use crate::options::{Options, at_least};
 use crate::report::Names;
-use crate::scene::{Progress, Scene, StudyError};
+use crate::scene::{Progress, Scene, StudyError, follow};
 use crate::studies::pictures::panel;
 use crate::study::{Applicability, Chapter, Study};
 use crate::subjects::{ByModel, ModelName};
@@ -295,12 +295,7 @@ impl Laboratory<'_> {
         let split = self.dataset.split(&part.split)?;
         let preprocessed = Preprocessed { split, preprocessing: &model.card().preprocessing };
         let source = Subset { images: preprocessed, indices: images.to_vec() };
-        let mut done = 0;
-        let mut advance = |so_far: usize| {
-            self.progress.advance(so_far - done);
-            done = so_far;
-            !self.progress.interrupted()
-        };
+        let mut advance = follow(self.progress);
         let extracted = extract(model, &source, depth, self.batch_size, self.device, &mut advance)?;
         let extracted = extracted.ok_or(StudyError::Interrupted)?;
         check(model, &extracted, &source, |position| split.identifier(images[position]), self.device)?;

@@ -5,6 +5,7 @@ all machines see the same folder. A shard whose failure may pass, and one whose 
 
 import argparse
 import json
+import platform
 import subprocess
 import sys
 
@@ -13,10 +14,20 @@ import ray
 TASK = json.loads(TASK_AS_JSON)
 
 TRY_AGAIN = 75  # exit status of a failure that may pass
+NOT_FOUND = 127  # a shell's, where there is no such program
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
 def run(words):
-    return subprocess.run(words, cwd=TASK["directory"]).returncode
+    try:
+        return subprocess.run(words, cwd=TASK["directory"]).returncode
+    except OSError as error:
+        place = f"in {TASK['directory']} on {platform.node()}"
+        say(f"{words[0]} cannot be run {place}: {error.strerror}; `archaeo submit ray --program` names another")
+        return NOT_FOUND
 
 
 @ray.remote(max_retries=0)
@@ -27,10 +38,6 @@ def record(shard):
 def may_pass(status):
     """Killed by a signal, as by a machine without memory, or a failure of which the program says so."""
     return status == TRY_AGAIN or status < 0 or status > 128
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def main():

@@ -10,7 +10,7 @@ use archaeo_training::images::{Preprocessed, Subset, to_tensor};
 use burn::module::Module;
 
 use super::Factor;
-use crate::scene::{Scene, StudyError};
+use crate::scene::{Scene, StudyError, follow};
 use crate::subjects::ModelName;
 use crate::units::Batch;
 
@@ -59,12 +59,7 @@ impl Training {
         scene.progress.begin(&format!("training images as {name} sees them"), indices.len());
         let images = Preprocessed { split, preprocessing: &model.card().preprocessing };
         let source = Subset { images, indices };
-        let mut done = 0;
-        let mut advance = |so_far: usize| {
-            scene.progress.advance(so_far - done);
-            done = so_far;
-            !scene.progress.interrupted()
-        };
+        let mut advance = follow(scene.progress);
         let (size, device) = (scene.options.batch_size, scene.device);
         let extracted = extract(model, &source, Depth::Pooled, size, device, &mut advance)?;
         let extracted = extracted.ok_or(StudyError::Interrupted)?;
