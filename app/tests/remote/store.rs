@@ -206,9 +206,18 @@ fn read(stream: &TcpStream) -> Option<Request> {
         let Some((name, value)) = line.split_once(':') else { break };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    // Google's keys are one part of the path.
-    let path = path.replace("%2F", "/");
+    let path = decoded(path);
     Some(Request { method: method.into(), path, query: query.into(), headers })
+}
+
+/// A path without the escapes with which Google's keys are one part of it.
+fn decoded(path: &str) -> String {
+    let mut parts = path.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| match u8::from_str_radix(part.get(..2).unwrap_or_default(), 16) {
+        Ok(byte) => format!("{text}{}{}", char::from(byte), &part[2..]),
+        Err(_) => format!("{text}%{part}"),
+    })
 }
 
 /// A page of the keys below a prefix, as of version 2 of the listing of buckets.
