@@ -139,11 +139,14 @@ fn images_without_classes_are_looked_at_where_none_are_needed() {
     assert_eq!(first_pixels(dataset.split("all").expect("all")), [0, 1]);
 }
 
+/// A shard's name and files, and what the sentence about it says.
+type Case<'a> = (&'a str, BTreeMap<String, Vec<u8>>, &'a [&'a str]);
+
 #[test]
 fn what_is_wrong_with_shards_is_one_sentence() {
     let folder = TempDir::new().expect("a folder");
     let text = |text: &str| text.as_bytes().to_vec();
-    let cases: [(&str, BTreeMap<String, Vec<u8>>, &[&str]); 9] = [
+    let cases: [Case; 9] = [
         (
             "negative",
             examples(&[(1, "0"), (2, "-4")]),
