@@ -35,7 +35,7 @@ pub struct OpenOptions {
     pub validation: Option<f64>,
     /// Parameters of Sherds, which `sherds:parameter=value,…` overrides.
     pub sherds: SherdsConfig,
-    /// Where the files of the source are, if it is no path.
+    /// Where the files of the source are, if it is not a path.
     pub copies: Option<Copies>,
 }
 

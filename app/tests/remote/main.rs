@@ -317,7 +317,7 @@ fn an_object_that_is_replaced_is_another_object() {
     store.behave(Behaviour { cut: Some(1000), replace_after: Some(1), ..Behaviour::default() });
     let sentence = fail(&mut asking(&store.address, &cache, &["data", "s3://bucket/toy/train-000000.tar"]));
     has(&sentence, &["s3://bucket/toy/train-000000.tar changed while it was read", "run the command again"]);
-    assert!(named(&cache, ".incomplete").is_empty(), "half of what is no more is not kept");
+    assert!(named(&cache, ".incomplete").is_empty(), "half of a version that is gone is not kept");
 
     // Between two commands, where the size alone tells.
     let (no_etag, cache) = (true, folder.path().join("sizes"));
@@ -350,10 +350,10 @@ fn what_cannot_be_fetched_is_explained() {
         &said("s3://bucket/"),
         &["s3://bucket/ holds 3 tar archives and 3 parquet files; name the ones that are meant"],
     );
-    has(&said("s3://"), &["s3:// is no address of data: there is no name of a bucket in it"]);
+    has(&said("s3://"), &["s3:// is not an address of data: there is no name of a bucket in it"]);
     has(
         &said("ftp://host/x.tar"),
-        &["ftp://host/x.tar is no address of data: data are read from s3://, gs://"],
+        &["ftp://host/x.tar is not an address of data: data are read from s3://, gs://"],
     );
     let web = format!("{}/bucket/toy/none.tar", store.address);
     has(&said(&web), &[&format!("there is no {web}; check the address")]);

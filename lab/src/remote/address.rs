@@ -10,7 +10,7 @@ pub(super) struct Address {
     /// As it was given, without what a query may have of secrets.
     pub name: String,
     pub place: Place,
-    pub wanted: Wanted,
+    pub selection: Selection,
 }
 
 /// A store.
@@ -26,7 +26,7 @@ pub(super) enum Place {
 
 /// Objects of a store, by their keys; those of a web server are escaped as they were given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Selection {
     /// One object, or all below it if there is no such object.
     Key(String),
     /// All below.
@@ -51,12 +51,12 @@ impl Address {
                     "gs" => Place::Gcs(bucket.to_owned()),
                     _ => Place::S3(bucket.to_owned()),
                 };
-                let wanted = match key {
-                    key if key.contains(['{', '}']) => Wanted::Keys(names(source, key)?),
-                    key if key.is_empty() || key.ends_with('/') => Wanted::Prefix(key.to_owned()),
-                    key => Wanted::Key(key.to_owned()),
+                let selection = match key {
+                    key if key.contains(['{', '}']) => Selection::Keys(names(source, key)?),
+                    key if key.is_empty() || key.ends_with('/') => Selection::Prefix(key.to_owned()),
+                    key => Selection::Key(key.to_owned()),
                 };
-                Ok(Self { name: source.to_owned(), place, wanted })
+                Ok(Self { name: source.to_owned(), place, selection })
             }
             "http" | "https" => {
                 let (rest, query) = rest.find('?').map_or((rest, ""), |start| rest.split_at(start));
@@ -83,7 +83,7 @@ impl Address {
                 Ok(Self {
                     name,
                     place: Place::Web { origin, query: query.to_owned() },
-                    wanted: Wanted::Keys(keys),
+                    selection: Selection::Keys(keys),
                 })
             }
             _ => Err(wrong("data are read from s3://, gs://, https:// and http://")),
@@ -109,19 +109,19 @@ fn names(source: &str, pattern: &str) -> Result<Vec<String>, RemoteError> {
 mod tests {
     use super::*;
 
-    fn parsed(source: &str) -> (Place, Wanted) {
+    fn parsed(source: &str) -> (Place, Selection) {
         let address = Address::parse(source).expect(source);
         assert_eq!(address.name, source.split('?').next().unwrap());
-        (address.place, address.wanted)
+        (address.place, address.selection)
     }
 
     #[test]
     fn addresses_name_objects() {
         let (s3, gcs) = (|name: &str| Place::S3(name.into()), |name: &str| Place::Gcs(name.into()));
-        let keys = |keys: &[&str]| Wanted::Keys(keys.iter().map(|key| key.to_string()).collect());
-        assert_eq!(parsed("s3://b/a/x.tar"), (s3("b"), Wanted::Key("a/x.tar".into())));
-        assert_eq!(parsed("s3://b/a/"), (s3("b"), Wanted::Prefix("a/".into())));
-        assert_eq!(parsed("s3://b"), (s3("b"), Wanted::Prefix(String::new())));
+        let keys = |keys: &[&str]| Selection::Keys(keys.iter().map(|key| key.to_string()).collect());
+        assert_eq!(parsed("s3://b/a/x.tar"), (s3("b"), Selection::Key("a/x.tar".into())));
+        assert_eq!(parsed("s3://b/a/"), (s3("b"), Selection::Prefix("a/".into())));
+        assert_eq!(parsed("s3://b"), (s3("b"), Selection::Prefix(String::new())));
         assert_eq!(parsed("gs://b/x-{08..10}.tar"), (gcs("b"), keys(&["x-08.tar", "x-09.tar", "x-10.tar"])));
         let web = |origin: &str, query: &str| Place::Web { origin: origin.into(), query: query.into() };
         assert_eq!(

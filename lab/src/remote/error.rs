@@ -11,8 +11,8 @@ use super::settings::RemoteSettings;
 /// Data that cannot be fetched.
 #[derive(Debug, Error)]
 pub enum RemoteError {
-    /// It is no address of data.
-    #[error("{data} is no address of data: {reason}")]
+    /// It is not an address of data.
+    #[error("{data} is not an address of data: {reason}")]
     Address {
         /// As it was given.
         data: String,

@@ -10,7 +10,7 @@ use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
-use super::address::{Address, Place, Wanted};
+use super::address::{Address, Place, Selection};
 use super::failure::Failure;
 use super::runtime;
 
@@ -87,9 +87,9 @@ pub(super) fn list(
     address: &Address,
     open: &(dyn Fn() -> Result<Box<dyn ObjectStore>, Failure> + Sync),
 ) -> Result<Vec<Object>, Failure> {
-    match &address.wanted {
-        Wanted::Prefix(prefix) => below(address, prefix, &*open()?, &runtime()?),
-        Wanted::Key(key) => {
+    match &address.selection {
+        Selection::Prefix(prefix) => below(address, prefix, &*open()?, &runtime()?),
+        Selection::Key(key) => {
             let (store, runtime) = (open()?, runtime()?);
             match one(address, key, &*store, &runtime) {
                 Ok(object) => Ok(vec![object]),
@@ -104,10 +104,10 @@ pub(super) fn list(
                 Err(failure) => Err(failure),
             }
         }
-        Wanted::Keys(keys) if matches!(address.place, Place::Web { .. }) || keys.len() == 1 => {
+        Selection::Keys(keys) if matches!(address.place, Place::Web { .. }) || keys.len() == 1 => {
             each(address, keys, open)
         }
-        Wanted::Keys(keys) => {
+        Selection::Keys(keys) => {
             let folders: Vec<&str> = keys.iter().map(|key| folder(key)).collect();
             if folders.iter().any(|folder| *folder != folders[0]) {
                 return each(address, keys, open);
