@@ -62,7 +62,7 @@ pub(super) struct Layout {
 }
 
 /// Opens the data set that `source` names: `sherds`, `sherds:size=64,train=5000`, a path, or a pattern that names several files
-/// ([`expand`]).
+/// ([`expand`](super::expand)).
 ///
 /// Splits are named `train`, `val` and `test`. If the source has none (or only `train`), the split `all` holds everything in the
 /// source's order, and `train`, `val` and `test` are 70, 10 and 20 % of each class, chosen by [`OpenOptions::split_seed`] and
