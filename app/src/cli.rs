@@ -95,7 +95,7 @@ pub struct Global {
     /// Precision of matrix products and convolutions on the CPU; by default the recipe's, or f32
     #[arg(long, global = true, hide_short_help = true, value_enum)]
     pub precision: Option<Precision>,
-    /// Ask no network: of hf:OWNER/NAME, take what is in the cache (as HF_HUB_OFFLINE=1 does)
+    /// Ask no network: of hf:OWNER/NAME (as HF_HUB_OFFLINE=1 does) and of data elsewhere, take what is in the cache
     #[arg(long, global = true, hide_short_help = true)]
     pub offline: bool,
     /// Memory that reading may use in all, such as 8GiB; a file may then use as much of it as it needs. By default 2GiB, and at most
@@ -252,5 +252,9 @@ SOURCE is recognised by looking at it:
   CIFAR-10 and CIFAR-100     batches, binary or Python
   MNIST                      idx files
   a .parquet                 of Hugging Face, or a folder of them
+  webdataset shards          a folder of tar archives, one, or a pattern such as
+                             'train-{000..009}.tar' (of parquet files as well)
+  s3://, gs://, https://     one of these files elsewhere, a pattern, or in a
+                             bucket all shards below a prefix
   Tiny ImageNet              in its own layout
   MedMNIST                   .npz";

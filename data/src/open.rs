@@ -35,13 +35,15 @@ pub struct OpenOptions {
     pub validation: Option<f64>,
     /// Parameters of Sherds, which `sherds:parameter=value,…` overrides.
     pub sherds: SherdsConfig,
-    /// Where the files of the source are, if it is no path.
+    /// Where the files of the source are, if it is not a path.
     pub copies: Option<Copies>,
 }
 
 /// Files that are here of a source that lies elsewhere: in a bucket, or on a web server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copies {
+    /// Name of the source.
+    pub source: String,
     /// The files, in the source's order.
     pub files: Vec<PathBuf>,
     /// What they are copies of, for [`Dataset::notes`].
@@ -60,7 +62,7 @@ pub(super) struct Layout {
 }
 
 /// Opens the data set that `source` names: `sherds`, `sherds:size=64,train=5000`, a path, or a pattern that names several files
-/// ([`expand`]).
+/// ([`expand`](super::expand)).
 ///
 /// Splits are named `train`, `val` and `test`. If the source has none (or only `train`), the split `all` holds everything in the
 /// source's order, and `train`, `val` and `test` are 70, 10 and 20 % of each class, chosen by [`OpenOptions::split_seed`] and
@@ -73,6 +75,7 @@ pub(super) struct Layout {
 /// a label out of range. Images are not
 /// decoded here; [`Dataset::verify`] finds the bad ones.
 pub fn open(source: &str, options: &OpenOptions) -> Result<Dataset, DataError> {
+    let source = options.copies.as_ref().map_or(source, |copies| &copies.source);
     if let Some(share) = options.validation.filter(|share| !(*share > 0.0 && *share < 1.0)) {
         return Err(DataError::Option(format!("the validation share must lie between 0 and 1, not {share}")));
     }
@@ -84,7 +87,7 @@ pub fn open(source: &str, options: &OpenOptions) -> Result<Dataset, DataError> {
         _ => {}
     }
     let layout = match &options.copies {
-        Some(Copies { files, note }) => {
+        Some(Copies { files, note, .. }) => {
             let mut layout = of_files(source, files, options)?;
             layout.notes.push(note.clone());
             layout

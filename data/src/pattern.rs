@@ -39,7 +39,9 @@ fn choices(text: &str) -> Result<Vec<String>, String> {
     let Some((first, last)) = text.split_once("..") else {
         let listed: Vec<String> = text.split(',').map(str::to_string).collect();
         return match listed.len() {
-            0 | 1 => Err(format!("has {{{text}}}, which is no choice; write {{000..009}} or {{train,val}}")),
+            0 | 1 => {
+                Err(format!("has {{{text}}}, which is not a choice; write {{000..009}} or {{train,val}}"))
+            }
             _ => Ok(listed),
         };
     };
@@ -86,8 +88,8 @@ mod tests {
             ("a-{{0..3}}.tar", "brace without its counterpart"),
             ("a-{a..c}.tar", "must be whole numbers"),
             ("a-{-1..3}.tar", "must be whole numbers"),
-            ("a-{}.tar", "no choice"),
-            ("a-{7}.tar", "no choice"),
+            ("a-{}.tar", "not a choice"),
+            ("a-{7}.tar", "not a choice"),
             ("{0..999}/{0..999}.tar", "more than 100000 files"),
             ("{0..99999999999}.tar", "more than 100000 files"),
         ] {

@@ -1,7 +1,7 @@
 //! Shards of the webdataset layout (Aizman, Maltby and Breuel, 2019, *High Performance I/O for Large Scale Deep Learning*): tar archives in
 //! which the files of an example share their name up to the first dot, such as `000017.jpg` and `000017.cls` or `000017.json`.
 //!
-//! A `.cls` holds the class, as a number or a text; a `.json` is an object with it, and may name the class besides. Nothing is unpacked:
+//! A `.cls` holds the class, as a number or a text; a `.json` is an object with it, which may name the class as well. Nothing is unpacked:
 //! images are read from their places in the shards.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -30,7 +30,7 @@ use crate::studies::STUDIES;
 use crate::studies::pictures::panel;
 use crate::study::{AnyStudy, Applicability};
 use crate::subjects::ModelName;
-use archaeo_data::{DataError, Dataset, ExampleLimits};
+use archaeo_data::{Copies, DataError, Dataset, ExampleLimits};
 use archaeo_store::run_folder::{Build, Environment, LONGEST, RunFolder, RunFolderError};
 use archaeo_training::{Observer, Recipe, RecipeError, TrainError, Transfer, TransferError};
 
@@ -187,6 +187,8 @@ pub struct Given<'a> {
 pub struct Request<'a> {
     /// Data, as `--data` takes it.
     pub source: &'a str,
+    /// Their files, where they lie elsewhere.
+    pub copies: Option<&'a Copies>,
     /// Whether a bad image is an error.
     pub strict: bool,
     /// Recipes and options of the studies.
@@ -464,7 +466,6 @@ fn save_images(
 }
 
 fn data_findings(
-    request: &Request,
     dataset: &Dataset,
     fingerprint: String,
     skipped: Vec<(String, String)>,
@@ -478,7 +479,7 @@ fn data_findings(
         (name.clone(), counts)
     });
     Ok(DataFindings {
-        source: request.source.into(),
+        source: dataset.name.clone(),
         name: dataset.name.clone(),
         classes: dataset.classes.clone(),
         counts: counts.collect(),

@@ -90,7 +90,7 @@ impl Session {
         let split = dataset.evaluation_split().to_owned();
         let found = Regimes {
             environment: self.environment(),
-            data: source,
+            data: identity.source.clone(),
             classes: dataset.classes.len(),
             n: dataset.split(&split)?.len(),
             split,

@@ -59,6 +59,7 @@ impl Session {
             public_key: public_key.as_ref().filter(|_| sign.is_none()),
             device: &device,
             environment: &self.environment(),
+            copies: &|source| self.copies(source).map_err(|error| error.to_string()),
         };
         let verified = custody::verify(&request, &Followed(self.listener()))?;
         self.listener().end();

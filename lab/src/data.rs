@@ -16,14 +16,16 @@ const MOST_NAMED: usize = 20;
 const MOST_REASONS: usize = 3;
 
 impl Session {
-    /// Opens the data set that `source` names: `sherds`, `sherds:size=64`, or a path. Its images are listed, not decoded:
+    /// Opens the data set that `source` names: `sherds`, `sherds:size=64`, a path, or an address such as
+    /// `s3://bucket/shards/`. Its images are listed, not decoded:
     /// [`Session::verify`] finds the bad ones.
     ///
     /// # Errors
-    /// As [`archaeo_data::open`].
+    /// As [`archaeo_data::open`]; an address from which nothing can be fetched.
     pub fn open_data(&self, source: &str, options: &OpenOptions) -> Result<Dataset, LabError> {
+        let options = OpenOptions { copies: self.copies(source)?, ..options.clone() };
         let _stage = self.stage("reading the data");
-        Ok(archaeo_data::open(source, options)?)
+        Ok(archaeo_data::open(source, &options)?)
     }
 
     /// Decodes every image of these splits, or of all, once; says which cannot be used and leaves them out.

@@ -23,6 +23,8 @@ use crate::delivery::DeliveryError;
 use crate::device::DeviceError;
 #[cfg(feature = "hub")]
 use crate::hub::HubError;
+#[cfg(feature = "cloud")]
+use crate::remote::RemoteError;
 use crate::scale::{ShardChoiceError, SubmitError};
 
 /// A question that has no answer. [`Display`](std::fmt::Display) is the whole sentence.
@@ -60,6 +62,17 @@ pub enum LabError {
          `cargo build --release -p archaeo --features hub`, or give the path of a checkpoint"
     )]
     NoHub(PathBuf),
+    /// Data in a bucket or on a web server.
+    #[cfg(feature = "cloud")]
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The same, where no network is known.
+    #[cfg(not(feature = "cloud"))]
+    #[error(
+        "{0} is not on this machine, and this program was built without the feature `cloud` that fetches data; build it with \
+         `cargo build --release -p archaeo --features cloud`, or give a path"
+    )]
+    NoCloud(String),
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),

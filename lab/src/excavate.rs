@@ -154,9 +154,11 @@ impl Session {
             trained.iter().for_each(|model| weights.extend(self.started_from(model)));
         }
         let source = source(excavation, &trained)?;
+        let copies = self.copies(source)?;
         self.listener().keeps(Kept::Findings(out));
         let request = Request {
             source,
+            copies: copies.as_ref(),
             strict: *strict,
             config: config.clone(),
             given: &given,

@@ -10,6 +10,8 @@ use archaeo_training::TrainError;
 use crate::error::LabError;
 #[cfg(feature = "hub")]
 use crate::hub::HubError;
+#[cfg(feature = "cloud")]
+use crate::remote::RemoteError;
 
 /// Whether the same command may succeed later without any change to it or to its input: a full disk, a file system or a network that
 /// does not answer, a folder that another process uses, shards that are not there yet. Anything else fails again.
@@ -43,6 +45,11 @@ fn waits(error: &LabError) -> bool {
         LabError::Hub(error) => {
             matches!(error, HubError::Unreachable { .. } | HubError::Damaged { .. } | HubError::Disk { .. })
         }
+        #[cfg(feature = "cloud")]
+        LabError::Remote(error) => matches!(
+            error,
+            RemoteError::Unreachable { .. } | RemoteError::Changed { .. } | RemoteError::Disk { .. }
+        ),
         _ => false,
     }
 }

@@ -42,6 +42,8 @@ mod figure;
 mod figures;
 #[cfg(feature = "hub")]
 mod hub;
+#[cfg(any(feature = "cloud", feature = "hub"))]
+mod incomplete;
 mod kept;
 pub mod lessons;
 mod listener;
@@ -51,6 +53,8 @@ mod paper;
 mod profile;
 mod prompts;
 mod reference;
+#[cfg(feature = "cloud")]
+mod remote;
 mod report;
 mod rollout;
 mod scale;
@@ -110,6 +114,8 @@ pub use opened::Opened;
 pub use profile::ProfileOptions;
 pub use prompts::{PromptsScored, TowardsPrompts};
 pub use reference::is_reference;
+#[cfg(feature = "cloud")]
+pub use remote::{RemoteError, RemoteSettings};
 pub use report::{ReportFiles, ReportFormat};
 pub use rollout::RolloutChoice;
 pub use scale::{

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use archaeo_data::Copies;
 use archaeo_experiments::investigation::InvestigationConfig;
 use archaeo_ops::{Precision, return_freed_memory};
 use archaeo_store::memory::{DEFAULT_MEMORY, memory};
@@ -15,6 +16,9 @@ use crate::error::LabError;
 #[cfg(feature = "hub")]
 use crate::hub::HubSettings;
 use crate::listener::{Amount, Kind, Listener, Unit, Work};
+use crate::reference::is_remote;
+#[cfg(feature = "cloud")]
+use crate::remote::{self, RemoteSettings};
 
 /// What can be chosen of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +38,9 @@ pub struct SessionOptions {
     /// Connection to the hub; by default from the environment.
     #[cfg(feature = "hub")]
     pub hub: Option<HubSettings>,
+    /// How data are fetched; by default from the environment.
+    #[cfg(feature = "cloud")]
+    pub remote: Option<RemoteSettings>,
     /// What asks, for the record of run folders: a command line, say.
     pub command: String,
 }
@@ -49,6 +56,8 @@ impl Default for SessionOptions {
             offline: false,
             #[cfg(feature = "hub")]
             hub: None,
+            #[cfg(feature = "cloud")]
+            remote: None,
             command: String::new(),
         }
     }
@@ -185,6 +194,29 @@ impl Session {
         return Ok(crate::hub::resolve(path, &self.hub(), self.listener())?);
         #[cfg(not(feature = "hub"))]
         return Err(LabError::NoHub(path.to_owned()));
+    }
+
+    /// The files of data in a bucket or on a web server, fetched where they are not in the cache; nothing of data that are here.
+    ///
+    /// # Errors
+    /// An address that names nothing, a connection that fails, or an object that changes while it is read.
+    pub(crate) fn copies(&self, source: &str) -> Result<Option<Copies>, LabError> {
+        if !is_remote(source) {
+            return Ok(None);
+        }
+        #[cfg(feature = "cloud")]
+        return Ok(Some(remote::fetch(source, &self.remote(), self.listener())?));
+        #[cfg(not(feature = "cloud"))]
+        return Err(LabError::NoCloud(source.to_owned()));
+    }
+
+    #[cfg(feature = "cloud")]
+    fn remote(&self) -> RemoteSettings {
+        let mut remote = self.options.remote.clone().unwrap_or_else(RemoteSettings::from_environment);
+        if self.options.offline {
+            remote.offline = Some("--offline is given");
+        }
+        remote
     }
 
     #[cfg(feature = "hub")]

@@ -193,8 +193,9 @@ impl Session {
         source: &str,
         options: &OpenOptions,
     ) -> Result<(Dataset, DataIdentity), LabError> {
+        let options = OpenOptions { copies: self.copies(source)?, ..options.clone() };
         let followed = Followed(self.listener());
-        let found = open_to_learn(source, options, &|opening| opened(&followed, opening))?;
+        let found = open_to_learn(source, &options, &|opening| opened(&followed, opening))?;
         drop(followed);
         self.say_skipped(&found.skipped);
         found.dataset.notes.iter().for_each(|note| self.note(note));

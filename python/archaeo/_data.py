@@ -24,8 +24,9 @@ def data(source: str | os.PathLike[str] = "sherds", *, strict: bool = False, che
     Parameters
     ----------
     source
-        ``"sherds"``, the built-in data set with known answers, with parameters such as ``"sherds:size=64,test=500"``; or a path: class
-        folders, images with a list, an archive of these, CIFAR's batches, idx files, Hugging Face image parquet, MedMNIST ``.npz``.
+        ``"sherds"``, the built-in data set with known answers, with parameters such as ``"sherds:size=64,test=500"``; a path: class
+        folders, images with a list, an archive of these, CIFAR's batches, idx files, Hugging Face image parquet, webdataset shards, MedMNIST
+        ``.npz``; or an address of shards, such as ``"s3://bucket/train-{000..009}.tar"``.
     strict
         Whether a bad image is an error instead of being left out with a warning.
     check

@@ -97,6 +97,7 @@ class Model:
         model: str | None = None,
         classes: Sequence[str] | None = None,
         heads: int | None = None,
+        prompts: str | os.PathLike[str] | None = None,
         processor: Any = None,
         entry: str | None = None,
         specification: dict[str, Any] | None = None,
@@ -114,6 +115,8 @@ class Model:
             The object. Wrappers of ``torch.compile`` and ``DataParallel`` are looked through.
         processor
             The image processor of ``transformers``, for its sizes, crop and normalisation.
+        prompts
+            Of CLIP, whose classes are those of ``classes`` in these templates: a file of templates or the name of a published list.
         model, classes, heads, entry, specification, **preprocessing
             As in ``Model.load``; before what the object says.
 
@@ -128,6 +131,7 @@ class Model:
         said = {
             "weights": found.called,
             "model": model,
+            "prompts": None if prompts is None else os.fspath(prompts),
             "entry": entry,
             "specification": found.specification + _specification(specification, heads),
             **found.preprocessing,

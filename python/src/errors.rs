@@ -33,6 +33,13 @@ fn refused_by_system(error: &DirectError) -> Option<io::ErrorKind> {
     if matches!(error, DirectError::Lab(error) if matches!(**error, LabError::Hub(_))) {
         return Some(io::ErrorKind::Other);
     }
+    #[cfg(feature = "cloud")]
+    if let DirectError::Lab(error) = error
+        && let LabError::Remote(error) = &**error
+        && !matches!(error, archaeo_lab::RemoteError::Address { .. })
+    {
+        return Some(io::ErrorKind::Other);
+    }
     let mut at: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = at {
         if let Some(error) = error.downcast_ref::<io::Error>() {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import unittest
 from typing import Any
 
 import numpy as np
@@ -84,3 +85,16 @@ class VisionTransformer:
 def expected(name: str, what: str) -> np.ndarray:
     """What timm answers."""
     return _ARRAYS[f"{name}/{what}"]
+
+
+def normalised(model: Any, images: Any) -> Any:
+    """Images in [0, 1] as a library's own model takes them."""
+    mean, std = (images.new_tensor(model.info["preprocessing"][key]).view(1, 3, 1, 1) for key in ("mean", "std"))
+    return (images - mean) / std
+
+
+def close(test: unittest.TestCase, found: np.ndarray, true: Any) -> None:
+    """Asserts that an array is a tensor's within 1e-4 of its largest value, or of 1."""
+    true = true.detach().numpy()
+    test.assertEqual(found.shape, true.shape)
+    test.assertLessEqual(np.abs(found - true).max(), 1e-4 * max(1.0, np.abs(true).max()))

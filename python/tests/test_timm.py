@@ -14,6 +14,8 @@ try:
 except ImportError as error:
     raise unittest.SkipTest(f"NOT CHECKED against timm and torchvision: {error}") from error
 
+from support import close, normalised
+
 archaeo.configure(progress=False)
 
 #: Small models: the name in timm, and what differs.
@@ -36,17 +38,6 @@ TIMM = [
 
 def prepared(model: "archaeo.Model") -> "torch.Tensor":
     return torch.rand(2, 3, model.image_size, model.image_size, generator=torch.Generator().manual_seed(0))
-
-
-def normalised(model: "archaeo.Model", images: "torch.Tensor") -> "torch.Tensor":
-    mean, std = (torch.tensor(model.info["preprocessing"][key]).view(1, 3, 1, 1) for key in ("mean", "std"))
-    return (images - mean) / std
-
-
-def close(test: unittest.TestCase, found: np.ndarray, true: "torch.Tensor") -> None:
-    true = true.detach().numpy()
-    test.assertEqual(found.shape, true.shape)
-    test.assertLessEqual(np.abs(found - true).max(), 1e-4 * max(1.0, np.abs(true).max()))
 
 
 class Timm(unittest.TestCase):
@@ -112,7 +103,7 @@ class Timm(unittest.TestCase):
 
 class Torchvision(unittest.TestCase):
     def test_logits_are_torchvisions(self) -> None:
-        for name in ("vit_b_16", "resnet18"):
+        for name in ("vit_b_16", "resnet18", "swin_t", "swin_b"):
             with self.subTest(name):
                 torch.manual_seed(1)
                 module = getattr(torchvision.models, name)().eval()

@@ -69,7 +69,7 @@ pub fn open_to_learn(
     let skipped = dataset.verify_watched(&[], &|images| watch(Opening::Checked(images)))?;
     watch(Opening::Hashing);
     let identity = DataIdentity {
-        source: source.to_owned(),
+        source: dataset.name.clone(),
         fingerprint: dataset.fingerprint(),
         classes: dataset.classes.clone(),
         counts: dataset.splits().iter().map(|(name, split)| (name.clone(), split.len())).collect(),

@@ -116,11 +116,13 @@ pub(super) fn search(
         }
         counts = counts.end..(counts.end + AT_ONCE).min(patches + 1);
     }
-    let of_pair = |((_, order), found): (&(usize, Vec<usize>), Option<(usize, usize)>)| {
-        let (count, after) = found.map_or((patches, None), |(count, class)| (count, Some(class)));
-        Counterfactual { grid, side, covered: order[..count].to_vec(), after }
-    };
-    let all: Vec<Counterfactual> = pairs.iter().zip(found).map(of_pair).collect();
+    let all: Vec<Counterfactual> = (pairs.into_iter().zip(found))
+        .map(|((_, mut covered), found)| {
+            let (count, after) = found.map_or((patches, None), |(count, class)| (count, Some(class)));
+            covered.truncate(count);
+            Counterfactual { grid, side, covered, after }
+        })
+        .collect();
     all.chunks(targets.len()).map(<[_]>::to_vec).collect()
 }
 

@@ -48,8 +48,8 @@ fn shards_are_one_data_set_however_they_are_named() {
     let files: Vec<_> = ["train-000000.tar", "train-000001.tar", "toy-val-000000.tar"]
         .map(|name| folder.path().join(name))
         .to_vec();
-    let copies = Some(Copies { files, note: "they are copies".into() });
-    let copied = open("s3://bucket/shards/", &OpenOptions { copies, ..options() }).expect("opens");
+    let copies = Some(Copies { source: "s3://bucket/shards/".into(), files, note: "they are copies".into() });
+    let copied = open("s3://bucket/shards/?secret", &OpenOptions { copies, ..options() }).expect("opens");
     assert_eq!((copied.name.as_str(), copied.fingerprint()), ("s3://bucket/shards/", dataset.fingerprint()));
     assert_eq!(copied.notes, ["they are copies"]);
 
@@ -139,11 +139,14 @@ fn images_without_classes_are_looked_at_where_none_are_needed() {
     assert_eq!(first_pixels(dataset.split("all").expect("all")), [0, 1]);
 }
 
+/// A shard's name and files, and what the sentence about it says.
+type Case<'a> = (&'a str, BTreeMap<String, Vec<u8>>, &'a [&'a str]);
+
 #[test]
 fn what_is_wrong_with_shards_is_one_sentence() {
     let folder = TempDir::new().expect("a folder");
     let text = |text: &str| text.as_bytes().to_vec();
-    let cases: [(&str, BTreeMap<String, Vec<u8>>, &[&str]); 9] = [
+    let cases: [Case; 9] = [
         (
             "negative",
             examples(&[(1, "0"), (2, "-4")]),

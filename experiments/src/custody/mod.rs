@@ -11,6 +11,7 @@ mod sources;
 
 use std::path::{Path, PathBuf};
 
+use archaeo_data::Copies;
 use archaeo_store::StoreError;
 use archaeo_store::run_folder::{Build, Environment};
 use burn::tensor::Device;
@@ -194,6 +195,8 @@ pub struct Request<'a> {
     pub device: &'a Device,
     /// What runs this.
     pub environment: &'a Environment,
+    /// Finds the files of data that lie elsewhere, by their name, or says why they cannot be had.
+    pub copies: &'a dyn Fn(&str) -> Result<Option<Copies>, String>,
 }
 
 /// Checks a folder against its manifest, its report against its findings, and some of its findings against their records.
@@ -222,7 +225,7 @@ pub fn verify(request: &Request, progress: &dyn Progress) -> Result<Verification
             progress.stage("writing the report once more");
             checks.extend(rendering::check(folder, &investigation, &manifest, &checked_by));
             checks.extend(sources::weights(folder, &manifest, &investigation));
-            let (data, check) = sources::data(&manifest, &investigation, progress);
+            let (data, check) = sources::data(&manifest, &investigation, request.copies, progress);
             checks.push(check);
             checks.extend(numbers::check(request, &manifest, &investigation, data, progress)?);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use archaeo_data::OpenOptions;
+use archaeo_data::{Copies, OpenOptions};
 use archaeo_store::run_folder::{Build, LONGEST, sha256_checkpoint};
 use archaeo_store::{RecordLog, StoreError, read_bytes, read_text};
 use archaeo_training::{LearningData, open_to_learn};
@@ -183,6 +183,7 @@ pub(super) fn weights(folder: &Path, manifest: &Manifest, investigation: &Invest
 pub(super) fn data(
     manifest: &Manifest,
     investigation: &Investigation,
+    copies: &dyn Fn(&str) -> Result<Option<Copies>, String>,
     progress: &dyn Progress,
 ) -> (Result<LearningData, String>, Check) {
     let sealed = &manifest.data;
@@ -202,7 +203,11 @@ pub(super) fn data(
     if found != (&sealed.source, &sealed.fingerprint) {
         return differs("the findings name other images than the manifest".into());
     }
-    let options = options(&investigation.provenance.config);
+    let copies = match copies(&sealed.source) {
+        Ok(copies) => copies,
+        Err(reason) => return unchecked(reason),
+    };
+    let options = OpenOptions { copies, ..options(&investigation.provenance.config) };
     match open_to_learn(&sealed.source, &options, &|opening| opened(progress, opening)) {
         Err(error) => unchecked(error.to_string()),
         Ok(data) if data.identity.fingerprint != sealed.fingerprint => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use archaeo_data::Dataset;
+use archaeo_data::{Dataset, OpenOptions};
 use archaeo_store::run_folder::{DataIdentity, RunFolder, RunFolderError};
 use archaeo_training::{LearningData, Transfer, open_to_learn};
 
@@ -36,7 +36,9 @@ impl<'a> Opened<'a> {
     /// Opens the data, loads the models that were brought along and the weights that trainings start from.
     pub(super) fn open(request: &'a Request, watcher: &'a dyn Watcher) -> Result<Self, InvestigationError> {
         let mut config = request.config.clone();
-        let (progress, options) = (watcher.progress(), config.data().options(request.strict));
+        let options =
+            OpenOptions { copies: request.copies.cloned(), ..config.data().options(request.strict) };
+        let progress = watcher.progress();
         let LearningData { dataset, identity, skipped } =
             open_to_learn(request.source, &options, &|opening| opened(progress, opening))?;
         super::check_names(request)?;
@@ -100,8 +102,7 @@ impl<'a> Opened<'a> {
     ) -> Result<(DataFindings, Vec<ModelFindings>), InvestigationError> {
         let (request, watcher) = (self.request, self.watcher);
         let (fingerprint, skipped) = (self.identity.fingerprint.clone(), self.skipped.clone());
-        let data =
-            record.part("data", || data_findings(request, &self.dataset, fingerprint, skipped, folder))?;
+        let data = record.part("data", || data_findings(&self.dataset, fingerprint, skipped, folder))?;
         for &name in request.train {
             let transfer = self.transfers.get(&name);
             let trained =

@@ -52,6 +52,7 @@ impl Reopened {
         };
         let request = Request {
             source: &investigation.data.source,
+            copies: None,
             strict: false,
             config: config.clone(),
             given: &given,

@@ -8,15 +8,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use archaeo_store::{Lock, StoreError};
 
 use super::failure::Failure;
 use super::reference::Reference;
-
-/// How long a lock may be held by a process that fetches nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::incomplete::{self, make_folder_of};
 
 /// One repository in the cache.
 pub(super) struct Repository {
@@ -75,35 +72,11 @@ impl Repository {
         Ok(path)
     }
 
-    /// Takes the lock of a blob, waiting while another process fetches it: as long as `incomplete` grows.
+    /// Takes the lock of a blob, waiting while another process fetches it.
     pub fn lock(&self, checksum: &str, incomplete: &Path) -> Result<Lock, Failure> {
         let path = self.locks.join(format!("{checksum}.lock"));
-        make_folder_of(&path)?;
-        let length = || fs::metadata(incomplete).map_or(0, |found| found.len());
-        let (mut seen, mut since) = (length(), Instant::now());
-        loop {
-            if let Some(lock) = Lock::try_take(&path)? {
-                return Ok(lock);
-            }
-            let now = length();
-            if now != seen {
-                (seen, since) = (now, Instant::now());
-            }
-            if since.elapsed() > PATIENCE {
-                let seconds = PATIENCE.as_secs();
-                return Err(Failure::Disk(format!(
-                    "another process holds {} and has fetched nothing for {seconds} s",
-                    path.display()
-                )));
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        incomplete::lock(&path, incomplete).map_err(Failure::Disk)
     }
-}
-
-pub(super) fn make_folder_of(path: &Path) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(StoreError::io("create", folder))
 }
 
 #[cfg(unix)]

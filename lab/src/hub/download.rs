@@ -2,22 +2,19 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use archaeo_store::{Digest, Sha256, check_destination, free_space};
+use archaeo_store::{Digest, Sha256, check_destination};
 
-use super::cache::{Repository, make_folder_of};
+use super::cache::Repository;
 use super::client::{Client, content_range, text};
 use super::failure::Failure;
+use crate::incomplete::{Pace, check_space, length, make_folder_of};
 use crate::listener::{Amount, Kept, Listener, Unit, Work};
 
 /// How often a file is asked for, as long as each attempt brings some of it.
 pub(super) const ATTEMPTS: usize = 4;
-
-/// A transfer that brings fewer bytes than [`LEAST`] in this time stands still, however regularly they drip.
-const WINDOW: Duration = Duration::from_secs(60);
-const LEAST: u64 = 4096;
 
 /// A file on the hub.
 pub(super) struct Blob<'a> {
@@ -40,7 +37,8 @@ impl Blob<'_> {
             return Ok(());
         }
         check_destination(&incomplete)?;
-        self.check_space(&incomplete)?;
+        let missing = self.size.saturating_sub(length(&incomplete));
+        check_space(self.name, missing, &incomplete).map_err(Failure::Disk)?;
         let mut attempt = 1;
         loop {
             let before = length(&incomplete);
@@ -63,20 +61,6 @@ impl Blob<'_> {
             }
             std::thread::sleep(Duration::from_millis(250 * attempt as u64));
             attempt += 1;
-        }
-    }
-
-    /// Refuses a file that there is no room for, before anything of it is fetched.
-    fn check_space(&self, incomplete: &Path) -> Result<(), Failure> {
-        let needed = self.size.saturating_sub(length(incomplete));
-        match free_space(incomplete) {
-            Some(free) if free < needed => Err(Failure::Disk(format!(
-                "{} needs {} more, and {} are free",
-                self.name,
-                in_units(needed),
-                in_units(free)
-            ))),
-            _ => Ok(()),
         }
     }
 
@@ -141,7 +125,7 @@ impl Blob<'_> {
         let mut body = body.take(self.size - start);
         let mut buffer = vec![0; 1 << 16];
         let mut position = start;
-        let (mut window, mut in_window) = (Instant::now(), 0);
+        let mut pace = Pace::new();
         while position < self.size {
             let failed = |error: &io::Error, position| Failure::of_reading(error, position, self.size);
             let read = body.read(&mut buffer).map_err(|error| failed(&error, position))?;
@@ -151,12 +135,8 @@ impl Blob<'_> {
             file.write_all(&buffer[..read]).map_err(|error| Failure::of_disk(&error))?;
             position += read as u64;
             work.advance(read);
-            in_window += read as u64;
-            if window.elapsed() > WINDOW {
-                if in_window < LEAST {
-                    return Err(failed(&io::Error::from(io::ErrorKind::TimedOut), position));
-                }
-                (window, in_window) = (Instant::now(), 0);
+            if !pace.moves(read as u64) {
+                return Err(failed(&io::Error::from(io::ErrorKind::TimedOut), position));
             }
         }
         Ok(())
@@ -188,19 +168,6 @@ fn digest<D: Digest>(mut digest: D, contents: &mut impl Read) -> io::Result<Stri
             0 => return Ok(hex::encode(digest.finalize())),
             read => digest.update(&buffer[..read]),
         }
-    }
-}
-
-fn length(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |found| found.len())
-}
-
-/// A number of bytes, in the unit that suits it.
-fn in_units(bytes: u64) -> String {
-    match bytes as f64 {
-        few if few < 1e6 => format!("{bytes} bytes"),
-        some if some < 1e9 => format!("{:.1} MB", some / 1e6),
-        many => format!("{:.1} GB", many / 1e9),
     }
 }
 

@@ -7,7 +7,7 @@
 //! `settings.rs` reads the environment; `client.rs` asks, and sees to it that the token stays with the endpoint; `download.rs`
 //! fetches one file; `cache.rs` knows where things lie.
 //!
-//! All that knows of a network is here: everything else takes paths.
+//! Everything else takes paths.
 
 mod address;
 mod cache;

@@ -6,8 +6,8 @@ use crate::common::{
     largest_difference, random_images, random_model, values,
 };
 use archaeo_models::{
-    AttentionSite, Classifier, NetworkSpec, Pass, Probe, SwinConfig, TokenPlace, TokenSite, TrainingStep,
-    Window, WindowPadding, load, save,
+    AttentionSite, Classifier, ModelRequest, NetworkSpec, Pass, Probe, SwinConfig, TokenPlace, TokenSite,
+    TrainingStep, Window, WindowPadding, checkpoint, load, save, write_arrays,
 };
 use archaeo_ops::cross_entropy;
 use burn::tensor::{Device, Int, Tensor};
@@ -66,6 +66,18 @@ fn microsoft_release() {
 #[test]
 fn torchvision_with_maps_that_windows_do_not_tile() {
     compare("torchvision_swin", two_stages());
+}
+
+#[test]
+fn torchvision_arrays_show_which_model_they_are_of() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("swin.safetensors");
+    let fixture = Fixture::read("torchvision_swin");
+    write_arrays(&path, &fixture.part("state"), Default::default()).unwrap();
+    let described = checkpoint::read(&path).unwrap().describe(&ModelRequest::default()).unwrap();
+    let NetworkSpec::Swin(found) = described.card.network else { panic!("another architecture") };
+    // No array shows the size of the images: the last map is taken for one window.
+    assert_eq!(found, SwinConfig { image_size: 24, ..two_stages() });
 }
 
 #[test]

@@ -187,10 +187,28 @@ impl Architecture for SwinConfig {
 
 /// Every size except that of the image can be read from the arrays.
 fn swin(state: &State) -> Option<SwinConfig> {
-    let &[width, 3, patch_size, _] = shape(state, "patch_embed.proj.weight")? else { return None };
-    let stages = count(state, "layers.");
+    found(state, "patch_embed.proj", "layers.", |stage| format!("layers.{stage}.blocks."), "mlp.fc1").or_else(
+        || {
+            // torchvision's stages alternate with mergings, and it fills up windows before they are shifted.
+            let blocks = |stage| format!("features.{}.", 2 * stage + 1);
+            let swin = found(state, "features.0.0", "features.", blocks, "mlp.0")?;
+            Some(SwinConfig { window_padding: WindowPadding::BeforeShift, ..swin })
+        },
+    )
+}
+
+/// Sizes of a network with this first layer and, in each stage, these names of blocks and of a block's first layer of its MLP.
+fn found(
+    state: &State,
+    first: &str,
+    stages: &str,
+    blocks: impl Fn(usize) -> String,
+    mlp: &str,
+) -> Option<SwinConfig> {
+    let &[width, 3, patch_size, _] = shape(state, &format!("{first}.weight"))? else { return None };
+    let stages = (0..count(state, stages)).take_while(|&stage| count(state, &blocks(stage)) > 0).count();
     let table = |stage| {
-        let name = format!("layers.{stage}.blocks.0.attn.relative_position_bias_table");
+        let name = format!("{}0.attn.relative_position_bias_table", blocks(stage));
         <[usize; 2]>::try_from(shape(state, &name)?).ok()
     };
     let heads = (0..stages).map(|stage| Some(table(stage)?[1])).collect::<Option<Vec<_>>>()?;
@@ -202,9 +220,9 @@ fn swin(state: &State) -> Option<SwinConfig> {
         patch_size,
         window_size,
         width,
-        depths: (0..stages).map(|stage| count(state, &format!("layers.{stage}.blocks."))).collect(),
+        depths: (0..stages).map(|stage| count(state, &blocks(stage))).collect(),
         heads,
-        mlp_ratio: outputs(state, "layers.0.blocks.0.mlp.fc1.weight") / width.max(1),
+        mlp_ratio: outputs(state, &format!("{}0.{mlp}.weight", blocks(0))) / width.max(1),
         classes: outputs(state, "head.fc.weight").max(outputs(state, "head.weight")),
         ..SwinConfig::default()
     })
