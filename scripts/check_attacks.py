@@ -89,7 +89,7 @@ def published_square(norm, queries):
     """Square by the program of its authors."""
 
     def reference(model, images, labels, size):
-        options = {"norm": norm, "n_queries": queries, "eps": size, "p_init": 0.8, "resc_schedule": False}
+        options = {"norm": norm, "n_queries": queries, "eps": size, "p_init": 0.8, "resc_schedule": True}
         return SquareAttack(model, **options, seed=SEED, device="cpu").perturb(images, labels)
 
     return reference
