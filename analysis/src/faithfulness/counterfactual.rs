@@ -3,7 +3,7 @@
 use super::perturbation::{Answers, Explained, descending};
 use super::token_dropping::on_patches;
 use super::{Asked, Metric, MetricInfo, Score};
-use crate::attribution::{Capability, patch_size};
+use crate::attribution::{Capability, Heatmap, patch_size};
 use crate::statistics::{SHARE, first_largest};
 use crate::{AnalysisError, Paper};
 
@@ -94,14 +94,16 @@ pub(super) fn search(
     let grid = [height.div_ceil(side), width.div_ceil(side)];
     let patches = grid[0] * grid[1];
     let originals = model.originals();
-    let order = |maps: &[crate::attribution::Heatmap], row: usize| {
-        descending(&on_patches(&maps[row], grid), keys.seed, keys.images[row])
-    };
+    let order =
+        |maps: &[Heatmap], row: usize| descending(&on_patches(&maps[row], grid), keys.seed, keys.images[row]);
     let pairs: Vec<(usize, Vec<usize>)> =
         heatmaps.iter().flat_map(|maps| (0..targets.len()).map(|row| (row, order(maps, row)))).collect();
+    // The whole image is answered once for all methods.
+    let whole: Vec<usize> = model.logits(originals.clone()).iter().map(|row| first_largest(row)).collect();
     // How many patches it took, and the answer then.
-    let mut found: Vec<Option<(usize, usize)>> = vec![None; pairs.len()];
-    let mut counts = 0..1;
+    let at_first = |&(row, _): &(usize, Vec<usize>)| (whole[row] != targets[row]).then_some((0, whole[row]));
+    let mut found: Vec<Option<(usize, usize)>> = pairs.iter().map(at_first).collect();
+    let mut counts = 1..AT_ONCE.min(patches) + 1;
     while !counts.is_empty() && found.iter().any(Option::is_none) {
         let open: Vec<usize> = (0..pairs.len()).filter(|&pair| found[pair].is_none()).collect();
         let altered = |pair: &usize| {
@@ -173,7 +175,6 @@ mod tests {
 
     #[test]
     fn the_patch_that_decides_ends_the_search() {
-        use crate::attribution::Heatmap;
         // Patches of 4 px: a row of two, the second cut off. The deciding patch is the most relevant, then the least.
         let maps = [vec![1.0, 0.0], vec![0.0, 1.0]].map(|values| Heatmap::new(1, 2, values));
         let heatmaps = maps.map(|map| vec![map.clone(), map]);
