@@ -70,7 +70,9 @@ pub(super) fn of_files(source: &str, files: &[PathBuf], options: &OpenOptions) -
     }
     match files.len() {
         0 => Err(DataError::Empty { origin: source.to_string(), split: None }),
-        all if all == tars => webdataset::read(source, files, options),
+        all if all == tars => {
+            webdataset::read(source, files, files.iter().map(|file| Listing::of_tar(file)), options)
+        }
         all if all == tables => parquet::read(files),
         all => Err(DataError::Unrecognised {
             origin: source.to_string(),
@@ -91,7 +93,7 @@ fn of_file(source: &str, path: &Path, options: &OpenOptions) -> Result<Layout, D
         Look::Tar => {
             let listing = Listing::of_tar(path)?;
             match webdataset::has_layout(&listing) {
-                true => webdataset::read(source, &[path.to_path_buf()], options),
+                true => webdataset::read(source, &[path.to_path_buf()], [Ok(listing)], options),
                 false => folders::read(source, &listing, options),
             }
         }

@@ -38,12 +38,18 @@ pub(super) fn has_layout(shard: &Listing) -> bool {
     with_image().any(|example| example.cls.is_some()) || described()
 }
 
-/// Reads the examples of all shards; a shard belongs to the split that its name, or else its folder's, says.
-pub(super) fn read(source: &str, shards: &[PathBuf], options: &OpenOptions) -> Result<Layout, DataError> {
+/// Reads the examples of all shards, whose files `listings` gives one after another; a shard belongs to the split that its name, or else
+/// its folder's, says.
+pub(super) fn read(
+    source: &str,
+    shards: &[PathBuf],
+    listings: impl IntoIterator<Item = Result<Listing, DataError>>,
+    options: &OpenOptions,
+) -> Result<Layout, DataError> {
     let mut found = Found::default();
     let names = names(shards);
-    for (path, name) in shards.iter().zip(&names) {
-        let shard = Listing::of_tar(path)?;
+    for ((path, name), shard) in shards.iter().zip(&names).zip(listings) {
+        let shard = shard?;
         if let Some(first) = shard.left_out.first().filter(|_| options.strict) {
             return Err(DataError::LeftOut {
                 origin: path.display().to_string(),
