@@ -594,8 +594,8 @@ pub enum LabError {
     },
     /// A PDF without the program that sets it.
     #[error(
-        "a PDF is set by the program `typst`, which is not on the PATH; install it (https://typst.app/open-source), or set {} with another \
-         Typst",
+        "a PDF is set by the program `typst`, which is not on the PATH; install it (https://typst.app/open-source), build archaeo with the \
+         feature `pdf`, or set {} with another Typst",
         .0.display()
     )]
     NoTypst(PathBuf),

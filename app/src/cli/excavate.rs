@@ -229,7 +229,8 @@ pub struct Report {
         value_parser = format,
         default_value = "html",
         long_help = "What to write: html, md and typ are always written (report.html, report.md, report.typ with report.json); pdf sets \
-            report.typ with the program typst, which has to be on the PATH; tex writes every table in LaTeX (tables.tex); \
+            report.typ with Typst, within this program if it was built with the feature pdf, else with the program typst, which has to be on \
+            the PATH; tex writes every table in LaTeX (tables.tex); \
             ipynb a Jupyter notebook (report.ipynb) that draws every chart again from its numbers in charts/."
     )]
     pub format: ReportFormat,

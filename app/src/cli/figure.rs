@@ -9,8 +9,8 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(
     long_about = "Writes a figure of an investigation at the width of a journal's column; without a name, lists the figures that there are.\n\n\
-        An SVG keeps its text as text and names its fonts. PDF, with fonts in it, and PNG, at 600 dots per inch, are made by the program \
-        typst, which has to be on the PATH.",
+        An SVG keeps its text as text and names its fonts. PDF, with fonts in it, and PNG, at 600 dots per inch, are made by Typst: within \
+        this program if it was built with the feature pdf, else by the program typst, which has to be on the PATH.",
     after_help = "`archaeo figure --help` shows all options, with examples.",
     after_long_help = "Examples:\n  archaeo figure --run archaeo-out\n  archaeo figure accuracy-1 --run archaeo-out --width 3.25in\n  \
         archaeo figure attacks-1 --run archaeo-out --width 8.5cm --format pdf"

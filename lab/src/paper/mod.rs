@@ -1,11 +1,18 @@
-//! Sources of Typst become files, by the program `typst` on the PATH, which reads nothing outside the source's folder.
+//! Sources of Typst become files: by the compiler within the program where it has one (the Cargo feature `pdf`), else by the program
+//! `typst` on the PATH. Either reads nothing outside the source's folder.
 
+#[cfg(feature = "pdf")]
+mod compiler;
+#[cfg(not(feature = "pdf"))]
 mod program;
 
 use std::path::Path;
 
 use crate::error::LabError;
 
+#[cfg(feature = "pdf")]
+use compiler::made;
+#[cfg(not(feature = "pdf"))]
 use program::made;
 
 /// Dots per inch of a picture, as journals ask for line art.
