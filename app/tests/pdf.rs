@@ -54,7 +54,7 @@ fn a_report_and_its_figures_are_set_without_another_program() {
     let pdf = std::fs::read(folder.join("accuracy-1.pdf")).unwrap();
     assert_eq!(objects(&pdf, "Page"), 1);
     let text = String::from_utf8_lossy(&pdf);
-    assert!(text.contains("/MediaBox [0 0 234 "), "3.25 inches are 234 points");
+    assert!(text.contains("/MediaBox[0 0 234 "), "3.25 inches are 234 points");
     succeed(&mut alone(&["figure", "accuracy-1", "--width", "2in", "--format", "png"], folder));
     let png = std::fs::read(folder.join("accuracy-1.png")).unwrap();
     assert_eq!(png[16..20], 1200_u32.to_be_bytes(), "600 dots per inch");
