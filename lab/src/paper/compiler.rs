@@ -60,15 +60,14 @@ fn compiled(source: &Path, form: Form) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The fonts: those of text and of equations where a source names none, and those that the program writes in pictures with, which have
-/// what the first lack.
+/// The fonts: that of text, and those that the program writes in pictures with, which have what the first lacks. There is none for
+/// equations: no source of ours has one.
 static FONTS: LazyLock<(LazyHash<FontBook>, Vec<Font>)> = LazyLock::new(|| {
-    let files: [&'static [u8]; 8] = [
+    let files: [&'static [u8]; 7] = [
         include_bytes!("../../fonts/LibertinusSerif-Regular.otf"),
         include_bytes!("../../fonts/LibertinusSerif-Bold.otf"),
         include_bytes!("../../fonts/LibertinusSerif-Italic.otf"),
         include_bytes!("../../fonts/LibertinusSerif-BoldItalic.otf"),
-        include_bytes!("../../fonts/NewCMMath-Regular.otf"),
         dejavu::sans::regular(),
         dejavu::sans::bold(),
         dejavu::sans_mono::regular(),

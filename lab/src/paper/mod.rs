@@ -3,7 +3,8 @@
 
 #[cfg(feature = "pdf")]
 mod compiler;
-#[cfg(not(feature = "pdf"))]
+// With the compiler, the tests alone ask the program.
+#[cfg(any(test, not(feature = "pdf")))]
 mod program;
 
 use std::path::Path;
