@@ -50,8 +50,19 @@ fn refused_by_system(error: &DirectError) -> Option<io::ErrorKind> {
     None
 }
 
-/// A sentence in which every option of the command line is the argument of that name: `--class-map` becomes `class_map=`, with its value where one follows.
+/// A sentence in which every option of the command line is the argument of that name: `--class-map` becomes `class_map=`, with its value
+/// where one follows. Commands of cargo stay what they are.
 fn in_python(sentence: &str) -> String {
+    let quoted = sentence.split('`').enumerate();
+    let said = quoted.map(|(place, part)| match place % 2 == 1 && part.starts_with("cargo ") {
+        true => part.to_owned(),
+        false => arguments_in(part, place % 2 == 1),
+    });
+    said.collect::<Vec<_>>().join("`")
+}
+
+/// Quotes an argument unless it is `quoted` already, where the option's value is part of the quotation: `--device cpu`.
+fn arguments_in(sentence: &str, quoted: bool) -> String {
     let mut said = String::with_capacity(sentence.len());
     let mut rest = sentence;
     while let Some(at) = rest.find("--") {
@@ -73,15 +84,17 @@ fn in_python(sentence: &str) -> String {
         // The option's value, and not the rest of the sentence: `--attack wish: …`, `--class-map FILE`, `--heads 6`.
         let (value, is_value) = match word.strip_suffix(':') {
             Some(value) => (format!("'{value}'"), !value.is_empty()),
-            None => {
-                (word.to_owned(), word.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit()))
+            None if word.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit()) => {
+                (word.to_owned(), true)
             }
+            None => (format!("'{word}'"), quoted && !word.is_empty()),
         };
         if is_value {
             said.push_str(&format!("{argument}={value}"));
             rest = &after[1 + word.trim_end_matches(':').len()..];
         } else {
-            said.push_str(&format!("`{argument}=`"));
+            let quote = if quoted { "" } else { "`" };
+            said.push_str(&format!("{quote}{argument}={quote}"));
             rest = after;
         }
     }
