@@ -2,6 +2,7 @@
 
     python3 bench/sherds.py train target/release/archaeo runs/      # about an hour of processor time
     python3 bench/sherds.py score target/release/archaeo runs/      # 128 images per model
+    python3 bench/sherds.py counterfactual target/release/archaeo runs/
     python3 bench/sherds.py table runs/ > table.md
 
 Intervals are those of a hierarchical bootstrap: training runs are resampled, and images within each.
@@ -12,6 +13,7 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -48,6 +50,32 @@ def score(archaeo, runs):
                 (runs / f"{name}-{seed}.json").write_text(result)
 
 
+def counterfactual(archaeo, runs):
+    """The share of patches that change the answer, on as many test images, in runs/NAME-SEED.counterfactual.json."""
+    for folder in sorted(runs.glob("*-*/model.safetensors")):
+        with tempfile.TemporaryDirectory() as pictures:
+            command = [archaeo, "explain", "--weights", str(folder), "--data", "sherds", "--limit", str(IMAGES), "--scored", "0"]
+            command += ["--counterfactual", "--out", pictures + "/out", "--json"]
+            result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        images = [{id: flip["share"] for id, flip in image["counterfactuals"].items()} for image in result["images"]]
+        kept = {"summary": result["counterfactuals"], "images": images}
+        folder.parent.with_suffix(".counterfactual.json").write_text(json.dumps(kept))
+
+
+def counterfactuals(found):
+    """Rows of the table, the order that takes the fewest patches first."""
+    generator = random.Random(0)
+    rows = []
+    for method in found[0]["summary"]:
+        of_runs = [[image[method] for image in run["images"]] for run in found]
+        value = mean([mean(images) for images in of_runs])
+        low, high = interval(of_runs, generator)
+        gains = [run["summary"][method]["over_random"] for run in found]
+        said = ", ".join(sorted({gain["better"] for gain in gains if gain}))
+        rows.append((value, f"| `{method}` | {100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f}) | {said} |"))
+    return [row for _, row in sorted(rows)]
+
+
 def mean(values):
     return sum(values) / len(values)
 
@@ -70,7 +98,11 @@ def interval(of_runs, generator):
 
 def table(runs):
     for name in RECIPES:
-        found = [json.loads(path.read_text()) for path in sorted(runs.glob(f"{name}-*.json"))]
+        flips = [json.loads(path.read_text()) for path in sorted(runs.glob(f"{name}-?.counterfactual.json"))]
+        if flips:
+            print(f"### {name}: patches covered until another class is named\n\n| method | % of patches | better than random |\n|---|--:|---|")
+            print("\n".join(counterfactuals(flips)) + "\n")
+        found = [json.loads(path.read_text()) for path in sorted(runs.glob(f"{name}-?.json"))]
         if not found:
             continue
         accuracies = ", ".join(f"{100 * run['accuracy']['value']:.1f} %" for run in found)
@@ -122,4 +154,4 @@ if __name__ == "__main__":
     if what == "table":
         table(folder)
     else:
-        {"train": train, "score": score}[what](rest[0], folder)
+        {"train": train, "score": score, "counterfactual": counterfactual}[what](rest[0], folder)

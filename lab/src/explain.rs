@@ -13,6 +13,7 @@ mod methods;
 mod pictures;
 mod target;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use archaeo_analysis::answers::probabilities;
@@ -25,7 +26,8 @@ use archaeo_training::finite::{NotFinite, check_maps, first_not_finite};
 use archaeo_training::images::{preprocess, to_tensor};
 use rayon::prelude::*;
 
-use self::counterfactual::{covered, flip};
+pub use self::counterfactual::Flips;
+use self::counterfactual::{covered, flip, over_images};
 pub use self::faithfulness::{Faithfulness, MethodScore};
 use self::folder::Folder;
 pub use self::found::{Answer, Exhibit, Explained, ExplainedImage, Flip, HeatmapRange};
@@ -123,6 +125,7 @@ impl Session {
             left_out,
             faithfulness,
             localisation: None,
+            counterfactuals: BTreeMap::new(),
             images: Vec::new(),
         };
         let counterfactual = options.counterfactual;
@@ -153,6 +156,7 @@ impl Session {
             self.warning("no mask holds both object and background, so that no heatmap is held against one");
         }
         explained.localisation = truths.concluded(self.seed())?;
+        explained.counterfactuals = over_images(&explained.images, self.seed())?;
         if let (Some(path), Some(gathered)) = (&first.subject.export, gathered) {
             gathered.write(path, &explained)?;
         }

@@ -99,7 +99,7 @@ pub use error::LabError;
 pub use evaluate::Evaluated;
 pub use excavate::{Excavated, Excavation, NamedModel};
 pub use explain::{
-    Answer, Better, Each, Exhibit, ExplainOptions, Explained, ExplainedImage, Faithfulness, Flip,
+    Answer, Better, Each, Exhibit, ExplainOptions, Explained, ExplainedImage, Faithfulness, Flip, Flips,
     HeatmapRange, ImageScores, LeftOut, Localisation, LocalisationScore, MethodChoice, MethodScore, Over,
     Target,
 };

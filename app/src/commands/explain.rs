@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use archaeo_lab::{
-    Answer, ExplainOptions, Explained, ExplainedImage, Faithfulness, Localisation, MethodChoice, Over,
+    Answer, ExplainOptions, Explained, ExplainedImage, Faithfulness, Flips, Localisation, MethodChoice, Over,
     Purpose, Session, Target,
 };
 
@@ -84,22 +84,29 @@ fn of_image(image: &ExplainedImage) -> String {
 
 /// How many patches each method covers until the answer changes, over all images.
 fn flipped(result: &Explained) -> String {
-    if result.images.iter().all(|image| image.counterfactuals.is_empty()) {
+    if result.counterfactuals.is_empty() {
         return String::new();
     }
-    let mut lines =
-        "\npatches covered, the most relevant first, until another class is named; fewer is better\n"
-            .to_owned();
+    let mut lines = format!(
+        "\npatches covered, the most relevant first, until another class is named; fewer is better\n{:<20} {:>7}  {:<16} better than random\n",
+        "", "mean", "95 % interval"
+    );
     for method in &result.methods {
-        let flips = result.images.iter().filter_map(|image| image.counterfactuals.get(method.id));
-        let flips: Vec<_> = flips.collect();
-        let mean = flips.iter().map(|flip| flip.share).sum::<f64>() / flips.len() as f64;
-        let never = flips.iter().filter(|flip| flip.after.is_none()).count();
-        let mut line = format!("{:<20} {:>5.1} %", method.id, 100.0 * mean);
-        if never > 0 {
-            line += &format!("  ({never} of {} keep their class)", flips.len());
-        }
-        lines += &(line + "\n");
+        let Some(Flips { share, never, over_random }) = result.counterfactuals.get(method.id) else {
+            continue;
+        };
+        let mean = format!("{:>5.1} %", 100.0 * share.value);
+        let interval = match share.low.is_finite() {
+            true => format!("{:.1} to {:.1} %", 100.0 * share.low, 100.0 * share.high),
+            false => String::new(),
+        };
+        let better = over_random.as_ref().map_or_else(String::new, |gain| gain.better.to_string());
+        let kept = match never {
+            0 => String::new(),
+            _ => format!("  ({never} of {} keep their class)", share.n),
+        };
+        lines += format!("{:<20} {mean}  {interval:<16} {better}{kept}", method.id).trim_end();
+        lines.push('\n');
     }
     lines
 }

@@ -7,6 +7,7 @@ use archaeo_analysis::attribution::{Heatmap, MethodInfo};
 use archaeo_plot::Image;
 use serde::Serialize;
 
+use super::counterfactual::Flips;
 use super::faithfulness::Faithfulness;
 use super::localisation::{ImageScores, Localisation};
 use super::methods::LeftOut;
@@ -39,12 +40,15 @@ pub struct Explained {
     pub faithfulness: Faithfulness,
     /// How the methods score where the images say where the object is; `None` where they do not.
     pub localisation: Option<Localisation>,
+    /// How few patches change the answer, by the method's ID; empty where it was not asked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub counterfactuals: BTreeMap<&'static str, Flips>,
     /// The images, source by source.
     pub images: Vec<ExplainedImage>,
 }
 
 /// What was found about one image.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct ExplainedImage {
     /// Its name in its source.
     pub image: String,
