@@ -107,10 +107,8 @@ fn eigen<const N: usize>(mut matrix: [[f64; N]; N]) -> ([f64; N], [[f64; N]; N])
                 [row[p], row[q]] = rotated(row[p], row[q]);
             }
             for rows in [&mut matrix, &mut vectors] {
-                for column in 0..N {
-                    let [a, b] = rotated(rows[p][column], rows[q][column]);
-                    (rows[p][column], rows[q][column]) = (a, b);
-                }
+                let [first, second] = rows.get_disjoint_mut([p, q]).expect("p is less than q");
+                first.iter_mut().zip(second).for_each(|(a, b)| [*a, *b] = rotated(*a, *b));
             }
         }
     }
@@ -166,7 +164,7 @@ mod tests {
         for _ in 0..count {
             let grey: Vec<f64> = (0..plane).map(|_| standard_normal(&mut rng)).collect();
             for _ in 0..3 {
-                let near = |at: usize| grey[at] + if at % side > 0 { grey[at - 1] } else { 0.0 };
+                let near = |at: usize| grey[at] + if at.is_multiple_of(side) { 0.0 } else { grey[at - 1] };
                 pixels.extend((0..plane).map(|at| (near(at) + 0.3 * standard_normal(&mut rng)) as f32));
             }
         }
